@@ -1,0 +1,110 @@
+"""What a backend is: the six operations of the image service's SDK and what planning and applying need beside them.
+
+Errors are those of ``imagesync.errors``: NotFound, Conflict, InUse, Forbidden, InvalidRequest, QuotaExceeded,
+Unauthorized, Unavailable. Methods are safe to call from several threads at once, one writer per image.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Protocol, TypedDict, Unpack
+
+from imagesync.model import Capabilities, Identity, LiveImage, MemberState
+
+
+class UpdateFields(TypedDict, total=False):
+    """What ``update_image`` takes; a field that is not given stays as it is.
+
+    ``properties`` adds or replaces those given and removes those given as None; the others stay. ``tags`` is the whole
+    new set. disk_format and container_format only while the image is queued; ``owner`` and public visibility as admin.
+    """
+
+    name: str | None
+    container_format: str | None
+    disk_format: str | None
+    min_disk: int
+    min_ram: int
+    protected: bool
+    visibility: str
+    hidden: bool
+    owner: str
+    tags: Sequence[str]
+    properties: Mapping[str, str | None]
+
+
+class CreateFields(TypedDict, total=False):
+    """What ``create_image`` takes: ``min_disk`` in GB, ``min_ram`` in MB, ``id`` a UUID of one's own."""
+
+    id: str
+    name: str | None
+    container_format: str | None
+    disk_format: str | None
+    min_disk: int
+    min_ram: int
+    protected: bool
+    visibility: str
+    hidden: bool
+    owner: str
+    tags: Sequence[str]
+    properties: Mapping[str, str]
+
+
+class Backend(Protocol):
+    """A cloud's image service, or the local store, as one project."""
+
+    def identity(self) -> Identity:
+        """Where this is and as which project."""
+
+    def images(self, image_id: str | None = None) -> list[LiveImage]:
+        """Every image the project sees, hidden ones too, or the one with this id (NotFound)."""
+
+    def create_image(self, **attrs: Unpack[CreateFields]) -> LiveImage:
+        """A new record, status queued. An id that was ever given out is a Conflict."""
+
+    def update_image(self, image: LiveImage | str, **attrs: Unpack[UpdateFields]) -> LiveImage:
+        """All the changes in one request, or none of them; the image as it is then."""
+
+    def delete_image(self, image: LiveImage | str) -> None:
+        """The image goes, its id is never given out again. Protected: Forbidden. In use: InUse."""
+
+    def reactivate(self, image_id: str) -> None:
+        """A deactivated image becomes active (no change to an active one)."""
+
+    def deactivate(self, image_id: str) -> None:
+        """An active image's data can no longer be read (no change to a deactivated one)."""
+
+    def inventory(self, catalog: str, owners: Sequence[str] = ()) -> list[LiveImage]:
+        """Images of these owner projects (none given: our own) that carry this catalogue's mark, hidden ones too."""
+
+    def named(self, names: Sequence[str], owner: str) -> list[LiveImage]:
+        """Visible images of one owner that have one of these names."""
+
+    def members(self, image_id: str) -> list[MemberState]:
+        """The members of a shared image."""
+
+    def add_member(self, image_id: str, project: str) -> None:
+        """Share with a project (no change if it is shared already)."""
+
+    def remove_member(self, image_id: str, project: str) -> None:
+        """Stop sharing with a project (no change if it is not shared)."""
+
+    def upload(self, image_id: str, chunks: Iterable[bytes], size: int | None) -> None:
+        """Fill a queued record; when it returns the image is active.
+
+        ``size`` is the number of bytes in ``chunks``, None when unknown. An exception that ``chunks`` raises aborts the
+        body, so that the record is queued again, and comes out as it is. Never sends consumed bytes a second time:
+        an expired token is Unauthorized (``renew``, look, open the source again), a lost connection Unavailable.
+        """
+
+    def download(self, image_id: str) -> Iterator[bytes]:
+        """The data of an image, in chunks."""
+
+    def renew(self) -> None:
+        """Forget the token: the next request authenticates anew."""
+
+    def project_id(self, name: str, domain: str) -> str:
+        """The id of a project by name and domain, from the identity service."""
+
+    def capabilities(self) -> Capabilities:
+        """What this target can do, asked from it once."""
+
+    def close(self) -> None:
+        """Give back connections and files."""

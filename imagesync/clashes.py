@@ -1,0 +1,131 @@
+"""Names and images that are not ours: what has to be asked for, what may be adopted, what clashes. Pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from imagesync.decisions import Decision, Keep, Make, Promote
+from imagesync.generations import Generations, group
+from imagesync.model import Catalog, ImageSpec, Inventory, LiveImage, Visibility
+from imagesync.record import CATALOG, read
+
+
+@dataclass(frozen=True, slots=True)
+class Questions:
+    """What planning has to know beyond the owned images: by owner the names about to be taken, ids, shared images."""
+
+    names: Mapping[str, tuple[str, ...]]
+    ids: tuple[str, ...]
+    members: tuple[str, ...]
+
+
+def questions(catalog: Catalog, inventory: Inventory) -> Questions:
+    """What to ask for one catalogue: nothing of an image that already has its name."""
+    groups = group(inventory.owned)
+    names: dict[str, set[str]] = {}
+    ids: set[str] = set()
+    members: set[str] = set()
+    for spec in catalog.images:
+        generations = groups.get(spec.key, Generations(spec.key))
+        if not _has_name(spec, generations):
+            names.setdefault(spec.owner or inventory.project_id, set()).add(spec.name)
+        ids.update(_ids_to_ask(spec, generations))
+        members.update(_members_to_ask(spec, generations))
+    return Questions(
+        {owner: tuple(sorted(found)) for owner, found in sorted(names.items())},
+        tuple(sorted(ids)),
+        tuple(sorted(members)),
+    )
+
+
+def _has_name(spec: ImageSpec, generations: Generations) -> bool:
+    visible = {owned.image.name for owned in generations.current if not owned.image.hidden}
+    return bool(spec.hidden) or spec.name in visible
+
+
+def _ids_to_ask(spec: ImageSpec, generations: Generations) -> set[str]:
+    asked = {spec.adopt} if isinstance(spec.adopt, str) and not generations.current else set()
+    if spec.id and spec.id not in {owned.id for owned in generations.every}:
+        asked.add(spec.id)
+    return asked
+
+
+def _members_to_ask(spec: ImageSpec, generations: Generations) -> set[str]:
+    """Members can be read of shared images only, and matter only where they are declared or recorded."""
+    return {
+        owned.id
+        for owned in generations.current
+        if owned.image.visibility is Visibility.SHARED and (spec.members_declared or owned.record.managed.members)
+    }
+
+
+def adopted_images(
+    catalog: Catalog, wanted: Sequence[ImageSpec], inventory: Inventory, groups: Mapping[str, Generations]
+) -> tuple[dict[str, LiveImage], list[str]]:
+    """The image that each key with ``adopt`` takes over, and the sentences of those that cannot."""
+    adopted: dict[str, LiveImage] = {}
+    refusals: list[str] = []
+    for spec in wanted:
+        if not spec.adopt or groups.get(spec.key, Generations(spec.key)).current:
+            continue
+        found = _adoptable(spec, inventory)
+        if len(found) == 1 and (mark := found[0].properties.get(CATALOG)) not in (None, catalog.name):
+            refusals.append(
+                f"images.{spec.key}: image {found[0].id} belongs to catalogue {mark}; let that one go of it first"
+            )
+        elif len(found) == 1:
+            adopted[spec.key] = found[0]
+        elif isinstance(spec.adopt, str):
+            refusals.append(f"images.{spec.key}: there is no image {spec.adopt} of this project to adopt")
+        elif found:
+            ids = ", ".join(sorted(image.id for image in found))
+            refusals.append(
+                f"images.{spec.key}: {len(found)} images are named {spec.name!r}; say which by adopt: ID ({ids})"
+            )
+    return adopted, refusals
+
+
+def _adoptable(spec: ImageSpec, inventory: Inventory) -> list[LiveImage]:
+    owner = spec.owner or inventory.project_id
+    ours = {image.id for image in inventory.owned}
+    if isinstance(spec.adopt, str):
+        return [image for image in inventory.candidates if image.id == spec.adopt and image.owner == owner]
+    return [
+        image
+        for image in inventory.candidates
+        if image.name == spec.name and image.owner == owner and not image.hidden and image.id not in ours
+    ]
+
+
+def find_clashes(
+    wanted: Sequence[ImageSpec],
+    decisions: Mapping[str, Decision],
+    inventory: Inventory,
+    adopted: Mapping[str, LiveImage],
+) -> list[str]:
+    """Visible images of the same project that already hold a wanted name, and pinned ids that are somebody else's."""
+    ours = {image.id for image in inventory.owned}
+    sentences = []
+    for spec in wanted:
+        decision = decisions[spec.key]
+        if not isinstance(decision, Keep | Promote | Make):
+            continue
+        kept = decision.owned.id if isinstance(decision, Keep | Promote) else None
+        taken = (kept, adopted[spec.key].id if spec.key in adopted else None)
+        owner = spec.owner or inventory.project_id
+        for image in inventory.candidates:
+            if image.id in ours or image.id in taken:
+                continue
+            if image.id == spec.id:
+                sentences.append(
+                    f"images.{spec.key}: the id {image.id} is taken by an image that is not ours; choose another"
+                )
+            elif image.name == spec.name and image.owner == owner and not image.hidden and not spec.hidden:
+                sentences.append(_clash(spec, image))
+    return sentences
+
+
+def _clash(spec: ImageSpec, image: LiveImage) -> str:
+    record = read(image)
+    whose = f"belongs to catalogue {record.catalog}" if record else "is not managed by imagesync"
+    ways = "give this one another name" if record else f"adopt it (adopt: {image.id}) or choose another name"
+    return f"images.{spec.key}: the name {spec.name!r} is held by image {image.id}, which {whose}; {ways}"

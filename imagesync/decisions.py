@@ -1,0 +1,125 @@
+"""One wanted image and its generations -> what becomes of the key: keep, promote or make. Pure."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from imagesync.documents import content_url, has_data, is_record_only
+from imagesync.generations import Generations, Holds, Owned, contradicts, holds
+from imagesync.model import ImageSpec, LiveImage, Role, Status
+from imagesync.plan import Reason
+from imagesync.record import Managed, Record
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """The current image has the wanted content: at most its fields change. ``adopted``: it becomes ours now."""
+
+    owned: Owned
+    adopted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Promote:
+    """A verified staged build, or an earlier one, becomes the current image without moving a byte."""
+
+    owned: Owned
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Make:
+    """A new image is uploaded; ``fill`` is a queued record with the pinned id that waits for its data."""
+
+    reason: Reason
+    fill: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """The key cannot be planned: one sentence says why and what to do."""
+
+    sentence: str
+
+
+Decision: TypeAlias = Keep | Promote | Make | Refuse
+
+
+def decide(spec: ImageSpec, generations: Generations, adopted: LiveImage | None, catalog: str) -> Decision:
+    """What becomes of one key."""
+    if adopted is not None:
+        owned = adopted_image(spec, adopted, catalog)
+        return _make(spec, generations, Reason.CONTENT_CHANGED) if contradicts(spec, adopted) else Keep(owned, True)
+    for owned in generations.current:
+        if _fits(spec, owned):
+            return Keep(owned)
+    for owned in _promotable(generations):
+        if _fits(spec, owned):
+            staged = owned.record.role is Role.STAGING
+            return Promote(owned, Reason.INCOMPLETE if staged else Reason.ROLLBACK)
+    return _make(spec, generations, _reason_to_make(spec, generations))
+
+
+def adopted_image(spec: ImageSpec, image: LiveImage, catalog: str) -> Owned:
+    """An image of somebody else's making as ours: its content is taken, on trust, for the declared one."""
+    record = Record(catalog, spec.key, Role.CURRENT, spec.fingerprint.digests, content_url(spec), managed=Managed())
+    return Owned(image, record)
+
+
+def _promotable(generations: Generations) -> Iterator[Owned]:
+    yield from (owned for owned in reversed(generations.staging) if owned.image.status is Status.ACTIVE)
+    yield from (owned for owned in reversed(generations.retired) if owned.image.status in _FILLED)
+
+
+_FILLED = (Status.ACTIVE, Status.DEACTIVATED)
+
+
+def _fits(spec: ImageSpec, owned: Owned) -> bool:
+    return holds(spec, owned) is Holds.SAME and _same_formats(spec, owned.image) and spec.id in (None, owned.id)
+
+
+def _same_formats(spec: ImageSpec, image: LiveImage) -> bool:
+    """disk_format and container_format are fixed once data is in, so that another format is another image."""
+    if image.status is Status.QUEUED:
+        return True
+    pairs = (("disk_format", spec.disk_format), ("container_format", spec.container_format))
+    return all(wanted in (None, getattr(image, name)) or name in spec.ignore for name, wanted in pairs)
+
+
+def _reason_to_make(spec: ImageSpec, generations: Generations) -> Reason:
+    if not generations.current:
+        return Reason.INCOMPLETE if generations.staging else Reason.NEW
+    match holds(spec, generations.current[-1]):
+        case Holds.TAMPERED:
+            return Reason.CONTENT_TAMPERED
+        case Holds.MISSING:
+            return Reason.INCOMPLETE
+        case Holds.CHANGED:
+            return Reason.CONTENT_CHANGED
+        case Holds.SAME:
+            return Reason.MANIFEST_CHANGED
+
+
+def _make(spec: ImageSpec, generations: Generations, reason: Reason) -> Decision:
+    where = f"images.{spec.key}"
+    if not has_data(spec) and not is_record_only(spec):
+        return Refuse(
+            f"{where}: {_why_no_source(generations)}; give it a source, or adopt an image that has the content"
+        )
+    if has_data(spec) and not (spec.disk_format and spec.container_format):
+        return Refuse(f"{where}: an upload needs disk_format and container_format; declare both")
+    pinned = next((owned for owned in generations.every if owned.id == spec.id), None)
+    if pinned is None:
+        return Make(reason)
+    if pinned.image.status is Status.QUEUED and has_data(spec):
+        return Make(Reason.INCOMPLETE, fill=pinned.id)
+    return Refuse(
+        f"{where}: new content cannot go into the pinned id {pinned.id} (image {pinned.image.status.value}) and the service "
+        "never gives an id out twice; choose another id, or leave id out"
+    )
+
+
+def _why_no_source(generations: Generations) -> str:
+    if generations.current:
+        return f"the content or format of image {generations.current[-1].id} is not the declared one"
+    return "there is no image of it and no source to make one from"

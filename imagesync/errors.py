@@ -1,0 +1,137 @@
+"""The errors imagesync raises, and the diagnostic they carry. No I/O.
+
+The tree; each class carries objects and words itself in ``__str__``:
+
+    ImagesyncError
+    ├── UsageError            the command line or the configuration is wrong            (exit 64)
+    ├── ManifestError         the set of manifests is unusable: holds Diagnostics       (exit 1)
+    ├── PlanRefused           policy, clash or capability forbids the plan              (exit 1)
+    ├── StalePlan             the cloud is no longer as the plan saw it                 (exit 1)
+    ├── BackendError          the image service or the store said no                    (exit 1)
+    │   ├── NotFound          404: no such image, or not visible to this project
+    │   ├── Conflict          409/410: the present state forbids the request
+    │   │   └── InUse         409 on DELETE: something still uses the image
+    │   ├── Forbidden         403: policy, or a protected or read-only thing
+    │   ├── InvalidRequest    400/415: the service finds the request or the data wrong
+    │   ├── QuotaExceeded     413: a limit of the project
+    │   ├── Unauthorized      401: the token or the credentials are not accepted
+    │   └── Unavailable       no answer, or 429/5xx after the retries
+    └── SourceError           the bytes of an image could not be had
+        ├── ChecksumMismatch  they are not the declared ones
+        └── FormatMismatch    they are not of the declared disk_format, or unsafe
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Diagnostic:
+    """One problem of one place in a manifest: ``FILE:LINE:COLUMN: where: message; hint``.
+
+    Lines and columns count from 1; 0 means that the place has none (a whole file, a ``--set`` value).
+    """
+
+    file: str
+    line: int
+    column: int
+    where: str
+    message: str
+    hint: str = ""
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
+        what = f"{self.where}: {self.message}" if self.where else self.message
+        return f"{place}: {what}; {self.hint}" if self.hint else f"{place}: {what}"
+
+
+class ImagesyncError(Exception):
+    """Anything that imagesync expects to go wrong; its text is one line fit for a person."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message, hint)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}; {self.hint}" if self.hint else self.message
+
+
+class UsageError(ImagesyncError):
+    """The command line or the configuration is wrong."""
+
+
+class ManifestError(ImagesyncError):
+    """The manifests cannot be used; every problem of every file is in ``diagnostics``, sorted."""
+
+    def __init__(self, diagnostics: Sequence[Diagnostic]) -> None:
+        self.diagnostics = tuple(sorted(set(diagnostics)))
+        count = len(self.diagnostics)
+        super().__init__(f"{count} problem{'' if count == 1 else 's'} in the manifests; nothing was planned")
+
+    def __str__(self) -> str:
+        return "\n".join([*map(str, self.diagnostics), self.message])
+
+
+class PlanRefused(ImagesyncError):
+    """The plan may not be made or applied; ``refusals`` holds one sentence a reason."""
+
+    def __init__(self, refusals: Sequence[str]) -> None:
+        self.refusals = tuple(refusals)
+        super().__init__("\n".join(self.refusals))
+
+
+class StalePlan(ImagesyncError):
+    """What the plan relied on has changed; ``changes`` holds one sentence a change."""
+
+    def __init__(self, changes: Sequence[str]) -> None:
+        self.changes = tuple(changes)
+        super().__init__(f"the plan is stale: {'; '.join(self.changes)}", "plan again; nothing was changed")
+
+
+class BackendError(ImagesyncError):
+    """The image service or the local store refused or failed."""
+
+
+class NotFound(BackendError):
+    """No such image, or not visible to this project."""
+
+
+class Conflict(BackendError):
+    """The present state of the image forbids the request."""
+
+
+class InUse(Conflict):
+    """The image cannot be deleted while something uses it."""
+
+
+class Forbidden(BackendError):
+    """The service's policy forbids it, or the thing is protected or read-only."""
+
+
+class InvalidRequest(BackendError):
+    """The service finds the request, or the data, wrong."""
+
+
+class QuotaExceeded(BackendError):
+    """A limit of the project or of the service is reached."""
+
+
+class Unauthorized(BackendError):
+    """The token or the credentials are not accepted."""
+
+
+class Unavailable(BackendError):
+    """No answer, or only failures, from the service: whether a write got through is unknown."""
+
+
+class SourceError(ImagesyncError):
+    """The bytes of an image could not be read."""
+
+
+class ChecksumMismatch(SourceError):
+    """The bytes are not the declared ones."""
+
+
+class FormatMismatch(SourceError):
+    """The bytes are not of the declared disk_format, or are unsafe to store."""

@@ -1,0 +1,200 @@
+"""The decision on one key -> its steps. Pure.
+
+``steps_for`` writes the create, or the update and status change of a kept or promoted image, and with it the retirement
+of what is superseded and the removal of what is left over.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import assert_never
+
+from imagesync.decisions import Decision, Keep, Make, Promote, Refuse, adopted_image
+from imagesync.diff import compare
+from imagesync.documents import (
+    DEFAULTS,
+    content_url,
+    created_document,
+    current_record,
+    managed_by,
+    merged_documents,
+    reason_for,
+    references,
+    wanted_digest,
+    wanted_status,
+)
+from imagesync.generations import Generations, Owned
+from imagesync.model import Auto, Catalog, ImageSpec, Inventory, LiveImage, Policy, Role, Status
+from imagesync.plan import Create, Deactivate, FieldChange, Reactivate, Reason, Step, Update
+from imagesync.record import Managed, Record, short_hash
+from imagesync.retirement import Part, expired_generations, retire, step, sweep
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """All that the steps of one key may look at."""
+
+    catalog: Catalog
+    inventory: Inventory
+    policy: Policy
+    now: datetime
+    ids: Mapping[str, str] = field(default_factory=dict)
+    made: frozenset[str] = frozenset()
+
+    def members(self, spec: ImageSpec) -> frozenset[str]:
+        """The wanted members as project ids."""
+        projects = self.inventory.projects
+        return frozenset(member if isinstance(member, str) else projects[member] for member in spec.members)
+
+
+def steps_for(
+    scene: Scene, spec: ImageSpec, decision: Decision, generations: Generations, adopted: LiveImage | None
+) -> Part:
+    """All the steps of one wanted key."""
+    match decision:
+        case Refuse(sentence):
+            return Part(refusals=(sentence,))
+        case Keep(owned, took_over):
+            first = _bring_up(scene, spec, owned, Reason.ADOPT if took_over else None)
+        case Promote(owned, reason):
+            if scene.policy.drift_only:
+                return Part()
+            first = _bring_up(scene, spec, owned, reason)
+        case Make(reason, fill):
+            if scene.policy.drift_only and reason is not Reason.CONTENT_TAMPERED:
+                return Part()
+            if adopted is not None:
+                generations = replace(generations, current=(adopted_image(spec, adopted, scene.catalog.name),))
+            first = Part((_create(scene, spec, generations, reason, fill),), _member_notes(spec, generations))
+        case _:
+            assert_never(decision)
+    return _with_retirements(scene, spec, decision, generations, first)
+
+
+def _with_retirements(
+    scene: Scene, spec: ImageSpec, decision: Keep | Promote | Make, generations: Generations, first: Part
+) -> Part:
+    """The steps of a key together with those that take its superseded, surplus and left-over images away."""
+    used = (decision.fill,) if isinstance(decision, Make) else (decision.owned.id,)
+    leaving = [owned for owned in generations.current if owned.id not in used]
+    reason = Reason.DUPLICATE if isinstance(decision, Keep) else Reason.SUPERSEDED
+    needs = () if isinstance(decision, Keep) else tuple(item.id for item in first.steps[-1:])
+    retiring = [item for owned in leaving for item in retire(owned, spec.on_replace, reason, needs)]
+    if scene.policy.drift_only:
+        return Part((*first.steps, *retiring), first.notes)
+    left = replace(generations, retired=tuple(owned for owned in generations.retired if owned.id not in used))
+    gone = expired_generations(left, leaving, retiring, spec.on_replace, scene.policy, scene.now)
+    swept = sweep([owned for owned in generations.staging if owned.id not in used and owned.id != spec.id])
+    return Part((*first.steps, *retiring, *gone.steps, *swept), (*first.notes, *gone.notes))
+
+
+def _create(scene: Scene, spec: ImageSpec, generations: Generations, reason: Reason, fill: str | None) -> Step:
+    members = scene.members(spec)
+    record = Record(
+        catalog=scene.catalog.name,
+        key=spec.key,
+        role=Role.CURRENT,
+        digests=spec.fingerprint.digests,
+        url=content_url(spec),
+        spec=wanted_digest(spec),
+        managed=managed_by(spec, members, generations.next_number),
+    )
+    action = Create(
+        key=spec.key,
+        document=created_document(spec, members, scene.ids),
+        source=spec.source,
+        fingerprint=spec.fingerprint,
+        record=record,
+        image_id=spec.id,
+        fill=fill,
+        replaces=tuple(owned.id for owned in generations.current if owned.id != fill),
+        min_disk_auto=isinstance(spec.min_disk, Auto),
+    )
+    return step(action, reason, _needed_by(scene, spec))
+
+
+def _needed_by(scene: Scene, spec: ImageSpec) -> tuple[str, ...]:
+    return tuple(sorted(f"create:{key}" for key in references(spec) & scene.made))
+
+
+def _bring_up(scene: Scene, spec: ImageSpec, owned: Owned, reason: Reason | None) -> Part:
+    """What makes one existing image the current one as wanted; ``reason`` None: it is current already."""
+    members, managed = scene.members(spec), owned.record.managed
+    if owned.record.role is Role.STAGING:
+        managed = replace(managed, fields={**dict.fromkeys(DEFAULTS, ""), **managed.fields})
+    live_members = scene.inventory.members.get(owned.id, ())
+    before, after = merged_documents(spec, owned.image, managed, members, live_members, scene.ids)
+    record = replace(current_record(scene.catalog.name, spec, members, owned.record), role=Role.CURRENT)
+
+    def why(path: tuple[str, ...]) -> Reason:
+        return reason or reason_for(path, record.managed, owned.record.managed)
+
+    changes = compare(before, after, why)
+    if scene.policy.drift_only:
+        changes = tuple(change for change in changes if change.reason is Reason.DRIFT)
+    status = _status_step(scene, spec, owned, managed, reason)
+    update = _update_step(scene, spec, owned, changes, record, reason)
+    notes = (*_status_notes(scene, spec, owned, managed), *_adoption_notes(spec, owned, reason))
+    return Part(_chained(update, status, promoted=owned.record.role is not Role.CURRENT), notes)
+
+
+def _update_step(
+    scene: Scene,
+    spec: ImageSpec,
+    owned: Owned,
+    changes: tuple[FieldChange, ...],
+    record: Record,
+    reason: Reason | None,
+) -> Step | None:
+    noted = record.managed.names() != owned.record.managed.names() and not scene.policy.drift_only
+    if not (changes or noted or reason):
+        return None
+    drifted = bool(changes) and all(change.reason is Reason.DRIFT for change in changes)
+    written = owned.record if scene.policy.drift_only else record
+    action = Update(spec.key, owned.id, changes, written)
+    return step(action, reason or (Reason.DRIFT if drifted else Reason.MANIFEST_CHANGED), _needed_by(scene, spec))
+
+
+def _status_step(scene: Scene, spec: ImageSpec, owned: Owned, managed: Managed, reason: Reason | None) -> Step | None:
+    wanted, live = wanted_status(spec, managed), owned.image.status
+    if wanted is None and live is Status.DEACTIVATED and scene.policy.reactivate:
+        wanted = Status.ACTIVE
+    recorded = managed.fields.get("status")
+    again = spec.status is not None and recorded == short_hash(f'"{spec.status.value}"')
+    why = reason or (Reason.DRIFT if again else Reason.MANIFEST_CHANGED)
+    if scene.policy.drift_only and why is not Reason.DRIFT:
+        return None
+    if wanted is Status.DEACTIVATED and live is Status.ACTIVE:
+        return step(Deactivate(spec.key, owned.id), why)
+    if wanted is Status.ACTIVE and live is Status.DEACTIVATED:
+        return step(Reactivate(spec.key, owned.id), why)
+    return None
+
+
+def _chained(update: Step | None, status: Step | None, *, promoted: bool) -> tuple[Step, ...]:
+    """One writer per image. A status change comes before the update that publishes, or that follows a reactivation."""
+    if update is None or status is None:
+        return tuple(item for item in (update, status) if item)
+    status_first = promoted or isinstance(status.action, Reactivate)
+    first, second = (status, update) if status_first else (update, status)
+    return first, replace(second, needs=(*second.needs, first.id))
+
+
+def _status_notes(scene: Scene, spec: ImageSpec, owned: Owned, managed: Managed) -> tuple[str, ...]:
+    by_others = owned.image.status is Status.DEACTIVATED and wanted_status(spec, managed) is None
+    if not by_others or scene.policy.reactivate:
+        return ()
+    ways = "declare status: active, or pass --reactivate, to take it back into use"
+    return (f"{spec.key}: image {owned.id} was deactivated, not by imagesync, and stays so; {ways}",)
+
+
+def _adoption_notes(spec: ImageSpec, owned: Owned, reason: Reason | None) -> tuple[str, ...]:
+    if reason is not Reason.ADOPT or not spec.fingerprint.digests:
+        return ()
+    return (f"{spec.key}: image {owned.id} is adopted, its content taken for {spec.fingerprint.digests[0]} on trust",)
+
+
+def _member_notes(spec: ImageSpec, generations: Generations) -> tuple[str, ...]:
+    if not (spec.members and generations.current):
+        return ()
+    return (f"{spec.key}: members have to accept the new build; what they accepted does not carry over to it",)

@@ -1,0 +1,468 @@
+"""The values of imagesync: what is wanted, what is there, and the rules between them. No I/O.
+
+Field names, units and allowed values are those of the Image service API v2 ("Create image", "Show image" in its
+reference), except ``hidden``, which is ``os_hidden`` there. Everything is immutable and compares by value.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum, StrEnum
+from types import MappingProxyType
+from typing import Final, TypeAlias
+
+
+class Visibility(StrEnum):
+    """Who sees an image."""
+
+    PUBLIC = "public"
+    PRIVATE = "private"
+    SHARED = "shared"
+    COMMUNITY = "community"
+
+
+class Status(StrEnum):
+    """The life of an image in the service."""
+
+    QUEUED = "queued"
+    SAVING = "saving"
+    UPLOADING = "uploading"
+    IMPORTING = "importing"
+    ACTIVE = "active"
+    DEACTIVATED = "deactivated"
+    KILLED = "killed"
+    PENDING_DELETE = "pending_delete"
+    DELETED = "deleted"
+
+
+class Role(StrEnum):
+    """What an owned image is in the life of its key; kept in the property ``imagesync_role``."""
+
+    STAGING = "staging"
+    CURRENT = "current"
+    RETIRED = "retired"
+    LEASE = "lease"
+
+
+class Compression(StrEnum):
+    """How the published bytes are packed; what is stored in the service is always unpacked."""
+
+    NONE = "none"
+    GZ = "gz"
+    XZ = "xz"
+    BZ2 = "bz2"
+    ZST = "zst"
+
+
+class Method(StrEnum):
+    """How the bytes get into the service."""
+
+    UPLOAD = "upload"
+    WEB_DOWNLOAD = "web-download"
+    GLANCE_DIRECT = "glance-direct"
+
+
+class OnRemove(StrEnum):
+    """What becomes of an owned image whose key left the manifest."""
+
+    DELETE = "delete"
+    DEACTIVATE = "deactivate"
+    HIDE = "hide"
+    KEEP = "keep"
+
+
+class OnExpire(StrEnum):
+    """What becomes of an image on the day it expires."""
+
+    HIDE = "hide"
+    DEACTIVATE = "deactivate"
+    DELETE = "delete"
+
+
+HEX_LENGTHS: Final = MappingProxyType({"md5": 32, "sha1": 40, "sha256": 64, "sha384": 96, "sha512": 128})
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Checksum:
+    """A digest of bytes: ``algorithm`` is a hashlib name, ``value`` lower-case hexadecimal."""
+
+    algorithm: str
+    value: str
+
+    @classmethod
+    def parse(cls, text: str) -> "Checksum":
+        """``sha256:HEX`` (any case) as a value; ValueError says what is wrong."""
+        algorithm, colon, value = text.partition(":")
+        algorithm, value = algorithm.strip().lower(), value.strip().lower()
+        if not colon or algorithm not in HEX_LENGTHS:
+            raise ValueError(f"not ALGORITHM:HEX with one of {', '.join(HEX_LENGTHS)}")
+        if not re.fullmatch(f"[0-9a-f]{{{HEX_LENGTHS[algorithm]}}}", value):
+            raise ValueError(
+                f"{algorithm} takes {HEX_LENGTHS[algorithm]} hexadecimal digits, not {len(value)} characters"
+            )
+        return cls(algorithm, value)
+
+    def __str__(self) -> str:
+        return f"{self.algorithm}:{self.value}"
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """Where the OpenPGP signature of a checksum list is, and the keyring file that must have made it."""
+
+    url: str
+    keyring: str
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """How bytes travel from a source into the service; sizes in bytes."""
+
+    compression: Compression = Compression.NONE
+    method: Method = Method.UPLOAD
+    stores: tuple[str, ...] = ()
+    verify_download: bool = False
+    max_size: int | None = None
+    max_ratio: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FileSource:
+    """Bytes of a local file. ``path`` is absolute; ``shown`` is the path as the manifest writes it."""
+
+    path: str
+    shown: str
+    checksum: Checksum | None = None
+    checksum_url: str | None = None
+    transfer: Transfer = Transfer()
+
+
+@dataclass(frozen=True, slots=True)
+class UrlSource:
+    """Bytes behind http(s): ``urls`` are mirrors of one file, tried in order; the first is its published place."""
+
+    urls: tuple[str, ...]
+    checksum: Checksum | None = None
+    checksum_url: str | None = None
+    signature: Signature | None = None
+    transfer: Transfer = Transfer()
+
+
+@dataclass(frozen=True, slots=True)
+class KnownContent:
+    """Content that is in the service already and must have this digest (what ``export`` writes)."""
+
+    checksum: Checksum
+
+
+class Content(Enum):
+    """Content without a place to read it from."""
+
+    NO_DATA = "a metadata-only record, status queued for ever"
+    UNMANAGED = "whatever the live image holds"
+
+
+Source: TypeAlias = FileSource | UrlSource | KnownContent | Content
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """What identifies the content of a source before a byte of it is stored.
+
+    ``digests`` are of the bytes as published (before decompression), the declared one first; without any, ``origin``
+    (the first URL) alone identifies it. ``size`` is that of the published bytes, where known without reading them.
+    """
+
+    digests: tuple[Checksum, ...] = ()
+    origin: str | None = None
+    size: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a value stands in a manifest; lines and columns count from 1."""
+
+    file: str = ""
+    line: int = 0
+    column: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class NamedProject:
+    """A project by name and domain, to be asked from the identity service."""
+
+    project: str
+    domain: str
+
+
+Member: TypeAlias = str | NamedProject
+
+
+@dataclass(frozen=True, slots=True)
+class OnReplace:
+    """What becomes of an image that a new build supersedes; ``delete_after`` in days."""
+
+    keep: int = 1
+    delete_after: int | None = None
+    hide: bool = True
+    deactivate: bool = False
+    rename: str | None = None
+    set_fields: tuple[tuple[str, str | int | bool], ...] = ()
+    set_properties: tuple[tuple[str, str], ...] = ()
+    set_tags: tuple[str, ...] = ()
+    unset: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A bound of a plan: ``value`` keys, or per cent of the keys owned."""
+
+    value: int
+    percent: bool = True
+
+    def __str__(self) -> str:
+        return f"{self.value} %" if self.percent else str(self.value)
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What a plan may do, from the manifest's ``policy`` and the command line's permissions."""
+
+    on_remove: OnRemove = OnRemove.DELETE
+    on_replace: OnReplace = OnReplace()
+    max_delete: Limit = Limit(30)
+    max_update: Limit = Limit(100)
+    allow_protected: bool = False
+    allow_destroy: bool = False
+    reactivate: bool = False
+    drift_only: bool = False
+
+
+class Auto(Enum):
+    """A number that the data tells: min_disk from the virtual size in the image's header."""
+
+    AUTO = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class ImageSpec:
+    """One wanted image. None means "not declared": the live value is left alone (a create takes the default).
+
+    ``min_disk`` in GB, ``min_ram`` in MB, ``expires`` an ISO date. Values of ``properties`` may hold
+    ``${images.KEY.id}``, which becomes the id of another wanted image when the plan is applied.
+    """
+
+    key: str
+    name: str
+    source: Source = Content.UNMANAGED
+    fingerprint: Fingerprint = Fingerprint()
+    id: str | None = None
+    owner: str | None = None
+    disk_format: str | None = None
+    container_format: str | None = None
+    visibility: Visibility | None = None
+    min_disk: int | Auto | None = None
+    min_ram: int | None = None
+    status: Status | None = None
+    protected: bool | None = None
+    hidden: bool | None = None
+    tags: frozenset[str] = frozenset()
+    members: frozenset[Member] = frozenset()
+    members_declared: bool = False
+    properties: Mapping[str, str] = field(default_factory=dict)
+    ignore: tuple[str, ...] = ()
+    adopt: bool | str = False
+    expires: str | None = None
+    on_expire: OnExpire | None = None
+    on_replace: OnReplace = OnReplace()
+    place: Place = field(default=Place(), compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A place the catalogue is applied to: a cloud of clouds.yaml or a local store (absolute path), or neither."""
+
+    name: str | None = None
+    cloud: str | None = None
+    store: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """Everything that is wanted in one place.
+
+    ``images`` is sorted by key. ``keys`` are all keys of the manifest for this target, whatever ``only`` left out:
+    an image outside ``only`` is neither changed nor taken for removed. ``base`` is the folder that relative paths are
+    relative to. ``digest`` identifies the manifests' content.
+    """
+
+    name: str
+    images: tuple[ImageSpec, ...] = ()
+    keys: frozenset[str] = frozenset()
+    only: tuple[str, ...] = ()
+    policy: Policy = Policy()
+    target: Target = Target()
+    base: str = ""
+    digest: str = ""
+    warnings: tuple[str, ...] = ()
+
+
+EXTENSION_FIELDS: Final = (
+    "image_location",
+    "image_state",
+    "instance_uuid",
+    "base_image_ref",
+    "kernel_id",
+    "ramdisk_id",
+    "user_id",
+    "image_type",
+    "owner_id",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class LiveImage:
+    """An image as the service shows it.
+
+    ``size`` and ``virtual_size`` in bytes, ``min_disk`` in GB, ``min_ram`` in MB; ``checksum`` is the md5 of the data,
+    ``os_hash_value`` its ``os_hash_algo``. ``properties`` holds every custom property; the well-known ones of snapshots
+    and kin services (image_location, kernel_id, …) can be read as attributes too and are None where absent.
+    ``service`` holds what only the service writes (``os_glance_*``); ``nulls`` names what it returned as null.
+    """
+
+    id: str
+    name: str | None = None
+    status: Status = Status.QUEUED
+    visibility: Visibility = Visibility.PRIVATE
+    owner: str | None = None
+    disk_format: str | None = None
+    container_format: str | None = None
+    min_disk: int = 0
+    min_ram: int = 0
+    protected: bool = False
+    hidden: bool = False
+    tags: frozenset[str] = frozenset()
+    properties: Mapping[str, str] = field(default_factory=dict)
+    size: int | None = None
+    virtual_size: int | None = None
+    checksum: str | None = None
+    os_hash_algo: str | None = None
+    os_hash_value: str | None = None
+    created_at: str = ""
+    updated_at: str = ""
+    file: str | None = None
+    schema: str | None = None
+    self: str | None = None
+    direct_url: str | None = None
+    locations: str | None = None
+    stores: tuple[str, ...] = ()
+    service: Mapping[str, str] = field(default_factory=dict)
+    nulls: frozenset[str] = frozenset()
+
+    @property
+    def image_location(self) -> str | None:
+        """Where a kin service keeps the image (``snapshot``)."""
+        return self.properties.get("image_location")
+
+    @property
+    def image_state(self) -> str | None:
+        """State of a snapshot (``available``)."""
+        return self.properties.get("image_state")
+
+    @property
+    def instance_uuid(self) -> str | None:
+        """The server that a snapshot was taken of."""
+        return self.properties.get("instance_uuid")
+
+    @property
+    def base_image_ref(self) -> str | None:
+        """The image that the snapshot's server was booted from."""
+        return self.properties.get("base_image_ref")
+
+    @property
+    def kernel_id(self) -> str | None:
+        """The kernel image of an ``ami``."""
+        return self.properties.get("kernel_id")
+
+    @property
+    def ramdisk_id(self) -> str | None:
+        """The ramdisk image of an ``ami``."""
+        return self.properties.get("ramdisk_id")
+
+    @property
+    def user_id(self) -> str | None:
+        """The user who made a snapshot."""
+        return self.properties.get("user_id")
+
+    @property
+    def image_type(self) -> str | None:
+        """``snapshot`` for snapshots."""
+        return self.properties.get("image_type")
+
+    @property
+    def owner_id(self) -> str | None:
+        """The project of the server that a snapshot was taken of."""
+        return self.properties.get("owner_id")
+
+
+@dataclass(frozen=True, slots=True)
+class MemberState:
+    """One member of a shared image: a project id and ``pending``, ``accepted`` or ``rejected``."""
+
+    project: str
+    status: str = "pending"
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Whom a backend speaks to and as whom. ``fingerprint`` tells targets apart: not the user, never a secret."""
+
+    kind: str
+    location: str
+    project_id: str
+    project_name: str = ""
+    region: str = ""
+    label: str = ""
+
+    @property
+    def fingerprint(self) -> str:
+        """Tells targets apart in plan files: kind, place, region and project."""
+        return "|".join((self.kind, self.location, self.region, self.project_id))
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """A quota as the service reports it: ``limit`` -1 for none; sizes in MiB, counts in images."""
+
+    usage: int
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a target can do. Empty ``disk_formats`` or ``container_formats``: not known, anything goes."""
+
+    disk_formats: frozenset[str] = frozenset()
+    container_formats: frozenset[str] = frozenset()
+    read_only: frozenset[str] = frozenset()
+    import_methods: frozenset[str] = frozenset()
+    stores: frozenset[str] = frozenset()
+    usage: Mapping[str, Usage] = field(default_factory=dict)
+    hidden: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """What is live, as far as the plan needs it.
+
+    ``owned``: images with our catalogue's mark and an owner of ours. ``foreign_marked``: our mark, another owner.
+    ``candidates``: unowned images of names about to be taken, or named by ``adopt``. ``members``: by image id, only of
+    images whose members are declared or recorded. ``projects``: ids of the projects that the manifests name.
+    """
+
+    project_id: str
+    owned: tuple[LiveImage, ...] = ()
+    foreign_marked: tuple[LiveImage, ...] = ()
+    candidates: tuple[LiveImage, ...] = ()
+    members: Mapping[str, tuple[MemberState, ...]] = field(default_factory=dict)
+    projects: Mapping[NamedProject, str] = field(default_factory=dict)

@@ -1,0 +1,86 @@
+"""A plan and the limits it is held to -> the sentences that refuse it. Pure."""
+
+from collections.abc import Sequence
+
+from imagesync.model import Capabilities, FileSource, ImageSpec, KnownContent, Limit, Method, Policy, UrlSource
+from imagesync.plan import Create, Plan, Step
+
+SMALL_CATALOGUE = 4
+"""Below so many owned keys a limit in per cent means nothing and is not applied."""
+
+
+def check(plan: Plan, policy: Policy) -> tuple[str, ...]:
+    """One sentence for each limit that the plan exceeds: the number, the limit and the way out."""
+    if plan.removed and len(plan.removed) == plan.owned and not plan.ids and not policy.allow_destroy:
+        return (
+            f"the manifests name none of the {plan.owned} images that catalogue {plan.catalog} owns: all would go; "
+            "check the path and the target, or pass --destroy to allow",
+        )
+    removed, changed = len(plan.removed), len(plan.changed)
+    over = [] if policy.allow_destroy else [_over("delete", removed, plan.owned, policy.max_delete)]
+    over.append(_over("update", changed, plan.owned, policy.max_update))
+    return tuple(sentence for sentence in over if sentence)
+
+
+def _over(verb: str, number: int, owned: int, limit: Limit) -> str:
+    if limit.percent and owned < SMALL_CATALOGUE:
+        return ""
+    allowed = owned * limit.value // 100 if limit.percent else limit.value
+    if number <= allowed:
+        return ""
+    share = f" ({number * 100 // owned} %)" if owned else ""
+    return f"would {verb} {number} of {owned} owned images{share}, the limit is {limit}; pass --max-{verb} {number} to allow"
+
+
+def missing_capabilities(steps: Sequence[Step], able: Capabilities, wanted: Sequence[ImageSpec]) -> list[str]:
+    """What the steps ask of the target that it cannot do: formats, import methods, stores, hidden images, quota."""
+    sources = {spec.key: spec.source for spec in wanted}
+    sentences: list[str] = []
+    creates = [item.action for item in steps if isinstance(item.action, Create)]
+    for create in creates:
+        source = sources.get(create.key)
+        sentences += _formats(create, able)
+        if isinstance(source, FileSource | UrlSource):
+            sentences += _transfer(create.key, source)
+    return sentences + _quota(creates, able)
+
+
+def _formats(create: Create, able: Capabilities) -> list[str]:
+    pairs = (("disk_format", able.disk_formats), ("container_format", able.container_formats))
+    return [
+        f"images.{create.key}.{name}: this service does not take {value}; it takes {', '.join(sorted(known))}"
+        for name, known in pairs
+        if known and (value := create.document.fields.get(name)) is not None and value not in known
+    ]
+
+
+def _transfer(key: str, source: FileSource | UrlSource) -> list[str]:
+    transfer = source.transfer
+    if transfer.method is not Method.UPLOAD:
+        return [
+            f"images.{key}.source.method: this version of imagesync uploads itself and cannot do {transfer.method.value}; "
+            "use method: upload"
+        ]
+    if transfer.stores:
+        return [
+            f"images.{key}.source.stores: this version of imagesync cannot choose stores; leave it out for the default store"
+        ]
+    return []
+
+
+def _quota(creates: Sequence[Create], able: Capabilities) -> list[str]:
+    sentences = []
+    count, size = able.usage.get("image_count_total"), able.usage.get("image_size_total")
+    filled = [create for create in creates if not isinstance(create.source, KnownContent)]
+    if count and count.limit >= 0 and count.usage + len(filled) > count.limit:
+        sentences.append(
+            f"would make {len(filled)} images where {count.usage} of {count.limit} that the project may have are used "
+            "(image_count_total); raise the quota or remove images first"
+        )
+    mebibytes = sum(create.fingerprint.size or 0 for create in filled) // 2**20
+    if size and size.limit >= 0 and size.usage + mebibytes > size.limit:
+        sentences.append(
+            f"would store {mebibytes} MiB where {size.usage} of {size.limit} MiB are used (image_size_total); "
+            "raise the quota or remove images first"
+        )
+    return sentences

@@ -1,0 +1,92 @@
+"""What a plan relied on, and whether it still holds. Pure."""
+
+from collections.abc import Iterator, Sequence
+
+from imagesync.documents import live_field
+from imagesync.generations import group
+from imagesync.model import Inventory, LiveImage
+from imagesync.plan import Create, Delete, Plan, Reliance, Step, Update, Value
+from imagesync.record import PREFIX
+
+_ALWAYS = ("status", "hidden", "visibility", "protected")
+
+
+def reliances(steps: Sequence[Step], inventory: Inventory) -> tuple[Reliance, ...]:
+    """For each live image that a step touches: the fields it changes, its status and visibility, and its record."""
+    images = {image.id: image for image in (*inventory.owned, *inventory.candidates)}
+    paths: dict[str, set[str]] = {}
+    keys: dict[str, str] = {}
+    for item in steps:
+        if isinstance(item.action, Create):
+            continue
+        keys[item.action.image_id] = item.action.key
+        paths.setdefault(item.action.image_id, set()).update(_paths(item, images.get(item.action.image_id)))
+    return tuple(
+        Reliance(
+            image_id, keys[image_id], {path: value_at(images[image_id], path, inventory) for path in sorted(found)}
+        )
+        for image_id, found in sorted(paths.items())
+        if image_id in images
+    )
+
+
+def _paths(item: Step, image: LiveImage | None) -> Iterator[str]:
+    yield from _ALWAYS
+    yield from (f"properties.{name}" for name in (image.properties if image else ()) if name.startswith(PREFIX))
+    if isinstance(item.action, Update):
+        yield from (".".join(change.path) for change in item.action.changes)
+    if isinstance(item.action, Delete):
+        yield "name"
+
+
+def value_at(image: LiveImage, path: str, inventory: Inventory) -> Value:
+    """One relied-on value of a live image, by path text."""
+    if path == "tags":
+        return tuple(sorted(image.tags))
+    if path == "members":
+        return tuple(sorted(member.project for member in inventory.members.get(image.id, ())))
+    if path.startswith("properties."):
+        return image.properties.get(path.removeprefix("properties."))
+    return live_field(image, path)
+
+
+def stale(plan: Plan, inventory: Inventory) -> tuple[str, ...]:
+    """One sentence for each thing that the plan relied on and that is no longer so."""
+    images = {image.id: image for image in (*inventory.owned, *inventory.candidates)}
+    sentences = []
+    for reliance in plan.relies:
+        image = images.get(reliance.image_id)
+        if image is None:
+            sentences.append(f"{reliance.key}: image {reliance.image_id} is gone or no longer ours")
+            continue
+        changed = [path for path, value in reliance.values.items() if value_at(image, path, inventory) != value]
+        if changed:
+            sentences.append(f"{reliance.key}: {', '.join(changed)} of image {reliance.image_id} changed meanwhile")
+    groups = group(inventory.owned)
+    for key in plan.absent:
+        if key in groups and groups[key].current:
+            sentences.append(f"{key}: image {groups[key].current[-1].id} was made meanwhile")
+    return tuple(sentences) + tuple(_taken_names(plan, inventory))
+
+
+def _taken_names(plan: Plan, inventory: Inventory) -> Iterator[str]:
+    ours = {image.id for image in inventory.owned} | {reliance.image_id for reliance in plan.relies}
+    for key, name in names_taken(plan):
+        for image in inventory.candidates:
+            if image.name == name and not image.hidden and image.id not in ours:
+                yield f"{key}: the name {name!r} was taken meanwhile by image {image.id}"
+
+
+def names_taken(plan: Plan) -> tuple[tuple[str, str], ...]:
+    """Key and name of every image that the plan makes visible or renames."""
+    found = []
+    for item in plan.steps:
+        if (
+            isinstance(item.action, Create)
+            and not item.action.document.fields.get("hidden")
+            and not item.action.replaces
+        ):
+            found.append((item.action.key, item.action.document.fields.get("name")))
+        elif isinstance(item.action, Update):
+            found += [(item.action.key, change.after) for change in item.action.changes if change.path == ("name",)]
+    return tuple((key, name) for key, name in found if isinstance(name, str))

@@ -1,0 +1,78 @@
+"""A backend -> the inventory that planning needs. I/O through the backend only.
+
+Two passes: the owned images first, then only what they leave open (names about to be taken, images to adopt, members),
+so that a catalogue that is as wanted costs two listings however many foreign images the cloud holds.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from imagesync.backends.base import Backend
+from imagesync.clashes import Questions, questions
+from imagesync.errors import NotFound
+from imagesync.model import Catalog, Inventory, LiveImage, MemberState, NamedProject, Visibility
+from imagesync.plan import Plan, Update
+from imagesync.record import read
+from imagesync.staleness import names_taken
+
+
+def take_inventory(backend: Backend, catalog: Catalog) -> Inventory:
+    """What is live of one catalogue, and what stands in its way."""
+    project = backend.identity().project_id
+    owners = tuple(sorted({project} | {spec.owner for spec in catalog.images if spec.owner}))
+    owned = Inventory(project, owned=_owned(backend, catalog.name, owners))
+    found = _answered(backend, owned, questions(catalog, owned))
+    named = {member for spec in catalog.images for member in spec.members if isinstance(member, NamedProject)}
+    projects = {member: backend.project_id(member.project, member.domain) for member in sorted(named, key=repr)}
+    return replace(found, projects=projects)
+
+
+def inventory_for(backend: Backend, plan: Plan) -> Inventory:
+    """What is live of all that a saved plan relied on."""
+    project = backend.identity().project_id
+    owners = tuple(sorted({project} | set(_owners(plan))))
+    owned = Inventory(project, owned=_owned(backend, plan.catalog, owners))
+    ours = {image.id for image in owned.owned}
+    shared = {image.id for image in owned.owned if image.visibility is Visibility.SHARED}
+    with_members = tuple(reliance.image_id for reliance in plan.relies if "members" in reliance.values)
+    asked = Questions(
+        names={project: tuple(sorted({name for _, name in names_taken(plan)}))} if names_taken(plan) else {},
+        ids=tuple(reliance.image_id for reliance in plan.relies if reliance.image_id not in ours),
+        members=tuple(image_id for image_id in with_members if image_id in shared),
+    )
+    return _answered(backend, owned, asked)
+
+
+def _owners(plan: Plan) -> Iterable[str]:
+    for item in plan.steps:
+        if isinstance(item.action, Update):
+            yield from (str(c.after) for c in item.action.changes if c.path == ("owner",) and c.after)
+        elif (document := getattr(item.action, "document", None)) and document.fields.get("owner"):
+            yield str(document.fields["owner"])
+
+
+def _owned(backend: Backend, catalog: str, owners: Sequence[str]) -> tuple[LiveImage, ...]:
+    """Ours by mark and owner, both compared again here, byte for byte."""
+    return tuple(
+        image
+        for image in sorted(backend.inventory(catalog, owners), key=lambda image: image.id)
+        if image.owner in owners and (record := read(image)) is not None and record.catalog == catalog
+    )
+
+
+def _answered(backend: Backend, owned: Inventory, asked: Questions) -> Inventory:
+    ours = {image.id for image in owned.owned}
+    candidates = {image.id: image for owner, names in asked.names.items() for image in backend.named(names, owner)}
+    candidates |= {image.id: image for image_id in asked.ids for image in _one(backend, image_id)}
+    members: Mapping[str, tuple[MemberState, ...]] = {
+        image_id: tuple(backend.members(image_id)) for image_id in asked.members
+    }
+    foreign = tuple(image for _, image in sorted(candidates.items()) if image.id not in ours)
+    return replace(owned, candidates=foreign, members=members)
+
+
+def _one(backend: Backend, image_id: str) -> list[LiveImage]:
+    try:
+        return backend.images(image_id)
+    except NotFound:
+        return []

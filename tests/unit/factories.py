@@ -1,0 +1,95 @@
+"""Values for tests: each factory fills what a test is not about."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from imagesync.documents import content_url, managed_by, wanted_digest
+from imagesync.model import (
+    Catalog,
+    Checksum,
+    FileSource,
+    Fingerprint,
+    Identity,
+    ImageSpec,
+    Inventory,
+    LiveImage,
+    Policy,
+    Role,
+    Status,
+    Visibility,
+)
+from imagesync.plan import Plan
+from imagesync.planner import make_plan
+from imagesync.record import Record
+
+PROJECT = "project-1"
+NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+TARGET = Identity("store", "store-1", PROJECT, "local", label="./lab")
+
+
+def digest(seed: str) -> Checksum:
+    """A sha256 told apart by its first letter."""
+    return Checksum("sha256", (seed * 64)[:64])
+
+
+def spec(key: str = "a", content: str = "a", **attrs: object) -> ImageSpec:
+    """A wanted raw image whose content is ``content`` (a hexadecimal letter)."""
+    base = ImageSpec(
+        key,
+        name=key,
+        source=FileSource(f"/images/{key}.raw", f"{key}.raw"),
+        fingerprint=Fingerprint((digest(content),), size=4096),
+        disk_format="raw",
+        container_format="bare",
+        visibility=Visibility.PRIVATE,
+    )
+    return replace(base, **attrs)  # type: ignore[arg-type]
+
+
+def live(
+    wanted: ImageSpec, image_id: str = "", role: Role = Role.CURRENT, generation: int = 1, **attrs: object
+) -> LiveImage:
+    """The image as imagesync would have left it after applying ``wanted``."""
+    record = Record(
+        "base",
+        wanted.key,
+        role,
+        wanted.fingerprint.digests,
+        content_url(wanted),
+        wanted_digest(wanted),
+        managed_by(wanted, frozenset(map(str, wanted.members)), generation),
+    )
+    image = LiveImage(
+        id=image_id or f"id-{wanted.key}",
+        name=wanted.name,
+        status=Status.ACTIVE,
+        visibility=wanted.visibility or Visibility.PRIVATE,
+        owner=PROJECT,
+        disk_format=wanted.disk_format,
+        container_format=wanted.container_format,
+        min_disk=wanted.min_disk if isinstance(wanted.min_disk, int) else 0,
+        min_ram=wanted.min_ram or 0,
+        protected=bool(wanted.protected),
+        hidden=bool(wanted.hidden),
+        tags=wanted.tags,
+        properties={**wanted.properties, **record.properties()},
+        size=4096,
+        created_at="2026-11-01T00:00:00Z",
+    )
+    return replace(image, **attrs)  # type: ignore[arg-type]
+
+
+def catalog(*specs: ImageSpec, **attrs: object) -> Catalog:
+    """A catalogue named base of these images."""
+    images = tuple(sorted(specs, key=lambda item: item.key))
+    return replace(Catalog("base", images, frozenset(item.key for item in images)), **attrs)  # type: ignore[arg-type]
+
+
+def inventory(*owned: LiveImage, **attrs: object) -> Inventory:
+    """What is live: these images of ours."""
+    return replace(Inventory(PROJECT, owned=owned), **attrs)  # type: ignore[arg-type]
+
+
+def plan(wanted: Catalog, found: Inventory, policy: Policy | None = None, now: datetime = NOW) -> Plan:
+    """The plan, with nothing known of capabilities."""
+    return make_plan(wanted, found, policy=policy or wanted.policy, capabilities=None, target=TARGET, now=now)
