@@ -8,10 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from imagesync.backends import open_backend as open_backend
     from imagesync.errors import ImagesyncError as ImagesyncError
-    from imagesync.executor import execute as execute
-    from imagesync.loader import load as load
     from imagesync.model import Capabilities as Capabilities
     from imagesync.model import Catalog as Catalog
     from imagesync.model import Checksum as Checksum
@@ -21,20 +18,15 @@ if TYPE_CHECKING:
     from imagesync.model import Policy as Policy
     from imagesync.model import Status as Status
     from imagesync.model import Visibility as Visibility
-    from imagesync.performer import Performer as Performer
     from imagesync.plan import Plan as Plan
     from imagesync.planner import make_plan as make_plan
     from imagesync.report import Report as Report
-    from imagesync.resolve import resolve as resolve
     from imagesync.survey import take_inventory as take_inventory
 
 __version__: Final = "0.1.0"
 
 _HOMES: Final = {
-    "open_backend": "imagesync.backends",
     "ImagesyncError": "imagesync.errors",
-    "execute": "imagesync.executor",
-    "load": "imagesync.loader",
     "Capabilities": "imagesync.model",
     "Catalog": "imagesync.model",
     "Checksum": "imagesync.model",
@@ -44,11 +36,9 @@ _HOMES: Final = {
     "Policy": "imagesync.model",
     "Status": "imagesync.model",
     "Visibility": "imagesync.model",
-    "Performer": "imagesync.performer",
     "Plan": "imagesync.plan",
     "make_plan": "imagesync.planner",
     "Report": "imagesync.report",
-    "resolve": "imagesync.resolve",
     "take_inventory": "imagesync.survey",
 }
 

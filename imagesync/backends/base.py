@@ -62,6 +62,9 @@ class Backend(Protocol):
     def update_image(self, image: LiveImage | str, **attrs: Unpack[UpdateFields]) -> LiveImage:
         """All the changes in one request, or none of them; the image as it is then."""
 
+    def may_publish(self, image_id: str) -> bool:
+        """Whether this user may make that image public; nothing is changed."""
+
     def delete_image(self, image: LiveImage | str) -> None:
         """The image goes, its id is never given out again. Protected: Forbidden. In use: InUse."""
 

@@ -1,0 +1,311 @@
+"""Requests to a service of the cloud -> JSON, or an error of ours: retries, bounds, the service's own words. Does I/O.
+
+Reads are repeated on connection errors, 429 and 5xx, and so are the writes that bear it (DELETE, POST of a chosen id,
+status actions). A PATCH whose answer is lost is Unavailable: the caller reads back. It is repeated only where it
+certainly was not carried out: no connection came about, or 429. Data is sent once. No redirect is followed (one to
+another host would carry the token there).
+"""
+
+import json
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+from imagesync.backends.glance.body import Body
+from imagesync.backends.glance.connect import fresh
+from imagesync.backends.glance.failures import PASSING, failure, never_sent, speaking_to
+from imagesync.errors import BackendError, Conflict, Unavailable
+
+if TYPE_CHECKING:
+    import requests
+    from keystoneauth1.session import Session
+
+log = logging.getLogger(__name__)
+
+PATCH_TYPE: Final = "application/openstack-images-v2.1-json-patch"
+LARGEST_ANSWER: Final = 64 * 2**20
+LARGEST_REFUSAL: Final = 64 * 2**10
+MOST_PAGES: Final = 10_000
+CONNECT_TIMEOUT: Final = 10.0
+SENDING_TIMEOUT: Final = 300.0
+"""Seconds that one chunk of data may wait to be taken: the HTTP library applies the connect timeout while it sends."""
+STORING_TIMEOUT: Final = 3600.0
+"""Seconds from the last byte of data to the answer: the service's store may copy it first."""
+CHUNK: Final = 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How often and how long to try: at most ``tries`` requests and ``longest`` seconds of waiting in all."""
+
+    tries: int = 5
+    longest: float = 60.0
+    sleep: Callable[[float], None] = time.sleep
+    random: Callable[[], float] = random.random
+
+    def delay(self, attempt: int, retry_after: str | None) -> float:
+        """Seconds before the next try: what the service asks for, else 1, 2, 4, … less up to a half."""
+        return max(_asked(retry_after), 2.0 ** (attempt - 1) * (0.5 + self.random() / 2))
+
+
+def _asked(retry_after: str | None) -> float:
+    """``Retry-After`` in seconds, given as a number or as a date."""
+    if not retry_after:
+        return 0.0
+    if retry_after.strip().isdigit():
+        return float(retry_after)
+    try:
+        return max(0.0, (parsedate_to_datetime(retry_after) - datetime.now(UTC)).total_seconds())
+    except (ValueError, TypeError):
+        return 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a service answered; the body is whole, that of a refusal may be cut."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def well(self) -> bool:
+        """Whether the request was carried out."""
+        return 200 <= self.status < 300
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """No answer came; ``sent`` unless the request certainly did not reach the service."""
+
+    error: Unavailable
+    sent: bool
+
+
+class Api:
+    """Requests to one service below ``url``; safe for threads."""
+
+    def __init__(
+        self, session: "Session", url: str, name: str, *, pace: Pace | None = None, read_timeout: float = 120.0
+    ) -> None:
+        self._session = session
+        self._url = url
+        self._pace = pace or Pace()
+        self._timeout = (CONNECT_TIMEOUT, read_timeout)
+        self._lock = threading.Lock()
+        self.name = f"{name} at {urlsplit(url).netloc.rpartition('@')[2]}"
+
+    def get(self, path: str) -> Any:
+        """The JSON of a GET."""
+        return self._decoded(self.request("GET", path), path)
+
+    def send(self, method: str, path: str, body: object = None, *, repeat: bool = True) -> Any:
+        """The JSON of a write; None where the answer has none."""
+        answer = self.request(method, path, body, repeat=repeat)
+        return self._decoded(answer, path) if answer.body else None
+
+    def delete(self, path: str) -> None:
+        """DELETE; 404 to a repeated one means that the first, whose answer was lost, did it."""
+        self.request("DELETE", path, settled_by=HTTPStatus.NOT_FOUND)
+
+    def request(
+        self, method: str, path: str, body: object = None, *, repeat: bool = True, settled_by: int | None = None
+    ) -> Answer:
+        """A success, or the error of the last try.
+
+        ``repeat``: doing it twice does no harm. ``settled_by``: a status that, answered to a repeated request, tells
+        that an earlier try was carried out.
+        """
+        waited, attempt, repeated, renewed = 0.0, 1, False, False
+        while True:
+            met = self._attempt(method, path, body)
+            if isinstance(met, Answer) and met.status == HTTPStatus.UNAUTHORIZED and not renewed:
+                renewed = True
+                continue
+            if isinstance(met, Answer) and (met.well or (repeated and met.status == settled_by)):
+                return met
+            seconds = self._pace.delay(attempt, met.headers.get("Retry-After") if isinstance(met, Answer) else None)
+            may = _passing(met) and (repeat or not _perhaps_done(met))
+            if not may or attempt >= self._pace.tries or waited + seconds > self._pace.longest:
+                raise self._error(met, method, path)
+            why = f"HTTP {met.status}" if isinstance(met, Answer) else "no answer"
+            log.warning("%s %s: %s; trying again in %.1f s", method, _shown(path), why, seconds)
+            self._pace.sleep(seconds)
+            waited, attempt, repeated = waited + seconds, attempt + 1, repeated or _perhaps_done(met)
+
+    def _attempt(self, method: str, path: str, body: object) -> Answer | Silence:
+        kind = {} if body is None else {"Content-Type": PATCH_TYPE if method == "PATCH" else "application/json"}
+        data = None if body is None else json.dumps(body).encode()
+        try:
+            token = self._token()
+        except Unavailable as error:
+            return Silence(error, sent=False)
+        try:
+            answer = self._exchange(method, path, {**token, **kind}, data, self._timeout)
+        except Unavailable as error:
+            return Silence(error, sent=not never_sent(error))
+        if answer.status == HTTPStatus.UNAUTHORIZED:
+            self._drop(token)
+        return answer
+
+    def _token(self) -> dict[str, str]:
+        with speaking_to("identity service"):
+            return dict(self._session.get_auth_headers() or {})
+
+    def _drop(self, token: Mapping[str, str]) -> None:
+        """Forget a refused token, unless another thread has renewed it meanwhile."""
+        with self._lock:
+            if self._token() == token:
+                self.renew()
+
+    def _exchange(
+        self, method: str, path: str, headers: Mapping[str, str], data: bytes | None, timeout: tuple[float, float]
+    ) -> Answer:
+        """One request and its whole answer."""
+        with speaking_to(self.name), self._open(self._session, method, path, headers, data, timeout) as response:
+            return _read(response, f"{method} {_shown(path)}")
+
+    def _open(
+        self,
+        session: "Session",
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        data: bytes | Body | Iterator[bytes] | None,
+        timeout: tuple[float, float],
+    ) -> "requests.Response":
+        """Exactly one request: no renewal of the token, redirect or retry below; the body of the answer is unread."""
+        return session.request(
+            self._url + path,
+            method,
+            headers={"Accept": "application/json", **headers},
+            data=data,
+            timeout=timeout,
+            stream=True,
+            authenticated=False,
+            redirect=False,
+            raise_exc=False,
+            connect_retries=0,
+            status_code_retries=0,
+            log=False,
+        )
+
+    def _error(self, met: Answer | Silence, method: str, path: str) -> BackendError:
+        if isinstance(met, Silence):
+            return met.error
+        return failure(met.status, met.body.decode(errors="replace"), f"{method} {_shown(path)}")
+
+    def _decoded(self, answer: Answer, path: str) -> Any:
+        try:
+            return json.loads(answer.body)
+        except (ValueError, RecursionError) as error:
+            hint = "is this an Image API v2? correct the endpoint in the cloud's catalogue or image_endpoint_override"
+            raise BackendError(f"{self.name}: the answer to {_shown(path)} is not JSON", hint) from error
+
+    def pages(self, path: str, key: str) -> Iterator[dict[str, Any]]:
+        """The items of a listing, page by page; an error when the service hands pages out without end."""
+        seen: set[str] = set()
+        following: str | None = path
+        while following:
+            if following in seen or len(seen) >= MOST_PAGES:
+                raise BackendError(f"{self.name}: the listing {_shown(path)} never ends", "tell the cloud's operator")
+            seen.add(following)
+            page = self.get(following)
+            if not isinstance(page, dict) or not isinstance(page.get(key), list):
+                raise BackendError(f"{self.name}: a listing has no {key!r}", "is this an Image API v2?")
+            yield from page[key]
+            link = page.get("next")
+            following = _below_version(link) if isinstance(link, str) and page[key] else None
+
+    def upload(self, path: str, body: Body, size: int | None) -> None:
+        """PUT of data, exactly once, on a connection of its own; a failure of the chunks is BrokenOff.
+
+        A pooled connection may just be closed by the service when the PUT comes, and one with a body that was refused
+        half-way is of no use for the next request.
+        """
+        headers = {**self._token(), "Content-Type": "application/octet-stream"}
+        if size is not None:
+            headers["x-openstack-image-size"] = str(size)
+        # requests takes a length of 0 for an unknown one
+        data = b"".join(body) if size == 0 else iter(body) if size is None else body
+        timeout = (SENDING_TIMEOUT, STORING_TIMEOUT)
+        with fresh(self._session) as session, speaking_to(self.name):
+            answer = _read(self._open(session, "PUT", path, headers, data, timeout), f"PUT {path}")
+        if not answer.well:
+            raise self._error(answer, "PUT", path)
+        if not body.complete:
+            raise Unavailable(f"PUT {_shown(path)}: answered before all data was sent", "look at the image, try again")
+
+    def download(self, path: str) -> Iterator[bytes]:
+        """The body of a GET in chunks of about a MiB; a break in the middle is Unavailable."""
+        with self._opened(path) as response, speaking_to(self.name):
+            yield from response.iter_content(CHUNK)
+
+    def _opened(self, path: str) -> "requests.Response":
+        """The answer to a GET of data, body unread."""
+        for renewed in (False, True):
+            token = self._token()
+            headers = {**token, "Accept": "*/*", "Accept-Encoding": "identity"}
+            with speaking_to(self.name):
+                response = self._open(self._session, "GET", path, headers, None, self._timeout)
+            if response.status_code == HTTPStatus.OK:
+                return response
+            with response:
+                answer = _read(response, f"GET {_shown(path)}")
+            if answer.status != HTTPStatus.UNAUTHORIZED or renewed:
+                break
+            self._drop(token)
+        if answer.status == HTTPStatus.NO_CONTENT:
+            raise Conflict(f"GET {_shown(path)}: the image has no data", "it is queued: upload first")
+        raise self._error(answer, "GET", path)
+
+    def renew(self) -> None:
+        """Forget the token: the next request authenticates anew."""
+        self._session.invalidate()
+
+
+def _read(response: "requests.Response", what: str) -> Answer:
+    """The answer with its body: whole and of bounded size, that of a refusal as far as it can be had."""
+    from requests import RequestException
+
+    well = 200 <= response.status_code < 300
+    limit, content = LARGEST_ANSWER if well else LARGEST_REFUSAL, bytearray()
+    try:
+        for chunk in response.iter_content(65536):
+            content += chunk
+            if len(content) > limit:
+                break
+    except RequestException:
+        if well:
+            raise
+    if well and len(content) > limit:
+        raise BackendError(f"{what}: the answer is larger than {limit // 2**20} MiB", "is this an Image API v2?")
+    return Answer(response.status_code, response.headers, bytes(content))
+
+
+def _shown(path: str) -> str:
+    """A path without its query."""
+    return path.partition("?")[0]
+
+
+def _passing(met: Answer | Silence) -> bool:
+    return isinstance(met, Silence) or met.status in PASSING
+
+
+def _perhaps_done(met: Answer | Silence) -> bool:
+    """Whether the service may have carried the request out although no success was answered."""
+    return met.sent if isinstance(met, Silence) else met.status != HTTPStatus.TOO_MANY_REQUESTS
+
+
+def _below_version(link: str) -> str:
+    """A ``next`` link as a path below /v2, whatever host or prefix it names: a token goes nowhere else."""
+    parts = urlsplit(link)
+    return f"/{parts.path.rpartition('/v2/')[2].lstrip('/')}?{parts.query}"

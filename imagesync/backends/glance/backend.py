@@ -1,0 +1,219 @@
+"""The Backend protocol on the Image API v2. Does I/O through ``Api``; decisions are made elsewhere."""
+
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final, Unpack
+from urllib.parse import quote
+from uuid import uuid4
+
+from imagesync.backends.base import CreateFields, UpdateFields
+from imagesync.backends.glance import listing, projects
+from imagesync.backends.glance.api import Api, Pace
+from imagesync.backends.glance.body import Body, BrokenOff
+from imagesync.backends.glance.connect import Connection, access_of
+from imagesync.backends.glance.convert import (
+    capabilities_from_wire,
+    create_to_wire,
+    image_from_wire,
+    member_from_wire,
+    update_to_wire,
+)
+from imagesync.backends.glance.failures import speaking_to
+from imagesync.errors import (
+    BackendError,
+    Conflict,
+    Forbidden,
+    InUse,
+    InvalidRequest,
+    NotFound,
+    Unavailable,
+    UsageError,
+)
+from imagesync.model import Capabilities, Identity, LiveImage, MemberState
+from imagesync.record import PREFIX
+
+INFORMATION: Final = ("/schemas/image", "/info/import", "/info/stores", "/info/usage")
+NO_SUCH_PROPERTY: Final = "/imagesync_no_such_property"
+
+
+class Glance:
+    """One project's view of an image service."""
+
+    def __init__(self, connection: Connection, pace: Pace | None = None) -> None:
+        self._connection = connection
+        self._pace = pace
+        self._api = Api(
+            connection.session, connection.url, "image service", pace=pace, read_timeout=connection.read_timeout
+        )
+        self._lock = threading.Lock()
+        self._able: Capabilities | None = None
+
+    def identity(self) -> Identity:
+        """Auth URL, region and project."""
+        return self._connection.identity
+
+    def images(self, image_id: str | None = None) -> list[LiveImage]:
+        """Every image the project sees, hidden ones too, or one."""
+        if image_id is None:
+            return listing.everything(self._api)
+        return [image_from_wire(self._api.get(_path(image_id)))]
+
+    def inventory(self, catalog: str, owners: Sequence[str] = ()) -> list[LiveImage]:
+        """Owned images, found by the service by mark and owner."""
+        return listing.marked(self._api, catalog, owners or (self.identity().project_id,))
+
+    def named(self, names: Sequence[str], owner: str) -> list[LiveImage]:
+        """Visible images of one owner by name."""
+        return listing.named(self._api, names, owner)
+
+    def create_image(self, **attrs: Unpack[CreateFields]) -> LiveImage:
+        """One POST; its id is made here when not given, so that a repeated POST meets its own record."""
+        wanted = attrs if "id" in attrs else CreateFields(**attrs, id=str(uuid4()))
+        try:
+            return image_from_wire(self._api.send("POST", "/images", create_to_wire(wanted)))
+        except Conflict as conflict:
+            return self._own_record(wanted, conflict, chosen="id" in attrs)
+
+    def _own_record(self, wanted: CreateFields, conflict: Conflict, *, chosen: bool) -> LiveImage:
+        """The record of a POST whose answer was lost (here, or at a proxy that repeats): told by our own properties.
+
+        The nonce is among them; an id made a moment ago is proof by itself.
+        """
+        try:
+            (image,) = self.images(wanted["id"])
+        except NotFound:
+            hint = "the id belongs to another project, or to a deleted image (ids are never given out again)"
+            raise Conflict(conflict.message, hint) from conflict
+        marks = {name: value for name, value in wanted.get("properties", {}).items() if name.startswith(PREFIX)}
+        if chosen and (not marks or any(image.properties.get(name) != value for name, value in marks.items())):
+            raise conflict
+        return image
+
+    def update_image(self, image: LiveImage | str, **attrs: Unpack[UpdateFields]) -> LiveImage:
+        """One PATCH with every change, sent once: whether one without answer got through is for the caller to see."""
+        image_id = image if isinstance(image, str) else image.id
+        operations = update_to_wire(attrs)
+        if not operations:
+            return self.images(image_id)[0]
+        return image_from_wire(self._api.send("PATCH", _path(image_id), operations, repeat=False))
+
+    def may_publish(self, image_id: str) -> bool:
+        """Asked by a patch that saves nothing: 403 where one may not, else 409 for the missing property."""
+        publish = {"op": "replace", "path": "/visibility", "value": "public"}
+        try:
+            self._api.send("PATCH", _path(image_id), [publish, {"op": "remove", "path": NO_SUCH_PROPERTY}])
+        except Conflict:
+            return True
+        except Forbidden:
+            return False
+        # a service that overlooks the second operation has published the image: back at once
+        self._api.send("PATCH", _path(image_id), [{**publish, "value": "private"}])
+        return True
+
+    def delete_image(self, image: LiveImage | str) -> None:
+        """The image goes, its id is never given out again."""
+        image_id = image if isinstance(image, str) else image.id
+        try:
+            self._api.delete(_path(image_id))
+        except Conflict as conflict:
+            raise InUse(conflict.message, "it is left as it is; delete what uses it") from conflict
+        except InvalidRequest as refused:
+            self._gone_meanwhile(image_id, refused)
+
+    def _gone_meanwhile(self, image_id: str, refused: InvalidRequest) -> None:
+        """Racing deletions: the loser is told 400 ("transition from deleted to deleted") instead of 404."""
+        self.images(image_id)
+        raise refused
+
+    def reactivate(self, image_id: str) -> None:
+        """A deactivated image becomes active."""
+        self._api.send("POST", f"{_path(image_id)}/actions/reactivate")
+
+    def deactivate(self, image_id: str) -> None:
+        """An active image is deactivated."""
+        self._api.send("POST", f"{_path(image_id)}/actions/deactivate")
+
+    def members(self, image_id: str) -> list[MemberState]:
+        """The members of a shared image, by project."""
+        document = self._api.get(f"{_path(image_id)}/members")
+        members = document.get("members") if isinstance(document, dict) else None
+        if not isinstance(members, list):
+            raise BackendError(f"image {image_id}: the service answered no list of members", "is this an Image API v2?")
+        return sorted(map(member_from_wire, members), key=lambda member: member.project)
+
+    def add_member(self, image_id: str, project: str) -> None:
+        """Share with a project; 409: it is shared already."""
+        try:
+            self._api.send("POST", f"{_path(image_id)}/members", {"member": project})
+        except Conflict:
+            return
+
+    def remove_member(self, image_id: str, project: str) -> None:
+        """Stop sharing with a project; 404: it is not shared."""
+        try:
+            self._api.delete(f"{_path(image_id)}/members/{quote(project, safe='')}")
+        except NotFound:
+            return
+
+    def upload(self, image_id: str, chunks: Iterable[bytes], size: int | None) -> None:
+        """PUT of the data, once; what the chunks raise breaks the body off, so that the record is queued again."""
+        body = Body(chunks, size)
+        try:
+            self._api.upload(f"{_path(image_id)}/file", body, size)
+            return
+        except BrokenOff:
+            pass
+        except Unavailable as broken:
+            self._refused_in_the_middle(image_id, broken)
+        if body.error is not None:
+            raise body.error
+
+    def _refused_in_the_middle(self, image_id: str, broken: Unavailable) -> None:
+        """A service that closes the connection on a refused body may hide why: the record tells some of it."""
+        (image,) = self.images(image_id)
+        raise Unavailable(f"{broken.message} (upload of image {image_id}, which is {image.status} now)", broken.hint)
+
+    def download(self, image_id: str) -> Iterator[bytes]:
+        """The data of an image, about a MiB at a time; Conflict while it has none."""
+        return self._api.download(f"{_path(image_id)}/file")
+
+    def renew(self) -> None:
+        """The next request authenticates anew."""
+        self._api.renew()
+
+    def project_id(self, name: str, domain: str) -> str:
+        """A project's id, asked from the identity service."""
+        if self._connection.identity_url is None:
+            raise UsageError(f"project {name!r}: this cloud has no identity service to ask", "give the project's id")
+        session = self._connection.session
+        with speaking_to("identity service"):
+            access = access_of(session)
+        api = Api(session, self._connection.identity_url, "identity service", pace=self._pace)
+        return projects.project_id(api, access, name, domain)
+
+    def capabilities(self) -> Capabilities:
+        """Formats, import methods, stores and quotas, asked once and in parallel."""
+        with self._lock:
+            if self._able is None:
+                with ThreadPoolExecutor(len(INFORMATION)) as pool:
+                    self._able = capabilities_from_wire(*pool.map(self._if_offered, INFORMATION))
+            return self._able
+
+    def _if_offered(self, path: str) -> Any:
+        """What an older or a smaller service does not offer is None."""
+        try:
+            return self._api.get(path)
+        except (NotFound, Forbidden):
+            return None
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._connection.session.session.close()
+
+
+def _path(image_id: str) -> str:
+    """An image's path; ids that would be no path segment (and so another resource) are no image's."""
+    if image_id in ("", ".", ".."):
+        raise NotFound(f"there is no image {image_id!r}")
+    return f"/images/{quote(image_id, safe='')}"

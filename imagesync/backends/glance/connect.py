@@ -1,0 +1,179 @@
+"""A cloud's name -> an authenticated connection to its image service. Reads clouds.yaml and ``OS_*``; asks for a token.
+
+No discovery of the image service: its address comes from the catalogue of services, or from the region's
+``image_endpoint_override``, and the API is v2.
+"""
+
+import logging
+import logging.handlers
+import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit, urlunsplit
+
+from imagesync import __version__
+from imagesync.backends.glance.failures import clean, speaking_to
+from imagesync.errors import UsageError
+from imagesync.model import Identity
+
+if TYPE_CHECKING:
+    from keystoneauth1.access import AccessInfo
+    from keystoneauth1.session import Session
+    from openstack.config import OpenStackConfig
+    from openstack.config.cloud_region import CloudRegion
+
+CONNECTIONS: Final = 32
+"""Connections kept to one host: as many as there may be steps at work."""
+
+READ_TIMEOUT: Final = 120.0
+WHERE: Final = "clouds.yaml is looked for here, in ~/.config/openstack and in /etc/openstack; or set OS_* variables"
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """A keystoneauth session and where it leads.
+
+    ``url`` is the image service's and ends in /v2, ``identity_url`` the identity service's and ends in /v3 (None
+    without one: ``auth_type: none``); ``read_timeout`` in seconds.
+    """
+
+    session: "Session"
+    url: str
+    identity: Identity
+    identity_url: str | None = None
+    read_timeout: float = READ_TIMEOUT
+
+
+def connect(cloud: str | None) -> Connection:
+    """Read the configuration, authenticate, find the endpoint.
+
+    UsageError (no such cloud, configuration incomplete, no image endpoint), Unauthorized or Unavailable, one line each.
+    """
+    with _collected_warnings() as said:
+        region = _region(cloud, said)
+        label = f"cloud {cloud or region.name}"
+        with speaking_to(label):
+            session = region.get_session()
+            prepare(session)
+            url = region.get_endpoint("image") or session.get_endpoint(
+                service_type=region.get_service_type("image"),
+                service_name=region.get_service_name("image"),
+                interface=region.get_interface("image"),
+                region_name=region.get_region_name("image"),
+                skip_discovery=True,
+            )
+            session.get_auth_headers()
+            access = access_of(session)
+    if not url:
+        raise UsageError(f"{label}: {_no_endpoint(region)}", "check auth_type, region_name and interface")
+    return _connection(cloud, region, access, versioned(url))
+
+
+def _region(cloud: str | None, said: list[logging.LogRecord]) -> "CloudRegion":
+    """The settings of a cloud: whatever the library makes of bad ones, the message is one line."""
+    from openstack.config import OpenStackConfig
+
+    config = None
+    try:
+        config = OpenStackConfig()
+        return config.get_one(cloud=cloud)
+    except Exception as error:  # the library raises AttributeError, TypeError, … for a clouds.yaml of another shape
+        text = "; ".join(clean(text) for text in (*(record.getMessage() for record in said), str(error)))
+        raise UsageError(f"cloud {cloud or 'of the environment'}: {text}", _ways(config, cloud)) from error
+
+
+def _ways(config: "OpenStackConfig | None", cloud: str | None) -> str:
+    """What to do about a cloud that cannot be used."""
+    if config is None or config.config_filename is None:
+        return WHERE
+    names = sorted(config.get_cloud_names())
+    if cloud in names:
+        return f"correct it in {config.config_filename}"
+    return f"clouds of {config.config_filename}: {', '.join(names) or 'none'}"
+
+
+def _no_endpoint(region: "CloudRegion") -> str:
+    interface, name = region.get_interface("image"), region.get_region_name("image")
+    return f"no image endpoint is known (interface {interface}, region {name or 'any'})"
+
+
+def _connection(cloud: str | None, region: "CloudRegion", access: "AccessInfo | None", url: str) -> Connection:
+    session = region.get_session()
+    auth_url = getattr(session.auth, "auth_url", None)
+    identity = Identity(
+        "glance",
+        bare(auth_url or url),
+        str((access.project_id if access else None) or ""),
+        str((access.project_name if access else None) or ""),
+        region.get_region_name("image") or "",
+        cloud or region.name or "",
+    )
+    identity_url = f"{unversioned(auth_url)}/v3" if auth_url else None
+    return Connection(session, url, identity, identity_url, float(session.timeout or READ_TIMEOUT))
+
+
+def access_of(session: "Session") -> "AccessInfo | None":
+    """What the token says (project, domains); None where there is no identity service."""
+    from keystoneauth1.identity.base import BaseIdentityPlugin
+
+    return session.auth.get_access(session) if isinstance(session.auth, BaseIdentityPlugin) else None
+
+
+def prepare(session: "Session") -> None:
+    """Our name to the services, and as many connections as there may be threads."""
+    from keystoneauth1.session import TCPKeepAliveAdapter
+
+    session.user_agent = f"imagesync/{__version__}"
+    for scheme in ("http://", "https://"):
+        adapter = TCPKeepAliveAdapter(pool_connections=CONNECTIONS, pool_maxsize=CONNECTIONS)
+        session.session.mount(scheme, adapter)
+
+
+@contextmanager
+def fresh(session: "Session") -> Iterator["Session"]:
+    """A session of the same user and TLS settings on connections of its own, which end with it."""
+    import requests
+    from keystoneauth1.session import Session
+
+    with requests.Session() as connections:
+        again = Session(session.auth, connections, verify=session.verify, cert=session.cert)
+        prepare(again)
+        yield again
+
+
+def versioned(url: str) -> str:
+    """An image endpoint with exactly one /v2 at its end, whatever version (and project) the catalogue put there."""
+    return f"{unversioned(url)}/v2"
+
+
+def unversioned(url: str) -> str:
+    """A service's address without version, query and trailing slash."""
+    parts = urlsplit(url)
+    path = re.sub(r"/v\d+(\.\d+)?(/(AUTH_)?[0-9a-f-]{32,36})?$", "", parts.path.rstrip("/"))
+    return urlunsplit((parts.scheme, parts.netloc, path, "", ""))
+
+
+def bare(url: str) -> str:
+    """A service's address fit to be shown and kept: no user information, no query."""
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path.rstrip("/"), "", ""))
+
+
+@contextmanager
+def _collected_warnings() -> Iterator[list[logging.LogRecord]]:
+    """What the libraries log while they read the configuration (a skipped file, say): part of our own message."""
+    handler = logging.handlers.BufferingHandler(1000)
+    handler.setLevel(logging.WARNING)
+    loggers = [logging.getLogger(name) for name in ("openstack", "keystoneauth")]
+    for logger in loggers:
+        logger.addHandler(handler)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", PendingDeprecationWarning)
+            yield handler.buffer
+    finally:
+        for logger in loggers:
+            logger.removeHandler(handler)

@@ -1,0 +1,236 @@
+"""The service's JSON <-> values. Pure: parses once, fails loudly on an unknown shape; inside, types are trusted."""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypeVar
+
+from imagesync.backends.base import CreateFields, UpdateFields
+from imagesync.errors import BackendError, InvalidRequest
+from imagesync.model import Capabilities, LiveImage, MemberState, Status, Usage, Visibility
+
+T = TypeVar("T")
+
+TEXTS: Final = (
+    "name",
+    "owner",
+    "disk_format",
+    "container_format",
+    "checksum",
+    "os_hash_algo",
+    "os_hash_value",
+    "file",
+    "schema",
+    "self",
+    "direct_url",
+)
+NUMBERS: Final = ("min_disk", "min_ram", "size", "virtual_size")
+OTHERS: Final = (
+    "id",
+    "status",
+    "visibility",
+    "protected",
+    "os_hidden",
+    "tags",
+    "created_at",
+    "updated_at",
+    "locations",
+    "stores",
+)
+OWN_FIELDS: Final = frozenset((*TEXTS, *NUMBERS, *OTHERS))
+"""Fields of the service itself ("Show image" in its reference); everything else is a property."""
+
+SERVICE_PREFIX: Final = "os_glance"
+WRITABLE: Final = (
+    "name",
+    "container_format",
+    "disk_format",
+    "min_disk",
+    "min_ram",
+    "protected",
+    "visibility",
+    "hidden",
+    "owner",
+)
+PLACEHOLDER: Final = "00000000-0000-0000-0000-000000000000"
+"""Stands for a moment in a property that is removed: a UUID, as a service's schema may want for kernel_id."""
+
+
+def image_from_wire(document: object) -> LiveImage:
+    """One image of the service; BackendError names image and field where a type is not the API's."""
+    wire = _mapping(document, "an image")
+    image_id = _checked(wire, "id", str, f"the image {wire.get('name')!r}")
+    where = f"image {image_id}"
+    texts = {name: _optional(wire, name, str, where) for name in TEXTS}
+    numbers = {name: _optional(wire, name, int, where) for name in NUMBERS}
+    extra = {name: _text(value) for name, value in wire.items() if name not in OWN_FIELDS and value is not None}
+    return LiveImage(
+        id=image_id,
+        status=_enumerated(Status, wire, "status", where),
+        visibility=_enumerated(Visibility, wire, "visibility", where),
+        min_disk=numbers["min_disk"] or 0,
+        min_ram=numbers["min_ram"] or 0,
+        protected=bool(_optional(wire, "protected", bool, where)),
+        hidden=bool(_optional(wire, "os_hidden", bool, where)),
+        tags=_words(wire, "tags", where),
+        properties={name: value for name, value in sorted(extra.items()) if not name.startswith(SERVICE_PREFIX)},
+        size=numbers["size"],
+        virtual_size=numbers["virtual_size"],
+        created_at=_optional(wire, "created_at", str, where) or "",
+        updated_at=_optional(wire, "updated_at", str, where) or "",
+        locations=None if wire.get("locations") is None else json.dumps(wire["locations"]),
+        stores=tuple(filter(None, (_optional(wire, "stores", str, where) or "").split(","))),
+        service={name: value for name, value in sorted(extra.items()) if name.startswith(SERVICE_PREFIX)},
+        nulls=frozenset(name for name, value in wire.items() if value is None),
+        **texts,
+    )
+
+
+def to_wire(image: LiveImage) -> dict[str, object]:
+    """Every field of an image in the service's own names, sorted; what it returned as null is None."""
+    fields: dict[str, object] = {name: getattr(image, name) for name in (*TEXTS, *NUMBERS, "id", "protected")}
+    fields |= {"status": image.status.value, "visibility": image.visibility.value, "os_hidden": image.hidden}
+    fields |= {"tags": sorted(image.tags), "stores": ",".join(image.stores) or None}
+    fields |= {"created_at": image.created_at or None, "updated_at": image.updated_at or None}
+    fields |= {"locations": json.loads(image.locations) if image.locations else None}
+    fields = {name: value for name, value in fields.items() if value is not None and (value or name not in image.nulls)}
+    return dict(sorted({**dict.fromkeys(image.nulls), **fields, **image.properties, **image.service}.items()))
+
+
+def create_to_wire(attrs: CreateFields) -> dict[str, object]:
+    """The body of "Create image": properties stand beside the service's fields, so none may be called like one."""
+    _refuse_unknown(attrs, "create_image", ("id", *WRITABLE))
+    properties = attrs.get("properties", {})
+    _refuse_field_names(properties)
+    fields = {_wire_name(name): value for name, value in attrs.items() if name not in ("properties", "tags")}
+    tags = {"tags": sorted(set(attrs["tags"]))} if "tags" in attrs else {}
+    return {**properties, **fields, **tags}
+
+
+def update_to_wire(attrs: UpdateFields) -> list[dict[str, object]]:
+    """The operations of one JSON patch.
+
+    ``add`` replaces a property that is there. A property goes by ``add`` then ``remove``, which does no harm when it is
+    gone already (``remove`` alone would be 409).
+    """
+    _refuse_unknown(attrs, "update_image", WRITABLE)
+    properties = attrs.get("properties", {})
+    _refuse_field_names(properties)
+    fields = {_wire_name(name): value for name, value in attrs.items() if name not in ("properties", "tags")}
+    if "tags" in attrs:
+        fields["tags"] = sorted(set(attrs["tags"]))
+    operations = [_operation("replace", name, value) for name, value in sorted(fields.items())]
+    for name, value in sorted(properties.items()):
+        operations.append(_operation("add", name, PLACEHOLDER if value is None else value))
+        if value is None:
+            operations.append({"op": "remove", "path": _pointer(name)})
+    return operations
+
+
+def member_from_wire(document: object) -> MemberState:
+    """One member of an image."""
+    wire = _mapping(document, "a member")
+    return MemberState(
+        _checked(wire, "member_id", str, "a member"), _optional(wire, "status", str, "a member") or "pending"
+    )
+
+
+def capabilities_from_wire(schema: object, methods: object, stores: object, usage: object) -> Capabilities:
+    """What ``/v2/schemas/image``, ``/v2/info/import``, ``/v2/info/stores`` and ``/v2/info/usage`` tell; None: not offered.
+
+    Read leniently: what a kin service words differently is not known, and then nothing is refused.
+    """
+    fields = _part(schema, "properties")
+    listed = _part(stores).get("stores")
+    return Capabilities(
+        disk_formats=_choices(_part(fields, "disk_format").get("enum")),
+        container_formats=_choices(_part(fields, "container_format").get("enum")),
+        read_only=frozenset(name for name, field in fields.items() if _part(field).get("readOnly") is True),
+        import_methods=_choices(_part(methods, "import-methods").get("value")),
+        stores=_choices([_part(store).get("id") for store in listed] if isinstance(listed, list) else None),
+        usage=_quotas(_part(usage, "usage")),
+        hidden="os_hidden" in fields or not fields,
+    )
+
+
+def _quotas(wire: Mapping[str, Any]) -> dict[str, Usage]:
+    pairs = {name: (_part(quota).get("usage"), _part(quota).get("limit")) for name, quota in sorted(wire.items())}
+    return {
+        name: Usage(used, limit) for name, (used, limit) in pairs.items() if type(used) is int and type(limit) is int
+    }
+
+
+def _part(document: object, name: str | None = None) -> dict[str, Any]:
+    """A mapping, or the one under ``name`` in it; empty where there is none."""
+    if name is not None:
+        document = document.get(name) if isinstance(document, dict) else None
+    return document if isinstance(document, dict) else {}
+
+
+def _choices(values: object) -> frozenset[str]:
+    return frozenset(value for value in values if isinstance(value, str)) if isinstance(values, list) else frozenset()
+
+
+def _mapping(document: object, what: str) -> dict[str, Any]:
+    if not isinstance(document, dict):
+        raise BackendError(f"the image service answered {what} that is no JSON object", "is this an Image API v2?")
+    return document
+
+
+def _checked(wire: Mapping[str, Any], name: str, kind: Callable[..., T], where: str) -> T:
+    value = _optional(wire, name, kind, where)
+    if value is None:
+        raise BackendError(f"{where}: the service answered no {name}", "is this an Image API v2?")
+    return value
+
+
+def _optional(wire: Mapping[str, Any], name: str, kind: Callable[..., T], where: str) -> T | None:
+    """A field of exactly this type (True is no number), or None."""
+    value = wire.get(name)
+    if value is not None and type(value) is not kind:
+        text = f"{where}: the service answered {name} as {type(value).__name__}, not {getattr(kind, '__name__', kind)}"
+        raise BackendError(text, "is this an Image API v2?")
+    return value
+
+
+def _enumerated(kind: Callable[[str], T], wire: Mapping[str, Any], name: str, where: str) -> T:
+    value = _checked(wire, name, str, where)
+    try:
+        return kind(value)
+    except ValueError as error:
+        raise BackendError(f"{where}: the service answered an unknown {name}, {value!r}") from error
+
+
+def _words(wire: Mapping[str, Any], name: str, where: str) -> frozenset[str]:
+    values: list[object] = _optional(wire, name, list, where) or []
+    words = [value for value in values if isinstance(value, str)]
+    if len(words) != len(values):
+        raise BackendError(f"{where}: the service answered {name} that are not all text", "is this an Image API v2?")
+    return frozenset(words)
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _wire_name(name: str) -> str:
+    return "os_hidden" if name == "hidden" else name
+
+
+def _pointer(name: str) -> str:
+    """RFC 6901: ``~`` and ``/`` are escaped."""
+    return "/" + name.replace("~", "~0").replace("/", "~1")
+
+
+def _operation(kind: str, name: str, value: object) -> dict[str, object]:
+    return {"op": kind, "path": _pointer(name), "value": value}
+
+
+def _refuse_unknown(attrs: Mapping[str, object], operation: str, known: tuple[str, ...]) -> None:
+    if unknown := sorted(set(attrs) - {*known, "tags", "properties"}):
+        hint = f"it takes {', '.join(known)}, tags, properties"
+        raise InvalidRequest(f"{operation} does not take {', '.join(unknown)}", hint)
+
+
+def _refuse_field_names(properties: Mapping[str, object]) -> None:
+    if taken := sorted(name for name in properties if name in OWN_FIELDS or name.startswith(SERVICE_PREFIX)):
+        raise InvalidRequest(f"a property cannot be called {taken[0]!r}: that is the service's own", "rename it")

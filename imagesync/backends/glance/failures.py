@@ -1,0 +1,166 @@
+"""What the HTTP libraries raise and what a service answers -> one clear error of ours. No I/O.
+
+Texts are one line, without the query of any URL (it may sign the URL) and without user information.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from html import unescape
+from types import MappingProxyType
+from typing import Final
+
+from imagesync.errors import (
+    BackendError,
+    Conflict,
+    Forbidden,
+    InvalidRequest,
+    NotFound,
+    QuotaExceeded,
+    Unauthorized,
+    Unavailable,
+    UsageError,
+)
+
+PASSING: Final = frozenset({429, 500, 502, 503, 504})
+"""Statuses that may be gone at the next try."""
+
+LONGEST_TEXT: Final = 400
+
+_KINDS: Final = MappingProxyType(
+    {
+        400: (InvalidRequest, ""),
+        401: (Unauthorized, "check that user, secret and project of this cloud are still valid"),
+        403: (Forbidden, ""),
+        404: (NotFound, ""),
+        409: (Conflict, ""),
+        410: (Conflict, ""),
+        413: (QuotaExceeded, "free something of the project's quota, or ask for a larger one"),
+        415: (InvalidRequest, ""),
+    }
+)
+
+
+def failure(status: int, body: str, what: str) -> BackendError:
+    """The error of an answer that is not a success, in the service's own words.
+
+    The statuses are those of the Image API reference; 409 of a DELETE is for the caller to tell apart.
+    """
+    if 300 <= status < 400:
+        hint = "correct the image endpoint in the cloud's catalogue, or set image_endpoint_override"
+        return BackendError(f"{what}: the service redirects (HTTP {status}), which is not followed", hint)
+    text = f"{what}: HTTP {status}: {'the token is not accepted' if status == 401 else said(body)}"
+    if status in PASSING:
+        return Unavailable(text, "try again later")
+    kind, hint = _KINDS.get(status, (BackendError, ""))
+    return kind(text, hint)
+
+
+def said(body: str) -> str:
+    """The sentence in an error page: Glance answers HTML, plain text or JSON, proxies anything.
+
+    Glance words a refusal as GENERAL<br /><br />DETAIL, where one of the two may be empty.
+    """
+    text = _of_json(body[:20_000])
+    text = re.sub(r"(?is)<(head|h1|title|style|script)\b.*?</\1>", " ", text)
+    general, _, detail = re.sub(r"(?i)(<br\s*/?>\s*){2,}", "\0", text).partition("\0")
+    return _plain(detail) or _plain(general) or "no reason given"
+
+
+def _plain(html: str) -> str:
+    return clean(unescape(re.sub(r"<[^>]*>", " ", html)))
+
+
+def _of_json(body: str) -> str:
+    """``{"message": …}`` (Glance) or ``{"error": {"message": …}}`` (Keystone); anything else stays as it is."""
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError):
+        return body
+    if isinstance(document, dict) and isinstance(document.get("error"), dict):
+        document = document["error"]
+    message = document.get("message") if isinstance(document, dict) else None
+    return message if isinstance(message, str) else body
+
+
+def clean(text: str) -> str:
+    """One printable line of bounded length, URLs without query and user information."""
+    text = re.sub(r"(\w+://)[^\s/@]+@", r"\1", text)
+    text = re.sub(r"(\w+://[^\s?]+)\?[^\s'\")>]+", r"\1", text)
+    text = re.sub(r"\bgAAAA[\w=-]{20,}", "(a token)", text)
+    line = "".join(char if char.isprintable() else " " for char in text)
+    return " ".join(line.split())[:LONGEST_TEXT].rstrip(" .;")
+
+
+@contextmanager
+def speaking_to(what: str) -> Iterator[None]:
+    """Errors of keystoneauth and requests as ours; ``what`` names the service or the cloud.
+
+    Unavailable where trying again may help, Unauthorized for refused credentials, UsageError where the configuration is
+    wrong.
+    """
+    from keystoneauth1 import exceptions
+    from requests import RequestException
+
+    try:
+        yield
+    except exceptions.Unauthorized as error:
+        hint = "check user, project and secret in clouds.yaml, secure.yaml or OS_*"
+        raise Unauthorized(f"{what}: the credentials are not accepted: {clean(str(error))}", hint) from error
+    except exceptions.HttpError as error:
+        raise _answered(what, error.http_status, clean(str(error))) from error
+    except (exceptions.ConnectionError, exceptions.DiscoveryFailure, RequestException) as error:
+        raise _unreached(what, error) from error
+    except exceptions.CatalogException as error:
+        raise UsageError(f"{what}: {clean(str(error))}", "check project, region_name and interface") from error
+    except (exceptions.ClientException, OSError, ValueError) as error:
+        raise UsageError(f"{what}: {clean(str(error))}", "correct this cloud in clouds.yaml or OS_*") from error
+
+
+def _answered(what: str, status: int, text: str) -> BackendError | UsageError:
+    """An error status of the identity service while a token was asked for."""
+    if status in PASSING:
+        return Unavailable(f"{what}: {text}", "try again later")
+    if status == 403:
+        return Forbidden(f"{what}: {text}")
+    return UsageError(f"{what}: {text}", "check auth_url, project and domains in clouds.yaml or OS_*")
+
+
+def _unreached(what: str, error: BaseException) -> BackendError | UsageError:
+    from keystoneauth1 import exceptions
+
+    chain = tuple(causes(error))
+    reason = _reason(chain)
+    if any(type(cause).__name__ == "SSLCertVerificationError" for cause in chain):
+        hint = "name the authority's certificate as cacert of this cloud in clouds.yaml"
+        return UsageError(f"{what}: its certificate is not trusted: {reason}", hint)
+    if isinstance(error, exceptions.DiscoveryFailure) and not any(
+        isinstance(cause, exceptions.ConnectionError) for cause in chain
+    ):
+        return UsageError(f"{what}: there is no identity service: {clean(str(error))}", "correct auth_url")
+    return Unavailable(f"{what}: no connection: {reason}", "check the address and the network")
+
+
+def causes(error: BaseException) -> Iterator[BaseException]:
+    """An exception and what led to it, from the outside to the inside."""
+    seen: set[int] = set()
+    following: BaseException | None = error
+    while following is not None and id(following) not in seen:
+        seen.add(id(following))
+        yield following
+        following = following.__cause__ or following.__context__
+
+
+def _reason(chain: tuple[BaseException, ...]) -> str:
+    """The innermost cause: "Connection refused", not the names of the layers around it."""
+    inner = next((cause for cause in reversed(chain) if isinstance(cause, OSError) and cause.strerror), chain[-1])
+    strerror = getattr(inner, "strerror", None)
+    return clean(str(strerror or inner)) or type(inner).__name__
+
+
+def never_sent(error: BaseException) -> bool:
+    """Whether the request certainly did not reach the service, so that any request may be repeated."""
+    from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
+
+    return any(isinstance(cause, NewConnectionError | ConnectTimeoutError) for cause in causes(error))

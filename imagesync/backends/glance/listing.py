@@ -1,0 +1,89 @@
+"""Questions about many images -> listings of the Image API, merged. Does I/O through ``Api``.
+
+A listing is asked twice, visible and hidden images, because the service keeps them apart (``os_hidden``); the passes
+run in parallel.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+from urllib.parse import quote, urlencode
+
+from imagesync.backends.glance.api import Api
+from imagesync.backends.glance.convert import image_from_wire
+from imagesync.errors import InvalidRequest, Unavailable
+from imagesync.model import LiveImage
+from imagesync.record import CATALOG
+
+PAGE: Final = 1000
+"""The most that Glance gives in one page."""
+TRIES: Final = 5
+LONGEST_CONDITION: Final = 6000
+PARALLEL: Final = 8
+
+
+def everything(api: Api) -> list[LiveImage]:
+    """Every image that the project sees, by id."""
+    return _merged(api, _both_passes({}))
+
+
+def marked(api: Api, catalog: str, owners: Sequence[str]) -> list[LiveImage]:
+    """Images of these owners with this catalogue's mark, by id; compared again here, byte for byte.
+
+    Without ``owner`` and ``visibility=all`` an admin's listing misses community images. An empty owner is that of a
+    service without projects: no filter, and images without an owner.
+    """
+    queries = [{CATALOG: catalog, "owner": owner, "visibility": "all"} for owner in sorted(set(owners))]
+    passes = [one for query in queries for one in _both_passes({name: value for name, value in query.items() if value})]
+    found = _merged(api, passes)
+    return [image for image in found if image.properties.get(CATALOG) == catalog and (image.owner or "") in owners]
+
+
+def named(api: Api, names: Sequence[str], owner: str) -> list[LiveImage]:
+    """Visible images of one owner that have one of these names, by id; many names in one request."""
+    common = {"owner": owner, "visibility": "all", "os_hidden": "false"} if owner else {"os_hidden": "false"}
+    found = _merged(api, [{"name": condition, **common} for condition in name_conditions(names)])
+    return [image for image in found if image.name in names and (image.owner or "") == owner]
+
+
+def name_conditions(names: Sequence[str]) -> Iterator[str]:
+    """Names as ``name=`` filters: ``in:"a","b"`` within the length of a URL; ``eq:`` for one with a quote in it.
+
+    The service reads any character in a quoted name but the quote, which it knows no escape for.
+    """
+    batch: list[str] = []
+    for name in sorted(set(names)):
+        if '"' in name:
+            yield f"eq:{name}"
+            continue
+        if batch and len(quote(",".join([*batch, f'"{name}"']), safe="")) > LONGEST_CONDITION:
+            yield f"in:{','.join(batch)}"
+            batch = []
+        batch.append(f'"{name}"')
+    if batch:
+        yield f"in:{','.join(batch)}"
+
+
+def _both_passes(query: Mapping[str, str]) -> list[dict[str, str]]:
+    return [{**query, "os_hidden": hidden} for hidden in ("false", "true")]
+
+
+def _merged(api: Api, queries: Sequence[Mapping[str, str]]) -> list[LiveImage]:
+    if not queries:
+        return []
+    with ThreadPoolExecutor(min(PARALLEL, len(queries))) as pool:
+        passes = list(pool.map(lambda query: _listed(api, query), queries))
+    found = {image.id: image for images in passes for image in images}
+    return [image for _, image in sorted(found.items())]
+
+
+def _listed(api: Api, query: Mapping[str, str]) -> list[LiveImage]:
+    """One listing; begun again when the image that a page begins after vanished meanwhile (400)."""
+    path = f"/images?{urlencode({**query, 'limit': str(PAGE)})}"
+    for _ in range(TRIES):
+        try:
+            return [image_from_wire(item) for item in api.pages(path, "images")]
+        except InvalidRequest as error:
+            if "marker" not in error.message.lower():
+                raise
+    raise Unavailable(f"{api.name}: images vanish faster than they can be listed", "try again later")

@@ -1,0 +1,40 @@
+"""The pinned services -> a virtual environment of their own, made on first use and kept. Writes files, runs pip."""
+
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+REQUIREMENTS = HERE / "requirements.txt"
+
+
+def cache_folder() -> Path:
+    """Where environments are kept: ``IMAGESYNC_TEST_CACHE``, else the user's cache folder."""
+    named = os.environ.get("IMAGESYNC_TEST_CACHE")
+    return Path(named) if named else Path.home() / ".cache" / "imagesync-tests"
+
+
+def environment() -> Path:
+    """The folder of the virtual environment, complete; a second process that comes meanwhile waits for the first."""
+    seed = REQUIREMENTS.read_bytes() + sys.version.encode() + (HERE / "bootstrap.py").read_bytes()
+    folder = cache_folder() / hashlib.sha256(seed).hexdigest()[:16]
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with (folder.parent / f"{folder.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "complete").exists():
+            _install(folder)
+            (folder / "complete").touch()
+    return folder
+
+
+def _install(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+    pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--no-deps", "-r", str(REQUIREMENTS)]
+    done = subprocess.run(pip, check=False, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"the services for the tests could not be installed: {done.stderr[-2000:]}")

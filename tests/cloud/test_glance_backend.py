@@ -1,0 +1,543 @@
+"""The glance backend on the real Keystone and Glance; judged over plain HTTP."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from imagesync.backends.base import Backend
+from imagesync.backends.glance import open_glance
+from imagesync.errors import (
+    Conflict,
+    Forbidden,
+    InvalidRequest,
+    NotFound,
+    QuotaExceeded,
+    Unauthorized,
+    Unavailable,
+    UsageError,
+)
+from imagesync.model import LiveImage, MemberState, Status, Visibility
+from tests.cloud.service import Cloud
+
+Opener = Callable[[str], Backend]
+MIB = 2**20
+
+
+@pytest.fixture
+def opened(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Iterator[Opener]:
+    """Opens the backend as a user of the cloud; closed afterwards."""
+    monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(cloud.clouds_yaml))
+    backends: list[Backend] = []
+
+    def opener(user: str) -> Backend:
+        backends.append(open_glance(user))
+        return backends[-1]
+
+    yield opener
+    for backend in backends:
+        backend.close()
+
+
+@pytest.fixture
+def alice(opened: Opener, cloud: Cloud) -> Backend:
+    """An ordinary member of project images; requests are counted from here."""
+    backend = opened("alice")
+    cloud.forget_requests()
+    return backend
+
+
+def record(backend: Backend, name: str = "n", **properties: str) -> LiveImage:
+    """A queued raw image."""
+    return backend.create_image(name=name, disk_format="raw", container_format="bare", properties=properties)
+
+
+def asked(cloud: Cloud) -> list[str]:
+    """The requests that the image service received, without their order."""
+    return sorted(f"{request.method} {request.path}" for request in cloud.requests())
+
+
+def use_clouds(monkeypatch: pytest.MonkeyPatch, path: Path, entry: str) -> None:
+    """A clouds.yaml with one cloud, ``c``."""
+    (path / "clouds.yaml").write_text(f"clouds:\n  c: {entry}\n")
+    monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(path / "clouds.yaml"))
+
+
+def test_opening_asks_the_image_service_for_nothing(cloud: Cloud, opened: Opener) -> None:
+    """No discovery: the endpoint is in the catalogue of services."""
+    cloud.forget_requests()
+    identity = opened("alice").identity()
+    assert cloud.requests() == []
+    assert (identity.kind, identity.location, identity.region) == ("glance", cloud.auth_url, "RegionOne")
+    assert (identity.project_id, identity.project_name) == (cloud.project_id("images"), "images")
+    assert identity.label == "alice"
+
+
+def test_requests_carry_our_name(cloud: Cloud, alice: Backend) -> None:
+    """Operators see who asks."""
+    alice.images()
+    assert {request.agent.partition("/")[0] for request in cloud.requests()} == {"imagesync"}
+
+
+def test_a_created_image_has_every_attribute(cloud: Cloud, alice: Backend) -> None:
+    """One POST; properties, tags and os_hidden included."""
+    image_id = str(uuid4())
+    image = alice.create_image(
+        id=image_id,
+        name="n",
+        disk_format="qcow2",
+        container_format="bare",
+        min_disk=3,
+        min_ram=512,
+        protected=True,
+        visibility="community",
+        hidden=True,
+        tags=["b", "a"],
+        properties={"os_distro": "x", "kernel_id": "k"},
+    )
+    assert asked(cloud) == ["POST /v2/images"]
+    seen = cloud.http("alice").get(f"/images/{image_id}")
+    assert (seen["min_disk"], seen["min_ram"], seen["protected"], seen["os_hidden"]) == (3, 512, True, True)
+    assert (sorted(seen["tags"]), seen["os_distro"], seen["visibility"]) == (["a", "b"], "x", "community")
+    assert (image.visibility, image.kernel_id, image.status) == (Visibility.COMMUNITY, "k", Status.QUEUED)
+    cloud.http("alice").patch(image_id, {"op": "replace", "path": "/protected", "value": False})
+
+
+def test_an_id_that_is_taken_is_a_conflict(alice: Backend, opened: Opener) -> None:
+    """Ours, another project's, or a deleted one's: ids are given out once."""
+    image = record(alice)
+    with pytest.raises(Conflict, match="already exists"):
+        alice.create_image(id=image.id)
+    with pytest.raises(Conflict, match="another project"):
+        opened("bob").create_image(id=image.id)
+    alice.delete_image(image)
+    with pytest.raises(Conflict, match="deleted"):
+        alice.create_image(id=image.id)
+
+
+def test_a_repeated_create_meets_its_own_record(alice: Backend) -> None:
+    """The answer to the first POST was lost: the nonce among our properties tells."""
+    image_id, ours = str(uuid4()), {"imagesync_catalog": "c", "imagesync_managed": '{"n":"nonce-1"}'}
+    alice.create_image(id=image_id, properties=ours)
+    assert alice.create_image(id=image_id, properties=ours).id == image_id
+    with pytest.raises(Conflict):
+        alice.create_image(id=image_id, properties={**ours, "imagesync_managed": '{"n":"nonce-2"}'})
+
+
+def test_an_update_is_one_patch(cloud: Cloud, alice: Backend) -> None:
+    """Fields, tags, properties added, changed and removed, removed though not there, with awkward names."""
+    image = record(alice, gone="1", changed="1", kernel_id="k")
+    changes = {"gone": None, "changed": "2", "never": None, "a/b~c:": "3", "kernel_id": None, "ramdisk_id": None}
+    cloud.forget_requests()
+    after = alice.update_image(image, name=None, min_ram=7, hidden=True, tags=["x"], properties=changes)
+    assert asked(cloud) == [f"PATCH /v2/images/{image.id}"]
+    assert after.properties == {"changed": "2", "a/b~c:": "3"}
+    assert (after.name, after.min_ram, after.hidden, after.tags) == (None, 7, True, frozenset("x"))
+
+
+def test_an_empty_update_only_looks(cloud: Cloud, alice: Backend) -> None:
+    """A PATCH without operations would still be a request that writes."""
+    image = record(alice)
+    cloud.forget_requests()
+    assert alice.update_image(image.id) == alice.images(image.id)[0]
+    assert asked(cloud) == [f"GET /v2/images/{image.id}"] * 2
+
+
+def test_refusals_come_in_the_service_s_own_words(alice: Backend, opened: Opener) -> None:
+    """403, 404 and 400, each as an error of its own and one line."""
+    image = record(alice)
+    with pytest.raises(Forbidden, match="publicize_image"):
+        alice.update_image(image, visibility="public")
+    with pytest.raises(NotFound, match="No image found"):
+        opened("bob").images(image.id)
+    with pytest.raises(InvalidRequest, match="tiff"):
+        alice.create_image(disk_format="tiff")
+    alice.update_image(image, protected=True)
+    with pytest.raises(Forbidden, match="protected"):
+        alice.delete_image(image)
+    alice.update_image(image, protected=False)
+
+
+def test_a_probe_tells_who_may_publish_and_changes_nothing(alice: Backend, opened: Opener) -> None:
+    """A member may not, an admin of the project may."""
+    image = record(alice)
+    assert not alice.may_publish(image.id)
+    assert opened("operator").may_publish(image.id)
+    assert alice.images(image.id) == [image]
+
+
+def test_a_deleted_image_is_gone(alice: Backend) -> None:
+    """And a second deletion finds nothing."""
+    image = record(alice)
+    alice.delete_image(image)
+    for ask in (alice.delete_image, alice.images, alice.update_image):
+        with pytest.raises(NotFound):
+            ask(image.id)
+
+
+@pytest.mark.parametrize("image_id", ["", ".", "..", "a/../b", "%2e%2e", "?x=1"])
+def test_an_id_never_reaches_another_resource(alice: Backend, image_id: str) -> None:
+    """Whatever it holds, it is one segment of a path."""
+    record(alice)
+    with pytest.raises(NotFound):
+        alice.images(image_id)
+    with pytest.raises(NotFound):
+        alice.delete_image(image_id)
+    assert len(alice.images()) == 1
+
+
+@pytest.mark.parametrize("size", [3 * MIB, None])
+def test_uploaded_data_is_there_and_comes_back(cloud: Cloud, alice: Backend, size: int | None) -> None:
+    """With a known length and without."""
+    image = record(alice)
+    alice.upload(image.id, [b"a" * MIB, b"b" * (MIB + 1), b"c" * (MIB - 1)], size)
+    live = alice.images(image.id)[0]
+    assert (live.status, live.size) == (Status.ACTIVE, 3 * MIB)
+    assert live.os_hash_value is not None
+    assert b"".join(alice.download(image.id)) == b"a" * MIB + b"b" * (MIB + 1) + b"c" * (MIB - 1)
+    sent = [request.length for request in cloud.requests() if request.method == "PUT"]
+    assert sent == [str(size) if size else ""]
+
+
+@pytest.mark.parametrize("size", [0, None])
+def test_empty_data_is_data(alice: Backend, size: int | None) -> None:
+    """Zero bytes make an active image of size 0."""
+    image = record(alice)
+    alice.upload(image.id, [], size)
+    assert (alice.images(image.id)[0].status, alice.images(image.id)[0].size) == (Status.ACTIVE, 0)
+    assert b"".join(alice.download(image.id)) == b""
+
+
+@pytest.mark.parametrize("size", [8 * MIB, None])
+@pytest.mark.parametrize("error", [ValueError("bad data"), BrokenPipeError(32, "pipe"), ConnectionResetError("peer")])
+def test_a_failing_source_breaks_the_body_off(alice: Backend, size: int | None, error: Exception) -> None:
+    """The error comes out as it was, also one that looks like the connection's; the record can be filled again."""
+    image = record(alice)
+
+    def failing() -> Iterator[bytes]:
+        yield b"x" * MIB
+        raise error
+
+    with pytest.raises(type(error)) as caught:
+        alice.upload(image.id, failing(), size)
+    assert caught.value is error
+    assert caught.value.__cause__ is None
+    alice.upload(image.id, _until_queued(alice, image.id), None)
+    assert alice.images(image.id)[0].size == 1
+
+
+def _until_queued(backend: Backend, image_id: str) -> list[bytes]:
+    """One byte, once the service has noticed that the connection is gone."""
+    while backend.images(image_id)[0].status is not Status.QUEUED:
+        pass
+    return [b"x"]
+
+
+def test_the_reason_of_a_refused_upload_is_read_while_data_is_sent(alice: Backend) -> None:
+    """The service answers and closes long before the data ends."""
+    image = record(alice)
+    alice.upload(image.id, [b"x"], 1)
+    for size in (64 * MIB, None):
+        with pytest.raises(Conflict, match="from active to saving"):
+            alice.upload(image.id, (b"x" * MIB for _ in range(64)), size)
+    assert alice.images(image.id)[0].size == 1
+
+
+def test_data_of_another_format_is_refused_with_the_reason(alice: Backend) -> None:
+    """415, and nothing is active."""
+    image = alice.create_image(disk_format="qcow2", container_format="bare")
+    with pytest.raises(InvalidRequest, match="does not match stream data"):
+        alice.upload(image.id, [b"x" * MIB], MIB)
+    assert alice.images(image.id)[0].status is Status.QUEUED
+
+
+def test_an_expired_token_is_renewed_for_requests_but_not_for_data(cloud: Cloud, alice: Backend) -> None:
+    """Consumed bytes are never sent again: the upload is Unauthorized, and works after ``renew``."""
+    image = record(alice)
+    cloud.expire_tokens()
+    with pytest.raises(Unauthorized):
+        alice.upload(image.id, (b"x" * MIB for _ in range(8)), 8 * MIB)
+    alice.renew()
+    alice.upload(image.id, [b"x"], 1)
+    cloud.expire_tokens()
+    assert alice.update_image(image, name="renewed").name == "renewed"
+    cloud.expire_tokens()
+    assert b"".join(alice.download(image.id)) == b"x"
+
+
+def test_an_image_without_data_cannot_be_read(alice: Backend) -> None:
+    """The service answers 204; a deactivated one is refused."""
+    image = record(alice)
+    with pytest.raises(Conflict, match="no data"):
+        b"".join(alice.download(image.id))
+    alice.upload(image.id, [b"x"], 1)
+    alice.deactivate(image.id)
+    with pytest.raises(Forbidden):
+        b"".join(alice.download(image.id))
+
+
+def test_deactivate_and_reactivate_may_be_repeated(alice: Backend) -> None:
+    """They say what shall be, not what shall be done; without data there is nothing to do it to."""
+    image = record(alice)
+    with pytest.raises(Forbidden):
+        alice.deactivate(image.id)
+    alice.upload(image.id, [b"x"], 1)
+    for change, status in ((alice.deactivate, Status.DEACTIVATED), (alice.reactivate, Status.ACTIVE)):
+        change(image.id)
+        change(image.id)
+        assert alice.images(image.id)[0].status is status
+
+
+def test_members_may_be_added_and_removed_twice(alice: Backend) -> None:
+    """409 and 404 mean that it is so already."""
+    image = record(alice)
+    alice.update_image(image, visibility="shared")
+    for project in ("p1", "p1", "p 2"):
+        alice.add_member(image.id, project)
+    assert alice.members(image.id) == [MemberState("p 2"), MemberState("p1")]
+    for project in ("p1", "p1", "p 2"):
+        alice.remove_member(image.id, project)
+    assert alice.members(image.id) == []
+
+
+def test_members_of_a_private_image_are_refused(alice: Backend) -> None:
+    """403, not silence."""
+    image = alice.create_image(visibility="private")
+    with pytest.raises(Forbidden):
+        alice.add_member(image.id, "p1")
+
+
+def test_the_inventory_is_ours_hidden_ones_too(cloud: Cloud, alice: Backend, opened: Opener) -> None:
+    """By mark and owner, whatever the visibility, in two requests; other catalogues and projects are not in it."""
+    ours = [
+        alice.create_image(hidden=hidden, visibility=visibility, properties={"imagesync_catalog": "base"})
+        for hidden in (False, True)
+        for visibility in ("private", "community", "shared")
+    ]
+    record(alice, imagesync_catalog="Base")
+    record(alice, imagesync_catalog="other")
+    opened("bob").create_image(visibility="community", properties={"imagesync_catalog": "base"})
+    cloud.foreign(50)
+    cloud.forget_requests()
+    found = alice.inventory("base")
+    assert {image.id for image in found} == {image.id for image in ours}
+    assert asked(cloud) == ["GET /v2/images"] * 2
+
+
+def test_an_admin_sees_the_community_images_of_an_owner(cloud: Cloud, opened: Opener) -> None:
+    """A filter by property alone misses them."""
+    image = opened("bob").create_image(visibility="community", properties={"imagesync_catalog": "base"})
+    other = cloud.project_id("other")
+    assert [found.id for found in opened("operator").inventory("base", [other])] == [image.id]
+    assert opened("operator").inventory("base") == []
+
+
+def test_listings_have_as_many_pages_as_it_takes(cloud: Cloud, alice: Backend) -> None:
+    """A page holds 1,000 images at most."""
+    cloud.foreign(2001)
+    record(alice)
+    alice.create_image(hidden=True)
+    cloud.forget_requests()
+    assert len(alice.images()) == 2003
+    assert asked(cloud) == ["GET /v2/images"] * 4
+
+
+def test_a_marker_that_vanished_is_called_so(cloud: Cloud, alice: Backend) -> None:
+    """The word that a listing begins again by."""
+    answer = cloud.http("alice").send("GET", f"/images?marker={uuid4()}")
+    assert answer.status_code == 400
+    assert "marker" in answer.text.lower()
+
+
+AWKWARD = ["a,b", 'a"b', "a'b", "a\\b", "a:b", " a", "a ", "in:x", "eq:x", "a&b=c", "%61", "#x", "ä,ö", "", "a\tb"]
+
+
+def test_names_are_found_whatever_they_hold(cloud: Cloud, alice: Backend) -> None:
+    """As many as possible in one request, and no other name with them."""
+    for name in [*AWKWARD, "a", "b"]:
+        record(alice, name=name)
+    cloud.forget_requests()
+    project = alice.identity().project_id
+    assert sorted(str(image.name) for image in alice.named(AWKWARD, project)) == sorted(AWKWARD)
+    assert len(cloud.requests()) == 2
+    assert alice.named(["nobody's"], project) == []
+    assert alice.named([], project) == []
+
+
+def test_a_thousand_names_are_few_requests(cloud: Cloud, alice: Backend) -> None:
+    """The length of a URL is bounded, and the service takes it."""
+    record(alice, name="Ubuntu 24.04 (0999)")
+    names = [f"Ubuntu 24.04 ({number:04})" for number in range(1000)]
+    found = alice.named(names, alice.identity().project_id)
+    assert [image.name for image in found] == ["Ubuntu 24.04 (0999)"]
+    assert len(cloud.requests()) < 10
+
+
+def test_names_are_asked_of_one_owner_and_of_visible_images(alice: Backend, opened: Opener) -> None:
+    """Hidden images are out of name look-ups, others' do not clash."""
+    record(alice, name="x")
+    alice.create_image(name="x", hidden=True)
+    opened("bob").create_image(name="x", visibility="community")
+    assert len(alice.named(["x"], alice.identity().project_id)) == 1
+
+
+def test_capabilities_are_asked_once(cloud: Cloud, alice: Backend) -> None:
+    """Formats, methods, stores from the service's own documents."""
+    able = alice.capabilities()
+    assert {"raw", "qcow2", "iso"} <= able.disk_formats
+    assert "bare" in able.container_formats
+    assert {"size", "checksum", "status"} <= able.read_only
+    assert able.stores == {"fast", "slow"}
+    assert "web-download" in able.import_methods
+    assert able.hidden
+    assert alice.capabilities() is able
+    assert len(cloud.requests()) == 4
+
+
+def test_a_full_quota_says_so(cloud: Cloud, opened: Opener) -> None:
+    """413 in the service's words; the usage is among the capabilities."""
+    cloud.start_limited()
+    cloud.set_limits("images", image_count_total=1)
+    limited = opened("limited")
+    record(limited)
+    with pytest.raises(QuotaExceeded, match="quota"):
+        record(limited)
+    usage = limited.capabilities().usage["image_count_total"]
+    cloud.set_limits("images")
+    assert (usage.usage, usage.limit) == (1, 1)
+
+
+def test_projects_are_found_by_name(cloud: Cloud, alice: Backend, opened: Opener) -> None:
+    """An admin finds any, a member its own; what may not be asked is Forbidden with a way out."""
+    assert opened("operator").project_id("other", "Default") == cloud.project_id("other")
+    assert opened("operator").project_id("other", "default") == cloud.project_id("other")
+    assert alice.project_id("images", "Default") == cloud.project_id("images")
+    with pytest.raises(Forbidden, match="id instead"):
+        alice.project_id("other", "Default")
+    with pytest.raises(UsageError, match="no project 'nope'"):
+        opened("operator").project_id("nope", "Default")
+
+
+def test_an_unknown_cloud_names_those_there_are(cloud: Cloud, opened: Opener) -> None:
+    """A misspelt name is the commonest mistake."""
+    with pytest.raises(UsageError, match=r"nope.*alice, bob"):
+        opened("nope")
+
+
+@pytest.mark.parametrize(
+    ("entry", "kind", "words"),
+    [
+        ("{auth: {auth_url: AUTH, username: alice, password: no, PROJECT}}", Unauthorized, "credentials"),
+        ("{auth: {auth_url: AUTH, username: alice, password: SECRET, PROJECT}, region_name: X}", UsageError, "image"),
+        ("{auth: {auth_url: AUTH, username: alice, password: SECRET, user_domain_id: default}}", UsageError, "image"),
+        ("{auth: {auth_url: AUTH, username: alice, password: SECRET, project_name: images}}", UsageError, "domain"),
+        ("{auth: {auth_url: 'http://127.0.0.1:9', username: a, password: b, PROJECT}}", Unavailable, "refused"),
+        ("{auth: {auth_url: 'http://127.0.0.1:9/v3', username: a, password: b, PROJECT}}", Unavailable, "refused"),
+        ("{auth: {auth_url: 'http://no.invalid/v3', username: a, password: b, PROJECT}}", Unavailable, "resol|known"),
+        ("{auth: {auth_url: 'IMAGE/v3', username: a, password: b, PROJECT}}", UsageError, "auth_url"),
+        ("{auth: {auth_url: nonsense, username: a, password: b, PROJECT}}", UsageError, "cloud c"),
+        ("{auth: {auth_url: 'http://[::1', username: a, password: b, PROJECT}}", UsageError, "cloud c"),
+        ("{auth: {auth_url: 'http://h:99999/v3', username: a, password: b, PROJECT}}", Unavailable, "99999"),
+        ("{auth: {auth_url: 'https://AUTH', username: a, password: b, PROJECT}}", Unavailable, "cloud c"),
+        ("{auth: {auth_url: 'https://h/v3', username: a, password: b}, cacert: /no/such.pem}", UsageError, "such.pem"),
+        ("{auth: {}}", UsageError, "auth_url"),
+        ("{auth_type: sorcery, auth: {auth_url: AUTH}}", UsageError, "sorcery"),
+        ("{auth_type: none}", UsageError, "endpoint"),
+        ("{auth: text}", UsageError, "correct it in"),
+        ("[", UsageError, "clouds.yaml"),
+    ],
+)
+def test_a_bad_configuration_is_one_clear_line(
+    cloud: Cloud,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    entry: str,
+    kind: type[Exception],
+    words: str,
+) -> None:
+    """What cannot work is a usage error, refused credentials and silence are the service's; no secret is shown."""
+    scope = "project_name: images, project_domain_id: default, user_domain_id: default"
+    told = {"AUTH": cloud.auth_url, "IMAGE": cloud.image_url, "PROJECT": scope, "SECRET": "secret-of-the-tests"}
+    entry = entry.replace("https://AUTH", cloud.auth_url.replace("http:", "https:"))
+    for name, value in told.items():
+        entry = entry.replace(name, value)
+    use_clouds(monkeypatch, tmp_path, entry)
+    with pytest.raises(kind) as caught:
+        open_glance("c")
+    assert type(caught.value) is kind
+    text = str(caught.value)
+    assert "\n" not in text
+    assert len(text) < 500
+    assert "secret-of-the-tests" not in text
+    assert any(word in text for word in words.split("|")), text
+
+
+def test_without_clouds_yaml_the_ways_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fresh machine."""
+    monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(tmp_path / "none.yaml"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match=r"cloud c: .*OS_\*"):
+        open_glance("c")
+
+
+def test_the_environment_alone_is_enough(cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``OS_*`` variables as every OpenStack client reads them."""
+    monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(tmp_path / "none.yaml"))
+    settings = {
+        "AUTH_URL": cloud.auth_url,
+        "USERNAME": "alice",
+        "PASSWORD": "secret-of-the-tests",
+        "PROJECT_NAME": "images",
+        "USER_DOMAIN_ID": "default",
+        "PROJECT_DOMAIN_ID": "default",
+    }
+    for name, value in settings.items():
+        monkeypatch.setenv(f"OS_{name}", value)
+    backend = open_glance(None)
+    assert backend.images() == []
+    assert backend.identity().project_name == "images"
+    backend.close()
+
+
+def test_an_application_credential_or_a_token_will_do(
+    cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What automation uses; without the right to renew a token, an expired one is Unauthorized."""
+    token = cloud.token("alice")
+    headers = {"X-Auth-Token": token}
+    session = cloud.http("alice").session
+    user = session.get(f"{cloud.auth_url}/auth/tokens", headers={**headers, "X-Subject-Token": token}, timeout=30)
+    place = f"{cloud.auth_url}/users/{user.json()['token']['user']['id']}/application_credentials"
+    made = session.post(
+        place, headers=headers, json={"application_credential": {"name": str(uuid4()), "secret": "s"}}, timeout=30
+    ).json()["application_credential"]
+    secret = f"application_credential_id: {made['id']}, application_credential_secret: s"
+    for entry in (
+        f"{{auth_type: v3applicationcredential, auth: {{auth_url: '{cloud.auth_url}', {secret}}}}}",
+        f"{{auth_type: token, auth: {{auth_url: '{cloud.auth_url}', token: {token}, project_name: images, "
+        "project_domain_id: default}}",
+        f"{{auth_type: admin_token, auth: {{endpoint: '{cloud.image_url}', token: {token}}}}}",
+    ):
+        use_clouds(monkeypatch, tmp_path, entry)
+        backend = open_glance("c")
+        assert backend.images() == []
+        backend.close()
+    cloud.expire_tokens()
+    backend = open_glance("c")
+    with pytest.raises(Unauthorized, match="not accepted"):
+        backend.images()
+    backend.close()
+
+
+def test_a_region_s_override_of_the_endpoint_is_heeded(
+    cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody listens where the catalogue of services does not lead."""
+    auth = f"{{auth_url: '{cloud.auth_url}', username: alice, password: secret-of-the-tests, project_name: images, "
+    auth += "project_domain_id: default, user_domain_id: default}"
+    use_clouds(monkeypatch, tmp_path, f"{{auth: {auth}, image_endpoint_override: '{cloud.image_url}/v2/'}}")
+    backend = open_glance("c")
+    assert backend.images() == []
+    backend.close()

@@ -1,0 +1,251 @@
+"""The image service's JSON <-> values."""
+
+from typing import Any
+
+import pytest
+
+from imagesync.backends.base import UpdateFields
+from imagesync.backends.glance.convert import (
+    capabilities_from_wire,
+    create_to_wire,
+    image_from_wire,
+    member_from_wire,
+    to_wire,
+    update_to_wire,
+)
+from imagesync.errors import BackendError, InvalidRequest
+from imagesync.model import LiveImage, MemberState, Status, Usage, Visibility
+
+IMAGE_ID = "a57ae423-5f2c-40d7-923a-ea7ef2afe0b5"
+
+
+def wire(**fields: object) -> dict[str, Any]:
+    """An image as Glance answers it."""
+    return {
+        "id": IMAGE_ID,
+        "name": "n",
+        "status": "active",
+        "visibility": "private",
+        "owner": "p",
+        "disk_format": "qcow2",
+        "container_format": "bare",
+        "min_disk": 1,
+        "min_ram": 512,
+        "protected": False,
+        "os_hidden": False,
+        "tags": ["a", "b"],
+        "size": 4096,
+        "virtual_size": None,
+        "checksum": "c" * 32,
+        "os_hash_algo": "sha512",
+        "os_hash_value": "d" * 128,
+        "created_at": "2026-11-23T10:00:00Z",
+        "updated_at": "2026-11-23T10:00:01Z",
+        "self": f"/v2/images/{IMAGE_ID}",
+        "file": f"/v2/images/{IMAGE_ID}/file",
+        "schema": "/v2/schemas/image",
+        "stores": "fast,slow",
+        **fields,
+    }
+
+
+def kin() -> dict[str, Any]:
+    """An image of a kin service: a snapshot with fields of its own, none of the newer ones of Glance."""
+    newer = ("os_hidden", "os_hash_algo", "os_hash_value", "stores")
+    own: dict[str, Any] = {
+        "image_location": "snapshot",
+        "image_state": "available",
+        "kernel_id": None,
+        "ramdisk_id": None,
+        "instance_uuid": "10068f84-d0bf-41ea-91bb-2d3f9bac5cdc",
+        "user_id": "5cb221da19514beb9d070205eaa9cf71",
+        "image_type": "snapshot",
+        "base_image_ref": "e50cf54b-799c-4150-b974-588bd85d3896",
+        "owner_id": "22475f0b415543bbbcc9f0117fb3ca8b",
+        "tags": [],
+    }
+    return {name: value for name, value in wire(**own).items() if name not in newer}
+
+
+def test_every_field_of_the_service_becomes_an_attribute() -> None:
+    """os_hidden is ``hidden``; stores are a tuple; the rest keeps its name."""
+    image = image_from_wire(wire(os_hidden=True, direct_url="file:///x"))
+    assert (image.id, image.status, image.visibility) == (IMAGE_ID, Status.ACTIVE, Visibility.PRIVATE)
+    assert (image.hidden, image.stores, image.direct_url) == (True, ("fast", "slow"), "file:///x")
+    assert (image.min_disk, image.min_ram, image.size, image.virtual_size) == (1, 512, 4096, None)
+    assert (image.tags, image.properties) == (frozenset("ab"), {})
+
+
+def test_fields_of_a_kin_service_come_through_as_properties() -> None:
+    """Unknown fields are kept and can be read as attributes; null ones are None and remembered."""
+    image = image_from_wire(kin())
+    assert (image.image_location, image.image_state, image.image_type) == ("snapshot", "available", "snapshot")
+    assert (image.kernel_id, image.ramdisk_id) == (None, None)
+    assert image.base_image_ref == "e50cf54b-799c-4150-b974-588bd85d3896"
+    assert image.owner_id == image.properties["owner_id"] == "22475f0b415543bbbcc9f0117fb3ca8b"
+    assert {"kernel_id", "ramdisk_id", "virtual_size"} == image.nulls
+
+
+@pytest.mark.parametrize("document", [wire(), kin(), wire(name=None, owner=None, disk_format=None, tags=[])])
+def test_to_wire_gives_every_field_back(document: dict[str, Any]) -> None:
+    """In the service's own names, nulls too; only what every image has (os_hidden) may be added."""
+    back = to_wire(image_from_wire(document))
+    assert {"os_hidden": False, **document} == back
+    assert list(back) == sorted(back)
+
+
+def test_locations_and_other_structures_are_kept_as_json_text() -> None:
+    """Extension values that are not text become JSON text; locations come back as they were."""
+    places = [{"url": "rbd://x", "metadata": {}}]
+    image = image_from_wire(wire(locations=places, x_flags=["a", 1], x_number=3))
+    assert image.properties == {"x_flags": '["a", 1]', "x_number": "3"}
+    assert to_wire(image)["locations"] == places
+
+
+def test_what_only_the_service_writes_is_no_property() -> None:
+    """``os_glance_*`` is kept apart, so that it is neither compared nor copied."""
+    image = image_from_wire(wire(os_glance_failed_import="fast", os_distro="x"))
+    assert image.properties == {"os_distro": "x"}
+    assert image.service == {"os_glance_failed_import": "fast"}
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("size", "12"),
+        ("size", True),
+        ("min_disk", 1.5),
+        ("name", 3),
+        ("protected", "false"),
+        ("tags", "a"),
+        ("tags", [1]),
+        ("status", "sleeping"),
+        ("status", None),
+        ("visibility", []),
+        ("stores", {}),
+        ("created_at", 1),
+        ("os_hidden", 1),
+    ],
+)
+def test_a_wrong_type_is_an_error_that_names_image_and_field(field: str, value: object) -> None:
+    """Loud at the border: nothing behind it checks types again."""
+    with pytest.raises(BackendError) as caught:
+        image_from_wire(wire(**{field: value}))
+    assert IMAGE_ID in str(caught.value)
+    assert field in str(caught.value)
+
+
+@pytest.mark.parametrize("document", [None, [], "x", 3, {}, {"id": 7}])
+def test_what_is_no_image_is_an_error(document: object) -> None:
+    """Another service, or a proxy, answered."""
+    with pytest.raises(BackendError):
+        image_from_wire(document)
+
+
+def test_a_create_flattens_properties_into_the_body() -> None:
+    """Tags once and sorted, ``hidden`` under the service's name."""
+    body = create_to_wire(
+        {"id": IMAGE_ID, "name": "n", "hidden": True, "visibility": "private", "tags": ["b", "a", "b"]}
+        | {"properties": {"os_distro": "x"}}  # type: ignore[arg-type]
+    )
+    assert body == {
+        "id": IMAGE_ID,
+        "name": "n",
+        "os_hidden": True,
+        "visibility": "private",
+        "tags": ["a", "b"],
+        "os_distro": "x",
+    }
+
+
+@pytest.mark.parametrize("name", ["status", "os_hidden", "name", "os_glance_import_task", "self"])
+def test_a_property_called_like_a_field_is_refused_before_it_is_sent(name: str) -> None:
+    """It would set the field, or be refused in the middle of an apply."""
+    with pytest.raises(InvalidRequest, match=name):
+        create_to_wire({"properties": {name: "x"}})
+    with pytest.raises(InvalidRequest, match=name):
+        update_to_wire({"properties": {name: None}})
+
+
+def test_unknown_attributes_are_refused_with_those_there_are() -> None:
+    """A misspelt one must not become a property."""
+    with pytest.raises(InvalidRequest, match=r"min_dsk.*min_disk"):
+        create_to_wire({"min_dsk": 3})  # type: ignore[typeddict-unknown-key]
+    with pytest.raises(InvalidRequest, match="id"):
+        update_to_wire({"id": IMAGE_ID})  # type: ignore[typeddict-unknown-key]
+
+
+def test_an_update_replaces_fields_and_adds_properties() -> None:
+    """One operation a field, in one order whatever the order of the arguments."""
+    attrs: UpdateFields = {"name": None, "hidden": True, "tags": ["b", "a"], "properties": {"p": "1"}}
+    expected = [
+        {"op": "replace", "path": "/name", "value": None},
+        {"op": "replace", "path": "/os_hidden", "value": True},
+        {"op": "replace", "path": "/tags", "value": ["a", "b"]},
+        {"op": "add", "path": "/p", "value": "1"},
+    ]
+    assert update_to_wire(attrs) == expected
+    reversed_attrs: UpdateFields = {"properties": {"p": "1"}, "tags": ["a", "b"], "hidden": True, "name": None}
+    assert update_to_wire(reversed_attrs) == expected
+
+
+def test_a_property_goes_by_add_then_remove_with_its_name_escaped() -> None:
+    """``remove`` of a missing property is refused (409): the pair is not. RFC 6901 escapes ``~`` and ``/``."""
+    operations = update_to_wire({"properties": {"a/b~c": None}})
+    assert [(operation["op"], operation["path"]) for operation in operations] == [
+        ("add", "/a~1b~0c"),
+        ("remove", "/a~1b~0c"),
+    ]
+
+
+def test_nothing_to_change_is_no_operation() -> None:
+    """So that no request is made."""
+    assert update_to_wire({}) == []
+
+
+def test_members_carry_project_and_status() -> None:
+    """Other fields of the answer are of no use."""
+    assert member_from_wire({"member_id": "p", "status": "accepted", "schema": "x"}) == MemberState("p", "accepted")
+    with pytest.raises(BackendError):
+        member_from_wire({"status": "accepted"})
+
+
+def test_capabilities_are_read_from_the_service_s_own_documents() -> None:
+    """Formats and read-only fields from the schema, methods, stores and quotas from /info."""
+    schema = {
+        "properties": {
+            "disk_format": {"enum": [None, "raw", "qcow2"]},
+            "container_format": {"enum": ["bare"]},
+            "size": {"readOnly": True},
+            "os_hidden": {},
+        }
+    }
+    able = capabilities_from_wire(
+        schema,
+        {"import-methods": {"value": ["web-download"]}},
+        {"stores": [{"id": "fast"}, {"id": "slow"}]},
+        {"usage": {"image_count_total": {"usage": 3, "limit": 10}}},
+    )
+    assert able.disk_formats == {"raw", "qcow2"}
+    assert able.container_formats == {"bare"}
+    assert able.read_only == {"size"}
+    assert able.import_methods == {"web-download"}
+    assert able.stores == {"fast", "slow"}
+    assert able.usage == {"image_count_total": Usage(3, 10)}
+
+
+@pytest.mark.parametrize("document", [None, [], "x", {"properties": 3, "stores": 1, "usage": [], "import-methods": 2}])
+def test_capabilities_that_are_not_offered_are_unknown_not_refused(document: object) -> None:
+    """Nothing is known then, and nothing is forbidden."""
+    able = capabilities_from_wire(document, document, document, document)
+    assert (able.disk_formats, able.stores, able.usage, able.hidden) == (frozenset(), frozenset(), {}, True)
+
+
+def test_a_service_without_hidden_images_says_so() -> None:
+    """Image API before 2.7: the schema has no os_hidden."""
+    assert not capabilities_from_wire({"properties": {"name": {}}}, None, None, None).hidden
+
+
+def test_a_value_wins_over_a_remembered_null() -> None:
+    """A LiveImage changed on our side shows the change."""
+    assert to_wire(LiveImage("x", name="n", nulls=frozenset({"name"})))["name"] == "n"
