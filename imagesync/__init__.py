@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from imagesync.errors import ImagesyncError as ImagesyncError
+    from imagesync.loader import load as load
     from imagesync.model import Capabilities as Capabilities
     from imagesync.model import Catalog as Catalog
     from imagesync.model import Checksum as Checksum
@@ -21,12 +22,15 @@ if TYPE_CHECKING:
     from imagesync.plan import Plan as Plan
     from imagesync.planner import make_plan as make_plan
     from imagesync.report import Report as Report
+    from imagesync.resolve import resolve as resolve
     from imagesync.survey import take_inventory as take_inventory
 
 __version__: Final = "0.1.0"
 
 _HOMES: Final = {
     "ImagesyncError": "imagesync.errors",
+    "load": "imagesync.loader",
+    "resolve": "imagesync.resolve",
     "Capabilities": "imagesync.model",
     "Catalog": "imagesync.model",
     "Checksum": "imagesync.model",

@@ -217,21 +217,22 @@ def test_a_failing_source_breaks_the_body_off(alice: Backend, size: int | None, 
 
     def failing() -> Iterator[bytes]:
         yield b"x" * MIB
+        _until(alice, image.id, Status.SAVING)
         raise error
 
     with pytest.raises(type(error)) as caught:
         alice.upload(image.id, failing(), size)
     assert caught.value is error
     assert caught.value.__cause__ is None
-    alice.upload(image.id, _until_queued(alice, image.id), None)
+    _until(alice, image.id, Status.QUEUED)
+    alice.upload(image.id, [b"x"], 1)
     assert alice.images(image.id)[0].size == 1
 
 
-def _until_queued(backend: Backend, image_id: str) -> list[bytes]:
-    """One byte, once the service has noticed that the connection is gone."""
-    while backend.images(image_id)[0].status is not Status.QUEUED:
+def _until(backend: Backend, image_id: str, status: Status) -> None:
+    """The service notices a body, and its end, a moment later."""
+    while backend.images(image_id)[0].status is not status:
         pass
-    return [b"x"]
 
 
 def test_the_reason_of_a_refused_upload_is_read_while_data_is_sent(alice: Backend) -> None:
@@ -343,11 +344,10 @@ def test_listings_have_as_many_pages_as_it_takes(cloud: Cloud, alice: Backend) -
     assert asked(cloud) == ["GET /v2/images"] * 4
 
 
-def test_a_marker_that_vanished_is_called_so(cloud: Cloud, alice: Backend) -> None:
-    """The word that a listing begins again by."""
+def test_a_page_after_an_image_that_vanished_is_an_invalid_request(cloud: Cloud, alice: Backend) -> None:
+    """What a listing begins again by: 400, though it says "No image found"."""
     answer = cloud.http("alice").send("GET", f"/images?marker={uuid4()}")
-    assert answer.status_code == 400
-    assert "marker" in answer.text.lower()
+    assert (answer.status_code, "No image found" in answer.text) == (400, True)
 
 
 AWKWARD = ["a,b", 'a"b', "a'b", "a\\b", "a:b", " a", "a ", "in:x", "eq:x", "a&b=c", "%61", "#x", "ä,ö", "", "a\tb"]
@@ -428,9 +428,10 @@ def test_an_unknown_cloud_names_those_there_are(cloud: Cloud, opened: Opener) ->
 @pytest.mark.parametrize(
     ("entry", "kind", "words"),
     [
-        ("{auth: {auth_url: AUTH, username: alice, password: no, PROJECT}}", Unauthorized, "credentials"),
+        ("{auth: {auth_url: AUTH, username: alice, password: wrong, PROJECT}}", Unauthorized, "credentials"),
+        ("{auth: {auth_url: AUTH, username: alice, password: no, PROJECT}}", UsageError, "password"),
         ("{auth: {auth_url: AUTH, username: alice, password: SECRET, PROJECT}, region_name: X}", UsageError, "image"),
-        ("{auth: {auth_url: AUTH, username: alice, password: SECRET, user_domain_id: default}}", UsageError, "image"),
+        ("{auth: {auth_url: AUTH, username: alice, password: SECRET, user_domain_id: default}}", UsageError, "project"),
         ("{auth: {auth_url: AUTH, username: alice, password: SECRET, project_name: images}}", UsageError, "domain"),
         ("{auth: {auth_url: 'http://127.0.0.1:9', username: a, password: b, PROJECT}}", Unavailable, "refused"),
         ("{auth: {auth_url: 'http://127.0.0.1:9/v3', username: a, password: b, PROJECT}}", Unavailable, "refused"),
@@ -439,7 +440,6 @@ def test_an_unknown_cloud_names_those_there_are(cloud: Cloud, opened: Opener) ->
         ("{auth: {auth_url: nonsense, username: a, password: b, PROJECT}}", UsageError, "cloud c"),
         ("{auth: {auth_url: 'http://[::1', username: a, password: b, PROJECT}}", UsageError, "cloud c"),
         ("{auth: {auth_url: 'http://h:99999/v3', username: a, password: b, PROJECT}}", Unavailable, "99999"),
-        ("{auth: {auth_url: 'https://AUTH', username: a, password: b, PROJECT}}", Unavailable, "cloud c"),
         ("{auth: {auth_url: 'https://h/v3', username: a, password: b}, cacert: /no/such.pem}", UsageError, "such.pem"),
         ("{auth: {}}", UsageError, "auth_url"),
         ("{auth_type: sorcery, auth: {auth_url: AUTH}}", UsageError, "sorcery"),
@@ -459,7 +459,6 @@ def test_a_bad_configuration_is_one_clear_line(
     """What cannot work is a usage error, refused credentials and silence are the service's; no secret is shown."""
     scope = "project_name: images, project_domain_id: default, user_domain_id: default"
     told = {"AUTH": cloud.auth_url, "IMAGE": cloud.image_url, "PROJECT": scope, "SECRET": "secret-of-the-tests"}
-    entry = entry.replace("https://AUTH", cloud.auth_url.replace("http:", "https:"))
     for name, value in told.items():
         entry = entry.replace(name, value)
     use_clouds(monkeypatch, tmp_path, entry)

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from imagesync import __version__
 from imagesync.backends.glance.failures import clean, speaking_to
-from imagesync.errors import UsageError
+from imagesync.errors import ImagesyncError, UsageError
 from imagesync.model import Identity
 
 if TYPE_CHECKING:
@@ -29,6 +29,9 @@ CONNECTIONS: Final = 32
 """Connections kept to one host: as many as there may be steps at work."""
 
 READ_TIMEOUT: Final = 120.0
+LOGIN_TIMEOUT: Final = 30.0
+"""Seconds for a request to the identity service, which would otherwise be waited for without end."""
+
 WHERE: Final = "clouds.yaml is looked for here, in ~/.config/openstack and in /etc/openstack; or set OS_* variables"
 
 
@@ -55,7 +58,7 @@ def connect(cloud: str | None) -> Connection:
     with _collected_warnings() as said:
         region = _region(cloud, said)
         label = f"cloud {cloud or region.name}"
-        with speaking_to(label):
+        with _configuring(label, region), speaking_to(label):
             session = region.get_session()
             prepare(session)
             url = region.get_endpoint("image") or session.get_endpoint(
@@ -70,6 +73,18 @@ def connect(cloud: str | None) -> Connection:
     if not url:
         raise UsageError(f"{label}: {_no_endpoint(region)}", "check auth_type, region_name and interface")
     return _connection(cloud, region, access, versioned(url))
+
+
+@contextmanager
+def _configuring(label: str, region: "CloudRegion") -> Iterator[None]:
+    """Whatever the libraries make of odd settings (a password ``no`` is a plain Exception) as a UsageError."""
+    try:
+        yield
+    except ImagesyncError:
+        raise
+    except Exception as error:
+        auth_type = region.config.get("auth_type")
+        raise UsageError(f"{label}: {clean(str(error))} (auth_type {auth_type})", "correct its settings") from error
 
 
 def _region(cloud: str | None, said: list[logging.LogRecord]) -> "CloudRegion":
@@ -112,7 +127,7 @@ def _connection(cloud: str | None, region: "CloudRegion", access: "AccessInfo | 
         cloud or region.name or "",
     )
     identity_url = f"{unversioned(auth_url)}/v3" if auth_url else None
-    return Connection(session, url, identity, identity_url, float(session.timeout or READ_TIMEOUT))
+    return Connection(session, url, identity, identity_url, float(region.config.get("api_timeout") or READ_TIMEOUT))
 
 
 def access_of(session: "Session") -> "AccessInfo | None":
@@ -127,6 +142,7 @@ def prepare(session: "Session") -> None:
     from keystoneauth1.session import TCPKeepAliveAdapter
 
     session.user_agent = f"imagesync/{__version__}"
+    session.timeout = session.timeout or LOGIN_TIMEOUT
     for scheme in ("http://", "https://"):
         adapter = TCPKeepAliveAdapter(pool_connections=CONNECTIONS, pool_maxsize=CONNECTIONS)
         session.session.mount(scheme, adapter)

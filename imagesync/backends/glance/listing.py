@@ -78,12 +78,18 @@ def _merged(api: Api, queries: Sequence[Mapping[str, str]]) -> list[LiveImage]:
 
 
 def _listed(api: Api, query: Mapping[str, str]) -> list[LiveImage]:
-    """One listing; begun again when the image that a page begins after vanished meanwhile (400)."""
+    """One listing; begun again when the image that a page begins after vanished meanwhile.
+
+    The service answers that with 400 "No image found with ID …", never for a first page.
+    """
     path = f"/images?{urlencode({**query, 'limit': str(PAGE)})}"
     for _ in range(TRIES):
+        found: list[LiveImage] = []
         try:
-            return [image_from_wire(item) for item in api.pages(path, "images")]
-        except InvalidRequest as error:
-            if "marker" not in error.message.lower():
+            found.extend(map(image_from_wire, api.pages(path, "images")))
+        except InvalidRequest:
+            if not found:
                 raise
+        else:
+            return found
     raise Unavailable(f"{api.name}: images vanish faster than they can be listed", "try again later")

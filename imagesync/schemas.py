@@ -1,0 +1,21 @@
+"""Finds the JSON Schemas: in the installed package, else in the checkout. Reads files, nothing else."""
+
+from pathlib import Path
+from typing import Final
+
+NAMES: Final = ("manifest",)
+
+
+def schema_path(name: str) -> Path:
+    """The file of one schema: packaged as ``imagesync/schemas``, else the checkout's.
+
+    No symlink joins the two: archives and some systems do not keep links.
+    """
+    package = Path(__file__).parent
+    places = [folder / f"{name}.schema.json" for folder in (package / "schemas", package.parent / "schemas")]
+    return next((place for place in places if place.is_file()), places[0])
+
+
+def schema_text(name: str) -> str:
+    """The text of one schema."""
+    return schema_path(name).read_text(encoding="utf-8")

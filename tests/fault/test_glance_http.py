@@ -1,0 +1,460 @@
+"""Answers that a real Glance does not give: proxies, broken services, hostile ones. A loopback server of the test's own.
+
+Each test says what the server answers, request by request; the last answer is repeated.
+"""
+
+import json
+import socket
+import struct
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from imagesync.backends.glance.api import LARGEST_ANSWER, Pace
+from imagesync.backends.glance.backend import Glance
+from imagesync.backends.glance.connect import connect
+from imagesync.errors import BackendError, Conflict, NotFound, QuotaExceeded, Unauthorized, Unavailable
+
+IMAGE_ID = "a57ae423-5f2c-40d7-923a-ea7ef2afe0b5"
+
+
+def image(image_id: str = IMAGE_ID, **fields: object) -> dict[str, Any]:
+    """An image as the service answers it."""
+    return {"id": image_id, "status": "active", "visibility": "private", **fields}
+
+
+@dataclass(frozen=True)
+class Say:
+    """One answer. ``cut`` closes the connection with a reset: before the answer (0) or within its body."""
+
+    status: int = 200
+    body: object = field(default_factory=image)
+    headers: dict[str, str] = field(default_factory=dict)
+    cut: int | None = None
+
+    def content(self) -> bytes:
+        """The body as sent."""
+        return self.body if isinstance(self.body, bytes) else json.dumps(self.body).encode()
+
+
+RESET = Say(cut=0)
+
+
+class Server:
+    """Answers in turn, or by a function of the path; remembers what was asked."""
+
+    def __init__(self, answers: list[Say] | Callable[[str], Say]) -> None:
+        self._answers = answers
+        self._lock = threading.Lock()
+        self.asked: list[str] = []
+        self.headers: list[dict[str, str]] = []
+
+    def answer(self, method: str, path: str, headers: dict[str, str]) -> Say:
+        """The next answer."""
+        with self._lock:
+            self.asked.append(f"{method} {path}")
+            self.headers.append(headers)
+            if callable(self._answers):
+                return self._answers(path)
+            return self._answers[min(len(self.asked), len(self._answers)) - 1]
+
+
+class Handler(BaseHTTPRequestHandler):
+    """HTTP/1.1 with a Server's answers."""
+
+    protocol_version = "HTTP/1.1"
+    script: Server
+
+    def answer(self) -> None:
+        """One request."""
+        say = self.script.answer(self.command, self.path, dict(self.headers))
+        if say.status < 400 and say.cut is None:
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        if say.cut == 0:
+            self._reset()
+            return
+        content = say.content()
+        self.send_response(say.status)
+        for name, value in {"Content-Length": str(len(content)), **say.headers}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(content[: say.cut])
+        if say.cut is not None:
+            self.wfile.flush()
+            self._reset()
+        elif say.status >= 400 and self.command in ("PUT", "POST", "PATCH"):
+            self.close_connection = True
+
+    def _reset(self) -> None:
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.connection.close()
+        self.close_connection = True
+
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = answer  # noqa: N815
+
+    def finish(self) -> None:
+        """A connection that was reset cannot be flushed."""
+        try:
+            super().finish()
+        except (OSError, ValueError):
+            return
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        """Silent."""
+
+
+class QuietServer(ThreadingHTTPServer):
+    """Its threads end with the client's connections; resets are no news."""
+
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Silent."""
+
+
+@contextmanager
+def listening(script: Server) -> Iterator[str]:
+    """The address of a server that plays a script."""
+    handler = type("Scripted", (Handler,), {"script": script})
+    with QuietServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+class Service:
+    """A backend of a cloud without authentication whose image service plays a script."""
+
+    def __init__(self, backend: Glance, server: Server, waits: list[float]) -> None:
+        self.backend = backend
+        self.server = server
+        self.waits = waits
+
+
+Playing = Callable[[list[Say] | Callable[[str], Say]], Service]
+
+
+@pytest.fixture
+def playing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Playing]:
+    """Opens a backend on a server with these answers; nobody waits in earnest."""
+    monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(tmp_path / "clouds.yaml"))
+    ends: list[Callable[[], object]] = []
+
+    def play(answers: list[Say] | Callable[[str], Say]) -> Service:
+        server, waits = Server(answers), list[float]()
+        context = listening(server)
+        address = context.__enter__()
+        ends.append(lambda: context.__exit__(None, None, None))
+        entry = f"{{auth_type: none, auth: {{endpoint: '{address}/image'}}, region_name: r}}"
+        (tmp_path / "clouds.yaml").write_text(f"clouds: {{c: {entry}}}\n")
+        backend = Glance(connect("c"), Pace(sleep=waits.append, random=lambda: 1.0))
+        ends.append(backend.close)
+        return Service(backend, server, waits)
+
+    yield play
+    for end in reversed(ends):
+        end()
+
+
+def refused(kind: type[Exception], ask: Callable[[], object]) -> str:
+    """The text of the error of exactly this kind: one line."""
+    with pytest.raises(kind) as caught:
+        ask()
+    assert type(caught.value) is kind
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_a_service_without_authentication_needs_only_an_endpoint(playing: Playing) -> None:
+    """No identity service, no project, no token."""
+    service = playing([Say()])
+    assert service.backend.images(IMAGE_ID)[0].id == IMAGE_ID
+    assert service.server.asked == [f"GET /image/v2/images/{IMAGE_ID}"]
+    assert "X-Auth-Token" not in service.server.headers[0]
+    identity = service.backend.identity()
+    assert (identity.project_id, identity.region, identity.label) == ("", "r", "c")
+    assert identity.location.startswith("http://127.0.0.1:")
+
+
+def test_images_without_an_owner_are_ours_where_there_are_no_projects(playing: Playing) -> None:
+    """No filter by owner then; the mark is compared again."""
+    marked = [image("a", imagesync_catalog="base"), image("b", imagesync_catalog="BASE"), image("c", owner="x")]
+    service = playing([Say(body={"images": marked})])
+    assert [found.id for found in service.backend.inventory("base")] == ["a"]
+    assert all("owner=" not in path for path in service.server.asked)
+
+
+@pytest.mark.parametrize(
+    "body", [b"<html>Welcome</html>", b"", b"\xff\xfe", b"{", b"[" * 100_000, b"[]", b"3", b"null"]
+)
+def test_an_answer_that_is_no_image_is_one_line(playing: Playing, body: bytes) -> None:
+    """A login page of a proxy, say."""
+    text = refused(BackendError, lambda: playing([Say(body=body)]).backend.images(IMAGE_ID))
+    assert "Image API v2" in text
+
+
+@pytest.mark.parametrize("body", [{}, {"images": None}, {"images": {}}, [], {"images": [3]}, {"images": [{"id": "x"}]}])
+def test_a_listing_of_another_shape_is_one_line(playing: Playing, body: object) -> None:
+    """Parsed once, at the border."""
+    refused(BackendError, lambda: playing([Say(body=body)]).backend.images())
+
+
+def test_members_and_stores_of_another_shape(playing: Playing) -> None:
+    """Members are needed, capabilities only help."""
+    refused(BackendError, lambda: playing([Say(body={"members": 3})]).backend.members("x"))
+    refused(BackendError, lambda: playing([Say(body={"members": [3]})]).backend.members("x"))
+    assert playing([Say(body=[3])]).backend.capabilities().stores == frozenset()
+
+
+def test_an_answer_without_end_is_cut(playing: Playing) -> None:
+    """Memory is bounded."""
+    answers = [Say(body=b" " * (LARGEST_ANSWER + 2))]
+    assert "larger than 64 MiB" in refused(BackendError, lambda: playing(answers).backend.images(IMAGE_ID))
+
+
+def test_pages_that_repeat_themselves_end(playing: Playing) -> None:
+    """A marker seen twice: the listing would never end."""
+    service = playing([Say(body={"images": [image()], "next": "/v2/images?marker=x"})])
+    assert "never ends" in refused(BackendError, service.backend.images)
+    assert len(service.server.asked) <= 6
+
+
+def test_an_empty_page_ends_a_listing(playing: Playing) -> None:
+    """Whatever it says comes next."""
+    service = playing([Say(body={"images": [], "next": "/v2/images?marker=x"})])
+    assert service.backend.images() == []
+    assert len(service.server.asked) == 2
+
+
+@pytest.mark.parametrize("link", ["/v2/images", "/image/v2/images", "http://elsewhere.invalid/x/v2/images"])
+def test_the_next_page_is_asked_from_the_same_service(playing: Playing, link: str) -> None:
+    """Whatever prefix or host a proxy puts into the link: the token goes nowhere else."""
+
+    def pages(path: str) -> Say:
+        if "marker=m" in path:
+            return Say(body={"images": [image("b")]})
+        return Say(body={"images": [image("a")], "next": f"{link}?marker=m&path=/v2/x"})
+
+    service = playing(pages)
+    assert [found.id for found in service.backend.images()] == ["a", "b"]
+    assert service.server.asked[-1] == "GET /image/v2/images?marker=m&path=/v2/x"
+
+
+def test_a_listing_whose_marker_vanished_begins_again(playing: Playing) -> None:
+    """400 on a later page: the image it begins after was deleted meanwhile."""
+    vanished = []
+
+    def pages(path: str) -> Say:
+        if "marker=gone" in path:
+            vanished.append(path)
+            return Say(400, b"<html>No image found with ID gone</html>")
+        if vanished or "os_hidden=true" in path:
+            return Say(body={"images": [image("b")]})
+        return Say(body={"images": [image("a")], "next": "/v2/images?marker=gone"})
+
+    service = playing(pages)
+    assert [found.id for found in service.backend.images()] == ["b"]
+    assert len(vanished) == 1
+
+
+def test_a_listing_whose_markers_always_vanish_gives_up(playing: Playing) -> None:
+    """Bounded, and not mistaken for a bad question."""
+    first = Say(body={"images": [image("a")], "next": "/v2/images?marker=gone"})
+    service = playing(lambda path: Say(400, b"No image found") if "marker" in path else first)
+    assert "vanish" in refused(Unavailable, service.backend.images)
+
+
+@pytest.mark.parametrize("failure", [Say(500, b"oops"), Say(502, b""), Say(503), Say(504), Say(429), RESET, Say(cut=5)])
+def test_a_read_is_repeated(playing: Playing, failure: Say) -> None:
+    """What may be gone at the next try, an answer that breaks off too."""
+    service = playing([failure, failure, Say()])
+    assert service.backend.images(IMAGE_ID)[0].id == IMAGE_ID
+    assert service.waits == [1.0, 2.0]
+
+
+def test_tries_are_bounded(playing: Playing) -> None:
+    """Five, then the service's own words."""
+    service = playing([Say(503, b"<html><body>maintenance until noon</body></html>")])
+    assert "maintenance until noon" in refused(Unavailable, lambda: service.backend.images(IMAGE_ID))
+    assert (len(service.server.asked), service.waits) == (5, [1.0, 2.0, 4.0, 8.0])
+
+
+def test_the_service_says_how_long_to_wait(playing: Playing) -> None:
+    """Retry-After; longer than anybody waits ends the tries."""
+    service = playing([Say(429, headers={"Retry-After": "17"}), Say()])
+    service.backend.images(IMAGE_ID)
+    assert service.waits == [17.0]
+    service = playing([Say(503, headers={"Retry-After": "3600"}), Say()])
+    refused(Unavailable, lambda: service.backend.images(IMAGE_ID))
+    assert service.waits == []
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 413, 418])
+def test_a_refusal_is_not_repeated(playing: Playing, status: int) -> None:
+    """It would be the same again; a 401 is tried once more with a new token."""
+    service = playing([Say(status, b"no")])
+    with pytest.raises(BackendError):
+        service.backend.images(IMAGE_ID)
+    assert (len(service.server.asked), service.waits) == (2 if status == 401 else 1, [])
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_a_redirect_is_not_followed(playing: Playing, status: int) -> None:
+    """Another host would get the token, another method the wrong request."""
+    service = playing([Say(status, b"", {"Location": "http://elsewhere.invalid/v2/images"})])
+    for ask in (service.backend.images, lambda: service.backend.upload("x", [b"x"], 1)):
+        assert "redirect" in refused(BackendError, ask)
+
+
+@pytest.mark.parametrize("failure", [Say(500, b""), Say(503, b""), RESET])
+def test_a_patch_is_never_repeated_blindly(playing: Playing, failure: Say) -> None:
+    """Whether it was carried out is for the caller to see."""
+    service = playing([failure, Say()])
+    refused(Unavailable, lambda: service.backend.update_image(IMAGE_ID, name="n"))
+    assert service.server.asked == [f"PATCH /image/v2/images/{IMAGE_ID}"]
+
+
+def test_a_patch_that_was_turned_away_is_repeated(playing: Playing) -> None:
+    """429 says that nothing was done."""
+    service = playing([Say(429, b""), Say(body=image(name="n"))])
+    assert service.backend.update_image(IMAGE_ID, name="n").name == "n"
+
+
+@pytest.mark.parametrize("failure", [RESET, Say(502, b"")])
+def test_a_deletion_whose_answer_was_lost_is_done(playing: Playing, failure: Say) -> None:
+    """404 to the second request: the first did it. 404 to the first is NotFound."""
+    service = playing([failure, Say(404, b"gone")])
+    service.backend.delete_image(IMAGE_ID)
+    refused(NotFound, lambda: playing([Say(404, b"gone")]).backend.delete_image(IMAGE_ID))
+    refused(NotFound, lambda: playing([Say(429, b""), Say(404, b"gone")]).backend.delete_image(IMAGE_ID))
+
+
+def test_a_loser_of_racing_deletions_finds_nothing(playing: Playing) -> None:
+    """400 "transition from deleted to deleted": it is gone."""
+    service = playing([Say(400, b"transition from deleted to deleted"), Say(404, b"No image found")])
+    assert "No image found" in refused(NotFound, lambda: service.backend.delete_image(IMAGE_ID))
+
+
+def test_an_image_in_use_is_told_from_other_conflicts(playing: Playing) -> None:
+    """409 of a DELETE is an outcome of its own."""
+    from imagesync.errors import InUse
+
+    text = refused(InUse, lambda: playing([Say(409, b"Image is in use")]).backend.delete_image(IMAGE_ID))
+    assert "Image is in use" in text
+
+
+def test_a_create_whose_answer_was_lost_meets_its_own_record(playing: Playing) -> None:
+    """The id is ours, made a moment ago; a chosen one is told by the nonce."""
+    ours = {"imagesync_managed": '{"n":"1"}'}
+    service = playing([RESET, Say(409, b"already exists"), Say(body=image("x", **ours))])
+    assert service.backend.create_image(name="n").id == "x"
+    service = playing([Say(503, b""), Say(409, b"already exists"), Say(body=image("x", **ours))])
+    assert service.backend.create_image(id="x", properties=ours).id == "x"
+    service = playing([Say(503, b""), Say(409, b"already exists"), Say(body=image("x", imagesync_managed="{}"))])
+    refused(Conflict, lambda: service.backend.create_image(id="x", properties=ours))
+
+
+def test_the_same_id_is_sent_again(playing: Playing) -> None:
+    """Else a lost answer would leave two records."""
+    bodies = playing([Say(503, b""), Say(503, b""), Say(201, image())])
+    bodies.backend.create_image(name="n")
+    lengths = {headers["Content-Length"] for headers in bodies.server.headers}
+    assert (len(bodies.server.asked), len(lengths)) == (3, 1)
+
+
+def test_data_is_sent_once(playing: Playing) -> None:
+    """Neither 401 nor 503 nor a lost connection makes the HTTP layers send consumed bytes again."""
+    for failure, kind in ((Say(401, b""), Unauthorized), (Say(503, b""), Unavailable), (Say(413, b""), QuotaExceeded)):
+        service = playing([failure, Say()])
+        refused(kind, lambda service=service: service.backend.upload(IMAGE_ID, iter([b"x"]), 1))  # type: ignore[misc]
+        assert [asked for asked in service.server.asked if asked.startswith("PUT")] == service.server.asked[:1]
+        assert service.waits == []
+
+
+def test_a_connection_lost_during_an_upload_tells_what_became_of_the_record(playing: Playing) -> None:
+    """It is Unavailable, with the state that the service shows; a record that is gone is NotFound."""
+    service = playing([RESET, Say(body=image(status="queued"))])
+    assert "queued" in refused(Unavailable, lambda: service.backend.upload(IMAGE_ID, [b"x"], 1))
+    service = playing([RESET, Say(404, b"gone")])
+    refused(NotFound, lambda: service.backend.upload(IMAGE_ID, [b"x"], 1))
+
+
+def test_an_upload_answered_before_its_end_is_no_success(playing: Playing) -> None:
+    """A service that says 204 without having read the data keeps less than it was sent."""
+    service = playing([Say(204, b""), Say(body=image(status="active"))])
+    chunks = (b"x" * 2**20 for _ in range(64))
+    assert "before all data" in refused(Unavailable, lambda: service.backend.upload(IMAGE_ID, chunks, None))
+
+
+def test_a_download_that_breaks_off_is_no_shorter_file(playing: Playing) -> None:
+    """The declared length is not reached."""
+    service = playing([Say(body=b"x" * 1000, cut=500)])
+    refused(Unavailable, lambda: list(service.backend.download(IMAGE_ID)))
+
+
+def test_a_probe_that_publishes_is_taken_back(playing: Playing) -> None:
+    """A service that overlooks a missing property has made the image public."""
+    service = playing([Say(), Say()])
+    assert service.backend.may_publish(IMAGE_ID)
+    assert service.server.asked == [f"PATCH /image/v2/images/{IMAGE_ID}"] * 2
+
+
+def test_no_secret_of_a_page_reaches_a_message(playing: Playing) -> None:
+    """Signed URLs and tokens in what a proxy answers."""
+    body = b"cannot GET https://u:pw@store/x?X-Signature=abc with gAAAAAB" + b"k" * 80
+    text = refused(BackendError, lambda: playing([Say(418, body)]).backend.images(IMAGE_ID))
+    assert "https://store/x" in text
+    assert not any(secret in text for secret in ("pw", "abc", "kkk"))
+
+
+def test_a_service_that_is_gone_is_one_line(playing: Playing) -> None:
+    """Nobody listens: five tries, the address and the reason; a PATCH too, for it was never sent."""
+    service = playing([Say()])
+    with listening(Server([Say()])) as address:
+        pass
+    connection = service.backend._connection
+    from dataclasses import replace
+
+    waits: list[float] = []
+    backend = Glance(replace(connection, url=f"{address}/v2"), Pace(sleep=waits.append))
+    for ask in (backend.images, lambda: backend.update_image("x", name="n")):
+        text = refused(Unavailable, ask)
+        assert "Connection refused" in text
+        assert address.removeprefix("http://") in text
+    assert len(waits) >= 8
+
+
+def test_tls_to_a_plain_service_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A misspelt scheme."""
+    monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(tmp_path / "clouds.yaml"))
+    with listening(Server([Say()])) as address:
+        auth = f"{{auth_url: '{address.replace('http:', 'https:')}/v3', username: a, password: b, project_name: c}}"
+        (tmp_path / "clouds.yaml").write_text(f"clouds: {{c: {{auth: {auth}}}}}\n")
+        assert "cloud c" in refused(Unavailable, lambda: connect("c"))
+
+
+@pytest.mark.parametrize("answer", [Say(404, b"no"), Say(200, b"<html>"), Say(500, b""), Say(403, b""), Say(200, {})])
+def test_an_address_without_an_identity_service_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: Say
+) -> None:
+    """Whatever answers there."""
+    monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(tmp_path / "clouds.yaml"))
+    with listening(Server([answer])) as address:
+        for path in ("", "/v3"):
+            auth = f"{{auth_url: '{address}{path}', username: a, password: sesame, project_name: c}}"
+            (tmp_path / "clouds.yaml").write_text(f"clouds: {{c: {{auth: {auth}}}}}\n")
+            with pytest.raises(Exception) as caught:
+                connect("c")
+            assert type(caught.value).__module__ == "imagesync.errors"
+            assert "\n" not in str(caught.value)
+            assert "sesame" not in str(caught.value)
