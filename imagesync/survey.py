@@ -56,7 +56,7 @@ def _owned(backend: Backend, catalog: str, owners: Sequence[str]) -> tuple[LiveI
     return tuple(
         image
         for image in sorted(backend.inventory(catalog, owners), key=lambda image: image.id)
-        if image.owner in owners and (record := read(image)) is not None and record.catalog == catalog
+        if (image.owner or "") in owners and (record := read(image)) is not None and record.catalog == catalog
     )
 
 

@@ -289,7 +289,7 @@ class Cloud:
         """One service under uWSGI, in a process group that dies with this process."""
         address = url.removeprefix("http://").split("/")[0]
         options = (
-            f"--http11-socket={address} --master --need-app --lazy-apps --enable-threads --die-on-term --threads=4"
+            f"--http11-socket={address} --master --need-app --lazy-apps --enable-threads --die-on-term --threads=16"
         )
         limits = "--socket-timeout=30 --buffer-size=65535 --no-orphans --disable-logging --listen=128"
         command = [str(self.venv / "bin" / "uwsgi"), *options.split(), *limits.split()]

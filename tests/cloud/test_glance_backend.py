@@ -1,7 +1,6 @@
 """The glance backend on the real Keystone and Glance; judged over plain HTTP."""
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -15,7 +14,6 @@ from imagesync.errors import (
     NotFound,
     QuotaExceeded,
     Unauthorized,
-    Unavailable,
     UsageError,
 )
 from imagesync.model import LiveImage, MemberState, Status, Visibility
@@ -56,12 +54,6 @@ def record(backend: Backend, name: str = "n", **properties: str) -> LiveImage:
 def asked(cloud: Cloud) -> list[str]:
     """The requests that the image service received, without their order."""
     return sorted(f"{request.method} {request.path}" for request in cloud.requests())
-
-
-def use_clouds(monkeypatch: pytest.MonkeyPatch, path: Path, entry: str) -> None:
-    """A clouds.yaml with one cloud, ``c``."""
-    (path / "clouds.yaml").write_text(f"clouds:\n  c: {entry}\n")
-    monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(path / "clouds.yaml"))
 
 
 def test_opening_asks_the_image_service_for_nothing(cloud: Cloud, opened: Opener) -> None:
@@ -423,120 +415,3 @@ def test_an_unknown_cloud_names_those_there_are(cloud: Cloud, opened: Opener) ->
     """A misspelt name is the commonest mistake."""
     with pytest.raises(UsageError, match=r"nope.*alice, bob"):
         opened("nope")
-
-
-@pytest.mark.parametrize(
-    ("entry", "kind", "words"),
-    [
-        ("{auth: {auth_url: AUTH, username: alice, password: wrong, PROJECT}}", Unauthorized, "credentials"),
-        ("{auth: {auth_url: AUTH, username: alice, password: no, PROJECT}}", UsageError, "password"),
-        ("{auth: {auth_url: AUTH, username: alice, password: SECRET, PROJECT}, region_name: X}", UsageError, "image"),
-        ("{auth: {auth_url: AUTH, username: alice, password: SECRET, user_domain_id: default}}", UsageError, "project"),
-        ("{auth: {auth_url: AUTH, username: alice, password: SECRET, project_name: images}}", UsageError, "domain"),
-        ("{auth: {auth_url: 'http://127.0.0.1:9', username: a, password: b, PROJECT}}", Unavailable, "refused"),
-        ("{auth: {auth_url: 'http://127.0.0.1:9/v3', username: a, password: b, PROJECT}}", Unavailable, "refused"),
-        ("{auth: {auth_url: 'http://no.invalid/v3', username: a, password: b, PROJECT}}", Unavailable, "resol|known"),
-        ("{auth: {auth_url: 'IMAGE/v3', username: a, password: b, PROJECT}}", UsageError, "auth_url"),
-        ("{auth: {auth_url: nonsense, username: a, password: b, PROJECT}}", UsageError, "cloud c"),
-        ("{auth: {auth_url: 'http://[::1', username: a, password: b, PROJECT}}", UsageError, "cloud c"),
-        ("{auth: {auth_url: 'http://h:99999/v3', username: a, password: b, PROJECT}}", Unavailable, "99999"),
-        ("{auth: {auth_url: 'https://h/v3', username: a, password: b}, cacert: /no/such.pem}", UsageError, "such.pem"),
-        ("{auth: {}}", UsageError, "auth_url"),
-        ("{auth_type: sorcery, auth: {auth_url: AUTH}}", UsageError, "sorcery"),
-        ("{auth_type: none}", UsageError, "endpoint"),
-        ("{auth: text}", UsageError, "correct it in"),
-        ("[", UsageError, "clouds.yaml"),
-    ],
-)
-def test_a_bad_configuration_is_one_clear_line(
-    cloud: Cloud,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    entry: str,
-    kind: type[Exception],
-    words: str,
-) -> None:
-    """What cannot work is a usage error, refused credentials and silence are the service's; no secret is shown."""
-    scope = "project_name: images, project_domain_id: default, user_domain_id: default"
-    told = {"AUTH": cloud.auth_url, "IMAGE": cloud.image_url, "PROJECT": scope, "SECRET": "secret-of-the-tests"}
-    for name, value in told.items():
-        entry = entry.replace(name, value)
-    use_clouds(monkeypatch, tmp_path, entry)
-    with pytest.raises(kind) as caught:
-        open_glance("c")
-    assert type(caught.value) is kind
-    text = str(caught.value)
-    assert "\n" not in text
-    assert len(text) < 500
-    assert "secret-of-the-tests" not in text
-    assert any(word in text for word in words.split("|")), text
-
-
-def test_without_clouds_yaml_the_ways_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A fresh machine."""
-    monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(tmp_path / "none.yaml"))
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(UsageError, match=r"cloud c: .*OS_\*"):
-        open_glance("c")
-
-
-def test_the_environment_alone_is_enough(cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """``OS_*`` variables as every OpenStack client reads them."""
-    monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(tmp_path / "none.yaml"))
-    settings = {
-        "AUTH_URL": cloud.auth_url,
-        "USERNAME": "alice",
-        "PASSWORD": "secret-of-the-tests",
-        "PROJECT_NAME": "images",
-        "USER_DOMAIN_ID": "default",
-        "PROJECT_DOMAIN_ID": "default",
-    }
-    for name, value in settings.items():
-        monkeypatch.setenv(f"OS_{name}", value)
-    backend = open_glance(None)
-    assert backend.images() == []
-    assert backend.identity().project_name == "images"
-    backend.close()
-
-
-def test_an_application_credential_or_a_token_will_do(
-    cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What automation uses; without the right to renew a token, an expired one is Unauthorized."""
-    token = cloud.token("alice")
-    headers = {"X-Auth-Token": token}
-    session = cloud.http("alice").session
-    user = session.get(f"{cloud.auth_url}/auth/tokens", headers={**headers, "X-Subject-Token": token}, timeout=30)
-    place = f"{cloud.auth_url}/users/{user.json()['token']['user']['id']}/application_credentials"
-    made = session.post(
-        place, headers=headers, json={"application_credential": {"name": str(uuid4()), "secret": "s"}}, timeout=30
-    ).json()["application_credential"]
-    secret = f"application_credential_id: {made['id']}, application_credential_secret: s"
-    for entry in (
-        f"{{auth_type: v3applicationcredential, auth: {{auth_url: '{cloud.auth_url}', {secret}}}}}",
-        f"{{auth_type: token, auth: {{auth_url: '{cloud.auth_url}', token: {token}, project_name: images, "
-        "project_domain_id: default}}",
-        f"{{auth_type: admin_token, auth: {{endpoint: '{cloud.image_url}', token: {token}}}}}",
-    ):
-        use_clouds(monkeypatch, tmp_path, entry)
-        backend = open_glance("c")
-        assert backend.images() == []
-        backend.close()
-    cloud.expire_tokens()
-    backend = open_glance("c")
-    with pytest.raises(Unauthorized, match="not accepted"):
-        backend.images()
-    backend.close()
-
-
-def test_a_region_s_override_of_the_endpoint_is_heeded(
-    cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Nobody listens where the catalogue of services does not lead."""
-    auth = f"{{auth_url: '{cloud.auth_url}', username: alice, password: secret-of-the-tests, project_name: images, "
-    auth += "project_domain_id: default, user_domain_id: default}"
-    use_clouds(monkeypatch, tmp_path, f"{{auth: {auth}, image_endpoint_override: '{cloud.image_url}/v2/'}}")
-    backend = open_glance("c")
-    assert backend.images() == []
-    backend.close()

@@ -3,133 +3,17 @@
 Each test says what the server answers, request by request; the last answer is repeated.
 """
 
-import json
-import socket
-import struct
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from imagesync.backends.glance.api import LARGEST_ANSWER, Pace
 from imagesync.backends.glance.backend import Glance
 from imagesync.backends.glance.connect import connect
-from imagesync.errors import BackendError, Conflict, NotFound, QuotaExceeded, Unauthorized, Unavailable
-
-IMAGE_ID = "a57ae423-5f2c-40d7-923a-ea7ef2afe0b5"
-
-
-def image(image_id: str = IMAGE_ID, **fields: object) -> dict[str, Any]:
-    """An image as the service answers it."""
-    return {"id": image_id, "status": "active", "visibility": "private", **fields}
-
-
-@dataclass(frozen=True)
-class Say:
-    """One answer. ``cut`` closes the connection with a reset: before the answer (0) or within its body."""
-
-    status: int = 200
-    body: object = field(default_factory=image)
-    headers: dict[str, str] = field(default_factory=dict)
-    cut: int | None = None
-
-    def content(self) -> bytes:
-        """The body as sent."""
-        return self.body if isinstance(self.body, bytes) else json.dumps(self.body).encode()
-
-
-RESET = Say(cut=0)
-
-
-class Server:
-    """Answers in turn, or by a function of the path; remembers what was asked."""
-
-    def __init__(self, answers: list[Say] | Callable[[str], Say]) -> None:
-        self._answers = answers
-        self._lock = threading.Lock()
-        self.asked: list[str] = []
-        self.headers: list[dict[str, str]] = []
-
-    def answer(self, method: str, path: str, headers: dict[str, str]) -> Say:
-        """The next answer."""
-        with self._lock:
-            self.asked.append(f"{method} {path}")
-            self.headers.append(headers)
-            if callable(self._answers):
-                return self._answers(path)
-            return self._answers[min(len(self.asked), len(self._answers)) - 1]
-
-
-class Handler(BaseHTTPRequestHandler):
-    """HTTP/1.1 with a Server's answers."""
-
-    protocol_version = "HTTP/1.1"
-    script: Server
-
-    def answer(self) -> None:
-        """One request."""
-        say = self.script.answer(self.command, self.path, dict(self.headers))
-        if say.status < 400 and say.cut is None:
-            self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        if say.cut == 0:
-            self._reset()
-            return
-        content = say.content()
-        self.send_response(say.status)
-        for name, value in {"Content-Length": str(len(content)), **say.headers}.items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(content[: say.cut])
-        if say.cut is not None:
-            self.wfile.flush()
-            self._reset()
-        elif say.status >= 400 and self.command in ("PUT", "POST", "PATCH"):
-            self.close_connection = True
-
-    def _reset(self) -> None:
-        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.connection.close()
-        self.close_connection = True
-
-    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = answer  # noqa: N815
-
-    def finish(self) -> None:
-        """A connection that was reset cannot be flushed."""
-        try:
-            super().finish()
-        except (OSError, ValueError):
-            return
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        """Silent."""
-
-
-class QuietServer(ThreadingHTTPServer):
-    """Its threads end with the client's connections; resets are no news."""
-
-    daemon_threads = True
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        """Silent."""
-
-
-@contextmanager
-def listening(script: Server) -> Iterator[str]:
-    """The address of a server that plays a script."""
-    handler = type("Scripted", (Handler,), {"script": script})
-    with QuietServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_address[1]}"
-        finally:
-            server.shutdown()
-            thread.join()
+from imagesync.errors import BackendError, Conflict, InUse, NotFound, QuotaExceeded, Unauthorized, Unavailable
+from tests.fault.scripted import IMAGE_ID, RESET, Say, Server, image, listening
 
 
 class Service:
@@ -180,7 +64,7 @@ def test_a_service_without_authentication_needs_only_an_endpoint(playing: Playin
     service = playing([Say()])
     assert service.backend.images(IMAGE_ID)[0].id == IMAGE_ID
     assert service.server.asked == [f"GET /image/v2/images/{IMAGE_ID}"]
-    assert "X-Auth-Token" not in service.server.headers[0]
+    assert service.server.headers[0].get("X-Auth-Token", "notused") == "notused"
     identity = service.backend.identity()
     assert (identity.project_id, identity.region, identity.label) == ("", "r", "c")
     assert identity.location.startswith("http://127.0.0.1:")
@@ -347,8 +231,6 @@ def test_a_loser_of_racing_deletions_finds_nothing(playing: Playing) -> None:
 
 def test_an_image_in_use_is_told_from_other_conflicts(playing: Playing) -> None:
     """409 of a DELETE is an outcome of its own."""
-    from imagesync.errors import InUse
-
     text = refused(InUse, lambda: playing([Say(409, b"Image is in use")]).backend.delete_image(IMAGE_ID))
     assert "Image is in use" in text
 
@@ -379,6 +261,18 @@ def test_data_is_sent_once(playing: Playing) -> None:
         refused(kind, lambda service=service: service.backend.upload(IMAGE_ID, iter([b"x"]), 1))  # type: ignore[misc]
         assert [asked for asked in service.server.asked if asked.startswith("PUT")] == service.server.asked[:1]
         assert service.waits == []
+
+
+def test_a_connection_with_a_refused_body_is_not_used_again(playing: Playing) -> None:
+    """The service would take the unread rest of the body for the next request."""
+    service = playing([Say(413, b"over quota"), Say()])
+    assert "over quot" in refused(QuotaExceeded, lambda: service.backend.upload(IMAGE_ID, [b"x" * 100], 100))
+    assert service.backend.update_image(IMAGE_ID, name="n").id == IMAGE_ID
+    service = playing([Say(401, b"no"), Say(), Say(413, b""), Say()])
+    assert service.backend.update_image(IMAGE_ID, name="n").id == IMAGE_ID
+    refused(QuotaExceeded, lambda: service.backend.create_image(name="n"))
+    assert service.backend.update_image(IMAGE_ID, name="n").id == IMAGE_ID
+    assert service.waits == []
 
 
 def test_a_connection_lost_during_an_upload_tells_what_became_of_the_record(playing: Playing) -> None:
@@ -423,8 +317,6 @@ def test_a_service_that_is_gone_is_one_line(playing: Playing) -> None:
     with listening(Server([Say()])) as address:
         pass
     connection = service.backend._connection
-    from dataclasses import replace
-
     waits: list[float] = []
     backend = Glance(replace(connection, url=f"{address}/v2"), Pace(sleep=waits.append))
     for ask in (backend.images, lambda: backend.update_image("x", name="n")):

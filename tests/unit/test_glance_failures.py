@@ -39,6 +39,7 @@ PAGE = """<html>
         (PAGE.format("You may not &#x27;publicize&#x27;.", ""), "You may not 'publicize'"),
         (PAGE.format("There was a conflict.", "Property nope\n does not exist."), "Property nope does not exist"),
         ('{"message": "General.<br /><br />\\nNo image x.\\n", "code": "404 Not Found"}', "No image x"),
+        ('{"error": {"message": "cut", "code": 400}', "cut"),
         ('{"error": {"message": "Expecting to find domain", "code": 400}}', "Expecting to find domain"),
         ('{"other": 1}', '{"other": 1}'),
         ("plain\x1b[31m words\r\n", "plain [31m words"),

@@ -16,11 +16,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from urllib.parse import urlsplit
 
 from imagesync.backends.glance.body import Body
-from imagesync.backends.glance.connect import fresh
 from imagesync.backends.glance.failures import PASSING, failure, never_sent, speaking_to
 from imagesync.errors import BackendError, Conflict, Unavailable
 
@@ -40,6 +39,8 @@ SENDING_TIMEOUT: Final = 300.0
 STORING_TIMEOUT: Final = 3600.0
 """Seconds from the last byte of data to the answer: the service's store may copy it first."""
 CHUNK: Final = 2**20
+
+Data: TypeAlias = bytes | Body | Iterator[bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,23 +168,21 @@ class Api:
                 self.renew()
 
     def _exchange(
-        self, method: str, path: str, headers: Mapping[str, str], data: bytes | None, timeout: tuple[float, float]
+        self, method: str, path: str, headers: Mapping[str, str], data: Data | None, timeout: tuple[float, float]
     ) -> Answer:
         """One request and its whole answer."""
-        with speaking_to(self.name), self._open(self._session, method, path, headers, data, timeout) as response:
-            return _read(response, f"{method} {_shown(path)}")
+        with speaking_to(self.name), self._open(method, path, headers, data, timeout) as response:
+            well = 200 <= response.status_code < 300
+            content = (
+                _whole(response, f"{method} {_shown(path)}") if well else _refusal(response, spoilt=data is not None)
+            )
+            return Answer(response.status_code, response.headers, content)
 
     def _open(
-        self,
-        session: "Session",
-        method: str,
-        path: str,
-        headers: Mapping[str, str],
-        data: bytes | Body | Iterator[bytes] | None,
-        timeout: tuple[float, float],
+        self, method: str, path: str, headers: Mapping[str, str], data: Data | None, timeout: tuple[float, float]
     ) -> "requests.Response":
         """Exactly one request: no renewal of the token, redirect or retry below; the body of the answer is unread."""
-        return session.request(
+        return self._session.request(
             self._url + path,
             method,
             headers={"Accept": "application/json", **headers},
@@ -226,19 +225,13 @@ class Api:
             following = _below_version(link) if isinstance(link, str) and page[key] else None
 
     def upload(self, path: str, body: Body, size: int | None) -> None:
-        """PUT of data, exactly once, on a connection of its own; a failure of the chunks is BrokenOff.
-
-        A pooled connection may just be closed by the service when the PUT comes, and one with a body that was refused
-        half-way is of no use for the next request.
-        """
+        """PUT of data, exactly once; a failure of the chunks is BrokenOff."""
         headers = {**self._token(), "Content-Type": "application/octet-stream"}
         if size is not None:
             headers["x-openstack-image-size"] = str(size)
         # requests takes a length of 0 for an unknown one
-        data = b"".join(body) if size == 0 else iter(body) if size is None else body
-        timeout = (SENDING_TIMEOUT, STORING_TIMEOUT)
-        with fresh(self._session) as session, speaking_to(self.name):
-            answer = _read(self._open(session, "PUT", path, headers, data, timeout), f"PUT {path}")
+        data: Data = b"".join(body) if size == 0 else iter(body) if size is None else body
+        answer = self._exchange("PUT", path, headers, data, (SENDING_TIMEOUT, STORING_TIMEOUT))
         if not answer.well:
             raise self._error(answer, "PUT", path)
         if not body.complete:
@@ -255,11 +248,11 @@ class Api:
             token = self._token()
             headers = {**token, "Accept": "*/*", "Accept-Encoding": "identity"}
             with speaking_to(self.name):
-                response = self._open(self._session, "GET", path, headers, None, self._timeout)
+                response = self._open("GET", path, headers, None, self._timeout)
             if response.status_code == HTTPStatus.OK:
                 return response
             with response:
-                answer = _read(response, f"GET {_shown(path)}")
+                answer = Answer(response.status_code, response.headers, _refusal(response, spoilt=False))
             if answer.status != HTTPStatus.UNAUTHORIZED or renewed:
                 break
             self._drop(token)
@@ -272,23 +265,31 @@ class Api:
         self._session.invalidate()
 
 
-def _read(response: "requests.Response", what: str) -> Answer:
-    """The answer with its body: whole and of bounded size, that of a refusal as far as it can be had."""
-    from requests import RequestException
+def _whole(response: "requests.Response", what: str) -> bytes:
+    content = bytearray()
+    for chunk in response.iter_content(65536):
+        content += chunk
+        if len(content) > LARGEST_ANSWER:
+            text = f"{what}: the answer is larger than {LARGEST_ANSWER // 2**20} MiB"
+            raise BackendError(text, "is this an Image API v2?")
+    return bytes(content)
 
-    well = 200 <= response.status_code < 300
-    limit, content = LARGEST_ANSWER if well else LARGEST_REFUSAL, bytearray()
+
+def _refusal(response: "requests.Response", *, spoilt: bool) -> bytes:
+    """What an error page says, as far as it can be had; of a ``spoilt`` connection one byte less.
+
+    A connection whose answer is not read to its end is closed, not pooled. That is wanted where the request had a body:
+    the service may have refused without reading it, and would take the rest of it for the next request.
+    """
+    from urllib3.exceptions import HTTPError
+
+    limit, remaining = LARGEST_REFUSAL, getattr(response.raw, "length_remaining", None)
+    if spoilt and remaining is not None:
+        limit = min(limit, max(0, remaining - 1))
     try:
-        for chunk in response.iter_content(65536):
-            content += chunk
-            if len(content) > limit:
-                break
-    except RequestException:
-        if well:
-            raise
-    if well and len(content) > limit:
-        raise BackendError(f"{what}: the answer is larger than {limit // 2**20} MiB", "is this an Image API v2?")
-    return Answer(response.status_code, response.headers, bytes(content))
+        return bytes(response.raw.read(limit, decode_content=True)) if limit else b""
+    except (HTTPError, OSError):
+        return b""
 
 
 def _shown(path: str) -> str:

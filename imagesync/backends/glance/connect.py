@@ -148,18 +148,6 @@ def prepare(session: "Session") -> None:
         session.session.mount(scheme, adapter)
 
 
-@contextmanager
-def fresh(session: "Session") -> Iterator["Session"]:
-    """A session of the same user and TLS settings on connections of its own, which end with it."""
-    import requests
-    from keystoneauth1.session import Session
-
-    with requests.Session() as connections:
-        again = Session(session.auth, connections, verify=session.verify, cert=session.cert)
-        prepare(again)
-        yield again
-
-
 def versioned(url: str) -> str:
     """An image endpoint with exactly one /v2 at its end, whatever version (and project) the catalogue put there."""
     return f"{unversioned(url)}/v2"

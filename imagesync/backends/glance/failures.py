@@ -6,7 +6,7 @@ Texts are one line, without the query of any URL (it may sign the URL) and witho
 import json
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from html import unescape
 from types import MappingProxyType
 from typing import Final
@@ -74,10 +74,10 @@ def _plain(html: str) -> str:
 
 def _of_json(body: str) -> str:
     """``{"message": …}`` (Glance) or ``{"error": {"message": …}}`` (Keystone); anything else stays as it is."""
-    try:
-        document = json.loads(body)
-    except (ValueError, RecursionError):
-        return body
+    document: object = None
+    for end in ("", "}"):  # the last byte of a refusal may not have been read
+        with suppress(ValueError, RecursionError):
+            document = document or json.loads(body + end)
     if isinstance(document, dict) and isinstance(document.get("error"), dict):
         document = document["error"]
     message = document.get("message") if isinstance(document, dict) else None

@@ -1,0 +1,222 @@
+"""A ``Create`` -> a published image, staged so that nobody ever sees it unverified. Does I/O.
+
+Record (hidden, private, role staging) -> may we publish? -> data, verified while it streams -> the service's own hash and
+size -> members and deactivation -> one PATCH that publishes. What fails before that leaves nothing behind, but for a
+record with a pinned id, which stays queued: deleted, its id could never be used again.
+"""
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from imagesync.backends.base import Backend, CreateFields, UpdateFields
+from imagesync.errors import (
+    BackendError,
+    ChecksumMismatch,
+    Conflict,
+    Forbidden,
+    FormatMismatch,
+    ImagesyncError,
+    SourceError,
+    Unauthorized,
+    Unavailable,
+)
+from imagesync.model import Checksum, Compression, Content, FileSource, LiveImage, Role, Status, UrlSource, Visibility
+from imagesync.plan import Create
+from imagesync.record import Record
+from imagesync.sources import SourceStream, open_source
+
+TRIES = 3
+GIB = 2**30
+PUBLISHED = ("name", "visibility", "hidden", "protected", "min_disk", "min_ram")
+
+
+class Publisher:
+    """Makes images; ``resolved`` fills in references to other images' ids."""
+
+    def __init__(self, backend: Backend, new_id: Callable[[], str], resolved: Callable[[str], str]) -> None:
+        self._backend, self._new_id, self._resolved = backend, new_id, resolved
+        self._lock = threading.Lock()
+        self._may_publish: bool | None = None
+
+    def publish(self, create: Create, progress: Callable[[int, int | None], None]) -> tuple[str, int]:
+        """The id of the published image, and the bytes that were sent."""
+        if create.source is Content.NO_DATA:
+            return self._record_only(create), 0
+        image_id = create.fill or self._staged(create)
+        try:
+            self._check_right(create, image_id)
+            stream = self._filled(create, image_id, progress)
+            self._finish(create, image_id, stream)
+        except (SourceError, Forbidden, BackendError):
+            self._discard(create, image_id)
+            raise
+        return image_id, stream.sent
+
+    def _discard(self, create: Create, image_id: str) -> None:
+        """Nothing half-made stays. Where the service cannot be reached, the next plan finds the staging record."""
+        if create.image_id is None:
+            with contextlib.suppress(ImagesyncError):
+                self._backend.delete_image(image_id)
+
+    def _attrs(self, create: Create, record: Record, image_id: str) -> CreateFields:
+        fields = create.document.fields
+        attrs: CreateFields = {
+            "id": image_id,
+            "hidden": True,
+            "visibility": Visibility.SHARED.value if create.document.members else Visibility.PRIVATE.value,
+            "tags": create.document.tags,
+            "properties": {
+                **{name: self._resolved(value) for name, value in create.document.properties.items()},
+                **record.properties(),
+            },
+        }
+        for name in ("disk_format", "container_format", "owner"):
+            if isinstance(value := fields.get(name), str):
+                attrs[name] = value
+        return attrs
+
+    def _staged(self, create: Create) -> str:
+        image_id = create.image_id or self._new_id()
+        record = replace(create.record, role=Role.STAGING, nonce=self._new_id())
+        attrs = self._attrs(create, record, image_id)
+        attrs["name"] = f"{create.key} (staging)"
+        return self._posted(create, attrs).id
+
+    def _posted(self, create: Create, attrs: CreateFields) -> LiveImage:
+        try:
+            return self._backend.create_image(**attrs)
+        except Conflict as error:
+            if create.image_id is None:
+                raise
+            hint = "choose another id, or leave id out"
+            raise Conflict(f"the id {create.image_id} is taken or was given out before", hint) from error
+
+    def _record_only(self, create: Create) -> str:
+        attrs = self._attrs(create, create.record, create.image_id or self._new_id())
+        for name in PUBLISHED:
+            if (value := create.document.fields.get(name)) is not None:
+                attrs[name] = value  # type: ignore[literal-required]  # names of PUBLISHED are fields of a create
+        return self._posted(create, attrs).id
+
+    def _check_right(self, create: Create, image_id: str) -> None:
+        if create.document.fields.get("visibility") != Visibility.PUBLIC.value:
+            return
+        with self._lock:
+            if self._may_publish is None:
+                self._may_publish = self._backend.may_publish(image_id)
+        if not self._may_publish:
+            raise Forbidden(
+                "this user may not make images public",
+                "use visibility shared or community, or apply as a user whom the service's policy lets publish",
+            )
+
+    def _filled(self, create: Create, image_id: str, progress: Callable[[int, int | None], None]) -> SourceStream:
+        """The data in the service, active. After an expired token or a broken connection the source is opened again.
+
+        Conflict: the service may still be busy with the broken body when the next one comes.
+        """
+        for attempt in range(1, TRIES + 1):
+            try:
+                return self._uploaded(create, image_id, progress)
+            except (Unauthorized, Unavailable, Conflict) as error:
+                if attempt == TRIES:
+                    raise
+                if isinstance(error, Unauthorized):
+                    self._backend.renew()
+                self._await_queued(image_id)
+        raise AssertionError("the last try returns or raises")
+
+    def _await_queued(self, image_id: str) -> None:
+        """After a broken upload the service needs a moment to take the record back to queued."""
+        for pause in (0.0, 0.2, 0.5, 1.0, 2.0, 5.0):
+            time.sleep(pause)
+            status = self._backend.images(image_id)[0].status
+            if status is not Status.SAVING:
+                break
+        if status is not Status.QUEUED:
+            raise BackendError(f"image {image_id} is {status.value} after a broken upload", "run apply again")
+
+    def _uploaded(self, create: Create, image_id: str, progress: Callable[[int, int | None], None]) -> SourceStream:
+        if not isinstance(create.source, FileSource | UrlSource):
+            raise SourceError(f"{create.key} has no source to upload from", "declare one")
+        disk_format = create.document.fields.get("disk_format")
+        shown = disk_format if isinstance(disk_format, str) else None
+        with open_source(create.source, create.fingerprint, disk_format=shown) as stream:
+            self._backend.upload(image_id, self._watched(create, stream, progress), stream.size)
+        return stream
+
+    def _watched(
+        self, create: Create, stream: SourceStream, progress: Callable[[int, int | None], None]
+    ) -> Iterator[bytes]:
+        last = b""
+        for chunk in stream:
+            if last:
+                yield last
+                progress(stream.sent - len(chunk), stream.size)
+            last = chunk
+        needed, declared = stream.virtual_size or 0, create.document.fields.get("min_disk")
+        if isinstance(declared, int) and declared and not create.min_disk_auto and needed > declared * GIB:
+            message = f"min_disk is {declared} GB, but the image's virtual size is {needed} bytes"
+            raise FormatMismatch(message, f"declare min_disk: {-(-needed // GIB)}, or auto")
+        if last:
+            yield last
+
+    def _finish(self, create: Create, image_id: str, stream: SourceStream) -> None:
+        image = self._backend.images(image_id)[0]
+        self._compare(image, stream)
+        for project in create.document.members:
+            self._backend.add_member(image_id, project)
+        if create.document.fields.get("status") == Status.DEACTIVATED.value:
+            self._backend.deactivate(image_id)
+        fields = create.document.fields
+        attrs: dict[str, object] = {name: fields[name] for name in PUBLISHED if name in fields}
+        if create.min_disk_auto:
+            attrs["min_disk"] = -(-(image.virtual_size or stream.virtual_size or 0) // GIB)
+        attrs["properties"] = self._final_record(create, stream).properties()
+        self._patched(image_id, attrs)  # type: ignore[arg-type]  # names of PUBLISHED are fields of an update
+
+    def _patched(self, image_id: str, attrs: UpdateFields) -> None:
+        with contextlib.suppress(Unavailable):
+            self._backend.update_image(image_id, **attrs)
+        for _ in range(2):
+            lost = missing(self._backend.images(image_id)[0], attrs)
+            if not lost:
+                return
+            self._backend.update_image(image_id, **attrs)
+        raise BackendError(f"image {image_id}: the service lost the change of {', '.join(lost)}", "run apply again")
+
+    def _compare(self, image: LiveImage, stream: SourceStream) -> None:
+        if image.status is not Status.ACTIVE:
+            raise BackendError(f"image {image.id} is {image.status.value} after the upload", "run apply again")
+        theirs = {"md5": image.checksum, image.os_hash_algo or "": image.os_hash_value}
+        for name, ours in stream.digests.items():
+            if theirs.get(name) not in (None, ours):
+                raise ChecksumMismatch(f"the service stored {name} {theirs[name]}, we sent {ours}", "run apply again")
+        if image.size != stream.sent:
+            raise ChecksumMismatch(f"the service stored {image.size} bytes, we sent {stream.sent}", "run apply again")
+
+    def _final_record(self, create: Create, stream: SourceStream) -> Record:
+        """With every digest that is known now: of the published bytes, which for packed data are not the stored ones."""
+        known = {item.algorithm: item for item in create.fingerprint.digests}
+        source = create.source
+        if isinstance(source, FileSource | UrlSource) and source.transfer.compression is Compression.NONE:
+            known = {name: Checksum(name, value) for name, value in stream.digests.items()} | known
+        return replace(create.record, digests=tuple(known[name] for name in sorted(known)))
+
+
+def missing(image: LiveImage, attrs: UpdateFields) -> list[str]:
+    """Names of the fields and properties that an image does not have as they were written."""
+    fields: dict[str, object] = dict(attrs)
+    properties = attrs.get("properties", {})
+    fields.pop("properties", None)
+    tags = fields.pop("tags", None)
+    lost = [name for name, value in fields.items() if _plain(getattr(image, name)) != value]
+    lost += [name for name, value in properties.items() if image.properties.get(name) != value]
+    return lost + (["tags"] if tags is not None and set(attrs["tags"]) != image.tags else [])
+
+
+def _plain(value: object) -> object:
+    return str(value) if isinstance(value, str) else value

@@ -1,0 +1,1 @@
+"""Renderings of plans and reports: they read values and give text."""

@@ -1,0 +1,57 @@
+"""A catalogue -> the same with the fingerprint of every source. Reads local files; what cannot be read plans nothing."""
+
+import hashlib
+import os
+import stat
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+from imagesync.errors import Diagnostic, ManifestError
+from imagesync.model import Catalog, Checksum, FileSource, Fingerprint, ImageSpec, KnownContent, UrlSource
+
+CHUNK = 2**20
+
+
+def identify(catalog: Catalog, *, jobs: int = 8) -> Catalog:
+    """Digests and sizes of all sources; ManifestError with one diagnostic for each that cannot be had."""
+    with ThreadPoolExecutor(jobs) as pool:
+        found = list(pool.map(_fingerprint, catalog.images))
+    problems = [item for item in found if isinstance(item, Diagnostic)]
+    if problems:
+        raise ManifestError(problems)
+    images = tuple(
+        replace(spec, fingerprint=item)
+        for spec, item in zip(catalog.images, found, strict=True)
+        if isinstance(item, Fingerprint)
+    )
+    return replace(catalog, images=images)
+
+
+def _fingerprint(spec: ImageSpec) -> Fingerprint | Diagnostic:
+    match spec.source:
+        case FileSource(path=path, checksum=checksum, checksum_url=None):
+            try:
+                return _of_file(path, checksum)
+            except OSError as error:
+                return _problem(spec, f"{spec.source.shown}: {error.strerror}", "check the path and its permissions")
+        case UrlSource(urls=urls, checksum=checksum, checksum_url=None, signature=None):
+            return Fingerprint((checksum,) if checksum else (), origin=urls[0])
+        case KnownContent(checksum=known):
+            return Fingerprint((known,))
+        case FileSource() | UrlSource():
+            return _problem(spec, "checksum_url and signature cannot be followed by this version", "declare checksum")
+        case _:
+            return Fingerprint()
+
+
+def _of_file(path: str, checksum: Checksum | None) -> Fingerprint:
+    info = os.stat(path)
+    if not stat.S_ISREG(info.st_mode):
+        raise OSError(0, "not a regular file")
+    with open(path, "rb") as file:
+        digest = checksum or Checksum("sha256", hashlib.file_digest(file, "sha256").hexdigest())
+    return Fingerprint((digest,), size=info.st_size)
+
+
+def _problem(spec: ImageSpec, message: str, hint: str) -> Diagnostic:
+    return Diagnostic(spec.place.file, spec.place.line, spec.place.column, f"images.{spec.key}.source", message, hint)

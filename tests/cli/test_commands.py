@@ -1,0 +1,57 @@
+"""The command line without any network: examples, messages and exit codes."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+
+
+def run(*words: str) -> subprocess.CompletedProcess[str]:
+    """``imagesync WORDS`` from the checkout."""
+    command = [sys.executable, "-m", "imagesync", *words]
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT, env={"PATH": ""})
+
+
+@pytest.mark.parametrize("example", sorted(path.name for path in (ROOT / "examples").iterdir()))
+def test_every_example_is_valid(example: str) -> None:
+    """Exit 0, and the catalogue is named."""
+    done = run("validate", f"examples/{example}")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_manifest_in_the_readme_is_the_quickstart() -> None:
+    """They tell the same story."""
+    (block,) = re.findall(r"```yaml\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert yaml.safe_load(block) == yaml.safe_load((ROOT / "examples/quickstart/catalogue.yaml").read_text())
+
+
+def test_the_schema_is_printed_as_it_is() -> None:
+    """``imagesync schema``."""
+    assert json.loads(run("schema").stdout) == json.loads((ROOT / "schemas/manifest.schema.json").read_text())
+
+
+@pytest.mark.parametrize("command", ["validate", "plan", "apply", "list", "schema"])
+def test_every_command_explains_itself(command: str) -> None:
+    """With an example."""
+    assert f"Example: imagesync {command}" in " ".join(run(command, "--help").stdout.split())
+
+
+def test_problems_are_lines_with_places_and_exit_1(tmp_path: Path) -> None:
+    """FILE:LINE:COLUMN on standard error."""
+    (tmp_path / "x.yaml").write_text("version: 1\ncatalog: x\nimages: {a: {min_rma: 1}}")
+    done = run("plan", str(tmp_path))
+    assert done.returncode == 1
+    assert "x.yaml:3:14: images.a.min_rma: unknown key; did you mean min_ram?" in done.stderr
+
+
+def test_no_target_lists_the_ways(tmp_path: Path) -> None:
+    """Never a silent default; exit 64."""
+    done = run("plan", "examples/quickstart")
+    assert done.returncode == 64
+    assert "--cloud NAME" in done.stderr

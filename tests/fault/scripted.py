@@ -1,0 +1,119 @@
+"""An HTTP server on loopback that answers as it is told: for what the real service does not do."""
+
+import json
+import socket
+import struct
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+IMAGE_ID = "a57ae423-5f2c-40d7-923a-ea7ef2afe0b5"
+
+
+def image(image_id: str = IMAGE_ID, **fields: object) -> dict[str, Any]:
+    """An image as the service answers it."""
+    return {"id": image_id, "status": "active", "visibility": "private", **fields}
+
+
+@dataclass(frozen=True)
+class Say:
+    """One answer. ``cut`` closes the connection with a reset: before the answer (0) or within its body."""
+
+    status: int = 200
+    body: object = field(default_factory=image)
+    headers: dict[str, str] = field(default_factory=dict)
+    cut: int | None = None
+
+    def content(self) -> bytes:
+        """The body as sent."""
+        return self.body if isinstance(self.body, bytes) else json.dumps(self.body).encode()
+
+
+RESET = Say(cut=0)
+
+
+class Server:
+    """Answers in turn, or by a function of the path; remembers what was asked."""
+
+    def __init__(self, answers: list[Say] | Callable[[str], Say]) -> None:
+        self._answers = answers
+        self._lock = threading.Lock()
+        self.asked: list[str] = []
+        self.headers: list[dict[str, str]] = []
+
+    def answer(self, method: str, path: str, headers: dict[str, str]) -> Say:
+        """The next answer."""
+        with self._lock:
+            self.asked.append(f"{method} {path}")
+            self.headers.append(headers)
+            if callable(self._answers):
+                return self._answers(path)
+            return self._answers[min(len(self.asked), len(self._answers)) - 1]
+
+
+class Handler(BaseHTTPRequestHandler):
+    """HTTP/1.1 with a Server's answers; a body that is refused stays unread, and the connection open."""
+
+    protocol_version = "HTTP/1.1"
+    script: Server
+
+    def answer(self) -> None:
+        """One request."""
+        say = self.script.answer(self.command, self.path, dict(self.headers))
+        if say.status < 400 and say.cut is None:
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        if say.cut == 0:
+            self._reset()
+            return
+        content = say.content()
+        self.send_response(say.status)
+        for name, value in {"Content-Length": str(len(content)), **say.headers}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(content[: say.cut])
+        if say.cut is not None:
+            self.wfile.flush()
+            self._reset()
+
+    def _reset(self) -> None:
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.connection.close()
+        self.close_connection = True
+
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = answer  # noqa: N815
+
+    def finish(self) -> None:
+        """A connection that was reset cannot be flushed."""
+        try:
+            super().finish()
+        except (OSError, ValueError):
+            return
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        """Silent."""
+
+
+class QuietServer(ThreadingHTTPServer):
+    """Its threads end with the client's connections; resets are no news."""
+
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Silent."""
+
+
+@contextmanager
+def listening(script: Server) -> Iterator[str]:
+    """The address of a server that plays a script."""
+    handler = type("Scripted", (Handler,), {"script": script})
+    with QuietServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}"
+        finally:
+            server.shutdown()
+            thread.join()
