@@ -5,12 +5,14 @@ removed, so that with any problem there is no manifest at all.
 """
 
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from imagesync.errors import Diagnostic, ManifestError
+from imagesync.manifestfiles import Found, find_files, read_bytes
 from imagesync.model import Place
 from imagesync.schemas import schema_text
 from imagesync.validation import Shape, dotted
@@ -50,49 +52,40 @@ class Manifest:
 def load(path: Path | str) -> Manifest:
     """The manifest at a file, or of every ``*.yaml`` and ``*.yml`` below a folder."""
     path = Path(path)
-    files = list(_files(path))
+    files, problems = find_files([path])
     shape = Shape(json.loads(schema_text("manifest")))
-    problems: list[Diagnostic] = []
     sections: dict[str, dict[str, Entry]] = {name: {} for name in (*MERGED, "single")}
+    imaged: list[object] = []
     for file in files:
         read = _read(file, shape)
         problems += read[1]
         if read[0] is not None:
-            problems += _merge(sections, *read[0], str(file), str(file.parent.resolve()))
+            imaged.append(read[0][0].get("images") if isinstance(read[0][0], dict) else None)
+            problems += _merge(sections, *read[0], file.shown, os.path.realpath(file.folder))
     problems += _alike(sections)
+    if not problems and not any(isinstance(read, dict) for read in imaged):
+        problems.append(
+            Diagnostic(files[0].shown, 0, 0, "images", "missing", "list them, or write images: {} for none")
+        )
     if problems:
         raise ManifestError(problems)
     base = path if path.is_dir() else path.parent
-    return Manifest(str(base.resolve()), **sections, files=tuple(map(str, files)))
+    return Manifest(str(base.resolve()), **sections, files=tuple(file.shown for file in files))
 
 
-def _files(path: Path) -> Iterator[Path]:
-    if path.is_dir():
-        found = sorted(file for suffix in ("*.yaml", "*.yml") for file in path.rglob(suffix))
-        kept = [f for f in found if not any(part.startswith(".") for part in f.relative_to(path).parts) and f.is_file()]
-        if not kept:
-            raise ManifestError(
-                [Diagnostic(str(path), 0, 0, "", "no *.yaml or *.yml below this folder", "check the path")]
-            )
-        yield from kept
-    elif path.exists():
-        yield path
-    else:
-        raise ManifestError([Diagnostic(str(path), 0, 0, "", "no such file or folder", "check the path")])
-
-
-def _read(file: Path, shape: Shape) -> tuple[tuple[Any, Node] | None, list[Diagnostic]]:
+def _read(found: Found, shape: Shape) -> tuple[tuple[Any, Node] | None, list[Diagnostic]]:
+    content = read_bytes(found)
+    if isinstance(content, Diagnostic):
+        return None, [content]
     try:
-        text = file.read_text(encoding="utf-8")
+        text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        return None, [Diagnostic(str(file), 1, 1, "", f"not UTF-8 (byte {error.start})", "save it as UTF-8")]
-    except OSError as error:
-        return None, [Diagnostic(str(file), 0, 0, "", f"cannot be read: {error.strerror}")]
-    root, problems = parse(text, str(file))
+        return None, [Diagnostic(found.shown, 1, 1, "", f"not UTF-8 (byte {error.start})", "save it as UTF-8")]
+    root, problems = parse(text, found.shown)
     if root is None:
-        return None, problems or [Diagnostic(str(file), 1, 1, "", "empty", "a manifest begins with version: 1")]
+        return None, problems or [Diagnostic(found.shown, 1, 1, "", "empty", "a manifest begins with version: 1")]
     data = shape.plain(root)
-    return (data, root), problems + shape.problems(data, root, str(file))
+    return (data, root), problems + shape.problems(data, root, found.shown)
 
 
 def _merge(

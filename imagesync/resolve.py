@@ -4,10 +4,11 @@ but for looking where symbolic links lead."""
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
+from itertools import product
 from pathlib import Path
 from typing import Any, Final
 
@@ -61,17 +62,18 @@ def _catalog(manifest: Manifest, chosen: Entry | None, specs: list[ImageSpec], o
     overlay = chosen.data if chosen else {}
     here = [spec for spec in specs if _matches(spec.key, overlay.get("only", ()))]
     picked = tuple(spec for spec in here if _matches(spec.key, only))
-    if only and not picked and not any("*" in pattern for pattern in only):
-        near = get_close_matches(only[0], [spec.key for spec in here], 3)
-        raise UsageError(f"--only {only[0]}: no such key", f"did you mean {', '.join(near)}?" if near else "")
+    for pattern in only:
+        if not any(fnmatchcase(spec.key, pattern) for spec in here):
+            near = get_close_matches(pattern, [spec.key for spec in here], 3)
+            raise UsageError(f"--only {pattern}: no such key", f"did you mean {', '.join(near)}?" if near else "")
     text = json.dumps([_canonical(replace(spec, place=Place())) for spec in picked], default=_canonical).encode()
     store = overlay.get("store")
     name = next((name for name, entry in manifest.targets.items() if entry is chosen), None)
     return Catalog(
         name=manifest.single["catalog"].data,
         images=picked,
-        keys=frozenset(spec.key for spec in here),
-        only=only or tuple(overlay.get("only", ())),
+        keys=frozenset(manifest.images),
+        only=_scope(only, tuple(overlay.get("only", ())), manifest.images),
         policy=_policy(manifest),
         target=Target(name, overlay.get("cloud"), str(Path(chosen.folder, store)) if chosen and store else None),
         base=manifest.base,
@@ -95,6 +97,35 @@ def _warnings(specs: Sequence[ImageSpec]) -> Iterator[str]:
 
 def _matches(key: str, patterns: Sequence[str]) -> bool:
     return not patterns or any(fnmatchcase(key, pattern) for pattern in patterns)
+
+
+def _scope(asked: Sequence[str], target: Sequence[str], keys: Iterable[str]) -> tuple[str, ...]:
+    """What lies both in ``--only`` and in the target's ``only``, as patterns of which one has to match.
+
+    Of two patterns of which one covers the other the narrower stays; where they merely overlap, only the keys that
+    the manifest names are meant, so that nothing outside either of them is ever taken for removed.
+    """
+    if not asked or not target:
+        return tuple(asked or target)
+    found: set[str] = set()
+    for one, other in product(asked, target):
+        if _is_covered(one, other):
+            found.add(one)
+        elif _is_covered(other, one):
+            found.add(other)
+        else:
+            found |= {key for key in keys if fnmatchcase(key, one) and fnmatchcase(key, other)}
+    return tuple(sorted(found))
+
+
+def _is_covered(narrow: str, wide: str) -> bool:
+    """Whether every key of one glob is one of another: tried with each ``*`` empty, and too long for any ``?``."""
+    if narrow == wide or not any(char in narrow for char in "*?["):
+        return narrow == wide or fnmatchcase(narrow, wide)
+    if "[" in narrow + wide:
+        return False
+    one_each = narrow.replace("?", "\0")
+    return all(fnmatchcase(one_each.replace("*", filling), wide) for filling in ("", "\0" * (len(wide) + 1)))
 
 
 def _target(manifest: Manifest, name: str | None) -> Entry | None:

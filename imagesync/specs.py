@@ -56,6 +56,8 @@ OWN_FIELDS: Final = frozenset(
     }
     | {"file", "self", "schema", "direct_url", "locations", "location", "stores", "deleted", "deleted_at"}
 )
+MOST_PROPERTIES: Final = 122
+MOST_BYTES: Final = 65_535
 _SUFFIXES: Final = {".gz": Compression.GZ, ".xz": Compression.XZ, ".bz2": Compression.BZ2, ".zst": Compression.ZST}
 _DAYS: Final = {"d": 1, "w": 7}
 
@@ -119,9 +121,20 @@ def make_on_replace(data: Mapping[str, Any]) -> OnReplace:
 def _check_texts(data: Mapping[str, Any], entry: Entry, where: str, complain: Complain) -> None:
     """What the service refuses or would hide: reserved names, control characters, characters beyond the basic plane."""
     properties = data.get("properties", {})
-    for name in properties:
+    replaced = data.get("on_replace", {})
+    named = {f"{where}.properties.{name!a}": name for name in properties}
+    named |= {f"{where}.on_replace.set.properties.{n!a}": n for n in replaced.get("set", {}).get("properties", {})}
+    named |= {f"{where}.on_replace.unset.{n!a}": n.removeprefix("properties.") for n in replaced.get("unset", ())}
+    for place, name in named.items():
         if name.startswith(("imagesync_", "os_glance")) or name in OWN_FIELDS:
-            complain(entry, f"{where}.properties.{name!a}", "this name is reserved", "choose another")
+            complain(entry, place, "this name is reserved", "choose another")
+    if len(properties) > MOST_PROPERTIES:
+        complain(entry, f"{where}.properties", f"{len(properties)} properties, the limit is {MOST_PROPERTIES}", "")
+    for name, value in properties.items():
+        if (size := len(value.encode())) > MOST_BYTES:
+            complain(
+                entry, f"{where}.properties.{name!a}", f"{size} bytes long, the limit is {MOST_BYTES}", "shorten it"
+            )
     texts = {f"{where}.name": str(data.get("name", ""))}
     texts |= {f"{where}.tags": "".join(data.get("tags", ()))}
     texts |= {f"{where}.properties.{name!a}": name + value for name, value in properties.items()}
@@ -140,7 +153,11 @@ def _source(
     if value == "none":
         return Content.NO_DATA
     data: Mapping[str, Any] = value if isinstance(value, dict) else _short_form(value)
-    checksum = Checksum.parse(data["checksum"]) if "checksum" in data else None
+    try:
+        checksum = Checksum.parse(data["checksum"]) if "checksum" in data else None
+    except ValueError as error:
+        complain(entry, f"{where}.source.checksum", str(error), "correct it")
+        return None
     if "path" in data and "url" in data:
         complain(entry, f"{where}.source", "has both path and url", "keep one")
         return None
