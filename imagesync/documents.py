@@ -26,17 +26,23 @@ DEFAULTS: Final[Mapping[str, Value]] = {
 }
 """What an image has that says nothing, and what a field goes back to that is no longer declared."""
 
-REFERENCE: Final = re.compile(r"\$\{images\.([A-Za-z0-9][A-Za-z0-9._-]{0,63})\.id\}")
+REFERENCE: Final = re.compile(r"\$\$(?=\{images\.)|\$\{images\.([A-Za-z0-9][A-Za-z0-9._-]{0,63})\.id\}")
+_LITERAL: Final = re.compile(r"\$(?=\{images\.)")
+
+
+def as_literal(text: str) -> str:
+    """Text that happens to look like a reference, told apart from one: ``resolve_references`` gives it back."""
+    return _LITERAL.sub("$$", text)
 
 
 def resolve_references(text: str, ids: Mapping[str, str]) -> str:
-    """``${images.KEY.id}`` as the id, where it is known; else as it stands."""
-    return REFERENCE.sub(lambda found: ids.get(found[1], found[0]), text)
+    """``${images.KEY.id}`` as the id, where it is known; else as it stands. ``$${images.`` is the plain text."""
+    return REFERENCE.sub(lambda found: ids.get(found[1], found[0]) if found[1] else "$", text)
 
 
 def references(spec: ImageSpec) -> frozenset[str]:
     """The keys that properties of this image refer to."""
-    return frozenset(key for value in spec.properties.values() for key in REFERENCE.findall(value))
+    return frozenset(key for value in spec.properties.values() for key in REFERENCE.findall(value) if key)
 
 
 def declared_fields(spec: ImageSpec) -> dict[str, Value]:

@@ -4,7 +4,6 @@ All problems of all files come in one ManifestError: an image that failed to loa
 removed, so that with any problem there is no manifest at all.
 """
 
-import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,67 +12,56 @@ from typing import Any, Final
 
 from imagesync.errors import Diagnostic, ManifestError
 from imagesync.manifestfiles import Found, find_files, read_bytes
-from imagesync.model import Place
-from imagesync.schemas import schema_text
+from imagesync.schemas import schema
 from imagesync.validation import Shape, dotted
-from imagesync.yamltree import Node, parse
+from imagesync.yamltree import Node, parse, printable
 
 MERGED: Final = ("images", "profiles", "targets", "values")
 SINGLE: Final = ("catalog", "policy", "defaults", "default_target")
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """One definition: its plain data, where it stands, and the folder its relative paths are relative to."""
-
-    data: Any
-    node: Node
-    file: str
-    folder: str
-
-    def place(self) -> Place:
-        """Where its key is."""
-        return Place(self.file, self.node.key_line or self.node.line, self.node.key_column or self.node.column)
-
-
-@dataclass(frozen=True, slots=True)
 class Manifest:
-    """All files of a catalogue as one. ``base`` is the catalogue's folder."""
+    """All files of a catalogue as one; every value still knows where it stands.
+
+    ``base`` is the catalogue's folder, ``folders`` the real folder of each file (relative paths are relative to the
+    file that writes them). ``single`` holds catalog, policy, defaults and default_target, where they are given.
+    """
 
     base: str
-    images: Mapping[str, Entry] = field(default_factory=dict)
-    profiles: Mapping[str, Entry] = field(default_factory=dict)
-    targets: Mapping[str, Entry] = field(default_factory=dict)
-    values: Mapping[str, Entry] = field(default_factory=dict)
-    single: Mapping[str, Entry] = field(default_factory=dict)
-    files: tuple[str, ...] = ()
+    images: Mapping[str, Node] = field(default_factory=dict)
+    profiles: Mapping[str, Node] = field(default_factory=dict)
+    targets: Mapping[str, Node] = field(default_factory=dict)
+    values: Mapping[str, Node] = field(default_factory=dict)
+    single: Mapping[str, Node] = field(default_factory=dict)
+    folders: Mapping[str, str] = field(default_factory=dict)
 
 
 def load(path: Path | str) -> Manifest:
-    """The manifest at a file, or of every ``*.yaml`` and ``*.yml`` below a folder."""
+    """The manifest at a file, or of every ``*.yaml`` and ``*.yml`` below a folder. ManifestError holds every problem."""
     path = Path(path)
     files, problems = find_files([path])
-    shape = Shape(json.loads(schema_text("manifest")))
-    sections: dict[str, dict[str, Entry]] = {name: {} for name in (*MERGED, "single")}
-    imaged: list[object] = []
+    shape = Shape(schema("manifest"))
+    sections: dict[str, dict[str, Node]] = {name: {} for name in (*MERGED, "single")}
+    roots = []
     for file in files:
-        read = _read(file, shape)
-        problems += read[1]
-        if read[0] is not None:
-            imaged.append(read[0][0].get("images") if isinstance(read[0][0], dict) else None)
-            problems += _merge(sections, *read[0], file.shown, os.path.realpath(file.folder))
+        root, found = _read(file, shape)
+        problems += found
+        if root is not None:
+            roots.append(root)
+            problems += _merge(sections, root)
     problems += _alike(sections)
-    if not problems and not any(isinstance(read, dict) for read in imaged):
-        problems.append(
-            Diagnostic(files[0].shown, 0, 0, "images", "missing", "list them, or write images: {} for none")
-        )
+    if not problems and not any("images" in root.items() for root in roots):
+        hint = "list them, or write images: {} for none"
+        problems.append(Diagnostic(files[0].shown, 0, 0, "images", "missing", hint))
     if problems:
         raise ManifestError(problems)
     base = path if path.is_dir() else path.parent
-    return Manifest(str(base.resolve()), **sections, files=tuple(file.shown for file in files))
+    folders = {file.shown: os.path.realpath(file.folder) for file in files}
+    return Manifest(str(base.resolve()), **sections, folders=folders)
 
 
-def _read(found: Found, shape: Shape) -> tuple[tuple[Any, Node] | None, list[Diagnostic]]:
+def _read(found: Found, shape: Shape) -> tuple[Node | None, list[Diagnostic]]:
     content = read_bytes(found)
     if isinstance(content, Diagnostic):
         return None, [content]
@@ -84,41 +72,30 @@ def _read(found: Found, shape: Shape) -> tuple[tuple[Any, Node] | None, list[Dia
     root, problems = parse(text, found.shown)
     if root is None:
         return None, problems or [Diagnostic(found.shown, 1, 1, "", "empty", "a manifest begins with version: 1")]
-    data = shape.plain(root)
-    return (data, root), problems + shape.problems(data, root, found.shown)
+    return root, problems + shape.problems(shape.plain(root), root)
 
 
-def _merge(
-    sections: dict[str, dict[str, Entry]], data: Any, root: Node, file: str, folder: str
-) -> Iterator[Diagnostic]:
-    if not isinstance(data, dict) or not isinstance(root.value, dict):
-        return
-    for name in (*MERGED, *SINGLE):
-        node = root.value.get(name)
-        if node is None:
-            continue
+def _merge(sections: dict[str, dict[str, Node]], root: Node) -> Iterator[Diagnostic]:
+    for name, node in root.items().items():
         if name in SINGLE:
-            yield from _define(sections["single"], name, Entry(data[name], node, file, folder), (name,))
-        elif isinstance(node.value, dict) and isinstance(data[name], dict):
-            for key, child in node.value.items():
-                yield from _define(sections[name], key, Entry(data[name][key], child, file, folder), (name, key))
+            yield from _define(sections["single"], name, node, (name,))
+        elif name in MERGED:
+            for key, child in node.items().items():
+                yield from _define(sections[name], key, child, (name, key))
 
 
-def _define(section: dict[str, Entry], key: str, entry: Entry, path: Sequence[str]) -> Iterator[Diagnostic]:
-    place = entry.place()
+def _define(section: dict[str, Node], key: str, node: Node, path: Sequence[Any]) -> Iterator[Diagnostic]:
     if key in section:
-        first = section[key].place()
-        message = f"defined in two files; first in {first.file}:{first.line}"
-        yield Diagnostic(entry.file, place.line, place.column, dotted(path), message, "keep one")
-    section[key] = entry
+        first = section[key]
+        message = f"defined in two files; first in {first.file}:{first.key_line}"
+        yield node.problem(dotted(path), message, "keep one")
+    section[key] = node
 
 
-def _alike(sections: dict[str, dict[str, Entry]]) -> Iterator[Diagnostic]:
+def _alike(sections: dict[str, dict[str, Node]]) -> Iterator[Diagnostic]:
     for name in ("images", "profiles", "targets"):
         seen: dict[str, str] = {}
-        for key, entry in sections[name].items():
+        for key, node in sections[name].items():
             other = seen.setdefault(key.lower(), key)
             if other != key:
-                place = entry.place()
-                message = f"differs from {other} only in case"
-                yield Diagnostic(entry.file, place.line, place.column, f"{name}.{key}", message, "rename one")
+                yield node.problem(dotted((name, key)), f"differs from {printable(other)} only in case", "rename one")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from imagesync.errors import Diagnostic
-from imagesync.validation import printable
+from imagesync.yamltree import printable
 
 SUFFIXES: Final = (".yaml", ".yml")
 MAX_FILE_BYTES: Final = 64 * 2**20

@@ -276,6 +276,7 @@ class ImageSpec:
     on_expire: OnExpire | None = None
     on_replace: OnReplace = OnReplace()
     place: Place = field(default=Place(), compare=False)
+    source_place: Place = field(default=Place(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)

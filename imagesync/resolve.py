@@ -3,33 +3,35 @@ but for looking where symbolic links lead."""
 
 import hashlib
 import json
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import fields, is_dataclass, replace
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass, replace
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
-from itertools import product
-from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from imagesync.errors import Diagnostic, ManifestError, UsageError
-from imagesync.loader import Entry, Manifest
-from imagesync.model import Catalog, ImageSpec, Limit, OnRemove, Place, Policy, Target, UrlSource
-from imagesync.specs import make_on_replace, make_spec
+from imagesync.layers import merged, misnamed
+from imagesync.loader import Manifest
+from imagesync.manifestfiles import is_within
+from imagesync.model import Catalog, FileSource, ImageSpec, Limit, OnRemove, Place, Policy, Target, UrlSource
+from imagesync.placeholders import Values
+from imagesync.schemas import schema
+from imagesync.scope import matches, scope
+from imagesync.setrules import set_problems
+from imagesync.specs import Setting, make_on_replace, make_spec
+from imagesync.validation import Shape, dotted, near
+from imagesync.yamltree import Node
 
-_VALUE: Final = re.compile(r"\$(?:\$|\{([^}]*)\})")
 
+@dataclass(frozen=True, slots=True)
+class _Chosen:
+    """One target with everything filled in but its images: ``overlay`` by key."""
 
-class Problems:
-    """Collects diagnostics with the place of the image they are about."""
-
-    def __init__(self) -> None:
-        self.found: list[Diagnostic] = []
-
-    def add(self, entry: Entry, where: str, message: str, hint: str = "") -> None:
-        """One problem of one definition."""
-        place = entry.place()
-        self.found.append(Diagnostic(place.file, place.line, place.column, where, message, hint))
+    name: str | None = None
+    cloud: str | None = None
+    store: str | None = None
+    only: tuple[str, ...] = ()
 
 
 def resolve(
@@ -40,46 +42,143 @@ def resolve(
     only: Sequence[str] = (),
     allow_outside: bool = False,
 ) -> Catalog:
-    """The catalogue as wanted in one target (default: ``default_target``, if the manifest names one)."""
-    problems = Problems()
-    chosen = _target(manifest, target)
-    overlay = chosen.data if chosen else {}
-    known = {name: entry.data for name, entry in manifest.values.items()}
-    known |= {**overlay.get("values", {}), **(values or {})}
-    specs = []
-    for key, entry in sorted(manifest.images.items()):
-        merged = _merged(manifest, key, entry, overlay, problems)
-        filled = _filled(merged, known, manifest, entry, f"images.{key}", problems)
-        spec = make_spec(key, filled, entry, manifest.base, problems.add, allow_outside=allow_outside)
-        specs += [spec] if spec else []
-    _check(manifest, chosen, specs, problems)
-    if problems.found:
-        raise ManifestError(problems.found)
-    return _catalog(manifest, chosen, specs, tuple(only))
+    """The catalogue as wanted in one target (default: ``default_target``, if the manifest names one).
+
+    ManifestError holds every problem; UsageError: no such target, or ``only`` matches nothing.
+    """
+    return _Resolving(manifest, target, values or {}, allow_outside=allow_outside).catalog(tuple(only))
 
 
-def _catalog(manifest: Manifest, chosen: Entry | None, specs: list[ImageSpec], only: tuple[str, ...]) -> Catalog:
-    overlay = chosen.data if chosen else {}
-    here = [spec for spec in specs if _matches(spec.key, overlay.get("only", ()))]
-    picked = tuple(spec for spec in here if _matches(spec.key, only))
-    for pattern in only:
-        if not any(fnmatchcase(spec.key, pattern) for spec in here):
-            near = get_close_matches(pattern, [spec.key for spec in here], 3)
-            raise UsageError(f"--only {pattern}: no such key", f"did you mean {', '.join(near)}?" if near else "")
-    text = json.dumps([_canonical(replace(spec, place=Place())) for spec in picked], default=_canonical).encode()
-    store = overlay.get("store")
-    name = next((name for name, entry in manifest.targets.items() if entry is chosen), None)
-    return Catalog(
-        name=manifest.single["catalog"].data,
-        images=picked,
-        keys=frozenset(manifest.images),
-        only=_scope(only, tuple(overlay.get("only", ())), manifest.images),
-        policy=_policy(manifest),
-        target=Target(name, overlay.get("cloud"), str(Path(chosen.folder, store)) if chosen and store else None),
-        base=manifest.base,
-        digest=f"sha256:{hashlib.sha256(text).hexdigest()}",
-        warnings=tuple(_warnings(picked)),
-    )
+class _Resolving:
+    """One resolution: its values, its shapes and the problems found on the way."""
+
+    def __init__(
+        self, manifest: Manifest, target: str | None, given: Mapping[str, str], *, allow_outside: bool
+    ) -> None:
+        self._manifest, self._allow_outside = manifest, allow_outside
+        self._schema = schema("manifest")
+        self._shapes: dict[str, Shape] = {}
+        self._problems: list[Diagnostic] = list(misnamed(manifest))
+        node = self._target_node(target, given)
+        self._values = Values({**manifest.values, **_part(node, "values")}, given, manifest.images)
+        self._overlay = _part(node, "images")
+        self._target = self._chosen(node)
+
+    def catalog(self, only: tuple[str, ...]) -> Catalog:
+        """Everything resolved; ManifestError with all problems where there is any."""
+        nodes, specs = {}, []
+        for key in sorted(self._manifest.images):
+            nodes[key] = merged(self._manifest, key, self._overlay)
+            data, nodes[key] = self._filled(nodes[key], "image", ("images", key))
+            setting = Setting(self._manifest.base, self._manifest.folders, self._problems, self._allow_outside)
+            spec = make_spec(key, data, nodes[key], setting) if data is not None else None
+            specs += [spec] if spec else []
+        self._problems += set_problems([spec for spec in specs if matches(spec.key, self._target.only)], nodes)
+        name, policy = self._name(), self._policy()
+        if problems := [*self._problems, *self._values.problems]:
+            raise ManifestError(problems)
+        return self._assembled(name, policy, specs, only)
+
+    def _target_node(self, name: str | None, given: Mapping[str, str]) -> Node | None:
+        targets = self._manifest.targets
+        if name is None and "default_target" in self._manifest.single:
+            values = Values(self._manifest.values, given, ())
+            node = self._manifest.single["default_target"]
+            name = values.fill(node, ("default_target",)).text
+            self._problems += values.problems
+            if values.problems or (name not in targets and name == node.text):
+                return None  # told of already
+        if name is not None and name not in targets:
+            raise UsageError(f"the manifest has no target {name!r}", near(name, targets, "it has"))
+        return targets[name] if name is not None else None
+
+    def _chosen(self, node: Node | None) -> _Chosen:
+        if node is None:
+            return _Chosen()
+        name = next(name for name, target in self._manifest.targets.items() if target is node)
+        plain = {part: child for part, child in node.items().items() if part in ("cloud", "store", "only")}
+        data, filled = self._filled(node.having(dict(plain)), "target", ("targets", name))
+        if data is None:
+            return _Chosen(name)
+        store = data.get("store")
+        if store is not None:
+            child = filled.items()["store"]
+            store = os.path.normpath(os.path.join(self._manifest.folders.get(child.file, self._manifest.base), store))
+            if not self._allow_outside and not is_within(
+                os.path.realpath(store), os.path.realpath(self._manifest.base)
+            ):
+                hint = "move it, or pass --allow-outside"
+                where = dotted(("targets", name, "store"))
+                self._problems.append(child.problem(where, "lies outside the catalogue's folder", hint))
+        return _Chosen(name, data.get("cloud"), store, tuple(data.get("only", ())))
+
+    def _filled(self, node: Node, part: str, path: tuple[str, ...]) -> tuple[Any, Node]:
+        """Plain data (None after a problem) and the filled tree, which is held to the schema without placeholders."""
+        if part not in self._shapes:
+            self._shapes[part] = Shape(self._schema, part, placeholders=False)
+        before = len(self._values.problems)
+        filled = self._values.fill(node, path)
+        data = self._shapes[part].plain(filled)
+        if len(self._values.problems) > before:
+            return None, filled
+        problems = self._shapes[part].problems(data, filled, path) if filled is not node else []
+        self._problems += problems
+        return (None if problems else data), filled
+
+    def _name(self) -> str:
+        node = self._manifest.single.get("catalog")
+        if node is None:
+            file = next(iter(self._manifest.folders))
+            hint = "name the catalogue: it marks what it owns"
+            self._problems.append(Diagnostic(file, 1, 1, "catalog", "missing", hint))
+            return ""
+        return str(self._filled(node, "catalog", ("catalog",))[0])
+
+    def _policy(self) -> Policy:
+        node = self._manifest.single.get("policy")
+        data = self._filled(node, "policy", ("policy",))[0] if node is not None else None
+        if data is None:
+            return Policy()
+        return Policy(
+            on_remove=OnRemove(data.get("on_remove", OnRemove.DELETE)),
+            on_replace=make_on_replace(data.get("on_replace", {})),
+            max_delete=_limit(data.get("max_delete", "30%")),
+            max_update=_limit(data.get("max_update", "100%")),
+        )
+
+    def _assembled(self, name: str, policy: Policy, specs: Sequence[ImageSpec], only: tuple[str, ...]) -> Catalog:
+        target = self._target
+        here = [spec for spec in specs if matches(spec.key, target.only)]
+        picked = tuple(spec for spec in here if matches(spec.key, only))
+        for pattern in only:
+            if not any(fnmatchcase(spec.key, pattern) for spec in here):
+                close = get_close_matches(pattern, [spec.key for spec in here], 3)
+                raise UsageError(f"--only {pattern}: no such key", f"did you mean {', '.join(close)}?" if close else "")
+        bare = [_placeless(spec, self._manifest.base) for spec in picked]
+        text = json.dumps(bare, default=_canonical).encode()
+        return Catalog(
+            name=name,
+            images=picked,
+            keys=frozenset(self._manifest.images),
+            only=scope(only, target.only, self._manifest.images),
+            policy=policy,
+            target=Target(target.name, target.cloud, target.store),
+            base=self._manifest.base,
+            digest=f"sha256:{hashlib.sha256(text).hexdigest()}",
+            warnings=tuple(_warnings(picked)),
+        )
+
+
+def _part(node: Node | None, name: str) -> Mapping[str, Node]:
+    return node.items()[name].items() if node is not None and name in node.items() else {}
+
+
+def _placeless(spec: ImageSpec, base: str) -> object:
+    """What an image is, wherever the checkout lies and whatever line it stands in."""
+    source = spec.source
+    if isinstance(source, FileSource):
+        source = replace(source, path=os.path.relpath(source.path, base))
+    return _canonical(replace(spec, source=source, place=Place(), source_place=Place()))
 
 
 def _canonical(value: object) -> object:
@@ -95,136 +194,5 @@ def _warnings(specs: Sequence[ImageSpec]) -> Iterator[str]:
             yield f"{spec.key}: the URL has no checksum: a new build behind it is not seen, a damaged one not refused"
 
 
-def _matches(key: str, patterns: Sequence[str]) -> bool:
-    return not patterns or any(fnmatchcase(key, pattern) for pattern in patterns)
-
-
-def _scope(asked: Sequence[str], target: Sequence[str], keys: Iterable[str]) -> tuple[str, ...]:
-    """What lies both in ``--only`` and in the target's ``only``, as patterns of which one has to match.
-
-    Of two patterns of which one covers the other the narrower stays; where they merely overlap, only the keys that
-    the manifest names are meant, so that nothing outside either of them is ever taken for removed.
-    """
-    if not asked or not target:
-        return tuple(asked or target)
-    found: set[str] = set()
-    for one, other in product(asked, target):
-        if _is_covered(one, other):
-            found.add(one)
-        elif _is_covered(other, one):
-            found.add(other)
-        else:
-            found |= {key for key in keys if fnmatchcase(key, one) and fnmatchcase(key, other)}
-    return tuple(sorted(found))
-
-
-def _is_covered(narrow: str, wide: str) -> bool:
-    """Whether every key of one glob is one of another: tried with each ``*`` empty, and too long for any ``?``."""
-    if narrow == wide or not any(char in narrow for char in "*?["):
-        return narrow == wide or fnmatchcase(narrow, wide)
-    if "[" in narrow + wide:
-        return False
-    one_each = narrow.replace("?", "\0")
-    return all(fnmatchcase(one_each.replace("*", filling), wide) for filling in ("", "\0" * (len(wide) + 1)))
-
-
-def _target(manifest: Manifest, name: str | None) -> Entry | None:
-    if name is None and "default_target" in manifest.single:
-        name = str(manifest.single["default_target"].data)
-    if name is None:
-        return None
-    if name not in manifest.targets:
-        known = ", ".join(sorted(manifest.targets)) or "none"
-        raise UsageError(f"the manifest has no target {name!r}", f"it has: {known}")
-    return manifest.targets[name]
-
-
-def _policy(manifest: Manifest) -> Policy:
-    data = manifest.single["policy"].data if "policy" in manifest.single else {}
-    return Policy(
-        on_remove=OnRemove(data.get("on_remove", OnRemove.DELETE)),
-        on_replace=make_on_replace(data.get("on_replace", {})),
-        max_delete=_limit(data.get("max_delete", "30%")),
-        max_update=_limit(data.get("max_update", "100%")),
-    )
-
-
 def _limit(value: str | int) -> Limit:
     return Limit(value, percent=False) if isinstance(value, int) else Limit(int(value.rstrip("% ")))
-
-
-def _merged(
-    manifest: Manifest, key: str, entry: Entry, overlay: Mapping[str, Any], problems: Problems
-) -> dict[str, Any]:
-    """defaults < profiles in order < the image < what the target says; mappings merge, all else is replaced."""
-    defaults = manifest.single["defaults"].data if "defaults" in manifest.single else {}
-    policy = manifest.single["policy"].data.get("on_replace") if "policy" in manifest.single else None
-    parts = [{"on_replace": policy} if policy else {}, defaults]
-    for name in entry.data.get("profiles", defaults.get("profiles", ())):
-        if name in manifest.profiles:
-            parts.append(manifest.profiles[name].data)
-        else:
-            near = get_close_matches(name, manifest.profiles, 1)
-            hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(sorted(manifest.profiles)) or 'none'}"
-            problems.add(entry, f"images.{key}.profiles", f"there is no profile {name!r}", hint)
-    merged: dict[str, Any] = {}
-    for part in (*parts, entry.data, overlay.get("images", {}).get(key, {})):
-        merged = overlaid(merged, part)
-    return merged
-
-
-def overlaid(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """``above`` over ``below``: properties and on_replace merge key by key, every other value is replaced."""
-    merged = dict(below)
-    for name, value in above.items():
-        nested = (
-            name in ("properties", "on_replace", "set")
-            and isinstance(value, dict)
-            and isinstance(merged.get(name), dict)
-        )
-        merged[name] = overlaid(merged[name], value) if nested else value
-    return merged
-
-
-def _filled(
-    data: Any, values: Mapping[str, str], manifest: Manifest, entry: Entry, where: str, problems: Problems
-) -> Any:
-    """``${name}`` in every string value; ``${images.KEY.id}`` stays for apply, its key checked."""
-    if isinstance(data, dict):
-        return {k: _filled(v, values, manifest, entry, f"{where}.{k}", problems) for k, v in data.items()}
-    if isinstance(data, list):
-        return [_filled(v, values, manifest, entry, f"{where}[{i}]", problems) for i, v in enumerate(data)]
-    if not isinstance(data, str) or "$" not in data:
-        return data
-
-    def fill(found: re.Match[str]) -> str:
-        name = found[1]
-        if name is None:
-            return "$"
-        if (image := re.fullmatch(r"images\.(.+)\.id", name)) and ".properties." in where:
-            if image[1] not in manifest.images:
-                problems.add(entry, where, f"${{{name}}} names no image of this catalogue")
-            return found[0]
-        if name not in values:
-            near = get_close_matches(name, values, 1)
-            hint = f"did you mean ${{{near[0]}}}?" if near else "define it under values, or with --set"
-            problems.add(entry, where, f"${{{name}}} is not defined", hint)
-        return values.get(name, "")
-
-    return _VALUE.sub(fill, data)
-
-
-def _check(manifest: Manifest, chosen: Entry | None, specs: Sequence[ImageSpec], problems: Problems) -> None:
-    if "catalog" not in manifest.single:
-        file = manifest.files[0]
-        problems.found.append(Diagnostic(file, 1, 1, "catalog", "missing", "name the catalogue: it marks what it owns"))
-    for key in chosen.data.get("images", {}) if chosen else {}:
-        if chosen and key not in manifest.images:
-            near = get_close_matches(key, manifest.images, 1)
-            problems.add(chosen, f"targets.images.{key}", "no such image", f"did you mean {near[0]}?" if near else "")
-    seen: dict[tuple[str, str | None], ImageSpec] = {}
-    for spec in specs:
-        other = spec if spec.hidden else seen.setdefault((spec.name, spec.owner), spec)
-        if other is not spec:
-            message = f"the name {spec.name!r} is that of images.{other.key} too"
-            problems.add(manifest.images[spec.key], f"images.{spec.key}.name", message, "give one another name")

@@ -1,7 +1,8 @@
 """Finds the JSON Schemas: in the installed package, else in the checkout. Reads files, nothing else."""
 
+import json
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 NAMES: Final = ("manifest",)
 
@@ -19,3 +20,9 @@ def schema_path(name: str) -> Path:
 def schema_text(name: str) -> str:
     """The text of one schema."""
     return schema_path(name).read_text(encoding="utf-8")
+
+
+def schema(name: str) -> dict[str, Any]:
+    """One schema as data."""
+    found: dict[str, Any] = json.loads(schema_text(name))
+    return found

@@ -2,12 +2,14 @@
 
 import os
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import replace
-from typing import Any, Final
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Any, Final, TypeAlias
 from urllib.parse import unquote, urlsplit
 
-from imagesync.loader import Entry
+from imagesync.errors import Diagnostic
+from imagesync.manifestfiles import is_within
 from imagesync.model import (
     Auto,
     Checksum,
@@ -20,6 +22,7 @@ from imagesync.model import (
     NamedProject,
     OnExpire,
     OnReplace,
+    Place,
     Signature,
     Source,
     Status,
@@ -27,8 +30,8 @@ from imagesync.model import (
     UrlSource,
     Visibility,
 )
-
-Complain = Callable[..., None]
+from imagesync.validation import dotted, locate
+from imagesync.yamltree import Node
 
 OWN_FIELDS: Final = frozenset(
     {
@@ -59,16 +62,56 @@ OWN_FIELDS: Final = frozenset(
 MOST_PROPERTIES: Final = 122
 MOST_BYTES: Final = 65_535
 _SUFFIXES: Final = {".gz": Compression.GZ, ".xz": Compression.XZ, ".bz2": Compression.BZ2, ".zst": Compression.ZST}
+_BEYOND: Final = re.compile("[\U00010000-\U0010ffff\ud800-\udfff]")
+_CONTROL: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 _DAYS: Final = {"d": 1, "w": 7}
+_RETIRED_FIELDS: Final = ("visibility", "protected", "min_disk", "min_ram")
 
 
-def make_spec(
-    key: str, data: Mapping[str, Any], entry: Entry, base: str, complain: Complain, *, allow_outside: bool
-) -> ImageSpec | None:
-    """The typed value of one image; None when its source cannot be made."""
-    where = f"images.{key}"
-    _check_texts(data, entry, where, complain)
-    source = _source(data.get("source"), entry, base, where, complain, allow_outside=allow_outside)
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """Where the images of one catalogue are made: folders to be relative to, and the list that problems go to."""
+
+    base: str
+    folders: Mapping[str, str]
+    problems: list[Diagnostic]
+    allow_outside: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Image:
+    """One image being made."""
+
+    key: str
+    node: Node
+    setting: Setting
+
+    def complain(self, path: tuple[str | int, ...], message: str, hint: str = "") -> None:
+        """A problem of one of its values."""
+        while path and locate(self.node, path) is locate(self.node, path[:-1]):
+            path = path[:-1]  # the short form has no such part
+        node = locate(self.node, path)
+        self.setting.problems.append(node.problem(dotted(("images", self.key, *path)), message, hint))
+
+    def place(self, *path: str) -> Place:
+        """Where one of its values stands."""
+        node = locate(self.node, path)
+        return Place(node.file, node.key_line or node.line, node.key_column or node.column)
+
+    def absolute(self, path: tuple[str | int, ...], written: str) -> str:
+        """A path as the file means it that writes it."""
+        folder = self.setting.folders.get(locate(self.node, path).file, self.setting.base)
+        return os.path.normpath(os.path.join(folder, written))
+
+
+def make_spec(key: str, data: Mapping[str, Any], node: Node, setting: Setting) -> ImageSpec | None:
+    """The typed value of one image (``data``: its plain data, ``node``: where it stands); None when it has no usable source."""
+    image = _Image(key, node, setting)
+    for path, message, hint in _text_problems(data):
+        image.complain(path, message, hint)
+    if (expires := data.get("expires")) and not _is_date(expires):
+        image.complain(("expires",), f"{expires!r} is not a day of the calendar", "write YYYY-MM-DD")
+    source = _source(data.get("source"), image)
     if source is None:
         return None
     min_disk = data.get("min_disk")
@@ -92,11 +135,20 @@ def make_spec(
         properties=dict(sorted(data.get("properties", {}).items())),
         ignore=tuple(data.get("ignore", ())),
         adopt=data.get("adopt", False),
-        expires=data.get("expires"),
+        expires=expires,
         on_expire=OnExpire(data["on_expire"]) if "on_expire" in data else None,
         on_replace=make_on_replace(data.get("on_replace", {})),
-        place=entry.place(),
+        place=image.place(),
+        source_place=image.place("source"),
     )
+
+
+def _is_date(text: str) -> bool:
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _member(value: str | Mapping[str, str]) -> str | NamedProject:
@@ -112,86 +164,99 @@ def make_on_replace(data: Mapping[str, Any]) -> OnReplace:
         hide=data.get("hide", True),
         deactivate=data.get("deactivate", False),
         rename=data.get("rename") or None,
+        set_fields=tuple(sorted((name, changes[name]) for name in _RETIRED_FIELDS if name in changes)),
         set_properties=tuple(sorted(changes.get("properties", {}).items())),
         set_tags=tuple(sorted(changes.get("tags", ()))),
         unset=tuple(data.get("unset", ())),
     )
 
 
-def _check_texts(data: Mapping[str, Any], entry: Entry, where: str, complain: Complain) -> None:
+Problem: TypeAlias = tuple[tuple[str | int, ...], str, str]
+
+
+def _text_problems(data: Mapping[str, Any]) -> Iterator[Problem]:
     """What the service refuses or would hide: reserved names, control characters, characters beyond the basic plane."""
-    properties = data.get("properties", {})
-    replaced = data.get("on_replace", {})
-    named = {f"{where}.properties.{name!a}": name for name in properties}
-    named |= {f"{where}.on_replace.set.properties.{n!a}": n for n in replaced.get("set", {}).get("properties", {})}
-    named |= {f"{where}.on_replace.unset.{n!a}": n.removeprefix("properties.") for n in replaced.get("unset", ())}
-    for place, name in named.items():
+    properties, replaced = data.get("properties", {}), data.get("on_replace", {})
+    named: list[tuple[tuple[str | int, ...], str]] = [(("properties", name), name) for name in properties]
+    named += [
+        (("on_replace", "set", "properties", name), name) for name in replaced.get("set", {}).get("properties", {})
+    ]
+    unset = enumerate(replaced.get("unset", ()))
+    named += [(("on_replace", "unset", index), path.removeprefix("properties.")) for index, path in unset]
+    for place, name in named:
         if name.startswith(("imagesync_", "os_glance")) or name in OWN_FIELDS:
-            complain(entry, place, "this name is reserved", "choose another")
+            yield place, "this name is reserved", "choose another"
     if len(properties) > MOST_PROPERTIES:
-        complain(entry, f"{where}.properties", f"{len(properties)} properties, the limit is {MOST_PROPERTIES}", "")
+        yield ("properties",), f"{len(properties)} properties, the limit is {MOST_PROPERTIES}", "take some out"
     for name, value in properties.items():
         if (size := len(value.encode())) > MOST_BYTES:
-            complain(
-                entry, f"{where}.properties.{name!a}", f"{size} bytes long, the limit is {MOST_BYTES}", "shorten it"
-            )
-    texts = {f"{where}.name": str(data.get("name", ""))}
-    texts |= {f"{where}.tags": "".join(data.get("tags", ()))}
-    texts |= {f"{where}.properties.{name!a}": name + value for name, value in properties.items()}
-    for place, text in texts.items():
-        if any(ord(char) > 0xFFFF for char in text):
-            complain(entry, place, "holds a character beyond the basic plane, which the service refuses", "take it out")
-        if re.search(r"[\x00-\x08\x0b-\x1f\x7f]", text):
-            complain(entry, place, "holds a control character", "take it out")
+            yield ("properties", name), f"{size} bytes long, the limit is {MOST_BYTES}", "shorten it"
+    texts: list[tuple[tuple[str | int, ...], str]] = [(("name",), data.get("name", ""))]
+    texts += [(("tags", index), tag) for index, tag in enumerate(data.get("tags", ()))]
+    texts += [(("properties", name), name + value) for name, value in properties.items()]
+    for place, text in texts:
+        if _BEYOND.search(text):
+            yield place, "holds a character beyond the basic plane, which the service refuses", "take it out"
+        if _CONTROL.search(text):
+            yield place, "holds a control character", "take it out"
 
 
-def _source(
-    value: Any, entry: Entry, base: str, where: str, complain: Complain, *, allow_outside: bool
-) -> Source | None:
+def _source(value: Any, image: _Image) -> Source | None:
     if value is None:
         return Content.UNMANAGED
     if value == "none":
         return Content.NO_DATA
     data: Mapping[str, Any] = value if isinstance(value, dict) else _short_form(value)
-    try:
-        checksum = Checksum.parse(data["checksum"]) if "checksum" in data else None
-    except ValueError as error:
-        complain(entry, f"{where}.source.checksum", str(error), "correct it")
-        return None
     if "path" in data and "url" in data:
-        complain(entry, f"{where}.source", "has both path and url", "keep one")
+        image.complain(("source",), "has both path and url", "keep one")
         return None
+    checksum = Checksum.parse(data["checksum"]) if "checksum" in data else None
     if "path" in data:
-        path = os.path.normpath(os.path.join(entry.folder, data["path"]))
-        if not allow_outside and not _inside(path, base):
-            complain(
-                entry, f"{where}.source", "lies outside the catalogue's folder", "move it, or pass --allow-outside"
-            )
-            return None
-        return FileSource(path, data["path"], checksum, data.get("checksum_url"), _transfer(data, data["path"]))
+        return _file_source(data, checksum, image)
     if "url" in data:
-        urls = (data["url"],) if isinstance(data["url"], str) else tuple(data["url"])
-        if wrong := [url for url in urls if urlsplit(url).scheme not in ("http", "https")]:
-            complain(entry, f"{where}.source.url", f"{urlsplit(wrong[0]).scheme or 'no scheme'} is not http or https")
-            return None
-        signature = Signature(**data["signature"]) if "signature" in data else None
-        transfer = _transfer(data, urlsplit(urls[0]).path)
-        return UrlSource(urls, checksum, data.get("checksum_url"), signature, transfer)
-    if checksum:
+        return _url_source(data, checksum, image)
+    if checksum and set(data) == {"checksum"}:
         return KnownContent(checksum)
-    complain(entry, f"{where}.source", "has neither path, url nor checksum", "give one")
+    image.complain(("source",), "has neither path nor url", "give one, or a checksum alone")
     return None
 
 
-def _inside(path: str, base: str) -> bool:
-    real, root = os.path.realpath(path), os.path.realpath(base)
-    return real.startswith(root + os.sep)
+def _file_source(data: Mapping[str, Any], checksum: Checksum | None, image: _Image) -> FileSource | None:
+    path = image.absolute(("source", "path"), data["path"])
+    if not image.setting.allow_outside and not is_within(os.path.realpath(path), os.path.realpath(image.setting.base)):
+        image.complain(("source", "path"), "lies outside the catalogue's folder", "move it, or pass --allow-outside")
+        return None
+    return FileSource(path, data["path"], checksum, data.get("checksum_url"), _transfer(data, data["path"]))
+
+
+def _url_source(data: Mapping[str, Any], checksum: Checksum | None, image: _Image) -> UrlSource | None:
+    urls = (data["url"],) if isinstance(data["url"], str) else tuple(data["url"])
+    for url in urls:
+        if problem := _url_problem(url):
+            image.complain(("source", "url"), *problem)
+            return None
+    signature = Signature(**data["signature"]) if "signature" in data else None
+    transfer = _transfer(data, urlsplit(urls[0]).path)
+    return UrlSource(urls, checksum, data.get("checksum_url"), signature, transfer)
+
+
+def _url_problem(url: str) -> tuple[str, str] | None:
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        return "is not a URL", "write http://HOST/PATH or https://HOST/PATH"
+    if parts.scheme not in ("http", "https"):
+        return f"{dotted((parts.scheme,)) or 'no scheme'} is not http or https", "use one of them, or path for a file"
+    if not host or any(char.isspace() or not char.isprintable() for char in url):
+        return "is not a URL", "write http://HOST/PATH or https://HOST/PATH"
+    return None
 
 
 def _short_form(text: str) -> dict[str, str]:
-    if text.startswith(("http://", "https://")):
+    if re.match(r"https?://", text, re.IGNORECASE):
         return {"url": text}
-    return {"path": unquote(urlsplit(text).path) if text.startswith("file:") else text}
+    return {"path": unquote(text.removeprefix("file://").removeprefix("file:")) if text.startswith("file:") else text}
 
 
 def _transfer(data: Mapping[str, Any], name: str) -> Transfer:

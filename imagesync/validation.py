@@ -1,44 +1,63 @@
 """A positioned tree and the JSON Schema -> plain data, and a diagnostic for everything that does not fit. Pure.
 
-The schema directs what a scalar is: where it wants a string, numbers and booleans keep their written text.
+The schema directs what a scalar is: where it wants a string, numbers and booleans keep their written text. Values with
+``${name}`` in them fit anywhere until they are filled in; the filled tree is judged again without that leave.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from difflib import get_close_matches
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from imagesync.errors import Diagnostic
-from imagesync.yamltree import Node
+from imagesync.yamltree import Node, printable
 
 Schema: TypeAlias = Mapping[str, Any]
 
+PLACEHOLDER: Final = "#/$defs/placeholder"
+
+
+@dataclass(slots=True)
+class Kind:
+    """What the schema wants at one place: which scalars keep their type, and what the children are."""
+
+    scalars: frozenset[str] = frozenset()
+    children: "dict[str, Kind]" = field(default_factory=dict)
+    further: "Kind | None" = None
+    items: "Kind | None" = None
+
 
 class Shape:
-    """The manifest's schema, ready to validate many trees."""
+    """The manifest's schema, or one of its definitions (``image``), ready to judge many trees.
 
-    def __init__(self, schema: Schema) -> None:
+    ``placeholders``: values with ``${name}`` in them fit anywhere.
+    """
+
+    def __init__(self, schema: Schema, part: str | None = None, *, placeholders: bool = True) -> None:
         import jsonschema_rs
 
-        self._schema = schema
-        self._fits = jsonschema_rs.validator_for(dict(schema))
+        defs = dict(schema["$defs"])
+        if not placeholders:
+            defs["placeholder"] = {"not": {}}
+        self._schema = {**schema, "$defs": defs}
+        if part is not None:
+            self._schema = {"$ref": f"#/$defs/{part}", "$defs": defs}
+        self._fits = jsonschema_rs.validator_for(self._schema)
+        self._kind = self._made(self._schema)
 
-    def plain(self, node: Node, schema: Schema | None = None) -> Any:
+    def plain(self, node: Node) -> Any:
         """The tree as plain data, scalars as the schema wants them."""
-        rule = self._resolved(schema if schema is not None else self._schema)
-        if isinstance(node.value, dict):
-            branch = self._branch(rule, "object")
-            return {key: self.plain(child, self._child(branch, key)) for key, child in node.value.items()}
-        if isinstance(node.value, list):
-            items = self._branch(rule, "array").get("items", {})
-            return [self.plain(child, items) for child in node.value]
-        wanted = {kind for option in (rule, *map(self._resolved, rule.get("anyOf", ()))) for kind in _types(option)}
-        if isinstance(node.value, bool):
-            fits = "boolean" in wanted
-        elif isinstance(node.value, int):
-            fits = "integer" in wanted
-        else:
-            fits = isinstance(node.value, str)
-        return node.text if not fits and "string" in wanted and node.value is not None else node.value
+        return _plain(node, self._kind)
+
+    def problems(self, data: Any, root: Node, base: Sequence[str | int] = ()) -> list[Diagnostic]:
+        """What does not fit, told as below ``base``; nothing in most cases, which the fast gate tells."""
+        if self._fits.is_valid(data):
+            return []
+        from jsonschema import Draft202012Validator
+
+        found = Draft202012Validator(self._schema).iter_errors(data)
+        told = [problem for error in found for problem in _worded(error, root, base)]
+        return told or [root.problem(dotted(base), "does not fit the schema", "compare it with imagesync schema")]
 
     def _resolved(self, schema: Schema) -> Schema:
         while "$ref" in schema:
@@ -48,23 +67,33 @@ class Shape:
             schema = found
         return schema
 
-    def _branch(self, rule: Schema, kind: str) -> Schema:
-        options = (rule, *map(self._resolved, rule.get("anyOf", ())))
-        return next((option for option in options if kind in _types(option)), {})
+    def _made(self, schema: Schema) -> Kind:
+        rule = self._resolved(schema)
+        options = [rule, *map(self._resolved, rule.get("anyOf", ()))]
+        kind = Kind(frozenset(word for option in options for word in _types(option)))
+        for option in options:
+            kind.children |= {name: self._made(child) for name, child in option.get("properties", {}).items()}
+            if isinstance(option.get("additionalProperties"), dict):
+                kind.further = self._made(option["additionalProperties"])
+            if "items" in option:
+                kind.items = self._made(option["items"])
+        return kind
 
-    def _child(self, rule: Schema, key: str) -> Schema:
-        further = rule.get("additionalProperties")
-        child: Schema = rule.get("properties", {}).get(key) or (further if isinstance(further, dict) else {})
-        return child
 
-    def problems(self, data: Any, root: Node, file: str) -> list[Diagnostic]:
-        """What does not fit; nothing in most cases, which the fast gate tells."""
-        if self._fits.is_valid(data):
-            return []
-        from jsonschema import Draft202012Validator
+_ANY: Final = Kind()
 
-        found = Draft202012Validator(dict(self._schema)).iter_errors(data)
-        return [problem for error in found for problem in _worded(error, root, file)]
+
+def _plain(node: Node, kind: Kind) -> Any:
+    value = node.value
+    if isinstance(value, dict):
+        further = kind.further or _ANY
+        return {name: _plain(child, kind.children.get(name, further)) for name, child in value.items()}
+    if isinstance(value, list):
+        return [_plain(child, kind.items or _ANY) for child in value]
+    if isinstance(value, str) or value is None:
+        return value
+    wanted = "boolean" if isinstance(value, bool) else "integer"
+    return node.text if wanted not in kind.scalars and "string" in kind.scalars else value
 
 
 def _types(schema: Schema) -> tuple[str, ...]:
@@ -94,42 +123,63 @@ def dotted(path: Sequence[str | int]) -> str:
     return printable(text)
 
 
-def printable(text: str) -> str:
-    """Text that cannot move a terminal's cursor."""
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
-
-
-def _worded(error: Any, root: Node, file: str) -> Iterator[Diagnostic]:
+def _worded(error: Any, root: Node, base: Sequence[str | int]) -> Iterator[Diagnostic]:
     path = list(error.absolute_path)
     node = locate(root, path)
+    where = [*base, *path]
     if error.validator == "additionalProperties":
         known = sorted(error.schema.get("properties", {}))
         for key in sorted(set(error.instance) - set(known)):
-            near = get_close_matches(key, known, 1)
-            hint = f"did you mean {near[0]}?" if near else f"known here: {', '.join(known)}"
             child = locate(root, [*path, key])
-            yield Diagnostic(file, child.key_line, child.key_column, dotted([*path, key]), "unknown key", hint)
-        return
-    if error.validator == "anyOf" and isinstance(error.instance, dict):
-        nested = [item for item in error.context if item.validator != "type" or list(item.path)]
-        if nested:
-            for item in nested:
-                yield from _worded(_Moved(item, path), root, file)
-            return
-    yield Diagnostic(file, node.key_line or node.line, node.key_column or node.column, dotted(path), _said(error))
+            yield child.problem(dotted([*where, key]), "unknown key", near(key, known, "known here"))
+    elif error.validator == "required":
+        missing = ", ".join(str(name) for name in error.validator_value if name not in error.instance)
+        yield node.problem(dotted(where), f"the key {missing} is missing")
+    elif error.validator == "anyOf" and (chosen := _branch(error)):
+        for item in chosen:
+            yield from _worded(item, root, base)
+    else:
+        yield node.problem(dotted(where), _said(error), _hint(error))
 
 
-class _Moved:
-    """An error of a branch of ``anyOf``, told at its place in the whole document."""
+def _branch(error: Any) -> list[Any]:
+    """The errors of the one branch of ``anyOf`` that was meant: the branch of the value's own kind, or the only one."""
+    branches: dict[int, list[Any]] = {}
+    for item in error.context:
+        if error.schema["anyOf"][item.schema_path[0]].get("$ref") != PLACEHOLDER:
+            branches.setdefault(item.schema_path[0], []).append(item)
+    if isinstance(error.instance, str) and "x-expected" in error.schema:
+        return []
+    alike = [items for items in branches.values() if not any(_is_other_kind(item, error) for item in items)]
+    if len(alike) == 1 and not isinstance(error.instance, str):
+        return alike[0]
+    return next(iter(branches.values())) if len(branches) == 1 else []
 
-    def __init__(self, error: Any, base: list[str | int]) -> None:
-        self.validator, self.validator_value = error.validator, error.validator_value
-        self.instance, self.schema, self.context = error.instance, error.schema, error.context
-        self.absolute_path = [*base, *error.path]
+
+def _is_other_kind(item: Any, error: Any) -> bool:
+    return bool(item.validator == "type" and item.absolute_path == error.absolute_path)
+
+
+def near(word: str, known: Iterable[str], otherwise: str) -> str:
+    """``did you mean X?``, or all that is known."""
+    words = sorted(known)
+    found = get_close_matches(word, words, 1)
+    return f"did you mean {found[0]}?" if found else f"{otherwise}: {', '.join(words) or 'none'}"
+
+
+_KINDS: Final = {
+    "integer": "a whole number",
+    "boolean": "true or false",
+    "string": "text",
+    "object": "a mapping",
+    "array": "a list",
+}
 
 
 def _said(error: Any) -> str:
-    shown = printable(repr(error.instance))
+    instance = error.instance
+    shown = {True: "true", False: "false", None: "null"}.get(instance) if _is_word(instance) else None
+    shown = shown or printable(repr(instance))
     shown = shown if len(shown) <= 60 else f"{shown[:57]}..."
     value = error.validator_value
     sentences = {
@@ -137,19 +187,25 @@ def _said(error: Any) -> str:
         "maximum": f"{shown} is more than the maximum of {value}",
         "enum": f"{shown} is not one of {', '.join(map(str, value)) if isinstance(value, list) else value}",
         "const": f"{shown} is not {value!r}",
-        "type": f"{shown} is not a {value}",
-        "pattern": f"{shown} does not match {value}",
-        "required": f"the key {_missing(error)} is missing",
+        "type": f"{shown} is not {_KINDS.get(value, value) if isinstance(value, str) else value}",
+        "pattern": f"{shown} is not {error.schema.get('x-expected', f'of the form {value}')}",
         "maxLength": f"longer than {value} characters",
         "minLength": "empty",
+        "minItems": "an empty list",
         "maxItems": f"more than {value} items",
         "maxProperties": f"more than {value} properties",
+        "not": "cloud and store exclude each other",
         "anyOf": f"{shown} is not {error.schema.get('x-expected', 'of an allowed kind')}",
     }
     return sentences.get(error.validator, f"{shown} does not fit {error.validator}")
 
 
-def _missing(error: Any) -> str:
-    if error.validator != "required":
+def _is_word(value: object) -> bool:
+    return value is None or isinstance(value, bool)
+
+
+def _hint(error: Any) -> str:
+    if error.validator != "enum" or not isinstance(error.instance, str):
         return ""
-    return ", ".join(str(name) for name in error.validator_value if name not in error.instance)
+    found = get_close_matches(error.instance.lower(), map(str, error.validator_value), 1)
+    return f"did you mean {found[0]}?" if found else ""

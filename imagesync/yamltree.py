@@ -18,18 +18,19 @@ MOST_NODES: Final = 2_000_000
 _CORE: Final = {"": None, "~": None, "null": None, "Null": None, "NULL": None} | {
     word: value for value, words in ((True, "true True TRUE"), (False, "false False FALSE")) for word in words.split()
 }
-_INTEGER: Final = re.compile(r"[-+]?[0-9]{1,18}\Z")
-
-_PLAIN_TAGS: Final = frozenset(
-    {None, "!", *(f"tag:yaml.org,2002:{kind}" for kind in ("str", "int", "bool", "null", "float", "map", "seq"))}
-)
+_INTEGER: Final = re.compile(r"[-+]?[0-9]{1,18}|0o[0-7]{1,18}|0x[0-9a-fA-F]{1,15}")
+_FLOAT: Final = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
+_STANDARD: Final = "tag:yaml.org,2002:"
 
 Scalar: TypeAlias = str | int | bool | None
 
 
 @dataclass(slots=True)
 class Node:
-    """A value with its place; ``text`` is what a scalar was written as. ``value``: dict of Nodes, list of Nodes, scalar."""
+    """A value with its place. ``value`` is a dict or a list of Nodes, or a scalar; ``text`` what a scalar was written as.
+
+    ``plain``: written without quotes, so that a number is a number. ``file`` is the file's name in diagnostics.
+    """
 
     value: "dict[str, Node] | list[Node] | Scalar"
     line: int
@@ -37,6 +38,31 @@ class Node:
     text: str = ""
     key_line: int = 0
     key_column: int = 0
+    file: str = ""
+    plain: bool = False
+
+    def problem(self, where: str, message: str, hint: str = "") -> Diagnostic:
+        """A diagnostic at this value, or at its key where it has one."""
+        return Diagnostic(self.file, self.key_line or self.line, self.key_column or self.column, where, message, hint)
+
+    def having(self, value: "dict[str, Node] | list[Node] | Scalar", text: str = "") -> "Node":
+        """The same place with another value."""
+        return Node(
+            value, self.line, self.column, text or self.text, self.key_line, self.key_column, self.file, self.plain
+        )
+
+    def items(self) -> "dict[str, Node]":
+        """The children of a mapping; none for anything else."""
+        return self.value if isinstance(self.value, dict) else {}
+
+
+def core_scalar(text: str) -> Scalar:
+    """An unquoted scalar by the YAML 1.2 core schema: null, true, false, integers; all else is its text."""
+    if text in _CORE:
+        return _CORE[text]
+    if not _INTEGER.fullmatch(text):
+        return text
+    return int(text, 0) if text[:2] in ("0o", "0x") else int(text)
 
 
 class Stop(Exception):
@@ -73,7 +99,8 @@ class _Reader:
                 if root is not None:
                     self._stop(event, "a second document in one file", "put it into a file of its own")
                 first = next(events)
-                root = Node(None, 1, 1) if isinstance(first, yaml.DocumentEndEvent) else self._node(first, events, 1)
+                empty = isinstance(first, yaml.DocumentEndEvent)
+                root = Node(None, 1, 1, file=self.file) if empty else self._node(first, events, 1)
         return root
 
     def _stop(self, event: Any, message: str, hint: str = "") -> None:
@@ -87,8 +114,6 @@ class _Reader:
         before = self._count
         if isinstance(event, yaml.AliasEvent):
             return self._alias(event)
-        if event.tag not in _PLAIN_TAGS:
-            self._stop(event, f"the tag {event.tag} is not plain data")
         if isinstance(event, yaml.ScalarEvent):
             node = self._scalar(event)
         elif isinstance(event, yaml.SequenceStartEvent):
@@ -110,37 +135,73 @@ class _Reader:
 
     def _scalar(self, event: Any) -> Node:
         text, mark = event.value, event.start_mark
-        value: Scalar = text
-        if event.style in (None, "") and event.implicit[0]:
-            value = _CORE[text] if text in _CORE else int(text) if _INTEGER.match(text) else text
-        return Node(value, mark.line + 1, mark.column + 1, text)
+        plain = event.style in (None, "") and event.implicit[0]
+        value = core_scalar(text) if plain else text if event.tag in (None, "!") else self._tagged(event)
+        return Node(value, mark.line + 1, mark.column + 1, text, file=self.file, plain=plain)
+
+    def _tagged(self, event: Any) -> Scalar:
+        """A scalar whose tag says what it is: it must be that."""
+        text, kind = event.value, event.tag.removeprefix(_STANDARD)
+        value = core_scalar(text)
+        fits = {
+            "str": True,
+            "int": type(value) is int,
+            "bool": isinstance(value, bool),
+            "null": value is None,
+            "float": _FLOAT.fullmatch(text) is not None,
+        }
+        if event.tag == kind or kind not in fits:
+            self._stop(event, f"the tag {printable(event.tag)} is not plain data", "take it out")
+        if not fits[kind]:
+            self._stop(event, f"{printable(text)!r} is tagged !!{kind} and is none", "take the tag out")
+        return text if kind in ("str", "float") else value
+
+    def _collection(self, event: Any, kind: str) -> Any:
+        """The place of a mapping or sequence, whose tag may say just that."""
+        if event.tag not in (None, "!", _STANDARD + kind):
+            self._stop(event, f"the tag {printable(event.tag)} is not plain data", "take it out")
+        return event.start_mark
 
     def _sequence(self, event: Any, events: Iterator[Any], depth: int) -> Node:
-        items = []
+        mark, items = self._collection(event, "seq"), []
         while not isinstance(item := next(events), yaml.SequenceEndEvent):
             items.append(self._node(item, events, depth + 1))
-        return Node(items, event.start_mark.line + 1, event.start_mark.column + 1)
+        return Node(items, mark.line + 1, mark.column + 1, file=self.file)
 
     def _mapping(self, event: Any, events: Iterator[Any], depth: int) -> Node:
+        start = self._collection(event, "map")
         found: dict[str, Node] = {}
         merged: list[Node] = []
         while not isinstance(key := next(events), yaml.MappingEndEvent):
             if not isinstance(key, yaml.ScalarEvent):
                 self._stop(key, "a key that is not text")
-            value = self._node(next(events), events, depth + 1)
+            child = next(events)
+            value = self._node(child, events, depth + 1)
             if key.value == "<<" and not key.style:
                 merged += value.value if isinstance(value.value, list) else [value]
                 continue
             line, column = key.start_mark.line + 1, key.start_mark.column + 1
+            name = key.value
+            if not name.isprintable():
+                self._stop(key, f"the key {printable(name)!r} holds a control character", "take it out")
             if key.value in found:
                 first = found[key.value]
-                self.problems.append(
-                    Diagnostic(self.file, line, column, key.value, f"defined twice; first in line {first.key_line}")
-                )
-            found[key.value] = Node(value.value, value.line, value.column, value.text, line, column)
+                message = f"defined twice; first in line {first.key_line}"
+                self.problems.append(Diagnostic(self.file, line, column, name, message, "keep one"))
+            if isinstance(child, yaml.AliasEvent):
+                value = value.having(value.value)
+            value.key_line, value.key_column = line, column
+            found[key.value] = value
         for source in merged:
             if not isinstance(source.value, dict):
                 self._stop(event, "<< merges mappings only")
             else:
                 found = {**source.value, **found}
-        return Node(found, event.start_mark.line + 1, event.start_mark.column + 1)
+        return Node(found, start.line + 1, start.column + 1, file=self.file)
+
+
+def printable(text: str) -> str:
+    """Text that cannot move a terminal's cursor."""
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)

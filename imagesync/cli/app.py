@@ -60,11 +60,12 @@ def validate(
     set_values: Values = [],  # noqa: B006 - Typer reads the default
     allow_outside: AllowOutside = False,
 ) -> None:
-    """Check manifests without any network. Example: imagesync validate images/"""
-    from imagesync.cli.flow import Options, read_catalog
+    """Check manifests, for every target, without any network. Example: imagesync validate images/"""
+    from imagesync.cli.flow import Options, validated
 
-    catalog = read_catalog(Options(path, target, values=tuple(set_values), allow_outside=allow_outside))
-    typer.echo(f"Catalogue {catalog.name}: {len(catalog.images)} images, no problems.")
+    for catalog in validated(Options(path, target, values=tuple(set_values), allow_outside=allow_outside)):
+        where = f" on target {catalog.target.name}" if catalog.target.name else ""
+        typer.echo(f"Catalogue {catalog.name}{where}: {len(catalog.images)} images, no problems.")
 
 
 @app.command()

@@ -9,12 +9,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from imagesync.backends.base import Backend
-from imagesync.errors import PlanRefused, StalePlan, UsageError
+from imagesync.errors import ManifestError, PlanRefused, StalePlan, UsageError
 from imagesync.model import Catalog, Limit
 from imagesync.plan import Plan
 from imagesync.report import Event, Finished, Report
+
+if TYPE_CHECKING:
+    from imagesync.loader import Manifest
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,15 +42,36 @@ class Options:
 def read_catalog(options: Options) -> Catalog:
     """Load and resolve; no network."""
     from imagesync.loader import load
+
+    return _resolved(load(options.path), options, options.target)
+
+
+def _resolved(manifest: "Manifest", options: Options, target: str | None) -> Catalog:
     from imagesync.resolve import resolve
 
     values = dict(item.partition("=")[::2] for item in options.values)
     if wrong := [item for item in options.values if "=" not in item]:
         raise UsageError(f"--set {wrong[0]}: not NAME=VALUE", "write --set name=value")
-    target = options.target
-    return resolve(
-        load(options.path), target=target, values=values, only=options.only, allow_outside=options.allow_outside
-    )
+    return resolve(manifest, target=target, values=values, only=options.only, allow_outside=options.allow_outside)
+
+
+def validated(options: Options) -> list[Catalog]:
+    """The catalogue for one target, or for each that the manifest has; ManifestError with the problems of them all."""
+    from imagesync.loader import load
+    from imagesync.sources import check_files
+
+    manifest = load(options.path)
+    targets: list[str | None] = [options.target] if options.target or not manifest.targets else [*manifest.targets]
+    catalogs, problems = [], []
+    for target in targets:
+        try:
+            catalogs.append(_resolved(manifest, options, target))
+            check_files(catalogs[-1])
+        except ManifestError as error:
+            problems += error.diagnostics
+    if problems:
+        raise ManifestError(problems)
+    return catalogs
 
 
 @contextmanager

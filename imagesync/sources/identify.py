@@ -5,6 +5,7 @@ import os
 import stat
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import BinaryIO
 
 from imagesync.errors import Diagnostic, ManifestError
 from imagesync.model import Catalog, Checksum, FileSource, Fingerprint, ImageSpec, KnownContent, UrlSource
@@ -27,6 +28,28 @@ def identify(catalog: Catalog, *, jobs: int = 8) -> Catalog:
     return replace(catalog, images=images)
 
 
+def check_files(catalog: Catalog) -> None:
+    """ManifestError with one diagnostic for each local file that could not be read; nothing is read of the others."""
+    problems = []
+    for spec in catalog.images:
+        if isinstance(spec.source, FileSource):
+            try:
+                with _regular(spec.source.path):
+                    pass
+            except OSError as error:
+                hint = "check the path and its permissions"
+                problems.append(_problem(spec, f"{spec.source.shown}: {error.strerror}", hint))
+    if problems:
+        raise ManifestError(problems)
+
+
+def _regular(path: str) -> BinaryIO:
+    """A file opened; what is no regular file (and might never end) is not."""
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        raise OSError(0, "not a regular file")
+    return open(path, "rb")
+
+
 def _fingerprint(spec: ImageSpec) -> Fingerprint | Diagnostic:
     match spec.source:
         case FileSource(path=path, checksum=checksum, checksum_url=None):
@@ -45,13 +68,11 @@ def _fingerprint(spec: ImageSpec) -> Fingerprint | Diagnostic:
 
 
 def _of_file(path: str, checksum: Checksum | None) -> Fingerprint:
-    info = os.stat(path)
-    if not stat.S_ISREG(info.st_mode):
-        raise OSError(0, "not a regular file")
-    with open(path, "rb") as file:
+    with _regular(path) as file:
         digest = checksum or Checksum("sha256", hashlib.file_digest(file, "sha256").hexdigest())
-    return Fingerprint((digest,), size=info.st_size)
+        return Fingerprint((digest,), size=os.fstat(file.fileno()).st_size)
 
 
 def _problem(spec: ImageSpec, message: str, hint: str) -> Diagnostic:
-    return Diagnostic(spec.place.file, spec.place.line, spec.place.column, f"images.{spec.key}.source", message, hint)
+    place = spec.source_place
+    return Diagnostic(place.file, place.line, place.column, f"images.{spec.key}.source", message, hint)

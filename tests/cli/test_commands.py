@@ -55,3 +55,17 @@ def test_no_target_lists_the_ways(tmp_path: Path) -> None:
     done = run("plan", "examples/quickstart")
     assert done.returncode == 64
     assert "--cloud NAME" in done.stderr
+
+
+def test_validate_judges_every_target_and_every_file(tmp_path: Path) -> None:
+    """A value that one target lacks, and a file that is not there, are found without naming the target."""
+    (tmp_path / "x.yaml").write_text(
+        "version: 1\ncatalog: x\ntargets: {one: {values: {v: a}}, two: {}}\n"
+        "images: {a: {name: '${v}', source: gone.img, disk_format: raw, container_format: bare}}\n"
+    )
+    done = run("validate", str(tmp_path))
+    assert done.returncode == 1
+    assert "x.yaml:4:14: images.a.name: ${v} is not defined" in done.stderr
+    assert "x.yaml:4:28: images.a.source: gone.img: No such file or directory" in done.stderr
+    (tmp_path / "gone.img").write_bytes(b"x" * 512)
+    assert "Catalogue x on target one: 1 images" in run("validate", str(tmp_path), "--target", "one").stdout

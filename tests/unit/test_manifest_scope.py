@@ -76,7 +76,7 @@ def test_hidden_files_and_folders_are_left_out(tmp_path: Path) -> None:
     """.github and .gitlab-ci.yml are not manifests."""
     (tmp_path / "a.yaml").write_text(HEAD + "images: {}\n", encoding="utf-8")
     (tmp_path / ".gitlab-ci.yml").write_text("stages: []\n", encoding="utf-8")
-    assert load(tmp_path).files == (str(tmp_path / "a.yaml"),)
+    assert list(load(tmp_path).folders) == [str(tmp_path / "a.yaml")]
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,10 @@ def test_hidden_files_and_folders_are_left_out(tmp_path: Path) -> None:
         ("", "images: missing"),
         ("images: {a: {on_replace: {unset: [properties.imagesync_key]}}}", "this name is reserved"),
         ("images: {a: {on_replace: {set: {properties: {imagesync_key: x}}}}}", "this name is reserved"),
-        ("values: {s: no}\nimages: {a: {source: {url: 'https://h/x', checksum: '${s}'}}}", "source.checksum: not ALGO"),
+        (
+            "values: {s: no}\nimages: {a: {source: {url: 'https://h/x', checksum: '${s}'}}}",
+            "source.checksum: 'no' is not ALGO",
+        ),
         (f"images: {{a: {{properties: {{x: {'é' * 40_000}}}}}}}", "80000 bytes long, the limit is 65535"),
         (
             f"profiles: {{p: {{properties: {{{MANY_A}}}}}}}\nimages: {{a: {{profiles: [p], properties: {{{MANY_B}}}}}}}",

@@ -40,32 +40,73 @@ def test_scalars_keep_their_written_text_where_a_string_is_wanted(tmp_path: Path
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("images: {a: {min_disk: -1}}", "3:14: images.a.min_disk: -1 is not a number of GB from 0, or auto"),
+        ("images: {a: {min_disk: -1}}", "3:14: images.a.min_disk: -1 is less than the minimum of 0"),
         ("images: {a: {min_ram: -1}}", "3:14: images.a.min_ram: -1 is less than the minimum of 0"),
         ("images: {a: {min_rma: 1}}", "3:14: images.a.min_rma: unknown key; did you mean min_ram?"),
         ("images: {a: {source: {pth: x}}}", "3:23: images.a.source.pth: unknown key; did you mean path?"),
-        ("images: {a: {}, a: {}}", "3:17: a: defined twice; first in line 3"),
+        ("images: {a: {}, a: {}}", "3:17: a: defined twice; first in line 3; keep one"),
         ("images: {a: {}, A: {}}", "3:17: images.A: differs from a only in case; rename one"),
         (
             "images: {a: {name: '${x}'}}",
-            "3:10: images.a.name: ${x} is not defined; define it under values, or with --set",
+            "3:14: images.a.name: ${x} is not defined; define it under values, or with --set; known: none",
         ),
-        ("images: {a: {profiles: [x]}}", "3:10: images.a.profiles: there is no profile 'x'; known: none"),
+        ("images: {a: {profiles: [x]}}", "3:25: images.a.profiles[0]: there is no profile 'x'; known: none"),
         (
             "images: {a: {name: x}, b: {name: x}}",
-            "3:24: images.b.name: the name 'x' is that of images.a too; give one another name",
+            "3:28: images.b.name: the name 'x' is that of images.a too; give one another name",
         ),
         (
             "images: {a: {source: ../x}}",
-            "3:10: images.a.source: lies outside the catalogue's folder; move it, or pass --allow-outside",
+            "3:14: images.a.source: lies outside the catalogue's folder; move it, or pass --allow-outside",
         ),
         (
             "images: {a: {source: {path: x, url: 'https://x/'}}}",
-            "3:10: images.a.source: has both path and url; keep one",
+            "3:14: images.a.source: has both path and url; keep one",
+        ),
+        (
+            "images: {a: {disk_format: Qcow}}",
+            "3:14: images.a.disk_format: 'Qcow' is not one of ami, ari, aki, vhd, vhdx, vmdk, raw, vdi, ploop, iso, qcow2; "
+            "did you mean qcow2?",
+        ),
+        (
+            "images: {a: {expires: 2027-02-30}}",
+            "3:14: images.a.expires: '2027-02-30' is not a day of the calendar; write YYYY-MM-DD",
+        ),
+        ("images: {a: {expires: soon}}", "3:14: images.a.expires: 'soon' is not a date, YYYY-MM-DD"),
+        ("images: {a: {protected: 1}}", "3:14: images.a.protected: '1' is not true or false"),
+        ("images: {a: {tags: x}}", "3:14: images.a.tags: 'x' is not a list"),
+        ("images: {a: {name: }}", "3:14: images.a.name: null is not text"),
+        (
+            "images: {a b: {}}",
+            "3:1: images: 'a b' is not a key: letters, digits and . _ -, beginning with a letter or digit, at most 64",
+        ),
+        ('images: {"a\\n": {}}', "3:10: the key 'a\\\\n' holds a control character; take it out"),
+        ("images: {}\ntargets: {t: {cloud: x, store: y}}", "4:11: targets.t: cloud and store exclude each other"),
+        (
+            "images: {}\ntargets: {t: {images: {b: {}}}}",
+            "4:24: targets.t.images.b: no such image; the catalogue has: none",
+        ),
+        (
+            "images: {}\ntargets: {tt: {}}\ndefault_target: t",
+            "5:1: default_target: there is no target 't'; did you mean tt?",
+        ),
+        (
+            "images: {}\nprofiles: {p: {profiles: [q]}}",
+            "4:16: profiles.p.profiles: profiles do not nest; list both where they are used",
+        ),
+        ("images: {a: {source: !!float x}}", "3:22: 'x' is tagged !!float and is none; take the tag out"),
+        ("images: {a: !!seq {}}", "3:13: the tag tag:yaml.org,2002:seq is not plain data; take it out"),
+        (
+            "images: {a: {source: {compression: gz}}}",
+            "3:14: images.a.source: has neither path nor url; give one, or a checksum alone",
+        ),
+        (
+            "defaults: {id: 6a1b8b0e-0b5e-4f7e-9d6e-000000000001}\nimages: {a: {}, b: {}}",
+            "3:12: images.b.id: the id '6a1b8b0e-0b5e-4f7e-9d6e-000000000001' is that of images.a too; an id can be used once",
         ),
         (
             "images: {a: {properties: {imagesync_x: 1}}}",
-            "3:10: images.a.properties.'imagesync_x': this name is reserved; choose another",
+            "3:27: images.a.properties.imagesync_x: this name is reserved; choose another",
         ),
     ],
 )
@@ -186,3 +227,36 @@ def test_references_to_images_stay_for_apply(tmp_path: Path) -> None:
     (_, spec) = wanted(tmp_path, "images: {k: {}, r: {properties: {kernel_id: '${images.k.id}'}}}").images
     assert spec.properties["kernel_id"] == "${images.k.id}"
     assert "no image" in problems(tmp_path, "images: {r: {properties: {kernel_id: '${images.x.id}'}}}")[0]
+
+
+def test_scalars_are_those_of_the_core_schema(tmp_path: Path) -> None:
+    """Octal and hexadecimal integers are integers; tags say what a scalar is; ``! 12`` is text."""
+    (spec,) = wanted(
+        tmp_path,
+        "images: {a: {min_ram: 0x10, min_disk: 0o14, name: ! 12, tags: [!!str 1, !!float 1.5], properties: {x: !!int 7}}}",
+    ).images
+    assert (spec.min_ram, spec.min_disk, spec.name) == (16, 12, "12")
+    assert spec.tags == {"1", "1.5"}
+    assert spec.properties == {"x": "7"}
+
+
+def test_a_store_outside_the_catalogue_is_refused(tmp_path: Path) -> None:
+    """A target of a hostile manifest cannot write elsewhere."""
+    text = "images: {}\ntargets: {t: {store: ../x}}"
+    with pytest.raises(ManifestError, match=r"targets\.t\.store: lies outside the catalogue's folder"):
+        wanted(tmp_path, text, target="t")
+    assert wanted(tmp_path, text, target="t", allow_outside=True).target.store == str(tmp_path.parent / "x")
+
+
+def test_a_superseded_image_may_get_other_fields(tmp_path: Path) -> None:
+    """``on_replace.set`` takes the service's own fields, properties and tags."""
+    text = "images: {a: {on_replace: {set: {visibility: private, protected: false, min_ram: 1, tags: [old], properties: {x: 1}}}}}"
+    (spec,) = wanted(tmp_path, text).images
+    assert spec.on_replace.set_fields == (("min_ram", 1), ("protected", False), ("visibility", "private"))
+    assert (spec.on_replace.set_tags, spec.on_replace.set_properties) == (("old",), (("x", "1"),))
+
+
+def test_one_name_in_two_targets_is_no_clash(tmp_path: Path) -> None:
+    """Only images of the same target can be in each other's way."""
+    text = "targets: {t: {only: [a]}}\nimages: {a: {name: x}, b: {name: x}}"
+    assert [spec.key for spec in wanted(tmp_path, text, target="t").images] == ["a"]

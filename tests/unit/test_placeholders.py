@@ -1,0 +1,125 @@
+"""``${name}`` in manifests: where it may stand, what it becomes, and what is wrong with it."""
+
+from pathlib import Path
+
+import pytest
+
+from imagesync.documents import resolve_references
+from imagesync.errors import ManifestError
+from imagesync.loader import load
+from imagesync.model import Catalog, FileSource
+from imagesync.resolve import resolve
+
+HEAD = "version: 1\ncatalog: base\n"
+
+
+def wanted(folder: Path, text: str, **options: object) -> Catalog:
+    """The catalogue of one file."""
+    file = folder / "catalogue.yaml"
+    file.write_text(text if text.startswith("version") else HEAD + text, encoding="utf-8")
+    return resolve(load(file), **options)  # type: ignore[arg-type]
+
+
+def problems(folder: Path, text: str, **options: object) -> list[str]:
+    """What is wrong with one file, each without its path."""
+    with pytest.raises(ManifestError) as caught:
+        wanted(folder, text, **options)
+    return [str(item).removeprefix(f"{folder}/catalogue.yaml:") for item in caught.value.diagnostics]
+
+
+def test_a_placeholder_may_stand_in_any_value(tmp_path: Path) -> None:
+    """Choices, numbers, switches, checksums and ids too: what it becomes is held to the schema."""
+    text = """version: 1
+catalog: ${set}
+values: {set: lab, fmt: raw, ram: "512", on: "true", who: private, sum: "${half}${half}", half: aaaaaaaaaaaaaaaa,
+  id: 6a1b8b0e-0b5e-4f7e-9d6e-000000000001, lose: hide, most: 10%}
+policy: {on_remove: "${lose}", max_delete: "${most}"}
+targets: {t: {cloud: "${set}-cloud"}}
+default_target: ${t}
+images:
+  a:
+    disk_format: ${fmt}
+    visibility: ${who}
+    min_ram: ${ram}
+    protected: ${on}
+    id: ${id}
+    source: {path: "${fmt}.img", checksum: "md5:${sum}"}
+"""
+    catalog = wanted(tmp_path, text, values={"t": "t"})
+    (spec,) = catalog.images
+    assert (spec.disk_format, spec.visibility, spec.min_ram, spec.protected) == ("raw", "private", 512, True)
+    assert isinstance(spec.source, FileSource)
+    assert (str(spec.source.checksum), spec.source.shown) == (f"md5:{'a' * 32}", "raw.img")
+    assert (catalog.name, catalog.target.cloud) == ("lab", "lab-cloud")
+    assert (catalog.policy.on_remove, catalog.policy.max_delete.value) == ("hide", 10)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("values: {f: rwa}\nimages: {a: {disk_format: '${f}'}}", "4:14: images.a.disk_format: 'rwa' is not one of"),
+        ("values: {r: x}\nimages: {a: {min_ram: '${r}'}}", "4:14: images.a.min_ram: 'x' is not a whole number"),
+        ("images: {a: {name: 'x${y'}}", "3:14: images.a.name: ${ is not closed; close it with }"),
+        ("values: {p: '${q}', q: '${p}'}\nimages: {a: {name: '${p}'}}", "circle: p -> q -> p"),
+        ("values: {p: '${q}'}\nimages: {a: {name: '${p}'}}", "3:10: values.p: ${q} is not defined"),
+        ("values: {mirror: x}\nimages: {a: {name: '${miror}'}}", "did you mean mirror?"),
+        ("images: {a: {properties: {'${x}': y}}}", "${…} cannot stand in a key"),
+        ("images: {a: {name: '${images.b.id}'}, b: {}}", "known only when the plan is applied"),
+        ("images: {a: {properties: {k: '${images.a.id}'}}}", "circle: a -> a"),
+        (
+            "images: {a: {properties: {k: '${images.b.id}'}}, b: {properties: {k: '${images.a.id}'}}}",
+            "3:14: images.a.properties: the references go round in a circle: a -> b -> a; break it",
+        ),
+        ("default_target: '${x}'\ntargets: {x: {}}\nimages: {}", "${x} is not defined"),
+    ],
+)
+def test_a_wrong_placeholder_is_told_at_its_place(tmp_path: Path, text: str, expected: str) -> None:
+    """One line, at the value that holds it, and nothing else about what it would have become."""
+    found = problems(tmp_path, text)
+    assert len(found) == 1
+    assert expected in found[0]
+
+
+def test_a_dollar_is_written_twice(tmp_path: Path) -> None:
+    """``$$`` is a dollar, a lone one stands for itself, and an escaped reference is never resolved."""
+    (spec,) = wanted(
+        tmp_path, "images: {a: {name: $$x$y, properties: {p: '$${images.a.id}', q: '$$${b}'}}}\nvalues: {b: c}"
+    ).images
+    assert spec.name == "$x$y"
+    assert resolve_references(spec.properties["p"], {"a": "ID"}) == "${images.a.id}"
+    assert spec.properties["q"] == "$c"
+
+
+def test_the_last_to_name_a_value_wins_also_inside_other_values(tmp_path: Path) -> None:
+    """Catalogue, then target, then ``--set``."""
+    text = "values: {a: 'x${b}', b: '1'}\ntargets: {t: {values: {b: '2'}}}\nimages: {k: {name: '${a}'}}"
+    assert wanted(tmp_path, text).images[0].name == "x1"
+    assert wanted(tmp_path, text, target="t").images[0].name == "x2"
+    assert wanted(tmp_path, text, target="t", values={"b": "3"}).images[0].name == "x3"
+
+
+def test_the_environment_is_out_of_reach(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hostile pull request cannot print a secret."""
+    monkeypatch.setenv("OS_PASSWORD", "hunter2")
+    for text in ("${OS_PASSWORD}", "${env.OS_PASSWORD}", "$OS_PASSWORD", "${values.__class__}"):
+        try:
+            shown = wanted(tmp_path, f"images: {{a: {{name: '{text}'}}}}").images[0].name
+        except ManifestError as error:
+            shown = str(error)
+        assert "hunter2" not in shown
+
+
+def test_a_path_is_relative_to_the_file_that_writes_it(tmp_path: Path) -> None:
+    """Defaults, profiles, images and targets in different folders each mean their own."""
+    for name, text in {
+        "main.yaml": HEAD + "images: {c: {}, d: {profiles: [p]}, e: {source: e.img}, f: {}}",
+        "one/defaults.yaml": "version: 1\ndefaults: {source: d.img}",
+        "two/profiles.yaml": "version: 1\nprofiles: {p: {source: {path: p.img}}}",
+        "three/targets.yaml": "version: 1\ntargets: {t: {store: s, images: {f: {source: f.img}}}}",
+    }.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    catalog = resolve(load(tmp_path), target="t")
+    paths = [Path(spec.source.path) for spec in catalog.images if isinstance(spec.source, FileSource)]
+    assert [str(path.relative_to(tmp_path)) for path in paths] == ["one/d.img", "two/p.img", "e.img", "three/f.img"]
+    assert catalog.target.store == str(tmp_path / "three" / "s")
