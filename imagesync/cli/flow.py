@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imagesync.backends.base import Backend
-from imagesync.errors import ManifestError, PlanRefused, StalePlan, UsageError
+from imagesync.errors import Diagnostic, ManifestError, PlanRefused, StalePlan, UsageError
 from imagesync.model import Catalog, Limit
 from imagesync.plan import Plan
 from imagesync.report import Event, Finished, Report
@@ -62,7 +62,8 @@ def validated(options: Options) -> list[Catalog]:
 
     manifest = load(options.path)
     targets: list[str | None] = [options.target] if options.target or not manifest.targets else [*manifest.targets]
-    catalogs, problems = [], []
+    catalogs: list[Catalog] = []
+    problems: list[Diagnostic] = []
     for target in targets:
         try:
             catalogs.append(_resolved(manifest, options, target))

@@ -5,7 +5,7 @@ import os
 import stat
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import BinaryIO
+from io import BufferedReader
 
 from imagesync.errors import Diagnostic, ManifestError
 from imagesync.model import Catalog, Checksum, FileSource, Fingerprint, ImageSpec, KnownContent, UrlSource
@@ -43,7 +43,7 @@ def check_files(catalog: Catalog) -> None:
         raise ManifestError(problems)
 
 
-def _regular(path: str) -> BinaryIO:
+def _regular(path: str) -> BufferedReader:
     """A file opened; what is no regular file (and might never end) is not."""
     if not stat.S_ISREG(os.stat(path).st_mode):
         raise OSError(0, "not a regular file")
