@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from imagesync.errors import ImagesyncError as ImagesyncError
+    from imagesync.live import Capabilities as Capabilities
+    from imagesync.live import Inventory as Inventory
+    from imagesync.live import LiveImage as LiveImage
     from imagesync.loader import load as load
-    from imagesync.model import Capabilities as Capabilities
     from imagesync.model import Catalog as Catalog
     from imagesync.model import Checksum as Checksum
     from imagesync.model import ImageSpec as ImageSpec
-    from imagesync.model import Inventory as Inventory
-    from imagesync.model import LiveImage as LiveImage
     from imagesync.model import Policy as Policy
     from imagesync.model import Status as Status
     from imagesync.model import Visibility as Visibility
@@ -31,12 +31,12 @@ _HOMES: Final = {
     "ImagesyncError": "imagesync.errors",
     "load": "imagesync.loader",
     "resolve": "imagesync.resolve",
-    "Capabilities": "imagesync.model",
+    "Capabilities": "imagesync.live",
     "Catalog": "imagesync.model",
     "Checksum": "imagesync.model",
     "ImageSpec": "imagesync.model",
-    "Inventory": "imagesync.model",
-    "LiveImage": "imagesync.model",
+    "Inventory": "imagesync.live",
+    "LiveImage": "imagesync.live",
     "Policy": "imagesync.model",
     "Status": "imagesync.model",
     "Visibility": "imagesync.model",

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from imagesync.decisions import Decision, Keep, Make, Promote
 from imagesync.generations import Generations, group
-from imagesync.model import Catalog, ImageSpec, Inventory, LiveImage, Visibility
+from imagesync.live import Inventory, LiveImage
+from imagesync.model import Catalog, ImageSpec, Visibility
 from imagesync.record import CATALOG, read
 
 

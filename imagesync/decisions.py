@@ -6,7 +6,8 @@ from typing import TypeAlias
 
 from imagesync.documents import content_url, has_data, is_record_only
 from imagesync.generations import Generations, Holds, Owned, contradicts, holds
-from imagesync.model import ImageSpec, LiveImage, Role, Status
+from imagesync.live import LiveImage
+from imagesync.model import ImageSpec, Role, Status
 from imagesync.plan import Reason
 from imagesync.record import Managed, Record
 

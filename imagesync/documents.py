@@ -13,9 +13,10 @@ from dataclasses import asdict, replace
 from fnmatch import fnmatchcase
 from typing import Final
 
-from imagesync.model import Auto, Content, FileSource, ImageSpec, LiveImage, MemberState, Status, UrlSource, Visibility
+from imagesync.live import LiveImage, MemberState
+from imagesync.model import Auto, Content, FileSource, ImageSpec, Status, UrlSource, Visibility
 from imagesync.plan import Document, Reason, Value
-from imagesync.record import Managed, Record, hashed, hashed_names, short_hash, url_identity
+from imagesync.record import Managed, Record, hashed, hashed_names, public_url, short_hash, url_identity
 
 DEFAULTS: Final[Mapping[str, Value]] = {
     "visibility": Visibility.PRIVATE.value,
@@ -169,11 +170,7 @@ def managed_by(spec: ImageSpec, members: frozenset[str], generation: int) -> Man
 
 def public_origin(spec: ImageSpec) -> str | None:
     """Where the bytes come from, without credentials and query: what a record may tell."""
-    if not isinstance(spec.source, UrlSource):
-        return None
-    scheme, _, rest = spec.source.urls[0].partition("://")
-    host, slash, path = rest.partition("/")
-    return f"{scheme}://{host.rpartition('@')[2]}{slash}{re.split('[?#]', path)[0]}"
+    return public_url(spec.source.urls[0]) if isinstance(spec.source, UrlSource) else None
 
 
 def content_url(spec: ImageSpec) -> str | None:

@@ -5,18 +5,8 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from imagesync.documents import content_url
-from imagesync.model import (
-    Checksum,
-    Compression,
-    Content,
-    FileSource,
-    ImageSpec,
-    KnownContent,
-    LiveImage,
-    Role,
-    Status,
-    UrlSource,
-)
+from imagesync.live import LiveImage
+from imagesync.model import Checksum, Compression, Content, FileSource, ImageSpec, KnownContent, Role, Status, UrlSource
 from imagesync.record import Record, read
 
 

@@ -24,7 +24,8 @@ from imagesync.documents import (
     wanted_status,
 )
 from imagesync.generations import Generations, Owned
-from imagesync.model import Auto, Catalog, ImageSpec, Inventory, LiveImage, Policy, Role, Status
+from imagesync.live import Inventory, LiveImage
+from imagesync.model import Auto, Catalog, ImageSpec, Policy, Role, Status
 from imagesync.plan import Create, Deactivate, FieldChange, Reactivate, Reason, Step, Update
 from imagesync.record import Managed, Record, short_hash
 from imagesync.retirement import Part, expired_generations, retire, step, sweep

@@ -5,7 +5,7 @@ from dataclasses import replace
 from heapq import heapify, heappop, heappush
 
 from imagesync.errors import PlanRefused
-from imagesync.model import Inventory
+from imagesync.live import Inventory
 from imagesync.plan import Create, Deactivate, Delete, Reactivate, Step, Update
 
 _RANK = {Create: 0, Reactivate: 1, Update: 2, Deactivate: 3, Delete: 4}

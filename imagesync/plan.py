@@ -4,14 +4,13 @@ Everything that apply does is in here, so that a plan can be shown, saved, compa
 renderers show it, the executor walks it, the performer interprets its actions.
 """
 
-import hashlib
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeAlias
 
-from imagesync.model import Content, Fingerprint, Identity, KnownContent, NamedProject, Source
+from imagesync.live import Identity
+from imagesync.model import Content, Fingerprint, KnownContent, Source
 from imagesync.record import Record
 
 Value: TypeAlias = str | int | bool | tuple[str, ...] | None
@@ -149,7 +148,7 @@ class Plan:
 
     ``absent`` are keys that had no current image, ``ids`` the current image of each key, ``wanted`` and ``owned`` count
     keys, ``removed`` and ``changed`` name the keys that policy counts, ``notes`` are sentences a reader must see.
-    ``base`` is the folder that the relative paths of file sources are relative to.
+    ``base`` is the manifest's folder, ``target_name`` the target it was resolved for.
     """
 
     catalog: str
@@ -166,12 +165,7 @@ class Plan:
     notes: tuple[str, ...] = ()
     manifest_digest: str = ""
     base: str = ""
-
-    @property
-    def digest(self) -> str:
-        """Identity of what would be done: ``sha256:…`` over the canonical JSON of every field."""
-        text = json.dumps(asdict(self), sort_keys=True, separators=(",", ":"), default=_plain)
-        return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+    target_name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,11 +197,3 @@ def summarize(plan: Plan) -> Summary:
         unchanged=plan.unchanged,
         upload=None if None in sizes else sum(size for size in sizes if size is not None),
     )
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, frozenset | set):
-        return sorted(value)
-    if isinstance(value, NamedProject):
-        return asdict(value)
-    return str(value)

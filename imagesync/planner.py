@@ -14,17 +14,8 @@ from imagesync.decisions import Keep, Make, Promote, decide
 from imagesync.errors import PlanRefused
 from imagesync.generations import Generations, group
 from imagesync.keysteps import Scene, steps_for
-from imagesync.model import (
-    Capabilities,
-    Catalog,
-    Identity,
-    ImageSpec,
-    Inventory,
-    OnExpire,
-    OnRemove,
-    Policy,
-    Status,
-)
+from imagesync.live import Capabilities, Identity, Inventory
+from imagesync.model import Catalog, ImageSpec, OnExpire, OnRemove, Policy, Status
 from imagesync.ordering import in_order, make_way
 from imagesync.plan import Plan, Reason, Step
 from imagesync.policy import missing_capabilities
@@ -84,6 +75,7 @@ def _assemble(
     return Plan(
         catalog=scene.catalog.name,
         target=target,
+        target_name=scene.catalog.target.name,
         steps=steps,
         relies=reliances(steps, scene.inventory),
         absent=tuple(sorted(key for key in scene.made if not groups.get(key, Generations(key)).current)),

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from imagesync.model import Capabilities, FileSource, ImageSpec, KnownContent, Limit, Method, Policy, UrlSource
+from imagesync.live import Capabilities
+from imagesync.model import FileSource, ImageSpec, KnownContent, Limit, Method, Policy, UrlSource
 from imagesync.plan import Create, Plan, Step
 
 SMALL_CATALOGUE = 4

@@ -23,7 +23,8 @@ from imagesync.errors import (
     Unauthorized,
     Unavailable,
 )
-from imagesync.model import Checksum, Compression, Content, FileSource, LiveImage, Role, Status, UrlSource, Visibility
+from imagesync.live import LiveImage
+from imagesync.model import Checksum, Compression, Content, FileSource, Role, Status, UrlSource, Visibility
 from imagesync.plan import Create
 from imagesync.record import Record
 from imagesync.sources import SourceStream, open_source

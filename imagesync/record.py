@@ -10,8 +10,10 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
+from urllib.parse import urlsplit
 
-from imagesync.model import Checksum, LiveImage, Role
+from imagesync.live import LiveImage
+from imagesync.model import Checksum, Role
 
 PREFIX: Final = "imagesync_"
 CATALOG: Final = "imagesync_catalog"
@@ -110,6 +112,12 @@ def _encode(managed: Managed, nonce: str | None) -> str:
 def url_identity(url: str) -> str:
     """What stands for a URL in a record: its sha256, because the URL itself may carry a secret."""
     return hashlib.sha256(url.encode()).hexdigest()
+
+
+def public_url(url: str) -> str:
+    """A URL as it may be shown and kept: without credentials, query and fragment."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def read(image: LiveImage) -> Record | None:

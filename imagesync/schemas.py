@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
-NAMES: Final = ("manifest",)
+NAMES: Final = ("manifest", "plan")
 
 
 def schema_path(name: str) -> Path:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from imagesync.documents import live_field
 from imagesync.generations import group
-from imagesync.model import Inventory, LiveImage
+from imagesync.live import Inventory, LiveImage
 from imagesync.plan import Create, Delete, Plan, Reliance, Step, Update, Value
 from imagesync.record import PREFIX
 

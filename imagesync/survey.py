@@ -10,7 +10,8 @@ from dataclasses import replace
 from imagesync.backends.base import Backend
 from imagesync.clashes import Questions, questions
 from imagesync.errors import NotFound
-from imagesync.model import Catalog, Inventory, LiveImage, MemberState, NamedProject, Visibility
+from imagesync.live import Inventory, LiveImage, MemberState
+from imagesync.model import Catalog, NamedProject, Visibility
 from imagesync.plan import Plan, Update
 from imagesync.record import read
 from imagesync.staleness import names_taken

@@ -146,7 +146,7 @@ def carry_out(
     from imagesync.performer import Performer
 
     plan = plan_now(backend, catalog, options)
-    if confirmed and plan.digest != shown.digest:
+    if confirmed and plan != shown:
         raise StalePlan(["what is live changed while the plan was looked at"])
     cancelled = threading.Event()
     with _interruptible(cancelled):

@@ -57,8 +57,8 @@ def _fingerprint(spec: ImageSpec) -> Fingerprint | Diagnostic:
                 return _of_file(path, checksum)
             except OSError as error:
                 return _problem(spec, f"{spec.source.shown}: {error.strerror}", "check the path and its permissions")
-        case UrlSource(urls=urls, checksum=checksum, checksum_url=None, signature=None):
-            return Fingerprint((checksum,) if checksum else (), origin=urls[0])
+        case UrlSource(checksum=checksum, checksum_url=None, signature=None):
+            return Fingerprint((checksum,) if checksum else ())
         case KnownContent(checksum=known):
             return Fingerprint((known,))
         case FileSource() | UrlSource():

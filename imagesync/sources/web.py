@@ -3,21 +3,15 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from imagesync.errors import SourceError
+from imagesync.record import public_url
 
 if TYPE_CHECKING:
     import requests
 
 CHUNK = 2**20
 TIMEOUTS = (10.0, 60.0)
-
-
-def public(url: str) -> str:
-    """A URL as it may be shown: no credentials, no query."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 @contextmanager
@@ -47,19 +41,21 @@ def _asked(session: "requests.Session", url: str) -> "requests.Response":
     try:
         answer = session.get(url, stream=True, timeout=TIMEOUTS, headers={"Accept-Encoding": "identity"})
     except requests.TooManyRedirects as error:
-        raise SourceError(f"{public(url)}: redirected in a circle", "correct the URL") from error
+        raise SourceError(f"{public_url(url)}: redirected in a circle", "correct the URL") from error
     except requests.exceptions.SSLError as error:
-        raise SourceError(f"{public(url)}: the TLS certificate is not accepted", "check the server's name") from error
+        raise SourceError(
+            f"{public_url(url)}: the TLS certificate is not accepted", "check the server's name"
+        ) from error
     except requests.Timeout as error:
-        raise SourceError(f"{public(url)}: no answer in {TIMEOUTS[1]:.0f} s", "run apply again") from error
+        raise SourceError(f"{public_url(url)}: no answer in {TIMEOUTS[1]:.0f} s", "run apply again") from error
     except requests.RequestException as error:
-        raise SourceError(f"{public(url)}: no connection", "check the address and the network") from error
+        raise SourceError(f"{public_url(url)}: no connection", "check the address and the network") from error
     if answer.status_code != 200:
         answer.close()
-        raise SourceError(f"{public(url)}: HTTP {answer.status_code}", "correct the URL")
+        raise SourceError(f"{public_url(url)}: HTTP {answer.status_code}", "correct the URL")
     if answer.headers.get("Content-Type", "").startswith("text/html"):
         answer.close()
-        raise SourceError(f"{public(url)}: an HTML page, not an image", "correct the URL")
+        raise SourceError(f"{public_url(url)}: an HTML page, not an image", "correct the URL")
     return answer
 
 
@@ -69,4 +65,4 @@ def _blocks(answer: "requests.Response", url: str) -> Iterator[bytes]:
     try:
         yield from answer.iter_content(CHUNK)
     except requests.RequestException as error:
-        raise SourceError(f"{public(url)}: the connection broke", "run apply again") from error
+        raise SourceError(f"{public_url(url)}: the connection broke", "run apply again") from error

@@ -16,7 +16,8 @@ from imagesync.errors import (
     Unauthorized,
     UsageError,
 )
-from imagesync.model import LiveImage, MemberState, Status, Visibility
+from imagesync.live import LiveImage, MemberState
+from imagesync.model import Status, Visibility
 from tests.cloud.service import Cloud
 
 Opener = Callable[[str], Backend]

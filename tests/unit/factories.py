@@ -4,20 +4,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from imagesync.documents import content_url, managed_by, wanted_digest
-from imagesync.model import (
-    Catalog,
-    Checksum,
-    FileSource,
-    Fingerprint,
-    Identity,
-    ImageSpec,
-    Inventory,
-    LiveImage,
-    Policy,
-    Role,
-    Status,
-    Visibility,
-)
+from imagesync.live import Identity, Inventory, LiveImage
+from imagesync.model import Catalog, Checksum, FileSource, Fingerprint, ImageSpec, Policy, Role, Status, Visibility
 from imagesync.plan import Plan
 from imagesync.planner import make_plan
 from imagesync.record import Record
@@ -82,7 +70,7 @@ def live(
 def catalog(*specs: ImageSpec, **attrs: object) -> Catalog:
     """A catalogue named base of these images."""
     images = tuple(sorted(specs, key=lambda item: item.key))
-    return replace(Catalog("base", images, frozenset(item.key for item in images)), **attrs)  # type: ignore[arg-type]
+    return replace(Catalog("base", images, frozenset(item.key for item in images), base="/images"), **attrs)  # type: ignore[arg-type]
 
 
 def inventory(*owned: LiveImage, **attrs: object) -> Inventory:

@@ -14,7 +14,8 @@ from imagesync.backends.glance.convert import (
     update_to_wire,
 )
 from imagesync.errors import BackendError, InvalidRequest
-from imagesync.model import LiveImage, MemberState, Status, Usage, Visibility
+from imagesync.live import LiveImage, MemberState, Usage
+from imagesync.model import Status, Visibility
 
 IMAGE_ID = "a57ae423-5f2c-40d7-923a-ea7ef2afe0b5"
 

@@ -30,7 +30,7 @@ from imagesync.errors import (
     Unavailable,
     UsageError,
 )
-from imagesync.model import Capabilities, Identity, LiveImage, MemberState
+from imagesync.live import Capabilities, Identity, LiveImage, MemberState
 from imagesync.record import PREFIX
 
 INFORMATION: Final = ("/schemas/image", "/info/import", "/info/stores", "/info/usage")

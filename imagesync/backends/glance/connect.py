@@ -17,7 +17,7 @@ from urllib.parse import urlsplit, urlunsplit
 from imagesync import __version__
 from imagesync.backends.glance.failures import clean, speaking_to
 from imagesync.errors import ImagesyncError, UsageError
-from imagesync.model import Identity
+from imagesync.live import Identity
 
 if TYPE_CHECKING:
     from keystoneauth1.access import AccessInfo

@@ -6,7 +6,8 @@ from typing import Any, Final, TypeVar
 
 from imagesync.backends.base import CreateFields, UpdateFields
 from imagesync.errors import BackendError, InvalidRequest
-from imagesync.model import Capabilities, LiveImage, MemberState, Status, Usage, Visibility
+from imagesync.live import Capabilities, LiveImage, MemberState, Usage
+from imagesync.model import Status, Visibility
 
 T = TypeVar("T")
 

@@ -12,7 +12,7 @@ from urllib.parse import quote, urlencode
 from imagesync.backends.glance.api import Api
 from imagesync.backends.glance.convert import image_from_wire
 from imagesync.errors import InvalidRequest, Unavailable
-from imagesync.model import LiveImage
+from imagesync.live import LiveImage
 from imagesync.record import CATALOG
 
 PAGE: Final = 1000
