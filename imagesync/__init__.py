@@ -8,7 +8,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from imagesync.backends import open_backend as open_backend
     from imagesync.errors import ImagesyncError as ImagesyncError
+    from imagesync.executor import execute as execute
     from imagesync.live import Capabilities as Capabilities
     from imagesync.live import Inventory as Inventory
     from imagesync.live import LiveImage as LiveImage
@@ -19,10 +21,11 @@ if TYPE_CHECKING:
     from imagesync.model import Policy as Policy
     from imagesync.model import Status as Status
     from imagesync.model import Visibility as Visibility
+    from imagesync.performer import Performer as Performer
     from imagesync.plan import Plan as Plan
     from imagesync.planner import make_plan as make_plan
     from imagesync.report import Report as Report
-    from imagesync.resolve import resolve as resolve
+    from imagesync.resolution import resolve as resolve
     from imagesync.survey import take_inventory as take_inventory
 
 __version__: Final = "0.1.0"
@@ -30,7 +33,10 @@ __version__: Final = "0.1.0"
 _HOMES: Final = {
     "ImagesyncError": "imagesync.errors",
     "load": "imagesync.loader",
-    "resolve": "imagesync.resolve",
+    "resolve": "imagesync.resolution",
+    "open_backend": "imagesync.backends",
+    "execute": "imagesync.executor",
+    "Performer": "imagesync.performer",
     "Capabilities": "imagesync.live",
     "Catalog": "imagesync.model",
     "Checksum": "imagesync.model",

@@ -135,3 +135,7 @@ class ChecksumMismatch(SourceError):
 
 class FormatMismatch(SourceError):
     """The bytes are not of the declared disk_format, or are unsafe to store."""
+
+
+class Bug(Exception):
+    """Something that nobody foresaw; its text is the traceback. Not an ImagesyncError: exit 3, a log is written."""

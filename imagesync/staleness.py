@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 
-from imagesync.documents import live_field
+from imagesync.documents import REFERENCE, live_field
 from imagesync.generations import group
 from imagesync.live import Inventory, LiveImage
-from imagesync.plan import Create, Delete, Plan, Reliance, Step, Update, Value
+from imagesync.model import Status
+from imagesync.plan import Create, Deactivate, Delete, Plan, Reactivate, Reliance, Step, Update, Value
 from imagesync.record import PREFIX
+from imagesync.report import Outcome, Report
 
 _ALWAYS = ("status", "hidden", "visibility", "protected")
 
@@ -75,6 +77,44 @@ def _taken_names(plan: Plan, inventory: Inventory) -> Iterator[str]:
         for image in inventory.candidates:
             if image.name == name and not image.hidden and image.id not in ours:
                 yield f"{key}: the name {name!r} was taken meanwhile by image {image.id}"
+
+
+def unmet(report: Report, inventory: Inventory) -> tuple[str, ...]:
+    """One sentence for each step that was done and whose outcome a later look does not find."""
+    images = {image.id: image for image in (*inventory.owned, *inventory.candidates)}
+    done = [result for result in report.results if result.outcome is Outcome.DONE]
+    return tuple(
+        f"{result.step.id} was done, and the service shows otherwise"
+        for result in done
+        if not _holds(result.step, images.get(result.image_id or ""), inventory)
+    )
+
+
+def _holds(step: Step, image: LiveImage | None, inventory: Inventory) -> bool:
+    match step.action:
+        case Delete():
+            return image is None
+        case Update(record=None):
+            return True
+        case Update(changes=changes):
+            plain = [change for change in changes if not _refers(change.after)]
+            return image is not None and all(_value_of(image, c.path, inventory) == c.after for c in plain)
+        case Deactivate():
+            return image is not None and image.status is Status.DEACTIVATED
+        case Reactivate():
+            return image is not None and image.status is Status.ACTIVE
+        case Create():
+            return image is not None
+
+
+def _value_of(image: LiveImage, path: tuple[str, ...], inventory: Inventory) -> Value:
+    """Members of an image that is not shared cannot be asked for: it has none."""
+    found = value_at(image, ".".join(path), inventory)
+    return None if found == () and path != ("members",) else found
+
+
+def _refers(value: Value) -> bool:
+    return isinstance(value, str) and REFERENCE.search(value) is not None
 
 
 def names_taken(plan: Plan) -> tuple[tuple[str, str], ...]:

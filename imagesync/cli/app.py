@@ -1,4 +1,4 @@
-"""The ``imagesync`` command: options, and one handler that turns errors into a line and an exit code.
+"""The ``imagesync`` command: its options, and one handler that turns errors into a line and an exit code.
 
 Exit codes: 0 done or nothing to do, 1 failed, 2 changes present (only with --detailed-exitcode), 3 a bug (log written),
 64 usage, 130 interrupted.
@@ -13,9 +13,22 @@ from typing import Annotated
 import typer
 
 from imagesync import __version__
-from imagesync.errors import ImagesyncError, UsageError
+from imagesync.cli.options import (
+    AllowOutside,
+    CloudName,
+    Color,
+    Form,
+    Format,
+    Options,
+    StorePath,
+    TargetName,
+    Values,
+    Verbose,
+    with_options,
+)
+from imagesync.errors import Bug, ImagesyncError, UsageError
 
-USAGE, BUG, INTERRUPTED, CHANGES = 64, 3, 130, 2
+USAGE, BUG, INTERRUPTED = 64, 3, 130
 
 app = typer.Typer(
     help="Keep a cloud's virtual-machine images the way YAML manifests say: plan, then apply.",
@@ -25,17 +38,10 @@ app = typer.Typer(
 )
 
 PathArgument = Annotated[Path, typer.Argument(help="A manifest, or a folder of them.", metavar="[PATH]")]
-Target = Annotated[str | None, typer.Option(help="A target of the manifest.", metavar="NAME")]
-CloudName = Annotated[str | None, typer.Option("--cloud", help="A cloud of clouds.yaml.", metavar="NAME")]
-Values = Annotated[list[str], typer.Option("--set", help="A value for ${NAME} (repeatable).", metavar="NAME=VALUE")]
-Only = Annotated[list[str], typer.Option(help="Look at these keys only: a glob (repeatable).", metavar="KEY")]
-Jobs = Annotated[int, typer.Option(help="Steps done at once.", min=1, max=64)]
-MaxDelete = Annotated[int | None, typer.Option(help="Keys that may vanish in this run.", min=0)]
-AllowProtected = Annotated[bool, typer.Option("--allow-protected", help="Let protected images be deleted.")]
-Destroy = Annotated[bool, typer.Option("--destroy", help="Allow a manifest that names none of the owned keys.")]
-ReactivateFlag = Annotated[bool, typer.Option("--reactivate", help="Reactivate what somebody else deactivated.")]
-DriftOnly = Annotated[bool, typer.Option("--drift-only", help="Only restore what drifted.")]
-AllowOutside = Annotated[bool, typer.Option("--allow-outside", help="Let paths leave the catalogue's folder.")]
+Ids = Annotated[
+    Path | None, typer.Option("--ids", help="Write key -> image id as JSON, for other tools to pin.", metavar="FILE")
+]
+Events = Annotated[Path | None, typer.Option("--events", help="Write what happens as lines of JSON.", metavar="FILE")]
 
 
 def _version(wanted: bool) -> None:
@@ -56,131 +62,124 @@ def root(
 @app.command()
 def validate(
     path: PathArgument = Path(),
-    target: Target = None,
+    target: TargetName = None,
     set_values: Values = [],  # noqa: B006 - Typer reads the default
     allow_outside: AllowOutside = False,
+    form: Format = Form.TEXT,
 ) -> None:
     """Check manifests, for every target, without any network. Example: imagesync validate images/"""
-    from imagesync.cli.flow import Options, validated
+    from imagesync.cli import commands
 
-    for catalog in validated(Options(path, target, values=tuple(set_values), allow_outside=allow_outside)):
-        where = f" on target {catalog.target.name}" if catalog.target.name else ""
-        typer.echo(f"Catalogue {catalog.name}{where}: {len(catalog.images)} images, no problems.")
+    options = Options(target=target, set_values=set_values, allow_outside=allow_outside)
+    raise typer.Exit(commands.validate(path, options, form))
 
 
 @app.command()
+@with_options
 def plan(
     path: PathArgument = Path(),
-    target: Target = None,
-    cloud: CloudName = None,
-    set_values: Values = [],  # noqa: B006
-    only: Only = [],  # noqa: B006
-    jobs: Jobs = 8,
-    max_delete: MaxDelete = None,
-    allow_protected: AllowProtected = False,
-    destroy: Destroy = False,
-    reactivate: ReactivateFlag = False,
-    drift_only: DriftOnly = False,
-    allow_outside: AllowOutside = False,
+    *,
+    options: Options,
+    form: Format = Form.TEXT,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Save the plan for apply and show.", metavar="FILE.json")
+    ] = None,
+    ids: Ids = None,
     detailed_exitcode: Annotated[
         bool, typer.Option("--detailed-exitcode", help="Exit 2 if there are changes.")
     ] = False,
+    verbose: Verbose = False,
+    color: Color = None,
 ) -> None:
-    """Show what apply would do. Example: imagesync plan images/ --cloud eu-prod"""
-    from imagesync.cli.flow import Options, identified, opened, plan_now
-    from imagesync.render.text import plan_text
+    """Show what apply would do. Example: imagesync plan images/ --cloud eu-prod -o plan.json"""
+    from imagesync.cli import commands
 
-    options = Options(
-        path, target, cloud, tuple(set_values), tuple(only), jobs, max_delete, allow_protected, destroy, reactivate,
-        drift_only, allow_outside,
-    )  # fmt: skip
-    catalog = identified(options)
-    with opened(options, catalog) as backend:
-        made = plan_now(backend, catalog, options)
-    typer.echo(plan_text(made))
-    if made.steps and detailed_exitcode:
-        raise typer.Exit(CHANGES)
+    _tell_more(verbose)
+    results = commands.Results(form, out=out, ids=ids, color=color)
+    raise typer.Exit(commands.plan(path, options, results, detailed_exitcode=detailed_exitcode))
 
 
 @app.command()
+@with_options
 def apply(
-    path: PathArgument = Path(),
-    target: Target = None,
-    cloud: CloudName = None,
-    set_values: Values = [],  # noqa: B006
-    only: Only = [],  # noqa: B006
-    jobs: Jobs = 8,
-    max_delete: MaxDelete = None,
-    allow_protected: AllowProtected = False,
-    destroy: Destroy = False,
-    reactivate: ReactivateFlag = False,
-    drift_only: DriftOnly = False,
-    allow_outside: AllowOutside = False,
+    path: Annotated[
+        Path, typer.Argument(help="A manifest, a folder of them, or a saved plan.", metavar="[PATH | PLAN.json]")
+    ] = Path(),
+    *,
+    options: Options,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    form: Format = Form.TEXT,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Write the report as JSON.", metavar="FILE.json")
+    ] = None,
+    ids: Ids = None,
+    events: Events = None,
+    verbose: Verbose = False,
+    color: Color = None,
 ) -> None:
     """Make the cloud as the manifests say. Example: imagesync apply images/ --cloud eu-prod --yes"""
-    from imagesync.cli.flow import Options, carry_out, identified, opened, plan_now, tell
-    from imagesync.render.text import plan_text, report_text
+    from imagesync.cli import commands
 
-    options = Options(
-        path, target, cloud, tuple(set_values), tuple(only), jobs, max_delete, allow_protected, destroy, reactivate,
-        drift_only, allow_outside,
-    )  # fmt: skip
-    catalog = identified(options)
-    with opened(options, catalog) as backend:
-        made = plan_now(backend, catalog, options)
-        typer.echo(plan_text(made))
-        if not made.steps:
-            return
-        if not yes and not sys.stdin.isatty():
-            raise UsageError("apply asks before it changes anything, and there is no terminal to ask on", "pass --yes")
-        if not yes and not typer.confirm(f"Apply these {len(made.steps)} steps?"):
-            raise typer.Exit(1)
-        report = carry_out(backend, catalog, options, made, tell, confirmed=not yes)
-    typer.echo(report_text(report))
-    if report.bug:
-        _bug(report.bug)
-    if not report.succeeded:
-        raise typer.Exit(INTERRUPTED if report.interrupted else 1)
+    _tell_more(verbose)
+    results = commands.Results(form, out, ids, events, color)
+    raise typer.Exit(commands.apply(path, options, results, yes=yes))
+
+
+@app.command()
+def show(
+    path: Annotated[Path, typer.Argument(help="A plan saved by plan -o.", metavar="PLAN.json")],
+    form: Format = Form.TEXT,
+    color: Color = None,
+) -> None:
+    """Show a saved plan. Example: imagesync show plan.json"""
+    from imagesync.cli import commands
+
+    raise typer.Exit(commands.show(path, commands.Results(form, color=color)))
 
 
 @app.command("list")
 def list_images(
     image_id: Annotated[str | None, typer.Argument(help="One image: all its fields.", metavar="[IMAGE_ID]")] = None,
     cloud: CloudName = None,
+    store: StorePath = None,
+    form: Format = Form.TEXT,
+    verbose: Verbose = False,
 ) -> None:
     """List the images the project sees, or every field of one. Example: imagesync list --cloud eu-prod"""
-    import json
+    from imagesync.cli import commands
 
-    from imagesync.backends.glance.convert import to_wire
-    from imagesync.cli.flow import Options, opened
-    from imagesync.render.text import clean, size
-
-    with opened(Options(Path(), cloud=cloud), None) as backend:
-        found = backend.images(image_id)
-    if image_id is not None:
-        typer.echo(json.dumps(to_wire(found[0]), indent=2, sort_keys=True))
-        return
-    for image in sorted(found, key=lambda item: (item.name or "", item.id)):
-        typer.echo(
-            f"{image.id}  {image.status.value:11} {image.visibility.value:9} {size(image.size):>12}  {clean(image.name)}"
-        )
+    _tell_more(verbose)
+    raise typer.Exit(commands.list_images(image_id, Options(cloud=cloud, store=store), form))
 
 
 @app.command()
-def schema() -> None:
-    """Print the JSON Schema of manifests. Example: imagesync schema > manifest.schema.json"""
-    from imagesync.schemas import schema_text
+def schema(
+    name: Annotated[str, typer.Argument(help="manifest or plan.", metavar="[NAME]")] = "manifest",
+) -> None:
+    """Print a JSON Schema. Example: imagesync schema > manifest.schema.json"""
+    from imagesync.cli import commands
 
-    typer.echo(schema_text("manifest"), nl=False)
+    raise typer.Exit(commands.schema(name))
 
 
-def _bug(text: str) -> None:
+def _tell_more(verbose: bool) -> None:
+    """What is tried again, and why, on standard error; never what a request carries."""
+    if verbose:
+        import logging
+
+        handler = logging.StreamHandler(sys.stderr)
+        handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+        log = logging.getLogger("imagesync")
+        log.addHandler(handler)
+        log.setLevel(logging.DEBUG)
+
+
+def _bug(text: str) -> int:
     """A log with the traceback, its path on standard error, exit code 3."""
     with tempfile.NamedTemporaryFile("w", prefix="imagesync-", suffix=".log", delete=False) as log:
         log.write(text)
     typer.echo(f"imagesync has a bug; what happened is in {log.name}", err=True)
-    raise SystemExit(BUG)
+    return BUG
 
 
 def main() -> None:
@@ -197,12 +196,14 @@ def main() -> None:
         code = INTERRUPTED
     except BrokenPipeError:
         code = 1
+    except Bug as error:
+        code = _bug(str(error))
     except Exception as error:
         # What is wrong with the words of the command line: the class is private to Typer.
         words = getattr(error, "format_message", None)
         if words is None:
-            _bug(traceback.format_exc())
+            code = _bug(traceback.format_exc())
         else:
             typer.echo(f"imagesync: {words()}; see --help", err=True)
-        code = USAGE
+            code = USAGE
     raise SystemExit(code if isinstance(code, int) else 0)

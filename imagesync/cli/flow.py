@@ -2,65 +2,49 @@
 
 import os
 import signal
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imagesync.backends.base import Backend
+from imagesync.cli.options import Options, pairs
+from imagesync.cli.output import say
 from imagesync.errors import Diagnostic, ManifestError, PlanRefused, StalePlan, UsageError
-from imagesync.model import Catalog, Limit
+from imagesync.live import Identity
+from imagesync.model import Catalog, Target
 from imagesync.plan import Plan
-from imagesync.report import Event, Finished, Report
+from imagesync.report import Event, Outcome, Report
 
 if TYPE_CHECKING:
     from imagesync.loader import Manifest
 
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What ``plan`` and ``apply`` were asked for."""
-
-    path: Path
-    target: str | None = None
-    cloud: str | None = None
-    values: tuple[str, ...] = ()
-    only: tuple[str, ...] = ()
-    jobs: int = 8
-    max_delete: int | None = None
-    allow_protected: bool = False
-    destroy: bool = False
-    reactivate: bool = False
-    drift_only: bool = False
-    allow_outside: bool = False
+WAYS = "--target NAME, --cloud NAME, --store DIR, OS_CLOUD or OS_* variables, or default_target in the manifest"
 
 
-def read_catalog(options: Options) -> Catalog:
+def read_catalog(path: Path, options: Options) -> Catalog:
     """Load and resolve; no network."""
     from imagesync.loader import load
 
-    return _resolved(load(options.path), options, options.target)
+    return _resolved(load(path), options, options.target)
 
 
 def _resolved(manifest: "Manifest", options: Options, target: str | None) -> Catalog:
-    from imagesync.resolve import resolve
+    from imagesync.resolution import resolve
 
-    values = dict(item.partition("=")[::2] for item in options.values)
-    if wrong := [item for item in options.values if "=" not in item]:
-        raise UsageError(f"--set {wrong[0]}: not NAME=VALUE", "write --set name=value")
+    values = pairs(options.set_values)
     return resolve(manifest, target=target, values=values, only=options.only, allow_outside=options.allow_outside)
 
 
-def validated(options: Options) -> list[Catalog]:
+def validated(path: Path, options: Options) -> list[Catalog]:
     """The catalogue for one target, or for each that the manifest has; ManifestError with the problems of them all."""
     from imagesync.loader import load
     from imagesync.sources import check_files
 
-    manifest = load(options.path)
+    manifest = load(path)
     targets: list[str | None] = [options.target] if options.target or not manifest.targets else [*manifest.targets]
     catalogs: list[Catalog] = []
     problems: list[Diagnostic] = []
@@ -75,25 +59,43 @@ def validated(options: Options) -> list[Catalog]:
     return catalogs
 
 
-@contextmanager
-def opened(options: Options, catalog: Catalog | None) -> Iterator[Backend]:
-    """The target: --target, --cloud, OS_* of the environment, default_target; never a silent default."""
-    from imagesync.backends.glance import open_glance
+def identified(path: Path, options: Options) -> Catalog:
+    """The catalogue with the fingerprints of its sources."""
+    from imagesync.sources import identify
 
-    cloud = options.cloud if not options.target else None
+    return identify(read_catalog(path, options), jobs=options.jobs)
+
+
+@contextmanager
+def opened(options: Options, declared: Target = Target()) -> Iterator[Backend]:  # noqa: B008 - a frozen value
+    """The backend of --target, --cloud, --store, ``OS_*`` or default_target, in this order; never a silent default."""
+    from imagesync.backends import open_backend
+
     environment = any(name in os.environ for name in ("OS_CLOUD", "OS_AUTH_URL", "OS_ENDPOINT"))
-    if cloud is None and catalog is not None and (options.target or not environment):
-        cloud = catalog.target.cloud
-        if catalog.target.store:
-            raise UsageError("targets with a local store are not there yet in this version", "use a target with cloud")
-    if cloud is None and not environment:
-        ways = "--target NAME, --cloud NAME, OS_CLOUD or OS_* variables, or default_target in the manifest"
-        raise UsageError("no target: nothing says which cloud to look at", f"use {ways}")
-    backend = open_glance(cloud)
+    if options.target:
+        cloud, store = declared.cloud, declared.store
+        if not (cloud or store):
+            raise UsageError(f"target {options.target} names neither a cloud nor a store", "add one of them to it")
+    elif options.cloud or options.store:
+        cloud, store = options.cloud, str(options.store) if options.store and not options.cloud else None
+    elif environment:
+        cloud, store = None, None
+    else:
+        cloud, store = declared.cloud, declared.store
+        if not (cloud or store):
+            raise UsageError("no target: nothing says which cloud or store to look at", f"use {WAYS}")
+    backend = open_backend(cloud=cloud, store=store)
     try:
         yield backend
     finally:
         backend.close()
+
+
+def declared_by(plan: Plan) -> Target:
+    """Where a saved plan was made for, as far as its file tells."""
+    if plan.target.kind == "store":
+        return Target(store=plan.target.location)
+    return Target(cloud=plan.target.label or None)
 
 
 def plan_now(backend: Backend, catalog: Catalog, options: Options) -> Plan:
@@ -102,58 +104,61 @@ def plan_now(backend: Backend, catalog: Catalog, options: Options) -> Plan:
     from imagesync.policy import check
     from imagesync.survey import take_inventory
 
-    policy = replace(
-        catalog.policy,
-        allow_protected=options.allow_protected,
-        allow_destroy=options.destroy,
-        reactivate=options.reactivate,
-        drift_only=options.drift_only,
-    )
-    if options.max_delete is not None:
-        policy = replace(policy, max_delete=Limit(options.max_delete, percent=False))
+    policy, target, now = options.policy(catalog.policy), backend.identity(), datetime.now(UTC)
     inventory = take_inventory(backend, catalog)
-    plan = make_plan(
-        catalog, inventory, policy=policy, capabilities=None, target=backend.identity(), now=datetime.now(UTC)
-    )
+    plan = make_plan(catalog, inventory, policy=policy, capabilities=None, target=target, now=now)
     if plan.steps:
         able = backend.capabilities()
-        plan = make_plan(
-            catalog, inventory, policy=policy, capabilities=able, target=plan.target, now=datetime.now(UTC)
-        )
+        plan = make_plan(catalog, inventory, policy=policy, capabilities=able, target=target, now=now)
     if refusals := check(plan, policy):
         raise PlanRefused(refusals)
     return plan
 
 
-def identified(options: Options) -> Catalog:
-    """The catalogue with the fingerprints of its sources."""
-    from imagesync.sources import identify
+def check_saved(backend: Backend, plan: Plan) -> None:
+    """A saved plan is for this target, and all that it relied on still holds."""
+    from imagesync.staleness import stale
+    from imagesync.survey import inventory_for
 
-    return identify(read_catalog(options), jobs=options.jobs)
+    here = backend.identity()
+    if here.fingerprint != plan.target.fingerprint:
+        message = f"the plan was made for {_named(plan.target)}, this is {_named(here)}"
+        raise PlanRefused([f"{message}; apply it there, or plan for this target"])
+    if changes := stale(plan, inventory_for(backend, plan)):
+        raise StalePlan(changes)
+
+
+def _named(target: Identity) -> str:
+    parts = (target.kind, target.location, target.region, target.project_name or target.project_id)
+    return " ".join(filter(None, parts))
 
 
 def carry_out(
-    backend: Backend,
-    catalog: Catalog,
-    options: Options,
-    shown: Plan,
-    notify: Callable[[Event], None],
-    *,
-    confirmed: bool,
-) -> Report:
-    """List and plan again, execute, and look whether the next plan is empty. A confirmed plan that changed is stale."""
+    backend: Backend, plan: Plan, jobs: int, notify: Callable[[Event], None]
+) -> tuple[Report, dict[str, str]]:
+    """Execute a plan; the report, and the current image of each key. ^C stops it in good order."""
     from imagesync.executor import execute
     from imagesync.performer import Performer
 
-    plan = plan_now(backend, catalog, options)
-    if confirmed and plan != shown:
-        raise StalePlan(["what is live changed while the plan was looked at"])
     cancelled = threading.Event()
+    performer = Performer(backend, plan)
     with _interruptible(cancelled):
-        report = execute(plan, Performer(backend, plan), jobs=options.jobs, notify=notify, cancelled=cancelled)
-    if not report.succeeded:
-        return report
-    deferred = {result.step.action.key for result in report.results if result.outcome.value == "deferred"}
+        report = execute(plan, performer, jobs=jobs, notify=notify, cancelled=cancelled)
+    gone = set(plan.removed)
+    return report, {key: image_id for key, image_id in performer.ids.items() if key not in gone}
+
+
+def looked_at(backend: Backend, report: Report, catalog: Catalog | None, options: Options) -> Report:
+    """The report with what a last look still finds: the next plan must be empty, or a saved plan's steps have held.
+
+    Deletions that the service put off are known already.
+    """
+    from imagesync.staleness import unmet
+    from imagesync.survey import inventory_for
+
+    if catalog is None:
+        return replace(report, leftover=unmet(report, inventory_for(backend, report.plan)))
+    deferred = {result.step.action.key for result in report.results if result.outcome is Outcome.DEFERRED}
     left = plan_now(backend, catalog, options)
     return replace(report, leftover=tuple(step.id for step in left.steps if step.action.key not in deferred))
 
@@ -166,18 +171,10 @@ def _interruptible(cancelled: threading.Event) -> Iterator[None]:
         if cancelled.is_set():
             os._exit(130)
         cancelled.set()
-        print("stopping: running steps end, no more start; ^C again stops at once", file=sys.stderr)  # noqa: T201
+        say("stopping: running steps end, no more start; ^C again stops at once")
 
     before = signal.signal(signal.SIGINT, stop)
     try:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
-
-
-def tell(event: Event) -> None:
-    """A line on standard error for each finished step."""
-    from imagesync.render.text import result_line
-
-    if isinstance(event, Finished):
-        print(result_line(event.result), file=sys.stderr, flush=True)  # noqa: T201

@@ -1,107 +1,206 @@
-"""A plan or a report -> text for people. Pure."""
+"""A plan or a report -> text for people. Pure: colours are a parameter.
 
-from collections.abc import Iterator
+One block a key, keys in order: what happens to the image, then its fields, then what becomes of the images that it
+supersedes. Columns are as wide as what stands in them.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
 
 from imagesync.model import FileSource, UrlSource
 from imagesync.plan import Create, Deactivate, Delete, FieldChange, Plan, Reactivate, Reason, Step, Update, summarize
+from imagesync.record import DIGEST
+from imagesync.render.style import Ink, Paint, count, plain, sentence, size, value
 from imagesync.report import Outcome, Report, StepResult
 
-_WIDEST = 60
+_WIDEST_KEY = 40
+_BESIDE = (Reason.SUPERSEDED, Reason.DUPLICATE)
 
 
-def size(count: int | None) -> str:
-    """Bytes as people read them."""
-    if count is None:
-        return "unknown size"
-    for unit, scale in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
-        if count >= scale:
-            return f"{count / scale:.1f} {unit}"
-    return f"{count} B"
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A line of the plan: sign, key, verb, what, why; ``below`` stands indented under it."""
+
+    ink: Ink
+    sign: str
+    key: str
+    verb: str
+    what: str
+    why: str
+    below: tuple[str, ...] = ()
 
 
-def clean(value: object) -> str:
-    """A value on one line, cut to a width, without anything that moves a cursor."""
-    text = "(none)" if value is None else ", ".join(value) if isinstance(value, tuple) else str(value)
-    text = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
-    text = {"True": "true", "False": "false"}.get(text, text)
-    return text if len(text) <= _WIDEST else f"{text[: _WIDEST - 1]}…"
+def plan_text(plan: Plan, paint: Paint = plain) -> str:
+    """The whole plan: what is looked at, a block a key, notes and the counts."""
+    rows = [row for key, steps in _by_key(plan) for row in _rows(plan, key, steps, paint)]
+    lines = [paint(Ink.BOLD, _heading(plan)), *([""] if rows else []), *_laid_out(rows, paint)]
+    notes = [f"Note: {sentence(note)}" for note in plan.notes]
+    return "\n".join([*lines, "", *notes, *([""] if notes else []), paint(Ink.BOLD, counts_line(plan))])
 
 
-def plan_text(plan: Plan) -> str:
-    """The whole plan: what is looked at, a block a step, notes and the counts."""
-    place = plan.target.label or plan.target.location
-    counts = f"{plan.wanted} images wanted, {plan.owned} owned"
-    lines = [f"Catalogue {plan.catalog} on {plan.target.kind} {place}: {counts}", ""]
-    for step in plan.steps:
-        lines += _step(step)
-    lines += [""] if plan.steps else []
-    lines += [f"Note: {clean_long(note)}" for note in plan.notes]
-    return "\n".join([*lines, counts_line(plan)])
-
-
-def clean_long(text: str) -> str:
-    """A sentence without anything that moves a cursor."""
-    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
+def _heading(plan: Plan) -> str:
+    target = plan.target
+    kind = "cloud" if target.kind == "glance" else target.kind
+    project = f", project {sentence(target.project_name)}" if target.project_name else ""
+    counts = f"{count(plan.wanted, 'image')} wanted, {plan.owned} owned"
+    return f"Catalogue {plan.catalog} on {kind} {sentence(target.label or target.location)}{project}: {counts}"
 
 
 def counts_line(plan: Plan) -> str:
     """``Plan: 2 to create, …; 14 unchanged.`` or ``No changes. …``."""
     if not plan.steps:
-        return f"No changes. {plan.unchanged} images match the manifest."
+        matching = "image matches" if plan.unchanged == 1 else "images match"
+        return f"No changes. {plan.unchanged} {matching} the manifest."
     counts = summarize(plan)
     verbs = ("create", "update", "replace", "deactivate", "reactivate", "delete")
     parts = [f"{getattr(counts, verb)} to {verb}" for verb in verbs if getattr(counts, verb)]
-    retired = sum(step.reason in (Reason.SUPERSEDED, Reason.DUPLICATE) for step in plan.steps)
-    parts = parts or [f"{retired} to retire"]
+    parts = parts or [f"{sum(step.reason in _BESIDE for step in plan.steps)} to retire"]
     moved = "" if counts.upload == 0 else f" {size(counts.upload)} to upload."
     return f"Plan: {', '.join(parts)}; {counts.unchanged} unchanged.{moved}"
 
 
-def _step(step: Step) -> Iterator[str]:
-    action, why = step.action, step.reason.value.replace("-", " ")
+def _by_key(plan: Plan) -> Iterator[tuple[str, list[Step]]]:
+    order = {step.id: number for number, step in enumerate(plan.steps)}
+    steps = sorted(plan.steps, key=lambda step: (step.action.key, order[step.id]))
+    for key, group in groupby(steps, key=lambda step: step.action.key):
+        yield key, list(group)
+
+
+def _rows(plan: Plan, key: str, steps: Sequence[Step], paint: Paint) -> Iterator[_Row]:
+    successor = next((step for step in steps if _supersedes(step)), None)
+    beside = [step for step in steps if step.reason in _BESIDE] if successor else []
+    for step in steps:
+        if step not in beside:
+            below = tuple(_fate(one) for one in beside) if step is successor else ()
+            yield _row(plan, key, step, below, paint)
+
+
+def _supersedes(step: Step) -> bool:
+    """Whether this step puts an image in the place of another: a new build, or an earlier one promoted."""
+    if isinstance(step.action, Create):
+        return bool(step.action.replaces)
+    return isinstance(step.action, Update) and step.reason in (Reason.ROLLBACK, Reason.INCOMPLETE)
+
+
+def _row(plan: Plan, key: str, step: Step, below: tuple[str, ...], paint: Paint) -> _Row:
+    action, why = step.action, _why(step)
     match action:
+        case Create(replaces=()):
+            return _Row(Ink.ADD, "+", key, "create", _from(action), why)
         case Create():
-            sign, verb = ("±", "replace") if action.replaces else ("+", "create")
-            yield f"  {sign} {action.key}  {verb}  {_from(action)}  ({why})"
+            return _Row(Ink.CHANGE, "±", key, "replace", _exchange(plan, action), why, below)
         case Update():
-            gone = "  our mark is taken off" if action.record is None else ""
-            yield f"  ~ {action.key}  update {action.image_id}{gone}  ({why})"
-            yield from (_change(change, step.reason) for change in action.changes)
+            gone = "our mark is taken off" if action.record is None else ""
+            fields = tuple(_changes(step, action.changes, paint))
+            return _Row(Ink.CHANGE, "~", key, "update", gone, why, fields + below)
         case Deactivate():
-            yield f"  ○ {action.key}  deactivate {action.image_id}  ({why})"
+            return _Row(Ink.STATE, "○", key, "deactivate", action.image_id, why)
         case Reactivate():
-            yield f"  ● {action.key}  reactivate {action.image_id}  ({why})"
+            return _Row(Ink.STATE, "●", key, "reactivate", action.image_id, why)
         case Delete():
-            yield f"  - {action.key}  delete {action.image_id}  {size(action.size)} freed  ({why})"
+            freed = f"{size(action.size)} freed" if action.size is not None else "no data"
+            return _Row(Ink.REMOVE, "-", key, "delete", f"{freed}, {action.image_id}", why)
+
+
+def _why(step: Step) -> str:
+    reasons = {step.reason}
+    if isinstance(step.action, Update) and step.reason in (Reason.DRIFT, Reason.MANIFEST_CHANGED):
+        reasons |= {change.reason for change in step.action.changes}
+    words = {
+        Reason.REMOVED: "removed from the manifest",
+        Reason.CONTENT_CHANGED: "new build published",
+        Reason.ROLLBACK: "back to an earlier build",
+        Reason.INCOMPLETE: "was left incomplete",
+        Reason.ADOPT: "adopted",
+    }
+    return ", ".join(words.get(reason, reason.value.replace("-", " ")) for reason in sorted(reasons, reverse=True))
 
 
 def _from(create: Create) -> str:
     match create.source:
         case FileSource(shown=shown):
-            return f"{size(create.fingerprint.size)} from {clean(shown)}"
+            return f"{size(create.fingerprint.size)} from {value(shown)}"
         case UrlSource(urls=urls):
-            return f"{size(create.fingerprint.size)} from {clean(urls[0].split('/')[2].rpartition('@')[2])}"
+            host = value(urls[0].split("/")[2].rpartition("@")[2])
+            known = create.fingerprint.size is not None
+            return f"{size(create.fingerprint.size)} from {host}" if known else f"from {host}"
         case _:
             return "a record without data"
 
 
-def _change(change: FieldChange, reason: Reason) -> str:
-    drift = "   drift" if change.reason is Reason.DRIFT and reason is not Reason.DRIFT else ""
-    return f"      {clean('.'.join(change.path))}: {clean(change.before)} → {clean(change.after)}{drift}"
+def _exchange(plan: Plan, create: Create) -> str:
+    """``1.1 GiB  sha256:ab12cd34… → sha256:ef56ab78…``, as far as it is known."""
+    relied = [item.values.get(f"properties.{DIGEST}") for item in plan.relies if item.image_id in create.replaces]
+    before = str(relied[0]).split(" ")[0] if relied and relied[0] else ""
+    after = str(create.fingerprint.digests[0]) if create.fingerprint.digests else ""
+    exchange = f"{_short(before)} → {_short(after)}" if before and after and before != after else ""
+    return "   ".join(filter(None, (_from(create), exchange)))
+
+
+def _short(digest: str) -> str:
+    algorithm, _, hexadecimal = digest.partition(":")
+    return f"{algorithm}:{hexadecimal[:8]}…"
+
+
+def _fate(step: Step) -> str:
+    """What becomes of a superseded image, in words."""
+    action = step.action
+    match action:
+        case Update(changes=changes):
+            words = [_word(change) for change in changes]
+            return f"{action.image_id} {', '.join(words) or 'retired'}, kept"
+        case Delete():
+            return f"{action.image_id} deleted, {size(action.size)} freed"
+        case _:
+            return f"{getattr(action, 'image_id', '')} {type(action).__name__.lower()}d"
+
+
+def _word(change: FieldChange) -> str:
+    if change.path == ("hidden",):
+        return "hidden" if change.after else "shown"
+    if change.path == ("name",):
+        return f"renamed {value(change.after)}"
+    return f"{value('.'.join(change.path))} {value(change.after)}"
+
+
+def _changes(step: Step, changes: Sequence[FieldChange], paint: Paint) -> Iterator[str]:
+    names = [value(".".join(change.path)) for change in changes]
+    befores = [value(change.before) for change in changes]
+    width = max(map(len, names), default=0)
+    mixed = len({change.reason for change in changes}) > 1
+    for name, before, change in zip(names, befores, changes, strict=True):
+        drift = (
+            paint(Ink.DIM, "   drift") if change.reason is Reason.DRIFT and (mixed or step.reason != "drift") else ""
+        )
+        yield f"{name:<{width}}  {before} → {value(change.after)}{drift}"
+
+
+def _laid_out(rows: Sequence[_Row], paint: Paint) -> Iterator[str]:
+    keys = min(_WIDEST_KEY, max((len(row.key) for row in rows), default=0))
+    verbs = max((len(row.verb) for row in rows), default=0)
+    whats = max((len(row.what) for row in rows), default=0)
+    for row in rows:
+        head = f"{paint(row.ink, row.sign)} {row.key:<{keys}}  {row.verb:<{verbs}}  {row.what:<{whats}}"
+        yield f"  {head}  {paint(Ink.DIM, row.why)}".rstrip()
+        yield from (f"      {line}" for line in row.below)
 
 
 def result_line(result: StepResult) -> str:
     """One finished step."""
-    error = f": {clean_long(result.error)}" if result.error else ""
+    error = f": {sentence(result.error)}" if result.error else ""
     return f"{result.outcome.value:11} {result.step.id}{error}"
 
 
-def report_text(report: Report) -> str:
+def report_text(report: Report, paint: Paint = plain) -> str:
     """What did not go well, one line a step, and the closing line."""
     poor = [result_line(result) for result in report.results if result.outcome is not Outcome.DONE]
     done = sum(result.outcome is Outcome.DONE for result in report.results)
-    left = [f"after the apply the plan is not empty: {item}" for item in report.leftover]
-    total = len(report.results)
+    left = [f"not as planned: {sentence(item)}" for item in report.leftover]
+    sent = sum(result.bytes_sent for result in report.results)
+    moved = f" {size(sent)} uploaded." if sent else ""
+    total = count(len(report.results), "step")
     if report.succeeded:
-        return "\n".join([*poor, f"Applied: {done} of {total} steps done."])
-    return "\n".join([*poor, *left, f"Failed: {done} of {total} steps done; mend what is named above and apply again."])
+        return "\n".join([*poor, paint(Ink.BOLD, f"Applied: {done} of {total} done.{moved}")])
+    closing = f"Failed: {done} of {total} done.{moved} Mend what is named above and apply again."
+    return "\n".join([*poor, *left, paint(Ink.BOLD, closing)])

@@ -6,9 +6,11 @@ import stat
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from io import BufferedReader
+from typing import Final
 
-from imagesync.errors import Diagnostic, ManifestError
-from imagesync.model import Catalog, Checksum, FileSource, Fingerprint, ImageSpec, KnownContent, UrlSource
+from imagesync.errors import Diagnostic, ManifestError, PlanRefused
+from imagesync.model import Catalog, Checksum, FileSource, Fingerprint, ImageSpec, KnownContent, Source, UrlSource
+from imagesync.plan import Create, Plan
 
 CHUNK = 2**20
 
@@ -28,19 +30,32 @@ def identify(catalog: Catalog, *, jobs: int = 8) -> Catalog:
     return replace(catalog, images=images)
 
 
+UNREADABLE: Final = "check the path and its permissions"
+
+
 def check_files(catalog: Catalog) -> None:
     """ManifestError with one diagnostic for each local file that could not be read; nothing is read of the others."""
-    problems = []
-    for spec in catalog.images:
-        if isinstance(spec.source, FileSource):
-            try:
-                with _regular(spec.source.path):
-                    pass
-            except OSError as error:
-                hint = "check the path and its permissions"
-                problems.append(_problem(spec, f"{spec.source.shown}: {error.strerror}", hint))
-    if problems:
+    unreadable = [(spec, _unreadable(spec.source)) for spec in catalog.images]
+    if problems := [_problem(spec, why, UNREADABLE) for spec, why in unreadable if why]:
         raise ManifestError(problems)
+
+
+def check_sources(plan: Plan) -> None:
+    """PlanRefused with one sentence for each local file of a plan that could not be read."""
+    creates = [step.action for step in plan.steps if isinstance(step.action, Create)]
+    unreadable = [(create.key, _unreadable(create.source)) for create in creates]
+    if refusals := [f"images.{key}.source: {why}; {UNREADABLE}" for key, why in unreadable if why]:
+        raise PlanRefused(refusals)
+
+
+def _unreadable(source: Source) -> str:
+    """Why a local file cannot be read; empty where it can, or is none."""
+    if isinstance(source, FileSource):
+        try:
+            _regular(source.path).close()
+        except OSError as error:
+            return f"{source.shown}: {error.strerror or error.args[1]}"
+    return ""
 
 
 def _regular(path: str) -> BufferedReader:
@@ -56,7 +71,7 @@ def _fingerprint(spec: ImageSpec) -> Fingerprint | Diagnostic:
             try:
                 return _of_file(path, checksum)
             except OSError as error:
-                return _problem(spec, f"{spec.source.shown}: {error.strerror}", "check the path and its permissions")
+                return _problem(spec, f"{spec.source.shown}: {error.strerror}", UNREADABLE)
         case UrlSource(checksum=checksum, checksum_url=None, signature=None):
             return Fingerprint((checksum,) if checksum else ())
         case KnownContent(checksum=known):

@@ -13,14 +13,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
 
-from imagesync.errors import ChecksumMismatch, FormatMismatch, SourceError
+from imagesync.errors import ChecksumMismatch, SourceError
+from imagesync.formats import Inspection
 from imagesync.model import Compression, FileSource, Fingerprint, Transfer, UrlSource
 
 CHUNK: Final = 2**20
 PIECE: Final = CHUNK // 16
 LARGEST: Final = 64 * 2**30
 HIGHEST_RATIO: Final = 1000
-INSPECTED: Final = frozenset({"qcow2", "vmdk", "vhd", "vhdx", "vdi", "iso"})
 
 
 class SourceStream:
@@ -40,39 +40,24 @@ class SourceStream:
         self.digests: dict[str, str] = {}
         self.virtual_size: int | None = None
         self.sent = 0
-        self._format = disk_format if disk_format in INSPECTED else None
+        self._format = disk_format
 
     def __iter__(self) -> Iterator[bytes]:
         stored = {name: hashlib.new(name, usedforsecurity=False) for name in ("md5", "sha512")}
-        inspector = _inspector(self._format)
+        inspection = Inspection(self._format)
         held = b""
         for chunk in self._unpacked():
             for digest in stored.values():
                 digest.update(chunk)
-            if inspector is not None:
-                inspector.eat_chunk(chunk)
+            inspection.feed(chunk)
             if held:
                 yield held
             held = chunk
             self.sent += len(chunk)
         self.digests = {name: digest.hexdigest() for name, digest in stored.items()}
-        self._judge(inspector)
+        self.virtual_size = inspection.virtual_size()
         if held:
             yield held
-
-    def _judge(self, inspector: Any) -> None:
-        if inspector is None:
-            self.virtual_size = self.sent
-            return
-        if not inspector.format_match:
-            raise FormatMismatch(f"the data is not {self._format}", "correct disk_format, or the source")
-        try:
-            inspector.safety_check()
-        except Exception as error:
-            raise FormatMismatch(
-                f"the {self._format} data is not safe to boot: {error}", "flatten the image"
-            ) from error
-        self.virtual_size = int(inspector.virtual_size) or self.sent
 
     def _unpacked(self) -> Iterator[bytes]:
         published = {
@@ -97,15 +82,6 @@ class SourceStream:
                 message = f"the {item.algorithm} is {found}, not the declared {item.value}"
                 raise ChecksumMismatch(message, "correct the checksum, or find out who changed the file")
         yield from unpack(None)
-
-
-def _inspector(disk_format: str | None) -> Any:
-    if disk_format is None:
-        return None
-    from oslo_utils.imageutils import format_inspector
-
-    kind = format_inspector.get_inspector(disk_format)
-    return kind() if kind else None
 
 
 def _unpacker(compression: Compression) -> Callable[[bytes | None], Iterable[bytes]]:

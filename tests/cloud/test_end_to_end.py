@@ -2,7 +2,6 @@
 
 import json
 import os
-import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.cloud.service import Cloud
+from tests.samples import iso, qcow2
 
 
 class Desk:
@@ -55,19 +55,6 @@ class Desk:
 def desk(cloud: Cloud, tmp_path: Path) -> Desk:
     """An empty catalogue beside an empty cloud."""
     return Desk(cloud, tmp_path)
-
-
-def qcow2(size: int = 2**20) -> bytes:
-    """The smallest valid qcow2 (version 2) of a virtual size in bytes: a header, an empty table, no clusters."""
-    header = struct.pack(">4sIQIIQIIQQIIQ", b"QFI\xfb", 2, 0, 0, 16, size, 0, 1, 65536, 131072, 1, 0, 0)
-    return header.ljust(65536, b"\0") + bytes(65536) + struct.pack(">Q", 196608).ljust(65536, b"\0")
-
-
-def iso() -> bytes:
-    """The head of an ISO 9660 file system."""
-    sector = b"\x01CD001\x01\0".ljust(80, b"\0") + struct.pack("<I", 20) + struct.pack(">I", 20)
-    descriptor = sector.ljust(128, b"\0") + struct.pack("<H", 2048) + struct.pack(">H", 2048)
-    return bytes(32768) + descriptor.ljust(2048, b"\0") + b"\xffCD001\x01".ljust(2048, b"\0") + bytes(4096)
 
 
 def thirty(desk: Desk) -> None:

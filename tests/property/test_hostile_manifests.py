@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from imagesync.errors import ImagesyncError, ManifestError
 from imagesync.loader import load
-from imagesync.resolve import resolve
+from imagesync.resolution import resolve
 from imagesync.schemas import schema
 
 

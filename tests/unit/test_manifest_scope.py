@@ -8,7 +8,7 @@ from imagesync.errors import ManifestError, UsageError
 from imagesync.loader import load
 from imagesync.model import Catalog
 from imagesync.planner import in_scope
-from imagesync.resolve import resolve
+from imagesync.resolution import resolve
 
 HEAD = "version: 1\ncatalog: base\ndefaults: {source: none}\n"
 MANY_A, MANY_B = (", ".join(f"{letter}{number}: x" for number in range(100)) for letter in "ab")

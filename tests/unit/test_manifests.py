@@ -7,7 +7,7 @@ import pytest
 from imagesync.errors import ManifestError, UsageError
 from imagesync.loader import load
 from imagesync.model import Auto, Catalog, Compression, Content, FileSource, KnownContent, UrlSource
-from imagesync.resolve import resolve
+from imagesync.resolution import resolve
 
 HEAD = "version: 1\ncatalog: base\n"
 SHA256 = "sha256:" + "a" * 64

@@ -8,7 +8,7 @@ from imagesync.documents import resolve_references
 from imagesync.errors import ManifestError
 from imagesync.loader import load
 from imagesync.model import Catalog, FileSource
-from imagesync.resolve import resolve
+from imagesync.resolution import resolve
 
 HEAD = "version: 1\ncatalog: base\n"
 

@@ -172,6 +172,7 @@ class Api:
     ) -> Answer:
         """One request and its whole answer."""
         with speaking_to(self.name), self._open(method, path, headers, data, timeout) as response:
+            log.debug("%s %s: HTTP %d", method, _shown(path), response.status_code)
             well = 200 <= response.status_code < 300
             content = (
                 _whole(response, f"{method} {_shown(path)}") if well else _refusal(response, spoilt=data is not None)

@@ -12,14 +12,14 @@ from imagesync.backends.glance import listing, projects
 from imagesync.backends.glance.api import Api, Pace
 from imagesync.backends.glance.body import Body, BrokenOff
 from imagesync.backends.glance.connect import Connection, access_of
-from imagesync.backends.glance.convert import (
+from imagesync.backends.glance.failures import speaking_to
+from imagesync.backends.wire import (
     capabilities_from_wire,
     create_to_wire,
     image_from_wire,
     member_from_wire,
     update_to_wire,
 )
-from imagesync.backends.glance.failures import speaking_to
 from imagesync.errors import (
     BackendError,
     Conflict,

@@ -10,7 +10,7 @@ from typing import Final
 from urllib.parse import quote, urlencode
 
 from imagesync.backends.glance.api import Api
-from imagesync.backends.glance.convert import image_from_wire
+from imagesync.backends.wire import image_from_wire
 from imagesync.errors import InvalidRequest, Unavailable
 from imagesync.live import LiveImage
 from imagesync.record import CATALOG

@@ -5,17 +5,17 @@ from typing import Any
 import pytest
 
 from imagesync.backends.base import UpdateFields
-from imagesync.backends.glance.convert import (
+from imagesync.backends.wire import (
     capabilities_from_wire,
     create_to_wire,
     image_from_wire,
     member_from_wire,
-    to_wire,
     update_to_wire,
 )
 from imagesync.errors import BackendError, InvalidRequest
 from imagesync.live import LiveImage, MemberState, Usage
 from imagesync.model import Status, Visibility
+from imagesync.render.listing import image_to_json
 
 IMAGE_ID = "a57ae423-5f2c-40d7-923a-ea7ef2afe0b5"
 
@@ -90,7 +90,7 @@ def test_fields_of_a_kin_service_come_through_as_properties() -> None:
 @pytest.mark.parametrize("document", [wire(), kin(), wire(name=None, owner=None, disk_format=None, tags=[])])
 def test_to_wire_gives_every_field_back(document: dict[str, Any]) -> None:
     """In the service's own names, nulls too; only what every image has (os_hidden) may be added."""
-    back = to_wire(image_from_wire(document))
+    back = image_to_json(image_from_wire(document))
     assert {"os_hidden": False, **document} == back
     assert list(back) == sorted(back)
 
@@ -100,7 +100,7 @@ def test_locations_and_other_structures_are_kept_as_json_text() -> None:
     places = [{"url": "rbd://x", "metadata": {}}]
     image = image_from_wire(wire(locations=places, x_flags=["a", 1], x_number=3))
     assert image.properties == {"x_flags": '["a", 1]', "x_number": "3"}
-    assert to_wire(image)["locations"] == places
+    assert image_to_json(image)["locations"] == places
 
 
 def test_what_only_the_service_writes_is_no_property() -> None:
@@ -249,4 +249,4 @@ def test_a_service_without_hidden_images_says_so() -> None:
 
 def test_a_value_wins_over_a_remembered_null() -> None:
     """A LiveImage changed on our side shows the change."""
-    assert to_wire(LiveImage("x", name="n", nulls=frozenset({"name"})))["name"] == "n"
+    assert image_to_json(LiveImage("x", name="n", nulls=frozenset({"name"})))["name"] == "n"

@@ -1,4 +1,4 @@
-"""The service's JSON <-> values. Pure: parses once, fails loudly on an unknown shape; inside, types are trusted."""
+"""The Image API's JSON <-> values. Pure: parses once, fails loudly on an unknown shape; inside, types are trusted."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -84,17 +84,6 @@ def image_from_wire(document: object) -> LiveImage:
         nulls=frozenset(name for name, value in wire.items() if value is None),
         **texts,
     )
-
-
-def to_wire(image: LiveImage) -> dict[str, object]:
-    """Every field of an image in the service's own names, sorted; what it returned as null is None."""
-    fields: dict[str, object] = {name: getattr(image, name) for name in (*TEXTS, *NUMBERS, "id", "protected")}
-    fields |= {"status": image.status.value, "visibility": image.visibility.value, "os_hidden": image.hidden}
-    fields |= {"tags": sorted(image.tags), "stores": ",".join(image.stores) or None}
-    fields |= {"created_at": image.created_at or None, "updated_at": image.updated_at or None}
-    fields |= {"locations": json.loads(image.locations) if image.locations else None}
-    fields = {name: value for name, value in fields.items() if value is not None and (value or name not in image.nulls)}
-    return dict(sorted({**dict.fromkeys(image.nulls), **fields, **image.properties, **image.service}.items()))
 
 
 def create_to_wire(attrs: CreateFields) -> dict[str, object]:

@@ -1,0 +1,277 @@
+"""The Backend protocol on a folder: the image service's rules without a service. Does I/O through ``Store``.
+
+One project with an admin's rights, whose id is made with the store. Kept: statuses, what may change when, ids never given
+out again, protection, limits, format refusal. Not there: roles, import methods, stores, other projects' sessions.
+"""
+
+import contextlib
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final, Unpack
+from uuid import uuid4
+
+from imagesync.backends.base import CreateFields, UpdateFields
+from imagesync.backends.local import rules
+from imagesync.backends.local.store import Part, Rows, Store
+from imagesync.backends.wire import create_to_wire, image_from_wire, update_to_wire
+from imagesync.errors import (
+    BackendError,
+    Conflict,
+    Forbidden,
+    FormatMismatch,
+    ImagesyncError,
+    InvalidRequest,
+    QuotaExceeded,
+    UsageError,
+)
+from imagesync.formats import Inspection
+from imagesync.live import Capabilities, Identity, LiveImage, MemberState
+from imagesync.record import CATALOG
+
+CHUNK: Final = 2**20
+_CHANGEABLE: Final = ("active", "deactivated")
+
+Document = dict[str, Any]
+
+
+def open_local(path: Path | str) -> "Local":
+    """The store in a folder, made where there is none. BackendError, or UsageError for one of a newer version."""
+    return Local(Store(Path(path)), str(path))
+
+
+class Local:
+    """One folder as an image service."""
+
+    def __init__(self, store: Store, label: str) -> None:
+        self._store = store
+        with store.rows() as rows:
+            self._identity = Identity("store", str(store.path), rows.project_id(), label=label)
+
+    def identity(self) -> Identity:
+        """The folder and the id of its project."""
+        return self._identity
+
+    def images(self, image_id: str | None = None) -> list[LiveImage]:
+        """Every image, or one (NotFound)."""
+        with self._store.rows() as rows:
+            found = rows.documents() if image_id is None else [rows.document(image_id)]
+        return list(map(image_from_wire, found))
+
+    def inventory(self, catalog: str, owners: Sequence[str] = ()) -> list[LiveImage]:
+        """Images with this catalogue's mark and one of these owners (none: the store's project)."""
+        wanted = owners or (self._identity.project_id,)
+        with self._store.rows() as rows:
+            found = map(image_from_wire, rows.documents(catalog))
+            return [image for image in found if image.owner in wanted]
+
+    def named(self, names: Sequence[str], owner: str) -> list[LiveImage]:
+        """Visible images of one owner that have one of these names."""
+        return [image for image in self.images() if image.name in names and image.owner == owner and not image.hidden]
+
+    def create_image(self, **attrs: Unpack[CreateFields]) -> LiveImage:
+        """A new record, status queued."""
+        image_id, now = attrs.get("id") or str(uuid4()), _now()
+        rules.check_new_id(image_id)
+        document: Document = {
+            **dict.fromkeys(("name", "disk_format", "container_format", "size", "virtual_size", "checksum")),
+            **dict.fromkeys(("os_hash_algo", "os_hash_value")),
+            "visibility": "shared",
+            "protected": False,
+            "os_hidden": False,
+            "min_disk": 0,
+            "min_ram": 0,
+            "tags": [],
+            "owner": self._identity.project_id,
+            **_plain(create_to_wire(attrs)),
+            "id": image_id,
+            "status": "queued",
+            "created_at": now,
+            "updated_at": now,
+            "file": f"/v2/images/{image_id}/file",
+            "self": f"/v2/images/{image_id}",
+            "schema": "/v2/schemas/image",
+        }
+        rules.check_document(document)
+        with self._store.rows(write=True) as rows:
+            rows.add(document, document.get(CATALOG))
+        return image_from_wire(document)
+
+    def update_image(self, image: LiveImage | str, **attrs: Unpack[UpdateFields]) -> LiveImage:
+        """All the changes at once, or none of them."""
+        operations = update_to_wire(attrs)
+        with self._store.rows(write=True) as rows:
+            before = rows.document(_id(image))
+            after = dict(before)
+            for operation in operations:
+                name = str(operation["path"])[1:].replace("~1", "/").replace("~0", "~")
+                if operation["op"] == "remove":
+                    del after[name]
+                else:
+                    after[name] = _plain(operation["value"])
+            rules.check_document(after)
+            rules.check_change(before, after)
+            if operations:
+                self._put(rows, after)
+        return image_from_wire(after)
+
+    def _put(self, rows: Rows, document: Document) -> None:
+        document["updated_at"] = _now()
+        rows.put(document, document.get(CATALOG))
+
+    def may_publish(self, image_id: str) -> bool:
+        """An admin may."""
+        return bool(self.images(image_id))
+
+    def delete_image(self, image: LiveImage | str) -> None:
+        """The image and its data go; the id stays taken."""
+        image_id = _id(image)
+        with self._store.rows(write=True) as rows:
+            if rows.document(image_id)["protected"]:
+                raise Forbidden(f"image {image_id} is protected and cannot be deleted", "set protected to false first")
+            rows.remove(image_id)
+        with contextlib.suppress(OSError):
+            self._store.data(image_id).unlink(missing_ok=True)  # else the next opening removes it
+
+    def reactivate(self, image_id: str) -> None:
+        """A deactivated image becomes active."""
+        self._change_status(image_id, "active")
+
+    def deactivate(self, image_id: str) -> None:
+        """An active image is deactivated."""
+        self._change_status(image_id, "deactivated")
+
+    def _change_status(self, image_id: str, status: str) -> None:
+        with self._store.rows(write=True) as rows:
+            document = rows.document(image_id)
+            if document["status"] not in _CHANGEABLE:
+                raise Forbidden(f"image {image_id} is {document['status']} and cannot become {status}")
+            self._put(rows, {**document, "status": status})
+
+    def members(self, image_id: str) -> list[MemberState]:
+        """The members of a shared image; nobody can accept here, they stay pending."""
+        with self._store.rows() as rows:
+            _shared(rows, image_id)
+            return [MemberState(project) for project in rows.members(image_id)]
+
+    def add_member(self, image_id: str, project: str) -> None:
+        """Share with a project."""
+        with self._store.rows(write=True) as rows:
+            _shared(rows, image_id)
+            if len({*rows.members(image_id), project}) > rules.MOST:
+                raise QuotaExceeded(f"image {image_id}: more than {rules.MOST} members", "remove some")
+            rows.add_member(image_id, project)
+
+    def remove_member(self, image_id: str, project: str) -> None:
+        """Stop sharing with a project."""
+        with self._store.rows(write=True) as rows:
+            _shared(rows, image_id)
+            rows.remove_member(image_id, project)
+
+    def upload(self, image_id: str, chunks: Iterable[bytes], size: int | None) -> None:
+        """The data of a queued image; whatever breaks it off leaves the image queued and without data."""
+        with self._store.part(image_id) as part:
+            with self._store.rows(write=True) as rows:
+                document = rows.document(image_id)
+                rules.check_uploadable(document)
+                if document["status"] != "queued":
+                    raise Conflict(f"image {image_id} is {document['status']}: only a queued one takes data")
+                self._put(rows, {**document, "status": "saving"})
+            try:
+                found = _received(part, chunks, size, document)
+                part.keep()
+            except BaseException:
+                self._queued_again(image_id)
+                raise
+            self._activate(image_id, found)
+
+    def _queued_again(self, image_id: str) -> None:
+        with contextlib.suppress(ImagesyncError), self._store.rows(write=True) as rows:
+            document = rows.document(image_id)
+            if document["status"] == "saving":
+                self._put(rows, {**document, "status": "queued"})
+
+    def _activate(self, image_id: str, found: Document) -> None:
+        try:
+            with self._store.rows(write=True) as rows:
+                self._put(rows, {**rows.document(image_id), **found, "status": "active"})
+        except BaseException:
+            self._store.data(image_id).unlink(missing_ok=True)
+            raise
+
+    def download(self, image_id: str) -> Iterator[bytes]:
+        """The data, a MiB at a time; Conflict while there is none."""
+        with self._store.rows() as rows:
+            document = rows.document(image_id)
+        if document["size"] is None:
+            raise Conflict(f"image {image_id} has no data", "it is queued")
+        return self._read(image_id)
+
+    def _read(self, image_id: str) -> Iterator[bytes]:
+        try:
+            with open(self._store.data(image_id), "rb") as file:
+                while chunk := file.read(CHUNK):
+                    yield chunk
+        except OSError as error:
+            raise BackendError(f"store {self._store.path}: {error.strerror}", "the folder was tampered with") from error
+
+    def renew(self) -> None:
+        """There is no token."""
+
+    def project_id(self, name: str, domain: str) -> str:
+        """A store has no identity service to ask."""
+        raise UsageError(
+            f"project {name!r} of domain {domain!r}: a local store knows no projects by name", "give the project's id"
+        )
+
+    def capabilities(self) -> Capabilities:
+        """The formats of the Image API; no import methods, stores or quotas."""
+        return rules.CAPABILITIES
+
+    def close(self) -> None:
+        """Nothing is held open between calls."""
+
+
+def _id(image: LiveImage | str) -> str:
+    return image if isinstance(image, str) else image.id
+
+
+def _plain(value: Any) -> Any:
+    """As a service would get it: enumerations are text."""
+    return json.loads(json.dumps(value))
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _shared(rows: Rows, image_id: str) -> None:
+    if rows.document(image_id)["visibility"] != "shared":
+        raise Forbidden(f"image {image_id} is not shared: it has no members", "make its visibility shared")
+
+
+def _received(part: Part, chunks: Iterable[bytes], size: int | None, document: Document) -> Document:
+    """Every chunk written, hashed and looked at; what the service tells of them afterwards."""
+    md5, sha512 = hashlib.md5(usedforsecurity=False), hashlib.sha512()
+    inspection, count = Inspection(document["disk_format"]), 0
+    for chunk in chunks:
+        part.write(chunk)
+        md5.update(chunk)
+        sha512.update(chunk)
+        inspection.feed(chunk)
+        count += len(chunk)
+    if size is not None and count != size:
+        raise InvalidRequest(f"image {document['id']}: {count} bytes came, {size} were announced")
+    try:
+        virtual_size = inspection.virtual_size()
+    except FormatMismatch as error:
+        raise InvalidRequest(f"image {document['id']}: {error.message}", error.hint) from error
+    return {
+        "size": count,
+        "virtual_size": virtual_size,
+        "checksum": md5.hexdigest(),
+        "os_hash_algo": "sha512",
+        "os_hash_value": sha512.hexdigest(),
+    }

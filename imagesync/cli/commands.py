@@ -1,0 +1,199 @@
+"""The commands: each asks, shows and returns an exit code; decisions are made below. Does I/O."""
+
+import json
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import typer
+
+from imagesync.backends.base import Backend
+from imagesync.cli import flow
+from imagesync.cli.options import Form, Options
+from imagesync.cli.output import Teller, event_lines, paint_for, say, write_json
+from imagesync.cli.planfile import document_of, is_plan_file, read_plan, save_plan, with_whole_urls
+from imagesync.errors import Bug, ManifestError, StalePlan, UsageError
+from imagesync.model import Catalog
+from imagesync.plan import Plan
+from imagesync.render.document import plan_text_json
+from imagesync.render.result import diagnostics_to_json, report_to_json
+from imagesync.render.style import count
+from imagesync.render.text import plan_text, report_text
+from imagesync.report import Event, Report
+
+DONE, FAILED, CHANGES, INTERRUPTED = 0, 1, 2, 130
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """Where results go beside standard output."""
+
+    form: Form = Form.TEXT
+    out: Path | None = None
+    ids: Path | None = None
+    events: Path | None = None
+    color: bool | None = None
+
+
+def validate(path: Path, options: Options, form: Form) -> int:
+    """Say how many images each target has, or all that is wrong."""
+    try:
+        catalogs = flow.validated(path, options)
+    except ManifestError as error:
+        if form is Form.TEXT:
+            raise
+        typer.echo(json.dumps({"problems": diagnostics_to_json(error.diagnostics)}, indent=2))
+        return FAILED
+    if form is Form.JSON:
+        found = [{"catalog": one.name, "target": one.target.name, "images": len(one.images)} for one in catalogs]
+        typer.echo(json.dumps({"problems": [], "catalogs": found}, indent=2))
+        return DONE
+    for catalog in catalogs:
+        where = f" on target {catalog.target.name}" if catalog.target.name else ""
+        typer.echo(f"Catalogue {catalog.name}{where}: {len(catalog.images)} images, no problems.")
+    return DONE
+
+
+def _show(plan: Plan, results: Results, folder: Path) -> None:
+    if results.form is Form.JSON:
+        typer.echo(plan_text_json(document_of(plan, folder)), nl=False)
+    else:
+        typer.echo(plan_text(plan, paint_for(sys.stdout, results.color)))
+
+
+def plan(path: Path, options: Options, results: Results, *, detailed_exitcode: bool) -> int:
+    """Show what apply would do, and save it where that is asked for."""
+    if is_plan_file(path):
+        raise UsageError(f"{path} is a saved plan", "look at it with: imagesync show")
+    catalog = flow.identified(path, options)
+    with flow.opened(options, catalog.target) as backend:
+        made = flow.plan_now(backend, catalog, options)
+    _show(made, results, results.out.parent if results.out else Path())
+    if results.out:
+        save_plan(made, results.out)
+    if results.ids:
+        write_json(results.ids, made.ids)
+    return CHANGES if made.steps and detailed_exitcode else DONE
+
+
+def show(path: Path, results: Results) -> int:
+    """A saved plan as it was shown when it was made."""
+    made, _ = read_plan(path)
+    _show(made, results, path.parent)
+    return DONE
+
+
+def apply(path: Path, options: Options, results: Results, *, yes: bool) -> int:
+    """Make the cloud as the manifests, or a saved plan, say."""
+    return _apply_saved(path, options, results, yes) if is_plan_file(path) else _apply(path, options, results, yes)
+
+
+def _apply(path: Path, options: Options, results: Results, yes: bool) -> int:
+    catalog = flow.identified(path, options)
+    with flow.opened(options, catalog.target) as backend:
+        shown = flow.plan_now(backend, catalog, options)
+        _announce(shown, results)
+        if not shown.steps:
+            return _nothing_to_do(shown, results)
+        if not yes and not _confirmed(shown):
+            return FAILED
+        made = flow.plan_now(backend, catalog, options)
+        if made != shown:
+            if not yes:
+                raise StalePlan(["what is live changed while the plan was looked at"])
+            say("what is live changed meanwhile; this is the plan that is applied:")
+            _announce(made, results)
+        return _carried_out(backend, made, options, results, catalog)
+
+
+def _apply_saved(path: Path, options: Options, results: Results, yes: bool) -> int:
+    from imagesync.sources import check_sources
+
+    saved, missing = read_plan(path)
+    made = with_whole_urls(saved, missing, options)
+    check_sources(made)
+    with flow.opened(replace(options, target=None), flow.declared_by(made)) as backend:
+        flow.check_saved(backend, made)
+        _announce(made, results)
+        if not made.steps:
+            return _nothing_to_do(made, results)
+        if not yes:
+            if not _confirmed(made):
+                return FAILED
+            flow.check_saved(backend, made)
+        return _carried_out(backend, made, options, results, None)
+
+
+def _announce(made: Plan, results: Results) -> None:
+    """The plan before it is applied: on standard output, or beside it where that is for JSON."""
+    stream = sys.stderr if results.form is Form.JSON else sys.stdout
+    typer.echo(plan_text(made, paint_for(stream, results.color)), err=results.form is Form.JSON)
+
+
+def _confirmed(made: Plan) -> bool:
+    if not sys.stdin.isatty():
+        raise UsageError("apply asks before it changes anything, and there is no terminal to ask on", "pass --yes")
+    agreed = typer.confirm(f"Apply {count(len(made.steps), 'step')}?", err=True)
+    if not agreed:
+        say("Not applied; nothing was changed.")
+    return agreed
+
+
+def _nothing_to_do(made: Plan, results: Results) -> int:
+    _write(Report(made, ()), dict(made.ids), results)
+    return DONE
+
+
+def _write(report: Report, ids: dict[str, str], results: Results) -> None:
+    document = report_to_json(report, ids)
+    if results.form is Form.JSON:
+        typer.echo(json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False))
+    if results.out:
+        write_json(results.out, document)
+    if results.ids:
+        write_json(results.ids, ids)
+
+
+def _carried_out(backend: Backend, made: Plan, options: Options, results: Results, catalog: Catalog | None) -> int:
+    """Execute, look whether the next plan is empty (a saved plan: whether it was met), and tell."""
+    teller = Teller(len(made.steps), sys.stderr)
+    with event_lines(results.events) as record:
+
+        def notify(event: Event) -> None:
+            teller(event)
+            record(event)
+
+        report, ids = flow.carry_out(backend, made, options.jobs, notify)
+    if report.succeeded:
+        report = flow.looked_at(backend, report, catalog, options)
+    if results.form is Form.TEXT:
+        typer.echo(report_text(report, paint_for(sys.stdout, results.color)))
+    _write(report, ids, results)
+    if report.bug:
+        raise Bug(report.bug)
+    return INTERRUPTED if report.interrupted else DONE if report.succeeded else FAILED
+
+
+def list_images(image_id: str | None, options: Options, form: Form) -> int:
+    """The images the project sees, or every field of one."""
+    from imagesync.render.listing import image_to_json, listing_text
+
+    with flow.opened(options) as backend:
+        found = backend.images(image_id)
+    if image_id is not None:
+        typer.echo(json.dumps(image_to_json(found[0]), indent=2, sort_keys=True, ensure_ascii=False))
+    elif form is Form.JSON:
+        typer.echo(json.dumps([image_to_json(image) for image in found], indent=2, sort_keys=True, ensure_ascii=False))
+    else:
+        typer.echo(listing_text(found))
+    return DONE
+
+
+def schema(name: str) -> int:
+    """One of the JSON Schemas, as it lies in the package."""
+    from imagesync.schemas import NAMES, schema_text
+
+    if name not in NAMES:
+        raise UsageError(f"there is no schema {name!r}", f"there are: {', '.join(NAMES)}")
+    typer.echo(schema_text(name), nl=False)
+    return DONE

@@ -1,0 +1,126 @@
+"""What the commands can be asked for: each option once, with its help. No I/O.
+
+``with_options`` gives a command the fields of ``Options`` beside its own parameters, so that plan and apply cannot
+drift apart.
+"""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import MISSING, dataclass, field, fields, replace
+from enum import StrEnum
+from functools import wraps
+from pathlib import Path
+from typing import Annotated, Any, get_type_hints
+
+import typer
+
+from imagesync.errors import UsageError
+from imagesync.model import Limit, Policy
+
+
+class Form(StrEnum):
+    """How a result is written."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+TargetName = Annotated[str | None, typer.Option("--target", help="A target of the manifest.", metavar="NAME")]
+CloudName = Annotated[str | None, typer.Option("--cloud", help="A cloud of clouds.yaml.", metavar="NAME")]
+StorePath = Annotated[
+    Path | None, typer.Option("--store", help="A local store: a folder, made on first use.", metavar="DIR")
+]
+Values = Annotated[list[str], typer.Option("--set", help="A value for ${NAME} (repeatable).", metavar="NAME=VALUE")]
+AllowOutside = Annotated[bool, typer.Option("--allow-outside", help="Let paths leave the catalogue's folder.")]
+Format = Annotated[Form, typer.Option("--format", help="How the result is written.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Tell on standard error what is tried again, and why.")]
+Color = Annotated[
+    bool | None, typer.Option("--color/--no-color", help="Default: on a terminal, unless NO_COLOR is set.")
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a plan is made for, from and with."""
+
+    target: TargetName = None
+    cloud: CloudName = None
+    store: StorePath = None
+    set_values: Values = field(default_factory=list)
+    only: Annotated[
+        list[str], typer.Option("--only", help="Look at these keys only: a glob (repeatable).", metavar="KEY")
+    ] = field(default_factory=list)
+    jobs: Annotated[int, typer.Option("--jobs", help="Steps done at once.", min=1, max=64)] = 8
+    max_delete: Annotated[
+        str | None, typer.Option("--max-delete", help="Keys that may vanish: a count, or per cent.", metavar="N|N%")
+    ] = None
+    max_update: Annotated[
+        str | None, typer.Option("--max-update", help="Keys that may change: a count, or per cent.", metavar="N|N%")
+    ] = None
+    allow_protected: Annotated[bool, typer.Option("--allow-protected", help="Let protected images be deleted.")] = False
+    destroy: Annotated[bool, typer.Option("--destroy", help="Allow a manifest that names none of the owned keys.")] = (
+        False
+    )
+    reactivate: Annotated[bool, typer.Option("--reactivate", help="Reactivate what somebody else deactivated.")] = False
+    drift_only: Annotated[bool, typer.Option("--drift-only", help="Only restore what drifted.")] = False
+    allow_outside: AllowOutside = False
+
+    def policy(self, declared: Policy) -> Policy:
+        """The manifest's policy with what the command line permits."""
+        return replace(
+            declared,
+            max_delete=limit("max-delete", self.max_delete) or declared.max_delete,
+            max_update=limit("max-update", self.max_update) or declared.max_update,
+            allow_protected=self.allow_protected,
+            allow_destroy=self.destroy,
+            reactivate=self.reactivate,
+            drift_only=self.drift_only,
+        )
+
+
+def pairs(given: list[str]) -> dict[str, str]:
+    """``--set`` as a mapping; the last of a name wins."""
+    for item in given:
+        if "=" not in item:
+            raise UsageError(f"--set {item}: not NAME=VALUE", "write --set name=value")
+    return dict(item.partition("=")[::2] for item in given)
+
+
+def limit(option: str, text: str | None) -> Limit | None:
+    """``9`` or ``30%`` as a limit."""
+    if text is None:
+        return None
+    number = text.removesuffix("%").strip()
+    if not (number.isascii() and number.isdigit()):
+        raise UsageError(f"--{option} {text}: not a count or per cent", f"write --{option} 9 or --{option} 30%")
+    return Limit(int(number), percent=text.endswith("%"))
+
+
+def with_options(command: Callable[..., None]) -> Callable[..., None]:
+    """A command whose parameter ``options`` is an ``Options``: its fields become options of the command."""
+    hints = get_type_hints(Options, include_extras=True)
+    added = [
+        inspect.Parameter(
+            item.name, inspect.Parameter.KEYWORD_ONLY, default=_default(item), annotation=hints[item.name]
+        )
+        for item in fields(Options)
+    ]
+    own = [
+        parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+        for parameter in inspect.signature(command).parameters.values()
+        if parameter.name != "options"
+    ]
+    parameters = [*own[:1], *added, *own[1:]]
+
+    @wraps(command)
+    def called(**given: Any) -> None:
+        options = Options(**{parameter.name: given.pop(parameter.name) for parameter in added})
+        command(options=options, **given)
+
+    called.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # what Typer reads
+    called.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return called
+
+
+def _default(item: Any) -> Any:
+    return item.default if item.default is not MISSING else item.default_factory()

@@ -1,0 +1,83 @@
+"""Saved plans: writing one, reading one, and whole URLs found again in the manifests. Does I/O."""
+
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+
+from imagesync import __version__
+from imagesync.cli.options import Options
+from imagesync.cli.output import write_private
+from imagesync.errors import ImagesyncError, UsageError
+from imagesync.model import Catalog, UrlSource
+from imagesync.plan import Create, Plan, Step
+from imagesync.record import url_identity
+from imagesync.render.document import Json, plan_text_json, plan_to_json
+from imagesync.render.saved import plan_from_json, withheld
+from imagesync.render.style import sentence
+
+LARGEST = 256 * 2**20
+
+
+def is_plan_file(path: Path) -> bool:
+    """Saved plans are told from manifests by their suffix."""
+    return path.suffix.lower() == ".json"
+
+
+def document_of(plan: Plan, folder: Path) -> Json:
+    """The JSON document of a plan that will lie in ``folder``."""
+    return plan_to_json(plan, tool=f"imagesync {__version__}", folder=os.path.abspath(folder))
+
+
+def save_plan(plan: Plan, path: Path) -> None:
+    """A file that only its owner can read, whole or not at all."""
+    write_private(path, plan_text_json(document_of(plan, path.parent)))
+
+
+def read_plan(path: Path) -> tuple[Plan, dict[str, tuple[str, ...]]]:
+    """The plan, and the sha256 of each whole URL that it does not hold, by key."""
+    shown = sentence(str(path))
+    try:
+        with open(path, "rb") as file:
+            content = file.read(LARGEST + 1)
+        if len(content) > LARGEST:
+            raise UsageError(f"{shown} is too large for a saved plan", "plan again")
+        document = json.loads(content)
+    except OSError as error:
+        raise UsageError(f"{shown} cannot be read: {error.strerror}", "check the path") from error
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{shown} is not a saved plan", "make one with: imagesync plan -o plan.json") from error
+    plan = plan_from_json(document, folder=os.path.abspath(path.parent), shown=shown)
+    return plan, withheld(document)
+
+
+def with_whole_urls(plan: Plan, missing: dict[str, tuple[str, ...]], options: Options) -> Plan:
+    """The plan with the URLs that its file must not show, taken from the manifests it was made of."""
+    if not missing:
+        return plan
+    sources = {spec.key: spec.source for spec in _manifests_of(plan, missing, options).images}
+
+    def whole(step: Step) -> Step:
+        action = step.action
+        if not isinstance(action, Create) or action.key not in missing:
+            return step
+        found = sources.get(action.key)
+        if not isinstance(found, UrlSource) or tuple(map(url_identity, found.urls)) != missing[action.key]:
+            raise UsageError(_not_shown(action.key), f"the manifests in {plan.base} have another URL now: plan again")
+        return replace(step, action=replace(action, source=found))
+
+    return replace(plan, steps=tuple(map(whole, plan.steps)))
+
+
+def _manifests_of(plan: Plan, missing: dict[str, tuple[str, ...]], options: Options) -> Catalog:
+    from imagesync.cli.flow import read_catalog
+
+    try:
+        return read_catalog(Path(plan.base), replace(options, target=plan.target_name))
+    except ImagesyncError as error:
+        hint = f"apply it where {plan.base} holds its manifests, with the same --set"
+        raise UsageError(_not_shown(min(missing)), hint) from error
+
+
+def _not_shown(key: str) -> str:
+    return f"{key}: its URL has credentials or a query, which a saved plan never holds"

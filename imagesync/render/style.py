@@ -1,0 +1,61 @@
+"""What a reader sees: colours where they are wanted, sizes, and values that cannot move a cursor. Pure."""
+
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Final
+
+WIDEST: Final = 72
+
+
+class Ink(StrEnum):
+    """Colours by what they say; the ANSI code of each."""
+
+    ADD = "32"
+    CHANGE = "33"
+    REMOVE = "31"
+    STATE = "36"
+    BOLD = "1"
+    DIM = "2"
+
+
+Paint = Callable[[Ink, str], str]
+
+
+def painted(ink: Ink, text: str) -> str:
+    """Text in a colour, for a terminal."""
+    return f"\x1b[{ink.value}m{text}\x1b[0m"
+
+
+def plain(_ink: Ink, text: str) -> str:
+    """Text as it is."""
+    return text
+
+
+def size(count: int | None) -> str:
+    """Bytes as people read them."""
+    if count is None:
+        return "unknown size"
+    for unit, scale in (("TiB", 2**40), ("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
+        if count >= scale:
+            return f"{count / scale:.1f} {unit}"
+    return f"{count} B"
+
+
+def sentence(text: str) -> str:
+    """Text without anything that moves a cursor."""
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
+
+
+def value(found: object) -> str:
+    """A field's value on one line, cut to a width."""
+    if found is None or found == ():
+        return "(none)"
+    if isinstance(found, bool):
+        return str(found).lower()
+    text = sentence(", ".join(found) if isinstance(found, tuple) else str(found))
+    return text if len(text) <= WIDEST else f"{text[: WIDEST - 1]}…"
+
+
+def count(number: int, noun: str) -> str:
+    """``1 image``, ``2 images``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -1,0 +1,23 @@
+"""Every backend, one after the other: what is asked here holds for each."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from imagesync import open_backend
+from imagesync.backends.base import Backend
+from tests.cloud.service import Cloud
+
+
+@pytest.fixture(params=["local", "glance"])
+def backend(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Backend]:
+    """An empty local store, or an empty project of the real image service, with an admin's rights."""
+    if request.param == "local":
+        opened = open_backend(store=tmp_path / "store")
+    else:
+        cloud: Cloud = request.getfixturevalue("cloud")
+        monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(cloud.clouds_yaml))
+        opened = open_backend(cloud="operator")
+    yield opened
+    opened.close()

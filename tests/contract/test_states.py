@@ -1,0 +1,316 @@
+"""From state to state on every backend: after each step the image is as the manifest says, and the next plan is empty.
+
+A scenario is a list of states; a state is the images of the manifest and, by key, what must then be seen. ``None`` for a
+key: nothing visible is left of it.
+"""
+
+import json
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from imagesync import Performer, execute, load, make_plan, resolve, take_inventory
+from imagesync.backends.base import Backend
+from imagesync.live import LiveImage
+from imagesync.model import Catalog, Role
+from imagesync.plan import Plan
+from imagesync.record import read
+from imagesync.report import Outcome, Report
+from imagesync.sources import identify
+from tests.samples import iso, qcow2
+
+FILES = {
+    "one.raw": b"1" * 5000,
+    "two.raw": b"2" * 6000,
+    "three.raw": b"3" * 7000,
+    "disk.qcow2": qcow2(2**30),
+    "boot.iso": iso(),
+    "empty.raw": b"",
+}
+
+
+@dataclass(frozen=True)
+class State:
+    """What the manifest says, and what is seen afterwards; ``retired`` counts images of the catalogue that are not current."""
+
+    images: Mapping[str, Mapping[str, Any]]
+    seen: Mapping[str, Mapping[str, object] | None] = field(default_factory=dict)
+    policy: Mapping[str, Any] = field(default_factory=dict)
+    retired: int | None = None
+
+
+def a(**attrs: Any) -> dict[str, dict[str, Any]]:
+    """One image, key a, of one.raw unless said otherwise."""
+    return {"a": {"source": "one.raw", **attrs}}
+
+
+def keep(number: int) -> dict[str, Any]:
+    """A policy that keeps so many superseded generations."""
+    return {"on_replace": {"keep": number}}
+
+
+SCENARIOS: dict[str, list[State]] = {
+    "formats": [
+        State(
+            {
+                "q": {"source": "disk.qcow2", "disk_format": "qcow2", "min_disk": "auto"},
+                "i": {"source": "boot.iso", "disk_format": "iso"},
+                "r": {"source": "one.raw"},
+                "n": {"source": "none"},
+            },
+            {
+                "q": {"status": "active", "virtual_size": 2**30, "min_disk": 1, "visibility": "private"},
+                "i": {"status": "active", "disk_format": "iso"},
+                "r": {"status": "active", "size": 5000},
+                "n": {"status": "queued", "size": None},
+            },
+        )
+    ],
+    "empty data": [State(a(source="empty.raw"), {"a": {"status": "active", "size": 0}})],
+    "fields": [
+        State(a(), {"a": {"name": "a", "min_ram": 0}}),
+        State(a(name="Renamed"), {"a": {"name": "Renamed"}}),
+        State(a(name="Renamed", min_ram=512, min_disk=2), {"a": {"min_ram": 512, "min_disk": 2}}),
+        State(a(name="Renamed", min_ram=1024), {"a": {"min_ram": 1024, "min_disk": 0}}),
+        State(a(protected=True, hidden=True), {"a": {"name": "a", "protected": True, "hidden": True, "min_ram": 0}}),
+        State(a(), {"a": {"protected": False, "hidden": False}}),
+    ],
+    "properties": [
+        State(a(properties={"p": "1", "q": "1"}), {"a": {"p": "1", "q": "1"}}),
+        State(a(properties={"p": "2", "r": ""}), {"a": {"p": "2", "q": None, "r": ""}}),
+        State(a(properties={"a/b~c": "x", "dotted.name": "y"}), {"a": {"p": None, "a/b~c": "x", "dotted.name": "y"}}),
+        State(a(), {"a": {"a/b~c": None, "dotted.name": None}}),
+    ],
+    "tags": [
+        State(a(tags=["x", "y"]), {"a": {"tags": ["x", "y"]}}),
+        State(a(tags=["y", "z"]), {"a": {"tags": ["y", "z"]}}),
+        State(a(tags=[]), {"a": {"tags": []}}),
+        State(a(tags=["z", "a b"]), {"a": {"tags": ["a b", "z"]}}),
+        State(a(), {"a": {"tags": []}}),
+    ],
+    "visibility": [
+        State(a(visibility=one), {"a": {"visibility": one}})
+        for one in ("private", "community", "public", "shared", "public", "private", "shared", "community")
+    ],
+    "members": [
+        State(a(visibility="shared", members=["p1", "p2"]), {"a": {"members": ["p1", "p2"]}}),
+        State(a(visibility="shared", members=["p2", "p3"]), {"a": {"members": ["p2", "p3"]}}),
+        State(a(visibility="shared", members=[]), {"a": {"members": []}}),
+        State(a(visibility="shared", members=["p1"]), {"a": {"members": ["p1"]}}),
+        State(a(visibility="private"), {"a": {"visibility": "private"}}),
+        State(a(visibility="shared"), {"a": {"members": []}}),
+        State(a(visibility="shared", members=["p4"]), {"a": {"members": ["p4"]}}),
+    ],
+    "status both ways": [
+        State(a(status="deactivated"), {"a": {"status": "deactivated"}}),
+        State(a(status="active"), {"a": {"status": "active"}}),
+        State(a(status="deactivated", min_ram=1), {"a": {"status": "deactivated", "min_ram": 1}}),
+        State(a(), {"a": {"status": "active", "min_ram": 0}}),
+    ],
+    "new content": [
+        State(a(), {"a": {"size": 5000}}, keep(1), retired=0),
+        State(a(source="two.raw"), {"a": {"size": 6000}}, keep(1), retired=1),
+        State(a(source="three.raw"), {"a": {"size": 7000}}, keep(1), retired=1),
+    ],
+    "new content, nothing kept": [
+        State(a(), {"a": {"size": 5000}}, keep(0)),
+        State(a(source="two.raw"), {"a": {"size": 6000}}, keep(0), retired=0),
+    ],
+    "new content, then fewer kept": [
+        State(a(), {}, keep(2)),
+        State(a(source="two.raw"), {}, keep(2), retired=1),
+        State(a(source="three.raw"), {}, keep(2), retired=2),
+        State(a(source="three.raw"), {"a": {"size": 7000}}, keep(1), retired=1),
+        State(a(source="three.raw"), {"a": {"size": 7000}}, keep(0), retired=0),
+    ],
+    "back to an earlier build": [
+        State(a(properties={"p": "1"}), {"a": {"size": 5000}}, keep(2)),
+        State(a(source="two.raw", properties={"p": "2"}), {"a": {"size": 6000, "p": "2"}}, keep(2), retired=1),
+        State(a(properties={"p": "3"}), {"a": {"size": 5000, "p": "3", "hidden": False}}, keep(2), retired=1),
+    ],
+    "superseded ones renamed, deactivated, marked": [
+        State(a(), {}),
+        State(
+            a(source="two.raw"),
+            {"a": {"size": 6000, "name": "a"}},
+            {
+                "on_replace": {
+                    "rename": "{name} (old)",
+                    "deactivate": True,
+                    "set": {"properties": {"old": "yes"}, "tags": ["old"], "min_ram": 7},
+                }
+            },
+            retired=1,
+        ),
+        State(
+            a(),
+            {"a": {"size": 5000, "name": "a", "old": None, "tags": [], "min_ram": 0, "status": "active"}},
+            retired=1,
+        ),
+    ],
+    "another format is another image": [
+        State(a(), {"a": {"disk_format": "raw"}}, retired=0),
+        State(a(disk_format="ami", container_format="ami"), {"a": {"disk_format": "ami"}}, retired=1),
+    ],
+    "removed": [
+        State({**a(), "b": {"source": "two.raw"}}),
+        State(a(), {"b": None}, {"on_remove": "delete"}, retired=0),
+    ],
+    "removed, deactivated": [
+        State({**a(), "b": {"source": "two.raw"}}),
+        State(a(), {"b": {"status": "deactivated"}}, {"on_remove": "deactivate"}),
+    ],
+    "removed, hidden": [
+        State({**a(), "b": {"source": "two.raw"}}),
+        State(a(), {"b": {"hidden": True}}, {"on_remove": "hide"}),
+    ],
+    "removed, kept": [
+        State({**a(), "b": {"source": "two.raw"}}),
+        State(a(), {}, {"on_remove": "keep"}),
+    ],
+    "references": [
+        State(
+            {
+                "k": {"source": "one.raw", "disk_format": "aki", "container_format": "aki"},
+                "r": {"source": "two.raw", "disk_format": "ari", "container_format": "ari"},
+                "m": {
+                    "source": "three.raw",
+                    "disk_format": "ami",
+                    "container_format": "ami",
+                    "properties": {"kernel_id": "${images.k.id}", "ramdisk_id": "${images.r.id}"},
+                },
+            },
+            {"m": {"kernel_id": "@k", "ramdisk_id": "@r"}},
+        ),
+        State(
+            {
+                "k": {"source": "two.raw", "disk_format": "aki", "container_format": "aki"},
+                "r": {"source": "two.raw", "disk_format": "ari", "container_format": "ari"},
+                "m": {
+                    "source": "three.raw",
+                    "disk_format": "ami",
+                    "container_format": "ami",
+                    "properties": {"kernel_id": "${images.k.id}", "ramdisk_id": "${images.r.id}"},
+                },
+            },
+            {"m": {"kernel_id": "@k", "ramdisk_id": "@r"}},
+        ),
+    ],
+    "ignored fields": [
+        State(a(properties={"p": "1"}, ignore=["properties.p", "min_ram"]), {"a": {"p": "1"}}),
+        State(a(properties={"p": "2"}, min_ram=5, ignore=["properties.p", "min_ram"]), {"a": {"p": "1", "min_ram": 0}}),
+    ],
+    "a name moves to another key": [
+        State({"a": {"source": "one.raw", "name": "N"}, "b": {"source": "two.raw", "name": "M"}}),
+        State(
+            {"a": {"source": "one.raw", "name": "M"}, "b": {"source": "two.raw", "name": "N"}},
+            {"a": {"name": "M"}, "b": {"name": "N"}},
+        ),
+    ],
+}
+
+
+def resolved(folder: Path, state: State) -> Catalog:
+    """The state's manifest, loaded and resolved."""
+    defaults = {"disk_format": "raw", "container_format": "bare", "visibility": "private"}
+    policy = {"max_delete": "100%", **state.policy}
+    document = {"version": 1, "catalog": "base", "defaults": defaults, "policy": policy, "images": state.images}
+    (folder / "base.yaml").write_text(json.dumps(document))
+    return identify(resolve(load(folder / "base.yaml")))
+
+
+def planned(backend: Backend, catalog: Catalog) -> Plan:
+    """The plan as it is now."""
+    return make_plan(
+        catalog,
+        take_inventory(backend, catalog),
+        policy=catalog.policy,
+        capabilities=backend.capabilities(),
+        target=backend.identity(),
+        now=datetime.now(UTC),
+    )
+
+
+def applied(backend: Backend, plan: Plan) -> Report:
+    """The plan carried out; every step is done."""
+    report = execute(plan, Performer(backend, plan), jobs=4, notify=lambda _: None, cancelled=threading.Event())
+    assert [(one.step.id, one.error) for one in report.results if one.outcome is not Outcome.DONE] == []
+    return report
+
+
+def owned(backend: Backend) -> dict[str, LiveImage]:
+    """The current image of each key."""
+    marked = [(image, read(image)) for image in backend.inventory("base")]
+    return {record.key: image for image, record in marked if record and record.role is Role.CURRENT}
+
+
+def look(backend: Backend, images: Mapping[str, LiveImage], image: LiveImage, name: str) -> object:
+    """A field, or else a property, of a live image as plain data; another image's id as ``@KEY``."""
+    if name == "members":
+        return [member.project for member in backend.members(image.id)]
+    if name == "tags":
+        return sorted(image.tags)
+    if hasattr(image, name) and name not in ("kernel_id", "ramdisk_id"):
+        found = getattr(image, name)
+        return str(found) if isinstance(found, str) else found
+    found = image.properties.get(name)
+    return next((f"@{key}" for key, other in images.items() if other.id == found), found)
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_from_state_to_state(backend: Backend, tmp_path: Path, scenario: str) -> None:
+    """Each state is reached, seen, and planned again as nothing to do."""
+    for name, data in FILES.items():
+        (tmp_path / name).write_bytes(data)
+    for state in SCENARIOS[scenario]:
+        catalog = resolved(tmp_path, state)
+        applied(backend, planned(backend, catalog))
+        images = owned(backend)
+        for key, expected in state.seen.items():
+            if expected is None:
+                assert key not in images
+                continue
+            assert {name: look(backend, images, images[key], name) for name in expected} == expected
+        if state.retired is not None:
+            assert len(backend.inventory("base")) - len(images) == state.retired
+        assert planned(backend, catalog).steps == ()
+
+
+@pytest.mark.parametrize("adopt", ["by id", "by name"])
+def test_an_adopted_image_keeps_its_id_and_data(backend: Backend, tmp_path: Path, adopt: str) -> None:
+    """No byte moves; what is declared is set, what is not is left alone."""
+    found = backend.create_image(
+        name="Old", disk_format="raw", container_format="bare", visibility="private", tags=["t"]
+    )
+    backend.upload(found.id, [b"data"], 4)
+    images = {"a": {"name": "Old", "adopt": found.id if adopt == "by id" else True, "min_ram": 5}}
+    catalog = resolved(tmp_path, State(images))
+    applied(backend, planned(backend, catalog))
+    (image,) = backend.images()
+    assert (image.id, image.min_ram, image.size, image.tags) == (found.id, 5, 4, frozenset({"t"}))
+    assert planned(backend, catalog).steps == ()
+
+
+def test_drift_is_put_right(backend: Backend, tmp_path: Path) -> None:
+    """What somebody else changed goes back; what they added stays."""
+    (tmp_path / "one.raw").write_bytes(FILES["one.raw"])
+    state = State(a(min_ram=5, tags=["ours"], properties={"p": "1"}))
+    catalog = resolved(tmp_path, state)
+    applied(backend, planned(backend, catalog))
+    image = owned(backend)["a"]
+    backend.update_image(
+        image.id, name="theirs", min_ram=9, min_disk=3, tags=["theirs"], properties={"p": "2", "q": "theirs"}
+    )
+    plan = planned(backend, catalog)
+    assert {step.reason.value for step in plan.steps} == {"drift"}
+    applied(backend, plan)
+    image = owned(backend)["a"]
+    assert (image.name, image.min_ram, image.min_disk) == ("a", 5, 3)
+    assert image.tags == {"ours", "theirs"}
+    assert (image.properties["p"], image.properties["q"]) == ("1", "theirs")
+    assert planned(backend, catalog).steps == ()
