@@ -83,6 +83,8 @@ def unmet(report: Report, inventory: Inventory) -> tuple[str, ...]:
     """One sentence for each step that was done and whose outcome a later look does not find."""
     images = {image.id: image for image in (*inventory.owned, *inventory.candidates)}
     done = [result for result in report.results if result.outcome is Outcome.DONE]
+    gone = {result.image_id for result in done if isinstance(result.step.action, Delete)}
+    done = [result for result in done if result.image_id not in gone or isinstance(result.step.action, Delete)]
     return tuple(
         f"{result.step.id} was done, and the service shows otherwise"
         for result in done

@@ -58,7 +58,7 @@ def _show(plan: Plan, results: Results, folder: Path) -> None:
     if results.form is Form.JSON:
         typer.echo(plan_text_json(document_of(plan, folder)), nl=False)
     else:
-        typer.echo(plan_text(plan, paint_for(sys.stdout, results.color)))
+        typer.echo(plan_text(plan, paint_for(sys.stdout, results.color)), color=True)
 
 
 def plan(path: Path, options: Options, results: Results, *, detailed_exitcode: bool) -> int:
@@ -127,7 +127,7 @@ def _apply_saved(path: Path, options: Options, results: Results, yes: bool) -> i
 def _announce(made: Plan, results: Results) -> None:
     """The plan before it is applied: on standard output, or beside it where that is for JSON."""
     stream = sys.stderr if results.form is Form.JSON else sys.stdout
-    typer.echo(plan_text(made, paint_for(stream, results.color)), err=results.form is Form.JSON)
+    typer.echo(plan_text(made, paint_for(stream, results.color)), err=results.form is Form.JSON, color=True)
 
 
 def _confirmed(made: Plan) -> bool:
@@ -167,7 +167,7 @@ def _carried_out(backend: Backend, made: Plan, options: Options, results: Result
     if report.succeeded:
         report = flow.looked_at(backend, report, catalog, options)
     if results.form is Form.TEXT:
-        typer.echo(report_text(report, paint_for(sys.stdout, results.color)))
+        typer.echo(report_text(report, paint_for(sys.stdout, results.color)), color=True)
     _write(report, ids, results)
     if report.bug:
         raise Bug(report.bug)

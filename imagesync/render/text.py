@@ -70,9 +70,11 @@ def _by_key(plan: Plan) -> Iterator[tuple[str, list[Step]]]:
 def _rows(plan: Plan, key: str, steps: Sequence[Step], paint: Paint) -> Iterator[_Row]:
     successor = next((step for step in steps if _supersedes(step)), None)
     beside = [step for step in steps if step.reason in _BESIDE] if successor else []
+    gone = {step.action.image_id for step in beside if isinstance(step.action, Delete)}
+    told = [step for step in beside if isinstance(step.action, Delete) or step.action.image_id not in gone]
     for step in steps:
         if step not in beside:
-            below = tuple(_fate(one) for one in beside) if step is successor else ()
+            below = tuple(_fate(one) for one in told) if step is successor else ()
             yield _row(plan, key, step, below, paint)
 
 
@@ -132,9 +134,11 @@ def _from(create: Create) -> str:
 def _exchange(plan: Plan, create: Create) -> str:
     """``1.1 GiB  sha256:ab12cd34… → sha256:ef56ab78…``, as far as it is known."""
     relied = [item.values.get(f"properties.{DIGEST}") for item in plan.relies if item.image_id in create.replaces]
-    before = str(relied[0]).split(" ")[0] if relied and relied[0] else ""
-    after = str(create.fingerprint.digests[0]) if create.fingerprint.digests else ""
-    exchange = f"{_short(before)} → {_short(after)}" if before and after and before != after else ""
+    before = {text.partition(":")[0]: text for text in str(relied[0] or "").split()} if relied else {}
+    after = [
+        digest for digest in create.fingerprint.digests if before.get(digest.algorithm, str(digest)) != str(digest)
+    ]
+    exchange = f"{_short(before[after[0].algorithm])} → {_short(str(after[0]))}" if after else ""
     return "   ".join(filter(None, (_from(create), exchange)))
 
 
