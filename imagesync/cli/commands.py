@@ -50,7 +50,7 @@ def validate(path: Path, options: Options, form: Form) -> int:
         return DONE
     for catalog in catalogs:
         where = f" on target {catalog.target.name}" if catalog.target.name else ""
-        typer.echo(f"Catalogue {catalog.name}{where}: {len(catalog.images)} images, no problems.")
+        typer.echo(f"Catalogue {catalog.name}{where}: {count(len(catalog.images), 'image')}, no problems.")
     return DONE
 
 

@@ -84,11 +84,19 @@ def opened(options: Options, declared: Target = Target()) -> Iterator[Backend]: 
         cloud, store = declared.cloud, declared.store
         if not (cloud or store):
             raise UsageError("no target: nothing says which cloud or store to look at", f"use {WAYS}")
-    backend = open_backend(cloud=cloud, store=store)
+    backend = open_backend(cloud=cloud, store=_from_here(store))
     try:
         yield backend
     finally:
         backend.close()
+
+
+def _from_here(path: str | None) -> str | None:
+    """A path as a person here would write it."""
+    if path is None:
+        return None
+    relative = os.path.relpath(path)
+    return path if relative.startswith(os.pardir) else relative
 
 
 def declared_by(plan: Plan) -> Target:

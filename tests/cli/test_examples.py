@@ -1,0 +1,58 @@
+"""Every example is valid, can be planned for each of its targets, and is applied on the embedded store."""
+
+import shutil
+import threading
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from imagesync import Performer, execute, load, make_plan, open_backend, resolve, take_inventory
+from imagesync.backends.base import Backend
+from imagesync.model import Catalog, UrlSource
+from imagesync.plan import Plan
+from imagesync.sources import identify
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+EVERY = sorted([path.relative_to(EXAMPLES) for path in (EXAMPLES / "features").glob("*.yaml")])
+EVERY += [Path("openstack"), Path("quickstart")]
+
+
+def planned(backend: Backend, catalog: Catalog) -> Plan:
+    """The plan on a store."""
+    return make_plan(
+        catalog,
+        take_inventory(backend, catalog),
+        policy=catalog.policy,
+        capabilities=backend.capabilities(),
+        target=backend.identity(),
+        now=datetime(2026, 11, 23, tzinfo=UTC),
+    )
+
+
+@pytest.mark.parametrize("example", EVERY, ids=str)
+def test_every_example_is_planned_and_applied(tmp_path: Path, example: Path) -> None:
+    """For every target a plan for all its images; those whose bytes are here are applied, and nothing is left to do."""
+    shutil.copytree(EXAMPLES, tmp_path / "examples", ignore=shutil.ignore_patterns("lab-store"))
+    manifest = load(tmp_path / "examples" / example)
+    targets: list[str | None] = [*manifest.targets] or [None]
+    for target in targets:
+        backend = open_backend(store=tmp_path / f"store-{target}")
+        legacy = backend.create_image(name="Legacy", disk_format="raw", container_format="bare")
+        backend.upload(legacy.id, [b"x"], 1)
+        catalog = identify(resolve(manifest, target=target))
+        plan = planned(backend, catalog)
+        assert {step.action.key for step in plan.steps} == {spec.key for spec in catalog.images}
+        if any(isinstance(spec.source, UrlSource) for spec in catalog.images):
+            continue
+        report = execute(plan, Performer(backend, plan), jobs=2, notify=lambda _: None, cancelled=threading.Event())
+        assert report.succeeded, [result.error for result in report.results]
+        assert planned(backend, catalog).steps == ()
+
+
+def test_each_file_of_features_says_what_it_shows() -> None:
+    """A comment in its second line; the catalogue is called like the file."""
+    for path in (EXAMPLES / "features").glob("*.yaml"):
+        lines = path.read_text().splitlines()
+        assert lines[1].startswith("# ")
+        assert lines[3] == f"catalog: {path.stem}"

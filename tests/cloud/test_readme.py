@@ -1,0 +1,80 @@
+"""The README is run: every command of it, and every output block is what the command prints."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.cloud.service import Cloud
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(kind: str) -> list[str]:
+    """The fenced blocks of one kind."""
+    return re.findall(rf"^```{kind}\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+
+
+def sessions() -> list[list[tuple[str, str]]]:
+    """Each console block as commands with their output."""
+    return [re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", block, re.MULTILINE) for block in blocks("console")]
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, cloud: Cloud) -> Path:
+    """A copy of the examples, and a clouds.yaml with the cloud that the README speaks of."""
+    shutil.copytree(ROOT / "examples", tmp_path / "examples", ignore=shutil.ignore_patterns("lab-store"))
+    clouds = yaml.safe_load(cloud.clouds_yaml.read_text())["clouds"]
+    (tmp_path / "clouds.yaml").write_text(yaml.safe_dump({"clouds": {"mycloud": clouds["operator"]}}))
+    return tmp_path
+
+
+def run(checkout: Path, line: str) -> str:
+    """What a command line of imagesync prints; it must succeed."""
+    words = line.split()
+    assert words[0] == "imagesync"
+    env = {k: v for k, v in os.environ.items() if not k.startswith("OS_")}
+    env |= {"OS_CLIENT_CONFIG_FILE": str(checkout / "clouds.yaml"), "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "imagesync", *words[1:]]
+    done = subprocess.run(command, cwd=checkout, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_every_console_block_is_what_is_printed(checkout: Path) -> None:
+    """In order, in one checkout, against the store and the real cloud."""
+    assert len(sessions()) >= 3
+    for session in sessions():
+        for line, output in session:
+            assert run(checkout, line) == output, line
+
+
+def test_the_start_command_does_what_the_first_block_shows(checkout: Path) -> None:
+    """Its parts after the installation are the commands of that block."""
+    parts = [part.strip().removeprefix(".venv/bin/") for part in blocks("sh")[0].split("&&")]
+    assert parts[2:] == [line for line, _ in sessions()[0]]
+    assert parts[:2] == ["python3 -m venv .venv", "pip install -q ."]
+
+
+def test_the_manifest_block_is_the_quickstart() -> None:
+    """They tell the same story."""
+    (block,) = blocks("yaml")
+    assert yaml.safe_load(block) == yaml.safe_load((ROOT / "examples/quickstart/catalogue.yaml").read_text())
+
+
+def test_every_option_that_it_names_exists() -> None:
+    """And every command."""
+    helps = "".join(
+        subprocess.run(
+            [sys.executable, "-m", "imagesync", word, "--help"], capture_output=True, text=True, check=True
+        ).stdout
+        for word in ("validate", "plan", "apply", "show", "list", "schema")
+    )
+    named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", README)) - {"--no-cloud"}
+    assert [option for option in sorted(named) if option not in helps] == []
