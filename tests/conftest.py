@@ -13,6 +13,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--no-cloud", action="store_true", help="leave out the tests that need the real Keystone and Glance"
     )
 
+    parser.addoption("--update-cases", action="store_true", help="write the expected plans of tests/cases anew")
+
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Deselect, only when asked to."""

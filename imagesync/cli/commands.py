@@ -69,6 +69,7 @@ def plan(path: Path, options: Options, results: Results, *, detailed_exitcode: b
     with flow.opened(options, catalog.target) as backend:
         made = flow.plan_now(backend, catalog, options)
     _show(made, results, results.out.parent if results.out else Path())
+    flow.check_limits(made, catalog, options)
     if results.out:
         save_plan(made, results.out)
     if results.ids:
@@ -93,6 +94,7 @@ def _apply(path: Path, options: Options, results: Results, yes: bool) -> int:
     with flow.opened(options, catalog.target) as backend:
         shown = flow.plan_now(backend, catalog, options)
         _announce(shown, results)
+        flow.check_limits(shown, catalog, options)
         if not shown.steps:
             return _nothing_to_do(shown, results)
         if not yes and not _confirmed(shown):
@@ -103,6 +105,7 @@ def _apply(path: Path, options: Options, results: Results, yes: bool) -> int:
                 raise StalePlan(["what is live changed while the plan was looked at"])
             say("what is live changed meanwhile; this is the plan that is applied:")
             _announce(made, results)
+            flow.check_limits(made, catalog, options)
         return _carried_out(backend, made, options, results, catalog)
 
 

@@ -107,9 +107,8 @@ def declared_by(plan: Plan) -> Target:
 
 
 def plan_now(backend: Backend, catalog: Catalog, options: Options) -> Plan:
-    """List and plan; capabilities are asked only for a plan that is not empty. PlanRefused over a limit."""
+    """List and plan; capabilities are asked only for a plan that is not empty."""
     from imagesync.planner import make_plan
-    from imagesync.policy import check
     from imagesync.survey import take_inventory
 
     policy, target, now = options.policy(catalog.policy), backend.identity(), datetime.now(UTC)
@@ -118,9 +117,15 @@ def plan_now(backend: Backend, catalog: Catalog, options: Options) -> Plan:
     if plan.steps:
         able = backend.capabilities()
         plan = make_plan(catalog, inventory, policy=policy, capabilities=able, target=target, now=now)
-    if refusals := check(plan, policy):
-        raise PlanRefused(refusals)
     return plan
+
+
+def check_limits(plan: Plan, catalog: Catalog, options: Options) -> None:
+    """PlanRefused with a sentence for each limit that the plan exceeds."""
+    from imagesync.policy import check
+
+    if refusals := check(plan, options.policy(catalog.policy)):
+        raise PlanRefused(refusals)
 
 
 def check_saved(backend: Backend, plan: Plan) -> None:

@@ -56,7 +56,7 @@ def counts_line(plan: Plan) -> str:
     verbs = ("create", "update", "replace", "deactivate", "reactivate", "delete")
     parts = [f"{getattr(counts, verb)} to {verb}" for verb in verbs if getattr(counts, verb)]
     parts = parts or [f"{sum(step.reason in _BESIDE for step in plan.steps)} to retire"]
-    moved = "" if counts.upload == 0 else f" {size(counts.upload)} to upload."
+    moved = {0: "", None: " Size of the upload not known."}.get(counts.upload, f" {size(counts.upload)} to upload.")
     return f"Plan: {', '.join(parts)}; {counts.unchanged} unchanged.{moved}"
 
 
@@ -94,6 +94,7 @@ def _row(plan: Plan, key: str, step: Step, below: tuple[str, ...], paint: Paint)
             return _Row(Ink.CHANGE, "±", key, "replace", _exchange(plan, action), why, below)
         case Update():
             gone = "our mark is taken off" if action.record is None else ""
+            gone = gone or ("" if action.changes else "only what is managed is noted")
             fields = tuple(_changes(step, action.changes, paint))
             return _Row(Ink.CHANGE, "~", key, "update", gone, why, fields + below)
         case Deactivate():

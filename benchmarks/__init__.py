@@ -1,0 +1,1 @@
+"""Measurements against peers, on the real services of the test suite."""

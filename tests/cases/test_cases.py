@@ -1,0 +1,54 @@
+"""Numbered situations: manifest and live images in, the plan as people see it and as it is saved out."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import yaml
+
+from imagesync import load, resolve
+from imagesync.live import LiveImage
+from imagesync.model import Catalog, Status
+from imagesync.policy import check
+from imagesync.render.document import plan_text_json, plan_to_json
+from imagesync.render.text import plan_text
+from imagesync.sources import identify
+from tests.unit.factories import inventory, live, plan
+
+HERE = Path(__file__).parent
+CASES = sorted(path.parent for path in HERE.glob("*/manifest.yaml"))
+
+
+def catalog(file: Path) -> Catalog:
+    """The catalogue of one file, as if it lay at /cases."""
+    return replace(identify(resolve(load(file))), base="/cases")
+
+
+def images(case: Path) -> list[LiveImage]:
+    """What is live: the earlier manifest as applied, then what somebody else changed."""
+    drift = yaml.safe_load((case / "drift.yaml").read_text()) if (case / "drift.yaml").exists() else {}
+    found = []
+    for spec in catalog(case / "live.yaml").images:
+        image = live(spec, status=Status.DEACTIVATED if spec.status is Status.DEACTIVATED else Status.ACTIVE)
+        changes = dict(drift.get(spec.key, {}))
+        changes["properties"] = {**image.properties, **changes.get("properties", {})}
+        if "status" in changes:
+            changes["status"] = Status(changes["status"])
+        found.append(replace(image, **changes))
+    return found
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_case(case: Path, request: pytest.FixtureRequest) -> None:
+    """Text and document are those that were looked at and kept."""
+    wanted = catalog(case / "manifest.yaml")
+    made = plan(wanted, inventory(*images(case)))
+    refusals = check(made, wanted.policy)
+    results = {
+        "plan.txt": plan_text(made) + "\n" + "".join(f"refused: {sentence}\n" for sentence in refusals),
+        "plan.json": plan_text_json(plan_to_json(made, tool="imagesync", folder="/cases")),
+    }
+    for name, text in results.items():
+        if request.config.getoption("--update-cases"):
+            (case / name).write_text(text, encoding="utf-8")
+        assert (case / name).read_text(encoding="utf-8") == text
