@@ -1,6 +1,7 @@
 """imagesync and openstack-image-manager on the same service and images, in the same run. See README.md beside this."""
 
 import argparse
+import datetime
 import functools
 import hashlib
 import http.server
@@ -118,7 +119,7 @@ def write_definitions(folder: Path, url: str, digests: dict[str, str]) -> None:
                     "version": "1",
                     "url": f"{url}/{name[-4:]}.raw",
                     "checksum": f"sha256:{digest}",
-                    "build_date": "2026-01-01",
+                    "build_date": datetime.date(2026, 1, 1),
                     "image_source": f"{url}/{name[-4:]}.raw",
                 }
             ],
@@ -152,12 +153,14 @@ class Bench:
 
     def _timed(self, tool: str, what: str, command: list[str]) -> Measured:
         env = {**os.environ, "OS_CLIENT_CONFIG_FILE": str(self.cloud.clouds_yaml)}
+        env.pop("OS_AUTH_URL", None)
         self.cloud.forget_requests()
         begun = time.monotonic()
         done = subprocess.run(command, env=env, cwd=self.folder, capture_output=True, text=True, check=False)
         seconds = time.monotonic() - begun
         if done.returncode:
             raise SystemExit(f"{tool} {what}: exit {done.returncode}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}")
+        (self.folder / f"{tool}.log").write_text(done.stdout + done.stderr)
         return Measured(tool, what, seconds, len(self.cloud.requests()))
 
     def _check(self, tool: str) -> None:
@@ -169,7 +172,10 @@ class Bench:
         images = self.cloud.http("operator").images()
         right = [one for one in images if one["status"] == "active" and one["visibility"] == "public"]
         if len(images) != len(hashes) or {one["os_hash_value"] for one in right} != hashes:
-            raise SystemExit(f"{tool} made {len(right)} right ones of {len(images)} images, {len(hashes)} were wanted")
+            said = (self.folder / f"{tool}.log").read_text()[-3000:]
+            raise SystemExit(
+                f"{said}\n{tool} made {len(right)} right ones of {len(images)} images, {len(hashes)} were wanted"
+            )
 
 
 def main() -> None:

@@ -144,14 +144,13 @@ class Capabilities:
 class Inventory:
     """What is live, as far as the plan needs it.
 
-    ``owned``: images with our catalogue's mark and an owner of ours. ``foreign_marked``: our mark, another owner.
+    ``owned``: images with our catalogue's mark and an owner of ours.
     ``candidates``: unowned images of names about to be taken, or named by ``adopt``. ``members``: by image id, only of
     images whose members are declared or recorded. ``projects``: ids of the projects that the manifests name.
     """
 
     project_id: str
     owned: tuple[LiveImage, ...] = ()
-    foreign_marked: tuple[LiveImage, ...] = ()
     candidates: tuple[LiveImage, ...] = ()
     members: Mapping[str, tuple[MemberState, ...]] = field(default_factory=dict)
     projects: Mapping[NamedProject, str] = field(default_factory=dict)

@@ -181,6 +181,8 @@ def list_images(image_id: str | None, options: Options, form: Form) -> int:
     """The images the project sees, or every field of one."""
     from imagesync.render.listing import image_to_json, listing_text
 
+    if options.store and not (options.store / "store.db").exists():
+        raise UsageError(f"there is no store in {options.store}", "apply makes one")
     with flow.opened(options) as backend:
         found = backend.images(image_id)
     if image_id is not None:

@@ -250,6 +250,12 @@ def test_results_for_other_programs(bench: Bench) -> None:
     assert "base/a current" in bench.run("list", "--store", "store").stdout
 
 
+def test_a_store_that_is_not_there_is_not_made_by_looking(bench: Bench) -> None:
+    """``list`` of a mistyped folder is an error, not an empty answer."""
+    assert "no store in nowhere" in bench.run("list", "--store", "nowhere", code=64).stderr
+    assert not (bench.folder / "nowhere").exists()
+
+
 def test_apply_asks_where_there_is_somebody_to_answer(bench: Bench) -> None:
     """Without a terminal and without --yes it refuses; nothing is done."""
     told = bench.run("apply", "--store", "store", code=64).stderr

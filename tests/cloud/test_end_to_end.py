@@ -1,13 +1,17 @@
 """The command against the real cloud, judged over plain HTTP: from nothing to applied, and every kind of edit."""
 
+import hashlib
+import http.server
 import json
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.cloud.service import Cloud
 from tests.samples import iso, qcow2
@@ -25,13 +29,20 @@ class Desk:
         (self.folder / name).write_bytes(content)
         return name
 
-    def run(self, *words: str, user: str = "operator", code: int | None = 0) -> subprocess.CompletedProcess[str]:
+    def run(
+        self,
+        *words: str,
+        user: str = "operator",
+        code: int | None = 0,
+        clouds: Path | None = None,
+        path: str | None = None,
+    ) -> subprocess.CompletedProcess[str]:
         """``imagesync WORDS`` on the manifest as it is now."""
         wanted = {"version": 1, "catalog": "base", "images": self.images}
         (self.folder / "base.yaml").write_text(json.dumps(wanted))
         env = {k: v for k, v in os.environ.items() if not k.startswith("OS_")}
-        env["OS_CLIENT_CONFIG_FILE"] = str(self.cloud.clouds_yaml)
-        command = [sys.executable, "-m", "imagesync", *words, str(self.folder), "--cloud", user]
+        env["OS_CLIENT_CONFIG_FILE"] = str(clouds or self.cloud.clouds_yaml)
+        command = [sys.executable, "-m", "imagesync", *words, path or str(self.folder), "--cloud", user]
         done = subprocess.run(command, env=env, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
         assert "Traceback" not in done.stderr
         assert "secret-of-the-tests" not in done.stdout + done.stderr
@@ -244,3 +255,90 @@ def test_a_full_quota_is_refused_at_plan_time(desk: Desk) -> None:
         desk.cloud.set_limits("images")
     assert "image_count_total" in done.stderr
     assert desk.cloud.http().images() == []
+
+
+def config(desk: Desk, **changes: Any) -> None:
+    """A clouds.yaml of its own, with the operator's cloud changed."""
+    clouds = yaml.safe_load(desk.cloud.clouds_yaml.read_text())
+    cloud = clouds["clouds"]["operator"]
+    cloud |= {name: value for name, value in changes.items() if name != "password"}
+    cloud["auth"] = {**cloud["auth"], **({"password": changes["password"]} if "password" in changes else {})}
+    (desk.folder / "clouds.yaml.private").write_text(yaml.safe_dump(clouds))
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "expected"),
+    [
+        ({"password": "wrong-secret"}, 1, "credentials"),
+        ({"image_endpoint_override": "http://127.0.0.1:9"}, 1, "127.0.0.1:9"),
+        ({"auth": {"auth_url": "http://127.0.0.1:9/v3"}}, 1, "127.0.0.1:9"),
+        ({"region_name": "Nowhere"}, 64, "Nowhere"),
+    ],
+)
+def test_a_cloud_that_cannot_be_used_is_one_line(desk: Desk, changes: dict[str, Any], code: int, expected: str) -> None:
+    """Wrong credentials, unreachable services, an unknown region: where, what and the way out; no secret."""
+    thirty(desk)
+    if "auth" in changes:
+        own = yaml.safe_load(desk.cloud.clouds_yaml.read_text())["clouds"]["operator"]["auth"]
+        changes = {"auth": {**own, **changes["auth"]}}
+    config(desk, **changes)
+    done = desk.run("apply", "--yes", code=code, clouds=desk.folder / "clouds.yaml.private")
+    assert len(done.stderr.splitlines()) == 1
+    assert expected in done.stderr
+    assert "wrong-secret" not in done.stdout + done.stderr
+    assert desk.cloud.http().images() == []
+
+
+def test_a_token_that_expires_in_the_middle_costs_nothing(desk: Desk) -> None:
+    """Every token dies while a slow source is read: the upload begins anew, and all is as planned."""
+    content = bytes(range(256)) * 4096
+    asked: list[int] = []
+
+    class Slow(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(1)
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            if len(asked) == 1:
+                desk.cloud.expire_tokens()
+            self.wfile.write(content)
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Nothing."""
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Slow) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}/x.raw"
+        checksum = f"sha256:{hashlib.sha256(content).hexdigest()}"
+        desk.images = {
+            "slow": {
+                "source": {"url": url, "checksum": checksum},
+                "disk_format": "raw",
+                "container_format": "bare",
+                "visibility": "public",
+            }
+        }
+        desk.apply()
+        server.shutdown()
+    (image,) = desk.cloud.http().images()
+    assert (image["status"], image["size"], image["visibility"]) == ("active", len(content), "public")
+    assert image["os_hash_value"] == hashlib.sha512(content).hexdigest()
+
+
+def test_a_saved_plan_is_applied_to_the_real_service_or_refused(desk: Desk) -> None:
+    """As it was shown; stale once a field it relied on has changed; for no other project."""
+    thirty(desk)
+    desk.images = {key: desk.images[key] for key in ("raw-00", "raw-01", "raw-02")}
+    saved = str(desk.folder / "plan.json")
+    desk.run("plan", "-o", saved)
+    assert "the plan was made for" in desk.run("apply", "--yes", user="bob", code=1, path=saved).stderr
+    assert "Applied: 3 of 3 steps done." in desk.run("apply", "--yes", path=saved).stdout
+    assert "was made meanwhile" in desk.run("apply", "--yes", code=1, path=saved).stderr
+    desk.images["raw-01"]["min_ram"] = 5
+    desk.run("plan", "-o", saved)
+    desk.cloud.http().patch(desk.live()["raw-01"]["id"], {"op": "replace", "path": "/min_ram", "value": 9})
+    told = desk.run("apply", "--yes", code=1, path=saved).stderr
+    assert "min_ram" in told
+    assert desk.live()["raw-01"]["min_ram"] == 9
+    assert "No changes" not in desk.apply()

@@ -106,6 +106,12 @@ SCENARIOS: dict[str, list[State]] = {
         State(a(visibility="shared"), {"a": {"members": []}}),
         State(a(visibility="shared", members=["p4"]), {"a": {"members": ["p4"]}}),
     ],
+    "members of a record without data": [
+        State(
+            {"a": {"source": "none", "visibility": "shared", "members": ["p1"]}},
+            {"a": {"members": ["p1"], "status": "queued"}},
+        ),
+    ],
     "status both ways": [
         State(a(status="deactivated"), {"a": {"status": "deactivated"}}),
         State(a(status="active"), {"a": {"status": "active"}}),

@@ -92,7 +92,7 @@ class Handler(BaseHTTPRequestHandler):
         except (OSError, ValueError):
             return
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+    def log_message(self, format: str, *args: object) -> None:
         """Silent."""
 
 

@@ -138,7 +138,7 @@ class Api:
             if not may or attempt >= self._pace.tries or waited + seconds > self._pace.longest:
                 raise self._error(met, method, path)
             why = f"HTTP {met.status}" if isinstance(met, Answer) else "no answer"
-            log.warning("%s %s: %s; trying again in %.1f s", method, _shown(path), why, seconds)
+            log.info("%s %s: %s; trying again in %.1f s", method, _shown(path), why, seconds)
             self._pace.sleep(seconds)
             waited, attempt, repeated = waited + seconds, attempt + 1, repeated or _perhaps_done(met)
 

@@ -58,7 +58,7 @@ def connect(cloud: str | None) -> Connection:
     with _collected_warnings() as said:
         region = _region(cloud, said)
         label = f"cloud {cloud or region.name}"
-        with _configuring(label, region), speaking_to(label):
+        with _configuring(label, region), speaking_to(f"{label}{_address(region)}"):
             session = region.get_session()
             prepare(session)
             url = region.get_endpoint("image") or session.get_endpoint(
@@ -73,6 +73,13 @@ def connect(cloud: str | None) -> Connection:
     if not url:
         raise UsageError(f"{label}: {_no_endpoint(region)}", "check auth_type, region_name and interface")
     return _connection(cloud, region, access, versioned(url))
+
+
+def _address(region: "CloudRegion") -> str:
+    """Where its identity service is, as far as the settings say."""
+    settings = region.config.get("auth")
+    url = settings.get("auth_url") if isinstance(settings, dict) else None
+    return f" at {urlsplit(bare(url)).netloc}" if isinstance(url, str) and "://" in url else ""
 
 
 @contextmanager

@@ -1,0 +1,110 @@
+"""For any two manifests: apply the first, apply the second, and nothing is left to do. On the embedded store."""
+
+import json
+import shutil
+import threading
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from imagesync import Performer, execute, load, make_plan, open_backend, resolve, take_inventory
+from imagesync.backends.base import Backend
+from imagesync.model import Catalog
+from imagesync.plan import Create, Delete, Plan
+from imagesync.sources import identify
+
+KEYS = ["a", "b", "c"]
+FILES = {f"{number}.raw": bytes([number]) * 100 for number in range(3)}
+
+small = st.integers(0, 3)
+texts = st.sampled_from(["x", "y", "ü", "a b", ""])
+image = st.fixed_dictionaries(
+    {"source": st.sampled_from([*FILES, "none"])},
+    optional={
+        "name": st.sampled_from(["N", "M", "O"]),
+        "min_ram": small,
+        "min_disk": st.one_of(small, st.just("auto")),
+        "visibility": st.sampled_from(["private", "shared", "community", "public"]),
+        "protected": st.booleans(),
+        "hidden": st.booleans(),
+        "tags": st.lists(st.sampled_from(["t", "u", "v"]), unique=True, max_size=3),
+        "properties": st.dictionaries(st.sampled_from(["p", "q", "r.s"]), texts, max_size=3),
+        "members": st.lists(st.sampled_from(["p1", "p2"]), unique=True, max_size=2),
+    },
+)
+catalogues = st.dictionaries(st.sampled_from(KEYS), image, max_size=3)
+policies = st.fixed_dictionaries(
+    {},
+    optional={
+        "on_remove": st.sampled_from(["delete", "deactivate", "hide", "keep"]),
+        "on_replace": st.fixed_dictionaries(
+            {},
+            optional={
+                "keep": small,
+                "hide": st.booleans(),
+                "deactivate": st.booleans(),
+                "rename": st.sampled_from(["{name} old", "{key}-{generation}"]),
+            },
+        ),
+    },
+)
+
+
+def resolved(folder: Path, images: dict[str, Any], policy: dict[str, Any]) -> Catalog:
+    """A manifest with distinct names, loaded and resolved; a record without data cannot change its status."""
+    named = {key: {**one, "name": f"{one.get('name', 'I')}-{key}"} for key, one in images.items()}
+    for one in named.values():
+        if one["source"] == "none":
+            one.pop("min_disk", None)
+    defaults = {"disk_format": "raw", "container_format": "bare"}
+    document = {"version": 1, "catalog": "base", "defaults": defaults, "policy": policy, "images": named}
+    (folder / "base.yaml").write_text(json.dumps(document))
+    return identify(resolve(load(folder / "base.yaml")))
+
+
+def planned(backend: Backend, catalog: Catalog) -> Plan:
+    """The plan, whatever it removes."""
+    return make_plan(
+        catalog,
+        take_inventory(backend, catalog),
+        policy=replace(catalog.policy, allow_protected=True),
+        capabilities=None,
+        target=backend.identity(),
+        now=datetime.now(UTC),
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One folder with the image files."""
+    made = tmp_path_factory.mktemp("planning")
+    for name, data in FILES.items():
+        (made / name).write_bytes(data)
+    return made
+
+
+@settings(max_examples=60, deadline=None)
+@given(first=catalogues, second=catalogues, policy=policies)
+def test_apply_then_plan_is_empty(
+    folder: Path, first: dict[str, Any], second: dict[str, Any], policy: dict[str, Any]
+) -> None:
+    """And a key that stays as it is keeps its image; the graph of steps is in order."""
+    shutil.rmtree(folder / "store", ignore_errors=True)
+    backend = open_backend(store=folder / "store")
+    for images in (first, second):
+        catalog = resolved(folder, images, policy)
+        plan = planned(backend, catalog)
+        place = {step.id: number for number, step in enumerate(plan.steps)}
+        assert all(place[need] < place[step.id] for step in plan.steps for need in step.needs)
+        unchanged = {key for key in first if first.get(key) == second.get(key)} if images is second else set()
+        for step in plan.steps:
+            assert not (isinstance(step.action, Create | Delete) and step.action.key in unchanged)
+        report = execute(plan, Performer(backend, plan), jobs=1, notify=lambda _: None, cancelled=threading.Event())
+        failed = [f"{result.step.id}: {result.error}" for result in report.results if result.outcome.value != "done"]
+        assert failed == []
+        assert planned(backend, catalog).steps == ()
