@@ -74,15 +74,17 @@ def prepare(folder: Path, number: int) -> dict[str, str]:
     return digests
 
 
-def write_definitions(folder: Path, url: str, digests: dict[str, str]) -> None:
-    """The same images for both tools."""
-    properties = {
-        "architecture": "x86_64",
-        "hw_disk_bus": "scsi",
-        "hw_rng_model": "virtio",
-        "os_distro": "ubuntu",
-        "replace_frequency": "never",
-    }
+PROPERTIES = {
+    "architecture": "x86_64",
+    "hw_disk_bus": "scsi",
+    "hw_rng_model": "virtio",
+    "os_distro": "ubuntu",
+    "replace_frequency": "never",
+}
+
+
+def write_manifest(folder: Path, url: str, digests: dict[str, str]) -> None:
+    """The images as imagesync's manifest."""
     manifest = {
         "version": 1,
         "catalog": "bench",
@@ -90,7 +92,7 @@ def write_definitions(folder: Path, url: str, digests: dict[str, str]) -> None:
             "disk_format": "raw",
             "container_format": "bare",
             "visibility": "public",
-            "properties": properties,
+            "properties": PROPERTIES,
         },
         "images": {
             name.replace(" ", "-"): {
@@ -101,6 +103,10 @@ def write_definitions(folder: Path, url: str, digests: dict[str, str]) -> None:
         },
     }
     (folder / "imagesync.yaml").write_text(json.dumps(manifest))
+
+
+def write_definitions(folder: Path, url: str, digests: dict[str, str]) -> None:
+    """The same images as openstack-image-manager's definitions."""
     images = [
         {
             "name": name,
@@ -112,7 +118,7 @@ def write_definitions(folder: Path, url: str, digests: dict[str, str]) -> None:
             "status": "active",
             "visibility": "public",
             "multi": False,
-            "meta": {**properties, "uuid_validity": "none", "provided_until": "none", "hypervisor_type": "qemu"},
+            "meta": {**PROPERTIES, "uuid_validity": "none", "provided_until": "none", "hypervisor_type": "qemu"},
             "tags": [],
             "versions": [
                 {
@@ -191,6 +197,7 @@ def main() -> None:
         folder = Path(name)
         digests = prepare(folder, words.images)
         with served(folder / "files") as url:
+            write_manifest(folder, url, digests)
             write_definitions(folder, url, digests)
             bench = Bench(cloud, folder, digests, words.jobs)
             for number in range(words.rounds):

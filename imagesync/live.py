@@ -5,8 +5,20 @@ Field names and units are those of the Image service API v2 ("Show image"), exce
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from imagesync.model import NamedProject, Status, Visibility
+
+TEXT_FIELDS: Final = (
+    *("name", "owner", "disk_format", "container_format", "checksum", "os_hash_algo", "os_hash_value"),
+    *("file", "schema", "self", "direct_url"),
+)
+NUMBER_FIELDS: Final = ("min_disk", "min_ram", "size", "virtual_size")
+OWN_FIELDS: Final = frozenset(
+    {*TEXT_FIELDS, *NUMBER_FIELDS, "id", "status", "visibility", "protected", "os_hidden", "tags"}
+    | {"created_at", "updated_at", "locations", "stores"}
+)
+"""Fields of the service itself, by its own names ("Show image"); everything else is a property."""
 
 
 @dataclass(frozen=True, slots=True)

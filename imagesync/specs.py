@@ -9,6 +9,7 @@ from typing import Any, Final, TypeAlias
 from urllib.parse import unquote, urlsplit
 
 from imagesync.errors import Diagnostic
+from imagesync.live import OWN_FIELDS
 from imagesync.manifestfiles import is_within
 from imagesync.model import (
     Auto,
@@ -33,32 +34,7 @@ from imagesync.model import (
 from imagesync.validation import dotted, locate
 from imagesync.yamltree import Node
 
-OWN_FIELDS: Final = frozenset(
-    {
-        "id",
-        "name",
-        "status",
-        "visibility",
-        "owner",
-        "disk_format",
-        "container_format",
-        "min_disk",
-        "min_ram",
-        "protected",
-    }
-    | {
-        "os_hidden",
-        "tags",
-        "size",
-        "virtual_size",
-        "checksum",
-        "os_hash_algo",
-        "os_hash_value",
-        "created_at",
-        "updated_at",
-    }
-    | {"file", "self", "schema", "direct_url", "locations", "location", "stores", "deleted", "deleted_at"}
-)
+RESERVED: Final = OWN_FIELDS | {"location", "deleted", "deleted_at"}
 MOST_PROPERTIES: Final = 122
 MOST_BYTES: Final = 65_535
 _SUFFIXES: Final = {".gz": Compression.GZ, ".xz": Compression.XZ, ".bz2": Compression.BZ2, ".zst": Compression.ZST}
@@ -184,7 +160,7 @@ def _text_problems(data: Mapping[str, Any]) -> Iterator[Problem]:
     unset = enumerate(replaced.get("unset", ()))
     named += [(("on_replace", "unset", index), path.removeprefix("properties.")) for index, path in unset]
     for place, name in named:
-        if name.startswith(("imagesync_", "os_glance")) or name in OWN_FIELDS:
+        if name.startswith(("imagesync_", "os_glance")) or name in RESERVED:
             yield place, "this name is reserved", "choose another"
     if len(properties) > MOST_PROPERTIES:
         yield ("properties",), f"{len(properties)} properties, the limit is {MOST_PROPERTIES}", "take some out"

@@ -6,39 +6,10 @@ from typing import Any, Final, TypeVar
 
 from imagesync.backends.base import CreateFields, UpdateFields
 from imagesync.errors import BackendError, InvalidRequest
-from imagesync.live import Capabilities, LiveImage, MemberState, Usage
+from imagesync.live import NUMBER_FIELDS, OWN_FIELDS, TEXT_FIELDS, Capabilities, LiveImage, MemberState, Usage
 from imagesync.model import Status, Visibility
 
 T = TypeVar("T")
-
-TEXTS: Final = (
-    "name",
-    "owner",
-    "disk_format",
-    "container_format",
-    "checksum",
-    "os_hash_algo",
-    "os_hash_value",
-    "file",
-    "schema",
-    "self",
-    "direct_url",
-)
-NUMBERS: Final = ("min_disk", "min_ram", "size", "virtual_size")
-OTHERS: Final = (
-    "id",
-    "status",
-    "visibility",
-    "protected",
-    "os_hidden",
-    "tags",
-    "created_at",
-    "updated_at",
-    "locations",
-    "stores",
-)
-OWN_FIELDS: Final = frozenset((*TEXTS, *NUMBERS, *OTHERS))
-"""Fields of the service itself ("Show image" in its reference); everything else is a property."""
 
 SERVICE_PREFIX: Final = "os_glance"
 WRITABLE: Final = (
@@ -61,8 +32,8 @@ def image_from_wire(document: object) -> LiveImage:
     wire = _mapping(document, "an image")
     image_id = _checked(wire, "id", str, f"the image {wire.get('name')!r}")
     where = f"image {image_id}"
-    texts = {name: _optional(wire, name, str, where) for name in TEXTS}
-    numbers = {name: _optional(wire, name, int, where) for name in NUMBERS}
+    texts = {name: _optional(wire, name, str, where) for name in TEXT_FIELDS}
+    numbers = {name: _optional(wire, name, int, where) for name in NUMBER_FIELDS}
     extra = {name: _text(value) for name, value in wire.items() if name not in OWN_FIELDS and value is not None}
     return LiveImage(
         id=image_id,

@@ -3,27 +3,16 @@
 import json
 from collections.abc import Sequence
 
-from imagesync.live import LiveImage
+from imagesync.live import NUMBER_FIELDS, TEXT_FIELDS, LiveImage
 from imagesync.record import read
 from imagesync.render.style import size, value
-
-_TEXTS = (
-    "name",
-    "owner",
-    "disk_format",
-    "container_format",
-    "checksum",
-    "os_hash_algo",
-    "os_hash_value",
-    "file",
-    "schema",
-)
-_PLAIN = (*_TEXTS, "self", "direct_url", "min_disk", "min_ram", "size", "virtual_size", "id", "protected")
 
 
 def image_to_json(image: LiveImage) -> dict[str, object]:
     """Every field of an image in the service's own names, sorted; what it returned as null is None."""
-    fields: dict[str, object] = {name: getattr(image, name) for name in _PLAIN}
+    fields: dict[str, object] = {
+        name: getattr(image, name) for name in (*TEXT_FIELDS, *NUMBER_FIELDS, "id", "protected")
+    }
     fields |= {"status": image.status.value, "visibility": image.visibility.value, "os_hidden": image.hidden}
     fields |= {"tags": sorted(image.tags), "stores": ",".join(image.stores) or None}
     fields |= {"created_at": image.created_at or None, "updated_at": image.updated_at or None}

@@ -1,33 +1,18 @@
 """Every example is valid, can be planned for each of its targets, and is applied on the embedded store."""
 
 import shutil
-import threading
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from imagesync import Performer, execute, load, make_plan, open_backend, resolve, take_inventory
-from imagesync.backends.base import Backend
-from imagesync.model import Catalog, UrlSource
-from imagesync.plan import Plan
+from imagesync import load, open_backend, resolve
+from imagesync.model import UrlSource
 from imagesync.sources import identify
+from tests.pipeline import applied, planned
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 EVERY = sorted([path.relative_to(EXAMPLES) for path in (EXAMPLES / "features").glob("*.yaml")])
 EVERY += [Path("openstack"), Path("quickstart")]
-
-
-def planned(backend: Backend, catalog: Catalog) -> Plan:
-    """The plan on a store."""
-    return make_plan(
-        catalog,
-        take_inventory(backend, catalog),
-        policy=catalog.policy,
-        capabilities=backend.capabilities(),
-        target=backend.identity(),
-        now=datetime(2026, 11, 23, tzinfo=UTC),
-    )
 
 
 @pytest.mark.parametrize("example", EVERY, ids=str)
@@ -45,8 +30,7 @@ def test_every_example_is_planned_and_applied(tmp_path: Path, example: Path) -> 
         assert {step.action.key for step in plan.steps} == {spec.key for spec in catalog.images}
         if any(isinstance(spec.source, UrlSource) for spec in catalog.images):
             continue
-        report = execute(plan, Performer(backend, plan), jobs=2, notify=lambda _: None, cancelled=threading.Event())
-        assert report.succeeded, [result.error for result in report.results]
+        applied(backend, plan)
         assert planned(backend, catalog).steps == ()
 
 

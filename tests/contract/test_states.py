@@ -5,23 +5,20 @@ key: nothing visible is left of it.
 """
 
 import json
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from imagesync import Performer, execute, load, make_plan, resolve, take_inventory
+from imagesync import load, resolve
 from imagesync.backends.base import Backend
 from imagesync.live import LiveImage
 from imagesync.model import Catalog, Role
-from imagesync.plan import Plan
 from imagesync.record import read
-from imagesync.report import Outcome, Report
 from imagesync.sources import identify
+from tests.pipeline import applied, planned
 from tests.samples import iso, qcow2
 
 FILES = {
@@ -228,25 +225,6 @@ def resolved(folder: Path, state: State) -> Catalog:
     document = {"version": 1, "catalog": "base", "defaults": defaults, "policy": policy, "images": state.images}
     (folder / "base.yaml").write_text(json.dumps(document))
     return identify(resolve(load(folder / "base.yaml")))
-
-
-def planned(backend: Backend, catalog: Catalog) -> Plan:
-    """The plan as it is now."""
-    return make_plan(
-        catalog,
-        take_inventory(backend, catalog),
-        policy=catalog.policy,
-        capabilities=backend.capabilities(),
-        target=backend.identity(),
-        now=datetime.now(UTC),
-    )
-
-
-def applied(backend: Backend, plan: Plan) -> Report:
-    """The plan carried out; every step is done."""
-    report = execute(plan, Performer(backend, plan), jobs=4, notify=lambda _: None, cancelled=threading.Event())
-    assert [(one.step.id, one.error) for one in report.results if one.outcome is not Outcome.DONE] == []
-    return report
 
 
 def owned(backend: Backend) -> dict[str, LiveImage]:

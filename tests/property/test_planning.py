@@ -2,9 +2,7 @@
 
 import json
 import shutil
-import threading
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imagesync import Performer, execute, load, make_plan, open_backend, resolve, take_inventory
-from imagesync.backends.base import Backend
+from imagesync import load, open_backend, resolve
 from imagesync.model import Catalog
-from imagesync.plan import Create, Delete, Plan
+from imagesync.plan import Create, Delete
 from imagesync.sources import identify
+from tests.pipeline import applied, planned
 
 KEYS = ["a", "b", "c"]
 FILES = {f"{number}.raw": bytes([number]) * 100 for number in range(3)}
@@ -67,18 +65,6 @@ def resolved(folder: Path, images: dict[str, Any], policy: dict[str, Any]) -> Ca
     return identify(resolve(load(folder / "base.yaml")))
 
 
-def planned(backend: Backend, catalog: Catalog) -> Plan:
-    """The plan, whatever it removes."""
-    return make_plan(
-        catalog,
-        take_inventory(backend, catalog),
-        policy=replace(catalog.policy, allow_protected=True),
-        capabilities=None,
-        target=backend.identity(),
-        now=datetime.now(UTC),
-    )
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One folder with the image files."""
@@ -98,13 +84,12 @@ def test_apply_then_plan_is_empty(
     backend = open_backend(store=folder / "store")
     for images in (first, second):
         catalog = resolved(folder, images, policy)
-        plan = planned(backend, catalog)
+        permitted = replace(catalog.policy, allow_protected=True)
+        plan = planned(backend, catalog, permitted)
         place = {step.id: number for number, step in enumerate(plan.steps)}
         assert all(place[need] < place[step.id] for step in plan.steps for need in step.needs)
         unchanged = {key for key in first if first.get(key) == second.get(key)} if images is second else set()
         for step in plan.steps:
             assert not (isinstance(step.action, Create | Delete) and step.action.key in unchanged)
-        report = execute(plan, Performer(backend, plan), jobs=1, notify=lambda _: None, cancelled=threading.Event())
-        failed = [f"{result.step.id}: {result.error}" for result in report.results if result.outcome.value != "done"]
-        assert failed == []
-        assert planned(backend, catalog).steps == ()
+        applied(backend, plan)
+        assert planned(backend, catalog, permitted).steps == ()

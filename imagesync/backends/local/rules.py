@@ -8,9 +8,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from imagesync.backends.wire import OWN_FIELDS
 from imagesync.errors import Forbidden, InvalidRequest, QuotaExceeded
-from imagesync.live import Capabilities
+from imagesync.live import OWN_FIELDS, Capabilities
 
 DISK_FORMATS: Final = frozenset(["ami", "ari", "aki", "vhd", "vhdx", "vmdk", "raw", "qcow2", "vdi", "ploop", "iso"])
 CONTAINER_FORMATS: Final = frozenset(["ami", "ari", "aki", "bare", "ovf", "ova", "docker", "compressed"])

@@ -1,0 +1,29 @@
+"""The way from manifests to a cloud, for tests that go it from Python."""
+
+import threading
+from datetime import UTC, datetime
+
+from imagesync import Performer, execute, make_plan, take_inventory
+from imagesync.backends.base import Backend
+from imagesync.model import Catalog, Policy
+from imagesync.plan import Plan
+from imagesync.report import Outcome, Report
+
+
+def planned(backend: Backend, catalog: Catalog, policy: Policy | None = None) -> Plan:
+    """The plan as it is now, whatever it removes."""
+    return make_plan(
+        catalog,
+        take_inventory(backend, catalog),
+        policy=policy or catalog.policy,
+        capabilities=backend.capabilities(),
+        target=backend.identity(),
+        now=datetime.now(UTC),
+    )
+
+
+def applied(backend: Backend, plan: Plan) -> Report:
+    """The plan carried out; every step is done."""
+    report = execute(plan, Performer(backend, plan), jobs=4, notify=lambda _: None, cancelled=threading.Event())
+    assert [(one.step.id, one.error) for one in report.results if one.outcome is not Outcome.DONE] == []
+    return report
