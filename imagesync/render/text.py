@@ -207,5 +207,10 @@ def report_text(report: Report, paint: Paint = plain) -> str:
     total = count(len(report.results), "step")
     if report.succeeded:
         return "\n".join([*poor, paint(Ink.BOLD, f"Applied: {done} of {total} done.{moved}")])
-    closing = f"Failed: {done} of {total} done.{moved} Mend what is named above and apply again."
+    if report.interrupted:
+        waiting = sum(result.outcome is Outcome.NOT_STARTED for result in report.results)
+        poor = [result_line(one) for one in report.results if one.outcome not in (Outcome.DONE, Outcome.NOT_STARTED)]
+        closing = f"Interrupted: {done} of {total} done, {waiting} not started.{moved} Apply again to go on."
+    else:
+        closing = f"Failed: {done} of {total} done.{moved} Mend what is named above and apply again."
     return "\n".join([*poor, *left, paint(Ink.BOLD, closing)])
