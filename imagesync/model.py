@@ -108,10 +108,14 @@ class Checksum:
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """Where the OpenPGP signature of a checksum list is, and the keyring file that must have made it."""
+    """Where the OpenPGP signature of a checksum list is, and the file with the keys one of which must have made it.
+
+    ``url`` is the list's own where that is clear-signed. ``keyring`` is absolute; ``shown`` as the manifest writes it.
+    """
 
     url: str
     keyring: str
+    shown: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +138,7 @@ class FileSource:
     shown: str
     checksum: Checksum | None = None
     checksum_url: str | None = None
+    signature: Signature | None = None
     transfer: Transfer = Transfer()
 
 

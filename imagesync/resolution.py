@@ -176,6 +176,8 @@ def _part(node: Node | None, name: str) -> Mapping[str, Node]:
 def _placeless(spec: ImageSpec, base: str) -> object:
     """What an image is, wherever the checkout lies and whatever line it stands in."""
     source = spec.source
+    if isinstance(source, FileSource | UrlSource) and (signature := source.signature):
+        source = replace(source, signature=replace(signature, keyring=os.path.relpath(signature.keyring, base)))
     if isinstance(source, FileSource):
         source = replace(source, path=os.path.relpath(source.path, base))
     return _canonical(replace(spec, source=source, place=Place(), source_place=Place()))

@@ -40,6 +40,7 @@ MOST_BYTES: Final = 65_535
 _SUFFIXES: Final = {".gz": Compression.GZ, ".xz": Compression.XZ, ".bz2": Compression.BZ2, ".zst": Compression.ZST}
 _BEYOND: Final = re.compile("[\U00010000-\U0010ffff\ud800-\udfff]")
 _CONTROL: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+OUTSIDE: Final = ("lies outside the catalogue's folder", "move it, or pass --allow-outside")
 _DAYS: Final = {"d": 1, "w": 7}
 _RETIRED_FIELDS: Final = ("visibility", "protected", "min_disk", "min_ram")
 
@@ -52,6 +53,10 @@ class Setting:
     folders: Mapping[str, str]
     problems: list[Diagnostic]
     allow_outside: bool = False
+
+    def contains(self, path: str) -> bool:
+        """Whether a file may be read: links included, it lies in the catalogue's folder."""
+        return self.allow_outside or is_within(os.path.realpath(path), os.path.realpath(self.base))
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +192,9 @@ def _source(value: Any, image: _Image) -> Source | None:
         image.complain(("source",), "has both path and url", "keep one")
         return None
     checksum = Checksum.parse(data["checksum"]) if "checksum" in data else None
+    if problem := _check_problem(data):
+        image.complain(("source", problem[0]), *problem[1:])
+        return None
     if "path" in data:
         return _file_source(data, checksum, image)
     if "url" in data:
@@ -199,10 +207,11 @@ def _source(value: Any, image: _Image) -> Source | None:
 
 def _file_source(data: Mapping[str, Any], checksum: Checksum | None, image: _Image) -> FileSource | None:
     path = image.absolute(("source", "path"), data["path"])
-    if not image.setting.allow_outside and not is_within(os.path.realpath(path), os.path.realpath(image.setting.base)):
-        image.complain(("source", "path"), "lies outside the catalogue's folder", "move it, or pass --allow-outside")
+    if not image.setting.contains(path):
+        image.complain(("source", "path"), *OUTSIDE)
         return None
-    return FileSource(path, data["path"], checksum, data.get("checksum_url"), _transfer(data, data["path"]))
+    checks = checksum, data.get("checksum_url"), _signature(data, image)
+    return FileSource(path, data["path"], *checks, _transfer(data, data["path"]))
 
 
 def _url_source(data: Mapping[str, Any], checksum: Checksum | None, image: _Image) -> UrlSource | None:
@@ -211,9 +220,30 @@ def _url_source(data: Mapping[str, Any], checksum: Checksum | None, image: _Imag
         if problem := _url_problem(url):
             image.complain(("source", "url"), *problem)
             return None
-    signature = Signature(**data["signature"]) if "signature" in data else None
     transfer = _transfer(data, urlsplit(urls[0]).path)
-    return UrlSource(urls, checksum, data.get("checksum_url"), signature, transfer)
+    return UrlSource(urls, checksum, data.get("checksum_url"), _signature(data, image), transfer)
+
+
+def _check_problem(data: Mapping[str, Any]) -> tuple[str, str, str] | None:
+    """What is wrong with how the digest is declared: key, message, hint."""
+    if "checksum" in data and "checksum_url" in data:
+        return "checksum_url", "stands beside a checksum", "keep one: a digest, or the list that it is taken from"
+    if "signature" in data and "checksum_url" not in data:
+        return "signature", "signs a list of digests, and there is no checksum_url", "name the list"
+    for name, url in (("checksum_url", data.get("checksum_url")), ("signature", data.get("signature", {}).get("url"))):
+        if url is not None and (problem := _url_problem(url)):
+            return name, *problem
+    return None
+
+
+def _signature(data: Mapping[str, Any], image: _Image) -> Signature | None:
+    if "signature" not in data:
+        return None
+    written = data["signature"]["keyring"]
+    keyring = image.absolute(("source", "signature", "keyring"), written)
+    if not image.setting.contains(keyring):
+        image.complain(("source", "signature", "keyring"), *OUTSIDE)
+    return Signature(data["signature"]["url"], keyring, written)
 
 
 def _url_problem(url: str) -> tuple[str, str] | None:

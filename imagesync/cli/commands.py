@@ -13,7 +13,6 @@ from imagesync.cli.options import Form, Options
 from imagesync.cli.output import Teller, event_lines, paint_for, say, write_json
 from imagesync.cli.planfile import document_of, is_plan_file, read_plan, save_plan, with_whole_urls
 from imagesync.errors import Bug, ManifestError, StalePlan, UsageError
-from imagesync.model import Catalog
 from imagesync.plan import Plan
 from imagesync.render.document import plan_text_json
 from imagesync.render.result import diagnostics_to_json, report_to_json
@@ -67,9 +66,10 @@ def plan(path: Path, options: Options, results: Results, *, detailed_exitcode: b
         raise UsageError(f"{path} is a saved plan", "look at it with: imagesync show")
     catalog = flow.identified(path, options)
     with flow.opened(options, catalog.target) as backend:
-        made = flow.plan_now(backend, catalog, options)
+        planning = flow.Planning(backend, catalog, options)
+        made = planning.plan()
     _show(made, results, results.out.parent if results.out else Path())
-    flow.check_limits(made, catalog, options)
+    planning.check_limits(made)
     if results.out:
         save_plan(made, results.out)
     if results.ids:
@@ -92,21 +92,22 @@ def apply(path: Path, options: Options, results: Results, *, yes: bool) -> int:
 def _apply(path: Path, options: Options, results: Results, yes: bool) -> int:
     catalog = flow.identified(path, options)
     with flow.opened(options, catalog.target) as backend:
-        shown = flow.plan_now(backend, catalog, options)
+        planning = flow.Planning(backend, catalog, options)
+        shown = planning.plan()
         _announce(shown, results)
-        flow.check_limits(shown, catalog, options)
+        planning.check_limits(shown)
         if not shown.steps:
             return _nothing_to_do(shown, results)
         if not yes and not _confirmed(shown):
             return FAILED
-        made = flow.plan_now(backend, catalog, options)
+        made = planning.plan()
         if made != shown:
             if not yes:
                 raise StalePlan(["what is live changed while the plan was looked at"])
             say("what is live changed meanwhile; this is the plan that is applied:")
             _announce(made, results)
-            flow.check_limits(made, catalog, options)
-        return _carried_out(backend, made, options, results, catalog)
+            planning.check_limits(made)
+        return _carried_out(backend, made, options, results, planning)
 
 
 def _apply_saved(path: Path, options: Options, results: Results, yes: bool) -> int:
@@ -157,7 +158,9 @@ def _write(report: Report, ids: dict[str, str], results: Results) -> None:
         write_json(results.ids, ids)
 
 
-def _carried_out(backend: Backend, made: Plan, options: Options, results: Results, catalog: Catalog | None) -> int:
+def _carried_out(
+    backend: Backend, made: Plan, options: Options, results: Results, planning: flow.Planning | None
+) -> int:
     """Execute, look whether the next plan is empty (a saved plan: whether it was met), and tell."""
     teller = Teller(len(made.steps), sys.stderr)
     with event_lines(results.events) as record:
@@ -168,7 +171,7 @@ def _carried_out(backend: Backend, made: Plan, options: Options, results: Result
 
         report, ids = flow.carry_out(backend, made, options.jobs, notify)
     if report.succeeded:
-        report = flow.looked_at(backend, report, catalog, options)
+        report = flow.looked_at(backend, report, planning)
     if results.form is Form.TEXT:
         typer.echo(report_text(report, paint_for(sys.stdout, results.color)), color=True)
     _write(report, ids, results)

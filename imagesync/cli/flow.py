@@ -14,7 +14,7 @@ from imagesync.backends.base import Backend
 from imagesync.cli.options import Options, pairs
 from imagesync.cli.output import say
 from imagesync.errors import Diagnostic, ManifestError, PlanRefused, StalePlan, UsageError
-from imagesync.live import Identity
+from imagesync.live import Capabilities, Identity, Inventory
 from imagesync.model import Catalog, Target
 from imagesync.plan import Plan
 from imagesync.report import Event, Outcome, Report
@@ -61,9 +61,9 @@ def validated(path: Path, options: Options) -> list[Catalog]:
 
 def identified(path: Path, options: Options) -> Catalog:
     """The catalogue with the fingerprints of its sources."""
-    from imagesync.sources import identify
+    from imagesync.sources import default_cache, identify
 
-    return identify(read_catalog(path, options), jobs=options.jobs)
+    return identify(read_catalog(path, options), jobs=options.jobs, cache=default_cache())
 
 
 @contextmanager
@@ -106,26 +106,38 @@ def declared_by(plan: Plan) -> Target:
     return Target(cloud=plan.target.label or None)
 
 
-def plan_now(backend: Backend, catalog: Catalog, options: Options) -> Plan:
-    """List and plan; capabilities are asked only for a plan that is not empty."""
-    from imagesync.planner import make_plan
-    from imagesync.survey import take_inventory
+class Planning:
+    """The plans of one run: each looks anew at what is live, and asks each URL only once how much it holds."""
 
-    policy, target, now = options.policy(catalog.policy), backend.identity(), datetime.now(UTC)
-    inventory = take_inventory(backend, catalog)
-    plan = make_plan(catalog, inventory, policy=policy, capabilities=None, target=target, now=now)
-    if plan.steps:
-        able = backend.capabilities()
-        plan = make_plan(catalog, inventory, policy=policy, capabilities=able, target=target, now=now)
-    return plan
+    def __init__(self, backend: Backend, catalog: Catalog, options: Options) -> None:
+        from imagesync.sources import Sizes
 
+        self.backend, self.catalog, self.policy = backend, catalog, options.policy(catalog.policy)
+        self._jobs, self._sizes = options.jobs, Sizes()
 
-def check_limits(plan: Plan, catalog: Catalog, options: Options) -> None:
-    """PlanRefused with a sentence for each limit that the plan exceeds."""
-    from imagesync.policy import check
+    def plan(self) -> Plan:
+        """List and plan; capabilities and sizes are asked only for a plan that is not empty."""
+        from imagesync.survey import take_inventory
 
-    if refusals := check(plan, options.policy(catalog.policy)):
-        raise PlanRefused(refusals)
+        inventory = take_inventory(self.backend, self.catalog)
+        plan = self._made(inventory, None)
+        if not plan.steps:
+            return plan
+        self._sizes.learn(plan, self._jobs)
+        return self._made(inventory, self.backend.capabilities())
+
+    def _made(self, inventory: Inventory, able: Capabilities | None) -> Plan:
+        from imagesync.planner import make_plan
+
+        wanted, target = self._sizes.filled(self.catalog), self.backend.identity()
+        return make_plan(wanted, inventory, policy=self.policy, capabilities=able, target=target, now=datetime.now(UTC))
+
+    def check_limits(self, plan: Plan) -> None:
+        """PlanRefused with a sentence for each limit that the plan exceeds."""
+        from imagesync.policy import check
+
+        if refusals := check(plan, self.policy):
+            raise PlanRefused(refusals)
 
 
 def check_saved(backend: Backend, plan: Plan) -> None:
@@ -161,7 +173,7 @@ def carry_out(
     return report, {key: image_id for key, image_id in performer.ids.items() if key not in gone}
 
 
-def looked_at(backend: Backend, report: Report, catalog: Catalog | None, options: Options) -> Report:
+def looked_at(backend: Backend, report: Report, planning: Planning | None) -> Report:
     """The report with what a last look still finds: the next plan must be empty, or a saved plan's steps have held.
 
     Deletions that the service put off are known already.
@@ -169,10 +181,10 @@ def looked_at(backend: Backend, report: Report, catalog: Catalog | None, options
     from imagesync.staleness import unmet
     from imagesync.survey import inventory_for
 
-    if catalog is None:
+    if planning is None:
         return replace(report, leftover=unmet(report, inventory_for(backend, report.plan)))
     deferred = {result.step.action.key for result in report.results if result.outcome is Outcome.DEFERRED}
-    left = plan_now(backend, catalog, options)
+    left = planning.plan()
     return replace(report, leftover=tuple(step.id for step in left.steps if step.action.key not in deferred))
 
 

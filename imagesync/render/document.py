@@ -158,13 +158,11 @@ def _source(source: Source, base: str) -> Json:
     match source:
         case FileSource():
             where: Json = {"kind": "file", "path": os.path.relpath(source.path, base), "shown": source.shown}
-            return {**where, **_checks(source), "transfer": _transfer(source.transfer)}
+            return {**where, **_checks(source, base), "transfer": _transfer(source.transfer)}
         case UrlSource():
             urls = [{"url": public_url(url), "sha256": url_identity(url)} for url in source.urls]
-            signature = source.signature
-            signed = {"url": public_url(signature.url), "keyring": signature.keyring} if signature else None
-            where = {"kind": "url", "urls": urls, "signature": signed}
-            return {**where, **_checks(source), "transfer": _transfer(source.transfer)}
+            where = {"kind": "url", "urls": urls}
+            return {**where, **_checks(source, base), "transfer": _transfer(source.transfer)}
         case KnownContent():
             return {"kind": "known", "checksum": str(source.checksum)}
         case Content():
@@ -173,9 +171,13 @@ def _source(source: Source, base: str) -> Json:
             assert_never(source)
 
 
-def _checks(source: FileSource | UrlSource) -> Json:
-    url = source.checksum_url
+def _checks(source: FileSource | UrlSource, base: str) -> Json:
+    url, signature, signed = source.checksum_url, source.signature, None
+    if signature:
+        keyring = os.path.relpath(signature.keyring, base)
+        signed = {"url": public_url(signature.url), "keyring": keyring, "shown": signature.shown}
     return {
+        "signature": signed,
         "checksum": str(source.checksum) if source.checksum else None,
         "checksum_url": public_url(url) if url else None,
     }

@@ -140,20 +140,21 @@ def _read_source(source: Json, base: str) -> Source:
     match source["kind"]:
         case "file":
             path = os.path.normpath(os.path.join(base, source["path"]))
-            return FileSource(path, source["shown"], *_read_checks(source), _read_transfer(source["transfer"]))
+            return FileSource(path, source["shown"], *_read_checks(source, base), _read_transfer(source["transfer"]))
         case "url":
             urls = tuple(item["url"] for item in source["urls"])
-            signature = Signature(**source["signature"]) if source["signature"] else None
-            return UrlSource(urls, *_read_checks(source), signature, _read_transfer(source["transfer"]))
+            return UrlSource(urls, *_read_checks(source, base), _read_transfer(source["transfer"]))
         case "known":
             return KnownContent(Checksum.parse(source["checksum"]))
         case kind:
             return Content[kind.upper().replace("-", "_")]
 
 
-def _read_checks(source: Json) -> tuple[Checksum | None, str | None]:
-    checksum = source["checksum"]
-    return Checksum.parse(checksum) if checksum else None, source["checksum_url"]
+def _read_checks(source: Json, base: str) -> tuple[Checksum | None, str | None, Signature | None]:
+    checksum, signed = source["checksum"], source["signature"]
+    if signed:
+        signed = Signature(signed["url"], os.path.normpath(os.path.join(base, signed["keyring"])), signed["shown"])
+    return Checksum.parse(checksum) if checksum else None, source["checksum_url"], signed
 
 
 def _read_transfer(transfer: Json) -> Transfer:

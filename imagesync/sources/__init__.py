@@ -1,7 +1,10 @@
 """Where the bytes of images come from: what identifies them before a byte is stored, and the verified stream itself."""
 
+from imagesync.sources.cache import DigestCache as DigestCache
+from imagesync.sources.cache import default_cache as default_cache
 from imagesync.sources.identify import check_files as check_files
 from imagesync.sources.identify import check_sources as check_sources
 from imagesync.sources.identify import identify as identify
+from imagesync.sources.measure import Sizes as Sizes
 from imagesync.sources.stream import SourceStream as SourceStream
 from imagesync.sources.stream import open_source as open_source

@@ -1,24 +1,35 @@
-"""A catalogue -> the same with the fingerprint of every source. Reads local files; what cannot be read plans nothing."""
+"""A catalogue -> the same with the fingerprint of every source. Reads local files and lists; what cannot be read plans nothing.
 
-import hashlib
+A list of digests is fetched once for all images that name it, so that an image follows what upstream publishes.
+"""
+
 import os
 import stat
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from io import BufferedReader
-from typing import Final
+from typing import Final, TypeAlias
 
-from imagesync.errors import Diagnostic, ManifestError, PlanRefused
-from imagesync.model import Catalog, Checksum, FileSource, Fingerprint, ImageSpec, KnownContent, Source, UrlSource
+from imagesync.errors import Diagnostic, ManifestError, PlanRefused, SourceError
+from imagesync.model import Catalog, FileSource, Fingerprint, ImageSpec, KnownContent, Signature, Source, UrlSource
 from imagesync.plan import Create, Plan
+from imagesync.record import public_url
+from imagesync.sources.cache import DigestCache
 
-CHUNK = 2**20
+UNREADABLE: Final = "check the path and its permissions"
+
+ListRef: TypeAlias = tuple[str, Signature | None]
+Lists: TypeAlias = Mapping[ListRef, str | SourceError]
 
 
-def identify(catalog: Catalog, *, jobs: int = 8) -> Catalog:
+def identify(catalog: Catalog, *, jobs: int = 8, cache: DigestCache | None = None) -> Catalog:
     """Digests and sizes of all sources; ManifestError with one diagnostic for each that cannot be had."""
+    kept = cache or DigestCache(None)
+    wanted = {listed: None for spec in catalog.images if (listed := _list_of(spec.source))}
     with ThreadPoolExecutor(jobs) as pool:
-        found = list(pool.map(_fingerprint, catalog.images))
+        lists: Lists = dict(zip(wanted, pool.map(_fetched, wanted), strict=True))
+        found = list(pool.map(lambda spec: _fingerprint(spec, lists, kept), catalog.images))
     problems = [item for item in found if isinstance(item, Diagnostic)]
     if problems:
         raise ManifestError(problems)
@@ -28,9 +39,6 @@ def identify(catalog: Catalog, *, jobs: int = 8) -> Catalog:
         if isinstance(item, Fingerprint)
     )
     return replace(catalog, images=images)
-
-
-UNREADABLE: Final = "check the path and its permissions"
 
 
 def check_files(catalog: Catalog) -> None:
@@ -49,43 +57,112 @@ def check_sources(plan: Plan) -> None:
 
 
 def _unreadable(source: Source) -> str:
-    """Why a local file cannot be read; empty where it can, or is none."""
-    if isinstance(source, FileSource):
-        try:
-            _regular(source.path).close()
-        except OSError as error:
-            return f"{source.shown}: {error.strerror or error.args[1]}"
+    """Why a local file, or the keyring of a signature, cannot be read; empty where all can, or there is none."""
+    if isinstance(source, FileSource) and (why := _trouble(source.path)):
+        return f"{source.shown}: {why}"
+    signature = source.signature if isinstance(source, FileSource | UrlSource) else None
+    if signature and (why := _trouble(signature.keyring)):
+        return f"keyring {signature.shown}: {why}"
     return ""
 
 
-def _regular(path: str) -> BufferedReader:
-    """A file opened; what is no regular file (and might never end) is not."""
+def _trouble(path: str) -> str:
+    """Why a file cannot be read; empty where it can."""
+    try:
+        regular_file(path).close()
+    except OSError as error:
+        return str(error.strerror or error.args[1])
+    return ""
+
+
+def regular_file(path: str) -> BufferedReader:
+    """A file opened; OSError for what is no regular file (and might never end)."""
     if not stat.S_ISREG(os.stat(path).st_mode):
         raise OSError(0, "not a regular file")
     return open(path, "rb")
 
 
-def _fingerprint(spec: ImageSpec) -> Fingerprint | Diagnostic:
-    match spec.source:
-        case FileSource(path=path, checksum=checksum, checksum_url=None):
-            try:
-                return _of_file(path, checksum)
-            except OSError as error:
-                return _problem(spec, f"{spec.source.shown}: {error.strerror}", UNREADABLE)
-        case UrlSource(checksum=checksum, checksum_url=None, signature=None):
-            return Fingerprint((checksum,) if checksum else ())
-        case KnownContent(checksum=known):
-            return Fingerprint((known,))
-        case FileSource() | UrlSource():
-            return _problem(spec, "checksum_url and signature cannot be followed by this version", "declare checksum")
-        case _:
-            return Fingerprint()
+def _list_of(source: Source) -> ListRef | None:
+    if isinstance(source, FileSource | UrlSource) and source.checksum_url:
+        return source.checksum_url, source.signature
+    return None
 
 
-def _of_file(path: str, checksum: Checksum | None) -> Fingerprint:
-    with _regular(path) as file:
-        digest = checksum or Checksum("sha256", hashlib.file_digest(file, "sha256").hexdigest())
-        return Fingerprint((digest,), size=os.fstat(file.fileno()).st_size)
+def _fetched(wanted: ListRef) -> str | SourceError:
+    """The text of a list, its signature verified where one is declared."""
+    from imagesync.sources.lists import text_of
+    from imagesync.sources.web import fetch
+
+    url, signature = wanted
+    try:
+        content = fetch(url)
+        if signature is not None:
+            content = _vouched_for(url, content, signature)
+    except SourceError as error:
+        return error
+    return text_of(content)
+
+
+def _vouched_for(url: str, content: bytes, signature: Signature) -> bytes:
+    from imagesync.sources.signatures import verified
+    from imagesync.sources.web import fetch
+
+    try:
+        with regular_file(signature.keyring) as file:
+            keyring = file.read()
+    except OSError as error:
+        why = error.strerror or error.args[1]
+        raise SourceError(f"keyring {signature.shown}: {why}", UNREADABLE) from error
+    apart = None if signature.url == url else fetch(signature.url)
+    try:
+        return verified(content, apart, keyring)
+    except SourceError as error:
+        raise SourceError(f"{public_url(signature.url)}: {error.message}", error.hint) from error
+
+
+def _fingerprint(spec: ImageSpec, lists: Lists, cache: DigestCache) -> Fingerprint | Diagnostic:
+    source = spec.source
+    try:
+        match source:
+            case FileSource():
+                return _of_file(source, lists, cache)
+            case UrlSource(checksum=None):
+                return _listed(source, source.urls[0], lists)
+            case UrlSource(checksum=checksum) | KnownContent(checksum=checksum):
+                return Fingerprint((checksum,) if checksum else ())
+            case _:
+                return Fingerprint()
+    except OSError as error:
+        shown = source.shown if isinstance(source, FileSource) else ""
+        return _problem(spec, f"{shown}: {error.strerror or error.args[1]}", UNREADABLE)
+    except SourceError as error:
+        return _problem(spec, error.message, error.hint)
+
+
+def _of_file(source: FileSource, lists: Lists, cache: DigestCache) -> Fingerprint:
+    with regular_file(source.path) as file:
+        size = os.fstat(file.fileno()).st_size
+        if source.checksum:
+            return Fingerprint((source.checksum,), size=size)
+        if source.checksum_url:
+            return replace(_listed(source, source.path, lists), size=size)
+        return Fingerprint((cache.digest(file, source.path),), size=size)
+
+
+def _listed(source: FileSource | UrlSource, place: str, lists: Lists) -> Fingerprint:
+    """What the source's list says of it; nothing without a list."""
+    from imagesync.sources.lists import digests_for
+
+    wanted = _list_of(source)
+    if wanted is None:
+        return Fingerprint()
+    text = lists[wanted]
+    if isinstance(text, SourceError):
+        raise text
+    try:
+        return Fingerprint(digests_for(text, place))
+    except SourceError as error:
+        raise SourceError(f"{public_url(wanted[0])}: {error.message}", error.hint) from error
 
 
 def _problem(spec: ImageSpec, message: str, hint: str) -> Diagnostic:

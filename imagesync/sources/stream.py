@@ -9,13 +9,14 @@ import hashlib
 import lzma
 import os
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
 from imagesync.errors import ChecksumMismatch, SourceError
 from imagesync.formats import Inspection
 from imagesync.model import Compression, FileSource, Fingerprint, Transfer, UrlSource
+from imagesync.sources.web import PAUSES, open_url
 
 CHUNK: Final = 2**20
 PIECE: Final = CHUNK // 16
@@ -141,7 +142,11 @@ def _zstandard_errors() -> tuple[type[Exception], ...]:
 
 @contextmanager
 def open_source(
-    source: FileSource | UrlSource, fingerprint: Fingerprint, *, disk_format: str | None
+    source: FileSource | UrlSource,
+    fingerprint: Fingerprint,
+    *,
+    disk_format: str | None,
+    pauses: Sequence[float] = PAUSES,
 ) -> Iterator[SourceStream]:
     """The stream of one source; SourceError where it cannot be opened."""
     if isinstance(source, FileSource):
@@ -153,7 +158,5 @@ def open_source(
         except OSError as error:
             raise SourceError(f"{source.shown}: {error.strerror}", "check the path and its permissions") from error
         return
-    from imagesync.sources.web import open_url
-
-    with open_url(source.urls) as (received, length):
+    with open_url(source.urls, verified=bool(fingerprint.digests), pauses=pauses) as (received, length):
         yield SourceStream(received, length, source.transfer, fingerprint, disk_format)

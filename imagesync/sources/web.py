@@ -1,8 +1,15 @@
-"""URLs of one file, mirrors in order -> its blocks. Network; every failure is one line without credentials or query."""
+"""URLs of one file, mirrors in order -> its bytes, its size, or a small document. Network.
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+Redirects are followed; proxies come from the environment, credentials from the URL or ~/.netrc. A broken connection is
+taken up again where it broke off. Bytes are handed on as they are published, whatever ``Content-Encoding`` says. Every
+failure is one line without credentials or query.
+"""
+
+import re
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Final
 
 from imagesync.errors import SourceError
 from imagesync.record import public_url
@@ -10,59 +17,246 @@ from imagesync.record import public_url
 if TYPE_CHECKING:
     import requests
 
-CHUNK = 2**20
-TIMEOUTS = (10.0, 60.0)
+CHUNK: Final = 2**20
+TIMEOUTS: Final = (10.0, 60.0)
+PAUSES: Final = (0.0, 1.0, 2.0, 4.0, 8.0)
+"""Seconds before each further try; the count begins anew whenever a MiB came through."""
+LARGEST_DOCUMENT: Final = 16 * 2**20
+_PASSING: Final = frozenset({408, 429, 500, 502, 503, 504})
+_SIZELESS: Final = frozenset({403, 405, 501})
+_PAGE: Final = re.compile(rb"\s*(<!doctype html|<html)", re.IGNORECASE)
+
+
+class _Passing(SourceError):
+    """A failure that may be gone at the next try."""
 
 
 @contextmanager
-def open_url(urls: Sequence[str]) -> Iterator[tuple[Iterator[bytes], int | None]]:
-    """Blocks and size (None: not told) of the first mirror that answers."""
-    import requests
+def open_url(
+    urls: Sequence[str], *, verified: bool, pauses: Sequence[float] = PAUSES
+) -> Iterator[tuple[Iterator[bytes], int | None]]:
+    """Blocks and size (None: not told) of the first mirror that answers; SourceError when none does.
 
-    failures = []
-    with requests.Session() as session:
+    ``verified``: a digest will judge the whole, so that another mirror may go on where one broke off.
+    """
+    with _session() as session:
+        download = _Download(session, tuple(urls), pauses, verified=verified)
+        yield download.blocks(), download.size
+
+
+def fetch(url: str, pauses: Sequence[float] = PAUSES[:3]) -> bytes:
+    """A small document, such as a list of digests; SourceError when it cannot be had or is larger than 16 MiB."""
+    with _session() as session:
+        for pause in pauses[:-1]:
+            time.sleep(pause)
+            with suppress(_Passing):
+                return _document(session, url)
+        time.sleep(pauses[-1])
+        return _document(session, url)
+
+
+def _document(session: "requests.Session", url: str) -> bytes:
+    content = bytearray()
+    with _asked(session, url) as answer, _reading(url):
+        for chunk in answer.iter_content(65536):
+            content += chunk
+            if len(content) > LARGEST_DOCUMENT:
+                limit = f"{LARGEST_DOCUMENT // 2**20} MiB"
+                raise SourceError(f"{public_url(url)}: larger than {limit}, so no list of digests", "correct it")
+    return bytes(content)
+
+
+def size_of(urls: Sequence[str]) -> int | None:
+    """Bytes behind the first mirror that answers, as far as it tells, without reading them; SourceError when none does."""
+    with _session() as session:
+        failure: SourceError | None = None
         for url in urls:
             try:
-                answer = _asked(session, url)
+                with _told(session, url) as answer:
+                    return _length(answer)
+            except SourceError as error:
+                failure = failure or error
+    if failure:
+        raise failure
+    return None
+
+
+def _told(session: "requests.Session", url: str) -> "requests.Response":
+    """The answer to HEAD; to GET where a server (or a signed URL) knows no HEAD."""
+    try:
+        return _asked(session, url, method="HEAD")
+    except SourceError as error:
+        if isinstance(error.__cause__, _Refused) and error.__cause__.status in _SIZELESS:
+            return _asked(session, url)
+        raise
+
+
+class _Refused(Exception):
+    """An answer that is no success."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status
+
+
+def _session() -> "requests.Session":
+    import requests
+
+    from imagesync import __version__
+
+    session = requests.Session()
+    session.headers["User-Agent"] = f"imagesync/{__version__}"
+    return session
+
+
+def _first(
+    session: "requests.Session", urls: Sequence[str], pauses: Sequence[float]
+) -> tuple[int, "requests.Response"]:
+    """The first mirror that answers; all are tried again while one of them may get well."""
+    failures: list[SourceError] = []
+    for pause in pauses:
+        time.sleep(pause)
+        failures = []
+        for index, url in enumerate(urls):
+            try:
+                return index, _asked(session, url)
             except SourceError as error:
                 failures.append(error)
-                continue
-            with answer:
-                length = answer.headers.get("Content-Length", "")
-                plain = answer.headers.get("Content-Encoding", "identity") == "identity"
-                yield _blocks(answer, url), int(length) if length.isdigit() and plain else None
-            return
+        if not any(isinstance(error, _Passing) for error in failures):
+            break
     raise failures[-1]
 
 
-def _asked(session: "requests.Session", url: str) -> "requests.Response":
+def _asked(
+    session: "requests.Session", url: str, headers: Mapping[str, str] | None = None, method: str = "GET"
+) -> "requests.Response":
+    """A success (200, or 206 for a range), body unread."""
     import requests
 
+    wanted = {"Accept-Encoding": "identity", **(headers or {})}
     try:
-        answer = session.get(url, stream=True, timeout=TIMEOUTS, headers={"Accept-Encoding": "identity"})
+        answer = session.request(method, url, stream=True, timeout=TIMEOUTS, headers=wanted, allow_redirects=True)
     except requests.TooManyRedirects as error:
         raise SourceError(f"{public_url(url)}: redirected in a circle", "correct the URL") from error
     except requests.exceptions.SSLError as error:
-        raise SourceError(
-            f"{public_url(url)}: the TLS certificate is not accepted", "check the server's name"
-        ) from error
+        hint = "check the server's name, or name its authority in REQUESTS_CA_BUNDLE"
+        raise SourceError(f"{public_url(url)}: the TLS certificate is not accepted", hint) from error
     except requests.Timeout as error:
-        raise SourceError(f"{public_url(url)}: no answer in {TIMEOUTS[1]:.0f} s", "run apply again") from error
-    except requests.RequestException as error:
-        raise SourceError(f"{public_url(url)}: no connection", "check the address and the network") from error
-    if answer.status_code != 200:
+        raise _Passing(f"{public_url(url)}: no answer in {TIMEOUTS[1]:.0f} s", "try again later") from error
+    except requests.exceptions.ProxyError as error:
+        raise _Passing(f"{public_url(url)}: the proxy does not answer", "check the *_proxy variables") from error
+    except requests.ConnectionError as error:
+        raise _Passing(f"{public_url(url)}: no connection", "check the address and the network") from error
+    except (requests.RequestException, ValueError) as error:
+        raise SourceError(f"{public_url(url)}: cannot be fetched", "correct the URL") from error
+    if answer.status_code not in ((206,) if "Range" in wanted else ()) + (200,):
         answer.close()
-        raise SourceError(f"{public_url(url)}: HTTP {answer.status_code}", "correct the URL")
-    if answer.headers.get("Content-Type", "").startswith("text/html"):
+        kind = _Passing if answer.status_code in _PASSING else SourceError
+        hint = "try again later" if kind is _Passing else "correct the URL"
+        raise kind(f"{public_url(url)}: HTTP {answer.status_code}", hint) from _Refused(answer.status_code)
+    if answer.headers.get("Content-Type", "").startswith(("text/html", "application/xhtml")):
         answer.close()
-        raise SourceError(f"{public_url(url)}: an HTML page, not an image", "correct the URL")
+        raise _page(url)
     return answer
 
 
-def _blocks(answer: "requests.Response", url: str) -> Iterator[bytes]:
+def _page(url: str) -> SourceError:
+    return SourceError(f"{public_url(url)}: an HTML page, not an image", "correct the URL; it may want a log-in")
+
+
+def _length(answer: "requests.Response") -> int | None:
+    text = answer.headers.get("Content-Length", "")
+    return int(text) if text.isdigit() else None
+
+
+@contextmanager
+def _reading(url: str) -> Iterator[None]:
+    """What the HTTP libraries raise in the middle of a body."""
     import requests
+    from urllib3.exceptions import HTTPError
 
     try:
-        yield from answer.iter_content(CHUNK)
-    except requests.RequestException as error:
-        raise SourceError(f"{public_url(url)}: the connection broke", "run apply again") from error
+        yield
+    except (requests.RequestException, HTTPError, OSError) as error:
+        raise _Passing(f"{public_url(url)}: the connection broke", "try again later") from error
+
+
+class _Download:
+    """One file while it is read, from whichever mirror."""
+
+    def __init__(
+        self, session: "requests.Session", urls: tuple[str, ...], pauses: Sequence[float], *, verified: bool
+    ) -> None:
+        self._session, self._urls, self._pauses, self._verified = session, urls, pauses, verified
+        self._index, self._answer = _first(session, urls, pauses[:3])
+        self.size = _length(self._answer)
+        self._version = _version(self._answer)
+        self._offset = 0
+
+    def blocks(self) -> Iterator[bytes]:
+        """All the bytes, in order, each once."""
+        skip, failures, mark = 0, 0, 0
+        while True:
+            try:
+                for block in self._received(skip):
+                    if not self._offset and _PAGE.match(block):
+                        raise _page(self._urls[self._index])
+                    self._offset += len(block)
+                    yield block
+                return
+            except _Passing as broken:
+                failures = 1 if self._offset - mark >= CHUNK else failures + 1
+                mark = self._offset
+                skip = self._taken_up(broken, failures)
+
+    def _received(self, skip: int) -> Iterator[bytes]:
+        """What one answer brings, but for the first ``skip`` bytes, which are known."""
+        url = self._urls[self._index]
+        with self._answer, _reading(url):
+            for block in self._answer.raw.stream(CHUNK, decode_content=False):
+                if skip:
+                    block, skip = block[skip:], max(0, skip - len(block))
+                if block:
+                    yield block
+        if self.size is not None and self._offset < self.size:
+            raise _Passing(f"{public_url(url)}: ended after {self._offset} of {self.size} bytes", "try again later")
+
+    def _taken_up(self, broken: SourceError, failures: int) -> int:
+        """Ask for the rest; how many bytes of the new answer are known already."""
+        for number in range(failures, len(self._pauses) + 1):
+            time.sleep(self._pauses[number - 1])
+            index = (self._index + max(0, number - 2)) % len(self._urls) if self._verified else self._index
+            try:
+                known = self._continued(index)
+            except _Passing as error:
+                broken = error
+                continue
+            if known is None:
+                break
+            return known
+        raise SourceError(f"{broken.message} (read until {self._offset} bytes)", broken.hint)
+
+    def _continued(self, index: int) -> int | None:
+        """How many bytes of a new answer are known already; None where nothing tells that it is the same file."""
+        url = self._urls[index]
+        condition = {"If-Range": self._version} if self._version and index == self._index else {}
+        answer = _asked(self._session, url, {"Range": f"bytes={self._offset}-", **condition})
+        placed = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", answer.headers.get("Content-Range", ""))
+        if answer.status_code == 206 and placed and int(placed[1]) == self._offset:
+            same = placed[2] in ("*", str(self.size)) or self.size is None
+        else:
+            same = self._verified or (self._version is not None and _version(answer) == self._version)
+            placed = None
+        if not same:
+            answer.close()
+            if self._version is None and not placed:
+                return None
+            raise SourceError(f"{public_url(url)}: the file changed while it was read", "run apply again")
+        self._index, self._answer = index, answer
+        return 0 if placed else self._offset
+
+
+def _version(answer: "requests.Response") -> str | None:
+    """What tells one version of a file from another: a strong entity tag, else the time of its last change."""
+    tag = answer.headers.get("ETag", "")
+    return tag if tag.startswith('"') else answer.headers.get("Last-Modified")

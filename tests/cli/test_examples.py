@@ -1,6 +1,7 @@
 """Every example is valid, can be planned for each of its targets, and is applied on the embedded store."""
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from imagesync import load, open_backend, resolve
 from imagesync.model import UrlSource
 from imagesync.sources import identify
+from tests.fault.mirror import Mirror, mirror
 from tests.pipeline import applied, planned
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -15,8 +17,17 @@ EVERY = sorted([path.relative_to(EXAMPLES) for path in (EXAMPLES / "features").g
 EVERY += [Path("openstack"), Path("quickstart")]
 
 
+@pytest.fixture
+def upstream() -> Iterator[Mirror]:
+    """The folder of features as a web server has it."""
+    with mirror() as found:
+        for path in (EXAMPLES / "features").iterdir():
+            found.publish(f"/{path.name}", path.read_bytes())
+        yield found
+
+
 @pytest.mark.parametrize("example", EVERY, ids=str)
-def test_every_example_is_planned_and_applied(tmp_path: Path, example: Path) -> None:
+def test_every_example_is_planned_and_applied(tmp_path: Path, upstream: Mirror, example: Path) -> None:
     """For every target a plan for all its images; those whose bytes are here are applied, and nothing is left to do."""
     shutil.copytree(EXAMPLES, tmp_path / "examples", ignore=shutil.ignore_patterns("lab-store"))
     manifest = load(tmp_path / "examples" / example)
@@ -25,10 +36,11 @@ def test_every_example_is_planned_and_applied(tmp_path: Path, example: Path) -> 
         backend = open_backend(store=tmp_path / f"store-{target}")
         legacy = backend.create_image(name="Legacy", disk_format="raw", container_format="bare")
         backend.upload(legacy.id, [b"x"], 1)
-        catalog = identify(resolve(manifest, target=target))
+        values = {"mirror": upstream.address} if example.stem == "upstream" else {}
+        catalog = identify(resolve(manifest, target=target, values=values))
         plan = planned(backend, catalog)
         assert {step.action.key for step in plan.steps} == {spec.key for spec in catalog.images}
-        if any(isinstance(spec.source, UrlSource) for spec in catalog.images):
+        if not values and any(isinstance(spec.source, UrlSource) for spec in catalog.images):
             continue
         applied(backend, plan)
         assert planned(backend, catalog).steps == ()

@@ -1,0 +1,82 @@
+"""Digests of local files, kept from run to run, so that a catalogue as wanted reads none of them. Files, SQLite.
+
+A digest counts for a file that has the same path, device, inode, size and times (mtime and ctime, nanoseconds). A cache
+that cannot be read or written is no error: the file is hashed again.
+"""
+
+import hashlib
+import logging
+import os
+import sqlite3
+import time
+from collections.abc import Callable
+from contextlib import closing
+from io import BufferedReader
+from pathlib import Path
+from typing import Final
+
+from imagesync.model import Checksum
+
+log = logging.getLogger(__name__)
+
+ALGORITHM: Final = "sha256"
+SETTLED: Final = 2 * 10**9
+"""Nanoseconds since its last change after which a file's times tell every further change apart."""
+KEPT_DAYS: Final = 180
+_TABLE: Final = "CREATE TABLE IF NOT EXISTS digests (path TEXT PRIMARY KEY, state TEXT, digest TEXT, made INTEGER)"
+
+
+class DigestCache:
+    """The sha256 of files; safe for threads and processes."""
+
+    def __init__(self, path: Path | None, now: Callable[[], int] = time.time_ns) -> None:
+        self._path, self._now = path, now
+
+    def digest(self, file: BufferedReader, path: str) -> Checksum:
+        """The digest of an open file, from memory where it has not changed since."""
+        before = _state(os.fstat(file.fileno()))
+        known = self._known(path, before)
+        if known is not None:
+            return Checksum(ALGORITHM, known)
+        found = hashlib.file_digest(file, ALGORITHM).hexdigest()
+        status = os.fstat(file.fileno())
+        if _state(status) == before and self._now() - max(status.st_mtime_ns, status.st_ctime_ns) > SETTLED:
+            self._remember(path, before, found)
+        return Checksum(ALGORITHM, found)
+
+    def _known(self, path: str, state: str) -> str | None:
+        if self._path is None or not self._path.exists():
+            return None
+        try:
+            with closing(sqlite3.connect(self._path, timeout=5)) as database, database:
+                query = "SELECT digest FROM digests WHERE path = ? AND state = ?"
+                row = database.execute(query, (path, state)).fetchone()
+        except sqlite3.Error as error:
+            log.info("the digest cache %s cannot be read: %s", self._path, error)
+            return None
+        return str(row[0]) if row else None
+
+    def _remember(self, path: str, state: str, digest: str) -> None:
+        if self._path is None:
+            return
+        day = self._now() // (86_400 * 10**9)
+        try:
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with closing(sqlite3.connect(self._path, timeout=5)) as database, database:
+                database.execute(_TABLE)
+                database.execute("INSERT OR REPLACE INTO digests VALUES (?, ?, ?, ?)", (path, state, digest, day))
+                database.execute("DELETE FROM digests WHERE made < ?", (day - KEPT_DAYS,))
+        except (sqlite3.Error, OSError) as error:
+            log.info("the digest cache %s cannot be written: %s", self._path, error)
+
+
+def _state(status: os.stat_result) -> str:
+    numbers = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+    return ":".join(map(str, numbers))
+
+
+def default_cache() -> DigestCache:
+    """The one in the user's cache folder."""
+    from platformdirs import user_cache_path
+
+    return DigestCache(user_cache_path("imagesync") / "digests.db")

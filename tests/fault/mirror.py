@@ -1,0 +1,111 @@
+"""A web server on loopback that publishes files and misbehaves as it is told: breaks off, lies, changes, redirects."""
+
+import http.server
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+
+@dataclass
+class File:
+    """What is behind one path.
+
+    ``cuts``: after how many bytes the first answers break off, one number an answer; ``ranges``: whether a part can be
+    asked for; ``announced``: a Content-Length that is not the true one; ``tags``: the entity tag of each answer, where it
+    changes; ``head``: the status that HEAD gets; ``login``: the Authorization that is wanted.
+    """
+
+    data: bytes = b""
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+    cuts: list[int] = field(default_factory=list)
+    ranges: bool = True
+    announced: int | None = None
+    tags: list[str] = field(default_factory=list)
+    head: int | None = None
+    login: str | None = None
+
+
+class Mirror:
+    """The files by path, and what was asked: ``METHOD PATH`` and, where there was one, the range."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        self.files: dict[str, File] = {}
+        self.asked: list[str] = []
+
+    def publish(self, path: str, file: File | bytes) -> str:
+        """The URL of a file that is there from now on."""
+        self.files[path] = File(file) if isinstance(file, bytes) else file
+        return f"{self.address}{path}"
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    mirror: Mirror
+
+    def do_HEAD(self) -> None:
+        self._answer()
+
+    def do_GET(self) -> None:
+        self._answer()
+
+    def _answer(self) -> None:
+        path = self.path.partition("?")[0]
+        wanted = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
+        self.mirror.asked.append(f"{self.command} {path}" + (f" from {wanted[1]}" if wanted else ""))
+        file = self.mirror.files.get(path, File(b"gone", 404))
+        if file.login is not None and self.headers.get("Authorization") != file.login:
+            file = File(b"", 401)
+        if self.command == "HEAD" and file.head is not None:
+            file = File(b"", file.head)
+        if file.tags:
+            file.headers["ETag"] = file.tags.pop(0)
+        data = file.data
+        start = int(wanted[1]) if wanted and file.ranges and self._same(file) else None
+        body = data[start or 0 :]
+        self.send_response(206 if start is not None else file.status)
+        for name, value in {"Content-Type": "application/octet-stream", **file.headers}.items():
+            self.send_header(name, value)
+        if start is not None:
+            self.send_header("Content-Range", f"bytes {start}-{len(data) - 1}/{len(data)}")
+        self.send_header("Content-Length", str(len(body) if file.announced is None else file.announced))
+        self.end_headers()
+        if self.command == "HEAD":
+            return
+        if file.cuts:
+            self.wfile.write(body[: file.cuts.pop(0)])
+            self.close_connection = True
+            return
+        self.wfile.write(body)
+        if file.announced is not None:
+            self.close_connection = True
+
+    def _same(self, file: File) -> bool:
+        condition = self.headers.get("If-Range")
+        return condition is None or condition in (file.headers.get("ETag"), file.headers.get("Last-Modified"))
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Quiet."""
+
+
+class _Server(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that goes away is no news."""
+
+
+@contextmanager
+def mirror() -> Iterator[Mirror]:
+    """A running one."""
+    handler = type("Handler", (_Handler,), {})
+    with _Server(("127.0.0.1", 0), handler) as server:
+        handler.mirror = found = Mirror(f"http://127.0.0.1:{server.server_port}")  # type: ignore[attr-defined]
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield found
+        finally:
+            server.shutdown()

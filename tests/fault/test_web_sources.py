@@ -1,0 +1,171 @@
+"""URLs on servers that break off, lie and change: the bytes are whole and right, or one line says why not."""
+
+import hashlib
+import http.server
+import ssl
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from imagesync.errors import SourceError
+from imagesync.model import Checksum, Fingerprint, UrlSource
+from imagesync.plan import Create
+from imagesync.sources import Sizes, open_source
+from imagesync.sources.web import fetch, size_of
+from tests.fault.mirror import File, Mirror, mirror
+from tests.unit.factories import catalog, inventory, plan, spec
+
+DATA = bytes(range(251)) * 20_000
+NO_PAUSE = (0.0,) * 5
+TAG = {"ETag": '"one"'}
+
+
+@pytest.fixture
+def web() -> Iterator[Mirror]:
+    """A web server on loopback."""
+    with mirror() as found:
+        yield found
+
+
+def read(*urls: str, digest: bool = True) -> bytes:
+    """The bytes behind mirrors, verified where ``digest``."""
+    digests = (Checksum("sha256", hashlib.sha256(DATA).hexdigest()),) if digest else ()
+    with open_source(UrlSource(urls), Fingerprint(digests), disk_format="raw", pauses=NO_PAUSE) as stream:
+        return b"".join(stream)
+
+
+def test_a_broken_connection_is_taken_up_where_it_broke(web: Mirror) -> None:
+    """By a range of the same version of the file; nothing is fetched twice."""
+    url = web.publish("/disk", File(DATA, cuts=[3_000_000, 1_200_000], headers=TAG))
+    assert read(url, digest=False) == DATA
+    starts = [int(line.rpartition(" ")[2]) for line in web.asked[1:]]
+    assert len(starts) == 2
+    assert 0 < starts[0] <= 3_000_000
+    assert starts[0] < starts[1] <= 4_200_000
+
+
+def test_a_server_without_ranges_is_read_again_up_to_the_break(web: Mirror) -> None:
+    """What is known already is passed over; the digest judges the whole."""
+    assert read(web.publish("/disk", File(DATA, cuts=[2_000_000], ranges=False))) == DATA
+    assert len(web.asked) == 2
+
+
+def test_another_mirror_goes_on_where_one_broke_for_good(web: Mirror) -> None:
+    """The first has no more to give; the digest judges the whole."""
+    first = web.publish("/a", File(DATA, cuts=[1_500_000, 0, 0, 0, 0]))
+    assert read(first, web.publish("/b", DATA)) == DATA
+    assert web.asked[-1].startswith("GET /b from ")
+
+
+def test_a_file_that_changes_while_it_is_read_is_an_error(web: Mirror) -> None:
+    """Two halves of two builds are no image."""
+    url = web.publish("/disk", File(DATA, cuts=[2_000_000], tags=['"one"', '"two"']))
+    with pytest.raises(SourceError, match="changed while it was read"):
+        read(url, digest=False)
+
+
+def test_a_connection_that_always_breaks_is_given_up(web: Mirror) -> None:
+    """After a bounded number of tries, told in one line."""
+    with pytest.raises(SourceError, match=r"broke \(read until \d+ bytes\); try again later"):
+        read(web.publish("/disk", File(DATA, cuts=[10] * 50, headers=TAG)))
+    assert len(web.asked) <= 7
+
+
+@pytest.mark.parametrize("announced", [len(DATA) + 10, len(DATA) - 10])
+def test_a_server_that_lies_about_the_length_is_found_out(web: Mirror, announced: int) -> None:
+    """More or less than announced: never the whole image."""
+    with pytest.raises(SourceError):
+        read(web.publish("/disk", File(DATA, announced=announced)))
+
+
+def test_redirects_are_followed_and_circles_are_an_error(web: Mirror) -> None:
+    """Published places often lead to a mirror."""
+    target = web.publish("/real", DATA)
+    assert read(web.publish("/latest", File(b"", 302, {"Location": target}))) == DATA
+    circle = web.publish("/circle", File(b"", 302, {"Location": "/circle"}))
+    with pytest.raises(SourceError, match="redirected in a circle"):
+        read(circle)
+
+
+def test_a_page_instead_of_an_image_is_refused(web: Mirror) -> None:
+    """By its type, or by how it begins."""
+    page = b"<!DOCTYPE html><html>log in</html>"
+    for file in (File(page, headers={"Content-Type": "text/html; charset=utf-8"}), File(page)):
+        with pytest.raises(SourceError, match="HTML page, not an image"):
+            read(web.publish("/disk", file), digest=False)
+
+
+def test_credentials_come_from_netrc(web: Mirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As for curl -n; they show nowhere."""
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login me password secret\n")
+    (tmp_path / "netrc").chmod(0o600)
+    assert read(web.publish("/disk", File(DATA, login="Basic bWU6c2VjcmV0"))) == DATA
+    with pytest.raises(SourceError, match="HTTP 401") as caught:
+        read(web.publish("/other", File(DATA, login="Basic other")))
+    assert "secret" not in str(caught.value)
+
+
+def test_a_proxy_of_the_environment_is_used(web: Mirror, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The proxy sees the whole URL."""
+    monkeypatch.setenv("http_proxy", web.address)
+    monkeypatch.setenv("no_proxy", "")
+    web.publish("http://images.example/disk", DATA)
+    assert read("http://images.example/disk") == DATA
+
+
+def test_a_certificate_that_nobody_trusts_is_one_line(tmp_path: Path) -> None:
+    """With the way out."""
+    key, certificate = str(tmp_path / "key"), str(tmp_path / "certificate")
+    options = ["-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1"]
+    subprocess.run(["openssl", "req", *options, "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    with http.server.HTTPServer(("127.0.0.1", 0), http.server.BaseHTTPRequestHandler) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        server.handle_error = lambda *_: None  # type: ignore[method-assign]  # quiet
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        with pytest.raises(SourceError, match=r"TLS certificate is not accepted; .*REQUESTS_CA_BUNDLE"):
+            read(f"https://127.0.0.1:{server.server_port}/disk")
+        server.shutdown()
+
+
+def test_a_document_has_a_largest_size(web: Mirror) -> None:
+    """A list of digests is never 16 MiB."""
+    assert fetch(web.publish("/SUMS", b"text")) == b"text"
+    with pytest.raises(SourceError, match="larger than 16 MiB"):
+        fetch(web.publish("/disk", bytes(17 * 2**20)))
+
+
+def test_a_passing_failure_is_tried_again(web: Mirror) -> None:
+    """503, then the file."""
+    url = web.publish("/SUMS", File(b"text", cuts=[0]))
+    with pytest.raises(SourceError):
+        fetch(web.publish("/down", File(b"", 503)), pauses=NO_PAUSE)
+    assert web.asked.count("GET /down") == len(NO_PAUSE)
+    assert fetch(url, pauses=NO_PAUSE) == b"text"
+
+
+def test_a_size_is_asked_without_reading(web: Mirror) -> None:
+    """By HEAD; by GET where a server knows none."""
+    assert size_of([web.publish("/a", DATA)]) == len(DATA)
+    assert size_of([web.publish("/b", File(DATA, head=405))]) == len(DATA)
+    assert size_of([f"{web.address}/missing", f"{web.address}/a"]) == len(DATA)
+    with pytest.raises(SourceError, match="HTTP 404"):
+        size_of([f"{web.address}/missing"])
+
+
+def test_a_plan_knows_how_much_its_urls_hold(web: Mirror) -> None:
+    """Each URL is asked once in a run; one that does not answer is a note."""
+    good = spec("good", source=UrlSource((web.publish("/disk", DATA),)), fingerprint=Fingerprint())
+    lost = spec("lost", source=UrlSource((f"{web.address}/missing",)), fingerprint=Fingerprint())
+    wanted, sizes = catalog(good, lost), Sizes()
+    assert sizes.learn(plan(wanted, inventory()), jobs=2)
+    assert not sizes.learn(plan(wanted, inventory()), jobs=2)
+    made = plan(sizes.filled(wanted), inventory())
+    known = {item.action.key: item.action.fingerprint.size for item in made.steps if isinstance(item.action, Create)}
+    assert known == {"good": len(DATA), "lost": None}
+    assert any("lost" in note and "HTTP 404" in note for note in made.notes)

@@ -1,0 +1,105 @@
+"""Digests of local files are kept: what has not changed is not read again, what has is."""
+
+import hashlib
+import os
+import sqlite3
+import time
+from io import BufferedReader
+from pathlib import Path
+
+import pytest
+
+from imagesync.model import FileSource
+from imagesync.sources import DigestCache, identify
+from tests.unit.factories import catalog, spec
+
+OLD = time.time_ns() - 3600 * 10**9
+
+
+class Counted(BufferedReader):
+    """A file that knows whether it was read."""
+
+    was_read = False
+
+    def readinto(self, buffer: object) -> int:
+        self.was_read = True
+        return super().readinto(buffer)  # type: ignore[arg-type]  # a buffer
+
+
+def opened(path: Path) -> Counted:
+    """The file, counted."""
+    return Counted(open(path, "rb", buffering=0))
+
+
+def settled_now() -> int:
+    """A clock that is an hour ahead: files changed now have settled."""
+    return time.time_ns() + 3600 * 10**9
+
+
+def digest(cache: DigestCache, path: Path) -> tuple[str, bool]:
+    """The digest that the cache gives, and whether the file was read for it."""
+    with opened(path) as file:
+        return cache.digest(file, str(path)).value, file.was_read
+
+
+def sha256(content: bytes) -> str:
+    """The hexadecimal digest."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def test_a_file_is_read_once(tmp_path: Path) -> None:
+    """In this run and the next."""
+    (tmp_path / "disk").write_bytes(b"one")
+    for expected in (True, False, False):
+        cache = DigestCache(tmp_path / "cache" / "digests.db", settled_now)
+        assert digest(cache, tmp_path / "disk") == (sha256(b"one"), expected)
+
+
+def test_a_changed_file_is_read_again(tmp_path: Path) -> None:
+    """Also one of the same size whose time was put back: the inode's own time tells."""
+    path = tmp_path / "disk"
+    path.write_bytes(b"one")
+    os.utime(path, ns=(OLD, OLD))
+    cache = DigestCache(tmp_path / "digests.db", settled_now)
+    assert digest(cache, path) == (sha256(b"one"), True)
+    path.write_bytes(b"two")
+    os.utime(path, ns=(OLD, OLD))
+    assert digest(cache, path) == (sha256(b"two"), True)
+    (tmp_path / "new").write_bytes(b"six")
+    os.replace(tmp_path / "new", path)
+    assert digest(cache, path) == (sha256(b"six"), True)
+
+
+def test_a_file_that_may_still_change_within_its_time_is_not_kept(tmp_path: Path) -> None:
+    """Two changes within the clock's grain look like one."""
+    (tmp_path / "disk").write_bytes(b"one")
+    cache = DigestCache(tmp_path / "digests.db")
+    assert digest(cache, tmp_path / "disk") == (sha256(b"one"), True)
+    assert digest(cache, tmp_path / "disk") == (sha256(b"one"), True)
+
+
+@pytest.mark.parametrize("damage", ["nonsense", "folder", "table"])
+def test_a_damaged_cache_is_no_error(tmp_path: Path, damage: str) -> None:
+    """The file is hashed again."""
+    (tmp_path / "disk").write_bytes(b"one")
+    place = tmp_path / "digests.db"
+    if damage == "nonsense":
+        place.write_bytes(b"nonsense" * 1000)
+    elif damage == "folder":
+        place.mkdir()
+    else:
+        sqlite3.connect(place).execute("CREATE TABLE digests (other TEXT)").connection.close()
+    assert digest(DigestCache(place, settled_now), tmp_path / "disk") == (sha256(b"one"), True)
+
+
+def test_a_catalogue_that_is_known_is_not_read(tmp_path: Path) -> None:
+    """identify gives the digests of big files from the cache: a file that cannot be read any more shows it."""
+    (tmp_path / "disk").write_bytes(b"one")
+    wanted = catalog(spec("a", source=FileSource(str(tmp_path / "disk"), "disk")))
+    cache = DigestCache(tmp_path / "digests.db", settled_now)
+    first = identify(wanted, cache=cache)
+    assert identify(wanted, cache=cache) == first
+    with sqlite3.connect(tmp_path / "digests.db") as database:
+        database.execute("UPDATE digests SET digest = ?", ("0" * 64,))
+    database.close()
+    assert identify(wanted, cache=cache).images[0].fingerprint.digests[0].value == "0" * 64

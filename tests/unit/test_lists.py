@@ -1,0 +1,66 @@
+"""Lists of digests as upstreams publish them -> the digests of one file."""
+
+import pytest
+
+from imagesync.errors import SourceError
+from imagesync.sources.lists import digests_for, text_of
+
+A, B = "a" * 64, "b" * 64
+LONG = "c" * 128
+
+CLEAR_SIGNED = f"""-----BEGIN PGP SIGNED MESSAGE-----
+Hash: SHA256
+
+# Fedora-Cloud: 100 bytes
+- -- a line that began with a dash
+SHA256 (disk.qcow2) = {A}
+-----BEGIN PGP SIGNATURE-----
+
+iQIzBAEBCAAdFiEE{B}
+-----END PGP SIGNATURE-----
+"""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{B}  other.img\n{A}  disk.qcow2\n",
+        f"{A} *disk.qcow2\r\n{B} *disk.qcow2.manifest\r\n",
+        f"{A}  ./disk.qcow2",
+        f"SHA256 (disk.qcow2) = {A}\nSHA256 (other) = {B}",
+        f"SHA2-256(disk.qcow2)= {A}\nSHA256(disk.qcow2)= {A.upper()}",
+        f"{A}\n",
+        f"{A}  -\n",
+        CLEAR_SIGNED,
+        f"{B}  amd64/disk.qcow2\n{A}  24.04/disk.qcow2\n",
+        f"<p>notes</p>\n{A}  disk%2Eqcow2\n",
+    ],
+)
+def test_every_form_is_read(text: str) -> None:
+    """GNU, BSD, OpenSSL, bare, within a clear signature; of several folders the one that fits best."""
+    (found,) = digests_for(text_of(text.encode()), "https://mirror.example/24.04/disk.qcow2?token=x")
+    assert str(found) == f"sha256:{A}"
+
+
+def test_several_algorithms_come_strongest_first() -> None:
+    """All of them are kept, so that a manifest may go from one to another without an upload."""
+    text = f"MD5 (disk) = {'d' * 32}\nSHA256 (disk) = {A}\nSHA512 (disk) = {LONG}\n"
+    assert [digest.algorithm for digest in digests_for(text, "/images/disk")] == ["sha512", "sha256", "md5"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (f"{A}  other\n", "the list has no digest for disk"),
+        ("<html>log in</html>", "the list has no digest for disk"),
+        ("", "the list has no digest for disk"),
+        (f"{A}  disk\n{B}  disk\n", "the list has two different digests for disk"),
+        (f"{A}\n{B}\n", "the list has two different digests for disk"),
+        (f"{A}  notdisk\n", "the list has no digest for disk"),
+        (f"MD5 (disk) = {A}\n", "the list has no digest for disk"),
+    ],
+)
+def test_a_list_that_does_not_decide_is_an_error(text: str, message: str) -> None:
+    """No guess is made."""
+    with pytest.raises(SourceError, match=message):
+        digests_for(text, "https://mirror.example/disk")
