@@ -84,7 +84,7 @@ def _with_retirements(
     if scene.policy.drift_only:
         return Part((*first.steps, *retiring), first.notes)
     left = replace(generations, retired=tuple(owned for owned in generations.retired if owned.id not in used))
-    gone = expired_generations(left, leaving, retiring, spec.on_replace, scene.policy, scene.now)
+    gone = expired_generations(left, leaving, retiring, spec.on_replace, scene.policy, scene.now, needs)
     swept = sweep([owned for owned in generations.staging if owned.id not in used and owned.id != spec.id])
     return Part((*first.steps, *retiring, *gone.steps, *swept), (*first.notes, *gone.notes))
 

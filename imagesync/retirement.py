@@ -109,8 +109,12 @@ def expired_generations(
     on_replace: OnReplace,
     policy: Policy,
     now: datetime,
+    needs: Sequence[str] = (),
 ) -> Part:
-    """Deletion of what exceeds ``keep`` or ``delete_after``; ``leaving`` retire in this plan by the steps ``retiring``."""
+    """Deletion of what exceeds ``keep`` or ``delete_after``; ``leaving`` retire in this plan by the steps ``retiring``.
+
+    ``needs``: the step that brings the build which makes them superfluous; where it fails, they stay.
+    """
     order = sorted([*leaving, *generations.retired], key=lambda owned: owned.order, reverse=True)
     kept, excess = order[: on_replace.keep], order[on_replace.keep :]
     excess += [owned for owned in kept if owned not in leaving and _is_due(owned, on_replace, now)]
@@ -121,8 +125,8 @@ def expired_generations(
                 f"{generations.key}: superseded image {owned.id} is protected and stays; --allow-protected deletes it"
             )
             continue
-        needs = [item.id for item in retiring if getattr(item.action, "image_id", None) == owned.id]
-        steps.append(step(_delete(owned), Reason.SUPERSEDED, needs))
+        retired_by = [item.id for item in retiring if getattr(item.action, "image_id", None) == owned.id]
+        steps.append(step(_delete(owned), Reason.SUPERSEDED, retired_by or needs))
     return Part(tuple(steps), tuple(notes))
 
 

@@ -451,3 +451,13 @@ def test_deactivate_on_replace_follows_the_retirement() -> None:
     assert [type(step.action) for step in made.steps] == [Create, Update, Deactivate]
     assert made.steps[2].needs[0] == made.steps[1].id
     assert changes(made)["name"] == ("a", "a (2026-11-01)")
+
+
+def test_an_earlier_build_goes_only_once_the_new_one_is_there() -> None:
+    """Where the new build fails, the one to roll back to stays."""
+    found = inventory(
+        live(spec("a", "1"), "old", Role.RETIRED, 1, hidden=True),
+        live(spec("a", "2"), "current", generation=2),
+    )
+    made = plan(catalog(spec("a", "3")), found)
+    assert {item.id: item.needs for item in made.steps}["delete:a:old"] == ("create:a",)

@@ -1,0 +1,133 @@
+"""Sources that are wrong, on the real cloud: one clear line each, nothing left over, the old image still visible."""
+
+import gzip
+import hashlib
+import lzma
+import re
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cloud.service import Cloud
+from tests.cloud.test_end_to_end import Desk
+from tests.fault.mirror import File, Mirror, mirror
+from tests.samples import qcow2
+
+OLD, NEW = b"1" * 5000, bytes(range(256)) * 4000
+
+
+@pytest.fixture
+def upstream() -> Iterator[Mirror]:
+    """Where builds are published."""
+    with mirror() as found:
+        yield found
+
+
+@pytest.fixture
+def desk(cloud: Cloud, tmp_path: Path) -> Desk:
+    """A catalogue of one image, applied."""
+    made = Desk(cloud, tmp_path)
+    made.images["a"] = {
+        "name": "A",
+        "source": made.file("old.raw", OLD),
+        "disk_format": "raw",
+        "container_format": "bare",
+        "visibility": "public",
+    }
+    made.apply()
+    return made
+
+
+def sha256(data: bytes) -> str:
+    """As a manifest declares it."""
+    return f"sha256:{hashlib.sha256(data).hexdigest()}"
+
+
+BOMB = gzip.compress(bytes(2**27))
+PACKED = lzma.compress(NEW)
+DAMAGED = PACKED[:200] + b"damage" + PACKED[206:]
+
+URLS: dict[str, tuple[File, dict[str, Any], str]] = {
+    "wrong digest": (
+        File(NEW),
+        {"checksum": sha256(b"other")},
+        r"the sha256 is \w+, not the declared \w+; correct the",
+    ),
+    "cut short": (File(NEW, announced=len(NEW) + 9, ranges=False), {}, "broke|ended after"),
+    "longer than it says": (File(NEW, announced=len(NEW) - 9), {"checksum": sha256(NEW)}, "the sha256 is"),
+    "not found": (File(b"", 404), {"checksum": sha256(NEW)}, "HTTP 404; correct the URL"),
+    "circle": (File(b"", 302, {"Location": "/new.raw"}), {"checksum": sha256(NEW)}, "redirected in a circle"),
+    "page": (File(b"<!doctype html>"), {}, "an HTML page, not an image"),
+    "corrupt xz": (File(DAMAGED), {"compression": "xz"}, "the xz data is damaged"),
+    "truncated xz": (File(PACKED[:-40]), {"compression": "xz"}, "the xz data is (cut short|damaged)"),
+    "bomb by ratio": (File(BOMB), {"compression": "gz"}, "unpacks to more than allowed .*max_ratio"),
+    "bomb by size": (File(PACKED), {"compression": "xz", "max_size": 1000}, "unpacks to more than allowed .*max_size"),
+    "wrong format": (File(NEW), {"disk_format": "qcow2"}, "the data is not qcow2; correct disk_format"),
+    "too large a disk": (File(qcow2(2**33)), {"disk_format": "qcow2", "min_disk": 1}, "declare min_disk: 8, or auto"),
+}
+
+
+@pytest.mark.parametrize("fault", URLS)
+def test_a_bad_build_is_one_line_and_changes_nothing(desk: Desk, upstream: Mirror, fault: str) -> None:
+    """Exit 1; the staged record is gone, and the old image as it was."""
+    before = desk.cloud.http().images()
+    file, more, message = URLS[fault]
+    source: dict[str, Any] = {"url": upstream.publish("/new.raw", file), **more}
+    fields: dict[str, Any] = {name: source.pop(name) for name in ("disk_format", "min_disk") if name in source}
+    desk.images["a"] |= {"source": source, **fields}
+    done = desk.run("apply", "--yes", code=1)
+    (told,) = [line for line in done.stdout.splitlines() if line.startswith("failed")]
+    assert re.search(message, told), told
+    assert desk.cloud.http().images() == before
+
+
+def test_an_upload_beyond_the_quota_leaves_the_old_image(desk: Desk, upstream: Mirror) -> None:
+    """The limit is lowered after the plan was made: 413 to the data, in the service's words, with the way out."""
+    desk.images["a"] |= {"source": desk.file("big.raw", NEW * 3), "visibility": "private"}
+    desk.apply()
+    before = desk.cloud.http().images()
+    desk.cloud.start_limited()
+
+    class Lowering(dict[str, File]):
+        def get(self, path: str, default: Any = None) -> Any:
+            if len(upstream.asked) == 2:
+                desk.cloud.set_limits("images", image_size_total=1, image_count_total=100)
+            return super().get(path, default)
+
+    desk.images["a"]["source"] = {"url": upstream.publish("/new.raw", NEW), "checksum": sha256(NEW)}
+    upstream.files = Lowering(upstream.files)
+    desk.cloud.set_limits("images", image_size_total=100, image_count_total=100)
+    try:
+        done = desk.run("apply", "--yes", user="limited", code=1)
+    finally:
+        desk.cloud.set_limits("images")
+    (told,) = [line for line in done.stdout.splitlines() if line.startswith("failed")]
+    assert "HTTP 413" in told
+    assert "image_size_total" in told
+    assert "quota" in told
+    assert desk.cloud.http().images() == before
+
+
+def test_a_reader_never_sees_a_bad_build(desk: Desk, upstream: Mirror) -> None:
+    """Somebody who lists all the time while five bad builds are tried sees the old image, and only it."""
+    seen: set[tuple[str, ...]] = set()
+    stop = threading.Event()
+
+    def look() -> None:
+        while not stop.is_set():
+            found = desk.cloud.http("bob").get("/images?visibility=public")["images"]
+            seen.add(tuple(image["os_hash_value"] for image in found))
+
+    watcher = threading.Thread(target=look)
+    watcher.start()
+    try:
+        for fault in ("wrong digest", "longer than it says", "corrupt xz", "wrong format", "too large a disk"):
+            test_a_bad_build_is_one_line_and_changes_nothing(desk, upstream, fault)
+            desk.images["a"] |= {"disk_format": "raw", "min_disk": 0}
+    finally:
+        stop.set()
+        watcher.join()
+    assert seen == {(hashlib.sha512(OLD).hexdigest(),)}
