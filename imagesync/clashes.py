@@ -70,9 +70,7 @@ def adopted_images(
             continue
         found = _adoptable(spec, inventory)
         if len(found) == 1 and (mark := found[0].properties.get(CATALOG)) not in (None, catalog.name):
-            refusals.append(
-                f"images.{spec.key}: image {found[0].id} belongs to catalogue {mark}; let that one go of it first"
-            )
+            refusals.append(_owned_elsewhere(spec, found[0], str(mark)))
         elif len(found) == 1:
             adopted[spec.key] = found[0]
         elif isinstance(spec.adopt, str):
@@ -83,6 +81,23 @@ def adopted_images(
                 f"images.{spec.key}: {len(found)} images are named {spec.name!r}; say which by adopt: ID ({ids})"
             )
     return adopted, refusals
+
+
+def _owned_elsewhere(spec: ImageSpec, image: LiveImage, mark: str) -> str:
+    ways = f"let {mark} go of it first (take it out there, with on_remove: keep), or take adopt out here"
+    return f"images.{spec.key}: image {image.id} belongs to catalogue {mark}; {ways}"
+
+
+def shared_to_adopt(catalog: Catalog, inventory: Inventory) -> tuple[str, ...]:
+    """Ids of shared images that keys with declared members may take over: their members have to be asked for."""
+    groups = group(inventory.owned)
+    asking = [
+        spec
+        for spec in catalog.images
+        if spec.adopt and spec.members_declared and not groups.get(spec.key, Generations(spec.key)).current
+    ]
+    found = {image.id: image for spec in asking for image in _adoptable(spec, inventory)}
+    return tuple(sorted(image.id for image in found.values() if image.visibility is Visibility.SHARED))
 
 
 def _adoptable(spec: ImageSpec, inventory: Inventory) -> list[LiveImage]:

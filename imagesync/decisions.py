@@ -1,11 +1,11 @@
 """One wanted image and its generations -> what becomes of the key: keep, promote or make. Pure."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from imagesync.documents import content_url, has_data, is_record_only
-from imagesync.generations import Generations, Holds, Owned, contradicts, holds
+from imagesync.generations import Generations, Holds, Owned, holds
 from imagesync.live import LiveImage
 from imagesync.model import ImageSpec, Role, Status
 from imagesync.plan import Reason
@@ -50,7 +50,9 @@ def decide(spec: ImageSpec, generations: Generations, adopted: LiveImage | None,
     """What becomes of one key."""
     if adopted is not None:
         owned = adopted_image(spec, adopted, catalog)
-        return _make(spec, generations, Reason.CONTENT_CHANGED) if contradicts(spec, adopted) else Keep(owned, True)
+        if _fits(spec, owned):
+            return Keep(owned, adopted=True)
+        return _make(spec, replace(generations, current=(owned,)), Reason.CONTENT_CHANGED)
     for owned in generations.current:
         if _fits(spec, owned):
             return Keep(owned)

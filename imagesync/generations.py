@@ -6,7 +6,7 @@ from enum import Enum, auto
 
 from imagesync.documents import content_url
 from imagesync.live import LiveImage
-from imagesync.model import Checksum, Compression, Content, FileSource, ImageSpec, KnownContent, Role, Status, UrlSource
+from imagesync.model import Compression, Content, FileSource, ImageSpec, KnownContent, Role, Status, UrlSource
 from imagesync.record import Record, read
 
 
@@ -112,12 +112,9 @@ def _live_digest(image: LiveImage, algorithm: str) -> str | None:
     return image.os_hash_value if image.os_hash_algo == algorithm else None
 
 
-def contradicts(spec: ImageSpec, image: LiveImage) -> bool:
-    """Whether the service's own digests of an image that is to be adopted differ from the declared ones."""
-    if isinstance(spec.source, KnownContent):
-        declared: tuple[Checksum, ...] = (spec.source.checksum,)
-    elif isinstance(spec.source, FileSource | UrlSource) and spec.source.transfer.compression is Compression.NONE:
-        declared = spec.fingerprint.digests
-    else:
+def is_confirmed(spec: ImageSpec, image: LiveImage) -> bool:
+    """Whether a digest that the service itself made of the data is the declared one: then nothing is taken on trust."""
+    source = spec.source
+    if isinstance(source, FileSource | UrlSource) and source.transfer.compression is not Compression.NONE:
         return False
-    return any(_live_digest(image, digest.algorithm) not in (None, digest.value) for digest in declared)
+    return any(_live_digest(image, digest.algorithm) == digest.value for digest in spec.fingerprint.digests)

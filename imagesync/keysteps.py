@@ -23,7 +23,7 @@ from imagesync.documents import (
     wanted_digest,
     wanted_status,
 )
-from imagesync.generations import Generations, Owned
+from imagesync.generations import Generations, Owned, is_confirmed
 from imagesync.live import Inventory, LiveImage
 from imagesync.model import Auto, Catalog, ImageSpec, Policy, Role, Status
 from imagesync.plan import Create, Deactivate, FieldChange, Reactivate, Reason, Step, Update
@@ -66,7 +66,8 @@ def steps_for(
                 return Part()
             if adopted is not None:
                 generations = replace(generations, current=(adopted_image(spec, adopted, scene.catalog.name),))
-            first = Part((_create(scene, spec, generations, reason, fill),), _member_notes(spec, generations))
+            notes = (*_member_notes(spec, generations), *_unadopted_notes(spec, adopted))
+            first = Part((_create(scene, spec, generations, reason, fill),), notes)
         case _:
             assert_never(decision)
     return _with_retirements(scene, spec, decision, generations, first)
@@ -190,9 +191,16 @@ def _status_notes(scene: Scene, spec: ImageSpec, owned: Owned, managed: Managed)
 
 
 def _adoption_notes(spec: ImageSpec, owned: Owned, reason: Reason | None) -> tuple[str, ...]:
-    if reason is not Reason.ADOPT or not spec.fingerprint.digests:
+    if reason is not Reason.ADOPT or not spec.fingerprint.digests or is_confirmed(spec, owned.image):
         return ()
     return (f"{spec.key}: image {owned.id} is adopted, its content taken for {spec.fingerprint.digests[0]} on trust",)
+
+
+def _unadopted_notes(spec: ImageSpec, adopted: LiveImage | None) -> tuple[str, ...]:
+    if adopted is None:
+        return ()
+    why = "does not hold the declared content, or not in the declared format"
+    return (f"{spec.key}: image {adopted.id}, named to be adopted, {why}: a new build takes its place",)
 
 
 def _member_notes(spec: ImageSpec, generations: Generations) -> tuple[str, ...]:

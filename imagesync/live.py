@@ -107,6 +107,25 @@ class LiveImage:
 
 
 @dataclass(frozen=True, slots=True)
+class Filter:
+    """Which images of an image service are asked for: each condition given must hold; ``owner`` None: everybody's."""
+
+    owner: str | None = None
+    name: str | None = None
+    tags: frozenset[str] = frozenset()
+    visibility: Visibility | None = None
+
+    def holds(self, image: LiveImage) -> bool:
+        """Whether an image is one of those asked for, compared byte for byte."""
+        return (
+            (self.owner is None or (image.owner or "") == self.owner)
+            and (self.name is None or image.name == self.name)
+            and self.tags <= image.tags
+            and self.visibility in (None, image.visibility)
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class MemberState:
     """One member of a shared image: a project id and ``pending``, ``accepted`` or ``rejected``."""
 

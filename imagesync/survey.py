@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from imagesync.backends.base import Backend
-from imagesync.clashes import Questions, questions
+from imagesync.clashes import Questions, questions, shared_to_adopt
 from imagesync.errors import NotFound
 from imagesync.live import Inventory, LiveImage, MemberState
 from imagesync.model import Catalog, NamedProject, Visibility
@@ -23,6 +23,7 @@ def take_inventory(backend: Backend, catalog: Catalog) -> Inventory:
     owners = tuple(sorted({project} | {spec.owner for spec in catalog.images if spec.owner}))
     owned = Inventory(project, owned=_owned(backend, catalog.name, owners))
     found = _answered(backend, owned, questions(catalog, owned))
+    found = replace(found, members={**found.members, **_members(backend, shared_to_adopt(catalog, found))})
     named = {member for spec in catalog.images for member in spec.members if isinstance(member, NamedProject)}
     projects = {member: backend.project_id(member.project, member.domain) for member in sorted(named, key=repr)}
     return replace(found, projects=projects)
@@ -34,14 +35,15 @@ def inventory_for(backend: Backend, plan: Plan) -> Inventory:
     owners = tuple(sorted({project} | set(_owners(plan))))
     owned = Inventory(project, owned=_owned(backend, plan.catalog, owners))
     ours = {image.id for image in owned.owned}
-    shared = {image.id for image in owned.owned if image.visibility is Visibility.SHARED}
     with_members = tuple(reliance.image_id for reliance in plan.relies if "members" in reliance.values)
     asked = Questions(
         names={project: tuple(sorted({name for _, name in names_taken(plan)}))} if names_taken(plan) else {},
         ids=tuple(reliance.image_id for reliance in plan.relies if reliance.image_id not in ours),
-        members=tuple(image_id for image_id in with_members if image_id in shared),
+        members=(),
     )
-    return _answered(backend, owned, asked)
+    found = _answered(backend, owned, asked)
+    shared = {image.id for image in (*found.owned, *found.candidates) if image.visibility is Visibility.SHARED}
+    return replace(found, members=_members(backend, [image_id for image_id in with_members if image_id in shared]))
 
 
 def _owners(plan: Plan) -> Iterable[str]:
@@ -65,11 +67,13 @@ def _answered(backend: Backend, owned: Inventory, asked: Questions) -> Inventory
     ours = {image.id for image in owned.owned}
     candidates = {image.id: image for owner, names in asked.names.items() for image in backend.named(names, owner)}
     candidates |= {image.id: image for image_id in asked.ids for image in _one(backend, image_id)}
-    members: Mapping[str, tuple[MemberState, ...]] = {
-        image_id: tuple(backend.members(image_id)) for image_id in asked.members
-    }
+    members = _members(backend, asked.members)
     foreign = tuple(image for _, image in sorted(candidates.items()) if image.id not in ours)
     return replace(owned, candidates=foreign, members=members)
+
+
+def _members(backend: Backend, image_ids: Iterable[str]) -> Mapping[str, tuple[MemberState, ...]]:
+    return {image_id: tuple(backend.members(image_id)) for image_id in image_ids}
 
 
 def _one(backend: Backend, image_id: str) -> list[LiveImage]:

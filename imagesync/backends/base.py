@@ -7,7 +7,7 @@ Unauthorized, Unavailable. Methods are safe to call from several threads at once
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Protocol, TypedDict, Unpack
 
-from imagesync.live import Capabilities, Identity, LiveImage, MemberState
+from imagesync.live import Capabilities, Filter, Identity, LiveImage, MemberState
 
 
 class UpdateFields(TypedDict, total=False):
@@ -55,6 +55,9 @@ class Backend(Protocol):
 
     def images(self, image_id: str | None = None) -> list[LiveImage]:
         """Every image the project sees, hidden ones too, or the one with this id (NotFound)."""
+
+    def matching(self, wanted: Filter) -> list[LiveImage]:
+        """The images, hidden ones too, of which every condition of ``wanted`` holds, by id."""
 
     def create_image(self, **attrs: Unpack[CreateFields]) -> LiveImage:
         """A new record, status queued. An id that was ever given out is a Conflict."""

@@ -10,6 +10,7 @@ import pytest
 from imagesync.errors import PlanRefused
 from imagesync.live import MemberState
 from imagesync.model import (
+    Checksum,
     Content,
     FileSource,
     Fingerprint,
@@ -461,3 +462,53 @@ def test_an_earlier_build_goes_only_once_the_new_one_is_there() -> None:
     )
     made = plan(catalog(spec("a", "3")), found)
     assert {item.id: item.needs for item in made.steps}["delete:a:old"] == ("create:a",)
+
+
+def test_what_does_not_fit_is_not_adopted() -> None:
+    """Another format, no data, or data where none is declared: a new build takes its place, and the plan says so."""
+    foreign = replace(live(spec("a"), "foreign"), properties={})
+    for found in (
+        replace(foreign, disk_format="qcow2"),
+        replace(foreign, status=Status.QUEUED, size=None),
+    ):
+        made = plan(catalog(spec("a", adopt="foreign")), inventory(candidates=(found,)))
+        assert kinds(made) == [("Create", "a", "content-changed"), ("Update", "a", "superseded")]
+        assert any("named to be adopted" in note for note in made.notes)
+    made = plan(
+        catalog(spec("a", adopt="foreign", source=Content.NO_DATA, fingerprint=Fingerprint())),
+        inventory(candidates=(foreign,)),
+    )
+    assert kinds(made)[0] == ("Create", "a", "content-changed")
+
+
+def test_known_content_that_is_another_is_refused() -> None:
+    """There is nothing to make a new build from: the sentence names the image."""
+    other = KnownContent(Checksum("sha512", "b" * 128))
+    foreign = replace(live(spec("a"), "foreign", os_hash_algo="sha512", os_hash_value="c" * 128), properties={})
+    with pytest.raises(PlanRefused, match="image foreign is not the declared one"):
+        plan(catalog(spec("a", source=other, adopt="foreign")), inventory(candidates=(foreign,)))
+
+
+def test_content_that_the_service_confirms_is_not_taken_on_trust() -> None:
+    """Its own sha512 is the declared one."""
+    declared = Checksum("sha512", "c" * 128)
+    foreign = replace(live(spec("a"), "foreign", os_hash_algo="sha512", os_hash_value="c" * 128), properties={})
+    wanted = spec("a", source=KnownContent(declared), fingerprint=Fingerprint((declared,)), adopt="foreign")
+    made = plan(catalog(wanted), inventory(candidates=(foreign,)))
+    assert (kinds(made), made.notes) == ([("Update", "a", "adopt")], ())
+
+
+def test_an_image_of_another_catalogue_is_not_adopted() -> None:
+    """Both ways out are named."""
+    foreign = replace(live(spec("a"), "foreign"), properties={"imagesync_catalog": "other"})
+    with pytest.raises(PlanRefused, match=r"belongs to catalogue other.*on_remove: keep.*take adopt out here"):
+        plan(catalog(spec("a", adopt="foreign")), inventory(candidates=(foreign,)))
+
+
+def test_status_protection_and_hiding_are_not_flipped_by_adoption() -> None:
+    """What is declared as it is changes nothing."""
+    wanted = spec("a", adopt="foreign", protected=True, hidden=True, status=Status.DEACTIVATED)
+    foreign = replace(live(wanted, "foreign", status=Status.DEACTIVATED), properties={})
+    (only,) = plan(catalog(wanted), inventory(candidates=(foreign,))).steps
+    assert isinstance(only.action, Update)
+    assert only.action.changes == ()

@@ -30,7 +30,7 @@ from imagesync.errors import (
     Unavailable,
     UsageError,
 )
-from imagesync.live import Capabilities, Identity, LiveImage, MemberState
+from imagesync.live import Capabilities, Filter, Identity, LiveImage, MemberState
 from imagesync.record import PREFIX
 
 INFORMATION: Final = ("/schemas/image", "/info/import", "/info/stores", "/info/usage")
@@ -58,6 +58,10 @@ class Glance:
         if image_id is None:
             return listing.everything(self._api)
         return [image_from_wire(self._api.get(_path(image_id)))]
+
+    def matching(self, wanted: Filter) -> list[LiveImage]:
+        """Found by the service by owner, name, tags and visibility."""
+        return listing.matching(self._api, wanted)
 
     def inventory(self, catalog: str, owners: Sequence[str] = ()) -> list[LiveImage]:
         """Owned images, found by the service by mark and owner."""

@@ -4,15 +4,15 @@ A listing is asked twice, visible and hidden images, because the service keeps t
 run in parallel.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final
+from typing import Final, TypeAlias
 from urllib.parse import quote, urlencode
 
 from imagesync.backends.glance.api import Api
 from imagesync.backends.wire import image_from_wire
 from imagesync.errors import InvalidRequest, Unavailable
-from imagesync.live import LiveImage
+from imagesync.live import Filter, LiveImage
 from imagesync.record import CATALOG
 
 PAGE: Final = 1000
@@ -21,10 +21,22 @@ TRIES: Final = 5
 LONGEST_CONDITION: Final = 6000
 PARALLEL: Final = 8
 
+Query: TypeAlias = list[tuple[str, str]]
+"""Conditions of one listing; ``tag`` may stand there more than once."""
+
 
 def everything(api: Api) -> list[LiveImage]:
     """Every image that the project sees, by id."""
-    return _merged(api, _both_passes({}))
+    return _merged(api, _both_passes([]))
+
+
+def matching(api: Api, wanted: Filter) -> list[LiveImage]:
+    """The images that a filter names, by id; ``visibility=all``, or community images of others are missing."""
+    query = [("visibility", wanted.visibility.value if wanted.visibility else "all")]
+    query += [("owner", wanted.owner)] if wanted.owner else []
+    query += [("name", f"eq:{wanted.name}")] if wanted.name is not None else []
+    query += [("tag", tag) for tag in sorted(wanted.tags)]
+    return [image for image in _merged(api, _both_passes(query)) if wanted.holds(image)]
 
 
 def marked(api: Api, catalog: str, owners: Sequence[str]) -> list[LiveImage]:
@@ -33,16 +45,16 @@ def marked(api: Api, catalog: str, owners: Sequence[str]) -> list[LiveImage]:
     Without ``owner`` and ``visibility=all`` an admin's listing misses community images. An empty owner is that of a
     service without projects: no filter, and images without an owner.
     """
-    queries = [{CATALOG: catalog, "owner": owner, "visibility": "all"} for owner in sorted(set(owners))]
-    passes = [one for query in queries for one in _both_passes({name: value for name, value in query.items() if value})]
+    queries = [[(CATALOG, catalog), ("owner", owner), ("visibility", "all")] for owner in sorted(set(owners))]
+    passes = [one for query in queries for one in _both_passes([(name, value) for name, value in query if value])]
     found = _merged(api, passes)
     return [image for image in found if image.properties.get(CATALOG) == catalog and (image.owner or "") in owners]
 
 
 def named(api: Api, names: Sequence[str], owner: str) -> list[LiveImage]:
     """Visible images of one owner that have one of these names, by id; many names in one request."""
-    common = {"owner": owner, "visibility": "all", "os_hidden": "false"} if owner else {"os_hidden": "false"}
-    found = _merged(api, [{"name": condition, **common} for condition in name_conditions(names)])
+    common = [("os_hidden", "false"), *([("owner", owner), ("visibility", "all")] if owner else [])]
+    found = _merged(api, [[("name", condition), *common] for condition in name_conditions(names)])
     return [image for image in found if image.name in names and (image.owner or "") == owner]
 
 
@@ -64,11 +76,11 @@ def name_conditions(names: Sequence[str]) -> Iterator[str]:
         yield f"in:{','.join(batch)}"
 
 
-def _both_passes(query: Mapping[str, str]) -> list[dict[str, str]]:
-    return [{**query, "os_hidden": hidden} for hidden in ("false", "true")]
+def _both_passes(query: Query) -> list[Query]:
+    return [[*query, ("os_hidden", hidden)] for hidden in ("false", "true")]
 
 
-def _merged(api: Api, queries: Sequence[Mapping[str, str]]) -> list[LiveImage]:
+def _merged(api: Api, queries: Sequence[Query]) -> list[LiveImage]:
     if not queries:
         return []
     with ThreadPoolExecutor(min(PARALLEL, len(queries))) as pool:
@@ -77,12 +89,12 @@ def _merged(api: Api, queries: Sequence[Mapping[str, str]]) -> list[LiveImage]:
     return [image for _, image in sorted(found.items())]
 
 
-def _listed(api: Api, query: Mapping[str, str]) -> list[LiveImage]:
+def _listed(api: Api, query: Query) -> list[LiveImage]:
     """One listing; begun again when the image that a page begins after vanished meanwhile.
 
     The service answers that with 400 "No image found with ID …", never for a first page.
     """
-    path = f"/images?{urlencode({**query, 'limit': str(PAGE)})}"
+    path = f"/images?{urlencode([*query, ('limit', str(PAGE))])}"
     for _ in range(TRIES):
         found: list[LiveImage] = []
         try:

@@ -28,7 +28,7 @@ from imagesync.errors import (
     UsageError,
 )
 from imagesync.formats import Inspection
-from imagesync.live import Capabilities, Identity, LiveImage, MemberState
+from imagesync.live import Capabilities, Filter, Identity, LiveImage, MemberState
 from imagesync.record import CATALOG
 
 CHUNK: Final = 2**20
@@ -59,6 +59,10 @@ class Local:
         with self._store.rows() as rows:
             found = rows.documents() if image_id is None else [rows.document(image_id)]
         return list(map(image_from_wire, found))
+
+    def matching(self, wanted: Filter) -> list[LiveImage]:
+        """The images that a filter names."""
+        return [image for image in self.images() if wanted.holds(image)]
 
     def inventory(self, catalog: str, owners: Sequence[str] = ()) -> list[LiveImage]:
         """Images with this catalogue's mark and one of these owners (none: the store's project)."""
