@@ -88,7 +88,7 @@ class _Image:
 def make_spec(key: str, data: Mapping[str, Any], node: Node, setting: Setting) -> ImageSpec | None:
     """The typed value of one image (``data``: its plain data, ``node``: where it stands); None when it has no usable source."""
     image = _Image(key, node, setting)
-    for path, message, hint in _text_problems(data):
+    for path, message, hint in text_problems(data):
         image.complain(path, message, hint)
     if (expires := data.get("expires")) and not _is_date(expires):
         image.complain(("expires",), f"{expires!r} is not a day of the calendar", "write YYYY-MM-DD")
@@ -155,7 +155,7 @@ def make_on_replace(data: Mapping[str, Any]) -> OnReplace:
 Problem: TypeAlias = tuple[tuple[str | int, ...], str, str]
 
 
-def _text_problems(data: Mapping[str, Any]) -> Iterator[Problem]:
+def text_problems(data: Mapping[str, Any]) -> Iterator[Problem]:
     """What the service refuses or would hide: reserved names, control characters, characters beyond the basic plane."""
     properties, replaced = data.get("properties", {}), data.get("on_replace", {})
     named: list[tuple[tuple[str | int, ...], str]] = [(("properties", name), name) for name in properties]

@@ -27,6 +27,7 @@ from imagesync.cli.options import (
     with_options,
 )
 from imagesync.errors import Bug, ImagesyncError, UsageError
+from imagesync.model import Visibility
 
 USAGE, BUG, INTERRUPTED = 64, 3, 130
 
@@ -142,6 +143,9 @@ def list_images(
     image_id: Annotated[str | None, typer.Argument(help="One image: all its fields.", metavar="[IMAGE_ID]")] = None,
     cloud: CloudName = None,
     store: StorePath = None,
+    members: Annotated[
+        bool, typer.Option("--members", help="With whom the project's images are shared, and who accepted.")
+    ] = False,
     form: Format = Form.TEXT,
     verbose: Verbose = False,
 ) -> None:
@@ -149,7 +153,64 @@ def list_images(
     from imagesync.cli import commands
 
     _tell_more(verbose)
-    raise typer.Exit(commands.list_images(image_id, Options(cloud=cloud, store=store), form))
+    raise typer.Exit(commands.list_images(image_id, Options(cloud=cloud, store=store), form, members=members))
+
+
+@app.command()
+@with_options
+def adopt(
+    path: PathArgument = Path(),
+    *,
+    options: Options,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    form: Format = Form.TEXT,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Write the report as JSON.", metavar="FILE.json")
+    ] = None,
+    ids: Ids = None,
+    verbose: Verbose = False,
+    color: Color = None,
+) -> None:
+    """Take images that exist under management: for each key adopt: ID, or else the one visible image of its name.
+
+    No data moves. Fields that the manifest declares are brought to what it says, in the same request; the plan shows
+    them. Keys without such an image are told of and left alone. Example: imagesync adopt images/ --cloud eu-prod
+    """
+    from imagesync.cli import adopt as command
+    from imagesync.cli.commands import Results
+
+    _tell_more(verbose)
+    raise typer.Exit(command.adopt(path, options, Results(form, out, ids, color=color), yes=yes))
+
+
+@app.command()
+def export(
+    cloud: CloudName = None,
+    store: StorePath = None,
+    names: Annotated[list[str], typer.Option("--name", help="By name: a glob (repeatable).", metavar="GLOB")] = [],  # noqa: B006
+    owners: Annotated[
+        list[str], typer.Option("--owner", help="Of this project instead of one's own (repeatable).", metavar="ID")
+    ] = [],  # noqa: B006
+    tags: Annotated[list[str], typer.Option("--tag", help="With this tag (repeatable: with all).", metavar="TAG")] = [],  # noqa: B006
+    visibility: Annotated[Visibility | None, typer.Option("--visibility", help="With this visibility.")] = None,
+    all_owners: Annotated[bool, typer.Option("--all-owners", help="Whatever project owns them (for admins).")] = False,
+    managed: Annotated[bool, typer.Option("--managed", help="Take images of catalogues in too.")] = False,
+    catalog: Annotated[
+        str | None, typer.Option("--catalog", help="The catalogue's name; default: the project's.", metavar="NAME")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Write a file, or NAME.yaml in a folder.", metavar="FILE|DIR")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the file if there is one.")] = False,
+    verbose: Verbose = False,
+) -> None:
+    """Write the manifest of the project's images as they are. Example: imagesync export --cloud eu-prod -o images/"""
+    from imagesync.cli import export as command
+
+    _tell_more(verbose)
+    asked = command.Asked(names, owners, tags, visibility, all_owners=all_owners, managed=managed)
+    place = command.Place(out, catalog, force)
+    raise typer.Exit(command.export(asked, place, Options(cloud=cloud, store=store)))
 
 
 @app.command()

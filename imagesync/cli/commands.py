@@ -13,6 +13,7 @@ from imagesync.cli.options import Form, Options
 from imagesync.cli.output import Teller, event_lines, paint_for, say, write_json
 from imagesync.cli.planfile import document_of, is_plan_file, read_plan, save_plan, with_whole_urls
 from imagesync.errors import Bug, ManifestError, StalePlan, UsageError
+from imagesync.model import Visibility
 from imagesync.plan import Plan
 from imagesync.render.document import plan_text_json
 from imagesync.render.result import diagnostics_to_json, report_to_json
@@ -92,22 +93,26 @@ def apply(path: Path, options: Options, results: Results, *, yes: bool) -> int:
 def _apply(path: Path, options: Options, results: Results, yes: bool) -> int:
     catalog = flow.identified(path, options)
     with flow.opened(options, catalog.target) as backend:
-        planning = flow.Planning(backend, catalog, options)
-        shown = planning.plan()
-        _announce(shown, results)
-        planning.check_limits(shown)
-        if not shown.steps:
-            return _nothing_to_do(shown, results)
-        if not yes and not _confirmed(shown):
-            return FAILED
-        made = planning.plan()
-        if made != shown:
-            if not yes:
-                raise StalePlan(["what is live changed while the plan was looked at"])
-            say("what is live changed meanwhile; this is the plan that is applied:")
-            _announce(made, results)
-            planning.check_limits(made)
-        return _carried_out(backend, made, options, results, planning)
+        return converge(flow.Planning(backend, catalog, options), options, results, yes=yes)
+
+
+def converge(planning: flow.Planning, options: Options, results: Results, *, yes: bool) -> int:
+    """Plan, show, ask, plan again and carry out: what apply and adopt do once they know what is wanted."""
+    shown = planning.plan()
+    _announce(shown, results)
+    planning.check_limits(shown)
+    if not shown.steps:
+        return _nothing_to_do(shown, results)
+    if not yes and not _confirmed(shown):
+        return FAILED
+    made = planning.plan()
+    if made != shown:
+        if not yes:
+            raise StalePlan(["what is live changed while the plan was looked at"])
+        say("what is live changed meanwhile; this is the plan that is applied:")
+        _announce(made, results)
+        planning.check_limits(made)
+    return _carried_out(planning.backend, made, options, results, planning)
 
 
 def _apply_saved(path: Path, options: Options, results: Results, yes: bool) -> int:
@@ -136,7 +141,7 @@ def _announce(made: Plan, results: Results) -> None:
 
 def _confirmed(made: Plan) -> bool:
     if not sys.stdin.isatty():
-        raise UsageError("apply asks before it changes anything, and there is no terminal to ask on", "pass --yes")
+        raise UsageError("what would be changed is asked first, and there is no terminal to ask on", "pass --yes")
     agreed = typer.confirm(f"Apply {count(len(made.steps), 'step')}?", err=True)
     if not agreed:
         say("Not applied; nothing was changed.")
@@ -180,21 +185,30 @@ def _carried_out(
     return INTERRUPTED if report.interrupted else DONE if report.succeeded else FAILED
 
 
-def list_images(image_id: str | None, options: Options, form: Form) -> int:
-    """The images the project sees, or every field of one."""
+def list_images(image_id: str | None, options: Options, form: Form, *, members: bool) -> int:
+    """The images the project sees, or every field of one; members of the one, or of all shared ones of the project."""
     from imagesync.render.listing import image_to_json, listing_text
 
-    if options.store and not (options.store / "store.db").exists():
-        raise UsageError(f"there is no store in {options.store}", "apply makes one")
-    with flow.opened(options) as backend:
+    with flow.existing(options) as backend:
         found = backend.images(image_id)
+        shared = [image for image in found if image_id or image.owner == backend.identity().project_id]
+        shared = [image for image in shared if image.visibility is Visibility.SHARED]
+        known = flow.members_of(backend, shared, options.jobs) if image_id or members else {}
+    if unasked := len(shared) - len(known):
+        are = "is" if unasked == 1 else "are"
+        told = "this user may not ask with whom" if image_id or members else "--members tells with whom"
+        say(f"{count(unasked, 'image')} {are} shared: {told}")
     if image_id is not None:
-        typer.echo(json.dumps(image_to_json(found[0]), indent=2, sort_keys=True, ensure_ascii=False))
+        typer.echo(_json(image_to_json(found[0], known)))
     elif form is Form.JSON:
-        typer.echo(json.dumps([image_to_json(image) for image in found], indent=2, sort_keys=True, ensure_ascii=False))
+        typer.echo(_json([image_to_json(image, known) for image in found]))
     else:
-        typer.echo(listing_text(found))
+        typer.echo(listing_text(found, known))
     return DONE
+
+
+def _json(document: object) -> str:
+    return json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False)
 
 
 def schema(name: str) -> int:

@@ -3,7 +3,8 @@
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -13,9 +14,9 @@ from typing import TYPE_CHECKING
 from imagesync.backends.base import Backend
 from imagesync.cli.options import Options, pairs
 from imagesync.cli.output import say
-from imagesync.errors import Diagnostic, ManifestError, PlanRefused, StalePlan, UsageError
-from imagesync.live import Capabilities, Identity, Inventory
-from imagesync.model import Catalog, Target
+from imagesync.errors import Diagnostic, Forbidden, ManifestError, NotFound, PlanRefused, StalePlan, UsageError
+from imagesync.live import Capabilities, Identity, Inventory, LiveImage, MemberState
+from imagesync.model import Catalog, Target, Visibility
 from imagesync.plan import Plan
 from imagesync.report import Event, Outcome, Report
 
@@ -89,6 +90,30 @@ def opened(options: Options, declared: Target = Target()) -> Iterator[Backend]: 
         yield backend
     finally:
         backend.close()
+
+
+@contextmanager
+def existing(options: Options) -> Iterator[Backend]:
+    """The backend of a command that only looks: a store that is not there is not made."""
+    if options.store and not (options.store / "store.db").exists():
+        raise UsageError(f"there is no store in {options.store}", "apply makes one")
+    with opened(options) as backend:
+        yield backend
+
+
+def members_of(backend: Backend, images: Sequence[LiveImage], jobs: int) -> dict[str, tuple[MemberState, ...]]:
+    """The members of those images that are shared, by id, as far as one may ask: one request an image."""
+    shared = [image.id for image in images if image.visibility is Visibility.SHARED]
+    with ThreadPoolExecutor(jobs) as pool:
+        asked = zip(shared, pool.map(lambda image_id: _members(backend, image_id), shared), strict=True)
+        return {image_id: members for image_id, members in asked if members is not None}
+
+
+def _members(backend: Backend, image_id: str) -> tuple[MemberState, ...] | None:
+    try:
+        return tuple(backend.members(image_id))
+    except (Forbidden, NotFound):
+        return None
 
 
 def _from_here(path: str | None) -> str | None:

@@ -1,15 +1,25 @@
 """Live images -> JSON in the service's own field names, or a table. Pure."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Final
 
-from imagesync.live import NUMBER_FIELDS, TEXT_FIELDS, LiveImage
+from imagesync.live import NUMBER_FIELDS, TEXT_FIELDS, LiveImage, MemberState
 from imagesync.record import read
-from imagesync.render.style import size, value
+from imagesync.render.style import sentence, size, value
+
+NO_MEMBERS: Final[Mapping[str, Sequence[MemberState]]] = MappingProxyType({})
 
 
-def image_to_json(image: LiveImage) -> dict[str, object]:
-    """Every field of an image in the service's own names, sorted; what it returned as null is None."""
+Members = Mapping[str, Sequence[MemberState]]
+
+
+def image_to_json(image: LiveImage, members: Members = NO_MEMBERS) -> dict[str, object]:
+    """Every field of an image in the service's own names, sorted; what it returned as null is None.
+
+    ``members`` by image id: where those of the image are known, they are a list with project and status of each.
+    """
     fields: dict[str, object] = {
         name: getattr(image, name) for name in (*TEXT_FIELDS, *NUMBER_FIELDS, "id", "protected")
     }
@@ -18,17 +28,27 @@ def image_to_json(image: LiveImage) -> dict[str, object]:
     fields |= {"created_at": image.created_at or None, "updated_at": image.updated_at or None}
     fields |= {"locations": json.loads(image.locations) if image.locations else None}
     fields = {name: value for name, value in fields.items() if value is not None and (value or name not in image.nulls)}
-    return dict(sorted({**dict.fromkeys(image.nulls), **fields, **image.properties, **image.service}.items()))
+    if image.id in members:
+        fields["members"] = [{"project": one.project, "status": one.status} for one in members[image.id]]
+    return dict(sorted({**dict.fromkeys(image.nulls), **image.properties, **image.service, **fields}.items()))
 
 
-def listing_text(images: Sequence[LiveImage]) -> str:
-    """A table: id, name, status, visibility, size, who keeps it, owner; by name, then id."""
+def listing_text(images: Sequence[LiveImage], members: Members = NO_MEMBERS) -> str:
+    """A table: id, name, status, visibility, size, who keeps it, owner; by name, then id. Members where any are known."""
     rows: list[tuple[str, ...]] = [("ID", "NAME", "STATUS", "VISIBILITY", "SIZE", "CATALOGUE/KEY", "OWNER")]
-    rows += [_row(image) for image in sorted(images, key=lambda image: (image.name or "", image.id))]
+    ordered = sorted(images, key=lambda image: (image.name or "", image.id))
+    rows += [_row(image) for image in ordered]
+    if members:
+        cells = ["MEMBERS", *(_members(members.get(image.id, ())) for image in ordered)]
+        rows = [(*row, cell) for row, cell in zip(rows, cells, strict=True)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return "\n".join(
         "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
     )
+
+
+def _members(states: Sequence[MemberState]) -> str:
+    return ", ".join(f"{sentence(one.project)} {one.status}" for one in states)
 
 
 def _row(image: LiveImage) -> tuple[str, ...]:

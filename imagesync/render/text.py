@@ -93,10 +93,8 @@ def _row(plan: Plan, key: str, step: Step, below: tuple[str, ...], paint: Paint)
         case Create():
             return _Row(Ink.CHANGE, "±", key, "replace", _exchange(plan, action), why, below)
         case Update():
-            gone = "our mark is taken off" if action.record is None else ""
-            gone = gone or ("" if action.changes else "only what is managed is noted")
             fields = tuple(_changes(step, action.changes, paint))
-            return _Row(Ink.CHANGE, "~", key, "update", gone, why, fields + below)
+            return _Row(Ink.CHANGE, "~", key, "update", _noted(step, action), why, fields + below)
         case Deactivate():
             return _Row(Ink.STATE, "○", key, "deactivate", action.image_id, why)
         case Reactivate():
@@ -104,6 +102,15 @@ def _row(plan: Plan, key: str, step: Step, below: tuple[str, ...], paint: Paint)
         case Delete():
             freed = f"{size(action.size)} freed" if action.size is not None else "no data"
             return _Row(Ink.REMOVE, "-", key, "delete", f"{freed}, {action.image_id}", why)
+
+
+def _noted(step: Step, update: Update) -> str:
+    """What an update does beside its changes."""
+    if update.record is None:
+        return "our mark is taken off"
+    if step.reason is Reason.ADOPT:
+        return update.image_id if update.changes else f"{update.image_id} as it is"
+    return "" if update.changes else "only what is managed is noted"
 
 
 def _why(step: Step) -> str:

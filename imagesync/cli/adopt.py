@@ -1,0 +1,28 @@
+"""The command adopt: what exists already comes under management, and nothing else is done. Does I/O."""
+
+from pathlib import Path
+
+import typer
+
+from imagesync.cli import commands, flow
+from imagesync.cli.commands import Results
+from imagesync.cli.options import Form, Options
+from imagesync.errors import UsageError
+from imagesync.render.style import sentence
+
+
+def adopt(path: Path, options: Options, results: Results, *, yes: bool) -> int:
+    """Plan the adoption of every key that has an image to adopt, show it, ask, and carry it out."""
+    from imagesync.adoption import adoptable, asking
+    from imagesync.survey import take_inventory
+
+    if options.drift_only:
+        raise UsageError("--drift-only: nothing that is adopted has drifted yet", "leave it out")
+    catalog = asking(flow.identified(path, options))
+    with flow.opened(options, catalog.target) as backend:
+        part = adoptable(catalog, take_inventory(backend, catalog))
+        if not part.images and results.form is Form.TEXT:
+            lines = [*(sentence(f"Note: {note}") for note in part.warnings), "Nothing to adopt."]
+            typer.echo("\n".join(lines))
+            return commands.DONE
+        return commands.converge(flow.Planning(backend, part, options), options, results, yes=yes)

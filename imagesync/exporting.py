@@ -1,0 +1,300 @@
+"""Live images -> the manifest that takes them under management as they are. Pure.
+
+The manifest says no more than has to be said: what is the service's default or its own making is left out, and what all
+images share stands in ``defaults``. Adopted, it changes nothing.
+"""
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from imagesync.documents import declared_fields, live_field, resolve_references
+from imagesync.live import LiveImage, MemberState
+from imagesync.model import Catalog, Checksum, Status, Visibility
+from imagesync.record import PREFIX, read
+from imagesync.specs import MOST_PROPERTIES, text_problems
+from imagesync.yamltext import Data, yaml_text
+from imagesync.yamltree import printable
+
+HEADER: Final = """\
+# yaml-language-server: $schema=manifest.schema.json
+# Written by imagesync export; "imagesync schema > manifest.schema.json" gives editors the schema beside it.
+"""
+LEFT_OUT: Final = frozenset(
+    {"image_location", "image_state", "instance_uuid", "base_image_ref", "user_id", "owner_id"}
+    | {"owner_user_name", "owner_project_name", "boot_roles"}
+    | {f"owner_specified.{tool}.{name}" for tool in ("openstack", "shade") for name in ("md5", "sha256", "object")}
+)
+"""What the compute service notes on a snapshot and the SDK on an upload: true of this very image, wrong of a new build."""
+
+KEY: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_REFERRING: Final = ("kernel_id", "ramdisk_id")
+_FILLED: Final = (Status.ACTIVE, Status.DEACTIVATED)
+_LONGEST_KEY: Final = 64
+
+Entry = dict[str, Data]
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """A manifest as text, the image of each key in it, and a sentence for everything that could not be written."""
+
+    text: str
+    images: Mapping[str, LiveImage]
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What one image's entry depends on beside the image: whose session it is, members, and the keys of the others."""
+
+    project: str
+    members: Mapping[str, tuple[MemberState, ...]] = field(default_factory=dict)
+    read_only: frozenset[str] = frozenset()
+    keys: Mapping[str, str] = field(default_factory=dict)
+
+
+def exported(
+    catalog: str,
+    images: Sequence[LiveImage],
+    members: Mapping[str, tuple[MemberState, ...]],
+    *,
+    project: str,
+    read_only: frozenset[str] = frozenset(),
+) -> Exported:
+    """The manifest of these images; ``members`` by image id, of the images whose members are known."""
+    problems = [_told(image, why) for image in images if (why := _unwritable(image))]
+    writable = [image for image in images if not _unwritable(image)]
+    problems += _twins(writable)
+    twins = _held_twice(writable)
+    keyed = keys_for([image for image in writable if _name_of(image) not in twins])
+    kept = {key: keyed[key] for key in sorted(keyed)}
+    referred = {
+        image.id: key for key, image in kept.items() if not any(name in image.properties for name in _REFERRING)
+    }
+    around = Surroundings(project, members, read_only, referred)
+    entries: dict[str, Entry] = {}
+    for key, image in kept.items():
+        entries[key], said = _entry(key, image, around)
+        problems += [_told(image, why) for why in said]
+    return Exported(_shorter(catalog, entries), kept, tuple(sorted(problems)))
+
+
+def _told(image: LiveImage, why: str) -> str:
+    name = f" ({printable(image.name)})" if image.name else ""
+    return f"image {image.id}{name}: {why}"
+
+
+def _unwritable(image: LiveImage) -> str:
+    """Why an image cannot be in a manifest; empty where it can."""
+    if not image.name:
+        return "left out: it has no name; give it one"
+    if image.status not in (*_FILLED, Status.QUEUED):
+        return f"left out: it is {image.status.value}; export it once it is active"
+    foreign = [name for name in image.properties if not name.startswith(PREFIX)]
+    if len(foreign) > MOST_PROPERTIES:
+        return f"left out: {len(foreign)} properties, an owned image has room for {MOST_PROPERTIES}; take some off"
+    return next(
+        (f"left out: its name {message}; rename it" for _, message, _ in text_problems({"name": image.name})), ""
+    )
+
+
+def _name_of(image: LiveImage) -> tuple[str | None, str | None] | None:
+    """What only one visible image of a catalogue can have; hidden ones hold no name."""
+    return None if image.hidden else (image.name, image.owner)
+
+
+def _held_twice(images: Sequence[LiveImage]) -> set[tuple[str | None, str | None]]:
+    counts = Counter(name for image in images if (name := _name_of(image)) is not None)
+    return {name for name, count in counts.items() if count > 1}
+
+
+def _twins(images: Sequence[LiveImage]) -> Iterator[str]:
+    for twin in _held_twice(images):
+        ids = sorted(image.id for image in images if _name_of(image) == twin)
+        for image in images:
+            if image.id in ids:
+                others = ", ".join(other for other in ids if other != image.id)
+                yield _told(image, f"left out: visible image {others} has its name too; rename or hide all but one")
+
+
+def keys_for(images: Sequence[LiveImage]) -> dict[str, LiveImage]:
+    """A key for each image, made from its name; an owned one keeps its own.
+
+    Of images whose names give one key the oldest has it and the others get a part of their id, so that keys stay what
+    they are when images are added.
+    """
+    found: dict[str, LiveImage] = {}
+    taken: set[str] = set()
+    for image in sorted(images, key=lambda image: (read(image) is None, image.created_at, image.id)):
+        base = _key_of(image)
+        tail = slug(image.id)
+        choices = (base, *(f"{base[: _LONGEST_KEY - 1 - len(part)]}-{part}" for part in (tail[:8], tail)))
+        key = next(choice for choice in choices if choice.lower() not in taken)
+        taken.add(key.lower())
+        found[key] = image
+    return found
+
+
+def _key_of(image: LiveImage) -> str:
+    record = read(image)
+    for text in (record.key if record else "", image.name or ""):
+        if KEY.fullmatch(text):
+            return text
+    return slug(image.name or "") or f"image-{slug(image.id)[:8]}"
+
+
+def slug(text: str) -> str:
+    """``Ubuntu 24.04 (Noble)`` as ``ubuntu-24.04-noble``; letters lose their accents, other scripts give nothing."""
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9._]+", "-", plain).strip("-._")[:_LONGEST_KEY].rstrip("-._")
+
+
+def _entry(key: str, image: LiveImage, around: Surroundings) -> tuple[Entry, list[str]]:
+    """One image as the manifest says it, and what of it could not be said."""
+    tags, properties, problems = _texts(image, around)
+    entry: Entry = {"name": escaped(image.name or "")} if image.name != key else {}
+    entry |= {"adopt": image.id, **_source(image)}
+    for name in ("disk_format", "container_format"):
+        if value := getattr(image, name):
+            entry[name] = str(value)
+    entry["visibility"] = image.visibility.value
+    if image.owner and image.owner != around.project:
+        entry["owner"] = escaped(image.owner)
+    entry |= {name: value for name in ("min_disk", "min_ram") if (value := getattr(image, name))}
+    entry |= {"status": image.status.value} if image.status is Status.DEACTIVATED else {}
+    entry |= {name: True for name in ("protected", "hidden") if getattr(image, name)}
+    entry |= {"tags": tags} if tags else {}
+    if image.visibility is Visibility.SHARED and image.id not in around.members:
+        problems.append("its members may not be asked for and are not in the manifest")
+    members = [escaped(member.project) for member in around.members.get(image.id, ())]
+    entry |= {"members": sorted(members)} if members else {}
+    entry |= {"properties": properties} if properties else {}
+    return entry, problems
+
+
+def _source(image: LiveImage) -> Entry:
+    """The digest that the service made of the data; nothing where it made none, ``none`` where there is no data."""
+    if image.status is Status.QUEUED:
+        return {"source": "none"}
+    digests = (f"{image.os_hash_algo}:{image.os_hash_value}", f"md5:{image.checksum}")
+    known = next((digest for digest in digests if _is_checksum(digest)), None)
+    return {"source": {"checksum": known}} if known else {}
+
+
+def _is_checksum(text: str) -> bool:
+    try:
+        Checksum.parse(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _texts(image: LiveImage, around: Surroundings) -> tuple[list[str], dict[str, str], list[str]]:
+    """Tags and properties as written, and what of them a manifest cannot hold."""
+    tags = sorted(image.tags)
+    properties = {name: value for name, value in sorted(image.properties.items()) if _is_wanted(name, around)}
+    problems: dict[tuple[str | int, ...], str] = {
+        ("properties", name): "its name cannot be a key"
+        for name in properties
+        if not name.isprintable() or "${" in name
+    }
+    for path, message, _ in text_problems({"tags": tags, "properties": properties}):
+        problems.setdefault(path, message)
+    bad_tags = {path[1] for path in problems if path[0] == "tags"}
+    bad_names = {path[1] for path in problems if path[0] == "properties"}
+    said = [f"{_called(path, tags)} left out: {message}" for path, message in problems.items()]
+    return (
+        [escaped(tag) for index, tag in enumerate(tags) if index not in bad_tags],
+        {name: _value(name, text, around) for name, text in properties.items() if name not in bad_names},
+        said,
+    )
+
+
+def _called(path: tuple[str | int, ...], tags: Sequence[str]) -> str:
+    _, which = path
+    return f"tag {printable(tags[which])!r}" if isinstance(which, int) else f"property {printable(which)!r}"
+
+
+def _is_wanted(name: str, around: Surroundings) -> bool:
+    return not name.startswith(PREFIX) and name not in LEFT_OUT and name not in around.read_only
+
+
+def _value(name: str, text: str, around: Surroundings) -> str:
+    """A property's value; the id of an exported kernel or ramdisk as a reference to its key."""
+    if name in _REFERRING and text in around.keys:
+        return f"${{images.{around.keys[text]}.id}}"
+    return escaped(text)
+
+
+def escaped(text: str) -> str:
+    """Text with its dollars doubled where the manifest would take them for more than dollars."""
+    return text.replace("$", "$$") if "$$" in text or "${" in text else text
+
+
+def _shorter(catalog: str, entries: Mapping[str, Entry]) -> str:
+    """The text with or without common values in ``defaults``, whichever is shorter."""
+    defaults = _common(list(entries.values()))
+    plain = _written(catalog, {}, entries)
+    lifted = _written(catalog, defaults, {key: _without(entry, defaults) for key, entry in entries.items()})
+    return min(plain, lifted, key=len)
+
+
+def _written(catalog: str, defaults: Entry, entries: Mapping[str, Entry]) -> str:
+    head = yaml_text({"version": 1, "catalog": catalog})
+    common = yaml_text({"defaults": defaults}) if defaults else ""
+    return f"{HEADER}{head}{common}{yaml_text({'images': entries})}"
+
+
+def _common(entries: Sequence[Entry]) -> Entry:
+    """What may stand in ``defaults``: only what every image declares, so that no image gets what it does not have.
+
+    Formats and visibility that most images have; tags and properties that are the same in all (a list is replaced as a
+    whole, properties are merged).
+    """
+    found: Entry = {}
+    for name in ("disk_format", "container_format", "visibility"):
+        counts = Counter(str(entry[name]) for entry in entries if name in entry)
+        (value, times), *_ = sorted(counts.items(), key=lambda item: (-item[1], item[0])) or [("", 0)]
+        if counts.total() == len(entries) and 2 * times > len(entries):
+            found[name] = value
+    if entries and "tags" in entries[0] and all(entry.get("tags") == entries[0]["tags"] for entry in entries):
+        found["tags"] = entries[0]["tags"]
+    shared = [set(properties_of(entry).items()) for entry in entries]
+    same = dict(sorted(set.intersection(*shared))) if shared else {}
+    return {**found, "properties": same} if same else found
+
+
+def properties_of(entry: Entry) -> dict[str, str]:
+    """The properties of an entry, none where it has none."""
+    found = entry.get("properties", {})
+    return {name: str(value) for name, value in found.items()} if isinstance(found, dict) else {}
+
+
+def _without(entry: Entry, defaults: Entry) -> Entry:
+    left = {name: value for name, value in entry.items() if name == "properties" or defaults.get(name) != value}
+    lifted = properties_of(defaults)
+    own = {name: value for name, value in properties_of(entry).items() if name not in lifted}
+    return {**left, "properties": own} if own else {name: value for name, value in left.items() if name != "properties"}
+
+
+def differences(made: Exported, catalog: Catalog) -> list[str]:
+    """Where the manifest, read back, does not say what the images are: nothing, or export has a bug."""
+    ids = {key: image.id for key, image in made.images.items()}
+    found = [f"{key} is missing" for key in made.images if key not in catalog.keys]
+    for spec in catalog.images:
+        image = made.images[spec.key]
+        found += [
+            f"{spec.key}.{name}"
+            for name, value in declared_fields(spec).items()
+            if value != live_field(image, name) or spec.adopt != image.id
+        ]
+        values = {name: resolve_references(value, ids) for name, value in spec.properties.items()}
+        found += [
+            f"{spec.key}.properties.{name}" for name, value in values.items() if image.properties.get(name) != value
+        ]
+        found += [f"{spec.key}.tags" for tag in spec.tags if tag not in image.tags]
+    return found

@@ -1,0 +1,79 @@
+"""Plain data -> YAML text that this loader reads back as the same data. Pure.
+
+Block style, keys in the order given, lists of short words on one line. Text stands without quotes where the loader gives
+the very text back and no reader could take it for anything else; all other text is quoted and escaped.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final, TypeAlias
+
+Data: TypeAlias = "str | int | bool | Sequence[str] | Mapping[str, Data]"
+
+_FIRST: Final = r"[^\s\-?:,\[\]{}#&*!|>'\"%@`~=<]"
+_IN_BLOCK: Final = re.compile(rf"-?{_FIRST}([^:#\n]|:(?=\S)|(?<=\S)#)*")
+_IN_LIST: Final = re.compile(rf"-?{_FIRST}[^\s:#,?\[\]{{}}]*( [^\s:#,?\[\]{{}}]+)*")
+_MISREAD: Final = re.compile(r"null|true|false|yes|no|on|off|y|n|\.nan|[-+]?\.inf", re.IGNORECASE)
+_WIDEST: Final = 116
+
+
+def yaml_text(document: Mapping[str, Data]) -> str:
+    """A whole document; every line ends with a newline."""
+    return "".join(f"{line}\n" for line in _mapping(document, ""))
+
+
+def _mapping(mapping: Mapping[str, Data], indent: str) -> Iterator[str]:
+    for name, value in mapping.items():
+        head = f"{indent}{scalar(name)}:"
+        if isinstance(value, Mapping) and value:
+            yield head
+            yield from _mapping(value, f"{indent}  ")
+        elif isinstance(value, Mapping):
+            yield f"{head} {{}}"
+        elif isinstance(value, Sequence) and not isinstance(value, str):
+            yield from _sequence(head, value, indent)
+        else:
+            yield f"{head} {scalar(value)}"
+
+
+def _sequence(head: str, items: Sequence[str], indent: str) -> Iterator[str]:
+    """On one line where it fits, else an item a line."""
+    line = f"{head} [{', '.join(scalar(item, _IN_LIST) for item in items)}]"
+    if len(line) <= _WIDEST:
+        yield line
+    else:
+        yield head
+        yield from (f"{indent}  - {scalar(item)}" for item in items)
+
+
+def scalar(value: str | int | bool, plain: re.Pattern[str] = _IN_BLOCK) -> str:
+    """A scalar as it is written: ``24.04``, ``"no"``, ``true``."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    return value if _is_plain(value, plain) else _quoted(value)
+
+
+def _is_plain(text: str, plain: re.Pattern[str]) -> bool:
+    return (
+        text.isprintable()
+        and text == text.strip()
+        and not text.endswith(":")
+        and not _MISREAD.fullmatch(text)
+        and plain.fullmatch(text) is not None
+    )
+
+
+def _quoted(text: str) -> str:
+    return f'"{"".join(map(_escaped, text))}"'
+
+
+def _escaped(char: str) -> str:
+    if char in '"\\':
+        return f"\\{char}"
+    if char == "\n":
+        return "\\n"
+    if char == "\t":
+        return "\\t"
+    return char if char.isprintable() else f"\\u{ord(char):04x}"
