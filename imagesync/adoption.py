@@ -10,7 +10,7 @@ from typing import Final
 
 from imagesync.clashes import adopted_images
 from imagesync.decisions import Keep, decide
-from imagesync.documents import REFERENCE, references, resolve_references
+from imagesync.documents import known_references, references
 from imagesync.errors import PlanRefused
 from imagesync.generations import Generations, group
 from imagesync.live import Inventory, LiveImage
@@ -68,7 +68,4 @@ def _closed(specs: list[ImageSpec], ours: Mapping[str, str], told: dict[str, str
 
 
 def _filled(spec: ImageSpec, ours: Mapping[str, str]) -> dict[str, str]:
-    return {
-        name: resolve_references(text, ours) if REFERENCE.search(text) else text
-        for name, text in spec.properties.items()
-    }
+    return {name: known_references(text, ours) for name, text in spec.properties.items()}

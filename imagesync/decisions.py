@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from imagesync.documents import content_url, has_data, is_record_only
-from imagesync.generations import Generations, Holds, Owned, holds
+from imagesync.generations import Generations, Holds, Owned, has_other_size, holds
 from imagesync.live import LiveImage
 from imagesync.model import ImageSpec, Role, Status
 from imagesync.plan import Reason
@@ -50,7 +50,7 @@ def decide(spec: ImageSpec, generations: Generations, adopted: LiveImage | None,
     """What becomes of one key."""
     if adopted is not None:
         owned = adopted_image(spec, adopted, catalog)
-        if _fits(spec, owned):
+        if _fits(spec, owned) and not has_other_size(spec, adopted):
             return Keep(owned, adopted=True)
         return _make(spec, replace(generations, current=(owned,)), Reason.CONTENT_CHANGED)
     for owned in generations.current:

@@ -41,6 +41,11 @@ def resolve_references(text: str, ids: Mapping[str, str]) -> str:
     return REFERENCE.sub(lambda found: ids.get(found[1], found[0]) if found[1] else "$", text)
 
 
+def known_references(text: str, ids: Mapping[str, str]) -> str:
+    """References to known ids filled in; all else stays, ``$${images.`` too, for ``resolve_references`` to finish."""
+    return REFERENCE.sub(lambda found: ids.get(found[1], found[0]) if found[1] else found[0], text)
+
+
 def references(spec: ImageSpec) -> frozenset[str]:
     """The keys that properties of this image refer to."""
     return frozenset(key for value in spec.properties.values() for key in REFERENCE.findall(value) if key)
@@ -83,7 +88,7 @@ def created_document(spec: ImageSpec, members: frozenset[str], ids: Mapping[str,
     status = {"status": spec.status.value} if spec.status else {}
     return Document(
         fields={**DEFAULTS, **declared_fields(spec), **status},
-        properties={name: resolve_references(value, ids) for name, value in sorted(spec.properties.items())},
+        properties={name: known_references(value, ids) for name, value in sorted(spec.properties.items())},
         tags=tuple(sorted(spec.tags)),
         members=tuple(sorted(members)) if spec.visibility is Visibility.SHARED else (),
     )
@@ -97,7 +102,10 @@ def merged_documents(
     live_members: tuple[MemberState, ...],
     ids: Mapping[str, str],
 ) -> tuple[Document, Document]:
-    """The live document and the wanted one, both held to what is managed: unequal parts are what has to change."""
+    """The live document and the wanted one, both held to what is managed: unequal parts are what has to change.
+
+    Values of properties are as a manifest writes them, so that text which looks like a reference is none.
+    """
     fields = _wanted_fields(spec, image, managed)
     properties = _wanted_properties(spec, managed, ids)
     ours = set(properties) | {name for name in image.properties if short_hash(name) in managed.properties}
@@ -105,7 +113,7 @@ def merged_documents(
     before = Document(
         fields={name: live_field(image, name) for name in fields},
         properties={
-            name: image.properties[name]
+            name: as_literal(image.properties[name])
             for name in sorted(ours)
             if name in image.properties and not is_ignored(spec, "properties", name)
         },
@@ -135,7 +143,7 @@ def auto_min_disk(image: LiveImage) -> int:
 
 
 def _wanted_properties(spec: ImageSpec, managed: Managed, ids: Mapping[str, str]) -> dict[str, str]:
-    declared = {name: resolve_references(value, ids) for name, value in spec.properties.items()}
+    declared = {name: known_references(value, ids) for name, value in spec.properties.items()}
     wanted = {**_before_retirement(managed), **declared}
     return {name: wanted[name] for name in sorted(wanted) if not is_ignored(spec, "properties", name)}
 
@@ -143,7 +151,9 @@ def _wanted_properties(spec: ImageSpec, managed: Managed, ids: Mapping[str, str]
 def _before_retirement(managed: Managed) -> dict[str, str]:
     """Properties that ``on_replace`` took away or changed when it retired the image: they come back with it."""
     changed = ((path.partition("."), value) for path, value in managed.before.items())
-    return {name: str(value) for (kind, _, name), value in changed if kind == "properties" and value is not None}
+    return {
+        name: as_literal(str(value)) for (kind, _, name), value in changed if kind == "properties" and value is not None
+    }
 
 
 def _wanted_set(live: frozenset[str], wanted: frozenset[str], ours: tuple[str, ...]) -> tuple[str, ...]:

@@ -114,7 +114,17 @@ def _live_digest(image: LiveImage, algorithm: str) -> str | None:
 
 def is_confirmed(spec: ImageSpec, image: LiveImage) -> bool:
     """Whether a digest that the service itself made of the data is the declared one: then nothing is taken on trust."""
-    source = spec.source
-    if isinstance(source, FileSource | UrlSource) and source.transfer.compression is not Compression.NONE:
+    if not _is_stored_as_published(spec):
         return False
     return any(_live_digest(image, digest.algorithm) == digest.value for digest in spec.fingerprint.digests)
+
+
+def has_other_size(spec: ImageSpec, image: LiveImage) -> bool:
+    """Whether an image cannot hold the declared data, whatever its digests are of."""
+    size = spec.fingerprint.size
+    return _is_stored_as_published(spec) and None not in (size, image.size) and size != image.size
+
+
+def _is_stored_as_published(spec: ImageSpec) -> bool:
+    source = spec.source
+    return not isinstance(source, FileSource | UrlSource) or source.transfer.compression is Compression.NONE

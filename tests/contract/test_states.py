@@ -204,6 +204,10 @@ SCENARIOS: dict[str, list[State]] = {
             {"m": {"kernel_id": "@k", "ramdisk_id": "@r"}},
         ),
     ],
+    "text that looks like a reference": [
+        State(a(properties={"p": "$${images.a.id} $$$$"}), {"a": {"p": "${images.a.id} $$"}}),
+        State(a(properties={"p": "$${images.a.id}"}), {"a": {"p": "${images.a.id}"}}),
+    ],
     "ignored fields": [
         State(a(properties={"p": "1"}, ignore=["properties.p", "min_ram"]), {"a": {"p": "1"}}),
         State(a(properties={"p": "2"}, min_ram=5, ignore=["properties.p", "min_ram"]), {"a": {"p": "1", "min_ram": 0}}),
