@@ -5,6 +5,7 @@ key: nothing visible is left of it.
 """
 
 import json
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,8 +13,9 @@ from typing import Any
 
 import pytest
 
-from imagesync import load, resolve
+from imagesync import Performer, execute, load, resolve
 from imagesync.backends.base import Backend
+from imagesync.errors import PlanRefused
 from imagesync.live import LiveImage
 from imagesync.model import Catalog, Role
 from imagesync.record import read
@@ -302,3 +304,41 @@ def test_drift_is_put_right(backend: Backend, tmp_path: Path) -> None:
     assert image.tags == {"ours", "theirs"}
     assert (image.properties["p"], image.properties["q"]) == ("1", "theirs")
     assert planned(backend, catalog).steps == ()
+
+
+def test_a_pinned_id_is_given_kept_and_never_refilled(backend: Backend, tmp_path: Path) -> None:
+    """The image has it; fields may change; new content, or another image's id, is refused before anything is done."""
+    for name, data in FILES.items():
+        (tmp_path / name).write_bytes(data)
+    pinned, taken = "6a1b8b0e-0b5e-4f7e-9d6e-0242ac120002", "6a1b8b0e-0b5e-4f7e-9d6e-0242ac120003"
+    catalog = resolved(tmp_path, State(a(id=pinned)))
+    applied(backend, planned(backend, catalog))
+    applied(backend, planned(backend, resolved(tmp_path, State(a(id=pinned, min_ram=7)))))
+    assert (owned(backend)["a"].id, owned(backend)["a"].min_ram) == (pinned, 7)
+    with pytest.raises(PlanRefused, match=f"pinned id {pinned}"):
+        planned(backend, resolved(tmp_path, State(a(id=pinned, source="two.raw"))))
+    backend.create_image(id=taken, name="theirs")
+    with pytest.raises(PlanRefused, match=f"the id {taken} is taken"):
+        planned(backend, resolved(tmp_path, State(a(id=taken))))
+    applied(backend, planned(backend, resolved(tmp_path, State({}))))
+    again = planned(backend, catalog)
+    report = execute(again, Performer(backend, again), jobs=1, notify=lambda _: None, cancelled=threading.Event())
+    assert "taken or was given out before; choose another id" in report.results[0].error
+
+
+def test_an_image_for_another_owner(backend: Backend, tmp_path: Path) -> None:
+    """Made for it, changed, replaced and given away; each time the next plan is empty."""
+    for name, data in FILES.items():
+        (tmp_path / name).write_bytes(data)
+    other = "f" * 32
+    for attrs, size in (({}, 5000), ({"min_ram": 3}, 5000), ({"source": "two.raw"}, 6000)):
+        catalog = resolved(tmp_path, State(a(owner=other, **attrs)))
+        applied(backend, planned(backend, catalog))
+        assert planned(backend, catalog).steps == ()
+        current = [image for image in backend.inventory("base", [other]) if not image.hidden]
+        assert [(image.owner, image.size) for image in current] == [(other, size)]
+    applied(backend, planned(backend, resolved(tmp_path, State({"b": {"source": "one.raw"}, **a(owner=other)}))))
+    given = resolved(tmp_path, State({"b": {"source": "one.raw", "owner": other}, **a(owner=other)}))
+    applied(backend, planned(backend, given))
+    assert planned(backend, given).steps == ()
+    assert backend.inventory("base") == []
