@@ -1,0 +1,231 @@
+"""Images to a manifest: keys, what is left out, what is common, and what cannot be written."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from imagesync import load, resolve
+from imagesync.exporting import Exported, differences, escaped, exported, keys_for
+from imagesync.live import LiveImage, MemberState
+from imagesync.model import Status, Visibility
+
+HASH = "a" * 128
+
+
+def image(name: str | None = "x", image_id: str = "", **attrs: object) -> LiveImage:
+    """An active private raw image of project p."""
+    base = LiveImage(
+        id=image_id or "00000000-0000-4000-8000-000000000000",
+        name=name,
+        status=Status.ACTIVE,
+        owner="p",
+        disk_format="raw",
+        container_format="bare",
+        os_hash_algo="sha512",
+        os_hash_value=HASH,
+        created_at="2026-01-01T00:00:00Z",
+    )
+    return replace(base, **attrs)  # type: ignore[arg-type]
+
+
+def made(*images: LiveImage, members: dict[str, tuple[MemberState, ...]] | None = None) -> Exported:
+    """The manifest of these images, seen from project p."""
+    return exported("base", images, members or {}, project="p")
+
+
+def document(*images: LiveImage) -> dict[str, Any]:
+    """The manifest as another YAML library reads it."""
+    found: dict[str, Any] = yaml.safe_load(made(*images).text)
+    return found
+
+
+def keys(*images: LiveImage) -> dict[str, str]:
+    """Key by image id."""
+    return {one.id: key for key, one in keys_for(images).items()}
+
+
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [
+        ("cirros-0.6", "cirros-0.6"),
+        ("Debian_12", "Debian_12"),
+        ("Ubuntu 24.04 (Noble)", "ubuntu-24.04-noble"),
+        ("Ünïcode", "unicode"),
+        ("日本", "image-12345678"),
+        ("-x-", "x"),
+        ("a" * 100, "a" * 64),
+    ],
+)
+def test_keys_are_made_of_names(name: str, key: str) -> None:
+    """A name that is a key stays as it is."""
+    assert keys(image(name, "12345678-0000-4000-8000-000000000000")) == {"12345678-0000-4000-8000-000000000000": key}
+
+
+def test_keys_are_unique_whatever_the_case_and_stay_when_images_are_added() -> None:
+    """The oldest has the name alone; the others a part of their id."""
+    first = image("Ubuntu", "11111111-0", created_at="2026-01-01T00:00:00Z")
+    second = image("ubuntu", "22222222-0", created_at="2026-01-02T00:00:00Z")
+    third = image("UBUNTU!", "33333333-0", created_at="2026-01-03T00:00:00Z")
+    assert keys(second, first) == {first.id: "Ubuntu", second.id: "ubuntu-22222222"}
+    assert keys(third, second, first) == {**keys(second, first), third.id: "ubuntu-33333333"}
+
+
+def test_an_owned_image_keeps_its_key() -> None:
+    """Also where an older one has its name."""
+    owned = image(
+        "x", "2", properties={"imagesync_catalog": "base", "imagesync_key": "x"}, created_at="2026-02-01T00:00:00Z"
+    )
+    assert keys(image("x", "11111111-0", hidden=True), owned) == {"2": "x", "11111111-0": "x-11111111"}
+
+
+def test_only_what_says_something_is_written() -> None:
+    """One image: its formats, visibility and digest; no defaults of the service."""
+    assert document(image()) == {
+        "version": 1,
+        "catalog": "base",
+        "images": {
+            "x": {
+                "adopt": image().id,
+                "source": {"checksum": f"sha512:{HASH}"},
+                "disk_format": "raw",
+                "container_format": "bare",
+                "visibility": "private",
+            }
+        },
+    }
+
+
+@pytest.mark.parametrize(
+    ("attrs", "source"),
+    [
+        ({}, {"checksum": f"sha512:{HASH}"}),
+        ({"os_hash_algo": "sha256", "os_hash_value": "b" * 64}, {"checksum": f"sha256:{'b' * 64}"}),
+        ({"os_hash_algo": "blake2b", "checksum": "c" * 32}, {"checksum": f"md5:{'c' * 32}"}),
+        ({"os_hash_algo": None, "os_hash_value": None, "checksum": "c" * 32}, {"checksum": f"md5:{'c' * 32}"}),
+        ({"os_hash_algo": None, "os_hash_value": None}, None),
+        ({"status": Status.QUEUED, "os_hash_value": None}, "none"),
+    ],
+)
+def test_the_source_is_what_the_service_knows_of_the_data(attrs: dict[str, Any], source: object) -> None:
+    """Its hash, or the md5, or nothing; ``none`` without data."""
+    assert document(image(**attrs))["images"]["x"].get("source") == source
+
+
+def test_common_values_stand_in_defaults() -> None:
+    """Formats that most have; tags and properties that all have; the text says the same and is shorter."""
+    images = [image(f"i{n}", f"{n}", tags=frozenset({"t"}), properties={"os": "linux", "n": f"{n}"}) for n in range(5)]
+    images.append(image("iso", "9", disk_format="iso", tags=frozenset({"t"}), properties={"os": "linux"}))
+    found = document(*images)
+    assert found["defaults"] == {
+        "disk_format": "raw",
+        "container_format": "bare",
+        "visibility": "private",
+        "tags": ["t"],
+        "properties": {"os": "linux"},
+    }
+    assert set(found["images"]["iso"]) == {"adopt", "source", "disk_format"}
+    assert found["images"]["i1"]["properties"] == {"n": 1}
+
+
+def test_a_default_is_given_to_no_image_that_has_no_such_value() -> None:
+    """A record without formats, an image without the tag or property: nothing is lifted."""
+    images = [image(f"i{n}", f"{n}", tags=frozenset({"t"}), properties={"os": "linux"}) for n in range(5)]
+    bare = image("bare", "9", status=Status.QUEUED, disk_format=None, container_format=None)
+    assert document(*images, bare)["defaults"] == {"visibility": "private"}
+
+
+def test_marks_and_what_others_note_of_this_very_image_are_left_out() -> None:
+    """Ours, the SDK's digests, the compute service's notes on a snapshot, read-only fields of the service."""
+    foreign = {"owner_specified.openstack.md5": "x", "instance_uuid": "i", "locked": "1", "os_distro": "debian"}
+    found = exported("base", [image(properties=foreign)], {}, project="p", read_only=frozenset({"locked"}))
+    assert yaml.safe_load(found.text)["images"]["x"]["properties"] == {"os_distro": "debian"}
+    assert found.problems == ()
+
+
+def test_kernel_and_ramdisk_are_references_to_exported_images() -> None:
+    """An id of another image stays an id; a circle is not written."""
+    kernel = image("Kernel 6", "k")
+    machine = image("m", "m", properties={"kernel_id": "k", "ramdisk_id": "elsewhere"})
+    assert document(kernel, machine)["images"]["m"]["properties"] == {
+        "kernel_id": "${images.kernel-6.id}",
+        "ramdisk_id": "elsewhere",
+    }
+    one, two = image("one", "1", properties={"kernel_id": "2"}), image("two", "2", properties={"kernel_id": "1"})
+    assert document(one, two)["images"]["one"]["properties"] == {"kernel_id": 2}
+
+
+@pytest.mark.parametrize(
+    "text", ["$", "$5", "$$", "${x}", "$${x}", "$$$", "${images.x.id}", "$${images.x.id}", "a$b${"]
+)
+def test_dollars_come_back_as_they_were(tmp_path: Path, text: str) -> None:
+    """In names, tags and properties; single ones stand as they are."""
+    found = made(image(f"x {text}", tags=frozenset({text}), properties={"p": text}))
+    (tmp_path / "x.yaml").write_text(found.text)
+    catalog = resolve(load(tmp_path / "x.yaml"))
+    assert differences(found, catalog) == []
+    assert (catalog.images[0].name, catalog.images[0].tags) == (f"x {text}", frozenset({text}))
+    assert escaped("$5") == "$5"
+
+
+@pytest.mark.parametrize(
+    ("attrs", "told"),
+    [
+        ({"name": None}, "left out: it has no name; give it one"),
+        ({"name": "\U0001f600"}, "left out: its name holds a character beyond the basic plane"),
+        ({"name": "a\x1bb"}, "left out: its name holds a control character"),
+        ({"status": Status.SAVING}, "left out: it is saving; export it once it is active"),
+        (
+            {"properties": {f"p{n}": "" for n in range(123)}},
+            "left out: 123 properties, an owned image has room for 122",
+        ),
+    ],
+)
+def test_an_image_that_cannot_be_managed_is_left_out_and_told_of(attrs: dict[str, Any], told: str) -> None:
+    """In one line without anything that moves a cursor; the others are written."""
+    found = made(image("fine", "f"), image(**{"image_id": "bad", **attrs}))
+    assert list(found.images) == ["fine"]
+    (line,) = found.problems
+    assert line.startswith("image bad")
+    assert told in line
+    assert line.isprintable()
+
+
+@pytest.mark.parametrize("name", ["\x1b", "${x}", "imagesync", "p"])
+def test_a_property_that_a_manifest_cannot_hold_is_left_out_and_told_of(name: str) -> None:
+    """Its image is written."""
+    value = "\x07" if name in ("imagesync", "p") else "1"
+    found = made(image(properties={name: value, "fine": "1"}))
+    assert yaml.safe_load(found.text)["images"]["x"]["properties"] == {"fine": 1}
+    assert len(found.problems) == 1
+    assert "left out" in found.problems[0]
+
+
+def test_visible_namesakes_are_left_out_and_told_of() -> None:
+    """A catalogue can have one of them; hidden ones and those of another owner hold no name here."""
+    found = made(image("x", "1"), image("x", "2"), image("x", "3", hidden=True), image("x", "4", owner="q"))
+    assert {one.id for one in found.images.values()} == {"3", "4"}
+    assert [line.partition(":")[0] for line in found.problems] == ["image 1 (x)", "image 2 (x)"]
+
+
+def test_members_that_may_not_be_asked_for_are_told_of() -> None:
+    """They are not declared, and so left alone; those that are known are project ids."""
+    shared = image("x", "1", visibility=Visibility.SHARED)
+    assert "members may not be asked" in made(shared).problems[0]
+    found = made(shared, members={"1": (MemberState("p$2", "accepted"), MemberState("p1"))})
+    assert found.problems == ()
+    assert yaml.safe_load(found.text)["images"]["x"]["members"] == ["p$2", "p1"]
+
+
+def test_a_manifest_that_says_something_else_is_found_out(tmp_path: Path) -> None:
+    """What is read back is compared with the images."""
+    found = made(image(properties={"p": "1"}, tags=frozenset({"t"})))
+    for old, new, where in (
+        ("p: 1", "p: 2", "x.properties.p"),
+        ("raw", "iso", "x.disk_format"),
+        ("[t]", "[u]", "x.tags"),
+    ):
+        (tmp_path / "x.yaml").write_text(found.text.replace(old, new))
+        assert differences(found, resolve(load(tmp_path / "x.yaml"))) == [where]
