@@ -1,12 +1,12 @@
 """Names and images that are not ours: what has to be asked for, what may be adopted, what clashes. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from imagesync.decisions import Decision, Keep, Make, Promote
 from imagesync.generations import Generations, group
 from imagesync.live import Inventory, LiveImage
-from imagesync.model import Catalog, ImageSpec, Visibility
+from imagesync.model import Catalog, ImageSpec, Role, Visibility
 from imagesync.record import CATALOG, read
 
 
@@ -57,6 +57,37 @@ def _members_to_ask(spec: ImageSpec, generations: Generations) -> set[str]:
         for owned in generations.current
         if owned.image.visibility is Visibility.SHARED and (spec.members_declared or owned.record.managed.members)
     }
+
+
+def keys_without_image(catalog: Catalog, inventory: Inventory) -> frozenset[str]:
+    """Keys that have no current image where it is looked for."""
+    groups = group(inventory.owned)
+    return frozenset(
+        spec.key
+        for spec in catalog.images
+        if not groups.get(spec.key, Generations(spec.key)).current and not spec.adopt
+    )
+
+
+def is_assigned(image: LiveImage, catalog: Catalog, keys: Collection[str]) -> bool:
+    """Whether this is the current build of one of these keys, made by this catalogue for an owner that it named.
+
+    The same mark alone says nothing: other projects may have a catalogue of the same name.
+    """
+    record = read(image)
+    ours = record is not None and record.catalog == catalog.name and record.key in keys
+    return ours and record is not None and record.role is Role.CURRENT and "owner" in record.managed.fields
+
+
+def strays(catalog: Catalog, wanted: Sequence[ImageSpec], inventory: Inventory) -> list[str]:
+    """Keys whose owner is no longer named though it still has the image: one sentence each."""
+    keys = keys_without_image(catalog, inventory) & {spec.key for spec in wanted}
+    return [
+        f"images.{record.key}: project {image.owner} still has image {image.id} of this key; declare owner: {image.owner}, "
+        f"or delete that image first"
+        for image in inventory.candidates
+        if (record := read(image)) is not None and is_assigned(image, catalog, keys)
+    ]
 
 
 def adopted_images(

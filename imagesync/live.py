@@ -14,6 +14,8 @@ TEXT_FIELDS: Final = (
     *("file", "schema", "self", "direct_url"),
 )
 NUMBER_FIELDS: Final = ("min_disk", "min_ram", "size", "virtual_size")
+CATALOG: Final = "imagesync_catalog"
+"""The property with the name of the catalogue that an image belongs to."""
 OWN_FIELDS: Final = frozenset(
     {*TEXT_FIELDS, *NUMBER_FIELDS, "id", "status", "visibility", "protected", "os_hidden", "tags"}
     | {"created_at", "updated_at", "locations", "stores"}
@@ -108,12 +110,16 @@ class LiveImage:
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which images of an image service are asked for: each condition given must hold; ``owner`` None: everybody's."""
+    """Which images of an image service are asked for: each condition given must hold; ``owner`` None: everybody's.
+
+    ``catalog``: those that carry the mark of this catalogue.
+    """
 
     owner: str | None = None
     name: str | None = None
     tags: frozenset[str] = frozenset()
     visibility: Visibility | None = None
+    catalog: str | None = None
 
     def holds(self, image: LiveImage) -> bool:
         """Whether an image is one of those asked for, compared byte for byte."""
@@ -122,6 +128,7 @@ class Filter:
             and (self.name is None or image.name == self.name)
             and self.tags <= image.tags
             and self.visibility in (None, image.visibility)
+            and self.catalog in (None, image.properties.get(CATALOG))
         )
 
 

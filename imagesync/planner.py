@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 from fnmatch import fnmatchcase
 
-from imagesync.clashes import adopted_images, find_clashes
+from imagesync.clashes import adopted_images, find_clashes, strays
 from imagesync.decisions import Keep, Make, Promote, decide
 from imagesync.errors import PlanRefused
 from imagesync.generations import Generations, group
@@ -54,6 +54,7 @@ def make_plan(
     parts += [_take_away(scene, generations, expired) for generations in _leaving(scene, groups, wanted)]
     steps = make_way(tuple(item for part in parts for item in part.steps), inventory)
     refusals += [sentence for part in parts for sentence in part.refusals]
+    refusals += strays(catalog, wanted, inventory)
     refusals += find_clashes(wanted, decisions, inventory, adopted)
     refusals += missing_capabilities(steps, capabilities, wanted) if capabilities else []
     if refusals:

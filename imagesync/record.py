@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import urlsplit
 
+from imagesync.live import CATALOG as CATALOG
 from imagesync.live import LiveImage
 from imagesync.model import Checksum, Role
 
 PREFIX: Final = "imagesync_"
-CATALOG: Final = "imagesync_catalog"
 KEY: Final = "imagesync_key"
 ROLE: Final = "imagesync_role"
 DIGEST: Final = "imagesync_digest"

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from imagesync.backends.base import Backend
-from imagesync.clashes import Questions, questions, shared_to_adopt
+from imagesync.clashes import Questions, is_assigned, keys_without_image, questions, shared_to_adopt
 from imagesync.errors import NotFound
-from imagesync.live import Inventory, LiveImage, MemberState
+from imagesync.live import Filter, Inventory, LiveImage, MemberState
 from imagesync.model import Catalog, NamedProject, Visibility
 from imagesync.plan import Plan, Update
 from imagesync.record import read
@@ -23,6 +23,7 @@ def take_inventory(backend: Backend, catalog: Catalog) -> Inventory:
     owners = tuple(sorted({project} | {spec.owner for spec in catalog.images if spec.owner}))
     owned = Inventory(project, owned=_owned(backend, catalog.name, owners))
     found = _answered(backend, owned, questions(catalog, owned))
+    found = replace(found, candidates=(*found.candidates, *_strays(backend, catalog, owned, owners)))
     found = replace(found, members={**found.members, **_members(backend, shared_to_adopt(catalog, found))})
     named = {member for spec in catalog.images for member in spec.members if isinstance(member, NamedProject)}
     projects = {member: backend.project_id(member.project, member.domain) for member in sorted(named, key=repr)}
@@ -61,6 +62,13 @@ def _owned(backend: Backend, catalog: str, owners: Sequence[str]) -> tuple[LiveI
         for image in sorted(backend.inventory(catalog, owners), key=lambda image: image.id)
         if (image.owner or "") in owners and (record := read(image)) is not None and record.catalog == catalog
     )
+
+
+def _strays(backend: Backend, catalog: Catalog, owned: Inventory, owners: Sequence[str]) -> Iterable[LiveImage]:
+    """Builds of keys that lack one, in projects that the manifests name no more: asked only where a key lacks one."""
+    lacking = keys_without_image(catalog, owned)
+    found = backend.matching(Filter(catalog=catalog.name)) if lacking else []
+    return [image for image in found if (image.owner or "") not in owners and is_assigned(image, catalog, lacking)]
 
 
 def _answered(backend: Backend, owned: Inventory, asked: Questions) -> Inventory:

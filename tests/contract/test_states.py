@@ -342,3 +342,17 @@ def test_an_image_for_another_owner(backend: Backend, tmp_path: Path) -> None:
     applied(backend, planned(backend, given))
     assert planned(backend, given).steps == ()
     assert backend.inventory("base") == []
+
+
+def test_an_owner_no_longer_named_is_no_orphan(backend: Backend, tmp_path: Path) -> None:
+    """The plan names project and image; another project's catalogue of the same name is no hindrance."""
+    (tmp_path / "one.raw").write_bytes(FILES["one.raw"])
+    other = "f" * 32
+    marks = {"imagesync_catalog": "base", "imagesync_key": "a", "imagesync_role": "current"}
+    backend.create_image(name="a", owner="e" * 32, properties=marks)
+    applied(backend, planned(backend, resolved(tmp_path, State(a(owner=other)))))
+    (image,) = backend.inventory("base", [other])
+    with pytest.raises(PlanRefused, match=f"project {other} still has image {image.id} of this key; declare owner"):
+        planned(backend, resolved(tmp_path, State(a())))
+    backend.delete_image(image)
+    assert planned(backend, resolved(tmp_path, State(a()))).steps

@@ -35,6 +35,7 @@ def matching(api: Api, wanted: Filter) -> list[LiveImage]:
     query = [("visibility", wanted.visibility.value if wanted.visibility else "all")]
     query += [("owner", wanted.owner)] if wanted.owner else []
     query += [("name", f"eq:{wanted.name}")] if wanted.name is not None else []
+    query += [(CATALOG, wanted.catalog)] if wanted.catalog is not None else []
     query += [("tag", tag) for tag in sorted(wanted.tags)]
     return [image for image in _merged(api, _both_passes(query)) if wanted.holds(image)]
 
