@@ -1,44 +1,133 @@
-"""The first bytes of an image -> whether it is what it is said to be. Pure: bytes in, a verdict out.
+"""The bytes of an image -> whether they are what they are said to be, and safe. Pure: bytes in, a verdict out.
 
-Formats are recognised by oslo.utils' inspector, the one that the image service itself uses.
+Formats are recognised by oslo.utils' inspectors, the ones that the image service itself uses, and judged by its rules
+(``glance.location``): what passes here passes there. A service that refuses data which it has read spoils the record, so
+the verdict comes first, as early as the data allows.
 """
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from imagesync.errors import FormatMismatch
 
-INSPECTED: Final = frozenset({"qcow2", "vmdk", "vhd", "vhdx", "vdi", "iso"})
-"""Formats that can be told by their bytes; for the others anything goes."""
+HEAD: Final = 2**16
+"""Bytes by which every format is recognised; the service looks at pieces of this size too."""
+RAW: Final = "raw"
+DISGUISED: Final = frozenset({"qcow2", "vmdk", "vhd", "vhdx", "vdi", "qed"})
+"""Formats of a file around a disk: declared raw, a machine would boot the file itself. The service would take them."""
+ALWAYS_UNSAFE: Final = frozenset({"qcow2", "vmdk", "qed"})
+"""Formats that may point at other files, so that they are judged in whatever container."""
 
 
 class Inspection:
-    """Looks at the data of one image as it streams by."""
+    """Looks at the data of one image as it streams by.
 
-    def __init__(self, disk_format: str | None) -> None:
-        self._format = disk_format if disk_format in INSPECTED else None
-        self._inspector: Any = None
+    The service judges the data of ``bare`` images only: in an ova is an archive, in an aki a kernel.
+    """
+
+    def __init__(self, disk_format: str | None, container_format: str | None = "bare") -> None:
+        self._format, self._bare = disk_format, container_format in ("bare", None)
+        self._inspectors: dict[str, Any] = {}
+        self._broken: set[str] = set()
+        self._head = bytearray()
         self._seen = 0
-        if self._format is not None:
+        self._settled = False
+        self._safe = False
+        if disk_format is not None:
             from oslo_utils.imageutils import format_inspector
 
-            kind = format_inspector.get_inspector(self._format)
-            self._inspector = kind() if kind else None
+            kinds: Mapping[str, Any] = format_inspector.ALL_FORMATS
+            self._inspectors = {name: kind() for name, kind in kinds.items() if name != RAW}
+
+    @property
+    def recognised(self) -> str:
+        """The format by its bytes, ``raw`` for any other; after the first 64 KiB."""
+        return next(iter(self._inspectors), RAW)
+
+    @property
+    def least_size(self) -> int:
+        """Bytes that a machine sees of the disk, as far as the data has told; for raw data those seen so far."""
+        if self._settled and self._format in self._inspectors:
+            return int(self._inspectors[self._format].virtual_size)
+        return self._seen if self._format == RAW else 0
 
     def feed(self, chunk: bytes) -> None:
-        """The next bytes."""
+        """The next bytes; FormatMismatch as soon as they tell that the image is another or not safe."""
         self._seen += len(chunk)
-        if self._inspector is not None:
-            self._inspector.eat_chunk(chunk)
+        if not self._settled:
+            self._head += chunk
+            if len(self._head) < HEAD:
+                return
+            chunk = self._settle()
+        if self._safe:
+            return
+        for start in range(0, len(chunk), HEAD):
+            self._look(chunk[start : start + HEAD])
+        if all(one.complete for one in self._inspectors.values()):
+            self._check_safety()
 
     def virtual_size(self) -> int:
-        """Bytes that a machine sees of the disk; FormatMismatch for other data, or data that is not safe to boot."""
-        if self._inspector is None:
-            return self._seen
-        if not self._inspector.format_match:
-            raise FormatMismatch(f"the data is not {self._format}", "correct disk_format, or the source")
-        try:
-            self._inspector.safety_check()
-        except Exception as error:
-            message = f"the {self._format} data is not safe to boot: {error}"
-            raise FormatMismatch(message, "flatten the image") from error
-        return int(self._inspector.virtual_size) or self._seen
+        """After the last byte: the bytes that a machine sees of the disk; FormatMismatch as for ``feed``."""
+        if not self._settled:
+            self._look(self._settle())
+        if not self._safe:
+            for one in self._inspectors.values():
+                one.finish()
+            self._check_safety()
+        return self.least_size or self._seen
+
+    def _look(self, piece: bytes) -> None:
+        for name, one in self._inspectors.items():
+            if name in self._broken or not piece:
+                continue
+            try:
+                one.eat_chunk(piece)
+            except Exception:  # an inspector raises whatever its parser met: then it has seen enough
+                self._broken.add(name)
+
+    def _settle(self) -> bytes:
+        """Judge the first bytes; those after them, not yet looked at."""
+        head, rest = bytes(self._head[:HEAD]), bytes(self._head[HEAD:])
+        self._head.clear()
+        self._look(head)
+        self._inspectors = {name: one for name, one in self._inspectors.items() if one.format_match}
+        if self._inspectors.keys() == {"iso", "gpt"}:
+            del self._inspectors["gpt"]  # an iso that boots from a stick, too
+        self._settled = True
+        if self._format is not None and self._bare:
+            self._check_format(self._format)
+        return rest
+
+    def _check_format(self, wanted: str) -> None:
+        found = sorted(self._inspectors)
+        if len(found) > 1:
+            raise FormatMismatch(f"the data is {' and '.join(found)} at once", "rebuild the image")
+        if wanted not in (RAW, self.recognised):
+            shown = {"": "", "gpt": "a raw disk with partitions, "}.get(name := "".join(found), f"{name}, ")
+            raise FormatMismatch(f"the data is {shown}not {wanted}", "correct disk_format, or the source")
+
+    def _check_safety(self) -> None:
+        self._safe = True
+        for name, one in self._inspectors.items():
+            if not self._bare and name not in ALWAYS_UNSAFE:
+                continue
+            try:
+                one.safety_check()
+            except Exception as error:
+                raise _unsafe(name, error) from error
+
+
+def check_not_disguised(disk_format: str | None, recognised: str) -> None:
+    """FormatMismatch for a file around a disk that is declared raw, which the service takes and no machine boots."""
+    if disk_format == RAW and recognised in DISGUISED:
+        message = f"the data is {recognised}, not raw: a machine would boot the {recognised} file itself"
+        raise FormatMismatch(message, f"declare disk_format: {recognised}, or correct the source")
+
+
+def _unsafe(name: str, error: Exception) -> FormatMismatch:
+    failures = getattr(error, "failures", None)
+    why = "; ".join(map(str, failures.values())) if failures else str(error)
+    if name == "gpt":
+        message = f"the first sector ends in 55 AA but has no sane partition table: {why}"
+        return FormatMismatch(message, "mend the partition table: the image service refuses such a disk")
+    return FormatMismatch(f"the {name} data is not safe to boot: {why}", "flatten the image with qemu-img convert")

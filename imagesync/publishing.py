@@ -6,10 +6,12 @@ record with a pinned id, which stays queued: deleted, its id could never be used
 """
 
 import contextlib
+import hashlib
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import chain
 
 from imagesync.backends.base import Backend, CreateFields, UpdateFields
 from imagesync.errors import (
@@ -24,7 +26,17 @@ from imagesync.errors import (
     Unavailable,
 )
 from imagesync.live import LiveImage
-from imagesync.model import Checksum, Compression, Content, FileSource, Role, Status, UrlSource, Visibility
+from imagesync.model import (
+    HEX_LENGTHS,
+    Checksum,
+    Compression,
+    Content,
+    FileSource,
+    Role,
+    Status,
+    UrlSource,
+    Visibility,
+)
 from imagesync.plan import Create
 from imagesync.record import Record
 from imagesync.sources import SourceStream, open_source
@@ -150,27 +162,17 @@ class Publisher:
     def _uploaded(self, create: Create, image_id: str, progress: Callable[[int, int | None], None]) -> SourceStream:
         if not isinstance(create.source, FileSource | UrlSource):
             raise SourceError(f"{create.key} has no source to upload from", "declare one")
-        disk_format = create.document.fields.get("disk_format")
-        shown = disk_format if isinstance(disk_format, str) else None
-        with open_source(create.source, create.fingerprint, disk_format=shown) as stream:
-            self._backend.upload(image_id, self._watched(create, stream, progress), stream.size)
+        disk_format, container_format = (
+            value if isinstance(value := create.document.fields.get(name), str) else None
+            for name in ("disk_format", "container_format")
+        )
+        with open_source(
+            create.source, create.fingerprint, disk_format=disk_format, container_format=container_format
+        ) as stream:
+            chunks = _watched(create, stream, progress)
+            first = next(chunks, b"")  # what the first bytes tell to be wrong never begins an upload
+            self._backend.upload(image_id, chain((first,), chunks), stream.size)
         return stream
-
-    def _watched(
-        self, create: Create, stream: SourceStream, progress: Callable[[int, int | None], None]
-    ) -> Iterator[bytes]:
-        last = b""
-        for chunk in stream:
-            if last:
-                yield last
-                progress(stream.sent - len(chunk), stream.size)
-            last = chunk
-        needed, declared = stream.virtual_size or 0, create.document.fields.get("min_disk")
-        if isinstance(declared, int) and declared and not create.min_disk_auto and needed > declared * GIB:
-            message = f"min_disk is {declared} GB, but the image's virtual size is {needed} bytes"
-            raise FormatMismatch(message, f"declare min_disk: {-(-needed // GIB)}, or auto")
-        if last:
-            yield last
 
     def _finish(self, create: Create, image_id: str, stream: SourceStream) -> None:
         image = self._backend.images(image_id)[0]
@@ -183,7 +185,7 @@ class Publisher:
         attrs: dict[str, object] = {name: fields[name] for name in PUBLISHED if name in fields}
         if create.min_disk_auto:
             attrs["min_disk"] = -(-(image.virtual_size or stream.virtual_size or 0) // GIB)
-        attrs["properties"] = self._final_record(create, stream).properties()
+        attrs["properties"] = _final_record(create, stream, image).properties()
         self._patched(image, attrs)  # type: ignore[arg-type]  # names of PUBLISHED are fields of an update
 
     def _patched(self, image: LiveImage, attrs: UpdateFields) -> None:
@@ -200,22 +202,56 @@ class Publisher:
         raise BackendError(f"image {image_id}: the service lost the change of {', '.join(lost)}", "run apply again")
 
     def _compare(self, image: LiveImage, stream: SourceStream) -> None:
+        """Size and a digest of what the service stored against ours: it read what we sent."""
         if image.status is not Status.ACTIVE:
             raise BackendError(f"image {image.id} is {image.status.value} after the upload", "run apply again")
-        theirs = {"md5": image.checksum, image.os_hash_algo or "": image.os_hash_value}
-        for name, ours in stream.digests.items():
-            if theirs.get(name) not in (None, ours):
-                raise ChecksumMismatch(f"the service stored {name} {theirs[name]}, we sent {ours}", "run apply again")
         if image.size != stream.sent:
             raise ChecksumMismatch(f"the service stored {image.size} bytes, we sent {stream.sent}", "run apply again")
+        theirs = _stored_digests(image)
+        if not theirs.keys() & stream.digests.keys():  # it hashes by another algorithm than is usual: read it back
+            theirs = self._read_back(image.id, next(iter(stream.digests)))
+        for name in theirs.keys() & stream.digests.keys():
+            if theirs[name] != stream.digests[name]:
+                message = f"the service stored {name} {theirs[name]}, we sent {stream.digests[name]}"
+                raise ChecksumMismatch(message, "run apply again")
 
-    def _final_record(self, create: Create, stream: SourceStream) -> Record:
-        """With every digest that is known now: of the published bytes, which for packed data are not the stored ones."""
-        known = {item.algorithm: item for item in create.fingerprint.digests}
-        source = create.source
-        if isinstance(source, FileSource | UrlSource) and source.transfer.compression is Compression.NONE:
-            known = {name: Checksum(name, value) for name, value in stream.digests.items()} | known
-        return replace(create.record, digests=tuple(known[name] for name in sorted(known)))
+    def _read_back(self, image_id: str, algorithm: str) -> dict[str, str]:
+        digest = hashlib.new(algorithm, usedforsecurity=False)
+        for chunk in self._backend.download(image_id):
+            digest.update(chunk)
+        return {algorithm: digest.hexdigest()}
+
+
+def _watched(create: Create, stream: SourceStream, progress: Callable[[int, int | None], None]) -> Iterator[bytes]:
+    """The chunks, told of as they go; FormatMismatch as soon as the disk turns out larger than min_disk."""
+    declared, sent = create.document.fields.get("min_disk"), 0
+    for chunk in stream:
+        needed = stream.virtual_size or 0
+        if isinstance(declared, int) and declared and not create.min_disk_auto and needed > declared * GIB:
+            message = f"min_disk is {declared} GB, but the image's virtual size is at least {needed} bytes"
+            raise FormatMismatch(message, f"declare min_disk: {-(-needed // GIB)} or more, or auto")
+        yield chunk
+        sent += len(chunk)
+        progress(sent, stream.size)
+
+
+def _stored_digests(image: LiveImage) -> dict[str, str]:
+    """What the service tells of the data, by hashlib's names."""
+    told = {"md5": image.checksum, (image.os_hash_algo or "").lower(): image.os_hash_value}
+    return {name: value for name, value in told.items() if name and value}
+
+
+def _final_record(create: Create, stream: SourceStream, image: LiveImage) -> Record:
+    """With every digest that is known now: of the published bytes, which for packed data are not the stored ones.
+
+    Those that the service computed beside the one that was compared are of the same bytes.
+    """
+    known = {item.algorithm: item for item in create.fingerprint.digests}
+    source = create.source
+    if isinstance(source, FileSource | UrlSource) and source.transfer.compression is Compression.NONE:
+        found = {name: value for name, value in _stored_digests(image).items() if name in HEX_LENGTHS} | stream.digests
+        known = {name: Checksum(name, value) for name, value in found.items()} | known
+    return replace(create.record, digests=tuple(known[name] for name in sorted(known)))
 
 
 def _unmet(image: LiveImage, attrs: UpdateFields) -> UpdateFields:

@@ -1,31 +1,33 @@
-"""A source -> its stored bytes, in one pass and constant memory. Reads files and the network.
+"""A source -> its stored bytes, in one pass and constant memory. Reads files and the network, in threads.
 
-read -> digest of what was published -> decompress -> digest of what is stored -> look at the format -> hand on. The last
-chunk is handed on only once digests and format are right, so that a wrong image is never complete anywhere.
+read -> digest of what was published -> unpack -> digest of what is stored -> look at the format -> hand on. The first
+chunk is handed on only once the format is right, the last only once digests are, so that a wrong image is never
+complete anywhere, and most begin nowhere.
 """
 
-import bz2
 import hashlib
-import lzma
 import os
-import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Final
 
 from imagesync.errors import ChecksumMismatch, SourceError
-from imagesync.formats import Inspection
+from imagesync.formats import HEAD, Inspection, check_not_disguised
 from imagesync.model import Compression, FileSource, Fingerprint, Transfer, UrlSource
+from imagesync.sources.pipeline import Pipeline
+from imagesync.sources.unpack import CHUNK, unpacked
 from imagesync.sources.web import PAUSES, open_url
 
-CHUNK: Final = 2**20
-PIECE: Final = CHUNK // 16
-LARGEST: Final = 64 * 2**30
-HIGHEST_RATIO: Final = 1000
+KEPT_BY_SERVICES: Final = ("md5", "sha512")
+"""Digests that an image service computes of what it stores; one of them is proof enough."""
 
 
 class SourceStream:
-    """Verified bytes. ``size`` of what comes out, where known; after the last chunk ``digests`` of it and ``virtual_size``."""
+    """Verified bytes. ``size`` of what comes out, where known; after the last chunk ``digests`` of it and ``virtual_size``.
+
+    ``virtual_size`` grows while the stream runs: it is never more than the final one. ``interrupt`` wakes whatever gives
+    the blocks when nobody wants them any more.
+    """
 
     def __init__(
         self,
@@ -34,110 +36,77 @@ class SourceStream:
         transfer: Transfer,
         expected: Fingerprint,
         disk_format: str | None,
+        container_format: str | None = "bare",
+        interrupt: Callable[[], None] = lambda: None,
     ) -> None:
         self._blocks, self._transfer, self._expected = blocks, transfer, expected
+        self._plain = transfer.compression is Compression.NONE
         self.published_size = size
-        self.size = size if transfer.compression is Compression.NONE else None
+        self.size = size if self._plain else None
         self.digests: dict[str, str] = {}
         self.virtual_size: int | None = None
         self.sent = 0
-        self._format = disk_format
+        self._disk_format, self._container_format = disk_format, container_format
+        self._published = _hashes(item.algorithm for item in expected.digests)
+        self._pipeline = Pipeline(interrupt)
 
     def __iter__(self) -> Iterator[bytes]:
-        stored = {name: hashlib.new(name, usedforsecurity=False) for name in ("md5", "sha512")}
-        inspection = Inspection(self._format)
-        held = b""
-        for chunk in self._unpacked():
-            for digest in stored.values():
-                digest.update(chunk)
-            inspection.feed(chunk)
-            if held:
-                yield held
-            held = chunk
-            self.sent += len(chunk)
-        self.digests = {name: digest.hexdigest() for name, digest in stored.items()}
-        self.virtual_size = inspection.virtual_size()
-        if held:
-            yield held
+        ahead = self._pipeline.ahead
+        try:
+            received = ahead(self._received(), "imagesync-read")
+            chunks = unpacked(received, self._transfer)
+            if not self._plain:
+                chunks = ahead(chunks, "imagesync-unpack")
+            yield from ahead(self._verified(chunks), "imagesync-verify")
+        finally:
+            self.close()
 
-    def _unpacked(self) -> Iterator[bytes]:
-        published = {
-            item.algorithm: hashlib.new(item.algorithm, usedforsecurity=False) for item in self._expected.digests
-        }
-        read = given = 0
-        unpack = _unpacker(self._transfer.compression)
-        limit, ratio = self._transfer.max_size or LARGEST, self._transfer.max_ratio or HIGHEST_RATIO
+    def close(self) -> None:
+        """No thread of the stream is left afterwards, wherever it stopped."""
+        self._pipeline.close()
+
+    def _received(self) -> Iterator[bytes]:
+        """The published blocks; after the last one they are as declared."""
+        read = 0
         for block in self._blocks:
             read += len(block)
-            for digest in published.values():
+            for digest in self._published.values():
                 digest.update(block)
-            for chunk in unpack(block):
-                given += len(chunk)
-                if given > limit or (given > 64 * CHUNK and given > read * ratio):
-                    raise SourceError(f"unpacks to more than allowed ({given} bytes)", "raise max_size or max_ratio")
-                yield chunk
+            yield block
         if self.published_size is not None and read != self.published_size:
             raise SourceError(f"ended after {read} of {self.published_size} bytes", "run apply again")
         for item in self._expected.digests:
-            if (found := published[item.algorithm].hexdigest()) != item.value:
+            if (found := self._published[item.algorithm].hexdigest()) != item.value:
                 message = f"the {item.algorithm} is {found}, not the declared {item.value}"
                 raise ChecksumMismatch(message, "correct the checksum, or find out who changed the file")
-        yield from unpack(None)
+
+    def _verified(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
+        """The unpacked chunks, some of them back until the format is known, the last until all is."""
+        stored = _hashes(() if self._plain and self._published.keys() & set(KEPT_BY_SERVICES) else ("sha512",))
+        inspection = Inspection(self._disk_format, self._container_format)
+        held: list[bytes] = []
+        for chunk in chunks:
+            for digest in stored.values():
+                digest.update(chunk)
+            inspection.feed(chunk)
+            if self.sent >= HEAD:
+                yield from held
+                held.clear()
+            held.append(chunk)
+            self.sent += len(chunk)
+            self.virtual_size = inspection.least_size
+            if self.sent >= HEAD:
+                check_not_disguised(self._disk_format, inspection.recognised)
+        size = inspection.virtual_size()
+        check_not_disguised(self._disk_format, inspection.recognised)
+        known = {**self._published, **stored} if self._plain else stored
+        self.digests = {name: digest.hexdigest() for name, digest in known.items()}
+        self.virtual_size = size
+        yield from held
 
 
-def _unpacker(compression: Compression) -> Callable[[bytes | None], Iterable[bytes]]:
-    """A function from packed blocks to unpacked chunks; None ends it and complains about a truncated archive."""
-    if compression is Compression.NONE:
-        return lambda block: (block,) if block else ()
-    return _Unpacker(compression)
-
-
-class _Unpacker:
-    """Packed blocks to unpacked chunks; several packed members in a row are one file."""
-
-    def __init__(self, compression: Compression) -> None:
-        makers: Mapping[Compression, Callable[[], Any]] = {
-            Compression.GZ: lambda: zlib.decompressobj(31),
-            Compression.XZ: lzma.LZMADecompressor,
-            Compression.BZ2: bz2.BZ2Decompressor,
-            Compression.ZST: _zstandard,
-        }
-        self._kind, self._make = compression.value, makers[compression]
-        self._member = self._make()
-        self._damage: tuple[type[Exception], ...] = (zlib.error, lzma.LZMAError, OSError, EOFError, ValueError)
-        if compression is Compression.ZST:
-            self._damage = _zstandard_errors()
-
-    def __call__(self, block: bytes | None) -> Iterator[bytes]:
-        if block is None:
-            if not self._member.eof:
-                raise SourceError(f"the {self._kind} data is cut short", "fetch the file again")
-            return
-        try:
-            for start in range(0, len(block), PIECE):
-                yield from self._unpacked(block[start : start + PIECE])
-        except self._damage as error:
-            raise SourceError(f"the {self._kind} data is damaged: {error}", "fetch the file again") from error
-
-    def _unpacked(self, rest: bytes) -> Iterator[bytes]:
-        while rest:
-            if self._member.eof:
-                self._member = self._make()
-            if chunk := self._member.decompress(rest):
-                yield chunk
-            rest = self._member.unused_data if self._member.eof else b""
-
-
-def _zstandard() -> Any:
-    import zstandard
-
-    return zstandard.ZstdDecompressor().decompressobj()
-
-
-def _zstandard_errors() -> tuple[type[Exception], ...]:
-    import zstandard
-
-    return (zstandard.ZstdError,)
+def _hashes(names: Iterable[str]) -> "dict[str, hashlib._Hash]":
+    return {name: hashlib.new(name, usedforsecurity=False) for name in names}
 
 
 @contextmanager
@@ -146,17 +115,29 @@ def open_source(
     fingerprint: Fingerprint,
     *,
     disk_format: str | None,
+    container_format: str | None = "bare",
     pauses: Sequence[float] = PAUSES,
 ) -> Iterator[SourceStream]:
-    """The stream of one source; SourceError where it cannot be opened."""
+    """The stream of one source; SourceError where it cannot be opened. Nothing of it is left behind."""
+    formats = disk_format, container_format
     if isinstance(source, FileSource):
         try:
-            with open(source.path, "rb") as file:
+            with open(source.path, "rb", buffering=0) as file:
                 size = os.fstat(file.fileno()).st_size
                 blocks = iter(lambda: file.read(CHUNK), b"")
-                yield SourceStream(blocks, size, source.transfer, fingerprint, disk_format)
+                yield from _closed_after(SourceStream(blocks, size, source.transfer, fingerprint, *formats))
         except OSError as error:
             raise SourceError(f"{source.shown}: {error.strerror}", "check the path and its permissions") from error
         return
-    with open_url(source.urls, verified=bool(fingerprint.digests), pauses=pauses) as (received, length):
-        yield SourceStream(received, length, source.transfer, fingerprint, disk_format)
+    with open_url(source.urls, verified=bool(fingerprint.digests), pauses=pauses) as download:
+        stream = SourceStream(
+            download.blocks(), download.size, source.transfer, fingerprint, *formats, interrupt=download.abandon
+        )
+        yield from _closed_after(stream)
+
+
+def _closed_after(stream: SourceStream) -> Iterator[SourceStream]:
+    try:
+        yield stream
+    finally:
+        stream.close()

@@ -6,6 +6,7 @@ failure is one line without credentials or query.
 """
 
 import re
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -32,16 +33,13 @@ class _Passing(SourceError):
 
 
 @contextmanager
-def open_url(
-    urls: Sequence[str], *, verified: bool, pauses: Sequence[float] = PAUSES
-) -> Iterator[tuple[Iterator[bytes], int | None]]:
-    """Blocks and size (None: not told) of the first mirror that answers; SourceError when none does.
+def open_url(urls: Sequence[str], *, verified: bool, pauses: Sequence[float] = PAUSES) -> Iterator["Download"]:
+    """The file at the first mirror that answers; SourceError when none does.
 
     ``verified``: a digest will judge the whole, so that another mirror may go on where one broke off.
     """
     with _session() as session:
-        download = _Download(session, tuple(urls), pauses, verified=verified)
-        yield download.blocks(), download.size
+        yield Download(session, tuple(urls), pauses, verified=verified)
 
 
 def fetch(url: str, pauses: Sequence[float] = PAUSES[:3]) -> bytes:
@@ -181,8 +179,8 @@ def _reading(url: str) -> Iterator[None]:
         raise _Passing(f"{public_url(url)}: the connection broke", "try again later") from error
 
 
-class _Download:
-    """One file while it is read, from whichever mirror."""
+class Download:
+    """One file while it is read, from whichever mirror; ``size`` None where no server told it."""
 
     def __init__(
         self, session: "requests.Session", urls: tuple[str, ...], pauses: Sequence[float], *, verified: bool
@@ -192,6 +190,13 @@ class _Download:
         self.size = _length(self._answer)
         self._version = _version(self._answer)
         self._offset = 0
+        self._abandoned = threading.Event()
+
+    def abandon(self) -> None:
+        """Called from another thread: whoever waits for the next block need not wait any more."""
+        self._abandoned.set()
+        with suppress(OSError, ValueError, RuntimeError):
+            self._answer.raw.shutdown()
 
     def blocks(self) -> Iterator[bytes]:
         """All the bytes, in order, each once."""
@@ -224,7 +229,8 @@ class _Download:
     def _taken_up(self, broken: SourceError, failures: int) -> int:
         """Ask for the rest; how many bytes of the new answer are known already."""
         for number in range(failures, len(self._pauses) + 1):
-            time.sleep(self._pauses[number - 1])
+            if self._abandoned.wait(self._pauses[number - 1]):
+                break
             index = (self._index + max(0, number - 2)) % len(self._urls) if self._verified else self._index
             try:
                 known = self._continued(index)

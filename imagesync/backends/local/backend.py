@@ -7,10 +7,11 @@ out again, protection, limits, format refusal. Not there: roles, import methods,
 import contextlib
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import Any, Final, Unpack
+from typing import Any, Final, TypeVar, Unpack
 from uuid import uuid4
 
 from imagesync.backends.base import CreateFields, UpdateFields
@@ -35,6 +36,7 @@ CHUNK: Final = 2**20
 _CHANGEABLE: Final = ("active", "deactivated")
 
 Document = dict[str, Any]
+T = TypeVar("T")
 
 
 def open_local(path: Path | str) -> "Local":
@@ -259,23 +261,27 @@ def _shared(rows: Rows, image_id: str) -> None:
 def _received(part: Part, chunks: Iterable[bytes], size: int | None, document: Document) -> Document:
     """Every chunk written, hashed and looked at; what the service tells of them afterwards."""
     md5, sha512 = hashlib.md5(usedforsecurity=False), hashlib.sha512()
-    inspection, count = Inspection(document["disk_format"]), 0
+    inspection, count = Inspection(document["disk_format"], document["container_format"]), 0
     for chunk in chunks:
         part.write(chunk)
         md5.update(chunk)
         sha512.update(chunk)
-        inspection.feed(chunk)
+        _judged(document["id"], partial(inspection.feed, chunk))
         count += len(chunk)
     if size is not None and count != size:
         raise InvalidRequest(f"image {document['id']}: {count} bytes came, {size} were announced")
-    try:
-        virtual_size = inspection.virtual_size()
-    except FormatMismatch as error:
-        raise InvalidRequest(f"image {document['id']}: {error.message}", error.hint) from error
     return {
         "size": count,
-        "virtual_size": virtual_size,
+        "virtual_size": _judged(document["id"], inspection.virtual_size),
         "checksum": md5.hexdigest(),
         "os_hash_algo": "sha512",
         "os_hash_value": sha512.hexdigest(),
     }
+
+
+def _judged(image_id: str, look: Callable[[], T]) -> T:
+    """The result of a look at the data, which the service's rules may refuse."""
+    try:
+        return look()
+    except FormatMismatch as error:
+        raise InvalidRequest(f"image {image_id}: {error.message}", error.hint) from error

@@ -1,0 +1,114 @@
+"""Iterables that work ahead of their consumer, each in a thread of its own. Knows nothing of images; no I/O.
+
+What one stage makes waits in a short queue for the next, so that reading, unpacking, hashing and sending go on side by
+side in constant memory. An error of a stage comes out where its items would have, as itself.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final, Generic, TypeVar
+
+T = TypeVar("T")
+
+DEPTH: Final = 4
+"""Items that may wait between two stages."""
+
+
+class Stopped(Exception):
+    """The pipeline is closed: whoever waits for its items goes home."""
+
+
+class Pipeline:
+    """The stages of one stream. After ``close`` none of their threads is left, wherever they were.
+
+    ``interrupt`` wakes a stage that waits for something outside, such as a server that has fallen silent.
+    """
+
+    def __init__(self, interrupt: Callable[[], None] = lambda: None, depth: int = DEPTH) -> None:
+        self._interrupt, self._depth = interrupt, depth
+        self._changed = threading.Condition()
+        self._stages: list[_Stage[object]] = []
+        self._closed = False
+
+    def ahead(self, items: Iterable[T], name: str) -> Iterator[T]:
+        """The same items, made in a thread that starts now and is called ``name``."""
+        stage = _Stage(items, self._changed, self._depth, name)
+        self._stages.append(stage)  # type: ignore[arg-type]  # only its thread is asked for
+        stage.start()
+        return stage
+
+    def close(self) -> None:
+        """Stop every stage, wait for its thread; again and again is the same as once."""
+        if self._closed:
+            return
+        self._closed = True
+        with self._changed:
+            for stage in self._stages:
+                stage.stopped = True
+            self._changed.notify_all()
+        if any(stage.working for stage in self._stages):
+            self._interrupt()
+        for stage in self._stages:
+            stage.join()
+
+
+class _Stage(Generic[T]):
+    """One thread and the queue of what it has made."""
+
+    def __init__(self, items: Iterable[T], changed: threading.Condition, depth: int, name: str) -> None:
+        self._items, self._changed, self._depth = items, changed, depth
+        self._made: deque[T] = deque()
+        self._ended = False
+        self._error: BaseException | None = None
+        self.stopped = False
+        self._thread = threading.Thread(target=self._work, name=name, daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def join(self) -> None:
+        self._thread.join()
+
+    @property
+    def working(self) -> bool:
+        return self._thread.is_alive()
+
+    def _work(self) -> None:
+        error: BaseException | None = None
+        try:
+            for item in self._items:
+                if not self._handed_over(item):
+                    break
+        except BaseException as met:  # whatever it is, it belongs to the consumer
+            error = met
+        with self._changed:
+            self._error, self._ended = error, True
+            self._changed.notify_all()
+
+    def _handed_over(self, item: T) -> bool:
+        """Put an item into the queue once there is room; False when nobody wants it any more."""
+        with self._changed:
+            self._changed.wait_for(lambda: self.stopped or len(self._made) < self._depth)
+            if self.stopped:
+                return False
+            self._made.append(item)
+            self._changed.notify_all()
+            return True
+
+    def __iter__(self) -> Iterator[T]:
+        return self
+
+    def __next__(self) -> T:
+        with self._changed:
+            self._changed.wait_for(lambda: self.stopped or self._ended or bool(self._made))
+            if self.stopped:
+                raise Stopped
+            if self._made:
+                item = self._made.popleft()
+                self._changed.notify_all()
+                return item
+            error, self._error = self._error, None
+        if error is not None:
+            raise error
+        raise StopIteration

@@ -1,0 +1,186 @@
+"""Packed blocks -> unpacked chunks of bounded size, whatever the data is. Pure.
+
+Several packed members in a row are one file, as ``gzip``, ``xz``, ``bzip2`` and ``zstd`` have it. Memory stays within a
+chunk, a piece and the window that a member declares, which has a limit too.
+"""
+
+import bz2
+import functools
+import lzma
+import sys
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final, Protocol, assert_never
+
+from imagesync.errors import SourceError
+from imagesync.model import Compression, Transfer
+
+CHUNK: Final = 2**20
+"""The most bytes that come out at once."""
+PIECE: Final = 2**18
+"""Packed bytes given to a decoder at once; it copies what it has not used yet."""
+LARGEST: Final = 64 * 2**30
+HIGHEST_RATIO: Final = 1000
+UNJUDGED: Final = 64 * 2**20
+"""Unpacked bytes up to which no ratio counts: a small, nearly empty disk packs extremely well."""
+WINDOW_LOG: Final = 27
+"""128 MiB: what ``zstd -d`` takes without being asked to take more."""
+MOST_MEMORY: Final = 2**28
+
+
+class Decoder(Protocol):
+    """One packed member, as bz2, lzma and zstd of the standard library have it."""
+
+    @property
+    def eof(self) -> bool:
+        """Whether the member has ended."""
+
+    @property
+    def needs_input(self) -> bool:
+        """Whether nothing more comes out without further data."""
+
+    @property
+    def unused_data(self) -> bytes:
+        """What came after the end of the member."""
+
+    def decompress(self, data: bytes, max_length: int, /) -> bytes:
+        """At most that many bytes; the rest is kept for the next call."""
+
+
+class _Gzip:
+    """zlib in the shape of the others."""
+
+    def __init__(self) -> None:
+        self._zlib = zlib.decompressobj(31)
+        self.needs_input = True
+
+    @property
+    def eof(self) -> bool:
+        return self._zlib.eof
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._zlib.unused_data
+
+    def decompress(self, data: bytes, max_length: int, /) -> bytes:
+        made = self._zlib.decompress(self._zlib.unconsumed_tail + data, max_length)
+        self.needs_input = len(made) < max_length and not self._zlib.unconsumed_tail
+        return made
+
+
+def unpacked(blocks: Iterable[bytes], transfer: Transfer) -> Iterator[bytes]:
+    """What the blocks hold; SourceError for damaged or cut data, and for more than the manifest allows.
+
+    Plain data has no limit but a declared ``max_size``.
+    """
+    bounds = _Bounds(transfer)
+    if transfer.compression is Compression.NONE:
+        for block in blocks:
+            bounds.give(len(block))
+            yield block
+        return
+    for chunk in _members(_pieces(blocks, bounds), _codec(transfer.compression)):
+        bounds.give(len(chunk))
+        yield chunk
+
+
+def _members(pieces: Iterable[bytes], codec: "_Codec") -> Iterator[bytes]:
+    """The content of all members; padding may stand between them and after the last."""
+    member: Decoder | None = None
+    begun = False
+    for rest in pieces:
+        while rest or (member is not None and not member.needs_input):
+            if member is None:
+                rest = rest.lstrip(codec.padding) if begun and codec.padding else rest
+                if not rest:
+                    break
+                member, begun = codec.make(), True
+            if chunk := codec.decompressed(member, rest):
+                yield chunk
+            rest = b""
+            if member.eof:
+                rest, member = member.unused_data, None
+    if member is not None or not begun:
+        raise SourceError(f"the {codec.kind} data is cut short", "fetch the file again")
+
+
+def _pieces(blocks: Iterable[bytes], bounds: "_Bounds") -> Iterator[bytes]:
+    for block in blocks:
+        for start in range(0, len(block), PIECE):
+            piece = block[start : start + PIECE]
+            bounds.taken += len(piece)
+            yield piece
+
+
+class _Bounds:
+    """How much may come out of what went in."""
+
+    def __init__(self, transfer: Transfer) -> None:
+        packed = transfer.compression is not Compression.NONE
+        self._size = transfer.max_size or (LARGEST if packed else None)
+        self._ratio = (transfer.max_ratio or HIGHEST_RATIO) if packed else None
+        self.taken = self._given = 0
+
+    def give(self, count: int) -> None:
+        """SourceError where the next bytes are too many."""
+        self._given += count
+        if self._size is not None and self._given > self._size:
+            raise SourceError(
+                f"holds more than the {self._size} bytes allowed", "raise source.max_size if that is right"
+            )
+        if self._ratio is not None and self._given > max(UNJUDGED, self.taken * self._ratio):
+            message = f"unpacks to more than {self._ratio} times its size ({self._given} bytes of {self.taken})"
+            raise SourceError(message, "raise source.max_ratio if that is right")
+
+
+@dataclass(frozen=True, slots=True)
+class _Codec:
+    """How to begin a member, what its decoder raises, and what may pad members."""
+
+    kind: str
+    make: Callable[[], Decoder]
+    damage: tuple[type[Exception], ...]
+    padding: bytes = b""
+    memory: int = 0
+
+    def decompressed(self, member: Decoder, data: bytes) -> bytes:
+        """The next chunk of a member; SourceError for damage, or a window over the limit."""
+        try:
+            return member.decompress(data, CHUNK)
+        except self.damage as error:
+            if "memory" in str(error).lower():
+                message = f"the {self.kind} data needs more than {self.memory // 2**20} MiB of memory to unpack"
+                raise SourceError(message, "pack it with a smaller window or dictionary") from error
+            hint = "fetch the file again, or correct source.compression"
+            raise SourceError(f"the {self.kind} data is damaged: {error}", hint) from error
+
+
+def _codec(compression: Compression) -> _Codec:
+    kind = compression.value
+    match compression:
+        case Compression.GZ:
+            return _Codec(kind, _Gzip, (zlib.error,), b"\0")
+        case Compression.XZ:
+            make = functools.partial(lzma.LZMADecompressor, lzma.FORMAT_XZ, MOST_MEMORY)
+            return _Codec(kind, make, (lzma.LZMAError, EOFError), b"\0", MOST_MEMORY)
+        case Compression.BZ2:
+            return _Codec(kind, bz2.BZ2Decompressor, (OSError, ValueError, EOFError))
+        case Compression.ZST:
+            return _zstandard(kind)
+        case Compression.NONE:
+            raise ValueError("plain data has no codec")
+        case _:
+            assert_never(compression)
+
+
+def _zstandard(kind: str) -> _Codec:
+    zstd: Any
+    if sys.version_info >= (3, 14):
+        from compression import zstd
+    else:
+        from backports import zstd
+
+    options = {zstd.DecompressionParameter.window_log_max: WINDOW_LOG}
+    make = functools.partial(zstd.ZstdDecompressor, options=options)
+    return _Codec(kind, make, (zstd.ZstdError, EOFError), memory=2**WINDOW_LOG)
