@@ -13,6 +13,8 @@ from imagesync.errors import FormatMismatch
 HEAD: Final = 2**16
 """Bytes by which every format is recognised; the service looks at pieces of this size too."""
 RAW: Final = "raw"
+RECOGNISABLE: Final = frozenset({"qcow2", "vmdk", "vhd", "vhdx", "vdi", "iso"})
+"""Disk formats that the data itself shows; data of the others must not look like one of these."""
 DISGUISED: Final = frozenset({"qcow2", "vmdk", "vhd", "vhdx", "vdi", "qed"})
 """Formats of a file around a disk: declared raw, a machine would boot the file itself. The service would take them."""
 ALWAYS_UNSAFE: Final = frozenset({"qcow2", "vmdk", "qed"})
@@ -102,7 +104,8 @@ class Inspection:
         found = sorted(self._inspectors)
         if len(found) > 1:
             raise FormatMismatch(f"the data is {' and '.join(found)} at once", "rebuild the image")
-        if wanted not in (RAW, self.recognised):
+        expected = wanted if wanted in RECOGNISABLE else RAW
+        if wanted != RAW and expected != self.recognised:
             shown = {"": "", "gpt": "a raw disk with partitions, "}.get(name := "".join(found), f"{name}, ")
             raise FormatMismatch(f"the data is {shown}not {wanted}", "correct disk_format, or the source")
 

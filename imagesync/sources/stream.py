@@ -67,14 +67,16 @@ class SourceStream:
 
     def _received(self) -> Iterator[bytes]:
         """The published blocks; after the last one they are as declared."""
-        read = 0
+        read, size = 0, self.published_size
         for block in self._blocks:
             read += len(block)
+            if size is not None and read > size:
+                raise SourceError(f"gives more than the {size} bytes it announced", "run apply again")
             for digest in self._published.values():
                 digest.update(block)
             yield block
-        if self.published_size is not None and read != self.published_size:
-            raise SourceError(f"ended after {read} of {self.published_size} bytes", "run apply again")
+        if size is not None and read < size:
+            raise SourceError(f"ended after {read} of {size} bytes", "run apply again")
         for item in self._expected.digests:
             if (found := self._published[item.algorithm].hexdigest()) != item.value:
                 message = f"the {item.algorithm} is {found}, not the declared {item.value}"

@@ -13,7 +13,7 @@ from imagesync.backends.base import Backend
 from imagesync.errors import Conflict, Forbidden, ImagesyncError, InvalidRequest, NotFound, QuotaExceeded
 from imagesync.live import LiveImage, MemberState
 from imagesync.model import Status, Visibility
-from tests.samples import iso, qcow2
+from tests.samples import DISGUISED, REFUSED, TAKEN, iso, qcow2
 
 
 def record(backend: Backend, **attrs: Any) -> LiveImage:
@@ -151,6 +151,23 @@ def test_data_of_another_format_is_refused(backend: Backend) -> None:
     image = record(backend, disk_format="qcow2")
     with pytest.raises(InvalidRequest):
         backend.upload(image.id, [b"no qcow2 at all" * 100], 1500)
+    assert backend.images(image.id)[0].status is Status.QUEUED
+
+
+@pytest.mark.parametrize("case", [*TAKEN, *DISGUISED])
+def test_good_data_of_every_format_is_taken(backend: Backend, case: str) -> None:
+    """Also a file around a disk that is declared raw."""
+    disk_format, container_format, data = (TAKEN | DISGUISED)[case]
+    assert filled(backend, data, disk_format=disk_format, container_format=container_format).size == len(data)
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_unsafe_and_foreign_data_is_refused(backend: Backend, case: str) -> None:
+    """Nothing is active."""
+    disk_format, container_format, data, _ = REFUSED[case]
+    image = record(backend, disk_format=disk_format, container_format=container_format)
+    with pytest.raises(InvalidRequest):
+        backend.upload(image.id, [data], len(data))
     assert backend.images(image.id)[0].status is Status.QUEUED
 
 

@@ -1,0 +1,109 @@
+"""Formats: what the image service would refuse is refused here, as soon as it can be told; by the service's own cases."""
+
+import itertools
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from imagesync.errors import FormatMismatch
+from imagesync.formats import Inspection, check_not_disguised
+from tests.samples import DISGUISED, GIB, REFUSED, TAKEN, partitioned, qcow2, stream_vmdk, vdi, vhd, vhdx, vmdk
+
+
+def looked_at(disk_format: str, container_format: str, data: bytes, step: int = 2**20) -> Inspection:
+    """All of the data inspected."""
+    inspection = Inspection(disk_format, container_format)
+    for start in range(0, len(data), step):
+        inspection.feed(data[start : start + step])
+    inspection.virtual_size()
+    return inspection
+
+
+@pytest.mark.parametrize("case", TAKEN)
+def test_good_data_of_every_format_passes(case: str) -> None:
+    """Whole and in small pieces."""
+    disk_format, container_format, data = TAKEN[case]
+    for step in (2**20, 1000):
+        found = looked_at(disk_format, container_format, data, step)
+        check_not_disguised(disk_format, found.recognised)
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_unsafe_and_foreign_data_is_told_in_one_line(case: str) -> None:
+    """With what it is and a way out."""
+    disk_format, container_format, data, why = REFUSED[case]
+    for step in (2**20, 1000):
+        with pytest.raises(FormatMismatch) as caught:
+            looked_at(disk_format, container_format, data, step)
+        assert why in str(caught.value)
+        assert caught.value.hint
+
+
+@pytest.mark.parametrize("case", DISGUISED)
+def test_a_file_around_a_disk_is_no_raw_disk(case: str) -> None:
+    """The service would take it; a machine would boot the file itself."""
+    disk_format, container_format, data = DISGUISED[case]
+    found = looked_at(disk_format, container_format, data)
+    with pytest.raises(FormatMismatch, match=f"declare disk_format: {found.recognised}"):
+        check_not_disguised(disk_format, found.recognised)
+
+
+@pytest.mark.parametrize(
+    ("disk_format", "data"),
+    [("qcow2", qcow2(GIB)), ("vhd", vhd()), ("vhdx", vhdx()), ("vdi", vdi())],
+)
+def test_the_header_tells_the_virtual_size_before_the_data_ends(disk_format: str, data: bytes) -> None:
+    """So that a min_disk that is too small is seen at once."""
+    inspection = Inspection(disk_format)
+    inspection.feed(data)
+    assert inspection.least_size == GIB
+    inspection.feed(bytes(70_000))
+    assert inspection.virtual_size() == GIB
+
+
+def test_the_size_of_raw_data_is_what_came() -> None:
+    """It grows."""
+    inspection = Inspection("raw")
+    inspection.feed(bytes(70_000))
+    assert inspection.least_size == 70_000
+    inspection.feed(bytes(5))
+    assert inspection.virtual_size() == 70_005
+
+
+@pytest.mark.parametrize(
+    "case", ["backing file", "data file", "extent elsewhere", "qcow2 that is raw", "iso that is raw"]
+)
+def test_the_first_64_kib_are_enough_to_refuse(case: str) -> None:
+    """Not the end of four gibibytes."""
+    disk_format, container_format, data, _ = REFUSED[case]
+    with pytest.raises(FormatMismatch):
+        Inspection(disk_format, container_format).feed(data[: 2**16].ljust(2**16, b"\0"))
+
+
+def test_formats_that_point_at_other_files_are_unsafe_in_any_container() -> None:
+    """The service judges bare images only."""
+    with pytest.raises(FormatMismatch, match="backing file"):
+        looked_at("qcow2", "ovf", qcow2(backing=b"/etc/shadow"))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    case=st.sampled_from([vmdk(), stream_vmdk(), stream_vmdk(descriptor_in_footer=9), vhdx(), partitioned(0), qcow2()]),
+    disk_format=st.sampled_from(["vmdk", "vhdx", "raw", "qcow2"]),
+    cuts=st.lists(st.integers(0, 2**17), max_size=6),
+)
+def test_the_verdict_does_not_depend_on_how_the_data_is_cut(case: bytes, disk_format: str, cuts: list[int]) -> None:
+    """Pieces come as a network gives them."""
+
+    def verdict(edges: list[int]) -> str:
+        inspection = Inspection(disk_format)
+        try:
+            for start, end in itertools.pairwise(edges):
+                inspection.feed(case[start:end])
+            return str(inspection.virtual_size())
+        except FormatMismatch as error:
+            return error.message
+
+    whole = sorted({0, len(case)})
+    assert verdict(sorted({0, len(case), *(cut for cut in cuts if cut < len(case))})) == verdict(whole)

@@ -1,0 +1,213 @@
+"""The stream: what is handed on and when, whatever goes wrong, and nothing left of its threads."""
+
+import gzip
+import hashlib
+import itertools
+import lzma
+import socket
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from imagesync.errors import ChecksumMismatch, FormatMismatch, SourceError
+from imagesync.model import Checksum, Compression, FileSource, Fingerprint, Transfer, UrlSource
+from imagesync.sources import SourceStream, open_source
+from tests.samples import DISGUISED, GIB, REFUSED, TAKEN, qcow2
+
+BLOCK = bytes(range(256)) * 400
+
+
+def digest(data: bytes, algorithm: str = "sha256") -> Checksum:
+    """The declared digest of some bytes."""
+    return Checksum(algorithm, hashlib.new(algorithm, data, usedforsecurity=False).hexdigest())
+
+
+def stream(
+    blocks: Iterable[bytes],
+    *declared: Checksum,
+    size: int | None = None,
+    disk_format: str = "raw",
+    container_format: str = "bare",
+    compression: Compression = Compression.NONE,
+) -> SourceStream:
+    """A stream of these blocks."""
+    return SourceStream(blocks, size, Transfer(compression), Fingerprint(declared), disk_format, container_format)
+
+
+@pytest.fixture(autouse=True)
+def _no_thread_is_left() -> Iterator[None]:
+    """Whatever a test does, no stage outlives its stream."""
+    yield
+    assert [thread.name for thread in threading.enumerate() if thread.name.startswith("imagesync-")] == []
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data(), packed=st.sampled_from([Compression.NONE, Compression.GZ, Compression.XZ]))
+def test_any_cut_of_the_data_gives_the_same_bytes_and_digests(data: st.DataObject, packed: Compression) -> None:
+    """And the same virtual size."""
+    plain = data.draw(st.binary(min_size=1, max_size=3000)) * data.draw(st.integers(1, 60))
+    pack: dict[Compression, Callable[[bytes], bytes]] = {Compression.GZ: gzip.compress, Compression.XZ: lzma.compress}
+    published = pack[packed](plain) if packed in pack else plain
+    cuts = data.draw(st.lists(st.integers(0, len(published)), max_size=8))
+    edges = sorted({0, *cuts, len(published)})
+    blocks = [published[start:end] for start, end in itertools.pairwise(edges)]
+    found = stream(blocks, digest(published), size=len(published), compression=packed)
+    assert b"".join(found) == plain
+    assert found.digests["sha512"] == hashlib.sha512(plain).hexdigest()
+    assert (found.sent, found.virtual_size) == (len(plain), len(plain))
+
+
+@pytest.mark.parametrize(
+    ("declared", "computed"),
+    [
+        ((), {"sha512"}),
+        (("sha256",), {"sha256", "sha512"}),
+        (("sha512",), {"sha512"}),
+        (("md5",), {"md5"}),
+        (("sha1", "sha512"), {"sha1", "sha512"}),
+    ],
+)
+def test_each_digest_is_computed_once(declared: tuple[str, ...], computed: set[str]) -> None:
+    """What is declared, and one that the service has too."""
+    found = stream([BLOCK], *(digest(BLOCK, name) for name in declared))
+    assert b"".join(found) == BLOCK
+    assert found.digests == {name: digest(BLOCK, name).value for name in computed}
+
+
+def test_of_packed_data_the_digest_is_of_what_is_stored() -> None:
+    """The declared one is of the file."""
+    packed = gzip.compress(BLOCK)
+    found = stream([packed], digest(packed, "sha512"), compression=Compression.GZ)
+    assert b"".join(found) == BLOCK
+    assert found.digests == {"sha512": hashlib.sha512(BLOCK).hexdigest()}
+
+
+@pytest.mark.parametrize("case", [*REFUSED, *DISGUISED])
+def test_wrong_data_is_never_handed_on_whole(case: str) -> None:
+    """However it comes; what the first 64 KiB tell hands nothing on at all."""
+    disk_format, container_format, data = {**DISGUISED, **{name: one[:3] for name, one in REFUSED.items()}}[case]
+    for step in (1000, 2**16, 2**20):
+        given_out: list[bytes] = []
+        blocks = [data[start : start + step] for start in range(0, len(data), step)]
+        with pytest.raises(FormatMismatch):
+            given_out.extend(stream(blocks, disk_format=disk_format, container_format=container_format))
+        assert sum(map(len, given_out)) < max(len(data), 1)
+        if case not in ("another footer", "cut vhdx"):
+            assert given_out == []
+
+
+def test_a_wrong_format_is_seen_before_the_rest_is_read() -> None:
+    """Not after four gibibytes."""
+    read: list[int] = []
+
+    def endless() -> Iterator[bytes]:
+        while True:
+            read.append(1)
+            yield bytes(2**20)
+
+    with pytest.raises(FormatMismatch, match="not qcow2"):
+        next(iter(stream(endless(), disk_format="qcow2")))
+    assert len(read) < 20
+
+
+@pytest.mark.parametrize("case", TAKEN)
+def test_good_data_comes_out_as_it_went_in(case: str) -> None:
+    """Of every format."""
+    disk_format, container_format, data = TAKEN[case]
+    blocks = [data[start : start + 10_000] for start in range(0, len(data), 10_000)]
+    found = stream(blocks, digest(data), disk_format=disk_format, container_format=container_format)
+    assert b"".join(found) == data
+
+
+def test_the_virtual_size_is_known_with_the_first_chunk() -> None:
+    """So that min_disk can be judged before anything is sent."""
+    found = stream([qcow2(5 * GIB), BLOCK], disk_format="qcow2")
+    next(chunks := iter(found))
+    assert found.virtual_size == 5 * GIB
+    chunks.close()  # type: ignore[attr-defined]  # it is a generator
+
+
+@pytest.mark.parametrize(
+    ("blocks", "size", "message"),
+    [([BLOCK], len(BLOCK) + 1, "ended after"), ([BLOCK, b"more"], len(BLOCK), "gives more")],
+)
+def test_a_length_other_than_announced_keeps_the_last_chunk_back(blocks: list[bytes], size: int, message: str) -> None:
+    """A file that grows or shrinks while it is read."""
+    given_out: list[bytes] = []
+    with pytest.raises(SourceError, match=message):
+        given_out.extend(stream(blocks, size=size))
+    assert given_out == []
+
+
+@pytest.mark.parametrize("compression", [Compression.NONE, Compression.GZ])
+@pytest.mark.parametrize("error", [ValueError("bug"), SourceError("the connection broke"), OSError(5, "no disk")])
+def test_an_error_of_the_blocks_comes_out_as_itself(compression: Compression, error: Exception) -> None:
+    """From the first thread to the last."""
+
+    def broken() -> Iterator[bytes]:
+        yield gzip.compress(BLOCK * 50)[:200]
+        raise error
+
+    with pytest.raises(type(error)) as caught:
+        list(stream(broken(), compression=compression))
+    assert caught.value is error
+
+
+def begun_and_left(source: FileSource | UrlSource, error: BaseException) -> None:
+    """A consumer that takes one chunk and goes."""
+    with open_source(source, Fingerprint(), disk_format="raw") as found:
+        next(kept := iter(found))
+        assert kept is not None
+        raise error
+
+
+@pytest.mark.parametrize("compression", [Compression.NONE, Compression.GZ])
+def test_a_consumer_that_stops_leaves_nothing_running(tmp_path: Path, compression: Compression) -> None:
+    """An upload that is refused, in whatever way the consumer goes."""
+    data = BLOCK * 200
+    (tmp_path / "x").write_bytes(gzip.compress(data, 1) if compression is Compression.GZ else data)
+    source = FileSource(str(tmp_path / "x"), "x", transfer=Transfer(compression))
+    for error in (ValueError("refused"), KeyboardInterrupt()):
+        with pytest.raises(type(error)) as caught:
+            begun_and_left(source, error)
+        assert caught.value is error
+
+
+def test_a_source_that_was_opened_and_not_read_leaves_nothing(tmp_path: Path) -> None:
+    """Threads begin with the first chunk."""
+    (tmp_path / "x").write_bytes(BLOCK)
+    with open_source(FileSource(str(tmp_path / "x"), "x"), Fingerprint(), disk_format="raw") as found:
+        assert found.size == len(BLOCK)
+
+
+def test_a_silent_server_is_not_waited_for() -> None:
+    """The service refused the upload while the source keeps still: the wait for it ends at once."""
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\nContent-Length: 9000000\r\n\r\n"
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        done = threading.Event()
+
+        def serve() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall(head + bytes(2 * 2**20))
+                done.wait(50)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        source = UrlSource((f"http://127.0.0.1:{server.getsockname()[1]}/x",))
+        with pytest.raises(ValueError, match="refused"):
+            begun_and_left(source, ValueError("refused"))
+        assert not done.is_set()
+        done.set()
+        thread.join()
+
+
+def test_a_wrong_digest_of_a_small_file_hands_nothing_on() -> None:
+    """The last chunk is the only one."""
+    with pytest.raises(ChecksumMismatch, match="not the declared"):
+        next(iter(stream([BLOCK[:1000]], digest(b"other"))))

@@ -1,0 +1,152 @@
+"""Unpacking: every codec, many members, damage, and bombs in bounded memory."""
+
+import bz2
+import gzip
+import lzma
+import tracemalloc
+import zlib
+from collections.abc import Callable, Iterator
+
+import pytest
+from backports import zstd
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from imagesync.errors import SourceError
+from imagesync.model import Compression, Transfer
+from imagesync.sources.unpack import CHUNK, unpacked
+
+PACK: dict[Compression, Callable[[bytes], bytes]] = {
+    Compression.NONE: bytes,
+    Compression.GZ: gzip.compress,
+    Compression.XZ: lzma.compress,
+    Compression.BZ2: bz2.compress,
+    Compression.ZST: lambda data: zstd.compress(data, options={zstd.CompressionParameter.checksum_flag: 1}),
+}
+PACKED = [kind for kind in Compression if kind is not Compression.NONE]
+ZEROS = bytes(2**20)
+SKIPPABLE = b"\x50\x2a\x4d\x18\x04\x00\x00\x00note"
+
+
+def of(data: bytes, compression: Compression, step: int = 2**20, **limits: int) -> bytes:
+    """Everything unpacked."""
+    blocks = (data[start : start + step] for start in range(0, len(data), step))
+    return b"".join(unpacked(blocks, Transfer(compression, **limits)))  # type: ignore[arg-type]  # two numbers
+
+
+def bomb(compression: Compression, mebibytes: int) -> bytes:
+    """Zeros, packed as small as the codec can, as one member."""
+    match compression:
+        case Compression.GZ:
+            return gzip.compress(ZEROS * mebibytes, 9)
+        case Compression.XZ:
+            return lzma.compress(ZEROS * mebibytes, preset=1)
+        case Compression.BZ2:
+            return bz2.compress(ZEROS * mebibytes)
+        case _:
+            return zstd.compress(ZEROS * mebibytes)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    compression=st.sampled_from(list(Compression)),
+    members=st.lists(st.binary(max_size=5000), min_size=1, max_size=4),
+    step=st.integers(1, 400),
+)
+def test_any_cut_of_any_members_gives_the_same_bytes(compression: Compression, members: list[bytes], step: int) -> None:
+    """Several members in a row are one file."""
+    packed = b"".join(map(PACK[compression], members))
+    assert of(packed, compression, step) == b"".join(members)
+
+
+@pytest.mark.parametrize("compression", [Compression.GZ, Compression.XZ])
+@pytest.mark.parametrize("step", [1, 7, 2**20])
+def test_members_may_be_padded(compression: Compression, step: int) -> None:
+    """With zeros, as tapes and the xz format have it; not before the first."""
+    packed = PACK[compression](b"one") + bytes(8) + PACK[compression](b"two") + bytes(512)
+    assert of(packed, compression, step) == b"onetwo"
+    with pytest.raises(SourceError, match="damaged"):
+        of(bytes(8) + packed, compression, step)
+
+
+def test_zstd_frames_with_notes_are_skipped() -> None:
+    """pzstd and the seekable format write them."""
+    packed = SKIPPABLE + zstd.compress(b"one") + SKIPPABLE + zstd.compress(b"two") + SKIPPABLE
+    assert of(packed, Compression.ZST, 5) == b"onetwo"
+
+
+@pytest.mark.parametrize("compression", PACKED)
+def test_damaged_cut_and_foreign_data_is_one_line(compression: Compression) -> None:
+    """Also a member after a good one, and no member at all."""
+    good = PACK[compression](bytes(range(256)) * 400)
+    middle = len(good) // 2
+    for broken in (good[:middle] + b"damage!!" + good[middle + 8 :], b"no archive at all" * 10, good + b"trailing" * 9):
+        with pytest.raises(SourceError, match=f"^the {compression.value} data is (damaged|cut)") as caught:
+            of(broken, compression)
+        assert "\n" not in str(caught.value)
+    for cut in (b"", good[:-1], good[:middle], good + good[:middle]):
+        with pytest.raises(SourceError, match="cut short"):
+            of(cut, compression)
+
+
+@pytest.mark.parametrize("compression", PACKED)
+def test_chunks_are_small_however_much_a_piece_holds(compression: Compression) -> None:
+    """A bomb is unpacked bit by bit: never more than a MiB at once."""
+    packed = bomb(compression, 48)
+    tracemalloc.start()
+    try:
+        sizes = [len(chunk) for chunk in unpacked([packed], Transfer(compression, max_ratio=10**6))]
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert sum(sizes) == 48 * 2**20
+    assert max(sizes) <= CHUNK
+    assert peak < 16 * 2**20
+
+
+@pytest.mark.parametrize("compression", PACKED)
+def test_a_bomb_of_one_member_or_of_many_ends_at_the_limits(compression: Compression) -> None:
+    """max_size in bytes and max_ratio, both settable; the ratio counts from 64 MiB."""
+    one, many = bomb(compression, 80), bomb(compression, 4) * 20
+    for packed in (one, many):
+        with pytest.raises(SourceError, match="holds more than the 1000000 bytes allowed"):
+            of(packed, compression, max_size=1_000_000)
+        with pytest.raises(SourceError, match="unpacks to more than 100 times its size"):
+            of(packed, compression, max_ratio=100)
+        assert len(of(packed, compression, max_ratio=10**9)) == 80 * 2**20
+
+
+def test_a_small_empty_disk_is_no_bomb() -> None:
+    """Zeros pack better than any ratio."""
+    assert len(of(bomb(Compression.ZST, 60), Compression.ZST)) == 60 * 2**20
+
+
+def test_plain_data_has_no_limit_but_a_declared_one() -> None:
+    """It is no larger than its file."""
+    assert of(ZEROS, Compression.NONE) == ZEROS
+    with pytest.raises(SourceError, match="holds more than the 1000 bytes"):
+        of(ZEROS, Compression.NONE, max_size=1000)
+
+
+def test_a_window_that_takes_too_much_memory_is_refused() -> None:
+    """An archive may not say how much memory it gets."""
+    wide = zstd.ZstdCompressor(options={zstd.CompressionParameter.window_log: 30})
+    with pytest.raises(SourceError, match="zst data needs more than 128 MiB of memory"):
+        of(wide.compress(bytes(9)) + wide.flush(), Compression.ZST)
+    packed = bytearray(lzma.compress(bytes(9), filters=[{"id": lzma.FILTER_LZMA2, "dict_size": 2**20}]))
+    assert packed[16] == 16  # a MiB, as the header of a block has it
+    packed[16] = 34
+    packed[20:24] = zlib.crc32(packed[12:20]).to_bytes(4, "little")
+    with pytest.raises(SourceError, match="xz data needs more than 256 MiB of memory"):
+        of(bytes(packed), Compression.XZ)
+
+
+def test_an_error_of_the_blocks_is_not_damage() -> None:
+    """A disk that fails is no archive's fault."""
+
+    def blocks() -> Iterator[bytes]:
+        yield PACK[Compression.BZ2](b"x" * 1000)
+        raise OSError(5, "Input/output error")
+
+    with pytest.raises(OSError, match="Input/output"):
+        list(unpacked(blocks(), Transfer(Compression.BZ2)))
