@@ -7,6 +7,7 @@ import typer
 from imagesync.cli import commands, flow
 from imagesync.cli.commands import Results
 from imagesync.cli.options import Form, Options
+from imagesync.cli.planfile import is_plan_file
 from imagesync.errors import UsageError
 from imagesync.render.style import sentence
 
@@ -16,6 +17,8 @@ def adopt(path: Path, options: Options, results: Results, *, yes: bool) -> int:
     from imagesync.adoption import adoptable, asking
     from imagesync.survey import take_inventory
 
+    if is_plan_file(path):
+        raise UsageError(f"{sentence(str(path))} is a saved plan", "carry it out with: imagesync apply")
     if options.drift_only:
         raise UsageError("--drift-only: nothing that is adopted has drifted yet", "leave it out")
     catalog = asking(flow.identified(path, options))

@@ -103,6 +103,7 @@ def test_a_grown_project_is_exported_adopted_and_unchanged(desk: Desk) -> None:
     accept(desk, shared)
     desk.fill("bob")
     before = desk.seen()
+    assert any(name.startswith("os_glance") for name in before[import_id][0])
     done = desk.run("export", "--catalog", "base", "-o", ".")
     assert done.stderr == f"{len(made) + 1} images written to base.yaml\n"
     text = (desk.folder / "base.yaml").read_text()

@@ -1,0 +1,122 @@
+"""``export`` and ``adopt`` on the embedded store: what is written, asked, told and returned."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from imagesync import open_backend
+from tests.zoo import filled, record
+
+
+class Bench:
+    """A folder with a store, and the command run in it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.backend = open_backend(store=folder / "store")
+
+    def run(self, *words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+        """``imagesync WORDS --store store``."""
+        command = [sys.executable, "-m", "imagesync", *words, "--store", "store"]
+        env = {"PATH": "", "PYTHONPATH": str(Path(__file__).parents[2])}
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=False, cwd=self.folder, env=env, stdin=subprocess.DEVNULL
+        )
+        assert done.returncode == code, f"{done.returncode}\n{done.stdout}\n{done.stderr}"
+        return done
+
+    def write(self, **images: Any) -> None:
+        """The manifest base.yaml."""
+        plain = {"disk_format": "raw", "container_format": "bare"}
+        document = {"version": 1, "catalog": "base", "defaults": plain, "images": images}
+        (self.folder / "base.yaml").write_text(json.dumps(document))
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    """An empty store."""
+    return Bench(tmp_path)
+
+
+def test_a_store_becomes_a_catalogue_and_nothing_moves(bench: Bench) -> None:
+    """Export into a folder, adopt, plan: empty; the same export again is the same text."""
+    image = filled(bench.backend, name="Old: 1", tags=["t"])
+    (bench.folder / "images").mkdir()
+    assert bench.run("export", "-o", "images").stderr == "1 image written to images/exported.yaml\n"
+    text = (bench.folder / "images/exported.yaml").read_text()
+    assert text.startswith("# yaml-language-server: $schema=")
+    assert f"{image.id} as it is" in bench.run("adopt", "images", "--yes").stdout
+    assert "No changes. 1 image matches" in bench.run("plan", "images").stdout
+    assert bench.run("adopt", "images", "--yes").stdout == "Nothing to adopt.\n"
+    assert bench.run("export", "--managed").stdout == text
+
+
+def test_adopt_shows_asks_and_tells_what_it_cannot_adopt(bench: Bench) -> None:
+    """Without a terminal and --yes nothing is done; the report has the ids."""
+    image = filled(bench.backend, name="Old")
+    bench.write(old={"name": "Old", "min_ram": 5}, new={"name": "New"})
+    done = bench.run("adopt", "base.yaml", code=64)
+    assert "Note: new: not adopted: there is no visible image named 'New'" in done.stdout
+    assert "min_ram  0 → 5" in done.stdout
+    assert "pass --yes" in done.stderr
+    assert bench.backend.images(image.id) == [image]
+    report = json.loads(bench.run("adopt", "base.yaml", "--yes", "--format", "json").stdout)
+    assert (report["succeeded"], report["ids"]) == (True, {"old": image.id})
+    assert bench.backend.images(image.id)[0].min_ram == 5
+
+
+def test_adopt_is_refused_where_the_name_says_too_little(bench: Bench) -> None:
+    """The ids to choose from are named."""
+    one, two = record(bench.backend, name="twin"), record(bench.backend, name="twin")
+    bench.write(twin={})
+    told = bench.run("adopt", "base.yaml", "--yes", code=1).stderr
+    assert f"adopt: ID ({', '.join(sorted((one.id, two.id)))})" in told
+
+
+def test_adopt_looks_at_no_key_beyond_only(bench: Bench) -> None:
+    """The others stay as they are."""
+    for name in ("a", "b"):
+        record(bench.backend, name=name)
+    bench.write(a={}, b={})
+    bench.run("adopt", "base.yaml", "--yes", "--only", "a")
+    assert [image.name for image in bench.backend.inventory("base")] == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["export", "--catalog", "no key"], "--catalog no key: not a key"),
+        (["export", "--owner", "x", "--all-owners"], "name one of them"),
+        (["export", "-o", "nowhere/x.yaml"], "cannot be written"),
+        (["adopt", "base.yaml", "--drift-only"], "--drift-only"),
+        (["adopt", "plan.json"], "plan.json is a saved plan; carry it out with: imagesync apply"),
+    ],
+)
+def test_wrong_words_are_one_line(bench: Bench, words: list[str], told: str) -> None:
+    """With the way out, before anything is done."""
+    bench.write(a={})
+    done = bench.run(*words, code=1 if "nowhere/x.yaml" in words else 64)
+    assert told in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_an_empty_project_gives_an_empty_manifest(bench: Bench) -> None:
+    """Which is valid."""
+    text = bench.run("export").stdout
+    assert yaml.safe_load(text) == {"version": 1, "catalog": "exported", "images": {}}
+
+
+def test_a_list_tells_of_members_where_they_are_asked_for(bench: Bench) -> None:
+    """For one image, or with --members; else a line says that there are shared ones."""
+    image = record(bench.backend, name="s", visibility="shared")
+    bench.backend.add_member(image.id, "p1")
+    assert json.loads(bench.run("list", image.id).stdout)["members"] == [{"project": "p1", "status": "pending"}]
+    plain = bench.run("list")
+    assert "MEMBERS" not in plain.stdout
+    assert plain.stderr == "1 image is shared: --members tells with whom\n"
+    assert "p1 pending" in bench.run("list", "--members").stdout
