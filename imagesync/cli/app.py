@@ -189,17 +189,20 @@ def export(
     store: StorePath = None,
     names: Annotated[list[str], typer.Option("--name", help="By name: a glob (repeatable).", metavar="GLOB")] = [],  # noqa: B006
     owners: Annotated[
-        list[str], typer.Option("--owner", help="Of this project instead of one's own (repeatable).", metavar="ID")
+        list[str], typer.Option("--owner", help="Those of this project, not one's own (repeatable).", metavar="ID")
     ] = [],  # noqa: B006
     tags: Annotated[list[str], typer.Option("--tag", help="With this tag (repeatable: with all).", metavar="TAG")] = [],  # noqa: B006
     visibility: Annotated[Visibility | None, typer.Option("--visibility", help="With this visibility.")] = None,
     all_owners: Annotated[bool, typer.Option("--all-owners", help="Whatever project owns them (for admins).")] = False,
-    managed: Annotated[bool, typer.Option("--managed", help="Take images of catalogues in too.")] = False,
+    managed: Annotated[
+        bool, typer.Option("--managed", help="Take in images that a catalogue owns already, under their keys.")
+    ] = False,
     catalog: Annotated[
         str | None, typer.Option("--catalog", help="The catalogue's name; default: the project's.", metavar="NAME")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Write a file, or NAME.yaml in a folder.", metavar="FILE|DIR")
+        Path | None,
+        typer.Option("--out", "-o", help="Write a .yaml file, or NAME.yaml in a folder.", metavar="FILE|DIR"),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the file if there is one.")] = False,
     verbose: Verbose = False,

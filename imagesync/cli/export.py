@@ -16,6 +16,7 @@ from imagesync.cli.output import say, write_private
 from imagesync.errors import Bug, ManifestError, UsageError
 from imagesync.exporting import KEY, Exported, differences, exported, slug
 from imagesync.live import Filter, LiveImage
+from imagesync.manifestfiles import SUFFIXES
 from imagesync.model import Role, Visibility
 from imagesync.record import PREFIX, read
 from imagesync.render.style import count, sentence
@@ -63,16 +64,18 @@ def export(asked: Asked, place: Place, options: Options) -> int:
     _check(made)
     for problem in made.problems:
         say(problem)
+    if path is not None and path.parent == place.out:
+        _make_folder(path.parent)
     _write(made, path)
     return INCOMPLETE if made.problems else DONE
 
 
 def _path(place: Place, catalog: str) -> Path | None:
-    """The file to write: one that is there is replaced only with --force."""
+    """The file to write, or the catalogue's own in a folder; one that is there is replaced only with --force."""
     path = place.out
     if path is None or str(path) == "-":
         return None
-    if path.is_dir():
+    if path.is_dir() or path.suffix.lower() not in SUFFIXES:
         path /= f"{catalog}.yaml"
     if path.exists() and not place.force:
         raise UsageError(f"{sentence(str(path))} exists", "write elsewhere, or pass --force to replace it")
@@ -115,6 +118,13 @@ def _check(made: Exported) -> None:
             raise Bug(f"export wrote a manifest that does not load:\n{error}\n{made.text}") from error
     if wrong:
         raise Bug("export wrote a manifest that says something else: " + ", ".join(wrong) + f"\n{made.text}")
+
+
+def _make_folder(path: Path) -> None:
+    try:
+        path.mkdir(exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{sentence(str(path))}: {error.strerror}", "name a file or a folder to write to") from error
 
 
 def _write(made: Exported, path: Path | None) -> None:

@@ -46,8 +46,7 @@ def bench(tmp_path: Path) -> Bench:
 def test_a_store_becomes_a_catalogue_and_nothing_moves(bench: Bench) -> None:
     """Export into a folder, adopt, plan: empty; the same export again is the same text."""
     image = filled(bench.backend, name="Old: 1", tags=["t"])
-    (bench.folder / "images").mkdir()
-    assert bench.run("export", "-o", "images").stderr == "1 image written to images/exported.yaml\n"
+    assert bench.run("export", "-o", "images/").stderr == "1 image written to images/exported.yaml\n"
     text = (bench.folder / "images/exported.yaml").read_text()
     assert text.startswith("# yaml-language-server: $schema=")
     assert f"{image.id} as it is" in bench.run("adopt", "images", "--yes").stdout
