@@ -8,34 +8,25 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from imagesync.documents import declared_fields, live_field, resolve_references
+from imagesync.entries import REFERRING, Entry, Surroundings, make_entry, properties_of
 from imagesync.live import LiveImage, MemberState
-from imagesync.model import Catalog, Checksum, Status, Visibility
+from imagesync.model import Catalog, Status
 from imagesync.record import PREFIX, read
 from imagesync.specs import MOST_PROPERTIES, text_problems
-from imagesync.yamltext import Data, yaml_text
+from imagesync.yamltext import yaml_text
 from imagesync.yamltree import printable
 
 HEADER: Final = """\
 # yaml-language-server: $schema=manifest.schema.json
 # Written by imagesync export; "imagesync schema > manifest.schema.json" gives editors the schema beside it.
 """
-LEFT_OUT: Final = frozenset(
-    {"image_location", "image_state", "instance_uuid", "base_image_ref", "user_id", "owner_id"}
-    | {"owner_user_name", "owner_project_name", "boot_roles"}
-    | {f"owner_specified.{tool}.{name}" for tool in ("openstack", "shade") for name in ("md5", "sha256", "object")}
-)
-"""What the compute service notes on a snapshot and the SDK on an upload: true of this very image, wrong of a new build."""
-
 KEY: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_REFERRING: Final = ("kernel_id", "ramdisk_id")
 _FILLED: Final = (Status.ACTIVE, Status.DEACTIVATED)
 _LONGEST_KEY: Final = 64
-
-Entry = dict[str, Data]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,16 +36,6 @@ class Exported:
     text: str
     images: Mapping[str, LiveImage]
     problems: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What one image's entry depends on beside the image: whose session it is, members, and the keys of the others."""
-
-    project: str
-    members: Mapping[str, tuple[MemberState, ...]] = field(default_factory=dict)
-    read_only: frozenset[str] = frozenset()
-    keys: Mapping[str, str] = field(default_factory=dict)
 
 
 def exported(
@@ -68,17 +49,16 @@ def exported(
     """The manifest of these images; ``members`` by image id, of the images whose members are known."""
     problems = [_told(image, why) for image in images if (why := _unwritable(image))]
     writable = [image for image in images if not _unwritable(image)]
-    problems += _twins(writable)
-    twins = _held_twice(writable)
-    keyed = keys_for([image for image in writable if _name_of(image) not in twins])
+    namesakes = _namesakes(writable)
+    problems += _twins(namesakes)
+    twins = {image.id for group in namesakes for image in group}
+    keyed = keys_for([image for image in writable if image.id not in twins])
     kept = {key: keyed[key] for key in sorted(keyed)}
-    referred = {
-        image.id: key for key, image in kept.items() if not any(name in image.properties for name in _REFERRING)
-    }
+    referred = {image.id: key for key, image in kept.items() if not any(name in image.properties for name in REFERRING)}
     around = Surroundings(project, members, read_only, referred)
     entries: dict[str, Entry] = {}
     for key, image in kept.items():
-        entries[key], said = _entry(key, image, around)
+        entries[key], said = make_entry(key, image, around)
         problems += [_told(image, why) for why in said]
     return Exported(_shorter(catalog, entries), kept, tuple(sorted(problems)))
 
@@ -102,23 +82,21 @@ def _unwritable(image: LiveImage) -> str:
     )
 
 
-def _name_of(image: LiveImage) -> tuple[str | None, str | None] | None:
-    """What only one visible image of a catalogue can have; hidden ones hold no name."""
-    return None if image.hidden else (image.name, image.owner)
+def _namesakes(images: Sequence[LiveImage]) -> list[list[LiveImage]]:
+    """Visible images of one name and owner, where there are several."""
+    groups: dict[tuple[str | None, str | None], list[LiveImage]] = {}
+    for image in images:
+        if not image.hidden:
+            groups.setdefault((image.name, image.owner), []).append(image)
+    return [group for group in groups.values() if len(group) > 1]
 
 
-def _held_twice(images: Sequence[LiveImage]) -> set[tuple[str | None, str | None]]:
-    counts = Counter(name for image in images if (name := _name_of(image)) is not None)
-    return {name for name, count in counts.items() if count > 1}
-
-
-def _twins(images: Sequence[LiveImage]) -> Iterator[str]:
-    for twin in _held_twice(images):
-        ids = sorted(image.id for image in images if _name_of(image) == twin)
-        for image in images:
-            if image.id in ids:
-                others = ", ".join(other for other in ids if other != image.id)
-                yield _told(image, f"left out: visible image {others} has its name too; rename or hide all but one")
+def _twins(namesakes: Sequence[Sequence[LiveImage]]) -> Iterator[str]:
+    for group in namesakes:
+        ids = sorted(image.id for image in group)
+        for image in group:
+            others = ", ".join(other for other in ids if other != image.id)
+            yield _told(image, f"left out: visible image {others} has its name too; rename or hide all but one")
 
 
 def keys_for(images: Sequence[LiveImage]) -> dict[str, LiveImage]:
@@ -153,88 +131,6 @@ def slug(text: str) -> str:
     return re.sub(r"[^a-z0-9._]+", "-", plain).strip("-._")[:_LONGEST_KEY].rstrip("-._")
 
 
-def _entry(key: str, image: LiveImage, around: Surroundings) -> tuple[Entry, list[str]]:
-    """One image as the manifest says it, and what of it could not be said."""
-    tags, properties, problems = _texts(image, around)
-    entry: Entry = {"name": escaped(image.name or "")} if image.name != key else {}
-    entry |= {"adopt": image.id, **_source(image)}
-    for name in ("disk_format", "container_format"):
-        if value := getattr(image, name):
-            entry[name] = str(value)
-    entry["visibility"] = image.visibility.value
-    if image.owner and image.owner != around.project:
-        entry["owner"] = escaped(image.owner)
-    entry |= {name: value for name in ("min_disk", "min_ram") if (value := getattr(image, name))}
-    entry |= {"status": image.status.value} if image.status is Status.DEACTIVATED else {}
-    entry |= {name: True for name in ("protected", "hidden") if getattr(image, name)}
-    entry |= {"tags": tags} if tags else {}
-    if image.visibility is Visibility.SHARED and image.id not in around.members:
-        problems.append("its members may not be asked for and are not in the manifest")
-    members = [escaped(member.project) for member in around.members.get(image.id, ())]
-    entry |= {"members": sorted(members)} if members else {}
-    entry |= {"properties": properties} if properties else {}
-    return entry, problems
-
-
-def _source(image: LiveImage) -> Entry:
-    """The digest that the service made of the data; nothing where it made none, ``none`` where there is no data."""
-    if image.status is Status.QUEUED:
-        return {"source": "none"}
-    digests = (f"{image.os_hash_algo}:{image.os_hash_value}", f"md5:{image.checksum}")
-    known = next((digest for digest in digests if _is_checksum(digest)), None)
-    return {"source": {"checksum": known}} if known else {}
-
-
-def _is_checksum(text: str) -> bool:
-    try:
-        Checksum.parse(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _texts(image: LiveImage, around: Surroundings) -> tuple[list[str], dict[str, str], list[str]]:
-    """Tags and properties as written, and what of them a manifest cannot hold."""
-    tags = sorted(image.tags)
-    properties = {name: value for name, value in sorted(image.properties.items()) if _is_wanted(name, around)}
-    problems: dict[tuple[str | int, ...], str] = {
-        ("properties", name): "its name cannot be a key"
-        for name in properties
-        if not name.isprintable() or "${" in name
-    }
-    for path, message, _ in text_problems({"tags": tags, "properties": properties}):
-        problems.setdefault(path, message)
-    bad_tags = {path[1] for path in problems if path[0] == "tags"}
-    bad_names = {path[1] for path in problems if path[0] == "properties"}
-    said = [f"{_called(path, tags)} left out: {message}" for path, message in problems.items()]
-    return (
-        [escaped(tag) for index, tag in enumerate(tags) if index not in bad_tags],
-        {name: _value(name, text, around) for name, text in properties.items() if name not in bad_names},
-        said,
-    )
-
-
-def _called(path: tuple[str | int, ...], tags: Sequence[str]) -> str:
-    _, which = path
-    return f"tag {printable(tags[which])!r}" if isinstance(which, int) else f"property {printable(which)!r}"
-
-
-def _is_wanted(name: str, around: Surroundings) -> bool:
-    return not name.startswith(PREFIX) and name not in LEFT_OUT and name not in around.read_only
-
-
-def _value(name: str, text: str, around: Surroundings) -> str:
-    """A property's value; the id of an exported kernel or ramdisk as a reference to its key."""
-    if name in _REFERRING and text in around.keys:
-        return f"${{images.{around.keys[text]}.id}}"
-    return escaped(text)
-
-
-def escaped(text: str) -> str:
-    """Text with its dollars doubled where the manifest would take them for more than dollars."""
-    return text.replace("$", "$$") if "$$" in text or "${" in text else text
-
-
 def _shorter(catalog: str, entries: Mapping[str, Entry]) -> str:
     """The text with or without common values in ``defaults``, whichever is shorter."""
     defaults = _common(list(entries.values()))
@@ -266,12 +162,6 @@ def _common(entries: Sequence[Entry]) -> Entry:
     shared = [set(properties_of(entry).items()) for entry in entries]
     same = dict(sorted(set.intersection(*shared))) if shared else {}
     return {**found, "properties": same} if same else found
-
-
-def properties_of(entry: Entry) -> dict[str, str]:
-    """The properties of an entry, none where it has none."""
-    found = entry.get("properties", {})
-    return {name: str(value) for name, value in found.items()} if isinstance(found, dict) else {}
 
 
 def _without(entry: Entry, defaults: Entry) -> Entry:

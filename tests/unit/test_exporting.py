@@ -8,7 +8,8 @@ import pytest
 import yaml
 
 from imagesync import load, resolve
-from imagesync.exporting import Exported, differences, escaped, exported, keys_for
+from imagesync.entries import escaped
+from imagesync.exporting import Exported, differences, exported, keys_for
 from imagesync.live import LiveImage, MemberState
 from imagesync.model import Status, Visibility
 
