@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from imagesync.backends.base import Backend
 from imagesync.clashes import Questions, is_assigned, keys_without_image, questions, shared_to_adopt
-from imagesync.errors import NotFound
+from imagesync.errors import Forbidden, NotFound, UsageError
 from imagesync.live import Filter, Inventory, LiveImage, MemberState
 from imagesync.model import Catalog, NamedProject, Visibility
 from imagesync.plan import Plan, Update
@@ -25,9 +25,24 @@ def take_inventory(backend: Backend, catalog: Catalog) -> Inventory:
     found = _answered(backend, owned, questions(catalog, owned))
     found = replace(found, candidates=(*found.candidates, *_strays(backend, catalog, owned, owners)))
     found = replace(found, members={**found.members, **_members(backend, shared_to_adopt(catalog, found))})
-    named = {member for spec in catalog.images for member in spec.members if isinstance(member, NamedProject)}
-    projects = {member: backend.project_id(member.project, member.domain) for member in sorted(named, key=repr)}
-    return replace(found, projects=projects)
+    return replace(found, projects=_projects(backend, catalog))
+
+
+def _projects(backend: Backend, catalog: Catalog) -> Mapping[NamedProject, str]:
+    """The ids of all projects that are named, each asked for once; an error says which image names it."""
+    named: dict[NamedProject, str] = {}
+    for spec in catalog.images:
+        for member in spec.members:
+            if isinstance(member, NamedProject):
+                named.setdefault(member, spec.key)
+    return {member: _project(backend, member, key) for member, key in sorted(named.items(), key=repr)}
+
+
+def _project(backend: Backend, member: NamedProject, key: str) -> str:
+    try:
+        return backend.project_id(member.project, member.domain)
+    except (Forbidden, UsageError) as error:
+        raise type(error)(f"images.{key}.members: {error.message}", error.hint) from error
 
 
 def inventory_for(backend: Backend, plan: Plan) -> Inventory:

@@ -219,11 +219,12 @@ def test_who_may_not_ask_for_projects_is_told_so(desk: Desk) -> None:
     desk.write(shared=wanted)
     told = desk.run("plan", "base.yaml", user="alice", code=1).stderr
     assert told.splitlines() == [
-        "imagesync: project 'other' of domain 'Default': this user may not look projects up; "
+        "imagesync: images.shared.members: project 'other' of domain 'Default': this user may not look projects up; "
         "give the project's id instead of its name"
     ]
     wanted["members"] = [{"project": "nowhere"}]
     desk.write(shared=wanted)
+    assert "images.shared.members: " in desk.run("plan", "base.yaml", code=64).stderr
     assert "nowhere" in desk.run("apply", "base.yaml", "--yes", code=64).stderr
     assert desk.cloud.http().images() == []
 
