@@ -133,4 +133,6 @@ def _unsafe(name: str, error: Exception) -> FormatMismatch:
     if name == "gpt":
         message = f"the first sector ends in 55 AA but has no sane partition table: {why}"
         return FormatMismatch(message, "mend the partition table: the image service refuses such a disk")
-    return FormatMismatch(f"the {name} data is not safe to boot: {why}", "flatten the image with qemu-img convert")
+    points_elsewhere = name in ("qcow2", "vmdk")
+    hint = "flatten the image with qemu-img convert" if points_elsewhere else "the image service refuses it: convert it"
+    return FormatMismatch(f"the {name} data is not safe to boot: {why}", hint)

@@ -240,7 +240,8 @@ class Download:
             if known is None:
                 break
             return known
-        raise SourceError(f"{broken.message} (read until {self._offset} bytes)", broken.hint)
+        whole = f" of {self.size}" if self.size is not None else ""
+        raise SourceError(f"{broken.message} (read {self._offset}{whole} bytes)", broken.hint)
 
     def _continued(self, index: int) -> int | None:
         """How many bytes of a new answer are known already; None where nothing tells that it is the same file."""
