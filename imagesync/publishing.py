@@ -209,7 +209,7 @@ class Publisher:
             raise ChecksumMismatch(f"the service stored {image.size} bytes, we sent {stream.sent}", "run apply again")
         theirs = _stored_digests(image)
         if not theirs.keys() & stream.digests.keys():  # it hashes by another algorithm than is usual: read it back
-            theirs = self._read_back(image.id, next(iter(stream.digests)))
+            theirs = self._read_back(image.id, max(stream.digests, key=lambda name: len(stream.digests[name])))
         for name in theirs.keys() & stream.digests.keys():
             if theirs[name] != stream.digests[name]:
                 message = f"the service stored {name} {theirs[name]}, we sent {stream.digests[name]}"

@@ -3,6 +3,8 @@
 Each test says what the server answers, request by request; the last answer is repeated.
 """
 
+import gzip
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +15,8 @@ from imagesync.backends.glance.api import LARGEST_ANSWER, Pace
 from imagesync.backends.glance.backend import Glance
 from imagesync.backends.glance.connect import connect
 from imagesync.errors import BackendError, Conflict, InUse, NotFound, QuotaExceeded, Unauthorized, Unavailable
+from imagesync.model import Compression, FileSource, Fingerprint, Transfer
+from imagesync.sources import open_source
 from tests.fault.scripted import IMAGE_ID, RESET, Say, Server, image, listening
 
 
@@ -261,6 +265,26 @@ def test_data_is_sent_once(playing: Playing) -> None:
         refused(kind, lambda service=service: service.backend.upload(IMAGE_ID, iter([b"x"]), 1))  # type: ignore[misc]
         assert [asked for asked in service.server.asked if asked.startswith("PUT")] == service.server.asked[:1]
         assert service.waits == []
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"), [(401, Unauthorized), (409, Conflict), (413, QuotaExceeded), (503, Unavailable)]
+)
+@pytest.mark.parametrize("compression", [Compression.NONE, Compression.GZ])
+def test_a_refused_upload_leaves_no_thread_of_its_source(
+    playing: Playing, tmp_path: Path, status: int, kind: type[BackendError], compression: Compression
+) -> None:
+    """The service answers without reading: whatever was read, unpacked and hashed ahead ends, also with full queues."""
+    data = bytes(range(256)) * 2**17
+    (tmp_path / "x").write_bytes(gzip.compress(data, 1) if compression is Compression.GZ else data)
+    source = FileSource(str(tmp_path / "x"), "x", transfer=Transfer(compression))
+    service = playing([Say(status, b"no"), Say(body=image(status="queued"))])
+    with (
+        pytest.raises((kind, Unavailable)),  # the answer may be lost where the connection is closed on the body
+        open_source(source, Fingerprint(), disk_format="raw") as stream,
+    ):
+        service.backend.upload(IMAGE_ID, stream, stream.size)
+    assert [thread.name for thread in threading.enumerate() if thread.name.startswith("imagesync-")] == []
 
 
 def test_a_connection_with_a_refused_body_is_not_used_again(playing: Playing) -> None:
