@@ -228,9 +228,10 @@ def schema(
 
 def _tell_more(verbose: bool) -> None:
     """What is tried again, and why, on standard error; never what a request carries."""
-    if verbose:
-        import logging
+    import logging
 
+    logging.getLogger("oslo_utils").addHandler(logging.NullHandler())  # what it finds in an image is our own message
+    if verbose:
         handler = logging.StreamHandler(sys.stderr)
         handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
         log = logging.getLogger("imagesync")

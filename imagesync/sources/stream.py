@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from imagesync.errors import ChecksumMismatch, SourceError
-from imagesync.formats import HEAD, Inspection, check_not_disguised
+from imagesync.formats import HEAD, RAW, Inspection, check_not_disguised
 from imagesync.model import Compression, FileSource, Fingerprint, Transfer, UrlSource
 from imagesync.sources.pipeline import Pipeline
 from imagesync.sources.unpack import CHUNK, unpacked
@@ -47,6 +47,7 @@ class SourceStream:
         self.virtual_size: int | None = None
         self.sent = 0
         self._disk_format, self._container_format = disk_format, container_format
+        self._announced = self.size or 0 if disk_format == RAW else 0
         self._published = _hashes(item.algorithm for item in expected.digests)
         self._pipeline = Pipeline(interrupt)
 
@@ -96,7 +97,7 @@ class SourceStream:
                 held.clear()
             held.append(chunk)
             self.sent += len(chunk)
-            self.virtual_size = inspection.least_size
+            self.virtual_size = max(inspection.least_size, self._announced)
             if self.sent >= HEAD:
                 check_not_disguised(self._disk_format, inspection.recognised)
         size = inspection.virtual_size()

@@ -131,6 +131,14 @@ def test_the_virtual_size_is_known_with_the_first_chunk() -> None:
     chunks.close()  # type: ignore[attr-defined]  # it is a generator
 
 
+def test_the_size_of_a_raw_file_is_its_virtual_size_from_the_beginning() -> None:
+    """Nothing of a disk too large for its min_disk need be sent."""
+    found = stream([BLOCK, BLOCK], size=2 * len(BLOCK))
+    next(chunks := iter(found))
+    assert found.virtual_size == 2 * len(BLOCK)
+    chunks.close()  # type: ignore[attr-defined]  # it is a generator
+
+
 @pytest.mark.parametrize(
     ("blocks", "size", "message"),
     [([BLOCK], len(BLOCK) + 1, "ended after"), ([BLOCK, b"more"], len(BLOCK), "gives more")],
