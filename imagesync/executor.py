@@ -4,11 +4,11 @@ Only the calling thread touches graph and results. A failed step skips what need
 on. When ``cancelled`` is set no further step starts.
 """
 
-import threading
 import time
 import traceback
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from typing import Protocol
 
 from imagesync.errors import ImagesyncError
 from imagesync.plan import Plan, Step
@@ -17,8 +17,15 @@ from imagesync.report import Event, Finished, Outcome, Performed, Progress, Repo
 Perform = Callable[[Step, Callable[[int, int | None], None]], Performed]
 
 
+class Cancelled(Protocol):
+    """Asked before steps are started; a ``threading.Event`` will do."""
+
+    def is_set(self) -> bool:
+        """Whether no further step may start."""
+
+
 def execute(
-    plan: Plan, perform: Perform, *, jobs: int, notify: Callable[[Event], None], cancelled: threading.Event
+    plan: Plan, perform: Perform, *, jobs: int, notify: Callable[[Event], None], cancelled: Cancelled
 ) -> Report:
     """Do every step whose needs are done, at most ``jobs`` at once."""
     run = _Run(plan, notify)

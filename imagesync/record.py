@@ -22,6 +22,8 @@ ROLE: Final = "imagesync_role"
 DIGEST: Final = "imagesync_digest"
 SPEC: Final = "imagesync_spec"
 MANAGED: Final = "imagesync_managed"
+LEASE: Final = "imagesync_lease"
+"""Names the catalogue on the record of its lease, which belongs to no catalogue itself."""
 
 
 def short_hash(text: str) -> str:

@@ -46,19 +46,25 @@ class StepResult:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Every step of a plan with its result, in plan order; ``leftover`` names what the final listing still found."""
+    """Every step of a plan with its result, in plan order.
+
+    ``leftover`` names what the final listing still found; ``stopped`` says why no further step was started, other than
+    for an interruption.
+    """
 
     plan: Plan
     results: tuple[StepResult, ...]
     interrupted: bool = False
     bug: str = ""
     leftover: tuple[str, ...] = ()
+    stopped: str = ""
 
     @property
     def succeeded(self) -> bool:
         """True where everything that could be done was done: deferred deletions count as done."""
         good = (Outcome.DONE, Outcome.DEFERRED)
-        return not self.interrupted and not self.leftover and all(result.outcome in good for result in self.results)
+        ended = not (self.interrupted or self.stopped or self.leftover)
+        return ended and all(result.outcome in good for result in self.results)
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,6 +80,9 @@ class Backend(Protocol):
     def inventory(self, catalog: str, owners: Sequence[str] = ()) -> list[LiveImage]:
         """Images of these owner projects (none given: our own) that carry this catalogue's mark, hidden ones too."""
 
+    def leases(self, catalog: str) -> list[LiveImage]:
+        """Hidden images of our project that are records of this catalogue's lease."""
+
     def named(self, names: Sequence[str], owner: str) -> list[LiveImage]:
         """Visible images of one owner that have one of these names."""
 

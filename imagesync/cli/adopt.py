@@ -6,13 +6,14 @@ import typer
 
 from imagesync.cli import commands, flow
 from imagesync.cli.commands import Results
+from imagesync.cli.locking import Locking
 from imagesync.cli.options import Form, Options
 from imagesync.cli.planfile import is_plan_file
 from imagesync.errors import UsageError
 from imagesync.render.style import sentence
 
 
-def adopt(path: Path, options: Options, results: Results, *, yes: bool) -> int:
+def adopt(path: Path, options: Options, results: Results, locking: Locking, *, yes: bool) -> int:
     """Plan the adoption of every key that has an image to adopt, show it, ask, and carry it out."""
     from imagesync.adoption import adoptable, asking
     from imagesync.survey import take_inventory
@@ -28,4 +29,4 @@ def adopt(path: Path, options: Options, results: Results, *, yes: bool) -> int:
             lines = [*(sentence(f"Note: {note}") for note in part.warnings), "Nothing to adopt."]
             typer.echo("\n".join(lines))
             return commands.DONE
-        return commands.converge(flow.Planning(backend, part, options), options, results, yes=yes)
+        return commands.converge(flow.Planning(backend, part, options), options, results, locking, yes=yes)

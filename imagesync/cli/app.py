@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from imagesync import __version__
+from imagesync.cli.locking import LONGEST_WAIT, Locking, LockTimeout, NoLock
 from imagesync.cli.options import (
     AllowOutside,
     CloudName,
@@ -115,6 +116,8 @@ def apply(
     ] = None,
     ids: Ids = None,
     events: Events = None,
+    lock_timeout: LockTimeout = LONGEST_WAIT,
+    no_lock: NoLock = False,
     verbose: Verbose = False,
     color: Color = None,
 ) -> None:
@@ -123,7 +126,28 @@ def apply(
 
     _tell_more(verbose)
     results = commands.Results(form, out, ids, events, color)
-    raise typer.Exit(commands.apply(path, options, results, yes=yes))
+    raise typer.Exit(commands.apply(path, options, results, Locking(lock_timeout, on=not no_lock), yes=yes))
+
+
+@app.command()
+def unlock(
+    path: Annotated[
+        Path, typer.Argument(help="A manifest, a folder of them, or a saved plan.", metavar="[PATH | PLAN.json]")
+    ] = Path(),
+    target: TargetName = None,
+    cloud: CloudName = None,
+    store: StorePath = None,
+    set_values: Values = [],  # noqa: B006 - Typer reads the default
+    allow_outside: AllowOutside = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    verbose: Verbose = False,
+) -> None:
+    """Break the lease of a run that is dead or must stop. Example: imagesync unlock images/ --cloud eu-prod"""
+    from imagesync.cli.unlock import unlock as broken
+
+    _tell_more(verbose)
+    options = Options(target=target, cloud=cloud, store=store, set_values=set_values, allow_outside=allow_outside)
+    raise typer.Exit(broken(path, options, yes=yes))
 
 
 @app.command()
@@ -168,6 +192,8 @@ def adopt(
         Path | None, typer.Option("--out", "-o", help="Write the report as JSON.", metavar="FILE.json")
     ] = None,
     ids: Ids = None,
+    lock_timeout: LockTimeout = LONGEST_WAIT,
+    no_lock: NoLock = False,
     verbose: Verbose = False,
     color: Color = None,
 ) -> None:
@@ -180,7 +206,8 @@ def adopt(
     from imagesync.cli.commands import Results
 
     _tell_more(verbose)
-    raise typer.Exit(command.adopt(path, options, Results(form, out, ids, color=color), yes=yes))
+    locking = Locking(lock_timeout, on=not no_lock)
+    raise typer.Exit(command.adopt(path, options, Results(form, out, ids, color=color), locking, yes=yes))
 
 
 @app.command()

@@ -9,10 +9,13 @@ import typer
 
 from imagesync.backends.base import Backend
 from imagesync.cli import flow
+from imagesync.cli.locking import Locking, leased
 from imagesync.cli.options import Form, Options
 from imagesync.cli.output import Teller, event_lines, paint_for, say, write_json
 from imagesync.cli.planfile import document_of, is_plan_file, read_plan, save_plan, with_whole_urls
 from imagesync.errors import Bug, ManifestError, StalePlan, UsageError
+from imagesync.lease import is_lease
+from imagesync.leasing import Held
 from imagesync.model import Visibility
 from imagesync.plan import Plan
 from imagesync.render.document import plan_text_json
@@ -85,19 +88,20 @@ def show(path: Path, results: Results) -> int:
     return DONE
 
 
-def apply(path: Path, options: Options, results: Results, *, yes: bool) -> int:
+def apply(path: Path, options: Options, results: Results, locking: Locking, *, yes: bool) -> int:
     """Make the cloud as the manifests, or a saved plan, say."""
-    return _apply_saved(path, options, results, yes) if is_plan_file(path) else _apply(path, options, results, yes)
+    ways = _apply_saved if is_plan_file(path) else _apply
+    return ways(path, options, results, locking, yes)
 
 
-def _apply(path: Path, options: Options, results: Results, yes: bool) -> int:
+def _apply(path: Path, options: Options, results: Results, locking: Locking, yes: bool) -> int:
     catalog = flow.identified(path, options)
     with flow.opened(options, catalog.target) as backend:
-        return converge(flow.Planning(backend, catalog, options), options, results, yes=yes)
+        return converge(flow.Planning(backend, catalog, options), options, results, locking, yes=yes)
 
 
-def converge(planning: flow.Planning, options: Options, results: Results, *, yes: bool) -> int:
-    """Plan, show, ask, plan again and carry out: what apply and adopt do once they know what is wanted."""
+def converge(planning: flow.Planning, options: Options, results: Results, locking: Locking, *, yes: bool) -> int:
+    """Plan, show, ask, take the lease, plan again and carry out: what each command does that knows what is wanted."""
     shown = planning.plan()
     _announce(shown, results)
     planning.check_limits(shown)
@@ -105,17 +109,20 @@ def converge(planning: flow.Planning, options: Options, results: Results, *, yes
         return _nothing_to_do(shown, results)
     if not yes and not _confirmed(shown):
         return FAILED
-    made = planning.plan()
-    if made != shown:
-        if not yes:
-            raise StalePlan(["what is live changed while the plan was looked at"])
-        say("what is live changed meanwhile; this is the plan that is applied:")
-        _announce(made, results)
-        planning.check_limits(made)
-    return _carried_out(planning.backend, made, options, results, planning)
+    with leased(planning.backend, planning.catalog.name, locking) as lease:
+        made = planning.plan()
+        if made != shown:
+            if not yes:
+                raise StalePlan(["what is live changed while the plan was looked at"])
+            say("what is live changed meanwhile; this is the plan that is applied:")
+            _announce(made, results)
+            planning.check_limits(made)
+        if not made.steps:
+            return _nothing_to_do(made, results)
+        return _carried_out(planning.backend, made, options, results, planning, lease=lease)
 
 
-def _apply_saved(path: Path, options: Options, results: Results, yes: bool) -> int:
+def _apply_saved(path: Path, options: Options, results: Results, locking: Locking, yes: bool) -> int:
     from imagesync.sources import check_sources
 
     saved, missing = read_plan(path)
@@ -126,11 +133,11 @@ def _apply_saved(path: Path, options: Options, results: Results, yes: bool) -> i
         _announce(made, results)
         if not made.steps:
             return _nothing_to_do(made, results)
-        if not yes:
-            if not _confirmed(made):
-                return FAILED
+        if not yes and not _confirmed(made):
+            return FAILED
+        with leased(backend, made.catalog, locking) as lease:
             flow.check_saved(backend, made)
-        return _carried_out(backend, made, options, results, None)
+            return _carried_out(backend, made, options, results, None, lease=lease)
 
 
 def _announce(made: Plan, results: Results) -> None:
@@ -164,7 +171,13 @@ def _write(report: Report, ids: dict[str, str], results: Results) -> None:
 
 
 def _carried_out(
-    backend: Backend, made: Plan, options: Options, results: Results, planning: flow.Planning | None
+    backend: Backend,
+    made: Plan,
+    options: Options,
+    results: Results,
+    planning: flow.Planning | None,
+    *,
+    lease: Held | None,
 ) -> int:
     """Execute, look whether the next plan is empty (a saved plan: whether it was met), and tell."""
     teller = Teller(len(made.steps), sys.stderr)
@@ -174,7 +187,7 @@ def _carried_out(
             teller(event)
             record(event)
 
-        report, ids = flow.carry_out(backend, made, options.jobs, notify)
+        report, ids = flow.carry_out(backend, made, options.jobs, notify, lease)
     if report.succeeded:
         report = flow.looked_at(backend, report, planning)
     if results.form is Form.TEXT:
@@ -190,8 +203,10 @@ def list_images(image_id: str | None, options: Options, form: Form, *, members: 
     from imagesync.render.listing import image_to_json, listing_text
 
     with flow.existing(options) as backend:
-        found = backend.images(image_id)
-        shared = [image for image in found if image_id or image.owner == backend.identity().project_id]
+        found, project = backend.images(image_id), backend.identity().project_id
+        if image_id is None:
+            found = [image for image in found if not is_lease(image, project)]
+        shared = [image for image in found if image_id or image.owner == project]
         shared = [image for image in shared if image.visibility is Visibility.SHARED]
         known = flow.members_of(backend, shared, options.jobs) if image_id or members else {}
     if unasked := len(shared) - len(known):

@@ -15,6 +15,7 @@ from imagesync.backends.base import Backend
 from imagesync.cli.options import Options, pairs
 from imagesync.cli.output import say
 from imagesync.errors import Diagnostic, Forbidden, ManifestError, NotFound, PlanRefused, StalePlan, UsageError
+from imagesync.leasing import Held
 from imagesync.live import Capabilities, Identity, Inventory, LiveImage, MemberState
 from imagesync.model import Catalog, Target, Visibility
 from imagesync.plan import Plan
@@ -183,17 +184,30 @@ def _named(target: Identity) -> str:
     return " ".join(filter(None, parts))
 
 
+class _Stop:
+    """Set by ^C, or when the lease is lost."""
+
+    def __init__(self, interrupted: threading.Event, lease: Held | None) -> None:
+        self._interrupted, self._lease = interrupted, lease
+
+    def is_set(self) -> bool:
+        """Whether no further step may start."""
+        return self._interrupted.is_set() or (self._lease is not None and self._lease.is_lost())
+
+
 def carry_out(
-    backend: Backend, plan: Plan, jobs: int, notify: Callable[[Event], None]
+    backend: Backend, plan: Plan, jobs: int, notify: Callable[[Event], None], lease: Held | None
 ) -> tuple[Report, dict[str, str]]:
-    """Execute a plan; the report, and the current image of each key. ^C stops it in good order."""
+    """Execute a plan; the report, and the current image of each key. ^C, or losing the lease, stops it in good order."""
     from imagesync.executor import execute
     from imagesync.performer import Performer
 
     cancelled = threading.Event()
     performer = Performer(backend, plan)
     with _interruptible(cancelled):
-        report = execute(plan, performer, jobs=jobs, notify=notify, cancelled=cancelled)
+        report = execute(plan, performer, jobs=jobs, notify=notify, cancelled=_Stop(cancelled, lease))
+    if lease is not None and lease.is_lost():
+        report = replace(report, interrupted=report.interrupted and cancelled.is_set(), stopped=lease.why)
     gone = set(plan.removed)
     return report, {key: image_id for key, image_id in performer.ids.items() if key not in gone}
 

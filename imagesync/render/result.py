@@ -43,6 +43,7 @@ def report_to_json(report: Report, ids: dict[str, str]) -> Json:
         "catalog": report.plan.catalog,
         "succeeded": report.succeeded,
         "interrupted": report.interrupted,
+        "stopped": report.stopped or None,
         "results": [result_to_json(result) for result in report.results],
         "leftover": list(report.leftover),
         "ids": dict(sorted(ids.items())),

@@ -214,10 +214,11 @@ def report_text(report: Report, paint: Paint = plain) -> str:
     total = count(len(report.results), "step")
     if report.succeeded:
         return "\n".join([*poor, paint(Ink.BOLD, f"Applied: {done} of {total} done.{moved}")])
-    if report.interrupted:
+    if report.interrupted or report.stopped:
         waiting = sum(result.outcome is Outcome.NOT_STARTED for result in report.results)
         poor = [result_line(one) for one in report.results if one.outcome not in (Outcome.DONE, Outcome.NOT_STARTED)]
-        closing = f"Interrupted: {done} of {total} done, {waiting} not started.{moved} Apply again to go on."
+        why = f"Stopped, {sentence(report.stopped)}" if report.stopped else "Interrupted"
+        closing = f"{why}: {done} of {total} done, {waiting} not started.{moved} Apply again to go on."
     else:
         closing = f"Failed: {done} of {total} done.{moved} Mend what is named above and apply again."
     return "\n".join([*poor, *left, paint(Ink.BOLD, closing)])

@@ -32,7 +32,7 @@ def test_an_interrupted_apply_ends_in_good_order_and_goes_on_the_next_time(tmp_p
     assert process.returncode == 130
     assert "stopping" in errors
     assert "Interrupted: " in out
-    live = open_backend(store=tmp_path / "store").images()
+    live = open_backend(store=tmp_path / "store").inventory("c")
     assert 0 < len(live) < 30
     assert {image.status.value for image in live} == {"active"}
     done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=True)

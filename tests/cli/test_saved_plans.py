@@ -159,7 +159,7 @@ def test_a_changed_live_image_makes_the_plan_stale(bench: Bench, change: str) ->
     backend = open_backend(store=bench.store)
     bench.write({**IMAGES, "a": {**IMAGES["a"], "min_ram": 7}, "e": {"source": "none", "name": "E"}})
     bench.plan()
-    image = next(one for one in backend.images() if one.properties["imagesync_key"] == "a")
+    image = next(one for one in backend.inventory("base") if one.properties["imagesync_key"] == "a")
     if change == "field":
         backend.update_image(image.id, min_ram=3)
     elif change == "record":
@@ -183,7 +183,7 @@ def test_an_unrelated_change_does_not(bench: Bench) -> None:
     backend = open_backend(store=bench.store)
     bench.write({**IMAGES, "a": {**IMAGES["a"], "min_ram": 7}})
     bench.plan()
-    image = next(one for one in backend.images() if one.properties["imagesync_key"] == "a")
+    image = next(one for one in backend.inventory("base") if one.properties["imagesync_key"] == "a")
     backend.update_image(image.id, properties={"somebody": "else"}, min_disk=3)
     backend.create_image(name="a")
     bench.run("apply", "plan.json", "--yes")
@@ -197,7 +197,7 @@ def test_a_file_that_changed_since_fails_its_image_only(bench: Bench) -> None:
     done = bench.run("apply", "plan.json", "--yes", code=1)
     assert "create:a" in done.stdout
     assert "sha256" in done.stdout
-    live = {image.properties["imagesync_key"]: image for image in open_backend(store=bench.store).images()}
+    live = {image.properties["imagesync_key"]: image for image in open_backend(store=bench.store).inventory("base")}
     assert set(live) == {"b", "d"}
 
 
@@ -236,7 +236,7 @@ def test_results_for_other_programs(bench: Bench) -> None:
     assert report == json.loads((bench.folder / "report.json").read_text())
     ids = json.loads((bench.folder / "ids.json").read_text())
     assert ids == report["ids"]
-    live = {image.properties["imagesync_key"]: image.id for image in open_backend(store=bench.store).images()}
+    live = {image.properties["imagesync_key"]: image.id for image in open_backend(store=bench.store).inventory("base")}
     assert ids == live
     events = [json.loads(line) for line in (bench.folder / "events.jsonl").read_text().splitlines()]
     assert {event["event"] for event in events} >= {"started", "finished"}

@@ -62,7 +62,15 @@ class Http:
         return answer.json()
 
     def images(self, query: str = "") -> list[dict[str, Any]]:
-        """Every image, hidden ones too, by name."""
+        """Every image, hidden ones too, by name; without the records of leases, which are nobody's images."""
+        return [image for image in self.everything(query) if image.get("imagesync_role") != "lease"]
+
+    def leases(self) -> list[dict[str, Any]]:
+        """The records of leases."""
+        return [image for image in self.everything() if image.get("imagesync_role") == "lease"]
+
+    def everything(self, query: str = "") -> list[dict[str, Any]]:
+        """Every image there is for this user, by name."""
         found: dict[str, dict[str, Any]] = {}
         for hidden in ("true", "false"):
             page = self.get(f"/images?limit=1000&os_hidden={hidden}&{query}")

@@ -67,6 +67,10 @@ class Glance:
         """Owned images, found by the service by mark and owner."""
         return listing.marked(self._api, catalog, owners or (self.identity().project_id,))
 
+    def leases(self, catalog: str) -> list[LiveImage]:
+        """Records of a lease: one listing, of hidden images only."""
+        return listing.leases(self._api, catalog, self.identity().project_id)
+
     def named(self, names: Sequence[str], owner: str) -> list[LiveImage]:
         """Visible images of one owner by name."""
         return listing.named(self._api, names, owner)

@@ -73,6 +73,11 @@ class Local:
             found = map(image_from_wire, rows.documents(catalog))
             return [image for image in found if image.owner in wanted]
 
+    def leases(self, catalog: str) -> list[LiveImage]:
+        """Hidden images that are records of this catalogue's lease."""
+        with self._store.rows() as rows:
+            return [image for image in map(image_from_wire, rows.leases(catalog)) if image.hidden]
+
     def named(self, names: Sequence[str], owner: str) -> list[LiveImage]:
         """Visible images of one owner that have one of these names."""
         return [image for image in self.images() if image.name in names and image.owner == owner and not image.hidden]

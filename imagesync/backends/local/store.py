@@ -18,6 +18,7 @@ from typing import Any, Final
 from uuid import uuid4
 
 from imagesync.errors import BackendError, Conflict, NotFound, UsageError
+from imagesync.record import LEASE
 
 VERSION: Final = 1
 BUSY_SECONDS: Final = 60.0
@@ -43,6 +44,12 @@ class Rows:
         """All images, or those with one catalogue's mark, by id."""
         where, values = ("", ()) if catalog is None else (" WHERE catalog = ?", (catalog,))
         rows = self._connection.execute(f"SELECT document FROM images{where} ORDER BY id", values)  # noqa: S608
+        return [json.loads(text) for (text,) in rows]
+
+    def leases(self, catalog: str) -> list[Document]:
+        """Images with the mark of this catalogue's lease, by id; they have no catalogue's own."""
+        where = f"catalog IS NULL AND json_extract(document, '$.{LEASE}') = ?"
+        rows = self._connection.execute(f"SELECT document FROM images WHERE {where} ORDER BY id", (catalog,))  # noqa: S608
         return [json.loads(text) for (text,) in rows]
 
     def document(self, image_id: str) -> Document:

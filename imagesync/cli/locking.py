@@ -1,0 +1,46 @@
+"""The lease around what a command writes: one call, whatever the command. Does I/O."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Annotated
+
+import typer
+
+from imagesync.backends.base import Backend
+from imagesync.cli.output import say
+from imagesync.lease import USUAL, Times
+from imagesync.leasing import Held, take
+
+LockTimeout = Annotated[
+    float,
+    typer.Option("--lock-timeout", help="How long to wait while another run has the lease.", metavar="SECONDS", min=0),
+]
+NoLock = Annotated[bool, typer.Option("--no-lock", help="Take no lease: nothing keeps another run out.")]
+LONGEST_WAIT = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Locking:
+    """Whether a run takes the lease, and how many seconds it waits for it."""
+
+    timeout: float = LONGEST_WAIT
+    on: bool = True
+    times: Times = USUAL
+
+
+@contextmanager
+def leased(backend: Backend, catalog: str, locking: Locking) -> Iterator[Held | None]:
+    """The catalogue's lease, held with heartbeats for as long as the block runs; None where none is wanted.
+
+    LeaseHeld when somebody else keeps it too long.
+    """
+    if not locking.on:
+        yield None
+        return
+    held = take(backend, catalog, timeout=locking.timeout, tell=say, times=locking.times)
+    try:
+        held.start()
+        yield held
+    finally:
+        held.release()
