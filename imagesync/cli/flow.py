@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 from imagesync.backends.base import Backend
 from imagesync.cli.options import Options, pairs
-from imagesync.cli.output import say
 from imagesync.errors import Diagnostic, Forbidden, ManifestError, NotFound, PlanRefused, StalePlan, UsageError
 from imagesync.leasing import Held
 from imagesync.live import Capabilities, Identity, Inventory, LiveImage, MemberState
@@ -235,7 +234,8 @@ def _interruptible(cancelled: threading.Event) -> Iterator[None]:
         if cancelled.is_set():
             os._exit(130)
         cancelled.set()
-        say("stopping: running steps end, no more start; ^C again stops at once")
+        # the interrupted code may be writing to the same stream, which must not be entered twice
+        os.write(2, b"stopping: running steps end, no more start; ^C again stops at once\n")
 
     before = signal.signal(signal.SIGINT, stop)
     try:
