@@ -23,7 +23,9 @@ def test_the_schema_is_printed_as_it_is() -> None:
     assert json.loads(run("schema").stdout)["title"] == "imagesync manifest"
 
 
-@pytest.mark.parametrize("command", ["validate", "plan", "apply", "show", "list", "adopt", "export", "schema"])
+@pytest.mark.parametrize(
+    "command", ["validate", "plan", "apply", "unlock", "show", "list", "adopt", "export", "schema"]
+)
 def test_every_command_explains_itself(command: str) -> None:
     """With an example."""
     assert f"Example: imagesync {command}" in " ".join(run(command, "--help").stdout.split())

@@ -83,6 +83,18 @@ def test_a_bare_create_has_the_defaults(backend: Backend) -> None:
     assert (image.disk_format, image.min_disk, image.tags, dict(image.properties)) == (None, 0, frozenset(), {})
 
 
+def test_the_records_of_a_lease_are_hidden_ones_of_our_own_with_its_mark(backend: Backend) -> None:
+    """Byte for byte; visible ones, other catalogues' and other projects' are not among them."""
+    mark = {"imagesync_lease": "base"}
+    ours = backend.create_image(visibility="private", hidden=True, properties=mark)
+    backend.create_image(visibility="private", properties=mark)
+    backend.create_image(visibility="private", hidden=True, properties={"imagesync_lease": "BASE"})
+    backend.create_image(visibility="private", hidden=True, properties={"imagesync_catalog": "base"})
+    backend.create_image(visibility="private", hidden=True, properties=mark, owner="0" * 32)
+    assert [image.id for image in backend.leases("base")] == [ours.id]
+    assert backend.inventory("base", [backend.identity().project_id])[0].properties == {"imagesync_catalog": "base"}
+
+
 def test_update_changes_what_is_given_and_nothing_else(backend: Backend) -> None:
     """Each field, tags as a whole, properties one by one; None takes a property away, also one that is not there."""
     image = record(backend, tags=["old"], properties={"keep": "1", "change": "1", "drop": "1"})

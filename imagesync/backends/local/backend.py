@@ -74,9 +74,10 @@ class Local:
             return [image for image in found if image.owner in wanted]
 
     def leases(self, catalog: str) -> list[LiveImage]:
-        """Hidden images that are records of this catalogue's lease."""
+        """Hidden images of the store's project that are records of this catalogue's lease."""
         with self._store.rows() as rows:
-            return [image for image in map(image_from_wire, rows.leases(catalog)) if image.hidden]
+            found = map(image_from_wire, rows.leases(catalog))
+            return [image for image in found if image.hidden and image.owner == self._identity.project_id]
 
     def named(self, names: Sequence[str], owner: str) -> list[LiveImage]:
         """Visible images of one owner that have one of these names."""
