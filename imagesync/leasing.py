@@ -194,7 +194,7 @@ class Held:
         """No more heartbeats; the record says that it is free. What is not ours any more is left alone."""
         self._ended.set()
         if self._thread is not None:
-            self._thread.join(self._times.beat)
+            self._thread.join(self._times.confirm)
         busy = self._thread is not None and self._thread.is_alive()
         if self.why or busy:  # two writers of one record lose updates: a busy one lets it end by itself
             return

@@ -4,12 +4,14 @@ import json
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from imagesync import open_backend
+from imagesync.cli.locking import Locking, leased
 from imagesync.lease import STATE, Times
 from imagesync.leasing import Held, take
 
@@ -70,6 +72,21 @@ def test_an_apply_that_may_not_wait_changes_nothing(desk: Desk) -> None:
     held.release()
     desk.run("apply", "--yes", "--lock-timeout", "0")
     assert len(desk.records()) == 1
+
+
+def test_whatever_ends_a_run_gives_the_lease_back(desk: Desk) -> None:
+    """A bug or ^C too; no heartbeat outlives it."""
+
+    def run(error: type[BaseException]) -> None:
+        with leased(desk.backend, "base", Locking(times=Times(beat=0.01))):
+            assert "lease" in {thread.name for thread in threading.enumerate()}
+            raise error
+
+    for error in (KeyError, KeyboardInterrupt, SystemExit):
+        with pytest.raises(error):
+            run(error)
+        assert "lease" not in {thread.name for thread in threading.enumerate()}
+        assert [record.properties[STATE] for record in desk.records()] == ["free"]
 
 
 def test_plan_and_an_empty_apply_take_no_lease(desk: Desk) -> None:

@@ -25,7 +25,7 @@ from imagesync.cli.locking import Locking
 from imagesync.cli.options import Options
 from imagesync.lease import Times
 locking = Locking(times=Times(expiry=60, beat=0.1, confirm=45, poll=0.05))
-raise SystemExit(apply(Path(sys.argv[1]), Options(cloud=sys.argv[2], jobs=1), Results(), locking, yes=True))
+raise SystemExit(apply(Path(sys.argv[1]), Options(cloud=sys.argv[2], jobs=int(sys.argv[3])), Results(), locking, yes=True))
 """
 
 
@@ -73,9 +73,9 @@ class Desk:
         command = [sys.executable, "-m", "imagesync", *words, str(self.folder), "--cloud", user]
         return self._opened(command)
 
-    def start_short(self) -> subprocess.Popen[str]:
-        """An apply with a heartbeat every moment, one step at a time."""
-        return self._opened([sys.executable, "-c", SHORT, str(self.folder), "alice"])
+    def start_short(self, jobs: int) -> subprocess.Popen[str]:
+        """An apply with a heartbeat every moment."""
+        return self._opened([sys.executable, "-c", SHORT, str(self.folder), "alice", str(jobs)])
 
     def _opened(self, command: list[str]) -> subprocess.Popen[str]:
         pipe, none = subprocess.PIPE, subprocess.DEVNULL
@@ -209,7 +209,7 @@ def test_unlock_stops_the_apply_that_holds_the_lease(desk: Desk) -> None:
     """It shows the holder and asks; the running step ends, no other starts, and the report says to whom it was lost."""
     with gated() as gate:
         desk.write({"slow": gate.url, "z1": gate.url, "z2": gate.url})
-        running = desk.start_short()
+        running = desk.start_short(1)
         assert gate.asked.wait(60)
         assert "pass --yes" in desk.run("unlock", code=64)
         told = desk.run("unlock", "--yes")
@@ -227,6 +227,23 @@ def test_unlock_stops_the_apply_that_holds_the_lease(desk: Desk) -> None:
     assert closing.endswith("1 of 3 steps done, 2 not started. 4.0 KiB uploaded. Apply again to go on.")
     assert "is free: nothing to do" in desk.run("unlock")
     assert [image["imagesync_key"] for image in desk.cloud.http("alice").images()] == ["slow"]
+
+
+def test_heartbeats_go_on_beside_as_many_uploads_as_there_may_be(desk: Desk) -> None:
+    """Eight bodies wait in mid-air; the ninth connection is the lease's."""
+    with gated() as gate:
+        desk.write({f"slow{number}": gate.url for number in range(8)})
+        running = desk.start_short(8)
+        assert gate.asked.wait(60)
+        while [image["status"] for image in desk.cloud.http("alice").images()] != ["saving"] * 8:
+            assert running.poll() is None
+        before = int(desk.holder()["imagesync_lease_heartbeat"])
+        while int(desk.holder()["imagesync_lease_heartbeat"]) < before + 5:
+            assert running.poll() is None
+        gate.opened.set()
+        out, _ = running.communicate(timeout=60)
+    assert "Applied: 8 of 8 steps done." in out
+    assert desk.holder()["imagesync_lease_state"] == "free"
 
 
 def test_the_lease_costs_four_requests_and_an_empty_plan_none(desk: Desk) -> None:
