@@ -43,6 +43,14 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """All that the image service holds: the rows of each table, the content of each file in its stores."""
+
+    rows: dict[str, list[tuple[Any, ...]]]
+    files: dict[Path, bytes]
+
+
 class Http:
     """Plain requests to the image service as one user: judges what imagesync did without any of its code."""
 
@@ -220,6 +228,23 @@ class Cloud:
                     data.unlink()
         (self.state / "expired").unlink(missing_ok=True)
         self.forget_requests()
+
+    def snapshot(self) -> Snapshot:
+        """What there is now, to go back to."""
+        with contextlib.closing(sqlite3.connect(self.state / "glance.db", timeout=30)) as connection:
+            rows = {table: connection.execute(f"select * from {table}").fetchall() for table in TABLES}
+        stores = self.state / "stores"
+        return Snapshot(rows, {path: path.read_bytes() for path in stores.glob("*/*") if path.is_file()})
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """As it was, deleted images and burnt ids included."""
+        self.reset()
+        for path, content in snapshot.files.items():
+            path.write_bytes(content)
+        with contextlib.closing(sqlite3.connect(self.state / "glance.db", timeout=30)) as connection, connection:
+            for table, rows in snapshot.rows.items():
+                if rows:
+                    connection.executemany(f"insert into {table} values ({','.join('?' * len(rows[0]))})", rows)
 
     def foreign(self, number: int, name: str = "foreign") -> None:
         """That many public images of project ``other``, written straight into the database."""

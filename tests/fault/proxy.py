@@ -1,0 +1,177 @@
+"""A proxy between imagesync and the real image service: counts the requests, and spoils those that it is told to.
+
+A fault is decided when a request's head has come; what reaches the service, and what reaches the client, is the fault's.
+"""
+
+import http.client
+import http.server
+import re
+import socket
+import struct
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+HOP = {"connection", "transfer-encoding", "keep-alive", "content-length"}
+UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request: its number from 0, method and path with query; ``kind`` is the same for all of its kind."""
+
+    number: int
+    method: str
+    path: str
+
+    @property
+    def kind(self) -> str:
+        """``PUT /images/ID/file``: what is asked for, whatever the image."""
+        path = UUID.sub("ID", urlsplit(self.path).path.removeprefix("/v2"))
+        return f"{self.method} {re.sub('(?<=/members/).+', 'PROJECT', path)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What becomes of one request.
+
+    ``forward``: the service gets it. Then ``status`` and ``headers`` are answered instead of what it said (None: what it
+    said); ``cut``: bytes of the answer after which the connection is reset, 0 before any; ``stall``: no answer until that is
+    set; ``after`` is called once the service has answered (or, where it is not to get the request, would have).
+    """
+
+    forward: bool = True
+    status: int | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b"spoilt by the test"
+    cut: int | None = None
+    stall: threading.Event | None = None
+    after: Callable[[], None] | None = None
+
+
+class Proxy:
+    """The calls that came, and the faults to come."""
+
+    def __init__(self, address: str, target: str) -> None:
+        self.address = address
+        self.target = urlsplit(target)
+        self.calls: list[Call] = []
+        self.fault: Callable[[Call], Fault | None] = lambda _call: None
+        self._lock = threading.Lock()
+
+    def forget(self) -> None:
+        """Count from 0, without faults."""
+        with self._lock:
+            self.calls.clear()
+            self.fault = lambda _call: None
+
+    def come(self, method: str, path: str) -> tuple[Call, Fault]:
+        """Note a request; its fault."""
+        with self._lock:
+            call = Call(len(self.calls), method, path)
+            self.calls.append(call)
+            return call, self.fault(call) or Fault()
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    proxy: Proxy
+
+    def __getattr__(self, name: str) -> Callable[[], None]:
+        """``do_GET`` and so on: every method goes the same way."""
+        if name.startswith("do_"):
+            return self._spoil
+        raise AttributeError(name)
+
+    def _spoil(self) -> None:
+        _, fault = self.proxy.come(self.command, self.path)
+        status, headers, body = 0, dict[str, str](), b""
+        if fault.forward:
+            status, headers, body = self._forwarded()
+        elif fault.cut is None:
+            self._body()
+        if fault.after:
+            fault.after()
+        if fault.stall:
+            fault.stall.wait()
+            self.close_connection = True
+            return
+        if fault.status is not None:
+            status, headers, body = fault.status, fault.headers, fault.body
+        self._answer(status, headers, body, fault.cut)
+
+    def _answer(self, status: int, headers: dict[str, str], body: bytes, cut: int | None) -> None:
+        if cut == 0:
+            self._reset()
+            return
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        if status != 204:
+            self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body if cut is None else body[:cut])
+        if cut is not None:
+            self._reset()
+
+    def _forwarded(self) -> tuple[int, dict[str, str], bytes]:
+        target = self.proxy.target
+        upstream = http.client.HTTPConnection(target.hostname or "", target.port, timeout=120)
+        headers = {name: value for name, value in self.headers.items() if name.lower() not in HOP}
+        length = self.headers.get("Content-Length")
+        if length is not None:
+            headers["Content-Length"] = length
+        chunked = length is None and self.headers.get("Transfer-Encoding") is not None
+        try:
+            body = self._body() if length or chunked else None
+            upstream.request(self.command, self.path, body, headers, encode_chunked=chunked)
+            answer = upstream.getresponse()
+            found = {name: value for name, value in answer.getheaders() if name.lower() not in HOP}
+            return answer.status, found, answer.read()
+        finally:
+            upstream.close()
+
+    def _body(self) -> bytes:
+        """The whole body: the files of these tests are small."""
+        if (length := self.headers.get("Content-Length")) is not None:
+            return self.rfile.read(int(length))
+        content = b""
+        while self.headers.get("Transfer-Encoding"):
+            size = int(self.rfile.readline().split(b";")[0], 16)
+            chunk = self.rfile.read(size)
+            self.rfile.readline()
+            if not size:
+                break
+            content += chunk
+        return content
+
+    def _reset(self) -> None:
+        self.wfile.flush()
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.close_connection = True
+        self.connection.close()
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Quiet."""
+
+
+class _Server(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that was killed is no news."""
+
+
+@contextmanager
+def between(target: str) -> Iterator[Proxy]:
+    """A running proxy before a service."""
+    handler = type("Handler", (_Handler,), {})
+    with _Server(("127.0.0.1", 0), handler) as server:
+        handler.proxy = found = Proxy(f"http://127.0.0.1:{server.server_port}", target)  # type: ignore[attr-defined]
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield found
+        finally:
+            server.shutdown()
