@@ -1,10 +1,10 @@
 """Names and images that are not ours: what has to be asked for, what may be adopted, what clashes. Pure."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from imagesync.decisions import Decision, Keep, Make, Promote
-from imagesync.generations import Generations, group
+from imagesync.decisions import Decision, Keep, Make, Promote, decide
+from imagesync.generations import Generations, Owned, group
 from imagesync.live import Inventory, LiveImage
 from imagesync.model import Catalog, ImageSpec, Role, Visibility
 from imagesync.record import CATALOG, read
@@ -19,8 +19,11 @@ class Questions:
     members: tuple[str, ...]
 
 
-def questions(catalog: Catalog, inventory: Inventory) -> Questions:
-    """What to ask for one catalogue: nothing of an image that already has its name."""
+def questions(catalog: Catalog, inventory: Inventory, promoting: frozenset[str] = frozenset()) -> Questions:
+    """What to ask for one catalogue: nothing of an image that already has its name.
+
+    ``promoting`` are keys whose retired images are in play, whatever the manifest's content.
+    """
     groups = group(inventory.owned)
     names: dict[str, set[str]] = {}
     ids: set[str] = set()
@@ -30,7 +33,10 @@ def questions(catalog: Catalog, inventory: Inventory) -> Questions:
         if not _has_name(spec, generations):
             names.setdefault(spec.owner or inventory.project_id, set()).add(spec.name)
         ids.update(_ids_to_ask(spec, generations))
-        members.update(_members_to_ask(spec, generations))
+        decision = decide(spec, generations, None, catalog.name)
+        promoted = generations.retired if spec.key in promoting else ()
+        promoted += (decision.owned,) if isinstance(decision, Promote) else ()
+        members.update(_members_to_ask(spec, (*generations.current, *promoted)))
     return Questions(
         {owner: tuple(sorted(found)) for owner, found in sorted(names.items())},
         tuple(sorted(ids)),
@@ -50,11 +56,11 @@ def _ids_to_ask(spec: ImageSpec, generations: Generations) -> set[str]:
     return asked
 
 
-def _members_to_ask(spec: ImageSpec, generations: Generations) -> set[str]:
+def _members_to_ask(spec: ImageSpec, images: Iterable[Owned]) -> set[str]:
     """Members can be read of shared images only, and matter only where they are declared or recorded."""
     return {
         owned.id
-        for owned in generations.current
+        for owned in images
         if owned.image.visibility is Visibility.SHARED and (spec.members_declared or owned.record.managed.members)
     }
 

@@ -1,11 +1,10 @@
 """One wanted image and its generations -> what becomes of the key: keep, promote or make. Pure."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-from imagesync.documents import content_url, has_data, is_record_only
-from imagesync.generations import Generations, Holds, Owned, has_other_size, holds
+from imagesync.documents import content_url, has_data, is_record_only, wanted_status
+from imagesync.generations import Generations, Holds, Owned, has_other_size, holds, is_as_recorded
 from imagesync.live import LiveImage
 from imagesync.model import ImageSpec, Role, Status
 from imagesync.plan import Reason
@@ -46,20 +45,24 @@ class Refuse:
 Decision: TypeAlias = Keep | Promote | Make | Refuse
 
 
-def decide(spec: ImageSpec, generations: Generations, adopted: LiveImage | None, catalog: str) -> Decision:
+def decide(
+    spec: ImageSpec, generations: Generations, adopted: LiveImage | None, catalog: str, *, reactivate: bool = False
+) -> Decision:
     """What becomes of one key."""
     if adopted is not None:
         owned = adopted_image(spec, adopted, catalog)
-        if _fits(spec, owned) and not has_other_size(spec, adopted):
+        if fits(spec, owned) and not has_other_size(spec, adopted):
             return Keep(owned, adopted=True)
         return _make(spec, replace(generations, current=(owned,)), Reason.CONTENT_CHANGED)
     for owned in generations.current:
-        if _fits(spec, owned):
+        if fits(spec, owned):
             return Keep(owned)
-    for owned in _promotable(generations):
-        if _fits(spec, owned):
-            staged = owned.record.role is Role.STAGING
-            return Promote(owned, Reason.INCOMPLETE if staged else Reason.ROLLBACK)
+    for owned in reversed(generations.candidates):
+        if fits(spec, owned) and is_as_recorded(spec, owned):
+            return Promote(owned, Reason.STAGED)
+    for owned in generations.last_retired_first:
+        if is_usable(spec, owned, reactivate=reactivate) and fits(spec, owned):
+            return Promote(owned, Reason.ROLLBACK)
     return _make(spec, generations, _reason_to_make(spec, generations))
 
 
@@ -69,15 +72,15 @@ def adopted_image(spec: ImageSpec, image: LiveImage, catalog: str) -> Owned:
     return Owned(image, record)
 
 
-def _promotable(generations: Generations) -> Iterator[Owned]:
-    yield from (owned for owned in reversed(generations.staging) if owned.image.status is Status.ACTIVE)
-    yield from (owned for owned in reversed(generations.retired) if owned.image.status in _FILLED)
+def is_usable(spec: ImageSpec, owned: Owned, *, reactivate: bool) -> bool:
+    """Whether a retired build can be current again: one that somebody else deactivated would be there for nobody."""
+    if owned.image.status is Status.DEACTIVATED:
+        return reactivate or wanted_status(spec, owned.record.managed) is not None
+    return owned.image.status is Status.ACTIVE
 
 
-_FILLED = (Status.ACTIVE, Status.DEACTIVATED)
-
-
-def _fits(spec: ImageSpec, owned: Owned) -> bool:
+def fits(spec: ImageSpec, owned: Owned) -> bool:
+    """Whether an image holds the wanted content in the wanted formats, under the wanted id where one is pinned."""
     return holds(spec, owned) is Holds.SAME and _same_formats(spec, owned.image) and spec.id in (None, owned.id)
 
 

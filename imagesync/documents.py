@@ -83,6 +83,11 @@ def is_ignored(spec: ImageSpec, *path: str) -> bool:
     return any(fnmatchcase(dotted, pattern) for pattern in spec.ignore)
 
 
+def is_left_alone(spec: ImageSpec, managed: Managed, *path: str) -> bool:
+    """``ignore``, but for what ``on_replace`` changed when the image retired: that comes back with it."""
+    return is_ignored(spec, *path) and ".".join(path) not in managed.before
+
+
 def created_document(spec: ImageSpec, members: frozenset[str], ids: Mapping[str, str]) -> Document:
     """What a new image ends as: everything declared, defaults for the rest."""
     status = {"status": spec.status.value} if spec.status else {}
@@ -115,12 +120,12 @@ def merged_documents(
         properties={
             name: as_literal(image.properties[name])
             for name in sorted(ours)
-            if name in image.properties and not is_ignored(spec, "properties", name)
+            if name in image.properties and not is_left_alone(spec, managed, "properties", name)
         },
         tags=tuple(sorted(image.tags)),
         members=shown,
     )
-    tags = before.tags if is_ignored(spec, "tags") else _wanted_set(image.tags, spec.tags, managed.tags)
+    tags = before.tags if is_left_alone(spec, managed, "tags") else _wanted_set(image.tags, spec.tags, managed.tags)
     sharing = fields.get("visibility", image.visibility.value) == Visibility.SHARED.value
     wanted = _wanted_set(frozenset(shown), members, managed.members) if sharing else ()
     after = Document(fields, properties, tags, shown if is_ignored(spec, "members") else wanted)
@@ -134,7 +139,8 @@ def _wanted_fields(spec: ImageSpec, image: LiveImage, managed: Managed) -> dict[
     if isinstance(spec.min_disk, Auto):
         returned.pop("min_disk", None)
         declared["min_disk"] = auto_min_disk(image)
-    return {name: value for name, value in sorted({**returned, **declared}.items()) if not is_ignored(spec, name)}
+    wanted = sorted({**returned, **declared}.items())
+    return {name: value for name, value in wanted if not is_left_alone(spec, managed, name)}
 
 
 def auto_min_disk(image: LiveImage) -> int:
@@ -145,7 +151,7 @@ def auto_min_disk(image: LiveImage) -> int:
 def _wanted_properties(spec: ImageSpec, managed: Managed, ids: Mapping[str, str]) -> dict[str, str]:
     declared = {name: known_references(value, ids) for name, value in spec.properties.items()}
     wanted = {**_before_retirement(managed), **declared}
-    return {name: wanted[name] for name in sorted(wanted) if not is_ignored(spec, "properties", name)}
+    return {name: wanted[name] for name in sorted(wanted) if not is_left_alone(spec, managed, "properties", name)}
 
 
 def _before_retirement(managed: Managed) -> dict[str, str]:
@@ -217,8 +223,7 @@ def _hash(value: Value) -> str:
 def current_record(catalog: str, spec: ImageSpec, members: frozenset[str], base: Record) -> Record:
     """``base`` (catalogue, key, content, generation) with all else as the manifest now says."""
     managed = managed_by(spec, members, base.managed.generation)
-    if managed.origin is None:
-        managed = replace(managed, origin=base.managed.origin)
+    managed = replace(managed, origin=base.managed.origin or managed.origin)
     return replace(base, catalog=catalog, key=spec.key, spec=wanted_digest(spec), managed=managed)
 
 
@@ -234,7 +239,9 @@ def is_record_only(spec: ImageSpec) -> bool:
 
 def wanted_status(spec: ImageSpec, managed: Managed) -> Status | None:
     """active or deactivated where the manifest says so, or where imagesync had deactivated it; else None."""
-    if spec.status or is_ignored(spec, "status"):
-        return None if is_ignored(spec, "status") else spec.status
+    if is_left_alone(spec, managed, "status"):
+        return None
+    if spec.status:
+        return spec.status
     ours = managed.fields.get("status") == _hash(Status.DEACTIVATED.value) or "status" in managed.before
     return Status.ACTIVE if ours else None

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import Enum, auto
 
 from imagesync.documents import content_url
 from imagesync.live import LiveImage
-from imagesync.model import Compression, Content, FileSource, ImageSpec, KnownContent, Role, Status, UrlSource
+from imagesync.model import Checksum, Compression, Content, FileSource, ImageSpec, KnownContent, Role, Status, UrlSource
 from imagesync.record import Record, read
 
 
@@ -27,6 +28,20 @@ class Owned:
         """Sorts builds from the oldest: by generation (``created_at`` has whole seconds only), then age, then id."""
         return self.record.managed.generation, self.image.created_at, self.image.id
 
+    @property
+    def retired_at(self) -> datetime | None:
+        """When it retired, as far as its record tells."""
+        try:
+            since = datetime.fromisoformat(self.record.managed.retired or "")
+        except ValueError:
+            return None
+        return since if since.tzinfo else since.replace(tzinfo=UTC)
+
+    @property
+    def filled(self) -> bool:
+        """Whether it is whole: its data is in the service."""
+        return self.image.status in (Status.ACTIVE, Status.DEACTIVATED)
+
 
 @dataclass(frozen=True, slots=True)
 class Generations:
@@ -41,6 +56,17 @@ class Generations:
     def every(self) -> tuple[Owned, ...]:
         """All the images of the key."""
         return self.current + self.staging + self.retired
+
+    @property
+    def candidates(self) -> tuple[Owned, ...]:
+        """Staged builds that are active, and so verified: the last bytes are sent only once they are."""
+        return tuple(owned for owned in self.staging if owned.image.status is Status.ACTIVE)
+
+    @property
+    def last_retired_first(self) -> tuple[Owned, ...]:
+        """Retired builds from the one that was current last; a build may have been current more than once."""
+        oldest = datetime.min.replace(tzinfo=UTC)
+        return tuple(sorted(self.retired, key=lambda owned: (owned.retired_at or oldest, owned.order), reverse=True))
 
     @property
     def next_number(self) -> int:
@@ -77,10 +103,9 @@ def holds(spec: ImageSpec, owned: Owned) -> Holds:
     image, source = owned.image, spec.source
     if source is Content.UNMANAGED:
         return Holds.SAME
-    filled = image.status in (Status.ACTIVE, Status.DEACTIVATED)
     if source is Content.NO_DATA:
-        return Holds.CHANGED if filled else Holds.SAME
-    if not filled:
+        return Holds.CHANGED if owned.filled else Holds.SAME
+    if not owned.filled:
         return Holds.MISSING
     if isinstance(source, KnownContent):
         contradicted = _live_digest(image, source.checksum.algorithm) not in (None, source.checksum.value)
@@ -110,6 +135,23 @@ def _live_digest(image: LiveImage, algorithm: str) -> str | None:
     if algorithm == "md5":
         return image.checksum
     return image.os_hash_value if image.os_hash_algo == algorithm else None
+
+
+def live_digests(image: LiveImage) -> tuple[Checksum, ...]:
+    """What the service itself says of the stored data."""
+    found = (("md5", image.checksum), (image.os_hash_algo, image.os_hash_value))
+    return tuple(Checksum(name, value) for name, value in found if name and value)
+
+
+def is_as_recorded(spec: ImageSpec, owned: Owned) -> bool:
+    """Whether nothing that the service says of a staged build contradicts its record; what is packed tells nothing."""
+    source = spec.source
+    if not isinstance(source, FileSource | UrlSource) or source.transfer.compression is not Compression.NONE:
+        return True
+    size = spec.fingerprint.size if isinstance(source, FileSource) else None
+    recorded = {digest.algorithm: digest for digest in owned.record.digests}
+    same = all(recorded.get(digest.algorithm, digest) == digest for digest in live_digests(owned.image))
+    return same and size in (None, owned.image.size)
 
 
 def is_confirmed(spec: ImageSpec, image: LiveImage) -> bool:

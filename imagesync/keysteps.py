@@ -4,12 +4,12 @@
 of what is superseded and the removal of what is left over.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import assert_never
 
-from imagesync.decisions import Decision, Keep, Make, Promote, Refuse, adopted_image
+from imagesync.decisions import Decision, Keep, Make, Promote, Refuse, adopted_image, fits
 from imagesync.diff import compare
 from imagesync.documents import (
     DEFAULTS,
@@ -23,9 +23,20 @@ from imagesync.documents import (
     wanted_digest,
     wanted_status,
 )
-from imagesync.generations import Generations, Owned, is_confirmed
+from imagesync.generations import Generations, Owned, is_confirmed, live_digests
 from imagesync.live import Inventory, LiveImage
-from imagesync.model import Auto, Catalog, ImageSpec, Policy, Role, Status
+from imagesync.model import (
+    Auto,
+    Catalog,
+    Checksum,
+    Compression,
+    FileSource,
+    ImageSpec,
+    Policy,
+    Role,
+    Status,
+    UrlSource,
+)
 from imagesync.plan import Create, Deactivate, FieldChange, Reactivate, Reason, Step, Update
 from imagesync.record import Managed, Record, short_hash
 from imagesync.retirement import Part, expired_generations, retire, step, sweep
@@ -33,7 +44,7 @@ from imagesync.retirement import Part, expired_generations, retire, step, sweep
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """All that the steps of one key may look at."""
+    """All that the steps of one key may look at; ``lapsed`` are the keys that ``on_expire`` hides or deactivates."""
 
     catalog: Catalog
     inventory: Inventory
@@ -41,6 +52,7 @@ class Scene:
     now: datetime
     ids: Mapping[str, str] = field(default_factory=dict)
     made: frozenset[str] = frozenset()
+    lapsed: frozenset[str] = frozenset()
 
     def members(self, spec: ImageSpec) -> frozenset[str]:
         """The wanted members as project ids."""
@@ -56,18 +68,24 @@ def steps_for(
         case Refuse(sentence):
             return Part(refusals=(sentence,))
         case Keep(owned, took_over):
-            first = _bring_up(scene, spec, owned, Reason.ADOPT if took_over else None)
+            first = bring_up(scene, spec, owned, Reason.ADOPT if took_over else None)
         case Promote(owned, reason):
             if scene.policy.drift_only:
                 return Part()
-            first = _bring_up(scene, spec, owned, reason)
+            first = bring_up(scene, spec, owned, reason)
         case Make(reason, fill):
             if scene.policy.drift_only and reason is not Reason.CONTENT_TAMPERED:
                 return Part()
             if adopted is not None:
                 generations = replace(generations, current=(adopted_image(spec, adopted, scene.catalog.name),))
-            notes = (*_member_notes(spec, generations), *_unadopted_notes(spec, adopted))
-            first = Part((_create(scene, spec, generations, reason, fill),), notes)
+            if spec.key in scene.lapsed and not generations.current:
+                return Part(notes=(f"{spec.key}: expired on {spec.expires} and not there: it is not made any more",))
+            notes = (
+                *_member_notes(spec, generations),
+                *_passed_over(spec, generations),
+                *_unadopted_notes(spec, adopted),
+            )
+            first = Part((create(scene, spec, generations, reason, fill),), notes)
         case _:
             assert_never(decision)
     return _with_retirements(scene, spec, decision, generations, first)
@@ -79,18 +97,31 @@ def _with_retirements(
     """The steps of a key together with those that take its superseded, surplus and left-over images away."""
     used = (decision.fill,) if isinstance(decision, Make) else (decision.owned.id,)
     leaving = [owned for owned in generations.current if owned.id not in used]
-    reason = Reason.DUPLICATE if isinstance(decision, Keep) else Reason.SUPERSEDED
-    needs = () if isinstance(decision, Keep) else tuple(item.id for item in first.steps[-1:])
-    retiring = [item for owned in leaving for item in retire(owned, spec.on_replace, reason, needs)]
+    if isinstance(decision, Keep):
+        retiring = [item for owned in leaving for item in retire(owned, spec.on_replace, Reason.DUPLICATE, ())]
+    else:
+        retiring = superseded(spec, leaving, first)
     if scene.policy.drift_only:
         return Part((*first.steps, *retiring), first.notes)
     left = replace(generations, retired=tuple(owned for owned in generations.retired if owned.id not in used))
+    needs = () if isinstance(decision, Keep) else _published_by(first)
     gone = expired_generations(left, leaving, retiring, spec.on_replace, scene.policy, scene.now, needs)
     swept = sweep([owned for owned in generations.staging if owned.id not in used and owned.id != spec.id])
-    return Part((*first.steps, *retiring, *gone.steps, *swept), (*first.notes, *gone.notes))
+    return Part((*first.steps, *retiring, *gone.steps, *swept), first.notes, kept=gone.kept)
 
 
-def _create(scene: Scene, spec: ImageSpec, generations: Generations, reason: Reason, fill: str | None) -> Step:
+def superseded(spec: ImageSpec, leaving: Sequence[Owned], first: Part) -> list[Step]:
+    """The retirement of the images in whose place the last step of ``first`` publishes another: after that, no gap."""
+    needs = _published_by(first)
+    return [item for owned in leaving for item in retire(owned, spec.on_replace, Reason.SUPERSEDED, needs)]
+
+
+def _published_by(first: Part) -> tuple[str, ...]:
+    return tuple(item.id for item in first.steps[-1:])
+
+
+def create(scene: Scene, spec: ImageSpec, generations: Generations, reason: Reason, fill: str | None) -> Step:
+    """The new image of a key; ``fill`` is the queued record that it fills."""
     members = scene.members(spec)
     record = Record(
         catalog=scene.catalog.name,
@@ -119,17 +150,22 @@ def _needed_by(scene: Scene, spec: ImageSpec) -> tuple[str, ...]:
     return tuple(sorted(f"create:{key}" for key in references(spec) & scene.made))
 
 
-def _bring_up(scene: Scene, spec: ImageSpec, owned: Owned, reason: Reason | None) -> Part:
+def bring_up(scene: Scene, spec: ImageSpec, owned: Owned, reason: Reason | None) -> Part:
     """What makes one existing image the current one as wanted; ``reason`` None: it is current already."""
     members, managed = scene.members(spec), owned.record.managed
     if owned.record.role is Role.STAGING:
+        # it is as it was staged, which no manifest says: everything is set, what is left to others once it is there too
         managed = replace(managed, fields={**dict.fromkeys(DEFAULTS, ""), **managed.fields})
+        spec = replace(spec, ignore=())
+        owned = replace(owned, record=replace(owned.record, digests=_known_digests(spec, owned)))
     live_members = scene.inventory.members.get(owned.id, ())
     before, after = merged_documents(spec, owned.image, managed, members, live_members, scene.ids)
     record = replace(current_record(scene.catalog.name, spec, members, owned.record), role=Role.CURRENT)
 
     def why(path: tuple[str, ...]) -> Reason:
-        return reason or reason_for(path, record.managed, owned.record.managed)
+        found = reason or reason_for(path, record.managed, owned.record.managed)
+        lapsed = found is Reason.MANIFEST_CHANGED and path == ("hidden",) and spec.key in scene.lapsed and spec.hidden
+        return Reason.EXPIRED if lapsed else found
 
     changes = compare(before, after, why)
     if scene.policy.drift_only:
@@ -151,10 +187,22 @@ def _update_step(
     noted = record.managed.names() != owned.record.managed.names() and not scene.policy.drift_only
     if not (changes or noted or reason):
         return None
-    drifted = bool(changes) and all(change.reason is Reason.DRIFT for change in changes)
     written = owned.record if scene.policy.drift_only else record
     action = Update(spec.key, owned.id, changes, written)
-    return step(action, reason or (Reason.DRIFT if drifted else Reason.MANIFEST_CHANGED), _needed_by(scene, spec))
+    found = {change.reason for change in changes}
+    only = found.pop() if len(found) == 1 else Reason.MANIFEST_CHANGED
+    if not changes and spec.key in scene.lapsed and spec.status is Status.DEACTIVATED:
+        only = Reason.EXPIRED  # the note of the deactivation that follows
+    return step(action, reason or only, _needed_by(scene, spec))
+
+
+def _known_digests(spec: ImageSpec, owned: Owned) -> tuple[Checksum, ...]:
+    """Every digest of a staged build's published bytes: those recorded, and the service's own where nothing was packed."""
+    known = {digest.algorithm: digest for digest in owned.record.digests}
+    source = spec.source
+    if isinstance(source, FileSource | UrlSource) and source.transfer.compression is Compression.NONE:
+        known = {digest.algorithm: digest for digest in live_digests(owned.image)} | known
+    return tuple(known[name] for name in sorted(known))
 
 
 def _status_step(scene: Scene, spec: ImageSpec, owned: Owned, managed: Managed, reason: Reason | None) -> Step | None:
@@ -163,7 +211,8 @@ def _status_step(scene: Scene, spec: ImageSpec, owned: Owned, managed: Managed, 
         wanted = Status.ACTIVE
     recorded = managed.fields.get("status")
     again = spec.status is not None and recorded == short_hash(f'"{spec.status.value}"')
-    why = reason or (Reason.DRIFT if again else Reason.MANIFEST_CHANGED)
+    changed = Reason.EXPIRED if spec.key in scene.lapsed and wanted is Status.DEACTIVATED else Reason.MANIFEST_CHANGED
+    why = reason or (Reason.DRIFT if again else changed)
     if scene.policy.drift_only and why is not Reason.DRIFT:
         return None
     if wanted is Status.DEACTIVATED and live is Status.ACTIVE:
@@ -201,6 +250,17 @@ def _unadopted_notes(spec: ImageSpec, adopted: LiveImage | None) -> tuple[str, .
         return ()
     why = "does not hold the declared content, or not in the declared format"
     return (f"{spec.key}: image {adopted.id}, named to be adopted, {why}: a new build takes its place",)
+
+
+def _passed_over(spec: ImageSpec, generations: Generations) -> tuple[str, ...]:
+    """Earlier builds with the wanted content that somebody else deactivated."""
+    deactivated = [owned for owned in generations.last_retired_first if owned.image.status is Status.DEACTIVATED]
+    found = [owned.id for owned in deactivated if fits(spec, owned)]
+    ways = "declare status: active, or pass --reactivate, to go back to it without an upload"
+    return tuple(
+        f"{spec.key}: image {image_id} has this content, but was deactivated, not by imagesync; {ways}"
+        for image_id in found[:1]
+    )
 
 
 def _member_notes(spec: ImageSpec, generations: Generations) -> tuple[str, ...]:

@@ -253,7 +253,8 @@ class ImageSpec:
     """One wanted image. None means "not declared": the live value is left alone (a create takes the default).
 
     ``min_disk`` in GB, ``min_ram`` in MB, ``expires`` an ISO date. Values of ``properties`` may hold
-    ``${images.KEY.id}``, which becomes the id of another wanted image when the plan is applied.
+    ``${images.KEY.id}``, which becomes the id of another wanted image when the plan is applied. ``lines`` tells where
+    the parts stand that name the content: ``checksum``, ``url``, ``path``, ``checksum_url``, the formats and ``id``.
     """
 
     key: str
@@ -281,6 +282,7 @@ class ImageSpec:
     on_replace: OnReplace = OnReplace()
     place: Place = field(default=Place(), compare=False)
     source_place: Place = field(default=Place(), compare=False)
+    lines: Mapping[str, Place] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

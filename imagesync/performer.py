@@ -3,6 +3,7 @@
 Every write is read back: the service answers 2xx to updates that it loses beside others.
 """
 
+import contextlib
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -80,9 +81,18 @@ class Performer:
             self._backend.delete_image(delete.image_id)
         except NotFound:
             pass
-        except InUse as error:
+        except BackendError as error:
+            self._as_it_was(delete)
+            if not isinstance(error, InUse):
+                raise
             return Performed(delete.image_id, Outcome.DEFERRED, remark=f"in use, tried again next run: {error.message}")
         return Performed(delete.image_id)
+
+    def _as_it_was(self, delete: Delete) -> None:
+        """An image that could not be deleted is protected again, where it was."""
+        if delete.unprotect:
+            with contextlib.suppress(NotFound):
+                self._backend.update_image(delete.image_id, protected=True)
 
     def _update(self, update: Update) -> None:
         members = next((change for change in update.changes if change.path == ("members",)), None)

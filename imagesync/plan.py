@@ -17,7 +17,11 @@ Value: TypeAlias = str | int | bool | tuple[str, ...] | None
 
 
 class Reason(StrEnum):
-    """Why a step or a change is there."""
+    """Why a step or a change is there.
+
+    ``superseded``: another build took its place, or more are kept than ``keep`` allows; ``outdated``: kept as long as
+    ``delete_after`` says. ``staged``: a verified candidate is published; ``discarded``: one is dropped.
+    """
 
     NEW = "new"
     MANIFEST_CHANGED = "manifest-changed"
@@ -31,6 +35,9 @@ class Reason(StrEnum):
     ADOPT = "adopt"
     EXPIRED = "expired"
     ROLLBACK = "rollback"
+    STAGED = "staged"
+    DISCARDED = "discarded"
+    OUTDATED = "outdated"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +74,7 @@ class Create:
 
     ``image_id`` is the id pinned by the manifest; ``fill`` the id of a queued staging record to use instead of a new
     one. ``replaces`` are the ids that this build supersedes (retired by steps of their own). ``min_disk_auto``: min_disk
-    comes from the virtual size in the data's header.
+    comes from the virtual size in the data's header. ``stage``: it is not published but left as a candidate.
     """
 
     key: str
@@ -79,6 +86,7 @@ class Create:
     fill: str | None = None
     replaces: tuple[str, ...] = ()
     min_disk_auto: bool = False
+    stage: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,13 +150,60 @@ class Reliance:
     values: Mapping[str, Value]
 
 
+class Kind(StrEnum):
+    """What a plan is for: the whole manifest, new builds as candidates only, dropping candidates, one key back."""
+
+    APPLY = "apply"
+    STAGE = "stage"
+    DISCARD = "discard"
+    ROLLBACK = "rollback"
+
+
+class Fate(StrEnum):
+    """What becomes of a candidate: published or dropped by this plan, or by the next whole one."""
+
+    PUBLISHED = "published"
+    DROPPED = "dropped"
+    WAITING = "waiting"
+    UNWANTED = "unwanted"
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A verified build that is not published yet; ``created`` as the service says (its age is for the reader's clock)."""
+
+    key: str
+    image_id: str
+    created: str
+    fate: Fate
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A superseded image that stays: for good, until a day, or because it is protected.
+
+    ``keep`` and ``days`` are those of ``on_replace`` (``days``: delete_after). ``until`` is the ISO day on which an image
+    that is retired already goes; for one that this plan retires (``retires``) the days count from then.
+    """
+
+    key: str
+    image_id: str
+    keep: int
+    days: int | None = None
+    until: str | None = None
+    retires: bool = False
+    protected: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What apply will do, in topological order.
 
     ``absent`` are keys that had no current image, ``ids`` the current image of each key, ``wanted`` and ``owned`` count
     keys, ``removed`` and ``changed`` name the keys that policy counts, ``notes`` are sentences a reader must see.
-    ``base`` is the manifest's folder, ``target_name`` the target it was resolved for.
+    ``base`` is the manifest's folder, ``target_name`` the target it was resolved for. ``kept`` are the superseded images
+    that stay, ``candidates`` the verified builds that are not published yet. No clock shows in any of it, so that two
+    plans of the same state are equal.
     """
 
     catalog: str
@@ -166,11 +221,17 @@ class Plan:
     manifest_digest: str = ""
     base: str = ""
     target_name: str | None = None
+    kind: Kind = Kind.APPLY
+    kept: tuple[Kept, ...] = ()
+    candidates: tuple[Candidate, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """The counts of a plan as people count: a create that supersedes an image is one replacement."""
+    """The counts of a plan as people count: a create that supersedes an image is one replacement.
+
+    So is a candidate or an earlier build that is published in the place of another.
+    """
 
     create: int = 0
     update: int = 0
@@ -178,6 +239,7 @@ class Summary:
     deactivate: int = 0
     reactivate: int = 0
     delete: int = 0
+    stage: int = 0
     unchanged: int = 0
     upload: int | None = 0
 
@@ -186,14 +248,23 @@ def summarize(plan: Plan) -> Summary:
     """Counts of the plan; ``upload`` in bytes, None where a size is unknown. Retirements count as their replacement."""
     creates = [step.action for step in plan.steps if isinstance(step.action, Create)]
     sizes = [create.fingerprint.size for create in creates if not isinstance(create.source, Content | KnownContent)]
-    plain = [step.action for step in plan.steps if step.reason is not Reason.SUPERSEDED]
+    superseded = {step.action.key for step in plan.steps if step.reason is Reason.SUPERSEDED}
+    promoted = {step.action.key for step in plan.steps if is_promotion(step)}
+    others = [step.action for step in plan.steps if step.reason is not Reason.SUPERSEDED and not is_promotion(step)]
+    published = [create for create in creates if not create.stage]
     return Summary(
-        create=sum(not create.replaces for create in creates),
-        update=sum(isinstance(action, Update) for action in plain),
-        replace=sum(bool(create.replaces) for create in creates),
-        deactivate=sum(isinstance(action, Deactivate) for action in plain),
-        reactivate=sum(isinstance(action, Reactivate) for action in plain),
-        delete=sum(isinstance(action, Delete) for action in plain),
+        create=sum(not create.replaces for create in published) + len(promoted - superseded),
+        update=sum(isinstance(action, Update) for action in others),
+        replace=sum(bool(create.replaces) for create in published) + len(promoted & superseded),
+        deactivate=sum(isinstance(action, Deactivate) for action in others),
+        reactivate=sum(isinstance(action, Reactivate) for action in others),
+        delete=sum(isinstance(action, Delete) for action in others),
+        stage=sum(create.stage for create in creates),
         unchanged=plan.unchanged,
         upload=None if None in sizes else sum(size for size in sizes if size is not None),
     )
+
+
+def is_promotion(step: Step) -> bool:
+    """Whether a step is part of publishing an image that is there already: a candidate, or an earlier build."""
+    return step.reason in (Reason.STAGED, Reason.ROLLBACK) and not isinstance(step.action, Create)

@@ -79,7 +79,9 @@ class Publisher:
         attrs: CreateFields = {
             "id": image_id,
             "hidden": True,
-            "visibility": Visibility.SHARED.value if create.document.members else Visibility.PRIVATE.value,
+            "visibility": (
+                Visibility.SHARED.value if create.document.members and not create.stage else Visibility.PRIVATE.value
+            ),
             "tags": create.document.tags,
             "properties": {
                 **{name: self._resolved(value) for name, value in create.document.properties.items()},
@@ -177,6 +179,10 @@ class Publisher:
     def _finish(self, create: Create, image_id: str, stream: SourceStream) -> None:
         image = self._backend.images(image_id)[0]
         self._compare(image, stream)
+        if create.stage:
+            record = replace(_final_record(create, stream, image), role=Role.STAGING)
+            self._patched(image, {"properties": record.properties()})
+            return
         for project in create.document.members:
             self._backend.add_member(image_id, project)
         if create.document.fields.get("status") == Status.DEACTIVATED.value:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
 
-from imagesync.plan import Plan, Step
+from imagesync.plan import Create, Fate, Plan, Step
 
 
 class Outcome(StrEnum):
@@ -65,6 +65,15 @@ class Report:
         good = (Outcome.DONE, Outcome.DEFERRED)
         ended = not (self.interrupted or self.stopped or self.leftover)
         return ended and all(result.outcome in good for result in self.results)
+
+
+def candidates_of(report: Report) -> dict[str, str]:
+    """The candidates that the next whole plan publishes, by key: those that were there, and those of this run."""
+    waiting = {one.key: one.image_id for one in report.plan.candidates if one.fate is Fate.WAITING}
+    for result in report.results:
+        if isinstance(result.step.action, Create) and result.step.action.stage and result.outcome is Outcome.DONE:
+            waiting[result.step.action.key] = result.image_id or ""
+    return dict(sorted(waiting.items()))
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from imagesync.errors import Diagnostic, ManifestError, UsageError
 from imagesync.layers import merged, misnamed
 from imagesync.loader import Manifest
 from imagesync.manifestfiles import is_within
-from imagesync.model import Catalog, FileSource, ImageSpec, Limit, OnRemove, Place, Policy, Target, UrlSource
+from imagesync.model import Catalog, FileSource, ImageSpec, Limit, OnRemove, Policy, Target, UrlSource
 from imagesync.placeholders import Values
 from imagesync.schemas import schema
 from imagesync.scope import matches, scope
@@ -180,13 +180,13 @@ def _placeless(spec: ImageSpec, base: str) -> object:
         source = replace(source, signature=replace(signature, keyring=os.path.relpath(signature.keyring, base)))
     if isinstance(source, FileSource):
         source = replace(source, path=os.path.relpath(source.path, base))
-    return _canonical(replace(spec, source=source, place=Place(), source_place=Place()))
+    return _canonical(replace(spec, source=source))
 
 
 def _canonical(value: object) -> object:
     """A value whose text does not depend on the order of sets."""
     if is_dataclass(value) and not isinstance(value, type):
-        return {item.name: getattr(value, item.name) for item in fields(value)}
+        return {item.name: getattr(value, item.name) for item in fields(value) if item.compare}
     return sorted(map(str, value)) if isinstance(value, frozenset) else str(value)
 
 

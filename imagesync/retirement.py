@@ -5,22 +5,23 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, assert_never
 
 from imagesync.documents import live_field
 from imagesync.generations import Generations, Owned
 from imagesync.model import OnRemove, OnReplace, Policy, Role, Status
-from imagesync.plan import Action, Deactivate, Delete, FieldChange, Reason, Step, Update, Value
+from imagesync.plan import Action, Deactivate, Delete, FieldChange, Kept, Reason, Step, Update, Value
 from imagesync.record import Record, short_hash
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What planning one key gives: steps, sentences for the reader, and sentences that refuse the whole plan."""
+    """What planning one key gives: steps, sentences for the reader, sentences that refuse the whole plan, what stays."""
 
     steps: tuple[Step, ...] = ()
     notes: tuple[str, ...] = ()
     refusals: tuple[str, ...] = ()
+    kept: tuple[Kept, ...] = ()
 
 
 def step(action: Action, reason: Reason, needs: Sequence[str] = ()) -> Step:
@@ -111,71 +112,107 @@ def expired_generations(
     now: datetime,
     needs: Sequence[str] = (),
 ) -> Part:
-    """Deletion of what exceeds ``keep`` or ``delete_after``; ``leaving`` retire in this plan by the steps ``retiring``.
+    """Deletion of what exceeds ``keep`` or ``delete_after``, and why the rest stays.
 
-    ``needs``: the step that brings the build which makes them superfluous; where it fails, they stay.
+    ``leaving`` retire in this plan by the steps ``retiring``. Those that were current last are kept. ``needs``: the step
+    that brings the build which makes others superfluous; where it fails, they stay.
     """
-    order = sorted([*leaving, *generations.retired], key=lambda owned: owned.order, reverse=True)
-    kept, excess = order[: on_replace.keep], order[on_replace.keep :]
-    excess += [owned for owned in kept if owned not in leaving and _is_due(owned, on_replace, now)]
-    steps, notes = [], []
-    for owned in sorted(excess, key=lambda item: item.order):
-        if owned.image.protected and not policy.allow_protected:
-            notes.append(
-                f"{generations.key}: superseded image {owned.id} is protected and stays; --allow-protected deletes it"
-            )
+    order = [*sorted(leaving, key=lambda owned: owned.order, reverse=True), *generations.last_retired_first]
+    fates = [(owned, _why_gone(number, owned, owned in leaving, on_replace, now)) for number, owned in enumerate(order)]
+    steps, kept = [], []
+    for owned, why in sorted(fates, key=lambda fate: fate[0].order):
+        if why is None or (owned.image.protected and not policy.allow_protected):
+            protected = why is not None
+            kept.append(kept_image(owned, on_replace, retires=owned in leaving, protected=protected))
             continue
         retired_by = [item.id for item in retiring if getattr(item.action, "image_id", None) == owned.id]
-        steps.append(step(_delete(owned), Reason.SUPERSEDED, retired_by or needs))
-    return Part(tuple(steps), tuple(notes))
+        steps.append(step(_delete(owned), why, retired_by or needs))
+    return Part(tuple(steps), kept=tuple(kept))
 
 
-def _is_due(owned: Owned, on_replace: OnReplace, now: datetime) -> bool:
-    retired = owned.record.managed.retired
-    if on_replace.delete_after is None or retired is None:
-        return False
+def _why_gone(number: int, owned: Owned, leaves: bool, on_replace: OnReplace, now: datetime) -> Reason | None:
+    if number >= on_replace.keep:
+        return Reason.SUPERSEDED
+    end = _end(owned, on_replace)
+    return Reason.OUTDATED if not leaves and end is not None and now >= end else None
+
+
+def _end(owned: Owned, on_replace: OnReplace) -> datetime | None:
+    since = owned.retired_at
+    if on_replace.delete_after is None or since is None:
+        return None
     try:
-        since = datetime.fromisoformat(retired)
-    except ValueError:
-        return False
-    return now >= since + timedelta(days=on_replace.delete_after)
+        return since + timedelta(days=on_replace.delete_after)
+    except OverflowError:
+        return None
+
+
+def kept_image(owned: Owned, on_replace: OnReplace, *, retires: bool, protected: bool = False) -> Kept:
+    """Why a superseded image stays, and until when."""
+    end = None if retires else _end(owned, on_replace)
+    return Kept(
+        key=owned.record.key,
+        image_id=owned.id,
+        keep=on_replace.keep,
+        days=on_replace.delete_after,
+        until=end.date().isoformat() if end else None,
+        retires=retires,
+        protected=protected,
+    )
 
 
 def _delete(owned: Owned) -> Delete:
     return Delete(owned.record.key, owned.id, owned.image.size, unprotect=owned.image.protected)
 
 
-def remove(generations: Generations, policy: Policy, on_remove: OnRemove, reason: Reason) -> Part:
-    """What ``on_remove`` does with the images of a key that the manifest no longer names."""
+def remove(generations: Generations, policy: Policy, on_remove: OnRemove, reason: Reason, now: datetime) -> Part:
+    """What ``on_remove`` does with the images of a key that the manifest no longer names.
+
+    ``keep`` lets go of all of them, the retired ones too: they stay as they are, and are nobody's any more. Under
+    ``hide`` and ``deactivate`` they go on ageing by the policy's ``on_replace``.
+    """
+    current = generations.current
     leftovers = sweep(generations.staging)
     match on_remove:
         case OnRemove.DELETE:
-            return _remove_all(generations, policy, reason)
+            return _unless_protected(generations.every, policy, "delete", _deletions(generations.every, reason))
         case OnRemove.KEEP:
-            kept = (*generations.current, *generations.retired)
-            steps = (step(Update(generations.key, owned.id, (), None), reason) for owned in kept)
-            return Part((*steps, *leftovers))
+            kept = (*current, *generations.retired)
+            letting_go = tuple(step(Update(generations.key, owned.id, (), None), reason) for owned in kept)
+            return _unless_protected(kept, policy, "let go of", (*letting_go, *leftovers))
         case OnRemove.HIDE:
-            steps = (_hide(owned, reason) for owned in generations.current if not owned.image.hidden)
-            return Part((*steps, *leftovers))
+            touched = [owned for owned in current if not owned.image.hidden]
+            steps = tuple(_hide(owned, reason) for owned in touched)
         case OnRemove.DEACTIVATE:
-            active = [owned for owned in generations.current if owned.image.status is Status.ACTIVE]
-            return Part((*(item for owned in active for item in _deactivate(owned, reason)), *leftovers))
+            touched = [owned for owned in current if owned.image.status is Status.ACTIVE]
+            steps = tuple(item for owned in touched for item in _deactivate(owned, reason))
+        case _:
+            assert_never(on_remove)
+    ageing = expired_generations(generations, (), (), policy.on_replace, policy, now)
+    found = _unless_protected(touched, policy, on_remove.value, (*steps, *ageing.steps, *leftovers))
+    return replace(found, kept=ageing.kept)
 
 
 def sweep(staging: Sequence[Owned]) -> tuple[Step, ...]:
     """Left-over staging records go: nobody ever saw them, and they protect nothing."""
-    return tuple(step(_delete(owned), Reason.INCOMPLETE) for owned in staging)
+    return tuple(
+        step(_delete(owned), Reason.DISCARDED if owned.image.status is Status.ACTIVE else Reason.INCOMPLETE)
+        for owned in staging
+    )
 
 
-def _remove_all(generations: Generations, policy: Policy, reason: Reason) -> Part:
-    protected = [owned.id for owned in generations.every if owned.image.protected]
-    if protected and not policy.allow_protected:
-        sentence = (
-            f"{generations.key}: would delete the protected image {protected[0]}; pass --allow-protected to allow"
-        )
-        return Part(refusals=(sentence,))
-    return Part(tuple(step(_delete(owned), reason) for owned in generations.every))
+def _deletions(images: Sequence[Owned], reason: Reason) -> tuple[Step, ...]:
+    return tuple(step(_delete(owned), reason) for owned in images)
+
+
+def _unless_protected(images: Sequence[Owned], policy: Policy, verb: str, steps: tuple[Step, ...]) -> Part:
+    """A protected image leaves the catalogue, in whatever way, only where that is allowed."""
+    protected = [owned for owned in images if owned.image.protected]
+    if not protected or policy.allow_protected:
+        return Part(steps)
+    key, image_id = protected[0].record.key, protected[0].id
+    sentence = f"{key}: would {verb} the protected image {image_id}; pass --allow-protected to allow"
+    return Part(refusals=(sentence,))
 
 
 def _hide(owned: Owned, reason: Reason) -> Step:

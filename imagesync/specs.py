@@ -121,7 +121,17 @@ def make_spec(key: str, data: Mapping[str, Any], node: Node, setting: Setting) -
         on_replace=make_on_replace(data.get("on_replace", {})),
         place=image.place(),
         source_place=image.place("source"),
+        lines=_lines(image),
     )
+
+
+def _lines(image: _Image) -> dict[str, Place]:
+    """Where the parts stand that name the content, as far as they are written."""
+    written, source = image.node.items(), locate(image.node, ("source",)).items()
+    found = {
+        name: image.place("source", name) for name in ("checksum", "checksum_url", "url", "path") if name in source
+    }
+    return found | {name: image.place(name) for name in ("disk_format", "container_format", "id") if name in written}
 
 
 def _is_date(text: str) -> bool:

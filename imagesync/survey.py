@@ -17,12 +17,12 @@ from imagesync.record import read
 from imagesync.staleness import names_taken
 
 
-def take_inventory(backend: Backend, catalog: Catalog) -> Inventory:
-    """What is live of one catalogue, and what stands in its way."""
+def take_inventory(backend: Backend, catalog: Catalog, *, promoting: frozenset[str] = frozenset()) -> Inventory:
+    """What is live of one catalogue, and what stands in its way; ``promoting``: keys whose retired images are in play."""
     project = backend.identity().project_id
     owners = tuple(sorted({project} | {spec.owner for spec in catalog.images if spec.owner}))
     owned = Inventory(project, owned=_owned(backend, catalog.name, owners))
-    found = _answered(backend, owned, questions(catalog, owned))
+    found = _answered(backend, owned, questions(catalog, owned, promoting))
     found = replace(found, candidates=(*found.candidates, *_strays(backend, catalog, owned, owners)))
     found = replace(found, members={**found.members, **_members(backend, shared_to_adopt(catalog, found))})
     return replace(found, projects=_projects(backend, catalog))

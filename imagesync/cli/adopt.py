@@ -16,6 +16,7 @@ from imagesync.render.style import sentence
 def adopt(path: Path, options: Options, results: Results, locking: Locking, *, yes: bool) -> int:
     """Plan the adoption of every key that has an image to adopt, show it, ask, and carry it out."""
     from imagesync.adoption import adoptable, asking
+    from imagesync.planner import make_plan
     from imagesync.survey import take_inventory
 
     if is_plan_file(path):
@@ -29,4 +30,4 @@ def adopt(path: Path, options: Options, results: Results, locking: Locking, *, y
             lines = [*(sentence(f"Note: {note}") for note in part.warnings), "Nothing to adopt."]
             typer.echo("\n".join(lines))
             return commands.DONE
-        return commands.converge(flow.Planning(backend, part, options), options, results, locking, yes=yes)
+        return commands.converge(flow.Planning(backend, part, options, make_plan), options, results, locking, yes=yes)

@@ -18,13 +18,16 @@ from imagesync.cli.options import (
     AllowOutside,
     CloudName,
     Color,
+    Discard,
     Form,
     Format,
     Options,
+    Stage,
     StorePath,
     TargetName,
     Values,
     Verbose,
+    with_optional_values,
     with_options,
 )
 from imagesync.errors import Bug, ImagesyncError, UsageError
@@ -43,6 +46,8 @@ PathArgument = Annotated[Path, typer.Argument(help="A manifest, or a folder of t
 Ids = Annotated[
     Path | None, typer.Option("--ids", help="Write key -> image id as JSON, for other tools to pin.", metavar="FILE")
 ]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+ReportFile = Annotated[Path | None, typer.Option("--out", "-o", help="Write the report as JSON.", metavar="FILE.json")]
 Events = Annotated[Path | None, typer.Option("--events", help="Write what happens as lines of JSON.", metavar="FILE")]
 
 
@@ -87,6 +92,8 @@ def plan(
         Path | None, typer.Option("--out", "-o", help="Save the plan for apply and show.", metavar="FILE.json")
     ] = None,
     ids: Ids = None,
+    stage: Stage = False,
+    discard_staged: Discard = None,
     detailed_exitcode: Annotated[
         bool, typer.Option("--detailed-exitcode", help="Exit 2 if there are changes.")
     ] = False,
@@ -94,11 +101,12 @@ def plan(
     color: Color = None,
 ) -> None:
     """Show what apply would do. Example: imagesync plan images/ --cloud eu-prod -o plan.json"""
-    from imagesync.cli import commands
+    from imagesync.cli import commands, modes
 
     _tell_more(verbose)
     results = commands.Results(form, out=out, ids=ids, color=color)
-    raise typer.Exit(commands.plan(path, options, results, detailed_exitcode=detailed_exitcode))
+    make = modes.maker(options, stage=stage, discard=discard_staged, saved=False)
+    raise typer.Exit(commands.plan(path, options, results, make, detailed_exitcode=detailed_exitcode))
 
 
 @app.command()
@@ -109,11 +117,11 @@ def apply(
     ] = Path(),
     *,
     options: Options,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: Yes = False,
+    stage: Stage = False,
+    discard_staged: Discard = None,
     form: Format = Form.TEXT,
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Write the report as JSON.", metavar="FILE.json")
-    ] = None,
+    out: ReportFile = None,
     ids: Ids = None,
     events: Events = None,
     lock_timeout: LockTimeout = LONGEST_WAIT,
@@ -121,12 +129,54 @@ def apply(
     verbose: Verbose = False,
     color: Color = None,
 ) -> None:
-    """Make the cloud as the manifests say. Example: imagesync apply images/ --cloud eu-prod --yes"""
-    from imagesync.cli import commands
+    """Make the cloud as the manifests say. Example: imagesync apply images/ --cloud eu-prod --yes
+
+    To test before publishing: apply --stage uploads and verifies, --ids names the candidates to boot, the next apply
+    publishes them without an upload, apply --discard-staged drops them.
+    """
+    from imagesync.cli import commands, modes
+    from imagesync.cli.planfile import is_plan_file
 
     _tell_more(verbose)
     results = commands.Results(form, out, ids, events, color)
-    raise typer.Exit(commands.apply(path, options, results, Locking(lock_timeout, on=not no_lock), yes=yes))
+    make = modes.maker(options, stage=stage, discard=discard_staged, saved=is_plan_file(path))
+    locking = Locking(lock_timeout, on=not no_lock)
+    raise typer.Exit(commands.apply(path, options, results, make, locking, yes=yes))
+
+
+@app.command()
+@with_options
+def rollback(
+    key: Annotated[str, typer.Argument(help="The image's key.", metavar="KEY")],
+    path: PathArgument = Path(),
+    *,
+    options: Options,
+    to: Annotated[
+        str | None,
+        typer.Option("--to", help="Which build (default: what was current last).", metavar="GENERATION|IMAGE_ID"),
+    ] = None,
+    yes: Yes = False,
+    form: Format = Form.TEXT,
+    out: ReportFile = None,
+    ids: Ids = None,
+    events: Events = None,
+    lock_timeout: LockTimeout = LONGEST_WAIT,
+    no_lock: NoLock = False,
+    verbose: Verbose = False,
+    color: Color = None,
+) -> None:
+    """Publish an earlier build of an image again, at once. Example: imagesync rollback ubuntu-24.04 images/ --cloud eu-prod
+
+    No data moves: the earlier build is shown again and the present one retires as on_replace says. The line of the
+    manifest that must follow is named, because the next apply would go forward again.
+    """
+    from imagesync.cli import commands
+    from imagesync.cli.rollback import rollback
+
+    _tell_more(verbose)
+    results = commands.Results(form, out, ids, events, color)
+    locking = Locking(lock_timeout, on=not no_lock)
+    raise typer.Exit(rollback(key, path, options, results, locking, to=to, yes=yes))
 
 
 @app.command()
@@ -139,7 +189,7 @@ def unlock(
     store: StorePath = None,
     set_values: Values = [],  # noqa: B006 - Typer reads the default
     allow_outside: AllowOutside = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: Yes = False,
     verbose: Verbose = False,
 ) -> None:
     """Break the lease of a run that is dead or must stop. Example: imagesync unlock images/ --cloud eu-prod"""
@@ -277,7 +327,7 @@ def _bug(text: str) -> int:
 def main() -> None:
     """The entry point."""
     try:
-        code = app(standalone_mode=False)
+        code = app(with_optional_values(sys.argv[1:]), standalone_mode=False)
     except UsageError as error:
         typer.echo(f"imagesync: {error}", err=True)
         code = USAGE

@@ -3,13 +3,16 @@
 import json
 import sys
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import typer
 
 from imagesync.backends.base import Backend
 from imagesync.cli import flow
 from imagesync.cli.locking import Locking, leased
+from imagesync.cli.modes import Maker
 from imagesync.cli.options import Form, Options
 from imagesync.cli.output import Teller, event_lines, paint_for, say, write_json
 from imagesync.cli.planfile import document_of, is_plan_file, read_plan, save_plan, with_whole_urls
@@ -17,12 +20,12 @@ from imagesync.errors import Bug, ManifestError, StalePlan, UsageError
 from imagesync.lease import is_lease
 from imagesync.leasing import Held
 from imagesync.model import Visibility
-from imagesync.plan import Plan
+from imagesync.plan import Kind, Plan
 from imagesync.render.document import plan_text_json
 from imagesync.render.result import diagnostics_to_json, report_to_json
 from imagesync.render.style import count
 from imagesync.render.text import plan_text, report_text
-from imagesync.report import Event, Report
+from imagesync.report import Event, Report, candidates_of
 
 DONE, FAILED, CHANGES, INTERRUPTED = 0, 1, 2, 130
 
@@ -61,23 +64,23 @@ def _show(plan: Plan, results: Results, folder: Path) -> None:
     if results.form is Form.JSON:
         typer.echo(plan_text_json(document_of(plan, folder)), nl=False)
     else:
-        typer.echo(plan_text(plan, paint_for(sys.stdout, results.color)), color=True)
+        typer.echo(plan_text(plan, paint_for(sys.stdout, results.color), now=datetime.now(UTC)), color=True)
 
 
-def plan(path: Path, options: Options, results: Results, *, detailed_exitcode: bool) -> int:
+def plan(path: Path, options: Options, results: Results, make: Maker, *, detailed_exitcode: bool) -> int:
     """Show what apply would do, and save it where that is asked for."""
     if is_plan_file(path):
         raise UsageError(f"{path} is a saved plan", "look at it with: imagesync show")
     catalog = flow.identified(path, options)
     with flow.opened(options, catalog.target) as backend:
-        planning = flow.Planning(backend, catalog, options)
+        planning = flow.Planning(backend, catalog, options, make)
         made = planning.plan()
     _show(made, results, results.out.parent if results.out else Path())
     planning.check_limits(made)
     if results.out:
         save_plan(made, results.out)
     if results.ids:
-        write_json(results.ids, made.ids)
+        write_json(results.ids, _ids_to_pin(Report(made, ()), dict(made.ids)))
     return CHANGES if made.steps and detailed_exitcode else DONE
 
 
@@ -88,16 +91,13 @@ def show(path: Path, results: Results) -> int:
     return DONE
 
 
-def apply(path: Path, options: Options, results: Results, locking: Locking, *, yes: bool) -> int:
+def apply(path: Path, options: Options, results: Results, make: Maker, locking: Locking, *, yes: bool) -> int:
     """Make the cloud as the manifests, or a saved plan, say."""
-    ways = _apply_saved if is_plan_file(path) else _apply
-    return ways(path, options, results, locking, yes)
-
-
-def _apply(path: Path, options: Options, results: Results, locking: Locking, yes: bool) -> int:
+    if is_plan_file(path):
+        return _apply_saved(path, options, results, locking, yes)
     catalog = flow.identified(path, options)
     with flow.opened(options, catalog.target) as backend:
-        return converge(flow.Planning(backend, catalog, options), options, results, locking, yes=yes)
+        return converge(flow.Planning(backend, catalog, options, make), options, results, locking, yes=yes)
 
 
 def converge(planning: flow.Planning, options: Options, results: Results, locking: Locking, *, yes: bool) -> int:
@@ -119,7 +119,9 @@ def converge(planning: flow.Planning, options: Options, results: Results, lockin
             planning.check_limits(made)
         if not made.steps:
             return _nothing_to_do(made, results)
-        return _carried_out(planning.backend, made, options, results, planning, lease=lease)
+        # a second rollback would go back once more: its outcome is looked at, not planned again
+        again = None if made.kind is Kind.ROLLBACK else planning
+        return _carried_out(planning.backend, made, options, results, again, lease=lease)
 
 
 def _apply_saved(path: Path, options: Options, results: Results, locking: Locking, yes: bool) -> int:
@@ -143,7 +145,8 @@ def _apply_saved(path: Path, options: Options, results: Results, locking: Lockin
 def _announce(made: Plan, results: Results) -> None:
     """The plan before it is applied: on standard output, or beside it where that is for JSON."""
     stream = sys.stderr if results.form is Form.JSON else sys.stdout
-    typer.echo(plan_text(made, paint_for(stream, results.color)), err=results.form is Form.JSON, color=True)
+    text = plan_text(made, paint_for(stream, results.color), now=datetime.now(UTC))
+    typer.echo(text, err=results.form is Form.JSON, color=True)
 
 
 def _confirmed(made: Plan) -> bool:
@@ -167,7 +170,12 @@ def _write(report: Report, ids: dict[str, str], results: Results) -> None:
     if results.out:
         write_json(results.out, document)
     if results.ids:
-        write_json(results.ids, ids)
+        write_json(results.ids, _ids_to_pin(report, ids))
+
+
+def _ids_to_pin(report: Report, ids: dict[str, str]) -> dict[str, Any]:
+    """Key -> id of what is current; of a run that stages, under ``candidates``, of what can be tried now."""
+    return {"candidates": candidates_of(report)} if report.plan.kind is Kind.STAGE else ids
 
 
 def _carried_out(
@@ -188,6 +196,8 @@ def _carried_out(
             record(event)
 
         report, ids = flow.carry_out(backend, made, options.jobs, notify, lease)
+    if made.kind is Kind.STAGE:
+        ids = dict(made.ids)  # a candidate is not current
     if report.succeeded:
         report = flow.looked_at(backend, report, planning)
     if results.form is Form.TEXT:

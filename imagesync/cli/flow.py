@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imagesync.backends.base import Backend
+from imagesync.cli.modes import Maker
 from imagesync.cli.options import Options, pairs
 from imagesync.errors import Diagnostic, Forbidden, ManifestError, NotFound, PlanRefused, StalePlan, UsageError
 from imagesync.leasing import Held
@@ -134,17 +135,25 @@ def declared_by(plan: Plan) -> Target:
 class Planning:
     """The plans of one run: each looks anew at what is live, and asks each URL only once how much it holds."""
 
-    def __init__(self, backend: Backend, catalog: Catalog, options: Options) -> None:
+    def __init__(
+        self,
+        backend: Backend,
+        catalog: Catalog,
+        options: Options,
+        make: Maker,
+        promoting: frozenset[str] = frozenset(),
+    ) -> None:
+        """``make`` makes the plan; ``promoting`` are keys of which an earlier build is about to be current."""
         from imagesync.sources import Sizes
 
         self.backend, self.catalog, self.policy = backend, catalog, options.policy(catalog.policy)
-        self._jobs, self._sizes = options.jobs, Sizes()
+        self._jobs, self._sizes, self._make, self._promoting = options.jobs, Sizes(), make, promoting
 
     def plan(self) -> Plan:
         """List and plan; capabilities and sizes are asked only for a plan that is not empty."""
         from imagesync.survey import take_inventory
 
-        inventory = take_inventory(self.backend, self.catalog)
+        inventory = take_inventory(self.backend, self.catalog, promoting=self._promoting)
         plan = self._made(inventory, None)
         if not plan.steps:
             return plan
@@ -152,10 +161,9 @@ class Planning:
         return self._made(inventory, self.backend.capabilities())
 
     def _made(self, inventory: Inventory, able: Capabilities | None) -> Plan:
-        from imagesync.planner import make_plan
-
         wanted, target = self._sizes.filled(self.catalog), self.backend.identity()
-        return make_plan(wanted, inventory, policy=self.policy, capabilities=able, target=target, now=datetime.now(UTC))
+        now = datetime.now(UTC)
+        return self._make(wanted, inventory, policy=self.policy, capabilities=able, target=target, now=now)
 
     def check_limits(self, plan: Plan) -> None:
         """PlanRefused with a sentence for each limit that the plan exceeds."""

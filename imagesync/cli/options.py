@@ -38,6 +38,24 @@ Color = Annotated[
     bool | None, typer.Option("--color/--no-color", help="Default: on a terminal, unless NO_COLOR is set.")
 ]
 
+Stage = Annotated[
+    bool,
+    typer.Option("--stage", help="Only upload and verify new builds, and leave them as private, hidden candidates."),
+]
+Discard = Annotated[
+    str | None,
+    typer.Option("--discard-staged", help="Only drop candidates: all, or those of a key (a glob).", metavar="[KEY]"),
+]
+EVERY_KEY = "*"
+
+
+def with_optional_values(words: list[str]) -> list[str]:
+    """The command line with the value that --discard-staged has where none follows it: every key."""
+    return [
+        f"{word}={EVERY_KEY}" if word == "--discard-staged" and (not after or after.startswith("-")) else word
+        for word, after in zip(words, [*words[1:], ""], strict=True)
+    ]
+
 
 @dataclass(frozen=True, slots=True)
 class Options:

@@ -14,11 +14,13 @@ from typing import Any, Final, assert_never
 from imagesync.model import Content, FileSource, Fingerprint, KnownContent, Source, Transfer, UrlSource
 from imagesync.plan import (
     Action,
+    Candidate,
     Create,
     Deactivate,
     Delete,
     Document,
     FieldChange,
+    Kept,
     Plan,
     Reactivate,
     Step,
@@ -65,6 +67,9 @@ def plan_to_json(plan: Plan, *, tool: str, folder: str) -> Json:
         "removed": list(plan.removed),
         "changed": list(plan.changed),
         "notes": list(plan.notes),
+        "kind": plan.kind.value,
+        "kept": [_kept(one) for one in plan.kept],
+        "candidates": [_candidate(one) for one in plan.candidates],
     }
     return {**document, "digest": digest_of(document)}
 
@@ -83,8 +88,29 @@ def digest_of(document: Json) -> str:
 
 def _summary(plan: Plan) -> Json:
     counts = summarize(plan)
-    verbs = ("create", "update", "replace", "deactivate", "reactivate", "delete", "unchanged")
+    verbs = ("create", "update", "replace", "deactivate", "reactivate", "delete", "stage", "unchanged")
     return {**{verb: getattr(counts, verb) for verb in verbs}, "upload_bytes": counts.upload}
+
+
+def _kept(kept: Kept) -> Json:
+    return {
+        "key": kept.key,
+        "image_id": kept.image_id,
+        "keep": kept.keep,
+        "days": kept.days,
+        "until": kept.until,
+        "retires": kept.retires,
+        "protected": kept.protected,
+    }
+
+
+def _candidate(candidate: Candidate) -> Json:
+    return {
+        "key": candidate.key,
+        "image_id": candidate.image_id,
+        "created": candidate.created,
+        "fate": candidate.fate.value,
+    }
 
 
 def _step(step: Step, base: str) -> Json:
@@ -110,6 +136,7 @@ def _action(action: Action, base: str) -> Json:
                 "fill": action.fill,
                 "replaces": list(action.replaces),
                 "min_disk_auto": action.min_disk_auto,
+                "stage": action.stage,
             }
         case Update():
             changes = [_change(change) for change in action.changes]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, assert_never
 
 from imagesync.errors import Diagnostic
-from imagesync.report import Event, Finished, Progress, Report, Started, StepResult
+from imagesync.report import Event, Finished, Progress, Report, Started, StepResult, candidates_of
 
 Json = dict[str, Any]
 
@@ -38,7 +38,7 @@ def result_to_json(result: StepResult) -> Json:
 
 
 def report_to_json(report: Report, ids: dict[str, str]) -> Json:
-    """A whole run: ``ids`` is the current image of each key."""
+    """A whole run: ``ids`` is the current image of each key, ``candidates`` what the next apply publishes."""
     return {
         "catalog": report.plan.catalog,
         "succeeded": report.succeeded,
@@ -47,6 +47,7 @@ def report_to_json(report: Report, ids: dict[str, str]) -> Json:
         "results": [result_to_json(result) for result in report.results],
         "leftover": list(report.leftover),
         "ids": dict(sorted(ids.items())),
+        "candidates": candidates_of(report),
     }
 
 

@@ -25,11 +25,15 @@ from imagesync.model import (
 )
 from imagesync.plan import (
     Action,
+    Candidate,
     Create,
     Deactivate,
     Delete,
     Document,
+    Fate,
     FieldChange,
+    Kept,
+    Kind,
     Plan,
     Reactivate,
     Reason,
@@ -75,6 +79,24 @@ def plan_from_json(document: object, *, folder: str, shown: str) -> Plan:
         notes=tuple(document["notes"]),
         manifest_digest=document["manifest"]["digest"],
         base=base,
+        kind=Kind(document["kind"]),
+        kept=tuple(_read_kept(item) for item in document["kept"]),
+        candidates=tuple(
+            Candidate(item["key"], item["image_id"], item["created"], Fate(item["fate"]))
+            for item in document["candidates"]
+        ),
+    )
+
+
+def _read_kept(kept: Json) -> Kept:
+    return Kept(
+        kept["key"],
+        kept["image_id"],
+        kept["keep"],
+        kept["days"],
+        kept["until"],
+        retires=kept["retires"],
+        protected=kept["protected"],
     )
 
 
@@ -113,6 +135,7 @@ def _read_action(step: Json, base: str) -> Action:
                 step["fill"],
                 tuple(step["replaces"]),
                 step["min_disk_auto"],
+                step["stage"],
             )
         case "update":
             changes = tuple(

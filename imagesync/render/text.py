@@ -4,15 +4,30 @@ One block a key, keys in order: what happens to the image, then its fields, then
 supersedes. Columns are as wide as what stands in them.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import groupby
 
 from imagesync.model import FileSource, UrlSource
-from imagesync.plan import Create, Deactivate, Delete, FieldChange, Plan, Reactivate, Reason, Step, Update, summarize
+from imagesync.plan import (
+    Create,
+    Deactivate,
+    Delete,
+    FieldChange,
+    Kind,
+    Plan,
+    Reactivate,
+    Reason,
+    Step,
+    Update,
+    is_promotion,
+    summarize,
+)
 from imagesync.record import DIGEST
+from imagesync.render.stays import candidate_lines, kept_lines, kept_words
 from imagesync.render.style import Ink, Paint, count, plain, sentence, size, value
-from imagesync.report import Outcome, Report, StepResult
+from imagesync.report import Outcome, Report, StepResult, candidates_of
 
 _WIDEST_KEY = 40
 _BESIDE = (Reason.SUPERSEDED, Reason.DUPLICATE)
@@ -31,12 +46,18 @@ class _Row:
     below: tuple[str, ...] = ()
 
 
-def plan_text(plan: Plan, paint: Paint = plain) -> str:
-    """The whole plan: what is looked at, a block a key, notes and the counts."""
-    rows = [row for key, steps in _by_key(plan) for row in _rows(plan, key, steps, paint)]
+def plan_text(plan: Plan, paint: Paint = plain, *, now: datetime | None = None) -> str:
+    """The whole plan: what is looked at, a block a key, what stays, notes and the counts.
+
+    ``now``, the reader's clock, turns days into a day and gives candidates an age.
+    """
+    fates = {one.image_id: kept_words(one, now) for one in plan.kept if one.retires}
+    rows = [row for key, steps in _by_key(plan) for row in _rows(plan, key, steps, fates, paint)]
     lines = [paint(Ink.BOLD, _heading(plan)), *([""] if rows else []), *_laid_out(rows, paint)]
+    stays = kept_lines([one for one in plan.kept if not one.retires], now)
     notes = [f"Note: {sentence(note)}" for note in plan.notes]
-    return "\n".join([*lines, "", *notes, *([""] if notes else []), paint(Ink.BOLD, counts_line(plan))])
+    parts = [list(candidate_lines(plan.candidates, now)), list(stays), notes, [paint(Ink.BOLD, counts_line(plan))]]
+    return "\n".join([*lines, *(line for part in parts if part for line in ("", *part))])
 
 
 def _heading(plan: Plan) -> str:
@@ -49,15 +70,28 @@ def _heading(plan: Plan) -> str:
 
 def counts_line(plan: Plan) -> str:
     """``Plan: 2 to create, …; 14 unchanged.`` or ``No changes. …``."""
+    if not plan.steps and plan.kind is not Kind.APPLY:
+        return "Nothing to stage." if plan.kind is Kind.STAGE else "Nothing to do."
     if not plan.steps:
         matching = "image matches" if plan.unchanged == 1 else "images match"
         return f"No changes. {plan.unchanged} {matching} the manifest."
     counts = summarize(plan)
-    verbs = ("create", "update", "replace", "deactivate", "reactivate", "delete")
+    verbs = ("create", "update", "replace", "deactivate", "reactivate", "delete", "stage")
     parts = [f"{getattr(counts, verb)} to {verb}" for verb in verbs if getattr(counts, verb)]
-    parts = parts or [f"{sum(step.reason in _BESIDE for step in plan.steps)} to retire"]
+    parts = parts or list(_retirements(plan))
     moved = {0: "", None: " Size of the upload not known."}.get(counts.upload, f" {size(counts.upload)} to upload.")
-    return f"Plan: {', '.join(parts)}; {counts.unchanged} unchanged.{moved}"
+    rest = f"{counts.unchanged} unchanged" if plan.kind is Kind.APPLY else "nothing else is touched"
+    return f"Plan: {', '.join(parts)}; {rest}.{moved}"
+
+
+def _retirements(plan: Plan) -> Iterator[str]:
+    """What is left to count where nothing takes the place of the superseded images."""
+    beside = [step.action for step in plan.steps if step.reason in _BESIDE]
+    gone = {action.image_id for action in beside if isinstance(action, Delete)}
+    if retired := {action.image_id for action in beside if not isinstance(action, Create)} - gone:
+        yield f"{len(retired)} to retire"
+    if gone:
+        yield f"{len(gone)} superseded to delete"
 
 
 def _by_key(plan: Plan) -> Iterator[tuple[str, list[Step]]]:
@@ -67,14 +101,14 @@ def _by_key(plan: Plan) -> Iterator[tuple[str, list[Step]]]:
         yield key, list(group)
 
 
-def _rows(plan: Plan, key: str, steps: Sequence[Step], paint: Paint) -> Iterator[_Row]:
+def _rows(plan: Plan, key: str, steps: Sequence[Step], fates: Mapping[str, str], paint: Paint) -> Iterator[_Row]:
     successor = next((step for step in steps if _supersedes(step)), None)
     beside = [step for step in steps if step.reason in _BESIDE] if successor else []
     gone = {step.action.image_id for step in beside if isinstance(step.action, Delete)}
     told = [step for step in beside if isinstance(step.action, Delete) or step.action.image_id not in gone]
     for step in steps:
         if step not in beside:
-            below = tuple(_fate(one) for one in told) if step is successor else ()
+            below = tuple(_fate(one, fates) for one in told) if step is successor else ()
             yield _row(plan, key, step, below, paint)
 
 
@@ -82,18 +116,24 @@ def _supersedes(step: Step) -> bool:
     """Whether this step puts an image in the place of another: a new build, or an earlier one promoted."""
     if isinstance(step.action, Create):
         return bool(step.action.replaces)
-    return isinstance(step.action, Update) and step.reason in (Reason.ROLLBACK, Reason.INCOMPLETE)
+    return isinstance(step.action, Update) and is_promotion(step)
 
 
 def _row(plan: Plan, key: str, step: Step, below: tuple[str, ...], paint: Paint) -> _Row:
     action, why = step.action, _why(step)
     match action:
+        case Create(stage=True):
+            new = "new build" if step.reason is Reason.CONTENT_CHANGED else why
+            return _Row(Ink.ADD, "+", key, "stage", _from(action), new)
         case Create(replaces=()):
             return _Row(Ink.ADD, "+", key, "create", _from(action), why)
         case Create():
             return _Row(Ink.CHANGE, "±", key, "replace", _exchange(plan, action), why, below)
         case Update():
             fields = tuple(_changes(step, action.changes, paint))
+            if is_promotion(step):
+                ink, sign, verb = (Ink.CHANGE, "±", "replace") if below else (Ink.ADD, "+", "create")
+                return _Row(ink, sign, key, verb, f"by {action.image_id}, no upload", why, fields + below)
             return _Row(Ink.CHANGE, "~", key, "update", _noted(step, action), why, fields + below)
         case Deactivate():
             return _Row(Ink.STATE, "○", key, "deactivate", action.image_id, why)
@@ -115,6 +155,8 @@ def _noted(step: Step, update: Update) -> str:
 
 def _why(step: Step) -> str:
     reasons = {step.reason}
+    if step.reason is Reason.SUPERSEDED and isinstance(step.action, Delete):
+        return "superseded, more than keep allows"
     if isinstance(step.action, Update) and step.reason in (Reason.DRIFT, Reason.MANIFEST_CHANGED):
         reasons |= {change.reason for change in step.action.changes}
     words = {
@@ -123,6 +165,9 @@ def _why(step: Step) -> str:
         Reason.ROLLBACK: "back to an earlier build",
         Reason.INCOMPLETE: "was left incomplete",
         Reason.ADOPT: "adopted",
+        Reason.STAGED: "candidate published",
+        Reason.DISCARDED: "candidate dropped",
+        Reason.OUTDATED: "superseded, kept as long as delete_after says",
     }
     return ", ".join(words.get(reason, reason.value.replace("-", " ")) for reason in sorted(reasons, reverse=True))
 
@@ -155,13 +200,13 @@ def _short(digest: str) -> str:
     return f"{algorithm}:{hexadecimal[:8]}…"
 
 
-def _fate(step: Step) -> str:
+def _fate(step: Step, fates: Mapping[str, str]) -> str:
     """What becomes of a superseded image, in words."""
     action = step.action
     match action:
         case Update(changes=changes):
             words = [_word(change) for change in changes]
-            return f"{action.image_id} {', '.join(words) or 'retired'}, kept"
+            return f"{action.image_id} {', '.join(words) or 'retired'}, {fates.get(action.image_id, 'kept')}"
         case Delete():
             return f"{action.image_id} deleted, {size(action.size)} freed"
         case _:
@@ -213,7 +258,8 @@ def report_text(report: Report, paint: Paint = plain) -> str:
     moved = f" {size(sent)} uploaded." if sent else ""
     total = count(len(report.results), "step")
     if report.succeeded:
-        return "\n".join([*poor, paint(Ink.BOLD, f"Applied: {done} of {total} done.{moved}")])
+        after = _afterwards(report)
+        return "\n".join([*poor, paint(Ink.BOLD, f"Applied: {done} of {total} done.{moved}"), *after])
     if report.interrupted or report.stopped:
         waiting = sum(result.outcome is Outcome.NOT_STARTED for result in report.results)
         poor = [result_line(one) for one in report.results if one.outcome not in (Outcome.DONE, Outcome.NOT_STARTED)]
@@ -222,3 +268,12 @@ def report_text(report: Report, paint: Paint = plain) -> str:
     else:
         closing = f"Failed: {done} of {total} done.{moved} Mend what is named above and apply again."
     return "\n".join([*poor, *left, paint(Ink.BOLD, closing)])
+
+
+def _afterwards(report: Report) -> Iterator[str]:
+    """What the reader has to do, or can do, next: after a rollback, and with candidates."""
+    if report.plan.kind is Kind.ROLLBACK:
+        yield from (f"Note: {sentence(note)}" for note in report.plan.notes)
+    if report.plan.kind is Kind.STAGE:
+        for key, image_id in candidates_of(report).items():
+            yield f"Candidate {key}: image {image_id}; apply publishes it, apply --discard-staged {key} drops it"

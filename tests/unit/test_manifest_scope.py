@@ -7,8 +7,8 @@ import pytest
 from imagesync.errors import ManifestError, UsageError
 from imagesync.loader import load
 from imagesync.model import Catalog
-from imagesync.planner import in_scope
 from imagesync.resolution import resolve
+from imagesync.situation import in_scope
 
 HEAD = "version: 1\ncatalog: base\ndefaults: {source: none}\n"
 MANY_A, MANY_B = (", ".join(f"{letter}{number}: x" for number in range(100)) for letter in "ab")

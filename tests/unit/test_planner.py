@@ -177,7 +177,7 @@ def test_a_verified_staging_image_is_promoted() -> None:
     wanted = spec("a", visibility=Visibility.PUBLIC)
     staged = live(wanted, "s", Role.STAGING, hidden=True, visibility=Visibility.PRIVATE, name="a (staging)")
     made = plan(catalog(wanted), inventory(staged))
-    assert kinds(made) == [("Update", "a", "incomplete")]
+    assert kinds(made) == [("Update", "a", "staged")]
     assert changes(made) == {
         "hidden": (True, False),
         "name": ("a (staging)", "a"),

@@ -1,0 +1,84 @@
+"""Which plan a run makes: of the whole manifest, of candidates, or of one key's way back. No I/O."""
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Protocol
+
+from imagesync.cli.options import Options
+from imagesync.errors import UsageError
+from imagesync.live import Capabilities, Identity, Inventory
+from imagesync.model import Catalog, Policy
+
+if TYPE_CHECKING:
+    from imagesync.plan import Plan
+
+
+class Maker(Protocol):
+    """What ``planner.make_plan`` is: a plan from what is wanted and what is there."""
+
+    def __call__(
+        self,
+        catalog: Catalog,
+        inventory: Inventory,
+        *,
+        policy: Policy,
+        capabilities: Capabilities | None,
+        target: Identity,
+        now: datetime,
+    ) -> "Plan":
+        """The plan, or PlanRefused."""
+
+
+def maker(options: Options, *, stage: bool, discard: str | None, saved: bool) -> Maker:
+    """The plan that --stage and --discard-staged ask for; without them the whole one. UsageError where they cannot be."""
+    from imagesync.planner import make_plan
+    from imagesync.staging import stage_plan
+
+    word = "--discard-staged" if discard is not None else "--stage" if stage else ""
+    if stage and discard is not None:
+        raise UsageError("--stage and --discard-staged exclude each other", "run them one after the other")
+    if word and options.drift_only:
+        raise UsageError(f"{word} and --drift-only exclude each other", "leave one out")
+    if word and saved:
+        raise UsageError(
+            f"{word} does not go with a saved plan", f"give it to plan: imagesync plan {word} -o plan.json"
+        )
+    if discard is not None:
+        return _discarding(discard)
+    return stage_plan if stage else make_plan
+
+
+def _discarding(keys: str) -> Maker:
+    from imagesync.staging import discard_plan
+
+    def make(
+        catalog: Catalog,
+        inventory: Inventory,
+        *,
+        policy: Policy,
+        capabilities: Capabilities | None,
+        target: Identity,
+        now: datetime,
+    ) -> "Plan":
+        del capabilities  # nothing is asked of the service but deletions
+        return discard_plan(catalog, inventory, keys=keys, policy=policy, target=target, now=now)
+
+    return make
+
+
+def going_back(key: str, to: str | None) -> Maker:
+    """The plan of ``rollback``."""
+    from imagesync.rollbacks import rollback_plan
+
+    def make(
+        catalog: Catalog,
+        inventory: Inventory,
+        *,
+        policy: Policy,
+        capabilities: Capabilities | None,
+        target: Identity,
+        now: datetime,
+    ) -> "Plan":
+        del capabilities  # no byte moves
+        return rollback_plan(catalog, inventory, key=key, to=to, policy=policy, target=target, now=now)
+
+    return make
