@@ -48,7 +48,7 @@ def rollback_plan(
     found = situation(catalog, inventory, policy, now)
     spec = next((one for one in found.wanted if one.key == key), None)
     if spec is None:
-        raise PlanRefused([f"images.{key}: expired on its day and to be deleted; change expires first"])
+        raise PlanRefused([f"images.{key}: the manifest wants no such image today; check the key, and its expires"])
     generations = found.generations(key)
     chosen = _chosen(spec, generations, to, policy)
     wanted = _with_content_of(spec, chosen)

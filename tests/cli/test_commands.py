@@ -23,9 +23,10 @@ def test_the_schema_is_printed_as_it_is() -> None:
     assert json.loads(run("schema").stdout)["title"] == "imagesync manifest"
 
 
-@pytest.mark.parametrize(
-    "command", ["validate", "plan", "apply", "unlock", "show", "list", "adopt", "export", "schema"]
-)
+COMMANDS = ["validate", "plan", "apply", "rollback", "unlock", "show", "list", "adopt", "export", "schema"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_explains_itself(command: str) -> None:
     """With an example."""
     assert f"Example: imagesync {command}" in " ".join(run(command, "--help").stdout.split())

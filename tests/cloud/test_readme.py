@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.cli.test_commands import COMMANDS
 from tests.cloud.service import Cloud
 
 ROOT = Path(__file__).parents[2]
@@ -74,7 +75,7 @@ def test_every_option_that_it_names_exists() -> None:
         subprocess.run(
             [sys.executable, "-m", "imagesync", word, "--help"], capture_output=True, text=True, check=True
         ).stdout
-        for word in ("validate", "plan", "apply", "unlock", "show", "list", "schema")
+        for word in COMMANDS
     )
     named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", README)) - {"--no-cloud"}
     assert [option for option in sorted(named) if option not in helps] == []

@@ -43,6 +43,7 @@ class Server:
         self._lock = threading.Lock()
         self.asked: list[str] = []
         self.headers: list[dict[str, str]] = []
+        self.bodies: list[bytes] = []
 
     def answer(self, method: str, path: str, headers: dict[str, str]) -> Say:
         """The next answer."""
@@ -64,7 +65,7 @@ class Handler(BaseHTTPRequestHandler):
         """One request."""
         say = self.script.answer(self.command, self.path, dict(self.headers))
         if say.status < 400 and say.cut is None:
-            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            self.script.bodies.append(self.rfile.read(int(self.headers.get("Content-Length", 0))))
         if say.cut == 0:
             self._reset()
             return

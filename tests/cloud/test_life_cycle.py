@@ -1,0 +1,167 @@
+"""The life of one image on the real service, judged over plain HTTP: no gap, nothing unverified, no byte where none is due."""
+
+import contextlib
+import hashlib
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cloud.service import Cloud
+from tests.cloud.test_end_to_end import Desk
+from tests.samples import qcow2
+
+NAME = "Ubuntu 24.04"
+
+
+class Watch:
+    """A reader who lists the images of one name, over and over, and keeps what was seen."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self._http = cloud.http("bob")
+        self.sightings: list[list[dict[str, Any]]] = []
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._look)
+
+    def _look(self) -> None:
+        while not self._over.is_set():
+            answer = self._http.send("GET", "/images", params={"name": f"eq:{NAME}", "limit": 100})
+            self.sightings.append(answer.json()["images"])
+
+    @contextlib.contextmanager
+    def looking(self) -> Iterator[None]:
+        """From the first sighting on, until the end of the block."""
+        self._thread.start()
+        try:
+            yield
+        finally:
+            self._over.set()
+            self._thread.join()
+
+
+@pytest.fixture
+def desk(cloud: Cloud, tmp_path: Path) -> Desk:
+    """One public image, applied."""
+    made = Desk(cloud, tmp_path)
+    build(made, 0)
+    made.apply()
+    return made
+
+
+def build(desk: Desk, number: int, **attrs: Any) -> str:
+    """The manifest names build ``number``; its sha512."""
+    data = f"build {number}\n".encode() * 3000
+    source = {"path": desk.file(f"{number}.raw", data), "checksum": f"sha256:{hashlib.sha256(data).hexdigest()}"}
+    kind = {"disk_format": "raw", "container_format": "bare", "visibility": "public"}
+    desk.images["ubuntu"] = {"name": NAME, "source": source, **kind, **attrs}
+    return hashlib.sha512(data).hexdigest()
+
+
+def spoiled(desk: Desk, number: int) -> None:
+    """The manifest names a build that cannot be published: a wrong checksum, or data of another format."""
+    build(desk, number)
+    image = desk.images["ubuntu"]
+    if number % 2:
+        image["source"]["checksum"] = "sha256:" + "0" * 64
+    else:
+        image["disk_format"] = "qcow2"
+    assert "Failed: " in desk.run("apply", "--yes", code=1).stdout
+
+
+def rollback(desk: Desk, *words: str) -> str:
+    """What ``imagesync rollback ubuntu`` tells."""
+    return desk.run("rollback", "ubuntu", "--yes", *words).stdout
+
+
+def test_a_reader_never_sees_a_gap_or_an_unverified_image(desk: Desk) -> None:
+    """Twenty replacements, bad builds among them, staged ones and rollbacks: one or two of that name, each known good."""
+    good = {build(desk, number) for number in range(21)}
+    watch = Watch(desk.cloud)
+    with watch.looking():
+        for number in range(1, 21):
+            if number % 4 == 0:
+                spoiled(desk, 100 + number // 4)
+            build(desk, number)
+            if number % 5 == 0:
+                desk.run("apply", "--stage", "--yes")
+            desk.run("apply", "--yes")
+            if number % 6 == 0:
+                rollback(desk)
+    assert len(watch.sightings) > 100
+    counts = {len(seen) for seen in watch.sightings}
+    assert counts <= {1, 2}
+    everything = [image for seen in watch.sightings for image in seen]
+    assert {image["status"] for image in everything} == {"active"}
+    assert {image["os_hash_value"] for image in everything} <= good
+    assert len({image["os_hash_value"] for image in everything}) == 21
+    assert {image["imagesync_role"] for image in everything} <= {"current"}
+
+
+def writes(desk: Desk) -> list[str]:
+    """The methods of the requests that change something."""
+    return sorted(one.method for one in desk.cloud.requests() if one.method not in ("GET", "HEAD"))
+
+
+def test_a_rollback_is_two_requests_and_no_byte(desk: Desk) -> None:
+    """At once, and so is going back in the manifest; the line that must follow is named."""
+    old = desk.live()["ubuntu"]
+    build(desk, 1)
+    desk.apply()
+    new = desk.live()["ubuntu"]
+    desk.cloud.forget_requests()
+    told = rollback(desk)
+    assert writes(desk) == ["PATCH", "PATCH"]
+    assert sum(int(one.length or 0) for one in desk.cloud.requests() if one.method == "PUT") == 0
+    assert desk.live()["ubuntu"]["id"] == old["id"]
+    assert "base.yaml:1: checksum: sha256:" in told.splitlines()[-1]
+    build(desk, 0)
+    assert "No changes." in desk.run("plan").stdout
+    build(desk, 1)
+    desk.cloud.forget_requests()
+    desk.apply()
+    assert writes(desk) == ["PATCH", "PATCH"]
+    assert desk.live()["ubuntu"]["id"] == new["id"]
+
+
+def test_a_tested_candidate_is_published_by_one_request(desk: Desk) -> None:
+    """Staged and named for the pipeline, seen by nobody else; then two requests, no byte."""
+    wanted = build(desk, 1)
+    ids = desk.folder / "ids.json.out"
+    desk.run("apply", "--stage", "--yes", "--ids", str(ids))
+    candidate = json.loads(ids.read_text())["candidates"]["ubuntu"]
+    image = desk.cloud.http().get(f"/images/{candidate}")
+    assert (image["status"], image["os_hidden"], image["visibility"]) == ("active", True, "private")
+    assert image["os_hash_value"] == wanted
+    assert desk.cloud.http("bob").send("GET", f"/images/{candidate}").status_code == 404
+    desk.cloud.forget_requests()
+    desk.run("apply", "--stage", "--yes")
+    assert writes(desk) == []
+    assert f"{candidate}  staged" in desk.run("plan").stdout
+    desk.cloud.forget_requests()
+    desk.apply()
+    assert writes(desk) == ["PATCH", "PATCH"]
+    assert desk.live()["ubuntu"]["id"] == candidate
+
+
+def test_a_failed_candidate_is_dropped_alone(desk: Desk) -> None:
+    """One DELETE; what is published is untouched."""
+    before = desk.live()["ubuntu"]
+    build(desk, 1, min_ram=5)
+    desk.run("apply", "--stage", "--yes")
+    desk.cloud.forget_requests()
+    assert "candidate dropped" in desk.run("apply", "--discard-staged=ubuntu", "--yes").stdout
+    assert writes(desk) == ["DELETE"]
+    assert desk.cloud.http().images() == [before]
+
+
+def test_a_candidate_of_another_format_is_never_left(desk: Desk) -> None:
+    """What cannot be verified is no candidate, and leaves nothing behind."""
+    spoiled(desk, 2)
+    desk.run("apply", "--stage", "--yes", code=1)
+    desk.images["ubuntu"] |= {"source": desk.file("d.qcow2", qcow2(2**31)), "min_disk": "auto"}
+    desk.run("apply", "--stage", "--yes")
+    desk.apply()
+    assert desk.live()["ubuntu"]["min_disk"] == 2

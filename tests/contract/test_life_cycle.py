@@ -1,0 +1,240 @@
+"""The life of one key on every backend: staged, published, superseded, taken back, dropped, disowned; then the plan is empty."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from imagesync import load, resolve, take_inventory
+from imagesync.backends.base import Backend
+from imagesync.live import LiveImage
+from imagesync.model import Catalog, Role, Status
+from imagesync.plan import Plan
+from imagesync.record import read
+from imagesync.report import Report
+from imagesync.rollbacks import rollback_plan
+from imagesync.sources import identify
+from imagesync.staging import discard_plan, stage_plan
+from tests.pipeline import applied, planned
+from tests.samples import qcow2
+
+
+@dataclass
+class Life:
+    """One catalogue on one backend."""
+
+    backend: Backend
+    folder: Path
+
+    def catalog(self, policy: dict[str, Any] | None = None, **images: dict[str, Any]) -> Catalog:
+        """A manifest with these images, identified."""
+        defaults = {"disk_format": "raw", "container_format": "bare", "visibility": "private"}
+        document = {"version": 1, "catalog": "base", "defaults": defaults, "policy": policy or {}, "images": images}
+        (self.folder / "base.yaml").write_text(json.dumps(document))
+        return identify(resolve(load(self.folder / "base.yaml")))
+
+    def file(self, name: str, data: bytes) -> str:
+        """An image file."""
+        (self.folder / name).write_bytes(data)
+        return name
+
+    def apply(self, catalog: Catalog) -> Report:
+        """Plan and apply; the next plan is empty."""
+        report = applied(self.backend, planned(self.backend, catalog))
+        assert planned(self.backend, catalog).steps == ()
+        return report
+
+    def by(self, make: Callable[..., Plan], catalog: Catalog, **more: Any) -> Plan:
+        """A plan of another kind."""
+        found = take_inventory(self.backend, catalog, promoting=frozenset(spec.key for spec in catalog.images))
+        if make is stage_plan:
+            more["capabilities"] = self.backend.capabilities()
+        return make(
+            catalog, found, policy=catalog.policy, target=self.backend.identity(), now=datetime.now(UTC), **more
+        )
+
+    def images(self, role: Role, key: str = "a") -> list[LiveImage]:
+        """The live images of one key in one role."""
+        found = [(image, read(image)) for image in self.backend.inventory("base")]
+        return [image for image, record in found if record and (record.key, record.role) == (key, role)]
+
+
+@pytest.fixture
+def life(backend: Backend, tmp_path: Path) -> Life:
+    """Nothing applied yet."""
+    made = Life(backend, tmp_path)
+    for name in ("one", "two", "three"):
+        made.file(f"{name}.raw", name.encode() * 1000)
+    return made
+
+
+def sent(report: Report) -> int:
+    """Bytes of a run."""
+    return sum(result.bytes_sent for result in report.results)
+
+
+def test_a_build_is_staged_then_published_without_a_byte(life: Life) -> None:
+    """Private and hidden until then; published as the manifest says by then; every known digest is in the record."""
+    image: dict[str, Any] = {
+        "source": life.file("disk.qcow2", qcow2(3 * 2**30)),
+        "disk_format": "qcow2",
+        "min_disk": "auto",
+        "visibility": "shared",
+        "members": ["p1"],
+        "tags": ["t"],
+        "properties": {"p": "1"},
+        "protected": True,
+        "name": "Disk",
+    }
+    life.apply(life.catalog(a={"source": "one.raw", "name": "Disk"}))
+    catalog = life.catalog(a=image)
+    report = applied(life.backend, life.by(stage_plan, catalog))
+    assert sent(report) > 0
+    (staged,) = life.images(Role.STAGING)
+    assert (staged.status, staged.hidden, staged.visibility, staged.protected) == (
+        Status.ACTIVE,
+        True,
+        "private",
+        False,
+    )
+    assert life.by(stage_plan, catalog).steps == ()
+    (old,) = life.images(Role.CURRENT)
+    assert (old.hidden, old.name, old.min_disk) == (False, "Disk", 0)
+
+    report = life.apply(life.catalog(a=image | {"properties": {"p": "2"}, "min_ram": 5, "tags": ["t", "u"]}))
+    assert sent(report) == 0
+    (published,) = life.images(Role.CURRENT)
+    assert (published.id, published.hidden, published.name) == (staged.id, False, "Disk")
+    assert (published.min_disk, published.min_ram, published.protected) == (3, 5, True)
+    assert published.tags == {"t", "u"}
+    assert published.properties["p"] == "2"
+    assert [member.project for member in life.backend.members(published.id)] == ["p1"]
+    record = read(published)
+    assert record is not None
+    digests = {digest.algorithm: digest.value for digest in record.digests}
+    assert digests["sha512"] == published.os_hash_value
+    assert {"md5", "sha256"} <= set(digests)
+    assert [image.id for image in life.images(Role.RETIRED)] == [old.id]
+
+
+def test_staging_leaves_all_else_as_it_is(life: Life) -> None:
+    """Changed fields and keys that left the manifest wait for the whole plan."""
+    life.apply(life.catalog(a={"source": "one.raw"}, b={"source": "two.raw"}))
+    before = {image.id: image for image in life.backend.images()}
+    catalog = life.catalog({"max_delete": 1}, a={"source": "three.raw", "min_ram": 7})
+    applied(life.backend, life.by(stage_plan, catalog))
+    after = {image.id: image for image in life.backend.images()}
+    assert {image_id: after[image_id] for image_id in before} == before
+    assert len(after) == len(before) + 1
+
+
+def test_a_candidate_is_dropped_on_its_own(life: Life) -> None:
+    """Its test failed: what is published stays, and the next apply makes it anew."""
+    life.apply(life.catalog(a={"source": "one.raw"}))
+    catalog = life.catalog(a={"source": "two.raw"}, b={"source": "three.raw"})
+    applied(life.backend, life.by(stage_plan, catalog))
+    applied(life.backend, life.by(discard_plan, catalog, keys="a"))
+    assert life.images(Role.STAGING) == []
+    assert len(life.images(Role.STAGING, "b")) == 1
+    assert [image.size for image in life.images(Role.CURRENT)] == [3000]
+    assert sent(life.apply(catalog)) == 3000
+
+
+def test_a_queued_left_over_is_no_candidate(life: Life) -> None:
+    """A crash before the data: made anew, the left-over goes."""
+    catalog = life.catalog(a={"source": "one.raw"})
+    applied(life.backend, life.by(stage_plan, catalog))
+    (staged,) = life.images(Role.STAGING)
+    life.backend.delete_image(staged)
+    life.backend.create_image(
+        name="a (staging)",
+        hidden=True,
+        visibility="private",
+        disk_format="raw",
+        container_format="bare",
+        properties={name: value for name, value in staged.properties.items() if name.startswith("imagesync_")},
+    )
+    plan = life.by(stage_plan, catalog)
+    assert plan.candidates == ()
+    assert [step.id for step in plan.steps] == ["create:a"]
+    life.apply(catalog)
+    assert len(life.backend.images()) == 1
+
+
+def test_rolled_back_and_forward_again(life: Life) -> None:
+    """What on_replace changed comes back, with the metadata of today; the next apply goes forward again, or is empty."""
+    on_replace = {
+        "keep": 1,
+        "deactivate": True,
+        "rename": "{name} (build {generation})",
+        "set": {"properties": {"purpose": "old", "p": "x"}, "tags": ["old"], "min_ram": 9, "visibility": "private"},
+        "unset": ["properties.gone"],
+    }
+    policy = {"on_replace": on_replace}
+    image = {"name": "N", "visibility": "community", "tags": ["t"], "properties": {"p": "1", "gone": "1"}}
+    first = life.catalog(policy, a=image | {"source": "one.raw"})
+    life.apply(first)
+    second = life.catalog(policy, a=image | {"source": "two.raw", "properties": {"p": "2", "gone": "1"}})
+    life.apply(second)
+    (retired,) = life.images(Role.RETIRED)
+    assert (retired.status, retired.name, retired.min_ram) == (Status.DEACTIVATED, "N (build 1)", 9)
+    assert (retired.properties["purpose"], retired.properties["p"], "gone" in retired.properties) == ("old", "x", False)
+
+    plan = life.by(rollback_plan, second, key="a", to=None)
+    assert sent(applied(life.backend, plan)) == 0
+    (current,) = life.images(Role.CURRENT)
+    assert (current.id, current.status, current.name, current.min_ram) == (retired.id, Status.ACTIVE, "N", 0)
+    assert current.tags == {"t"}
+    assert (current.visibility.value, current.size) == ("community", 3000)
+    assert (current.properties["p"], current.properties["gone"]) == ("2", "1")
+    assert "purpose" not in current.properties
+    followed = life.catalog(policy, a=image | {"source": "one.raw", "properties": {"p": "2", "gone": "1"}})
+    assert planned(life.backend, followed).steps == ()
+    forward = life.apply(second)
+    assert sent(forward) == 0
+    assert [image.id for image in life.images(Role.RETIRED)] == [current.id]
+
+
+def test_images_retired_by_their_own_rules(life: Life) -> None:
+    """An image's on_replace is laid over the policy's field by field."""
+    policy = {"on_replace": {"keep": 2, "hide": False, "rename": "{key} old"}}
+    image = {"on_replace": {"rename": "{key}-{generation}"}}
+    life.apply(life.catalog(policy, a=image | {"source": "one.raw"}))
+    life.apply(life.catalog(policy, a=image | {"source": "two.raw"}))
+    life.apply(life.catalog(policy, a=image | {"source": "three.raw"}))
+    assert sorted((found.name, found.hidden) for found in life.images(Role.RETIRED)) == [("a-1", False), ("a-2", False)]
+
+
+def test_a_disowned_key_loses_all_its_marks(life: Life) -> None:
+    """Its retired images too; nothing is deleted but what nobody ever saw; the next plan is empty."""
+    life.apply(life.catalog(a={"source": "one.raw"}, b={"source": "one.raw"}))
+    life.apply(life.catalog(a={"source": "two.raw"}, b={"source": "one.raw"}))
+    applied(life.backend, life.by(stage_plan, life.catalog(a={"source": "three.raw"}, b={"source": "one.raw"})))
+    life.apply(life.catalog({"on_remove": "keep", "max_delete": 1}, b={"source": "one.raw"}))
+    left = [image for image in life.backend.images() if image.name == "a"]
+    assert sorted(image.size or 0 for image in left) == [3000, 3000]
+    assert [name for image in left for name in image.properties if name.startswith("imagesync_")] == []
+
+
+def test_an_expired_image_is_hidden_and_comes_back(life: Life) -> None:
+    """A later day in the manifest shows it again."""
+    life.apply(life.catalog(a={"source": "one.raw"}))
+    life.apply(life.catalog(a={"source": "one.raw", "expires": "2020-01-01"}))
+    assert life.images(Role.CURRENT)[0].hidden
+    life.apply(life.catalog(a={"source": "one.raw", "expires": "2999-01-01"}))
+    assert not life.images(Role.CURRENT)[0].hidden
+    life.apply(life.catalog(a={"source": "one.raw", "expires": "2020-01-01", "on_expire": "deactivate"}))
+    assert life.images(Role.CURRENT)[0].status is Status.DEACTIVATED
+
+
+def test_a_protected_image_goes_only_when_that_is_allowed(life: Life) -> None:
+    """Unprotected, then deleted."""
+    life.apply(life.catalog(a={"source": "one.raw", "protected": True}, b={"source": "two.raw"}))
+    catalog = life.catalog({"max_delete": 1}, b={"source": "two.raw"})
+    policy = replace(catalog.policy, allow_protected=True)
+    applied(life.backend, planned(life.backend, catalog, policy))
+    assert [image.name for image in life.backend.images()] == ["b"]
