@@ -102,10 +102,11 @@ def adopted_images(
     """The image that each key with ``adopt`` takes over, and the sentences of those that cannot."""
     adopted: dict[str, LiveImage] = {}
     refusals: list[str] = []
+    by_id = {spec.adopt for spec in wanted if isinstance(spec.adopt, str)}
     for spec in wanted:
         if not spec.adopt or groups.get(spec.key, Generations(spec.key)).current:
             continue
-        found = _adoptable(spec, inventory)
+        found = [image for image in _adoptable(spec, inventory) if spec.adopt == image.id or image.id not in by_id]
         if len(found) == 1 and (mark := found[0].properties.get(CATALOG)) not in (None, catalog.name):
             refusals.append(_owned_elsewhere(spec, found[0], str(mark)))
         elif len(found) == 1:

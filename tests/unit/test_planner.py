@@ -512,3 +512,11 @@ def test_status_protection_and_hiding_are_not_flipped_by_adoption() -> None:
     (only,) = plan(catalog(wanted), inventory(candidates=(foreign,))).steps
     assert isinstance(only.action, Update)
     assert only.action.changes == ()
+
+
+def test_an_image_adopted_by_id_is_not_adopted_by_name_too() -> None:
+    """It has one key."""
+    foreign = replace(live(spec("a"), "foreign"), properties={})
+    wanted = catalog(spec("b", adopt="foreign"), spec("a", adopt=True))
+    with pytest.raises(PlanRefused, match=r"images\.a: the name 'a' is held by image foreign"):
+        plan(wanted, inventory(candidates=(foreign,)))
