@@ -248,14 +248,15 @@ def summarize(plan: Plan) -> Summary:
     """Counts of the plan; ``upload`` in bytes, None where a size is unknown. Retirements count as their replacement."""
     creates = [step.action for step in plan.steps if isinstance(step.action, Create)]
     sizes = [create.fingerprint.size for create in creates if not isinstance(create.source, Content | KnownContent)]
-    superseded = {step.action.key for step in plan.steps if step.reason is Reason.SUPERSEDED}
-    promoted = {step.action.key for step in plan.steps if is_promotion(step)}
-    others = [step.action for step in plan.steps if step.reason is not Reason.SUPERSEDED and not is_promotion(step)]
     published = [create for create in creates if not create.stage]
+    promoted = {step.action.key for step in plan.steps if is_promotion(step)}
+    retired = {step.action.key for step in plan.steps if _is_retirement(step)}
+    replaced = {create.key for create in published if create.replaces} | (promoted & retired)
+    others = [step.action for step in plan.steps if not (is_promotion(step) or _is_beside(step, replaced))]
     return Summary(
-        create=sum(not create.replaces for create in published) + len(promoted - superseded),
+        create=sum(not create.replaces for create in published) + len(promoted - retired),
         update=sum(isinstance(action, Update) for action in others),
-        replace=sum(bool(create.replaces) for create in published) + len(promoted & superseded),
+        replace=len(replaced),
         deactivate=sum(isinstance(action, Deactivate) for action in others),
         reactivate=sum(isinstance(action, Reactivate) for action in others),
         delete=sum(isinstance(action, Delete) for action in others),
@@ -263,6 +264,15 @@ def summarize(plan: Plan) -> Summary:
         unchanged=plan.unchanged,
         upload=None if None in sizes else sum(size for size in sizes if size is not None),
     )
+
+
+def _is_retirement(step: Step) -> bool:
+    return step.reason is Reason.SUPERSEDED and isinstance(step.action, Update)
+
+
+def _is_beside(step: Step, replaced: set[str]) -> bool:
+    """Whether a step belongs to a replacement and is counted with it."""
+    return step.reason is Reason.SUPERSEDED and (step.action.key in replaced or not isinstance(step.action, Delete))
 
 
 def is_promotion(step: Step) -> bool:

@@ -53,9 +53,9 @@ def rollback_plan(
     chosen = _chosen(spec, generations, to, policy)
     wanted = _with_content_of(spec, chosen)
     scene = replace(found.scene, ids=_current_ids(found), made=frozenset())
-    missing = sorted(references(spec) - set(scene.ids))
     refusals = [
-        f"images.{key}: it refers to images.{other}, of which there is no image; apply first" for other in missing
+        f"images.{key}: it refers to images.{other}, of which there is no image; apply first"
+        for other in sorted(references(spec) - set(scene.ids))
     ]
     first = bring_up(scene, wanted, chosen, Reason.ROLLBACK)
     leaving = [owned for owned in generations.current if owned.id != chosen.id]

@@ -7,6 +7,7 @@ from fnmatch import fnmatchcase
 
 from imagesync.clashes import adopted_images
 from imagesync.decisions import Decision, Keep, Make, Promote, decide
+from imagesync.documents import references
 from imagesync.generations import Generations, group
 from imagesync.keysteps import Scene
 from imagesync.live import Identity, Inventory, LiveImage
@@ -58,8 +59,20 @@ def situation(catalog: Catalog, inventory: Inventory, policy: Policy, now: datet
     ids = {key: found.current[-1].id for key, found in every.items() if key not in groups and found.current}
     ids |= {key: found.owned.id for key, found in decisions.items() if isinstance(found, Keep | Promote)}
     made = frozenset(key for key, found in decisions.items() if isinstance(found, Make))
+    if policy.drift_only:  # nothing is made: what is there stays what is meant
+        ids |= {key: groups[key].current[-1].id for key in made if key in groups and groups[key].current}
+        made = frozenset()
+    refusals += _dangling(wanted, set(ids) | made)
     scene = Scene(catalog, inventory, policy, now, ids, made, lapsed)
     return Situation(scene, wanted, expired, groups, adopted, decisions, tuple(refusals))
+
+
+def _dangling(wanted: Sequence[ImageSpec], known: set[str]) -> list[str]:
+    return [
+        f"images.{spec.key}: it refers to images.{key}, of which there is no image, and this run makes none"
+        for spec in wanted
+        for key in sorted(references(spec) - known)
+    ]
 
 
 def in_scope(catalog: Catalog, key: str) -> bool:

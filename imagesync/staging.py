@@ -5,6 +5,7 @@ adds those that are missing and does nothing else: what is published stays as it
 The next whole plan publishes a candidate that is still wanted, and drops the others.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from difflib import get_close_matches
@@ -35,7 +36,7 @@ def stage_plan(
     """Every build that would be uploaded, as a candidate; PlanRefused as for the whole plan."""
     found = situation(catalog, inventory, policy, now)
     parts = [_staged(found, spec) for spec in found.wanted]
-    steps = tuple(item for part in parts for item in part.steps)
+    steps = _among_themselves([item for part in parts for item in part.steps])
     refusals = [*found.refusals, *(sentence for part in parts for sentence in part.refusals)]
     refusals += find_clashes(found.wanted, found.decisions, inventory, found.adopted)
     refusals += missing_capabilities(steps, capabilities, found.wanted) if capabilities else []
@@ -59,6 +60,12 @@ def _staged(found: Situation, spec: ImageSpec) -> Part:
             return Part(notes=(note,))
         case _:
             return Part()
+
+
+def _among_themselves(steps: Sequence[Step]) -> tuple[Step, ...]:
+    """A candidate waits for those it refers to; a record without data it gets to know when it is published."""
+    ids = {item.id for item in steps}
+    return tuple(replace(item, needs=tuple(need for need in item.needs if need in ids)) for item in steps)
 
 
 def _is_over(found: Situation, spec: ImageSpec) -> bool:

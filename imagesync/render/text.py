@@ -78,20 +78,9 @@ def counts_line(plan: Plan) -> str:
     counts = summarize(plan)
     verbs = ("create", "update", "replace", "deactivate", "reactivate", "delete", "stage")
     parts = [f"{getattr(counts, verb)} to {verb}" for verb in verbs if getattr(counts, verb)]
-    parts = parts or list(_retirements(plan))
     moved = {0: "", None: " Size of the upload not known."}.get(counts.upload, f" {size(counts.upload)} to upload.")
     rest = f"{counts.unchanged} unchanged" if plan.kind is Kind.APPLY else "nothing else is touched"
     return f"Plan: {', '.join(parts)}; {rest}.{moved}"
-
-
-def _retirements(plan: Plan) -> Iterator[str]:
-    """What is left to count where nothing takes the place of the superseded images."""
-    beside = [step.action for step in plan.steps if step.reason in _BESIDE]
-    gone = {action.image_id for action in beside if isinstance(action, Delete)}
-    if retired := {action.image_id for action in beside if not isinstance(action, Create)} - gone:
-        yield f"{len(retired)} to retire"
-    if gone:
-        yield f"{len(gone)} superseded to delete"
 
 
 def _by_key(plan: Plan) -> Iterator[tuple[str, list[Step]]]:

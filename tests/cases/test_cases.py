@@ -1,6 +1,7 @@
 """Numbered situations: manifest and live images in, the plan as people see it and as it is saved out."""
 
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -8,12 +9,13 @@ import yaml
 
 from imagesync import load, resolve
 from imagesync.live import LiveImage
-from imagesync.model import Catalog, Status
+from imagesync.model import Catalog, Role, Status
 from imagesync.policy import check
+from imagesync.record import read
 from imagesync.render.document import plan_text_json, plan_to_json
 from imagesync.render.text import plan_text
 from imagesync.sources import identify
-from tests.unit.factories import inventory, live, plan
+from tests.unit.factories import NOW, inventory, live, plan
 
 HERE = Path(__file__).parent
 CASES = sorted(path.parent for path in HERE.glob("*/manifest.yaml"))
@@ -27,7 +29,7 @@ def catalog(file: Path) -> Catalog:
 def images(case: Path) -> list[LiveImage]:
     """What is live: the earlier manifest as applied, then what somebody else changed."""
     drift = yaml.safe_load((case / "drift.yaml").read_text()) if (case / "drift.yaml").exists() else {}
-    found = []
+    found = [*earlier(case, "retired.yaml", Role.RETIRED), *earlier(case, "staged.yaml", Role.STAGING)]
     for spec in catalog(case / "live.yaml").images:
         image = live(spec, status=Status.DEACTIVATED if spec.status is Status.DEACTIVATED else Status.ACTIVE)
         changes = dict(drift.get(spec.key, {}))
@@ -38,6 +40,20 @@ def images(case: Path) -> list[LiveImage]:
     return found
 
 
+def earlier(case: Path, name: str, role: Role) -> list[LiveImage]:
+    """Builds of a file's images that are not current: superseded ten days ago, or verified and not published."""
+    found = []
+    for spec in catalog(case / name).images if (case / name).exists() else ():
+        image = live(spec, f"{role.value}-{spec.key}", role, 1 if role is Role.RETIRED else 9, hidden=True)
+        record = read(image)
+        assert record is not None
+        if role is Role.RETIRED:
+            since = (NOW - timedelta(days=10)).isoformat()
+            record = replace(record, managed=replace(record.managed, retired=since, before={"hidden": False}))
+        found.append(replace(image, properties={**image.properties, **record.properties()}))
+    return found
+
+
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_case(case: Path, request: pytest.FixtureRequest) -> None:
     """Text and document are those that were looked at and kept."""
@@ -45,7 +61,7 @@ def test_case(case: Path, request: pytest.FixtureRequest) -> None:
     made = plan(wanted, inventory(*images(case)))
     refusals = check(made, wanted.policy)
     results = {
-        "plan.txt": plan_text(made) + "\n" + "".join(f"refused: {sentence}\n" for sentence in refusals),
+        "plan.txt": plan_text(made, now=NOW) + "\n" + "".join(f"refused: {sentence}\n" for sentence in refusals),
         "plan.json": plan_text_json(plan_to_json(made, tool="imagesync", folder="/cases")),
     }
     for name, text in results.items():

@@ -451,4 +451,31 @@ def test_a_left_over_delete_alone_is_counted() -> None:
     (only,) = [one for one in made.steps if isinstance(one.action, Delete)]
     assert only.reason is Reason.SUPERSEDED
     assert "superseded, more than keep allows" in plan_text(made)
-    assert "Plan: 1 superseded to delete; " in plan_text(made)
+    assert "Plan: 1 to delete; " in plan_text(made)
+
+
+def test_a_reference_to_what_is_not_there_and_not_made_is_refused() -> None:
+    """Its text would otherwise stand where an id belongs."""
+    root = spec("root", properties={"kernel_id": "${images.kernel.id}"})
+    with pytest.raises(PlanRefused, match=r"images.root: it refers to images.kernel, of which there is no image"):
+        plan(catalog(root, keys=frozenset({"kernel", "root"}), only=("root",)), inventory())
+
+
+def test_restoring_drift_leaves_references_to_what_is_there() -> None:
+    """A new build of what is referred to waits, and so does its id."""
+    root = spec("root", properties={"kernel_id": "${images.kernel.id}"})
+    image = live(root)
+    image = replace(image, properties={**image.properties, "kernel_id": "k"})
+    wanted, found = catalog(spec("kernel", "b"), root), inventory(live(spec("kernel", "a"), "k"), image)
+    assert plan(wanted, found, Policy(drift_only=True)).steps == ()
+
+
+def test_a_candidate_may_refer_to_what_is_not_staged() -> None:
+    """A candidate waits for another candidate only; a record without data is made by the whole plan."""
+    properties = {"kernel_id": "${images.kernel.id}", "note_id": "${images.note.id}"}
+    note = spec("note", source=Content.NO_DATA, fingerprint=Fingerprint())
+    made = staged(catalog(spec("kernel"), note, spec("root", properties=properties)), inventory())
+    assert [(one.id, one.needs) for one in made.steps] == [
+        ("create:kernel", ()),
+        ("create:root", ("create:kernel",)),
+    ]
