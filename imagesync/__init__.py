@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from imagesync.planner import make_plan as make_plan
     from imagesync.report import Report as Report
     from imagesync.resolution import resolve as resolve
+    from imagesync.rollbacks import rollback_plan as rollback_plan
+    from imagesync.staging import discard_plan as discard_plan
+    from imagesync.staging import stage_plan as stage_plan
     from imagesync.survey import take_inventory as take_inventory
 
 __version__: Final = "0.1.0"
@@ -48,6 +51,9 @@ _HOMES: Final = {
     "Visibility": "imagesync.model",
     "Plan": "imagesync.plan",
     "make_plan": "imagesync.planner",
+    "stage_plan": "imagesync.staging",
+    "discard_plan": "imagesync.staging",
+    "rollback_plan": "imagesync.rollbacks",
     "Report": "imagesync.report",
     "take_inventory": "imagesync.survey",
 }

@@ -79,11 +79,14 @@ def _current_ids(found: Situation) -> dict[str, str]:
 def _chosen(spec: ImageSpec, generations: Generations, to: str | None, policy: Policy) -> Owned:
     whole = [owned for owned in generations.last_retired_first if owned.filled]
     usable = [owned for owned in whole if is_usable(spec, owned, reactivate=policy.reactivate)]
-    asked = [owned for owned in whole if to in (owned.id, str(owned.record.managed.generation))]
+    # a rollback that broke off in the middle left two current images: either may be named
+    halfway = generations.current if len(generations.current) > 1 else ()
+    usable += halfway
+    asked = [owned for owned in (*whole, *halfway) if to in (owned.id, str(owned.record.managed.generation))]
     if len(asked) > 1:
         ids = ", ".join(owned.id for owned in asked)
         raise PlanRefused([f"images.{spec.key}: several images are generation {to}: {ids}; pass --to IMAGE_ID"])
-    found = asked if to is not None else usable
+    found = asked if to is not None else [owned for owned in usable if owned not in halfway]
     if found and found[0] in usable:
         return found[0]
     raise PlanRefused([f"images.{spec.key}: {_why_not(generations, found or whole, to)}"])

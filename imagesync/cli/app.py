@@ -44,7 +44,12 @@ app = typer.Typer(
 
 PathArgument = Annotated[Path, typer.Argument(help="A manifest, or a folder of them.", metavar="[PATH]")]
 Ids = Annotated[
-    Path | None, typer.Option("--ids", help="Write key -> image id as JSON, for other tools to pin.", metavar="FILE")
+    Path | None,
+    typer.Option(
+        "--ids",
+        help="Write key -> image id as JSON, for other tools to pin; with --stage the candidates' ids.",
+        metavar="FILE",
+    ),
 ]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 ReportFile = Annotated[Path | None, typer.Option("--out", "-o", help="Write the report as JSON.", metavar="FILE.json")]

@@ -2,7 +2,10 @@
 
 import json
 import shutil
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +13,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imagesync import load, open_backend, resolve
-from imagesync.model import Catalog
-from imagesync.plan import Create, Delete
+from imagesync import load, open_backend, resolve, take_inventory
+from imagesync.backends.base import Backend
+from imagesync.errors import PlanRefused
+from imagesync.model import Catalog, Content
+from imagesync.plan import Create, Delete, Plan
+from imagesync.rollbacks import rollback_plan
 from imagesync.sources import identify
+from imagesync.staging import stage_plan
 from tests.pipeline import applied, planned
 
 KEYS = ["a", "b", "c"]
@@ -93,3 +100,35 @@ def test_apply_then_plan_is_empty(
             assert not (isinstance(step.action, Create | Delete) and step.action.key in unchanged)
         applied(backend, plan)
         assert planned(backend, catalog, permitted).steps == ()
+
+
+@settings(max_examples=40, deadline=None)
+@given(first=catalogues, second=catalogues, policy=policies)
+def test_staging_and_going_back_end_where_applying_does(
+    folder: Path, first: dict[str, Any], second: dict[str, Any], policy: dict[str, Any]
+) -> None:
+    """A staged plan touches nothing that is there; whatever is rolled back, the next apply is as wanted and empties the plan."""
+    shutil.rmtree(folder / "store", ignore_errors=True)
+    backend = open_backend(store=folder / "store")
+    for images in (first, second):
+        catalog = resolved(folder, images, policy)
+        permitted = replace(catalog.policy, allow_protected=True)
+        before = {image.id: image for image in backend.images()}
+        applied(backend, _of_kind(backend, catalog, stage_plan, capabilities=None))
+        after = {image.id: image for image in backend.images()}
+        assert {image_id: after[image_id] for image_id in before} == before
+        assert _of_kind(backend, catalog, stage_plan, capabilities=None).steps == ()
+        plan = planned(backend, catalog, permitted)
+        assert all(step.action.source is Content.NO_DATA for step in plan.steps if isinstance(step.action, Create))
+        applied(backend, plan)
+    for spec in catalog.images:
+        with suppress(PlanRefused):
+            applied(backend, _of_kind(backend, catalog, rollback_plan, key=spec.key, to=None))
+    applied(backend, planned(backend, catalog, permitted))
+    assert planned(backend, catalog, permitted).steps == ()
+
+
+def _of_kind(backend: Backend, catalog: Catalog, make: Callable[..., Plan], **more: Any) -> Plan:
+    found = take_inventory(backend, catalog, promoting=frozenset(spec.key for spec in catalog.images))
+    target = backend.identity()
+    return make(catalog, found, policy=catalog.policy, target=target, now=datetime.now(UTC), **more)

@@ -479,3 +479,12 @@ def test_a_candidate_may_refer_to_what_is_not_staged() -> None:
         ("create:kernel", ()),
         ("create:root", ("create:kernel",)),
     ]
+
+
+def test_a_rollback_that_broke_off_is_ended_by_name() -> None:
+    """Two current images: the one that is named stays, the other retires."""
+    found = inventory(live(spec("a", "a"), "one"), live(spec("a", "b"), "two", generation=2))
+    made = back(catalog(spec("a", "b")), found, to="one")
+    assert told(made) == [("Update", "one", "rollback"), ("Update", "two", "superseded")]
+    with pytest.raises(PlanRefused, match="no earlier build"):
+        back(catalog(spec("a", "b")), found)
