@@ -22,6 +22,10 @@ OWN_FIELDS: Final = frozenset(
 )
 """Fields of the service itself, by its own names ("Show image"); everything else is a property."""
 
+IMPORT_TASK: Final = "os_glance_import_task"
+"""What the service writes on an image while an import of it is at work; also for a copy, when the status stays active."""
+FAILED_STORES: Final = "os_glance_failed_import"
+
 
 @dataclass(frozen=True, slots=True)
 class LiveImage:
@@ -61,6 +65,16 @@ class LiveImage:
     stores: tuple[str, ...] = ()
     service: Mapping[str, str] = field(default_factory=dict)
     nulls: frozenset[str] = frozenset()
+
+    @property
+    def importing(self) -> bool:
+        """Whether the service is at work on an import (or a copy between stores) of this image."""
+        return self.status is Status.IMPORTING or bool(self.service.get(IMPORT_TASK))
+
+    @property
+    def failed_stores(self) -> tuple[str, ...]:
+        """The stores that the last import did not reach."""
+        return tuple(filter(None, self.service.get(FAILED_STORES, "").split(",")))
 
     @property
     def image_location(self) -> str | None:
@@ -130,6 +144,22 @@ class Filter:
             and self.visibility in (None, image.visibility)
             and self.catalog in (None, image.properties.get(CATALOG))
         )
+
+
+@dataclass(frozen=True, slots=True)
+class ImportTask:
+    """One import of an image: ``status`` pending, processing, success or failure; times as the service writes them."""
+
+    id: str
+    status: str
+    message: str = ""
+    created_at: str = ""
+    updated_at: str = ""
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether the service still means to do it."""
+        return self.status in ("pending", "processing")
 
 
 @dataclass(frozen=True, slots=True)

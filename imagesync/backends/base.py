@@ -7,7 +7,7 @@ Unauthorized, Unavailable. Methods are safe to call from several threads at once
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Protocol, TypedDict, Unpack
 
-from imagesync.live import Capabilities, Filter, Identity, LiveImage, MemberState
+from imagesync.live import Capabilities, Filter, Identity, ImportTask, LiveImage, MemberState
 
 
 class UpdateFields(TypedDict, total=False):
@@ -95,13 +95,34 @@ class Backend(Protocol):
     def remove_member(self, image_id: str, project: str) -> None:
         """Stop sharing with a project (no change if it is not shared)."""
 
-    def upload(self, image_id: str, chunks: Iterable[bytes], size: int | None) -> None:
-        """Fill a queued record; when it returns the image is active.
+    def upload(self, image_id: str, chunks: Iterable[bytes], size: int | None, *, store: str | None = None) -> None:
+        """Fill a queued record, in ``store`` or the service's default one; when it returns the image is active.
 
         ``size`` is the number of bytes in ``chunks``, None when unknown. An exception that ``chunks`` raises aborts the
         body, so that the record is queued again, and comes out as it is. Never sends consumed bytes a second time:
         an expired token is Unauthorized (``renew``, look, open the source again), a lost connection Unavailable.
         """
+
+    def stage(self, image_id: str, chunks: Iterable[bytes], size: int | None) -> None:
+        """Bring data to the service without filling the image yet: ``import_image`` of glance-direct does; as ``upload``."""
+
+    def import_image(
+        self,
+        image_id: str,
+        method: str,
+        *,
+        uri: str | None = None,
+        stores: Sequence[str] = (),
+        all_stores: bool = False,
+    ) -> None:
+        """Begin an import: it goes on in the service, ``LiveImage.importing`` tells how long.
+
+        ``method`` is web-download (of ``uri``), glance-direct (of what was staged) or copy-image (of an active image,
+        into further ``stores``). Sent once: after Unavailable only a look at the image tells whether it began.
+        """
+
+    def import_tasks(self, image_id: str) -> list[ImportTask]:
+        """The imports of an image, the newest last; empty where the service does not tell."""
 
     def download(self, image_id: str) -> Iterator[bytes]:
         """The data of an image, in chunks."""

@@ -6,7 +6,16 @@ from typing import Any, Final, TypeVar
 
 from imagesync.backends.base import CreateFields, UpdateFields
 from imagesync.errors import BackendError, InvalidRequest
-from imagesync.live import NUMBER_FIELDS, OWN_FIELDS, TEXT_FIELDS, Capabilities, LiveImage, MemberState, Usage
+from imagesync.live import (
+    NUMBER_FIELDS,
+    OWN_FIELDS,
+    TEXT_FIELDS,
+    Capabilities,
+    ImportTask,
+    LiveImage,
+    MemberState,
+    Usage,
+)
 from imagesync.model import Status, Visibility
 
 T = TypeVar("T")
@@ -95,6 +104,18 @@ def member_from_wire(document: object) -> MemberState:
     )
 
 
+def tasks_from_wire(document: object) -> list[ImportTask]:
+    """The imports of an image by age; read leniently, as they only explain."""
+    listed = _part(document).get("tasks")
+    found = [_task(_part(item)) for item in listed] if isinstance(listed, list) else []
+    return sorted(found, key=lambda task: (task.created_at, task.updated_at))
+
+
+def _task(wire: Mapping[str, Any]) -> ImportTask:
+    names = ("id", "status", "message", "created_at", "updated_at")
+    return ImportTask(*(value if isinstance(value := wire.get(name), str) else "" for name in names))
+
+
 def capabilities_from_wire(schema: object, methods: object, stores: object, usage: object) -> Capabilities:
     """What ``/v2/schemas/image``, ``/v2/info/import``, ``/v2/info/stores`` and ``/v2/info/usage`` tell; None: not offered.
 
@@ -107,10 +128,17 @@ def capabilities_from_wire(schema: object, methods: object, stores: object, usag
         container_formats=_choices(_part(fields, "container_format").get("enum")),
         read_only=frozenset(name for name, field in fields.items() if _part(field).get("readOnly") is True),
         import_methods=_choices(_part(methods, "import-methods").get("value")),
-        stores=_choices([_part(store).get("id") for store in listed] if isinstance(listed, list) else None),
+        stores=_choices([_part(store).get("id") for store in listed if _takes_data(store)])
+        if isinstance(listed, list)
+        else frozenset(),
         usage=_quotas(_part(usage, "usage")),
         hidden="os_hidden" in fields or not fields,
     )
+
+
+def _takes_data(store: object) -> bool:
+    """Stores that only read (http) hold no image that is put into them."""
+    return str(_part(store).get("read-only", "false")).lower() != "true"
 
 
 def _quotas(wire: Mapping[str, Any]) -> dict[str, Usage]:

@@ -75,7 +75,9 @@ class Options:
     max_update: Annotated[
         str | None, typer.Option("--max-update", help="Keys that may change: a count, or per cent.", metavar="N|N%")
     ] = None
-    allow_protected: Annotated[bool, typer.Option("--allow-protected", help="Let protected images leave the catalogue.")] = False
+    allow_protected: Annotated[
+        bool, typer.Option("--allow-protected", help="Let protected images leave the catalogue.")
+    ] = False
     destroy: Annotated[bool, typer.Option("--destroy", help="Allow a manifest that names none of the owned keys.")] = (
         False
     )

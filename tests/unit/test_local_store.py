@@ -13,7 +13,7 @@ import pytest
 
 from imagesync import open_backend
 from imagesync.backends.base import Backend
-from imagesync.errors import BackendError, Conflict, UsageError
+from imagesync.errors import BackendError, Conflict, InvalidRequest, UsageError
 from imagesync.live import LiveImage
 from imagesync.model import Status
 
@@ -218,3 +218,18 @@ def test_a_cloud_and_a_store_at_once_are_refused(tmp_path: Path) -> None:
     """One target at a time."""
     with pytest.raises(UsageError):
         open_backend(cloud="x", store=tmp_path)
+
+
+def test_it_has_neither_import_methods_nor_stores(tmp_path: Path) -> None:
+    """Said by what it can do, and refused in one line that tells the way out."""
+    store = open_backend(store=tmp_path / "s")
+    image_id = record(store).id
+    assert (store.capabilities().import_methods, store.capabilities().stores) == (frozenset(), frozenset())
+    with pytest.raises(InvalidRequest, match="no glance-direct; use method: upload"):
+        store.stage(image_id, [b"x"], 1)
+    with pytest.raises(InvalidRequest, match="no web-download; use method: upload"):
+        store.import_image(image_id, "web-download", uri="http://x/")
+    with pytest.raises(InvalidRequest, match="no store 'fast' within it; leave stores out"):
+        store.upload(image_id, [b"x"], 1, store="fast")
+    assert store.import_tasks(image_id) == []
+    assert store.images(image_id)[0].status is Status.QUEUED

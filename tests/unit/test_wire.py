@@ -10,10 +10,11 @@ from imagesync.backends.wire import (
     create_to_wire,
     image_from_wire,
     member_from_wire,
+    tasks_from_wire,
     update_to_wire,
 )
 from imagesync.errors import BackendError, InvalidRequest
-from imagesync.live import LiveImage, MemberState, Usage
+from imagesync.live import ImportTask, LiveImage, MemberState, Usage
 from imagesync.model import Status, Visibility
 from imagesync.render.listing import image_to_json
 
@@ -250,3 +251,19 @@ def test_a_service_without_hidden_images_says_so() -> None:
 def test_a_value_wins_over_a_remembered_null() -> None:
     """A LiveImage changed on our side shows the change."""
     assert image_to_json(LiveImage("x", name="n", nulls=frozenset({"name"})))["name"] == "n"
+
+
+def test_imports_are_read_by_age_and_leniently() -> None:
+    """The newest last; what is of another shape is empty, as imports only explain."""
+    first = {"id": "1", "status": "failure", "message": "m", "created_at": "2026-01-01T00:00:00", "updated_at": "u"}
+    second = {"id": "2", "status": "processing", "message": None, "created_at": "2026-01-02T00:00:00"}
+    older, newer = tasks_from_wire({"tasks": [second, first]})
+    assert older == ImportTask("1", "failure", "m", "2026-01-01T00:00:00", "u")
+    assert (newer.id, newer.message, newer.unfinished, older.unfinished) == ("2", "", True, False)
+    assert tasks_from_wire([]) == tasks_from_wire({"tasks": "none"}) == []
+
+
+def test_a_store_that_only_reads_is_none_to_put_data_into() -> None:
+    """An http store is listed by the service, marked read-only."""
+    listed = {"stores": [{"id": "fast", "default": "true"}, {"id": "web", "read-only": "true"}, {"id": "slow"}]}
+    assert capabilities_from_wire(None, None, listed, None).stores == {"fast", "slow"}

@@ -225,9 +225,9 @@ class Api:
             link = page.get("next")
             following = _below_version(link) if isinstance(link, str) and page[key] else None
 
-    def upload(self, path: str, body: Body, size: int | None) -> None:
-        """PUT of data, exactly once; a failure of the chunks is BrokenOff."""
-        headers = {**self._token(), "Content-Type": "application/octet-stream"}
+    def upload(self, path: str, body: Body, size: int | None, further: Mapping[str, str]) -> None:
+        """PUT of data with ``further`` headers, exactly once; a failure of the chunks is BrokenOff."""
+        headers = {**self._token(), **further, "Content-Type": "application/octet-stream"}
         if size is not None:
             headers["x-openstack-image-size"] = str(size)
         # requests takes a length of 0 for an unknown one

@@ -1,14 +1,14 @@
 """The Backend protocol on the Image API v2. Does I/O through ``Api``; decisions are made elsewhere."""
 
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, Unpack
 from urllib.parse import quote
 from uuid import uuid4
 
 from imagesync.backends.base import CreateFields, UpdateFields
-from imagesync.backends.glance import listing, projects
+from imagesync.backends.glance import imports, listing, projects
 from imagesync.backends.glance.api import Api, Pace
 from imagesync.backends.glance.body import Body, BrokenOff
 from imagesync.backends.glance.connect import Connection, access_of
@@ -30,7 +30,7 @@ from imagesync.errors import (
     Unavailable,
     UsageError,
 )
-from imagesync.live import Capabilities, Filter, Identity, LiveImage, MemberState
+from imagesync.live import Capabilities, Filter, Identity, ImportTask, LiveImage, MemberState
 from imagesync.record import PREFIX
 
 INFORMATION: Final = ("/schemas/image", "/info/import", "/info/stores", "/info/usage")
@@ -164,11 +164,17 @@ class Glance:
         except NotFound:
             return
 
-    def upload(self, image_id: str, chunks: Iterable[bytes], size: int | None) -> None:
+    def upload(self, image_id: str, chunks: Iterable[bytes], size: int | None, *, store: str | None = None) -> None:
         """PUT of the data, once; what the chunks raise breaks the body off, so that the record is queued again."""
-        body = Body(chunks, size)
+        self._put(image_id, "file", Body(chunks, size), size, {} if store is None else {"x-image-meta-store": store})
+
+    def stage(self, image_id: str, chunks: Iterable[bytes], size: int | None) -> None:
+        """PUT of the data into the service's staging area, by the same rules."""
+        self._put(image_id, "stage", Body(chunks, size), size, {})
+
+    def _put(self, image_id: str, place: str, body: Body, size: int | None, headers: Mapping[str, str]) -> None:
         try:
-            self._api.upload(f"{_path(image_id)}/file", body, size)
+            self._api.upload(f"{_path(image_id)}/{place}", body, size, headers)
             return
         except BrokenOff:
             pass
@@ -181,6 +187,22 @@ class Glance:
         """A service that closes the connection on a refused body may hide why: the record tells some of it."""
         (image,) = self.images(image_id)
         raise Unavailable(f"{broken.message} (upload of image {image_id}, which is {image.status} now)", broken.hint)
+
+    def import_image(
+        self,
+        image_id: str,
+        method: str,
+        *,
+        uri: str | None = None,
+        stores: Sequence[str] = (),
+        all_stores: bool = False,
+    ) -> None:
+        """The service begins to fetch, to take over what was staged, or to copy."""
+        imports.begin(self._api, _path(image_id), method, uri=uri, stores=stores, all_stores=all_stores)
+
+    def import_tasks(self, image_id: str) -> list[ImportTask]:
+        """The imports of an image, the newest last."""
+        return imports.tasks(self._api, _path(image_id))
 
     def download(self, image_id: str) -> Iterator[bytes]:
         """The data of an image, about a MiB at a time; Conflict while it has none."""

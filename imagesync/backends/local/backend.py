@@ -29,7 +29,7 @@ from imagesync.errors import (
     UsageError,
 )
 from imagesync.formats import Inspection
-from imagesync.live import Capabilities, Filter, Identity, LiveImage, MemberState
+from imagesync.live import Capabilities, Filter, Identity, ImportTask, LiveImage, MemberState
 from imagesync.record import CATALOG
 
 CHUNK: Final = 2**20
@@ -182,8 +182,10 @@ class Local:
             _shared(rows, image_id)
             rows.remove_member(image_id, project)
 
-    def upload(self, image_id: str, chunks: Iterable[bytes], size: int | None) -> None:
+    def upload(self, image_id: str, chunks: Iterable[bytes], size: int | None, *, store: str | None = None) -> None:
         """The data of a queued image; whatever breaks it off leaves the image queued and without data."""
+        if store is not None:
+            raise InvalidRequest(f"a local store has no store {store!r} within it", "leave stores out")
         with self._store.part(image_id) as part:
             with self._store.rows(write=True) as rows:
                 document = rows.document(image_id)
@@ -212,6 +214,26 @@ class Local:
         except BaseException:
             self._store.data(image_id).unlink(missing_ok=True)
             raise
+
+    def stage(self, image_id: str, chunks: Iterable[bytes], size: int | None) -> None:  # noqa: ARG002
+        """There is no staging area."""
+        raise _no_imports("glance-direct")
+
+    def import_image(
+        self,
+        image_id: str,  # noqa: ARG002
+        method: str,
+        *,
+        uri: str | None = None,  # noqa: ARG002
+        stores: Sequence[str] = (),  # noqa: ARG002
+        all_stores: bool = False,  # noqa: ARG002
+    ) -> None:
+        """A folder fetches and copies nothing by itself."""
+        raise _no_imports(method)
+
+    def import_tasks(self, image_id: str) -> list[ImportTask]:  # noqa: ARG002
+        """Nothing is ever imported."""
+        return []
 
     def download(self, image_id: str) -> Iterator[bytes]:
         """The data, a MiB at a time; Conflict while there is none."""
@@ -244,6 +266,10 @@ class Local:
 
     def close(self) -> None:
         """Nothing is held open between calls."""
+
+
+def _no_imports(method: str) -> InvalidRequest:
+    return InvalidRequest(f"a local store has no import methods, so no {method}", "use method: upload")
 
 
 def _id(image: LiveImage | str) -> str:

@@ -1,0 +1,29 @@
+"""Imports of the Image API: bytes that the service stages, fetches or copies by itself. Does I/O through ``Api``."""
+
+from collections.abc import Sequence
+
+from imagesync.backends.glance.api import Api
+from imagesync.backends.wire import tasks_from_wire
+from imagesync.errors import Forbidden, NotFound
+from imagesync.live import ImportTask
+
+
+def begin(api: Api, path: str, method: str, *, uri: str | None, stores: Sequence[str], all_stores: bool) -> None:
+    """POST /import of the image at ``path``, once: repeated, it would meet its own task (409) or begin a second one.
+
+    The service's default stands for its own word that all the stores must succeed ("Import an image").
+    """
+    body: dict[str, object] = {"method": {"name": method} if uri is None else {"name": method, "uri": uri}}
+    if all_stores:
+        body["all_stores"] = True
+    elif stores:
+        body["stores"] = list(stores)
+    api.send("POST", f"{path}/import", body, repeat=False)
+
+
+def tasks(api: Api, path: str) -> list[ImportTask]:
+    """GET /tasks of the image at ``path``, the newest last; services before API 2.12 have none to tell."""
+    try:
+        return tasks_from_wire(api.get(f"{path}/tasks"))
+    except (NotFound, Forbidden):
+        return []
