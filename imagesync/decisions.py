@@ -3,10 +3,11 @@
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-from imagesync.documents import content_url, has_data, is_record_only, wanted_status
+from imagesync.documents import content_url, has_data, hashed_value, is_record_only, wanted_digest, wanted_status
 from imagesync.generations import Generations, Holds, Owned, has_other_size, holds, is_as_recorded
 from imagesync.live import LiveImage
 from imagesync.model import ImageSpec, Role, Status
+from imagesync.placement import goes_on
 from imagesync.plan import Reason
 from imagesync.record import Managed, Record
 
@@ -81,15 +82,24 @@ def is_usable(spec: ImageSpec, owned: Owned, *, reactivate: bool) -> bool:
 
 def fits(spec: ImageSpec, owned: Owned) -> bool:
     """Whether an image holds the wanted content in the wanted formats, under the wanted id where one is pinned."""
-    return holds(spec, owned) is Holds.SAME and _same_formats(spec, owned.image) and spec.id in (None, owned.id)
+    return holds(spec, owned) is Holds.SAME and _same_formats(spec, owned) and spec.id in (None, owned.id)
 
 
-def _same_formats(spec: ImageSpec, image: LiveImage) -> bool:
-    """disk_format and container_format are fixed once data is in, so that another format is another image."""
+def _same_formats(spec: ImageSpec, owned: Owned) -> bool:
+    """disk_format and container_format are fixed once data is in, so that another format is another image.
+
+    Of an image that the service converted, those count that it was made with.
+    """
+    image, made_with = owned.image, owned.record.managed.fields
     if image.status is Status.QUEUED:
         return True
     pairs = (("disk_format", spec.disk_format), ("container_format", spec.container_format))
-    return all(wanted in (None, getattr(image, name)) or name in spec.ignore for name, wanted in pairs)
+    return all(
+        wanted in (None, getattr(image, name))
+        or name in spec.ignore
+        or (owned.record.converted and made_with.get(name) == hashed_value(wanted))
+        for name, wanted in pairs
+    )
 
 
 def _reason_to_make(spec: ImageSpec, generations: Generations) -> Reason:
@@ -114,6 +124,8 @@ def _make(spec: ImageSpec, generations: Generations, reason: Reason) -> Decision
         )
     if has_data(spec) and not (spec.disk_format and spec.container_format):
         return Refuse(f"{where}: an upload needs disk_format and container_format; declare both")
+    if (left := goes_on(spec, wanted_digest(spec), generations.staging)) is not None:
+        return Make(Reason.INCOMPLETE, fill=left.id)
     pinned = next((owned for owned in generations.every if owned.id == spec.id), None)
     if pinned is None:
         return Make(reason)

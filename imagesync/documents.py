@@ -174,6 +174,8 @@ def managed_by(spec: ImageSpec, members: frozenset[str], generation: int) -> Man
         fields["status"] = spec.status.value
     if isinstance(spec.min_disk, Auto):
         fields["min_disk"] = spec.min_disk.value
+    if stores := _declared_stores(spec):
+        fields["stores"] = stores
     return Managed(
         fields={name: short_hash(json.dumps(value)) for name, value in sorted(fields.items())},
         properties=hashed(spec.properties),
@@ -182,6 +184,12 @@ def managed_by(spec: ImageSpec, members: frozenset[str], generation: int) -> Man
         generation=generation,
         origin=public_origin(spec),
     )
+
+
+def _declared_stores(spec: ImageSpec) -> Value:
+    if not isinstance(spec.source, FileSource | UrlSource):
+        return None
+    return "all" if spec.source.transfer.all_stores else tuple(sorted(spec.source.transfer.stores))
 
 
 def public_origin(spec: ImageSpec) -> str | None:
@@ -216,7 +224,8 @@ def reason_for(path: tuple[str, ...], wanted: Managed, managed: Managed) -> Reas
     return Reason.DRIFT if same else Reason.MANIFEST_CHANGED
 
 
-def _hash(value: Value) -> str:
+def hashed_value(value: Value) -> str:
+    """What a record keeps of a field's value."""
     return short_hash(json.dumps(value))
 
 
@@ -243,5 +252,5 @@ def wanted_status(spec: ImageSpec, managed: Managed) -> Status | None:
         return None
     if spec.status:
         return spec.status
-    ours = managed.fields.get("status") == _hash(Status.DEACTIVATED.value) or "status" in managed.before
+    ours = managed.fields.get("status") == hashed_value(Status.DEACTIVATED.value) or "status" in managed.before
     return Status.ACTIVE if ours else None

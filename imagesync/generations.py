@@ -7,7 +7,18 @@ from enum import Enum, auto
 
 from imagesync.documents import content_url
 from imagesync.live import LiveImage
-from imagesync.model import Checksum, Compression, Content, FileSource, ImageSpec, KnownContent, Role, Status, UrlSource
+from imagesync.model import (
+    HEX_LENGTHS,
+    Checksum,
+    Compression,
+    Content,
+    FileSource,
+    ImageSpec,
+    KnownContent,
+    Role,
+    Status,
+    UrlSource,
+)
 from imagesync.record import Record, read
 
 
@@ -59,8 +70,12 @@ class Generations:
 
     @property
     def candidates(self) -> tuple[Owned, ...]:
-        """Staged builds that are active, and so verified: the last bytes are sent only once they are."""
-        return tuple(owned for owned in self.staging if owned.image.status is Status.ACTIVE)
+        """Staged builds that are active and verified: the last bytes are sent only once they are right.
+
+        What the service itself fetched is not verified until its record says so.
+        """
+        whole = (owned for owned in self.staging if owned.image.status is Status.ACTIVE and not owned.image.importing)
+        return tuple(owned for owned in whole if not owned.record.unverified)
 
     @property
     def last_retired_first(self) -> tuple[Owned, ...]:
@@ -110,15 +125,14 @@ def holds(spec: ImageSpec, owned: Owned) -> Holds:
     if isinstance(source, KnownContent):
         contradicted = _live_digest(image, source.checksum.algorithm) not in (None, source.checksum.value)
         return Holds.TAMPERED if contradicted else Holds.SAME
-    return _holds_published(spec, source, owned)
+    return _holds_published(spec, owned)
 
 
-def _holds_published(spec: ImageSpec, source: FileSource | UrlSource, owned: Owned) -> Holds:
+def _holds_published(spec: ImageSpec, owned: Owned) -> Holds:
     wanted = spec.fingerprint.digests
     recorded = {digest.algorithm: digest.value for digest in owned.record.digests}
-    stored_as_published = source.transfer.compression is Compression.NONE
     shared = [digest for digest in wanted if digest.algorithm in recorded]
-    if stored_as_published:
+    if is_stored_as_published(spec, owned):
         live = [(digest, _live_digest(owned.image, digest.algorithm)) for digest in wanted]
         if any(found is not None and found != digest.value for digest, found in live):
             expected = shared and all(recorded[digest.algorithm] == digest.value for digest in shared)
@@ -138,17 +152,16 @@ def _live_digest(image: LiveImage, algorithm: str) -> str | None:
 
 
 def live_digests(image: LiveImage) -> tuple[Checksum, ...]:
-    """What the service itself says of the stored data."""
+    """What the service itself says of the stored data, in the algorithms that a manifest can declare."""
     found = (("md5", image.checksum), (image.os_hash_algo, image.os_hash_value))
-    return tuple(Checksum(name, value) for name, value in found if name and value)
+    return tuple(Checksum(name, value) for name, value in found if name and name in HEX_LENGTHS and value)
 
 
 def is_as_recorded(spec: ImageSpec, owned: Owned) -> bool:
-    """Whether nothing that the service says of a staged build contradicts its record; what is packed tells nothing."""
-    source = spec.source
-    if not isinstance(source, FileSource | UrlSource) or source.transfer.compression is not Compression.NONE:
+    """Whether nothing that the service says of a staged build contradicts its record; what is packed or converted tells nothing."""
+    if not is_stored_as_published(spec, owned):
         return True
-    size = spec.fingerprint.size if isinstance(source, FileSource) else None
+    size = spec.fingerprint.size if isinstance(spec.source, FileSource) else None
     recorded = {digest.algorithm: digest for digest in owned.record.digests}
     same = all(recorded.get(digest.algorithm, digest) == digest for digest in live_digests(owned.image))
     return same and size in (None, owned.image.size)
@@ -165,6 +178,11 @@ def has_other_size(spec: ImageSpec, image: LiveImage) -> bool:
     """Whether an image cannot hold the declared data, whatever its digests are of."""
     size = spec.fingerprint.size
     return _is_stored_as_published(spec) and None not in (size, image.size) and size != image.size
+
+
+def is_stored_as_published(spec: ImageSpec, owned: Owned) -> bool:
+    """Whether the service holds the very bytes that were published, so that its own digests are of them."""
+    return _is_stored_as_published(spec) and not owned.record.converted
 
 
 def _is_stored_as_published(spec: ImageSpec) -> bool:

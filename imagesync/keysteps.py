@@ -23,20 +23,18 @@ from imagesync.documents import (
     wanted_digest,
     wanted_status,
 )
-from imagesync.generations import Generations, Owned, is_confirmed, live_digests
-from imagesync.live import Inventory, LiveImage
+from imagesync.generations import Generations, Owned, is_confirmed, is_stored_as_published, live_digests
+from imagesync.live import Capabilities, Inventory, LiveImage
 from imagesync.model import (
     Auto,
     Catalog,
     Checksum,
-    Compression,
-    FileSource,
     ImageSpec,
     Policy,
     Role,
     Status,
-    UrlSource,
 )
+from imagesync.placement import stores_change, stores_notes, verification_notes
 from imagesync.plan import Create, Deactivate, FieldChange, Reactivate, Reason, Step, Update
 from imagesync.record import Managed, Record, short_hash
 from imagesync.retirement import Part, expired_generations, retire, step, sweep
@@ -53,6 +51,7 @@ class Scene:
     ids: Mapping[str, str] = field(default_factory=dict)
     made: frozenset[str] = frozenset()
     lapsed: frozenset[str] = frozenset()
+    able: Capabilities | None = None
 
     def members(self, spec: ImageSpec) -> frozenset[str]:
         """The wanted members as project ids."""
@@ -84,6 +83,7 @@ def steps_for(
                 *_member_notes(spec, generations),
                 *_passed_over(spec, generations),
                 *_unadopted_notes(spec, adopted),
+                *verification_notes(spec),
             )
             first = Part((create(scene, spec, generations, reason, fill),), notes)
         case _:
@@ -159,7 +159,7 @@ def bring_up(scene: Scene, spec: ImageSpec, owned: Owned, reason: Reason | None)
         spec = replace(spec, ignore=())
         owned = replace(owned, record=replace(owned.record, digests=_known_digests(spec, owned)))
     live_members = scene.inventory.members.get(owned.id, ())
-    before, after = merged_documents(spec, owned.image, managed, members, live_members, scene.ids)
+    before, after = merged_documents(_as_made(spec, owned), owned.image, managed, members, live_members, scene.ids)
     record = replace(current_record(scene.catalog.name, spec, members, owned.record), role=Role.CURRENT)
 
     def why(path: tuple[str, ...]) -> Reason:
@@ -167,13 +167,32 @@ def bring_up(scene: Scene, spec: ImageSpec, owned: Owned, reason: Reason | None)
         lapsed = found is Reason.MANIFEST_CHANGED and path == ("hidden",) and spec.key in scene.lapsed and spec.hidden
         return Reason.EXPIRED if lapsed else found
 
-    changes = compare(before, after, why)
+    status = _status_step(scene, spec, owned, managed, reason)
+    by_then = _status_by_then(owned, status)
+    moved = stores_change(spec, owned.image, by_then, scene.able, why(("stores",)))
+    changes = tuple(sorted((*compare(before, after, why), *moved), key=lambda change: change.path))
     if scene.policy.drift_only:
         changes = tuple(change for change in changes if change.reason is Reason.DRIFT)
-    status = _status_step(scene, spec, owned, managed, reason)
     update = _update_step(scene, spec, owned, changes, record, reason)
     notes = (*_status_notes(scene, spec, owned, managed), *_adoption_notes(spec, owned, reason))
+    notes += stores_notes(spec, owned.image, by_then, scene.able)
     return Part(_chained(update, status, promoted=owned.record.role is not Role.CURRENT), notes)
+
+
+def _as_made(spec: ImageSpec, owned: Owned) -> ImageSpec:
+    """The formats of an image that the service converted are its own choice."""
+    return replace(spec, disk_format=None, container_format=None) if owned.record.converted else spec
+
+
+def _status_by_then(owned: Owned, status: Step | None) -> Status:
+    """What the image's status is when its update is done: a status step comes first, see ``_chained``."""
+    match status:
+        case Step(action=Reactivate()):
+            return Status.ACTIVE
+        case Step(action=Deactivate()) if owned.record.role is not Role.CURRENT:
+            return Status.DEACTIVATED
+        case _:
+            return owned.image.status
 
 
 def _update_step(
@@ -199,8 +218,7 @@ def _update_step(
 def _known_digests(spec: ImageSpec, owned: Owned) -> tuple[Checksum, ...]:
     """Every digest of a staged build's published bytes: those recorded, and the service's own where nothing was packed."""
     known = {digest.algorithm: digest for digest in owned.record.digests}
-    source = spec.source
-    if isinstance(source, FileSource | UrlSource) and source.transfer.compression is Compression.NONE:
+    if is_stored_as_published(spec, owned):
         known = {digest.algorithm: digest for digest in live_digests(owned.image)} | known
     return tuple(known[name] for name in sorted(known))
 

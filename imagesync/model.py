@@ -120,11 +120,15 @@ class Signature:
 
 @dataclass(frozen=True, slots=True)
 class Transfer:
-    """How bytes travel from a source into the service; sizes in bytes."""
+    """How bytes travel from a source into the service; sizes in bytes.
+
+    ``stores`` are those that must hold the data (none: the service's default); ``all_stores``: every one that it has.
+    """
 
     compression: Compression = Compression.NONE
     method: Method = Method.UPLOAD
     stores: tuple[str, ...] = ()
+    all_stores: bool = False
     verify_download: bool = False
     max_size: int | None = None
     max_ratio: int | None = None

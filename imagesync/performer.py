@@ -14,11 +14,13 @@ from uuid import uuid4
 from imagesync.backends.base import Backend, UpdateFields
 from imagesync.documents import resolve_references
 from imagesync.errors import BackendError, InUse, NotFound, Unavailable
+from imagesync.imports import Imports
 from imagesync.model import Role, Status, Visibility
-from imagesync.plan import Create, Deactivate, Delete, FieldChange, Plan, Reactivate, Step, Update
+from imagesync.plan import Create, Deactivate, Delete, FieldChange, Plan, Reactivate, Reason, Step, Update
 from imagesync.publishing import Publisher, missing
 from imagesync.record import CATALOG, DIGEST, KEY, MANAGED, ROLE, SPEC, Record
 from imagesync.report import Outcome, Performed
+from imagesync.transfers import Transfers
 
 Progress = Callable[[int, int | None], None]
 MARKS = (CATALOG, KEY, ROLE, DIGEST, SPEC, MANAGED)
@@ -38,7 +40,8 @@ class Performer:
         self._backend, self._now = backend, now
         self._lock = threading.Lock()
         self.ids: dict[str, str] = dict(plan.ids)
-        self._publisher = Publisher(backend, new_id, self.resolved)
+        self._imports = Imports(backend)
+        self._publisher = Publisher(backend, Transfers(backend, self._imports), new_id, self.resolved)
 
     def resolved(self, text: str) -> str:
         """A property value with the ids of other images filled in."""
@@ -96,13 +99,18 @@ class Performer:
 
     def _update(self, update: Update) -> None:
         members = next((change for change in update.changes if change.path == ("members",)), None)
+        stores = next((change for change in update.changes if change.path == ("stores",)), None)
+        if stores:
+            self._imports.settled(update.image_id)  # a copy that is at work would undo what is written beside it
         leaving = any(c.path == ("visibility",) and c.before == Visibility.SHARED.value for c in update.changes)
         if leaving or (members and not _becomes_shared(update)):
             self._change_members(update.image_id, members, everyone=leaving)
-        attrs = self._attrs(update)
-        self._written(update.image_id, attrs)
+        self._written(update.image_id, self._attrs(update, _without_stores(update.record, stores)))
         if members and _becomes_shared(update):
             self._change_members(update.image_id, members, everyone=False)
+        if stores:
+            self._imports.copy(update.image_id, sorted(_names(stores, "after") - _names(stores, "before")))
+            self._written(update.image_id, self._attrs(replace(update, changes=()), update.record))
 
     def _change_members(self, image_id: str, change: FieldChange | None, *, everyone: bool) -> None:
         """Before an image stops being shared all members go: they could not be reached afterwards."""
@@ -113,11 +121,11 @@ class Performer:
         for project in sorted(wanted - live):
             self._backend.add_member(image_id, project)
 
-    def _attrs(self, update: Update) -> UpdateFields:
+    def _attrs(self, update: Update, record: Record | None) -> UpdateFields:
         attrs = update_fields(update.changes, self.resolved)
         marks: Mapping[str, str | None] = dict.fromkeys(MARKS)
-        if update.record is not None:
-            marks = self._dated(update.record).properties()
+        if record is not None:
+            marks = self._dated(record).properties()
         attrs["properties"] = {**attrs.get("properties", {}), **marks}
         return attrs
 
@@ -141,6 +149,14 @@ class Performer:
             raise BackendError(f"image {image_id}: the service lost the change of {', '.join(left)}", "run apply again")
 
 
+def _without_stores(record: Record | None, change: FieldChange | None) -> Record | None:
+    """The record until a copy has succeeded: what never was so must not look like drift afterwards."""
+    if record is None or change is None or change.reason is Reason.DRIFT:
+        return record
+    fields = {name: value for name, value in record.managed.fields.items() if name != "stores"}
+    return replace(record, managed=replace(record.managed, fields=fields))
+
+
 def _becomes_shared(update: Update) -> bool:
     return any(c.path == ("visibility",) and c.after == Visibility.SHARED.value for c in update.changes)
 
@@ -151,13 +167,13 @@ def _names(change: FieldChange | None, side: str) -> set[str]:
 
 
 def update_fields(changes: tuple[FieldChange, ...], resolved: Callable[[str], str]) -> UpdateFields:
-    """Field changes as the arguments of ``update_image``; members go another way."""
+    """Field changes as the arguments of ``update_image``; members and stores go another way."""
     attrs: dict[str, object] = {}
     properties: dict[str, str | None] = {}
     for change in changes:
         if change.path[0] == "properties":
             properties[change.path[1]] = resolved(change.after) if isinstance(change.after, str) else None
-        elif change.path != ("members",):
+        elif change.path not in (("members",), ("stores",)):
             attrs[change.path[0]] = change.after
     if properties:
         attrs["properties"] = properties

@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import TypeAlias
 
 from imagesync.live import Identity
-from imagesync.model import Content, Fingerprint, KnownContent, Source
+from imagesync.model import FileSource, Fingerprint, Method, Source, UrlSource
 from imagesync.record import Record
 
 Value: TypeAlias = str | int | bool | tuple[str, ...] | None
@@ -44,8 +44,8 @@ class Reason(StrEnum):
 class FieldChange:
     """One field from ``before`` to ``after``: None is "not there".
 
-    ``path`` is ``("min_ram",)``, ``("properties", "hw_disk_bus")``, ``("tags",)`` or ``("members",)``: a tuple because
-    property names may hold dots. Tags and members are sorted tuples: the whole set before and after.
+    ``path`` is ``("min_ram",)``, ``("properties", "hw_disk_bus")``, ``("tags",)``, ``("members",)`` or ``("stores",)``: a
+    tuple because property names may hold dots. The last three are sorted tuples: the whole set before and after.
     """
 
     path: tuple[str, ...]
@@ -244,10 +244,15 @@ class Summary:
     upload: int | None = 0
 
 
+def _is_sent(source: Source) -> bool:
+    """Whether the bytes go through here: the service fetches a web-download by itself."""
+    return isinstance(source, FileSource | UrlSource) and source.transfer.method is not Method.WEB_DOWNLOAD
+
+
 def summarize(plan: Plan) -> Summary:
     """Counts of the plan; ``upload`` in bytes, None where a size is unknown. Retirements count as their replacement."""
     creates = [step.action for step in plan.steps if isinstance(step.action, Create)]
-    sizes = [create.fingerprint.size for create in creates if not isinstance(create.source, Content | KnownContent)]
+    sizes = [create.fingerprint.size for create in creates if _is_sent(create.source)]
     published = [create for create in creates if not create.stage]
     promoted = {step.action.key for step in plan.steps if is_promotion(step)}
     retired = {step.action.key for step in plan.steps if _is_retirement(step)}

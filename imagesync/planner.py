@@ -34,7 +34,7 @@ def make_plan(
     ``capabilities`` None: not asked yet, nothing is checked against them (a plan without steps needs none). Limits of
     the policy are checked apart, by ``policy.check``, so that a plan over its limits can still be looked at.
     """
-    found = situation(catalog, inventory, policy, now)
+    found = situation(catalog, inventory, policy, now, capabilities)
     parts = [
         steps_for(
             found.scene, spec, found.decisions[spec.key], found.generations(spec.key), found.adopted.get(spec.key)

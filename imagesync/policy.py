@@ -1,12 +1,14 @@
 """A plan and the limits it is held to -> the sentences that refuse it. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Final
 
 from imagesync.live import Capabilities
-from imagesync.model import FileSource, ImageSpec, KnownContent, Limit, Method, Policy, UrlSource
-from imagesync.plan import Create, Plan, Step
+from imagesync.model import ImageSpec, KnownContent, Limit, Method, Policy, Transfer
+from imagesync.placement import COPY, stores_wanted, transfer_of
+from imagesync.plan import Create, Plan, Step, Update
 
-SMALL_CATALOGUE = 4
+SMALL_CATALOGUE: Final = 4
 """Below so many owned keys a limit in per cent means nothing and is not applied."""
 
 
@@ -35,14 +37,17 @@ def _over(verb: str, number: int, owned: int, limit: Limit) -> str:
 
 def missing_capabilities(steps: Sequence[Step], able: Capabilities, wanted: Sequence[ImageSpec]) -> list[str]:
     """What the steps ask of the target that it cannot do: formats, import methods, stores, hidden images, quota."""
-    sources = {spec.key: spec.source for spec in wanted}
+    specs = {spec.key: spec for spec in wanted}
     sentences: list[str] = []
     creates = [item.action for item in steps if isinstance(item.action, Create)]
     for create in creates:
-        source = sources.get(create.key)
         sentences += _formats(create, able)
-        if isinstance(source, FileSource | UrlSource):
-            sentences += _transfer(create.key, source)
+        if (transfer := transfer_of(create)) is not None:
+            sentences += [*_method(create, transfer, able), *_stores(create.key, transfer, able)]
+    for item in steps:
+        if isinstance(item.action, Update) and any(change.path == ("stores",) for change in item.action.changes):
+            transfer = transfer_of(specs[item.action.key])
+            sentences += [*_stores(item.action.key, transfer, able), *_copying(item.action, able)] if transfer else []
     return sentences + _quota(creates, able)
 
 
@@ -55,18 +60,36 @@ def _formats(create: Create, able: Capabilities) -> list[str]:
     ]
 
 
-def _transfer(key: str, source: FileSource | UrlSource) -> list[str]:
-    transfer = source.transfer
-    if transfer.method is not Method.UPLOAD:
-        return [
-            f"images.{key}.source.method: this version of imagesync uploads itself and cannot do {transfer.method.value}; "
-            "use method: upload"
-        ]
-    if transfer.stores:
-        return [
-            f"images.{key}.source.stores: this version of imagesync cannot choose stores; leave it out for the default store"
-        ]
-    return []
+def _method(create: Create, transfer: Transfer, able: Capabilities) -> Iterator[str]:
+    """A way in that the service does not offer, or an upload into several stores that it has no means for."""
+    method, offered = transfer.method.value, {Method.UPLOAD.value, *able.import_methods} & set(Method)
+    if method not in offered:
+        yield (
+            f"images.{create.key}.source.method: this service does not offer {method}; use {' or '.join(sorted(offered))}"
+        )
+    several = len(stores_wanted(create, able)) > 1
+    if transfer.method is Method.UPLOAD and several and not able.import_methods & {COPY, Method.GLANCE_DIRECT.value}:
+        yield (
+            f"images.{create.key}.source.stores: this service puts data into one store only, as it offers neither "
+            f"{Method.GLANCE_DIRECT.value} nor {COPY}; name one store"
+        )
+
+
+def _stores(key: str, transfer: Transfer, able: Capabilities) -> Iterator[str]:
+    if unknown := sorted(set(transfer.stores) - able.stores):
+        there = (
+            f"it has {', '.join(sorted(able.stores))}" if able.stores else "it has none to choose from: leave it out"
+        )
+        yield f"images.{key}.source.stores: this service has no store {', '.join(unknown)}; {there}"
+
+
+def _copying(update: Update, able: Capabilities) -> Iterator[str]:
+    if COPY not in able.import_methods:
+        there = ", ".join(sorted(able.import_methods)) or "none"
+        yield (
+            f"images.{update.key}.source.stores: image {update.image_id} is not in all of them, and this service does not "
+            f"offer {COPY} (its import methods: {there}); take the further stores out"
+        )
 
 
 def _quota(creates: Sequence[Create], able: Capabilities) -> list[str]:

@@ -70,7 +70,9 @@ class Record:
     """The six properties as a value.
 
     ``digests`` are of the published bytes; content without any is identified by ``url``, the sha256 of its first URL in
-    hexadecimal (the URL itself may hold a secret). ``nonce`` recognises a POST whose answer was lost.
+    hexadecimal (the URL itself may hold a secret). ``nonce`` recognises a POST whose answer was lost. ``unverified``: a
+    staged image that the service fills by itself, so that its being active proves nothing. ``converted``: the service
+    made something else of the verified bytes (another format, unpacked), so that its own hash is not that of ours.
     """
 
     catalog: str
@@ -81,6 +83,8 @@ class Record:
     spec: str = ""
     managed: Managed = Managed()
     nonce: str | None = None
+    unverified: bool = False
+    converted: bool = False
 
     def properties(self) -> dict[str, str]:
         """The record as properties of an image."""
@@ -91,11 +95,12 @@ class Record:
             ROLE: self.role.value,
             DIGEST: " ".join(content),
             SPEC: self.spec,
-            MANAGED: _encode(self.managed, self.nonce),
+            MANAGED: _encode(self),
         }
 
 
-def _encode(managed: Managed, nonce: str | None) -> str:
+def _encode(record: Record) -> str:
+    managed = record.managed
     document = {
         "f": dict(managed.fields),
         "p": dict(managed.properties),
@@ -105,7 +110,9 @@ def _encode(managed: Managed, nonce: str | None) -> str:
         "o": managed.origin,
         "r": managed.retired,
         "b": dict(managed.before),
-        "n": nonce,
+        "n": record.nonce,
+        "u": record.unverified,
+        "c": record.converted,
     }
     kept = {name: value for name, value in document.items() if value}
     return json.dumps(kept, separators=(",", ":"), sort_keys=True, ensure_ascii=True)
@@ -128,7 +135,7 @@ def read(image: LiveImage) -> Record | None:
     if CATALOG not in properties:
         return None
     digests, url = _read_content(properties.get(DIGEST, ""))
-    managed, nonce = _decode(properties.get(MANAGED, ""))
+    document = _document(properties.get(MANAGED, ""))
     role = properties.get(ROLE, "")
     return Record(
         catalog=properties[CATALOG],
@@ -137,8 +144,10 @@ def read(image: LiveImage) -> Record | None:
         digests=digests,
         url=url,
         spec=properties.get(SPEC, ""),
-        managed=managed,
-        nonce=nonce,
+        managed=_decode(document),
+        nonce=_text(document.get("n")),
+        unverified=document.get("u") is True,
+        converted=document.get("c") is True,
     )
 
 
@@ -155,15 +164,16 @@ def _read_content(text: str) -> tuple[tuple[Checksum, ...], str | None]:
     return tuple(digests), url
 
 
-def _decode(text: str) -> tuple[Managed, str | None]:
+def _document(text: str) -> dict[str, object]:
     try:
-        document = json.loads(text)
+        return _mapping(json.loads(text))
     except ValueError:
-        return Managed(), None
-    if not isinstance(document, dict):
-        return Managed(), None
+        return {}
+
+
+def _decode(document: Mapping[str, object]) -> Managed:
     generation = document.get("g")
-    managed = Managed(
+    return Managed(
         fields=_texts(document.get("f")),
         properties=_texts(document.get("p")),
         tags=_words(document.get("t")),
@@ -173,7 +183,6 @@ def _decode(text: str) -> tuple[Managed, str | None]:
         retired=_text(document.get("r")),
         before=_mapping(document.get("b")),
     )
-    return managed, _text(document.get("n"))
 
 
 def _text(value: object) -> str | None:

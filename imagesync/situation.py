@@ -10,7 +10,7 @@ from imagesync.decisions import Decision, Keep, Make, Promote, decide
 from imagesync.documents import references
 from imagesync.generations import Generations, group
 from imagesync.keysteps import Scene
-from imagesync.live import Identity, Inventory, LiveImage
+from imagesync.live import Capabilities, Identity, Inventory, LiveImage
 from imagesync.model import Catalog, ImageSpec, OnExpire, Policy, Status
 from imagesync.ordering import in_order
 from imagesync.plan import Candidate, Delete, Fate, Kind, Plan, Step, is_promotion
@@ -39,8 +39,10 @@ class Situation:
         return self.groups.get(key, Generations(key))
 
 
-def situation(catalog: Catalog, inventory: Inventory, policy: Policy, now: datetime) -> Situation:
-    """What is there against what is wanted, with a decision for each key."""
+def situation(
+    catalog: Catalog, inventory: Inventory, policy: Policy, now: datetime, able: Capabilities | None = None
+) -> Situation:
+    """What is there against what is wanted, with a decision for each key; ``able`` None: not asked."""
     wanted, expired, lapsed = _split_expired(catalog, now)
     every = group(inventory.owned)
     groups = {key: found for key, found in every.items() if in_scope(catalog, key)}
@@ -63,7 +65,7 @@ def situation(catalog: Catalog, inventory: Inventory, policy: Policy, now: datet
         ids |= {key: groups[key].current[-1].id for key in made if key in groups and groups[key].current}
         made = frozenset()
     refusals += _dangling(wanted, set(ids) | made)
-    scene = Scene(catalog, inventory, policy, now, ids, made, lapsed)
+    scene = Scene(catalog, inventory, policy, now, ids, made, lapsed, able)
     return Situation(scene, wanted, expired, groups, adopted, decisions, tuple(refusals))
 
 

@@ -66,6 +66,7 @@ class _Image:
     key: str
     node: Node
     setting: Setting
+    container_format: str | None
 
     def complain(self, path: tuple[str | int, ...], message: str, hint: str = "") -> None:
         """A problem of one of its values."""
@@ -87,7 +88,7 @@ class _Image:
 
 def make_spec(key: str, data: Mapping[str, Any], node: Node, setting: Setting) -> ImageSpec | None:
     """The typed value of one image (``data``: its plain data, ``node``: where it stands); None when it has no usable source."""
-    image = _Image(key, node, setting)
+    image = _Image(key, node, setting, data.get("container_format"))
     for path, message, hint in text_problems(data):
         image.complain(path, message, hint)
     if (expires := data.get("expires")) and not _is_date(expires):
@@ -221,6 +222,9 @@ def _file_source(data: Mapping[str, Any], checksum: Checksum | None, image: _Ima
         image.complain(("source", "path"), *OUTSIDE)
         return None
     checks = checksum, data.get("checksum_url"), _signature(data, image)
+    if data.get("method") == Method.WEB_DOWNLOAD:
+        hint = "give a url, or use method: upload or glance-direct"
+        image.complain(("source", "method"), "web-download needs a url: the service cannot read a file here", hint)
     return FileSource(path, data["path"], *checks, _transfer(data, data["path"]))
 
 
@@ -231,7 +235,18 @@ def _url_source(data: Mapping[str, Any], checksum: Checksum | None, image: _Imag
             image.complain(("source", "url"), *problem)
             return None
     transfer = _transfer(data, urlsplit(urls[0]).path)
+    if transfer.method is Method.WEB_DOWNLOAD and transfer.compression is not Compression.NONE:
+        transfer = _fetched_packed(transfer, image)
     return UrlSource(urls, checksum, data.get("checksum_url"), _signature(data, image), transfer)
+
+
+def _fetched_packed(transfer: Transfer, image: _Image) -> Transfer:
+    """The service stores what it fetches as it is: packed data is right only where that is declared."""
+    if image.container_format != "compressed":
+        message = f"web-download stores {transfer.compression.value} data as it is: the service does not unpack"
+        hint = "use method: upload or glance-direct, or declare container_format: compressed"
+        image.complain(("source", "method"), message, hint)
+    return replace(transfer, compression=Compression.NONE)
 
 
 def _check_problem(data: Mapping[str, Any]) -> tuple[str, str, str] | None:
@@ -240,6 +255,10 @@ def _check_problem(data: Mapping[str, Any]) -> tuple[str, str, str] | None:
         return "checksum_url", "stands beside a checksum", "keep one: a digest, or the list that it is taken from"
     if "signature" in data and "checksum_url" not in data:
         return "signature", "signs a list of digests, and there is no checksum_url", "name the list"
+    if "verify" in data and data.get("method") != Method.WEB_DOWNLOAD:
+        return "verify", "is for method: web-download; all else is verified while it is sent", "take it out"
+    if "verify" in data and not {"checksum", "checksum_url"} & set(data):
+        return "verify", "has no digest to compare with", "declare checksum or checksum_url"
     for name, url in (("checksum_url", data.get("checksum_url")), ("signature", data.get("signature", {}).get("url"))):
         if url is not None and (problem := _url_problem(url)):
             return name, *problem
@@ -277,10 +296,12 @@ def _short_form(text: str) -> dict[str, str]:
 
 def _transfer(data: Mapping[str, Any], name: str) -> Transfer:
     by_suffix = _SUFFIXES.get(os.path.splitext(name)[1].lower(), Compression.NONE)
+    stores = data.get("stores", ())
     made = Transfer(
         compression=Compression(data["compression"]) if "compression" in data else by_suffix,
         method=Method(data.get("method", Method.UPLOAD)),
-        stores=tuple(data.get("stores", ())),
+        stores=() if stores == "all" else tuple(dict.fromkeys(stores)),
+        all_stores=stores == "all",
         verify_download=data.get("verify") == "download",
     )
     return replace(made, max_size=data.get("max_size"), max_ratio=data.get("max_ratio"))

@@ -18,6 +18,7 @@ from imagesync.errors import PlanRefused
 from imagesync.keysteps import create
 from imagesync.live import Capabilities, Identity, Inventory
 from imagesync.model import Catalog, ImageSpec, Policy, Role
+from imagesync.placement import verification_notes
 from imagesync.plan import Create, Delete, Kind, Plan, Reason, Step
 from imagesync.policy import missing_capabilities
 from imagesync.retirement import Part, step
@@ -34,7 +35,7 @@ def stage_plan(
     now: datetime,
 ) -> Plan:
     """Every build that would be uploaded, as a candidate; PlanRefused as for the whole plan."""
-    found = situation(catalog, inventory, policy, now)
+    found = situation(catalog, inventory, policy, now, capabilities)
     parts = [_staged(found, spec) for spec in found.wanted]
     steps = _among_themselves([item for part in parts for item in part.steps])
     refusals = [*found.refusals, *(sentence for part in parts for sentence in part.refusals)]
@@ -52,7 +53,8 @@ def _staged(found: Situation, spec: ImageSpec) -> Part:
         case Make(reason, fill) if has_data(spec) and not _is_over(found, spec):
             item = create(found.scene, spec, found.generations(spec.key), reason, fill)
             assert isinstance(item.action, Create)  # noqa: S101 - for the type checker
-            return Part((replace(item, action=replace(item.action, stage=True, replaces=())),))
+            staged = replace(item, action=replace(item.action, stage=True, replaces=()))
+            return Part((staged,), verification_notes(spec))
         case Promote(owned) if owned.record.role is Role.RETIRED:
             note = (
                 f"{spec.key}: retired image {owned.id} has this content; the next apply publishes it, nothing is staged"

@@ -45,6 +45,8 @@ def value_at(image: LiveImage, path: str, inventory: Inventory) -> Value:
     """One relied-on value of a live image, by path text."""
     if path == "tags":
         return tuple(sorted(image.tags))
+    if path == "stores":
+        return tuple(sorted(image.stores))
     if path == "members":
         return tuple(sorted(member.project for member in inventory.members.get(image.id, ())))
     if path.startswith("properties."):

@@ -5,18 +5,19 @@ from datetime import UTC, datetime
 
 from imagesync import Performer, execute, make_plan, take_inventory
 from imagesync.backends.base import Backend
+from imagesync.live import Capabilities
 from imagesync.model import Catalog, Policy
 from imagesync.plan import Plan
 from imagesync.report import Outcome, Report
 
 
-def planned(backend: Backend, catalog: Catalog, policy: Policy | None = None) -> Plan:
-    """The plan as it is now, whatever it removes."""
+def planned(backend: Backend, catalog: Catalog, policy: Policy | None = None, able: Capabilities | None = None) -> Plan:
+    """The plan as it is now, whatever it removes; ``able``: for a target that could do just this."""
     return make_plan(
         catalog,
         take_inventory(backend, catalog),
         policy=policy or catalog.policy,
-        capabilities=backend.capabilities(),
+        capabilities=able or backend.capabilities(),
         target=backend.identity(),
         now=datetime.now(UTC),
     )

@@ -151,10 +151,11 @@ class Planning:
 
     def plan(self) -> Plan:
         """List and plan; capabilities and sizes are asked only for a plan that is not empty."""
+        from imagesync.placement import looks_at_stores
         from imagesync.survey import take_inventory
 
         inventory = take_inventory(self.backend, self.catalog, promoting=self._promoting)
-        plan = self._made(inventory, None)
+        plan = self._made(inventory, self.backend.capabilities() if looks_at_stores(self.catalog) else None)
         if not plan.steps:
             return plan
         self._sizes.learn(plan, self._jobs)

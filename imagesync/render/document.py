@@ -215,6 +215,7 @@ def _transfer(transfer: Transfer) -> Json:
         "compression": transfer.compression.value,
         "method": transfer.method.value,
         "stores": list(transfer.stores),
+        "all_stores": transfer.all_stores,
         "verify_download": transfer.verify_download,
         "max_size": transfer.max_size,
         "max_ratio": transfer.max_ratio,
@@ -230,6 +231,7 @@ def _record(record: Record) -> Json:
         "digests": list(map(str, record.digests)),
         "url": record.url,
         "spec": record.spec,
+        "converted": record.converted,
         "managed": {
             "fields": dict(managed.fields),
             "properties": dict(managed.properties),

@@ -185,6 +185,7 @@ def _read_transfer(transfer: Json) -> Transfer:
         Compression(transfer["compression"]),
         Method(transfer["method"]),
         tuple(transfer["stores"]),
+        transfer["all_stores"],
         transfer["verify_download"],
         transfer["max_size"],
         transfer["max_ratio"],
@@ -210,6 +211,7 @@ def _read_record(record: Json) -> Record:
             managed["retired"],
             managed["before"],
         ),
+        converted=record["converted"],
     )
 
 

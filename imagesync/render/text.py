@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
 
-from imagesync.model import FileSource, UrlSource
+from imagesync.model import FileSource, Method, Transfer, UrlSource
 from imagesync.plan import (
     Create,
     Deactivate,
@@ -163,14 +163,21 @@ def _why(step: Step) -> str:
 
 def _from(create: Create) -> str:
     match create.source:
-        case FileSource(shown=shown):
-            return f"{size(create.fingerprint.size)} from {value(shown)}"
-        case UrlSource(urls=urls):
+        case FileSource(shown=shown, transfer=transfer):
+            return f"{size(create.fingerprint.size)} from {value(shown)}{_way(transfer)}"
+        case UrlSource(urls=urls, transfer=transfer):
             host = value(urls[0].split("/")[2].rpartition("@")[2])
-            known = create.fingerprint.size is not None
-            return f"{size(create.fingerprint.size)} from {host}" if known else f"from {host}"
+            known = f"{size(create.fingerprint.size)} " if create.fingerprint.size is not None else ""
+            return f"{known}from {host}{_way(transfer)}"
         case _:
             return "a record without data"
+
+
+def _way(transfer: Transfer) -> str:
+    """How the bytes get in and where they will lie, unless that is the service's default."""
+    ways = {Method.UPLOAD: "", Method.WEB_DOWNLOAD: ", fetched by the service", Method.GLANCE_DIRECT: ", imported"}
+    stores = "all stores" if transfer.all_stores else ", ".join(map(value, transfer.stores))
+    return ways[transfer.method] + (f", into {stores}" if stores else "")
 
 
 def _exchange(plan: Plan, create: Create) -> str:

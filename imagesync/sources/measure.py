@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from imagesync.errors import SourceError
-from imagesync.model import Catalog, UrlSource
+from imagesync.model import Catalog, Method, UrlSource
 from imagesync.plan import Create, Plan
 from imagesync.sources.web import size_of
 
@@ -19,7 +19,9 @@ class Sizes:
     def learn(self, plan: Plan, jobs: int) -> bool:
         """Ask for the sizes that the plan does not have yet; whether anything new came of it."""
         creates = [step.action for step in plan.steps if isinstance(step.action, Create)]
-        sources = {create.source.urls for create in creates if isinstance(create.source, UrlSource)}
+        sources = {
+            create.source.urls for create in creates if isinstance(create.source, UrlSource) and _is_read(create)
+        }
         asked = sorted(sources - set(self._known))
         with ThreadPoolExecutor(jobs) as pool:
             self._known |= dict(zip(asked, pool.map(_asked, asked), strict=True))
@@ -38,6 +40,11 @@ class Sizes:
         )
         silent = (f"{key}: {error.message}" for key, error in sorted(found.items()) if isinstance(error, SourceError))
         return replace(catalog, images=images, warnings=(*catalog.warnings, *silent))
+
+
+def _is_read(create: Create) -> bool:
+    """Whether the bytes come by here: what the service fetches itself need not be reachable from here."""
+    return isinstance(create.source, UrlSource) and create.source.transfer.method is not Method.WEB_DOWNLOAD
 
 
 def _asked(urls: tuple[str, ...]) -> int | SourceError | None:

@@ -38,16 +38,26 @@ class Desk:
         path: str | None = None,
     ) -> subprocess.CompletedProcess[str]:
         """``imagesync WORDS`` on the manifest as it is now."""
-        wanted = {"version": 1, "catalog": "base", "images": self.images}
-        (self.folder / "base.yaml").write_text(json.dumps(wanted))
-        env = {k: v for k, v in os.environ.items() if not k.startswith("OS_")}
-        env["OS_CLIENT_CONFIG_FILE"] = str(clouds or self.cloud.clouds_yaml)
-        command = [sys.executable, "-m", "imagesync", *words, path or str(self.folder), "--cloud", user]
+        command, env = self._command(words, user, clouds, path)
         done = subprocess.run(command, env=env, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
         assert "Traceback" not in done.stderr
         assert "secret-of-the-tests" not in done.stdout + done.stderr
         assert code is None or done.returncode == code, (done.returncode, done.stdout, done.stderr)
         return done
+
+    def started(self, *words: str, user: str = "operator") -> subprocess.Popen[bytes]:
+        """``imagesync WORDS`` at work, to be killed."""
+        command, env = self._command(words, user, None, None)
+        return subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def _command(
+        self, words: tuple[str, ...], user: str, clouds: Path | None, path: str | None
+    ) -> tuple[list[str], dict[str, str]]:
+        wanted = {"version": 1, "catalog": "base", "images": self.images}
+        (self.folder / "base.yaml").write_text(json.dumps(wanted))
+        env = {k: v for k, v in os.environ.items() if not k.startswith("OS_")}
+        env["OS_CLIENT_CONFIG_FILE"] = str(clouds or self.cloud.clouds_yaml)
+        return [sys.executable, "-m", "imagesync", *words, path or str(self.folder), "--cloud", user], env
 
     def apply(self, *words: str, user: str = "operator") -> str:
         """Plan, apply, and the second plan must be empty."""

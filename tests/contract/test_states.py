@@ -70,6 +70,9 @@ SCENARIOS: dict[str, list[State]] = {
             },
         )
     ],
+    "all stores, however many there are": [
+        State(a(source={"path": "one.raw", "stores": "all"}), {"a": {"size": 5000}})
+    ],
     "empty data": [State(a(source="empty.raw"), {"a": {"status": "active", "size": 0}})],
     "fields": [
         State(a(), {"a": {"name": "a", "min_ram": 0}}),

@@ -5,7 +5,7 @@ Each test says what the server answers, request by request; the last answer is r
 
 import gzip
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,41 +17,8 @@ from imagesync.backends.glance.connect import connect
 from imagesync.errors import BackendError, Conflict, InUse, NotFound, QuotaExceeded, Unauthorized, Unavailable
 from imagesync.model import Compression, FileSource, Fingerprint, Transfer
 from imagesync.sources import open_source
+from tests.fault.conftest import Playing
 from tests.fault.scripted import IMAGE_ID, RESET, Say, Server, image, listening
-
-
-class Service:
-    """A backend of a cloud without authentication whose image service plays a script."""
-
-    def __init__(self, backend: Glance, server: Server, waits: list[float]) -> None:
-        self.backend = backend
-        self.server = server
-        self.waits = waits
-
-
-Playing = Callable[[list[Say] | Callable[[str], Say]], Service]
-
-
-@pytest.fixture
-def playing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Playing]:
-    """Opens a backend on a server with these answers; nobody waits in earnest."""
-    monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(tmp_path / "clouds.yaml"))
-    ends: list[Callable[[], object]] = []
-
-    def play(answers: list[Say] | Callable[[str], Say]) -> Service:
-        server, waits = Server(answers), list[float]()
-        context = listening(server)
-        address = context.__enter__()
-        ends.append(lambda: context.__exit__(None, None, None))
-        entry = f"{{auth_type: none, auth: {{endpoint: '{address}/image'}}, region_name: r}}"
-        (tmp_path / "clouds.yaml").write_text(f"clouds: {{c: {entry}}}\n")
-        backend = Glance(connect("c"), Pace(sleep=waits.append, random=lambda: 1.0))
-        ends.append(backend.close)
-        return Service(backend, server, waits)
-
-    yield play
-    for end in reversed(ends):
-        end()
 
 
 def refused(kind: type[Exception], ask: Callable[[], object]) -> str:

@@ -6,7 +6,7 @@ import pytest
 
 from imagesync.errors import ManifestError, UsageError
 from imagesync.loader import load
-from imagesync.model import Auto, Catalog, Compression, Content, FileSource, KnownContent, UrlSource
+from imagesync.model import Auto, Catalog, Compression, Content, FileSource, KnownContent, Method, UrlSource
 from imagesync.resolution import resolve
 
 HEAD = "version: 1\ncatalog: base\n"
@@ -105,6 +105,34 @@ def test_scalars_keep_their_written_text_where_a_string_is_wanted(tmp_path: Path
             "3:12: images.b.id: the id '6a1b8b0e-0b5e-4f7e-9d6e-000000000001' is that of images.a too; an id can be used once",
         ),
         (
+            "images: {a: {source: {path: x, method: web-download}}}",
+            "3:32: images.a.source.method: web-download needs a url: the service cannot read a file here; "
+            "give a url, or use method: upload or glance-direct",
+        ),
+        (
+            "images: {a: {source: {url: 'https://x/y.xz', method: web-download}}}",
+            "3:46: images.a.source.method: web-download stores xz data as it is: the service does not unpack; "
+            "use method: upload or glance-direct, or declare container_format: compressed",
+        ),
+        (
+            f"images: {{a: {{source: {{url: 'https://x/y', checksum: '{SHA256}', verify: download}}}}}}",
+            "3:128: images.a.source.verify: is for method: web-download; all else is verified while it is sent; "
+            "take it out",
+        ),
+        (
+            "images: {a: {source: {url: 'https://x/y', method: web-download, verify: download}}}",
+            "3:65: images.a.source.verify: has no digest to compare with; declare checksum or checksum_url",
+        ),
+        (
+            "images: {a: {source: {path: x, stores: most}}}",
+            "3:32: images.a.source.stores: 'most' is not a list of stores, or all",
+        ),
+        (
+            "images: {a: {source: {path: x, method: web-downlod}}}",
+            "3:32: images.a.source.method: 'web-downlod' is not one of upload, web-download, glance-direct; "
+            "did you mean web-download?",
+        ),
+        (
             "images: {a: {properties: {imagesync_x: 1}}}",
             "3:27: images.a.properties.imagesync_x: this name is reserved; choose another",
         ),
@@ -152,6 +180,30 @@ targets: {t: {values: {size: "2"}, images: {a: {visibility: public}}}}
     ).images
     assert spec.properties == {"a": "1", "b": "3", "c": "2", "d": "$x"}
     assert (spec.min_ram, spec.visibility, spec.disk_format) == (2, "public", "raw")
+
+
+def test_methods_and_stores_in_every_form(tmp_path: Path) -> None:
+    """Stores by name, each once, or all; packed data that the service shall keep packed."""
+    text = """
+values: {where: all, how: glance-direct}
+images:
+  a: {source: {path: x, stores: [fast, slow, fast]}}
+  b: {source: {path: x, stores: all}}
+  c: {source: {path: x, stores: "${where}", method: "${how}"}}
+  d: {source: {path: x, stores: [all]}}
+  e: {container_format: compressed, source: {url: "https://x/y.gz", method: web-download}}
+"""
+    sources = {spec.key: spec.source for spec in wanted(tmp_path, text).images}
+    transfers = {key: source.transfer for key, source in sources.items() if isinstance(source, FileSource | UrlSource)}
+    assert [(one.stores, one.all_stores) for one in transfers.values()] == [
+        (("fast", "slow"), False),
+        ((), True),
+        ((), True),
+        (("all",), False),
+        ((), False),
+    ]
+    assert transfers["c"].method is Method.GLANCE_DIRECT
+    assert transfers["e"].compression is Compression.NONE
 
 
 def test_sources_in_every_form(tmp_path: Path) -> None:

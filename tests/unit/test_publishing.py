@@ -33,9 +33,9 @@ class Service(Local):
     def images(self, image_id: str | None = None) -> list[LiveImage]:
         return [replace(one, **self.told) if one.size else one for one in super().images(image_id)]  # type: ignore[arg-type]
 
-    def upload(self, image_id: str, chunks: Iterable[bytes], size: int | None) -> None:
+    def upload(self, image_id: str, chunks: Iterable[bytes], size: int | None, *, store: str | None = None) -> None:
         self.uploads += 1
-        super().upload(image_id, chunks, size)
+        super().upload(image_id, chunks, size, store=store)
 
     def download(self, image_id: str) -> Iterator[bytes]:
         self.downloads += 1

@@ -1,0 +1,510 @@
+"""Every way in and every combination of stores on the real service, judged over plain HTTP; and what goes wrong there."""
+
+import gzip
+import hashlib
+import http.server
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from imagesync import Performer, load, open_backend, resolve
+from imagesync.backends.base import Backend
+from imagesync.live import Capabilities
+from imagesync.sources import identify
+from tests.cloud.service import Cloud, free_port
+from tests.cloud.test_end_to_end import Desk
+from tests.pipeline import planned
+from tests.samples import qcow2
+
+DATA = b"d" * 70_000
+OTHER = b"o" * 80_000
+FORMATS = {"disk_format": "raw", "container_format": "bare", "visibility": "private"}
+
+
+@dataclass
+class Web:
+    """A web server of the test: files by path; ``hold`` keeps answers back until it is set."""
+
+    files: dict[str, bytes]
+    url: str = ""
+    asked: list[str] = field(default_factory=list)
+    hold: threading.Event = field(default_factory=threading.Event)
+    begun: threading.Event = field(default_factory=threading.Event)
+    on_first: Callable[[], None] = lambda: None
+
+
+@contextmanager
+def serving(files: dict[str, bytes]) -> Iterator[Web]:
+    """Files over HTTP on loopback; 404 for all else."""
+    web = Web(files)
+    web.hold.set()
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            web.asked.append(self.path)
+            if len(web.asked) == 1:
+                web.on_first()
+            content = web.files.get(self.path.partition("?")[0])
+            web.begun.set()
+            web.hold.wait(60)
+            self.do_HEAD()
+            self.wfile.write(content or b"")
+
+        def do_HEAD(self) -> None:
+            content = web.files.get(self.path.partition("?")[0])
+            self.send_response(200 if content is not None else 404)
+            self.send_header("Content-Length", str(len(content or b"")))
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Nothing."""
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        web.url = f"http://127.0.0.1:{server.server_port}"
+        try:
+            yield web
+        finally:
+            web.hold.set()
+            server.shutdown()
+            thread.join()
+
+
+@pytest.fixture
+def web() -> Iterator[Web]:
+    """A web server with two builds of one image."""
+    with serving({"/d.raw": DATA, "/o.raw": OTHER, "/disk.qcow2": qcow2(3 * 2**30)}) as found:
+        yield found
+
+
+@pytest.fixture
+def desk(cloud: Cloud, tmp_path: Path) -> Desk:
+    """An empty catalogue beside an empty cloud."""
+    return Desk(cloud, tmp_path)
+
+
+def digest(algorithm: str, data: bytes) -> str:
+    """``ALGORITHM:HEX``."""
+    return f"{algorithm}:{hashlib.new(algorithm, data).hexdigest()}"
+
+
+def wanted(desk: Desk, source: object, **attrs: object) -> None:
+    """The catalogue is one image, a."""
+    desk.images = {"a": {**FORMATS, "source": source, **attrs}}
+
+
+def settled(desk: Desk, user: str = "operator") -> dict[str, Any]:
+    """The one image there is after an apply whose next plan is empty."""
+    desk.apply(user=user)
+    (image,) = desk.cloud.http().images()
+    return image
+
+
+def imports(desk: Desk) -> list[str]:
+    """The imports that the service was asked for."""
+    return [one.path for one in desk.cloud.requests() if one.method == "POST" and one.path.endswith("/import")]
+
+
+def stores(image: dict[str, Any]) -> list[str]:
+    """Where the data lies."""
+    return sorted(image["stores"].split(","))
+
+
+@pytest.mark.parametrize("user", ["operator", "alice"])
+def test_every_way_into_every_store(desk: Desk, web: Web, user: str) -> None:
+    """As admin and as member: the data lies where it is wanted, is the declared one, and nothing is left to do."""
+    places: list[tuple[object, list[str]]] = [
+        (None, ["fast"]),
+        (["slow"], ["slow"]),
+        (["slow", "fast"], ["fast", "slow"]),
+        ("all", ["fast", "slow"]),
+    ]
+    held = {}
+    for method in ("upload", "glance-direct", "web-download"):
+        place = {"url": f"{web.url}/d.raw"} if method == "web-download" else {"path": desk.file("d.raw", DATA)}
+        for number, (declared, expected) in enumerate(places):
+            chosen: dict[str, object] = {} if declared is None else {"stores": declared}
+            source = {**place, "method": method, "checksum": digest("sha512", DATA), **chosen}
+            desk.images[f"{method}-{number}"] = {**FORMATS, "source": source}
+            held[f"{method}-{number}"] = expected
+    assert "12 to create" in desk.apply(user=user)
+    images = {image["imagesync_key"]: image for image in desk.cloud.http(user).images()}
+    assert {key: stores(image) for key, image in images.items()} == held
+    expected_data = ("active", len(DATA), hashlib.sha512(DATA).hexdigest(), "current", False)
+    for image in images.values():
+        found = (image["status"], image["size"], image["os_hash_value"], image["imagesync_role"], image["os_hidden"])
+        assert found == expected_data
+
+
+def test_the_plan_tells_how_and_where_and_what_nobody_verifies(desk: Desk, web: Web) -> None:
+    """Fetched by the service, into which stores; a sha256 that the service cannot tell is no verification."""
+    source = {"url": f"{web.url}/d.raw", "method": "web-download", "stores": ["slow"]}
+    wanted(desk, {**source, "checksum": digest("sha256", DATA)})
+    told = desk.run("plan").stdout
+    assert "fetched by the service, into slow" in told
+    assert "is not verified: the service tells no sha256 of it" in told
+    assert "upload" not in told
+    wanted(desk, {**source, "checksum": digest("sha512", DATA)})
+    assert "not verified" not in desk.run("plan").stdout
+    assert web.asked == []
+
+
+def test_min_disk_of_what_the_service_fetched(desk: Desk, web: Web) -> None:
+    """From the virtual size, or refused where less is declared: then nothing is left."""
+    source = {"url": f"{web.url}/disk.qcow2", "method": "web-download"}
+    wanted(desk, source, disk_format="qcow2", min_disk=2)
+    assert "declare min_disk: 3" in desk.run("apply", "--yes", code=1).stdout
+    assert desk.cloud.http().images() == []
+    wanted(desk, source, disk_format="qcow2", min_disk="auto")
+    assert settled(desk)["min_disk"] == 3
+
+
+def test_mirrors_are_fetched_in_order_until_one_works(desk: Desk, web: Web) -> None:
+    """The first answers 404, the second refuses the connection, the third is fetched."""
+    urls = [f"{web.url}/none.raw", f"http://127.0.0.1:{free_port()}/d.raw", f"{web.url}/d.raw"]
+    wanted(desk, {"url": urls, "method": "web-download"})
+    assert settled(desk)["size"] == len(DATA)
+    assert web.asked == ["/none.raw", "/d.raw"]
+
+
+@pytest.mark.parametrize(
+    "where", ["http://user:pass-word@{web}/none.raw?sig=sig-nature", "http://127.0.0.1:{free}/d.raw"]
+)
+def test_a_source_that_the_service_cannot_fetch(desk: Desk, web: Web, where: str) -> None:
+    """One line says what failed and what to check, without credentials; nothing is left, and the others are done."""
+    url = where.format(web=web.url.removeprefix("http://"), free=free_port())
+    wanted(desk, {"url": url, "method": "web-download"})
+    desk.images["b"] = {**FORMATS, "source": {"path": desk.file("d.raw", DATA)}}
+    done = desk.run("apply", "--yes", code=1)
+    assert "the service could not fetch http://127.0.0.1:" in done.stdout
+    assert "check that the service reaches it" in done.stdout
+    assert "pass-word" not in done.stdout + done.stderr
+    assert "sig-nature" not in done.stdout + done.stderr
+    assert [image["name"] for image in desk.cloud.http().images()] == ["b"]
+
+
+@pytest.mark.parametrize("method", ["web-download", "glance-direct"])
+def test_a_record_with_an_id_of_its_own_stays_queued_and_is_filled_later(desk: Desk, web: Web, method: str) -> None:
+    """Its id could never be used again: a failed import, or a wrong digest, leaves it for the next run."""
+    image_id = "6a1b8b0e-0b5e-4f7e-9d6e-00000000000a"
+    wanted(desk, {"url": f"{web.url}/late.raw", "method": method}, id=image_id)
+    if method == "glance-direct":
+        web.files["/late.raw"] = OTHER
+        desk.images["a"]["source"]["checksum"] = digest("sha256", DATA)
+    desk.run("apply", "--yes", code=1)
+    (image,) = desk.cloud.http().images()
+    assert (image["id"], image["status"], image["os_hidden"]) == (image_id, "queued", True)
+    web.files["/late.raw"] = DATA
+    image = settled(desk)
+    assert (image["id"], image["size"], image["os_hidden"]) == (image_id, len(DATA), False)
+
+
+def test_a_host_that_the_service_may_not_ask(desk: Desk) -> None:
+    """The service's own filter refuses it at once."""
+    wanted(desk, {"url": "http://user:pass-word@localhost/d.raw", "method": "web-download"})
+    done = desk.run("apply", "--yes", code=1)
+    assert "does not pass filtering" in done.stdout
+    assert "pass-word" not in done.stdout + done.stderr
+    assert desk.cloud.http().images() == []
+
+
+@pytest.mark.parametrize(("algorithm", "verify"), [("sha512", {}), ("md5", {}), ("sha256", {"verify": "download"})])
+def test_a_wrong_digest_of_what_the_service_fetched(
+    desk: Desk, web: Web, algorithm: str, verify: dict[str, str]
+) -> None:
+    """The old image stays as it was, visible; of the new build nothing is left. The right digest replaces it."""
+    source = {"url": f"{web.url}/d.raw", "method": "web-download", **verify}
+    wanted(desk, {**source, "checksum": digest(algorithm, DATA)})
+    before = settled(desk)
+    source = {"url": f"{web.url}/o.raw", "method": "web-download", **verify}
+    wanted(desk, {**source, "checksum": digest(algorithm, DATA + b"!")})
+    assert f"the service stored {algorithm}" in desk.run("apply", "--yes", code=1).stdout
+    assert desk.cloud.http().images() == [before]
+    wanted(desk, {**source, "checksum": digest(algorithm, OTHER)}, on_replace={"keep": 0})
+    assert settled(desk)["size"] == len(OTHER)
+
+
+def test_what_is_read_back_is_held_to_its_format(desk: Desk, web: Web) -> None:
+    """A digest that is right of data that is no qcow2: the service's own check, or ours, refuses it."""
+    source = {
+        "url": f"{web.url}/d.raw",
+        "method": "web-download",
+        "checksum": digest("sha256", DATA),
+        "verify": "download",
+    }
+    wanted(desk, source, disk_format="qcow2")
+    desk.run("apply", "--yes", code=1)
+    assert desk.cloud.http().images() == []
+
+
+@pytest.mark.parametrize("checksum", [{}, {"checksum": "sha256:" + "0" * 64}])
+@pytest.mark.parametrize("several", [{}, {"stores": "all"}])
+def test_what_is_staged_is_verified_before_its_last_byte(
+    desk: Desk, checksum: dict[str, str], several: dict[str, str]
+) -> None:
+    """A wrong digest, or data of another format: no import ever begins, and nothing is left of the record."""
+    source = {"path": desk.file("d.raw", DATA), "method": "glance-direct", **checksum, **several}
+    wanted(desk, source, disk_format="raw" if checksum else "qcow2")
+    desk.run("apply", "--yes", code=1)
+    assert imports(desk) == []
+    assert desk.cloud.http().images() == []
+    assert list((desk.cloud.state / "stores" / "staging").iterdir()) == []
+
+
+def test_the_service_may_unpack_what_is_staged_for_it(desk: Desk) -> None:
+    """A plugin of the service stores other bytes: accepted with glance-direct, and not taken for tampering afterwards."""
+    desk.cloud.start_limited()
+    packed = gzip.compress(DATA)
+    source = {"path": desk.file("d.bin", packed), "method": "glance-direct", "compression": "none"}
+    wanted(desk, source)
+    image = settled(desk, "limited")
+    assert (image["size"], image["os_hash_value"]) == (len(DATA), hashlib.sha512(DATA).hexdigest())
+    desk.file("d.bin", gzip.compress(OTHER))
+    wanted(desk, source, on_replace={"keep": 0})
+    assert settled(desk, "limited")["size"] == len(OTHER)
+
+
+def test_an_upload_into_several_stores_is_stored_as_it_was_sent(desk: Desk) -> None:
+    """The same plugin beside method upload: what the service made of it is refused, with the way out."""
+    desk.cloud.start_limited()
+    packed = gzip.compress(DATA)
+    wanted(desk, {"path": desk.file("d.bin", packed), "stores": "all"})
+    told = desk.run("apply", "--yes", user="limited", code=1).stdout
+    assert f"the service stored {len(DATA)} bytes, we sent {len(packed)}" in told
+    assert "declare method: glance-direct" in told
+    assert desk.cloud.http().images() == []
+
+
+@pytest.mark.parametrize(
+    ("user", "source", "expected"),
+    [
+        ("operator", {"stores": ["fast", "cold"]}, "has no store cold; it has fast, slow"),
+        ("limited", {"method": "web-download"}, "does not offer web-download; use glance-direct or upload"),
+    ],
+)
+def test_what_the_service_does_not_offer_is_refused_by_the_plan(
+    desk: Desk, web: Web, user: str, source: dict[str, object], expected: str
+) -> None:
+    """One sentence with what there is; nothing is begun."""
+    desk.cloud.start_limited()
+    wanted(desk, {"url": f"{web.url}/d.raw", **source})
+    assert expected in desk.run("apply", "--yes", user=user, code=1).stderr
+    assert desk.cloud.http().images() == []
+
+
+def test_a_store_added_later_is_copied_to(desk: Desk) -> None:
+    """The plan shows before and after; no byte is sent; a store taken out of the manifest keeps its copy."""
+    source = {"path": desk.file("d.raw", DATA)}
+    wanted(desk, {**source, "stores": ["slow"]})
+    before = settled(desk)
+    wanted(desk, {**source, "stores": ["slow", "fast"]}, min_ram=5)
+    assert "stores   slow → fast, slow" in desk.run("plan").stdout
+    image = settled(desk)
+    assert (image["id"], stores(image), image["min_ram"]) == (before["id"], ["fast", "slow"], 5)
+    wanted(desk, {**source, "stores": ["slow"]}, min_ram=5)
+    assert stores(settled(desk)) == ["fast", "slow"]
+    assert imports(desk) == [f"/v2/images/{before['id']}/import"]
+
+
+def test_all_stores_follow_what_the_service_has(desk: Desk) -> None:
+    """An image made in one store is copied to the others once all are wanted."""
+    source = {"path": desk.file("d.raw", DATA)}
+    wanted(desk, source)
+    assert stores(settled(desk)) == ["fast"]
+    wanted(desk, {**source, "stores": "all"})
+    assert stores(settled(desk)) == ["fast", "slow"]
+
+
+def test_a_member_may_not_copy_and_is_told_so(desk: Desk) -> None:
+    """One line with both ways out; what else was to change is changed, the image is left in its store."""
+    source = {"path": desk.file("d.raw", DATA)}
+    wanted(desk, source)
+    settled(desk, "alice")
+    wanted(desk, {**source, "stores": "all"}, min_ram=5)
+    told = desk.run("apply", "--yes", user="alice", code=1).stdout
+    assert "does not let this user copy it to slow" in told
+    assert "let an admin apply this" in told
+    assert "drift" not in desk.run("plan", user="alice").stdout
+    (image,) = desk.cloud.http().images()
+    assert (stores(image), image["min_ram"]) == (["fast"], 5)
+    assert stores(settled(desk, "operator")) == ["fast", "slow"]
+
+
+@pytest.mark.parametrize("user", ["operator", "alice"])
+def test_a_deactivated_image_is_not_copied(desk: Desk, user: str) -> None:
+    """The service copies active images only, and hides the stores of others from members: no plan for ever."""
+    source = {"path": desk.file("d.raw", DATA)}
+    wanted(desk, source, status="deactivated")
+    settled(desk, user)
+    wanted(desk, {**source, "stores": ["slow", "fast"]}, status="deactivated")
+    assert stores(settled(desk, user)) == ["fast"]
+    note = "is not copied to slow while it is deactivated"
+    assert (note in desk.run("plan", user=user).stdout) is (user == "operator")
+    wanted(desk, {**source, "stores": ["slow", "fast"]}, status="active")
+    if user == "operator":
+        assert stores(settled(desk, user)) == ["fast", "slow"]
+
+
+def test_a_copy_that_is_not_offered_is_refused_by_the_plan(desk: Desk) -> None:
+    """The service that has no copy-image: one sentence, nothing is changed."""
+    desk.cloud.start_limited()
+    source = {"path": desk.file("d.raw", DATA)}
+    wanted(desk, source)
+    settled(desk, "limited")
+    wanted(desk, {**source, "stores": "all"}, min_ram=5)
+    assert "does not offer copy-image" in desk.run("apply", "--yes", user="limited", code=1).stderr
+    assert desk.cloud.http().images()[0]["min_ram"] == 0
+
+
+def interrupted(desk: Desk, web: Web) -> str:
+    """An apply that is killed while the service fetches; the id of the image that it left."""
+    web.hold.clear()
+    with desk.started("apply", "--yes") as process:
+        web.begun.wait(60)
+        process.kill()
+    (image,) = desk.cloud.http().images()
+    return str(image["id"])
+
+
+@pytest.mark.parametrize("when", ["while it runs", "when it is done"])
+def test_an_import_of_an_interrupted_run_is_taken_up(desk: Desk, web: Web, when: str) -> None:
+    """The next run waits for it, verifies it and publishes that very image: nothing is fetched twice."""
+    wanted(desk, {"url": f"{web.url}/d.raw", "method": "web-download", "checksum": digest("sha512", DATA)})
+    left = interrupted(desk, web)
+    if when == "while it runs":
+        threading.Timer(3, web.hold.set).start()
+    else:
+        web.hold.set()
+        await_status(desk, left, "active")
+    image = settled(desk)
+    assert (image["id"], image["imagesync_role"], image["os_hidden"]) == (left, "current", False)
+    assert web.asked == ["/d.raw"]
+
+
+def test_an_import_of_an_interrupted_run_is_never_trusted(desk: Desk, web: Web) -> None:
+    """Fetched without anybody to verify it, and wrong: the next run finds out, and nothing is left of it."""
+    checksum = digest("sha256", DATA + b"!")
+    source = {"url": f"{web.url}/d.raw", "method": "web-download", "checksum": checksum, "verify": "download"}
+    wanted(desk, source)
+    left = interrupted(desk, web)
+    web.hold.set()
+    await_status(desk, left, "active")
+    assert "the service stored sha256" in desk.run("apply", "--yes", code=1).stdout
+    assert desk.cloud.http().images() == []
+
+
+def test_an_import_of_an_interrupted_run_for_another_content_goes(desk: Desk, web: Web) -> None:
+    """What the manifest no longer wants is not waited for."""
+    wanted(desk, {"url": f"{web.url}/d.raw", "method": "web-download"})
+    left = interrupted(desk, web)
+    web.hold.set()
+    await_status(desk, left, "active")
+    wanted(desk, {"url": f"{web.url}/o.raw", "method": "web-download"})
+    image = settled(desk)
+    assert (image["size"], image["id"] != left) == (len(OTHER), True)
+
+
+def await_status(desk: Desk, image_id: str, status: str) -> None:
+    """Look until an image has a status and no import is at work."""
+    for _ in range(600):
+        image = desk.cloud.http().get(f"/images/{image_id}")
+        if image["status"] == status and "os_glance_import_task" not in image:
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"still {image['status']}")
+
+
+class Behind:
+    """The real backend, but for what a test changes."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._backend, name)
+
+
+class Dying(Behind):
+    """A process that dies as soon as an import has begun."""
+
+    def import_image(self, *words: Any, **more: Any) -> None:
+        """Begun, and nobody is there any more."""
+        self._backend.import_image(*words, **more)
+        raise KeyError("the process is gone")
+
+
+class Modest(Behind):
+    """A service that can copy, and does not let anybody stage."""
+
+    def capabilities(self) -> Capabilities:
+        """What it says of itself."""
+        return replace(self._backend.capabilities(), import_methods=frozenset({"copy-image"}))
+
+
+def perform(desk: Desk, service: Callable[[Backend], Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one step of the plan, done through a changed backend."""
+    monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(desk.cloud.clouds_yaml))
+    desk.run("plan")
+    backend = open_backend(cloud="operator")
+    plan = planned(backend, identify(resolve(load(desk.folder))))
+    (step,) = plan.steps
+    try:
+        Performer(service(backend), plan)(step, lambda _sent, _total: None)
+    finally:
+        backend.close()
+
+
+@pytest.mark.parametrize("declared", ["all", ["slow", "fast"]])
+def test_where_nobody_may_stage_an_upload_is_copied_to_the_further_stores(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, declared: object
+) -> None:
+    """Sent once into the first store, in all of them before it is published."""
+    wanted(desk, {"path": desk.file("d.raw", DATA), "stores": declared})
+    perform(desk, Modest, monkeypatch)
+    image = settled(desk)
+    assert (stores(image), image["imagesync_role"]) == (["fast", "slow"], "current")
+    sent = [(one.method, one.path.rpartition("/")[2]) for one in desk.cloud.requests() if one.length not in ("", "0")]
+    assert [name for method, name in sent if method in ("PUT", "POST")] == ["images", "file", "import"]
+
+
+def test_what_was_staged_and_imported_by_an_interrupted_run_is_not_sent_again(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Verified before its last byte, so the next run only waits and publishes."""
+    wanted(desk, {"path": desk.file("d.raw", DATA), "stores": "all"})
+    with pytest.raises(KeyError):
+        perform(desk, Dying, monkeypatch)
+    image = settled(desk)
+    assert stores(image) == ["fast", "slow"]
+    assert [one.path for one in desk.cloud.requests() if one.method == "PUT"] == [f"/v2/images/{image['id']}/stage"]
+
+
+def test_a_token_that_expires_before_the_data_is_staged_costs_nothing(desk: Desk, web: Web) -> None:
+    """The token dies while the source is opened: renewed, the source is read anew and staged once."""
+    web.on_first = desk.cloud.expire_tokens
+    wanted(desk, {"url": f"{web.url}/d.raw", "method": "glance-direct", "checksum": digest("sha256", DATA)})
+    assert settled(desk)["os_hash_value"] == hashlib.sha512(DATA).hexdigest()
+    assert [one.status for one in desk.cloud.requests() if one.method == "PUT"] == [401, 204]
+
+
+def test_a_saved_plan_brings_data_in_and_copies_it(desk: Desk, web: Web) -> None:
+    """Credentials of a URL that the service fetches are sent to the service, and are in no file and no output."""
+    url = web.url.replace("http://", "http://user:pass-word@")
+    saved = desk.folder / "plan.json"
+    wanted(desk, {"url": f"{url}/d.raw?sig=sig-nature", "method": "web-download", "stores": ["slow"]})
+    for expected in (["slow"], ["fast", "slow"]):
+        told = desk.run("plan", "-o", str(saved)).stdout
+        assert "Applied: 1 of 1 step done." in desk.run("apply", "--yes", path=str(saved)).stdout
+        assert "pass-word" not in told + saved.read_text()
+        assert "sig-nature" not in told + saved.read_text()
+        (image,) = desk.cloud.http().images()
+        assert stores(image) == expected
+        desk.images["a"]["source"]["stores"] = "all"
+    assert web.asked == ["/d.raw?sig=sig-nature"]

@@ -1,0 +1,45 @@
+"""A Glance backend on a loopback server that plays a script."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from imagesync.backends.glance.api import Pace
+from imagesync.backends.glance.backend import Glance
+from imagesync.backends.glance.connect import connect
+from tests.fault.scripted import Say, Server, listening
+
+
+class Service:
+    """A backend of a cloud without authentication whose image service plays a script."""
+
+    def __init__(self, backend: Glance, server: Server, waits: list[float]) -> None:
+        self.backend = backend
+        self.server = server
+        self.waits = waits
+
+
+Playing = Callable[[list[Say] | Callable[[str], Say]], Service]
+
+
+@pytest.fixture
+def playing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Playing]:
+    """Opens a backend on a server with these answers; nobody waits in earnest."""
+    monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(tmp_path / "clouds.yaml"))
+    ends: list[Callable[[], object]] = []
+
+    def play(answers: list[Say] | Callable[[str], Say]) -> Service:
+        server, waits = Server(answers), list[float]()
+        context = listening(server)
+        address = context.__enter__()
+        ends.append(lambda: context.__exit__(None, None, None))
+        entry = f"{{auth_type: none, auth: {{endpoint: '{address}/image'}}, region_name: r}}"
+        (tmp_path / "clouds.yaml").write_text(f"clouds: {{c: {entry}}}\n")
+        backend = Glance(connect("c"), Pace(sleep=waits.append, random=lambda: 1.0))
+        ends.append(backend.close)
+        return Service(backend, server, waits)
+
+    yield play
+    for end in reversed(ends):
+        end()

@@ -1,0 +1,161 @@
+"""Imports that a real Glance does not show: lost answers, tasks that never end, services that tell nothing of them."""
+
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
+
+from imagesync.errors import BackendError, Forbidden, Unavailable
+from imagesync.imports import Imports, Patience
+from imagesync.model import Method
+from tests.fault.conftest import Playing, Service
+from tests.fault.scripted import IMAGE_ID, RESET, Say, image
+
+URL = "http://user:secret@web.example/d.raw?sig=secret"
+NOT_FOUND = Say(404, b"")
+BEGUN = Say(202, b"")
+
+
+def task(status: str, message: str = "") -> Say:
+    """What GET /tasks answers of one import."""
+    return Say(
+        body={"tasks": [{"id": "t", "status": status, "message": message, "created_at": "1", "updated_at": "1"}]}
+    )
+
+
+class Clock:
+    """Time that passes only while somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.slept: list[float] = []
+
+    def sleep(self, seconds: float) -> None:
+        """Time passes."""
+        self.slept.append(seconds)
+        self.now += seconds
+
+
+def by_path(images: list[Say], posted: Say = BEGUN, tasks: Say = NOT_FOUND) -> Callable[[str], Say]:
+    """Answers to GET of the image in turn (the last is repeated), to POST /import and to GET /tasks."""
+    count: Counter[str] = Counter()
+
+    def answer(path: str) -> Say:
+        count[path] += 1
+        if path.endswith("/import"):
+            return posted
+        if path.endswith("/tasks"):
+            return tasks
+        return images[min(count[path], len(images)) - 1]
+
+    return answer
+
+
+def fetch(service: Service, clock: Clock) -> None:
+    """A web-download, watched with a clock of the test's own."""
+    patience = Patience(limit=60, sleep=clock.sleep, clock=lambda: clock.now)
+    Imports(service.backend, patience).run(IMAGE_ID, Method.WEB_DOWNLOAD, uri=URL)
+
+
+def posts(service: Service) -> int:
+    """How often an import was asked for."""
+    return sum(asked.startswith("POST") for asked in service.server.asked)
+
+
+def test_an_import_whose_answer_was_lost_is_not_begun_twice(playing: Playing) -> None:
+    """The image tells that it began: it is waited for."""
+    running = Say(body=image(status="importing"))
+    service = playing(by_path([running, running, Say()], posted=RESET))
+    fetch(service, Clock())
+    assert posts(service) == 1
+
+
+def test_an_import_that_never_began_is_an_error(playing: Playing) -> None:
+    """No answer, and the image shows nothing of it: whether to ask again is for the next run."""
+    service = playing(by_path([Say(body=image(status="queued"))], posted=RESET))
+    with pytest.raises(Unavailable, match=r"will not fetch http://web.example/d.raw: "):
+        fetch(service, Clock())
+    assert posts(service) == 1
+
+
+def test_an_import_that_does_not_move_is_given_up(playing: Playing) -> None:
+    """Looks grow apart to five seconds, and end after the limit, with what to do; no busy loop."""
+    service, clock = playing(by_path([Say(body=image(status="importing"))], tasks=task("processing"))), Clock()
+    with pytest.raises(
+        BackendError, match="is importing, and its import has not moved for 60 s; ask the cloud's operator"
+    ):
+        fetch(service, clock)
+    assert clock.slept == sorted(clock.slept)
+    assert (clock.slept[0], clock.slept[-1]) == (0.2, 5.0)
+    assert 60 <= clock.now <= 70
+
+
+def test_an_import_that_moves_is_waited_for_as_long_as_it_does(playing: Playing) -> None:
+    """Every change that the service shows begins the limit anew."""
+    moving = [Say(body=image(status="importing", updated_at=f"2026-01-01T00:00:{n:02}Z")) for n in range(40)]
+    clock = Clock()
+    fetch(playing(by_path([*moving, Say()], tasks=task("processing"))), clock)
+    assert clock.now > 60
+
+
+def test_an_import_that_no_worker_has_taken_up_yet_has_not_failed(playing: Playing) -> None:
+    """The image is queued still, and its task pending."""
+    tasks = iter([task("pending")] * 2)
+    images = iter([Say(body=image(status="queued"))])
+
+    def answer(path: str) -> Say:
+        if path.endswith("/import"):
+            return BEGUN
+        if path.endswith("/tasks"):
+            return next(tasks)
+        return next(images, Say())
+
+    fetch(playing(answer), Clock())
+
+
+@pytest.mark.parametrize(
+    ("tasks", "expected"),
+    [
+        (
+            task("failure", "Task failed due to Internal Error."),
+            "Task failed due to Internal Error; failed in fast; check",
+        ),
+        (NOT_FOUND, "no reason given; failed in fast; check"),
+    ],
+)
+def test_a_failed_import_tells_reason_store_and_what_to_check(playing: Playing, tasks: Say, expected: str) -> None:
+    """Without user, password and query of the URL; a service that has no tasks gives no reason."""
+    failed = Say(body=image(status="queued", os_glance_failed_import="fast"))
+    with pytest.raises(BackendError) as caught:
+        fetch(playing(by_path([failed], tasks=tasks)), Clock())
+    told = str(caught.value)
+    assert told.startswith(f"image {IMAGE_ID}: the service could not fetch http://web.example/d.raw: {expected}")
+    assert "secret" not in told
+
+
+def copy(service: Service, *stores: str) -> None:
+    """A copy of an active image."""
+    clock = Clock()
+    Imports(service.backend, Patience(sleep=clock.sleep, clock=lambda: clock.now)).copy(IMAGE_ID, stores)
+
+
+def test_a_copy_is_made_only_into_stores_that_lack_the_image(playing: Playing) -> None:
+    """One that is at work already is waited for; nothing is asked for when that was all."""
+    running = Say(body=image(stores="fast", os_glance_import_task="t"))
+    service = playing(by_path([running, Say(body=image(stores="fast,slow"))]))
+    copy(service, "fast", "slow")
+    assert posts(service) == 0
+
+
+def test_a_copy_that_ends_without_its_store_has_failed(playing: Playing) -> None:
+    """The image stays active, so that only its stores tell."""
+    left = Say(body=image(stores="fast", os_glance_failed_import="slow"))
+    with pytest.raises(BackendError, match="could not copy it to slow: full; failed in slow; check that store"):
+        copy(playing(by_path([left], tasks=task("failure", "full"))), "slow")
+
+
+def test_a_copy_that_is_forbidden_tells_both_ways_out(playing: Playing) -> None:
+    """By default policy it is for admins."""
+    service = playing(by_path([Say(body=image(stores="fast"))], posted=Say(403, b"no")))
+    with pytest.raises(Forbidden, match=r"does not let this user copy it to slow.*let an admin apply this, or take"):
+        copy(service, "slow")

@@ -1,0 +1,211 @@
+"""Methods and stores in planning: what changes, what is noted, what is refused, what is taken up again."""
+
+from dataclasses import replace
+
+import pytest
+
+from imagesync.errors import PlanRefused
+from imagesync.live import IMPORT_TASK, Capabilities, LiveImage
+from imagesync.model import (
+    Catalog,
+    Checksum,
+    FileSource,
+    Fingerprint,
+    ImageSpec,
+    Method,
+    Policy,
+    Role,
+    Status,
+    Transfer,
+    UrlSource,
+)
+from imagesync.plan import Create, Plan, Update, summarize
+from imagesync.planner import make_plan
+from imagesync.record import Record, read
+from tests.unit.factories import NOW, TARGET, catalog, digest, inventory, live, spec
+
+ABLE = Capabilities(
+    import_methods=frozenset({"glance-direct", "web-download", "copy-image"}), stores=frozenset({"fast", "slow"})
+)
+IN_FAST = ("fast",)
+
+
+def local(*stores: str, all_stores: bool = False, method: Method = Method.UPLOAD) -> ImageSpec:
+    """An image of a file, into these stores."""
+    transfer = Transfer(stores=stores, all_stores=all_stores, method=method)
+    return spec("a", source=FileSource("/images/a.raw", "a.raw", transfer=transfer))
+
+
+def fetched(*digests: Checksum, verify: bool = False) -> ImageSpec:
+    """An image that the service fetches."""
+    transfer = Transfer(method=Method.WEB_DOWNLOAD, verify_download=verify)
+    source = UrlSource(("https://user:secret@x.example/a.raw?sig=1",), transfer=transfer)
+    return spec("a", source=source, fingerprint=Fingerprint(digests))
+
+
+def made(wanted: ImageSpec, *images: LiveImage, able: Capabilities | None = ABLE, policy: Policy | None = None) -> Plan:
+    """The plan for one image on a service with two stores and every method."""
+    found: Catalog = catalog(wanted)
+    return make_plan(
+        found, inventory(*images), policy=policy or found.policy, capabilities=able, target=TARGET, now=NOW
+    )
+
+
+def stores_change(plan: Plan) -> tuple[object, object, str]:
+    """Before, after and reason of the only change."""
+    (step,) = plan.steps
+    assert isinstance(step.action, Update)
+    (change,) = step.action.changes
+    assert change.path == ("stores",)
+    return change.before, change.after, change.reason.value
+
+
+def test_a_store_that_lacks_the_image_is_a_change() -> None:
+    """Before and after are all the stores it is in."""
+    image = live(local("fast"), stores=IN_FAST)
+    assert stores_change(made(local("slow"), image)) == (("fast",), ("fast", "slow"), "manifest-changed")
+
+
+def test_a_copy_that_somebody_took_away_is_drift() -> None:
+    """The record remembers what was declared; ``drift_only`` puts it back too."""
+    image = live(local("fast", "slow"), stores=IN_FAST)
+    expected = (("fast",), ("fast", "slow"), "drift")
+    assert stores_change(made(local("slow", "fast"), image)) == expected
+    assert stores_change(made(local("slow", "fast"), image, policy=Policy(drift_only=True))) == expected
+
+
+def test_stores_beyond_the_declared_are_left_alone() -> None:
+    """More copies than declared are nobody's fault; neither are those of an image that declares none."""
+    for wanted in (local("fast"), local()):
+        assert made(wanted, live(wanted, stores=("fast", "slow"))).steps == ()
+
+
+def test_all_stores_are_those_of_the_service() -> None:
+    """Without knowing them nothing can be said; with them, what is missing is copied."""
+    image = live(local(all_stores=True), stores=IN_FAST)
+    assert made(local(all_stores=True), image, able=None).steps == ()
+    assert stores_change(made(local(all_stores=True), image))[1] == ("fast", "slow")
+
+
+def test_stores_that_are_not_shown_are_not_planned_for() -> None:
+    """A note where they should be; nothing to say of a deactivated image, whose stores members never see."""
+    wanted = local("slow")
+    plan = made(wanted, live(wanted))
+    assert plan.steps == ()
+    assert "does not tell which stores hold image id-a" in plan.notes[0]
+    assert made(wanted, live(wanted, status=Status.DEACTIVATED)).notes[0].startswith("a: image id-a was deactivated")
+
+
+def test_a_deactivated_image_is_copied_once_it_is_active() -> None:
+    """A note until then; in the plan that reactivates it, afterwards."""
+    asleep = replace(local("slow"), status=Status.DEACTIVATED)
+    image = live(asleep, status=Status.DEACTIVATED, stores=IN_FAST)
+    plan = made(asleep, image)
+    assert plan.steps == ()
+    assert plan.notes == ("a: image id-a is not copied to slow while it is deactivated: the service refuses",)
+    kinds = [type(step.action).__name__ for step in made(replace(asleep, status=Status.ACTIVE), image).steps]
+    assert kinds == ["Reactivate", "Update"]
+
+
+def refused(wanted: ImageSpec, able: Capabilities, *images: LiveImage) -> str:
+    """The one sentence that refuses a plan."""
+    with pytest.raises(PlanRefused) as caught:
+        made(wanted, *images, able=able)
+    (sentence,) = caught.value.refusals
+    return sentence
+
+
+def test_what_the_service_does_not_offer_is_refused() -> None:
+    """Methods, stores, several stores without any means, a copy: one sentence with what there is."""
+    nothing = Capabilities()
+    assert refused(local(method=Method.GLANCE_DIRECT), nothing) == (
+        "images.a.source.method: this service does not offer glance-direct; use upload"
+    )
+    assert "use glance-direct or upload" in refused(
+        fetched(digest("a")), replace(ABLE, import_methods=frozenset({"glance-direct"}))
+    )
+    assert refused(local("cold"), ABLE) == ("images.a.source.stores: this service has no store cold; it has fast, slow")
+    assert refused(local("fast"), nothing) == (
+        "images.a.source.stores: this service has no store fast; it has none to choose from: leave it out"
+    )
+    assert "into one store only" in refused(local(all_stores=True), replace(ABLE, import_methods=frozenset()))
+    image = live(local(), stores=IN_FAST)
+    uncopied = replace(ABLE, import_methods=frozenset({"web-download"}))
+    assert "does not offer copy-image (its import methods: web-download)" in refused(local("slow"), uncopied, image)
+    assert "no store cold" in refused(local("cold"), ABLE, image)
+
+
+def test_all_stores_of_a_service_that_has_but_one() -> None:
+    """Nothing to choose: an upload is in all of them."""
+    assert len(made(local(all_stores=True), able=Capabilities()).steps) == 1
+
+
+def test_what_nobody_will_verify_is_noted() -> None:
+    """The service tells sha512 and md5; another digest needs ``verify: download``. No secret in it."""
+    for known in ("sha512", "md5"):
+        assert made(fetched(Checksum(known, "a" * 8))).notes == ()
+    assert made(fetched(digest("a"), verify=True)).notes == ()
+    (note,) = made(fetched(digest("a"))).notes
+    assert note == (
+        "a: what the service fetches from https://x.example/a.raw is not verified: the service tells no sha256 of it; "
+        "declare a sha512, or set verify: download"
+    )
+    assert made(fetched()).notes == ()
+
+
+def test_what_the_service_fetches_is_no_upload() -> None:
+    """The bytes do not go through here: they are not counted."""
+    assert summarize(made(fetched(digest("a")))).upload == 0
+
+
+def staged(wanted: ImageSpec, **attrs: object) -> LiveImage:
+    """What an interrupted run left of a web-download."""
+    image = replace(live(wanted, "left", Role.STAGING), **attrs)  # type: ignore[arg-type]
+    record = read(image)
+    assert record is not None
+    return replace(image, properties={**image.properties, **replace(record, unverified=True).properties()})
+
+
+@pytest.mark.parametrize(
+    "attrs",
+    [
+        {"status": Status.IMPORTING},
+        {"status": Status.QUEUED, "service": {IMPORT_TASK: "t"}},
+        {"status": Status.ACTIVE},
+    ],
+)
+def test_an_import_that_goes_on_or_waits_to_be_verified_is_taken_up(attrs: dict[str, object]) -> None:
+    """It is filled and verified by this run, not promoted on trust, and not swept away."""
+    wanted = fetched(digest("a"))
+    (step,) = made(wanted, staged(wanted, **attrs)).steps
+    assert isinstance(step.action, Create)
+    assert (step.action.fill, step.reason.value) == ("left", "incomplete")
+
+
+@pytest.mark.parametrize(
+    "now", [fetched(digest("b")), replace(fetched(digest("a")), min_ram=5), spec("a", "a"), fetched()]
+)
+def test_what_is_no_longer_wanted_is_not_taken_up(now: ImageSpec) -> None:
+    """Another content, another wanted state or another source: made anew, and the left-over goes."""
+    plan = made(now, staged(fetched(digest("a")), status=Status.IMPORTING))
+    assert {type(step.action).__name__ for step in plan.steps} == {"Create", "Delete"}
+    assert [step.action.fill for step in plan.steps if isinstance(step.action, Create)] == [None]
+
+
+def test_what_the_service_converted_is_not_taken_for_another_image() -> None:
+    """Format and hash are the service's own then; a new declared format or digest is a new build all the same."""
+    wanted = replace(local(method=Method.GLANCE_DIRECT), disk_format="qcow2")
+    image = live(wanted, disk_format="raw", os_hash_algo="sha256", os_hash_value="f" * 64)
+    record = read(image)
+    assert record is not None
+    image = replace(image, properties={**image.properties, **replace(record, converted=True).properties()})
+    assert made(wanted, image).steps == ()
+    for other in (replace(wanted, disk_format="vmdk"), replace(wanted, fingerprint=Fingerprint((digest("b"),)))):
+        assert isinstance(made(other, image).steps[0].action, Create)
+
+
+def test_the_record_keeps_both_marks() -> None:
+    """Written and read back; left out of a record that has neither."""
+    record = Record("base", "a", Role.STAGING, unverified=True, converted=True)
+    assert read(LiveImage("i", properties=record.properties())) == record
+    assert '"u"' not in replace(record, unverified=False).properties()["imagesync_managed"]
