@@ -1,12 +1,12 @@
 """Steps in any order -> steps in the order they are shown and started. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from heapq import heapify, heappop, heappush
 
 from imagesync.errors import PlanRefused
-from imagesync.live import Inventory
-from imagesync.plan import Create, Deactivate, Delete, Reactivate, Step, Update
+from imagesync.live import Inventory, LiveImage
+from imagesync.plan import Create, Deactivate, Delete, Reactivate, Step, Update, Value, is_promotion
 
 _RANK = {Create: 0, Reactivate: 1, Update: 2, Deactivate: 3, Delete: 4}
 
@@ -40,26 +40,34 @@ def _sort_key(item: Step) -> tuple[str, int, str]:
 
 def make_way(steps: Sequence[Step], inventory: Inventory) -> tuple[Step, ...]:
     """Steps that take a visible name away wait for those that give it to another image: there is never none."""
-    names = {image.id: image.name for image in inventory.owned if not image.hidden and image.name}
-    givers: dict[str, set[str]] = {}
+    images = {image.id: image for image in inventory.owned}
+    givers: dict[str, dict[str, str | None]] = {}
     for item in steps:
-        if (name := _name_given(item)) is not None:
-            givers.setdefault(name, set()).add(item.id)
+        if (name := _name_given(item, images)) is not None:
+            givers.setdefault(name, {})[item.id] = getattr(item.action, "image_id", None)
+    names = {image.id: image.name for image in images.values() if not image.hidden and image.name}
     return tuple(_waiting_for(item, names, givers) for item in steps)
 
 
-def _name_given(item: Step) -> str | None:
-    if not isinstance(item.action, Create) or item.action.document.fields.get("hidden"):
-        return None
-    name = item.action.document.fields.get("name")
-    return name if isinstance(name, str) else None
+def _name_given(item: Step, images: Mapping[str, LiveImage]) -> str | None:
+    """The name that a new build, or one that is published again, is visible under."""
+    fields: Mapping[str, Value] = {}
+    if isinstance(item.action, Create):
+        fields = item.action.document.fields
+    elif isinstance(item.action, Update) and is_promotion(item):
+        image = images[item.action.image_id]
+        changed = {change.path[0]: change.after for change in item.action.changes}
+        fields = {"name": image.name, "hidden": image.hidden} | changed
+    name = fields.get("name")
+    return name if isinstance(name, str) and not fields.get("hidden") else None
 
 
-def _waiting_for(item: Step, names: dict[str, str], givers: dict[str, set[str]]) -> Step:
+def _waiting_for(item: Step, names: dict[str, str], givers: Mapping[str, Mapping[str, str | None]]) -> Step:
     if isinstance(item.action, Create | Reactivate) or not _takes_name_away(item):
         return item
-    needs = givers.get(names.get(item.action.image_id, ""), set()) - {item.id}
-    return replace(item, needs=tuple(dict.fromkeys((*item.needs, *sorted(needs)))))
+    found = givers.get(names.get(item.action.image_id, ""), {})
+    needs = sorted(giver for giver, image_id in found.items() if image_id != item.action.image_id)
+    return replace(item, needs=tuple(dict.fromkeys((*item.needs, *needs))))
 
 
 def _takes_name_away(item: Step) -> bool:

@@ -54,9 +54,10 @@ def plan_text(plan: Plan, paint: Paint = plain, *, now: datetime | None = None) 
     fates = {one.image_id: kept_words(one, now) for one in plan.kept if one.retires}
     rows = [row for key, steps in _by_key(plan) for row in _rows(plan, key, steps, fates, paint)]
     lines = [paint(Ink.BOLD, _heading(plan)), *([""] if rows else []), *_laid_out(rows, paint)]
-    stays = kept_lines([one for one in plan.kept if not one.retires], now)
+    candidates = list(map(sentence, candidate_lines(plan.candidates, now)))
+    stays = list(map(sentence, kept_lines([one for one in plan.kept if not one.retires], now)))
     notes = [f"Note: {sentence(note)}" for note in plan.notes]
-    parts = [list(candidate_lines(plan.candidates, now)), list(stays), notes, [paint(Ink.BOLD, counts_line(plan))]]
+    parts = [candidates, stays, notes, [paint(Ink.BOLD, counts_line(plan))]]
     return "\n".join([*lines, *(line for part in parts if part for line in ("", *part))])
 
 

@@ -488,3 +488,13 @@ def test_a_rollback_that_broke_off_is_ended_by_name() -> None:
     assert told(made) == [("Update", "one", "rollback"), ("Update", "two", "superseded")]
     with pytest.raises(PlanRefused, match="no earlier build"):
         back(catalog(spec("a", "b")), found)
+
+
+def test_a_candidate_takes_a_name_over_without_a_gap() -> None:
+    """The key was renamed, its build staged: the old key's image goes once the candidate has the name."""
+    found = inventory(live(spec("old", name="N")), candidate(spec("new", name="N")), live(spec("k")))
+    made = plan(catalog(spec("new", name="N"), spec("k")), found, Policy(on_remove=OnRemove.DELETE))
+    assert [(one.id, one.needs) for one in made.steps] == [
+        ("update:new:cand", ()),
+        ("delete:old:id-old", ("update:new:cand",)),
+    ]
