@@ -137,7 +137,7 @@ def _row(plan: Plan, key: str, step: Step, below: tuple[str, ...], paint: Paint)
 def _noted(step: Step, update: Update) -> str:
     """What an update does beside its changes."""
     if update.record is None:
-        return "our mark is taken off"
+        return f"our mark is taken off {update.image_id}"
     if step.reason is Reason.ADOPT:
         return update.image_id if update.changes else f"{update.image_id} as it is"
     return "" if update.changes else "only what is managed is noted"
