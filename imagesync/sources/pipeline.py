@@ -4,6 +4,9 @@ What one stage makes waits in a short queue for the next, so that reading, unpac
 side in constant memory. An error of a stage comes out where its items would have, as itself.
 """
 
+import contextlib
+import os
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -13,6 +16,17 @@ T = TypeVar("T")
 
 DEPTH: Final = 4
 """Items that may wait between two stages."""
+
+
+GIVING_WAY: Final = 19
+"""Niceness of the threads that work ahead: they have time, the one that sends (or a service on this host) has none."""
+
+
+def _give_way() -> None:
+    """Lower this thread's priority, where the system has priorities of threads."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), GIVING_WAY)
 
 
 class Stopped(Exception):
@@ -75,6 +89,7 @@ class _Stage(Generic[T]):
         return self._thread.is_alive()
 
     def _work(self) -> None:
+        _give_way()
         error: BaseException | None = None
         try:
             for item in self._items:
