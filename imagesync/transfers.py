@@ -26,6 +26,7 @@ from imagesync.errors import (
     ChecksumMismatch,
     Conflict,
     FormatMismatch,
+    QuotaExceeded,
     SourceError,
     Unauthorized,
     Unavailable,
@@ -39,6 +40,10 @@ from imagesync.plan import Create
 from imagesync.sources import SourceStream, open_source
 
 TRIES: Final = 3
+SLOT: Final = "image_count_uploading"
+"""The limit of a project that is free again once an upload has ended."""
+SLOT_PAUSES: Final = (0.5, 1.0, 2.0, 4.0, 8.0, *[15.0] * 40)
+"""Seconds between tries for a slot: ten minutes in all."""
 GIB: Final = 2**30
 
 Progress = Callable[[int, int | None], None]
@@ -141,18 +146,25 @@ class Transfers:
     def _again(self, image_id: str, attempt: Callable[[], SourceStream]) -> SourceStream:
         """The data sent. After an expired token or a broken connection the source is opened again.
 
-        Conflict: the service may still be busy with the broken body when the next one comes.
+        Conflict: the service may still be busy with the broken body when the next one comes. QuotaExceeded: where only
+        so many uploads at once are allowed, one of the others will end.
         """
-        for number in range(1, TRIES + 1):
+        failures, pauses = 0, iter(SLOT_PAUSES)
+        while True:
             try:
                 return attempt()
+            except QuotaExceeded as error:
+                pause = next(pauses, None) if SLOT in error.message else None
+                if pause is None:
+                    raise
+                time.sleep(pause)
             except (Unauthorized, Unavailable, Conflict) as error:
-                if number == TRIES:
+                failures += 1
+                if failures == TRIES:
                     raise
                 if isinstance(error, Unauthorized):
                     self._backend.renew()
                 self._await_queued(image_id)
-        raise AssertionError("the last try returns or raises")
 
     def _await_queued(self, image_id: str) -> None:
         """After a broken body the service needs a moment to take the record back to queued."""

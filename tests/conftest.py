@@ -13,16 +13,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--no-cloud", action="store_true", help="leave out the tests that need the real Keystone and Glance"
     )
 
+    parser.addoption("--exhaustive", action="store_true", help="also the loops over every point, which take minutes")
     parser.addoption("--update-cases", action="store_true", help="write the expected plans of tests/cases anew")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselect, only when asked to."""
-    if not config.getoption("--no-cloud"):
-        return
-    needing = [item for item in items if "cloud" in getattr(item, "fixturenames", ()) or "[glance" in item.name]
-    config.hook.pytest_deselected(items=needing)
-    items[:] = [item for item in items if item not in needing]
+    """Leave out what needs the cloud, where that is asked for; and the long loops, where they are not."""
+    left_out = set()
+    if config.getoption("--no-cloud"):
+        left_out |= {item for item in items if "cloud" in getattr(item, "fixturenames", ()) or "[glance" in item.name}
+    if not config.getoption("--exhaustive"):
+        left_out |= {item for item in items if item.get_closest_marker("exhaustive")}
+    config.hook.pytest_deselected(items=[item for item in items if item in left_out])
+    items[:] = [item for item in items if item not in left_out]
 
 
 @pytest.fixture(scope="session")

@@ -66,7 +66,11 @@ URLS: dict[str, tuple[File, dict[str, Any], str]] = {
     "bomb by ratio": (File(BOMB), {"compression": "gz"}, "unpacks to more than allowed .*max_ratio"),
     "bomb by size": (File(PACKED), {"compression": "xz", "max_size": 1000}, "unpacks to more than allowed .*max_size"),
     "wrong format": (File(NEW), {"disk_format": "qcow2"}, "the data is not qcow2; correct disk_format"),
-    "too large a disk": (File(qcow2(2**33)), {"disk_format": "qcow2", "min_disk": 1}, "declare min_disk: 8, or auto"),
+    "too large a disk": (
+        File(qcow2(2**33)),
+        {"disk_format": "qcow2", "min_disk": 1},
+        "declare min_disk: 8 or more, or auto",
+    ),
 }
 
 
@@ -109,6 +113,27 @@ def test_an_upload_beyond_the_quota_leaves_the_old_image(desk: Desk, upstream: M
     assert "image_size_total" in told
     assert "quota" in told
     assert desk.cloud.http().images() == before
+
+
+def test_uploads_wait_for_a_slot(desk: Desk) -> None:
+    """A project that may upload one image at a time gets all of them, one after the other."""
+    desk.images = {
+        f"image-{number}": {
+            "source": desk.file(f"{number}.raw", bytes([number]) * 2**22),
+            "disk_format": "raw",
+            "container_format": "bare",
+        }
+        for number in range(3)
+    }
+    desk.cloud.start_limited()
+    desk.cloud.set_limits("images", image_count_uploading=1, image_count_total=100, image_size_total=100)
+    try:
+        desk.run("apply", "--yes", "--destroy", user="limited")
+    finally:
+        desk.cloud.set_limits("images")
+    assert [image["status"] for image in desk.live("alice").values()] == ["active"] * 3
+    refused = [one for one in desk.cloud.requests() if one.method == "PUT" and one.status == 413]
+    assert refused
 
 
 def test_a_reader_never_sees_a_bad_build(desk: Desk, upstream: Mirror) -> None:

@@ -85,6 +85,16 @@ class Stage:
         self.want(AFTER)
         return self.cloud.snapshot()
 
+    def undisturbed(self, beginning: Snapshot) -> tuple[set[str], list[str]]:
+        """The kinds of request that an apply makes when nothing happens, and the state it ends in; then back."""
+        self.proxy.forget()
+        code, told = self.apply()
+        assert code == 0, told
+        kinds, state = {call.kind for call in self.proxy.calls}, self.state()
+        self.cloud.restore(beginning)
+        self.proxy.forget()
+        return kinds, state
+
     def active_staging(self) -> set[str]:
         """Digests of what is with the service, verified, and not yet published."""
         found = [image for image in self.live() if image.get("imagesync_role") == "staging"]

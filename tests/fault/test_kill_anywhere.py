@@ -13,6 +13,7 @@ import pytest
 from tests.cloud.service import Cloud
 from tests.fault.proxy import Call, Fault
 from tests.fault.stage import DATA, Stage, staged
+from tests.trials import note
 
 
 @pytest.fixture
@@ -22,6 +23,7 @@ def stage(cloud: Cloud, tmp_path: Path) -> Iterator[Stage]:
         yield found
 
 
+@pytest.mark.exhaustive
 def test_killed_at_any_request_the_next_apply_converges(stage: Stage) -> None:
     """Before and after every request."""
     beginning = stage.prepared()
@@ -48,6 +50,7 @@ def test_killed_at_any_request_the_next_apply_converges(stage: Stage) -> None:
             assert stage.state() == expected, point
             uploads = sum(call.kind == "PUT /images/ID/file" for call in stage.proxy.calls)
             assert uploads <= 2 - len(verified), point
+            note(f"kill -9 {'after' if forward else 'before'} {calls[number].kind}", "the next run converged")
 
 
 def killed_at(stage: Stage, number: int, *, forward: bool) -> None:
