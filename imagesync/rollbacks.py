@@ -15,7 +15,7 @@ from imagesync.documents import references
 from imagesync.errors import PlanRefused
 from imagesync.generations import Generations, Owned
 from imagesync.keysteps import bring_up, superseded
-from imagesync.live import Identity, Inventory
+from imagesync.live import Capabilities, Identity, Inventory
 from imagesync.model import (
     Catalog,
     Checksum,
@@ -41,11 +41,12 @@ def rollback_plan(
     key: str,
     to: str | None,
     policy: Policy,
+    capabilities: Capabilities | None,
     target: Identity,
     now: datetime,
 ) -> Plan:
     """Key ``key`` back to generation or image id ``to`` (None: what was current last); PlanRefused says what there is."""
-    found = situation(catalog, inventory, policy, now)
+    found = situation(catalog, inventory, policy, now, capabilities)
     spec = next((one for one in found.wanted if one.key == key), None)
     if spec is None:
         raise PlanRefused([f"images.{key}: the manifest wants no such image today; check the key, and its expires"])

@@ -80,11 +80,12 @@ def discard_plan(
     *,
     keys: str,
     policy: Policy,
+    capabilities: Capabilities | None,
     target: Identity,
     now: datetime,
 ) -> Plan:
     """The deletion of the candidates whose key matches the glob ``keys``; PlanRefused where it matches no key at all."""
-    found = situation(catalog, inventory, policy, now)
+    found = situation(catalog, inventory, policy, now, capabilities)
     known = sorted({*found.groups, *(spec.key for spec in catalog.images)})
     matching = [key for key in known if fnmatchcase(key, keys)]
     if not matching and keys != "*":

@@ -1,6 +1,7 @@
 """Which plan a run makes: of the whole manifest, of candidates, or of one key's way back. No I/O."""
 
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from imagesync.cli.options import Options
@@ -31,7 +32,7 @@ class Maker(Protocol):
 def maker(options: Options, *, stage: bool, discard: str | None, saved: bool) -> Maker:
     """The plan that --stage and --discard-staged ask for; without them the whole one. UsageError where they cannot be."""
     from imagesync.planner import make_plan
-    from imagesync.staging import stage_plan
+    from imagesync.staging import discard_plan, stage_plan
 
     word = "--discard-staged" if discard is not None else "--stage" if stage else ""
     if stage and discard is not None:
@@ -43,42 +44,12 @@ def maker(options: Options, *, stage: bool, discard: str | None, saved: bool) ->
             f"{word} does not go with a saved plan", f"give it to plan: imagesync plan {word} -o plan.json"
         )
     if discard is not None:
-        return _discarding(discard)
+        return partial(discard_plan, keys=discard)
     return stage_plan if stage else make_plan
-
-
-def _discarding(keys: str) -> Maker:
-    from imagesync.staging import discard_plan
-
-    def make(
-        catalog: Catalog,
-        inventory: Inventory,
-        *,
-        policy: Policy,
-        capabilities: Capabilities | None,
-        target: Identity,
-        now: datetime,
-    ) -> "Plan":
-        del capabilities  # nothing is asked of the service but deletions
-        return discard_plan(catalog, inventory, keys=keys, policy=policy, target=target, now=now)
-
-    return make
 
 
 def going_back(key: str, to: str | None) -> Maker:
     """The plan of ``rollback``."""
     from imagesync.rollbacks import rollback_plan
 
-    def make(
-        catalog: Catalog,
-        inventory: Inventory,
-        *,
-        policy: Policy,
-        capabilities: Capabilities | None,
-        target: Identity,
-        now: datetime,
-    ) -> "Plan":
-        del capabilities  # no byte moves
-        return rollback_plan(catalog, inventory, key=key, to=to, policy=policy, target=target, now=now)
-
-    return make
+    return partial(rollback_plan, key=key, to=to)

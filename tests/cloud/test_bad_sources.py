@@ -63,8 +63,16 @@ URLS: dict[str, tuple[File, dict[str, Any], str]] = {
     "page": (File(b"<!doctype html>"), {}, "an HTML page, not an image"),
     "corrupt xz": (File(DAMAGED), {"compression": "xz"}, "the xz data is damaged"),
     "truncated xz": (File(PACKED[:-40]), {"compression": "xz"}, "the xz data is (cut short|damaged)"),
-    "bomb by ratio": (File(BOMB), {"compression": "gz"}, "unpacks to more than allowed .*max_ratio"),
-    "bomb by size": (File(PACKED), {"compression": "xz", "max_size": 1000}, "unpacks to more than allowed .*max_size"),
+    "bomb by ratio": (
+        File(BOMB),
+        {"compression": "gz"},
+        "unpacks to more than 1000 times its size .*raise source.max_ratio",
+    ),
+    "bomb by size": (
+        File(PACKED),
+        {"compression": "xz", "max_size": 1000},
+        "holds more than the 1000 bytes allowed; raise source.max_size",
+    ),
     "wrong format": (File(NEW), {"disk_format": "qcow2"}, "the data is not qcow2; correct disk_format"),
     "too large a disk": (
         File(qcow2(2**33)),

@@ -61,7 +61,7 @@ def staged(wanted: Catalog, found: Inventory, now: datetime = NOW) -> Plan:
 
 def discarded(wanted: Catalog, found: Inventory, keys: str = "*") -> Plan:
     """The plan of ``--discard-staged``."""
-    return discard_plan(wanted, found, keys=keys, policy=wanted.policy, target=TARGET, now=NOW)
+    return discard_plan(wanted, found, keys=keys, policy=wanted.policy, capabilities=None, target=TARGET, now=NOW)
 
 
 def back(
@@ -69,7 +69,7 @@ def back(
 ) -> Plan:
     """The plan of ``rollback``."""
     permitted = policy or wanted.policy
-    return rollback_plan(wanted, found, key=key, to=to, policy=permitted, target=TARGET, now=NOW)
+    return rollback_plan(wanted, found, key=key, to=to, policy=permitted, capabilities=None, target=TARGET, now=NOW)
 
 
 def told(made: Plan) -> list[tuple[str, str, str]]:
