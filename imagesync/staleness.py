@@ -1,28 +1,38 @@
 """What a plan relied on, and whether it still holds. Pure."""
 
+import re
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 from imagesync.documents import REFERENCE, live_field
 from imagesync.generations import group
 from imagesync.live import Inventory, LiveImage
 from imagesync.model import Status
-from imagesync.plan import Create, Deactivate, Delete, Plan, Reactivate, Reliance, Step, Update, Value
-from imagesync.record import PREFIX
+from imagesync.plan import Action, Create, Deactivate, Delete, Plan, Reactivate, Reliance, Step, Update, Value
+from imagesync.record import PREFIX, ROLE, read
 from imagesync.report import Outcome, Report
 
-_ALWAYS = ("status", "hidden", "visibility", "protected")
+_ALWAYS: Final = ("status", "hidden", "visibility", "protected")
+_ID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 def reliances(steps: Sequence[Step], inventory: Inventory) -> tuple[Reliance, ...]:
-    """For each live image that a step touches: the fields it changes, its status and visibility, and its record."""
+    """For each live image that a step touches: the fields it changes, its status and visibility, and its record.
+
+    Of an image of ours whose id a step writes into a property of another: that it is there, and its role.
+    """
     images = {image.id: image for image in (*inventory.owned, *inventory.candidates)}
     paths: dict[str, set[str]] = {}
     keys: dict[str, str] = {}
     for item in steps:
-        if isinstance(item.action, Create):
-            continue
-        keys[item.action.image_id] = item.action.key
-        paths.setdefault(item.action.image_id, set()).update(_paths(item, images.get(item.action.image_id)))
+        for image_id in _mentioned(item.action):
+            if (image := images.get(image_id)) is not None and (record := read(image)) is not None:
+                keys.setdefault(image_id, record.key)
+                paths.setdefault(image_id, set()).add(f"properties.{ROLE}")
+        touched = item.action.fill if isinstance(item.action, Create) else item.action.image_id
+        if touched is not None:
+            keys[touched] = item.action.key
+            paths.setdefault(touched, set()).update(_paths(item, images.get(touched)))
     return tuple(
         Reliance(
             image_id, keys[image_id], {path: value_at(images[image_id], path, inventory) for path in sorted(found)}
@@ -32,13 +42,28 @@ def reliances(steps: Sequence[Step], inventory: Inventory) -> tuple[Reliance, ..
     )
 
 
+def _mentioned(action: Action) -> Iterator[str]:
+    """What looks like an image's id in the properties that an action writes."""
+    texts: list[Value] = []
+    if isinstance(action, Create):
+        texts += action.document.properties.values()
+    elif isinstance(action, Update):
+        texts += [change.after for change in action.changes if change.path[0] == "properties"]
+    for text in texts:
+        yield from _ID.findall(text) if isinstance(text, str) else ()
+
+
 def _paths(item: Step, image: LiveImage | None) -> Iterator[str]:
     yield from _ALWAYS
     yield from (f"properties.{name}" for name in (image.properties if image else ()) if name.startswith(PREFIX))
     if isinstance(item.action, Update):
         yield from (".".join(change.path) for change in item.action.changes)
-    if isinstance(item.action, Delete):
+    if isinstance(item.action, Delete) or _unhides(item.action):
         yield "name"
+
+
+def _unhides(action: Action) -> bool:
+    return isinstance(action, Update) and any(c.path == ("hidden",) and c.after is False for c in action.changes)
 
 
 def value_at(image: LiveImage, path: str, inventory: Inventory) -> Value:
@@ -123,14 +148,14 @@ def _refers(value: Value) -> bool:
 
 def names_taken(plan: Plan) -> tuple[tuple[str, str], ...]:
     """Key and name of every image that the plan makes visible or renames."""
-    found = []
+    relied = {reliance.image_id: reliance.values for reliance in plan.relies}
+    found: list[tuple[str, Value]] = []
     for item in plan.steps:
-        if (
-            isinstance(item.action, Create)
-            and not item.action.document.fields.get("hidden")
-            and not item.action.replaces
-        ):
-            found.append((item.action.key, item.action.document.fields.get("name")))
+        if isinstance(item.action, Create):
+            fields = item.action.document.fields
+            found += [] if fields.get("hidden") else [(item.action.key, fields.get("name"))]
         elif isinstance(item.action, Update):
-            found += [(item.action.key, change.after) for change in item.action.changes if change.path == ("name",)]
+            renamed = [change.after for change in item.action.changes if change.path == ("name",)]
+            kept = relied.get(item.action.image_id, {}).get("name") if _unhides(item.action) else None
+            found += [(item.action.key, name) for name in (renamed or [kept])]
     return tuple((key, name) for key, name in found if isinstance(name, str))

@@ -1,0 +1,229 @@
+"""A saved plan and what changed before it is applied: what it relied on stops it before the first write, all else does not.
+
+Changes are made by plain HTTP on the real service, each on the same beginning.
+"""
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cloud.service import Cloud, Snapshot
+from tests.fault.runner import Runner
+
+PLAIN = {"disk_format": "raw", "container_format": "bare", "visibility": "private"}
+KERNEL = {"source": "b.raw", "disk_format": "aki", "container_format": "aki"}
+BEFORE: dict[str, dict[str, Any]] = {
+    "changed": {"source": "a.raw", "min_ram": 1, "min_disk": 1, "tags": ["one"], "properties": {"p": "1", "q": "1"}},
+    "shared": {"source": "b.raw", "visibility": "shared", "members": ["p1"]},
+    "off": {"source": "b.raw"},
+    "on": {"source": "b.raw", "status": "deactivated"},
+    "new-build": {"source": "a.raw"},
+    "removed": {"source": "b.raw"},
+    "unhidden": {"source": "b.raw", "hidden": True},
+    "kernel": KERNEL,
+    "untouched": {"source": "b.raw"},
+}
+AFTER: dict[str, dict[str, Any]] = {
+    "changed": {
+        "source": "a.raw",
+        "name": "Changed",
+        "min_ram": 2,
+        "min_disk": 2,
+        "tags": ["two"],
+        "properties": {"p": "2", "kernel_id": "${images.kernel.id}"},
+    },
+    "shared": {"source": "b.raw", "visibility": "shared", "members": ["p2"]},
+    "off": {"source": "b.raw", "status": "deactivated"},
+    "on": {"source": "b.raw", "status": "active"},
+    "new-build": {"source": "b.raw"},
+    "unhidden": {"source": "b.raw", "hidden": False},
+    "kernel": KERNEL,
+    "untouched": {"source": "b.raw"},
+    "created": {"source": "b.raw"},
+}
+MARKS = ("catalog", "key", "role", "digest", "spec", "managed")
+
+
+class Saved:
+    """A cloud, a plan of every kind of step that was saved, and the command that applies it."""
+
+    def __init__(self, cloud: Cloud, folder: Path, runner: Runner) -> None:
+        self.cloud, self.folder, self.runner = cloud, folder, runner
+        self.file = folder / "plan.json"
+        for name, data in (("a.raw", b"a" * 3000), ("b.raw", b"b" * 4000)):
+            (folder / name).write_bytes(data)
+
+    def want(self, images: dict[str, dict[str, Any]]) -> None:
+        """The manifest."""
+        document = {"version": 1, "catalog": "base", "defaults": PLAIN, "images": images}
+        (self.folder / "base.yaml").write_text(json.dumps(document))
+
+    def run(self, *words: str) -> tuple[int, str]:
+        """``imagesync WORDS`` as the operator."""
+        return self.runner.run(*words, "--cloud", "operator")
+
+    def beginning(self) -> Snapshot:
+        """BEFORE is there, and the plan for AFTER is saved."""
+        self.want(BEFORE)
+        code, told = self.run("apply", "--yes", str(self.folder))
+        assert code == 0, told
+        self.want(AFTER)
+        code, told = self.run("plan", str(self.folder), "-o", str(self.file))
+        assert code == 0, told
+        return self.cloud.snapshot()
+
+    def image(self, key: str) -> dict[str, Any]:
+        """The image of a key."""
+        return next(one for one in self.cloud.http().images() if one.get("imagesync_key") == key)
+
+    def apply(self) -> tuple[int, str, list[str]]:
+        """The saved plan: exit code, what was told, what was written."""
+        self.cloud.forget_requests()
+        code, told = self.run("apply", "--yes", str(self.file))
+        return code, told, [f"{one.method} {one.path}" for one in self.cloud.requests() if one.method != "GET"]
+
+    def change(self, key: str, field: str, value: object) -> None:
+        """One field, by JSON patch."""
+        answer = self.cloud.http().patch(self.image(key)["id"], {"op": "replace", "path": f"/{field}", "value": value})
+        answer.raise_for_status()
+
+    def act(self, key: str, method: str, path: str = "", **options: Any) -> None:
+        """One request on the image of a key."""
+        self.cloud.http().send(method, f"/images/{self.image(key)['id']}{path}", **options).raise_for_status()
+
+
+@pytest.fixture
+def saved(cloud: Cloud, tmp_path: Path) -> Iterator[Saved]:
+    """Nothing applied, no plan yet."""
+    env = {name: value for name, value in os.environ.items() if not name.startswith("OS_")}
+    env |= {"OS_CLIENT_CONFIG_FILE": str(cloud.clouds_yaml), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    (tmp_path / "catalogue").mkdir()
+    with Runner(env, tmp_path) as runner:
+        yield Saved(cloud, tmp_path / "catalogue", runner)
+
+
+Change = Callable[[Saved], None]
+
+
+def patched(key: str, field: str, value: object) -> Change:
+    """A field of the image of a key is another."""
+    return lambda saved: saved.change(key, field, value)
+
+
+def acted(key: str, method: str, path: str = "", **options: Any) -> Change:
+    """A request on the image of a key."""
+    return lambda saved: saved.act(key, method, path, **options)
+
+
+def made(name: str, **more: Any) -> Change:
+    """An image of that name in our project."""
+    body = {"name": name, "visibility": "private", **more}
+    return lambda saved: saved.cloud.http().send("POST", "/images", json=body).raise_for_status()
+
+
+RELIED: list[tuple[str, str, Change]] = [
+    ("changed", "name", patched("changed", "name", "theirs")),
+    ("changed", "min_ram", patched("changed", "min_ram", 7)),
+    ("changed", "min_disk", patched("changed", "min_disk", 7)),
+    ("changed", "tags", patched("changed", "tags", ["one", "theirs"])),
+    ("changed", "properties.p", patched("changed", "p", "theirs")),
+    ("changed", "properties.q", patched("changed", "q", "theirs")),
+    ("changed", "hidden", patched("changed", "os_hidden", value=True)),
+    ("changed", "protected", patched("changed", "protected", value=True)),
+    ("changed", "visibility", patched("changed", "visibility", "community")),
+    ("changed", "status", acted("changed", "POST", "/actions/deactivate")),
+    *(
+        ("changed", f"properties.imagesync_{name}", patched("changed", f"imagesync_{name}", "theirs"))
+        for name in MARKS[1:]
+    ),
+    ("changed", "", patched("changed", "imagesync_catalog", "theirs")),
+    ("changed", "", acted("changed", "DELETE")),
+    ("shared", "members", acted("shared", "POST", "/members", json={"member": "theirs"})),
+    ("off", "status", acted("off", "POST", "/actions/deactivate")),
+    ("on", "status", acted("on", "POST", "/actions/reactivate")),
+    ("new-build", "hidden", patched("new-build", "os_hidden", value=True)),
+    ("new-build", "", acted("new-build", "DELETE")),
+    ("removed", "name", patched("removed", "name", "theirs")),
+    ("removed", "protected", patched("removed", "protected", value=True)),
+    ("removed", "properties.imagesync_role", patched("removed", "imagesync_role", "retired")),
+    ("kernel", "properties.imagesync_role", patched("kernel", "imagesync_role", "retired")),
+    ("kernel", "", acted("kernel", "DELETE")),
+    ("created", "created", made("created")),
+    ("changed", "Changed", made("Changed")),
+    ("unhidden", "unhidden", made("unhidden")),
+]
+"""The key, the field (or else the name) that is named, and what somebody does."""
+
+UNRELATED: list[Change] = [
+    patched("changed", "min_ram", 1),
+    lambda saved: (
+        saved.cloud.http()
+        .patch(saved.image("changed")["id"], {"op": "add", "path": "/theirs", "value": "1"})
+        .raise_for_status()
+    ),
+    patched("off", "min_ram", 9),
+    patched("untouched", "name", "theirs"),
+    acted("untouched", "DELETE"),
+    patched("kernel", "min_ram", 9),
+    made("theirs", tags=["one"], imagesync_catalog="other", imagesync_key="changed", imagesync_role="current"),
+    made("removed"),
+    made("created", os_hidden=True),
+]
+
+
+def test_what_a_plan_relied_on_stops_it_before_the_first_write(saved: Saved) -> None:
+    """Exit 1, one line that names image and field; nothing was written, and what is there is what was there."""
+    beginning = saved.beginning()
+    for key, field, change in RELIED:
+        saved.cloud.restore(beginning)
+        image_id = saved.image(key)["id"] if key != "created" else ""
+        change(saved)
+        code, told, written = saved.apply()
+        case = f"{key} {field}: {told}"
+        assert code == 1, case
+        assert written == [], case
+        assert "the plan is stale" in told, case
+        assert f"{key}: " in told, case
+        assert field in told, case
+        assert image_id in told or field in ("Changed", "unhidden"), case
+
+
+def test_what_it_did_not_rely_on_does_not(saved: Saved) -> None:
+    """Applied as it was shown."""
+    beginning = saved.beginning()
+    for number, change in enumerate(UNRELATED):
+        saved.cloud.restore(beginning)
+        change(saved)
+        code, told, written = saved.apply()
+        assert code == 0, (number, told)
+        assert written, number
+        assert saved.image("changed")["min_ram"] == 2
+
+
+def test_another_catalogue_s_run_does_not_matter(saved: Saved) -> None:
+    """Its images, its lease: the plan of ours is applied."""
+    saved.beginning()
+    other = {"version": 1, "catalog": "other", "defaults": PLAIN, "images": {"x": {"source": "a.raw"}}}
+    (saved.folder.parent / "other").mkdir()
+    (saved.folder.parent / "other" / "a.raw").write_bytes(b"other")
+    (saved.folder.parent / "other" / "other.yaml").write_text(json.dumps(other))
+    assert saved.run("apply", "--yes", str(saved.folder.parent / "other"))[0] == 0
+    assert saved.apply()[0] == 0
+
+
+def test_a_left_over_record_that_was_to_be_filled(saved: Saved) -> None:
+    """A record with a pinned id that waits for its data is relied on too."""
+    pinned = "6a1b8b0e-0b5e-4f7e-9d6e-0242ac120009"
+    saved.want({"pinned": {"source": "a.raw", "id": pinned}})
+    marks = {"imagesync_catalog": "base", "imagesync_key": "pinned", "imagesync_role": "staging"}
+    left = {"id": pinned, "name": "pinned (staging)", "os_hidden": True, **PLAIN, **marks}
+    saved.cloud.http().send("POST", "/images", json=left).raise_for_status()
+    assert saved.run("plan", str(saved.folder), "-o", str(saved.file))[0] == 0
+    saved.change("pinned", "imagesync_role", "retired")
+    code, told, written = saved.apply()
+    assert (code, written) == (1, [])
+    assert f"imagesync_role of image {pinned}" in told
