@@ -1,9 +1,10 @@
 """Names and images that are not ours: what has to be asked for, what may be adopted, what clashes. Pure."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from imagesync.decisions import Decision, Keep, Make, Promote, decide
+from imagesync.documents import hashed_value
 from imagesync.generations import Generations, Owned, group
 from imagesync.live import Inventory, LiveImage
 from imagesync.model import Catalog, ImageSpec, Role, Visibility
@@ -76,24 +77,47 @@ def keys_without_image(catalog: Catalog, inventory: Inventory) -> frozenset[str]
 
 
 def is_assigned(image: LiveImage, catalog: Catalog, keys: Collection[str]) -> bool:
-    """Whether this is the current build of one of these keys, made by this catalogue for an owner that it named.
+    """Whether this is the current build of one of these keys, made by this catalogue for the owner that has it.
 
-    The same mark alone says nothing: other projects may have a catalogue of the same name.
+    The same mark alone says nothing: other projects may have a catalogue of the same name, or copy a mark of ours.
     """
     record = read(image)
-    ours = record is not None and record.catalog == catalog.name and record.key in keys
-    return ours and record is not None and record.role is Role.CURRENT and "owner" in record.managed.fields
+    if record is None or record.catalog != catalog.name or record.key not in keys:
+        return False
+    return record.role is Role.CURRENT and record.managed.fields.get("owner") == hashed_value(image.owner)
 
 
 def strays(catalog: Catalog, wanted: Sequence[ImageSpec], inventory: Inventory) -> list[str]:
-    """Keys whose owner is no longer named though it still has the image: one sentence each."""
-    keys = keys_without_image(catalog, inventory) & {spec.key for spec in wanted}
+    """Keys whose owner is no longer named though it still has the image: one sentence each.
+
+    Anybody may write such a marker, so that a manifest that names our own project as the owner goes on, see ``left_alone``.
+    """
     return [
-        f"images.{record.key}: project {image.owner} still has image {image.id} of this key; declare owner: {image.owner}, "
-        f"or delete that image first"
-        for image in inventory.candidates
-        if (record := read(image)) is not None and is_assigned(image, catalog, keys)
+        f"images.{key}: project {image.owner} still has image {image.id} of this key; declare owner: {image.owner}, or "
+        f"delete that image first; if it is none of yours, declare owner: {inventory.project_id}"
+        for key, image, is_explained in _assigned(catalog, wanted, inventory)
+        if not is_explained
     ]
+
+
+def left_alone(catalog: Catalog, wanted: Sequence[ImageSpec], inventory: Inventory) -> list[str]:
+    """A sentence for each image of another project with our mark, of a key that the manifest gives to our own."""
+    return [
+        f"{key}: image {image.id} of project {image.owner} carries the mark of this key too; it is left alone"
+        for key, image, is_explained in _assigned(catalog, wanted, inventory)
+        if is_explained
+    ]
+
+
+def _assigned(
+    catalog: Catalog, wanted: Sequence[ImageSpec], inventory: Inventory
+) -> Iterator[tuple[str, LiveImage, bool]]:
+    """Key and image of another project, and whether the manifest names ours as the key's owner."""
+    lacking = keys_without_image(catalog, inventory)
+    specs = {spec.key: spec for spec in wanted if spec.key in lacking}
+    for image in inventory.candidates:
+        if is_assigned(image, catalog, specs) and (record := read(image)) is not None:
+            yield record.key, image, specs[record.key].owner == inventory.project_id
 
 
 def adopted_images(

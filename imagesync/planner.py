@@ -7,7 +7,7 @@ gives the same bytes, whatever the order of images in either side.
 from collections.abc import Iterator
 from datetime import datetime
 
-from imagesync.clashes import find_clashes, strays
+from imagesync.clashes import find_clashes, left_alone, strays
 from imagesync.errors import PlanRefused
 from imagesync.generations import Generations
 from imagesync.keysteps import steps_for
@@ -42,6 +42,7 @@ def make_plan(
         for spec in found.wanted
     ]
     parts += [_take_away(found, generations) for generations in _leaving(found)]
+    parts.append(Part(notes=tuple(left_alone(catalog, found.wanted, inventory))))
     steps = make_way(tuple(item for part in parts for item in part.steps), inventory)
     refusals = [*found.refusals, *(sentence for part in parts for sentence in part.refusals)]
     refusals += strays(catalog, found.wanted, inventory)

@@ -20,6 +20,7 @@ from imagesync.live import LiveImage
 from imagesync.model import Catalog, Role
 from imagesync.record import read
 from imagesync.sources import identify
+from tests.cloud.neighbours import ours
 from tests.pipeline import applied, planned
 from tests.samples import iso, qcow2
 
@@ -284,7 +285,7 @@ def test_an_adopted_image_keeps_its_id_and_data(backend: Backend, tmp_path: Path
     images = {"a": {"name": "Old", "adopt": found.id if adopt == "by id" else True, "min_ram": 5}}
     catalog = resolved(tmp_path, State(images))
     applied(backend, planned(backend, catalog))
-    (image,) = backend.images()
+    (image,) = ours(backend.images())
     assert (image.id, image.min_ram, image.size, image.tags) == (found.id, 5, 4, frozenset({"t"}))
     assert planned(backend, catalog).steps == ()
 
@@ -359,3 +360,19 @@ def test_an_owner_no_longer_named_is_no_orphan(backend: Backend, tmp_path: Path)
         planned(backend, resolved(tmp_path, State(a())))
     backend.delete_image(image)
     assert planned(backend, resolved(tmp_path, State(a()))).steps
+
+
+def test_a_forged_marker_is_no_hindrance_once_the_owner_is_named(backend: Backend, tmp_path: Path) -> None:
+    """Another project writes all of a marker, itself as the owner: refused, with the line that goes on; never touched."""
+    (tmp_path / "one.raw").write_bytes(FILES["one.raw"])
+    other, project = "f" * 32, backend.identity().project_id
+    applied(backend, planned(backend, resolved(tmp_path, State(a(owner=other)))))
+    (image,) = backend.inventory("base", [other])
+    with pytest.raises(PlanRefused, match=f"if it is none of yours, declare owner: {project}"):
+        planned(backend, resolved(tmp_path, State(a())))
+    mine = resolved(tmp_path, State(a(owner=project)))
+    plan = planned(backend, mine)
+    assert plan.notes == (f"a: image {image.id} of project {other} carries the mark of this key too; it is left alone",)
+    applied(backend, plan)
+    assert planned(backend, mine).steps == ()
+    assert backend.images(image.id) == [image]
