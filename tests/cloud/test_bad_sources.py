@@ -151,7 +151,7 @@ def test_a_reader_never_sees_a_bad_build(desk: Desk, upstream: Mirror) -> None:
 
     def look() -> None:
         while not stop.is_set():
-            found = desk.cloud.http("bob").get("/images?visibility=public")["images"]
+            found = desk.cloud.http("bob").images("visibility=public")
             seen.add(tuple(image["os_hash_value"] for image in found))
 
     watcher = threading.Thread(target=look)
