@@ -36,7 +36,9 @@ def running_cloud() -> Iterator[Cloud]:
 
 
 @pytest.fixture
-def cloud(running_cloud: Cloud) -> Cloud:
-    """The real cloud without any image."""
+def cloud(running_cloud: Cloud) -> Iterator[Cloud]:
+    """The real cloud without any image but those of the neighbours, which must be untouched in the end."""
+    running_cloud.settle_neighbours()
     running_cloud.reset()
-    return running_cloud
+    yield running_cloud
+    assert running_cloud.harm_done() == []

@@ -19,6 +19,7 @@ import requests
 
 from tests.cloud import bootstrap, configuration
 from tests.cloud.install import HERE, environment
+from tests.cloud.neighbours import Neighbours, is_neighbour, others
 
 TABLES = ("image_locations", "image_members", "image_properties", "image_tags", "task_info", "tasks", "images")
 
@@ -78,7 +79,7 @@ class Http:
         return [image for image in self.everything() if image.get("imagesync_role") == "lease"]
 
     def everything(self, query: str = "") -> list[dict[str, Any]]:
-        """Every image there is for this user, by name."""
+        """Every image there is for this user, by name, but those of the neighbours."""
         found: dict[str, dict[str, Any]] = {}
         for hidden in ("true", "false"):
             page = self.get(f"/images?limit=1000&os_hidden={hidden}&{query}")
@@ -86,7 +87,8 @@ class Http:
             while "next" in page:
                 page = self.get(page["next"].removeprefix("/v2"))
                 found |= {image["id"]: image for image in page["images"]}
-        return sorted(found.values(), key=lambda image: (str(image["name"]), image["id"]))
+        listed = [image for image_id, image in found.items() if not is_neighbour(image_id)]
+        return sorted(listed, key=lambda image: (str(image["name"]), image["id"]))
 
     def patch(self, image_id: str, *operations: dict[str, object]) -> requests.Response:
         """One JSON patch."""
@@ -109,7 +111,8 @@ class Cloud:
         self._processes: list[subprocess.Popen[bytes]] = []
         self._tokens: dict[str, str] = {}
         self._http: dict[str, Http] = {}
-        self._mark = 0
+        self._mark = self._watched = 0
+        self._neighbours = Neighbours(self.state)
 
     def __enter__(self) -> Self:
         try:
@@ -206,24 +209,48 @@ class Cloud:
 
     def requests(self) -> list[Request]:
         """What the image service received since ``forget_requests``."""
+        return self._logged_from(self._mark)
+
+    def _logged_from(self, mark: int) -> list[Request]:
         with (self.state / "requests.log").open("rb") as log:
-            log.seek(self._mark)
+            log.seek(mark)
             return [Request(**json.loads(line)) for line in log]
+
+    def _log_size(self) -> int:
+        log = self.state / "requests.log"
+        return log.stat().st_size if log.exists() else 0
 
     def forget_requests(self) -> None:
         """Count from here."""
-        log = self.state / "requests.log"
-        self._mark = log.stat().st_size if log.exists() else 0
+        self._mark = self._log_size()
+
+    def settle_neighbours(self) -> None:
+        """From now on there are images of other projects (``tests.cloud.neighbours``)."""
+        if not self._neighbours.planted:
+            self._neighbours.plant(self.project_id("images"))
+
+    def harm_done(self) -> list[str]:
+        """What was done, or tried, to images of the neighbours since the last call; afterwards they are as new."""
+        found = self._neighbours.changed()
+        for one in self._logged_from(self._watched):
+            if any(map(is_neighbour, one.path.split("/"))) and one.method not in ("GET", "HEAD"):
+                found.append(f"{one.method} {one.path}: {one.status}")
+        self._watched = self._log_size()
+        if found:
+            self._neighbours.plant(self.project_id("images"))
+        return found
 
     def reset(self) -> None:
-        """No image is left, nor the memory of one: every id can be used again."""
+        """No image of a test is left, nor the memory of one: every id can be used again."""
         connection = sqlite3.connect(self.state / "glance.db", timeout=30)
         with connection:
             for table in TABLES:
-                connection.execute(f"delete from {table}")
+                connection.execute(f"delete from {table} where {others(table)}")
         connection.close()
         for store in (self.state / "stores").iterdir():
             for data in store.iterdir():
+                if is_neighbour(data.name):
+                    continue
                 with contextlib.suppress(OSError):
                     data.unlink()
         (self.state / "expired").unlink(missing_ok=True)
@@ -232,9 +259,11 @@ class Cloud:
     def snapshot(self) -> Snapshot:
         """What there is now, to go back to."""
         with contextlib.closing(sqlite3.connect(self.state / "glance.db", timeout=30)) as connection:
-            rows = {table: connection.execute(f"select * from {table}").fetchall() for table in TABLES}
-        stores = self.state / "stores"
-        return Snapshot(rows, {path: path.read_bytes() for path in stores.glob("*/*") if path.is_file()})
+            rows = {
+                table: connection.execute(f"select * from {table} where {others(table)}").fetchall() for table in TABLES
+            }
+        files = [path for path in (self.state / "stores").glob("*/*") if path.is_file() and not is_neighbour(path.name)]
+        return Snapshot(rows, {path: path.read_bytes() for path in files})
 
     def restore(self, snapshot: Snapshot) -> None:
         """As it was, deleted images and burnt ids included."""

@@ -40,7 +40,7 @@ def test_expired_tokens_are_refused_and_new_ones_taken(cloud: Cloud) -> None:
     http.get("/images")
     cloud.expire_tokens()
     assert http.send("GET", "/images").status_code == 401
-    assert cloud.http("alice").get("/images")["images"] == []
+    assert cloud.http("alice").images() == []
 
 
 def test_limits_of_a_project_are_enforced(cloud: Cloud) -> None:

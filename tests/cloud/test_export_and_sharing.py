@@ -153,7 +153,7 @@ def test_what_is_exported_can_be_chosen(desk: Desk) -> None:
     assert keys("--tag", "x", "--tag", "y") == {"linux-2"}
     assert keys("--visibility", "community") == set()
     assert keys("--owner", desk.cloud.project_id("other")) == {"theirs"}
-    assert keys("--all-owners", "--visibility", "community") == {"theirs"}
+    assert keys("--all-owners", "--visibility", "community", "--name", "th*rs") == {"theirs"}
 
 
 def test_what_cannot_be_written_is_told_line_by_line(desk: Desk) -> None:
@@ -199,7 +199,8 @@ def test_members_by_name_accept_and_go(desk: Desk) -> None:
     desk.is_settled()
     assert [image["id"] for image in desk.cloud.http("bob").images()] == [image_id]
     assert json.loads(desk.run("list", image_id).stdout)["members"] == [{"project": other, "status": "accepted"}]
-    assert json.loads(desk.run("list", "--format", "json", "--members").stdout)[0]["members"][0]["status"] == "accepted"
+    listed = {image["id"]: image for image in json.loads(desk.run("list", "--format", "json", "--members").stdout)}
+    assert listed[image_id]["members"][0]["status"] == "accepted"
     assert f"{other} accepted" in desk.run("list", "--members").stdout
     assert "1 image is shared: --members tells with whom" in desk.run("list").stderr
     named["members"] = [other]

@@ -18,6 +18,7 @@ from imagesync.errors import (
 )
 from imagesync.live import LiveImage, MemberState
 from imagesync.model import Status, Visibility
+from tests.cloud.neighbours import ours
 from tests.cloud.service import Cloud
 
 Opener = Callable[[str], Backend]
@@ -177,7 +178,7 @@ def test_an_id_never_reaches_another_resource(alice: Backend, image_id: str) -> 
         alice.images(image_id)
     with pytest.raises(NotFound):
         alice.delete_image(image_id)
-    assert len(alice.images()) == 1
+    assert len(ours(alice.images())) == 1
 
 
 @pytest.mark.parametrize("size", [3 * MIB, None])
@@ -333,7 +334,7 @@ def test_listings_have_as_many_pages_as_it_takes(cloud: Cloud, alice: Backend) -
     record(alice)
     alice.create_image(hidden=True)
     cloud.forget_requests()
-    assert len(alice.images()) == 2003
+    assert len(ours(alice.images())) == 2003
     assert asked(cloud) == ["GET /v2/images"] * 4
 
 

@@ -17,6 +17,7 @@ from imagesync.plan import Plan
 from imagesync.rollbacks import rollback_plan
 from imagesync.sources import identify
 from imagesync.staging import stage_plan
+from tests.cloud.neighbours import is_neighbour
 from tests.cloud.service import Cloud
 from tests.cloud.test_end_to_end import Desk
 from tests.samples import qcow2
@@ -36,7 +37,7 @@ class Watch:
     def _look(self) -> None:
         while not self._over.is_set():
             answer = self._http.send("GET", "/images", params={"name": f"eq:{NAME}", "limit": 100})
-            self.sightings.append(answer.json()["images"])
+            self.sightings.append([image for image in answer.json()["images"] if not is_neighbour(image["id"])])
 
     @contextlib.contextmanager
     def looking(self) -> Iterator[None]:

@@ -21,6 +21,7 @@ from backports import zstd
 
 from imagesync import open_backend
 from imagesync.live import LiveImage
+from tests.cloud.neighbours import ours
 from tests.cloud.service import Cloud
 from tests.samples import DISGUISED, GIB, REFUSED, qcow2, vmdk
 
@@ -114,7 +115,7 @@ class Shop:
         for name in ("OS_CLIENT_CONFIG_FILE",):
             monkeypatch.setenv(name, self.env.get(name, ""))
         place = {"store": self.words[1]} if self.words[0] == "--store" else {"cloud": self.words[1]}
-        return {str(image.name): image for image in open_backend(**place).images()}
+        return {str(image.name): image for image in ours(open_backend(**place).images())}
 
 
 @pytest.fixture(params=["store", "glance"])

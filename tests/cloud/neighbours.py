@@ -1,0 +1,169 @@
+"""Images of other projects, made to be taken for ours: written into the service's database, and compared with it. Does I/O.
+
+Every test of the real service runs beside them. They have the names, tags, keys and markers that the tests use, in
+every visibility, status and role, and owners that are nearly ours. Whatever a test does, each row and each byte of
+theirs must be as it was, and no request may even have tried to write to one.
+"""
+
+import contextlib
+import hashlib
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from imagesync.live import LiveImage
+
+NUMBER: Final = 300
+IDS: Final = "0ff00000-0000-4000-8000-"
+"""How the ids of all of them begin."""
+PARTS: Final = ("image_locations", "image_members", "image_properties", "image_tags")
+STAMP: Final = "2026-01-01 00:00:00.000000"
+
+NAMES: Final = (
+    *("a", "A", "b", "ubuntu", "Ubuntu 24.04", "ubuntu-24.04", "debian-12", "raw-00", "raw-01", "real-qcow2", "tiny"),
+    *("Tiny", "created", "replaced", "updated", "removed", "shared", "k0", "slow", "mine", "a (staging)", "E", None),
+)
+VISIBILITIES: Final = ("public", "private", "shared", "community")
+STATUSES: Final = ("active", "active", "queued", "active", "active", "deactivated", "active")
+TAGS: Final = (("linux", "n1"), (), ("x", "y", "one"), ("old", "new"))
+MEMBERS: Final = ("accepted", "pending", "rejected")
+
+
+def is_neighbour(image_id: str) -> bool:
+    """Whether this is the id of one of them."""
+    return image_id.startswith(IDS)
+
+
+def ours(images: Iterable[LiveImage]) -> list[LiveImage]:
+    """Listed images without theirs: those that a test can have made."""
+    return [image for image in images if not is_neighbour(image.id)]
+
+
+def _marks(key: str, owner: str) -> tuple[dict[str, str], ...]:
+    """Markers as somebody else could write them; ``owner`` is the project that they pretend to be of."""
+    mark = {"imagesync_catalog": "base", "imagesync_key": key}
+    digest = {"imagesync_digest": f"sha256:{hashlib.sha256(key.encode()).hexdigest()}", "imagesync_spec": "0" * 32}
+    named = {"owner": hashlib.sha256(json.dumps(owner).encode()).hexdigest()[:8], "name": "00000000"}
+    managed = {"imagesync_managed": json.dumps({"f": named, "g": 7, "p": {"00000000": "00000000"}})}
+    lease = {"imagesync_lease": "base", "imagesync_lease_number": "9", "imagesync_lease_state": "held"}
+    return (
+        {},
+        {**mark, "imagesync_role": "current"},
+        {**mark, "imagesync_role": "current", **digest, **managed},
+        {**mark, "imagesync_role": "staging", **digest},
+        {**mark, "imagesync_role": "retired", **digest, **managed},
+        {**mark, "imagesync_role": "lease", **lease},
+        {"imagesync_role": "lease", **lease},
+        {"imagesync_catalog": "base"},
+        {**mark, "imagesync_role": "nonsense", "imagesync_managed": "{", "imagesync_more": "1"},
+        {"imagesync_catalog": "Base", "imagesync_key": key, "imagesync_role": "current"},
+        {"imagesync_managed": "{}", "imagesync_key": key, "imagesync_role": "current"},
+    )
+
+
+def _properties(number: int, project: str) -> dict[str, str]:
+    name = NAMES[number % len(NAMES)] or "a"
+    marks = _marks(name, project)[number % 11]
+    return {"os_distro": "ubuntu", "os_version": f"24.{number}", "p": "1", **marks}
+
+
+def _rows(number: int, project: str, stores: Path) -> Iterator[tuple[str, dict[str, object]]]:
+    """One of them as rows of tables."""
+    image_id, status = f"{IDS}{number:012x}", STATUSES[number % len(STATUSES)]
+    visibility, data = VISIBILITIES[number % 4], content(number)
+    owners = (project.upper(), project[:-1], "images", "0f" * 16, "f0" * 16)
+    filled = status != "queued"
+    yield (
+        "images",
+        {
+            "id": image_id,
+            "name": NAMES[number % len(NAMES)],
+            "size": len(data) if filled else None,
+            "status": status,
+            "disk_format": "raw",
+            "container_format": "bare",
+            "checksum": hashlib.md5(data).hexdigest() if filled else None,
+            "os_hash_algo": "sha512" if filled else None,
+            "os_hash_value": hashlib.sha512(data).hexdigest() if filled else None,
+            "owner": owners[number % len(owners)],
+            "min_disk": 0,
+            "min_ram": number,
+            "protected": number % 3 == 0,
+            "visibility": visibility,
+            "os_hidden": number % 13 < 3,
+        },
+    )
+    for name, value in _properties(number, project).items():
+        yield "image_properties", {"image_id": image_id, "name": name, "value": value}
+    for tag in TAGS[number // 4 % len(TAGS)]:
+        yield "image_tags", {"image_id": image_id, "value": tag}
+    if visibility == "shared":
+        member = {"member": project, "status": MEMBERS[number // 4 % len(MEMBERS)], "can_share": 0}
+        yield "image_members", {"image_id": image_id, **member}
+    if filled:
+        place = {"value": f"file://{stores}/fast/{image_id}", "meta_data": '{"store": "fast"}', "status": "active"}
+        yield "image_locations", {"image_id": image_id, **place}
+
+
+def content(number: int) -> bytes:
+    """The data of one of them."""
+    return f"data of image {number} of somebody else\n".encode() * 20
+
+
+class Neighbours:
+    """Those of one running service: ``state`` is the folder with its database and stores."""
+
+    def __init__(self, state: Path) -> None:
+        self._database, self._stores = state / "glance.db", state / "stores"
+        self._planted: Mapping[str, Sequence[Any]] = {}
+
+    def plant(self, project: str) -> None:
+        """All of them, as they shall stay; ``project`` is the id of ours."""
+        with contextlib.closing(sqlite3.connect(self._database, timeout=30)) as connection, connection:
+            for table in (*PARTS, "images"):
+                connection.execute(f"delete from {table} where {_whose(table)}")
+            common = {"created_at": STAMP, "updated_at": STAMP, "deleted": 0}
+            for number in range(NUMBER):
+                for table, found in _rows(number, project, self._stores):
+                    row = {**found, **common}
+                    marks = ",".join("?" * len(row))
+                    connection.execute(f"insert into {table} ({','.join(row)}) values ({marks})", [*row.values()])
+                    if table == "image_locations":
+                        (self._stores / "fast" / f"{IDS}{number:012x}").write_bytes(content(number))
+        self._planted = self._there()
+
+    @property
+    def planted(self) -> bool:
+        """Whether they are there."""
+        return bool(self._planted)
+
+    def _there(self) -> dict[str, list[Any]]:
+        """Each row of each table, all columns, and each file with its bytes."""
+        with contextlib.closing(sqlite3.connect(self._database, timeout=30)) as connection:
+            found: dict[str, list[Any]] = {
+                table: connection.execute(f"select * from {table} where {_whose(table)} order by id").fetchall()
+                for table in ("images", *PARTS)
+            }
+        places = [place for place in sorted(self._stores.glob("*/*")) if is_neighbour(place.name)]
+        return {**found, "files": [(str(place), place.read_bytes()) for place in places]}
+
+    def changed(self) -> list[str]:
+        """What is not as it was planted, row by row and file by file."""
+        found = self._there()
+        return [
+            f"{table}: {row}"
+            for table, rows in self._planted.items()
+            for row in sorted(set(rows) ^ set(found[table]), key=repr)
+        ]
+
+
+def _whose(table: str) -> str:
+    column = "id" if table == "images" else "image_id"
+    return f"{column} glob '{IDS}*'"
+
+
+def others(table: str) -> str:
+    """The SQL condition for the rows of a table that are not theirs."""
+    return "1" if table in ("tasks", "task_info") else f"not ({_whose(table)})"
