@@ -1,0 +1,425 @@
+"""What tools of this kind are known to get wrong, each by name, with the command on the real service, judged over plain HTTP."""
+
+import hashlib
+import json
+import os
+import queue
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.cloud.service import Cloud
+from tests.fault.proxy import Call, Fault, Proxy, between
+
+RAW = {"disk_format": "raw", "container_format": "bare", "visibility": "private"}
+DATA = b"build one " * 500
+READ_ONLY = "os_glance"
+
+
+class Place:
+    """One catalogue in a folder of its own, and the command on it as one user of the cloud."""
+
+    def __init__(self, cloud: Cloud, folder: Path, name: str = "base") -> None:
+        self.cloud, self.folder, self.name = cloud, folder, name
+        self.clouds = cloud.clouds_yaml
+        self.images: dict[str, dict[str, Any]] = {}
+        self.policy: dict[str, Any] = {}
+        folder.mkdir(exist_ok=True)
+        (folder / "one.raw").write_bytes(DATA)
+        (folder / "two.raw").write_bytes(b"build two " * 700)
+
+    def want(self, key: str, source: str = "one.raw", **more: Any) -> None:
+        """One image of the manifest."""
+        self.images[key] = {"source": source, **more}
+
+    def write(self) -> None:
+        """The manifest as it is now."""
+        document = {"version": 1, "catalog": self.name, "defaults": RAW, "policy": self.policy, "images": self.images}
+        (self.folder / "base.yaml").write_text(json.dumps(document))
+
+    def command(self, *words: str, user: str = "operator") -> tuple[list[str], dict[str, str]]:
+        """``imagesync WORDS`` and its environment."""
+        env = {k: v for k, v in os.environ.items() if not k.startswith("OS_")}
+        env["OS_CLIENT_CONFIG_FILE"] = str(self.clouds)
+        return [sys.executable, "-m", "imagesync", *words, str(self.folder), "--cloud", user], env
+
+    def run(self, *words: str, code: int = 0, user: str = "operator") -> str:
+        """``imagesync WORDS`` on the manifest that lies there; all that it told."""
+        command, env = self.command(*words, user=user)
+        done = subprocess.run(command, env=env, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+        assert "Traceback" not in done.stderr
+        assert done.returncode == code, (done.returncode, done.stdout, done.stderr)
+        return done.stdout + done.stderr
+
+    def apply(self, *words: str, user: str = "operator") -> str:
+        """Write the manifest and apply it; the next plan must be empty."""
+        self.write()
+        told = self.run("apply", "--yes", *words, user=user)
+        assert "No changes." in self.run("plan", "--detailed-exitcode", *words, user=user)
+        return told
+
+    def refused(self, *words: str) -> str:
+        """What a refused plan and a refused apply tell; nothing is written."""
+        before = self.live()
+        self.cloud.forget_requests()
+        told = self.run("plan", *words, code=1)
+        assert self.run("apply", "--yes", *words, code=1).splitlines()[-1] == told.splitlines()[-1]
+        assert [one.path for one in self.cloud.requests() if one.method != "GET"] == []
+        assert self.live() == before
+        return told.splitlines()[-1]
+
+    def live(self) -> list[dict[str, Any]]:
+        """Every image of the tests, all fields."""
+        return self.cloud.http().images()
+
+    def image(self, key: str) -> dict[str, Any]:
+        """The visible current image of a key."""
+        (found,) = [
+            one
+            for one in self.live()
+            if (one.get("imagesync_catalog"), one.get("imagesync_key"), one["os_hidden"]) == (self.name, key, False)
+        ]
+        return found
+
+
+@pytest.fixture
+def place(cloud: Cloud, tmp_path: Path) -> Place:
+    """An empty catalogue beside an empty project."""
+    return Place(cloud, tmp_path / "base")
+
+
+@pytest.fixture
+def proxied(place: Place, tmp_path: Path) -> Iterator[Proxy]:
+    """The operator's requests to the image service go through a proxy."""
+    with between(place.cloud.image_url) as proxy:
+        clouds = yaml.safe_load(place.cloud.clouds_yaml.read_text())
+        clouds["clouds"]["operator"] |= {"image_endpoint_override": proxy.address}
+        place.clouds = tmp_path / "clouds.yaml"
+        place.clouds.write_text(yaml.safe_dump(clouds))
+        yield proxy
+
+
+UNUSABLE: dict[str, str] = {
+    "unknown field": '{"source": "one.raw", "nonsense": 1}',
+    "wrong type": '{"source": "one.raw", "min_ram": "much"}',
+    "no mapping": '"one.raw"',
+    "empty": "null",
+    "no file": '{"source": "gone.raw"}',
+    "undefined value": '{"source": "one.raw", "name": "${nowhere}"}',
+    "unknown profile": '{"source": "one.raw", "profiles": ["nowhere"]}',
+    "unknown format": '{"source": "one.raw", "disk_format": "nonsense"}',
+}
+
+
+def test_a_definition_that_cannot_be_used_removes_nothing(place: Place) -> None:
+    """Valid YAML, but unusable: the whole set is refused, and the live image of that key is as it was."""
+    place.want("a")
+    place.want("b")
+    place.apply()
+    good = (place.folder / "base.yaml").read_text()
+    for case, text in UNUSABLE.items():
+        document = json.loads(good)
+        document["images"]["b"] = json.loads(text)
+        (place.folder / "base.yaml").write_text(json.dumps(document))
+        assert "b" in place.refused("--max-delete", "100%"), case
+
+
+def test_a_part_of_the_catalogue_that_cannot_be_read_removes_nothing(place: Place) -> None:
+    """One file of several is broken: its images are not taken for removed."""
+    place.want("a")
+    place.want("b")
+    place.apply()
+    document = json.loads((place.folder / "base.yaml").read_text())
+    part = {"version": 1, "images": {"b": document["images"].pop("b")}}
+    (place.folder / "base.yaml").write_text(json.dumps(document))
+    for text in (json.dumps(part)[:-3], "[]", "images: [b]", ""):
+        (place.folder / "part.yaml").write_text(text)
+        place.refused("--max-delete", "100%")
+    (place.folder / "part.yaml").write_text(json.dumps(part))
+    assert "No changes." in place.run("plan")
+
+
+def test_killed_between_upload_and_metadata_it_heals(place: Place, proxied: Proxy) -> None:
+    """The data is in, the publishing PATCH never came: nobody sees the image; the next apply publishes it, no byte sent."""
+    place.want("a", properties={"p": "1"}, tags=["t"])
+    place.write()
+    at_work: queue.SimpleQueue[subprocess.Popen[bytes]] = queue.SimpleQueue()
+
+    def killed(call: Call) -> Fault | None:
+        deadly = call.kind == "PATCH /images/ID"
+        return Fault(forward=False, cut=0, after=lambda: at_work.get().kill()) if deadly else None
+
+    proxied.fault = killed
+    command, env = place.command("apply", "--yes", "--no-lock")
+    with subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        at_work.put(process)
+        assert process.wait() == -9
+    proxied.forget()
+    (left,) = place.live()
+    assert (left["status"], left["os_hidden"], left["imagesync_role"]) == ("active", True, "staging")
+    place.cloud.forget_requests()
+    place.apply()
+    assert [one.path for one in place.cloud.requests() if one.method == "PUT"] == []
+    image = place.image("a")
+    assert (image["id"], image["p"], image["tags"]) == (left["id"], "1", ["t"])
+    assert image["os_hash_value"] == hashlib.sha512(DATA).hexdigest()
+    assert len(place.live()) == 1
+
+
+def test_a_change_of_a_property_reaches_the_image_that_is_there(place: Place) -> None:
+    """One PATCH of the live image, no upload: id and data stay."""
+    place.want("a", properties={"hw_disk_bus": "virtio"})
+    place.apply()
+    before = place.image("a")
+    place.images["a"]["properties"] = {"hw_disk_bus": "scsi", "hw_scsi_model": "virtio-scsi"}
+    place.write()
+    place.cloud.forget_requests()
+    place.run("apply", "--yes", "--no-lock")
+    assert [one.method for one in place.cloud.requests() if one.method != "GET"] == ["PATCH"]
+    after = place.image("a")
+    assert (after["id"], after["hw_disk_bus"], after["hw_scsi_model"]) == (before["id"], "scsi", "virtio-scsi")
+    assert after["os_hash_value"] == before["os_hash_value"]
+
+
+def test_a_single_new_version_replaces(place: Place) -> None:
+    """Only the source changes: the new build is published under the name, the one before is hidden."""
+    place.want("a", name="Ubuntu 24.04")
+    place.want("b")
+    place.apply()
+    old, other = place.image("a"), place.image("b")
+    place.images["a"]["source"] = "two.raw"
+    assert "1 to replace" in place.apply()
+    new = place.image("a")
+    assert (new["id"] != old["id"], new["name"]) == (True, "Ubuntu 24.04")
+    assert new["os_hash_value"] == hashlib.sha512(b"build two " * 700).hexdigest()
+    (kept,) = [one for one in place.live() if one["id"] == old["id"]]
+    assert (kept["os_hidden"], kept["imagesync_role"]) == (True, "retired")
+    assert place.image("b") == other
+
+
+def test_two_catalogues_with_the_same_names(place: Place, tmp_path: Path) -> None:
+    """Same keys in one project: the second is refused while it wants the same visible name; each touches only its own."""
+    place.want("a")
+    place.apply()
+    mine = place.image("a")
+    other = Place(place.cloud, tmp_path / "other", "other")
+    other.want("a", source="two.raw")
+    other.write()
+    assert f"held by image {mine['id']}, which belongs to catalogue base" in other.refused()
+    other.images["a"]["name"] = "a of other"
+    other.apply()
+    theirs = other.image("a")
+    place.images["a"]["min_ram"] = 3
+    place.apply()
+    assert other.image("a") == theirs
+    place.images = {}
+    place.apply("--destroy")
+    assert place.live() == [theirs]
+
+
+@pytest.mark.parametrize("user", ["operator", "alice"])
+def test_a_public_image_of_another_project_with_our_marker(place: Place, user: str) -> None:
+    """A copy of our own marker, to the byte, on somebody else's image: not ours, whatever is done to ours."""
+    place.want("a", tags=["t"], owner=place.cloud.project_id("images"))
+    place.apply(user=user)
+    mine = place.image("a")
+    marks = {name: value for name, value in mine.items() if name.startswith("imagesync_")}
+    forged = {"name": "a", "visibility": "public", "owner": place.cloud.project_id("other"), "tags": ["t"], **marks}
+    made = place.cloud.http().send("POST", "/images", json={**RAW, **forged}).json()
+    kind = {"Content-Type": "application/octet-stream"}
+    place.cloud.http().send("PUT", f"/images/{made['id']}/file", data=DATA, headers=kind).raise_for_status()
+    theirs = place.cloud.http().get(f"/images/{made['id']}")
+    assert "No changes." in place.apply(user=user)
+    place.images["a"] |= {"min_ram": 5, "source": "two.raw", "tags": []}
+    place.apply(user=user)
+    place.want("b")
+    del place.images["a"]
+    place.apply("--destroy", user=user)
+    place.want("a")  # without an owner, and no image of this key but theirs
+    place.apply(user=user)
+    place.images = {}
+    place.apply("--destroy", user=user)
+    assert [one for one in place.live() if one["id"] == theirs["id"]] == [theirs]
+    assert len(place.live()) == 1
+
+
+def test_a_duplicate_name_made_by_a_race(place: Place) -> None:
+    """Two runs both made the image: of the two current ones the older stays, the other retires; nothing is uploaded."""
+    place.want("a")
+    place.apply()
+    mine = place.image("a")
+    marks = {name: value for name, value in mine.items() if name.startswith("imagesync_")}
+    again = place.cloud.http().send("POST", "/images", json={**RAW, "name": "a", **marks}).json()
+    kind = {"Content-Type": "application/octet-stream"}
+    place.cloud.http().send("PUT", f"/images/{again['id']}/file", data=DATA, headers=kind).raise_for_status()
+    place.cloud.forget_requests()
+    place.apply()
+    assert [one.path for one in place.cloud.requests() if one.method == "PUT"] == []
+    roles = {one["id"]: (one["imagesync_role"], one["os_hidden"]) for one in place.live()}
+    assert sorted(roles.values()) == [("current", False), ("retired", True)]
+    assert set(roles) == {mine["id"], again["id"]}
+
+
+def test_properties_made_by_the_service_are_never_in_a_plan(place: Place) -> None:
+    """An import leaves ``os_glance_*`` on the image: not drift, not planned, not copied to the next build."""
+    place.images["a"] = {"source": {"path": "one.raw", "method": "glance-direct"}}
+    place.apply()
+    assert [name for name in place.image("a") if name.startswith(READ_ONLY)]
+    place.images["a"] |= {"properties": {"p": "1"}}
+    place.write()
+    assert READ_ONLY not in place.run("plan", "--format", "json")
+    place.apply()
+    place.images["a"] = {"source": "two.raw"}
+    place.write()
+    assert READ_ONLY not in place.run("plan", "--format", "json")
+    place.apply()
+    assert [name for name in place.image("a") if name.startswith(READ_ONLY)] == []
+
+
+@pytest.mark.parametrize("emptied", [{"tags": [], "members": [], "properties": {}}, {}])
+def test_tags_and_members_emptied(place: Place, emptied: dict[str, Any]) -> None:
+    """An empty list, or none at all: what was put there goes, what others added stays."""
+    place.want("a", tags=["one", "two"], visibility="shared", members=["p1", "p2"], properties={"p": "1"})
+    place.apply()
+    image_id, http = place.image("a")["id"], place.cloud.http()
+    http.send("PUT", f"/images/{image_id}/tags/theirs").raise_for_status()
+    http.send("POST", f"/images/{image_id}/members", json={"member": "p3"}).raise_for_status()
+    place.images["a"] = {"source": "one.raw", "visibility": "shared", **emptied}
+    place.apply()
+    image = place.image("a")
+    members = http.get(f"/images/{image_id}/members")["members"]
+    assert (image["id"], image["tags"], [one["member_id"] for one in members]) == (image_id, ["theirs"], ["p3"])
+    assert "p" not in image
+
+
+TODAY: dict[str, str] = {
+    "imagesync_catalog": "base",
+    "imagesync_key": "a",
+    "imagesync_role": "current",
+    "imagesync_digest": "md5:26831b2a311e814e3026339059ed15fd "
+    "sha256:b2f7f5cbd875b328ed0f90785b10816f3808f8362b9c35e4cc89b650afb73dcd "
+    "sha512:f3226007caa929c03ef33f97c362bc9cdd09f4c7cb4edd7bc9c9317b7641973e"
+    "4a175e1ce5f8f8d340a1996eab500a7e42adfea0dbafdb16e84a437cdeadbdc9",
+    "imagesync_spec": "bf0f4d98c7173280f1613e29626234a7",
+    "imagesync_managed": '{"f":{"container_format":"32885bd4","disk_format":"9d8744a6","min_ram":"6b86b273",'
+    '"name":"ac8d8342","visibility":"24ed6504"},"g":1,"p":{"148de9c5":"391552c0"},"t":["e3b98a4d"]}',
+}
+"""The marker as version 0.1.0 writes it, letter by letter: no later one may plan anything for it."""
+
+DAMAGED: list[tuple[dict[str, str | None], int]] = [
+    ({}, 0),
+    ({"imagesync_more": "of a later version", "imagesync_x": ""}, 0),
+    ({"imagesync_spec": None}, 0),
+    ({"imagesync_spec": "of an older version"}, 0),
+    ({"imagesync_managed": None}, 1),
+    ({"imagesync_managed": "{"}, 1),
+    ({"imagesync_managed": '{"f":[1],"g":"x","p":7,"t":{},"zz":1}'}, 1),
+    ({"imagesync_role": None}, 0),
+]
+"""What is otherwise, None for missing; how many updates that may cost at most.
+
+Not the digest: without it nothing tells that the content is the declared one, and a new build takes its place.
+"""
+
+
+def test_an_upgrade_from_an_older_marker_plans_nothing(place: Place) -> None:
+    """Markers frozen as they are written today; damaged or strange ones cost one update at most, never data."""
+    place.want("a", min_ram=1, tags=["t"], properties={"p": "1"})
+    place.write()
+    body = {**RAW, "name": "a", "min_ram": 1, "tags": ["t"], "p": "1", **TODAY}
+    http, kind = place.cloud.http(), {"Content-Type": "application/octet-stream"}
+    image_id = http.send("POST", "/images", json=body).json()["id"]
+    http.send("PUT", f"/images/{image_id}/file", data=DATA, headers=kind).raise_for_status()
+    for changed, most in DAMAGED:
+        found = http.get(f"/images/{image_id}")
+        wanted = {**TODAY, **changed}
+        there = [name for name in found if name.startswith("imagesync_")]
+        operations: list[dict[str, object]] = [{"op": "remove", "path": f"/{name}"} for name in there]
+        operations += [{"op": "add", "path": f"/{n}", "value": v} for n, v in wanted.items() if v is not None]
+        http.patch(image_id, *operations).raise_for_status()
+        plan = json.loads(place.run("plan", "--format", "json"))
+        assert [step["action"] for step in plan["steps"]] in ([], ["update"][:most]), (changed, plan["steps"])
+        assert all(step["changes"] == [] for step in plan["steps"]), (changed, plan["steps"])
+        place.apply()
+        assert [one["id"] for one in place.live()] == [image_id]
+
+
+@pytest.mark.parametrize("protected", [False, True])
+def test_a_delete_refused_as_in_use_leaves_the_image_as_it_was(place: Place, proxied: Proxy, protected: bool) -> None:
+    """409: told of, exit 0, protected again where it was; the next run tries again."""
+    place.want("a", protected=protected)
+    place.want("b")
+    place.apply()
+    before = place.image("a")
+    del place.images["a"]
+    place.write()
+
+    def in_use(call: Call) -> Fault | None:
+        return Fault(forward=False, status=409, body=b"in use by volume 7") if is_delete(call) else None
+
+    def is_delete(call: Call) -> bool:
+        return call.kind == "DELETE /images/ID" and before["id"] in call.path
+
+    proxied.fault = in_use
+    told = place.run("apply", "--yes", "--max-delete", "100%", "--allow-protected")
+    assert "in use, tried again next run" in told
+    after = place.image("a")
+    assert {**after, "updated_at": ""} == {**before, "updated_at": ""}
+    proxied.forget()
+    place.apply("--max-delete", "100%", "--allow-protected")
+    assert [one["imagesync_key"] for one in place.live()] == ["b"]
+
+
+def test_limits_hold_before_anything_is_written(place: Place) -> None:
+    """max_delete, max_update, protected, the emptied catalogue: refused with number, limit and the way out."""
+    for number in range(5):
+        place.want(f"k{number}", protected=number == 0)
+    place.apply()
+    full = {key: dict(image) for key, image in place.images.items()}
+    place.images = {key: image for key, image in full.items() if key in ("k0", "k1", "k2")}
+    place.write()
+    assert "would delete 2 of 5 owned images (40 %), the limit is 30 %; pass --max-delete 2" in place.refused()
+    assert "would delete 2 of 5" in place.refused("--max-delete", "1")
+    place.policy = {"max_delete": 1}
+    place.write()
+    assert "the limit is 1" in place.refused()
+    place.policy = {}
+    place.images = {key: {**image, "min_ram": 7} for key, image in full.items()}
+    place.write()
+    assert "would update 5 of 5 owned images (100 %), the limit is 50 %" in place.refused("--max-update", "50%")
+    place.images = {key: image for key, image in full.items() if key != "k0"}
+    place.write()
+    assert "protected" in place.refused()
+    assert "--allow-protected" in place.refused("--destroy", "--max-delete", "100%")
+    place.images = {}
+    place.write()
+    assert "--destroy" in place.refused("--max-delete", "100%", "--allow-protected")
+    place.images = {"other": {"source": "one.raw"}}
+    place.write()
+    assert "--destroy" in place.refused("--max-delete", "100%", "--allow-protected")
+    place.images = {}
+    place.apply("--destroy", "--allow-protected")
+    assert place.live() == []
+
+
+def test_a_directory_that_vanished_is_an_error_and_no_empty_catalogue(place: Place) -> None:
+    """Nor is a directory without a manifest, or one whose files are not readable, whatever is permitted."""
+    place.want("a")
+    place.apply()
+    moved = place.folder.with_name("moved")
+    place.folder.rename(moved)
+    words = ("--destroy", "--max-delete", "100%", "--allow-protected")
+    place.refused(*words)
+    place.folder.mkdir()
+    place.refused(*words)
+    (place.folder / "empty.yaml").write_text("")
+    place.refused(*words)
+    shutil.rmtree(place.folder)
+    moved.rename(place.folder)
+    assert "No changes." in place.run("plan")
