@@ -13,6 +13,7 @@ import pytest
 
 from imagesync import open_backend
 from imagesync.backends.base import Backend
+from imagesync.backends.local.store import Store
 from imagesync.errors import BackendError, Conflict, InvalidRequest, UsageError
 from imagesync.live import LiveImage
 from imagesync.model import Status
@@ -139,6 +140,21 @@ def test_an_upload_that_goes_on_elsewhere_is_left_alone(tmp_path: Path) -> None:
             again.upload(image.id, [b"other"], 5)
         process.communicate("", timeout=20)
     assert b"".join(again.download(image.id)) == b"x" * 101
+
+
+def test_data_that_is_stored_and_not_yet_recorded_is_left_alone(tmp_path: Path) -> None:
+    """Another process that opens the store between the rename of the data and the record of it takes nothing away."""
+    backend = open_backend(store=tmp_path)
+    image, store = record(backend), Store(tmp_path)
+    with store.part(image.id) as part:
+        with store.rows(write=True) as rows:
+            rows.put({**rows.document(image.id), "status": "saving"}, None)
+        part.write(b"data")
+        part.keep()
+        assert open_backend(store=tmp_path).images(image.id)[0].status is Status.SAVING
+        assert store.data(image.id).read_bytes() == b"data"
+    assert open_backend(store=tmp_path).images(image.id)[0].status is Status.QUEUED
+    assert os.listdir(tmp_path / "content") == []
 
 
 def test_an_image_deleted_while_it_is_filled_is_gone(tmp_path: Path) -> None:

@@ -156,34 +156,36 @@ class Store:
     def _tidy(self) -> None:
         """Uploads of processes that are gone are queued again; data that no image has is removed."""
         with self._said(), self.rows(write=True) as rows:
-            live = {name for name in os.listdir(self._content) if name.endswith(".part") and self._is_held(name)}
-            uploading = {name.partition(".")[0] for name in live}
             documents = rows.documents()
+            filled = {document["id"] for document in documents if document["size"] is not None}
+            uploading = {name.partition(".")[0] for name in os.listdir(self._content) if not self._removed(name, filled)}
             for document in documents:
                 if document["status"] == "saving" and document["id"] not in uploading:
                     rows.put({**document, "status": "queued"}, document.get("imagesync_catalog"))
-            filled = {document["id"] for document in documents if document["size"] is not None}
-            for name in set(os.listdir(self._content)) - live - filled:
-                if name.partition(".")[0] not in uploading:
-                    (self._content / name).unlink(missing_ok=True)
 
-    def _is_held(self, name: str) -> bool:
-        try:
-            with open(self._content / name, "rb") as file:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except FileNotFoundError:
-            return False
-        except BlockingIOError:
+    def _removed(self, name: str, filled: set[str]) -> bool:
+        """Whether a file of data is of no use to anybody; it goes then, while nobody else can take hold of it."""
+        if name in filled:
             return True
-        return False
+        for place in (name, name.partition(".")[0]):  # a part may get its place meanwhile, and is held there too
+            try:
+                with open(self._content / place, "rb") as file:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    if place not in filled:
+                        (self._content / place).unlink(missing_ok=True)
+            except FileNotFoundError:
+                continue
+            except BlockingIOError:
+                return False
+            return True
+        return True
 
     @contextmanager
     def part(self, image_id: str) -> Iterator["Part"]:
-        """A file for an image's data, held while it is written; gone afterwards unless it was kept."""
+        """A file for an image's data, held until what was written is recorded; gone afterwards unless it was kept."""
         name = self._content / f"{image_id}.{uuid4().hex}.part"
         with self._said():
-            handle = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            fcntl.flock(handle, fcntl.LOCK_EX)
+            handle = _held(name)
         try:
             yield Part(self, handle, name, self._content / image_id)
         finally:
@@ -201,6 +203,16 @@ class Store:
             os.fsync(handle)
         finally:
             os.close(handle)
+
+
+def _held(name: Path) -> int:
+    """A new file with a lock on it; made again where another process took it for a left-over before it was locked."""
+    while True:
+        handle = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        if os.fstat(handle).st_nlink:
+            return handle
+        os.close(handle)
 
 
 class Part:
