@@ -23,6 +23,10 @@ The tree; each class carries objects and words itself in ``__str__``:
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
+
+MOST_SHOWN: Final = 100
+"""Problems of manifests that are told one by one; who has more of them mends those first."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -70,7 +74,10 @@ class ManifestError(ImagesyncError):
         super().__init__(f"{count} problem{'' if count == 1 else 's'} in the manifests; nothing was planned")
 
     def __str__(self) -> str:
-        return "\n".join([*map(str, self.diagnostics), self.message])
+        lines = [str(diagnostic) for diagnostic in self.diagnostics[:MOST_SHOWN]]
+        if (more := len(self.diagnostics) - len(lines)) > 0:
+            lines.append(f"and {more} more, which validate --format json tells")
+        return "\n".join([*lines, self.message])
 
 
 class PlanRefused(ImagesyncError):

@@ -15,7 +15,7 @@ from imagesync.errors import Diagnostic
 from imagesync.yamltree import printable
 
 SUFFIXES: Final = (".yaml", ".yml")
-MAX_FILE_BYTES: Final = 64 * 2**20
+MAX_FILE_BYTES: Final = 8 * 2**20
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,15 @@ from collections.abc import Collection, Mapping
 from typing import Final, TypeAlias
 
 from imagesync.documents import as_literal
-from imagesync.errors import Diagnostic
+from imagesync.errors import Diagnostic, ManifestError
 from imagesync.validation import dotted, near
 from imagesync.yamltree import Node, core_scalar
 
 _MARK: Final = re.compile(r"\$(?:\$|\{([^}$\n]*)(\})?)")
+DEEPEST: Final = 32
+LONGEST: Final = 2**20
+MOST_FILLED: Final = 64 * 2**20
+"""Characters that one string, and all strings of a resolution, may have once they are filled in."""
 _IMAGE: Final = re.compile(r"images\.(.+)\.id")
 
 Path: TypeAlias = tuple[str | int, ...]
@@ -27,6 +31,7 @@ class Values:
         self._nodes = {**values, **{name: Node(text, 0, 0, text, file=f"--set {name}") for name, text in given.items()}}
         self._texts: dict[str, str] = {}
         self._keys = keys
+        self._spent = 0
         self.problems: list[Diagnostic] = []
 
     def fill(self, node: Node, path: Path) -> Node:
@@ -53,9 +58,19 @@ class Values:
 
     def _filled(self, text: str, node: Node, path: Path, within: tuple[str, ...]) -> str:
         """``within``: the values whose texts are being filled in now."""
+        length = 0
         in_properties = len(path) == 4 and path[0] == "images" and path[2] == "properties" and not within
 
         def fill(found: re.Match[str]) -> str:
+            nonlocal length
+            word = replaced(found)
+            length += len(word)
+            if length > LONGEST or self._spent + length > MOST_FILLED:
+                self._complain(node, path, "what ${…} stands for becomes too long", f"at most {LONGEST} characters")
+                raise ManifestError(self.problems)
+            return word
+
+        def replaced(found: re.Match[str]) -> str:
             name = found[1]
             if name is None:
                 return "$$" if in_properties and text.startswith("{images.", found.end()) else "$"
@@ -67,7 +82,9 @@ class Values:
             value = self._value(name, node, path, within)
             return as_literal(value) if in_properties else value
 
-        return _MARK.sub(fill, text)
+        result = _MARK.sub(fill, text)
+        self._spent += length
+        return result
 
     def _reference(self, found: re.Match[str], node: Node, path: Path, *, in_properties: bool) -> str:
         if not in_properties:
@@ -88,6 +105,9 @@ class Values:
         if name in within:
             ring = " -> ".join([*within[within.index(name) :], name])
             self._complain(self._nodes[name], ("values", name), f"the values go round in a circle: {ring}", "break it")
+            return ""
+        if len(within) >= DEEPEST:
+            self._complain(node, path, f"values that name values, more than {DEEPEST} deep", "write it out")
             return ""
         text = self._filled(str(self._nodes[name].text), self._nodes[name], ("values", name), (*within, name))
         self._texts[name] = text

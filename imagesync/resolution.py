@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
-from typing import Any
+from itertools import islice
+from typing import Any, Final
 
 from imagesync.errors import Diagnostic, ManifestError, UsageError
 from imagesync.layers import merged, misnamed
@@ -19,9 +20,12 @@ from imagesync.placeholders import Values
 from imagesync.schemas import schema
 from imagesync.scope import matches, scope
 from imagesync.setrules import set_problems
-from imagesync.specs import Setting, make_on_replace, make_spec
+from imagesync.specs import MOST_PROPERTIES, Setting, make_on_replace, make_spec
 from imagesync.validation import Shape, dotted, near
-from imagesync.yamltree import Node
+from imagesync.yamltree import MOST_PROBLEMS, Node
+
+MOST_BEYOND: Final = 20_000
+"""Properties beyond the limit of their images, in all, after which no further image is looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +62,7 @@ class _Resolving:
         self._manifest, self._allow_outside = manifest, allow_outside
         self._schema = schema("manifest")
         self._shapes: dict[str, Shape] = {}
-        self._problems: list[Diagnostic] = list(misnamed(manifest))
+        self._problems: list[Diagnostic] = list(islice(misnamed(manifest), MOST_PROBLEMS))
         node = self._target_node(target, given)
         self._values = Values({**manifest.values, **_part(node, "values")}, given, manifest.images)
         self._overlay = _part(node, "images")
@@ -66,9 +70,12 @@ class _Resolving:
 
     def catalog(self, only: tuple[str, ...]) -> Catalog:
         """Everything resolved; ManifestError with all problems where there is any."""
-        nodes, specs = {}, []
+        nodes, specs, beyond = {}, [], 0
         for key in sorted(self._manifest.images):
+            if len(self._problems) + len(self._values.problems) > MOST_PROBLEMS or beyond > MOST_BEYOND:
+                raise ManifestError([*self._problems, *self._values.problems])
             nodes[key] = merged(self._manifest, key, self._overlay)
+            beyond += max(0, len(_part(nodes[key], "properties")) - MOST_PROPERTIES)
             data, nodes[key] = self._filled(nodes[key], "image", ("images", key))
             setting = Setting(self._manifest.base, self._manifest.folders, self._problems, self._allow_outside)
             spec = make_spec(key, data, nodes[key], setting) if data is not None else None

@@ -2,12 +2,15 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
+from typing import Final
 
 from imagesync.documents import references
 from imagesync.errors import Diagnostic
 from imagesync.model import ImageSpec
 from imagesync.validation import dotted, locate
 from imagesync.yamltree import Node
+
+LONGEST_RING: Final = 12
 
 
 def set_problems(specs: Sequence[ImageSpec], nodes: Mapping[str, Node]) -> Iterator[Diagnostic]:
@@ -47,5 +50,6 @@ def _circles(specs: Sequence[ImageSpec], nodes: Mapping[str, Node]) -> Iterator[
         start = ring.index(min(ring[:-1]))
         turned = [*ring[start:-1], *ring[: start + 1]]
         where = dotted(("images", turned[0], "properties"))
-        message = f"the references go round in a circle: {' -> '.join(turned)}"
+        shown = turned if len(turned) <= LONGEST_RING else [*turned[:LONGEST_RING], "…", turned[-1]]
+        message = f"the references go round in a circle: {' -> '.join(shown)}"
         yield locate(nodes[turned[0]], ("properties",)).problem(where, message, "break it")

@@ -218,6 +218,9 @@ def _source(value: Any, image: _Image) -> Source | None:
 
 def _file_source(data: Mapping[str, Any], checksum: Checksum | None, image: _Image) -> FileSource | None:
     path = image.absolute(("source", "path"), data["path"])
+    if "\0" in path:  # file:a%00b
+        image.complain(("source", "path"), "holds a NUL character", "take it out")
+        return None
     if not image.setting.contains(path):
         image.complain(("source", "path"), *OUTSIDE)
         return None

@@ -7,14 +7,19 @@ The schema directs what a scalar is: where it wants a string, numbers and boolea
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from itertools import islice
 from typing import Any, Final, TypeAlias
 
 from imagesync.errors import Diagnostic
-from imagesync.yamltree import Node, printable
+from imagesync.yamltree import MOST_PROBLEMS, Node, printable
 
 Schema: TypeAlias = Mapping[str, Any]
 
 PLACEHOLDER: Final = "#/$defs/placeholder"
+MOST_COMPARED: Final = 500
+LONGEST_WORD: Final = 255
+MOST_NAMED: Final = 60
+"""Bounds to the look for what was meant, which compares letter by letter, and to what is listed instead."""
 
 
 @dataclass(slots=True)
@@ -56,7 +61,7 @@ class Shape:
         from jsonschema import Draft202012Validator
 
         found = Draft202012Validator(self._schema).iter_errors(data)
-        told = [problem for error in found for problem in _worded(error, root, base)]
+        told = list(islice((problem for error in found for problem in _worded(error, root, base)), MOST_PROBLEMS))
         return told or [root.problem(dotted(base), "does not fit the schema", "compare it with imagesync schema")]
 
     def _resolved(self, schema: Schema) -> Schema:
@@ -163,8 +168,11 @@ def _is_other_kind(item: Any, error: Any) -> bool:
 def near(word: str, known: Iterable[str], otherwise: str) -> str:
     """``did you mean X?``, or all that is known."""
     words = sorted(known)
-    found = get_close_matches(word, words, 1)
-    return f"did you mean {found[0]}?" if found else f"{otherwise}: {', '.join(words) or 'none'}"
+    found = get_close_matches(word, words, 1) if len(words) <= MOST_COMPARED and len(word) <= LONGEST_WORD else []
+    if found:
+        return f"did you mean {found[0]}?"
+    more = f" and {len(words) - MOST_NAMED} more" if len(words) > MOST_NAMED else ""
+    return f"{otherwise}: {', '.join(words[:MOST_NAMED]) or 'none'}{more}"
 
 
 _KINDS: Final = {

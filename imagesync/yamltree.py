@@ -14,7 +14,12 @@ import yaml
 from imagesync.errors import Diagnostic
 
 DEEPEST: Final = 32
-MOST_NODES: Final = 2_000_000
+MOST_NODES: Final = 250_000
+"""Values in one file, aliases expanded: some 10,000 images."""
+MOST_PROBLEMS: Final = 1000
+"""Problems looked for in one file, or in one resolution: nobody reads more, and each costs time."""
+LONGEST_KEY: Final = 1024
+LONGEST_TEXT: Final = 2**20
 _CORE: Final = {"": None, "~": None, "null": None, "Null": None, "NULL": None} | {
     word: value for value, words in ((True, "true True TRUE"), (False, "false False FALSE")) for word in words.split()
 }
@@ -110,7 +115,7 @@ class _Reader:
     def _node(self, event: Any, events: Iterator[Any], depth: int) -> Node:
         if depth > DEEPEST:
             self._stop(event, f"nested deeper than {DEEPEST} levels")
-        self._count += 1
+        self._counted(event, 1)
         before = self._count
         if isinstance(event, yaml.AliasEvent):
             return self._alias(event)
@@ -128,13 +133,20 @@ class _Reader:
         if event.anchor not in self._anchors:
             self._stop(event, f"no anchor &{event.anchor} before this alias")
         node, size = self._anchors[event.anchor]
+        self._counted(event, size)
+        return node
+
+    def _counted(self, event: Any, size: int) -> None:
         self._count += size
         if self._count > MOST_NODES:
-            self._stop(event, f"aliases expand to more than {MOST_NODES} values")
-        return node
+            self._stop(event, f"more than {MOST_NODES} values in one file, aliases expanded", "split it")
 
     def _scalar(self, event: Any) -> Node:
         text, mark = event.value, event.start_mark
+        if len(text) > LONGEST_TEXT:
+            self._stop(event, f"a text of {len(text)} characters, the limit is {LONGEST_TEXT}", "shorten it")
+        if "\0" in text:
+            self._stop(event, "a text with a NUL character", "take it out")
         plain = event.style in (None, "") and event.implicit[0]
         value = core_scalar(text) if plain else text if event.tag in (None, "!") else self._tagged(event)
         return Node(value, mark.line + 1, mark.column + 1, text, file=self.file, plain=plain)
@@ -182,11 +194,15 @@ class _Reader:
                 continue
             line, column = key.start_mark.line + 1, key.start_mark.column + 1
             name = key.value
+            if len(name) > LONGEST_KEY:
+                self._stop(key, f"a key of {len(name)} characters, the limit is {LONGEST_KEY}", "shorten it")
             if not name.isprintable():
                 self._stop(key, f"the key {printable(name)!r} holds a control character", "take it out")
             if key.value in found:
                 first = found[key.value]
                 message = f"defined twice; first in line {first.key_line}"
+                if len(self.problems) >= MOST_PROBLEMS:
+                    self._stop(key, "too many problems to look for more", "mend those first")
                 self.problems.append(Diagnostic(self.file, line, column, name, message, "keep one"))
             if isinstance(child, yaml.AliasEvent):
                 value = value.having(value.value)

@@ -1,0 +1,137 @@
+"""Files written to break a loader, each through the real command: a diagnostic, in bounded memory, nothing raw, no traceback.
+
+Small ones lie in ``corpus/``; large ones are made here. How long each took is for a person to look at (under a second on a
+quiet machine); a test only ends what never would.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.fault.runner import Runner
+
+CORPUS = sorted((Path(__file__).parent / "corpus").glob("*.yaml"))
+HEAD = b"version: 1\ncatalog: c\n"
+MIB = 2**20
+MOST_MEMORY = 200 * MIB
+PATIENCE = 60
+MEASURED = """
+import re, sys
+from imagesync.cli.app import main
+try:
+    main()
+finally:
+    open(sys.argv[2] + ".memory", "w").write(re.search(r"VmHWM:\\s*(\\d+)", open("/proc/self/status").read())[1])
+"""
+
+
+def images(line: str, count: int) -> bytes:
+    """That many lines below ``images``, each with its number in it."""
+    return b"images:\n" + b"".join(f"  {line.format(n=number)}\n".encode() for number in range(count))
+
+
+PROFILES = b"profiles:\n" + b"".join(
+    b"  p%d: {properties: {%s}}\n" % (one, b", ".join(b"a%d_%d: x" % (one, two) for two in range(122)))
+    for one in range(64)
+)
+ALL_OF_THEM = ", ".join(f"p{number}" for number in range(64))
+DEFAULTS = b"defaults: {properties: {" + b", ".join(b"p%d: '${a}'" % number for number in range(100)) + b"}}\n"
+
+LARGE = {
+    "100 MB": lambda: HEAD + b"x" * (100 * MIB),
+    "values without end": lambda: HEAD + b"images:\n" + b"- a\n" * (2 * MIB - 100),
+    "a million keys": lambda: HEAD + images("{n:x}: ", 700_000),
+    "a text of 7 MiB": lambda: HEAD + b"images: {a: {name: '" + b"x" * (7 * MIB) + "\U0001f600'}}".encode(),
+    "a name of 1 MB": lambda: HEAD + b"images: {a: {source: none, name: '" + b"x" * 1_000_000 + b"'}}",
+    "a key of 1 MB": lambda: HEAD + b"images: {" + b"k" * 1_000_000 + b": {}}",
+    "a comment of 7 MiB": lambda: HEAD + b"#" + b"x" * (7 * MIB),
+    "a million brackets": lambda: HEAD + b"images: " + b"[" * 1_000_000,
+    "a million braces": lambda: HEAD + b"images: " + b"{a: " * 1_000_000,
+    "problems by the thousand": lambda: HEAD + images("k{n}: {{min_rma: 1, source: none}}", 10_000),
+    "problems of the resolver": lambda: HEAD + images("k{n}: {{source: ../../x}}", 10_000),
+    "one key again and again": lambda: HEAD + images("k: {{}}", 100_000),
+    "unknown fields": lambda: HEAD + b"images:\n  a:\n" + b"".join(b"    f%d: 1\n" % n for n in range(90_000)),
+    "unknown values": lambda: HEAD + images("k{n}: {{source: none, name: '${{w{n}}}'}}", 10_000),
+    "profiles that multiply": lambda: HEAD + PROFILES + images(f"k{{n}}: {{{{profiles: [{ALL_OF_THEM}]}}}}", 1500),
+    "values that multiply": lambda: (
+        HEAD + b"values: {a: '" + b"x" * 60_000 + b"'}\n" + DEFAULTS + images("k{n}: {{source: none}}", 10_000)
+    ),
+    "values that name values": lambda: (
+        HEAD
+        + b"values:\n"
+        + b"".join(b"  v%d: ${v%d}\n" % (n, n + 1) for n in range(5000))
+        + b"images: {a: {source: none, name: '${v0}'}}"
+    ),
+    "aliases that multiply": lambda: HEAD + b"d: &d [" + b"x," * 1000 + b"x]\n" + images("k{n}: *d", 10_000),
+    "a circle of references": lambda: (
+        HEAD + images("k{n}: {{source: none, properties: {{p: '${{images.k{n}.id}}'}}}}", 10_000)
+    ),
+}
+
+
+def is_clean(text: str) -> bool:
+    """Lines that cannot move a cursor, each of which a person can read."""
+    return all(line.isprintable() and len(line) < 3000 for line in text.splitlines())
+
+
+@pytest.fixture(scope="module")
+def runner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
+    """The command, loaded once."""
+    env = {name: value for name, value in os.environ.items() if not name.startswith("OS_")}
+    folder = tmp_path_factory.mktemp("corpus")
+    with Runner({**env, "HOME": "/a-secret-place"}, folder) as found:
+        yield found
+
+
+@pytest.mark.parametrize("file", CORPUS, ids=lambda file: file.stem)
+def test_each_file_of_the_corpus_ends_in_a_diagnostic(runner: Runner, file: Path) -> None:
+    """Exit 1, the file named and a count; no image of a manifest that is in doubt."""
+    code, told = runner.run("validate", str(file))
+    assert code == 1, told
+    assert file.name in told
+    assert told.endswith("in the manifests; nothing was planned\n")
+    assert "Traceback" not in told
+    assert "a-secret-place" not in told
+    assert is_clean(told)
+
+
+@pytest.mark.parametrize("name", LARGE)
+def test_a_large_file_ends_in_a_diagnostic_and_in_bounded_memory(tmp_path: Path, name: str) -> None:
+    """200 MB of memory for the whole process, and no more lines than a person reads."""
+    file = tmp_path / "c.yaml"
+    file.write_bytes(LARGE[name]())
+    command = [sys.executable, "-c", MEASURED, "validate", str(file)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE)
+    assert done.returncode == 1, done.stderr[-2000:]
+    assert "nothing was planned" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert is_clean(done.stderr)
+    assert len(done.stderr.splitlines()) <= 102
+    assert int(Path(f"{file}.memory").read_text()) * 1024 < MOST_MEMORY
+
+
+def test_many_problems_are_counted_and_the_first_are_told(tmp_path: Path) -> None:
+    """A hundred lines, then how many more there are and how to see them."""
+    file = tmp_path / "c.yaml"
+    file.write_bytes(HEAD + images("k{n}: {{min_ram: -1}}", 300))
+    command = [sys.executable, "-m", "imagesync", "validate", str(file)]
+    lines = subprocess.run(command, capture_output=True, text=True, check=False).stderr.splitlines()
+    assert len(lines) == 102
+    assert lines[-2:] == [
+        "and 200 more, which validate --format json tells",
+        "300 problems in the manifests; nothing was planned",
+    ]
+
+
+def test_names_that_only_look_alike_are_names(tmp_path: Path) -> None:
+    """A Cyrillic letter in a name is that letter, not a problem; in a key it is one (see the corpus)."""
+    file = tmp_path / "c.yaml"
+    text = "images: {a: {name: paypal, source: none}, b: {name: p\u0430ypal, source: none}}"
+    file.write_bytes(HEAD + text.encode())
+    command = [sys.executable, "-m", "imagesync", "validate", str(file)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "Catalogue c: 2 images, no problems.\n")
