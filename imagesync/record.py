@@ -167,7 +167,7 @@ def _read_content(text: str) -> tuple[tuple[Checksum, ...], str | None]:
 def _document(text: str) -> dict[str, object]:
     try:
         return _mapping(json.loads(text))
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
 
 
@@ -178,7 +178,7 @@ def _decode(document: Mapping[str, object]) -> Managed:
         properties=_texts(document.get("p")),
         tags=_words(document.get("t")),
         members=_words(document.get("m")),
-        generation=generation if isinstance(generation, int) and generation > 0 else 1,
+        generation=generation if isinstance(generation, int) and 0 < generation < 2**31 else 1,
         origin=_text(document.get("o")),
         retired=_text(document.get("r")),
         before=_mapping(document.get("b")),

@@ -76,4 +76,6 @@ def _escaped(char: str) -> str:
         return "\\n"
     if char == "\t":
         return "\\t"
-    return char if char.isprintable() else f"\\u{ord(char):04x}"
+    if char.isprintable():
+        return char
+    return f"\\u{ord(char):04x}" if ord(char) < 2**16 else f"\\U{ord(char):08x}"

@@ -5,7 +5,7 @@ keys and full control of scalars: null, true, false and integers as in the YAML 
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
@@ -193,17 +193,7 @@ class _Reader:
                 merged += value.value if isinstance(value.value, list) else [value]
                 continue
             line, column = key.start_mark.line + 1, key.start_mark.column + 1
-            name = key.value
-            if len(name) > LONGEST_KEY:
-                self._stop(key, f"a key of {len(name)} characters, the limit is {LONGEST_KEY}", "shorten it")
-            if not name.isprintable():
-                self._stop(key, f"the key {printable(name)!r} holds a control character", "take it out")
-            if key.value in found:
-                first = found[key.value]
-                message = f"defined twice; first in line {first.key_line}"
-                if len(self.problems) >= MOST_PROBLEMS:
-                    self._stop(key, "too many problems to look for more", "mend those first")
-                self.problems.append(Diagnostic(self.file, line, column, name, message, "keep one"))
+            self._check_key(key, found)
             if isinstance(child, yaml.AliasEvent):
                 value = value.having(value.value)
             value.key_line, value.key_column = line, column
@@ -214,6 +204,19 @@ class _Reader:
             else:
                 found = {**source.value, **found}
         return Node(found, start.line + 1, start.column + 1, file=self.file)
+
+    def _check_key(self, key: Any, found: Mapping[str, Node]) -> None:
+        name, mark = key.value, key.start_mark
+        if len(name) > LONGEST_KEY:
+            self._stop(key, f"a key of {len(name)} characters, the limit is {LONGEST_KEY}", "shorten it")
+        if not name.isprintable():
+            self._stop(key, f"the key {printable(name)!r} holds a control character", "take it out")
+        if name not in found:
+            return
+        if len(self.problems) >= MOST_PROBLEMS:
+            self._stop(key, "too many problems to look for more", "mend those first")
+        message = f"defined twice; first in line {found[name].key_line}"
+        self.problems.append(Diagnostic(self.file, mark.line + 1, mark.column + 1, name, message, "keep one"))
 
 
 def printable(text: str) -> str:

@@ -1,7 +1,9 @@
 """The Image API's JSON <-> values. Pure: parses once, fails loudly on an unknown shape; inside, types are trusted."""
 
 import json
+import re
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any, Final, TypeVar
 
 from imagesync.backends.base import CreateFields, UpdateFields
@@ -34,15 +36,20 @@ WRITABLE: Final = (
 )
 PLACEHOLDER: Final = "00000000-0000-0000-0000-000000000000"
 """Stands for a moment in a property that is removed: a UUID, as a service's schema may want for kernel_id."""
+LARGEST_NUMBER: Final = 2**63 - 1
+_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,254}")
+_SHOWN: Final = 60
 
 
 def image_from_wire(document: object) -> LiveImage:
     """One image of the service; BackendError names image and field where a type is not the API's."""
     wire = _mapping(document, "an image")
-    image_id = _checked(wire, "id", str, f"the image {wire.get('name')!r}")
+    image_id = _checked(wire, "id", str, f"the image {_shown(wire.get('name'))}")
+    if not _ID.fullmatch(image_id):
+        raise BackendError(f"the service answered an image's id as {_shown(image_id)}", "is this an Image API v2?")
     where = f"image {image_id}"
     texts = {name: _optional(wire, name, str, where) for name in TEXT_FIELDS}
-    numbers = {name: _optional(wire, name, int, where) for name in NUMBER_FIELDS}
+    numbers = {name: _number(wire, name, where) for name in NUMBER_FIELDS}
     extra = {name: _text(value) for name, value in wire.items() if name not in OWN_FIELDS and value is not None}
     return LiveImage(
         id=image_id,
@@ -56,9 +63,9 @@ def image_from_wire(document: object) -> LiveImage:
         properties={name: value for name, value in sorted(extra.items()) if not name.startswith(SERVICE_PREFIX)},
         size=numbers["size"],
         virtual_size=numbers["virtual_size"],
-        created_at=_optional(wire, "created_at", str, where) or "",
-        updated_at=_optional(wire, "updated_at", str, where) or "",
-        locations=None if wire.get("locations") is None else json.dumps(wire["locations"]),
+        created_at=_time(wire, "created_at", where),
+        updated_at=_time(wire, "updated_at", where),
+        locations=None if wire.get("locations") is None else _json(wire["locations"]),
         stores=tuple(filter(None, (_optional(wire, "stores", str, where) or "").split(","))),
         service={name: value for name, value in sorted(extra.items()) if name.startswith(SERVICE_PREFIX)},
         nulls=frozenset(name for name, value in wire.items() if value is None),
@@ -186,7 +193,35 @@ def _enumerated(kind: Callable[[str], T], wire: Mapping[str, Any], name: str, wh
     try:
         return kind(value)
     except ValueError as error:
-        raise BackendError(f"{where}: the service answered an unknown {name}, {value!r}") from error
+        raise BackendError(f"{where}: the service answered an unknown {name}, {_shown(value)}") from error
+
+
+def _number(wire: Mapping[str, Any], name: str, where: str) -> int | None:
+    value = _optional(wire, name, int, where)
+    if value is not None and not 0 <= value <= LARGEST_NUMBER:
+        text = f"{where}: the service answered {name} as {_shown(value)}, not as a number from 0"
+        raise BackendError(text, "is this an Image API v2?")
+    return value
+
+
+def _time(wire: Mapping[str, Any], name: str, where: str) -> str:
+    """A moment as the service writes it; empty where it tells none."""
+    value = _optional(wire, name, str, where) or ""
+    try:
+        datetime.fromisoformat(value or "2000-01-01")
+    except ValueError as error:
+        raise BackendError(
+            f"{where}: the service answered {name} as {_shown(value)}, not as a time", "is this an Image API v2?"
+        ) from error
+    return value
+
+
+def _shown(value: object) -> str:
+    """An odd value, as far as it fits into a line."""
+    if isinstance(value, dict | list):
+        return f"a {type(value).__name__}"
+    text = repr(value[:_SHOWN] if isinstance(value, str) else value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
 def _words(wire: Mapping[str, Any], name: str, where: str) -> frozenset[str]:
@@ -198,7 +233,15 @@ def _words(wire: Mapping[str, Any], name: str, where: str) -> frozenset[str]:
 
 
 def _text(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
+    return value if isinstance(value, str) else _json(value)
+
+
+def _json(value: object) -> str:
+    try:
+        return json.dumps(value)
+    except RecursionError as error:
+        text = "the image service answered something that is nested too deep"
+        raise BackendError(text, "is this an Image API v2?") from error
 
 
 def _wire_name(name: str) -> str:

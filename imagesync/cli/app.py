@@ -32,6 +32,7 @@ from imagesync.cli.options import (
 )
 from imagesync.errors import Bug, ImagesyncError, UsageError
 from imagesync.model import Visibility
+from imagesync.render.style import sentence
 
 USAGE, BUG, INTERRUPTED = 64, 3, 130
 
@@ -329,15 +330,20 @@ def _bug(text: str) -> int:
     return BUG
 
 
+def _safe(error: ImagesyncError) -> str:
+    """The lines of an error without anything that moves a cursor, whoever's words are in it."""
+    return "\n".join(map(sentence, str(error).split("\n")))
+
+
 def main() -> None:
     """The entry point."""
     try:
         code = app(with_optional_values(sys.argv[1:]), standalone_mode=False)
     except UsageError as error:
-        typer.echo(f"imagesync: {error}", err=True)
+        typer.echo(f"imagesync: {_safe(error)}", err=True)
         code = USAGE
     except ImagesyncError as error:
-        typer.echo(f"imagesync: {error}" if "\n" not in str(error) else str(error), err=True)
+        typer.echo(f"imagesync: {_safe(error)}" if "\n" not in str(error) else _safe(error), err=True)
         code = 1
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED

@@ -22,6 +22,7 @@ from imagesync.leasing import Held
 from imagesync.model import Visibility
 from imagesync.plan import Kind, Plan
 from imagesync.render.document import plan_text_json
+from imagesync.render.jsontext import json_text
 from imagesync.render.result import diagnostics_to_json, report_to_json
 from imagesync.render.style import count
 from imagesync.render.text import plan_text, report_text
@@ -166,7 +167,7 @@ def _nothing_to_do(made: Plan, results: Results) -> int:
 def _write(report: Report, ids: dict[str, str], results: Results) -> None:
     document = report_to_json(report, ids)
     if results.form is Form.JSON:
-        typer.echo(json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False))
+        typer.echo(json_text(document))
     if results.out:
         write_json(results.out, document)
     if results.ids:
@@ -224,16 +225,12 @@ def list_images(image_id: str | None, options: Options, form: Form, *, members: 
         told = "this user may not ask with whom" if image_id or members else "--members tells with whom"
         say(f"{count(unasked, 'image')} {are} shared: {told}")
     if image_id is not None:
-        typer.echo(_json(image_to_json(found[0], known)))
+        typer.echo(json_text(image_to_json(found[0], known)))
     elif form is Form.JSON:
-        typer.echo(_json([image_to_json(image, known) for image in found]))
+        typer.echo(json_text([image_to_json(image, known) for image in found]))
     else:
         typer.echo(listing_text(found, known))
     return DONE
-
-
-def _json(document: object) -> str:
-    return json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False)
 
 
 def schema(name: str) -> int:

@@ -1,6 +1,5 @@
 """Where results go: terminal, files, event lines. Does I/O."""
 
-import json
 import os
 import sys
 import tempfile
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from imagesync.errors import ImagesyncError
+from imagesync.render.jsontext import json_text
 from imagesync.render.result import event_to_json
 from imagesync.render.style import Paint, painted, plain, size
 from imagesync.render.text import result_line
@@ -49,7 +49,7 @@ def write_private(path: Path, text: str) -> None:
 
 def write_json(path: Path, document: Any) -> None:
     """JSON, sorted, whole or not at all."""
-    write_private(path, json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
+    write_private(path, json_text(document) + "\n")
 
 
 class Teller:
@@ -105,7 +105,7 @@ def event_lines(path: Path | None) -> Iterator[Callable[[Event], None]]:
             def write(event: Event) -> None:
                 with lock:
                     line = {"at": round(time.time(), 3), **event_to_json(event)}
-                    file.write(json.dumps(line, ensure_ascii=False) + "\n")
+                    file.write(json_text(line, indent=None) + "\n")
                     file.flush()
 
             yield write

@@ -29,6 +29,7 @@ from imagesync.plan import (
     summarize,
 )
 from imagesync.record import Record, public_url, url_identity
+from imagesync.render.jsontext import json_text
 
 FORMAT_VERSION: Final = 1
 
@@ -76,7 +77,7 @@ def plan_to_json(plan: Plan, *, tool: str, folder: str) -> Json:
 
 def plan_text_json(document: Json) -> str:
     """The bytes of a document: the same plan gives the same."""
-    return json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    return json_text(document) + "\n"
 
 
 def digest_of(document: Json) -> str:

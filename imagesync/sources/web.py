@@ -164,7 +164,7 @@ def _page(url: str) -> SourceError:
 
 def _length(answer: "requests.Response") -> int | None:
     text = answer.headers.get("Content-Length", "")
-    return int(text) if text.isdigit() else None
+    return int(text) if re.fullmatch(r"[0-9]{1,18}", text) else None
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 
 from imagesync.backends.glance.body import Body
 from imagesync.backends.glance.failures import PASSING, failure, never_sent, speaking_to
+from imagesync.backends.glance.guard import whole
 from imagesync.errors import BackendError, Conflict, Unavailable
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ PATCH_TYPE: Final = "application/openstack-images-v2.1-json-patch"
 LARGEST_ANSWER: Final = 64 * 2**20
 LARGEST_REFUSAL: Final = 64 * 2**10
 MOST_PAGES: Final = 10_000
+MOST_ITEMS: Final = 1_000_000
 CONNECT_TIMEOUT: Final = 10.0
 SENDING_TIMEOUT: Final = 300.0
 """Seconds that one chunk of data may wait to be taken: the HTTP library applies the connect timeout while it sends."""
@@ -61,11 +63,11 @@ def _asked(retry_after: str | None) -> float:
     """``Retry-After`` in seconds, given as a number or as a date."""
     if not retry_after:
         return 0.0
-    if retry_after.strip().isdigit():
+    if retry_after.isascii() and retry_after.strip().isdigit():
         return float(retry_after)
     try:
         return max(0.0, (parsedate_to_datetime(retry_after) - datetime.now(UTC)).total_seconds())
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return 0.0
 
 
@@ -159,7 +161,10 @@ class Api:
 
     def _token(self) -> dict[str, str]:
         with speaking_to("identity service"):
-            return dict(self._session.get_auth_headers() or {})
+            try:
+                return dict(self._session.get_auth_headers() or {})
+            except (AttributeError, IndexError, KeyError, TypeError) as error:
+                raise BackendError("identity service: its answer is no token", "correct auth_url") from error
 
     def _drop(self, token: Mapping[str, str]) -> None:
         """Forget a refused token, unless another thread has renewed it meanwhile."""
@@ -174,8 +179,11 @@ class Api:
         with speaking_to(self.name), self._open(method, path, headers, data, timeout) as response:
             log.debug("%s %s: HTTP %d", method, _shown(path), response.status_code)
             well = 200 <= response.status_code < 300
+            what = f"{method} {_shown(path)}"
             content = (
-                _whole(response, f"{method} {_shown(path)}") if well else _refusal(response, spoilt=data is not None)
+                whole(response, what, largest=LARGEST_ANSWER, seconds=timeout[1])
+                if well
+                else _refusal(response, spoilt=data is not None)
             )
             return Answer(response.status_code, response.headers, content)
 
@@ -205,25 +213,36 @@ class Api:
 
     def _decoded(self, answer: Answer, path: str) -> Any:
         try:
-            return json.loads(answer.body)
+            document = json.loads(answer.body)
+            if b"\\u" in answer.body:  # half a character, which nothing could write or send
+                json.dumps(document, ensure_ascii=False).encode()
         except (ValueError, RecursionError) as error:
             hint = "is this an Image API v2? correct the endpoint in the cloud's catalogue or image_endpoint_override"
             raise BackendError(f"{self.name}: the answer to {_shown(path)} is not JSON", hint) from error
+        return document
 
     def pages(self, path: str, key: str) -> Iterator[dict[str, Any]]:
         """The items of a listing, page by page; an error when the service hands pages out without end."""
         seen: set[str] = set()
+        told: set[str] = set()
         following: str | None = path
         while following:
-            if following in seen or len(seen) >= MOST_PAGES:
-                raise BackendError(f"{self.name}: the listing {_shown(path)} never ends", "tell the cloud's operator")
             seen.add(following)
             page = self.get(following)
             if not isinstance(page, dict) or not isinstance(page.get(key), list):
                 raise BackendError(f"{self.name}: a listing has no {key!r}", "is this an Image API v2?")
+            ids = _ids(page[key])
+            if ids and ids <= told:
+                raise self._endless(path)
+            told |= ids
             yield from page[key]
             link = page.get("next")
             following = _below_version(link) if isinstance(link, str) and page[key] else None
+            if following in seen or len(seen) >= MOST_PAGES or len(told) > MOST_ITEMS:
+                raise self._endless(path)
+
+    def _endless(self, path: str) -> BackendError:
+        return BackendError(f"{self.name}: the listing {_shown(path)} never ends", "tell the cloud's operator")
 
     def upload(self, path: str, body: Body, size: int | None, further: Mapping[str, str]) -> None:
         """PUT of data with ``further`` headers, exactly once; a failure of the chunks is BrokenOff."""
@@ -266,16 +285,6 @@ class Api:
         self._session.invalidate()
 
 
-def _whole(response: "requests.Response", what: str) -> bytes:
-    content = bytearray()
-    for chunk in response.iter_content(65536):
-        content += chunk
-        if len(content) > LARGEST_ANSWER:
-            text = f"{what}: the answer is larger than {LARGEST_ANSWER // 2**20} MiB"
-            raise BackendError(text, "is this an Image API v2?")
-    return bytes(content)
-
-
 def _refusal(response: "requests.Response", *, spoilt: bool) -> bytes:
     """What an error page says, as far as it can be had; of a ``spoilt`` connection one byte less.
 
@@ -291,6 +300,10 @@ def _refusal(response: "requests.Response", *, spoilt: bool) -> bytes:
         return bytes(response.raw.read(limit, decode_content=True)) if limit else b""
     except (HTTPError, OSError):
         return b""
+
+
+def _ids(items: list[Any]) -> set[str]:
+    return {item["id"] for item in items if isinstance(item, dict) and isinstance(item.get("id"), str)}
 
 
 def _shown(path: str) -> str:
@@ -309,5 +322,8 @@ def _perhaps_done(met: Answer | Silence) -> bool:
 
 def _below_version(link: str) -> str:
     """A ``next`` link as a path below /v2, whatever host or prefix it names: a token goes nowhere else."""
-    parts = urlsplit(link)
+    try:
+        parts = urlsplit(link)
+    except ValueError as error:
+        raise BackendError("the image service's listing goes on at no address", "is this an Image API v2?") from error
     return f"/{parts.path.rpartition('/v2/')[2].lstrip('/')}?{parts.query}"

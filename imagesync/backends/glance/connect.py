@@ -145,11 +145,14 @@ def access_of(session: "Session") -> "AccessInfo | None":
 
 
 def prepare(session: "Session") -> None:
-    """Our name to the services, and as many connections as there may be threads."""
+    """Our name to the services, as many connections as there may be threads, and bounds to what they answer."""
     from keystoneauth1.session import TCPKeepAliveAdapter
+
+    from imagesync.backends.glance.guard import guarded
 
     session.user_agent = f"imagesync/{__version__}"
     session.timeout = session.timeout or LOGIN_TIMEOUT
+    session.session.hooks["response"].append(guarded)
     for scheme in ("http://", "https://"):
         adapter = TCPKeepAliveAdapter(pool_connections=CONNECTIONS, pool_maxsize=CONNECTIONS)
         session.session.mount(scheme, adapter)

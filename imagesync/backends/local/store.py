@@ -158,7 +158,9 @@ class Store:
         with self._said(), self.rows(write=True) as rows:
             documents = rows.documents()
             filled = {document["id"] for document in documents if document["size"] is not None}
-            uploading = {name.partition(".")[0] for name in os.listdir(self._content) if not self._removed(name, filled)}
+            uploading = {
+                name.partition(".")[0] for name in os.listdir(self._content) if not self._removed(name, filled)
+            }
             for document in documents:
                 if document["status"] == "saving" and document["id"] not in uploading:
                     rows.put({**document, "status": "queued"}, document.get("imagesync_catalog"))

@@ -1,0 +1,77 @@
+"""What a service may do to us with an answer: its size, its time and where it sends us are bounded. Does I/O.
+
+No redirect leads credentials anywhere: keystoneauth would send the password (or the token) again to whatever host an
+answer names. Only a question without a body may be led on, and only on the same host.
+"""
+
+import io
+import time
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urljoin, urlsplit
+
+from imagesync.backends.glance.failures import clean
+from imagesync.errors import BackendError, Unavailable
+
+if TYPE_CHECKING:
+    import requests
+
+LARGEST_LOGIN: Final = 8 * 2**20
+LOGIN_SECONDS: Final = 60.0
+_REDIRECTS: Final = frozenset({301, 302, 303, 305, 307, 308})
+_PIECE: Final = 65536
+
+
+def guarded(answer: "requests.Response", *_: object, stream: bool = False, **_given: object) -> None:
+    """A hook of requests, called before a body is read: refuses redirects, and reads what would be read unbounded."""
+    if answer.status_code in _REDIRECTS and not _may_follow(answer, stream=stream):
+        answer.close()
+        raise _redirected(answer)
+    if not stream:
+        what = f"{answer.request.method} {_place(answer.url)}"
+        # requests goes on reading here
+        answer.raw = io.BytesIO(whole(answer, what, largest=LARGEST_LOGIN, seconds=LOGIN_SECONDS))
+
+
+def whole(answer: "requests.Response", what: str, *, largest: int, seconds: float) -> bytes:
+    """The body of an answer to ``what``; BackendError when it is too large, Unavailable when it takes too long."""
+    from requests import ConnectionError as Broken
+    from urllib3.exceptions import HTTPError
+
+    content, end = bytearray(), time.monotonic() + seconds
+    try:
+        while piece := answer.raw.read1(_PIECE, decode_content=True):
+            content += piece
+            if len(content) > largest:
+                answer.close()
+                text = f"{what}: the answer is larger than {largest // 2**20} MiB"
+                raise BackendError(text, "is this an Image API v2?")
+            if time.monotonic() > end:
+                answer.close()
+                raise Unavailable(f"{what}: the answer takes longer than {seconds:.0f} s", "try again later")
+    except HTTPError as error:
+        raise Broken(error) from error
+    return bytes(content)
+
+
+def _may_follow(answer: "requests.Response", *, stream: bool) -> bool:
+    """A GET of the identity service's versions, which carries nothing, to the same host and no worse protected."""
+    if stream or answer.request.method != "GET" or "X-Auth-Token" in answer.request.headers:
+        return False
+    try:
+        here, there = urlsplit(answer.url), urlsplit(urljoin(answer.url, answer.headers.get("Location", "")))
+    except ValueError:
+        return False
+    return here.hostname == there.hostname and there.scheme in (here.scheme, "https")
+
+
+def _redirected(answer: "requests.Response") -> BackendError:
+    what, status = f"{answer.request.method} {_place(answer.url)}", answer.status_code
+    there = clean(answer.headers.get("Location", "")) or "nowhere"
+    return BackendError(
+        f"{what}: the service redirects (HTTP {status}) to {there}, which is not followed",
+        "correct auth_url or the image endpoint (in the cloud's catalogue, or image_endpoint_override)",
+    )
+
+
+def _place(url: str) -> str:
+    return clean(url.partition("?")[0])
