@@ -1,0 +1,181 @@
+"""A service that lies, never ends or leads astray: one clear line, bounded memory, and no secret goes to another host."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from imagesync.errors import ImagesyncError
+from tests.fault.conftest import Playing
+from tests.fault.scripted import Say, Server, image, listening
+
+PASSWORD, TOKEN = "the-password", "gAAAAA-the-token"
+MANIFEST = {"version": 1, "catalog": "base", "images": {"a": {"source": "none", "properties": {"p": "1"}}}}
+
+
+class Keystone:
+    """An identity service on loopback that logs anybody in, unless its ``say`` answers otherwise."""
+
+    def __init__(self) -> None:
+        self.image_url = ""
+        self.say: Callable[[str], Say | None] = lambda path: None
+        self.server = Server(self._answer)
+
+    def _answer(self, path: str) -> Say:
+        if (odd := self.say(path)) is not None:
+            return odd
+        if path.endswith("/auth/tokens"):
+            return Say(201, token(self.image_url), {"X-Subject-Token": TOKEN})
+        return Say(404, b"")
+
+
+def token(image_url: str) -> dict[str, Any]:
+    """A project's token with one service in its catalogue."""
+    endpoint = {"interface": "public", "region": "r", "region_id": "r", "url": image_url, "id": "e"}
+    project = {"id": "p1", "name": "images", "domain": {"id": "default", "name": "Default"}}
+    user = {"id": "u", "name": "alice", "domain": {"id": "default", "name": "Default"}}
+    times = {"issued_at": "2020-01-01T00:00:00.000000Z", "expires_at": "2999-01-01T00:00:00.000000Z"}
+    catalog = [{"type": "image", "name": "glance", "id": "s", "endpoints": [endpoint]}]
+    return {
+        "token": {**times, "methods": ["password"], "user": user, "project": project, "catalog": catalog, "roles": []}
+    }
+
+
+class Place:
+    """A manifest, an identity service, an image service, another host, and the command."""
+
+    def __init__(self, folder: Path, keystone: Keystone, auth_url: str, glance: Server, other: Server) -> None:
+        self.folder, self.keystone, self.glance, self.other = folder, keystone, glance, other
+        self.answer: Callable[[str], Say] = lambda path: Say(body={"images": []})
+        self.settings = {"auth_url": auth_url, "username": "alice", "password": PASSWORD, "project_name": "images"}
+        domains = {"project_domain_id": "default", "user_domain_id": "default"}
+        self.config: dict[str, Any] = {"auth": {**self.settings, **domains}, "region_name": "r", "api_timeout": 2}
+
+    def run(self, *words: str) -> tuple[int, str, str]:
+        """``imagesync WORDS --cloud c``: exit code and both streams, which never hold a secret or a traceback."""
+        (self.folder / "base.yaml").write_text(json.dumps(MANIFEST))
+        (self.folder / ".clouds.yaml").write_text(json.dumps({"clouds": {"c": self.config}}))
+        env = {name: value for name, value in os.environ.items() if not name.startswith("OS_")}
+        env |= {"OS_CLIENT_CONFIG_FILE": str(self.folder / ".clouds.yaml"), "TMPDIR": str(self.folder)}
+        command = [sys.executable, "-m", "imagesync", *words, "--cloud", "c"]
+        done = subprocess.run(
+            command, env=env, cwd=self.folder, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+        )
+        assert list(self.folder.glob("imagesync-*.log")) == [], next(self.folder.glob("imagesync-*.log")).read_text()
+        for secret in (PASSWORD, TOKEN, "Traceback"):
+            assert secret not in done.stdout + done.stderr
+        assert all(line.isprintable() for line in (done.stdout + done.stderr).split("\n"))
+        return done.returncode, done.stdout, done.stderr
+
+    def failing(self, *words: str) -> str:
+        """The one line of a run that fails."""
+        code, _, told = self.run(*words)
+        assert code in (1, 64), told
+        assert len(told.splitlines()) == 1, told
+        return told
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Place]:
+    """Everything in order."""
+    keystone, other = Keystone(), Server(lambda path: Say(201, token(""), {"X-Subject-Token": "stolen"}))
+    found: list[Place] = []
+    glance = Server(lambda path: found[0].answer(path))
+    with listening(keystone.server) as auth_url, listening(glance) as image_url, listening(other) as other_url:
+        keystone.image_url = image_url
+        found.append(Place(tmp_path, keystone, f"{auth_url}/v3", glance, other))
+        other.address = other_url  # type: ignore[attr-defined]
+        yield found[0]
+
+
+def elsewhere(place: Place, path: str = "/v3/auth/tokens") -> dict[str, str]:
+    """A header that leads to the other host, which goes by another name too."""
+    address: str = place.other.address  # type: ignore[attr-defined]
+    return {"Location": address.replace("127.0.0.1", "localhost") + path}
+
+
+def test_everything_in_order_is_a_plan(place: Place) -> None:
+    """The stage itself works, so that what fails below fails for its own reason."""
+    code, told, _ = place.run("plan")
+    assert (code, "Plan: 1 to create" in told) == (0, True), place.run("plan")
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_the_password_follows_no_redirect(place: Place, status: int) -> None:
+    """The library would send it again, to whatever host the answer names."""
+    place.keystone.say = lambda path: Say(status, b"", elsewhere(place)) if path.endswith("tokens") else None
+    assert "redirect" in place.failing("plan")
+    assert place.other.asked == []
+
+
+def test_the_way_to_log_in_is_not_asked_on_another_host(place: Place) -> None:
+    """Without a version in auth_url the versions are asked for first; who answers that would name where to log in."""
+    place.config["auth"]["auth_url"] = place.settings["auth_url"].removesuffix("/v3")
+    place.keystone.say = lambda path: Say(302, b"", elsewhere(place, "/v3/")) if "tokens" not in path else None
+    assert "redirect" in place.failing("plan")
+    assert place.other.asked == []
+
+
+LOGINS = {
+    "html": Say(201, b"<html>Welcome</html>", {"X-Subject-Token": TOKEN}),
+    "empty": Say(201, b"", {"X-Subject-Token": TOKEN}),
+    "no token": Say(201, {"token": {}}, {"X-Subject-Token": TOKEN}),
+    "no header": Say(201, token("http://127.0.0.1:9")),
+    "number": Say(201, {"token": 3}, {"X-Subject-Token": TOKEN}),
+    "list": Say(201, [], {"X-Subject-Token": TOKEN}),
+    "catalog of text": Say(201, {"token": {**token("")["token"], "catalog": "x"}}, {"X-Subject-Token": TOKEN}),
+    "times": Say(201, {"token": {**token("")["token"], "expires_at": "soon"}}, {"X-Subject-Token": TOKEN}),
+    "escapes": Say(400, {"error": {"message": "\x1b[2J\u009b" + PASSWORD[:3], "code": 400}}),
+    "page": Say(503, b"<html>\x1b]0;owned\x07maintenance</html>"),
+    "too large": Say(201, b" " * (9 * 2**20), {"X-Subject-Token": TOKEN}),
+}
+
+
+@pytest.mark.parametrize("kind", LOGINS)
+def test_an_identity_service_that_makes_no_sense_is_one_line(place: Place, kind: str) -> None:
+    """A login page of a proxy, a token of another shape."""
+    place.keystone.say = lambda path: LOGINS[kind]
+    place.failing("plan")
+
+
+def verdict(ask: Callable[[], object]) -> str:
+    """Fine, or one line of an error of ours; anything else fails the test by itself."""
+    try:
+        ask()
+    except ImagesyncError as error:
+        assert "\n" not in str(error)
+        assert len(str(error)) < 1000
+        return str(error)
+    return "fine"
+
+
+def pages(follow: Callable[[int], str], found: Callable[[int], str]) -> Callable[[str], Say]:
+    """A listing whose page n holds one image and leads to ``follow(n)``."""
+
+    def answer(path: str) -> Say:
+        number = int((re.findall(r"marker=(\d+)", path) or ["0"])[0])
+        body = {"images": [image(found(number))], "next": f"/v2/images?marker={follow(number)}"}
+        return Say(body=body)
+
+    return answer
+
+
+LOOPS = {
+    "itself": pages(lambda n: "1", lambda n: f"i{n}"),
+    "a circle of two": pages(lambda n: str(1 + n % 2), lambda n: f"i{n}"),
+    "fresh links to the same": pages(lambda n: str(n + 1), lambda n: "same"),
+}
+
+
+@pytest.mark.parametrize("kind", LOOPS)
+def test_a_listing_that_never_ends_is_one_line(playing: Playing, kind: str) -> None:
+    """Told by a link seen before, or by a page that brings nothing new."""
+    service = playing(LOOPS[kind])
+    assert "never ends" in verdict(service.backend.images)
+    assert len(service.server.asked) < 12
