@@ -149,8 +149,6 @@ def verdict(ask: Callable[[], object]) -> str:
     try:
         ask()
     except ImagesyncError as error:
-        assert "\n" not in str(error)
-        assert len(str(error)) < 1000
         return str(error)
     return "fine"
 
