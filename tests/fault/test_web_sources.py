@@ -69,7 +69,7 @@ def test_a_file_that_changes_while_it_is_read_is_an_error(web: Mirror) -> None:
 
 def test_a_connection_that_always_breaks_is_given_up(web: Mirror) -> None:
     """After a bounded number of tries, told in one line."""
-    with pytest.raises(SourceError, match=r"broke \(read until \d+ bytes\); try again later"):
+    with pytest.raises(SourceError, match=r"broke \(read \d+ of \d+ bytes\); try again later"):
         read(web.publish("/disk", File(DATA, cuts=[10] * 50, headers=TAG)))
     assert len(web.asked) <= 7
 
