@@ -25,8 +25,10 @@ from imagesync.cli.commands import Results, apply
 from imagesync.cli.locking import Locking
 from imagesync.cli.options import Options
 from imagesync.lease import Times
+from imagesync.planner import make_plan
 locking = Locking(times=Times(expiry=60, beat=0.1, confirm=45, poll=0.05))
-raise SystemExit(apply(Path(sys.argv[1]), Options(cloud=sys.argv[2], jobs=int(sys.argv[3])), Results(), locking, yes=True))
+options = Options(cloud=sys.argv[2], jobs=int(sys.argv[3]))
+raise SystemExit(apply(Path(sys.argv[1]), options, Results(), make_plan, locking, yes=True))
 """
 
 
