@@ -105,7 +105,9 @@ def desk(cloud: Cloud, tmp_path: Path) -> Desk:
 
 
 class Gate:
-    """A web server with one small file that it gives only once it is open; ``asked`` tells that somebody waits."""
+    """A web server with one file whose end it gives only once it is open; ``asked`` tells that somebody waits for it."""
+
+    size = 2**22
 
     def __init__(self) -> None:
         self.asked, self.opened = threading.Event(), threading.Event()
@@ -120,14 +122,15 @@ def gated() -> Iterator[Gate]:
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_HEAD(self) -> None:
             self.send_response(200)
-            self.send_header("Content-Length", "4096")
+            self.send_header("Content-Length", str(gate.size))
             self.end_headers()
 
         def do_GET(self) -> None:
             self.do_HEAD()
+            self.wfile.write(b"g" * (gate.size - 1))
             gate.asked.set()
             gate.opened.wait(60)
-            self.wfile.write(b"g" * 4096)
+            self.wfile.write(b"g")
 
         def log_message(self, format: str, *args: object) -> None:
             """Silent."""
@@ -227,7 +230,7 @@ def test_unlock_stops_the_apply_that_holds_the_lease(desk: Desk) -> None:
     assert running.returncode == 1
     closing = out.splitlines()[-1]
     assert closing.startswith("Stopped, the lease of catalogue base is lost: it was broken or taken over by host ")
-    assert closing.endswith("1 of 3 steps done, 2 not started. 4.0 KiB uploaded. Apply again to go on.")
+    assert closing.endswith("1 of 3 steps done, 2 not started. 4.0 MiB uploaded. Apply again to go on.")
     assert "is free: nothing to do" in desk.run("unlock")
     assert [image["imagesync_key"] for image in desk.cloud.http("alice").images()] == ["slow"]
 
