@@ -93,10 +93,8 @@ class Runs:
         (self._desk.folder / "base.yaml").write_text(json.dumps(wanted))
         catalog = identify(resolve(load(self._desk.folder)))
         found = take_inventory(self._backend, catalog, promoting=frozenset({"ubuntu"}))
-        if make is not rollback_plan:
-            more["capabilities"] = self._backend.capabilities()
-        target = self._backend.identity()
-        plan = make(catalog, found, policy=catalog.policy, target=target, now=datetime.now(UTC), **more)
+        more |= {"policy": catalog.policy, "capabilities": self._backend.capabilities()}
+        plan = make(catalog, found, target=self._backend.identity(), now=datetime.now(UTC), **more)
         performer = Performer(self._backend, plan)
         report = execute(plan, performer, jobs=4, notify=lambda _: None, cancelled=threading.Event())
         return report.succeeded

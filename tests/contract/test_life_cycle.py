@@ -52,11 +52,8 @@ class Life:
     def by(self, make: Callable[..., Plan], catalog: Catalog, **more: Any) -> Plan:
         """A plan of another kind."""
         found = take_inventory(self.backend, catalog, promoting=frozenset(spec.key for spec in catalog.images))
-        if make is stage_plan:
-            more["capabilities"] = self.backend.capabilities()
-        return make(
-            catalog, found, policy=catalog.policy, target=self.backend.identity(), now=datetime.now(UTC), **more
-        )
+        more |= {"policy": catalog.policy, "capabilities": self.backend.capabilities()}
+        return make(catalog, found, target=self.backend.identity(), now=datetime.now(UTC), **more)
 
     def images(self, role: Role, key: str = "a") -> list[LiveImage]:
         """The live images of one key in one role."""

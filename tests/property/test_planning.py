@@ -114,10 +114,10 @@ def test_staging_and_going_back_end_where_applying_does(
         catalog = resolved(folder, images, policy)
         permitted = replace(catalog.policy, allow_protected=True)
         before = {image.id: image for image in backend.images()}
-        applied(backend, _of_kind(backend, catalog, stage_plan, capabilities=None))
+        applied(backend, _of_kind(backend, catalog, stage_plan))
         after = {image.id: image for image in backend.images()}
         assert {image_id: after[image_id] for image_id in before} == before
-        assert _of_kind(backend, catalog, stage_plan, capabilities=None).steps == ()
+        assert _of_kind(backend, catalog, stage_plan).steps == ()
         plan = planned(backend, catalog, permitted)
         assert all(step.action.source is Content.NO_DATA for step in plan.steps if isinstance(step.action, Create))
         applied(backend, plan)
@@ -130,5 +130,5 @@ def test_staging_and_going_back_end_where_applying_does(
 
 def _of_kind(backend: Backend, catalog: Catalog, make: Callable[..., Plan], **more: Any) -> Plan:
     found = take_inventory(backend, catalog, promoting=frozenset(spec.key for spec in catalog.images))
-    target = backend.identity()
-    return make(catalog, found, policy=catalog.policy, target=target, now=datetime.now(UTC), **more)
+    more |= {"policy": catalog.policy, "capabilities": backend.capabilities()}
+    return make(catalog, found, target=backend.identity(), now=datetime.now(UTC), **more)
