@@ -10,13 +10,7 @@ from pathlib import Path
 
 PAGE = Path(__file__).parents[1] / "docs" / "reliability.md"
 BEGIN, END = "<!-- trials: written by python -m tests.reliability -->", "<!-- end of the trials -->"
-TRIALS = (
-    "tests/fault",
-    "tests/cloud/test_bad_sources.py",
-    "tests/cloud/test_lease.py",
-    "tests/cloud/test_life_cycle.py",
-    "tests/unit/test_local_store.py",
-)
+TRIALS = ("tests/fault/test_bad_network.py", "tests/fault/test_kill_anywhere.py")
 
 
 def table(lines: list[str]) -> str:

@@ -50,7 +50,7 @@ def test_killed_at_any_request_the_next_apply_converges(stage: Stage) -> None:
             assert stage.state() == expected, point
             uploads = sum(call.kind == "PUT /images/ID/file" for call in stage.proxy.calls)
             assert uploads <= 2 - len(verified), point
-            note(f"kill -9 {'after' if forward else 'before'} {calls[number].kind}", "the next run converged")
+            note(f"kill -9 {'after' if forward else 'before'} each request", "the next run converged")
 
 
 def killed_at(stage: Stage, number: int, *, forward: bool) -> None:
