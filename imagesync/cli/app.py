@@ -4,6 +4,8 @@ Exit codes: 0 done or nothing to do, 1 failed, 2 changes present (only with --de
 64 usage, 130 interrupted.
 """
 
+import os
+import re
 import sys
 import tempfile
 import traceback
@@ -35,6 +37,8 @@ from imagesync.model import Visibility
 from imagesync.render.style import sentence
 
 USAGE, BUG, INTERRUPTED = 64, 3, 130
+SECRET_NAMES = re.compile("PASSWORD|PASSCODE|SECRET|TOKEN|_KEY$")
+"""Variables of the environment whose values are in no log."""
 
 app = typer.Typer(
     help="Keep a cloud's virtual-machine images the way YAML manifests say: plan, then apply.",
@@ -323,9 +327,12 @@ def _tell_more(verbose: bool) -> None:
 
 
 def _bug(text: str) -> int:
-    """A log with the traceback, its path on standard error, exit code 3."""
+    """A log with the traceback, private and without secrets; its path on standard error, exit code 3."""
+    from imagesync.redaction import redacted
+
+    known = [value for name, value in os.environ.items() if SECRET_NAMES.search(name)]
     with tempfile.NamedTemporaryFile("w", prefix="imagesync-", suffix=".log", delete=False) as log:
-        log.write(text)
+        log.write(redacted(text, known))
     typer.echo(f"imagesync has a bug; what happened is in {log.name}", err=True)
     return BUG
 

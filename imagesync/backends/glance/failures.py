@@ -22,6 +22,7 @@ from imagesync.errors import (
     Unavailable,
     UsageError,
 )
+from imagesync.redaction import without_secrets
 
 PASSING: Final = frozenset({429, 500, 502, 503, 504})
 """Statuses that may be gone at the next try."""
@@ -86,10 +87,7 @@ def _of_json(body: str) -> str:
 
 def clean(text: str) -> str:
     """One printable line of bounded length, URLs without query and user information."""
-    text = re.sub(r"(\w+://)[^\s/@]+@", r"\1", text)
-    text = re.sub(r"(\w+://[^\s?]+)\?[^\s'\")>]+", r"\1", text)
-    text = re.sub(r"\bgAAAA[\w=-]{20,}", "(a token)", text)
-    line = "".join(char if char.isprintable() else " " for char in text)
+    line = "".join(char if char.isprintable() else " " for char in without_secrets(text))
     return " ".join(line.split())[:LONGEST_TEXT].rstrip(" .;")
 
 
