@@ -6,7 +6,7 @@ from tests.cloud.bootstrap import PASSWORD, USERS
 
 
 def write_keystone(folder: Path, state: Path) -> None:
-    """keystone.conf: SQLite and Fernet keys below ``state``."""
+    """keystone.conf: SQLite and Fernet keys below ``state``; passwords hashed cheaply, for each command logs in anew."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "keystone.conf").write_text(
         f"""[DEFAULT]
@@ -19,6 +19,8 @@ provider = fernet
 key_repository = {state}/fernet
 [credential]
 key_repository = {state}/credential
+[identity]
+password_hash_rounds = 4
 [cache]
 enabled = true
 backend = dogpile.cache.memory

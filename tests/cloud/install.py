@@ -20,7 +20,8 @@ def cache_folder() -> Path:
 
 def environment() -> Path:
     """The folder of the virtual environment, complete; a second process that comes meanwhile waits for the first."""
-    seed = REQUIREMENTS.read_bytes() + sys.version.encode() + (HERE / "bootstrap.py").read_bytes()
+    made_by = (REQUIREMENTS, HERE / "bootstrap.py", HERE / "configuration.py")
+    seed = sys.version.encode() + b"".join(path.read_bytes() for path in made_by)
     folder = cache_folder() / hashlib.sha256(seed).hexdigest()[:16]
     folder.parent.mkdir(parents=True, exist_ok=True)
     with (folder.parent / f"{folder.name}.lock").open("w") as lock:
