@@ -235,7 +235,7 @@ def _laid_out(rows: Sequence[_Row], paint: Paint) -> Iterator[str]:
     verbs = max((len(row.verb) for row in rows), default=0)
     whats = max((len(row.what) for row in rows), default=0)
     for row in rows:
-        head = f"{paint(row.ink, row.sign)} {row.key:<{keys}}  {row.verb:<{verbs}}  {row.what:<{whats}}"
+        head = f"{paint(row.ink, row.sign)} {value(row.key):<{keys}}  {row.verb:<{verbs}}  {row.what:<{whats}}"
         yield f"  {head}  {paint(Ink.DIM, row.why)}".rstrip()
         yield from (f"      {line}" for line in row.below)
 
@@ -243,7 +243,7 @@ def _laid_out(rows: Sequence[_Row], paint: Paint) -> Iterator[str]:
 def result_line(result: StepResult) -> str:
     """One finished step."""
     error = f": {sentence(result.error)}" if result.error else ""
-    return f"{result.outcome.value:11} {result.step.id}{error}"
+    return f"{result.outcome.value:11} {sentence(result.step.id)}{error}"
 
 
 def report_text(report: Report, paint: Paint = plain) -> str:

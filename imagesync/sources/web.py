@@ -5,6 +5,7 @@ taken up again where it broke off. Bytes are handed on as they are published, wh
 failure is one line without credentials or query.
 """
 
+import io
 import re
 import threading
 import time
@@ -23,6 +24,7 @@ TIMEOUTS: Final = (10.0, 60.0)
 PAUSES: Final = (0.0, 1.0, 2.0, 4.0, 8.0)
 """Seconds before each further try; the count begins anew whenever a MiB came through."""
 LARGEST_DOCUMENT: Final = 16 * 2**20
+DOCUMENT_SECONDS: Final = 120.0
 _PASSING: Final = frozenset({408, 429, 500, 502, 503, 504})
 _SIZELESS: Final = frozenset({403, 405, 501})
 _PAGE: Final = re.compile(rb"\s*(<!doctype html|<html)", re.IGNORECASE)
@@ -42,22 +44,24 @@ def open_url(urls: Sequence[str], *, verified: bool, pauses: Sequence[float] = P
         yield Download(session, tuple(urls), pauses, verified=verified)
 
 
-def fetch(url: str, pauses: Sequence[float] = PAUSES[:3]) -> bytes:
-    """A small document, such as a list of digests; SourceError when it cannot be had or is larger than 16 MiB."""
+def fetch(url: str, pauses: Sequence[float] = PAUSES[:3], seconds: float = DOCUMENT_SECONDS) -> bytes:
+    """A small document, such as a list of digests; SourceError when it cannot be had (in ``seconds``) or is larger than 16 MiB."""
     with _session() as session:
         for pause in pauses[:-1]:
             time.sleep(pause)
             with suppress(_Passing):
-                return _document(session, url)
+                return _document(session, url, seconds)
         time.sleep(pauses[-1])
-        return _document(session, url)
+        return _document(session, url, seconds)
 
 
-def _document(session: "requests.Session", url: str) -> bytes:
-    content = bytearray()
+def _document(session: "requests.Session", url: str, seconds: float) -> bytes:
+    content, end = bytearray(), time.monotonic() + seconds
     with _asked(session, url) as answer, _reading(url):
-        for chunk in answer.iter_content(65536):
+        while chunk := answer.raw.read1(65536, decode_content=True):
             content += chunk
+            if time.monotonic() > end:
+                raise SourceError(f"{public_url(url)}: takes longer than {seconds:.0f} s", "try again later")
             if len(content) > LARGEST_DOCUMENT:
                 limit = f"{LARGEST_DOCUMENT // 2**20} MiB"
                 raise SourceError(f"{public_url(url)}: larger than {limit}, so no list of digests", "correct it")
@@ -101,10 +105,23 @@ def _session() -> "requests.Session":
     import requests
 
     from imagesync import __version__
+    from imagesync.deadlines import bound
 
     session = requests.Session()
+    session.hooks["response"].append(_unread)
+    for scheme in ("http://", "https://"):
+        adapter = requests.adapters.HTTPAdapter()
+        bound(adapter.poolmanager)
+        session.mount(scheme, adapter)
     session.headers["User-Agent"] = f"imagesync/{__version__}"
     return session
+
+
+def _unread(answer: "requests.Response", *_: object, **_given: object) -> None:
+    """A hook of requests, which would read the whole page of a redirect, however large, before it follows."""
+    if answer.is_redirect:
+        answer.close()
+        answer.raw = io.BytesIO()
 
 
 def _first(

@@ -74,7 +74,7 @@ def test_members_and_stores_of_another_shape(playing: Playing) -> None:
 def test_an_answer_without_end_is_cut(playing: Playing) -> None:
     """Memory is bounded."""
     answers = [Say(body=b" " * (LARGEST_ANSWER + 2))]
-    assert "larger than 64 MiB" in refused(BackendError, lambda: playing(answers).backend.images(IMAGE_ID))
+    assert "larger than 16 MiB" in refused(BackendError, lambda: playing(answers).backend.images(IMAGE_ID))
 
 
 def test_pages_that_repeat_themselves_end(playing: Playing) -> None:

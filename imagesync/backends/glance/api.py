@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 
 from imagesync.backends.glance.body import Body
 from imagesync.backends.glance.failures import PASSING, failure, never_sent, speaking_to
-from imagesync.backends.glance.guard import whole
+from imagesync.backends.glance.guard import beginning, whole
 from imagesync.errors import BackendError, Conflict, Unavailable
 
 if TYPE_CHECKING:
@@ -31,10 +31,14 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 PATCH_TYPE: Final = "application/openstack-images-v2.1-json-patch"
-LARGEST_ANSWER: Final = 64 * 2**20
+LARGEST_ANSWER: Final = 16 * 2**20
+MOST_VALUES: Final = 1_000_000
+"""Of JSON in one answer: two bytes of it may take two hundred in memory."""
 LARGEST_REFUSAL: Final = 64 * 2**10
 MOST_PAGES: Final = 10_000
-MOST_ITEMS: Final = 1_000_000
+MOST_ITEMS: Final = 100_000
+LARGEST_LISTING: Final = 96 * 2**20
+"""Bytes of all pages together; three times as many are needed to keep them."""
 CONNECT_TIMEOUT: Final = 10.0
 SENDING_TIMEOUT: Final = 300.0
 """Seconds that one chunk of data may wait to be taken: the HTTP library applies the connect timeout while it sends."""
@@ -183,7 +187,7 @@ class Api:
             content = (
                 whole(response, what, largest=LARGEST_ANSWER, seconds=timeout[1])
                 if well
-                else _refusal(response, spoilt=data is not None)
+                else _refusal(response, spoilt=data is not None, seconds=timeout[1])
             )
             return Answer(response.status_code, response.headers, content)
 
@@ -212,6 +216,9 @@ class Api:
         return failure(met.status, met.body.decode(errors="replace"), f"{method} {_shown(path)}")
 
     def _decoded(self, answer: Answer, path: str) -> Any:
+        if sum(map(answer.body.count, (b",", b":", b"[", b"{"))) > MOST_VALUES:
+            text = f"{self.name}: the answer to {_shown(path)} has more than {MOST_VALUES} values"
+            raise BackendError(text, "is this an Image API v2?")
         try:
             document = json.loads(answer.body)
             if b"\\u" in answer.body:  # half a character, which nothing could write or send
@@ -226,9 +233,11 @@ class Api:
         seen: set[str] = set()
         told: set[str] = set()
         following: str | None = path
+        size = 0
         while following:
             seen.add(following)
-            page = self.get(following)
+            answer = self.request("GET", following)
+            page, size = self._decoded(answer, following), size + len(answer.body)
             if not isinstance(page, dict) or not isinstance(page.get(key), list):
                 raise BackendError(f"{self.name}: a listing has no {key!r}", "is this an Image API v2?")
             ids = _ids(page[key])
@@ -238,8 +247,11 @@ class Api:
             yield from page[key]
             link = page.get("next")
             following = _below_version(link) if isinstance(link, str) and page[key] else None
-            if following in seen or len(seen) >= MOST_PAGES or len(told) > MOST_ITEMS:
+            if following in seen or len(seen) >= MOST_PAGES:
                 raise self._endless(path)
+            if len(told) > MOST_ITEMS or size > LARGEST_LISTING:
+                text = f"more than {MOST_ITEMS} images or {LARGEST_LISTING // 2**20} MiB"
+                raise BackendError(f"{self.name}: the listing {_shown(path)} has {text}", "ask for fewer, by a filter")
 
     def _endless(self, path: str) -> BackendError:
         return BackendError(f"{self.name}: the listing {_shown(path)} never ends", "tell the cloud's operator")
@@ -272,7 +284,9 @@ class Api:
             if response.status_code == HTTPStatus.OK:
                 return response
             with response:
-                answer = Answer(response.status_code, response.headers, _refusal(response, spoilt=False))
+                answer = Answer(
+                    response.status_code, response.headers, _refusal(response, spoilt=False, seconds=self._timeout[1])
+                )
             if answer.status != HTTPStatus.UNAUTHORIZED or renewed:
                 break
             self._drop(token)
@@ -285,21 +299,16 @@ class Api:
         self._session.invalidate()
 
 
-def _refusal(response: "requests.Response", *, spoilt: bool) -> bytes:
+def _refusal(response: "requests.Response", *, spoilt: bool, seconds: float) -> bytes:
     """What an error page says, as far as it can be had; of a ``spoilt`` connection one byte less.
 
     A connection whose answer is not read to its end is closed, not pooled. That is wanted where the request had a body:
     the service may have refused without reading it, and would take the rest of it for the next request.
     """
-    from urllib3.exceptions import HTTPError
-
     limit, remaining = LARGEST_REFUSAL, getattr(response.raw, "length_remaining", None)
     if spoilt and remaining is not None:
         limit = min(limit, max(0, remaining - 1))
-    try:
-        return bytes(response.raw.read(limit, decode_content=True)) if limit else b""
-    except (HTTPError, OSError):
-        return b""
+    return beginning(response, largest=limit, seconds=seconds)
 
 
 def _ids(items: list[Any]) -> set[str]:

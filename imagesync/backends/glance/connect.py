@@ -149,12 +149,14 @@ def prepare(session: "Session") -> None:
     from keystoneauth1.session import TCPKeepAliveAdapter
 
     from imagesync.backends.glance.guard import guarded
+    from imagesync.deadlines import bound
 
     session.user_agent = f"imagesync/{__version__}"
     session.timeout = session.timeout or LOGIN_TIMEOUT
     session.session.hooks["response"].append(guarded)
     for scheme in ("http://", "https://"):
         adapter = TCPKeepAliveAdapter(pool_connections=CONNECTIONS, pool_maxsize=CONNECTIONS)
+        bound(adapter.poolmanager)
         session.session.mount(scheme, adapter)
 
 

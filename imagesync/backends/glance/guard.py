@@ -5,7 +5,9 @@ answer names. Only a question without a body may be led on, and only on the same
 """
 
 import io
+import re
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urljoin, urlsplit
 
@@ -17,17 +19,22 @@ if TYPE_CHECKING:
 
 LARGEST_LOGIN: Final = 8 * 2**20
 LOGIN_SECONDS: Final = 60.0
+REFUSAL_SECONDS: Final = 10.0
 _REDIRECTS: Final = frozenset({301, 302, 303, 305, 307, 308})
 _PIECE: Final = 65536
 
 
 def guarded(answer: "requests.Response", *_: object, stream: bool = False, **_given: object) -> None:
     """A hook of requests, called before a body is read: refuses redirects, and reads what would be read unbounded."""
+    if not re.fullmatch(r"[0-9]{0,18}", answer.headers.get("Content-Length", "")):
+        # the library would wait for the end of the connection
+        answer.close()
+        raise BackendError(f"{_asked(answer)}: the answer's Content-Length is no number", "is this an Image API v2?")
     if answer.status_code in _REDIRECTS and not _may_follow(answer, stream=stream):
         answer.close()
         raise _redirected(answer)
     if not stream:
-        what = f"{answer.request.method} {_place(answer.url)}"
+        what = _asked(answer)
         # requests goes on reading here
         answer.raw = io.BytesIO(whole(answer, what, largest=LARGEST_LOGIN, seconds=LOGIN_SECONDS))
 
@@ -53,6 +60,20 @@ def whole(answer: "requests.Response", what: str, *, largest: int, seconds: floa
     return bytes(content)
 
 
+def beginning(answer: "requests.Response", *, largest: int, seconds: float) -> bytes:
+    """As much of an error page as can be had in ``seconds``, in ten at most."""
+    from urllib3.exceptions import HTTPError
+
+    content, end = bytearray(), time.monotonic() + min(seconds, REFUSAL_SECONDS)
+    with suppress(HTTPError, OSError):
+        while len(content) < largest and time.monotonic() < end:
+            piece = answer.raw.read1(largest - len(content), decode_content=True)
+            if not piece:
+                break
+            content += piece
+    return bytes(content)
+
+
 def _may_follow(answer: "requests.Response", *, stream: bool) -> bool:
     """A GET of the identity service's versions, which carries nothing, to the same host and no worse protected."""
     if stream or answer.request.method != "GET" or "X-Auth-Token" in answer.request.headers:
@@ -65,7 +86,7 @@ def _may_follow(answer: "requests.Response", *, stream: bool) -> bool:
 
 
 def _redirected(answer: "requests.Response") -> BackendError:
-    what, status = f"{answer.request.method} {_place(answer.url)}", answer.status_code
+    what, status = _asked(answer), answer.status_code
     there = clean(answer.headers.get("Location", "")) or "nowhere"
     return BackendError(
         f"{what}: the service redirects (HTTP {status}) to {there}, which is not followed",
@@ -73,5 +94,5 @@ def _redirected(answer: "requests.Response") -> BackendError:
     )
 
 
-def _place(url: str) -> str:
-    return clean(url.partition("?")[0])
+def _asked(answer: "requests.Response") -> str:
+    return f"{answer.request.method} {clean(answer.url.partition('?')[0])}"

@@ -1,0 +1,411 @@
+"""Answers of the image service that lie, never end or lead astray: fine or one clear line, in bounded memory and time."""
+
+import gzip
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+import threading
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from itertools import count
+from pathlib import Path
+
+import pytest
+from backports import zstd
+
+from imagesync import Policy, make_plan, take_inventory
+from imagesync.backends.glance.api import Pace
+from imagesync.backends.glance.backend import Glance
+from imagesync.backends.glance.connect import connect
+from imagesync.backends.wire import capabilities_from_wire
+from imagesync.errors import BackendError, ImagesyncError, Unavailable
+from imagesync.exporting import exported
+from imagesync.model import Catalog
+from imagesync.render.jsontext import json_text
+from imagesync.render.listing import image_to_json, listing_text
+from imagesync.render.text import plan_text
+from tests.fault.conftest import Playing
+from tests.fault.scripted import IMAGE_ID, Say, Server, image, listening
+from tests.trials import note
+
+ONE_LINE = "one line"
+NESTED = json.loads("[" * 400 + "]" * 400)
+ODD: list[object] = [
+    None,
+    [],
+    {},
+    [3],
+    {"a": NESTED},
+    7,
+    -1,
+    10**4000,
+    1.5,
+    True,
+    "x\x1b[2J\u009b\u202e",
+    "y" * 2**20,
+    "\ud800",
+]
+FIELDS = [
+    *("id", "name", "status", "visibility", "owner", "disk_format", "container_format", "min_disk", "min_ram"),
+    *("protected", "os_hidden", "tags", "size", "virtual_size", "checksum", "os_hash_algo", "os_hash_value"),
+    *("created_at", "updated_at", "file", "schema", "self", "direct_url", "locations", "stores", "kernel_id"),
+    *(f"imagesync_{name}" for name in ("catalog", "key", "role", "digest", "spec", "managed", "lease")),
+]
+
+
+def verdict(ask: Callable[[], object]) -> str:
+    """Fine, or one printable line of an error of ours; anything else fails the test by itself."""
+    told = "fine"
+    try:
+        ask()
+    except ImagesyncError as error:
+        told = str(error)
+    assert told.isprintable()
+    assert len(told) < 1000
+    return told
+
+
+def ways(backend: Glance) -> dict[str, Callable[[], object]]:
+    """A call of each kind of request that carries the token."""
+    return {
+        "list": backend.images,
+        "show": lambda: backend.images(IMAGE_ID),
+        "create": lambda: backend.create_image(name="n"),
+        "update": lambda: backend.update_image(IMAGE_ID, name="n"),
+        "upload": lambda: backend.upload(IMAGE_ID, [b"x"], 1),
+        "upload of unknown length": lambda: backend.upload(IMAGE_ID, iter([b"x"]), None),
+        "stage": lambda: backend.stage(IMAGE_ID, [b"x"], 1),
+        "delete": lambda: backend.delete_image(IMAGE_ID),
+        "deactivate": lambda: backend.deactivate(IMAGE_ID),
+        "reactivate": lambda: backend.reactivate(IMAGE_ID),
+        "members": lambda: backend.members(IMAGE_ID),
+        "share": lambda: backend.add_member(IMAGE_ID, "p"),
+        "unshare": lambda: backend.remove_member(IMAGE_ID, "p"),
+        "import": lambda: backend.import_image(IMAGE_ID, "web-download", uri="http://h/x"),
+        "tasks": lambda: backend.import_tasks(IMAGE_ID),
+        "capabilities": backend.capabilities,
+        "download": lambda: list(backend.download(IMAGE_ID)),
+    }
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_token_follows_no_redirect_of_any_method(playing: Playing, status: int) -> None:
+    """Neither to another host, which receives nothing at all, nor to another place of the same."""
+    other = Server([Say()])
+    with listening(other) as address:
+        for place, name in ((f"{address}/v2/images", "another host"), ("/elsewhere", "the same host")):
+            service = playing([Say(status, b"", {"Location": place})])
+            for way, ask in ways(service.backend).items():
+                service.server.asked.clear()
+                assert "redirect" in verdict(ask), way
+                assert not any("elsewhere" in asked for asked in service.server.asked), way
+                note(f"redirect to {name}, on each kind of request", f"{ONE_LINE}, not followed")
+    assert other.asked == []
+
+
+def test_an_endless_body_behind_a_redirect_is_not_read(playing: Playing) -> None:
+    """The library reads it to look where it leads."""
+    service = playing([Say(302, b"x" * 2**27, {"Location": "http://[", "Content-Length": str(2**40)})])
+    with pytest.raises(BackendError, match="redirect"):
+        service.backend.images(IMAGE_ID)
+
+
+@pytest.mark.parametrize("field", FIELDS)
+def test_any_value_in_any_field_of_an_image_is_taken_or_refused_in_one_line(playing: Playing, field: str) -> None:
+    """Read, listed, planned, shown, exported: a field of another type is named, a text is shown without its escapes."""
+    marked = image(imagesync_catalog="base", imagesync_key="a", imagesync_role="current", imagesync_managed="{}")
+    for value in ODD:
+        backend = playing([Say(body={"images": [{**marked, field: value}]})]).backend
+
+        def look(backend: Glance = backend) -> None:
+            images = backend.images()
+            shown = listing_text(images) + json_text([image_to_json(one) for one in images])
+            catalog = Catalog("base", (), frozenset())
+            inventory = take_inventory(backend, catalog)
+            plan = make_plan(
+                catalog,
+                inventory,
+                policy=Policy(),
+                capabilities=None,
+                target=backend.identity(),
+                now=datetime.now(UTC),
+            )
+            shown += plan_text(plan) + exported("base", images, {}, project="", read_only=frozenset()).text
+            assert all(line.isprintable() for line in shown.split("\n"))
+
+        note(
+            "wrong type, or text that is none, in a field of an image",
+            ONE_LINE if verdict(look) != "fine" else "shown without harm",
+        )
+
+
+def test_any_value_in_members_tasks_stores_schemas_and_quotas_does_no_harm(playing: Playing) -> None:
+    """Members are needed and refused in one line; what only explains or helps is passed over."""
+    shown: object = None
+    asking = ways(playing(lambda path: Say(body=shown)).backend)
+    for value in ODD:
+        shapes: list[object] = [value, [value], {"members": value, "tasks": value, "stores": value, "usage": value}]
+        shapes += [{name: [value, {name: value}] for name in ("members", "tasks", "stores")}]
+        shapes += [{"members": [{"member_id": value}]}, {"members": [{"member_id": "p", "status": value}]}]
+        shapes += [{"tasks": [dict.fromkeys(("id", "status", "message", "created_at", "updated_at"), value)]}]
+        shapes += [{"properties": value}, {"properties": {"disk_format": value, "os_hidden": {"enum": value}}}]
+        shapes += [{"import-methods": {"value": value}}, {"stores": [{"id": value, "read-only": value}]}]
+        shapes += [{"usage": {"image_count_total": value}}, {"usage": {"q": {"usage": value, "limit": value}}}]
+        for shape in shapes:
+            shown = shape
+            for way in ("members", "tasks"):
+                told = verdict(asking[way])
+                note(
+                    "wrong type in members, tasks, stores, schemas, quotas",
+                    "passed over" if told == "fine" else ONE_LINE,
+                )
+            capabilities_from_wire(shape, shape, shape, shape)
+
+
+ANSWERS = {
+    "html": Say(body=b"<html>Welcome</html>"),
+    "empty": Say(body=b""),
+    "a number": Say(body=b"3"),
+    "nested": Say(body=b'{"images": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"),
+    "half a character": Say(
+        body=b'{"images": [{"id": "x", "status": "active", "visibility": "private", "name": "\\ud800"}]}'
+    ),
+    "an enormous number": Say(body=b'{"images": [' + b"9" * 100_000 + b"]}"),
+    "utf-16": Say(body='{"images": 3}'.encode("utf-16")),
+    "a gzip bomb": Say(body=gzip.compress(bytes(2**28)), headers={"Content-Encoding": "gzip"}),
+    "a bomb in a bomb": Say(
+        body=gzip.compress(gzip.compress(bytes(2**28))), headers={"Content-Encoding": "gzip, gzip"}
+    ),
+    "a zstd bomb": Say(body=zstd.compress(bytes(2**28)), headers={"Content-Encoding": "zstd"}),
+    "a deflate bomb": Say(body=zlib.compress(bytes(2**28)), headers={"Content-Encoding": "deflate"}),
+    "a million values": Say(body=b'{"images": [' + b"[]," * 2**20 + b"[]]}"),
+    "an unknown encoding": Say(body=b"\x00\x01", headers={"Content-Encoding": "enigma"}),
+    "a length too long": Say(body=b'{"images": []}', headers={"Content-Length": "99"}, cut=14),
+    "a length too short": Say(body=b'{"images": []}', headers={"Content-Length": "7"}),
+    "a length below nothing": Say(headers={"Content-Length": "-5"}),
+    "no gzip": Say(body=b"plain", headers={"Content-Encoding": "gzip"}),
+    "a long header": Say(headers={"X-Long": "x" * 2**20}),
+    "many headers": Say(headers={f"X-{number}": "x" for number in range(1000)}),
+    "a length that is none": Say(headers={"Content-Length": "many"}),
+    "wait for ever": Say(429, b"", {"Retry-After": "9" * 5000}),
+    "wait until a day that is none": Say(503, b"", {"Retry-After": "Wed, 99 Foo 99999 07:28:00 +99999999"}),
+    "wait a superscript": Say(503, b"", {"Retry-After": "\u00b2"}),
+}
+
+
+@pytest.mark.parametrize("kind", ANSWERS)
+@pytest.mark.parametrize("way", ["list", "create", "update", "delete"])
+def test_an_answer_that_makes_no_sense_is_one_line(playing: Playing, kind: str, way: str) -> None:
+    """To every method; a DELETE reads nothing of what is said to it."""
+    told = verdict(ways(playing([ANSWERS[kind]]).backend)[way])
+    assert way == "delete" or told != "fine"
+    note(
+        "answer that is no JSON, too large, packed, or of a false length", "passed over" if told == "fine" else ONE_LINE
+    )
+
+
+def pages(follow: Callable[[int], str], found: Callable[[int], str]) -> Callable[[str], Say]:
+    """A listing whose page n holds one image and leads to ``follow(n)``."""
+
+    def answer(path: str) -> Say:
+        number = int((re.findall(r"marker=(\d+)", path) or ["0"])[0])
+        body = {"images": [image(found(number))], "next": f"/v2/images?marker={follow(number)}"}
+        return Say(body=body)
+
+    return answer
+
+
+LOOPS = {
+    "itself": pages(lambda n: "1", lambda n: f"i{n}"),
+    "a circle of two": pages(lambda n: str(1 + n % 2), lambda n: f"i{n}"),
+    "fresh links to the same": pages(lambda n: str(n + 1), lambda n: "same"),
+}
+
+
+@pytest.mark.parametrize("kind", LOOPS)
+def test_a_listing_that_never_ends_is_one_line(playing: Playing, kind: str) -> None:
+    """Told by a link seen before, or by a page that brings nothing new."""
+    service = playing(LOOPS[kind])
+    assert "never ends" in verdict(service.backend.images)
+    assert len(service.server.asked) < 12
+    note("listing that goes round in a circle", ONE_LINE)
+
+
+@pytest.mark.parametrize("item", [None, 3, "x", [], True])
+def test_a_page_of_what_is_no_image_is_one_line(playing: Playing, item: object) -> None:
+    """Never a traceback."""
+    assert "no JSON object" in verdict(playing([Say(body={"images": [item]})]).backend.images)
+
+
+def test_a_page_that_goes_on_elsewhere_is_asked_of_the_same_service(playing: Playing) -> None:
+    """``next`` names another host; the token stays here."""
+    other = Server([Say()])
+    with listening(other) as address:
+        first = Say(body={"images": [image("one")], "next": f"{address}/v2/images?marker=one"})
+        service = playing(lambda path: Say(body={"images": []}) if "marker" in path else first)
+        assert [found.id for found in service.backend.images()] == ["one"]
+    assert other.asked == []
+    note("listing that goes on at another host", "the rest was asked of the same service")
+
+
+WATCHED = """
+import json, resource, sys
+from imagesync.backends.glance.backend import Glance
+from imagesync.backends.glance.connect import connect
+from imagesync.errors import ImagesyncError
+told = "fine"
+try:
+    Glance(connect("c")).images()
+except ImagesyncError as error:
+    told = str(error)
+print(json.dumps([told, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024]))
+"""
+
+
+def fresh_pages() -> Callable[[str], Say]:
+    """A listing without end: every page has a thousand images that no page had before."""
+    numbers = count()
+
+    def answer(path: str) -> Say:
+        number = next(numbers)
+        found = [image(f"{number}-{index}", name="n" * 100) for index in range(1000)]
+        return Say(body={"images": found, "next": f"/v2/images?marker={number}"})
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("fresh", "has more than 100000 images"),
+        ("a zstd bomb", "larger than 16 MiB"),
+        ("a bomb in a bomb", "larger than 16 MiB"),
+        ("a million values", "more than 1000000 values"),
+    ],
+)
+def test_memory_is_bounded(playing: Playing, kind: str, words: str) -> None:
+    """The peak of a process of its own, in MiB; the two passes of a listing run side by side."""
+    playing(fresh_pages() if kind == "fresh" else [ANSWERS[kind]])
+    done = subprocess.run([sys.executable, "-c", WATCHED], capture_output=True, text=True, check=True)
+    told, peak = json.loads(done.stdout)
+    assert words in told
+    assert peak < 400
+    note("listing of fresh images without end" if kind == "fresh" else "bomb", f"{ONE_LINE}, below 400 MiB")
+
+
+@contextmanager
+def raw_service(answer: Callable[[socket.socket], None]) -> Iterator[str]:
+    """A server below HTTP: what it does with a connection is up to ``answer``."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            while True:
+                try:
+                    connection, _ = listener.accept()
+                except OSError:
+                    return
+                with connection:
+                    try:
+                        connection.recv(65536)
+                        answer(connection)
+                    except OSError:
+                        continue
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        listener.shutdown(socket.SHUT_RDWR)
+
+
+def dripping(connection: socket.socket) -> None:
+    """A byte now and then, always before anybody would call it silence."""
+    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n")
+    pause = threading.Event()
+    while not pause.wait(0.1):
+        connection.sendall(b" ")
+
+
+def endless(connection: socket.socket) -> None:
+    """Bytes as fast as they are taken."""
+    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n")
+    while True:
+        connection.sendall(b" " * 2**20)
+
+
+def dripping_head(connection: socket.socket) -> None:
+    """Headers without end, a line now and then."""
+    connection.sendall(b"HTTP/1.1 200 OK\r\n")
+    pause = threading.Event()
+    while not pause.wait(0.1):
+        connection.sendall(b"a")
+
+
+def dripping_refusal(connection: socket.socket) -> None:
+    """An error page that is never whole."""
+    connection.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 60000\r\n\r\nno")
+    pause = threading.Event()
+    while not pause.wait(0.1):
+        connection.sendall(b"o")
+
+
+def continuing(connection: socket.socket) -> None:
+    """Nothing but announcements of an answer."""
+    while True:
+        connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n" * 100)
+
+
+def chunks(connection: socket.socket) -> None:
+    """A chunked body that never ends."""
+    connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+    while True:
+        connection.sendall(b"10000\r\n" + b" " * 2**16 + b"\r\n")
+
+
+def silent(connection: socket.socket) -> None:
+    """Listens until the other side has enough."""
+    connection.recv(1)
+
+
+def saying(data: bytes) -> Callable[[socket.socket], None]:
+    """Some bytes, then the end."""
+    return lambda connection: connection.sendall(data)
+
+
+RAW: dict[str, tuple[Callable[[socket.socket], None], str]] = {
+    "body that drips": (dripping, "takes longer than 1 s"),
+    "head that drips": (dripping_head, "no connection: .*1"),
+    "error page that drips": (dripping_refusal, "HTTP 400: no"),
+    "100 Continue without end": (continuing, "no connection"),
+    "body that never ends": (endless, "larger than 16 MiB"),
+    "chunks that never end": (chunks, "larger than 16 MiB"),
+    "connection that says nothing": (silent, "no connection"),
+    "answer of HTTP/0.9": (saying(b"<html>hello</html>" * 100), "no connection"),
+    "garbage instead of HTTP": (saying(os.urandom(4096)), "no connection"),
+    "an alert of TLS": (saying(b"\x15\x03\x01\x00\x02\x02\x28"), "no connection"),
+    "status that is none": (saying(b"HTTP/1.1 banana\r\n\r\n"), "no connection"),
+    "connection closed at once": (saying(b""), "no connection"),
+    "thousands of headers": (saying(b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 5000 + b"\r\n"), "no connection"),
+    "status 102 as the answer": (saying(b"HTTP/1.1 102 Processing\r\n\r\n"), "HTTP 102"),
+}
+
+
+@pytest.mark.parametrize("kind", RAW)
+def test_what_is_hardly_http_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    """The whole of an answer must be there within the time-out of the client's settings, however it drips."""
+    answer, words = RAW[kind]
+    with raw_service(answer) as address:
+        entry = {"auth_type": "none", "auth": {"endpoint": f"{address}/image"}, "region_name": "r", "api_timeout": 1}
+        (tmp_path / "clouds.yaml").write_text(json.dumps({"clouds": {"c": entry}}))
+        monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(tmp_path / "clouds.yaml"))
+        backend = Glance(connect("c"), Pace(tries=1))
+        with pytest.raises(BackendError, match=words) as caught:
+            backend.images(IMAGE_ID)
+        backend.close()
+    assert str(caught.value).isprintable()
+    assert isinstance(caught.value, Unavailable) or words in str(caught.value)
+    note(kind, ONE_LINE)
