@@ -20,12 +20,12 @@ def bound(manager: PoolManager) -> None:
 
 
 class _Connection(HTTPConnection):
-    def getresponse(self) -> HTTPResponse:
+    def getresponse(self) -> HTTPResponse:  # type: ignore[override]  # as in the library itself
         return _in_time(self, super().getresponse)
 
 
 class _SecureConnection(HTTPSConnection):
-    def getresponse(self) -> HTTPResponse:
+    def getresponse(self) -> HTTPResponse:  # type: ignore[override]  # as in the library itself
         return _in_time(self, super().getresponse)
 
 

@@ -10,7 +10,13 @@ from pathlib import Path
 
 PAGE = Path(__file__).parents[1] / "docs" / "reliability.md"
 BEGIN, END = "<!-- trials: written by python -m tests.reliability -->", "<!-- end of the trials -->"
-TRIALS = ("tests/fault/test_bad_network.py", "tests/fault/test_kill_anywhere.py")
+TRIALS = (
+    "tests/fault/test_bad_network.py",
+    "tests/fault/test_kill_anywhere.py",
+    "tests/fault/test_hostile_service.py",
+    "tests/fault/test_hostile_answers.py",
+    "tests/fault/test_web_sources.py",
+)
 
 
 def table(lines: list[str]) -> str:

@@ -59,6 +59,7 @@ class Handler(BaseHTTPRequestHandler):
     """HTTP/1.1 with a Server's answers; a body that is refused stays unread, and the connection open."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     script: Server
 
     def answer(self) -> None:
@@ -118,3 +119,42 @@ def listening(script: Server) -> Iterator[str]:
         finally:
             server.shutdown()
             thread.join()
+
+
+@contextmanager
+def raw_service(answer: Callable[[socket.socket], None]) -> Iterator[str]:
+    """A server below HTTP: what it does with a connection is up to ``answer``."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            while True:
+                try:
+                    connection, _ = listener.accept()
+                except OSError:
+                    return
+                with connection:
+                    try:
+                        connection.recv(65536)
+                        answer(connection)
+                    except OSError:
+                        continue
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        listener.shutdown(socket.SHUT_RDWR)
+
+
+def dripping(connection: socket.socket) -> None:
+    """A byte now and then, always before anybody would call it silence."""
+    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n")
+    pause = threading.Event()
+    while not pause.wait(0.1):
+        connection.sendall(b" ")
+
+
+def endless(connection: socket.socket) -> None:
+    """Bytes as fast as they are taken."""
+    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n")
+    while True:
+        connection.sendall(b" " * 2**20)

@@ -1,14 +1,17 @@
 """URLs on servers that break off, lie and change: the bytes are whole and right, or one line says why not."""
 
+import gzip
 import hashlib
 import http.server
+import socket
 import ssl
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from backports import zstd
 
 from imagesync.errors import SourceError
 from imagesync.model import Checksum, Fingerprint, UrlSource
@@ -16,10 +19,13 @@ from imagesync.plan import Create
 from imagesync.sources import Sizes, open_source
 from imagesync.sources.web import fetch, size_of
 from tests.fault.mirror import File, Mirror, mirror
+from tests.fault.scripted import dripping, endless, raw_service
+from tests.trials import note
 from tests.unit.factories import catalog, inventory, plan, spec
 
 DATA = bytes(range(251)) * 20_000
 NO_PAUSE = (0.0,) * 5
+ONE_LINE = "one line"
 TAG = {"ETag": '"one"'}
 
 
@@ -35,6 +41,13 @@ def read(*urls: str, digest: bool = True) -> bytes:
     digests = (Checksum("sha256", hashlib.sha256(DATA).hexdigest()),) if digest else ()
     with open_source(UrlSource(urls), Fingerprint(digests), disk_format="raw", pauses=NO_PAUSE) as stream:
         return b"".join(stream)
+
+
+def one_header(connection: socket.socket) -> None:
+    """A line without end in the head of an answer."""
+    connection.sendall(b"HTTP/1.1 200 OK\r\nX: ")
+    while True:
+        connection.sendall(b"x" * 2**16)
 
 
 def test_a_broken_connection_is_taken_up_where_it_broke(web: Mirror) -> None:
@@ -88,6 +101,44 @@ def test_redirects_are_followed_and_circles_are_an_error(web: Mirror) -> None:
     circle = web.publish("/circle", File(b"", 302, {"Location": "/circle"}))
     with pytest.raises(SourceError, match="redirected in a circle"):
         read(circle)
+
+
+@pytest.mark.parametrize("place", ["file:///etc/passwd", "ftp://127.0.0.1/x", "gopher://h/", "http://[", "//"])
+def test_a_redirect_to_what_is_no_web_server_is_one_line(web: Mirror, place: str) -> None:
+    """A mirror must not have a local file read."""
+    with pytest.raises(SourceError, match=r"cannot be fetched|no connection|in a circle"):
+        fetch(web.publish("/SUMS", File(b"", 302, {"Location": place})), pauses=NO_PAUSE[:1])
+    note("source redirected to file:// and the like", ONE_LINE)
+
+
+def test_the_page_of_a_redirect_is_not_read(web: Mirror) -> None:
+    """The library would read it whole, however large, before it follows."""
+    target = web.publish("/real", DATA)
+    assert read(web.publish("/latest", File(b"x", 302, {"Location": target}, announced=2**50))) == DATA
+    note("source redirected with a page that never ends", "followed, the page unread")
+
+
+def test_a_list_that_unpacks_without_end_is_cut(web: Mirror) -> None:
+    """``Content-Encoding`` makes much of little; what comes out is counted."""
+    for kind, packed in (("gzip", gzip.compress(bytes(2**27))), ("zstd", zstd.compress(bytes(2**27)))):
+        with pytest.raises(SourceError, match="larger than 16 MiB"):
+            fetch(web.publish("/SUMS", File(packed, headers={"Content-Encoding": kind})))
+    note("bomb as a list of digests", ONE_LINE)
+
+
+@pytest.mark.parametrize(
+    ("kind", "answer", "words"),
+    [
+        ("list of digests that drips", dripping, "takes longer than 0 s"),
+        ("list of digests that never ends", endless, "larger than 16 MiB|takes longer"),
+        ("source with a header that never ends", one_header, "no connection"),
+    ],
+)
+def test_a_list_without_end_is_one_line(kind: str, answer: Callable[[socket.socket], None], words: str) -> None:
+    """In bounded time, however slowly it comes."""
+    with raw_service(answer) as address, pytest.raises(SourceError, match=words):
+        fetch(f"{address}/SUMS", pauses=NO_PAUSE[:1], seconds=0.3)
+    note(kind, ONE_LINE)
 
 
 def test_a_page_instead_of_an_image_is_refused(web: Mirror) -> None:
