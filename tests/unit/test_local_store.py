@@ -176,8 +176,10 @@ def test_an_image_deleted_while_it_is_filled_is_gone(tmp_path: Path) -> None:
 
 def test_data_without_an_image_is_removed(tmp_path: Path) -> None:
     """Left by a kill between the deletion of a row and of its file."""
-    open_backend(store=tmp_path)
-    (tmp_path / "content" / "00000000-0000-4000-8000-000000000000").write_bytes(b"orphan")
+    backend = open_backend(store=tmp_path)
+    image = record(backend)
+    backend.delete_image(image)
+    (tmp_path / "content" / image.id).write_bytes(b"orphan")
     open_backend(store=tmp_path)
     assert os.listdir(tmp_path / "content") == []
 

@@ -16,7 +16,10 @@ from uuid import uuid4
 
 from imagesync.backends.base import CreateFields, UpdateFields
 from imagesync.backends.local import rules
-from imagesync.backends.local.store import Part, Rows, Store
+from imagesync.backends.local.content import Part
+from imagesync.backends.local.failures import said
+from imagesync.backends.local.rows import Document, Rows
+from imagesync.backends.local.store import Store
 from imagesync.backends.wire import create_to_wire, image_from_wire, update_to_wire
 from imagesync.errors import (
     BackendError,
@@ -25,6 +28,7 @@ from imagesync.errors import (
     FormatMismatch,
     ImagesyncError,
     InvalidRequest,
+    NotFound,
     QuotaExceeded,
     UsageError,
 )
@@ -35,7 +39,6 @@ from imagesync.record import CATALOG
 CHUNK: Final = 2**20
 _CHANGEABLE: Final = ("active", "deactivated")
 
-Document = dict[str, Any]
 T = TypeVar("T")
 
 
@@ -60,7 +63,14 @@ class Local:
         """Every image, or one (NotFound)."""
         with self._store.rows() as rows:
             found = rows.documents() if image_id is None else [rows.document(image_id)]
-        return list(map(image_from_wire, found))
+        live = self._live(found)
+        if image_id is not None and not live:
+            raise NotFound(f"there is no image {image_id}")
+        return live
+
+    def _live(self, documents: Iterable[Document]) -> list[LiveImage]:
+        """As values; told of those whose data is not what it was."""
+        return [image_from_wire(whole) for one in documents if (whole := self._store.whole(one)) is not None]
 
     def matching(self, wanted: Filter) -> list[LiveImage]:
         """The images that a filter names."""
@@ -70,14 +80,14 @@ class Local:
         """Images with this catalogue's mark and one of these owners (none: the store's project)."""
         wanted = owners or (self._identity.project_id,)
         with self._store.rows() as rows:
-            found = map(image_from_wire, rows.documents(catalog))
-            return [image for image in found if image.owner in wanted]
+            found = rows.documents(catalog)
+        return [image for image in self._live(found) if image.owner in wanted]
 
     def leases(self, catalog: str) -> list[LiveImage]:
         """Hidden images of the store's project that are records of this catalogue's lease."""
         with self._store.rows() as rows:
-            found = map(image_from_wire, rows.leases(catalog))
-            return [image for image in found if image.hidden and image.owner == self._identity.project_id]
+            found = rows.leases(catalog)
+        return [image for image in self._live(found) if image.hidden and image.owner == self._identity.project_id]
 
     def named(self, names: Sequence[str], owner: str) -> list[LiveImage]:
         """Visible images of one owner that have one of these names."""
@@ -144,8 +154,7 @@ class Local:
             if rows.document(image_id)["protected"]:
                 raise Forbidden(f"image {image_id} is protected and cannot be deleted", "set protected to false first")
             rows.remove(image_id)
-        with contextlib.suppress(OSError):
-            self._store.data(image_id).unlink(missing_ok=True)  # else the next opening removes it
+        self._store.content.remove(image_id)
 
     def reactivate(self, image_id: str) -> None:
         """A deactivated image becomes active."""
@@ -196,24 +205,23 @@ class Local:
             try:
                 found = _received(part, chunks, size, document)
                 part.keep()
+                with self._store.rows(write=True) as rows:
+                    self._put(rows, {**rows.document(image_id), **found, "status": "active"})
             except BaseException:
-                self._queued_again(image_id)
+                self._given_up(image_id)
                 raise
-            self._activate(image_id, found)
 
-    def _queued_again(self, image_id: str) -> None:
+    def _given_up(self, image_id: str) -> None:
+        """Queued and without data again, unless what failed came to be all the same: a commit may, and be told as failed.
+
+        The data goes first: where the disk is full it is what makes room.
+        """
         with contextlib.suppress(ImagesyncError), self._store.rows(write=True) as rows:
-            document = rows.document(image_id)
-            if document["status"] == "saving":
+            document = rows.find(image_id)
+            if document is None or document["size"] is None:
+                self._store.content.remove(image_id)
+            if document is not None and document["status"] == "saving":
                 self._put(rows, {**document, "status": "queued"})
-
-    def _activate(self, image_id: str, found: Document) -> None:
-        try:
-            with self._store.rows(write=True) as rows:
-                self._put(rows, {**rows.document(image_id), **found, "status": "active"})
-        except BaseException:
-            self._store.data(image_id).unlink(missing_ok=True)
-            raise
 
     def stage(self, image_id: str, chunks: Iterable[bytes], size: int | None) -> None:  # noqa: ARG002
         """There is no staging area."""
@@ -241,15 +249,24 @@ class Local:
             document = rows.document(image_id)
         if document["size"] is None:
             raise Conflict(f"image {image_id} has no data", "it is queued")
-        return self._read(image_id)
+        return self._read(document)
 
-    def _read(self, image_id: str) -> Iterator[bytes]:
-        try:
-            with open(self._store.data(image_id), "rb") as file:
-                while chunk := file.read(CHUNK):
-                    yield chunk
-        except OSError as error:
-            raise BackendError(f"store {self._store.path}: {error.strerror}", "the folder was tampered with") from error
+    def _read(self, document: Document) -> Iterator[bytes]:
+        """The last bytes come only once all of them are what was stored."""
+        where, sha512, held = f"store {self._store.path}: the data of image {document['id']}", hashlib.sha512(), b""
+        with said(self._store.path), open(self._store.data(document["id"]), "rb") as file:
+            while chunk := file.read(CHUNK):
+                sha512.update(chunk)
+                if held:
+                    yield held
+                held = chunk
+        if sha512.hexdigest() != document["os_hash_value"]:
+            message = (
+                f"{where} is not what was stored: sha512 {sha512.hexdigest()}, recorded {document['os_hash_value']}"
+            )
+            raise BackendError(message, "the file was changed; delete the image and apply again")
+        if held:
+            yield held
 
     def renew(self) -> None:
         """There is no token."""

@@ -1,0 +1,129 @@
+"""``content/ID``: the data of images. Written aside, synced, renamed; what is left over of the dead is told. Does I/O.
+
+Who uploads holds a lock on the part file: a part without one is left over from a process that is gone.
+"""
+
+import fcntl
+import os
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final
+from uuid import uuid4
+
+from imagesync.backends.local.failures import said
+from imagesync.backends.local.rows import Document
+
+_OURS: Final = re.compile(r"(?P<id>[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})(?:\.[0-9a-f]{32}\.part)?")
+
+
+def image_of(name: str) -> str | None:
+    """The id of the image whose data, or part of it, a file is by its name; None for a name that is none of ours."""
+    found = _OURS.fullmatch(name)
+    return found["id"] if found else None
+
+
+class Content:
+    """The folder of the data; ``store`` is what messages name."""
+
+    def __init__(self, store: Path) -> None:
+        self._store, self._folder = store, store / "content"
+
+    def make(self) -> None:
+        """The folder, where there is none; nobody else may look into it."""
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def names(self) -> list[str]:
+        """What lies in the folder."""
+        try:
+            return sorted(os.listdir(self._folder))
+        except FileNotFoundError:
+            return []
+
+    def data(self, image_id: str) -> Path:
+        """Where the data of an image is."""
+        return self._folder / image_id
+
+    def lacks(self, document: Document) -> str:
+        """What is wrong with the data of an image that should have some, as far as a look at the file tells."""
+        if document["size"] is None:
+            return ""
+        try:
+            found = os.stat(self.data(document["id"])).st_size
+        except FileNotFoundError:
+            return "is missing"
+        return "" if found == document["size"] else f"has {found} bytes, not {document['size']}"
+
+    def remove(self, image_id: str) -> None:
+        """The data of an image goes; what cannot be removed now goes at the next opening."""
+        with suppress(OSError):
+            self.data(image_id).unlink(missing_ok=True)
+
+    def is_removed(self, name: str, filled: frozenset[str], before: Callable[[], None]) -> bool:
+        """Whether a file of data is of no use to anybody; it goes then, while nobody else can take hold of it.
+
+        ``before`` is called before anything is removed, and may raise.
+        """
+        for place in (name, name.partition(".")[0]):  # a part may get its place meanwhile, and is held there too
+            try:
+                with open(self._folder / place, "rb") as file:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    if place not in filled:
+                        before()
+                        (self._folder / place).unlink(missing_ok=True)
+            except FileNotFoundError:
+                continue
+            except BlockingIOError:
+                return False
+            return True
+        return True
+
+    @contextmanager
+    def part(self, image_id: str) -> Iterator["Part"]:
+        """A file for an image's data, held until what was written is recorded; gone afterwards unless it was kept."""
+        name = self._folder / f"{image_id}.{uuid4().hex}.part"
+        with said(self._store):
+            handle = _held(name)
+        try:
+            yield Part(self._store, handle, name, self._folder / image_id)
+        finally:
+            with suppress(OSError):  # else the next opening removes it
+                name.unlink(missing_ok=True)
+            with suppress(OSError):  # what was kept is synced already
+                os.close(handle)
+
+
+def _held(name: Path) -> int:
+    """A new file with a lock on it; made again where another process took it for a left-over before it was locked."""
+    while True:
+        handle = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        if os.fstat(handle).st_nlink:
+            return handle
+        os.close(handle)
+
+
+class Part:
+    """The data of one image while it is written."""
+
+    def __init__(self, store: Path, handle: int, name: Path, final: Path) -> None:
+        self._store, self._handle, self._name, self._final = store, handle, name, final
+
+    def write(self, chunk: bytes) -> None:
+        """The next bytes."""
+        view = memoryview(chunk)
+        with said(self._store):
+            while view:
+                view = view[os.write(self._handle, view) :]
+
+    def keep(self) -> None:
+        """The data is whole: it gets its place, for good."""
+        with said(self._store):
+            os.fsync(self._handle)
+            os.replace(self._name, self._final)
+            folder = os.open(self._final.parent, os.O_RDONLY)
+            try:
+                os.fsync(folder)  # the rename survives a crash
+            finally:
+                os.close(folder)

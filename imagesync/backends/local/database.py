@@ -1,0 +1,118 @@
+"""``store.db`` (SQLite, write-ahead log): opening, making, and transactions; read-only where it cannot be written. Does I/O.
+
+A folder that cannot be written is read all the same: beside a writer through the log that it has open, at rest as a file
+that nobody changes, which is looked at again afterwards.
+"""
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote
+from uuid import uuid4
+
+from imagesync.backends.local.failures import BUSY_SECONDS, MEND, damaged, said
+from imagesync.backends.local.rows import TABLES, Rows
+from imagesync.errors import BackendError, UsageError
+
+VERSION: Final = 1
+_MAGIC: Final = b"SQLite format 3\0"
+
+
+class Database:
+    """The database of the store in ``folder``; ``writable`` tells whether it can be more than read."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._file, self._log = folder, folder / "store.db", folder / "store.db-wal"
+        self.writable = all(os.access(path, os.W_OK) for path in (folder, self._file) if path.exists())
+
+    def open(self, others: list[str]) -> None:
+        """Check it, or make it where there is none; ``others`` is what the folder has of images already."""
+        with said(self._folder):
+            begins = self._beginning()
+            if begins:
+                self._check_version()
+            elif others or self._is_there(self._log):
+                message = f"store {self._folder}: store.db is {'empty' if self._file.exists() else 'missing'}"
+                held = f"content holds {len(others)} file{'s' * (len(others) != 1)}" if others else "its log is there"
+                raise BackendError(f"{message}, but {held}; nothing was made or removed", MEND)
+            elif not self.writable:
+                raise BackendError(
+                    f"store {self._folder}: there is none, and the folder is read-only", "take another one"
+                )
+            else:
+                self._make()
+
+    def _beginning(self) -> bytes:
+        """The first bytes; none where there is no database yet."""
+        try:
+            with open(self._file, "rb") as file:
+                begins = file.read(len(_MAGIC))
+        except FileNotFoundError:
+            return b""
+        if begins and begins != _MAGIC:
+            raise damaged(self._folder, "store.db is no SQLite database")
+        return begins
+
+    def _is_there(self, path: Path) -> bool:
+        return path.exists() and path.stat().st_size > 0
+
+    def _check_version(self) -> None:
+        with contextlib.closing(self._connected()) as connection:
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
+            (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        if version > VERSION:
+            message = f"store {self._folder} is of version {version}, this imagesync knows {VERSION}"
+            raise UsageError(message, "use the imagesync that made it, or another folder")
+        if version < VERSION and tables:
+            raise damaged(self._folder, "store.db is the database of something else")
+        if version < VERSION:
+            self._make()  # whoever began it was killed before the tables were there
+
+    def _make(self) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        os.close(os.open(self._file, os.O_RDWR | os.O_CREAT, 0o600))
+        with contextlib.closing(self._connected()) as connection:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("BEGIN IMMEDIATE")
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
+            if version == 0:
+                for statement in TABLES:
+                    connection.execute(statement)
+                connection.execute("INSERT INTO about VALUES (?)", (uuid4().hex,))
+                connection.execute(f"PRAGMA user_version = {VERSION}")
+            connection.execute("COMMIT")
+
+    def _connected(self) -> sqlite3.Connection:
+        address = str(self._file)
+        if not self.writable:
+            address = f"file:{quote(address)}?mode=ro{'&immutable=1' if self._is_at_rest() else ''}"
+        connection = sqlite3.connect(address, timeout=BUSY_SECONDS, isolation_level=None, uri=not self.writable)
+        connection.execute("PRAGMA synchronous = FULL")
+        return connection
+
+    def _is_at_rest(self) -> bool:
+        """Whether nobody has it open, as far as its log tells."""
+        return not self._log.exists()
+
+    @contextmanager
+    def transaction(self, *, write: bool) -> Iterator[Rows]:
+        """All of it, or nothing where the block raises."""
+        if write and not self.writable:
+            raise BackendError(f"store {self._folder} is read-only", "check its permissions and its mount")
+        with said(self._folder):
+            before = self._state() if not self.writable and self._is_at_rest() else None
+            with contextlib.closing(self._connected()) as connection:
+                connection.execute("BEGIN IMMEDIATE" if write else "BEGIN")
+                yield Rows(connection, self._folder)
+                connection.execute("COMMIT")
+            if before is not None and not (self._is_at_rest() and self._state() == before):
+                raise BackendError(f"store {self._folder} was written while it was read", "run again")
+
+    def _state(self) -> tuple[int, ...]:
+        """Tells whether a database that is read as a file at rest was at rest."""
+        status = os.stat(self._file)
+        return status.st_ino, status.st_size, status.st_mtime_ns

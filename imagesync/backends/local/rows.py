@@ -1,0 +1,118 @@
+"""One transaction's view of the database: images as the service's own JSON, their members, every id ever given out."""
+
+import json
+import sqlite3
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Final
+
+from imagesync.backends.local.failures import damaged
+from imagesync.errors import Conflict, NotFound
+from imagesync.record import LEASE
+
+TABLES: Final = (
+    "CREATE TABLE about (project_id TEXT NOT NULL)",
+    "CREATE TABLE images (id TEXT PRIMARY KEY, catalog TEXT, document TEXT NOT NULL)",
+    "CREATE INDEX images_by_catalog ON images (catalog)",
+    "CREATE TABLE members (image_id TEXT NOT NULL, project TEXT NOT NULL, PRIMARY KEY (image_id, project))",
+    "CREATE TABLE given_out (id TEXT PRIMARY KEY)",
+)
+
+Document = dict[str, Any]
+
+_FIELDS: Final = frozenset({"status", "size", "visibility", "protected", "os_hash_value"})
+"""What the store itself reads of an image, besides the id; the rest is judged where it becomes a value."""
+
+
+class Rows:
+    """One transaction's view of the database."""
+
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+        self._connection, self._path = connection, path
+
+    def documents(self, catalog: str | None = None) -> list[Document]:
+        """All images, or those with one catalogue's mark, by id."""
+        where, values = ("", ()) if catalog is None else (" WHERE catalog = ?", (catalog,))
+        return self._read(self._connection.execute(f"SELECT id, document FROM images{where} ORDER BY id", values))  # noqa: S608
+
+    def leases(self, catalog: str) -> list[Document]:
+        """Images with the mark of this catalogue's lease, by id; they have no catalogue's own."""
+        where = f"catalog IS NULL AND json_extract(document, '$.{LEASE}') = ?"
+        query = f"SELECT id, document FROM images WHERE {where} ORDER BY id"  # noqa: S608
+        return self._read(self._connection.execute(query, (catalog,)))
+
+    def document(self, image_id: str) -> Document:
+        """One image, or NotFound."""
+        found = self.find(image_id)
+        if found is None:
+            raise NotFound(f"there is no image {image_id}")
+        return found
+
+    def find(self, image_id: str) -> Document | None:
+        """One image, or None."""
+        found = self._read(self._connection.execute("SELECT id, document FROM images WHERE id = ?", (image_id,)))
+        return found[0] if found else None
+
+    def _read(self, rows: Iterable[tuple[object, str]]) -> list[Document]:
+        """Bytes that were changed in the file may leave a database that SQLite finds in order."""
+        found = []
+        for image_id, text in rows:
+            try:
+                document = json.loads(text)
+            except (ValueError, TypeError, RecursionError) as error:
+                raise damaged(self._path, f"the record of image {image_id!r} cannot be read") from error
+            if not isinstance(document, dict) or document.get("id") != image_id or not document.keys() >= _FIELDS:
+                raise damaged(self._path, f"the record of image {image_id!r} is not that of an image")
+            found.append(document)
+        return found
+
+    def add(self, document: Document, catalog: str | None) -> None:
+        """A new image; Conflict for an id that was ever given out."""
+        try:
+            self._connection.execute("INSERT INTO given_out VALUES (?)", (document["id"],))
+        except sqlite3.IntegrityError as error:
+            hint = "ids are never given out again: choose another, or none"
+            raise Conflict(f"the image id {document['id']} was given out before", hint) from error
+        values = (document["id"], catalog, json.dumps(document))
+        self._connection.execute("INSERT INTO images VALUES (?, ?, ?)", values)
+
+    def put(self, document: Document, catalog: str | None) -> None:
+        """An image as it is now."""
+        values = (catalog, json.dumps(document), document["id"])
+        self._connection.execute("UPDATE images SET catalog = ?, document = ? WHERE id = ?", values)
+
+    def remove(self, image_id: str) -> None:
+        """The image and its members go; the id stays taken."""
+        self._connection.execute("DELETE FROM images WHERE id = ?", (image_id,))
+        self._connection.execute("DELETE FROM members WHERE image_id = ?", (image_id,))
+
+    def members(self, image_id: str) -> list[str]:
+        """Projects that an image is shared with, sorted."""
+        rows = self._connection.execute("SELECT project FROM members WHERE image_id = ? ORDER BY project", (image_id,))
+        return [project for (project,) in rows]
+
+    def add_member(self, image_id: str, project: str) -> None:
+        """Share; no change where it is shared already."""
+        self._connection.execute("INSERT OR IGNORE INTO members VALUES (?, ?)", (image_id, project))
+
+    def remove_member(self, image_id: str, project: str) -> None:
+        """Stop sharing; no change where it was not."""
+        self._connection.execute("DELETE FROM members WHERE image_id = ? AND project = ?", (image_id, project))
+
+    def project_id(self) -> str:
+        """The id of the one project that the store is."""
+        row = self._connection.execute("SELECT project_id FROM about").fetchone()
+        if row is None or not isinstance(row[0], str):
+            raise damaged(self._path, "store.db does not say which project it is")
+        return row[0]
+
+    def was_given_out(self, image_id: str) -> bool:
+        """Whether there is, or was, an image of this id."""
+        query = "SELECT 1 FROM given_out WHERE id = ?"
+        return self._connection.execute(query, (image_id,)).fetchone() is not None
+
+    def check_intact(self) -> None:
+        """BackendError where SQLite itself finds fault with the whole of the database."""
+        (found,) = self._connection.execute("PRAGMA integrity_check(1)").fetchone()
+        if found != "ok":
+            raise damaged(self._path, str(found))
