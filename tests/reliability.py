@@ -13,6 +13,7 @@ BEGIN, END = "<!-- trials: written by python -m tests.reliability -->", "<!-- en
 TRIALS = (
     "tests/fault/test_bad_network.py",
     "tests/fault/test_kill_anywhere.py",
+    "tests/fault/test_local_store.py",
     "tests/fault/test_hostile_service.py",
     "tests/fault/test_hostile_answers.py",
     "tests/fault/test_web_sources.py",
