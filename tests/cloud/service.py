@@ -174,9 +174,9 @@ class Cloud:
     def _service(self) -> str:
         return str(self.identity("GET", "/services?type=image")["services"][0]["id"])
 
-    def identity(self, method: str, path: str, body: object = None) -> Any:
-        """A request to Keystone as admin."""
-        headers = {"X-Auth-Token": self.token("admin")}
+    def identity(self, method: str, path: str, body: object = None, *, token: str | None = None) -> Any:
+        """A request to Keystone, as admin unless there is another's token."""
+        headers = {"X-Auth-Token": token or self.token("admin")}
         answer = requests.request(method, f"{self.auth_url}{path}", json=body, headers=headers, timeout=60)
         answer.raise_for_status()
         return answer.json() if answer.content else None

@@ -18,6 +18,7 @@ from imagesync import __version__
 from imagesync.backends.glance.failures import clean, speaking_to
 from imagesync.errors import ImagesyncError, UsageError
 from imagesync.live import Identity
+from imagesync.redaction import redacted
 
 if TYPE_CHECKING:
     from keystoneauth1.access import AccessInfo
@@ -91,7 +92,9 @@ def _configuring(label: str, region: "CloudRegion") -> Iterator[None]:
         raise
     except Exception as error:
         auth_type = region.config.get("auth_type")
-        raise UsageError(f"{label}: {clean(str(error))} (auth_type {auth_type})", "correct its settings") from error
+        raise UsageError(
+            f"{label}: {clean(redacted(str(error)))} (auth_type {auth_type})", "correct its settings"
+        ) from error
 
 
 def _region(cloud: str | None, said: list[logging.LogRecord]) -> "CloudRegion":
