@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 import yaml
@@ -74,7 +75,7 @@ class Watched:
         token = self.cloud.token("operator")
         user = next(u for u in self.cloud.identity("GET", "/users")["users"] if u["name"] == "operator")["id"]
         wanted = {
-            "application_credential": {"name": f"ci-{secret}", "secret": OF_CREDENTIAL, "roles": [{"name": "admin"}]}
+            "application_credential": {"name": str(uuid4()), "secret": OF_CREDENTIAL, "roles": [{"name": "admin"}]}
         }
         made = self.cloud.identity("POST", f"/users/{user}/application_credentials", wanted, token=token)
         given = {"auth_url": self.cloud.auth_url, "application_credential_id": made["application_credential"]["id"]}
