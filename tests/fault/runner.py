@@ -14,15 +14,13 @@ from types import TracebackType
 from typing import Self
 
 
-class Runner:
-    """The loaded process; use it as a context manager."""
+class Loaded:
+    """A process that runs a module of ours as a program and answers lines; use it as a context manager."""
 
-    def __init__(self, env: Mapping[str, str], folder: Path) -> None:
-        self._out = folder / "runner.out"
-        command = [sys.executable, "-m", "tests.fault.runner"]
+    def __init__(self, module: str, env: Mapping[str, str]) -> None:
+        command = [sys.executable, "-m", module]
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
         self._process: subprocess.Popen[str] = subprocess.Popen(command, env=dict(env), text=True, **pipes)  # type: ignore[call-overload]
-        self.pid = 0
 
     def __enter__(self) -> Self:
         return self
@@ -34,19 +32,34 @@ class Runner:
             assert self._process.stdin is not None
             self._process.stdin.close()
 
+    def ask(self, asked: Mapping[str, object]) -> str:
+        """A line of JSON to it, and the next line of its answer."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(asked) + "\n")
+        self._process.stdin.flush()
+        return self.line()
+
+    def line(self) -> str:
+        """A further line of its answer."""
+        assert self._process.stdout is not None
+        return self._process.stdout.readline()
+
+
+class Runner(Loaded):
+    """One whose runs can be killed while they go on."""
+
+    def __init__(self, env: Mapping[str, str], folder: Path) -> None:
+        super().__init__("tests.fault.runner", env)
+        self._out = folder / "runner.out"
+        self.pid = 0
+
     def start(self, *words: str) -> None:
         """Begin ``imagesync WORDS``."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps({"words": words, "out": str(self._out)}) + "\n")
-        self._process.stdin.flush()
-        self.pid = int(self._process.stdout.readline())
+        self.pid = int(self.ask({"words": words, "out": str(self._out)}))
 
     def end(self) -> tuple[int, str]:
         """Wait for it: exit code (-9: killed), and all that it told."""
-        assert self._process.stdout is not None
-        status = int(self._process.stdout.readline())
-        return os.waitstatus_to_exitcode(status), self._out.read_text()
+        return os.waitstatus_to_exitcode(int(self.line())), self._out.read_text()
 
     def run(self, *words: str) -> tuple[int, str]:
         """The whole of it."""

@@ -145,12 +145,19 @@ def raw_service(answer: Callable[[socket.socket], None]) -> Iterator[str]:
         listener.shutdown(socket.SHUT_RDWR)
 
 
-def dripping(connection: socket.socket) -> None:
-    """A byte now and then, always before anybody would call it silence."""
-    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n")
-    pause = threading.Event()
-    while not pause.wait(0.1):
-        connection.sendall(b" ")
+def drip(head: bytes, byte: bytes) -> Callable[[socket.socket], None]:
+    """A byte now and then after the head, always before anybody would call it silence."""
+
+    def answer(connection: socket.socket) -> None:
+        connection.sendall(head)
+        pause = threading.Event()
+        while not pause.wait(0.1):
+            connection.sendall(byte)
+
+    return answer
+
+
+dripping = drip(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n", b" ")
 
 
 def endless(connection: socket.socket) -> None:

@@ -7,7 +7,6 @@ import re
 import socket
 import subprocess
 import sys
-import threading
 import zlib
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -29,7 +28,7 @@ from imagesync.render.jsontext import json_text
 from imagesync.render.listing import image_to_json, listing_text
 from imagesync.render.text import plan_text
 from tests.fault.conftest import Playing
-from tests.fault.scripted import IMAGE_ID, Say, Server, dripping, endless, image, listening, raw_service
+from tests.fault.scripted import IMAGE_ID, Say, Server, drip, dripping, endless, image, listening, raw_service
 from tests.trials import note
 
 ONE_LINE = "one line"
@@ -298,22 +297,6 @@ def test_memory_is_bounded(playing: Playing, kind: str, words: str) -> None:
     note("listing of fresh images without end" if kind == "fresh" else "bomb", f"{ONE_LINE}, below 300 MiB")
 
 
-def dripping_head(connection: socket.socket) -> None:
-    """Headers without end, a line now and then."""
-    connection.sendall(b"HTTP/1.1 200 OK\r\n")
-    pause = threading.Event()
-    while not pause.wait(0.1):
-        connection.sendall(b"a")
-
-
-def dripping_refusal(connection: socket.socket) -> None:
-    """An error page that is never whole."""
-    connection.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 60000\r\n\r\nno")
-    pause = threading.Event()
-    while not pause.wait(0.1):
-        connection.sendall(b"o")
-
-
 def continuing(connection: socket.socket) -> None:
     """Nothing but announcements of an answer."""
     while True:
@@ -339,8 +322,11 @@ def saying(data: bytes) -> Callable[[socket.socket], None]:
 
 RAW: dict[str, tuple[Callable[[socket.socket], None], str]] = {
     "body that drips": (dripping, "takes longer than 1 s"),
-    "head that drips": (dripping_head, "no connection: .*1"),
-    "error page that drips": (dripping_refusal, "HTTP 400: no"),
+    "head that drips": (drip(b"HTTP/1.1 200 OK\r\n", b"a"), "no connection: .*1"),
+    "error page that drips": (
+        drip(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 60000\r\n\r\nno", b"o"),
+        "HTTP 400: no",
+    ),
     "100 Continue without end": (continuing, "no connection"),
     "body that never ends": (endless, "larger than 16 MiB"),
     "chunks that never end": (chunks, "larger than 16 MiB"),

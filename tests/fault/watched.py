@@ -16,13 +16,13 @@ import platform
 import select
 import socket
 import struct
-import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
+
+from tests.fault.runner import Loaded
 
 CALLS: dict[str, dict[str, int]] = {
     "x86_64": {
@@ -66,34 +66,18 @@ class Ended:
     calls: Sequence[str]
 
 
-class Watched:
-    """The loaded process; use it as a context manager. Writes below ``roots`` are watched."""
+class Watched(Loaded):
+    """A loaded process; writes below ``roots`` are watched."""
 
     def __init__(self, env: Mapping[str, str], folder: Path, roots: Sequence[Path]) -> None:
+        super().__init__("tests.fault.watched", env)
         self._out, self._roots = folder / "watched.out", [str(root) for root in roots]
-        command = [sys.executable, "-m", "tests.fault.watched"]
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-        self._process: subprocess.Popen[str] = subprocess.Popen(command, env=dict(env), text=True, **pipes)  # type: ignore[call-overload]
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        with self._process:
-            assert self._process.stdin is not None
-            self._process.stdin.close()
 
     def run(self, *words: str, trouble: Trouble | None = None) -> Ended:
         """``imagesync WORDS``."""
         asked: dict[str, Any] = {"words": words, "out": str(self._out), "roots": self._roots}
         asked["trouble"] = asdict(trouble) if trouble else None
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps(asked) + "\n")
-        self._process.stdin.flush()
-        status, calls = json.loads(self._process.stdout.readline())
+        status, calls = json.loads(self.ask(asked))
         return Ended(os.waitstatus_to_exitcode(status), self._out.read_text(), calls)
 
 
