@@ -15,6 +15,7 @@ from typing import Annotated
 import typer
 
 from imagesync import __version__
+from imagesync.cli import streams
 from imagesync.cli.locking import LONGEST_WAIT, Locking, LockTimeout, NoLock
 from imagesync.cli.options import (
     AllowOutside,
@@ -32,6 +33,7 @@ from imagesync.cli.options import (
     with_optional_values,
     with_options,
 )
+from imagesync.cli.streams import say
 from imagesync.errors import Bug, ImagesyncError, UsageError
 from imagesync.model import Visibility
 from imagesync.render.style import sentence
@@ -333,7 +335,7 @@ def _bug(text: str) -> int:
     known = [value for name, value in os.environ.items() if SECRET_NAMES.search(name)]
     with tempfile.NamedTemporaryFile("w", prefix="imagesync-", suffix=".log", delete=False) as log:
         log.write(redacted(text, known))
-    typer.echo(f"imagesync has a bug; what happened is in {log.name}", err=True)
+    say(f"imagesync has a bug; what happened is in {log.name}")
     return BUG
 
 
@@ -342,20 +344,28 @@ def _safe(error: ImagesyncError) -> str:
     return "\n".join(map(sentence, str(error).split("\n")))
 
 
+def _unwritten(error: OSError) -> int:
+    say(f"imagesync: the output cannot be written: {error.strerror}; make space and run again")
+    return 1
+
+
 def main() -> None:
     """The entry point."""
+    streams.complete()
     try:
         code = app(with_optional_values(sys.argv[1:]), standalone_mode=False)
     except UsageError as error:
-        typer.echo(f"imagesync: {_safe(error)}", err=True)
+        say(f"imagesync: {_safe(error)}")
         code = USAGE
     except ImagesyncError as error:
-        typer.echo(f"imagesync: {_safe(error)}" if "\n" not in str(error) else _safe(error), err=True)
+        say(f"imagesync: {_safe(error)}" if "\n" not in str(error) else _safe(error))
         code = 1
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
     except BrokenPipeError:
         code = 1
+    except OSError as error:
+        code = _unwritten(error) if streams.is_full(error) else _bug(traceback.format_exc())
     except Bug as error:
         code = _bug(str(error))
     except Exception as error:
@@ -364,6 +374,6 @@ def main() -> None:
         if words is None:
             code = _bug(traceback.format_exc())
         else:
-            typer.echo(f"imagesync: {words()}; see --help", err=True)
+            say(f"imagesync: {words()}; see --help")
             code = USAGE
-    raise SystemExit(code if isinstance(code, int) else 0)
+    raise SystemExit(streams.flushed(code if isinstance(code, int) else 0))

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,9 +15,10 @@ from imagesync.cli import flow
 from imagesync.cli.locking import Locking, leased
 from imagesync.cli.modes import Maker
 from imagesync.cli.options import Form, Options
-from imagesync.cli.output import Teller, event_lines, paint_for, say, write_json
+from imagesync.cli.output import EventLines, Teller, check_places, paint_for, write_json
 from imagesync.cli.planfile import document_of, is_plan_file, read_plan, save_plan, with_whole_urls
-from imagesync.errors import Bug, ManifestError, StalePlan, UsageError
+from imagesync.cli.streams import say
+from imagesync.errors import Bug, ImagesyncError, ManifestError, StalePlan, UsageError
 from imagesync.lease import is_lease
 from imagesync.leasing import Held
 from imagesync.model import Visibility
@@ -72,6 +74,7 @@ def plan(path: Path, options: Options, results: Results, make: Maker, *, detaile
     """Show what apply would do, and save it where that is asked for."""
     if is_plan_file(path):
         raise UsageError(f"{path} is a saved plan", "look at it with: imagesync show")
+    check_places(results.out, results.ids)
     catalog = flow.identified(path, options)
     with flow.opened(options, catalog.target) as backend:
         planning = flow.Planning(backend, catalog, options, make)
@@ -103,6 +106,7 @@ def apply(path: Path, options: Options, results: Results, make: Maker, locking: 
 
 def converge(planning: flow.Planning, options: Options, results: Results, locking: Locking, *, yes: bool) -> int:
     """Plan, show, ask, take the lease, plan again and carry out: what each command does that knows what is wanted."""
+    check_places(results.out, results.ids)
     shown = planning.plan()
     _announce(shown, results)
     planning.check_limits(shown)
@@ -128,6 +132,7 @@ def converge(planning: flow.Planning, options: Options, results: Results, lockin
 def _apply_saved(path: Path, options: Options, results: Results, locking: Locking, yes: bool) -> int:
     from imagesync.sources import check_sources
 
+    check_places(results.out, results.ids)
     saved, missing = read_plan(path)
     made = with_whole_urls(saved, missing, options)
     check_sources(made)
@@ -160,18 +165,32 @@ def _confirmed(made: Plan) -> bool:
 
 
 def _nothing_to_do(made: Plan, results: Results) -> int:
-    _write(Report(made, ()), dict(made.ids), results)
+    _complain(_write(Report(made, ()), dict(made.ids), results))
     return DONE
 
 
-def _write(report: Report, ids: dict[str, str], results: Results) -> None:
-    document = report_to_json(report, ids)
+def _write(report: Report, ids: dict[str, str], results: Results) -> list[ImagesyncError]:
+    """The files first, and all of them: what one of them lacks room for, or a closed pipe, costs none of the others."""
+    document, problems = report_to_json(report, ids), list[ImagesyncError]()
+    for path, content in ((results.out, document), (results.ids, _ids_to_pin(report, ids))):
+        try:
+            if path:
+                write_json(path, content)
+        except ImagesyncError as error:
+            problems.append(error)
     if results.form is Form.JSON:
         typer.echo(json_text(document))
-    if results.out:
-        write_json(results.out, document)
-    if results.ids:
-        write_json(results.ids, _ids_to_pin(report, ids))
+    elif report.plan.steps:
+        typer.echo(report_text(report, paint_for(sys.stdout, results.color)), color=True)
+    return problems
+
+
+def _complain(problems: Sequence[ImagesyncError]) -> None:
+    """Raise the last of them, after a line for each of the others."""
+    for error in problems[:-1]:
+        say(f"imagesync: {error}")
+    for error in problems[-1:]:
+        raise error
 
 
 def _ids_to_pin(report: Report, ids: dict[str, str]) -> dict[str, Any]:
@@ -190,7 +209,7 @@ def _carried_out(
 ) -> int:
     """Execute, look whether the next plan is empty (a saved plan: whether it was met), and tell."""
     teller = Teller(len(made.steps), sys.stderr)
-    with event_lines(results.events) as record:
+    with EventLines(results.events) as record:
 
         def notify(event: Event) -> None:
             teller(event)
@@ -201,11 +220,10 @@ def _carried_out(
         ids = dict(made.ids)  # a candidate is not current
     if report.succeeded:
         report = flow.looked_at(backend, report, planning)
-    if results.form is Form.TEXT:
-        typer.echo(report_text(report, paint_for(sys.stdout, results.color)), color=True)
-    _write(report, ids, results)
+    problems = [*_write(report, ids, results), *record.problems()]
     if report.bug:
         raise Bug(report.bug)
+    _complain(problems)
     return INTERRUPTED if report.interrupted else DONE if report.succeeded else FAILED
 
 

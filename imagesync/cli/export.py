@@ -12,7 +12,8 @@ import typer
 from imagesync.backends.base import Backend
 from imagesync.cli import flow
 from imagesync.cli.options import Options
-from imagesync.cli.output import say, write_private
+from imagesync.cli.output import write_private
+from imagesync.cli.streams import say
 from imagesync.errors import Bug, ManifestError, UsageError
 from imagesync.exporting import KEY, Exported, differences, exported, slug
 from imagesync.live import Filter, LiveImage

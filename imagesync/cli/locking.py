@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from imagesync.backends.base import Backend
-from imagesync.cli.output import say
+from imagesync.cli.streams import say
 from imagesync.lease import USUAL, Times
 from imagesync.leasing import Held, take
 

@@ -1,14 +1,12 @@
 """Where results go: terminal, files, event lines. Does I/O."""
 
+import contextlib
 import os
-import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Self, TextIO
 
 from imagesync.errors import ImagesyncError
 from imagesync.render.jsontext import json_text
@@ -25,9 +23,21 @@ def paint_for(stream: TextIO, wanted: bool | None) -> Paint:
     return painted if wanted else plain
 
 
-def say(text: str) -> None:
-    """A line on standard error."""
-    print(text, file=sys.stderr, flush=True)  # noqa: T201
+def check_places(*paths: Path | None) -> None:
+    """ImagesyncError where a file cannot be written at all: better known before the work than after it."""
+    for path in paths:
+        if path is None:
+            continue
+        if not path.parent.is_dir():
+            raise ImagesyncError(
+                f"{path} cannot be written: there is no folder {path.parent}", "make it, or check the path"
+            )
+        if path.is_dir():
+            raise ImagesyncError(f"{path} cannot be written: it is a folder", "name a file in it")
+        if not os.access(path.parent, os.W_OK | os.X_OK):
+            raise ImagesyncError(
+                f"{path} cannot be written: its folder is read-only", "check its permissions and mount"
+            )
 
 
 def write_private(path: Path, text: str) -> None:
@@ -44,7 +54,7 @@ def write_private(path: Path, text: str) -> None:
             os.unlink(name)
             raise
     except OSError as error:
-        raise ImagesyncError(f"{path} cannot be written: {error.strerror}", "check the folder and its space") from error
+        raise _unwritable(path, error) from error
 
 
 def write_json(path: Path, document: Any) -> None:
@@ -53,7 +63,10 @@ def write_json(path: Path, document: Any) -> None:
 
 
 class Teller:
-    """Tells of a run while it goes on: lines, or on a terminal one line that moves. Events come from any thread."""
+    """Tells of a run while it goes on: lines, or on a terminal one line that moves. Events come from any thread.
+
+    A stream that cannot be written (a full disk, a closed pipe) is not written: the run goes on.
+    """
 
     def __init__(self, total: int, stream: TextIO) -> None:
         self._total, self._stream, self._moving = total, stream, stream.isatty()
@@ -64,7 +77,7 @@ class Teller:
 
     def __call__(self, event: Event) -> None:
         """One event."""
-        with self._lock:
+        with self._lock, contextlib.suppress(OSError):
             match event:
                 case Started():
                     self._running += 1
@@ -92,25 +105,49 @@ class Teller:
         self._stream.flush()
 
 
-@contextmanager
-def event_lines(path: Path | None) -> Iterator[Callable[[Event], None]]:
-    """A function that writes each event as a line of JSON; nothing without a path."""
-    if path is None:
-        yield lambda _event: None
-        return
-    lock = threading.Lock()
-    try:
-        with open(path, "w", encoding="utf-8", opener=_private) as file:
+class EventLines:
+    """Writes each event as a line of JSON, from any thread; nothing without a path. A context manager.
 
-            def write(event: Event) -> None:
-                with lock:
-                    line = {"at": round(time.time(), 3), **event_to_json(event)}
-                    file.write(json_text(line, indent=None) + "\n")
-                    file.flush()
+    A file that cannot be written any more does not stop the run: it is one of ``problems`` afterwards.
+    """
 
-            yield write
-    except OSError as error:
-        raise ImagesyncError(f"{path} cannot be written: {error.strerror}", "check the folder and its space") from error
+    def __init__(self, path: Path | None) -> None:
+        self._path, self._lock = path, threading.Lock()
+        self._error: OSError | None = None
+        self._file: TextIO | None = None
+        if path is not None:
+            try:
+                self._file = open(path, "w", encoding="utf-8", opener=_private)  # noqa: SIM115 - closed by __exit__
+            except OSError as error:
+                raise _unwritable(path, error) from error
+
+    def __call__(self, event: Event) -> None:
+        """One event."""
+        line = {"at": round(time.time(), 3), **event_to_json(event)}
+        with self._lock:
+            if self._file is None or self._error is not None:
+                return
+            try:
+                self._file.write(json_text(line, indent=None) + "\n")
+                self._file.flush()
+            except OSError as error:
+                self._error = error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_raised: object) -> None:
+        with contextlib.suppress(OSError):  # all was flushed, or is one of ``problems``
+            if self._file is not None:
+                self._file.close()
+
+    def problems(self) -> list[ImagesyncError]:
+        """Why the file lacks events, if it does."""
+        return [_unwritable(self._path, self._error)] if self._path and self._error else []
+
+
+def _unwritable(path: Path, error: OSError) -> ImagesyncError:
+    return ImagesyncError(f"{path} cannot be written: {error.strerror}", "check the folder and its space")
 
 
 def _private(path: str, flags: int) -> int:

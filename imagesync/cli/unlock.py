@@ -8,8 +8,8 @@ import typer
 
 from imagesync.cli import flow
 from imagesync.cli.options import Options
-from imagesync.cli.output import say
 from imagesync.cli.planfile import is_plan_file, read_plan
+from imagesync.cli.streams import say
 from imagesync.errors import Conflict, UsageError
 from imagesync.leasing import break_lease, held_by
 from imagesync.model import Target

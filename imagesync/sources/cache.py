@@ -7,6 +7,7 @@ that cannot be read or written is no error: the file is hashed again.
 import hashlib
 import logging
 import os
+import re
 import sqlite3
 import time
 from collections.abc import Callable
@@ -23,6 +24,7 @@ ALGORITHM: Final = "sha256"
 SETTLED: Final = 2 * 10**9
 """Nanoseconds since its last change after which a file's times tell every further change apart."""
 KEPT_DAYS: Final = 180
+_HEX: Final = re.compile("[0-9a-f]{64}")
 _TABLE: Final = "CREATE TABLE IF NOT EXISTS digests (path TEXT PRIMARY KEY, state TEXT, digest TEXT, made INTEGER)"
 
 
@@ -45,16 +47,18 @@ class DigestCache:
         return Checksum(ALGORITHM, found)
 
     def _known(self, path: str, state: str) -> str | None:
-        if self._path is None or not self._path.exists():
+        if self._path is None:
             return None
         try:
+            if not self._path.exists():
+                return None
             with closing(sqlite3.connect(self._path, timeout=5)) as database, database:
                 query = "SELECT digest FROM digests WHERE path = ? AND state = ?"
                 row = database.execute(query, (path, state)).fetchone()
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError, UnicodeDecodeError) as error:
             log.info("the digest cache %s cannot be read: %s", self._path, error)
             return None
-        return str(row[0]) if row else None
+        return row[0] if row and isinstance(row[0], str) and _HEX.fullmatch(row[0]) else None
 
     def _remember(self, path: str, state: str, digest: str) -> None:
         if self._path is None:
@@ -66,7 +70,7 @@ class DigestCache:
                 database.execute(_TABLE)
                 database.execute("INSERT OR REPLACE INTO digests VALUES (?, ?, ?, ?)", (path, state, digest, day))
                 database.execute("DELETE FROM digests WHERE made < ?", (day - KEPT_DAYS,))
-        except (sqlite3.Error, OSError) as error:
+        except (sqlite3.Error, OSError, UnicodeDecodeError) as error:
             log.info("the digest cache %s cannot be written: %s", self._path, error)
 
 

@@ -278,3 +278,15 @@ def test_limits_on_the_command_line(bench: Bench) -> None:
     assert "would update 4 of 4 owned images (100 %), the limit is 50 %; pass --max-update 4 to allow" in told
     assert "4 to update" in bench.run("plan", "--store", "store", "--max-update", "4").stdout
     assert "--max-update half" in bench.run("plan", "--store", "store", "--max-update", "half", code=64).stderr
+
+
+@pytest.mark.parametrize(
+    ("place", "why"), [("nowhere/r.json", "there is no folder nowhere"), ("folder", "it is a folder")]
+)
+def test_a_file_that_cannot_be_written_is_known_before_the_work(bench: Bench, place: str, why: str) -> None:
+    """For the report and the ids of an apply, and for a plan."""
+    (bench.folder / "folder").mkdir()
+    for words in (("apply", "--yes", "--out", place), ("apply", "--yes", "--ids", place), ("plan", "-o", place)):
+        done = bench.run(*words, "--store", "store", code=1)
+        assert done.stderr.startswith(f"imagesync: {place} cannot be written: {why}; ")
+        assert (done.stderr.count("\n"), done.stdout) == (1, "")

@@ -117,7 +117,7 @@ class Judge:
         name, error = self._names[number], 0
         place = self._place(thread, name, struct.unpack_from("6Q", asked, 32))
         if (place + "/").startswith(self._roots):
-            error = self._befalls(name, pid)
+            error = self._befalls(name, pid, place)
             self.calls.append(f"{name} {os.path.basename(place)}")
         try:
             fcntl.ioctl(handle, SEND, struct.pack("QqiI", key, 0, -error, 0 if error else GO_ON))
@@ -125,13 +125,14 @@ class Judge:
             if gone.errno != errno.ENOENT:  # it was killed meanwhile
                 raise
 
-    def _befalls(self, name: str, pid: int) -> int:
+    def _befalls(self, name: str, pid: int, place: str) -> int:
         trouble, at = self._trouble, len(self.calls)
         if trouble is None or at < trouble.number or (at > trouble.number and not trouble.lasting):
             return 0
         if not trouble.error:
             os.kill(pid, 9)
-        return trouble.error if not trouble.lasting or name in TAKING_SPACE else 0
+        takes = name in TAKING_SPACE and not (name in OPENING and os.path.exists(place))
+        return trouble.error if takes or not trouble.lasting else 0
 
     def _place(self, thread: int, name: str, words: Sequence[int]) -> str:
         try:

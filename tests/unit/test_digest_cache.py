@@ -4,6 +4,7 @@ import hashlib
 import os
 import sqlite3
 import time
+from contextlib import closing
 from io import BufferedReader
 from pathlib import Path
 
@@ -78,7 +79,7 @@ def test_a_file_that_may_still_change_within_its_time_is_not_kept(tmp_path: Path
     assert digest(cache, tmp_path / "disk") == (sha256(b"one"), True)
 
 
-@pytest.mark.parametrize("damage", ["nonsense", "folder", "table"])
+@pytest.mark.parametrize("damage", ["nonsense", "folder", "table", "digest", "schema", "parent"])
 def test_a_damaged_cache_is_no_error(tmp_path: Path, damage: str) -> None:
     """The file is hashed again."""
     (tmp_path / "disk").write_bytes(b"one")
@@ -87,6 +88,15 @@ def test_a_damaged_cache_is_no_error(tmp_path: Path, damage: str) -> None:
         place.write_bytes(b"nonsense" * 1000)
     elif damage == "folder":
         place.mkdir()
+    elif damage == "digest":
+        assert digest(DigestCache(place, settled_now), tmp_path / "disk") == (sha256(b"one"), True)
+        with closing(sqlite3.connect(place)) as database, database:
+            database.execute("UPDATE digests SET digest = 'none of ours'")
+    elif damage == "schema":
+        assert digest(DigestCache(place, settled_now), tmp_path / "disk") == (sha256(b"one"), True)
+        place.write_bytes(place.read_bytes().replace(b"CREATE TABLE digests", b"\xff" * 20))
+    elif damage == "parent":
+        place = tmp_path / "disk" / "digests.db"
     else:
         sqlite3.connect(place).execute("CREATE TABLE digests (other TEXT)").connection.close()
     assert digest(DigestCache(place, settled_now), tmp_path / "disk") == (sha256(b"one"), True)

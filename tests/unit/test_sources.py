@@ -1,6 +1,7 @@
 """Sources: one pass, verified before the last chunk, packed or not."""
 
 import bz2
+import contextlib
 import gzip
 import hashlib
 import lzma
@@ -98,7 +99,8 @@ class Mirror(BaseHTTPRequestHandler):
         self.send_header("Location", "/loop")
         self.send_header("Content-Length", str(len(DATA) + (self.path == "/short")))
         self.end_headers()
-        self.wfile.write(DATA)
+        with contextlib.suppress(ConnectionError):  # whoever asked has heard enough
+            self.wfile.write(DATA)
 
     def log_message(self, format: str, *args: object) -> None:
         """Quiet."""

@@ -282,7 +282,8 @@ class Local:
         return rules.CAPABILITIES
 
     def close(self) -> None:
-        """Nothing is held open between calls."""
+        """Nothing is held open any more."""
+        self._store.close()
 
 
 def _no_imports(method: str) -> InvalidRequest:

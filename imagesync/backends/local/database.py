@@ -7,6 +7,7 @@ that nobody changes, which is looked at again afterwards.
 import contextlib
 import os
 import sqlite3
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,6 +29,8 @@ class Database:
     def __init__(self, folder: Path) -> None:
         self._folder, self._file, self._log = folder, folder / "store.db", folder / "store.db-wal"
         self.writable = all(os.access(path, os.W_OK) for path in (folder, self._file) if path.exists())
+        self._idle: list[sqlite3.Connection] = []
+        weakref.finalize(self, _close, self._idle)
 
     def open(self, others: list[str]) -> None:
         """Check it, or make it where there is none; ``others`` is what the folder has of images already."""
@@ -90,7 +93,9 @@ class Database:
         address = str(self._file)
         if not self.writable:
             address = f"file:{quote(address)}?mode=ro{'&immutable=1' if self._is_at_rest() else ''}"
-        connection = sqlite3.connect(address, timeout=BUSY_SECONDS, isolation_level=None, uri=not self.writable)
+        connection = sqlite3.connect(
+            address, timeout=BUSY_SECONDS, isolation_level=None, uri=not self.writable, check_same_thread=False
+        )
         connection.execute("PRAGMA synchronous = FULL")
         return connection
 
@@ -105,14 +110,43 @@ class Database:
             raise BackendError(f"store {self._folder} is read-only", "check its permissions and its mount")
         with said(self._folder):
             before = self._state() if not self.writable and self._is_at_rest() else None
-            with contextlib.closing(self._connected()) as connection:
+            with self._connection() as connection:
                 connection.execute("BEGIN IMMEDIATE" if write else "BEGIN")
                 yield Rows(connection, self._folder)
                 connection.execute("COMMIT")
             if before is not None and not (self._is_at_rest() and self._state() == before):
                 raise BackendError(f"store {self._folder} was written while it was read", "run again")
 
+    @contextmanager
+    def _connection(self) -> Iterator[sqlite3.Connection]:
+        """One that no other thread has, kept for the next transaction: the last to be closed empties the log, at a cost.
+
+        What is read as a file at rest is opened anew each time, and so is what met an error.
+        """
+        try:
+            connection = self._idle.pop()
+        except IndexError:
+            connection = self._connected()
+        try:
+            yield connection
+        except BaseException:
+            connection.close()
+            raise
+        if self.writable:
+            self._idle.append(connection)
+        else:
+            connection.close()
+
+    def close(self) -> None:
+        """Nothing is held open any more; a later transaction opens it again."""
+        _close(self._idle)
+
     def _state(self) -> tuple[int, ...]:
         """Tells whether a database that is read as a file at rest was at rest."""
         status = os.stat(self._file)
         return status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def _close(idle: list[sqlite3.Connection]) -> None:
+    while idle:
+        idle.pop().close()

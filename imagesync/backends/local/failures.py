@@ -12,6 +12,8 @@ from imagesync.errors import BackendError
 
 BUSY_SECONDS: Final = 60.0
 MEND: Final = "restore store.db from a backup, or take another folder; the data of its images is in content"
+SCANT_BYTES: Final = 2**16
+"""With less room than this, what SQLite takes for an error of the disk is want of room: its log begins with 32 KiB."""
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
@@ -22,6 +24,8 @@ def said(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise _of_system(path, error) from error
+    except UnicodeDecodeError as error:
+        raise damaged(path, "it holds text that is not UTF-8") from error
     except sqlite3.Error as error:
         raise _of_database(path, error) from error
 
@@ -40,8 +44,13 @@ def _of_system(path: Path, error: OSError) -> BackendError:
 
 
 def _of_database(path: Path, error: sqlite3.Error) -> BackendError:
-    match getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF:
+    code = getattr(error, "sqlite_errorcode", None)
+    if code is None and "decode" in str(error):  # Python's own error, which quotes the whole text
+        return damaged(path, "it holds text that is not UTF-8")
+    match (code or sqlite3.SQLITE_ERROR) & 0xFF:
         case sqlite3.SQLITE_FULL:
+            return _full(path, "no room for the database")
+        case sqlite3.SQLITE_IOERR | sqlite3.SQLITE_CANTOPEN if _is_full(path):  # it does not say why
             return _full(path, "no room for the database")
         case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
             message = f"store {path}: another process has kept its database busy for {BUSY_SECONDS:.0f} s"
@@ -55,6 +64,14 @@ def _of_database(path: Path, error: sqlite3.Error) -> BackendError:
         case _:
             hint = "check the folder, its permissions and its space, or take another one"
             return BackendError(f"store {path}: {error}", hint)
+
+
+def _is_full(path: Path) -> bool:
+    try:
+        disk = os.statvfs(path)
+    except OSError:
+        return False
+    return disk.f_bavail * disk.f_frsize < SCANT_BYTES
 
 
 def _full(path: Path, why: str) -> BackendError:

@@ -38,6 +38,10 @@ class Store:
         """One transaction: all of it, or nothing where the block raises."""
         return self._database.transaction(write=write)
 
+    def close(self) -> None:
+        """Nothing is held open any more."""
+        self._database.close()
+
     def part(self, image_id: str) -> AbstractContextManager[Part]:
         """A file for an image's data, held until what was written is recorded; gone afterwards unless it was kept."""
         return self.content.part(image_id)

@@ -1,0 +1,46 @@
+"""The three streams that a process is started with: closed ones, full ones, and a line on standard error. Does I/O."""
+
+import contextlib
+import errno
+import os
+import sys
+from typing import Final
+
+NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO})
+
+
+def say(text: str) -> None:
+    """A line on standard error, if it can be written: no work ends half done for want of a log."""
+    with contextlib.suppress(OSError):
+        print(text, file=sys.stderr, flush=True)  # noqa: T201
+
+
+def complete() -> None:
+    """Streams that the process was started without lead nowhere.
+
+    Else the next file to be opened takes the stream's number, and what is told is written into it.
+    """
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(number, "w", encoding="utf-8", closefd=False))
+
+
+def is_full(error: OSError) -> bool:
+    """Whether this is a stream's: our own files are named in their errors."""
+    return error.filename is None and error.errno in NO_ROOM
+
+
+def flushed(code: int) -> int:
+    """The exit code; what a stream could not take is dropped, or Python would exit with a code of its own."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+            code = code or 1
+    return code

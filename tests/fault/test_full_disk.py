@@ -1,0 +1,163 @@
+"""Disks that are full or may not be written, under a store, under the files that a run leaves, and under its streams."""
+
+import errno
+import json
+import os
+import shlex
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.fault.desk import arranged
+from tests.fault.watched import Trouble
+from tests.trials import note
+
+IMAGESYNC = shlex.join((sys.executable, "-m", "imagesync"))
+
+
+def mounted(folder: Path, script: str) -> list[tuple[int, str]]:
+    """Commands, one a line, in a shell whose mounts are its own: exit code and all that was told, of each ``imagesync``."""
+    lines = ["set -eu", f"cd {shlex.quote(str(folder))}"]
+    for line in script.strip().splitlines():
+        words = line.strip()
+        if words.startswith("imagesync "):
+            words = f"code=0; told=$({IMAGESYNC} {words.removeprefix('imagesync ')} 2>&1) || code=$?"
+            words += '; printf "%s\\n%s\\0" "$code" "$told"'
+        lines.append(words)
+    command = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", "\n".join(lines)]
+    env = {**os.environ, "XDG_CACHE_HOME": str(folder / "cache")}
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, (done.stdout, done.stderr)
+    ends = [part.partition("\n") for part in done.stdout.split("\0")[:-1]]
+    return [(int(code), told) for code, _, told in ends]
+
+
+def wanted(folder: Path, sizes: dict[str, int]) -> None:
+    """A manifest of raw images of so many bytes."""
+    for name, size in sizes.items():
+        (folder / f"{name}.raw").write_bytes(os.urandom(size))
+    images = {name: {"source": f"{name}.raw"} for name in sizes}
+    defaults = {"disk_format": "raw", "container_format": "bare"}
+    document = {"version": 1, "catalog": "base", "defaults": defaults, "images": images}
+    (folder / "base.yaml").write_text(json.dumps(document))
+
+
+@pytest.mark.parametrize("room", [64, 128, 160, 192, 256, 320, 384, 448, 512, 1024])
+def test_a_store_on_a_small_disk(tmp_path: Path, room: int) -> None:
+    """As much as fits is there and whole, one line a step tells of the rest, which follows when there is room."""
+    wanted(tmp_path, {"one": 50_000, "two": 60_000, "three": 70_000})
+    (tmp_path / "disk").mkdir()
+    short, whole, again, listed = mounted(
+        tmp_path,
+        f"""
+        mount -t tmpfs -o size={room}k none disk
+        imagesync apply --yes --store disk/store --jobs 1 base.yaml
+        test "$code" = 0 || mount -o remount,size=4m disk
+        imagesync apply --yes --store disk/store base.yaml
+        imagesync plan --store disk/store base.yaml
+        imagesync list --store disk/store --format json
+        cp -r disk/store copy
+        """,
+    )
+    assert short[0] in ((0, 1) if room < 1024 else (0,)), short
+    if short[0]:
+        assert "bytes of its disk are free" in short[1]
+        note("a store on a full tmpfs", "one line a step, and the next run converged")
+    assert "bug" not in short[1]
+    assert whole[0] == 0, whole
+    assert again[1].splitlines()[-1].startswith("No changes.")
+    assert {image["size"] for image in json.loads(listed[1])} == {50_000, 60_000, 70_000}
+    with closing(sqlite3.connect(tmp_path / "copy" / "store.db")) as database:
+        assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+
+
+def test_a_store_on_a_disk_that_may_not_be_written(tmp_path: Path) -> None:
+    """It is read; an apply is one line."""
+    wanted(tmp_path, {"one": 5_000})
+    _, planned, listed, refused = mounted(
+        tmp_path,
+        """
+        imagesync apply --yes --store store base.yaml
+        mount --bind -o ro store store
+        imagesync plan --store store base.yaml
+        imagesync list --store store --format json
+        sed -i 's/"bare"/"bare", "min_ram": 7/' base.yaml
+        imagesync apply --yes --store store base.yaml
+        """,
+    )
+    assert planned[0] == 0
+    assert planned[1].splitlines()[-1].startswith("No changes.")
+    assert [image["size"] for image in json.loads(listed[1])] == [5_000]
+    assert refused[0] == 1
+    assert "is read-only" in refused[1].splitlines()[-1]
+    note("a store on a disk that may not be written", "read; an apply is one line")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("plan", "-o", "out/plan.json", "--ids", "out/ids.json"),
+        ("apply", "--yes", "-o", "out/report.json", "--ids", "out/ids.json", "--events", "out/events.jsonl"),
+        ("export", "-o", "out/base.yaml"),
+    ],
+    ids=lambda words: words[0],
+)
+def test_a_full_disk_under_the_files_of_a_run(tmp_path: Path, words: tuple[str, ...]) -> None:
+    """At each write of theirs: the run is whole or never began, one line names the file, and no half file is left."""
+    (tmp_path / "out").mkdir()
+    with arranged(tmp_path, ["out"]) as desk:
+        command = [str(tmp_path / word) if word.startswith("out/") else word for word in words]
+        manifests = [] if words[0] == "export" else [str(tmp_path), "--max-delete", "100%"]
+        whole = desk.run(*command, *manifests, "--store", str(desk.store))
+        assert whole.code == 0, whole.told
+        files, expected = set(os.listdir(tmp_path / "out")), desk.state()
+        desk.again()
+        before = desk.state()
+        for number in range(len(whole.calls)):
+            for name in os.listdir(tmp_path / "out"):
+                (tmp_path / "out" / name).unlink()
+            desk.again()
+            trouble = Trouble(number, errno.ENOSPC, lasting=True)
+            ended = desk.run(*command, *manifests, "--store", str(desk.store), trouble=trouble)
+            if whole.calls[number].startswith(("rename", "fsync", "unlink", "fchmod", "chmod")):
+                continue  # takes no space
+            assert ended.code == 1, (whole.calls[number], ended.told)
+            assert "cannot be written: No space left on device" in ended.told
+            assert "bug" not in ended.told
+            assert desk.state() == (expected if "Applied: " in ended.told else before)
+            left = set(os.listdir(tmp_path / "out"))
+            assert left <= files
+            for name in left - {"events.jsonl"}:
+                assert (tmp_path / "out" / name).read_text().endswith("}\n")
+            note("disk full at each write of the files of a run", "one line; the run was whole, or never began")
+
+
+@pytest.mark.parametrize(
+    ("words", "streams", "code"),
+    [
+        ("plan", ">/dev/full", 1),
+        ("plan", "2>/dev/full", 0),
+        ("plan", ">/dev/full 2>/dev/full", 1),
+        ("plan", ">&- 2>&- <&-", 0),
+        ("apply --yes", "2>/dev/full", 0),
+        ("apply --yes", "2>&-", 0),
+        ("apply --yes --format json", ">/dev/full", 1),
+    ],
+)
+def test_streams_that_take_nothing(tmp_path: Path, words: str, streams: str, code: int) -> None:
+    """No traceback, no bug, no code of Python's own; an apply goes to its end."""
+    wanted(tmp_path, {"one": 5_000})
+    told = tmp_path / "told"
+    command = f"{IMAGESYNC} {words} --store store base.yaml -o out.json >out.txt 2>{told} {streams}"
+    env = {**os.environ, "TMPDIR": str(tmp_path)}
+    done = subprocess.run(["sh", "-c", command], cwd=tmp_path, env=env, check=False)
+    assert done.returncode == code, told.read_text()
+    assert "Traceback" not in told.read_text()
+    assert not list(tmp_path.glob("imagesync-*.log"))
+    if words.startswith("apply"):
+        assert json.loads((tmp_path / "out.json").read_text())["succeeded"]
+    note("standard output or error full or closed", "no traceback, and an apply went to its end")
