@@ -58,8 +58,8 @@ def decide(
     for owned in generations.current:
         if fits(spec, owned):
             return Keep(owned)
-    for owned in reversed(generations.candidates):
-        if fits(spec, owned) and is_as_recorded(spec, owned):
+    for owned in reversed(generations.verified):
+        if _is_as_wanted(spec, owned) and fits(spec, owned) and is_as_recorded(spec, owned):
             return Promote(owned, Reason.STAGED)
     for owned in generations.last_retired_first:
         if is_usable(spec, owned, reactivate=reactivate) and fits(spec, owned):
@@ -71,6 +71,13 @@ def adopted_image(spec: ImageSpec, image: LiveImage, catalog: str) -> Owned:
     """An image of somebody else's making as ours: its content is taken, on trust, for the declared one."""
     record = Record(catalog, spec.key, Role.CURRENT, spec.fingerprint.digests, content_url(spec), managed=Managed())
     return Owned(image, record)
+
+
+def _is_as_wanted(spec: ImageSpec, owned: Owned) -> bool:
+    """A deactivated staged build is one that somebody rejected, or that was to be published so when the run was killed."""
+    if owned.image.status is Status.ACTIVE:
+        return True
+    return wanted_status(spec, owned.record.managed) is Status.DEACTIVATED
 
 
 def is_usable(spec: ImageSpec, owned: Owned, *, reactivate: bool) -> bool:

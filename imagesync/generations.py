@@ -69,13 +69,18 @@ class Generations:
         return self.current + self.staging + self.retired
 
     @property
-    def candidates(self) -> tuple[Owned, ...]:
-        """Staged builds that are active and verified: the last bytes are sent only once they are right.
+    def verified(self) -> tuple[Owned, ...]:
+        """Staged builds that are whole and verified: the last bytes are sent only once they are right.
 
         What the service itself fetched is not verified until its record says so.
         """
-        whole = (owned for owned in self.staging if owned.image.status is Status.ACTIVE and not owned.image.importing)
+        whole = (owned for owned in self.staging if owned.filled and not owned.image.importing)
         return tuple(owned for owned in whole if not owned.record.unverified)
+
+    @property
+    def candidates(self) -> tuple[Owned, ...]:
+        """Verified builds that can be tried: not those that somebody, perhaps after a trial, deactivated."""
+        return tuple(owned for owned in self.verified if owned.image.status is Status.ACTIVE)
 
     @property
     def last_retired_first(self) -> tuple[Owned, ...]:

@@ -73,7 +73,8 @@ class Desk:
 
     def verified(self) -> int:
         """Images that were uploaded and verified, and are not published yet."""
-        return sum(row.get("imagesync_role") == "staging" and row["status"] == "active" for row in self.rows())
+        staged = [row for row in self.rows() if row.get("imagesync_role") == "staging"]
+        return sum(row["status"] in ("active", "deactivated") for row in staged)
 
     def state(self) -> list[str]:
         """All that a person would call the same; nothing lies about."""

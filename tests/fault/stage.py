@@ -39,7 +39,10 @@ AFTER: dict[str, dict[str, Any]] = {
     "deactivated": {"source": "d.raw", "status": "deactivated"},
     "reactivated": {"source": "e.raw", "status": "active"},
     "shared": {"source": "f.raw", "visibility": "shared", "members": ["p2", "p3"]},
+    "switched-off": {"source": "b.raw", "status": "deactivated"},
 }
+NEW = 3
+"""Images that are uploaded on the way from one to the other."""
 
 
 @dataclass
@@ -95,10 +98,10 @@ class Stage:
         self.proxy.forget()
         return kinds, state
 
-    def active_staging(self) -> set[str]:
+    def verified(self) -> set[str]:
         """Digests of what is with the service, verified, and not yet published."""
         found = [image for image in self.live() if image.get("imagesync_role") == "staging"]
-        return {image["os_hash_value"] for image in found if image["status"] == "active"}
+        return {image["os_hash_value"] for image in found if image["status"] in ("active", "deactivated")}
 
 
 def _is_lease(image: dict[str, Any]) -> bool:

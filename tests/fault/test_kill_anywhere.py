@@ -12,7 +12,7 @@ import pytest
 
 from tests.cloud.service import Cloud
 from tests.fault.proxy import Call, Fault
-from tests.fault.stage import DATA, Stage, staged
+from tests.fault.stage import DATA, NEW, Stage, staged
 from tests.trials import note
 
 
@@ -43,13 +43,13 @@ def test_killed_at_any_request_the_next_apply_converges(stage: Stage) -> None:
                 if not image["os_hidden"]:
                     assert image["os_hash_value"] in known, point
                     assert image["imagesync_role"] == "current", point
-            verified = stage.active_staging()
+            verified = stage.verified()
             stage.proxy.forget()
             code, told = stage.apply()
             assert code == 0, (point, told)
             assert stage.state() == expected, point
             uploads = sum(call.kind == "PUT /images/ID/file" for call in stage.proxy.calls)
-            assert uploads <= 2 - len(verified), point
+            assert uploads <= NEW - len(verified), point
             note(f"kill -9 {'after' if forward else 'before'} each request", "the next run converged")
 
 

@@ -14,6 +14,7 @@ from imagesync import open_backend
 from imagesync.errors import BackendError
 from imagesync.model import Status
 from tests.fault.desk import Desk, arranged
+from tests.fault.stage import NEW
 from tests.fault.watched import Ended, Trouble
 from tests.trials import note
 
@@ -51,7 +52,7 @@ def every(desk: Desk, error: int, step: int, fault: str) -> None:
         assert desk.visible() >= beginning, point
         verified, after = desk.verified(), desk.apply()
         assert after.code == 0, (point, after.told)
-        assert uploads(after) <= 2 - verified, point
+        assert uploads(after) <= NEW - verified, point
         assert desk.state() == expected, point
         note(fault, "the next run converged")
 

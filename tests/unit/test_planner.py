@@ -185,6 +185,22 @@ def test_a_verified_staging_image_is_promoted() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("wanted", "steps"),
+    [
+        (Status.DEACTIVATED, [("Update", "a", "staged")]),
+        (Status.ACTIVE, [("Create", "a", "incomplete"), ("Delete", "a", "incomplete")]),
+        (None, [("Create", "a", "incomplete"), ("Delete", "a", "incomplete")]),
+    ],
+)
+def test_a_staged_build_that_was_deactivated(wanted: Status | None, steps: list[tuple[str, str, str]]) -> None:
+    """It is published where the manifest wants it so: a run was killed on its way there; else somebody rejected it."""
+    off = spec("a", status=wanted)
+    found = live(off, "s", Role.STAGING, hidden=True, status=Status.DEACTIVATED)
+    made = plan(catalog(off), inventory(found))
+    assert kinds(made) == steps
+
+
 def test_an_incomplete_staging_image_is_made_anew() -> None:
     """A queued left-over is deleted; the image is created."""
     staged = live(spec("a"), "s", Role.STAGING, hidden=True, status=Status.QUEUED)
