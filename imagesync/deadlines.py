@@ -1,4 +1,4 @@
-"""Connections whose answers begin in time: the head of an answer, however it drips, has the read timeout in all.
+"""Answers that come in time: the head of one, however it drips, has the read timeout in all, and so has each large piece.
 
 The HTTP library applies a timeout to each single read, so that a byte now and then, or ``100 Continue`` for ever, would
 hold a run without end. Does I/O.
@@ -6,17 +6,34 @@ hold a run without end. Does I/O.
 
 import socket
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from http.client import HTTPException
+from typing import TYPE_CHECKING, Any
 
 from urllib3 import HTTPConnectionPool, HTTPResponse, HTTPSConnectionPool, PoolManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
+if TYPE_CHECKING:
+    from requests.adapters import HTTPAdapter
 
-def bound(manager: PoolManager) -> None:
-    """From now on the manager's connections are those of this module (those through a proxy are not)."""
+
+def bound(adapter: "HTTPAdapter") -> None:
+    """From now on the adapter's connections are those of this module, through an HTTP proxy too (a SOCKS one has its own)."""
+    through = adapter.proxy_manager_for
+
+    def proxied(proxy: str, **settings: Any) -> PoolManager:
+        manager: PoolManager = through(proxy, **settings)
+        return manager if proxy.lower().startswith("socks") else _ours(manager)
+
+    _ours(adapter.poolmanager)
+    adapter.proxy_manager_for = proxied  # type: ignore[method-assign]  # one adapter's, not the class's
+
+
+def _ours(manager: PoolManager) -> PoolManager:
     manager.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
+    return manager
 
 
 class _Connection(HTTPConnection):
@@ -63,3 +80,33 @@ def _in_time(connection: HTTPConnection, receive: Callable[[], HTTPResponse]) ->
     finally:
         timer.cancel()
     raise TimeoutError(f"the answer takes longer than {seconds:.0f} s")
+
+
+def in_time(pieces: Iterator[bytes], seconds: float, cut: Callable[[], object]) -> Iterator[bytes]:
+    """The pieces of a body; TimeoutError where one takes longer than ``seconds`` to come, however it drips.
+
+    ``cut`` ends, from another thread, the wait for it. The time that the taker takes is his own.
+    """
+    since: list[float] = []
+    done, late = threading.Event(), threading.Event()
+
+    def watch() -> None:
+        while not done.wait(min(5.0, seconds / 4)):
+            if any(time.monotonic() - begun > seconds for begun in since):
+                late.set()
+                cut()
+                return
+
+    threading.Thread(target=watch, daemon=True).start()
+    try:
+        while True:
+            since[:] = [time.monotonic()]
+            piece = next(pieces, None)
+            since.clear()
+            if late.is_set():
+                raise TimeoutError(f"a piece takes longer than {seconds:.0f} s")
+            if piece is None:
+                return
+            yield piece
+    finally:
+        done.set()

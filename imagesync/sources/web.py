@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 CHUNK: Final = 2**20
 TIMEOUTS: Final = (10.0, 60.0)
+BLOCK_SECONDS: Final = 300.0
+"""How long a MiB may take: less than 4 KiB/s is a mirror that should be given up."""
 PAUSES: Final = (0.0, 1.0, 2.0, 4.0, 8.0)
 """Seconds before each further try; the count begins anew whenever a MiB came through."""
 LARGEST_DOCUMENT: Final = 16 * 2**20
@@ -111,7 +113,7 @@ def _session() -> "requests.Session":
     session.hooks["response"].append(_unread)
     for scheme in ("http://", "https://"):
         adapter = requests.adapters.HTTPAdapter()
-        bound(adapter.poolmanager)
+        bound(adapter)
         session.mount(scheme, adapter)
     session.headers["User-Agent"] = f"imagesync/{__version__}"
     return session
@@ -212,6 +214,9 @@ class Download:
     def abandon(self) -> None:
         """Called from another thread: whoever waits for the next block need not wait any more."""
         self._abandoned.set()
+        self._cut()
+
+    def _cut(self) -> None:
         with suppress(OSError, ValueError, RuntimeError):
             self._answer.raw.shutdown()
 
@@ -233,9 +238,12 @@ class Download:
 
     def _received(self, skip: int) -> Iterator[bytes]:
         """What one answer brings, but for the first ``skip`` bytes, which are known."""
+        from imagesync.deadlines import in_time
+
         url = self._urls[self._index]
         with self._answer, _reading(url):
-            for block in self._answer.raw.stream(CHUNK, decode_content=False):
+            blocks = self._answer.raw.stream(CHUNK, decode_content=False)
+            for block in in_time(blocks, BLOCK_SECONDS, self._cut):
                 if skip:
                     block, skip = block[skip:], max(0, skip - len(block))
                 if block:

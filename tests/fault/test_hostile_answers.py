@@ -234,6 +234,14 @@ def test_a_listing_that_never_ends_is_one_line(playing: Playing, kind: str) -> N
     note("listing that goes round in a circle", ONE_LINE)
 
 
+def test_a_listing_that_goes_on_and_on_is_one_line(playing: Playing, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Always something new: the time for the whole of it ends."""
+    monkeypatch.setattr("imagesync.backends.glance.api.LISTING_SECONDS", 0.5)
+    service = playing(pages(lambda n: str(n + 1), lambda n: f"i{n}"))
+    assert "takes longer than 0 s" in verdict(service.backend.images)
+    note("listing that goes on and on", ONE_LINE)
+
+
 @pytest.mark.parametrize("item", [None, 3, "x", [], True])
 def test_a_page_of_what_is_no_image_is_one_line(playing: Playing, item: object) -> None:
     """Never a traceback."""
@@ -339,6 +347,21 @@ RAW: dict[str, tuple[Callable[[socket.socket], None], str]] = {
     "thousands of headers": (saying(b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 5000 + b"\r\n"), "no connection"),
     "status 102 as the answer": (saying(b"HTTP/1.1 102 Processing\r\n\r\n"), "HTTP 102"),
 }
+
+
+def test_a_proxy_whose_answer_drips_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Time-outs hold through a proxy too."""
+    with raw_service(drip(b"HTTP/1.1 200 OK\r\n", b"a")) as address:
+        endpoint = "http://images.example/image"
+        entry = {"auth_type": "none", "auth": {"endpoint": endpoint}, "region_name": "r", "api_timeout": 1}
+        (tmp_path / "clouds.yaml").write_text(json.dumps({"clouds": {"c": entry}}))
+        monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(tmp_path / "clouds.yaml"))
+        monkeypatch.setenv("http_proxy", address)
+        monkeypatch.setenv("no_proxy", "")
+        backend = Glance(connect("c"), Pace(tries=1))
+        assert "no connection" in verdict(lambda: backend.images(IMAGE_ID))
+        backend.close()
+    note("proxy whose answer drips", ONE_LINE)
 
 
 @pytest.mark.parametrize("kind", RAW)

@@ -19,7 +19,7 @@ from imagesync.plan import Create
 from imagesync.sources import Sizes, open_source
 from imagesync.sources.web import fetch, size_of
 from tests.fault.mirror import File, Mirror, mirror
-from tests.fault.scripted import dripping, endless, raw_service
+from tests.fault.scripted import drip, dripping, endless, raw_service
 from tests.trials import note
 from tests.unit.factories import catalog, inventory, plan, spec
 
@@ -139,6 +139,16 @@ def test_a_list_without_end_is_one_line(kind: str, answer: Callable[[socket.sock
     with raw_service(answer) as address, pytest.raises(SourceError, match=words):
         fetch(f"{address}/SUMS", pauses=NO_PAUSE[:1], seconds=0.3)
     note(kind, ONE_LINE)
+
+
+@pytest.mark.parametrize("head", [b"Content-Length: 60000\r\n", b""])
+def test_a_source_that_drips_is_given_up(monkeypatch: pytest.MonkeyPatch, head: bytes) -> None:
+    """A byte now and then is no download, whether its end is known or not."""
+    monkeypatch.setattr("imagesync.sources.web.BLOCK_SECONDS", 0.4)
+    answer = drip(b"HTTP/1.1 200 OK\r\n" + head + b"\r\n", b"a")
+    with raw_service(answer) as address, pytest.raises(SourceError, match="connection broke"):
+        read(f"{address}/disk")
+    note("source that drips", ONE_LINE)
 
 
 def test_a_page_instead_of_an_image_is_refused(web: Mirror) -> None:

@@ -37,6 +37,7 @@ MOST_VALUES: Final = 1_000_000
 LARGEST_REFUSAL: Final = 64 * 2**10
 MOST_PAGES: Final = 10_000
 MOST_ITEMS: Final = 100_000
+LISTING_SECONDS: Final = 900.0
 LARGEST_LISTING: Final = 96 * 2**20
 """Bytes of all pages together; three times as many are needed to keep them."""
 CONNECT_TIMEOUT: Final = 10.0
@@ -233,8 +234,11 @@ class Api:
         seen: set[str] = set()
         told: set[str] = set()
         following: str | None = path
-        size = 0
+        size, end = 0, time.monotonic() + LISTING_SECONDS
         while following:
+            if time.monotonic() > end:
+                text = f"{self.name}: the listing {_shown(path)} takes longer than {LISTING_SECONDS:.0f} s"
+                raise Unavailable(text, "ask for fewer, by a filter, or try again later")
             seen.add(following)
             answer = self.request("GET", following)
             page, size = self._decoded(answer, following), size + len(answer.body)

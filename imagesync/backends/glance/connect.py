@@ -159,7 +159,7 @@ def prepare(session: "Session") -> None:
     session.session.hooks["response"].append(guarded)
     for scheme in ("http://", "https://"):
         adapter = TCPKeepAliveAdapter(pool_connections=CONNECTIONS, pool_maxsize=CONNECTIONS)
-        bound(adapter.poolmanager)
+        bound(adapter)
         session.session.mount(scheme, adapter)
 
 
