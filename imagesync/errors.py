@@ -27,6 +27,8 @@ from typing import Final
 
 MOST_SHOWN: Final = 100
 """Problems of manifests that are told one by one; who has more of them mends those first."""
+MOST_PROBLEMS: Final = 200
+"""Problems that are looked for: nobody reads more, and each costs time."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -71,7 +73,8 @@ class ManifestError(ImagesyncError):
     def __init__(self, diagnostics: Sequence[Diagnostic]) -> None:
         self.diagnostics = tuple(sorted(set(diagnostics)))
         count = len(self.diagnostics)
-        super().__init__(f"{count} problem{'' if count == 1 else 's'} in the manifests; nothing was planned")
+        many = f"{'at least ' * (count >= MOST_PROBLEMS)}{count} problem{'s' * (count != 1)}"
+        super().__init__(f"{many} in the manifests; nothing was planned")
 
     def __str__(self) -> str:
         lines = [str(diagnostic) for diagnostic in self.diagnostics[:MOST_SHOWN]]

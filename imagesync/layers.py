@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from imagesync.errors import Diagnostic
-from imagesync.loader import Manifest
+from imagesync.manifest import Manifest
 from imagesync.validation import dotted, near
 from imagesync.yamltree import Node
 

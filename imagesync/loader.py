@@ -5,36 +5,25 @@ removed, so that with any problem there is no manifest at all.
 """
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
-from imagesync.errors import Diagnostic, ManifestError
+from imagesync.errors import MOST_PROBLEMS, Diagnostic, ManifestError
+from imagesync.layers import misnamed
+from imagesync.manifest import Manifest
 from imagesync.manifestfiles import Found, find_files, read_bytes
 from imagesync.schemas import schema
 from imagesync.validation import Shape, dotted
-from imagesync.yamltree import Node, parse, printable
+from imagesync.yamltree import Allowance, Node, parse, printable
 
 MERGED: Final = ("images", "profiles", "targets", "values")
 SINGLE: Final = ("catalog", "policy", "defaults", "default_target")
-
-
-@dataclass(frozen=True, slots=True)
-class Manifest:
-    """All files of a catalogue as one; every value still knows where it stands.
-
-    ``base`` is the catalogue's folder, ``folders`` the real folder of each file (relative paths are relative to the
-    file that writes them). ``single`` holds catalog, policy, defaults and default_target, where they are given.
-    """
-
-    base: str
-    images: Mapping[str, Node] = field(default_factory=dict)
-    profiles: Mapping[str, Node] = field(default_factory=dict)
-    targets: Mapping[str, Node] = field(default_factory=dict)
-    values: Mapping[str, Node] = field(default_factory=dict)
-    single: Mapping[str, Node] = field(default_factory=dict)
-    folders: Mapping[str, str] = field(default_factory=dict)
+MOST_BYTES: Final = 32 * 2**20
+"""In all files of a catalogue."""
+MOST_IMAGES: Final = 10_000
 
 
 def load(path: Path | str) -> Manifest:
@@ -43,13 +32,18 @@ def load(path: Path | str) -> Manifest:
     files, problems = find_files([path])
     shape = Shape(schema("manifest"))
     sections: dict[str, dict[str, Node]] = {name: {} for name in (*MERGED, "single")}
-    roots = []
+    roots, left = [], _Left()
     for file in files:
-        root, found = _read(file, shape)
+        root, found = _read(file, shape, left)
         problems += found
         if root is not None:
             roots.append(root)
             problems += _merge(sections, root)
+        if too_many := len(sections["images"]) > MOST_IMAGES:
+            message = f"more than {MOST_IMAGES} images in one catalogue"
+            problems.append(Diagnostic(file.shown, 0, 0, "images", message, "split it"))
+        if len(problems) >= MOST_PROBLEMS or too_many or left.is_used_up():
+            raise ManifestError(problems)
     problems += _alike(sections)
     if not problems and not any("images" in root.items() for root in roots):
         hint = "list them, or write images: {} for none"
@@ -58,18 +52,36 @@ def load(path: Path | str) -> Manifest:
         raise ManifestError(problems)
     base = path if path.is_dir() else path.parent
     folders = {file.shown: os.path.realpath(file.folder) for file in files}
-    return Manifest(str(base.resolve()), **sections, folders=folders)
+    images, profiles, targets, values, single = sections.values()
+    manifest = Manifest(str(base.resolve()), images, profiles, targets, values, single, folders)
+    return replace(manifest, problems=tuple(islice(misnamed(manifest), MOST_PROBLEMS)))
 
 
-def _read(found: Found, shape: Shape) -> tuple[Node | None, list[Diagnostic]]:
+@dataclass(slots=True)
+class _Left:
+    """How much may still be read: bytes, and values."""
+
+    size: int = MOST_BYTES
+    values: Allowance = field(default_factory=Allowance)
+
+    def is_used_up(self) -> bool:
+        """Whether what was read last was too much."""
+        return self.size < 0 or self.values.values < 0
+
+
+def _read(found: Found, shape: Shape, left: _Left) -> tuple[Node | None, list[Diagnostic]]:
     content = read_bytes(found)
     if isinstance(content, Diagnostic):
         return None, [content]
+    left.size -= len(content)
+    if left.size < 0:
+        message = f"more than {MOST_BYTES // 2**20} MiB in all files"
+        return None, [Diagnostic(found.shown, 0, 0, "", message, "split the catalogue")]
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         return None, [Diagnostic(found.shown, 1, 1, "", f"not UTF-8 (byte {error.start})", "save it as UTF-8")]
-    root, problems = parse(text, found.shown)
+    root, problems = parse(text, found.shown, left.values)
     if root is None:
         return None, problems or [Diagnostic(found.shown, 1, 1, "", "empty", "a manifest begins with version: 1")]
     return root, problems + shape.problems(shape.plain(root), root)

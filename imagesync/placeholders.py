@@ -17,7 +17,7 @@ from imagesync.yamltree import Node, core_scalar
 _MARK: Final = re.compile(r"\$(?:\$|\{([^}$\n]*)(\})?)")
 DEEPEST: Final = 32
 LONGEST: Final = 2**20
-MOST_FILLED: Final = 64 * 2**20
+MOST_FILLED: Final = 16 * 2**20
 """Characters that one string, and all strings of a resolution, may have once they are filled in."""
 _IMAGE: Final = re.compile(r"images\.(.+)\.id")
 

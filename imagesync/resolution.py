@@ -8,12 +8,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
-from itertools import islice
+from functools import cache
 from typing import Any, Final
 
-from imagesync.errors import Diagnostic, ManifestError, UsageError
-from imagesync.layers import merged, misnamed
-from imagesync.loader import Manifest
+from imagesync.errors import MOST_PROBLEMS, Diagnostic, ManifestError, UsageError
+from imagesync.layers import merged
+from imagesync.manifest import Manifest
 from imagesync.manifestfiles import is_within
 from imagesync.model import Catalog, FileSource, ImageSpec, Limit, OnRemove, Policy, Target, UrlSource
 from imagesync.placeholders import Values
@@ -22,7 +22,7 @@ from imagesync.scope import matches, scope
 from imagesync.setrules import set_problems
 from imagesync.specs import MOST_PROPERTIES, Setting, make_on_replace, make_spec
 from imagesync.validation import Shape, dotted, near
-from imagesync.yamltree import MOST_PROBLEMS, Node
+from imagesync.yamltree import Node
 
 MOST_BEYOND: Final = 20_000
 """Properties beyond the limit of their images, in all, after which no further image is looked at."""
@@ -53,6 +53,12 @@ def resolve(
     return _Resolving(manifest, target, values or {}, allow_outside=allow_outside).catalog(tuple(only))
 
 
+@cache
+def _shape(part: str) -> Shape:
+    """A part of a manifest once its placeholders are filled in."""
+    return Shape(schema("manifest"), part, placeholders=False)
+
+
 class _Resolving:
     """One resolution: its values, its shapes and the problems found on the way."""
 
@@ -60,9 +66,7 @@ class _Resolving:
         self, manifest: Manifest, target: str | None, given: Mapping[str, str], *, allow_outside: bool
     ) -> None:
         self._manifest, self._allow_outside = manifest, allow_outside
-        self._schema = schema("manifest")
-        self._shapes: dict[str, Shape] = {}
-        self._problems: list[Diagnostic] = list(islice(misnamed(manifest), MOST_PROBLEMS))
+        self._problems: list[Diagnostic] = list(manifest.problems)
         node = self._target_node(target, given)
         self._values = Values({**manifest.values, **_part(node, "values")}, given, manifest.images)
         self._overlay = _part(node, "images")
@@ -72,7 +76,7 @@ class _Resolving:
         """Everything resolved; ManifestError with all problems where there is any."""
         nodes, specs, beyond = {}, [], 0
         for key in sorted(self._manifest.images):
-            if len(self._problems) + len(self._values.problems) > MOST_PROBLEMS or beyond > MOST_BEYOND:
+            if len(self._problems) + len(self._values.problems) >= MOST_PROBLEMS or beyond > MOST_BEYOND:
                 raise ManifestError([*self._problems, *self._values.problems])
             nodes[key] = merged(self._manifest, key, self._overlay)
             beyond += max(0, len(_part(nodes[key], "properties")) - MOST_PROPERTIES)
@@ -121,14 +125,13 @@ class _Resolving:
 
     def _filled(self, node: Node, part: str, path: tuple[str, ...]) -> tuple[Any, Node]:
         """Plain data (None after a problem) and the filled tree, which is held to the schema without placeholders."""
-        if part not in self._shapes:
-            self._shapes[part] = Shape(self._schema, part, placeholders=False)
+        shape = _shape(part)
         before = len(self._values.problems)
         filled = self._values.fill(node, path)
-        data = self._shapes[part].plain(filled)
+        data = shape.plain(filled)
         if len(self._values.problems) > before:
             return None, filled
-        problems = self._shapes[part].problems(data, filled, path) if filled is not node else []
+        problems = shape.problems(data, filled, path) if filled is not node else []
         self._problems += problems
         return (None if problems else data), filled
 

@@ -4,17 +4,21 @@ The schema directs what a scalar is: where it wants a string, numbers and boolea
 ``${name}`` in them fit anywhere until they are filled in; the filled tree is judged again without that leave.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from itertools import islice
 from typing import Any, Final, TypeAlias
 
-from imagesync.errors import Diagnostic
-from imagesync.yamltree import MOST_PROBLEMS, Node, printable
+from imagesync.errors import MOST_PROBLEMS, Diagnostic
+from imagesync.yamltree import Node, printable
 
 Schema: TypeAlias = Mapping[str, Any]
 
+MOST_EXPLAINED: Final = 10_000
+"""Values that are looked at closely, in all, before it is enough."""
+MOST_ENTRIES: Final = 512
+MOST_ITEMS: Final = 1025
 PLACEHOLDER: Final = "#/$defs/placeholder"
 MOST_COMPARED: Final = 500
 LONGEST_WORD: Final = 255
@@ -30,6 +34,13 @@ class Kind:
     children: "dict[str, Kind]" = field(default_factory=dict)
     further: "Kind | None" = None
     items: "Kind | None" = None
+
+
+@dataclass(slots=True)
+class Effort:
+    """How many values were looked at closely."""
+
+    values: int = 0
 
 
 class Shape:
@@ -48,6 +59,8 @@ class Shape:
         if part is not None:
             self._schema = {"$ref": f"#/$defs/{part}", "$defs": defs}
         self._fits = jsonschema_rs.validator_for(self._schema)
+        self._names = _names(self._schema)
+        self._validators: dict[tuple[str, int], Any] = {}
         self._kind = self._made(self._schema)
 
     def plain(self, node: Node) -> Any:
@@ -55,14 +68,80 @@ class Shape:
         return _plain(node, self._kind)
 
     def problems(self, data: Any, root: Node, base: Sequence[str | int] = ()) -> list[Diagnostic]:
-        """What does not fit, told as below ``base``; nothing in most cases, which the fast gate tells."""
+        """What does not fit, told as below ``base``; nothing in most cases, which the fast gate tells.
+
+        Only what the gate does not let through is looked at closely, which takes a hundred times as long.
+        """
         if self._fits.is_valid(data):
             return []
+        told = list(islice(self._explained(self._schema, data, root, base, Effort()), MOST_PROBLEMS))
+        return told or [root.problem(dotted(base), "does not fit the schema", "compare it with imagesync schema")]
+
+    def _explained(
+        self, schema: Schema, data: Any, node: Node, base: Sequence[str | int], effort: "Effort"
+    ) -> Iterator[Diagnostic]:
+        """The problems of a value: those of the mappings in it that name what people like come after the others."""
+        listings = self._listings(schema, data)
+        if listings:
+            data, whole = {**data, **{name: {} for name in listings}}, data
+        for error in self._closely(schema).iter_errors(self._few(data, effort)):
+            yield from _worded(error, node, base)
+        for name, rule in listings.items():
+            yield from self._explained_entries(rule, whole[name], node.items()[name], (*base, name), effort)
+
+    def _explained_entries(
+        self, rule: Schema, data: Mapping[str, Any], node: Node, base: Sequence[str | int], effort: "Effort"
+    ) -> Iterator[Diagnostic]:
+        gate = self._gate(rule)
+        for name, value in data.items():
+            if gate.is_valid({name: value}):
+                continue
+            if effort.values > MOST_EXPLAINED:
+                return
+            for error in self._closely(rule).iter_errors({name: {}}):
+                if error.schema_path[0] == "propertyNames":
+                    yield from _worded(error, node, base)
+            yield from self._explained(rule["additionalProperties"], value, node.items()[name], (*base, name), effort)
+
+    def _listings(self, schema: Schema, data: Any) -> dict[str, Schema]:
+        """The mappings right below ``data`` that name what people like, as many as they like: name -> schema."""
+        if not isinstance(data, dict):
+            return {}
+        known = self._resolved(schema).get("properties", {})
+        rules = {name: self._resolved(known[name]) for name in data if name in known and isinstance(data[name], dict)}
+        return {
+            name: rule
+            for name, rule in rules.items()
+            if isinstance(rule.get("additionalProperties"), dict) and "maxProperties" not in rule
+        }
+
+    def _few(self, data: Any, effort: "Effort") -> Any:
+        """``data`` with no more in a mapping or list than some above any limit of the schema: more is not more wrong."""
+        effort.values += 1
+        if isinstance(data, list):
+            return [self._few(item, effort) for item in data[:MOST_ITEMS]]
+        if not isinstance(data, dict):
+            return data
+        names = sorted(data, key=lambda name: name not in self._names) if len(data) > MOST_ENTRIES else list(data)
+        return {name: self._few(data[name], effort) for name in names[:MOST_ENTRIES]}
+
+    def _gate(self, rule: Schema) -> Any:
+        """Whether a value fits: fast."""
+        import jsonschema_rs
+
+        return self._kept("gate", rule, jsonschema_rs.validator_for)
+
+    def _closely(self, rule: Schema) -> Any:
+        """What does not fit, and why: slow."""
         from jsonschema import Draft202012Validator
 
-        found = Draft202012Validator(self._schema).iter_errors(data)
-        told = list(islice((problem for error in found for problem in _worded(error, root, base)), MOST_PROBLEMS))
-        return told or [root.problem(dotted(base), "does not fit the schema", "compare it with imagesync schema")]
+        return self._kept("closely", rule, Draft202012Validator)
+
+    def _kept(self, kind: str, rule: Schema, make: Callable[[dict[str, Any]], Any]) -> Any:
+        """A validator of a part of the schema, made once."""
+        if (kind, id(rule)) not in self._validators:
+            self._validators[kind, id(rule)] = make({**rule, "$defs": self._schema["$defs"]})
+        return self._validators[kind, id(rule)]
 
     def _resolved(self, schema: Schema) -> Schema:
         while "$ref" in schema:
@@ -86,6 +165,14 @@ class Shape:
 
 
 _ANY: Final = Kind()
+
+
+def _names(schema: Any) -> frozenset[str]:
+    """Every key that the schema knows, at any depth."""
+    if not isinstance(schema, dict):
+        return frozenset()
+    own = schema["properties"] if isinstance(schema.get("properties"), dict) else {}
+    return frozenset(own).union(*map(_names, schema.values()))
 
 
 def _plain(node: Node, kind: Kind) -> Any:

@@ -7,23 +7,23 @@ keys and full control of scalars: null, true, false and integers as in the YAML 
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NoReturn, TypeAlias
 
 import yaml
+from yaml.events import AliasEvent, MappingEndEvent, ScalarEvent, SequenceEndEvent, SequenceStartEvent
 
-from imagesync.errors import Diagnostic
+from imagesync.errors import MOST_PROBLEMS, Diagnostic
 
 DEEPEST: Final = 32
-MOST_NODES: Final = 250_000
-"""Values in one file, aliases expanded: some 10,000 images."""
-MOST_PROBLEMS: Final = 1000
-"""Problems looked for in one file, or in one resolution: nobody reads more, and each costs time."""
+MOST_NODES: Final = 120_000
+"""Values in all files of a catalogue, aliases expanded: 10,000 images of a dozen; a second's work."""
 LONGEST_KEY: Final = 1024
 LONGEST_TEXT: Final = 2**20
 _CORE: Final = {"": None, "~": None, "null": None, "Null": None, "NULL": None} | {
     word: value for value, words in ((True, "true True TRUE"), (False, "false False FALSE")) for word in words.split()
 }
 _INTEGER: Final = re.compile(r"[-+]?[0-9]{1,18}|0o[0-7]{1,18}|0x[0-9a-fA-F]{1,15}")
+_BEGINS: Final = frozenset("+-0123456789")
 _FLOAT: Final = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 _STANDARD: Final = "tag:yaml.org,2002:"
 
@@ -65,7 +65,7 @@ def core_scalar(text: str) -> Scalar:
     """An unquoted scalar by the YAML 1.2 core schema: null, true, false, integers; all else is its text."""
     if text in _CORE:
         return _CORE[text]
-    if not _INTEGER.fullmatch(text):
+    if text[0] not in _BEGINS or not _INTEGER.fullmatch(text):
         return text
     return int(text, 0) if text[:2] in ("0o", "0x") else int(text)
 
@@ -74,9 +74,19 @@ class Stop(Exception):
     """The file cannot be read any further."""
 
 
-def parse(text: str, file: str) -> tuple[Node | None, list[Diagnostic]]:
-    """The tree of one document and what is wrong with it; a syntax error ends the file with one diagnostic."""
-    reader = _Reader(file)
+@dataclass(slots=True)
+class Allowance:
+    """How many values may still be read."""
+
+    values: int = MOST_NODES
+
+
+def parse(text: str, file: str, allowance: Allowance | None = None) -> tuple[Node | None, list[Diagnostic]]:
+    """The tree of one document and what is wrong with it; a syntax error ends the file with one diagnostic.
+
+    What is read is taken off the allowance.
+    """
+    reader = _Reader(file, allowance or Allowance())
     try:
         return reader.document(yaml.parse(text, Loader=getattr(yaml, "CLoader", yaml.Loader))), reader.problems
     except yaml.MarkedYAMLError as error:
@@ -91,11 +101,11 @@ def parse(text: str, file: str) -> tuple[Node | None, list[Diagnostic]]:
 
 
 class _Reader:
-    def __init__(self, file: str) -> None:
+    def __init__(self, file: str, allowance: Allowance) -> None:
         self.file = file
         self.problems: list[Diagnostic] = []
         self._anchors: dict[str, tuple[Node, int]] = {}
-        self._count = 0
+        self._left = allowance
 
     def document(self, events: Iterator[Any]) -> Node | None:
         root: Node | None = None
@@ -108,25 +118,25 @@ class _Reader:
                 root = Node(None, 1, 1, file=self.file) if empty else self._node(first, events, 1)
         return root
 
-    def _stop(self, event: Any, message: str, hint: str = "") -> None:
+    def _stop(self, event: Any, message: str, hint: str = "") -> NoReturn:
         mark = event.start_mark
         raise Stop(Diagnostic(self.file, mark.line + 1, mark.column + 1, "", message, hint))
 
     def _node(self, event: Any, events: Iterator[Any], depth: int) -> Node:
         if depth > DEEPEST:
             self._stop(event, f"nested deeper than {DEEPEST} levels")
-        self._counted(event, 1)
-        before = self._count
-        if isinstance(event, yaml.AliasEvent):
+        if isinstance(event, AliasEvent):
             return self._alias(event)
-        if isinstance(event, yaml.ScalarEvent):
+        before = self._left.values
+        self._counted(event, 1)
+        if isinstance(event, ScalarEvent):
             node = self._scalar(event)
-        elif isinstance(event, yaml.SequenceStartEvent):
+        elif isinstance(event, SequenceStartEvent):
             node = self._sequence(event, events, depth)
         else:
             node = self._mapping(event, events, depth)
         if event.anchor:
-            self._anchors[event.anchor] = (node, self._count - before + 1)
+            self._anchors[event.anchor] = (node, before - self._left.values)
         return node
 
     def _alias(self, event: Any) -> Node:
@@ -137,9 +147,10 @@ class _Reader:
         return node
 
     def _counted(self, event: Any, size: int) -> None:
-        self._count += size
-        if self._count > MOST_NODES:
-            self._stop(event, f"more than {MOST_NODES} values in one file, aliases expanded", "split it")
+        self._left.values -= size
+        if self._left.values < 0:
+            message = f"more than {MOST_NODES} values in all files, aliases expanded"
+            self._stop(event, message, "say what is common once, in defaults and profiles, or split the catalogue")
 
     def _scalar(self, event: Any) -> Node:
         text, mark = event.value, event.start_mark
@@ -147,9 +158,9 @@ class _Reader:
             self._stop(event, f"a text of {len(text)} characters, the limit is {LONGEST_TEXT}", "shorten it")
         if "\0" in text:
             self._stop(event, "a text with a NUL character", "take it out")
-        plain = event.style in (None, "") and event.implicit[0]
+        plain = not event.style and event.implicit[0]
         value = core_scalar(text) if plain else text if event.tag in (None, "!") else self._tagged(event)
-        return Node(value, mark.line + 1, mark.column + 1, text, file=self.file, plain=plain)
+        return Node(value, mark.line + 1, mark.column + 1, text, 0, 0, self.file, plain)
 
     def _tagged(self, event: Any) -> Scalar:
         """A scalar whose tag says what it is: it must be that."""
@@ -176,7 +187,7 @@ class _Reader:
 
     def _sequence(self, event: Any, events: Iterator[Any], depth: int) -> Node:
         mark, items = self._collection(event, "seq"), []
-        while not isinstance(item := next(events), yaml.SequenceEndEvent):
+        while not isinstance(item := next(events), SequenceEndEvent):
             items.append(self._node(item, events, depth + 1))
         return Node(items, mark.line + 1, mark.column + 1, file=self.file)
 
@@ -184,20 +195,20 @@ class _Reader:
         start = self._collection(event, "map")
         found: dict[str, Node] = {}
         merged: list[Node] = []
-        while not isinstance(key := next(events), yaml.MappingEndEvent):
-            if not isinstance(key, yaml.ScalarEvent):
+        while not isinstance(key := next(events), MappingEndEvent):
+            if not isinstance(key, ScalarEvent):
                 self._stop(key, "a key that is not text")
-            child = next(events)
+            name, child = key.value, next(events)
             value = self._node(child, events, depth + 1)
-            if key.value == "<<" and not key.style:
+            if name == "<<" and not key.style:
                 merged += value.value if isinstance(value.value, list) else [value]
                 continue
-            line, column = key.start_mark.line + 1, key.start_mark.column + 1
-            self._check_key(key, found)
-            if isinstance(child, yaml.AliasEvent):
+            if name in found or len(name) > LONGEST_KEY or not name.isprintable():
+                self._wrong_key(key, found)
+            if isinstance(child, AliasEvent):
                 value = value.having(value.value)
-            value.key_line, value.key_column = line, column
-            found[key.value] = value
+            value.key_line, value.key_column = self._place(key)
+            found[name] = value
         for source in merged:
             if not isinstance(source.value, dict):
                 self._stop(event, "<< merges mappings only")
@@ -205,14 +216,15 @@ class _Reader:
                 found = {**source.value, **found}
         return Node(found, start.line + 1, start.column + 1, file=self.file)
 
-    def _check_key(self, key: Any, found: Mapping[str, Node]) -> None:
+    def _place(self, event: Any) -> tuple[int, int]:
+        return event.start_mark.line + 1, event.start_mark.column + 1
+
+    def _wrong_key(self, key: Any, found: Mapping[str, Node]) -> None:
         name, mark = key.value, key.start_mark
         if len(name) > LONGEST_KEY:
             self._stop(key, f"a key of {len(name)} characters, the limit is {LONGEST_KEY}", "shorten it")
         if not name.isprintable():
             self._stop(key, f"the key {printable(name)!r} holds a control character", "take it out")
-        if name not in found:
-            return
         if len(self.problems) >= MOST_PROBLEMS:
             self._stop(key, "too many problems to look for more", "mend those first")
         message = f"defined twice; first in line {found[name].key_line}"

@@ -4,6 +4,7 @@ Exit codes: 0 done or nothing to do, 1 failed, 2 changes present (only with --de
 64 usage, 130 interrupted.
 """
 
+import gc
 import os
 import re
 import sys
@@ -39,6 +40,9 @@ from imagesync.model import Visibility
 from imagesync.render.style import sentence
 
 USAGE, BUG, INTERRUPTED = 64, 3, 130
+RARELY = 100_000, 50, 100
+"""How often garbage in cycles is looked for, of which there is little here: by default reading a catalogue takes half
+as long again."""
 SECRET_NAMES = re.compile("PASSWORD|PASSCODE|SECRET|TOKEN|_KEY$")
 """Variables of the environment whose values are in no log."""
 
@@ -352,6 +356,7 @@ def _unwritten(error: OSError) -> int:
 def main() -> None:
     """The entry point."""
     streams.complete()
+    gc.set_threshold(*RARELY)
     try:
         code = app(with_optional_values(sys.argv[1:]), standalone_mode=False)
     except UsageError as error:

@@ -22,8 +22,10 @@ from imagesync.plan import Plan
 from imagesync.report import Event, Outcome, Report
 
 if TYPE_CHECKING:
-    from imagesync.loader import Manifest
+    from imagesync.manifest import Manifest
 
+ENOUGH = 10_000
+"""Images, over all targets, after which a manifest with problems is not looked at for the next target."""
 WAYS = "--target NAME, --cloud NAME, --store DIR, OS_CLOUD or OS_* variables, or default_target in the manifest"
 
 
@@ -50,7 +52,9 @@ def validated(path: Path, options: Options) -> list[Catalog]:
     targets: list[str | None] = [options.target] if options.target or not manifest.targets else [*manifest.targets]
     catalogs: list[Catalog] = []
     problems: list[Diagnostic] = []
-    for target in targets:
+    for number, target in enumerate(targets):
+        if problems and number * len(manifest.images) > ENOUGH:
+            break
         try:
             catalogs.append(_resolved(manifest, options, target))
             check_files(catalogs[-1])

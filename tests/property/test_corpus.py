@@ -7,7 +7,7 @@ quiet machine); a test only ends what never would.
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -41,7 +41,33 @@ PROFILES = b"profiles:\n" + b"".join(
 ALL_OF_THEM = ", ".join(f"p{number}" for number in range(64))
 DEFAULTS = b"defaults: {properties: {" + b", ".join(b"p%d: '${a}'" % number for number in range(100)) + b"}}\n"
 
+MANY_VALUES = "more than 120000 values in all files"
+FEW = "{{source: none, tags: [a, b], properties: {{p: q}}, min_ram: 1, min_disk: 1}}"
+
 LARGE = {
+    "one bad image among 14,000": lambda: HEAD + images(f"k{{n}}: {FEW}", 14_000) + b"  last: {min_ram: -1}\n",
+    "images of a wrong kind": lambda: HEAD + images("k{n}: 1", 99_000),
+    "images with an unknown field each": lambda: HEAD + images("k{n}: {{x: 1}}", 55_000),
+    "an image of 110,000 properties": lambda: (
+        HEAD + b"images: {a: {properties: {" + b", ".join(b"p%d: x" % n for n in range(110_000)) + b"}}}\n"
+    ),
+    "a list where a mapping should be": lambda: HEAD + b"images: [" + b"1," * 115_000 + b"1]\n",
+    "images with long lists and one fault each": lambda: (
+        HEAD + images(f"k{{n}}: {{{{min_ram: -1, members: [{', '.join(['p'] * 1000)}]}}}}", 110)
+    ),
+    "a fault in each of 5,000 targets": lambda: (
+        HEAD
+        + b"targets:\n"
+        + b"".join(b"  t%d: {store: s, values: {v: '1'}}\n" % n for n in range(5000))
+        + images("k{n}: {{source: none, name: '${{w}}'}}", 50)
+    ),
+    "a bad overlay among 10,000 of a target": lambda: (
+        HEAD
+        + images("k{n}: {{source: none}}", 10_000)
+        + b"targets:\n  t:\n    store: s\n    images:\n"
+        + b"".join(b"      k%d: {min_ram: 1}\n" % n for n in range(10_000))
+        + b"      x: {min_ram: -1}\n"
+    ),
     "100 MB": lambda: HEAD + b"x" * (100 * MIB),
     "values without end": lambda: HEAD + b"images:\n" + b"- a\n" * (2 * MIB - 100),
     "a million keys": lambda: HEAD + images("{n:x}: ", 700_000),
@@ -114,16 +140,43 @@ def test_a_large_file_ends_in_a_diagnostic_and_in_bounded_memory(tmp_path: Path,
     assert int(Path(f"{file}.memory").read_text()) * 1024 < MOST_MEMORY
 
 
+@pytest.mark.parametrize(
+    ("files", "content", "words"),
+    [
+        (40, lambda _: b"#" + b"x" * MIB, "more than 32 MiB in all files"),
+        (40, lambda file: images(f"k{file}_{{n}}: {{{{}}}}", 1_000), "more than 10000 images in one catalogue"),
+        (
+            40,
+            lambda file: b"values: {" + b", ".join(b"v%d_%d: x" % (file, n) for n in range(9_000)) + b"}",
+            MANY_VALUES,
+        ),
+        (400, lambda _: b"images: {a: {min_ram: -1}}", "at least 20"),
+    ],
+    ids=["bytes", "images", "values", "problems"],
+)
+def test_many_files_are_bounded_as_one_is(
+    tmp_path: Path, files: int, content: Callable[[int], bytes], words: str
+) -> None:
+    """Bytes, images, values and problems are counted over all of them."""
+    for number in range(files):
+        (tmp_path / f"{number:03}.yaml").write_bytes(b"version: 1\n" + content(number))
+    command = [sys.executable, "-m", "imagesync", "validate", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE)
+    assert done.returncode == 1
+    assert words in done.stderr
+    assert len(done.stderr.splitlines()) <= 102
+
+
 def test_many_problems_are_counted_and_the_first_are_told(tmp_path: Path) -> None:
     """A hundred lines, then how many more there are and how to see them."""
     file = tmp_path / "c.yaml"
-    file.write_bytes(HEAD + images("k{n}: {{min_ram: -1}}", 300))
+    file.write_bytes(HEAD + images("k{n}: {{min_ram: -1}}", 150))
     command = [sys.executable, "-m", "imagesync", "validate", str(file)]
     lines = subprocess.run(command, capture_output=True, text=True, check=False).stderr.splitlines()
     assert len(lines) == 102
     assert lines[-2:] == [
-        "and 200 more, which validate --format json tells",
-        "300 problems in the manifests; nothing was planned",
+        "and 50 more, which validate --format json tells",
+        "150 problems in the manifests; nothing was planned",
     ]
 
 
