@@ -5,9 +5,8 @@ from pathlib import Path
 import typer
 
 from imagesync.cli import commands, flow
-from imagesync.cli.commands import Results
 from imagesync.cli.locking import Locking
-from imagesync.cli.options import Form, Options
+from imagesync.cli.options import Form, Options, Results
 from imagesync.cli.planfile import is_plan_file
 from imagesync.errors import UsageError
 from imagesync.render.style import sentence

@@ -17,7 +17,7 @@ import typer
 
 from imagesync import __version__
 from imagesync.cli import streams
-from imagesync.cli.locking import LONGEST_WAIT, Locking, LockTimeout, NoLock
+from imagesync.cli.locking import Locking
 from imagesync.cli.options import (
     AllowOutside,
     CloudName,
@@ -25,12 +25,15 @@ from imagesync.cli.options import (
     Discard,
     Form,
     Format,
+    Ids,
     Options,
+    Results,
     Stage,
     StorePath,
     TargetName,
     Values,
     Verbose,
+    Yes,
     with_optional_values,
     with_options,
 )
@@ -54,17 +57,6 @@ app = typer.Typer(
 )
 
 PathArgument = Annotated[Path, typer.Argument(help="A manifest, or a folder of them.", metavar="[PATH]")]
-Ids = Annotated[
-    Path | None,
-    typer.Option(
-        "--ids",
-        help="Write key -> image id as JSON, for other tools to pin; with --stage the candidates' ids.",
-        metavar="FILE",
-    ),
-]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
-ReportFile = Annotated[Path | None, typer.Option("--out", "-o", help="Write the report as JSON.", metavar="FILE.json")]
-Events = Annotated[Path | None, typer.Option("--events", help="Write what happens as lines of JSON.", metavar="FILE")]
 
 
 def _version(wanted: bool) -> None:
@@ -120,7 +112,7 @@ def plan(
     from imagesync.cli import commands, modes
 
     _tell_more(verbose)
-    results = commands.Results(form, out=out, ids=ids, color=color)
+    results = Results(form, out=out, ids=ids, color=color)
     make = modes.maker(options, stage=stage, discard=discard_staged, saved=False)
     raise typer.Exit(commands.plan(path, options, results, make, detailed_exitcode=detailed_exitcode))
 
@@ -136,14 +128,9 @@ def apply(
     yes: Yes = False,
     stage: Stage = False,
     discard_staged: Discard = None,
-    form: Format = Form.TEXT,
-    out: ReportFile = None,
-    ids: Ids = None,
-    events: Events = None,
-    lock_timeout: LockTimeout = LONGEST_WAIT,
-    no_lock: NoLock = False,
+    results: Results,
+    locking: Locking,
     verbose: Verbose = False,
-    color: Color = None,
 ) -> None:
     """Make the cloud as the manifests say. Example: imagesync apply images/ --cloud eu-prod --yes
 
@@ -154,9 +141,7 @@ def apply(
     from imagesync.cli.planfile import is_plan_file
 
     _tell_more(verbose)
-    results = commands.Results(form, out, ids, events, color)
     make = modes.maker(options, stage=stage, discard=discard_staged, saved=is_plan_file(path))
-    locking = Locking(lock_timeout, on=not no_lock)
     raise typer.Exit(commands.apply(path, options, results, make, locking, yes=yes))
 
 
@@ -172,26 +157,18 @@ def rollback(
         typer.Option("--to", help="Which build (default: what was current last).", metavar="GENERATION|IMAGE_ID"),
     ] = None,
     yes: Yes = False,
-    form: Format = Form.TEXT,
-    out: ReportFile = None,
-    ids: Ids = None,
-    events: Events = None,
-    lock_timeout: LockTimeout = LONGEST_WAIT,
-    no_lock: NoLock = False,
+    results: Results,
+    locking: Locking,
     verbose: Verbose = False,
-    color: Color = None,
 ) -> None:
     """Publish an earlier build of an image again, at once. Example: imagesync rollback ubuntu-24.04 images/ --cloud eu-prod
 
     No data moves: the earlier build is shown again and the present one retires as on_replace says. The line of the
     manifest that must follow is named, because the next apply would go forward again.
     """
-    from imagesync.cli import commands
     from imagesync.cli.rollback import rollback
 
     _tell_more(verbose)
-    results = commands.Results(form, out, ids, events, color)
-    locking = Locking(lock_timeout, on=not no_lock)
     raise typer.Exit(rollback(key, path, options, results, locking, to=to, yes=yes))
 
 
@@ -225,7 +202,7 @@ def show(
     """Show a saved plan. Example: imagesync show plan.json"""
     from imagesync.cli import commands
 
-    raise typer.Exit(commands.show(path, commands.Results(form, color=color)))
+    raise typer.Exit(commands.show(path, Results(form, color=color)))
 
 
 @app.command("list")
@@ -252,16 +229,10 @@ def adopt(
     path: PathArgument = Path(),
     *,
     options: Options,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
-    form: Format = Form.TEXT,
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Write the report as JSON.", metavar="FILE.json")
-    ] = None,
-    ids: Ids = None,
-    lock_timeout: LockTimeout = LONGEST_WAIT,
-    no_lock: NoLock = False,
+    yes: Yes = False,
+    results: Results,
+    locking: Locking,
     verbose: Verbose = False,
-    color: Color = None,
 ) -> None:
     """Take images that exist under management: for each key adopt: ID, or else the one visible image of its name.
 
@@ -269,11 +240,9 @@ def adopt(
     them. Keys without such an image are told of and left alone. Example: imagesync adopt images/ --cloud eu-prod
     """
     from imagesync.cli import adopt as command
-    from imagesync.cli.commands import Results
 
     _tell_more(verbose)
-    locking = Locking(lock_timeout, on=not no_lock)
-    raise typer.Exit(command.adopt(path, options, Results(form, out, ids, color=color), locking, yes=yes))
+    raise typer.Exit(command.adopt(path, options, results, locking, yes=yes))
 
 
 @app.command()

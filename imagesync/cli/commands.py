@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from imagesync.backends.base import Backend
 from imagesync.cli import flow
 from imagesync.cli.locking import Locking, leased
 from imagesync.cli.modes import Maker
-from imagesync.cli.options import Form, Options
+from imagesync.cli.options import Form, Options, Results
 from imagesync.cli.output import EventLines, Teller, check_places, paint_for, write_json
 from imagesync.cli.planfile import document_of, is_plan_file, read_plan, save_plan, with_whole_urls
 from imagesync.cli.streams import say
@@ -31,17 +31,6 @@ from imagesync.render.text import plan_text, report_text
 from imagesync.report import Event, Report, candidates_of
 
 DONE, FAILED, CHANGES, INTERRUPTED = 0, 1, 2, 130
-
-
-@dataclass(frozen=True, slots=True)
-class Results:
-    """Where results go beside standard output."""
-
-    form: Form = Form.TEXT
-    out: Path | None = None
-    ids: Path | None = None
-    events: Path | None = None
-    color: bool | None = None
 
 
 def validate(path: Path, options: Options, form: Form) -> int:

@@ -12,11 +12,6 @@ from imagesync.cli.streams import say
 from imagesync.lease import USUAL, Times
 from imagesync.leasing import Held, take
 
-LockTimeout = Annotated[
-    float,
-    typer.Option("--lock-timeout", help="How long to wait while another run has the lease.", metavar="SECONDS", min=0),
-]
-NoLock = Annotated[bool, typer.Option("--no-lock", help="Take no lease: nothing keeps another run out.")]
 LONGEST_WAIT = 120.0
 
 
@@ -24,8 +19,13 @@ LONGEST_WAIT = 120.0
 class Locking:
     """Whether a run takes the lease, and how many seconds it waits for it."""
 
-    timeout: float = LONGEST_WAIT
-    on: bool = True
+    lock_timeout: Annotated[
+        float,
+        typer.Option(
+            "--lock-timeout", help="How long to wait while another run has the lease.", metavar="SECONDS", min=0
+        ),
+    ] = LONGEST_WAIT
+    no_lock: Annotated[bool, typer.Option("--no-lock", help="Take no lease: nothing keeps another run out.")] = False
     times: Times = USUAL
 
 
@@ -35,10 +35,10 @@ def leased(backend: Backend, catalog: str, locking: Locking) -> Iterator[Held | 
 
     LeaseHeld when somebody else keeps it too long.
     """
-    if not locking.on:
+    if locking.no_lock:
         yield None
         return
-    held = take(backend, catalog, timeout=locking.timeout, tell=say, times=locking.times)
+    held = take(backend, catalog, timeout=locking.lock_timeout, tell=say, times=locking.times)
     try:
         held.start()
         yield held

@@ -1,12 +1,12 @@
 """What the commands can be asked for: each option once, with its help. No I/O.
 
-``with_options`` gives a command the fields of ``Options`` beside its own parameters, so that plan and apply cannot
-drift apart.
+``with_options`` gives a command the fields of ``Options``, and of other such values, beside its own parameters, so that
+the commands cannot drift apart.
 """
 
 import inspect
 from collections.abc import Callable
-from dataclasses import MISSING, dataclass, field, fields, replace
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
 from enum import StrEnum
 from functools import wraps
 from pathlib import Path
@@ -47,6 +47,15 @@ Discard = Annotated[
     typer.Option("--discard-staged", help="Only drop candidates: all, or those of a key (a glob).", metavar="[KEY]"),
 ]
 EVERY_KEY = "*"
+Ids = Annotated[
+    Path | None,
+    typer.Option(
+        "--ids",
+        help="Write key -> image id as JSON, for other tools to pin; with --stage the candidates' ids.",
+        metavar="FILE",
+    ),
+]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
 def with_optional_values(words: list[str]) -> list[str]:
@@ -98,6 +107,21 @@ class Options:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Results:
+    """Where the results of a run go beside standard output."""
+
+    form: Format = Form.TEXT
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Write the report as JSON.", metavar="FILE.json")] = (
+        None
+    )
+    ids: Ids = None
+    events: Annotated[
+        Path | None, typer.Option("--events", help="Write what happens as lines of JSON.", metavar="FILE")
+    ] = None
+    color: Color = None
+
+
 def pairs(given: list[str]) -> dict[str, str]:
     """``--set`` as a mapping; the last of a name wins."""
     for item in given:
@@ -117,29 +141,40 @@ def limit(option: str, text: str | None) -> Limit | None:
 
 
 def with_options(command: Callable[..., None]) -> Callable[..., None]:
-    """A command whose parameter ``options`` is an ``Options``: its fields become options of the command."""
-    hints = get_type_hints(Options, include_extras=True)
-    added = [
-        inspect.Parameter(
-            item.name, inspect.Parameter.KEYWORD_ONLY, default=_default(item), annotation=hints[item.name]
-        )
-        for item in fields(Options)
+    """A command some of whose parameters are dataclasses: their fields become options of the command, in their place."""
+    hints = get_type_hints(command, include_extras=True)
+    parts = {
+        name: _options_of(hints[name]) for name in inspect.signature(command).parameters if is_dataclass(hints[name])
+    }
+    parameters = [
+        added
+        for own in inspect.signature(command).parameters.values()
+        for added in parts.get(own.name, [own.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=hints[own.name])])
     ]
-    own = [
-        parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
-        for parameter in inspect.signature(command).parameters.values()
-        if parameter.name != "options"
-    ]
-    parameters = [*own[:1], *added, *own[1:]]
 
     @wraps(command)
     def called(**given: Any) -> None:
-        options = Options(**{parameter.name: given.pop(parameter.name) for parameter in added})
-        command(options=options, **given)
+        values = {
+            name: hints[name](**{option.name: given.pop(option.name) for option in options})
+            for name, options in parts.items()
+        }
+        command(**values, **given)
 
     called.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # what Typer reads
     called.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return called
+
+
+def _options_of(value: Any) -> list[inspect.Parameter]:
+    """The fields of a dataclass that are options; those without a help are none."""
+    hints = get_type_hints(value, include_extras=True)
+    return [
+        inspect.Parameter(
+            item.name, inspect.Parameter.KEYWORD_ONLY, default=_default(item), annotation=hints[item.name]
+        )
+        for item in fields(value)
+        if hasattr(hints[item.name], "__metadata__")
+    ]
 
 
 def _default(item: Any) -> Any:

@@ -6,7 +6,7 @@ from pathlib import Path
 from imagesync.cli import commands, flow
 from imagesync.cli.locking import Locking
 from imagesync.cli.modes import going_back
-from imagesync.cli.options import Options
+from imagesync.cli.options import Options, Results
 from imagesync.cli.planfile import is_plan_file
 from imagesync.errors import UsageError
 
@@ -15,7 +15,7 @@ def rollback(
     key: str,
     path: Path,
     options: Options,
-    results: commands.Results,
+    results: Results,
     locking: Locking,
     *,
     to: str | None,
