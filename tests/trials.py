@@ -8,4 +8,5 @@ def note(fault: str, outcome: str) -> None:
     """One trial of one fault, and what came of it; kept in the file that ``IMAGESYNC_TRIALS`` names."""
     if path := os.environ.get("IMAGESYNC_TRIALS"):
         with open(path, "a", encoding="utf-8") as trials:
-            trials.write(json.dumps({"fault": fault, "outcome": outcome}) + "\n")
+            place = os.environ.get("PYTEST_CURRENT_TEST", "").partition("::")[0]
+            trials.write(json.dumps({"place": place, "fault": fault, "outcome": outcome}) + "\n")

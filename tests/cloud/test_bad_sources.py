@@ -82,6 +82,7 @@ URLS: dict[str, tuple[File, dict[str, Any], str]] = {
 }
 
 
+@pytest.mark.trial("a build that is not what was declared", "one line, the old image untouched, nothing left over")
 @pytest.mark.parametrize("fault", URLS)
 def test_a_bad_build_is_one_line_and_changes_nothing(desk: Desk, upstream: Mirror, fault: str) -> None:
     """Exit 1; the staged record is gone, and the old image as it was."""
@@ -96,6 +97,7 @@ def test_a_bad_build_is_one_line_and_changes_nothing(desk: Desk, upstream: Mirro
     assert desk.cloud.http().images() == before
 
 
+@pytest.mark.trial("a quota used up in mid-upload", "one line, the old image untouched")
 def test_an_upload_beyond_the_quota_leaves_the_old_image(desk: Desk, upstream: Mirror) -> None:
     """The limit is lowered after the plan was made: 413 to the data, in the service's words, with the way out."""
     desk.images["a"] |= {"source": desk.file("big.raw", NEW * 3), "visibility": "private"}
@@ -144,6 +146,7 @@ def test_uploads_wait_for_a_slot(desk: Desk) -> None:
     assert refused
 
 
+@pytest.mark.trial("bad builds while somebody lists all the time", "only the old image was seen")
 def test_a_reader_never_sees_a_bad_build(desk: Desk, upstream: Mirror) -> None:
     """Somebody who lists all the time while five bad builds are tried sees the old image, and only it."""
     seen: set[tuple[str, ...]] = set()

@@ -16,6 +16,7 @@ import pytest
 
 from tests.cloud.neighbours import is_neighbour
 from tests.cloud.service import Cloud
+from tests.trials import note
 
 ROOT = Path(__file__).parents[2]
 SHORT = """
@@ -48,6 +49,8 @@ def test_eight_processes_that_race_and_die_are_never_two_inside(cloud: Cloud, tm
     killed = [racer for racer in racers if racer.returncode == -signal.SIGKILL]
     assert len(killed) == 3
     assert len(cloud.http("alice").leases()) == 1
+    for _ in taken:
+        note("a lease taken while eight processes race for it, die, and lose answers", "never two inside")
 
 
 class Desk:
@@ -151,6 +154,7 @@ def gated() -> Iterator[Gate]:
             server.shutdown()
 
 
+@pytest.mark.trial("two applies at once on a cloud", "one set of images, both succeeded")
 def test_two_applies_at_once_make_one_set_of_images(desk: Desk) -> None:
     """The second says who is at work, waits, plans again and finds nothing left to do."""
     with gated() as gate:
@@ -195,6 +199,7 @@ def test_who_does_not_want_to_wait_is_told_the_holder_and_the_ways_out(desk: Des
     assert desk.holder()["imagesync_lease_number"] == "1"
 
 
+@pytest.mark.trial("an apply killed while it holds the lease", "the next one on its host did not wait")
 def test_a_killed_apply_is_followed_at_once_on_its_host(desk: Desk) -> None:
     """Its process is gone: nobody waits; what it left is cleared away."""
     with gated() as gate:
@@ -211,6 +216,7 @@ def test_a_killed_apply_is_followed_at_once_on_its_host(desk: Desk) -> None:
     assert desk.holder()["imagesync_lease_state"] == "free"
 
 
+@pytest.mark.trial("a lease broken by unlock", "its holder started no further step")
 def test_unlock_stops_the_apply_that_holds_the_lease(desk: Desk) -> None:
     """It shows the holder and asks; the running step ends, no other starts, and the report says to whom it was lost."""
     with gated() as gate:

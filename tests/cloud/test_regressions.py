@@ -117,6 +117,7 @@ UNUSABLE: dict[str, str] = {
 }
 
 
+@pytest.mark.trial("a definition that is YAML but cannot be used", "the whole set was refused, nothing removed")
 def test_a_definition_that_cannot_be_used_removes_nothing(place: Place) -> None:
     """Valid YAML, but unusable: the whole set is refused, and the live image of that key is as it was."""
     place.want("a")
@@ -130,6 +131,7 @@ def test_a_definition_that_cannot_be_used_removes_nothing(place: Place) -> None:
         assert "b" in place.refused("--max-delete", "100%"), case
 
 
+@pytest.mark.trial("one file of several cannot be read", "the whole set was refused, nothing removed")
 def test_a_part_of_the_catalogue_that_cannot_be_read_removes_nothing(place: Place) -> None:
     """One file of several is broken: its images are not taken for removed."""
     place.want("a")
@@ -145,6 +147,7 @@ def test_a_part_of_the_catalogue_that_cannot_be_read_removes_nothing(place: Plac
     assert "No changes." in place.run("plan")
 
 
+@pytest.mark.trial("kill -9 between upload and publishing", "never visible, then published, no byte sent again")
 def test_killed_between_upload_and_metadata_it_heals(place: Place, proxied: Proxy) -> None:
     """The data is in, the publishing PATCH never came: nobody sees the image; the next apply publishes it, no byte sent."""
     place.want("a", properties={"p": "1"}, tags=["t"])
@@ -203,6 +206,7 @@ def test_a_single_new_version_replaces(place: Place) -> None:
     assert place.image("b") == other
 
 
+@pytest.mark.trial("two catalogues with the same names", "each touched only its own")
 def test_two_catalogues_with_the_same_names(place: Place, tmp_path: Path) -> None:
     """Same keys in one project: the second is refused while it wants the same visible name; each touches only its own."""
     place.want("a")
@@ -223,6 +227,7 @@ def test_two_catalogues_with_the_same_names(place: Place, tmp_path: Path) -> Non
     assert place.live() == [theirs]
 
 
+@pytest.mark.trial("our marker copied to the byte by another project", "its image was never touched")
 @pytest.mark.parametrize("user", ["operator", "alice"])
 def test_a_public_image_of_another_project_with_our_marker(place: Place, user: str) -> None:
     """A copy of our own marker, to the byte, on somebody else's image: not ours, whatever is done to ours."""
@@ -249,6 +254,7 @@ def test_a_public_image_of_another_project_with_our_marker(place: Place, user: s
     assert len(place.live()) == 1
 
 
+@pytest.mark.trial("two current images of one key, made by a race", "the older stayed, the other retired, no upload")
 def test_a_duplicate_name_made_by_a_race(place: Place) -> None:
     """Two runs both made the image: of the two current ones the older stays, the other retires; nothing is uploaded."""
     place.want("a")
@@ -328,6 +334,7 @@ Not the digest: without it nothing tells that the content is the declared one, a
 """
 
 
+@pytest.mark.trial("older, stranger and damaged markers", "nothing planned, or one update; no data sent")
 def test_an_upgrade_from_an_older_marker_plans_nothing(place: Place) -> None:
     """Markers frozen as they are written today; damaged or strange ones cost one update at most, never data."""
     place.want("a", min_ram=1, tags=["t"], properties={"p": "1"})
@@ -350,6 +357,7 @@ def test_an_upgrade_from_an_older_marker_plans_nothing(place: Place) -> None:
         assert [one["id"] for one in place.live()] == [image_id]
 
 
+@pytest.mark.trial("DELETE refused as in use", "the image was left as it was, deleted by a later run")
 @pytest.mark.parametrize("protected", [False, True])
 def test_a_delete_refused_as_in_use_leaves_the_image_as_it_was(place: Place, proxied: Proxy, protected: bool) -> None:
     """409: told of, exit 0, protected again where it was; the next run tries again."""
@@ -376,6 +384,9 @@ def test_a_delete_refused_as_in_use_leaves_the_image_as_it_was(place: Place, pro
     assert [one["imagesync_key"] for one in place.live()] == ["b"]
 
 
+@pytest.mark.trial(
+    "more removed, changed or emptied than the limits allow", "refused before any write, with the way out"
+)
 def test_limits_hold_before_anything_is_written(place: Place) -> None:
     """max_delete, max_update, protected, the emptied catalogue: refused with number, limit and the way out."""
     for number in range(5):
@@ -408,6 +419,7 @@ def test_limits_hold_before_anything_is_written(place: Place) -> None:
     assert place.live() == []
 
 
+@pytest.mark.trial("a catalogue whose folder vanished", "an error, nothing removed")
 def test_a_directory_that_vanished_is_an_error_and_no_empty_catalogue(place: Place) -> None:
     """Nor is a directory without a manifest, or one whose files are not readable, whatever is permitted."""
     place.want("a")

@@ -13,6 +13,7 @@ import pytest
 
 from tests.cloud.service import Cloud, Snapshot
 from tests.fault.runner import Runner
+from tests.trials import note
 
 PLAIN = {"disk_format": "raw", "container_format": "bare", "visibility": "private"}
 KERNEL = {"source": "b.raw", "disk_format": "aki", "container_format": "aki"}
@@ -190,6 +191,7 @@ def test_what_a_plan_relied_on_stops_it_before_the_first_write(saved: Saved) -> 
         assert f"{key}: " in told, case
         assert field in told, case
         assert image_id in told or field in ("Changed", "unhidden"), case
+        note("something that a saved plan relied on changed", "refused before the first write, with image and field")
 
 
 def test_what_it_did_not_rely_on_does_not(saved: Saved) -> None:
@@ -202,6 +204,7 @@ def test_what_it_did_not_rely_on_does_not(saved: Saved) -> None:
         assert code == 0, (number, told)
         assert written, number
         assert saved.image("changed")["min_ram"] == 2
+        note("something else changed under a saved plan", "applied as it was shown")
 
 
 def test_another_catalogue_s_run_does_not_matter(saved: Saved) -> None:

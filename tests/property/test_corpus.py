@@ -113,6 +113,7 @@ def runner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
         yield found
 
 
+@pytest.mark.trial("a manifest of the corpus, each written to break a loader", "diagnostics, nothing raw, no traceback")
 @pytest.mark.parametrize("file", CORPUS, ids=lambda file: file.stem)
 def test_each_file_of_the_corpus_ends_in_a_diagnostic(runner: Runner, file: Path) -> None:
     """Exit 1, the file named and a count; no image of a manifest that is in doubt."""
@@ -125,6 +126,7 @@ def test_each_file_of_the_corpus_ends_in_a_diagnostic(runner: Runner, file: Path
     assert is_clean(told)
 
 
+@pytest.mark.trial("a manifest as large as it may be, or larger, with faults", "diagnostics, below 200 MB")
 @pytest.mark.parametrize("name", LARGE)
 def test_a_large_file_ends_in_a_diagnostic_and_in_bounded_memory(tmp_path: Path, name: str) -> None:
     """200 MB of memory for the whole process, and no more lines than a person reads."""
@@ -140,6 +142,7 @@ def test_a_large_file_ends_in_a_diagnostic_and_in_bounded_memory(tmp_path: Path,
     assert int(Path(f"{file}.memory").read_text()) * 1024 < MOST_MEMORY
 
 
+@pytest.mark.trial("too many, too large or too faulty manifests in one folder", "diagnostics")
 @pytest.mark.parametrize(
     ("files", "content", "words"),
     [

@@ -11,6 +11,7 @@ from imagesync.errors import ImagesyncError, ManifestError
 from imagesync.loader import load
 from imagesync.resolution import resolve
 from imagesync.schemas import schema
+from tests.trials import note
 
 
 def keys_of(part: object) -> set[str]:
@@ -88,6 +89,7 @@ def judged(folder: Path, content: bytes) -> None:
     assert lines
     assert all(line.isprintable() and len(line) < 3000 for line in lines)
     assert not isinstance(problem, ManifestError) or len(lines) == len(problem.diagnostics) + 1
+    note("a manifest made at random", "a catalogue, or printable diagnostics")
 
 
 @pytest.fixture(scope="module")
