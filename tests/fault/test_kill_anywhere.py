@@ -24,8 +24,9 @@ def stage(cloud: Cloud, tmp_path: Path) -> Iterator[Stage]:
 
 
 @pytest.mark.exhaustive
-def test_killed_at_any_request_the_next_apply_converges(stage: Stage) -> None:
-    """Before and after every request."""
+@pytest.mark.parametrize("forward", [False, True], ids=["before", "after"])
+def test_killed_at_any_request_the_next_apply_converges(stage: Stage, forward: bool) -> None:
+    """Before, or after, every request."""
     beginning = stage.prepared()
     known = {hashlib.sha512(content).hexdigest() for content in DATA.values()}
     stage.proxy.forget()
@@ -34,23 +35,23 @@ def test_killed_at_any_request_the_next_apply_converges(stage: Stage) -> None:
     calls, expected = list(stage.proxy.calls), stage.state()
     kinds = {call.kind for call in calls}
     assert {"POST /images", "PUT /images/ID/file", "PATCH /images/ID", "DELETE /images/ID"} <= kinds
+    when = "after" if forward else "before"
     for number in range(len(calls)):
-        for forward in (False, True):
-            stage.cloud.restore(beginning)
-            killed_at(stage, number, forward=forward)
-            point = f"{'after' if forward else 'before'} request {number}, {calls[number].kind}"
-            for image in stage.live():
-                if not image["os_hidden"]:
-                    assert image["os_hash_value"] in known, point
-                    assert image["imagesync_role"] == "current", point
-            verified = stage.verified()
-            stage.proxy.forget()
-            code, told = stage.apply()
-            assert code == 0, (point, told)
-            assert stage.state() == expected, point
-            uploads = sum(call.kind == "PUT /images/ID/file" for call in stage.proxy.calls)
-            assert uploads <= NEW - len(verified), point
-            note(f"kill -9 {'after' if forward else 'before'} each request", "the next run converged")
+        stage.cloud.restore(beginning)
+        killed_at(stage, number, forward=forward)
+        point = f"{when} request {number}, {calls[number].kind}"
+        for image in stage.live():
+            if not image["os_hidden"]:
+                assert image["os_hash_value"] in known, point
+                assert image["imagesync_role"] == "current", point
+        verified = stage.verified()
+        stage.proxy.forget()
+        code, told = stage.apply()
+        assert code == 0, (point, told)
+        assert stage.state() == expected, point
+        uploads = sum(call.kind == "PUT /images/ID/file" for call in stage.proxy.calls)
+        assert uploads <= NEW - len(verified), point
+        note(f"kill -9 {when} each request", "the next run converged")
 
 
 def killed_at(stage: Stage, number: int, *, forward: bool) -> None:

@@ -1,10 +1,12 @@
 """The local store: kill -9 and a full disk at each write that an apply asks of the system, damage, two applies at once."""
 
 import errno
+import json
 import os
 import random
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +16,7 @@ from imagesync import open_backend
 from imagesync.errors import BackendError
 from imagesync.model import Status
 from tests.fault.desk import Desk, arranged
-from tests.fault.stage import NEW
+from tests.fault.stage import BEFORE, NEW
 from tests.fault.watched import Ended, Trouble
 from tests.trials import note
 
@@ -73,21 +75,50 @@ def test_trouble_at_each_write(desk: Desk, error: int, fault: str) -> None:
     every(desk, error, 1, fault)
 
 
+def started(desk: Desk, *words: str) -> subprocess.Popen[str]:
+    """The command in a process of its own."""
+    command = [sys.executable, "-m", "imagesync", *words, "--store", str(desk.store)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+APPLY = ("apply", "--yes", "--max-delete", "100%")
+
+
 def test_two_applies_at_once(desk: Desk) -> None:
     """Kept apart by the lease: both succeed, nothing is made twice."""
     assert desk.apply().code == 0
     expected = desk.state()
     for _ in range(2):
         desk.again()
-        command = [sys.executable, "-m", "imagesync", "apply", "--yes", str(desk.folder), "--store", str(desk.store)]
-        command += ["--max-delete", "100%"]
-        pipe = subprocess.PIPE
-        both = [subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True) for _ in range(2)]
+        both = [started(desk, *APPLY, str(desk.folder)) for _ in range(2)]
         told = [process.communicate(timeout=60) for process in both]
         assert [process.returncode for process in both] == [0, 0], told
         assert "locked" not in str(told)
         assert desk.state() == expected
         note("two applies at once on one store", "both succeeded")
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_of_two_applies_and_a_reader_one_is_killed(desk: Desk, seed: int) -> None:
+    """At any time: the other goes on to the end, and whoever reads meanwhile sees every image whole."""
+    assert desk.apply().code == 0
+    expected = desk.state()
+    desk.again()
+    first, second = (started(desk, *APPLY, str(desk.folder)) for _ in range(2))
+    reader = started(desk, "list", "--format", "json")
+    time.sleep(random.Random(seed).uniform(0.2, 1.2))
+    first.kill()
+    told = second.communicate(timeout=60)
+    seen, complaint = reader.communicate(timeout=60)
+    first.communicate()
+    assert second.returncode == 0, told
+    assert reader.returncode == 0, complaint
+    visible = [image for image in json.loads(seen) if not image["os_hidden"]]
+    assert {image["imagesync_key"] for image in visible} >= set(BEFORE) - {"removed"}
+    assert all(image["status"] in ("active", "deactivated") for image in visible)
+    assert desk.apply().code == 0
+    assert desk.state() == expected
+    note("two applies and a reader on one store, one apply killed at some time", "the other succeeded")
 
 
 @pytest.mark.parametrize("damage", ["empty", "missing", "cut"])
