@@ -44,6 +44,7 @@ class Mirror:
 
 class _Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     mirror: Mirror
 
     def do_HEAD(self) -> None:
