@@ -302,13 +302,22 @@ def _tell_more(verbose: bool) -> None:
 
 
 def _bug(text: str) -> int:
-    """A log with the traceback, private and without secrets; its path on standard error, exit code 3."""
+    """A log with the traceback, private and without secrets; its path on standard error, exit code 3.
+
+    Where none can be written, its last line is told.
+    """
     from imagesync.redaction import redacted
 
     known = [value for name, value in os.environ.items() if SECRET_NAMES.search(name)]
-    with tempfile.NamedTemporaryFile("w", prefix="imagesync-", suffix=".log", delete=False) as log:
-        log.write(redacted(text, known))
-    say(f"imagesync has a bug; what happened is in {log.name}")
+    text = redacted(text, known)
+    try:
+        with tempfile.NamedTemporaryFile("w", prefix="imagesync-", suffix=".log", delete=False) as log:
+            log.write(text)
+    except OSError as error:
+        last = sentence(text.strip().rpartition("\n")[2])
+        say(f"imagesync has a bug ({last}), and no log could be written: {error.strerror}")
+    else:
+        say(f"imagesync has a bug; what happened is in {log.name}")
     return BUG
 
 

@@ -60,7 +60,6 @@ class Handler(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
-    disable_nagle_algorithm = True
     script: Server
 
     def answer(self) -> None:

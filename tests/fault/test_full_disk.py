@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from imagesync.cli import app
 from tests.fault.desk import arranged
 from tests.fault.watched import Trouble
 from tests.trials import note
@@ -146,6 +147,7 @@ def test_a_full_disk_under_the_files_of_a_run(tmp_path: Path, words: tuple[str, 
         ("apply --yes", "2>/dev/full", 0),
         ("apply --yes", "2>&-", 0),
         ("apply --yes --format json", ">/dev/full", 1),
+        ("apply", "<&-", 64),
     ],
 )
 def test_streams_that_take_nothing(tmp_path: Path, words: str, streams: str, code: int) -> None:
@@ -158,6 +160,22 @@ def test_streams_that_take_nothing(tmp_path: Path, words: str, streams: str, cod
     assert done.returncode == code, told.read_text()
     assert "Traceback" not in told.read_text()
     assert not list(tmp_path.glob("imagesync-*.log"))
-    if words.startswith("apply"):
+    if "--yes" in words:
         assert json.loads((tmp_path / "out.json").read_text())["succeeded"]
     note("standard output or error full or closed", "no traceback, and an apply went to its end")
+
+
+def test_a_bug_whose_log_has_no_room(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """What it was is told all the same, in one line without secrets."""
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("tempfile.NamedTemporaryFile", full)
+    monkeypatch.setenv("OS_PASSWORD", "very-secret")
+    assert app._bug("Traceback\n  here\nValueError: very-secret is no\x1b colour\n") == app.BUG
+    told = capsys.readouterr().err
+    assert told.startswith("imagesync has a bug (ValueError: ")
+    assert told.endswith(", and no log could be written: No space left on device\n")
+    assert "very-secret" not in told
+    assert told.removesuffix("\n").isprintable()
