@@ -3,6 +3,7 @@
 A fault is decided when a request's head has come; what reaches the service, and what reaches the client, is the fault's.
 """
 
+import contextlib
 import http.client
 import http.server
 import re
@@ -12,6 +13,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import urlsplit
 
 HOP = {"connection", "transfer-encoding", "keep-alive", "content-length"}
@@ -40,6 +42,7 @@ class Fault:
     ``forward``: the service gets it. Then ``status`` and ``headers`` are answered instead of what it said (None: what it
     said); ``cut``: bytes of the answer after which the connection is reset, 0 before any; ``stall``: no answer until that is
     set; ``after`` is called once the service has answered (or, where it is not to get the request, would have).
+    ``refused``: after the answer no connection is there and none is taken for so many seconds.
     """
 
     forward: bool = True
@@ -49,17 +52,41 @@ class Fault:
     cut: int | None = None
     stall: threading.Event | None = None
     after: Callable[[], None] | None = None
+    refused: float = 0.0
 
 
 class Proxy:
-    """The calls that came, and the faults to come."""
+    """The calls that came, and the faults to come; listens from its beginning to ``close``."""
 
-    def __init__(self, address: str, target: str) -> None:
-        self.address = address
+    def __init__(self, target: str) -> None:
         self.target = urlsplit(target)
         self.calls: list[Call] = []
         self.fault: Callable[[Call], Fault | None] = lambda _call: None
         self._lock = threading.Lock()
+        self._server = self._listening(0)
+        self._port = self._server.server_port
+        self.address = f"http://127.0.0.1:{self._port}"
+
+    def _listening(self, port: int) -> "_Server":
+        server = _Server(("127.0.0.1", port), type("Handler", (_Handler,), {"proxy": self}))
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        return server
+
+    def close(self) -> None:
+        """No more connections are taken."""
+        self._server.shutdown()
+        self._server.server_close()
+
+    def refuse(self, seconds: float, but: socket.socket | None = None) -> None:
+        """End all connections ``but`` one, and take none for so long."""
+        self.close()
+        for connection in self._server.connections - ({but} if but else set()):
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+        threading.Timer(seconds, self._reopen).start()
+
+    def _reopen(self) -> None:
+        self._server = self._listening(self._port)
 
     def forget(self) -> None:
         """Count from 0, without faults."""
@@ -101,6 +128,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             return
         if fault.status is not None:
             status, headers, body = fault.status, fault.headers, fault.body
+        if fault.refused:
+            self.proxy.refuse(fault.refused, but=self.connection)
+            headers, self.close_connection = {**headers, "Connection": "close"}, True
         self._answer(status, headers, body, fault.cut)
 
     def _answer(self, status: int, headers: dict[str, str], body: bytes, cut: int | None) -> None:
@@ -161,6 +191,20 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 class _Server(http.server.ThreadingHTTPServer):
     daemon_threads = True
 
+    def __init__(self, *given: Any) -> None:
+        self.connections: set[socket.socket] = set()
+        super().__init__(*given)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Remember who is there."""
+        self.connections.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        """Forget who left."""
+        self.connections.discard(request)
+        super().shutdown_request(request)
+
     def handle_error(self, request: object, client_address: object) -> None:
         """A client that was killed is no news."""
 
@@ -168,11 +212,8 @@ class _Server(http.server.ThreadingHTTPServer):
 @contextmanager
 def between(target: str) -> Iterator[Proxy]:
     """A running proxy before a service."""
-    handler = type("Handler", (_Handler,), {})
-    with _Server(("127.0.0.1", 0), handler) as server:
-        handler.proxy = found = Proxy(f"http://127.0.0.1:{server.server_port}", target)  # type: ignore[attr-defined]
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        try:
-            yield found
-        finally:
-            server.shutdown()
+    proxy = Proxy(target)
+    try:
+        yield proxy
+    finally:
+        proxy.close()

@@ -83,6 +83,29 @@ def test_each_fault_on_each_kind_of_request(stage: Stage) -> None:
             note(f"{name}: the first request of each kind, in one run", CONVERGED[runs])
 
 
+@pytest.mark.exhaustive
+def test_connections_refused_before_each_kind_of_request(stage: Stage) -> None:
+    """The service is gone for a moment: nothing was sent, so that any request is repeated, in the same run."""
+    beginning = stage.prepared()
+    stage.proxy.forget()
+    assert stage.apply()[0] == 0
+    kinds, expected = [call.kind for call in stage.proxy.calls], stage.state()
+    stage.words += ("-v",)
+    for number in sorted({kind: number for number, kind in reversed(list(enumerate(kinds)))}.values()):
+        stage.cloud.restore(beginning)
+        stage.proxy.forget()
+        if number:
+            stage.proxy.fault = lambda call: Fault(refused=1.0) if call.number == number - 1 else None  # noqa: B023
+        else:
+            stage.proxy.refuse(1.0)
+        code, told = stage.apply()
+        stage.proxy.forget()
+        assert code == 0, (kinds[number], told)
+        assert "no connection" in told, (kinds[number], told)
+        assert stage.state() == expected, (kinds[number], told)
+        note("connection refused: the first request of each kind", CONVERGED[1])
+
+
 def test_faults_at_random(stage: Stage) -> None:
     """Any of them, anywhere; the seed is in every message."""
     beginning = stage.prepared()

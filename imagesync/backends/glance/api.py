@@ -144,7 +144,7 @@ class Api:
             may = _passing(met) and (repeat or not _perhaps_done(met))
             if not may or attempt >= self._pace.tries or waited + seconds > self._pace.longest:
                 raise self._error(met, method, path)
-            why = f"HTTP {met.status}" if isinstance(met, Answer) else "no answer"
+            why = f"HTTP {met.status}" if isinstance(met, Answer) else "no answer" if met.sent else "no connection"
             log.info("%s %s: %s; trying again in %.1f s", method, _shown(path), why, seconds)
             self._pace.sleep(seconds)
             waited, attempt, repeated = waited + seconds, attempt + 1, repeated or _perhaps_done(met)
