@@ -1,12 +1,15 @@
 """The glance backend on the real Keystone and Glance; judged over plain HTTP."""
 
+import json
 from collections.abc import Callable, Iterator
+from typing import Any
 from uuid import uuid4
 
 import pytest
 
 from imagesync.backends.base import Backend
 from imagesync.backends.glance import open_glance
+from imagesync.backends.glance.api import Answer, Api
 from imagesync.errors import (
     Conflict,
     Forbidden,
@@ -336,6 +339,30 @@ def test_listings_have_as_many_pages_as_it_takes(cloud: Cloud, alice: Backend) -
     cloud.forget_requests()
     assert len(ours(alice.images())) == 2003
     assert asked(cloud) == ["GET /v2/images"] * 4
+
+
+@pytest.mark.trial("a page of a listing whose marker vanished", "the listing began again, and was whole")
+def test_a_listing_is_whole_although_the_image_that_a_page_begins_after_vanished(
+    cloud: Cloud, alice: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Deleted between two pages: the service answers 400, and the listing begins again."""
+    monkeypatch.setattr("imagesync.backends.glance.listing.PAGE", 2)
+    made = [record(alice, f"n{number}", imagesync_catalog="paged").id for number in range(7)]
+    gone, paths = list[str](), list[str]()
+    plain = Api.request
+
+    def request(api: Api, method: str, path: str, *given: Any, **more: Any) -> Answer:
+        paths.append(path)
+        answer = plain(api, method, path, *given, **more)
+        if "os_hidden=false" in path and not gone:
+            gone.append(json.loads(answer.body)["images"][-1]["id"])
+            cloud.http("alice").send("DELETE", f"/images/{gone[0]}").raise_for_status()
+        return answer
+
+    monkeypatch.setattr(Api, "request", request)
+    found = alice.inventory("paged", (cloud.project_id("images"),))
+    assert {image.id for image in found} == set(made) - set(gone)
+    assert sum(f"marker={gone[0]}" in path for path in paths) == 1
 
 
 def test_a_page_after_an_image_that_vanished_is_an_invalid_request(cloud: Cloud, alice: Backend) -> None:

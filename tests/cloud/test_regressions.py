@@ -175,6 +175,7 @@ def test_killed_between_upload_and_metadata_it_heals(place: Place, proxied: Prox
     assert len(place.live()) == 1
 
 
+@pytest.mark.trial("only a property changed", "the live image got it by one PATCH")
 def test_a_change_of_a_property_reaches_the_image_that_is_there(place: Place) -> None:
     """One PATCH of the live image, no upload: id and data stay."""
     place.want("a", properties={"hw_disk_bus": "virtio"})
@@ -190,6 +191,7 @@ def test_a_change_of_a_property_reaches_the_image_that_is_there(place: Place) ->
     assert after["os_hash_value"] == before["os_hash_value"]
 
 
+@pytest.mark.trial("only the source changed", "replaced, the old build hidden")
 def test_a_single_new_version_replaces(place: Place) -> None:
     """Only the source changes: the new build is published under the name, the one before is hidden."""
     place.want("a", name="Ubuntu 24.04")
@@ -272,6 +274,7 @@ def test_a_duplicate_name_made_by_a_race(place: Place) -> None:
     assert set(roles) == {mine["id"], again["id"]}
 
 
+@pytest.mark.trial("properties that the service made", "never planned, never copied")
 def test_properties_made_by_the_service_are_never_in_a_plan(place: Place) -> None:
     """An import leaves ``os_glance_*`` on the image: not drift, not planned, not copied to the next build."""
     place.images["a"] = {"source": {"path": "one.raw", "method": "glance-direct"}}
@@ -288,6 +291,7 @@ def test_properties_made_by_the_service_are_never_in_a_plan(place: Place) -> Non
     assert [name for name in place.image("a") if name.startswith(READ_ONLY)] == []
 
 
+@pytest.mark.trial("tags, members and properties emptied", "ours went, those of others stayed")
 @pytest.mark.parametrize("emptied", [{"tags": [], "members": [], "properties": {}}, {}])
 def test_tags_and_members_emptied(place: Place, emptied: dict[str, Any]) -> None:
     """An empty list, or none at all: what was put there goes, what others added stays."""
