@@ -17,13 +17,12 @@ from imagesync.manifest import Manifest
 from imagesync.manifestfiles import Found, find_files, read_bytes
 from imagesync.schemas import schema
 from imagesync.validation import Shape, dotted
-from imagesync.yamltree import Allowance, Node, parse, printable
+from imagesync.yamltree import MOST_KEYS, Allowance, Node, parse, printable
 
 MERGED: Final = ("images", "profiles", "targets", "values")
 SINGLE: Final = ("catalog", "policy", "defaults", "default_target")
 MOST_BYTES: Final = 32 * 2**20
 """In all files of a catalogue."""
-MOST_IMAGES: Final = 10_000
 
 
 def load(path: Path | str) -> Manifest:
@@ -39,8 +38,8 @@ def load(path: Path | str) -> Manifest:
         if root is not None:
             roots.append(root)
             problems += _merge(sections, root)
-        if too_many := len(sections["images"]) > MOST_IMAGES:
-            message = f"more than {MOST_IMAGES} images in one catalogue"
+        if too_many := len(sections["images"]) > MOST_KEYS:
+            message = f"more than {MOST_KEYS} images in one catalogue"
             problems.append(Diagnostic(file.shown, 0, 0, "images", message, "split it"))
         if len(problems) >= MOST_PROBLEMS or too_many or left.is_used_up():
             raise ManifestError(problems)

@@ -49,7 +49,10 @@ class Values:
         return node.having(text if value is None else value, text)
 
     def _mapping(self, node: Node, children: Mapping[str, Node], path: Path) -> Node:
-        filled = {name: self.fill(child, (*path, name)) for name, child in children.items()}
+        filled = {
+            name: child if isinstance(child.value, str) and "$" not in child.value else self.fill(child, (*path, name))
+            for name, child in children.items()
+        }
         for name in children:
             if "${" in name:
                 where = dotted((*path, name))

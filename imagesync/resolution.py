@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields, is_dataclass, replace
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from functools import cache
+from itertools import islice
 from typing import Any, Final
 
 from imagesync.errors import MOST_PROBLEMS, Diagnostic, ManifestError, UsageError
@@ -84,7 +85,8 @@ class _Resolving:
             setting = Setting(self._manifest.base, self._manifest.folders, self._problems, self._allow_outside)
             spec = make_spec(key, data, nodes[key], setting) if data is not None else None
             specs += [spec] if spec else []
-        self._problems += set_problems([spec for spec in specs if matches(spec.key, self._target.only)], nodes)
+        here = [spec for spec in specs if matches(spec.key, self._target.only)]
+        self._problems += islice(set_problems(here, nodes), MOST_PROBLEMS)
         name, policy = self._name(), self._policy()
         if problems := [*self._problems, *self._values.problems]:
             raise ManifestError(problems)

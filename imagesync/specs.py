@@ -187,6 +187,8 @@ def text_problems(data: Mapping[str, Any]) -> Iterator[Problem]:
     texts += [(("tags", index), tag) for index, tag in enumerate(data.get("tags", ()))]
     texts += [(("properties", name), name + value) for name, value in properties.items()]
     for place, text in texts:
+        if text.isascii() and text.isprintable():
+            continue
         if _BEYOND.search(text):
             yield place, "holds a character beyond the basic plane, which the service refuses", "take it out"
         if _CONTROL.search(text):

@@ -178,8 +178,11 @@ def _names(schema: Any) -> frozenset[str]:
 def _plain(node: Node, kind: Kind) -> Any:
     value = node.value
     if isinstance(value, dict):
-        further = kind.further or _ANY
-        return {name: _plain(child, kind.children.get(name, further)) for name, child in value.items()}
+        children, further = kind.children, kind.further or _ANY
+        return {
+            name: child.value if isinstance(child.value, str) else _plain(child, children.get(name, further))
+            for name, child in value.items()
+        }
     if isinstance(value, list):
         return [_plain(child, kind.items or _ANY) for child in value]
     if isinstance(value, str) or value is None:

@@ -15,8 +15,12 @@ from yaml.events import AliasEvent, MappingEndEvent, ScalarEvent, SequenceEndEve
 from imagesync.errors import MOST_PROBLEMS, Diagnostic
 
 DEEPEST: Final = 32
-MOST_NODES: Final = 120_000
-"""Values in all files of a catalogue, aliases expanded: 10,000 images of a dozen; a second's work."""
+MOST_NODES: Final = 100_000
+"""Values in all files of a catalogue, aliases expanded: 10,000 images of ten; less than a second's work."""
+MOST_KEYS: Final = 10_000
+"""In one mapping: as many images as a catalogue may have."""
+MOST_ITEMS: Final = 1024
+"""In one list, as in the schema."""
 LONGEST_KEY: Final = 1024
 LONGEST_TEXT: Final = 2**20
 _CORE: Final = {"": None, "~": None, "null": None, "Null": None, "NULL": None} | {
@@ -186,8 +190,10 @@ class _Reader:
         return event.start_mark
 
     def _sequence(self, event: Any, events: Iterator[Any], depth: int) -> Node:
-        mark, items = self._collection(event, "seq"), []
+        mark, items = self._collection(event, "seq"), list[Node]()
         while not isinstance(item := next(events), SequenceEndEvent):
+            if len(items) >= MOST_ITEMS:
+                self._stop(item, f"more than {MOST_ITEMS} items in one list", "take some out")
             items.append(self._node(item, events, depth + 1))
         return Node(items, mark.line + 1, mark.column + 1, file=self.file)
 
@@ -205,6 +211,8 @@ class _Reader:
                 continue
             if name in found or len(name) > LONGEST_KEY or not name.isprintable():
                 self._wrong_key(key, found)
+            if len(found) >= MOST_KEYS:
+                self._stop(key, f"more than {MOST_KEYS} keys in one mapping", "split the catalogue")
             if isinstance(child, AliasEvent):
                 value = value.having(value.value)
             value.key_line, value.key_column = self._place(key)

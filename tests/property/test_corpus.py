@@ -41,19 +41,19 @@ PROFILES = b"profiles:\n" + b"".join(
 ALL_OF_THEM = ", ".join(f"p{number}" for number in range(64))
 DEFAULTS = b"defaults: {properties: {" + b", ".join(b"p%d: '${a}'" % number for number in range(100)) + b"}}\n"
 
-MANY_VALUES = "more than 120000 values in all files"
+MANY_VALUES = "more than 100000 values in all files"
 FEW = "{{source: none, tags: [a, b], properties: {{p: q}}, min_ram: 1, min_disk: 1}}"
 
 LARGE = {
-    "one bad image among 14,000": lambda: HEAD + images(f"k{{n}}: {FEW}", 14_000) + b"  last: {min_ram: -1}\n",
+    "one bad image among 12,000": lambda: HEAD + images(f"k{{n}}: {FEW}", 12_000) + b"  last: {min_ram: -1}\n",
     "images of a wrong kind": lambda: HEAD + images("k{n}: 1", 99_000),
-    "images with an unknown field each": lambda: HEAD + images("k{n}: {{x: 1}}", 55_000),
-    "an image of 110,000 properties": lambda: (
-        HEAD + b"images: {a: {properties: {" + b", ".join(b"p%d: x" % n for n in range(110_000)) + b"}}}\n"
+    "images with an unknown field each": lambda: HEAD + images("k{n}: {{x: 1}}", 49_000),
+    "an image of 98,000 properties": lambda: (
+        HEAD + b"images: {a: {properties: {" + b", ".join(b"p%d: x" % n for n in range(98_000)) + b"}}}\n"
     ),
-    "a list where a mapping should be": lambda: HEAD + b"images: [" + b"1," * 115_000 + b"1]\n",
+    "a list where a mapping should be": lambda: HEAD + b"images: [" + b"1," * 98_000 + b"1]\n",
     "images with long lists and one fault each": lambda: (
-        HEAD + images(f"k{{n}}: {{{{min_ram: -1, members: [{', '.join(['p'] * 1000)}]}}}}", 110)
+        HEAD + images(f"k{{n}}: {{{{min_ram: -1, members: [{', '.join(['p'] * 1000)}]}}}}", 98)
     ),
     "a fault in each of 5,000 targets": lambda: (
         HEAD
@@ -93,6 +93,7 @@ LARGE = {
         + b"images: {a: {source: none, name: '${v0}'}}"
     ),
     "aliases that multiply": lambda: HEAD + b"d: &d [" + b"x," * 1000 + b"x]\n" + images("k{n}: *d", 10_000),
+    "one name again and again": lambda: HEAD + images("k{n}: {{source: none, name: x}}", 10_000),
     "a circle of references": lambda: (
         HEAD + images("k{n}: {{source: none, properties: {{p: '${{images.k{n}.id}}'}}}}", 10_000)
     ),
@@ -150,7 +151,7 @@ def test_a_large_file_ends_in_a_diagnostic_and_in_bounded_memory(tmp_path: Path,
         (40, lambda file: images(f"k{file}_{{n}}: {{{{}}}}", 1_000), "more than 10000 images in one catalogue"),
         (
             40,
-            lambda file: b"values: {" + b", ".join(b"v%d_%d: x" % (file, n) for n in range(9_000)) + b"}",
+            lambda file: b"values: {" + b", ".join(b"v%d_%d: x" % (file, n) for n in range(8_000)) + b"}",
             MANY_VALUES,
         ),
         (400, lambda _: b"images: {a: {min_ram: -1}}", "at least 20"),
