@@ -14,12 +14,16 @@ PYTEST = ("-m", "pytest", "-q", "-n", "2", "--dist", "worksteal", "--exhaustive"
 
 
 def table(lines: list[str]) -> str:
-    """Each fault once, by the file of its test, with how often it was tried and what came of it."""
-    outcomes: dict[tuple[str, str], Counter[str]] = {}
+    """Each fault once, by the first file that tries it, with how often it was tried and what came of it."""
+    outcomes: dict[str, Counter[str]] = {}
+    places: dict[str, str] = {}
     for trial in map(json.loads, lines):
-        outcomes.setdefault((trial["place"], trial["fault"]), Counter())[trial["outcome"]] += 1
+        fault, place = trial["fault"], trial["place"]
+        outcomes.setdefault(fault, Counter())[trial["outcome"]] += 1
+        places[fault] = min(place, places.get(fault, place))
     rows = ["| fault | tried | what happened |", "|---|---|---|"]
-    for (_, fault), counted in sorted(outcomes.items()):
+    for fault in sorted(outcomes, key=lambda fault: (places[fault], fault)):
+        counted = outcomes[fault]
         told = "; ".join(
             outcome if len(counted) == 1 else f"{number:,} x {outcome}" for outcome, number in counted.most_common()
         )
