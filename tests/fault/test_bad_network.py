@@ -83,6 +83,26 @@ def test_each_fault_on_each_kind_of_request(stage: Stage) -> None:
             note(f"{name}: the first request of each kind, in one run", CONVERGED[runs])
 
 
+@pytest.mark.parametrize("forward", [True, False], ids=["got", "lost"])
+def test_no_answer_to_the_data(stage: Stage, forward: bool) -> None:
+    """Whether the service got it or not: no image is made twice, none is lost."""
+    beginning = stage.prepared()
+    _, expected = stage.undisturbed(beginning)
+    ended, spoilt = threading.Event(), list[Call]()
+    stage.runner.constants = {"imagesync.backends.glance.api.STORING_TIMEOUT": 3.0}
+
+    def first_data(call: Call) -> Fault | None:
+        if call.kind != STORING or spoilt:
+            return None
+        spoilt.append(call)
+        return Fault(forward=forward, stall=ended)
+
+    runs = judged(stage, first_data, expected, f"{forward}")
+    ended.set()
+    assert spoilt
+    note("no answer to the data, which the service got, or did not", CONVERGED[runs])
+
+
 @pytest.mark.exhaustive
 def test_connections_refused_before_each_kind_of_request(stage: Stage) -> None:
     """The service is gone for a moment: nothing was sent, so that any request is repeated, in the same run."""
