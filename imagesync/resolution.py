@@ -76,13 +76,13 @@ class _Resolving:
     def catalog(self, only: tuple[str, ...]) -> Catalog:
         """Everything resolved; ManifestError with all problems where there is any."""
         nodes, specs, beyond = {}, [], 0
+        setting = Setting(self._manifest.base, self._manifest.folders, self._problems, self._allow_outside)
         for key in sorted(self._manifest.images):
             if len(self._problems) + len(self._values.problems) >= MOST_PROBLEMS or beyond > MOST_BEYOND:
                 raise ManifestError([*self._problems, *self._values.problems])
             nodes[key] = merged(self._manifest, key, self._overlay)
             beyond += max(0, len(_part(nodes[key], "properties")) - MOST_PROPERTIES)
             data, nodes[key] = self._filled(nodes[key], "image", ("images", key))
-            setting = Setting(self._manifest.base, self._manifest.folders, self._problems, self._allow_outside)
             spec = make_spec(key, data, nodes[key], setting) if data is not None else None
             specs += [spec] if spec else []
         here = [spec for spec in specs if matches(spec.key, self._target.only)]

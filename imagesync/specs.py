@@ -147,8 +147,14 @@ def _member(value: str | Mapping[str, str]) -> str | NamedProject:
     return value if isinstance(value, str) else NamedProject(value["project"], value.get("domain", "Default"))
 
 
+USUAL: Final = OnReplace()
+"""What becomes of a superseded image where nothing is said of it."""
+
+
 def make_on_replace(data: Mapping[str, Any]) -> OnReplace:
     """``on_replace`` as a value; ``90d`` and ``2w`` in days."""
+    if not data:
+        return USUAL
     after, changes = data.get("delete_after"), data.get("set", {})
     return OnReplace(
         keep=data.get("keep", 1),
@@ -169,13 +175,7 @@ Problem: TypeAlias = tuple[tuple[str | int, ...], str, str]
 def text_problems(data: Mapping[str, Any]) -> Iterator[Problem]:
     """What the service refuses or would hide: reserved names, control characters, characters beyond the basic plane."""
     properties, replaced = data.get("properties", {}), data.get("on_replace", {})
-    named: list[tuple[tuple[str | int, ...], str]] = [(("properties", name), name) for name in properties]
-    named += [
-        (("on_replace", "set", "properties", name), name) for name in replaced.get("set", {}).get("properties", {})
-    ]
-    unset = enumerate(replaced.get("unset", ()))
-    named += [(("on_replace", "unset", index), path.removeprefix("properties.")) for index, path in unset]
-    for place, name in named:
+    for place, name in (*((("properties", name), name) for name in properties), *_names_replaced(replaced)):
         if name.startswith(("imagesync_", "os_glance")) or name in RESERVED:
             yield place, "this name is reserved", "choose another"
     if len(properties) > MOST_PROPERTIES:
@@ -183,16 +183,26 @@ def text_problems(data: Mapping[str, Any]) -> Iterator[Problem]:
     for name, value in properties.items():
         if (size := len(value.encode())) > MOST_BYTES:
             yield ("properties", name), f"{size} bytes long, the limit is {MOST_BYTES}", "shorten it"
-    texts: list[tuple[tuple[str | int, ...], str]] = [(("name",), data.get("name", ""))]
-    texts += [(("tags", index), tag) for index, tag in enumerate(data.get("tags", ()))]
-    texts += [(("properties", name), name + value) for name, value in properties.items()]
-    for place, text in texts:
-        if text.isascii() and text.isprintable():
-            continue
-        if _BEYOND.search(text):
-            yield place, "holds a character beyond the basic plane, which the service refuses", "take it out"
-        if _CONTROL.search(text):
-            yield place, "holds a control character", "take it out"
+        yield from _unfit(("properties", name), name + value)
+    yield from _unfit(("name",), data.get("name", ""))
+    for index, tag in enumerate(data.get("tags", ())):
+        yield from _unfit(("tags", index), tag)
+
+
+def _names_replaced(replaced: Mapping[str, Any]) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    for name in replaced.get("set", {}).get("properties", {}):
+        yield ("on_replace", "set", "properties", name), name
+    for index, path in enumerate(replaced.get("unset", ())):
+        yield ("on_replace", "unset", index), path.removeprefix("properties.")
+
+
+def _unfit(place: tuple[str | int, ...], text: str) -> Iterator[Problem]:
+    if text.isascii() and text.isprintable():
+        return
+    if _BEYOND.search(text):
+        yield place, "holds a character beyond the basic plane, which the service refuses", "take it out"
+    if _CONTROL.search(text):
+        yield place, "holds a control character", "take it out"
 
 
 def _source(value: Any, image: _Image) -> Source | None:
