@@ -83,6 +83,7 @@ def test_each_fault_on_each_kind_of_request(stage: Stage) -> None:
             note(f"{name}: the first request of each kind, in one run", CONVERGED[runs])
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("forward", [True, False], ids=["got", "lost"])
 def test_no_answer_to_the_data(stage: Stage, forward: bool) -> None:
     """Whether the service got it or not: no image is made twice, none is lost."""

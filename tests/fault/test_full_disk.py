@@ -47,7 +47,10 @@ def wanted(folder: Path, sizes: dict[str, int]) -> None:
     (folder / "base.yaml").write_text(json.dumps(document))
 
 
-@pytest.mark.parametrize("room", [64, 128, 160, 192, 256, 320, 384, 448, 512, 1024])
+SOME, MORE = (64, 192, 384, 1024), (128, 160, 256, 320, 448, 512)
+
+
+@pytest.mark.parametrize("room", [*SOME, *(pytest.param(room, marks=pytest.mark.exhaustive) for room in MORE)])
 def test_a_store_on_a_small_disk(tmp_path: Path, room: int) -> None:
     """As much as fits is there and whole, one line a step tells of the rest, which follows when there is room."""
     wanted(tmp_path, {"one": 50_000, "two": 60_000, "three": 70_000})
