@@ -20,6 +20,9 @@ from tests.trials import note
 IMAGESYNC = shlex.join((sys.executable, "-m", "imagesync"))
 
 
+OWN_MOUNTS = ("unshare", "--user", "--map-root-user", "--mount")
+
+
 def mounted(folder: Path, script: str) -> list[tuple[int, str]]:
     """Commands, one a line, in a shell whose mounts are its own: exit code and all that was told, of each ``imagesync``."""
     lines = ["set -eu", f"cd {shlex.quote(str(folder))}"]
@@ -29,7 +32,11 @@ def mounted(folder: Path, script: str) -> list[tuple[int, str]]:
             words = f"code=0; told=$({IMAGESYNC} {words.removeprefix('imagesync ')} 2>&1) || code=$?"
             words += '; printf "%s\\n%s\\0" "$code" "$told"'
         lines.append(words)
-    command = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", "\n".join(lines)]
+    if subprocess.run([*OWN_MOUNTS, "true"], capture_output=True, check=False).returncode:
+        pytest.skip(
+            "this system lets nobody mount; every write of a full disk is tried in test_local_store.py all the same"
+        )
+    command = [*OWN_MOUNTS, "sh", "-c", "\n".join(lines)]
     env = {**os.environ, "XDG_CACHE_HOME": str(folder / "cache")}
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, (done.stdout, done.stderr)
