@@ -102,10 +102,11 @@ def assembled(found: Situation, target: Identity, steps: Sequence[Step], parts: 
     scene, ordered = found.scene, in_order(steps)
     touched = {item.action.key for item in ordered}
     keys = {spec.key for spec in found.wanted}
-    removed, changed = touched & (set(found.groups) - scene.catalog.keys), touched & keys & set(found.groups)
+    current = {key: generations.current[-1].id for key, generations in found.groups.items() if generations.current}
+    # what limits count: a key that a killed run left a staged build of, and nothing else, is neither
+    removed, changed = touched & (set(current) - scene.catalog.keys), touched & keys & set(current)
     if kind is Kind.STAGE or kind is Kind.DISCARD:  # what is published stays as it is
         removed, changed = set(), set()
-    current = {key: generations.current[-1].id for key, generations in found.groups.items() if generations.current}
     ids = {key: image_id for key, image_id in scene.ids.items() if key in keys}
     return Plan(
         catalog=scene.catalog.name,
@@ -116,7 +117,7 @@ def assembled(found: Situation, target: Identity, steps: Sequence[Step], parts: 
         absent=tuple(sorted(key for key in scene.made & touched if not found.generations(key).current)),
         ids=dict(sorted((ids if kind is Kind.APPLY else current).items())),
         wanted=len(found.wanted),
-        owned=sum(bool(generations.current) for generations in found.groups.values()),
+        owned=len(current),
         unchanged=len(keys - touched),
         removed=tuple(sorted(removed)),
         changed=tuple(sorted(changed)),

@@ -15,6 +15,7 @@ from imagesync.model import (
     FileSource,
     Fingerprint,
     KnownContent,
+    Limit,
     OnExpire,
     OnRemove,
     OnReplace,
@@ -437,6 +438,18 @@ def test_a_name_passes_from_one_key_to_another_without_a_gap() -> None:
         ("Create", ()),
         ("Delete", ("create:new",)),
     ]
+
+
+def test_what_a_killed_run_left_does_not_count_against_the_limits() -> None:
+    """A key that has a staged build alone is made, not updated, nor removed: the next plain apply goes on."""
+    wanted = [spec(f"k{number}", min_ram=7) for number in range(5)]
+    owned = [live(spec(one.key), f"i{one.key}") for one in wanted]
+    left = live(spec("new"), "s", Role.STAGING, hidden=True, name="new (staging)")
+    made = plan(catalog(*wanted, spec("new")), inventory(*owned, left))
+    assert (len(made.changed), made.owned, check(made, Policy())) == (5, 5, ())
+    emptied = plan(catalog(), inventory(*owned, left))
+    assert len(emptied.removed) == 5
+    assert "--destroy" in check(emptied, Policy(max_delete=Limit(99, percent=False)))[0]
 
 
 def test_policy_refuses_too_many_removals_in_one_sentence() -> None:
