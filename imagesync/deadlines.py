@@ -38,12 +38,12 @@ def _ours(manager: PoolManager) -> PoolManager:
 
 class _Connection(HTTPConnection):
     def getresponse(self) -> HTTPResponse:  # type: ignore[override]  # as in the library itself
-        return _in_time(self, super().getresponse)
+        return _begun_in_time(self, super().getresponse)
 
 
 class _SecureConnection(HTTPSConnection):
     def getresponse(self) -> HTTPResponse:  # type: ignore[override]  # as in the library itself
-        return _in_time(self, super().getresponse)
+        return _begun_in_time(self, super().getresponse)
 
 
 class _Pool(HTTPConnectionPool):
@@ -54,7 +54,7 @@ class _SecurePool(HTTPSConnectionPool):
     ConnectionCls = _SecureConnection
 
 
-def _in_time(connection: HTTPConnection, receive: Callable[[], HTTPResponse]) -> HTTPResponse:
+def _begun_in_time(connection: HTTPConnection, receive: Callable[[], HTTPResponse]) -> HTTPResponse:
     """What ``receive`` returns; TimeoutError, which the library knows, when the head is not whole in time."""
     channel, seconds, late = connection.sock, connection.timeout, threading.Event()
     if channel is None or not isinstance(seconds, int | float):

@@ -18,7 +18,6 @@ Schema: TypeAlias = Mapping[str, Any]
 MOST_EXPLAINED: Final = 10_000
 """Values that are looked at closely, in all, before it is enough."""
 MOST_ENTRIES: Final = 512
-MOST_ITEMS: Final = 1025
 PLACEHOLDER: Final = "#/$defs/placeholder"
 MOST_COMPARED: Final = 500
 LONGEST_WORD: Final = 255
@@ -50,17 +49,15 @@ class Shape:
     """
 
     def __init__(self, schema: Schema, part: str | None = None, *, placeholders: bool = True) -> None:
-        import jsonschema_rs
-
         defs = dict(schema["$defs"])
         if not placeholders:
             defs["placeholder"] = {"not": {}}
         self._schema = {**schema, "$defs": defs}
         if part is not None:
             self._schema = {"$ref": f"#/$defs/{part}", "$defs": defs}
-        self._fits = jsonschema_rs.validator_for(self._schema)
         self._names = _names(self._schema)
         self._validators: dict[tuple[str, int], Any] = {}
+        self._fits = self._gate(self._schema)
         self._kind = self._made(self._schema)
 
     def plain(self, node: Node) -> Any:
@@ -78,7 +75,7 @@ class Shape:
         return told or [root.problem(dotted(base), "does not fit the schema", "compare it with imagesync schema")]
 
     def _explained(
-        self, schema: Schema, data: Any, node: Node, base: Sequence[str | int], effort: "Effort"
+        self, schema: Schema, data: Any, node: Node, base: Sequence[str | int], effort: Effort
     ) -> Iterator[Diagnostic]:
         """The problems of a value: those of the mappings in it that name what people like come after the others."""
         listings = self._listings(schema, data)
@@ -90,13 +87,14 @@ class Shape:
             yield from self._explained_entries(rule, whole[name], node.items()[name], (*base, name), effort)
 
     def _explained_entries(
-        self, rule: Schema, data: Mapping[str, Any], node: Node, base: Sequence[str | int], effort: "Effort"
+        self, rule: Schema, data: Mapping[str, Any], node: Node, base: Sequence[str | int], effort: Effort
     ) -> Iterator[Diagnostic]:
         gate = self._gate(rule)
         for name, value in data.items():
             if gate.is_valid({name: value}):
                 continue
             if effort.values > MOST_EXPLAINED:
+                yield node.problem(dotted(base), "what else is wrong here was not looked at", "mend the others first")
                 return
             for error in self._closely(rule).iter_errors({name: {}}):
                 if error.schema_path[0] == "propertyNames":
@@ -115,11 +113,11 @@ class Shape:
             if isinstance(rule.get("additionalProperties"), dict) and "maxProperties" not in rule
         }
 
-    def _few(self, data: Any, effort: "Effort") -> Any:
-        """``data`` with no more in a mapping or list than some above any limit of the schema: more is not more wrong."""
+    def _few(self, data: Any, effort: Effort) -> Any:
+        """``data`` with no more in a mapping than some above any limit of the schema: more is not more wrong."""
         effort.values += 1
         if isinstance(data, list):
-            return [self._few(item, effort) for item in data[:MOST_ITEMS]]
+            return [self._few(item, effort) for item in data]
         if not isinstance(data, dict):
             return data
         names = sorted(data, key=lambda name: name not in self._names) if len(data) > MOST_ENTRIES else list(data)

@@ -16,7 +16,7 @@ from imagesync.errors import MOST_PROBLEMS, Diagnostic
 
 DEEPEST: Final = 32
 MOST_NODES: Final = 100_000
-"""Values in all files of a catalogue, aliases expanded: 10,000 images of ten; less than a second's work."""
+"""Values in all files of a catalogue, aliases expanded: 10,000 images of ten; about a second's work."""
 MOST_KEYS: Final = 10_000
 """In one mapping: as many images as a catalogue may have."""
 MOST_ITEMS: Final = 1024
@@ -27,7 +27,6 @@ _CORE: Final = {"": None, "~": None, "null": None, "Null": None, "NULL": None} |
     word: value for value, words in ((True, "true True TRUE"), (False, "false False FALSE")) for word in words.split()
 }
 _INTEGER: Final = re.compile(r"[-+]?[0-9]{1,18}|0o[0-7]{1,18}|0x[0-9a-fA-F]{1,15}")
-_BEGINS: Final = frozenset("+-0123456789")
 _FLOAT: Final = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 _STANDARD: Final = "tag:yaml.org,2002:"
 
@@ -69,7 +68,7 @@ def core_scalar(text: str) -> Scalar:
     """An unquoted scalar by the YAML 1.2 core schema: null, true, false, integers; all else is its text."""
     if text in _CORE:
         return _CORE[text]
-    if text[0] not in _BEGINS or not _INTEGER.fullmatch(text):
+    if not _INTEGER.fullmatch(text):
         return text
     return int(text, 0) if text[:2] in ("0o", "0x") else int(text)
 
@@ -123,8 +122,7 @@ class _Reader:
         return root
 
     def _stop(self, event: Any, message: str, hint: str = "") -> NoReturn:
-        mark = event.start_mark
-        raise Stop(Diagnostic(self.file, mark.line + 1, mark.column + 1, "", message, hint))
+        raise Stop(Diagnostic(self.file, *self._place(event), "", message, hint))
 
     def _node(self, event: Any, events: Iterator[Any], depth: int) -> Node:
         if depth > DEEPEST:
@@ -228,7 +226,7 @@ class _Reader:
         return event.start_mark.line + 1, event.start_mark.column + 1
 
     def _wrong_key(self, key: Any, found: Mapping[str, Node]) -> None:
-        name, mark = key.value, key.start_mark
+        name = key.value
         if len(name) > LONGEST_KEY:
             self._stop(key, f"a key of {len(name)} characters, the limit is {LONGEST_KEY}", "shorten it")
         if not name.isprintable():
@@ -236,7 +234,7 @@ class _Reader:
         if len(self.problems) >= MOST_PROBLEMS:
             self._stop(key, "too many problems to look for more", "mend those first")
         message = f"defined twice; first in line {found[name].key_line}"
-        self.problems.append(Diagnostic(self.file, mark.line + 1, mark.column + 1, name, message, "keep one"))
+        self.problems.append(Diagnostic(self.file, *self._place(key), name, message, "keep one"))
 
 
 def printable(text: str) -> str:

@@ -7,6 +7,7 @@ import typer
 from imagesync.cli import commands, flow
 from imagesync.cli.locking import Locking
 from imagesync.cli.options import Form, Options, Results
+from imagesync.cli.output import check_places
 from imagesync.cli.planfile import is_plan_file
 from imagesync.errors import UsageError
 from imagesync.render.style import sentence
@@ -22,6 +23,7 @@ def adopt(path: Path, options: Options, results: Results, locking: Locking, *, y
         raise UsageError(f"{sentence(str(path))} is a saved plan", "carry it out with: imagesync apply")
     if options.drift_only:
         raise UsageError("--drift-only: nothing that is adopted has drifted yet", "leave it out")
+    check_places(results.out, results.ids)
     catalog = asking(flow.identified(path, options))
     with flow.opened(options, catalog.target) as backend:
         part = adoptable(catalog, take_inventory(backend, catalog))

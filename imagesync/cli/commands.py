@@ -86,6 +86,7 @@ def show(path: Path, results: Results) -> int:
 
 def apply(path: Path, options: Options, results: Results, make: Maker, locking: Locking, *, yes: bool) -> int:
     """Make the cloud as the manifests, or a saved plan, say."""
+    check_places(results.out, results.ids)
     if is_plan_file(path):
         return _apply_saved(path, options, results, locking, yes)
     catalog = flow.identified(path, options)
@@ -95,7 +96,6 @@ def apply(path: Path, options: Options, results: Results, make: Maker, locking: 
 
 def converge(planning: flow.Planning, options: Options, results: Results, locking: Locking, *, yes: bool) -> int:
     """Plan, show, ask, take the lease, plan again and carry out: what each command does that knows what is wanted."""
-    check_places(results.out, results.ids)
     shown = planning.plan()
     _announce(shown, results)
     planning.check_limits(shown)
@@ -121,7 +121,6 @@ def converge(planning: flow.Planning, options: Options, results: Results, lockin
 def _apply_saved(path: Path, options: Options, results: Results, locking: Locking, yes: bool) -> int:
     from imagesync.sources import check_sources
 
-    check_places(results.out, results.ids)
     saved, missing = read_plan(path)
     made = with_whole_urls(saved, missing, options)
     check_sources(made)

@@ -7,6 +7,7 @@ from imagesync.cli import commands, flow
 from imagesync.cli.locking import Locking
 from imagesync.cli.modes import going_back
 from imagesync.cli.options import Options, Results
+from imagesync.cli.output import check_places
 from imagesync.cli.planfile import is_plan_file
 from imagesync.errors import UsageError
 
@@ -26,6 +27,7 @@ def rollback(
         raise UsageError(f"{path} is a saved plan", "give rollback the manifests")
     if options.only or options.drift_only:
         raise UsageError("rollback looks at one key", "leave --only and --drift-only out")
+    check_places(results.out, results.ids)
     catalog = flow.read_catalog(path, options)
     if key not in {spec.key for spec in catalog.images}:
         known = [spec.key for spec in catalog.images]
