@@ -48,7 +48,8 @@ def known_references(text: str, ids: Mapping[str, str]) -> str:
 
 def references(spec: ImageSpec) -> frozenset[str]:
     """The keys that properties of this image refer to."""
-    return frozenset(key for value in spec.properties.values() for key in REFERENCE.findall(value) if key)
+    written = [value for value in spec.properties.values() if "$" in value]
+    return frozenset(key for value in written for key in REFERENCE.findall(value) if key)
 
 
 def declared_fields(spec: ImageSpec) -> dict[str, Value]:

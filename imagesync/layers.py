@@ -1,6 +1,7 @@
 """The parts of an image's definition -> one tree: defaults, profiles in order, the image, what the target says. Pure."""
 
 from collections.abc import Iterator, Mapping
+from functools import reduce
 from typing import Final
 
 from imagesync.errors import Diagnostic
@@ -21,10 +22,11 @@ def merged(manifest: Manifest, key: str, overlay: Mapping[str, Node]) -> Node:
     if "defaults" in manifest.single:
         parts.insert(0, manifest.single["defaults"])
     policy = manifest.single["policy"].items() if "policy" in manifest.single else {}
-    result = node.having({"on_replace": policy["on_replace"]} if "on_replace" in policy else {})
-    for part in (*parts, node, *([overlay[key]] if key in overlay else [])):
-        result = over(result, part)
-    return node.having(result.value)
+    if "on_replace" in policy:
+        parts.insert(0, node.having({"on_replace": policy["on_replace"]}))
+    above = [overlay[key]] if key in overlay else []
+    result = reduce(over, (*parts, node, *above))
+    return result if result is node else node.having(result.value)
 
 
 def profiles_of(manifest: Manifest, node: Node) -> list[str]:

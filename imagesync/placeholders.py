@@ -61,33 +61,34 @@ class Values:
 
     def _filled(self, text: str, node: Node, path: Path, within: tuple[str, ...]) -> str:
         """``within``: the values whose texts are being filled in now."""
-        length = 0
         in_properties = len(path) == 4 and path[0] == "images" and path[2] == "properties" and not within
-
-        def fill(found: re.Match[str]) -> str:
-            nonlocal length
-            word = replaced(found)
+        parts: list[str] = []
+        end = length = 0
+        for found in _MARK.finditer(text):
+            word = self._word(found, node, path, within, in_properties=in_properties)
             length += len(word)
             if length > LONGEST or self._spent + length > MOST_FILLED:
                 self._complain(node, path, "what ${…} stands for becomes too long", f"at most {LONGEST} characters")
                 raise ManifestError(self.problems)
-            return word
-
-        def replaced(found: re.Match[str]) -> str:
-            name = found[1]
-            if name is None:
-                return "$$" if in_properties and text.startswith("{images.", found.end()) else "$"
-            if found[2] is None:
-                self._complain(node, path, "${ is not closed", "close it with }, or write $${ for the characters")
-                return ""
-            if image := _IMAGE.fullmatch(name):
-                return self._reference(image, node, path, in_properties=in_properties)
-            value = self._value(name, node, path, within)
-            return as_literal(value) if in_properties else value
-
-        result = _MARK.sub(fill, text)
+            parts += text[end : found.start()], word
+            end = found.end()
         self._spent += length
-        return result
+        return "".join((*parts, text[end:]))
+
+    def _word(
+        self, found: re.Match[str], node: Node, path: Path, within: tuple[str, ...], *, in_properties: bool
+    ) -> str:
+        """What one ``$$`` or ``${name}`` becomes."""
+        name = found[1]
+        if name is None:
+            return "$$" if in_properties and found.string.startswith("{images.", found.end()) else "$"
+        if found[2] is None:
+            self._complain(node, path, "${ is not closed", "close it with }, or write $${ for the characters")
+            return ""
+        if image := _IMAGE.fullmatch(name):
+            return self._reference(image, node, path, in_properties=in_properties)
+        value = self._value(name, node, path, within)
+        return as_literal(value) if in_properties else value
 
     def _reference(self, found: re.Match[str], node: Node, path: Path, *, in_properties: bool) -> str:
         if not in_properties:

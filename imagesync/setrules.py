@@ -42,7 +42,7 @@ def _repeated(
 
 
 def _circles(specs: Sequence[ImageSpec], nodes: Mapping[str, Node]) -> Iterator[Diagnostic]:
-    graph = {spec.key: references(spec) for spec in specs if references(spec)}
+    graph = {spec.key: keys for spec in specs if (keys := references(spec))}
     try:
         TopologicalSorter(graph).prepare()
     except CycleError as error:

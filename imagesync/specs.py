@@ -128,11 +128,11 @@ def make_spec(key: str, data: Mapping[str, Any], node: Node, setting: Setting) -
 
 def _lines(image: _Image) -> dict[str, Place]:
     """Where the parts stand that name the content, as far as they are written."""
-    written, source = image.node.items(), locate(image.node, ("source",)).items()
-    found = {
-        name: image.place("source", name) for name in ("checksum", "checksum_url", "url", "path") if name in source
-    }
-    return found | {name: image.place(name) for name in ("disk_format", "container_format", "id") if name in written}
+    written = image.node.items()
+    paths: list[tuple[str, ...]] = [(name,) for name in ("disk_format", "container_format", "id") if name in written]
+    if "source" in written and (source := written["source"].items()):
+        paths += [("source", name) for name in ("checksum", "checksum_url", "url", "path") if name in source]
+    return {path[-1]: image.place(*path) for path in paths}
 
 
 def _is_date(text: str) -> bool:
@@ -175,18 +175,22 @@ Problem: TypeAlias = tuple[tuple[str | int, ...], str, str]
 def text_problems(data: Mapping[str, Any]) -> Iterator[Problem]:
     """What the service refuses or would hide: reserved names, control characters, characters beyond the basic plane."""
     properties, replaced = data.get("properties", {}), data.get("on_replace", {})
-    for place, name in (*((("properties", name), name) for name in properties), *_names_replaced(replaced)):
+    places: list[tuple[tuple[str | int, ...], str]] = [(("properties", name), name) for name in properties]
+    for place, name in (*places, *(_names_replaced(replaced) if replaced else ())):
         if name.startswith(("imagesync_", "os_glance")) or name in RESERVED:
             yield place, "this name is reserved", "choose another"
     if len(properties) > MOST_PROPERTIES:
         yield ("properties",), f"{len(properties)} properties, the limit is {MOST_PROPERTIES}", "take some out"
     for name, value in properties.items():
-        if (size := len(value.encode())) > MOST_BYTES:
+        if len(value) * 4 > MOST_BYTES and (size := len(value.encode())) > MOST_BYTES:
             yield ("properties", name), f"{size} bytes long, the limit is {MOST_BYTES}", "shorten it"
-        yield from _unfit(("properties", name), name + value)
-    yield from _unfit(("name",), data.get("name", ""))
+        if not _is_simple(name + value):
+            yield from _unfit(("properties", name), name + value)
+    if not _is_simple(name := data.get("name", "")):
+        yield from _unfit(("name",), name)
     for index, tag in enumerate(data.get("tags", ())):
-        yield from _unfit(("tags", index), tag)
+        if not _is_simple(tag):
+            yield from _unfit(("tags", index), tag)
 
 
 def _names_replaced(replaced: Mapping[str, Any]) -> Iterator[tuple[tuple[str | int, ...], str]]:
@@ -196,9 +200,12 @@ def _names_replaced(replaced: Mapping[str, Any]) -> Iterator[tuple[tuple[str | i
         yield ("on_replace", "unset", index), path.removeprefix("properties.")
 
 
+def _is_simple(text: str) -> bool:
+    """What nearly every text is, and fits."""
+    return text.isascii() and text.isprintable()
+
+
 def _unfit(place: tuple[str | int, ...], text: str) -> Iterator[Problem]:
-    if text.isascii() and text.isprintable():
-        return
     if _BEYOND.search(text):
         yield place, "holds a character beyond the basic plane, which the service refuses", "take it out"
     if _CONTROL.search(text):

@@ -91,7 +91,7 @@ def parse(text: str, file: str, allowance: Allowance | None = None) -> tuple[Nod
     """
     reader = _Reader(file, allowance or Allowance())
     try:
-        return reader.document(yaml.parse(text, Loader=getattr(yaml, "CLoader", yaml.Loader))), reader.problems
+        return reader.document(iter(getattr(yaml, "CLoader", yaml.Loader)(text).get_event, None)), reader.problems
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = (mark.line + 1, mark.column + 1) if mark else (1, 1)

@@ -43,7 +43,7 @@ from imagesync.model import Visibility
 from imagesync.render.style import sentence
 
 USAGE, BUG, INTERRUPTED = 64, 3, 130
-RARELY = 100_000, 50, 100
+RARELY = 400_000, 50, 100
 """How often garbage in cycles is looked for, of which there is little here: by default reading a catalogue takes half
 as long again."""
 SECRET_NAMES = re.compile("PASSWORD|PASSCODE|SECRET|TOKEN|_KEY$")
@@ -359,4 +359,5 @@ def main() -> None:
         else:
             say(f"imagesync: {words()}; see --help")
             code = USAGE
+    gc.freeze()  # the interpreter's end would look through all of it once more
     raise SystemExit(streams.flushed(code if isinstance(code, int) else 0))

@@ -24,7 +24,7 @@ from imagesync.report import Event, Outcome, Report
 if TYPE_CHECKING:
     from imagesync.manifest import Manifest
 
-ENOUGH = 10_000
+ENOUGH = 5_000
 """Images, over all targets, after which a manifest with problems is not looked at for the next target."""
 WAYS = "--target NAME, --cloud NAME, --store DIR, OS_CLOUD or OS_* variables, or default_target in the manifest"
 

@@ -3,14 +3,16 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from imagesync.backends.base import Backend
 from imagesync.cli.streams import say
-from imagesync.lease import USUAL, Times
-from imagesync.leasing import Held, take
+
+if TYPE_CHECKING:
+    from imagesync.backends.base import Backend
+    from imagesync.lease import Times
+    from imagesync.leasing import Held
 
 LONGEST_WAIT = 120.0
 
@@ -26,19 +28,21 @@ class Locking:
         ),
     ] = LONGEST_WAIT
     no_lock: Annotated[bool, typer.Option("--no-lock", help="Take no lease: nothing keeps another run out.")] = False
-    times: Times = USUAL
 
 
 @contextmanager
-def leased(backend: Backend, catalog: str, locking: Locking) -> Iterator[Held | None]:
+def leased(backend: "Backend", catalog: str, locking: Locking, times: "Times | None" = None) -> "Iterator[Held | None]":
     """The catalogue's lease, held with heartbeats for as long as the block runs; None where none is wanted.
 
     LeaseHeld when somebody else keeps it too long.
     """
+    from imagesync.lease import USUAL
+    from imagesync.leasing import take
+
     if locking.no_lock:
         yield None
         return
-    held = take(backend, catalog, timeout=locking.lock_timeout, tell=say, times=locking.times)
+    held = take(backend, catalog, timeout=locking.lock_timeout, tell=say, times=times or USUAL)
     try:
         held.start()
         yield held

@@ -78,7 +78,7 @@ def test_whatever_ends_a_run_gives_the_lease_back(desk: Desk) -> None:
     """A bug or ^C too; no heartbeat outlives it."""
 
     def run(error: type[BaseException]) -> None:
-        with leased(desk.backend, "base", Locking(times=Times(beat=0.01))):
+        with leased(desk.backend, "base", Locking(), Times(beat=0.01)):
             assert "lease" in {thread.name for thread in threading.enumerate()}
             raise error
 
