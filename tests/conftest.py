@@ -1,5 +1,6 @@
 """Fixtures of the whole suite: the real cloud, started once when a test asks for it."""
 
+import signal
 from collections.abc import Generator, Iterator
 
 import pytest
@@ -7,6 +8,9 @@ import pytest
 from tests.cloud.neighbours import NUMBER
 from tests.cloud.service import Cloud
 from tests.trials import note
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+"""What a shell's background job is started with, deaf to interruptions, our commands would inherit."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -10,6 +10,7 @@ import re
 import socket
 import struct
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -93,6 +94,13 @@ class Proxy:
         with self._lock:
             self.calls.clear()
             self.fault = lambda _call: None
+
+    def settle(self, seconds: float = 10.0) -> None:
+        """Wait until nothing is on its way any more: every connection has ended, as those of a killed client do."""
+        end = time.monotonic() + seconds
+        while self._server.connections:
+            assert time.monotonic() < end, "a connection does not end"
+            time.sleep(0.005)
 
     def come(self, method: str, path: str) -> tuple[Call, Fault]:
         """Note a request; its fault."""
