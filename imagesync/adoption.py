@@ -10,11 +10,11 @@ from typing import Final
 
 from imagesync.clashes import adopted_images
 from imagesync.decisions import Keep, decide
-from imagesync.documents import known_references, references
 from imagesync.errors import PlanRefused
 from imagesync.generations import Generations, group
 from imagesync.live import Inventory, LiveImage
 from imagesync.model import Catalog, ImageSpec
+from imagesync.references import known_references, references
 
 NO_KEY: Final = ("",)
 """Looks at no key at all: without any pattern every key would be looked at, and those not wanted removed."""

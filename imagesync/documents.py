@@ -7,7 +7,6 @@ alone. The wanted side is built so that equal documents mean "nothing to do": a 
 
 import hashlib
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from fnmatch import fnmatchcase
@@ -17,6 +16,7 @@ from imagesync.live import LiveImage, MemberState
 from imagesync.model import Auto, Content, FileSource, ImageSpec, Status, UrlSource, Visibility
 from imagesync.plan import Document, Reason, Value
 from imagesync.record import Managed, Record, hashed, hashed_names, public_url, short_hash, url_identity
+from imagesync.references import as_literal, known_references
 
 DEFAULTS: Final[Mapping[str, Value]] = {
     "visibility": Visibility.PRIVATE.value,
@@ -26,30 +26,6 @@ DEFAULTS: Final[Mapping[str, Value]] = {
     "hidden": False,
 }
 """What an image has that says nothing, and what a field goes back to that is no longer declared."""
-
-REFERENCE: Final = re.compile(r"\$\$(?=\{images\.)|\$\{images\.([A-Za-z0-9][A-Za-z0-9._-]{0,63})\.id\}")
-_LITERAL: Final = re.compile(r"\$(?=\{images\.)")
-
-
-def as_literal(text: str) -> str:
-    """Text that happens to look like a reference, told apart from one: ``resolve_references`` gives it back."""
-    return _LITERAL.sub("$$", text)
-
-
-def resolve_references(text: str, ids: Mapping[str, str]) -> str:
-    """``${images.KEY.id}`` as the id, where it is known; else as it stands. ``$${images.`` is the plain text."""
-    return REFERENCE.sub(lambda found: ids.get(found[1], found[0]) if found[1] else "$", text)
-
-
-def known_references(text: str, ids: Mapping[str, str]) -> str:
-    """References to known ids filled in; all else stays, ``$${images.`` too, for ``resolve_references`` to finish."""
-    return REFERENCE.sub(lambda found: ids.get(found[1], found[0]) if found[1] else found[0], text)
-
-
-def references(spec: ImageSpec) -> frozenset[str]:
-    """The keys that properties of this image refer to."""
-    written = [value for value in spec.properties.values() if "$" in value]
-    return frozenset(key for value in written for key in REFERENCE.findall(value) if key)
 
 
 def declared_fields(spec: ImageSpec) -> dict[str, Value]:

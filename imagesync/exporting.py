@@ -11,11 +11,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from imagesync.documents import declared_fields, live_field, resolve_references
+from imagesync.documents import declared_fields, live_field
 from imagesync.entries import REFERRING, Entry, Surroundings, make_entry, properties_of
 from imagesync.live import LiveImage, MemberState
 from imagesync.model import Catalog, Status
 from imagesync.record import PREFIX, read
+from imagesync.references import resolve_references
 from imagesync.specs import MOST_PROPERTIES, text_problems
 from imagesync.yamltext import yaml_text
 from imagesync.yamltree import printable

@@ -19,7 +19,6 @@ from imagesync.documents import (
     managed_by,
     merged_documents,
     reason_for,
-    references,
     wanted_digest,
     wanted_status,
 )
@@ -37,6 +36,7 @@ from imagesync.model import (
 from imagesync.placement import stores_change, stores_notes, verification_notes
 from imagesync.plan import Create, Deactivate, FieldChange, Reactivate, Reason, Step, Update
 from imagesync.record import Managed, Record, short_hash
+from imagesync.references import references
 from imagesync.retirement import Part, expired_generations, retire, step, sweep
 
 

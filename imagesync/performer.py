@@ -12,13 +12,13 @@ from typing import assert_never
 from uuid import uuid4
 
 from imagesync.backends.base import Backend, UpdateFields
-from imagesync.documents import resolve_references
 from imagesync.errors import BackendError, InUse, NotFound, Unavailable
 from imagesync.imports import Imports
 from imagesync.model import Role, Status, Visibility
 from imagesync.plan import Create, Deactivate, Delete, FieldChange, Plan, Reactivate, Reason, Step, Update
 from imagesync.publishing import Publisher, missing
 from imagesync.record import CATALOG, DIGEST, KEY, MANAGED, ROLE, SPEC, Record
+from imagesync.references import resolve_references
 from imagesync.report import Outcome, Performed
 from imagesync.transfers import Transfers
 

@@ -9,8 +9,8 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Final, TypeAlias
 
-from imagesync.documents import as_literal
 from imagesync.errors import Diagnostic, ManifestError
+from imagesync.references import as_literal
 from imagesync.validation import dotted, near
 from imagesync.yamltree import Node, core_scalar
 

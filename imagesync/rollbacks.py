@@ -11,7 +11,6 @@ from datetime import datetime
 
 from imagesync.clashes import find_clashes
 from imagesync.decisions import Promote, is_usable
-from imagesync.documents import references
 from imagesync.errors import PlanRefused
 from imagesync.generations import Generations, Owned
 from imagesync.keysteps import bring_up, superseded
@@ -30,6 +29,7 @@ from imagesync.model import (
 )
 from imagesync.plan import Kind, Plan, Reason
 from imagesync.record import url_identity
+from imagesync.references import references
 from imagesync.retirement import Part, kept_image
 from imagesync.situation import Situation, assembled, situation
 

@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 from typing import Final
 
-from imagesync.documents import references
 from imagesync.errors import Diagnostic
 from imagesync.model import ImageSpec
+from imagesync.references import references
 from imagesync.validation import dotted, locate
 from imagesync.yamltree import Node
 

@@ -7,13 +7,13 @@ from fnmatch import fnmatchcase
 
 from imagesync.clashes import adopted_images
 from imagesync.decisions import Decision, Keep, Make, Promote, decide
-from imagesync.documents import references
 from imagesync.generations import Generations, group
 from imagesync.keysteps import Scene
 from imagesync.live import Capabilities, Identity, Inventory, LiveImage
 from imagesync.model import Catalog, ImageSpec, OnExpire, Policy, Status
 from imagesync.ordering import in_order
 from imagesync.plan import Candidate, Delete, Fate, Kind, Plan, Step, is_promotion
+from imagesync.references import references
 from imagesync.retirement import Part
 from imagesync.staleness import reliances
 

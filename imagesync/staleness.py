@@ -4,12 +4,13 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from imagesync.documents import REFERENCE, live_field
+from imagesync.documents import live_field
 from imagesync.generations import group
 from imagesync.live import Inventory, LiveImage
 from imagesync.model import Status
 from imagesync.plan import Action, Create, Deactivate, Delete, Plan, Reactivate, Reliance, Step, Update, Value
 from imagesync.record import PREFIX, ROLE, read
+from imagesync.references import REFERENCE
 from imagesync.report import Outcome, Report
 
 _ALWAYS: Final = ("status", "hidden", "visibility", "protected")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import typer
 
-from imagesync.cli import commands, flow
+from imagesync.cli import commands, flow, reading
 from imagesync.cli.locking import Locking
 from imagesync.cli.options import Form, Options, Results
 from imagesync.cli.output import check_places
@@ -24,7 +24,7 @@ def adopt(path: Path, options: Options, results: Results, locking: Locking, *, y
     if options.drift_only:
         raise UsageError("--drift-only: nothing that is adopted has drifted yet", "leave it out")
     check_places(results.out, results.ids)
-    catalog = asking(flow.identified(path, options))
+    catalog = asking(reading.identified(path, options))
     with flow.opened(options, catalog.target) as backend:
         part = adoptable(catalog, take_inventory(backend, catalog))
         if not part.images and results.form is Form.TEXT:

@@ -83,10 +83,10 @@ def validate(
     form: Format = Form.TEXT,
 ) -> None:
     """Check manifests, for every target, without any network. Example: imagesync validate images/"""
-    from imagesync.cli import commands
+    from imagesync.cli import validate as command
 
     options = Options(target=target, set_values=set_values, allow_outside=allow_outside)
-    raise typer.Exit(commands.validate(path, options, form))
+    raise typer.Exit(command.validate(path, options, form))
 
 
 @app.command()

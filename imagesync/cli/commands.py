@@ -1,6 +1,5 @@
 """The commands: each asks, shows and returns an exit code; decisions are made below. Does I/O."""
 
-import json
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,45 +10,26 @@ from typing import Any
 import typer
 
 from imagesync.backends.base import Backend
-from imagesync.cli import flow
+from imagesync.cli import flow, reading
 from imagesync.cli.locking import Locking, leased
 from imagesync.cli.modes import Maker
 from imagesync.cli.options import Form, Options, Results
 from imagesync.cli.output import EventLines, Teller, check_places, paint_for, write_json
 from imagesync.cli.planfile import document_of, is_plan_file, read_plan, save_plan, with_whole_urls
 from imagesync.cli.streams import say
-from imagesync.errors import Bug, ImagesyncError, ManifestError, StalePlan, UsageError
+from imagesync.errors import Bug, ImagesyncError, StalePlan, UsageError
 from imagesync.lease import is_lease
 from imagesync.leasing import Held
 from imagesync.model import Visibility
 from imagesync.plan import Kind, Plan
 from imagesync.render.document import plan_text_json
 from imagesync.render.jsontext import json_text
-from imagesync.render.result import diagnostics_to_json, report_to_json
+from imagesync.render.result import report_to_json
 from imagesync.render.style import count
 from imagesync.render.text import plan_text, report_text
 from imagesync.report import Event, Report, candidates_of
 
 DONE, FAILED, CHANGES, INTERRUPTED = 0, 1, 2, 130
-
-
-def validate(path: Path, options: Options, form: Form) -> int:
-    """Say how many images each target has, or all that is wrong."""
-    try:
-        catalogs = flow.validated(path, options)
-    except ManifestError as error:
-        if form is Form.TEXT:
-            raise
-        typer.echo(json.dumps({"problems": diagnostics_to_json(error.diagnostics)}, indent=2))
-        return FAILED
-    if form is Form.JSON:
-        found = [{"catalog": one.name, "target": one.target.name, "images": len(one.images)} for one in catalogs]
-        typer.echo(json.dumps({"problems": [], "catalogs": found}, indent=2))
-        return DONE
-    for catalog in catalogs:
-        where = f" on target {catalog.target.name}" if catalog.target.name else ""
-        typer.echo(f"Catalogue {catalog.name}{where}: {count(len(catalog.images), 'image')}, no problems.")
-    return DONE
 
 
 def _show(plan: Plan, results: Results, folder: Path) -> None:
@@ -64,7 +44,7 @@ def plan(path: Path, options: Options, results: Results, make: Maker, *, detaile
     if is_plan_file(path):
         raise UsageError(f"{path} is a saved plan", "look at it with: imagesync show")
     check_places(results.out, results.ids)
-    catalog = flow.identified(path, options)
+    catalog = reading.identified(path, options)
     with flow.opened(options, catalog.target) as backend:
         planning = flow.Planning(backend, catalog, options, make)
         made = planning.plan()
@@ -89,7 +69,7 @@ def apply(path: Path, options: Options, results: Results, make: Maker, locking: 
     check_places(results.out, results.ids)
     if is_plan_file(path):
         return _apply_saved(path, options, results, locking, yes)
-    catalog = flow.identified(path, options)
+    catalog = reading.identified(path, options)
     with flow.opened(options, catalog.target) as backend:
         return converge(flow.Planning(backend, catalog, options, make), options, results, locking, yes=yes)
 

@@ -1,4 +1,4 @@
-"""What the commands share: from options to a catalogue, a backend, a plan; and applying it. Does I/O."""
+"""What the commands share: from options to a backend and a plan; and applying it. Does I/O."""
 
 import os
 import signal
@@ -8,68 +8,18 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 from imagesync.backends.base import Backend
 from imagesync.cli.modes import Maker
-from imagesync.cli.options import Options, pairs
-from imagesync.errors import Diagnostic, Forbidden, ManifestError, NotFound, PlanRefused, StalePlan, UsageError
+from imagesync.cli.options import Options
+from imagesync.errors import Forbidden, NotFound, PlanRefused, StalePlan, UsageError
 from imagesync.leasing import Held
 from imagesync.live import Capabilities, Identity, Inventory, LiveImage, MemberState
 from imagesync.model import Catalog, Target, Visibility
 from imagesync.plan import Plan
 from imagesync.report import Event, Outcome, Report
 
-if TYPE_CHECKING:
-    from imagesync.manifest import Manifest
-
-ENOUGH = 5_000
-"""Images, over all targets, after which a manifest with problems is not looked at for the next target."""
 WAYS = "--target NAME, --cloud NAME, --store DIR, OS_CLOUD or OS_* variables, or default_target in the manifest"
-
-
-def read_catalog(path: Path, options: Options) -> Catalog:
-    """Load and resolve; no network."""
-    from imagesync.loader import load
-
-    return _resolved(load(path), options, options.target)
-
-
-def _resolved(manifest: "Manifest", options: Options, target: str | None) -> Catalog:
-    from imagesync.resolution import resolve
-
-    values = pairs(options.set_values)
-    return resolve(manifest, target=target, values=values, only=options.only, allow_outside=options.allow_outside)
-
-
-def validated(path: Path, options: Options) -> list[Catalog]:
-    """The catalogue for one target, or for each that the manifest has; ManifestError with the problems of them all."""
-    from imagesync.loader import load
-    from imagesync.sources import check_files
-
-    manifest = load(path)
-    targets: list[str | None] = [options.target] if options.target or not manifest.targets else [*manifest.targets]
-    catalogs: list[Catalog] = []
-    problems: list[Diagnostic] = []
-    for number, target in enumerate(targets):
-        if problems and number * len(manifest.images) > ENOUGH:
-            break
-        try:
-            catalogs.append(_resolved(manifest, options, target))
-            check_files(catalogs[-1])
-        except ManifestError as error:
-            problems += error.diagnostics
-    if problems:
-        raise ManifestError(problems)
-    return catalogs
-
-
-def identified(path: Path, options: Options) -> Catalog:
-    """The catalogue with the fingerprints of its sources."""
-    from imagesync.sources import default_cache, identify
-
-    return identify(read_catalog(path, options), jobs=options.jobs, cache=default_cache())
 
 
 @contextmanager

@@ -70,7 +70,7 @@ def with_whole_urls(plan: Plan, missing: dict[str, tuple[str, ...]], options: Op
 
 
 def _manifests_of(plan: Plan, missing: dict[str, tuple[str, ...]], options: Options) -> Catalog:
-    from imagesync.cli.flow import read_catalog
+    from imagesync.cli.reading import read_catalog
 
     try:
         return read_catalog(Path(plan.base), replace(options, target=plan.target_name))

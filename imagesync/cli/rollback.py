@@ -3,7 +3,7 @@
 from difflib import get_close_matches
 from pathlib import Path
 
-from imagesync.cli import commands, flow
+from imagesync.cli import commands, flow, reading
 from imagesync.cli.locking import Locking
 from imagesync.cli.modes import going_back
 from imagesync.cli.options import Options, Results
@@ -28,7 +28,7 @@ def rollback(
     if options.only or options.drift_only:
         raise UsageError("rollback looks at one key", "leave --only and --drift-only out")
     check_places(results.out, results.ids)
-    catalog = flow.read_catalog(path, options)
+    catalog = reading.read_catalog(path, options)
     if key not in {spec.key for spec in catalog.images}:
         known = [spec.key for spec in catalog.images]
         close = get_close_matches(key, known, 3)

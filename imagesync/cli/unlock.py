@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from imagesync.cli import flow
+from imagesync.cli import flow, reading
 from imagesync.cli.options import Options
 from imagesync.cli.planfile import is_plan_file, read_plan
 from imagesync.cli.streams import say
@@ -37,7 +37,7 @@ def _catalog(path: Path, options: Options) -> tuple[str, Options, Target]:
     if is_plan_file(path):
         made, _ = read_plan(path)
         return made.catalog, replace(options, target=None), flow.declared_by(made)
-    catalog = flow.read_catalog(path, options)
+    catalog = reading.read_catalog(path, options)
     return catalog.name, options, catalog.target
 
 

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from imagesync.documents import resolve_references
 from imagesync.errors import ManifestError
 from imagesync.loader import load
 from imagesync.model import Catalog, FileSource
+from imagesync.references import resolve_references
 from imagesync.resolution import resolve
 
 HEAD = "version: 1\ncatalog: base\n"
