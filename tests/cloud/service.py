@@ -139,6 +139,8 @@ class Cloud:
         self._run("glance", "cloud_glance:application", self.image_url, 4)
         self._wait(self.auth_url)
         self._wait(f"{self.image_url}/versions")
+        for user in bootstrap.USERS:  # whose first logins come together: Keystone may leave one without answer for 30 s
+            self.token(user)
 
     def start_limited(self) -> None:
         """A second Glance on the same database that enforces the limits that Keystone keeps (cloud ``limited``)."""
