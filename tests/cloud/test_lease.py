@@ -1,5 +1,6 @@
 """The lease on the real Glance: many processes that race and die, and real applies that meet."""
 
+import contextlib
 import http.server
 import json
 import os
@@ -8,7 +9,6 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +60,7 @@ class Desk:
         self.cloud, self.folder = cloud, folder
         self.env = {k: v for k, v in os.environ.items() if not k.startswith("OS_")}
         self.env |= {"OS_CLIENT_CONFIG_FILE": str(cloud.clouds_yaml), "PYTHONPATH": str(ROOT)}
+        self.started: list[subprocess.Popen[str]] = []
 
     def write(self, sources: dict[str, str], **fields: object) -> None:
         """The manifest: an image a source."""
@@ -85,7 +86,15 @@ class Desk:
 
     def _opened(self, command: list[str]) -> subprocess.Popen[str]:
         pipe, none = subprocess.PIPE, subprocess.DEVNULL
-        return subprocess.Popen(command, env=self.env, stdin=none, stdout=pipe, stderr=pipe, text=True)
+        process = subprocess.Popen(command, env=self.env, stdin=none, stdout=pipe, stderr=pipe, text=True)
+        self.started.append(process)
+        return process
+
+    def close(self) -> None:
+        """Nothing goes on after its test, whatever became of it."""
+        for process in self.started:
+            with process:
+                process.kill()
 
     def run(self, *words: str, user: str = "alice", code: int = 0) -> str:
         """``imagesync WORDS``, done: both outputs."""
@@ -95,6 +104,18 @@ class Desk:
         assert "Traceback" not in errors
         return out + errors
 
+    def told(self, process: subprocess.Popen[str], text: str) -> str:
+        """The line with that text on a process's standard error, as soon as it is there."""
+        assert process.stderr is not None
+        lines: list[str] = []
+        for line in process.stderr:
+            lines.append(line)
+            if text in line:
+                return line
+        out, _ = process.communicate(timeout=60)
+        live = self.cloud.http("alice").everything()
+        raise AssertionError(f"exit {process.returncode} without {text!r}: {lines}, {out}, live: {live}")
+
     def holder(self) -> dict[str, Any]:
         """The only record of a lease."""
         (lease,) = self.cloud.http("alice").leases()
@@ -102,9 +123,10 @@ class Desk:
 
 
 @pytest.fixture
-def desk(cloud: Cloud, tmp_path: Path) -> Desk:
+def desk(cloud: Cloud, tmp_path: Path) -> Iterator[Desk]:
     """An empty folder beside an empty cloud."""
-    return Desk(cloud, tmp_path)
+    with contextlib.closing(Desk(cloud, tmp_path)) as desk:
+        yield desk
 
 
 class Gate:
@@ -117,7 +139,7 @@ class Gate:
         self.url = ""
 
 
-@contextmanager
+@contextlib.contextmanager
 def gated() -> Iterator[Gate]:
     """A gate, opened at the end at the latest."""
     gate = Gate()
@@ -165,11 +187,7 @@ def test_two_applies_at_once_make_one_set_of_images(desk: Desk) -> None:
         first = desk.start("apply", "--yes")
         assert gate.asked.wait(60)
         second = desk.start("apply", "--yes")
-        assert second.stderr is not None
-        told = second.stderr.readline()
-        while "at work elsewhere" not in told:
-            told = second.stderr.readline()
-            assert told
+        told = desk.told(second, "at work elsewhere")
         gate.opened.set()
         one, two = first.communicate(timeout=60)[0], second.communicate(timeout=60)[0]
     holder = json.loads(desk.holder()["imagesync_lease_holder"])
@@ -226,11 +244,7 @@ def test_unlock_stops_the_apply_that_holds_the_lease(desk: Desk) -> None:
         assert "pass --yes" in desk.run("unlock", code=64)
         told = desk.run("unlock", "--yes")
         assert f"is held by host {os.uname().nodename}, pid {running.pid}, since " in told
-        assert running.stderr is not None
-        line = running.stderr.readline()
-        while "lease of catalogue base is lost" not in line:
-            line = running.stderr.readline()
-            assert line
+        desk.told(running, "lease of catalogue base is lost")
         gate.opened.set()
         out, _ = running.communicate(timeout=60)
     assert running.returncode == 1
