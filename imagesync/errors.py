@@ -132,7 +132,14 @@ class Unauthorized(BackendError):
 
 
 class Unavailable(BackendError):
-    """No answer, or only failures, from the service: whether a write got through is unknown."""
+    """No answer, or only failures, from the service: whether a write got through is unknown.
+
+    ``retry_after``: seconds that it asks to be left alone for, 0 where it does not say.
+    """
+
+    def __init__(self, message: str, hint: str = "", *, retry_after: float = 0.0) -> None:
+        super().__init__(message, hint)
+        self.retry_after = retry_after
 
 
 class SourceError(ImagesyncError):

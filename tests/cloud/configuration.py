@@ -1,4 +1,7 @@
-"""Addresses and folders of one run -> the configuration files of Keystone, Glance and their clients. Writes files."""
+"""Addresses and folders of one run -> the configuration files of Keystone, Glance and their clients. Writes files.
+
+Nobody needs their databases after a power failure: the disk is not waited for, and locks of a slow machine are.
+"""
 
 from pathlib import Path
 
@@ -12,7 +15,8 @@ def write_keystone(folder: Path, state: Path) -> None:
         f"""[DEFAULT]
 log_file = {state}/keystone.log
 [database]
-connection = sqlite:///{state}/keystone.db
+connection = sqlite:///{state}/keystone.db?timeout=60
+sqlite_synchronous = false
 [token]
 provider = fernet
 [fernet_tokens]
@@ -54,7 +58,8 @@ enabled_import_methods = [{methods}]
 use_keystone_limits = {"true" if endpoint_id else "false"}
 worker_self_reference_url = http://127.0.0.1
 [database]
-connection = sqlite:///{state}/glance.db
+connection = sqlite:///{state}/glance.db?timeout=60
+sqlite_synchronous = false
 [glance_store]
 default_backend = fast
 [fast]

@@ -135,12 +135,10 @@ class Cloud:
         etc = self.venv / "etc" / "glance"
         configuration.write_glance(self.folder / "glance", self.state, self.auth_url, etc, None)
         configuration.write_clouds(self.clouds_yaml, self.auth_url, self.limited_url)
-        self._run("keystone", "keystone.wsgi.api:application", self.auth_url, 2)
+        self._run("keystone", "cloud_keystone:application", self.auth_url, 2)
         self._run("glance", "cloud_glance:application", self.image_url, 4)
         self._wait(self.auth_url)
         self._wait(f"{self.image_url}/versions")
-        for user in bootstrap.USERS:  # whose first logins come together: Keystone may leave one without answer for 30 s
-            self.token(user)
 
     def start_limited(self) -> None:
         """A second Glance on the same database that enforces the limits that Keystone keeps (cloud ``limited``)."""
@@ -339,7 +337,8 @@ class Cloud:
         process = self._processes.pop()
         os.killpg(process.pid, 9)
         process.wait()
-        sqlite3.connect(making / "glance.db").execute("pragma journal_mode=wal").connection.close()
+        for database in ("glance.db", "keystone.db"):
+            sqlite3.connect(making / database).execute("pragma journal_mode=wal").connection.close()
         with contextlib.suppress(OSError):
             making.rename(kept)
         return kept

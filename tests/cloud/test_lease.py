@@ -154,7 +154,7 @@ def gated() -> Iterator[Gate]:
             self.do_HEAD()
             self.wfile.write(b"g" * (gate.size - 1))
             gate.asked.set()
-            gate.opened.wait(60)
+            gate.opened.wait(300)
             self.wfile.write(b"g")
 
         def log_message(self, format: str, *args: object) -> None:

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from imagesync.backends.glance.api import Pace
 from imagesync.backends.glance.backend import Glance
 from imagesync.backends.glance.connect import connect
+from imagesync.backends.glance.pace import Pace
 from tests.fault.scripted import Say, Server, listening
 
 

@@ -1,4 +1,4 @@
-"""A proxy between imagesync and the real image service: counts the requests, and spoils those that it is told to.
+"""A proxy between imagesync and a real service: counts the requests, and spoils those that it is told to.
 
 A fault is decided when a request's head has come; what reaches the service, and what reaches the client, is the fault's.
 """

@@ -47,10 +47,11 @@ NEW = 3
 
 @dataclass
 class Stage:
-    """A catalogue, the cloud behind a proxy, and the command."""
+    """A catalogue, the cloud behind two proxies (``proxy``: the image service's), and the command."""
 
     cloud: Cloud
     proxy: Proxy
+    identity: Proxy
     runner: Runner
     folder: Path
     words: tuple[str, ...] = ("--cloud", "operator", "--jobs", "1", "--max-delete", "100%")
@@ -115,11 +116,12 @@ def staged(cloud: Cloud, tmp_path: Path) -> Iterator[Stage]:
     folder.mkdir()
     for name, content in DATA.items():
         (folder / name).write_bytes(content)
-    with between(cloud.image_url) as proxy:
+    with between(cloud.image_url) as proxy, between(cloud.auth_url.removesuffix("/v3")) as identity:
         clouds = yaml.safe_load(cloud.clouds_yaml.read_text())
+        clouds["clouds"]["operator"]["auth"]["auth_url"] = f"{identity.address}/v3"
         clouds["clouds"]["operator"] |= {"image_endpoint_override": proxy.address, "api_timeout": 3}
         (tmp_path / "clouds.yaml").write_text(yaml.safe_dump(clouds))
         env = {name: value for name, value in os.environ.items() if not name.startswith("OS_")}
         env |= {"OS_CLIENT_CONFIG_FILE": str(tmp_path / "clouds.yaml"), "XDG_CACHE_HOME": str(tmp_path / "cache")}
         with Runner(env, tmp_path) as runner:
-            yield Stage(cloud, proxy, runner, folder)
+            yield Stage(cloud, proxy, identity, runner, folder)

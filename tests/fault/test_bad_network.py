@@ -13,7 +13,7 @@ import pytest
 
 from tests.cloud.service import Cloud
 from tests.fault.proxy import Call, Fault
-from tests.fault.stage import Stage, staged
+from tests.fault.stage import AFTER, Stage, staged
 from tests.trials import note
 
 FAULTS: dict[str, Callable[[threading.Event], Fault]] = {
@@ -30,6 +30,7 @@ FAULTS: dict[str, Callable[[threading.Event], Fault]] = {
     "401, the token expired": lambda _: Fault(forward=False, status=401),
 }
 CONVERGED = {1: "the same run converged", 2: "one line, and the next run converged"}
+LOG_IN = "POST /v3/auth/tokens"
 STORING = "PUT /images/ID/file"
 """Is waited for longer than a test can: a store may take an hour to copy what it got."""
 ONE_IN = 8
@@ -81,6 +82,84 @@ def test_each_fault_on_each_kind_of_request(stage: Stage) -> None:
         assert runs == 2 or kinds - spoilt <= {STORING}, (name, kinds - spoilt)
         for _kind in spoilt:
             note(f"{name}: the first request of each kind, in one run", CONVERGED[runs])
+
+
+@pytest.mark.exhaustive
+def test_each_fault_on_the_log_in(stage: Stage) -> None:
+    """Every kind of request to the identity service is repeated, so that the same run goes on; but who is refused is not."""
+    beginning = stage.prepared()
+    stage.want({**AFTER, "shared": {**AFTER["shared"], "members": ["p2", {"project": "other"}]}})
+    stage.identity.forget()
+    _, expected = stage.undisturbed(beginning)
+    kinds = {call.kind for call in stage.identity.calls}
+    assert LOG_IN in kinds
+    assert len(kinds) == 3
+    for name, fault in FAULTS.items():
+        stage.cloud.restore(beginning)
+        stage.identity.forget()
+        spoilt: set[str] = set()
+        ended = threading.Event()
+
+        def first_of_its_kind(call: Call) -> Fault | None:
+            if call.kind in spoilt:  # noqa: B023 - called in this turn
+                return None
+            spoilt.add(call.kind)  # noqa: B023
+            return fault(ended)  # noqa: B023
+
+        stage.identity.fault = first_of_its_kind
+        code, told = stage.apply()
+        ended.set()
+        if "401" in name:
+            assert (code, told.count("\n"), "credentials are not accepted" in told) == (1, 1, True), (name, told)
+            note("log-in refused (401)", "one line, not tried again")
+            continue
+        assert (code, stage.state(), spoilt) == (0, expected, kinds), (name, told)
+        for _kind in spoilt:
+            note(f"{name}: the first request of each kind to the identity service, in one run", CONVERGED[1])
+
+
+@pytest.mark.exhaustive
+def test_each_fault_on_the_log_in_after_the_token_expired(stage: Stage) -> None:
+    """In mid-run, before each kind of request: every new token takes two tries, and the same run goes on."""
+    beginning = stage.prepared()
+    kinds, expected = stage.undisturbed(beginning)
+    stage.identity.forget()
+    ended, expired = threading.Event(), set[str]()
+    faults = {name: fault for name, fault in FAULTS.items() if "401" not in name}
+    tokens, left = list[Call](), list(faults)
+
+    def first_of_its_kind(call: Call) -> Fault | None:
+        if call.kind in expired:
+            return None
+        expired.add(call.kind)
+        return Fault(forward=False, status=401)
+
+    def every_second(call: Call) -> Fault | None:
+        if call.kind != LOG_IN:
+            return None
+        tokens.append(call)
+        return None if len(tokens) % 2 or not left else faults[left.pop()](ended)
+
+    stage.proxy.fault, stage.identity.fault = first_of_its_kind, every_second
+    code, told = stage.apply()
+    ended.set()
+    assert (code, stage.state()) == (0, expected), told
+    assert (expired, left) == (kinds, []), told
+    for name in faults:
+        note(f"{name}: the log-in after the token expired in mid-run", CONVERGED[1])
+
+
+@pytest.mark.exhaustive
+def test_no_identity_service_for_a_moment(stage: Stage) -> None:
+    """Its address is found, and nobody listens there."""
+    beginning = stage.prepared()
+    _, expected = stage.undisturbed(beginning)
+    stage.words += ("-v",)
+    stage.identity.refuse(1.0)
+    code, told = stage.apply()
+    assert (code, stage.state()) == (0, expected), told
+    assert "trying again in" in told, told
+    note("connection refused: the log-in", CONVERGED[1])
 
 
 @pytest.mark.exhaustive

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from imagesync.backends.glance.api import LARGEST_ANSWER, Pace
+from imagesync.backends.glance.api import LARGEST_ANSWER
 from imagesync.backends.glance.backend import Glance
 from imagesync.backends.glance.connect import connect
+from imagesync.backends.glance.pace import Pace
 from imagesync.errors import BackendError, Conflict, InUse, NotFound, QuotaExceeded, Unauthorized, Unavailable
 from imagesync.model import Compression, FileSource, Fingerprint, Transfer
 from imagesync.sources import open_source
@@ -323,7 +324,7 @@ def test_tls_to_a_plain_service_is_one_line(tmp_path: Path, monkeypatch: pytest.
     with listening(Server([Say()])) as address:
         auth = f"{{auth_url: '{address.replace('http:', 'https:')}/v3', username: a, password: b, project_name: c}}"
         (tmp_path / "clouds.yaml").write_text(f"clouds: {{c: {{auth: {auth}}}}}\n")
-        assert "cloud c" in refused(Unavailable, lambda: connect("c"))
+        assert "cloud c" in refused(Unavailable, lambda: connect("c", Pace(tries=1)))
 
 
 @pytest.mark.parametrize("answer", [Say(404, b"no"), Say(200, b"<html>"), Say(500, b""), Say(403, b""), Say(200, {})])
@@ -337,7 +338,7 @@ def test_an_address_without_an_identity_service_is_one_line(
             auth = f"{{auth_url: '{address}{path}', username: a, password: sesame, project_name: c}}"
             (tmp_path / "clouds.yaml").write_text(f"clouds: {{c: {{auth: {auth}}}}}\n")
             with pytest.raises(Exception) as caught:
-                connect("c")
+                connect("c", Pace(tries=1))
             assert type(caught.value).__module__ == "imagesync.errors"
             assert "\n" not in str(caught.value)
             assert "sesame" not in str(caught.value)

@@ -17,9 +17,9 @@ import pytest
 from backports import zstd
 
 from imagesync import Policy, make_plan, take_inventory
-from imagesync.backends.glance.api import Pace
 from imagesync.backends.glance.backend import Glance
 from imagesync.backends.glance.connect import connect
+from imagesync.backends.glance.pace import Pace
 from imagesync.backends.wire import capabilities_from_wire
 from imagesync.errors import BackendError, ImagesyncError, Unavailable
 from imagesync.exporting import exported

@@ -121,6 +121,17 @@ def test_the_way_to_log_in_is_not_asked_on_another_host(place: Place) -> None:
     assert place.other.asked == []
 
 
+@pytest.mark.parametrize("version", ["/v3", ""])
+def test_an_identity_service_that_tells_its_versions_to_nobody(place: Place, version: str) -> None:
+    """Where auth_url has the version they are not needed; else it is one line. The library alone would wait for itself."""
+    place.config["auth"]["auth_url"] = place.settings["auth_url"].removesuffix("/v3") + version
+    place.keystone.say = lambda path: None if path.endswith("tokens") else Say(401, {"error": {"message": "no"}})
+    if version:
+        assert place.run("plan")[0] == 0
+    else:
+        assert "auth_url" in place.failing("plan")
+
+
 LOGINS = {
     "html": Say(201, b"<html>Welcome</html>", {"X-Subject-Token": TOKEN}),
     "empty": Say(201, b"", {"X-Subject-Token": TOKEN}),

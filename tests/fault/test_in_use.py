@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from imagesync import Performer, execute
-from imagesync.backends.glance.api import Pace
 from imagesync.backends.glance.backend import Glance
 from imagesync.backends.glance.connect import connect
+from imagesync.backends.glance.pace import Pace
 from imagesync.live import Identity
 from imagesync.plan import Delete, Plan, Reason, Step
 from imagesync.render.text import report_text

@@ -8,13 +8,10 @@ another host would carry the token there).
 
 import json
 import logging
-import random
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from urllib.parse import urlsplit
@@ -22,6 +19,7 @@ from urllib.parse import urlsplit
 from imagesync.backends.glance.body import Body
 from imagesync.backends.glance.failures import PASSING, failure, never_sent, speaking_to
 from imagesync.backends.glance.guard import beginning, whole
+from imagesync.backends.glance.pace import Pace, seconds_asked
 from imagesync.errors import BackendError, Conflict, Unavailable
 
 if TYPE_CHECKING:
@@ -51,38 +49,17 @@ Data: TypeAlias = bytes | Body | Iterator[bytes]
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
-    """How often and how long to try: at most ``tries`` requests and ``longest`` seconds of waiting in all."""
-
-    tries: int = 5
-    longest: float = 60.0
-    sleep: Callable[[float], None] = time.sleep
-    random: Callable[[], float] = random.random
-
-    def delay(self, attempt: int, retry_after: str | None) -> float:
-        """Seconds before the next try: what the service asks for, else 1, 2, 4, … less up to a half."""
-        return max(_asked(retry_after), 2.0 ** (attempt - 1) * (0.5 + self.random() / 2))
-
-
-def _asked(retry_after: str | None) -> float:
-    """``Retry-After`` in seconds, given as a number or as a date."""
-    if not retry_after:
-        return 0.0
-    if retry_after.isascii() and retry_after.strip().isdigit():
-        return float(retry_after)
-    try:
-        return max(0.0, (parsedate_to_datetime(retry_after) - datetime.now(UTC)).total_seconds())
-    except (ValueError, TypeError, OverflowError):
-        return 0.0
-
-
-@dataclass(frozen=True, slots=True)
 class Answer:
     """What a service answered; the body is whole, that of a refusal may be cut."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
+
+    @property
+    def wait(self) -> float:
+        """Seconds that the service asks to be left alone for."""
+        return seconds_asked(self.headers.get("Retry-After"))
 
     @property
     def well(self) -> bool:
@@ -96,6 +73,11 @@ class Silence:
 
     error: Unavailable
     sent: bool
+
+    @property
+    def wait(self) -> float:
+        """Seconds that the identity service asks to be left alone for, where it was that one."""
+        return self.error.retry_after
 
 
 class Api:
@@ -140,7 +122,7 @@ class Api:
                 continue
             if isinstance(met, Answer) and (met.well or (repeated and met.status == settled_by)):
                 return met
-            seconds = self._pace.delay(attempt, met.headers.get("Retry-After") if isinstance(met, Answer) else None)
+            seconds = self._pace.delay(attempt, met.wait)
             may = _passing(met) and (repeat or not _perhaps_done(met))
             if not may or attempt >= self._pace.tries or waited + seconds > self._pace.longest:
                 raise self._error(met, method, path)
@@ -161,7 +143,10 @@ class Api:
         except Unavailable as error:
             return Silence(error, sent=not never_sent(error))
         if answer.status == HTTPStatus.UNAUTHORIZED:
-            self._drop(token)
+            try:
+                self._drop(token)
+            except Unavailable as error:
+                return Silence(error, sent=False)
         return answer
 
     def _token(self) -> dict[str, str]:
@@ -262,7 +247,7 @@ class Api:
 
     def upload(self, path: str, body: Body, size: int | None, further: Mapping[str, str]) -> None:
         """PUT of data with ``further`` headers, exactly once; a failure of the chunks is BrokenOff."""
-        headers = {**self._token(), **further, "Content-Type": "application/octet-stream"}
+        headers = {**self._pace.patiently(self._token), **further, "Content-Type": "application/octet-stream"}
         if size is not None:
             headers["x-openstack-image-size"] = str(size)
         # requests takes a length of 0 for an unknown one
@@ -281,7 +266,7 @@ class Api:
     def _opened(self, path: str) -> "requests.Response":
         """The answer to a GET of data, body unread."""
         for renewed in (False, True):
-            token = self._token()
+            token = self._pace.patiently(self._token)
             headers = {**token, "Accept": "*/*", "Accept-Encoding": "identity"}
             with speaking_to(self.name):
                 response = self._open("GET", path, headers, None, self._timeout)

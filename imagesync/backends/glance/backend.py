@@ -9,10 +9,11 @@ from uuid import uuid4
 
 from imagesync.backends.base import CreateFields, UpdateFields
 from imagesync.backends.glance import imports, listing, projects
-from imagesync.backends.glance.api import Api, Pace
+from imagesync.backends.glance.api import Api
 from imagesync.backends.glance.body import Body, BrokenOff
 from imagesync.backends.glance.connect import Connection, access_of
 from imagesync.backends.glance.failures import speaking_to
+from imagesync.backends.glance.pace import Pace
 from imagesync.backends.wire import (
     capabilities_from_wire,
     create_to_wire,
@@ -43,11 +44,13 @@ class Glance:
     def __init__(self, connection: Connection, pace: Pace | None = None) -> None:
         self._connection = connection
         self._pace = pace
-        self._api = Api(
-            connection.session, connection.url, "image service", pace=pace, read_timeout=connection.read_timeout
-        )
+        self._api = self._speaker(connection.url, "image service")
         self._lock = threading.Lock()
         self._able: Capabilities | None = None
+
+    def _speaker(self, url: str, name: str) -> Api:
+        read_timeout = self._connection.read_timeout
+        return Api(self._connection.session, url, name, pace=self._pace, read_timeout=read_timeout)
 
     def identity(self) -> Identity:
         """Auth URL, region and project."""
@@ -216,10 +219,9 @@ class Glance:
         """A project's id, asked from the identity service."""
         if self._connection.identity_url is None:
             raise UsageError(f"project {name!r}: this cloud has no identity service to ask", "give the project's id")
-        session = self._connection.session
         with speaking_to("identity service"):
-            access = access_of(session)
-        api = Api(session, self._connection.identity_url, "identity service", pace=self._pace)
+            access = access_of(self._connection.session)
+        api = self._speaker(self._connection.identity_url, "identity service")
         return projects.project_id(api, access, name, domain)
 
     def capabilities(self) -> Capabilities:

@@ -11,11 +11,13 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit, urlunsplit
 
 from imagesync import __version__
 from imagesync.backends.glance.failures import clean, speaking_to
+from imagesync.backends.glance.pace import Pace
 from imagesync.errors import ImagesyncError, UsageError
 from imagesync.live import Identity
 from imagesync.redaction import redacted
@@ -32,6 +34,8 @@ CONNECTIONS: Final = 32
 READ_TIMEOUT: Final = 120.0
 LOGIN_TIMEOUT: Final = 30.0
 """Seconds for a request to the identity service, which would otherwise be waited for without end."""
+AT_FIRST: Final = Pace(tries=4)
+"""For the log-in: who has mistyped an address waits for some seconds only."""
 
 WHERE: Final = "clouds.yaml is looked for here, in ~/.config/openstack and in /etc/openstack; or set OS_* variables"
 
@@ -51,7 +55,7 @@ class Connection:
     read_timeout: float = READ_TIMEOUT
 
 
-def connect(cloud: str | None) -> Connection:
+def connect(cloud: str | None, pace: Pace = AT_FIRST) -> Connection:
     """Read the configuration, authenticate, find the endpoint.
 
     UsageError (no such cloud, configuration incomplete, no image endpoint), Unauthorized or Unavailable, one line each.
@@ -59,21 +63,29 @@ def connect(cloud: str | None) -> Connection:
     with _collected_warnings() as said:
         region = _region(cloud, said)
         label = f"cloud {cloud or region.name}"
-        with _configuring(label, region), speaking_to(f"{label}{_address(region)}"):
-            session = region.get_session()
+        what = f"{label}{_address(region)}"
+        with _configuring(label, region):
+            with speaking_to(what):
+                session = region.get_session()
             prepare(session)
-            url = region.get_endpoint("image") or session.get_endpoint(
-                service_type=region.get_service_type("image"),
-                service_name=region.get_service_name("image"),
-                interface=region.get_interface("image"),
-                region_name=region.get_region_name("image"),
-                skip_discovery=True,
-            )
-            session.get_auth_headers()
-            access = access_of(session)
+            url, access = pace.patiently(partial(_logged_in, session, region, what))
     if not url:
         raise UsageError(f"{label}: {_no_endpoint(region)}", "check auth_type, region_name and interface")
     return _connection(cloud, region, access, versioned(url))
+
+
+def _logged_in(session: "Session", region: "CloudRegion", what: str) -> "tuple[str | None, AccessInfo | None]":
+    """Where the image service is, and what the token says; changes nothing but the token that the session keeps."""
+    with speaking_to(what):
+        url = region.get_endpoint("image") or session.get_endpoint(
+            service_type=region.get_service_type("image"),
+            service_name=region.get_service_name("image"),
+            interface=region.get_interface("image"),
+            region_name=region.get_region_name("image"),
+            skip_discovery=True,
+        )
+        session.get_auth_headers()
+        return url, access_of(session)
 
 
 def _address(region: "CloudRegion") -> str:

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from html import unescape
 from types import MappingProxyType
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
+from imagesync.backends.glance.pace import seconds_asked
 from imagesync.errors import (
     BackendError,
     Conflict,
@@ -23,6 +24,9 @@ from imagesync.errors import (
     UsageError,
 )
 from imagesync.redaction import without_secrets
+
+if TYPE_CHECKING:
+    from keystoneauth1.exceptions import HttpError
 
 PASSING: Final = frozenset({429, 500, 502, 503, 504})
 """Statuses that may be gone at the next try."""
@@ -107,7 +111,7 @@ def speaking_to(what: str) -> Iterator[None]:
         hint = "check user, project and secret in clouds.yaml, secure.yaml or OS_*"
         raise Unauthorized(f"{what}: the credentials are not accepted: {clean(str(error))}", hint) from error
     except exceptions.HttpError as error:
-        raise _answered(what, error.http_status, clean(str(error))) from error
+        raise _answered(what, error) from error
     except (exceptions.ConnectionError, exceptions.DiscoveryFailure, RequestException) as error:
         raise _unreached(what, error) from error
     except exceptions.CatalogException as error:
@@ -116,13 +120,15 @@ def speaking_to(what: str) -> Iterator[None]:
         raise UsageError(f"{what}: {clean(str(error))}", "correct this cloud in clouds.yaml or OS_*") from error
 
 
-def _answered(what: str, status: int, text: str) -> BackendError | UsageError:
+def _answered(what: str, error: "HttpError") -> BackendError | UsageError:
     """An error status of the identity service while a token was asked for."""
-    if status in PASSING:
-        return Unavailable(f"{what}: {text}", "try again later")
-    if status == 403:
-        return Forbidden(f"{what}: {text}")
-    return UsageError(f"{what}: {text}", "check auth_url, project and domains in clouds.yaml or OS_*")
+    text = f"{what}: {clean(str(error))}"
+    if error.http_status in PASSING:
+        headers = getattr(error.response, "headers", {})
+        return Unavailable(text, "try again later", retry_after=seconds_asked(headers.get("Retry-After")))
+    if error.http_status == 403:
+        return Forbidden(text)
+    return UsageError(text, "check auth_url, project and domains in clouds.yaml or OS_*")
 
 
 def _unreached(what: str, error: BaseException) -> BackendError | UsageError:
@@ -133,6 +139,9 @@ def _unreached(what: str, error: BaseException) -> BackendError | UsageError:
     if any(type(cause).__name__ == "SSLCertVerificationError" for cause in chain):
         hint = "name the authority's certificate as cacert of this cloud in clouds.yaml"
         return UsageError(f"{what}: its certificate is not trusted: {reason}", hint)
+    refused = next((cause for cause in chain if isinstance(cause, exceptions.HttpError)), None)
+    if refused is not None and refused.http_status in PASSING:
+        return _answered(what, refused)
     if isinstance(error, exceptions.DiscoveryFailure) and not any(
         isinstance(cause, exceptions.ConnectionError) for cause in chain
     ):

@@ -8,6 +8,7 @@ import io
 import re
 import time
 from contextlib import suppress
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urljoin, urlsplit
 
@@ -33,6 +34,12 @@ def guarded(answer: "requests.Response", *_: object, stream: bool = False, **_gi
     if answer.status_code in _REDIRECTS and not _may_follow(answer, stream=stream):
         answer.close()
         raise _redirected(answer)
+    if answer.status_code == HTTPStatus.UNAUTHORIZED and not stream and _is_first_question(answer):
+        from keystoneauth1.exceptions import HttpError
+
+        # for Unauthorized, the library would ask again with a token: while it gets one, which waits for this answer
+        answer.close()
+        raise HttpError(f"{_asked(answer)}: who is not logged in is not told how to", http_status=answer.status_code)
     if not stream:
         what = _asked(answer)
         # requests goes on reading here
@@ -76,13 +83,18 @@ def beginning(answer: "requests.Response", *, largest: int, seconds: float) -> b
 
 def _may_follow(answer: "requests.Response", *, stream: bool) -> bool:
     """A GET of the identity service's versions, which carries nothing, to the same host and no worse protected."""
-    if stream or answer.request.method != "GET" or "X-Auth-Token" in answer.request.headers:
+    if stream or not _is_first_question(answer):
         return False
     try:
         here, there = urlsplit(answer.url), urlsplit(urljoin(answer.url, answer.headers.get("Location", "")))
     except ValueError:
         return False
     return here.hostname == there.hostname and there.scheme in (here.scheme, "https")
+
+
+def _is_first_question(answer: "requests.Response") -> bool:
+    """Whether it is for the identity service's versions, which is asked before there is a token."""
+    return answer.request.method == "GET" and "X-Auth-Token" not in answer.request.headers
 
 
 def _redirected(answer: "requests.Response") -> BackendError:

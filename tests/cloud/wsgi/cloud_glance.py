@@ -1,48 +1,21 @@
 """Glance's own WSGI application, with what the tests need around it; its code stays untouched.
 
 * Requests are written to a log, one JSON line each.
-* SQLite: Glance reads, then writes, in a deferred transaction, which fails under concurrent writers. Here transactions of
-  writing requests start with BEGIN IMMEDIATE behind a file lock.
+* Its transactions on SQLite are one writer's at a time.
 * Tokens issued before the time in the file ``expired`` reach the service spoilt, so that its own middleware answers 401.
 """
 
 import base64
-import fcntl
 import json
 import os
-import threading
 import time
 
-import sqlalchemy
-from sqlalchemy.engine import Engine
+from one_writer import OneWriter
 
 STATE = os.environ["CLOUD_STATE"]
 LOG = os.open(os.path.join(STATE, "requests.log"), os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 EXPIRED = os.path.join(STATE, "expired")
-current = threading.local()
-
-
-@sqlalchemy.event.listens_for(Engine, "before_cursor_execute", retval=True)
-def begin_immediate(conn, cursor, statement, parameters, context, executemany):
-    """A writing request's BEGIN takes the lock first; a nested one of the same thread does not."""
-    writing = getattr(current, "method", "PUT") not in ("GET", "HEAD")
-    if statement == "BEGIN" and writing and not getattr(current, "locked", False):
-        handle = os.open(os.path.join(STATE, "write.lock"), os.O_RDWR | os.O_CREAT)
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        conn.info["write_lock"] = handle
-        current.locked = True
-        statement = "BEGIN IMMEDIATE"
-    return statement, parameters
-
-
-@sqlalchemy.event.listens_for(Engine, "commit")
-@sqlalchemy.event.listens_for(Engine, "rollback")
-def release(conn):
-    """The lock goes with the transaction."""
-    handle = conn.info.pop("write_lock", None)
-    if handle is not None:
-        current.locked = False
-        os.close(handle)
+writer = OneWriter(os.path.join(STATE, "glance.lock"))
 
 
 from glance.wsgi.api import application as glance  # noqa: E402
@@ -61,7 +34,7 @@ def is_expired(token):
 
 def application(environ, start_response):
     """One request to Glance, logged."""
-    current.method = environ["REQUEST_METHOD"]
+    writer.begins(environ["REQUEST_METHOD"])
     if is_expired(environ.get("HTTP_X_AUTH_TOKEN", "")):
         environ["HTTP_X_AUTH_TOKEN"] = "expired"
     started = time.time()

@@ -1,0 +1,56 @@
+"""How often and how long a service is asked again that does not answer, or not now. Sleeps."""
+
+import logging
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import TypeVar
+
+from imagesync.errors import Unavailable
+
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """At most ``tries`` requests and ``longest`` seconds of waiting in all."""
+
+    tries: int = 5
+    longest: float = 60.0
+    sleep: Callable[[float], None] = time.sleep
+    random: Callable[[], float] = random.random
+
+    def delay(self, attempt: int, asked: float) -> float:
+        """Seconds before the next try: what the service asks for, else 1, 2, 4, … less up to a half."""
+        return max(asked, 2.0 ** (attempt - 1) * (0.5 + self.random() / 2))
+
+    def patiently(self, ask: Callable[[], T]) -> T:
+        """What ``ask`` returns, which does no harm when it is done again: as it is while it raises Unavailable."""
+        waited, attempt = 0.0, 1
+        while True:
+            try:
+                return ask()
+            except Unavailable as error:
+                seconds = self.delay(attempt, error.retry_after)
+                if attempt >= self.tries or waited + seconds > self.longest:
+                    raise
+                log.info("%s; trying again in %.1f s", error.message, seconds)
+            self.sleep(seconds)
+            waited, attempt = waited + seconds, attempt + 1
+
+
+def seconds_asked(retry_after: str | None) -> float:
+    """``Retry-After`` in seconds, given as a number or as a date (RFC 9110, 10.2.3); 0 for none and for nonsense."""
+    if not retry_after:
+        return 0.0
+    if retry_after.isascii() and retry_after.strip().isdigit():
+        return float(retry_after)
+    try:
+        return max(0.0, (parsedate_to_datetime(retry_after) - datetime.now(UTC)).total_seconds())
+    except (ValueError, TypeError, OverflowError):
+        return 0.0
