@@ -4,8 +4,10 @@ Two passes: the owned images first, then only what they leave open (names about 
 so that a catalogue that is as wanted costs two listings however many foreign images the cloud holds.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
+from typing import Final
 
 from imagesync.backends.base import Backend
 from imagesync.clashes import Questions, is_assigned, keys_without_image, questions, shared_to_adopt
@@ -16,9 +18,24 @@ from imagesync.plan import Plan, Update
 from imagesync.record import read
 from imagesync.staleness import names_taken
 
+LOOKS: Final = 3
+"""How often all is looked at where an image goes in the midst of it: another run, or somebody, is at work."""
+
 
 def take_inventory(backend: Backend, catalog: Catalog, *, promoting: frozenset[str] = frozenset()) -> Inventory:
     """What is live of one catalogue, and what stands in its way; ``promoting``: keys whose retired images are in play."""
+    return _in_one_piece(lambda: _taken(backend, catalog, promoting))
+
+
+def _in_one_piece(look: Callable[[], Inventory]) -> Inventory:
+    """What is found where no image that was listed is gone (NotFound) when something is asked about it."""
+    for _ in range(LOOKS - 1):
+        with suppress(NotFound):
+            return look()
+    return look()
+
+
+def _taken(backend: Backend, catalog: Catalog, promoting: frozenset[str]) -> Inventory:
     project = backend.identity().project_id
     owners = tuple(sorted({project} | {spec.owner for spec in catalog.images if spec.owner}))
     owned = Inventory(project, owned=_owned(backend, catalog.name, owners))
@@ -47,6 +64,10 @@ def _project(backend: Backend, member: NamedProject, key: str) -> str:
 
 def inventory_for(backend: Backend, plan: Plan) -> Inventory:
     """What is live of all that a saved plan relied on."""
+    return _in_one_piece(lambda: _relied_on(backend, plan))
+
+
+def _relied_on(backend: Backend, plan: Plan) -> Inventory:
     project = backend.identity().project_id
     owners = tuple(sorted({project} | set(_owners(plan))))
     owned = Inventory(project, owned=_owned(backend, plan.catalog, owners))

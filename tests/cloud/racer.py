@@ -23,7 +23,7 @@ from imagesync.leasing import World, take
 from imagesync.live import LiveImage
 from imagesync.processes import is_gone, this_process
 
-TIMES = Times(expiry=3.0, beat=0.5, confirm=2.0, poll=0.25)
+TIMES = Times(expiry=8.0, beat=0.5, confirm=6.0, poll=0.25)
 
 
 class Lossy:

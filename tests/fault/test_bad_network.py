@@ -206,6 +206,24 @@ def test_connections_refused_before_each_kind_of_request(stage: Stage) -> None:
         note("connection refused: the first request of each kind", CONVERGED[1])
 
 
+def test_an_image_that_goes_while_it_is_looked_at(stage: Stage) -> None:
+    """Listed, and deleted by another run before its members are asked for: the plan is made of what is left."""
+    stage.prepared()
+    gone: set[str] = set()
+
+    def deleted(call: Call) -> Fault | None:
+        if call.kind == "GET /images/ID/members" and not gone:
+            gone.add(call.path.split("/")[-2])
+            assert stage.cloud.http().send("DELETE", f"/images/{call.path.split('/')[-2]}").status_code == 204
+        return None
+
+    stage.proxy.forget()
+    stage.proxy.fault = deleted
+    code, told = stage.runner.run("plan", str(stage.folder), *stage.words)
+    assert gone
+    assert (code, "+ shared" in told) == (0, True), told
+
+
 def test_faults_at_random(stage: Stage) -> None:
     """Any of them, anywhere; the seed is in every message."""
     beginning = stage.prepared()
