@@ -63,8 +63,8 @@ def connect(cloud: str | None, pace: Pace = AT_FIRST) -> Connection:
     with _collected_warnings() as said:
         region = _region(cloud, said)
         label = f"cloud {cloud or region.name}"
-        what = f"{label}{_address(region)}"
         with _configuring(label, region):
+            what = f"{label}{_address(region)}"
             with speaking_to(what):
                 session = region.get_session()
             prepare(session)
