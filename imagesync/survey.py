@@ -19,30 +19,35 @@ from imagesync.record import read
 from imagesync.staleness import names_taken
 
 LOOKS: Final = 3
-"""How often all is looked at where an image goes in the midst of it: another run, or somebody, is at work."""
+"""How often all is looked at where it changes in the midst of it: another run, or somebody, is at work."""
 
 
 def take_inventory(backend: Backend, catalog: Catalog, *, promoting: frozenset[str] = frozenset()) -> Inventory:
     """What is live of one catalogue, and what stands in its way; ``promoting``: keys whose retired images are in play."""
-    return _in_one_piece(lambda: _taken(backend, catalog, promoting))
-
-
-def _in_one_piece(look: Callable[[], Inventory]) -> Inventory:
-    """What is found where no image that was listed is gone (NotFound) when something is asked about it."""
-    for _ in range(LOOKS - 1):
-        with suppress(NotFound):
-            return look()
-    return look()
-
-
-def _taken(backend: Backend, catalog: Catalog, promoting: frozenset[str]) -> Inventory:
     project = backend.identity().project_id
     owners = tuple(sorted({project} | {spec.owner for spec in catalog.images if spec.owner}))
-    owned = Inventory(project, owned=_owned(backend, catalog.name, owners))
-    found = _answered(backend, owned, questions(catalog, owned, promoting))
-    found = replace(found, candidates=(*found.candidates, *_strays(backend, catalog, owned, owners)))
-    found = replace(found, members={**found.members, **_members(backend, shared_to_adopt(catalog, found))})
-    return replace(found, projects=_projects(backend, catalog))
+
+    def look() -> Inventory:
+        owned = Inventory(project, owned=_owned(backend, catalog.name, owners))
+        found = _answered(backend, owned, questions(catalog, owned, promoting))
+        found = replace(found, candidates=(*found.candidates, *_strays(backend, catalog, owned, owners)))
+        return replace(found, members={**found.members, **_members(backend, shared_to_adopt(catalog, found))})
+
+    return replace(_in_one_piece(look, catalog.name, owners), projects=_projects(backend, catalog))
+
+
+def _in_one_piece(look: Callable[[], Inventory], catalog: str, owners: Sequence[str]) -> Inventory:
+    """What is found at a time when nothing goes and nothing comes between the listing and the questions after it.
+
+    An image that was listed may be gone when its members are asked for (NotFound); one that was not may hold a name, and
+    be ours: it would be taken for somebody's in the way.
+    """
+    for _ in range(LOOKS - 1):
+        with suppress(NotFound):
+            found = look()
+            if not any(_is_ours(image, catalog, owners) for image in found.candidates):
+                return found
+    return look()
 
 
 def _projects(backend: Backend, catalog: Catalog) -> Mapping[NamedProject, str]:
@@ -64,23 +69,23 @@ def _project(backend: Backend, member: NamedProject, key: str) -> str:
 
 def inventory_for(backend: Backend, plan: Plan) -> Inventory:
     """What is live of all that a saved plan relied on."""
-    return _in_one_piece(lambda: _relied_on(backend, plan))
-
-
-def _relied_on(backend: Backend, plan: Plan) -> Inventory:
     project = backend.identity().project_id
     owners = tuple(sorted({project} | set(_owners(plan))))
-    owned = Inventory(project, owned=_owned(backend, plan.catalog, owners))
-    ours = {image.id for image in owned.owned}
     with_members = tuple(reliance.image_id for reliance in plan.relies if "members" in reliance.values)
-    asked = Questions(
-        names={project: tuple(sorted({name for _, name in names_taken(plan)}))} if names_taken(plan) else {},
-        ids=tuple(reliance.image_id for reliance in plan.relies if reliance.image_id not in ours),
-        members=(),
-    )
-    found = _answered(backend, owned, asked)
-    shared = {image.id for image in (*found.owned, *found.candidates) if image.visibility is Visibility.SHARED}
-    return replace(found, members=_members(backend, [image_id for image_id in with_members if image_id in shared]))
+
+    def look() -> Inventory:
+        owned = Inventory(project, owned=_owned(backend, plan.catalog, owners))
+        ours = {image.id for image in owned.owned}
+        asked = Questions(
+            names={project: tuple(sorted({name for _, name in names_taken(plan)}))} if names_taken(plan) else {},
+            ids=tuple(reliance.image_id for reliance in plan.relies if reliance.image_id not in ours),
+            members=(),
+        )
+        found = _answered(backend, owned, asked)
+        shared = {image.id for image in (*found.owned, *found.candidates) if image.visibility is Visibility.SHARED}
+        return replace(found, members=_members(backend, [each for each in with_members if each in shared]))
+
+    return _in_one_piece(look, plan.catalog, owners)
 
 
 def _owners(plan: Plan) -> Iterable[str]:
@@ -92,12 +97,14 @@ def _owners(plan: Plan) -> Iterable[str]:
 
 
 def _owned(backend: Backend, catalog: str, owners: Sequence[str]) -> tuple[LiveImage, ...]:
-    """Ours by mark and owner, both compared again here, byte for byte."""
-    return tuple(
-        image
-        for image in sorted(backend.inventory(catalog, owners), key=lambda image: image.id)
-        if (image.owner or "") in owners and (record := read(image)) is not None and record.catalog == catalog
-    )
+    """Ours as the service finds them, compared again here."""
+    listed = sorted(backend.inventory(catalog, owners), key=lambda image: image.id)
+    return tuple(image for image in listed if _is_ours(image, catalog, owners))
+
+
+def _is_ours(image: LiveImage, catalog: str, owners: Sequence[str]) -> bool:
+    """By mark and owner, byte for byte."""
+    return (image.owner or "") in owners and (record := read(image)) is not None and record.catalog == catalog
 
 
 def _strays(backend: Backend, catalog: Catalog, owned: Inventory, owners: Sequence[str]) -> Iterable[LiveImage]:

@@ -42,7 +42,8 @@ class Fault:
 
     ``forward``: the service gets it. Then ``status`` and ``headers`` are answered instead of what it said (None: what it
     said); ``cut``: bytes of the answer after which the connection is reset, 0 before any; ``stall``: no answer until that is
-    set; ``after`` is called once the service has answered (or, where it is not to get the request, would have).
+    set; ``after`` is called once the service has answered (or, where it is not to get the request, would have); ``held``: the
+    answer is given once that is set.
     ``refused``: after the answer no connection is there and none is taken for so many seconds.
     """
 
@@ -53,6 +54,7 @@ class Fault:
     cut: int | None = None
     stall: threading.Event | None = None
     after: Callable[[], None] | None = None
+    held: threading.Event | None = None
     refused: float = 0.0
 
 
@@ -130,6 +132,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self._body()
         if fault.after:
             fault.after()
+        if fault.held:
+            fault.held.wait()
         if fault.stall:
             fault.stall.wait()
             self.close_connection = True

@@ -54,6 +54,7 @@ class Stage:
     identity: Proxy
     runner: Runner
     folder: Path
+    env: dict[str, str]
     words: tuple[str, ...] = ("--cloud", "operator", "--jobs", "1", "--max-delete", "100%")
 
     def want(self, images: dict[str, dict[str, Any]]) -> None:
@@ -124,4 +125,4 @@ def staged(cloud: Cloud, tmp_path: Path) -> Iterator[Stage]:
         env = {name: value for name, value in os.environ.items() if not name.startswith("OS_")}
         env |= {"OS_CLIENT_CONFIG_FILE": str(tmp_path / "clouds.yaml"), "XDG_CACHE_HOME": str(tmp_path / "cache")}
         with Runner(env, tmp_path) as runner:
-            yield Stage(cloud, proxy, identity, runner, folder)
+            yield Stage(cloud, proxy, identity, runner, folder, env)
