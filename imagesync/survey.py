@@ -71,17 +71,14 @@ def inventory_for(backend: Backend, plan: Plan) -> Inventory:
     """What is live of all that a saved plan relied on."""
     project = backend.identity().project_id
     owners = tuple(sorted({project} | set(_owners(plan))))
+    names = {project: tuple(sorted({name for _, name in names_taken(plan)}))} if names_taken(plan) else {}
     with_members = tuple(reliance.image_id for reliance in plan.relies if "members" in reliance.values)
 
     def look() -> Inventory:
         owned = Inventory(project, owned=_owned(backend, plan.catalog, owners))
         ours = {image.id for image in owned.owned}
-        asked = Questions(
-            names={project: tuple(sorted({name for _, name in names_taken(plan)}))} if names_taken(plan) else {},
-            ids=tuple(reliance.image_id for reliance in plan.relies if reliance.image_id not in ours),
-            members=(),
-        )
-        found = _answered(backend, owned, asked)
+        ids = tuple(reliance.image_id for reliance in plan.relies if reliance.image_id not in ours)
+        found = _answered(backend, owned, Questions(names, ids, members=()))
         shared = {image.id for image in (*found.owned, *found.candidates) if image.visibility is Visibility.SHARED}
         return replace(found, members=_members(backend, [each for each in with_members if each in shared]))
 

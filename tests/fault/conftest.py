@@ -1,4 +1,4 @@
-"""A Glance backend on a loopback server that plays a script."""
+"""A Glance backend on a loopback server that plays a script; the real cloud behind proxies."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -8,7 +8,9 @@ import pytest
 from imagesync.backends.glance.backend import Glance
 from imagesync.backends.glance.connect import connect
 from imagesync.backends.glance.pace import Pace
+from tests.cloud.service import Cloud
 from tests.fault.scripted import Say, Server, listening
+from tests.fault.stage import Stage, staged
 
 
 class Service:
@@ -43,3 +45,10 @@ def playing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Playing
     yield play
     for end in reversed(ends):
         end()
+
+
+@pytest.fixture
+def stage(cloud: Cloud, tmp_path: Path) -> Iterator[Stage]:
+    """The real cloud behind proxies, and nothing applied."""
+    with staged(cloud, tmp_path) as found:
+        yield found

@@ -42,8 +42,8 @@ class Fault:
 
     ``forward``: the service gets it. Then ``status`` and ``headers`` are answered instead of what it said (None: what it
     said); ``cut``: bytes of the answer after which the connection is reset, 0 before any; ``stall``: no answer until that is
-    set; ``after`` is called once the service has answered (or, where it is not to get the request, would have); ``held``: the
-    answer is given once that is set.
+    set, and none then; ``held``: the answer is given once that is set. ``after`` is called before any such wait, once the
+    service has answered (or, where it is not to get the request, would have).
     ``refused``: after the answer no connection is there and none is taken for so many seconds.
     """
 

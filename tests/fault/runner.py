@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+from uuid import uuid4
 
 
 class Loaded:
@@ -51,7 +52,7 @@ class Runner(Loaded):
 
     def __init__(self, env: Mapping[str, str], folder: Path) -> None:
         super().__init__("tests.fault.runner", env)
-        self._out = folder / "runner.out"
+        self._out = folder / f"{uuid4()}.out"
         self.pid = 0
         self.constants: dict[str, float] = {}
         """What a run has instead of our own: waits that are too long for a test."""

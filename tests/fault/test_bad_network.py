@@ -6,16 +6,16 @@ repeated POST never makes two images.
 
 import random
 import threading
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable, Collection
+from functools import partial
 
 import pytest
 
-from tests.cloud.service import Cloud
 from tests.fault.proxy import Call, Fault
-from tests.fault.stage import AFTER, Stage, staged
+from tests.fault.stage import AFTER, Stage
 from tests.trials import note
 
+EXPIRED = "401, the token expired"
 FAULTS: dict[str, Callable[[threading.Event], Fault]] = {
     "reset before the request got through": lambda _: Fault(forward=False, cut=0),
     "reset after the request got through": lambda _: Fault(cut=0),
@@ -27,7 +27,7 @@ FAULTS: dict[str, Callable[[threading.Event], Fault]] = {
     "502 although it got through": lambda _: Fault(status=502, body=b"<html>Bad Gateway</html>"),
     "503": lambda _: Fault(forward=False, status=503, headers={"Retry-After": "1"}),
     "504 although it got through": lambda _: Fault(status=504),
-    "401, the token expired": lambda _: Fault(forward=False, status=401),
+    EXPIRED: lambda _: Fault(forward=False, status=401),
 }
 CONVERGED = {1: "the same run converged", 2: "one line, and the next run converged"}
 LOG_IN = "POST /v3/auth/tokens"
@@ -37,11 +37,18 @@ ONE_IN = 8
 """Of the requests of a random run so many are spoilt."""
 
 
-@pytest.fixture
-def stage(cloud: Cloud, tmp_path: Path) -> Iterator[Stage]:
-    """The cloud behind a proxy."""
-    with staged(cloud, tmp_path) as found:
-        yield found
+class Firsts:
+    """Spoils the first request of each kind but some; ``kinds``: those that came."""
+
+    def __init__(self, spoil: Callable[[], Fault], but: Collection[str] = ()) -> None:
+        self._spoil, self._but = spoil, but
+        self.kinds: set[str] = set()
+
+    def __call__(self, call: Call) -> Fault | None:
+        if call.kind in self._but or call.kind in self.kinds:
+            return None
+        self.kinds.add(call.kind)
+        return self._spoil()
 
 
 def judged(stage: Stage, fault: Callable[[Call], Fault | None], expected: list[str], what: str) -> int:
@@ -68,19 +75,12 @@ def test_each_fault_on_each_kind_of_request(stage: Stage) -> None:
     kinds, expected = stage.undisturbed(beginning)
     for name, fault in FAULTS.items():
         stage.cloud.restore(beginning)
-        spoilt: set[str] = set()
         ended = threading.Event()
-
-        def first_of_its_kind(call: Call) -> Fault | None:
-            if call.kind in spoilt or (name == "no answer" and call.kind == STORING):  # noqa: B023 - called in this turn
-                return None
-            spoilt.add(call.kind)  # noqa: B023
-            return fault(ended)  # noqa: B023
-
-        runs = judged(stage, first_of_its_kind, expected, name)
+        spoilt = Firsts(partial(fault, ended), but={STORING} if name == "no answer" else ())
+        runs = judged(stage, spoilt, expected, name)
         ended.set()
-        assert runs == 2 or kinds - spoilt <= {STORING}, (name, kinds - spoilt)
-        for _kind in spoilt:
+        assert runs == 2 or kinds - spoilt.kinds <= {STORING}, (name, kinds - spoilt.kinds)
+        for _kind in spoilt.kinds:
             note(f"{name}: the first request of each kind, in one run", CONVERGED[runs])
 
 
@@ -97,24 +97,16 @@ def test_each_fault_on_the_log_in(stage: Stage) -> None:
     for name, fault in FAULTS.items():
         stage.cloud.restore(beginning)
         stage.identity.forget()
-        spoilt: set[str] = set()
         ended = threading.Event()
-
-        def first_of_its_kind(call: Call) -> Fault | None:
-            if call.kind in spoilt:  # noqa: B023 - called in this turn
-                return None
-            spoilt.add(call.kind)  # noqa: B023
-            return fault(ended)  # noqa: B023
-
-        stage.identity.fault = first_of_its_kind
+        stage.identity.fault = spoilt = Firsts(partial(fault, ended))
         code, told = stage.apply()
         ended.set()
-        if "401" in name:
+        if name == EXPIRED:
             assert (code, told.count("\n"), "credentials are not accepted" in told) == (1, 1, True), (name, told)
             note("log-in refused (401)", "one line, not tried again")
             continue
-        assert (code, stage.state(), spoilt) == (0, expected, kinds), (name, told)
-        for _kind in spoilt:
+        assert (code, stage.state(), spoilt.kinds) == (0, expected, kinds), (name, told)
+        for _kind in kinds:
             note(f"{name}: the first request of each kind to the identity service, in one run", CONVERGED[1])
 
 
@@ -124,15 +116,9 @@ def test_each_fault_on_the_log_in_after_the_token_expired(stage: Stage) -> None:
     beginning = stage.prepared()
     kinds, expected = stage.undisturbed(beginning)
     stage.identity.forget()
-    ended, expired = threading.Event(), set[str]()
-    faults = {name: fault for name, fault in FAULTS.items() if "401" not in name}
+    ended, expired = threading.Event(), Firsts(partial(FAULTS[EXPIRED], threading.Event()))
+    faults = {name: fault for name, fault in FAULTS.items() if name != EXPIRED}
     tokens, left = list[Call](), list(faults)
-
-    def first_of_its_kind(call: Call) -> Fault | None:
-        if call.kind in expired:
-            return None
-        expired.add(call.kind)
-        return Fault(forward=False, status=401)
 
     def every_second(call: Call) -> Fault | None:
         if call.kind != LOG_IN:
@@ -140,11 +126,11 @@ def test_each_fault_on_the_log_in_after_the_token_expired(stage: Stage) -> None:
         tokens.append(call)
         return None if len(tokens) % 2 or not left else faults[left.pop()](ended)
 
-    stage.proxy.fault, stage.identity.fault = first_of_its_kind, every_second
+    stage.proxy.fault, stage.identity.fault = expired, every_second
     code, told = stage.apply()
     ended.set()
     assert (code, stage.state()) == (0, expected), told
-    assert (expired, left) == (kinds, []), told
+    assert (expired.kinds, left) == (kinds, []), told
     for name in faults:
         note(f"{name}: the log-in after the token expired in mid-run", CONVERGED[1])
 

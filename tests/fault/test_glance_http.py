@@ -327,6 +327,20 @@ def test_tls_to_a_plain_service_is_one_line(tmp_path: Path, monkeypatch: pytest.
         assert "cloud c" in refused(Unavailable, lambda: connect("c", Pace(tries=1)))
 
 
+@pytest.mark.parametrize("path", ["", "/v3"])
+def test_an_identity_service_that_is_busy_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    """As long as it asks, whether it is asked for its versions or for a token; then it is one line."""
+    monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(tmp_path / "clouds.yaml"))
+    waits: list[float] = []
+    with listening(Server([Say(503, b"", {"Retry-After": "7", "Connection": "close"})])) as address:
+        auth = f"{{auth_url: '{address}{path}', username: a, password: b, project_name: c}}"
+        (tmp_path / "clouds.yaml").write_text(f"clouds: {{c: {{auth: {auth}}}}}\n")
+        assert "503" in refused(Unavailable, lambda: connect("c", Pace(tries=3, sleep=waits.append)))
+    assert waits == [7.0, 7.0]
+
+
 @pytest.mark.parametrize("answer", [Say(404, b"no"), Say(200, b"<html>"), Say(500, b""), Say(403, b""), Say(200, {})])
 def test_an_address_without_an_identity_service_is_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: Say

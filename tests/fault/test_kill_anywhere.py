@@ -6,25 +6,16 @@ again. The points are all the requests, before each and after each, not a sample
 
 import hashlib
 import random
-from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
-from tests.cloud.service import Cloud, Snapshot
+from tests.cloud.service import Snapshot
 from tests.fault.proxy import Call, Fault
-from tests.fault.stage import DATA, NEW, Stage, staged
+from tests.fault.stage import DATA, NEW, Stage
 from tests.trials import note
 
 SEED = 20261124
-
-
-@pytest.fixture
-def stage(cloud: Cloud, tmp_path: Path) -> Iterator[Stage]:
-    """The cloud behind a proxy."""
-    with staged(cloud, tmp_path) as found:
-        yield found
 
 
 @pytest.mark.exhaustive

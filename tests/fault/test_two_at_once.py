@@ -4,29 +4,19 @@ Whatever the first has half done, it is never taken for a bug, a refusal or a th
 """
 
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.cloud.service import Cloud
 from tests.fault.proxy import Call, Fault
 from tests.fault.runner import Runner
-from tests.fault.stage import Stage, staged
+from tests.fault.stage import Stage
 from tests.trials import note
-
-
-@pytest.fixture
-def stage(cloud: Cloud, tmp_path: Path) -> Iterator[Stage]:
-    """The cloud behind a proxy."""
-    with staged(cloud, tmp_path) as found:
-        yield found
 
 
 def test_a_plan_while_another_run_makes_images(stage: Stage, tmp_path: Path) -> None:
     """They come after the listing, and before it is asked who holds the names: ours, and in nobody's way."""
     stage.prepared()
-    (elsewhere := tmp_path / "second").mkdir()
     come, held = threading.Event(), threading.Event()
 
     def listed(call: Call) -> Fault | None:
@@ -35,7 +25,7 @@ def test_a_plan_while_another_run_makes_images(stage: Stage, tmp_path: Path) -> 
 
     stage.proxy.forget()
     stage.proxy.fault = listed
-    with Runner(stage.env, elsewhere) as second:
+    with Runner(stage.env, tmp_path) as second:
         stage.runner.start("plan", str(stage.folder), *stage.words)
         assert come.wait(60)
         assert second.run("apply", "--yes", str(stage.folder), *stage.words)[0] == 0
@@ -54,8 +44,7 @@ def test_a_second_apply_at_each_request_of_the_first(stage: Stage, tmp_path: Pat
     calls, expected = list(stage.proxy.calls), stage.state()
     writes = [call.number for call in calls if call.method != "GET"]
     taken, *_, done, _freed = writes
-    (elsewhere := tmp_path / "second").mkdir()
-    with Runner(stage.env, elsewhere) as second:
+    with Runner(stage.env, tmp_path) as second:
         for number, call in enumerate(calls):
             stage.cloud.restore(beginning)
             come, held = threading.Event(), threading.Event()

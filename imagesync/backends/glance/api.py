@@ -11,6 +11,7 @@ import logging
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
@@ -19,7 +20,7 @@ from urllib.parse import urlsplit
 from imagesync.backends.glance.body import Body
 from imagesync.backends.glance.failures import PASSING, failure, never_sent, speaking_to
 from imagesync.backends.glance.guard import beginning, whole
-from imagesync.backends.glance.pace import Pace, seconds_asked
+from imagesync.backends.glance.pace import Pace, Patience, seconds_asked
 from imagesync.errors import BackendError, Conflict, Unavailable
 
 if TYPE_CHECKING:
@@ -114,7 +115,7 @@ class Api:
         ``repeat``: doing it twice does no harm. ``settled_by``: a status that, answered to a repeated request, tells
         that an earlier try was carried out.
         """
-        waited, attempt, repeated, renewed = 0.0, 1, False, False
+        patience, repeated, renewed = Patience(self._pace), False, False
         while True:
             met = self._attempt(method, path, body)
             if isinstance(met, Answer) and met.status == HTTPStatus.UNAUTHORIZED and not renewed:
@@ -122,14 +123,12 @@ class Api:
                 continue
             if isinstance(met, Answer) and (met.well or (repeated and met.status == settled_by)):
                 return met
-            seconds = self._pace.delay(attempt, met.wait)
             may = _passing(met) and (repeat or not _perhaps_done(met))
-            if not may or attempt >= self._pace.tries or waited + seconds > self._pace.longest:
+            if not may or not patience.lasts(met.wait):
                 raise self._error(met, method, path)
             why = f"HTTP {met.status}" if isinstance(met, Answer) else "no answer" if met.sent else "no connection"
-            log.info("%s %s: %s; trying again in %.1f s", method, _shown(path), why, seconds)
-            self._pace.sleep(seconds)
-            waited, attempt, repeated = waited + seconds, attempt + 1, repeated or _perhaps_done(met)
+            patience.wait(f"{method} {_shown(path)}: {why}")
+            repeated = repeated or _perhaps_done(met)
 
     def _attempt(self, method: str, path: str, body: object) -> Answer | Silence:
         kind = {} if body is None else {"Content-Type": PATCH_TYPE if method == "PATCH" else "application/json"}
@@ -143,10 +142,7 @@ class Api:
         except Unavailable as error:
             return Silence(error, sent=not never_sent(error))
         if answer.status == HTTPStatus.UNAUTHORIZED:
-            try:
-                self._drop(token)
-            except Unavailable as error:
-                return Silence(error, sent=False)
+            self._drop(token)
         return answer
 
     def _token(self) -> dict[str, str]:
@@ -157,8 +153,8 @@ class Api:
                 raise BackendError("identity service: its answer is no token", "correct auth_url") from error
 
     def _drop(self, token: Mapping[str, str]) -> None:
-        """Forget a refused token, unless another thread has renewed it meanwhile."""
-        with self._lock:
+        """Forget a refused token, unless another thread has renewed it, or it ended by itself, meanwhile."""
+        with self._lock, suppress(Unavailable):
             if self._token() == token:
                 self.renew()
 

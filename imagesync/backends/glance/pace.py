@@ -31,17 +31,34 @@ class Pace:
 
     def patiently(self, ask: Callable[[], T]) -> T:
         """What ``ask`` returns, which does no harm when it is done again: as it is while it raises Unavailable."""
-        waited, attempt = 0.0, 1
+        patience = Patience(self)
         while True:
             try:
                 return ask()
             except Unavailable as error:
-                seconds = self.delay(attempt, error.retry_after)
-                if attempt >= self.tries or waited + seconds > self.longest:
+                if not patience.lasts(error.retry_after):
                     raise
-                log.info("%s; trying again in %.1f s", error.message, seconds)
-            self.sleep(seconds)
-            waited, attempt = waited + seconds, attempt + 1
+                why = error.message
+            patience.wait(why)
+
+
+class Patience:
+    """What is left of a pace for one request that failed."""
+
+    def __init__(self, pace: Pace) -> None:
+        self._pace = pace
+        self._attempt, self._waited, self._next = 1, 0.0, 0.0
+
+    def lasts(self, asked: float) -> bool:
+        """Whether there is to be another try, where the service asks for so many seconds."""
+        self._next = self._pace.delay(self._attempt, asked)
+        return self._attempt < self._pace.tries and self._waited + self._next <= self._pace.longest
+
+    def wait(self, why: str) -> None:
+        """Until that try."""
+        log.info("%s; trying again in %.1f s", why, self._next)
+        self._pace.sleep(self._next)
+        self._attempt, self._waited = self._attempt + 1, self._waited + self._next
 
 
 def seconds_asked(retry_after: str | None) -> float:
