@@ -7,55 +7,55 @@ from both, ``execute`` it. Names load on first use, so that importing the packag
 from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
+from imagesync.version import __version__
+
 if TYPE_CHECKING:
     from imagesync.backends import open_backend as open_backend
     from imagesync.errors import ImagesyncError as ImagesyncError
-    from imagesync.executor import execute as execute
-    from imagesync.live import Capabilities as Capabilities
-    from imagesync.live import Inventory as Inventory
-    from imagesync.live import LiveImage as LiveImage
-    from imagesync.loader import load as load
-    from imagesync.model import Catalog as Catalog
-    from imagesync.model import Checksum as Checksum
-    from imagesync.model import ImageSpec as ImageSpec
-    from imagesync.model import Policy as Policy
-    from imagesync.model import Status as Status
-    from imagesync.model import Visibility as Visibility
-    from imagesync.performer import Performer as Performer
-    from imagesync.plan import Plan as Plan
-    from imagesync.planner import make_plan as make_plan
-    from imagesync.report import Report as Report
-    from imagesync.resolution import resolve as resolve
-    from imagesync.rollbacks import rollback_plan as rollback_plan
-    from imagesync.staging import discard_plan as discard_plan
-    from imagesync.staging import stage_plan as stage_plan
-    from imagesync.survey import take_inventory as take_inventory
-
-__version__: Final = "0.1.0"
+    from imagesync.execution.executor import execute as execute
+    from imagesync.execution.performer import Performer as Performer
+    from imagesync.inventory import take_inventory as take_inventory
+    from imagesync.manifest.loader import load as load
+    from imagesync.manifest.resolution import resolve as resolve
+    from imagesync.model.catalog import Catalog as Catalog
+    from imagesync.model.catalog import Checksum as Checksum
+    from imagesync.model.catalog import ImageSpec as ImageSpec
+    from imagesync.model.catalog import Policy as Policy
+    from imagesync.model.catalog import Status as Status
+    from imagesync.model.catalog import Visibility as Visibility
+    from imagesync.model.image import Capabilities as Capabilities
+    from imagesync.model.image import Inventory as Inventory
+    from imagesync.model.image import LiveImage as LiveImage
+    from imagesync.model.plan import Plan as Plan
+    from imagesync.model.report import Report as Report
+    from imagesync.planning.planner import make_plan as make_plan
+    from imagesync.planning.rollback import rollback_plan as rollback_plan
+    from imagesync.planning.staging import discard_plan as discard_plan
+    from imagesync.planning.staging import stage_plan as stage_plan
 
 _HOMES: Final = {
     "ImagesyncError": "imagesync.errors",
-    "load": "imagesync.loader",
-    "resolve": "imagesync.resolution",
+    "load": "imagesync.manifest.loader",
+    "resolve": "imagesync.manifest.resolution",
     "open_backend": "imagesync.backends",
-    "execute": "imagesync.executor",
-    "Performer": "imagesync.performer",
-    "Capabilities": "imagesync.live",
-    "Catalog": "imagesync.model",
-    "Checksum": "imagesync.model",
-    "ImageSpec": "imagesync.model",
-    "Inventory": "imagesync.live",
-    "LiveImage": "imagesync.live",
-    "Policy": "imagesync.model",
-    "Status": "imagesync.model",
-    "Visibility": "imagesync.model",
-    "Plan": "imagesync.plan",
-    "make_plan": "imagesync.planner",
-    "stage_plan": "imagesync.staging",
-    "discard_plan": "imagesync.staging",
-    "rollback_plan": "imagesync.rollbacks",
-    "Report": "imagesync.report",
-    "take_inventory": "imagesync.survey",
+    "execute": "imagesync.execution.executor",
+    "Performer": "imagesync.execution.performer",
+    "Capabilities": "imagesync.model.image",
+    "Catalog": "imagesync.model.catalog",
+    "Checksum": "imagesync.model.catalog",
+    "ImageSpec": "imagesync.model.catalog",
+    "Inventory": "imagesync.model.image",
+    "LiveImage": "imagesync.model.image",
+    "Policy": "imagesync.model.catalog",
+    "Status": "imagesync.model.catalog",
+    "Visibility": "imagesync.model.catalog",
+    "Plan": "imagesync.model.plan",
+    "make_plan": "imagesync.planning.planner",
+    "stage_plan": "imagesync.planning.staging",
+    "discard_plan": "imagesync.planning.staging",
+    "rollback_plan": "imagesync.planning.rollback",
+    "Report": "imagesync.model.report",
+    "take_inventory": "imagesync.inventory",
 }
 
 __all__ = ["__version__", *_HOMES]

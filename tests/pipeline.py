@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 
 from imagesync import Performer, execute, make_plan, take_inventory
 from imagesync.backends.base import Backend
-from imagesync.live import Capabilities
-from imagesync.model import Catalog, Policy
-from imagesync.plan import Plan
-from imagesync.report import Outcome, Report
+from imagesync.model.catalog import Catalog, Policy
+from imagesync.model.image import Capabilities
+from imagesync.model.plan import Plan
+from imagesync.model.report import Outcome, Report
 
 
 def planned(backend: Backend, catalog: Catalog, policy: Policy | None = None, able: Capabilities | None = None) -> Plan:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from imagesync.backends.base import Backend
-from imagesync.live import LiveImage
+from imagesync.model.image import LiveImage
 from tests.samples import iso, qcow2
 
 FORMATS = {"qcow2": qcow2(2**30), "iso": iso()}

@@ -7,7 +7,7 @@ Unauthorized, Unavailable. Methods are safe to call from several threads at once
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Protocol, TypedDict, Unpack
 
-from imagesync.live import Capabilities, Filter, Identity, ImportTask, LiveImage, MemberState
+from imagesync.model.image import Capabilities, Filter, Identity, ImportTask, LiveImage, MemberState
 
 
 class UpdateFields(TypedDict, total=False):

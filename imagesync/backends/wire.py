@@ -8,7 +8,8 @@ from typing import Any, Final, TypeVar
 
 from imagesync.backends.base import CreateFields, UpdateFields
 from imagesync.errors import BackendError, InvalidRequest
-from imagesync.live import (
+from imagesync.model.catalog import Status, Visibility
+from imagesync.model.image import (
     NUMBER_FIELDS,
     OWN_FIELDS,
     TEXT_FIELDS,
@@ -18,7 +19,6 @@ from imagesync.live import (
     MemberState,
     Usage,
 )
-from imagesync.model import Status, Visibility
 
 T = TypeVar("T")
 

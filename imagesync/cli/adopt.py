@@ -15,9 +15,9 @@ from imagesync.render.style import sentence
 
 def adopt(path: Path, options: Options, results: Results, locking: Locking, *, yes: bool) -> int:
     """Plan the adoption of every key that has an image to adopt, show it, ask, and carry it out."""
-    from imagesync.adoption import adoptable, asking
-    from imagesync.planner import make_plan
-    from imagesync.survey import take_inventory
+    from imagesync.inventory import take_inventory
+    from imagesync.planning.adoption import adoptable, asking
+    from imagesync.planning.planner import make_plan
 
     if is_plan_file(path):
         raise UsageError(f"{sentence(str(path))} is a saved plan", "carry it out with: imagesync apply")

@@ -15,7 +15,6 @@ from typing import Annotated
 
 import typer
 
-from imagesync import __version__
 from imagesync.cli import streams
 from imagesync.cli.locking import Locking
 from imagesync.cli.options import (
@@ -39,8 +38,9 @@ from imagesync.cli.options import (
 )
 from imagesync.cli.streams import say
 from imagesync.errors import Bug, ImagesyncError, UsageError
-from imagesync.model import Visibility
+from imagesync.model.catalog import Visibility
 from imagesync.render.style import sentence
+from imagesync.version import __version__
 
 USAGE, BUG, INTERRUPTED = 64, 3, 130
 RARELY = 400_000, 50, 100
@@ -306,7 +306,7 @@ def _bug(text: str) -> int:
 
     Where none can be written, its last line is told.
     """
-    from imagesync.redaction import redacted
+    from imagesync.text import redacted
 
     known = [value for name, value in os.environ.items() if SECRET_NAMES.search(name)]
     text = redacted(text, known)

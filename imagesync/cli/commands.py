@@ -18,16 +18,16 @@ from imagesync.cli.output import EventLines, Teller, check_places, paint_for, wr
 from imagesync.cli.planfile import document_of, is_plan_file, read_plan, save_plan, with_whole_urls
 from imagesync.cli.streams import say
 from imagesync.errors import Bug, ImagesyncError, StalePlan, UsageError
-from imagesync.lease import is_lease
-from imagesync.leasing import Held
-from imagesync.model import Visibility
-from imagesync.plan import Kind, Plan
-from imagesync.render.document import plan_text_json
-from imagesync.render.jsontext import json_text
+from imagesync.lease.holding import Held
+from imagesync.lease.record import is_lease
+from imagesync.model.catalog import Visibility
+from imagesync.model.plan import Kind, Plan
+from imagesync.model.report import Event, Report, candidates_of
+from imagesync.planfile.writer import plan_text_json
 from imagesync.render.result import report_to_json
 from imagesync.render.style import count
 from imagesync.render.text import plan_text, report_text
-from imagesync.report import Event, Report, candidates_of
+from imagesync.text import json_text
 
 DONE, FAILED, CHANGES, INTERRUPTED = 0, 1, 2, 130
 

@@ -15,13 +15,13 @@ from imagesync.cli.options import Options
 from imagesync.cli.output import write_private
 from imagesync.cli.streams import say
 from imagesync.errors import Bug, ManifestError, UsageError
-from imagesync.exporting import KEY, Exported, differences, exported, slug
-from imagesync.live import Filter, LiveImage
-from imagesync.manifestfiles import SUFFIXES
-from imagesync.model import Role, Visibility
-from imagesync.record import PREFIX, read
+from imagesync.manifest.export import KEY, Exported, differences, exported, slug
+from imagesync.manifest.files import SUFFIXES
+from imagesync.manifest.scope import matches
+from imagesync.model.catalog import Role, Visibility
+from imagesync.model.image import Filter, LiveImage
+from imagesync.model.record import PREFIX, read
 from imagesync.render.style import count, sentence
-from imagesync.scope import matches
 
 DONE, INCOMPLETE = 0, 1
 _GLOB = "*?["
@@ -107,8 +107,8 @@ def _wanted(images: Sequence[LiveImage], asked: Asked) -> list[LiveImage]:
 
 def _check(made: Exported) -> None:
     """The text loaded and resolved as apply would, and compared with the images: it must say what they are."""
-    from imagesync.loader import load
-    from imagesync.resolution import resolve
+    from imagesync.manifest.loader import load
+    from imagesync.manifest.resolution import resolve
 
     with tempfile.TemporaryDirectory(prefix="imagesync-") as folder:
         path = Path(folder) / "export.yaml"

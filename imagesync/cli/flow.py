@@ -13,11 +13,11 @@ from imagesync.backends.base import Backend
 from imagesync.cli.modes import Maker
 from imagesync.cli.options import Options
 from imagesync.errors import Forbidden, NotFound, PlanRefused, StalePlan, UsageError
-from imagesync.leasing import Held
-from imagesync.live import Capabilities, Identity, Inventory, LiveImage, MemberState
-from imagesync.model import Catalog, Target, Visibility
-from imagesync.plan import Plan
-from imagesync.report import Event, Outcome, Report
+from imagesync.lease.holding import Held
+from imagesync.model.catalog import Catalog, Target, Visibility
+from imagesync.model.image import Capabilities, Identity, Inventory, LiveImage, MemberState
+from imagesync.model.plan import Plan
+from imagesync.model.report import Event, Outcome, Report
 
 WAYS = "--target NAME, --cloud NAME, --store DIR, OS_CLOUD or OS_* variables, or default_target in the manifest"
 
@@ -105,8 +105,8 @@ class Planning:
 
     def plan(self) -> Plan:
         """List and plan; capabilities and sizes are asked only for a plan that is not empty."""
-        from imagesync.placement import looks_at_stores
-        from imagesync.survey import take_inventory
+        from imagesync.inventory import take_inventory
+        from imagesync.planning.stores import looks_at_stores
 
         inventory = take_inventory(self.backend, self.catalog, promoting=self._promoting)
         plan = self._made(inventory, self.backend.capabilities() if looks_at_stores(self.catalog) else None)
@@ -122,7 +122,7 @@ class Planning:
 
     def check_limits(self, plan: Plan) -> None:
         """PlanRefused with a sentence for each limit that the plan exceeds."""
-        from imagesync.policy import check
+        from imagesync.planning.policy import check
 
         if refusals := check(plan, self.policy):
             raise PlanRefused(refusals)
@@ -130,8 +130,8 @@ class Planning:
 
 def check_saved(backend: Backend, plan: Plan) -> None:
     """A saved plan is for this target, and all that it relied on still holds."""
-    from imagesync.staleness import stale
-    from imagesync.survey import inventory_for
+    from imagesync.inventory import inventory_for
+    from imagesync.planning.staleness import stale
 
     here = backend.identity()
     if here.fingerprint != plan.target.fingerprint:
@@ -161,8 +161,8 @@ def carry_out(
     backend: Backend, plan: Plan, jobs: int, notify: Callable[[Event], None], lease: Held | None
 ) -> tuple[Report, dict[str, str]]:
     """Execute a plan; the report, and the current image of each key. ^C, or losing the lease, stops it in good order."""
-    from imagesync.executor import execute
-    from imagesync.performer import Performer
+    from imagesync.execution.executor import execute
+    from imagesync.execution.performer import Performer
 
     cancelled = threading.Event()
     performer = Performer(backend, plan)
@@ -179,8 +179,8 @@ def looked_at(backend: Backend, report: Report, planning: Planning | None) -> Re
 
     Deletions that the service put off are known already.
     """
-    from imagesync.staleness import unmet
-    from imagesync.survey import inventory_for
+    from imagesync.inventory import inventory_for
+    from imagesync.planning.staleness import unmet
 
     if planning is None:
         return replace(report, leftover=unmet(report, inventory_for(backend, report.plan)))

@@ -11,8 +11,8 @@ from imagesync.cli.streams import say
 
 if TYPE_CHECKING:
     from imagesync.backends.base import Backend
-    from imagesync.lease import Times
-    from imagesync.leasing import Held
+    from imagesync.lease.holding import Held
+    from imagesync.lease.record import Times
 
 LONGEST_WAIT = 120.0
 
@@ -36,8 +36,8 @@ def leased(backend: "Backend", catalog: str, locking: Locking, times: "Times | N
 
     LeaseHeld when somebody else keeps it too long.
     """
-    from imagesync.lease import USUAL
-    from imagesync.leasing import take
+    from imagesync.lease.holding import take
+    from imagesync.lease.record import USUAL
 
     if locking.no_lock:
         yield None

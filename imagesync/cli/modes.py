@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Protocol
 
 from imagesync.cli.options import Options
 from imagesync.errors import UsageError
-from imagesync.live import Capabilities, Identity, Inventory
-from imagesync.model import Catalog, Policy
+from imagesync.model.catalog import Catalog, Policy
+from imagesync.model.image import Capabilities, Identity, Inventory
 
 if TYPE_CHECKING:
-    from imagesync.plan import Plan
+    from imagesync.model.plan import Plan
 
 
 class Maker(Protocol):
@@ -31,8 +31,8 @@ class Maker(Protocol):
 
 def maker(options: Options, *, stage: bool, discard: str | None, saved: bool) -> Maker:
     """The plan that --stage and --discard-staged ask for; without them the whole one. UsageError where they cannot be."""
-    from imagesync.planner import make_plan
-    from imagesync.staging import discard_plan, stage_plan
+    from imagesync.planning.planner import make_plan
+    from imagesync.planning.staging import discard_plan, stage_plan
 
     word = "--discard-staged" if discard is not None else "--stage" if stage else ""
     if stage and discard is not None:
@@ -50,6 +50,6 @@ def maker(options: Options, *, stage: bool, discard: str | None, saved: bool) ->
 
 def going_back(key: str, to: str | None) -> Maker:
     """The plan of ``rollback``."""
-    from imagesync.rollbacks import rollback_plan
+    from imagesync.planning.rollback import rollback_plan
 
     return partial(rollback_plan, key=key, to=to)

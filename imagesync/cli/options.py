@@ -15,7 +15,7 @@ from typing import Annotated, Any, get_type_hints
 import typer
 
 from imagesync.errors import UsageError
-from imagesync.model import Limit, Policy
+from imagesync.model.catalog import Limit, Policy
 
 
 class Form(StrEnum):

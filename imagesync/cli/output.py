@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any, Self, TextIO
 
 from imagesync.errors import ImagesyncError
-from imagesync.render.jsontext import json_text
+from imagesync.model.report import Event, Finished, Outcome, Progress, Started
 from imagesync.render.result import event_to_json
 from imagesync.render.style import Paint, painted, plain, size
 from imagesync.render.text import result_line
-from imagesync.report import Event, Finished, Outcome, Progress, Started
+from imagesync.text import json_text
 
 
 def paint_for(stream: TextIO, wanted: bool | None) -> Paint:

@@ -5,16 +5,16 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-from imagesync import __version__
 from imagesync.cli.options import Options
 from imagesync.cli.output import write_private
 from imagesync.errors import ImagesyncError, UsageError
-from imagesync.model import Catalog, UrlSource
-from imagesync.plan import Create, Plan, Step
-from imagesync.record import url_identity
-from imagesync.render.document import Json, plan_text_json, plan_to_json
-from imagesync.render.saved import plan_from_json, withheld
+from imagesync.model.catalog import Catalog, UrlSource
+from imagesync.model.plan import Create, Plan, Step
+from imagesync.model.record import url_identity
+from imagesync.planfile.reader import plan_from_json, withheld
+from imagesync.planfile.writer import Json, plan_text_json, plan_to_json
 from imagesync.render.style import sentence
+from imagesync.version import __version__
 
 LARGEST = 256 * 2**20
 

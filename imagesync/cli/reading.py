@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 
 from imagesync.cli.options import Options, pairs
 from imagesync.errors import Diagnostic, ManifestError
-from imagesync.model import Catalog
+from imagesync.model.catalog import Catalog
 
 if TYPE_CHECKING:
-    from imagesync.manifest import Manifest
+    from imagesync.manifest.merging import Manifest
 
 ENOUGH = 5_000
 """Images, over all targets, after which a manifest with problems is not looked at for the next target."""
@@ -16,13 +16,13 @@ ENOUGH = 5_000
 
 def read_catalog(path: Path, options: Options) -> Catalog:
     """Load and resolve; no network."""
-    from imagesync.loader import load
+    from imagesync.manifest.loader import load
 
     return _resolved(load(path), options, options.target)
 
 
 def _resolved(manifest: "Manifest", options: Options, target: str | None) -> Catalog:
-    from imagesync.resolution import resolve
+    from imagesync.manifest.resolution import resolve
 
     values = pairs(options.set_values)
     return resolve(manifest, target=target, values=values, only=options.only, allow_outside=options.allow_outside)
@@ -30,7 +30,7 @@ def _resolved(manifest: "Manifest", options: Options, target: str | None) -> Cat
 
 def validated(path: Path, options: Options) -> list[Catalog]:
     """The catalogue for one target, or for each that the manifest has; ManifestError with the problems of them all."""
-    from imagesync.loader import load
+    from imagesync.manifest.loader import load
 
     manifest = load(path)
     targets: list[str | None] = [options.target] if options.target or not manifest.targets else [*manifest.targets]

@@ -11,8 +11,8 @@ from imagesync.cli.options import Options
 from imagesync.cli.planfile import is_plan_file, read_plan
 from imagesync.cli.streams import say
 from imagesync.errors import Conflict, UsageError
-from imagesync.leasing import break_lease, held_by
-from imagesync.model import Target
+from imagesync.lease.holding import break_lease, held_by
+from imagesync.model.catalog import Target
 
 
 def unlock(path: Path, options: Options, *, yes: bool) -> int:

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
-from imagesync.live import NUMBER_FIELDS, TEXT_FIELDS, LiveImage, MemberState
-from imagesync.record import read
+from imagesync.model.image import NUMBER_FIELDS, TEXT_FIELDS, LiveImage, MemberState
+from imagesync.model.record import read
 from imagesync.render.style import sentence, size, value
 
 NO_MEMBERS: Final[Mapping[str, Sequence[MemberState]]] = MappingProxyType({})

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, assert_never
 
 from imagesync.errors import Diagnostic
-from imagesync.report import Event, Finished, Progress, Report, Started, StepResult, candidates_of
+from imagesync.model.report import Event, Finished, Progress, Report, Started, StepResult, candidates_of
 
 Json = dict[str, Any]
 

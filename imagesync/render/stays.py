@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
-from imagesync.plan import Candidate, Fate, Kept
+from imagesync.model.plan import Candidate, Fate, Kept
 from imagesync.render.style import count, value
 
 MANY: Final = 10

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
 
-from imagesync.model import FileSource, Method, Transfer, UrlSource
-from imagesync.plan import (
+from imagesync.model.catalog import FileSource, Method, Transfer, UrlSource
+from imagesync.model.plan import (
     Create,
     Deactivate,
     Delete,
@@ -24,10 +24,10 @@ from imagesync.plan import (
     is_promotion,
     summarize,
 )
-from imagesync.record import DIGEST
+from imagesync.model.record import DIGEST
+from imagesync.model.report import Outcome, Report, StepResult, candidates_of
 from imagesync.render.stays import candidate_lines, kept_lines, kept_words
 from imagesync.render.style import Ink, Paint, count, plain, sentence, size, value
-from imagesync.report import Outcome, Report, StepResult, candidates_of
 
 _WIDEST_KEY = 40
 _BESIDE = (Reason.SUPERSEDED, Reason.DUPLICATE)

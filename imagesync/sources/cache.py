@@ -16,7 +16,7 @@ from io import BufferedReader
 from pathlib import Path
 from typing import Final
 
-from imagesync.model import Checksum
+from imagesync.model.catalog import Checksum
 
 log = logging.getLogger(__name__)
 

@@ -12,9 +12,18 @@ from io import BufferedReader
 from typing import Final, TypeAlias
 
 from imagesync.errors import Diagnostic, ManifestError, PlanRefused, SourceError
-from imagesync.model import Catalog, FileSource, Fingerprint, ImageSpec, KnownContent, Signature, Source, UrlSource
-from imagesync.plan import Create, Plan
-from imagesync.record import public_url
+from imagesync.model.catalog import (
+    Catalog,
+    FileSource,
+    Fingerprint,
+    ImageSpec,
+    KnownContent,
+    Signature,
+    Source,
+    UrlSource,
+)
+from imagesync.model.plan import Create, Plan
+from imagesync.model.record import public_url
 from imagesync.sources.cache import DigestCache
 
 UNREADABLE: Final = "check the path and its permissions"

@@ -10,7 +10,7 @@ from typing import Final
 from urllib.parse import unquote, urlsplit
 
 from imagesync.errors import SourceError
-from imagesync.model import HEX_LENGTHS, Checksum
+from imagesync.model.catalog import HEX_LENGTHS, Checksum
 
 _GNU: Final = re.compile(r"\\?([0-9A-Fa-f]{32,128})[ \t]+\*?(\S.*)")
 _BSD: Final = re.compile(r"(MD5|SHA-?1|SHA(?:2-|-)?(?:256|384|512)) ?\((.+)\) ?= ?([0-9A-Fa-f]{32,128})")

@@ -5,8 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from imagesync.errors import SourceError
-from imagesync.model import Catalog, Method, UrlSource
-from imagesync.plan import Create, Plan
+from imagesync.model.catalog import Catalog, Method, UrlSource
+from imagesync.model.plan import Create, Plan
 from imagesync.sources.web import size_of
 
 

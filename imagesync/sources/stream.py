@@ -13,7 +13,7 @@ from typing import Final
 
 from imagesync.errors import ChecksumMismatch, SourceError
 from imagesync.formats import HEAD, RAW, Inspection, check_not_disguised
-from imagesync.model import Compression, FileSource, Fingerprint, Transfer, UrlSource
+from imagesync.model.catalog import Compression, FileSource, Fingerprint, Transfer, UrlSource
 from imagesync.sources.pipeline import Pipeline
 from imagesync.sources.unpack import CHUNK, unpacked
 from imagesync.sources.web import PAUSES, open_url

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol, assert_never
 
 from imagesync.errors import SourceError
-from imagesync.model import Compression, Transfer
+from imagesync.model.catalog import Compression, Transfer
 
 CHUNK: Final = 2**20
 """The most bytes that come out at once."""

@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 from imagesync.errors import SourceError
-from imagesync.record import public_url
+from imagesync.model.record import public_url
 
 if TYPE_CHECKING:
     import requests
@@ -106,8 +106,8 @@ class _Refused(Exception):
 def _session() -> "requests.Session":
     import requests
 
-    from imagesync import __version__
     from imagesync.deadlines import bound
+    from imagesync.version import __version__
 
     session = requests.Session()
     session.hooks["response"].append(_unread)

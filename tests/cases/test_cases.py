@@ -8,11 +8,11 @@ import pytest
 import yaml
 
 from imagesync import load, resolve
-from imagesync.live import LiveImage
-from imagesync.model import Catalog, Role, Status
-from imagesync.policy import check
-from imagesync.record import read
-from imagesync.render.document import plan_text_json, plan_to_json
+from imagesync.model.catalog import Catalog, Role, Status
+from imagesync.model.image import LiveImage
+from imagesync.model.record import read
+from imagesync.planfile.writer import plan_text_json, plan_to_json
+from imagesync.planning.policy import check
 from imagesync.render.text import plan_text
 from imagesync.sources import identify
 from tests.unit.factories import NOW, inventory, live, plan

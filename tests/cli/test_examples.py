@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from imagesync import load, open_backend, resolve
-from imagesync.live import Capabilities
-from imagesync.model import FileSource, ImageSpec, Method, UrlSource
+from imagesync.model.catalog import FileSource, ImageSpec, Method, UrlSource
+from imagesync.model.image import Capabilities
 from imagesync.sources import identify
 from tests.fault.mirror import Mirror, mirror
 from tests.pipeline import applied, planned

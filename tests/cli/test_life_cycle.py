@@ -11,8 +11,8 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from imagesync import open_backend
-from imagesync.live import LiveImage
-from imagesync.record import read
+from imagesync.model.image import LiveImage
+from imagesync.model.record import read
 from imagesync.schemas import schema
 
 MANIFEST = """\

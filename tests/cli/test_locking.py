@@ -12,8 +12,8 @@ import pytest
 
 from imagesync import open_backend
 from imagesync.cli.locking import Locking, leased
-from imagesync.lease import STATE, Times
-from imagesync.leasing import Held, take
+from imagesync.lease.holding import Held, take
+from imagesync.lease.record import STATE, Times
 
 ROOT = Path(__file__).parents[2]
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from imagesync.live import LiveImage
+from imagesync.model.image import LiveImage
 
 NUMBER: Final = 300
 IDS: Final = "0ff00000-0000-4000-8000-"

@@ -18,10 +18,10 @@ from typing import Any
 from imagesync import open_backend
 from imagesync.backends.base import Backend
 from imagesync.errors import Unavailable
-from imagesync.lease import Times
-from imagesync.leasing import World, take
-from imagesync.live import LiveImage
-from imagesync.processes import is_gone, this_process
+from imagesync.lease.holding import World, take
+from imagesync.lease.process import is_gone, this_process
+from imagesync.lease.record import Times
+from imagesync.model.image import LiveImage
 
 TIMES = Times(expiry=8.0, beat=0.5, confirm=6.0, poll=0.25)
 

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from imagesync import open_backend
-from imagesync.live import LiveImage
+from imagesync.model.image import LiveImage
 from tests.cloud.service import Cloud
 from tests.zoo import animals, filled, record
 

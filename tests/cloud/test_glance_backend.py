@@ -19,8 +19,8 @@ from imagesync.errors import (
     Unauthorized,
     UsageError,
 )
-from imagesync.live import LiveImage, MemberState
-from imagesync.model import Status, Visibility
+from imagesync.model.catalog import Status, Visibility
+from imagesync.model.image import LiveImage, MemberState
 from tests.cloud.neighbours import ours
 from tests.cloud.service import Cloud
 

@@ -26,7 +26,7 @@ from imagesync import lease
 from imagesync.cli.commands import apply
 from imagesync.cli.locking import Locking
 from imagesync.cli.options import Options, Results
-from imagesync.planner import make_plan
+from imagesync.planning.planner import make_plan
 lease.USUAL = lease.Times(expiry=60, beat=0.1, confirm=45, poll=0.05)
 options = Options(cloud=sys.argv[2], jobs=int(sys.argv[3]))
 raise SystemExit(apply(Path(sys.argv[1]), options, Results(), make_plan, Locking(), yes=True))

@@ -13,10 +13,10 @@ import pytest
 
 from imagesync import Performer, execute, load, make_plan, open_backend, resolve, take_inventory
 from imagesync.backends.base import Backend
-from imagesync.plan import Plan
-from imagesync.rollbacks import rollback_plan
+from imagesync.model.plan import Plan
+from imagesync.planning.rollback import rollback_plan
+from imagesync.planning.staging import stage_plan
 from imagesync.sources import identify
-from imagesync.staging import stage_plan
 from tests.cloud.neighbours import is_neighbour
 from tests.cloud.service import Cloud
 from tests.cloud.test_end_to_end import Desk

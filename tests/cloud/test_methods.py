@@ -15,7 +15,7 @@ import pytest
 
 from imagesync import Performer, load, open_backend, resolve
 from imagesync.backends.base import Backend
-from imagesync.live import Capabilities
+from imagesync.model.image import Capabilities
 from imagesync.sources import identify
 from tests.cloud.service import Cloud, free_port
 from tests.cloud.test_end_to_end import Desk

@@ -20,7 +20,7 @@ import pytest
 from backports import zstd
 
 from imagesync import open_backend
-from imagesync.live import LiveImage
+from imagesync.model.image import LiveImage
 from tests.cloud.neighbours import ours
 from tests.cloud.service import Cloud
 from tests.samples import DISGUISED, GIB, REFUSED, qcow2, vmdk

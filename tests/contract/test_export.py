@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from imagesync import load, resolve, take_inventory
-from imagesync.adoption import adoptable, asking
 from imagesync.backends.base import Backend
-from imagesync.exporting import Exported, exported
-from imagesync.live import Filter, LiveImage
-from imagesync.model import Catalog, Status, Visibility
-from imagesync.record import PREFIX
+from imagesync.manifest.export import Exported, exported
+from imagesync.model.catalog import Catalog, Status, Visibility
+from imagesync.model.image import Filter, LiveImage
+from imagesync.model.record import PREFIX
+from imagesync.planning.adoption import adoptable, asking
 from imagesync.sources import identify
 from tests.cloud.neighbours import ours
 from tests.pipeline import applied, planned

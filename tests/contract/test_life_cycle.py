@@ -11,14 +11,14 @@ import pytest
 
 from imagesync import load, resolve, take_inventory
 from imagesync.backends.base import Backend
-from imagesync.live import LiveImage
-from imagesync.model import Catalog, Role, Status
-from imagesync.plan import Plan
-from imagesync.record import read
-from imagesync.report import Report
-from imagesync.rollbacks import rollback_plan
+from imagesync.model.catalog import Catalog, Role, Status
+from imagesync.model.image import LiveImage
+from imagesync.model.plan import Plan
+from imagesync.model.record import read
+from imagesync.model.report import Report
+from imagesync.planning.rollback import rollback_plan
+from imagesync.planning.staging import discard_plan, stage_plan
 from imagesync.sources import identify
-from imagesync.staging import discard_plan, stage_plan
 from tests.cloud.neighbours import ours
 from tests.pipeline import applied, planned
 from tests.samples import qcow2

@@ -11,8 +11,8 @@ import pytest
 
 from imagesync.backends.base import Backend
 from imagesync.errors import Conflict, Forbidden, ImagesyncError, InvalidRequest, NotFound, QuotaExceeded
-from imagesync.live import LiveImage, MemberState
-from imagesync.model import Status, Visibility
+from imagesync.model.catalog import Status, Visibility
+from imagesync.model.image import LiveImage, MemberState
 from tests.cloud.neighbours import ours
 from tests.samples import DISGUISED, REFUSED, TAKEN, iso, qcow2
 

@@ -16,9 +16,9 @@ import pytest
 from imagesync import Performer, execute, load, resolve
 from imagesync.backends.base import Backend
 from imagesync.errors import PlanRefused
-from imagesync.live import LiveImage
-from imagesync.model import Catalog, Role
-from imagesync.record import read
+from imagesync.model.catalog import Catalog, Role
+from imagesync.model.image import LiveImage
+from imagesync.model.record import read
 from imagesync.sources import identify
 from tests.cloud.neighbours import ours
 from tests.pipeline import applied, planned

@@ -7,7 +7,7 @@ import pytest
 
 from imagesync.backends.glance.backend import Glance
 from imagesync.backends.glance.connect import connect
-from imagesync.backends.glance.pace import Pace
+from imagesync.backends.glance.retry import Pace
 from tests.cloud.service import Cloud
 from tests.fault.scripted import Say, Server, listening
 from tests.fault.stage import Stage, staged

@@ -81,11 +81,6 @@ def main() -> None:
     import openstack.config  # noqa: F401
     import oslo_utils.imageutils.format_inspector  # noqa: F401
 
-    import imagesync.cli.commands
-    import imagesync.performer
-    import imagesync.planner
-    import imagesync.resolution
-    import imagesync.survey  # noqa: F401
     from imagesync.cli.app import main as command
 
     for line in sys.stdin:

@@ -14,9 +14,9 @@ import pytest
 from imagesync.backends.glance.api import LARGEST_ANSWER
 from imagesync.backends.glance.backend import Glance
 from imagesync.backends.glance.connect import connect
-from imagesync.backends.glance.pace import Pace
+from imagesync.backends.glance.retry import Pace
 from imagesync.errors import BackendError, Conflict, InUse, NotFound, QuotaExceeded, Unauthorized, Unavailable
-from imagesync.model import Compression, FileSource, Fingerprint, Transfer
+from imagesync.model.catalog import Compression, FileSource, Fingerprint, Transfer
 from imagesync.sources import open_source
 from tests.fault.conftest import Playing
 from tests.fault.scripted import IMAGE_ID, RESET, Say, Server, image, listening

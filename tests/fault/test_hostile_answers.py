@@ -19,14 +19,14 @@ from backports import zstd
 from imagesync import Policy, make_plan, take_inventory
 from imagesync.backends.glance.backend import Glance
 from imagesync.backends.glance.connect import connect
-from imagesync.backends.glance.pace import Pace
+from imagesync.backends.glance.retry import Pace
 from imagesync.backends.wire import capabilities_from_wire
 from imagesync.errors import BackendError, ImagesyncError, Unavailable
-from imagesync.exporting import exported
-from imagesync.model import Catalog
-from imagesync.render.jsontext import json_text
+from imagesync.manifest.export import exported
+from imagesync.model.catalog import Catalog
 from imagesync.render.listing import image_to_json, listing_text
 from imagesync.render.text import plan_text
+from imagesync.text import json_text
 from tests.fault.conftest import Playing
 from tests.fault.scripted import IMAGE_ID, Say, Server, drip, dripping, endless, image, listening, raw_service
 from tests.trials import note

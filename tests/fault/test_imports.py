@@ -6,8 +6,8 @@ from collections.abc import Callable
 import pytest
 
 from imagesync.errors import BackendError, Forbidden, Unavailable
-from imagesync.imports import Imports, Patience
-from imagesync.model import Method
+from imagesync.execution.service_imports import Imports, Patience
+from imagesync.model.catalog import Method
 from tests.fault.conftest import Playing, Service
 from tests.fault.scripted import IMAGE_ID, RESET, Say, image
 

@@ -9,11 +9,11 @@ import pytest
 from imagesync import Performer, execute
 from imagesync.backends.glance.backend import Glance
 from imagesync.backends.glance.connect import connect
-from imagesync.backends.glance.pace import Pace
-from imagesync.live import Identity
-from imagesync.plan import Delete, Plan, Reason, Step
+from imagesync.backends.glance.retry import Pace
+from imagesync.model.image import Identity
+from imagesync.model.plan import Delete, Plan, Reason, Step
+from imagesync.model.report import Outcome, Report
 from imagesync.render.text import report_text
-from imagesync.report import Outcome, Report
 from tests.fault.scripted import IMAGE_ID, Say, Server, listening
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from imagesync import open_backend
 from imagesync.errors import BackendError
-from imagesync.model import Status
+from imagesync.model.catalog import Status
 from tests.fault.desk import Desk, arranged
 from tests.fault.stage import BEFORE, NEW
 from tests.fault.watched import Ended, Trouble

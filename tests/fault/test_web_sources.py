@@ -14,8 +14,8 @@ import pytest
 from backports import zstd
 
 from imagesync.errors import SourceError
-from imagesync.model import Checksum, Fingerprint, UrlSource
-from imagesync.plan import Create
+from imagesync.model.catalog import Checksum, Fingerprint, UrlSource
+from imagesync.model.plan import Create
 from imagesync.sources import Sizes, open_source
 from imagesync.sources.web import fetch, size_of
 from tests.fault.mirror import File, Mirror, mirror

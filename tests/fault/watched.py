@@ -196,12 +196,6 @@ def main() -> None:
     """Load everything that an apply needs, then fork for each line."""
     import oslo_utils.imageutils.format_inspector  # noqa: F401
 
-    import imagesync.backends.local
-    import imagesync.cli.commands
-    import imagesync.performer
-    import imagesync.planner
-    import imagesync.resolution
-    import imagesync.survey  # noqa: F401
     from imagesync.cli.app import main as command
 
     for line in sys.stdin:

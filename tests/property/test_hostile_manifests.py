@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imagesync.errors import ImagesyncError, ManifestError
-from imagesync.loader import load
-from imagesync.resolution import resolve
+from imagesync.manifest.loader import load
+from imagesync.manifest.resolution import resolve
 from imagesync.schemas import schema
 from tests.trials import note
 

@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from imagesync import load, open_backend, resolve, take_inventory
 from imagesync.backends.base import Backend
 from imagesync.errors import PlanRefused
-from imagesync.model import Catalog, Content
-from imagesync.plan import Create, Delete, Plan
-from imagesync.rollbacks import rollback_plan
+from imagesync.model.catalog import Catalog, Content
+from imagesync.model.plan import Create, Delete, Plan
+from imagesync.planning.rollback import rollback_plan
+from imagesync.planning.staging import stage_plan
 from imagesync.sources import identify
-from imagesync.staging import stage_plan
 from tests.pipeline import applied, planned
 
 KEYS = ["a", "b", "c"]

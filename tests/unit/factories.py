@@ -3,12 +3,22 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from imagesync.documents import content_url, managed_by, wanted_digest
-from imagesync.live import Identity, Inventory, LiveImage
-from imagesync.model import Catalog, Checksum, FileSource, Fingerprint, ImageSpec, Policy, Role, Status, Visibility
-from imagesync.plan import Plan
-from imagesync.planner import make_plan
-from imagesync.record import Record
+from imagesync.model.catalog import (
+    Catalog,
+    Checksum,
+    FileSource,
+    Fingerprint,
+    ImageSpec,
+    Policy,
+    Role,
+    Status,
+    Visibility,
+)
+from imagesync.model.image import Identity, Inventory, LiveImage
+from imagesync.model.plan import Plan
+from imagesync.model.record import Record
+from imagesync.planning.planner import make_plan
+from imagesync.planning.three_way import content_url, managed_by, wanted_digest
 
 PROJECT = "project-1"
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from imagesync.model import FileSource
+from imagesync.model.catalog import FileSource
 from imagesync.sources import DigestCache, identify
 from tests.unit.factories import catalog, spec
 

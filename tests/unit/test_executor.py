@@ -4,9 +4,9 @@ import threading
 from collections.abc import Callable
 
 from imagesync.errors import ChecksumMismatch
-from imagesync.executor import execute
-from imagesync.plan import Deactivate, Plan, Reason, Step
-from imagesync.report import Event, Outcome, Performed, Report
+from imagesync.execution.executor import execute
+from imagesync.model.plan import Deactivate, Plan, Reason, Step
+from imagesync.model.report import Event, Outcome, Performed, Report
 from tests.unit.factories import TARGET
 
 

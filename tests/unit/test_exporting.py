@@ -8,10 +8,10 @@ import pytest
 import yaml
 
 from imagesync import load, resolve
-from imagesync.entries import escaped
-from imagesync.exporting import Exported, differences, exported, keys_for
-from imagesync.live import LiveImage, MemberState
-from imagesync.model import Status, Visibility
+from imagesync.manifest.entries import escaped
+from imagesync.manifest.export import Exported, differences, exported, keys_for
+from imagesync.model.catalog import Status, Visibility
+from imagesync.model.image import LiveImage, MemberState
 
 HASH = "a" * 128
 

@@ -6,7 +6,7 @@ from imagesync.backends.glance.body import PIECE, Body, BrokenOff
 from imagesync.backends.glance.connect import bare, unversioned, versioned
 from imagesync.backends.glance.failures import clean, failure, said
 from imagesync.backends.glance.listing import LONGEST_CONDITION, name_conditions
-from imagesync.backends.glance.pace import Pace, seconds_asked
+from imagesync.backends.glance.retry import Pace, seconds_asked
 from imagesync.errors import (
     BackendError,
     Conflict,

@@ -11,10 +11,22 @@ import pytest
 
 from imagesync.backends.local import Local, open_local
 from imagesync.errors import BackendError, NotFound, QuotaExceeded, Unavailable
-from imagesync.lease import BEAT, HOLDER, NUMBER, STATE, Holder, Lease, LeaseHeld, Times, is_lease, lease_id, read_lease
-from imagesync.leasing import Held, World, break_lease, held_by, take
-from imagesync.live import LiveImage
-from imagesync.record import LEASE
+from imagesync.lease.holding import Held, World, break_lease, held_by, take
+from imagesync.lease.record import (
+    BEAT,
+    HOLDER,
+    NUMBER,
+    STATE,
+    Holder,
+    Lease,
+    LeaseHeld,
+    Times,
+    is_lease,
+    lease_id,
+    read_lease,
+)
+from imagesync.model.image import LiveImage
+from imagesync.model.record import LEASE
 
 A = Holder("a", "boot-a", "1", "10", "2026-11-23 12:00:00 UTC")
 B = replace(A, host="b", boot="boot-b")

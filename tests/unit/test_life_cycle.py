@@ -6,8 +6,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from imagesync.errors import PlanRefused
-from imagesync.live import Inventory, LiveImage, MemberState
-from imagesync.model import (
+from imagesync.model.catalog import (
     Catalog,
     Checksum,
     Content,
@@ -24,13 +23,14 @@ from imagesync.model import (
     UrlSource,
     Visibility,
 )
-from imagesync.plan import Candidate, Create, Delete, Fate, Kept, Kind, Plan, Reason, Update, summarize
-from imagesync.record import read
-from imagesync.render.document import plan_to_json
-from imagesync.render.saved import plan_from_json
+from imagesync.model.image import Inventory, LiveImage, MemberState
+from imagesync.model.plan import Candidate, Create, Delete, Fate, Kept, Kind, Plan, Reason, Update, summarize
+from imagesync.model.record import read
+from imagesync.planfile.reader import plan_from_json
+from imagesync.planfile.writer import plan_to_json
+from imagesync.planning.rollback import rollback_plan
+from imagesync.planning.staging import discard_plan, stage_plan
 from imagesync.render.text import plan_text
-from imagesync.rollbacks import rollback_plan
-from imagesync.staging import discard_plan, stage_plan
 from tests.unit.factories import NOW, TARGET, catalog, digest, inventory, live, plan, spec
 
 SHA512 = Checksum("sha512", "a" * 128)

@@ -15,8 +15,8 @@ from imagesync import open_backend
 from imagesync.backends.base import Backend
 from imagesync.backends.local.store import Store
 from imagesync.errors import BackendError, Conflict, InvalidRequest, UsageError
-from imagesync.live import LiveImage
-from imagesync.model import Status
+from imagesync.model.catalog import Status
+from imagesync.model.image import LiveImage
 
 
 def record(backend: Backend, name: str = "n") -> LiveImage:

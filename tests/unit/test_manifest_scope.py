@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from imagesync.errors import ManifestError, UsageError
-from imagesync.loader import load
-from imagesync.model import Catalog
-from imagesync.resolution import resolve
-from imagesync.situation import in_scope
+from imagesync.manifest.loader import load
+from imagesync.manifest.resolution import resolve
+from imagesync.model.catalog import Catalog
+from imagesync.planning.context import in_scope
 
 HEAD = "version: 1\ncatalog: base\ndefaults: {source: none}\n"
 MANY_A, MANY_B = (", ".join(f"{letter}{number}: x" for number in range(100)) for letter in "ab")

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from imagesync.errors import ManifestError, UsageError
-from imagesync.loader import load
-from imagesync.model import Auto, Catalog, Compression, Content, FileSource, KnownContent, Method, UrlSource
-from imagesync.resolution import resolve
+from imagesync.manifest.loader import load
+from imagesync.manifest.resolution import resolve
+from imagesync.model.catalog import Auto, Catalog, Compression, Content, FileSource, KnownContent, Method, UrlSource
 
 HEAD = "version: 1\ncatalog: base\n"
 SHA256 = "sha256:" + "a" * 64

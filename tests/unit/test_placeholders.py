@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from imagesync.errors import ManifestError
-from imagesync.loader import load
-from imagesync.model import Catalog, FileSource
-from imagesync.references import resolve_references
-from imagesync.resolution import resolve
+from imagesync.manifest.loader import load
+from imagesync.manifest.resolution import resolve
+from imagesync.model.catalog import Catalog, FileSource
+from imagesync.model.references import resolve_references
 
 HEAD = "version: 1\ncatalog: base\n"
 

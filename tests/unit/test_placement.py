@@ -5,8 +5,7 @@ from dataclasses import replace
 import pytest
 
 from imagesync.errors import PlanRefused
-from imagesync.live import IMPORT_TASK, Capabilities, LiveImage
-from imagesync.model import (
+from imagesync.model.catalog import (
     Catalog,
     Checksum,
     FileSource,
@@ -19,9 +18,10 @@ from imagesync.model import (
     Transfer,
     UrlSource,
 )
-from imagesync.plan import Create, Plan, Update, summarize
-from imagesync.planner import make_plan
-from imagesync.record import Record, read
+from imagesync.model.image import IMPORT_TASK, Capabilities, LiveImage
+from imagesync.model.plan import Create, Plan, Update, summarize
+from imagesync.model.record import Record, read
+from imagesync.planning.planner import make_plan
 from tests.unit.factories import NOW, TARGET, catalog, digest, inventory, live, spec
 
 ABLE = Capabilities(

@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from imagesync.errors import PlanRefused
-from imagesync.live import MemberState
-from imagesync.model import (
+from imagesync.model.catalog import (
     Checksum,
     Content,
     FileSource,
@@ -25,10 +24,11 @@ from imagesync.model import (
     UrlSource,
     Visibility,
 )
-from imagesync.plan import Create, Deactivate, Delete, FieldChange, Plan, Reactivate, Reason, Update, summarize
-from imagesync.policy import check
-from imagesync.record import read
-from imagesync.render.document import plan_text_json, plan_to_json
+from imagesync.model.image import MemberState
+from imagesync.model.plan import Create, Deactivate, Delete, FieldChange, Plan, Reactivate, Reason, Update, summarize
+from imagesync.model.record import read
+from imagesync.planfile.writer import plan_text_json, plan_to_json
+from imagesync.planning.policy import check
 from tests.unit.factories import NOW, catalog, digest, inventory, live, plan, spec
 
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from imagesync.lease import Holder
-from imagesync.processes import is_gone, this_process
+from imagesync.lease.process import is_gone, this_process
+from imagesync.lease.record import Holder
 
 
 @pytest.fixture

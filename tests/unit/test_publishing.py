@@ -12,10 +12,10 @@ import pytest
 from imagesync import Performer, execute
 from imagesync.backends.local.backend import Local
 from imagesync.backends.local.store import Store
-from imagesync.live import LiveImage
-from imagesync.model import Catalog, FileSource, ImageSpec, Transfer
-from imagesync.record import DIGEST
-from imagesync.report import Report
+from imagesync.model.catalog import Catalog, FileSource, ImageSpec, Transfer
+from imagesync.model.image import LiveImage
+from imagesync.model.record import DIGEST
+from imagesync.model.report import Report
 from imagesync.sources import identify
 from tests.pipeline import planned
 from tests.samples import GIB, qcow2

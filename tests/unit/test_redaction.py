@@ -2,7 +2,7 @@
 
 import pytest
 
-from imagesync.redaction import redacted, without_secrets
+from imagesync.text import redacted, without_secrets
 
 TOKEN = "gAAAAABmabcdefghijklmnopqrstuvwxyz-_0123456789=="
 

@@ -14,7 +14,7 @@ import pytest
 from backports import zstd
 
 from imagesync.errors import ChecksumMismatch, FormatMismatch, ManifestError, SourceError
-from imagesync.model import Checksum, Compression, FileSource, Fingerprint, Transfer, UrlSource
+from imagesync.model.catalog import Checksum, Compression, FileSource, Fingerprint, Transfer, UrlSource
 from imagesync.sources import SourceStream, identify, open_source
 from tests.unit.factories import catalog, spec
 

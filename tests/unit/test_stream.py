@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imagesync.errors import ChecksumMismatch, FormatMismatch, SourceError
-from imagesync.model import Checksum, Compression, FileSource, Fingerprint, Transfer, UrlSource
+from imagesync.model.catalog import Checksum, Compression, FileSource, Fingerprint, Transfer, UrlSource
 from imagesync.sources import SourceStream, open_source
 from tests.samples import DISGUISED, GIB, REFUSED, TAKEN, qcow2
 

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imagesync.errors import SourceError
-from imagesync.model import Compression, Transfer
+from imagesync.model.catalog import Compression, Transfer
 from imagesync.sources.unpack import CHUNK, unpacked
 
 PACK: dict[Compression, Callable[[bytes], bytes]] = {

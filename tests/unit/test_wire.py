@@ -14,8 +14,8 @@ from imagesync.backends.wire import (
     update_to_wire,
 )
 from imagesync.errors import BackendError, InvalidRequest
-from imagesync.live import ImportTask, LiveImage, MemberState, Usage
-from imagesync.model import Status, Visibility
+from imagesync.model.catalog import Status, Visibility
+from imagesync.model.image import ImportTask, LiveImage, MemberState, Usage
 from imagesync.render.listing import image_to_json
 
 IMAGE_ID = "a57ae423-5f2c-40d7-923a-ea7ef2afe0b5"

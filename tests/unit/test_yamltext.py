@@ -5,8 +5,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imagesync.yamltext import Data, scalar, yaml_text
-from imagesync.yamltree import Node, parse
+from imagesync.manifest.yaml_reader import Node, parse
+from imagesync.manifest.yaml_writer import Data, scalar, yaml_text
 
 AWKWARD = (
     *(

@@ -19,8 +19,8 @@ from urllib.parse import urlsplit
 
 from imagesync.backends.glance.body import Body
 from imagesync.backends.glance.failures import PASSING, failure, never_sent, speaking_to
-from imagesync.backends.glance.guard import beginning, whole
-from imagesync.backends.glance.pace import Pace, Patience, seconds_asked
+from imagesync.backends.glance.response_limits import beginning, whole
+from imagesync.backends.glance.retry import Pace, Patience, seconds_asked
 from imagesync.errors import BackendError, Conflict, Unavailable
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from imagesync.backends.glance.api import Api
 from imagesync.backends.glance.body import Body, BrokenOff
 from imagesync.backends.glance.connect import Connection, access_of
 from imagesync.backends.glance.failures import speaking_to
-from imagesync.backends.glance.pace import Pace
+from imagesync.backends.glance.retry import Pace
 from imagesync.backends.wire import (
     capabilities_from_wire,
     create_to_wire,
@@ -31,8 +31,8 @@ from imagesync.errors import (
     Unavailable,
     UsageError,
 )
-from imagesync.live import Capabilities, Filter, Identity, ImportTask, LiveImage, MemberState
-from imagesync.record import PREFIX
+from imagesync.model.image import Capabilities, Filter, Identity, ImportTask, LiveImage, MemberState
+from imagesync.model.record import PREFIX
 
 INFORMATION: Final = ("/schemas/image", "/info/import", "/info/stores", "/info/usage")
 NO_SUCH_PROPERTY: Final = "/imagesync_no_such_property"

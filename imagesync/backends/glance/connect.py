@@ -15,12 +15,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit, urlunsplit
 
-from imagesync import __version__
 from imagesync.backends.glance.failures import clean, speaking_to
-from imagesync.backends.glance.pace import Pace
+from imagesync.backends.glance.retry import Pace
 from imagesync.errors import ImagesyncError, UsageError
-from imagesync.live import Identity
-from imagesync.redaction import redacted
+from imagesync.model.image import Identity
+from imagesync.text import redacted
+from imagesync.version import __version__
 
 if TYPE_CHECKING:
     from keystoneauth1.access import AccessInfo
@@ -163,7 +163,7 @@ def prepare(session: "Session") -> None:
     """Our name to the services, as many connections as there may be threads, and bounds to what they answer."""
     from keystoneauth1.session import TCPKeepAliveAdapter
 
-    from imagesync.backends.glance.guard import guarded
+    from imagesync.backends.glance.response_limits import guarded
     from imagesync.deadlines import bound
 
     session.user_agent = f"imagesync/{__version__}"

@@ -11,7 +11,7 @@ from html import unescape
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from imagesync.backends.glance.pace import seconds_asked
+from imagesync.backends.glance.retry import seconds_asked
 from imagesync.errors import (
     BackendError,
     Conflict,
@@ -23,7 +23,7 @@ from imagesync.errors import (
     Unavailable,
     UsageError,
 )
-from imagesync.redaction import without_secrets
+from imagesync.text import without_secrets
 
 if TYPE_CHECKING:
     from keystoneauth1.exceptions import HttpError

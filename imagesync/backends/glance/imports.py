@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from imagesync.backends.glance.api import Api
 from imagesync.backends.wire import tasks_from_wire
 from imagesync.errors import Forbidden, NotFound
-from imagesync.live import ImportTask
+from imagesync.model.image import ImportTask
 
 
 def begin(api: Api, path: str, method: str, *, uri: str | None, stores: Sequence[str], all_stores: bool) -> None:

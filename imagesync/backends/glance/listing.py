@@ -12,8 +12,8 @@ from urllib.parse import quote, urlencode
 from imagesync.backends.glance.api import Api
 from imagesync.backends.wire import image_from_wire
 from imagesync.errors import InvalidRequest, Unavailable
-from imagesync.live import Filter, LiveImage
-from imagesync.record import CATALOG, LEASE
+from imagesync.model.image import Filter, LiveImage
+from imagesync.model.record import CATALOG, LEASE
 
 PAGE: Final = 1000
 """The most that Glance gives in one page."""

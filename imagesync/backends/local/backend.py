@@ -33,8 +33,8 @@ from imagesync.errors import (
     UsageError,
 )
 from imagesync.formats import Inspection
-from imagesync.live import Capabilities, Filter, Identity, ImportTask, LiveImage, MemberState
-from imagesync.record import CATALOG
+from imagesync.model.image import Capabilities, Filter, Identity, ImportTask, LiveImage, MemberState
+from imagesync.model.record import CATALOG
 
 CHUNK: Final = 2**20
 _CHANGEABLE: Final = ("active", "deactivated")

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from imagesync.backends.local.failures import damaged
 from imagesync.errors import Conflict, NotFound
-from imagesync.record import LEASE
+from imagesync.model.record import LEASE
 
 TABLES: Final = (
     "CREATE TABLE about (project_id TEXT NOT NULL)",

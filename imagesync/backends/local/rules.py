@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from imagesync.errors import Forbidden, InvalidRequest, QuotaExceeded
-from imagesync.live import OWN_FIELDS, Capabilities
+from imagesync.model.image import OWN_FIELDS, Capabilities
 
 DISK_FORMATS: Final = frozenset(["ami", "ari", "aki", "vhd", "vhdx", "vmdk", "raw", "qcow2", "vdi", "ploop", "iso"])
 CONTAINER_FORMATS: Final = frozenset(["ami", "ari", "aki", "bare", "ovf", "ova", "docker", "compressed"])

@@ -13,7 +13,7 @@ from imagesync.backends.local.content import Content, Part, image_of
 from imagesync.backends.local.database import Database
 from imagesync.backends.local.failures import said
 from imagesync.backends.local.rows import Document, Rows
-from imagesync.record import CATALOG
+from imagesync.model.record import CATALOG
 
 log = logging.getLogger(__name__)
 

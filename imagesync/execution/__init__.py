@@ -1,0 +1,1 @@
+"""A plan -> a report: steps run in a pool, each through a backend and a source."""

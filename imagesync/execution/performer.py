@@ -1,0 +1,180 @@
+"""One step -> the image service made so. Does I/O through a backend and a source; decides nothing.
+
+Every write is read back: the service answers 2xx to updates that it loses beside others.
+"""
+
+import contextlib
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import assert_never
+from uuid import uuid4
+
+from imagesync.backends.base import Backend, UpdateFields
+from imagesync.errors import BackendError, InUse, NotFound, Unavailable
+from imagesync.execution.publisher import Publisher, missing
+from imagesync.execution.service_imports import Imports
+from imagesync.execution.transfers import Transfers
+from imagesync.model.catalog import Role, Status, Visibility
+from imagesync.model.plan import Create, Deactivate, Delete, FieldChange, Plan, Reactivate, Reason, Step, Update
+from imagesync.model.record import CATALOG, DIGEST, KEY, MANAGED, ROLE, SPEC, Record
+from imagesync.model.references import resolve_references
+from imagesync.model.report import Outcome, Performed
+
+Progress = Callable[[int, int | None], None]
+MARKS = (CATALOG, KEY, ROLE, DIGEST, SPEC, MANAGED)
+
+
+class Performer:
+    """Performs the steps of one plan; safe for threads. ``ids`` maps keys to image ids as they become known."""
+
+    def __init__(
+        self,
+        backend: Backend,
+        plan: Plan,
+        *,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        new_id: Callable[[], str] = lambda: str(uuid4()),
+    ) -> None:
+        self._backend, self._now = backend, now
+        self._lock = threading.Lock()
+        self.ids: dict[str, str] = dict(plan.ids)
+        self._imports = Imports(backend)
+        self._publisher = Publisher(backend, Transfers(backend, self._imports), new_id, self.resolved)
+
+    def resolved(self, text: str) -> str:
+        """A property value with the ids of other images filled in."""
+        with self._lock:
+            return resolve_references(text, self.ids)
+
+    def __call__(self, step: Step, progress: Progress) -> Performed:
+        """Do one step. ImagesyncError says why it could not be done."""
+        match step.action:
+            case Create() as create:
+                made, sent = self._publisher.publish(create, progress)
+                with self._lock:
+                    self.ids[create.key] = made
+                return Performed(made, bytes_sent=sent)
+            case Update() as update:
+                self._update(update)
+            case Deactivate(image_id=image_id):
+                self._backend.deactivate(image_id)
+                self._expect(image_id, Status.DEACTIVATED)
+            case Reactivate(image_id=image_id):
+                self._backend.reactivate(image_id)
+                self._expect(image_id, Status.ACTIVE)
+            case Delete() as delete:
+                return self._delete(delete)
+            case _:
+                assert_never(step.action)
+        return Performed(step.action.image_id)
+
+    def _expect(self, image_id: str, status: Status) -> None:
+        found = self._backend.images(image_id)[0].status
+        if found is not status:
+            raise BackendError(
+                f"image {image_id} is {found.value}, not {status.value}, after the change", "run apply again"
+            )
+
+    def _delete(self, delete: Delete) -> Performed:
+        try:
+            if delete.unprotect:
+                self._backend.update_image(delete.image_id, protected=False)
+            self._backend.delete_image(delete.image_id)
+        except NotFound:
+            pass
+        except BackendError as error:
+            self._as_it_was(delete)
+            if not isinstance(error, InUse):
+                raise
+            return Performed(delete.image_id, Outcome.DEFERRED, remark=f"in use, tried again next run: {error.message}")
+        return Performed(delete.image_id)
+
+    def _as_it_was(self, delete: Delete) -> None:
+        """An image that could not be deleted is protected again, where it was."""
+        if delete.unprotect:
+            with contextlib.suppress(NotFound):
+                self._backend.update_image(delete.image_id, protected=True)
+
+    def _update(self, update: Update) -> None:
+        members = next((change for change in update.changes if change.path == ("members",)), None)
+        stores = next((change for change in update.changes if change.path == ("stores",)), None)
+        if stores:
+            self._imports.settled(update.image_id)  # a copy that is at work would undo what is written beside it
+        leaving = any(c.path == ("visibility",) and c.before == Visibility.SHARED.value for c in update.changes)
+        if leaving or (members and not _becomes_shared(update)):
+            self._change_members(update.image_id, members, everyone=leaving)
+        self._written(update.image_id, self._attrs(update, _without_stores(update.record, stores)))
+        if members and _becomes_shared(update):
+            self._change_members(update.image_id, members, everyone=False)
+        if stores:
+            self._imports.copy(update.image_id, sorted(_names(stores, "after") - _names(stores, "before")))
+            self._written(update.image_id, self._attrs(replace(update, changes=()), update.record))
+
+    def _change_members(self, image_id: str, change: FieldChange | None, *, everyone: bool) -> None:
+        """Before an image stops being shared all members go: they could not be reached afterwards."""
+        live = {member.project for member in self._backend.members(image_id)} if everyone else _names(change, "before")
+        wanted = set() if everyone else _names(change, "after")
+        for project in sorted(live - wanted):
+            self._backend.remove_member(image_id, project)
+        for project in sorted(wanted - live):
+            self._backend.add_member(image_id, project)
+
+    def _attrs(self, update: Update, record: Record | None) -> UpdateFields:
+        attrs = update_fields(update.changes, self.resolved)
+        marks: Mapping[str, str | None] = dict.fromkeys(MARKS)
+        if record is not None:
+            marks = self._dated(record).properties()
+        attrs["properties"] = {**attrs.get("properties", {}), **marks}
+        return attrs
+
+    def _dated(self, record: Record) -> Record:
+        if record.role is not Role.RETIRED or record.managed.retired is not None:
+            return record
+        return replace(record, managed=replace(record.managed, retired=self._now().isoformat(timespec="seconds")))
+
+    def _written(self, image_id: str, attrs: UpdateFields) -> None:
+        """One PATCH; what a look afterwards shows missing is written once more."""
+        try:
+            self._backend.update_image(image_id, **attrs)
+        except Unavailable:
+            if missing(self._backend.images(image_id)[0], attrs):
+                self._backend.update_image(image_id, **attrs)
+        left = missing(self._backend.images(image_id)[0], attrs)
+        if left:
+            self._backend.update_image(image_id, **attrs)
+            left = missing(self._backend.images(image_id)[0], attrs)
+        if left:
+            raise BackendError(f"image {image_id}: the service lost the change of {', '.join(left)}", "run apply again")
+
+
+def _without_stores(record: Record | None, change: FieldChange | None) -> Record | None:
+    """The record until a copy has succeeded: what never was so must not look like drift afterwards."""
+    if record is None or change is None or change.reason is Reason.DRIFT:
+        return record
+    fields = {name: value for name, value in record.managed.fields.items() if name != "stores"}
+    return replace(record, managed=replace(record.managed, fields=fields))
+
+
+def _becomes_shared(update: Update) -> bool:
+    return any(c.path == ("visibility",) and c.after == Visibility.SHARED.value for c in update.changes)
+
+
+def _names(change: FieldChange | None, side: str) -> set[str]:
+    value = getattr(change, side) if change else ()
+    return set(value) if isinstance(value, tuple) else set()
+
+
+def update_fields(changes: tuple[FieldChange, ...], resolved: Callable[[str], str]) -> UpdateFields:
+    """Field changes as the arguments of ``update_image``; members and stores go another way."""
+    attrs: dict[str, object] = {}
+    properties: dict[str, str | None] = {}
+    for change in changes:
+        if change.path[0] == "properties":
+            properties[change.path[1]] = resolved(change.after) if isinstance(change.after, str) else None
+        elif change.path not in (("members",), ("stores",)):
+            attrs[change.path[0]] = change.after
+    if properties:
+        attrs["properties"] = properties
+    return attrs  # type: ignore[return-value]  # the planner makes only fields that update_image has

@@ -1,0 +1,131 @@
+"""Imports and copies that the service carries out: begun once, watched with back-off, their failure explained. Does I/O."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from imagesync.backends.base import Backend
+from imagesync.errors import BackendError, Forbidden, Unavailable
+from imagesync.model.catalog import Method, Status
+from imagesync.model.fields import COPY
+from imagesync.model.image import LiveImage
+from imagesync.model.record import public_url
+
+CHECKS: Final[Mapping[str, str]] = {
+    Method.WEB_DOWNLOAD.value: "check that the service reaches it, that it answers with the whole file, and what it holds",
+    Method.GLANCE_DIRECT.value: "check the room in its stores and staging area, and its log",
+    COPY: "check that store and the room in it, and the service's log",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How an import is watched; all in seconds.
+
+    Looks grow apart from ``first`` to ``longest``. It is given up when nothing that the service shows of it has changed
+    for ``limit``: an hour, after which the service itself takes an import for dead.
+    """
+
+    first: float = 0.2
+    longest: float = 5.0
+    limit: float = 3600.0
+    sleep: Callable[[float], None] = time.sleep
+    clock: Callable[[], float] = time.monotonic
+
+
+class Imports:
+    """The imports of one backend; safe for threads, one at a time for an image."""
+
+    def __init__(self, backend: Backend, patience: Patience | None = None) -> None:
+        self._backend, self._patience = backend, patience or Patience()
+
+    def run(
+        self,
+        image_id: str,
+        method: Method,
+        *,
+        uri: str | None = None,
+        stores: Sequence[str] = (),
+        all_stores: bool = False,
+    ) -> None:
+        """An import from its beginning until the image is active; BackendError with the reason where it fails."""
+        where = f" into {', '.join(stores)}" if stores else " into all stores" if all_stores else ""
+        done = f"fetch {public_url(uri)}{where}" if uri else f"import what was staged{where}"
+        try:
+            self._begin(image_id, method.value, uri=uri, stores=stores, all_stores=all_stores)
+        except BackendError as error:
+            message = f"image {image_id}: the service will not {done}: {error.message}"
+            raise type(error)(message, error.hint or CHECKS[method.value]) from error
+        image = self.settled(image_id)
+        if image.status is not Status.ACTIVE:
+            raise self._failed(image, f"could not {done}", CHECKS[method.value])
+
+    def copy(self, image_id: str, stores: Sequence[str]) -> None:
+        """An active image in these stores too; a copy that is at work already is waited for."""
+        image = self.settled(image_id)
+        lacking = [store for store in stores if store not in image.stores]
+        if not lacking:
+            return
+        done = f"copy it to {', '.join(lacking)}"
+        try:
+            self._begin(image_id, COPY, stores=lacking)
+        except Forbidden as error:
+            message = f"image {image_id}: the service does not let this user {done}: {error.message}"
+            raise Forbidden(message, "let an admin apply this, or take the further stores out") from error
+        image = self.settled(image_id)
+        if set(lacking) - set(image.stores):
+            raise self._failed(image, f"could not {done}", CHECKS[COPY])
+
+    def settled(self, image_id: str) -> LiveImage:
+        """The image once no import is at work on it."""
+        patience, pause = self._patience, self._patience.first
+        seen, since = "", patience.clock()
+        while True:
+            image = self._backend.images(image_id)[0]
+            if not (image.importing or self._is_awaited(image)):
+                return image
+            signs = self._signs(image)
+            if signs != seen:
+                seen, since = signs, patience.clock()
+            elif patience.clock() - since >= patience.limit:
+                text = (
+                    f"image {image_id} is {image.status.value}, and its import has not moved for {patience.limit:.0f} s"
+                )
+                raise BackendError(text, "ask the cloud's operator what it waits for, then run apply again")
+            patience.sleep(pause)
+            pause = min(pause * 1.5, patience.longest)
+
+    def _is_awaited(self, image: LiveImage) -> bool:
+        """Whether an image that shows no import is still to have one: begun, and not taken up by a worker yet."""
+        if image.status in (Status.ACTIVE, Status.DEACTIVATED):
+            return False
+        tasks = self._backend.import_tasks(image.id)
+        return bool(tasks) and tasks[-1].unfinished
+
+    def _signs(self, image: LiveImage) -> str:
+        tasks = self._backend.import_tasks(image.id)
+        return repr((image.status, image.updated_at, sorted(image.service.items()), image.stores, tasks[-1:]))
+
+    def _begin(
+        self,
+        image_id: str,
+        method: str,
+        *,
+        uri: str | None = None,
+        stores: Sequence[str] = (),
+        all_stores: bool = False,
+    ) -> None:
+        """POST, once; where its answer is lost, a look at the image tells whether it came through."""
+        try:
+            self._backend.import_image(image_id, method, uri=uri, stores=stores, all_stores=all_stores)
+        except Unavailable:
+            image = self._backend.images(image_id)[0]
+            if not (image.importing or self._is_awaited(image) or (method != COPY and image.status is Status.ACTIVE)):
+                raise
+
+    def _failed(self, image: LiveImage, what: str, hint: str) -> BackendError:
+        tasks = self._backend.import_tasks(image.id)
+        reason = tasks[-1].message.strip(" .") if tasks and tasks[-1].message else "no reason given"
+        stores = f"; failed in {', '.join(image.failed_stores)}" if image.failed_stores else ""
+        return BackendError(f"image {image.id}: the service {what}: {reason}{stores}", hint)

@@ -1,0 +1,63 @@
+"""This process as the holder of a lease, and whether another one on this host is gone. Asks the operating system.
+
+A process is told by its host, boot and pid, and by when it started, because pids are used again. One boot may have
+several spaces of pids (containers, which may share the host's name too), so that the space is part of ``boot``. Where
+the system tells none of it, no process is ever taken for gone.
+"""
+
+import os
+import socket
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+from imagesync.lease.record import Holder
+
+DEAD = frozenset("ZX")
+"""States of a process that has ended and whose parent has not asked yet."""
+
+
+def this_process() -> Holder:
+    """The facts of this process, as of now."""
+    since = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    pid = os.getpid()
+    _, start = _stat(pid)
+    return Holder(socket.gethostname() or "localhost", _boot(), str(pid), start, since)
+
+
+def is_gone(holder: Holder, here: Holder) -> bool:
+    """Whether a process of this host and boot has certainly ended; ``here`` is our own."""
+    if not here.boot or (holder.host, holder.boot) != (here.host, here.boot) or not holder.start:
+        return False
+    if not (holder.pid.isascii() and holder.pid.isdigit() and 0 < int(holder.pid) < 2**31):
+        return False
+    try:
+        os.kill(int(holder.pid), 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        pass  # somebody else's
+    state, start = _stat(int(holder.pid))
+    return bool(start) and (start != holder.start or state in DEAD)
+
+
+def since_boot() -> float:
+    """Seconds on a clock that goes on while the host sleeps, where there is one: others wait by their own meanwhile."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+
+
+def _boot() -> str:
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return f"{boot} {os.readlink('/proc/self/ns/pid')}"
+    except OSError:
+        return ""
+
+
+def _stat(pid: int) -> tuple[str, str]:
+    """State and start, in ticks since the boot; empty where they cannot be had. The name before them may hold anything."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+    except OSError:
+        return "", ""
+    return fields[0].decode(), fields[19].decode()

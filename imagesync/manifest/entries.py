@@ -1,0 +1,122 @@
+"""One live image -> its entry in a manifest: what has to be said, and what a manifest cannot say. Pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from imagesync.manifest.specs import text_problems
+from imagesync.manifest.yaml_reader import printable
+from imagesync.manifest.yaml_writer import Data
+from imagesync.model.catalog import Checksum, Status, Visibility
+from imagesync.model.image import LiveImage, MemberState
+from imagesync.model.record import PREFIX
+
+LEFT_OUT: Final = frozenset(
+    {"image_location", "image_state", "instance_uuid", "base_image_ref", "user_id", "owner_id"}
+    | {"owner_user_name", "owner_project_name", "boot_roles"}
+    | {f"owner_specified.{tool}.{name}" for tool in ("openstack", "shade") for name in ("md5", "sha256", "object")}
+)
+"""What the compute service notes on a snapshot and the SDK on an upload: true of this very image, wrong of a new build."""
+
+REFERRING: Final = ("kernel_id", "ramdisk_id")
+"""Properties that hold the id of another image."""
+
+Entry = dict[str, Data]
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What one image's entry depends on beside the image: whose session it is, members, and the keys of the others."""
+
+    project: str
+    members: Mapping[str, tuple[MemberState, ...]] = field(default_factory=dict)
+    read_only: frozenset[str] = frozenset()
+    keys: Mapping[str, str] = field(default_factory=dict)
+
+
+def make_entry(key: str, image: LiveImage, around: Surroundings) -> tuple[Entry, list[str]]:
+    """One image as the manifest says it, and what of it could not be said."""
+    tags, properties, problems = _texts(image, around)
+    entry: Entry = {"name": escaped(image.name or "")} if image.name != key else {}
+    entry |= {"adopt": image.id, **_source(image)}
+    for name in ("disk_format", "container_format"):
+        if value := getattr(image, name):
+            entry[name] = str(value)
+    entry["visibility"] = image.visibility.value
+    if image.owner and image.owner != around.project:
+        entry["owner"] = escaped(image.owner)
+    entry |= {name: value for name in ("min_disk", "min_ram") if (value := getattr(image, name))}
+    entry |= {"status": image.status.value} if image.status is Status.DEACTIVATED else {}
+    entry |= {name: True for name in ("protected", "hidden") if getattr(image, name)}
+    entry |= {"tags": tags} if tags else {}
+    if image.visibility is Visibility.SHARED and image.id not in around.members:
+        problems.append("its members may not be asked for and are not in the manifest")
+    members = [escaped(member.project) for member in around.members.get(image.id, ())]
+    entry |= {"members": sorted(members)} if members else {}
+    entry |= {"properties": properties} if properties else {}
+    return entry, problems
+
+
+def _source(image: LiveImage) -> Entry:
+    """The digest that the service made of the data; nothing where it made none, ``none`` where there is no data."""
+    if image.status is Status.QUEUED:
+        return {"source": "none"}
+    digests = (f"{image.os_hash_algo}:{image.os_hash_value}", f"md5:{image.checksum}")
+    known = next((digest for digest in digests if _is_checksum(digest)), None)
+    return {"source": {"checksum": known}} if known else {}
+
+
+def _is_checksum(text: str) -> bool:
+    try:
+        Checksum.parse(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _texts(image: LiveImage, around: Surroundings) -> tuple[list[str], dict[str, str], list[str]]:
+    """Tags and properties as written, and what of them a manifest cannot hold."""
+    tags = sorted(image.tags)
+    properties = {name: value for name, value in sorted(image.properties.items()) if _is_wanted(name, around)}
+    problems: dict[tuple[str | int, ...], str] = {
+        ("properties", name): "its name cannot be a key"
+        for name in properties
+        if not name.isprintable() or "${" in name
+    }
+    for path, message, _ in text_problems({"tags": tags, "properties": properties}):
+        problems.setdefault(path, message)
+    bad_tags = {path[1] for path in problems if path[0] == "tags"}
+    bad_names = {path[1] for path in problems if path[0] == "properties"}
+    said = [f"{_called(path, tags)} left out: {message}" for path, message in problems.items()]
+    return (
+        [escaped(tag) for index, tag in enumerate(tags) if index not in bad_tags],
+        {name: _value(name, text, around) for name, text in properties.items() if name not in bad_names},
+        said,
+    )
+
+
+def _called(path: tuple[str | int, ...], tags: Sequence[str]) -> str:
+    _, which = path
+    return f"tag {printable(tags[which])!r}" if isinstance(which, int) else f"property {printable(which)!r}"
+
+
+def _is_wanted(name: str, around: Surroundings) -> bool:
+    return not name.startswith(PREFIX) and name not in LEFT_OUT and name not in around.read_only
+
+
+def _value(name: str, text: str, around: Surroundings) -> str:
+    """A property's value; the id of an exported kernel or ramdisk as a reference to its key."""
+    if name in REFERRING and text in around.keys:
+        return f"${{images.{around.keys[text]}.id}}"
+    return escaped(text)
+
+
+def escaped(text: str) -> str:
+    """Text with its dollars doubled where the manifest would take them for more than dollars."""
+    return text.replace("$", "$$") if "$$" in text or "${" in text else text
+
+
+def properties_of(entry: Entry) -> dict[str, str]:
+    """The properties of an entry, none where it has none."""
+    found = entry.get("properties", {})
+    return {name: str(value) for name, value in found.items()} if isinstance(found, dict) else {}

@@ -1,0 +1,191 @@
+"""Live images -> the manifest that takes them under management as they are. Pure.
+
+The manifest says no more than has to be said: what is the service's default or its own making is left out, and what all
+images share stands in ``defaults``. Adopted, it changes nothing.
+"""
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from imagesync.manifest.entries import REFERRING, Entry, Surroundings, make_entry, properties_of
+from imagesync.manifest.specs import MOST_PROPERTIES, text_problems
+from imagesync.manifest.yaml_reader import printable
+from imagesync.manifest.yaml_writer import yaml_text
+from imagesync.model.catalog import Catalog, Status
+from imagesync.model.fields import declared_fields, live_field
+from imagesync.model.image import LiveImage, MemberState
+from imagesync.model.record import PREFIX, read
+from imagesync.model.references import resolve_references
+
+HEADER: Final = """\
+# yaml-language-server: $schema=manifest.schema.json
+# Written by imagesync export; "imagesync schema > manifest.schema.json" gives editors the schema beside it.
+"""
+KEY: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_FILLED: Final = (Status.ACTIVE, Status.DEACTIVATED)
+_LONGEST_KEY: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """A manifest as text, the image of each key in it, and a sentence for everything that could not be written."""
+
+    text: str
+    images: Mapping[str, LiveImage]
+    problems: tuple[str, ...] = ()
+
+
+def exported(
+    catalog: str,
+    images: Sequence[LiveImage],
+    members: Mapping[str, tuple[MemberState, ...]],
+    *,
+    project: str,
+    read_only: frozenset[str] = frozenset(),
+) -> Exported:
+    """The manifest of these images; ``members`` by image id, of the images whose members are known."""
+    problems = [_told(image, why) for image in images if (why := _unwritable(image))]
+    writable = [image for image in images if not _unwritable(image)]
+    namesakes = _namesakes(writable)
+    problems += _twins(namesakes)
+    twins = {image.id for group in namesakes for image in group}
+    keyed = keys_for([image for image in writable if image.id not in twins])
+    kept = {key: keyed[key] for key in sorted(keyed)}
+    referred = {image.id: key for key, image in kept.items() if not any(name in image.properties for name in REFERRING)}
+    around = Surroundings(project, members, read_only, referred)
+    entries: dict[str, Entry] = {}
+    for key, image in kept.items():
+        entries[key], said = make_entry(key, image, around)
+        problems += [_told(image, why) for why in said]
+    return Exported(_shorter(catalog, entries), kept, tuple(sorted(problems)))
+
+
+def _told(image: LiveImage, why: str) -> str:
+    name = f" ({printable(image.name)})" if image.name else ""
+    return f"image {image.id}{name}: {why}"
+
+
+def _unwritable(image: LiveImage) -> str:
+    """Why an image cannot be in a manifest; empty where it can."""
+    if not image.name:
+        return "left out: it has no name; give it one"
+    if image.status not in (*_FILLED, Status.QUEUED):
+        return f"left out: it is {image.status.value}; export it once it is active"
+    foreign = [name for name in image.properties if not name.startswith(PREFIX)]
+    if len(foreign) > MOST_PROPERTIES:
+        return f"left out: {len(foreign)} properties, an owned image has room for {MOST_PROPERTIES}; take some off"
+    return next(
+        (f"left out: its name {message}; rename it" for _, message, _ in text_problems({"name": image.name})), ""
+    )
+
+
+def _namesakes(images: Sequence[LiveImage]) -> list[list[LiveImage]]:
+    """Visible images of one name and owner, where there are several."""
+    groups: dict[tuple[str | None, str | None], list[LiveImage]] = {}
+    for image in images:
+        if not image.hidden:
+            groups.setdefault((image.name, image.owner), []).append(image)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def _twins(namesakes: Sequence[Sequence[LiveImage]]) -> Iterator[str]:
+    for group in namesakes:
+        ids = sorted(image.id for image in group)
+        for image in group:
+            others = ", ".join(other for other in ids if other != image.id)
+            yield _told(image, f"left out: visible image {others} has its name too; rename or hide all but one")
+
+
+def keys_for(images: Sequence[LiveImage]) -> dict[str, LiveImage]:
+    """A key for each image, made from its name; an owned one keeps its own.
+
+    Of images whose names give one key the oldest has it and the others get a part of their id, so that keys stay what
+    they are when images are added.
+    """
+    found: dict[str, LiveImage] = {}
+    taken: set[str] = set()
+    for image in sorted(images, key=lambda image: (read(image) is None, image.created_at, image.id)):
+        base = _key_of(image)
+        tail = slug(image.id)
+        choices = (base, *(f"{base[: _LONGEST_KEY - 1 - len(part)]}-{part}" for part in (tail[:8], tail)))
+        key = next(choice for choice in choices if choice.lower() not in taken)
+        taken.add(key.lower())
+        found[key] = image
+    return found
+
+
+def _key_of(image: LiveImage) -> str:
+    record = read(image)
+    for text in (record.key if record else "", image.name or ""):
+        if KEY.fullmatch(text):
+            return text
+    return slug(image.name or "") or f"image-{slug(image.id)[:8]}"
+
+
+def slug(text: str) -> str:
+    """``Ubuntu 24.04 (Noble)`` as ``ubuntu-24.04-noble``; letters lose their accents, other scripts give nothing."""
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9._]+", "-", plain).strip("-._")[:_LONGEST_KEY].rstrip("-._")
+
+
+def _shorter(catalog: str, entries: Mapping[str, Entry]) -> str:
+    """The text with or without common values in ``defaults``, whichever is shorter."""
+    defaults = _common(list(entries.values()))
+    plain = _written(catalog, {}, entries)
+    lifted = _written(catalog, defaults, {key: _without(entry, defaults) for key, entry in entries.items()})
+    return min(plain, lifted, key=len)
+
+
+def _written(catalog: str, defaults: Entry, entries: Mapping[str, Entry]) -> str:
+    head = yaml_text({"version": 1, "catalog": catalog})
+    common = yaml_text({"defaults": defaults}) if defaults else ""
+    return f"{HEADER}{head}{common}{yaml_text({'images': entries})}"
+
+
+def _common(entries: Sequence[Entry]) -> Entry:
+    """What may stand in ``defaults``: only what every image declares, so that no image gets what it does not have.
+
+    Formats and visibility that most images have; tags and properties that are the same in all (a list is replaced as a
+    whole, properties are merged).
+    """
+    found: Entry = {}
+    for name in ("disk_format", "container_format", "visibility"):
+        counts = Counter(str(entry[name]) for entry in entries if name in entry)
+        (value, times), *_ = sorted(counts.items(), key=lambda item: (-item[1], item[0])) or [("", 0)]
+        if counts.total() == len(entries) and 2 * times > len(entries):
+            found[name] = value
+    if entries and "tags" in entries[0] and all(entry.get("tags") == entries[0]["tags"] for entry in entries):
+        found["tags"] = entries[0]["tags"]
+    shared = [set(properties_of(entry).items()) for entry in entries]
+    same = dict(sorted(set.intersection(*shared))) if shared else {}
+    return {**found, "properties": same} if same else found
+
+
+def _without(entry: Entry, defaults: Entry) -> Entry:
+    left = {name: value for name, value in entry.items() if name == "properties" or defaults.get(name) != value}
+    lifted = properties_of(defaults)
+    own = {name: value for name, value in properties_of(entry).items() if name not in lifted}
+    return {**left, "properties": own} if own else {name: value for name, value in left.items() if name != "properties"}
+
+
+def differences(made: Exported, catalog: Catalog) -> list[str]:
+    """Where the manifest, read back, does not say what the images are: nothing, or export has a bug."""
+    ids = {key: image.id for key, image in made.images.items()}
+    found = [f"{key} is missing" for key in made.images if key not in catalog.keys]
+    for spec in catalog.images:
+        image = made.images[spec.key]
+        found += [
+            f"{spec.key}.{name}"
+            for name, value in declared_fields(spec).items()
+            if value != live_field(image, name) or spec.adopt != image.id
+        ]
+        values = {name: resolve_references(value, ids) for name, value in spec.properties.items()}
+        found += [
+            f"{spec.key}.properties.{name}" for name, value in values.items() if image.properties.get(name) != value
+        ]
+        found += [f"{spec.key}.tags" for tag in spec.tags if tag not in image.tags]
+    return found

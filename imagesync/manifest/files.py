@@ -1,0 +1,125 @@
+"""Paths given by a user -> the manifest files below them, and the bytes of one. Reads folders and files.
+
+A file that cannot be found or read is a problem of the whole set: an image that failed to load must never look like
+one that was removed.
+"""
+
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from imagesync.errors import Diagnostic
+from imagesync.manifest.yaml_reader import printable
+
+SUFFIXES: Final = (".yaml", ".yml")
+MAX_FILE_BYTES: Final = 8 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A manifest file: its path, its name in diagnostics, its absolute folder and the root it was found under."""
+
+    path: Path
+    shown: str
+    folder: str
+    root: str
+
+
+def find_files(paths: Sequence[Path]) -> tuple[list[Found], list[Diagnostic]]:
+    """Every manifest below these paths, once each, sorted; and what could not be looked at."""
+    found: dict[str, Found] = {}
+    problems: list[Diagnostic] = []
+    for path in paths:
+        for item in _below(path):
+            if isinstance(item, Diagnostic):
+                problems.append(item)
+            else:
+                found.setdefault(os.path.realpath(item.path), item)
+    return sorted(found.values(), key=lambda item: item.shown), problems
+
+
+def _below(path: Path) -> Iterator[Found | Diagnostic]:
+    shown = printable(str(path))
+    if not path.exists():
+        if path.is_symlink():
+            yield Diagnostic(shown, 0, 0, "", "this link leads nowhere", "mend it")
+        else:
+            yield Diagnostic(shown, 0, 0, "", "no such file or folder", "check the path")
+        return
+    if not path.is_dir():
+        folder = os.path.abspath(path.parent)
+        yield Found(path, shown, folder, folder)
+        return
+    below = list(_walk(path, path))
+    yield from below
+    if not below:
+        yield Diagnostic(shown, 0, 0, "", "no *.yaml or *.yml below this folder", "check the path")
+
+
+def _walk(folder: Path, root: Path) -> Iterator[Found | Diagnostic]:
+    """Manifests of a folder and those below; hidden ones (.git, .github, .gitlab-ci.yml) are left out."""
+    try:
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError as error:
+        yield Diagnostic(printable(str(folder)), 0, 0, "", f"the folder cannot be read ({error.strerror})", "")
+        return
+    for entry in entries:
+        if entry.name.startswith("."):
+            continue
+        path = folder / entry.name
+        is_folder = entry.is_dir()
+        if is_folder and not entry.is_symlink():
+            yield from _walk(path, root)
+        elif is_folder:
+            yield from _linked_folder(path, root)
+        elif entry.name.lower().endswith(SUFFIXES):
+            yield _manifest(path, root)
+
+
+def _linked_folder(path: Path, root: Path) -> Iterator[Diagnostic]:
+    """A link to a folder inside is walked at its real place; one to the outside would silently lose its images."""
+    if not is_within(os.path.realpath(path), os.path.realpath(root)):
+        yield Diagnostic(
+            printable(str(path)),
+            0,
+            0,
+            "",
+            "this link leads out of the catalogue's folder",
+            "take it out, or copy it in",
+        )
+
+
+def _manifest(path: Path, root: Path) -> Found | Diagnostic:
+    shown = printable(str(path))
+    real = os.path.realpath(path)
+    if not is_within(real, os.path.realpath(root)):
+        return Diagnostic(
+            shown, 0, 0, "", "this link leads out of the catalogue's folder", "take it out, or copy it in"
+        )
+    try:
+        if not stat.S_ISREG(os.stat(real).st_mode):
+            return Diagnostic(shown, 0, 0, "", "this is not a regular file", "take it out")
+    except OSError as error:
+        return Diagnostic(shown, 0, 0, "", f"the file cannot be read ({error.strerror})", "mend or remove it")
+    return Found(path, shown, os.path.abspath(path.parent), os.path.abspath(root))
+
+
+def is_within(path: str, folder: str) -> bool:
+    """Whether a real path is a real folder or below it."""
+    return path == folder or path.startswith(folder if folder.endswith(os.sep) else folder + os.sep)
+
+
+def read_bytes(found: Found) -> bytes | Diagnostic:
+    """The content of one manifest, or why there is none."""
+    try:
+        with open(found.path, "rb") as file:
+            content = file.read(MAX_FILE_BYTES + 1)
+    except OSError as error:
+        return Diagnostic(found.shown, 0, 0, "", f"the file cannot be read ({error.strerror})", "mend its permissions")
+    if len(content) > MAX_FILE_BYTES:
+        limit = MAX_FILE_BYTES // 2**20
+        return Diagnostic(found.shown, 0, 0, "", f"the file is larger than {limit} MiB", "split it")
+    return content

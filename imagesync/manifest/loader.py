@@ -1,0 +1,111 @@
+"""Manifest files -> a ``Manifest``: every file read, its structure checked, merged. Reads files, nothing else.
+
+All problems of all files come in one ManifestError: an image that failed to load must never look like one that was
+removed, so that with any problem there is no manifest at all.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final
+
+from imagesync.errors import MOST_PROBLEMS, Diagnostic, ManifestError
+from imagesync.manifest.files import Found, find_files, read_bytes
+from imagesync.manifest.merging import Manifest, misnamed
+from imagesync.manifest.validation import Shape, dotted
+from imagesync.manifest.yaml_reader import MOST_KEYS, Allowance, Node, parse, printable
+from imagesync.schemas import schema
+
+MERGED: Final = ("images", "profiles", "targets", "values")
+SINGLE: Final = ("catalog", "policy", "defaults", "default_target")
+MOST_BYTES: Final = 32 * 2**20
+"""In all files of a catalogue."""
+
+
+def load(path: Path | str) -> Manifest:
+    """The manifest at a file, or of every ``*.yaml`` and ``*.yml`` below a folder. ManifestError holds every problem."""
+    path = Path(path)
+    files, problems = find_files([path])
+    shape = Shape(schema("manifest"))
+    sections: dict[str, dict[str, Node]] = {name: {} for name in (*MERGED, "single")}
+    roots, left = [], _Left()
+    for file in files:
+        root, found = _read(file, shape, left)
+        problems += found
+        if root is not None:
+            roots.append(root)
+            problems += _merge(sections, root)
+        if too_many := len(sections["images"]) > MOST_KEYS:
+            message = f"more than {MOST_KEYS} images in one catalogue"
+            problems.append(Diagnostic(file.shown, 0, 0, "images", message, "split it"))
+        if len(problems) >= MOST_PROBLEMS or too_many or left.is_used_up():
+            raise ManifestError(problems)
+    problems += _alike(sections)
+    if not problems and not any("images" in root.items() for root in roots):
+        hint = "list them, or write images: {} for none"
+        problems.append(Diagnostic(files[0].shown, 0, 0, "images", "missing", hint))
+    if problems:
+        raise ManifestError(problems)
+    base = path if path.is_dir() else path.parent
+    folders = {file.shown: os.path.realpath(file.folder) for file in files}
+    images, profiles, targets, values, single = sections.values()
+    manifest = Manifest(str(base.resolve()), images, profiles, targets, values, single, folders)
+    return replace(manifest, problems=tuple(islice(misnamed(manifest), MOST_PROBLEMS)))
+
+
+@dataclass(slots=True)
+class _Left:
+    """How much may still be read: bytes, and values."""
+
+    size: int = MOST_BYTES
+    values: Allowance = field(default_factory=Allowance)
+
+    def is_used_up(self) -> bool:
+        """Whether what was read last was too much."""
+        return self.size < 0 or self.values.values < 0
+
+
+def _read(found: Found, shape: Shape, left: _Left) -> tuple[Node | None, list[Diagnostic]]:
+    content = read_bytes(found)
+    if isinstance(content, Diagnostic):
+        return None, [content]
+    left.size -= len(content)
+    if left.size < 0:
+        message = f"more than {MOST_BYTES // 2**20} MiB in all files"
+        return None, [Diagnostic(found.shown, 0, 0, "", message, "split the catalogue")]
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        return None, [Diagnostic(found.shown, 1, 1, "", f"not UTF-8 (byte {error.start})", "save it as UTF-8")]
+    root, problems = parse(text, found.shown, left.values)
+    if root is None:
+        return None, problems or [Diagnostic(found.shown, 1, 1, "", "empty", "a manifest begins with version: 1")]
+    return root, problems + shape.problems(shape.plain(root), root)
+
+
+def _merge(sections: dict[str, dict[str, Node]], root: Node) -> Iterator[Diagnostic]:
+    for name, node in root.items().items():
+        if name in SINGLE:
+            yield from _define(sections["single"], name, node, (name,))
+        elif name in MERGED:
+            for key, child in node.items().items():
+                yield from _define(sections[name], key, child, (name, key))
+
+
+def _define(section: dict[str, Node], key: str, node: Node, path: Sequence[Any]) -> Iterator[Diagnostic]:
+    if key in section:
+        first = section[key]
+        message = f"defined in two files; first in {first.file}:{first.key_line}"
+        yield node.problem(dotted(path), message, "keep one")
+    section[key] = node
+
+
+def _alike(sections: dict[str, dict[str, Node]]) -> Iterator[Diagnostic]:
+    for name in ("images", "profiles", "targets"):
+        seen: dict[str, str] = {}
+        for key, node in sections[name].items():
+            other = seen.setdefault(key.lower(), key)
+            if other != key:
+                yield node.problem(dotted((name, key)), f"differs from {printable(other)} only in case", "rename one")

@@ -1,0 +1,125 @@
+"""``${name}`` in the strings of a manifest -> the strings meant. Pure.
+
+Values come from the catalogue, then the target, then ``--set``; the environment is never read. A value may name others.
+``${images.KEY.id}`` is known only when a plan is applied: it stays, in properties alone, its key checked. ``$$`` is a
+dollar.
+"""
+
+import re
+from collections.abc import Collection, Mapping
+from typing import Final, TypeAlias
+
+from imagesync.errors import Diagnostic, ManifestError
+from imagesync.manifest.validation import dotted, near
+from imagesync.manifest.yaml_reader import Node, core_scalar
+from imagesync.model.references import as_literal
+
+_MARK: Final = re.compile(r"\$(?:\$|\{([^}$\n]*)(\})?)")
+DEEPEST: Final = 32
+LONGEST: Final = 2**20
+MOST_FILLED: Final = 16 * 2**20
+"""Characters that one string, and all strings of a resolution, may have once they are filled in."""
+_IMAGE: Final = re.compile(r"images\.(.+)\.id")
+
+Path: TypeAlias = tuple[str | int, ...]
+
+
+class Values:
+    """The values of one target, and the problems met while filling them in."""
+
+    def __init__(self, values: Mapping[str, Node], given: Mapping[str, str], keys: Collection[str]) -> None:
+        self._nodes = {**values, **{name: Node(text, 0, 0, text, file=f"--set {name}") for name, text in given.items()}}
+        self._texts: dict[str, str] = {}
+        self._keys = keys
+        self._spent = 0
+        self.problems: list[Diagnostic] = []
+
+    def fill(self, node: Node, path: Path) -> Node:
+        """The tree with every string filled in; the very same node where there is nothing to fill."""
+        if isinstance(node.value, dict):
+            return self._mapping(node, node.value, path)
+        if isinstance(node.value, list):
+            items = [self.fill(child, (*path, index)) for index, child in enumerate(node.value)]
+            same = all(map(_is, items, node.value))
+            return node if same else node.having(items)
+        if not isinstance(node.value, str) or "$" not in node.value:
+            return node
+        text = self._filled(node.value, node, path, ())
+        value = core_scalar(text) if node.plain else text
+        return node.having(text if value is None else value, text)
+
+    def _mapping(self, node: Node, children: Mapping[str, Node], path: Path) -> Node:
+        filled = {
+            name: child if isinstance(child.value, str) and "$" not in child.value else self.fill(child, (*path, name))
+            for name, child in children.items()
+        }
+        for name in children:
+            if "${" in name:
+                where = dotted((*path, name))
+                self.problems.append(children[name].problem(where, "${…} cannot stand in a key", "write the key out"))
+        return node if all(map(_is, filled.values(), children.values())) else node.having(filled)
+
+    def _filled(self, text: str, node: Node, path: Path, within: tuple[str, ...]) -> str:
+        """``within``: the values whose texts are being filled in now."""
+        in_properties = len(path) == 4 and path[0] == "images" and path[2] == "properties" and not within
+        parts: list[str] = []
+        end = length = 0
+        for found in _MARK.finditer(text):
+            word = self._word(found, node, path, within, in_properties=in_properties)
+            length += len(word)
+            if length > LONGEST or self._spent + length > MOST_FILLED:
+                self._complain(node, path, "what ${…} stands for becomes too long", f"at most {LONGEST} characters")
+                raise ManifestError(self.problems)
+            parts += text[end : found.start()], word
+            end = found.end()
+        self._spent += length
+        return "".join((*parts, text[end:]))
+
+    def _word(
+        self, found: re.Match[str], node: Node, path: Path, within: tuple[str, ...], *, in_properties: bool
+    ) -> str:
+        """What one ``$$`` or ``${name}`` becomes."""
+        name = found[1]
+        if name is None:
+            return "$$" if in_properties and found.string.startswith("{images.", found.end()) else "$"
+        if found[2] is None:
+            self._complain(node, path, "${ is not closed", "close it with }, or write $${ for the characters")
+            return ""
+        if image := _IMAGE.fullmatch(name):
+            return self._reference(image, node, path, in_properties=in_properties)
+        value = self._value(name, node, path, within)
+        return as_literal(value) if in_properties else value
+
+    def _reference(self, found: re.Match[str], node: Node, path: Path, *, in_properties: bool) -> str:
+        if not in_properties:
+            hint = "use it in the values of properties"
+            self._complain(node, path, f"${{{found[0]}}} is known only when the plan is applied", hint)
+        elif found[1] not in self._keys:
+            hint = near(found[1], self._keys, "it has")
+            self._complain(node, path, f"${{{found[0]}}} names no image of this catalogue", hint)
+        return f"${{{found[0]}}}"
+
+    def _value(self, name: str, node: Node, path: Path, within: tuple[str, ...]) -> str:
+        if name in self._texts:
+            return self._texts[name]
+        if name not in self._nodes:
+            hint = near(name, self._nodes, "define it under values, or with --set; known")
+            self._complain(node, path, f"${{{name}}} is not defined", hint)
+            return ""
+        if name in within:
+            ring = " -> ".join([*within[within.index(name) :], name])
+            self._complain(self._nodes[name], ("values", name), f"the values go round in a circle: {ring}", "break it")
+            return ""
+        if len(within) >= DEEPEST:
+            self._complain(node, path, f"values that name values, more than {DEEPEST} deep", "write it out")
+            return ""
+        text = self._filled(str(self._nodes[name].text), self._nodes[name], ("values", name), (*within, name))
+        self._texts[name] = text
+        return text
+
+    def _complain(self, node: Node, path: Path, message: str, hint: str) -> None:
+        self.problems.append(node.problem(dotted(path), message, hint))
+
+
+def _is(one: object, other: object) -> bool:
+    return one is other

@@ -1,0 +1,55 @@
+"""What must hold among the images of one catalogue -> diagnostics. Pure."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from graphlib import CycleError, TopologicalSorter
+from typing import Final
+
+from imagesync.errors import Diagnostic
+from imagesync.manifest.validation import dotted, locate
+from imagesync.manifest.yaml_reader import Node
+from imagesync.model.catalog import ImageSpec
+from imagesync.model.references import references
+
+LONGEST_RING: Final = 12
+
+
+def set_problems(specs: Sequence[ImageSpec], nodes: Mapping[str, Node]) -> Iterator[Diagnostic]:
+    """Names, pinned ids and adopted images that repeat, and references that go round in a circle."""
+    visible = [spec for spec in specs if not spec.hidden]
+    yield from _repeated(visible, nodes, "name", lambda spec: (spec.name, spec.owner), "give one another name")
+    yield from _repeated(specs, nodes, "id", lambda spec: spec.id, "an id can be used once")
+    adopting = [spec for spec in specs if isinstance(spec.adopt, str)]
+    yield from _repeated(adopting, nodes, "adopt", lambda spec: spec.adopt, "an image can have one key")
+    yield from _circles(specs, nodes)
+
+
+def _repeated(
+    specs: Sequence[ImageSpec],
+    nodes: Mapping[str, Node],
+    name: str,
+    identity: Callable[[ImageSpec], object],
+    hint: str,
+) -> Iterator[Diagnostic]:
+    seen: dict[object, ImageSpec] = {}
+    for spec in specs:
+        value = identity(spec)
+        if value is None:
+            continue
+        other = seen.setdefault(value, spec)
+        if other is not spec:
+            message = f"the {name} {getattr(spec, name)!r} is that of images.{other.key} too"
+            yield locate(nodes[spec.key], (name,)).problem(dotted(("images", spec.key, name)), message, hint)
+
+
+def _circles(specs: Sequence[ImageSpec], nodes: Mapping[str, Node]) -> Iterator[Diagnostic]:
+    graph = {spec.key: keys for spec in specs if (keys := references(spec))}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        ring = list(reversed(error.args[1]))
+        start = ring.index(min(ring[:-1]))
+        turned = [*ring[start:-1], *ring[: start + 1]]
+        where = dotted(("images", turned[0], "properties"))
+        shown = turned if len(turned) <= LONGEST_RING else [*turned[:LONGEST_RING], "…", turned[-1]]
+        message = f"the references go round in a circle: {' -> '.join(shown)}"
+        yield locate(nodes[turned[0]], ("properties",)).problem(where, message, "break it")

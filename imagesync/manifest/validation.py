@@ -1,0 +1,307 @@
+"""A positioned tree and the JSON Schema -> plain data, and a diagnostic for everything that does not fit. Pure.
+
+The schema directs what a scalar is: where it wants a string, numbers and booleans keep their written text. Values with
+``${name}`` in them fit anywhere until they are filled in; the filled tree is judged again without that leave.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from itertools import islice
+from typing import Any, Final, TypeAlias
+
+from imagesync.errors import MOST_PROBLEMS, Diagnostic
+from imagesync.manifest.yaml_reader import Node, printable
+
+Schema: TypeAlias = Mapping[str, Any]
+
+MOST_EXPLAINED: Final = 10_000
+"""Values that are looked at closely, in all, before it is enough."""
+MOST_ENTRIES: Final = 512
+PLACEHOLDER: Final = "#/$defs/placeholder"
+MOST_COMPARED: Final = 500
+LONGEST_WORD: Final = 255
+MOST_NAMED: Final = 60
+"""Bounds to the look for what was meant, which compares letter by letter, and to what is listed instead."""
+
+
+@dataclass(slots=True)
+class Kind:
+    """What the schema wants at one place: which scalars keep their type, and what the children are."""
+
+    scalars: frozenset[str] = frozenset()
+    children: "dict[str, Kind]" = field(default_factory=dict)
+    further: "Kind | None" = None
+    items: "Kind | None" = None
+
+
+@dataclass(slots=True)
+class Effort:
+    """How many values were looked at closely."""
+
+    values: int = 0
+
+
+class Shape:
+    """The manifest's schema, or one of its definitions (``image``), ready to judge many trees.
+
+    ``placeholders``: values with ``${name}`` in them fit anywhere.
+    """
+
+    def __init__(self, schema: Schema, part: str | None = None, *, placeholders: bool = True) -> None:
+        defs = dict(schema["$defs"])
+        if not placeholders:
+            defs["placeholder"] = {"not": {}}
+        self._schema = {**schema, "$defs": defs}
+        if part is not None:
+            self._schema = {"$ref": f"#/$defs/{part}", "$defs": defs}
+        self._names = _names(self._schema)
+        self._validators: dict[tuple[str, int], Any] = {}
+        self._fits = self._gate(self._schema)
+        self._kind = self._made(self._schema)
+
+    def plain(self, node: Node) -> Any:
+        """The tree as plain data, scalars as the schema wants them."""
+        return _plain(node, self._kind)
+
+    def problems(self, data: Any, root: Node, base: Sequence[str | int] = ()) -> list[Diagnostic]:
+        """What does not fit, told as below ``base``; nothing in most cases, which the fast gate tells.
+
+        Only what the gate does not let through is looked at closely, which takes a hundred times as long.
+        """
+        if self._fits.is_valid(data):
+            return []
+        told = list(islice(self._explained(self._schema, data, root, base, Effort()), MOST_PROBLEMS))
+        return told or [root.problem(dotted(base), "does not fit the schema", "compare it with imagesync schema")]
+
+    def _explained(
+        self, schema: Schema, data: Any, node: Node, base: Sequence[str | int], effort: Effort
+    ) -> Iterator[Diagnostic]:
+        """The problems of a value: those of the mappings in it that name what people like come after the others."""
+        listings = self._listings(schema, data)
+        if listings:
+            data, whole = {**data, **{name: {} for name in listings}}, data
+        for error in self._closely(schema).iter_errors(self._few(data, effort)):
+            yield from _worded(error, node, base)
+        for name, rule in listings.items():
+            yield from self._explained_entries(rule, whole[name], node.items()[name], (*base, name), effort)
+
+    def _explained_entries(
+        self, rule: Schema, data: Mapping[str, Any], node: Node, base: Sequence[str | int], effort: Effort
+    ) -> Iterator[Diagnostic]:
+        gate = self._gate(rule)
+        for name, value in data.items():
+            if gate.is_valid({name: value}):
+                continue
+            if effort.values > MOST_EXPLAINED:
+                yield node.problem(dotted(base), "what else is wrong here was not looked at", "mend the others first")
+                return
+            for error in self._closely(rule).iter_errors({name: {}}):
+                if error.schema_path[0] == "propertyNames":
+                    yield from _worded(error, node, base)
+            yield from self._explained(rule["additionalProperties"], value, node.items()[name], (*base, name), effort)
+
+    def _listings(self, schema: Schema, data: Any) -> dict[str, Schema]:
+        """The mappings right below ``data`` that name what people like, as many as they like: name -> schema."""
+        if not isinstance(data, dict):
+            return {}
+        known = self._resolved(schema).get("properties", {})
+        rules = {name: self._resolved(known[name]) for name in data if name in known and isinstance(data[name], dict)}
+        return {
+            name: rule
+            for name, rule in rules.items()
+            if isinstance(rule.get("additionalProperties"), dict) and "maxProperties" not in rule
+        }
+
+    def _few(self, data: Any, effort: Effort) -> Any:
+        """``data`` with no more in a mapping than some above any limit of the schema: more is not more wrong."""
+        effort.values += 1
+        if isinstance(data, list):
+            return [self._few(item, effort) for item in data]
+        if not isinstance(data, dict):
+            return data
+        names = sorted(data, key=lambda name: name not in self._names) if len(data) > MOST_ENTRIES else list(data)
+        return {name: self._few(data[name], effort) for name in names[:MOST_ENTRIES]}
+
+    def _gate(self, rule: Schema) -> Any:
+        """Whether a value fits: fast."""
+        import jsonschema_rs
+
+        return self._kept("gate", rule, jsonschema_rs.validator_for)
+
+    def _closely(self, rule: Schema) -> Any:
+        """What does not fit, and why: slow."""
+        from jsonschema import Draft202012Validator
+
+        return self._kept("closely", rule, Draft202012Validator)
+
+    def _kept(self, kind: str, rule: Schema, make: Callable[[dict[str, Any]], Any]) -> Any:
+        """A validator of a part of the schema, made once."""
+        if (kind, id(rule)) not in self._validators:
+            self._validators[kind, id(rule)] = make({**rule, "$defs": self._schema["$defs"]})
+        return self._validators[kind, id(rule)]
+
+    def _resolved(self, schema: Schema) -> Schema:
+        while "$ref" in schema:
+            found: Any = self._schema
+            for part in schema["$ref"].removeprefix("#/").split("/"):
+                found = found[part]
+            schema = found
+        return schema
+
+    def _made(self, schema: Schema) -> Kind:
+        rule = self._resolved(schema)
+        options = [rule, *map(self._resolved, rule.get("anyOf", ()))]
+        kind = Kind(frozenset(word for option in options for word in _types(option)))
+        for option in options:
+            kind.children |= {name: self._made(child) for name, child in option.get("properties", {}).items()}
+            if isinstance(option.get("additionalProperties"), dict):
+                kind.further = self._made(option["additionalProperties"])
+            if "items" in option:
+                kind.items = self._made(option["items"])
+        return kind
+
+
+_ANY: Final = Kind()
+
+
+def _names(schema: Any) -> frozenset[str]:
+    """Every key that the schema knows, at any depth."""
+    if not isinstance(schema, dict):
+        return frozenset()
+    own = schema["properties"] if isinstance(schema.get("properties"), dict) else {}
+    return frozenset(own).union(*map(_names, schema.values()))
+
+
+def _plain(node: Node, kind: Kind) -> Any:
+    value = node.value
+    if isinstance(value, dict):
+        children, further = kind.children, kind.further or _ANY
+        return {
+            name: child.value if isinstance(child.value, str) else _plain(child, children.get(name, further))
+            for name, child in value.items()
+        }
+    if isinstance(value, list):
+        return [_plain(child, kind.items or _ANY) for child in value]
+    if isinstance(value, str) or value is None:
+        return value
+    wanted = "boolean" if isinstance(value, bool) else "integer"
+    return node.text if wanted not in kind.scalars and "string" in kind.scalars else value
+
+
+def _types(schema: Schema) -> tuple[str, ...]:
+    kind = schema.get("type", ())
+    return (kind,) if isinstance(kind, str) else tuple(kind)
+
+
+def locate(root: Node, path: Iterable[str | int]) -> Node:
+    """The node at a path, or the nearest one above it."""
+    node = root
+    for part in path:
+        value = node.value
+        if isinstance(value, dict) and part in value:
+            node = value[str(part)]
+        elif isinstance(value, list) and isinstance(part, int) and part < len(value):
+            node = value[part]
+        else:
+            break
+    return node
+
+
+def dotted(path: Sequence[str | int]) -> str:
+    """``images.ubuntu-24.04.tags[0]``, control characters made visible."""
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+    return printable(text)
+
+
+def _worded(error: Any, root: Node, base: Sequence[str | int]) -> Iterator[Diagnostic]:
+    path = list(error.absolute_path)
+    node = locate(root, path)
+    where = [*base, *path]
+    if error.validator == "additionalProperties":
+        known = sorted(error.schema.get("properties", {}))
+        for key in sorted(set(error.instance) - set(known)):
+            child = locate(root, [*path, key])
+            yield child.problem(dotted([*where, key]), "unknown key", near(key, known, "known here"))
+    elif error.validator == "required":
+        missing = ", ".join(str(name) for name in error.validator_value if name not in error.instance)
+        yield node.problem(dotted(where), f"the key {missing} is missing")
+    elif error.validator == "anyOf" and (chosen := _branch(error)):
+        for item in chosen:
+            yield from _worded(item, root, base)
+    else:
+        yield node.problem(dotted(where), _said(error), _hint(error))
+
+
+def _branch(error: Any) -> list[Any]:
+    """The errors of the one branch of ``anyOf`` that was meant: the branch of the value's own kind, or the only one."""
+    branches: dict[int, list[Any]] = {}
+    for item in error.context:
+        if error.schema["anyOf"][item.schema_path[0]].get("$ref") != PLACEHOLDER:
+            branches.setdefault(item.schema_path[0], []).append(item)
+    if isinstance(error.instance, str) and "x-expected" in error.schema:
+        return []
+    alike = [items for items in branches.values() if not any(_is_other_kind(item, error) for item in items)]
+    if len(alike) == 1 and not isinstance(error.instance, str):
+        return alike[0]
+    return next(iter(branches.values())) if len(branches) == 1 else []
+
+
+def _is_other_kind(item: Any, error: Any) -> bool:
+    return bool(item.validator == "type" and item.absolute_path == error.absolute_path)
+
+
+def near(word: str, known: Iterable[str], otherwise: str) -> str:
+    """``did you mean X?``, or all that is known."""
+    words = sorted(known)
+    found = get_close_matches(word, words, 1) if len(words) <= MOST_COMPARED and len(word) <= LONGEST_WORD else []
+    if found:
+        return f"did you mean {found[0]}?"
+    more = f" and {len(words) - MOST_NAMED} more" if len(words) > MOST_NAMED else ""
+    return f"{otherwise}: {', '.join(words[:MOST_NAMED]) or 'none'}{more}"
+
+
+_KINDS: Final = {
+    "integer": "a whole number",
+    "boolean": "true or false",
+    "string": "text",
+    "object": "a mapping",
+    "array": "a list",
+}
+
+
+def _said(error: Any) -> str:
+    instance = error.instance
+    shown = {True: "true", False: "false", None: "null"}.get(instance) if _is_word(instance) else None
+    shown = shown or printable(repr(instance))
+    shown = shown if len(shown) <= 60 else f"{shown[:57]}..."
+    value = error.validator_value
+    sentences = {
+        "minimum": f"{shown} is less than the minimum of {value}",
+        "maximum": f"{shown} is more than the maximum of {value}",
+        "enum": f"{shown} is not one of {', '.join(map(str, value)) if isinstance(value, list) else value}",
+        "const": f"{shown} is not {value!r}",
+        "type": f"{shown} is not {_KINDS.get(value, value) if isinstance(value, str) else value}",
+        "pattern": f"{shown} is not {error.schema.get('x-expected', f'of the form {value}')}",
+        "maxLength": f"longer than {value} characters",
+        "minLength": "empty",
+        "minItems": "an empty list",
+        "maxItems": f"more than {value} items",
+        "maxProperties": f"more than {value} properties",
+        "not": "cloud and store exclude each other",
+        "anyOf": f"{shown} is not {error.schema.get('x-expected', 'of an allowed kind')}",
+    }
+    return sentences.get(error.validator, f"{shown} does not fit {error.validator}")
+
+
+def _is_word(value: object) -> bool:
+    return value is None or isinstance(value, bool)
+
+
+def _hint(error: Any) -> str:
+    if error.validator != "enum" or not isinstance(error.instance, str):
+        return ""
+    found = get_close_matches(error.instance.lower(), map(str, error.validator_value), 1)
+    return f"did you mean {found[0]}?" if found else ""

@@ -1,0 +1,224 @@
+"""What is there: images as the service shows them, whom we speak to, what it can do. No I/O.
+
+Field names and units are those of the Image service API v2 ("Show image"), except ``hidden``, which is ``os_hidden``.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from imagesync.model.catalog import NamedProject, Status, Visibility
+
+TEXT_FIELDS: Final = (
+    *("name", "owner", "disk_format", "container_format", "checksum", "os_hash_algo", "os_hash_value"),
+    *("file", "schema", "self", "direct_url"),
+)
+NUMBER_FIELDS: Final = ("min_disk", "min_ram", "size", "virtual_size")
+CATALOG: Final = "imagesync_catalog"
+"""The property with the name of the catalogue that an image belongs to."""
+OWN_FIELDS: Final = frozenset(
+    {*TEXT_FIELDS, *NUMBER_FIELDS, "id", "status", "visibility", "protected", "os_hidden", "tags"}
+    | {"created_at", "updated_at", "locations", "stores"}
+)
+"""Fields of the service itself, by its own names ("Show image"); everything else is a property."""
+
+IMPORT_TASK: Final = "os_glance_import_task"
+"""What the service writes on an image while an import of it is at work; also for a copy, when the status stays active."""
+FAILED_STORES: Final = "os_glance_failed_import"
+
+
+@dataclass(frozen=True, slots=True)
+class LiveImage:
+    """An image as the service shows it.
+
+    ``size`` and ``virtual_size`` in bytes, ``min_disk`` in GB, ``min_ram`` in MB; ``checksum`` is the md5 of the data,
+    ``os_hash_value`` its ``os_hash_algo``. ``properties`` holds every custom property; the well-known ones of snapshots
+    and kin services (image_location, kernel_id, …) can be read as attributes too and are None where absent.
+    ``service`` holds what only the service writes (``os_glance_*``); ``nulls`` names what it returned as null.
+    """
+
+    id: str
+    name: str | None = None
+    status: Status = Status.QUEUED
+    visibility: Visibility = Visibility.PRIVATE
+    owner: str | None = None
+    disk_format: str | None = None
+    container_format: str | None = None
+    min_disk: int = 0
+    min_ram: int = 0
+    protected: bool = False
+    hidden: bool = False
+    tags: frozenset[str] = frozenset()
+    properties: Mapping[str, str] = field(default_factory=dict)
+    size: int | None = None
+    virtual_size: int | None = None
+    checksum: str | None = None
+    os_hash_algo: str | None = None
+    os_hash_value: str | None = None
+    created_at: str = ""
+    updated_at: str = ""
+    file: str | None = None
+    schema: str | None = None
+    self: str | None = None
+    direct_url: str | None = None
+    locations: str | None = None
+    stores: tuple[str, ...] = ()
+    service: Mapping[str, str] = field(default_factory=dict)
+    nulls: frozenset[str] = frozenset()
+
+    @property
+    def importing(self) -> bool:
+        """Whether the service is at work on an import (or a copy between stores) of this image."""
+        return self.status is Status.IMPORTING or bool(self.service.get(IMPORT_TASK))
+
+    @property
+    def failed_stores(self) -> tuple[str, ...]:
+        """The stores that the last import did not reach."""
+        return tuple(filter(None, self.service.get(FAILED_STORES, "").split(",")))
+
+    @property
+    def image_location(self) -> str | None:
+        """Where a kin service keeps the image (``snapshot``)."""
+        return self.properties.get("image_location")
+
+    @property
+    def image_state(self) -> str | None:
+        """State of a snapshot (``available``)."""
+        return self.properties.get("image_state")
+
+    @property
+    def instance_uuid(self) -> str | None:
+        """The server that a snapshot was taken of."""
+        return self.properties.get("instance_uuid")
+
+    @property
+    def base_image_ref(self) -> str | None:
+        """The image that the snapshot's server was booted from."""
+        return self.properties.get("base_image_ref")
+
+    @property
+    def kernel_id(self) -> str | None:
+        """The kernel image of an ``ami``."""
+        return self.properties.get("kernel_id")
+
+    @property
+    def ramdisk_id(self) -> str | None:
+        """The ramdisk image of an ``ami``."""
+        return self.properties.get("ramdisk_id")
+
+    @property
+    def user_id(self) -> str | None:
+        """The user who made a snapshot."""
+        return self.properties.get("user_id")
+
+    @property
+    def image_type(self) -> str | None:
+        """``snapshot`` for snapshots."""
+        return self.properties.get("image_type")
+
+    @property
+    def owner_id(self) -> str | None:
+        """The project of the server that a snapshot was taken of."""
+        return self.properties.get("owner_id")
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which images of an image service are asked for: each condition given must hold; ``owner`` None: everybody's.
+
+    ``catalog``: those that carry the mark of this catalogue.
+    """
+
+    owner: str | None = None
+    name: str | None = None
+    tags: frozenset[str] = frozenset()
+    visibility: Visibility | None = None
+    catalog: str | None = None
+
+    def holds(self, image: LiveImage) -> bool:
+        """Whether an image is one of those asked for, compared byte for byte."""
+        return (
+            (self.owner is None or (image.owner or "") == self.owner)
+            and (self.name is None or image.name == self.name)
+            and self.tags <= image.tags
+            and self.visibility in (None, image.visibility)
+            and self.catalog in (None, image.properties.get(CATALOG))
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ImportTask:
+    """One import of an image: ``status`` pending, processing, success or failure; times as the service writes them."""
+
+    id: str
+    status: str
+    message: str = ""
+    created_at: str = ""
+    updated_at: str = ""
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether the service still means to do it."""
+        return self.status in ("pending", "processing")
+
+
+@dataclass(frozen=True, slots=True)
+class MemberState:
+    """One member of a shared image: a project id and ``pending``, ``accepted`` or ``rejected``."""
+
+    project: str
+    status: str = "pending"
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Whom a backend speaks to and as whom. ``fingerprint`` tells targets apart: not the user, never a secret."""
+
+    kind: str
+    location: str
+    project_id: str
+    project_name: str = ""
+    region: str = ""
+    label: str = ""
+
+    @property
+    def fingerprint(self) -> str:
+        """Tells targets apart in plan files: kind, place, region and project."""
+        return "|".join((self.kind, self.location, self.region, self.project_id))
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """A quota as the service reports it: ``limit`` -1 for none; sizes in MiB, counts in images."""
+
+    usage: int
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a target can do. Empty ``disk_formats`` or ``container_formats``: not known, anything goes."""
+
+    disk_formats: frozenset[str] = frozenset()
+    container_formats: frozenset[str] = frozenset()
+    read_only: frozenset[str] = frozenset()
+    import_methods: frozenset[str] = frozenset()
+    stores: frozenset[str] = frozenset()
+    usage: Mapping[str, Usage] = field(default_factory=dict)
+    hidden: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """What is live, as far as the plan needs it.
+
+    ``owned``: images with our catalogue's mark and an owner of ours.
+    ``candidates``: unowned images of names about to be taken, or named by ``adopt``. ``members``: by image id, only of
+    images whose members are declared or recorded. ``projects``: ids of the projects that the manifests name.
+    """
+
+    project_id: str
+    owned: tuple[LiveImage, ...] = ()
+    candidates: tuple[LiveImage, ...] = ()
+    members: Mapping[str, tuple[MemberState, ...]] = field(default_factory=dict)
+    projects: Mapping[NamedProject, str] = field(default_factory=dict)

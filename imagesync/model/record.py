@@ -1,0 +1,201 @@
+"""imagesync's memory in the cloud: six properties of every owned image <-> a ``Record``. No I/O.
+
+Property names and meanings are fixed (DESIGN of the marker: catalogue, key, role, content digest, spec digest, what is
+managed). What is managed is kept as ``{name hash: value hash}`` of eight hexadecimal digits each, so that the three-way
+merge knows which properties, tags, members and fields imagesync set, and a drifted value from a changed manifest.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+from urllib.parse import urlsplit
+
+from imagesync.model.catalog import Checksum, Role
+from imagesync.model.image import CATALOG as CATALOG
+from imagesync.model.image import LiveImage
+
+PREFIX: Final = "imagesync_"
+KEY: Final = "imagesync_key"
+ROLE: Final = "imagesync_role"
+DIGEST: Final = "imagesync_digest"
+SPEC: Final = "imagesync_spec"
+MANAGED: Final = "imagesync_managed"
+LEASE: Final = "imagesync_lease"
+"""Names the catalogue on the record of its lease, which belongs to no catalogue itself."""
+
+
+def short_hash(text: str) -> str:
+    """Eight hexadecimal digits that stand for a name or a value."""
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def hashed(values: Mapping[str, object]) -> dict[str, str]:
+    """``{name: value}`` as ``{hash of name: hash of value}``, sorted."""
+    return dict(sorted((short_hash(name), short_hash(json.dumps(value))) for name, value in values.items()))
+
+
+def hashed_names(names: Iterable[str]) -> tuple[str, ...]:
+    """Names as their sorted hashes."""
+    return tuple(sorted(map(short_hash, names)))
+
+
+@dataclass(frozen=True, slots=True)
+class Managed:
+    """What imagesync set on an image, and the history that planning needs.
+
+    ``fields`` by plain name, ``properties`` by hashed name, both to the hash of the value that was set; ``tags`` and
+    ``members`` as hashed names. ``generation`` numbers the builds of a key from 1 (``created_at`` has whole seconds and
+    cannot order them). ``origin`` is where the bytes came from, without a query; ``retired`` the ISO time of
+    retirement; ``before`` the fields that ``on_replace`` changed, as they were (to undo at a rollback).
+    """
+
+    fields: Mapping[str, str] = field(default_factory=dict)
+    properties: Mapping[str, str] = field(default_factory=dict)
+    tags: tuple[str, ...] = ()
+    members: tuple[str, ...] = ()
+    generation: int = 1
+    origin: str | None = None
+    retired: str | None = None
+    before: Mapping[str, object] = field(default_factory=dict)
+
+    def names(self) -> tuple[frozenset[str], ...]:
+        """The names alone: what decides whether the record itself must be written anew."""
+        return frozenset(self.fields), frozenset(self.properties), frozenset(self.tags), frozenset(self.members)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """The six properties as a value.
+
+    ``digests`` are of the published bytes; content without any is identified by ``url``, the sha256 of its first URL in
+    hexadecimal (the URL itself may hold a secret). ``nonce`` recognises a POST whose answer was lost. ``unverified``: a
+    staged image that the service fills by itself, so that its being active proves nothing. ``converted``: the service
+    made something else of the verified bytes (another format, unpacked), so that its own hash is not that of ours.
+    """
+
+    catalog: str
+    key: str
+    role: Role
+    digests: tuple[Checksum, ...] = ()
+    url: str | None = None
+    spec: str = ""
+    managed: Managed = Managed()
+    nonce: str | None = None
+    unverified: bool = False
+    converted: bool = False
+
+    def properties(self) -> dict[str, str]:
+        """The record as properties of an image."""
+        content = [str(digest) for digest in self.digests] + ([f"url:{self.url}"] if self.url else [])
+        return {
+            CATALOG: self.catalog,
+            KEY: self.key,
+            ROLE: self.role.value,
+            DIGEST: " ".join(content),
+            SPEC: self.spec,
+            MANAGED: _encode(self),
+        }
+
+
+def _encode(record: Record) -> str:
+    managed = record.managed
+    document = {
+        "f": dict(managed.fields),
+        "p": dict(managed.properties),
+        "t": list(managed.tags),
+        "m": list(managed.members),
+        "g": managed.generation,
+        "o": managed.origin,
+        "r": managed.retired,
+        "b": dict(managed.before),
+        "n": record.nonce,
+        "u": record.unverified,
+        "c": record.converted,
+    }
+    kept = {name: value for name, value in document.items() if value}
+    return json.dumps(kept, separators=(",", ":"), sort_keys=True, ensure_ascii=True)
+
+
+def url_identity(url: str) -> str:
+    """What stands for a URL in a record: its sha256, because the URL itself may carry a secret."""
+    return hashlib.sha256(url.encode()).hexdigest()
+
+
+def public_url(url: str) -> str:
+    """A URL as it may be shown and kept: without credentials, query and fragment."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+def read(image: LiveImage) -> Record | None:
+    """The record that an image carries; None where it has no catalogue mark. Damaged parts read as empty."""
+    properties = image.properties
+    if CATALOG not in properties:
+        return None
+    digests, url = _read_content(properties.get(DIGEST, ""))
+    document = _document(properties.get(MANAGED, ""))
+    role = properties.get(ROLE, "")
+    return Record(
+        catalog=properties[CATALOG],
+        key=properties.get(KEY, ""),
+        role=Role(role) if role in list(Role) else Role.CURRENT,
+        digests=digests,
+        url=url,
+        spec=properties.get(SPEC, ""),
+        managed=_decode(document),
+        nonce=_text(document.get("n")),
+        unverified=document.get("u") is True,
+        converted=document.get("c") is True,
+    )
+
+
+def _read_content(text: str) -> tuple[tuple[Checksum, ...], str | None]:
+    digests, url = [], None
+    for word in text.split():
+        if word.startswith("url:"):
+            url = word.removeprefix("url:")
+            continue
+        try:
+            digests.append(Checksum.parse(word))
+        except ValueError:
+            continue
+    return tuple(digests), url
+
+
+def _document(text: str) -> dict[str, object]:
+    try:
+        return _mapping(json.loads(text))
+    except (ValueError, RecursionError):
+        return {}
+
+
+def _decode(document: Mapping[str, object]) -> Managed:
+    generation = document.get("g")
+    return Managed(
+        fields=_texts(document.get("f")),
+        properties=_texts(document.get("p")),
+        tags=_words(document.get("t")),
+        members=_words(document.get("m")),
+        generation=generation if isinstance(generation, int) and 0 < generation < 2**31 else 1,
+        origin=_text(document.get("o")),
+        retired=_text(document.get("r")),
+        before=_mapping(document.get("b")),
+    )
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _words(value: object) -> tuple[str, ...]:
+    return tuple(sorted(word for word in value if isinstance(word, str))) if isinstance(value, list) else ()
+
+
+def _mapping(value: object) -> dict[str, object]:
+    return {str(name): item for name, item in value.items()} if isinstance(value, dict) else {}
+
+
+def _texts(value: object) -> dict[str, str]:
+    return {name: item for name, item in sorted(_mapping(value).items()) if isinstance(item, str)}

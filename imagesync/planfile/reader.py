@@ -1,0 +1,226 @@
+"""A plan's JSON document, the saved form -> the plan. Pure, but for the schema that it reads.
+
+What was altered after it was made is refused, and so is what another version wrote. URLs come back as far as they were
+shown; ``withheld`` says whose whole URL has to be found again in the manifests.
+"""
+
+import os
+from typing import Any
+
+from imagesync.errors import UsageError
+from imagesync.model.catalog import (
+    Checksum,
+    Compression,
+    Content,
+    FileSource,
+    Fingerprint,
+    KnownContent,
+    Method,
+    Role,
+    Signature,
+    Source,
+    Transfer,
+    UrlSource,
+)
+from imagesync.model.image import Identity
+from imagesync.model.plan import (
+    Action,
+    Candidate,
+    Create,
+    Deactivate,
+    Delete,
+    Document,
+    Fate,
+    FieldChange,
+    Kept,
+    Kind,
+    Plan,
+    Reactivate,
+    Reason,
+    Reliance,
+    Step,
+    Update,
+    Value,
+)
+from imagesync.model.record import Managed, Record, url_identity
+from imagesync.planfile.writer import FORMAT_VERSION, Json, digest_of
+
+
+def plan_from_json(document: object, *, folder: str, shown: str) -> Plan:
+    """The plan of a document that lies in ``folder``; UsageError (``shown`` names the file) for one that is none.
+
+    It must fit the schema and its own digest.
+    """
+    if not isinstance(document, dict) or "format_version" not in document:
+        raise UsageError(f"{shown} is not a saved plan", "make one with: imagesync plan -o plan.json")
+    if document["format_version"] != FORMAT_VERSION:
+        version = document["format_version"]
+        raise UsageError(f"{shown} has format_version {version!r}; this imagesync reads {FORMAT_VERSION}", "plan again")
+    _check_shape(document, shown)
+    if digest_of(document) != document["digest"]:
+        raise UsageError(f"{shown} was altered after it was made: its digest does not fit", "plan again")
+    base = os.path.normpath(os.path.join(folder, document["manifest"]["base"]))
+    return Plan(
+        catalog=document["catalog"],
+        target=Identity(**document["target"]),
+        target_name=document["manifest"]["target"],
+        steps=tuple(_read_step(step, base) for step in document["steps"]),
+        relies=tuple(
+            Reliance(item["image_id"], item["key"], {k: _read_value(v) for k, v in item["values"].items()})
+            for item in document["relies"]
+        ),
+        absent=tuple(document["absent"]),
+        ids=document["ids"],
+        wanted=document["wanted"],
+        owned=document["owned"],
+        unchanged=document["unchanged"],
+        removed=tuple(document["removed"]),
+        changed=tuple(document["changed"]),
+        notes=tuple(document["notes"]),
+        manifest_digest=document["manifest"]["digest"],
+        base=base,
+        kind=Kind(document["kind"]),
+        kept=tuple(_read_kept(item) for item in document["kept"]),
+        candidates=tuple(
+            Candidate(item["key"], item["image_id"], item["created"], Fate(item["fate"]))
+            for item in document["candidates"]
+        ),
+    )
+
+
+def _read_kept(kept: Json) -> Kept:
+    return Kept(
+        kept["key"],
+        kept["image_id"],
+        kept["keep"],
+        kept["days"],
+        kept["until"],
+        retires=kept["retires"],
+        protected=kept["protected"],
+    )
+
+
+def _check_shape(document: Json, shown: str) -> None:
+    import jsonschema_rs
+
+    from imagesync.schemas import schema
+
+    error = next(iter(jsonschema_rs.validator_for(schema("plan")).iter_errors(document)), None)
+    if error is not None:
+        place = ".".join(map(str, error.instance_path)) or "the document"
+        raise UsageError(f"{shown} is not a saved plan: {place} does not fit its schema", "plan again")
+
+
+def _read_step(step: Json, base: str) -> Step:
+    return Step(step["id"], _read_action(step, base), Reason(step["reason"]), tuple(step["needs"]))
+
+
+def _read_action(step: Json, base: str) -> Action:
+    key, image_id = step["key"], step["image_id"]
+    match step["action"]:
+        case "create":
+            document = step["document"]
+            return Create(
+                key,
+                Document(
+                    {name: _read_value(value) for name, value in document["fields"].items()},
+                    document["properties"],
+                    tuple(document["tags"]),
+                    tuple(document["members"]),
+                ),
+                _read_source(step["source"], base),
+                _read_fingerprint(step["fingerprint"]),
+                _read_record(step["record"]),
+                image_id,
+                step["fill"],
+                tuple(step["replaces"]),
+                step["min_disk_auto"],
+                step["stage"],
+            )
+        case "update":
+            changes = tuple(
+                FieldChange(tuple(c["path"]), _read_value(c["before"]), _read_value(c["after"]), Reason(c["reason"]))
+                for c in step["changes"]
+            )
+            return Update(key, image_id, changes, _read_record(step["record"]) if step["record"] else None)
+        case "deactivate":
+            return Deactivate(key, image_id)
+        case "reactivate":
+            return Reactivate(key, image_id)
+        case _:
+            return Delete(key, image_id, step["size"], step["unprotect"])
+
+
+def _read_value(value: Any) -> Value:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _read_fingerprint(fingerprint: Json) -> Fingerprint:
+    return Fingerprint(tuple(map(Checksum.parse, fingerprint["digests"])), fingerprint["size"])
+
+
+def _read_source(source: Json, base: str) -> Source:
+    match source["kind"]:
+        case "file":
+            path = os.path.normpath(os.path.join(base, source["path"]))
+            return FileSource(path, source["shown"], *_read_checks(source, base), _read_transfer(source["transfer"]))
+        case "url":
+            urls = tuple(item["url"] for item in source["urls"])
+            return UrlSource(urls, *_read_checks(source, base), _read_transfer(source["transfer"]))
+        case "known":
+            return KnownContent(Checksum.parse(source["checksum"]))
+        case kind:
+            return Content[kind.upper().replace("-", "_")]
+
+
+def _read_checks(source: Json, base: str) -> tuple[Checksum | None, str | None, Signature | None]:
+    checksum, signed = source["checksum"], source["signature"]
+    if signed:
+        signed = Signature(signed["url"], os.path.normpath(os.path.join(base, signed["keyring"])), signed["shown"])
+    return Checksum.parse(checksum) if checksum else None, source["checksum_url"], signed
+
+
+def _read_transfer(transfer: Json) -> Transfer:
+    return Transfer(
+        Compression(transfer["compression"]),
+        Method(transfer["method"]),
+        tuple(transfer["stores"]),
+        transfer["all_stores"],
+        transfer["verify_download"],
+        transfer["max_size"],
+        transfer["max_ratio"],
+    )
+
+
+def _read_record(record: Json) -> Record:
+    managed = record["managed"]
+    return Record(
+        record["catalog"],
+        record["key"],
+        Role(record["role"]),
+        tuple(map(Checksum.parse, record["digests"])),
+        record["url"],
+        record["spec"],
+        Managed(
+            managed["fields"],
+            managed["properties"],
+            tuple(managed["tags"]),
+            tuple(managed["members"]),
+            managed["generation"],
+            managed["origin"],
+            managed["retired"],
+            managed["before"],
+        ),
+        converted=record["converted"],
+    )
+
+
+def withheld(document: Json) -> dict[str, tuple[str, ...]]:
+    """The sha256 of each whole URL, by key, of the images whose URLs hold what a document may not show."""
+    creates = [step for step in document["steps"] if step["action"] == "create" and step["source"]["kind"] == "url"]
+    listed = {step["key"]: step["source"]["urls"] for step in creates}
+    return {
+        key: tuple(item["sha256"] for item in urls)
+        for key, urls in listed.items()
+        if any(url_identity(item["url"]) != item["sha256"] for item in urls)
+    }

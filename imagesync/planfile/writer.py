@@ -1,0 +1,246 @@
+"""A plan -> its JSON document, the saved form (``schemas/plan.schema.json``). Pure.
+
+The document holds everything that apply does and nothing secret: of a URL it has what may be shown and, where that is
+not all, the sha256 of the whole, by which the manifest's own URL is found again. Paths are relative to the manifest's
+folder, and that to the document's own, so that a checkout elsewhere gives the same bytes.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from typing import Any, Final, assert_never
+
+from imagesync.model.catalog import Content, FileSource, Fingerprint, KnownContent, Source, Transfer, UrlSource
+from imagesync.model.plan import (
+    Action,
+    Candidate,
+    Create,
+    Deactivate,
+    Delete,
+    Document,
+    FieldChange,
+    Kept,
+    Plan,
+    Reactivate,
+    Step,
+    Update,
+    Value,
+    summarize,
+)
+from imagesync.model.record import Record, public_url, url_identity
+from imagesync.text import json_text
+
+FORMAT_VERSION: Final = 1
+
+Json = dict[str, Any]
+
+
+def plan_to_json(plan: Plan, *, tool: str, folder: str) -> Json:
+    """The document of a plan that will lie in ``folder`` (absolute); ``tool`` names what made it."""
+    document: Json = {
+        "format_version": FORMAT_VERSION,
+        "tool": tool,
+        "catalog": plan.catalog,
+        "target": {
+            "kind": plan.target.kind,
+            "location": plan.target.location,
+            "region": plan.target.region,
+            "project_id": plan.target.project_id,
+            "project_name": plan.target.project_name,
+            "label": plan.target.label,
+        },
+        "manifest": {
+            "base": os.path.relpath(plan.base, folder),
+            "digest": plan.manifest_digest,
+            "target": plan.target_name,
+        },
+        "summary": _summary(plan),
+        "steps": [_step(step, plan.base) for step in plan.steps],
+        "relies": [
+            {"image_id": item.image_id, "key": item.key, "values": _values(item.values)} for item in plan.relies
+        ],
+        "absent": list(plan.absent),
+        "ids": dict(plan.ids),
+        "wanted": plan.wanted,
+        "owned": plan.owned,
+        "unchanged": plan.unchanged,
+        "removed": list(plan.removed),
+        "changed": list(plan.changed),
+        "notes": list(plan.notes),
+        "kind": plan.kind.value,
+        "kept": [_kept(one) for one in plan.kept],
+        "candidates": [_candidate(one) for one in plan.candidates],
+    }
+    return {**document, "digest": digest_of(document)}
+
+
+def plan_text_json(document: Json) -> str:
+    """The bytes of a document: the same plan gives the same."""
+    return json_text(document) + "\n"
+
+
+def digest_of(document: Json) -> str:
+    """``sha256:…`` over the canonical JSON of everything but the digest itself."""
+    rest = {name: value for name, value in document.items() if name != "digest"}
+    text = json.dumps(rest, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+
+
+def _summary(plan: Plan) -> Json:
+    counts = summarize(plan)
+    verbs = ("create", "update", "replace", "deactivate", "reactivate", "delete", "stage", "unchanged")
+    return {**{verb: getattr(counts, verb) for verb in verbs}, "upload_bytes": counts.upload}
+
+
+def _kept(kept: Kept) -> Json:
+    return {
+        "key": kept.key,
+        "image_id": kept.image_id,
+        "keep": kept.keep,
+        "days": kept.days,
+        "until": kept.until,
+        "retires": kept.retires,
+        "protected": kept.protected,
+    }
+
+
+def _candidate(candidate: Candidate) -> Json:
+    return {
+        "key": candidate.key,
+        "image_id": candidate.image_id,
+        "created": candidate.created,
+        "fate": candidate.fate.value,
+    }
+
+
+def _step(step: Step, base: str) -> Json:
+    return {
+        "id": step.id,
+        "reason": step.reason.value,
+        "needs": list(step.needs),
+        "action": type(step.action).__name__.lower(),
+        **_action(step.action, base),
+    }
+
+
+def _action(action: Action, base: str) -> Json:
+    match action:
+        case Create():
+            return {
+                "key": action.key,
+                "document": _document(action.document),
+                "source": _source(action.source, base),
+                "fingerprint": _fingerprint(action.fingerprint),
+                "record": _record(action.record),
+                "image_id": action.image_id,
+                "fill": action.fill,
+                "replaces": list(action.replaces),
+                "min_disk_auto": action.min_disk_auto,
+                "stage": action.stage,
+            }
+        case Update():
+            changes = [_change(change) for change in action.changes]
+            record = _record(action.record) if action.record else None
+            return {"key": action.key, "image_id": action.image_id, "changes": changes, "record": record}
+        case Deactivate() | Reactivate():
+            return {"key": action.key, "image_id": action.image_id}
+        case Delete():
+            more = {"size": action.size, "unprotect": action.unprotect}
+            return {"key": action.key, "image_id": action.image_id, **more}
+        case _:
+            assert_never(action)
+
+
+def _change(change: FieldChange) -> Json:
+    return {
+        "path": list(change.path),
+        "before": _value(change.before),
+        "after": _value(change.after),
+        "reason": change.reason.value,
+    }
+
+
+def _value(value: Value) -> object:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _values(values: Mapping[str, Value]) -> Json:
+    return {name: _value(value) for name, value in values.items()}
+
+
+def _document(document: Document) -> Json:
+    return {
+        "fields": _values(document.fields),
+        "properties": dict(document.properties),
+        "tags": list(document.tags),
+        "members": list(document.members),
+    }
+
+
+def _fingerprint(fingerprint: Fingerprint) -> Json:
+    return {"digests": list(map(str, fingerprint.digests)), "size": fingerprint.size}
+
+
+def _source(source: Source, base: str) -> Json:
+    match source:
+        case FileSource():
+            where: Json = {"kind": "file", "path": os.path.relpath(source.path, base), "shown": source.shown}
+            return {**where, **_checks(source, base), "transfer": _transfer(source.transfer)}
+        case UrlSource():
+            urls = [{"url": public_url(url), "sha256": url_identity(url)} for url in source.urls]
+            where = {"kind": "url", "urls": urls}
+            return {**where, **_checks(source, base), "transfer": _transfer(source.transfer)}
+        case KnownContent():
+            return {"kind": "known", "checksum": str(source.checksum)}
+        case Content():
+            return {"kind": source.name.lower().replace("_", "-")}
+        case _:
+            assert_never(source)
+
+
+def _checks(source: FileSource | UrlSource, base: str) -> Json:
+    url, signature, signed = source.checksum_url, source.signature, None
+    if signature:
+        keyring = os.path.relpath(signature.keyring, base)
+        signed = {"url": public_url(signature.url), "keyring": keyring, "shown": signature.shown}
+    return {
+        "signature": signed,
+        "checksum": str(source.checksum) if source.checksum else None,
+        "checksum_url": public_url(url) if url else None,
+    }
+
+
+def _transfer(transfer: Transfer) -> Json:
+    return {
+        "compression": transfer.compression.value,
+        "method": transfer.method.value,
+        "stores": list(transfer.stores),
+        "all_stores": transfer.all_stores,
+        "verify_download": transfer.verify_download,
+        "max_size": transfer.max_size,
+        "max_ratio": transfer.max_ratio,
+    }
+
+
+def _record(record: Record) -> Json:
+    managed = record.managed
+    return {
+        "catalog": record.catalog,
+        "key": record.key,
+        "role": record.role.value,
+        "digests": list(map(str, record.digests)),
+        "url": record.url,
+        "spec": record.spec,
+        "converted": record.converted,
+        "managed": {
+            "fields": dict(managed.fields),
+            "properties": dict(managed.properties),
+            "tags": list(managed.tags),
+            "members": list(managed.members),
+            "generation": managed.generation,
+            "origin": managed.origin,
+            "retired": managed.retired,
+            "before": dict(managed.before),
+        },
+    }

@@ -1,0 +1,71 @@
+"""A catalogue and an inventory -> the catalogue of what can be adopted just now, and why the rest cannot. Pure.
+
+``adopt`` takes images under management and does nothing else: keys that have an image of theirs are not looked at, keys
+without an image to adopt are told of and left for ``apply``.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Final
+
+from imagesync.errors import PlanRefused
+from imagesync.model.catalog import Catalog, ImageSpec
+from imagesync.model.image import Inventory, LiveImage
+from imagesync.model.references import known_references, references
+from imagesync.planning.clashes import adopted_images
+from imagesync.planning.decisions import Keep, decide
+from imagesync.planning.generations import Generations, group
+
+NO_KEY: Final = ("",)
+"""Looks at no key at all: without any pattern every key would be looked at, and those not wanted removed."""
+
+
+def asking(catalog: Catalog) -> Catalog:
+    """The catalogue with ``adopt`` on every image: what its name stands for, where the manifest does not say."""
+    return replace(catalog, images=tuple(replace(spec, adopt=spec.adopt or True) for spec in catalog.images))
+
+
+def adoptable(catalog: Catalog, inventory: Inventory) -> Catalog:
+    """The part of a catalogue (``asking``) that an image can be adopted for; warnings tell of the keys that lack one.
+
+    PlanRefused where it cannot be told which image is meant, or another catalogue owns it. References to images that
+    are ours already are filled in, so that the part stands for itself.
+    """
+    groups = group(inventory.owned)
+    ours = {key: found.current[-1].id for key, found in groups.items() if found.current}
+    free = [spec for spec in catalog.images if spec.key not in groups]  # with builds of its own apply goes on from them
+    adopted, refusals = adopted_images(catalog, free, inventory, groups)
+    if refusals:
+        raise PlanRefused(sorted(refusals))
+    told = {spec.key: why for spec in free if (why := _why_not(catalog, spec, adopted.get(spec.key)))}
+    picked = _closed([spec for spec in free if spec.key not in told], ours, told)
+    return replace(
+        catalog,
+        images=tuple(replace(spec, properties=_filled(spec, ours)) for spec in picked),
+        only=tuple(spec.key for spec in picked) or NO_KEY,
+        warnings=tuple(f"{key}: {why}" for key, why in sorted(told.items())),
+    )
+
+
+def _why_not(catalog: Catalog, spec: ImageSpec, image: LiveImage | None) -> str:
+    """Why a key adopts nothing; empty where it does."""
+    if image is None:
+        return f"not adopted: there is no visible image named {spec.name!r}"
+    if isinstance(decide(spec, Generations(spec.key), image, catalog.name), Keep):
+        return ""
+    return f"not adopted: image {image.id} has not the declared content or format; apply puts a new build in its place"
+
+
+def _closed(specs: list[ImageSpec], ours: Mapping[str, str], told: dict[str, str]) -> list[ImageSpec]:
+    """Without those that refer to an image which is neither ours nor adopted with them; each is told of."""
+    while True:
+        known = {spec.key for spec in specs} | set(ours)
+        lacking = {spec.key: min(references(spec) - known) for spec in specs if references(spec) - known}
+        if not lacking:
+            return specs
+        told |= {key: f"not adopted: it refers to images.{other}, which has no image" for key, other in lacking.items()}
+        specs = [spec for spec in specs if spec.key not in lacking]
+
+
+def _filled(spec: ImageSpec, ours: Mapping[str, str]) -> dict[str, str]:
+    return {name: known_references(text, ours) for name, text in spec.properties.items()}

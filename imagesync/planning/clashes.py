@@ -1,0 +1,209 @@
+"""Names and images that are not ours: what has to be asked for, what may be adopted, what clashes. Pure."""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from imagesync.model.catalog import Catalog, ImageSpec, Role, Visibility
+from imagesync.model.image import Inventory, LiveImage
+from imagesync.model.record import CATALOG, read
+from imagesync.planning.decisions import Decision, Keep, Make, Promote, decide
+from imagesync.planning.generations import Generations, Owned, group
+from imagesync.planning.three_way import hashed_value
+
+
+@dataclass(frozen=True, slots=True)
+class Questions:
+    """What planning has to know beyond the owned images: by owner the names about to be taken, ids, shared images."""
+
+    names: Mapping[str, tuple[str, ...]]
+    ids: tuple[str, ...]
+    members: tuple[str, ...]
+
+
+def questions(catalog: Catalog, inventory: Inventory, promoting: frozenset[str] = frozenset()) -> Questions:
+    """What to ask for one catalogue: nothing of an image that already has its name.
+
+    ``promoting`` are keys whose retired images are in play, whatever the manifest's content.
+    """
+    groups = group(inventory.owned)
+    names: dict[str, set[str]] = {}
+    ids: set[str] = set()
+    members: set[str] = set()
+    for spec in catalog.images:
+        generations = groups.get(spec.key, Generations(spec.key))
+        if not _has_name(spec, generations):
+            names.setdefault(spec.owner or inventory.project_id, set()).add(spec.name)
+        ids.update(_ids_to_ask(spec, generations))
+        decision = decide(spec, generations, None, catalog.name)
+        promoted = generations.retired if spec.key in promoting else ()
+        promoted += (decision.owned,) if isinstance(decision, Promote) else ()
+        members.update(_members_to_ask(spec, (*generations.current, *promoted)))
+    return Questions(
+        {owner: tuple(sorted(found)) for owner, found in sorted(names.items())},
+        tuple(sorted(ids)),
+        tuple(sorted(members)),
+    )
+
+
+def _has_name(spec: ImageSpec, generations: Generations) -> bool:
+    visible = {owned.image.name for owned in generations.current if not owned.image.hidden}
+    return bool(spec.hidden) or spec.name in visible
+
+
+def _ids_to_ask(spec: ImageSpec, generations: Generations) -> set[str]:
+    asked = {spec.adopt} if isinstance(spec.adopt, str) and not generations.current else set()
+    if spec.id and spec.id not in {owned.id for owned in generations.every}:
+        asked.add(spec.id)
+    return asked
+
+
+def _members_to_ask(spec: ImageSpec, images: Iterable[Owned]) -> set[str]:
+    """Members can be read of shared images only, and matter only where they are declared or recorded."""
+    return {
+        owned.id
+        for owned in images
+        if owned.image.visibility is Visibility.SHARED and (spec.members_declared or owned.record.managed.members)
+    }
+
+
+def keys_without_image(catalog: Catalog, inventory: Inventory) -> frozenset[str]:
+    """Keys that have no current image where it is looked for."""
+    groups = group(inventory.owned)
+    return frozenset(
+        spec.key
+        for spec in catalog.images
+        if not groups.get(spec.key, Generations(spec.key)).current and not spec.adopt
+    )
+
+
+def is_assigned(image: LiveImage, catalog: Catalog, keys: Collection[str]) -> bool:
+    """Whether this is the current build of one of these keys, made by this catalogue for the owner that has it.
+
+    The same mark alone says nothing: other projects may have a catalogue of the same name, or copy a mark of ours.
+    """
+    record = read(image)
+    if record is None or record.catalog != catalog.name or record.key not in keys:
+        return False
+    return record.role is Role.CURRENT and record.managed.fields.get("owner") == hashed_value(image.owner)
+
+
+def strays(catalog: Catalog, wanted: Sequence[ImageSpec], inventory: Inventory) -> list[str]:
+    """Keys whose owner is no longer named though it still has the image: one sentence each.
+
+    Anybody may write such a marker, so that a manifest that names our own project as the owner goes on, see ``left_alone``.
+    """
+    return [
+        f"images.{key}: project {image.owner} still has image {image.id} of this key; declare owner: {image.owner}, or "
+        f"delete that image first; if it is none of yours, declare owner: {inventory.project_id}"
+        for key, image, is_explained in _assigned(catalog, wanted, inventory)
+        if not is_explained
+    ]
+
+
+def left_alone(catalog: Catalog, wanted: Sequence[ImageSpec], inventory: Inventory) -> list[str]:
+    """A sentence for each image of another project with our mark, of a key that the manifest gives to our own."""
+    return [
+        f"{key}: image {image.id} of project {image.owner} carries the mark of this key too; it is left alone"
+        for key, image, is_explained in _assigned(catalog, wanted, inventory)
+        if is_explained
+    ]
+
+
+def _assigned(
+    catalog: Catalog, wanted: Sequence[ImageSpec], inventory: Inventory
+) -> Iterator[tuple[str, LiveImage, bool]]:
+    """Key and image of another project, and whether the manifest names ours as the key's owner."""
+    lacking = keys_without_image(catalog, inventory)
+    specs = {spec.key: spec for spec in wanted if spec.key in lacking}
+    for image in inventory.candidates:
+        if is_assigned(image, catalog, specs) and (record := read(image)) is not None:
+            yield record.key, image, specs[record.key].owner == inventory.project_id
+
+
+def adopted_images(
+    catalog: Catalog, wanted: Sequence[ImageSpec], inventory: Inventory, groups: Mapping[str, Generations]
+) -> tuple[dict[str, LiveImage], list[str]]:
+    """The image that each key with ``adopt`` takes over, and the sentences of those that cannot."""
+    adopted: dict[str, LiveImage] = {}
+    refusals: list[str] = []
+    by_id = {spec.adopt for spec in wanted if isinstance(spec.adopt, str)}
+    for spec in wanted:
+        if not spec.adopt or groups.get(spec.key, Generations(spec.key)).current:
+            continue
+        found = [image for image in _adoptable(spec, inventory) if spec.adopt == image.id or image.id not in by_id]
+        if len(found) == 1 and (mark := found[0].properties.get(CATALOG)) not in (None, catalog.name):
+            refusals.append(_owned_elsewhere(spec, found[0], str(mark)))
+        elif len(found) == 1:
+            adopted[spec.key] = found[0]
+        elif isinstance(spec.adopt, str):
+            refusals.append(f"images.{spec.key}: there is no image {spec.adopt} of this project to adopt")
+        elif found:
+            ids = ", ".join(sorted(image.id for image in found))
+            refusals.append(
+                f"images.{spec.key}: {len(found)} images are named {spec.name!r}; say which by adopt: ID ({ids})"
+            )
+    return adopted, refusals
+
+
+def _owned_elsewhere(spec: ImageSpec, image: LiveImage, mark: str) -> str:
+    ways = f"let {mark} go of it first (take it out there, with on_remove: keep), or take adopt out here"
+    return f"images.{spec.key}: image {image.id} belongs to catalogue {mark}; {ways}"
+
+
+def shared_to_adopt(catalog: Catalog, inventory: Inventory) -> tuple[str, ...]:
+    """Ids of shared images that keys with declared members may take over: their members have to be asked for."""
+    groups = group(inventory.owned)
+    asking = [
+        spec
+        for spec in catalog.images
+        if spec.adopt and spec.members_declared and not groups.get(spec.key, Generations(spec.key)).current
+    ]
+    found = {image.id: image for spec in asking for image in _adoptable(spec, inventory)}
+    return tuple(sorted(image.id for image in found.values() if image.visibility is Visibility.SHARED))
+
+
+def _adoptable(spec: ImageSpec, inventory: Inventory) -> list[LiveImage]:
+    owner = spec.owner or inventory.project_id
+    ours = {image.id for image in inventory.owned}
+    if isinstance(spec.adopt, str):
+        return [image for image in inventory.candidates if image.id == spec.adopt and image.owner == owner]
+    return [
+        image
+        for image in inventory.candidates
+        if image.name == spec.name and image.owner == owner and not image.hidden and image.id not in ours
+    ]
+
+
+def find_clashes(
+    wanted: Sequence[ImageSpec],
+    decisions: Mapping[str, Decision],
+    inventory: Inventory,
+    adopted: Mapping[str, LiveImage],
+) -> list[str]:
+    """Visible images of the same project that already hold a wanted name, and pinned ids that are somebody else's."""
+    ours = {image.id for image in inventory.owned}
+    sentences = []
+    for spec in wanted:
+        decision = decisions[spec.key]
+        if not isinstance(decision, Keep | Promote | Make):
+            continue
+        kept = decision.owned.id if isinstance(decision, Keep | Promote) else None
+        taken = (kept, adopted[spec.key].id if spec.key in adopted else None)
+        owner = spec.owner or inventory.project_id
+        for image in inventory.candidates:
+            if image.id in ours or image.id in taken:
+                continue
+            if image.id == spec.id:
+                sentences.append(
+                    f"images.{spec.key}: the id {image.id} is taken by an image that is not ours; choose another"
+                )
+            elif image.name == spec.name and image.owner == owner and not image.hidden and not spec.hidden:
+                sentences.append(_clash(spec, image))
+    return sentences
+
+
+def _clash(spec: ImageSpec, image: LiveImage) -> str:
+    record = read(image)
+    whose = f"belongs to catalogue {record.catalog}" if record else "is not managed by imagesync"
+    ways = "give this one another name" if record else f"adopt it (adopt: {image.id}) or choose another name"
+    return f"images.{spec.key}: the name {spec.name!r} is held by image {image.id}, which {whose}; {ways}"

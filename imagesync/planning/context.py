@@ -1,0 +1,150 @@
+"""A catalogue and an inventory -> what every kind of plan starts from, and a plan put together. Pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from fnmatch import fnmatchcase
+
+from imagesync.model.catalog import Catalog, ImageSpec, OnExpire, Policy, Status
+from imagesync.model.image import Capabilities, Identity, Inventory, LiveImage
+from imagesync.model.plan import Candidate, Delete, Fate, Kind, Plan, Step, is_promotion
+from imagesync.model.references import references
+from imagesync.planning.clashes import adopted_images
+from imagesync.planning.decisions import Decision, Keep, Make, Promote, decide
+from imagesync.planning.generations import Generations, group
+from imagesync.planning.key_steps import Scene
+from imagesync.planning.ordering import in_order
+from imagesync.planning.retirement import Part
+from imagesync.planning.staleness import reliances
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """What is wanted today, what is there, and what becomes of each wanted key.
+
+    ``wanted`` is without the keys in ``expired``, which ``on_expire: delete`` takes away. ``refusals`` are sentences that
+    forbid any plan.
+    """
+
+    scene: Scene
+    wanted: tuple[ImageSpec, ...]
+    expired: frozenset[str]
+    groups: Mapping[str, Generations]
+    adopted: Mapping[str, LiveImage]
+    decisions: Mapping[str, Decision]
+    refusals: tuple[str, ...] = ()
+
+    def generations(self, key: str) -> Generations:
+        """The images of one key; none is a value too."""
+        return self.groups.get(key, Generations(key))
+
+
+def situation(
+    catalog: Catalog, inventory: Inventory, policy: Policy, now: datetime, able: Capabilities | None = None
+) -> Situation:
+    """What is there against what is wanted, with a decision for each key; ``able`` None: not asked."""
+    wanted, expired, lapsed = _split_expired(catalog, now)
+    every = group(inventory.owned)
+    groups = {key: found for key, found in every.items() if in_scope(catalog, key)}
+    adopted, refusals = adopted_images(catalog, wanted, inventory, groups)
+    decisions = {
+        spec.key: decide(
+            spec,
+            groups.get(spec.key, Generations(spec.key)),
+            adopted.get(spec.key),
+            catalog.name,
+            reactivate=policy.reactivate,
+        )
+        for spec in wanted
+    }
+    # an image that --only leaves out is what references to it mean
+    ids = {key: found.current[-1].id for key, found in every.items() if key not in groups and found.current}
+    ids |= {key: found.owned.id for key, found in decisions.items() if isinstance(found, Keep | Promote)}
+    made = frozenset(key for key, found in decisions.items() if isinstance(found, Make))
+    if policy.drift_only:  # nothing is made: what is there stays what is meant
+        ids |= {key: groups[key].current[-1].id for key in made if key in groups and groups[key].current}
+        made = frozenset()
+    refusals += _dangling(wanted, set(ids) | made)
+    scene = Scene(catalog, inventory, policy, now, ids, made, lapsed, able)
+    return Situation(scene, wanted, expired, groups, adopted, decisions, tuple(refusals))
+
+
+def _dangling(wanted: Sequence[ImageSpec], known: set[str]) -> list[str]:
+    return [
+        f"images.{spec.key}: it refers to images.{key}, of which there is no image, and this run makes none"
+        for spec in wanted
+        for key in sorted(references(spec) - known)
+    ]
+
+
+def in_scope(catalog: Catalog, key: str) -> bool:
+    """Whether ``only`` lets the plan look at a key."""
+    return not catalog.only or any(fnmatchcase(key, pattern) for pattern in catalog.only)
+
+
+def _split_expired(catalog: Catalog, now: datetime) -> tuple[tuple[ImageSpec, ...], frozenset[str], frozenset[str]]:
+    """The images as wanted today, the keys that ``on_expire: delete`` takes away, those that it hides or deactivates."""
+    wanted, gone, lapsed = [], [], []
+    for spec in catalog.images:
+        if spec.expires is None or now.date().isoformat() < spec.expires:
+            wanted.append(spec)
+        elif spec.on_expire is OnExpire.DELETE:
+            gone.append(spec.key)
+        else:
+            off = spec.on_expire is OnExpire.DEACTIVATE
+            wanted.append(replace(spec, status=Status.DEACTIVATED) if off else replace(spec, hidden=True))
+            lapsed.append(spec.key)
+    return tuple(wanted), frozenset(gone), frozenset(lapsed)
+
+
+def assembled(found: Situation, target: Identity, steps: Sequence[Step], parts: Sequence[Part], kind: Kind) -> Plan:
+    """The plan of these steps, put in order."""
+    scene, ordered = found.scene, in_order(steps)
+    touched = {item.action.key for item in ordered}
+    keys = {spec.key for spec in found.wanted}
+    current = {key: generations.current[-1].id for key, generations in found.groups.items() if generations.current}
+    # what limits count: a key that a killed run left a staged build of, and nothing else, is neither
+    removed, changed = touched & (set(current) - scene.catalog.keys), touched & keys & set(current)
+    if kind is Kind.STAGE or kind is Kind.DISCARD:  # what is published stays as it is
+        removed, changed = set(), set()
+    ids = {key: image_id for key, image_id in scene.ids.items() if key in keys}
+    return Plan(
+        catalog=scene.catalog.name,
+        target=target,
+        target_name=scene.catalog.target.name,
+        steps=ordered,
+        relies=reliances(ordered, scene.inventory),
+        absent=tuple(sorted(key for key in scene.made & touched if not found.generations(key).current)),
+        ids=dict(sorted((ids if kind is Kind.APPLY else current).items())),
+        wanted=len(found.wanted),
+        owned=len(current),
+        unchanged=len(keys - touched),
+        removed=tuple(sorted(removed)),
+        changed=tuple(sorted(changed)),
+        notes=(*scene.catalog.warnings, *sorted({note for part in parts for note in part.notes})),
+        manifest_digest=scene.catalog.digest,
+        base=scene.catalog.base,
+        kind=kind,
+        kept=tuple(sorted((one for part in parts for one in part.kept), key=lambda one: (one.key, one.image_id))),
+        candidates=tuple(_candidates(found, ordered)),
+    )
+
+
+def _candidates(found: Situation, steps: Sequence[Step]) -> list[Candidate]:
+    dropped = {item.action.image_id for item in steps if isinstance(item.action, Delete)}
+    published = {getattr(item.action, "image_id", None) for item in steps if is_promotion(item)}
+    return [
+        Candidate(key, owned.id, owned.image.created_at, _fate(found, key, owned.id, published, dropped))
+        for key, generations in sorted(found.groups.items())
+        for owned in generations.candidates
+    ]
+
+
+def _fate(found: Situation, key: str, image_id: str, published: set[str | None], dropped: set[str]) -> Fate:
+    if image_id in dropped:
+        return Fate.DROPPED
+    if image_id in published:
+        return Fate.PUBLISHED
+    decision = found.decisions.get(key)
+    wanted = isinstance(decision, Promote) and decision.owned.id == image_id
+    return Fate.WAITING if wanted else Fate.UNWANTED

@@ -1,0 +1,44 @@
+"""Two canonical documents of one image -> the field changes between them. The only importer of deepdiff; no I/O."""
+
+from collections.abc import Callable, Iterator
+from typing import cast
+
+from imagesync.model.plan import Document, FieldChange, Reason, Value
+
+Why = Callable[[tuple[str, ...]], Reason]
+
+
+def compare(before: Document, after: Document, why: Why) -> tuple[FieldChange, ...]:
+    """The changes that turn ``before`` into ``after``, sorted by path; ``why`` gives the reason for one path.
+
+    A name that only one side has is a change from or to None. Equal documents, by far the most, never reach deepdiff;
+    tags and members are compared as sets, because deepdiff lists every member of a set under the same path.
+    """
+    if before == after:
+        return ()
+    changes = [*_mapping_changes(before, after), *_set_changes(before, after)]
+    return tuple(FieldChange(path, old, new, why(path)) for path, old, new in sorted(changes, key=lambda item: item[0]))
+
+
+def _mapping_changes(before: Document, after: Document) -> Iterator[tuple[tuple[str, ...], Value, Value]]:
+    from deepdiff import DeepDiff
+
+    delta = DeepDiff(_tree(before), _tree(after), view="tree", threshold_to_diff_deeper=0)
+    for level in (level for levels in delta.values() for level in levels):
+        path = tuple(cast("list[str]", level.path(output_format="list")))
+        yield path if path[0] == "properties" else path[1:], _side(level.t1), _side(level.t2)
+
+
+def _tree(document: Document) -> dict[str, dict[str, object]]:
+    return {"fields": dict(document.fields), "properties": dict(document.properties)}
+
+
+def _side(value: object) -> Value:
+    return value if isinstance(value, str | int | bool) else None
+
+
+def _set_changes(before: Document, after: Document) -> Iterator[tuple[tuple[str, ...], Value, Value]]:
+    if set(before.tags) != set(after.tags):
+        yield ("tags",), before.tags, after.tags
+    if set(before.members) != set(after.members):
+        yield ("members",), before.members, after.members

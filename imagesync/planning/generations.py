@@ -1,0 +1,195 @@
+"""Owned images -> the generations of each key: current, staged, retired; and whether one holds the content. Pure."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import Enum, auto
+
+from imagesync.model.catalog import (
+    HEX_LENGTHS,
+    Checksum,
+    Compression,
+    Content,
+    FileSource,
+    ImageSpec,
+    KnownContent,
+    Role,
+    Status,
+    UrlSource,
+)
+from imagesync.model.image import LiveImage
+from imagesync.model.record import Record, read
+from imagesync.planning.three_way import content_url
+
+
+@dataclass(frozen=True, slots=True)
+class Owned:
+    """A live image of ours with its record."""
+
+    image: LiveImage
+    record: Record
+
+    @property
+    def id(self) -> str:
+        """The image's id."""
+        return self.image.id
+
+    @property
+    def order(self) -> tuple[int, str, str]:
+        """Sorts builds from the oldest: by generation (``created_at`` has whole seconds only), then age, then id."""
+        return self.record.managed.generation, self.image.created_at, self.image.id
+
+    @property
+    def retired_at(self) -> datetime | None:
+        """When it retired, as far as its record tells."""
+        try:
+            since = datetime.fromisoformat(self.record.managed.retired or "")
+        except ValueError:
+            return None
+        return since if since.tzinfo else since.replace(tzinfo=UTC)
+
+    @property
+    def filled(self) -> bool:
+        """Whether it is whole: its data is in the service."""
+        return self.image.status in (Status.ACTIVE, Status.DEACTIVATED)
+
+
+@dataclass(frozen=True, slots=True)
+class Generations:
+    """Everything of one key, oldest first."""
+
+    key: str
+    current: tuple[Owned, ...] = ()
+    staging: tuple[Owned, ...] = ()
+    retired: tuple[Owned, ...] = ()
+
+    @property
+    def every(self) -> tuple[Owned, ...]:
+        """All the images of the key."""
+        return self.current + self.staging + self.retired
+
+    @property
+    def verified(self) -> tuple[Owned, ...]:
+        """Staged builds that are whole and verified: the last bytes are sent only once they are right.
+
+        What the service itself fetched is not verified until its record says so.
+        """
+        whole = (owned for owned in self.staging if owned.filled and not owned.image.importing)
+        return tuple(owned for owned in whole if not owned.record.unverified)
+
+    @property
+    def candidates(self) -> tuple[Owned, ...]:
+        """Verified builds that can be tried: not those that somebody, perhaps after a trial, deactivated."""
+        return tuple(owned for owned in self.verified if owned.image.status is Status.ACTIVE)
+
+    @property
+    def last_retired_first(self) -> tuple[Owned, ...]:
+        """Retired builds from the one that was current last; a build may have been current more than once."""
+        oldest = datetime.min.replace(tzinfo=UTC)
+        return tuple(sorted(self.retired, key=lambda owned: (owned.retired_at or oldest, owned.order), reverse=True))
+
+    @property
+    def next_number(self) -> int:
+        """The number of the next build."""
+        return 1 + max((owned.record.managed.generation for owned in self.every), default=0)
+
+
+class Holds(Enum):
+    """Whether an image holds the wanted content."""
+
+    SAME = auto()
+    CHANGED = auto()
+    TAMPERED = auto()
+    MISSING = auto()
+
+
+def group(images: Iterable[LiveImage]) -> dict[str, Generations]:
+    """Owned images by key; images without a record or with the lease's role are left out."""
+    owned = sorted((Owned(image, record) for image in images if (record := read(image))), key=lambda item: item.order)
+    keys = sorted({item.record.key for item in owned if item.record.role is not Role.LEASE})
+    by_role: dict[tuple[str, Role], list[Owned]] = {}
+    for item in owned:
+        by_role.setdefault((item.record.key, item.record.role), []).append(item)
+    return {
+        key: Generations(
+            key, *(tuple(by_role.get((key, role), ())) for role in (Role.CURRENT, Role.STAGING, Role.RETIRED))
+        )
+        for key in keys
+    }
+
+
+def holds(spec: ImageSpec, owned: Owned) -> Holds:
+    """Whether ``owned`` has the content that ``spec`` wants, by the rules of "content changed?" in the design."""
+    image, source = owned.image, spec.source
+    if source is Content.UNMANAGED:
+        return Holds.SAME
+    if source is Content.NO_DATA:
+        return Holds.CHANGED if owned.filled else Holds.SAME
+    if not owned.filled:
+        return Holds.MISSING
+    if isinstance(source, KnownContent):
+        contradicted = _live_digest(image, source.checksum.algorithm) not in (None, source.checksum.value)
+        return Holds.TAMPERED if contradicted else Holds.SAME
+    return _holds_published(spec, owned)
+
+
+def _holds_published(spec: ImageSpec, owned: Owned) -> Holds:
+    wanted = spec.fingerprint.digests
+    recorded = {digest.algorithm: digest.value for digest in owned.record.digests}
+    shared = [digest for digest in wanted if digest.algorithm in recorded]
+    if is_stored_as_published(spec, owned):
+        live = [(digest, _live_digest(owned.image, digest.algorithm)) for digest in wanted]
+        if any(found is not None and found != digest.value for digest, found in live):
+            expected = shared and all(recorded[digest.algorithm] == digest.value for digest in shared)
+            return Holds.TAMPERED if expected else Holds.CHANGED
+        if any(found == digest.value for digest, found in live):
+            return Holds.SAME
+    if wanted:
+        same = bool(shared) and all(recorded[digest.algorithm] == digest.value for digest in shared)
+        return Holds.SAME if same else Holds.CHANGED
+    return Holds.SAME if owned.record.url == content_url(spec) else Holds.CHANGED
+
+
+def _live_digest(image: LiveImage, algorithm: str) -> str | None:
+    if algorithm == "md5":
+        return image.checksum
+    return image.os_hash_value if image.os_hash_algo == algorithm else None
+
+
+def live_digests(image: LiveImage) -> tuple[Checksum, ...]:
+    """What the service itself says of the stored data, in the algorithms that a manifest can declare."""
+    found = (("md5", image.checksum), (image.os_hash_algo, image.os_hash_value))
+    return tuple(Checksum(name, value) for name, value in found if name and name in HEX_LENGTHS and value)
+
+
+def is_as_recorded(spec: ImageSpec, owned: Owned) -> bool:
+    """Whether nothing that the service says of a staged build contradicts its record; what is packed or converted tells nothing."""
+    if not is_stored_as_published(spec, owned):
+        return True
+    size = spec.fingerprint.size if isinstance(spec.source, FileSource) else None
+    recorded = {digest.algorithm: digest for digest in owned.record.digests}
+    same = all(recorded.get(digest.algorithm, digest) == digest for digest in live_digests(owned.image))
+    return same and size in (None, owned.image.size)
+
+
+def is_confirmed(spec: ImageSpec, image: LiveImage) -> bool:
+    """Whether a digest that the service itself made of the data is the declared one: then nothing is taken on trust."""
+    if not _is_stored_as_published(spec):
+        return False
+    return any(_live_digest(image, digest.algorithm) == digest.value for digest in spec.fingerprint.digests)
+
+
+def has_other_size(spec: ImageSpec, image: LiveImage) -> bool:
+    """Whether an image cannot hold the declared data, whatever its digests are of."""
+    size = spec.fingerprint.size
+    return _is_stored_as_published(spec) and None not in (size, image.size) and size != image.size
+
+
+def is_stored_as_published(spec: ImageSpec, owned: Owned) -> bool:
+    """Whether the service holds the very bytes that were published, so that its own digests are of them."""
+    return _is_stored_as_published(spec) and not owned.record.converted
+
+
+def _is_stored_as_published(spec: ImageSpec) -> bool:
+    source = spec.source
+    return not isinstance(source, FileSource | UrlSource) or source.transfer.compression is Compression.NONE

@@ -1,0 +1,76 @@
+"""Steps in any order -> steps in the order they are shown and started. Pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from heapq import heapify, heappop, heappush
+
+from imagesync.errors import PlanRefused
+from imagesync.model.image import Inventory, LiveImage
+from imagesync.model.plan import Create, Deactivate, Delete, Reactivate, Step, Update, Value, is_promotion
+
+_RANK = {Create: 0, Reactivate: 1, Update: 2, Deactivate: 3, Delete: 4}
+
+
+def in_order(steps: Sequence[Step]) -> tuple[Step, ...]:
+    """Topological order, then by key, kind and id; PlanRefused where steps wait for each other in a circle."""
+    waiting = {item.id: len(item.needs) for item in steps}
+    dependants: dict[str, list[Step]] = {}
+    for item in steps:
+        for needed in item.needs:
+            dependants.setdefault(needed, []).append(item)
+    ready = [(_sort_key(item), item) for item in steps if not item.needs]
+    heapify(ready)
+    ordered: list[Step] = []
+    while ready:
+        _, item = heappop(ready)
+        ordered.append(item)
+        for dependant in dependants.get(item.id, ()):
+            waiting[dependant.id] -= 1
+            if not waiting[dependant.id]:
+                heappush(ready, (_sort_key(dependant), dependant))
+    if len(ordered) < len(steps):
+        circle = sorted({item.action.key for item in steps} - {item.action.key for item in ordered})
+        raise PlanRefused([f"images {', '.join(circle)} refer to each other in a circle; take one reference out"])
+    return tuple(ordered)
+
+
+def _sort_key(item: Step) -> tuple[str, int, str]:
+    return item.action.key, _RANK[type(item.action)], item.id
+
+
+def make_way(steps: Sequence[Step], inventory: Inventory) -> tuple[Step, ...]:
+    """Steps that take a visible name away wait for those that give it to another image: there is never none."""
+    images = {image.id: image for image in inventory.owned}
+    givers: dict[str, dict[str, str | None]] = {}
+    for item in steps:
+        if (name := _name_given(item, images)) is not None:
+            givers.setdefault(name, {})[item.id] = getattr(item.action, "image_id", None)
+    names = {image.id: image.name for image in images.values() if not image.hidden and image.name}
+    return tuple(_waiting_for(item, names, givers) for item in steps)
+
+
+def _name_given(item: Step, images: Mapping[str, LiveImage]) -> str | None:
+    """The name that a new build, or one that is published again, is visible under."""
+    fields: Mapping[str, Value] = {}
+    if isinstance(item.action, Create):
+        fields = item.action.document.fields
+    elif isinstance(item.action, Update) and is_promotion(item):
+        image = images[item.action.image_id]
+        changed = {change.path[0]: change.after for change in item.action.changes}
+        fields = {"name": image.name, "hidden": image.hidden} | changed
+    name = fields.get("name")
+    return name if isinstance(name, str) and not fields.get("hidden") else None
+
+
+def _waiting_for(item: Step, names: dict[str, str], givers: Mapping[str, Mapping[str, str | None]]) -> Step:
+    if isinstance(item.action, Create | Reactivate) or not _takes_name_away(item):
+        return item
+    found = givers.get(names.get(item.action.image_id, ""), {})
+    needs = sorted(giver for giver, image_id in found.items() if image_id != item.action.image_id)
+    return replace(item, needs=tuple(dict.fromkeys((*item.needs, *needs))))
+
+
+def _takes_name_away(item: Step) -> bool:
+    if isinstance(item.action, Update):
+        return any(change.path == ("hidden",) and change.after is True for change in item.action.changes)
+    return isinstance(item.action, Delete | Deactivate)

@@ -1,0 +1,110 @@
+"""A plan and the limits it is held to -> the sentences that refuse it. Pure."""
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from imagesync.model.catalog import ImageSpec, KnownContent, Limit, Method, Policy, Transfer
+from imagesync.model.fields import COPY, stores_wanted, transfer_of
+from imagesync.model.image import Capabilities
+from imagesync.model.plan import Create, Plan, Step, Update
+
+SMALL_CATALOGUE: Final = 4
+"""Below so many owned keys a limit in per cent means nothing and is not applied."""
+
+
+def check(plan: Plan, policy: Policy) -> tuple[str, ...]:
+    """One sentence for each limit that the plan exceeds: the number, the limit and the way out."""
+    if plan.removed and len(plan.removed) == plan.owned and not plan.ids and not policy.allow_destroy:
+        return (
+            f"the manifests name none of the {plan.owned} images that catalogue {plan.catalog} owns: all would go; "
+            "check the path and the target, or pass --destroy to allow",
+        )
+    removed, changed = len(plan.removed), len(plan.changed)
+    over = [] if policy.allow_destroy else [_over("delete", removed, plan.owned, policy.max_delete)]
+    over.append(_over("update", changed, plan.owned, policy.max_update))
+    return tuple(sentence for sentence in over if sentence)
+
+
+def _over(verb: str, number: int, owned: int, limit: Limit) -> str:
+    if limit.percent and owned < SMALL_CATALOGUE:
+        return ""
+    allowed = owned * limit.value // 100 if limit.percent else limit.value
+    if number <= allowed:
+        return ""
+    share = f" ({number * 100 // owned} %)" if owned else ""
+    return f"would {verb} {number} of {owned} owned images{share}, the limit is {limit}; pass --max-{verb} {number} to allow"
+
+
+def missing_capabilities(steps: Sequence[Step], able: Capabilities, wanted: Sequence[ImageSpec]) -> list[str]:
+    """What the steps ask of the target that it cannot do: formats, import methods, stores, hidden images, quota."""
+    specs = {spec.key: spec for spec in wanted}
+    sentences: list[str] = []
+    creates = [item.action for item in steps if isinstance(item.action, Create)]
+    for create in creates:
+        sentences += _formats(create, able)
+        if (transfer := transfer_of(create)) is not None:
+            sentences += [*_method(create, transfer, able), *_stores(create.key, transfer, able)]
+    for item in steps:
+        if isinstance(item.action, Update) and any(change.path == ("stores",) for change in item.action.changes):
+            transfer = transfer_of(specs[item.action.key])
+            sentences += [*_stores(item.action.key, transfer, able), *_copying(item.action, able)] if transfer else []
+    return sentences + _quota(creates, able)
+
+
+def _formats(create: Create, able: Capabilities) -> list[str]:
+    pairs = (("disk_format", able.disk_formats), ("container_format", able.container_formats))
+    return [
+        f"images.{create.key}.{name}: this service does not take {value}; it takes {', '.join(sorted(known))}"
+        for name, known in pairs
+        if known and (value := create.document.fields.get(name)) is not None and value not in known
+    ]
+
+
+def _method(create: Create, transfer: Transfer, able: Capabilities) -> Iterator[str]:
+    """A way in that the service does not offer, or an upload into several stores that it has no means for."""
+    method, offered = transfer.method.value, {Method.UPLOAD.value, *able.import_methods} & set(Method)
+    if method not in offered:
+        yield (
+            f"images.{create.key}.source.method: this service does not offer {method}; use {' or '.join(sorted(offered))}"
+        )
+    several = len(stores_wanted(create, able)) > 1
+    if transfer.method is Method.UPLOAD and several and not able.import_methods & {COPY, Method.GLANCE_DIRECT.value}:
+        yield (
+            f"images.{create.key}.source.stores: this service puts data into one store only, as it offers neither "
+            f"{Method.GLANCE_DIRECT.value} nor {COPY}; name one store"
+        )
+
+
+def _stores(key: str, transfer: Transfer, able: Capabilities) -> Iterator[str]:
+    if unknown := sorted(set(transfer.stores) - able.stores):
+        there = (
+            f"it has {', '.join(sorted(able.stores))}" if able.stores else "it has none to choose from: leave it out"
+        )
+        yield f"images.{key}.source.stores: this service has no store {', '.join(unknown)}; {there}"
+
+
+def _copying(update: Update, able: Capabilities) -> Iterator[str]:
+    if COPY not in able.import_methods:
+        there = ", ".join(sorted(able.import_methods)) or "none"
+        yield (
+            f"images.{update.key}.source.stores: image {update.image_id} is not in all of them, and this service does not "
+            f"offer {COPY} (its import methods: {there}); take the further stores out"
+        )
+
+
+def _quota(creates: Sequence[Create], able: Capabilities) -> list[str]:
+    sentences = []
+    count, size = able.usage.get("image_count_total"), able.usage.get("image_size_total")
+    filled = [create for create in creates if not isinstance(create.source, KnownContent)]
+    if count and count.limit >= 0 and count.usage + len(filled) > count.limit:
+        sentences.append(
+            f"would make {len(filled)} images where {count.usage} of {count.limit} that the project may have are used "
+            "(image_count_total); raise the quota or remove images first"
+        )
+    mebibytes = sum(create.fingerprint.size or 0 for create in filled) // 2**20
+    if size and size.limit >= 0 and size.usage + mebibytes > size.limit:
+        sentences.append(
+            f"would store {mebibytes} MiB where {size.usage} of {size.limit} MiB are used (image_size_total); "
+            "raise the quota or remove images first"
+        )
+    return sentences

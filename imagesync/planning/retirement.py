@@ -1,0 +1,233 @@
+"""Images that a new build supersedes, or whose key left the manifest -> the steps that take them away. Pure."""
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final, assert_never
+
+from imagesync.model.catalog import OnRemove, OnReplace, Policy, Role, Status
+from imagesync.model.fields import live_field
+from imagesync.model.plan import Action, Deactivate, Delete, FieldChange, Kept, Reason, Step, Update, Value
+from imagesync.model.record import Record, short_hash
+from imagesync.planning.generations import Generations, Owned
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What planning one key gives: steps, sentences for the reader, sentences that refuse the whole plan, what stays."""
+
+    steps: tuple[Step, ...] = ()
+    notes: tuple[str, ...] = ()
+    refusals: tuple[str, ...] = ()
+    kept: tuple[Kept, ...] = ()
+
+
+def step(action: Action, reason: Reason, needs: Sequence[str] = ()) -> Step:
+    """A step whose id says action, key and image."""
+    kind = type(action).__name__.lower()
+    image_id = getattr(action, "image_id", None)
+    named = f"{kind}:{action.key}:{image_id}" if kind != "create" else f"create:{action.key}"
+    return Step(named, action, reason, tuple(needs))
+
+
+def retire(owned: Owned, on_replace: OnReplace, reason: Reason, needs: Sequence[str]) -> tuple[Step, ...]:
+    """The update (and deactivation) that turns a superseded image into a retired generation."""
+    changes = tuple(sorted(_retirement_changes(owned, on_replace, reason), key=lambda change: change.path))
+    deactivated = on_replace.deactivate and owned.image.status is Status.ACTIVE
+    before: dict[str, object] = {".".join(change.path): _remembered(change.before) for change in changes}
+    if deactivated:
+        before["status"] = Status.ACTIVE.value
+    added = {short_hash(name): short_hash(json.dumps(value)) for name, value in on_replace.set_properties}
+    managed = replace(
+        owned.record.managed,
+        properties={**owned.record.managed.properties, **added},
+        tags=tuple(sorted({*owned.record.managed.tags, *map(short_hash, on_replace.set_tags)})),
+        retired=None,
+        before=before,
+    )
+    record = replace(owned.record, role=Role.RETIRED, managed=managed)
+    first = step(Update(owned.record.key, owned.id, changes, record), reason, needs)
+    if not deactivated:
+        return (first,)
+    return first, step(Deactivate(owned.record.key, owned.id), reason, (first.id,))
+
+
+def _remembered(value: Value) -> object:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _retirement_changes(owned: Owned, on_replace: OnReplace, reason: Reason) -> Iterator[FieldChange]:
+    image = owned.image
+    fields: dict[str, Value] = dict(on_replace.set_fields)
+    if on_replace.hide:
+        fields["hidden"] = True
+    if on_replace.rename:
+        fields["name"] = retired_name(on_replace.rename, owned)
+    for name, wanted in fields.items():
+        if live_field(image, name) != wanted:
+            yield FieldChange((name,), live_field(image, name), wanted, reason)
+    for name, value in on_replace.set_properties:
+        if image.properties.get(name) != value:
+            yield FieldChange(("properties", name), image.properties.get(name), value, reason)
+    for name in (path.removeprefix("properties.") for path in on_replace.unset if path.startswith("properties.")):
+        if name in image.properties and name not in dict(on_replace.set_properties):
+            yield FieldChange(("properties", name), image.properties[name], None, reason)
+    tags = tuple(sorted({*image.tags, *on_replace.set_tags}))
+    if set(tags) != image.tags:
+        yield FieldChange(("tags",), tuple(sorted(image.tags)), tags, reason)
+
+
+_FIELD: Final = re.compile(r"\{(name|key|id|generation|created)(?::([^{}]*))?\}")
+
+
+def retired_name(pattern: str, owned: Owned) -> str:
+    """``{name}``, ``{key}``, ``{id}``, ``{generation}`` and ``{created:%Y-%m-%d}`` filled in; all else as it stands.
+
+    Not ``str.format``: a manifest is not to reach into objects.
+    """
+    image = owned.image
+    plain = {
+        "name": image.name or "",
+        "key": owned.record.key,
+        "id": image.id,
+        "generation": str(owned.record.managed.generation),
+    }
+
+    def fill(found: re.Match[str]) -> str:
+        if found[1] == "created":
+            return datetime.fromisoformat(image.created_at).strftime(found[2] or "%Y-%m-%d")
+        return plain[found[1]]
+
+    return _FIELD.sub(fill, pattern)
+
+
+def expired_generations(
+    generations: Generations,
+    leaving: Sequence[Owned],
+    retiring: Sequence[Step],
+    on_replace: OnReplace,
+    policy: Policy,
+    now: datetime,
+    needs: Sequence[str] = (),
+) -> Part:
+    """Deletion of what exceeds ``keep`` or ``delete_after``, and why the rest stays.
+
+    ``leaving`` retire in this plan by the steps ``retiring``. Those that were current last are kept. ``needs``: the step
+    that brings the build which makes others superfluous; where it fails, they stay.
+    """
+    order = [*sorted(leaving, key=lambda owned: owned.order, reverse=True), *generations.last_retired_first]
+    fates = [(owned, _why_gone(number, owned, owned in leaving, on_replace, now)) for number, owned in enumerate(order)]
+    steps, kept = [], []
+    for owned, why in sorted(fates, key=lambda fate: fate[0].order):
+        if why is None or (owned.image.protected and not policy.allow_protected):
+            protected = why is not None
+            kept.append(kept_image(owned, on_replace, retires=owned in leaving, protected=protected))
+            continue
+        retired_by = [item.id for item in retiring if getattr(item.action, "image_id", None) == owned.id]
+        steps.append(step(_delete(owned), why, retired_by or needs))
+    return Part(tuple(steps), kept=tuple(kept))
+
+
+def _why_gone(number: int, owned: Owned, leaves: bool, on_replace: OnReplace, now: datetime) -> Reason | None:
+    if number >= on_replace.keep:
+        return Reason.SUPERSEDED
+    end = _end(owned, on_replace)
+    return Reason.OUTDATED if not leaves and end is not None and now >= end else None
+
+
+def _end(owned: Owned, on_replace: OnReplace) -> datetime | None:
+    since = owned.retired_at
+    if on_replace.delete_after is None or since is None:
+        return None
+    try:
+        return since + timedelta(days=on_replace.delete_after)
+    except OverflowError:
+        return None
+
+
+def kept_image(owned: Owned, on_replace: OnReplace, *, retires: bool, protected: bool = False) -> Kept:
+    """Why a superseded image stays, and until when."""
+    end = None if retires else _end(owned, on_replace)
+    return Kept(
+        key=owned.record.key,
+        image_id=owned.id,
+        keep=on_replace.keep,
+        days=on_replace.delete_after,
+        until=end.date().isoformat() if end else None,
+        retires=retires,
+        protected=protected,
+    )
+
+
+def _delete(owned: Owned) -> Delete:
+    return Delete(owned.record.key, owned.id, owned.image.size, unprotect=owned.image.protected)
+
+
+def remove(generations: Generations, policy: Policy, on_remove: OnRemove, reason: Reason, now: datetime) -> Part:
+    """What ``on_remove`` does with the images of a key that the manifest no longer names.
+
+    ``keep`` lets go of all of them, the retired ones too: they stay as they are, and are nobody's any more. Under
+    ``hide`` and ``deactivate`` they go on ageing by the policy's ``on_replace``.
+    """
+    current = generations.current
+    leftovers = sweep(generations.staging)
+    match on_remove:
+        case OnRemove.DELETE:
+            return _unless_protected(generations.every, policy, "delete", _deletions(generations.every, reason))
+        case OnRemove.KEEP:
+            kept = (*current, *generations.retired)
+            letting_go = tuple(step(Update(generations.key, owned.id, (), None), reason) for owned in kept)
+            return _unless_protected(kept, policy, "let go of", (*letting_go, *leftovers))
+        case OnRemove.HIDE:
+            touched = [owned for owned in current if not owned.image.hidden]
+            steps = tuple(_hide(owned, reason) for owned in touched)
+        case OnRemove.DEACTIVATE:
+            touched = [owned for owned in current if owned.image.status is Status.ACTIVE]
+            steps = tuple(item for owned in touched for item in _deactivate(owned, reason))
+        case _:
+            assert_never(on_remove)
+    ageing = expired_generations(generations, (), (), policy.on_replace, policy, now)
+    found = _unless_protected(touched, policy, on_remove.value, (*steps, *ageing.steps, *leftovers))
+    return replace(found, kept=ageing.kept)
+
+
+def sweep(staging: Sequence[Owned]) -> tuple[Step, ...]:
+    """Left-over staging records go: nobody ever saw them, and they protect nothing."""
+    return tuple(
+        step(_delete(owned), Reason.DISCARDED if owned.image.status is Status.ACTIVE else Reason.INCOMPLETE)
+        for owned in staging
+    )
+
+
+def _deletions(images: Sequence[Owned], reason: Reason) -> tuple[Step, ...]:
+    return tuple(step(_delete(owned), reason) for owned in images)
+
+
+def _unless_protected(images: Sequence[Owned], policy: Policy, verb: str, steps: tuple[Step, ...]) -> Part:
+    """A protected image leaves the catalogue, in whatever way, only where that is allowed."""
+    protected = [owned for owned in images if owned.image.protected]
+    if not protected or policy.allow_protected:
+        return Part(steps)
+    key, image_id = protected[0].record.key, protected[0].id
+    sentence = f"{key}: would {verb} the protected image {image_id}; pass --allow-protected to allow"
+    return Part(refusals=(sentence,))
+
+
+def _hide(owned: Owned, reason: Reason) -> Step:
+    change = FieldChange(("hidden",), False, True, reason)
+    return step(Update(owned.record.key, owned.id, (change,), _with_field(owned, "hidden", value=True)), reason)
+
+
+def _deactivate(owned: Owned, reason: Reason) -> tuple[Step, Step]:
+    record = _with_field(owned, "status", value=Status.DEACTIVATED.value)
+    first = step(Update(owned.record.key, owned.id, (), record), reason)
+    return first, step(Deactivate(owned.record.key, owned.id), reason, (first.id,))
+
+
+def _with_field(owned: Owned, name: str, *, value: str | bool) -> Record:
+    managed = owned.record.managed
+    return replace(
+        owned.record, managed=replace(managed, fields={**managed.fields, name: short_hash(json.dumps(value))})
+    )

@@ -1,0 +1,171 @@
+"""A catalogue, an inventory and a key -> the plan that publishes an earlier build of it again. Pure.
+
+Two updates and no bytes: the build that was current last (or one that is named) becomes current, the present one retires
+by ``on_replace``. Nothing else of the manifest is done, and nothing is deleted. The manifest has to follow: the plan's
+notes say which line of which file, and what it has to name.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime
+
+from imagesync.errors import PlanRefused
+from imagesync.model.catalog import (
+    Catalog,
+    Checksum,
+    Content,
+    FileSource,
+    ImageSpec,
+    KnownContent,
+    Place,
+    Policy,
+    Status,
+    UrlSource,
+)
+from imagesync.model.image import Capabilities, Identity, Inventory
+from imagesync.model.plan import Kind, Plan, Reason
+from imagesync.model.record import url_identity
+from imagesync.model.references import references
+from imagesync.planning.clashes import find_clashes
+from imagesync.planning.context import Situation, assembled, situation
+from imagesync.planning.decisions import Promote, is_usable
+from imagesync.planning.generations import Generations, Owned
+from imagesync.planning.key_steps import bring_up, superseded
+from imagesync.planning.retirement import Part, kept_image
+
+
+def rollback_plan(
+    catalog: Catalog,
+    inventory: Inventory,
+    *,
+    key: str,
+    to: str | None,
+    policy: Policy,
+    capabilities: Capabilities | None,
+    target: Identity,
+    now: datetime,
+) -> Plan:
+    """Key ``key`` back to generation or image id ``to`` (None: what was current last); PlanRefused says what there is."""
+    found = situation(catalog, inventory, policy, now, capabilities)
+    spec = next((one for one in found.wanted if one.key == key), None)
+    if spec is None:
+        raise PlanRefused([f"images.{key}: the manifest wants no such image today; check the key, and its expires"])
+    generations = found.generations(key)
+    chosen = _chosen(spec, generations, to, policy)
+    wanted = _with_content_of(spec, chosen)
+    scene = replace(found.scene, ids=_current_ids(found), made=frozenset())
+    refusals = [
+        f"images.{key}: it refers to images.{other}, of which there is no image; apply first"
+        for other in sorted(references(spec) - set(scene.ids))
+    ]
+    first = bring_up(scene, wanted, chosen, Reason.ROLLBACK)
+    leaving = [owned for owned in generations.current if owned.id != chosen.id]
+    steps = (*first.steps, *superseded(spec, leaving, first))
+    refusals += find_clashes((wanted,), {key: Promote(chosen, Reason.ROLLBACK)}, inventory, {})
+    if refusals:
+        raise PlanRefused(refusals)
+    notes = (*first.notes, to_follow(spec, chosen))
+    kept = tuple(kept_image(owned, spec.on_replace, retires=True) for owned in leaving)
+    part = Part(notes=notes, kept=kept)
+    made = assembled(replace(found, scene=scene), target, steps, (part,), Kind.ROLLBACK)
+    return replace(made, ids={**made.ids, key: chosen.id}, candidates=())
+
+
+def _current_ids(found: Situation) -> dict[str, str]:
+    """References mean the images as they are: nothing else of the manifest is done."""
+    current = {key: one.current[-1].id for key, one in found.groups.items() if one.current}
+    return {**found.scene.ids, **current}
+
+
+def _chosen(spec: ImageSpec, generations: Generations, to: str | None, policy: Policy) -> Owned:
+    whole = [owned for owned in generations.last_retired_first if owned.filled]
+    usable = [owned for owned in whole if is_usable(spec, owned, reactivate=policy.reactivate)]
+    # a rollback that broke off in the middle left two current images: either may be named
+    halfway = generations.current if len(generations.current) > 1 else ()
+    usable += halfway
+    asked = [owned for owned in (*whole, *halfway) if to in (owned.id, str(owned.record.managed.generation))]
+    if len(asked) > 1:
+        ids = ", ".join(owned.id for owned in asked)
+        raise PlanRefused([f"images.{spec.key}: several images are generation {to}: {ids}; pass --to IMAGE_ID"])
+    found = asked if to is not None else [owned for owned in usable if owned not in halfway]
+    if found and found[0] in usable:
+        return found[0]
+    raise PlanRefused([f"images.{spec.key}: {_why_not(generations, found or whole, to)}"])
+
+
+def _why_not(generations: Generations, found: list[Owned], to: str | None) -> str:
+    there = "; ".join(_told(owned) for owned in (*generations.current, *generations.last_retired_first))
+    if found and (to is None or to in (found[0].id, str(found[0].record.managed.generation))):
+        ways = "pass --reactivate, or declare status: active, to take it back into use"
+        return f"image {found[0].id} was deactivated, not by imagesync; {ways}"
+    asked = "there is no earlier build to go back to" if to is None else f"no retired build is {to}"
+    return f"{asked}; there is {there or 'no image of it at all'}"
+
+
+def _told(owned: Owned) -> str:
+    status = "" if owned.image.status is Status.ACTIVE else f", {owned.image.status.value}"
+    return f"generation {owned.record.managed.generation}, {owned.record.role.value}{status}: image {owned.id}"
+
+
+def _with_content_of(spec: ImageSpec, owned: Owned) -> ImageSpec:
+    """As the manifest says, but for what is fixed once the data is in."""
+    image = owned.image
+    return replace(
+        spec,
+        id=None,
+        disk_format=image.disk_format if spec.disk_format else None,
+        container_format=image.container_format if spec.container_format else None,
+    )
+
+
+def to_follow(spec: ImageSpec, owned: Owned) -> str:
+    """Which lines of the manifest have to name this build, lest the next apply goes forward again."""
+    lines = "; ".join(f"{_where(place)}: {text}" for place, text in _lines(spec, owned))
+    if not lines:
+        return f"{spec.key}: the manifest names this build already"
+    return f"{spec.key}: the manifest must follow, or the next apply goes forward again: {lines}"
+
+
+def _where(place: Place) -> str:
+    return f"{place.file}:{place.line}" if place.line else place.file or "the manifest"
+
+
+def _lines(spec: ImageSpec, owned: Owned) -> Iterator[tuple[Place, str]]:
+    yield from _content_lines(spec, owned)
+    for name in ("disk_format", "container_format"):
+        wanted, held = getattr(spec, name), getattr(owned.image, name)
+        if wanted not in (None, held) and name not in spec.ignore:
+            yield spec.lines.get(name, spec.place), f"{name}: {held} (now {wanted})"
+    if spec.id not in (None, owned.id):
+        yield spec.lines.get("id", spec.place), f"id: {owned.id} (now {spec.id})"
+
+
+def _content_lines(spec: ImageSpec, owned: Owned) -> Iterator[tuple[Place, str]]:
+    source, origin = spec.source, owned.record.managed.origin
+    if source is Content.UNMANAGED:
+        return
+    if not isinstance(source, FileSource | UrlSource | KnownContent):
+        yield spec.source_place, f"source: {{checksum: {_digest(owned, None) or 'unknown'}}} (now none)"
+        return
+    declared = source.checksum
+    digest = _digest(owned, declared.algorithm if declared else None)
+    if declared in owned.record.digests and declared is not None:
+        return
+    if digest:
+        now = f"now {declared}" if declared else "now none"
+        if not isinstance(source, KnownContent) and source.checksum_url:
+            now = f"in place of checksum_url: {source.checksum_url}"
+        place = spec.lines.get("checksum") or spec.lines.get("checksum_url") or spec.source_place
+        yield place, f"checksum: {digest} ({now})"
+    if isinstance(source, FileSource):
+        place = spec.lines.get("path", spec.source_place)
+        yield place, f"path: a file with that content (now {source.shown})"
+    elif isinstance(source, UrlSource) and origin and owned.record.url != url_identity(source.urls[0]):
+        yield spec.lines.get("url", spec.source_place), f"url: {origin}"
+
+
+def _digest(owned: Owned, algorithm: str | None) -> Checksum | None:
+    """In the manifest's own algorithm where it is known, else the one that people write."""
+    found = {digest.algorithm: digest for digest in owned.record.digests}
+    order = (algorithm or "sha256", "sha256", "sha512", *sorted(found))
+    return next((found[name] for name in order if name in found), None)

@@ -1,0 +1,162 @@
+"""What a plan relied on, and whether it still holds. Pure."""
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from imagesync.model.catalog import Status
+from imagesync.model.fields import live_field
+from imagesync.model.image import Inventory, LiveImage
+from imagesync.model.plan import Action, Create, Deactivate, Delete, Plan, Reactivate, Reliance, Step, Update, Value
+from imagesync.model.record import PREFIX, ROLE, read
+from imagesync.model.references import REFERENCE
+from imagesync.model.report import Outcome, Report
+from imagesync.planning.generations import group
+
+_ALWAYS: Final = ("status", "hidden", "visibility", "protected")
+_ID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+
+
+def reliances(steps: Sequence[Step], inventory: Inventory) -> tuple[Reliance, ...]:
+    """For each live image that a step touches: the fields it changes, its status and visibility, and its record.
+
+    Of an image of ours whose id a step writes into a property of another: that it is there, and its role.
+    """
+    images = {image.id: image for image in (*inventory.owned, *inventory.candidates)}
+    paths: dict[str, set[str]] = {}
+    keys: dict[str, str] = {}
+    for item in steps:
+        for image_id in _mentioned(item.action):
+            if (image := images.get(image_id)) is not None and (record := read(image)) is not None:
+                keys.setdefault(image_id, record.key)
+                paths.setdefault(image_id, set()).add(f"properties.{ROLE}")
+        touched = item.action.fill if isinstance(item.action, Create) else item.action.image_id
+        if touched is not None:
+            keys[touched] = item.action.key
+            paths.setdefault(touched, set()).update(_paths(item, images.get(touched)))
+    return tuple(
+        Reliance(
+            image_id, keys[image_id], {path: value_at(images[image_id], path, inventory) for path in sorted(found)}
+        )
+        for image_id, found in sorted(paths.items())
+        if image_id in images
+    )
+
+
+def _mentioned(action: Action) -> Iterator[str]:
+    """What looks like an image's id in the properties that an action writes."""
+    texts: list[Value] = []
+    if isinstance(action, Create):
+        texts += action.document.properties.values()
+    elif isinstance(action, Update):
+        texts += [change.after for change in action.changes if change.path[0] == "properties"]
+    for text in texts:
+        yield from _ID.findall(text) if isinstance(text, str) else ()
+
+
+def _paths(item: Step, image: LiveImage | None) -> Iterator[str]:
+    yield from _ALWAYS
+    yield from (f"properties.{name}" for name in (image.properties if image else ()) if name.startswith(PREFIX))
+    if isinstance(item.action, Update):
+        yield from (".".join(change.path) for change in item.action.changes)
+    if isinstance(item.action, Delete) or _unhides(item.action):
+        yield "name"
+
+
+def _unhides(action: Action) -> bool:
+    return isinstance(action, Update) and any(c.path == ("hidden",) and c.after is False for c in action.changes)
+
+
+def value_at(image: LiveImage, path: str, inventory: Inventory) -> Value:
+    """One relied-on value of a live image, by path text."""
+    if path == "tags":
+        return tuple(sorted(image.tags))
+    if path == "stores":
+        return tuple(sorted(image.stores))
+    if path == "members":
+        return tuple(sorted(member.project for member in inventory.members.get(image.id, ())))
+    if path.startswith("properties."):
+        return image.properties.get(path.removeprefix("properties."))
+    return live_field(image, path)
+
+
+def stale(plan: Plan, inventory: Inventory) -> tuple[str, ...]:
+    """One sentence for each thing that the plan relied on and that is no longer so."""
+    images = {image.id: image for image in (*inventory.owned, *inventory.candidates)}
+    sentences = []
+    for reliance in plan.relies:
+        image = images.get(reliance.image_id)
+        if image is None:
+            sentences.append(f"{reliance.key}: image {reliance.image_id} is gone or no longer ours")
+            continue
+        changed = [path for path, value in reliance.values.items() if value_at(image, path, inventory) != value]
+        if changed:
+            sentences.append(f"{reliance.key}: {', '.join(changed)} of image {reliance.image_id} changed meanwhile")
+    groups = group(inventory.owned)
+    for key in plan.absent:
+        if key in groups and groups[key].current:
+            sentences.append(f"{key}: image {groups[key].current[-1].id} was made meanwhile")
+    return tuple(sentences) + tuple(_taken_names(plan, inventory))
+
+
+def _taken_names(plan: Plan, inventory: Inventory) -> Iterator[str]:
+    ours = {image.id for image in inventory.owned} | {reliance.image_id for reliance in plan.relies}
+    for key, name in names_taken(plan):
+        for image in inventory.candidates:
+            if image.name == name and not image.hidden and image.id not in ours:
+                yield f"{key}: the name {name!r} was taken meanwhile by image {image.id}"
+
+
+def unmet(report: Report, inventory: Inventory) -> tuple[str, ...]:
+    """One sentence for each step that was done and whose outcome a later look does not find."""
+    images = {image.id: image for image in (*inventory.owned, *inventory.candidates)}
+    done = [result for result in report.results if result.outcome is Outcome.DONE]
+    gone = {result.image_id for result in done if isinstance(result.step.action, Delete)}
+    done = [result for result in done if result.image_id not in gone or isinstance(result.step.action, Delete)]
+    return tuple(
+        f"{result.step.id} was done, and the service shows otherwise"
+        for result in done
+        if not _holds(result.step, images.get(result.image_id or ""), inventory)
+    )
+
+
+def _holds(step: Step, image: LiveImage | None, inventory: Inventory) -> bool:
+    match step.action:
+        case Delete():
+            return image is None
+        case Update(record=None):
+            return True
+        case Update(changes=changes):
+            plain = [change for change in changes if not _refers(change.after)]
+            return image is not None and all(_value_of(image, c.path, inventory) == c.after for c in plain)
+        case Deactivate():
+            return image is not None and image.status is Status.DEACTIVATED
+        case Reactivate():
+            return image is not None and image.status is Status.ACTIVE
+        case Create():
+            return image is not None
+
+
+def _value_of(image: LiveImage, path: tuple[str, ...], inventory: Inventory) -> Value:
+    """Members of an image that is not shared cannot be asked for: it has none."""
+    found = value_at(image, ".".join(path), inventory)
+    return None if found == () and path != ("members",) else found
+
+
+def _refers(value: Value) -> bool:
+    return isinstance(value, str) and REFERENCE.search(value) is not None
+
+
+def names_taken(plan: Plan) -> tuple[tuple[str, str], ...]:
+    """Key and name of every image that the plan makes visible or renames."""
+    relied = {reliance.image_id: reliance.values for reliance in plan.relies}
+    found: list[tuple[str, Value]] = []
+    for item in plan.steps:
+        if isinstance(item.action, Create):
+            fields = item.action.document.fields
+            found += [] if fields.get("hidden") else [(item.action.key, fields.get("name"))]
+        elif isinstance(item.action, Update):
+            renamed = [change.after for change in item.action.changes if change.path == ("name",)]
+            kept = relied.get(item.action.image_id, {}).get("name") if _unhides(item.action) else None
+            found += [(item.action.key, name) for name in (renamed or [kept])]
+    return tuple((key, name) for key, name in found if isinstance(name, str))

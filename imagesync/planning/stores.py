@@ -1,0 +1,80 @@
+"""Where and how an image's bytes shall lie in the service -> changes of stores, imports to take up again, notes. Pure.
+
+``stores`` is wanted state: an image that is not in every declared store is copied there; stores beyond those are left
+alone, so that whoever copies further never meets a plan that undoes it.
+"""
+
+from collections.abc import Iterable
+from typing import Final
+
+from imagesync.model.catalog import Catalog, ImageSpec, Method, Status, UrlSource
+from imagesync.model.fields import stores_wanted, transfer_of
+from imagesync.model.image import Capabilities, LiveImage
+from imagesync.model.plan import FieldChange, Reason
+from imagesync.model.record import public_url
+from imagesync.planning.generations import Owned
+from imagesync.planning.three_way import content_url
+
+SERVICE_HASHES: Final = frozenset({"md5", "sha512"})
+"""What a service tells of stored data by default ("Show image": ``checksum`` and ``os_hash_value``)."""
+
+
+def looks_at_stores(catalog: Catalog) -> bool:
+    """Whether a plan cannot be made without knowing which stores there are (``stores: all``)."""
+    return any(transfer is not None and transfer.all_stores for transfer in map(transfer_of, catalog.images))
+
+
+def stores_change(
+    spec: ImageSpec, image: LiveImage, status: Status, able: Capabilities | None, reason: Reason
+) -> tuple[FieldChange, ...]:
+    """The copy to the stores that lack an image, if the service can make it; ``status`` is what the image has by then.
+
+    An image whose stores are not shown (to non-admins those of a deactivated one never are) is taken as it is: to plan
+    for what cannot be seen would be to plan it for ever.
+    """
+    lacking = stores_wanted(spec, able) - set(image.stores)
+    if not (lacking and image.stores) or status is not Status.ACTIVE:
+        return ()
+    return (FieldChange(("stores",), tuple(sorted(image.stores)), tuple(sorted({*image.stores, *lacking})), reason),)
+
+
+def stores_notes(spec: ImageSpec, image: LiveImage, status: Status, able: Capabilities | None) -> tuple[str, ...]:
+    """What a reader must know of stores that are wanted and for which nothing is planned."""
+    lacking = sorted(stores_wanted(spec, able) - set(image.stores))
+    if not lacking:
+        return ()
+    if status is Status.ACTIVE and not image.stores:
+        return (f"{spec.key}: the service does not tell which stores hold image {image.id}; they are not looked after",)
+    if status is Status.DEACTIVATED and image.stores:
+        where = ", ".join(lacking)
+        return (f"{spec.key}: image {image.id} is not copied to {where} while it is deactivated: the service refuses",)
+    return ()
+
+
+def verification_notes(spec: ImageSpec) -> tuple[str, ...]:
+    """That what the service fetches by itself will not be compared with the declared digest; without one, that is said elsewhere."""
+    transfer, source = transfer_of(spec), spec.source
+    if transfer is None or transfer.method is not Method.WEB_DOWNLOAD or not isinstance(source, UrlSource):
+        return ()
+    algorithms = {digest.algorithm for digest in spec.fingerprint.digests}
+    if not algorithms or transfer.verify_download or algorithms & SERVICE_HASHES:
+        return ()
+    what = f"what the service fetches from {public_url(source.urls[0])} is not verified"
+    why = f"the service tells no {min(algorithms)} of it"
+    return (f"{spec.key}: {what}: {why}; declare a sha512, or set verify: download",)
+
+
+def goes_on(spec: ImageSpec, wanted: str, staging: Iterable[Owned]) -> Owned | None:
+    """The staged image of an interrupted run whose import is at work, or done and not yet verified; the newest one.
+
+    ``wanted`` is the digest of the wanted state: only a record made for just this state and content is taken up. What
+    imagesync itself was sending when it was interrupted is not: that ended with it.
+    """
+    transfer = transfer_of(spec)
+    for owned in reversed(list(staging)):
+        image, record = owned.image, owned.record
+        alive = image.importing or (image.status is Status.ACTIVE and record.unverified)
+        same = record.spec == wanted and record.digests == spec.fingerprint.digests and record.url == content_url(spec)
+        if alive and same and transfer is not None and spec.id in (None, image.id):
+            return owned
+    return None

@@ -1,0 +1,208 @@
+"""A wanted image and its live one -> the two documents to compare and the record to write. Pure.
+
+This is the three-way merge: the manifest (wanted), the service (live) and the record (what imagesync set last).
+Declared is managed; what imagesync set and the manifest no longer names is removed or goes back to its default; all else is left
+alone. The wanted side is built so that equal documents mean "nothing to do": a diff can never oscillate.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from fnmatch import fnmatchcase
+from typing import Final
+
+from imagesync.model.catalog import Auto, Content, FileSource, ImageSpec, Status, UrlSource, Visibility
+from imagesync.model.fields import declared_fields, live_field, live_plain
+from imagesync.model.image import LiveImage, MemberState
+from imagesync.model.plan import Document, Reason, Value
+from imagesync.model.record import Managed, Record, hashed, hashed_names, public_url, short_hash, url_identity
+from imagesync.model.references import as_literal, known_references
+
+DEFAULTS: Final[Mapping[str, Value]] = {
+    "visibility": Visibility.PRIVATE.value,
+    "min_disk": 0,
+    "min_ram": 0,
+    "protected": False,
+    "hidden": False,
+}
+"""What an image has that says nothing, and what a field goes back to that is no longer declared."""
+
+
+def is_ignored(spec: ImageSpec, *path: str) -> bool:
+    """Whether ``ignore`` leaves this field to others once the image exists."""
+    dotted = ".".join(path)
+    return any(fnmatchcase(dotted, pattern) for pattern in spec.ignore)
+
+
+def is_left_alone(spec: ImageSpec, managed: Managed, *path: str) -> bool:
+    """``ignore``, but for what ``on_replace`` changed when the image retired: that comes back with it."""
+    return is_ignored(spec, *path) and ".".join(path) not in managed.before
+
+
+def created_document(spec: ImageSpec, members: frozenset[str], ids: Mapping[str, str]) -> Document:
+    """What a new image ends as: everything declared, defaults for the rest."""
+    status = {"status": spec.status.value} if spec.status else {}
+    return Document(
+        fields={**DEFAULTS, **declared_fields(spec), **status},
+        properties={name: known_references(value, ids) for name, value in sorted(spec.properties.items())},
+        tags=tuple(sorted(spec.tags)),
+        members=tuple(sorted(members)) if spec.visibility is Visibility.SHARED else (),
+    )
+
+
+def merged_documents(
+    spec: ImageSpec,
+    image: LiveImage,
+    managed: Managed,
+    members: frozenset[str],
+    live_members: tuple[MemberState, ...],
+    ids: Mapping[str, str],
+) -> tuple[Document, Document]:
+    """The live document and the wanted one, both held to what is managed: unequal parts are what has to change.
+
+    Values of properties are as a manifest writes them, so that text which looks like a reference is none.
+    """
+    fields = _wanted_fields(spec, image, managed)
+    properties = _wanted_properties(spec, managed, ids)
+    ours = set(properties) | {name for name in image.properties if short_hash(name) in managed.properties}
+    shown = tuple(sorted(member.project for member in live_members))
+    before = Document(
+        fields={name: live_field(image, name) for name in fields},
+        properties={
+            name: as_literal(image.properties[name])
+            for name in sorted(ours)
+            if name in image.properties and not is_left_alone(spec, managed, "properties", name)
+        },
+        tags=tuple(sorted(image.tags)),
+        members=shown,
+    )
+    tags = before.tags if is_left_alone(spec, managed, "tags") else _wanted_set(image.tags, spec.tags, managed.tags)
+    sharing = fields.get("visibility", image.visibility.value) == Visibility.SHARED.value
+    wanted = _wanted_set(frozenset(shown), members, managed.members) if sharing else ()
+    after = Document(fields, properties, tags, shown if is_ignored(spec, "members") else wanted)
+    return before, after
+
+
+def _wanted_fields(spec: ImageSpec, image: LiveImage, managed: Managed) -> dict[str, Value]:
+    declared = declared_fields(spec)
+    returned = {name: DEFAULTS[name] for name in managed.fields if name in DEFAULTS}
+    returned |= {name: live_plain(value) for name, value in managed.before.items() if name in DEFAULTS}
+    if isinstance(spec.min_disk, Auto):
+        returned.pop("min_disk", None)
+        declared["min_disk"] = auto_min_disk(image)
+    wanted = sorted({**returned, **declared}.items())
+    return {name: value for name, value in wanted if not is_left_alone(spec, managed, name)}
+
+
+def auto_min_disk(image: LiveImage) -> int:
+    """GB that the virtual size needs, rounded up (the stored size where the service knows no virtual one)."""
+    return -(-(image.virtual_size or image.size or 0) // 2**30)
+
+
+def _wanted_properties(spec: ImageSpec, managed: Managed, ids: Mapping[str, str]) -> dict[str, str]:
+    declared = {name: known_references(value, ids) for name, value in spec.properties.items()}
+    wanted = {**_before_retirement(managed), **declared}
+    return {name: wanted[name] for name in sorted(wanted) if not is_left_alone(spec, managed, "properties", name)}
+
+
+def _before_retirement(managed: Managed) -> dict[str, str]:
+    """Properties that ``on_replace`` took away or changed when it retired the image: they come back with it."""
+    changed = ((path.partition("."), value) for path, value in managed.before.items())
+    return {
+        name: as_literal(str(value)) for (kind, _, name), value in changed if kind == "properties" and value is not None
+    }
+
+
+def _wanted_set(live: frozenset[str], wanted: frozenset[str], ours: tuple[str, ...]) -> tuple[str, ...]:
+    foreign = {item for item in live if short_hash(item) not in ours}
+    return tuple(sorted(foreign | wanted))
+
+
+def managed_by(spec: ImageSpec, members: frozenset[str], generation: int) -> Managed:
+    """What imagesync manages on an image once it is as the manifest says."""
+    fields = declared_fields(spec)
+    if spec.status:
+        fields["status"] = spec.status.value
+    if isinstance(spec.min_disk, Auto):
+        fields["min_disk"] = spec.min_disk.value
+    if stores := _declared_stores(spec):
+        fields["stores"] = stores
+    return Managed(
+        fields={name: short_hash(json.dumps(value)) for name, value in sorted(fields.items())},
+        properties=hashed(spec.properties),
+        tags=hashed_names(spec.tags),
+        members=hashed_names(members),
+        generation=generation,
+        origin=public_origin(spec),
+    )
+
+
+def _declared_stores(spec: ImageSpec) -> Value:
+    if not isinstance(spec.source, FileSource | UrlSource):
+        return None
+    return "all" if spec.source.transfer.all_stores else tuple(sorted(spec.source.transfer.stores))
+
+
+def public_origin(spec: ImageSpec) -> str | None:
+    """Where the bytes come from, without credentials and query: what a record may tell."""
+    return public_url(spec.source.urls[0]) if isinstance(spec.source, UrlSource) else None
+
+
+def content_url(spec: ImageSpec) -> str | None:
+    """The identity of the first URL, which stands for content that has no digest."""
+    return url_identity(spec.source.urls[0]) if isinstance(spec.source, UrlSource) else None
+
+
+def wanted_digest(spec: ImageSpec) -> str:
+    """Identity of the wanted state, content apart: 32 hexadecimal digits."""
+    document = asdict(Document(declared_fields(spec), dict(sorted(spec.properties.items())), tuple(sorted(spec.tags))))
+    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def reason_for(path: tuple[str, ...], wanted: Managed, managed: Managed) -> Reason:
+    """Drift where imagesync had set the very value that is wanted (``wanted``) before; else the manifest changed."""
+    match path:
+        case ("properties", name):
+            hashes = (wanted.properties.get(short_hash(name)), managed.properties.get(short_hash(name)))
+            same = hashes[0] == hashes[1] is not None
+        case ("tags",):
+            same = wanted.tags == managed.tags
+        case ("members",):
+            same = wanted.members == managed.members
+        case _:
+            hash_before = managed.fields.get(path[0])
+            same = hash_before is not None and hash_before == wanted.fields.get(path[0])
+    return Reason.DRIFT if same else Reason.MANIFEST_CHANGED
+
+
+def hashed_value(value: Value) -> str:
+    """What a record keeps of a field's value."""
+    return short_hash(json.dumps(value))
+
+
+def current_record(catalog: str, spec: ImageSpec, members: frozenset[str], base: Record) -> Record:
+    """``base`` (catalogue, key, content, generation) with all else as the manifest now says."""
+    managed = managed_by(spec, members, base.managed.generation)
+    managed = replace(managed, origin=base.managed.origin or managed.origin)
+    return replace(base, catalog=catalog, key=spec.key, spec=wanted_digest(spec), managed=managed)
+
+
+def has_data(spec: ImageSpec) -> bool:
+    """Whether this image's content is read from somewhere by imagesync."""
+    return isinstance(spec.source, FileSource | UrlSource)
+
+
+def is_record_only(spec: ImageSpec) -> bool:
+    """Whether the image is a record without data (``source: none``)."""
+    return spec.source is Content.NO_DATA
+
+
+def wanted_status(spec: ImageSpec, managed: Managed) -> Status | None:
+    """active or deactivated where the manifest says so, or where imagesync had deactivated it; else None."""
+    if is_left_alone(spec, managed, "status"):
+        return None
+    if spec.status:
+        return spec.status
+    ours = managed.fields.get("status") == hashed_value(Status.DEACTIVATED.value) or "status" in managed.before
+    return Status.ACTIVE if ours else None
