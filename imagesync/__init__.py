@@ -1,7 +1,8 @@
 """imagesync keeps the virtual-machine images of a cloud the way a version-controlled set of YAML manifests says.
 
-The verbs: ``load`` manifests, ``resolve`` them into a Catalog, take an ``inventory`` of what is live, ``make_plan``
-from both, ``execute`` it. Names load on first use, so that importing the package costs next to nothing.
+The whole run: ``read_catalog``, ``open_backend``, ``Planner``, ``apply``; the command line calls the same functions. Its
+parts: ``load``, ``resolve``, ``take_inventory``, ``make_plan``, ``execute``. Names load on first use, so that importing the
+package costs next to nothing.
 """
 
 from importlib import import_module
@@ -32,30 +33,48 @@ if TYPE_CHECKING:
     from imagesync.planning.rollback import rollback_plan as rollback_plan
     from imagesync.planning.staging import discard_plan as discard_plan
     from imagesync.planning.staging import stage_plan as stage_plan
+    from imagesync.workflow import Hooks as Hooks
+    from imagesync.workflow import Planner as Planner
+    from imagesync.workflow import RunResult as RunResult
+    from imagesync.workflow import Settings as Settings
+    from imagesync.workflow import Watch as Watch
+    from imagesync.workflow import apply as apply
+    from imagesync.workflow import apply_saved as apply_saved
+    from imagesync.workflow import read_catalog as read_catalog
+    from imagesync.workflow import select_adoptable as select_adoptable
 
 _HOMES: Final = {
     "ImagesyncError": "imagesync.errors",
-    "load": "imagesync.manifest.loader",
-    "resolve": "imagesync.manifest.resolution",
-    "open_backend": "imagesync.backends",
-    "execute": "imagesync.execution.executor",
-    "Performer": "imagesync.execution.performer",
+    "LiveImage": "imagesync.model.image",
     "Capabilities": "imagesync.model.image",
+    "Inventory": "imagesync.model.image",
     "Catalog": "imagesync.model.catalog",
     "Checksum": "imagesync.model.catalog",
     "ImageSpec": "imagesync.model.catalog",
-    "Inventory": "imagesync.model.image",
-    "LiveImage": "imagesync.model.image",
     "Policy": "imagesync.model.catalog",
     "Status": "imagesync.model.catalog",
     "Visibility": "imagesync.model.catalog",
     "Plan": "imagesync.model.plan",
+    "Report": "imagesync.model.report",
+    "load": "imagesync.manifest.loader",
+    "resolve": "imagesync.manifest.resolution",
+    "open_backend": "imagesync.backends",
+    "read_catalog": "imagesync.workflow",
+    "Planner": "imagesync.workflow",
+    "apply": "imagesync.workflow",
+    "apply_saved": "imagesync.workflow",
+    "select_adoptable": "imagesync.workflow",
+    "Hooks": "imagesync.workflow",
+    "Settings": "imagesync.workflow",
+    "RunResult": "imagesync.workflow",
+    "Watch": "imagesync.workflow",
+    "take_inventory": "imagesync.inventory",
     "make_plan": "imagesync.planning.planner",
     "stage_plan": "imagesync.planning.staging",
     "discard_plan": "imagesync.planning.staging",
     "rollback_plan": "imagesync.planning.rollback",
-    "Report": "imagesync.model.report",
-    "take_inventory": "imagesync.inventory",
+    "execute": "imagesync.execution.executor",
+    "Performer": "imagesync.execution.performer",
 }
 
 __all__ = ["__version__", *_HOMES]

@@ -5,6 +5,7 @@ so that a catalogue that is as wanted costs two listings however many foreign im
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from typing import Final
@@ -129,3 +130,19 @@ def _one(backend: Backend, image_id: str) -> list[LiveImage]:
         return backend.images(image_id)
     except NotFound:
         return []
+
+
+def read_members(backend: Backend, images: Iterable[LiveImage], jobs: int) -> dict[str, tuple[MemberState, ...]]:
+    """The members of those images that are shared, by image id: one request each. An image is left out if the user
+    may not ask, or if it is gone."""
+    shared = [image.id for image in images if image.visibility is Visibility.SHARED]
+    with ThreadPoolExecutor(jobs) as pool:
+        found = zip(shared, pool.map(lambda image_id: _members_if_allowed(backend, image_id), shared), strict=True)
+        return {image_id: members for image_id, members in found if members is not None}
+
+
+def _members_if_allowed(backend: Backend, image_id: str) -> tuple[MemberState, ...] | None:
+    try:
+        return tuple(backend.members(image_id))
+    except (Forbidden, NotFound):
+        return None

@@ -20,6 +20,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
     parser.addoption("--exhaustive", action="store_true", help="also the loops over every point, which take minutes")
+    parser.addoption("--shells", action="store_true", help="also completion in fish and zsh, which must be installed")
     parser.addoption("--update-cases", action="store_true", help="write the expected plans of tests/cases anew")
 
 
@@ -28,6 +29,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     left_out = set()
     if config.getoption("--no-cloud"):
         left_out |= {item for item in items if "cloud" in getattr(item, "fixturenames", ()) or "[glance" in item.name}
+    if not config.getoption("--shells"):
+        left_out |= {item for item in items if item.get_closest_marker("shells")}
     if not config.getoption("--exhaustive"):
         left_out |= {item for item in items if item.get_closest_marker("exhaustive")}
     config.hook.pytest_deselected(items=[item for item in items if item in left_out])

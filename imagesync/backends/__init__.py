@@ -28,6 +28,8 @@ KINDS: Final[Mapping[str, Callable[[str | None], Backend]]] = {"glance": _glance
 def open_backend(*, cloud: str | None = None, store: Path | str | None = None) -> Backend:
     """A cloud of clouds.yaml (None: that of the ``OS_*`` variables), or the local store in a folder.
 
+    Use it in a ``with`` statement, which closes it.
+
     UsageError for both at once; else what opening it can raise: UsageError, Unauthorized, Unavailable, BackendError.
     """
     if cloud is not None and store is not None:

@@ -5,7 +5,7 @@ Unauthorized, Unavailable. Methods are safe to call from several threads at once
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Protocol, TypedDict, Unpack
+from typing import Protocol, Self, TypedDict, Unpack
 
 from imagesync.model.image import Capabilities, Filter, Identity, ImportTask, LiveImage, MemberState
 
@@ -138,3 +138,9 @@ class Backend(Protocol):
 
     def close(self) -> None:
         """Give back connections and files."""
+
+    def __enter__(self) -> Self:
+        """The backend; it is closed at the end of the block."""
+
+    def __exit__(self, *_error: object) -> None:
+        """Close the backend."""

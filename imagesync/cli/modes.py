@@ -1,55 +1,32 @@
-"""Which plan a run makes: of the whole manifest, of candidates, or of one key's way back. No I/O."""
+"""--stage and --discard-staged -> the function that makes the plan. No I/O."""
 
-from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
 
 from imagesync.cli.options import Options
 from imagesync.errors import UsageError
-from imagesync.model.catalog import Catalog, Policy
-from imagesync.model.image import Capabilities, Identity, Inventory
-
-if TYPE_CHECKING:
-    from imagesync.model.plan import Plan
+from imagesync.planning.planner import make_plan
+from imagesync.planning.staging import discard_plan, stage_plan
+from imagesync.workflow import Maker
 
 
-class Maker(Protocol):
-    """What ``planner.make_plan`` is: a plan from what is wanted and what is there."""
-
-    def __call__(
-        self,
-        catalog: Catalog,
-        inventory: Inventory,
-        *,
-        policy: Policy,
-        capabilities: Capabilities | None,
-        target: Identity,
-        now: datetime,
-    ) -> "Plan":
-        """The plan, or PlanRefused."""
-
-
-def maker(options: Options, *, stage: bool, discard: str | None, saved: bool) -> Maker:
-    """The plan that --stage and --discard-staged ask for; without them the whole one. UsageError where they cannot be."""
-    from imagesync.planning.planner import make_plan
-    from imagesync.planning.staging import discard_plan, stage_plan
-
-    word = "--discard-staged" if discard is not None else "--stage" if stage else ""
+def choose_maker(options: Options, *, stage: bool, discard: str | None) -> Maker:
+    """What makes the plan that the options ask for; UsageError if they exclude each other."""
     if stage and discard is not None:
         raise UsageError("--stage and --discard-staged exclude each other", "run them one after the other")
-    if word and options.drift_only:
+    if (word := _option(stage=stage, discard=discard)) and options.drift_only:
         raise UsageError(f"{word} and --drift-only exclude each other", "leave one out")
-    if word and saved:
-        raise UsageError(
-            f"{word} does not go with a saved plan", f"give it to plan: imagesync plan {word} -o plan.json"
-        )
     if discard is not None:
         return partial(discard_plan, keys=discard)
     return stage_plan if stage else make_plan
 
 
-def going_back(key: str, to: str | None) -> Maker:
-    """The plan of ``rollback``."""
-    from imagesync.planning.rollback import rollback_plan
+def refuse_for_saved_plan(*, stage: bool, discard: str | None) -> None:
+    """UsageError if an option asks for another plan than the saved one."""
+    if word := _option(stage=stage, discard=discard):
+        raise UsageError(
+            f"{word} does not go with a saved plan", f"give it to plan: imagesync plan {word} -o plan.json"
+        )
 
-    return partial(rollback_plan, key=key, to=to)
+
+def _option(*, stage: bool, discard: str | None) -> str:
+    return "--discard-staged" if discard is not None else "--stage" if stage else ""

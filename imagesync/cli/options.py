@@ -1,7 +1,7 @@
-"""What the commands can be asked for: each option once, with its help. No I/O.
+"""The options of the commands: each once, with its help. No I/O.
 
-``with_options`` gives a command the fields of ``Options``, and of other such values, beside its own parameters, so that
-the commands cannot drift apart.
+``with_options`` gives a command the fields of ``Options``, and of other such values, beside its own parameters: an option
+is spelled and explained alike in every command that has it.
 """
 
 import inspect
@@ -9,13 +9,25 @@ from collections.abc import Callable
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
 from enum import StrEnum
 from functools import wraps
+from itertools import zip_longest
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, Final, get_type_hints
 
 import typer
 
+from imagesync.cli.completion import complete_clouds, complete_keys, complete_targets
 from imagesync.errors import UsageError
+from imagesync.lease import LOCK_TIMEOUT
 from imagesync.model.catalog import Limit, Policy
+
+CONTEXT: Final = {"help_option_names": ["-h", "--help"]}
+
+
+def new_command() -> typer.Typer:
+    """The home of one command: each module of ``commands`` has one, called ``app``."""
+    return typer.Typer(
+        add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None, context_settings=CONTEXT
+    )
 
 
 class Form(StrEnum):
@@ -25,8 +37,18 @@ class Form(StrEnum):
     JSON = "json"
 
 
-TargetName = Annotated[str | None, typer.Option("--target", help="A target of the manifest.", metavar="NAME")]
-CloudName = Annotated[str | None, typer.Option("--cloud", help="A cloud of clouds.yaml.", metavar="NAME")]
+PathArgument = Annotated[Path, typer.Argument(help="A manifest, or a folder of them.", metavar="[PATH]")]
+PathOrPlan = Annotated[
+    Path, typer.Argument(help="A manifest, a folder of them, or a saved plan.", metavar="[PATH | PLAN.json]")
+]
+TargetName = Annotated[
+    str | None,
+    typer.Option("--target", help="A target of the manifest.", metavar="NAME", autocompletion=complete_targets),
+]
+CloudName = Annotated[
+    str | None,
+    typer.Option("--cloud", help="A cloud of clouds.yaml.", metavar="NAME", autocompletion=complete_clouds),
+]
 StorePath = Annotated[
     Path | None, typer.Option("--store", help="A local store: a folder, made on first use.", metavar="DIR")
 ]
@@ -44,7 +66,12 @@ Stage = Annotated[
 ]
 Discard = Annotated[
     str | None,
-    typer.Option("--discard-staged", help="Only drop candidates: all, or those of a key (a glob).", metavar="[KEY]"),
+    typer.Option(
+        "--discard-staged",
+        help="Only drop candidates: all, or those of a key (a glob).",
+        metavar="[KEY]",
+        autocompletion=complete_keys,
+    ),
 ]
 EVERY_KEY = "*"
 Ids = Annotated[
@@ -59,10 +86,10 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
 def with_optional_values(words: list[str]) -> list[str]:
-    """The command line with the value that --discard-staged has where none follows it: every key."""
+    """The command line with a value for --discard-staged if none follows it: every key."""
     return [
         f"{word}={EVERY_KEY}" if word == "--discard-staged" and (not after or after.startswith("-")) else word
-        for word, after in zip(words, [*words[1:], ""], strict=True)
+        for word, after in zip_longest(words, words[1:], fillvalue="")
     ]
 
 
@@ -75,7 +102,13 @@ class Options:
     store: StorePath = None
     set_values: Values = field(default_factory=list)
     only: Annotated[
-        list[str], typer.Option("--only", help="Look at these keys only: a glob (repeatable).", metavar="KEY")
+        list[str],
+        typer.Option(
+            "--only",
+            help="Look at these keys only: a glob (repeatable).",
+            metavar="KEY",
+            autocompletion=complete_keys,
+        ),
     ] = field(default_factory=list)
     jobs: Annotated[int, typer.Option("--jobs", help="Steps done at once.", min=1, max=64)] = 8
     max_delete: Annotated[
@@ -122,6 +155,19 @@ class Results:
     color: Color = None
 
 
+@dataclass(frozen=True, slots=True)
+class Locking:
+    """Whether a run takes the lease, and how many seconds it waits for it."""
+
+    lock_timeout: Annotated[
+        float,
+        typer.Option(
+            "--lock-timeout", help="How long to wait while another run has the lease.", metavar="SECONDS", min=0
+        ),
+    ] = LOCK_TIMEOUT
+    no_lock: Annotated[bool, typer.Option("--no-lock", help="Take no lease: nothing keeps another run out.")] = False
+
+
 def pairs(given: list[str]) -> dict[str, str]:
     """``--set`` as a mapping; the last of a name wins."""
     for item in given:
@@ -140,7 +186,7 @@ def limit(option: str, text: str | None) -> Limit | None:
     return Limit(int(number), percent=text.endswith("%"))
 
 
-def with_options(command: Callable[..., None]) -> Callable[..., None]:
+def with_options(command: Callable[..., int]) -> Callable[..., int]:
     """A command some of whose parameters are dataclasses: their fields become options of the command, in their place."""
     hints = get_type_hints(command, include_extras=True)
     parts = {
@@ -153,12 +199,12 @@ def with_options(command: Callable[..., None]) -> Callable[..., None]:
     ]
 
     @wraps(command)
-    def called(**given: Any) -> None:
+    def called(**given: Any) -> int:
         values = {
             name: hints[name](**{option.name: given.pop(option.name) for option in options})
             for name, options in parts.items()
         }
-        command(**values, **given)
+        return command(**values, **given)
 
     called.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # what Typer reads
     called.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}

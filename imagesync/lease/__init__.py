@@ -1,1 +1,6 @@
-"""One run at a time for a catalogue: the record, how it is held, whether its process is alive."""
+"""One run at a time for a catalog: the record of the lease, how it is held, whether its holder's process is alive."""
+
+from typing import Final
+
+LOCK_TIMEOUT: Final = 120.0
+"""Seconds that a run waits for the lease unless it is told otherwise: longer than a dead holder's lease lasts."""

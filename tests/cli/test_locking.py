@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from imagesync import open_backend
-from imagesync.cli.locking import Locking, leased
+from imagesync import Settings, open_backend
 from imagesync.lease.holding import Held, take
 from imagesync.lease.record import STATE, Times
+from imagesync.workflow import hold_lease
 
 ROOT = Path(__file__).parents[2]
 
@@ -78,7 +78,7 @@ def test_whatever_ends_a_run_gives_the_lease_back(desk: Desk) -> None:
     """A bug or ^C too; no heartbeat outlives it."""
 
     def run(error: type[BaseException]) -> None:
-        with leased(desk.backend, "base", Locking(), Times(beat=0.01)):
+        with hold_lease(desk.backend, "base", Settings(lease_times=Times(beat=0.01)), desk.told.append):
             assert "lease" in {thread.name for thread in threading.enumerate()}
             raise error
 

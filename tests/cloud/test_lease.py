@@ -21,15 +21,15 @@ from tests.trials import note
 ROOT = Path(__file__).parents[2]
 SHORT = """
 import sys
-from pathlib import Path
-from imagesync import lease
-from imagesync.cli.commands import apply
-from imagesync.cli.locking import Locking
-from imagesync.cli.options import Options, Results
-from imagesync.planning.planner import make_plan
-lease.USUAL = lease.Times(expiry=60, beat=0.1, confirm=45, poll=0.05)
-options = Options(cloud=sys.argv[2], jobs=int(sys.argv[3]))
-raise SystemExit(apply(Path(sys.argv[1]), options, Results(), make_plan, Locking(), yes=True))
+from imagesync import Planner, Settings, apply, open_backend, read_catalog
+from imagesync.cli.options import Results
+from imagesync.cli.runs import Run
+from imagesync.lease.record import Times
+path, cloud, jobs = sys.argv[1], sys.argv[2], int(sys.argv[3])
+settings = Settings(jobs=jobs, lease_times=Times(expiry=60, beat=0.1, confirm=45, poll=0.05))
+run = Run(Results(), yes=True)
+with open_backend(cloud=cloud) as backend:
+    raise SystemExit(run.finish(apply(Planner(backend, read_catalog(path), jobs=jobs), settings, run.hooks)))
 """
 
 

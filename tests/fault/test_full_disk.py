@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from imagesync.cli import app
+from imagesync.cli.bug_log import write_bug_log
 from tests.fault.desk import arranged
 from tests.fault.watched import Trouble
 from tests.trials import note
@@ -184,7 +184,7 @@ def test_a_bug_whose_log_has_no_room(monkeypatch: pytest.MonkeyPatch, capsys: py
 
     monkeypatch.setattr("tempfile.NamedTemporaryFile", full)
     monkeypatch.setenv("OS_PASSWORD", "very-secret")
-    assert app._bug("Traceback\n  here\nValueError: very-secret is no\x1b colour\n") == app.BUG
+    write_bug_log("Traceback\n  here\nValueError: very-secret is no\x1b colour\n")
     told = capsys.readouterr().err
     assert told.startswith("imagesync has a bug (ValueError: ")
     assert told.endswith(", and no log could be written: No space left on device\n")

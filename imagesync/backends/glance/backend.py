@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Final, Unpack
+from typing import Any, Final, Self, Unpack
 from urllib.parse import quote
 from uuid import uuid4
 
@@ -238,6 +238,12 @@ class Glance:
             return self._api.get(path)
         except (NotFound, Forbidden):
             return None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
 
     def close(self) -> None:
         """Give the connections back."""

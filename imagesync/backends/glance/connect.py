@@ -37,6 +37,8 @@ LOGIN_TIMEOUT: Final = 30.0
 AT_FIRST: Final = Pace(tries=4)
 """For the log-in: who has mistyped an address waits for some seconds only."""
 
+NAME_OF_NONE: Final = "defaults"
+"""What the library calls the one cloud of a configuration without clouds."""
 WHERE: Final = "clouds.yaml is looked for here, in ~/.config/openstack and in /etc/openstack; or set OS_* variables"
 
 
@@ -120,6 +122,18 @@ def _region(cloud: str | None, said: list[logging.LogRecord]) -> "CloudRegion":
     except Exception as error:  # the library raises AttributeError, TypeError, … for a clouds.yaml of another shape
         text = "; ".join(clean(text) for text in (*(record.getMessage() for record in said), str(error)))
         raise UsageError(f"cloud {cloud or 'of the environment'}: {text}", _ways(config, cloud)) from error
+
+
+def list_clouds() -> list[str]:
+    """The names of the clouds of clouds.yaml, sorted; none if it cannot be read."""
+    from openstack.config import OpenStackConfig
+
+    with _collected_warnings():
+        try:
+            names = OpenStackConfig(load_envvars=False).get_cloud_names()
+        except Exception:  # as in _region: whatever the library raises for a file of another shape
+            return []
+    return sorted(set(names) - {NAME_OF_NONE})
 
 
 def _ways(config: "OpenStackConfig | None", cloud: str | None) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, TypeVar, Unpack
+from typing import Any, Final, Self, TypeVar, Unpack
 from uuid import uuid4
 
 from imagesync.backends.base import CreateFields, UpdateFields
@@ -280,6 +280,12 @@ class Local:
     def capabilities(self) -> Capabilities:
         """The formats of the Image API; no import methods, stores or quotas."""
         return rules.CAPABILITIES
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
 
     def close(self) -> None:
         """Nothing is held open any more."""

@@ -1,69 +1,23 @@
-"""Where results go: terminal, files, event lines. Does I/O."""
+"""Events of a run -> lines on a terminal, and lines of JSON in a file. Does I/O."""
 
 import contextlib
 import os
-import tempfile
 import threading
 import time
 from pathlib import Path
-from typing import Any, Self, TextIO
+from typing import Self, TextIO
 
+from imagesync.cli.files import unwritable
 from imagesync.errors import ImagesyncError
 from imagesync.model.report import Event, Finished, Outcome, Progress, Started
 from imagesync.render.result import event_to_json
-from imagesync.render.style import Paint, painted, plain, size
+from imagesync.render.style import size
 from imagesync.render.text import result_line
 from imagesync.text import json_text
 
 
-def paint_for(stream: TextIO, wanted: bool | None) -> Paint:
-    """Colours where they are asked for, or else on a terminal that can show them and whose user has not declined."""
-    if wanted is None:
-        wanted = stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-    return painted if wanted else plain
-
-
-def check_places(*paths: Path | None) -> None:
-    """ImagesyncError where a file cannot be written at all: better known before the work than after it."""
-    for path in paths:
-        if path is None:
-            continue
-        if not path.parent.is_dir():
-            raise ImagesyncError(
-                f"{path} cannot be written: there is no folder {path.parent}", "make it, or check the path"
-            )
-        if path.is_dir():
-            raise ImagesyncError(f"{path} cannot be written: it is a folder", "name a file in it")
-        if not os.access(path.parent, os.W_OK | os.X_OK):
-            raise ImagesyncError(
-                f"{path} cannot be written: its folder is read-only", "check its permissions and mount"
-            )
-
-
-def write_private(path: Path, text: str) -> None:
-    """A file that only its owner can read, whole or not at all."""
-    try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(name, path)
-        except BaseException:
-            os.unlink(name)
-            raise
-    except OSError as error:
-        raise _unwritable(path, error) from error
-
-
-def write_json(path: Path, document: Any) -> None:
-    """JSON, sorted, whole or not at all."""
-    write_private(path, json_text(document) + "\n")
-
-
-class Teller:
-    """Tells of a run while it goes on: lines, or on a terminal one line that moves. Events come from any thread.
+class ProgressLines:
+    """Shows a run while it goes on: a line a step, and on a terminal one line that moves. Events come from any thread.
 
     A stream that cannot be written (a full disk, a closed pipe) is not written: the run goes on.
     """
@@ -117,9 +71,9 @@ class EventLines:
         self._file: TextIO | None = None
         if path is not None:
             try:
-                self._file = open(path, "w", encoding="utf-8", opener=_private)  # noqa: SIM115 - closed by __exit__
+                self._file = open(path, "w", encoding="utf-8", opener=_open_private)  # noqa: SIM115 - closed by __exit__
             except OSError as error:
-                raise _unwritable(path, error) from error
+                raise unwritable(path, error) from error
 
     def __call__(self, event: Event) -> None:
         """One event."""
@@ -143,12 +97,8 @@ class EventLines:
 
     def problems(self) -> list[ImagesyncError]:
         """Why the file lacks events, if it does."""
-        return [_unwritable(self._path, self._error)] if self._path and self._error else []
+        return [unwritable(self._path, self._error)] if self._path and self._error else []
 
 
-def _unwritable(path: Path, error: OSError) -> ImagesyncError:
-    return ImagesyncError(f"{path} cannot be written: {error.strerror}", "check the folder and its space")
-
-
-def _private(path: str, flags: int) -> int:
+def _open_private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)

@@ -1,12 +1,13 @@
-"""Saved plans: writing one, reading one, and whole URLs found again in the manifests. Does I/O."""
+"""A plan <-> its file; and the URLs that the file must not hold, from the manifests. Does I/O."""
 
 import json
 import os
 from dataclasses import replace
 from pathlib import Path
 
+from imagesync.cli.catalogs import load_catalog
+from imagesync.cli.files import write_private
 from imagesync.cli.options import Options
-from imagesync.cli.output import write_private
 from imagesync.errors import ImagesyncError, UsageError
 from imagesync.model.catalog import Catalog, UrlSource
 from imagesync.model.plan import Create, Plan, Step
@@ -16,22 +17,22 @@ from imagesync.planfile.writer import Json, plan_text_json, plan_to_json
 from imagesync.render.style import sentence
 from imagesync.version import __version__
 
-LARGEST = 256 * 2**20
+MAX_BYTES = 256 * 2**20
 
 
 def is_plan_file(path: Path) -> bool:
-    """Saved plans are told from manifests by their suffix."""
+    """Whether a path names a saved plan and not a manifest: by its suffix."""
     return path.suffix.lower() == ".json"
 
 
-def document_of(plan: Plan, folder: Path) -> Json:
+def to_document(plan: Plan, folder: Path) -> Json:
     """The JSON document of a plan that will lie in ``folder``."""
     return plan_to_json(plan, tool=f"imagesync {__version__}", folder=os.path.abspath(folder))
 
 
 def save_plan(plan: Plan, path: Path) -> None:
     """A file that only its owner can read, whole or not at all."""
-    write_private(path, plan_text_json(document_of(plan, path.parent)))
+    write_private(path, plan_text_json(to_document(plan, path.parent)))
 
 
 def read_plan(path: Path) -> tuple[Plan, dict[str, tuple[str, ...]]]:
@@ -39,8 +40,8 @@ def read_plan(path: Path) -> tuple[Plan, dict[str, tuple[str, ...]]]:
     shown = sentence(str(path))
     try:
         with open(path, "rb") as file:
-            content = file.read(LARGEST + 1)
-        if len(content) > LARGEST:
+            content = file.read(MAX_BYTES + 1)
+        if len(content) > MAX_BYTES:
             raise UsageError(f"{shown} is too large for a saved plan", "plan again")
         document = json.loads(content)
     except OSError as error:
@@ -51,8 +52,8 @@ def read_plan(path: Path) -> tuple[Plan, dict[str, tuple[str, ...]]]:
     return plan, withheld(document)
 
 
-def with_whole_urls(plan: Plan, missing: dict[str, tuple[str, ...]], options: Options) -> Plan:
-    """The plan with the URLs that its file must not show, taken from the manifests it was made of."""
+def restore_urls(plan: Plan, missing: dict[str, tuple[str, ...]], options: Options) -> Plan:
+    """The plan with the URLs that its file must not hold, read from the manifests that it was made from."""
     if not missing:
         return plan
     sources = {spec.key: spec.source for spec in _manifests_of(plan, missing, options).images}
@@ -70,10 +71,8 @@ def with_whole_urls(plan: Plan, missing: dict[str, tuple[str, ...]], options: Op
 
 
 def _manifests_of(plan: Plan, missing: dict[str, tuple[str, ...]], options: Options) -> Catalog:
-    from imagesync.cli.reading import read_catalog
-
     try:
-        return read_catalog(Path(plan.base), replace(options, target=plan.target_name))
+        return load_catalog(Path(plan.base), replace(options, target=plan.target_name))
     except ImagesyncError as error:
         hint = f"apply it where {plan.base} holds its manifests, with the same --set"
         raise UsageError(_not_shown(min(missing)), hint) from error

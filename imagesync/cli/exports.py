@@ -1,4 +1,4 @@
-"""The command export: from a cloud to a manifest, checked by the loader before it is written. Does I/O."""
+"""Live images -> the manifest that describes them, checked by the loader before it is written. Does I/O."""
 
 import sys
 import tempfile
@@ -10,25 +10,28 @@ from pathlib import Path
 import typer
 
 from imagesync.backends.base import Backend
-from imagesync.cli import flow
+from imagesync.cli.exit_codes import ExitCode
+from imagesync.cli.files import write_private
 from imagesync.cli.options import Options
-from imagesync.cli.output import write_private
 from imagesync.cli.streams import say
+from imagesync.cli.targets import open_existing
 from imagesync.errors import Bug, ManifestError, UsageError
+from imagesync.inventory import read_members
 from imagesync.manifest.export import KEY, Exported, differences, exported, slug
 from imagesync.manifest.files import SUFFIXES
+from imagesync.manifest.loader import load
+from imagesync.manifest.resolution import resolve
 from imagesync.manifest.scope import matches
 from imagesync.model.catalog import Role, Visibility
 from imagesync.model.image import Filter, LiveImage
 from imagesync.model.record import PREFIX, read
 from imagesync.render.style import count, sentence
 
-DONE, INCOMPLETE = 0, 1
 _GLOB = "*?["
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Selection:
     """Which images are exported. ``names`` are globs, one of which must match; ``tags`` must all be there."""
 
     names: Sequence[str] = ()
@@ -40,7 +43,7 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Destination:
     """Where the manifest goes: standard output without ``out``; ``catalog`` None: called like the project."""
 
     out: Path | None = None
@@ -48,18 +51,18 @@ class Place:
     force: bool = False
 
 
-def export(asked: Asked, place: Place, options: Options) -> int:
-    """Write the manifest of what is live; 1 where something that was asked for could not be written."""
-    if asked.all_owners and asked.owners:
+def export_images(wanted: Selection, place: Destination, options: Options) -> ExitCode:
+    """Write the manifest of the selected images; FAILED if something that was asked for could not be written."""
+    if wanted.all_owners and wanted.owners:
         raise UsageError("--owner and --all-owners at once", "name one of them")
-    with flow.existing(options) as backend:
+    with open_existing(options) as backend:
         identity = backend.identity()
         catalog = place.catalog or slug(identity.project_name) or "exported"
         if not KEY.fullmatch(catalog):
             raise UsageError(f"--catalog {sentence(catalog)}: not a key", "use letters, digits and . _ -, at most 64")
         path = _path(place, catalog)
-        images = _wanted(_found(backend, asked), asked)
-        members = flow.members_of(backend, images, options.jobs)
+        images = _select(_find(backend, wanted), wanted)
+        members = read_members(backend, images, options.jobs)
         able = backend.capabilities()
     made = exported(catalog, images, members, project=identity.project_id, read_only=able.read_only)
     _check(made)
@@ -68,10 +71,10 @@ def export(asked: Asked, place: Place, options: Options) -> int:
     if path is not None and path.parent == place.out:
         _make_folder(path.parent)
     _write(made, path)
-    return INCOMPLETE if made.problems else DONE
+    return ExitCode.FAILED if made.problems else ExitCode.DONE
 
 
-def _path(place: Place, catalog: str) -> Path | None:
+def _path(place: Destination, catalog: str) -> Path | None:
     """The file to write, or the catalogue's own in a folder; one that is there is replaced only with --force."""
     path = place.out
     if path is None or str(path) == "-":
@@ -83,21 +86,21 @@ def _path(place: Place, catalog: str) -> Path | None:
     return path
 
 
-def _found(backend: Backend, asked: Asked) -> list[LiveImage]:
-    """What the service finds by owner, tags, visibility and a whole name; globs are for ``_wanted``."""
-    name = asked.names[0] if len(asked.names) == 1 and not any(char in asked.names[0] for char in _GLOB) else None
-    owners: list[str | None] = [None] if asked.all_owners else [*(asked.owners or [backend.identity().project_id])]
-    filters = [Filter(owner, name, frozenset(asked.tags), asked.visibility) for owner in owners]
+def _find(backend: Backend, wanted: Selection) -> list[LiveImage]:
+    """What the service finds by owner, tags, visibility and a whole name; globs are for ``_select``."""
+    name = wanted.names[0] if len(wanted.names) == 1 and not any(char in wanted.names[0] for char in _GLOB) else None
+    owners: list[str | None] = [None] if wanted.all_owners else [*(wanted.owners or [backend.identity().project_id])]
+    filters = [Filter(owner, name, frozenset(wanted.tags), wanted.visibility) for owner in owners]
     found = {image.id: image for one in filters for image in backend.matching(one)}
     return [image for _, image in sorted(found.items())]
 
 
-def _wanted(images: Sequence[LiveImage], asked: Asked) -> list[LiveImage]:
+def _select(images: Sequence[LiveImage], wanted: Selection) -> list[LiveImage]:
     """Those whose name matches and that nobody manages yet; with ``managed`` the current build of each key too."""
-    named = [image for image in images if not asked.names or matches(image.name or "", asked.names)]
+    named = [image for image in images if not wanted.names or matches(image.name or "", wanted.names)]
     free = [image for image in named if not any(name.startswith(PREFIX) for name in image.properties)]
     ours = [image for image in named if (record := read(image)) is not None and record.role is Role.CURRENT]
-    if asked.managed:
+    if wanted.managed:
         return [*free, *ours]
     catalogs = Counter(image.properties[f"{PREFIX}catalog"] for image in ours)
     for catalog, number in sorted(catalogs.items()):
@@ -107,9 +110,6 @@ def _wanted(images: Sequence[LiveImage], asked: Asked) -> list[LiveImage]:
 
 def _check(made: Exported) -> None:
     """The text loaded and resolved as apply would, and compared with the images: it must say what they are."""
-    from imagesync.manifest.loader import load
-    from imagesync.manifest.resolution import resolve
-
     with tempfile.TemporaryDirectory(prefix="imagesync-") as folder:
         path = Path(folder) / "export.yaml"
         path.write_text(made.text, encoding="utf-8")

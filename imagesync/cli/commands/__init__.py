@@ -1,0 +1,1 @@
+"""One module a command: its options, its few lines of work, its exit code."""

@@ -1,0 +1,63 @@
+"""``imagesync adopt``: what exists already comes under management, and nothing else is done. Does I/O."""
+
+from pathlib import Path
+
+import typer
+
+from imagesync.cli.exit_codes import ExitCode
+from imagesync.cli.logs import set_up_logs
+from imagesync.cli.options import (
+    Form,
+    Locking,
+    Options,
+    PathArgument,
+    Results,
+    Verbose,
+    Yes,
+    new_command,
+    with_options,
+)
+from imagesync.errors import UsageError
+
+app = new_command()
+
+
+@app.command()
+@with_options
+def adopt(
+    path: PathArgument = Path(),
+    *,
+    options: Options,
+    yes: Yes = False,
+    results: Results,
+    locking: Locking,
+    verbose: Verbose = False,
+) -> ExitCode:
+    """Take images that exist under management: for each key adopt: ID, or else the one visible image of its name.
+
+    No data moves. Fields that the manifest declares are brought to what it says, in the same request; the plan shows
+    them. Keys without such an image are told of and left alone. Example: imagesync adopt images/ --cloud eu-prod
+    """
+    from imagesync.cli.files import check_writable
+    from imagesync.cli.runs import Run, read_catalog, settings_of
+    from imagesync.cli.saved_plans import is_plan_file
+    from imagesync.cli.targets import open_target
+    from imagesync.render.style import sentence
+    from imagesync.workflow import Planner, apply, select_adoptable
+
+    set_up_logs(verbose=verbose)
+    if is_plan_file(path):
+        raise UsageError(f"{sentence(str(path))} is a saved plan", "carry it out with: imagesync apply")
+    if options.drift_only:
+        raise UsageError("--drift-only: nothing that is adopted has drifted yet", "leave it out")
+    check_writable(results.out, results.ids)
+    catalog = read_catalog(path, options)
+    run = Run(results, yes=yes)
+    with open_target(options, catalog.target) as backend:
+        part = select_adoptable(backend, catalog)
+        if not part.images and results.form is Form.TEXT:
+            lines = [*(sentence(f"Note: {note}") for note in part.warnings), "Nothing to adopt."]
+            typer.echo("\n".join(lines))
+            return ExitCode.DONE
+        planner = Planner(backend, part, policy=options.policy(part.policy), jobs=options.jobs)
+        return run.finish(apply(planner, settings_of(options, locking), run.hooks))

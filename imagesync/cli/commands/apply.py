@@ -1,0 +1,65 @@
+"""``imagesync apply``: make the cloud as the manifests, or a saved plan, say. Does I/O."""
+
+from pathlib import Path
+
+from imagesync.cli.exit_codes import ExitCode
+from imagesync.cli.logs import set_up_logs
+from imagesync.cli.options import (
+    Discard,
+    Locking,
+    Options,
+    PathOrPlan,
+    Results,
+    Stage,
+    Verbose,
+    Yes,
+    new_command,
+    with_options,
+)
+
+app = new_command()
+
+
+@app.command()
+@with_options
+def apply(
+    path: PathOrPlan = Path(),
+    *,
+    options: Options,
+    yes: Yes = False,
+    stage: Stage = False,
+    discard_staged: Discard = None,
+    results: Results,
+    locking: Locking,
+    verbose: Verbose = False,
+) -> ExitCode:
+    """Make the cloud as the manifests say. Example: imagesync apply images/ --cloud eu-prod --yes
+
+    To test before publishing: apply --stage uploads and verifies, --ids names the candidates to boot, the next apply
+    publishes them without an upload, apply --discard-staged drops them.
+    """
+    from imagesync.cli.files import check_writable
+    from imagesync.cli.modes import choose_maker, refuse_for_saved_plan
+    from imagesync.cli.runs import Run, read_catalog, settings_of
+    from imagesync.cli.saved_plans import is_plan_file, read_plan, restore_urls
+    from imagesync.cli.targets import open_target, open_target_of
+    from imagesync.sources import check_sources
+    from imagesync.workflow import Planner, apply_saved
+    from imagesync.workflow import apply as apply_catalog
+
+    set_up_logs(verbose=verbose)
+    make = choose_maker(options, stage=stage, discard=discard_staged)
+    run, settings = Run(results, yes=yes), settings_of(options, locking)
+    if is_plan_file(path):
+        refuse_for_saved_plan(stage=stage, discard=discard_staged)
+        check_writable(results.out, results.ids)
+        saved, missing = read_plan(path)
+        plan = restore_urls(saved, missing, options)
+        check_sources(plan)
+        with open_target_of(plan, options) as backend:
+            return run.finish(apply_saved(backend, plan, settings, run.hooks))
+    check_writable(results.out, results.ids)
+    catalog = read_catalog(path, options)
+    with open_target(options, catalog.target) as backend:
+        planner = Planner(backend, catalog, policy=options.policy(catalog.policy), make=make, jobs=options.jobs)
+        return run.finish(apply_catalog(planner, settings, run.hooks))

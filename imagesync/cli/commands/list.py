@@ -1,0 +1,54 @@
+"""``imagesync list``: the images the project sees, or every field of one. Does I/O."""
+
+from typing import Annotated
+
+import typer
+
+from imagesync.cli.exit_codes import ExitCode
+from imagesync.cli.logs import set_up_logs
+from imagesync.cli.options import CloudName, Form, Format, Options, StorePath, Verbose, new_command
+from imagesync.cli.streams import say
+
+app = new_command()
+
+
+@app.command("list")
+def list_images(
+    image_id: Annotated[str | None, typer.Argument(help="One image: all its fields.", metavar="[IMAGE_ID]")] = None,
+    cloud: CloudName = None,
+    store: StorePath = None,
+    members: Annotated[
+        bool, typer.Option("--members", help="With whom the project's images are shared, and who accepted.")
+    ] = False,
+    form: Format = Form.TEXT,
+    verbose: Verbose = False,
+) -> ExitCode:
+    """List the images the project sees, or every field of one. Example: imagesync list --cloud eu-prod"""
+    from imagesync.cli.targets import open_existing
+    from imagesync.inventory import read_members
+    from imagesync.lease.record import is_lease
+    from imagesync.model.catalog import Visibility
+    from imagesync.render.listing import image_to_json, listing_text
+    from imagesync.render.style import count
+    from imagesync.text import json_text
+
+    set_up_logs(verbose=verbose)
+    options = Options(cloud=cloud, store=store)
+    with open_existing(options) as backend:
+        found, project = backend.images(image_id), backend.identity().project_id
+        if image_id is None:
+            found = [image for image in found if not is_lease(image, project)]
+        shared = [image for image in found if image_id or image.owner == project]
+        shared = [image for image in shared if image.visibility is Visibility.SHARED]
+        known = read_members(backend, shared, options.jobs) if image_id or members else {}
+    if unasked := len(shared) - len(known):
+        are = "is" if unasked == 1 else "are"
+        told = "this user may not ask with whom" if image_id or members else "--members tells with whom"
+        say(f"{count(unasked, 'image')} {are} shared: {told}")
+    if image_id is not None:
+        typer.echo(json_text(image_to_json(found[0], known)))
+    elif form is Form.JSON:
+        typer.echo(json_text([image_to_json(image, known) for image in found]))
+    else:
+        typer.echo(listing_text(found, known))
+    return ExitCode.DONE

@@ -1,0 +1,71 @@
+"""``imagesync plan``: show what apply would do, and save it. Does I/O."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from imagesync.cli.exit_codes import ExitCode
+from imagesync.cli.logs import set_up_logs
+from imagesync.cli.options import (
+    Color,
+    Discard,
+    Form,
+    Format,
+    Ids,
+    Options,
+    PathArgument,
+    Stage,
+    Verbose,
+    new_command,
+    with_options,
+)
+from imagesync.errors import UsageError
+
+app = new_command()
+
+
+@app.command()
+@with_options
+def plan(
+    path: PathArgument = Path(),
+    *,
+    options: Options,
+    form: Format = Form.TEXT,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Save the plan for apply and show.", metavar="FILE.json")
+    ] = None,
+    ids: Ids = None,
+    stage: Stage = False,
+    discard_staged: Discard = None,
+    detailed_exitcode: Annotated[
+        bool, typer.Option("--detailed-exitcode", help="Exit 2 if there are changes.")
+    ] = False,
+    verbose: Verbose = False,
+    color: Color = None,
+) -> ExitCode:
+    """Show what apply would do. Example: imagesync plan images/ --cloud eu-prod -o plan.json"""
+    from imagesync.cli.files import check_writable, write_json
+    from imagesync.cli.modes import choose_maker
+    from imagesync.cli.runs import ids_to_pin, read_catalog, show_plan
+    from imagesync.cli.saved_plans import is_plan_file, save_plan
+    from imagesync.cli.targets import open_target
+    from imagesync.model.report import Report
+    from imagesync.workflow import Planner
+
+    set_up_logs(verbose=verbose)
+    if is_plan_file(path):
+        raise UsageError(f"{path} is a saved plan", "look at it with: imagesync show")
+    make = choose_maker(options, stage=stage, discard=discard_staged)
+    check_writable(out, ids)
+    catalog = read_catalog(path, options)
+    with open_target(options, catalog.target) as backend:
+        planner = Planner(backend, catalog, policy=options.policy(catalog.policy), make=make, jobs=options.jobs)
+        made = planner.plan()
+    show_plan(made, form, color, out.parent if out else Path())
+    planner.check_limits(made)
+    if out:
+        save_plan(made, out)
+    if ids:
+        write_json(ids, ids_to_pin(Report(made, ()), made.ids))
+    return ExitCode.CHANGES if made.steps and detailed_exitcode else ExitCode.DONE

@@ -1,0 +1,74 @@
+"""``imagesync rollback``: an earlier build of one key is published again. Does I/O."""
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from imagesync.cli.completion import complete_keys
+from imagesync.cli.exit_codes import ExitCode
+from imagesync.cli.logs import set_up_logs
+from imagesync.cli.options import Locking, Options, PathArgument, Results, Verbose, Yes, new_command, with_options
+from imagesync.errors import UsageError
+
+app = new_command()
+
+
+@app.command()
+@with_options
+def rollback(
+    key: Annotated[str, typer.Argument(help="The image's key.", metavar="KEY", autocompletion=complete_keys)],
+    path: PathArgument = Path(),
+    *,
+    options: Options,
+    to: Annotated[
+        str | None,
+        typer.Option("--to", help="Which build (default: what was current last).", metavar="GENERATION|IMAGE_ID"),
+    ] = None,
+    yes: Yes = False,
+    results: Results,
+    locking: Locking,
+    verbose: Verbose = False,
+) -> ExitCode:
+    """Publish an earlier build of an image again, at once. Example: imagesync rollback ubuntu-24.04 images/ --cloud eu-prod
+
+    No data moves: the earlier build is shown again and the present one retires as on_replace says. The line of the
+    manifest that must follow is named, because the next apply would go forward again.
+    """
+    from imagesync.cli.catalogs import load_catalog
+    from imagesync.cli.files import check_writable
+    from imagesync.cli.runs import Run, settings_of
+    from imagesync.cli.saved_plans import is_plan_file
+    from imagesync.cli.targets import open_target
+    from imagesync.planning.rollback import rollback_plan
+    from imagesync.workflow import Planner, apply
+
+    set_up_logs(verbose=verbose)
+    if is_plan_file(path):
+        raise UsageError(f"{path} is a saved plan", "give rollback the manifests")
+    if options.only or options.drift_only:
+        raise UsageError("rollback looks at one key", "leave --only and --drift-only out")
+    check_writable(results.out, results.ids)
+    catalog = load_catalog(path, options)  # no source is read: a rollback works while the mirrors do not
+    _check_key(key, [spec.key for spec in catalog.images])
+    run = Run(results, yes=yes)
+    with open_target(options, catalog.target) as backend:
+        planner = Planner(
+            backend,
+            catalog,
+            policy=options.policy(catalog.policy),
+            make=partial(rollback_plan, key=key, to=to),
+            promoting=frozenset({key}),
+            jobs=options.jobs,
+        )
+        return run.finish(apply(planner, settings_of(options, locking), run.hooks))
+
+
+def _check_key(key: str, known: Sequence[str]) -> None:
+    if key not in known:
+        close = get_close_matches(key, known, 3)
+        hint = f"did you mean {', '.join(close)}?" if close else f"it has {', '.join(known) or 'none'}"
+        raise UsageError(f"the manifest has no image {key!r} here", hint)

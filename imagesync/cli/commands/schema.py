@@ -1,0 +1,23 @@
+"""``imagesync schema``: one of the JSON Schemas, as it lies in the package."""
+
+from typing import Annotated
+
+import typer
+
+from imagesync.cli.exit_codes import ExitCode
+from imagesync.cli.options import new_command
+from imagesync.errors import UsageError
+from imagesync.schemas import NAMES, schema_text
+
+app = new_command()
+
+
+@app.command()
+def schema(
+    name: Annotated[str, typer.Argument(help="manifest or plan.", metavar="[NAME]")] = "manifest",
+) -> ExitCode:
+    """Print a JSON Schema. Example: imagesync schema > manifest.schema.json"""
+    if name not in NAMES:
+        raise UsageError(f"there is no schema {name!r}", f"there are: {', '.join(NAMES)}")
+    typer.echo(schema_text(name), nl=False)
+    return ExitCode.DONE

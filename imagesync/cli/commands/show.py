@@ -1,0 +1,26 @@
+"""``imagesync show``: a saved plan as it was shown when it was made. Reads one file."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from imagesync.cli.exit_codes import ExitCode
+from imagesync.cli.options import Color, Form, Format, new_command
+
+app = new_command()
+
+
+@app.command()
+def show(
+    path: Annotated[Path, typer.Argument(help="A plan saved by plan -o.", metavar="PLAN.json")],
+    form: Format = Form.TEXT,
+    color: Color = None,
+) -> ExitCode:
+    """Show a saved plan. Example: imagesync show plan.json"""
+    from imagesync.cli.runs import show_plan
+    from imagesync.cli.saved_plans import read_plan
+
+    plan, _ = read_plan(path)
+    show_plan(plan, form, color, path.parent)
+    return ExitCode.DONE

@@ -1,0 +1,75 @@
+"""``imagesync unlock``: break the lease of a catalog whose holder is dead, or must stop. Asks first. Does I/O."""
+
+from pathlib import Path
+
+import typer
+
+from imagesync.cli.exit_codes import ExitCode
+from imagesync.cli.logs import set_up_logs
+from imagesync.cli.options import (
+    AllowOutside,
+    CloudName,
+    Options,
+    PathOrPlan,
+    StorePath,
+    TargetName,
+    Values,
+    Verbose,
+    Yes,
+    new_command,
+)
+from imagesync.cli.streams import say
+from imagesync.errors import Conflict
+
+app = new_command()
+
+
+@app.command()
+def unlock(
+    path: PathOrPlan = Path(),
+    target: TargetName = None,
+    cloud: CloudName = None,
+    store: StorePath = None,
+    set_values: Values = [],  # noqa: B006 - Typer reads the default
+    allow_outside: AllowOutside = False,
+    yes: Yes = False,
+    verbose: Verbose = False,
+) -> ExitCode:
+    """Break the lease of a run that is dead or must stop. Example: imagesync unlock images/ --cloud eu-prod"""
+    from imagesync.cli.catalogs import load_catalog
+    from imagesync.cli.saved_plans import is_plan_file, read_plan
+    from imagesync.cli.targets import open_target, open_target_of
+    from imagesync.lease.holding import break_lease, held_by
+
+    set_up_logs(verbose=verbose)
+    options = Options(target=target, cloud=cloud, store=store, set_values=set_values, allow_outside=allow_outside)
+    if is_plan_file(path):
+        plan, _ = read_plan(path)
+        name, opened = plan.catalog, open_target_of(plan, options)
+    else:
+        catalog = load_catalog(path, options)
+        name, opened = catalog.name, open_target(options, catalog.target)
+    with opened as backend:
+        lease = held_by(backend, name)
+        if lease is None:
+            typer.echo(f"The lease of catalogue {name} is free: nothing to do.")
+            return ExitCode.DONE
+        typer.echo(f"The lease of catalogue {name} is held by {lease.holder}.")
+        if not yes and not _confirm():
+            return ExitCode.FAILED
+        if other := break_lease(backend, lease):
+            message = f"catalogue {name}: the lease went to somebody else meanwhile: {other.holder}"
+            raise Conflict(message, "that one was left alone; look again")
+    typer.echo("It is broken: a run that holds it starts no further step.")
+    return ExitCode.DONE
+
+
+def _confirm() -> bool:
+    from imagesync.cli.terminal import confirm
+
+    question = "Break it? Be sure that its holder is dead, or may be stopped."
+    refusal = "unlock asks before it breaks a lease, and there is no terminal to ask on"
+    agreed = confirm(question, without_terminal=refusal)
+    if not agreed:
+        say("Not broken.")
+    return agreed

@@ -1,0 +1,52 @@
+"""``imagesync validate``: it runs at every commit, and loads nothing that only plans need. Does I/O."""
+
+import json
+from pathlib import Path
+
+import typer
+
+from imagesync.cli.exit_codes import ExitCode
+from imagesync.cli.options import (
+    AllowOutside,
+    Form,
+    Format,
+    Options,
+    PathArgument,
+    TargetName,
+    Values,
+    new_command,
+)
+from imagesync.errors import ManifestError
+
+app = new_command()
+
+
+@app.command()
+def validate(
+    path: PathArgument = Path(),
+    target: TargetName = None,
+    set_values: Values = [],  # noqa: B006 - Typer reads the default
+    allow_outside: AllowOutside = False,
+    form: Format = Form.TEXT,
+) -> ExitCode:
+    """Check manifests, for every target, without any network. Example: imagesync validate images/"""
+    from imagesync.cli.catalogs import load_every_catalog
+    from imagesync.render.result import diagnostics_to_json
+    from imagesync.render.style import count
+
+    options = Options(target=target, set_values=set_values, allow_outside=allow_outside)
+    try:
+        catalogs = load_every_catalog(path, options)
+    except ManifestError as error:
+        if form is Form.TEXT:
+            raise
+        typer.echo(json.dumps({"problems": diagnostics_to_json(error.diagnostics)}, indent=2))
+        return ExitCode.FAILED
+    if form is Form.JSON:
+        found = [{"catalog": one.name, "target": one.target.name, "images": len(one.images)} for one in catalogs]
+        typer.echo(json.dumps({"problems": [], "catalogs": found}, indent=2))
+        return ExitCode.DONE
+    for catalog in catalogs:
+        where = f" on target {catalog.target.name}" if catalog.target.name else ""
+        typer.echo(f"Catalogue {catalog.name}{where}: {count(len(catalog.images), 'image')}, no problems.")
+    return ExitCode.DONE

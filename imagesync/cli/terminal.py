@@ -1,0 +1,24 @@
+"""Questions to a person, and whether a stream takes colors. Does I/O."""
+
+import os
+import sys
+from typing import TextIO
+
+import typer
+
+from imagesync.errors import UsageError
+from imagesync.render.style import Paint, painted, plain
+
+
+def paint_for(stream: TextIO, wanted: bool | None) -> Paint:
+    """Colors if ``wanted``; if it is None, on a terminal that can show them, unless NO_COLOR is set."""
+    if wanted is None:
+        wanted = stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    return painted if wanted else plain
+
+
+def confirm(question: str, *, without_terminal: str) -> bool:
+    """Ask on the terminal; UsageError with the sentence ``without_terminal`` if there is none."""
+    if not sys.stdin.isatty():
+        raise UsageError(without_terminal, "pass --yes")
+    return typer.confirm(question, err=True)

@@ -1,0 +1,307 @@
+"""A backend and a catalog, or a saved plan -> the plan of a run, and the run itself.
+
+The one way through imagesync, for the command line and for Python: take the inventory, plan, check the limits, ask for
+approval, take the lease, plan again, execute, check the outcome. I/O goes through the backend and the sources only.
+Nothing here prints, prompts, handles signals or ends the process: the caller does, through ``Hooks``.
+"""
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Protocol
+
+from imagesync.backends.base import Backend
+from imagesync.errors import PlanRefused, StalePlan
+from imagesync.inventory import inventory_for, take_inventory
+from imagesync.lease import LOCK_TIMEOUT
+from imagesync.lease.record import USUAL, Times
+from imagesync.manifest.loader import load
+from imagesync.manifest.resolution import resolve
+from imagesync.model.catalog import Catalog, Policy
+from imagesync.model.image import Capabilities, Identity, Inventory
+from imagesync.model.plan import Kind, Plan
+from imagesync.model.report import Event, Outcome, Report
+from imagesync.planning.adoption import adoptable, asking
+from imagesync.planning.planner import make_plan
+from imagesync.planning.policy import check
+from imagesync.planning.staleness import stale, unmet
+from imagesync.planning.stores import looks_at_stores
+from imagesync.sources import Sizes, check_sources, default_cache, identify
+
+if TYPE_CHECKING:  # what only a run needs is imported when it runs
+    from imagesync.execution.executor import Cancelled
+    from imagesync.lease.holding import Held
+
+JOBS: Final = 8
+
+
+class Maker(Protocol):
+    """What ``planning.planner.make_plan`` is: a plan from what is wanted and what is live."""
+
+    def __call__(
+        self,
+        catalog: Catalog,
+        inventory: Inventory,
+        *,
+        policy: Policy,
+        capabilities: Capabilities | None,
+        target: Identity,
+        now: datetime,
+    ) -> Plan:
+        """The plan; PlanRefused for an error of the set as a whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How a run is carried out.
+
+    ``jobs``: steps and questions at once. ``lock``: whether the run takes the catalog's lease; ``lock_timeout``: seconds
+    to wait while another run holds it; ``lease_times``: the lease's own seconds.
+    """
+
+    jobs: int = JOBS
+    lock: bool = True
+    lock_timeout: float = LOCK_TIMEOUT
+    lease_times: Times = USUAL
+
+
+def _ignore(_value: object) -> None:
+    pass
+
+
+def _agree(_plan: Plan) -> bool:
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Who follows the steps of a run: ``notify`` gets every event, from any thread; ``cancelled`` stops further steps."""
+
+    notify: Callable[[Event], None] = _ignore
+    cancelled: "Cancelled" = field(default_factory=threading.Event)
+
+
+def _watch_nothing(_plan: Plan) -> AbstractContextManager[Watch]:
+    return nullcontext(Watch())
+
+
+@dataclass(frozen=True, slots=True)
+class Hooks:
+    """What the caller of a run hears of it and decides. By default it hears nothing and agrees.
+
+    ``show`` gets the plan first, also one that is over its limits. ``approve``: whether a plan within its limits is
+    applied. ``approve_change``: the live images changed between approval and lease; whether this other plan is applied
+    instead. ``watch`` is entered while steps run. ``warn`` gets sentences for a person: who holds the lease, that it
+    was lost.
+    """
+
+    show: Callable[[Plan], None] = _ignore
+    approve: Callable[[Plan], bool] = _agree
+    approve_change: Callable[[Plan], bool] = _agree
+    watch: Callable[[Plan], AbstractContextManager[Watch]] = _watch_nothing
+    warn: Callable[[str], None] = _ignore
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """What became of a run: its report, and the id of each key's current image after it.
+
+    Without ``approved`` nothing was executed: the caller declined the plan.
+    """
+
+    report: Report
+    ids: Mapping[str, str]
+    approved: bool = True
+
+
+def read_catalog(
+    path: Path | str,
+    *,
+    target: str | None = None,
+    values: Mapping[str, str] | None = None,
+    only: Sequence[str] = (),
+    allow_outside: bool = False,
+    jobs: int = JOBS,
+) -> Catalog:
+    """The catalog of the manifests at ``path`` for one target, with the digests and sizes of its sources.
+
+    Reads the manifests, local source files and published checksum lists. ManifestError holds every problem.
+    """
+    catalog = resolve(load(path), target=target, values=values, only=only, allow_outside=allow_outside)
+    return identify(catalog, jobs=jobs, cache=default_cache())
+
+
+class Planner:
+    """Makes the plans of one run: each from a new inventory; each URL is asked for its size only once."""
+
+    def __init__(
+        self,
+        backend: Backend,
+        catalog: Catalog,
+        *,
+        policy: Policy | None = None,
+        make: Maker = make_plan,
+        promoting: frozenset[str] = frozenset(),
+        jobs: int = JOBS,
+    ) -> None:
+        """``policy`` None: the manifest's. ``make`` makes the plan: ``make_plan``, ``stage_plan``, or a ``partial`` of
+        ``discard_plan`` or ``rollback_plan``. ``promoting``: keys of which an earlier build is to become current.
+        """
+        self.backend, self.catalog, self.policy = backend, catalog, policy or catalog.policy
+        self._make, self._promoting, self._jobs, self._sizes = make, promoting, jobs, Sizes()
+
+    def plan(self) -> Plan:
+        """Take the inventory and plan. Capabilities and sizes are asked for only if the plan is not empty."""
+        inventory = take_inventory(self.backend, self.catalog, promoting=self._promoting)
+        able = self.backend.capabilities() if looks_at_stores(self.catalog) else None
+        plan = self._make_plan(inventory, able)
+        if not plan.steps:
+            return plan
+        self._sizes.learn(plan, self._jobs)
+        return self._make_plan(inventory, self.backend.capabilities())
+
+    def _make_plan(self, inventory: Inventory, able: Capabilities | None) -> Plan:
+        return self._make(
+            self._sizes.filled(self.catalog),
+            inventory,
+            policy=self.policy,
+            capabilities=able,
+            target=self.backend.identity(),
+            now=datetime.now(UTC),
+        )
+
+    def check_limits(self, plan: Plan) -> None:
+        """PlanRefused with one sentence for each limit of the policy that the plan exceeds."""
+        if refusals := check(plan, self.policy):
+            raise PlanRefused(refusals)
+
+
+def apply(planner: Planner, settings: Settings = Settings(), hooks: Hooks = Hooks()) -> RunResult:
+    """Make the live images what the planner's catalog says.
+
+    Raises PlanRefused (the set as a whole, or a limit), StalePlan (the caller did not approve a changed plan), LeaseHeld
+    (another run holds the lease longer than ``lock_timeout``) and BackendError before the first write. What goes wrong
+    with single steps is in the report.
+    """
+    shown = planner.plan()
+    hooks.show(shown)
+    planner.check_limits(shown)
+    if not shown.steps:
+        return RunResult(Report(shown, ()), shown.ids)
+    if not hooks.approve(shown):
+        return RunResult(Report(shown, ()), shown.ids, approved=False)
+    with hold_lease(planner.backend, shown.catalog, settings, hooks.warn) as lease:
+        plan = planner.plan()
+        if plan != shown:
+            if not hooks.approve_change(plan):
+                raise StalePlan(["the live images changed before the plan was approved"])
+            planner.check_limits(plan)
+        if not plan.steps:
+            return RunResult(Report(plan, ()), plan.ids)
+        # a second rollback would go back one build more: its outcome is checked, not planned again
+        again = None if plan.kind is Kind.ROLLBACK else planner
+        return _run(planner.backend, plan, settings, hooks, lease, again)
+
+
+def apply_saved(
+    backend: Backend,
+    plan: Plan,
+    settings: Settings = Settings(),
+    hooks: Hooks = Hooks(),
+) -> RunResult:
+    """Carry out a saved plan exactly, or nothing of it: StalePlan if anything that it relies on has changed."""
+    check_sources(plan)
+    check_saved(backend, plan)
+    hooks.show(plan)
+    if not plan.steps:
+        return RunResult(Report(plan, ()), plan.ids)
+    if not hooks.approve(plan):
+        return RunResult(Report(plan, ()), plan.ids, approved=False)
+    with hold_lease(backend, plan.catalog, settings, hooks.warn) as lease:
+        check_saved(backend, plan)
+        return _run(backend, plan, settings, hooks, lease, None)
+
+
+def select_adoptable(backend: Backend, catalog: Catalog) -> Catalog:
+    """The part of a catalog for which live images can be adopted; its warnings say why the other keys cannot."""
+    wanted = asking(catalog)
+    return adoptable(wanted, take_inventory(backend, wanted))
+
+
+def check_saved(backend: Backend, plan: Plan) -> None:
+    """PlanRefused if a saved plan was made for another target, StalePlan if something that it relies on changed."""
+    here = backend.identity()
+    if here.fingerprint != plan.target.fingerprint:
+        message = f"the plan was made for {_describe(plan.target)}, this is {_describe(here)}"
+        raise PlanRefused([f"{message}; apply it there, or plan for this target"])
+    if changes := stale(plan, inventory_for(backend, plan)):
+        raise StalePlan(changes)
+
+
+def _describe(target: Identity) -> str:
+    parts = (target.kind, target.location, target.region, target.project_name or target.project_id)
+    return " ".join(filter(None, parts))
+
+
+@contextmanager
+def hold_lease(
+    backend: Backend, catalog: str, settings: Settings, warn: Callable[[str], None]
+) -> "Iterator[Held | None]":
+    """The catalog's lease, held with heartbeats while the block runs; None if the settings want no lease.
+
+    LeaseHeld if another run holds it longer than ``lock_timeout``.
+    """
+    from imagesync.lease.holding import take
+
+    if not settings.lock:
+        yield None
+        return
+    held = take(backend, catalog, timeout=settings.lock_timeout, tell=warn, times=settings.lease_times)
+    try:
+        held.start()
+        yield held
+    finally:
+        held.release()
+
+
+class _Stop:
+    """Set when the caller cancels, or when the lease is lost."""
+
+    def __init__(self, cancelled: "Cancelled", lease: "Held | None") -> None:
+        self._cancelled, self._lease = cancelled, lease
+
+    def is_set(self) -> bool:
+        """Whether no further step may start."""
+        return self._cancelled.is_set() or (self._lease is not None and self._lease.is_lost())
+
+
+def _run(
+    backend: Backend, plan: Plan, settings: Settings, hooks: Hooks, lease: "Held | None", planner: Planner | None
+) -> RunResult:
+    """Execute a plan, then check its outcome: ``planner``'s next plan must be empty, or each step must have held."""
+    from imagesync.execution.executor import execute
+    from imagesync.execution.performer import Performer
+
+    performer = Performer(backend, plan)
+    with hooks.watch(plan) as watch:
+        stop = _Stop(watch.cancelled, lease)
+        report = execute(plan, performer, jobs=settings.jobs, notify=watch.notify, cancelled=stop)
+        if lease is not None and lease.is_lost():
+            interrupted = report.interrupted and watch.cancelled.is_set()
+            report = replace(report, interrupted=interrupted, stopped=lease.why)
+    if report.succeeded:
+        report = replace(report, leftover=_find_leftover(backend, report, planner))
+    removed = set(plan.removed)
+    current = {key: image_id for key, image_id in performer.ids.items() if key not in removed}
+    return RunResult(report, plan.ids if plan.kind is Kind.STAGE else current)  # a candidate is not current
+
+
+def _find_leftover(backend: Backend, report: Report, planner: Planner | None) -> tuple[str, ...]:
+    """What is not as the run should have left it, step by step. Deletions that the service deferred are known."""
+    if planner is None:
+        return unmet(report, inventory_for(backend, report.plan))
+    deferred = {result.step.action.key for result in report.results if result.outcome is Outcome.DEFERRED}
+    return tuple(step.id for step in planner.plan().steps if step.action.key not in deferred)

@@ -1,0 +1,165 @@
+"""The workflow as a Python program calls it: limits, approval, lease, and what is found changed under it."""
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import nullcontext
+from pathlib import Path
+
+import pytest
+
+from imagesync import Hooks, Plan, Planner, Settings, Watch, apply, open_backend, read_catalog, select_adoptable
+from imagesync.backends.base import Backend
+from imagesync.errors import ManifestError, PlanRefused, StalePlan
+from imagesync.lease.holding import take
+from imagesync.lease.record import STATE, LeaseHeld
+from imagesync.model.report import Event, Finished, Outcome
+
+
+@pytest.fixture
+def backend(tmp_path: Path) -> Iterator[Backend]:
+    """An empty store."""
+    with open_backend(store=tmp_path / "store") as opened:
+        yield opened
+
+
+def write_manifest(folder: Path, number: int) -> Path:
+    """A catalog of that many small images."""
+    for index in range(number):
+        (folder / f"{index}.raw").write_bytes(bytes([index]) * 1000)
+    images = {f"k{index}": {"source": f"{index}.raw"} for index in range(number)}
+    defaults = {"disk_format": "raw", "container_format": "bare"}
+    document = {"version": 1, "catalog": "base", "defaults": defaults, "images": images}
+    path = folder / "base.yaml"
+    path.write_text(json.dumps(document))
+    return path
+
+
+def planner(backend: Backend, folder: Path, number: int) -> Planner:
+    """Plans for a catalog of that many images."""
+    return Planner(backend, read_catalog(write_manifest(folder, number)))
+
+
+def test_after_apply_the_next_plan_is_empty_and_the_ids_are_known(backend: Backend, tmp_path: Path) -> None:
+    """The result names the current image of each key; the lease is given back."""
+    result = apply(planner(backend, tmp_path, 2))
+    assert result.report.succeeded
+    assert sorted(result.ids) == ["k0", "k1"]
+    again = planner(backend, tmp_path, 2).plan()
+    assert (again.steps, again.ids) == ((), result.ids)
+    assert [record.properties[STATE] for record in backend.leases("base")] == ["free"]
+
+
+def test_a_plan_over_its_limits_is_shown_and_changes_nothing(backend: Backend, tmp_path: Path) -> None:
+    """5 of 6 images would go, the limit is 30 %: refused before approval, before the lease."""
+    before = apply(planner(backend, tmp_path, 6)).ids
+    shown: list[Plan] = []
+    asked: list[Plan] = []
+
+    def approve(plan: Plan) -> bool:
+        asked.append(plan)
+        return True
+
+    with pytest.raises(PlanRefused, match="would delete 5 of 6 owned images"):
+        apply(planner(backend, tmp_path, 1), hooks=Hooks(show=shown.append, approve=approve))
+    assert (len(shown), asked) == (1, [])
+    assert planner(backend, tmp_path, 6).plan().ids == before
+
+
+def test_a_declined_plan_changes_nothing(backend: Backend, tmp_path: Path) -> None:
+    """No lease is taken for it either."""
+    result = apply(planner(backend, tmp_path, 1), hooks=Hooks(approve=lambda _: False))
+    assert (result.approved, result.report.results) == (False, ())
+    assert backend.images() == []
+
+
+def test_a_lease_that_another_run_holds_is_waited_for_no_longer_than_the_settings_say(
+    backend: Backend, tmp_path: Path
+) -> None:
+    """LeaseHeld, and nothing is changed."""
+    held = take(backend, "base", timeout=0, tell=lambda _: None)
+    with pytest.raises(LeaseHeld):
+        apply(planner(backend, tmp_path, 1), Settings(lock_timeout=0))
+    assert backend.inventory("base") == []
+    held.release()
+
+
+def test_without_the_lock_no_record_is_made(backend: Backend, tmp_path: Path) -> None:
+    """``Settings(lock=False)``."""
+    assert apply(planner(backend, tmp_path, 1), Settings(lock=False)).report.succeeded
+    assert backend.leases("base") == []
+
+
+@pytest.mark.parametrize("agrees", [True, False])
+def test_a_plan_that_changed_before_the_lease_needs_approval_of_its_own(
+    backend: Backend, tmp_path: Path, *, agrees: bool
+) -> None:
+    """What another run did between approval and lease is planned for, or StalePlan; never applied unseen."""
+    seen: list[Plan] = []
+
+    def run_another(_plan: Plan) -> bool:
+        return apply(planner(backend, tmp_path, 1)).report.succeeded
+
+    def approve_change(plan: Plan) -> bool:
+        seen.append(plan)
+        return agrees
+
+    hooks = Hooks(approve=run_another, approve_change=approve_change)
+    if agrees:
+        assert apply(planner(backend, tmp_path, 2), hooks=hooks).report.succeeded
+    else:
+        with pytest.raises(StalePlan):
+            apply(planner(backend, tmp_path, 2), hooks=hooks)
+    assert [[step.id for step in plan.steps] for plan in seen] == [["create:k1"]]
+    assert sorted(image.name or "" for image in backend.inventory("base")) == (["k0", "k1"] if agrees else ["k0"])
+
+
+def test_a_changed_plan_is_held_against_the_limits_again(backend: Backend, tmp_path: Path) -> None:
+    """The first plan removes 1 of 6; before the lease is taken, 5 more images become unwanted for it."""
+    apply(planner(backend, tmp_path, 5))
+
+    def run_another(_plan: Plan) -> bool:
+        for image in backend.inventory("base"):
+            properties = {"imagesync_key": f"old-{image.properties['imagesync_key']}"}
+            backend.update_image(image.id, properties=properties)
+        return True
+
+    with pytest.raises(PlanRefused, match=r"none of the 5 images|would delete 5 of 5"):
+        apply(planner(backend, tmp_path, 4), hooks=Hooks(approve=run_another))
+    assert len(backend.inventory("base")) == 5
+
+
+def test_what_watches_a_run_hears_the_end_of_every_step(backend: Backend, tmp_path: Path) -> None:
+    """One Finished a step."""
+    events: list[Event] = []
+    apply(planner(backend, tmp_path, 2), hooks=Hooks(watch=lambda _: nullcontext(Watch(notify=events.append))))
+    finished = [event.result.step.id for event in events if isinstance(event, Finished)]
+    assert sorted(finished) == ["create:k0", "create:k1"]
+
+
+def test_what_watches_a_run_can_stop_it(backend: Backend, tmp_path: Path) -> None:
+    """``cancelled`` stops further steps: the report says interrupted, and what was not started."""
+    cancelled = threading.Event()
+    cancelled.set()
+    result = apply(planner(backend, tmp_path, 2), hooks=Hooks(watch=lambda _: nullcontext(Watch(cancelled=cancelled))))
+    assert result.report.interrupted
+    assert {one.outcome for one in result.report.results} == {Outcome.NOT_STARTED}
+    assert backend.inventory("base") == []
+
+
+def test_a_broken_manifest_holds_all_its_problems(tmp_path: Path) -> None:
+    """``read_catalog`` raises ManifestError with a diagnostic for each."""
+    path = tmp_path / "x.yaml"
+    path.write_text("version: 1\ncatalog: x\nimages: {a: {min_rma: 1}, b: {nmae: x}}")
+    with pytest.raises(ManifestError) as caught:
+        read_catalog(path)
+    assert [item.where for item in caught.value.diagnostics] == ["images.a.min_rma", "images.b.nmae"]
+
+
+def test_images_that_exist_are_selected_for_adoption(backend: Backend, tmp_path: Path) -> None:
+    """The key whose name exists is in the catalog that comes back, the other one is in its warnings."""
+    made = backend.create_image(name="k0", disk_format="raw", container_format="bare", visibility="private")
+    backend.upload(made.id, [b"\0" * 1000], 1000)
+    part = select_adoptable(backend, read_catalog(write_manifest(tmp_path, 2)))
+    assert [spec.key for spec in part.images] == ["k0"]
+    assert any(warning.startswith("k1: ") for warning in part.warnings)
