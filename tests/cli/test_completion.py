@@ -24,8 +24,8 @@ def folder(tmp_path: Path) -> Path:
     """A manifest in images/, a clouds.yaml, and the command as bin/imagesync."""
     (tmp_path / "images").mkdir()
     (tmp_path / "images/base.yaml").write_text(MANIFEST)
-    (tmp_path / "settings").mkdir()
-    (tmp_path / "settings/clouds.yaml").write_text(CLOUDS)
+    (tmp_path / ".openstack").mkdir()
+    (tmp_path / ".openstack/clouds.yaml").write_text(CLOUDS)
     command = tmp_path / "bin/imagesync"
     command.parent.mkdir()
     command.write_text(f'#!/bin/sh\nexec {sys.executable} -m imagesync "$@"\n')
@@ -40,7 +40,7 @@ def environment(folder: Path, **more: str) -> dict[str, str]:
         "HOME": str(folder),
         "TERM": "dumb",
         "PYTHONPATH": str(ROOT),
-        "OS_CLIENT_CONFIG_FILE": str(folder / "settings/clouds.yaml"),
+        "OS_CLIENT_CONFIG_FILE": str(folder / ".openstack/clouds.yaml"),
         "TMPDIR": str(folder),
         **more,
     }
@@ -98,7 +98,7 @@ def test_a_manifest_that_does_not_load_offers_nothing_and_says_nothing(folder: P
 def test_a_clouds_yaml_that_does_not_load_offers_nothing(folder: Path) -> None:
     """Whatever its shape."""
     for text in ("clouds: [1]", "clouds: {", "3"):
-        (folder / "settings/clouds.yaml").write_text(text)
+        (folder / ".openstack/clouds.yaml").write_text(text)
         assert offer(folder, "imagesync plan images --cloud ") == []
 
 

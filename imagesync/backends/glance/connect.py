@@ -130,7 +130,7 @@ def list_clouds() -> list[str]:
 
     with _collected_warnings():
         try:
-            names = OpenStackConfig(load_envvars=False).get_cloud_names()
+            names = OpenStackConfig().get_cloud_names()
         except Exception:  # as in _region: whatever the library raises for a file of another shape
             return []
     return sorted(set(names) - {NAME_OF_NONE})
