@@ -1,7 +1,4 @@
-"""One step -> the image service made so. Does I/O through a backend and a source; decides nothing.
-
-Every write is read back: the service answers 2xx to updates that it loses beside others.
-"""
+"""One step -> the requests that carry it out. Does I/O through a backend and a source; decides nothing."""
 
 import contextlib
 import threading
@@ -12,10 +9,11 @@ from typing import assert_never
 from uuid import uuid4
 
 from imagesync.backends.base import Backend, UpdateFields
-from imagesync.errors import BackendError, InUse, NotFound, Unavailable
-from imagesync.execution.publisher import Publisher, missing
+from imagesync.errors import BackendError, InUse, NotFound
+from imagesync.execution.publisher import Publisher
 from imagesync.execution.service_imports import Imports
 from imagesync.execution.transfers import Transfers
+from imagesync.execution.writes import Writes
 from imagesync.model.catalog import Role, Status, Visibility
 from imagesync.model.plan import Create, Deactivate, Delete, FieldChange, Plan, Reactivate, Reason, Step, Update
 from imagesync.model.record import CATALOG, DIGEST, KEY, MANAGED, ROLE, SPEC, Record
@@ -40,16 +38,18 @@ class Performer:
         self._backend, self._now = backend, now
         self._lock = threading.Lock()
         self.ids: dict[str, str] = dict(plan.ids)
-        self._imports = Imports(backend)
-        self._publisher = Publisher(backend, Transfers(backend, self._imports), new_id, self.resolved)
+        self._imports, self._writes = Imports(backend), Writes(backend)
+        self._publisher = Publisher(
+            backend, Transfers(backend, self._imports), self._writes, new_id=new_id, resolve=self.resolve
+        )
 
-    def resolved(self, text: str) -> str:
-        """A property value with the ids of other images filled in."""
+    def resolve(self, text: str) -> str:
+        """Return a property value with the ids of other images filled in."""
         with self._lock:
             return resolve_references(text, self.ids)
 
     def __call__(self, step: Step, progress: Progress) -> Performed:
-        """Do one step. ImagesyncError says why it could not be done."""
+        """Carry out one step; ImagesyncError says why it failed."""
         match step.action:
             case Create() as create:
                 made, sent = self._publisher.publish(create, progress)
@@ -59,58 +59,49 @@ class Performer:
             case Update() as update:
                 self._update(update)
             case Deactivate(image_id=image_id):
-                self._backend.deactivate(image_id)
-                self._expect(image_id, Status.DEACTIVATED)
+                self._writes.change_status(image_id, Status.DEACTIVATED)
             case Reactivate(image_id=image_id):
-                self._backend.reactivate(image_id)
-                self._expect(image_id, Status.ACTIVE)
+                self._writes.change_status(image_id, Status.ACTIVE)
             case Delete() as delete:
                 return self._delete(delete)
             case _:
                 assert_never(step.action)
         return Performed(step.action.image_id)
 
-    def _expect(self, image_id: str, status: Status) -> None:
-        found = self._backend.images(image_id)[0].status
-        if found is not status:
-            raise BackendError(
-                f"image {image_id} is {found.value}, not {status.value}, after the change", "run apply again"
-            )
-
     def _delete(self, delete: Delete) -> Performed:
         try:
             if delete.unprotect:
-                self._backend.update_image(delete.image_id, protected=False)
+                self._writes.unprotect(delete.image_id)
             self._backend.delete_image(delete.image_id)
         except NotFound:
             pass
         except BackendError as error:
-            self._as_it_was(delete)
+            self._protect_again(delete)
             if not isinstance(error, InUse):
                 raise
             return Performed(delete.image_id, Outcome.DEFERRED, remark=f"in use, tried again next run: {error.message}")
         return Performed(delete.image_id)
 
-    def _as_it_was(self, delete: Delete) -> None:
-        """An image that could not be deleted is protected again, where it was."""
+    def _protect_again(self, delete: Delete) -> None:
+        """Protect an image that could not be deleted, if it was protected before."""
         if delete.unprotect:
             with contextlib.suppress(NotFound):
-                self._backend.update_image(delete.image_id, protected=True)
+                self._writes.update(delete.image_id, {"protected": True})
 
     def _update(self, update: Update) -> None:
         members = next((change for change in update.changes if change.path == ("members",)), None)
         stores = next((change for change in update.changes if change.path == ("stores",)), None)
         if stores:
-            self._imports.settled(update.image_id)  # a copy that is at work would undo what is written beside it
+            self._imports.settled(update.image_id)  # a running copy would undo what is written meanwhile
         leaving = any(c.path == ("visibility",) and c.before == Visibility.SHARED.value for c in update.changes)
         if leaving or (members and not _becomes_shared(update)):
             self._change_members(update.image_id, members, everyone=leaving)
-        self._written(update.image_id, self._attrs(update, _without_stores(update.record, stores)))
+        self._writes.update(update.image_id, self._attrs(update, _without_stores(update.record, stores)))
         if members and _becomes_shared(update):
             self._change_members(update.image_id, members, everyone=False)
         if stores:
             self._imports.copy(update.image_id, sorted(_names(stores, "after") - _names(stores, "before")))
-            self._written(update.image_id, self._attrs(replace(update, changes=()), update.record))
+            self._writes.update(update.image_id, self._attrs(replace(update, changes=()), update.record))
 
     def _change_members(self, image_id: str, change: FieldChange | None, *, everyone: bool) -> None:
         """Before an image stops being shared all members go: they could not be reached afterwards."""
@@ -122,7 +113,7 @@ class Performer:
             self._backend.add_member(image_id, project)
 
     def _attrs(self, update: Update, record: Record | None) -> UpdateFields:
-        attrs = update_fields(update.changes, self.resolved)
+        attrs = update_fields(update.changes, self.resolve)
         marks: Mapping[str, str | None] = dict.fromkeys(MARKS)
         if record is not None:
             marks = self._dated(record).properties()
@@ -133,20 +124,6 @@ class Performer:
         if record.role is not Role.RETIRED or record.managed.retired is not None:
             return record
         return replace(record, managed=replace(record.managed, retired=self._now().isoformat(timespec="seconds")))
-
-    def _written(self, image_id: str, attrs: UpdateFields) -> None:
-        """One PATCH; what a look afterwards shows missing is written once more."""
-        try:
-            self._backend.update_image(image_id, **attrs)
-        except Unavailable:
-            if missing(self._backend.images(image_id)[0], attrs):
-                self._backend.update_image(image_id, **attrs)
-        left = missing(self._backend.images(image_id)[0], attrs)
-        if left:
-            self._backend.update_image(image_id, **attrs)
-            left = missing(self._backend.images(image_id)[0], attrs)
-        if left:
-            raise BackendError(f"image {image_id}: the service lost the change of {', '.join(left)}", "run apply again")
 
 
 def _without_stores(record: Record | None, change: FieldChange | None) -> Record | None:
@@ -166,13 +143,13 @@ def _names(change: FieldChange | None, side: str) -> set[str]:
     return set(value) if isinstance(value, tuple) else set()
 
 
-def update_fields(changes: tuple[FieldChange, ...], resolved: Callable[[str], str]) -> UpdateFields:
-    """Field changes as the arguments of ``update_image``; members and stores go another way."""
+def update_fields(changes: tuple[FieldChange, ...], resolve: Callable[[str], str]) -> UpdateFields:
+    """Return field changes as the arguments of ``update_image``; members and stores are changed by other requests."""
     attrs: dict[str, object] = {}
     properties: dict[str, str | None] = {}
     for change in changes:
         if change.path[0] == "properties":
-            properties[change.path[1]] = resolved(change.after) if isinstance(change.after, str) else None
+            properties[change.path[1]] = resolve(change.after) if isinstance(change.after, str) else None
         elif change.path not in (("members",), ("stores",)):
             attrs[change.path[0]] = change.after
     if properties:

@@ -1,63 +1,90 @@
-"""A ``Create`` -> a published image, staged so that nobody ever sees it unverified. Does I/O.
+"""A ``Create`` -> a published image, staged so that users never see it unverified. Does I/O.
 
-Record (hidden, private, role staging) -> may we publish? -> the data, by whichever way in, verified (``transfers``) ->
-members and deactivation -> one PATCH that publishes. What fails before that leaves nothing behind, but for a record with
-a pinned id, which stays queued: deleted, its id could never be used again.
+Record (hidden, private, role staging) -> may this user publish? -> the data, by the declared method, verified
+(``transfers``) -> members and deactivation -> one PATCH that publishes. A failure before that PATCH deletes the record,
+except one with a pinned id, which stays queued: a deleted id can never be used again. From that PATCH on users may see
+the image, so it is deleted only if it is still seen as a staging record.
 """
 
 import contextlib
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Final
 
 from imagesync.backends.base import Backend, CreateFields, UpdateFields
-from imagesync.errors import (
-    BackendError,
-    Conflict,
-    Forbidden,
-    ImagesyncError,
-    SourceError,
-    Unavailable,
-)
+from imagesync.errors import BackendError, Conflict, Forbidden, ImagesyncError, SourceError, Unavailable
 from imagesync.execution.transfers import GIB, Arrived, Transfers
+from imagesync.execution.writes import Writes, check_status
 from imagesync.model.catalog import Content, Method, Role, Status, Visibility
 from imagesync.model.fields import transfer_of
 from imagesync.model.image import LiveImage
 from imagesync.model.plan import Create
-from imagesync.model.record import Record
+from imagesync.model.record import ROLE, Record
 
-PUBLISHED = ("name", "visibility", "hidden", "protected", "min_disk", "min_ram")
+PUBLISHED: Final[tuple[str, ...]] = ("name", "visibility", "hidden", "protected", "min_disk", "min_ram")
+"""Fields that an image gets only when it is published."""
 
 
 class Publisher:
-    """Makes images; ``resolved`` fills in references to other images' ids."""
+    """Creates images; ``resolve`` fills in references to other images' ids."""
 
     def __init__(
-        self, backend: Backend, transfers: Transfers, new_id: Callable[[], str], resolved: Callable[[str], str]
+        self,
+        backend: Backend,
+        transfers: Transfers,
+        writes: Writes,
+        *,
+        new_id: Callable[[], str],
+        resolve: Callable[[str], str],
     ) -> None:
-        self._backend, self._new_id, self._resolved = backend, new_id, resolved
-        self._transfers = transfers
+        self._backend, self._transfers, self._writes = backend, transfers, writes
+        self._new_id, self._resolve = new_id, resolve
         self._lock = threading.Lock()
         self._may_publish: bool | None = None
 
     def publish(self, create: Create, progress: Callable[[int, int | None], None]) -> tuple[str, int]:
-        """The id of the published image, and the bytes that were sent."""
+        """Return the id of the published image, and the number of bytes that were sent from here."""
         if create.source is Content.NO_DATA:
-            return self._record_only(create), 0
-        image_id = create.fill or self._staged(create)
+            return self._publish_record(create), 0
+        image_id = create.fill or self._stage(create)
         try:
             self._check_right(create, image_id)
             arrived = self._transfers.fill(create, image_id, progress)
-            self._finish(create, image_id, arrived)
-        except (SourceError, Forbidden, BackendError):
+            self._prepare(create, arrived)
+        except (SourceError, BackendError):
             self._discard(create, image_id)
             raise
+        if not create.stage:
+            self._make_visible(create, arrived)
         return image_id, arrived.sent
 
+    def _make_visible(self, create: Create, arrived: Arrived) -> None:
+        """Send the PATCH that publishes.
+
+        If it got no answer it may still arrive, so the image is left alone: the next plan finds a staged build that is
+        verified, or a published one.
+        """
+        try:
+            image = self._writes.update(arrived.image.id, _published_fields(create, arrived), known=arrived.image)
+        except Unavailable:
+            raise
+        except BackendError:
+            self._discard(create, arrived.image.id)
+            raise
+        if _is_deactivated(create):
+            check_status(image, Status.DEACTIVATED)
+
     def _discard(self, create: Create, image_id: str) -> None:
-        """Nothing half-made stays. Where the service cannot be reached, the next plan finds the staging record."""
-        if create.image_id is None:
-            with contextlib.suppress(ImagesyncError):
+        """Delete a record that was not published, unless its id is pinned.
+
+        If the service cannot show it, it stays, because users may see it already: the next plan finds it.
+        """
+        if create.image_id is not None:
+            return
+        with contextlib.suppress(ImagesyncError):
+            (image,) = self._backend.images(image_id)
+            if _is_staging_record(image):
                 self._backend.delete_image(image_id)
 
     def _attrs(self, create: Create, record: Record, image_id: str) -> CreateFields:
@@ -70,7 +97,7 @@ class Publisher:
             ),
             "tags": create.document.tags,
             "properties": {
-                **{name: self._resolved(value) for name, value in create.document.properties.items()},
+                **{name: self._resolve(value) for name, value in create.document.properties.items()},
                 **record.properties(),
             },
         }
@@ -79,16 +106,16 @@ class Publisher:
                 attrs[name] = value
         return attrs
 
-    def _staged(self, create: Create) -> str:
+    def _stage(self, create: Create) -> str:
         image_id = create.image_id or self._new_id()
         transfer = transfer_of(create)
         fetched = transfer is not None and transfer.method is Method.WEB_DOWNLOAD
         record = replace(create.record, role=Role.STAGING, nonce=self._new_id(), unverified=fetched)
         attrs = self._attrs(create, record, image_id)
         attrs["name"] = f"{create.key} (staging)"
-        return self._posted(create, attrs).id
+        return self._post(create, attrs).id
 
-    def _posted(self, create: Create, attrs: CreateFields) -> LiveImage:
+    def _post(self, create: Create, attrs: CreateFields) -> LiveImage:
         try:
             return self._backend.create_image(**attrs)
         except Conflict as error:
@@ -97,19 +124,18 @@ class Publisher:
             hint = "choose another id, or leave id out"
             raise Conflict(f"the id {create.image_id} is taken or was given out before", hint) from error
 
-    def _record_only(self, create: Create) -> str:
+    def _publish_record(self, create: Create) -> str:
         attrs = self._attrs(create, create.record, create.image_id or self._new_id())
         for name in PUBLISHED:
             if (value := create.document.fields.get(name)) is not None:
                 attrs[name] = value  # type: ignore[literal-required]  # names of PUBLISHED are fields of a create
-        image_id = self._posted(create, attrs).id
-        try:
-            for project in create.document.members:
-                self._backend.add_member(image_id, project)
-        except BackendError:
-            self._discard(create, image_id)
-            raise
+        image_id = self._post(create, attrs).id
+        self._add_members(create, image_id)  # if that fails the record stays: it is published, the next plan adds them
         return image_id
+
+    def _add_members(self, create: Create, image_id: str) -> None:
+        for project in create.document.members:
+            self._backend.add_member(image_id, project)
 
     def _check_right(self, create: Create, image_id: str) -> None:
         if create.document.fields.get("visibility") != Visibility.PUBLIC.value:
@@ -123,54 +149,37 @@ class Publisher:
                 "use visibility shared or community, or apply as a user whom the service's policy lets publish",
             )
 
-    def _finish(self, create: Create, image_id: str, arrived: Arrived) -> None:
-        record = replace(create.record, digests=arrived.digests, converted=arrived.converted)
+    def _prepare(self, create: Create, arrived: Arrived) -> None:
+        """What must be done before the PATCH that publishes; for a build that stays staged, its record."""
+        image = arrived.image
         if create.stage:
-            self._patched(arrived.image, {"properties": replace(record, role=Role.STAGING).properties()})
+            record = replace(_final_record(create, arrived), role=Role.STAGING)
+            self._writes.update(image.id, {"properties": record.properties()}, known=image)
             return
-        for project in create.document.members:
-            self._backend.add_member(image_id, project)
-        if create.document.fields.get("status") == Status.DEACTIVATED.value:
-            self._backend.deactivate(image_id)
-        fields = create.document.fields
-        attrs: dict[str, object] = {name: fields[name] for name in PUBLISHED if name in fields}
-        if create.min_disk_auto:
-            attrs["min_disk"] = -(-arrived.virtual_size // GIB)
-        attrs["properties"] = record.properties()
-        self._patched(arrived.image, attrs)  # type: ignore[arg-type]  # names of PUBLISHED are fields of an update
-
-    def _patched(self, image: LiveImage, attrs: UpdateFields) -> None:
-        """One PATCH of what is not there yet (each operation costs the service 10 ms), read back and mended."""
-        image_id = image.id
-        with contextlib.suppress(Unavailable):
-            self._backend.update_image(image_id, **_unmet(image, attrs))
-        for _ in range(2):
-            found = self._backend.images(image_id)[0]
-            lost = missing(found, attrs)
-            if not lost:
-                return
-            self._backend.update_image(image_id, **_unmet(found, attrs))
-        raise BackendError(f"image {image_id}: the service lost the change of {', '.join(lost)}", "run apply again")
+        self._add_members(create, image.id)
+        if _is_deactivated(create):
+            self._backend.deactivate(image.id)
 
 
-def _unmet(image: LiveImage, attrs: UpdateFields) -> UpdateFields:
-    """What of an update the image does not have yet."""
-    lacking = set(missing(image, attrs))
-    fields: dict[str, object] = {name: value for name, value in attrs.items() if name in lacking}
-    fields["properties"] = {name: value for name, value in attrs.get("properties", {}).items() if name in lacking}
-    return fields  # type: ignore[return-value]  # a part of an update
+def _published_fields(create: Create, arrived: Arrived) -> UpdateFields:
+    """Return what makes a staged image the published one."""
+    fields = create.document.fields
+    attrs: dict[str, object] = {name: fields[name] for name in PUBLISHED if name in fields}
+    if create.min_disk_auto:
+        attrs["min_disk"] = -(-arrived.virtual_size // GIB)
+    attrs["properties"] = _final_record(create, arrived).properties()
+    return attrs  # type: ignore[return-value]  # names of PUBLISHED are fields of an update
 
 
-def missing(image: LiveImage, attrs: UpdateFields) -> list[str]:
-    """Names of the fields and properties that an image does not have as they were written."""
-    fields: dict[str, object] = dict(attrs)
-    properties = attrs.get("properties", {})
-    fields.pop("properties", None)
-    tags = fields.pop("tags", None)
-    lost = [name for name, value in fields.items() if _plain(getattr(image, name)) != value]
-    lost += [name for name, value in properties.items() if image.properties.get(name) != value]
-    return lost + (["tags"] if tags is not None and set(attrs["tags"]) != image.tags else [])
+def _final_record(create: Create, arrived: Arrived) -> Record:
+    return replace(create.record, digests=arrived.digests, converted=arrived.converted)
 
 
-def _plain(value: object) -> object:
-    return str(value) if isinstance(value, str) else value
+def _is_deactivated(create: Create) -> bool:
+    return create.document.fields.get("status") == Status.DEACTIVATED.value
+
+
+def _is_staging_record(image: LiveImage) -> bool:
+    """Whether nothing of an update that publishes is seen on an image; updates can be saved in part."""
+    visible = not image.hidden or image.visibility in (Visibility.PUBLIC, Visibility.COMMUNITY)
+    return image.properties.get(ROLE) == Role.STAGING.value and not visible

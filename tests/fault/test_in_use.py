@@ -14,7 +14,7 @@ from imagesync.model.image import Identity
 from imagesync.model.plan import Delete, Plan, Reason, Step
 from imagesync.model.report import Outcome, Report
 from imagesync.render.text import report_text
-from tests.fault.scripted import IMAGE_ID, Say, Server, listening
+from tests.fault.scripted import IMAGE_ID, Say, Server, image, listening
 
 
 class Scene:
@@ -30,7 +30,7 @@ class Scene:
         self.backend = Glance(connect("c"), Pace(sleep=lambda _: None, random=lambda: 1.0))
 
     def _answer(self, _path: str) -> Say:
-        return self._refusal if self.server.asked[-1].startswith("DELETE") else Say()
+        return self._refusal if self.server.asked[-1].startswith("DELETE") else Say(body=image(protected=True))
 
     def done(self, *, unprotect: bool) -> Report:
         """The report of the run."""
@@ -84,11 +84,11 @@ def test_an_image_in_use_is_deferred_and_told_of(scenes: list[Scene], tmp_path: 
 def test_what_could_not_be_deleted_is_protected_again(
     scenes: list[Scene], tmp_path: Path, refusal: Say, outcome: Outcome
 ) -> None:
-    """The image is left as it was."""
+    """The image is left as it was, and read back."""
     played = scene(scenes, tmp_path, refusal)
     report = played.done(unprotect=True)
     assert [result.outcome for result in report.results] == [outcome]
-    assert played.methods() == ["PATCH", "DELETE", "PATCH"]
+    assert played.methods() == ["PATCH", "DELETE", "PATCH", "GET"]
     assert [b'"value": false' in body for body in played.server.bodies if body] == [True, False]
 
 

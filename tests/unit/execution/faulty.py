@@ -1,0 +1,63 @@
+"""A local store whose answers to updates and reads can be made to fail, in turn."""
+
+from enum import Enum, auto
+from pathlib import Path
+from typing import Unpack
+
+from imagesync.backends.base import UpdateFields
+from imagesync.backends.local.backend import Local
+from imagesync.backends.local.store import Store
+from imagesync.errors import Forbidden, Unavailable
+from imagesync.model.image import LiveImage
+
+
+class Fault(Enum):
+    """What becomes of one update, or of one read."""
+
+    NONE = auto()
+    LOST = auto()
+    """The service answers that it was saved, and it was not."""
+    NO_ANSWER = auto()
+    """It was saved; the answer is lost."""
+    NOT_RECEIVED = auto()
+    """It was not saved, and no answer says so."""
+    REFUSED = auto()
+    """The service answers 403."""
+
+
+class FaultyStore(Local):
+    """Counts updates, reads of one image and deletes; ``updates`` and ``reads`` are the faults of the next ones.
+
+    Reads fail only after the first update, so that ``reads`` are the reads that follow an update.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(Store(folder), "faulty")
+        self.updates: list[Fault] = []
+        self.reads: list[Fault] = []
+        self.sent: list[UpdateFields] = []
+        self.calls: list[str] = []
+
+    def update_image(self, image: LiveImage | str, **attrs: Unpack[UpdateFields]) -> LiveImage:
+        image_id = image if isinstance(image, str) else image.id
+        self.calls.append("update")
+        self.sent.append(attrs)
+        fault = self.updates.pop(0) if self.updates else Fault.NONE
+        if fault is Fault.REFUSED:
+            raise Forbidden("refused")
+        if fault in (Fault.NONE, Fault.NO_ANSWER):
+            super().update_image(image_id, **attrs)
+        if fault in (Fault.NO_ANSWER, Fault.NOT_RECEIVED):
+            raise Unavailable("no answer")
+        return super().images(image_id)[0]
+
+    def images(self, image_id: str | None = None) -> list[LiveImage]:
+        if image_id is not None:
+            self.calls.append("read")
+            if self.sent and self.reads and self.reads.pop(0) is not Fault.NONE:
+                raise Unavailable("no answer to a read")
+        return super().images(image_id)
+
+    def delete_image(self, image: LiveImage | str) -> None:
+        self.calls.append("delete")
+        super().delete_image(image)
