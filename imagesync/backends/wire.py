@@ -22,6 +22,8 @@ from imagesync.model.image import (
 
 T = TypeVar("T")
 
+DIGEST_FIELDS: Final = ("checksum", "os_hash_algo", "os_hash_value")
+"""Compared with digests of manifests and records, which are lower case; services may write them otherwise."""
 SERVICE_PREFIX: Final = "os_glance"
 WRITABLE: Final = (
     "name",
@@ -49,6 +51,7 @@ def image_from_wire(document: object) -> LiveImage:
         raise BackendError(f"the service answered an image's id as {_shown(image_id)}", "is this an Image API v2?")
     where = f"image {image_id}"
     texts = {name: _optional(wire, name, str, where) for name in TEXT_FIELDS}
+    texts |= {name: value.lower() for name in DIGEST_FIELDS if (value := texts[name])}
     numbers = {name: _number(wire, name, where) for name in NUMBER_FIELDS}
     extra = {name: _text(value) for name, value in wire.items() if name not in OWN_FIELDS and value is not None}
     return LiveImage(

@@ -199,7 +199,7 @@ class Transfers:
         known = {item.algorithm: item for item in create.fingerprint.digests}
         if transfer.compression is Compression.NONE:
             # what the service computed beside the digest that was compared is of the same bytes
-            found = stream.digests if converted else {**_service_digests(image), **stream.digests}
+            found = stream.digests if converted else {**image.digests, **stream.digests}
             known = {name: Checksum(name, value) for name, value in found.items()} | known
         virtual_size = image.virtual_size or stream.virtual_size or 0
         return Arrived(image, _sorted(known), stream.sent, virtual_size, converted)
@@ -209,7 +209,7 @@ class Transfers:
         hint = "run apply again; where the service converts what it imports, declare method: glance-direct"
         if image.size != stream.sent:
             raise ChecksumMismatch(f"the service stored {image.size} bytes, we sent {stream.sent}", hint)
-        theirs = _service_digests(image)
+        theirs = image.digests
         if not theirs.keys() & stream.digests.keys():  # it hashes by another algorithm than is usual: read it back
             theirs = self._hashed_back(image.id, max(stream.digests, key=lambda name: HEX_LENGTHS[name]))
         for name in theirs.keys() & stream.digests.keys():
@@ -225,7 +225,7 @@ class Transfers:
 
     def _found(self, create: Create, source: FileSource | UrlSource, image: LiveImage) -> Arrived:
         """An active image whose bytes were not seen here (in this run): the service's hash judges it, or a download."""
-        declared, theirs = create.fingerprint.digests, _service_digests(image)
+        declared, theirs = create.fingerprint.digests, image.digests
         as_published = source.transfer.compression is Compression.NONE
         converted = not _formats_kept(create, image)
         if converted and source.transfer.method is Method.WEB_DOWNLOAD and declared:
@@ -296,11 +296,6 @@ def _formats_kept(create: Create, image: LiveImage) -> bool:
     """Whether the record still has the formats that it was made with: a service that converts changes them."""
     fields = create.document.fields
     return (image.disk_format, image.container_format) == (fields.get("disk_format"), fields.get("container_format"))
-
-
-def _service_digests(image: LiveImage) -> Mapping[str, str]:
-    told = {"md5": image.checksum, (image.os_hash_algo or "").lower(): image.os_hash_value}
-    return {name: value for name, value in told.items() if name in HEX_LENGTHS and value}
 
 
 def _sorted(known: Mapping[str, Checksum]) -> tuple[Checksum, ...]:

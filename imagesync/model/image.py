@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from imagesync.model.catalog import NamedProject, Status, Visibility
+from imagesync.model.catalog import HEX_LENGTHS, NamedProject, Status, Visibility
 
 TEXT_FIELDS: Final = (
     *("name", "owner", "disk_format", "container_format", "checksum", "os_hash_algo", "os_hash_value"),
@@ -32,9 +32,9 @@ class LiveImage:
     """An image as the service shows it.
 
     ``size`` and ``virtual_size`` in bytes, ``min_disk`` in GB, ``min_ram`` in MB; ``checksum`` is the md5 of the data,
-    ``os_hash_value`` its ``os_hash_algo``. ``properties`` holds every custom property; the well-known ones of snapshots
-    and kin services (image_location, kernel_id, …) can be read as attributes too and are None where absent.
-    ``service`` holds what only the service writes (``os_glance_*``); ``nulls`` names what it returned as null.
+    ``os_hash_value`` its ``os_hash_algo``, all in lower case. ``properties`` holds every custom property; the well-known
+    ones of snapshots and kin services (image_location, kernel_id, …) can be read as attributes too and are None where
+    absent. ``service`` holds what only the service writes (``os_glance_*``); ``nulls`` names what it returned as null.
     """
 
     id: str
@@ -65,6 +65,15 @@ class LiveImage:
     stores: tuple[str, ...] = ()
     service: Mapping[str, str] = field(default_factory=dict)
     nulls: frozenset[str] = frozenset()
+
+    @property
+    def digests(self) -> Mapping[str, str]:
+        """What the service itself computed of the stored data: algorithm to hexadecimal digits.
+
+        Only algorithms that a manifest can declare; empty if there is no data.
+        """
+        found = (("md5", self.checksum), (self.os_hash_algo, self.os_hash_value))
+        return {name: value for name, value in found if name is not None and name in HEX_LENGTHS and value}
 
     @property
     def importing(self) -> bool:

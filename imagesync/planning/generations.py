@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from enum import Enum, auto
 
 from imagesync.model.catalog import (
-    HEX_LENGTHS,
     Checksum,
     Compression,
     Content,
@@ -128,7 +127,7 @@ def holds(spec: ImageSpec, owned: Owned) -> Holds:
     if not owned.filled:
         return Holds.MISSING
     if isinstance(source, KnownContent):
-        contradicted = _live_digest(image, source.checksum.algorithm) not in (None, source.checksum.value)
+        contradicted = image.digests.get(source.checksum.algorithm) not in (None, source.checksum.value)
         return Holds.TAMPERED if contradicted else Holds.SAME
     return _holds_published(spec, owned)
 
@@ -138,7 +137,7 @@ def _holds_published(spec: ImageSpec, owned: Owned) -> Holds:
     recorded = {digest.algorithm: digest.value for digest in owned.record.digests}
     shared = [digest for digest in wanted if digest.algorithm in recorded]
     if is_stored_as_published(spec, owned):
-        live = [(digest, _live_digest(owned.image, digest.algorithm)) for digest in wanted]
+        live = [(digest, owned.image.digests.get(digest.algorithm)) for digest in wanted]
         if any(found is not None and found != digest.value for digest, found in live):
             expected = shared and all(recorded[digest.algorithm] == digest.value for digest in shared)
             return Holds.TAMPERED if expected else Holds.CHANGED
@@ -150,16 +149,9 @@ def _holds_published(spec: ImageSpec, owned: Owned) -> Holds:
     return Holds.SAME if owned.record.url == content_url(spec) else Holds.CHANGED
 
 
-def _live_digest(image: LiveImage, algorithm: str) -> str | None:
-    if algorithm == "md5":
-        return image.checksum
-    return image.os_hash_value if image.os_hash_algo == algorithm else None
-
-
 def live_digests(image: LiveImage) -> tuple[Checksum, ...]:
     """What the service itself says of the stored data, in the algorithms that a manifest can declare."""
-    found = (("md5", image.checksum), (image.os_hash_algo, image.os_hash_value))
-    return tuple(Checksum(name, value) for name, value in found if name and name in HEX_LENGTHS and value)
+    return tuple(Checksum(name, value) for name, value in image.digests.items())
 
 
 def is_as_recorded(spec: ImageSpec, owned: Owned) -> bool:
@@ -176,7 +168,7 @@ def is_confirmed(spec: ImageSpec, image: LiveImage) -> bool:
     """Whether a digest that the service itself made of the data is the declared one: then nothing is taken on trust."""
     if not _is_stored_as_published(spec):
         return False
-    return any(_live_digest(image, digest.algorithm) == digest.value for digest in spec.fingerprint.digests)
+    return any(image.digests.get(digest.algorithm) == digest.value for digest in spec.fingerprint.digests)
 
 
 def has_other_size(spec: ImageSpec, image: LiveImage) -> bool:

@@ -6,6 +6,7 @@ import pytest
 
 from imagesync.backends.base import UpdateFields
 from imagesync.backends.wire import (
+    DIGEST_FIELDS,
     capabilities_from_wire,
     create_to_wire,
     image_from_wire,
@@ -14,9 +15,11 @@ from imagesync.backends.wire import (
     update_to_wire,
 )
 from imagesync.errors import BackendError, InvalidRequest
-from imagesync.model.catalog import Status, Visibility
+from imagesync.model.catalog import Checksum, Fingerprint, Status, Visibility
 from imagesync.model.image import ImportTask, LiveImage, MemberState, Usage
+from imagesync.model.plan import Reason
 from imagesync.render.listing import image_to_json
+from tests.unit.factories import catalog, inventory, live, plan, spec
 
 IMAGE_ID = "a57ae423-5f2c-40d7-923a-ea7ef2afe0b5"
 
@@ -67,6 +70,31 @@ def kin() -> dict[str, Any]:
         "tags": [],
     }
     return {name: value for name, value in wire(**own).items() if name not in newer}
+
+
+@pytest.mark.parametrize(
+    "digests",
+    [
+        {"os_hash_algo": "SHA512", "os_hash_value": "b" * 128},
+        {"os_hash_algo": "sha512", "os_hash_value": "b" * 128},
+        {"os_hash_algo": "Sha512", "os_hash_value": "B" * 128},
+    ],
+)
+def test_tampering_is_found_however_the_service_writes_its_digest(digests: dict[str, str]) -> None:
+    """Algorithms and digits of the service are compared in lower case, by the plan too."""
+    wanted = spec("a", fingerprint=Fingerprint((Checksum("sha512", "a" * 128),)))
+    image = image_from_wire(wire(**digests))
+    tampered = live(wanted, **{name: getattr(image, name) for name in DIGEST_FIELDS})
+    made = plan(catalog(wanted), inventory(tampered))
+    assert made.steps[0].reason is Reason.CONTENT_TAMPERED
+
+
+def test_a_digest_in_upper_case_is_the_same_content() -> None:
+    wanted = spec("a", fingerprint=Fingerprint((Checksum("sha512", "a" * 128),)))
+    image = image_from_wire(wire(os_hash_algo="SHA512", os_hash_value="A" * 128, checksum="C" * 32))
+    assert image.digests == {"md5": "c" * 32, "sha512": "a" * 128}
+    unchanged = live(wanted, **{name: getattr(image, name) for name in DIGEST_FIELDS})
+    assert plan(catalog(wanted), inventory(unchanged)).steps == ()
 
 
 def test_every_field_of_the_service_becomes_an_attribute() -> None:
