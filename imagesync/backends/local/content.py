@@ -1,6 +1,6 @@
-"""``content/ID``: the data of images. Written aside, synced, renamed; what is left over of the dead is told. Does I/O.
+"""``content/ID``: the data of images. Written to a part file, synced, then renamed. Does I/O.
 
-Who uploads holds a lock on the part file: a part without one is left over from a process that is gone.
+An upload holds a lock on its part file: a part file that nobody has locked was left by a process that is gone.
 """
 
 import fcntl
@@ -60,17 +60,18 @@ class Content:
         with suppress(OSError):
             self.data(image_id).unlink(missing_ok=True)
 
-    def is_removed(self, name: str, filled: frozenset[str], before: Callable[[], None]) -> bool:
-        """Whether a file of data is of no use to anybody; it goes then, while nobody else can take hold of it.
+    def delete_unused(self, name: str, filled: frozenset[str], check: Callable[[], None]) -> bool:
+        """Delete a data file that no image uses; return False, and delete nothing, if an upload has it locked.
 
-        ``before`` is called before anything is removed, and may raise.
+        ``filled`` are the ids of images that have data: their files stay. ``check`` is called before the deletion, and
+        may raise to prevent it. The file is locked here meanwhile, so that no upload can begin to use it.
         """
-        for place in (name, name.partition(".")[0]):  # a part may get its place meanwhile, and is held there too
+        for place in (name, name.partition(".")[0]):  # a part file can be renamed meanwhile; its lock goes with it
             try:
                 with open(self._folder / place, "rb") as file:
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     if place not in filled:
-                        before()
+                        check()
                         (self._folder / place).unlink(missing_ok=True)
             except FileNotFoundError:
                 continue

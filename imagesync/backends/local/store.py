@@ -51,17 +51,17 @@ class Store:
         return self.content.data(image_id)
 
     def _tidy(self) -> None:
-        """Uploads of processes that are gone are queued again; data that no image has is removed."""
+        """Set images back to queued whose upload's process is gone; delete data files that no image uses."""
         with self.rows(write=True) as rows:
             documents = rows.documents()
             filled = frozenset(document["id"] for document in documents if document["size"] is not None)
-            busy = self._without_left_overs(rows, filled)
+            busy = self._delete_leftovers(rows, filled)
             for document in documents:
                 if document["status"] == "saving" and document["id"] not in busy:
                     rows.put({**document, "status": "queued"}, document.get(CATALOG))
 
-    def _without_left_overs(self, rows: Rows, filled: frozenset[str]) -> set[str]:
-        """The ids of images that are being filled; what nobody fills any more is gone."""
+    def _delete_leftovers(self, rows: Rows, filled: frozenset[str]) -> set[str]:
+        """Delete the data files that no image and no upload uses; return the ids of images that are being filled."""
         foreign, busy = [], set()
         for name in self.content.names():
             image_id = image_of(name)
@@ -69,7 +69,7 @@ class Store:
                 continue
             if image_id is None or not rows.was_given_out(image_id):
                 foreign.append(name)
-            elif not self.content.is_removed(name, filled, rows.check_intact):
+            elif not self.content.delete_unused(name, filled, rows.check_intact):
                 busy.add(image_id)
         if foreign:
             more = f" and {len(foreign) - 1} more" if len(foreign) > 1 else ""
