@@ -9,7 +9,7 @@ from imagesync.errors import BackendError, Forbidden, Unavailable
 from imagesync.execution.writes import MAX_WRITES, Writes, check_status, select_lacking
 from imagesync.model.catalog import Status, Visibility
 from imagesync.model.image import LiveImage
-from tests.unit.execution.faulty import Fault, FaultyStore
+from tests.unit.execution.helpers import Fault, FaultyStore
 
 ATTRS: UpdateFields = {"name": "new", "hidden": True, "tags": ["t"], "properties": {"a": "1", "b": "2"}}
 IMAGE = LiveImage(

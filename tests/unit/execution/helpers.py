@@ -1,14 +1,21 @@
-"""A local store whose answers to updates and reads can be made to fail, in turn."""
+"""What the tests of execution have in common: a store that fails as told, and a run from catalog to report."""
 
+import threading
 from enum import Enum, auto
 from pathlib import Path
-from typing import Unpack
+from typing import Any, Unpack
 
-from imagesync.backends.base import UpdateFields
+from imagesync import Performer, execute
+from imagesync.backends.base import Backend, UpdateFields
 from imagesync.backends.local.backend import Local
 from imagesync.backends.local.store import Store
 from imagesync.errors import Forbidden, Unavailable
+from imagesync.model.catalog import Catalog, FileSource, ImageSpec
 from imagesync.model.image import LiveImage
+from imagesync.model.report import Report
+from imagesync.sources import identify
+from tests.pipeline import planned
+from tests.unit.factories import catalog, spec
 
 
 class Fault(Enum):
@@ -61,3 +68,16 @@ class FaultyStore(Local):
     def delete_image(self, image: LiveImage | str) -> None:
         self.calls.append("delete")
         super().delete_image(image)
+
+
+def want_image(folder: Path, data: bytes, **attrs: Any) -> Catalog:
+    """Return a catalog of one image whose content is a file with these bytes."""
+    (folder / "x").write_bytes(data)
+    image: ImageSpec = spec("x", source=FileSource(str(folder / "x"), "x"), **attrs)
+    return identify(catalog(image))
+
+
+def apply(backend: Backend, images: Catalog) -> Report:
+    """Plan and carry out the plan, one step at a time; steps may fail."""
+    plan = planned(backend, images)
+    return execute(plan, Performer(backend, plan), jobs=1, notify=lambda _: None, cancelled=threading.Event())

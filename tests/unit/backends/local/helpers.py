@@ -1,0 +1,18 @@
+"""What the tests of the local store have in common."""
+
+import subprocess
+import sys
+
+from imagesync.backends.base import Backend
+from imagesync.model.image import LiveImage
+
+
+def add_queued(backend: Backend, name: str = "n") -> LiveImage:
+    """Make a raw image that has no data yet."""
+    return backend.create_image(name=name, disk_format="raw", container_format="bare")
+
+
+def start_python(code: str, *words: str) -> subprocess.Popen[str]:
+    """Start another process that runs ``code``; ``words`` are its ``sys.argv[1:]``."""
+    command = [sys.executable, "-c", f"import sys\nfrom imagesync import open_backend\n{code}", *words]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)

@@ -1,0 +1,91 @@
+"""The store as a backend: several writers, failures in the middle of an upload, what it does not have."""
+
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from imagesync import open_backend
+from imagesync.errors import BackendError, Conflict, InvalidRequest
+from imagesync.model.catalog import Status
+from tests.unit.backends.local.helpers import add_queued, start_python
+
+
+def test_many_writers_of_one_image_lose_nothing(tmp_path: Path) -> None:
+    """Unlike the real service: forty properties at once, forty kept."""
+    backend = open_backend(store=tmp_path)
+    image = add_queued(backend)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda n: backend.update_image(image.id, properties={f"p{n}": "v"}), range(40)))
+    assert len(backend.images(image.id)[0].properties) == 40
+
+
+def test_of_many_creates_with_one_id_one_wins(tmp_path: Path) -> None:
+    """The others are told."""
+    backend = open_backend(store=tmp_path)
+
+    def create(_number: int) -> bool:
+        try:
+            backend.create_image(id="00000000-0000-4000-8000-000000000000")
+        except Conflict:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(create, range(16))) == 1
+
+
+def test_an_image_deleted_while_it_is_filled_is_gone(tmp_path: Path) -> None:
+    """The upload is told, and its data does not stay."""
+    backend = open_backend(store=tmp_path)
+    image = add_queued(backend)
+    deleted = threading.Event()
+
+    def chunks() -> "list[bytes]":
+        backend.delete_image(image.id)
+        deleted.set()
+        return [b"data"]
+
+    with pytest.raises(BackendError, match="no image"):
+        backend.upload(image.id, (chunk for chunk in [b"a", *chunks()]), None)
+    assert deleted.is_set()
+    assert os.listdir(tmp_path / "content") == []
+
+
+def test_a_full_disk_leaves_the_image_queued(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A limit on the size of files stands for it; one line, and the next upload works."""
+    code = """
+import resource
+from imagesync.errors import BackendError
+b = open_backend(store=sys.argv[1])
+resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, resource.RLIM_INFINITY))
+import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+try:
+    b.upload(sys.argv[2], [b"x" * 300_000] * 3, None)
+except BackendError as error:
+    print(error)
+"""
+    backend = open_backend(store=tmp_path)
+    image = add_queued(backend)
+    told = start_python(code, str(tmp_path), image.id).communicate(timeout=30)[0]
+    assert "too large" in told
+    assert "space" in told
+    assert backend.images(image.id)[0].status is Status.QUEUED
+    assert os.listdir(tmp_path / "content") == []
+
+
+def test_it_has_neither_import_methods_nor_stores(tmp_path: Path) -> None:
+    """Said by what it can do, and refused in one line that tells the way out."""
+    store = open_backend(store=tmp_path / "s")
+    image_id = add_queued(store).id
+    assert (store.capabilities().import_methods, store.capabilities().stores) == (frozenset(), frozenset())
+    with pytest.raises(InvalidRequest, match="no glance-direct; use method: upload"):
+        store.stage(image_id, [b"x"], 1)
+    with pytest.raises(InvalidRequest, match="no web-download; use method: upload"):
+        store.import_image(image_id, "web-download", uri="http://x/")
+    with pytest.raises(InvalidRequest, match="no store 'fast' within it; leave stores out"):
+        store.upload(image_id, [b"x"], 1, store="fast")
+    assert store.import_tasks(image_id) == []
+    assert store.images(image_id)[0].status is Status.QUEUED
