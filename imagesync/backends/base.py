@@ -10,12 +10,8 @@ from typing import Protocol, Self, TypedDict, Unpack
 from imagesync.model.image import Capabilities, Filter, Identity, ImportTask, LiveImage, MemberState
 
 
-class UpdateFields(TypedDict, total=False):
-    """What ``update_image`` takes; a field that is not given stays as it is.
-
-    ``properties`` adds or replaces those given and removes those given as None; the others stay. ``tags`` is the whole
-    new set. disk_format and container_format only while the image is queued; ``owner`` and public visibility as admin.
-    """
+class ImageFields(TypedDict, total=False):
+    """Fields of an image that a request can set: ``min_disk`` in GB, ``min_ram`` in MB, ``tags`` the whole set."""
 
     name: str | None
     container_format: str | None
@@ -27,24 +23,31 @@ class UpdateFields(TypedDict, total=False):
     hidden: bool
     owner: str
     tags: Sequence[str]
+
+
+class UpdateFields(ImageFields, total=False):
+    """What ``update_image`` takes; a field that is not given stays as it is.
+
+    ``properties`` adds or replaces those given and removes those given as None; the others stay. disk_format and
+    container_format only while the image is queued; ``owner`` and public visibility as admin.
+    """
+
     properties: Mapping[str, str | None]
 
 
-class CreateFields(TypedDict, total=False):
-    """What ``create_image`` takes: ``min_disk`` in GB, ``min_ram`` in MB, ``id`` a UUID of one's own."""
+class CreateFields(ImageFields, total=False):
+    """What ``create_image`` takes; ``id`` is a UUID that the caller chooses."""
 
     id: str
-    name: str | None
-    container_format: str | None
-    disk_format: str | None
-    min_disk: int
-    min_ram: int
-    protected: bool
-    visibility: str
-    hidden: bool
-    owner: str
-    tags: Sequence[str]
     properties: Mapping[str, str]
+
+
+class ImportFields(TypedDict, total=False):
+    """What ``import_image`` takes: the ``uri`` of web-download; into which ``stores``, or ``all_stores``."""
+
+    uri: str
+    stores: Sequence[str]
+    all_stores: bool
 
 
 class Backend(Protocol):
@@ -106,19 +109,11 @@ class Backend(Protocol):
     def stage(self, image_id: str, chunks: Iterable[bytes], size: int | None) -> None:
         """Bring data to the service without filling the image yet: ``import_image`` of glance-direct does; as ``upload``."""
 
-    def import_image(
-        self,
-        image_id: str,
-        method: str,
-        *,
-        uri: str | None = None,
-        stores: Sequence[str] = (),
-        all_stores: bool = False,
-    ) -> None:
-        """Begin an import: it goes on in the service, ``LiveImage.importing`` tells how long.
+    def import_image(self, image_id: str, method: str, **options: Unpack[ImportFields]) -> None:
+        """Begin an import: it goes on in the service as long as ``LiveImage.importing`` is true.
 
         ``method`` is web-download (of ``uri``), glance-direct (of what was staged) or copy-image (of an active image,
-        into further ``stores``). Sent once: after Unavailable only a look at the image tells whether it began.
+        into further ``stores``). Sent once: after Unavailable only the image itself shows whether it began.
         """
 
     def import_tasks(self, image_id: str) -> list[ImportTask]:

@@ -3,9 +3,9 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Unpack
 
-from imagesync.backends.base import Backend
+from imagesync.backends.base import Backend, ImportFields
 from imagesync.errors import BackendError, Forbidden, Unavailable
 from imagesync.model.catalog import Method, Status
 from imagesync.model.fields import COPY
@@ -40,20 +40,11 @@ class Imports:
     def __init__(self, backend: Backend, patience: Patience | None = None) -> None:
         self._backend, self._patience = backend, patience or Patience()
 
-    def run(
-        self,
-        image_id: str,
-        method: Method,
-        *,
-        uri: str | None = None,
-        stores: Sequence[str] = (),
-        all_stores: bool = False,
-    ) -> None:
-        """An import from its beginning until the image is active; BackendError with the reason where it fails."""
-        where = f" into {', '.join(stores)}" if stores else " into all stores" if all_stores else ""
-        done = f"fetch {public_url(uri)}{where}" if uri else f"import what was staged{where}"
+    def run(self, image_id: str, method: Method, **options: Unpack[ImportFields]) -> None:
+        """Import until the image is active; BackendError with the reason if it fails."""
+        done = _describe(options)
         try:
-            self._begin(image_id, method.value, uri=uri, stores=stores, all_stores=all_stores)
+            self._begin(image_id, method.value, options)
         except BackendError as error:
             message = f"image {image_id}: the service will not {done}: {error.message}"
             raise type(error)(message, error.hint or CHECKS[method.value]) from error
@@ -69,7 +60,7 @@ class Imports:
             return
         done = f"copy it to {', '.join(lacking)}"
         try:
-            self._begin(image_id, COPY, stores=lacking)
+            self._begin(image_id, COPY, {"stores": lacking})
         except Forbidden as error:
             message = f"image {image_id}: the service does not let this user {done}: {error.message}"
             raise Forbidden(message, "let an admin apply this, or take the further stores out") from error
@@ -107,18 +98,10 @@ class Imports:
         tasks = self._backend.import_tasks(image.id)
         return repr((image.status, image.updated_at, sorted(image.service.items()), image.stores, tasks[-1:]))
 
-    def _begin(
-        self,
-        image_id: str,
-        method: str,
-        *,
-        uri: str | None = None,
-        stores: Sequence[str] = (),
-        all_stores: bool = False,
-    ) -> None:
-        """POST, once; where its answer is lost, a look at the image tells whether it came through."""
+    def _begin(self, image_id: str, method: str, options: ImportFields) -> None:
+        """Send one POST; if it gets no answer, the image shows whether it arrived."""
         try:
-            self._backend.import_image(image_id, method, uri=uri, stores=stores, all_stores=all_stores)
+            self._backend.import_image(image_id, method, **options)
         except Unavailable:
             image = self._backend.images(image_id)[0]
             if not (image.importing or self._is_awaited(image) or (method != COPY and image.status is Status.ACTIVE)):
@@ -129,3 +112,11 @@ class Imports:
         reason = tasks[-1].message.strip(" .") if tasks and tasks[-1].message else "no reason given"
         stores = f"; failed in {', '.join(image.failed_stores)}" if image.failed_stores else ""
         return BackendError(f"image {image.id}: the service {what}: {reason}{stores}", hint)
+
+
+def _describe(options: ImportFields) -> str:
+    """What an import does, for a message: after "the service could not"."""
+    where = " into all stores" if options.get("all_stores") else ""
+    if stores := options.get("stores"):
+        where = f" into {', '.join(stores)}"
+    return f"fetch {public_url(options['uri'])}{where}" if "uri" in options else f"import what was staged{where}"

@@ -7,7 +7,7 @@ from typing import Any, Final, Self, Unpack
 from urllib.parse import quote
 from uuid import uuid4
 
-from imagesync.backends.base import CreateFields, UpdateFields
+from imagesync.backends.base import CreateFields, ImportFields, UpdateFields
 from imagesync.backends.glance import imports, listing, projects
 from imagesync.backends.glance.api import Api
 from imagesync.backends.glance.body import Body, BrokenOff
@@ -191,17 +191,9 @@ class Glance:
         (image,) = self.images(image_id)
         raise Unavailable(f"{broken.message} (upload of image {image_id}, which is {image.status} now)", broken.hint)
 
-    def import_image(
-        self,
-        image_id: str,
-        method: str,
-        *,
-        uri: str | None = None,
-        stores: Sequence[str] = (),
-        all_stores: bool = False,
-    ) -> None:
-        """The service begins to fetch, to take over what was staged, or to copy."""
-        imports.begin(self._api, _path(image_id), method, uri=uri, stores=stores, all_stores=all_stores)
+    def import_image(self, image_id: str, method: str, **options: Unpack[ImportFields]) -> None:
+        """Make the service fetch data, take over what was staged, or copy."""
+        imports.begin(self._api, _path(image_id), method, options)
 
     def import_tasks(self, image_id: str) -> list[ImportTask]:
         """The imports of an image, the newest last."""

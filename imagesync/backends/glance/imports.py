@@ -1,22 +1,22 @@
 """Imports of the Image API: bytes that the service stages, fetches or copies by itself. Does I/O through ``Api``."""
 
-from collections.abc import Sequence
-
+from imagesync.backends.base import ImportFields
 from imagesync.backends.glance.api import Api
 from imagesync.backends.wire import tasks_from_wire
 from imagesync.errors import Forbidden, NotFound
 from imagesync.model.image import ImportTask
 
 
-def begin(api: Api, path: str, method: str, *, uri: str | None, stores: Sequence[str], all_stores: bool) -> None:
+def begin(api: Api, path: str, method: str, options: ImportFields) -> None:
     """POST /import of the image at ``path``, once: repeated, it would meet its own task (409) or begin a second one.
 
-    The service's default stands for its own word that all the stores must succeed ("Import an image").
+    Whether all the stores must succeed is left to the service's default ("Import an image"): they must.
     """
-    body: dict[str, object] = {"method": {"name": method} if uri is None else {"name": method, "uri": uri}}
-    if all_stores:
+    named = {"name": method, "uri": options["uri"]} if "uri" in options else {"name": method}
+    body: dict[str, object] = {"method": named}
+    if options.get("all_stores"):
         body["all_stores"] = True
-    elif stores:
+    elif stores := options.get("stores"):
         body["stores"] = list(stores)
     api.send("POST", f"{path}/import", body, repeat=False)
 

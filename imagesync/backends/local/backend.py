@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final, Self, TypeVar, Unpack
 from uuid import uuid4
 
-from imagesync.backends.base import CreateFields, UpdateFields
+from imagesync.backends.base import CreateFields, ImportFields, UpdateFields
 from imagesync.backends.local import rules
 from imagesync.backends.local.content import Part
 from imagesync.backends.local.failures import said
@@ -227,15 +227,7 @@ class Local:
         """There is no staging area."""
         raise _no_imports("glance-direct")
 
-    def import_image(
-        self,
-        image_id: str,  # noqa: ARG002
-        method: str,
-        *,
-        uri: str | None = None,  # noqa: ARG002
-        stores: Sequence[str] = (),  # noqa: ARG002
-        all_stores: bool = False,  # noqa: ARG002
-    ) -> None:
+    def import_image(self, image_id: str, method: str, **options: Unpack[ImportFields]) -> None:  # noqa: ARG002
         """A folder fetches and copies nothing by itself."""
         raise _no_imports(method)
 
