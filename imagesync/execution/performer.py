@@ -92,7 +92,7 @@ class Performer:
         members = next((change for change in update.changes if change.path == ("members",)), None)
         stores = next((change for change in update.changes if change.path == ("stores",)), None)
         if stores:
-            self._imports.settled(update.image_id)  # a running copy would undo what is written meanwhile
+            self._imports.wait_until_settled(update.image_id)  # a running copy would undo what is written meanwhile
         leaving = any(c.path == ("visibility",) and c.before == Visibility.SHARED.value for c in update.changes)
         if leaving or (members and not _becomes_shared(update)):
             self._change_members(update.image_id, members, everyone=leaving)

@@ -1,4 +1,4 @@
-"""Imports and copies that the service carries out: begun once, watched with back-off, their failure explained. Does I/O."""
+"""Imports and copies that the service carries out: started once, watched with back-off, failures explained. Does I/O."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -23,8 +23,8 @@ CHECKS: Final[Mapping[str, str]] = {
 class Patience:
     """How an import is watched; all in seconds.
 
-    Looks grow apart from ``first`` to ``longest``. It is given up when nothing that the service shows of it has changed
-    for ``limit``: an hour, after which the service itself takes an import for dead.
+    The interval between requests grows from ``first`` to ``longest``. The import has failed if nothing that the service
+    shows of it has changed for ``limit``: an hour, after which the service itself gives an import up.
     """
 
     first: float = 0.2
@@ -48,13 +48,13 @@ class Imports:
         except BackendError as error:
             message = f"image {image_id}: the service will not {done}: {error.message}"
             raise type(error)(message, error.hint or CHECKS[method.value]) from error
-        image = self.settled(image_id)
+        image = self.wait_until_settled(image_id)
         if image.status is not Status.ACTIVE:
             raise self._failed(image, f"could not {done}", CHECKS[method.value])
 
     def copy(self, image_id: str, stores: Sequence[str]) -> None:
-        """An active image in these stores too; a copy that is at work already is waited for."""
-        image = self.settled(image_id)
+        """Copy an active image to these stores as well; a copy that is already running is waited for."""
+        image = self.wait_until_settled(image_id)
         lacking = [store for store in stores if store not in image.stores]
         if not lacking:
             return
@@ -64,12 +64,12 @@ class Imports:
         except Forbidden as error:
             message = f"image {image_id}: the service does not let this user {done}: {error.message}"
             raise Forbidden(message, "let an admin apply this, or take the further stores out") from error
-        image = self.settled(image_id)
+        image = self.wait_until_settled(image_id)
         if set(lacking) - set(image.stores):
             raise self._failed(image, f"could not {done}", CHECKS[COPY])
 
-    def settled(self, image_id: str) -> LiveImage:
-        """The image once no import is at work on it."""
+    def wait_until_settled(self, image_id: str) -> LiveImage:
+        """Wait until no import of the image is running; return it. BackendError if one does not move for too long."""
         patience, pause = self._patience, self._patience.first
         seen, since = "", patience.clock()
         while True:
@@ -88,7 +88,7 @@ class Imports:
             pause = min(pause * 1.5, patience.longest)
 
     def _is_awaited(self, image: LiveImage) -> bool:
-        """Whether an image that shows no import is still to have one: begun, and not taken up by a worker yet."""
+        """Whether an import was begun that the image does not show yet, because no worker has started it."""
         if image.status in (Status.ACTIVE, Status.DEACTIVATED):
             return False
         tasks = self._backend.import_tasks(image.id)
