@@ -1,7 +1,7 @@
-"""A plan -> a report: its graph walked by a pool of threads. Knows no image service: ``perform`` does the steps.
+"""A plan -> a report: a pool of threads carries out the steps in the order of their needs. The I/O is in ``perform``.
 
-Only the calling thread touches graph and results. A failed step skips what needs it, each naming the cause; the rest goes
-on. When ``cancelled`` is set no further step starts.
+Only the calling thread touches graph and results. If a step fails, the steps that need it are skipped, each naming the
+cause; the others are done. Once ``cancelled`` is set no further step starts.
 """
 
 import time
@@ -27,7 +27,7 @@ class Cancelled(Protocol):
 def execute(
     plan: Plan, perform: Perform, *, jobs: int, notify: Callable[[Event], None], cancelled: Cancelled
 ) -> Report:
-    """Do every step whose needs are done, at most ``jobs`` at once."""
+    """Carry out every step whose needs are done, at most ``jobs`` at once."""
     run = _Run(plan, notify)
     with ThreadPoolExecutor(jobs) as pool:
         working: dict[Future[StepResult], Step] = {}

@@ -31,11 +31,11 @@ class Content:
         self._store, self._folder = store, store / "content"
 
     def make(self) -> None:
-        """The folder, where there is none; nobody else may look into it."""
+        """Create the folder if it is missing; only its owner may read it."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def names(self) -> list[str]:
-        """What lies in the folder."""
+        """Names of the files in the folder, sorted."""
         try:
             return sorted(os.listdir(self._folder))
         except FileNotFoundError:
@@ -46,7 +46,7 @@ class Content:
         return self._folder / image_id
 
     def lacks(self, document: Document) -> str:
-        """What is wrong with the data of an image that should have some, as far as a look at the file tells."""
+        """Return what is wrong with the file of an image that should have data (missing, wrong size); else an empty text."""
         if document["size"] is None:
             return ""
         try:
@@ -56,7 +56,7 @@ class Content:
         return "" if found == document["size"] else f"has {found} bytes, not {document['size']}"
 
     def remove(self, image_id: str) -> None:
-        """The data of an image goes; what cannot be removed now goes at the next opening."""
+        """Delete the data of an image; if that fails, the next opening of the store does it."""
         with suppress(OSError):
             self.data(image_id).unlink(missing_ok=True)
 
@@ -82,10 +82,10 @@ class Content:
 
     @contextmanager
     def part(self, image_id: str) -> Iterator["Part"]:
-        """A file for an image's data, held until what was written is recorded; gone afterwards unless it was kept."""
+        """A locked file for an image's data; deleted at the end of the block unless it was kept."""
         name = self._folder / f"{image_id}.{uuid4().hex}.part"
         with said(self._store):
-            handle = _held(name)
+            handle = _create_locked(name)
         try:
             yield Part(self._store, handle, name, self._folder / image_id)
         finally:
@@ -95,8 +95,8 @@ class Content:
                 os.close(handle)
 
 
-def _held(name: Path) -> int:
-    """A new file with a lock on it; made again where another process took it for a left-over before it was locked."""
+def _create_locked(name: Path) -> int:
+    """Create a file and lock it; again if another process deleted it as a leftover before it was locked."""
     while True:
         handle = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         fcntl.flock(handle, fcntl.LOCK_EX)
@@ -119,7 +119,7 @@ class Part:
                 view = view[os.write(self._handle, view) :]
 
     def keep(self) -> None:
-        """The data is whole: it gets its place, for good."""
+        """Rename the complete part file to its final name, durably."""
         with said(self._store):
             os.fsync(self._handle)
             os.replace(self._name, self._final)
