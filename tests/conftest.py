@@ -1,16 +1,22 @@
-"""Fixtures of the whole suite: the real cloud, started once when a test asks for it."""
+"""Options and fixtures of the whole suite: which tests run, how long each may take, and the real cloud."""
 
+import contextlib
 import signal
+import subprocess
 from collections.abc import Generator, Iterator
 
 import pytest
 
+from tests.cloud import install
 from tests.cloud.neighbours import NUMBER
 from tests.cloud.service import Cloud
 from tests.trials import note
 
+EXHAUSTIVE_SECONDS = 7200
+"""The time-out of a loop over every point; that of any other test is in pyproject.toml."""
+
 signal.signal(signal.SIGINT, signal.default_int_handler)
-"""What a shell's background job is started with, deaf to interruptions, our commands would inherit."""
+"""A shell starts a background job with SIGINT ignored, and the commands that the tests start would inherit that."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -25,16 +31,34 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what needs the cloud, where that is asked for; and the long loops, where they are not."""
+    """Deselect the tests of the cloud with ``--no-cloud``, and the long loops without ``--exhaustive``."""
     left_out = set()
     if config.getoption("--no-cloud"):
-        left_out |= {item for item in items if "cloud" in getattr(item, "fixturenames", ()) or "[glance" in item.name}
+        left_out |= {item for item in items if needs_cloud(item)}
     if not config.getoption("--shells"):
         left_out |= {item for item in items if item.get_closest_marker("shells")}
     if not config.getoption("--exhaustive"):
         left_out |= {item for item in items if item.get_closest_marker("exhaustive")}
     config.hook.pytest_deselected(items=[item for item in items if item in left_out])
     items[:] = [item for item in items if item not in left_out]
+    for item in items:
+        if item.get_closest_marker("exhaustive") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(EXHAUSTIVE_SECONDS))
+
+
+def needs_cloud(item: pytest.Item) -> bool:
+    """Whether a test uses the real Keystone and Glance."""
+    return "cloud" in getattr(item, "fixturenames", ()) or "[glance" in item.name
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Install the services before the first test: the first installation takes longer than a test may.
+
+    A failure is left to the fixture, which tries again and reports it.
+    """
+    if not session.config.option.collectonly and any(map(needs_cloud, session.items)):
+        with contextlib.suppress(OSError, RuntimeError, subprocess.CalledProcessError):
+            install.environment()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -33,6 +33,7 @@ with open_backend(cloud=cloud) as backend:
 """
 
 
+@pytest.mark.timeout(600)
 def test_eight_processes_that_race_and_die_are_never_two_inside(cloud: Cloud, tmp_path: Path) -> None:
     """64 acquisitions and more: some killed while inside, some gone without a release, POST answers lost."""
     (tmp_path / "killed").touch()
