@@ -36,12 +36,16 @@ FILES = {
 
 @dataclass(frozen=True)
 class State:
-    """What the manifest says, and what is seen afterwards; ``retired`` counts images of the catalogue that are not current."""
+    """What the manifest says, and what is seen afterwards.
+
+    ``retired`` counts images of the catalog that are not current; ``released``: by name, images that it does not own.
+    """
 
     images: Mapping[str, Mapping[str, Any]]
     seen: Mapping[str, Mapping[str, object] | None] = field(default_factory=dict)
     policy: Mapping[str, Any] = field(default_factory=dict)
     retired: int | None = None
+    released: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
 
 
 def a(**attrs: Any) -> dict[str, dict[str, Any]]:
@@ -180,7 +184,12 @@ SCENARIOS: dict[str, list[State]] = {
     ],
     "removed, kept": [
         State({**a(), "b": {"source": "two.raw"}}),
-        State(a(), {}, {"on_remove": "keep"}),
+        State(
+            a(),
+            {"b": None},
+            {"on_remove": "keep"},
+            released={"b": {"size": 6000, "status": "active", "hidden": False, "visibility": "private"}},
+        ),
     ],
     "references": [
         State(
@@ -270,6 +279,9 @@ def test_from_state_to_state(backend: Backend, tmp_path: Path, scenario: str) ->
                 assert key not in images
                 continue
             assert {name: look(backend, images, images[key], name) for name in expected} == expected
+        for image_name, wanted in state.released.items():
+            (image,) = [one for one in ours(backend.images()) if one.name == image_name and read(one) is None]
+            assert {name: look(backend, images, image, name) for name in wanted} == wanted
         if state.retired is not None:
             assert len(backend.inventory("base")) - len(images) == state.retired
         assert planned(backend, catalog).steps == ()

@@ -56,7 +56,7 @@ class Server:
 
 
 class Handler(BaseHTTPRequestHandler):
-    """HTTP/1.1 with a Server's answers; a body that is refused stays unread, and the connection open."""
+    """HTTP/1.1 with a Server's answers; image data that is refused stays unread, and the connection open."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
@@ -65,7 +65,7 @@ class Handler(BaseHTTPRequestHandler):
     def answer(self) -> None:
         """One request."""
         say = self.script.answer(self.command, self.path, dict(self.headers))
-        if say.status < 400 and say.cut is None:
+        if self.command != "PUT" or (say.status < 400 and say.cut is None):
             self.script.bodies.append(self.rfile.read(int(self.headers.get("Content-Length", 0))))
         if say.cut == 0:
             self._reset()
