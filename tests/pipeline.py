@@ -23,8 +23,8 @@ def planned(backend: Backend, catalog: Catalog, policy: Policy | None = None, ab
     )
 
 
-def applied(backend: Backend, plan: Plan) -> Report:
+def applied(backend: Backend, plan: Plan, *, jobs: int = 4) -> Report:
     """The plan carried out; every step is done."""
-    report = execute(plan, Performer(backend, plan), jobs=4, notify=lambda _: None, cancelled=threading.Event())
+    report = execute(plan, Performer(backend, plan), jobs=jobs, notify=lambda _: None, cancelled=threading.Event())
     assert [(one.step.id, one.error) for one in report.results if one.outcome is not Outcome.DONE] == []
     return report

@@ -14,6 +14,7 @@ from imagesync import Settings, open_backend
 from imagesync.lease.holding import Held, take
 from imagesync.lease.record import STATE, Times
 from imagesync.workflow import hold_lease
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 
@@ -106,8 +107,7 @@ def test_unlock_breaks_a_lease_and_its_holder_learns_it(desk: Desk) -> None:
     assert not held.is_lost()
     out, _ = desk.run("unlock", "--yes")
     assert "is held by host " in out
-    while not held.is_lost():
-        pass
+    wait_until(held.is_lost, bool, "the holder notices that its lease was broken")
     assert "running steps end, no more start" in desk.told[0]
     held.release()
     desk.run("apply", "--yes", "--lock-timeout", "0")

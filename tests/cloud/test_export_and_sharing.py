@@ -13,6 +13,7 @@ import yaml
 from imagesync import open_backend
 from imagesync.model.image import LiveImage
 from tests.cloud.service import Cloud
+from tests.waiting import wait_until
 from tests.zoo import animals, filled, record
 
 
@@ -87,10 +88,8 @@ def imported(desk: Desk) -> str:
     stage = {"Content-Type": "application/octet-stream"}
     http.send("PUT", f"/images/{image_id}/stage", data=b"imported", headers=stage).raise_for_status()
     http.send("POST", f"/images/{image_id}/import", json={"method": {"name": "glance-direct"}}).raise_for_status()
-    for _ in range(600):
-        if http.get(f"/images/{image_id}")["status"] == "active":
-            return image_id
-    raise AssertionError("the import does not end")
+    wait_until(lambda: http.get(f"/images/{image_id}")["status"], lambda status: status == "active", "the import ends")
+    return image_id
 
 
 def test_a_grown_project_is_exported_adopted_and_unchanged(desk: Desk) -> None:

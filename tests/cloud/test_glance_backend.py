@@ -23,6 +23,7 @@ from imagesync.model.catalog import Status, Visibility
 from imagesync.model.image import LiveImage, MemberState
 from tests.cloud.neighbours import ours
 from tests.cloud.service import Cloud
+from tests.waiting import wait_until
 
 Opener = Callable[[str], Backend]
 MIB = 2**20
@@ -228,8 +229,7 @@ def test_a_failing_source_breaks_the_body_off(alice: Backend, size: int | None, 
 
 def _until(backend: Backend, image_id: str, status: Status) -> None:
     """The service notices a body, and its end, a moment later."""
-    while backend.images(image_id)[0].status is not status:
-        pass
+    wait_until(lambda: backend.images(image_id)[0].status, lambda found: found is status, f"the image is {status}")
 
 
 def test_the_reason_of_a_refused_upload_is_read_while_data_is_sent(alice: Backend) -> None:

@@ -9,28 +9,24 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from imagesync import load, open_backend, resolve
+from imagesync.backends.base import Backend
+from imagesync.lease.holding import take
+from imagesync.lease.record import Times
+from imagesync.sources import identify
 from tests.cloud.neighbours import is_neighbour
 from tests.cloud.service import Cloud
+from tests.pipeline import applied, planned
 from tests.trials import note
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
-SHORT = """
-import sys
-from imagesync import Planner, Settings, apply, open_backend, read_catalog
-from imagesync.cli.options import Results
-from imagesync.cli.runs import Run
-from imagesync.lease.record import Times
-path, cloud, jobs = sys.argv[1], sys.argv[2], int(sys.argv[3])
-settings = Settings(jobs=jobs, lease_times=Times(expiry=60, beat=0.1, confirm=45, poll=0.05))
-run = Run(Results(), yes=True)
-with open_backend(cloud=cloud) as backend:
-    raise SystemExit(run.finish(apply(Planner(backend, read_catalog(path), jobs=jobs), settings, run.hooks)))
-"""
 
 
 @pytest.mark.timeout(600)
@@ -81,10 +77,6 @@ class Desk:
         command = [sys.executable, "-m", "imagesync", *words, str(self.folder), "--cloud", user]
         return self._opened(command)
 
-    def start_short(self, jobs: int) -> subprocess.Popen[str]:
-        """An apply with a heartbeat every moment."""
-        return self._opened([sys.executable, "-c", SHORT, str(self.folder), "alice", str(jobs)])
-
     def _opened(self, command: list[str]) -> subprocess.Popen[str]:
         pipe, none = subprocess.PIPE, subprocess.DEVNULL
         process = subprocess.Popen(command, env=self.env, stdin=none, stdout=pipe, stderr=pipe, text=True)
@@ -128,6 +120,14 @@ def desk(cloud: Cloud, tmp_path: Path) -> Iterator[Desk]:
     """An empty folder beside an empty cloud."""
     with contextlib.closing(Desk(cloud, tmp_path)) as desk:
         yield desk
+
+
+@pytest.fixture
+def backend(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Iterator[Backend]:
+    """The cloud as alice sees it, from Python."""
+    monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(cloud.clouds_yaml))
+    with contextlib.closing(open_backend(cloud="alice")) as opened:
+        yield opened
 
 
 class Gate:
@@ -240,7 +240,7 @@ def test_unlock_stops_the_apply_that_holds_the_lease(desk: Desk) -> None:
     """It shows the holder and asks; the running step ends, no other starts, and the report says to whom it was lost."""
     with gated() as gate:
         desk.write({"slow": gate.url, "z1": gate.url, "z2": gate.url})
-        running = desk.start_short(1)
+        running = desk.start("apply", "--yes", "--jobs", "1")
         assert gate.asked.wait(60)
         assert "pass --yes" in desk.run("unlock", code=64)
         told = desk.run("unlock", "--yes")
@@ -256,20 +256,27 @@ def test_unlock_stops_the_apply_that_holds_the_lease(desk: Desk) -> None:
     assert [image["imagesync_key"] for image in desk.cloud.http("alice").images()] == ["slow"]
 
 
-def test_heartbeats_go_on_beside_as_many_uploads_as_there_may_be(desk: Desk) -> None:
-    """Eight bodies wait in mid-air; the ninth connection is the lease's."""
-    with gated() as gate:
+def test_heartbeats_go_on_beside_as_many_uploads_as_there_may_be(desk: Desk, backend: Backend) -> None:
+    """Eight uploads wait for the rest of their source; the lease has a ninth connection."""
+
+    def statuses() -> list[str]:
+        return [image["status"] for image in desk.cloud.http("alice").images()]
+
+    def heartbeat() -> int:
+        return int(desk.holder()["imagesync_lease_heartbeat"])
+
+    with gated() as gate, ThreadPoolExecutor(1) as pool:
         desk.write({f"slow{number}": gate.url for number in range(8)})
-        running = desk.start_short(8)
-        assert gate.asked.wait(60)
-        while [image["status"] for image in desk.cloud.http("alice").images()] != ["saving"] * 8:
-            assert running.poll() is None
-        before = int(desk.holder()["imagesync_lease_heartbeat"])
-        while int(desk.holder()["imagesync_lease_heartbeat"]) < before + 5:
-            assert running.poll() is None
+        plan = planned(backend, identify(resolve(load(desk.folder))))
+        held = take(backend, "base", timeout=0, tell=print, times=Times(beat=0.1, poll=0.05))
+        held.start()
+        running = pool.submit(applied, backend, plan, jobs=8)
+        wait_until(statuses, lambda found: found == ["saving"] * 8, "the service receives eight bodies at once")
+        before = heartbeat()
+        wait_until(heartbeat, lambda found: found >= before + 5, f"there are 5 heartbeats after {before}")
         gate.opened.set()
-        out, _ = running.communicate(timeout=60)
-    assert "Applied: 8 of 8 steps done." in out
+        running.result(timeout=60)
+        held.release()
     assert desk.holder()["imagesync_lease_state"] == "free"
 
 
@@ -339,9 +346,7 @@ def test_a_saved_plan_is_applied_under_the_lease_too(desk: Desk) -> None:
         assert gate.asked.wait(60)
         command = [sys.executable, "-m", "imagesync", "apply", saved, "--yes", "--cloud", "alice"]
         second = desk._opened(command)
-        assert second.stderr is not None
-        while "at work elsewhere" not in (line := second.stderr.readline()):
-            assert line
+        desk.told(second, "at work elsewhere")
         gate.opened.set()
         first.communicate(timeout=60)
         _, errors = second.communicate(timeout=60)

@@ -4,7 +4,6 @@ import gzip
 import hashlib
 import http.server
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -21,6 +20,7 @@ from tests.cloud.service import Cloud, free_port
 from tests.cloud.test_end_to_end import Desk
 from tests.pipeline import planned
 from tests.samples import qcow2
+from tests.waiting import wait_until
 
 DATA = b"d" * 70_000
 OTHER = b"o" * 80_000
@@ -367,7 +367,7 @@ def interrupted(desk: Desk, web: Web) -> str:
     """An apply that is killed while the service fetches; the id of the image that it left."""
     web.hold.clear()
     with desk.started("apply", "--yes") as process:
-        web.begun.wait(60)
+        assert web.begun.wait(60)
         process.kill()
     (image,) = desk.cloud.http().images()
     return str(image["id"])
@@ -412,13 +412,12 @@ def test_an_import_of_an_interrupted_run_for_another_content_goes(desk: Desk, we
 
 
 def await_status(desk: Desk, image_id: str, status: str) -> None:
-    """Look until an image has a status and no import is at work."""
-    for _ in range(600):
-        image = desk.cloud.http().get(f"/images/{image_id}")
-        if image["status"] == status and "os_glance_import_task" not in image:
-            return
-        time.sleep(0.05)
-    raise AssertionError(f"still {image['status']}")
+    """Wait until an image has a status and no import is running."""
+    wait_until(
+        lambda: desk.cloud.http().get(f"/images/{image_id}"),
+        lambda image: image["status"] == status and "os_glance_import_task" not in image,
+        f"the import has ended and the image is {status}",
+    )
 
 
 class Behind:

@@ -2,19 +2,22 @@
 
 import hashlib
 import re
-import time
 from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
+from imagesync import open_backend
 from imagesync.backends.base import Backend
 from imagesync.errors import Conflict, Forbidden, ImagesyncError, InvalidRequest, NotFound, QuotaExceeded
 from imagesync.model.catalog import Status, Visibility
 from imagesync.model.image import LiveImage, MemberState
 from tests.cloud.neighbours import ours
 from tests.samples import DISGUISED, REFUSED, TAKEN, iso, qcow2
+from tests.waiting import wait_until
 
 
 def record(backend: Backend, **attrs: Any) -> LiveImage:
@@ -30,14 +33,13 @@ def filled(backend: Backend, data: bytes = b"data", **attrs: Any) -> LiveImage:
 
 
 def await_queued(backend: Backend, image: LiveImage) -> None:
-    """A service needs a moment to take a broken upload back: seen queued three times running, it is."""
-    seen = 0
-    for _ in range(100):
-        seen = seen + 1 if backend.images(image.id)[0].status is Status.QUEUED else 0
-        if seen == 3:
-            return
-        time.sleep(0.05)
-    raise AssertionError("still not queued")
+    """Wait until the service has undone a broken upload; for a moment its answers differ, so read three times."""
+    wait_until(
+        lambda: [backend.images(image.id)[0].status for _ in range(3)],
+        lambda statuses: set(statuses) == {Status.QUEUED},
+        "the image is queued again",
+        pause=0.05,
+    )
 
 
 def test_create_takes_every_parameter_and_gives_every_field(backend: Backend) -> None:
@@ -388,4 +390,14 @@ def test_it_says_what_it_can_do(backend: Backend) -> None:
     assert {"bare", "ovf"} <= able.container_formats
     assert {"status", "checksum", "size", "created_at"} <= able.read_only
     assert able.hidden
-    assert backend.identity().fingerprint == backend.identity().fingerprint
+
+
+def test_a_target_is_recognized_when_it_is_opened_again(backend: Backend, tmp_path: Path) -> None:
+    """Its fingerprint, which a saved plan keeps, is the same; that of another store or project is not."""
+    if backend.identity().kind == "store":
+        again, other = open_backend(store=tmp_path / "store"), open_backend(store=tmp_path / "other")
+    else:
+        again, other = open_backend(cloud="alice"), open_backend(cloud="bob")
+    with closing(again), closing(other):
+        assert again.identity().fingerprint == backend.identity().fingerprint
+        assert other.identity().fingerprint != backend.identity().fingerprint

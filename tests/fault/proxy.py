@@ -10,12 +10,13 @@ import re
 import socket
 import struct
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
+
+from tests.waiting import wait_until
 
 HOP = {"connection", "transfer-encoding", "keep-alive", "content-length"}
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -99,10 +100,9 @@ class Proxy:
 
     def settle(self, seconds: float = 10.0) -> None:
         """Wait until nothing is on its way any more: every connection has ended, as those of a killed client do."""
-        end = time.monotonic() + seconds
-        while self._server.connections:
-            assert time.monotonic() < end, "a connection does not end"
-            time.sleep(0.005)
+        wait_until(
+            lambda: len(self._server.connections), lambda number: number == 0, "no connection is open", seconds=seconds
+        )
 
     def come(self, method: str, path: str) -> tuple[Call, Fault]:
         """Note a request; its fault."""
