@@ -1,15 +1,15 @@
 """The glance backend on the real Keystone and Glance; judged over plain HTTP."""
 
-import json
 from collections.abc import Callable, Iterator
-from typing import Any
+from contextlib import closing
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
+import yaml
 
 from imagesync.backends.base import Backend
 from imagesync.backends.glance import open_glance
-from imagesync.backends.glance.api import Answer, Api
 from imagesync.errors import (
     Conflict,
     Forbidden,
@@ -23,6 +23,7 @@ from imagesync.model.catalog import Status, Visibility
 from imagesync.model.image import LiveImage, MemberState
 from tests.cloud.neighbours import ours
 from tests.cloud.service import Cloud
+from tests.fault.proxy import Call, Fault, between
 from tests.waiting import wait_until
 
 Opener = Callable[[str], Backend]
@@ -343,26 +344,31 @@ def test_listings_have_as_many_pages_as_it_takes(cloud: Cloud, alice: Backend) -
 
 @pytest.mark.trial("a page of a listing whose marker vanished", "the listing began again, and was whole")
 def test_a_listing_is_whole_although_the_image_that_a_page_begins_after_vanished(
-    cloud: Cloud, alice: Backend, monkeypatch: pytest.MonkeyPatch
+    cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Deleted between two pages: the service answers 400, and the listing begins again."""
-    monkeypatch.setattr("imagesync.backends.glance.listing.PAGE", 2)
-    made = [record(alice, f"n{number}", imagesync_catalog="paged").id for number in range(7)]
-    gone, paths = list[str](), list[str]()
-    plain = Api.request
+    cloud.foreign(2001)
+    made, gone = {image["id"] for image in cloud.http("alice").images()}, list[str]()
 
-    def request(api: Api, method: str, path: str, *given: Any, **more: Any) -> Answer:
-        paths.append(path)
-        answer = plain(api, method, path, *given, **more)
-        if "os_hidden=false" in path and not gone:
-            gone.append(json.loads(answer.body)["images"][-1]["id"])
-            cloud.http("alice").send("DELETE", f"/images/{gone[0]}").raise_for_status()
-        return answer
+    def delete_last(path: str) -> None:
+        """The last image of a page, which bob's project owns, after the service has answered the page."""
+        gone.append(cloud.http("alice").get(path.removeprefix("/v2"))["images"][-1]["id"])
+        cloud.http("bob").send("DELETE", f"/images/{gone[0]}").raise_for_status()
 
-    monkeypatch.setattr(Api, "request", request)
-    found = alice.inventory("paged", (cloud.project_id("images"),))
-    assert {image.id for image in found} == set(made) - set(gone)
-    assert sum(f"marker={gone[0]}" in path for path in paths) == 1
+    def after_first_page(call: Call) -> Fault | None:
+        is_first = "os_hidden=false" in call.path and not gone
+        return Fault(after=lambda: delete_last(call.path)) if is_first else None
+
+    with between(cloud.image_url) as proxy:
+        proxy.fault = after_first_page
+        clouds = yaml.safe_load(cloud.clouds_yaml.read_text())
+        clouds["clouds"]["alice"]["image_endpoint_override"] = proxy.address
+        (tmp_path / "clouds.yaml").write_text(yaml.safe_dump(clouds))
+        monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(tmp_path / "clouds.yaml"))
+        with closing(open_glance("alice")) as backend:
+            found = ours(backend.images())
+    assert {image.id for image in found} == made - set(gone)
+    assert sum(f"marker={gone[0]}" in call.path for call in proxy.calls) == 1
 
 
 def test_a_page_after_an_image_that_vanished_is_an_invalid_request(cloud: Cloud, alice: Backend) -> None:

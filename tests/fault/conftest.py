@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 
+from imagesync.backends.glance.api import DEFAULT_TIMEOUTS, Timeouts
 from imagesync.backends.glance.backend import Glance
 from imagesync.backends.glance.connect import connect
 from imagesync.backends.glance.retry import Pace
@@ -22,7 +24,11 @@ class Service:
         self.waits = waits
 
 
-Playing = Callable[[list[Say] | Callable[[str], Say]], Service]
+class Playing(Protocol):
+    """Opens a backend on a server with these answers."""
+
+    def __call__(self, answers: list[Say] | Callable[[str], Say], *, timeouts: Timeouts = DEFAULT_TIMEOUTS) -> Service:
+        """In turn, the last one again and again; or by the path."""
 
 
 @pytest.fixture
@@ -31,14 +37,14 @@ def playing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Playing
     monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(tmp_path / "clouds.yaml"))
     ends: list[Callable[[], object]] = []
 
-    def play(answers: list[Say] | Callable[[str], Say]) -> Service:
+    def play(answers: list[Say] | Callable[[str], Say], *, timeouts: Timeouts = DEFAULT_TIMEOUTS) -> Service:
         server, waits = Server(answers), list[float]()
         context = listening(server)
         address = context.__enter__()
         ends.append(lambda: context.__exit__(None, None, None))
         entry = f"{{auth_type: none, auth: {{endpoint: '{address}/image'}}, region_name: r}}"
         (tmp_path / "clouds.yaml").write_text(f"clouds: {{c: {entry}}}\n")
-        backend = Glance(connect("c"), Pace(sleep=waits.append, random=lambda: 1.0))
+        backend = Glance(connect("c"), Pace(sleep=waits.append, random=lambda: 1.0), timeouts=timeouts)
         ends.append(backend.close)
         return Service(backend, server, waits)
 

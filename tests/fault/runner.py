@@ -1,10 +1,9 @@
 """Runs the command many times without paying for its start: a process that has everything loaded and forks for each run.
 
-As a program (``python -m tests.fault.runner``) it reads a line of JSON a run, ``{"words": [...], "out": FILE,
-"constants": {"module.NAME": value}}``, and answers the child's pid, then its exit status, a line each.
+As a program (``python -m tests.fault.runner``) it reads a line of JSON a run, ``{"words": [...], "out": FILE}``, and
+answers the child's pid, then its exit status, a line each.
 """
 
-import importlib
 import json
 import os
 import subprocess
@@ -54,12 +53,10 @@ class Runner(Loaded):
         super().__init__("tests.fault.runner", env)
         self._out = folder / f"{uuid4()}.out"
         self.pid = 0
-        self.constants: dict[str, float] = {}
-        """What a run has instead of our own: waits that are too long for a test."""
 
     def start(self, *words: str) -> None:
         """Begin ``imagesync WORDS``."""
-        self.pid = int(self.ask({"words": words, "out": str(self._out), "constants": self.constants}))
+        self.pid = int(self.ask({"words": words, "out": str(self._out)}))
 
     def end(self) -> tuple[int, str]:
         """Wait for it: exit code (-9: killed), and all that it told."""
@@ -92,9 +89,6 @@ def main() -> None:
             os.dup2(out, 1)
             os.dup2(out, 2)
             sys.argv = ["imagesync", *asked["words"]]
-            for name, value in asked["constants"].items():
-                module, _, constant = name.rpartition(".")
-                setattr(importlib.import_module(module), constant, value)
             try:
                 command()
             except SystemExit as leaving:

@@ -17,6 +17,7 @@ import pytest
 from backports import zstd
 
 from imagesync import Policy, make_plan, take_inventory
+from imagesync.backends.glance.api import Timeouts
 from imagesync.backends.glance.backend import Glance
 from imagesync.backends.glance.connect import connect
 from imagesync.backends.glance.retry import Pace
@@ -234,10 +235,9 @@ def test_a_listing_that_never_ends_is_one_line(playing: Playing, kind: str) -> N
     note("listing that goes round in a circle", ONE_LINE)
 
 
-def test_a_listing_that_goes_on_and_on_is_one_line(playing: Playing, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Always something new: the time for the whole of it ends."""
-    monkeypatch.setattr("imagesync.backends.glance.api.LISTING_SECONDS", 0.5)
-    service = playing(pages(lambda n: str(n + 1), lambda n: f"i{n}"))
+def test_a_listing_that_goes_on_and_on_is_one_line(playing: Playing) -> None:
+    """Each page has something new: the time for the whole listing ends."""
+    service = playing(pages(lambda n: str(n + 1), lambda n: f"i{n}"), timeouts=Timeouts(listing=0.5))
     assert "takes longer than 0 s" in verdict(service.backend.images)
     note("listing that goes on and on", ONE_LINE)
 
@@ -261,6 +261,7 @@ def test_a_page_that_goes_on_elsewhere_is_asked_of_the_same_service(playing: Pla
 
 WATCHED = r"""
 import json, re, sys
+from imagesync.backends.glance.api import Timeouts
 from imagesync.backends.glance.backend import Glance
 from imagesync.backends.glance.connect import connect
 from imagesync.errors import ImagesyncError

@@ -36,17 +36,29 @@ MOST_VALUES: Final = 1_000_000
 LARGEST_REFUSAL: Final = 64 * 2**10
 MOST_PAGES: Final = 10_000
 MOST_ITEMS: Final = 100_000
-LISTING_SECONDS: Final = 900.0
 LARGEST_LISTING: Final = 96 * 2**20
 """Bytes of all pages together; three times as many are needed to keep them."""
 CONNECT_TIMEOUT: Final = 10.0
 SENDING_TIMEOUT: Final = 300.0
 """Seconds that one chunk of data may wait to be taken: the HTTP library applies the connect timeout while it sends."""
-STORING_TIMEOUT: Final = 3600.0
-"""Seconds from the last byte of data to the answer: the service's store may copy it first."""
 CHUNK: Final = 2**20
 
 Data: TypeAlias = bytes | Body | Iterator[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Seconds for what may take longer than one answer.
+
+    ``listing``: all pages of a listing. ``storing``: from the last byte of data to the answer, because the service's
+    store may copy the data first.
+    """
+
+    listing: float = 900.0
+    storing: float = 3600.0
+
+
+DEFAULT_TIMEOUTS: Final = Timeouts()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +97,20 @@ class Api:
     """Requests to one service below ``url``; safe for threads."""
 
     def __init__(
-        self, session: "Session", url: str, name: str, *, pace: Pace | None = None, read_timeout: float = 120.0
+        self,
+        session: "Session",
+        url: str,
+        name: str,
+        *,
+        pace: Pace | None = None,
+        read_timeout: float = 120.0,
+        timeouts: Timeouts = DEFAULT_TIMEOUTS,
     ) -> None:
         self._session = session
         self._url = url
         self._pace = pace or Pace()
         self._timeout = (CONNECT_TIMEOUT, read_timeout)
+        self._timeouts = timeouts
         self._lock = threading.Lock()
         self.name = f"{name} at {urlsplit(url).netloc.rpartition('@')[2]}"
 
@@ -215,10 +235,10 @@ class Api:
         seen: set[str] = set()
         told: set[str] = set()
         following: str | None = path
-        size, end = 0, time.monotonic() + LISTING_SECONDS
+        size, end = 0, time.monotonic() + self._timeouts.listing
         while following:
             if time.monotonic() > end:
-                text = f"{self.name}: the listing {_shown(path)} takes longer than {LISTING_SECONDS:.0f} s"
+                text = f"{self.name}: the listing {_shown(path)} takes longer than {self._timeouts.listing:.0f} s"
                 raise Unavailable(text, "ask for fewer, by a filter, or try again later")
             seen.add(following)
             answer = self.request("GET", following)
@@ -248,7 +268,7 @@ class Api:
             headers["x-openstack-image-size"] = str(size)
         # requests takes a length of 0 for an unknown one
         data: Data = b"".join(body) if size == 0 else iter(body) if size is None else body
-        answer = self._exchange("PUT", path, headers, data, (SENDING_TIMEOUT, STORING_TIMEOUT))
+        answer = self._exchange("PUT", path, headers, data, (SENDING_TIMEOUT, self._timeouts.storing))
         if not answer.well:
             raise self._error(answer, "PUT", path)
         if not body.complete:

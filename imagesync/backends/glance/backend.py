@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from imagesync.backends.base import CreateFields, ImportFields, UpdateFields
 from imagesync.backends.glance import imports, listing, projects
-from imagesync.backends.glance.api import Api
+from imagesync.backends.glance.api import DEFAULT_TIMEOUTS, Api, Timeouts
 from imagesync.backends.glance.body import Body, BrokenOff
 from imagesync.backends.glance.connect import Connection, access_of
 from imagesync.backends.glance.failures import speaking_to
@@ -41,16 +41,24 @@ NO_SUCH_PROPERTY: Final = "/imagesync_no_such_property"
 class Glance:
     """One project's view of an image service."""
 
-    def __init__(self, connection: Connection, pace: Pace | None = None) -> None:
+    def __init__(
+        self, connection: Connection, pace: Pace | None = None, *, timeouts: Timeouts = DEFAULT_TIMEOUTS
+    ) -> None:
         self._connection = connection
-        self._pace = pace
+        self._pace, self._timeouts = pace, timeouts
         self._api = self._speaker(connection.url, "image service")
         self._lock = threading.Lock()
         self._able: Capabilities | None = None
 
     def _speaker(self, url: str, name: str) -> Api:
-        read_timeout = self._connection.read_timeout
-        return Api(self._connection.session, url, name, pace=self._pace, read_timeout=read_timeout)
+        return Api(
+            self._connection.session,
+            url,
+            name,
+            pace=self._pace,
+            read_timeout=self._connection.read_timeout,
+            timeouts=self._timeouts,
+        )
 
     def identity(self) -> Identity:
         """Auth URL, region and project."""
