@@ -1,8 +1,6 @@
 """``export`` and ``adopt`` on the embedded store: what is written, asked, told and returned."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,25 +8,21 @@ import pytest
 import yaml
 
 from imagesync import open_backend
+from tests import command
+from tests.command import Result
 from tests.zoo import filled, record
 
 
-class Bench:
+class ExportWorkspace:
     """A folder with a store, and the command run in it."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.backend = open_backend(store=folder / "store")
 
-    def run(self, *words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+    def run(self, *words: str, code: int = 0) -> Result:
         """``imagesync WORDS --store store``."""
-        command = [sys.executable, "-m", "imagesync", *words, "--store", "store"]
-        env = {"PATH": "", "PYTHONPATH": str(Path(__file__).parents[2])}
-        done = subprocess.run(
-            command, capture_output=True, text=True, check=False, cwd=self.folder, env=env, stdin=subprocess.DEVNULL
-        )
-        assert done.returncode == code, f"{done.returncode}\n{done.stdout}\n{done.stderr}"
-        return done
+        return command.run(*words, "--store", "store", folder=self.folder, code=code)
 
     def write(self, **images: Any) -> None:
         """The manifest base.yaml."""
@@ -38,52 +32,52 @@ class Bench:
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Bench:
+def workspace(tmp_path: Path) -> ExportWorkspace:
     """An empty store."""
-    return Bench(tmp_path)
+    return ExportWorkspace(tmp_path)
 
 
-def test_a_store_becomes_a_catalogue_and_nothing_moves(bench: Bench) -> None:
+def test_a_store_becomes_a_catalogue_and_nothing_moves(workspace: ExportWorkspace) -> None:
     """Export into a folder, adopt, plan: empty; the same export again is the same text."""
-    image = filled(bench.backend, name="Old: 1", tags=["t"])
-    assert bench.run("export", "-o", "images/").stderr == "1 image written to images/exported.yaml\n"
-    text = (bench.folder / "images/exported.yaml").read_text()
+    image = filled(workspace.backend, name="Old: 1", tags=["t"])
+    assert workspace.run("export", "-o", "images/").stderr == "1 image written to images/exported.yaml\n"
+    text = (workspace.folder / "images/exported.yaml").read_text()
     assert text.startswith("# yaml-language-server: $schema=")
-    assert f"{image.id} as it is" in bench.run("adopt", "images", "--yes").stdout
-    assert "No changes. 1 image matches" in bench.run("plan", "images").stdout
-    assert bench.run("adopt", "images", "--yes").stdout == "Nothing to adopt.\n"
-    assert bench.run("export", "--managed").stdout == text
+    assert f"{image.id} as it is" in workspace.run("adopt", "images", "--yes").stdout
+    assert "No changes. 1 image matches" in workspace.run("plan", "images").stdout
+    assert workspace.run("adopt", "images", "--yes").stdout == "Nothing to adopt.\n"
+    assert workspace.run("export", "--managed").stdout == text
 
 
-def test_adopt_shows_asks_and_tells_what_it_cannot_adopt(bench: Bench) -> None:
+def test_adopt_shows_asks_and_tells_what_it_cannot_adopt(workspace: ExportWorkspace) -> None:
     """Without a terminal and --yes nothing is done; the report has the ids."""
-    image = filled(bench.backend, name="Old")
-    bench.write(old={"name": "Old", "min_ram": 5}, new={"name": "New"})
-    done = bench.run("adopt", "base.yaml", code=64)
+    image = filled(workspace.backend, name="Old")
+    workspace.write(old={"name": "Old", "min_ram": 5}, new={"name": "New"})
+    done = workspace.run("adopt", "base.yaml", code=64)
     assert "Note: new: not adopted: there is no visible image named 'New'" in done.stdout
     assert "min_ram  0 → 5" in done.stdout
     assert "pass --yes" in done.stderr
-    assert bench.backend.images(image.id) == [image]
-    report = json.loads(bench.run("adopt", "base.yaml", "--yes", "--format", "json").stdout)
+    assert workspace.backend.images(image.id) == [image]
+    report = json.loads(workspace.run("adopt", "base.yaml", "--yes", "--format", "json").stdout)
     assert (report["succeeded"], report["ids"]) == (True, {"old": image.id})
-    assert bench.backend.images(image.id)[0].min_ram == 5
+    assert workspace.backend.images(image.id)[0].min_ram == 5
 
 
-def test_adopt_is_refused_where_the_name_says_too_little(bench: Bench) -> None:
+def test_adopt_is_refused_where_the_name_says_too_little(workspace: ExportWorkspace) -> None:
     """The ids to choose from are named."""
-    one, two = record(bench.backend, name="twin"), record(bench.backend, name="twin")
-    bench.write(twin={})
-    told = bench.run("adopt", "base.yaml", "--yes", code=1).stderr
+    one, two = record(workspace.backend, name="twin"), record(workspace.backend, name="twin")
+    workspace.write(twin={})
+    told = workspace.run("adopt", "base.yaml", "--yes", code=1).stderr
     assert f"adopt: ID ({', '.join(sorted((one.id, two.id)))})" in told
 
 
-def test_adopt_looks_at_no_key_beyond_only(bench: Bench) -> None:
+def test_adopt_looks_at_no_key_beyond_only(workspace: ExportWorkspace) -> None:
     """The others stay as they are."""
     for name in ("a", "b"):
-        record(bench.backend, name=name)
-    bench.write(a={}, b={})
-    bench.run("adopt", "base.yaml", "--yes", "--only", "a")
-    assert [image.name for image in bench.backend.inventory("base")] == ["a"]
+        record(workspace.backend, name=name)
+    workspace.write(a={}, b={})
+    workspace.run("adopt", "base.yaml", "--yes", "--only", "a")
+    assert [image.name for image in workspace.backend.inventory("base")] == ["a"]
 
 
 @pytest.mark.parametrize(
@@ -96,26 +90,26 @@ def test_adopt_looks_at_no_key_beyond_only(bench: Bench) -> None:
         (["adopt", "plan.json"], "plan.json is a saved plan; carry it out with: imagesync apply"),
     ],
 )
-def test_wrong_words_are_one_line(bench: Bench, words: list[str], told: str) -> None:
+def test_wrong_words_are_one_line(workspace: ExportWorkspace, words: list[str], told: str) -> None:
     """With the way out, before anything is done."""
-    bench.write(a={})
-    done = bench.run(*words, code=1 if "nowhere/x.yaml" in words else 64)
+    workspace.write(a={})
+    done = workspace.run(*words, code=1 if "nowhere/x.yaml" in words else 64)
     assert told in done.stderr
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_an_empty_project_gives_an_empty_manifest(bench: Bench) -> None:
+def test_an_empty_project_gives_an_empty_manifest(workspace: ExportWorkspace) -> None:
     """Which is valid."""
-    text = bench.run("export").stdout
+    text = workspace.run("export").stdout
     assert yaml.safe_load(text) == {"version": 1, "catalog": "exported", "images": {}}
 
 
-def test_a_list_tells_of_members_where_they_are_asked_for(bench: Bench) -> None:
+def test_a_list_tells_of_members_where_they_are_asked_for(workspace: ExportWorkspace) -> None:
     """For one image, or with --members; else a line says that there are shared ones."""
-    image = record(bench.backend, name="s", visibility="shared")
-    bench.backend.add_member(image.id, "p1")
-    assert json.loads(bench.run("list", image.id).stdout)["members"] == [{"project": "p1", "status": "pending"}]
-    plain = bench.run("list")
+    image = record(workspace.backend, name="s", visibility="shared")
+    workspace.backend.add_member(image.id, "p1")
+    assert json.loads(workspace.run("list", image.id).stdout)["members"] == [{"project": "p1", "status": "pending"}]
+    plain = workspace.run("list")
     assert "MEMBERS" not in plain.stdout
     assert plain.stderr == "1 image is shared: --members tells with whom\n"
-    assert "p1 pending" in bench.run("list", "--members").stdout
+    assert "p1 pending" in workspace.run("list", "--members").stdout

@@ -1,19 +1,17 @@
 """The command line without any network: examples, messages and exit codes."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests import command
+from tests.command import ROOT, Result
 
 
-def run(*words: str) -> subprocess.CompletedProcess[str]:
+def run(*words: str, code: int = 0) -> Result:
     """``imagesync WORDS`` from the checkout."""
-    command = [sys.executable, "-m", "imagesync", *words]
-    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT, env={"PATH": ""})
+    return command.run(*words, folder=ROOT, code=code)
 
 
 def test_the_schema_is_printed_as_it_is() -> None:
@@ -26,25 +24,22 @@ def test_the_schema_is_printed_as_it_is() -> None:
 COMMANDS = ["validate", "plan", "apply", "rollback", "unlock", "show", "list", "adopt", "export", "schema"]
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_explains_itself(command: str) -> None:
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_explains_itself(name: str) -> None:
     """With an example."""
-    assert f"Example: imagesync {command}" in " ".join(run(command, "--help").stdout.split())
+    assert f"Example: imagesync {name}" in " ".join(run(name, "--help").stdout.split())
 
 
 def test_problems_are_lines_with_places_and_exit_1(tmp_path: Path) -> None:
     """FILE:LINE:COLUMN on standard error."""
     (tmp_path / "x.yaml").write_text("version: 1\ncatalog: x\nimages: {a: {min_rma: 1}}")
-    done = run("plan", str(tmp_path))
-    assert done.returncode == 1
+    done = run("plan", str(tmp_path), code=1)
     assert "x.yaml:3:14: images.a.min_rma: unknown key; did you mean min_ram?" in done.stderr
 
 
 def test_no_target_lists_the_ways(tmp_path: Path) -> None:
     """Never a silent default; exit 64."""
-    done = run("plan", "examples/features/status.yaml")
-    assert done.returncode == 64
-    assert "--cloud NAME" in done.stderr
+    assert "--cloud NAME" in run("plan", "examples/features/status.yaml", code=64).stderr
 
 
 def test_validate_judges_every_target_and_every_file(tmp_path: Path) -> None:
@@ -53,8 +48,7 @@ def test_validate_judges_every_target_and_every_file(tmp_path: Path) -> None:
         "version: 1\ncatalog: x\ntargets: {one: {values: {v: a}}, two: {}}\n"
         "images: {a: {name: '${v}', source: gone.img, disk_format: raw, container_format: bare}}\n"
     )
-    done = run("validate", str(tmp_path))
-    assert done.returncode == 1
+    done = run("validate", str(tmp_path), code=1)
     assert "x.yaml:4:14: images.a.name: ${v} is not defined" in done.stderr
     assert "x.yaml:4:28: images.a.source: gone.img: No such file or directory" in done.stderr
     (tmp_path / "gone.img").write_bytes(b"x" * 512)

@@ -2,8 +2,6 @@
 
 import hashlib
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +12,8 @@ from imagesync import open_backend
 from imagesync.model.image import LiveImage
 from imagesync.model.record import read
 from imagesync.schemas import schema
+from tests import command
+from tests.command import Result
 
 MANIFEST = """\
 version: 1
@@ -32,7 +32,7 @@ images:
 """
 
 
-class Bench:
+class LifeCycleWorkspace:
     """A catalogue of two images in a store, and the command beside it."""
 
     def __init__(self, folder: Path) -> None:
@@ -46,15 +46,9 @@ class Bench:
         (self.folder / "m.yaml").write_text(MANIFEST.format(file=f"{build}.raw", digest=digest))
         return digest
 
-    def run(self, *words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+    def run(self, *words: str, code: int = 0) -> Result:
         """``imagesync WORDS`` beside the manifest."""
-        env = {"PATH": "", "PYTHONPATH": str(Path(__file__).parents[2])}
-        command = [sys.executable, "-m", "imagesync", *words]
-        done = subprocess.run(
-            command, capture_output=True, text=True, check=False, cwd=self.folder, env=env, stdin=subprocess.DEVNULL
-        )
-        assert done.returncode == code, f"{done.returncode}\n{done.stdout}\n{done.stderr}"
-        return done
+        return command.run(*words, folder=self.folder, code=code)
 
     def json(self, name: str) -> Any:
         """A file that was written."""
@@ -70,98 +64,102 @@ class Bench:
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Bench:
+def workspace(tmp_path: Path) -> LifeCycleWorkspace:
     """Build one, then build two, applied."""
-    made = Bench(tmp_path)
+    made = LifeCycleWorkspace(tmp_path)
     for build in ("one", "two"):
         made.names(build)
         made.run("apply", "--yes")
     return made
 
 
-def test_a_rollback_tells_the_line_that_must_follow(bench: Bench) -> None:
+def test_a_rollback_tells_the_line_that_must_follow(workspace: LifeCycleWorkspace) -> None:
     """Shown first and told last; once the line follows, the plan is empty; without it the next apply goes forward."""
     one, two = (hashlib.sha256(name * 500).hexdigest() for name in (b"one", b"two"))
-    (old,) = bench.roles()["retired"]
-    told = bench.run("rollback", "ubuntu", "--yes", "--ids", "ids.json").stdout
+    (old,) = workspace.roles()["retired"]
+    told = workspace.run("rollback", "ubuntu", "--yes", "--ids", "ids.json").stdout
     assert f"± ubuntu  replace  by {old.id}, no upload  back to an earlier build" in told
     assert "Plan: 1 to replace; nothing else is touched." in told
     last = told.splitlines()[-1]
     assert f"m.yaml:12: checksum: sha256:{one} (now sha256:{two})" in last
     assert "m.yaml:11: path: a file with that content (now two.raw)" in last
-    assert bench.json("ids.json")["ubuntu"] == old.id
-    assert "back to an earlier build" in bench.run("plan").stdout
-    bench.names("one")
-    assert "No changes." in bench.run("plan").stdout
+    assert workspace.json("ids.json")["ubuntu"] == old.id
+    assert "back to an earlier build" in workspace.run("plan").stdout
+    workspace.names("one")
+    assert "No changes." in workspace.run("plan").stdout
 
 
-def test_a_rollback_reads_no_source(bench: Bench) -> None:
+def test_a_rollback_reads_no_source(workspace: LifeCycleWorkspace) -> None:
     """It works while files and mirrors are gone."""
     for name in ("one", "two"):
-        (bench.folder / f"{name}.raw").unlink()
-    bench.run("rollback", "ubuntu", "--yes")
-    assert bench.roles()["current"][0].size == 1500
+        (workspace.folder / f"{name}.raw").unlink()
+    workspace.run("rollback", "ubuntu", "--yes")
+    assert workspace.roles()["current"][0].size == 1500
 
 
-def test_a_rollback_asks_first(bench: Bench) -> None:
+def test_a_rollback_asks_first(workspace: LifeCycleWorkspace) -> None:
     """Without a terminal and --yes nothing is done; an unknown key, a saved plan and --only are told from each other."""
-    before = bench.roles()
-    assert "--yes" in bench.run("rollback", "ubuntu", code=64).stderr
-    assert "did you mean ubuntu?" in bench.run("rollback", "ubunut", "--yes", code=64).stderr
-    assert "saved plan" in bench.run("rollback", "ubuntu", "plan.json", "--yes", code=64).stderr
-    assert "--only" in bench.run("rollback", "ubuntu", "--only", "x", "--yes", code=64).stderr
-    assert "no earlier build" in bench.run("rollback", "other", "--yes", code=1).stderr
-    assert bench.roles() == before
+    before = workspace.roles()
+    assert "--yes" in workspace.run("rollback", "ubuntu", code=64).stderr
+    assert "did you mean ubuntu?" in workspace.run("rollback", "ubunut", "--yes", code=64).stderr
+    assert "saved plan" in workspace.run("rollback", "ubuntu", "plan.json", "--yes", code=64).stderr
+    assert "--only" in workspace.run("rollback", "ubuntu", "--only", "x", "--yes", code=64).stderr
+    assert "no earlier build" in workspace.run("rollback", "other", "--yes", code=1).stderr
+    assert workspace.roles() == before
 
 
-def test_candidates_are_named_published_and_dropped(bench: Bench) -> None:
+def test_candidates_are_named_published_and_dropped(workspace: LifeCycleWorkspace) -> None:
     """The ids file, the report, the plan; then one candidate is dropped and another published."""
-    bench.names("three")
-    shown = bench.run("plan", "--stage").stdout
+    workspace.names("three")
+    shown = workspace.run("plan", "--stage").stdout
     assert "Plan: 1 to stage; nothing else is touched. 2.4 KiB to upload." in shown
-    told = bench.run("apply", "--stage", "--yes", "--ids", "ids.json", "--out", "report.json").stdout
-    (candidate,) = bench.roles()["staging"]
-    assert bench.json("ids.json") == {"candidates": {"ubuntu": candidate.id}}
-    assert bench.json("report.json")["candidates"] == {"ubuntu": candidate.id}
-    assert bench.json("report.json")["ids"]["ubuntu"] == bench.roles()["current"][0].id
+    told = workspace.run("apply", "--stage", "--yes", "--ids", "ids.json", "--out", "report.json").stdout
+    (candidate,) = workspace.roles()["staging"]
+    assert workspace.json("ids.json") == {"candidates": {"ubuntu": candidate.id}}
+    assert workspace.json("report.json")["candidates"] == {"ubuntu": candidate.id}
+    assert workspace.json("report.json")["ids"]["ubuntu"] == workspace.roles()["current"][0].id
     assert f"Candidate ubuntu: image {candidate.id}" in told
-    again = bench.run("apply", "--stage", "--yes", "--ids", "again.json").stdout
+    again = workspace.run("apply", "--stage", "--yes", "--ids", "again.json").stdout
     assert "Nothing to stage." in again
-    assert bench.json("again.json") == bench.json("ids.json")
-    assert f"{candidate.id}  staged {candidate.created_at}" in bench.run("plan").stdout
+    assert workspace.json("again.json") == workspace.json("ids.json")
+    assert f"{candidate.id}  staged {candidate.created_at}" in workspace.run("plan").stdout
 
-    bench.run("apply", ".", "--discard-staged", "--yes")
-    assert "staging" not in bench.roles()
-    bench.run("apply", "--stage", "--yes")
-    (candidate,) = bench.roles()["staging"]
-    assert "uploaded" not in bench.run("apply", "--yes").stdout
-    assert bench.roles()["current"][0].id == candidate.id
+    workspace.run("apply", ".", "--discard-staged", "--yes")
+    assert "staging" not in workspace.roles()
+    workspace.run("apply", "--stage", "--yes")
+    (candidate,) = workspace.roles()["staging"]
+    assert "uploaded" not in workspace.run("apply", "--yes").stdout
+    assert workspace.roles()["current"][0].id == candidate.id
 
 
-def test_discarding_takes_a_key_or_all(bench: Bench) -> None:
+def test_discarding_takes_a_key_or_all(workspace: LifeCycleWorkspace) -> None:
     """``--discard-staged [KEY]``; a path in the key's place is seen for what it is."""
-    bench.names("three")
-    bench.run("apply", "--stage", "--yes")
-    assert "Nothing to do." in bench.run("apply", ".", "--discard-staged", "other", "--yes").stdout
-    assert "a PATH stands before the option" in bench.run("apply", "--discard-staged", ".", "--yes", code=1).stderr
-    assert len(bench.roles()["staging"]) == 1
-    bench.run("apply", "--discard-staged", "ubuntu", "--yes")
-    assert "staging" not in bench.roles()
+    workspace.names("three")
+    workspace.run("apply", "--stage", "--yes")
+    assert "Nothing to do." in workspace.run("apply", ".", "--discard-staged", "other", "--yes").stdout
+    assert "a PATH stands before the option" in workspace.run("apply", "--discard-staged", ".", "--yes", code=1).stderr
+    assert len(workspace.roles()["staging"]) == 1
+    workspace.run("apply", "--discard-staged", "ubuntu", "--yes")
+    assert "staging" not in workspace.roles()
 
 
 @pytest.mark.parametrize(
     "words", [("--stage", "--discard-staged"), ("--stage", "--drift-only"), ("--discard-staged", "--drift-only")]
 )
-def test_what_excludes_each_other_is_refused(bench: Bench, words: tuple[str, str]) -> None:
+def test_what_excludes_each_other_is_refused(workspace: LifeCycleWorkspace, words: tuple[str, str]) -> None:
     """Usage errors."""
-    assert "exclude each other" in bench.run("apply", *words, "--yes", code=64).stderr
+    assert "exclude each other" in workspace.run("apply", *words, "--yes", code=64).stderr
 
 
-def test_a_saved_plan_to_stage_does_just_that(bench: Bench) -> None:
+def test_a_saved_plan_to_stage_does_just_that(workspace: LifeCycleWorkspace) -> None:
     """It fits its schema; --stage itself belongs to the plan."""
-    bench.names("three")
-    bench.run("plan", "--stage", "-o", "plan.json")
-    assert list(Draft202012Validator(schema("plan")).iter_errors(bench.json("plan.json"))) == []
-    assert "give it to plan" in bench.run("apply", "plan.json", "--stage", "--yes", code=64).stderr
-    bench.run("apply", "plan.json", "--yes")
-    assert {role: len(images) for role, images in bench.roles().items()} == {"current": 1, "retired": 1, "staging": 1}
+    workspace.names("three")
+    workspace.run("plan", "--stage", "-o", "plan.json")
+    assert list(Draft202012Validator(schema("plan")).iter_errors(workspace.json("plan.json"))) == []
+    assert "give it to plan" in workspace.run("apply", "plan.json", "--stage", "--yes", code=64).stderr
+    workspace.run("apply", "plan.json", "--yes")
+    assert {role: len(images) for role, images in workspace.roles().items()} == {
+        "current": 1,
+        "retired": 1,
+        "staging": 1,
+    }

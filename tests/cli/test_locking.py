@@ -1,9 +1,6 @@
 """apply and unlock on one store beside another holder of the lease."""
 
 import json
-import signal
-import subprocess
-import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -14,12 +11,12 @@ from imagesync import Settings, open_backend
 from imagesync.lease.holding import Held, take
 from imagesync.lease.record import STATE, Times
 from imagesync.workflow import hold_lease
+from tests import command
+from tests.command import Result
 from tests.waiting import wait_until
 
-ROOT = Path(__file__).parents[2]
 
-
-class Desk:
+class LeaseWorkspace:
     """A catalogue of one image and a store."""
 
     def __init__(self, folder: Path) -> None:
@@ -36,20 +33,9 @@ class Desk:
         held.start()
         return held
 
-    def start(self, *words: str) -> subprocess.Popen[str]:
+    def run(self, *words: str, code: int = 0) -> Result:
         """``imagesync WORDS`` on the store."""
-        command = [sys.executable, "-m", "imagesync", *words, "--store", "store"]
-        env, pipe = {"PATH": "", "PYTHONPATH": str(ROOT)}, subprocess.PIPE
-        return subprocess.Popen(
-            command, cwd=self.folder, env=env, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, text=True
-        )
-
-    def run(self, *words: str, code: int = 0) -> tuple[str, str]:
-        """Both outputs of ``imagesync WORDS``."""
-        with self.start(*words) as process:
-            out, errors = process.communicate(timeout=60)
-        assert process.returncode == code, (process.returncode, out, errors)
-        return out, errors
+        return command.run(*words, "--store", "store", folder=self.folder, code=code)
 
     def records(self) -> list[Any]:
         """The records of the lease."""
@@ -57,29 +43,29 @@ class Desk:
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Desk:
+def workspace(tmp_path: Path) -> LeaseWorkspace:
     """Nothing applied."""
-    return Desk(tmp_path)
+    return LeaseWorkspace(tmp_path)
 
 
-def test_an_apply_that_may_not_wait_changes_nothing(desk: Desk) -> None:
+def test_an_apply_that_may_not_wait_changes_nothing(workspace: LeaseWorkspace) -> None:
     """One line: holder and ways out, exit 1."""
-    held = desk.held()
-    out, errors = desk.run("apply", "--yes", "--lock-timeout", "0", code=1)
-    assert "1 to create" in out
-    (line,) = errors.splitlines()
+    held = workspace.held()
+    refused = workspace.run("apply", "--yes", "--lock-timeout", "0", code=1)
+    assert "1 to create" in refused.stdout
+    (line,) = refused.stderr.splitlines()
     assert line.startswith("imagesync: catalogue base is at work elsewhere: host ")
-    assert desk.backend.inventory("base") == []
+    assert workspace.backend.inventory("base") == []
     held.release()
-    desk.run("apply", "--yes", "--lock-timeout", "0")
-    assert len(desk.records()) == 1
+    workspace.run("apply", "--yes", "--lock-timeout", "0")
+    assert len(workspace.records()) == 1
 
 
-def test_whatever_ends_a_run_gives_the_lease_back(desk: Desk) -> None:
+def test_whatever_ends_a_run_gives_the_lease_back(workspace: LeaseWorkspace) -> None:
     """A bug or ^C too; no heartbeat outlives it."""
 
     def run(error: type[BaseException]) -> None:
-        with hold_lease(desk.backend, "base", Settings(lease_times=Times(beat=0.01)), desk.told.append):
+        with hold_lease(workspace.backend, "base", Settings(lease_times=Times(beat=0.01)), workspace.told.append):
             assert "lease" in {thread.name for thread in threading.enumerate()}
             raise error
 
@@ -87,50 +73,47 @@ def test_whatever_ends_a_run_gives_the_lease_back(desk: Desk) -> None:
         with pytest.raises(error):
             run(error)
         assert "lease" not in {thread.name for thread in threading.enumerate()}
-        assert [record.properties[STATE] for record in desk.records()] == ["free"]
+        assert [record.properties[STATE] for record in workspace.records()] == ["free"]
 
 
-def test_plan_and_an_empty_apply_take_no_lease(desk: Desk) -> None:
+def test_plan_and_an_empty_apply_take_no_lease(workspace: LeaseWorkspace) -> None:
     """They write nothing."""
-    desk.run("apply", "--yes", "--no-lock")
-    held = desk.held()
-    assert "No changes" in desk.run("apply", "--yes", "--lock-timeout", "0")[0]
-    assert "No changes" in desk.run("plan")[0]
+    workspace.run("apply", "--yes", "--no-lock")
+    held = workspace.held()
+    assert "No changes" in workspace.run("apply", "--yes", "--lock-timeout", "0").stdout
+    assert "No changes" in workspace.run("plan").stdout
     held.release()
 
 
-def test_unlock_breaks_a_lease_and_its_holder_learns_it(desk: Desk) -> None:
+def test_unlock_breaks_a_lease_and_its_holder_learns_it(workspace: LeaseWorkspace) -> None:
     """Without --yes and a terminal it refuses; a free lease is nothing to do; the next apply goes ahead."""
-    assert desk.run("unlock")[0] == "The lease of catalogue base is free: nothing to do.\n"
-    held = desk.held()
-    assert "--yes" in desk.run("unlock", code=64)[1]
+    assert workspace.run("unlock").stdout == "The lease of catalogue base is free: nothing to do.\n"
+    held = workspace.held()
+    assert "--yes" in workspace.run("unlock", code=64).stderr
     assert not held.is_lost()
-    out, _ = desk.run("unlock", "--yes")
-    assert "is held by host " in out
+    assert "is held by host " in workspace.run("unlock", "--yes").stdout
     wait_until(held.is_lost, bool, "the holder notices that its lease was broken")
-    assert "running steps end, no more start" in desk.told[0]
+    assert "running steps end, no more start" in workspace.told[0]
     held.release()
-    desk.run("apply", "--yes", "--lock-timeout", "0")
-    assert [record.properties[STATE] for record in desk.records()] == ["free"]
+    workspace.run("apply", "--yes", "--lock-timeout", "0")
+    assert [record.properties[STATE] for record in workspace.records()] == ["free"]
 
 
-def test_unlock_takes_a_saved_plan_too(desk: Desk) -> None:
+def test_unlock_takes_a_saved_plan_too(workspace: LeaseWorkspace) -> None:
     """As apply does."""
-    desk.run("plan", "-o", "plan.json")
-    held = desk.held()
-    assert "It is broken" in desk.run("unlock", "plan.json", "--yes")[0]
+    workspace.run("plan", "-o", "plan.json")
+    held = workspace.held()
+    assert "It is broken" in workspace.run("unlock", "plan.json", "--yes").stdout
     held.release()
 
 
-def test_an_interruption_while_waiting_leaves_everything_as_it_was(desk: Desk) -> None:
+def test_an_interruption_while_waiting_leaves_everything_as_it_was(workspace: LeaseWorkspace) -> None:
     """Exit 130; the lease stays with its holder."""
-    held = desk.held()
-    with desk.start("apply", "--yes") as process:
-        assert process.stderr is not None
-        assert "waiting for at most 120 s" in process.stderr.readline()
-        process.send_signal(signal.SIGINT)
-        process.communicate(timeout=60)
-    assert process.returncode == 130
+    held = workspace.held()
+    with command.start("apply", "--yes", "--store", "store", folder=workspace.folder) as process:
+        process.wait_for("waiting for at most 120 s")
+        process.interrupt()
+        assert process.wait().code == 130
     assert not held.is_lost()
-    assert len(desk.records()) == 1
+    assert len(workspace.records()) == 1
     held.release()

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.cloud.service import Cloud
-from tests.cloud.test_end_to_end import Desk
+from tests.cloud.workspace import CloudWorkspace
 from tests.fault.mirror import File, Mirror, mirror
 from tests.samples import qcow2
 
@@ -27,9 +27,9 @@ def upstream() -> Iterator[Mirror]:
 
 
 @pytest.fixture
-def desk(cloud: Cloud, tmp_path: Path) -> Desk:
+def workspace(cloud: Cloud, tmp_path: Path) -> CloudWorkspace:
     """A catalogue of one image, applied."""
-    made = Desk(cloud, tmp_path)
+    made = CloudWorkspace(cloud, tmp_path)
     made.images["a"] = {
         "name": "A",
         "source": made.file("old.raw", OLD),
@@ -84,85 +84,85 @@ URLS: dict[str, tuple[File, dict[str, Any], str]] = {
 
 @pytest.mark.trial("a build that is not what was declared", "one line, the old image untouched, nothing left over")
 @pytest.mark.parametrize("fault", URLS)
-def test_a_bad_build_is_one_line_and_changes_nothing(desk: Desk, upstream: Mirror, fault: str) -> None:
+def test_a_bad_build_is_one_line_and_changes_nothing(workspace: CloudWorkspace, upstream: Mirror, fault: str) -> None:
     """Exit 1; the staged record is gone, and the old image as it was."""
-    before = desk.cloud.http().images()
+    before = workspace.cloud.http().images()
     file, more, message = URLS[fault]
     source: dict[str, Any] = {"url": upstream.publish("/new.raw", file), **more}
     fields: dict[str, Any] = {name: source.pop(name) for name in ("disk_format", "min_disk") if name in source}
-    desk.images["a"] |= {"source": source, **fields}
-    done = desk.run("apply", "--yes", code=1)
+    workspace.images["a"] |= {"source": source, **fields}
+    done = workspace.run("apply", "--yes", code=1)
     (told,) = [line for line in done.stdout.splitlines() if line.startswith("failed")]
     assert re.search(message, told), told
-    assert desk.cloud.http().images() == before
+    assert workspace.cloud.http().images() == before
 
 
 @pytest.mark.trial("a quota used up in mid-upload", "one line, the old image untouched")
-def test_an_upload_beyond_the_quota_leaves_the_old_image(desk: Desk, upstream: Mirror) -> None:
+def test_an_upload_beyond_the_quota_leaves_the_old_image(workspace: CloudWorkspace, upstream: Mirror) -> None:
     """The limit is lowered after the plan was made: 413 to the data, in the service's words, with the way out."""
-    desk.images["a"] |= {"source": desk.file("big.raw", NEW * 3), "visibility": "private"}
-    desk.apply()
-    before = desk.cloud.http().images()
-    desk.cloud.start_limited()
+    workspace.images["a"] |= {"source": workspace.file("big.raw", NEW * 3), "visibility": "private"}
+    workspace.apply()
+    before = workspace.cloud.http().images()
+    workspace.cloud.start_limited()
 
     class Lowering(dict[str, File]):
         def get(self, path: str, default: Any = None) -> Any:
             if len(upstream.asked) == 2:
-                desk.cloud.set_limits("images", image_size_total=1, image_count_total=100)
+                workspace.cloud.set_limits("images", image_size_total=1, image_count_total=100)
             return super().get(path, default)
 
-    desk.images["a"]["source"] = {"url": upstream.publish("/new.raw", NEW), "checksum": sha256(NEW)}
+    workspace.images["a"]["source"] = {"url": upstream.publish("/new.raw", NEW), "checksum": sha256(NEW)}
     upstream.files = Lowering(upstream.files)
-    desk.cloud.set_limits("images", image_size_total=100, image_count_total=100)
+    workspace.cloud.set_limits("images", image_size_total=100, image_count_total=100)
     try:
-        done = desk.run("apply", "--yes", user="limited", code=1)
+        done = workspace.run("apply", "--yes", user="limited", code=1)
     finally:
-        desk.cloud.set_limits("images")
+        workspace.cloud.set_limits("images")
     (told,) = [line for line in done.stdout.splitlines() if line.startswith("failed")]
     assert "HTTP 413" in told
     assert "image_size_total" in told
     assert "quota" in told
-    assert desk.cloud.http().images() == before
+    assert workspace.cloud.http().images() == before
 
 
-def test_uploads_wait_for_a_slot(desk: Desk) -> None:
+def test_uploads_wait_for_a_slot(workspace: CloudWorkspace) -> None:
     """A project that may upload one image at a time gets all of them, one after the other."""
-    desk.images = {
+    workspace.images = {
         f"image-{number}": {
-            "source": desk.file(f"{number}.raw", bytes([number]) * 2**22),
+            "source": workspace.file(f"{number}.raw", bytes([number]) * 2**22),
             "disk_format": "raw",
             "container_format": "bare",
         }
         for number in range(3)
     }
-    desk.cloud.start_limited()
-    desk.cloud.set_limits("images", image_count_uploading=1, image_count_total=100, image_size_total=100)
+    workspace.cloud.start_limited()
+    workspace.cloud.set_limits("images", image_count_uploading=1, image_count_total=100, image_size_total=100)
     try:
-        desk.run("apply", "--yes", "--destroy", user="limited")
+        workspace.run("apply", "--yes", "--destroy", user="limited")
     finally:
-        desk.cloud.set_limits("images")
-    assert [image["status"] for image in desk.live("alice").values()] == ["active"] * 3
-    refused = [one for one in desk.cloud.requests() if one.method == "PUT" and one.status == 413]
+        workspace.cloud.set_limits("images")
+    assert [image["status"] for image in workspace.live("alice").values()] == ["active"] * 3
+    refused = [one for one in workspace.cloud.requests() if one.method == "PUT" and one.status == 413]
     assert refused
 
 
 @pytest.mark.trial("bad builds while somebody lists all the time", "only the old image was seen")
-def test_a_reader_never_sees_a_bad_build(desk: Desk, upstream: Mirror) -> None:
+def test_a_reader_never_sees_a_bad_build(workspace: CloudWorkspace, upstream: Mirror) -> None:
     """Somebody who lists all the time while five bad builds are tried sees the old image, and only it."""
     seen: set[tuple[str, ...]] = set()
     stop = threading.Event()
 
     def look() -> None:
         while not stop.is_set():
-            found = desk.cloud.http("bob").images("visibility=public")
+            found = workspace.cloud.http("bob").images("visibility=public")
             seen.add(tuple(image["os_hash_value"] for image in found))
 
     watcher = threading.Thread(target=look)
     watcher.start()
     try:
         for fault in ("wrong digest", "longer than it says", "corrupt xz", "wrong format", "too large a disk"):
-            test_a_bad_build_is_one_line_and_changes_nothing(desk, upstream, fault)
-            desk.images["a"] |= {"disk_format": "raw", "min_disk": 0}
+            test_a_bad_build_is_one_line_and_changes_nothing(workspace, upstream, fault)
+            workspace.images["a"] |= {"disk_format": "raw", "min_disk": 0}
     finally:
         stop.set()
         watcher.join()

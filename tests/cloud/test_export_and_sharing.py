@@ -1,9 +1,6 @@
 """Export, adoption and sharing on the real services, judged over plain HTTP."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,28 +9,23 @@ import yaml
 
 from imagesync import open_backend
 from imagesync.model.image import LiveImage
+from tests import command
 from tests.cloud.service import Cloud
+from tests.command import Result, cloud_environment
 from tests.waiting import wait_until
 from tests.zoo import animals, filled, record
 
 
-class Desk:
+class SharingWorkspace:
     """A folder for manifests, and the command run in it as one user of the cloud."""
 
     def __init__(self, cloud: Cloud, folder: Path) -> None:
         self.cloud, self.folder = cloud, folder
 
-    def run(self, *words: str, user: str = "operator", code: int = 0) -> subprocess.CompletedProcess[str]:
+    def run(self, *words: str, user: str = "operator", code: int = 0) -> Result:
         """``imagesync WORDS --cloud USER``."""
-        env = {k: v for k, v in os.environ.items() if not k.startswith("OS_")}
-        env |= {"OS_CLIENT_CONFIG_FILE": str(self.cloud.clouds_yaml), "PYTHONPATH": str(Path(__file__).parents[2])}
-        command = [sys.executable, "-m", "imagesync", *words, "--cloud", user]
-        done = subprocess.run(
-            command, env=env, capture_output=True, text=True, check=False, cwd=self.folder, stdin=subprocess.DEVNULL
-        )
-        assert done.returncode == code, (done.returncode, done.stdout, done.stderr)
-        assert "Traceback" not in done.stderr
-        return done
+        env = cloud_environment(self.cloud.clouds_yaml)
+        return command.run(*words, "--cloud", user, folder=self.folder, env=env, code=code)
 
     def write(self, **images: dict[str, Any]) -> None:
         """The manifest base.yaml."""
@@ -74,15 +66,15 @@ class Desk:
 
 
 @pytest.fixture
-def desk(cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
+def workspace(cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SharingWorkspace:
     """An empty folder beside an empty cloud."""
     monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(cloud.clouds_yaml))
-    return Desk(cloud, tmp_path)
+    return SharingWorkspace(cloud, tmp_path)
 
 
-def imported(desk: Desk) -> str:
+def imported(workspace: SharingWorkspace) -> str:
     """An image whose data came by an import: it keeps the service's own ``os_glance_*``."""
-    http = desk.cloud.http()
+    http = workspace.cloud.http()
     image = {"name": "imported", "disk_format": "raw", "container_format": "bare", "visibility": "private"}
     image_id = str(http.send("POST", "/images", json=image).json()["id"])
     stage = {"Content-Type": "application/octet-stream"}
@@ -92,181 +84,184 @@ def imported(desk: Desk) -> str:
     return image_id
 
 
-def test_a_grown_project_is_exported_adopted_and_unchanged(desk: Desk) -> None:
+def test_a_grown_project_is_exported_adopted_and_unchanged(workspace: SharingWorkspace) -> None:
     """Every kind of image: ids, bytes, members, acceptance and foreign fields are what they were; the plan is empty."""
-    made = {image.id: image for image in desk.fill("operator")}
-    import_id = imported(desk)
+    made = {image.id: image for image in workspace.fill("operator")}
+    import_id = imported(workspace)
     shared = next(image.id for image in made.values() if image.name == "shared with nobody")
-    other = desk.cloud.project_id("other")
-    desk.cloud.http().send("POST", f"/images/{shared}/members", json={"member": other}).raise_for_status()
-    accept(desk, shared)
-    desk.fill("bob")
-    before = desk.seen()
+    other = workspace.cloud.project_id("other")
+    workspace.cloud.http().send("POST", f"/images/{shared}/members", json={"member": other}).raise_for_status()
+    accept(workspace, shared)
+    workspace.fill("bob")
+    before = workspace.seen()
     assert any(name.startswith("os_glance") for name in before[import_id][0])
-    done = desk.run("export", "--catalog", "base", "-o", ".")
+    done = workspace.run("export", "--catalog", "base", "-o", ".")
     assert done.stderr == f"{len(made) + 1} images written to base.yaml\n"
-    text = (desk.folder / "base.yaml").read_text()
+    text = (workspace.folder / "base.yaml").read_text()
     assert "os_glance" not in text
     assert "owner_specified" not in text
     assert {image["adopt"] for image in yaml.safe_load(text)["images"].values()} == {*made, import_id}
-    shown = desk.run("adopt", "base.yaml", "--yes").stdout
+    shown = workspace.run("adopt", "base.yaml", "--yes").stdout
     assert f"{len(made) + 1} to update" in shown
-    desk.is_settled()
-    assert desk.seen() == before
-    assert desk.run("export", "--managed", "--catalog", "base").stdout == text
-    assert f"{len(made) + 1} images of catalogue base left out" in desk.run("export").stderr
+    workspace.is_settled()
+    assert workspace.seen() == before
+    assert workspace.run("export", "--managed", "--catalog", "base").stdout == text
+    assert f"{len(made) + 1} images of catalogue base left out" in workspace.run("export").stderr
 
 
-def accept(desk: Desk, image_id: str) -> None:
+def accept(workspace: SharingWorkspace, image_id: str) -> None:
     """Project other accepts an image."""
-    place = f"/images/{image_id}/members/{desk.cloud.project_id('other')}"
-    desk.cloud.http("bob").send("PUT", place, json={"status": "accepted"}).raise_for_status()
+    place = f"/images/{image_id}/members/{workspace.cloud.project_id('other')}"
+    workspace.cloud.http("bob").send("PUT", place, json={"status": "accepted"}).raise_for_status()
 
 
-def test_a_member_exports_and_adopts_what_is_its_own(desk: Desk) -> None:
+def test_a_member_exports_and_adopts_what_is_its_own(workspace: SharingWorkspace) -> None:
     """Without an admin's rights; images of others are neither written nor touched."""
-    desk.fill("alice")
-    desk.fill("bob")
-    others = desk.seen("bob")
-    desk.run("export", "-o", "base.yaml", user="alice")
-    assert yaml.safe_load((desk.folder / "base.yaml").read_text())["catalog"] == "images"
-    desk.run("adopt", "base.yaml", "--yes", user="alice")
-    desk.is_settled("alice")
-    assert desk.seen("bob") == others
+    workspace.fill("alice")
+    workspace.fill("bob")
+    others = workspace.seen("bob")
+    workspace.run("export", "-o", "base.yaml", user="alice")
+    assert yaml.safe_load((workspace.folder / "base.yaml").read_text())["catalog"] == "images"
+    workspace.run("adopt", "base.yaml", "--yes", user="alice")
+    workspace.is_settled("alice")
+    assert workspace.seen("bob") == others
 
 
-def test_what_is_exported_can_be_chosen(desk: Desk) -> None:
+def test_what_is_exported_can_be_chosen(workspace: SharingWorkspace) -> None:
     """By glob of the name, all tags, visibility and owner; the service does the rest."""
     backend = open_backend(cloud="operator")
     for name, tags in (("linux-1", ["x"]), ("linux-2", ["x", "y"]), ("Linux: 3", ["y"])):
         record(backend, name=name, tags=tags)
-    record(backend, name="theirs", owner=desk.cloud.project_id("other"), visibility="community")
+    record(backend, name="theirs", owner=workspace.cloud.project_id("other"), visibility="community")
     backend.close()
 
     def keys(*words: str) -> set[str]:
-        return set(yaml.safe_load(desk.run("export", *words).stdout)["images"])
+        return set(yaml.safe_load(workspace.run("export", *words).stdout)["images"])
 
     assert keys() == {"linux-1", "linux-2", "linux-3"}
     assert keys("--name", "linux-*") == {"linux-1", "linux-2"}
     assert keys("--name", "Linux: 3") == {"linux-3"}
     assert keys("--tag", "x", "--tag", "y") == {"linux-2"}
     assert keys("--visibility", "community") == set()
-    assert keys("--owner", desk.cloud.project_id("other")) == {"theirs"}
+    assert keys("--owner", workspace.cloud.project_id("other")) == {"theirs"}
     assert keys("--all-owners", "--visibility", "community", "--name", "th*rs") == {"theirs"}
 
 
-def test_what_cannot_be_written_is_told_line_by_line(desk: Desk) -> None:
+def test_what_cannot_be_written_is_told_line_by_line(workspace: SharingWorkspace) -> None:
     """Exit 1; the rest is written, and never over a file that is there."""
     backend = open_backend(cloud="operator")
     nameless, one, two = record(backend, name=None), record(backend, name="twin"), record(backend, name="twin")
     fine = record(backend, name="fine", properties={"bell": "\x07", "good": "1"})
     backend.close()
-    done = desk.run("export", "-o", "base.yaml", code=1)
+    done = workspace.run("export", "-o", "base.yaml", code=1)
     assert f"image {nameless.id}: left out: it has no name" in done.stderr
     assert f"image {one.id} (twin): left out: visible image {two.id} has its name too" in done.stderr
     assert f"image {fine.id} (fine): property 'bell' left out: holds a control character" in done.stderr
-    images = yaml.safe_load((desk.folder / "base.yaml").read_text())["images"]
+    images = yaml.safe_load((workspace.folder / "base.yaml").read_text())["images"]
     assert {key: image["properties"] for key, image in images.items()} == {"fine": {"good": 1}}
-    assert "base.yaml exists; write elsewhere, or pass --force" in desk.run("export", "-o", "base.yaml", code=64).stderr
+    assert (
+        "base.yaml exists; write elsewhere, or pass --force"
+        in workspace.run("export", "-o", "base.yaml", code=64).stderr
+    )
 
 
-def test_an_image_of_another_catalogue_is_not_adopted(desk: Desk) -> None:
+def test_an_image_of_another_catalogue_is_not_adopted(workspace: SharingWorkspace) -> None:
     """Refused with both ways out; the image stays theirs."""
-    desk.write(mine={"source": "data.raw"})
-    desk.apply()
-    (image,) = desk.cloud.http().images()
-    (desk.folder / "other.yaml").write_text(
+    workspace.write(mine={"source": "data.raw"})
+    workspace.apply()
+    (image,) = workspace.cloud.http().images()
+    (workspace.folder / "other.yaml").write_text(
         f"version: 1\ncatalog: other\nimages: {{x: {{name: mine, adopt: {image['id']}}}}}\n"
     )
-    for command in ("plan", "apply", "adopt"):
-        told = desk.run(command, "other.yaml", code=1).stderr
+    for name in ("plan", "apply", "adopt"):
+        told = workspace.run(name, "other.yaml", code=1).stderr
         assert f"image {image['id']} belongs to catalogue base; let base go of it first" in told
         assert "on_remove: keep" in told
         assert "or take adopt out here" in told
-    assert desk.cloud.http().images() == [image]
+    assert workspace.cloud.http().images() == [image]
 
 
-def test_members_by_name_accept_and_go(desk: Desk) -> None:
+def test_members_by_name_accept_and_go(workspace: SharingWorkspace) -> None:
     """Asked from Keystone; an acceptance is shown and never a difference; after it the member can be removed."""
-    other = desk.cloud.project_id("other")
+    other = workspace.cloud.project_id("other")
     named = {"source": "data.raw", "visibility": "shared", "members": [{"project": "other", "domain": "Default"}]}
-    desk.write(shared=named)
-    desk.apply()
-    image_id = desk.cloud.http().images()[0]["id"]
-    assert json.loads(desk.run("list", image_id).stdout)["members"] == [{"project": other, "status": "pending"}]
-    accept(desk, image_id)
-    desk.is_settled()
-    assert [image["id"] for image in desk.cloud.http("bob").images()] == [image_id]
-    assert json.loads(desk.run("list", image_id).stdout)["members"] == [{"project": other, "status": "accepted"}]
-    listed = {image["id"]: image for image in json.loads(desk.run("list", "--format", "json", "--members").stdout)}
+    workspace.write(shared=named)
+    workspace.apply()
+    image_id = workspace.cloud.http().images()[0]["id"]
+    assert json.loads(workspace.run("list", image_id).stdout)["members"] == [{"project": other, "status": "pending"}]
+    accept(workspace, image_id)
+    workspace.is_settled()
+    assert [image["id"] for image in workspace.cloud.http("bob").images()] == [image_id]
+    assert json.loads(workspace.run("list", image_id).stdout)["members"] == [{"project": other, "status": "accepted"}]
+    listed = {image["id"]: image for image in json.loads(workspace.run("list", "--format", "json", "--members").stdout)}
     assert listed[image_id]["members"][0]["status"] == "accepted"
-    assert f"{other} accepted" in desk.run("list", "--members").stdout
-    assert "1 image is shared: --members tells with whom" in desk.run("list").stderr
+    assert f"{other} accepted" in workspace.run("list", "--members").stdout
+    assert "1 image is shared: --members tells with whom" in workspace.run("list").stderr
     named["members"] = [other]
-    desk.write(shared=named)
-    desk.is_settled()
+    workspace.write(shared=named)
+    workspace.is_settled()
     del named["members"]
-    desk.write(shared=named)
-    assert f"members  {other} → (none)" in desk.run("plan", "base.yaml").stdout
-    desk.apply()
-    assert desk.cloud.http("bob").images() == []
-    assert json.loads(desk.run("list", image_id).stdout)["members"] == []
+    workspace.write(shared=named)
+    assert f"members  {other} → (none)" in workspace.run("plan", "base.yaml").stdout
+    workspace.apply()
+    assert workspace.cloud.http("bob").images() == []
+    assert json.loads(workspace.run("list", image_id).stdout)["members"] == []
 
 
-def test_who_may_not_ask_for_projects_is_told_so(desk: Desk) -> None:
+def test_who_may_not_ask_for_projects_is_told_so(workspace: SharingWorkspace) -> None:
     """One line, with the way out; a project that is not there is another line. Nothing is made."""
     wanted = {"source": "data.raw", "visibility": "shared", "members": [{"project": "other"}]}
-    desk.write(shared=wanted)
-    told = desk.run("plan", "base.yaml", user="alice", code=1).stderr
+    workspace.write(shared=wanted)
+    told = workspace.run("plan", "base.yaml", user="alice", code=1).stderr
     assert told.splitlines() == [
         "imagesync: images.shared.members: project 'other' of domain 'Default': this user may not look projects up; "
         "give the project's id instead of its name"
     ]
     wanted["members"] = [{"project": "nowhere"}]
-    desk.write(shared=wanted)
-    assert "images.shared.members: " in desk.run("plan", "base.yaml", code=64).stderr
-    assert "nowhere" in desk.run("apply", "base.yaml", "--yes", code=64).stderr
-    assert desk.cloud.http().images() == []
+    workspace.write(shared=wanted)
+    assert "images.shared.members: " in workspace.run("plan", "base.yaml", code=64).stderr
+    assert "nowhere" in workspace.run("apply", "base.yaml", "--yes", code=64).stderr
+    assert workspace.cloud.http().images() == []
 
 
-def test_a_list_asks_members_only_where_it_is_told_to(desk: Desk) -> None:
+def test_a_list_asks_members_only_where_it_is_told_to(workspace: SharingWorkspace) -> None:
     """The whole list costs two requests, however many images are shared."""
     backend = open_backend(cloud="alice")
     for number in range(5):
         record(backend, name=f"s{number}", visibility="shared")
     backend.close()
-    desk.cloud.forget_requests()
-    assert "5 images are shared" in desk.run("list", user="alice").stderr
-    assert len(desk.cloud.requests()) == 2
+    workspace.cloud.forget_requests()
+    assert "5 images are shared" in workspace.run("list", user="alice").stderr
+    assert len(workspace.cloud.requests()) == 2
 
 
-def test_a_new_kernel_is_followed_by_its_machine_in_the_same_run(desk: Desk) -> None:
+def test_a_new_kernel_is_followed_by_its_machine_in_the_same_run(workspace: SharingWorkspace) -> None:
     """The kernel is replaced first; the machine keeps its id and names the new one."""
     kernel = {"source": "data.raw", "disk_format": "aki", "container_format": "aki"}
     machine = {"source": "data.raw", "disk_format": "ami", "container_format": "ami"}
     machine["properties"] = {"kernel_id": "${images.z-kernel.id}"}  # type: ignore[assignment]
-    desk.write(**{"z-kernel": kernel, "a-machine": machine})
-    desk.apply()
-    first = {image["imagesync_key"]: image["id"] for image in desk.cloud.http().images()}
-    (desk.folder / "new.raw").write_bytes(b"a new kernel")
+    workspace.write(**{"z-kernel": kernel, "a-machine": machine})
+    workspace.apply()
+    first = {image["imagesync_key"]: image["id"] for image in workspace.cloud.http().images()}
+    (workspace.folder / "new.raw").write_bytes(b"a new kernel")
     kernel["source"] = "new.raw"
-    desk.write(**{"z-kernel": kernel, "a-machine": machine})
-    desk.run("apply", "base.yaml", "--yes", "--events", "events.json")
-    desk.is_settled()
-    live = {image["imagesync_key"]: image for image in desk.cloud.http().images() if not image["os_hidden"]}
+    workspace.write(**{"z-kernel": kernel, "a-machine": machine})
+    workspace.run("apply", "base.yaml", "--yes", "--events", "events.json")
+    workspace.is_settled()
+    live = {image["imagesync_key"]: image for image in workspace.cloud.http().images() if not image["os_hidden"]}
     assert live["a-machine"]["id"] == first["a-machine"]
     assert live["z-kernel"]["id"] != first["z-kernel"]
     assert live["a-machine"]["kernel_id"] == live["z-kernel"]["id"]
-    events = [json.loads(line) for line in (desk.folder / "events.json").read_text().splitlines()]
+    events = [json.loads(line) for line in (workspace.folder / "events.json").read_text().splitlines()]
     finished = [event["key"] for event in events if event["event"] == "finished"]
     assert finished.index("z-kernel") < finished.index("a-machine")
 
 
-def test_only_an_admin_gives_images_to_others(desk: Desk) -> None:
+def test_only_an_admin_gives_images_to_others(workspace: SharingWorkspace) -> None:
     """The admin's image is the other project's; a member is refused in one line, and nothing is left behind."""
-    desk.write(theirs={"source": "data.raw", "owner": desk.cloud.project_id("other")})
-    told = desk.run("apply", "base.yaml", "--yes", user="alice", code=1)
+    workspace.write(theirs={"source": "data.raw", "owner": workspace.cloud.project_id("other")})
+    told = workspace.run("apply", "base.yaml", "--yes", user="alice", code=1)
     assert "failed      create:theirs" in told.stdout
-    assert desk.cloud.http().images() == []
-    desk.apply()
-    assert [image["owner"] for image in desk.cloud.http("bob").images()] == [desk.cloud.project_id("other")]
+    assert workspace.cloud.http().images() == []
+    workspace.apply()
+    assert [image["owner"] for image in workspace.cloud.http("bob").images()] == [workspace.cloud.project_id("other")]

@@ -19,7 +19,7 @@ from imagesync.planning.staging import stage_plan
 from imagesync.sources import identify
 from tests.cloud.neighbours import is_neighbour
 from tests.cloud.service import Cloud
-from tests.cloud.test_end_to_end import Desk
+from tests.cloud.workspace import CloudWorkspace
 from tests.samples import qcow2
 
 NAME = "Ubuntu 24.04"
@@ -51,20 +51,20 @@ class Watch:
 
 
 @pytest.fixture
-def desk(cloud: Cloud, tmp_path: Path) -> Desk:
+def workspace(cloud: Cloud, tmp_path: Path) -> CloudWorkspace:
     """One public image, applied."""
-    made = Desk(cloud, tmp_path)
+    made = CloudWorkspace(cloud, tmp_path)
     build(made, 0)
     made.apply()
     return made
 
 
-def build(desk: Desk, number: int, **attrs: Any) -> str:
+def build(workspace: CloudWorkspace, number: int, **attrs: Any) -> str:
     """The manifest names build ``number``; its sha512."""
     data = f"build {number}\n".encode() * 3000
-    source = {"path": desk.file(f"{number}.raw", data), "checksum": f"sha256:{hashlib.sha256(data).hexdigest()}"}
+    source = {"path": workspace.file(f"{number}.raw", data), "checksum": f"sha256:{hashlib.sha256(data).hexdigest()}"}
     kind = {"disk_format": "raw", "container_format": "bare", "visibility": "public"}
-    desk.images["ubuntu"] = {"name": NAME, "source": source, **kind, **attrs}
+    workspace.images["ubuntu"] = {"name": NAME, "source": source, **kind, **attrs}
     return hashlib.sha512(data).hexdigest()
 
 
@@ -76,16 +76,16 @@ def spoil(image: dict[str, Any], number: int) -> None:
         image["disk_format"] = "qcow2"
 
 
-def rollback(desk: Desk, *words: str) -> str:
+def rollback(workspace: CloudWorkspace, *words: str) -> str:
     """What ``imagesync rollback ubuntu`` tells."""
-    return desk.run("rollback", "ubuntu", "--yes", *words).stdout
+    return workspace.run("rollback", "ubuntu", "--yes", *words).stdout
 
 
 class Runs:
     """Run after run without a process for each: what the commands do, from load to execute."""
 
-    def __init__(self, desk: Desk, backend: Backend) -> None:
-        self._desk, self._backend = desk, backend
+    def __init__(self, workspace: CloudWorkspace, backend: Backend) -> None:
+        self._desk, self._backend = workspace, backend
 
     def run(self, make: Callable[..., Plan], **more: Any) -> bool:
         """One plan of a kind, carried out; whether all went well."""
@@ -100,20 +100,22 @@ class Runs:
         return report.succeeded
 
 
-def test_a_reader_never_sees_a_gap_or_an_unverified_image(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_reader_never_sees_a_gap_or_an_unverified_image(
+    workspace: CloudWorkspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Twenty replacements, bad builds among them, staged ones and rollbacks: one or two of that name, each known good."""
-    monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(desk.cloud.clouds_yaml))
+    monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(workspace.cloud.clouds_yaml))
     backend = open_backend(cloud="operator")
-    runs = Runs(desk, backend)
-    good = {build(desk, number) for number in range(21)}
-    watch = Watch(desk.cloud)
+    runs = Runs(workspace, backend)
+    good = {build(workspace, number) for number in range(21)}
+    watch = Watch(workspace.cloud)
     with contextlib.closing(backend), watch.looking():
         for number in range(1, 21):
             if number % 4 == 0:
-                build(desk, 100 + number)
-                spoil(desk.images["ubuntu"], number // 4)
+                build(workspace, 100 + number)
+                spoil(workspace.images["ubuntu"], number // 4)
                 assert not runs.run(make_plan)
-            build(desk, number)
+            build(workspace, number)
             if number % 5 == 0:
                 assert runs.run(stage_plan)
             assert runs.run(make_plan)
@@ -127,69 +129,69 @@ def test_a_reader_never_sees_a_gap_or_an_unverified_image(desk: Desk, monkeypatc
     assert {image["imagesync_role"] for image in everything} == {"current"}
 
 
-def writes(desk: Desk) -> list[str]:
+def writes(workspace: CloudWorkspace) -> list[str]:
     """The methods of the requests that change something; of runs with ``--no-lock``, so that none is the lease's."""
-    return sorted(one.method for one in desk.cloud.requests() if one.method not in ("GET", "HEAD"))
+    return sorted(one.method for one in workspace.cloud.requests() if one.method not in ("GET", "HEAD"))
 
 
-def test_a_rollback_is_two_requests_and_no_byte(desk: Desk) -> None:
+def test_a_rollback_is_two_requests_and_no_byte(workspace: CloudWorkspace) -> None:
     """At once, and so is going back in the manifest; the line that must follow is named."""
-    old = desk.live()["ubuntu"]
-    build(desk, 1)
-    desk.apply()
-    new = desk.live()["ubuntu"]
-    desk.cloud.forget_requests()
-    told = rollback(desk, "--no-lock")
-    assert writes(desk) == ["PATCH", "PATCH"]
-    assert sum(int(one.length or 0) for one in desk.cloud.requests() if one.method == "PUT") == 0
-    assert desk.live()["ubuntu"]["id"] == old["id"]
+    old = workspace.live()["ubuntu"]
+    build(workspace, 1)
+    workspace.apply()
+    new = workspace.live()["ubuntu"]
+    workspace.cloud.forget_requests()
+    told = rollback(workspace, "--no-lock")
+    assert writes(workspace) == ["PATCH", "PATCH"]
+    assert sum(int(one.length or 0) for one in workspace.cloud.requests() if one.method == "PUT") == 0
+    assert workspace.live()["ubuntu"]["id"] == old["id"]
     assert "base.yaml:1: checksum: sha256:" in told.splitlines()[-1]
-    build(desk, 0)
-    assert "No changes." in desk.run("plan").stdout
-    build(desk, 1)
-    desk.cloud.forget_requests()
-    desk.run("apply", "--yes", "--no-lock")
-    assert writes(desk) == ["PATCH", "PATCH"]
-    assert desk.live()["ubuntu"]["id"] == new["id"]
+    build(workspace, 0)
+    assert "No changes." in workspace.run("plan").stdout
+    build(workspace, 1)
+    workspace.cloud.forget_requests()
+    workspace.run("apply", "--yes", "--no-lock")
+    assert writes(workspace) == ["PATCH", "PATCH"]
+    assert workspace.live()["ubuntu"]["id"] == new["id"]
 
 
-def test_a_tested_candidate_is_published_by_one_request(desk: Desk) -> None:
+def test_a_tested_candidate_is_published_by_one_request(workspace: CloudWorkspace) -> None:
     """Staged and named for the pipeline, seen by nobody else; then two requests, no byte."""
-    wanted = build(desk, 1)
-    ids = desk.folder / "ids.json.out"
-    desk.run("apply", "--stage", "--yes", "--ids", str(ids))
+    wanted = build(workspace, 1)
+    ids = workspace.folder / "ids.json.out"
+    workspace.run("apply", "--stage", "--yes", "--ids", str(ids))
     candidate = json.loads(ids.read_text())["candidates"]["ubuntu"]
-    image = desk.cloud.http().get(f"/images/{candidate}")
+    image = workspace.cloud.http().get(f"/images/{candidate}")
     assert (image["status"], image["os_hidden"], image["visibility"]) == ("active", True, "private")
     assert image["os_hash_value"] == wanted
-    assert desk.cloud.http("bob").send("GET", f"/images/{candidate}").status_code == 404
-    desk.cloud.forget_requests()
-    desk.run("apply", "--stage", "--yes")
-    assert writes(desk) == []
-    assert f"{candidate}  staged" in desk.run("plan").stdout
-    desk.cloud.forget_requests()
-    desk.run("apply", "--yes", "--no-lock")
-    assert writes(desk) == ["PATCH", "PATCH"]
-    assert desk.live()["ubuntu"]["id"] == candidate
+    assert workspace.cloud.http("bob").send("GET", f"/images/{candidate}").status_code == 404
+    workspace.cloud.forget_requests()
+    workspace.run("apply", "--stage", "--yes")
+    assert writes(workspace) == []
+    assert f"{candidate}  staged" in workspace.run("plan").stdout
+    workspace.cloud.forget_requests()
+    workspace.run("apply", "--yes", "--no-lock")
+    assert writes(workspace) == ["PATCH", "PATCH"]
+    assert workspace.live()["ubuntu"]["id"] == candidate
 
 
-def test_a_failed_candidate_is_dropped_alone(desk: Desk) -> None:
+def test_a_failed_candidate_is_dropped_alone(workspace: CloudWorkspace) -> None:
     """One DELETE; what is published is untouched."""
-    before = desk.live()["ubuntu"]
-    build(desk, 1, min_ram=5)
-    desk.run("apply", "--stage", "--yes")
-    desk.cloud.forget_requests()
-    assert "candidate dropped" in desk.run("apply", "--discard-staged=ubuntu", "--yes", "--no-lock").stdout
-    assert writes(desk) == ["DELETE"]
-    assert desk.cloud.http().images() == [before]
+    before = workspace.live()["ubuntu"]
+    build(workspace, 1, min_ram=5)
+    workspace.run("apply", "--stage", "--yes")
+    workspace.cloud.forget_requests()
+    assert "candidate dropped" in workspace.run("apply", "--discard-staged=ubuntu", "--yes", "--no-lock").stdout
+    assert writes(workspace) == ["DELETE"]
+    assert workspace.cloud.http().images() == [before]
 
 
-def test_a_candidate_of_another_format_is_never_left(desk: Desk) -> None:
+def test_a_candidate_of_another_format_is_never_left(workspace: CloudWorkspace) -> None:
     """What cannot be verified is no candidate, and leaves nothing behind."""
-    build(desk, 1)
-    spoil(desk.images["ubuntu"], 2)
-    desk.run("apply", "--stage", "--yes", code=1)
-    desk.images["ubuntu"] |= {"source": desk.file("d.qcow2", qcow2(2**31)), "min_disk": "auto"}
-    desk.run("apply", "--stage", "--yes")
-    desk.apply()
-    assert desk.live()["ubuntu"]["min_disk"] == 2
+    build(workspace, 1)
+    spoil(workspace.images["ubuntu"], 2)
+    workspace.run("apply", "--stage", "--yes", code=1)
+    workspace.images["ubuntu"] |= {"source": workspace.file("d.qcow2", qcow2(2**31)), "min_disk": "auto"}
+    workspace.run("apply", "--stage", "--yes")
+    workspace.apply()
+    assert workspace.live()["ubuntu"]["min_disk"] == 2

@@ -17,7 +17,7 @@ from imagesync.backends.base import Backend
 from imagesync.model.image import Capabilities
 from imagesync.sources import identify
 from tests.cloud.service import Cloud, free_port
-from tests.cloud.test_end_to_end import Desk
+from tests.cloud.workspace import CloudWorkspace
 from tests.pipeline import planned
 from tests.samples import qcow2
 from tests.waiting import wait_until
@@ -85,9 +85,9 @@ def web() -> Iterator[Web]:
 
 
 @pytest.fixture
-def desk(cloud: Cloud, tmp_path: Path) -> Desk:
+def workspace(cloud: Cloud, tmp_path: Path) -> CloudWorkspace:
     """An empty catalogue beside an empty cloud."""
-    return Desk(cloud, tmp_path)
+    return CloudWorkspace(cloud, tmp_path)
 
 
 def digest(algorithm: str, data: bytes) -> str:
@@ -95,21 +95,21 @@ def digest(algorithm: str, data: bytes) -> str:
     return f"{algorithm}:{hashlib.new(algorithm, data).hexdigest()}"
 
 
-def wanted(desk: Desk, source: object, **attrs: object) -> None:
+def wanted(workspace: CloudWorkspace, source: object, **attrs: object) -> None:
     """The catalogue is one image, a."""
-    desk.images = {"a": {**FORMATS, "source": source, **attrs}}
+    workspace.images = {"a": {**FORMATS, "source": source, **attrs}}
 
 
-def settled(desk: Desk, user: str = "operator") -> dict[str, Any]:
+def settled(workspace: CloudWorkspace, user: str = "operator") -> dict[str, Any]:
     """The one image there is after an apply whose next plan is empty."""
-    desk.apply(user=user)
-    (image,) = desk.cloud.http().images()
+    workspace.apply(user=user)
+    (image,) = workspace.cloud.http().images()
     return image
 
 
-def imports(desk: Desk) -> list[str]:
+def imports(workspace: CloudWorkspace) -> list[str]:
     """The imports that the service was asked for."""
-    return [one.path for one in desk.cloud.requests() if one.method == "POST" and one.path.endswith("/import")]
+    return [one.path for one in workspace.cloud.requests() if one.method == "POST" and one.path.endswith("/import")]
 
 
 def stores(image: dict[str, Any]) -> list[str]:
@@ -118,7 +118,7 @@ def stores(image: dict[str, Any]) -> list[str]:
 
 
 @pytest.mark.parametrize("user", ["operator", "alice"])
-def test_every_way_into_every_store(desk: Desk, web: Web, user: str) -> None:
+def test_every_way_into_every_store(workspace: CloudWorkspace, web: Web, user: str) -> None:
     """As admin and as member: the data lies where it is wanted, is the declared one, and nothing is left to do."""
     places: list[tuple[object, list[str]]] = [
         (None, ["fast"]),
@@ -128,14 +128,14 @@ def test_every_way_into_every_store(desk: Desk, web: Web, user: str) -> None:
     ]
     held = {}
     for method in ("upload", "glance-direct", "web-download"):
-        place = {"url": f"{web.url}/d.raw"} if method == "web-download" else {"path": desk.file("d.raw", DATA)}
+        place = {"url": f"{web.url}/d.raw"} if method == "web-download" else {"path": workspace.file("d.raw", DATA)}
         for number, (declared, expected) in enumerate(places):
             chosen: dict[str, object] = {} if declared is None else {"stores": declared}
             source = {**place, "method": method, "checksum": digest("sha512", DATA), **chosen}
-            desk.images[f"{method}-{number}"] = {**FORMATS, "source": source}
+            workspace.images[f"{method}-{number}"] = {**FORMATS, "source": source}
             held[f"{method}-{number}"] = expected
-    assert "12 to create" in desk.apply(user=user)
-    images = {image["imagesync_key"]: image for image in desk.cloud.http(user).images()}
+    assert "12 to create" in workspace.apply(user=user)
+    images = {image["imagesync_key"]: image for image in workspace.cloud.http(user).images()}
     assert {key: stores(image) for key, image in images.items()} == held
     expected_data = ("active", len(DATA), hashlib.sha512(DATA).hexdigest(), "current", False)
     for image in images.values():
@@ -143,95 +143,97 @@ def test_every_way_into_every_store(desk: Desk, web: Web, user: str) -> None:
         assert found == expected_data
 
 
-def test_the_plan_tells_how_and_where_and_what_nobody_verifies(desk: Desk, web: Web) -> None:
+def test_the_plan_tells_how_and_where_and_what_nobody_verifies(workspace: CloudWorkspace, web: Web) -> None:
     """Fetched by the service, into which stores; a sha256 that the service cannot tell is no verification."""
     source = {"url": f"{web.url}/d.raw", "method": "web-download", "stores": ["slow"]}
-    wanted(desk, {**source, "checksum": digest("sha256", DATA)})
-    told = desk.run("plan").stdout
+    wanted(workspace, {**source, "checksum": digest("sha256", DATA)})
+    told = workspace.run("plan").stdout
     assert "fetched by the service, into slow" in told
     assert "is not verified: the service tells no sha256 of it" in told
     assert "upload" not in told
-    wanted(desk, {**source, "checksum": digest("sha512", DATA)})
-    assert "not verified" not in desk.run("plan").stdout
+    wanted(workspace, {**source, "checksum": digest("sha512", DATA)})
+    assert "not verified" not in workspace.run("plan").stdout
     assert web.asked == []
 
 
-def test_min_disk_of_what_the_service_fetched(desk: Desk, web: Web) -> None:
+def test_min_disk_of_what_the_service_fetched(workspace: CloudWorkspace, web: Web) -> None:
     """From the virtual size, or refused where less is declared: then nothing is left."""
     source = {"url": f"{web.url}/disk.qcow2", "method": "web-download"}
-    wanted(desk, source, disk_format="qcow2", min_disk=2)
-    assert "declare min_disk: 3" in desk.run("apply", "--yes", code=1).stdout
-    assert desk.cloud.http().images() == []
-    wanted(desk, source, disk_format="qcow2", min_disk="auto")
-    assert settled(desk)["min_disk"] == 3
+    wanted(workspace, source, disk_format="qcow2", min_disk=2)
+    assert "declare min_disk: 3" in workspace.run("apply", "--yes", code=1).stdout
+    assert workspace.cloud.http().images() == []
+    wanted(workspace, source, disk_format="qcow2", min_disk="auto")
+    assert settled(workspace)["min_disk"] == 3
 
 
-def test_mirrors_are_fetched_in_order_until_one_works(desk: Desk, web: Web) -> None:
+def test_mirrors_are_fetched_in_order_until_one_works(workspace: CloudWorkspace, web: Web) -> None:
     """The first answers 404, the second refuses the connection, the third is fetched."""
     urls = [f"{web.url}/none.raw", f"http://127.0.0.1:{free_port()}/d.raw", f"{web.url}/d.raw"]
-    wanted(desk, {"url": urls, "method": "web-download"})
-    assert settled(desk)["size"] == len(DATA)
+    wanted(workspace, {"url": urls, "method": "web-download"})
+    assert settled(workspace)["size"] == len(DATA)
     assert web.asked == ["/none.raw", "/d.raw"]
 
 
 @pytest.mark.parametrize(
     "where", ["http://user:pass-word@{web}/none.raw?sig=sig-nature", "http://127.0.0.1:{free}/d.raw"]
 )
-def test_a_source_that_the_service_cannot_fetch(desk: Desk, web: Web, where: str) -> None:
+def test_a_source_that_the_service_cannot_fetch(workspace: CloudWorkspace, web: Web, where: str) -> None:
     """One line says what failed and what to check, without credentials; nothing is left, and the others are done."""
     url = where.format(web=web.url.removeprefix("http://"), free=free_port())
-    wanted(desk, {"url": url, "method": "web-download"})
-    desk.images["b"] = {**FORMATS, "source": {"path": desk.file("d.raw", DATA)}}
-    done = desk.run("apply", "--yes", code=1)
+    wanted(workspace, {"url": url, "method": "web-download"})
+    workspace.images["b"] = {**FORMATS, "source": {"path": workspace.file("d.raw", DATA)}}
+    done = workspace.run("apply", "--yes", code=1)
     assert "the service could not fetch http://127.0.0.1:" in done.stdout
     assert "check that the service reaches it" in done.stdout
     assert "pass-word" not in done.stdout + done.stderr
     assert "sig-nature" not in done.stdout + done.stderr
-    assert [image["name"] for image in desk.cloud.http().images()] == ["b"]
+    assert [image["name"] for image in workspace.cloud.http().images()] == ["b"]
 
 
 @pytest.mark.parametrize("method", ["web-download", "glance-direct"])
-def test_a_record_with_an_id_of_its_own_stays_queued_and_is_filled_later(desk: Desk, web: Web, method: str) -> None:
+def test_a_record_with_an_id_of_its_own_stays_queued_and_is_filled_later(
+    workspace: CloudWorkspace, web: Web, method: str
+) -> None:
     """Its id could never be used again: a failed import, or a wrong digest, leaves it for the next run."""
     image_id = "6a1b8b0e-0b5e-4f7e-9d6e-00000000000a"
-    wanted(desk, {"url": f"{web.url}/late.raw", "method": method}, id=image_id)
+    wanted(workspace, {"url": f"{web.url}/late.raw", "method": method}, id=image_id)
     if method == "glance-direct":
         web.files["/late.raw"] = OTHER
-        desk.images["a"]["source"]["checksum"] = digest("sha256", DATA)
-    desk.run("apply", "--yes", code=1)
-    (image,) = desk.cloud.http().images()
+        workspace.images["a"]["source"]["checksum"] = digest("sha256", DATA)
+    workspace.run("apply", "--yes", code=1)
+    (image,) = workspace.cloud.http().images()
     assert (image["id"], image["status"], image["os_hidden"]) == (image_id, "queued", True)
     web.files["/late.raw"] = DATA
-    image = settled(desk)
+    image = settled(workspace)
     assert (image["id"], image["size"], image["os_hidden"]) == (image_id, len(DATA), False)
 
 
-def test_a_host_that_the_service_may_not_ask(desk: Desk) -> None:
+def test_a_host_that_the_service_may_not_ask(workspace: CloudWorkspace) -> None:
     """The service's own filter refuses it at once."""
-    wanted(desk, {"url": "http://user:pass-word@localhost/d.raw", "method": "web-download"})
-    done = desk.run("apply", "--yes", code=1)
+    wanted(workspace, {"url": "http://user:pass-word@localhost/d.raw", "method": "web-download"})
+    done = workspace.run("apply", "--yes", code=1)
     assert "does not pass filtering" in done.stdout
     assert "pass-word" not in done.stdout + done.stderr
-    assert desk.cloud.http().images() == []
+    assert workspace.cloud.http().images() == []
 
 
 @pytest.mark.parametrize(("algorithm", "verify"), [("sha512", {}), ("md5", {}), ("sha256", {"verify": "download"})])
 def test_a_wrong_digest_of_what_the_service_fetched(
-    desk: Desk, web: Web, algorithm: str, verify: dict[str, str]
+    workspace: CloudWorkspace, web: Web, algorithm: str, verify: dict[str, str]
 ) -> None:
     """The old image stays as it was, visible; of the new build nothing is left. The right digest replaces it."""
     source = {"url": f"{web.url}/d.raw", "method": "web-download", **verify}
-    wanted(desk, {**source, "checksum": digest(algorithm, DATA)})
-    before = settled(desk)
+    wanted(workspace, {**source, "checksum": digest(algorithm, DATA)})
+    before = settled(workspace)
     source = {"url": f"{web.url}/o.raw", "method": "web-download", **verify}
-    wanted(desk, {**source, "checksum": digest(algorithm, DATA + b"!")})
-    assert f"the service stored {algorithm}" in desk.run("apply", "--yes", code=1).stdout
-    assert desk.cloud.http().images() == [before]
-    wanted(desk, {**source, "checksum": digest(algorithm, OTHER)}, on_replace={"keep": 0})
-    assert settled(desk)["size"] == len(OTHER)
+    wanted(workspace, {**source, "checksum": digest(algorithm, DATA + b"!")})
+    assert f"the service stored {algorithm}" in workspace.run("apply", "--yes", code=1).stdout
+    assert workspace.cloud.http().images() == [before]
+    wanted(workspace, {**source, "checksum": digest(algorithm, OTHER)}, on_replace={"keep": 0})
+    assert settled(workspace)["size"] == len(OTHER)
 
 
-def test_what_is_read_back_is_held_to_its_format(desk: Desk, web: Web) -> None:
+def test_what_is_read_back_is_held_to_its_format(workspace: CloudWorkspace, web: Web) -> None:
     """A digest that is right of data that is no qcow2: the service's own check, or ours, refuses it."""
     source = {
         "url": f"{web.url}/d.raw",
@@ -239,47 +241,47 @@ def test_what_is_read_back_is_held_to_its_format(desk: Desk, web: Web) -> None:
         "checksum": digest("sha256", DATA),
         "verify": "download",
     }
-    wanted(desk, source, disk_format="qcow2")
-    desk.run("apply", "--yes", code=1)
-    assert desk.cloud.http().images() == []
+    wanted(workspace, source, disk_format="qcow2")
+    workspace.run("apply", "--yes", code=1)
+    assert workspace.cloud.http().images() == []
 
 
 @pytest.mark.parametrize("checksum", [{}, {"checksum": "sha256:" + "0" * 64}])
 @pytest.mark.parametrize("several", [{}, {"stores": "all"}])
 def test_what_is_staged_is_verified_before_its_last_byte(
-    desk: Desk, checksum: dict[str, str], several: dict[str, str]
+    workspace: CloudWorkspace, checksum: dict[str, str], several: dict[str, str]
 ) -> None:
     """A wrong digest, or data of another format: no import ever begins, and nothing is left of the record."""
-    source = {"path": desk.file("d.raw", DATA), "method": "glance-direct", **checksum, **several}
-    wanted(desk, source, disk_format="raw" if checksum else "qcow2")
-    desk.run("apply", "--yes", code=1)
-    assert imports(desk) == []
-    assert desk.cloud.http().images() == []
-    assert list((desk.cloud.state / "stores" / "staging").iterdir()) == []
+    source = {"path": workspace.file("d.raw", DATA), "method": "glance-direct", **checksum, **several}
+    wanted(workspace, source, disk_format="raw" if checksum else "qcow2")
+    workspace.run("apply", "--yes", code=1)
+    assert imports(workspace) == []
+    assert workspace.cloud.http().images() == []
+    assert list((workspace.cloud.state / "stores" / "staging").iterdir()) == []
 
 
-def test_the_service_may_unpack_what_is_staged_for_it(desk: Desk) -> None:
+def test_the_service_may_unpack_what_is_staged_for_it(workspace: CloudWorkspace) -> None:
     """A plugin of the service stores other bytes: accepted with glance-direct, and not taken for tampering afterwards."""
-    desk.cloud.start_limited()
+    workspace.cloud.start_limited()
     packed = gzip.compress(DATA)
-    source = {"path": desk.file("d.bin", packed), "method": "glance-direct", "compression": "none"}
-    wanted(desk, source)
-    image = settled(desk, "limited")
+    source = {"path": workspace.file("d.bin", packed), "method": "glance-direct", "compression": "none"}
+    wanted(workspace, source)
+    image = settled(workspace, "limited")
     assert (image["size"], image["os_hash_value"]) == (len(DATA), hashlib.sha512(DATA).hexdigest())
-    desk.file("d.bin", gzip.compress(OTHER))
-    wanted(desk, source, on_replace={"keep": 0})
-    assert settled(desk, "limited")["size"] == len(OTHER)
+    workspace.file("d.bin", gzip.compress(OTHER))
+    wanted(workspace, source, on_replace={"keep": 0})
+    assert settled(workspace, "limited")["size"] == len(OTHER)
 
 
-def test_an_upload_into_several_stores_is_stored_as_it_was_sent(desk: Desk) -> None:
+def test_an_upload_into_several_stores_is_stored_as_it_was_sent(workspace: CloudWorkspace) -> None:
     """The same plugin beside method upload: what the service made of it is refused, with the way out."""
-    desk.cloud.start_limited()
+    workspace.cloud.start_limited()
     packed = gzip.compress(DATA)
-    wanted(desk, {"path": desk.file("d.bin", packed), "stores": "all"})
-    told = desk.run("apply", "--yes", user="limited", code=1).stdout
+    wanted(workspace, {"path": workspace.file("d.bin", packed), "stores": "all"})
+    told = workspace.run("apply", "--yes", user="limited", code=1).stdout
     assert f"the service stored {len(DATA)} bytes, we sent {len(packed)}" in told
     assert "declare method: glance-direct" in told
-    assert desk.cloud.http().images() == []
+    assert workspace.cloud.http().images() == []
 
 
 @pytest.mark.parametrize(
@@ -290,131 +292,131 @@ def test_an_upload_into_several_stores_is_stored_as_it_was_sent(desk: Desk) -> N
     ],
 )
 def test_what_the_service_does_not_offer_is_refused_by_the_plan(
-    desk: Desk, web: Web, user: str, source: dict[str, object], expected: str
+    workspace: CloudWorkspace, web: Web, user: str, source: dict[str, object], expected: str
 ) -> None:
     """One sentence with what there is; nothing is begun."""
-    desk.cloud.start_limited()
-    wanted(desk, {"url": f"{web.url}/d.raw", **source})
-    assert expected in desk.run("apply", "--yes", user=user, code=1).stderr
-    assert desk.cloud.http().images() == []
+    workspace.cloud.start_limited()
+    wanted(workspace, {"url": f"{web.url}/d.raw", **source})
+    assert expected in workspace.run("apply", "--yes", user=user, code=1).stderr
+    assert workspace.cloud.http().images() == []
 
 
-def test_a_store_added_later_is_copied_to(desk: Desk) -> None:
+def test_a_store_added_later_is_copied_to(workspace: CloudWorkspace) -> None:
     """The plan shows before and after; no byte is sent; a store taken out of the manifest keeps its copy."""
-    source = {"path": desk.file("d.raw", DATA)}
-    wanted(desk, {**source, "stores": ["slow"]})
-    before = settled(desk)
-    wanted(desk, {**source, "stores": ["slow", "fast"]}, min_ram=5)
-    assert "stores   slow → fast, slow" in desk.run("plan").stdout
-    image = settled(desk)
+    source = {"path": workspace.file("d.raw", DATA)}
+    wanted(workspace, {**source, "stores": ["slow"]})
+    before = settled(workspace)
+    wanted(workspace, {**source, "stores": ["slow", "fast"]}, min_ram=5)
+    assert "stores   slow → fast, slow" in workspace.run("plan").stdout
+    image = settled(workspace)
     assert (image["id"], stores(image), image["min_ram"]) == (before["id"], ["fast", "slow"], 5)
-    wanted(desk, {**source, "stores": ["slow"]}, min_ram=5)
-    assert stores(settled(desk)) == ["fast", "slow"]
-    assert imports(desk) == [f"/v2/images/{before['id']}/import"]
+    wanted(workspace, {**source, "stores": ["slow"]}, min_ram=5)
+    assert stores(settled(workspace)) == ["fast", "slow"]
+    assert imports(workspace) == [f"/v2/images/{before['id']}/import"]
 
 
-def test_all_stores_follow_what_the_service_has(desk: Desk) -> None:
+def test_all_stores_follow_what_the_service_has(workspace: CloudWorkspace) -> None:
     """An image made in one store is copied to the others once all are wanted."""
-    source = {"path": desk.file("d.raw", DATA)}
-    wanted(desk, source)
-    assert stores(settled(desk)) == ["fast"]
-    wanted(desk, {**source, "stores": "all"})
-    assert stores(settled(desk)) == ["fast", "slow"]
+    source = {"path": workspace.file("d.raw", DATA)}
+    wanted(workspace, source)
+    assert stores(settled(workspace)) == ["fast"]
+    wanted(workspace, {**source, "stores": "all"})
+    assert stores(settled(workspace)) == ["fast", "slow"]
 
 
-def test_a_member_may_not_copy_and_is_told_so(desk: Desk) -> None:
+def test_a_member_may_not_copy_and_is_told_so(workspace: CloudWorkspace) -> None:
     """One line with both ways out; what else was to change is changed, the image is left in its store."""
-    source = {"path": desk.file("d.raw", DATA)}
-    wanted(desk, source)
-    settled(desk, "alice")
-    wanted(desk, {**source, "stores": "all"}, min_ram=5)
-    told = desk.run("apply", "--yes", user="alice", code=1).stdout
+    source = {"path": workspace.file("d.raw", DATA)}
+    wanted(workspace, source)
+    settled(workspace, "alice")
+    wanted(workspace, {**source, "stores": "all"}, min_ram=5)
+    told = workspace.run("apply", "--yes", user="alice", code=1).stdout
     assert "does not let this user copy it to slow" in told
     assert "let an admin apply this" in told
-    assert "drift" not in desk.run("plan", user="alice").stdout
-    (image,) = desk.cloud.http().images()
+    assert "drift" not in workspace.run("plan", user="alice").stdout
+    (image,) = workspace.cloud.http().images()
     assert (stores(image), image["min_ram"]) == (["fast"], 5)
-    assert stores(settled(desk, "operator")) == ["fast", "slow"]
+    assert stores(settled(workspace, "operator")) == ["fast", "slow"]
 
 
 @pytest.mark.parametrize("user", ["operator", "alice"])
-def test_a_deactivated_image_is_not_copied(desk: Desk, user: str) -> None:
+def test_a_deactivated_image_is_not_copied(workspace: CloudWorkspace, user: str) -> None:
     """The service copies active images only, and hides the stores of others from members: no plan for ever."""
-    source = {"path": desk.file("d.raw", DATA)}
-    wanted(desk, source, status="deactivated")
-    settled(desk, user)
-    wanted(desk, {**source, "stores": ["slow", "fast"]}, status="deactivated")
-    assert stores(settled(desk, user)) == ["fast"]
+    source = {"path": workspace.file("d.raw", DATA)}
+    wanted(workspace, source, status="deactivated")
+    settled(workspace, user)
+    wanted(workspace, {**source, "stores": ["slow", "fast"]}, status="deactivated")
+    assert stores(settled(workspace, user)) == ["fast"]
     note = "is not copied to slow while it is deactivated"
-    assert (note in desk.run("plan", user=user).stdout) is (user == "operator")
-    wanted(desk, {**source, "stores": ["slow", "fast"]}, status="active")
+    assert (note in workspace.run("plan", user=user).stdout) is (user == "operator")
+    wanted(workspace, {**source, "stores": ["slow", "fast"]}, status="active")
     if user == "operator":
-        assert stores(settled(desk, user)) == ["fast", "slow"]
+        assert stores(settled(workspace, user)) == ["fast", "slow"]
 
 
-def test_a_copy_that_is_not_offered_is_refused_by_the_plan(desk: Desk) -> None:
+def test_a_copy_that_is_not_offered_is_refused_by_the_plan(workspace: CloudWorkspace) -> None:
     """The service that has no copy-image: one sentence, nothing is changed."""
-    desk.cloud.start_limited()
-    source = {"path": desk.file("d.raw", DATA)}
-    wanted(desk, source)
-    settled(desk, "limited")
-    wanted(desk, {**source, "stores": "all"}, min_ram=5)
-    assert "does not offer copy-image" in desk.run("apply", "--yes", user="limited", code=1).stderr
-    assert desk.cloud.http().images()[0]["min_ram"] == 0
+    workspace.cloud.start_limited()
+    source = {"path": workspace.file("d.raw", DATA)}
+    wanted(workspace, source)
+    settled(workspace, "limited")
+    wanted(workspace, {**source, "stores": "all"}, min_ram=5)
+    assert "does not offer copy-image" in workspace.run("apply", "--yes", user="limited", code=1).stderr
+    assert workspace.cloud.http().images()[0]["min_ram"] == 0
 
 
-def interrupted(desk: Desk, web: Web) -> str:
+def interrupted(workspace: CloudWorkspace, web: Web) -> str:
     """An apply that is killed while the service fetches; the id of the image that it left."""
     web.hold.clear()
-    with desk.started("apply", "--yes") as process:
+    with workspace.start("apply", "--yes") as process:
         assert web.begun.wait(60)
         process.kill()
-    (image,) = desk.cloud.http().images()
+    (image,) = workspace.cloud.http().images()
     return str(image["id"])
 
 
 @pytest.mark.parametrize("when", ["while it runs", "when it is done"])
-def test_an_import_of_an_interrupted_run_is_taken_up(desk: Desk, web: Web, when: str) -> None:
+def test_an_import_of_an_interrupted_run_is_taken_up(workspace: CloudWorkspace, web: Web, when: str) -> None:
     """The next run waits for it, verifies it and publishes that very image: nothing is fetched twice."""
-    wanted(desk, {"url": f"{web.url}/d.raw", "method": "web-download", "checksum": digest("sha512", DATA)})
-    left = interrupted(desk, web)
+    wanted(workspace, {"url": f"{web.url}/d.raw", "method": "web-download", "checksum": digest("sha512", DATA)})
+    left = interrupted(workspace, web)
     if when == "while it runs":
         threading.Timer(3, web.hold.set).start()
     else:
         web.hold.set()
-        await_status(desk, left, "active")
-    image = settled(desk)
+        await_status(workspace, left, "active")
+    image = settled(workspace)
     assert (image["id"], image["imagesync_role"], image["os_hidden"]) == (left, "current", False)
     assert web.asked == ["/d.raw"]
 
 
-def test_an_import_of_an_interrupted_run_is_never_trusted(desk: Desk, web: Web) -> None:
+def test_an_import_of_an_interrupted_run_is_never_trusted(workspace: CloudWorkspace, web: Web) -> None:
     """Fetched without anybody to verify it, and wrong: the next run finds out, and nothing is left of it."""
     checksum = digest("sha256", DATA + b"!")
     source = {"url": f"{web.url}/d.raw", "method": "web-download", "checksum": checksum, "verify": "download"}
-    wanted(desk, source)
-    left = interrupted(desk, web)
+    wanted(workspace, source)
+    left = interrupted(workspace, web)
     web.hold.set()
-    await_status(desk, left, "active")
-    assert "the service stored sha256" in desk.run("apply", "--yes", code=1).stdout
-    assert desk.cloud.http().images() == []
+    await_status(workspace, left, "active")
+    assert "the service stored sha256" in workspace.run("apply", "--yes", code=1).stdout
+    assert workspace.cloud.http().images() == []
 
 
-def test_an_import_of_an_interrupted_run_for_another_content_goes(desk: Desk, web: Web) -> None:
+def test_an_import_of_an_interrupted_run_for_another_content_goes(workspace: CloudWorkspace, web: Web) -> None:
     """What the manifest no longer wants is not waited for."""
-    wanted(desk, {"url": f"{web.url}/d.raw", "method": "web-download"})
-    left = interrupted(desk, web)
+    wanted(workspace, {"url": f"{web.url}/d.raw", "method": "web-download"})
+    left = interrupted(workspace, web)
     web.hold.set()
-    await_status(desk, left, "active")
-    wanted(desk, {"url": f"{web.url}/o.raw", "method": "web-download"})
-    image = settled(desk)
+    await_status(workspace, left, "active")
+    wanted(workspace, {"url": f"{web.url}/o.raw", "method": "web-download"})
+    image = settled(workspace)
     assert (image["size"], image["id"] != left) == (len(OTHER), True)
 
 
-def await_status(desk: Desk, image_id: str, status: str) -> None:
+def await_status(workspace: CloudWorkspace, image_id: str, status: str) -> None:
     """Wait until an image has a status and no import is running."""
     wait_until(
-        lambda: desk.cloud.http().get(f"/images/{image_id}"),
+        lambda: workspace.cloud.http().get(f"/images/{image_id}"),
         lambda image: image["status"] == status and "os_glance_import_task" not in image,
         f"the import has ended and the image is {status}",
     )
@@ -447,12 +449,12 @@ class Modest(Behind):
         return replace(self._backend.capabilities(), import_methods=frozenset({"copy-image"}))
 
 
-def perform(desk: Desk, service: Callable[[Backend], Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def perform(workspace: CloudWorkspace, service: Callable[[Backend], Any], monkeypatch: pytest.MonkeyPatch) -> None:
     """The one step of the plan, done through a changed backend."""
-    monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(desk.cloud.clouds_yaml))
-    desk.run("plan")
+    monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(workspace.cloud.clouds_yaml))
+    workspace.run("plan")
     backend = open_backend(cloud="operator")
-    plan = planned(backend, identify(resolve(load(desk.folder))))
+    plan = planned(backend, identify(resolve(load(workspace.folder))))
     (step,) = plan.steps
     try:
         Performer(service(backend), plan)(step, lambda _sent, _total: None)
@@ -462,48 +464,52 @@ def perform(desk: Desk, service: Callable[[Backend], Any], monkeypatch: pytest.M
 
 @pytest.mark.parametrize("declared", ["all", ["slow", "fast"]])
 def test_where_nobody_may_stage_an_upload_is_copied_to_the_further_stores(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch, declared: object
+    workspace: CloudWorkspace, monkeypatch: pytest.MonkeyPatch, declared: object
 ) -> None:
     """Sent once into the first store, in all of them before it is published."""
-    wanted(desk, {"path": desk.file("d.raw", DATA), "stores": declared})
-    perform(desk, Modest, monkeypatch)
-    image = settled(desk)
+    wanted(workspace, {"path": workspace.file("d.raw", DATA), "stores": declared})
+    perform(workspace, Modest, monkeypatch)
+    image = settled(workspace)
     assert (stores(image), image["imagesync_role"]) == (["fast", "slow"], "current")
-    sent = [(one.method, one.path.rpartition("/")[2]) for one in desk.cloud.requests() if one.length not in ("", "0")]
+    sent = [
+        (one.method, one.path.rpartition("/")[2]) for one in workspace.cloud.requests() if one.length not in ("", "0")
+    ]
     assert [name for method, name in sent if method in ("PUT", "POST")] == ["images", "file", "import"]
 
 
 def test_what_was_staged_and_imported_by_an_interrupted_run_is_not_sent_again(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    workspace: CloudWorkspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Verified before its last byte, so the next run only waits and publishes."""
-    wanted(desk, {"path": desk.file("d.raw", DATA), "stores": "all"})
+    wanted(workspace, {"path": workspace.file("d.raw", DATA), "stores": "all"})
     with pytest.raises(KeyError):
-        perform(desk, Dying, monkeypatch)
-    image = settled(desk)
+        perform(workspace, Dying, monkeypatch)
+    image = settled(workspace)
     assert stores(image) == ["fast", "slow"]
-    assert [one.path for one in desk.cloud.requests() if one.method == "PUT"] == [f"/v2/images/{image['id']}/stage"]
+    assert [one.path for one in workspace.cloud.requests() if one.method == "PUT"] == [
+        f"/v2/images/{image['id']}/stage"
+    ]
 
 
-def test_a_token_that_expires_before_the_data_is_staged_costs_nothing(desk: Desk, web: Web) -> None:
+def test_a_token_that_expires_before_the_data_is_staged_costs_nothing(workspace: CloudWorkspace, web: Web) -> None:
     """The token dies while the source is opened: renewed, the source is read anew and staged once."""
-    web.on_first = desk.cloud.expire_tokens
-    wanted(desk, {"url": f"{web.url}/d.raw", "method": "glance-direct", "checksum": digest("sha256", DATA)})
-    assert settled(desk)["os_hash_value"] == hashlib.sha512(DATA).hexdigest()
-    assert [one.status for one in desk.cloud.requests() if one.method == "PUT"] == [401, 204]
+    web.on_first = workspace.cloud.expire_tokens
+    wanted(workspace, {"url": f"{web.url}/d.raw", "method": "glance-direct", "checksum": digest("sha256", DATA)})
+    assert settled(workspace)["os_hash_value"] == hashlib.sha512(DATA).hexdigest()
+    assert [one.status for one in workspace.cloud.requests() if one.method == "PUT"] == [401, 204]
 
 
-def test_a_saved_plan_brings_data_in_and_copies_it(desk: Desk, web: Web) -> None:
+def test_a_saved_plan_brings_data_in_and_copies_it(workspace: CloudWorkspace, web: Web) -> None:
     """Credentials of a URL that the service fetches are sent to the service, and are in no file and no output."""
     url = web.url.replace("http://", "http://user:pass-word@")
-    saved = desk.folder / "plan.json"
-    wanted(desk, {"url": f"{url}/d.raw?sig=sig-nature", "method": "web-download", "stores": ["slow"]})
+    saved = workspace.folder / "plan.json"
+    wanted(workspace, {"url": f"{url}/d.raw?sig=sig-nature", "method": "web-download", "stores": ["slow"]})
     for expected in (["slow"], ["fast", "slow"]):
-        told = desk.run("plan", "-o", str(saved)).stdout
-        assert "Applied: 1 of 1 step done." in desk.run("apply", "--yes", path=str(saved)).stdout
+        told = workspace.run("plan", "-o", str(saved)).stdout
+        assert "Applied: 1 of 1 step done." in workspace.run("apply", "--yes", path=str(saved)).stdout
         assert "pass-word" not in told + saved.read_text()
         assert "sig-nature" not in told + saved.read_text()
-        (image,) = desk.cloud.http().images()
+        (image,) = workspace.cloud.http().images()
         assert stores(image) == expected
-        desk.images["a"]["source"]["stores"] = "all"
+        workspace.images["a"]["source"]["stores"] = "all"
     assert web.asked == ["/d.raw?sig=sig-nature"]

@@ -8,16 +8,16 @@ import pytest
 from pysequoia import SignatureMode, Tsk, sign
 
 from tests.cloud.service import Cloud
-from tests.cloud.test_end_to_end import Desk
+from tests.cloud.workspace import CloudWorkspace
 from tests.fault.mirror import File, Mirror, mirror
 
 ONE, TWO = b"1" * 5000, b"2" * 6000
 
 
 @pytest.fixture
-def desk(cloud: Cloud, tmp_path: Path) -> Desk:
+def workspace(cloud: Cloud, tmp_path: Path) -> CloudWorkspace:
     """An empty catalogue beside an empty cloud."""
-    return Desk(cloud, tmp_path)
+    return CloudWorkspace(cloud, tmp_path)
 
 
 @pytest.fixture
@@ -33,39 +33,39 @@ def publish(upstream: Mirror, build: bytes) -> str:
     return upstream.publish("/latest/disk.raw", build)
 
 
-def follow(upstream: Mirror, desk: Desk, *keys: str, **more: object) -> None:
+def follow(upstream: Mirror, workspace: CloudWorkspace, *keys: str, **more: object) -> None:
     """Images that follow the list."""
     url = publish(upstream, ONE)
     source = {"url": url, "checksum_url": f"{upstream.address}/latest/SHA256SUMS", **more}
     for key in keys:
-        desk.images[key] = {"source": source, "disk_format": "raw", "container_format": "bare"}
+        workspace.images[key] = {"source": source, "disk_format": "raw", "container_format": "bare"}
 
 
-def test_a_new_build_upstream_is_a_replacement(desk: Desk, upstream: Mirror) -> None:
+def test_a_new_build_upstream_is_a_replacement(workspace: CloudWorkspace, upstream: Mirror) -> None:
     """The list is fetched once a run for all images, the data once an image that changed."""
-    follow(upstream, desk, "a", "b")
-    desk.apply()
+    follow(upstream, workspace, "a", "b")
+    workspace.apply()
     upstream.asked.clear()
-    assert "No changes" in desk.run("plan").stdout
+    assert "No changes" in workspace.run("plan").stdout
     assert upstream.asked == ["GET /latest/SHA256SUMS"]
     publish(upstream, TWO)
-    told = desk.run("plan").stdout
+    told = workspace.run("plan").stdout
     assert "± a  replace  5.9 KiB from 127.0.0.1" in told
     assert "Plan: 2 to replace; 0 unchanged. 11.7 KiB to upload." in told
-    desk.apply()
-    assert {image["os_hash_value"] for image in desk.live().values()} == {hashlib.sha512(TWO).hexdigest()}
+    workspace.apply()
+    assert {image["os_hash_value"] for image in workspace.live().values()} == {hashlib.sha512(TWO).hexdigest()}
 
 
-def test_data_that_is_not_what_the_list_says_never_shows(desk: Desk, upstream: Mirror) -> None:
+def test_data_that_is_not_what_the_list_says_never_shows(workspace: CloudWorkspace, upstream: Mirror) -> None:
     """A mirror that is between two builds: one clear line, the old image stays, nothing is left over."""
-    follow(upstream, desk, "a")
-    desk.apply()
-    before = desk.live()["a"]
+    follow(upstream, workspace, "a")
+    workspace.apply()
+    before = workspace.live()["a"]
     publish(upstream, TWO)
     upstream.publish("/latest/disk.raw", b"3" * 6000)
-    told = desk.run("apply", "--yes", code=1)
+    told = workspace.run("apply", "--yes", code=1)
     assert "the sha256 is" in told.stdout + told.stderr
-    (image,) = desk.cloud.http().images()
+    (image,) = workspace.cloud.http().images()
     assert (image["id"], image["os_hidden"]) == (before["id"], False)
 
 
@@ -78,56 +78,58 @@ def test_data_that_is_not_what_the_list_says_never_shows(desk: Desk, upstream: M
         (File(b"", 404), "HTTP 404"),
     ],
 )
-def test_a_list_that_tells_nothing_plans_nothing(desk: Desk, upstream: Mirror, listed: File, message: str) -> None:
+def test_a_list_that_tells_nothing_plans_nothing(
+    workspace: CloudWorkspace, upstream: Mirror, listed: File, message: str
+) -> None:
     """At the place in the manifest, with exit code 1."""
-    follow(upstream, desk, "a")
+    follow(upstream, workspace, "a")
     upstream.publish("/latest/SHA256SUMS", listed)
-    told = desk.run("plan", code=1).stderr
+    told = workspace.run("plan", code=1).stderr
     assert "images.a.source: " in told
     assert message in told
 
 
-def test_a_signed_list_is_held_to_its_keyring(desk: Desk, upstream: Mirror) -> None:
+def test_a_signed_list_is_held_to_its_keyring(workspace: CloudWorkspace, upstream: Mirror) -> None:
     """Detached beside it; a signature that no longer fits the list, or another key, plans nothing."""
     key = Tsk.generate("Upstream <images@example.org>")
-    desk.file("keys.asc", str(key.extract_certificate()).encode())
+    workspace.file("keys.asc", str(key.extract_certificate()).encode())
     address = f"{upstream.address}/latest/SHA256SUMS.asc"
-    follow(upstream, desk, "a", signature={"url": address, "keyring": "keys.asc"})
+    follow(upstream, workspace, "a", signature={"url": address, "keyring": "keys.asc"})
     listed = upstream.files["/latest/SHA256SUMS"].data
     upstream.publish("/latest/SHA256SUMS.asc", sign(key.signer(), listed, mode=SignatureMode.DETACHED))
-    desk.apply()
+    workspace.apply()
     publish(upstream, TWO)
-    told = desk.run("plan", code=1).stderr
+    told = workspace.run("plan", code=1).stderr
     assert "SHA256SUMS.asc: the signature is not right, or not by a key of the keyring; find out who signed it" in told
-    desk.file("keys.asc", b"nonsense")
-    assert "the keyring cannot be read" in desk.run("plan", code=1).stderr
-    (desk.folder / "keys.asc").unlink()
-    assert "keyring keys.asc: No such file or directory" in desk.run("plan", code=1).stderr
+    workspace.file("keys.asc", b"nonsense")
+    assert "the keyring cannot be read" in workspace.run("plan", code=1).stderr
+    (workspace.folder / "keys.asc").unlink()
+    assert "keyring keys.asc: No such file or directory" in workspace.run("plan", code=1).stderr
 
 
-def test_a_clear_signed_list_is_read_and_held_to_its_keyring(desk: Desk, upstream: Mirror) -> None:
+def test_a_clear_signed_list_is_read_and_held_to_its_keyring(workspace: CloudWorkspace, upstream: Mirror) -> None:
     """As Fedora and Rocky publish CHECKSUM: the signature's URL is the list's own."""
     key = Tsk.generate("Upstream <images@example.org>")
-    desk.file("keys.asc", str(key.extract_certificate()).encode())
+    workspace.file("keys.asc", str(key.extract_certificate()).encode())
     url = upstream.publish("/disk.raw", ONE)
     text = f"# disk.raw: 5000 bytes\nSHA256 (disk.raw) = {hashlib.sha256(ONE).hexdigest()}\n".encode()
     listed = upstream.publish("/CHECKSUM", sign(key.signer(), text, mode=SignatureMode.CLEAR))
     source = {"url": url, "checksum_url": listed, "signature": {"url": listed, "keyring": "keys.asc"}}
-    desk.images["a"] = {"source": source, "disk_format": "raw", "container_format": "bare"}
-    desk.apply()
-    assert desk.live()["a"]["size"] == len(ONE)
+    workspace.images["a"] = {"source": source, "disk_format": "raw", "container_format": "bare"}
+    workspace.apply()
+    assert workspace.live()["a"]["size"] == len(ONE)
     upstream.files["/CHECKSUM"].data = upstream.files["/CHECKSUM"].data.replace(b"5000", b"5001")
-    assert "the signature is not right" in desk.run("plan", code=1).stderr
+    assert "the signature is not right" in workspace.run("plan", code=1).stderr
 
 
 def test_a_mirror_serves_where_the_first_is_down_and_the_origin_is_the_published_place(
-    desk: Desk, upstream: Mirror
+    workspace: CloudWorkspace, upstream: Mirror
 ) -> None:
     """What the record keeps is the first URL, without its query."""
     source = {"url": [f"{upstream.address}/down?sig=secret", upstream.publish("/up", ONE)]}
-    desk.images["a"] = {"source": source, "disk_format": "raw", "container_format": "bare"}
-    desk.apply()
-    image = desk.live()["a"]
+    workspace.images["a"] = {"source": source, "disk_format": "raw", "container_format": "bare"}
+    workspace.apply()
+    image = workspace.live()["a"]
     assert image["size"] == len(ONE)
     assert f'"o":"{upstream.address}/down"' in image["imagesync_managed"]
     assert "secret" not in str(image)

@@ -3,17 +3,16 @@
 import os
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
+from tests import command
 from tests.cli.test_commands import COMMANDS
 from tests.cloud.service import Cloud
+from tests.command import ROOT, cloud_environment
 
-ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
@@ -40,12 +39,7 @@ def run(checkout: Path, line: str) -> str:
     """What a command line of imagesync prints; it must succeed."""
     words = line.split()
     assert words[0] == "imagesync"
-    env = {k: v for k, v in os.environ.items() if not k.startswith("OS_")}
-    env |= {"OS_CLIENT_CONFIG_FILE": str(checkout / "clouds.yaml"), "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-m", "imagesync", *words[1:]]
-    done = subprocess.run(command, cwd=checkout, env=env, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    return command.run(*words[1:], folder=checkout, env=cloud_environment(checkout / "clouds.yaml")).stdout
 
 
 def test_every_console_block_is_what_is_printed(checkout: Path) -> None:
@@ -71,11 +65,6 @@ def test_the_manifest_block_is_the_quickstart() -> None:
 
 def test_every_option_that_it_names_exists() -> None:
     """And every command."""
-    helps = "".join(
-        subprocess.run(
-            [sys.executable, "-m", "imagesync", word, "--help"], capture_output=True, text=True, check=True
-        ).stdout
-        for word in COMMANDS
-    )
+    helps = "".join(command.run(name, "--help", env=os.environ).stdout for name in COMMANDS)
     named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", README)) - {"--no-cloud", "--exhaustive", "--dist"}
     assert [option for option in sorted(named) if option not in helps] == []

@@ -2,11 +2,8 @@
 
 import hashlib
 import json
-import os
 import queue
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +11,9 @@ from typing import Any
 import pytest
 import yaml
 
+from tests import command
 from tests.cloud.service import Cloud
+from tests.command import Process, cloud_environment
 from tests.fault.proxy import Call, Fault, Proxy, between
 
 RAW = {"disk_format": "raw", "container_format": "bare", "visibility": "private"}
@@ -22,7 +21,7 @@ DATA = b"build one " * 500
 READ_ONLY = "os_glance"
 
 
-class Place:
+class RegressionWorkspace:
     """One catalogue in a folder of its own, and the command on it as one user of the cloud."""
 
     def __init__(self, cloud: Cloud, folder: Path, name: str = "base") -> None:
@@ -43,19 +42,16 @@ class Place:
         document = {"version": 1, "catalog": self.name, "defaults": RAW, "policy": self.policy, "images": self.images}
         (self.folder / "base.yaml").write_text(json.dumps(document))
 
-    def command(self, *words: str, user: str = "operator") -> tuple[list[str], dict[str, str]]:
-        """``imagesync WORDS`` and its environment."""
-        env = {k: v for k, v in os.environ.items() if not k.startswith("OS_")}
-        env["OS_CLIENT_CONFIG_FILE"] = str(self.clouds)
-        return [sys.executable, "-m", "imagesync", *words, str(self.folder), "--cloud", user], env
+    def start(self, *words: str, user: str = "operator") -> Process:
+        """``imagesync WORDS`` on the manifest that lies there, running."""
+        return command.start(*words, str(self.folder), "--cloud", user, env=cloud_environment(self.clouds))
 
     def run(self, *words: str, code: int = 0, user: str = "operator") -> str:
         """``imagesync WORDS`` on the manifest that lies there; all that it told."""
-        command, env = self.command(*words, user=user)
-        done = subprocess.run(command, env=env, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
-        assert "Traceback" not in done.stderr
-        assert done.returncode == code, (done.returncode, done.stdout, done.stderr)
-        return done.stdout + done.stderr
+        with self.start(*words, user=user) as process:
+            result = process.wait()
+        assert (result.code, "Traceback" in result.stderr) == (code, False), result
+        return result.output
 
     def apply(self, *words: str, user: str = "operator") -> str:
         """Write the manifest and apply it; the next plan must be empty."""
@@ -89,19 +85,19 @@ class Place:
 
 
 @pytest.fixture
-def place(cloud: Cloud, tmp_path: Path) -> Place:
+def workspace(cloud: Cloud, tmp_path: Path) -> RegressionWorkspace:
     """An empty catalogue beside an empty project."""
-    return Place(cloud, tmp_path / "base")
+    return RegressionWorkspace(cloud, tmp_path / "base")
 
 
 @pytest.fixture
-def proxied(place: Place, tmp_path: Path) -> Iterator[Proxy]:
+def proxied(workspace: RegressionWorkspace, tmp_path: Path) -> Iterator[Proxy]:
     """The operator's requests to the image service go through a proxy."""
-    with between(place.cloud.image_url) as proxy:
-        clouds = yaml.safe_load(place.cloud.clouds_yaml.read_text())
+    with between(workspace.cloud.image_url) as proxy:
+        clouds = yaml.safe_load(workspace.cloud.clouds_yaml.read_text())
         clouds["clouds"]["operator"] |= {"image_endpoint_override": proxy.address}
-        place.clouds = tmp_path / "clouds.yaml"
-        place.clouds.write_text(yaml.safe_dump(clouds))
+        workspace.clouds = tmp_path / "clouds.yaml"
+        workspace.clouds.write_text(yaml.safe_dump(clouds))
         yield proxy
 
 
@@ -118,191 +114,190 @@ UNUSABLE: dict[str, str] = {
 
 
 @pytest.mark.trial("a definition that is YAML but cannot be used", "the whole set was refused, nothing removed")
-def test_a_definition_that_cannot_be_used_removes_nothing(place: Place) -> None:
+def test_a_definition_that_cannot_be_used_removes_nothing(workspace: RegressionWorkspace) -> None:
     """Valid YAML, but unusable: the whole set is refused, and the live image of that key is as it was."""
-    place.want("a")
-    place.want("b")
-    place.apply()
-    good = (place.folder / "base.yaml").read_text()
+    workspace.want("a")
+    workspace.want("b")
+    workspace.apply()
+    good = (workspace.folder / "base.yaml").read_text()
     for case, text in UNUSABLE.items():
         document = json.loads(good)
         document["images"]["b"] = json.loads(text)
-        (place.folder / "base.yaml").write_text(json.dumps(document))
-        assert "b" in place.refused("--max-delete", "100%"), case
+        (workspace.folder / "base.yaml").write_text(json.dumps(document))
+        assert "b" in workspace.refused("--max-delete", "100%"), case
 
 
 @pytest.mark.trial("one file of several cannot be read", "the whole set was refused, nothing removed")
-def test_a_part_of_the_catalogue_that_cannot_be_read_removes_nothing(place: Place) -> None:
+def test_a_part_of_the_catalogue_that_cannot_be_read_removes_nothing(workspace: RegressionWorkspace) -> None:
     """One file of several is broken: its images are not taken for removed."""
-    place.want("a")
-    place.want("b")
-    place.apply()
-    document = json.loads((place.folder / "base.yaml").read_text())
+    workspace.want("a")
+    workspace.want("b")
+    workspace.apply()
+    document = json.loads((workspace.folder / "base.yaml").read_text())
     part = {"version": 1, "images": {"b": document["images"].pop("b")}}
-    (place.folder / "base.yaml").write_text(json.dumps(document))
+    (workspace.folder / "base.yaml").write_text(json.dumps(document))
     for text in (json.dumps(part)[:-3], "[]", "images: [b]", ""):
-        (place.folder / "part.yaml").write_text(text)
-        place.refused("--max-delete", "100%")
-    (place.folder / "part.yaml").write_text(json.dumps(part))
-    assert "No changes." in place.run("plan")
+        (workspace.folder / "part.yaml").write_text(text)
+        workspace.refused("--max-delete", "100%")
+    (workspace.folder / "part.yaml").write_text(json.dumps(part))
+    assert "No changes." in workspace.run("plan")
 
 
 @pytest.mark.trial("kill -9 between upload and publishing", "never visible, then published, no byte sent again")
-def test_killed_between_upload_and_metadata_it_heals(place: Place, proxied: Proxy) -> None:
+def test_killed_between_upload_and_metadata_it_heals(workspace: RegressionWorkspace, proxied: Proxy) -> None:
     """The data is in, the publishing PATCH never came: nobody sees the image; the next apply publishes it, no byte sent."""
-    place.want("a", properties={"p": "1"}, tags=["t"])
-    place.write()
-    at_work: queue.SimpleQueue[subprocess.Popen[bytes]] = queue.SimpleQueue()
+    workspace.want("a", properties={"p": "1"}, tags=["t"])
+    workspace.write()
+    running: queue.SimpleQueue[Process] = queue.SimpleQueue()
 
     def killed(call: Call) -> Fault | None:
         deadly = call.kind == "PATCH /images/ID"
-        return Fault(forward=False, cut=0, after=lambda: at_work.get().kill()) if deadly else None
+        return Fault(forward=False, cut=0, after=lambda: running.get(timeout=60).kill()) if deadly else None
 
     proxied.fault = killed
-    command, env = place.command("apply", "--yes", "--no-lock")
-    with subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        at_work.put(process)
-        assert process.wait() == -9
+    with workspace.start("apply", "--yes", "--no-lock") as process:
+        running.put(process)
+        assert process.wait().code == -9
     proxied.forget()
-    (left,) = place.live()
+    (left,) = workspace.live()
     assert (left["status"], left["os_hidden"], left["imagesync_role"]) == ("active", True, "staging")
-    place.cloud.forget_requests()
-    place.apply()
-    assert [one.path for one in place.cloud.requests() if one.method == "PUT"] == []
-    image = place.image("a")
+    workspace.cloud.forget_requests()
+    workspace.apply()
+    assert [one.path for one in workspace.cloud.requests() if one.method == "PUT"] == []
+    image = workspace.image("a")
     assert (image["id"], image["p"], image["tags"]) == (left["id"], "1", ["t"])
     assert image["os_hash_value"] == hashlib.sha512(DATA).hexdigest()
-    assert len(place.live()) == 1
+    assert len(workspace.live()) == 1
 
 
 @pytest.mark.trial("only a property changed", "the live image got it by one PATCH")
-def test_a_change_of_a_property_reaches_the_image_that_is_there(place: Place) -> None:
+def test_a_change_of_a_property_reaches_the_image_that_is_there(workspace: RegressionWorkspace) -> None:
     """One PATCH of the live image, no upload: id and data stay."""
-    place.want("a", properties={"hw_disk_bus": "virtio"})
-    place.apply()
-    before = place.image("a")
-    place.images["a"]["properties"] = {"hw_disk_bus": "scsi", "hw_scsi_model": "virtio-scsi"}
-    place.write()
-    place.cloud.forget_requests()
-    place.run("apply", "--yes", "--no-lock")
-    assert [one.method for one in place.cloud.requests() if one.method != "GET"] == ["PATCH"]
-    after = place.image("a")
+    workspace.want("a", properties={"hw_disk_bus": "virtio"})
+    workspace.apply()
+    before = workspace.image("a")
+    workspace.images["a"]["properties"] = {"hw_disk_bus": "scsi", "hw_scsi_model": "virtio-scsi"}
+    workspace.write()
+    workspace.cloud.forget_requests()
+    workspace.run("apply", "--yes", "--no-lock")
+    assert [one.method for one in workspace.cloud.requests() if one.method != "GET"] == ["PATCH"]
+    after = workspace.image("a")
     assert (after["id"], after["hw_disk_bus"], after["hw_scsi_model"]) == (before["id"], "scsi", "virtio-scsi")
     assert after["os_hash_value"] == before["os_hash_value"]
 
 
 @pytest.mark.trial("only the source changed", "replaced, the old build hidden")
-def test_a_single_new_version_replaces(place: Place) -> None:
+def test_a_single_new_version_replaces(workspace: RegressionWorkspace) -> None:
     """Only the source changes: the new build is published under the name, the one before is hidden."""
-    place.want("a", name="Ubuntu 24.04")
-    place.want("b")
-    place.apply()
-    old, other = place.image("a"), place.image("b")
-    place.images["a"]["source"] = "two.raw"
-    assert "1 to replace" in place.apply()
-    new = place.image("a")
+    workspace.want("a", name="Ubuntu 24.04")
+    workspace.want("b")
+    workspace.apply()
+    old, other = workspace.image("a"), workspace.image("b")
+    workspace.images["a"]["source"] = "two.raw"
+    assert "1 to replace" in workspace.apply()
+    new = workspace.image("a")
     assert (new["id"] != old["id"], new["name"]) == (True, "Ubuntu 24.04")
     assert new["os_hash_value"] == hashlib.sha512(b"build two " * 700).hexdigest()
-    (kept,) = [one for one in place.live() if one["id"] == old["id"]]
+    (kept,) = [one for one in workspace.live() if one["id"] == old["id"]]
     assert (kept["os_hidden"], kept["imagesync_role"]) == (True, "retired")
-    assert place.image("b") == other
+    assert workspace.image("b") == other
 
 
 @pytest.mark.trial("two catalogues with the same names", "each touched only its own")
-def test_two_catalogues_with_the_same_names(place: Place, tmp_path: Path) -> None:
+def test_two_catalogues_with_the_same_names(workspace: RegressionWorkspace, tmp_path: Path) -> None:
     """Same keys in one project: the second is refused while it wants the same visible name; each touches only its own."""
-    place.want("a")
-    place.apply()
-    mine = place.image("a")
-    other = Place(place.cloud, tmp_path / "other", "other")
+    workspace.want("a")
+    workspace.apply()
+    mine = workspace.image("a")
+    other = RegressionWorkspace(workspace.cloud, tmp_path / "other", "other")
     other.want("a", source="two.raw")
     other.write()
     assert f"held by image {mine['id']}, which belongs to catalogue base" in other.refused()
     other.images["a"]["name"] = "a of other"
     other.apply()
     theirs = other.image("a")
-    place.images["a"]["min_ram"] = 3
-    place.apply()
+    workspace.images["a"]["min_ram"] = 3
+    workspace.apply()
     assert other.image("a") == theirs
-    place.images = {}
-    place.apply("--destroy")
-    assert place.live() == [theirs]
+    workspace.images = {}
+    workspace.apply("--destroy")
+    assert workspace.live() == [theirs]
 
 
 @pytest.mark.trial("our marker copied to the byte by another project", "its image was never touched")
 @pytest.mark.parametrize("user", ["operator", "alice"])
-def test_a_public_image_of_another_project_with_our_marker(place: Place, user: str) -> None:
+def test_a_public_image_of_another_project_with_our_marker(workspace: RegressionWorkspace, user: str) -> None:
     """A copy of our own marker, to the byte, on somebody else's image: not ours, whatever is done to ours."""
-    place.want("a", tags=["t"], owner=place.cloud.project_id("images"))
-    place.apply(user=user)
-    mine = place.image("a")
+    workspace.want("a", tags=["t"], owner=workspace.cloud.project_id("images"))
+    workspace.apply(user=user)
+    mine = workspace.image("a")
     marks = {name: value for name, value in mine.items() if name.startswith("imagesync_")}
-    forged = {"name": "a", "visibility": "public", "owner": place.cloud.project_id("other"), "tags": ["t"], **marks}
-    made = place.cloud.http().send("POST", "/images", json={**RAW, **forged}).json()
+    forged = {"name": "a", "visibility": "public", "owner": workspace.cloud.project_id("other"), "tags": ["t"], **marks}
+    made = workspace.cloud.http().send("POST", "/images", json={**RAW, **forged}).json()
     kind = {"Content-Type": "application/octet-stream"}
-    place.cloud.http().send("PUT", f"/images/{made['id']}/file", data=DATA, headers=kind).raise_for_status()
-    theirs = place.cloud.http().get(f"/images/{made['id']}")
-    assert "No changes." in place.apply(user=user)
-    place.images["a"] |= {"min_ram": 5, "source": "two.raw", "tags": []}
-    place.apply(user=user)
-    place.want("b")
-    del place.images["a"]
-    place.apply("--destroy", user=user)
-    place.want("a")  # without an owner, and no image of this key but theirs
-    place.apply(user=user)
-    place.images = {}
-    place.apply("--destroy", user=user)
-    assert [one for one in place.live() if one["id"] == theirs["id"]] == [theirs]
-    assert len(place.live()) == 1
+    workspace.cloud.http().send("PUT", f"/images/{made['id']}/file", data=DATA, headers=kind).raise_for_status()
+    theirs = workspace.cloud.http().get(f"/images/{made['id']}")
+    assert "No changes." in workspace.apply(user=user)
+    workspace.images["a"] |= {"min_ram": 5, "source": "two.raw", "tags": []}
+    workspace.apply(user=user)
+    workspace.want("b")
+    del workspace.images["a"]
+    workspace.apply("--destroy", user=user)
+    workspace.want("a")  # without an owner, and no image of this key but theirs
+    workspace.apply(user=user)
+    workspace.images = {}
+    workspace.apply("--destroy", user=user)
+    assert [one for one in workspace.live() if one["id"] == theirs["id"]] == [theirs]
+    assert len(workspace.live()) == 1
 
 
 @pytest.mark.trial("two current images of one key, made by a race", "the older stayed, the other retired, no upload")
-def test_a_duplicate_name_made_by_a_race(place: Place) -> None:
+def test_a_duplicate_name_made_by_a_race(workspace: RegressionWorkspace) -> None:
     """Two runs both made the image: of the two current ones the older stays, the other retires; nothing is uploaded."""
-    place.want("a")
-    place.apply()
-    mine = place.image("a")
+    workspace.want("a")
+    workspace.apply()
+    mine = workspace.image("a")
     marks = {name: value for name, value in mine.items() if name.startswith("imagesync_")}
-    again = place.cloud.http().send("POST", "/images", json={**RAW, "name": "a", **marks}).json()
+    again = workspace.cloud.http().send("POST", "/images", json={**RAW, "name": "a", **marks}).json()
     kind = {"Content-Type": "application/octet-stream"}
-    place.cloud.http().send("PUT", f"/images/{again['id']}/file", data=DATA, headers=kind).raise_for_status()
-    place.cloud.forget_requests()
-    place.apply()
-    assert [one.path for one in place.cloud.requests() if one.method == "PUT"] == []
-    roles = {one["id"]: (one["imagesync_role"], one["os_hidden"]) for one in place.live()}
+    workspace.cloud.http().send("PUT", f"/images/{again['id']}/file", data=DATA, headers=kind).raise_for_status()
+    workspace.cloud.forget_requests()
+    workspace.apply()
+    assert [one.path for one in workspace.cloud.requests() if one.method == "PUT"] == []
+    roles = {one["id"]: (one["imagesync_role"], one["os_hidden"]) for one in workspace.live()}
     assert sorted(roles.values()) == [("current", False), ("retired", True)]
     assert set(roles) == {mine["id"], again["id"]}
 
 
 @pytest.mark.trial("properties that the service made", "never planned, never copied")
-def test_properties_made_by_the_service_are_never_in_a_plan(place: Place) -> None:
+def test_properties_made_by_the_service_are_never_in_a_plan(workspace: RegressionWorkspace) -> None:
     """An import leaves ``os_glance_*`` on the image: not drift, not planned, not copied to the next build."""
-    place.images["a"] = {"source": {"path": "one.raw", "method": "glance-direct"}}
-    place.apply()
-    assert [name for name in place.image("a") if name.startswith(READ_ONLY)]
-    place.images["a"] |= {"properties": {"p": "1"}}
-    place.write()
-    assert READ_ONLY not in place.run("plan", "--format", "json")
-    place.apply()
-    place.images["a"] = {"source": "two.raw"}
-    place.write()
-    assert READ_ONLY not in place.run("plan", "--format", "json")
-    place.apply()
-    assert [name for name in place.image("a") if name.startswith(READ_ONLY)] == []
+    workspace.images["a"] = {"source": {"path": "one.raw", "method": "glance-direct"}}
+    workspace.apply()
+    assert [name for name in workspace.image("a") if name.startswith(READ_ONLY)]
+    workspace.images["a"] |= {"properties": {"p": "1"}}
+    workspace.write()
+    assert READ_ONLY not in workspace.run("plan", "--format", "json")
+    workspace.apply()
+    workspace.images["a"] = {"source": "two.raw"}
+    workspace.write()
+    assert READ_ONLY not in workspace.run("plan", "--format", "json")
+    workspace.apply()
+    assert [name for name in workspace.image("a") if name.startswith(READ_ONLY)] == []
 
 
 @pytest.mark.trial("tags, members and properties emptied", "ours went, those of others stayed")
 @pytest.mark.parametrize("emptied", [{"tags": [], "members": [], "properties": {}}, {}])
-def test_tags_and_members_emptied(place: Place, emptied: dict[str, Any]) -> None:
+def test_tags_and_members_emptied(workspace: RegressionWorkspace, emptied: dict[str, Any]) -> None:
     """An empty list, or none at all: what was put there goes, what others added stays."""
-    place.want("a", tags=["one", "two"], visibility="shared", members=["p1", "p2"], properties={"p": "1"})
-    place.apply()
-    image_id, http = place.image("a")["id"], place.cloud.http()
+    workspace.want("a", tags=["one", "two"], visibility="shared", members=["p1", "p2"], properties={"p": "1"})
+    workspace.apply()
+    image_id, http = workspace.image("a")["id"], workspace.cloud.http()
     http.send("PUT", f"/images/{image_id}/tags/theirs").raise_for_status()
     http.send("POST", f"/images/{image_id}/members", json={"member": "p3"}).raise_for_status()
-    place.images["a"] = {"source": "one.raw", "visibility": "shared", **emptied}
-    place.apply()
-    image = place.image("a")
+    workspace.images["a"] = {"source": "one.raw", "visibility": "shared", **emptied}
+    workspace.apply()
+    image = workspace.image("a")
     members = http.get(f"/images/{image_id}/members")["members"]
     assert (image["id"], image["tags"], [one["member_id"] for one in members]) == (image_id, ["theirs"], ["p3"])
     assert "p" not in image
@@ -334,17 +329,17 @@ DAMAGED: list[tuple[dict[str, str | None], int]] = [
 ]
 """What is otherwise, None for missing; how many updates that may cost at most.
 
-Not the digest: without it nothing tells that the content is the declared one, and a new build takes its place.
+Not the digest: without it nothing tells that the content is the declared one, and a new build takes its workspace.
 """
 
 
 @pytest.mark.trial("older, stranger and damaged markers", "nothing planned, or one update; no data sent")
-def test_an_upgrade_from_an_older_marker_plans_nothing(place: Place) -> None:
+def test_an_upgrade_from_an_older_marker_plans_nothing(workspace: RegressionWorkspace) -> None:
     """Markers frozen as they are written today; damaged or strange ones cost one update at most, never data."""
-    place.want("a", min_ram=1, tags=["t"], properties={"p": "1"})
-    place.write()
+    workspace.want("a", min_ram=1, tags=["t"], properties={"p": "1"})
+    workspace.write()
     body = {**RAW, "name": "a", "min_ram": 1, "tags": ["t"], "p": "1", **TODAY}
-    http, kind = place.cloud.http(), {"Content-Type": "application/octet-stream"}
+    http, kind = workspace.cloud.http(), {"Content-Type": "application/octet-stream"}
     image_id = http.send("POST", "/images", json=body).json()["id"]
     http.send("PUT", f"/images/{image_id}/file", data=DATA, headers=kind).raise_for_status()
     for changed, most in DAMAGED:
@@ -354,23 +349,25 @@ def test_an_upgrade_from_an_older_marker_plans_nothing(place: Place) -> None:
         operations: list[dict[str, object]] = [{"op": "remove", "path": f"/{name}"} for name in there]
         operations += [{"op": "add", "path": f"/{n}", "value": v} for n, v in wanted.items() if v is not None]
         http.patch(image_id, *operations).raise_for_status()
-        plan = json.loads(place.run("plan", "--format", "json"))
+        plan = json.loads(workspace.run("plan", "--format", "json"))
         assert [step["action"] for step in plan["steps"]] in ([], ["update"][:most]), (changed, plan["steps"])
         assert all(step["changes"] == [] for step in plan["steps"]), (changed, plan["steps"])
-        place.apply()
-        assert [one["id"] for one in place.live()] == [image_id]
+        workspace.apply()
+        assert [one["id"] for one in workspace.live()] == [image_id]
 
 
 @pytest.mark.trial("DELETE refused as in use", "the image was left as it was, deleted by a later run")
 @pytest.mark.parametrize("protected", [False, True])
-def test_a_delete_refused_as_in_use_leaves_the_image_as_it_was(place: Place, proxied: Proxy, protected: bool) -> None:
+def test_a_delete_refused_as_in_use_leaves_the_image_as_it_was(
+    workspace: RegressionWorkspace, proxied: Proxy, protected: bool
+) -> None:
     """409: told of, exit 0, protected again where it was; the next run tries again."""
-    place.want("a", protected=protected)
-    place.want("b")
-    place.apply()
-    before = place.image("a")
-    del place.images["a"]
-    place.write()
+    workspace.want("a", protected=protected)
+    workspace.want("b")
+    workspace.apply()
+    before = workspace.image("a")
+    del workspace.images["a"]
+    workspace.write()
 
     def in_use(call: Call) -> Fault | None:
         return Fault(forward=False, status=409, body=b"in use by volume 7") if is_delete(call) else None
@@ -379,63 +376,63 @@ def test_a_delete_refused_as_in_use_leaves_the_image_as_it_was(place: Place, pro
         return call.kind == "DELETE /images/ID" and before["id"] in call.path
 
     proxied.fault = in_use
-    told = place.run("apply", "--yes", "--max-delete", "100%", "--allow-protected")
+    told = workspace.run("apply", "--yes", "--max-delete", "100%", "--allow-protected")
     assert "in use, tried again next run" in told
-    after = place.image("a")
+    after = workspace.image("a")
     assert {**after, "updated_at": ""} == {**before, "updated_at": ""}
     proxied.forget()
-    place.apply("--max-delete", "100%", "--allow-protected")
-    assert [one["imagesync_key"] for one in place.live()] == ["b"]
+    workspace.apply("--max-delete", "100%", "--allow-protected")
+    assert [one["imagesync_key"] for one in workspace.live()] == ["b"]
 
 
 @pytest.mark.trial(
     "more removed, changed or emptied than the limits allow", "refused before any write, with the way out"
 )
-def test_limits_hold_before_anything_is_written(place: Place) -> None:
+def test_limits_hold_before_anything_is_written(workspace: RegressionWorkspace) -> None:
     """max_delete, max_update, protected, the emptied catalogue: refused with number, limit and the way out."""
     for number in range(5):
-        place.want(f"k{number}", protected=number == 0)
-    place.apply()
-    full = {key: dict(image) for key, image in place.images.items()}
-    place.images = {key: image for key, image in full.items() if key in ("k0", "k1", "k2")}
-    place.write()
-    assert "would delete 2 of 5 owned images (40 %), the limit is 30 %; pass --max-delete 2" in place.refused()
-    assert "would delete 2 of 5" in place.refused("--max-delete", "1")
-    place.policy = {"max_delete": 1}
-    place.write()
-    assert "the limit is 1" in place.refused()
-    place.policy = {}
-    place.images = {key: {**image, "min_ram": 7} for key, image in full.items()}
-    place.write()
-    assert "would update 5 of 5 owned images (100 %), the limit is 50 %" in place.refused("--max-update", "50%")
-    place.images = {key: image for key, image in full.items() if key != "k0"}
-    place.write()
-    assert "protected" in place.refused()
-    assert "--allow-protected" in place.refused("--destroy", "--max-delete", "100%")
-    place.images = {}
-    place.write()
-    assert "--destroy" in place.refused("--max-delete", "100%", "--allow-protected")
-    place.images = {"other": {"source": "one.raw"}}
-    place.write()
-    assert "--destroy" in place.refused("--max-delete", "100%", "--allow-protected")
-    place.images = {}
-    place.apply("--destroy", "--allow-protected")
-    assert place.live() == []
+        workspace.want(f"k{number}", protected=number == 0)
+    workspace.apply()
+    full = {key: dict(image) for key, image in workspace.images.items()}
+    workspace.images = {key: image for key, image in full.items() if key in ("k0", "k1", "k2")}
+    workspace.write()
+    assert "would delete 2 of 5 owned images (40 %), the limit is 30 %; pass --max-delete 2" in workspace.refused()
+    assert "would delete 2 of 5" in workspace.refused("--max-delete", "1")
+    workspace.policy = {"max_delete": 1}
+    workspace.write()
+    assert "the limit is 1" in workspace.refused()
+    workspace.policy = {}
+    workspace.images = {key: {**image, "min_ram": 7} for key, image in full.items()}
+    workspace.write()
+    assert "would update 5 of 5 owned images (100 %), the limit is 50 %" in workspace.refused("--max-update", "50%")
+    workspace.images = {key: image for key, image in full.items() if key != "k0"}
+    workspace.write()
+    assert "protected" in workspace.refused()
+    assert "--allow-protected" in workspace.refused("--destroy", "--max-delete", "100%")
+    workspace.images = {}
+    workspace.write()
+    assert "--destroy" in workspace.refused("--max-delete", "100%", "--allow-protected")
+    workspace.images = {"other": {"source": "one.raw"}}
+    workspace.write()
+    assert "--destroy" in workspace.refused("--max-delete", "100%", "--allow-protected")
+    workspace.images = {}
+    workspace.apply("--destroy", "--allow-protected")
+    assert workspace.live() == []
 
 
 @pytest.mark.trial("a catalogue whose folder vanished", "an error, nothing removed")
-def test_a_directory_that_vanished_is_an_error_and_no_empty_catalogue(place: Place) -> None:
+def test_a_directory_that_vanished_is_an_error_and_no_empty_catalogue(workspace: RegressionWorkspace) -> None:
     """Nor is a directory without a manifest, or one whose files are not readable, whatever is permitted."""
-    place.want("a")
-    place.apply()
-    moved = place.folder.with_name("moved")
-    place.folder.rename(moved)
+    workspace.want("a")
+    workspace.apply()
+    moved = workspace.folder.with_name("moved")
+    workspace.folder.rename(moved)
     words = ("--destroy", "--max-delete", "100%", "--allow-protected")
-    place.refused(*words)
-    place.folder.mkdir()
-    place.refused(*words)
-    (place.folder / "empty.yaml").write_text("")
-    place.refused(*words)
-    shutil.rmtree(place.folder)
-    moved.rename(place.folder)
-    assert "No changes." in place.run("plan")
+    workspace.refused(*words)
+    workspace.folder.mkdir()
+    workspace.refused(*words)
+    (workspace.folder / "empty.yaml").write_text("")
+    workspace.refused(*words)
+    shutil.rmtree(workspace.folder)
+    moved.rename(workspace.folder)
+    assert "No changes." in workspace.run("plan")

@@ -8,8 +8,6 @@ import base64
 import json
 import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,8 +16,10 @@ from uuid import uuid4
 import pytest
 import yaml
 
+from tests import command
 from tests.cloud.bootstrap import PASSWORD
 from tests.cloud.service import Cloud
+from tests.command import cloud_environment
 from tests.fault.mirror import File, Mirror, mirror
 from tests.fault.proxy import Call, Fault, between
 from tests.trials import note
@@ -37,7 +37,7 @@ def secrets_in(text: str) -> list[str]:
     return [secret for secret in SECRETS if secret in text] + TOKEN.findall(text)
 
 
-class Watched:
+class SecretsWorkspace:
     """A catalogue with secrets in it, a cloud to log in to, and the command, whose every word is searched."""
 
     def __init__(self, cloud: Cloud, web: Mirror, folder: Path) -> None:
@@ -93,33 +93,22 @@ class Watched:
         (self.inputs / "secure.yaml").write_text(yaml.safe_dump({"clouds": {"c": {"auth": secret}}}))
 
     def run(self, *words: str) -> tuple[int, str]:
-        """``imagesync WORDS``: exit code and both streams; nothing secret in them, nor in what the run left."""
+        """``imagesync WORDS``: exit code and both streams; no secret is in them or in a file that the run left."""
         document = {"version": 1, "catalog": "base", "images": self.images}
         (self.catalog / "base.yaml").write_text(json.dumps(document))
-        env = {name: value for name, value in os.environ.items() if not name.startswith("OS_")}
+        env = cloud_environment(self.inputs / "clouds.yaml")
         env |= {"HOME": str(self.left), "XDG_CACHE_HOME": str(self.left), "TMPDIR": str(self.left)}
-        env |= {"NETRC": str(self.inputs / ".netrc"), "OS_CLIENT_CONFIG_FILE": str(self.inputs / "clouds.yaml")}
-        env |= {"OS_CLIENT_SECURE_FILE": str(self.inputs / "secure.yaml"), **self.more}
-        done = subprocess.run(
-            [sys.executable, "-m", "imagesync", *words],
-            env=env,
-            cwd=self.left,
-            capture_output=True,
-            text=True,
-            check=False,
-            stdin=subprocess.DEVNULL,
-        )
-        told = done.stdout + done.stderr
-        assert secrets_in(told) == [], (words, told)
-        assert "Traceback" not in told, told
+        env |= {"NETRC": str(self.inputs / ".netrc"), "OS_CLIENT_SECURE_FILE": str(self.inputs / "secure.yaml")}
+        result = command.run(*words, folder=self.left, env={**env, **self.more}, code=None)
+        assert secrets_in(result.output) == [], (words, result)
         for path in self.left.rglob("*"):
             if path.is_file():
                 assert secrets_in(path.read_bytes().decode("latin-1")) == [], (words, path)
-        return done.returncode, told
+        return result.code, result.output
 
-    def on_cloud(self, command: str, *words: str) -> tuple[int, str]:
+    def on_cloud(self, name: str, *words: str) -> tuple[int, str]:
         """A command on the catalogue and the cloud, as talkative as it can be."""
-        return self.run(command, str(self.catalog), "--cloud", "c", "-v", *words)
+        return self.run(name, str(self.catalog), "--cloud", "c", "-v", *words)
 
     def held(self) -> str:
         """What anybody who may look at the project's images and imports sees."""
@@ -130,114 +119,117 @@ class Watched:
 
 
 @pytest.fixture
-def watched(cloud: Cloud, tmp_path: Path) -> Iterator[Watched]:
+def workspace(cloud: Cloud, tmp_path: Path) -> Iterator[SecretsWorkspace]:
     """Everything ready, nothing applied."""
     with mirror() as web:
-        yield Watched(cloud, web, tmp_path)
+        yield SecretsWorkspace(cloud, web, tmp_path)
 
 
-def test_no_command_tells_a_secret(watched: Watched) -> None:
+def test_no_command_tells_a_secret(workspace: SecretsWorkspace) -> None:
     """A whole life, with every file that can be asked for; those are for their owner alone."""
-    left, cloud = watched.left, ("--cloud", "c", "-v")
+    left, cloud = workspace.left, ("--cloud", "c", "-v")
     for form in ("text", "json", "markdown"):
-        watched.on_cloud("plan", "--format", form)
-        watched.run("validate", str(watched.catalog), "--format", form)
-    assert watched.on_cloud("plan", "-o", str(left / "plan.json"), "--ids", str(left / "ids0.json"))[0] == 0
-    assert watched.run("show", str(left / "plan.json"))[0] == 0
-    assert watched.run("show", str(left / "plan.json"), "--format", "json")[0] == 0
+        workspace.on_cloud("plan", "--format", form)
+        workspace.run("validate", str(workspace.catalog), "--format", form)
+    assert workspace.on_cloud("plan", "-o", str(left / "plan.json"), "--ids", str(left / "ids0.json"))[0] == 0
+    assert workspace.run("show", str(left / "plan.json"))[0] == 0
+    assert workspace.run("show", str(left / "plan.json"), "--format", "json")[0] == 0
     files = ("--events", str(left / "events.json"), "-o", str(left / "report.json"), "--ids", str(left / "ids.json"))
-    code, told = watched.run("apply", str(left / "plan.json"), "--yes", *cloud, *files)
+    code, told = workspace.run("apply", str(left / "plan.json"), "--yes", *cloud, *files)
     assert code == 0, told
-    watched.web.publish("/signed.raw", b"a newer build" * 99)
-    watched.images["signed"]["source"] = {"url": watched.images["signed"]["source"], "checksum": "sha256:" + "0" * 64}
-    code, told = watched.on_cloud("apply", "--yes", "--stage", *files)
+    workspace.web.publish("/signed.raw", b"a newer build" * 99)
+    workspace.images["signed"]["source"] = {
+        "url": workspace.images["signed"]["source"],
+        "checksum": "sha256:" + "0" * 64,
+    }
+    code, told = workspace.on_cloud("apply", "--yes", "--stage", *files)
     assert (code, "the sha256 is" in told) == (1, True), told
-    del watched.images["signed"]["source"]["checksum"]
-    watched.images["signed"]["source"]["url"] += "&v=2"
-    assert watched.on_cloud("apply", "--yes", "--format", "json", *files)[0] == 0
-    assert watched.run("rollback", "signed", str(watched.catalog), "--yes", *cloud, *files)[0] == 0
-    assert watched.run("list", *cloud, "--format", "json")[0] == 0
-    assert watched.run("list", watched.cloud.http().images()[0]["id"], *cloud)[0] == 0
-    assert watched.run("list", "--members", *cloud)[0] == 0
-    assert watched.run("export", "--managed", *cloud, "-o", str(left / "out.yaml"))[0] == 0
-    assert watched.run("export", "--managed", *cloud)[0] == 0
-    watched.on_cloud("adopt", "--yes")
-    watched.on_cloud("unlock", "--yes")
-    assert watched.on_cloud("apply", "--yes", "--discard-staged")[0] == 0
-    assert secrets_in(watched.held()) == []
+    del workspace.images["signed"]["source"]["checksum"]
+    workspace.images["signed"]["source"]["url"] += "&v=2"
+    assert workspace.on_cloud("apply", "--yes", "--format", "json", *files)[0] == 0
+    assert workspace.run("rollback", "signed", str(workspace.catalog), "--yes", *cloud, *files)[0] == 0
+    assert workspace.run("list", *cloud, "--format", "json")[0] == 0
+    assert workspace.run("list", workspace.cloud.http().images()[0]["id"], *cloud)[0] == 0
+    assert workspace.run("list", "--members", *cloud)[0] == 0
+    assert workspace.run("export", "--managed", *cloud, "-o", str(left / "out.yaml"))[0] == 0
+    assert workspace.run("export", "--managed", *cloud)[0] == 0
+    workspace.on_cloud("adopt", "--yes")
+    workspace.on_cloud("unlock", "--yes")
+    assert workspace.on_cloud("apply", "--yes", "--discard-staged")[0] == 0
+    assert secrets_in(workspace.held()) == []
     for name in ("plan.json", "events.json", "report.json", "ids.json"):
         assert (left / name).stat().st_mode & 0o777 == 0o600, name
     note("secrets in what every command writes, at the highest verbosity", "none")
 
 
 @pytest.mark.parametrize("account", ["credential", "token"])
-def test_no_other_account_is_told(watched: Watched, account: str) -> None:
+def test_no_other_account_is_told(workspace: SecretsWorkspace, account: str) -> None:
     """The other ways to log in."""
-    getattr(watched, f"log_in_with_{account}")()
-    left = watched.left
-    code, told = watched.on_cloud("apply", "--yes", "--events", str(left / "events"), "-o", str(left / "report.json"))
+    getattr(workspace, f"log_in_with_{account}")()
+    left = workspace.left
+    code, told = workspace.on_cloud("apply", "--yes", "--events", str(left / "events"), "-o", str(left / "report.json"))
     assert code == 0, told
-    assert secrets_in(watched.held()) == []
+    assert secrets_in(workspace.held()) == []
     note("secrets in what every command writes, at the highest verbosity", "none")
 
 
-def bad_sources(watched: Watched) -> None:
+def bad_sources(workspace: SecretsWorkspace) -> None:
     """One image each: refused, gone, a redirect to a signed place, a list of digests, a server that is not there."""
-    web = watched.web
+    web = workspace.web
     web.publish("/refused.raw", File(b"", 403))
     web.publish("/moved.raw", File(b"", 302, {"Location": f"{web.address}/refused.raw?token={SIGNED}"}))
     web.publish("/circle.raw", File(b"", 302, {"Location": f"{web.address}/circle.raw?token={SIGNED}"}))
     web.publish("/SUMS", b"nothing of use\n")
     for name in ("refused", "moved", "circle", "gone"):
-        watched.images[name] = {**IMAGE, "source": f"{web.address}/{name}.raw?X-Amz-Signature={SIGNED}"}
+        workspace.images[name] = {**IMAGE, "source": f"{web.address}/{name}.raw?X-Amz-Signature={SIGNED}"}
     for name in ("SUMS", "GONE"):
         listed = {"url": f"{web.address}/signed.raw?a={SIGNED}", "checksum_url": f"{web.address}/{name}?sig={SIGNED}"}
-        watched.images[name.lower()] = {**IMAGE, "source": listed}
+        workspace.images[name.lower()] = {**IMAGE, "source": listed}
     nowhere = {"url": f"http://me:{IN_URL}@127.0.0.1:9/x.raw?sig={SIGNED}", "method": "web-download"}
-    watched.images["nowhere"] = {**IMAGE, "source": nowhere}
+    workspace.images["nowhere"] = {**IMAGE, "source": nowhere}
 
 
 @pytest.mark.parametrize("which", ["refused", "moved", "circle", "gone", "sums", "nowhere"])
-def test_no_failure_of_a_source_tells_a_secret(watched: Watched, which: str) -> None:
+def test_no_failure_of_a_source_tells_a_secret(workspace: SecretsWorkspace, which: str) -> None:
     """The line says where and what all the same."""
-    bad_sources(watched)
-    watched.images = {which: watched.images[which]}
-    left = watched.left
-    code, told = watched.on_cloud("apply", "--yes", "--events", str(left / "events"), "-o", str(left / "report.json"))
+    bad_sources(workspace)
+    workspace.images = {which: workspace.images[which]}
+    left = workspace.left
+    code, told = workspace.on_cloud("apply", "--yes", "--events", str(left / "events"), "-o", str(left / "report.json"))
     assert code == 1, told
     assert "127.0.0.1" in told
-    assert secrets_in(watched.held()) == []
+    assert secrets_in(workspace.held()) == []
     note("secrets in what a failing source makes a run write", "none")
 
 
 @pytest.mark.parametrize("account", ["password", "credential", "token"])
-def test_no_refused_account_tells_its_secret(watched: Watched, account: str) -> None:
+def test_no_refused_account_tells_its_secret(workspace: SecretsWorkspace, account: str) -> None:
     """One line that names the cloud's service."""
-    getattr(watched, f"log_in_with_{account}")(WRONG)
-    code, told = watched.on_cloud("plan")
+    getattr(workspace, f"log_in_with_{account}")(WRONG)
+    code, told = workspace.on_cloud("plan")
     assert len(told.splitlines()) == 1, told
     assert (code, "127.0.0.1" in told) == (64 if account == "token" else 1, True), told  # Keystone: no such token
     note("secrets in what a refused log-in makes a run write", "none")
 
 
 @pytest.mark.parametrize("name", ["http_proxy", "HTTP_PROXY", "all_proxy"])
-def test_no_proxy_s_password_is_told(watched: Watched, name: str) -> None:
+def test_no_proxy_s_password_is_told(workspace: SecretsWorkspace, name: str) -> None:
     """Neither for the services nor for the sources."""
-    watched.more = {name: f"http://me:{OF_PROXY}@127.0.0.1:9"}
-    code, told = watched.on_cloud("plan")
+    workspace.more = {name: f"http://me:{OF_PROXY}@127.0.0.1:9"}
+    code, told = workspace.on_cloud("plan")
     *waits, last = told.splitlines()
     assert (code, last.startswith("imagesync: ")) == (1, True), told
     assert all("trying again in" in line for line in waits), told
-    code, told = watched.run("apply", str(watched.catalog), "--yes", "--store", str(watched.left / "store"), "-v")
+    code, told = workspace.run("apply", str(workspace.catalog), "--yes", "--store", str(workspace.left / "store"), "-v")
     assert code == 1, told
     note("secrets in what a proxy that is not there makes a run write", "none")
 
 
-def test_what_is_tried_again_tells_no_secret(watched: Watched) -> None:
+def test_what_is_tried_again_tells_no_secret(workspace: SecretsWorkspace) -> None:
     """Each kind of request fails once, with a page that repeats what it was sent."""
-    with between(watched.cloud.image_url) as proxy:
-        watched.entry = {"image_endpoint_override": proxy.address, "api_timeout": 5}
-        watched.log_in_with_password()
+    with between(workspace.cloud.image_url) as proxy:
+        workspace.entry = {"image_endpoint_override": proxy.address, "api_timeout": 5}
+        workspace.log_in_with_password()
         spoilt: set[str] = set()
 
         def fault(call: Call) -> Fault | None:
@@ -247,14 +239,14 @@ def test_what_is_tried_again_tells_no_secret(watched: Watched) -> None:
             return Fault(forward=False, status=503, body=f"no: https://me:{IN_URL}@h/?sig={SIGNED}".encode())
 
         proxy.fault = fault
-        code, told = watched.on_cloud("apply", "--yes", "--jobs", "1")
+        code, told = workspace.on_cloud("apply", "--yes", "--jobs", "1")
     assert code == 0, told
     assert "trying again" in told
 
 
-def test_the_log_of_a_bug_tells_no_secret(watched: Watched) -> None:
+def test_the_log_of_a_bug_tells_no_secret(workspace: SecretsWorkspace) -> None:
     """A library that fails with all it was given in its words: exit 3, a log for its owner alone."""
-    (watched.inputs / "sitecustomize.py").write_text(
+    (workspace.inputs / "sitecustomize.py").write_text(
         "import os, sys\n"
         "def failing(self, method, url, **given):\n"
         "    if os.environ['FAILING'] not in url:\n"
@@ -268,16 +260,16 @@ def test_the_log_of_a_bug_tells_no_secret(watched: Watched) -> None:
         "            globals()['asked'], requests.Session.request = requests.Session.request, failing\n"
         "sys.meta_path.insert(0, Finder())\n"
     )
-    watched.more = {"PYTHONPATH": f"{watched.inputs}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
+    workspace.more = {"PYTHONPATH": f"{workspace.inputs}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
     for account in ("password", "credential", "token"):
-        getattr(watched, f"log_in_with_{account}")()
-        watched.more["FAILING"] = "/auth/tokens"
-        code, told = watched.on_cloud("plan")
+        getattr(workspace, f"log_in_with_{account}")()
+        workspace.more["FAILING"] = "/auth/tokens"
+        code, told = workspace.on_cloud("plan")
         assert (code, "POST" in told, len(told.splitlines())) == (64, True, 1), told
-        watched.more["FAILING"] = "/v2/images?"
-        code, told = watched.on_cloud("plan")
+        workspace.more["FAILING"] = "/v2/images?"
+        code, told = workspace.on_cloud("plan")
         assert (code, "imagesync has a bug" in told) == (3, True), told
-    logs = list(watched.left.glob("imagesync-*.log"))
+    logs = list(workspace.left.glob("imagesync-*.log"))
     assert len(logs) == 3
     for log in logs:
         assert log.stat().st_mode & 0o777 == 0o600

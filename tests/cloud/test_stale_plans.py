@@ -4,7 +4,6 @@ Changes are made by plain HTTP on the real service, each on the same beginning.
 """
 
 import json
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,8 @@ from typing import Any
 import pytest
 
 from tests.cloud.service import Cloud, Snapshot
-from tests.fault.runner import Runner
+from tests.command import Result, cloud_environment
+from tests.fault.fork_server import ForkedCommand
 from tests.trials import note
 
 PLAIN = {"disk_format": "raw", "container_format": "bare", "visibility": "private"}
@@ -49,11 +49,11 @@ AFTER: dict[str, dict[str, Any]] = {
 MARKS = ("catalog", "key", "role", "digest", "spec", "managed")
 
 
-class Saved:
+class StalePlanWorkspace:
     """A cloud, a plan of every kind of step that was saved, and the command that applies it."""
 
-    def __init__(self, cloud: Cloud, folder: Path, runner: Runner) -> None:
-        self.cloud, self.folder, self.runner = cloud, folder, runner
+    def __init__(self, cloud: Cloud, folder: Path, command: ForkedCommand) -> None:
+        self.cloud, self.folder, self._command = cloud, folder, command
         self.file = folder / "plan.json"
         for name, data in (("a.raw", b"a" * 3000), ("b.raw", b"b" * 4000)):
             (folder / name).write_bytes(data)
@@ -63,18 +63,18 @@ class Saved:
         document = {"version": 1, "catalog": "base", "defaults": PLAIN, "images": images}
         (self.folder / "base.yaml").write_text(json.dumps(document))
 
-    def run(self, *words: str) -> tuple[int, str]:
+    def run(self, *words: str) -> Result:
         """``imagesync WORDS`` as the operator."""
-        return self.runner.run(*words, "--cloud", "operator")
+        return self._command.run(*words, "--cloud", "operator")
 
     def beginning(self) -> Snapshot:
-        """BEFORE is there, and the plan for AFTER is saved."""
+        """BEFORE is there, and the plan for AFTER is workspace."""
         self.want(BEFORE)
-        code, told = self.run("apply", "--yes", str(self.folder))
-        assert code == 0, told
+        applied = self.run("apply", "--yes", str(self.folder))
+        assert applied.code == 0, applied
         self.want(AFTER)
-        code, told = self.run("plan", str(self.folder), "-o", str(self.file))
-        assert code == 0, told
+        planned = self.run("plan", str(self.folder), "-o", str(self.file))
+        assert planned.code == 0, planned
         return self.cloud.snapshot()
 
     def image(self, key: str) -> dict[str, Any]:
@@ -84,8 +84,12 @@ class Saved:
     def apply(self) -> tuple[int, str, list[str]]:
         """The saved plan: exit code, what was told, what was written."""
         self.cloud.forget_requests()
-        code, told = self.run("apply", "--yes", str(self.file))
-        return code, told, [f"{one.method} {one.path}" for one in self.cloud.requests() if one.method != "GET"]
+        result = self.run("apply", "--yes", str(self.file))
+        return (
+            result.code,
+            result.output,
+            [f"{one.method} {one.path}" for one in self.cloud.requests() if one.method != "GET"],
+        )
 
     def change(self, key: str, field: str, value: object) -> None:
         """One field, by JSON patch."""
@@ -98,32 +102,31 @@ class Saved:
 
 
 @pytest.fixture
-def saved(cloud: Cloud, tmp_path: Path) -> Iterator[Saved]:
+def workspace(cloud: Cloud, tmp_path: Path) -> Iterator[StalePlanWorkspace]:
     """Nothing applied, no plan yet."""
-    env = {name: value for name, value in os.environ.items() if not name.startswith("OS_")}
-    env |= {"OS_CLIENT_CONFIG_FILE": str(cloud.clouds_yaml), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    env = cloud_environment(cloud.clouds_yaml, XDG_CACHE_HOME=str(tmp_path / "cache"))
     (tmp_path / "catalogue").mkdir()
-    with Runner(env, tmp_path) as runner:
-        yield Saved(cloud, tmp_path / "catalogue", runner)
+    with ForkedCommand(env, tmp_path) as command:
+        yield StalePlanWorkspace(cloud, tmp_path / "catalogue", command)
 
 
-Change = Callable[[Saved], None]
+Change = Callable[[StalePlanWorkspace], None]
 
 
 def patched(key: str, field: str, value: object) -> Change:
     """A field of the image of a key is another."""
-    return lambda saved: saved.change(key, field, value)
+    return lambda workspace: workspace.change(key, field, value)
 
 
 def acted(key: str, method: str, path: str = "", **options: Any) -> Change:
     """A request on the image of a key."""
-    return lambda saved: saved.act(key, method, path, **options)
+    return lambda workspace: workspace.act(key, method, path, **options)
 
 
 def made(name: str, **more: Any) -> Change:
     """An image of that name in our project."""
     body = {"name": name, "visibility": "private", **more}
-    return lambda saved: saved.cloud.http().send("POST", "/images", json=body).raise_for_status()
+    return lambda workspace: workspace.cloud.http().send("POST", "/images", json=body).raise_for_status()
 
 
 RELIED: list[tuple[str, str, Change]] = [
@@ -161,9 +164,9 @@ RELIED: list[tuple[str, str, Change]] = [
 
 UNRELATED: list[Change] = [
     patched("changed", "min_ram", 1),
-    lambda saved: (
-        saved.cloud.http()
-        .patch(saved.image("changed")["id"], {"op": "add", "path": "/theirs", "value": "1"})
+    lambda workspace: (
+        workspace.cloud.http()
+        .patch(workspace.image("changed")["id"], {"op": "add", "path": "/theirs", "value": "1"})
         .raise_for_status()
     ),
     patched("off", "min_ram", 9),
@@ -176,14 +179,14 @@ UNRELATED: list[Change] = [
 ]
 
 
-def test_what_a_plan_relied_on_stops_it_before_the_first_write(saved: Saved) -> None:
+def test_what_a_plan_relied_on_stops_it_before_the_first_write(workspace: StalePlanWorkspace) -> None:
     """Exit 1, one line that names image and field; nothing was written, and what is there is what was there."""
-    beginning = saved.beginning()
+    beginning = workspace.beginning()
     for key, field, change in RELIED:
-        saved.cloud.restore(beginning)
-        image_id = saved.image(key)["id"] if key != "created" else ""
-        change(saved)
-        code, told, written = saved.apply()
+        workspace.cloud.restore(beginning)
+        image_id = workspace.image(key)["id"] if key != "created" else ""
+        change(workspace)
+        code, told, written = workspace.apply()
         case = f"{key} {field}: {told}"
         assert code == 1, case
         assert written == [], case
@@ -194,39 +197,39 @@ def test_what_a_plan_relied_on_stops_it_before_the_first_write(saved: Saved) -> 
         note("something that a saved plan relied on changed", "refused before the first write, with image and field")
 
 
-def test_what_it_did_not_rely_on_does_not(saved: Saved) -> None:
+def test_what_it_did_not_rely_on_does_not(workspace: StalePlanWorkspace) -> None:
     """Applied as it was shown."""
-    beginning = saved.beginning()
+    beginning = workspace.beginning()
     for number, change in enumerate(UNRELATED):
-        saved.cloud.restore(beginning)
-        change(saved)
-        code, told, written = saved.apply()
+        workspace.cloud.restore(beginning)
+        change(workspace)
+        code, told, written = workspace.apply()
         assert code == 0, (number, told)
         assert written, number
-        assert saved.image("changed")["min_ram"] == 2
+        assert workspace.image("changed")["min_ram"] == 2
         note("something else changed under a saved plan", "applied as it was shown")
 
 
-def test_another_catalogue_s_run_does_not_matter(saved: Saved) -> None:
+def test_another_catalogue_s_run_does_not_matter(workspace: StalePlanWorkspace) -> None:
     """Its images, its lease: the plan of ours is applied."""
-    saved.beginning()
+    workspace.beginning()
     other = {"version": 1, "catalog": "other", "defaults": PLAIN, "images": {"x": {"source": "a.raw"}}}
-    (saved.folder.parent / "other").mkdir()
-    (saved.folder.parent / "other" / "a.raw").write_bytes(b"other")
-    (saved.folder.parent / "other" / "other.yaml").write_text(json.dumps(other))
-    assert saved.run("apply", "--yes", str(saved.folder.parent / "other"))[0] == 0
-    assert saved.apply()[0] == 0
+    (workspace.folder.parent / "other").mkdir()
+    (workspace.folder.parent / "other" / "a.raw").write_bytes(b"other")
+    (workspace.folder.parent / "other" / "other.yaml").write_text(json.dumps(other))
+    assert workspace.run("apply", "--yes", str(workspace.folder.parent / "other")).code == 0
+    assert workspace.apply()[0] == 0
 
 
-def test_a_left_over_record_that_was_to_be_filled(saved: Saved) -> None:
+def test_a_left_over_record_that_was_to_be_filled(workspace: StalePlanWorkspace) -> None:
     """A record with a pinned id that waits for its data is relied on too."""
     pinned = "6a1b8b0e-0b5e-4f7e-9d6e-0242ac120009"
-    saved.want({"pinned": {"source": "a.raw", "id": pinned}})
+    workspace.want({"pinned": {"source": "a.raw", "id": pinned}})
     marks = {"imagesync_catalog": "base", "imagesync_key": "pinned", "imagesync_role": "staging"}
     left = {"id": pinned, "name": "pinned (staging)", "os_hidden": True, **PLAIN, **marks}
-    saved.cloud.http().send("POST", "/images", json=left).raise_for_status()
-    assert saved.run("plan", str(saved.folder), "-o", str(saved.file))[0] == 0
-    saved.change("pinned", "imagesync_role", "retired")
-    code, told, written = saved.apply()
+    workspace.cloud.http().send("POST", "/images", json=left).raise_for_status()
+    assert workspace.run("plan", str(workspace.folder), "-o", str(workspace.file)).code == 0
+    workspace.change("pinned", "imagesync_role", "retired")
+    code, told, written = workspace.apply()
     assert (code, written) == (1, [])
     assert f"imagesync_role of image {pinned}" in told

@@ -1,18 +1,28 @@
-"""Bad input through the command, on the real service and on the embedded store: one line, and the old image stays."""
+"""Bad image data, applied to the embedded store and to the real service: one line each, and the old image stays.
+
+imagesync sends data while it still reads it, so some faults are found when the upload has already begun. How each case
+is built:
+
+1. Every key gets a good old image, and all of them are applied.
+2. The manifest then names a bad source for every key (``bad_sources``): a server that breaks off, damaged or cut
+   compressed data, data that unpacks without end, a wrong digest, or a format that is refused.
+3. A second apply must fail. Its report has one line for each key, with the reason. Every old image must still be
+   active, visible and unchanged, and nothing else may be left.
+
+On the real service the requests are counted too. A fault that the first bytes show must not begin an upload at all;
+only the faults in ``FOUND_LATE`` may, and none of those uploads may succeed.
+"""
 
 import bz2
-import contextlib
 import gzip
 import hashlib
-import http.server
 import json
 import lzma
 import os
 import re
-import subprocess
-import sys
-import threading
 from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,40 +30,31 @@ import pytest
 from backports import zstd
 
 from imagesync import open_backend
+from imagesync.backends.base import Backend
 from imagesync.model.image import LiveImage
+from tests import command
 from tests.cloud.neighbours import ours
 from tests.cloud.service import Cloud
+from tests.command import cloud_environment
+from tests.fault.mirror import File, Mirror, mirror
 from tests.samples import DISGUISED, GIB, REFUSED, qcow2, vmdk
 
 DATA = bytes(range(256)) * 20_000
-WRONG = ("backing file", "data file", "extent elsewhere", "55 AA and no table", "qcow2 that is raw", "vhdx that is raw")
+XZ = lzma.compress(DATA + os.urandom(200_000), preset=0)
+WRONG_FORMATS = ["backing file", "data file", "extent elsewhere", "55 AA and no table", "qcow2 that is raw"]
+WRONG_FORMATS += ["vhdx that is raw"]
 """Samples that are refused by their first bytes."""
-BEGUN = frozenset({"truncated", "lying", "wrong-digest", "corrupt-xz", "cut-zst", "bomb-gz", "bomb-bz2"})
-"""What is wrong further on: the upload may have begun, and a broken one begins no second time."""
+FOUND_LATE = frozenset({"truncated", "short", "wrong-digest", "corrupt-xz", "cut-zst", "bomb-gz", "bomb-bz2"})
+"""Faults that stand further on in the data: the upload may have begun, and is not begun a second time."""
 
 
-class Liar(http.server.BaseHTTPRequestHandler):
-    """Says that it has more than it sends, or keeps the rest of it to itself."""
+@dataclass(frozen=True)
+class BadSource:
+    """A source that must be refused, the words of the line that says why, and further fields of its image."""
 
-    def do_GET(self) -> None:
-        self.send_response(200)
-        self.send_header("Content-Type", "application/octet-stream")
-        self.send_header("Content-Length", str(len(DATA) + (5000 if self.path == "/truncated" else -5000)))
-        self.end_headers()
-        with contextlib.suppress(OSError):  # it is asked for the size only, or once too often
-            self.wfile.write(DATA if self.path == "/truncated" else DATA[:-5000])
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Silent."""
-
-
-@pytest.fixture
-def liar() -> Iterator[str]:
-    """The address of a server that lies about lengths."""
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Liar) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
+    source: dict[str, Any]
+    words: str
+    fields: dict[str, Any] = field(default_factory=dict)
 
 
 def sha256(data: bytes) -> str:
@@ -61,103 +62,134 @@ def sha256(data: bytes) -> str:
     return f"sha256:{hashlib.sha256(data).hexdigest()}"
 
 
-def bad_sources(folder: Path, liar: str) -> dict[str, tuple[dict[str, Any], str]]:
-    """By key: an image whose source is bad, and a part of the line that tells of it."""
-    xz = lzma.compress(DATA + os.urandom(200_000), preset=0)
-    files: dict[str, tuple[str, bytes, dict[str, Any], str]] = {
-        "corrupt-xz": ("xz", xz[:190_000] + b"damage!!" + xz[190_008:], {}, "the xz data is damaged"),
-        "cut-zst": ("zst", zstd.compress(DATA)[:-9], {}, "the zst data is cut short"),
-        "bomb-gz": ("gz", gzip.compress(bytes(2**24)), {"max_size": 2**20}, "holds more than the 1048576 bytes"),
-        "bomb-bz2": ("bz2", bz2.compress(bytes(80 * 2**20)), {}, "unpacks to more than 1000 times its size"),
-        "wrong-digest": ("img", DATA, {"checksum": "sha256:" + "0" * 64}, "not the declared 0000"),
+def bad_sources(folder: Path, web: Mirror) -> dict[str, BadSource]:
+    """All of them by key; their files are written into the folder or published on the web server."""
+    return {**bad_urls(web), **bad_files(folder), **bad_formats(folder)}
+
+
+def bad_urls(web: Mirror) -> dict[str, BadSource]:
+    """A connection that breaks off, and a file that is not the one whose digest is declared."""
+    truncated = web.publish("/truncated", File(DATA, announced=len(DATA) + 5000, ranges=False))
+    short = web.publish("/short", File(DATA[:-5000], ranges=False))
+    return {
+        "truncated": BadSource({"url": truncated}, f"{len(DATA)} of {len(DATA) + 5000} bytes"),
+        "short": BadSource({"url": short, "checksum": sha256(DATA)}, "not the declared"),
     }
-    found: dict[str, tuple[dict[str, Any], str]] = {
-        "truncated": ({"source": {"url": f"{liar}/truncated"}}, f"{len(DATA)} of {len(DATA) + 5000} bytes"),
-        "lying": ({"source": {"url": f"{liar}/lying", "checksum": sha256(DATA)}}, "not the declared"),
+
+
+def bad_files(folder: Path) -> dict[str, BadSource]:
+    """Compressed data that is damaged, cut short or too large when unpacked, and a wrong digest."""
+    contents: dict[str, tuple[bytes, dict[str, Any], str]] = {
+        "corrupt-xz": (XZ[:190_000] + b"damage!!" + XZ[190_008:], {}, "the xz data is damaged"),
+        "cut-zst": (zstd.compress(DATA)[:-9], {}, "the zst data is cut short"),
+        "bomb-gz": (gzip.compress(bytes(2**24)), {"max_size": 2**20}, "holds more than the 1048576 bytes"),
+        "bomb-bz2": (bz2.compress(bytes(80 * 2**20)), {}, "unpacks to more than 1000 times its size"),
+        "wrong-digest": (DATA, {"checksum": "sha256:" + "0" * 64}, "not the declared 0000"),
     }
-    for key, (suffix, content, more, line) in files.items():
-        (folder / f"{key}.{suffix}").write_bytes(content)
-        found[key] = ({"source": {"path": f"{key}.{suffix}", **more}}, line)
-    formats = {name: (REFUSED[name][0], REFUSED[name][2], REFUSED[name][3]) for name in WRONG}
-    formats["raw that is qcow2"] = (*DISGUISED["raw that is qcow2"][::2], "declare disk_format: qcow2")
-    for name, (disk_format, data, line) in formats.items():
-        key = name.replace(" ", "-")
-        (folder / f"{key}.img").write_bytes(data + bytes(2**20))
-        found[key] = ({"source": f"{key}.img", "disk_format": disk_format}, line)
-    (folder / "small.img").write_bytes(qcow2(5 * GIB) + bytes(2**21))
-    found["small"] = ({"source": "small.img", "disk_format": "qcow2", "min_disk": 4}, "min_disk is 4 GB")
+    found = {}
+    for key, (content, more, words) in contents.items():
+        path = f"{key}.img" if key == "wrong-digest" else f"{key}.{key.rpartition('-')[2]}"
+        (folder / path).write_bytes(content)
+        found[key] = BadSource({"path": path, **more}, words)
     return found
 
 
-class Shop:
-    """A catalogue, applied to the cloud or to a store."""
+def bad_formats(folder: Path) -> dict[str, BadSource]:
+    """Data that is not of the declared format, or refers to other files, or needs more disk than declared."""
+    samples = {name: REFUSED[name] for name in WRONG_FORMATS}
+    samples["raw that is qcow2"] = (*DISGUISED["raw that is qcow2"], "declare disk_format: qcow2")
+    found = {}
+    for name, (disk_format, _, data, words) in samples.items():
+        key = name.replace(" ", "-")
+        (folder / f"{key}.img").write_bytes(data + bytes(2**20))
+        found[key] = BadSource({"path": f"{key}.img"}, words, {"disk_format": disk_format})
+    (folder / "small.img").write_bytes(qcow2(5 * GIB) + bytes(2**21))
+    small = {"disk_format": "qcow2", "min_disk": 4}
+    return {**found, "small": BadSource({"path": "small.img"}, "min_disk is 4 GB", small)}
 
-    def __init__(self, folder: Path, words: list[str], clouds: Path | None) -> None:
-        self.folder, self.words = folder, words
-        self.env = {name: value for name, value in os.environ.items() if not name.startswith("OS_")}
-        if clouds:
-            self.env["OS_CLIENT_CONFIG_FILE"] = str(clouds)
+
+class StreamingWorkspace:
+    """A folder with a manifest, applied to a backend."""
+
+    def __init__(self, folder: Path, target: tuple[str, str], clouds: Path | None, backend: Backend) -> None:
+        self.folder, self.target, self.env = folder, target, cloud_environment(clouds)
+        self._backend = backend
 
     def apply(self, images: dict[str, Any], code: int) -> str:
-        """What was told."""
+        """Apply these images; the report."""
         defaults = {"disk_format": "raw", "container_format": "bare", "visibility": "public"}
         document = {"version": 1, "catalog": "base", "defaults": defaults, "images": images}
         (self.folder / "base.yaml").write_text(json.dumps(document))
-        command = [sys.executable, "-m", "imagesync", "apply", "--yes", str(self.folder), *self.words]
-        done = subprocess.run(command, env=self.env, capture_output=True, text=True, check=False)
-        assert done.returncode == code, (done.stdout, done.stderr)
-        assert "Traceback" not in done.stderr
-        assert "Safety check" not in done.stderr  # the inspector's own words: ours say it
-        return done.stdout
+        result = command.run("apply", "--yes", str(self.folder), *self.target, env=self.env, code=code)
+        assert "Safety check" not in result.stderr  # the words of the library: imagesync says it in its own
+        return result.stdout
 
-    def live(self, monkeypatch: pytest.MonkeyPatch) -> dict[str, LiveImage]:
-        """Every image there is, hidden ones too, by name; the lease's record is none."""
-        for name in ("OS_CLIENT_CONFIG_FILE",):
-            monkeypatch.setenv(name, self.env.get(name, ""))
-        place = {"store": self.words[1]} if self.words[0] == "--store" else {"cloud": self.words[1]}
-        images = ours(open_backend(**place).images())
+    def live(self) -> dict[str, LiveImage]:
+        """Every image by name, hidden ones too, without the record of the lease."""
+        images = ours(self._backend.images())
         return {str(image.name): image for image in images if "imagesync_lease" not in image.properties}
 
 
-@pytest.fixture(params=["store", "glance"])
-def shop(request: pytest.FixtureRequest, tmp_path: Path) -> Shop:
-    """The same catalogue for both."""
-    if request.param == "store":
-        return Shop(tmp_path, ["--store", str(tmp_path / "store")], None)
-    cloud: Cloud = request.getfixturevalue("cloud")
-    return Shop(tmp_path, ["--cloud", "operator"], cloud.clouds_yaml)
+@pytest.fixture
+def cloud_workspace(cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[StreamingWorkspace]:
+    """A workspace of the real service."""
+    monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(cloud.clouds_yaml))
+    with closing(open_backend(cloud="operator")) as backend:
+        yield StreamingWorkspace(tmp_path, ("--cloud", "operator"), cloud.clouds_yaml, backend)
 
 
-def test_bad_input_is_one_line_each_and_the_old_images_stay(
-    shop: Shop, liar: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
-) -> None:
-    """Of every kind: the staged record is removed, the old image is as it was, and it is still to be seen."""
-    bad = bad_sources(shop.folder, liar)
+@pytest.fixture
+def store_workspace(tmp_path: Path) -> Iterator[StreamingWorkspace]:
+    """A workspace of the embedded store."""
+    store = tmp_path / "store"
+    with closing(open_backend(store=store)) as backend:
+        yield StreamingWorkspace(tmp_path, ("--store", str(store)), None, backend)
+
+
+@pytest.fixture
+def web() -> Iterator[Mirror]:
+    """A web server."""
+    with mirror() as found:
+        yield found
+
+
+def fail_on_bad_sources(workspace: StreamingWorkspace, web: Mirror) -> None:
+    """Apply the good old images, then the bad ones: one line each, and every old image is as it was."""
+    bad = bad_sources(workspace.folder, web)
     for key in bad:
-        (shop.folder / f"{key}.old").write_bytes(b"old " + key.encode())
-    shop.apply({key: {"source": f"{key}.old"} for key in bad}, code=0)
-    before = shop.live(monkeypatch)
-    if "--cloud" in shop.words:
-        request.getfixturevalue("cloud").forget_requests()
-    told = shop.apply({key: image for key, (image, _) in bad.items()}, code=1)
-    for key, (_, line) in bad.items():
-        (failed,) = re.findall(rf"^failed +create:{key}: (.+)$", told, re.MULTILINE)
-        assert line in failed
-    after = shop.live(monkeypatch)
-    assert set(after) == set(before) == set(bad)
-    assert after == before
-    assert {(image.status.value, image.hidden) for image in after.values()} == {("active", False)}
-    if "--cloud" in shop.words:
-        puts = [one for one in request.getfixturevalue("cloud").requests() if one.method == "PUT"]
-        assert len(puts) <= len(BEGUN)
-        assert not any(200 <= one.status < 300 for one in puts)
+        (workspace.folder / f"{key}.old").write_bytes(b"old " + key.encode())
+    workspace.apply({key: {"source": f"{key}.old"} for key in bad}, code=0)
+    before = workspace.live()
+    report = workspace.apply({key: {"source": one.source, **one.fields} for key, one in bad.items()}, code=1)
+    for key, one in bad.items():
+        (failed,) = re.findall(rf"^failed +create:{key}: (.+)$", report, re.MULTILINE)
+        assert one.words in failed
+    assert set(before) == set(bad)
+    assert workspace.live() == before
+    assert {(image.status.value, image.hidden) for image in before.values()} == {("active", False)}
 
 
-def test_what_the_first_bytes_tell_begins_no_upload(cloud: Cloud, tmp_path: Path) -> None:
-    """The service would keep the rejected bytes, and spoil the record."""
-    (tmp_path / "x.img").write_bytes(vmdk(extent='RW 2048 SPARSE "/etc/shadow"') + bytes(2**22))
-    shop = Shop(tmp_path, ["--cloud", "operator"], cloud.clouds_yaml)
-    told = shop.apply({"x": {"source": "x.img", "disk_format": "vmdk"}}, code=1)
-    assert "Invalid extent filenames" in told
+def test_bad_data_leaves_the_images_of_the_store_as_they_were(store_workspace: StreamingWorkspace, web: Mirror) -> None:
+    """Each fault is one line of the report."""
+    fail_on_bad_sources(store_workspace, web)
+
+
+def test_bad_data_leaves_the_images_of_the_cloud_as_they_were(
+    cloud: Cloud, cloud_workspace: StreamingWorkspace, web: Mirror
+) -> None:
+    """Each fault is one line of the report; only faults that are found late may cost an upload, and none succeeds."""
+    fail_on_bad_sources(cloud_workspace, web)
+    uploads = [one.status for one in cloud.requests() if one.method == "PUT"]
+    refused = [status for status in uploads if not 200 <= status < 300]
+    old_images = len(cloud_workspace.live())
+    assert len(uploads) - len(refused) == old_images
+    assert len(refused) <= len(FOUND_LATE)
+
+
+def test_a_fault_in_the_first_bytes_begins_no_upload(cloud: Cloud, cloud_workspace: StreamingWorkspace) -> None:
+    """The service would keep the rejected bytes, and the record could not be filled again."""
+    (cloud_workspace.folder / "x.img").write_bytes(vmdk(extent='RW 2048 SPARSE "/etc/shadow"') + bytes(2**22))
+    report = cloud_workspace.apply({"x": {"source": "x.img", "disk_format": "vmdk"}}, code=1)
+    assert "Invalid extent filenames" in report
     assert [one.path for one in cloud.requests() if one.method == "PUT"] == []
     assert cloud.http().images() == []

@@ -11,8 +11,8 @@ from imagesync.backends.glance.backend import Glance
 from imagesync.backends.glance.connect import connect
 from imagesync.backends.glance.retry import Pace
 from tests.cloud.service import Cloud
+from tests.fault.proxied_workspace import ProxiedWorkspace, open_proxied_workspace
 from tests.fault.scripted import Say, Server, listening
-from tests.fault.stage import Stage, staged
 
 
 class Service:
@@ -54,7 +54,7 @@ def playing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Playing
 
 
 @pytest.fixture
-def stage(cloud: Cloud, tmp_path: Path) -> Iterator[Stage]:
+def workspace(cloud: Cloud, tmp_path: Path) -> Iterator[ProxiedWorkspace]:
     """The real cloud behind proxies, and nothing applied."""
-    with staged(cloud, tmp_path) as found:
+    with open_proxied_workspace(cloud, tmp_path) as found:
         yield found

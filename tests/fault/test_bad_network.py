@@ -17,8 +17,9 @@ from imagesync.backends.glance.api import Timeouts
 from imagesync.backends.glance.backend import Glance
 from imagesync.backends.glance.connect import connect
 from imagesync.sources import identify
+from tests.fault.proxied_workspace import ProxiedWorkspace
 from tests.fault.proxy import Call, Fault
-from tests.fault.stage import AFTER, Stage
+from tests.fault.scenario import AFTER, write_manifest
 from tests.pipeline import planned
 from tests.trials import note
 
@@ -58,33 +59,34 @@ class Firsts:
         return self._spoil()
 
 
-def judged(stage: Stage, fault: Callable[[Call], Fault | None], expected: list[str], what: str) -> int:
+def judged(workspace: ProxiedWorkspace, fault: Callable[[Call], Fault | None], expected: list[str], what: str) -> int:
     """An apply that meets these faults, and where it failed the next ones without: how many it took to be as expected."""
-    stage.proxy.forget()
-    stage.proxy.fault = fault
-    code, told = stage.apply()
-    stage.proxy.forget()
+    workspace.proxy.forget()
+    workspace.proxy.fault = fault
+    result = workspace.apply()
+    workspace.proxy.forget()
     runs = 1
-    if code:
-        assert code == 1, (what, told)
-        assert "Traceback" not in told, (what, told)
-        assert any(line.startswith(("failed", "imagesync:", "not as planned")) for line in told.splitlines()), told
-        code, told = stage.apply()
+    if result.code:
+        assert result.code == 1, (what, result)
+        assert "Traceback" not in result.stderr, (what, result)
+        lines = result.output.splitlines()
+        assert any(line.startswith(("failed", "imagesync:", "not as planned")) for line in lines), result
+        result = workspace.apply()
         runs += 1
-    assert (code, stage.state()) == (0, expected), (what, told)
+    assert (result.code, workspace.state()) == (0, expected), (what, result)
     return runs
 
 
 @pytest.mark.exhaustive
-def test_each_fault_on_each_kind_of_request(stage: Stage) -> None:
+def test_each_fault_on_each_kind_of_request(workspace: ProxiedWorkspace) -> None:
     """The first request of every kind is spoilt, in one run: all ends as it would have, at the latest after the next."""
-    beginning = stage.prepared()
-    kinds, expected = stage.undisturbed(beginning)
+    beginning = workspace.prepare()
+    kinds, expected = workspace.apply_undisturbed(beginning)
     for name, fault in FAULTS.items():
-        stage.cloud.restore(beginning)
+        workspace.cloud.restore(beginning)
         ended = threading.Event()
         spoilt = Firsts(partial(fault, ended), but={STORING} if name == "no answer" else ())
-        runs = judged(stage, spoilt, expected, name)
+        runs = judged(workspace, spoilt, expected, name)
         ended.set()
         assert runs == 2 or kinds - spoilt.kinds <= {STORING}, (name, kinds - spoilt.kinds)
         for _kind in spoilt.kinds:
@@ -92,37 +94,38 @@ def test_each_fault_on_each_kind_of_request(stage: Stage) -> None:
 
 
 @pytest.mark.exhaustive
-def test_each_fault_on_the_log_in(stage: Stage) -> None:
+def test_each_fault_on_the_log_in(workspace: ProxiedWorkspace) -> None:
     """Every kind of request to the identity service is repeated, so that the same run goes on; but who is refused is not."""
-    beginning = stage.prepared()
-    stage.want({**AFTER, "shared": {**AFTER["shared"], "members": ["p2", {"project": "other"}]}})
-    stage.identity.forget()
-    _, expected = stage.undisturbed(beginning)
-    kinds = {call.kind for call in stage.identity.calls}
+    beginning = workspace.prepare()
+    write_manifest(workspace.folder, {**AFTER, "shared": {**AFTER["shared"], "members": ["p2", {"project": "other"}]}})
+    workspace.identity.forget()
+    _, expected = workspace.apply_undisturbed(beginning)
+    kinds = {call.kind for call in workspace.identity.calls}
     assert LOG_IN in kinds
     assert len(kinds) == 3
     for name, fault in FAULTS.items():
-        stage.cloud.restore(beginning)
-        stage.identity.forget()
+        workspace.cloud.restore(beginning)
+        workspace.identity.forget()
         ended = threading.Event()
-        stage.identity.fault = spoilt = Firsts(partial(fault, ended))
-        code, told = stage.apply()
+        workspace.identity.fault = spoilt = Firsts(partial(fault, ended))
+        result = workspace.apply()
         ended.set()
         if name == EXPIRED:
-            assert (code, told.count("\n"), "credentials are not accepted" in told) == (1, 1, True), (name, told)
+            assert (result.code, result.output.count("\n")) == (1, 1), (name, result)
+            assert "credentials are not accepted" in result.stderr, (name, result)
             note("log-in refused (401)", "one line, not tried again")
             continue
-        assert (code, stage.state(), spoilt.kinds) == (0, expected, kinds), (name, told)
+        assert (result.code, workspace.state(), spoilt.kinds) == (0, expected, kinds), (name, result)
         for _kind in kinds:
             note(f"{name}: the first request of each kind to the identity service, in one run", CONVERGED[1])
 
 
 @pytest.mark.exhaustive
-def test_each_fault_on_the_log_in_after_the_token_expired(stage: Stage) -> None:
+def test_each_fault_on_the_log_in_after_the_token_expired(workspace: ProxiedWorkspace) -> None:
     """In mid-run, before each kind of request: every new token takes two tries, and the same run goes on."""
-    beginning = stage.prepared()
-    kinds, expected = stage.undisturbed(beginning)
-    stage.identity.forget()
+    beginning = workspace.prepare()
+    kinds, expected = workspace.apply_undisturbed(beginning)
+    workspace.identity.forget()
     ended, expired = threading.Event(), Firsts(partial(FAULTS[EXPIRED], threading.Event()))
     faults = {name: fault for name, fault in FAULTS.items() if name != EXPIRED}
     tokens, left = list[Call](), list(faults)
@@ -133,37 +136,37 @@ def test_each_fault_on_the_log_in_after_the_token_expired(stage: Stage) -> None:
         tokens.append(call)
         return None if len(tokens) % 2 or not left else faults[left.pop()](ended)
 
-    stage.proxy.fault, stage.identity.fault = expired, every_second
-    code, told = stage.apply()
+    workspace.proxy.fault, workspace.identity.fault = expired, every_second
+    result = workspace.apply()
     ended.set()
-    assert (code, stage.state()) == (0, expected), told
-    assert (expired.kinds, left) == (kinds, []), told
+    assert (result.code, workspace.state()) == (0, expected), result
+    assert (expired.kinds, left) == (kinds, []), result
     for name in faults:
         note(f"{name}: the log-in after the token expired in mid-run", CONVERGED[1])
 
 
 @pytest.mark.exhaustive
-def test_no_identity_service_for_a_moment(stage: Stage) -> None:
+def test_no_identity_service_for_a_moment(workspace: ProxiedWorkspace) -> None:
     """Its address is found, and nobody listens there."""
-    beginning = stage.prepared()
-    _, expected = stage.undisturbed(beginning)
-    stage.words += ("-v",)
-    stage.identity.refuse(1.0)
-    code, told = stage.apply()
-    assert (code, stage.state()) == (0, expected), told
-    assert "trying again in" in told, told
+    beginning = workspace.prepare()
+    _, expected = workspace.apply_undisturbed(beginning)
+    workspace.words += ("-v",)
+    workspace.identity.refuse(1.0)
+    result = workspace.apply()
+    assert (result.code, workspace.state()) == (0, expected), result
+    assert "trying again in" in result.stderr, result
     note("connection refused: the log-in", CONVERGED[1])
 
 
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("forward", [True, False], ids=["got", "lost"])
-def test_no_answer_to_the_data(stage: Stage, monkeypatch: pytest.MonkeyPatch, forward: bool) -> None:
+def test_no_answer_to_the_data(workspace: ProxiedWorkspace, monkeypatch: pytest.MonkeyPatch, forward: bool) -> None:
     """Whether the service got it or not: no image is made twice, none is lost.
 
     The first run is made from Python, where the wait of an hour can be shortened.
     """
-    beginning = stage.prepared()
-    _, expected = stage.undisturbed(beginning)
+    beginning = workspace.prepare()
+    _, expected = workspace.apply_undisturbed(beginning)
     ended, spoilt = threading.Event(), list[Call]()
 
     def first_data(call: Call) -> Fault | None:
@@ -172,68 +175,68 @@ def test_no_answer_to_the_data(stage: Stage, monkeypatch: pytest.MonkeyPatch, fo
         spoilt.append(call)
         return Fault(forward=forward, stall=ended)
 
-    stage.proxy.fault = first_data
-    monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", stage.env["OS_CLIENT_CONFIG_FILE"])
+    workspace.proxy.fault = first_data
+    monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", workspace.env["OS_CLIENT_CONFIG_FILE"])
     with closing(Glance(connect("operator"), timeouts=Timeouts(storing=3.0))) as backend:
-        plan = planned(backend, identify(resolve(load(stage.folder))))
+        plan = planned(backend, identify(resolve(load(workspace.folder))))
         report = execute(plan, Performer(backend, plan), jobs=1, notify=print, cancelled=threading.Event())
     ended.set()
-    stage.proxy.forget()
+    workspace.proxy.forget()
     assert spoilt
     if not report.succeeded:
-        code, told = stage.apply()
-        assert code == 0, told
-    assert stage.state() == expected
+        result = workspace.apply()
+        assert result.code == 0, result
+    assert workspace.state() == expected
     note("no answer to the data, which the service got, or did not", CONVERGED[1 if report.succeeded else 2])
 
 
 @pytest.mark.exhaustive
-def test_connections_refused_before_each_kind_of_request(stage: Stage) -> None:
+def test_connections_refused_before_each_kind_of_request(workspace: ProxiedWorkspace) -> None:
     """The service is gone for a moment: nothing was sent, so that any request is repeated, in the same run."""
-    beginning = stage.prepared()
-    stage.proxy.forget()
-    assert stage.apply()[0] == 0
-    kinds, expected = [call.kind for call in stage.proxy.calls], stage.state()
-    stage.words += ("-v",)
+    beginning = workspace.prepare()
+    workspace.proxy.forget()
+    assert workspace.apply().code == 0
+    kinds, expected = [call.kind for call in workspace.proxy.calls], workspace.state()
+    workspace.words += ("-v",)
     for number in sorted({kind: number for number, kind in reversed(list(enumerate(kinds)))}.values()):
-        stage.cloud.restore(beginning)
-        stage.proxy.forget()
+        workspace.cloud.restore(beginning)
+        workspace.proxy.forget()
         if number:
-            stage.proxy.fault = lambda call: Fault(refused=1.0) if call.number == number - 1 else None  # noqa: B023
+            workspace.proxy.fault = lambda call: Fault(refused=1.0) if call.number == number - 1 else None  # noqa: B023
         else:
-            stage.proxy.refuse(1.0)
-        code, told = stage.apply()
-        stage.proxy.forget()
-        assert code == 0, (kinds[number], told)
-        assert "no connection" in told, (kinds[number], told)
-        assert stage.state() == expected, (kinds[number], told)
+            workspace.proxy.refuse(1.0)
+        result = workspace.apply()
+        workspace.proxy.forget()
+        assert result.code == 0, (kinds[number], result)
+        assert "no connection" in result.stderr, (kinds[number], result)
+        assert workspace.state() == expected, (kinds[number], result)
         note("connection refused: the first request of each kind", CONVERGED[1])
 
 
-def test_an_image_that_goes_while_it_is_looked_at(stage: Stage) -> None:
+def test_an_image_that_goes_while_it_is_looked_at(workspace: ProxiedWorkspace) -> None:
     """Listed, and deleted by another run before its members are asked for: the plan is made of what is left."""
-    stage.prepared()
+    workspace.prepare()
     gone: set[str] = set()
 
     def deleted(call: Call) -> Fault | None:
         if call.kind == "GET /images/ID/members" and not gone:
             gone.add(call.path.split("/")[-2])
-            assert stage.cloud.http().send("DELETE", f"/images/{call.path.split('/')[-2]}").status_code == 204
+            assert workspace.cloud.http().send("DELETE", f"/images/{call.path.split('/')[-2]}").status_code == 204
         return None
 
-    stage.proxy.forget()
-    stage.proxy.fault = deleted
-    code, told = stage.runner.run("plan", str(stage.folder), *stage.words)
+    workspace.proxy.forget()
+    workspace.proxy.fault = deleted
+    result = workspace.command.run("plan", str(workspace.folder), *workspace.words)
     assert gone
-    assert (code, "+ shared" in told) == (0, True), told
+    assert (result.code, "+ shared" in result.stdout) == (0, True), result
 
 
-def test_faults_at_random(stage: Stage) -> None:
+def test_faults_at_random(workspace: ProxiedWorkspace) -> None:
     """Any of them, anywhere; the seed is in every message."""
-    beginning = stage.prepared()
-    _, expected = stage.undisturbed(beginning)
+    beginning = workspace.prepare()
+    _, expected = workspace.apply_undisturbed(beginning)
     for seed in random.sample(range(10**6), 3):
-        stage.cloud.restore(beginning)
+        workspace.cloud.restore(beginning)
         drawn, lock, ended = random.Random(seed), threading.Lock(), threading.Event()
 
         def at_random(_call: Call) -> Fault | None:
@@ -242,6 +245,6 @@ def test_faults_at_random(stage: Stage) -> None:
                     return None
                 return FAULTS[drawn.choice([name for name in FAULTS if name != "no answer"])](ended)  # noqa: B023
 
-        runs = judged(stage, at_random, expected, f"seed {seed}")
+        runs = judged(workspace, at_random, expected, f"seed {seed}")
         ended.set()
         note(f"any of these, on one request in {ONE_IN}, at random", CONVERGED[runs])

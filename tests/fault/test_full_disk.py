@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from imagesync.cli.bug_log import write_bug_log
-from tests.fault.desk import arranged
-from tests.fault.watched import Trouble
+from tests.fault.store_workspace import open_store_workspace
+from tests.fault.write_faults import WriteFault
 from tests.trials import note
 
 IMAGESYNC = shlex.join((sys.executable, "-m", "imagesync"))
@@ -121,26 +121,26 @@ def test_a_store_on_a_disk_that_may_not_be_written(tmp_path: Path) -> None:
 def test_a_full_disk_under_the_files_of_a_run(tmp_path: Path, words: tuple[str, ...]) -> None:
     """At each write of theirs: the run is whole or never began, one line names the file, and no half file is left."""
     (tmp_path / "out").mkdir()
-    with arranged(tmp_path, ["out"]) as desk:
+    with open_store_workspace(tmp_path, ["out"]) as workspace:
         command = [str(tmp_path / word) if word.startswith("out/") else word for word in words]
         manifests = [] if words[0] == "export" else [str(tmp_path), "--max-delete", "100%"]
-        whole = desk.run(*command, *manifests, "--store", str(desk.store))
-        assert whole.code == 0, whole.told
-        files, expected = set(os.listdir(tmp_path / "out")), desk.state()
-        desk.again()
-        before = desk.state()
+        whole = workspace.run(*command, *manifests, "--store", str(workspace.store))
+        assert whole.code == 0, whole
+        files, expected = set(os.listdir(tmp_path / "out")), workspace.state()
+        workspace.restore()
+        before = workspace.state()
         for number in range(len(whole.calls)):
             for name in os.listdir(tmp_path / "out"):
                 (tmp_path / "out" / name).unlink()
-            desk.again()
-            trouble = Trouble(number, errno.ENOSPC, lasting=True)
-            ended = desk.run(*command, *manifests, "--store", str(desk.store), trouble=trouble)
+            workspace.restore()
+            fault = WriteFault(number, errno.ENOSPC, lasting=True)
+            ended = workspace.run(*command, *manifests, "--store", str(workspace.store), fault=fault)
             if whole.calls[number].startswith(("rename", "fsync", "unlink", "fchmod", "chmod")):
                 continue  # takes no space
-            assert ended.code == 1, (whole.calls[number], ended.told)
-            assert "cannot be written: No space left on device" in ended.told
-            assert "bug" not in ended.told
-            assert desk.state() == (expected if "Applied: " in ended.told else before)
+            assert ended.code == 1, (whole.calls[number], ended)
+            assert "cannot be written: No space left on device" in ended.output
+            assert "bug" not in ended.output
+            assert workspace.state() == (expected if "Applied: " in ended.output else before)
             left = set(os.listdir(tmp_path / "out"))
             assert left <= files
             for name in left - {"events.jsonl"}:

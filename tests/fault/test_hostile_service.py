@@ -1,15 +1,14 @@
 """A service that lies, never ends or leads astray: one clear line, bounded memory, and no secret goes to another host."""
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests import command
+from tests.command import cloud_environment
 from tests.fault.scripted import Say, Server, image, listening
 from tests.trials import note
 
@@ -45,7 +44,7 @@ def token(image_url: str) -> dict[str, Any]:
     }
 
 
-class Place:
+class HostileCloud:
     """A manifest, an identity service, an image service, another host, and the command."""
 
     def __init__(self, folder: Path, keystone: Keystone, auth_url: str, glance: Server, other: Server) -> None:
@@ -59,17 +58,13 @@ class Place:
         """``imagesync WORDS --cloud c``: exit code and both streams, which never hold a secret or a traceback."""
         (self.folder / "base.yaml").write_text(json.dumps(MANIFEST))
         (self.folder / ".clouds.yaml").write_text(json.dumps({"clouds": {"c": self.config}}))
-        env = {name: value for name, value in os.environ.items() if not name.startswith("OS_")}
-        env |= {"OS_CLIENT_CONFIG_FILE": str(self.folder / ".clouds.yaml"), "TMPDIR": str(self.folder)}
-        command = [sys.executable, "-m", "imagesync", *words, "--cloud", "c"]
-        done = subprocess.run(
-            command, env=env, cwd=self.folder, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
-        )
+        env = cloud_environment(self.folder / ".clouds.yaml", TMPDIR=str(self.folder))
+        done = command.run(*words, "--cloud", "c", folder=self.folder, env=env, code=None)
         assert list(self.folder.glob("imagesync-*.log")) == [], next(self.folder.glob("imagesync-*.log")).read_text()
-        for secret in (PASSWORD, TOKEN, "Traceback"):
-            assert secret not in done.stdout + done.stderr
-        assert all(line.isprintable() for line in (done.stdout + done.stderr).split("\n"))
-        return done.returncode, done.stdout, done.stderr
+        for secret in (PASSWORD, TOKEN):
+            assert secret not in done.output
+        assert all(line.isprintable() for line in done.output.split("\n"))
+        return done.code, done.stdout, done.stderr
 
     def failing(self, *words: str) -> str:
         """The one line of a run that fails."""
@@ -80,56 +75,56 @@ class Place:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Iterator[Place]:
+def hostile(tmp_path: Path) -> Iterator[HostileCloud]:
     """Everything in order."""
     keystone, other = Keystone(), Server(lambda path: Say(201, token(""), {"X-Subject-Token": "stolen"}))
-    found: list[Place] = []
+    found: list[HostileCloud] = []
     glance = Server(lambda path: found[0].answer(path))
     with listening(keystone.server) as auth_url, listening(glance) as image_url, listening(other) as other_url:
         keystone.image_url = image_url
-        found.append(Place(tmp_path, keystone, f"{auth_url}/v3", glance, other))
+        found.append(HostileCloud(tmp_path, keystone, f"{auth_url}/v3", glance, other))
         other.address = other_url  # type: ignore[attr-defined]
         yield found[0]
 
 
-def elsewhere(place: Place, path: str = "/v3/auth/tokens") -> dict[str, str]:
+def elsewhere(hostile: HostileCloud, path: str = "/v3/auth/tokens") -> dict[str, str]:
     """A header that leads to the other host, which goes by another name too."""
-    address: str = place.other.address  # type: ignore[attr-defined]
+    address: str = hostile.other.address  # type: ignore[attr-defined]
     return {"Location": address.replace("127.0.0.1", "localhost") + path}
 
 
-def test_everything_in_order_is_a_plan(place: Place) -> None:
+def test_everything_in_order_is_a_plan(hostile: HostileCloud) -> None:
     """The stage itself works, so that what fails below fails for its own reason."""
-    code, told, _ = place.run("plan")
-    assert (code, "Plan: 1 to create" in told) == (0, True), place.run("plan")
+    code, told, _ = hostile.run("plan")
+    assert (code, "Plan: 1 to create" in told) == (0, True), hostile.run("plan")
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_the_password_follows_no_redirect(place: Place, status: int) -> None:
+def test_the_password_follows_no_redirect(hostile: HostileCloud, status: int) -> None:
     """The library would send it again, to whatever host the answer names."""
-    place.keystone.say = lambda path: Say(status, b"", elsewhere(place)) if path.endswith("tokens") else None
-    assert "redirect" in place.failing("plan")
-    assert place.other.asked == []
+    hostile.keystone.say = lambda path: Say(status, b"", elsewhere(hostile)) if path.endswith("tokens") else None
+    assert "redirect" in hostile.failing("plan")
+    assert hostile.other.asked == []
     note("redirect of the log-in to another host", "one line, not followed")
 
 
-def test_the_way_to_log_in_is_not_asked_on_another_host(place: Place) -> None:
+def test_the_way_to_log_in_is_not_asked_on_another_host(hostile: HostileCloud) -> None:
     """Without a version in auth_url the versions are asked for first; who answers that would name where to log in."""
-    place.config["auth"]["auth_url"] = place.settings["auth_url"].removesuffix("/v3")
-    place.keystone.say = lambda path: Say(302, b"", elsewhere(place, "/v3/")) if "tokens" not in path else None
-    assert "redirect" in place.failing("plan")
-    assert place.other.asked == []
+    hostile.config["auth"]["auth_url"] = hostile.settings["auth_url"].removesuffix("/v3")
+    hostile.keystone.say = lambda path: Say(302, b"", elsewhere(hostile, "/v3/")) if "tokens" not in path else None
+    assert "redirect" in hostile.failing("plan")
+    assert hostile.other.asked == []
 
 
 @pytest.mark.parametrize("version", ["/v3", ""])
-def test_an_identity_service_that_tells_its_versions_to_nobody(place: Place, version: str) -> None:
+def test_an_identity_service_that_tells_its_versions_to_nobody(hostile: HostileCloud, version: str) -> None:
     """Where auth_url has the version they are not needed; else it is one line. The library alone would wait for itself."""
-    place.config["auth"]["auth_url"] = place.settings["auth_url"].removesuffix("/v3") + version
-    place.keystone.say = lambda path: None if path.endswith("tokens") else Say(401, {"error": {"message": "no"}})
+    hostile.config["auth"]["auth_url"] = hostile.settings["auth_url"].removesuffix("/v3") + version
+    hostile.keystone.say = lambda path: None if path.endswith("tokens") else Say(401, {"error": {"message": "no"}})
     if version:
-        assert place.run("plan")[0] == 0
+        assert hostile.run("plan")[0] == 0
     else:
-        assert "auth_url" in place.failing("plan")
+        assert "auth_url" in hostile.failing("plan")
 
 
 LOGINS = {
@@ -148,26 +143,26 @@ LOGINS = {
 
 
 @pytest.mark.parametrize("kind", LOGINS)
-def test_an_identity_service_that_makes_no_sense_is_one_line(place: Place, kind: str) -> None:
+def test_an_identity_service_that_makes_no_sense_is_one_line(hostile: HostileCloud, kind: str) -> None:
     """A login page of a proxy, a token of another shape."""
-    place.keystone.say = lambda path: LOGINS[kind]
-    place.failing("plan")
+    hostile.keystone.say = lambda path: LOGINS[kind]
+    hostile.failing("plan")
     note("log-in that makes no sense", "one line")
 
 
 @pytest.mark.parametrize("words", [("list",), ("plan",), ("apply", "--yes"), ("export",)])
-def test_each_command_says_it_in_one_line(place: Place, words: tuple[str, ...]) -> None:
+def test_each_command_says_it_in_one_line(hostile: HostileCloud, words: tuple[str, ...]) -> None:
     """Exit 1, no traceback, no log of a bug."""
-    place.answer = lambda path: Say(body={"images": [image(imagesync_catalog="base", owner={"x": "\x1b[2J"})]})
-    place.failing(*words)
+    hostile.answer = lambda path: Say(body={"images": [image(imagesync_catalog="base", owner={"x": "\x1b[2J"})]})
+    hostile.failing(*words)
     note("wrong type in a field of an image, through a command", "one line")
 
 
 @pytest.mark.parametrize("words", [("list",), ("plan",), ("export", "--managed")])
-def test_no_command_shows_a_character_that_moves_the_cursor(place: Place, words: tuple[str, ...]) -> None:
+def test_no_command_shows_a_character_that_moves_the_cursor(hostile: HostileCloud, words: tuple[str, ...]) -> None:
     """Whichever text of an image it is in."""
     odd = "x\x1b[2J\u009b\u202e"
     names = ("name", "checksum", "imagesync_key", "imagesync_digest", "imagesync_role", "p")
     listed = {**image(owner="p1", imagesync_catalog="base", tags=[odd]), **dict.fromkeys(names, odd)}
-    place.answer = lambda path: Say(body={"images": [listed]})
-    assert place.run(*words)[0] in (0, 1)
+    hostile.answer = lambda path: Say(body={"images": [listed]})
+    assert hostile.run(*words)[0] in (0, 1)

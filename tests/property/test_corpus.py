@@ -5,14 +5,13 @@ quiet machine); a test only ends what never would.
 """
 
 import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.fault.runner import Runner
+from tests import command
+from tests.fault.fork_server import ForkedCommand
 
 CORPUS = sorted((Path(__file__).parent / "corpus").glob("*.yaml"))
 HEAD = b"version: 1\ncatalog: c\n"
@@ -106,25 +105,25 @@ def is_clean(text: str) -> bool:
 
 
 @pytest.fixture(scope="module")
-def runner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
+def forked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForkedCommand]:
     """The command, loaded once."""
     env = {name: value for name, value in os.environ.items() if not name.startswith("OS_")}
     folder = tmp_path_factory.mktemp("corpus")
-    with Runner({**env, "HOME": "/a-secret-place"}, folder) as found:
+    with ForkedCommand({**env, "HOME": "/a-secret-place"}, folder) as found:
         yield found
 
 
 @pytest.mark.trial("a manifest of the corpus, each written to break a loader", "diagnostics, nothing raw, no traceback")
 @pytest.mark.parametrize("file", CORPUS, ids=lambda file: file.stem)
-def test_each_file_of_the_corpus_ends_in_a_diagnostic(runner: Runner, file: Path) -> None:
+def test_each_file_of_the_corpus_ends_in_a_diagnostic(forked: ForkedCommand, file: Path) -> None:
     """Exit 1, the file named and a count; no image of a manifest that is in doubt."""
-    code, told = runner.run("validate", str(file))
-    assert code == 1, told
-    assert file.name in told
-    assert told.endswith("in the manifests; nothing was planned\n")
-    assert "Traceback" not in told
-    assert "a-secret-place" not in told
-    assert is_clean(told)
+    result = forked.run("validate", str(file))
+    assert result.code == 1, result
+    assert file.name in result.stderr
+    assert result.stderr.endswith("in the manifests; nothing was planned\n")
+    assert "Traceback" not in result.stderr
+    assert "a-secret-place" not in result.output
+    assert is_clean(result.output)
 
 
 @pytest.mark.trial("a manifest as large as it may be, or larger, with faults", "diagnostics, below 200 MB")
@@ -133,11 +132,8 @@ def test_a_large_file_ends_in_a_diagnostic_and_in_bounded_memory(tmp_path: Path,
     """200 MB of memory for the whole process, and no more lines than a person reads."""
     file = tmp_path / "c.yaml"
     file.write_bytes(LARGE[name]())
-    command = [sys.executable, "-c", MEASURED, "validate", str(file)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE)
-    assert done.returncode == 1, done.stderr[-2000:]
+    done = command.run("validate", str(file), program=("-c", MEASURED), env=os.environ, code=1, seconds=PATIENCE)
     assert "nothing was planned" in done.stderr
-    assert "Traceback" not in done.stderr
     assert is_clean(done.stderr)
     assert len(done.stderr.splitlines()) <= 102
     assert int(Path(f"{file}.memory").read_text()) * 1024 < MOST_MEMORY
@@ -164,9 +160,7 @@ def test_many_files_are_bounded_as_one_is(
     """Bytes, images, values and problems are counted over all of them."""
     for number in range(files):
         (tmp_path / f"{number:03}.yaml").write_bytes(b"version: 1\n" + content(number))
-    command = [sys.executable, "-m", "imagesync", "validate", str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE)
-    assert done.returncode == 1
+    done = command.run("validate", str(tmp_path), env=os.environ, code=1, seconds=PATIENCE)
     assert words in done.stderr
     assert len(done.stderr.splitlines()) <= 102
 
@@ -175,8 +169,7 @@ def test_many_problems_are_counted_and_the_first_are_told(tmp_path: Path) -> Non
     """A hundred lines, then how many more there are and how to see them."""
     file = tmp_path / "c.yaml"
     file.write_bytes(HEAD + images("k{n}: {{min_ram: -1}}", 150))
-    command = [sys.executable, "-m", "imagesync", "validate", str(file)]
-    lines = subprocess.run(command, capture_output=True, text=True, check=False).stderr.splitlines()
+    lines = command.run("validate", str(file), env=os.environ, code=1).stderr.splitlines()
     assert len(lines) == 102
     assert lines[-2:] == [
         "and 50 more, which validate --format json tells",
@@ -189,6 +182,4 @@ def test_names_that_only_look_alike_are_names(tmp_path: Path) -> None:
     file = tmp_path / "c.yaml"
     text = "images: {a: {name: paypal, source: none}, b: {name: p\u0430ypal, source: none}}"
     file.write_bytes(HEAD + text.encode())
-    command = [sys.executable, "-m", "imagesync", "validate", str(file)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout) == (0, "Catalogue c: 2 images, no problems.\n")
+    assert command.run("validate", str(file), env=os.environ).stdout == "Catalogue c: 2 images, no problems.\n"

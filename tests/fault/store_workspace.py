@@ -1,4 +1,4 @@
-"""A catalogue that does everything when it is applied to a local store, and the command, with every write of it watched."""
+"""The manifests of ``scenario``, applied by the command to a local store, with a fault at any of its writes."""
 
 import hashlib
 import json
@@ -10,44 +10,39 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.fault.stage import AFTER, BEFORE, DATA, PRIVATE, UNSTEADY
-from tests.fault.watched import Ended, Trouble, Watched
+from tests.fault.scenario import AFTER, BEFORE, CHANGING, earlier, write_data, write_manifest
+from tests.fault.write_faults import SupervisedCommand, SupervisedResult, WriteFault
 
 
-class Desk:
-    """A catalogue that does everything when it is applied, a store before it, and the command."""
+class StoreWorkspace:
+    """A store on which BEFORE was applied, the manifest AFTER beside it, and the command."""
 
-    def __init__(self, folder: Path, watched: Watched) -> None:
-        self.folder, self.store, self.before, self._watched = folder, folder / "store", folder / "before", watched
-        for name, content in DATA.items():
-            (folder / name).write_bytes(content)
-        for images in ({**BEFORE, "replaced": {**BEFORE["replaced"], "source": "h.raw"}}, BEFORE):
-            self.want(images)
-            assert self.apply().code == 0
+    def __init__(self, folder: Path, command: SupervisedCommand) -> None:
+        self.folder, self.store, self.before, self._command = folder, folder / "store", folder / "before", command
+        write_data(folder)
+        for images in (earlier(BEFORE), BEFORE):
+            write_manifest(folder, images)
+            result = self.apply()
+            assert result.code == 0, result
         shutil.copytree(self.store, self.before)
-        self.want(AFTER)
+        write_manifest(folder, AFTER)
 
-    def want(self, images: dict[str, dict[str, Any]]) -> None:
-        """The manifest."""
-        document = {"version": 1, "catalog": "base", "defaults": PRIVATE, "images": images}
-        (self.folder / "base.yaml").write_text(json.dumps(document))
+    def apply(self, fault: WriteFault | None = None) -> SupervisedResult:
+        """An apply, with a fault at one of its writes if there is one."""
+        words = ("--store", str(self.store), "--jobs", "1", "--max-delete", "100%")
+        return self.run("apply", "--yes", str(self.folder), *words, fault=fault)
 
-    def apply(self, trouble: Trouble | None = None, *more: str) -> Ended:
-        """An apply, a plain one where no more words are given."""
-        words = ("--store", str(self.store), "--jobs", "1", "--max-delete", "100%", *more)
-        return self._watched.run("apply", "--yes", str(self.folder), *words, trouble=trouble)
+    def run(self, *words: str, fault: WriteFault | None = None) -> SupervisedResult:
+        """Any command."""
+        return self._command.run(*words, fault=fault)
 
-    def run(self, *words: str, trouble: Trouble | None = None) -> Ended:
-        """Any other command."""
-        return self._watched.run(*words, trouble=trouble)
-
-    def again(self) -> None:
+    def restore(self) -> None:
         """The store as it was before."""
         shutil.rmtree(self.store)
         shutil.copytree(self.before, self.store)
 
     def rows(self) -> list[dict[str, Any]]:
-        """Every image that a copy of the store tells of; the copy is in order, and has the data that it tells of."""
+        """Every image in a copy of the store; the copy passes the integrity check, and its data has the recorded hashes."""
         copy = self.folder / "copy"
         shutil.rmtree(copy, ignore_errors=True)
         shutil.copytree(self.store, copy)
@@ -71,25 +66,25 @@ class Desk:
         """Keys that have a visible image with data."""
         return {row["imagesync_key"] for row in self.rows() if not row["os_hidden"] and row["size"] is not None}
 
-    def verified(self) -> int:
+    def count_verified(self) -> int:
         """Images that were uploaded and verified, and are not published yet."""
         staged = [row for row in self.rows() if row.get("imagesync_role") == "staging"]
         return sum(row["status"] in ("active", "deactivated") for row in staged)
 
     def state(self) -> list[str]:
-        """All that a person would call the same; nothing lies about."""
+        """The images without the fields that always differ; no other file is in the store."""
         rows = [row for row in self.rows() if "imagesync_lease" not in row]
         assert sorted(os.listdir(self.store / "content")) == sorted(
             row["id"] for row in rows if row["size"] is not None
         )
         assert sorted(os.listdir(self.store)) == ["content", "store.db"]
-        kept = [{name: value for name, value in row.items() if name not in UNSTEADY} for row in rows]
+        kept = [{name: value for name, value in row.items() if name not in CHANGING} for row in rows]
         return sorted(json.dumps({**row, "tags": sorted(row["tags"])}, sort_keys=True) for row in kept)
 
 
 @contextmanager
-def arranged(folder: Path, roots: Sequence[str] = ("store", "cache")) -> Iterator[Desk]:
-    """Nothing of the change applied; writes below these folders are watched."""
+def open_store_workspace(folder: Path, roots: Sequence[str] = ("store", "cache")) -> Iterator[StoreWorkspace]:
+    """AFTER is not applied yet; writes below these folders are watched."""
     env = {**os.environ, "XDG_CACHE_HOME": str(folder / "cache")}
-    with Watched(env, folder, [folder / root for root in roots]) as watched:
-        yield Desk(folder, watched)
+    with SupervisedCommand(env, folder, [folder / root for root in roots]) as command:
+        yield StoreWorkspace(folder, command)

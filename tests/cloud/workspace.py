@@ -1,0 +1,60 @@
+"""A folder with a manifest, and ``imagesync`` run on it against the real cloud; judged over plain HTTP."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from tests import command
+from tests.cloud.service import Cloud
+from tests.command import Process, Result, cloud_environment
+
+
+class CloudWorkspace:
+    """A folder whose manifest has the images in ``images``, and the command run on it against one cloud."""
+
+    def __init__(self, cloud: Cloud, folder: Path) -> None:
+        self.cloud, self.folder = cloud, folder
+        self.images: dict[str, dict[str, Any]] = {}
+
+    def file(self, name: str, content: bytes) -> str:
+        """An image file beside the manifest."""
+        (self.folder / name).write_bytes(content)
+        return name
+
+    def run(
+        self,
+        *words: str,
+        user: str = "operator",
+        code: int | None = 0,
+        clouds: Path | None = None,
+        path: str | None = None,
+    ) -> Result:
+        """``imagesync WORDS`` on the manifest as it is now."""
+        self.write()
+        env = cloud_environment(clouds or self.cloud.clouds_yaml)
+        result = command.run(*words, path or str(self.folder), "--cloud", user, env=env, code=code)
+        assert "secret-of-the-tests" not in result.output
+        return result
+
+    def start(self, *words: str, user: str = "operator") -> Process:
+        """``imagesync WORDS``, running."""
+        self.write()
+        env = cloud_environment(self.cloud.clouds_yaml)
+        return command.start(*words, str(self.folder), "--cloud", user, env=env)
+
+    def write(self) -> None:
+        """Write the manifest."""
+        wanted = {"version": 1, "catalog": "base", "images": self.images}
+        (self.folder / "base.yaml").write_text(json.dumps(wanted))
+
+    def apply(self, *words: str, user: str = "operator") -> str:
+        """Plan, apply, and the second plan must be empty."""
+        told = self.run("apply", "--yes", *words, user=user).stdout
+        assert self.run("plan", "--detailed-exitcode", *words, user=user).stdout.startswith("Catalogue base")
+        return told
+
+    def live(self, user: str = "operator") -> dict[str, dict[str, Any]]:
+        """Owned images by key; of several the visible one."""
+        found = self.cloud.http(user).images()
+        ours = [image for image in found if image.get("imagesync_catalog") == "base"]
+        return {image["imagesync_key"]: image for image in sorted(ours, key=lambda image: not image["os_hidden"])}

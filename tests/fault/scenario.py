@@ -1,0 +1,57 @@
+"""Two manifests: an apply of AFTER on what BEFORE left takes every kind of step. The fault tests break that apply.
+
+It creates, replaces, updates, deactivates, reactivates, shares and deletes images.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+DATA = {f"{letter}.raw": letter.encode() * 5000 for letter in "abcdefgh"}
+PRIVATE = {"disk_format": "raw", "container_format": "bare", "visibility": "private"}
+CHANGING = {"id", "created_at", "updated_at", "file", "self", "imagesync_managed", "direct_url", "imagesync_spec"}
+"""Fields that differ between two applies of the same manifest; they are left out when states are compared."""
+
+BEFORE: dict[str, dict[str, Any]] = {
+    "replaced": {"source": "b.raw", "visibility": "public", "tags": ["old"]},
+    "updated": {"source": "c.raw", "min_ram": 1, "tags": ["one"], "properties": {"p": "1", "q": "1"}},
+    "deactivated": {"source": "d.raw"},
+    "reactivated": {"source": "e.raw", "status": "deactivated"},
+    "shared": {"source": "f.raw", "visibility": "shared", "members": ["p1", "p2"]},
+    "removed": {"source": "g.raw"},
+}
+AFTER: dict[str, dict[str, Any]] = {
+    "created": {
+        "source": "h.raw",
+        "visibility": "shared",
+        "members": ["p3"],
+        "tags": ["new"],
+        "properties": {"n": "1"},
+    },
+    "replaced": {"source": "a.raw", "visibility": "public", "tags": ["new"]},
+    "updated": {"source": "c.raw", "min_ram": 2, "tags": ["two"], "properties": {"p": "2"}},
+    "deactivated": {"source": "d.raw", "status": "deactivated"},
+    "reactivated": {"source": "e.raw", "status": "active"},
+    "shared": {"source": "f.raw", "visibility": "shared", "members": ["p2", "p3"]},
+    "switched-off": {"source": "b.raw", "status": "deactivated"},
+}
+NEW_BUILDS = 3
+"""How many images an apply uploads on the way from BEFORE to AFTER."""
+
+
+def write_data(folder: Path) -> None:
+    """Write the image files of both manifests."""
+    for name, content in DATA.items():
+        (folder / name).write_bytes(content)
+
+
+def write_manifest(folder: Path, images: Mapping[str, Mapping[str, Any]]) -> None:
+    """Write base.yaml."""
+    document = {"version": 1, "catalog": "base", "defaults": PRIVATE, "images": images}
+    (folder / "base.yaml").write_text(json.dumps(document))
+
+
+def earlier(images: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    """The same with another build of ``replaced``: applied first, it leaves a retired build."""
+    return {**images, "replaced": {**images["replaced"], "source": "h.raw"}}
