@@ -8,7 +8,7 @@ from collections.abc import Generator, Iterator
 import pytest
 
 from tests.cloud import install
-from tests.cloud.neighbours import NUMBER
+from tests.cloud.neighbors import NUMBER
 from tests.cloud.service import Cloud
 from tests.trials import note
 
@@ -79,8 +79,8 @@ def running_cloud() -> Iterator[Cloud]:
 
 @pytest.fixture
 def cloud(running_cloud: Cloud) -> Iterator[Cloud]:
-    """The real cloud without any image but those of the neighbours, which must be untouched in the end."""
-    running_cloud.settle_neighbours()
+    """The real cloud without any image but those of the neighbors, which must be untouched in the end."""
+    running_cloud.settle_neighbors()
     running_cloud.reset()
     yield running_cloud
     assert running_cloud.harm_done() == []

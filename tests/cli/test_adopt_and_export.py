@@ -10,7 +10,7 @@ import yaml
 from imagesync import open_backend
 from tests import command
 from tests.command import Result
-from tests.zoo import filled, record
+from tests.varied_images import filled, record
 
 
 class ExportWorkspace:

@@ -19,7 +19,7 @@ import requests
 
 from tests.cloud import bootstrap, configuration
 from tests.cloud.install import HERE, environment
-from tests.cloud.neighbours import Neighbours, is_neighbour, others
+from tests.cloud.neighbors import Neighbors, is_neighbor, others
 
 TABLES = ("image_locations", "image_members", "image_properties", "image_tags", "task_info", "tasks", "images")
 
@@ -79,7 +79,7 @@ class Http:
         return [image for image in self.everything() if image.get("imagesync_role") == "lease"]
 
     def everything(self, query: str = "") -> list[dict[str, Any]]:
-        """Every image there is for this user, by name, but those of the neighbours."""
+        """Every image there is for this user, by name, but those of the neighbors."""
         found: dict[str, dict[str, Any]] = {}
         for hidden in ("true", "false"):
             page = self.get(f"/images?limit=1000&os_hidden={hidden}&{query}")
@@ -87,7 +87,7 @@ class Http:
             while "next" in page:
                 page = self.get(page["next"].removeprefix("/v2"))
                 found |= {image["id"]: image for image in page["images"]}
-        listed = [image for image_id, image in found.items() if not is_neighbour(image_id)]
+        listed = [image for image_id, image in found.items() if not is_neighbor(image_id)]
         return sorted(listed, key=lambda image: (str(image["name"]), image["id"]))
 
     def patch(self, image_id: str, *operations: dict[str, object]) -> requests.Response:
@@ -112,7 +112,7 @@ class Cloud:
         self._tokens: dict[str, str] = {}
         self._http: dict[str, Http] = {}
         self._mark = self._watched = 0
-        self._neighbours = Neighbours(self.state)
+        self._neighbors = Neighbors(self.state)
 
     def __enter__(self) -> Self:
         try:
@@ -224,20 +224,20 @@ class Cloud:
         """Count from here."""
         self._mark = self._log_size()
 
-    def settle_neighbours(self) -> None:
-        """From now on there are images of other projects (``tests.cloud.neighbours``)."""
-        if not self._neighbours.planted:
-            self._neighbours.plant(self.project_id("images"))
+    def settle_neighbors(self) -> None:
+        """From now on there are images of other projects (``tests.cloud.neighbors``)."""
+        if not self._neighbors.planted:
+            self._neighbors.plant(self.project_id("images"))
 
     def harm_done(self) -> list[str]:
-        """What was done, or tried, to images of the neighbours since the last call; afterwards they are as new."""
-        found = self._neighbours.changed()
+        """What was done, or tried, to images of the neighbors since the last call; afterwards they are as new."""
+        found = self._neighbors.changed()
         for one in self._logged_from(self._watched):
-            if any(map(is_neighbour, one.path.split("/"))) and one.method not in ("GET", "HEAD"):
+            if any(map(is_neighbor, one.path.split("/"))) and one.method not in ("GET", "HEAD"):
                 found.append(f"{one.method} {one.path}: {one.status}")
         self._watched = self._log_size()
         if found:
-            self._neighbours.plant(self.project_id("images"))
+            self._neighbors.plant(self.project_id("images"))
         return found
 
     def reset(self) -> None:
@@ -249,7 +249,7 @@ class Cloud:
         connection.close()
         for store in (self.state / "stores").iterdir():
             for data in store.iterdir():
-                if is_neighbour(data.name):
+                if is_neighbor(data.name):
                     continue
                 with contextlib.suppress(OSError):
                     data.unlink()
@@ -262,7 +262,7 @@ class Cloud:
             rows = {
                 table: connection.execute(f"select * from {table} where {others(table)}").fetchall() for table in TABLES
             }
-        files = [path for path in (self.state / "stores").glob("*/*") if path.is_file() and not is_neighbour(path.name)]
+        files = [path for path in (self.state / "stores").glob("*/*") if path.is_file() and not is_neighbor(path.name)]
         return Snapshot(rows, {path: path.read_bytes() for path in files})
 
     def restore(self, snapshot: Snapshot) -> None:

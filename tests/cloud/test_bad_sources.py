@@ -105,14 +105,14 @@ def test_an_upload_beyond_the_quota_leaves_the_old_image(workspace: CloudWorkspa
     before = workspace.cloud.http().images()
     workspace.cloud.start_limited()
 
-    class Lowering(dict[str, File]):
+    class FilesThatLowerLimits(dict[str, File]):
         def get(self, path: str, default: Any = None) -> Any:
             if len(upstream.asked) == 2:
                 workspace.cloud.set_limits("images", image_size_total=1, image_count_total=100)
             return super().get(path, default)
 
     workspace.images["a"]["source"] = {"url": upstream.publish("/new.raw", NEW), "checksum": sha256(NEW)}
-    upstream.files = Lowering(upstream.files)
+    upstream.files = FilesThatLowerLimits(upstream.files)
     workspace.cloud.set_limits("images", image_size_total=100, image_count_total=100)
     try:
         done = workspace.run("apply", "--yes", user="limited", code=1)

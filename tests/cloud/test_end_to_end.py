@@ -248,7 +248,7 @@ def test_a_token_that_expires_in_the_middle_costs_nothing(workspace: CloudWorksp
     content = bytes(range(256)) * 4096
     asked: list[int] = []
 
-    class Slow(http.server.BaseHTTPRequestHandler):
+    class SlowHandler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             asked.append(1)
             self.send_response(200)
@@ -261,7 +261,7 @@ def test_a_token_that_expires_in_the_middle_costs_nothing(workspace: CloudWorksp
         def log_message(self, format: str, *args: object) -> None:
             """Nothing."""
 
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Slow) as server:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), SlowHandler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         url = f"http://127.0.0.1:{server.server_port}/x.raw"
         checksum = f"sha256:{hashlib.sha256(content).hexdigest()}"

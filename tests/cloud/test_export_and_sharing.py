@@ -12,8 +12,8 @@ from imagesync.model.image import LiveImage
 from tests import command
 from tests.cloud.service import Cloud
 from tests.command import Result, cloud_environment
+from tests.varied_images import create_varied_images, filled, record
 from tests.waiting import wait_until
-from tests.zoo import animals, filled, record
 
 
 class SharingWorkspace:
@@ -47,7 +47,9 @@ class SharingWorkspace:
         """The zoo, in the project of one user."""
         backend = open_backend(cloud=user)
         made = (
-            list(animals(backend)) if user == "operator" else [filled(backend, name="mine"), record(backend, name="q")]
+            list(create_varied_images(backend))
+            if user == "operator"
+            else [filled(backend, name="mine"), record(backend, name="q")]
         )
         backend.close()
         return made

@@ -21,7 +21,7 @@ from imagesync.errors import (
 )
 from imagesync.model.catalog import Status, Visibility
 from imagesync.model.image import LiveImage, MemberState
-from tests.cloud.neighbours import ours
+from tests.cloud.neighbors import ours
 from tests.cloud.service import Cloud
 from tests.fault.proxy import Call, Fault, between
 from tests.waiting import wait_until

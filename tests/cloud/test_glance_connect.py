@@ -7,7 +7,7 @@ import pytest
 
 from imagesync.backends.glance import open_glance
 from imagesync.errors import Unauthorized, Unavailable, UsageError
-from tests.cloud.neighbours import ours
+from tests.cloud.neighbors import ours
 from tests.cloud.service import Cloud
 
 

@@ -19,7 +19,7 @@ from imagesync.lease.holding import take
 from imagesync.lease.record import Times
 from imagesync.sources import identify
 from tests import command
-from tests.cloud.neighbours import is_neighbour
+from tests.cloud.neighbors import is_neighbor
 from tests.cloud.service import Cloud
 from tests.command import Process, cloud_environment
 from tests.pipeline import applied, planned
@@ -293,7 +293,7 @@ def test_after_many_applies_one_record_is_left_that_nobody_is_shown(workspace: C
 
     assert record["id"] not in listed() + listed("--format", "json")
     assert json.loads(listed(record["id"]))["imagesync_lease"] == "base"
-    assert len([one for one in json.loads(listed("--format", "json")) if not is_neighbour(one["id"])]) == 2
+    assert len([one for one in json.loads(listed("--format", "json")) if not is_neighbor(one["id"])]) == 2
     assert set(json.loads((workspace.folder / "ids.json").read_text())) == {"k0", "k1"}
     assert "2 images wanted, 2 owned" in workspace.run("plan")
 

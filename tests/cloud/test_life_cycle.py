@@ -17,7 +17,7 @@ from imagesync.model.plan import Plan
 from imagesync.planning.rollback import rollback_plan
 from imagesync.planning.staging import stage_plan
 from imagesync.sources import identify
-from tests.cloud.neighbours import is_neighbour
+from tests.cloud.neighbors import is_neighbor
 from tests.cloud.service import Cloud
 from tests.cloud.workspace import CloudWorkspace
 from tests.samples import qcow2
@@ -25,7 +25,7 @@ from tests.samples import qcow2
 NAME = "Ubuntu 24.04"
 
 
-class Watch:
+class Reader:
     """A reader who lists the images of one name, over and over, and keeps what was seen."""
 
     def __init__(self, cloud: Cloud) -> None:
@@ -37,10 +37,10 @@ class Watch:
     def _look(self) -> None:
         while not self._over.is_set():
             answer = self._http.send("GET", "/images", params={"name": f"eq:{NAME}", "limit": 100})
-            self.sightings.append([image for image in answer.json()["images"] if not is_neighbour(image["id"])])
+            self.sightings.append([image for image in answer.json()["images"] if not is_neighbor(image["id"])])
 
     @contextlib.contextmanager
-    def looking(self) -> Iterator[None]:
+    def reading(self) -> Iterator[None]:
         """From the first sighting on, until the end of the block."""
         self._thread.start()
         try:
@@ -85,13 +85,13 @@ class Runs:
     """Run after run without a process for each: what the commands do, from load to execute."""
 
     def __init__(self, workspace: CloudWorkspace, backend: Backend) -> None:
-        self._desk, self._backend = workspace, backend
+        self._workspace, self._backend = workspace, backend
 
     def run(self, make: Callable[..., Plan], **more: Any) -> bool:
         """One plan of a kind, carried out; whether all went well."""
-        wanted = {"version": 1, "catalog": "base", "images": self._desk.images}
-        (self._desk.folder / "base.yaml").write_text(json.dumps(wanted))
-        catalog = identify(resolve(load(self._desk.folder)))
+        wanted = {"version": 1, "catalog": "base", "images": self._workspace.images}
+        (self._workspace.folder / "base.yaml").write_text(json.dumps(wanted))
+        catalog = identify(resolve(load(self._workspace.folder)))
         found = take_inventory(self._backend, catalog, promoting=frozenset({"ubuntu"}))
         more |= {"policy": catalog.policy, "capabilities": self._backend.capabilities()}
         plan = make(catalog, found, target=self._backend.identity(), now=datetime.now(UTC), **more)
@@ -108,8 +108,8 @@ def test_a_reader_never_sees_a_gap_or_an_unverified_image(
     backend = open_backend(cloud="operator")
     runs = Runs(workspace, backend)
     good = {build(workspace, number) for number in range(21)}
-    watch = Watch(workspace.cloud)
-    with contextlib.closing(backend), watch.looking():
+    reader = Reader(workspace.cloud)
+    with contextlib.closing(backend), reader.reading():
         for number in range(1, 21):
             if number % 4 == 0:
                 build(workspace, 100 + number)
@@ -121,9 +121,9 @@ def test_a_reader_never_sees_a_gap_or_an_unverified_image(
             assert runs.run(make_plan)
             if number % 6 == 0:
                 assert runs.run(rollback_plan, key="ubuntu", to=None)
-    assert len(watch.sightings) > 100
-    assert {len(seen) for seen in watch.sightings} <= {1, 2}
-    everything = [image for seen in watch.sightings for image in seen]
+    assert len(reader.sightings) > 100
+    assert {len(seen) for seen in reader.sightings} <= {1, 2}
+    everything = [image for seen in reader.sightings for image in seen]
     assert {image["status"] for image in everything} == {"active"}
     assert {image["os_hash_value"] for image in everything} == good
     assert {image["imagesync_role"] for image in everything} == {"current"}

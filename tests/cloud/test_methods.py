@@ -45,7 +45,7 @@ def serving(files: dict[str, bytes]) -> Iterator[Web]:
     web = Web(files)
     web.hold.set()
 
-    class Handler(http.server.BaseHTTPRequestHandler):
+    class WebHandler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             web.asked.append(self.path)
             if len(web.asked) == 1:
@@ -65,7 +65,7 @@ def serving(files: dict[str, bytes]) -> Iterator[Web]:
         def log_message(self, format: str, *args: object) -> None:
             """Nothing."""
 
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), WebHandler) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         web.url = f"http://127.0.0.1:{server.server_port}"
@@ -422,7 +422,7 @@ def await_status(workspace: CloudWorkspace, image_id: str, status: str) -> None:
     )
 
 
-class Behind:
+class BackendWrapper:
     """The real backend, but for what a test changes."""
 
     def __init__(self, backend: Backend) -> None:
@@ -432,7 +432,7 @@ class Behind:
         return getattr(self._backend, name)
 
 
-class Dying(Behind):
+class KilledAfterImport(BackendWrapper):
     """A process that dies as soon as an import has begun."""
 
     def import_image(self, *words: Any, **more: Any) -> None:
@@ -441,7 +441,7 @@ class Dying(Behind):
         raise KeyError("the process is gone")
 
 
-class Modest(Behind):
+class WithoutStaging(BackendWrapper):
     """A service that can copy, and does not let anybody stage."""
 
     def capabilities(self) -> Capabilities:
@@ -468,7 +468,7 @@ def test_where_nobody_may_stage_an_upload_is_copied_to_the_further_stores(
 ) -> None:
     """Sent once into the first store, in all of them before it is published."""
     wanted(workspace, {"path": workspace.file("d.raw", DATA), "stores": declared})
-    perform(workspace, Modest, monkeypatch)
+    perform(workspace, WithoutStaging, monkeypatch)
     image = settled(workspace)
     assert (stores(image), image["imagesync_role"]) == (["fast", "slow"], "current")
     sent = [
@@ -483,7 +483,7 @@ def test_what_was_staged_and_imported_by_an_interrupted_run_is_not_sent_again(
     """Verified before its last byte, so the next run only waits and publishes."""
     wanted(workspace, {"path": workspace.file("d.raw", DATA), "stores": "all"})
     with pytest.raises(KeyError):
-        perform(workspace, Dying, monkeypatch)
+        perform(workspace, KilledAfterImport, monkeypatch)
     image = settled(workspace)
     assert stores(image) == ["fast", "slow"]
     assert [one.path for one in workspace.cloud.requests() if one.method == "PUT"] == [

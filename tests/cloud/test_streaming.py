@@ -33,7 +33,7 @@ from imagesync import open_backend
 from imagesync.backends.base import Backend
 from imagesync.model.image import LiveImage
 from tests import command
-from tests.cloud.neighbours import ours
+from tests.cloud.neighbors import ours
 from tests.cloud.service import Cloud
 from tests.command import cloud_environment
 from tests.fault.mirror import File, Mirror, mirror

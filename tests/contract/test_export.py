@@ -14,9 +14,9 @@ from imagesync.model.image import Filter, LiveImage
 from imagesync.model.record import PREFIX
 from imagesync.planning.adoption import adoptable, asking
 from imagesync.sources import identify
-from tests.cloud.neighbours import ours
+from tests.cloud.neighbors import ours
 from tests.pipeline import applied, planned
-from tests.zoo import animals, filled, record
+from tests.varied_images import create_varied_images, filled, record
 
 
 def export(backend: Backend) -> Exported:
@@ -49,7 +49,7 @@ def content(backend: Backend, image: LiveImage) -> str | None:
 @pytest.mark.parametrize("way", ["apply", "adopt"])
 def test_what_is_exported_is_adopted_without_a_change(backend: Backend, tmp_path: Path, way: str) -> None:
     """Ids, bytes, members and every field are what they were; the next plan is empty."""
-    before = [as_others_see_it(backend, image) for image in animals(backend)]
+    before = [as_others_see_it(backend, image) for image in create_varied_images(backend)]
     data = {image.id: content(backend, image) for image in before}
     made = export(backend)
     assert made.problems == ()
@@ -70,7 +70,7 @@ def test_what_is_exported_is_adopted_without_a_change(backend: Backend, tmp_path
 
 def test_the_manifest_is_the_same_every_time(backend: Backend) -> None:
     """Whatever order the images come in."""
-    list(animals(backend))
+    list(create_varied_images(backend))
     first = export(backend)
     assert first.text == export(backend).text
     images = list(reversed(list(first.images.values())))

@@ -19,7 +19,7 @@ from imagesync.model.report import Report
 from imagesync.planning.rollback import rollback_plan
 from imagesync.planning.staging import discard_plan, stage_plan
 from imagesync.sources import identify
-from tests.cloud.neighbours import ours
+from tests.cloud.neighbors import ours
 from tests.pipeline import applied, planned
 from tests.samples import qcow2
 

@@ -15,7 +15,7 @@ from imagesync.backends.base import Backend
 from imagesync.errors import Conflict, Forbidden, ImagesyncError, InvalidRequest, NotFound, QuotaExceeded
 from imagesync.model.catalog import Status, Visibility
 from imagesync.model.image import LiveImage, MemberState
-from tests.cloud.neighbours import ours
+from tests.cloud.neighbors import ours
 from tests.samples import DISGUISED, REFUSED, TAKEN, iso, qcow2
 from tests.waiting import wait_until
 

@@ -20,7 +20,7 @@ from imagesync.model.catalog import Catalog, Role
 from imagesync.model.image import LiveImage
 from imagesync.model.record import read
 from imagesync.sources import identify
-from tests.cloud.neighbours import ours
+from tests.cloud.neighbors import ours
 from tests.pipeline import applied, planned
 from tests.samples import iso, qcow2
 

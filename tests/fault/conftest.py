@@ -15,7 +15,7 @@ from tests.fault.proxied_workspace import ProxiedWorkspace, open_proxied_workspa
 from tests.fault.scripted import Say, Server, listening
 
 
-class Service:
+class ScriptedBackend:
     """A backend of a cloud without authentication whose image service plays a script."""
 
     def __init__(self, backend: Glance, server: Server, waits: list[float]) -> None:
@@ -24,20 +24,24 @@ class Service:
         self.waits = waits
 
 
-class Playing(Protocol):
+class OpenScripted(Protocol):
     """Opens a backend on a server with these answers."""
 
-    def __call__(self, answers: list[Say] | Callable[[str], Say], *, timeouts: Timeouts = DEFAULT_TIMEOUTS) -> Service:
+    def __call__(
+        self, answers: list[Say] | Callable[[str], Say], *, timeouts: Timeouts = DEFAULT_TIMEOUTS
+    ) -> ScriptedBackend:
         """In turn, the last one again and again; or by the path."""
 
 
 @pytest.fixture
-def playing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Playing]:
+def open_scripted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenScripted]:
     """Opens a backend on a server with these answers; nobody waits in earnest."""
     monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(tmp_path / "clouds.yaml"))
     ends: list[Callable[[], object]] = []
 
-    def play(answers: list[Say] | Callable[[str], Say], *, timeouts: Timeouts = DEFAULT_TIMEOUTS) -> Service:
+    def open_backend(
+        answers: list[Say] | Callable[[str], Say], *, timeouts: Timeouts = DEFAULT_TIMEOUTS
+    ) -> ScriptedBackend:
         server, waits = Server(answers), list[float]()
         context = listening(server)
         address = context.__enter__()
@@ -46,9 +50,9 @@ def playing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Playing
         (tmp_path / "clouds.yaml").write_text(f"clouds: {{c: {entry}}}\n")
         backend = Glance(connect("c"), Pace(sleep=waits.append, random=lambda: 1.0), timeouts=timeouts)
         ends.append(backend.close)
-        return Service(backend, server, waits)
+        return ScriptedBackend(backend, server, waits)
 
-    yield play
+    yield open_backend
     for end in reversed(ends):
         end()
 

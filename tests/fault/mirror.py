@@ -42,7 +42,7 @@ class Mirror:
         return f"{self.address}{path}"
 
 
-class _Handler(http.server.BaseHTTPRequestHandler):
+class MirrorHandler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     mirror: Mirror
@@ -92,7 +92,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         """Quiet."""
 
 
-class _Server(http.server.ThreadingHTTPServer):
+class MirrorServer(http.server.ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, request: object, client_address: object) -> None:
@@ -102,8 +102,8 @@ class _Server(http.server.ThreadingHTTPServer):
 @contextmanager
 def mirror() -> Iterator[Mirror]:
     """A running one."""
-    handler = type("Handler", (_Handler,), {})
-    with _Server(("127.0.0.1", 0), handler) as server:
+    handler = type("Handler", (MirrorHandler,), {})
+    with MirrorServer(("127.0.0.1", 0), handler) as server:
         handler.mirror = found = Mirror(f"http://127.0.0.1:{server.server_port}")  # type: ignore[attr-defined]
         threading.Thread(target=server.serve_forever, daemon=True).start()
         try:

@@ -71,8 +71,8 @@ class Proxy:
         self._port = self._server.server_port
         self.address = f"http://127.0.0.1:{self._port}"
 
-    def _listening(self, port: int) -> "_Server":
-        server = _Server(("127.0.0.1", port), type("Handler", (_Handler,), {"proxy": self}))
+    def _listening(self, port: int) -> "ProxyServer":
+        server = ProxyServer(("127.0.0.1", port), type("Handler", (ProxyHandler,), {"proxy": self}))
         threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         return server
 
@@ -112,7 +112,7 @@ class Proxy:
             return call, self.fault(call) or Fault()
 
 
-class _Handler(http.server.BaseHTTPRequestHandler):
+class ProxyHandler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     proxy: Proxy
@@ -203,7 +203,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         """Quiet."""
 
 
-class _Server(http.server.ThreadingHTTPServer):
+class ProxyServer(http.server.ThreadingHTTPServer):
     daemon_threads = True
 
     def __init__(self, *given: Any) -> None:

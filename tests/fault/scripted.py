@@ -55,7 +55,7 @@ class Server:
             return self._answers[min(len(self.asked), len(self._answers)) - 1]
 
 
-class Handler(BaseHTTPRequestHandler):
+class ScriptedHandler(BaseHTTPRequestHandler):
     """HTTP/1.1 with a Server's answers; image data that is refused stays unread, and the connection open."""
 
     protocol_version = "HTTP/1.1"
@@ -110,7 +110,7 @@ class QuietServer(ThreadingHTTPServer):
 @contextmanager
 def listening(script: Server) -> Iterator[str]:
     """The address of a server that plays a script."""
-    handler = type("Scripted", (Handler,), {"script": script})
+    handler = type("Scripted", (ScriptedHandler,), {"script": script})
     with QuietServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()

@@ -19,7 +19,7 @@ from imagesync.backends.glance.retry import Pace
 from imagesync.errors import BackendError, Conflict, InUse, NotFound, QuotaExceeded, Unauthorized, Unavailable
 from imagesync.model.catalog import Compression, FileSource, Fingerprint, Transfer
 from imagesync.sources import open_source
-from tests.fault.conftest import Playing
+from tests.fault.conftest import OpenScripted
 from tests.fault.scripted import IMAGE_ID, RESET, Say, Server, image, listening
 
 
@@ -32,9 +32,9 @@ def refused(kind: type[Exception], ask: Callable[[], object]) -> str:
     return str(caught.value)
 
 
-def test_a_service_without_authentication_needs_only_an_endpoint(playing: Playing) -> None:
+def test_a_service_without_authentication_needs_only_an_endpoint(open_scripted: OpenScripted) -> None:
     """No identity service, no project, no token."""
-    service = playing([Say()])
+    service = open_scripted([Say()])
     assert service.backend.images(IMAGE_ID)[0].id == IMAGE_ID
     assert service.server.asked == [f"GET /image/v2/images/{IMAGE_ID}"]
     assert service.server.headers[0].get("X-Auth-Token", "notused") == "notused"
@@ -43,10 +43,10 @@ def test_a_service_without_authentication_needs_only_an_endpoint(playing: Playin
     assert identity.location.startswith("http://127.0.0.1:")
 
 
-def test_images_without_an_owner_are_ours_where_there_are_no_projects(playing: Playing) -> None:
+def test_images_without_an_owner_are_ours_where_there_are_no_projects(open_scripted: OpenScripted) -> None:
     """No filter by owner then; the mark is compared again."""
     marked = [image("a", imagesync_catalog="base"), image("b", imagesync_catalog="BASE"), image("c", owner="x")]
-    service = playing([Say(body={"images": marked})])
+    service = open_scripted([Say(body={"images": marked})])
     assert [found.id for found in service.backend.inventory("base")] == ["a"]
     assert all("owner=" not in path for path in service.server.asked)
 
@@ -54,47 +54,47 @@ def test_images_without_an_owner_are_ours_where_there_are_no_projects(playing: P
 @pytest.mark.parametrize(
     "body", [b"<html>Welcome</html>", b"", b"\xff\xfe", b"{", b"[" * 100_000, b"[]", b"3", b"null"]
 )
-def test_an_answer_that_is_no_image_is_one_line(playing: Playing, body: bytes) -> None:
+def test_an_answer_that_is_no_image_is_one_line(open_scripted: OpenScripted, body: bytes) -> None:
     """A login page of a proxy, say."""
-    text = refused(BackendError, lambda: playing([Say(body=body)]).backend.images(IMAGE_ID))
+    text = refused(BackendError, lambda: open_scripted([Say(body=body)]).backend.images(IMAGE_ID))
     assert "Image API v2" in text
 
 
 @pytest.mark.parametrize("body", [{}, {"images": None}, {"images": {}}, [], {"images": [3]}, {"images": [{"id": "x"}]}])
-def test_a_listing_of_another_shape_is_one_line(playing: Playing, body: object) -> None:
+def test_a_listing_of_another_shape_is_one_line(open_scripted: OpenScripted, body: object) -> None:
     """Parsed once, at the border."""
-    refused(BackendError, lambda: playing([Say(body=body)]).backend.images())
+    refused(BackendError, lambda: open_scripted([Say(body=body)]).backend.images())
 
 
-def test_members_and_stores_of_another_shape(playing: Playing) -> None:
+def test_members_and_stores_of_another_shape(open_scripted: OpenScripted) -> None:
     """Members are needed, capabilities only help."""
-    refused(BackendError, lambda: playing([Say(body={"members": 3})]).backend.members("x"))
-    refused(BackendError, lambda: playing([Say(body={"members": [3]})]).backend.members("x"))
-    assert playing([Say(body=[3])]).backend.capabilities().stores == frozenset()
+    refused(BackendError, lambda: open_scripted([Say(body={"members": 3})]).backend.members("x"))
+    refused(BackendError, lambda: open_scripted([Say(body={"members": [3]})]).backend.members("x"))
+    assert open_scripted([Say(body=[3])]).backend.capabilities().stores == frozenset()
 
 
-def test_an_answer_without_end_is_cut(playing: Playing) -> None:
+def test_an_answer_without_end_is_cut(open_scripted: OpenScripted) -> None:
     """Memory is bounded."""
     answers = [Say(body=b" " * (LARGEST_ANSWER + 2))]
-    assert "larger than 16 MiB" in refused(BackendError, lambda: playing(answers).backend.images(IMAGE_ID))
+    assert "larger than 16 MiB" in refused(BackendError, lambda: open_scripted(answers).backend.images(IMAGE_ID))
 
 
-def test_pages_that_repeat_themselves_end(playing: Playing) -> None:
+def test_pages_that_repeat_themselves_end(open_scripted: OpenScripted) -> None:
     """A marker seen twice: the listing would never end."""
-    service = playing([Say(body={"images": [image()], "next": "/v2/images?marker=x"})])
+    service = open_scripted([Say(body={"images": [image()], "next": "/v2/images?marker=x"})])
     assert "never ends" in refused(BackendError, service.backend.images)
     assert len(service.server.asked) <= 6
 
 
-def test_an_empty_page_ends_a_listing(playing: Playing) -> None:
+def test_an_empty_page_ends_a_listing(open_scripted: OpenScripted) -> None:
     """Whatever it says comes next."""
-    service = playing([Say(body={"images": [], "next": "/v2/images?marker=x"})])
+    service = open_scripted([Say(body={"images": [], "next": "/v2/images?marker=x"})])
     assert service.backend.images() == []
     assert len(service.server.asked) == 2
 
 
 @pytest.mark.parametrize("link", ["/v2/images", "/image/v2/images", "http://elsewhere.invalid/x/v2/images"])
-def test_the_next_page_is_asked_from_the_same_service(playing: Playing, link: str) -> None:
+def test_the_next_page_is_asked_from_the_same_service(open_scripted: OpenScripted, link: str) -> None:
     """Whatever prefix or host a proxy puts into the link: the token goes nowhere else."""
 
     def pages(path: str) -> Say:
@@ -102,12 +102,12 @@ def test_the_next_page_is_asked_from_the_same_service(playing: Playing, link: st
             return Say(body={"images": [image("b")]})
         return Say(body={"images": [image("a")], "next": f"{link}?marker=m&path=/v2/x"})
 
-    service = playing(pages)
+    service = open_scripted(pages)
     assert [found.id for found in service.backend.images()] == ["a", "b"]
     assert service.server.asked[-1] == "GET /image/v2/images?marker=m&path=/v2/x"
 
 
-def test_a_listing_whose_marker_vanished_begins_again(playing: Playing) -> None:
+def test_a_listing_whose_marker_vanished_begins_again(open_scripted: OpenScripted) -> None:
     """400 on a later page: the image it begins after was deleted meanwhile."""
     vanished = []
 
@@ -119,118 +119,118 @@ def test_a_listing_whose_marker_vanished_begins_again(playing: Playing) -> None:
             return Say(body={"images": [image("b")]})
         return Say(body={"images": [image("a")], "next": "/v2/images?marker=gone"})
 
-    service = playing(pages)
+    service = open_scripted(pages)
     assert [found.id for found in service.backend.images()] == ["b"]
     assert len(vanished) == 1
 
 
-def test_a_listing_whose_markers_always_vanish_gives_up(playing: Playing) -> None:
+def test_a_listing_whose_markers_always_vanish_gives_up(open_scripted: OpenScripted) -> None:
     """Bounded, and not mistaken for a bad question."""
     first = Say(body={"images": [image("a")], "next": "/v2/images?marker=gone"})
-    service = playing(lambda path: Say(400, b"No image found") if "marker" in path else first)
+    service = open_scripted(lambda path: Say(400, b"No image found") if "marker" in path else first)
     assert "vanish" in refused(Unavailable, service.backend.images)
 
 
 @pytest.mark.parametrize("failure", [Say(500, b"oops"), Say(502, b""), Say(503), Say(504), Say(429), RESET, Say(cut=5)])
-def test_a_read_is_repeated(playing: Playing, failure: Say) -> None:
+def test_a_read_is_repeated(open_scripted: OpenScripted, failure: Say) -> None:
     """What may be gone at the next try, an answer that breaks off too."""
-    service = playing([failure, failure, Say()])
+    service = open_scripted([failure, failure, Say()])
     assert service.backend.images(IMAGE_ID)[0].id == IMAGE_ID
     assert service.waits == [1.0, 2.0]
 
 
-def test_tries_are_bounded(playing: Playing) -> None:
+def test_tries_are_bounded(open_scripted: OpenScripted) -> None:
     """Five, then the service's own words."""
-    service = playing([Say(503, b"<html><body>maintenance until noon</body></html>")])
+    service = open_scripted([Say(503, b"<html><body>maintenance until noon</body></html>")])
     assert "maintenance until noon" in refused(Unavailable, lambda: service.backend.images(IMAGE_ID))
     assert (len(service.server.asked), service.waits) == (5, [1.0, 2.0, 4.0, 8.0])
 
 
-def test_the_service_says_how_long_to_wait(playing: Playing) -> None:
+def test_the_service_says_how_long_to_wait(open_scripted: OpenScripted) -> None:
     """Retry-After; longer than anybody waits ends the tries."""
-    service = playing([Say(429, headers={"Retry-After": "17"}), Say()])
+    service = open_scripted([Say(429, headers={"Retry-After": "17"}), Say()])
     service.backend.images(IMAGE_ID)
     assert service.waits == [17.0]
-    service = playing([Say(503, headers={"Retry-After": "3600"}), Say()])
+    service = open_scripted([Say(503, headers={"Retry-After": "3600"}), Say()])
     refused(Unavailable, lambda: service.backend.images(IMAGE_ID))
     assert service.waits == []
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 413, 418])
-def test_a_refusal_is_not_repeated(playing: Playing, status: int) -> None:
+def test_a_refusal_is_not_repeated(open_scripted: OpenScripted, status: int) -> None:
     """It would be the same again; a 401 is tried once more with a new token."""
-    service = playing([Say(status, b"no")])
+    service = open_scripted([Say(status, b"no")])
     with pytest.raises(BackendError):
         service.backend.images(IMAGE_ID)
     assert (len(service.server.asked), service.waits) == (2 if status == 401 else 1, [])
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
-def test_a_redirect_is_not_followed(playing: Playing, status: int) -> None:
+def test_a_redirect_is_not_followed(open_scripted: OpenScripted, status: int) -> None:
     """Another host would get the token, another method the wrong request."""
-    service = playing([Say(status, b"", {"Location": "http://elsewhere.invalid/v2/images"})])
+    service = open_scripted([Say(status, b"", {"Location": "http://elsewhere.invalid/v2/images"})])
     for ask in (service.backend.images, lambda: service.backend.upload("x", [b"x"], 1)):
         assert "redirect" in refused(BackendError, ask)
 
 
 @pytest.mark.parametrize("failure", [Say(500, b""), Say(503, b""), RESET])
-def test_a_patch_is_never_repeated_blindly(playing: Playing, failure: Say) -> None:
+def test_a_patch_is_never_repeated_blindly(open_scripted: OpenScripted, failure: Say) -> None:
     """Whether it was carried out is for the caller to see."""
-    service = playing([failure, Say()])
+    service = open_scripted([failure, Say()])
     refused(Unavailable, lambda: service.backend.update_image(IMAGE_ID, name="n"))
     assert service.server.asked == [f"PATCH /image/v2/images/{IMAGE_ID}"]
 
 
-def test_a_patch_that_was_turned_away_is_repeated(playing: Playing) -> None:
+def test_a_patch_that_was_turned_away_is_repeated(open_scripted: OpenScripted) -> None:
     """429 says that nothing was done."""
-    service = playing([Say(429, b""), Say(body=image(name="n"))])
+    service = open_scripted([Say(429, b""), Say(body=image(name="n"))])
     assert service.backend.update_image(IMAGE_ID, name="n").name == "n"
 
 
 @pytest.mark.parametrize("failure", [RESET, Say(502, b"")])
-def test_a_deletion_whose_answer_was_lost_is_done(playing: Playing, failure: Say) -> None:
+def test_a_deletion_whose_answer_was_lost_is_done(open_scripted: OpenScripted, failure: Say) -> None:
     """404 to the second request: the first did it. 404 to the first is NotFound."""
-    service = playing([failure, Say(404, b"gone")])
+    service = open_scripted([failure, Say(404, b"gone")])
     service.backend.delete_image(IMAGE_ID)
-    refused(NotFound, lambda: playing([Say(404, b"gone")]).backend.delete_image(IMAGE_ID))
-    refused(NotFound, lambda: playing([Say(429, b""), Say(404, b"gone")]).backend.delete_image(IMAGE_ID))
+    refused(NotFound, lambda: open_scripted([Say(404, b"gone")]).backend.delete_image(IMAGE_ID))
+    refused(NotFound, lambda: open_scripted([Say(429, b""), Say(404, b"gone")]).backend.delete_image(IMAGE_ID))
 
 
-def test_a_loser_of_racing_deletions_finds_nothing(playing: Playing) -> None:
+def test_a_loser_of_racing_deletions_finds_nothing(open_scripted: OpenScripted) -> None:
     """400 "transition from deleted to deleted": it is gone."""
-    service = playing([Say(400, b"transition from deleted to deleted"), Say(404, b"No image found")])
+    service = open_scripted([Say(400, b"transition from deleted to deleted"), Say(404, b"No image found")])
     assert "No image found" in refused(NotFound, lambda: service.backend.delete_image(IMAGE_ID))
 
 
-def test_an_image_in_use_is_told_from_other_conflicts(playing: Playing) -> None:
+def test_an_image_in_use_is_told_from_other_conflicts(open_scripted: OpenScripted) -> None:
     """409 of a DELETE is an outcome of its own."""
-    text = refused(InUse, lambda: playing([Say(409, b"Image is in use")]).backend.delete_image(IMAGE_ID))
+    text = refused(InUse, lambda: open_scripted([Say(409, b"Image is in use")]).backend.delete_image(IMAGE_ID))
     assert "Image is in use" in text
 
 
-def test_a_create_whose_answer_was_lost_meets_its_own_record(playing: Playing) -> None:
+def test_a_create_whose_answer_was_lost_meets_its_own_record(open_scripted: OpenScripted) -> None:
     """The id is ours, made a moment ago; a chosen one is told by the nonce."""
     ours = {"imagesync_managed": '{"n":"1"}'}
-    service = playing([RESET, Say(409, b"already exists"), Say(body=image("x", **ours))])
+    service = open_scripted([RESET, Say(409, b"already exists"), Say(body=image("x", **ours))])
     assert service.backend.create_image(name="n").id == "x"
-    service = playing([Say(503, b""), Say(409, b"already exists"), Say(body=image("x", **ours))])
+    service = open_scripted([Say(503, b""), Say(409, b"already exists"), Say(body=image("x", **ours))])
     assert service.backend.create_image(id="x", properties=ours).id == "x"
-    service = playing([Say(503, b""), Say(409, b"already exists"), Say(body=image("x", imagesync_managed="{}"))])
+    service = open_scripted([Say(503, b""), Say(409, b"already exists"), Say(body=image("x", imagesync_managed="{}"))])
     refused(Conflict, lambda: service.backend.create_image(id="x", properties=ours))
 
 
-def test_the_same_id_is_sent_again(playing: Playing) -> None:
+def test_the_same_id_is_sent_again(open_scripted: OpenScripted) -> None:
     """Else a lost answer would leave two records."""
-    service = playing([Say(503, b""), RESET, Say(201, image())])
+    service = open_scripted([Say(503, b""), RESET, Say(201, image())])
     service.backend.create_image(name="n")
     first, *repeated = [json.loads(body)["id"] for body in service.server.bodies]
     assert repeated == [first, first]
 
 
-def test_data_is_sent_once(playing: Playing) -> None:
+def test_data_is_sent_once(open_scripted: OpenScripted) -> None:
     """Neither 401 nor 503 nor a lost connection makes the HTTP layers send consumed bytes again."""
     for failure, kind in ((Say(401, b""), Unauthorized), (Say(503, b""), Unavailable), (Say(413, b""), QuotaExceeded)):
-        service = playing([failure, Say()])
+        service = open_scripted([failure, Say()])
         refused(kind, lambda service=service: service.backend.upload(IMAGE_ID, iter([b"x"]), 1))  # type: ignore[misc]
         assert [asked for asked in service.server.asked if asked.startswith("PUT")] == service.server.asked[:1]
         assert service.waits == []
@@ -241,13 +241,13 @@ def test_data_is_sent_once(playing: Playing) -> None:
 )
 @pytest.mark.parametrize("compression", [Compression.NONE, Compression.GZ])
 def test_a_refused_upload_leaves_no_thread_of_its_source(
-    playing: Playing, tmp_path: Path, status: int, kind: type[BackendError], compression: Compression
+    open_scripted: OpenScripted, tmp_path: Path, status: int, kind: type[BackendError], compression: Compression
 ) -> None:
     """The service answers without reading: whatever was read, unpacked and hashed ahead ends, also with full queues."""
     data = bytes(range(256)) * 2**17
     (tmp_path / "x").write_bytes(gzip.compress(data, 1) if compression is Compression.GZ else data)
     source = FileSource(str(tmp_path / "x"), "x", transfer=Transfer(compression))
-    service = playing([Say(status, b"no"), Say(body=image(status="queued"))])
+    service = open_scripted([Say(status, b"no"), Say(body=image(status="queued"))])
     with (
         pytest.raises((kind, Unavailable)),  # the answer may be lost where the connection is closed on the body
         open_source(source, Fingerprint(), disk_format="raw") as stream,
@@ -256,57 +256,57 @@ def test_a_refused_upload_leaves_no_thread_of_its_source(
     assert [thread.name for thread in threading.enumerate() if thread.name.startswith("imagesync-")] == []
 
 
-def test_a_connection_with_a_refused_body_is_not_used_again(playing: Playing) -> None:
+def test_a_connection_with_a_refused_body_is_not_used_again(open_scripted: OpenScripted) -> None:
     """The service would take the unread rest of the body for the next request."""
-    service = playing([Say(413, b"over quota"), Say()])
+    service = open_scripted([Say(413, b"over quota"), Say()])
     assert "over quot" in refused(QuotaExceeded, lambda: service.backend.upload(IMAGE_ID, [b"x" * 100], 100))
     assert service.backend.update_image(IMAGE_ID, name="n").id == IMAGE_ID
-    service = playing([Say(401, b"no"), Say(), Say(413, b""), Say()])
+    service = open_scripted([Say(401, b"no"), Say(), Say(413, b""), Say()])
     assert service.backend.update_image(IMAGE_ID, name="n").id == IMAGE_ID
     refused(QuotaExceeded, lambda: service.backend.create_image(name="n"))
     assert service.backend.update_image(IMAGE_ID, name="n").id == IMAGE_ID
     assert service.waits == []
 
 
-def test_a_connection_lost_during_an_upload_tells_what_became_of_the_record(playing: Playing) -> None:
+def test_a_connection_lost_during_an_upload_tells_what_became_of_the_record(open_scripted: OpenScripted) -> None:
     """It is Unavailable, with the state that the service shows; a record that is gone is NotFound."""
-    service = playing([RESET, Say(body=image(status="queued"))])
+    service = open_scripted([RESET, Say(body=image(status="queued"))])
     assert "queued" in refused(Unavailable, lambda: service.backend.upload(IMAGE_ID, [b"x"], 1))
-    service = playing([RESET, Say(404, b"gone")])
+    service = open_scripted([RESET, Say(404, b"gone")])
     refused(NotFound, lambda: service.backend.upload(IMAGE_ID, [b"x"], 1))
 
 
-def test_an_upload_answered_before_its_end_is_no_success(playing: Playing) -> None:
+def test_an_upload_answered_before_its_end_is_no_success(open_scripted: OpenScripted) -> None:
     """A service that says 204 without having read the data keeps less than it was sent."""
-    service = playing([Say(204, b""), Say(body=image(status="active"))])
+    service = open_scripted([Say(204, b""), Say(body=image(status="active"))])
     chunks = (b"x" * 2**20 for _ in range(64))
     assert "before all data" in refused(Unavailable, lambda: service.backend.upload(IMAGE_ID, chunks, None))
 
 
-def test_a_download_that_breaks_off_is_no_shorter_file(playing: Playing) -> None:
+def test_a_download_that_breaks_off_is_no_shorter_file(open_scripted: OpenScripted) -> None:
     """The declared length is not reached."""
-    service = playing([Say(body=b"x" * 1000, cut=500)])
+    service = open_scripted([Say(body=b"x" * 1000, cut=500)])
     refused(Unavailable, lambda: list(service.backend.download(IMAGE_ID)))
 
 
-def test_a_probe_that_publishes_is_taken_back(playing: Playing) -> None:
+def test_a_probe_that_publishes_is_taken_back(open_scripted: OpenScripted) -> None:
     """A service that overlooks a missing property has made the image public."""
-    service = playing([Say(), Say()])
+    service = open_scripted([Say(), Say()])
     assert service.backend.may_publish(IMAGE_ID)
     assert service.server.asked == [f"PATCH /image/v2/images/{IMAGE_ID}"] * 2
 
 
-def test_no_secret_of_a_page_reaches_a_message(playing: Playing) -> None:
+def test_no_secret_of_a_page_reaches_a_message(open_scripted: OpenScripted) -> None:
     """Signed URLs and tokens in what a proxy answers."""
     body = b"cannot GET https://u:pw@store/x?X-Signature=abc with gAAAAAB" + b"k" * 80
-    text = refused(BackendError, lambda: playing([Say(418, body)]).backend.images(IMAGE_ID))
+    text = refused(BackendError, lambda: open_scripted([Say(418, body)]).backend.images(IMAGE_ID))
     assert "https://store/x" in text
     assert not any(secret in text for secret in ("pw", "abc", "kkk"))
 
 
-def test_a_service_that_is_gone_is_one_line(playing: Playing) -> None:
+def test_a_service_that_is_gone_is_one_line(open_scripted: OpenScripted) -> None:
     """Nobody listens: five tries, the address and the reason; a PATCH too, for it was never sent."""
-    service = playing([Say()])
+    service = open_scripted([Say()])
     with listening(Server([Say()])) as address:
         pass
     connection = service.backend._connection

@@ -28,7 +28,7 @@ from imagesync.model.catalog import Catalog
 from imagesync.render.listing import image_to_json, listing_text
 from imagesync.render.text import plan_text
 from imagesync.text import json_text
-from tests.fault.conftest import Playing
+from tests.fault.conftest import OpenScripted
 from tests.fault.scripted import IMAGE_ID, Say, Server, drip, dripping, endless, image, listening, raw_service
 from tests.trials import note
 
@@ -93,12 +93,12 @@ def ways(backend: Glance) -> dict[str, Callable[[], object]]:
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_a_token_follows_no_redirect_of_any_method(playing: Playing, status: int) -> None:
+def test_a_token_follows_no_redirect_of_any_method(open_scripted: OpenScripted, status: int) -> None:
     """Neither to another host, which receives nothing at all, nor to another place of the same."""
     other = Server([Say()])
     with listening(other) as address:
         for place, name in ((f"{address}/v2/images", "another host"), ("/elsewhere", "the same host")):
-            service = playing([Say(status, b"", {"Location": place})])
+            service = open_scripted([Say(status, b"", {"Location": place})])
             for way, ask in ways(service.backend).items():
                 service.server.asked.clear()
                 assert "redirect" in verdict(ask), way
@@ -107,19 +107,21 @@ def test_a_token_follows_no_redirect_of_any_method(playing: Playing, status: int
     assert other.asked == []
 
 
-def test_an_endless_body_behind_a_redirect_is_not_read(playing: Playing) -> None:
+def test_an_endless_body_behind_a_redirect_is_not_read(open_scripted: OpenScripted) -> None:
     """The library reads it to look where it leads."""
-    service = playing([Say(302, b"x" * 2**27, {"Location": "http://[", "Content-Length": str(2**40)})])
+    service = open_scripted([Say(302, b"x" * 2**27, {"Location": "http://[", "Content-Length": str(2**40)})])
     with pytest.raises(BackendError, match="redirect"):
         service.backend.images(IMAGE_ID)
 
 
 @pytest.mark.parametrize("field", FIELDS)
-def test_any_value_in_any_field_of_an_image_is_taken_or_refused_in_one_line(playing: Playing, field: str) -> None:
+def test_any_value_in_any_field_of_an_image_is_taken_or_refused_in_one_line(
+    open_scripted: OpenScripted, field: str
+) -> None:
     """Read, listed, planned, shown, exported: a field of another type is named, a text is shown without its escapes."""
     marked = image(imagesync_catalog="base", imagesync_key="a", imagesync_role="current", imagesync_managed="{}")
     for value in ODD:
-        backend = playing([Say(body={"images": [{**marked, field: value}]})]).backend
+        backend = open_scripted([Say(body={"images": [{**marked, field: value}]})]).backend
 
         def look(backend: Glance = backend) -> None:
             images = backend.images()
@@ -143,10 +145,10 @@ def test_any_value_in_any_field_of_an_image_is_taken_or_refused_in_one_line(play
         )
 
 
-def test_any_value_in_members_tasks_stores_schemas_and_quotas_does_no_harm(playing: Playing) -> None:
+def test_any_value_in_members_tasks_stores_schemas_and_quotas_does_no_harm(open_scripted: OpenScripted) -> None:
     """Members are needed and refused in one line; what only explains or helps is passed over."""
     shown: object = None
-    asking = ways(playing(lambda path: Say(body=shown)).backend)
+    asking = ways(open_scripted(lambda path: Say(body=shown)).backend)
     for value in ODD:
         shapes: list[object] = [value, [value], {"members": value, "tasks": value, "stores": value, "usage": value}]
         shapes += [{name: [value, {name: value}] for name in ("members", "tasks", "stores")}]
@@ -199,9 +201,9 @@ ANSWERS = {
 
 @pytest.mark.parametrize("kind", ANSWERS)
 @pytest.mark.parametrize("way", ["list", "create", "update", "delete"])
-def test_an_answer_that_makes_no_sense_is_one_line(playing: Playing, kind: str, way: str) -> None:
+def test_an_answer_that_makes_no_sense_is_one_line(open_scripted: OpenScripted, kind: str, way: str) -> None:
     """To every method; a DELETE reads nothing of what is said to it."""
-    told = verdict(ways(playing([ANSWERS[kind]]).backend)[way])
+    told = verdict(ways(open_scripted([ANSWERS[kind]]).backend)[way])
     assert way == "delete" or told != "fine"
     note(
         "answer that is no JSON, too large, packed, or of a false length", "passed over" if told == "fine" else ONE_LINE
@@ -227,33 +229,33 @@ LOOPS = {
 
 
 @pytest.mark.parametrize("kind", LOOPS)
-def test_a_listing_that_never_ends_is_one_line(playing: Playing, kind: str) -> None:
+def test_a_listing_that_never_ends_is_one_line(open_scripted: OpenScripted, kind: str) -> None:
     """Told by a link seen before, or by a page that brings nothing new."""
-    service = playing(LOOPS[kind])
+    service = open_scripted(LOOPS[kind])
     assert "never ends" in verdict(service.backend.images)
     assert len(service.server.asked) < 12
     note("listing that goes round in a circle", ONE_LINE)
 
 
-def test_a_listing_that_goes_on_and_on_is_one_line(playing: Playing) -> None:
+def test_a_listing_that_goes_on_and_on_is_one_line(open_scripted: OpenScripted) -> None:
     """Each page has something new: the time for the whole listing ends."""
-    service = playing(pages(lambda n: str(n + 1), lambda n: f"i{n}"), timeouts=Timeouts(listing=0.5))
+    service = open_scripted(pages(lambda n: str(n + 1), lambda n: f"i{n}"), timeouts=Timeouts(listing=0.5))
     assert "takes longer than 0 s" in verdict(service.backend.images)
     note("listing that goes on and on", ONE_LINE)
 
 
 @pytest.mark.parametrize("item", [None, 3, "x", [], True])
-def test_a_page_of_what_is_no_image_is_one_line(playing: Playing, item: object) -> None:
+def test_a_page_of_what_is_no_image_is_one_line(open_scripted: OpenScripted, item: object) -> None:
     """Never a traceback."""
-    assert "no JSON object" in verdict(playing([Say(body={"images": [item]})]).backend.images)
+    assert "no JSON object" in verdict(open_scripted([Say(body={"images": [item]})]).backend.images)
 
 
-def test_a_page_that_goes_on_elsewhere_is_asked_of_the_same_service(playing: Playing) -> None:
+def test_a_page_that_goes_on_elsewhere_is_asked_of_the_same_service(open_scripted: OpenScripted) -> None:
     """``next`` names another host; the token stays here."""
     other = Server([Say()])
     with listening(other) as address:
         first = Say(body={"images": [image("one")], "next": f"{address}/v2/images?marker=one"})
-        service = playing(lambda path: Say(body={"images": []}) if "marker" in path else first)
+        service = open_scripted(lambda path: Say(body={"images": []}) if "marker" in path else first)
         assert [found.id for found in service.backend.images()] == ["one"]
     assert other.asked == []
     note("listing that goes on at another host", "the rest was asked of the same service")
@@ -296,9 +298,9 @@ def fresh_pages() -> Callable[[str], Say]:
         ("a million values", "more than 1000000 values"),
     ],
 )
-def test_memory_is_bounded(playing: Playing, kind: str, words: str) -> None:
+def test_memory_is_bounded(open_scripted: OpenScripted, kind: str, words: str) -> None:
     """The peak of a process of its own, in MiB; the two passes of a listing run side by side."""
-    playing(fresh_pages() if kind == "fresh" else [ANSWERS[kind]])
+    open_scripted(fresh_pages() if kind == "fresh" else [ANSWERS[kind]])
     done = subprocess.run([sys.executable, "-c", WATCHED], capture_output=True, text=True, check=True)
     told, peak = json.loads(done.stdout)
     assert words in told

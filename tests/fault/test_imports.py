@@ -8,7 +8,7 @@ import pytest
 from imagesync.errors import BackendError, Forbidden, Unavailable
 from imagesync.execution.service_imports import Imports, Patience
 from imagesync.model.catalog import Method
-from tests.fault.conftest import Playing, Service
+from tests.fault.conftest import OpenScripted, ScriptedBackend
 from tests.fault.scripted import IMAGE_ID, RESET, Say, image
 
 URL = "http://user:secret@web.example/d.raw?sig=secret"
@@ -23,7 +23,7 @@ def task(status: str, message: str = "") -> Say:
     )
 
 
-class Clock:
+class ImportClock:
     """Time that passes only while somebody sleeps."""
 
     def __init__(self) -> None:
@@ -51,36 +51,39 @@ def by_path(images: list[Say], posted: Say = BEGUN, tasks: Say = NOT_FOUND) -> C
     return answer
 
 
-def fetch(service: Service, clock: Clock) -> None:
+def fetch(service: ScriptedBackend, clock: ImportClock) -> None:
     """A web-download, watched with a clock of the test's own."""
     patience = Patience(limit=60, sleep=clock.sleep, clock=lambda: clock.now)
     Imports(service.backend, patience).run(IMAGE_ID, Method.WEB_DOWNLOAD, uri=URL)
 
 
-def posts(service: Service) -> int:
+def posts(service: ScriptedBackend) -> int:
     """How often an import was asked for."""
     return sum(asked.startswith("POST") for asked in service.server.asked)
 
 
-def test_an_import_whose_answer_was_lost_is_not_begun_twice(playing: Playing) -> None:
+def test_an_import_whose_answer_was_lost_is_not_begun_twice(open_scripted: OpenScripted) -> None:
     """The image tells that it began: it is waited for."""
     running = Say(body=image(status="importing"))
-    service = playing(by_path([running, running, Say()], posted=RESET))
-    fetch(service, Clock())
+    service = open_scripted(by_path([running, running, Say()], posted=RESET))
+    fetch(service, ImportClock())
     assert posts(service) == 1
 
 
-def test_an_import_that_never_began_is_an_error(playing: Playing) -> None:
+def test_an_import_that_never_began_is_an_error(open_scripted: OpenScripted) -> None:
     """No answer, and the image shows nothing of it: whether to ask again is for the next run."""
-    service = playing(by_path([Say(body=image(status="queued"))], posted=RESET))
+    service = open_scripted(by_path([Say(body=image(status="queued"))], posted=RESET))
     with pytest.raises(Unavailable, match=r"will not fetch http://web.example/d.raw: "):
-        fetch(service, Clock())
+        fetch(service, ImportClock())
     assert posts(service) == 1
 
 
-def test_an_import_that_does_not_move_is_given_up(playing: Playing) -> None:
+def test_an_import_that_does_not_move_is_given_up(open_scripted: OpenScripted) -> None:
     """Looks grow apart to five seconds, and end after the limit, with what to do; no busy loop."""
-    service, clock = playing(by_path([Say(body=image(status="importing"))], tasks=task("processing"))), Clock()
+    service, clock = (
+        open_scripted(by_path([Say(body=image(status="importing"))], tasks=task("processing"))),
+        ImportClock(),
+    )
     with pytest.raises(
         BackendError, match="is importing, and its import has not moved for 60 s; ask the cloud's operator"
     ):
@@ -90,15 +93,15 @@ def test_an_import_that_does_not_move_is_given_up(playing: Playing) -> None:
     assert 60 <= clock.now <= 70
 
 
-def test_an_import_that_moves_is_waited_for_as_long_as_it_does(playing: Playing) -> None:
+def test_an_import_that_moves_is_waited_for_as_long_as_it_does(open_scripted: OpenScripted) -> None:
     """Every change that the service shows begins the limit anew."""
     moving = [Say(body=image(status="importing", updated_at=f"2026-01-01T00:00:{n:02}Z")) for n in range(40)]
-    clock = Clock()
-    fetch(playing(by_path([*moving, Say()], tasks=task("processing"))), clock)
+    clock = ImportClock()
+    fetch(open_scripted(by_path([*moving, Say()], tasks=task("processing"))), clock)
     assert clock.now > 60
 
 
-def test_an_import_that_no_worker_has_taken_up_yet_has_not_failed(playing: Playing) -> None:
+def test_an_import_that_no_worker_has_taken_up_yet_has_not_failed(open_scripted: OpenScripted) -> None:
     """The image is queued still, and its task pending."""
     tasks = iter([task("pending")] * 2)
     images = iter([Say(body=image(status="queued"))])
@@ -110,7 +113,7 @@ def test_an_import_that_no_worker_has_taken_up_yet_has_not_failed(playing: Playi
             return next(tasks)
         return next(images, Say())
 
-    fetch(playing(answer), Clock())
+    fetch(open_scripted(answer), ImportClock())
 
 
 @pytest.mark.parametrize(
@@ -123,39 +126,41 @@ def test_an_import_that_no_worker_has_taken_up_yet_has_not_failed(playing: Playi
         (NOT_FOUND, "no reason given; failed in fast; check"),
     ],
 )
-def test_a_failed_import_tells_reason_store_and_what_to_check(playing: Playing, tasks: Say, expected: str) -> None:
+def test_a_failed_import_tells_reason_store_and_what_to_check(
+    open_scripted: OpenScripted, tasks: Say, expected: str
+) -> None:
     """Without user, password and query of the URL; a service that has no tasks gives no reason."""
     failed = Say(body=image(status="queued", os_glance_failed_import="fast"))
     with pytest.raises(BackendError) as caught:
-        fetch(playing(by_path([failed], tasks=tasks)), Clock())
+        fetch(open_scripted(by_path([failed], tasks=tasks)), ImportClock())
     told = str(caught.value)
     assert told.startswith(f"image {IMAGE_ID}: the service could not fetch http://web.example/d.raw: {expected}")
     assert "secret" not in told
 
 
-def copy(service: Service, *stores: str) -> None:
+def copy(service: ScriptedBackend, *stores: str) -> None:
     """A copy of an active image."""
-    clock = Clock()
+    clock = ImportClock()
     Imports(service.backend, Patience(sleep=clock.sleep, clock=lambda: clock.now)).copy(IMAGE_ID, stores)
 
 
-def test_a_copy_is_made_only_into_stores_that_lack_the_image(playing: Playing) -> None:
+def test_a_copy_is_made_only_into_stores_that_lack_the_image(open_scripted: OpenScripted) -> None:
     """One that is at work already is waited for; nothing is asked for when that was all."""
     running = Say(body=image(stores="fast", os_glance_import_task="t"))
-    service = playing(by_path([running, Say(body=image(stores="fast,slow"))]))
+    service = open_scripted(by_path([running, Say(body=image(stores="fast,slow"))]))
     copy(service, "fast", "slow")
     assert posts(service) == 0
 
 
-def test_a_copy_that_ends_without_its_store_has_failed(playing: Playing) -> None:
+def test_a_copy_that_ends_without_its_store_has_failed(open_scripted: OpenScripted) -> None:
     """The image stays active, so that only its stores tell."""
     left = Say(body=image(stores="fast", os_glance_failed_import="slow"))
     with pytest.raises(BackendError, match="could not copy it to slow: full; failed in slow; check that store"):
-        copy(playing(by_path([left], tasks=task("failure", "full"))), "slow")
+        copy(open_scripted(by_path([left], tasks=task("failure", "full"))), "slow")
 
 
-def test_a_copy_that_is_forbidden_tells_both_ways_out(playing: Playing) -> None:
+def test_a_copy_that_is_forbidden_tells_both_ways_out(open_scripted: OpenScripted) -> None:
     """By default policy it is for admins."""
-    service = playing(by_path([Say(body=image(stores="fast"))], posted=Say(403, b"no")))
+    service = open_scripted(by_path([Say(body=image(stores="fast"))], posted=Say(403, b"no")))
     with pytest.raises(Forbidden, match=r"does not let this user copy it to slow.*let an admin apply this, or take"):
         copy(service, "slow")

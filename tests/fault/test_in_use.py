@@ -17,7 +17,7 @@ from imagesync.render.text import report_text
 from tests.fault.scripted import IMAGE_ID, Say, Server, image, listening
 
 
-class Scene:
+class Deletion:
     """A plan of one deletion, done against a service that answers DELETE in one way."""
 
     def __init__(self, folder: Path, refusal: Say) -> None:
@@ -50,27 +50,27 @@ class Scene:
 
 
 @pytest.fixture
-def scenes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Scene]]:
+def deletions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Deletion]]:
     """Scenes of a test, closed after it."""
     monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(tmp_path / "clouds.yaml"))
-    opened: list[Scene] = []
+    opened: list[Deletion] = []
     yield opened
-    for scene in opened:
-        scene.close()
+    for deletion in opened:
+        deletion.close()
 
 
-def scene(scenes: list[Scene], folder: Path, refusal: Say) -> Scene:
-    """A scene with this answer to DELETE."""
-    scenes.append(Scene(folder, refusal))
-    return scenes[-1]
+def deletion(deletions: list[Deletion], folder: Path, refusal: Say) -> Deletion:
+    """A deletion with this answer to DELETE."""
+    deletions.append(Deletion(folder, refusal))
+    return deletions[-1]
 
 
 IN_USE = Say(409, b"<html>Image is in use by volume 7</html>")
 
 
-def test_an_image_in_use_is_deferred_and_told_of(scenes: list[Scene], tmp_path: Path) -> None:
+def test_an_image_in_use_is_deferred_and_told_of(deletions: list[Deletion], tmp_path: Path) -> None:
     """Not a failure: exit 0, one line with the service's own words; one request, nothing else is touched."""
-    played = scene(scenes, tmp_path, IN_USE)
+    played = deletion(deletions, tmp_path, IN_USE)
     report = played.done(unprotect=False)
     assert [result.outcome for result in report.results] == [Outcome.DEFERRED]
     assert report.succeeded
@@ -82,18 +82,18 @@ def test_an_image_in_use_is_deferred_and_told_of(scenes: list[Scene], tmp_path: 
 
 @pytest.mark.parametrize(("refusal", "outcome"), [(IN_USE, Outcome.DEFERRED), (Say(403), Outcome.FAILED)])
 def test_what_could_not_be_deleted_is_protected_again(
-    scenes: list[Scene], tmp_path: Path, refusal: Say, outcome: Outcome
+    deletions: list[Deletion], tmp_path: Path, refusal: Say, outcome: Outcome
 ) -> None:
     """The image is left as it was, and read back."""
-    played = scene(scenes, tmp_path, refusal)
+    played = deletion(deletions, tmp_path, refusal)
     report = played.done(unprotect=True)
     assert [result.outcome for result in report.results] == [outcome]
     assert played.methods() == ["PATCH", "DELETE", "PATCH", "GET"]
     assert [b'"value": false' in body for body in played.server.bodies if body] == [True, False]
 
 
-def test_one_that_went_meanwhile_is_gone(scenes: list[Scene], tmp_path: Path) -> None:
+def test_one_that_went_meanwhile_is_gone(deletions: list[Deletion], tmp_path: Path) -> None:
     """404: done."""
-    played = scene(scenes, tmp_path, Say(404))
+    played = deletion(deletions, tmp_path, Say(404))
     assert [result.outcome for result in played.done(unprotect=True).results] == [Outcome.DONE]
     assert played.methods() == ["PATCH", "DELETE"]

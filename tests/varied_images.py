@@ -1,4 +1,4 @@
-"""Images of every kind that a grown project holds: what export has to write and adopt must not change."""
+"""Creates images of every kind that an old project can hold: export must write them, adopt must not change them. Does I/O."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -10,7 +10,7 @@ from tests.samples import iso, qcow2
 FORMATS = {"qcow2": qcow2(2**30), "iso": iso()}
 
 
-def animals(backend: Backend) -> Iterator[LiveImage]:
+def create_varied_images(backend: Backend) -> Iterator[LiveImage]:
     """Make them all, one after the other."""
     for number, (kind, data) in enumerate(FORMATS.items()):
         yield filled(backend, data, name=f"Real {kind}", disk_format=kind, min_disk=number, min_ram=512 * number)
@@ -34,7 +34,7 @@ def animals(backend: Backend) -> Iterator[LiveImage]:
         backend.add_member(shared.id, project)
     yield shared
     yield filled(backend, name="shared with nobody", visibility="shared")
-    yield from triple(backend)
+    yield from create_machine_images(backend)
 
 
 SDK = ("md5", "sha256", "object")
@@ -69,7 +69,7 @@ ODD = {
 }
 
 
-def triple(backend: Backend) -> Iterator[LiveImage]:
+def create_machine_images(backend: Backend) -> Iterator[LiveImage]:
     """Kernel, ramdisk and the machine that names them."""
     kernel = filled(backend, b"k", name="Machine kernel", disk_format="aki", container_format="aki")
     ramdisk = filled(backend, b"r", name="Machine ramdisk", disk_format="ari", container_format="ari")

@@ -31,14 +31,14 @@ TAGS: Final = (("linux", "n1"), (), ("x", "y", "one"), ("old", "new"))
 MEMBERS: Final = ("accepted", "pending", "rejected")
 
 
-def is_neighbour(image_id: str) -> bool:
+def is_neighbor(image_id: str) -> bool:
     """Whether this is the id of one of them."""
     return image_id.startswith(IDS)
 
 
 def ours(images: Iterable[LiveImage]) -> list[LiveImage]:
     """Listed images without theirs: those that a test can have made."""
-    return [image for image in images if not is_neighbour(image.id)]
+    return [image for image in images if not is_neighbor(image.id)]
 
 
 def _marks(key: str, owner: str) -> tuple[dict[str, str], ...]:
@@ -112,7 +112,7 @@ def content(number: int) -> bytes:
     return f"data of image {number} of somebody else\n".encode() * 20
 
 
-class Neighbours:
+class Neighbors:
     """Those of one running service: ``state`` is the folder with its database and stores."""
 
     def __init__(self, state: Path) -> None:
@@ -146,7 +146,7 @@ class Neighbours:
                 table: connection.execute(f"select * from {table} where {_whose(table)} order by id").fetchall()
                 for table in ("images", *PARTS)
             }
-        places = [place for place in sorted(self._stores.glob("*/*")) if is_neighbour(place.name)]
+        places = [place for place in sorted(self._stores.glob("*/*")) if is_neighbor(place.name)]
         return {**found, "files": [(str(place), place.read_bytes()) for place in places]}
 
     def changed(self) -> list[str]:
