@@ -1,4 +1,4 @@
-"""The way from manifests to a cloud, for tests that go it from Python."""
+"""A catalog -> its plan -> the report of its apply, from Python, without the command line."""
 
 import threading
 from datetime import UTC, datetime

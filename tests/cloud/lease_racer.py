@@ -1,7 +1,10 @@
-"""A process that takes the lease of one catalogue again and again, for ``test_lease.py``; some die on the way.
+"""A program for ``test_lease.py``: takes the lease of one catalog again and again, and may die while it holds it.
 
-Whoever is inside has a file of its own making in FOLDER/inside (O_EXCL). One that finds another's there is a violation,
-unless that one was killed. Arguments: FOLDER, ROUNDS, SEED.
+A holder creates the file FOLDER/inside with ``O_EXCL`` and removes it before it releases the lease. If the file of
+another process is there, two processes hold the lease: a violation, unless the other was killed (FOLDER/killed).
+The seed decides how the last round ends: by a release, by an exit without one, or by SIGKILL. Does I/O.
+
+Arguments: FOLDER, ROUNDS, SEED. Files written: taken (number and pid of each lease), killed, lost, told, violations.
 """
 
 import contextlib
@@ -26,8 +29,8 @@ from imagesync.model.image import LiveImage
 TIMES = Times(expiry=8.0, beat=0.5, confirm=6.0, poll=0.25)
 
 
-class Lossy:
-    """The real service, whose answer to a POST is lost now and then after it has made the record."""
+class LossyBackend:
+    """The real service, but the answer to some POSTs is lost after the service has created the record."""
 
     def __init__(self, backend: Backend, chance: random.Random) -> None:
         self._backend, self._chance = backend, chance
@@ -36,7 +39,7 @@ class Lossy:
         return getattr(self._backend, name)
 
     def create_image(self, **attrs: Any) -> LiveImage:
-        """Lost; or lost once and sent again by something between."""
+        """In one of ten calls the answer is lost; in another one the POST is sent twice, as by a proxy."""
         drawn = self._chance.random()
         if drawn < 0.2:
             self._backend.create_image(**attrs)
@@ -47,7 +50,7 @@ class Lossy:
 
 @contextlib.contextmanager
 def inside(folder: Path) -> Iterator[None]:
-    """Alone, or a violation is written down."""
+    """Hold the file ``inside`` during the block; write down a violation if another process holds it."""
     mark = folder / "inside"
     while True:
         try:
@@ -74,10 +77,10 @@ def note(folder: Path, name: str, text: str) -> None:
 
 
 def main() -> None:
-    """Take, look around, leave: by release, without one, or by a kill."""
+    """Take the lease ROUNDS times, send some requests while it is held, and leave it."""
     folder, rounds, seed = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
     chance = random.Random(seed)
-    backend: Any = Lossy(open_backend(cloud="alice"), chance)
+    backend: Any = LossyBackend(open_backend(cloud="alice"), chance)
     here = this_process()
     if seed % 4 == 0:
         here = replace(here, boot="another host")

@@ -1,8 +1,9 @@
-"""Images of other projects, made to be taken for ours: written into the service's database, and compared with it. Does I/O.
+"""Images of other projects that look like owned ones; no test may change them. Writes the database and the data files.
 
-Every test of the real service runs beside them. They have the names, tags, keys and markers that the tests use, in
-every visibility, status and role, and owners that are nearly ours. Whatever a test does, each row and each byte of
-theirs must be as it was, and no request may even have tried to write to one.
+Every test of the real service runs beside these 300 images. They have the names, tags, keys and markers that the tests
+use, in every visibility, status and role; the ids of some owners are nearly that of the tests' project.
+After each test every row and every byte must be unchanged, and no request may have tried to write to one
+(``Cloud.harm_done``).
 """
 
 import contextlib

@@ -1,4 +1,18 @@
-"""The lease on the real Glance: many processes that race and die, and real applies that meet."""
+"""The lease on the real Glance: processes that race for it and die, and applies that run at the same time.
+
+The lease is an image record without data. A run creates it before its first write and frees it at the end, so only one
+run at a time works on a catalog. These tests check it from three sides:
+
+* The race: eight processes (``tests.cloud.lease_racer``) take and leave one lease again and again. Some are killed while
+  they hold it, some exit without a release, some lose the answer of the POST that creates it. Each holder creates a file
+  with ``O_EXCL``; a second file at the same time would be a violation. The lease numbers must be unique and ascending.
+* Two applies: an apply must be stopped in its middle, at a known point, while the test runs another command. That is
+  what ``Gate`` is for: a source whose last byte the server keeps back until the test opens the gate. ``gate.asked``
+  says that the apply has begun the upload and therefore holds the lease.
+* The cost: the requests of an apply with and without a lease are compared.
+
+``ConcurrentWorkspace`` has the manifest and starts commands; those that still run are killed at the end of a test.
+"""
 
 import contextlib
 import http.server
@@ -50,7 +64,7 @@ def test_eight_processes_that_race_and_die_are_never_two_inside(cloud: Cloud, tm
 
 
 class ConcurrentWorkspace:
-    """A catalogue, and applies of it that go on beside each other."""
+    """A manifest, and commands that run on it at the same time."""
 
     def __init__(self, cloud: Cloud, folder: Path) -> None:
         self.cloud, self.folder = cloud, folder
@@ -105,7 +119,7 @@ def backend(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Iterator[Backend]:
 
 
 class Gate:
-    """A web server with one file whose end it gives only once it is open; ``asked`` tells that somebody waits for it."""
+    """A web server whose one file lacks its last byte until ``opened`` is set; ``asked`` is set when a client waits."""
 
     size = 2**22
 
@@ -116,7 +130,7 @@ class Gate:
 
 @contextlib.contextmanager
 def gated() -> Iterator[Gate]:
-    """A gate, opened at the end at the latest."""
+    """A running gate; it is opened at the end of the block, so no client waits for ever."""
     gate = Gate()
 
     class GateHandler(http.server.BaseHTTPRequestHandler):
@@ -139,7 +153,7 @@ def gated() -> Iterator[Gate]:
         daemon_threads = True
 
         def handle_error(self, request: object, client_address: object) -> None:
-            """A client that was killed is no news."""
+            """Do not print that a killed client closed its connection."""
 
     with GateServer(("127.0.0.1", 0), GateHandler) as server:
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()

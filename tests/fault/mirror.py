@@ -1,4 +1,4 @@
-"""A web server on loopback that publishes files and misbehaves as it is told: breaks off, lies, changes, redirects."""
+"""A web server on loopback with files whose delivery can fail: broken off, of another length, changed. Does I/O."""
 
 import http.server
 import re
@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 
 @dataclass
 class File:
-    """What is behind one path.
+    """What is published at one path.
 
-    ``cuts``: after how many bytes the first answers break off, one number an answer; ``ranges``: whether a part can be
-    asked for; ``announced``: a Content-Length that is not the true one; ``tags``: the entity tag of each answer, where it
-    changes; ``head``: the status that HEAD gets; ``login``: the Authorization that is wanted.
+    ``cuts``: after how many bytes the first answers break off, one number for each answer; ``ranges``: whether the server
+    supports range requests; ``announced``: a false Content-Length; ``tags``: the entity tag of each answer, if it changes;
+    ``head``: the status of an answer to HEAD; ``login``: the Authorization header that is required.
     """
 
     data: bytes = b""
@@ -29,7 +29,7 @@ class File:
 
 
 class Mirror:
-    """The files by path, and what was asked: ``METHOD PATH`` and, where there was one, the range."""
+    """The files by path, and the requests that came: ``METHOD PATH``, with the start of the range if there was one."""
 
     def __init__(self, address: str) -> None:
         self.address = address

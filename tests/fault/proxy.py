@@ -1,6 +1,8 @@
-"""A proxy between imagesync and a real service: counts the requests, and spoils those that it is told to.
+"""A proxy between imagesync and a real service: records the requests, and makes some of them fail. Does I/O.
 
-A fault is decided when a request's head has come; what reaches the service, and what reaches the client, is the fault's.
+When the head of a request has arrived, ``Proxy.fault`` is called with it and returns a ``Fault``, or None for none. The
+fault decides whether the service gets the request, and which answer the client gets: the real one, another status, half
+of one, none, or one that comes only when the test allows it.
 """
 
 import contextlib
@@ -39,13 +41,13 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What becomes of one request.
+    """What happens to one request, in this order.
 
-    ``forward``: the service gets it. Then ``status`` and ``headers`` are answered instead of what it said (None: what it
-    said); ``cut``: bytes of the answer after which the connection is reset, 0 before any; ``stall``: no answer until that is
-    set, and none then; ``held``: the answer is given once that is set. ``after`` is called before any such wait, once the
-    service has answered (or, where it is not to get the request, would have).
-    ``refused``: after the answer no connection is there and none is taken for so many seconds.
+    ``forward``: the service gets the request. ``after`` is called when the service has answered, or at once if it does
+    not get the request. ``held``: the answer waits until this event is set. ``stall``: the connection is kept without an
+    answer until this event is set, and then closed. ``status``, ``headers`` and ``body`` replace the service's answer if
+    ``status`` is given. ``refused``: for so many seconds after the answer, connections are closed and refused. ``cut``:
+    the connection is reset after so many bytes of the answer's body; 0: before the answer.
     """
 
     forward: bool = True
@@ -60,7 +62,7 @@ class Fault:
 
 
 class Proxy:
-    """The calls that came, and the faults to come; listens from its beginning to ``close``."""
+    """The requests that came, and the function that decides their faults; it listens until ``close``."""
 
     def __init__(self, target: str) -> None:
         self.target = urlsplit(target)

@@ -1,4 +1,4 @@
-"""An HTTP server on loopback that answers as it is told: for what the real service does not do."""
+"""HTTP servers on loopback with prepared answers, for behavior that the real services do not show. Does I/O."""
 
 import json
 import socket
