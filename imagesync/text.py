@@ -1,17 +1,19 @@
-"""Texts that others made -> the same without what must stay secret. Pure.
+"""Text from anywhere -> text that may be shown: secrets removed, control characters escaped, shortened; JSON text. Pure.
 
-Messages of services and libraries, and tracebacks, quote what they were about: URLs that are signed or carry a log-in,
-headers, bodies of log-in requests. What is recognised is taken out, at the price of a word too many.
+Messages of services and libraries, and tracebacks, quote what they are about: signed URLs, URLs with a log-in, headers,
+bodies of log-in requests. Everything that looks like a secret is removed, even if that removes a word too many.
 """
 
 import json
 import re
 from collections.abc import Iterable
 from typing import Final
+from urllib.parse import urlsplit, urlunsplit
 
 GONE: Final = "…"
-SHORTEST: Final = 4
-"""Characters of a known secret that is looked for; a shorter one would blot out half of any text."""
+"""Stands for what was removed."""
+MIN_SECRET: Final = 4
+"""Characters of the shortest known secret that is removed; a shorter one would match half of any text."""
 _LOGIN: Final = re.compile(r"(\w+://)[^\s/@'\"]+@")
 _QUERY: Final = re.compile(r"(?<=[\w/.%~-])[?#][^\s'\"<>)]*[^\s'\"<>).,;:?]")
 _TOKEN: Final = re.compile(r"\bgAAAA[\w=-]{20,}")
@@ -31,9 +33,45 @@ def without_secrets(text: str) -> str:
 def redacted(text: str, known: Iterable[str] = ()) -> str:
     """A traceback: besides, no value that is called a secret, and none of those ``known`` to be one."""
     for secret in sorted(known, key=len, reverse=True):
-        if len(secret) >= SHORTEST:
+        if len(secret) >= MIN_SECRET:
             text = text.replace(secret, GONE)
     return _NAMED.sub(rf"\1{GONE}", without_secrets(text))
+
+
+def public_url(url: str) -> str:
+    """A URL that may be shown and kept: without log-in, query and fragment. ValueError if it is no URL at all."""
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, _host(parts.netloc), parts.path, "", ""))
+
+
+def public_host(url: str) -> str:
+    """Host and port of a URL, without log-in. ValueError if it is no URL at all."""
+    return _host(urlsplit(url).netloc)
+
+
+def _host(netloc: str) -> str:
+    return netloc.rpartition("@")[2]
+
+
+def printable(text: str) -> str:
+    """Text that cannot move a cursor or turn the direction of writing: ``\\x1b``, ``\\n``, ``\\u202e`` are visible escapes.
+
+    Escaped is what ``str.isprintable`` rejects: control and format characters (bidirectional ones too), line separators,
+    spaces other than U+0020, surrogates and unassigned characters.
+    """
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
+def shorten(text: str, max_chars: int) -> str:
+    """At most ``max_chars`` characters; ``…`` at the end stands for the rest."""
+    return text if len(text) <= max_chars else f"{text[: max_chars - 1]}{GONE}"
+
+
+def one_line(text: str, max_chars: int) -> str:
+    """A message of another program, however many lines it has, as one printable line of at most ``max_chars`` characters."""
+    return shorten(printable(" ".join(text.split())), max_chars)
 
 
 _UNSEEN: Final = re.compile(r"[^\x20-\x7e\n]")

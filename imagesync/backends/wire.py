@@ -19,6 +19,7 @@ from imagesync.model.image import (
     MemberState,
     Usage,
 )
+from imagesync.text import shorten
 
 T = TypeVar("T")
 
@@ -223,8 +224,7 @@ def _shown(value: object) -> str:
     """An odd value, as far as it fits into a line."""
     if isinstance(value, dict | list):
         return f"a {type(value).__name__}"
-    text = repr(value[:_SHOWN] if isinstance(value, str) else value)
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+    return shorten(repr(value[:_SHOWN] if isinstance(value, str) else value), _SHOWN)
 
 
 def _words(wire: Mapping[str, Any], name: str, where: str) -> frozenset[str]:

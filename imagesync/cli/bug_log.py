@@ -7,8 +7,7 @@ import tempfile
 from importlib.metadata import PackageNotFoundError, version
 
 from imagesync.cli.streams import say
-from imagesync.render.style import sentence
-from imagesync.text import redacted
+from imagesync.text import printable, redacted
 from imagesync.version import __version__
 
 SECRET_NAMES = re.compile("PASSWORD|PASSCODE|SECRET|TOKEN|_KEY$")
@@ -28,7 +27,7 @@ def write_bug_log(text: str) -> None:
         with tempfile.NamedTemporaryFile("w", prefix="imagesync-", suffix=".log", delete=False) as log:
             log.write(f"{describe_environment()}\n\n{text}")
     except OSError as error:
-        last = sentence(text.strip().rpartition("\n")[2])
+        last = printable(text.strip().rpartition("\n")[2])
         say(f"imagesync has a bug ({last}), and no log could be written: {error.strerror}")
     else:
         say(f"imagesync has a bug; what happened is in {log.name}")

@@ -14,7 +14,7 @@ from imagesync.model.plan import Create, Plan, Step
 from imagesync.model.record import url_identity
 from imagesync.planfile.reader import plan_from_json, withheld
 from imagesync.planfile.writer import Json, plan_text_json, plan_to_json
-from imagesync.render.style import sentence
+from imagesync.text import printable
 from imagesync.version import __version__
 
 MAX_BYTES = 256 * 2**20
@@ -37,7 +37,7 @@ def save_plan(plan: Plan, path: Path) -> None:
 
 def read_plan(path: Path) -> tuple[Plan, dict[str, tuple[str, ...]]]:
     """The plan, and the sha256 of each whole URL that it does not hold, by key."""
-    shown = sentence(str(path))
+    shown = printable(str(path))
     try:
         with open(path, "rb") as file:
             content = file.read(MAX_BYTES + 1)

@@ -10,7 +10,7 @@ from imagesync.errors import BackendError, Forbidden, Unavailable
 from imagesync.model.catalog import Method, Status
 from imagesync.model.fields import COPY
 from imagesync.model.image import LiveImage
-from imagesync.model.record import public_url
+from imagesync.text import public_url
 
 CHECKS: Final[Mapping[str, str]] = {
     Method.WEB_DOWNLOAD.value: "check that the service reaches it, that it answers with the whole file, and what it holds",

@@ -17,6 +17,7 @@ from imagesync.errors import ImagesyncError
 from imagesync.model.catalog import Role
 from imagesync.model.image import LiveImage
 from imagesync.model.record import LEASE, ROLE
+from imagesync.text import printable, shorten
 
 NUMBER: Final = "imagesync_lease_number"
 NONCE: Final = "imagesync_lease_nonce"
@@ -160,7 +161,7 @@ def _holder(text: str) -> Holder:
 
 def _shown(value: object) -> str:
     """Text that may stand in a message, whoever wrote it."""
-    return "".join(filter(str.isprintable, value))[:LONGEST] if isinstance(value, str) else ""
+    return shorten(printable(value), LONGEST) if isinstance(value, str) else ""
 
 
 def highest(leases: Iterable[Lease]) -> Lease | None:

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from imagesync.manifest.specs import text_problems
-from imagesync.manifest.yaml_reader import printable
 from imagesync.manifest.yaml_writer import Data
 from imagesync.model.catalog import Checksum, Status, Visibility
 from imagesync.model.image import LiveImage, MemberState
@@ -97,7 +96,7 @@ def _texts(image: LiveImage, around: Surroundings) -> tuple[list[str], dict[str,
 
 def _called(path: tuple[str | int, ...], tags: Sequence[str]) -> str:
     _, which = path
-    return f"tag {printable(tags[which])!r}" if isinstance(which, int) else f"property {printable(which)!r}"
+    return f"tag {tags[which]!r}" if isinstance(which, int) else f"property {which!r}"
 
 
 def _is_wanted(name: str, around: Surroundings) -> bool:

@@ -13,13 +13,13 @@ from typing import Final
 
 from imagesync.manifest.entries import REFERRING, Entry, Surroundings, make_entry, properties_of
 from imagesync.manifest.specs import MOST_PROPERTIES, text_problems
-from imagesync.manifest.yaml_reader import printable
 from imagesync.manifest.yaml_writer import yaml_text
 from imagesync.model.catalog import Catalog, Status
 from imagesync.model.fields import declared_fields, live_field
 from imagesync.model.image import LiveImage, MemberState
 from imagesync.model.record import PREFIX, read
 from imagesync.model.references import resolve_references
+from imagesync.text import printable
 
 HEADER: Final = """\
 # yaml-language-server: $schema=manifest.schema.json

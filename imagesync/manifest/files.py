@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from imagesync.errors import Diagnostic
-from imagesync.manifest.yaml_reader import printable
+from imagesync.text import printable
 
 SUFFIXES: Final = (".yaml", ".yml")
 MAX_FILE_BYTES: Final = 8 * 2**20

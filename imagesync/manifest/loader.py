@@ -15,8 +15,9 @@ from imagesync.errors import MOST_PROBLEMS, Diagnostic, ManifestError
 from imagesync.manifest.files import Found, find_files, read_bytes
 from imagesync.manifest.merging import Manifest, misnamed
 from imagesync.manifest.validation import Shape, dotted
-from imagesync.manifest.yaml_reader import MOST_KEYS, Allowance, Node, parse, printable
+from imagesync.manifest.yaml_reader import MOST_KEYS, Allowance, Node, parse
 from imagesync.schemas import schema
+from imagesync.text import printable
 
 MERGED: Final = ("images", "profiles", "targets", "values")
 SINGLE: Final = ("catalog", "policy", "defaults", "default_target")

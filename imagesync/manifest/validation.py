@@ -11,13 +11,16 @@ from itertools import islice
 from typing import Any, Final, TypeAlias
 
 from imagesync.errors import MOST_PROBLEMS, Diagnostic
-from imagesync.manifest.yaml_reader import Node, printable
+from imagesync.manifest.yaml_reader import Node
+from imagesync.text import printable, shorten
 
 Schema: TypeAlias = Mapping[str, Any]
 
 MOST_EXPLAINED: Final = 10_000
 """Values that are looked at closely, in all, before it is enough."""
 MOST_ENTRIES: Final = 512
+MAX_SHOWN_CHARS: Final = 60
+"""Of a value that does not fit."""
 PLACEHOLDER: Final = "#/$defs/placeholder"
 MOST_COMPARED: Final = 500
 LONGEST_WORD: Final = 255
@@ -275,8 +278,7 @@ _KINDS: Final = {
 def _said(error: Any) -> str:
     instance = error.instance
     shown = {True: "true", False: "false", None: "null"}.get(instance) if _is_word(instance) else None
-    shown = shown or printable(repr(instance))
-    shown = shown if len(shown) <= 60 else f"{shown[:57]}..."
+    shown = shown or shorten(repr(instance), MAX_SHOWN_CHARS)
     value = error.validator_value
     sentences = {
         "minimum": f"{shown} is less than the minimum of {value}",

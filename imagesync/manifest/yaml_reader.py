@@ -13,6 +13,7 @@ import yaml
 from yaml.events import AliasEvent, MappingEndEvent, ScalarEvent, SequenceEndEvent, SequenceStartEvent
 
 from imagesync.errors import MOST_PROBLEMS, Diagnostic
+from imagesync.text import printable
 
 DEEPEST: Final = 32
 MOST_NODES: Final = 100_000
@@ -178,7 +179,7 @@ class _Reader:
         if event.tag == kind or kind not in fits:
             self._stop(event, f"the tag {printable(event.tag)} is not plain data", "take it out")
         if not fits[kind]:
-            self._stop(event, f"{printable(text)!r} is tagged !!{kind} and is none", "take the tag out")
+            self._stop(event, f"{text!r} is tagged !!{kind} and is none", "take the tag out")
         return text if kind in ("str", "float") else value
 
     def _collection(self, event: Any, kind: str) -> Any:
@@ -230,15 +231,8 @@ class _Reader:
         if len(name) > LONGEST_KEY:
             self._stop(key, f"a key of {len(name)} characters, the limit is {LONGEST_KEY}", "shorten it")
         if not name.isprintable():
-            self._stop(key, f"the key {printable(name)!r} holds a control character", "take it out")
+            self._stop(key, f"the key {name!r} holds a control character", "take it out")
         if len(self.problems) >= MOST_PROBLEMS:
             self._stop(key, "too many problems to look for more", "mend those first")
         message = f"defined twice; first in line {found[name].key_line}"
         self.problems.append(Diagnostic(self.file, *self._place(key), name, message, "keep one"))
-
-
-def printable(text: str) -> str:
-    """Text that cannot move a terminal's cursor."""
-    if text.isprintable():
-        return text
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)

@@ -10,7 +10,6 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
-from urllib.parse import urlsplit
 
 from imagesync.model.catalog import Checksum, Role
 from imagesync.model.image import CATALOG as CATALOG
@@ -121,12 +120,6 @@ def _encode(record: Record) -> str:
 def url_identity(url: str) -> str:
     """What stands for a URL in a record: its sha256, because the URL itself may carry a secret."""
     return hashlib.sha256(url.encode()).hexdigest()
-
-
-def public_url(url: str) -> str:
-    """A URL as it may be shown and kept: without credentials, query and fragment."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def read(image: LiveImage) -> Record | None:

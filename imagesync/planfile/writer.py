@@ -28,8 +28,8 @@ from imagesync.model.plan import (
     Value,
     summarize,
 )
-from imagesync.model.record import Record, public_url, url_identity
-from imagesync.text import json_text
+from imagesync.model.record import Record, url_identity
+from imagesync.text import json_text, public_url
 
 FORMAT_VERSION: Final = 1
 

@@ -11,9 +11,9 @@ from imagesync.model.catalog import Catalog, ImageSpec, Method, Status, UrlSourc
 from imagesync.model.fields import stores_wanted, transfer_of
 from imagesync.model.image import Capabilities, LiveImage
 from imagesync.model.plan import FieldChange, Reason
-from imagesync.model.record import public_url
 from imagesync.planning.generations import Owned
 from imagesync.planning.three_way import content_url
+from imagesync.text import public_url
 
 SERVICE_HASHES: Final = frozenset({"md5", "sha512"})
 """What a service tells of stored data by default ("Show image": ``checksum`` and ``os_hash_value``)."""

@@ -16,8 +16,9 @@ from imagesync.model.catalog import Auto, Content, FileSource, ImageSpec, Status
 from imagesync.model.fields import declared_fields, live_field, live_plain
 from imagesync.model.image import LiveImage, MemberState
 from imagesync.model.plan import Document, Reason, Value
-from imagesync.model.record import Managed, Record, hashed, hashed_names, public_url, short_hash, url_identity
+from imagesync.model.record import Managed, Record, hashed, hashed_names, short_hash, url_identity
 from imagesync.model.references import as_literal, known_references
+from imagesync.text import public_url
 
 DEFAULTS: Final[Mapping[str, Value]] = {
     "visibility": Visibility.PRIVATE.value,

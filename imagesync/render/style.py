@@ -4,6 +4,8 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import Final
 
+from imagesync.text import printable, shorten
+
 WIDEST: Final = 72
 
 
@@ -41,19 +43,13 @@ def size(count: int | None) -> str:
     return f"{count} B"
 
 
-def sentence(text: str) -> str:
-    """Text without anything that moves a cursor."""
-    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
-
-
 def value(found: object) -> str:
     """A field's value on one line, cut to a width."""
     if found is None or found == ():
         return "(none)"
     if isinstance(found, bool):
         return str(found).lower()
-    text = sentence(", ".join(found) if isinstance(found, tuple) else str(found))
-    return text if len(text) <= WIDEST else f"{text[: WIDEST - 1]}…"
+    return shorten(printable(", ".join(found) if isinstance(found, tuple) else str(found)), WIDEST)
 
 
 def count(number: int, noun: str) -> str:

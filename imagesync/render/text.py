@@ -27,7 +27,8 @@ from imagesync.model.plan import (
 from imagesync.model.record import DIGEST
 from imagesync.model.report import Outcome, Report, StepResult, candidates_of
 from imagesync.render.stays import candidate_lines, kept_lines, kept_words
-from imagesync.render.style import Ink, Paint, count, plain, sentence, size, value
+from imagesync.render.style import Ink, Paint, count, plain, size, value
+from imagesync.text import printable, public_host
 
 _WIDEST_KEY = 40
 _BESIDE = (Reason.SUPERSEDED, Reason.DUPLICATE)
@@ -54,9 +55,9 @@ def plan_text(plan: Plan, paint: Paint = plain, *, now: datetime | None = None) 
     fates = {one.image_id: kept_words(one, now) for one in plan.kept if one.retires}
     rows = [row for key, steps in _by_key(plan) for row in _rows(plan, key, steps, fates, paint)]
     lines = [paint(Ink.BOLD, _heading(plan)), *([""] if rows else []), *_laid_out(rows, paint)]
-    candidates = list(map(sentence, candidate_lines(plan.candidates, now)))
-    stays = list(map(sentence, kept_lines([one for one in plan.kept if not one.retires], now)))
-    notes = [f"Note: {sentence(note)}" for note in plan.notes]
+    candidates = list(map(printable, candidate_lines(plan.candidates, now)))
+    stays = list(map(printable, kept_lines([one for one in plan.kept if not one.retires], now)))
+    notes = [f"Note: {printable(note)}" for note in plan.notes]
     parts = [candidates, stays, notes, [paint(Ink.BOLD, counts_line(plan))]]
     return "\n".join([*lines, *(line for part in parts if part for line in ("", *part))])
 
@@ -64,9 +65,9 @@ def plan_text(plan: Plan, paint: Paint = plain, *, now: datetime | None = None) 
 def _heading(plan: Plan) -> str:
     target = plan.target
     kind = "cloud" if target.kind == "glance" else target.kind
-    project = f", project {sentence(target.project_name)}" if target.project_name else ""
+    project = f", project {printable(target.project_name)}" if target.project_name else ""
     counts = f"{count(plan.wanted, 'image')} wanted, {plan.owned} owned"
-    return f"Catalogue {plan.catalog} on {kind} {sentence(target.label or target.location)}{project}: {counts}"
+    return f"Catalogue {plan.catalog} on {kind} {printable(target.label or target.location)}{project}: {counts}"
 
 
 def counts_line(plan: Plan) -> str:
@@ -167,7 +168,7 @@ def _from(create: Create) -> str:
         case FileSource(shown=shown, transfer=transfer):
             return f"{size(create.fingerprint.size)} from {value(shown)}{_way(transfer)}"
         case UrlSource(urls=urls, transfer=transfer):
-            host = value(urls[0].split("/")[2].rpartition("@")[2])
+            host = value(public_host(urls[0]))
             known = f"{size(create.fingerprint.size)} " if create.fingerprint.size is not None else ""
             return f"{known}from {host}{_way(transfer)}"
         case _:
@@ -242,15 +243,15 @@ def _laid_out(rows: Sequence[_Row], paint: Paint) -> Iterator[str]:
 
 def result_line(result: StepResult) -> str:
     """One finished step."""
-    error = f": {sentence(result.error)}" if result.error else ""
-    return f"{result.outcome.value:11} {sentence(result.step.id)}{error}"
+    error = f": {printable(result.error)}" if result.error else ""
+    return f"{result.outcome.value:11} {printable(result.step.id)}{error}"
 
 
 def report_text(report: Report, paint: Paint = plain) -> str:
     """What did not go well, one line a step, and the closing line."""
     poor = [result_line(result) for result in report.results if result.outcome is not Outcome.DONE]
     done = sum(result.outcome is Outcome.DONE for result in report.results)
-    left = [f"not as planned: {sentence(item)}" for item in report.leftover]
+    left = [f"not as planned: {printable(item)}" for item in report.leftover]
     sent = sum(result.bytes_sent for result in report.results)
     moved = f" {size(sent)} uploaded." if sent else ""
     total = count(len(report.results), "step")
@@ -260,7 +261,7 @@ def report_text(report: Report, paint: Paint = plain) -> str:
     if report.interrupted or report.stopped:
         waiting = sum(result.outcome is Outcome.NOT_STARTED for result in report.results)
         poor = [result_line(one) for one in report.results if one.outcome not in (Outcome.DONE, Outcome.NOT_STARTED)]
-        why = f"Stopped, {sentence(report.stopped)}" if report.stopped else "Interrupted"
+        why = f"Stopped, {printable(report.stopped)}" if report.stopped else "Interrupted"
         closing = f"{why}: {done} of {total} done, {waiting} not started.{moved} Apply again to go on."
     else:
         closing = f"Failed: {done} of {total} done.{moved} Mend what is named above and apply again."
@@ -270,7 +271,7 @@ def report_text(report: Report, paint: Paint = plain) -> str:
 def _afterwards(report: Report) -> Iterator[str]:
     """What the reader has to do, or can do, next: after a rollback, and with candidates."""
     if report.plan.kind is Kind.ROLLBACK:
-        yield from (f"Note: {sentence(note)}" for note in report.plan.notes)
+        yield from (f"Note: {printable(note)}" for note in report.plan.notes)
     if report.plan.kind is Kind.STAGE:
         for key, image_id in candidates_of(report).items():
             yield f"Candidate {key}: image {image_id}; apply publishes it, apply --discard-staged {key} drops it"

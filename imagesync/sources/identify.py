@@ -23,8 +23,8 @@ from imagesync.model.catalog import (
     UrlSource,
 )
 from imagesync.model.plan import Create, Plan
-from imagesync.model.record import public_url
 from imagesync.sources.cache import DigestCache
+from imagesync.text import public_url
 
 UNREADABLE: Final = "check the path and its permissions"
 

@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 from imagesync.errors import SourceError
-from imagesync.model.record import public_url
+from imagesync.text import public_url
 
 if TYPE_CHECKING:
     import requests

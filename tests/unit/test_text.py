@@ -1,8 +1,8 @@
-"""What others wrote is shown without what must stay secret, and with the rest."""
+"""What others wrote is shown without what must stay secret, on one line that cannot move a cursor, and with the rest."""
 
 import pytest
 
-from imagesync.text import redacted, without_secrets
+from imagesync.text import json_text, one_line, printable, public_host, public_url, redacted, shorten, without_secrets
 
 TOKEN = "gAAAAABmabcdefghijklmnopqrstuvwxyz-_0123456789=="
 
@@ -42,3 +42,57 @@ def test_tracebacks(text: str) -> None:
     assert "S3CRET" not in redacted(text, ["of-the-environment", "a"])
     assert "of-the-environment" not in redacted(text, ["of-the-environment", "a"])
     assert redacted("Traceback: a plain line", ["a"]) == "Traceback: a plain line"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("Ubuntu 24.04 (日本), naïve", "Ubuntu 24.04 (日本), naïve"),
+        ("\x1b[2J", "\\x1b[2J"),
+        ("a\nb\tc\r", "a\\nb\\tc\\r"),
+        ("\x7f\x9b", "\\x7f\\x9b"),
+        ("\u202egnp.exe\u2066", "\\u202egnp.exe\\u2066"),
+        ("zero\u200bwidth\ufeff", "zero\\u200bwidth\\ufeff"),
+        ("\u2028", "\\u2028"),
+        ("\ud800", "\\ud800"),
+        ("\U000e0041", "\\U000e0041"),
+    ],
+)
+def test_what_moves_a_cursor_or_turns_text_is_a_visible_escape(text: str, shown: str) -> None:
+    """Controls, bidirectional overrides, invisible characters, surrogates; letters of every script stay."""
+    assert printable(text) == shown
+    assert printable(text).isprintable()
+    assert printable(shown) == shown
+
+
+@pytest.mark.parametrize(
+    ("url", "shown", "host"),
+    [
+        ("https://user:S3CRET@m.example:8443/a/b.img?sig=S3CRET#S3CRET", "https://m.example:8443/a/b.img", "m.example:8443"),
+        ("http://m.example?sig=S3CRET", "http://m.example", "m.example"),
+        ("https://m.example/a", "https://m.example/a", "m.example"),
+        ("https://[2001:db8::1]/a", "https://[2001:db8::1]/a", "[2001:db8::1]"),
+    ],
+)  # fmt: skip
+def test_a_url_has_no_log_in_query_or_fragment(url: str, shown: str, host: str) -> None:
+    """Any of them may be a secret."""
+    assert public_url(url) == shown
+    assert public_host(url) == host
+
+
+def test_a_text_that_is_too_long_shows_that_it_goes_on() -> None:
+    """It never has more characters than allowed."""
+    assert shorten("12345", 5) == "12345"
+    assert shorten("123456", 5) == "1234…"
+
+
+def test_a_page_becomes_one_line() -> None:
+    """Line ends and runs of spaces are one space; what is left and cannot be printed is escaped."""
+    assert one_line(" General.\r\n  No\timage\x1b[31m x\u2028y ", 99) == "General. No image\\x1b[31m x y"
+    assert one_line("a b c d", 4) == "a b…"
+
+
+def test_json_has_every_script_and_no_control_character() -> None:
+    """Valid JSON still, in lines when it is indented."""
+    assert json_text({"b": "日本 \x1b\x7f\u202e", "a": 1}) == '{\n  "a": 1,\n  "b": "日本 \\u001b\\u007f\\u202e"\n}'
+    assert json_text({"b": 1, "a": "x"}, indent=None) == '{"b": 1, "a": "x"}'

@@ -22,6 +22,7 @@ from imagesync.backends.glance.failures import PASSING, failure, never_sent, spe
 from imagesync.backends.glance.response_limits import beginning, whole
 from imagesync.backends.glance.retry import Pace, Patience, seconds_asked
 from imagesync.errors import BackendError, Conflict, Unavailable
+from imagesync.text import public_host
 
 if TYPE_CHECKING:
     import requests
@@ -112,7 +113,7 @@ class Api:
         self._timeout = (CONNECT_TIMEOUT, read_timeout)
         self._timeouts = timeouts
         self._lock = threading.Lock()
-        self.name = f"{name} at {urlsplit(url).netloc.rpartition('@')[2]}"
+        self.name = f"{name} at {public_host(url)}"
 
     def get(self, path: str) -> Any:
         """The JSON of a GET."""

@@ -19,7 +19,7 @@ from imagesync.backends.glance.failures import clean, speaking_to
 from imagesync.backends.glance.retry import Pace
 from imagesync.errors import ImagesyncError, UsageError
 from imagesync.model.image import Identity
-from imagesync.text import redacted
+from imagesync.text import public_host, public_url, redacted
 from imagesync.version import __version__
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def _address(region: "CloudRegion") -> str:
     """Where its identity service is, as far as the settings say."""
     settings = region.config.get("auth")
     url = settings.get("auth_url") if isinstance(settings, dict) else None
-    return f" at {urlsplit(bare(url)).netloc}" if isinstance(url, str) and "://" in url else ""
+    return f" at {public_host(url)}" if isinstance(url, str) and "://" in url else ""
 
 
 @contextmanager
@@ -202,9 +202,8 @@ def unversioned(url: str) -> str:
 
 
 def bare(url: str) -> str:
-    """A service's address fit to be shown and kept: no user information, no query."""
-    parts = urlsplit(url)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path.rstrip("/"), "", ""))
+    """A service's address as it may be shown and kept, without a slash at its end."""
+    return public_url(url).rstrip("/")
 
 
 @contextmanager

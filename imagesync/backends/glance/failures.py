@@ -23,7 +23,7 @@ from imagesync.errors import (
     Unavailable,
     UsageError,
 )
-from imagesync.text import without_secrets
+from imagesync.text import one_line, without_secrets
 
 if TYPE_CHECKING:
     from keystoneauth1.exceptions import HttpError
@@ -91,8 +91,7 @@ def _of_json(body: str) -> str:
 
 def clean(text: str) -> str:
     """One printable line of bounded length, URLs without query and user information."""
-    line = "".join(char if char.isprintable() else " " for char in without_secrets(text))
-    return " ".join(line.split())[:LONGEST_TEXT].rstrip(" .;")
+    return one_line(without_secrets(text), LONGEST_TEXT).rstrip(" .;")
 
 
 @contextmanager

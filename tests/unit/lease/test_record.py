@@ -102,10 +102,10 @@ def test_a_damaged_state_counts_as_held() -> None:
 
 
 def test_what_a_record_says_cannot_move_a_cursor() -> None:
-    """Whoever wrote it: control characters are taken out, and a name has at most 100 characters."""
+    """Whoever wrote it: control characters are escaped, and a name has at most 100 characters."""
     found = read_lease(damaged(**{HOLDER: '{"host": "\\u001b[2Jx", "pid": 3}'}), PROJECT, "base")
     assert found is not None
-    assert str(found.holder) == "host [2Jx, pid , since "
+    assert str(found.holder) == "host \\x1b[2Jx, pid , since "
     found = read_lease(damaged(**{HOLDER: f'{{"host": "{"h" * 1000}"}}'}), PROJECT, "base")
     assert found is not None
     assert found.holder.host == "h" * 100

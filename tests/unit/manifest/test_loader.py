@@ -80,7 +80,7 @@ def test_scalars_keep_their_written_text_where_a_string_is_wanted(tmp_path: Path
             "images: {a b: {}}",
             "3:1: images: 'a b' is not a key: letters, digits and . _ -, beginning with a letter or digit, at most 64",
         ),
-        ('images: {"a\\n": {}}', "3:10: the key 'a\\\\n' holds a control character; take it out"),
+        ('images: {"a\\n": {}}', "3:10: the key 'a\\n' holds a control character; take it out"),
         ("images: {}\ntargets: {t: {cloud: x, store: y}}", "4:11: targets.t: cloud and store exclude each other"),
         (
             "images: {}\ntargets: {t: {images: {b: {}}}}",

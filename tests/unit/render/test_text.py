@@ -1,0 +1,31 @@
+"""A plan as text: what the reader sees of names and places that others chose."""
+
+from dataclasses import replace
+
+import pytest
+
+from imagesync.model.catalog import UrlSource
+from imagesync.render.text import plan_text
+from tests.unit.factories import catalog, inventory, live, plan, spec
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://user:S3CRET@m.example:8443/a.img?sig=S3CRET", "from m.example:8443 "),
+        ("https://m.example?sig=S3CRET", "from m.example "),
+    ],
+)
+def test_of_a_url_the_plan_shows_the_host_alone(url: str, shown: str) -> None:
+    """The log-in and the query may be secrets, also that of a URL without a path."""
+    text = plan_text(plan(catalog(spec("a", source=UrlSource((url,)))), inventory()))
+    assert shown in text
+    assert "S3CRET" not in text
+
+
+def test_a_name_that_moves_the_cursor_is_shown_with_escapes() -> None:
+    """The reader sees which characters they are."""
+    before = spec("a")
+    text = plan_text(plan(catalog(replace(before, name="b")), inventory(live(before, name="x\x1b[2J\u202ey"))))
+    assert "name  x\\x1b[2J\\u202ey → b" in text
+    assert all(line.isprintable() for line in text.split("\n"))
