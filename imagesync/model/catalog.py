@@ -80,6 +80,9 @@ class OnExpire(StrEnum):
 
 
 HEX_LENGTHS: Final = MappingProxyType({"md5": 32, "sha1": 40, "sha256": 64, "sha384": 96, "sha512": 128})
+"""Hexadecimal digits of a digest, by hashlib name of its algorithm, weakest first."""
+SERVICE_HASHES: Final = frozenset({"md5", "sha512"})
+"""Digests that an image service computes of stored data by default ("Show image": ``checksum``, ``os_hash_value``)."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -5,18 +5,14 @@ alone, so that whoever copies further never meets a plan that undoes it.
 """
 
 from collections.abc import Iterable
-from typing import Final
 
-from imagesync.model.catalog import Catalog, ImageSpec, Method, Status, UrlSource
+from imagesync.model.catalog import SERVICE_HASHES, Catalog, ImageSpec, Method, Status, UrlSource
 from imagesync.model.fields import stores_wanted, transfer_of
 from imagesync.model.image import Capabilities, LiveImage
 from imagesync.model.plan import FieldChange, Reason
 from imagesync.planning.generations import Owned
 from imagesync.planning.three_way import content_url
 from imagesync.text import public_url
-
-SERVICE_HASHES: Final = frozenset({"md5", "sha512"})
-"""What a service tells of stored data by default ("Show image": ``checksum`` and ``os_hash_value``)."""
 
 
 def looks_at_stores(catalog: Catalog) -> bool:

@@ -9,17 +9,13 @@ import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Final
 
 from imagesync.errors import ChecksumMismatch, SourceError
 from imagesync.formats import HEAD, RAW, Inspection, check_not_disguised
-from imagesync.model.catalog import Compression, FileSource, Fingerprint, Transfer, UrlSource
+from imagesync.model.catalog import SERVICE_HASHES, Compression, FileSource, Fingerprint, Transfer, UrlSource
 from imagesync.sources.pipeline import Pipeline
 from imagesync.sources.unpack import CHUNK, unpacked
 from imagesync.sources.web import PAUSES, open_url
-
-KEPT_BY_SERVICES: Final = ("md5", "sha512")
-"""Digests that an image service computes of what it stores; one of them is proof enough."""
 
 
 class SourceStream:
@@ -85,7 +81,8 @@ class SourceStream:
 
     def _verified(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
         """The unpacked chunks, some of them back until the format is known, the last until all is."""
-        stored = _hashes(() if self._plain and self._published.keys() & set(KEPT_BY_SERVICES) else ("sha512",))
+        is_comparable = self._plain and self._published.keys() & SERVICE_HASHES
+        stored = _hashes(() if is_comparable else ("sha512",))
         inspection = Inspection(self._disk_format, self._container_format)
         held: list[bytes] = []
         for chunk in chunks:
