@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from imagesync.manifest.specs import text_problems
+from imagesync.manifest.texts import text_problems
 from imagesync.manifest.yaml_writer import Data
 from imagesync.model.catalog import Checksum, Status, Visibility
 from imagesync.model.image import LiveImage, MemberState

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from imagesync.manifest.entries import REFERRING, Entry, Surroundings, make_entry, properties_of
-from imagesync.manifest.specs import MOST_PROPERTIES, text_problems
+from imagesync.manifest.texts import MAX_PROPERTIES, text_problems
 from imagesync.manifest.yaml_writer import yaml_text
 from imagesync.model.catalog import Catalog, Status
 from imagesync.model.fields import declared_fields, live_field
@@ -76,8 +76,8 @@ def _unwritable(image: LiveImage) -> str:
     if image.status not in (*_FILLED, Status.QUEUED):
         return f"left out: it is {image.status.value}; export it once it is active"
     foreign = [name for name in image.properties if not name.startswith(PREFIX)]
-    if len(foreign) > MOST_PROPERTIES:
-        return f"left out: {len(foreign)} properties, an owned image has room for {MOST_PROPERTIES}; take some off"
+    if len(foreign) > MAX_PROPERTIES:
+        return f"left out: {len(foreign)} properties, an owned image has room for {MAX_PROPERTIES}; take some off"
     return next(
         (f"left out: its name {message}; rename it" for _, message, _ in text_problems({"name": image.name})), ""
     )

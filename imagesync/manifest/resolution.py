@@ -18,7 +18,9 @@ from imagesync.manifest.merging import Manifest, merged
 from imagesync.manifest.placeholders import Values
 from imagesync.manifest.scope import matches, scope
 from imagesync.manifest.set_checks import set_problems
-from imagesync.manifest.specs import MOST_PROPERTIES, Setting, make_on_replace, make_spec
+from imagesync.manifest.sources import Setting
+from imagesync.manifest.specs import make_on_replace, make_spec
+from imagesync.manifest.texts import MAX_PROPERTIES
 from imagesync.manifest.validation import Shape, dotted, near
 from imagesync.manifest.yaml_reader import Node
 from imagesync.model.catalog import Catalog, FileSource, ImageSpec, Limit, OnRemove, Policy, Target, UrlSource
@@ -80,7 +82,7 @@ class _Resolving:
             if len(self._problems) + len(self._values.problems) >= MOST_PROBLEMS or beyond > MOST_BEYOND:
                 raise ManifestError([*self._problems, *self._values.problems])
             nodes[key] = merged(self._manifest, key, self._overlay)
-            beyond += max(0, len(_part(nodes[key], "properties")) - MOST_PROPERTIES)
+            beyond += max(0, len(_part(nodes[key], "properties")) - MAX_PROPERTIES)
             data, nodes[key] = self._filled(nodes[key], "image", ("images", key))
             spec = make_spec(key, data, nodes[key], setting) if data is not None else None
             specs += [spec] if spec else []
