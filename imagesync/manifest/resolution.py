@@ -32,7 +32,7 @@ MOST_BEYOND: Final = 20_000
 
 @dataclass(frozen=True, slots=True)
 class _Chosen:
-    """One target with everything filled in but its images: ``overlay`` by key."""
+    """One target with its placeholders filled in: its name, its cloud or store (an absolute path), its key patterns."""
 
     name: str | None = None
     cloud: str | None = None
