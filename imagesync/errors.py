@@ -25,10 +25,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-MOST_SHOWN: Final = 100
-"""Problems of manifests that are told one by one; who has more of them mends those first."""
-MOST_PROBLEMS: Final = 200
-"""Problems that are looked for: nobody reads more, and each costs time."""
+MAX_SHOWN_PROBLEMS: Final = 100
+"""Problems of manifests that a message lists."""
+MAX_PROBLEMS: Final = 200
+"""Problems of manifests after which loading stops: nobody reads more, and each costs time."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -73,11 +73,11 @@ class ManifestError(ImagesyncError):
     def __init__(self, diagnostics: Sequence[Diagnostic]) -> None:
         self.diagnostics = tuple(sorted(set(diagnostics)))
         count = len(self.diagnostics)
-        many = f"{'at least ' * (count >= MOST_PROBLEMS)}{count} problem{'s' * (count != 1)}"
+        many = f"{'at least ' * (count >= MAX_PROBLEMS)}{count} problem{'s' * (count != 1)}"
         super().__init__(f"{many} in the manifests; nothing was planned")
 
     def __str__(self) -> str:
-        lines = [str(diagnostic) for diagnostic in self.diagnostics[:MOST_SHOWN]]
+        lines = [str(diagnostic) for diagnostic in self.diagnostics[:MAX_SHOWN_PROBLEMS]]
         if (more := len(self.diagnostics) - len(lines)) > 0:
             lines.append(f"and {more} more, which validate --format json tells")
         return "\n".join([*lines, self.message])

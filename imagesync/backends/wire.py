@@ -39,9 +39,9 @@ WRITABLE: Final = (
 )
 PLACEHOLDER: Final = "00000000-0000-0000-0000-000000000000"
 """Stands for a moment in a property that is removed: a UUID, as a service's schema may want for kernel_id."""
-LARGEST_NUMBER: Final = 2**63 - 1
+MAX_NUMBER: Final = 2**63 - 1
 _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,254}")
-_SHOWN: Final = 60
+_MAX_SHOWN_CHARS: Final = 60
 
 
 def image_from_wire(document: object) -> LiveImage:
@@ -202,7 +202,7 @@ def _enumerated(kind: Callable[[str], T], wire: Mapping[str, Any], name: str, wh
 
 def _number(wire: Mapping[str, Any], name: str, where: str) -> int | None:
     value = _optional(wire, name, int, where)
-    if value is not None and not 0 <= value <= LARGEST_NUMBER:
+    if value is not None and not 0 <= value <= MAX_NUMBER:
         text = f"{where}: the service answered {name} as {_shown(value)}, not as a number from 0"
         raise BackendError(text, "is this an Image API v2?")
     return value
@@ -224,7 +224,7 @@ def _shown(value: object) -> str:
     """An odd value, as far as it fits into a line."""
     if isinstance(value, dict | list):
         return f"a {type(value).__name__}"
-    return shorten(repr(value[:_SHOWN] if isinstance(value, str) else value), _SHOWN)
+    return shorten(repr(value[:_MAX_SHOWN_CHARS] if isinstance(value, str) else value), _MAX_SHOWN_CHARS)
 
 
 def _words(wire: Mapping[str, Any], name: str, where: str) -> frozenset[str]:

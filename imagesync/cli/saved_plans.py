@@ -17,7 +17,7 @@ from imagesync.planfile.writer import Json, plan_text_json, plan_to_json
 from imagesync.text import printable
 from imagesync.version import __version__
 
-MAX_BYTES = 256 * 2**20
+MAX_PLAN_BYTES = 256 * 2**20
 
 
 def is_plan_file(path: Path) -> bool:
@@ -40,8 +40,8 @@ def read_plan(path: Path) -> tuple[Plan, dict[str, tuple[str, ...]]]:
     shown = printable(str(path))
     try:
         with open(path, "rb") as file:
-            content = file.read(MAX_BYTES + 1)
-        if len(content) > MAX_BYTES:
+            content = file.read(MAX_PLAN_BYTES + 1)
+        if len(content) > MAX_PLAN_BYTES:
             raise UsageError(f"{shown} is too large for a saved plan", "plan again")
         document = json.loads(content)
     except OSError as error:

@@ -19,7 +19,7 @@ from imagesync.errors import BackendError, Conflict, ImagesyncError, NotFound, Q
 from imagesync.lease.process import is_gone, since_boot, this_process
 from imagesync.lease.record import (
     BEAT,
-    MOST_SOUGHT,
+    MAX_TRIED_NUMBERS,
     STATE,
     USUAL,
     Holder,
@@ -300,7 +300,7 @@ def break_lease(backend: Backend, lease: Lease, world: World | None = None) -> L
     """
     world, chain = world or this_world(), Chain(backend, lease.catalog)
     following = replace(lease, holder=world.here, beat="0", state=State.FREE)
-    for number in range(lease.number + 1, lease.number + MOST_SOUGHT):
+    for number in range(lease.number + 1, lease.number + MAX_TRIED_NUMBERS):
         following = replace(following, number=number, nonce=world.new_nonce())
         match chain.post(following):
             case Posted.MINE:

@@ -26,9 +26,10 @@ HOLDER: Final = "imagesync_lease_holder"
 STATE: Final = "imagesync_lease_state"
 
 SPACE: Final = uuid5(NAMESPACE_URL, "imagesync:lease")
-MOST_SOUGHT: Final = 20_000
+MAX_TRIED_NUMBERS: Final = 20_000
 """Numbers tried to find that of a record whose own is damaged; beyond them it is met when its number is tried."""
-LONGEST: Final = 100
+MAX_HOLDER_CHARS: Final = 100
+"""Of each part of a holder that is read from a record."""
 
 
 class State(StrEnum):
@@ -133,12 +134,12 @@ def read_lease(image: LiveImage, project: str, catalog: str, number: int | None 
 def _number(image: LiveImage, project: str, catalog: str) -> int | None:
     """By the id, which nobody can change; what the record says only saves the search."""
     said = image.properties.get(NUMBER, "")
-    likely = [int(said)] if said.isascii() and said.isdigit() and len(said) < LONGEST else []
+    likely = [int(said)] if said.isascii() and said.isdigit() and len(said) < MAX_HOLDER_CHARS else []
     if likely and lease_id(project, catalog, likely[0]) == image.id:
         return likely[0]
     if not _is_of_chain(image.id):
         return None
-    return next((n for n in range(1, MOST_SOUGHT) if lease_id(project, catalog, n) == image.id), None)
+    return next((n for n in range(1, MAX_TRIED_NUMBERS) if lease_id(project, catalog, n) == image.id), None)
 
 
 def _is_of_chain(image_id: str) -> bool:
@@ -161,7 +162,7 @@ def _holder(text: str) -> Holder:
 
 def _shown(value: object) -> str:
     """Text that may stand in a message, whoever wrote it."""
-    return shorten(printable(value), LONGEST) if isinstance(value, str) else ""
+    return shorten(printable(value), MAX_HOLDER_CHARS) if isinstance(value, str) else ""
 
 
 def highest(leases: Iterable[Lease]) -> Lease | None:

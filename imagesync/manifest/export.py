@@ -27,7 +27,7 @@ HEADER: Final = """\
 """
 KEY: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _FILLED: Final = (Status.ACTIVE, Status.DEACTIVATED)
-_LONGEST_KEY: Final = 64
+_MAX_KEY_CHARS: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,7 @@ def keys_for(images: Sequence[LiveImage]) -> dict[str, LiveImage]:
     for image in sorted(images, key=lambda image: (read(image) is None, image.created_at, image.id)):
         base = _key_of(image)
         tail = slug(image.id)
-        choices = (base, *(f"{base[: _LONGEST_KEY - 1 - len(part)]}-{part}" for part in (tail[:8], tail)))
+        choices = (base, *(f"{base[: _MAX_KEY_CHARS - 1 - len(part)]}-{part}" for part in (tail[:8], tail)))
         key = next(choice for choice in choices if choice.lower() not in taken)
         taken.add(key.lower())
         found[key] = image
@@ -129,7 +129,7 @@ def _key_of(image: LiveImage) -> str:
 def slug(text: str) -> str:
     """``Ubuntu 24.04 (Noble)`` as ``ubuntu-24.04-noble``; letters lose their accents, other scripts give nothing."""
     plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
-    return re.sub(r"[^a-z0-9._]+", "-", plain).strip("-._")[:_LONGEST_KEY].rstrip("-._")
+    return re.sub(r"[^a-z0-9._]+", "-", plain).strip("-._")[:_MAX_KEY_CHARS].rstrip("-._")
 
 
 def _shorter(catalog: str, entries: Mapping[str, Entry]) -> str:

@@ -11,18 +11,18 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
-from imagesync.errors import MOST_PROBLEMS, Diagnostic, ManifestError
+from imagesync.errors import MAX_PROBLEMS, Diagnostic, ManifestError
 from imagesync.manifest.files import Found, find_files, read_bytes
 from imagesync.manifest.merging import Manifest, misnamed
 from imagesync.manifest.validation import Shape, dotted
-from imagesync.manifest.yaml_reader import MOST_KEYS, Allowance, Node, parse
+from imagesync.manifest.yaml_reader import MAX_KEYS, Allowance, Node, parse
 from imagesync.schemas import schema
 from imagesync.text import printable
 
 MERGED: Final = ("images", "profiles", "targets", "values")
 SINGLE: Final = ("catalog", "policy", "defaults", "default_target")
-MOST_BYTES: Final = 32 * 2**20
-"""In all files of a catalogue."""
+MAX_TOTAL_BYTES: Final = 32 * 2**20
+"""Of all files of a catalog together."""
 
 
 def load(path: Path | str) -> Manifest:
@@ -38,10 +38,10 @@ def load(path: Path | str) -> Manifest:
         if root is not None:
             roots.append(root)
             problems += _merge(sections, root)
-        if too_many := len(sections["images"]) > MOST_KEYS:
-            message = f"more than {MOST_KEYS} images in one catalogue"
+        if too_many := len(sections["images"]) > MAX_KEYS:
+            message = f"more than {MAX_KEYS} images in one catalogue"
             problems.append(Diagnostic(file.shown, 0, 0, "images", message, "split it"))
-        if len(problems) >= MOST_PROBLEMS or too_many or left.is_used_up():
+        if len(problems) >= MAX_PROBLEMS or too_many or left.is_used_up():
             raise ManifestError(problems)
     problems += _alike(sections)
     if not problems and not any("images" in root.items() for root in roots):
@@ -53,14 +53,14 @@ def load(path: Path | str) -> Manifest:
     folders = {file.shown: os.path.realpath(file.folder) for file in files}
     images, profiles, targets, values, single = sections.values()
     manifest = Manifest(str(base.resolve()), images, profiles, targets, values, single, folders)
-    return replace(manifest, problems=tuple(islice(misnamed(manifest), MOST_PROBLEMS)))
+    return replace(manifest, problems=tuple(islice(misnamed(manifest), MAX_PROBLEMS)))
 
 
 @dataclass(slots=True)
 class _Left:
     """How much may still be read: bytes, and values."""
 
-    size: int = MOST_BYTES
+    size: int = MAX_TOTAL_BYTES
     values: Allowance = field(default_factory=Allowance)
 
     def is_used_up(self) -> bool:
@@ -74,7 +74,7 @@ def _read(found: Found, shape: Shape, left: _Left) -> tuple[Node | None, list[Di
         return None, [content]
     left.size -= len(content)
     if left.size < 0:
-        message = f"more than {MOST_BYTES // 2**20} MiB in all files"
+        message = f"more than {MAX_TOTAL_BYTES // 2**20} MiB in all files"
         return None, [Diagnostic(found.shown, 0, 0, "", message, "split the catalogue")]
     try:
         text = content.decode("utf-8-sig")

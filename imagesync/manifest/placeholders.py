@@ -15,10 +15,12 @@ from imagesync.manifest.yaml_reader import Node, core_scalar
 from imagesync.model.references import as_literal
 
 _MARK: Final = re.compile(r"\$(?:\$|\{([^}$\n]*)(\})?)")
-DEEPEST: Final = 32
-LONGEST: Final = 2**20
-MOST_FILLED: Final = 16 * 2**20
-"""Characters that one string, and all strings of a resolution, may have once they are filled in."""
+MAX_DEPTH: Final = 32
+"""Values that name values, one inside the other."""
+MAX_TEXT_CHARS: Final = 2**20
+"""Of one string once it is filled in."""
+MAX_FILLED_CHARS: Final = 16 * 2**20
+"""Of all strings of a resolution together."""
 _IMAGE: Final = re.compile(r"images\.(.+)\.id")
 
 Path: TypeAlias = tuple[str | int, ...]
@@ -67,8 +69,10 @@ class Values:
         for found in _MARK.finditer(text):
             word = self._word(found, node, path, within, in_properties=in_properties)
             length += len(word)
-            if length > LONGEST or self._spent + length > MOST_FILLED:
-                self._complain(node, path, "what ${…} stands for becomes too long", f"at most {LONGEST} characters")
+            if length > MAX_TEXT_CHARS or self._spent + length > MAX_FILLED_CHARS:
+                self._complain(
+                    node, path, "what ${…} stands for becomes too long", f"at most {MAX_TEXT_CHARS} characters"
+                )
                 raise ManifestError(self.problems)
             parts += text[end : found.start()], word
             end = found.end()
@@ -110,8 +114,8 @@ class Values:
             ring = " -> ".join([*within[within.index(name) :], name])
             self._complain(self._nodes[name], ("values", name), f"the values go round in a circle: {ring}", "break it")
             return ""
-        if len(within) >= DEEPEST:
-            self._complain(node, path, f"values that name values, more than {DEEPEST} deep", "write it out")
+        if len(within) >= MAX_DEPTH:
+            self._complain(node, path, f"values that name values, more than {MAX_DEPTH} deep", "write it out")
             return ""
         text = self._filled(str(self._nodes[name].text), self._nodes[name], ("values", name), (*within, name))
         self._texts[name] = text

@@ -12,7 +12,7 @@ from functools import cache
 from itertools import islice
 from typing import Any, Final
 
-from imagesync.errors import MOST_PROBLEMS, Diagnostic, ManifestError, UsageError
+from imagesync.errors import MAX_PROBLEMS, Diagnostic, ManifestError, UsageError
 from imagesync.manifest.files import is_within
 from imagesync.manifest.merging import Manifest, merged
 from imagesync.manifest.placeholders import Values
@@ -26,8 +26,8 @@ from imagesync.manifest.yaml_reader import Node
 from imagesync.model.catalog import Catalog, FileSource, ImageSpec, Limit, OnRemove, Policy, Target, UrlSource
 from imagesync.schemas import schema
 
-MOST_BEYOND: Final = 20_000
-"""Properties beyond the limit of their images, in all, after which no further image is looked at."""
+MAX_EXCESS_PROPERTIES: Final = 20_000
+"""Properties beyond the limit of their images, of all images together, after which resolution stops."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ class _Resolving:
         nodes, specs, beyond = {}, [], 0
         setting = Setting(self._manifest.base, self._manifest.folders, self._problems, self._allow_outside)
         for key in sorted(self._manifest.images):
-            if len(self._problems) + len(self._values.problems) >= MOST_PROBLEMS or beyond > MOST_BEYOND:
+            if len(self._problems) + len(self._values.problems) >= MAX_PROBLEMS or beyond > MAX_EXCESS_PROPERTIES:
                 raise ManifestError([*self._problems, *self._values.problems])
             nodes[key] = merged(self._manifest, key, self._overlay)
             beyond += max(0, len(_part(nodes[key], "properties")) - MAX_PROPERTIES)
@@ -87,7 +87,7 @@ class _Resolving:
             spec = make_spec(key, data, nodes[key], setting) if data is not None else None
             specs += [spec] if spec else []
         here = [spec for spec in specs if matches(spec.key, self._target.only)]
-        self._problems += islice(set_problems(here, nodes), MOST_PROBLEMS)
+        self._problems += islice(set_problems(here, nodes), MAX_PROBLEMS)
         name, policy = self._name(), self._policy()
         if problems := [*self._problems, *self._values.problems]:
             raise ManifestError(problems)

@@ -10,7 +10,8 @@ from imagesync.manifest.yaml_reader import Node
 from imagesync.model.catalog import ImageSpec
 from imagesync.model.references import references
 
-LONGEST_RING: Final = 12
+MAX_SHOWN_KEYS: Final = 12
+"""Of a circle of references, in its message."""
 
 
 def set_problems(specs: Sequence[ImageSpec], nodes: Mapping[str, Node]) -> Iterator[Diagnostic]:
@@ -50,6 +51,6 @@ def _circles(specs: Sequence[ImageSpec], nodes: Mapping[str, Node]) -> Iterator[
         start = ring.index(min(ring[:-1]))
         turned = [*ring[start:-1], *ring[: start + 1]]
         where = dotted(("images", turned[0], "properties"))
-        shown = turned if len(turned) <= LONGEST_RING else [*turned[:LONGEST_RING], "…", turned[-1]]
+        shown = turned if len(turned) <= MAX_SHOWN_KEYS else [*turned[:MAX_SHOWN_KEYS], "…", turned[-1]]
         message = f"the references go round in a circle: {' -> '.join(shown)}"
         yield locate(nodes[turned[0]], ("properties",)).problem(where, message, "break it")

@@ -10,22 +10,23 @@ from difflib import get_close_matches
 from itertools import islice
 from typing import Any, Final, TypeAlias
 
-from imagesync.errors import MOST_PROBLEMS, Diagnostic
+from imagesync.errors import MAX_PROBLEMS, Diagnostic
 from imagesync.manifest.yaml_reader import Node
 from imagesync.text import printable, shorten
 
 Schema: TypeAlias = Mapping[str, Any]
 
-MOST_EXPLAINED: Final = 10_000
-"""Values that are looked at closely, in all, before it is enough."""
-MOST_ENTRIES: Final = 512
+MAX_EXPLAINED_VALUES: Final = 10_000
+"""Values that are compared with the schema in detail, in all, after which validation stops."""
+MAX_EXPLAINED_ENTRIES: Final = 512
+"""Of one mapping; no limit in the schema is higher."""
 MAX_SHOWN_CHARS: Final = 60
-"""Of a value that does not fit."""
+"""Of a value, in the message that it does not fit."""
 PLACEHOLDER: Final = "#/$defs/placeholder"
-MOST_COMPARED: Final = 500
-LONGEST_WORD: Final = 255
-MOST_NAMED: Final = 60
-"""Bounds to the look for what was meant, which compares letter by letter, and to what is listed instead."""
+MAX_COMPARED_WORDS: Final = 500
+MAX_COMPARED_CHARS: Final = 255
+MAX_LISTED_WORDS: Final = 60
+"""Limits of the search for the word that was meant, which compares letter by letter, and of the list shown instead."""
 
 
 @dataclass(slots=True)
@@ -74,7 +75,7 @@ class Shape:
         """
         if self._fits.is_valid(data):
             return []
-        told = list(islice(self._explained(self._schema, data, root, base, Effort()), MOST_PROBLEMS))
+        told = list(islice(self._explained(self._schema, data, root, base, Effort()), MAX_PROBLEMS))
         return told or [root.problem(dotted(base), "does not fit the schema", "compare it with imagesync schema")]
 
     def _explained(
@@ -96,7 +97,7 @@ class Shape:
         for name, value in data.items():
             if gate.is_valid({name: value}):
                 continue
-            if effort.values > MOST_EXPLAINED:
+            if effort.values > MAX_EXPLAINED_VALUES:
                 yield node.problem(dotted(base), "what else is wrong here was not looked at", "mend the others first")
                 return
             for error in self._closely(rule).iter_errors({name: {}}):
@@ -123,8 +124,10 @@ class Shape:
             return [self._few(item, effort) for item in data]
         if not isinstance(data, dict):
             return data
-        names = sorted(data, key=lambda name: name not in self._names) if len(data) > MOST_ENTRIES else list(data)
-        return {name: self._few(data[name], effort) for name in names[:MOST_ENTRIES]}
+        names = (
+            sorted(data, key=lambda name: name not in self._names) if len(data) > MAX_EXPLAINED_ENTRIES else list(data)
+        )
+        return {name: self._few(data[name], effort) for name in names[:MAX_EXPLAINED_ENTRIES]}
 
     def _gate(self, rule: Schema) -> Any:
         """Whether a value fits: fast."""
@@ -259,11 +262,15 @@ def _is_other_kind(item: Any, error: Any) -> bool:
 def near(word: str, known: Iterable[str], otherwise: str) -> str:
     """``did you mean X?``, or all that is known."""
     words = sorted(known)
-    found = get_close_matches(word, words, 1) if len(words) <= MOST_COMPARED and len(word) <= LONGEST_WORD else []
+    found = (
+        get_close_matches(word, words, 1)
+        if len(words) <= MAX_COMPARED_WORDS and len(word) <= MAX_COMPARED_CHARS
+        else []
+    )
     if found:
         return f"did you mean {found[0]}?"
-    more = f" and {len(words) - MOST_NAMED} more" if len(words) > MOST_NAMED else ""
-    return f"{otherwise}: {', '.join(words[:MOST_NAMED]) or 'none'}{more}"
+    more = f" and {len(words) - MAX_LISTED_WORDS} more" if len(words) > MAX_LISTED_WORDS else ""
+    return f"{otherwise}: {', '.join(words[:MAX_LISTED_WORDS]) or 'none'}{more}"
 
 
 _KINDS: Final = {

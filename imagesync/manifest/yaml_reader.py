@@ -12,18 +12,19 @@ from typing import Any, Final, NoReturn, TypeAlias
 import yaml
 from yaml.events import AliasEvent, MappingEndEvent, ScalarEvent, SequenceEndEvent, SequenceStartEvent
 
-from imagesync.errors import MOST_PROBLEMS, Diagnostic
+from imagesync.errors import MAX_PROBLEMS, Diagnostic
 from imagesync.text import printable
 
-DEEPEST: Final = 32
-MOST_NODES: Final = 100_000
-"""Values in all files of a catalogue, aliases expanded: 10,000 images of ten; about a second's work."""
-MOST_KEYS: Final = 10_000
-"""In one mapping: as many images as a catalogue may have."""
-MOST_ITEMS: Final = 1024
-"""In one list, as in the schema."""
-LONGEST_KEY: Final = 1024
-LONGEST_TEXT: Final = 2**20
+MAX_DEPTH: Final = 32
+"""Mappings and lists inside each other."""
+MAX_VALUES: Final = 100_000
+"""Of all files of a catalog, aliases expanded: 10,000 images of ten values, which take about a second."""
+MAX_KEYS: Final = 10_000
+"""Of one mapping, and so images of a catalog."""
+MAX_ITEMS: Final = 1024
+"""Of one list, as in the schema."""
+MAX_KEY_CHARS: Final = 1024
+MAX_TEXT_CHARS: Final = 2**20
 _CORE: Final = {"": None, "~": None, "null": None, "Null": None, "NULL": None} | {
     word: value for value, words in ((True, "true True TRUE"), (False, "false False FALSE")) for word in words.split()
 }
@@ -82,7 +83,7 @@ class Stop(Exception):
 class Allowance:
     """How many values may still be read."""
 
-    values: int = MOST_NODES
+    values: int = MAX_VALUES
 
 
 def parse(text: str, file: str, allowance: Allowance | None = None) -> tuple[Node | None, list[Diagnostic]]:
@@ -126,8 +127,8 @@ class _Reader:
         raise Stop(Diagnostic(self.file, *self._place(event), "", message, hint))
 
     def _node(self, event: Any, events: Iterator[Any], depth: int) -> Node:
-        if depth > DEEPEST:
-            self._stop(event, f"nested deeper than {DEEPEST} levels")
+        if depth > MAX_DEPTH:
+            self._stop(event, f"nested deeper than {MAX_DEPTH} levels")
         if isinstance(event, AliasEvent):
             return self._alias(event)
         before = self._left.values
@@ -152,13 +153,13 @@ class _Reader:
     def _counted(self, event: Any, size: int) -> None:
         self._left.values -= size
         if self._left.values < 0:
-            message = f"more than {MOST_NODES} values in all files, aliases expanded"
+            message = f"more than {MAX_VALUES} values in all files, aliases expanded"
             self._stop(event, message, "say what is common once, in defaults and profiles, or split the catalogue")
 
     def _scalar(self, event: Any) -> Node:
         text, mark = event.value, event.start_mark
-        if len(text) > LONGEST_TEXT:
-            self._stop(event, f"a text of {len(text)} characters, the limit is {LONGEST_TEXT}", "shorten it")
+        if len(text) > MAX_TEXT_CHARS:
+            self._stop(event, f"a text of {len(text)} characters, the limit is {MAX_TEXT_CHARS}", "shorten it")
         if "\0" in text:
             self._stop(event, "a text with a NUL character", "take it out")
         plain = not event.style and event.implicit[0]
@@ -191,8 +192,8 @@ class _Reader:
     def _sequence(self, event: Any, events: Iterator[Any], depth: int) -> Node:
         mark, items = self._collection(event, "seq"), list[Node]()
         while not isinstance(item := next(events), SequenceEndEvent):
-            if len(items) >= MOST_ITEMS:
-                self._stop(item, f"more than {MOST_ITEMS} items in one list", "take some out")
+            if len(items) >= MAX_ITEMS:
+                self._stop(item, f"more than {MAX_ITEMS} items in one list", "take some out")
             items.append(self._node(item, events, depth + 1))
         return Node(items, mark.line + 1, mark.column + 1, file=self.file)
 
@@ -208,10 +209,10 @@ class _Reader:
             if name == "<<" and not key.style:
                 merged += value.value if isinstance(value.value, list) else [value]
                 continue
-            if name in found or len(name) > LONGEST_KEY or not name.isprintable():
+            if name in found or len(name) > MAX_KEY_CHARS or not name.isprintable():
                 self._wrong_key(key, found)
-            if len(found) >= MOST_KEYS:
-                self._stop(key, f"more than {MOST_KEYS} keys in one mapping", "split the catalogue")
+            if len(found) >= MAX_KEYS:
+                self._stop(key, f"more than {MAX_KEYS} keys in one mapping", "split the catalogue")
             if isinstance(child, AliasEvent):
                 value = value.having(value.value)
             value.key_line, value.key_column = self._place(key)
@@ -228,11 +229,11 @@ class _Reader:
 
     def _wrong_key(self, key: Any, found: Mapping[str, Node]) -> None:
         name = key.value
-        if len(name) > LONGEST_KEY:
-            self._stop(key, f"a key of {len(name)} characters, the limit is {LONGEST_KEY}", "shorten it")
+        if len(name) > MAX_KEY_CHARS:
+            self._stop(key, f"a key of {len(name)} characters, the limit is {MAX_KEY_CHARS}", "shorten it")
         if not name.isprintable():
             self._stop(key, f"the key {name!r} holds a control character", "take it out")
-        if len(self.problems) >= MOST_PROBLEMS:
+        if len(self.problems) >= MAX_PROBLEMS:
             self._stop(key, "too many problems to look for more", "mend those first")
         message = f"defined twice; first in line {found[name].key_line}"
         self.problems.append(Diagnostic(self.file, *self._place(key), name, message, "keep one"))

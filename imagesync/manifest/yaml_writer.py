@@ -14,7 +14,7 @@ _FIRST: Final = r"[^\s\-?:,\[\]{}#&*!|>'\"%@`~=<]"
 _IN_BLOCK: Final = re.compile(rf"-?{_FIRST}([^:#\n]|:(?=\S)|(?<=\S)#)*")
 _IN_LIST: Final = re.compile(rf"-?{_FIRST}[^\s:#,?\[\]{{}}]*( [^\s:#,?\[\]{{}}]+)*")
 _MISREAD: Final = re.compile(r"null|true|false|yes|no|on|off|y|n|\.nan|[-+]?\.inf", re.IGNORECASE)
-_WIDEST: Final = 116
+_MAX_LINE_CHARS: Final = 116
 
 
 def yaml_text(document: Mapping[str, Data]) -> str:
@@ -39,7 +39,7 @@ def _mapping(mapping: Mapping[str, Data], indent: str) -> Iterator[str]:
 def _sequence(head: str, items: Sequence[str], indent: str) -> Iterator[str]:
     """On one line where it fits, else an item a line."""
     line = f"{head} [{', '.join(scalar(item, _IN_LIST) for item in items)}]"
-    if len(line) <= _WIDEST:
+    if len(line) <= _MAX_LINE_CHARS:
         yield line
     else:
         yield head

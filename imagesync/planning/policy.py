@@ -8,7 +8,7 @@ from imagesync.model.fields import COPY, stores_wanted, transfer_of
 from imagesync.model.image import Capabilities
 from imagesync.model.plan import Create, Plan, Step, Update
 
-SMALL_CATALOGUE: Final = 4
+MIN_KEYS_FOR_PERCENT: Final = 4
 """Below so many owned keys a limit in per cent means nothing and is not applied."""
 
 
@@ -26,7 +26,7 @@ def check(plan: Plan, policy: Policy) -> tuple[str, ...]:
 
 
 def _over(verb: str, number: int, owned: int, limit: Limit) -> str:
-    if limit.percent and owned < SMALL_CATALOGUE:
+    if limit.percent and owned < MIN_KEYS_FOR_PERCENT:
         return ""
     allowed = owned * limit.value // 100 if limit.percent else limit.value
     if number <= allowed:

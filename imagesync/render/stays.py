@@ -10,8 +10,8 @@ from typing import Final
 from imagesync.model.plan import Candidate, Fate, Kept
 from imagesync.render.style import count, value
 
-MANY: Final = 10
-"""More retired images than this are told in groups: the document has each."""
+MAX_LISTED: Final = 10
+"""Retired images that a plan lists one by one; more are listed in groups, and the JSON document has each."""
 
 _FATES: Final = {
     Fate.PUBLISHED: "published by this plan",
@@ -49,7 +49,7 @@ def kept_lines(kept: Sequence[Kept], now: datetime | None) -> Iterator[str]:
     if not kept:
         return
     yield "Retired images that stay:"
-    if len(kept) <= MANY:
+    if len(kept) <= MAX_LISTED:
         width = max(len(one.key) for one in kept)
         yield from (f"  {one.key:<{width}}  {one.image_id}  {kept_words(one, now)}" for one in kept)
         return

@@ -6,7 +6,8 @@ from typing import Final
 
 from imagesync.text import printable, shorten
 
-WIDEST: Final = 72
+MAX_VALUE_CHARS: Final = 72
+"""Of a field's value in a plan or a listing."""
 
 
 class Ink(StrEnum):
@@ -49,7 +50,7 @@ def value(found: object) -> str:
         return "(none)"
     if isinstance(found, bool):
         return str(found).lower()
-    return shorten(printable(", ".join(found) if isinstance(found, tuple) else str(found)), WIDEST)
+    return shorten(printable(", ".join(found) if isinstance(found, tuple) else str(found)), MAX_VALUE_CHARS)
 
 
 def count(number: int, noun: str) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
+from typing import Final
 
 from imagesync.model.catalog import FileSource, Method, Transfer, UrlSource
 from imagesync.model.plan import (
@@ -30,7 +31,8 @@ from imagesync.render.stays import candidate_lines, kept_lines, kept_words
 from imagesync.render.style import Ink, Paint, count, plain, size, value
 from imagesync.text import printable, public_host
 
-_WIDEST_KEY = 40
+_MAX_KEY_CHARS: Final = 40
+"""Width of the column of keys; a longer key moves the rest of its line to the right."""
 _BESIDE = (Reason.SUPERSEDED, Reason.DUPLICATE)
 
 
@@ -232,7 +234,7 @@ def _changes(step: Step, changes: Sequence[FieldChange], paint: Paint) -> Iterat
 
 
 def _laid_out(rows: Sequence[_Row], paint: Paint) -> Iterator[str]:
-    keys = min(_WIDEST_KEY, max((len(row.key) for row in rows), default=0))
+    keys = min(_MAX_KEY_CHARS, max((len(row.key) for row in rows), default=0))
     verbs = max((len(row.verb) for row in rows), default=0)
     whats = max((len(row.what) for row in rows), default=0)
     for row in rows:

@@ -20,13 +20,15 @@ CHUNK: Final = 2**20
 """The most bytes that come out at once."""
 PIECE: Final = 2**18
 """Packed bytes given to a decoder at once; it copies what it has not used yet."""
-LARGEST: Final = 64 * 2**30
-HIGHEST_RATIO: Final = 1000
-UNJUDGED: Final = 64 * 2**20
-"""Unpacked bytes up to which no ratio counts: a small, nearly empty disk packs extremely well."""
-WINDOW_LOG: Final = 27
-"""128 MiB: what ``zstd -d`` takes without being asked to take more."""
-MOST_MEMORY: Final = 2**28
+MAX_UNPACKED_BYTES: Final = 64 * 2**30
+MAX_RATIO: Final = 1000
+"""Unpacked bytes for each packed one. Both limits are defaults: see ``Transfer``."""
+MIN_JUDGED_BYTES: Final = 64 * 2**20
+"""Unpacked bytes below which any ratio is allowed: a small, nearly empty disk packs extremely well."""
+MAX_ZSTD_WINDOW_LOG: Final = 27
+"""Base 2 logarithm of bytes, so 128 MiB: what ``zstd -d`` accepts without an option."""
+MAX_XZ_BYTES: Final = 2**28
+"""Memory that the xz decoder may use."""
 
 
 class Decoder(Protocol):
@@ -118,8 +120,8 @@ class _Bounds:
 
     def __init__(self, transfer: Transfer) -> None:
         packed = transfer.compression is not Compression.NONE
-        self._size = transfer.max_size or (LARGEST if packed else None)
-        self._ratio = (transfer.max_ratio or HIGHEST_RATIO) if packed else None
+        self._size = transfer.max_size or (MAX_UNPACKED_BYTES if packed else None)
+        self._ratio = (transfer.max_ratio or MAX_RATIO) if packed else None
         self.taken = self._given = 0
 
     def give(self, count: int) -> None:
@@ -129,7 +131,7 @@ class _Bounds:
             raise SourceError(
                 f"holds more than the {self._size} bytes allowed", "raise source.max_size if that is right"
             )
-        if self._ratio is not None and self._given > max(UNJUDGED, self.taken * self._ratio):
+        if self._ratio is not None and self._given > max(MIN_JUDGED_BYTES, self.taken * self._ratio):
             message = f"unpacks to more than {self._ratio} times its size ({self._given} bytes of {self.taken})"
             raise SourceError(message, "raise source.max_ratio if that is right")
 
@@ -162,8 +164,8 @@ def _codec(compression: Compression) -> _Codec:
         case Compression.GZ:
             return _Codec(kind, _Gzip, (zlib.error,), b"\0")
         case Compression.XZ:
-            make = functools.partial(lzma.LZMADecompressor, lzma.FORMAT_XZ, MOST_MEMORY)
-            return _Codec(kind, make, (lzma.LZMAError, EOFError), b"\0", MOST_MEMORY)
+            make = functools.partial(lzma.LZMADecompressor, lzma.FORMAT_XZ, MAX_XZ_BYTES)
+            return _Codec(kind, make, (lzma.LZMAError, EOFError), b"\0", MAX_XZ_BYTES)
         case Compression.BZ2:
             return _Codec(kind, bz2.BZ2Decompressor, (OSError, ValueError, EOFError))
         case Compression.ZST:
@@ -181,6 +183,6 @@ def _zstandard(kind: str) -> _Codec:
     else:
         from backports import zstd
 
-    options = {zstd.DecompressionParameter.window_log_max: WINDOW_LOG}
+    options = {zstd.DecompressionParameter.window_log_max: MAX_ZSTD_WINDOW_LOG}
     make = functools.partial(zstd.ZstdDecompressor, options=options)
-    return _Codec(kind, make, (zstd.ZstdError, EOFError), memory=2**WINDOW_LOG)
+    return _Codec(kind, make, (zstd.ZstdError, EOFError), memory=2**MAX_ZSTD_WINDOW_LOG)

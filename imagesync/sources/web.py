@@ -25,7 +25,8 @@ BLOCK_SECONDS: Final = 300.0
 """How long a MiB may take: less than 4 KiB/s is a mirror that should be given up."""
 PAUSES: Final = (0.0, 1.0, 2.0, 4.0, 8.0)
 """Seconds before each further try; the count begins anew whenever a MiB came through."""
-LARGEST_DOCUMENT: Final = 16 * 2**20
+MAX_DOCUMENT_BYTES: Final = 16 * 2**20
+"""Of a checksum list, a signature or another small file."""
 DOCUMENT_SECONDS: Final = 120.0
 _PASSING: Final = frozenset({408, 429, 500, 502, 503, 504})
 _SIZELESS: Final = frozenset({403, 405, 501})
@@ -64,8 +65,8 @@ def _document(session: "requests.Session", url: str, seconds: float) -> bytes:
             content += chunk
             if time.monotonic() > end:
                 raise SourceError(f"{public_url(url)}: takes longer than {seconds:.0f} s", "try again later")
-            if len(content) > LARGEST_DOCUMENT:
-                limit = f"{LARGEST_DOCUMENT // 2**20} MiB"
+            if len(content) > MAX_DOCUMENT_BYTES:
+                limit = f"{MAX_DOCUMENT_BYTES // 2**20} MiB"
                 raise SourceError(f"{public_url(url)}: larger than {limit}, so no list of digests", "correct it")
     return bytes(content)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from imagesync.backends.glance.api import LARGEST_ANSWER
+from imagesync.backends.glance.api import MAX_RESPONSE_BYTES
 from imagesync.backends.glance.backend import Glance
 from imagesync.backends.glance.connect import connect
 from imagesync.backends.glance.retry import Pace
@@ -75,7 +75,7 @@ def test_members_and_stores_of_another_shape(open_scripted: OpenScripted) -> Non
 
 def test_an_answer_without_end_is_cut(open_scripted: OpenScripted) -> None:
     """Memory is bounded."""
-    answers = [Say(body=b" " * (LARGEST_ANSWER + 2))]
+    answers = [Say(body=b" " * (MAX_RESPONSE_BYTES + 2))]
     assert "larger than 16 MiB" in refused(BackendError, lambda: open_scripted(answers).backend.images(IMAGE_ID))
 
 

@@ -16,7 +16,7 @@ from tests.fault.fork_server import ForkedCommand
 CORPUS = sorted((Path(__file__).parent / "corpus").glob("*.yaml"))
 HEAD = b"version: 1\ncatalog: c\n"
 MIB = 2**20
-MOST_MEMORY = 200 * MIB
+MAX_MEMORY_BYTES = 200 * MIB
 PATIENCE = 60
 MEASURED = """
 import re, sys
@@ -136,7 +136,7 @@ def test_a_large_file_ends_in_a_diagnostic_and_in_bounded_memory(tmp_path: Path,
     assert "nothing was planned" in done.stderr
     assert is_clean(done.stderr)
     assert len(done.stderr.splitlines()) <= 102
-    assert int(Path(f"{file}.memory").read_text()) * 1024 < MOST_MEMORY
+    assert int(Path(f"{file}.memory").read_text()) * 1024 < MAX_MEMORY_BYTES
 
 
 @pytest.mark.trial("too many, too large or too faulty manifests in one folder", "diagnostics")

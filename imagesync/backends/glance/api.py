@@ -31,13 +31,13 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 PATCH_TYPE: Final = "application/openstack-images-v2.1-json-patch"
-LARGEST_ANSWER: Final = 16 * 2**20
-MOST_VALUES: Final = 1_000_000
+MAX_RESPONSE_BYTES: Final = 16 * 2**20
+MAX_RESPONSE_VALUES: Final = 1_000_000
 """Of JSON in one answer: two bytes of it may take two hundred in memory."""
-LARGEST_REFUSAL: Final = 64 * 2**10
-MOST_PAGES: Final = 10_000
-MOST_ITEMS: Final = 100_000
-LARGEST_LISTING: Final = 96 * 2**20
+MAX_ERROR_PAGE_BYTES: Final = 64 * 2**10
+MAX_PAGES: Final = 10_000
+MAX_LISTED_ITEMS: Final = 100_000
+MAX_LISTING_BYTES: Final = 96 * 2**20
 """Bytes of all pages together; three times as many are needed to keep them."""
 CONNECT_TIMEOUT: Final = 10.0
 SENDING_TIMEOUT: Final = 300.0
@@ -188,7 +188,7 @@ class Api:
             well = 200 <= response.status_code < 300
             what = f"{method} {_shown(path)}"
             content = (
-                whole(response, what, largest=LARGEST_ANSWER, seconds=timeout[1])
+                whole(response, what, largest=MAX_RESPONSE_BYTES, seconds=timeout[1])
                 if well
                 else _refusal(response, spoilt=data is not None, seconds=timeout[1])
             )
@@ -219,8 +219,8 @@ class Api:
         return failure(met.status, met.body.decode(errors="replace"), f"{method} {_shown(path)}")
 
     def _decoded(self, answer: Answer, path: str) -> Any:
-        if sum(map(answer.body.count, (b",", b":", b"[", b"{"))) > MOST_VALUES:
-            text = f"{self.name}: the answer to {_shown(path)} has more than {MOST_VALUES} values"
+        if sum(map(answer.body.count, (b",", b":", b"[", b"{"))) > MAX_RESPONSE_VALUES:
+            text = f"{self.name}: the answer to {_shown(path)} has more than {MAX_RESPONSE_VALUES} values"
             raise BackendError(text, "is this an Image API v2?")
         try:
             document = json.loads(answer.body)
@@ -253,10 +253,10 @@ class Api:
             yield from page[key]
             link = page.get("next")
             following = _below_version(link) if isinstance(link, str) and page[key] else None
-            if following in seen or len(seen) >= MOST_PAGES:
+            if following in seen or len(seen) >= MAX_PAGES:
                 raise self._endless(path)
-            if len(told) > MOST_ITEMS or size > LARGEST_LISTING:
-                text = f"more than {MOST_ITEMS} images or {LARGEST_LISTING // 2**20} MiB"
+            if len(told) > MAX_LISTED_ITEMS or size > MAX_LISTING_BYTES:
+                text = f"more than {MAX_LISTED_ITEMS} images or {MAX_LISTING_BYTES // 2**20} MiB"
                 raise BackendError(f"{self.name}: the listing {_shown(path)} has {text}", "ask for fewer, by a filter")
 
     def _endless(self, path: str) -> BackendError:
@@ -311,7 +311,7 @@ def _refusal(response: "requests.Response", *, spoilt: bool, seconds: float) -> 
     A connection whose answer is not read to its end is closed, not pooled. That is wanted where the request had a body:
     the service may have refused without reading it, and would take the rest of it for the next request.
     """
-    limit, remaining = LARGEST_REFUSAL, getattr(response.raw, "length_remaining", None)
+    limit, remaining = MAX_ERROR_PAGE_BYTES, getattr(response.raw, "length_remaining", None)
     if spoilt and remaining is not None:
         limit = min(limit, max(0, remaining - 1))
     return beginning(response, largest=limit, seconds=seconds)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 PASSING: Final = frozenset({429, 500, 502, 503, 504})
 """Statuses that may be gone at the next try."""
 
-LONGEST_TEXT: Final = 400
+MAX_MESSAGE_CHARS: Final = 400
 
 _KINDS: Final = MappingProxyType(
     {
@@ -91,7 +91,7 @@ def _of_json(body: str) -> str:
 
 def clean(text: str) -> str:
     """One printable line of bounded length, URLs without query and user information."""
-    return one_line(without_secrets(text), LONGEST_TEXT).rstrip(" .;")
+    return one_line(without_secrets(text), MAX_MESSAGE_CHARS).rstrip(" .;")
 
 
 @contextmanager

@@ -18,7 +18,8 @@ from imagesync.model.record import CATALOG, LEASE
 PAGE: Final = 1000
 """The most that Glance gives in one page."""
 TRIES: Final = 5
-LONGEST_CONDITION: Final = 6000
+MAX_CONDITION_BYTES: Final = 6000
+"""Of a filter in a URL, percent-encoded."""
 PARALLEL: Final = 8
 
 Query: TypeAlias = list[tuple[str, str]]
@@ -76,7 +77,7 @@ def name_conditions(names: Sequence[str]) -> Iterator[str]:
         if '"' in name:
             yield f"eq:{name}"
             continue
-        if batch and len(quote(",".join([*batch, f'"{name}"']), safe="")) > LONGEST_CONDITION:
+        if batch and len(quote(",".join([*batch, f'"{name}"']), safe="")) > MAX_CONDITION_BYTES:
             yield f"in:{','.join(batch)}"
             batch = []
         batch.append(f'"{name}"')

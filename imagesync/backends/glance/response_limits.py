@@ -18,7 +18,7 @@ from imagesync.errors import BackendError, Unavailable
 if TYPE_CHECKING:
     import requests
 
-LARGEST_LOGIN: Final = 8 * 2**20
+MAX_LOGIN_BYTES: Final = 8 * 2**20
 LOGIN_SECONDS: Final = 60.0
 REFUSAL_SECONDS: Final = 10.0
 _REDIRECTS: Final = frozenset({301, 302, 303, 305, 307, 308})
@@ -43,7 +43,7 @@ def guarded(answer: "requests.Response", *_: object, stream: bool = False, **_gi
     if not stream:
         what = _asked(answer)
         # requests goes on reading here
-        answer.raw = io.BytesIO(whole(answer, what, largest=LARGEST_LOGIN, seconds=LOGIN_SECONDS))
+        answer.raw = io.BytesIO(whole(answer, what, largest=MAX_LOGIN_BYTES, seconds=LOGIN_SECONDS))
 
 
 def whole(answer: "requests.Response", what: str, *, largest: int, seconds: float) -> bytes:

@@ -181,8 +181,8 @@ class Local:
         """Share with a project."""
         with self._store.rows(write=True) as rows:
             _shared(rows, image_id)
-            if len({*rows.members(image_id), project}) > rules.MOST:
-                raise QuotaExceeded(f"image {image_id}: more than {rules.MOST} members", "remove some")
+            if len({*rows.members(image_id), project}) > rules.MAX_ENTRIES:
+                raise QuotaExceeded(f"image {image_id}: more than {rules.MAX_ENTRIES} members", "remove some")
             rows.add_member(image_id, project)
 
     def remove_member(self, image_id: str, project: str) -> None:

@@ -18,9 +18,10 @@ READ_ONLY: Final = frozenset(
     {"status", "created_at", "updated_at", "checksum", "os_hash_algo", "os_hash_value", "size", "virtual_size"}
     | {"file", "self", "schema", "direct_url", "locations"}
 )
-MOST: Final = 128
-LONGEST: Final = 255
-LARGEST_NUMBER: Final = 2**31 - 1
+MAX_ENTRIES: Final = 128
+"""Tags, properties or members of one image: Glance's default quotas."""
+MAX_NAME_CHARS: Final = 255
+MAX_NUMBER: Final = 2**31 - 1
 
 _ID: Final = re.compile(r"[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
 _CHOICES: Final = {
@@ -53,8 +54,8 @@ def check_document(document: Mapping[str, Any]) -> None:
             raise InvalidRequest(f"{where}: property {name!r} is not text", "write it as a string")
         _check_characters(where, f"property {name!r}", value)
     for what, count in (("properties", len(properties)), ("tags", len(document["tags"]))):
-        if count > MOST:
-            raise QuotaExceeded(f"{where}: {count} {what}, the limit is {MOST}", "take some out")
+        if count > MAX_ENTRIES:
+            raise QuotaExceeded(f"{where}: {count} {what}, the limit is {MAX_ENTRIES}", "take some out")
 
 
 def _check_fields(where: str, document: Mapping[str, Any]) -> None:
@@ -62,10 +63,8 @@ def _check_fields(where: str, document: Mapping[str, Any]) -> None:
         if document.get(name) not in known:
             raise InvalidRequest(f"{where}: {name} {document[name]!r} is not known", "see the Image API reference")
     for name in ("min_disk", "min_ram"):
-        if type(document[name]) is not int or not 0 <= document[name] <= LARGEST_NUMBER:
-            raise InvalidRequest(
-                f"{where}: {name} {document[name]!r} is not a number from 0", f"at most {LARGEST_NUMBER}"
-            )
+        if type(document[name]) is not int or not 0 <= document[name] <= MAX_NUMBER:
+            raise InvalidRequest(f"{where}: {name} {document[name]!r} is not a number from 0", f"at most {MAX_NUMBER}")
     for name in ("protected", "os_hidden"):
         if type(document[name]) is not bool:
             raise InvalidRequest(f"{where}: {name} {document[name]!r} is not true or false")
@@ -80,8 +79,10 @@ def _check_texts(where: str, what: str, texts: Iterable[object]) -> None:
     for text in texts:
         if not isinstance(text, str):
             raise InvalidRequest(f"{where}: {what} is not text")
-        if len(text) > LONGEST:
-            raise InvalidRequest(f"{where}: {what} has {len(text)} characters, the limit is {LONGEST}", "shorten it")
+        if len(text) > MAX_NAME_CHARS:
+            raise InvalidRequest(
+                f"{where}: {what} has {len(text)} characters, the limit is {MAX_NAME_CHARS}", "shorten it"
+            )
         _check_characters(where, what, text)
 
 

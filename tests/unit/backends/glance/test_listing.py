@@ -1,6 +1,6 @@
 """Names as conditions of a listing."""
 
-from imagesync.backends.glance.listing import LONGEST_CONDITION, name_conditions
+from imagesync.backends.glance.listing import MAX_CONDITION_BYTES, name_conditions
 
 
 def test_many_names_are_asked_for_at_once() -> None:
@@ -15,4 +15,4 @@ def test_a_list_of_names_stays_within_a_url() -> None:
     conditions = list(name_conditions(names))
     assert sum(condition.count("ü") for condition in conditions) == 2000
     assert 3 < len(conditions) < 12
-    assert all(len(condition.encode()) < LONGEST_CONDITION for condition in conditions)
+    assert all(len(condition.encode()) < MAX_CONDITION_BYTES for condition in conditions)
