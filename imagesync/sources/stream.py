@@ -15,7 +15,7 @@ from imagesync.formats import HEAD, RAW, Inspection, check_not_disguised
 from imagesync.model.catalog import SERVICE_HASHES, Compression, FileSource, Fingerprint, Transfer, UrlSource
 from imagesync.sources.pipeline import Pipeline
 from imagesync.sources.unpack import CHUNK, unpacked
-from imagesync.sources.web import PAUSES, open_url
+from imagesync.sources.web import BLOCK_SECONDS, PAUSES, open_url
 
 
 class SourceStream:
@@ -117,8 +117,12 @@ def open_source(
     disk_format: str | None,
     container_format: str | None = "bare",
     pauses: Sequence[float] = PAUSES,
+    block_seconds: float = BLOCK_SECONDS,
 ) -> Iterator[SourceStream]:
-    """The stream of one source; SourceError where it cannot be opened. Nothing of it is left behind."""
+    """The stream of one source; SourceError if it cannot be opened. Closes everything that it opened.
+
+    For URLs: ``pauses`` in seconds before each further try, ``block_seconds`` that a MiB may take.
+    """
     formats = disk_format, container_format
     if isinstance(source, FileSource):
         try:
@@ -129,7 +133,8 @@ def open_source(
         except OSError as error:
             raise SourceError(f"{source.shown}: {error.strerror}", "check the path and its permissions") from error
         return
-    with open_url(source.urls, verified=bool(fingerprint.digests), pauses=pauses) as download:
+    verified = bool(fingerprint.digests)
+    with open_url(source.urls, verified=verified, pauses=pauses, block_seconds=block_seconds) as download:
         stream = SourceStream(
             download.blocks(), download.size, source.transfer, fingerprint, *formats, interrupt=download.abandon
         )

@@ -38,13 +38,15 @@ class _Passing(SourceError):
 
 
 @contextmanager
-def open_url(urls: Sequence[str], *, verified: bool, pauses: Sequence[float] = PAUSES) -> Iterator["Download"]:
+def open_url(
+    urls: Sequence[str], *, verified: bool, pauses: Sequence[float] = PAUSES, block_seconds: float = BLOCK_SECONDS
+) -> Iterator["Download"]:
     """The file at the first mirror that answers; SourceError when none does.
 
     ``verified``: a digest will judge the whole, so that another mirror may go on where one broke off.
     """
     with _session() as session:
-        yield Download(session, tuple(urls), pauses, verified=verified)
+        yield Download(session, tuple(urls), pauses, verified=verified, block_seconds=block_seconds)
 
 
 def fetch(url: str, pauses: Sequence[float] = PAUSES[:3], seconds: float = DOCUMENT_SECONDS) -> bytes:
@@ -203,9 +205,16 @@ class Download:
     """One file while it is read, from whichever mirror; ``size`` None where no server told it."""
 
     def __init__(
-        self, session: "requests.Session", urls: tuple[str, ...], pauses: Sequence[float], *, verified: bool
+        self,
+        session: "requests.Session",
+        urls: tuple[str, ...],
+        pauses: Sequence[float],
+        *,
+        verified: bool,
+        block_seconds: float,
     ) -> None:
         self._session, self._urls, self._pauses, self._verified = session, urls, pauses, verified
+        self._block_seconds = block_seconds
         self._index, self._answer = _first(session, urls, pauses[:3])
         self.size = _length(self._answer)
         self._version = _version(self._answer)
@@ -244,7 +253,7 @@ class Download:
         url = self._urls[self._index]
         with self._answer, _reading(url):
             blocks = self._answer.raw.stream(CHUNK, decode_content=False)
-            for block in in_time(blocks, BLOCK_SECONDS, self._cut):
+            for block in in_time(blocks, self._block_seconds, self._cut):
                 if skip:
                     block, skip = block[skip:], max(0, skip - len(block))
                 if block:

@@ -17,7 +17,7 @@ from imagesync.errors import SourceError
 from imagesync.model.catalog import Checksum, Fingerprint, UrlSource
 from imagesync.model.plan import Create
 from imagesync.sources import Sizes, open_source
-from imagesync.sources.web import fetch, size_of
+from imagesync.sources.web import BLOCK_SECONDS, fetch, size_of
 from tests.fault.mirror import File, Mirror, mirror
 from tests.fault.scripted import drip, dripping, endless, raw_service
 from tests.trials import note
@@ -36,10 +36,11 @@ def web() -> Iterator[Mirror]:
         yield found
 
 
-def read(*urls: str, digest: bool = True) -> bytes:
+def read(*urls: str, digest: bool = True, block_seconds: float = BLOCK_SECONDS) -> bytes:
     """The bytes behind mirrors, verified where ``digest``."""
     digests = (Checksum("sha256", hashlib.sha256(DATA).hexdigest()),) if digest else ()
-    with open_source(UrlSource(urls), Fingerprint(digests), disk_format="raw", pauses=NO_PAUSE) as stream:
+    source, fingerprint = UrlSource(urls), Fingerprint(digests)
+    with open_source(source, fingerprint, disk_format="raw", pauses=NO_PAUSE, block_seconds=block_seconds) as stream:
         return b"".join(stream)
 
 
@@ -142,12 +143,11 @@ def test_a_list_without_end_is_one_line(kind: str, answer: Callable[[socket.sock
 
 
 @pytest.mark.parametrize("head", [b"Content-Length: 60000\r\n", b""])
-def test_a_source_that_drips_is_given_up(monkeypatch: pytest.MonkeyPatch, head: bytes) -> None:
+def test_a_source_that_drips_is_given_up(head: bytes) -> None:
     """A byte now and then is no download, whether its end is known or not."""
-    monkeypatch.setattr("imagesync.sources.web.BLOCK_SECONDS", 0.4)
     answer = drip(b"HTTP/1.1 200 OK\r\n" + head + b"\r\n", b"a")
     with raw_service(answer) as address, pytest.raises(SourceError, match="connection broke"):
-        read(f"{address}/disk")
+        read(f"{address}/disk", block_seconds=0.4)
     note("source that drips", ONE_LINE)
 
 
