@@ -7,24 +7,9 @@ import pytest
 from imagesync.errors import ManifestError
 from imagesync.manifest.loader import load
 from imagesync.manifest.resolution import resolve
-from imagesync.model.catalog import Catalog, FileSource
+from imagesync.model.catalog import FileSource
 from imagesync.model.references import resolve_references
-
-HEAD = "version: 1\ncatalog: base\n"
-
-
-def wanted(folder: Path, text: str, **options: object) -> Catalog:
-    """The catalogue of one file."""
-    file = folder / "catalogue.yaml"
-    file.write_text(text if text.startswith("version") else HEAD + text, encoding="utf-8")
-    return resolve(load(file), **options)  # type: ignore[arg-type]
-
-
-def problems(folder: Path, text: str, **options: object) -> list[str]:
-    """What is wrong with one file, each without its path."""
-    with pytest.raises(ManifestError) as caught:
-        wanted(folder, text, **options)
-    return [str(item).removeprefix(f"{folder}/catalogue.yaml:") for item in caught.value.diagnostics]
+from tests.unit.manifest.one_file import HEAD, problems, wanted
 
 
 def test_a_placeholder_may_stand_in_any_value(tmp_path: Path) -> None:
@@ -123,3 +108,24 @@ def test_a_path_is_relative_to_the_file_that_writes_it(tmp_path: Path) -> None:
     paths = [Path(spec.source.path) for spec in catalog.images if isinstance(spec.source, FileSource)]
     assert [str(path.relative_to(tmp_path)) for path in paths] == ["one/d.img", "two/p.img", "e.img", "three/f.img"]
     assert catalog.target.store == str(tmp_path / "three" / "s")
+
+
+def test_references_to_images_stay_for_apply(tmp_path: Path) -> None:
+    """``${images.KEY.id}`` is known when the plan is applied; its key must exist."""
+    (_, spec) = wanted(tmp_path, "images: {k: {}, r: {properties: {kernel_id: '${images.k.id}'}}}").images
+    assert spec.properties["kernel_id"] == "${images.k.id}"
+    assert "no image" in problems(tmp_path, "images: {r: {properties: {kernel_id: '${images.x.id}'}}}")[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            "images: {a: {name: '${x}'}}",
+            "3:14: images.a.name: ${x} is not defined; define it under values, or with --set; known: none",
+        ),
+    ],
+)
+def test_a_value_that_is_not_defined_is_told_with_what_is(tmp_path: Path, text: str, expected: str) -> None:
+    """FILE:LINE:COLUMN: where: what; hint."""
+    assert problems(tmp_path, text) == [expected]

@@ -1,0 +1,53 @@
+"""Defaults, profiles, images and targets to one definition, and names that stand for nothing."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.unit.manifest.one_file import problems, wanted
+
+
+def test_layers_merge_from_defaults_to_target(tmp_path: Path) -> None:
+    """defaults < profiles in order < image < target; properties key by key."""
+    (spec,) = wanted(
+        tmp_path,
+        """
+values: {size: "1"}
+defaults: {disk_format: raw, min_ram: 1, properties: {a: 1, b: 1}}
+profiles: {p: {min_ram: 2, properties: {b: 2}}, q: {properties: {b: 3, c: "${size}"}}}
+images: {a: {profiles: [p, q], properties: {d: $$x}}}
+targets: {t: {values: {size: "2"}, images: {a: {visibility: public}}}}
+""",
+        target="t",
+    ).images
+    assert spec.properties == {"a": "1", "b": "3", "c": "2", "d": "$x"}
+    assert (spec.min_ram, spec.visibility, spec.disk_format) == (2, "public", "raw")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("images: {a: {profiles: [x]}}", "3:25: images.a.profiles[0]: there is no profile 'x'; known: none"),
+        (
+            "images: {}\ntargets: {t: {images: {b: {}}}}",
+            "4:24: targets.t.images.b: no such image; the catalogue has: none",
+        ),
+        (
+            "images: {}\ntargets: {tt: {}}\ndefault_target: t",
+            "5:1: default_target: there is no target 't'; did you mean tt?",
+        ),
+        (
+            "images: {}\nprofiles: {p: {profiles: [q]}}",
+            "4:16: profiles.p.profiles: profiles do not nest; list both where they are used",
+        ),
+    ],
+)
+def test_a_mistake_is_one_line_with_place_and_way_out(tmp_path: Path, text: str, expected: str) -> None:
+    """FILE:LINE:COLUMN: where: what; hint."""
+    assert problems(tmp_path, text) == [expected]
+
+
+def test_the_profiles_of_the_defaults_are_for_images_that_list_none(tmp_path: Path) -> None:
+    """An empty list is a list."""
+    text = "defaults: {profiles: [p]}\nprofiles: {p: {min_ram: 1}}\nimages: {a: {}, b: {profiles: []}}"
+    assert [spec.min_ram for spec in wanted(tmp_path, text).images] == [1, None]

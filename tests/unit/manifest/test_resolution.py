@@ -1,0 +1,40 @@
+"""A manifest to the catalog of one target."""
+
+from pathlib import Path
+
+import pytest
+
+from imagesync.errors import ManifestError, UsageError
+from tests.unit.manifest.one_file import problems, wanted
+
+
+def test_only_picks_keys_and_remembers_the_others(tmp_path: Path) -> None:
+    """What lies outside is not taken for removed."""
+    catalog = wanted(tmp_path, "images: {a: {}, b: {}}", only=["a"])
+    assert [spec.key for spec in catalog.images] == ["a"]
+    assert catalog.keys == {"a", "b"}
+    with pytest.raises(UsageError, match="did you mean"):
+        wanted(tmp_path, "images: {abc: {}}", only=["abd"])
+
+
+def test_a_store_outside_the_catalogue_is_refused(tmp_path: Path) -> None:
+    """A target of a hostile manifest cannot write elsewhere."""
+    text = "images: {}\ntargets: {t: {store: ../x}}"
+    with pytest.raises(ManifestError, match=r"targets\.t\.store: lies outside the catalogue's folder"):
+        wanted(tmp_path, text, target="t")
+    assert wanted(tmp_path, text, target="t", allow_outside=True).target.store == str(tmp_path.parent / "x")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            "values: {s: no}\nimages: {a: {source: {url: 'https://h/x', checksum: '${s}'}}}",
+            "source.checksum: 'no' is not ALGO",
+        ),
+    ],
+)
+def test_a_value_that_is_filled_in_is_held_to_the_schema(tmp_path: Path, text: str, expected: str) -> None:
+    """One line with the place, not a traceback."""
+    (problem,) = problems(tmp_path, f"defaults: {{source: none}}\n{text}\n")
+    assert expected in problem

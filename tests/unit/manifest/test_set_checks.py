@@ -1,0 +1,45 @@
+"""What must hold among the images of one catalog."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.unit.manifest.one_file import problems, wanted
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            "images: {a: {name: x}, b: {name: x}}",
+            "3:28: images.b.name: the name 'x' is that of images.a too; give one another name",
+        ),
+        (
+            "defaults: {id: 6a1b8b0e-0b5e-4f7e-9d6e-000000000001}\nimages: {a: {}, b: {}}",
+            "3:12: images.b.id: the id '6a1b8b0e-0b5e-4f7e-9d6e-000000000001' is that of images.a too; an id can be used once",
+        ),
+    ],
+)
+def test_a_mistake_is_one_line_with_place_and_way_out(tmp_path: Path, text: str, expected: str) -> None:
+    """FILE:LINE:COLUMN: where: what; hint."""
+    assert problems(tmp_path, text) == [expected]
+
+
+def test_one_name_in_two_targets_is_no_clash(tmp_path: Path) -> None:
+    """Only images of the same target can be in each other's way."""
+    text = "targets: {t: {only: [a]}}\nimages: {a: {name: x}, b: {name: x}}"
+    assert [spec.key for spec in wanted(tmp_path, text, target="t").images] == ["a"]
+
+
+def test_a_long_circle_of_references_is_shortened(tmp_path: Path) -> None:
+    """Its message has the first twelve keys and the last."""
+    ring = ", ".join(f"k{n:02}: {{properties: {{kernel_id: '${{images.k{(n + 1) % 40:02}.id}}'}}}}" for n in range(40))
+    (problem,) = problems(tmp_path, f"images: {{{ring}}}")
+    shown = " -> ".join(f"k{n:02}" for n in range(12))
+    assert problem.endswith(f"the references go round in a circle: {shown} -> … -> k00; break it")
+
+
+def test_hidden_images_may_share_a_name(tmp_path: Path) -> None:
+    """Only visible names are looked up."""
+    text = "images: {a: {name: x, hidden: true}, b: {name: x}, c: {name: x, hidden: true}}"
+    assert len(wanted(tmp_path, text).images) == 3

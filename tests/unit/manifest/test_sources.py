@@ -1,0 +1,123 @@
+"""The source of an image in every form, and what is wrong with one."""
+
+from pathlib import Path
+
+import pytest
+
+from imagesync.model.catalog import Auto, Compression, Content, FileSource, KnownContent, Method, UrlSource
+from tests.unit.manifest.one_file import SHA256, problems, wanted
+
+
+def test_sources_in_every_form(tmp_path: Path) -> None:
+    """A path, a URL, none, a digest alone, or the long form; compression by suffix."""
+    catalog = wanted(
+        tmp_path,
+        f"""
+images:
+  a: {{source: x.img.xz}}
+  b: {{source: "https://x/y.img", min_disk: auto}}
+  c: {{source: none}}
+  d: {{source: {{checksum: "{SHA256}"}}}}
+  e: {{source: {{url: ["https://x/1", "https://y/1"], checksum: "{SHA256}"}}}}
+  f: {{}}
+""",
+    )
+    a, b, c, d, e, f = (spec.source for spec in catalog.images)
+    assert isinstance(a, FileSource)
+    assert (a.path, a.transfer.compression) == (str(tmp_path / "x.img.xz"), Compression.XZ)
+    assert isinstance(b, UrlSource)
+    assert isinstance(d, KnownContent)
+    assert isinstance(e, UrlSource)
+    assert (len(e.urls), c, f) == (2, Content.NO_DATA, Content.UNMANAGED)
+    assert catalog.images[1].min_disk is Auto.AUTO
+    assert len(catalog.warnings) == 1
+
+
+def test_methods_and_stores_in_every_form(tmp_path: Path) -> None:
+    """Stores by name, each once, or all; packed data that the service shall keep packed."""
+    text = """
+values: {where: all, how: glance-direct}
+images:
+  a: {source: {path: x, stores: [fast, slow, fast]}}
+  b: {source: {path: x, stores: all}}
+  c: {source: {path: x, stores: "${where}", method: "${how}"}}
+  d: {source: {path: x, stores: [all]}}
+  e: {container_format: compressed, source: {url: "https://x/y.gz", method: web-download}}
+"""
+    sources = {spec.key: spec.source for spec in wanted(tmp_path, text).images}
+    transfers = {key: source.transfer for key, source in sources.items() if isinstance(source, FileSource | UrlSource)}
+    assert [(one.stores, one.all_stores) for one in transfers.values()] == [
+        (("fast", "slow"), False),
+        ((), True),
+        ((), True),
+        (("all",), False),
+        ((), False),
+    ]
+    assert transfers["c"].method is Method.GLANCE_DIRECT
+    assert transfers["e"].compression is Compression.NONE
+
+
+def test_a_link_out_of_the_folder_is_refused(tmp_path: Path) -> None:
+    """A path cannot leave the catalogue by a symbolic link either."""
+    (tmp_path / "in").mkdir()
+    (tmp_path / "secret").write_text("x")
+    (tmp_path / "in" / "link").symlink_to(tmp_path / "secret")
+    assert "outside" in problems(tmp_path / "in", "images: {a: {source: link}}")[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            "images: {a: {source: ../x}}",
+            "3:14: images.a.source: lies outside the catalogue's folder; move it, or pass --allow-outside",
+        ),
+        (
+            "images: {a: {source: {path: x, url: 'https://x/'}}}",
+            "3:14: images.a.source: has both path and url; keep one",
+        ),
+        (
+            "images: {a: {source: {compression: gz}}}",
+            "3:14: images.a.source: has neither path nor url; give one, or a checksum alone",
+        ),
+        (
+            "images: {a: {source: {path: x, method: web-download}}}",
+            "3:32: images.a.source.method: web-download needs a url: the service cannot read a file here; "
+            "give a url, or use method: upload or glance-direct",
+        ),
+        (
+            "images: {a: {source: {url: 'https://x/y.xz', method: web-download}}}",
+            "3:46: images.a.source.method: web-download stores xz data as it is: the service does not unpack; "
+            "use method: upload or glance-direct, or declare container_format: compressed",
+        ),
+        (
+            f"images: {{a: {{source: {{url: 'https://x/y', checksum: '{SHA256}', verify: download}}}}}}",
+            "3:128: images.a.source.verify: is for method: web-download; all else is verified while it is sent; "
+            "take it out",
+        ),
+        (
+            "images: {a: {source: {url: 'https://x/y', method: web-download, verify: download}}}",
+            "3:65: images.a.source.verify: has no digest to compare with; declare checksum or checksum_url",
+        ),
+    ],
+)
+def test_a_mistake_is_one_line_with_place_and_way_out(tmp_path: Path, text: str, expected: str) -> None:
+    """FILE:LINE:COLUMN: where: what; hint."""
+    assert problems(tmp_path, text) == [expected]
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("ftp://h/x", "ftp is not http or https"),
+        ("h/x", "no scheme is not http or https"),
+        ("http://[", "is not a URL"),
+        ("http://h:x/", "is not a URL"),
+        ("https:///x", "is not a URL"),
+        ("https://h/a b", "is not a URL"),
+    ],
+)
+def test_a_url_that_cannot_be_fetched_is_refused(tmp_path: Path, url: str, expected: str) -> None:
+    """Before anything is planned."""
+    (problem,) = problems(tmp_path, f"images: {{a: {{source: {{url: '{url}'}}}}}}")
+    assert problem.startswith(f"3:23: images.a.source.url: {expected}")

@@ -1,0 +1,69 @@
+"""A tree and the schema: what does not fit, and which scalars keep their text."""
+
+from pathlib import Path
+
+import pytest
+
+from imagesync.manifest.validation import near
+from tests.unit.manifest.one_file import problems, wanted
+
+
+def test_scalars_keep_their_written_text_where_a_string_is_wanted(tmp_path: Path) -> None:
+    """24.10 is not 24.1, no is not false, a date is its text; integers exist where the schema has them."""
+    (spec,) = wanted(
+        tmp_path, "images: {a: {min_ram: 512, tags: [1, no], properties: {v: 24.10, n: no, d: 2024-01-01, t: true}}}"
+    ).images
+    assert spec.properties == {"v": "24.10", "n": "no", "d": "2024-01-01", "t": "true"}
+    assert spec.min_ram == 512
+    assert spec.tags == {"1", "no"}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("images: {a: {min_disk: -1}}", "3:14: images.a.min_disk: -1 is less than the minimum of 0"),
+        ("images: {a: {min_ram: -1}}", "3:14: images.a.min_ram: -1 is less than the minimum of 0"),
+        ("images: {a: {min_rma: 1}}", "3:14: images.a.min_rma: unknown key; did you mean min_ram?"),
+        ("images: {a: {source: {pth: x}}}", "3:23: images.a.source.pth: unknown key; did you mean path?"),
+        (
+            "images: {a: {disk_format: Qcow}}",
+            "3:14: images.a.disk_format: 'Qcow' is not one of ami, ari, aki, vhd, vhdx, vmdk, raw, vdi, ploop, iso, qcow2; "
+            "did you mean qcow2?",
+        ),
+        ("images: {a: {expires: soon}}", "3:14: images.a.expires: 'soon' is not a date, YYYY-MM-DD"),
+        ("images: {a: {protected: 1}}", "3:14: images.a.protected: '1' is not true or false"),
+        ("images: {a: {tags: x}}", "3:14: images.a.tags: 'x' is not a list"),
+        ("images: {a: {name: }}", "3:14: images.a.name: null is not text"),
+        (
+            "images: {a b: {}}",
+            "3:1: images: 'a b' is not a key: letters, digits and . _ -, beginning with a letter or digit, at most 64",
+        ),
+        ("images: {}\ntargets: {t: {cloud: x, store: y}}", "4:11: targets.t: cloud and store exclude each other"),
+        (
+            "images: {a: {source: {path: x, stores: most}}}",
+            "3:32: images.a.source.stores: 'most' is not a list of stores, or all",
+        ),
+        (
+            "images: {a: {source: {path: x, method: web-downlod}}}",
+            "3:32: images.a.source.method: 'web-downlod' is not one of upload, web-download, glance-direct; "
+            "did you mean web-download?",
+        ),
+    ],
+)
+def test_a_mistake_is_one_line_with_place_and_way_out(tmp_path: Path, text: str, expected: str) -> None:
+    """FILE:LINE:COLUMN: where: what; hint."""
+    assert problems(tmp_path, text) == [expected]
+
+
+def test_what_was_meant_is_named_or_what_there_is() -> None:
+    """One word that is close; else all, as far as a reader would read them."""
+    assert near("qcow", ["qcow2", "raw"], "known") == "did you mean qcow2?"
+    assert near("x", ["qcow2", "raw"], "known") == "known: qcow2, raw"
+    assert near("x", [], "known") == "known: none"
+    assert near("x", [f"k{number:03}" for number in range(100)], "known").endswith("k059 and 40 more")
+
+
+def test_a_long_value_is_shortened_in_its_message(tmp_path: Path) -> None:
+    """The mark … says that it goes on."""
+    (problem,) = problems(tmp_path, f"images: {{a: {{protected: {'x' * 500}}}}}")
+    assert problem == f"3:14: images.a.protected: '{'x' * 58}… is not true or false"
