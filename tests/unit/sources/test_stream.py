@@ -3,10 +3,9 @@
 import gzip
 import hashlib
 import itertools
-import lzma
 import socket
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +16,7 @@ from imagesync.errors import ChecksumMismatch, FormatMismatch, SourceError
 from imagesync.model.catalog import Checksum, Compression, FileSource, Fingerprint, Transfer, UrlSource
 from imagesync.sources import SourceStream, open_source
 from tests.samples import DISGUISED, GIB, REFUSED, TAKEN, qcow2
+from tests.unit.sources.packed import DATA, PACK, PACKED, sha256
 
 BLOCK = bytes(range(256)) * 400
 
@@ -50,8 +50,7 @@ def _no_thread_is_left() -> Iterator[None]:
 def test_any_cut_of_the_data_gives_the_same_bytes_and_digests(data: st.DataObject, packed: Compression) -> None:
     """And the same virtual size."""
     plain = data.draw(st.binary(min_size=1, max_size=3000)) * data.draw(st.integers(1, 60))
-    pack: dict[Compression, Callable[[bytes], bytes]] = {Compression.GZ: gzip.compress, Compression.XZ: lzma.compress}
-    published = pack[packed](plain) if packed in pack else plain
+    published = PACK[packed](plain)
     cuts = data.draw(st.lists(st.integers(0, len(published)), max_size=8))
     edges = sorted({0, *cuts, len(published)})
     blocks = [published[start:end] for start, end in itertools.pairwise(edges)]
@@ -219,3 +218,47 @@ def test_a_wrong_digest_of_a_small_file_hands_nothing_on() -> None:
     """The last chunk is the only one."""
     with pytest.raises(ChecksumMismatch, match="not the declared"):
         next(iter(stream([BLOCK[:1000]], digest(b"other"))))
+
+
+@pytest.mark.parametrize("compression", list(Compression))
+def test_what_comes_out_is_the_unpacked_data(tmp_path: Path, compression: Compression) -> None:
+    """The declared digest is of the published bytes, the others of the stored ones; two members in a row are one file."""
+    packed = PACK[compression](DATA) + PACK[compression](DATA)
+    (tmp_path / "x").write_bytes(packed)
+    source = FileSource(str(tmp_path / "x"), "x", transfer=Transfer(compression))
+    with open_source(source, sha256(packed), disk_format="raw") as stream:
+        assert b"".join(stream) == DATA * 2
+    assert stream.digests["sha512"] == hashlib.sha512(DATA * 2).hexdigest()
+    assert stream.sent == len(DATA) * 2
+
+
+@pytest.mark.parametrize("compression", PACKED)
+def test_a_cut_or_damaged_archive_is_an_error(compression: Compression) -> None:
+    """Before the last chunk leaves."""
+    packed = PACK[compression](DATA)
+    damaged = packed[:20] + b"damage!!" * 4 + packed[52:]
+    for broken in (packed[: len(packed) - 9], damaged):
+        with pytest.raises(SourceError):
+            list(SourceStream([broken], len(broken), Transfer(compression), Fingerprint(), "raw"))
+
+
+def test_a_wrong_digest_keeps_the_last_chunk_back() -> None:
+    """What was handed on is never the whole."""
+    first, last = bytes(70_000), b"b"
+    chunks = iter(SourceStream([first, last], 70_001, Transfer(), sha256(b"x"), "raw"))
+    assert next(chunks) == first
+    with pytest.raises(ChecksumMismatch, match="not the declared"):
+        next(chunks)
+
+
+def test_data_of_another_format_is_refused() -> None:
+    """Before the service sees it: there a rejected upload poisons the record."""
+    with pytest.raises(FormatMismatch, match="not qcow2"):
+        list(SourceStream([b"x" * 70_000], 70_000, Transfer(), Fingerprint(), "qcow2"))
+
+
+def test_a_bomb_is_stopped_at_the_limit() -> None:
+    """max_size bounds what comes out."""
+    packed = gzip.compress(bytes(2**24))
+    with pytest.raises(SourceError, match="more than the 1048576 bytes allowed"):
+        list(SourceStream([packed], len(packed), Transfer(Compression.GZ, max_size=2**20), Fingerprint(), "raw"))

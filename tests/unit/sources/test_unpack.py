@@ -5,7 +5,7 @@ import gzip
 import lzma
 import tracemalloc
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 from backports import zstd
@@ -15,15 +15,8 @@ from hypothesis import strategies as st
 from imagesync.errors import SourceError
 from imagesync.model.catalog import Compression, Transfer
 from imagesync.sources.unpack import CHUNK, unpacked
+from tests.unit.sources.packed import PACK, PACKED
 
-PACK: dict[Compression, Callable[[bytes], bytes]] = {
-    Compression.NONE: bytes,
-    Compression.GZ: gzip.compress,
-    Compression.XZ: lzma.compress,
-    Compression.BZ2: bz2.compress,
-    Compression.ZST: lambda data: zstd.compress(data, options={zstd.CompressionParameter.checksum_flag: 1}),
-}
-PACKED = [kind for kind in Compression if kind is not Compression.NONE]
 ZEROS = bytes(2**20)
 SKIPPABLE = b"\x50\x2a\x4d\x18\x04\x00\x00\x00note"
 
