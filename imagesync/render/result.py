@@ -1,4 +1,4 @@
-"""Events, reports and listings -> JSON for other programs. Pure."""
+"""Events, reports and diagnostics -> JSON for other programs. Pure."""
 
 from collections.abc import Sequence
 from typing import Any, assert_never

@@ -1,6 +1,5 @@
 """``imagesync validate``: it runs at every commit, and loads nothing that only plans need. Does I/O."""
 
-import json
 from pathlib import Path
 
 import typer
@@ -33,6 +32,7 @@ def validate(
     from imagesync.cli.catalogs import load_every_catalog
     from imagesync.render.result import diagnostics_to_json
     from imagesync.render.style import count
+    from imagesync.text import json_text
 
     options = Options(target=target, set_values=set_values, allow_outside=allow_outside)
     try:
@@ -40,11 +40,11 @@ def validate(
     except ManifestError as error:
         if form is Form.TEXT:
             raise
-        typer.echo(json.dumps({"problems": diagnostics_to_json(error.diagnostics)}, indent=2))
+        typer.echo(json_text({"problems": diagnostics_to_json(error.diagnostics)}))
         return ExitCode.FAILED
     if form is Form.JSON:
         found = [{"catalog": one.name, "target": one.target.name, "images": len(one.images)} for one in catalogs]
-        typer.echo(json.dumps({"problems": [], "catalogs": found}, indent=2))
+        typer.echo(json_text({"problems": [], "catalogs": found}))
         return ExitCode.DONE
     for catalog in catalogs:
         where = f" on target {catalog.target.name}" if catalog.target.name else ""

@@ -1,0 +1,36 @@
+"""Images as JSON in the service's names, and as a table."""
+
+from imagesync.model.catalog import Visibility
+from imagesync.model.image import MemberState
+from imagesync.render.listing import image_to_json, listing_text
+from tests.unit.factories import PROJECT, live, spec
+
+
+def test_json_has_the_fields_of_the_service() -> None:
+    """Properties stand beside fields; members only if they are known."""
+    image = live(spec("a", properties={"os": "linux"}), hidden=True, visibility=Visibility.SHARED)
+    found = image_to_json(image, {image.id: [MemberState("p2", "pending")]})
+    assert (found["id"], found["os_hidden"], found["visibility"], found["os"]) == ("id-a", True, "shared", "linux")
+    assert found["members"] == [{"project": "p2", "status": "pending"}]
+    assert list(found) == sorted(found)
+    assert "members" not in image_to_json(image)
+
+
+def test_the_table_is_sorted_by_name_and_says_whose_an_image_is() -> None:
+    """A column is as wide as its widest cell."""
+    owned, foreign = live(spec("b")), live(spec("a"), properties={}, hidden=True, size=None)
+    lines = [line.split() for line in listing_text([owned, foreign]).splitlines()]
+    assert lines == [
+        ["ID", "NAME", "STATUS", "VISIBILITY", "SIZE", "CATALOGUE/KEY", "OWNER"],
+        ["id-a", "a", "active", "hidden", "private", PROJECT],
+        ["id-b", "b", "active", "private", "4.0", "KiB", "base/b", "current", PROJECT],
+    ]
+
+
+def test_what_others_wrote_cannot_move_the_cursor_of_a_listing() -> None:
+    """Names, owners and members."""
+    image = live(spec("a"), name="x\x1b[2J", owner="\u202ep")
+    shown = listing_text([image], {image.id: [MemberState("m\x07", "accepted")]})
+    assert all(line.isprintable() for line in shown.splitlines())
+    assert "x\\x1b[2J" in shown
+    assert "m\\x07 accepted" in shown

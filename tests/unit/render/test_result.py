@@ -1,0 +1,66 @@
+"""What happened, as JSON for other programs."""
+
+import pytest
+
+from imagesync.errors import Diagnostic
+from imagesync.model.report import Event, Finished, Outcome, Progress, Report, Started, StepResult
+from imagesync.render.result import diagnostics_to_json, event_to_json, report_to_json
+from tests.unit.factories import catalog, inventory, plan, spec
+
+PLAN = plan(catalog(spec("a")), inventory())
+(STEP,) = PLAN.steps
+RESULT = StepResult(STEP, Outcome.FAILED, "id-a", "no space", seconds=1.23456, bytes_sent=7)
+RESULT_JSON = {
+    "step": STEP.id,
+    "action": "create",
+    "key": "a",
+    "outcome": "failed",
+    "image_id": "id-a",
+    "error": "no space",
+    "cause": None,
+    "seconds": 1.235,
+    "sent_bytes": 7,
+}
+
+
+@pytest.mark.parametrize(
+    ("event", "document"),
+    [
+        (Started(STEP), {"event": "started", "step": STEP.id}),
+        (Progress(STEP, 1, None), {"event": "progress", "step": STEP.id, "sent_bytes": 1, "total_bytes": None}),
+        (Finished(RESULT), {"event": "finished", **RESULT_JSON}),
+    ],
+)
+def test_each_event_is_one_object(event: Event, document: dict[str, object]) -> None:
+    """Units are in the names; seconds have three digits."""
+    assert event_to_json(event) == document
+
+
+def test_a_report_has_every_result_and_the_image_of_each_key() -> None:
+    """Keys sorted, nothing left out."""
+    found = report_to_json(Report(PLAN, (RESULT,), stopped="the lease is lost"), {"b": "2", "a": "1"})
+    assert found == {
+        "catalog": "base",
+        "succeeded": False,
+        "interrupted": False,
+        "stopped": "the lease is lost",
+        "results": [RESULT_JSON],
+        "leftover": [],
+        "ids": {"a": "1", "b": "2"},
+        "candidates": {},
+    }
+    assert list(found["ids"]) == ["a", "b"]
+
+
+def test_a_diagnostic_keeps_its_parts() -> None:
+    """An editor can mark the place."""
+    assert diagnostics_to_json([Diagnostic("a.yaml", 3, 14, "images.a", "unknown key", "did you mean b?")]) == [
+        {
+            "file": "a.yaml",
+            "line": 3,
+            "column": 14,
+            "where": "images.a",
+            "message": "unknown key",
+            "hint": "did you mean b?",
+        }
+    ]

@@ -1,0 +1,53 @@
+"""How values are shown: sizes, nothing, switches, lists and text that is too long."""
+
+import pytest
+
+from imagesync.render.style import Ink, count, painted, plain, size, value
+
+
+@pytest.mark.parametrize(
+    ("count_of_bytes", "shown"),
+    [
+        (None, "unknown size"),
+        (0, "0 B"),
+        (1023, "1023 B"),
+        (1024, "1.0 KiB"),
+        (1536, "1.5 KiB"),
+        (5 * 2**20, "5.0 MiB"),
+        (3 * 2**30, "3.0 GiB"),
+        (2**40, "1.0 TiB"),
+    ],
+)
+def test_sizes_have_binary_units(count_of_bytes: int | None, shown: str) -> None:
+    """One digit behind the point."""
+    assert size(count_of_bytes) == shown
+
+
+@pytest.mark.parametrize(
+    ("found", "shown"),
+    [
+        (None, "(none)"),
+        ((), "(none)"),
+        (("a", "b"), "a, b"),
+        (True, "true"),
+        (0, "0"),
+        ("", ""),
+        ("a\nb\x1b", "a\\nb\\x1b"),
+        ("x" * 72, "x" * 72),
+        ("x" * 73, "x" * 71 + "…"),
+    ],
+)
+def test_a_value_is_one_short_line(found: object, shown: str) -> None:
+    """As the manifest would write it."""
+    assert value(found) == shown
+
+
+def test_one_of_a_thing_is_no_plural() -> None:
+    """``0 images``, ``1 image``."""
+    assert [count(number, "image") for number in (0, 1, 2)] == ["0 images", "1 image", "2 images"]
+
+
+def test_color_is_a_choice_of_the_caller() -> None:
+    """Nothing but the paint decides whether there are escapes."""
+    assert painted(Ink.ADD, "+") == "\x1b[32m+\x1b[0m"
+    assert plain(Ink.ADD, "+") == "+"
