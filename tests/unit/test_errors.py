@@ -1,0 +1,40 @@
+"""Errors word themselves: where, what, the way out."""
+
+import pytest
+
+from imagesync.errors import MAX_PROBLEMS, MAX_SHOWN_PROBLEMS, BackendError, Diagnostic, ManifestError
+
+
+@pytest.mark.parametrize(
+    ("diagnostic", "line"),
+    [
+        (Diagnostic("a.yaml", 3, 14, "images.a", "unknown key", "did you mean b?"), "a.yaml:3:14: images.a: unknown key; did you mean b?"),
+        (Diagnostic("a.yaml", 0, 0, "", "empty"), "a.yaml: empty"),
+        (Diagnostic("--set x", 0, 0, "values.x", "is not defined"), "--set x: values.x: is not defined"),
+    ],
+)  # fmt: skip
+def test_a_diagnostic_is_one_line(diagnostic: Diagnostic, line: str) -> None:
+    """Parts that it does not have leave no mark."""
+    assert str(diagnostic) == line
+
+
+def test_the_hint_stands_behind_the_message() -> None:
+    """If there is one."""
+    assert str(BackendError("no space", "remove images")) == "no space; remove images"
+    assert str(BackendError("no space")) == "no space"
+
+
+def test_problems_of_manifests_are_sorted_and_each_once() -> None:
+    """By file, line and column, whatever order they were found in."""
+    first, second = (Diagnostic("a.yaml", line, 1, "", "x") for line in (1, 2))
+    error = ManifestError([second, first, second])
+    assert error.diagnostics == (first, second)
+    assert str(error).splitlines()[-1] == "2 problems in the manifests; nothing was planned"
+
+
+def test_of_many_problems_only_the_first_are_shown() -> None:
+    """And how many more there are; of too many nobody knows the number."""
+    lines = str(ManifestError([Diagnostic("a", number, 1, "", "x") for number in range(MAX_PROBLEMS)])).splitlines()
+    assert len(lines) == MAX_SHOWN_PROBLEMS + 2
+    assert lines[-2].startswith("and 100 more")
+    assert lines[-1].startswith("at least 200 problems")
