@@ -16,6 +16,8 @@ from imagesync.text import printable
 
 SUFFIXES: Final = (".yaml", ".yml")
 MAX_FILE_BYTES: Final = 8 * 2**20
+"""Of one manifest."""
+_LEADS_OUT: Final = ("this link leads out of the catalogue's folder", "take it out, or copy it in")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,21 +44,20 @@ def find_files(paths: Sequence[Path]) -> tuple[list[Found], list[Diagnostic]]:
 
 
 def _below(path: Path) -> Iterator[Found | Diagnostic]:
-    shown = printable(str(path))
     if not path.exists():
         if path.is_symlink():
-            yield Diagnostic(shown, 0, 0, "", "this link leads nowhere", "mend it")
+            yield _problem(path, "this link leads nowhere", "mend it")
         else:
-            yield Diagnostic(shown, 0, 0, "", "no such file or folder", "check the path")
+            yield _problem(path, "no such file or folder", "check the path")
         return
     if not path.is_dir():
         folder = os.path.abspath(path.parent)
-        yield Found(path, shown, folder, folder)
+        yield Found(path, printable(str(path)), folder, folder)
         return
     below = list(_walk(path, path))
     yield from below
     if not below:
-        yield Diagnostic(shown, 0, 0, "", "no *.yaml or *.yml below this folder", "check the path")
+        yield _problem(path, "no *.yaml or *.yml below this folder", "check the path")
 
 
 def _walk(folder: Path, root: Path) -> Iterator[Found | Diagnostic]:
@@ -64,7 +65,7 @@ def _walk(folder: Path, root: Path) -> Iterator[Found | Diagnostic]:
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     except OSError as error:
-        yield Diagnostic(printable(str(folder)), 0, 0, "", f"the folder cannot be read ({error.strerror})", "")
+        yield _problem(folder, f"the folder cannot be read ({error.strerror})")
         return
     for entry in entries:
         if entry.name.startswith("."):
@@ -82,29 +83,24 @@ def _walk(folder: Path, root: Path) -> Iterator[Found | Diagnostic]:
 def _linked_folder(path: Path, root: Path) -> Iterator[Diagnostic]:
     """A link to a folder inside is walked at its real place; one to the outside would silently lose its images."""
     if not is_within(os.path.realpath(path), os.path.realpath(root)):
-        yield Diagnostic(
-            printable(str(path)),
-            0,
-            0,
-            "",
-            "this link leads out of the catalogue's folder",
-            "take it out, or copy it in",
-        )
+        yield _problem(path, *_LEADS_OUT)
 
 
 def _manifest(path: Path, root: Path) -> Found | Diagnostic:
-    shown = printable(str(path))
     real = os.path.realpath(path)
     if not is_within(real, os.path.realpath(root)):
-        return Diagnostic(
-            shown, 0, 0, "", "this link leads out of the catalogue's folder", "take it out, or copy it in"
-        )
+        return _problem(path, *_LEADS_OUT)
     try:
         if not stat.S_ISREG(os.stat(real).st_mode):
-            return Diagnostic(shown, 0, 0, "", "this is not a regular file", "take it out")
+            return _problem(path, "this is not a regular file", "take it out")
     except OSError as error:
-        return Diagnostic(shown, 0, 0, "", f"the file cannot be read ({error.strerror})", "mend or remove it")
-    return Found(path, shown, os.path.abspath(path.parent), os.path.abspath(root))
+        return _problem(path, f"the file cannot be read ({error.strerror})", "mend or remove it")
+    return Found(path, printable(str(path)), os.path.abspath(path.parent), os.path.abspath(root))
+
+
+def _problem(path: Path, message: str, hint: str = "") -> Diagnostic:
+    """A problem of a whole file or folder."""
+    return Diagnostic(printable(str(path)), 0, 0, "", message, hint)
 
 
 def is_within(path: str, folder: str) -> bool:
@@ -118,8 +114,8 @@ def read_bytes(found: Found) -> bytes | Diagnostic:
         with open(found.path, "rb") as file:
             content = file.read(MAX_FILE_BYTES + 1)
     except OSError as error:
-        return Diagnostic(found.shown, 0, 0, "", f"the file cannot be read ({error.strerror})", "mend its permissions")
+        return _problem(found.path, f"the file cannot be read ({error.strerror})", "mend its permissions")
     if len(content) > MAX_FILE_BYTES:
         limit = MAX_FILE_BYTES // 2**20
-        return Diagnostic(found.shown, 0, 0, "", f"the file is larger than {limit} MiB", "split it")
+        return _problem(found.path, f"the file is larger than {limit} MiB", "split it")
     return content
