@@ -31,7 +31,7 @@ def take_inventory(backend: Backend, catalog: Catalog, *, promoting: frozenset[s
     def look() -> Inventory:
         owned = Inventory(project, owned=_owned(backend, catalog.name, owners))
         found = _answered(backend, owned, questions(catalog, owned, promoting))
-        found = replace(found, candidates=(*found.candidates, *_strays(backend, catalog, owned, owners)))
+        found = replace(found, foreign=(*found.foreign, *_strays(backend, catalog, owned, owners)))
         return replace(found, members={**found.members, **_members(backend, shared_to_adopt(catalog, found))})
 
     return replace(_in_one_piece(look, catalog.name, owners), projects=_projects(backend, catalog))
@@ -46,7 +46,7 @@ def _in_one_piece(look: Callable[[], Inventory], catalog: str, owners: Sequence[
     for _ in range(LOOKS - 1):
         with suppress(NotFound):
             found = look()
-            if not any(_is_ours(image, catalog, owners) for image in found.candidates):
+            if not any(_is_ours(image, catalog, owners) for image in found.foreign):
                 return found
     return look()
 
@@ -80,7 +80,7 @@ def inventory_for(backend: Backend, plan: Plan) -> Inventory:
         ours = {image.id for image in owned.owned}
         ids = tuple(reliance.image_id for reliance in plan.relies if reliance.image_id not in ours)
         found = _answered(backend, owned, Questions(names, ids, members=()))
-        shared = {image.id for image in (*found.owned, *found.candidates) if image.visibility is Visibility.SHARED}
+        shared = {image.id for image in (*found.owned, *found.foreign) if image.visibility is Visibility.SHARED}
         return replace(found, members=_members(backend, [each for each in with_members if each in shared]))
 
     return _in_one_piece(look, plan.catalog, owners)
@@ -114,11 +114,11 @@ def _strays(backend: Backend, catalog: Catalog, owned: Inventory, owners: Sequen
 
 def _answered(backend: Backend, owned: Inventory, asked: Questions) -> Inventory:
     ours = {image.id for image in owned.owned}
-    candidates = {image.id: image for owner, names in asked.names.items() for image in backend.named(names, owner)}
-    candidates |= {image.id: image for image_id in asked.ids for image in _one(backend, image_id)}
+    found = {image.id: image for owner, names in asked.names.items() for image in backend.named(names, owner)}
+    found |= {image.id: image for image_id in asked.ids for image in _one(backend, image_id)}
     members = _members(backend, asked.members)
-    foreign = tuple(image for _, image in sorted(candidates.items()) if image.id not in ours)
-    return replace(owned, candidates=foreign, members=members)
+    foreign = tuple(image for _, image in sorted(found.items()) if image.id not in ours)
+    return replace(owned, foreign=foreign, members=members)
 
 
 def _members(backend: Backend, image_ids: Iterable[str]) -> Mapping[str, tuple[MemberState, ...]]:

@@ -221,13 +221,13 @@ class Capabilities:
 class Inventory:
     """What is live, as far as the plan needs it.
 
-    ``owned``: images with our catalogue's mark and an owner of ours.
-    ``candidates``: unowned images of names about to be taken, or named by ``adopt``. ``members``: by image id, only of
-    images whose members are declared or recorded. ``projects``: ids of the projects that the manifests name.
+    ``owned``: images with the catalog's marker and an owner that it names. ``foreign``: images that the catalog does
+    not own, with a name that it needs or an id that it names. ``members``: by image id, only of images whose members
+    are declared or recorded. ``projects``: ids of the projects that the manifests name.
     """
 
     project_id: str
     owned: tuple[LiveImage, ...] = ()
-    candidates: tuple[LiveImage, ...] = ()
+    foreign: tuple[LiveImage, ...] = ()
     members: Mapping[str, tuple[MemberState, ...]] = field(default_factory=dict)
     projects: Mapping[NamedProject, str] = field(default_factory=dict)

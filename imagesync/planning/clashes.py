@@ -115,7 +115,7 @@ def _assigned(
     """Key and image of another project, and whether the manifest names ours as the key's owner."""
     lacking = keys_without_image(catalog, inventory)
     specs = {spec.key: spec for spec in wanted if spec.key in lacking}
-    for image in inventory.candidates:
+    for image in inventory.foreign:
         if is_assigned(image, catalog, specs) and (record := read(image)) is not None:
             yield record.key, image, specs[record.key].owner == inventory.project_id
 
@@ -166,10 +166,10 @@ def _adoptable(spec: ImageSpec, inventory: Inventory) -> list[LiveImage]:
     owner = spec.owner or inventory.project_id
     ours = {image.id for image in inventory.owned}
     if isinstance(spec.adopt, str):
-        return [image for image in inventory.candidates if image.id == spec.adopt and image.owner == owner]
+        return [image for image in inventory.foreign if image.id == spec.adopt and image.owner == owner]
     return [
         image
-        for image in inventory.candidates
+        for image in inventory.foreign
         if image.name == spec.name and image.owner == owner and not image.hidden and image.id not in ours
     ]
 
@@ -190,7 +190,7 @@ def find_clashes(
         kept = decision.owned.id if isinstance(decision, Keep | Promote) else None
         taken = (kept, adopted[spec.key].id if spec.key in adopted else None)
         owner = spec.owner or inventory.project_id
-        for image in inventory.candidates:
+        for image in inventory.foreign:
             if image.id in ours or image.id in taken:
                 continue
             if image.id == spec.id:

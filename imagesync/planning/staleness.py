@@ -22,7 +22,7 @@ def reliances(steps: Sequence[Step], inventory: Inventory) -> tuple[Reliance, ..
 
     Of an image of ours whose id a step writes into a property of another: that it is there, and its role.
     """
-    images = {image.id: image for image in (*inventory.owned, *inventory.candidates)}
+    images = {image.id: image for image in (*inventory.owned, *inventory.foreign)}
     paths: dict[str, set[str]] = {}
     keys: dict[str, str] = {}
     for item in steps:
@@ -82,7 +82,7 @@ def value_at(image: LiveImage, path: str, inventory: Inventory) -> Value:
 
 def stale(plan: Plan, inventory: Inventory) -> tuple[str, ...]:
     """One sentence for each thing that the plan relied on and that is no longer so."""
-    images = {image.id: image for image in (*inventory.owned, *inventory.candidates)}
+    images = {image.id: image for image in (*inventory.owned, *inventory.foreign)}
     sentences = []
     for reliance in plan.relies:
         image = images.get(reliance.image_id)
@@ -102,14 +102,14 @@ def stale(plan: Plan, inventory: Inventory) -> tuple[str, ...]:
 def _taken_names(plan: Plan, inventory: Inventory) -> Iterator[str]:
     ours = {image.id for image in inventory.owned} | {reliance.image_id for reliance in plan.relies}
     for key, name in names_taken(plan):
-        for image in inventory.candidates:
+        for image in inventory.foreign:
             if image.name == name and not image.hidden and image.id not in ours:
                 yield f"{key}: the name {name!r} was taken meanwhile by image {image.id}"
 
 
 def unmet(report: Report, inventory: Inventory) -> tuple[str, ...]:
     """One sentence for each step that was done and whose outcome a later look does not find."""
-    images = {image.id: image for image in (*inventory.owned, *inventory.candidates)}
+    images = {image.id: image for image in (*inventory.owned, *inventory.foreign)}
     done = [result for result in report.results if result.outcome is Outcome.DONE]
     gone = {result.image_id for result in done if isinstance(result.step.action, Delete)}
     done = [result for result in done if result.image_id not in gone or isinstance(result.step.action, Delete)]

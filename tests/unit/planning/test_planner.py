@@ -297,20 +297,20 @@ def test_a_name_held_by_a_foreign_image_is_a_clash() -> None:
     """The error names its id and both ways out."""
     foreign = replace(live(spec("a"), "foreign"), properties={})
     with pytest.raises(PlanRefused, match=r"held by image foreign.*adopt: foreign.*another name"):
-        plan(catalog(spec("a")), inventory(candidates=(foreign,)))
+        plan(catalog(spec("a")), inventory(foreign=(foreign,)))
 
 
 def test_a_hidden_or_foreign_owned_namesake_is_no_clash() -> None:
     """Only visible images of the same project hold a name."""
     hidden = replace(live(spec("a"), "x", hidden=True), properties={})
     other = replace(live(spec("a"), "y", owner="else"), properties={})
-    assert plan(catalog(spec("a")), inventory(candidates=(hidden, other))).steps
+    assert plan(catalog(spec("a")), inventory(foreign=(hidden, other))).steps
 
 
 def test_adoption_takes_the_one_image_of_that_name() -> None:
     """No byte moves; the content is taken on trust, and the plan says so."""
     foreign = replace(live(spec("a"), "foreign"), properties={})
-    made = plan(catalog(spec("a", adopt=True)), inventory(candidates=(foreign,)))
+    made = plan(catalog(spec("a", adopt=True)), inventory(foreign=(foreign,)))
     assert kinds(made) == [("Update", "a", "adopt")]
     assert "on trust" in made.notes[0]
 
@@ -319,7 +319,7 @@ def test_an_adopted_image_whose_hash_contradicts_is_replaced() -> None:
     """The service's own sha512 says that the content is another."""
     wanted = spec("a", fingerprint=Fingerprint((digest("b").__class__("sha512", "b" * 128),)), adopt="foreign")
     foreign = replace(live(spec("a"), "foreign", os_hash_algo="sha512", os_hash_value="c" * 128), properties={})
-    made = plan(catalog(wanted), inventory(candidates=(foreign,)))
+    made = plan(catalog(wanted), inventory(foreign=(foreign,)))
     assert kinds(made) == [("Create", "a", "content-changed"), ("Update", "a", "superseded")]
 
 
@@ -327,7 +327,7 @@ def test_several_images_to_adopt_are_refused() -> None:
     """Names repeat in the service: the manifest must say which."""
     twins = tuple(replace(live(spec("a"), name), properties={}) for name in ("x", "y"))
     with pytest.raises(PlanRefused, match=r"2 images.*adopt: ID \(x, y\)"):
-        plan(catalog(spec("a", adopt=True)), inventory(candidates=twins))
+        plan(catalog(spec("a", adopt=True)), inventory(foreign=twins))
 
 
 def test_of_two_current_images_the_one_with_the_wanted_content_wins() -> None:
@@ -500,12 +500,12 @@ def test_what_does_not_fit_is_not_adopted() -> None:
         replace(foreign, disk_format="qcow2"),
         replace(foreign, status=Status.QUEUED, size=None),
     ):
-        made = plan(catalog(spec("a", adopt="foreign")), inventory(candidates=(found,)))
+        made = plan(catalog(spec("a", adopt="foreign")), inventory(foreign=(found,)))
         assert kinds(made) == [("Create", "a", "content-changed"), ("Update", "a", "superseded")]
         assert any("named to be adopted" in note for note in made.notes)
     made = plan(
         catalog(spec("a", adopt="foreign", source=Content.NO_DATA, fingerprint=Fingerprint())),
-        inventory(candidates=(foreign,)),
+        inventory(foreign=(foreign,)),
     )
     assert kinds(made)[0] == ("Create", "a", "content-changed")
 
@@ -515,7 +515,7 @@ def test_known_content_that_is_another_is_refused() -> None:
     other = KnownContent(Checksum("sha512", "b" * 128))
     foreign = replace(live(spec("a"), "foreign", os_hash_algo="sha512", os_hash_value="c" * 128), properties={})
     with pytest.raises(PlanRefused, match="image foreign is not the declared one"):
-        plan(catalog(spec("a", source=other, adopt="foreign")), inventory(candidates=(foreign,)))
+        plan(catalog(spec("a", source=other, adopt="foreign")), inventory(foreign=(foreign,)))
 
 
 def test_content_that_the_service_confirms_is_not_taken_on_trust() -> None:
@@ -523,7 +523,7 @@ def test_content_that_the_service_confirms_is_not_taken_on_trust() -> None:
     declared = Checksum("sha512", "c" * 128)
     foreign = replace(live(spec("a"), "foreign", os_hash_algo="sha512", os_hash_value="c" * 128), properties={})
     wanted = spec("a", source=KnownContent(declared), fingerprint=Fingerprint((declared,)), adopt="foreign")
-    made = plan(catalog(wanted), inventory(candidates=(foreign,)))
+    made = plan(catalog(wanted), inventory(foreign=(foreign,)))
     assert (kinds(made), made.notes) == ([("Update", "a", "adopt")], ())
 
 
@@ -531,14 +531,14 @@ def test_an_image_of_another_catalogue_is_not_adopted() -> None:
     """Both ways out are named."""
     foreign = replace(live(spec("a"), "foreign"), properties={"imagesync_catalog": "other"})
     with pytest.raises(PlanRefused, match=r"belongs to catalogue other.*on_remove: keep.*take adopt out here"):
-        plan(catalog(spec("a", adopt="foreign")), inventory(candidates=(foreign,)))
+        plan(catalog(spec("a", adopt="foreign")), inventory(foreign=(foreign,)))
 
 
 def test_status_protection_and_hiding_are_not_flipped_by_adoption() -> None:
     """What is declared as it is changes nothing."""
     wanted = spec("a", adopt="foreign", protected=True, hidden=True, status=Status.DEACTIVATED)
     foreign = replace(live(wanted, "foreign", status=Status.DEACTIVATED), properties={})
-    (only,) = plan(catalog(wanted), inventory(candidates=(foreign,))).steps
+    (only,) = plan(catalog(wanted), inventory(foreign=(foreign,))).steps
     assert isinstance(only.action, Update)
     assert only.action.changes == ()
 
@@ -548,4 +548,4 @@ def test_an_image_adopted_by_id_is_not_adopted_by_name_too() -> None:
     foreign = replace(live(spec("a"), "foreign"), properties={})
     wanted = catalog(spec("b", adopt="foreign"), spec("a", adopt=True))
     with pytest.raises(PlanRefused, match=r"images\.a: the name 'a' is held by image foreign"):
-        plan(wanted, inventory(candidates=(foreign,)))
+        plan(wanted, inventory(foreign=(foreign,)))
