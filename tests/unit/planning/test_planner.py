@@ -112,6 +112,12 @@ def test_a_value_that_becomes_managed_is_recorded() -> None:
     image = live(spec("a"), min_ram=512)
     made = plan(catalog(spec("a", min_ram=512)), inventory(image))
     assert changes(made) == {}
+    (step,) = made.steps
+    assert isinstance(step.action, Update)
+    assert step.action.record is not None
+    assert step.action.record.managed.fields["min_ram"] == "94f86079"
+    recorded = replace(image, properties={**image.properties, **step.action.record.properties()})
+    assert changes(plan(catalog(spec("a")), inventory(recorded))) == {"min_ram": (512, 0)}
 
 
 def test_ignored_fields_are_left_to_others() -> None:

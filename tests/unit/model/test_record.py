@@ -1,0 +1,109 @@
+"""The record: six properties of an image <-> a value, against literal records of 0.1.0."""
+
+import pytest
+
+from imagesync.model.catalog import Checksum, Role
+from imagesync.model.image import LiveImage
+from imagesync.model.record import PREFIX, Managed, Record, read
+from tests.unit.written_by_0_1_0 import CREATED_IMAGE, FETCHED_IMAGE, MADE_FROM, RETIRED_IMAGE
+
+UNVERIFIED = {
+    "imagesync_catalog": "base",
+    "imagesync_key": "kernel",
+    "imagesync_role": "staging",
+    "imagesync_digest": f"sha256:{'a' * 64}",
+    "imagesync_spec": "0" * 32,
+    "imagesync_managed": '{"c":true,"g":1,"n":"n-1","u":true}',
+}
+"""A staging record that a service is filling, as 0.1.0 wrote it."""
+
+
+def test_a_record_of_a_create_is_read() -> None:
+    """Digests, the hash of each managed value, tags, members, generation."""
+    assert read(CREATED_IMAGE) == Record(
+        catalog="base",
+        key="ubuntu",
+        role=Role.CURRENT,
+        digests=(
+            Checksum("md5", "1d41c853af58d3a7ae54990ce29417d8"),
+            Checksum("sha256", "7804a56a5c7636cc05814736f44139e32920810d3bd51aa099a5df932e754ce9"),
+        ),
+        spec="ca582bf8169d0708e15e2834461cc6c4",
+        managed=Managed(
+            fields={
+                "container_format": "32885bd4",
+                "disk_format": "9d8744a6",
+                "min_disk": "2c624232",
+                "min_ram": "94f86079",
+                "name": "2ba450ae",
+                "visibility": "cb73c0b0",
+            },
+            properties={"0f1d9a7a": "90e65fda", "22dfdc7d": "5c31f1ba", "30229392": "ef8d8f0f"},
+            tags=("2315397a",),
+            members=("20142cf8", "2d1eec84"),
+            generation=1,
+        ),
+    )
+
+
+def test_a_record_of_a_retired_image_is_read() -> None:
+    """When it retired, and how it was before."""
+    record = read(RETIRED_IMAGE)
+    assert record is not None
+    assert record.role is Role.RETIRED
+    assert record.managed.retired == "2026-11-25T15:31:32+00:00"
+    assert record.managed.before == {
+        "hidden": False,
+        "name": "Debian",
+        "properties.os_distro": "debian",
+        "properties.superseded": None,
+        "status": "active",
+        "tags": [],
+        "visibility": "community",
+    }
+
+
+def test_a_record_of_a_url_is_read() -> None:
+    """The sha256 of the whole URL, and the part of it that may be shown."""
+    record = read(FETCHED_IMAGE)
+    assert record is not None
+    assert record.digests == ()
+    assert record.url == "57090e62e59de9708c70b56b70d2b86bce718547fec5e26f97da647dc129ad2b"
+    assert record.managed.origin == "https://images.example/vmlinuz"
+
+
+def test_a_record_of_an_import_is_read() -> None:
+    """Not verified yet, made something else of by the service, and recognized by its nonce."""
+    record = read(LiveImage("s", properties=UNVERIFIED))
+    assert record is not None
+    assert (record.role, record.unverified, record.converted, record.nonce) == (Role.STAGING, True, True, "n-1")
+
+
+@pytest.mark.parametrize("image", [*(image for _, image in MADE_FROM), LiveImage("s", properties=UNVERIFIED)])
+def test_a_record_is_written_as_it_was_read(image: LiveImage) -> None:
+    """Letter for letter: a record that no step touches never changes."""
+    record = read(image)
+    assert record is not None
+    assert record.properties() == {name: value for name, value in image.properties.items() if name.startswith(PREFIX)}
+
+
+@pytest.mark.parametrize(
+    ("properties", "expected"),
+    [
+        ({"imagesync_key": "a"}, None),
+        ({"imagesync_catalog": "base"}, Record("base", "", Role.CURRENT)),
+        ({"imagesync_catalog": "base", "imagesync_managed": "{"}, Record("base", "", Role.CURRENT)),
+        (
+            {"imagesync_catalog": "base", "imagesync_managed": '{"g":-1,"f":[],"t":{}}'},
+            Record("base", "", Role.CURRENT),
+        ),
+        (
+            {"imagesync_catalog": "base", "imagesync_role": "king", "imagesync_key": "a"},
+            Record("base", "a", Role.CURRENT),
+        ),
+        ({"imagesync_catalog": "base", "imagesync_digest": "sha256:zz x"}, Record("base", "", Role.CURRENT)),
+    ],
+)
+def test_damaged_parts_of_a_record_read_as_empty(properties: dict[str, str], expected: Record | None) -> None:
+    """Only an image without the catalog's name has no record at all."""
+    assert read(LiveImage("i", properties=properties)) == expected
