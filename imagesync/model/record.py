@@ -25,19 +25,24 @@ LEASE: Final = "imagesync_lease"
 """Names the catalogue on the record of its lease, which belongs to no catalogue itself."""
 
 
-def short_hash(text: str) -> str:
-    """Eight hexadecimal digits that stand for a name or a value."""
-    return hashlib.sha256(text.encode()).hexdigest()[:8]
+def hash_name(name: str) -> str:
+    """What a record keeps of a name: eight hexadecimal digits."""
+    return hashlib.sha256(name.encode()).hexdigest()[:8]
 
 
-def hashed(values: Mapping[str, object]) -> dict[str, str]:
+def hash_value(value: object) -> str:
+    """What a record keeps of a value that imagesync set: eight hexadecimal digits of its JSON."""
+    return hash_name(json.dumps(value))
+
+
+def hash_values(values: Mapping[str, object]) -> dict[str, str]:
     """``{name: value}`` as ``{hash of name: hash of value}``, sorted."""
-    return dict(sorted((short_hash(name), short_hash(json.dumps(value))) for name, value in values.items()))
+    return dict(sorted((hash_name(name), hash_value(value)) for name, value in values.items()))
 
 
-def hashed_names(names: Iterable[str]) -> tuple[str, ...]:
+def hash_names(names: Iterable[str]) -> tuple[str, ...]:
     """Names as their sorted hashes."""
-    return tuple(sorted(map(short_hash, names)))
+    return tuple(sorted(map(hash_name, names)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 
 from imagesync.model.catalog import Catalog, ImageSpec, Role, Visibility
 from imagesync.model.image import Inventory, LiveImage
-from imagesync.model.record import CATALOG, read
+from imagesync.model.record import CATALOG, hash_value, read
 from imagesync.planning.decisions import Decision, Keep, Make, Promote, decide
 from imagesync.planning.generations import Generations, Owned, group
-from imagesync.planning.three_way import hashed_value
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +83,7 @@ def is_assigned(image: LiveImage, catalog: Catalog, keys: Collection[str]) -> bo
     record = read(image)
     if record is None or record.catalog != catalog.name or record.key not in keys:
         return False
-    return record.role is Role.CURRENT and record.managed.fields.get("owner") == hashed_value(image.owner)
+    return record.role is Role.CURRENT and record.managed.fields.get("owner") == hash_value(image.owner)
 
 
 def strays(catalog: Catalog, wanted: Sequence[ImageSpec], inventory: Inventory) -> list[str]:

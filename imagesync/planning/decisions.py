@@ -6,13 +6,12 @@ from typing import TypeAlias
 from imagesync.model.catalog import ImageSpec, Role, Status
 from imagesync.model.image import LiveImage
 from imagesync.model.plan import Reason
-from imagesync.model.record import Managed, Record
+from imagesync.model.record import Managed, Record, hash_value
 from imagesync.planning.generations import Generations, Holds, Owned, has_other_size, holds, is_as_recorded
 from imagesync.planning.stores import goes_on
 from imagesync.planning.three_way import (
     content_url,
     has_data,
-    hashed_value,
     is_record_only,
     wanted_digest,
     wanted_status,
@@ -111,7 +110,7 @@ def _same_formats(spec: ImageSpec, owned: Owned) -> bool:
     return all(
         wanted in (None, getattr(image, name))
         or name in spec.ignore
-        or (owned.record.converted and made_with.get(name) == hashed_value(wanted))
+        or (owned.record.converted and made_with.get(name) == hash_value(wanted))
         for name, wanted in pairs
     )
 

@@ -12,7 +12,7 @@ from typing import assert_never
 from imagesync.model.catalog import Auto, Catalog, Checksum, ImageSpec, Policy, Role, Status
 from imagesync.model.image import Capabilities, Inventory, LiveImage
 from imagesync.model.plan import Create, Deactivate, FieldChange, Reactivate, Reason, Step, Update
-from imagesync.model.record import Managed, Record, short_hash
+from imagesync.model.record import Managed, Record, hash_value
 from imagesync.model.references import references
 from imagesync.planning.decisions import Decision, Keep, Make, Promote, Refuse, adopted_image, fits
 from imagesync.planning.diff import compare
@@ -220,7 +220,7 @@ def _status_step(scene: Scene, spec: ImageSpec, owned: Owned, managed: Managed, 
     if wanted is None and live is Status.DEACTIVATED and scene.policy.reactivate:
         wanted = Status.ACTIVE
     recorded = managed.fields.get("status")
-    again = spec.status is not None and recorded == short_hash(f'"{spec.status.value}"')
+    again = spec.status is not None and recorded == hash_value(spec.status.value)
     changed = Reason.EXPIRED if spec.key in scene.lapsed and wanted is Status.DEACTIVATED else Reason.MANIFEST_CHANGED
     why = reason or (Reason.DRIFT if again else changed)
     if scene.policy.drift_only and why is not Reason.DRIFT:

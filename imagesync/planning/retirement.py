@@ -1,6 +1,5 @@
 """Images that a new build supersedes, or whose key left the manifest -> the steps that take them away. Pure."""
 
-import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -10,7 +9,7 @@ from typing import Final, assert_never
 from imagesync.model.catalog import OnRemove, OnReplace, Policy, Role, Status
 from imagesync.model.fields import live_field
 from imagesync.model.plan import Action, Deactivate, Delete, FieldChange, Kept, Reason, Step, Update, Value
-from imagesync.model.record import Record, short_hash
+from imagesync.model.record import Record, hash_names, hash_value, hash_values
 from imagesync.planning.generations import Generations, Owned
 
 
@@ -39,11 +38,11 @@ def retire(owned: Owned, on_replace: OnReplace, reason: Reason, needs: Sequence[
     before: dict[str, object] = {".".join(change.path): _remembered(change.before) for change in changes}
     if deactivated:
         before["status"] = Status.ACTIVE.value
-    added = {short_hash(name): short_hash(json.dumps(value)) for name, value in on_replace.set_properties}
+    added = hash_values(dict(on_replace.set_properties))
     managed = replace(
         owned.record.managed,
         properties={**owned.record.managed.properties, **added},
-        tags=tuple(sorted({*owned.record.managed.tags, *map(short_hash, on_replace.set_tags)})),
+        tags=tuple(sorted({*owned.record.managed.tags, *hash_names(on_replace.set_tags)})),
         retired=None,
         before=before,
     )
@@ -228,6 +227,4 @@ def _deactivate(owned: Owned, reason: Reason) -> tuple[Step, Step]:
 
 def _with_field(owned: Owned, name: str, *, value: str | bool) -> Record:
     managed = owned.record.managed
-    return replace(
-        owned.record, managed=replace(managed, fields={**managed.fields, name: short_hash(json.dumps(value))})
-    )
+    return replace(owned.record, managed=replace(managed, fields={**managed.fields, name: hash_value(value)}))

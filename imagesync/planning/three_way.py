@@ -16,7 +16,15 @@ from imagesync.model.catalog import Auto, Content, FileSource, ImageSpec, Status
 from imagesync.model.fields import declared_fields, live_field, live_plain
 from imagesync.model.image import LiveImage, MemberState
 from imagesync.model.plan import Document, Reason, Value
-from imagesync.model.record import Managed, Record, hashed, hashed_names, short_hash, url_identity
+from imagesync.model.record import (
+    Managed,
+    Record,
+    hash_name,
+    hash_names,
+    hash_value,
+    hash_values,
+    url_identity,
+)
 from imagesync.model.references import as_literal, known_references
 from imagesync.text import public_url
 
@@ -66,7 +74,7 @@ def merged_documents(
     """
     fields = _wanted_fields(spec, image, managed)
     properties = _wanted_properties(spec, managed, ids)
-    ours = set(properties) | {name for name in image.properties if short_hash(name) in managed.properties}
+    ours = set(properties) | {name for name in image.properties if hash_name(name) in managed.properties}
     shown = tuple(sorted(member.project for member in live_members))
     before = Document(
         fields={name: live_field(image, name) for name in fields},
@@ -116,7 +124,7 @@ def _before_retirement(managed: Managed) -> dict[str, str]:
 
 
 def _wanted_set(live: frozenset[str], wanted: frozenset[str], ours: tuple[str, ...]) -> tuple[str, ...]:
-    foreign = {item for item in live if short_hash(item) not in ours}
+    foreign = {item for item in live if hash_name(item) not in ours}
     return tuple(sorted(foreign | wanted))
 
 
@@ -130,10 +138,10 @@ def managed_by(spec: ImageSpec, members: frozenset[str], generation: int) -> Man
     if stores := _declared_stores(spec):
         fields["stores"] = stores
     return Managed(
-        fields={name: short_hash(json.dumps(value)) for name, value in sorted(fields.items())},
-        properties=hashed(spec.properties),
-        tags=hashed_names(spec.tags),
-        members=hashed_names(members),
+        fields={name: hash_value(value) for name, value in sorted(fields.items())},
+        properties=hash_values(spec.properties),
+        tags=hash_names(spec.tags),
+        members=hash_names(members),
         generation=generation,
         origin=public_origin(spec),
     )
@@ -165,7 +173,7 @@ def reason_for(path: tuple[str, ...], wanted: Managed, managed: Managed) -> Reas
     """Drift where imagesync had set the very value that is wanted (``wanted``) before; else the manifest changed."""
     match path:
         case ("properties", name):
-            hashes = (wanted.properties.get(short_hash(name)), managed.properties.get(short_hash(name)))
+            hashes = (wanted.properties.get(hash_name(name)), managed.properties.get(hash_name(name)))
             same = hashes[0] == hashes[1] is not None
         case ("tags",):
             same = wanted.tags == managed.tags
@@ -175,11 +183,6 @@ def reason_for(path: tuple[str, ...], wanted: Managed, managed: Managed) -> Reas
             hash_before = managed.fields.get(path[0])
             same = hash_before is not None and hash_before == wanted.fields.get(path[0])
     return Reason.DRIFT if same else Reason.MANIFEST_CHANGED
-
-
-def hashed_value(value: Value) -> str:
-    """What a record keeps of a field's value."""
-    return short_hash(json.dumps(value))
 
 
 def current_record(catalog: str, spec: ImageSpec, members: frozenset[str], base: Record) -> Record:
@@ -205,5 +208,5 @@ def wanted_status(spec: ImageSpec, managed: Managed) -> Status | None:
         return None
     if spec.status:
         return spec.status
-    ours = managed.fields.get("status") == hashed_value(Status.DEACTIVATED.value) or "status" in managed.before
+    ours = managed.fields.get("status") == hash_value(Status.DEACTIVATED.value) or "status" in managed.before
     return Status.ACTIVE if ours else None
