@@ -9,9 +9,8 @@ from imagesync.cli.catalogs import load_catalog
 from imagesync.cli.files import write_private
 from imagesync.cli.options import Options
 from imagesync.errors import ImagesyncError, UsageError
-from imagesync.model.catalog import Catalog, UrlSource
+from imagesync.model.catalog import Catalog, UrlSource, url_identity
 from imagesync.model.plan import Create, Plan, Step
-from imagesync.model.record import url_identity
 from imagesync.planfile.reader import plan_from_json, withheld
 from imagesync.planfile.writer import Json, plan_text_json, plan_to_json
 from imagesync.text import printable

@@ -16,8 +16,7 @@ from imagesync.backends.base import Backend, CreateFields, UpdateFields
 from imagesync.errors import BackendError, Conflict, Forbidden, ImagesyncError, SourceError, Unavailable
 from imagesync.execution.transfers import GIB, Arrived, Transfers
 from imagesync.execution.writes import Writes, check_status
-from imagesync.model.catalog import Content, Method, Role, Status, Visibility
-from imagesync.model.fields import transfer_of
+from imagesync.model.catalog import Content, Role, Status, Visibility
 from imagesync.model.image import LiveImage
 from imagesync.model.plan import Create
 from imagesync.model.record import ROLE, Record
@@ -108,8 +107,8 @@ class Publisher:
 
     def _stage(self, create: Create) -> str:
         image_id = create.image_id or self._new_id()
-        transfer = transfer_of(create)
-        fetched = transfer is not None and transfer.method is Method.WEB_DOWNLOAD
+        transfer = create.source.transfer
+        fetched = transfer is not None and not transfer.is_sent
         record = replace(create.record, role=Role.STAGING, nonce=self._new_id(), unverified=fetched)
         attrs = self._attrs(create, record, image_id)
         attrs["name"] = f"{create.key} (staging)"

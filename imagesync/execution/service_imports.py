@@ -8,8 +8,7 @@ from typing import Final, Unpack
 from imagesync.backends.base import Backend, ImportFields
 from imagesync.errors import BackendError, Forbidden, Unavailable
 from imagesync.model.catalog import Method, Status
-from imagesync.model.fields import COPY
-from imagesync.model.image import LiveImage
+from imagesync.model.image import COPY, LiveImage
 from imagesync.text import public_url
 
 CHECKS: Final[Mapping[str, str]] = {

@@ -34,7 +34,6 @@ from imagesync.errors import (
 from imagesync.execution.service_imports import Imports
 from imagesync.formats import Inspection, check_not_disguised
 from imagesync.model.catalog import HEX_LENGTHS, Checksum, Compression, FileSource, Method, Status, Transfer, UrlSource
-from imagesync.model.fields import stores_wanted
 from imagesync.model.image import Capabilities, LiveImage
 from imagesync.model.plan import Create
 from imagesync.sources import SourceStream, open_source
@@ -101,16 +100,14 @@ class Transfers:
             case Method.GLANCE_DIRECT:
                 return self._import_staged(image_id, transfer, send)
             case Method.UPLOAD:
-                return self._upload(create, image_id, transfer, send)
+                return self._upload(image_id, transfer, send)
             case _:
                 assert_never(transfer.method)
 
-    def _upload(
-        self, create: Create, image_id: str, transfer: Transfer, send: Callable[[Put], SourceStream]
-    ) -> SourceStream:
+    def _upload(self, image_id: str, transfer: Transfer, send: Callable[[Put], SourceStream]) -> SourceStream:
         chosen = bool(transfer.stores) or transfer.all_stores
         able = self._backend.capabilities() if chosen else Capabilities()
-        wanted = stores_wanted(create, able)
+        wanted = transfer.wanted_stores(able.stores)
         if len(wanted) > 1 and Method.GLANCE_DIRECT in able.import_methods:
             return self._import_staged(image_id, transfer, send)
         first = transfer.stores[0] if transfer.stores else None

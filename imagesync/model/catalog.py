@@ -4,10 +4,12 @@ Field names, units and allowed values are those of the Image service API v2 ("Cr
 reference), except ``hidden``, which is ``os_hidden`` there. Everything is immutable and compares by value.
 """
 
+import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum, StrEnum
+from fnmatch import fnmatchcase
 from types import MappingProxyType
 from typing import Final, NamedTuple, TypeAlias
 
@@ -136,6 +138,15 @@ class Transfer:
     max_size: int | None = None
     max_ratio: int | None = None
 
+    @property
+    def is_sent(self) -> bool:
+        """Whether imagesync itself sends the bytes: a web-download is fetched by the service."""
+        return self.method is not Method.WEB_DOWNLOAD
+
+    def wanted_stores(self, offered: frozenset[str]) -> frozenset[str]:
+        """The stores that must hold the data, in a service that has ``offered``; empty if none is declared."""
+        return frozenset(self.stores) | (offered if self.all_stores else frozenset())
+
 
 @dataclass(frozen=True, slots=True)
 class FileSource:
@@ -166,6 +177,11 @@ class KnownContent:
 
     checksum: Checksum
 
+    @property
+    def transfer(self) -> None:
+        """Nothing travels."""
+        return
+
 
 class Content(Enum):
     """Content without a place to read it from."""
@@ -173,8 +189,19 @@ class Content(Enum):
     NO_DATA = "a metadata-only record, status queued for ever"
     UNMANAGED = "whatever the live image holds"
 
+    @property
+    def transfer(self) -> None:
+        """Nothing travels."""
+        return
+
 
 Source: TypeAlias = FileSource | UrlSource | KnownContent | Content
+"""``transfer`` says how the bytes of each kind travel; None if imagesync knows no place to read them from."""
+
+
+def url_identity(url: str) -> str:
+    """What stands for a URL in a record: its sha256 in hexadecimal, because the URL itself may carry a secret."""
+    return hashlib.sha256(url.encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,6 +316,32 @@ class ImageSpec:
     place: Place = field(default=Place(), compare=False)
     source_place: Place = field(default=Place(), compare=False)
     lines: Mapping[str, Place] = field(default_factory=dict, compare=False)
+
+    @property
+    def has_data(self) -> bool:
+        """Whether the content can be read from somewhere."""
+        return self.source.transfer is not None
+
+    @property
+    def is_record_only(self) -> bool:
+        """Whether the image is a record without data (``source: none``)."""
+        return self.source is Content.NO_DATA
+
+    @property
+    def is_stored_as_published(self) -> bool:
+        """Whether the service gets the very bytes that were published: nothing is unpacked on the way."""
+        transfer = self.source.transfer
+        return transfer is None or transfer.compression is Compression.NONE
+
+    @property
+    def url_identity(self) -> str | None:
+        """The identity of the first URL, which stands for content that has no digest; None for another source."""
+        return url_identity(self.source.urls[0]) if isinstance(self.source, UrlSource) else None
+
+    def is_ignored(self, *path: str) -> bool:
+        """Whether ``ignore`` leaves a field to others once the image exists."""
+        dotted = ".".join(path)
+        return any(fnmatchcase(dotted, pattern) for pattern in self.ignore)
 
 
 @dataclass(frozen=True, slots=True)

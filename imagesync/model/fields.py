@@ -1,13 +1,8 @@
-"""Fields of a wanted and of a live image as plain values, and how the bytes of a wanted one travel. Pure."""
+"""Fields of a wanted and of a live image as plain values. Pure."""
 
-from typing import Final
-
-from imagesync.model.catalog import Auto, FileSource, ImageSpec, Transfer, UrlSource
-from imagesync.model.image import Capabilities, LiveImage
-from imagesync.model.plan import Create, Value
-
-COPY: Final = "copy-image"
-"""The import method that brings an active image into further stores; by default policy for admins."""
+from imagesync.model.catalog import Auto, ImageSpec
+from imagesync.model.image import LiveImage
+from imagesync.model.plan import Value
 
 
 def declared_fields(spec: ImageSpec) -> dict[str, Value]:
@@ -34,16 +29,3 @@ def live_field(image: LiveImage, name: str) -> Value:
 def live_plain(value: object) -> Value:
     """Any scalar of the service as a plain str, int or bool; None for all else."""
     return str(value) if isinstance(value, str) else value if isinstance(value, int) else None
-
-
-def transfer_of(spec: ImageSpec | Create) -> Transfer | None:
-    """How the bytes of an image that has a source travel; None without one."""
-    return spec.source.transfer if isinstance(spec.source, FileSource | UrlSource) else None
-
-
-def stores_wanted(spec: ImageSpec | Create, able: Capabilities | None) -> frozenset[str]:
-    """The stores that must hold an image; empty where none is declared, or where it is not known which there are."""
-    transfer = transfer_of(spec)
-    if transfer is None:
-        return frozenset()
-    return frozenset(transfer.stores) | (able.stores if able and transfer.all_stores else frozenset())

@@ -24,6 +24,8 @@ OWN_FIELDS: Final = frozenset(
 
 IMPORT_TASK: Final = "os_glance_import_task"
 """What the service writes on an image while an import of it is at work; also for a copy, when the status stays active."""
+COPY: Final = "copy-image"
+"""The import method that brings an active image into further stores; by default policy for admins."""
 FAILED_STORES: Final = "os_glance_failed_import"
 
 

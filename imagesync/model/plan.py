@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeAlias
 
-from imagesync.model.catalog import FileSource, Fingerprint, Method, Source, UrlSource
+from imagesync.model.catalog import Fingerprint, Source
 from imagesync.model.image import Identity
 from imagesync.model.record import Record
 
@@ -244,15 +244,10 @@ class Summary:
     upload: int | None = 0
 
 
-def _is_sent(source: Source) -> bool:
-    """Whether the bytes go through here: the service fetches a web-download by itself."""
-    return isinstance(source, FileSource | UrlSource) and source.transfer.method is not Method.WEB_DOWNLOAD
-
-
 def summarize(plan: Plan) -> Summary:
     """Counts of the plan; ``upload`` in bytes, None where a size is unknown. Retirements count as their replacement."""
     creates = [step.action for step in plan.steps if isinstance(step.action, Create)]
-    sizes = [create.fingerprint.size for create in creates if _is_sent(create.source)]
+    sizes = [create.fingerprint.size for create in creates if (way := create.source.transfer) and way.is_sent]
     published = [create for create in creates if not create.stage]
     promoted = {step.action.key for step in plan.steps if is_promotion(step)}
     retired = {step.action.key for step in plan.steps if _is_retirement(step)}

@@ -122,11 +122,6 @@ def _encode(record: Record) -> str:
     return json.dumps(kept, separators=(",", ":"), sort_keys=True, ensure_ascii=True)
 
 
-def url_identity(url: str) -> str:
-    """What stands for a URL in a record: its sha256, because the URL itself may carry a secret."""
-    return hashlib.sha256(url.encode()).hexdigest()
-
-
 def read(image: LiveImage) -> Record | None:
     """The record that an image carries; None where it has no catalogue mark. Damaged parts read as empty."""
     properties = image.properties

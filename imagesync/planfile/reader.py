@@ -21,6 +21,7 @@ from imagesync.model.catalog import (
     Source,
     Transfer,
     UrlSource,
+    url_identity,
 )
 from imagesync.model.image import Identity
 from imagesync.model.plan import (
@@ -42,7 +43,7 @@ from imagesync.model.plan import (
     Update,
     Value,
 )
-from imagesync.model.record import Managed, Record, url_identity
+from imagesync.model.record import Managed, Record
 from imagesync.planfile.writer import FORMAT_VERSION, Json, digest_of
 
 

@@ -11,7 +11,16 @@ import os
 from collections.abc import Mapping
 from typing import Any, Final, assert_never
 
-from imagesync.model.catalog import Content, FileSource, Fingerprint, KnownContent, Source, Transfer, UrlSource
+from imagesync.model.catalog import (
+    Content,
+    FileSource,
+    Fingerprint,
+    KnownContent,
+    Source,
+    Transfer,
+    UrlSource,
+    url_identity,
+)
 from imagesync.model.plan import (
     Action,
     Candidate,
@@ -28,7 +37,7 @@ from imagesync.model.plan import (
     Value,
     summarize,
 )
-from imagesync.model.record import Record, url_identity
+from imagesync.model.record import Record
 from imagesync.text import json_text, public_url
 
 FORMAT_VERSION: Final = 1

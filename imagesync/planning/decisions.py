@@ -10,9 +10,6 @@ from imagesync.model.record import Managed, Record, hash_value
 from imagesync.planning.generations import Generations, Holds, Owned, has_other_size, holds, is_as_recorded
 from imagesync.planning.stores import goes_on
 from imagesync.planning.three_way import (
-    content_url,
-    has_data,
-    is_record_only,
     wanted_digest,
     wanted_status,
 )
@@ -75,7 +72,7 @@ def decide(
 
 def adopted_image(spec: ImageSpec, image: LiveImage, catalog: str) -> Owned:
     """An image of somebody else's making as ours: its content is taken, on trust, for the declared one."""
-    record = Record(catalog, spec.key, Role.CURRENT, spec.fingerprint.digests, content_url(spec), managed=Managed())
+    record = Record(catalog, spec.key, Role.CURRENT, spec.fingerprint.digests, spec.url_identity, managed=Managed())
     return Owned(image, record)
 
 
@@ -131,18 +128,18 @@ def _reason_to_make(spec: ImageSpec, generations: Generations) -> Reason:
 
 def _make(spec: ImageSpec, generations: Generations, reason: Reason) -> Decision:
     where = f"images.{spec.key}"
-    if not has_data(spec) and not is_record_only(spec):
+    if not spec.has_data and not spec.is_record_only:
         return Refuse(
             f"{where}: {_why_no_source(generations)}; give it a source, or adopt an image that has the content"
         )
-    if has_data(spec) and not (spec.disk_format and spec.container_format):
+    if spec.has_data and not (spec.disk_format and spec.container_format):
         return Refuse(f"{where}: an upload needs disk_format and container_format; declare both")
     if (left := goes_on(spec, wanted_digest(spec), generations.staging)) is not None:
         return Make(Reason.INCOMPLETE, fill=left.id)
     pinned = next((owned for owned in generations.every if owned.id == spec.id), None)
     if pinned is None:
         return Make(reason)
-    if pinned.image.status is Status.QUEUED and has_data(spec):
+    if pinned.image.status is Status.QUEUED and spec.has_data:
         return Make(Reason.INCOMPLETE, fill=pinned.id)
     return Refuse(
         f"{where}: new content cannot go into the pinned id {pinned.id} (image {pinned.image.status.value}) and the service "

@@ -7,18 +7,15 @@ from enum import Enum, auto
 
 from imagesync.model.catalog import (
     Checksum,
-    Compression,
     Content,
     FileSource,
     ImageSpec,
     KnownContent,
     Role,
     Status,
-    UrlSource,
 )
 from imagesync.model.image import LiveImage
 from imagesync.model.record import Record, read
-from imagesync.planning.three_way import content_url
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +143,7 @@ def _holds_published(spec: ImageSpec, owned: Owned) -> Holds:
     if wanted:
         same = bool(shared) and all(recorded[digest.algorithm] == digest.value for digest in shared)
         return Holds.SAME if same else Holds.CHANGED
-    return Holds.SAME if owned.record.url == content_url(spec) else Holds.CHANGED
+    return Holds.SAME if owned.record.url == spec.url_identity else Holds.CHANGED
 
 
 def live_digests(image: LiveImage) -> tuple[Checksum, ...]:
@@ -166,7 +163,7 @@ def is_as_recorded(spec: ImageSpec, owned: Owned) -> bool:
 
 def is_confirmed(spec: ImageSpec, image: LiveImage) -> bool:
     """Whether a digest that the service itself made of the data is the declared one: then nothing is taken on trust."""
-    if not _is_stored_as_published(spec):
+    if not spec.is_stored_as_published:
         return False
     return any(image.digests.get(digest.algorithm) == digest.value for digest in spec.fingerprint.digests)
 
@@ -174,14 +171,9 @@ def is_confirmed(spec: ImageSpec, image: LiveImage) -> bool:
 def has_other_size(spec: ImageSpec, image: LiveImage) -> bool:
     """Whether an image cannot hold the declared data, whatever its digests are of."""
     size = spec.fingerprint.size
-    return _is_stored_as_published(spec) and None not in (size, image.size) and size != image.size
+    return spec.is_stored_as_published and None not in (size, image.size) and size != image.size
 
 
 def is_stored_as_published(spec: ImageSpec, owned: Owned) -> bool:
     """Whether the service holds the very bytes that were published, so that its own digests are of them."""
-    return _is_stored_as_published(spec) and not owned.record.converted
-
-
-def _is_stored_as_published(spec: ImageSpec) -> bool:
-    source = spec.source
-    return not isinstance(source, FileSource | UrlSource) or source.transfer.compression is Compression.NONE
+    return spec.is_stored_as_published and not owned.record.converted

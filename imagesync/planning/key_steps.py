@@ -21,7 +21,6 @@ from imagesync.planning.retirement import Part, expired_generations, retire, ste
 from imagesync.planning.stores import stores_change, stores_notes, verification_notes
 from imagesync.planning.three_way import (
     DEFAULTS,
-    content_url,
     created_document,
     current_record,
     managed_by,
@@ -120,7 +119,7 @@ def create(scene: Scene, spec: ImageSpec, generations: Generations, reason: Reas
         key=spec.key,
         role=Role.CURRENT,
         digests=spec.fingerprint.digests,
-        url=content_url(spec),
+        url=spec.url_identity,
         spec=wanted_digest(spec),
         managed=managed_by(spec, members, generations.next_number),
     )

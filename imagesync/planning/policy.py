@@ -4,8 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from imagesync.model.catalog import ImageSpec, KnownContent, Limit, Method, Policy, Transfer
-from imagesync.model.fields import COPY, stores_wanted, transfer_of
-from imagesync.model.image import Capabilities
+from imagesync.model.image import COPY, Capabilities
 from imagesync.model.plan import Create, Plan, Step, Update
 
 MIN_KEYS_FOR_PERCENT: Final = 4
@@ -42,11 +41,11 @@ def missing_capabilities(steps: Sequence[Step], able: Capabilities, wanted: Sequ
     creates = [item.action for item in steps if isinstance(item.action, Create)]
     for create in creates:
         sentences += _formats(create, able)
-        if (transfer := transfer_of(create)) is not None:
+        if (transfer := create.source.transfer) is not None:
             sentences += [*_method(create, transfer, able), *_stores(create.key, transfer, able)]
     for item in steps:
         if isinstance(item.action, Update) and any(change.path == ("stores",) for change in item.action.changes):
-            transfer = transfer_of(specs[item.action.key])
+            transfer = specs[item.action.key].source.transfer
             sentences += [*_stores(item.action.key, transfer, able), *_copying(item.action, able)] if transfer else []
     return sentences + _quota(creates, able)
 
@@ -67,7 +66,7 @@ def _method(create: Create, transfer: Transfer, able: Capabilities) -> Iterator[
         yield (
             f"images.{create.key}.source.method: this service does not offer {method}; use {' or '.join(sorted(offered))}"
         )
-    several = len(stores_wanted(create, able)) > 1
+    several = len(transfer.wanted_stores(able.stores)) > 1
     if transfer.method is Method.UPLOAD and several and not able.import_methods & {COPY, Method.GLANCE_DIRECT.value}:
         yield (
             f"images.{create.key}.source.stores: this service puts data into one store only, as it offers neither "

@@ -24,7 +24,6 @@ from imagesync.model.catalog import (
 )
 from imagesync.model.image import Capabilities, Identity, Inventory
 from imagesync.model.plan import Kind, Plan, Reason
-from imagesync.model.record import url_identity
 from imagesync.model.references import references
 from imagesync.planning.clashes import find_clashes
 from imagesync.planning.context import Situation, assembled, situation
@@ -160,7 +159,7 @@ def _content_lines(spec: ImageSpec, owned: Owned) -> Iterator[tuple[Place, str]]
     if isinstance(source, FileSource):
         place = spec.lines.get("path", spec.source_place)
         yield place, f"path: a file with that content (now {source.shown})"
-    elif isinstance(source, UrlSource) and origin and owned.record.url != url_identity(source.urls[0]):
+    elif isinstance(source, UrlSource) and origin and owned.record.url != spec.url_identity:
         yield spec.lines.get("url", spec.source_place), f"url: {origin}"
 
 

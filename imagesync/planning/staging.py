@@ -22,7 +22,6 @@ from imagesync.planning.key_steps import create
 from imagesync.planning.policy import missing_capabilities
 from imagesync.planning.retirement import Part, step
 from imagesync.planning.stores import verification_notes
-from imagesync.planning.three_way import has_data
 
 
 def stage_plan(
@@ -50,7 +49,7 @@ def _staged(found: Situation, spec: ImageSpec) -> Part:
     match found.decisions[spec.key]:
         case Refuse(sentence):
             return Part(refusals=(sentence,))
-        case Make(reason, fill) if has_data(spec) and not _is_over(found, spec):
+        case Make(reason, fill) if spec.has_data and not _is_over(found, spec):
             item = create(found.scene, spec, found.generations(spec.key), reason, fill)
             assert isinstance(item.action, Create)  # noqa: S101 - for the type checker
             staged = replace(item, action=replace(item.action, stage=True, replaces=()))

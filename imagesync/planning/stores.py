@@ -6,18 +6,22 @@ alone, so that whoever copies further never meets a plan that undoes it.
 
 from collections.abc import Iterable
 
-from imagesync.model.catalog import SERVICE_HASHES, Catalog, ImageSpec, Method, Status, UrlSource
-from imagesync.model.fields import stores_wanted, transfer_of
+from imagesync.model.catalog import SERVICE_HASHES, Catalog, ImageSpec, Status, UrlSource
 from imagesync.model.image import Capabilities, LiveImage
 from imagesync.model.plan import FieldChange, Reason
 from imagesync.planning.generations import Owned
-from imagesync.planning.three_way import content_url
 from imagesync.text import public_url
 
 
 def looks_at_stores(catalog: Catalog) -> bool:
     """Whether a plan cannot be made without knowing which stores there are (``stores: all``)."""
-    return any(transfer is not None and transfer.all_stores for transfer in map(transfer_of, catalog.images))
+    return any((transfer := spec.source.transfer) and transfer.all_stores for spec in catalog.images)
+
+
+def _wanted(spec: ImageSpec, able: Capabilities | None) -> frozenset[str]:
+    """The stores that must hold an image, as far as it is known which there are."""
+    transfer = spec.source.transfer
+    return transfer.wanted_stores(able.stores if able else frozenset()) if transfer else frozenset()
 
 
 def stores_change(
@@ -28,7 +32,7 @@ def stores_change(
     An image whose stores are not shown (to non-admins those of a deactivated one never are) is taken as it is: to plan
     for what cannot be seen would be to plan it for ever.
     """
-    lacking = stores_wanted(spec, able) - set(image.stores)
+    lacking = _wanted(spec, able) - set(image.stores)
     if not (lacking and image.stores) or status is not Status.ACTIVE:
         return ()
     return (FieldChange(("stores",), tuple(sorted(image.stores)), tuple(sorted({*image.stores, *lacking})), reason),)
@@ -36,7 +40,7 @@ def stores_change(
 
 def stores_notes(spec: ImageSpec, image: LiveImage, status: Status, able: Capabilities | None) -> tuple[str, ...]:
     """What a reader must know of stores that are wanted and for which nothing is planned."""
-    lacking = sorted(stores_wanted(spec, able) - set(image.stores))
+    lacking = sorted(_wanted(spec, able) - set(image.stores))
     if not lacking:
         return ()
     if status is Status.ACTIVE and not image.stores:
@@ -49,11 +53,11 @@ def stores_notes(spec: ImageSpec, image: LiveImage, status: Status, able: Capabi
 
 def verification_notes(spec: ImageSpec) -> tuple[str, ...]:
     """That what the service fetches by itself will not be compared with the declared digest; without one, that is said elsewhere."""
-    transfer, source = transfer_of(spec), spec.source
-    if transfer is None or transfer.method is not Method.WEB_DOWNLOAD or not isinstance(source, UrlSource):
+    source = spec.source
+    if not isinstance(source, UrlSource) or source.transfer.is_sent:
         return ()
     algorithms = {digest.algorithm for digest in spec.fingerprint.digests}
-    if not algorithms or transfer.verify_download or algorithms & SERVICE_HASHES:
+    if not algorithms or source.transfer.verify_download or algorithms & SERVICE_HASHES:
         return ()
     what = f"what the service fetches from {public_url(source.urls[0])} is not verified"
     why = f"the service tells no {min(algorithms)} of it"
@@ -66,11 +70,10 @@ def goes_on(spec: ImageSpec, wanted: str, staging: Iterable[Owned]) -> Owned | N
     ``wanted`` is the digest of the wanted state: only a record made for just this state and content is taken up. What
     imagesync itself was sending when it was interrupted is not: that ended with it.
     """
-    transfer = transfer_of(spec)
     for owned in reversed(list(staging)):
         image, record = owned.image, owned.record
         alive = image.importing or (image.status is Status.ACTIVE and record.unverified)
-        same = record.spec == wanted and record.digests == spec.fingerprint.digests and record.url == content_url(spec)
-        if alive and same and transfer is not None and spec.id in (None, image.id):
+        same = record.spec == wanted and record.digests == spec.fingerprint.digests and record.url == spec.url_identity
+        if alive and same and spec.has_data and spec.id in (None, image.id):
             return owned
     return None

@@ -9,10 +9,9 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, replace
-from fnmatch import fnmatchcase
 from typing import Final
 
-from imagesync.model.catalog import Auto, Content, FileSource, ImageSpec, Status, UrlSource, Visibility
+from imagesync.model.catalog import Auto, ImageSpec, Status, UrlSource, Visibility
 from imagesync.model.fields import declared_fields, live_field, live_plain
 from imagesync.model.image import LiveImage, MemberState
 from imagesync.model.plan import Document, Reason, Value
@@ -23,7 +22,6 @@ from imagesync.model.record import (
     hash_names,
     hash_value,
     hash_values,
-    url_identity,
 )
 from imagesync.model.references import as_literal, known_references
 from imagesync.text import public_url
@@ -38,15 +36,9 @@ DEFAULTS: Final[Mapping[str, Value]] = {
 """What an image has that says nothing, and what a field goes back to that is no longer declared."""
 
 
-def is_ignored(spec: ImageSpec, *path: str) -> bool:
-    """Whether ``ignore`` leaves this field to others once the image exists."""
-    dotted = ".".join(path)
-    return any(fnmatchcase(dotted, pattern) for pattern in spec.ignore)
-
-
 def is_left_alone(spec: ImageSpec, managed: Managed, *path: str) -> bool:
     """``ignore``, but for what ``on_replace`` changed when the image retired: that comes back with it."""
-    return is_ignored(spec, *path) and ".".join(path) not in managed.before
+    return spec.is_ignored(*path) and ".".join(path) not in managed.before
 
 
 def created_document(spec: ImageSpec, members: frozenset[str], ids: Mapping[str, str]) -> Document:
@@ -89,7 +81,7 @@ def merged_documents(
     tags = before.tags if is_left_alone(spec, managed, "tags") else _wanted_set(image.tags, spec.tags, managed.tags)
     sharing = fields.get("visibility", image.visibility.value) == Visibility.SHARED.value
     wanted = _wanted_set(frozenset(shown), members, managed.members) if sharing else ()
-    after = Document(fields, properties, tags, shown if is_ignored(spec, "members") else wanted)
+    after = Document(fields, properties, tags, shown if spec.is_ignored("members") else wanted)
     return before, after
 
 
@@ -143,24 +135,20 @@ def managed_by(spec: ImageSpec, members: frozenset[str], generation: int) -> Man
         tags=hash_names(spec.tags),
         members=hash_names(members),
         generation=generation,
-        origin=public_origin(spec),
+        origin=_public_origin(spec),
     )
 
 
 def _declared_stores(spec: ImageSpec) -> Value:
-    if not isinstance(spec.source, FileSource | UrlSource):
+    transfer = spec.source.transfer
+    if transfer is None:
         return None
-    return "all" if spec.source.transfer.all_stores else tuple(sorted(spec.source.transfer.stores))
+    return "all" if transfer.all_stores else tuple(sorted(transfer.stores))
 
 
-def public_origin(spec: ImageSpec) -> str | None:
+def _public_origin(spec: ImageSpec) -> str | None:
     """Where the bytes come from, without credentials and query: what a record may tell."""
     return public_url(spec.source.urls[0]) if isinstance(spec.source, UrlSource) else None
-
-
-def content_url(spec: ImageSpec) -> str | None:
-    """The identity of the first URL, which stands for content that has no digest."""
-    return url_identity(spec.source.urls[0]) if isinstance(spec.source, UrlSource) else None
 
 
 def wanted_digest(spec: ImageSpec) -> str:
@@ -190,16 +178,6 @@ def current_record(catalog: str, spec: ImageSpec, members: frozenset[str], base:
     managed = managed_by(spec, members, base.managed.generation)
     managed = replace(managed, origin=base.managed.origin or managed.origin)
     return replace(base, catalog=catalog, key=spec.key, spec=wanted_digest(spec), managed=managed)
-
-
-def has_data(spec: ImageSpec) -> bool:
-    """Whether this image's content is read from somewhere by imagesync."""
-    return isinstance(spec.source, FileSource | UrlSource)
-
-
-def is_record_only(spec: ImageSpec) -> bool:
-    """Whether the image is a record without data (``source: none``)."""
-    return spec.source is Content.NO_DATA
 
 
 def wanted_status(spec: ImageSpec, managed: Managed) -> Status | None:

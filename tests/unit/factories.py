@@ -18,7 +18,7 @@ from imagesync.model.image import Identity, Inventory, LiveImage
 from imagesync.model.plan import Plan
 from imagesync.model.record import Record
 from imagesync.planning.planner import make_plan
-from imagesync.planning.three_way import content_url, managed_by, wanted_digest
+from imagesync.planning.three_way import managed_by, wanted_digest
 
 PROJECT = "project-1"
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -53,7 +53,7 @@ def live(
         wanted.key,
         role,
         wanted.fingerprint.digests,
-        content_url(wanted),
+        wanted.url_identity,
         wanted_digest(wanted),
         managed_by(wanted, frozenset(map(str, wanted.members)), generation),
     )

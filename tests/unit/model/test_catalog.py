@@ -1,0 +1,80 @@
+"""What an image of the manifest answers about itself."""
+
+import pytest
+
+from imagesync.model.catalog import (
+    Checksum,
+    Compression,
+    Content,
+    FileSource,
+    ImageSpec,
+    KnownContent,
+    Method,
+    Source,
+    Transfer,
+    UrlSource,
+)
+
+FILE = FileSource("/i/a.raw", "a.raw")
+URL = UrlSource(("https://x.example/a.raw?sig=1", "https://y.example/a.raw"))
+KNOWN = KnownContent(Checksum("sha256", "a" * 64))
+
+
+@pytest.mark.parametrize(
+    ("source", "has_data", "is_record_only"),
+    [
+        (FILE, True, False),
+        (URL, True, False),
+        (KNOWN, False, False),
+        (Content.NO_DATA, False, True),
+        (Content.UNMANAGED, False, False),
+    ],
+)
+def test_only_files_and_urls_have_data(source: Source, has_data: bool, is_record_only: bool) -> None:
+    """And ``none`` alone is a record without any."""
+    spec = ImageSpec("a", "a", source)
+    assert (spec.has_data, spec.is_record_only) == (has_data, is_record_only)
+    assert (source.transfer is not None) == has_data
+
+
+def test_the_first_url_is_the_identity() -> None:
+    """Its sha256, with the query; mirrors do not count, and a file has none."""
+    expected = "0f86cf7b8d8c7682617f83e83d3bb589f3e03caac638dd662f4811adf513f5c4"
+    assert ImageSpec("a", "a", URL).url_identity == expected
+    assert ImageSpec("a", "a", FILE).url_identity is None
+
+
+def test_packed_data_is_not_stored_as_published() -> None:
+    """The service gets the unpacked bytes, so that its digests are not those of the manifest."""
+    packed = FileSource("/i/a.raw.xz", "a.raw.xz", transfer=Transfer(compression=Compression.XZ))
+    stored = {source: ImageSpec("a", "a", source).is_stored_as_published for source in (FILE, URL, KNOWN, packed)}
+    assert stored == {FILE: True, URL: True, KNOWN: True, packed: False}
+
+
+@pytest.mark.parametrize(
+    ("transfer", "offered", "stores"),
+    [
+        (Transfer(), {"fast", "slow"}, set()),
+        (Transfer(stores=("fast",)), {"fast", "slow"}, {"fast"}),
+        (Transfer(stores=("fast",)), set(), {"fast"}),
+        (Transfer(all_stores=True), {"fast", "slow"}, {"fast", "slow"}),
+    ],
+)
+def test_the_stores_that_must_hold_an_image(transfer: Transfer, offered: set[str], stores: set[str]) -> None:
+    """Those that are declared, or all that there are; none where the service's default is meant."""
+    assert transfer.wanted_stores(frozenset(offered)) == stores
+
+
+@pytest.mark.parametrize("method", list(Method))
+def test_a_web_download_is_not_sent(method: Method) -> None:
+    """The service fetches it."""
+    assert Transfer(method=method).is_sent == (method is not Method.WEB_DOWNLOAD)
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [(("min_ram",), True), (("properties", "hw_x"), True), (("properties", "os_x"), False), (("tags",), False)],
+)
+def test_ignore_takes_globs_of_paths(path: tuple[str, ...], expected: bool) -> None:
+    """Letter case counts."""
+    assert ImageSpec("a", "a", ignore=("min_ram", "properties.hw_*", "TAGS")).is_ignored(*path) == expected
