@@ -21,8 +21,7 @@ from imagesync.manifest.export import KEY, Exported, differences, exported, slug
 from imagesync.manifest.files import SUFFIXES
 from imagesync.manifest.loader import load
 from imagesync.manifest.resolution import resolve
-from imagesync.manifest.scope import matches
-from imagesync.model.catalog import Role, Visibility
+from imagesync.model.catalog import Role, Visibility, matches
 from imagesync.model.image import Filter, LiveImage
 from imagesync.model.record import PREFIX, read
 from imagesync.render.style import count

@@ -16,14 +16,14 @@ from imagesync.errors import MAX_PROBLEMS, Diagnostic, ManifestError, UsageError
 from imagesync.manifest.files import is_within
 from imagesync.manifest.merging import Manifest, merged
 from imagesync.manifest.placeholders import Values
-from imagesync.manifest.scope import matches, scope
+from imagesync.manifest.scope import scope
 from imagesync.manifest.set_checks import set_problems
 from imagesync.manifest.sources import Setting
 from imagesync.manifest.specs import make_on_replace, make_spec
 from imagesync.manifest.texts import MAX_PROPERTIES
 from imagesync.manifest.validation import Shape, dotted, near
 from imagesync.manifest.yaml_reader import Node
-from imagesync.model.catalog import Catalog, FileSource, ImageSpec, Limit, OnRemove, Policy, Target, UrlSource
+from imagesync.model.catalog import Catalog, FileSource, ImageSpec, Limit, OnRemove, Policy, Target, UrlSource, matches
 from imagesync.schemas import schema
 
 MAX_EXCESS_PROPERTIES: Final = 20_000

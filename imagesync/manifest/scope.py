@@ -5,11 +5,6 @@ from fnmatch import fnmatchcase
 from itertools import product
 
 
-def matches(key: str, patterns: Sequence[str]) -> bool:
-    """Whether a key matches one of the patterns; without any, every key does."""
-    return not patterns or any(fnmatchcase(key, pattern) for pattern in patterns)
-
-
 def scope(asked: Sequence[str], target: Sequence[str], keys: Iterable[str]) -> tuple[str, ...]:
     """What lies both in ``--only`` and in the target's ``only``, as patterns of which one has to match.
 

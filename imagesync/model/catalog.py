@@ -6,7 +6,7 @@ reference), except ``hidden``, which is ``os_hidden`` there. Everything is immut
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, StrEnum
 from fnmatch import fnmatchcase
@@ -344,6 +344,11 @@ class ImageSpec:
         return any(fnmatchcase(dotted, pattern) for pattern in self.ignore)
 
 
+def matches(key: str, patterns: Sequence[str]) -> bool:
+    """Whether a key matches one of the globs; without any, every key does."""
+    return not patterns or any(fnmatchcase(key, pattern) for pattern in patterns)
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """A place the catalogue is applied to: a cloud of clouds.yaml or a local store (absolute path), or neither."""
@@ -371,3 +376,7 @@ class Catalog:
     base: str = ""
     digest: str = ""
     warnings: tuple[str, ...] = ()
+
+    def is_in_scope(self, key: str) -> bool:
+        """Whether ``only`` lets a plan look at a key."""
+        return matches(key, self.only)

@@ -32,7 +32,7 @@ def adoptable(catalog: Catalog, inventory: Inventory) -> Catalog:
     are ours already are filled in, so that the part stands for itself.
     """
     groups = group(inventory.owned)
-    ours = {key: found.current[-1].id for key, found in groups.items() if found.current}
+    ours = groups.current_ids()
     free = [spec for spec in catalog.images if spec.key not in groups]  # with builds of its own apply goes on from them
     adopted, refusals = adopted_images(catalog, free, inventory, groups)
     if refusals:

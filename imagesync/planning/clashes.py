@@ -7,7 +7,7 @@ from imagesync.model.catalog import Catalog, ImageSpec, Role, Visibility
 from imagesync.model.image import Inventory, LiveImage
 from imagesync.model.record import CATALOG, hash_value, read
 from imagesync.planning.decisions import Decision, Keep, Make, Promote, decide
-from imagesync.planning.generations import Generations, Owned, group
+from imagesync.planning.generations import Generations, Groups, Owned, group
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ def questions(catalog: Catalog, inventory: Inventory, promoting: frozenset[str] 
     ids: set[str] = set()
     members: set[str] = set()
     for spec in catalog.images:
-        generations = groups.get(spec.key, Generations(spec.key))
+        generations = groups[spec.key]
         if not _has_name(spec, generations):
             names.setdefault(spec.owner or inventory.project_id, set()).add(spec.name)
         ids.update(_ids_to_ask(spec, generations))
@@ -68,11 +68,7 @@ def _members_to_ask(spec: ImageSpec, images: Iterable[Owned]) -> set[str]:
 def keys_without_image(catalog: Catalog, inventory: Inventory) -> frozenset[str]:
     """Keys that have no current image where it is looked for."""
     groups = group(inventory.owned)
-    return frozenset(
-        spec.key
-        for spec in catalog.images
-        if not groups.get(spec.key, Generations(spec.key)).current and not spec.adopt
-    )
+    return frozenset(spec.key for spec in catalog.images if not groups[spec.key].current and not spec.adopt)
 
 
 def is_assigned(image: LiveImage, catalog: Catalog, keys: Collection[str]) -> bool:
@@ -120,14 +116,14 @@ def _assigned(
 
 
 def adopted_images(
-    catalog: Catalog, wanted: Sequence[ImageSpec], inventory: Inventory, groups: Mapping[str, Generations]
+    catalog: Catalog, wanted: Sequence[ImageSpec], inventory: Inventory, groups: Groups
 ) -> tuple[dict[str, LiveImage], list[str]]:
     """The image that each key with ``adopt`` takes over, and the sentences of those that cannot."""
     adopted: dict[str, LiveImage] = {}
     refusals: list[str] = []
     by_id = {spec.adopt for spec in wanted if isinstance(spec.adopt, str)}
     for spec in wanted:
-        if not spec.adopt or groups.get(spec.key, Generations(spec.key)).current:
+        if not spec.adopt or groups[spec.key].current:
             continue
         found = [image for image in _adoptable(spec, inventory) if spec.adopt == image.id or image.id not in by_id]
         if len(found) == 1 and (mark := found[0].properties.get(CATALOG)) not in (None, catalog.name):
@@ -152,11 +148,7 @@ def _owned_elsewhere(spec: ImageSpec, image: LiveImage, mark: str) -> str:
 def shared_to_adopt(catalog: Catalog, inventory: Inventory) -> tuple[str, ...]:
     """Ids of shared images that keys with declared members may take over: their members have to be asked for."""
     groups = group(inventory.owned)
-    asking = [
-        spec
-        for spec in catalog.images
-        if spec.adopt and spec.members_declared and not groups.get(spec.key, Generations(spec.key)).current
-    ]
+    asking = [spec for spec in catalog.images if spec.adopt and spec.members_declared and not groups[spec.key].current]
     found = {image.id: image for spec in asking for image in _adoptable(spec, inventory)}
     return tuple(sorted(image.id for image in found.values() if image.visibility is Visibility.SHARED))
 

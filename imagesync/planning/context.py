@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from fnmatch import fnmatchcase
 
 from imagesync.model.catalog import Catalog, ImageSpec, OnExpire, Policy, Status
 from imagesync.model.image import Capabilities, Identity, Inventory, LiveImage
@@ -11,7 +10,7 @@ from imagesync.model.plan import Candidate, Delete, Fate, Kind, Plan, Step, is_p
 from imagesync.model.references import references
 from imagesync.planning.clashes import adopted_images
 from imagesync.planning.decisions import Decision, Keep, Make, Promote, decide
-from imagesync.planning.generations import Generations, group
+from imagesync.planning.generations import Groups, group
 from imagesync.planning.key_steps import Scene
 from imagesync.planning.ordering import in_order
 from imagesync.planning.retirement import Part
@@ -29,14 +28,10 @@ class Situation:
     scene: Scene
     wanted: tuple[ImageSpec, ...]
     expired: frozenset[str]
-    groups: Mapping[str, Generations]
+    groups: Groups
     adopted: Mapping[str, LiveImage]
     decisions: Mapping[str, Decision]
     refusals: tuple[str, ...] = ()
-
-    def generations(self, key: str) -> Generations:
-        """The images of one key; none is a value too."""
-        return self.groups.get(key, Generations(key))
 
 
 def situation(
@@ -45,12 +40,12 @@ def situation(
     """What is there against what is wanted, with a decision for each key; ``able`` None: not asked."""
     wanted, expired, lapsed = _split_expired(catalog, now)
     every = group(inventory.owned)
-    groups = {key: found for key, found in every.items() if in_scope(catalog, key)}
+    groups = Groups({key: found for key, found in every.items() if catalog.is_in_scope(key)})
     adopted, refusals = adopted_images(catalog, wanted, inventory, groups)
     decisions = {
         spec.key: decide(
             spec,
-            groups.get(spec.key, Generations(spec.key)),
+            groups[spec.key],
             adopted.get(spec.key),
             catalog.name,
             reactivate=policy.reactivate,
@@ -58,11 +53,11 @@ def situation(
         for spec in wanted
     }
     # an image that --only leaves out is what references to it mean
-    ids = {key: found.current[-1].id for key, found in every.items() if key not in groups and found.current}
+    ids = {key: image_id for key, image_id in every.current_ids().items() if key not in groups}
     ids |= {key: found.owned.id for key, found in decisions.items() if isinstance(found, Keep | Promote)}
     made = frozenset(key for key, found in decisions.items() if isinstance(found, Make))
     if policy.drift_only:  # nothing is made: what is there stays what is meant
-        ids |= {key: groups[key].current[-1].id for key in made if key in groups and groups[key].current}
+        ids |= {key: image_id for key, image_id in groups.current_ids().items() if key in made}
         made = frozenset()
     refusals += _dangling(wanted, set(ids) | made)
     scene = Scene(catalog, inventory, policy, now, ids, made, lapsed, able)
@@ -75,11 +70,6 @@ def _dangling(wanted: Sequence[ImageSpec], known: set[str]) -> list[str]:
         for spec in wanted
         for key in sorted(references(spec) - known)
     ]
-
-
-def in_scope(catalog: Catalog, key: str) -> bool:
-    """Whether ``only`` lets the plan look at a key."""
-    return not catalog.only or any(fnmatchcase(key, pattern) for pattern in catalog.only)
 
 
 def _split_expired(catalog: Catalog, now: datetime) -> tuple[tuple[ImageSpec, ...], frozenset[str], frozenset[str]]:
@@ -102,7 +92,7 @@ def assembled(found: Situation, target: Identity, steps: Sequence[Step], parts: 
     scene, ordered = found.scene, in_order(steps)
     touched = {item.action.key for item in ordered}
     keys = {spec.key for spec in found.wanted}
-    current = {key: generations.current[-1].id for key, generations in found.groups.items() if generations.current}
+    current = found.groups.current_ids()
     # what limits count: a key that a killed run left a staged build of, and nothing else, is neither
     removed, changed = touched & (set(current) - scene.catalog.keys), touched & keys & set(current)
     if kind is Kind.STAGE or kind is Kind.DISCARD:  # what is published stays as it is
@@ -114,7 +104,7 @@ def assembled(found: Situation, target: Identity, steps: Sequence[Step], parts: 
         target_name=scene.catalog.target.name,
         steps=ordered,
         relies=reliances(ordered, scene.inventory),
-        absent=tuple(sorted(key for key in scene.made & touched if not found.generations(key).current)),
+        absent=tuple(sorted(key for key in scene.made & touched if not found.groups[key].current)),
         ids=dict(sorted((ids if kind is Kind.APPLY else current).items())),
         wanted=len(found.wanted),
         owned=len(current),

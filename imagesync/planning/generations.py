@@ -90,6 +90,17 @@ class Generations:
         return 1 + max((owned.record.managed.generation for owned in self.every), default=0)
 
 
+class Groups(dict[str, Generations]):
+    """The images of each key; of a key without any an empty ``Generations``, which is not kept."""
+
+    def __missing__(self, key: str) -> Generations:
+        return Generations(key)
+
+    def current_ids(self) -> dict[str, str]:
+        """The id of each key's current image; of several, as a broken run leaves them, the newest."""
+        return {key: found.current[-1].id for key, found in self.items() if found.current}
+
+
 class Holds(Enum):
     """Whether an image holds the wanted content."""
 
@@ -99,23 +110,19 @@ class Holds(Enum):
     MISSING = auto()
 
 
-def group(images: Iterable[LiveImage]) -> dict[str, Generations]:
+def group(images: Iterable[LiveImage]) -> Groups:
     """Owned images by key; images without a record or with the lease's role are left out."""
     owned = sorted((Owned(image, record) for image in images if (record := read(image))), key=lambda item: item.order)
     keys = sorted({item.record.key for item in owned if item.record.role is not Role.LEASE})
     by_role: dict[tuple[str, Role], list[Owned]] = {}
     for item in owned:
         by_role.setdefault((item.record.key, item.record.role), []).append(item)
-    return {
-        key: Generations(
-            key, *(tuple(by_role.get((key, role), ())) for role in (Role.CURRENT, Role.STAGING, Role.RETIRED))
-        )
-        for key in keys
-    }
+    roles = (Role.CURRENT, Role.STAGING, Role.RETIRED)
+    return Groups({key: Generations(key, *(tuple(by_role.get((key, role), ())) for role in roles)) for key in keys})
 
 
 def holds(spec: ImageSpec, owned: Owned) -> Holds:
-    """Whether ``owned`` has the content that ``spec`` wants, by the rules of "content changed?" in the design."""
+    """Whether ``owned`` has the content that ``spec`` wants, see ``_holds_published`` for data that imagesync sends."""
     image, source = owned.image, spec.source
     if source is Content.UNMANAGED:
         return Holds.SAME

@@ -36,9 +36,7 @@ def make_plan(
     """
     found = situation(catalog, inventory, policy, now, capabilities)
     parts = [
-        steps_for(
-            found.scene, spec, found.decisions[spec.key], found.generations(spec.key), found.adopted.get(spec.key)
-        )
+        steps_for(found.scene, spec, found.decisions[spec.key], found.groups[spec.key], found.adopted.get(spec.key))
         for spec in found.wanted
     ]
     parts += [_take_away(found, generations) for generations in _leaving(found)]

@@ -49,7 +49,7 @@ def rollback_plan(
     spec = next((one for one in found.wanted if one.key == key), None)
     if spec is None:
         raise PlanRefused([f"images.{key}: the manifest wants no such image today; check the key, and its expires"])
-    generations = found.generations(key)
+    generations = found.groups[key]
     chosen = _chosen(spec, generations, to, policy)
     wanted = _with_content_of(spec, chosen)
     scene = replace(found.scene, ids=_current_ids(found), made=frozenset())
@@ -72,8 +72,7 @@ def rollback_plan(
 
 def _current_ids(found: Situation) -> dict[str, str]:
     """References mean the images as they are: nothing else of the manifest is done."""
-    current = {key: one.current[-1].id for key, one in found.groups.items() if one.current}
-    return {**found.scene.ids, **current}
+    return {**found.scene.ids, **found.groups.current_ids()}
 
 
 def _chosen(spec: ImageSpec, generations: Generations, to: str | None, policy: Policy) -> Owned:

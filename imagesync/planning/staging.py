@@ -50,7 +50,7 @@ def _staged(found: Situation, spec: ImageSpec) -> Part:
         case Refuse(sentence):
             return Part(refusals=(sentence,))
         case Make(reason, fill) if spec.has_data and not _is_over(found, spec):
-            item = create(found.scene, spec, found.generations(spec.key), reason, fill)
+            item = create(found.scene, spec, found.groups[spec.key], reason, fill)
             assert isinstance(item.action, Create)  # noqa: S101 - for the type checker
             staged = replace(item, action=replace(item.action, stage=True, replaces=()))
             return Part((staged,), verification_notes(spec))
@@ -70,7 +70,7 @@ def _among_themselves(steps: Sequence[Step]) -> tuple[Step, ...]:
 
 
 def _is_over(found: Situation, spec: ImageSpec) -> bool:
-    return spec.key in found.scene.lapsed and not found.generations(spec.key).current
+    return spec.key in found.scene.lapsed and not found.groups[spec.key].current
 
 
 def discard_plan(
@@ -88,14 +88,14 @@ def discard_plan(
     known = sorted({*found.groups, *(spec.key for spec in catalog.images)})
     matching = [key for key in known if fnmatchcase(key, keys)]
     if not matching and keys != "*":
-        close = get_close_matches(keys, known, 3) or sorted(key for key in known if found.generations(key).candidates)
+        close = get_close_matches(keys, known, 3) or sorted(key for key in known if found.groups[key].candidates)
         ways = f"did you mean {', '.join(close)}?" if close else "nothing is staged"
         raise PlanRefused([f"--discard-staged {keys}: no such key (a PATH stands before the option); {ways}"])
     pinned = {spec.id for spec in catalog.images}
     steps: list[Step] = []
     refusals = []
     for key in matching:
-        for owned in found.generations(key).candidates:
+        for owned in found.groups[key].candidates:
             if owned.id in pinned:
                 refusals.append(
                     f"images.{key}: the candidate has the pinned id {owned.id}, which the service never gives out again; "

@@ -92,10 +92,8 @@ def stale(plan: Plan, inventory: Inventory) -> tuple[str, ...]:
         changed = [path for path, value in reliance.values.items() if value_at(image, path, inventory) != value]
         if changed:
             sentences.append(f"{reliance.key}: {', '.join(changed)} of image {reliance.image_id} changed meanwhile")
-    groups = group(inventory.owned)
-    for key in plan.absent:
-        if key in groups and groups[key].current:
-            sentences.append(f"{key}: image {groups[key].current[-1].id} was made meanwhile")
+    made = group(inventory.owned).current_ids()
+    sentences += [f"{key}: image {made[key]} was made meanwhile" for key in plan.absent if key in made]
     return tuple(sentences) + tuple(_taken_names(plan, inventory))
 
 

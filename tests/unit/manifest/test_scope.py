@@ -8,7 +8,6 @@ from imagesync.errors import UsageError
 from imagesync.manifest.loader import load
 from imagesync.manifest.resolution import resolve
 from imagesync.model.catalog import Catalog
-from imagesync.planning.context import in_scope
 
 HEAD = "version: 1\ncatalog: base\ndefaults: {source: none}\n"
 TARGETED = HEAD + "targets: {eu: {cloud: c, only: [ubuntu-*]}}\nimages: {ubuntu-22: {}, ubuntu-24: {}, debian-12: {}}\n"
@@ -25,8 +24,8 @@ def wanted(folder: Path, text: str, *only: str) -> Catalog:
 def test_only_never_widens_what_the_target_has(tmp_path: Path, only: tuple[str, ...]) -> None:
     """A key outside the target's ``only`` is out of scope whatever ``--only`` says: it is not taken for removed."""
     catalog = wanted(tmp_path, TARGETED, *only)
-    assert not in_scope(catalog, "debian-12")
-    assert not in_scope(catalog, "debian-11")
+    assert not catalog.is_in_scope("debian-12")
+    assert not catalog.is_in_scope("debian-11")
     assert "debian-12" in catalog.keys
 
 
@@ -35,15 +34,15 @@ def test_patterns_that_overlap_give_no_more_than_both(tmp_path: Path, target: st
     """A ``*`` is not covered by a ``?``, and where two patterns merely overlap only named keys are meant."""
     text = HEAD + f"targets: {{eu: {{cloud: c, only: ['{target}']}}}}\nimages: {{ubuntu-2: {{}}, ubuntu-24: {{}}}}\n"
     catalog = wanted(tmp_path, text, asked)
-    assert not in_scope(catalog, "ubuntu-18")
-    assert not in_scope(catalog, "debian-12")
+    assert not catalog.is_in_scope("ubuntu-18")
+    assert not catalog.is_in_scope("debian-12")
 
 
 def test_only_narrows_what_the_target_has(tmp_path: Path) -> None:
     """Of ``--only`` and the target's ``only`` the narrower decides, for removed keys too."""
     catalog = wanted(tmp_path, TARGETED, "ubuntu-2*")
-    assert in_scope(catalog, "ubuntu-20")
-    assert not in_scope(catalog, "ubuntu-18")
+    assert catalog.is_in_scope("ubuntu-20")
+    assert not catalog.is_in_scope("ubuntu-18")
 
 
 @pytest.mark.parametrize("only", [("debian-*",), ("nosuch",), ("ubuntu-24", "ubunt-22")])

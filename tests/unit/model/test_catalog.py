@@ -3,6 +3,7 @@
 import pytest
 
 from imagesync.model.catalog import (
+    Catalog,
     Checksum,
     Compression,
     Content,
@@ -78,3 +79,12 @@ def test_a_web_download_is_not_sent(method: Method) -> None:
 def test_ignore_takes_globs_of_paths(path: tuple[str, ...], expected: bool) -> None:
     """Letter case counts."""
     assert ImageSpec("a", "a", ignore=("min_ram", "properties.hw_*", "TAGS")).is_ignored(*path) == expected
+
+
+@pytest.mark.parametrize(
+    ("only", "key", "expected"),
+    [((), "a", True), (("a*", "b"), "ab", True), (("a*", "b"), "b", True), (("a*", "b"), "bb", False)],
+)
+def test_only_narrows_the_keys(only: tuple[str, ...], key: str, expected: bool) -> None:
+    """Without any pattern every key is in scope."""
+    assert Catalog("base", only=only).is_in_scope(key) == expected
