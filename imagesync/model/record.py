@@ -1,8 +1,9 @@
 """imagesync's memory in the cloud: six properties of every owned image <-> a ``Record``. No I/O.
 
-Property names and meanings are fixed (DESIGN of the marker: catalogue, key, role, content digest, spec digest, what is
-managed). What is managed is kept as ``{name hash: value hash}`` of eight hexadecimal digits each, so that the three-way
-merge knows which properties, tags, members and fields imagesync set, and a drifted value from a changed manifest.
+Property names and meanings are fixed, because images in clouds carry them: catalog, key, role, digests of the content,
+digest of the wanted state, and what is managed. What is managed is kept as ``{name hash: value hash}`` of eight
+hexadecimal digits each: the three-way merge then knows which properties, tags, members and fields imagesync set, and a
+drifted value from a changed manifest.
 """
 
 import hashlib

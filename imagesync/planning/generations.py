@@ -122,7 +122,12 @@ def group(images: Iterable[LiveImage]) -> Groups:
 
 
 def holds(spec: ImageSpec, owned: Owned) -> Holds:
-    """Whether ``owned`` has the content that ``spec`` wants, see ``_holds_published`` for data that imagesync sends."""
+    """Whether ``owned`` has the content that ``spec`` wants.
+
+    Unmanaged content is always the same. A record without data is the same as long as it has none. Content that is
+    only known by a digest is the same unless a digest of the service contradicts it. For the rest see
+    ``_holds_published``. An image that is not filled lacks its content.
+    """
     image, source = owned.image, spec.source
     if source is Content.UNMANAGED:
         return Holds.SAME
@@ -137,6 +142,14 @@ def holds(spec: ImageSpec, owned: Owned) -> Holds:
 
 
 def _holds_published(spec: ImageSpec, owned: Owned) -> Holds:
+    """Whether an image holds the data of a file or URL.
+
+    1. If the service stores the bytes as published, its own digests decide, where it has one in a wanted algorithm: one
+       that differs means that the data was tampered with if the record names the wanted content, else that other
+       content is wanted; one that agrees means the same content.
+    2. Else the record decides: the same content has a recorded digest in a wanted algorithm, and none that differs.
+    3. Content without any digest is the same while its first URL is.
+    """
     wanted = spec.fingerprint.digests
     recorded = {digest.algorithm: digest.value for digest in owned.record.digests}
     shared = [digest for digest in wanted if digest.algorithm in recorded]
