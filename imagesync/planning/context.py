@@ -13,8 +13,8 @@ from imagesync.planning.decisions import Decision, Keep, Make, Promote, decide
 from imagesync.planning.generations import Groups, group
 from imagesync.planning.key_steps import Scene
 from imagesync.planning.ordering import in_order
-from imagesync.planning.retirement import Part
 from imagesync.planning.staleness import reliances
+from imagesync.planning.steps import KeyPlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ def _split_expired(catalog: Catalog, now: datetime) -> tuple[tuple[ImageSpec, ..
     return tuple(wanted), frozenset(gone), frozenset(lapsed)
 
 
-def assembled(found: Situation, target: Identity, steps: Sequence[Step], parts: Sequence[Part], kind: Kind) -> Plan:
+def assembled(found: Situation, target: Identity, steps: Sequence[Step], parts: Sequence[KeyPlan], kind: Kind) -> Plan:
     """The plan of these steps, put in order."""
     scene, ordered = found.scene, in_order(steps)
     touched = {item.action.key for item in ordered}

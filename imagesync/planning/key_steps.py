@@ -17,7 +17,8 @@ from imagesync.model.references import references
 from imagesync.planning.decisions import Decision, Keep, Make, Promote, Refuse, adopted_image, fits
 from imagesync.planning.diff import compare
 from imagesync.planning.generations import Generations, Owned, is_confirmed, is_stored_as_published, live_digests
-from imagesync.planning.retirement import Part, expired_generations, retire, step, sweep
+from imagesync.planning.retirement import expired_generations, retire, sweep
+from imagesync.planning.steps import KeyPlan, create_id, make_step
 from imagesync.planning.stores import stores_change, stores_notes, verification_notes
 from imagesync.planning.three_way import (
     DEFAULTS,
@@ -52,39 +53,39 @@ class Scene:
 
 def steps_for(
     scene: Scene, spec: ImageSpec, decision: Decision, generations: Generations, adopted: LiveImage | None
-) -> Part:
+) -> KeyPlan:
     """All the steps of one wanted key."""
     match decision:
         case Refuse(sentence):
-            return Part(refusals=(sentence,))
+            return KeyPlan(refusals=(sentence,))
         case Keep(owned, took_over):
             first = bring_up(scene, spec, owned, Reason.ADOPT if took_over else None)
         case Promote(owned, reason):
             if scene.policy.drift_only:
-                return Part()
+                return KeyPlan()
             first = bring_up(scene, spec, owned, reason)
         case Make(reason, fill):
             if scene.policy.drift_only and reason is not Reason.CONTENT_TAMPERED:
-                return Part()
+                return KeyPlan()
             if adopted is not None:
                 generations = replace(generations, current=(adopted_image(spec, adopted, scene.catalog.name),))
             if spec.key in scene.lapsed and not generations.current:
-                return Part(notes=(f"{spec.key}: expired on {spec.expires} and not there: it is not made any more",))
+                return KeyPlan(notes=(f"{spec.key}: expired on {spec.expires} and not there: it is not made any more",))
             notes = (
                 *_member_notes(spec, generations),
                 *_passed_over(spec, generations),
                 *_unadopted_notes(spec, adopted),
                 *verification_notes(spec),
             )
-            first = Part((create(scene, spec, generations, reason, fill),), notes)
+            first = KeyPlan((create(scene, spec, generations, reason, fill),), notes)
         case _:
             assert_never(decision)
     return _with_retirements(scene, spec, decision, generations, first)
 
 
 def _with_retirements(
-    scene: Scene, spec: ImageSpec, decision: Keep | Promote | Make, generations: Generations, first: Part
-) -> Part:
+    scene: Scene, spec: ImageSpec, decision: Keep | Promote | Make, generations: Generations, first: KeyPlan
+) -> KeyPlan:
     """The steps of a key together with those that take its superseded, surplus and left-over images away."""
     used = (decision.fill,) if isinstance(decision, Make) else (decision.owned.id,)
     leaving = [owned for owned in generations.current if owned.id not in used]
@@ -93,21 +94,21 @@ def _with_retirements(
     else:
         retiring = superseded(spec, leaving, first)
     if scene.policy.drift_only:
-        return Part((*first.steps, *retiring), first.notes)
+        return KeyPlan((*first.steps, *retiring), first.notes)
     left = replace(generations, retired=tuple(owned for owned in generations.retired if owned.id not in used))
     needs = () if isinstance(decision, Keep) else _published_by(first)
     gone = expired_generations(left, leaving, retiring, spec.on_replace, scene.policy, scene.now, needs)
     swept = sweep([owned for owned in generations.staging if owned.id not in used and owned.id != spec.id])
-    return Part((*first.steps, *retiring, *gone.steps, *swept), first.notes, kept=gone.kept)
+    return KeyPlan((*first.steps, *retiring, *gone.steps, *swept), first.notes, kept=gone.kept)
 
 
-def superseded(spec: ImageSpec, leaving: Sequence[Owned], first: Part) -> list[Step]:
+def superseded(spec: ImageSpec, leaving: Sequence[Owned], first: KeyPlan) -> list[Step]:
     """The retirement of the images in whose place the last step of ``first`` publishes another: after that, no gap."""
     needs = _published_by(first)
     return [item for owned in leaving for item in retire(owned, spec.on_replace, Reason.SUPERSEDED, needs)]
 
 
-def _published_by(first: Part) -> tuple[str, ...]:
+def _published_by(first: KeyPlan) -> tuple[str, ...]:
     return tuple(item.id for item in first.steps[-1:])
 
 
@@ -134,14 +135,14 @@ def create(scene: Scene, spec: ImageSpec, generations: Generations, reason: Reas
         replaces=tuple(owned.id for owned in generations.current if owned.id != fill),
         min_disk_auto=isinstance(spec.min_disk, Auto),
     )
-    return step(action, reason, _needed_by(scene, spec))
+    return make_step(action, reason, _needed_by(scene, spec))
 
 
 def _needed_by(scene: Scene, spec: ImageSpec) -> tuple[str, ...]:
-    return tuple(sorted(f"create:{key}" for key in references(spec) & scene.made))
+    return tuple(sorted(create_id(key) for key in references(spec) & scene.made))
 
 
-def bring_up(scene: Scene, spec: ImageSpec, owned: Owned, reason: Reason | None) -> Part:
+def bring_up(scene: Scene, spec: ImageSpec, owned: Owned, reason: Reason | None) -> KeyPlan:
     """What makes one existing image the current one as wanted; ``reason`` None: it is current already."""
     members, managed = scene.members(spec), owned.record.managed
     if owned.record.role is Role.STAGING:
@@ -167,7 +168,7 @@ def bring_up(scene: Scene, spec: ImageSpec, owned: Owned, reason: Reason | None)
     update = _update_step(scene, spec, owned, changes, record, reason)
     notes = (*_status_notes(scene, spec, owned, managed), *_adoption_notes(spec, owned, reason))
     notes += stores_notes(spec, owned.image, by_then, scene.able)
-    return Part(_chained(update, status, promoted=owned.record.role is not Role.CURRENT), notes)
+    return KeyPlan(_chained(update, status, promoted=owned.record.role is not Role.CURRENT), notes)
 
 
 def _as_made(spec: ImageSpec, owned: Owned) -> ImageSpec:
@@ -203,7 +204,7 @@ def _update_step(
     only = found.pop() if len(found) == 1 else Reason.MANIFEST_CHANGED
     if not changes and spec.key in scene.lapsed and spec.status is Status.DEACTIVATED:
         only = Reason.EXPIRED  # the note of the deactivation that follows
-    return step(action, reason or only, _needed_by(scene, spec))
+    return make_step(action, reason or only, _needed_by(scene, spec))
 
 
 def _known_digests(spec: ImageSpec, owned: Owned) -> tuple[Checksum, ...]:
@@ -225,9 +226,9 @@ def _status_step(scene: Scene, spec: ImageSpec, owned: Owned, managed: Managed, 
     if scene.policy.drift_only and why is not Reason.DRIFT:
         return None
     if wanted is Status.DEACTIVATED and live is Status.ACTIVE:
-        return step(Deactivate(spec.key, owned.id), why)
+        return make_step(Deactivate(spec.key, owned.id), why)
     if wanted is Status.ACTIVE and live is Status.DEACTIVATED:
-        return step(Reactivate(spec.key, owned.id), why)
+        return make_step(Reactivate(spec.key, owned.id), why)
     return None
 
 

@@ -17,7 +17,8 @@ from imagesync.planning.generations import Generations
 from imagesync.planning.key_steps import steps_for
 from imagesync.planning.ordering import make_way
 from imagesync.planning.policy import missing_capabilities
-from imagesync.planning.retirement import Part, remove
+from imagesync.planning.retirement import remove
+from imagesync.planning.steps import KeyPlan
 
 
 def make_plan(
@@ -40,7 +41,7 @@ def make_plan(
         for spec in found.wanted
     ]
     parts += [_take_away(found, generations) for generations in _leaving(found)]
-    parts.append(Part(notes=tuple(left_alone(catalog, found.wanted, inventory))))
+    parts.append(KeyPlan(notes=tuple(left_alone(catalog, found.wanted, inventory))))
     steps = make_way(tuple(item for part in parts for item in part.steps), inventory)
     refusals = [*found.refusals, *(sentence for part in parts for sentence in part.refusals)]
     refusals += strays(catalog, found.wanted, inventory)
@@ -57,10 +58,10 @@ def _leaving(found: Situation) -> Iterator[Generations]:
     yield from (found.groups[key] for key in sorted(leaving))
 
 
-def _take_away(found: Situation, generations: Generations) -> Part:
+def _take_away(found: Situation, generations: Generations) -> KeyPlan:
     policy, now = found.scene.policy, found.scene.now
     if policy.drift_only:
-        return Part()
+        return KeyPlan()
     if generations.key in found.expired:
         return remove(generations, policy, OnRemove.DELETE, Reason.EXPIRED, now)
     return remove(generations, policy, policy.on_remove, Reason.REMOVED, now)

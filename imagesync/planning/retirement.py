@@ -2,33 +2,16 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final, assert_never
 
 from imagesync.model.catalog import OnRemove, OnReplace, Policy, Role, Status
 from imagesync.model.fields import live_field
-from imagesync.model.plan import Action, Deactivate, Delete, FieldChange, Kept, Reason, Step, Update, Value
+from imagesync.model.plan import Deactivate, Delete, FieldChange, Kept, Reason, Step, Update, Value
 from imagesync.model.record import Record, hash_names, hash_value, hash_values
 from imagesync.planning.generations import Generations, Owned
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """What planning one key gives: steps, sentences for the reader, sentences that refuse the whole plan, what stays."""
-
-    steps: tuple[Step, ...] = ()
-    notes: tuple[str, ...] = ()
-    refusals: tuple[str, ...] = ()
-    kept: tuple[Kept, ...] = ()
-
-
-def step(action: Action, reason: Reason, needs: Sequence[str] = ()) -> Step:
-    """A step whose id says action, key and image."""
-    kind = type(action).__name__.lower()
-    image_id = getattr(action, "image_id", None)
-    named = f"{kind}:{action.key}:{image_id}" if kind != "create" else f"create:{action.key}"
-    return Step(named, action, reason, tuple(needs))
+from imagesync.planning.steps import KeyPlan, make_step
 
 
 def retire(owned: Owned, on_replace: OnReplace, reason: Reason, needs: Sequence[str]) -> tuple[Step, ...]:
@@ -47,10 +30,10 @@ def retire(owned: Owned, on_replace: OnReplace, reason: Reason, needs: Sequence[
         before=before,
     )
     record = replace(owned.record, role=Role.RETIRED, managed=managed)
-    first = step(Update(owned.record.key, owned.id, changes, record), reason, needs)
+    first = make_step(Update(owned.record.key, owned.id, changes, record), reason, needs)
     if not deactivated:
         return (first,)
-    return first, step(Deactivate(owned.record.key, owned.id), reason, (first.id,))
+    return first, make_step(Deactivate(owned.record.key, owned.id), reason, (first.id,))
 
 
 def _remembered(value: Value) -> object:
@@ -110,7 +93,7 @@ def expired_generations(
     policy: Policy,
     now: datetime,
     needs: Sequence[str] = (),
-) -> Part:
+) -> KeyPlan:
     """Deletion of what exceeds ``keep`` or ``delete_after``, and why the rest stays.
 
     ``leaving`` retire in this plan by the steps ``retiring``. Those that were current last are kept. ``needs``: the step
@@ -125,8 +108,8 @@ def expired_generations(
             kept.append(kept_image(owned, on_replace, retires=owned in leaving, protected=protected))
             continue
         retired_by = [item.id for item in retiring if getattr(item.action, "image_id", None) == owned.id]
-        steps.append(step(_delete(owned), why, retired_by or needs))
-    return Part(tuple(steps), kept=tuple(kept))
+        steps.append(make_step(_delete(owned), why, retired_by or needs))
+    return KeyPlan(tuple(steps), kept=tuple(kept))
 
 
 def _why_gone(number: int, owned: Owned, leaves: bool, on_replace: OnReplace, now: datetime) -> Reason | None:
@@ -164,7 +147,7 @@ def _delete(owned: Owned) -> Delete:
     return Delete(owned.record.key, owned.id, owned.image.size, unprotect=owned.image.protected)
 
 
-def remove(generations: Generations, policy: Policy, on_remove: OnRemove, reason: Reason, now: datetime) -> Part:
+def remove(generations: Generations, policy: Policy, on_remove: OnRemove, reason: Reason, now: datetime) -> KeyPlan:
     """What ``on_remove`` does with the images of a key that the manifest no longer names.
 
     ``keep`` lets go of all of them, the retired ones too: they stay as they are, and are nobody's any more. Under
@@ -177,7 +160,7 @@ def remove(generations: Generations, policy: Policy, on_remove: OnRemove, reason
             return _unless_protected(generations.every, policy, "delete", _deletions(generations.every, reason))
         case OnRemove.KEEP:
             kept = (*current, *generations.retired)
-            letting_go = tuple(step(Update(generations.key, owned.id, (), None), reason) for owned in kept)
+            letting_go = tuple(make_step(Update(generations.key, owned.id, (), None), reason) for owned in kept)
             return _unless_protected(kept, policy, "let go of", (*letting_go, *leftovers))
         case OnRemove.HIDE:
             touched = [owned for owned in current if not owned.image.hidden]
@@ -195,34 +178,34 @@ def remove(generations: Generations, policy: Policy, on_remove: OnRemove, reason
 def sweep(staging: Sequence[Owned]) -> tuple[Step, ...]:
     """Left-over staging records go: nobody ever saw them, and they protect nothing."""
     return tuple(
-        step(_delete(owned), Reason.DISCARDED if owned.image.status is Status.ACTIVE else Reason.INCOMPLETE)
+        make_step(_delete(owned), Reason.DISCARDED if owned.image.status is Status.ACTIVE else Reason.INCOMPLETE)
         for owned in staging
     )
 
 
 def _deletions(images: Sequence[Owned], reason: Reason) -> tuple[Step, ...]:
-    return tuple(step(_delete(owned), reason) for owned in images)
+    return tuple(make_step(_delete(owned), reason) for owned in images)
 
 
-def _unless_protected(images: Sequence[Owned], policy: Policy, verb: str, steps: tuple[Step, ...]) -> Part:
+def _unless_protected(images: Sequence[Owned], policy: Policy, verb: str, steps: tuple[Step, ...]) -> KeyPlan:
     """A protected image leaves the catalogue, in whatever way, only where that is allowed."""
     protected = [owned for owned in images if owned.image.protected]
     if not protected or policy.allow_protected:
-        return Part(steps)
+        return KeyPlan(steps)
     key, image_id = protected[0].record.key, protected[0].id
     sentence = f"{key}: would {verb} the protected image {image_id}; pass --allow-protected to allow"
-    return Part(refusals=(sentence,))
+    return KeyPlan(refusals=(sentence,))
 
 
 def _hide(owned: Owned, reason: Reason) -> Step:
     change = FieldChange(("hidden",), False, True, reason)
-    return step(Update(owned.record.key, owned.id, (change,), _with_field(owned, "hidden", value=True)), reason)
+    return make_step(Update(owned.record.key, owned.id, (change,), _with_field(owned, "hidden", value=True)), reason)
 
 
 def _deactivate(owned: Owned, reason: Reason) -> tuple[Step, Step]:
     record = _with_field(owned, "status", value=Status.DEACTIVATED.value)
-    first = step(Update(owned.record.key, owned.id, (), record), reason)
-    return first, step(Deactivate(owned.record.key, owned.id), reason, (first.id,))
+    first = make_step(Update(owned.record.key, owned.id, (), record), reason)
+    return first, make_step(Deactivate(owned.record.key, owned.id), reason, (first.id,))
 
 
 def _with_field(owned: Owned, name: str, *, value: str | bool) -> Record:

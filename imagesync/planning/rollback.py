@@ -30,7 +30,8 @@ from imagesync.planning.context import Situation, assembled, situation
 from imagesync.planning.decisions import Promote, is_usable
 from imagesync.planning.generations import Generations, Owned
 from imagesync.planning.key_steps import bring_up, superseded
-from imagesync.planning.retirement import Part, kept_image
+from imagesync.planning.retirement import kept_image
+from imagesync.planning.steps import KeyPlan
 
 
 def rollback_plan(
@@ -65,7 +66,7 @@ def rollback_plan(
         raise PlanRefused(refusals)
     notes = (*first.notes, to_follow(spec, chosen))
     kept = tuple(kept_image(owned, spec.on_replace, retires=True) for owned in leaving)
-    part = Part(notes=notes, kept=kept)
+    part = KeyPlan(notes=notes, kept=kept)
     made = assembled(replace(found, scene=scene), target, steps, (part,), Kind.ROLLBACK)
     return replace(made, ids={**made.ids, key: chosen.id}, candidates=())
 

@@ -20,7 +20,7 @@ from imagesync.planning.context import Situation, assembled, situation
 from imagesync.planning.decisions import Make, Promote, Refuse
 from imagesync.planning.key_steps import create
 from imagesync.planning.policy import missing_capabilities
-from imagesync.planning.retirement import Part, step
+from imagesync.planning.steps import KeyPlan, make_step
 from imagesync.planning.stores import verification_notes
 
 
@@ -45,22 +45,22 @@ def stage_plan(
     return assembled(found, target, steps, parts, Kind.STAGE)
 
 
-def _staged(found: Situation, spec: ImageSpec) -> Part:
+def _staged(found: Situation, spec: ImageSpec) -> KeyPlan:
     match found.decisions[spec.key]:
         case Refuse(sentence):
-            return Part(refusals=(sentence,))
+            return KeyPlan(refusals=(sentence,))
         case Make(reason, fill) if spec.has_data and not _is_over(found, spec):
             item = create(found.scene, spec, found.groups[spec.key], reason, fill)
             assert isinstance(item.action, Create)  # noqa: S101 - for the type checker
             staged = replace(item, action=replace(item.action, stage=True, replaces=()))
-            return Part((staged,), verification_notes(spec))
+            return KeyPlan((staged,), verification_notes(spec))
         case Promote(owned) if owned.record.role is Role.RETIRED:
             note = (
                 f"{spec.key}: retired image {owned.id} has this content; the next apply publishes it, nothing is staged"
             )
-            return Part(notes=(note,))
+            return KeyPlan(notes=(note,))
         case _:
-            return Part()
+            return KeyPlan()
 
 
 def _among_themselves(steps: Sequence[Step]) -> tuple[Step, ...]:
@@ -101,7 +101,7 @@ def discard_plan(
                     f"images.{key}: the candidate has the pinned id {owned.id}, which the service never gives out again; "
                     "take id out of the manifest, or choose another, and drop it then"
                 )
-            steps.append(step(Delete(key, owned.id, owned.image.size, owned.image.protected), Reason.DISCARDED))
+            steps.append(make_step(Delete(key, owned.id, owned.image.size, owned.image.protected), Reason.DISCARDED))
     if refusals:
         raise PlanRefused(refusals)
     return assembled(found, target, steps, (), Kind.DISCARD)

@@ -1,0 +1,43 @@
+"""What planning one key gives: its steps, and what the reader must know of it. Pure."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from imagesync.model.plan import Action, Create, Kept, Reason, Step
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPlan:
+    """The part of a plan that is about one key.
+
+    ``notes`` are sentences for the reader, ``refusals`` sentences that forbid the whole plan, ``kept`` the superseded
+    images that stay.
+    """
+
+    steps: tuple[Step, ...] = ()
+    notes: tuple[str, ...] = ()
+    refusals: tuple[str, ...] = ()
+    kept: tuple[Kept, ...] = ()
+
+
+def make_step(action: Action, reason: Reason, needs: Sequence[str] = ()) -> Step:
+    """A step with an id made of action, key and image; a create has no image yet."""
+    if isinstance(action, Create):
+        return Step(create_id(action.key), action, reason, tuple(needs))
+    kind = type(action).__name__.lower()
+    return Step(f"{kind}:{action.key}:{action.image_id}", action, reason, tuple(needs))
+
+
+def create_id(key: str) -> str:
+    """The id of the step that creates the image of a key."""
+    return f"create:{key}"
+
+
+def collect_steps(parts: Iterable[KeyPlan]) -> tuple[Step, ...]:
+    """All the steps of several keys."""
+    return tuple(step for part in parts for step in part.steps)
+
+
+def collect_refusals(parts: Iterable[KeyPlan]) -> list[str]:
+    """All the refusals of several keys."""
+    return [sentence for part in parts for sentence in part.refusals]
