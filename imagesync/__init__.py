@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from imagesync.model.image import LiveImage as LiveImage
     from imagesync.model.plan import Plan as Plan
     from imagesync.model.report import Report as Report
+    from imagesync.planning.context import PlanInput as PlanInput
     from imagesync.planning.planner import make_plan as make_plan
     from imagesync.planning.rollback import rollback_plan as rollback_plan
     from imagesync.planning.staging import discard_plan as discard_plan
@@ -69,6 +70,7 @@ _HOMES: Final = {
     "RunResult": "imagesync.workflow",
     "Watch": "imagesync.workflow",
     "take_inventory": "imagesync.inventory",
+    "PlanInput": "imagesync.planning.context",
     "make_plan": "imagesync.planning.planner",
     "stage_plan": "imagesync.planning.staging",
     "discard_plan": "imagesync.planning.staging",

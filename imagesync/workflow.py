@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from imagesync.backends.base import Backend
 from imagesync.errors import PlanRefused, StalePlan
@@ -25,6 +25,7 @@ from imagesync.model.image import Capabilities, Identity, Inventory
 from imagesync.model.plan import Kind, Plan
 from imagesync.model.report import Event, Outcome, Report
 from imagesync.planning.adoption import adoptable, asking
+from imagesync.planning.context import PlanInput
 from imagesync.planning.planner import make_plan
 from imagesync.planning.policy import check
 from imagesync.planning.staleness import stale, unmet
@@ -38,20 +39,8 @@ if TYPE_CHECKING:  # what only a run needs is imported when it runs
 JOBS: Final = 8
 
 
-class Maker(Protocol):
-    """What ``planning.planner.make_plan`` is: a plan from what is wanted and what is live."""
-
-    def __call__(
-        self,
-        catalog: Catalog,
-        inventory: Inventory,
-        *,
-        policy: Policy,
-        capabilities: Capabilities | None,
-        target: Identity,
-        now: datetime,
-    ) -> Plan:
-        """The plan; PlanRefused for an error of the set as a whole."""
+Maker: TypeAlias = Callable[[PlanInput], Plan]
+"""What ``planning.planner.make_plan`` is: a plan from what is wanted and what is live."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +153,7 @@ class Planner:
         return self._make_plan(inventory, self.backend.capabilities())
 
     def _make_plan(self, inventory: Inventory, able: Capabilities | None) -> Plan:
-        return self._make(
+        given = PlanInput(
             self._sizes.filled(self.catalog),
             inventory,
             policy=self.policy,
@@ -172,6 +161,7 @@ class Planner:
             target=self.backend.identity(),
             now=datetime.now(UTC),
         )
+        return self._make(given)
 
     def check_limits(self, plan: Plan) -> None:
         """PlanRefused with one sentence for each limit of the policy that the plan exceeds."""

@@ -1,9 +1,10 @@
 """A catalog -> its plan -> the report of its apply, from Python, without the command line."""
 
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime
 
-from imagesync import Performer, execute, make_plan, take_inventory
+from imagesync import Performer, PlanInput, execute, make_plan, take_inventory
 from imagesync.backends.base import Backend
 from imagesync.model.catalog import Catalog, Policy
 from imagesync.model.image import Capabilities
@@ -13,11 +14,18 @@ from imagesync.model.report import Outcome, Report
 
 def planned(backend: Backend, catalog: Catalog, policy: Policy | None = None, able: Capabilities | None = None) -> Plan:
     """The plan as it is now, whatever it removes; ``able``: for a target that could do just this."""
-    return make_plan(
+    return make_plan(replace(plan_input(backend, catalog, policy), capabilities=able or backend.capabilities()))
+
+
+def plan_input(
+    backend: Backend, catalog: Catalog, policy: Policy | None = None, *, promoting: frozenset[str] = frozenset()
+) -> PlanInput:
+    """What a plan of now is made from; ``promoting``: keys of which an earlier build may become current."""
+    return PlanInput(
         catalog,
-        take_inventory(backend, catalog),
+        take_inventory(backend, catalog, promoting=promoting),
         policy=policy or catalog.policy,
-        capabilities=able or backend.capabilities(),
+        capabilities=backend.capabilities(),
         target=backend.identity(),
         now=datetime.now(UTC),
     )

@@ -1,7 +1,7 @@
-"""A catalogue and an inventory -> what every kind of plan starts from, and a plan put together. Pure."""
+"""A ``PlanInput`` -> what every kind of plan starts from, and a plan put together from its parts. Pure."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
 from datetime import datetime
 
 from imagesync.model.catalog import Catalog, ImageSpec, OnExpire, Policy, Status
@@ -11,57 +11,74 @@ from imagesync.model.references import references
 from imagesync.planning.clashes import adopted_images
 from imagesync.planning.decisions import Decision, Keep, Make, Promote, decide
 from imagesync.planning.generations import Groups, group
-from imagesync.planning.key_steps import Scene
 from imagesync.planning.ordering import in_order
 from imagesync.planning.staleness import reliances
 from imagesync.planning.steps import KeyPlan
 
 
 @dataclass(frozen=True, slots=True)
-class Situation:
-    """What is wanted today, what is there, and what becomes of each wanted key.
+class PlanInput:
+    """All that a plan is made from: what is wanted, what is live, what is permitted, the target and the time.
 
-    ``wanted`` is without the keys in ``expired``, which ``on_expire: delete`` takes away. ``refusals`` are sentences that
-    forbid any plan.
+    ``capabilities`` None: the target was not asked, and nothing is checked against them (a plan without steps needs
+    none). ``now`` has a time zone.
     """
 
-    scene: Scene
+    catalog: Catalog
+    inventory: Inventory
+    _: KW_ONLY
+    policy: Policy
+    capabilities: Capabilities | None
+    target: Identity
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PlanningContext:
+    """What is wanted today, what is there, and what becomes of each wanted key.
+
+    ``wanted`` is without the keys in ``expired``, which ``on_expire: delete`` takes away; ``lapsed`` are the keys that
+    ``on_expire`` hides or deactivates. ``ids`` are what references to keys mean, ``made`` the keys whose image this plan
+    makes. ``refusals`` are sentences that forbid any plan.
+    """
+
+    given: PlanInput
     wanted: tuple[ImageSpec, ...]
     expired: frozenset[str]
+    lapsed: frozenset[str]
     groups: Groups
     adopted: Mapping[str, LiveImage]
     decisions: Mapping[str, Decision]
+    ids: Mapping[str, str]
+    made: frozenset[str]
     refusals: tuple[str, ...] = ()
 
+    def members(self, spec: ImageSpec) -> frozenset[str]:
+        """The wanted members of an image as project ids."""
+        projects = self.given.inventory.projects
+        return frozenset(member if isinstance(member, str) else projects[member] for member in spec.members)
 
-def situation(
-    catalog: Catalog, inventory: Inventory, policy: Policy, now: datetime, able: Capabilities | None = None
-) -> Situation:
-    """What is there against what is wanted, with a decision for each key; ``able`` None: not asked."""
-    wanted, expired, lapsed = _split_expired(catalog, now)
-    every = group(inventory.owned)
+
+def make_context(given: PlanInput) -> PlanningContext:
+    """What is there against what is wanted, with a decision for each key."""
+    catalog, policy = given.catalog, given.policy
+    wanted, expired, lapsed = _split_expired(catalog, given.now)
+    every = group(given.inventory.owned)
     groups = Groups({key: found for key, found in every.items() if catalog.is_in_scope(key)})
-    adopted, refusals = adopted_images(catalog, wanted, inventory, groups)
+    adopted, refusals = adopted_images(catalog, wanted, given.inventory, groups)
     decisions = {
-        spec.key: decide(
-            spec,
-            groups[spec.key],
-            adopted.get(spec.key),
-            catalog.name,
-            reactivate=policy.reactivate,
-        )
+        spec.key: decide(spec, groups[spec.key], adopted.get(spec.key), catalog.name, reactivate=policy.reactivate)
         for spec in wanted
     }
-    # an image that --only leaves out is what references to it mean
+    # a reference to an image that --only leaves out means its current image
     ids = {key: image_id for key, image_id in every.current_ids().items() if key not in groups}
     ids |= {key: found.owned.id for key, found in decisions.items() if isinstance(found, Keep | Promote)}
     made = frozenset(key for key, found in decisions.items() if isinstance(found, Make))
-    if policy.drift_only:  # nothing is made: what is there stays what is meant
+    if policy.drift_only:  # nothing is made: a reference means the image that is there
         ids |= {key: image_id for key, image_id in groups.current_ids().items() if key in made}
         made = frozenset()
     refusals += _dangling(wanted, set(ids) | made)
-    scene = Scene(catalog, inventory, policy, now, ids, made, lapsed, able)
-    return Situation(scene, wanted, expired, groups, adopted, decisions, tuple(refusals))
+    return PlanningContext(given, wanted, expired, lapsed, groups, adopted, decisions, ids, made, tuple(refusals))
 
 
 def _dangling(wanted: Sequence[ImageSpec], known: set[str]) -> list[str]:
@@ -87,54 +104,54 @@ def _split_expired(catalog: Catalog, now: datetime) -> tuple[tuple[ImageSpec, ..
     return tuple(wanted), frozenset(gone), frozenset(lapsed)
 
 
-def assembled(found: Situation, target: Identity, steps: Sequence[Step], parts: Sequence[KeyPlan], kind: Kind) -> Plan:
+def assemble_plan(context: PlanningContext, steps: Sequence[Step], parts: Sequence[KeyPlan], kind: Kind) -> Plan:
     """The plan of these steps, put in order."""
-    scene, ordered = found.scene, in_order(steps)
+    catalog, ordered = context.given.catalog, in_order(steps)
     touched = {item.action.key for item in ordered}
-    keys = {spec.key for spec in found.wanted}
-    current = found.groups.current_ids()
+    keys = {spec.key for spec in context.wanted}
+    current = context.groups.current_ids()
     # what limits count: a key that a killed run left a staged build of, and nothing else, is neither
-    removed, changed = touched & (set(current) - scene.catalog.keys), touched & keys & set(current)
+    removed, changed = touched & (set(current) - catalog.keys), touched & keys & set(current)
     if kind is Kind.STAGE or kind is Kind.DISCARD:  # what is published stays as it is
         removed, changed = set(), set()
-    ids = {key: image_id for key, image_id in scene.ids.items() if key in keys}
+    ids = {key: image_id for key, image_id in context.ids.items() if key in keys}
     return Plan(
-        catalog=scene.catalog.name,
-        target=target,
-        target_name=scene.catalog.target.name,
+        catalog=catalog.name,
+        target=context.given.target,
+        target_name=catalog.target.name,
         steps=ordered,
-        relies=reliances(ordered, scene.inventory),
-        absent=tuple(sorted(key for key in scene.made & touched if not found.groups[key].current)),
+        relies=reliances(ordered, context.given.inventory),
+        absent=tuple(sorted(key for key in context.made & touched if key not in current)),
         ids=dict(sorted((ids if kind is Kind.APPLY else current).items())),
-        wanted=len(found.wanted),
+        wanted=len(context.wanted),
         owned=len(current),
         unchanged=len(keys - touched),
         removed=tuple(sorted(removed)),
         changed=tuple(sorted(changed)),
-        notes=(*scene.catalog.warnings, *sorted({note for part in parts for note in part.notes})),
-        manifest_digest=scene.catalog.digest,
-        base=scene.catalog.base,
+        notes=(*catalog.warnings, *sorted({note for part in parts for note in part.notes})),
+        manifest_digest=catalog.digest,
+        base=catalog.base,
         kind=kind,
         kept=tuple(sorted((one for part in parts for one in part.kept), key=lambda one: (one.key, one.image_id))),
-        candidates=tuple(_candidates(found, ordered)),
+        candidates=tuple(_candidates(context, ordered)),
     )
 
 
-def _candidates(found: Situation, steps: Sequence[Step]) -> list[Candidate]:
+def _candidates(context: PlanningContext, steps: Sequence[Step]) -> list[Candidate]:
     dropped = {item.action.image_id for item in steps if isinstance(item.action, Delete)}
     published = {getattr(item.action, "image_id", None) for item in steps if is_promotion(item)}
     return [
-        Candidate(key, owned.id, owned.image.created_at, _fate(found, key, owned.id, published, dropped))
-        for key, generations in sorted(found.groups.items())
+        Candidate(key, owned.id, owned.image.created_at, _fate(context, key, owned.id, published, dropped))
+        for key, generations in sorted(context.groups.items())
         for owned in generations.candidates
     ]
 
 
-def _fate(found: Situation, key: str, image_id: str, published: set[str | None], dropped: set[str]) -> Fate:
+def _fate(context: PlanningContext, key: str, image_id: str, published: set[str | None], dropped: set[str]) -> Fate:
     if image_id in dropped:
         return Fate.DROPPED
     if image_id in published:
         return Fate.PUBLISHED
-    decision = found.decisions.get(key)
+    decision = context.decisions.get(key)
     wanted = isinstance(decision, Promote) and decision.owned.id == image_id
     return Fate.WAITING if wanted else Fate.UNWANTED

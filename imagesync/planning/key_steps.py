@@ -4,17 +4,17 @@
 of what is superseded and the removal of what is left over.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import assert_never
 
-from imagesync.model.catalog import Auto, Catalog, Checksum, ImageSpec, Policy, Role, Status
-from imagesync.model.image import Capabilities, Inventory, LiveImage
+from imagesync.model.catalog import Auto, Checksum, ImageSpec, Role, Status
+from imagesync.model.image import LiveImage
 from imagesync.model.plan import Create, Deactivate, FieldChange, Reactivate, Reason, Step, Update
 from imagesync.model.record import Managed, Record, hash_value
 from imagesync.model.references import references
-from imagesync.planning.decisions import Decision, Keep, Make, Promote, Refuse, adopted_image, fits
+from imagesync.planning.context import PlanningContext
+from imagesync.planning.decisions import Keep, Make, Promote, Refuse, adopted_image, fits
 from imagesync.planning.diff import compare
 from imagesync.planning.generations import Generations, Owned, is_confirmed, is_stored_as_published, live_digests
 from imagesync.planning.retirement import expired_generations, retire, sweep
@@ -32,44 +32,25 @@ from imagesync.planning.three_way import (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Scene:
-    """All that the steps of one key may look at; ``lapsed`` are the keys that ``on_expire`` hides or deactivates."""
-
-    catalog: Catalog
-    inventory: Inventory
-    policy: Policy
-    now: datetime
-    ids: Mapping[str, str] = field(default_factory=dict)
-    made: frozenset[str] = frozenset()
-    lapsed: frozenset[str] = frozenset()
-    able: Capabilities | None = None
-
-    def members(self, spec: ImageSpec) -> frozenset[str]:
-        """The wanted members as project ids."""
-        projects = self.inventory.projects
-        return frozenset(member if isinstance(member, str) else projects[member] for member in spec.members)
-
-
-def steps_for(
-    scene: Scene, spec: ImageSpec, decision: Decision, generations: Generations, adopted: LiveImage | None
-) -> KeyPlan:
+def steps_for(context: PlanningContext, spec: ImageSpec) -> KeyPlan:
     """All the steps of one wanted key."""
+    decision, generations = context.decisions[spec.key], context.groups[spec.key]
+    adopted, policy = context.adopted.get(spec.key), context.given.policy
     match decision:
         case Refuse(sentence):
             return KeyPlan(refusals=(sentence,))
         case Keep(owned, took_over):
-            first = bring_up(scene, spec, owned, Reason.ADOPT if took_over else None)
+            first = bring_up(context, spec, owned, Reason.ADOPT if took_over else None)
         case Promote(owned, reason):
-            if scene.policy.drift_only:
+            if policy.drift_only:
                 return KeyPlan()
-            first = bring_up(scene, spec, owned, reason)
+            first = bring_up(context, spec, owned, reason)
         case Make(reason, fill):
-            if scene.policy.drift_only and reason is not Reason.CONTENT_TAMPERED:
+            if policy.drift_only and reason is not Reason.CONTENT_TAMPERED:
                 return KeyPlan()
             if adopted is not None:
-                generations = replace(generations, current=(adopted_image(spec, adopted, scene.catalog.name),))
-            if spec.key in scene.lapsed and not generations.current:
+                generations = replace(generations, current=(adopted_image(spec, adopted, context.given.catalog.name),))
+            if spec.key in context.lapsed and not generations.current:
                 return KeyPlan(notes=(f"{spec.key}: expired on {spec.expires} and not there: it is not made any more",))
             notes = (
                 *_member_notes(spec, generations),
@@ -77,14 +58,14 @@ def steps_for(
                 *_unadopted_notes(spec, adopted),
                 *verification_notes(spec),
             )
-            first = KeyPlan((create(scene, spec, generations, reason, fill),), notes)
+            first = KeyPlan((create(context, spec, generations, reason, fill),), notes)
         case _:
             assert_never(decision)
-    return _with_retirements(scene, spec, decision, generations, first)
+    return _with_retirements(context, spec, decision, generations, first)
 
 
 def _with_retirements(
-    scene: Scene, spec: ImageSpec, decision: Keep | Promote | Make, generations: Generations, first: KeyPlan
+    context: PlanningContext, spec: ImageSpec, decision: Keep | Promote | Make, generations: Generations, first: KeyPlan
 ) -> KeyPlan:
     """The steps of a key together with those that take its superseded, surplus and left-over images away."""
     used = (decision.fill,) if isinstance(decision, Make) else (decision.owned.id,)
@@ -93,11 +74,11 @@ def _with_retirements(
         retiring = [item for owned in leaving for item in retire(owned, spec.on_replace, Reason.DUPLICATE, ())]
     else:
         retiring = superseded(spec, leaving, first)
-    if scene.policy.drift_only:
+    if context.given.policy.drift_only:
         return KeyPlan((*first.steps, *retiring), first.notes)
     left = replace(generations, retired=tuple(owned for owned in generations.retired if owned.id not in used))
     needs = () if isinstance(decision, Keep) else _published_by(first)
-    gone = expired_generations(left, leaving, retiring, spec.on_replace, scene.policy, scene.now, needs)
+    gone = expired_generations(left, leaving, retiring, spec.on_replace, context.given.policy, context.given.now, needs)
     swept = sweep([owned for owned in generations.staging if owned.id not in used and owned.id != spec.id])
     return KeyPlan((*first.steps, *retiring, *gone.steps, *swept), first.notes, kept=gone.kept)
 
@@ -112,11 +93,13 @@ def _published_by(first: KeyPlan) -> tuple[str, ...]:
     return tuple(item.id for item in first.steps[-1:])
 
 
-def create(scene: Scene, spec: ImageSpec, generations: Generations, reason: Reason, fill: str | None) -> Step:
+def create(
+    context: PlanningContext, spec: ImageSpec, generations: Generations, reason: Reason, fill: str | None
+) -> Step:
     """The new image of a key; ``fill`` is the queued record that it fills."""
-    members = scene.members(spec)
+    members = context.members(spec)
     record = Record(
-        catalog=scene.catalog.name,
+        catalog=context.given.catalog.name,
         key=spec.key,
         role=Role.CURRENT,
         digests=spec.fingerprint.digests,
@@ -126,7 +109,7 @@ def create(scene: Scene, spec: ImageSpec, generations: Generations, reason: Reas
     )
     action = Create(
         key=spec.key,
-        document=created_document(spec, members, scene.ids),
+        document=created_document(spec, members, context.ids),
         source=spec.source,
         fingerprint=spec.fingerprint,
         record=record,
@@ -135,39 +118,39 @@ def create(scene: Scene, spec: ImageSpec, generations: Generations, reason: Reas
         replaces=tuple(owned.id for owned in generations.current if owned.id != fill),
         min_disk_auto=isinstance(spec.min_disk, Auto),
     )
-    return make_step(action, reason, _needed_by(scene, spec))
+    return make_step(action, reason, _needed_by(context, spec))
 
 
-def _needed_by(scene: Scene, spec: ImageSpec) -> tuple[str, ...]:
-    return tuple(sorted(create_id(key) for key in references(spec) & scene.made))
+def _needed_by(context: PlanningContext, spec: ImageSpec) -> tuple[str, ...]:
+    return tuple(sorted(create_id(key) for key in references(spec) & context.made))
 
 
-def bring_up(scene: Scene, spec: ImageSpec, owned: Owned, reason: Reason | None) -> KeyPlan:
+def bring_up(context: PlanningContext, spec: ImageSpec, owned: Owned, reason: Reason | None) -> KeyPlan:
     """What makes one existing image the current one as wanted; ``reason`` None: it is current already."""
-    members, managed = scene.members(spec), owned.record.managed
+    members, managed = context.members(spec), owned.record.managed
     if owned.record.role is Role.STAGING:
         # it is as it was staged, which no manifest says: everything is set, what is left to others once it is there too
         managed = replace(managed, fields={**dict.fromkeys(DEFAULTS, ""), **managed.fields})
         spec = replace(spec, ignore=())
         owned = replace(owned, record=replace(owned.record, digests=_known_digests(spec, owned)))
-    live_members = scene.inventory.members.get(owned.id, ())
-    before, after = merged_documents(_as_made(spec, owned), owned.image, managed, members, live_members, scene.ids)
-    record = replace(current_record(scene.catalog.name, spec, members, owned.record), role=Role.CURRENT)
+    live_members = context.given.inventory.members.get(owned.id, ())
+    before, after = merged_documents(_as_made(spec, owned), owned.image, managed, members, live_members, context.ids)
+    record = replace(current_record(context.given.catalog.name, spec, members, owned.record), role=Role.CURRENT)
 
     def why(path: tuple[str, ...]) -> Reason:
         found = reason or reason_for(path, record.managed, owned.record.managed)
-        lapsed = found is Reason.MANIFEST_CHANGED and path == ("hidden",) and spec.key in scene.lapsed and spec.hidden
+        lapsed = found is Reason.MANIFEST_CHANGED and path == ("hidden",) and spec.key in context.lapsed and spec.hidden
         return Reason.EXPIRED if lapsed else found
 
-    status = _status_step(scene, spec, owned, managed, reason)
+    status = _status_step(context, spec, owned, managed, reason)
     by_then = _status_by_then(owned, status)
-    moved = stores_change(spec, owned.image, by_then, scene.able, why(("stores",)))
+    moved = stores_change(spec, owned.image, by_then, context.given.capabilities, why(("stores",)))
     changes = tuple(sorted((*compare(before, after, why), *moved), key=lambda change: change.path))
-    if scene.policy.drift_only:
+    if context.given.policy.drift_only:
         changes = tuple(change for change in changes if change.reason is Reason.DRIFT)
-    update = _update_step(scene, spec, owned, changes, record, reason)
-    notes = (*_status_notes(scene, spec, owned, managed), *_adoption_notes(spec, owned, reason))
-    notes += stores_notes(spec, owned.image, by_then, scene.able)
+    update = _update_step(context, spec, owned, changes, record, reason)
+    notes = (*_status_notes(context, spec, owned, managed), *_adoption_notes(spec, owned, reason))
+    notes += stores_notes(spec, owned.image, by_then, context.given.capabilities)
     return KeyPlan(_chained(update, status, promoted=owned.record.role is not Role.CURRENT), notes)
 
 
@@ -188,23 +171,23 @@ def _status_by_then(owned: Owned, status: Step | None) -> Status:
 
 
 def _update_step(
-    scene: Scene,
+    context: PlanningContext,
     spec: ImageSpec,
     owned: Owned,
     changes: tuple[FieldChange, ...],
     record: Record,
     reason: Reason | None,
 ) -> Step | None:
-    noted = record.managed.names() != owned.record.managed.names() and not scene.policy.drift_only
+    noted = record.managed.names() != owned.record.managed.names() and not context.given.policy.drift_only
     if not (changes or noted or reason):
         return None
-    written = owned.record if scene.policy.drift_only else record
+    written = owned.record if context.given.policy.drift_only else record
     action = Update(spec.key, owned.id, changes, written)
     found = {change.reason for change in changes}
     only = found.pop() if len(found) == 1 else Reason.MANIFEST_CHANGED
-    if not changes and spec.key in scene.lapsed and spec.status is Status.DEACTIVATED:
+    if not changes and spec.key in context.lapsed and spec.status is Status.DEACTIVATED:
         only = Reason.EXPIRED  # the note of the deactivation that follows
-    return make_step(action, reason or only, _needed_by(scene, spec))
+    return make_step(action, reason or only, _needed_by(context, spec))
 
 
 def _known_digests(spec: ImageSpec, owned: Owned) -> tuple[Checksum, ...]:
@@ -215,15 +198,17 @@ def _known_digests(spec: ImageSpec, owned: Owned) -> tuple[Checksum, ...]:
     return tuple(known[name] for name in sorted(known))
 
 
-def _status_step(scene: Scene, spec: ImageSpec, owned: Owned, managed: Managed, reason: Reason | None) -> Step | None:
+def _status_step(
+    context: PlanningContext, spec: ImageSpec, owned: Owned, managed: Managed, reason: Reason | None
+) -> Step | None:
     wanted, live = wanted_status(spec, managed), owned.image.status
-    if wanted is None and live is Status.DEACTIVATED and scene.policy.reactivate:
+    if wanted is None and live is Status.DEACTIVATED and context.given.policy.reactivate:
         wanted = Status.ACTIVE
     recorded = managed.fields.get("status")
     again = spec.status is not None and recorded == hash_value(spec.status.value)
-    changed = Reason.EXPIRED if spec.key in scene.lapsed and wanted is Status.DEACTIVATED else Reason.MANIFEST_CHANGED
+    changed = Reason.EXPIRED if spec.key in context.lapsed and wanted is Status.DEACTIVATED else Reason.MANIFEST_CHANGED
     why = reason or (Reason.DRIFT if again else changed)
-    if scene.policy.drift_only and why is not Reason.DRIFT:
+    if context.given.policy.drift_only and why is not Reason.DRIFT:
         return None
     if wanted is Status.DEACTIVATED and live is Status.ACTIVE:
         return make_step(Deactivate(spec.key, owned.id), why)
@@ -241,9 +226,9 @@ def _chained(update: Step | None, status: Step | None, *, promoted: bool) -> tup
     return first, replace(second, needs=(*second.needs, first.id))
 
 
-def _status_notes(scene: Scene, spec: ImageSpec, owned: Owned, managed: Managed) -> tuple[str, ...]:
+def _status_notes(context: PlanningContext, spec: ImageSpec, owned: Owned, managed: Managed) -> tuple[str, ...]:
     by_others = owned.image.status is Status.DEACTIVATED and wanted_status(spec, managed) is None
-    if not by_others or scene.policy.reactivate:
+    if not by_others or context.given.policy.reactivate:
         return ()
     ways = "declare status: active, or pass --reactivate, to take it back into use"
     return (f"{spec.key}: image {owned.id} was deactivated, not by imagesync, and stays so; {ways}",)

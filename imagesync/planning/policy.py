@@ -34,8 +34,10 @@ def _over(verb: str, number: int, owned: int, limit: Limit) -> str:
     return f"would {verb} {number} of {owned} owned images{share}, the limit is {limit}; pass --max-{verb} {number} to allow"
 
 
-def missing_capabilities(steps: Sequence[Step], able: Capabilities, wanted: Sequence[ImageSpec]) -> list[str]:
-    """What the steps ask of the target that it cannot do: formats, import methods, stores, hidden images, quota."""
+def missing_capabilities(steps: Sequence[Step], able: Capabilities | None, wanted: Sequence[ImageSpec]) -> list[str]:
+    """What the steps ask of the target that it cannot do: formats, import methods, stores, quota; None: not known."""
+    if able is None:
+        return []
     specs = {spec.key: spec for spec in wanted}
     sentences: list[str] = []
     creates = [item.action for item in steps if isinstance(item.action, Create)]

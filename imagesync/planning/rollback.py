@@ -1,4 +1,4 @@
-"""A catalogue, an inventory and a key -> the plan that publishes an earlier build of it again. Pure.
+"""A ``PlanInput`` and a key -> the plan that publishes an earlier build of it again. Pure.
 
 Two updates and no bytes: the build that was current last (or one that is named) becomes current, the present one retires
 by ``on_replace``. Nothing else of the manifest is done, and nothing is deleted. The manifest has to follow: the plan's
@@ -7,11 +7,9 @@ notes say which line of which file, and what it has to name.
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import datetime
 
 from imagesync.errors import PlanRefused
 from imagesync.model.catalog import (
-    Catalog,
     Checksum,
     Content,
     FileSource,
@@ -22,11 +20,10 @@ from imagesync.model.catalog import (
     Status,
     UrlSource,
 )
-from imagesync.model.image import Capabilities, Identity, Inventory
 from imagesync.model.plan import Kind, Plan, Reason
 from imagesync.model.references import references
 from imagesync.planning.clashes import find_clashes
-from imagesync.planning.context import Situation, assembled, situation
+from imagesync.planning.context import PlanInput, assemble_plan, make_context
 from imagesync.planning.decisions import Promote, is_usable
 from imagesync.planning.generations import Generations, Owned
 from imagesync.planning.key_steps import bring_up, superseded
@@ -34,46 +31,32 @@ from imagesync.planning.retirement import kept_image
 from imagesync.planning.steps import KeyPlan
 
 
-def rollback_plan(
-    catalog: Catalog,
-    inventory: Inventory,
-    *,
-    key: str,
-    to: str | None,
-    policy: Policy,
-    capabilities: Capabilities | None,
-    target: Identity,
-    now: datetime,
-) -> Plan:
+def rollback_plan(given: PlanInput, *, key: str, to: str | None) -> Plan:
     """Key ``key`` back to generation or image id ``to`` (None: what was current last); PlanRefused says what there is."""
-    found = situation(catalog, inventory, policy, now, capabilities)
+    found = make_context(given)
     spec = next((one for one in found.wanted if one.key == key), None)
     if spec is None:
         raise PlanRefused([f"images.{key}: the manifest wants no such image today; check the key, and its expires"])
     generations = found.groups[key]
-    chosen = _chosen(spec, generations, to, policy)
+    chosen = _chosen(spec, generations, to, given.policy)
     wanted = _with_content_of(spec, chosen)
-    scene = replace(found.scene, ids=_current_ids(found), made=frozenset())
+    # references mean the images as they are: nothing else of the manifest is done
+    context = replace(found, ids={**found.ids, **found.groups.current_ids()}, made=frozenset())
     refusals = [
         f"images.{key}: it refers to images.{other}, of which there is no image; apply first"
-        for other in sorted(references(spec) - set(scene.ids))
+        for other in sorted(references(spec) - set(context.ids))
     ]
-    first = bring_up(scene, wanted, chosen, Reason.ROLLBACK)
+    first = bring_up(context, wanted, chosen, Reason.ROLLBACK)
     leaving = [owned for owned in generations.current if owned.id != chosen.id]
     steps = (*first.steps, *superseded(spec, leaving, first))
-    refusals += find_clashes((wanted,), {key: Promote(chosen, Reason.ROLLBACK)}, inventory, {})
+    refusals += find_clashes((wanted,), {key: Promote(chosen, Reason.ROLLBACK)}, given.inventory, {})
     if refusals:
         raise PlanRefused(refusals)
     notes = (*first.notes, to_follow(spec, chosen))
     kept = tuple(kept_image(owned, spec.on_replace, retires=True) for owned in leaving)
     part = KeyPlan(notes=notes, kept=kept)
-    made = assembled(replace(found, scene=scene), target, steps, (part,), Kind.ROLLBACK)
+    made = assemble_plan(context, steps, (part,), Kind.ROLLBACK)
     return replace(made, ids={**made.ids, key: chosen.id}, candidates=())
-
-
-def _current_ids(found: Situation) -> dict[str, str]:
-    """References mean the images as they are: nothing else of the manifest is done."""
-    return {**found.scene.ids, **found.groups.current_ids()}
 
 
 def _chosen(spec: ImageSpec, generations: Generations, to: str | None, policy: Policy) -> Owned:

@@ -5,13 +5,12 @@ import hashlib
 import json
 import threading
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from imagesync import Performer, execute, load, make_plan, open_backend, resolve, take_inventory
+from imagesync import Performer, execute, load, make_plan, open_backend, resolve
 from imagesync.backends.base import Backend
 from imagesync.model.plan import Plan
 from imagesync.planning.rollback import rollback_plan
@@ -20,6 +19,7 @@ from imagesync.sources import identify
 from tests.cloud.neighbors import is_neighbor
 from tests.cloud.service import Cloud
 from tests.cloud.workspace import CloudWorkspace
+from tests.pipeline import plan_input
 from tests.samples import qcow2
 
 NAME = "Ubuntu 24.04"
@@ -92,9 +92,7 @@ class Runs:
         wanted = {"version": 1, "catalog": "base", "images": self._workspace.images}
         (self._workspace.folder / "base.yaml").write_text(json.dumps(wanted))
         catalog = identify(resolve(load(self._workspace.folder)))
-        found = take_inventory(self._backend, catalog, promoting=frozenset({"ubuntu"}))
-        more |= {"policy": catalog.policy, "capabilities": self._backend.capabilities()}
-        plan = make(catalog, found, target=self._backend.identity(), now=datetime.now(UTC), **more)
+        plan = make(plan_input(self._backend, catalog, promoting=catalog.keys), **more)
         performer = Performer(self._backend, plan)
         report = execute(plan, performer, jobs=4, notify=lambda _: None, cancelled=threading.Event())
         return report.succeeded

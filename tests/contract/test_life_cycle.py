@@ -3,13 +3,12 @@
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from imagesync import load, resolve, take_inventory
+from imagesync import load, resolve
 from imagesync.backends.base import Backend
 from imagesync.model.catalog import Catalog, Role, Status
 from imagesync.model.image import LiveImage
@@ -20,7 +19,7 @@ from imagesync.planning.rollback import rollback_plan
 from imagesync.planning.staging import discard_plan, stage_plan
 from imagesync.sources import identify
 from tests.cloud.neighbors import ours
-from tests.pipeline import applied, planned
+from tests.pipeline import applied, plan_input, planned
 from tests.samples import qcow2
 
 
@@ -51,9 +50,7 @@ class Life:
 
     def by(self, make: Callable[..., Plan], catalog: Catalog, **more: Any) -> Plan:
         """A plan of another kind."""
-        found = take_inventory(self.backend, catalog, promoting=frozenset(spec.key for spec in catalog.images))
-        more |= {"policy": catalog.policy, "capabilities": self.backend.capabilities()}
-        return make(catalog, found, target=self.backend.identity(), now=datetime.now(UTC), **more)
+        return make(plan_input(self.backend, catalog, promoting=catalog.keys), **more)
 
     def images(self, role: Role, key: str = "a") -> list[LiveImage]:
         """The live images of one key in one role."""

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from backports import zstd
 
-from imagesync import Policy, make_plan, take_inventory
+from imagesync import PlanInput, Policy, make_plan, take_inventory
 from imagesync.backends.glance.api import Timeouts
 from imagesync.backends.glance.backend import Glance
 from imagesync.backends.glance.connect import connect
@@ -128,14 +128,8 @@ def test_any_value_in_any_field_of_an_image_is_taken_or_refused_in_one_line(
             shown = listing_text(images) + json_text([image_to_json(one) for one in images])
             catalog = Catalog("base", (), frozenset())
             inventory = take_inventory(backend, catalog)
-            plan = make_plan(
-                catalog,
-                inventory,
-                policy=Policy(),
-                capabilities=None,
-                target=backend.identity(),
-                now=datetime.now(UTC),
-            )
+            target, now = backend.identity(), datetime.now(UTC)
+            plan = make_plan(PlanInput(catalog, inventory, policy=Policy(), capabilities=None, target=target, now=now))
             shown += plan_text(plan) + exported("base", images, {}, project="", read_only=frozenset()).text
             assert all(line.isprintable() for line in shown.split("\n"))
 

@@ -2,10 +2,8 @@
 
 import json
 import shutil
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imagesync import load, open_backend, resolve, take_inventory
-from imagesync.backends.base import Backend
+from imagesync import load, open_backend, resolve
 from imagesync.errors import PlanRefused
 from imagesync.model.catalog import Catalog, Content
-from imagesync.model.plan import Create, Delete, Plan
+from imagesync.model.plan import Create, Delete
 from imagesync.planning.rollback import rollback_plan
 from imagesync.planning.staging import stage_plan
 from imagesync.sources import identify
-from tests.pipeline import applied, planned
+from tests.pipeline import applied, plan_input, planned
 
 KEYS = ["a", "b", "c"]
 FILES = {f"{number}.raw": bytes([number]) * 100 for number in range(3)}
@@ -114,21 +111,15 @@ def test_staging_and_going_back_end_where_applying_does(
         catalog = resolved(folder, images, policy)
         permitted = replace(catalog.policy, allow_protected=True)
         before = {image.id: image for image in backend.images()}
-        applied(backend, _of_kind(backend, catalog, stage_plan))
+        applied(backend, stage_plan(plan_input(backend, catalog)))
         after = {image.id: image for image in backend.images()}
         assert {image_id: after[image_id] for image_id in before} == before
-        assert _of_kind(backend, catalog, stage_plan).steps == ()
+        assert stage_plan(plan_input(backend, catalog)).steps == ()
         plan = planned(backend, catalog, permitted)
         assert all(step.action.source is Content.NO_DATA for step in plan.steps if isinstance(step.action, Create))
         applied(backend, plan)
     for spec in catalog.images:
         with suppress(PlanRefused):
-            applied(backend, _of_kind(backend, catalog, rollback_plan, key=spec.key, to=None))
+            applied(backend, rollback_plan(plan_input(backend, catalog, promoting=catalog.keys), key=spec.key, to=None))
     applied(backend, planned(backend, catalog, permitted))
     assert planned(backend, catalog, permitted).steps == ()
-
-
-def _of_kind(backend: Backend, catalog: Catalog, make: Callable[..., Plan], **more: Any) -> Plan:
-    found = take_inventory(backend, catalog, promoting=frozenset(spec.key for spec in catalog.images))
-    more |= {"policy": catalog.policy, "capabilities": backend.capabilities()}
-    return make(catalog, found, target=backend.identity(), now=datetime.now(UTC), **more)

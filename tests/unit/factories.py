@@ -14,9 +14,10 @@ from imagesync.model.catalog import (
     Status,
     Visibility,
 )
-from imagesync.model.image import Identity, Inventory, LiveImage
+from imagesync.model.image import Capabilities, Identity, Inventory, LiveImage
 from imagesync.model.plan import Plan
 from imagesync.model.record import Record
+from imagesync.planning.context import PlanInput
 from imagesync.planning.planner import make_plan
 from imagesync.planning.three_way import managed_by, wanted_digest
 
@@ -90,4 +91,16 @@ def inventory(*owned: LiveImage, **attrs: object) -> Inventory:
 
 def plan(wanted: Catalog, found: Inventory, policy: Policy | None = None, now: datetime = NOW) -> Plan:
     """The plan, with nothing known of capabilities."""
-    return make_plan(wanted, found, policy=policy or wanted.policy, capabilities=None, target=TARGET, now=now)
+    return make_plan(plan_input(wanted, found, policy, now=now))
+
+
+def plan_input(
+    wanted: Catalog,
+    found: Inventory,
+    policy: Policy | None = None,
+    *,
+    able: Capabilities | None = None,
+    now: datetime = NOW,
+) -> PlanInput:
+    """What a plan is made from; ``able``: what the target can do, None for not known."""
+    return PlanInput(wanted, found, policy=policy or wanted.policy, capabilities=able, target=TARGET, now=now)

@@ -31,7 +31,7 @@ from imagesync.planfile.writer import plan_to_json
 from imagesync.planning.rollback import rollback_plan
 from imagesync.planning.staging import discard_plan, stage_plan
 from imagesync.render.text import plan_text
-from tests.unit.factories import NOW, TARGET, catalog, digest, inventory, live, plan, spec
+from tests.unit.factories import NOW, catalog, digest, inventory, live, plan, plan_input, spec
 
 SHA512 = Checksum("sha512", "a" * 128)
 
@@ -56,20 +56,19 @@ def candidate(wanted: ImageSpec, image_id: str = "cand", **attrs: object) -> Liv
 
 def staged(wanted: Catalog, found: Inventory, now: datetime = NOW) -> Plan:
     """The plan of ``--stage``."""
-    return stage_plan(wanted, found, policy=wanted.policy, capabilities=None, target=TARGET, now=now)
+    return stage_plan(plan_input(wanted, found, now=now))
 
 
 def discarded(wanted: Catalog, found: Inventory, keys: str = "*") -> Plan:
     """The plan of ``--discard-staged``."""
-    return discard_plan(wanted, found, keys=keys, policy=wanted.policy, capabilities=None, target=TARGET, now=NOW)
+    return discard_plan(plan_input(wanted, found), keys=keys)
 
 
 def back(
     wanted: Catalog, found: Inventory, key: str = "a", to: str | None = None, policy: Policy | None = None
 ) -> Plan:
     """The plan of ``rollback``."""
-    permitted = policy or wanted.policy
-    return rollback_plan(wanted, found, key=key, to=to, policy=permitted, capabilities=None, target=TARGET, now=NOW)
+    return rollback_plan(plan_input(wanted, found, policy), key=key, to=to)
 
 
 def told(made: Plan) -> list[tuple[str, str, str]]:

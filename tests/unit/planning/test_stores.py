@@ -6,7 +6,6 @@ import pytest
 
 from imagesync.errors import PlanRefused
 from imagesync.model.catalog import (
-    Catalog,
     Checksum,
     FileSource,
     Fingerprint,
@@ -22,7 +21,7 @@ from imagesync.model.image import IMPORT_TASK, Capabilities, LiveImage
 from imagesync.model.plan import Create, Plan, Update, summarize
 from imagesync.model.record import Record, read
 from imagesync.planning.planner import make_plan
-from tests.unit.factories import NOW, TARGET, catalog, digest, inventory, live, spec
+from tests.unit.factories import catalog, digest, inventory, live, plan_input, spec
 
 ABLE = Capabilities(
     import_methods=frozenset({"glance-direct", "web-download", "copy-image"}), stores=frozenset({"fast", "slow"})
@@ -45,10 +44,7 @@ def fetched(*digests: Checksum, verify: bool = False) -> ImageSpec:
 
 def made(wanted: ImageSpec, *images: LiveImage, able: Capabilities | None = ABLE, policy: Policy | None = None) -> Plan:
     """The plan for one image on a service with two stores and every method."""
-    found: Catalog = catalog(wanted)
-    return make_plan(
-        found, inventory(*images), policy=policy or found.policy, capabilities=able, target=TARGET, now=NOW
-    )
+    return make_plan(plan_input(catalog(wanted), inventory(*images), policy, able=able))
 
 
 def stores_change(plan: Plan) -> tuple[object, object, str]:
