@@ -14,7 +14,7 @@ from imagesync.backends.base import Backend
 from imagesync.errors import Forbidden, NotFound, UsageError
 from imagesync.model.catalog import Catalog, NamedProject, Visibility
 from imagesync.model.image import Filter, Inventory, LiveImage, MemberState
-from imagesync.model.plan import Plan, Update
+from imagesync.model.plan import Create, Plan, Update
 from imagesync.model.record import read
 from imagesync.planning.clashes import Questions, is_assigned, keys_without_image, questions, shared_to_adopt
 from imagesync.planning.staleness import names_taken
@@ -90,8 +90,8 @@ def _owners(plan: Plan) -> Iterable[str]:
     for item in plan.steps:
         if isinstance(item.action, Update):
             yield from (str(c.after) for c in item.action.changes if c.path == ("owner",) and c.after)
-        elif (document := getattr(item.action, "document", None)) and document.fields.get("owner"):
-            yield str(document.fields["owner"])
+        elif isinstance(item.action, Create) and (owner := item.action.state.fields.get("owner")):
+            yield str(owner)
 
 
 def _owned(backend: Backend, catalog: str, owners: Sequence[str]) -> tuple[LiveImage, ...]:

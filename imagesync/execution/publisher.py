@@ -87,16 +87,16 @@ class Publisher:
                 self._backend.delete_image(image_id)
 
     def _attrs(self, create: Create, record: Record, image_id: str) -> CreateFields:
-        fields = create.document.fields
+        fields = create.state.fields
         attrs: CreateFields = {
             "id": image_id,
             "hidden": True,
             "visibility": (
-                Visibility.SHARED.value if create.document.members and not create.stage else Visibility.PRIVATE.value
+                Visibility.SHARED.value if create.state.members and not create.stage else Visibility.PRIVATE.value
             ),
-            "tags": create.document.tags,
+            "tags": create.state.tags,
             "properties": {
-                **{name: self._resolve(value) for name, value in create.document.properties.items()},
+                **{name: self._resolve(value) for name, value in create.state.properties.items()},
                 **record.properties(),
             },
         }
@@ -126,18 +126,18 @@ class Publisher:
     def _publish_record(self, create: Create) -> str:
         attrs = self._attrs(create, create.record, create.image_id or self._new_id())
         for name in PUBLISHED:
-            if (value := create.document.fields.get(name)) is not None:
+            if (value := create.state.fields.get(name)) is not None:
                 attrs[name] = value  # type: ignore[literal-required]  # names of PUBLISHED are fields of a create
         image_id = self._post(create, attrs).id
         self._add_members(create, image_id)  # if that fails the record stays: it is published, the next plan adds them
         return image_id
 
     def _add_members(self, create: Create, image_id: str) -> None:
-        for project in create.document.members:
+        for project in create.state.members:
             self._backend.add_member(image_id, project)
 
     def _check_right(self, create: Create, image_id: str) -> None:
-        if create.document.fields.get("visibility") != Visibility.PUBLIC.value:
+        if create.state.fields.get("visibility") != Visibility.PUBLIC.value:
             return
         with self._lock:
             if self._may_publish is None:
@@ -162,7 +162,7 @@ class Publisher:
 
 def _published_fields(create: Create, arrived: Arrived) -> UpdateFields:
     """Return what makes a staged image the published one."""
-    fields = create.document.fields
+    fields = create.state.fields
     attrs: dict[str, object] = {name: fields[name] for name in PUBLISHED if name in fields}
     if create.min_disk_auto:
         attrs["min_disk"] = -(-arrived.virtual_size // GIB)
@@ -175,7 +175,7 @@ def _final_record(create: Create, arrived: Arrived) -> Record:
 
 
 def _is_deactivated(create: Create) -> bool:
-    return create.document.fields.get("status") == Status.DEACTIVATED.value
+    return create.state.fields.get("status") == Status.DEACTIVATED.value
 
 
 def _is_staging_record(image: LiveImage) -> bool:

@@ -265,7 +265,7 @@ class Transfers:
 
 def check_min_disk(create: Create, needed: int) -> None:
     """Raise FormatMismatch if a declared min_disk is less than the ``needed`` bytes of the image's disk."""
-    declared = create.document.fields.get("min_disk")
+    declared = create.state.fields.get("min_disk")
     if isinstance(declared, int) and declared and not create.min_disk_auto and needed > declared * GIB:
         message = f"min_disk is {declared} GB, but the image's virtual size is at least {needed} bytes"
         raise FormatMismatch(message, f"declare min_disk: {-(-needed // GIB)} or more, or auto")
@@ -283,7 +283,7 @@ def _watch(create: Create, stream: SourceStream, progress: Progress) -> Iterator
 
 def _declared_formats(create: Create) -> tuple[str | None, str | None]:
     disk_format, container_format = (
-        value if isinstance(value := create.document.fields.get(name), str) else None
+        value if isinstance(value := create.state.fields.get(name), str) else None
         for name in ("disk_format", "container_format")
     )
     return disk_format, container_format
@@ -291,7 +291,7 @@ def _declared_formats(create: Create) -> tuple[str | None, str | None]:
 
 def _has_declared_formats(create: Create, image: LiveImage) -> bool:
     """Whether an image still has the formats it was created with: a service that converts changes them."""
-    fields = create.document.fields
+    fields = create.state.fields
     return (image.disk_format, image.container_format) == (fields.get("disk_format"), fields.get("container_format"))
 
 

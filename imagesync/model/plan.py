@@ -55,7 +55,7 @@ class FieldChange:
 
 
 @dataclass(frozen=True, slots=True)
-class Document:
+class ImageState:
     """The managed state of one image in canonical form: what is compared, and what a create ends with.
 
     ``fields`` holds the service's own fields by model name (name, visibility, hidden, protected, min_disk, min_ram,
@@ -70,7 +70,7 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Create:
-    """A new image, staged, filled, verified and then published as ``document`` says.
+    """A new image, staged, filled, verified and then published as ``state`` says.
 
     ``image_id`` is the id pinned by the manifest; ``fill`` the id of a queued staging record to use instead of a new
     one. ``replaces`` are the ids that this build supersedes (retired by steps of their own). ``min_disk_auto``: min_disk
@@ -78,7 +78,7 @@ class Create:
     """
 
     key: str
-    document: Document
+    state: ImageState
     source: Source
     fingerprint: Fingerprint
     record: Record

@@ -106,7 +106,7 @@ class Record:
 
 def _encode(record: Record) -> str:
     managed = record.managed
-    document = {
+    parts = {
         "f": dict(managed.fields),
         "p": dict(managed.properties),
         "t": list(managed.tags),
@@ -119,7 +119,7 @@ def _encode(record: Record) -> str:
         "u": record.unverified,
         "c": record.converted,
     }
-    kept = {name: value for name, value in document.items() if value}
+    kept = {name: value for name, value in parts.items() if value}
     return json.dumps(kept, separators=(",", ":"), sort_keys=True, ensure_ascii=True)
 
 
@@ -129,7 +129,7 @@ def read(image: LiveImage) -> Record | None:
     if CATALOG not in properties:
         return None
     digests, url = _read_content(properties.get(DIGEST, ""))
-    document = _document(properties.get(MANAGED, ""))
+    parts = _load_parts(properties.get(MANAGED, ""))
     role = properties.get(ROLE, "")
     return Record(
         catalog=properties[CATALOG],
@@ -138,10 +138,10 @@ def read(image: LiveImage) -> Record | None:
         digests=digests,
         url=url,
         spec=properties.get(SPEC, ""),
-        managed=_decode(document),
-        nonce=_text(document.get("n")),
-        unverified=document.get("u") is True,
-        converted=document.get("c") is True,
+        managed=_decode(parts),
+        nonce=_text(parts.get("n")),
+        unverified=parts.get("u") is True,
+        converted=parts.get("c") is True,
     )
 
 
@@ -158,24 +158,24 @@ def _read_content(text: str) -> tuple[tuple[Checksum, ...], str | None]:
     return tuple(digests), url
 
 
-def _document(text: str) -> dict[str, object]:
+def _load_parts(text: str) -> dict[str, object]:
     try:
         return _mapping(json.loads(text))
     except (ValueError, RecursionError):
         return {}
 
 
-def _decode(document: Mapping[str, object]) -> Managed:
-    generation = document.get("g")
+def _decode(parts: Mapping[str, object]) -> Managed:
+    generation = parts.get("g")
     return Managed(
-        fields=_texts(document.get("f")),
-        properties=_texts(document.get("p")),
-        tags=_words(document.get("t")),
-        members=_words(document.get("m")),
+        fields=_texts(parts.get("f")),
+        properties=_texts(parts.get("p")),
+        tags=_words(parts.get("t")),
+        members=_words(parts.get("m")),
         generation=generation if isinstance(generation, int) and 0 < generation < 2**31 else 1,
-        origin=_text(document.get("o")),
-        retired=_text(document.get("r")),
-        before=_mapping(document.get("b")),
+        origin=_text(parts.get("o")),
+        retired=_text(parts.get("r")),
+        before=_mapping(parts.get("b")),
     )
 
 

@@ -30,9 +30,9 @@ from imagesync.model.plan import (
     Create,
     Deactivate,
     Delete,
-    Document,
     Fate,
     FieldChange,
+    ImageState,
     Kept,
     Kind,
     Plan,
@@ -120,14 +120,14 @@ def _read_action(step: Json, base: str) -> Action:
     key, image_id = step["key"], step["image_id"]
     match step["action"]:
         case "create":
-            document = step["document"]
+            state = step["document"]
             return Create(
                 key,
-                Document(
-                    {name: _read_value(value) for name, value in document["fields"].items()},
-                    document["properties"],
-                    tuple(document["tags"]),
-                    tuple(document["members"]),
+                ImageState(
+                    {name: _read_value(value) for name, value in state["fields"].items()},
+                    state["properties"],
+                    tuple(state["tags"]),
+                    tuple(state["members"]),
                 ),
                 _read_source(step["source"], base),
                 _read_fingerprint(step["fingerprint"]),

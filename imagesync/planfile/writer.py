@@ -27,8 +27,8 @@ from imagesync.model.plan import (
     Create,
     Deactivate,
     Delete,
-    Document,
     FieldChange,
+    ImageState,
     Kept,
     Plan,
     Reactivate,
@@ -138,7 +138,7 @@ def _action(action: Action, base: str) -> Json:
         case Create():
             return {
                 "key": action.key,
-                "document": _document(action.document),
+                "document": _state(action.state),
                 "source": _source(action.source, base),
                 "fingerprint": _fingerprint(action.fingerprint),
                 "record": _record(action.record),
@@ -178,12 +178,12 @@ def _values(values: Mapping[str, Value]) -> Json:
     return {name: _value(value) for name, value in values.items()}
 
 
-def _document(document: Document) -> Json:
+def _state(state: ImageState) -> Json:
     return {
-        "fields": _values(document.fields),
-        "properties": dict(document.properties),
-        "tags": list(document.tags),
-        "members": list(document.members),
+        "fields": _values(state.fields),
+        "properties": dict(state.properties),
+        "tags": list(state.tags),
+        "members": list(state.members),
     }
 
 

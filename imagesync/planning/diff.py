@@ -1,17 +1,17 @@
-"""Two canonical documents of one image -> the field changes between them. The only importer of deepdiff; no I/O."""
+"""Two states of one image -> the field changes between them. The only importer of deepdiff; no I/O."""
 
 from collections.abc import Callable, Iterator
 from typing import cast
 
-from imagesync.model.plan import Document, FieldChange, Reason, Value
+from imagesync.model.plan import FieldChange, ImageState, Reason, Value
 
 Why = Callable[[tuple[str, ...]], Reason]
 
 
-def compare(before: Document, after: Document, why: Why) -> tuple[FieldChange, ...]:
+def compare(before: ImageState, after: ImageState, why: Why) -> tuple[FieldChange, ...]:
     """The changes that turn ``before`` into ``after``, sorted by path; ``why`` gives the reason for one path.
 
-    A name that only one side has is a change from or to None. Equal documents, by far the most, never reach deepdiff;
+    A name that only one side has is a change from or to None. Equal states, by far the most, never reach deepdiff;
     tags and members are compared as sets, because deepdiff lists every member of a set under the same path.
     """
     if before == after:
@@ -20,7 +20,7 @@ def compare(before: Document, after: Document, why: Why) -> tuple[FieldChange, .
     return tuple(FieldChange(path, old, new, why(path)) for path, old, new in sorted(changes, key=lambda item: item[0]))
 
 
-def _mapping_changes(before: Document, after: Document) -> Iterator[tuple[tuple[str, ...], Value, Value]]:
+def _mapping_changes(before: ImageState, after: ImageState) -> Iterator[tuple[tuple[str, ...], Value, Value]]:
     from deepdiff import DeepDiff
 
     delta = DeepDiff(_tree(before), _tree(after), view="tree", threshold_to_diff_deeper=0)
@@ -29,15 +29,15 @@ def _mapping_changes(before: Document, after: Document) -> Iterator[tuple[tuple[
         yield path if path[0] == "properties" else path[1:], _side(level.t1), _side(level.t2)
 
 
-def _tree(document: Document) -> dict[str, dict[str, object]]:
-    return {"fields": dict(document.fields), "properties": dict(document.properties)}
+def _tree(state: ImageState) -> dict[str, dict[str, object]]:
+    return {"fields": dict(state.fields), "properties": dict(state.properties)}
 
 
 def _side(value: object) -> Value:
     return value if isinstance(value, str | int | bool) else None
 
 
-def _set_changes(before: Document, after: Document) -> Iterator[tuple[tuple[str, ...], Value, Value]]:
+def _set_changes(before: ImageState, after: ImageState) -> Iterator[tuple[tuple[str, ...], Value, Value]]:
     if set(before.tags) != set(after.tags):
         yield ("tags",), before.tags, after.tags
     if set(before.members) != set(after.members):

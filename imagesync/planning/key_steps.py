@@ -22,10 +22,10 @@ from imagesync.planning.steps import KeyPlan, create_id, make_step
 from imagesync.planning.stores import stores_change, stores_notes, verification_notes
 from imagesync.planning.three_way import (
     DEFAULTS,
-    created_document,
     current_record,
+    make_state,
     managed_by,
-    merged_documents,
+    merge_states,
     reason_for,
     wanted_digest,
     wanted_status,
@@ -109,7 +109,7 @@ def create(
     )
     action = Create(
         key=spec.key,
-        document=created_document(spec, members, context.ids),
+        state=make_state(spec, members, context.ids),
         source=spec.source,
         fingerprint=spec.fingerprint,
         record=record,
@@ -134,7 +134,7 @@ def bring_up(context: PlanningContext, spec: ImageSpec, owned: Owned, reason: Re
         spec = replace(spec, ignore=())
         owned = replace(owned, record=replace(owned.record, digests=_known_digests(spec, owned)))
     live_members = context.given.inventory.members.get(owned.id, ())
-    before, after = merged_documents(_as_made(spec, owned), owned.image, managed, members, live_members, context.ids)
+    before, after = merge_states(_as_made(spec, owned), owned.image, managed, members, live_members, context.ids)
     record = replace(current_record(context.given.catalog.name, spec, members, owned.record), role=Role.CURRENT)
 
     def why(path: tuple[str, ...]) -> Reason:

@@ -53,7 +53,7 @@ def _name_given(item: Step, images: Mapping[str, LiveImage]) -> str | None:
     """The name that a new build, or one that is published again, is visible under."""
     fields: Mapping[str, Value] = {}
     if isinstance(item.action, Create):
-        fields = item.action.document.fields
+        fields = item.action.state.fields
     elif isinstance(item.action, Update) and is_promotion(item):
         image = images[item.action.image_id]
         changed = {change.path[0]: change.after for change in item.action.changes}

@@ -57,7 +57,7 @@ def _formats(create: Create, able: Capabilities) -> list[str]:
     return [
         f"images.{create.key}.{name}: this service does not take {value}; it takes {', '.join(sorted(known))}"
         for name, known in pairs
-        if known and (value := create.document.fields.get(name)) is not None and value not in known
+        if known and (value := create.state.fields.get(name)) is not None and value not in known
     ]
 
 

@@ -47,7 +47,7 @@ def _mentioned(action: Action) -> Iterator[str]:
     """What looks like an image's id in the properties that an action writes."""
     texts: list[Value] = []
     if isinstance(action, Create):
-        texts += action.document.properties.values()
+        texts += action.state.properties.values()
     elif isinstance(action, Update):
         texts += [change.after for change in action.changes if change.path[0] == "properties"]
     for text in texts:
@@ -151,7 +151,7 @@ def names_taken(plan: Plan) -> tuple[tuple[str, str], ...]:
     found: list[tuple[str, Value]] = []
     for item in plan.steps:
         if isinstance(item.action, Create):
-            fields = item.action.document.fields
+            fields = item.action.state.fields
             found += [] if fields.get("hidden") else [(item.action.key, fields.get("name"))]
         elif isinstance(item.action, Update):
             renamed = [change.after for change in item.action.changes if change.path == ("name",)]

@@ -1,20 +1,20 @@
-"""A wanted image and its live one -> the two documents to compare and the record to write. Pure.
+"""A wanted image and its live one -> the two states to compare and the record to write. Pure.
 
 This is the three-way merge: the manifest (wanted), the service (live) and the record (what imagesync set last).
 Declared is managed; what imagesync set and the manifest no longer names is removed or goes back to its default; all else is left
-alone. The wanted side is built so that equal documents mean "nothing to do": a diff can never oscillate.
+alone. The wanted side is built so that equal states mean "nothing to do": a diff can never oscillate.
 """
 
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Final
 
 from imagesync.model.catalog import Auto, ImageSpec, Status, UrlSource, Visibility
 from imagesync.model.fields import declared_fields, live_field, live_plain
 from imagesync.model.image import LiveImage, MemberState
-from imagesync.model.plan import Document, Reason, Value
+from imagesync.model.plan import ImageState, Reason, Value
 from imagesync.model.record import (
     Managed,
     Record,
@@ -41,10 +41,10 @@ def is_left_alone(spec: ImageSpec, managed: Managed, *path: str) -> bool:
     return spec.is_ignored(*path) and ".".join(path) not in managed.before
 
 
-def created_document(spec: ImageSpec, members: frozenset[str], ids: Mapping[str, str]) -> Document:
+def make_state(spec: ImageSpec, members: frozenset[str], ids: Mapping[str, str]) -> ImageState:
     """What a new image ends as: everything declared, defaults for the rest."""
     status = {"status": spec.status.value} if spec.status else {}
-    return Document(
+    return ImageState(
         fields={**DEFAULTS, **declared_fields(spec), **status},
         properties={name: known_references(value, ids) for name, value in sorted(spec.properties.items())},
         tags=tuple(sorted(spec.tags)),
@@ -52,15 +52,15 @@ def created_document(spec: ImageSpec, members: frozenset[str], ids: Mapping[str,
     )
 
 
-def merged_documents(
+def merge_states(
     spec: ImageSpec,
     image: LiveImage,
     managed: Managed,
     members: frozenset[str],
     live_members: tuple[MemberState, ...],
     ids: Mapping[str, str],
-) -> tuple[Document, Document]:
-    """The live document and the wanted one, both held to what is managed: unequal parts are what has to change.
+) -> tuple[ImageState, ImageState]:
+    """The live state and the wanted one, both reduced to what is managed: unequal parts are what has to change.
 
     Values of properties are as a manifest writes them, so that text which looks like a reference is none.
     """
@@ -68,7 +68,7 @@ def merged_documents(
     properties = _wanted_properties(spec, managed, ids)
     ours = set(properties) | {name for name in image.properties if hash_name(name) in managed.properties}
     shown = tuple(sorted(member.project for member in live_members))
-    before = Document(
+    before = ImageState(
         fields={name: live_field(image, name) for name in fields},
         properties={
             name: as_literal(image.properties[name])
@@ -81,7 +81,7 @@ def merged_documents(
     tags = before.tags if is_left_alone(spec, managed, "tags") else _wanted_set(image.tags, spec.tags, managed.tags)
     sharing = fields.get("visibility", image.visibility.value) == Visibility.SHARED.value
     wanted = _wanted_set(frozenset(shown), members, managed.members) if sharing else ()
-    after = Document(fields, properties, tags, shown if spec.is_ignored("members") else wanted)
+    after = ImageState(fields, properties, tags, shown if spec.is_ignored("members") else wanted)
     return before, after
 
 
@@ -152,9 +152,14 @@ def _public_origin(spec: ImageSpec) -> str | None:
 
 
 def wanted_digest(spec: ImageSpec) -> str:
-    """Identity of the wanted state, content apart: 32 hexadecimal digits."""
-    document = asdict(Document(declared_fields(spec), dict(sorted(spec.properties.items())), tuple(sorted(spec.tags))))
-    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()[:32]
+    """Identity of the wanted state, content and members apart: 32 hexadecimal digits, the same in every version."""
+    parts = {
+        "fields": declared_fields(spec),
+        "properties": dict(spec.properties),
+        "tags": sorted(spec.tags),
+        "members": [],
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 
 
 def reason_for(path: tuple[str, ...], wanted: Managed, managed: Managed) -> Reason:

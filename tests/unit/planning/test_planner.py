@@ -397,7 +397,7 @@ def test_references_are_ordered_and_resolved() -> None:
     assert made.steps[1].needs == ("create:kernel",)
     after = plan(catalog(kernel, root), inventory(live(kernel, "k")))
     assert isinstance(after.steps[0].action, Create)
-    assert after.steps[0].action.document.properties["kernel_id"] == "k"
+    assert after.steps[0].action.state.properties["kernel_id"] == "k"
 
 
 def test_members_are_merged_three_ways() -> None:
