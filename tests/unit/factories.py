@@ -1,7 +1,7 @@
 """Values for tests: each factory fills what a test is not about."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from imagesync.model.catalog import (
     Catalog,
@@ -16,7 +16,7 @@ from imagesync.model.catalog import (
 )
 from imagesync.model.image import Capabilities, Identity, Inventory, LiveImage
 from imagesync.model.plan import Plan
-from imagesync.model.record import Record
+from imagesync.model.record import Record, read
 from imagesync.planning.context import PlanInput
 from imagesync.planning.planner import make_plan
 from imagesync.planning.three_way import managed_by, wanted_digest
@@ -76,6 +76,24 @@ def live(
         created_at="2026-11-01T00:00:00Z",
     )
     return replace(image, **attrs)  # type: ignore[arg-type]
+
+
+def retired(
+    wanted: ImageSpec, image_id: str, generation: int = 1, days: int = 0, before: dict[str, object] | None = None
+) -> LiveImage:
+    """A superseded image, retired so many days ago; ``before``: what on_replace changed."""
+    image = live(wanted, image_id, Role.RETIRED, generation, hidden=True)
+    record = read(image)
+    assert record is not None
+    since = (NOW - timedelta(days=days)).isoformat()
+    managed = replace(record.managed, retired=since, before=before or {"hidden": False})
+    return replace(image, properties={**image.properties, **replace(record, managed=managed).properties()})
+
+
+def candidate(wanted: ImageSpec, image_id: str = "cand", **attrs: object) -> LiveImage:
+    """A verified build that is not published."""
+    fields = {"hidden": True, "visibility": Visibility.PRIVATE, "name": f"{wanted.key} (staging)", "protected": False}
+    return live(wanted, image_id, Role.STAGING, 9, **{**fields, **attrs})
 
 
 def catalog(*specs: ImageSpec, **attrs: object) -> Catalog:

@@ -1,0 +1,33 @@
+"""A plan saved and read back."""
+
+import pytest
+
+from imagesync.model.catalog import (
+    OnReplace,
+)
+from imagesync.model.plan import Kind
+from imagesync.planfile.reader import plan_from_json
+from imagesync.planfile.writer import plan_to_json
+from tests.unit.factories import candidate, catalog, inventory, live, plan, retired, spec
+from tests.unit.planning.plans import plan_discard, plan_rollback, plan_stage
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+def test_a_plan_of_any_kind_is_saved_and_read_back(kind: Kind) -> None:
+    """Kept images and candidates too."""
+    wanted = catalog(spec("a", "d", on_replace=OnReplace(keep=2, delete_after=9)), base="/images")
+    found = inventory(
+        live(spec("a", "c"), "now", generation=3), retired(spec("a", "b"), "old", 2), candidate(spec("a", "e"))
+    )
+    match kind:
+        case Kind.APPLY:
+            made = plan(wanted, found)
+        case Kind.STAGE:
+            made = plan_stage(wanted, found)
+        case Kind.DISCARD:
+            made = plan_discard(wanted, found)
+        case Kind.ROLLBACK:
+            made = plan_rollback(wanted, found)
+    assert made.steps
+    document = plan_to_json(made, tool="test", folder="/images")
+    assert plan_from_json(document, folder="/images", shown="plan.json") == made

@@ -1,0 +1,70 @@
+"""What every plan starts from: expiry, and what references mean."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from imagesync.errors import PlanRefused
+from imagesync.model.catalog import (
+    OnExpire,
+    Policy,
+)
+from tests.unit.factories import NOW, catalog, inventory, live, plan, spec
+from tests.unit.planning.plans import actions, changes, kinds
+
+
+def test_an_expired_image_is_hidden_by_default() -> None:
+    """``expires`` takes effect on its day."""
+    wanted = spec("a", expires="2026-11-23")
+    assert changes(plan(catalog(wanted), inventory(live(spec("a"))))) == {"hidden": (False, True)}
+    gone = plan(catalog(replace(wanted, on_expire=OnExpire.DELETE)), inventory(live(spec("a"))))
+    assert kinds(gone) == [("Delete", "a", "expired")]
+
+
+@pytest.mark.parametrize(
+    ("on_expire", "expected"),
+    [
+        (OnExpire.HIDE, [("Update", "id-a", "expired")]),
+        (OnExpire.DEACTIVATE, [("Update", "id-a", "expired"), ("Deactivate", "id-a", "expired")]),
+        (OnExpire.DELETE, [("Delete", "id-a", "expired")]),
+    ],
+)
+def test_an_expiry_is_its_own_reason(on_expire: OnExpire, expected: list[tuple[str, str, str]]) -> None:
+    """Whatever it does; on the day before nothing happens."""
+    wanted = spec("a", expires="2026-11-23", on_expire=on_expire)
+    found = inventory(live(spec("a")))
+    assert actions(plan(catalog(wanted), found)) == expected
+    assert plan(catalog(wanted), found, now=NOW - timedelta(days=1)).steps == ()
+
+
+def test_an_image_that_expired_before_it_was_made_is_not_made() -> None:
+    """An upload that nobody may see helps nobody; the plan says so."""
+    made = plan(catalog(spec("a", expires="2026-11-23")), inventory())
+    assert made.steps == ()
+    assert "expired on 2026-11-23" in made.notes[0]
+
+
+def test_references_mean_the_images_that_only_leaves_out() -> None:
+    """A narrowed plan does not take an id for a text."""
+    kernel, root = spec("kernel"), spec("root", properties={"kernel_id": "${images.kernel.id}"})
+    image = live(root)
+    image = replace(image, properties={**image.properties, "kernel_id": "k"})
+    wanted = catalog(root, keys=frozenset({"kernel", "root"}), only=("root",))
+    assert plan(wanted, inventory(live(kernel, "k"), image)).steps == ()
+
+
+def test_a_reference_to_what_is_not_there_and_not_made_is_refused() -> None:
+    """Its text would otherwise stand where an id belongs."""
+    root = spec("root", properties={"kernel_id": "${images.kernel.id}"})
+    with pytest.raises(PlanRefused, match=r"images.root: it refers to images.kernel, of which there is no image"):
+        plan(catalog(root, keys=frozenset({"kernel", "root"}), only=("root",)), inventory())
+
+
+def test_restoring_drift_leaves_references_to_what_is_there() -> None:
+    """A new build of what is referred to waits, and so does its id."""
+    root = spec("root", properties={"kernel_id": "${images.kernel.id}"})
+    image = live(root)
+    image = replace(image, properties={**image.properties, "kernel_id": "k"})
+    wanted, found = catalog(spec("kernel", "b"), root), inventory(live(spec("kernel", "a"), "k"), image)
+    assert plan(wanted, found, Policy(drift_only=True)).steps == ()

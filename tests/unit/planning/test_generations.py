@@ -1,0 +1,51 @@
+"""Whether an image holds the wanted content, by digests, URL and what the service says."""
+
+from dataclasses import replace
+
+import pytest
+
+from imagesync.errors import PlanRefused
+from imagesync.model.catalog import (
+    FileSource,
+    Fingerprint,
+    KnownContent,
+    UrlSource,
+)
+from tests.unit.factories import catalog, digest, inventory, live, plan, spec
+from tests.unit.planning.plans import kinds
+
+
+def test_tampered_content_is_found() -> None:
+    """The record says our digest, the service's hash another."""
+    sha512 = digest("a").__class__("sha512", "a" * 128)
+    wanted = spec("a", fingerprint=Fingerprint((sha512,)))
+    made = plan(catalog(wanted), inventory(live(wanted, os_hash_algo="sha512", os_hash_value="b" * 128)))
+    assert kinds(made)[0] == ("Create", "a", "content-tampered")
+
+
+def test_a_stronger_digest_of_the_same_content_uploads_nothing() -> None:
+    """A manifest that goes from sha256 to sha512 is compared with the service's own hash."""
+    sha512 = digest("a").__class__("sha512", "a" * 128)
+    image = live(spec("a"), os_hash_algo="sha512", os_hash_value="a" * 128)
+    assert not plan(catalog(spec("a", fingerprint=Fingerprint((sha512,)))), inventory(image)).steps
+
+
+def test_content_without_digest_is_its_url() -> None:
+    """Another URL is another content."""
+    one = spec("a", source=UrlSource(("https://x/1",)), fingerprint=Fingerprint())
+    two = replace(one, source=UrlSource(("https://x/2",)), fingerprint=Fingerprint())
+    assert not plan(catalog(one), inventory(live(one))).steps
+    assert kinds(plan(catalog(two), inventory(live(one))))[0] == ("Create", "a", "content-changed")
+
+
+def test_exported_content_is_checked_against_the_live_hash() -> None:
+    """``source: {checksum}`` cannot be made, only compared."""
+    wanted = spec("a", source=KnownContent(digest("a")), fingerprint=Fingerprint((digest("a"),)))
+    with pytest.raises(PlanRefused, match="not the declared one"):
+        plan(catalog(wanted), inventory(live(wanted, os_hash_algo="sha256", os_hash_value="f" * 64)))
+
+
+def test_unnamed_file_sources_do_not_matter_to_identity() -> None:
+    """Where the file lies is not what it holds."""
+    moved = spec("a", source=FileSource("/elsewhere/a.raw", "../a.raw"))
+    assert not plan(catalog(moved), inventory(live(spec("a")))).steps

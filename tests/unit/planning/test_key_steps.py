@@ -1,0 +1,52 @@
+"""The steps of one key: status, references, records without data."""
+
+from imagesync.model.catalog import (
+    Content,
+    Fingerprint,
+    Policy,
+    Status,
+)
+from imagesync.model.plan import Create, Reactivate
+from tests.unit.factories import catalog, inventory, live, plan, spec
+from tests.unit.planning.plans import kinds
+
+
+def test_status_both_ways() -> None:
+    """deactivated and active are reached by the two actions of the service."""
+    off, on = spec("a", status=Status.DEACTIVATED), spec("a", status=Status.ACTIVE)
+    made = plan(catalog(off), inventory(live(on)))
+    assert kinds(made) == [("Deactivate", "a", "manifest-changed")]
+    back = plan(catalog(on), inventory(live(off, status=Status.DEACTIVATED)))
+    assert kinds(back) == [("Reactivate", "a", "manifest-changed")]
+
+
+def test_a_status_no_longer_declared_is_undone() -> None:
+    """What imagesync deactivated becomes active again when the manifest drops the line."""
+    made = plan(catalog(spec("a")), inventory(live(spec("a", status=Status.DEACTIVATED), status=Status.DEACTIVATED)))
+    assert isinstance(made.steps[0].action, Reactivate)
+
+
+def test_somebody_elses_deactivation_is_reported_not_undone() -> None:
+    """It may have been for a security reason."""
+    found = inventory(live(spec("a"), status=Status.DEACTIVATED))
+    made = plan(catalog(spec("a")), found)
+    assert not made.steps
+    assert "--reactivate" in made.notes[0]
+    assert isinstance(plan(catalog(spec("a")), found, Policy(reactivate=True)).steps[0].action, Reactivate)
+
+
+def test_a_record_without_data_is_one_create() -> None:
+    """``source: none`` is legal in Glance: status queued for ever."""
+    wanted = spec("a", source=Content.NO_DATA, fingerprint=Fingerprint())
+    assert kinds(plan(catalog(wanted), inventory())) == [("Create", "a", "new")]
+    assert not plan(catalog(wanted), inventory(live(wanted, status=Status.QUEUED))).steps
+
+
+def test_references_are_ordered_and_resolved() -> None:
+    """An image that names another's id waits for it, and gets the id that is known at plan time."""
+    kernel, root = spec("kernel"), spec("root", properties={"kernel_id": "${images.kernel.id}"})
+    made = plan(catalog(kernel, root), inventory())
+    assert made.steps[1].needs == ("create:kernel",)
+    after = plan(catalog(kernel, root), inventory(live(kernel, "k")))
+    assert isinstance(after.steps[0].action, Create)
+    assert after.steps[0].action.state.properties["kernel_id"] == "k"

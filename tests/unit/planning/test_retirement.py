@@ -1,0 +1,192 @@
+"""Superseded builds and removed keys: what goes, what stays and why."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from imagesync.errors import PlanRefused
+from imagesync.model.catalog import (
+    OnRemove,
+    OnReplace,
+    Policy,
+    Role,
+)
+from imagesync.model.plan import (
+    Create,
+    Deactivate,
+    Delete,
+    Kept,
+    Reason,
+    Update,
+    summarize,
+)
+from imagesync.model.record import read
+from imagesync.render.text import plan_text
+from tests.unit.factories import NOW, candidate, catalog, inventory, live, plan, retired, spec
+from tests.unit.planning.plans import actions, changes, kinds
+
+
+def test_superseded_generations_beyond_keep_are_deleted() -> None:
+    """``keep: 1``: of two earlier builds the older goes, after the new one is there."""
+    old, older = live(spec("a", "a"), "old", generation=2), live(spec("a", "c"), "older", Role.RETIRED, hidden=True)
+    made = plan(catalog(spec("a", "b")), inventory(old, older))
+    assert [kind for kind, _, _ in kinds(made)] == ["Create", "Update", "Delete"]
+    deleted = [step for step in made.steps if isinstance(step.action, Delete)]
+    assert [step.action.image_id for step in deleted if isinstance(step.action, Delete)] == ["older"]
+
+
+def test_retired_builds_go_when_their_time_is_over() -> None:
+    """``delete_after`` counts from the moment of retirement."""
+    wanted = spec("a", on_replace=OnReplace(delete_after=90))
+    old = live(spec("a", "c"), "old", Role.RETIRED, hidden=True)
+    record = read(old)
+    assert record is not None
+    for days, steps in ((89, 0), (90, 1)):
+        since = (NOW - timedelta(days=days)).isoformat()
+        marked = replace(record, managed=replace(record.managed, retired=since)).properties()
+        found = inventory(live(wanted, generation=2), replace(old, properties={**old.properties, **marked}))
+        assert len(plan(catalog(wanted), found).steps) == steps
+
+
+def test_every_retired_image_has_its_reason_to_stay() -> None:
+    """For good, until a day, from this retirement on, protected: as values and in words."""
+    on_replace = OnReplace(keep=2, delete_after=90)
+    wanted = spec("a", "d", on_replace=on_replace)
+    found = inventory(
+        live(spec("a", "c"), "now", generation=3),
+        retired(spec("a", "b"), "earlier", 2, days=10),
+        replace(retired(spec("a", "a"), "oldest", 1, days=20), protected=True),
+        live(spec("b"), "b", generation=2),
+        retired(spec("b", "c"), "for-good", 1, days=5),
+    )
+    made = plan(catalog(wanted, spec("b")), found)
+    assert made.kept == (
+        Kept("a", "earlier", 2, 90, "2027-02-11"),
+        Kept("a", "now", 2, 90, retires=True),
+        Kept("a", "oldest", 2, 90, "2027-02-01", protected=True),
+        Kept("b", "for-good", 1),
+    )
+    text = plan_text(made, now=NOW)
+    assert "now hidden, kept until 2027-02-21 (keep 2, 90 days)" in text
+    assert "earlier  kept until 2027-02-11 (keep 2, 90 days)" in text
+    assert "oldest  protected and stays" in text
+    assert "for-good  kept for good (keep 1)" in text
+
+
+def test_what_was_current_last_is_kept() -> None:
+    """Not the build with the highest number: after a way back that is the bad one."""
+    found = inventory(live(spec("a", "a"), "good"), retired(spec("a", "b"), "bad", 2))
+    made = plan(catalog(spec("a", "c")), found)
+    assert ("Delete", "bad", "superseded") in actions(made)
+    assert [one.image_id for one in made.kept] == ["good"]
+
+
+def test_delete_after_has_a_reason_of_its_own() -> None:
+    """A kept one whose days are over goes as outdated, and counts as a deletion."""
+    wanted = spec("a", on_replace=OnReplace(delete_after=90))
+    made = plan(catalog(wanted), inventory(live(wanted, generation=2), retired(spec("a", "b"), "old", days=90)))
+    assert actions(made) == [("Delete", "old", "outdated")]
+    assert "kept as long as delete_after says" in plan_text(made)
+    assert summarize(made).delete == 1
+
+
+def test_a_record_with_a_wrong_time_keeps_its_image() -> None:
+    """No day is known, so none has come; a time without a zone is UTC."""
+    wanted = spec("a", on_replace=OnReplace(delete_after=1))
+    for since, steps in (("nonsense", 0), ("2026-11-01T00:00:00", 1)):
+        image = retired(spec("a", "b"), "old")
+        record = read(image)
+        assert record is not None
+        marks = replace(record, managed=replace(record.managed, retired=since)).properties()
+        found = inventory(live(wanted, generation=2), replace(image, properties={**image.properties, **marks}))
+        assert len(plan(catalog(wanted), found).steps) == steps
+
+
+def test_deactivate_on_replace_follows_the_retirement() -> None:
+    """One writer per image: update, then deactivate."""
+    wanted = spec("a", "b", on_replace=OnReplace(deactivate=True, rename="{name} ({created:%Y-%m-%d})"))
+    made = plan(catalog(wanted), inventory(live(spec("a", "a"), "old")))
+    assert [type(step.action) for step in made.steps] == [Create, Update, Deactivate]
+    assert made.steps[2].needs[0] == made.steps[1].id
+    assert changes(made)["name"] == ("a", "a (2026-11-01)")
+
+
+def test_an_earlier_build_goes_only_once_the_new_one_is_there() -> None:
+    """Where the new build fails, the one to roll back to stays."""
+    found = inventory(
+        live(spec("a", "1"), "old", Role.RETIRED, 1, hidden=True),
+        live(spec("a", "2"), "current", generation=2),
+    )
+    made = plan(catalog(spec("a", "3")), found)
+    assert {item.id: item.needs for item in made.steps}["delete:a:old"] == ("create:a",)
+
+
+def test_a_left_over_delete_alone_is_counted() -> None:
+    """``keep`` was lowered: nothing takes the place of anything, and one goes."""
+    wanted = spec("a", on_replace=OnReplace(keep=0))
+    made = plan(catalog(wanted), inventory(live(wanted, generation=2), retired(spec("a", "b"), "old")))
+    (only,) = [one for one in made.steps if isinstance(one.action, Delete)]
+    assert only.reason is Reason.SUPERSEDED
+    assert "superseded, more than keep allows" in plan_text(made)
+    assert "Plan: 1 to delete; " in plan_text(made)
+
+
+@pytest.mark.parametrize(
+    ("on_remove", "expected"),
+    [
+        (OnRemove.DELETE, ["Delete"]),
+        (OnRemove.HIDE, ["Update"]),
+        (OnRemove.DEACTIVATE, ["Update", "Deactivate"]),
+        (OnRemove.KEEP, ["Update"]),
+    ],
+)
+def test_a_key_that_left_the_manifest(on_remove: OnRemove, expected: list[str]) -> None:
+    """``on_remove`` decides; the plan counts the key as removed."""
+    made = plan(catalog(spec("a")), inventory(live(spec("a")), live(spec("b"))), Policy(on_remove=on_remove))
+    assert [kind for kind, _, _ in kinds(made)] == expected
+    assert made.removed == ("b",)
+
+
+def test_a_disowned_image_loses_the_mark() -> None:
+    """``keep`` is an update without a record."""
+    made = plan(catalog(spec("a")), inventory(live(spec("a")), live(spec("b"))), Policy(on_remove=OnRemove.KEEP))
+    assert isinstance(made.steps[0].action, Update)
+    assert made.steps[0].action.record is None
+
+
+def test_disowning_takes_every_mark_off() -> None:
+    """Current and retired images stay as they are and are nobody's; candidates go."""
+    found = inventory(live(spec("b"), "now"), retired(spec("b", "c"), "old"), candidate(spec("b", "d")))
+    made = plan(catalog(spec("a"), keys=frozenset("a")), found, Policy(on_remove=OnRemove.KEEP))
+    updates = [one.action for one in made.steps if isinstance(one.action, Update)]
+    assert [(one.image_id, one.changes, one.record) for one in updates] == [("now", (), None), ("old", (), None)]
+    assert ("Delete", "cand", "discarded") in actions(made)
+
+
+def test_superseded_images_of_a_hidden_key_go_on_ageing() -> None:
+    """By the policy's on_replace; the hidden one stays."""
+    policy = Policy(on_remove=OnRemove.HIDE, on_replace=OnReplace(keep=1, delete_after=30))
+    found = inventory(live(spec("b"), "now", generation=3, hidden=True), retired(spec("b", "c"), "old", 2, days=31))
+    assert actions(plan(catalog(spec("a")), inventory(live(spec("a")), *found.owned), policy)) == [
+        ("Delete", "old", "outdated")
+    ]
+
+
+def test_a_protected_image_leaves_only_with_permission() -> None:
+    """The refusal names image and flag; with it the delete takes the protection off."""
+    found = inventory(live(spec("a")), live(spec("b"), protected=True))
+    with pytest.raises(PlanRefused, match="--allow-protected"):
+        plan(catalog(spec("a")), found)
+    (step,) = plan(catalog(spec("a")), found, Policy(allow_protected=True)).steps
+    assert isinstance(step.action, Delete)
+    assert step.action.unprotect
+
+
+@pytest.mark.parametrize("on_remove", list(OnRemove))
+def test_a_protected_image_leaves_in_no_way_without_permission(on_remove: OnRemove) -> None:
+    """Deleted, deactivated, hidden or let go of."""
+    found = inventory(live(spec("a")), live(spec("b"), protected=True))
+    with pytest.raises(PlanRefused, match="protected image id-b; pass --allow-protected"):
+        plan(catalog(spec("a")), found, Policy(on_remove=on_remove))
+    assert plan(catalog(spec("a")), found, Policy(on_remove=on_remove, allow_protected=True)).steps

@@ -1,0 +1,107 @@
+"""One key back to an earlier build."""
+
+from dataclasses import replace
+
+import pytest
+
+from imagesync.errors import PlanRefused
+from imagesync.model.catalog import (
+    FileSource,
+    OnReplace,
+    Place,
+    Policy,
+    Status,
+    UrlSource,
+)
+from imagesync.model.plan import (
+    Kind,
+    Update,
+    summarize,
+)
+from tests.unit.factories import candidate, catalog, digest, inventory, live, retired, spec
+from tests.unit.planning.plans import actions, plan_rollback
+
+
+def test_a_rollback_is_two_updates() -> None:
+    """What was current last is shown again as the manifest says, the present one retires by on_replace; no more."""
+    on_replace = OnReplace(keep=1, rename="{name} old")
+    wanted = spec("a", "c", min_ram=5, on_replace=on_replace)
+    before: dict[str, object] = {"hidden": False, "name": "a", "properties.gone": "back", "properties.old": None}
+    found = inventory(
+        retired(spec("a", "b"), "two", 2, days=2),
+        retired(spec("a", "a"), "one", 1, days=1, before=before),
+        live(spec("a", "c"), "three", generation=3),
+        live(spec("b", min_ram=3)),
+        candidate(spec("a", "d")),
+    )
+    made = plan_rollback(catalog(wanted, spec("b")), found)
+    assert actions(made) == [("Update", "one", "rollback"), ("Update", "three", "superseded")]
+    assert made.steps[1].needs == (made.steps[0].id,)
+    first = made.steps[0].action
+    assert isinstance(first, Update)
+    changes = {".".join(change.path): change.after for change in first.changes}
+    assert changes == {"hidden": False, "min_ram": 5, "properties.gone": "back"}
+    assert first.record is not None
+    assert first.record.digests == (digest("a"),)
+    assert (made.kind, made.ids["a"], summarize(made).replace) == (Kind.ROLLBACK, "one", 1)
+
+
+@pytest.mark.parametrize(("to", "image_id"), [("2", "two"), ("two", "two"), ("1", "one"), (None, "one")])
+def test_a_rollback_takes_the_build_that_is_named(to: str | None, image_id: str) -> None:
+    """By generation or id; else what was current last."""
+    found = inventory(
+        retired(spec("a", "b"), "two", 2, days=2),
+        retired(spec("a", "a"), "one", 1, days=1),
+        live(spec("a", "c"), "three", generation=3),
+    )
+    assert actions(plan_rollback(catalog(spec("a", "c")), found, to=to))[0] == ("Update", image_id, "rollback")
+
+
+def test_without_an_earlier_build_a_rollback_says_what_there_is() -> None:
+    """Neither a queued one nor one that somebody else deactivated can be current."""
+    wanted, now = catalog(spec("a")), live(spec("a"), "now", generation=2)
+    with pytest.raises(PlanRefused, match="no earlier build to go back to; there is generation 2, current: image now"):
+        plan_rollback(wanted, inventory(now))
+    queued = replace(retired(spec("a", "b"), "old"), status=Status.QUEUED)
+    with pytest.raises(PlanRefused, match="generation 1, retired, queued: image old"):
+        plan_rollback(wanted, inventory(now, queued))
+    with pytest.raises(PlanRefused, match="no retired build is 7"):
+        plan_rollback(wanted, inventory(now, retired(spec("a", "b"), "old")), to="7")
+    off = replace(retired(spec("a", "b"), "old"), status=Status.DEACTIVATED)
+    with pytest.raises(PlanRefused, match="image old was deactivated, not by imagesync; pass --reactivate"):
+        plan_rollback(wanted, inventory(now, off))
+    made = plan_rollback(wanted, inventory(now, off), policy=Policy(reactivate=True))
+    assert actions(made)[0] == ("Reactivate", "old", "rollback")
+
+
+def test_a_rollback_says_which_lines_must_follow() -> None:
+    """File and line of digest, URL and format, in the manifest's own algorithm."""
+    held = spec("a", "a", source=UrlSource(("https://x/1",), checksum=digest("a")))
+    lines = {name: Place("images.yaml", line, 5) for name, line in (("checksum", 7), ("url", 6), ("disk_format", 9))}
+    source = UrlSource(("https://x/2",), checksum=digest("b"))
+    wanted = spec("a", "b", source=source, disk_format="qcow2", lines=lines)
+    found = inventory(retired(held, "one"), live(wanted, "two", generation=2))
+    (note,) = plan_rollback(catalog(wanted), found).notes
+    assert f"images.yaml:7: checksum: {digest('a')} (now {digest('b')})" in note
+    assert "images.yaml:6: url: https://x/1" in note
+    assert "images.yaml:9: disk_format: raw (now qcow2)" in note
+    (done,) = plan_rollback(catalog(held), found).notes
+    assert done == "a: the manifest names this build already"
+
+
+def test_a_file_without_a_declared_checksum_is_told_by_both() -> None:
+    """The line of the source gets the digest, the path the file."""
+    wanted = spec("a", "b", source=FileSource("/x/new.raw", "new.raw"), source_place=Place("m.yaml", 3, 1))
+    found = inventory(retired(spec("a", "a"), "one"), live(wanted, "two", generation=2))
+    (note,) = plan_rollback(catalog(wanted), found).notes
+    assert f"m.yaml:3: checksum: {digest('a')} (now none)" in note
+    assert "m.yaml:3: path: a file with that content (now new.raw)" in note
+
+
+def test_a_rollback_that_broke_off_is_ended_by_name() -> None:
+    """Two current images: the one that is named stays, the other retires."""
+    found = inventory(live(spec("a", "a"), "one"), live(spec("a", "b"), "two", generation=2))
+    made = plan_rollback(catalog(spec("a", "b")), found, to="one")
+    assert actions(made) == [("Update", "one", "rollback"), ("Update", "two", "superseded")]
+    with pytest.raises(PlanRefused, match="no earlier build"):
+        plan_rollback(catalog(spec("a", "b")), found)

@@ -1,0 +1,137 @@
+"""Candidates: made, published, dropped."""
+
+from dataclasses import replace
+
+import pytest
+
+from imagesync.errors import PlanRefused
+from imagesync.model.catalog import (
+    Checksum,
+    Content,
+    Fingerprint,
+    Status,
+    Visibility,
+)
+from imagesync.model.plan import (
+    Candidate,
+    Create,
+    Fate,
+    Kind,
+    Update,
+    summarize,
+)
+from imagesync.model.record import read
+from tests.unit.factories import candidate, catalog, inventory, live, plan, retired, spec
+from tests.unit.planning.plans import actions, plan_discard, plan_stage
+
+SHA512 = Checksum("sha512", "a" * 128)
+
+
+def test_staging_makes_new_builds_and_does_nothing_else() -> None:
+    """A replacement and a new image are uploaded; updates, removals and retirements wait."""
+    wanted = catalog(spec("a", "b"), spec("new"), spec("changed", min_ram=5))
+    found = inventory(live(spec("a"), "old"), live(spec("changed")), live(spec("gone")))
+    made = plan_stage(wanted, found)
+    assert actions(made) == [("Create", "a", "content-changed"), ("Create", "new", "new")]
+    creates = [one.action for one in made.steps if isinstance(one.action, Create)]
+    assert [(one.stage, one.replaces) for one in creates] == [(True, ()), (True, ())]
+    assert (made.kind, made.removed, made.changed, summarize(made).stage) == (Kind.STAGE, (), (), 2)
+    assert made.ids["a"] == "old"
+
+
+def test_staging_again_does_nothing() -> None:
+    """The candidate is there: it waits for the next whole plan."""
+    found = inventory(live(spec("a")), candidate(spec("a", "b")))
+    made = plan_stage(catalog(spec("a", "b")), found)
+    assert made.steps == ()
+    assert made.candidates == (Candidate("a", "cand", "2026-11-01T00:00:00Z", Fate.WAITING),)
+
+
+def test_a_record_without_data_is_not_staged() -> None:
+    """There is nothing to verify in it."""
+    wanted = catalog(spec("a", source=Content.NO_DATA, fingerprint=Fingerprint()))
+    assert plan_stage(wanted, inventory()).steps == ()
+
+
+def test_what_a_retired_image_holds_is_not_staged() -> None:
+    """The next apply publishes that one; the plan says so."""
+    found = inventory(retired(spec("a", "b"), "one"), live(spec("a"), "two", generation=2))
+    made = plan_stage(catalog(spec("a", "b")), found)
+    assert made.steps == ()
+    assert "retired image one has this content" in made.notes[0]
+
+
+def test_a_candidate_may_refer_to_what_is_not_staged() -> None:
+    """A candidate waits for another candidate only; a record without data is made by the whole plan."""
+    properties = {"kernel_id": "${images.kernel.id}", "note_id": "${images.note.id}"}
+    note = spec("note", source=Content.NO_DATA, fingerprint=Fingerprint())
+    made = plan_stage(catalog(spec("kernel"), note, spec("root", properties=properties)), inventory())
+    assert [(one.id, one.needs) for one in made.steps] == [
+        ("create:kernel", ()),
+        ("create:root", ("create:kernel",)),
+    ]
+
+
+def test_a_candidate_is_published_without_a_byte() -> None:
+    """With everything as the manifest says now; the old image retires after it; the record gets every known digest."""
+    wanted = spec("a", "b", min_ram=7, visibility=Visibility.PUBLIC, ignore=("name", "hidden", "visibility"))
+    image = candidate(spec("a", "b"), os_hash_algo="sha512", os_hash_value="a" * 128, checksum="c" * 32)
+    made = plan(catalog(wanted), inventory(live(spec("a"), "old"), image))
+    assert actions(made) == [("Update", "cand", "staged"), ("Update", "old", "superseded")]
+    first = made.steps[0].action
+    assert isinstance(first, Update)
+    changes = {change.path[0]: change.after for change in first.changes}
+    assert changes == {"name": "a", "hidden": False, "visibility": "public", "min_ram": 7}
+    assert first.record is not None
+    assert [one.algorithm for one in first.record.digests] == ["md5", "sha256", "sha512"]
+    assert made.steps[1].needs == (made.steps[0].id,)
+    assert made.candidates[0].fate is Fate.PUBLISHED
+    assert (summarize(made).replace, summarize(made).upload) == (1, 0)
+
+
+@pytest.mark.parametrize("status", [Status.QUEUED, Status.SAVING, Status.DEACTIVATED])
+def test_what_is_not_active_is_no_candidate(status: Status) -> None:
+    """Left by a crash, or deactivated by whoever tested it: never published, made anew."""
+    found = inventory(live(spec("a"), "old"), candidate(spec("a", "b"), status=status))
+    made = plan(catalog(spec("a", "b")), found)
+    assert made.candidates == ()
+    assert actions(made)[0] == ("Create", "a", "content-changed")
+    assert ("Delete", "cand", "incomplete") in actions(made)
+    assert plan_discard(catalog(spec("a", "b")), found).steps == ()
+
+
+def test_a_candidate_that_the_service_contradicts_is_not_published() -> None:
+    """Its hash is no longer the one that was verified."""
+    record = read(candidate(spec("a", "b")))
+    assert record is not None
+    marks = replace(record, digests=(*record.digests, SHA512)).properties()
+    image = candidate(spec("a", "b"), os_hash_algo="sha512", os_hash_value="f" * 128)
+    image = replace(image, properties={**image.properties, **marks})
+    made = plan(catalog(spec("a", "b")), inventory(live(spec("a"), "old"), image))
+    assert actions(made)[0] == ("Create", "a", "content-changed")
+    assert made.candidates[0].fate is Fate.DROPPED
+
+
+def test_a_candidate_no_longer_wanted_goes_with_the_next_whole_plan() -> None:
+    """Staging leaves it, and says what becomes of it."""
+    found = inventory(live(spec("a")), candidate(spec("a", "b")))
+    assert actions(plan(catalog(spec("a")), found)) == [("Delete", "cand", "discarded")]
+    made = plan_stage(catalog(spec("a", "c")), found)
+    assert actions(made) == [("Create", "a", "content-changed")]
+    assert made.candidates[0].fate is Fate.UNWANTED
+
+
+def test_discarding_drops_candidates_and_nothing_else() -> None:
+    """All of them, or those of a key; a key that is nowhere is a mistake."""
+    wanted = catalog(spec("a", "b"), spec("b", "b", min_ram=1))
+    found = inventory(candidate(spec("a", "b"), "one"), live(spec("b")), candidate(spec("b", "b"), "two"))
+    assert actions(plan_discard(wanted, found)) == [("Delete", "one", "discarded"), ("Delete", "two", "discarded")]
+    assert actions(plan_discard(wanted, found, "b")) == [("Delete", "two", "discarded")]
+    with pytest.raises(PlanRefused, match="no such key"):
+        plan_discard(wanted, found, "bb")
+
+
+def test_a_candidate_with_the_pinned_id_is_not_dropped() -> None:
+    """Its id could never be used again."""
+    with pytest.raises(PlanRefused, match="never gives out again"):
+        plan_discard(catalog(spec("a", "b", id="cand")), inventory(candidate(spec("a", "b"))))

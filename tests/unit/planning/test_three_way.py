@@ -1,0 +1,119 @@
+"""The three-way merge: the manifest, the service and the record."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from imagesync.model.catalog import (
+    Fingerprint,
+    Visibility,
+)
+from imagesync.model.image import MemberState
+from imagesync.model.plan import (
+    Reason,
+    Update,
+)
+from tests.unit.factories import catalog, digest, inventory, live, plan, retired, spec
+from tests.unit.planning.plans import changes, kinds
+
+
+@pytest.mark.parametrize(
+    ("attrs", "path", "values"),
+    [
+        ({"name": "b"}, "name", ("a", "b")),
+        ({"min_ram": 512}, "min_ram", (0, 512)),
+        ({"min_disk": 4}, "min_disk", (0, 4)),
+        ({"protected": True}, "protected", (False, True)),
+        ({"hidden": True}, "hidden", (False, True)),
+        ({"visibility": Visibility.PUBLIC}, "visibility", ("private", "public")),
+        ({"properties": {"hw.x": "1"}}, "properties.hw.x", (None, "1")),
+        ({"tags": frozenset({"t"})}, "tags", ((), ("t",))),
+    ],
+)
+def test_a_changed_field_is_one_update(attrs: dict[str, Any], path: str, values: tuple[object, object]) -> None:
+    """Every field that can change in place does, in one update that names before and after."""
+    made = plan(catalog(replace(spec("a"), **attrs)), inventory(live(spec("a"))))
+    assert kinds(made) == [("Update", "a", "manifest-changed")]
+    assert changes(made) == {path: values}
+
+
+def test_drift_is_told_from_a_manifest_change() -> None:
+    """A live value that is no longer what imagesync wrote is drift; a new wanted value is not."""
+    before = spec("a", min_ram=512, properties={"p": "1", "q": "1"})
+    after = replace(before, properties={"p": "1", "q": "2"})
+    image = live(before, min_ram=1)
+    made = plan(catalog(after), inventory(image))
+    (update,) = [step.action for step in made.steps if isinstance(step.action, Update)]
+    assert {change.path: change.reason for change in update.changes} == {
+        ("min_ram",): Reason.DRIFT,
+        ("properties", "q"): Reason.MANIFEST_CHANGED,
+    }
+    assert kinds(plan(catalog(before), inventory(image))) == [("Update", "a", "drift")]
+
+
+def test_three_way_merge_removes_only_what_imagesync_set() -> None:
+    """A property and a tag of ours that left the manifest go; those of others stay."""
+    before = spec("a", properties={"ours": "1"}, tags=frozenset({"ours"}))
+    image = live(before)
+    image = replace(image, properties={**image.properties, "theirs": "1"}, tags=frozenset({"ours", "theirs"}))
+    made = plan(catalog(spec("a")), inventory(image))
+    assert changes(made) == {"properties.ours": ("1", None), "tags": (("ours", "theirs"), ("theirs",))}
+
+
+def test_a_field_no_longer_declared_goes_back_to_its_default() -> None:
+    """min_ram that imagesync set and the manifest dropped becomes 0 again; one set by others stays."""
+    assert changes(plan(catalog(spec("a")), inventory(live(spec("a", min_ram=512))))) == {"min_ram": (512, 0)}
+    assert not plan(catalog(spec("a")), inventory(live(spec("a"), min_ram=512))).steps
+
+
+def test_a_value_that_becomes_managed_is_recorded() -> None:
+    """Declaring what is there already changes the record alone, so that dropping it later is seen."""
+    image = live(spec("a"), min_ram=512)
+    made = plan(catalog(spec("a", min_ram=512)), inventory(image))
+    assert changes(made) == {}
+    (step,) = made.steps
+    assert isinstance(step.action, Update)
+    assert step.action.record is not None
+    assert step.action.record.managed.fields["min_ram"] == "94f86079"
+    recorded = replace(image, properties={**image.properties, **step.action.record.properties()})
+    assert changes(plan(catalog(spec("a")), inventory(recorded))) == {"min_ram": (512, 0)}
+
+
+def test_ignored_fields_are_left_to_others() -> None:
+    """``ignore`` patterns keep a field out of the diff once the image exists."""
+    wanted = spec("a", min_ram=512, properties={"hw_x": "1"}, ignore=("min_ram", "properties.hw_*"))
+    image = live(wanted, min_ram=7)
+    image = replace(image, properties={**image.properties, "hw_x": "other"})
+    assert not plan(catalog(wanted), inventory(image)).steps
+
+
+def test_members_are_merged_three_ways() -> None:
+    """Members of ours that left the manifest go; those of others stay."""
+    before = spec("a", visibility=Visibility.SHARED, members=frozenset({"p1"}), members_declared=True)
+    after = replace(before, members=frozenset({"p2"}))
+    found = inventory(live(before), members={"id-a": (MemberState("p1"), MemberState("other"))})
+    assert changes(plan(catalog(after), found)) == {"members": (("other", "p1"), ("other", "p2"))}
+
+
+def test_members_of_an_earlier_build_are_taken_off_with_the_manifest() -> None:
+    """Those that left the manifest meanwhile, too."""
+    shared = spec("a", "a", visibility=Visibility.SHARED, members=frozenset({"p1", "p2"}), members_declared=True)
+    now = replace(shared, fingerprint=Fingerprint((digest("b"),)), members=frozenset({"p1"}))
+    wanted = replace(shared, members=frozenset({"p1"}))
+    members = {"one": (MemberState("p1"), MemberState("p2")), "two": (MemberState("p1"),)}
+    found = inventory(retired(shared, "one"), live(now, "two", generation=2), members=members)
+    first = plan(catalog(wanted), found).steps[0].action
+    assert isinstance(first, Update)
+    assert {change.path[0]: change.after for change in first.changes} == {"hidden": False, "members": ("p1",)}
+
+
+def test_what_on_replace_took_comes_back_although_it_is_ignored() -> None:
+    """``ignore`` leaves fields to others, not to our own retirement: an image cannot stay hidden for ever."""
+    wanted = spec("a", "a", ignore=("hidden", "properties.*", "min_ram"), min_ram=9, properties={"p": "1"})
+    image = retired(wanted, "one", before={"hidden": False, "properties.p": "1"})
+    image = replace(image, properties={**image.properties, "p": "old"}, min_ram=3)
+    made = plan(catalog(wanted), inventory(image, live(spec("a", "b"), "two", generation=2)))
+    first = made.steps[0].action
+    assert isinstance(first, Update)
+    assert {".".join(change.path): change.after for change in first.changes} == {"hidden": False, "properties.p": "1"}
