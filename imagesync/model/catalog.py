@@ -340,6 +340,8 @@ class ImageSpec:
 
     def is_ignored(self, *path: str) -> bool:
         """Whether ``ignore`` leaves a field to others once the image exists."""
+        if not self.ignore:  # nearly all images, asked for each field
+            return False
         dotted = ".".join(path)
         return any(fnmatchcase(dotted, pattern) for pattern in self.ignore)
 

@@ -108,6 +108,8 @@ def _assigned(
     catalog: Catalog, wanted: Sequence[ImageSpec], inventory: Inventory
 ) -> Iterator[tuple[str, LiveImage, bool]]:
     """Key and image of another project, and whether the manifest names ours as the key's owner."""
+    if not inventory.foreign:  # the records of all owned images need not be read for nothing
+        return
     lacking = keys_without_image(catalog, inventory)
     specs = {spec.key: spec for spec in wanted if spec.key in lacking}
     for image in inventory.foreign:
