@@ -1,5 +1,8 @@
 """The order of steps: a name is never without an image."""
 
+import pytest
+
+from imagesync.errors import PlanRefused
 from imagesync.model.catalog import (
     OnRemove,
     Policy,
@@ -24,3 +27,18 @@ def test_a_candidate_takes_a_name_over_without_a_gap() -> None:
         ("update:new:cand", ()),
         ("delete:old:id-old", ("update:new:cand",)),
     ]
+
+
+def test_steps_that_wait_for_each_other_are_refused() -> None:
+    """Two images that refer to each other can never be made."""
+    wanted = catalog(
+        spec("a", properties={"p": "${images.b.id}"}), spec("b", properties={"p": "${images.a.id}"}), spec("c")
+    )
+    with pytest.raises(PlanRefused, match="images a, b refer to each other in a circle; take one reference out"):
+        plan(wanted, inventory())
+
+
+def test_steps_start_in_the_order_of_keys_as_far_as_needs_allow() -> None:
+    """What is referred to comes first."""
+    wanted = catalog(spec("a", properties={"p": "${images.c.id}"}), spec("b"), spec("c"))
+    assert [step.id for step in plan(wanted, inventory()).steps] == ["create:b", "create:c", "create:a"]
