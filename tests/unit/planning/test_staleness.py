@@ -10,7 +10,7 @@ from imagesync.model.image import LiveImage
 from imagesync.planning.staleness import names_taken, stale
 from tests.unit.factories import catalog, inventory, live, plan, spec
 
-WANTED = catalog(spec("a", "b", min_ram=1))
+WANTED = catalog(spec("a", min_ram=1))
 OLD = live(spec("a"), "old")
 
 
