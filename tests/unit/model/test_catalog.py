@@ -66,7 +66,7 @@ def test_the_stores_that_must_hold_an_image(transfer: Transfer, offered: set[str
     assert transfer.wanted_stores(frozenset(offered)) == stores
 
 
-@pytest.mark.parametrize("method", list(Method))
+@pytest.mark.parametrize("method", list(Method), ids=lambda method: method.name)
 def test_a_web_download_is_not_sent(method: Method) -> None:
     """The service fetches it."""
     assert Transfer(method=method).is_sent == (method is not Method.WEB_DOWNLOAD)
