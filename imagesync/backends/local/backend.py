@@ -18,7 +18,7 @@ from imagesync.backends.base import CreateFields, ImportFields, UpdateFields
 from imagesync.backends.local import rules
 from imagesync.backends.local.content import Part
 from imagesync.backends.local.failures import said
-from imagesync.backends.local.rows import Document, Rows
+from imagesync.backends.local.rows import Row, Rows
 from imagesync.backends.local.store import Store
 from imagesync.backends.wire import create_to_wire, image_from_wire, update_to_wire
 from imagesync.errors import (
@@ -68,7 +68,7 @@ class Local:
             raise NotFound(f"there is no image {image_id}")
         return live
 
-    def _live(self, documents: Iterable[Document]) -> list[LiveImage]:
+    def _live(self, documents: Iterable[Row]) -> list[LiveImage]:
         """As values; told of those whose data is not what it was."""
         return [image_from_wire(whole) for one in documents if (whole := self._store.whole(one)) is not None]
 
@@ -97,7 +97,7 @@ class Local:
         """A new record, status queued."""
         image_id, now = attrs.get("id") or str(uuid4()), _now()
         rules.check_new_id(image_id)
-        document: Document = {
+        document: Row = {
             **dict.fromkeys(("name", "disk_format", "container_format", "size", "virtual_size", "checksum")),
             **dict.fromkeys(("os_hash_algo", "os_hash_value")),
             "visibility": "shared",
@@ -139,7 +139,7 @@ class Local:
                 self._put(rows, after)
         return image_from_wire(after)
 
-    def _put(self, rows: Rows, document: Document) -> None:
+    def _put(self, rows: Rows, document: Row) -> None:
         document["updated_at"] = _now()
         rows.put(document, document.get(CATALOG))
 
@@ -243,7 +243,7 @@ class Local:
             raise Conflict(f"image {image_id} has no data", "it is queued")
         return self._read(document)
 
-    def _read(self, document: Document) -> Iterator[bytes]:
+    def _read(self, document: Row) -> Iterator[bytes]:
         """The last bytes come only once all of them are what was stored."""
         where, sha512, held = f"store {self._store.path}: the data of image {document['id']}", hashlib.sha512(), b""
         with said(self._store.path), open(self._store.data(document["id"]), "rb") as file:
@@ -306,7 +306,7 @@ def _shared(rows: Rows, image_id: str) -> None:
         raise Forbidden(f"image {image_id} is not shared: it has no members", "make its visibility shared")
 
 
-def _received(part: Part, chunks: Iterable[bytes], size: int | None, document: Document) -> Document:
+def _received(part: Part, chunks: Iterable[bytes], size: int | None, document: Row) -> Row:
     """Every chunk written, hashed and looked at; what the service tells of them afterwards."""
     md5, sha512 = hashlib.md5(usedforsecurity=False), hashlib.sha512()
     inspection, count = Inspection(document["disk_format"], document["container_format"]), 0

@@ -13,7 +13,7 @@ from typing import Final
 from uuid import uuid4
 
 from imagesync.backends.local.failures import said
-from imagesync.backends.local.rows import Document
+from imagesync.backends.local.rows import Row
 
 _OURS: Final = re.compile(r"(?P<id>[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})(?:\.[0-9a-f]{32}\.part)?")
 
@@ -45,7 +45,7 @@ class Content:
         """Where the data of an image is."""
         return self._folder / image_id
 
-    def lacks(self, document: Document) -> str:
+    def lacks(self, document: Row) -> str:
         """Return what is wrong with the file of an image that should have data (missing, wrong size); else an empty text."""
         if document["size"] is None:
             return ""

@@ -18,7 +18,7 @@ TABLES: Final = (
     "CREATE TABLE given_out (id TEXT PRIMARY KEY)",
 )
 
-Document = dict[str, Any]
+Row = dict[str, Any]
 
 _FIELDS: Final = frozenset({"status", "size", "visibility", "protected", "os_hash_value"})
 """What the store itself reads of an image, besides the id; the rest is judged where it becomes a value."""
@@ -30,30 +30,30 @@ class Rows:
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
         self._connection, self._path = connection, path
 
-    def documents(self, catalog: str | None = None) -> list[Document]:
+    def documents(self, catalog: str | None = None) -> list[Row]:
         """All images, or those with one catalogue's mark, by id."""
         where, values = ("", ()) if catalog is None else (" WHERE catalog = ?", (catalog,))
         return self._read(self._connection.execute(f"SELECT id, document FROM images{where} ORDER BY id", values))  # noqa: S608
 
-    def leases(self, catalog: str) -> list[Document]:
+    def leases(self, catalog: str) -> list[Row]:
         """Images with the mark of this catalogue's lease, by id; they have no catalogue's own."""
         where = f"catalog IS NULL AND json_extract(document, '$.{LEASE}') = ?"
         query = f"SELECT id, document FROM images WHERE {where} ORDER BY id"  # noqa: S608
         return self._read(self._connection.execute(query, (catalog,)))
 
-    def document(self, image_id: str) -> Document:
+    def document(self, image_id: str) -> Row:
         """One image, or NotFound."""
         found = self.find(image_id)
         if found is None:
             raise NotFound(f"there is no image {image_id}")
         return found
 
-    def find(self, image_id: str) -> Document | None:
+    def find(self, image_id: str) -> Row | None:
         """One image, or None."""
         found = self._read(self._connection.execute("SELECT id, document FROM images WHERE id = ?", (image_id,)))
         return found[0] if found else None
 
-    def _read(self, rows: Iterable[tuple[object, str]]) -> list[Document]:
+    def _read(self, rows: Iterable[tuple[object, str]]) -> list[Row]:
         """Bytes that were changed in the file may leave a database that SQLite finds in order."""
         found = []
         for image_id, text in rows:
@@ -66,7 +66,7 @@ class Rows:
             found.append(document)
         return found
 
-    def add(self, document: Document, catalog: str | None) -> None:
+    def add(self, document: Row, catalog: str | None) -> None:
         """A new image; Conflict for an id that was ever given out."""
         try:
             self._connection.execute("INSERT INTO given_out VALUES (?)", (document["id"],))
@@ -76,7 +76,7 @@ class Rows:
         values = (document["id"], catalog, json.dumps(document))
         self._connection.execute("INSERT INTO images VALUES (?, ?, ?)", values)
 
-    def put(self, document: Document, catalog: str | None) -> None:
+    def put(self, document: Row, catalog: str | None) -> None:
         """An image as it is now."""
         values = (catalog, json.dumps(document), document["id"])
         self._connection.execute("UPDATE images SET catalog = ?, document = ? WHERE id = ?", values)

@@ -32,8 +32,6 @@ _CHOICES: Final = {
 
 CAPABILITIES: Final = Capabilities(DISK_FORMATS, CONTAINER_FORMATS, READ_ONLY)
 
-Document = dict[str, Any]
-
 
 def check_new_id(image_id: str) -> None:
     """8-4-4-4-12 hexadecimal digits."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from imagesync.backends.local.content import Content, Part, image_of
 from imagesync.backends.local.database import Database
 from imagesync.backends.local.failures import said
-from imagesync.backends.local.rows import Document, Rows
+from imagesync.backends.local.rows import Row, Rows
 from imagesync.model.record import CATALOG
 
 log = logging.getLogger(__name__)
@@ -76,7 +76,7 @@ class Store:
             log.warning("store %s: content/%s%s is not the store's; left alone", self.path, foreign[0], more)
         return busy
 
-    def whole(self, document: Document) -> Document | None:
+    def whole(self, document: Row) -> Row | None:
         """The image as it may be shown: one whose data is gone, or of another length, is killed and never active.
 
         None where it was deleted meanwhile.
