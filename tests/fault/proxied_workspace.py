@@ -32,6 +32,13 @@ class ProxiedWorkspace:
         """A plain apply."""
         return self.command.run("apply", "--yes", str(self.folder), *self.words)
 
+    def set_api_timeout(self, seconds: int) -> None:
+        """How long the command waits for an answer; 3 s at first, too short for answers that a test holds back."""
+        path = Path(self.env["OS_CLIENT_CONFIG_FILE"])
+        clouds = yaml.safe_load(path.read_text())
+        clouds["clouds"]["operator"]["api_timeout"] = seconds
+        path.write_text(yaml.safe_dump(clouds))
+
     def live(self) -> list[dict[str, Any]]:
         """Every image of the project, over plain HTTP."""
         return self.cloud.http().images()

@@ -17,6 +17,7 @@ from tests.trials import note
 def test_a_plan_while_another_run_makes_images(workspace: ProxiedWorkspace, tmp_path: Path) -> None:
     """They come after the listing, and before it is asked who holds the names: ours, and in nobody's way."""
     workspace.prepare()
+    workspace.set_api_timeout(60)
     come, held = threading.Event(), threading.Event()
 
     def listed(call: Call) -> Fault | None:
@@ -42,6 +43,7 @@ def test_a_second_apply_at_each_request_of_the_first(workspace: ProxiedWorkspace
     result = workspace.apply()
     assert result.code == 0, result
     calls, expected = list(workspace.proxy.calls), workspace.state()
+    workspace.set_api_timeout(60)
     writes = [call.number for call in calls if call.method != "GET"]
     taken, *_, done, _freed = writes
     with ForkedCommand(workspace.env, tmp_path) as second:
