@@ -18,7 +18,7 @@ from tests.pipeline import planned
 from tests.unit.factories import catalog, spec
 
 
-class Fault(Enum):
+class UpdateFault(Enum):
     """What becomes of one update, or of one read."""
 
     NONE = auto()
@@ -40,8 +40,8 @@ class FaultyStore(Local):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(Store(folder), "faulty")
-        self.updates: list[Fault] = []
-        self.reads: list[Fault] = []
+        self.updates: list[UpdateFault] = []
+        self.reads: list[UpdateFault] = []
         self.sent: list[UpdateFields] = []
         self.calls: list[str] = []
 
@@ -49,19 +49,19 @@ class FaultyStore(Local):
         image_id = image if isinstance(image, str) else image.id
         self.calls.append("update")
         self.sent.append(attrs)
-        fault = self.updates.pop(0) if self.updates else Fault.NONE
-        if fault is Fault.REFUSED:
+        fault = self.updates.pop(0) if self.updates else UpdateFault.NONE
+        if fault is UpdateFault.REFUSED:
             raise Forbidden("refused")
-        if fault in (Fault.NONE, Fault.NO_ANSWER):
+        if fault in (UpdateFault.NONE, UpdateFault.NO_ANSWER):
             super().update_image(image_id, **attrs)
-        if fault in (Fault.NO_ANSWER, Fault.NOT_RECEIVED):
+        if fault in (UpdateFault.NO_ANSWER, UpdateFault.NOT_RECEIVED):
             raise Unavailable("no answer")
         return super().images(image_id)[0]
 
     def images(self, image_id: str | None = None) -> list[LiveImage]:
         if image_id is not None:
             self.calls.append("read")
-            if self.sent and self.reads and self.reads.pop(0) is not Fault.NONE:
+            if self.sent and self.reads and self.reads.pop(0) is not UpdateFault.NONE:
                 raise Unavailable("no answer to a read")
         return super().images(image_id)
 

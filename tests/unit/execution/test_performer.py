@@ -11,7 +11,7 @@ from imagesync.model.catalog import Status
 from imagesync.model.image import LiveImage
 from imagesync.model.plan import Action, Deactivate, Delete, FieldChange, Plan, Reactivate, Reason, Step, Update
 from imagesync.model.report import Outcome, Performed
-from tests.unit.execution.helpers import Fault, FaultyStore, apply, want_image
+from tests.unit.execution.helpers import FaultyStore, UpdateFault, apply, want_image
 from tests.unit.factories import TARGET
 
 
@@ -32,8 +32,8 @@ def add_protected(store: FaultyStore) -> str:
     return store.create_image(name="n", protected=True).id
 
 
-@pytest.mark.parametrize("fault", [Fault.NONE, Fault.NO_ANSWER])
-def test_a_protected_image_is_deleted_in_two_requests(tmp_path: Path, fault: Fault) -> None:
+@pytest.mark.parametrize("fault", [UpdateFault.NONE, UpdateFault.NO_ANSWER])
+def test_a_protected_image_is_deleted_in_two_requests(tmp_path: Path, fault: UpdateFault) -> None:
     """The deletion itself shows whether the protection is off."""
     store = FaultyStore(tmp_path / "store")
     image_id = add_protected(store)
@@ -47,18 +47,18 @@ def test_a_protected_image_is_deleted_in_two_requests(tmp_path: Path, fault: Fau
 def test_an_image_that_stays_protected_is_not_deleted(tmp_path: Path) -> None:
     store = FaultyStore(tmp_path / "store")
     image_id = add_protected(store)
-    store.updates = [Fault.LOST]
+    store.updates = [UpdateFault.LOST]
     with pytest.raises(Forbidden):
         perform(store, Delete("a", image_id, 1, unprotect=True))
     assert store.images(image_id)[0].protected
 
 
-@pytest.mark.parametrize("fault", [Fault.NONE, Fault.LOST, Fault.NO_ANSWER])
-def test_an_image_in_use_is_protected_again(tmp_path: Path, fault: Fault) -> None:
+@pytest.mark.parametrize("fault", [UpdateFault.NONE, UpdateFault.LOST, UpdateFault.NO_ANSWER])
+def test_an_image_in_use_is_protected_again(tmp_path: Path, fault: UpdateFault) -> None:
     """Whatever becomes of the first update that does it."""
     store = Occupied(tmp_path / "store")
     image_id = add_protected(store)
-    store.updates = [Fault.NONE, fault]
+    store.updates = [UpdateFault.NONE, fault]
     assert perform(store, Delete("a", image_id, 1, unprotect=True)).outcome is Outcome.DEFERRED
     assert store.images(image_id)[0].protected
 
@@ -66,7 +66,7 @@ def test_an_image_in_use_is_protected_again(tmp_path: Path, fault: Fault) -> Non
 def test_an_update_that_is_lost_is_sent_again(tmp_path: Path) -> None:
     store = FaultyStore(tmp_path / "store")
     image_id = store.create_image(name="n").id
-    store.updates = [Fault.LOST]
+    store.updates = [UpdateFault.LOST]
     perform(store, Update("a", image_id, (FieldChange(("name",), "n", "m", Reason.DRIFT),), None))
     assert store.images(image_id)[0].name == "m"
 

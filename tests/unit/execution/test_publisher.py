@@ -15,15 +15,17 @@ from imagesync.model.image import LiveImage
 from imagesync.model.plan import Create
 from imagesync.model.record import ROLE
 from tests.pipeline import planned
-from tests.unit.execution.helpers import Fault, FaultyStore, apply, want_image
+from tests.unit.execution.helpers import FaultyStore, UpdateFault, apply, want_image
 from tests.unit.factories import catalog, spec
 
-LOSSES = [Fault.LOST, Fault.NOT_RECEIVED]
+LOSSES = [UpdateFault.LOST, UpdateFault.NOT_RECEIVED]
 
 
 @pytest.mark.parametrize("lost", LOSSES)
-@pytest.mark.parametrize("last", [Fault.NONE, Fault.NO_ANSWER])
-def test_an_image_that_only_the_last_write_publishes_is_published(tmp_path: Path, lost: Fault, last: Fault) -> None:
+@pytest.mark.parametrize("last", [UpdateFault.NONE, UpdateFault.NO_ANSWER])
+def test_an_image_that_only_the_last_write_publishes_is_published(
+    tmp_path: Path, lost: UpdateFault, last: UpdateFault
+) -> None:
     """The last write is read back as well: the step is done and the image stays."""
     service = FaultyStore(tmp_path / "store")
     service.updates = [lost, lost, last]
@@ -32,12 +34,12 @@ def test_an_image_that_only_the_last_write_publishes_is_published(tmp_path: Path
 
 
 @pytest.mark.parametrize("unreadable", [1, 9])
-@pytest.mark.parametrize("saved", [Fault.NONE, Fault.NO_ANSWER])
-def test_a_published_image_that_cannot_be_read_back_stays(tmp_path: Path, saved: Fault, unreadable: int) -> None:
+@pytest.mark.parametrize("saved", [UpdateFault.NONE, UpdateFault.NO_ANSWER])
+def test_a_published_image_that_cannot_be_read_back_stays(tmp_path: Path, saved: UpdateFault, unreadable: int) -> None:
     """Users may have it already; it is what the manifest wants, so the next plan is empty."""
     service = FaultyStore(tmp_path / "store")
     images = want_image(tmp_path, b"data", visibility=Visibility.PUBLIC)
-    service.updates, service.reads = [saved], [Fault.NO_ANSWER] * unreadable
+    service.updates, service.reads = [saved], [UpdateFault.NO_ANSWER] * unreadable
     (result,) = apply(service, images).results
     assert "no answer to a read" in str(result.error)
     service.reads.clear()
@@ -65,8 +67,10 @@ def test_an_image_that_was_published_in_part_stays(tmp_path: Path, kept: str) ->
     assert len(service.images()) == 1
 
 
-@pytest.mark.parametrize("updates", [[Fault.LOST] * 3, [Fault.REFUSED], [Fault.LOST, Fault.REFUSED]])
-def test_an_image_that_is_still_a_staging_record_is_deleted(tmp_path: Path, updates: list[Fault]) -> None:
+@pytest.mark.parametrize(
+    "updates", [[UpdateFault.LOST] * 3, [UpdateFault.REFUSED], [UpdateFault.LOST, UpdateFault.REFUSED]]
+)
+def test_an_image_that_is_still_a_staging_record_is_deleted(tmp_path: Path, updates: list[UpdateFault]) -> None:
     """It was read after the failure; a record with a pinned id stays, because the id could never be used again."""
     service = FaultyStore(tmp_path / "store")
     service.updates = list(updates)
@@ -83,7 +87,7 @@ def test_an_image_whose_publishing_update_may_still_arrive_stays(tmp_path: Path)
     """No answer to any of three updates; the next run publishes the verified build without another upload."""
     service = FaultyStore(tmp_path / "store")
     images = want_image(tmp_path, b"data")
-    service.updates = [Fault.NOT_RECEIVED] * 3
+    service.updates = [UpdateFault.NOT_RECEIVED] * 3
     assert not apply(service, images).succeeded
     assert [image.properties[ROLE] for image in service.images()] == [Role.STAGING]
     assert not any(isinstance(step.action, Create) for step in planned(service, images).steps)
@@ -132,7 +136,7 @@ def test_a_record_without_data_whose_members_fail_stays(tmp_path: Path) -> None:
     assert [member.project for member in service.members(made.id)] == ["a" * 32]
 
 
-class LossyStatus(Local):
+class DeactivationLost(Local):
     """A store that answers that an image was deactivated, and loses that."""
 
     def deactivate(self, image_id: str) -> None:
@@ -141,7 +145,7 @@ class LossyStatus(Local):
 
 def test_an_image_that_is_not_deactivated_as_declared_is_an_error(tmp_path: Path) -> None:
     """The read-back of the update that publishes shows it; users may see the image, so it stays."""
-    service = LossyStatus(Store(tmp_path / "store"), "lossy")
+    service = DeactivationLost(Store(tmp_path / "store"), "lossy")
     (result,) = apply(service, want_image(tmp_path, b"data", status=Status.DEACTIVATED)).results
     assert "is active, not deactivated, after the change; run apply again" in str(result.error)
     assert len(service.images()) == 1

@@ -9,7 +9,7 @@ from imagesync.errors import BackendError, Forbidden, Unavailable
 from imagesync.execution.writes import MAX_WRITES, Writes, check_status, select_lacking
 from imagesync.model.catalog import Status, Visibility
 from imagesync.model.image import LiveImage
-from tests.unit.execution.helpers import Fault, FaultyStore
+from tests.unit.execution.helpers import FaultyStore, UpdateFault
 
 ATTRS: UpdateFields = {"name": "new", "hidden": True, "tags": ["t"], "properties": {"a": "1", "b": "2"}}
 IMAGE = LiveImage(
@@ -36,8 +36,8 @@ def test_an_update_that_is_saved_costs_one_write_and_one_read(store: FaultyStore
     assert store.calls == ["update", "read"]
 
 
-@pytest.mark.parametrize("fault", [Fault.LOST, Fault.NOT_RECEIVED])
-def test_an_update_that_was_not_saved_is_sent_again(store: FaultyStore, fault: Fault) -> None:
+@pytest.mark.parametrize("fault", [UpdateFault.LOST, UpdateFault.NOT_RECEIVED])
+def test_an_update_that_was_not_saved_is_sent_again(store: FaultyStore, fault: UpdateFault) -> None:
     store.updates = [fault] * (MAX_WRITES - 1)
     assert select_lacking(Writes(store).update(active(store), ATTRS), ATTRS) == {}
     assert store.calls == ["update", "read"] * MAX_WRITES
@@ -45,15 +45,15 @@ def test_an_update_that_was_not_saved_is_sent_again(store: FaultyStore, fault: F
 
 def test_an_update_whose_answer_is_lost_is_not_sent_again(store: FaultyStore) -> None:
     """The image is read and shows that it was saved."""
-    store.updates = [Fault.NO_ANSWER]
+    store.updates = [UpdateFault.NO_ANSWER]
     Writes(store).update(active(store), ATTRS)
     assert store.calls == ["update", "read"]
 
 
 def test_the_last_write_is_read_back_too(store: FaultyStore) -> None:
     """Two lost updates, then one that is saved: done, whether its answer arrives or not."""
-    for last in (Fault.NONE, Fault.NO_ANSWER):
-        store.updates = [Fault.LOST, Fault.LOST, last]
+    for last in (UpdateFault.NONE, UpdateFault.NO_ANSWER):
+        store.updates = [UpdateFault.LOST, UpdateFault.LOST, last]
         assert Writes(store).update(active(store), ATTRS).name == "new"
 
 
@@ -61,7 +61,7 @@ def test_only_what_is_lacking_is_sent_again(store: FaultyStore) -> None:
     image_id = active(store)
     store.update_image(image_id, name="new", properties={"a": "1"})
     store.sent.clear()
-    store.updates = [Fault.LOST]
+    store.updates = [UpdateFault.LOST]
     Writes(store).update(image_id, ATTRS)
     assert store.sent == [ATTRS, {"hidden": True, "tags": ["t"], "properties": {"b": "2"}}]
 
@@ -75,7 +75,7 @@ def test_what_a_known_image_has_is_not_sent(store: FaultyStore) -> None:
 
 
 def test_an_update_that_the_service_never_keeps_is_an_error_that_names_what_is_lacking(store: FaultyStore) -> None:
-    store.updates = [Fault.LOST] * MAX_WRITES
+    store.updates = [UpdateFault.LOST] * MAX_WRITES
     with pytest.raises(BackendError, match="did not keep the update of name, hidden, tags, a, b; run apply again"):
         Writes(store).update(active(store), ATTRS)
     assert store.calls == ["update", "read"] * MAX_WRITES
@@ -86,14 +86,14 @@ def test_an_update_that_is_lacking_in_the_end_and_got_no_answer_may_still_arrive
     store: FaultyStore, place: int
 ) -> None:
     """Unavailable says so, whichever of the writes got no answer."""
-    store.updates = [Fault.LOST] * MAX_WRITES
-    store.updates[place] = Fault.NOT_RECEIVED
+    store.updates = [UpdateFault.LOST] * MAX_WRITES
+    store.updates[place] = UpdateFault.NOT_RECEIVED
     with pytest.raises(Unavailable):
         Writes(store).update(active(store), ATTRS)
 
 
 def test_a_refused_update_is_not_sent_again(store: FaultyStore) -> None:
-    store.updates = [Fault.REFUSED]
+    store.updates = [UpdateFault.REFUSED]
     with pytest.raises(Forbidden):
         Writes(store).update(active(store), ATTRS)
     assert store.calls == ["update"]
@@ -101,7 +101,7 @@ def test_a_refused_update_is_not_sent_again(store: FaultyStore) -> None:
 
 def test_a_failed_read_ends_the_writes(store: FaultyStore) -> None:
     """Nothing is sent again as long as nobody knows what was saved."""
-    store.reads = [Fault.NO_ANSWER]
+    store.reads = [UpdateFault.NO_ANSWER]
     with pytest.raises(Unavailable, match="read"):
         Writes(store).update(active(store), ATTRS)
     assert store.calls == ["update", "read"]
@@ -112,7 +112,7 @@ def test_an_unprotected_image_is_not_read_back(store: FaultyStore) -> None:
     image_id = active(store)
     store.update_image(image_id, protected=True)
     store.calls.clear()
-    store.updates = [Fault.NO_ANSWER]
+    store.updates = [UpdateFault.NO_ANSWER]
     Writes(store).unprotect(image_id)
     assert store.calls == ["update"]
     store.delete_image(image_id)
@@ -135,7 +135,7 @@ def test_what_an_image_lacks(attrs: UpdateFields, lacking: UpdateFields) -> None
     assert select_lacking(IMAGE, attrs) == lacking
 
 
-class LossyStatus(FaultyStore):
+class StatusFaultStore(FaultyStore):
     """A store in which changes of the status fail."""
 
     lost, answered = True, True
@@ -149,7 +149,7 @@ class LossyStatus(FaultyStore):
 
 @pytest.mark.parametrize("answered", [True, False])
 def test_a_status_that_was_changed_is_done_whatever_the_answer(tmp_path: Path, answered: bool) -> None:
-    store = LossyStatus(tmp_path / "store")
+    store = StatusFaultStore(tmp_path / "store")
     store.lost, store.answered = False, answered
     Writes(store).change_status(image_id := active(store), Status.DEACTIVATED)
     assert store.images(image_id)[0].status is Status.DEACTIVATED
@@ -159,7 +159,7 @@ def test_a_status_that_was_changed_is_done_whatever_the_answer(tmp_path: Path, a
 
 @pytest.mark.parametrize(("answered", "message"), [(True, "is active, not deactivated"), (False, "no answer")])
 def test_a_status_that_was_not_changed_is_an_error(tmp_path: Path, answered: bool, message: str) -> None:
-    store = LossyStatus(tmp_path / "store")
+    store = StatusFaultStore(tmp_path / "store")
     store.answered = answered
     with pytest.raises(BackendError, match=message):
         Writes(store).change_status(active(store), Status.DEACTIVATED)
