@@ -13,7 +13,7 @@ from imagesync.sources import open_source
 from tests.unit.sources.packed import DATA, sha256
 
 
-class MirrorHandler(BaseHTTPRequestHandler):
+class TwoPathHandler(BaseHTTPRequestHandler):
     """Answers by path."""
 
     def do_GET(self) -> None:
@@ -33,7 +33,7 @@ class MirrorHandler(BaseHTTPRequestHandler):
 @pytest.fixture
 def mirror() -> Iterator[str]:
     """The address of a server on loopback."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), MirrorHandler) as server:
+    with ThreadingHTTPServer(("127.0.0.1", 0), TwoPathHandler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
