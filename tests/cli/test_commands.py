@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from imagesync.cli.app import COMMANDS
 from tests import command
 from tests.command import ROOT, Result
 
@@ -19,9 +20,6 @@ def test_the_schema_is_printed_as_it_is() -> None:
     for name in ("manifest", "plan"):
         assert run("schema", name).stdout == (ROOT / f"schemas/{name}.schema.json").read_text()
     assert json.loads(run("schema").stdout)["title"] == "imagesync manifest"
-
-
-COMMANDS = ["validate", "plan", "apply", "rollback", "unlock", "show", "list", "adopt", "export", "schema"]
 
 
 @pytest.mark.parametrize("name", COMMANDS)

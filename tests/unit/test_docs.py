@@ -1,4 +1,4 @@
-"""The documentation of the manifest names every field that the schema has, and no other."""
+"""The documentation of the manifest names every field of the schema and no other; CONTRIBUTING.md every room."""
 
 import re
 from collections.abc import Iterator
@@ -7,7 +7,10 @@ from typing import Any
 
 from imagesync.schemas import schema
 
-PAGE = Path(__file__).parents[2] / "docs" / "manifest.md"
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "manifest.md"
+UNNAMED = {"__init__.py", "__main__.py", "__pycache__", "version.py"}
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 
 
 def fields(node: dict[str, Any]) -> Iterator[str]:
@@ -22,3 +25,19 @@ def test_every_field_has_a_row() -> None:
     parts = [whole["$defs"][name] for name in ("image", "source", "on_replace", "policy", "target")] + [whole]
     wanted = sorted(name for part in parts for name in set(fields(part)))
     assert sorted(re.findall(r"^\| `(\w+)` \|", PAGE.read_text(), re.MULTILINE)) == wanted
+
+
+def test_contributing_names_every_room() -> None:
+    """Packages and modules of imagesync, but for the package's own face and version."""
+    rooms = [path for path in (ROOT / "imagesync").iterdir() if path.is_dir() or path.suffix == ".py"]
+    names = [f"{path.name}/" if path.is_dir() else path.name for path in rooms if path.name not in UNNAMED]
+    assert [name for name in names if f"`{name}`" not in CONTRIBUTING] == []
+
+
+def test_every_path_that_contributing_names_exists() -> None:
+    """From the root, or below imagesync/; capital letters stand for a name of one's own."""
+    named = {word for word in re.findall(r"`([\w./-]+)`", CONTRIBUTING) if "/" in word or word.endswith((".py", ".md"))}
+    paths = [path for path in named if not re.search(r"NAME|ROOM|test_X", path) and not path.startswith("~")]
+    assert [
+        path for path in sorted(paths) if not any((base / path).exists() for base in (ROOT, ROOT / "imagesync"))
+    ] == []
