@@ -8,13 +8,13 @@ from imagesync.backends.base import Backend
 from imagesync.errors import UsageError
 
 
-def _glance(cloud: str | None) -> Backend:
+def _open_glance(cloud: str | None) -> Backend:
     from imagesync.backends.glance import open_glance
 
     return open_glance(cloud)
 
 
-def _local(store: str | None) -> Backend:
+def _open_local(store: str | None) -> Backend:
     from imagesync.backends.local import open_local
 
     if store is None:
@@ -22,7 +22,7 @@ def _local(store: str | None) -> Backend:
     return open_local(store)
 
 
-KINDS: Final[Mapping[str, Callable[[str | None], Backend]]] = {"glance": _glance, "local": _local}
+KINDS: Final[Mapping[str, Callable[[str | None], Backend]]] = {"glance": _open_glance, "local": _open_local}
 
 
 def open_backend(*, cloud: str | None = None, store: Path | str | None = None) -> Backend:

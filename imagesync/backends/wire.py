@@ -46,31 +46,31 @@ _MAX_SHOWN_CHARS: Final = 60
 
 def image_from_wire(document: object) -> LiveImage:
     """One image of the service; BackendError names image and field where a type is not the API's."""
-    wire = _mapping(document, "an image")
-    image_id = _checked(wire, "id", str, f"the image {_shown(wire.get('name'))}")
+    wire = _require_mapping(document, "an image")
+    image_id = _parse_required(wire, "id", str, f"the image {_describe(wire.get('name'))}")
     if not _ID.fullmatch(image_id):
-        raise BackendError(f"the service answered an image's id as {_shown(image_id)}", "is this an Image API v2?")
+        raise BackendError(f"the service answered an image's id as {_describe(image_id)}", "is this an Image API v2?")
     where = f"image {image_id}"
-    texts = {name: _optional(wire, name, str, where) for name in TEXT_FIELDS}
+    texts = {name: _parse_optional(wire, name, str, where) for name in TEXT_FIELDS}
     texts |= {name: value.lower() for name in DIGEST_FIELDS if (value := texts[name])}
-    numbers = {name: _number(wire, name, where) for name in NUMBER_FIELDS}
-    extra = {name: _text(value) for name, value in wire.items() if name not in OWN_FIELDS and value is not None}
+    numbers = {name: _parse_number(wire, name, where) for name in NUMBER_FIELDS}
+    extra = {name: _to_text(value) for name, value in wire.items() if name not in OWN_FIELDS and value is not None}
     return LiveImage(
         id=image_id,
-        status=_enumerated(Status, wire, "status", where),
-        visibility=_enumerated(Visibility, wire, "visibility", where),
+        status=_parse_enum(Status, wire, "status", where),
+        visibility=_parse_enum(Visibility, wire, "visibility", where),
         min_disk=numbers["min_disk"] or 0,
         min_ram=numbers["min_ram"] or 0,
-        protected=bool(_optional(wire, "protected", bool, where)),
-        hidden=bool(_optional(wire, "os_hidden", bool, where)),
-        tags=_words(wire, "tags", where),
+        protected=bool(_parse_optional(wire, "protected", bool, where)),
+        hidden=bool(_parse_optional(wire, "os_hidden", bool, where)),
+        tags=_parse_words(wire, "tags", where),
         properties={name: value for name, value in sorted(extra.items()) if not name.startswith(SERVICE_PREFIX)},
         size=numbers["size"],
         virtual_size=numbers["virtual_size"],
-        created_at=_time(wire, "created_at", where),
-        updated_at=_time(wire, "updated_at", where),
-        locations=None if wire.get("locations") is None else _json(wire["locations"]),
-        stores=tuple(filter(None, (_optional(wire, "stores", str, where) or "").split(","))),
+        created_at=_parse_time(wire, "created_at", where),
+        updated_at=_parse_time(wire, "updated_at", where),
+        locations=None if wire.get("locations") is None else _to_json(wire["locations"]),
+        stores=tuple(filter(None, (_parse_optional(wire, "stores", str, where) or "").split(","))),
         service={name: value for name, value in sorted(extra.items()) if name.startswith(SERVICE_PREFIX)},
         nulls=frozenset(name for name, value in wire.items() if value is None),
         **texts,
@@ -109,20 +109,21 @@ def update_to_wire(attrs: UpdateFields) -> list[dict[str, object]]:
 
 def member_from_wire(document: object) -> MemberState:
     """One member of an image."""
-    wire = _mapping(document, "a member")
+    wire = _require_mapping(document, "a member")
     return MemberState(
-        _checked(wire, "member_id", str, "a member"), _optional(wire, "status", str, "a member") or "pending"
+        _parse_required(wire, "member_id", str, "a member"),
+        _parse_optional(wire, "status", str, "a member") or "pending",
     )
 
 
 def tasks_from_wire(document: object) -> list[ImportTask]:
     """The imports of an image by age; read leniently, as they only explain."""
-    listed = _part(document).get("tasks")
-    found = [_task(_part(item)) for item in listed] if isinstance(listed, list) else []
+    listed = _get_mapping(document).get("tasks")
+    found = [_parse_task(_get_mapping(item)) for item in listed] if isinstance(listed, list) else []
     return sorted(found, key=lambda task: (task.created_at, task.updated_at))
 
 
-def _task(wire: Mapping[str, Any]) -> ImportTask:
+def _parse_task(wire: Mapping[str, Any]) -> ImportTask:
     names = ("id", "status", "message", "created_at", "updated_at")
     return ImportTask(*(value if isinstance(value := wire.get(name), str) else "" for name in names))
 
@@ -132,58 +133,61 @@ def capabilities_from_wire(schema: object, methods: object, stores: object, usag
 
     Read leniently: what a kin service words differently is not known, and then nothing is refused.
     """
-    fields = _part(schema, "properties")
-    listed = _part(stores).get("stores")
+    fields = _get_mapping(schema, "properties")
+    listed = _get_mapping(stores).get("stores")
     return Capabilities(
-        disk_formats=_choices(_part(fields, "disk_format").get("enum")),
-        container_formats=_choices(_part(fields, "container_format").get("enum")),
-        read_only=frozenset(name for name, field in fields.items() if _part(field).get("readOnly") is True),
-        import_methods=_choices(_part(methods, "import-methods").get("value")),
-        stores=_choices([_part(store).get("id") for store in listed if _takes_data(store)])
+        disk_formats=_parse_choices(_get_mapping(fields, "disk_format").get("enum")),
+        container_formats=_parse_choices(_get_mapping(fields, "container_format").get("enum")),
+        read_only=frozenset(name for name, field in fields.items() if _get_mapping(field).get("readOnly") is True),
+        import_methods=_parse_choices(_get_mapping(methods, "import-methods").get("value")),
+        stores=_parse_choices([_get_mapping(store).get("id") for store in listed if _can_take_data(store)])
         if isinstance(listed, list)
         else frozenset(),
-        usage=_quotas(_part(usage, "usage")),
+        usage=_parse_quotas(_get_mapping(usage, "usage")),
         hidden="os_hidden" in fields or not fields,
     )
 
 
-def _takes_data(store: object) -> bool:
+def _can_take_data(store: object) -> bool:
     """Stores that only read (http) hold no image that is put into them."""
-    return str(_part(store).get("read-only", "false")).lower() != "true"
+    return str(_get_mapping(store).get("read-only", "false")).lower() != "true"
 
 
-def _quotas(wire: Mapping[str, Any]) -> dict[str, Usage]:
-    pairs = {name: (_part(quota).get("usage"), _part(quota).get("limit")) for name, quota in sorted(wire.items())}
+def _parse_quotas(wire: Mapping[str, Any]) -> dict[str, Usage]:
+    pairs = {
+        name: (_get_mapping(quota).get("usage"), _get_mapping(quota).get("limit"))
+        for name, quota in sorted(wire.items())
+    }
     return {
         name: Usage(used, limit) for name, (used, limit) in pairs.items() if type(used) is int and type(limit) is int
     }
 
 
-def _part(document: object, name: str | None = None) -> dict[str, Any]:
+def _get_mapping(document: object, name: str | None = None) -> dict[str, Any]:
     """A mapping, or the one under ``name`` in it; empty where there is none."""
     if name is not None:
         document = document.get(name) if isinstance(document, dict) else None
     return document if isinstance(document, dict) else {}
 
 
-def _choices(values: object) -> frozenset[str]:
+def _parse_choices(values: object) -> frozenset[str]:
     return frozenset(value for value in values if isinstance(value, str)) if isinstance(values, list) else frozenset()
 
 
-def _mapping(document: object, what: str) -> dict[str, Any]:
+def _require_mapping(document: object, what: str) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise BackendError(f"the image service answered {what} that is no JSON object", "is this an Image API v2?")
     return document
 
 
-def _checked(wire: Mapping[str, Any], name: str, kind: Callable[..., T], where: str) -> T:
-    value = _optional(wire, name, kind, where)
+def _parse_required(wire: Mapping[str, Any], name: str, kind: Callable[..., T], where: str) -> T:
+    value = _parse_optional(wire, name, kind, where)
     if value is None:
         raise BackendError(f"{where}: the service answered no {name}", "is this an Image API v2?")
     return value
 
 
-def _optional(wire: Mapping[str, Any], name: str, kind: Callable[..., T], where: str) -> T | None:
+def _parse_optional(wire: Mapping[str, Any], name: str, kind: Callable[..., T], where: str) -> T | None:
     """A field of exactly this type (True is no number), or None."""
     value = wire.get(name)
     if value is not None and type(value) is not kind:
@@ -192,54 +196,54 @@ def _optional(wire: Mapping[str, Any], name: str, kind: Callable[..., T], where:
     return value
 
 
-def _enumerated(kind: Callable[[str], T], wire: Mapping[str, Any], name: str, where: str) -> T:
-    value = _checked(wire, name, str, where)
+def _parse_enum(kind: Callable[[str], T], wire: Mapping[str, Any], name: str, where: str) -> T:
+    value = _parse_required(wire, name, str, where)
     try:
         return kind(value)
     except ValueError as error:
-        raise BackendError(f"{where}: the service answered an unknown {name}, {_shown(value)}") from error
+        raise BackendError(f"{where}: the service answered an unknown {name}, {_describe(value)}") from error
 
 
-def _number(wire: Mapping[str, Any], name: str, where: str) -> int | None:
-    value = _optional(wire, name, int, where)
+def _parse_number(wire: Mapping[str, Any], name: str, where: str) -> int | None:
+    value = _parse_optional(wire, name, int, where)
     if value is not None and not 0 <= value <= MAX_NUMBER:
-        text = f"{where}: the service answered {name} as {_shown(value)}, not as a number from 0"
+        text = f"{where}: the service answered {name} as {_describe(value)}, not as a number from 0"
         raise BackendError(text, "is this an Image API v2?")
     return value
 
 
-def _time(wire: Mapping[str, Any], name: str, where: str) -> str:
+def _parse_time(wire: Mapping[str, Any], name: str, where: str) -> str:
     """A moment as the service writes it; empty where it tells none."""
-    value = _optional(wire, name, str, where) or ""
+    value = _parse_optional(wire, name, str, where) or ""
     try:
         datetime.fromisoformat(value or "2000-01-01")
     except ValueError as error:
         raise BackendError(
-            f"{where}: the service answered {name} as {_shown(value)}, not as a time", "is this an Image API v2?"
+            f"{where}: the service answered {name} as {_describe(value)}, not as a time", "is this an Image API v2?"
         ) from error
     return value
 
 
-def _shown(value: object) -> str:
+def _describe(value: object) -> str:
     """An odd value, as far as it fits into a line."""
     if isinstance(value, dict | list):
         return f"a {type(value).__name__}"
     return shorten(repr(value[:_MAX_SHOWN_CHARS] if isinstance(value, str) else value), _MAX_SHOWN_CHARS)
 
 
-def _words(wire: Mapping[str, Any], name: str, where: str) -> frozenset[str]:
-    values: list[object] = _optional(wire, name, list, where) or []
+def _parse_words(wire: Mapping[str, Any], name: str, where: str) -> frozenset[str]:
+    values: list[object] = _parse_optional(wire, name, list, where) or []
     words = [value for value in values if isinstance(value, str)]
     if len(words) != len(values):
         raise BackendError(f"{where}: the service answered {name} that are not all text", "is this an Image API v2?")
     return frozenset(words)
 
 
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else _json(value)
+def _to_text(value: object) -> str:
+    return value if isinstance(value, str) else _to_json(value)
 
 
-def _json(value: object) -> str:
+def _to_json(value: object) -> str:
     try:
         return json.dumps(value)
     except RecursionError as error:

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from urllib.parse import urlsplit
 
 from imagesync.backends.glance.body import Body
-from imagesync.backends.glance.failures import PASSING, failure, never_sent, speaking_to
-from imagesync.backends.glance.response_limits import beginning, whole
-from imagesync.backends.glance.retry import Pace, Patience, seconds_asked
+from imagesync.backends.glance.failures import PASSING, error_from_answer, is_never_sent, translate_errors
+from imagesync.backends.glance.response_limits import read_beginning, read_whole
+from imagesync.backends.glance.retry import Pace, Patience, parse_retry_after
 from imagesync.errors import BackendError, Conflict, Unavailable
 from imagesync.text import public_host
 
@@ -71,9 +71,9 @@ class Answer:
     body: bytes
 
     @property
-    def wait(self) -> float:
+    def retry_after(self) -> float:
         """Seconds that the service asks to be left alone for."""
-        return seconds_asked(self.headers.get("Retry-After"))
+        return parse_retry_after(self.headers.get("Retry-After"))
 
     @property
     def well(self) -> bool:
@@ -89,7 +89,7 @@ class Silence:
     sent: bool
 
     @property
-    def wait(self) -> float:
+    def retry_after(self) -> float:
         """Seconds that the identity service asks to be left alone for, where it was that one."""
         return self.error.retry_after
 
@@ -117,12 +117,12 @@ class Api:
 
     def get(self, path: str) -> Any:
         """The JSON of a GET."""
-        return self._decoded(self.request("GET", path), path)
+        return self._decode(self.request("GET", path), path)
 
     def send(self, method: str, path: str, body: object = None, *, repeat: bool = True) -> Any:
         """The JSON of a write; None where the answer has none."""
         answer = self.request(method, path, body, repeat=repeat)
-        return self._decoded(answer, path) if answer.body else None
+        return self._decode(answer, path) if answer.body else None
 
     def delete(self, path: str) -> None:
         """DELETE; 404 to a repeated one means that the first, whose answer was lost, did it."""
@@ -144,30 +144,30 @@ class Api:
                 continue
             if isinstance(met, Answer) and (met.well or (repeated and met.status == settled_by)):
                 return met
-            may = _passing(met) and (repeat or not _perhaps_done(met))
-            if not may or not patience.lasts(met.wait):
-                raise self._error(met, method, path)
+            may = _is_passing(met) and (repeat or not _is_perhaps_done(met))
+            if not may or not patience.can_retry(met.retry_after):
+                raise self._make_error(met, method, path)
             why = f"HTTP {met.status}" if isinstance(met, Answer) else "no answer" if met.sent else "no connection"
-            patience.wait(f"{method} {_shown(path)}: {why}")
-            repeated = repeated or _perhaps_done(met)
+            patience.wait(f"{method} {_strip_query(path)}: {why}")
+            repeated = repeated or _is_perhaps_done(met)
 
     def _attempt(self, method: str, path: str, body: object) -> Answer | Silence:
         kind = {} if body is None else {"Content-Type": PATCH_TYPE if method == "PATCH" else "application/json"}
         data = None if body is None else json.dumps(body).encode()
         try:
-            token = self._token()
+            token = self._get_token()
         except Unavailable as error:
             return Silence(error, sent=False)
         try:
             answer = self._exchange(method, path, {**token, **kind}, data, self._timeout)
         except Unavailable as error:
-            return Silence(error, sent=not never_sent(error))
+            return Silence(error, sent=not is_never_sent(error))
         if answer.status == HTTPStatus.UNAUTHORIZED:
             self._drop(token)
         return answer
 
-    def _token(self) -> dict[str, str]:
-        with speaking_to("identity service"):
+    def _get_token(self) -> dict[str, str]:
+        with translate_errors("identity service"):
             try:
                 return dict(self._session.get_auth_headers() or {})
             except (AttributeError, IndexError, KeyError, TypeError) as error:
@@ -176,21 +176,21 @@ class Api:
     def _drop(self, token: Mapping[str, str]) -> None:
         """Forget a refused token, unless another thread has renewed it, or it ended by itself, meanwhile."""
         with self._lock, suppress(Unavailable):
-            if self._token() == token:
+            if self._get_token() == token:
                 self.renew()
 
     def _exchange(
         self, method: str, path: str, headers: Mapping[str, str], data: Data | None, timeout: tuple[float, float]
     ) -> Answer:
         """One request and its whole answer."""
-        with speaking_to(self.name), self._open(method, path, headers, data, timeout) as response:
-            log.debug("%s %s: HTTP %d", method, _shown(path), response.status_code)
+        with translate_errors(self.name), self._open(method, path, headers, data, timeout) as response:
+            log.debug("%s %s: HTTP %d", method, _strip_query(path), response.status_code)
             well = 200 <= response.status_code < 300
-            what = f"{method} {_shown(path)}"
+            what = f"{method} {_strip_query(path)}"
             content = (
-                whole(response, what, largest=MAX_RESPONSE_BYTES, seconds=timeout[1])
+                read_whole(response, what, largest=MAX_RESPONSE_BYTES, seconds=timeout[1])
                 if well
-                else _refusal(response, spoilt=data is not None, seconds=timeout[1])
+                else _read_error_page(response, spoilt=data is not None, seconds=timeout[1])
             )
             return Answer(response.status_code, response.headers, content)
 
@@ -213,14 +213,14 @@ class Api:
             log=False,
         )
 
-    def _error(self, met: Answer | Silence, method: str, path: str) -> BackendError:
+    def _make_error(self, met: Answer | Silence, method: str, path: str) -> BackendError:
         if isinstance(met, Silence):
             return met.error
-        return failure(met.status, met.body.decode(errors="replace"), f"{method} {_shown(path)}")
+        return error_from_answer(met.status, met.body.decode(errors="replace"), f"{method} {_strip_query(path)}")
 
-    def _decoded(self, answer: Answer, path: str) -> Any:
+    def _decode(self, answer: Answer, path: str) -> Any:
         if sum(map(answer.body.count, (b",", b":", b"[", b"{"))) > MAX_RESPONSE_VALUES:
-            text = f"{self.name}: the answer to {_shown(path)} has more than {MAX_RESPONSE_VALUES} values"
+            text = f"{self.name}: the answer to {_strip_query(path)} has more than {MAX_RESPONSE_VALUES} values"
             raise BackendError(text, "is this an Image API v2?")
         try:
             document = json.loads(answer.body)
@@ -228,10 +228,10 @@ class Api:
                 json.dumps(document, ensure_ascii=False).encode()
         except (ValueError, RecursionError) as error:
             hint = "is this an Image API v2? correct the endpoint in the cloud's catalogue or image_endpoint_override"
-            raise BackendError(f"{self.name}: the answer to {_shown(path)} is not JSON", hint) from error
+            raise BackendError(f"{self.name}: the answer to {_strip_query(path)} is not JSON", hint) from error
         return document
 
-    def pages(self, path: str, key: str) -> Iterator[dict[str, Any]]:
+    def list_items(self, path: str, key: str) -> Iterator[dict[str, Any]]:
         """The items of a listing, page by page; an error when the service hands pages out without end."""
         seen: set[str] = set()
         told: set[str] = set()
@@ -239,73 +239,79 @@ class Api:
         size, end = 0, time.monotonic() + self._timeouts.listing
         while following:
             if time.monotonic() > end:
-                text = f"{self.name}: the listing {_shown(path)} takes longer than {self._timeouts.listing:.0f} s"
+                text = f"{self.name}: the listing {_strip_query(path)} takes longer than {self._timeouts.listing:.0f} s"
                 raise Unavailable(text, "ask for fewer, by a filter, or try again later")
             seen.add(following)
             answer = self.request("GET", following)
-            page, size = self._decoded(answer, following), size + len(answer.body)
+            page, size = self._decode(answer, following), size + len(answer.body)
             if not isinstance(page, dict) or not isinstance(page.get(key), list):
                 raise BackendError(f"{self.name}: a listing has no {key!r}", "is this an Image API v2?")
-            ids = _ids(page[key])
+            ids = _collect_ids(page[key])
             if ids and ids <= told:
-                raise self._endless(path)
+                raise self._endless_error(path)
             told |= ids
             yield from page[key]
             link = page.get("next")
-            following = _below_version(link) if isinstance(link, str) and page[key] else None
+            following = _path_below_version(link) if isinstance(link, str) and page[key] else None
             if following in seen or len(seen) >= MAX_PAGES:
-                raise self._endless(path)
+                raise self._endless_error(path)
             if len(told) > MAX_LISTED_ITEMS or size > MAX_LISTING_BYTES:
                 text = f"more than {MAX_LISTED_ITEMS} images or {MAX_LISTING_BYTES // 2**20} MiB"
-                raise BackendError(f"{self.name}: the listing {_shown(path)} has {text}", "ask for fewer, by a filter")
+                raise BackendError(
+                    f"{self.name}: the listing {_strip_query(path)} has {text}", "ask for fewer, by a filter"
+                )
 
-    def _endless(self, path: str) -> BackendError:
-        return BackendError(f"{self.name}: the listing {_shown(path)} never ends", "tell the cloud's operator")
+    def _endless_error(self, path: str) -> BackendError:
+        return BackendError(f"{self.name}: the listing {_strip_query(path)} never ends", "tell the cloud's operator")
 
     def upload(self, path: str, body: Body, size: int | None, further: Mapping[str, str]) -> None:
         """PUT of data with ``further`` headers, exactly once; a failure of the chunks is BrokenOff."""
-        headers = {**self._pace.patiently(self._token), **further, "Content-Type": "application/octet-stream"}
+        headers = {**self._pace.retry(self._get_token), **further, "Content-Type": "application/octet-stream"}
         if size is not None:
             headers["x-openstack-image-size"] = str(size)
         # requests takes a length of 0 for an unknown one
         data: Data = b"".join(body) if size == 0 else iter(body) if size is None else body
         answer = self._exchange("PUT", path, headers, data, (SENDING_TIMEOUT, self._timeouts.storing))
         if not answer.well:
-            raise self._error(answer, "PUT", path)
+            raise self._make_error(answer, "PUT", path)
         if not body.complete:
-            raise Unavailable(f"PUT {_shown(path)}: answered before all data was sent", "look at the image, try again")
+            raise Unavailable(
+                f"PUT {_strip_query(path)}: answered before all data was sent", "look at the image, try again"
+            )
 
     def download(self, path: str) -> Iterator[bytes]:
         """The body of a GET in chunks of about a MiB; a break in the middle is Unavailable."""
-        with self._opened(path) as response, speaking_to(self.name):
+        with self._open_data(path) as response, translate_errors(self.name):
             yield from response.iter_content(CHUNK)
 
-    def _opened(self, path: str) -> "requests.Response":
+    def _open_data(self, path: str) -> "requests.Response":
         """The answer to a GET of data, body unread."""
         for renewed in (False, True):
-            token = self._pace.patiently(self._token)
+            token = self._pace.retry(self._get_token)
             headers = {**token, "Accept": "*/*", "Accept-Encoding": "identity"}
-            with speaking_to(self.name):
+            with translate_errors(self.name):
                 response = self._open("GET", path, headers, None, self._timeout)
             if response.status_code == HTTPStatus.OK:
                 return response
             with response:
                 answer = Answer(
-                    response.status_code, response.headers, _refusal(response, spoilt=False, seconds=self._timeout[1])
+                    response.status_code,
+                    response.headers,
+                    _read_error_page(response, spoilt=False, seconds=self._timeout[1]),
                 )
             if answer.status != HTTPStatus.UNAUTHORIZED or renewed:
                 break
             self._drop(token)
         if answer.status == HTTPStatus.NO_CONTENT:
-            raise Conflict(f"GET {_shown(path)}: the image has no data", "it is queued: upload first")
-        raise self._error(answer, "GET", path)
+            raise Conflict(f"GET {_strip_query(path)}: the image has no data", "it is queued: upload first")
+        raise self._make_error(answer, "GET", path)
 
     def renew(self) -> None:
         """Forget the token: the next request authenticates anew."""
         self._session.invalidate()
 
 
-def _refusal(response: "requests.Response", *, spoilt: bool, seconds: float) -> bytes:
+def _read_error_page(response: "requests.Response", *, spoilt: bool, seconds: float) -> bytes:
     """What an error page says, as far as it can be had; of a ``spoilt`` connection one byte less.
 
     A connection whose answer is not read to its end is closed, not pooled. That is wanted where the request had a body:
@@ -314,28 +320,28 @@ def _refusal(response: "requests.Response", *, spoilt: bool, seconds: float) -> 
     limit, remaining = MAX_ERROR_PAGE_BYTES, getattr(response.raw, "length_remaining", None)
     if spoilt and remaining is not None:
         limit = min(limit, max(0, remaining - 1))
-    return beginning(response, largest=limit, seconds=seconds)
+    return read_beginning(response, largest=limit, seconds=seconds)
 
 
-def _ids(items: list[Any]) -> set[str]:
+def _collect_ids(items: list[Any]) -> set[str]:
     return {item["id"] for item in items if isinstance(item, dict) and isinstance(item.get("id"), str)}
 
 
-def _shown(path: str) -> str:
+def _strip_query(path: str) -> str:
     """A path without its query."""
     return path.partition("?")[0]
 
 
-def _passing(met: Answer | Silence) -> bool:
+def _is_passing(met: Answer | Silence) -> bool:
     return isinstance(met, Silence) or met.status in PASSING
 
 
-def _perhaps_done(met: Answer | Silence) -> bool:
+def _is_perhaps_done(met: Answer | Silence) -> bool:
     """Whether the service may have carried the request out although no success was answered."""
     return met.sent if isinstance(met, Silence) else met.status != HTTPStatus.TOO_MANY_REQUESTS
 
 
-def _below_version(link: str) -> str:
+def _path_below_version(link: str) -> str:
     """A ``next`` link as a path below /v2, whatever host or prefix it names: a token goes nowhere else."""
     try:
         parts = urlsplit(link)

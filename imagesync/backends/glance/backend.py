@@ -11,8 +11,8 @@ from imagesync.backends.base import CreateFields, ImportFields, UpdateFields
 from imagesync.backends.glance import imports, listing, projects
 from imagesync.backends.glance.api import DEFAULT_TIMEOUTS, Api, Timeouts
 from imagesync.backends.glance.body import Body, BrokenOff
-from imagesync.backends.glance.connect import Connection, access_of
-from imagesync.backends.glance.failures import speaking_to
+from imagesync.backends.glance.connect import Connection, get_access
+from imagesync.backends.glance.failures import translate_errors
 from imagesync.backends.glance.retry import Pace
 from imagesync.backends.wire import (
     capabilities_from_wire,
@@ -46,11 +46,11 @@ class Glance:
     ) -> None:
         self._connection = connection
         self._pace, self._timeouts = pace, timeouts
-        self._api = self._speaker(connection.url, "image service")
+        self._api = self._make_api(connection.url, "image service")
         self._lock = threading.Lock()
         self._able: Capabilities | None = None
 
-    def _speaker(self, url: str, name: str) -> Api:
+    def _make_api(self, url: str, name: str) -> Api:
         return Api(
             self._connection.session,
             url,
@@ -67,24 +67,24 @@ class Glance:
     def images(self, image_id: str | None = None) -> list[LiveImage]:
         """Every image the project sees, hidden ones too, or one."""
         if image_id is None:
-            return listing.everything(self._api)
+            return listing.list_all(self._api)
         return [image_from_wire(self._api.get(_path(image_id)))]
 
     def matching(self, wanted: Filter) -> list[LiveImage]:
         """Found by the service by owner, name, tags and visibility."""
-        return listing.matching(self._api, wanted)
+        return listing.find_images(self._api, wanted)
 
     def inventory(self, catalog: str, owners: Sequence[str] = ()) -> list[LiveImage]:
         """Owned images, found by the service by mark and owner."""
-        return listing.marked(self._api, catalog, owners or (self.identity().project_id,))
+        return listing.find_owned(self._api, catalog, owners or (self.identity().project_id,))
 
     def leases(self, catalog: str) -> list[LiveImage]:
         """Records of a lease: one listing, of hidden images only."""
-        return listing.leases(self._api, catalog, self.identity().project_id)
+        return listing.find_leases(self._api, catalog, self.identity().project_id)
 
     def named(self, names: Sequence[str], owner: str) -> list[LiveImage]:
         """Visible images of one owner by name."""
-        return listing.named(self._api, names, owner)
+        return listing.find_named(self._api, names, owner)
 
     def create_image(self, **attrs: Unpack[CreateFields]) -> LiveImage:
         """One POST; its id is made here when not given, so that a repeated POST meets its own record."""
@@ -92,9 +92,9 @@ class Glance:
         try:
             return image_from_wire(self._api.send("POST", "/images", create_to_wire(wanted)))
         except Conflict as conflict:
-            return self._own_record(wanted, conflict, chosen="id" in attrs)
+            return self._find_own_record(wanted, conflict, chosen="id" in attrs)
 
-    def _own_record(self, wanted: CreateFields, conflict: Conflict, *, chosen: bool) -> LiveImage:
+    def _find_own_record(self, wanted: CreateFields, conflict: Conflict, *, chosen: bool) -> LiveImage:
         """The record of a POST whose answer was lost (here, or at a proxy that repeats): told by our own properties.
 
         The nonce is among them; an id made a moment ago is proof by itself.
@@ -138,9 +138,9 @@ class Glance:
         except Conflict as conflict:
             raise InUse(conflict.message, "it is left as it is; delete what uses it") from conflict
         except InvalidRequest as refused:
-            self._gone_meanwhile(image_id, refused)
+            self._raise_delete_failure(image_id, refused)
 
-    def _gone_meanwhile(self, image_id: str, refused: InvalidRequest) -> None:
+    def _raise_delete_failure(self, image_id: str, refused: InvalidRequest) -> None:
         """Racing deletions: the loser is told 400 ("transition from deleted to deleted") instead of 404."""
         self.images(image_id)
         raise refused
@@ -190,11 +190,11 @@ class Glance:
         except BrokenOff:
             pass
         except Unavailable as broken:
-            self._refused_in_the_middle(image_id, broken)
+            self._raise_upload_failure(image_id, broken)
         if body.error is not None:
             raise body.error
 
-    def _refused_in_the_middle(self, image_id: str, broken: Unavailable) -> None:
+    def _raise_upload_failure(self, image_id: str, broken: Unavailable) -> None:
         """A service that closes the connection on a refused body may hide why: the record tells some of it."""
         (image,) = self.images(image_id)
         raise Unavailable(f"{broken.message} (upload of image {image_id}, which is {image.status} now)", broken.hint)
@@ -205,7 +205,7 @@ class Glance:
 
     def import_tasks(self, image_id: str) -> list[ImportTask]:
         """The imports of an image, the newest last."""
-        return imports.tasks(self._api, _path(image_id))
+        return imports.list_tasks(self._api, _path(image_id))
 
     def download(self, image_id: str) -> Iterator[bytes]:
         """The data of an image, about a MiB at a time; Conflict while it has none."""
@@ -219,20 +219,20 @@ class Glance:
         """A project's id, asked from the identity service."""
         if self._connection.identity_url is None:
             raise UsageError(f"project {name!r}: this cloud has no identity service to ask", "give the project's id")
-        with speaking_to("identity service"):
-            access = access_of(self._connection.session)
-        api = self._speaker(self._connection.identity_url, "identity service")
-        return projects.project_id(api, access, name, domain)
+        with translate_errors("identity service"):
+            access = get_access(self._connection.session)
+        api = self._make_api(self._connection.identity_url, "identity service")
+        return projects.find_project_id(api, access, name, domain)
 
     def capabilities(self) -> Capabilities:
         """Formats, import methods, stores and quotas, asked once and in parallel."""
         with self._lock:
             if self._able is None:
                 with ThreadPoolExecutor(len(INFORMATION)) as pool:
-                    self._able = capabilities_from_wire(*pool.map(self._if_offered, INFORMATION))
+                    self._able = capabilities_from_wire(*pool.map(self._get_if_offered, INFORMATION))
             return self._able
 
-    def _if_offered(self, path: str) -> Any:
+    def _get_if_offered(self, path: str) -> Any:
         """What an older or a smaller service does not offer is None."""
         try:
             return self._api.get(path)

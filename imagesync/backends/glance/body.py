@@ -36,21 +36,21 @@ class Body:
 
     def __iter__(self) -> Iterator[bytes]:
         try:
-            yield from self._measured()
+            yield from self._measure()
         except Exception as error:
             self.error = error
             raise BrokenOff from error
         self.complete = True
 
-    def _measured(self) -> Iterator[bytes]:
+    def _measure(self) -> Iterator[bytes]:
         for chunk in self._chunks:
             if self._size is not None and self.sent + len(chunk) > self._size:
                 raise SourceError(f"the source gives more than the {self._size} bytes it announced", "try again")
             self.sent += len(chunk)
-            yield from [chunk] if self._size is not None else _pieces(chunk)
+            yield from [chunk] if self._size is not None else _split(chunk)
         if self._size is not None and self.sent < self._size:
             raise SourceError(f"the source ended after {self.sent} of {self._size} bytes", "try again")
 
 
-def _pieces(chunk: bytes) -> Iterator[bytes]:
+def _split(chunk: bytes) -> Iterator[bytes]:
     return (chunk[start : start + PIECE] for start in range(0, len(chunk), PIECE))

@@ -15,7 +15,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit, urlunsplit
 
-from imagesync.backends.glance.failures import clean, speaking_to
+from imagesync.backends.glance.failures import clean, translate_errors
 from imagesync.backends.glance.retry import Pace
 from imagesync.errors import ImagesyncError, UsageError
 from imagesync.model.image import Identity
@@ -62,23 +62,23 @@ def connect(cloud: str | None, pace: Pace = AT_FIRST) -> Connection:
 
     UsageError (no such cloud, configuration incomplete, no image endpoint), Unauthorized or Unavailable, one line each.
     """
-    with _collected_warnings() as said:
-        region = _region(cloud, said)
+    with _collect_warnings() as said:
+        region = _read_region(cloud, said)
         label = f"cloud {cloud or region.name}"
-        with _configuring(label, region):
-            what = f"{label}{_address(region)}"
-            with speaking_to(what):
+        with _translate_setting_errors(label, region):
+            what = f"{label}{_describe_address(region)}"
+            with translate_errors(what):
                 session = region.get_session()
             prepare(session)
-            url, access = pace.patiently(partial(_logged_in, session, region, what))
+            url, access = pace.retry(partial(_log_in, session, region, what))
     if not url:
-        raise UsageError(f"{label}: {_no_endpoint(region)}", "check auth_type, region_name and interface")
-    return _connection(cloud, region, access, versioned(url))
+        raise UsageError(f"{label}: {_describe_missing_endpoint(region)}", "check auth_type, region_name and interface")
+    return _make_connection(cloud, region, access, add_version(url))
 
 
-def _logged_in(session: "Session", region: "CloudRegion", what: str) -> "tuple[str | None, AccessInfo | None]":
+def _log_in(session: "Session", region: "CloudRegion", what: str) -> "tuple[str | None, AccessInfo | None]":
     """Where the image service is, and what the token says; changes nothing but the token that the session keeps."""
-    with speaking_to(what):
+    with translate_errors(what):
         url = region.get_endpoint("image") or session.get_endpoint(
             service_type=region.get_service_type("image"),
             service_name=region.get_service_name("image"),
@@ -87,10 +87,10 @@ def _logged_in(session: "Session", region: "CloudRegion", what: str) -> "tuple[s
             skip_discovery=True,
         )
         session.get_auth_headers()
-        return url, access_of(session)
+        return url, get_access(session)
 
 
-def _address(region: "CloudRegion") -> str:
+def _describe_address(region: "CloudRegion") -> str:
     """Where its identity service is, as far as the settings say."""
     settings = region.config.get("auth")
     url = settings.get("auth_url") if isinstance(settings, dict) else None
@@ -98,7 +98,7 @@ def _address(region: "CloudRegion") -> str:
 
 
 @contextmanager
-def _configuring(label: str, region: "CloudRegion") -> Iterator[None]:
+def _translate_setting_errors(label: str, region: "CloudRegion") -> Iterator[None]:
     """Whatever the libraries make of odd settings (a password ``no`` is a plain Exception) as a UsageError."""
     try:
         yield
@@ -111,7 +111,7 @@ def _configuring(label: str, region: "CloudRegion") -> Iterator[None]:
         ) from error
 
 
-def _region(cloud: str | None, said: list[logging.LogRecord]) -> "CloudRegion":
+def _read_region(cloud: str | None, said: list[logging.LogRecord]) -> "CloudRegion":
     """The settings of a cloud: whatever the library makes of bad ones, the message is one line."""
     from openstack.config import OpenStackConfig
 
@@ -121,14 +121,14 @@ def _region(cloud: str | None, said: list[logging.LogRecord]) -> "CloudRegion":
         return config.get_one(cloud=cloud)
     except Exception as error:  # the library raises AttributeError, TypeError, … for a clouds.yaml of another shape
         text = "; ".join(clean(text) for text in (*(record.getMessage() for record in said), str(error)))
-        raise UsageError(f"cloud {cloud or 'of the environment'}: {text}", _ways(config, cloud)) from error
+        raise UsageError(f"cloud {cloud or 'of the environment'}: {text}", _suggest_remedy(config, cloud)) from error
 
 
 def list_clouds() -> list[str]:
     """The names of the clouds of clouds.yaml, sorted; none if it cannot be read."""
     from openstack.config import OpenStackConfig
 
-    with _collected_warnings():
+    with _collect_warnings():
         try:
             names = OpenStackConfig().get_cloud_names()
         except Exception:  # as in _region: whatever the library raises for a file of another shape
@@ -136,7 +136,7 @@ def list_clouds() -> list[str]:
     return sorted(set(names) - {NAME_OF_NONE})
 
 
-def _ways(config: "OpenStackConfig | None", cloud: str | None) -> str:
+def _suggest_remedy(config: "OpenStackConfig | None", cloud: str | None) -> str:
     """What to do about a cloud that cannot be used."""
     if config is None or config.config_filename is None:
         return WHERE
@@ -146,27 +146,27 @@ def _ways(config: "OpenStackConfig | None", cloud: str | None) -> str:
     return f"clouds of {config.config_filename}: {', '.join(names) or 'none'}"
 
 
-def _no_endpoint(region: "CloudRegion") -> str:
+def _describe_missing_endpoint(region: "CloudRegion") -> str:
     interface, name = region.get_interface("image"), region.get_region_name("image")
     return f"no image endpoint is known (interface {interface}, region {name or 'any'})"
 
 
-def _connection(cloud: str | None, region: "CloudRegion", access: "AccessInfo | None", url: str) -> Connection:
+def _make_connection(cloud: str | None, region: "CloudRegion", access: "AccessInfo | None", url: str) -> Connection:
     session = region.get_session()
     auth_url = getattr(session.auth, "auth_url", None)
     identity = Identity(
         "glance",
-        bare(auth_url or url),
+        public_address(auth_url or url),
         str((access.project_id if access else None) or ""),
         str((access.project_name if access else None) or ""),
         region.get_region_name("image") or "",
         cloud or region.name or "",
     )
-    identity_url = f"{unversioned(auth_url)}/v3" if auth_url else None
+    identity_url = f"{strip_version(auth_url)}/v3" if auth_url else None
     return Connection(session, url, identity, identity_url, float(region.config.get("api_timeout") or READ_TIMEOUT))
 
 
-def access_of(session: "Session") -> "AccessInfo | None":
+def get_access(session: "Session") -> "AccessInfo | None":
     """What the token says (project, domains); None where there is no identity service."""
     from keystoneauth1.identity.base import BaseIdentityPlugin
 
@@ -177,37 +177,37 @@ def prepare(session: "Session") -> None:
     """Our name to the services, as many connections as there may be threads, and bounds to what they answer."""
     from keystoneauth1.session import TCPKeepAliveAdapter
 
-    from imagesync.backends.glance.response_limits import guarded
+    from imagesync.backends.glance.response_limits import guard_answer
     from imagesync.deadlines import bound
 
     session.user_agent = f"imagesync/{__version__}"
     session.timeout = session.timeout or LOGIN_TIMEOUT
-    session.session.hooks["response"].append(guarded)
+    session.session.hooks["response"].append(guard_answer)
     for scheme in ("http://", "https://"):
         adapter = TCPKeepAliveAdapter(pool_connections=CONNECTIONS, pool_maxsize=CONNECTIONS)
         bound(adapter)
         session.session.mount(scheme, adapter)
 
 
-def versioned(url: str) -> str:
+def add_version(url: str) -> str:
     """An image endpoint with exactly one /v2 at its end, whatever version (and project) the catalogue put there."""
-    return f"{unversioned(url)}/v2"
+    return f"{strip_version(url)}/v2"
 
 
-def unversioned(url: str) -> str:
+def strip_version(url: str) -> str:
     """A service's address without version, query and trailing slash."""
     parts = urlsplit(url)
     path = re.sub(r"/v\d+(\.\d+)?(/(AUTH_)?[0-9a-f-]{32,36})?$", "", parts.path.rstrip("/"))
     return urlunsplit((parts.scheme, parts.netloc, path, "", ""))
 
 
-def bare(url: str) -> str:
+def public_address(url: str) -> str:
     """A service's address as it may be shown and kept, without a slash at its end."""
     return public_url(url).rstrip("/")
 
 
 @contextmanager
-def _collected_warnings() -> Iterator[list[logging.LogRecord]]:
+def _collect_warnings() -> Iterator[list[logging.LogRecord]]:
     """What the libraries log while they read the configuration (a skipped file, say): part of our own message."""
     handler = logging.handlers.BufferingHandler(1000)
     handler.setLevel(logging.WARNING)

@@ -11,7 +11,7 @@ from html import unescape
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from imagesync.backends.glance.retry import seconds_asked
+from imagesync.backends.glance.retry import parse_retry_after
 from imagesync.errors import (
     BackendError,
     Conflict,
@@ -47,7 +47,7 @@ _KINDS: Final = MappingProxyType(
 )
 
 
-def failure(status: int, body: str, what: str) -> BackendError:
+def error_from_answer(status: int, body: str, what: str) -> BackendError:
     """The error of an answer that is not a success, in the service's own words.
 
     The statuses are those of the Image API reference; 409 of a DELETE is for the caller to tell apart.
@@ -55,29 +55,29 @@ def failure(status: int, body: str, what: str) -> BackendError:
     if 300 <= status < 400:
         hint = "correct the image endpoint in the cloud's catalogue, or set image_endpoint_override"
         return BackendError(f"{what}: the service redirects (HTTP {status}), which is not followed", hint)
-    text = f"{what}: HTTP {status}: {'the token is not accepted' if status == 401 else said(body)}"
+    text = f"{what}: HTTP {status}: {'the token is not accepted' if status == 401 else extract_message(body)}"
     if status in PASSING:
         return Unavailable(text, "try again later")
     kind, hint = _KINDS.get(status, (BackendError, ""))
     return kind(text, hint)
 
 
-def said(body: str) -> str:
+def extract_message(body: str) -> str:
     """The sentence in an error page: Glance answers HTML, plain text or JSON, proxies anything.
 
     Glance words a refusal as GENERAL<br /><br />DETAIL, where one of the two may be empty.
     """
-    text = _of_json(body[:20_000])
+    text = _extract_json_message(body[:20_000])
     text = re.sub(r"(?is)<(head|h1|title|style|script)\b.*?</\1>", " ", text)
     general, _, detail = re.sub(r"(?i)(<br\s*/?>\s*){2,}", "\0", text).partition("\0")
-    return _plain(detail) or _plain(general) or "no reason given"
+    return _strip_tags(detail) or _strip_tags(general) or "no reason given"
 
 
-def _plain(html: str) -> str:
+def _strip_tags(html: str) -> str:
     return clean(unescape(re.sub(r"<[^>]*>", " ", html)))
 
 
-def _of_json(body: str) -> str:
+def _extract_json_message(body: str) -> str:
     """``{"message": …}`` (Glance) or ``{"error": {"message": …}}`` (Keystone); anything else stays as it is."""
     document: object = None
     for end in ("", "}"):  # the last byte of a refusal may not have been read
@@ -95,7 +95,7 @@ def clean(text: str) -> str:
 
 
 @contextmanager
-def speaking_to(what: str) -> Iterator[None]:
+def translate_errors(what: str) -> Iterator[None]:
     """Errors of keystoneauth and requests as ours; ``what`` names the service or the cloud.
 
     Unavailable where trying again may help, Unauthorized for refused credentials, UsageError where the configuration is
@@ -110,37 +110,37 @@ def speaking_to(what: str) -> Iterator[None]:
         hint = "check user, project and secret in clouds.yaml, secure.yaml or OS_*"
         raise Unauthorized(f"{what}: the credentials are not accepted: {clean(str(error))}", hint) from error
     except exceptions.HttpError as error:
-        raise _answered(what, error) from error
+        raise _status_error(what, error) from error
     except (exceptions.ConnectionError, exceptions.DiscoveryFailure, RequestException) as error:
-        raise _unreached(what, error) from error
+        raise _connection_error(what, error) from error
     except exceptions.CatalogException as error:
         raise UsageError(f"{what}: {clean(str(error))}", "check project, region_name and interface") from error
     except (exceptions.ClientException, OSError, ValueError) as error:
         raise UsageError(f"{what}: {clean(str(error))}", "correct this cloud in clouds.yaml or OS_*") from error
 
 
-def _answered(what: str, error: "HttpError") -> BackendError | UsageError:
+def _status_error(what: str, error: "HttpError") -> BackendError | UsageError:
     """An error status of the identity service while a token was asked for."""
     text = f"{what}: {clean(str(error))}"
     if error.http_status in PASSING:
         headers = getattr(error.response, "headers", {})
-        return Unavailable(text, "try again later", retry_after=seconds_asked(headers.get("Retry-After")))
+        return Unavailable(text, "try again later", retry_after=parse_retry_after(headers.get("Retry-After")))
     if error.http_status == 403:
         return Forbidden(text)
     return UsageError(text, "check auth_url, project and domains in clouds.yaml or OS_*")
 
 
-def _unreached(what: str, error: BaseException) -> BackendError | UsageError:
+def _connection_error(what: str, error: BaseException) -> BackendError | UsageError:
     from keystoneauth1 import exceptions
 
     chain = tuple(causes(error))
-    reason = _reason(chain)
+    reason = _find_reason(chain)
     if any(type(cause).__name__ == "SSLCertVerificationError" for cause in chain):
         hint = "name the authority's certificate as cacert of this cloud in clouds.yaml"
         return UsageError(f"{what}: its certificate is not trusted: {reason}", hint)
     refused = next((cause for cause in chain if isinstance(cause, exceptions.HttpError)), None)
     if refused is not None and refused.http_status in PASSING:
-        return _answered(what, refused)
+        return _status_error(what, refused)
     if isinstance(error, exceptions.DiscoveryFailure) and not any(
         isinstance(cause, exceptions.ConnectionError) for cause in chain
     ):
@@ -158,14 +158,14 @@ def causes(error: BaseException) -> Iterator[BaseException]:
         following = following.__cause__ or following.__context__
 
 
-def _reason(chain: tuple[BaseException, ...]) -> str:
+def _find_reason(chain: tuple[BaseException, ...]) -> str:
     """The innermost cause: "Connection refused", not the names of the layers around it."""
     inner = next((cause for cause in reversed(chain) if isinstance(cause, OSError) and cause.strerror), chain[-1])
     strerror = getattr(inner, "strerror", None)
     return clean(str(strerror or inner)) or type(inner).__name__
 
 
-def never_sent(error: BaseException) -> bool:
+def is_never_sent(error: BaseException) -> bool:
     """Whether the request certainly did not reach the service, so that any request may be repeated."""
     from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 

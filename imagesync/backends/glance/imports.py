@@ -21,7 +21,7 @@ def begin(api: Api, path: str, method: str, options: ImportFields) -> None:
     api.send("POST", f"{path}/import", body, repeat=False)
 
 
-def tasks(api: Api, path: str) -> list[ImportTask]:
+def list_tasks(api: Api, path: str) -> list[ImportTask]:
     """GET /tasks of the image at ``path``, the newest last; services before API 2.12 have none to tell."""
     try:
         return tasks_from_wire(api.get(f"{path}/tasks"))

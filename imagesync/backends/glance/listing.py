@@ -26,22 +26,22 @@ Query: TypeAlias = list[tuple[str, str]]
 """Conditions of one listing; ``tag`` may stand there more than once."""
 
 
-def everything(api: Api) -> list[LiveImage]:
+def list_all(api: Api) -> list[LiveImage]:
     """Every image that the project sees, by id."""
-    return _merged(api, _both_passes([]))
+    return _list_in_parallel(api, _both_passes([]))
 
 
-def matching(api: Api, wanted: Filter) -> list[LiveImage]:
+def find_images(api: Api, wanted: Filter) -> list[LiveImage]:
     """The images that a filter names, by id; ``visibility=all``, or community images of others are missing."""
     query = [("visibility", wanted.visibility.value if wanted.visibility else "all")]
     query += [("owner", wanted.owner)] if wanted.owner else []
     query += [("name", f"eq:{wanted.name}")] if wanted.name is not None else []
     query += [(CATALOG, wanted.catalog)] if wanted.catalog is not None else []
     query += [("tag", tag) for tag in sorted(wanted.tags)]
-    return [image for image in _merged(api, _both_passes(query)) if wanted.holds(image)]
+    return [image for image in _list_in_parallel(api, _both_passes(query)) if wanted.holds(image)]
 
 
-def marked(api: Api, catalog: str, owners: Sequence[str]) -> list[LiveImage]:
+def find_owned(api: Api, catalog: str, owners: Sequence[str]) -> list[LiveImage]:
     """Images of these owners with this catalogue's mark, by id; compared again here, byte for byte.
 
     Without ``owner`` and ``visibility=all`` an admin's listing misses community images. An empty owner is that of a
@@ -49,21 +49,21 @@ def marked(api: Api, catalog: str, owners: Sequence[str]) -> list[LiveImage]:
     """
     queries = [[(CATALOG, catalog), ("owner", owner), ("visibility", "all")] for owner in sorted(set(owners))]
     passes = [one for query in queries for one in _both_passes([(name, value) for name, value in query if value])]
-    found = _merged(api, passes)
+    found = _list_in_parallel(api, passes)
     return [image for image in found if image.properties.get(CATALOG) == catalog and (image.owner or "") in owners]
 
 
-def leases(api: Api, catalog: str, owner: str) -> list[LiveImage]:
+def find_leases(api: Api, catalog: str, owner: str) -> list[LiveImage]:
     """Hidden images of one owner with the mark of this catalogue's lease, by id; compared again here, byte for byte."""
     query = [(LEASE, catalog), ("owner", owner), ("visibility", "all"), ("os_hidden", "true")]
-    found = _merged(api, [[(name, value) for name, value in query if value]])
+    found = _list_in_parallel(api, [[(name, value) for name, value in query if value]])
     return [image for image in found if image.properties.get(LEASE) == catalog and (image.owner or "") == owner]
 
 
-def named(api: Api, names: Sequence[str], owner: str) -> list[LiveImage]:
+def find_named(api: Api, names: Sequence[str], owner: str) -> list[LiveImage]:
     """Visible images of one owner that have one of these names, by id; many names in one request."""
     common = [("os_hidden", "false"), *([("owner", owner), ("visibility", "all")] if owner else [])]
-    found = _merged(api, [[("name", condition), *common] for condition in name_conditions(names)])
+    found = _list_in_parallel(api, [[("name", condition), *common] for condition in name_conditions(names)])
     return [image for image in found if image.name in names and (image.owner or "") == owner]
 
 
@@ -89,16 +89,16 @@ def _both_passes(query: Query) -> list[Query]:
     return [[*query, ("os_hidden", hidden)] for hidden in ("false", "true")]
 
 
-def _merged(api: Api, queries: Sequence[Query]) -> list[LiveImage]:
+def _list_in_parallel(api: Api, queries: Sequence[Query]) -> list[LiveImage]:
     if not queries:
         return []
     with ThreadPoolExecutor(min(PARALLEL, len(queries))) as pool:
-        passes = list(pool.map(lambda query: _listed(api, query), queries))
+        passes = list(pool.map(lambda query: _list_images(api, query), queries))
     found = {image.id: image for images in passes for image in images}
     return [image for _, image in sorted(found.items())]
 
 
-def _listed(api: Api, query: Query) -> list[LiveImage]:
+def _list_images(api: Api, query: Query) -> list[LiveImage]:
     """One listing; begun again when the image that a page begins after vanished meanwhile.
 
     The service answers that with 400 "No image found with ID …", never for a first page.
@@ -107,7 +107,7 @@ def _listed(api: Api, query: Query) -> list[LiveImage]:
     for _ in range(TRIES):
         found: list[LiveImage] = []
         try:
-            found.extend(map(image_from_wire, api.pages(path, "images")))
+            found.extend(map(image_from_wire, api.list_items(path, "images")))
         except InvalidRequest:
             if not found:
                 raise

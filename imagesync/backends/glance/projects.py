@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from keystoneauth1.access import AccessInfo
 
 
-def project_id(api: Api, access: "AccessInfo | None", name: str, domain: str) -> str:
+def find_project_id(api: Api, access: "AccessInfo | None", name: str, domain: str) -> str:
     """The id of the one project of this name; ``domain`` by name or id.
 
     Whoever may not list projects still finds those that are open to the session's user. Forbidden when that does not
@@ -19,10 +19,10 @@ def project_id(api: Api, access: "AccessInfo | None", name: str, domain: str) ->
     if access is not None and name == access.project_name and domain in _own_domain(access):
         return str(access.project_id)
     try:
-        domain_id = _domain_id(api, access, domain)
-        found = _projects(api, f"/projects?{urlencode({'name': name, 'domain_id': domain_id})}")
+        domain_id = _find_domain_id(api, access, domain)
+        found = _list_projects(api, f"/projects?{urlencode({'name': name, 'domain_id': domain_id})}")
     except Forbidden as error:
-        return _open_to_us(api, access, name, domain, error)
+        return _find_among_own(api, access, name, domain, error)
     if len(found) != 1:
         raise UsageError(
             f"there is no project {name!r} in domain {domain!r}", "check the name, or give the project's id"
@@ -34,20 +34,20 @@ def _own_domain(access: "AccessInfo") -> tuple[str | None, ...]:
     return access.project_domain_name, access.project_domain_id
 
 
-def _domain_id(api: Api, access: "AccessInfo | None", domain: str) -> str:
+def _find_domain_id(api: Api, access: "AccessInfo | None", domain: str) -> str:
     """By what the token says where possible: looking domains up is an admin's right."""
     if access is not None and domain in _own_domain(access):
         return str(access.project_domain_id)
     if access is not None and domain in (access.user_domain_name, access.user_domain_id):
         return str(access.user_domain_id)
-    found = _items(api.get(f"/domains?{urlencode({'name': domain})}"), "domains")
+    found = _require_items(api.get(f"/domains?{urlencode({'name': domain})}"), "domains")
     return str(found[0]["id"]) if found else domain
 
 
-def _open_to_us(api: Api, access: "AccessInfo | None", name: str, domain: str, refused: Forbidden) -> str:
+def _find_among_own(api: Api, access: "AccessInfo | None", name: str, domain: str, refused: Forbidden) -> str:
     """Among the projects that the user has a role in."""
     try:
-        own = _projects(api, "/auth/projects")
+        own = _list_projects(api, "/auth/projects")
     except (Forbidden, NotFound):
         own = []
     domains = {domain, str(access.project_domain_id) if access and domain in _own_domain(access) else domain}
@@ -58,11 +58,11 @@ def _open_to_us(api: Api, access: "AccessInfo | None", name: str, domain: str, r
     raise Forbidden(text, "give the project's id instead of its name") from refused
 
 
-def _projects(api: Api, path: str) -> list[dict[str, Any]]:
-    return _items(api.get(path), "projects")
+def _list_projects(api: Api, path: str) -> list[dict[str, Any]]:
+    return _require_items(api.get(path), "projects")
 
 
-def _items(document: object, key: str) -> list[dict[str, Any]]:
+def _require_items(document: object, key: str) -> list[dict[str, Any]]:
     items = document.get(key) if isinstance(document, dict) else None
     if not isinstance(items, list) or not all(
         isinstance(item, dict) and isinstance(item.get("id"), str) for item in items

@@ -25,28 +25,32 @@ _REDIRECTS: Final = frozenset({301, 302, 303, 305, 307, 308})
 _PIECE: Final = 65536
 
 
-def guarded(answer: "requests.Response", *_: object, stream: bool = False, **_given: object) -> None:
+def guard_answer(answer: "requests.Response", *_: object, stream: bool = False, **_given: object) -> None:
     """A hook of requests, called before a body is read: refuses redirects, and reads what would be read unbounded."""
     if not re.fullmatch(r"[0-9]{0,18}", answer.headers.get("Content-Length", "")):
         # the library would wait for the end of the connection
         answer.close()
-        raise BackendError(f"{_asked(answer)}: the answer's Content-Length is no number", "is this an Image API v2?")
-    if answer.status_code in _REDIRECTS and not _may_follow(answer, stream=stream):
+        raise BackendError(
+            f"{_describe_request(answer)}: the answer's Content-Length is no number", "is this an Image API v2?"
+        )
+    if answer.status_code in _REDIRECTS and not _can_follow(answer, stream=stream):
         answer.close()
-        raise _redirected(answer)
+        raise _redirection_error(answer)
     if answer.status_code == HTTPStatus.UNAUTHORIZED and not stream and _is_first_question(answer):
         from keystoneauth1.exceptions import HttpError
 
         # for Unauthorized, the library would ask again with a token: while it gets one, which waits for this answer
         answer.close()
-        raise HttpError(f"{_asked(answer)}: who is not logged in is not told how to", http_status=answer.status_code)
+        raise HttpError(
+            f"{_describe_request(answer)}: who is not logged in is not told how to", http_status=answer.status_code
+        )
     if not stream:
-        what = _asked(answer)
+        what = _describe_request(answer)
         # requests goes on reading here
-        answer.raw = io.BytesIO(whole(answer, what, largest=MAX_LOGIN_BYTES, seconds=LOGIN_SECONDS))
+        answer.raw = io.BytesIO(read_whole(answer, what, largest=MAX_LOGIN_BYTES, seconds=LOGIN_SECONDS))
 
 
-def whole(answer: "requests.Response", what: str, *, largest: int, seconds: float) -> bytes:
+def read_whole(answer: "requests.Response", what: str, *, largest: int, seconds: float) -> bytes:
     """The body of an answer to ``what``; BackendError when it is too large, Unavailable when it takes too long."""
     from requests import ConnectionError as Broken
     from urllib3.exceptions import HTTPError
@@ -67,7 +71,7 @@ def whole(answer: "requests.Response", what: str, *, largest: int, seconds: floa
     return bytes(content)
 
 
-def beginning(answer: "requests.Response", *, largest: int, seconds: float) -> bytes:
+def read_beginning(answer: "requests.Response", *, largest: int, seconds: float) -> bytes:
     """As much of an error page as can be had in ``seconds``, in ten at most."""
     from urllib3.exceptions import HTTPError
 
@@ -81,7 +85,7 @@ def beginning(answer: "requests.Response", *, largest: int, seconds: float) -> b
     return bytes(content)
 
 
-def _may_follow(answer: "requests.Response", *, stream: bool) -> bool:
+def _can_follow(answer: "requests.Response", *, stream: bool) -> bool:
     """A GET of the identity service's versions, which carries nothing, to the same host and no worse protected."""
     if stream or not _is_first_question(answer):
         return False
@@ -97,8 +101,8 @@ def _is_first_question(answer: "requests.Response") -> bool:
     return answer.request.method == "GET" and "X-Auth-Token" not in answer.request.headers
 
 
-def _redirected(answer: "requests.Response") -> BackendError:
-    what, status = _asked(answer), answer.status_code
+def _redirection_error(answer: "requests.Response") -> BackendError:
+    what, status = _describe_request(answer), answer.status_code
     there = clean(answer.headers.get("Location", "")) or "nowhere"
     return BackendError(
         f"{what}: the service redirects (HTTP {status}) to {there}, which is not followed",
@@ -106,5 +110,5 @@ def _redirected(answer: "requests.Response") -> BackendError:
     )
 
 
-def _asked(answer: "requests.Response") -> str:
+def _describe_request(answer: "requests.Response") -> str:
     return f"{answer.request.method} {clean(answer.url.partition('?')[0])}"

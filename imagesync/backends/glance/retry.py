@@ -25,18 +25,18 @@ class Pace:
     sleep: Callable[[float], None] = time.sleep
     random: Callable[[], float] = random.random
 
-    def delay(self, attempt: int, asked: float) -> float:
+    def choose_delay(self, attempt: int, asked: float) -> float:
         """Seconds before the next try: what the service asks for, else 1, 2, 4, … less up to a half."""
         return max(asked, 2.0 ** (attempt - 1) * (0.5 + self.random() / 2))
 
-    def patiently(self, ask: Callable[[], T]) -> T:
+    def retry(self, ask: Callable[[], T]) -> T:
         """What ``ask`` returns, which does no harm when it is done again: as it is while it raises Unavailable."""
         patience = Patience(self)
         while True:
             try:
                 return ask()
             except Unavailable as error:
-                if not patience.lasts(error.retry_after):
+                if not patience.can_retry(error.retry_after):
                     raise
                 why = error.message
             patience.wait(why)
@@ -49,9 +49,9 @@ class Patience:
         self._pace = pace
         self._attempt, self._waited, self._next = 1, 0.0, 0.0
 
-    def lasts(self, asked: float) -> bool:
+    def can_retry(self, asked: float) -> bool:
         """Whether there is to be another try, where the service asks for so many seconds."""
-        self._next = self._pace.delay(self._attempt, asked)
+        self._next = self._pace.choose_delay(self._attempt, asked)
         return self._attempt < self._pace.tries and self._waited + self._next <= self._pace.longest
 
     def wait(self, why: str) -> None:
@@ -61,7 +61,7 @@ class Patience:
         self._attempt, self._waited = self._attempt + 1, self._waited + self._next
 
 
-def seconds_asked(retry_after: str | None) -> float:
+def parse_retry_after(retry_after: str | None) -> float:
     """``Retry-After`` in seconds, given as a number or as a date (RFC 9110, 10.2.3); 0 for none and for nonsense."""
     if not retry_after:
         return 0.0

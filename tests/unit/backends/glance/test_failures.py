@@ -2,7 +2,7 @@
 
 import pytest
 
-from imagesync.backends.glance.failures import clean, failure, said
+from imagesync.backends.glance.failures import clean, error_from_answer, extract_message
 from imagesync.errors import (
     BackendError,
     Conflict,
@@ -44,7 +44,7 @@ PAGE = """<html>
 )
 def test_the_reason_is_taken_out_of_whatever_page_carries_it(body: str, sentence: str) -> None:
     """One printable line: Glance answers HTML or JSON with a general part and a detail, Keystone JSON of its own."""
-    assert said(body) == sentence
+    assert extract_message(body) == sentence
 
 
 def test_no_secret_of_an_address_or_a_token_reaches_a_message() -> None:
@@ -73,7 +73,7 @@ def test_no_secret_of_an_address_or_a_token_reaches_a_message() -> None:
 )
 def test_a_status_is_an_error_of_ours(status: int, kind: type[BackendError]) -> None:
     """The table of DESIGN: where, what, and the way out in one line."""
-    error = failure(status, "because", "GET /images/x")
+    error = error_from_answer(status, "because", "GET /images/x")
     assert type(error) is kind
     assert str(error).startswith("GET /images/x: ")
     assert "\n" not in str(error)
