@@ -17,7 +17,7 @@ from uuid import uuid4
 from imagesync.backends.base import CreateFields, ImportFields, UpdateFields
 from imagesync.backends.local import rules
 from imagesync.backends.local.content import Part
-from imagesync.backends.local.failures import said
+from imagesync.backends.local.failures import translate_errors
 from imagesync.backends.local.rows import Row, Rows
 from imagesync.backends.local.store import Store
 from imagesync.backends.wire import create_to_wire, image_from_wire, update_to_wire
@@ -53,7 +53,7 @@ class Local:
     def __init__(self, store: Store, label: str) -> None:
         self._store = store
         with store.rows() as rows:
-            self._identity = Identity("store", str(store.path), rows.project_id(), label=label)
+            self._identity = Identity("store", str(store.path), rows.read_project_id(), label=label)
 
     def identity(self) -> Identity:
         """The folder and the id of its project."""
@@ -62,15 +62,15 @@ class Local:
     def images(self, image_id: str | None = None) -> list[LiveImage]:
         """Every image, or one (NotFound)."""
         with self._store.rows() as rows:
-            found = rows.documents() if image_id is None else [rows.document(image_id)]
-        live = self._live(found)
+            found = rows.list_images() if image_id is None else [rows.get(image_id)]
+        live = self._load_images(found)
         if image_id is not None and not live:
             raise NotFound(f"there is no image {image_id}")
         return live
 
-    def _live(self, documents: Iterable[Row]) -> list[LiveImage]:
+    def _load_images(self, documents: Iterable[Row]) -> list[LiveImage]:
         """As values; told of those whose data is not what it was."""
-        return [image_from_wire(whole) for one in documents if (whole := self._store.whole(one)) is not None]
+        return [image_from_wire(whole) for one in documents if (whole := self._store.mark_if_damaged(one)) is not None]
 
     def matching(self, wanted: Filter) -> list[LiveImage]:
         """The images that a filter names."""
@@ -80,14 +80,16 @@ class Local:
         """Images with this catalogue's mark and one of these owners (none: the store's project)."""
         wanted = owners or (self._identity.project_id,)
         with self._store.rows() as rows:
-            found = rows.documents(catalog)
-        return [image for image in self._live(found) if image.owner in wanted]
+            found = rows.list_images(catalog)
+        return [image for image in self._load_images(found) if image.owner in wanted]
 
     def leases(self, catalog: str) -> list[LiveImage]:
         """Hidden images of the store's project that are records of this catalogue's lease."""
         with self._store.rows() as rows:
-            found = rows.leases(catalog)
-        return [image for image in self._live(found) if image.hidden and image.owner == self._identity.project_id]
+            found = rows.find_leases(catalog)
+        return [
+            image for image in self._load_images(found) if image.hidden and image.owner == self._identity.project_id
+        ]
 
     def named(self, names: Sequence[str], owner: str) -> list[LiveImage]:
         """Visible images of one owner that have one of these names."""
@@ -95,7 +97,7 @@ class Local:
 
     def create_image(self, **attrs: Unpack[CreateFields]) -> LiveImage:
         """A new record, status queued."""
-        image_id, now = attrs.get("id") or str(uuid4()), _now()
+        image_id, now = attrs.get("id") or str(uuid4()), _format_now()
         rules.check_new_id(image_id)
         document: Row = {
             **dict.fromkeys(("name", "disk_format", "container_format", "size", "virtual_size", "checksum")),
@@ -107,7 +109,7 @@ class Local:
             "min_ram": 0,
             "tags": [],
             "owner": self._identity.project_id,
-            **_plain(create_to_wire(attrs)),
+            **_to_plain(create_to_wire(attrs)),
             "id": image_id,
             "status": "queued",
             "created_at": now,
@@ -125,14 +127,14 @@ class Local:
         """All the changes at once, or none of them."""
         operations = update_to_wire(attrs)
         with self._store.rows(write=True) as rows:
-            before = rows.document(_id(image))
+            before = rows.get(_id(image))
             after = dict(before)
             for operation in operations:
                 name = str(operation["path"])[1:].replace("~1", "/").replace("~0", "~")
                 if operation["op"] == "remove":
                     del after[name]
                 else:
-                    after[name] = _plain(operation["value"])
+                    after[name] = _to_plain(operation["value"])
             rules.check_document(after)
             rules.check_change(before, after)
             if operations:
@@ -140,7 +142,7 @@ class Local:
         return image_from_wire(after)
 
     def _put(self, rows: Rows, document: Row) -> None:
-        document["updated_at"] = _now()
+        document["updated_at"] = _format_now()
         rows.put(document, document.get(CATALOG))
 
     def may_publish(self, image_id: str) -> bool:
@@ -151,7 +153,7 @@ class Local:
         """The image and its data go; the id stays taken."""
         image_id = _id(image)
         with self._store.rows(write=True) as rows:
-            if rows.document(image_id)["protected"]:
+            if rows.get(image_id)["protected"]:
                 raise Forbidden(f"image {image_id} is protected and cannot be deleted", "set protected to false first")
             rows.remove(image_id)
         self._store.content.remove(image_id)
@@ -166,7 +168,7 @@ class Local:
 
     def _change_status(self, image_id: str, status: str) -> None:
         with self._store.rows(write=True) as rows:
-            document = rows.document(image_id)
+            document = rows.get(image_id)
             if document["status"] not in _CHANGEABLE:
                 raise Forbidden(f"image {image_id} is {document['status']} and cannot become {status}")
             self._put(rows, {**document, "status": status})
@@ -174,21 +176,21 @@ class Local:
     def members(self, image_id: str) -> list[MemberState]:
         """The members of a shared image; nobody can accept here, they stay pending."""
         with self._store.rows() as rows:
-            _shared(rows, image_id)
-            return [MemberState(project) for project in rows.members(image_id)]
+            _check_shared(rows, image_id)
+            return [MemberState(project) for project in rows.list_members(image_id)]
 
     def add_member(self, image_id: str, project: str) -> None:
         """Share with a project."""
         with self._store.rows(write=True) as rows:
-            _shared(rows, image_id)
-            if len({*rows.members(image_id), project}) > rules.MAX_ENTRIES:
+            _check_shared(rows, image_id)
+            if len({*rows.list_members(image_id), project}) > rules.MAX_ENTRIES:
                 raise QuotaExceeded(f"image {image_id}: more than {rules.MAX_ENTRIES} members", "remove some")
             rows.add_member(image_id, project)
 
     def remove_member(self, image_id: str, project: str) -> None:
         """Stop sharing with a project."""
         with self._store.rows(write=True) as rows:
-            _shared(rows, image_id)
+            _check_shared(rows, image_id)
             rows.remove_member(image_id, project)
 
     def upload(self, image_id: str, chunks: Iterable[bytes], size: int | None, *, store: str | None = None) -> None:
@@ -197,21 +199,21 @@ class Local:
             raise InvalidRequest(f"a local store has no store {store!r} within it", "leave stores out")
         with self._store.part(image_id) as part:
             with self._store.rows(write=True) as rows:
-                document = rows.document(image_id)
+                document = rows.get(image_id)
                 rules.check_uploadable(document)
                 if document["status"] != "queued":
                     raise Conflict(f"image {image_id} is {document['status']}: only a queued one takes data")
                 self._put(rows, {**document, "status": "saving"})
             try:
-                found = _received(part, chunks, size, document)
+                found = _receive(part, chunks, size, document)
                 part.keep()
                 with self._store.rows(write=True) as rows:
-                    self._put(rows, {**rows.document(image_id), **found, "status": "active"})
+                    self._put(rows, {**rows.get(image_id), **found, "status": "active"})
             except BaseException:
-                self._given_up(image_id)
+                self._give_up(image_id)
                 raise
 
-    def _given_up(self, image_id: str) -> None:
+    def _give_up(self, image_id: str) -> None:
         """Queued and without data again, unless what failed came to be all the same: a commit may, and be told as failed.
 
         The data goes first: where the disk is full it is what makes room.
@@ -225,11 +227,11 @@ class Local:
 
     def stage(self, image_id: str, chunks: Iterable[bytes], size: int | None) -> None:  # noqa: ARG002
         """There is no staging area."""
-        raise _no_imports("glance-direct")
+        raise _no_imports_error("glance-direct")
 
     def import_image(self, image_id: str, method: str, **options: Unpack[ImportFields]) -> None:  # noqa: ARG002
         """A folder fetches and copies nothing by itself."""
-        raise _no_imports(method)
+        raise _no_imports_error(method)
 
     def import_tasks(self, image_id: str) -> list[ImportTask]:  # noqa: ARG002
         """Nothing is ever imported."""
@@ -238,7 +240,7 @@ class Local:
     def download(self, image_id: str) -> Iterator[bytes]:
         """The data, a MiB at a time; Conflict while there is none."""
         with self._store.rows() as rows:
-            document = rows.document(image_id)
+            document = rows.get(image_id)
         if document["size"] is None:
             raise Conflict(f"image {image_id} has no data", "it is queued")
         return self._read(document)
@@ -246,7 +248,7 @@ class Local:
     def _read(self, document: Row) -> Iterator[bytes]:
         """The last bytes come only once all of them are what was stored."""
         where, sha512, held = f"store {self._store.path}: the data of image {document['id']}", hashlib.sha512(), b""
-        with said(self._store.path), open(self._store.data(document["id"]), "rb") as file:
+        with translate_errors(self._store.path), open(self._store.data(document["id"]), "rb") as file:
             while chunk := file.read(CHUNK):
                 sha512.update(chunk)
                 if held:
@@ -284,7 +286,7 @@ class Local:
         self._store.close()
 
 
-def _no_imports(method: str) -> InvalidRequest:
+def _no_imports_error(method: str) -> InvalidRequest:
     return InvalidRequest(f"a local store has no import methods, so no {method}", "use method: upload")
 
 
@@ -292,21 +294,21 @@ def _id(image: LiveImage | str) -> str:
     return image if isinstance(image, str) else image.id
 
 
-def _plain(value: Any) -> Any:
+def _to_plain(value: Any) -> Any:
     """As a service would get it: enumerations are text."""
     return json.loads(json.dumps(value))
 
 
-def _now() -> str:
+def _format_now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _shared(rows: Rows, image_id: str) -> None:
-    if rows.document(image_id)["visibility"] != "shared":
+def _check_shared(rows: Rows, image_id: str) -> None:
+    if rows.get(image_id)["visibility"] != "shared":
         raise Forbidden(f"image {image_id} is not shared: it has no members", "make its visibility shared")
 
 
-def _received(part: Part, chunks: Iterable[bytes], size: int | None, document: Row) -> Row:
+def _receive(part: Part, chunks: Iterable[bytes], size: int | None, document: Row) -> Row:
     """Every chunk written, hashed and looked at; what the service tells of them afterwards."""
     md5, sha512 = hashlib.md5(usedforsecurity=False), hashlib.sha512()
     inspection, count = Inspection(document["disk_format"], document["container_format"]), 0
@@ -314,20 +316,20 @@ def _received(part: Part, chunks: Iterable[bytes], size: int | None, document: R
         part.write(chunk)
         md5.update(chunk)
         sha512.update(chunk)
-        _judged(document["id"], partial(inspection.feed, chunk))
+        _judge(document["id"], partial(inspection.feed, chunk))
         count += len(chunk)
     if size is not None and count != size:
         raise InvalidRequest(f"image {document['id']}: {count} bytes came, {size} were announced")
     return {
         "size": count,
-        "virtual_size": _judged(document["id"], inspection.virtual_size),
+        "virtual_size": _judge(document["id"], inspection.virtual_size),
         "checksum": md5.hexdigest(),
         "os_hash_algo": "sha512",
         "os_hash_value": sha512.hexdigest(),
     }
 
 
-def _judged(image_id: str, look: Callable[[], T]) -> T:
+def _judge(image_id: str, look: Callable[[], T]) -> T:
     """The result of a look at the data, which the service's rules may refuse."""
     try:
         return look()

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 from uuid import uuid4
 
-from imagesync.backends.local.failures import said
+from imagesync.backends.local.failures import translate_errors
 from imagesync.backends.local.rows import Row
 
 _OURS: Final = re.compile(r"(?P<id>[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})(?:\.[0-9a-f]{32}\.part)?")
@@ -34,7 +34,7 @@ class Content:
         """Create the folder if it is missing; only its owner may read it."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
-    def names(self) -> list[str]:
+    def list_names(self) -> list[str]:
         """Names of the files in the folder, sorted."""
         try:
             return sorted(os.listdir(self._folder))
@@ -45,7 +45,7 @@ class Content:
         """Where the data of an image is."""
         return self._folder / image_id
 
-    def lacks(self, document: Row) -> str:
+    def find_damage(self, document: Row) -> str:
         """Return what is wrong with the file of an image that should have data (missing, wrong size); else an empty text."""
         if document["size"] is None:
             return ""
@@ -84,7 +84,7 @@ class Content:
     def part(self, image_id: str) -> Iterator["Part"]:
         """A locked file for an image's data; deleted at the end of the block unless it was kept."""
         name = self._folder / f"{image_id}.{uuid4().hex}.part"
-        with said(self._store):
+        with translate_errors(self._store):
             handle = _create_locked(name)
         try:
             yield Part(self._store, handle, name, self._folder / image_id)
@@ -114,13 +114,13 @@ class Part:
     def write(self, chunk: bytes) -> None:
         """The next bytes."""
         view = memoryview(chunk)
-        with said(self._store):
+        with translate_errors(self._store):
             while view:
                 view = view[os.write(self._handle, view) :]
 
     def keep(self) -> None:
         """Rename the complete part file to its final name, durably."""
-        with said(self._store):
+        with translate_errors(self._store):
             os.fsync(self._handle)
             os.replace(self._name, self._final)
             folder = os.open(self._final.parent, os.O_RDONLY)

@@ -15,7 +15,7 @@ from typing import Final
 from urllib.parse import quote
 from uuid import uuid4
 
-from imagesync.backends.local.failures import BUSY_SECONDS, MEND, damaged, said
+from imagesync.backends.local.failures import BUSY_SECONDS, MEND, damage_error, translate_errors
 from imagesync.backends.local.rows import TABLES, Rows
 from imagesync.errors import BackendError, UsageError
 
@@ -34,8 +34,8 @@ class Database:
 
     def open(self, others: list[str]) -> None:
         """Check it, or make it where there is none; ``others`` is what the folder has of images already."""
-        with said(self._folder):
-            begins = self._beginning()
+        with translate_errors(self._folder):
+            begins = self._read_beginning()
             if begins:
                 self._check_version()
             elif others or self._is_there(self._log):
@@ -49,7 +49,7 @@ class Database:
             else:
                 self._make()
 
-    def _beginning(self) -> bytes:
+    def _read_beginning(self) -> bytes:
         """The first bytes; none where there is no database yet."""
         try:
             with open(self._file, "rb") as file:
@@ -57,28 +57,28 @@ class Database:
         except FileNotFoundError:
             return b""
         if begins and begins != _MAGIC:
-            raise damaged(self._folder, "store.db is no SQLite database")
+            raise damage_error(self._folder, "store.db is no SQLite database")
         return begins
 
     def _is_there(self, path: Path) -> bool:
         return path.exists() and path.stat().st_size > 0
 
     def _check_version(self) -> None:
-        with contextlib.closing(self._connected()) as connection:
+        with contextlib.closing(self._connect()) as connection:
             (version,) = connection.execute("PRAGMA user_version").fetchone()
             (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
         if version > VERSION:
             message = f"store {self._folder} is of version {version}, this imagesync knows {VERSION}"
             raise UsageError(message, "use the imagesync that made it, or another folder")
         if version < VERSION and tables:
-            raise damaged(self._folder, "store.db is the database of something else")
+            raise damage_error(self._folder, "store.db is the database of something else")
         if version < VERSION:
             self._make()  # whoever began it was killed before the tables were there
 
     def _make(self) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
         os.close(os.open(self._file, os.O_RDWR | os.O_CREAT, 0o600))
-        with contextlib.closing(self._connected()) as connection:
+        with contextlib.closing(self._connect()) as connection:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("BEGIN IMMEDIATE")
             (version,) = connection.execute("PRAGMA user_version").fetchone()
@@ -89,7 +89,7 @@ class Database:
                 connection.execute(f"PRAGMA user_version = {VERSION}")
             connection.execute("COMMIT")
 
-    def _connected(self) -> sqlite3.Connection:
+    def _connect(self) -> sqlite3.Connection:
         address = str(self._file)
         if not self.writable:
             address = f"file:{quote(address)}?mode=ro{'&immutable=1' if self._is_at_rest() else ''}"
@@ -108,13 +108,13 @@ class Database:
         """All of it, or nothing where the block raises."""
         if write and not self.writable:
             raise BackendError(f"store {self._folder} is read-only", "check its permissions and its mount")
-        with said(self._folder):
-            before = self._state() if not self.writable and self._is_at_rest() else None
+        with translate_errors(self._folder):
+            before = self._read_state() if not self.writable and self._is_at_rest() else None
             with self._connection() as connection:
                 connection.execute("BEGIN IMMEDIATE" if write else "BEGIN")
                 yield Rows(connection, self._folder)
                 connection.execute("COMMIT")
-            if before is not None and not (self._is_at_rest() and self._state() == before):
+            if before is not None and not (self._is_at_rest() and self._read_state() == before):
                 raise BackendError(f"store {self._folder} was written while it was read", "run again")
 
     @contextmanager
@@ -126,7 +126,7 @@ class Database:
         try:
             connection = self._idle.pop()
         except IndexError:
-            connection = self._connected()
+            connection = self._connect()
         try:
             yield connection
         except BaseException:
@@ -141,7 +141,7 @@ class Database:
         """Nothing is held open any more; a later transaction opens it again."""
         _close(self._idle)
 
-    def _state(self) -> tuple[int, ...]:
+    def _read_state(self) -> tuple[int, ...]:
         """Tells whether a database that is read as a file at rest was at rest."""
         status = os.stat(self._file)
         return status.st_ino, status.st_size, status.st_mtime_ns

@@ -18,45 +18,45 @@ _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 @contextmanager
-def said(path: Path) -> Iterator[None]:
+def translate_errors(path: Path) -> Iterator[None]:
     """BackendError for what goes wrong with the folder ``path`` or its database."""
     try:
         yield
     except OSError as error:
-        raise _of_system(path, error) from error
+        raise _system_error(path, error) from error
     except UnicodeDecodeError as error:
-        raise damaged(path, "it holds text that is not UTF-8") from error
+        raise damage_error(path, "it holds text that is not UTF-8") from error
     except sqlite3.Error as error:
-        raise _of_database(path, error) from error
+        raise _database_error(path, error) from error
 
 
-def damaged(path: Path, what: str) -> BackendError:
+def damage_error(path: Path, what: str) -> BackendError:
     """A database that cannot be relied on any more."""
     return BackendError(f"store {path} is damaged: {what}", MEND)
 
 
-def _of_system(path: Path, error: OSError) -> BackendError:
+def _system_error(path: Path, error: OSError) -> BackendError:
     if error.errno in _FULL:
-        return _full(path, (error.strerror or "").lower())
+        return _no_room_error(path, (error.strerror or "").lower())
     where = f" ({os.path.relpath(error.filename, path)})" if isinstance(error.filename, str) else ""
     why = (error.strerror or str(error)).lower()
     return BackendError(f"store {path}: {why}{where}", "check the folder, its permissions and its disk")
 
 
-def _of_database(path: Path, error: sqlite3.Error) -> BackendError:
+def _database_error(path: Path, error: sqlite3.Error) -> BackendError:
     code = getattr(error, "sqlite_errorcode", None)
     if code is None and "decode" in str(error):  # Python's own error, which quotes the whole text
-        return damaged(path, "it holds text that is not UTF-8")
+        return damage_error(path, "it holds text that is not UTF-8")
     match (code or sqlite3.SQLITE_ERROR) & 0xFF:
         case sqlite3.SQLITE_FULL:
-            return _full(path, "no room for the database")
+            return _no_room_error(path, "no room for the database")
         case sqlite3.SQLITE_IOERR | sqlite3.SQLITE_CANTOPEN if _is_full(path):  # it does not say why
-            return _full(path, "no room for the database")
+            return _no_room_error(path, "no room for the database")
         case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
             message = f"store {path}: another process has kept its database busy for {BUSY_SECONDS:.0f} s"
             return BackendError(message, "wait for that process, or end it, and run again")
         case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
-            return damaged(path, str(error))
+            return damage_error(path, str(error))
         case sqlite3.SQLITE_READONLY:
             return BackendError(
                 f"store {path} is read-only: store.db cannot be written", "check its permissions and mount"
@@ -74,7 +74,7 @@ def _is_full(path: Path) -> bool:
     return disk.f_bavail * disk.f_frsize < SCANT_BYTES
 
 
-def _full(path: Path, why: str) -> BackendError:
+def _no_room_error(path: Path, why: str) -> BackendError:
     try:
         disk = os.statvfs(path)
         room = f" ({disk.f_bavail * disk.f_frsize:,} of {disk.f_blocks * disk.f_frsize:,} bytes of its disk are free)"

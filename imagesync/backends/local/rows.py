@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
-from imagesync.backends.local.failures import damaged
+from imagesync.backends.local.failures import damage_error
 from imagesync.errors import Conflict, NotFound
 from imagesync.model.record import LEASE
 
@@ -30,18 +30,18 @@ class Rows:
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
         self._connection, self._path = connection, path
 
-    def documents(self, catalog: str | None = None) -> list[Row]:
+    def list_images(self, catalog: str | None = None) -> list[Row]:
         """All images, or those with one catalogue's mark, by id."""
         where, values = ("", ()) if catalog is None else (" WHERE catalog = ?", (catalog,))
         return self._read(self._connection.execute(f"SELECT id, document FROM images{where} ORDER BY id", values))  # noqa: S608
 
-    def leases(self, catalog: str) -> list[Row]:
+    def find_leases(self, catalog: str) -> list[Row]:
         """Images with the mark of this catalogue's lease, by id; they have no catalogue's own."""
         where = f"catalog IS NULL AND json_extract(document, '$.{LEASE}') = ?"
         query = f"SELECT id, document FROM images WHERE {where} ORDER BY id"  # noqa: S608
         return self._read(self._connection.execute(query, (catalog,)))
 
-    def document(self, image_id: str) -> Row:
+    def get(self, image_id: str) -> Row:
         """One image, or NotFound."""
         found = self.find(image_id)
         if found is None:
@@ -60,9 +60,9 @@ class Rows:
             try:
                 document = json.loads(text)
             except (ValueError, TypeError, RecursionError) as error:
-                raise damaged(self._path, f"the record of image {image_id!r} cannot be read") from error
+                raise damage_error(self._path, f"the record of image {image_id!r} cannot be read") from error
             if not isinstance(document, dict) or document.get("id") != image_id or not document.keys() >= _FIELDS:
-                raise damaged(self._path, f"the record of image {image_id!r} is not that of an image")
+                raise damage_error(self._path, f"the record of image {image_id!r} is not that of an image")
             found.append(document)
         return found
 
@@ -86,7 +86,7 @@ class Rows:
         self._connection.execute("DELETE FROM images WHERE id = ?", (image_id,))
         self._connection.execute("DELETE FROM members WHERE image_id = ?", (image_id,))
 
-    def members(self, image_id: str) -> list[str]:
+    def list_members(self, image_id: str) -> list[str]:
         """Projects that an image is shared with, sorted."""
         rows = self._connection.execute("SELECT project FROM members WHERE image_id = ? ORDER BY project", (image_id,))
         return [project for (project,) in rows]
@@ -99,14 +99,14 @@ class Rows:
         """Stop sharing; no change where it was not."""
         self._connection.execute("DELETE FROM members WHERE image_id = ? AND project = ?", (image_id, project))
 
-    def project_id(self) -> str:
+    def read_project_id(self) -> str:
         """The id of the one project that the store is."""
         row = self._connection.execute("SELECT project_id FROM about").fetchone()
         if row is None or not isinstance(row[0], str):
-            raise damaged(self._path, "store.db does not say which project it is")
+            raise damage_error(self._path, "store.db does not say which project it is")
         return row[0]
 
-    def was_given_out(self, image_id: str) -> bool:
+    def has_given_out(self, image_id: str) -> bool:
         """Whether there is, or was, an image of this id."""
         query = "SELECT 1 FROM given_out WHERE id = ?"
         return self._connection.execute(query, (image_id,)).fetchone() is not None
@@ -115,4 +115,4 @@ class Rows:
         """BackendError where SQLite itself finds fault with the whole of the database."""
         (found,) = self._connection.execute("PRAGMA integrity_check(1)").fetchone()
         if found != "ok":
-            raise damaged(self._path, str(found))
+            raise damage_error(self._path, str(found))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from imagesync.backends.local.content import Content, Part, image_of
 from imagesync.backends.local.database import Database
-from imagesync.backends.local.failures import said
+from imagesync.backends.local.failures import translate_errors
 from imagesync.backends.local.rows import Row, Rows
 from imagesync.model.record import CATALOG
 
@@ -28,8 +28,8 @@ class Store:
         self.path = Path(os.path.abspath(path))
         self.content = Content(self.path)
         self._database = Database(self.path)
-        with said(self.path):
-            self._database.open(self.content.names())
+        with translate_errors(self.path):
+            self._database.open(self.content.list_names())
             if self._database.writable:
                 self.content.make()
                 self._tidy()
@@ -53,7 +53,7 @@ class Store:
     def _tidy(self) -> None:
         """Set images back to queued whose upload's process is gone; delete data files that no image uses."""
         with self.rows(write=True) as rows:
-            documents = rows.documents()
+            documents = rows.list_images()
             filled = frozenset(document["id"] for document in documents if document["size"] is not None)
             busy = self._delete_leftovers(rows, filled)
             for document in documents:
@@ -63,11 +63,11 @@ class Store:
     def _delete_leftovers(self, rows: Rows, filled: frozenset[str]) -> set[str]:
         """Delete the data files that no image and no upload uses; return the ids of images that are being filled."""
         foreign, busy = [], set()
-        for name in self.content.names():
+        for name in self.content.list_names():
             image_id = image_of(name)
             if name in filled:
                 continue
-            if image_id is None or not rows.was_given_out(image_id):
+            if image_id is None or not rows.has_given_out(image_id):
                 foreign.append(name)
             elif not self.content.delete_unused(name, filled, rows.check_intact):
                 busy.add(image_id)
@@ -76,16 +76,16 @@ class Store:
             log.warning("store %s: content/%s%s is not the store's; left alone", self.path, foreign[0], more)
         return busy
 
-    def whole(self, document: Row) -> Row | None:
+    def mark_if_damaged(self, document: Row) -> Row | None:
         """The image as it may be shown: one whose data is gone, or of another length, is killed and never active.
 
         None where it was deleted meanwhile.
         """
-        if not self.content.lacks(document):
+        if not self.content.find_damage(document):
             return document
         with self.rows() as rows:
             found = rows.find(document["id"])
-        if found is None or not (wrong := self.content.lacks(found)):
+        if found is None or not (wrong := self.content.find_damage(found)):
             return found
         hint = "shown as killed; apply uploads it again where a manifest wants it"
         log.warning("store %s: the data of image %s %s: %s", self.path, found["id"], wrong, hint)

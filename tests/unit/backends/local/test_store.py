@@ -81,7 +81,7 @@ def test_data_that_is_stored_and_not_yet_recorded_is_left_alone(tmp_path: Path) 
     image, store = add_queued(backend), Store(tmp_path)
     with store.part(image.id) as part:
         with store.rows(write=True) as rows:
-            rows.put({**rows.document(image.id), "status": "saving"}, None)
+            rows.put({**rows.get(image.id), "status": "saving"}, None)
         part.write(b"data")
         part.keep()
         assert open_backend(store=tmp_path).images(image.id)[0].status is Status.SAVING
