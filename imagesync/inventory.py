@@ -108,13 +108,13 @@ def _is_ours(image: LiveImage, catalog: str, owners: Sequence[str]) -> bool:
 def _strays(backend: Backend, catalog: Catalog, owned: Inventory, owners: Sequence[str]) -> Iterable[LiveImage]:
     """Builds of keys that lack one, in projects that the manifests name no more: asked only where a key lacks one."""
     lacking = keys_without_image(catalog, owned)
-    found = backend.matching(Filter(catalog=catalog.name)) if lacking else []
+    found = backend.find_images(Filter(catalog=catalog.name)) if lacking else []
     return [image for image in found if (image.owner or "") not in owners and is_assigned(image, catalog, lacking)]
 
 
 def _answered(backend: Backend, owned: Inventory, asked: Questions) -> Inventory:
     ours = {image.id for image in owned.owned}
-    found = {image.id: image for owner, names in asked.names.items() for image in backend.named(names, owner)}
+    found = {image.id: image for owner, names in asked.names.items() for image in backend.find_named(names, owner)}
     found |= {image.id: image for image_id in asked.ids for image in _one(backend, image_id)}
     members = _members(backend, asked.members)
     foreign = tuple(image for _, image in sorted(found.items()) if image.id not in ours)

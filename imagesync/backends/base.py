@@ -59,7 +59,7 @@ class Backend(Protocol):
     def images(self, image_id: str | None = None) -> list[LiveImage]:
         """Every image the project sees, hidden ones too, or the one with this id (NotFound)."""
 
-    def matching(self, wanted: Filter) -> list[LiveImage]:
+    def find_images(self, wanted: Filter) -> list[LiveImage]:
         """The images, hidden ones too, of which every condition of ``wanted`` holds, by id."""
 
     def create_image(self, **attrs: Unpack[CreateFields]) -> LiveImage:
@@ -86,7 +86,7 @@ class Backend(Protocol):
     def leases(self, catalog: str) -> list[LiveImage]:
         """Hidden images of our project that are records of this catalogue's lease."""
 
-    def named(self, names: Sequence[str], owner: str) -> list[LiveImage]:
+    def find_named(self, names: Sequence[str], owner: str) -> list[LiveImage]:
         """Visible images of one owner that have one of these names."""
 
     def members(self, image_id: str) -> list[MemberState]:

@@ -91,7 +91,7 @@ def _find(backend: Backend, wanted: Selection) -> list[LiveImage]:
     name = wanted.names[0] if len(wanted.names) == 1 and not any(char in wanted.names[0] for char in _GLOB) else None
     owners: list[str | None] = [None] if wanted.all_owners else [*(wanted.owners or [backend.identity().project_id])]
     filters = [Filter(owner, name, frozenset(wanted.tags), wanted.visibility) for owner in owners]
-    found = {image.id: image for one in filters for image in backend.matching(one)}
+    found = {image.id: image for one in filters for image in backend.find_images(one)}
     return [image for _, image in sorted(found.items())]
 
 

@@ -386,17 +386,17 @@ def test_names_are_found_whatever_they_hold(cloud: Cloud, alice: Backend) -> Non
         record(alice, name=name)
     cloud.forget_requests()
     project = alice.identity().project_id
-    assert sorted(str(image.name) for image in alice.named(AWKWARD, project)) == sorted(AWKWARD)
+    assert sorted(str(image.name) for image in alice.find_named(AWKWARD, project)) == sorted(AWKWARD)
     assert len(cloud.requests()) == 2
-    assert alice.named(["nobody's"], project) == []
-    assert alice.named([], project) == []
+    assert alice.find_named(["nobody's"], project) == []
+    assert alice.find_named([], project) == []
 
 
 def test_a_thousand_names_are_few_requests(cloud: Cloud, alice: Backend) -> None:
     """The length of a URL is bounded, and the service takes it."""
     record(alice, name="Ubuntu 24.04 (0999)")
     names = [f"Ubuntu 24.04 ({number:04})" for number in range(1000)]
-    found = alice.named(names, alice.identity().project_id)
+    found = alice.find_named(names, alice.identity().project_id)
     assert [image.name for image in found] == ["Ubuntu 24.04 (0999)"]
     assert len(cloud.requests()) < 10
 
@@ -406,7 +406,7 @@ def test_names_are_asked_of_one_owner_and_of_visible_images(alice: Backend, open
     record(alice, name="x")
     alice.create_image(name="x", hidden=True)
     opened("bob").create_image(name="x", visibility="community")
-    assert len(alice.named(["x"], alice.identity().project_id)) == 1
+    assert len(alice.find_named(["x"], alice.identity().project_id)) == 1
 
 
 def test_capabilities_are_asked_once(cloud: Cloud, alice: Backend) -> None:

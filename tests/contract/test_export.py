@@ -22,7 +22,7 @@ from tests.varied_images import create_varied_images, filled, record
 def export(backend: Backend) -> Exported:
     """The manifest of every image of the project."""
     project = backend.identity().project_id
-    images = backend.matching(Filter(owner=project))
+    images = backend.find_images(Filter(owner=project))
     members = {one.id: tuple(backend.members(one.id)) for one in images if one.visibility is Visibility.SHARED}
     return exported("base", images, members, project=project, read_only=backend.capabilities().read_only)
 
@@ -95,7 +95,7 @@ def test_images_are_found_by_owner_name_tags_and_visibility(backend: Backend) ->
         (Filter(visibility=Visibility.COMMUNITY), {two.id}),
     ]
     for wanted, expected in cases:
-        assert {image.id for image in ours(backend.matching(wanted))} == expected, wanted
+        assert {image.id for image in ours(backend.find_images(wanted))} == expected, wanted
 
 
 def test_an_image_of_another_project_is_adopted_by_its_owner(backend: Backend, tmp_path: Path) -> None:

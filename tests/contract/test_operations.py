@@ -373,7 +373,7 @@ def test_visible_images_are_found_by_name(backend: Backend, name: str) -> None:
     wanted = record(backend, name=name)
     record(backend, name=name, hidden=True)
     record(backend, name="other")
-    assert [image.id for image in backend.named([name, "none"], backend.identity().project_id)] == [wanted.id]
+    assert [image.id for image in backend.find_named([name, "none"], backend.identity().project_id)] == [wanted.id]
 
 
 def test_an_admin_may_publish(backend: Backend) -> None:

@@ -70,7 +70,7 @@ class Glance:
             return listing.list_all(self._api)
         return [image_from_wire(self._api.get(_path(image_id)))]
 
-    def matching(self, wanted: Filter) -> list[LiveImage]:
+    def find_images(self, wanted: Filter) -> list[LiveImage]:
         """Found by the service by owner, name, tags and visibility."""
         return listing.find_images(self._api, wanted)
 
@@ -82,7 +82,7 @@ class Glance:
         """Records of a lease: one listing, of hidden images only."""
         return listing.find_leases(self._api, catalog, self.identity().project_id)
 
-    def named(self, names: Sequence[str], owner: str) -> list[LiveImage]:
+    def find_named(self, names: Sequence[str], owner: str) -> list[LiveImage]:
         """Visible images of one owner by name."""
         return listing.find_named(self._api, names, owner)
 

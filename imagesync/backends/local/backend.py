@@ -72,7 +72,7 @@ class Local:
         """As values; told of those whose data is not what it was."""
         return [image_from_wire(whole) for one in documents if (whole := self._store.mark_if_damaged(one)) is not None]
 
-    def matching(self, wanted: Filter) -> list[LiveImage]:
+    def find_images(self, wanted: Filter) -> list[LiveImage]:
         """The images that a filter names."""
         return [image for image in self.images() if wanted.holds(image)]
 
@@ -91,7 +91,7 @@ class Local:
             image for image in self._load_images(found) if image.hidden and image.owner == self._identity.project_id
         ]
 
-    def named(self, names: Sequence[str], owner: str) -> list[LiveImage]:
+    def find_named(self, names: Sequence[str], owner: str) -> list[LiveImage]:
         """Visible images of one owner that have one of these names."""
         return [image for image in self.images() if image.name in names and image.owner == owner and not image.hidden]
 
