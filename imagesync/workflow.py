@@ -154,7 +154,7 @@ class Planner:
 
     def _make_plan(self, inventory: Inventory, able: Capabilities | None) -> Plan:
         given = PlanInput(
-            self._sizes.filled(self.catalog),
+            self._sizes.fill_in(self.catalog),
             inventory,
             policy=self.policy,
             capabilities=able,

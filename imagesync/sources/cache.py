@@ -34,10 +34,10 @@ class DigestCache:
     def __init__(self, path: Path | None, now: Callable[[], int] = time.time_ns) -> None:
         self._path, self._now = path, now
 
-    def digest(self, file: BufferedReader, path: str) -> Checksum:
+    def read_digest(self, file: BufferedReader, path: str) -> Checksum:
         """The digest of an open file, from memory where it has not changed since."""
         before = _state(os.fstat(file.fileno()))
-        known = self._known(path, before)
+        known = self._look_up(path, before)
         if known is not None:
             return Checksum(ALGORITHM, known)
         found = hashlib.file_digest(file, ALGORITHM).hexdigest()
@@ -46,7 +46,7 @@ class DigestCache:
             self._remember(path, before, found)
         return Checksum(ALGORITHM, found)
 
-    def _known(self, path: str, state: str) -> str | None:
+    def _look_up(self, path: str, state: str) -> str | None:
         if self._path is None:
             return None
         try:

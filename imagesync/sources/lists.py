@@ -28,15 +28,15 @@ def text_of(content: bytes) -> str:
     return "\n".join(line.removeprefix("- ") for line in body.split("\n"))
 
 
-def digests_for(text: str, place: str) -> tuple[Checksum, ...]:
+def find_digests(text: str, place: str) -> tuple[Checksum, ...]:
     """The digests, strongest first, that a list has for the file of a URL or path.
 
     Of several files of that name the one counts whose folders fit best. SourceError where there is none, or where one
     algorithm has two digests for it.
     """
-    wanted = _parts(urlsplit(place).path if "://" in place else place)
-    entries = list(_entries(text))
-    fits = [(_alike(_parts(name), wanted), digest) for name, digest in entries if name]
+    wanted = _split_path(urlsplit(place).path if "://" in place else place)
+    entries = list(_parse_entries(text))
+    fits = [(_count_common_parts(_split_path(name), wanted), digest) for name, digest in entries if name]
     if not fits:
         fits = [(1, digest) for _, digest in entries]
     best = max((fit for fit, _ in fits), default=0)
@@ -49,7 +49,7 @@ def digests_for(text: str, place: str) -> tuple[Checksum, ...]:
     return tuple(sorted(by_algorithm.values(), key=lambda digest: -HEX_LENGTHS[digest.algorithm]))
 
 
-def _entries(text: str) -> Iterator[tuple[str, Checksum]]:
+def _parse_entries(text: str) -> Iterator[tuple[str, Checksum]]:
     """Name (empty for a bare digest) and digest of every line that has one."""
     for line in map(str.strip, text.splitlines()):
         if found := _BSD.fullmatch(line):
@@ -69,11 +69,11 @@ def _entries(text: str) -> Iterator[tuple[str, Checksum]]:
             yield name, Checksum(algorithm, value)
 
 
-def _parts(path: str) -> list[str]:
+def _split_path(path: str) -> list[str]:
     return [part for part in unquote(path).split("/") if part not in ("", ".")] or [""]
 
 
-def _alike(name: list[str], wanted: list[str]) -> int:
+def _count_common_parts(name: list[str], wanted: list[str]) -> int:
     """How many of the last parts of two paths are the same."""
     count = 0
     for one, other in zip(reversed(name), reversed(wanted), strict=False):

@@ -7,7 +7,7 @@ from dataclasses import replace
 from imagesync.errors import SourceError
 from imagesync.model.catalog import Catalog, Method, UrlSource
 from imagesync.model.plan import Create, Plan
-from imagesync.sources.web import size_of
+from imagesync.sources.web import fetch_size
 
 
 class Sizes:
@@ -24,10 +24,10 @@ class Sizes:
         }
         asked = sorted(sources - set(self._known))
         with ThreadPoolExecutor(jobs) as pool:
-            self._known |= dict(zip(asked, pool.map(_asked, asked), strict=True))
+            self._known |= dict(zip(asked, pool.map(_ask_size, asked), strict=True))
         return bool(asked)
 
-    def filled(self, catalog: Catalog) -> Catalog:
+    def fill_in(self, catalog: Catalog) -> Catalog:
         """The catalogue with the known sizes, and a warning for each URL that did not answer."""
         found: Mapping[str, int | SourceError | None] = {
             spec.key: self._known.get(spec.source.urls) for spec in catalog.images if isinstance(spec.source, UrlSource)
@@ -47,8 +47,8 @@ def _is_read(create: Create) -> bool:
     return isinstance(create.source, UrlSource) and create.source.transfer.method is not Method.WEB_DOWNLOAD
 
 
-def _asked(urls: tuple[str, ...]) -> int | SourceError | None:
+def _ask_size(urls: tuple[str, ...]) -> int | SourceError | None:
     try:
-        return size_of(urls)
+        return fetch_size(urls)
     except SourceError as error:
         return error

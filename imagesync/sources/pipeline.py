@@ -45,7 +45,7 @@ class Pipeline:
         self._stages: list[_Stage[object]] = []
         self._closed = False
 
-    def ahead(self, items: Iterable[T], name: str) -> Iterator[T]:
+    def run_ahead(self, items: Iterable[T], name: str) -> Iterator[T]:
         """The same items, made in a thread that starts now and is called ``name``."""
         stage = _Stage(items, self._changed, self._depth, name)
         self._stages.append(stage)  # type: ignore[arg-type]  # only its thread is asked for
@@ -93,7 +93,7 @@ class _Stage(Generic[T]):
         error: BaseException | None = None
         try:
             for item in self._items:
-                if not self._handed_over(item):
+                if not self._hand_over(item):
                     break
         except BaseException as met:  # whatever it is, it belongs to the consumer
             error = met
@@ -101,7 +101,7 @@ class _Stage(Generic[T]):
             self._error, self._ended = error, True
             self._changed.notify_all()
 
-    def _handed_over(self, item: T) -> bool:
+    def _hand_over(self, item: T) -> bool:
         """Put an item into the queue once there is room; False when nobody wants it any more."""
         with self._changed:
             self._changed.wait_for(lambda: self.stopped or len(self._made) < self._depth)

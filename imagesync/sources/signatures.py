@@ -10,7 +10,7 @@ T = TypeVar("T")
 _MEND: Final = "find out who signed it, or correct signature.keyring"
 
 
-def verified(content: bytes, signature: bytes | None, keyring: bytes) -> bytes:
+def verify_signature(content: bytes, signature: bytes | None, keyring: bytes) -> bytes:
     """What was signed by a key of ``keyring`` (one or many certificates, armored or not).
 
     ``signature`` is detached and may hold several, of which one has to be right; None: ``content`` is clear-signed and

@@ -14,7 +14,7 @@ from imagesync.errors import ChecksumMismatch, SourceError
 from imagesync.formats import HEAD, RAW, Inspection, check_not_disguised
 from imagesync.model.catalog import SERVICE_HASHES, Compression, FileSource, Fingerprint, Transfer, UrlSource
 from imagesync.sources.pipeline import Pipeline
-from imagesync.sources.unpack import CHUNK, unpacked
+from imagesync.sources.unpack import CHUNK, unpack
 from imagesync.sources.web import BLOCK_SECONDS, PAUSES, open_url
 
 
@@ -44,17 +44,17 @@ class SourceStream:
         self.sent = 0
         self._disk_format, self._container_format = disk_format, container_format
         self._announced = self.size or 0 if disk_format == RAW else 0
-        self._published = _hashes(item.algorithm for item in expected.digests)
+        self._published = _start_hashes(item.algorithm for item in expected.digests)
         self._pipeline = Pipeline(interrupt)
 
     def __iter__(self) -> Iterator[bytes]:
-        ahead = self._pipeline.ahead
+        ahead = self._pipeline.run_ahead
         try:
-            received = ahead(self._received(), "imagesync-read")
-            chunks = unpacked(received, self._transfer)
+            received = ahead(self._verify_published(), "imagesync-read")
+            chunks = unpack(received, self._transfer)
             if not self._plain:
                 chunks = ahead(chunks, "imagesync-unpack")
-            yield from ahead(self._verified(chunks), "imagesync-verify")
+            yield from ahead(self._verify_stored(chunks), "imagesync-verify")
         finally:
             self.close()
 
@@ -62,7 +62,7 @@ class SourceStream:
         """No thread of the stream is left afterwards, wherever it stopped."""
         self._pipeline.close()
 
-    def _received(self) -> Iterator[bytes]:
+    def _verify_published(self) -> Iterator[bytes]:
         """The published blocks; after the last one they are as declared."""
         read, size = 0, self.published_size
         for block in self._blocks:
@@ -79,10 +79,10 @@ class SourceStream:
                 message = f"the {item.algorithm} is {found}, not the declared {item.value}"
                 raise ChecksumMismatch(message, "correct the checksum, or find out who changed the file")
 
-    def _verified(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
+    def _verify_stored(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
         """The unpacked chunks, some of them back until the format is known, the last until all is."""
         is_comparable = self._plain and self._published.keys() & SERVICE_HASHES
-        stored = _hashes(() if is_comparable else ("sha512",))
+        stored = _start_hashes(() if is_comparable else ("sha512",))
         inspection = Inspection(self._disk_format, self._container_format)
         held: list[bytes] = []
         for chunk in chunks:
@@ -105,7 +105,7 @@ class SourceStream:
         yield from held
 
 
-def _hashes(names: Iterable[str]) -> "dict[str, hashlib._Hash]":
+def _start_hashes(names: Iterable[str]) -> "dict[str, hashlib._Hash]":
     return {name: hashlib.new(name, usedforsecurity=False) for name in names}
 
 
@@ -129,19 +129,19 @@ def open_source(
             with open(source.path, "rb", buffering=0) as file:
                 size = os.fstat(file.fileno()).st_size
                 blocks = iter(lambda: file.read(CHUNK), b"")
-                yield from _closed_after(SourceStream(blocks, size, source.transfer, fingerprint, *formats))
+                yield from _close_after(SourceStream(blocks, size, source.transfer, fingerprint, *formats))
         except OSError as error:
             raise SourceError(f"{source.shown}: {error.strerror}", "check the path and its permissions") from error
         return
     verified = bool(fingerprint.digests)
     with open_url(source.urls, verified=verified, pauses=pauses, block_seconds=block_seconds) as download:
         stream = SourceStream(
-            download.blocks(), download.size, source.transfer, fingerprint, *formats, interrupt=download.abandon
+            download.read_blocks(), download.size, source.transfer, fingerprint, *formats, interrupt=download.abandon
         )
-        yield from _closed_after(stream)
+        yield from _close_after(stream)
 
 
-def _closed_after(stream: SourceStream) -> Iterator[SourceStream]:
+def _close_after(stream: SourceStream) -> Iterator[SourceStream]:
     try:
         yield stream
     finally:

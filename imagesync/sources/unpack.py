@@ -71,7 +71,7 @@ class _Gzip:
         return made
 
 
-def unpacked(blocks: Iterable[bytes], transfer: Transfer) -> Iterator[bytes]:
+def unpack(blocks: Iterable[bytes], transfer: Transfer) -> Iterator[bytes]:
     """What the blocks hold; SourceError for damaged or cut data, and for more than the manifest allows.
 
     Plain data has no limit but a declared ``max_size``.
@@ -82,12 +82,12 @@ def unpacked(blocks: Iterable[bytes], transfer: Transfer) -> Iterator[bytes]:
             bounds.give(len(block))
             yield block
         return
-    for chunk in _members(_pieces(blocks, bounds), _codec(transfer.compression)):
+    for chunk in _unpack_members(_split(blocks, bounds), _choose_codec(transfer.compression)):
         bounds.give(len(chunk))
         yield chunk
 
 
-def _members(pieces: Iterable[bytes], codec: "_Codec") -> Iterator[bytes]:
+def _unpack_members(pieces: Iterable[bytes], codec: "_Codec") -> Iterator[bytes]:
     """The content of all members; padding may stand between them and after the last."""
     member: Decoder | None = None
     begun = False
@@ -98,7 +98,7 @@ def _members(pieces: Iterable[bytes], codec: "_Codec") -> Iterator[bytes]:
                 if not rest:
                     break
                 member, begun = codec.make(), True
-            if chunk := codec.decompressed(member, rest):
+            if chunk := codec.decompress(member, rest):
                 yield chunk
             rest = b""
             if member.eof:
@@ -107,7 +107,7 @@ def _members(pieces: Iterable[bytes], codec: "_Codec") -> Iterator[bytes]:
         raise SourceError(f"the {codec.kind} data is cut short", "fetch the file again")
 
 
-def _pieces(blocks: Iterable[bytes], bounds: "_Bounds") -> Iterator[bytes]:
+def _split(blocks: Iterable[bytes], bounds: "_Bounds") -> Iterator[bytes]:
     for block in blocks:
         for start in range(0, len(block), PIECE):
             piece = block[start : start + PIECE]
@@ -146,7 +146,7 @@ class _Codec:
     padding: bytes = b""
     memory: int = 0
 
-    def decompressed(self, member: Decoder, data: bytes) -> bytes:
+    def decompress(self, member: Decoder, data: bytes) -> bytes:
         """The next chunk of a member; SourceError for damage, or a window over the limit."""
         try:
             return member.decompress(data, CHUNK)
@@ -158,7 +158,7 @@ class _Codec:
             raise SourceError(f"the {self.kind} data is damaged: {error}", hint) from error
 
 
-def _codec(compression: Compression) -> _Codec:
+def _choose_codec(compression: Compression) -> _Codec:
     kind = compression.value
     match compression:
         case Compression.GZ:
@@ -169,14 +169,14 @@ def _codec(compression: Compression) -> _Codec:
         case Compression.BZ2:
             return _Codec(kind, bz2.BZ2Decompressor, (OSError, ValueError, EOFError))
         case Compression.ZST:
-            return _zstandard(kind)
+            return _make_zstandard_codec(kind)
         case Compression.NONE:
             raise ValueError("plain data has no codec")
         case _:
             assert_never(compression)
 
 
-def _zstandard(kind: str) -> _Codec:
+def _make_zstandard_codec(kind: str) -> _Codec:
     zstd: Any
     if sys.version_info >= (3, 14):
         from compression import zstd

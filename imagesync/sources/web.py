@@ -45,24 +45,24 @@ def open_url(
 
     ``verified``: a digest will judge the whole, so that another mirror may go on where one broke off.
     """
-    with _session() as session:
+    with _make_session() as session:
         yield Download(session, tuple(urls), pauses, verified=verified, block_seconds=block_seconds)
 
 
 def fetch(url: str, pauses: Sequence[float] = PAUSES[:3], seconds: float = DOCUMENT_SECONDS) -> bytes:
     """A small document, such as a list of digests; SourceError when it cannot be had (in ``seconds``) or is larger than 16 MiB."""
-    with _session() as session:
+    with _make_session() as session:
         for pause in pauses[:-1]:
             time.sleep(pause)
             with suppress(_Passing):
-                return _document(session, url, seconds)
+                return _fetch_once(session, url, seconds)
         time.sleep(pauses[-1])
-        return _document(session, url, seconds)
+        return _fetch_once(session, url, seconds)
 
 
-def _document(session: "requests.Session", url: str, seconds: float) -> bytes:
+def _fetch_once(session: "requests.Session", url: str, seconds: float) -> bytes:
     content, end = bytearray(), time.monotonic() + seconds
-    with _asked(session, url) as answer, _reading(url):
+    with _ask(session, url) as answer, _translate_errors(url):
         while chunk := answer.raw.read1(65536, decode_content=True):
             content += chunk
             if time.monotonic() > end:
@@ -73,13 +73,13 @@ def _document(session: "requests.Session", url: str, seconds: float) -> bytes:
     return bytes(content)
 
 
-def size_of(urls: Sequence[str]) -> int | None:
+def fetch_size(urls: Sequence[str]) -> int | None:
     """Bytes behind the first mirror that answers, as far as it tells, without reading them; SourceError when none does."""
-    with _session() as session:
+    with _make_session() as session:
         failure: SourceError | None = None
         for url in urls:
             try:
-                with _told(session, url) as answer:
+                with _ask_head(session, url) as answer:
                     return _length(answer)
             except SourceError as error:
                 failure = failure or error
@@ -88,13 +88,13 @@ def size_of(urls: Sequence[str]) -> int | None:
     return None
 
 
-def _told(session: "requests.Session", url: str) -> "requests.Response":
+def _ask_head(session: "requests.Session", url: str) -> "requests.Response":
     """The answer to HEAD; to GET where a server (or a signed URL) knows no HEAD."""
     try:
-        return _asked(session, url, method="HEAD")
+        return _ask(session, url, method="HEAD")
     except SourceError as error:
         if isinstance(error.__cause__, _Refused) and error.__cause__.status in _SIZELESS:
-            return _asked(session, url)
+            return _ask(session, url)
         raise
 
 
@@ -106,14 +106,14 @@ class _Refused(Exception):
         self.status = status
 
 
-def _session() -> "requests.Session":
+def _make_session() -> "requests.Session":
     import requests
 
     from imagesync.deadlines import bound
     from imagesync.version import __version__
 
     session = requests.Session()
-    session.hooks["response"].append(_unread)
+    session.hooks["response"].append(_drop_redirect_body)
     for scheme in ("http://", "https://"):
         adapter = requests.adapters.HTTPAdapter()
         bound(adapter)
@@ -122,14 +122,14 @@ def _session() -> "requests.Session":
     return session
 
 
-def _unread(answer: "requests.Response", *_: object, **_given: object) -> None:
+def _drop_redirect_body(answer: "requests.Response", *_: object, **_given: object) -> None:
     """A hook of requests, which would read the whole page of a redirect, however large, before it follows."""
     if answer.is_redirect:
         answer.close()
         answer.raw = io.BytesIO()
 
 
-def _first(
+def _open_first(
     session: "requests.Session", urls: Sequence[str], pauses: Sequence[float]
 ) -> tuple[int, "requests.Response"]:
     """The first mirror that answers; all are tried again while one of them may get well."""
@@ -139,7 +139,7 @@ def _first(
         failures = []
         for index, url in enumerate(urls):
             try:
-                return index, _asked(session, url)
+                return index, _ask(session, url)
             except SourceError as error:
                 failures.append(error)
         if not any(isinstance(error, _Passing) for error in failures):
@@ -147,7 +147,7 @@ def _first(
     raise failures[-1]
 
 
-def _asked(
+def _ask(
     session: "requests.Session", url: str, headers: Mapping[str, str] | None = None, method: str = "GET"
 ) -> "requests.Response":
     """A success (200, or 206 for a range), body unread."""
@@ -176,11 +176,11 @@ def _asked(
         raise kind(f"{public_url(url)}: HTTP {answer.status_code}", hint) from _Refused(answer.status_code)
     if answer.headers.get("Content-Type", "").startswith(("text/html", "application/xhtml")):
         answer.close()
-        raise _page(url)
+        raise _page_error(url)
     return answer
 
 
-def _page(url: str) -> SourceError:
+def _page_error(url: str) -> SourceError:
     return SourceError(f"{public_url(url)}: an HTML page, not an image", "correct the URL; it may want a log-in")
 
 
@@ -190,7 +190,7 @@ def _length(answer: "requests.Response") -> int | None:
 
 
 @contextmanager
-def _reading(url: str) -> Iterator[None]:
+def _translate_errors(url: str) -> Iterator[None]:
     """What the HTTP libraries raise in the middle of a body."""
     import requests
     from urllib3.exceptions import HTTPError
@@ -215,7 +215,7 @@ class Download:
     ) -> None:
         self._session, self._urls, self._pauses, self._verified = session, urls, pauses, verified
         self._block_seconds = block_seconds
-        self._index, self._answer = _first(session, urls, pauses[:3])
+        self._index, self._answer = _open_first(session, urls, pauses[:3])
         self.size = _length(self._answer)
         self._version = _version(self._answer)
         self._offset = 0
@@ -230,28 +230,28 @@ class Download:
         with suppress(OSError, ValueError, RuntimeError):
             self._answer.raw.shutdown()
 
-    def blocks(self) -> Iterator[bytes]:
+    def read_blocks(self) -> Iterator[bytes]:
         """All the bytes, in order, each once."""
         skip, failures, mark = 0, 0, 0
         while True:
             try:
-                for block in self._received(skip):
+                for block in self._receive(skip):
                     if not self._offset and _PAGE.match(block):
-                        raise _page(self._urls[self._index])
+                        raise _page_error(self._urls[self._index])
                     self._offset += len(block)
                     yield block
                 return
             except _Passing as broken:
                 failures = 1 if self._offset - mark >= CHUNK else failures + 1
                 mark = self._offset
-                skip = self._taken_up(broken, failures)
+                skip = self._resume(broken, failures)
 
-    def _received(self, skip: int) -> Iterator[bytes]:
+    def _receive(self, skip: int) -> Iterator[bytes]:
         """What one answer brings, but for the first ``skip`` bytes, which are known."""
         from imagesync.deadlines import in_time
 
         url = self._urls[self._index]
-        with self._answer, _reading(url):
+        with self._answer, _translate_errors(url):
             blocks = self._answer.raw.stream(CHUNK, decode_content=False)
             for block in in_time(blocks, self._block_seconds, self._cut):
                 if skip:
@@ -261,14 +261,14 @@ class Download:
         if self.size is not None and self._offset < self.size:
             raise _Passing(f"{public_url(url)}: ended after {self._offset} of {self.size} bytes", "try again later")
 
-    def _taken_up(self, broken: SourceError, failures: int) -> int:
+    def _resume(self, broken: SourceError, failures: int) -> int:
         """Ask for the rest; how many bytes of the new answer are known already."""
         for number in range(failures, len(self._pauses) + 1):
             if self._abandoned.wait(self._pauses[number - 1]):
                 break
             index = (self._index + max(0, number - 2)) % len(self._urls) if self._verified else self._index
             try:
-                known = self._continued(index)
+                known = self._resume_at(index)
             except _Passing as error:
                 broken = error
                 continue
@@ -278,11 +278,11 @@ class Download:
         whole = f" of {self.size}" if self.size is not None else ""
         raise SourceError(f"{broken.message} (read {self._offset}{whole} bytes)", broken.hint)
 
-    def _continued(self, index: int) -> int | None:
+    def _resume_at(self, index: int) -> int | None:
         """How many bytes of a new answer are known already; None where nothing tells that it is the same file."""
         url = self._urls[index]
         condition = {"If-Range": self._version} if self._version and index == self._index else {}
-        answer = _asked(self._session, url, {"Range": f"bytes={self._offset}-", **condition})
+        answer = _ask(self._session, url, {"Range": f"bytes={self._offset}-", **condition})
         placed = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", answer.headers.get("Content-Range", ""))
         if answer.status_code == 206 and placed and int(placed[1]) == self._offset:
             same = placed[2] in ("*", str(self.size)) or self.size is None

@@ -17,7 +17,7 @@ from imagesync.errors import SourceError
 from imagesync.model.catalog import Checksum, Fingerprint, UrlSource
 from imagesync.model.plan import Create
 from imagesync.sources import Sizes, open_source
-from imagesync.sources.web import BLOCK_SECONDS, fetch, size_of
+from imagesync.sources.web import BLOCK_SECONDS, fetch, fetch_size
 from tests.fault.mirror import File, Mirror, mirror
 from tests.fault.scripted import drip, dripping, endless, raw_service
 from tests.trials import note
@@ -212,11 +212,11 @@ def test_a_passing_failure_is_tried_again(web: Mirror) -> None:
 
 def test_a_size_is_asked_without_reading(web: Mirror) -> None:
     """By HEAD; by GET where a server knows none."""
-    assert size_of([web.publish("/a", DATA)]) == len(DATA)
-    assert size_of([web.publish("/b", File(DATA, head=405))]) == len(DATA)
-    assert size_of([f"{web.address}/missing", f"{web.address}/a"]) == len(DATA)
+    assert fetch_size([web.publish("/a", DATA)]) == len(DATA)
+    assert fetch_size([web.publish("/b", File(DATA, head=405))]) == len(DATA)
+    assert fetch_size([f"{web.address}/missing", f"{web.address}/a"]) == len(DATA)
     with pytest.raises(SourceError, match="HTTP 404"):
-        size_of([f"{web.address}/missing"])
+        fetch_size([f"{web.address}/missing"])
 
 
 def test_a_plan_knows_how_much_its_urls_hold(web: Mirror) -> None:
@@ -226,7 +226,7 @@ def test_a_plan_knows_how_much_its_urls_hold(web: Mirror) -> None:
     wanted, sizes = catalog(good, lost), Sizes()
     assert sizes.learn(plan(wanted, inventory()), jobs=2)
     assert not sizes.learn(plan(wanted, inventory()), jobs=2)
-    made = plan(sizes.filled(wanted), inventory())
+    made = plan(sizes.fill_in(wanted), inventory())
     known = {item.action.key: item.action.fingerprint.size for item in made.steps if isinstance(item.action, Create)}
     assert known == {"good": len(DATA), "lost": None}
     assert any("lost" in note and "HTTP 404" in note for note in made.notes)

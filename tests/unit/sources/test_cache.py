@@ -40,7 +40,7 @@ def settled_now() -> int:
 def digest(cache: DigestCache, path: Path) -> tuple[str, bool]:
     """The digest that the cache gives, and whether the file was read for it."""
     with opened(path) as file:
-        return cache.digest(file, str(path)).value, file.was_read
+        return cache.read_digest(file, str(path)).value, file.was_read
 
 
 def sha256(content: bytes) -> str:

@@ -3,7 +3,7 @@
 import pytest
 
 from imagesync.errors import SourceError
-from imagesync.sources.lists import digests_for, text_of
+from imagesync.sources.lists import find_digests, text_of
 
 A, B = "a" * 64, "b" * 64
 LONG = "c" * 128
@@ -38,14 +38,14 @@ iQIzBAEBCAAdFiEE{B}
 )
 def test_every_form_is_read(text: str) -> None:
     """GNU, BSD, OpenSSL, bare, within a clear signature; of several folders the one that fits best."""
-    (found,) = digests_for(text_of(text.encode()), "https://mirror.example/24.04/disk.qcow2?token=x")
+    (found,) = find_digests(text_of(text.encode()), "https://mirror.example/24.04/disk.qcow2?token=x")
     assert str(found) == f"sha256:{A}"
 
 
 def test_several_algorithms_come_strongest_first() -> None:
     """All of them are kept, so that a manifest may go from one to another without an upload."""
     text = f"MD5 (disk) = {'d' * 32}\nSHA256 (disk) = {A}\nSHA512 (disk) = {LONG}\n"
-    assert [digest.algorithm for digest in digests_for(text, "/images/disk")] == ["sha512", "sha256", "md5"]
+    assert [digest.algorithm for digest in find_digests(text, "/images/disk")] == ["sha512", "sha256", "md5"]
 
 
 @pytest.mark.parametrize(
@@ -63,4 +63,4 @@ def test_several_algorithms_come_strongest_first() -> None:
 def test_a_list_that_does_not_decide_is_an_error(text: str, message: str) -> None:
     """No guess is made."""
     with pytest.raises(SourceError, match=message):
-        digests_for(text, "https://mirror.example/disk")
+        find_digests(text, "https://mirror.example/disk")

@@ -16,8 +16,8 @@ def stages() -> list[str]:
 def test_items_come_in_order_through_several_stages() -> None:
     """And the threads end by themselves."""
     pipeline = Pipeline()
-    doubled = (2 * item for item in pipeline.ahead(range(1000), "stage 1"))
-    assert list(pipeline.ahead(doubled, "stage 2")) == list(range(0, 2000, 2))
+    doubled = (2 * item for item in pipeline.run_ahead(range(1000), "stage 1"))
+    assert list(pipeline.run_ahead(doubled, "stage 2")) == list(range(0, 2000, 2))
     pipeline.close()
     assert stages() == []
 
@@ -35,7 +35,7 @@ def test_a_stage_works_ahead_no_further_than_its_queue() -> None:
             yield item
 
     pipeline = Pipeline()
-    pipeline.ahead(source(), "stage")
+    pipeline.run_ahead(source(), "stage")
     assert enough.wait(10)
     pipeline.close()
     assert made == list(range(DEPTH + 1))
@@ -54,7 +54,7 @@ def test_an_error_comes_out_as_itself_after_what_was_made(error: BaseException, 
     pipeline = Pipeline()
     items: Iterator[int] = source()
     for number in range(depth):
-        items = pipeline.ahead(items, f"stage {number}")
+        items = pipeline.run_ahead(items, f"stage {number}")
     for expected in range(20):
         assert next(items) == expected
     with pytest.raises(type(error)) as caught:
@@ -70,7 +70,7 @@ def test_closing_early_ends_stages_with_full_queues() -> None:
     """The consumer has had enough: an upload was refused."""
     pipeline = Pipeline()
     endless: Iterator[int] = iter(int, 1)
-    items = pipeline.ahead(pipeline.ahead(endless, "stage 1"), "stage 2")
+    items = pipeline.run_ahead(pipeline.run_ahead(endless, "stage 1"), "stage 2")
     assert next(items) == 0
     pipeline.close()
     pipeline.close()
@@ -89,7 +89,7 @@ def test_closing_wakes_a_stage_that_waits_outside() -> None:
         yield 2
 
     pipeline = Pipeline(interrupt=silent.set)
-    items = pipeline.ahead(pipeline.ahead(source(), "stage 1"), "stage 2")
+    items = pipeline.run_ahead(pipeline.run_ahead(source(), "stage 1"), "stage 2")
     assert next(items) == 1
     pipeline.close()
     assert stages() == []
@@ -103,7 +103,7 @@ def test_an_error_upstream_of_a_closed_consumer_is_nobody_s() -> None:
         raise ValueError("too late")
 
     pipeline = Pipeline()
-    items = pipeline.ahead(source(), "stage")
+    items = pipeline.run_ahead(source(), "stage")
     pipeline.close()
     with pytest.raises(Stopped):
         next(items)

@@ -6,7 +6,7 @@ import pytest
 from pysequoia import Sig, SignatureMode, Tsk, sign
 
 from imagesync.errors import SourceError
-from imagesync.sources.signatures import verified
+from imagesync.sources.signatures import verify_signature
 
 LIST = b"- digest\n" + b"a" * 64 + b"  disk\n"
 
@@ -33,20 +33,20 @@ def detached(key: Tsk, content: bytes = LIST) -> bytes:
 @pytest.mark.parametrize("armored", [True, False])
 def test_a_detached_signature_of_a_key_of_the_ring_is_right(keys: list[Tsk], armored: bool) -> None:
     """The list comes out as it is."""
-    assert verified(LIST, detached(keys[0]), ring(keys[0], armored=armored)) == LIST
+    assert verify_signature(LIST, detached(keys[0]), ring(keys[0], armored=armored)) == LIST
 
 
 def test_one_right_signature_of_several_is_enough(keys: list[Tsk]) -> None:
     """An upstream signs with the old and the new key; the ring has one of them, or more."""
     both = b"".join(bytes(Sig.from_bytes(detached(key))) for key in keys)
-    assert verified(LIST, both, ring(keys[1])) == LIST
-    assert verified(LIST, both, ring(*keys, armored=False)) == LIST
+    assert verify_signature(LIST, both, ring(keys[1])) == LIST
+    assert verify_signature(LIST, both, ring(*keys, armored=False)) == LIST
 
 
 def test_a_clear_signed_list_comes_out_without_the_signature(keys: list[Tsk]) -> None:
     """Text that was put around what is signed does not."""
     signed = sign(keys[0].signer(), LIST, mode=SignatureMode.CLEAR)
-    assert verified(signed, None, ring(keys[0])).rstrip() == LIST.rstrip()
+    assert verify_signature(signed, None, ring(keys[0])).rstrip() == LIST.rstrip()
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_a_wrong_one_is_one_line(
 ) -> None:
     """Whatever the library raises."""
     with pytest.raises(SourceError, match=message) as caught:
-        verified(content, signature(keys), keyring(keys))
+        verify_signature(content, signature(keys), keyring(keys))
     assert "\n" not in str(caught.value)
 
 
@@ -79,4 +79,4 @@ def test_a_clear_signature_by_another_key_is_wrong(keys: list[Tsk]) -> None:
     signed = sign(keys[0].signer(), LIST, mode=SignatureMode.CLEAR)
     for content, keyring in ((signed, ring(keys[1])), (signed.replace(b"aaaa", b"aaab", 1), ring(keys[0]))):
         with pytest.raises(SourceError, match="the signature is not right"):
-            verified(content, None, keyring)
+            verify_signature(content, None, keyring)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from imagesync.errors import SourceError
 from imagesync.model.catalog import Compression, Transfer
-from imagesync.sources.unpack import CHUNK, unpacked
+from imagesync.sources.unpack import CHUNK, unpack
 from tests.unit.sources.packed import PACK, PACKED
 
 ZEROS = bytes(2**20)
@@ -24,7 +24,7 @@ SKIPPABLE = b"\x50\x2a\x4d\x18\x04\x00\x00\x00note"
 def of(data: bytes, compression: Compression, step: int = 2**20, **limits: int) -> bytes:
     """Everything unpacked."""
     blocks = (data[start : start + step] for start in range(0, len(data), step))
-    return b"".join(unpacked(blocks, Transfer(compression, **limits)))  # type: ignore[arg-type]  # two numbers
+    return b"".join(unpack(blocks, Transfer(compression, **limits)))  # type: ignore[arg-type]  # two numbers
 
 
 def bomb(compression: Compression, mebibytes: int) -> bytes:
@@ -88,7 +88,7 @@ def test_chunks_are_small_however_much_a_piece_holds(compression: Compression) -
     packed = bomb(compression, 48)
     tracemalloc.start()
     try:
-        sizes = [len(chunk) for chunk in unpacked([packed], Transfer(compression, max_ratio=10**6))]
+        sizes = [len(chunk) for chunk in unpack([packed], Transfer(compression, max_ratio=10**6))]
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -142,4 +142,4 @@ def test_an_error_of_the_blocks_is_not_damage() -> None:
         raise OSError(5, "Input/output error")
 
     with pytest.raises(OSError, match="Input/output"):
-        list(unpacked(blocks(), Transfer(Compression.BZ2)))
+        list(unpack(blocks(), Transfer(Compression.BZ2)))
