@@ -16,7 +16,7 @@ from uuid import uuid4
 
 from imagesync.backends.base import Backend
 from imagesync.errors import BackendError, Conflict, ImagesyncError, NotFound, QuotaExceeded, Unavailable
-from imagesync.lease.process import is_gone, since_boot, this_process
+from imagesync.lease.process import identify_process, is_gone, read_clock
 from imagesync.lease.record import (
     BEAT,
     MAX_TRIED_NUMBERS,
@@ -28,11 +28,11 @@ from imagesync.lease.record import (
     Sighting,
     State,
     Times,
-    highest,
+    can_follow,
+    find_end,
     lease_id,
-    may_follow,
     read_lease,
-    sighted,
+    update_sighting,
 )
 
 
@@ -42,14 +42,14 @@ class World:
 
     here: Holder
     gone: Callable[[Holder], bool]
-    clock: Callable[[], float] = since_boot
+    clock: Callable[[], float] = read_clock
     sleep: Callable[[float], None] = time.sleep
     new_nonce: Callable[[], str] = lambda: uuid4().hex
 
 
-def this_world() -> World:
+def make_world() -> World:
     """The one this process is in."""
-    here = this_process()
+    here = identify_process()
     return World(here, partial(is_gone, here=here))
 
 
@@ -72,11 +72,11 @@ class Chain:
         """Every record that is listed; and number ``met``, which a POST found taken, where the listing lacks it."""
         images = self._backend.leases(self.catalog)
         found = tuple(lease for image in images if (lease := read_lease(image, self._project, self.catalog)))
-        if all(lease.number < met for lease in found) and met and (unlisted := self._at(met)):
+        if all(lease.number < met for lease in found) and met and (unlisted := self._find(met)):
             return (*found, unlisted)
         return found
 
-    def _at(self, number: int) -> Lease | None:
+    def _find(self, number: int) -> Lease | None:
         """Our own record of a number; None where it was deleted, or the id is another project's."""
         try:
             (image,) = self._backend.images(self._id(number))
@@ -98,7 +98,7 @@ class Chain:
             hint = "free an image of the project's quota, or do without the lease (--no-lock)"
             raise QuotaExceeded(message, hint) from error
         except (Conflict, Unavailable) as error:
-            found = self._at(lease.number)
+            found = self._find(lease.number)
             if found is None and isinstance(error, Unavailable):
                 raise
             if found is None:
@@ -138,10 +138,10 @@ class Held:
 
     def start(self) -> None:
         """Send heartbeats from now on, until it is lost or given back."""
-        self._thread = threading.Thread(target=self._beating, name="lease", daemon=True)
+        self._thread = threading.Thread(target=self._keep_beating, name="lease", daemon=True)
         self._thread.start()
 
-    def _beating(self) -> None:
+    def _keep_beating(self) -> None:
         while not self.why and not self._ended.wait(self._times.beat):
             try:
                 self.beat()
@@ -167,18 +167,18 @@ class Held:
                 self._confirmed = sent
             self._look_for_followers()
         except NotFound:
-            self._taken(None)
+            self._lose_to(None)
         except ImagesyncError:
             self.is_lost()
 
     def _look_for_followers(self) -> None:
-        end = highest(self._chain.look())
+        end = find_end(self._chain.look())
         if end is not None and end.number > self.number:
-            self._taken(end)
+            self._lose_to(end)
 
-    def _taken(self, end: Lease | None) -> None:
+    def _lose_to(self, end: Lease | None) -> None:
         with contextlib.suppress(ImagesyncError):
-            end = end or highest(self._chain.look())
+            end = end or find_end(self._chain.look())
         if end is None or end.number <= self.number:
             self._lose("its record was deleted")
         else:
@@ -215,26 +215,26 @@ class _Taking:
         self._seen: Sighting | None = None
         self._told = False
 
-    def taken(self) -> Held:
+    def take(self) -> Held:
         """The lease, ours; LeaseHeld when it stays with somebody else."""
         met = 0
         while True:
             asked = self._world.clock()
             found = self._chain.look(met)
-            end = highest(found)
+            end = find_end(found)
             if end is not None:
-                self._seen = sighted(self._seen, end, self._world.clock())
-                if not may_follow(self._seen, asked, self._times, self._world.gone):
+                self._seen = update_sighting(self._seen, end, self._world.clock())
+                if not can_follow(self._seen, asked, self._times, self._world.gone):
                     self._wait(end)
                     continue
-            made = self._followed(end.number + 1 if end else 1)
+            made = self._follow(end.number + 1 if end else 1)
             if isinstance(made, Held):
                 for lease in found:
                     self._chain.remove(lease.number)
                 return made
             met = made
 
-    def _followed(self, number: int) -> Held | int:
+    def _follow(self, number: int) -> Held | int:
         """The next number, ours; or the number that somebody else was quicker to take. Burnt ones are passed by."""
         while True:
             sent = self._world.clock()
@@ -245,7 +245,7 @@ class _Taking:
             if posted is Posted.MINE:
                 self._check_in_time(sent)
                 return Held(self._chain, lease, self._times, self._world, sent=sent, tell=self._tell)
-            if self._waited() > self._timeout:
+            if self._seconds_waited() > self._timeout:
                 message = (
                     f"catalogue {self._chain.catalog}: {number} numbers of its lease are used up and no record is left"
                 )
@@ -259,11 +259,11 @@ class _Taking:
             message = f"the service took {seconds:.0f} s to make the record of the lease"
             raise Unavailable(message, "try again later; nothing was changed")
 
-    def _waited(self) -> float:
+    def _seconds_waited(self) -> float:
         return self._world.clock() - self._begun
 
     def _wait(self, lease: Lease) -> None:
-        left = self._timeout - self._waited()
+        left = self._timeout - self._seconds_waited()
         if left <= 0:
             raise LeaseHeld(lease, self._timeout, self._times)
         if not self._told:
@@ -284,12 +284,12 @@ def take(
     world: World | None = None,
 ) -> Held:
     """The lease of a catalogue, as soon as nobody else has it; LeaseHeld after ``timeout`` seconds."""
-    return _Taking(Chain(backend, catalog), times, world or this_world(), timeout, tell).taken()
+    return _Taking(Chain(backend, catalog), times, world or make_world(), timeout, tell).take()
 
 
-def held_by(backend: Backend, catalog: str) -> Lease | None:
+def find_held_lease(backend: Backend, catalog: str) -> Lease | None:
     """Who has the lease now, as far as its record says; None where it is free."""
-    end = highest(Chain(backend, catalog).look())
+    end = find_end(Chain(backend, catalog).look())
     return end if end is not None and end.state is State.HELD else None
 
 
@@ -298,7 +298,7 @@ def break_lease(backend: Backend, lease: Lease, world: World | None = None) -> L
 
     None when it is done; else who took it over meanwhile: that one is left alone.
     """
-    world, chain = world or this_world(), Chain(backend, lease.catalog)
+    world, chain = world or make_world(), Chain(backend, lease.catalog)
     following = replace(lease, holder=world.here, beat="0", state=State.FREE)
     for number in range(lease.number + 1, lease.number + MAX_TRIED_NUMBERS):
         following = replace(following, number=number, nonce=world.new_nonce())
@@ -307,7 +307,7 @@ def break_lease(backend: Backend, lease: Lease, world: World | None = None) -> L
                 chain.remove(lease.number)
                 return None
             case Posted.ANOTHERS:
-                return highest(chain.look(number))
+                return find_end(chain.look(number))
             case Posted.BURNT:
                 continue
     raise BackendError(f"no number of the lease of catalogue {lease.catalog} can be taken", "use apply --no-lock")

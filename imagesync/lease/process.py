@@ -17,12 +17,12 @@ DEAD = frozenset("ZX")
 """States of a process that has ended and whose parent has not asked yet."""
 
 
-def this_process() -> Holder:
+def identify_process() -> Holder:
     """The facts of this process, as of now."""
     since = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     pid = os.getpid()
-    _, start = _stat(pid)
-    return Holder(socket.gethostname() or "localhost", _boot(), str(pid), start, since)
+    _, start = _read_stat(pid)
+    return Holder(socket.gethostname() or "localhost", _read_boot(), str(pid), start, since)
 
 
 def is_gone(holder: Holder, here: Holder) -> bool:
@@ -37,16 +37,16 @@ def is_gone(holder: Holder, here: Holder) -> bool:
         return True
     except OSError:
         pass  # somebody else's
-    state, start = _stat(int(holder.pid))
+    state, start = _read_stat(int(holder.pid))
     return bool(start) and (start != holder.start or state in DEAD)
 
 
-def since_boot() -> float:
+def read_clock() -> float:
     """Seconds on a clock that goes on while the host sleeps, where there is one: others wait by their own meanwhile."""
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
-def _boot() -> str:
+def _read_boot() -> str:
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         return f"{boot} {os.readlink('/proc/self/ns/pid')}"
@@ -54,7 +54,7 @@ def _boot() -> str:
         return ""
 
 
-def _stat(pid: int) -> tuple[str, str]:
+def _read_stat(pid: int) -> tuple[str, str]:
     """State and start, in ticks since the boot; empty where they cannot be had. The name before them may hold anything."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()

@@ -123,15 +123,15 @@ def read_lease(image: LiveImage, project: str, catalog: str, number: int | None 
     What else is damaged reads as held by nobody known: it ends like that of a dead holder, when it has not moved for
     its time.
     """
-    number = number or _number(image, project, catalog)
+    number = number or _find_number(image, project, catalog)
     if number is None or (image.owner or "") != project:
         return None
     text = image.properties.get
     state = State.FREE if text(STATE) == State.FREE.value else State.HELD
-    return Lease(catalog, number, text(NONCE, ""), _holder(text(HOLDER, "")), text(BEAT, ""), state)
+    return Lease(catalog, number, text(NONCE, ""), _parse_holder(text(HOLDER, "")), text(BEAT, ""), state)
 
 
-def _number(image: LiveImage, project: str, catalog: str) -> int | None:
+def _find_number(image: LiveImage, project: str, catalog: str) -> int | None:
     """By the id, which nobody can change; what the record says only saves the search."""
     said = image.properties.get(NUMBER, "")
     likely = [int(said)] if said.isascii() and said.isdigit() and len(said) < MAX_HOLDER_CHARS else []
@@ -150,22 +150,22 @@ def _is_of_chain(image_id: str) -> bool:
         return False
 
 
-def _holder(text: str) -> Holder:
+def _parse_holder(text: str) -> Holder:
     try:
         found = json.loads(text)
     except (ValueError, RecursionError):
         return Holder()
     if not isinstance(found, dict):
         return Holder()
-    return Holder(**{field.name: _shown(found.get(field.name)) for field in fields(Holder)})
+    return Holder(**{field.name: _clean(found.get(field.name)) for field in fields(Holder)})
 
 
-def _shown(value: object) -> str:
+def _clean(value: object) -> str:
     """Text that may stand in a message, whoever wrote it."""
     return shorten(printable(value), MAX_HOLDER_CHARS) if isinstance(value, str) else ""
 
 
-def highest(leases: Iterable[Lease]) -> Lease | None:
+def find_end(leases: Iterable[Lease]) -> Lease | None:
     """The end of the chain: the only record that counts."""
     return max(leases, key=lambda lease: lease.number, default=None)
 
@@ -178,12 +178,12 @@ class Sighting:
     at: float
 
 
-def sighted(before: Sighting | None, found: Lease, at: float) -> Sighting:
+def update_sighting(before: Sighting | None, found: Lease, at: float) -> Sighting:
     """What is seen now: whatever moved in it is a sign of life."""
     return before if before is not None and before.lease == found else Sighting(found, at)
 
 
-def may_follow(seen: Sighting, asked: float, times: Times, gone: Callable[[Holder], bool]) -> bool:
+def can_follow(seen: Sighting, asked: float, times: Times, gone: Callable[[Holder], bool]) -> bool:
     """Whether the next number may be taken: it is free, its holder's process is gone, or it gave no sign of life.
 
     ``asked`` is when the last look began: what was seen may be that old.

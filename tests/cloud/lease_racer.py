@@ -22,7 +22,7 @@ from imagesync import open_backend
 from imagesync.backends.base import Backend
 from imagesync.errors import Unavailable
 from imagesync.lease.holding import World, take
-from imagesync.lease.process import is_gone, this_process
+from imagesync.lease.process import identify_process, is_gone
 from imagesync.lease.record import Times
 from imagesync.model.image import LiveImage
 
@@ -81,7 +81,7 @@ def main() -> None:
     folder, rounds, seed = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
     chance = random.Random(seed)
     backend: Any = LossyBackend(open_backend(cloud="alice"), chance)
-    here = this_process()
+    here = identify_process()
     if seed % 4 == 0:
         here = replace(here, boot="another host")
     for left in range(rounds, 0, -1):

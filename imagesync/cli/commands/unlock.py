@@ -39,7 +39,7 @@ def unlock(
     from imagesync.cli.catalogs import load_catalog
     from imagesync.cli.saved_plans import is_plan_file, read_plan
     from imagesync.cli.targets import open_target, open_target_of
-    from imagesync.lease.holding import break_lease, held_by
+    from imagesync.lease.holding import break_lease, find_held_lease
 
     set_up_logs(verbose=verbose)
     options = Options(target=target, cloud=cloud, store=store, set_values=set_values, allow_outside=allow_outside)
@@ -50,7 +50,7 @@ def unlock(
         catalog = load_catalog(path, options)
         name, opened = catalog.name, open_target(options, catalog.target)
     with opened as backend:
-        lease = held_by(backend, name)
+        lease = find_held_lease(backend, name)
         if lease is None:
             typer.echo(f"The lease of catalogue {name} is free: nothing to do.")
             return ExitCode.DONE

@@ -12,7 +12,7 @@ import pytest
 
 from imagesync.backends.local import Local, open_local
 from imagesync.errors import BackendError, NotFound, QuotaExceeded, Unavailable
-from imagesync.lease.holding import Held, World, break_lease, held_by, take
+from imagesync.lease.holding import Held, World, break_lease, find_held_lease, take
 from imagesync.lease.record import (
     BEAT,
     HOLDER,
@@ -148,7 +148,7 @@ def test_however_often_it_is_taken_one_record_is_left(runs: TwoRuns) -> None:
         held.release()
     (image,) = runs.records().values()
     assert (image.id, image.properties[STATE]) == (runs.id(5), "free")
-    assert held_by(runs.backend, "base") is None
+    assert find_held_lease(runs.backend, "base") is None
     assert runs.messages == []
 
 
@@ -386,11 +386,11 @@ def test_a_service_that_fails_for_a_moment_loses_nothing(runs: TwoRuns) -> None:
 def test_unlock_breaks_a_lease_and_its_holder_stops(runs: TwoRuns) -> None:
     """The next run takes it at once; the holder names who broke it."""
     held = runs.take(A)
-    lease = held_by(runs.backend, "base")
+    lease = find_held_lease(runs.backend, "base")
     assert lease is not None
     assert lease.holder == A
     assert break_lease(runs.backend, lease, runs.clock.world(B)) is None
-    assert held_by(runs.backend, "base") is None
+    assert find_held_lease(runs.backend, "base") is None
     assert list(runs.records()) == [2]
     held.beat()
     assert "host b" in held.why
@@ -400,7 +400,7 @@ def test_unlock_breaks_a_lease_and_its_holder_stops(runs: TwoRuns) -> None:
 def test_unlock_leaves_alone_who_followed_meanwhile(runs: TwoRuns) -> None:
     """Only the lease that was shown is broken."""
     runs.take(A)
-    lease = held_by(runs.backend, "base")
+    lease = find_held_lease(runs.backend, "base")
     assert lease is not None
     second = runs.take(B, gone=lambda holder: True)
     other = break_lease(runs.backend, lease, runs.clock.world(A))
@@ -413,7 +413,7 @@ def test_unlock_leaves_alone_who_followed_meanwhile(runs: TwoRuns) -> None:
 def test_unlock_passes_burnt_numbers_by(runs: TwoRuns) -> None:
     """As a run does."""
     runs.take(A)
-    lease = held_by(runs.backend, "base")
+    lease = find_held_lease(runs.backend, "base")
     runs.backend.create_image(id=runs.id(2))
     runs.backend.delete_image(runs.id(2))
     assert lease is not None

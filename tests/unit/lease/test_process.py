@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from imagesync.lease.process import is_gone, this_process
+from imagesync.lease.process import identify_process, is_gone
 from imagesync.lease.record import Holder
 
 
@@ -17,17 +17,17 @@ def other() -> Holder:
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
         with open(f"/proc/{process.pid}/stat", encoding="ascii") as stat:
             start = stat.read().rpartition(")")[2].split()[19]
-        holder = replace(this_process(), pid=str(process.pid), start=start)
-        assert not is_gone(holder, this_process())
+        holder = replace(identify_process(), pid=str(process.pid), start=start)
+        assert not is_gone(holder, identify_process())
         process.kill()
         os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
-        assert is_gone(holder, this_process())
+        assert is_gone(holder, identify_process())
     return holder
 
 
 def test_this_process_is_not_gone() -> None:
     """Nor is another one of this host that lives."""
-    here = this_process()
+    here = identify_process()
     assert here.host
     assert here.pid == str(os.getpid())
     assert not is_gone(here, here)
@@ -35,7 +35,7 @@ def test_this_process_is_not_gone() -> None:
 
 def test_a_process_that_has_ended_is_gone(other: Holder) -> None:
     """Whether its parent has noticed or not; a later process with its pid is another."""
-    here = this_process()
+    here = identify_process()
     assert is_gone(other, here)
     assert is_gone(replace(here, start="1"), here)
 
@@ -46,9 +46,9 @@ def test_a_process_that_has_ended_is_gone(other: Holder) -> None:
 )
 def test_what_cannot_be_known_is_never_taken_for_gone(other: Holder, change: dict[str, str]) -> None:
     """Another host, an earlier boot, another space of pids (a container), a damaged record."""
-    assert not is_gone(replace(other, **change), this_process())
+    assert not is_gone(replace(other, **change), identify_process())
 
 
 def test_where_the_system_tells_nothing_nobody_is_gone(other: Holder) -> None:
     """Two that know nothing of their boot are not of the same boot."""
-    assert not is_gone(replace(other, boot=""), replace(this_process(), boot=""))
+    assert not is_gone(replace(other, boot=""), replace(identify_process(), boot=""))

@@ -17,12 +17,12 @@ from imagesync.lease.record import (
     Sighting,
     State,
     Times,
-    highest,
+    can_follow,
+    find_end,
     is_lease,
     lease_id,
-    may_follow,
     read_lease,
-    sighted,
+    update_sighting,
 )
 from imagesync.model.image import LiveImage
 from imagesync.model.record import LEASE, ROLE
@@ -121,28 +121,28 @@ def test_a_record_is_told_from_images() -> None:
 
 
 def test_the_highest_number_is_the_end_of_the_chain() -> None:
-    assert highest([replace(HELD, number=number) for number in (3, 10, 9)]) == replace(HELD, number=10)
-    assert highest([]) is None
+    assert find_end([replace(HELD, number=number) for number in (3, 10, 9)]) == replace(HELD, number=10)
+    assert find_end([]) is None
 
 
 @pytest.mark.parametrize("moved", [{"beat": "18"}, {"nonce": "other"}, {"number": 5}, {"state": State.FREE}])
 def test_whatever_moves_in_a_record_is_a_sign_of_life(moved: dict[str, object]) -> None:
     """The time is counted from the first look that saw it so."""
     before = Sighting(HELD, 10.0)
-    assert sighted(None, HELD, 10.0) == before
-    assert sighted(before, HELD, 50.0) == before
+    assert update_sighting(None, HELD, 10.0) == before
+    assert update_sighting(before, HELD, 50.0) == before
     after = replace(HELD, **moved)  # type: ignore[arg-type]
-    assert sighted(before, after, 50.0) == Sighting(after, 50.0)
+    assert update_sighting(before, after, 50.0) == Sighting(after, 50.0)
 
 
 def test_a_lease_may_be_followed_once_it_is_free_or_its_holder_is_gone_or_silent() -> None:
     """Silent: not moved for the expiry, as of the moment when the last look began."""
     seen, end = Sighting(HELD, 100.0), 100.0 + USUAL.expiry
-    assert not may_follow(seen, 100.0, USUAL, never)
-    assert not may_follow(seen, end - 0.1, USUAL, never)
-    assert may_follow(seen, end, USUAL, never)
-    assert may_follow(seen, 100.0, USUAL, lambda holder: holder == HERE)
-    assert may_follow(Sighting(replace(HELD, state=State.FREE), 100.0), 100.0, USUAL, never)
+    assert not can_follow(seen, 100.0, USUAL, never)
+    assert not can_follow(seen, end - 0.1, USUAL, never)
+    assert can_follow(seen, end, USUAL, never)
+    assert can_follow(seen, 100.0, USUAL, lambda holder: holder == HERE)
+    assert can_follow(Sighting(replace(HELD, state=State.FREE), 100.0), 100.0, USUAL, never)
 
 
 def test_a_holder_gives_up_before_anybody_may_follow() -> None:
