@@ -29,15 +29,15 @@ def take_inventory(backend: Backend, catalog: Catalog, *, promoting: frozenset[s
     owners = tuple(sorted({project} | {spec.owner for spec in catalog.images if spec.owner}))
 
     def look() -> Inventory:
-        owned = Inventory(project, owned=_owned(backend, catalog.name, owners))
-        found = _answered(backend, owned, questions(catalog, owned, promoting))
-        found = replace(found, foreign=(*found.foreign, *_strays(backend, catalog, owned, owners)))
-        return replace(found, members={**found.members, **_members(backend, shared_to_adopt(catalog, found))})
+        owned = Inventory(project, owned=_find_owned(backend, catalog.name, owners))
+        found = _answer(backend, owned, questions(catalog, owned, promoting))
+        found = replace(found, foreign=(*found.foreign, *_find_strays(backend, catalog, owned, owners)))
+        return replace(found, members={**found.members, **_list_members(backend, shared_to_adopt(catalog, found))})
 
-    return replace(_in_one_piece(look, catalog.name, owners), projects=_projects(backend, catalog))
+    return replace(_look_until_consistent(look, catalog.name, owners), projects=_find_project_ids(backend, catalog))
 
 
-def _in_one_piece(look: Callable[[], Inventory], catalog: str, owners: Sequence[str]) -> Inventory:
+def _look_until_consistent(look: Callable[[], Inventory], catalog: str, owners: Sequence[str]) -> Inventory:
     """What is found at a time when nothing goes and nothing comes between the listing and the questions after it.
 
     An image that was listed may be gone when its members are asked for (NotFound); one that was not may hold a name, and
@@ -51,42 +51,42 @@ def _in_one_piece(look: Callable[[], Inventory], catalog: str, owners: Sequence[
     return look()
 
 
-def _projects(backend: Backend, catalog: Catalog) -> Mapping[NamedProject, str]:
+def _find_project_ids(backend: Backend, catalog: Catalog) -> Mapping[NamedProject, str]:
     """The ids of all projects that are named, each asked for once; an error says which image names it."""
     named: dict[NamedProject, str] = {}
     for spec in catalog.images:
         for member in spec.members:
             if isinstance(member, NamedProject):
                 named.setdefault(member, spec.key)
-    return {member: _project(backend, member, key) for member, key in sorted(named.items(), key=repr)}
+    return {member: _find_project_id(backend, member, key) for member, key in sorted(named.items(), key=repr)}
 
 
-def _project(backend: Backend, member: NamedProject, key: str) -> str:
+def _find_project_id(backend: Backend, member: NamedProject, key: str) -> str:
     try:
         return backend.project_id(member.project, member.domain)
     except (Forbidden, UsageError) as error:
         raise type(error)(f"images.{key}.members: {error.message}", error.hint) from error
 
 
-def inventory_for(backend: Backend, plan: Plan) -> Inventory:
+def take_inventory_for_plan(backend: Backend, plan: Plan) -> Inventory:
     """What is live of all that a saved plan relied on."""
     project = backend.identity().project_id
-    owners = tuple(sorted({project} | set(_owners(plan))))
+    owners = tuple(sorted({project} | set(_list_owners(plan))))
     names = {project: tuple(sorted({name for _, name in names_taken(plan)}))} if names_taken(plan) else {}
     with_members = tuple(reliance.image_id for reliance in plan.relies if "members" in reliance.values)
 
     def look() -> Inventory:
-        owned = Inventory(project, owned=_owned(backend, plan.catalog, owners))
+        owned = Inventory(project, owned=_find_owned(backend, plan.catalog, owners))
         ours = {image.id for image in owned.owned}
         ids = tuple(reliance.image_id for reliance in plan.relies if reliance.image_id not in ours)
-        found = _answered(backend, owned, Questions(names, ids, members=()))
+        found = _answer(backend, owned, Questions(names, ids, members=()))
         shared = {image.id for image in (*found.owned, *found.foreign) if image.visibility is Visibility.SHARED}
-        return replace(found, members=_members(backend, [each for each in with_members if each in shared]))
+        return replace(found, members=_list_members(backend, [each for each in with_members if each in shared]))
 
-    return _in_one_piece(look, plan.catalog, owners)
+    return _look_until_consistent(look, plan.catalog, owners)
 
 
-def _owners(plan: Plan) -> Iterable[str]:
+def _list_owners(plan: Plan) -> Iterable[str]:
     for item in plan.steps:
         if isinstance(item.action, Update):
             yield from (str(c.after) for c in item.action.changes if c.path == ("owner",) and c.after)
@@ -94,7 +94,7 @@ def _owners(plan: Plan) -> Iterable[str]:
             yield str(owner)
 
 
-def _owned(backend: Backend, catalog: str, owners: Sequence[str]) -> tuple[LiveImage, ...]:
+def _find_owned(backend: Backend, catalog: str, owners: Sequence[str]) -> tuple[LiveImage, ...]:
     """Ours as the service finds them, compared again here."""
     listed = sorted(backend.inventory(catalog, owners), key=lambda image: image.id)
     return tuple(image for image in listed if _is_ours(image, catalog, owners))
@@ -105,27 +105,27 @@ def _is_ours(image: LiveImage, catalog: str, owners: Sequence[str]) -> bool:
     return (image.owner or "") in owners and (record := read(image)) is not None and record.catalog == catalog
 
 
-def _strays(backend: Backend, catalog: Catalog, owned: Inventory, owners: Sequence[str]) -> Iterable[LiveImage]:
+def _find_strays(backend: Backend, catalog: Catalog, owned: Inventory, owners: Sequence[str]) -> Iterable[LiveImage]:
     """Builds of keys that lack one, in projects that the manifests name no more: asked only where a key lacks one."""
     lacking = keys_without_image(catalog, owned)
     found = backend.find_images(Filter(catalog=catalog.name)) if lacking else []
     return [image for image in found if (image.owner or "") not in owners and is_assigned(image, catalog, lacking)]
 
 
-def _answered(backend: Backend, owned: Inventory, asked: Questions) -> Inventory:
+def _answer(backend: Backend, owned: Inventory, asked: Questions) -> Inventory:
     ours = {image.id for image in owned.owned}
     found = {image.id: image for owner, names in asked.names.items() for image in backend.find_named(names, owner)}
-    found |= {image.id: image for image_id in asked.ids for image in _one(backend, image_id)}
-    members = _members(backend, asked.members)
+    found |= {image.id: image for image_id in asked.ids for image in _find_image(backend, image_id)}
+    members = _list_members(backend, asked.members)
     foreign = tuple(image for _, image in sorted(found.items()) if image.id not in ours)
     return replace(owned, foreign=foreign, members=members)
 
 
-def _members(backend: Backend, image_ids: Iterable[str]) -> Mapping[str, tuple[MemberState, ...]]:
+def _list_members(backend: Backend, image_ids: Iterable[str]) -> Mapping[str, tuple[MemberState, ...]]:
     return {image_id: tuple(backend.members(image_id)) for image_id in image_ids}
 
 
-def _one(backend: Backend, image_id: str) -> list[LiveImage]:
+def _find_image(backend: Backend, image_id: str) -> list[LiveImage]:
     try:
         return backend.images(image_id)
     except NotFound:
@@ -137,11 +137,11 @@ def read_members(backend: Backend, images: Iterable[LiveImage], jobs: int) -> di
     may not ask, or if it is gone."""
     shared = [image.id for image in images if image.visibility is Visibility.SHARED]
     with ThreadPoolExecutor(jobs) as pool:
-        found = zip(shared, pool.map(lambda image_id: _members_if_allowed(backend, image_id), shared), strict=True)
+        found = zip(shared, pool.map(lambda image_id: _list_members_if_allowed(backend, image_id), shared), strict=True)
         return {image_id: members for image_id, members in found if members is not None}
 
 
-def _members_if_allowed(backend: Backend, image_id: str) -> tuple[MemberState, ...] | None:
+def _list_members_if_allowed(backend: Backend, image_id: str) -> tuple[MemberState, ...] | None:
     try:
         return tuple(backend.members(image_id))
     except (Forbidden, NotFound):

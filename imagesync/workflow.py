@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from imagesync.backends.base import Backend
 from imagesync.errors import PlanRefused, StalePlan
-from imagesync.inventory import inventory_for, take_inventory
+from imagesync.inventory import take_inventory, take_inventory_for_plan
 from imagesync.lease import LOCK_TIMEOUT
 from imagesync.lease.record import USUAL, Times
 from imagesync.manifest.loader import load
@@ -227,7 +227,7 @@ def check_saved(backend: Backend, plan: Plan) -> None:
     if here.fingerprint != plan.target.fingerprint:
         message = f"the plan was made for {_describe(plan.target)}, this is {_describe(here)}"
         raise PlanRefused([f"{message}; apply it there, or plan for this target"])
-    if changes := stale(plan, inventory_for(backend, plan)):
+    if changes := stale(plan, take_inventory_for_plan(backend, plan)):
         raise StalePlan(changes)
 
 
@@ -292,6 +292,6 @@ def _run(
 def _find_leftover(backend: Backend, report: Report, planner: Planner | None) -> tuple[str, ...]:
     """What is not as the run should have left it, step by step. Deletions that the service deferred are known."""
     if planner is None:
-        return unmet(report, inventory_for(backend, report.plan))
+        return unmet(report, take_inventory_for_plan(backend, report.plan))
     deferred = {result.step.action.key for result in report.results if result.outcome is Outcome.DEFERRED}
     return tuple(step.id for step in planner.plan().steps if step.action.key not in deferred)
