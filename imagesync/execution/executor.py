@@ -33,7 +33,7 @@ def execute(
         working: dict[Future[StepResult], Step] = {}
         while True:
             run.skip_hopeless()
-            for step in run.ready()[: jobs - len(working)] if not cancelled.is_set() else ():
+            for step in run.find_ready()[: jobs - len(working)] if not cancelled.is_set() else ():
                 run.started.add(step.id)
                 notify(Started(step))
                 working[pool.submit(run.attempt, step, perform)] = step
@@ -43,7 +43,7 @@ def execute(
             for future in done:
                 run.finish(future.result())
                 del working[future]
-    return run.report(interrupted=cancelled.is_set())
+    return run.make_report(interrupted=cancelled.is_set())
 
 
 class _Run:
@@ -53,7 +53,7 @@ class _Run:
         self.started: set[str] = set()
         self.bug = ""
 
-    def ready(self) -> list[Step]:
+    def find_ready(self) -> list[Step]:
         """Steps whose needs are all done, in plan order."""
         done = {name for name, result in self.results.items() if result.outcome is Outcome.DONE}
         waiting = (step for step in self.plan.steps if step.id not in self.started | set(self.results))
@@ -64,12 +64,12 @@ class _Run:
         for step in self.plan.steps:
             if step.id in self.results or step.id in self.started:
                 continue
-            failed = [self.results[name] for name in step.needs if self._failed(name)]
+            failed = [self.results[name] for name in step.needs if self._has_failed(name)]
             if failed:
                 cause = failed[0].cause or failed[0].step.id
                 self.finish(StepResult(step, Outcome.SKIPPED, error=f"needs {cause}", cause=cause))
 
-    def _failed(self, name: str) -> bool:
+    def _has_failed(self, name: str) -> bool:
         return name in self.results and self.results[name].outcome is not Outcome.DONE
 
     def attempt(self, step: Step, perform: Perform) -> StepResult:
@@ -92,7 +92,7 @@ class _Run:
         self.results[result.step.id] = result
         self._notify(Finished(result))
 
-    def report(self, *, interrupted: bool) -> Report:
+    def make_report(self, *, interrupted: bool) -> Report:
         """All results in plan order; what never had its turn is not started."""
         every = tuple(self.results.get(step.id, StepResult(step, Outcome.NOT_STARTED)) for step in self.plan.steps)
         stopped = interrupted and any(result.outcome is Outcome.NOT_STARTED for result in every)

@@ -94,14 +94,14 @@ class Performer:
         if stores:
             self._imports.wait_until_settled(update.image_id)  # a running copy would undo what is written meanwhile
         leaving = any(c.path == ("visibility",) and c.before == Visibility.SHARED.value for c in update.changes)
-        if leaving or (members and not _becomes_shared(update)):
+        if leaving or (members and not _is_made_shared(update)):
             self._change_members(update.image_id, members, everyone=leaving)
-        self._writes.update(update.image_id, self._attrs(update, _without_stores(update.record, stores)))
-        if members and _becomes_shared(update):
+        self._writes.update(update.image_id, self._make_attrs(update, _drop_stores(update.record, stores)))
+        if members and _is_made_shared(update):
             self._change_members(update.image_id, members, everyone=False)
         if stores:
             self._imports.copy(update.image_id, sorted(_names(stores, "after") - _names(stores, "before")))
-            self._writes.update(update.image_id, self._attrs(replace(update, changes=()), update.record))
+            self._writes.update(update.image_id, self._make_attrs(replace(update, changes=()), update.record))
 
     def _change_members(self, image_id: str, change: FieldChange | None, *, everyone: bool) -> None:
         """Before an image stops being shared all members go: they could not be reached afterwards."""
@@ -112,21 +112,21 @@ class Performer:
         for project in sorted(wanted - live):
             self._backend.add_member(image_id, project)
 
-    def _attrs(self, update: Update, record: Record | None) -> UpdateFields:
-        attrs = update_fields(update.changes, self.resolve)
+    def _make_attrs(self, update: Update, record: Record | None) -> UpdateFields:
+        attrs = make_update_fields(update.changes, self.resolve)
         marks: Mapping[str, str | None] = dict.fromkeys(MARKS)
         if record is not None:
-            marks = self._dated(record).properties()
+            marks = self._date_retirement(record).properties()
         attrs["properties"] = {**attrs.get("properties", {}), **marks}
         return attrs
 
-    def _dated(self, record: Record) -> Record:
+    def _date_retirement(self, record: Record) -> Record:
         if record.role is not Role.RETIRED or record.managed.retired is not None:
             return record
         return replace(record, managed=replace(record.managed, retired=self._now().isoformat(timespec="seconds")))
 
 
-def _without_stores(record: Record | None, change: FieldChange | None) -> Record | None:
+def _drop_stores(record: Record | None, change: FieldChange | None) -> Record | None:
     """The record until a copy has succeeded: what never was so must not look like drift afterwards."""
     if record is None or change is None or change.reason is Reason.DRIFT:
         return record
@@ -134,7 +134,7 @@ def _without_stores(record: Record | None, change: FieldChange | None) -> Record
     return replace(record, managed=replace(record.managed, fields=fields))
 
 
-def _becomes_shared(update: Update) -> bool:
+def _is_made_shared(update: Update) -> bool:
     return any(c.path == ("visibility",) and c.after == Visibility.SHARED.value for c in update.changes)
 
 
@@ -143,7 +143,7 @@ def _names(change: FieldChange | None, side: str) -> set[str]:
     return set(value) if isinstance(value, tuple) else set()
 
 
-def update_fields(changes: tuple[FieldChange, ...], resolve: Callable[[str], str]) -> UpdateFields:
+def make_update_fields(changes: tuple[FieldChange, ...], resolve: Callable[[str], str]) -> UpdateFields:
     """Return field changes as the arguments of ``update_image``; members and stores are changed by other requests."""
     attrs: dict[str, object] = {}
     properties: dict[str, str | None] = {}

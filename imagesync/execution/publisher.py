@@ -86,7 +86,7 @@ class Publisher:
             if _is_staging_record(image):
                 self._backend.delete_image(image_id)
 
-    def _attrs(self, create: Create, record: Record, image_id: str) -> CreateFields:
+    def _make_attrs(self, create: Create, record: Record, image_id: str) -> CreateFields:
         fields = create.state.fields
         attrs: CreateFields = {
             "id": image_id,
@@ -110,7 +110,7 @@ class Publisher:
         transfer = create.source.transfer
         fetched = transfer is not None and not transfer.is_sent
         record = replace(create.record, role=Role.STAGING, nonce=self._new_id(), unverified=fetched)
-        attrs = self._attrs(create, record, image_id)
+        attrs = self._make_attrs(create, record, image_id)
         attrs["name"] = f"{create.key} (staging)"
         return self._post(create, attrs).id
 
@@ -124,7 +124,7 @@ class Publisher:
             raise Conflict(f"the id {create.image_id} is taken or was given out before", hint) from error
 
     def _publish_record(self, create: Create) -> str:
-        attrs = self._attrs(create, create.record, create.image_id or self._new_id())
+        attrs = self._make_attrs(create, create.record, create.image_id or self._new_id())
         for name in PUBLISHED:
             if (value := create.state.fields.get(name)) is not None:
                 attrs[name] = value  # type: ignore[literal-required]  # names of PUBLISHED are fields of a create

@@ -49,7 +49,7 @@ class Imports:
             raise type(error)(message, error.hint or CHECKS[method.value]) from error
         image = self.wait_until_settled(image_id)
         if image.status is not Status.ACTIVE:
-            raise self._failed(image, f"could not {done}", CHECKS[method.value])
+            raise self._explain_failure(image, f"could not {done}", CHECKS[method.value])
 
     def copy(self, image_id: str, stores: Sequence[str]) -> None:
         """Copy an active image to these stores as well; a copy that is already running is waited for."""
@@ -65,7 +65,7 @@ class Imports:
             raise Forbidden(message, "let an admin apply this, or take the further stores out") from error
         image = self.wait_until_settled(image_id)
         if set(lacking) - set(image.stores):
-            raise self._failed(image, f"could not {done}", CHECKS[COPY])
+            raise self._explain_failure(image, f"could not {done}", CHECKS[COPY])
 
     def wait_until_settled(self, image_id: str) -> LiveImage:
         """Wait until no import of the image is running; return it. BackendError if one does not move for too long."""
@@ -75,7 +75,7 @@ class Imports:
             image = self._backend.images(image_id)[0]
             if not (image.importing or self._is_awaited(image)):
                 return image
-            signs = self._signs(image)
+            signs = self._read_signs(image)
             if signs != seen:
                 seen, since = signs, patience.clock()
             elif patience.clock() - since >= patience.limit:
@@ -93,7 +93,7 @@ class Imports:
         tasks = self._backend.import_tasks(image.id)
         return bool(tasks) and tasks[-1].unfinished
 
-    def _signs(self, image: LiveImage) -> str:
+    def _read_signs(self, image: LiveImage) -> str:
         tasks = self._backend.import_tasks(image.id)
         return repr((image.status, image.updated_at, sorted(image.service.items()), image.stores, tasks[-1:]))
 
@@ -106,7 +106,7 @@ class Imports:
             if not (image.importing or self._is_awaited(image) or (method != COPY and image.status is Status.ACTIVE)):
                 raise
 
-    def _failed(self, image: LiveImage, what: str, hint: str) -> BackendError:
+    def _explain_failure(self, image: LiveImage, what: str, hint: str) -> BackendError:
         tasks = self._backend.import_tasks(image.id)
         reason = tasks[-1].message.strip(" .") if tasks and tasks[-1].message else "no reason given"
         stores = f"; failed in {', '.join(image.failed_stores)}" if image.failed_stores else ""

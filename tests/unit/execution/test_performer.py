@@ -6,7 +6,7 @@ import pytest
 
 from imagesync import Performer
 from imagesync.errors import Forbidden, InUse, NotFound
-from imagesync.execution.performer import update_fields
+from imagesync.execution.performer import make_update_fields
 from imagesync.model.catalog import Status
 from imagesync.model.image import LiveImage
 from imagesync.model.plan import Action, Deactivate, Delete, FieldChange, Plan, Reactivate, Reason, Step, Update
@@ -85,7 +85,7 @@ def test_field_changes_are_the_arguments_of_an_update() -> None:
     """References are resolved, properties without a value removed; members and stores have requests of their own."""
     changes = [(("name",), "n"), (("properties", "p"), "$x"), (("properties", "q"), None), (("members",), ("m",))]
     made = tuple(FieldChange(path, None, after, Reason.DRIFT) for path, after in (*changes, (("stores",), ("s",))))
-    assert update_fields(made, lambda text: text.replace("$x", "id")) == {
+    assert make_update_fields(made, lambda text: text.replace("$x", "id")) == {
         "name": "n",
         "properties": {"p": "id", "q": None},
     }
