@@ -19,31 +19,31 @@ if TYPE_CHECKING:
     from requests.adapters import HTTPAdapter
 
 
-def bound(adapter: "HTTPAdapter") -> None:
+def apply_deadlines(adapter: "HTTPAdapter") -> None:
     """From now on the adapter's connections are those of this module, through an HTTP proxy too (a SOCKS one has its own)."""
     through = adapter.proxy_manager_for
 
-    def proxied(proxy: str, **settings: Any) -> PoolManager:
+    def make_proxy_manager(proxy: str, **settings: Any) -> PoolManager:
         manager: PoolManager = through(proxy, **settings)
-        return manager if proxy.lower().startswith("socks") else _ours(manager)
+        return manager if proxy.lower().startswith("socks") else _use_our_pools(manager)
 
-    _ours(adapter.poolmanager)
-    adapter.proxy_manager_for = proxied  # type: ignore[method-assign]  # one adapter's, not the class's
+    _use_our_pools(adapter.poolmanager)
+    adapter.proxy_manager_for = make_proxy_manager  # type: ignore[method-assign]  # one adapter's, not the class's
 
 
-def _ours(manager: PoolManager) -> PoolManager:
+def _use_our_pools(manager: PoolManager) -> PoolManager:
     manager.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
     return manager
 
 
 class _Connection(HTTPConnection):
     def getresponse(self) -> HTTPResponse:  # type: ignore[override]  # as in the library itself
-        return _begun_in_time(self, super().getresponse)
+        return _receive_in_time(self, super().getresponse)
 
 
 class _SecureConnection(HTTPSConnection):
     def getresponse(self) -> HTTPResponse:  # type: ignore[override]  # as in the library itself
-        return _begun_in_time(self, super().getresponse)
+        return _receive_in_time(self, super().getresponse)
 
 
 class _Pool(HTTPConnectionPool):
@@ -54,7 +54,7 @@ class _SecurePool(HTTPSConnectionPool):
     ConnectionCls = _SecureConnection
 
 
-def _begun_in_time(connection: HTTPConnection, receive: Callable[[], HTTPResponse]) -> HTTPResponse:
+def _receive_in_time(connection: HTTPConnection, receive: Callable[[], HTTPResponse]) -> HTTPResponse:
     """What ``receive`` returns; TimeoutError, which the library knows, when the head is not whole in time."""
     channel, seconds, late = connection.sock, connection.timeout, threading.Event()
     if channel is None or not isinstance(seconds, int | float):
@@ -82,7 +82,7 @@ def _begun_in_time(connection: HTTPConnection, receive: Callable[[], HTTPRespons
     raise TimeoutError(f"the answer takes longer than {seconds:.0f} s")
 
 
-def in_time(pieces: Iterator[bytes], seconds: float, cut: Callable[[], object]) -> Iterator[bytes]:
+def read_in_time(pieces: Iterator[bytes], seconds: float, cut: Callable[[], object]) -> Iterator[bytes]:
     """The pieces of a body; TimeoutError where one takes longer than ``seconds`` to come, however it drips.
 
     ``cut`` ends, from another thread, the wait for it. The time that the taker takes is his own.

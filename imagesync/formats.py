@@ -68,7 +68,7 @@ class Inspection:
         if all(one.complete for one in self._inspectors.values()):
             self._check_safety()
 
-    def virtual_size(self) -> int:
+    def finish(self) -> int:
         """After the last byte: the bytes that a machine sees of the disk; FormatMismatch as for ``feed``."""
         if not self._settled:
             self._look(self._settle())
@@ -117,7 +117,7 @@ class Inspection:
             try:
                 one.safety_check()
             except Exception as error:
-                raise _unsafe(name, error) from error
+                raise _unsafe_error(name, error) from error
 
 
 def check_not_disguised(disk_format: str | None, recognised: str) -> None:
@@ -127,7 +127,7 @@ def check_not_disguised(disk_format: str | None, recognised: str) -> None:
         raise FormatMismatch(message, f"declare disk_format: {recognised}, or correct the source")
 
 
-def _unsafe(name: str, error: Exception) -> FormatMismatch:
+def _unsafe_error(name: str, error: Exception) -> FormatMismatch:
     failures = getattr(error, "failures", None)
     why = "; ".join(map(str, failures.values())) if failures else str(error)
     if name == "gpt":

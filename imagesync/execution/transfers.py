@@ -257,7 +257,7 @@ class Transfers:
             except Unavailable:
                 if number == MAX_TRIES:
                     raise
-        inspection.virtual_size()
+        inspection.finish()
         check_not_disguised(disk_format, inspection.recognised)
         for item in create.fingerprint.digests:
             _check_digest(item, hashes[item.algorithm].hexdigest())

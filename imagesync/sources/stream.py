@@ -97,7 +97,7 @@ class SourceStream:
             self.virtual_size = max(inspection.least_size, self._announced)
             if self.sent >= HEAD:
                 check_not_disguised(self._disk_format, inspection.recognised)
-        size = inspection.virtual_size()
+        size = inspection.finish()
         check_not_disguised(self._disk_format, inspection.recognised)
         known = {**self._published, **stored} if self._plain else stored
         self.digests = {name: digest.hexdigest() for name, digest in known.items()}

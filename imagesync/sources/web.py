@@ -109,14 +109,14 @@ class _Refused(Exception):
 def _make_session() -> "requests.Session":
     import requests
 
-    from imagesync.deadlines import bound
+    from imagesync.deadlines import apply_deadlines
     from imagesync.version import __version__
 
     session = requests.Session()
     session.hooks["response"].append(_drop_redirect_body)
     for scheme in ("http://", "https://"):
         adapter = requests.adapters.HTTPAdapter()
-        bound(adapter)
+        apply_deadlines(adapter)
         session.mount(scheme, adapter)
     session.headers["User-Agent"] = f"imagesync/{__version__}"
     return session
@@ -248,12 +248,12 @@ class Download:
 
     def _receive(self, skip: int) -> Iterator[bytes]:
         """What one answer brings, but for the first ``skip`` bytes, which are known."""
-        from imagesync.deadlines import in_time
+        from imagesync.deadlines import read_in_time
 
         url = self._urls[self._index]
         with self._answer, _translate_errors(url):
             blocks = self._answer.raw.stream(CHUNK, decode_content=False)
-            for block in in_time(blocks, self._block_seconds, self._cut):
+            for block in read_in_time(blocks, self._block_seconds, self._cut):
                 if skip:
                     block, skip = block[skip:], max(0, skip - len(block))
                 if block:

@@ -5,13 +5,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from imagesync.deadlines import in_time
+from imagesync.deadlines import read_in_time
 
 
 def test_pieces_in_time_come_as_they_are() -> None:
     """In order, and nothing is cut."""
     cut = threading.Event()
-    assert list(in_time(iter([b"a", b"", b"b"]), 60, cut.set)) == [b"a", b"", b"b"]
+    assert list(read_in_time(iter([b"a", b"", b"b"]), 60, cut.set)) == [b"a", b"", b"b"]
     assert not cut.is_set()
 
 
@@ -25,12 +25,12 @@ def test_a_late_piece_is_cut_and_an_error() -> None:
         yield b"b"
 
     with pytest.raises(TimeoutError, match="longer than 0 s"):
-        found.extend(in_time(pieces(), 0.1, cut.set))
+        found.extend(read_in_time(pieces(), 0.1, cut.set))
     assert found == [b"a"]
 
 
 def test_the_time_of_the_caller_does_not_count() -> None:
     """A slow upload of what was read is no slow source."""
     cut = threading.Event()
-    for _ in in_time(iter([b"a", b"b"]), 0.05, cut.set):
+    for _ in read_in_time(iter([b"a", b"b"]), 0.05, cut.set):
         assert not cut.wait(0.2)

@@ -16,7 +16,7 @@ def looked_at(disk_format: str, container_format: str, data: bytes, step: int = 
     inspection = Inspection(disk_format, container_format)
     for start in range(0, len(data), step):
         inspection.feed(data[start : start + step])
-    inspection.virtual_size()
+    inspection.finish()
     return inspection
 
 
@@ -59,7 +59,7 @@ def test_the_header_tells_the_virtual_size_before_the_data_ends(disk_format: str
     inspection.feed(data)
     assert inspection.least_size == GIB
     inspection.feed(bytes(70_000))
-    assert inspection.virtual_size() == GIB
+    assert inspection.finish() == GIB
 
 
 def test_the_size_of_raw_data_is_what_came() -> None:
@@ -68,7 +68,7 @@ def test_the_size_of_raw_data_is_what_came() -> None:
     inspection.feed(bytes(70_000))
     assert inspection.least_size == 70_000
     inspection.feed(bytes(5))
-    assert inspection.virtual_size() == 70_005
+    assert inspection.finish() == 70_005
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_the_verdict_does_not_depend_on_how_the_data_is_cut(case: bytes, disk_fo
         try:
             for start, end in itertools.pairwise(edges):
                 inspection.feed(case[start:end])
-            return str(inspection.virtual_size())
+            return str(inspection.finish())
         except FormatMismatch as error:
             return error.message
 

@@ -178,14 +178,14 @@ def prepare(session: "Session") -> None:
     from keystoneauth1.session import TCPKeepAliveAdapter
 
     from imagesync.backends.glance.response_limits import guard_answer
-    from imagesync.deadlines import bound
+    from imagesync.deadlines import apply_deadlines
 
     session.user_agent = f"imagesync/{__version__}"
     session.timeout = session.timeout or LOGIN_TIMEOUT
     session.session.hooks["response"].append(guard_answer)
     for scheme in ("http://", "https://"):
         adapter = TCPKeepAliveAdapter(pool_connections=CONNECTIONS, pool_maxsize=CONNECTIONS)
-        bound(adapter)
+        apply_deadlines(adapter)
         session.session.mount(scheme, adapter)
 
 

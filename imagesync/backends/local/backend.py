@@ -322,7 +322,7 @@ def _receive(part: Part, chunks: Iterable[bytes], size: int | None, document: Ro
         raise InvalidRequest(f"image {document['id']}: {count} bytes came, {size} were announced")
     return {
         "size": count,
-        "virtual_size": _judge(document["id"], inspection.virtual_size),
+        "virtual_size": _judge(document["id"], inspection.finish),
         "checksum": md5.hexdigest(),
         "os_hash_algo": "sha512",
         "os_hash_value": sha512.hexdigest(),
