@@ -23,19 +23,19 @@ _NAMED: Final = re.compile(
 )
 
 
-def without_secrets(text: str) -> str:
+def remove_secrets(text: str) -> str:
     """A text whose URLs have neither log-in nor query, and which has no token."""
     text = _LOGIN.sub(r"\1", text)
     text = _QUERY.sub("", text)
     return _TOKEN.sub("(a token)", text)
 
 
-def redacted(text: str, known: Iterable[str] = ()) -> str:
+def redact(text: str, known: Iterable[str] = ()) -> str:
     """A traceback: besides, no value that is called a secret, and none of those ``known`` to be one."""
     for secret in sorted(known, key=len, reverse=True):
         if len(secret) >= MIN_SECRET:
             text = text.replace(secret, GONE)
-    return _NAMED.sub(rf"\1{GONE}", without_secrets(text))
+    return _NAMED.sub(rf"\1{GONE}", remove_secrets(text))
 
 
 def public_url(url: str) -> str:
@@ -53,7 +53,7 @@ def _host(netloc: str) -> str:
     return netloc.rpartition("@")[2]
 
 
-def printable(text: str) -> str:
+def make_printable(text: str) -> str:
     """Text that cannot move a cursor or turn the direction of writing: ``\\x1b``, ``\\n``, ``\\u202e`` are visible escapes.
 
     Escaped is what ``str.isprintable`` rejects: control and format characters (bidirectional ones too), line separators,
@@ -71,7 +71,7 @@ def shorten(text: str, max_chars: int) -> str:
 
 def one_line(text: str, max_chars: int) -> str:
     """A message of another program, however many lines it has, as one printable line of at most ``max_chars`` characters."""
-    return shorten(printable(" ".join(text.split())), max_chars)
+    return shorten(make_printable(" ".join(text.split())), max_chars)
 
 
 _UNSEEN: Final = re.compile(r"[^\x20-\x7e\n]")

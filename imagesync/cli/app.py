@@ -16,7 +16,7 @@ from imagesync.cli.exit_codes import ExitCode
 from imagesync.cli.options import CONTEXT, with_optional_values
 from imagesync.cli.streams import say
 from imagesync.errors import Bug, ImagesyncError, UsageError
-from imagesync.text import printable
+from imagesync.text import make_printable
 from imagesync.version import __version__
 
 COMMANDS: Final = ("validate", "plan", "apply", "rollback", "unlock", "show", "list", "adopt", "export", "schema")
@@ -70,7 +70,7 @@ def root(
 
 def _printable(error: ImagesyncError) -> str:
     """The lines of an error without anything that moves a cursor, whoever's words are in it."""
-    return "\n".join(map(printable, str(error).split("\n")))
+    return "\n".join(map(make_printable, str(error).split("\n")))
 
 
 def _report_bug(text: str) -> ExitCode:

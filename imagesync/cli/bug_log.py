@@ -7,7 +7,7 @@ import tempfile
 from importlib.metadata import PackageNotFoundError, version
 
 from imagesync.cli.streams import say
-from imagesync.text import printable, redacted
+from imagesync.text import make_printable, redact
 from imagesync.version import __version__
 
 SECRET_NAMES = re.compile("PASSWORD|PASSCODE|SECRET|TOKEN|_KEY$")
@@ -22,12 +22,12 @@ def write_bug_log(text: str) -> None:
     If no log can be written, the last line of the traceback goes to standard error.
     """
     known = [value for name, value in os.environ.items() if SECRET_NAMES.search(name)]
-    text = redacted(text, known)
+    text = redact(text, known)
     try:
         with tempfile.NamedTemporaryFile("w", prefix="imagesync-", suffix=".log", delete=False) as log:
             log.write(f"{describe_environment()}\n\n{text}")
     except OSError as error:
-        last = printable(text.strip().rpartition("\n")[2])
+        last = make_printable(text.strip().rpartition("\n")[2])
         say(f"imagesync has a bug ({last}), and no log could be written: {error.strerror}")
     else:
         say(f"imagesync has a bug; what happened is in {log.name}")

@@ -25,7 +25,7 @@ from imagesync.model.catalog import Role, Visibility, matches
 from imagesync.model.image import Filter, LiveImage
 from imagesync.model.record import PREFIX, read
 from imagesync.render.style import count
-from imagesync.text import printable
+from imagesync.text import make_printable
 
 _GLOB = "*?["
 
@@ -59,7 +59,9 @@ def export_images(wanted: Selection, place: Destination, options: Options) -> Ex
         identity = backend.identity()
         catalog = place.catalog or slug(identity.project_name) or "exported"
         if not KEY.fullmatch(catalog):
-            raise UsageError(f"--catalog {printable(catalog)}: not a key", "use letters, digits and . _ -, at most 64")
+            raise UsageError(
+                f"--catalog {make_printable(catalog)}: not a key", "use letters, digits and . _ -, at most 64"
+            )
         path = _path(place, catalog)
         images = _select(_find(backend, wanted), wanted)
         members = read_members(backend, images, options.jobs)
@@ -82,7 +84,7 @@ def _path(place: Destination, catalog: str) -> Path | None:
     if path.is_dir() or path.suffix.lower() not in SUFFIXES:
         path /= f"{catalog}.yaml"
     if path.exists() and not place.force:
-        raise UsageError(f"{printable(str(path))} exists", "write elsewhere, or pass --force to replace it")
+        raise UsageError(f"{make_printable(str(path))} exists", "write elsewhere, or pass --force to replace it")
     return path
 
 
@@ -104,7 +106,7 @@ def _select(images: Sequence[LiveImage], wanted: Selection) -> list[LiveImage]:
         return [*free, *ours]
     catalogs = Counter(image.properties[f"{PREFIX}catalog"] for image in ours)
     for catalog, number in sorted(catalogs.items()):
-        say(f"{count(number, 'image')} of catalogue {printable(catalog)} left out; --managed takes them in")
+        say(f"{count(number, 'image')} of catalogue {make_printable(catalog)} left out; --managed takes them in")
     return free
 
 
@@ -125,7 +127,9 @@ def _make_folder(path: Path) -> None:
     try:
         path.mkdir(exist_ok=True)
     except OSError as error:
-        raise UsageError(f"{printable(str(path))}: {error.strerror}", "name a file or a folder to write to") from error
+        raise UsageError(
+            f"{make_printable(str(path))}: {error.strerror}", "name a file or a folder to write to"
+        ) from error
 
 
 def _write(made: Exported, path: Path | None) -> None:
@@ -135,4 +139,4 @@ def _write(made: Exported, path: Path | None) -> None:
         return
     write_private(path, made.text)
     path.chmod(0o644)
-    say(f"{count(len(made.images), 'image')} written to {printable(str(path))}")
+    say(f"{count(len(made.images), 'image')} written to {make_printable(str(path))}")

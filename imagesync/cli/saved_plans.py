@@ -13,7 +13,7 @@ from imagesync.model.catalog import Catalog, UrlSource, url_identity
 from imagesync.model.plan import Create, Plan, Step
 from imagesync.planfile.reader import plan_from_json, withheld
 from imagesync.planfile.writer import Json, plan_text_json, plan_to_json
-from imagesync.text import printable
+from imagesync.text import make_printable
 from imagesync.version import __version__
 
 MAX_PLAN_BYTES = 256 * 2**20
@@ -36,7 +36,7 @@ def save_plan(plan: Plan, path: Path) -> None:
 
 def read_plan(path: Path) -> tuple[Plan, dict[str, tuple[str, ...]]]:
     """The plan, and the sha256 of each whole URL that it does not hold, by key."""
-    shown = printable(str(path))
+    shown = make_printable(str(path))
     try:
         with open(path, "rb") as file:
             content = file.read(MAX_PLAN_BYTES + 1)

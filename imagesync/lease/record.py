@@ -17,7 +17,7 @@ from imagesync.errors import ImagesyncError
 from imagesync.model.catalog import Role
 from imagesync.model.image import LiveImage
 from imagesync.model.record import LEASE, ROLE
-from imagesync.text import printable, shorten
+from imagesync.text import make_printable, shorten
 
 NUMBER: Final = "imagesync_lease_number"
 NONCE: Final = "imagesync_lease_nonce"
@@ -162,7 +162,7 @@ def _parse_holder(text: str) -> Holder:
 
 def _clean(value: object) -> str:
     """Text that may stand in a message, whoever wrote it."""
-    return shorten(printable(value), MAX_HOLDER_CHARS) if isinstance(value, str) else ""
+    return shorten(make_printable(value), MAX_HOLDER_CHARS) if isinstance(value, str) else ""
 
 
 def find_end(leases: Iterable[Lease]) -> Lease | None:

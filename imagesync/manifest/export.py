@@ -19,7 +19,7 @@ from imagesync.model.fields import declared_fields, live_field
 from imagesync.model.image import LiveImage, MemberState
 from imagesync.model.record import PREFIX, read
 from imagesync.model.references import resolve_references
-from imagesync.text import printable
+from imagesync.text import make_printable
 
 HEADER: Final = """\
 # yaml-language-server: $schema=manifest.schema.json
@@ -65,7 +65,7 @@ def exported(
 
 
 def _told(image: LiveImage, why: str) -> str:
-    name = f" ({printable(image.name)})" if image.name else ""
+    name = f" ({make_printable(image.name)})" if image.name else ""
     return f"image {image.id}{name}: {why}"
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from imagesync.errors import Diagnostic
-from imagesync.text import printable
+from imagesync.text import make_printable
 
 SUFFIXES: Final = (".yaml", ".yml")
 MAX_FILE_BYTES: Final = 8 * 2**20
@@ -52,7 +52,7 @@ def _below(path: Path) -> Iterator[Found | Diagnostic]:
         return
     if not path.is_dir():
         folder = os.path.abspath(path.parent)
-        yield Found(path, printable(str(path)), folder, folder)
+        yield Found(path, make_printable(str(path)), folder, folder)
         return
     below = list(_walk(path, path))
     yield from below
@@ -95,12 +95,12 @@ def _manifest(path: Path, root: Path) -> Found | Diagnostic:
             return _problem(path, "this is not a regular file", "take it out")
     except OSError as error:
         return _problem(path, f"the file cannot be read ({error.strerror})", "mend or remove it")
-    return Found(path, printable(str(path)), os.path.abspath(path.parent), os.path.abspath(root))
+    return Found(path, make_printable(str(path)), os.path.abspath(path.parent), os.path.abspath(root))
 
 
 def _problem(path: Path, message: str, hint: str = "") -> Diagnostic:
     """A problem of a whole file or folder."""
-    return Diagnostic(printable(str(path)), 0, 0, "", message, hint)
+    return Diagnostic(make_printable(str(path)), 0, 0, "", message, hint)
 
 
 def is_within(path: str, folder: str) -> bool:

@@ -17,7 +17,7 @@ from imagesync.manifest.merging import Manifest, misnamed
 from imagesync.manifest.validation import Shape, dotted
 from imagesync.manifest.yaml_reader import MAX_KEYS, Allowance, Node, parse
 from imagesync.schemas import schema
-from imagesync.text import printable
+from imagesync.text import make_printable
 
 MERGED: Final = ("images", "profiles", "targets", "values")
 SINGLE: Final = ("catalog", "policy", "defaults", "default_target")
@@ -109,4 +109,6 @@ def _alike(sections: dict[str, dict[str, Node]]) -> Iterator[Diagnostic]:
         for key, node in sections[name].items():
             other = seen.setdefault(key.lower(), key)
             if other != key:
-                yield node.problem(dotted((name, key)), f"differs from {printable(other)} only in case", "rename one")
+                yield node.problem(
+                    dotted((name, key)), f"differs from {make_printable(other)} only in case", "rename one"
+                )

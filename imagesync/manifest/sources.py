@@ -25,7 +25,7 @@ from imagesync.model.catalog import (
     Transfer,
     UrlSource,
 )
-from imagesync.text import printable
+from imagesync.text import make_printable
 
 _SUFFIXES: Final = {".gz": Compression.GZ, ".xz": Compression.XZ, ".bz2": Compression.BZ2, ".zst": Compression.ZST}
 _OUTSIDE: Final = ("lies outside the catalogue's folder", "move it, or pass --allow-outside")
@@ -166,7 +166,10 @@ def _url_problem(url: str) -> tuple[str, str] | None:
     except ValueError:
         return _NO_URL
     if parts.scheme not in ("http", "https"):
-        return f"{printable(parts.scheme) or 'no scheme'} is not http or https", "use one of them, or path for a file"
+        return (
+            f"{make_printable(parts.scheme) or 'no scheme'} is not http or https",
+            "use one of them, or path for a file",
+        )
     if not host or any(char.isspace() or not char.isprintable() for char in url):
         return _NO_URL
     return None

@@ -12,7 +12,7 @@ from typing import Any, Final, TypeAlias
 
 from imagesync.errors import MAX_PROBLEMS, Diagnostic
 from imagesync.manifest.yaml_reader import Node
-from imagesync.text import printable, shorten
+from imagesync.text import make_printable, shorten
 
 Schema: TypeAlias = Mapping[str, Any]
 
@@ -219,7 +219,7 @@ def dotted(path: Sequence[str | int]) -> str:
     text = ""
     for part in path:
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
-    return printable(text)
+    return make_printable(text)
 
 
 def _worded(error: Any, root: Node, base: Sequence[str | int]) -> Iterator[Diagnostic]:

@@ -13,7 +13,7 @@ import yaml
 from yaml.events import AliasEvent, MappingEndEvent, ScalarEvent, SequenceEndEvent, SequenceStartEvent
 
 from imagesync.errors import MAX_PROBLEMS, Diagnostic
-from imagesync.text import printable
+from imagesync.text import make_printable
 
 MAX_DEPTH: Final = 32
 """Mappings and lists inside each other."""
@@ -178,7 +178,7 @@ class _Reader:
             "float": _FLOAT.fullmatch(text) is not None,
         }
         if event.tag == kind or kind not in fits:
-            self._stop(event, f"the tag {printable(event.tag)} is not plain data", "take it out")
+            self._stop(event, f"the tag {make_printable(event.tag)} is not plain data", "take it out")
         if not fits[kind]:
             self._stop(event, f"{text!r} is tagged !!{kind} and is none", "take the tag out")
         return text if kind in ("str", "float") else value
@@ -186,7 +186,7 @@ class _Reader:
     def _collection(self, event: Any, kind: str) -> Any:
         """The place of a mapping or sequence, whose tag may say just that."""
         if event.tag not in (None, "!", _STANDARD + kind):
-            self._stop(event, f"the tag {printable(event.tag)} is not plain data", "take it out")
+            self._stop(event, f"the tag {make_printable(event.tag)} is not plain data", "take it out")
         return event.start_mark
 
     def _sequence(self, event: Any, events: Iterator[Any], depth: int) -> Node:

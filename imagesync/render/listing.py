@@ -8,7 +8,7 @@ from typing import Final
 from imagesync.model.image import NUMBER_FIELDS, TEXT_FIELDS, LiveImage, MemberState
 from imagesync.model.record import read
 from imagesync.render.style import size, value
-from imagesync.text import printable
+from imagesync.text import make_printable
 
 NO_MEMBERS: Final[Mapping[str, Sequence[MemberState]]] = MappingProxyType({})
 
@@ -49,7 +49,7 @@ def listing_text(images: Sequence[LiveImage], members: Members = NO_MEMBERS) -> 
 
 
 def _members(states: Sequence[MemberState]) -> str:
-    return ", ".join(f"{printable(one.project)} {one.status}" for one in states)
+    return ", ".join(f"{make_printable(one.project)} {one.status}" for one in states)
 
 
 def _row(image: LiveImage) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import Final
 
-from imagesync.text import printable, shorten
+from imagesync.text import make_printable, shorten
 
 MAX_VALUE_CHARS: Final = 72
 """Of a field's value in a plan or a listing."""
@@ -50,7 +50,7 @@ def value(found: object) -> str:
         return "(none)"
     if isinstance(found, bool):
         return str(found).lower()
-    return shorten(printable(", ".join(found) if isinstance(found, tuple) else str(found)), MAX_VALUE_CHARS)
+    return shorten(make_printable(", ".join(found) if isinstance(found, tuple) else str(found)), MAX_VALUE_CHARS)
 
 
 def count(number: int, noun: str) -> str:

@@ -29,7 +29,7 @@ from imagesync.model.record import DIGEST
 from imagesync.model.report import Outcome, Report, StepResult, candidates_of
 from imagesync.render.stays import candidate_lines, kept_lines, kept_words
 from imagesync.render.style import Ink, Paint, count, plain, size, value
-from imagesync.text import printable, public_host
+from imagesync.text import make_printable, public_host
 
 _MAX_KEY_CHARS: Final = 40
 """Width of the column of keys; a longer key moves the rest of its line to the right."""
@@ -57,9 +57,9 @@ def plan_text(plan: Plan, paint: Paint = plain, *, now: datetime | None = None) 
     fates = {one.image_id: kept_words(one, now) for one in plan.kept if one.retires}
     rows = [row for key, steps in _by_key(plan) for row in _rows(plan, key, steps, fates, paint)]
     lines = [paint(Ink.BOLD, _heading(plan)), *([""] if rows else []), *_laid_out(rows, paint)]
-    candidates = list(map(printable, candidate_lines(plan.candidates, now)))
-    stays = list(map(printable, kept_lines([one for one in plan.kept if not one.retires], now)))
-    notes = [f"Note: {printable(note)}" for note in plan.notes]
+    candidates = list(map(make_printable, candidate_lines(plan.candidates, now)))
+    stays = list(map(make_printable, kept_lines([one for one in plan.kept if not one.retires], now)))
+    notes = [f"Note: {make_printable(note)}" for note in plan.notes]
     parts = [candidates, stays, notes, [paint(Ink.BOLD, counts_line(plan))]]
     return "\n".join([*lines, *(line for part in parts if part for line in ("", *part))])
 
@@ -67,9 +67,9 @@ def plan_text(plan: Plan, paint: Paint = plain, *, now: datetime | None = None) 
 def _heading(plan: Plan) -> str:
     target = plan.target
     kind = "cloud" if target.kind == "glance" else target.kind
-    project = f", project {printable(target.project_name)}" if target.project_name else ""
+    project = f", project {make_printable(target.project_name)}" if target.project_name else ""
     counts = f"{count(plan.wanted, 'image')} wanted, {plan.owned} owned"
-    return f"Catalogue {plan.catalog} on {kind} {printable(target.label or target.location)}{project}: {counts}"
+    return f"Catalogue {plan.catalog} on {kind} {make_printable(target.label or target.location)}{project}: {counts}"
 
 
 def counts_line(plan: Plan) -> str:
@@ -245,15 +245,15 @@ def _laid_out(rows: Sequence[_Row], paint: Paint) -> Iterator[str]:
 
 def result_line(result: StepResult) -> str:
     """One finished step."""
-    error = f": {printable(result.error)}" if result.error else ""
-    return f"{result.outcome.value:11} {printable(result.step.id)}{error}"
+    error = f": {make_printable(result.error)}" if result.error else ""
+    return f"{result.outcome.value:11} {make_printable(result.step.id)}{error}"
 
 
 def report_text(report: Report, paint: Paint = plain) -> str:
     """What did not go well, one line a step, and the closing line."""
     poor = [result_line(result) for result in report.results if result.outcome is not Outcome.DONE]
     done = sum(result.outcome is Outcome.DONE for result in report.results)
-    left = [f"not as planned: {printable(item)}" for item in report.leftover]
+    left = [f"not as planned: {make_printable(item)}" for item in report.leftover]
     sent = sum(result.bytes_sent for result in report.results)
     moved = f" {size(sent)} uploaded." if sent else ""
     total = count(len(report.results), "step")
@@ -263,7 +263,7 @@ def report_text(report: Report, paint: Paint = plain) -> str:
     if report.interrupted or report.stopped:
         waiting = sum(result.outcome is Outcome.NOT_STARTED for result in report.results)
         poor = [result_line(one) for one in report.results if one.outcome not in (Outcome.DONE, Outcome.NOT_STARTED)]
-        why = f"Stopped, {printable(report.stopped)}" if report.stopped else "Interrupted"
+        why = f"Stopped, {make_printable(report.stopped)}" if report.stopped else "Interrupted"
         closing = f"{why}: {done} of {total} done, {waiting} not started.{moved} Apply again to go on."
     else:
         closing = f"Failed: {done} of {total} done.{moved} Mend what is named above and apply again."
@@ -273,7 +273,7 @@ def report_text(report: Report, paint: Paint = plain) -> str:
 def _afterwards(report: Report) -> Iterator[str]:
     """What the reader has to do, or can do, next: after a rollback, and with candidates."""
     if report.plan.kind is Kind.ROLLBACK:
-        yield from (f"Note: {printable(note)}" for note in report.plan.notes)
+        yield from (f"Note: {make_printable(note)}" for note in report.plan.notes)
     if report.plan.kind is Kind.STAGE:
         for key, image_id in candidates_of(report).items():
             yield f"Candidate {key}: image {image_id}; apply publishes it, apply --discard-staged {key} drops it"

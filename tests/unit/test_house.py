@@ -88,8 +88,8 @@ from imagesync.sources import web
 import imagesync.text
 monkeypatch.setattr("imagesync.sources.web.BLOCK", 1)
 monkeypatch.setattr(web.Reader, "read", None)
-mock.patch("imagesync.text.printable")
-setattr(imagesync.text, "printable", None)
+mock.patch("imagesync.text.make_printable")
+setattr(imagesync.text, "make_printable", None)
 monkeypatch.setattr(tempfile, "mkdtemp", None)
 monkeypatch.setattr("tempfile.mkdtemp", None)
 """

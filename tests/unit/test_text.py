@@ -2,7 +2,7 @@
 
 import pytest
 
-from imagesync.text import json_text, one_line, printable, public_host, public_url, redacted, shorten, without_secrets
+from imagesync.text import json_text, make_printable, one_line, public_host, public_url, redact, remove_secrets, shorten
 
 TOKEN = "gAAAAABmabcdefghijklmnopqrstuvwxyz-_0123456789=="
 
@@ -22,7 +22,7 @@ TOKEN = "gAAAAABmabcdefghijklmnopqrstuvwxyz-_0123456789=="
 )  # fmt: skip
 def test_messages_of_others(text: str, shown: str) -> None:
     """Log-ins, queries and tokens go; what a person needs stays."""
-    assert without_secrets(text) == shown
+    assert remove_secrets(text) == shown
 
 
 @pytest.mark.parametrize(
@@ -39,9 +39,9 @@ def test_messages_of_others(text: str, shown: str) -> None:
 )
 def test_tracebacks(text: str) -> None:
     """Whatever is called a secret, and whatever is known to be one."""
-    assert "S3CRET" not in redacted(text, ["of-the-environment", "a"])
-    assert "of-the-environment" not in redacted(text, ["of-the-environment", "a"])
-    assert redacted("Traceback: a plain line", ["a"]) == "Traceback: a plain line"
+    assert "S3CRET" not in redact(text, ["of-the-environment", "a"])
+    assert "of-the-environment" not in redact(text, ["of-the-environment", "a"])
+    assert redact("Traceback: a plain line", ["a"]) == "Traceback: a plain line"
 
 
 @pytest.mark.parametrize(
@@ -60,9 +60,9 @@ def test_tracebacks(text: str) -> None:
 )
 def test_what_moves_a_cursor_or_turns_text_is_a_visible_escape(text: str, shown: str) -> None:
     """Controls, bidirectional overrides, invisible characters, surrogates; letters of every script stay."""
-    assert printable(text) == shown
-    assert printable(text).isprintable()
-    assert printable(shown) == shown
+    assert make_printable(text) == shown
+    assert make_printable(text).isprintable()
+    assert make_printable(shown) == shown
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from imagesync.backends.glance.failures import clean, translate_errors
 from imagesync.backends.glance.retry import Pace
 from imagesync.errors import ImagesyncError, UsageError
 from imagesync.model.image import Identity
-from imagesync.text import public_host, public_url, redacted
+from imagesync.text import public_host, public_url, redact
 from imagesync.version import __version__
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def _translate_setting_errors(label: str, region: "CloudRegion") -> Iterator[Non
     except Exception as error:
         auth_type = region.config.get("auth_type")
         raise UsageError(
-            f"{label}: {clean(redacted(str(error)))} (auth_type {auth_type})", "correct its settings"
+            f"{label}: {clean(redact(str(error)))} (auth_type {auth_type})", "correct its settings"
         ) from error
 
 

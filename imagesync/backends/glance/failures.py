@@ -23,7 +23,7 @@ from imagesync.errors import (
     Unavailable,
     UsageError,
 )
-from imagesync.text import one_line, without_secrets
+from imagesync.text import one_line, remove_secrets
 
 if TYPE_CHECKING:
     from keystoneauth1.exceptions import HttpError
@@ -91,7 +91,7 @@ def _extract_json_message(body: str) -> str:
 
 def clean(text: str) -> str:
     """One printable line of bounded length, URLs without query and user information."""
-    return one_line(without_secrets(text), MAX_MESSAGE_CHARS).rstrip(" .;")
+    return one_line(remove_secrets(text), MAX_MESSAGE_CHARS).rstrip(" .;")
 
 
 @contextmanager

@@ -42,12 +42,12 @@ def adopt(
     from imagesync.cli.runs import Run, read_catalog, settings_of
     from imagesync.cli.saved_plans import is_plan_file
     from imagesync.cli.targets import open_target
-    from imagesync.text import printable
+    from imagesync.text import make_printable
     from imagesync.workflow import Planner, apply, select_adoptable
 
     set_up_logs(verbose=verbose)
     if is_plan_file(path):
-        raise UsageError(f"{printable(str(path))} is a saved plan", "carry it out with: imagesync apply")
+        raise UsageError(f"{make_printable(str(path))} is a saved plan", "carry it out with: imagesync apply")
     if options.drift_only:
         raise UsageError("--drift-only: nothing that is adopted has drifted yet", "leave it out")
     check_writable(results.out, results.ids)
@@ -56,7 +56,7 @@ def adopt(
     with open_target(options, catalog.target) as backend:
         part = select_adoptable(backend, catalog)
         if not part.images and results.form is Form.TEXT:
-            lines = [*(printable(f"Note: {note}") for note in part.warnings), "Nothing to adopt."]
+            lines = [*(make_printable(f"Note: {note}") for note in part.warnings), "Nothing to adopt."]
             typer.echo("\n".join(lines))
             return ExitCode.DONE
         planner = Planner(backend, part, policy=options.policy(part.policy), jobs=options.jobs)
