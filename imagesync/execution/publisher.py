@@ -2,8 +2,8 @@
 
 Record (hidden, private, role staging) -> may this user publish? -> the data, by the declared method, verified
 (``transfers``) -> members and deactivation -> one PATCH that publishes. A failure before that PATCH deletes the record,
-except one with a pinned id, which stays queued: a deleted id can never be used again. From that PATCH on users may see
-the image, so it is deleted only if it is still seen as a staging record.
+except one with a pinned id, which stays queued: a deleted id can never be used again. Once that PATCH was sent nothing
+is deleted: users may see the image.
 """
 
 import contextlib
@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Final
 
 from imagesync.backends.base import Backend, CreateFields, UpdateFields
-from imagesync.errors import BackendError, Conflict, Forbidden, ImagesyncError, SourceError, Unavailable
+from imagesync.errors import BackendError, Conflict, Forbidden, ImagesyncError, SourceError
 from imagesync.execution.transfers import GIB, Arrived, Transfers
 from imagesync.execution.writes import Writes, check_status
 from imagesync.model.catalog import Content, Role, Status, Visibility
@@ -61,16 +61,11 @@ class Publisher:
     def _make_visible(self, create: Create, arrived: Arrived) -> None:
         """Send the PATCH that publishes.
 
-        If it got no answer it may still arrive, so the image is left alone: the next plan finds a staged build that is
-        verified, or a published one.
+        Whatever goes wrong, the image is not deleted: users may see it, also when it is read as a staging record (the
+        answer got lost, or the read came from a replica that lags). The next plan finds a staged build that is verified,
+        and publishes it without an upload, or a published one.
         """
-        try:
-            image = self._writes.update(arrived.image.id, _published_fields(create, arrived), known=arrived.image)
-        except Unavailable:
-            raise
-        except BackendError:
-            self._discard(create, arrived.image.id)
-            raise
+        image = self._writes.update(arrived.image.id, _published_fields(create, arrived), known=arrived.image)
         if _is_deactivated(create):
             check_status(image, Status.DEACTIVATED)
 
