@@ -17,7 +17,7 @@ from imagesync.cli.streams import say
 from imagesync.cli.targets import open_existing
 from imagesync.errors import Bug, ManifestError, UsageError
 from imagesync.inventory import read_members
-from imagesync.manifest.export import KEY, Exported, differences, exported, slug
+from imagesync.manifest.export import KEY, Exported, export_manifest, find_differences, slug
 from imagesync.manifest.files import SUFFIXES
 from imagesync.manifest.loader import load
 from imagesync.manifest.resolution import resolve
@@ -66,7 +66,7 @@ def export_images(wanted: Selection, place: Destination, options: Options) -> Ex
         images = _select(_find(backend, wanted), wanted)
         members = read_members(backend, images, options.jobs)
         able = backend.capabilities()
-    made = exported(catalog, images, members, project=identity.project_id, read_only=able.read_only)
+    made = export_manifest(catalog, images, members, project=identity.project_id, read_only=able.read_only)
     _check(made)
     for problem in made.problems:
         say(problem)
@@ -116,7 +116,7 @@ def _check(made: Exported) -> None:
         path = Path(folder) / "export.yaml"
         path.write_text(made.text, encoding="utf-8")
         try:
-            wrong = differences(made, resolve(load(path)))
+            wrong = find_differences(made, resolve(load(path)))
         except ManifestError as error:
             raise Bug(f"export wrote a manifest that does not load:\n{error}\n{made.text}") from error
     if wrong:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from imagesync.manifest.texts import text_problems
+from imagesync.manifest.texts import find_text_problems
 from imagesync.manifest.yaml_writer import Data
 from imagesync.model.catalog import Checksum, Status, Visibility
 from imagesync.model.image import LiveImage, MemberState
@@ -35,28 +35,28 @@ class Surroundings:
 
 def make_entry(key: str, image: LiveImage, around: Surroundings) -> tuple[Entry, list[str]]:
     """One image as the manifest says it, and what of it could not be said."""
-    tags, properties, problems = _texts(image, around)
-    entry: Entry = {"name": escaped(image.name or "")} if image.name != key else {}
-    entry |= {"adopt": image.id, **_source(image)}
+    tags, properties, problems = _collect_texts(image, around)
+    entry: Entry = {"name": escape_dollars(image.name or "")} if image.name != key else {}
+    entry |= {"adopt": image.id, **_describe_source(image)}
     for name in ("disk_format", "container_format"):
         if value := getattr(image, name):
             entry[name] = str(value)
     entry["visibility"] = image.visibility.value
     if image.owner and image.owner != around.project:
-        entry["owner"] = escaped(image.owner)
+        entry["owner"] = escape_dollars(image.owner)
     entry |= {name: value for name in ("min_disk", "min_ram") if (value := getattr(image, name))}
     entry |= {"status": image.status.value} if image.status is Status.DEACTIVATED else {}
     entry |= {name: True for name in ("protected", "hidden") if getattr(image, name)}
     entry |= {"tags": tags} if tags else {}
     if image.visibility is Visibility.SHARED and image.id not in around.members:
         problems.append("its members may not be asked for and are not in the manifest")
-    members = [escaped(member.project) for member in around.members.get(image.id, ())]
+    members = [escape_dollars(member.project) for member in around.members.get(image.id, ())]
     entry |= {"members": sorted(members)} if members else {}
     entry |= {"properties": properties} if properties else {}
     return entry, problems
 
 
-def _source(image: LiveImage) -> Entry:
+def _describe_source(image: LiveImage) -> Entry:
     """The digest that the service made of the data; nothing where it made none, ``none`` where there is no data."""
     if image.status is Status.QUEUED:
         return {"source": "none"}
@@ -73,7 +73,7 @@ def _is_checksum(text: str) -> bool:
     return True
 
 
-def _texts(image: LiveImage, around: Surroundings) -> tuple[list[str], dict[str, str], list[str]]:
+def _collect_texts(image: LiveImage, around: Surroundings) -> tuple[list[str], dict[str, str], list[str]]:
     """Tags and properties as written, and what of them a manifest cannot hold."""
     tags = sorted(image.tags)
     properties = {name: value for name, value in sorted(image.properties.items()) if _is_wanted(name, around)}
@@ -82,19 +82,19 @@ def _texts(image: LiveImage, around: Surroundings) -> tuple[list[str], dict[str,
         for name in properties
         if not name.isprintable() or "${" in name
     }
-    for path, message, _ in text_problems({"tags": tags, "properties": properties}):
+    for path, message, _ in find_text_problems({"tags": tags, "properties": properties}):
         problems.setdefault(path, message)
     bad_tags = {path[1] for path in problems if path[0] == "tags"}
     bad_names = {path[1] for path in problems if path[0] == "properties"}
-    said = [f"{_called(path, tags)} left out: {message}" for path, message in problems.items()]
+    said = [f"{_describe_path(path, tags)} left out: {message}" for path, message in problems.items()]
     return (
-        [escaped(tag) for index, tag in enumerate(tags) if index not in bad_tags],
-        {name: _value(name, text, around) for name, text in properties.items() if name not in bad_names},
+        [escape_dollars(tag) for index, tag in enumerate(tags) if index not in bad_tags],
+        {name: _write_value(name, text, around) for name, text in properties.items() if name not in bad_names},
         said,
     )
 
 
-def _called(path: tuple[str | int, ...], tags: Sequence[str]) -> str:
+def _describe_path(path: tuple[str | int, ...], tags: Sequence[str]) -> str:
     _, which = path
     return f"tag {tags[which]!r}" if isinstance(which, int) else f"property {which!r}"
 
@@ -103,14 +103,14 @@ def _is_wanted(name: str, around: Surroundings) -> bool:
     return not name.startswith(PREFIX) and name not in LEFT_OUT and name not in around.read_only
 
 
-def _value(name: str, text: str, around: Surroundings) -> str:
+def _write_value(name: str, text: str, around: Surroundings) -> str:
     """A property's value; the id of an exported kernel or ramdisk as a reference to its key."""
     if name in REFERRING and text in around.keys:
         return f"${{images.{around.keys[text]}.id}}"
-    return escaped(text)
+    return escape_dollars(text)
 
 
-def escaped(text: str) -> str:
+def escape_dollars(text: str) -> str:
     """Text with its dollars doubled where the manifest would take them for more than dollars."""
     return text.replace("$", "$$") if "$$" in text or "${" in text else text
 

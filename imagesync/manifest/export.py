@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from imagesync.manifest.entries import REFERRING, Entry, Surroundings, make_entry, properties_of
-from imagesync.manifest.texts import MAX_PROPERTIES, text_problems
+from imagesync.manifest.texts import MAX_PROPERTIES, find_text_problems
 from imagesync.manifest.yaml_writer import yaml_text
 from imagesync.model.catalog import Catalog, Status
 from imagesync.model.fields import declared_fields, live_field
@@ -39,7 +39,7 @@ class Exported:
     problems: tuple[str, ...] = ()
 
 
-def exported(
+def export_manifest(
     catalog: str,
     images: Sequence[LiveImage],
     members: Mapping[str, tuple[MemberState, ...]],
@@ -48,28 +48,28 @@ def exported(
     read_only: frozenset[str] = frozenset(),
 ) -> Exported:
     """The manifest of these images; ``members`` by image id, of the images whose members are known."""
-    problems = [_told(image, why) for image in images if (why := _unwritable(image))]
-    writable = [image for image in images if not _unwritable(image)]
-    namesakes = _namesakes(writable)
-    problems += _twins(namesakes)
+    problems = [_describe_problem(image, why) for image in images if (why := _explain_exclusion(image))]
+    writable = [image for image in images if not _explain_exclusion(image)]
+    namesakes = _find_namesakes(writable)
+    problems += _report_namesakes(namesakes)
     twins = {image.id for group in namesakes for image in group}
-    keyed = keys_for([image for image in writable if image.id not in twins])
+    keyed = assign_keys([image for image in writable if image.id not in twins])
     kept = {key: keyed[key] for key in sorted(keyed)}
     referred = {image.id: key for key, image in kept.items() if not any(name in image.properties for name in REFERRING)}
     around = Surroundings(project, members, read_only, referred)
     entries: dict[str, Entry] = {}
     for key, image in kept.items():
         entries[key], said = make_entry(key, image, around)
-        problems += [_told(image, why) for why in said]
-    return Exported(_shorter(catalog, entries), kept, tuple(sorted(problems)))
+        problems += [_describe_problem(image, why) for why in said]
+    return Exported(_write_shortest(catalog, entries), kept, tuple(sorted(problems)))
 
 
-def _told(image: LiveImage, why: str) -> str:
+def _describe_problem(image: LiveImage, why: str) -> str:
     name = f" ({make_printable(image.name)})" if image.name else ""
     return f"image {image.id}{name}: {why}"
 
 
-def _unwritable(image: LiveImage) -> str:
+def _explain_exclusion(image: LiveImage) -> str:
     """Why an image cannot be in a manifest; empty where it can."""
     if not image.name:
         return "left out: it has no name; give it one"
@@ -79,11 +79,11 @@ def _unwritable(image: LiveImage) -> str:
     if len(foreign) > MAX_PROPERTIES:
         return f"left out: {len(foreign)} properties, an owned image has room for {MAX_PROPERTIES}; take some off"
     return next(
-        (f"left out: its name {message}; rename it" for _, message, _ in text_problems({"name": image.name})), ""
+        (f"left out: its name {message}; rename it" for _, message, _ in find_text_problems({"name": image.name})), ""
     )
 
 
-def _namesakes(images: Sequence[LiveImage]) -> list[list[LiveImage]]:
+def _find_namesakes(images: Sequence[LiveImage]) -> list[list[LiveImage]]:
     """Visible images of one name and owner, where there are several."""
     groups: dict[tuple[str | None, str | None], list[LiveImage]] = {}
     for image in images:
@@ -92,15 +92,17 @@ def _namesakes(images: Sequence[LiveImage]) -> list[list[LiveImage]]:
     return [group for group in groups.values() if len(group) > 1]
 
 
-def _twins(namesakes: Sequence[Sequence[LiveImage]]) -> Iterator[str]:
+def _report_namesakes(namesakes: Sequence[Sequence[LiveImage]]) -> Iterator[str]:
     for group in namesakes:
         ids = sorted(image.id for image in group)
         for image in group:
             others = ", ".join(other for other in ids if other != image.id)
-            yield _told(image, f"left out: visible image {others} has its name too; rename or hide all but one")
+            yield _describe_problem(
+                image, f"left out: visible image {others} has its name too; rename or hide all but one"
+            )
 
 
-def keys_for(images: Sequence[LiveImage]) -> dict[str, LiveImage]:
+def assign_keys(images: Sequence[LiveImage]) -> dict[str, LiveImage]:
     """A key for each image, made from its name; an owned one keeps its own.
 
     Of images whose names give one key the oldest has it and the others get a part of their id, so that keys stay what
@@ -132,21 +134,23 @@ def slug(text: str) -> str:
     return re.sub(r"[^a-z0-9._]+", "-", plain).strip("-._")[:_MAX_KEY_CHARS].rstrip("-._")
 
 
-def _shorter(catalog: str, entries: Mapping[str, Entry]) -> str:
+def _write_shortest(catalog: str, entries: Mapping[str, Entry]) -> str:
     """The text with or without common values in ``defaults``, whichever is shorter."""
-    defaults = _common(list(entries.values()))
-    plain = _written(catalog, {}, entries)
-    lifted = _written(catalog, defaults, {key: _without(entry, defaults) for key, entry in entries.items()})
+    defaults = _find_common_values(list(entries.values()))
+    plain = _write_manifest(catalog, {}, entries)
+    lifted = _write_manifest(
+        catalog, defaults, {key: _remove_defaults(entry, defaults) for key, entry in entries.items()}
+    )
     return min(plain, lifted, key=len)
 
 
-def _written(catalog: str, defaults: Entry, entries: Mapping[str, Entry]) -> str:
+def _write_manifest(catalog: str, defaults: Entry, entries: Mapping[str, Entry]) -> str:
     head = yaml_text({"version": 1, "catalog": catalog})
     common = yaml_text({"defaults": defaults}) if defaults else ""
     return f"{HEADER}{head}{common}{yaml_text({'images': entries})}"
 
 
-def _common(entries: Sequence[Entry]) -> Entry:
+def _find_common_values(entries: Sequence[Entry]) -> Entry:
     """What may stand in ``defaults``: only what every image declares, so that no image gets what it does not have.
 
     Formats and visibility that most images have; tags and properties that are the same in all (a list is replaced as a
@@ -165,14 +169,14 @@ def _common(entries: Sequence[Entry]) -> Entry:
     return {**found, "properties": same} if same else found
 
 
-def _without(entry: Entry, defaults: Entry) -> Entry:
+def _remove_defaults(entry: Entry, defaults: Entry) -> Entry:
     left = {name: value for name, value in entry.items() if name == "properties" or defaults.get(name) != value}
     lifted = properties_of(defaults)
     own = {name: value for name, value in properties_of(entry).items() if name not in lifted}
     return {**left, "properties": own} if own else {name: value for name, value in left.items() if name != "properties"}
 
 
-def differences(made: Exported, catalog: Catalog) -> list[str]:
+def find_differences(made: Exported, catalog: Catalog) -> list[str]:
     """Where the manifest, read back, does not say what the images are: nothing, or export has a bug."""
     ids = {key: image.id for key, image in made.images.items()}
     found = [f"{key} is missing" for key in made.images if key not in catalog.keys]

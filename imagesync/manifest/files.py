@@ -35,7 +35,7 @@ def find_files(paths: Sequence[Path]) -> tuple[list[Found], list[Diagnostic]]:
     found: dict[str, Found] = {}
     problems: list[Diagnostic] = []
     for path in paths:
-        for item in _below(path):
+        for item in _find_below(path):
             if isinstance(item, Diagnostic):
                 problems.append(item)
             else:
@@ -43,7 +43,7 @@ def find_files(paths: Sequence[Path]) -> tuple[list[Found], list[Diagnostic]]:
     return sorted(found.values(), key=lambda item: item.shown), problems
 
 
-def _below(path: Path) -> Iterator[Found | Diagnostic]:
+def _find_below(path: Path) -> Iterator[Found | Diagnostic]:
     if not path.exists():
         if path.is_symlink():
             yield _problem(path, "this link leads nowhere", "mend it")
@@ -75,18 +75,18 @@ def _walk(folder: Path, root: Path) -> Iterator[Found | Diagnostic]:
         if is_folder and not entry.is_symlink():
             yield from _walk(path, root)
         elif is_folder:
-            yield from _linked_folder(path, root)
+            yield from _check_linked_folder(path, root)
         elif entry.name.lower().endswith(SUFFIXES):
-            yield _manifest(path, root)
+            yield _check_manifest(path, root)
 
 
-def _linked_folder(path: Path, root: Path) -> Iterator[Diagnostic]:
+def _check_linked_folder(path: Path, root: Path) -> Iterator[Diagnostic]:
     """A link to a folder inside is walked at its real place; one to the outside would silently lose its images."""
     if not is_within(os.path.realpath(path), os.path.realpath(root)):
         yield _problem(path, *_LEADS_OUT)
 
 
-def _manifest(path: Path, root: Path) -> Found | Diagnostic:
+def _check_manifest(path: Path, root: Path) -> Found | Diagnostic:
     real = os.path.realpath(path)
     if not is_within(real, os.path.realpath(root)):
         return _problem(path, *_LEADS_OUT)

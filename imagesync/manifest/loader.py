@@ -13,8 +13,8 @@ from typing import Any, Final
 
 from imagesync.errors import MAX_PROBLEMS, Diagnostic, ManifestError
 from imagesync.manifest.files import Found, find_files, read_bytes
-from imagesync.manifest.merging import Manifest, misnamed
-from imagesync.manifest.validation import Shape, dotted
+from imagesync.manifest.merging import Manifest, find_unknown_names
+from imagesync.manifest.validation import Shape, format_path
 from imagesync.manifest.yaml_reader import MAX_KEYS, Allowance, Node, parse
 from imagesync.schemas import schema
 from imagesync.text import make_printable
@@ -43,7 +43,7 @@ def load(path: Path | str) -> Manifest:
             problems.append(Diagnostic(file.shown, 0, 0, "images", message, "split it"))
         if len(problems) >= MAX_PROBLEMS or too_many or left.is_used_up():
             raise ManifestError(problems)
-    problems += _alike(sections)
+    problems += _find_case_clashes(sections)
     if not problems and not any("images" in root.items() for root in roots):
         hint = "list them, or write images: {} for none"
         problems.append(Diagnostic(files[0].shown, 0, 0, "images", "missing", hint))
@@ -53,7 +53,7 @@ def load(path: Path | str) -> Manifest:
     folders = {file.shown: os.path.realpath(file.folder) for file in files}
     images, profiles, targets, values, single = sections.values()
     manifest = Manifest(str(base.resolve()), images, profiles, targets, values, single, folders)
-    return replace(manifest, problems=tuple(islice(misnamed(manifest), MAX_PROBLEMS)))
+    return replace(manifest, problems=tuple(islice(find_unknown_names(manifest), MAX_PROBLEMS)))
 
 
 @dataclass(slots=True)
@@ -83,7 +83,7 @@ def _read(found: Found, shape: Shape, left: _Left) -> tuple[Node | None, list[Di
     root, problems = parse(text, found.shown, left.values)
     if root is None:
         return None, problems or [Diagnostic(found.shown, 1, 1, "", "empty", "a manifest begins with version: 1")]
-    return root, problems + shape.problems(shape.plain(root), root)
+    return root, problems + shape.find_problems(shape.make_plain(root), root)
 
 
 def _merge(sections: dict[str, dict[str, Node]], root: Node) -> Iterator[Diagnostic]:
@@ -99,16 +99,16 @@ def _define(section: dict[str, Node], key: str, node: Node, path: Sequence[Any])
     if key in section:
         first = section[key]
         message = f"defined in two files; first in {first.file}:{first.key_line}"
-        yield node.problem(dotted(path), message, "keep one")
+        yield node.problem(format_path(path), message, "keep one")
     section[key] = node
 
 
-def _alike(sections: dict[str, dict[str, Node]]) -> Iterator[Diagnostic]:
+def _find_case_clashes(sections: dict[str, dict[str, Node]]) -> Iterator[Diagnostic]:
     for name in ("images", "profiles", "targets"):
         seen: dict[str, str] = {}
         for key, node in sections[name].items():
             other = seen.setdefault(key.lower(), key)
             if other != key:
                 yield node.problem(
-                    dotted((name, key)), f"differs from {make_printable(other)} only in case", "rename one"
+                    format_path((name, key)), f"differs from {make_printable(other)} only in case", "rename one"
                 )

@@ -6,7 +6,7 @@ from functools import reduce
 from typing import Final
 
 from imagesync.errors import Diagnostic
-from imagesync.manifest.validation import dotted, near
+from imagesync.manifest.validation import format_path, suggest
 from imagesync.manifest.yaml_reader import Node
 
 NESTED: Final = frozenset({"properties", "on_replace", "set"})
@@ -31,7 +31,7 @@ class Manifest:
     problems: tuple[Diagnostic, ...] = ()
 
 
-def merged(manifest: Manifest, key: str, overlay: Mapping[str, Node]) -> Node:
+def merge_image(manifest: Manifest, key: str, overlay: Mapping[str, Node]) -> Node:
     """One image as its definition, its profiles, the defaults, the policy's on_replace and the target together say.
 
     Later ones win; ``properties`` and ``on_replace`` merge key by key, every other value is replaced.
@@ -42,10 +42,10 @@ def merged(manifest: Manifest, key: str, overlay: Mapping[str, Node]) -> Node:
         parts.insert(0, manifest.single["defaults"])
     policy = manifest.single["policy"].items() if "policy" in manifest.single else {}
     if "on_replace" in policy:
-        parts.insert(0, node.having({"on_replace": policy["on_replace"]}))
+        parts.insert(0, node.replace_value({"on_replace": policy["on_replace"]}))
     above = [overlay[key]] if key in overlay else []
-    result = reduce(over, (*parts, node, *above))
-    return result if result is node else node.having(result.value)
+    result = reduce(merge_nodes, (*parts, node, *above))
+    return result if result is node else node.replace_value(result.value)
 
 
 def profiles_of(manifest: Manifest, node: Node) -> list[str]:
@@ -57,18 +57,18 @@ def profiles_of(manifest: Manifest, node: Node) -> list[str]:
     return []
 
 
-def over(below: Node, above: Node) -> Node:
+def merge_nodes(below: Node, above: Node) -> Node:
     """``above`` over ``below``."""
     if not below.items():
         return above
     found = dict(below.items())
     for name, child in above.items().items():
         nested = name in NESTED and isinstance(child.value, dict) and name in found
-        found[name] = over(found[name], child) if nested else child
-    return above.having(found)
+        found[name] = merge_nodes(found[name], child) if nested else child
+    return above.replace_value(found)
 
 
-def misnamed(manifest: Manifest) -> Iterator[Diagnostic]:
+def find_unknown_names(manifest: Manifest) -> Iterator[Diagnostic]:
     """Profiles, overlaid images and targets that no name in the manifest stands for, whatever the target."""
     users: list[tuple[tuple[str, ...], Node]] = [(("images", key), node) for key, node in manifest.images.items()]
     users += [(("defaults",), manifest.single["defaults"])] if "defaults" in manifest.single else []
@@ -76,27 +76,29 @@ def misnamed(manifest: Manifest) -> Iterator[Diagnostic]:
         images = target.items().get("images")
         for key, node in images.items().items() if images else ():
             if key not in manifest.images:
-                where = dotted(("targets", name, "images", key))
-                yield node.problem(where, "no such image", near(key, manifest.images, "the catalogue has"))
+                where = format_path(("targets", name, "images", key))
+                yield node.problem(where, "no such image", suggest(key, manifest.images, "the catalogue has"))
             if "profiles" in node.items():
-                where = dotted(("targets", name, "images", key, "profiles"))
+                where = format_path(("targets", name, "images", key, "profiles"))
                 yield node.items()["profiles"].problem(where, "a target cannot change profiles", "list the fields")
     for path, node in users:
-        yield from _unknown_profiles(manifest, path, node)
+        yield from _find_unknown_profiles(manifest, path, node)
     for name, node in manifest.profiles.items():
         if "profiles" in node.items():
-            where = dotted(("profiles", name, "profiles"))
+            where = format_path(("profiles", name, "profiles"))
             yield node.items()["profiles"].problem(where, "profiles do not nest", "list both where they are used")
     default = manifest.single.get("default_target")
     if default is not None and "${" not in default.text and default.text not in manifest.targets:
         yield default.problem(
-            "default_target", f"there is no target {default.text!r}", near(default.text, manifest.targets, "known")
+            "default_target", f"there is no target {default.text!r}", suggest(default.text, manifest.targets, "known")
         )
 
 
-def _unknown_profiles(manifest: Manifest, path: tuple[str, ...], node: Node) -> Iterator[Diagnostic]:
+def _find_unknown_profiles(manifest: Manifest, path: tuple[str, ...], node: Node) -> Iterator[Diagnostic]:
     listed = node.items().get("profiles")
     for index, item in enumerate(listed.value if listed and isinstance(listed.value, list) else ()):
         if item.text not in manifest.profiles:
-            where = dotted((*path, "profiles", index))
-            yield item.problem(where, f"there is no profile {item.text!r}", near(item.text, manifest.profiles, "known"))
+            where = format_path((*path, "profiles", index))
+            yield item.problem(
+                where, f"there is no profile {item.text!r}", suggest(item.text, manifest.profiles, "known")
+            )

@@ -10,8 +10,8 @@ from collections.abc import Collection, Mapping
 from typing import Final, TypeAlias
 
 from imagesync.errors import Diagnostic, ManifestError
-from imagesync.manifest.validation import dotted, near
-from imagesync.manifest.yaml_reader import Node, core_scalar
+from imagesync.manifest.validation import format_path, suggest
+from imagesync.manifest.yaml_reader import Node, parse_scalar
 from imagesync.model.references import as_literal
 
 _MARK: Final = re.compile(r"\$(?:\$|\{([^}$\n]*)(\})?)")
@@ -39,35 +39,35 @@ class Values:
     def fill(self, node: Node, path: Path) -> Node:
         """The tree with every string filled in; the very same node where there is nothing to fill."""
         if isinstance(node.value, dict):
-            return self._mapping(node, node.value, path)
+            return self._fill_mapping(node, node.value, path)
         if isinstance(node.value, list):
             items = [self.fill(child, (*path, index)) for index, child in enumerate(node.value)]
-            same = all(map(_is, items, node.value))
-            return node if same else node.having(items)
+            same = all(map(_is_same, items, node.value))
+            return node if same else node.replace_value(items)
         if not isinstance(node.value, str) or "$" not in node.value:
             return node
-        text = self._filled(node.value, node, path, ())
-        value = core_scalar(text) if node.plain else text
-        return node.having(text if value is None else value, text)
+        text = self._fill_text(node.value, node, path, ())
+        value = parse_scalar(text) if node.plain else text
+        return node.replace_value(text if value is None else value, text)
 
-    def _mapping(self, node: Node, children: Mapping[str, Node], path: Path) -> Node:
+    def _fill_mapping(self, node: Node, children: Mapping[str, Node], path: Path) -> Node:
         filled = {
             name: child if isinstance(child.value, str) and "$" not in child.value else self.fill(child, (*path, name))
             for name, child in children.items()
         }
         for name in children:
             if "${" in name:
-                where = dotted((*path, name))
+                where = format_path((*path, name))
                 self.problems.append(children[name].problem(where, "${…} cannot stand in a key", "write the key out"))
-        return node if all(map(_is, filled.values(), children.values())) else node.having(filled)
+        return node if all(map(_is_same, filled.values(), children.values())) else node.replace_value(filled)
 
-    def _filled(self, text: str, node: Node, path: Path, within: tuple[str, ...]) -> str:
+    def _fill_text(self, text: str, node: Node, path: Path, within: tuple[str, ...]) -> str:
         """``within``: the values whose texts are being filled in now."""
         in_properties = len(path) == 4 and path[0] == "images" and path[2] == "properties" and not within
         parts: list[str] = []
         end = length = 0
         for found in _MARK.finditer(text):
-            word = self._word(found, node, path, within, in_properties=in_properties)
+            word = self._resolve_mark(found, node, path, within, in_properties=in_properties)
             length += len(word)
             if length > MAX_TEXT_CHARS or self._spent + length > MAX_FILLED_CHARS:
                 self._complain(
@@ -79,7 +79,7 @@ class Values:
         self._spent += length
         return "".join((*parts, text[end:]))
 
-    def _word(
+    def _resolve_mark(
         self, found: re.Match[str], node: Node, path: Path, within: tuple[str, ...], *, in_properties: bool
     ) -> str:
         """What one ``$$`` or ``${name}`` becomes."""
@@ -90,24 +90,24 @@ class Values:
             self._complain(node, path, "${ is not closed", "close it with }, or write $${ for the characters")
             return ""
         if image := _IMAGE.fullmatch(name):
-            return self._reference(image, node, path, in_properties=in_properties)
-        value = self._value(name, node, path, within)
+            return self._check_reference(image, node, path, in_properties=in_properties)
+        value = self._find_value(name, node, path, within)
         return as_literal(value) if in_properties else value
 
-    def _reference(self, found: re.Match[str], node: Node, path: Path, *, in_properties: bool) -> str:
+    def _check_reference(self, found: re.Match[str], node: Node, path: Path, *, in_properties: bool) -> str:
         if not in_properties:
             hint = "use it in the values of properties"
             self._complain(node, path, f"${{{found[0]}}} is known only when the plan is applied", hint)
         elif found[1] not in self._keys:
-            hint = near(found[1], self._keys, "it has")
+            hint = suggest(found[1], self._keys, "it has")
             self._complain(node, path, f"${{{found[0]}}} names no image of this catalogue", hint)
         return f"${{{found[0]}}}"
 
-    def _value(self, name: str, node: Node, path: Path, within: tuple[str, ...]) -> str:
+    def _find_value(self, name: str, node: Node, path: Path, within: tuple[str, ...]) -> str:
         if name in self._texts:
             return self._texts[name]
         if name not in self._nodes:
-            hint = near(name, self._nodes, "define it under values, or with --set; known")
+            hint = suggest(name, self._nodes, "define it under values, or with --set; known")
             self._complain(node, path, f"${{{name}}} is not defined", hint)
             return ""
         if name in within:
@@ -117,13 +117,13 @@ class Values:
         if len(within) >= MAX_DEPTH:
             self._complain(node, path, f"values that name values, more than {MAX_DEPTH} deep", "write it out")
             return ""
-        text = self._filled(str(self._nodes[name].text), self._nodes[name], ("values", name), (*within, name))
+        text = self._fill_text(str(self._nodes[name].text), self._nodes[name], ("values", name), (*within, name))
         self._texts[name] = text
         return text
 
     def _complain(self, node: Node, path: Path, message: str, hint: str) -> None:
-        self.problems.append(node.problem(dotted(path), message, hint))
+        self.problems.append(node.problem(format_path(path), message, hint))
 
 
-def _is(one: object, other: object) -> bool:
+def _is_same(one: object, other: object) -> bool:
     return one is other

@@ -14,14 +14,14 @@ from typing import Any, Final
 
 from imagesync.errors import MAX_PROBLEMS, Diagnostic, ManifestError, UsageError
 from imagesync.manifest.files import is_within
-from imagesync.manifest.merging import Manifest, merged
+from imagesync.manifest.merging import Manifest, merge_image
 from imagesync.manifest.placeholders import Values
-from imagesync.manifest.scope import scope
-from imagesync.manifest.set_checks import set_problems
+from imagesync.manifest.scope import intersect_patterns
+from imagesync.manifest.set_checks import find_set_problems
 from imagesync.manifest.sources import Setting
 from imagesync.manifest.specs import make_on_replace, make_spec
 from imagesync.manifest.texts import MAX_PROPERTIES
-from imagesync.manifest.validation import Shape, dotted, near
+from imagesync.manifest.validation import Shape, format_path, suggest
 from imagesync.manifest.yaml_reader import Node
 from imagesync.model.catalog import Catalog, FileSource, ImageSpec, Limit, OnRemove, Policy, Target, UrlSource, matches
 from imagesync.schemas import schema
@@ -52,16 +52,16 @@ def resolve(
 
     ManifestError holds every problem; UsageError: no such target, or ``only`` matches nothing.
     """
-    return _Resolving(manifest, target, values or {}, allow_outside=allow_outside).catalog(tuple(only))
+    return _Resolver(manifest, target, values or {}, allow_outside=allow_outside).make_catalog(tuple(only))
 
 
 @cache
-def _shape(part: str) -> Shape:
+def _load_shape(part: str) -> Shape:
     """A part of a manifest once its placeholders are filled in."""
     return Shape(schema("manifest"), part, placeholders=False)
 
 
-class _Resolving:
+class _Resolver:
     """One resolution: its values, its shapes and the problems found on the way."""
 
     def __init__(
@@ -69,31 +69,31 @@ class _Resolving:
     ) -> None:
         self._manifest, self._allow_outside = manifest, allow_outside
         self._problems: list[Diagnostic] = list(manifest.problems)
-        node = self._target_node(target, given)
-        self._values = Values({**manifest.values, **_part(node, "values")}, given, manifest.images)
-        self._overlay = _part(node, "images")
-        self._target = self._chosen(node)
+        node = self._find_target(target, given)
+        self._values = Values({**manifest.values, **_children_of(node, "values")}, given, manifest.images)
+        self._overlay = _children_of(node, "images")
+        self._target = self._read_target(node)
 
-    def catalog(self, only: tuple[str, ...]) -> Catalog:
+    def make_catalog(self, only: tuple[str, ...]) -> Catalog:
         """Everything resolved; ManifestError with all problems where there is any."""
         nodes, specs, beyond = {}, [], 0
         setting = Setting(self._manifest.base, self._manifest.folders, self._problems, self._allow_outside)
         for key in sorted(self._manifest.images):
             if len(self._problems) + len(self._values.problems) >= MAX_PROBLEMS or beyond > MAX_EXCESS_PROPERTIES:
                 raise ManifestError([*self._problems, *self._values.problems])
-            nodes[key] = merged(self._manifest, key, self._overlay)
-            beyond += max(0, len(_part(nodes[key], "properties")) - MAX_PROPERTIES)
-            data, nodes[key] = self._filled(nodes[key], "image", ("images", key))
+            nodes[key] = merge_image(self._manifest, key, self._overlay)
+            beyond += max(0, len(_children_of(nodes[key], "properties")) - MAX_PROPERTIES)
+            data, nodes[key] = self._fill_and_check(nodes[key], "image", ("images", key))
             spec = make_spec(key, data, nodes[key], setting) if data is not None else None
             specs += [spec] if spec else []
         here = [spec for spec in specs if matches(spec.key, self._target.only)]
-        self._problems += islice(set_problems(here, nodes), MAX_PROBLEMS)
-        name, policy = self._name(), self._policy()
+        self._problems += islice(find_set_problems(here, nodes), MAX_PROBLEMS)
+        name, policy = self._read_name(), self._read_policy()
         if problems := [*self._problems, *self._values.problems]:
             raise ManifestError(problems)
-        return self._assembled(name, policy, specs, only)
+        return self._assemble_catalog(name, policy, specs, only)
 
-    def _target_node(self, name: str | None, given: Mapping[str, str]) -> Node | None:
+    def _find_target(self, name: str | None, given: Mapping[str, str]) -> Node | None:
         targets = self._manifest.targets
         if name is None and "default_target" in self._manifest.single:
             values = Values(self._manifest.values, given, ())
@@ -103,15 +103,15 @@ class _Resolving:
             if values.problems or (name not in targets and name == node.text):
                 return None  # told of already
         if name is not None and name not in targets:
-            raise UsageError(f"the manifest has no target {name!r}", near(name, targets, "it has"))
+            raise UsageError(f"the manifest has no target {name!r}", suggest(name, targets, "it has"))
         return targets[name] if name is not None else None
 
-    def _chosen(self, node: Node | None) -> _Chosen:
+    def _read_target(self, node: Node | None) -> _Chosen:
         if node is None:
             return _Chosen()
         name = next(name for name, target in self._manifest.targets.items() if target is node)
         plain = {part: child for part, child in node.items().items() if part in ("cloud", "store", "only")}
-        data, filled = self._filled(node.having(dict(plain)), "target", ("targets", name))
+        data, filled = self._fill_and_check(node.replace_value(dict(plain)), "target", ("targets", name))
         if data is None:
             return _Chosen(name)
         store = data.get("store")
@@ -122,44 +122,46 @@ class _Resolving:
                 os.path.realpath(store), os.path.realpath(self._manifest.base)
             ):
                 hint = "move it, or pass --allow-outside"
-                where = dotted(("targets", name, "store"))
+                where = format_path(("targets", name, "store"))
                 self._problems.append(child.problem(where, "lies outside the catalogue's folder", hint))
         return _Chosen(name, data.get("cloud"), store, tuple(data.get("only", ())))
 
-    def _filled(self, node: Node, part: str, path: tuple[str, ...]) -> tuple[Any, Node]:
+    def _fill_and_check(self, node: Node, part: str, path: tuple[str, ...]) -> tuple[Any, Node]:
         """Plain data (None after a problem) and the filled tree, which is held to the schema without placeholders."""
-        shape = _shape(part)
+        shape = _load_shape(part)
         before = len(self._values.problems)
         filled = self._values.fill(node, path)
-        data = shape.plain(filled)
+        data = shape.make_plain(filled)
         if len(self._values.problems) > before:
             return None, filled
-        problems = shape.problems(data, filled, path) if filled is not node else []
+        problems = shape.find_problems(data, filled, path) if filled is not node else []
         self._problems += problems
         return (None if problems else data), filled
 
-    def _name(self) -> str:
+    def _read_name(self) -> str:
         node = self._manifest.single.get("catalog")
         if node is None:
             file = next(iter(self._manifest.folders))
             hint = "name the catalogue: it marks what it owns"
             self._problems.append(Diagnostic(file, 1, 1, "catalog", "missing", hint))
             return ""
-        return str(self._filled(node, "catalog", ("catalog",))[0])
+        return str(self._fill_and_check(node, "catalog", ("catalog",))[0])
 
-    def _policy(self) -> Policy:
+    def _read_policy(self) -> Policy:
         node = self._manifest.single.get("policy")
-        data = self._filled(node, "policy", ("policy",))[0] if node is not None else None
+        data = self._fill_and_check(node, "policy", ("policy",))[0] if node is not None else None
         if data is None:
             return Policy()
         return Policy(
             on_remove=OnRemove(data.get("on_remove", OnRemove.DELETE)),
             on_replace=make_on_replace(data.get("on_replace", {})),
-            max_delete=_limit(data.get("max_delete", "30%")),
-            max_update=_limit(data.get("max_update", "100%")),
+            max_delete=_parse_limit(data.get("max_delete", "30%")),
+            max_update=_parse_limit(data.get("max_update", "100%")),
         )
 
-    def _assembled(self, name: str, policy: Policy, specs: Sequence[ImageSpec], only: tuple[str, ...]) -> Catalog:
+    def _assemble_catalog(
+        self, name: str, policy: Policy, specs: Sequence[ImageSpec], only: tuple[str, ...]
+    ) -> Catalog:
         target = self._target
         here = [spec for spec in specs if matches(spec.key, target.only)]
         picked = tuple(spec for spec in here if matches(spec.key, only))
@@ -167,47 +169,47 @@ class _Resolving:
             if not any(fnmatchcase(spec.key, pattern) for spec in here):
                 close = get_close_matches(pattern, [spec.key for spec in here], 3)
                 raise UsageError(f"--only {pattern}: no such key", f"did you mean {', '.join(close)}?" if close else "")
-        bare = [_placeless(spec, self._manifest.base) for spec in picked]
-        text = json.dumps(bare, default=_canonical).encode()
+        bare = [_remove_places(spec, self._manifest.base) for spec in picked]
+        text = json.dumps(bare, default=_canonicalize).encode()
         return Catalog(
             name=name,
             images=picked,
             keys=frozenset(self._manifest.images),
-            only=scope(only, target.only, self._manifest.images),
+            only=intersect_patterns(only, target.only, self._manifest.images),
             policy=policy,
             target=Target(target.name, target.cloud, target.store),
             base=self._manifest.base,
             digest=f"sha256:{hashlib.sha256(text).hexdigest()}",
-            warnings=tuple(_warnings(picked)),
+            warnings=tuple(_find_warnings(picked)),
         )
 
 
-def _part(node: Node | None, name: str) -> Mapping[str, Node]:
+def _children_of(node: Node | None, name: str) -> Mapping[str, Node]:
     return node.items()[name].items() if node is not None and name in node.items() else {}
 
 
-def _placeless(spec: ImageSpec, base: str) -> object:
+def _remove_places(spec: ImageSpec, base: str) -> object:
     """What an image is, wherever the checkout lies and whatever line it stands in."""
     source = spec.source
     if isinstance(source, FileSource | UrlSource) and (signature := source.signature):
         source = replace(source, signature=replace(signature, keyring=os.path.relpath(signature.keyring, base)))
     if isinstance(source, FileSource):
         source = replace(source, path=os.path.relpath(source.path, base))
-    return _canonical(replace(spec, source=source))
+    return _canonicalize(replace(spec, source=source))
 
 
-def _canonical(value: object) -> object:
+def _canonicalize(value: object) -> object:
     """A value whose text does not depend on the order of sets."""
     if is_dataclass(value) and not isinstance(value, type):
         return {item.name: getattr(value, item.name) for item in fields(value) if item.compare}
     return sorted(map(str, value)) if isinstance(value, frozenset) else str(value)
 
 
-def _warnings(specs: Sequence[ImageSpec]) -> Iterator[str]:
+def _find_warnings(specs: Sequence[ImageSpec]) -> Iterator[str]:
     for spec in specs:
         if isinstance(spec.source, UrlSource) and not (spec.source.checksum or spec.source.checksum_url):
             yield f"{spec.key}: the URL has no checksum: a new build behind it is not seen, a damaged one not refused"
 
 
-def _limit(value: str | int) -> Limit:
+def _parse_limit(value: str | int) -> Limit:
     return Limit(value, percent=False) if isinstance(value, int) else Limit(int(value.rstrip("% ")))

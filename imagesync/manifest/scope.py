@@ -5,7 +5,7 @@ from fnmatch import fnmatchcase
 from itertools import product
 
 
-def scope(asked: Sequence[str], target: Sequence[str], keys: Iterable[str]) -> tuple[str, ...]:
+def intersect_patterns(asked: Sequence[str], target: Sequence[str], keys: Iterable[str]) -> tuple[str, ...]:
     """What lies both in ``--only`` and in the target's ``only``, as patterns of which one has to match.
 
     Of two patterns of which one covers the other the narrower stays; where they merely overlap, only the keys that

@@ -5,7 +5,7 @@ from graphlib import CycleError, TopologicalSorter
 from typing import Final
 
 from imagesync.errors import Diagnostic
-from imagesync.manifest.validation import dotted, locate
+from imagesync.manifest.validation import format_path, locate
 from imagesync.manifest.yaml_reader import Node
 from imagesync.model.catalog import ImageSpec
 from imagesync.model.references import references
@@ -14,17 +14,19 @@ MAX_SHOWN_KEYS: Final = 12
 """Of a circle of references, in its message."""
 
 
-def set_problems(specs: Sequence[ImageSpec], nodes: Mapping[str, Node]) -> Iterator[Diagnostic]:
+def find_set_problems(specs: Sequence[ImageSpec], nodes: Mapping[str, Node]) -> Iterator[Diagnostic]:
     """Names, pinned ids and adopted images that repeat, and references that go round in a circle."""
     visible = [spec for spec in specs if not spec.hidden]
-    yield from _repeated(visible, nodes, "name", lambda spec: (spec.name, spec.owner), "give one another name")
-    yield from _repeated(specs, nodes, "id", lambda spec: spec.id, "an id can be used once")
+    yield from _find_repeated_values(
+        visible, nodes, "name", lambda spec: (spec.name, spec.owner), "give one another name"
+    )
+    yield from _find_repeated_values(specs, nodes, "id", lambda spec: spec.id, "an id can be used once")
     adopting = [spec for spec in specs if isinstance(spec.adopt, str)]
-    yield from _repeated(adopting, nodes, "adopt", lambda spec: spec.adopt, "an image can have one key")
-    yield from _circles(specs, nodes)
+    yield from _find_repeated_values(adopting, nodes, "adopt", lambda spec: spec.adopt, "an image can have one key")
+    yield from _find_circles(specs, nodes)
 
 
-def _repeated(
+def _find_repeated_values(
     specs: Sequence[ImageSpec],
     nodes: Mapping[str, Node],
     name: str,
@@ -39,10 +41,10 @@ def _repeated(
         other = seen.setdefault(value, spec)
         if other is not spec:
             message = f"the {name} {getattr(spec, name)!r} is that of images.{other.key} too"
-            yield locate(nodes[spec.key], (name,)).problem(dotted(("images", spec.key, name)), message, hint)
+            yield locate(nodes[spec.key], (name,)).problem(format_path(("images", spec.key, name)), message, hint)
 
 
-def _circles(specs: Sequence[ImageSpec], nodes: Mapping[str, Node]) -> Iterator[Diagnostic]:
+def _find_circles(specs: Sequence[ImageSpec], nodes: Mapping[str, Node]) -> Iterator[Diagnostic]:
     graph = {spec.key: keys for spec in specs if (keys := references(spec))}
     try:
         TopologicalSorter(graph).prepare()
@@ -50,7 +52,7 @@ def _circles(specs: Sequence[ImageSpec], nodes: Mapping[str, Node]) -> Iterator[
         ring = list(reversed(error.args[1]))
         start = ring.index(min(ring[:-1]))
         turned = [*ring[start:-1], *ring[: start + 1]]
-        where = dotted(("images", turned[0], "properties"))
+        where = format_path(("images", turned[0], "properties"))
         shown = turned if len(turned) <= MAX_SHOWN_KEYS else [*turned[:MAX_SHOWN_KEYS], "…", turned[-1]]
         message = f"the references go round in a circle: {' -> '.join(shown)}"
         yield locate(nodes[turned[0]], ("properties",)).problem(where, message, "break it")

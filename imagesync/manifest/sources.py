@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 from imagesync.errors import Diagnostic
 from imagesync.manifest.files import is_within
-from imagesync.manifest.validation import dotted, locate
+from imagesync.manifest.validation import format_path, locate
 from imagesync.manifest.yaml_reader import Node
 from imagesync.model.catalog import (
     Checksum,
@@ -41,7 +41,7 @@ class Setting:
     problems: list[Diagnostic]
     allow_outside: bool = False
 
-    def contains(self, path: str) -> bool:
+    def can_read(self, path: str) -> bool:
         """Whether a file may be read: links included, it lies in the catalogue's folder."""
         return self.allow_outside or is_within(os.path.realpath(path), os.path.realpath(self.base))
 
@@ -60,14 +60,14 @@ class Draft:
         while path and locate(self.node, path) is locate(self.node, path[:-1]):
             path = path[:-1]  # the short form has no such part
         node = locate(self.node, path)
-        self.setting.problems.append(node.problem(dotted(("images", self.key, *path)), message, hint))
+        self.setting.problems.append(node.problem(format_path(("images", self.key, *path)), message, hint))
 
     def place(self, *path: str) -> Place:
         """Where one of its values stands."""
         node = locate(self.node, path)
         return Place(node.file, node.key_line or node.line, node.key_column or node.column)
 
-    def absolute(self, path: tuple[str | int, ...], written: str) -> str:
+    def make_absolute(self, path: tuple[str | int, ...], written: str) -> str:
         """A path as the file means it that writes it."""
         folder = self.setting.folders.get(locate(self.node, path).file, self.setting.base)
         return os.path.normpath(os.path.join(folder, written))
@@ -79,52 +79,52 @@ def make_source(value: Any, image: Draft) -> Source | None:
         return Content.UNMANAGED
     if value == "none":
         return Content.NO_DATA
-    data: Mapping[str, Any] = value if isinstance(value, dict) else _short_form(value)
+    data: Mapping[str, Any] = value if isinstance(value, dict) else _expand_short_form(value)
     if "path" in data and "url" in data:
         image.complain(("source",), "has both path and url", "keep one")
         return None
     checksum = Checksum.parse(data["checksum"]) if "checksum" in data else None
-    if problem := _check_problem(data):
+    if problem := _find_check_problem(data):
         image.complain(("source", problem[0]), *problem[1:])
         return None
     if "path" in data:
-        return _file_source(data, checksum, image)
+        return _make_file_source(data, checksum, image)
     if "url" in data:
-        return _url_source(data, checksum, image)
+        return _make_url_source(data, checksum, image)
     if checksum and set(data) == {"checksum"}:
         return KnownContent(checksum)
     image.complain(("source",), "has neither path nor url", "give one, or a checksum alone")
     return None
 
 
-def _file_source(data: Mapping[str, Any], checksum: Checksum | None, image: Draft) -> FileSource | None:
-    path = image.absolute(("source", "path"), data["path"])
+def _make_file_source(data: Mapping[str, Any], checksum: Checksum | None, image: Draft) -> FileSource | None:
+    path = image.make_absolute(("source", "path"), data["path"])
     if "\0" in path:  # file:a%00b
         image.complain(("source", "path"), "holds a NUL character", "take it out")
         return None
-    if not image.setting.contains(path):
+    if not image.setting.can_read(path):
         image.complain(("source", "path"), *_OUTSIDE)
         return None
-    checks = checksum, data.get("checksum_url"), _signature(data, image)
+    checks = checksum, data.get("checksum_url"), _make_signature(data, image)
     if data.get("method") == Method.WEB_DOWNLOAD:
         hint = "give a url, or use method: upload or glance-direct"
         image.complain(("source", "method"), "web-download needs a url: the service cannot read a file here", hint)
-    return FileSource(path, data["path"], *checks, _transfer(data, data["path"]))
+    return FileSource(path, data["path"], *checks, _make_transfer(data, data["path"]))
 
 
-def _url_source(data: Mapping[str, Any], checksum: Checksum | None, image: Draft) -> UrlSource | None:
+def _make_url_source(data: Mapping[str, Any], checksum: Checksum | None, image: Draft) -> UrlSource | None:
     urls = (data["url"],) if isinstance(data["url"], str) else tuple(data["url"])
     for url in urls:
-        if problem := _url_problem(url):
+        if problem := _find_url_problem(url):
             image.complain(("source", "url"), *problem)
             return None
-    transfer = _transfer(data, urlsplit(urls[0]).path)
+    transfer = _make_transfer(data, urlsplit(urls[0]).path)
     if transfer.method is Method.WEB_DOWNLOAD and transfer.compression is not Compression.NONE:
-        transfer = _fetched_packed(transfer, image)
-    return UrlSource(urls, checksum, data.get("checksum_url"), _signature(data, image), transfer)
+        transfer = _keep_packed(transfer, image)
+    return UrlSource(urls, checksum, data.get("checksum_url"), _make_signature(data, image), transfer)
 
 
-def _fetched_packed(transfer: Transfer, image: Draft) -> Transfer:
+def _keep_packed(transfer: Transfer, image: Draft) -> Transfer:
     """The service stores what it fetches as it is: packed data is right only where that is declared."""
     if image.container_format != "compressed":
         message = f"web-download stores {transfer.compression.value} data as it is: the service does not unpack"
@@ -133,7 +133,7 @@ def _fetched_packed(transfer: Transfer, image: Draft) -> Transfer:
     return replace(transfer, compression=Compression.NONE)
 
 
-def _check_problem(data: Mapping[str, Any]) -> tuple[str, str, str] | None:
+def _find_check_problem(data: Mapping[str, Any]) -> tuple[str, str, str] | None:
     """What is wrong with how the digest is declared: key, message, hint."""
     if "checksum" in data and "checksum_url" in data:
         return "checksum_url", "stands beside a checksum", "keep one: a digest, or the list that it is taken from"
@@ -144,22 +144,22 @@ def _check_problem(data: Mapping[str, Any]) -> tuple[str, str, str] | None:
     if "verify" in data and not {"checksum", "checksum_url"} & set(data):
         return "verify", "has no digest to compare with", "declare checksum or checksum_url"
     for name, url in (("checksum_url", data.get("checksum_url")), ("signature", data.get("signature", {}).get("url"))):
-        if url is not None and (problem := _url_problem(url)):
+        if url is not None and (problem := _find_url_problem(url)):
             return name, *problem
     return None
 
 
-def _signature(data: Mapping[str, Any], image: Draft) -> Signature | None:
+def _make_signature(data: Mapping[str, Any], image: Draft) -> Signature | None:
     if "signature" not in data:
         return None
     written = data["signature"]["keyring"]
-    keyring = image.absolute(("source", "signature", "keyring"), written)
-    if not image.setting.contains(keyring):
+    keyring = image.make_absolute(("source", "signature", "keyring"), written)
+    if not image.setting.can_read(keyring):
         image.complain(("source", "signature", "keyring"), *_OUTSIDE)
     return Signature(data["signature"]["url"], keyring, written)
 
 
-def _url_problem(url: str) -> tuple[str, str] | None:
+def _find_url_problem(url: str) -> tuple[str, str] | None:
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
@@ -175,13 +175,13 @@ def _url_problem(url: str) -> tuple[str, str] | None:
     return None
 
 
-def _short_form(text: str) -> dict[str, str]:
+def _expand_short_form(text: str) -> dict[str, str]:
     if re.match(r"https?://", text, re.IGNORECASE):
         return {"url": text}
     return {"path": unquote(text.removeprefix("file://").removeprefix("file:")) if text.startswith("file:") else text}
 
 
-def _transfer(data: Mapping[str, Any], name: str) -> Transfer:
+def _make_transfer(data: Mapping[str, Any], name: str) -> Transfer:
     by_suffix = _SUFFIXES.get(os.path.splitext(name)[1].lower(), Compression.NONE)
     stores = data.get("stores", ())
     made = Transfer(

@@ -5,7 +5,7 @@ from datetime import date
 from typing import Any, Final
 
 from imagesync.manifest.sources import Draft, Setting, make_source
-from imagesync.manifest.texts import text_problems
+from imagesync.manifest.texts import find_text_problems
 from imagesync.manifest.yaml_reader import Node
 from imagesync.model.catalog import (
     Auto,
@@ -25,7 +25,7 @@ _RETIRED_FIELDS: Final = ("visibility", "protected", "min_disk", "min_ram")
 def make_spec(key: str, data: Mapping[str, Any], node: Node, setting: Setting) -> ImageSpec | None:
     """The typed value of one image (``data``: its plain data, ``node``: where it stands); None when it has no usable source."""
     image = Draft(key, node, setting, data.get("container_format"))
-    for path, message, hint in text_problems(data):
+    for path, message, hint in find_text_problems(data):
         image.complain(path, message, hint)
     if (expires := data.get("expires")) and not _is_date(expires):
         image.complain(("expires",), f"{expires!r} is not a day of the calendar", "write YYYY-MM-DD")
@@ -48,7 +48,7 @@ def make_spec(key: str, data: Mapping[str, Any], node: Node, setting: Setting) -
         protected=data.get("protected"),
         hidden=data.get("hidden"),
         tags=frozenset(data.get("tags", ())),
-        members=frozenset(map(_member, data.get("members", ()))),
+        members=frozenset(map(_make_member, data.get("members", ()))),
         members_declared="members" in data,
         properties=dict(sorted(data.get("properties", {}).items())),
         ignore=tuple(data.get("ignore", ())),
@@ -58,11 +58,11 @@ def make_spec(key: str, data: Mapping[str, Any], node: Node, setting: Setting) -
         on_replace=make_on_replace(data.get("on_replace", {})),
         place=image.place(),
         source_place=image.place("source"),
-        lines=_lines(image),
+        lines=_find_lines(image),
     )
 
 
-def _lines(image: Draft) -> dict[str, Place]:
+def _find_lines(image: Draft) -> dict[str, Place]:
     """Where the parts stand that name the content, as far as they are written."""
     written = image.node.items()
     paths: list[tuple[str, ...]] = [(name,) for name in ("disk_format", "container_format", "id") if name in written]
@@ -79,7 +79,7 @@ def _is_date(text: str) -> bool:
     return True
 
 
-def _member(value: str | Mapping[str, str]) -> str | NamedProject:
+def _make_member(value: str | Mapping[str, str]) -> str | NamedProject:
     return value if isinstance(value, str) else NamedProject(value["project"], value.get("domain", "Default"))
 
 

@@ -19,11 +19,11 @@ Problem: TypeAlias = tuple[tuple[str | int, ...], str, str]
 """Path of the value, message, hint."""
 
 
-def text_problems(data: Mapping[str, Any]) -> Iterator[Problem]:
+def find_text_problems(data: Mapping[str, Any]) -> Iterator[Problem]:
     """What the service refuses or would hide: reserved names, control characters, characters beyond the basic plane."""
     properties, replaced = data.get("properties", {}), data.get("on_replace", {})
     places: list[tuple[tuple[str | int, ...], str]] = [(("properties", name), name) for name in properties]
-    for place, name in (*places, *(_names_replaced(replaced) if replaced else ())):
+    for place, name in (*places, *(_find_replaced_names(replaced) if replaced else ())):
         if name.startswith(("imagesync_", "os_glance")) or name in RESERVED:
             yield place, "this name is reserved", "choose another"
     if len(properties) > MAX_PROPERTIES:
@@ -32,15 +32,15 @@ def text_problems(data: Mapping[str, Any]) -> Iterator[Problem]:
         if len(value) * 4 > MAX_PROPERTY_BYTES and (size := len(value.encode())) > MAX_PROPERTY_BYTES:
             yield ("properties", name), f"{size} bytes long, the limit is {MAX_PROPERTY_BYTES}", "shorten it"
         if not _is_simple(name + value):
-            yield from _unfit(("properties", name), name + value)
+            yield from _find_unfit_characters(("properties", name), name + value)
     if not _is_simple(name := data.get("name", "")):
-        yield from _unfit(("name",), name)
+        yield from _find_unfit_characters(("name",), name)
     for index, tag in enumerate(data.get("tags", ())):
         if not _is_simple(tag):
-            yield from _unfit(("tags", index), tag)
+            yield from _find_unfit_characters(("tags", index), tag)
 
 
-def _names_replaced(replaced: Mapping[str, Any]) -> Iterator[tuple[tuple[str | int, ...], str]]:
+def _find_replaced_names(replaced: Mapping[str, Any]) -> Iterator[tuple[tuple[str | int, ...], str]]:
     for name in replaced.get("set", {}).get("properties", {}):
         yield ("on_replace", "set", "properties", name), name
     for index, path in enumerate(replaced.get("unset", ())):
@@ -52,7 +52,7 @@ def _is_simple(text: str) -> bool:
     return text.isascii() and text.isprintable()
 
 
-def _unfit(place: tuple[str | int, ...], text: str) -> Iterator[Problem]:
+def _find_unfit_characters(place: tuple[str | int, ...], text: str) -> Iterator[Problem]:
     if _BEYOND.search(text):
         yield place, "holds a character beyond the basic plane, which the service refuses", "take it out"
     if _CONTROL.search(text):

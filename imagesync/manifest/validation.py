@@ -59,95 +59,99 @@ class Shape:
         self._schema = {**schema, "$defs": defs}
         if part is not None:
             self._schema = {"$ref": f"#/$defs/{part}", "$defs": defs}
-        self._names = _names(self._schema)
+        self._names = _collect_names(self._schema)
         self._validators: dict[tuple[str, int], Any] = {}
-        self._fits = self._gate(self._schema)
-        self._kind = self._made(self._schema)
+        self._fits = self._build_fast_validator(self._schema)
+        self._kind = self._make_kind(self._schema)
 
-    def plain(self, node: Node) -> Any:
+    def make_plain(self, node: Node) -> Any:
         """The tree as plain data, scalars as the schema wants them."""
-        return _plain(node, self._kind)
+        return _make_plain(node, self._kind)
 
-    def problems(self, data: Any, root: Node, base: Sequence[str | int] = ()) -> list[Diagnostic]:
+    def find_problems(self, data: Any, root: Node, base: Sequence[str | int] = ()) -> list[Diagnostic]:
         """What does not fit, told as below ``base``; nothing in most cases, which the fast gate tells.
 
         Only what the gate does not let through is looked at closely, which takes a hundred times as long.
         """
         if self._fits.is_valid(data):
             return []
-        told = list(islice(self._explained(self._schema, data, root, base, Effort()), MAX_PROBLEMS))
-        return told or [root.problem(dotted(base), "does not fit the schema", "compare it with imagesync schema")]
+        told = list(islice(self._explain(self._schema, data, root, base, Effort()), MAX_PROBLEMS))
+        return told or [root.problem(format_path(base), "does not fit the schema", "compare it with imagesync schema")]
 
-    def _explained(
+    def _explain(
         self, schema: Schema, data: Any, node: Node, base: Sequence[str | int], effort: Effort
     ) -> Iterator[Diagnostic]:
         """The problems of a value: those of the mappings in it that name what people like come after the others."""
-        listings = self._listings(schema, data)
+        listings = self._find_listings(schema, data)
         if listings:
             data, whole = {**data, **{name: {} for name in listings}}, data
-        for error in self._closely(schema).iter_errors(self._few(data, effort)):
-            yield from _worded(error, node, base)
+        for error in self._build_slow_validator(schema).iter_errors(self._limit_entries(data, effort)):
+            yield from _describe_error(error, node, base)
         for name, rule in listings.items():
-            yield from self._explained_entries(rule, whole[name], node.items()[name], (*base, name), effort)
+            yield from self._explain_entries(rule, whole[name], node.items()[name], (*base, name), effort)
 
-    def _explained_entries(
+    def _explain_entries(
         self, rule: Schema, data: Mapping[str, Any], node: Node, base: Sequence[str | int], effort: Effort
     ) -> Iterator[Diagnostic]:
-        gate = self._gate(rule)
+        gate = self._build_fast_validator(rule)
         for name, value in data.items():
             if gate.is_valid({name: value}):
                 continue
             if effort.values > MAX_EXPLAINED_VALUES:
-                yield node.problem(dotted(base), "what else is wrong here was not looked at", "mend the others first")
+                yield node.problem(
+                    format_path(base), "what else is wrong here was not looked at", "mend the others first"
+                )
                 return
-            for error in self._closely(rule).iter_errors({name: {}}):
+            for error in self._build_slow_validator(rule).iter_errors({name: {}}):
                 if error.schema_path[0] == "propertyNames":
-                    yield from _worded(error, node, base)
-            yield from self._explained(rule["additionalProperties"], value, node.items()[name], (*base, name), effort)
+                    yield from _describe_error(error, node, base)
+            yield from self._explain(rule["additionalProperties"], value, node.items()[name], (*base, name), effort)
 
-    def _listings(self, schema: Schema, data: Any) -> dict[str, Schema]:
+    def _find_listings(self, schema: Schema, data: Any) -> dict[str, Schema]:
         """The mappings right below ``data`` that name what people like, as many as they like: name -> schema."""
         if not isinstance(data, dict):
             return {}
-        known = self._resolved(schema).get("properties", {})
-        rules = {name: self._resolved(known[name]) for name in data if name in known and isinstance(data[name], dict)}
+        known = self._resolve_refs(schema).get("properties", {})
+        rules = {
+            name: self._resolve_refs(known[name]) for name in data if name in known and isinstance(data[name], dict)
+        }
         return {
             name: rule
             for name, rule in rules.items()
             if isinstance(rule.get("additionalProperties"), dict) and "maxProperties" not in rule
         }
 
-    def _few(self, data: Any, effort: Effort) -> Any:
+    def _limit_entries(self, data: Any, effort: Effort) -> Any:
         """``data`` with no more in a mapping than some above any limit of the schema: more is not more wrong."""
         effort.values += 1
         if isinstance(data, list):
-            return [self._few(item, effort) for item in data]
+            return [self._limit_entries(item, effort) for item in data]
         if not isinstance(data, dict):
             return data
         names = (
             sorted(data, key=lambda name: name not in self._names) if len(data) > MAX_EXPLAINED_ENTRIES else list(data)
         )
-        return {name: self._few(data[name], effort) for name in names[:MAX_EXPLAINED_ENTRIES]}
+        return {name: self._limit_entries(data[name], effort) for name in names[:MAX_EXPLAINED_ENTRIES]}
 
-    def _gate(self, rule: Schema) -> Any:
-        """Whether a value fits: fast."""
+    def _build_fast_validator(self, rule: Schema) -> Any:
+        """The validator that tells whether a value fits: fast."""
         import jsonschema_rs
 
-        return self._kept("gate", rule, jsonschema_rs.validator_for)
+        return self._build_once("gate", rule, jsonschema_rs.validator_for)
 
-    def _closely(self, rule: Schema) -> Any:
-        """What does not fit, and why: slow."""
+    def _build_slow_validator(self, rule: Schema) -> Any:
+        """The validator that tells what does not fit, and why: slow."""
         from jsonschema import Draft202012Validator
 
-        return self._kept("closely", rule, Draft202012Validator)
+        return self._build_once("closely", rule, Draft202012Validator)
 
-    def _kept(self, kind: str, rule: Schema, make: Callable[[dict[str, Any]], Any]) -> Any:
+    def _build_once(self, kind: str, rule: Schema, make: Callable[[dict[str, Any]], Any]) -> Any:
         """A validator of a part of the schema, made once."""
         if (kind, id(rule)) not in self._validators:
             self._validators[kind, id(rule)] = make({**rule, "$defs": self._schema["$defs"]})
         return self._validators[kind, id(rule)]
 
-    def _resolved(self, schema: Schema) -> Schema:
+    def _resolve_refs(self, schema: Schema) -> Schema:
         while "$ref" in schema:
             found: Any = self._schema
             for part in schema["$ref"].removeprefix("#/").split("/"):
@@ -155,47 +159,47 @@ class Shape:
             schema = found
         return schema
 
-    def _made(self, schema: Schema) -> Kind:
-        rule = self._resolved(schema)
-        options = [rule, *map(self._resolved, rule.get("anyOf", ()))]
-        kind = Kind(frozenset(word for option in options for word in _types(option)))
+    def _make_kind(self, schema: Schema) -> Kind:
+        rule = self._resolve_refs(schema)
+        options = [rule, *map(self._resolve_refs, rule.get("anyOf", ()))]
+        kind = Kind(frozenset(word for option in options for word in _types_of(option)))
         for option in options:
-            kind.children |= {name: self._made(child) for name, child in option.get("properties", {}).items()}
+            kind.children |= {name: self._make_kind(child) for name, child in option.get("properties", {}).items()}
             if isinstance(option.get("additionalProperties"), dict):
-                kind.further = self._made(option["additionalProperties"])
+                kind.further = self._make_kind(option["additionalProperties"])
             if "items" in option:
-                kind.items = self._made(option["items"])
+                kind.items = self._make_kind(option["items"])
         return kind
 
 
 _ANY: Final = Kind()
 
 
-def _names(schema: Any) -> frozenset[str]:
+def _collect_names(schema: Any) -> frozenset[str]:
     """Every key that the schema knows, at any depth."""
     if not isinstance(schema, dict):
         return frozenset()
     own = schema["properties"] if isinstance(schema.get("properties"), dict) else {}
-    return frozenset(own).union(*map(_names, schema.values()))
+    return frozenset(own).union(*map(_collect_names, schema.values()))
 
 
-def _plain(node: Node, kind: Kind) -> Any:
+def _make_plain(node: Node, kind: Kind) -> Any:
     value = node.value
     if isinstance(value, dict):
         children, further = kind.children, kind.further or _ANY
         return {
-            name: child.value if isinstance(child.value, str) else _plain(child, children.get(name, further))
+            name: child.value if isinstance(child.value, str) else _make_plain(child, children.get(name, further))
             for name, child in value.items()
         }
     if isinstance(value, list):
-        return [_plain(child, kind.items or _ANY) for child in value]
+        return [_make_plain(child, kind.items or _ANY) for child in value]
     if isinstance(value, str) or value is None:
         return value
     wanted = "boolean" if isinstance(value, bool) else "integer"
     return node.text if wanted not in kind.scalars and "string" in kind.scalars else value
 
 
-def _types(schema: Schema) -> tuple[str, ...]:
+def _types_of(schema: Schema) -> tuple[str, ...]:
     kind = schema.get("type", ())
     return (kind,) if isinstance(kind, str) else tuple(kind)
 
@@ -214,7 +218,7 @@ def locate(root: Node, path: Iterable[str | int]) -> Node:
     return node
 
 
-def dotted(path: Sequence[str | int]) -> str:
+def format_path(path: Sequence[str | int]) -> str:
     """``images.ubuntu-24.04.tags[0]``, control characters made visible."""
     text = ""
     for part in path:
@@ -222,7 +226,7 @@ def dotted(path: Sequence[str | int]) -> str:
     return make_printable(text)
 
 
-def _worded(error: Any, root: Node, base: Sequence[str | int]) -> Iterator[Diagnostic]:
+def _describe_error(error: Any, root: Node, base: Sequence[str | int]) -> Iterator[Diagnostic]:
     path = list(error.absolute_path)
     node = locate(root, path)
     where = [*base, *path]
@@ -230,18 +234,18 @@ def _worded(error: Any, root: Node, base: Sequence[str | int]) -> Iterator[Diagn
         known = sorted(error.schema.get("properties", {}))
         for key in sorted(set(error.instance) - set(known)):
             child = locate(root, [*path, key])
-            yield child.problem(dotted([*where, key]), "unknown key", near(key, known, "known here"))
+            yield child.problem(format_path([*where, key]), "unknown key", suggest(key, known, "known here"))
     elif error.validator == "required":
         missing = ", ".join(str(name) for name in error.validator_value if name not in error.instance)
-        yield node.problem(dotted(where), f"the key {missing} is missing")
-    elif error.validator == "anyOf" and (chosen := _branch(error)):
+        yield node.problem(format_path(where), f"the key {missing} is missing")
+    elif error.validator == "anyOf" and (chosen := _find_branch(error)):
         for item in chosen:
-            yield from _worded(item, root, base)
+            yield from _describe_error(item, root, base)
     else:
-        yield node.problem(dotted(where), _said(error), _hint(error))
+        yield node.problem(format_path(where), _describe_mismatch(error), _suggest_value(error))
 
 
-def _branch(error: Any) -> list[Any]:
+def _find_branch(error: Any) -> list[Any]:
     """The errors of the one branch of ``anyOf`` that was meant: the branch of the value's own kind, or the only one."""
     branches: dict[int, list[Any]] = {}
     for item in error.context:
@@ -259,7 +263,7 @@ def _is_other_kind(item: Any, error: Any) -> bool:
     return bool(item.validator == "type" and item.absolute_path == error.absolute_path)
 
 
-def near(word: str, known: Iterable[str], otherwise: str) -> str:
+def suggest(word: str, known: Iterable[str], otherwise: str) -> str:
     """``did you mean X?``, or all that is known."""
     words = sorted(known)
     found = (
@@ -282,7 +286,7 @@ _KINDS: Final = {
 }
 
 
-def _said(error: Any) -> str:
+def _describe_mismatch(error: Any) -> str:
     instance = error.instance
     shown = {True: "true", False: "false", None: "null"}.get(instance) if _is_word(instance) else None
     shown = shown or shorten(repr(instance), MAX_SHOWN_CHARS)
@@ -309,7 +313,7 @@ def _is_word(value: object) -> bool:
     return value is None or isinstance(value, bool)
 
 
-def _hint(error: Any) -> str:
+def _suggest_value(error: Any) -> str:
     if error.validator != "enum" or not isinstance(error.instance, str):
         return ""
     found = get_close_matches(error.instance.lower(), map(str, error.validator_value), 1)

@@ -55,7 +55,7 @@ class Node:
         """A diagnostic at this value, or at its key where it has one."""
         return Diagnostic(self.file, self.key_line or self.line, self.key_column or self.column, where, message, hint)
 
-    def having(self, value: "dict[str, Node] | list[Node] | Scalar", text: str = "") -> "Node":
+    def replace_value(self, value: "dict[str, Node] | list[Node] | Scalar", text: str = "") -> "Node":
         """The same place with another value."""
         return Node(
             value, self.line, self.column, text or self.text, self.key_line, self.key_column, self.file, self.plain
@@ -66,7 +66,7 @@ class Node:
         return self.value if isinstance(self.value, dict) else {}
 
 
-def core_scalar(text: str) -> Scalar:
+def parse_scalar(text: str) -> Scalar:
     """An unquoted scalar by the YAML 1.2 core schema: null, true, false, integers; all else is its text."""
     if text in _CORE:
         return _CORE[text]
@@ -93,7 +93,7 @@ def parse(text: str, file: str, allowance: Allowance | None = None) -> tuple[Nod
     """
     reader = _Reader(file, allowance or Allowance())
     try:
-        return reader.document(iter(getattr(yaml, "CLoader", yaml.Loader)(text).get_event, None)), reader.problems
+        return reader.read_document(iter(getattr(yaml, "CLoader", yaml.Loader)(text).get_event, None)), reader.problems
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = (mark.line + 1, mark.column + 1) if mark else (1, 1)
@@ -112,7 +112,7 @@ class _Reader:
         self._anchors: dict[str, tuple[Node, int]] = {}
         self._left = allowance
 
-    def document(self, events: Iterator[Any]) -> Node | None:
+    def read_document(self, events: Iterator[Any]) -> Node | None:
         root: Node | None = None
         for event in events:
             if isinstance(event, yaml.DocumentStartEvent):
@@ -120,56 +120,56 @@ class _Reader:
                     self._stop(event, "a second document in one file", "put it into a file of its own")
                 first = next(events)
                 empty = isinstance(first, yaml.DocumentEndEvent)
-                root = Node(None, 1, 1, file=self.file) if empty else self._node(first, events, 1)
+                root = Node(None, 1, 1, file=self.file) if empty else self._read_node(first, events, 1)
         return root
 
     def _stop(self, event: Any, message: str, hint: str = "") -> NoReturn:
-        raise Stop(Diagnostic(self.file, *self._place(event), "", message, hint))
+        raise Stop(Diagnostic(self.file, *self._place_of(event), "", message, hint))
 
-    def _node(self, event: Any, events: Iterator[Any], depth: int) -> Node:
+    def _read_node(self, event: Any, events: Iterator[Any], depth: int) -> Node:
         if depth > MAX_DEPTH:
             self._stop(event, f"nested deeper than {MAX_DEPTH} levels")
         if isinstance(event, AliasEvent):
-            return self._alias(event)
+            return self._read_alias(event)
         before = self._left.values
-        self._counted(event, 1)
+        self._count(event, 1)
         if isinstance(event, ScalarEvent):
-            node = self._scalar(event)
+            node = self._read_scalar(event)
         elif isinstance(event, SequenceStartEvent):
-            node = self._sequence(event, events, depth)
+            node = self._read_sequence(event, events, depth)
         else:
-            node = self._mapping(event, events, depth)
+            node = self._read_mapping(event, events, depth)
         if event.anchor:
             self._anchors[event.anchor] = (node, before - self._left.values)
         return node
 
-    def _alias(self, event: Any) -> Node:
+    def _read_alias(self, event: Any) -> Node:
         if event.anchor not in self._anchors:
             self._stop(event, f"no anchor &{event.anchor} before this alias")
         node, size = self._anchors[event.anchor]
-        self._counted(event, size)
+        self._count(event, size)
         return node
 
-    def _counted(self, event: Any, size: int) -> None:
+    def _count(self, event: Any, size: int) -> None:
         self._left.values -= size
         if self._left.values < 0:
             message = f"more than {MAX_VALUES} values in all files, aliases expanded"
             self._stop(event, message, "say what is common once, in defaults and profiles, or split the catalogue")
 
-    def _scalar(self, event: Any) -> Node:
+    def _read_scalar(self, event: Any) -> Node:
         text, mark = event.value, event.start_mark
         if len(text) > MAX_TEXT_CHARS:
             self._stop(event, f"a text of {len(text)} characters, the limit is {MAX_TEXT_CHARS}", "shorten it")
         if "\0" in text:
             self._stop(event, "a text with a NUL character", "take it out")
         plain = not event.style and event.implicit[0]
-        value = core_scalar(text) if plain else text if event.tag in (None, "!") else self._tagged(event)
+        value = parse_scalar(text) if plain else text if event.tag in (None, "!") else self._read_tagged(event)
         return Node(value, mark.line + 1, mark.column + 1, text, 0, 0, self.file, plain)
 
-    def _tagged(self, event: Any) -> Scalar:
+    def _read_tagged(self, event: Any) -> Scalar:
         """A scalar whose tag says what it is: it must be that."""
         text, kind = event.value, event.tag.removeprefix(_STANDARD)
-        value = core_scalar(text)
+        value = parse_scalar(text)
         fits = {
             "str": True,
             "int": type(value) is int,
@@ -183,39 +183,39 @@ class _Reader:
             self._stop(event, f"{text!r} is tagged !!{kind} and is none", "take the tag out")
         return text if kind in ("str", "float") else value
 
-    def _collection(self, event: Any, kind: str) -> Any:
+    def _check_collection(self, event: Any, kind: str) -> Any:
         """The place of a mapping or sequence, whose tag may say just that."""
         if event.tag not in (None, "!", _STANDARD + kind):
             self._stop(event, f"the tag {make_printable(event.tag)} is not plain data", "take it out")
         return event.start_mark
 
-    def _sequence(self, event: Any, events: Iterator[Any], depth: int) -> Node:
-        mark, items = self._collection(event, "seq"), list[Node]()
+    def _read_sequence(self, event: Any, events: Iterator[Any], depth: int) -> Node:
+        mark, items = self._check_collection(event, "seq"), list[Node]()
         while not isinstance(item := next(events), SequenceEndEvent):
             if len(items) >= MAX_ITEMS:
                 self._stop(item, f"more than {MAX_ITEMS} items in one list", "take some out")
-            items.append(self._node(item, events, depth + 1))
+            items.append(self._read_node(item, events, depth + 1))
         return Node(items, mark.line + 1, mark.column + 1, file=self.file)
 
-    def _mapping(self, event: Any, events: Iterator[Any], depth: int) -> Node:
-        start = self._collection(event, "map")
+    def _read_mapping(self, event: Any, events: Iterator[Any], depth: int) -> Node:
+        start = self._check_collection(event, "map")
         found: dict[str, Node] = {}
         merged: list[Node] = []
         while not isinstance(key := next(events), MappingEndEvent):
             if not isinstance(key, ScalarEvent):
                 self._stop(key, "a key that is not text")
             name, child = key.value, next(events)
-            value = self._node(child, events, depth + 1)
+            value = self._read_node(child, events, depth + 1)
             if name == "<<" and not key.style:
                 merged += value.value if isinstance(value.value, list) else [value]
                 continue
             if name in found or len(name) > MAX_KEY_CHARS or not name.isprintable():
-                self._wrong_key(key, found)
+                self._report_key(key, found)
             if len(found) >= MAX_KEYS:
                 self._stop(key, f"more than {MAX_KEYS} keys in one mapping", "split the catalogue")
             if isinstance(child, AliasEvent):
-                value = value.having(value.value)
-            value.key_line, value.key_column = self._place(key)
+                value = value.replace_value(value.value)
+            value.key_line, value.key_column = self._place_of(key)
             found[name] = value
         for source in merged:
             if not isinstance(source.value, dict):
@@ -224,10 +224,10 @@ class _Reader:
                 found = {**source.value, **found}
         return Node(found, start.line + 1, start.column + 1, file=self.file)
 
-    def _place(self, event: Any) -> tuple[int, int]:
+    def _place_of(self, event: Any) -> tuple[int, int]:
         return event.start_mark.line + 1, event.start_mark.column + 1
 
-    def _wrong_key(self, key: Any, found: Mapping[str, Node]) -> None:
+    def _report_key(self, key: Any, found: Mapping[str, Node]) -> None:
         name = key.value
         if len(name) > MAX_KEY_CHARS:
             self._stop(key, f"a key of {len(name)} characters, the limit is {MAX_KEY_CHARS}", "shorten it")
@@ -236,4 +236,4 @@ class _Reader:
         if len(self.problems) >= MAX_PROBLEMS:
             self._stop(key, "too many problems to look for more", "mend those first")
         message = f"defined twice; first in line {found[name].key_line}"
-        self.problems.append(Diagnostic(self.file, *self._place(key), name, message, "keep one"))
+        self.problems.append(Diagnostic(self.file, *self._place_of(key), name, message, "keep one"))

@@ -19,40 +19,40 @@ _MAX_LINE_CHARS: Final = 116
 
 def yaml_text(document: Mapping[str, Data]) -> str:
     """A whole document; every line ends with a newline."""
-    return "".join(f"{line}\n" for line in _mapping(document, ""))
+    return "".join(f"{line}\n" for line in _write_mapping(document, ""))
 
 
-def _mapping(mapping: Mapping[str, Data], indent: str) -> Iterator[str]:
+def _write_mapping(mapping: Mapping[str, Data], indent: str) -> Iterator[str]:
     for name, value in mapping.items():
-        head = f"{indent}{scalar(name)}:"
+        head = f"{indent}{write_scalar(name)}:"
         if isinstance(value, Mapping) and value:
             yield head
-            yield from _mapping(value, f"{indent}  ")
+            yield from _write_mapping(value, f"{indent}  ")
         elif isinstance(value, Mapping):
             yield f"{head} {{}}"
         elif isinstance(value, Sequence) and not isinstance(value, str):
-            yield from _sequence(head, value, indent)
+            yield from _write_sequence(head, value, indent)
         else:
-            yield f"{head} {scalar(value)}"
+            yield f"{head} {write_scalar(value)}"
 
 
-def _sequence(head: str, items: Sequence[str], indent: str) -> Iterator[str]:
+def _write_sequence(head: str, items: Sequence[str], indent: str) -> Iterator[str]:
     """On one line where it fits, else an item a line."""
-    line = f"{head} [{', '.join(scalar(item, _IN_LIST) for item in items)}]"
+    line = f"{head} [{', '.join(write_scalar(item, _IN_LIST) for item in items)}]"
     if len(line) <= _MAX_LINE_CHARS:
         yield line
     else:
         yield head
-        yield from (f"{indent}  - {scalar(item)}" for item in items)
+        yield from (f"{indent}  - {write_scalar(item)}" for item in items)
 
 
-def scalar(value: str | int | bool, plain: re.Pattern[str] = _IN_BLOCK) -> str:
+def write_scalar(value: str | int | bool, plain: re.Pattern[str] = _IN_BLOCK) -> str:
     """A scalar as it is written: ``24.04``, ``"no"``, ``true``."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int):
         return str(value)
-    return value if _is_plain(value, plain) else _quoted(value)
+    return value if _is_plain(value, plain) else _quote(value)
 
 
 def _is_plain(text: str, plain: re.Pattern[str]) -> bool:
@@ -65,11 +65,11 @@ def _is_plain(text: str, plain: re.Pattern[str]) -> bool:
     )
 
 
-def _quoted(text: str) -> str:
-    return f'"{"".join(map(_escaped, text))}"'
+def _quote(text: str) -> str:
+    return f'"{"".join(map(_escape, text))}"'
 
 
-def _escaped(char: str) -> str:
+def _escape(char: str) -> str:
     if char in '"\\':
         return f"\\{char}"
     if char == "\n":

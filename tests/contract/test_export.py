@@ -8,7 +8,7 @@ import pytest
 
 from imagesync import load, resolve, take_inventory
 from imagesync.backends.base import Backend
-from imagesync.manifest.export import Exported, exported
+from imagesync.manifest.export import Exported, export_manifest
 from imagesync.model.catalog import Catalog, Status, Visibility
 from imagesync.model.image import Filter, LiveImage
 from imagesync.model.record import PREFIX
@@ -24,7 +24,7 @@ def export(backend: Backend) -> Exported:
     project = backend.identity().project_id
     images = backend.find_images(Filter(owner=project))
     members = {one.id: tuple(backend.members(one.id)) for one in images if one.visibility is Visibility.SHARED}
-    return exported("base", images, members, project=project, read_only=backend.capabilities().read_only)
+    return export_manifest("base", images, members, project=project, read_only=backend.capabilities().read_only)
 
 
 def read_back(folder: Path, made: Exported) -> Catalog:
@@ -75,7 +75,7 @@ def test_the_manifest_is_the_same_every_time(backend: Backend) -> None:
     assert first.text == export(backend).text
     images = list(reversed(list(first.images.values())))
     members = {one.id: tuple(backend.members(one.id)) for one in images if one.visibility is Visibility.SHARED}
-    assert exported("base", images, members, project=backend.identity().project_id).text == first.text
+    assert export_manifest("base", images, members, project=backend.identity().project_id).text == first.text
 
 
 def test_images_are_found_by_owner_name_tags_and_visibility(backend: Backend) -> None:
@@ -101,7 +101,7 @@ def test_images_are_found_by_owner_name_tags_and_visibility(backend: Backend) ->
 def test_an_image_of_another_project_is_adopted_by_its_owner(backend: Backend, tmp_path: Path) -> None:
     """The manifest says ``owner`` where it is not the session's project."""
     image = filled(backend, name="theirs", owner="f" * 32)
-    made = exported("base", [image], {}, project=backend.identity().project_id)
+    made = export_manifest("base", [image], {}, project=backend.identity().project_id)
     assert f"owner: {'f' * 32}" in made.text
     catalog = read_back(tmp_path, made)
     applied(backend, planned(backend, catalog))

@@ -23,7 +23,7 @@ from imagesync.backends.glance.connect import connect
 from imagesync.backends.glance.retry import Pace
 from imagesync.backends.wire import capabilities_from_wire
 from imagesync.errors import BackendError, ImagesyncError, Unavailable
-from imagesync.manifest.export import exported
+from imagesync.manifest.export import export_manifest
 from imagesync.model.catalog import Catalog
 from imagesync.render.listing import image_to_json, listing_text
 from imagesync.render.text import plan_text
@@ -130,7 +130,7 @@ def test_any_value_in_any_field_of_an_image_is_taken_or_refused_in_one_line(
             inventory = take_inventory(backend, catalog)
             target, now = backend.identity(), datetime.now(UTC)
             plan = make_plan(PlanInput(catalog, inventory, policy=Policy(), capabilities=None, target=target, now=now))
-            shown += plan_text(plan) + exported("base", images, {}, project="", read_only=frozenset()).text
+            shown += plan_text(plan) + export_manifest("base", images, {}, project="", read_only=frozenset()).text
             assert all(line.isprintable() for line in shown.split("\n"))
 
         note(

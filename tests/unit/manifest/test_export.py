@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 from imagesync import load, resolve
-from imagesync.manifest.entries import escaped
-from imagesync.manifest.export import Exported, differences, exported, keys_for
+from imagesync.manifest.entries import escape_dollars
+from imagesync.manifest.export import Exported, assign_keys, export_manifest, find_differences
 from imagesync.model.catalog import Status, Visibility
 from imagesync.model.image import LiveImage, MemberState
 
@@ -34,7 +34,7 @@ def image(name: str | None = "x", image_id: str = "", **attrs: object) -> LiveIm
 
 def made(*images: LiveImage, members: dict[str, tuple[MemberState, ...]] | None = None) -> Exported:
     """The manifest of these images, seen from project p."""
-    return exported("base", images, members or {}, project="p")
+    return export_manifest("base", images, members or {}, project="p")
 
 
 def document(*images: LiveImage) -> dict[str, Any]:
@@ -45,7 +45,7 @@ def document(*images: LiveImage) -> dict[str, Any]:
 
 def keys(*images: LiveImage) -> dict[str, str]:
     """Key by image id."""
-    return {one.id: key for key, one in keys_for(images).items()}
+    return {one.id: key for key, one in assign_keys(images).items()}
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_a_default_is_given_to_no_image_that_has_no_such_value() -> None:
 def test_marks_and_what_others_note_of_this_very_image_are_left_out() -> None:
     """Ours, the SDK's digests, the compute service's notes on a snapshot, read-only fields of the service."""
     foreign = {"owner_specified.openstack.md5": "x", "instance_uuid": "i", "locked": "1", "os_distro": "debian"}
-    found = exported("base", [image(properties=foreign)], {}, project="p", read_only=frozenset({"locked"}))
+    found = export_manifest("base", [image(properties=foreign)], {}, project="p", read_only=frozenset({"locked"}))
     assert yaml.safe_load(found.text)["images"]["x"]["properties"] == {"os_distro": "debian"}
     assert found.problems == ()
 
@@ -166,9 +166,9 @@ def test_dollars_come_back_as_they_were(tmp_path: Path, text: str) -> None:
     found = made(image(f"x {text}", tags=frozenset({text}), properties={"p": text}))
     (tmp_path / "x.yaml").write_text(found.text)
     catalog = resolve(load(tmp_path / "x.yaml"))
-    assert differences(found, catalog) == []
+    assert find_differences(found, catalog) == []
     assert (catalog.images[0].name, catalog.images[0].tags) == (f"x {text}", frozenset({text}))
-    assert escaped("$5") == "$5"
+    assert escape_dollars("$5") == "$5"
 
 
 @pytest.mark.parametrize(
@@ -229,4 +229,4 @@ def test_a_manifest_that_says_something_else_is_found_out(tmp_path: Path) -> Non
         ("[t]", "[u]", "x.tags"),
     ):
         (tmp_path / "x.yaml").write_text(found.text.replace(old, new))
-        assert differences(found, resolve(load(tmp_path / "x.yaml"))) == [where]
+        assert find_differences(found, resolve(load(tmp_path / "x.yaml"))) == [where]

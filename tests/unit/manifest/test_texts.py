@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from imagesync.manifest.texts import text_problems
+from imagesync.manifest.texts import find_text_problems
 from tests.unit.manifest.one_file import problems
 
 MANY_A, MANY_B = (", ".join(f"{letter}{number}: x" for number in range(100)) for letter in "ab")
@@ -59,4 +59,4 @@ def test_what_the_service_would_refuse_is_a_diagnostic(tmp_path: Path, text: str
 @pytest.mark.parametrize("text", ["日本 naïve\t", "a\nb", ""])
 def test_letters_of_every_script_are_allowed(text: str) -> None:
     """Tabs and line ends too."""
-    assert list(text_problems({"name": text, "tags": [text], "properties": {"p": text}})) == []
+    assert list(find_text_problems({"name": text, "tags": [text], "properties": {"p": text}})) == []

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from imagesync.manifest.validation import near
+from imagesync.manifest.validation import suggest
 from tests.unit.manifest.one_file import problems, wanted
 
 
@@ -57,10 +57,10 @@ def test_a_mistake_is_one_line_with_place_and_way_out(tmp_path: Path, text: str,
 
 def test_what_was_meant_is_named_or_what_there_is() -> None:
     """One word that is close; else all, as far as a reader would read them."""
-    assert near("qcow", ["qcow2", "raw"], "known") == "did you mean qcow2?"
-    assert near("x", ["qcow2", "raw"], "known") == "known: qcow2, raw"
-    assert near("x", [], "known") == "known: none"
-    assert near("x", [f"k{number:03}" for number in range(100)], "known").endswith("k059 and 40 more")
+    assert suggest("qcow", ["qcow2", "raw"], "known") == "did you mean qcow2?"
+    assert suggest("x", ["qcow2", "raw"], "known") == "known: qcow2, raw"
+    assert suggest("x", [], "known") == "known: none"
+    assert suggest("x", [f"k{number:03}" for number in range(100)], "known").endswith("k059 and 40 more")
 
 
 def test_a_long_value_is_shortened_in_its_message(tmp_path: Path) -> None:

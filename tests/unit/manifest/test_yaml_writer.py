@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imagesync.manifest.yaml_reader import Node, parse
-from imagesync.manifest.yaml_writer import Data, scalar, yaml_text
+from imagesync.manifest.yaml_writer import Data, write_scalar, yaml_text
 
 AWKWARD = (
     *(
@@ -117,7 +117,7 @@ def test_quotes_stand_only_where_they_are_needed() -> None:
         "a/b~c",
         "-1",
     ):
-        assert scalar(text) == text
+        assert write_scalar(text) == text
     assert yaml_text({"tags": ["linux", "no", "x, y"], "on": True, "n": 3}) == (
         'tags: [linux, "no", "x, y"]\n"on": true\n"n": 3\n'
     )
