@@ -16,8 +16,14 @@ from imagesync.model.catalog import Catalog, NamedProject, Visibility
 from imagesync.model.image import Filter, Inventory, LiveImage, MemberState
 from imagesync.model.plan import Create, Plan, Update
 from imagesync.model.record import read
-from imagesync.planning.clashes import Questions, is_assigned, keys_without_image, questions, shared_to_adopt
-from imagesync.planning.staleness import names_taken
+from imagesync.planning.clashes import (
+    Questions,
+    collect_questions,
+    find_keys_without_image,
+    find_shared_to_adopt,
+    is_assigned,
+)
+from imagesync.planning.staleness import collect_taken_names
 
 LOOKS: Final = 3
 """How often all is looked at where it changes in the midst of it: another run, or somebody, is at work."""
@@ -30,9 +36,9 @@ def take_inventory(backend: Backend, catalog: Catalog, *, promoting: frozenset[s
 
     def look() -> Inventory:
         owned = Inventory(project, owned=_find_owned(backend, catalog.name, owners))
-        found = _answer(backend, owned, questions(catalog, owned, promoting))
+        found = _answer(backend, owned, collect_questions(catalog, owned, promoting))
         found = replace(found, foreign=(*found.foreign, *_find_strays(backend, catalog, owned, owners)))
-        return replace(found, members={**found.members, **_list_members(backend, shared_to_adopt(catalog, found))})
+        return replace(found, members={**found.members, **_list_members(backend, find_shared_to_adopt(catalog, found))})
 
     return replace(_look_until_consistent(look, catalog.name, owners), projects=_find_project_ids(backend, catalog))
 
@@ -72,7 +78,9 @@ def take_inventory_for_plan(backend: Backend, plan: Plan) -> Inventory:
     """What is live of all that a saved plan relied on."""
     project = backend.identity().project_id
     owners = tuple(sorted({project} | set(_list_owners(plan))))
-    names = {project: tuple(sorted({name for _, name in names_taken(plan)}))} if names_taken(plan) else {}
+    names = (
+        {project: tuple(sorted({name for _, name in collect_taken_names(plan)}))} if collect_taken_names(plan) else {}
+    )
     with_members = tuple(reliance.image_id for reliance in plan.relies if "members" in reliance.values)
 
     def look() -> Inventory:
@@ -107,7 +115,7 @@ def _is_ours(image: LiveImage, catalog: str, owners: Sequence[str]) -> bool:
 
 def _find_strays(backend: Backend, catalog: Catalog, owned: Inventory, owners: Sequence[str]) -> Iterable[LiveImage]:
     """Builds of keys that lack one, in projects that the manifests name no more: asked only where a key lacks one."""
-    lacking = keys_without_image(catalog, owned)
+    lacking = find_keys_without_image(catalog, owned)
     found = backend.find_images(Filter(catalog=catalog.name)) if lacking else []
     return [image for image in found if (image.owner or "") not in owners and is_assigned(image, catalog, lacking)]
 

@@ -24,12 +24,12 @@ from imagesync.model.catalog import Catalog, Policy
 from imagesync.model.image import Capabilities, Identity, Inventory
 from imagesync.model.plan import Kind, Plan
 from imagesync.model.report import Event, Outcome, Report
-from imagesync.planning.adoption import adoptable, asking
+from imagesync.planning.adoption import pick_adoptable, request_adoption
 from imagesync.planning.context import PlanInput
 from imagesync.planning.planner import make_plan
 from imagesync.planning.policy import check
-from imagesync.planning.staleness import stale, unmet
-from imagesync.planning.stores import looks_at_stores
+from imagesync.planning.staleness import find_stale_reliances, find_unmet_steps
+from imagesync.planning.stores import is_store_list_needed
 from imagesync.sources import Sizes, check_sources, default_cache, identify
 
 if TYPE_CHECKING:  # what only a run needs is imported when it runs
@@ -145,7 +145,7 @@ class Planner:
     def plan(self) -> Plan:
         """Take the inventory and plan. Capabilities and sizes are asked for only if the plan is not empty."""
         inventory = take_inventory(self.backend, self.catalog, promoting=self._promoting)
-        able = self.backend.capabilities() if looks_at_stores(self.catalog) else None
+        able = self.backend.capabilities() if is_store_list_needed(self.catalog) else None
         plan = self._make_plan(inventory, able)
         if not plan.steps:
             return plan
@@ -217,8 +217,8 @@ def apply_saved(
 
 def select_adoptable(backend: Backend, catalog: Catalog) -> Catalog:
     """The part of a catalog for which live images can be adopted; its warnings say why the other keys cannot."""
-    wanted = asking(catalog)
-    return adoptable(wanted, take_inventory(backend, wanted))
+    wanted = request_adoption(catalog)
+    return pick_adoptable(wanted, take_inventory(backend, wanted))
 
 
 def check_saved(backend: Backend, plan: Plan) -> None:
@@ -227,7 +227,7 @@ def check_saved(backend: Backend, plan: Plan) -> None:
     if here.fingerprint != plan.target.fingerprint:
         message = f"the plan was made for {_describe(plan.target)}, this is {_describe(here)}"
         raise PlanRefused([f"{message}; apply it there, or plan for this target"])
-    if changes := stale(plan, take_inventory_for_plan(backend, plan)):
+    if changes := find_stale_reliances(plan, take_inventory_for_plan(backend, plan)):
         raise StalePlan(changes)
 
 
@@ -292,6 +292,6 @@ def _run(
 def _find_leftover(backend: Backend, report: Report, planner: Planner | None) -> tuple[str, ...]:
     """What is not as the run should have left it, step by step. Deletions that the service deferred are known."""
     if planner is None:
-        return unmet(report, take_inventory_for_plan(backend, report.plan))
+        return find_unmet_steps(report, take_inventory_for_plan(backend, report.plan))
     deferred = {result.step.action.key for result in report.results if result.outcome is Outcome.DEFERRED}
     return tuple(step.id for step in planner.plan().steps if step.action.key not in deferred)

@@ -12,7 +12,7 @@ from imagesync.errors import PlanRefused
 from imagesync.model.catalog import Catalog, ImageSpec
 from imagesync.model.image import Inventory, LiveImage
 from imagesync.model.references import known_references, references
-from imagesync.planning.clashes import adopted_images
+from imagesync.planning.clashes import find_adopted_images
 from imagesync.planning.decisions import Keep, decide
 from imagesync.planning.generations import Generations, group
 
@@ -20,13 +20,13 @@ NO_KEY: Final = ("",)
 """Looks at no key at all: without any pattern every key would be looked at, and those not wanted removed."""
 
 
-def asking(catalog: Catalog) -> Catalog:
+def request_adoption(catalog: Catalog) -> Catalog:
     """The catalogue with ``adopt`` on every image: what its name stands for, where the manifest does not say."""
     return replace(catalog, images=tuple(replace(spec, adopt=spec.adopt or True) for spec in catalog.images))
 
 
-def adoptable(catalog: Catalog, inventory: Inventory) -> Catalog:
-    """The part of a catalogue (``asking``) that an image can be adopted for; warnings tell of the keys that lack one.
+def pick_adoptable(catalog: Catalog, inventory: Inventory) -> Catalog:
+    """The part of a catalogue (``request_adoption``) that an image can be adopted for; warnings tell of the keys that lack one.
 
     PlanRefused where it cannot be told which image is meant, or another catalogue owns it. References to images that
     are ours already are filled in, so that the part stands for itself.
@@ -34,20 +34,20 @@ def adoptable(catalog: Catalog, inventory: Inventory) -> Catalog:
     groups = group(inventory.owned)
     ours = groups.current_ids()
     free = [spec for spec in catalog.images if spec.key not in groups]  # with builds of its own apply goes on from them
-    adopted, refusals = adopted_images(catalog, free, inventory, groups)
+    adopted, refusals = find_adopted_images(catalog, free, inventory, groups)
     if refusals:
         raise PlanRefused(sorted(refusals))
-    told = {spec.key: why for spec in free if (why := _why_not(catalog, spec, adopted.get(spec.key)))}
-    picked = _closed([spec for spec in free if spec.key not in told], ours, told)
+    told = {spec.key: why for spec in free if (why := _explain_rejection(catalog, spec, adopted.get(spec.key)))}
+    picked = _drop_dangling([spec for spec in free if spec.key not in told], ours, told)
     return replace(
         catalog,
-        images=tuple(replace(spec, properties=_filled(spec, ours)) for spec in picked),
+        images=tuple(replace(spec, properties=_fill_references(spec, ours)) for spec in picked),
         only=tuple(spec.key for spec in picked) or NO_KEY,
         warnings=tuple(f"{key}: {why}" for key, why in sorted(told.items())),
     )
 
 
-def _why_not(catalog: Catalog, spec: ImageSpec, image: LiveImage | None) -> str:
+def _explain_rejection(catalog: Catalog, spec: ImageSpec, image: LiveImage | None) -> str:
     """Why a key adopts nothing; empty where it does."""
     if image is None:
         return f"not adopted: there is no visible image named {spec.name!r}"
@@ -56,7 +56,7 @@ def _why_not(catalog: Catalog, spec: ImageSpec, image: LiveImage | None) -> str:
     return f"not adopted: image {image.id} has not the declared content or format; apply puts a new build in its place"
 
 
-def _closed(specs: list[ImageSpec], ours: Mapping[str, str], told: dict[str, str]) -> list[ImageSpec]:
+def _drop_dangling(specs: list[ImageSpec], ours: Mapping[str, str], told: dict[str, str]) -> list[ImageSpec]:
     """Without those that refer to an image which is neither ours nor adopted with them; each is told of."""
     while True:
         known = {spec.key for spec in specs} | set(ours)
@@ -67,5 +67,5 @@ def _closed(specs: list[ImageSpec], ours: Mapping[str, str], told: dict[str, str
         specs = [spec for spec in specs if spec.key not in lacking]
 
 
-def _filled(spec: ImageSpec, ours: Mapping[str, str]) -> dict[str, str]:
+def _fill_references(spec: ImageSpec, ours: Mapping[str, str]) -> dict[str, str]:
     return {name: known_references(text, ours) for name, text in spec.properties.items()}

@@ -19,7 +19,7 @@ class Questions:
     members: tuple[str, ...]
 
 
-def questions(catalog: Catalog, inventory: Inventory, promoting: frozenset[str] = frozenset()) -> Questions:
+def collect_questions(catalog: Catalog, inventory: Inventory, promoting: frozenset[str] = frozenset()) -> Questions:
     """What to ask for one catalogue: nothing of an image that already has its name.
 
     ``promoting`` are keys whose retired images are in play, whatever the manifest's content.
@@ -32,11 +32,11 @@ def questions(catalog: Catalog, inventory: Inventory, promoting: frozenset[str] 
         generations = groups[spec.key]
         if not _has_name(spec, generations):
             names.setdefault(spec.owner or inventory.project_id, set()).add(spec.name)
-        ids.update(_ids_to_ask(spec, generations))
+        ids.update(_collect_ids(spec, generations))
         decision = decide(spec, generations, None, catalog.name)
         promoted = generations.retired if spec.key in promoting else ()
         promoted += (decision.owned,) if isinstance(decision, Promote) else ()
-        members.update(_members_to_ask(spec, (*generations.current, *promoted)))
+        members.update(_collect_members(spec, (*generations.current, *promoted)))
     return Questions(
         {owner: tuple(sorted(found)) for owner, found in sorted(names.items())},
         tuple(sorted(ids)),
@@ -49,14 +49,14 @@ def _has_name(spec: ImageSpec, generations: Generations) -> bool:
     return bool(spec.hidden) or spec.name in visible
 
 
-def _ids_to_ask(spec: ImageSpec, generations: Generations) -> set[str]:
+def _collect_ids(spec: ImageSpec, generations: Generations) -> set[str]:
     asked = {spec.adopt} if isinstance(spec.adopt, str) and not generations.current else set()
     if spec.id and spec.id not in {owned.id for owned in generations.every}:
         asked.add(spec.id)
     return asked
 
 
-def _members_to_ask(spec: ImageSpec, images: Iterable[Owned]) -> set[str]:
+def _collect_members(spec: ImageSpec, images: Iterable[Owned]) -> set[str]:
     """Members can be read of shared images only, and matter only where they are declared or recorded."""
     return {
         owned.id
@@ -65,7 +65,7 @@ def _members_to_ask(spec: ImageSpec, images: Iterable[Owned]) -> set[str]:
     }
 
 
-def keys_without_image(catalog: Catalog, inventory: Inventory) -> frozenset[str]:
+def find_keys_without_image(catalog: Catalog, inventory: Inventory) -> frozenset[str]:
     """Keys that have no current image where it is looked for."""
     groups = group(inventory.owned)
     return frozenset(spec.key for spec in catalog.images if not groups[spec.key].current and not spec.adopt)
@@ -82,42 +82,42 @@ def is_assigned(image: LiveImage, catalog: Catalog, keys: Collection[str]) -> bo
     return record.role is Role.CURRENT and record.managed.fields.get("owner") == hash_value(image.owner)
 
 
-def strays(catalog: Catalog, wanted: Sequence[ImageSpec], inventory: Inventory) -> list[str]:
+def find_strays(catalog: Catalog, wanted: Sequence[ImageSpec], inventory: Inventory) -> list[str]:
     """Keys whose owner is no longer named though it still has the image: one sentence each.
 
-    Anybody may write such a marker, so that a manifest that names our own project as the owner goes on, see ``left_alone``.
+    Anybody may write such a marker, so that a manifest that names our own project as the owner goes on, see ``note_left_alone``.
     """
     return [
         f"images.{key}: project {image.owner} still has image {image.id} of this key; declare owner: {image.owner}, or "
         f"delete that image first; if it is none of yours, declare owner: {inventory.project_id}"
-        for key, image, is_explained in _assigned(catalog, wanted, inventory)
+        for key, image, is_explained in _find_assigned(catalog, wanted, inventory)
         if not is_explained
     ]
 
 
-def left_alone(catalog: Catalog, wanted: Sequence[ImageSpec], inventory: Inventory) -> list[str]:
+def note_left_alone(catalog: Catalog, wanted: Sequence[ImageSpec], inventory: Inventory) -> list[str]:
     """A sentence for each image of another project with our mark, of a key that the manifest gives to our own."""
     return [
         f"{key}: image {image.id} of project {image.owner} carries the mark of this key too; it is left alone"
-        for key, image, is_explained in _assigned(catalog, wanted, inventory)
+        for key, image, is_explained in _find_assigned(catalog, wanted, inventory)
         if is_explained
     ]
 
 
-def _assigned(
+def _find_assigned(
     catalog: Catalog, wanted: Sequence[ImageSpec], inventory: Inventory
 ) -> Iterator[tuple[str, LiveImage, bool]]:
     """Key and image of another project, and whether the manifest names ours as the key's owner."""
     if not inventory.foreign:  # the records of all owned images need not be read for nothing
         return
-    lacking = keys_without_image(catalog, inventory)
+    lacking = find_keys_without_image(catalog, inventory)
     specs = {spec.key: spec for spec in wanted if spec.key in lacking}
     for image in inventory.foreign:
         if is_assigned(image, catalog, specs) and (record := read(image)) is not None:
             yield record.key, image, specs[record.key].owner == inventory.project_id
 
 
-def adopted_images(
+def find_adopted_images(
     catalog: Catalog, wanted: Sequence[ImageSpec], inventory: Inventory, groups: Groups
 ) -> tuple[dict[str, LiveImage], list[str]]:
     """The image that each key with ``adopt`` takes over, and the sentences of those that cannot."""
@@ -127,9 +127,9 @@ def adopted_images(
     for spec in wanted:
         if not spec.adopt or groups[spec.key].current:
             continue
-        found = [image for image in _adoptable(spec, inventory) if spec.adopt == image.id or image.id not in by_id]
+        found = [image for image in _find_adoptable(spec, inventory) if spec.adopt == image.id or image.id not in by_id]
         if len(found) == 1 and (mark := found[0].properties.get(CATALOG)) not in (None, catalog.name):
-            refusals.append(_owned_elsewhere(spec, found[0], str(mark)))
+            refusals.append(_refuse_owned(spec, found[0], str(mark)))
         elif len(found) == 1:
             adopted[spec.key] = found[0]
         elif isinstance(spec.adopt, str):
@@ -142,20 +142,20 @@ def adopted_images(
     return adopted, refusals
 
 
-def _owned_elsewhere(spec: ImageSpec, image: LiveImage, mark: str) -> str:
+def _refuse_owned(spec: ImageSpec, image: LiveImage, mark: str) -> str:
     ways = f"let {mark} go of it first (take it out there, with on_remove: keep), or take adopt out here"
     return f"images.{spec.key}: image {image.id} belongs to catalogue {mark}; {ways}"
 
 
-def shared_to_adopt(catalog: Catalog, inventory: Inventory) -> tuple[str, ...]:
+def find_shared_to_adopt(catalog: Catalog, inventory: Inventory) -> tuple[str, ...]:
     """Ids of shared images that keys with declared members may take over: their members have to be asked for."""
     groups = group(inventory.owned)
     asking = [spec for spec in catalog.images if spec.adopt and spec.members_declared and not groups[spec.key].current]
-    found = {image.id: image for spec in asking for image in _adoptable(spec, inventory)}
+    found = {image.id: image for spec in asking for image in _find_adoptable(spec, inventory)}
     return tuple(sorted(image.id for image in found.values() if image.visibility is Visibility.SHARED))
 
 
-def _adoptable(spec: ImageSpec, inventory: Inventory) -> list[LiveImage]:
+def _find_adoptable(spec: ImageSpec, inventory: Inventory) -> list[LiveImage]:
     owner = spec.owner or inventory.project_id
     ours = {image.id for image in inventory.owned}
     if isinstance(spec.adopt, str):
@@ -191,11 +191,11 @@ def find_clashes(
                     f"images.{spec.key}: the id {image.id} is taken by an image that is not ours; choose another"
                 )
             elif image.name == spec.name and image.owner == owner and not image.hidden and not spec.hidden:
-                sentences.append(_clash(spec, image))
+                sentences.append(_describe_clash(spec, image))
     return sentences
 
 
-def _clash(spec: ImageSpec, image: LiveImage) -> str:
+def _describe_clash(spec: ImageSpec, image: LiveImage) -> str:
     record = read(image)
     whose = f"belongs to catalogue {record.catalog}" if record else "is not managed by imagesync"
     ways = "give this one another name" if record else f"adopt it (adopt: {image.id}) or choose another name"

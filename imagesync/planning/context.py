@@ -8,11 +8,11 @@ from imagesync.model.catalog import Catalog, ImageSpec, OnExpire, Policy, Status
 from imagesync.model.image import Capabilities, Identity, Inventory, LiveImage
 from imagesync.model.plan import Candidate, Delete, Fate, Kind, Plan, Step, is_promotion
 from imagesync.model.references import references
-from imagesync.planning.clashes import adopted_images
+from imagesync.planning.clashes import find_adopted_images
 from imagesync.planning.decisions import Decision, Keep, Make, Promote, decide
 from imagesync.planning.generations import Groups, group
-from imagesync.planning.ordering import in_order
-from imagesync.planning.staleness import reliances
+from imagesync.planning.ordering import order_steps
+from imagesync.planning.staleness import collect_reliances
 from imagesync.planning.steps import KeyPlan
 
 
@@ -65,7 +65,7 @@ def make_context(given: PlanInput) -> PlanningContext:
     wanted, expired, lapsed = _split_expired(catalog, given.now)
     every = group(given.inventory.owned)
     groups = Groups({key: found for key, found in every.items() if catalog.is_in_scope(key)})
-    adopted, refusals = adopted_images(catalog, wanted, given.inventory, groups)
+    adopted, refusals = find_adopted_images(catalog, wanted, given.inventory, groups)
     decisions = {
         spec.key: decide(spec, groups[spec.key], adopted.get(spec.key), catalog.name, reactivate=policy.reactivate)
         for spec in wanted
@@ -77,11 +77,11 @@ def make_context(given: PlanInput) -> PlanningContext:
     if policy.drift_only:  # nothing is made: a reference means the image that is there
         ids |= {key: image_id for key, image_id in groups.current_ids().items() if key in made}
         made = frozenset()
-    refusals += _dangling(wanted, set(ids) | made)
+    refusals += _find_dangling(wanted, set(ids) | made)
     return PlanningContext(given, wanted, expired, lapsed, groups, adopted, decisions, ids, made, tuple(refusals))
 
 
-def _dangling(wanted: Sequence[ImageSpec], known: set[str]) -> list[str]:
+def _find_dangling(wanted: Sequence[ImageSpec], known: set[str]) -> list[str]:
     return [
         f"images.{spec.key}: it refers to images.{key}, of which there is no image, and this run makes none"
         for spec in wanted
@@ -106,7 +106,7 @@ def _split_expired(catalog: Catalog, now: datetime) -> tuple[tuple[ImageSpec, ..
 
 def assemble_plan(context: PlanningContext, steps: Sequence[Step], parts: Sequence[KeyPlan], kind: Kind) -> Plan:
     """The plan of these steps, put in order."""
-    catalog, ordered = context.given.catalog, in_order(steps)
+    catalog, ordered = context.given.catalog, order_steps(steps)
     touched = {item.action.key for item in ordered}
     keys = {spec.key for spec in context.wanted}
     current = context.groups.current_ids()
@@ -120,7 +120,7 @@ def assemble_plan(context: PlanningContext, steps: Sequence[Step], parts: Sequen
         target=context.given.target,
         target_name=catalog.target.name,
         steps=ordered,
-        relies=reliances(ordered, context.given.inventory),
+        relies=collect_reliances(ordered, context.given.inventory),
         absent=tuple(sorted(key for key in context.made & touched if key not in current)),
         ids=dict(sorted((ids if kind is Kind.APPLY else current).items())),
         wanted=len(context.wanted),
@@ -133,21 +133,23 @@ def assemble_plan(context: PlanningContext, steps: Sequence[Step], parts: Sequen
         base=catalog.base,
         kind=kind,
         kept=tuple(sorted((one for part in parts for one in part.kept), key=lambda one: (one.key, one.image_id))),
-        candidates=tuple(_candidates(context, ordered)),
+        candidates=tuple(_list_candidates(context, ordered)),
     )
 
 
-def _candidates(context: PlanningContext, steps: Sequence[Step]) -> list[Candidate]:
+def _list_candidates(context: PlanningContext, steps: Sequence[Step]) -> list[Candidate]:
     dropped = {item.action.image_id for item in steps if isinstance(item.action, Delete)}
     published = {getattr(item.action, "image_id", None) for item in steps if is_promotion(item)}
     return [
-        Candidate(key, owned.id, owned.image.created_at, _fate(context, key, owned.id, published, dropped))
+        Candidate(key, owned.id, owned.image.created_at, _decide_fate(context, key, owned.id, published, dropped))
         for key, generations in sorted(context.groups.items())
         for owned in generations.candidates
     ]
 
 
-def _fate(context: PlanningContext, key: str, image_id: str, published: set[str | None], dropped: set[str]) -> Fate:
+def _decide_fate(
+    context: PlanningContext, key: str, image_id: str, published: set[str | None], dropped: set[str]
+) -> Fate:
     if image_id in dropped:
         return Fate.DROPPED
     if image_id in published:

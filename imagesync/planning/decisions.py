@@ -7,11 +7,11 @@ from imagesync.model.catalog import ImageSpec, Role, Status
 from imagesync.model.image import LiveImage
 from imagesync.model.plan import Reason
 from imagesync.model.record import Managed, Record, hash_value
-from imagesync.planning.generations import Generations, Holds, Owned, has_other_size, holds, is_as_recorded
-from imagesync.planning.stores import goes_on
+from imagesync.planning.generations import Generations, Holds, Owned, compare_content, has_other_size, is_as_recorded
+from imagesync.planning.stores import find_resumable
 from imagesync.planning.three_way import (
+    find_wanted_status,
     wanted_digest,
-    wanted_status,
 )
 
 
@@ -54,23 +54,23 @@ def decide(
 ) -> Decision:
     """What becomes of one key."""
     if adopted is not None:
-        owned = adopted_image(spec, adopted, catalog)
-        if fits(spec, owned) and not has_other_size(spec, adopted):
+        owned = adopt_image(spec, adopted, catalog)
+        if is_wanted_build(spec, owned) and not has_other_size(spec, adopted):
             return Keep(owned, adopted=True)
         return _make(spec, replace(generations, current=(owned,)), Reason.CONTENT_CHANGED)
     for owned in generations.current:
-        if fits(spec, owned):
+        if is_wanted_build(spec, owned):
             return Keep(owned)
     for owned in reversed(generations.verified):
-        if _is_as_wanted(spec, owned) and fits(spec, owned) and is_as_recorded(spec, owned):
+        if _is_as_wanted(spec, owned) and is_wanted_build(spec, owned) and is_as_recorded(spec, owned):
             return Promote(owned, Reason.STAGED)
     for owned in generations.last_retired_first:
-        if is_usable(spec, owned, reactivate=reactivate) and fits(spec, owned):
+        if is_usable(spec, owned, reactivate=reactivate) and is_wanted_build(spec, owned):
             return Promote(owned, Reason.ROLLBACK)
-    return _make(spec, generations, _reason_to_make(spec, generations))
+    return _make(spec, generations, _find_reason(spec, generations))
 
 
-def adopted_image(spec: ImageSpec, image: LiveImage, catalog: str) -> Owned:
+def adopt_image(spec: ImageSpec, image: LiveImage, catalog: str) -> Owned:
     """An image of somebody else's making as ours: its content is taken, on trust, for the declared one."""
     record = Record(catalog, spec.key, Role.CURRENT, spec.fingerprint.digests, spec.url_identity, managed=Managed())
     return Owned(image, record)
@@ -80,22 +80,22 @@ def _is_as_wanted(spec: ImageSpec, owned: Owned) -> bool:
     """A deactivated staged build is one that somebody rejected, or that was to be published so when the run was killed."""
     if owned.image.status is Status.ACTIVE:
         return True
-    return wanted_status(spec, owned.record.managed) is Status.DEACTIVATED
+    return find_wanted_status(spec, owned.record.managed) is Status.DEACTIVATED
 
 
 def is_usable(spec: ImageSpec, owned: Owned, *, reactivate: bool) -> bool:
     """Whether a retired build can be current again: one that somebody else deactivated would be there for nobody."""
     if owned.image.status is Status.DEACTIVATED:
-        return reactivate or wanted_status(spec, owned.record.managed) is not None
+        return reactivate or find_wanted_status(spec, owned.record.managed) is not None
     return owned.image.status is Status.ACTIVE
 
 
-def fits(spec: ImageSpec, owned: Owned) -> bool:
+def is_wanted_build(spec: ImageSpec, owned: Owned) -> bool:
     """Whether an image holds the wanted content in the wanted formats, under the wanted id where one is pinned."""
-    return holds(spec, owned) is Holds.SAME and _same_formats(spec, owned) and spec.id in (None, owned.id)
+    return compare_content(spec, owned) is Holds.SAME and _has_same_formats(spec, owned) and spec.id in (None, owned.id)
 
 
-def _same_formats(spec: ImageSpec, owned: Owned) -> bool:
+def _has_same_formats(spec: ImageSpec, owned: Owned) -> bool:
     """disk_format and container_format are fixed once data is in, so that another format is another image.
 
     Of an image that the service converted, those count that it was made with.
@@ -112,10 +112,10 @@ def _same_formats(spec: ImageSpec, owned: Owned) -> bool:
     )
 
 
-def _reason_to_make(spec: ImageSpec, generations: Generations) -> Reason:
+def _find_reason(spec: ImageSpec, generations: Generations) -> Reason:
     if not generations.current:
         return Reason.INCOMPLETE if generations.staging else Reason.NEW
-    match holds(spec, generations.current[-1]):
+    match compare_content(spec, generations.current[-1]):
         case Holds.TAMPERED:
             return Reason.CONTENT_TAMPERED
         case Holds.MISSING:
@@ -130,11 +130,11 @@ def _make(spec: ImageSpec, generations: Generations, reason: Reason) -> Decision
     where = f"images.{spec.key}"
     if not spec.has_data and not spec.is_record_only:
         return Refuse(
-            f"{where}: {_why_no_source(generations)}; give it a source, or adopt an image that has the content"
+            f"{where}: {_explain_missing_source(generations)}; give it a source, or adopt an image that has the content"
         )
     if spec.has_data and not (spec.disk_format and spec.container_format):
         return Refuse(f"{where}: an upload needs disk_format and container_format; declare both")
-    if (left := goes_on(spec, wanted_digest(spec), generations.staging)) is not None:
+    if (left := find_resumable(spec, wanted_digest(spec), generations.staging)) is not None:
         return Make(Reason.INCOMPLETE, fill=left.id)
     pinned = next((owned for owned in generations.every if owned.id == spec.id), None)
     if pinned is None:
@@ -147,7 +147,7 @@ def _make(spec: ImageSpec, generations: Generations, reason: Reason) -> Decision
     )
 
 
-def _why_no_source(generations: Generations) -> str:
+def _explain_missing_source(generations: Generations) -> str:
     if generations.current:
         return f"the content or format of image {generations.current[-1].id} is not the declared one"
     return "there is no image of it and no source to make one from"

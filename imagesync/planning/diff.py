@@ -16,28 +16,28 @@ def compare(before: ImageState, after: ImageState, why: Why) -> tuple[FieldChang
     """
     if before == after:
         return ()
-    changes = [*_mapping_changes(before, after), *_set_changes(before, after)]
+    changes = [*_compare_mappings(before, after), *_compare_sets(before, after)]
     return tuple(FieldChange(path, old, new, why(path)) for path, old, new in sorted(changes, key=lambda item: item[0]))
 
 
-def _mapping_changes(before: ImageState, after: ImageState) -> Iterator[tuple[tuple[str, ...], Value, Value]]:
+def _compare_mappings(before: ImageState, after: ImageState) -> Iterator[tuple[tuple[str, ...], Value, Value]]:
     from deepdiff import DeepDiff
 
     delta = DeepDiff(_tree(before), _tree(after), view="tree", threshold_to_diff_deeper=0)
     for level in (level for levels in delta.values() for level in levels):
         path = tuple(cast("list[str]", level.path(output_format="list")))
-        yield path if path[0] == "properties" else path[1:], _side(level.t1), _side(level.t2)
+        yield path if path[0] == "properties" else path[1:], _plain_value(level.t1), _plain_value(level.t2)
 
 
 def _tree(state: ImageState) -> dict[str, dict[str, object]]:
     return {"fields": dict(state.fields), "properties": dict(state.properties)}
 
 
-def _side(value: object) -> Value:
+def _plain_value(value: object) -> Value:
     return value if isinstance(value, str | int | bool) else None
 
 
-def _set_changes(before: ImageState, after: ImageState) -> Iterator[tuple[tuple[str, ...], Value, Value]]:
+def _compare_sets(before: ImageState, after: ImageState) -> Iterator[tuple[tuple[str, ...], Value, Value]]:
     if set(before.tags) != set(after.tags):
         yield ("tags",), before.tags, after.tags
     if set(before.members) != set(after.members):

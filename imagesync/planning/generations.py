@@ -121,12 +121,12 @@ def group(images: Iterable[LiveImage]) -> Groups:
     return Groups({key: Generations(key, *(tuple(by_role.get((key, role), ())) for role in roles)) for key in keys})
 
 
-def holds(spec: ImageSpec, owned: Owned) -> Holds:
+def compare_content(spec: ImageSpec, owned: Owned) -> Holds:
     """Whether ``owned`` has the content that ``spec`` wants.
 
     Unmanaged content is always the same. A record without data is the same as long as it has none. Content that is
     only known by a digest is the same unless a digest of the service contradicts it. For the rest see
-    ``_holds_published``. An image that is not filled lacks its content.
+    ``_compare_published``. An image that is not filled lacks its content.
     """
     image, source = owned.image, spec.source
     if source is Content.UNMANAGED:
@@ -138,10 +138,10 @@ def holds(spec: ImageSpec, owned: Owned) -> Holds:
     if isinstance(source, KnownContent):
         contradicted = image.digests.get(source.checksum.algorithm) not in (None, source.checksum.value)
         return Holds.TAMPERED if contradicted else Holds.SAME
-    return _holds_published(spec, owned)
+    return _compare_published(spec, owned)
 
 
-def _holds_published(spec: ImageSpec, owned: Owned) -> Holds:
+def _compare_published(spec: ImageSpec, owned: Owned) -> Holds:
     """Whether an image holds the data of a file or URL.
 
     1. If the service stores the bytes as published, its own digests decide, where it has one in a wanted algorithm: one

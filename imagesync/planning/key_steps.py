@@ -1,6 +1,6 @@
 """The decision on one key -> its steps. Pure.
 
-``steps_for`` writes the create, or the update and status change of a kept or promoted image, and with it the retirement
+``plan_key`` writes the create, or the update and status change of a kept or promoted image, and with it the retirement
 of what is superseded and the removal of what is left over.
 """
 
@@ -14,25 +14,25 @@ from imagesync.model.plan import Create, Deactivate, FieldChange, Reactivate, Re
 from imagesync.model.record import Managed, Record, hash_value
 from imagesync.model.references import references
 from imagesync.planning.context import PlanningContext
-from imagesync.planning.decisions import Keep, Make, Promote, Refuse, adopted_image, fits
+from imagesync.planning.decisions import Keep, Make, Promote, Refuse, adopt_image, is_wanted_build
 from imagesync.planning.diff import compare
 from imagesync.planning.generations import Generations, Owned, is_confirmed, is_stored_as_published, live_digests
-from imagesync.planning.retirement import expired_generations, retire, sweep
+from imagesync.planning.retirement import expire_generations, retire, sweep
 from imagesync.planning.steps import KeyPlan, create_id, make_step
-from imagesync.planning.stores import stores_change, stores_notes, verification_notes
+from imagesync.planning.stores import note_stores, note_verification, plan_store_copy
 from imagesync.planning.three_way import (
     DEFAULTS,
-    current_record,
+    find_reason,
+    find_wanted_status,
+    make_current_record,
+    make_managed,
     make_state,
-    managed_by,
     merge_states,
-    reason_for,
     wanted_digest,
-    wanted_status,
 )
 
 
-def steps_for(context: PlanningContext, spec: ImageSpec) -> KeyPlan:
+def plan_key(context: PlanningContext, spec: ImageSpec) -> KeyPlan:
     """All the steps of one wanted key."""
     decision, generations = context.decisions[spec.key], context.groups[spec.key]
     adopted, policy = context.adopted.get(spec.key), context.given.policy
@@ -49,22 +49,22 @@ def steps_for(context: PlanningContext, spec: ImageSpec) -> KeyPlan:
             if policy.drift_only and reason is not Reason.CONTENT_TAMPERED:
                 return KeyPlan()
             if adopted is not None:
-                generations = replace(generations, current=(adopted_image(spec, adopted, context.given.catalog.name),))
+                generations = replace(generations, current=(adopt_image(spec, adopted, context.given.catalog.name),))
             if spec.key in context.lapsed and not generations.current:
                 return KeyPlan(notes=(f"{spec.key}: expired on {spec.expires} and not there: it is not made any more",))
             notes = (
-                *_member_notes(spec, generations),
-                *_passed_over(spec, generations),
-                *_unadopted_notes(spec, adopted),
-                *verification_notes(spec),
+                *_note_members(spec, generations),
+                *_note_passed_over(spec, generations),
+                *_note_unadopted(spec, adopted),
+                *note_verification(spec),
             )
             first = KeyPlan((create(context, spec, generations, reason, fill),), notes)
         case _:
             assert_never(decision)
-    return _with_retirements(context, spec, decision, generations, first)
+    return _add_retirements(context, spec, decision, generations, first)
 
 
-def _with_retirements(
+def _add_retirements(
     context: PlanningContext, spec: ImageSpec, decision: Keep | Promote | Make, generations: Generations, first: KeyPlan
 ) -> KeyPlan:
     """The steps of a key together with those that take its superseded, surplus and left-over images away."""
@@ -73,23 +73,23 @@ def _with_retirements(
     if isinstance(decision, Keep):
         retiring = [item for owned in leaving for item in retire(owned, spec.on_replace, Reason.DUPLICATE, ())]
     else:
-        retiring = superseded(spec, leaving, first)
+        retiring = retire_superseded(spec, leaving, first)
     if context.given.policy.drift_only:
         return KeyPlan((*first.steps, *retiring), first.notes)
     left = replace(generations, retired=tuple(owned for owned in generations.retired if owned.id not in used))
-    needs = () if isinstance(decision, Keep) else _published_by(first)
-    gone = expired_generations(left, leaving, retiring, spec.on_replace, context.given.policy, context.given.now, needs)
+    needs = () if isinstance(decision, Keep) else _find_publishing_step(first)
+    gone = expire_generations(left, leaving, retiring, spec.on_replace, context.given.policy, context.given.now, needs)
     swept = sweep([owned for owned in generations.staging if owned.id not in used and owned.id != spec.id])
     return KeyPlan((*first.steps, *retiring, *gone.steps, *swept), first.notes, kept=gone.kept)
 
 
-def superseded(spec: ImageSpec, leaving: Sequence[Owned], first: KeyPlan) -> list[Step]:
+def retire_superseded(spec: ImageSpec, leaving: Sequence[Owned], first: KeyPlan) -> list[Step]:
     """The retirement of the images in whose place the last step of ``first`` publishes another: after that, no gap."""
-    needs = _published_by(first)
+    needs = _find_publishing_step(first)
     return [item for owned in leaving for item in retire(owned, spec.on_replace, Reason.SUPERSEDED, needs)]
 
 
-def _published_by(first: KeyPlan) -> tuple[str, ...]:
+def _find_publishing_step(first: KeyPlan) -> tuple[str, ...]:
     return tuple(item.id for item in first.steps[-1:])
 
 
@@ -105,7 +105,7 @@ def create(
         digests=spec.fingerprint.digests,
         url=spec.url_identity,
         spec=wanted_digest(spec),
-        managed=managed_by(spec, members, generations.next_number),
+        managed=make_managed(spec, members, generations.next_number),
     )
     action = Create(
         key=spec.key,
@@ -118,10 +118,10 @@ def create(
         replaces=tuple(owned.id for owned in generations.current if owned.id != fill),
         min_disk_auto=isinstance(spec.min_disk, Auto),
     )
-    return make_step(action, reason, _needed_by(context, spec))
+    return make_step(action, reason, _find_needed_steps(context, spec))
 
 
-def _needed_by(context: PlanningContext, spec: ImageSpec) -> tuple[str, ...]:
+def _find_needed_steps(context: PlanningContext, spec: ImageSpec) -> tuple[str, ...]:
     return tuple(sorted(create_id(key) for key in references(spec) & context.made))
 
 
@@ -132,35 +132,37 @@ def bring_up(context: PlanningContext, spec: ImageSpec, owned: Owned, reason: Re
         # it is as it was staged, which no manifest says: everything is set, what is left to others once it is there too
         managed = replace(managed, fields={**dict.fromkeys(DEFAULTS, ""), **managed.fields})
         spec = replace(spec, ignore=())
-        owned = replace(owned, record=replace(owned.record, digests=_known_digests(spec, owned)))
+        owned = replace(owned, record=replace(owned.record, digests=_collect_digests(spec, owned)))
     live_members = context.given.inventory.members.get(owned.id, ())
-    before, after = merge_states(_as_made(spec, owned), owned.image, managed, members, live_members, context.ids)
-    record = replace(current_record(context.given.catalog.name, spec, members, owned.record), role=Role.CURRENT)
+    before, after = merge_states(
+        _ignore_converted_formats(spec, owned), owned.image, managed, members, live_members, context.ids
+    )
+    record = replace(make_current_record(context.given.catalog.name, spec, members, owned.record), role=Role.CURRENT)
 
-    def why(path: tuple[str, ...]) -> Reason:
-        found = reason or reason_for(path, record.managed, owned.record.managed)
+    def choose_reason(path: tuple[str, ...]) -> Reason:
+        found = reason or find_reason(path, record.managed, owned.record.managed)
         lapsed = found is Reason.MANIFEST_CHANGED and path == ("hidden",) and spec.key in context.lapsed and spec.hidden
         return Reason.EXPIRED if lapsed else found
 
-    status = _status_step(context, spec, owned, managed, reason)
-    by_then = _status_by_then(owned, status)
-    moved = stores_change(spec, owned.image, by_then, context.given.capabilities, why(("stores",)))
-    changes = tuple(sorted((*compare(before, after, why), *moved), key=lambda change: change.path))
+    status = _make_status_step(context, spec, owned, managed, reason)
+    by_then = _predict_status(owned, status)
+    moved = plan_store_copy(spec, owned.image, by_then, context.given.capabilities, choose_reason(("stores",)))
+    changes = tuple(sorted((*compare(before, after, choose_reason), *moved), key=lambda change: change.path))
     if context.given.policy.drift_only:
         changes = tuple(change for change in changes if change.reason is Reason.DRIFT)
-    update = _update_step(context, spec, owned, changes, record, reason)
-    notes = (*_status_notes(context, spec, owned, managed), *_adoption_notes(spec, owned, reason))
-    notes += stores_notes(spec, owned.image, by_then, context.given.capabilities)
-    return KeyPlan(_chained(update, status, promoted=owned.record.role is not Role.CURRENT), notes)
+    update = _make_update_step(context, spec, owned, changes, record, reason)
+    notes = (*_note_status(context, spec, owned, managed), *_note_adoption(spec, owned, reason))
+    notes += note_stores(spec, owned.image, by_then, context.given.capabilities)
+    return KeyPlan(_chain(update, status, promoted=owned.record.role is not Role.CURRENT), notes)
 
 
-def _as_made(spec: ImageSpec, owned: Owned) -> ImageSpec:
+def _ignore_converted_formats(spec: ImageSpec, owned: Owned) -> ImageSpec:
     """The formats of an image that the service converted are its own choice."""
     return replace(spec, disk_format=None, container_format=None) if owned.record.converted else spec
 
 
-def _status_by_then(owned: Owned, status: Step | None) -> Status:
-    """What the image's status is when its update is done: a status step comes first, see ``_chained``."""
+def _predict_status(owned: Owned, status: Step | None) -> Status:
+    """What the image's status is when its update is done: a status step comes first, see ``_chain``."""
     match status:
         case Step(action=Reactivate()):
             return Status.ACTIVE
@@ -170,7 +172,7 @@ def _status_by_then(owned: Owned, status: Step | None) -> Status:
             return owned.image.status
 
 
-def _update_step(
+def _make_update_step(
     context: PlanningContext,
     spec: ImageSpec,
     owned: Owned,
@@ -187,10 +189,10 @@ def _update_step(
     only = found.pop() if len(found) == 1 else Reason.MANIFEST_CHANGED
     if not changes and spec.key in context.lapsed and spec.status is Status.DEACTIVATED:
         only = Reason.EXPIRED  # the note of the deactivation that follows
-    return make_step(action, reason or only, _needed_by(context, spec))
+    return make_step(action, reason or only, _find_needed_steps(context, spec))
 
 
-def _known_digests(spec: ImageSpec, owned: Owned) -> tuple[Checksum, ...]:
+def _collect_digests(spec: ImageSpec, owned: Owned) -> tuple[Checksum, ...]:
     """Every digest of a staged build's published bytes: those recorded, and the service's own where nothing was packed."""
     known = {digest.algorithm: digest for digest in owned.record.digests}
     if is_stored_as_published(spec, owned):
@@ -198,10 +200,10 @@ def _known_digests(spec: ImageSpec, owned: Owned) -> tuple[Checksum, ...]:
     return tuple(known[name] for name in sorted(known))
 
 
-def _status_step(
+def _make_status_step(
     context: PlanningContext, spec: ImageSpec, owned: Owned, managed: Managed, reason: Reason | None
 ) -> Step | None:
-    wanted, live = wanted_status(spec, managed), owned.image.status
+    wanted, live = find_wanted_status(spec, managed), owned.image.status
     if wanted is None and live is Status.DEACTIVATED and context.given.policy.reactivate:
         wanted = Status.ACTIVE
     recorded = managed.fields.get("status")
@@ -217,7 +219,7 @@ def _status_step(
     return None
 
 
-def _chained(update: Step | None, status: Step | None, *, promoted: bool) -> tuple[Step, ...]:
+def _chain(update: Step | None, status: Step | None, *, promoted: bool) -> tuple[Step, ...]:
     """One writer per image. A status change comes before the update that publishes, or that follows a reactivation."""
     if update is None or status is None:
         return tuple(item for item in (update, status) if item)
@@ -226,31 +228,31 @@ def _chained(update: Step | None, status: Step | None, *, promoted: bool) -> tup
     return first, replace(second, needs=(*second.needs, first.id))
 
 
-def _status_notes(context: PlanningContext, spec: ImageSpec, owned: Owned, managed: Managed) -> tuple[str, ...]:
-    by_others = owned.image.status is Status.DEACTIVATED and wanted_status(spec, managed) is None
+def _note_status(context: PlanningContext, spec: ImageSpec, owned: Owned, managed: Managed) -> tuple[str, ...]:
+    by_others = owned.image.status is Status.DEACTIVATED and find_wanted_status(spec, managed) is None
     if not by_others or context.given.policy.reactivate:
         return ()
     ways = "declare status: active, or pass --reactivate, to take it back into use"
     return (f"{spec.key}: image {owned.id} was deactivated, not by imagesync, and stays so; {ways}",)
 
 
-def _adoption_notes(spec: ImageSpec, owned: Owned, reason: Reason | None) -> tuple[str, ...]:
+def _note_adoption(spec: ImageSpec, owned: Owned, reason: Reason | None) -> tuple[str, ...]:
     if reason is not Reason.ADOPT or not spec.fingerprint.digests or is_confirmed(spec, owned.image):
         return ()
     return (f"{spec.key}: image {owned.id} is adopted, its content taken for {spec.fingerprint.digests[0]} on trust",)
 
 
-def _unadopted_notes(spec: ImageSpec, adopted: LiveImage | None) -> tuple[str, ...]:
+def _note_unadopted(spec: ImageSpec, adopted: LiveImage | None) -> tuple[str, ...]:
     if adopted is None:
         return ()
     why = "does not hold the declared content, or not in the declared format"
     return (f"{spec.key}: image {adopted.id}, named to be adopted, {why}: a new build takes its place",)
 
 
-def _passed_over(spec: ImageSpec, generations: Generations) -> tuple[str, ...]:
+def _note_passed_over(spec: ImageSpec, generations: Generations) -> tuple[str, ...]:
     """Earlier builds with the wanted content that somebody else deactivated."""
     deactivated = [owned for owned in generations.last_retired_first if owned.image.status is Status.DEACTIVATED]
-    found = [owned.id for owned in deactivated if fits(spec, owned)]
+    found = [owned.id for owned in deactivated if is_wanted_build(spec, owned)]
     ways = "declare status: active, or pass --reactivate, to go back to it without an upload"
     return tuple(
         f"{spec.key}: image {image_id} has this content, but was deactivated, not by imagesync; {ways}"
@@ -258,7 +260,7 @@ def _passed_over(spec: ImageSpec, generations: Generations) -> tuple[str, ...]:
     )
 
 
-def _member_notes(spec: ImageSpec, generations: Generations) -> tuple[str, ...]:
+def _note_members(spec: ImageSpec, generations: Generations) -> tuple[str, ...]:
     if not (spec.members and generations.current):
         return ()
     return (f"{spec.key}: members have to accept the new build; what they accepted does not carry over to it",)

@@ -11,7 +11,7 @@ from imagesync.model.plan import Create, Deactivate, Delete, Reactivate, Step, U
 _RANK = {Create: 0, Reactivate: 1, Update: 2, Deactivate: 3, Delete: 4}
 
 
-def in_order(steps: Sequence[Step]) -> tuple[Step, ...]:
+def order_steps(steps: Sequence[Step]) -> tuple[Step, ...]:
     """Topological order, then by key, kind and id; PlanRefused where steps wait for each other in a circle."""
     waiting = {item.id: len(item.needs) for item in steps}
     dependants: dict[str, list[Step]] = {}
@@ -38,18 +38,18 @@ def _sort_key(item: Step) -> tuple[str, int, str]:
     return item.action.key, _RANK[type(item.action)], item.id
 
 
-def make_way(steps: Sequence[Step], inventory: Inventory) -> tuple[Step, ...]:
+def chain_name_changes(steps: Sequence[Step], inventory: Inventory) -> tuple[Step, ...]:
     """Steps that take a visible name away wait for those that give it to another image: there is never none."""
     images = {image.id: image for image in inventory.owned}
     givers: dict[str, dict[str, str | None]] = {}
     for item in steps:
-        if (name := _name_given(item, images)) is not None:
+        if (name := _find_given_name(item, images)) is not None:
             givers.setdefault(name, {})[item.id] = getattr(item.action, "image_id", None)
     names = {image.id: image.name for image in images.values() if not image.hidden and image.name}
-    return tuple(_waiting_for(item, names, givers) for item in steps)
+    return tuple(_add_waits(item, names, givers) for item in steps)
 
 
-def _name_given(item: Step, images: Mapping[str, LiveImage]) -> str | None:
+def _find_given_name(item: Step, images: Mapping[str, LiveImage]) -> str | None:
     """The name that a new build, or one that is published again, is visible under."""
     fields: Mapping[str, Value] = {}
     if isinstance(item.action, Create):
@@ -62,15 +62,15 @@ def _name_given(item: Step, images: Mapping[str, LiveImage]) -> str | None:
     return name if isinstance(name, str) and not fields.get("hidden") else None
 
 
-def _waiting_for(item: Step, names: dict[str, str], givers: Mapping[str, Mapping[str, str | None]]) -> Step:
-    if isinstance(item.action, Create | Reactivate) or not _takes_name_away(item):
+def _add_waits(item: Step, names: dict[str, str], givers: Mapping[str, Mapping[str, str | None]]) -> Step:
+    if isinstance(item.action, Create | Reactivate) or not _is_name_freed(item):
         return item
     found = givers.get(names.get(item.action.image_id, ""), {})
     needs = sorted(giver for giver, image_id in found.items() if image_id != item.action.image_id)
     return replace(item, needs=tuple(dict.fromkeys((*item.needs, *needs))))
 
 
-def _takes_name_away(item: Step) -> bool:
+def _is_name_freed(item: Step) -> bool:
     if isinstance(item.action, Update):
         return any(change.path == ("hidden",) and change.after is True for change in item.action.changes)
     return isinstance(item.action, Delete | Deactivate)

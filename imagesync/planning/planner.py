@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from imagesync.errors import PlanRefused
 from imagesync.model.catalog import OnRemove
 from imagesync.model.plan import Kind, Plan, Reason
-from imagesync.planning.clashes import find_clashes, left_alone, strays
+from imagesync.planning.clashes import find_clashes, find_strays, note_left_alone
 from imagesync.planning.context import PlanInput, PlanningContext, assemble_plan, make_context
 from imagesync.planning.generations import Generations
-from imagesync.planning.key_steps import steps_for
-from imagesync.planning.ordering import make_way
-from imagesync.planning.policy import missing_capabilities
+from imagesync.planning.key_steps import plan_key
+from imagesync.planning.ordering import chain_name_changes
+from imagesync.planning.policy import find_missing_capabilities
 from imagesync.planning.retirement import remove
 from imagesync.planning.steps import KeyPlan, collect_refusals, collect_steps
 
@@ -26,20 +26,20 @@ def make_plan(given: PlanInput) -> Plan:
     """
     context, inventory = make_context(given), given.inventory
     wanted = context.wanted
-    parts = [steps_for(context, spec) for spec in wanted]
-    parts += [_take_away(context, generations) for generations in _leaving(context)]
-    parts.append(KeyPlan(notes=tuple(left_alone(given.catalog, wanted, inventory))))
-    steps = make_way(collect_steps(parts), inventory)
+    parts = [plan_key(context, spec) for spec in wanted]
+    parts += [_take_away(context, generations) for generations in _find_leaving(context)]
+    parts.append(KeyPlan(notes=tuple(note_left_alone(given.catalog, wanted, inventory))))
+    steps = chain_name_changes(collect_steps(parts), inventory)
     refusals = [*context.refusals, *collect_refusals(parts)]
-    refusals += strays(given.catalog, wanted, inventory)
+    refusals += find_strays(given.catalog, wanted, inventory)
     refusals += find_clashes(wanted, context.decisions, inventory, context.adopted)
-    refusals += missing_capabilities(steps, given.capabilities, wanted)
+    refusals += find_missing_capabilities(steps, given.capabilities, wanted)
     if refusals:
         raise PlanRefused(sorted(set(refusals)))
     return assemble_plan(context, steps, parts, Kind.APPLY)
 
 
-def _leaving(context: PlanningContext) -> Iterator[Generations]:
+def _find_leaving(context: PlanningContext) -> Iterator[Generations]:
     """The keys that left the manifest, and those whose day has come."""
     groups = context.groups
     leaving = (set(groups) - context.given.catalog.keys) | (set(groups) & context.expired)

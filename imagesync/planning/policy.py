@@ -19,12 +19,12 @@ def check(plan: Plan, policy: Policy) -> tuple[str, ...]:
             "check the path and the target, or pass --destroy to allow",
         )
     removed, changed = len(plan.removed), len(plan.changed)
-    over = [] if policy.allow_destroy else [_over("delete", removed, plan.owned, policy.max_delete)]
-    over.append(_over("update", changed, plan.owned, policy.max_update))
+    over = [] if policy.allow_destroy else [_check_limit("delete", removed, plan.owned, policy.max_delete)]
+    over.append(_check_limit("update", changed, plan.owned, policy.max_update))
     return tuple(sentence for sentence in over if sentence)
 
 
-def _over(verb: str, number: int, owned: int, limit: Limit) -> str:
+def _check_limit(verb: str, number: int, owned: int, limit: Limit) -> str:
     if limit.percent and owned < MIN_KEYS_FOR_PERCENT:
         return ""
     allowed = owned * limit.value // 100 if limit.percent else limit.value
@@ -34,7 +34,9 @@ def _over(verb: str, number: int, owned: int, limit: Limit) -> str:
     return f"would {verb} {number} of {owned} owned images{share}, the limit is {limit}; pass --max-{verb} {number} to allow"
 
 
-def missing_capabilities(steps: Sequence[Step], able: Capabilities | None, wanted: Sequence[ImageSpec]) -> list[str]:
+def find_missing_capabilities(
+    steps: Sequence[Step], able: Capabilities | None, wanted: Sequence[ImageSpec]
+) -> list[str]:
     """What the steps ask of the target that it cannot do: formats, import methods, stores, quota; None: not known."""
     if able is None:
         return []
@@ -42,17 +44,21 @@ def missing_capabilities(steps: Sequence[Step], able: Capabilities | None, wante
     sentences: list[str] = []
     creates = [item.action for item in steps if isinstance(item.action, Create)]
     for create in creates:
-        sentences += _formats(create, able)
+        sentences += _check_formats(create, able)
         if (transfer := create.source.transfer) is not None:
-            sentences += [*_method(create, transfer, able), *_stores(create.key, transfer, able)]
+            sentences += [*_check_method(create, transfer, able), *_check_stores(create.key, transfer, able)]
     for item in steps:
         if isinstance(item.action, Update) and any(change.path == ("stores",) for change in item.action.changes):
             transfer = specs[item.action.key].source.transfer
-            sentences += [*_stores(item.action.key, transfer, able), *_copying(item.action, able)] if transfer else []
-    return sentences + _quota(creates, able)
+            sentences += (
+                [*_check_stores(item.action.key, transfer, able), *_check_copying(item.action, able)]
+                if transfer
+                else []
+            )
+    return sentences + _check_quota(creates, able)
 
 
-def _formats(create: Create, able: Capabilities) -> list[str]:
+def _check_formats(create: Create, able: Capabilities) -> list[str]:
     pairs = (("disk_format", able.disk_formats), ("container_format", able.container_formats))
     return [
         f"images.{create.key}.{name}: this service does not take {value}; it takes {', '.join(sorted(known))}"
@@ -61,7 +67,7 @@ def _formats(create: Create, able: Capabilities) -> list[str]:
     ]
 
 
-def _method(create: Create, transfer: Transfer, able: Capabilities) -> Iterator[str]:
+def _check_method(create: Create, transfer: Transfer, able: Capabilities) -> Iterator[str]:
     """A way in that the service does not offer, or an upload into several stores that it has no means for."""
     method, offered = transfer.method.value, {Method.UPLOAD.value, *able.import_methods} & set(Method)
     if method not in offered:
@@ -76,7 +82,7 @@ def _method(create: Create, transfer: Transfer, able: Capabilities) -> Iterator[
         )
 
 
-def _stores(key: str, transfer: Transfer, able: Capabilities) -> Iterator[str]:
+def _check_stores(key: str, transfer: Transfer, able: Capabilities) -> Iterator[str]:
     if unknown := sorted(set(transfer.stores) - able.stores):
         there = (
             f"it has {', '.join(sorted(able.stores))}" if able.stores else "it has none to choose from: leave it out"
@@ -84,7 +90,7 @@ def _stores(key: str, transfer: Transfer, able: Capabilities) -> Iterator[str]:
         yield f"images.{key}.source.stores: this service has no store {', '.join(unknown)}; {there}"
 
 
-def _copying(update: Update, able: Capabilities) -> Iterator[str]:
+def _check_copying(update: Update, able: Capabilities) -> Iterator[str]:
     if COPY not in able.import_methods:
         there = ", ".join(sorted(able.import_methods)) or "none"
         yield (
@@ -93,7 +99,7 @@ def _copying(update: Update, able: Capabilities) -> Iterator[str]:
         )
 
 
-def _quota(creates: Sequence[Create], able: Capabilities) -> list[str]:
+def _check_quota(creates: Sequence[Create], able: Capabilities) -> list[str]:
     sentences = []
     count, size = able.usage.get("image_count_total"), able.usage.get("image_size_total")
     filled = [create for create in creates if not isinstance(create.source, KnownContent)]

@@ -16,9 +16,9 @@ from imagesync.planning.steps import KeyPlan, make_step
 
 def retire(owned: Owned, on_replace: OnReplace, reason: Reason, needs: Sequence[str]) -> tuple[Step, ...]:
     """The update (and deactivation) that turns a superseded image into a retired generation."""
-    changes = tuple(sorted(_retirement_changes(owned, on_replace, reason), key=lambda change: change.path))
+    changes = tuple(sorted(_make_changes(owned, on_replace, reason), key=lambda change: change.path))
     deactivated = on_replace.deactivate and owned.image.status is Status.ACTIVE
-    before: dict[str, object] = {".".join(change.path): _remembered(change.before) for change in changes}
+    before: dict[str, object] = {".".join(change.path): _encode_value(change.before) for change in changes}
     if deactivated:
         before["status"] = Status.ACTIVE.value
     added = hash_values(dict(on_replace.set_properties))
@@ -36,17 +36,17 @@ def retire(owned: Owned, on_replace: OnReplace, reason: Reason, needs: Sequence[
     return first, make_step(Deactivate(owned.record.key, owned.id), reason, (first.id,))
 
 
-def _remembered(value: Value) -> object:
+def _encode_value(value: Value) -> object:
     return list(value) if isinstance(value, tuple) else value
 
 
-def _retirement_changes(owned: Owned, on_replace: OnReplace, reason: Reason) -> Iterator[FieldChange]:
+def _make_changes(owned: Owned, on_replace: OnReplace, reason: Reason) -> Iterator[FieldChange]:
     image = owned.image
     fields: dict[str, Value] = dict(on_replace.set_fields)
     if on_replace.hide:
         fields["hidden"] = True
     if on_replace.rename:
-        fields["name"] = retired_name(on_replace.rename, owned)
+        fields["name"] = make_retired_name(on_replace.rename, owned)
     for name, wanted in fields.items():
         if live_field(image, name) != wanted:
             yield FieldChange((name,), live_field(image, name), wanted, reason)
@@ -64,7 +64,7 @@ def _retirement_changes(owned: Owned, on_replace: OnReplace, reason: Reason) -> 
 _FIELD: Final = re.compile(r"\{(name|key|id|generation|created)(?::([^{}]*))?\}")
 
 
-def retired_name(pattern: str, owned: Owned) -> str:
+def make_retired_name(pattern: str, owned: Owned) -> str:
     """``{name}``, ``{key}``, ``{id}``, ``{generation}`` and ``{created:%Y-%m-%d}`` filled in; all else as it stands.
 
     Not ``str.format``: a manifest is not to reach into objects.
@@ -85,7 +85,7 @@ def retired_name(pattern: str, owned: Owned) -> str:
     return _FIELD.sub(fill, pattern)
 
 
-def expired_generations(
+def expire_generations(
     generations: Generations,
     leaving: Sequence[Owned],
     retiring: Sequence[Step],
@@ -100,26 +100,31 @@ def expired_generations(
     that brings the build which makes others superfluous; where it fails, they stay.
     """
     order = [*sorted(leaving, key=lambda owned: owned.order, reverse=True), *generations.last_retired_first]
-    fates = [(owned, _why_gone(number, owned, owned in leaving, on_replace, now)) for number, owned in enumerate(order)]
+    fates = [
+        (owned, _find_deletion_reason(number, owned, owned in leaving, on_replace, now))
+        for number, owned in enumerate(order)
+    ]
     steps, kept = [], []
     for owned, why in sorted(fates, key=lambda fate: fate[0].order):
         if why is None or (owned.image.protected and not policy.allow_protected):
             protected = why is not None
-            kept.append(kept_image(owned, on_replace, retires=owned in leaving, protected=protected))
+            kept.append(make_kept(owned, on_replace, retires=owned in leaving, protected=protected))
             continue
         retired_by = [item.id for item in retiring if getattr(item.action, "image_id", None) == owned.id]
         steps.append(make_step(_delete(owned), why, retired_by or needs))
     return KeyPlan(tuple(steps), kept=tuple(kept))
 
 
-def _why_gone(number: int, owned: Owned, leaves: bool, on_replace: OnReplace, now: datetime) -> Reason | None:
+def _find_deletion_reason(
+    number: int, owned: Owned, leaves: bool, on_replace: OnReplace, now: datetime
+) -> Reason | None:
     if number >= on_replace.keep:
         return Reason.SUPERSEDED
-    end = _end(owned, on_replace)
+    end = _find_end(owned, on_replace)
     return Reason.OUTDATED if not leaves and end is not None and now >= end else None
 
 
-def _end(owned: Owned, on_replace: OnReplace) -> datetime | None:
+def _find_end(owned: Owned, on_replace: OnReplace) -> datetime | None:
     since = owned.retired_at
     if on_replace.delete_after is None or since is None:
         return None
@@ -129,9 +134,9 @@ def _end(owned: Owned, on_replace: OnReplace) -> datetime | None:
         return None
 
 
-def kept_image(owned: Owned, on_replace: OnReplace, *, retires: bool, protected: bool = False) -> Kept:
+def make_kept(owned: Owned, on_replace: OnReplace, *, retires: bool, protected: bool = False) -> Kept:
     """Why a superseded image stays, and until when."""
-    end = None if retires else _end(owned, on_replace)
+    end = None if retires else _find_end(owned, on_replace)
     return Kept(
         key=owned.record.key,
         image_id=owned.id,
@@ -157,11 +162,11 @@ def remove(generations: Generations, policy: Policy, on_remove: OnRemove, reason
     leftovers = sweep(generations.staging)
     match on_remove:
         case OnRemove.DELETE:
-            return _unless_protected(generations.every, policy, "delete", _deletions(generations.every, reason))
+            return _refuse_protected(generations.every, policy, "delete", _delete_all(generations.every, reason))
         case OnRemove.KEEP:
             kept = (*current, *generations.retired)
             letting_go = tuple(make_step(Update(generations.key, owned.id, (), None), reason) for owned in kept)
-            return _unless_protected(kept, policy, "let go of", (*letting_go, *leftovers))
+            return _refuse_protected(kept, policy, "let go of", (*letting_go, *leftovers))
         case OnRemove.HIDE:
             touched = [owned for owned in current if not owned.image.hidden]
             steps = tuple(_hide(owned, reason) for owned in touched)
@@ -170,8 +175,8 @@ def remove(generations: Generations, policy: Policy, on_remove: OnRemove, reason
             steps = tuple(item for owned in touched for item in _deactivate(owned, reason))
         case _:
             assert_never(on_remove)
-    ageing = expired_generations(generations, (), (), policy.on_replace, policy, now)
-    found = _unless_protected(touched, policy, on_remove.value, (*steps, *ageing.steps, *leftovers))
+    ageing = expire_generations(generations, (), (), policy.on_replace, policy, now)
+    found = _refuse_protected(touched, policy, on_remove.value, (*steps, *ageing.steps, *leftovers))
     return replace(found, kept=ageing.kept)
 
 
@@ -183,11 +188,11 @@ def sweep(staging: Sequence[Owned]) -> tuple[Step, ...]:
     )
 
 
-def _deletions(images: Sequence[Owned], reason: Reason) -> tuple[Step, ...]:
+def _delete_all(images: Sequence[Owned], reason: Reason) -> tuple[Step, ...]:
     return tuple(make_step(_delete(owned), reason) for owned in images)
 
 
-def _unless_protected(images: Sequence[Owned], policy: Policy, verb: str, steps: tuple[Step, ...]) -> KeyPlan:
+def _refuse_protected(images: Sequence[Owned], policy: Policy, verb: str, steps: tuple[Step, ...]) -> KeyPlan:
     """A protected image leaves the catalogue, in whatever way, only where that is allowed."""
     protected = [owned for owned in images if owned.image.protected]
     if not protected or policy.allow_protected:
@@ -199,15 +204,15 @@ def _unless_protected(images: Sequence[Owned], policy: Policy, verb: str, steps:
 
 def _hide(owned: Owned, reason: Reason) -> Step:
     change = FieldChange(("hidden",), False, True, reason)
-    return make_step(Update(owned.record.key, owned.id, (change,), _with_field(owned, "hidden", value=True)), reason)
+    return make_step(Update(owned.record.key, owned.id, (change,), _set_field(owned, "hidden", value=True)), reason)
 
 
 def _deactivate(owned: Owned, reason: Reason) -> tuple[Step, Step]:
-    record = _with_field(owned, "status", value=Status.DEACTIVATED.value)
+    record = _set_field(owned, "status", value=Status.DEACTIVATED.value)
     first = make_step(Update(owned.record.key, owned.id, (), record), reason)
     return first, make_step(Deactivate(owned.record.key, owned.id), reason, (first.id,))
 
 
-def _with_field(owned: Owned, name: str, *, value: str | bool) -> Record:
+def _set_field(owned: Owned, name: str, *, value: str | bool) -> Record:
     managed = owned.record.managed
     return replace(owned.record, managed=replace(managed, fields={**managed.fields, name: hash_value(value)}))

@@ -26,8 +26,8 @@ from imagesync.planning.clashes import find_clashes
 from imagesync.planning.context import PlanInput, assemble_plan, make_context
 from imagesync.planning.decisions import Promote, is_usable
 from imagesync.planning.generations import Generations, Owned
-from imagesync.planning.key_steps import bring_up, superseded
-from imagesync.planning.retirement import kept_image
+from imagesync.planning.key_steps import bring_up, retire_superseded
+from imagesync.planning.retirement import make_kept
 from imagesync.planning.steps import KeyPlan
 
 
@@ -38,8 +38,8 @@ def rollback_plan(given: PlanInput, *, key: str, to: str | None) -> Plan:
     if spec is None:
         raise PlanRefused([f"images.{key}: the manifest wants no such image today; check the key, and its expires"])
     generations = found.groups[key]
-    chosen = _chosen(spec, generations, to, given.policy)
-    wanted = _with_content_of(spec, chosen)
+    chosen = _choose_build(spec, generations, to, given.policy)
+    wanted = _take_content_of(spec, chosen)
     # references mean the images as they are: nothing else of the manifest is done
     context = replace(found, ids={**found.ids, **found.groups.current_ids()}, made=frozenset())
     refusals = [
@@ -48,18 +48,18 @@ def rollback_plan(given: PlanInput, *, key: str, to: str | None) -> Plan:
     ]
     first = bring_up(context, wanted, chosen, Reason.ROLLBACK)
     leaving = [owned for owned in generations.current if owned.id != chosen.id]
-    steps = (*first.steps, *superseded(spec, leaving, first))
+    steps = (*first.steps, *retire_superseded(spec, leaving, first))
     refusals += find_clashes((wanted,), {key: Promote(chosen, Reason.ROLLBACK)}, given.inventory, {})
     if refusals:
         raise PlanRefused(refusals)
-    notes = (*first.notes, to_follow(spec, chosen))
-    kept = tuple(kept_image(owned, spec.on_replace, retires=True) for owned in leaving)
+    notes = (*first.notes, describe_follow_up(spec, chosen))
+    kept = tuple(make_kept(owned, spec.on_replace, retires=True) for owned in leaving)
     part = KeyPlan(notes=notes, kept=kept)
     made = assemble_plan(context, steps, (part,), Kind.ROLLBACK)
     return replace(made, ids={**made.ids, key: chosen.id}, candidates=())
 
 
-def _chosen(spec: ImageSpec, generations: Generations, to: str | None, policy: Policy) -> Owned:
+def _choose_build(spec: ImageSpec, generations: Generations, to: str | None, policy: Policy) -> Owned:
     whole = [owned for owned in generations.last_retired_first if owned.filled]
     usable = [owned for owned in whole if is_usable(spec, owned, reactivate=policy.reactivate)]
     # a rollback that broke off in the middle left two current images: either may be named
@@ -72,11 +72,11 @@ def _chosen(spec: ImageSpec, generations: Generations, to: str | None, policy: P
     found = asked if to is not None else [owned for owned in usable if owned not in halfway]
     if found and found[0] in usable:
         return found[0]
-    raise PlanRefused([f"images.{spec.key}: {_why_not(generations, found or whole, to)}"])
+    raise PlanRefused([f"images.{spec.key}: {_explain_refusal(generations, found or whole, to)}"])
 
 
-def _why_not(generations: Generations, found: list[Owned], to: str | None) -> str:
-    there = "; ".join(_told(owned) for owned in (*generations.current, *generations.last_retired_first))
+def _explain_refusal(generations: Generations, found: list[Owned], to: str | None) -> str:
+    there = "; ".join(_describe_build(owned) for owned in (*generations.current, *generations.last_retired_first))
     if found and (to is None or to in (found[0].id, str(found[0].record.managed.generation))):
         ways = "pass --reactivate, or declare status: active, to take it back into use"
         return f"image {found[0].id} was deactivated, not by imagesync; {ways}"
@@ -84,12 +84,12 @@ def _why_not(generations: Generations, found: list[Owned], to: str | None) -> st
     return f"{asked}; there is {there or 'no image of it at all'}"
 
 
-def _told(owned: Owned) -> str:
+def _describe_build(owned: Owned) -> str:
     status = "" if owned.image.status is Status.ACTIVE else f", {owned.image.status.value}"
     return f"generation {owned.record.managed.generation}, {owned.record.role.value}{status}: image {owned.id}"
 
 
-def _with_content_of(spec: ImageSpec, owned: Owned) -> ImageSpec:
+def _take_content_of(spec: ImageSpec, owned: Owned) -> ImageSpec:
     """As the manifest says, but for what is fixed once the data is in."""
     image = owned.image
     return replace(
@@ -100,20 +100,20 @@ def _with_content_of(spec: ImageSpec, owned: Owned) -> ImageSpec:
     )
 
 
-def to_follow(spec: ImageSpec, owned: Owned) -> str:
+def describe_follow_up(spec: ImageSpec, owned: Owned) -> str:
     """Which lines of the manifest have to name this build, lest the next apply goes forward again."""
-    lines = "; ".join(f"{_where(place)}: {text}" for place, text in _lines(spec, owned))
+    lines = "; ".join(f"{_format_place(place)}: {text}" for place, text in _find_lines(spec, owned))
     if not lines:
         return f"{spec.key}: the manifest names this build already"
     return f"{spec.key}: the manifest must follow, or the next apply goes forward again: {lines}"
 
 
-def _where(place: Place) -> str:
+def _format_place(place: Place) -> str:
     return f"{place.file}:{place.line}" if place.line else place.file or "the manifest"
 
 
-def _lines(spec: ImageSpec, owned: Owned) -> Iterator[tuple[Place, str]]:
-    yield from _content_lines(spec, owned)
+def _find_lines(spec: ImageSpec, owned: Owned) -> Iterator[tuple[Place, str]]:
+    yield from _find_content_lines(spec, owned)
     for name in ("disk_format", "container_format"):
         wanted, held = getattr(spec, name), getattr(owned.image, name)
         if wanted not in (None, held) and name not in spec.ignore:
@@ -122,15 +122,15 @@ def _lines(spec: ImageSpec, owned: Owned) -> Iterator[tuple[Place, str]]:
         yield spec.lines.get("id", spec.place), f"id: {owned.id} (now {spec.id})"
 
 
-def _content_lines(spec: ImageSpec, owned: Owned) -> Iterator[tuple[Place, str]]:
+def _find_content_lines(spec: ImageSpec, owned: Owned) -> Iterator[tuple[Place, str]]:
     source, origin = spec.source, owned.record.managed.origin
     if source is Content.UNMANAGED:
         return
     if not isinstance(source, FileSource | UrlSource | KnownContent):
-        yield spec.source_place, f"source: {{checksum: {_digest(owned, None) or 'unknown'}}} (now none)"
+        yield spec.source_place, f"source: {{checksum: {_choose_digest(owned, None) or 'unknown'}}} (now none)"
         return
     declared = source.checksum
-    digest = _digest(owned, declared.algorithm if declared else None)
+    digest = _choose_digest(owned, declared.algorithm if declared else None)
     if declared in owned.record.digests and declared is not None:
         return
     if digest:
@@ -146,7 +146,7 @@ def _content_lines(spec: ImageSpec, owned: Owned) -> Iterator[tuple[Place, str]]
         yield spec.lines.get("url", spec.source_place), f"url: {origin}"
 
 
-def _digest(owned: Owned, algorithm: str | None) -> Checksum | None:
+def _choose_digest(owned: Owned, algorithm: str | None) -> Checksum | None:
     """In the manifest's own algorithm where it is known, else the one that people write."""
     found = {digest.algorithm: digest for digest in owned.record.digests}
     order = (algorithm or "sha256", "sha256", "sha512", *sorted(found))

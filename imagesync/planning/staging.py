@@ -17,33 +17,33 @@ from imagesync.planning.clashes import find_clashes
 from imagesync.planning.context import PlanInput, PlanningContext, assemble_plan, make_context
 from imagesync.planning.decisions import Make, Promote, Refuse
 from imagesync.planning.key_steps import create
-from imagesync.planning.policy import missing_capabilities
+from imagesync.planning.policy import find_missing_capabilities
 from imagesync.planning.steps import KeyPlan, collect_refusals, collect_steps, make_step
-from imagesync.planning.stores import verification_notes
+from imagesync.planning.stores import note_verification
 
 
 def stage_plan(given: PlanInput) -> Plan:
     """Every build that would be uploaded, as a candidate; PlanRefused as for the whole plan."""
     context = make_context(given)
-    parts = [_staged(context, spec) for spec in context.wanted]
-    steps = _among_themselves(collect_steps(parts))
+    parts = [_stage_key(context, spec) for spec in context.wanted]
+    steps = _drop_other_needs(collect_steps(parts))
     refusals = [*context.refusals, *collect_refusals(parts)]
     refusals += find_clashes(context.wanted, context.decisions, given.inventory, context.adopted)
-    refusals += missing_capabilities(steps, given.capabilities, context.wanted)
+    refusals += find_missing_capabilities(steps, given.capabilities, context.wanted)
     if refusals:
         raise PlanRefused(sorted(set(refusals)))
     return assemble_plan(context, steps, parts, Kind.STAGE)
 
 
-def _staged(context: PlanningContext, spec: ImageSpec) -> KeyPlan:
+def _stage_key(context: PlanningContext, spec: ImageSpec) -> KeyPlan:
     match context.decisions[spec.key]:
         case Refuse(sentence):
             return KeyPlan(refusals=(sentence,))
-        case Make(reason, fill) if spec.has_data and not _is_over(context, spec):
+        case Make(reason, fill) if spec.has_data and not _is_lapsed(context, spec):
             item = create(context, spec, context.groups[spec.key], reason, fill)
             assert isinstance(item.action, Create)  # noqa: S101 - for the type checker
             staged = replace(item, action=replace(item.action, stage=True, replaces=()))
-            return KeyPlan((staged,), verification_notes(spec))
+            return KeyPlan((staged,), note_verification(spec))
         case Promote(owned) if owned.record.role is Role.RETIRED:
             note = (
                 f"{spec.key}: retired image {owned.id} has this content; the next apply publishes it, nothing is staged"
@@ -53,13 +53,13 @@ def _staged(context: PlanningContext, spec: ImageSpec) -> KeyPlan:
             return KeyPlan()
 
 
-def _among_themselves(steps: Sequence[Step]) -> tuple[Step, ...]:
+def _drop_other_needs(steps: Sequence[Step]) -> tuple[Step, ...]:
     """A candidate waits for those it refers to; a record without data it gets to know when it is published."""
     ids = {item.id for item in steps}
     return tuple(replace(item, needs=tuple(need for need in item.needs if need in ids)) for item in steps)
 
 
-def _is_over(context: PlanningContext, spec: ImageSpec) -> bool:
+def _is_lapsed(context: PlanningContext, spec: ImageSpec) -> bool:
     return spec.key in context.lapsed and not context.groups[spec.key].current
 
 

@@ -17,7 +17,7 @@ _ALWAYS: Final = ("status", "hidden", "visibility", "protected")
 _ID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
-def reliances(steps: Sequence[Step], inventory: Inventory) -> tuple[Reliance, ...]:
+def collect_reliances(steps: Sequence[Step], inventory: Inventory) -> tuple[Reliance, ...]:
     """For each live image that a step touches: the fields it changes, its status and visibility, and its record.
 
     Of an image of ours whose id a step writes into a property of another: that it is there, and its role.
@@ -26,14 +26,14 @@ def reliances(steps: Sequence[Step], inventory: Inventory) -> tuple[Reliance, ..
     paths: dict[str, set[str]] = {}
     keys: dict[str, str] = {}
     for item in steps:
-        for image_id in _mentioned(item.action):
+        for image_id in _find_mentioned_ids(item.action):
             if (image := images.get(image_id)) is not None and (record := read(image)) is not None:
                 keys.setdefault(image_id, record.key)
                 paths.setdefault(image_id, set()).add(f"properties.{ROLE}")
         touched = item.action.fill if isinstance(item.action, Create) else item.action.image_id
         if touched is not None:
             keys[touched] = item.action.key
-            paths.setdefault(touched, set()).update(_paths(item, images.get(touched)))
+            paths.setdefault(touched, set()).update(_list_paths(item, images.get(touched)))
     return tuple(
         Reliance(
             image_id, keys[image_id], {path: value_at(images[image_id], path, inventory) for path in sorted(found)}
@@ -43,7 +43,7 @@ def reliances(steps: Sequence[Step], inventory: Inventory) -> tuple[Reliance, ..
     )
 
 
-def _mentioned(action: Action) -> Iterator[str]:
+def _find_mentioned_ids(action: Action) -> Iterator[str]:
     """What looks like an image's id in the properties that an action writes."""
     texts: list[Value] = []
     if isinstance(action, Create):
@@ -54,16 +54,16 @@ def _mentioned(action: Action) -> Iterator[str]:
         yield from _ID.findall(text) if isinstance(text, str) else ()
 
 
-def _paths(item: Step, image: LiveImage | None) -> Iterator[str]:
+def _list_paths(item: Step, image: LiveImage | None) -> Iterator[str]:
     yield from _ALWAYS
     yield from (f"properties.{name}" for name in (image.properties if image else ()) if name.startswith(PREFIX))
     if isinstance(item.action, Update):
         yield from (".".join(change.path) for change in item.action.changes)
-    if isinstance(item.action, Delete) or _unhides(item.action):
+    if isinstance(item.action, Delete) or _is_unhiding(item.action):
         yield "name"
 
 
-def _unhides(action: Action) -> bool:
+def _is_unhiding(action: Action) -> bool:
     return isinstance(action, Update) and any(c.path == ("hidden",) and c.after is False for c in action.changes)
 
 
@@ -80,7 +80,7 @@ def value_at(image: LiveImage, path: str, inventory: Inventory) -> Value:
     return live_field(image, path)
 
 
-def stale(plan: Plan, inventory: Inventory) -> tuple[str, ...]:
+def find_stale_reliances(plan: Plan, inventory: Inventory) -> tuple[str, ...]:
     """One sentence for each thing that the plan relied on and that is no longer so."""
     images = {image.id: image for image in (*inventory.owned, *inventory.foreign)}
     sentences = []
@@ -94,18 +94,18 @@ def stale(plan: Plan, inventory: Inventory) -> tuple[str, ...]:
             sentences.append(f"{reliance.key}: {', '.join(changed)} of image {reliance.image_id} changed meanwhile")
     made = group(inventory.owned).current_ids()
     sentences += [f"{key}: image {made[key]} was made meanwhile" for key in plan.absent if key in made]
-    return tuple(sentences) + tuple(_taken_names(plan, inventory))
+    return tuple(sentences) + tuple(_find_taken_names(plan, inventory))
 
 
-def _taken_names(plan: Plan, inventory: Inventory) -> Iterator[str]:
+def _find_taken_names(plan: Plan, inventory: Inventory) -> Iterator[str]:
     ours = {image.id for image in inventory.owned} | {reliance.image_id for reliance in plan.relies}
-    for key, name in names_taken(plan):
+    for key, name in collect_taken_names(plan):
         for image in inventory.foreign:
             if image.name == name and not image.hidden and image.id not in ours:
                 yield f"{key}: the name {name!r} was taken meanwhile by image {image.id}"
 
 
-def unmet(report: Report, inventory: Inventory) -> tuple[str, ...]:
+def find_unmet_steps(report: Report, inventory: Inventory) -> tuple[str, ...]:
     """One sentence for each step that was done and whose outcome a later look does not find."""
     images = {image.id: image for image in (*inventory.owned, *inventory.foreign)}
     done = [result for result in report.results if result.outcome is Outcome.DONE]
@@ -114,18 +114,18 @@ def unmet(report: Report, inventory: Inventory) -> tuple[str, ...]:
     return tuple(
         f"{result.step.id} was done, and the service shows otherwise"
         for result in done
-        if not _holds(result.step, images.get(result.image_id or ""), inventory)
+        if not _is_met(result.step, images.get(result.image_id or ""), inventory)
     )
 
 
-def _holds(step: Step, image: LiveImage | None, inventory: Inventory) -> bool:
+def _is_met(step: Step, image: LiveImage | None, inventory: Inventory) -> bool:
     match step.action:
         case Delete():
             return image is None
         case Update(record=None):
             return True
         case Update(changes=changes):
-            plain = [change for change in changes if not _refers(change.after)]
+            plain = [change for change in changes if not _has_reference(change.after)]
             return image is not None and all(_value_of(image, c.path, inventory) == c.after for c in plain)
         case Deactivate():
             return image is not None and image.status is Status.DEACTIVATED
@@ -141,11 +141,11 @@ def _value_of(image: LiveImage, path: tuple[str, ...], inventory: Inventory) -> 
     return None if found == () and path != ("members",) else found
 
 
-def _refers(value: Value) -> bool:
+def _has_reference(value: Value) -> bool:
     return isinstance(value, str) and REFERENCE.search(value) is not None
 
 
-def names_taken(plan: Plan) -> tuple[tuple[str, str], ...]:
+def collect_taken_names(plan: Plan) -> tuple[tuple[str, str], ...]:
     """Key and name of every image that the plan makes visible or renames."""
     relied = {reliance.image_id: reliance.values for reliance in plan.relies}
     found: list[tuple[str, Value]] = []
@@ -155,6 +155,6 @@ def names_taken(plan: Plan) -> tuple[tuple[str, str], ...]:
             found += [] if fields.get("hidden") else [(item.action.key, fields.get("name"))]
         elif isinstance(item.action, Update):
             renamed = [change.after for change in item.action.changes if change.path == ("name",)]
-            kept = relied.get(item.action.image_id, {}).get("name") if _unhides(item.action) else None
+            kept = relied.get(item.action.image_id, {}).get("name") if _is_unhiding(item.action) else None
             found += [(item.action.key, name) for name in (renamed or [kept])]
     return tuple((key, name) for key, name in found if isinstance(name, str))

@@ -13,18 +13,18 @@ from imagesync.planning.generations import Owned
 from imagesync.text import public_url
 
 
-def looks_at_stores(catalog: Catalog) -> bool:
+def is_store_list_needed(catalog: Catalog) -> bool:
     """Whether a plan cannot be made without knowing which stores there are (``stores: all``)."""
     return any((transfer := spec.source.transfer) and transfer.all_stores for spec in catalog.images)
 
 
-def _wanted(spec: ImageSpec, able: Capabilities | None) -> frozenset[str]:
+def _wanted_stores(spec: ImageSpec, able: Capabilities | None) -> frozenset[str]:
     """The stores that must hold an image, as far as it is known which there are."""
     transfer = spec.source.transfer
     return transfer.wanted_stores(able.stores if able else frozenset()) if transfer else frozenset()
 
 
-def stores_change(
+def plan_store_copy(
     spec: ImageSpec, image: LiveImage, status: Status, able: Capabilities | None, reason: Reason
 ) -> tuple[FieldChange, ...]:
     """The copy to the stores that lack an image, if the service can make it; ``status`` is what the image has by then.
@@ -32,15 +32,15 @@ def stores_change(
     An image whose stores are not shown (to non-admins those of a deactivated one never are) is taken as it is: to plan
     for what cannot be seen would be to plan it for ever.
     """
-    lacking = _wanted(spec, able) - set(image.stores)
+    lacking = _wanted_stores(spec, able) - set(image.stores)
     if not (lacking and image.stores) or status is not Status.ACTIVE:
         return ()
     return (FieldChange(("stores",), tuple(sorted(image.stores)), tuple(sorted({*image.stores, *lacking})), reason),)
 
 
-def stores_notes(spec: ImageSpec, image: LiveImage, status: Status, able: Capabilities | None) -> tuple[str, ...]:
+def note_stores(spec: ImageSpec, image: LiveImage, status: Status, able: Capabilities | None) -> tuple[str, ...]:
     """What a reader must know of stores that are wanted and for which nothing is planned."""
-    lacking = sorted(_wanted(spec, able) - set(image.stores))
+    lacking = sorted(_wanted_stores(spec, able) - set(image.stores))
     if not lacking:
         return ()
     if status is Status.ACTIVE and not image.stores:
@@ -51,7 +51,7 @@ def stores_notes(spec: ImageSpec, image: LiveImage, status: Status, able: Capabi
     return ()
 
 
-def verification_notes(spec: ImageSpec) -> tuple[str, ...]:
+def note_verification(spec: ImageSpec) -> tuple[str, ...]:
     """That what the service fetches by itself will not be compared with the declared digest; without one, that is said elsewhere."""
     source = spec.source
     if not isinstance(source, UrlSource) or source.transfer.is_sent:
@@ -64,7 +64,7 @@ def verification_notes(spec: ImageSpec) -> tuple[str, ...]:
     return (f"{spec.key}: {what}: {why}; declare a sha512, or set verify: download",)
 
 
-def goes_on(spec: ImageSpec, wanted: str, staging: Iterable[Owned]) -> Owned | None:
+def find_resumable(spec: ImageSpec, wanted: str, staging: Iterable[Owned]) -> Owned | None:
     """The staged image of an interrupted run whose import is at work, or done and not yet verified; the newest one.
 
     ``wanted`` is the digest of the wanted state: only a record made for just this state and content is taken up. What

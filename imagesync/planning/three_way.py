@@ -64,8 +64,8 @@ def merge_states(
 
     Values of properties are as a manifest writes them, so that text which looks like a reference is none.
     """
-    fields = _wanted_fields(spec, image, managed)
-    properties = _wanted_properties(spec, managed, ids)
+    fields = _merge_fields(spec, image, managed)
+    properties = _merge_properties(spec, managed, ids)
     ours = set(properties) | {name for name in image.properties if hash_name(name) in managed.properties}
     shown = tuple(sorted(member.project for member in live_members))
     before = ImageState(
@@ -78,36 +78,36 @@ def merge_states(
         tags=tuple(sorted(image.tags)),
         members=shown,
     )
-    tags = before.tags if is_left_alone(spec, managed, "tags") else _wanted_set(image.tags, spec.tags, managed.tags)
+    tags = before.tags if is_left_alone(spec, managed, "tags") else _merge_set(image.tags, spec.tags, managed.tags)
     sharing = fields.get("visibility", image.visibility.value) == Visibility.SHARED.value
-    wanted = _wanted_set(frozenset(shown), members, managed.members) if sharing else ()
+    wanted = _merge_set(frozenset(shown), members, managed.members) if sharing else ()
     after = ImageState(fields, properties, tags, shown if spec.is_ignored("members") else wanted)
     return before, after
 
 
-def _wanted_fields(spec: ImageSpec, image: LiveImage, managed: Managed) -> dict[str, Value]:
+def _merge_fields(spec: ImageSpec, image: LiveImage, managed: Managed) -> dict[str, Value]:
     declared = declared_fields(spec)
     returned = {name: DEFAULTS[name] for name in managed.fields if name in DEFAULTS}
     returned |= {name: live_plain(value) for name, value in managed.before.items() if name in DEFAULTS}
     if isinstance(spec.min_disk, Auto):
         returned.pop("min_disk", None)
-        declared["min_disk"] = auto_min_disk(image)
+        declared["min_disk"] = compute_min_disk(image)
     wanted = sorted({**returned, **declared}.items())
     return {name: value for name, value in wanted if not is_left_alone(spec, managed, name)}
 
 
-def auto_min_disk(image: LiveImage) -> int:
+def compute_min_disk(image: LiveImage) -> int:
     """GB that the virtual size needs, rounded up (the stored size where the service knows no virtual one)."""
     return -(-(image.virtual_size or image.size or 0) // 2**30)
 
 
-def _wanted_properties(spec: ImageSpec, managed: Managed, ids: Mapping[str, str]) -> dict[str, str]:
+def _merge_properties(spec: ImageSpec, managed: Managed, ids: Mapping[str, str]) -> dict[str, str]:
     declared = {name: known_references(value, ids) for name, value in spec.properties.items()}
-    wanted = {**_before_retirement(managed), **declared}
+    wanted = {**_restore_properties(managed), **declared}
     return {name: wanted[name] for name in sorted(wanted) if not is_left_alone(spec, managed, "properties", name)}
 
 
-def _before_retirement(managed: Managed) -> dict[str, str]:
+def _restore_properties(managed: Managed) -> dict[str, str]:
     """Properties that ``on_replace`` took away or changed when it retired the image: they come back with it."""
     changed = ((path.partition("."), value) for path, value in managed.before.items())
     return {
@@ -115,12 +115,12 @@ def _before_retirement(managed: Managed) -> dict[str, str]:
     }
 
 
-def _wanted_set(live: frozenset[str], wanted: frozenset[str], ours: tuple[str, ...]) -> tuple[str, ...]:
+def _merge_set(live: frozenset[str], wanted: frozenset[str], ours: tuple[str, ...]) -> tuple[str, ...]:
     foreign = {item for item in live if hash_name(item) not in ours}
     return tuple(sorted(foreign | wanted))
 
 
-def managed_by(spec: ImageSpec, members: frozenset[str], generation: int) -> Managed:
+def make_managed(spec: ImageSpec, members: frozenset[str], generation: int) -> Managed:
     """What imagesync manages on an image once it is as the manifest says."""
     fields = declared_fields(spec)
     if spec.status:
@@ -162,7 +162,7 @@ def wanted_digest(spec: ImageSpec) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 
 
-def reason_for(path: tuple[str, ...], wanted: Managed, managed: Managed) -> Reason:
+def find_reason(path: tuple[str, ...], wanted: Managed, managed: Managed) -> Reason:
     """Drift where imagesync had set the very value that is wanted (``wanted``) before; else the manifest changed."""
     match path:
         case ("properties", name):
@@ -178,14 +178,14 @@ def reason_for(path: tuple[str, ...], wanted: Managed, managed: Managed) -> Reas
     return Reason.DRIFT if same else Reason.MANIFEST_CHANGED
 
 
-def current_record(catalog: str, spec: ImageSpec, members: frozenset[str], base: Record) -> Record:
+def make_current_record(catalog: str, spec: ImageSpec, members: frozenset[str], base: Record) -> Record:
     """``base`` (catalogue, key, content, generation) with all else as the manifest now says."""
-    managed = managed_by(spec, members, base.managed.generation)
+    managed = make_managed(spec, members, base.managed.generation)
     managed = replace(managed, origin=base.managed.origin or managed.origin)
     return replace(base, catalog=catalog, key=spec.key, spec=wanted_digest(spec), managed=managed)
 
 
-def wanted_status(spec: ImageSpec, managed: Managed) -> Status | None:
+def find_wanted_status(spec: ImageSpec, managed: Managed) -> Status | None:
     """active or deactivated where the manifest says so, or where imagesync had deactivated it; else None."""
     if is_left_alone(spec, managed, "status"):
         return None

@@ -12,7 +12,7 @@ from imagesync.manifest.export import Exported, export_manifest
 from imagesync.model.catalog import Catalog, Status, Visibility
 from imagesync.model.image import Filter, LiveImage
 from imagesync.model.record import PREFIX
-from imagesync.planning.adoption import adoptable, asking
+from imagesync.planning.adoption import pick_adoptable, request_adoption
 from imagesync.sources import identify
 from tests.cloud.neighbors import ours
 from tests.pipeline import applied, planned
@@ -55,7 +55,11 @@ def test_what_is_exported_is_adopted_without_a_change(backend: Backend, tmp_path
     assert made.problems == ()
     assert {image.id for image in made.images.values()} == {image.id for image in before}
     catalog = read_back(tmp_path, made)
-    part = catalog if way == "apply" else adoptable(asking(catalog), take_inventory(backend, asking(catalog)))
+    part = (
+        catalog
+        if way == "apply"
+        else pick_adoptable(request_adoption(catalog), take_inventory(backend, request_adoption(catalog)))
+    )
     plan = planned(backend, part)
     assert {step.reason.value for step in plan.steps} == {"adopt"}
     assert [step.action for step in plan.steps if getattr(step.action, "changes", None)] == []
@@ -123,8 +127,8 @@ def test_only_what_can_be_adopted_is_adopted(backend: Backend, tmp_path: Path) -
         "  missing: {source: data.raw}\n"
     )
     (tmp_path / "data.raw").write_bytes(b"data")
-    catalog = asking(identify(resolve(load(tmp_path / "base.yaml"))))
-    part = adoptable(catalog, take_inventory(backend, catalog))
+    catalog = request_adoption(identify(resolve(load(tmp_path / "base.yaml"))))
+    part = pick_adoptable(catalog, take_inventory(backend, catalog))
     assert part.only == ("by-id", "by-name")
     assert [note.split(":")[0] for note in part.warnings] == ["missing", "other", "referring"]
     applied(backend, planned(backend, part))
@@ -141,7 +145,7 @@ def test_with_nothing_to_adopt_nothing_is_planned(backend: Backend, tmp_path: Pa
     ours = {"imagesync_catalog": "base", "imagesync_key": "gone", "imagesync_role": "current"}
     filled(backend, name="gone", properties=ours)
     (tmp_path / "base.yaml").write_text("version: 1\ncatalog: base\nimages: {missing: {name: missing}}\n")
-    catalog = asking(identify(resolve(load(tmp_path / "base.yaml"))))
-    part = adoptable(catalog, take_inventory(backend, catalog))
+    catalog = request_adoption(identify(resolve(load(tmp_path / "base.yaml"))))
+    part = pick_adoptable(catalog, take_inventory(backend, catalog))
     assert part.images == ()
     assert planned(backend, part).steps == ()

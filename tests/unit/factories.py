@@ -19,7 +19,7 @@ from imagesync.model.plan import Plan
 from imagesync.model.record import Record, read
 from imagesync.planning.context import PlanInput
 from imagesync.planning.planner import make_plan
-from imagesync.planning.three_way import managed_by, wanted_digest
+from imagesync.planning.three_way import make_managed, wanted_digest
 
 PROJECT = "project-1"
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -56,7 +56,7 @@ def live(
         wanted.fingerprint.digests,
         wanted.url_identity,
         wanted_digest(wanted),
-        managed_by(wanted, frozenset(map(str, wanted.members)), generation),
+        make_managed(wanted, frozenset(map(str, wanted.members)), generation),
     )
     image = LiveImage(
         id=image_id or f"id-{wanted.key}",

@@ -13,7 +13,7 @@ from imagesync.model.image import LiveImage
 from imagesync.model.plan import (
     Update,
 )
-from imagesync.planning.adoption import adoptable, asking
+from imagesync.planning.adoption import pick_adoptable, request_adoption
 from tests.unit.factories import PROJECT, catalog, digest, inventory, live, plan, spec
 from tests.unit.planning.plans import kinds
 
@@ -73,8 +73,8 @@ def test_the_adopt_command_takes_the_keys_that_lack_an_image() -> None:
     """``adopt`` on every image; a key that has one is left alone, one that finds none is warned of."""
     foreign = LiveImage("foreign", name="free", owner=PROJECT, status=Status.ACTIVE, disk_format="raw")
     foreign = replace(foreign, container_format="bare")
-    wanted = asking(catalog(spec("free"), spec("ours"), spec("nowhere")))
-    found = adoptable(wanted, inventory(live(spec("ours")), foreign=(foreign,)))
+    wanted = request_adoption(catalog(spec("free"), spec("ours"), spec("nowhere")))
+    found = pick_adoptable(wanted, inventory(live(spec("ours")), foreign=(foreign,)))
     assert [one.key for one in found.images] == ["free"]
     assert found.only == ("free",)
     assert found.warnings == ("nowhere: not adopted: there is no visible image named 'nowhere'",)
@@ -82,7 +82,7 @@ def test_the_adopt_command_takes_the_keys_that_lack_an_image() -> None:
 
 def test_the_adopt_command_without_anything_to_adopt_looks_at_no_key() -> None:
     """No pattern at all would mean every key."""
-    found = adoptable(asking(catalog(spec("a"))), inventory())
+    found = pick_adoptable(request_adoption(catalog(spec("a"))), inventory())
     assert found.images == ()
     assert not found.is_in_scope("a")
 
@@ -92,6 +92,6 @@ def test_a_reference_to_what_is_not_adopted_keeps_an_image_out() -> None:
     foreign = LiveImage("foreign", name="root", owner=PROJECT, status=Status.ACTIVE, disk_format="raw")
     foreign = replace(foreign, container_format="bare")
     root = spec("root", properties={"kernel_id": "${images.kernel.id}"})
-    found = adoptable(asking(catalog(spec("kernel"), root)), inventory(foreign=(foreign,)))
+    found = pick_adoptable(request_adoption(catalog(spec("kernel"), root)), inventory(foreign=(foreign,)))
     assert found.images == ()
     assert "root: not adopted: it refers to images.kernel, which has no image" in found.warnings

@@ -9,7 +9,7 @@ from imagesync.model.catalog import ImageSpec, OnRemove, Policy
 from imagesync.model.image import LiveImage
 from imagesync.model.plan import Deactivate, Plan, Update
 from imagesync.model.record import read
-from imagesync.planning.three_way import managed_by, wanted_digest
+from imagesync.planning.three_way import make_managed, wanted_digest
 from tests.unit.factories import catalog, inventory, plan
 from tests.unit.written_by_0_1_0 import (
     CREATED,
@@ -53,7 +53,7 @@ def test_the_same_image_would_be_recorded_alike(wanted: ImageSpec, image: LiveIm
     record = read(image)
     assert record is not None
     assert wanted_digest(wanted) == image.properties["imagesync_spec"]
-    made = managed_by(wanted, frozenset(map(str, wanted.members)), record.managed.generation)
+    made = make_managed(wanted, frozenset(map(str, wanted.members)), record.managed.generation)
     added = {"444bd9c5": "6c76a933"} if image is RETIRED_IMAGE else {}
     expected = replace(record.managed, retired=None, before={}, tags=() if added else record.managed.tags)
     assert replace(made, properties={**made.properties, **added}) == expected
