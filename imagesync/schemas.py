@@ -22,7 +22,7 @@ def schema_text(name: str) -> str:
     return schema_path(name).read_text(encoding="utf-8")
 
 
-def schema(name: str) -> dict[str, Any]:
+def load_schema(name: str) -> dict[str, Any]:
     """One schema as data."""
     found: dict[str, Any] = json.loads(schema_text(name))
     return found

@@ -21,10 +21,10 @@ from imagesync.manifest.export import KEY, Exported, export_manifest, find_diffe
 from imagesync.manifest.files import SUFFIXES
 from imagesync.manifest.loader import load
 from imagesync.manifest.resolution import resolve
-from imagesync.model.catalog import Role, Visibility, matches
+from imagesync.model.catalog import Role, Visibility, is_match
 from imagesync.model.image import Filter, LiveImage
 from imagesync.model.record import PREFIX, read
-from imagesync.render.style import count
+from imagesync.render.style import format_count
 from imagesync.text import make_printable
 
 _GLOB = "*?["
@@ -99,14 +99,14 @@ def _find(backend: Backend, wanted: Selection) -> list[LiveImage]:
 
 def _select(images: Sequence[LiveImage], wanted: Selection) -> list[LiveImage]:
     """Those whose name matches and that nobody manages yet; with ``managed`` the current build of each key too."""
-    named = [image for image in images if not wanted.names or matches(image.name or "", wanted.names)]
+    named = [image for image in images if not wanted.names or is_match(image.name or "", wanted.names)]
     free = [image for image in named if not any(name.startswith(PREFIX) for name in image.properties)]
     ours = [image for image in named if (record := read(image)) is not None and record.role is Role.CURRENT]
     if wanted.managed:
         return [*free, *ours]
     catalogs = Counter(image.properties[f"{PREFIX}catalog"] for image in ours)
     for catalog, number in sorted(catalogs.items()):
-        say(f"{count(number, 'image')} of catalogue {make_printable(catalog)} left out; --managed takes them in")
+        say(f"{format_count(number, 'image')} of catalogue {make_printable(catalog)} left out; --managed takes them in")
     return free
 
 
@@ -139,4 +139,4 @@ def _write(made: Exported, path: Path | None) -> None:
         return
     write_private(path, made.text)
     path.chmod(0o644)
-    say(f"{count(len(made.images), 'image')} written to {make_printable(str(path))}")
+    say(f"{format_count(len(made.images), 'image')} written to {make_printable(str(path))}")

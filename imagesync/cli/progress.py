@@ -11,7 +11,7 @@ from imagesync.cli.files import unwritable
 from imagesync.errors import ImagesyncError
 from imagesync.model.report import Event, Finished, Outcome, Progress, Started
 from imagesync.render.result import event_to_json
-from imagesync.render.style import size
+from imagesync.render.style import format_size
 from imagesync.render.text import result_line
 from imagesync.text import json_text
 
@@ -54,7 +54,7 @@ class ProgressLines:
             return
         self._shown = time.monotonic()
         sent = sum(self._sent.values())
-        text = f"{self._done} of {self._total} steps done, {self._running} at work, {size(sent)} sent"
+        text = f"{self._done} of {self._total} steps done, {self._running} at work, {format_size(sent)} sent"
         self._stream.write("\r\x1b[K" + (text if self._done < self._total else ""))
         self._stream.flush()
 

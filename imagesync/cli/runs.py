@@ -26,7 +26,7 @@ from imagesync.model.plan import Kind, Plan
 from imagesync.model.report import Event, Report, candidates_of
 from imagesync.planfile.writer import plan_text_json
 from imagesync.render.result import report_to_json
-from imagesync.render.style import count
+from imagesync.render.style import format_count
 from imagesync.render.text import plan_text, report_text
 from imagesync.text import json_text
 from imagesync.workflow import Hooks, RunResult, Settings, Watch
@@ -78,7 +78,7 @@ class Run:
 
     def _approve(self, plan: Plan) -> bool:
         refusal = "what would be changed is asked first, and there is no terminal to ask on"
-        return self._yes or confirm(f"Apply {count(len(plan.steps), 'step')}?", without_terminal=refusal)
+        return self._yes or confirm(f"Apply {format_count(len(plan.steps), 'step')}?", without_terminal=refusal)
 
     def _approve_change(self, plan: Plan) -> bool:
         if self._yes:

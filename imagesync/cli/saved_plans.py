@@ -11,7 +11,7 @@ from imagesync.cli.options import Options
 from imagesync.errors import ImagesyncError, UsageError
 from imagesync.model.catalog import Catalog, UrlSource, url_identity
 from imagesync.model.plan import Create, Plan, Step
-from imagesync.planfile.reader import plan_from_json, withheld
+from imagesync.planfile.reader import find_withheld_urls, plan_from_json
 from imagesync.planfile.writer import Json, plan_text_json, plan_to_json
 from imagesync.text import make_printable
 from imagesync.version import __version__
@@ -48,7 +48,7 @@ def read_plan(path: Path) -> tuple[Plan, dict[str, tuple[str, ...]]]:
     except (ValueError, RecursionError) as error:
         raise UsageError(f"{shown} is not a saved plan", "make one with: imagesync plan -o plan.json") from error
     plan = plan_from_json(document, folder=os.path.abspath(path.parent), shown=shown)
-    return plan, withheld(document)
+    return plan, find_withheld_urls(document)
 
 
 def restore_urls(plan: Plan, missing: dict[str, tuple[str, ...]], options: Options) -> Plan:

@@ -7,14 +7,14 @@ from typing import TextIO
 import typer
 
 from imagesync.errors import UsageError
-from imagesync.render.style import Paint, painted, plain
+from imagesync.render.style import Paint, leave_plain, paint_text
 
 
 def paint_for(stream: TextIO, wanted: bool | None) -> Paint:
     """Colors if ``wanted``; if it is None, on a terminal that can show them, unless NO_COLOR is set."""
     if wanted is None:
         wanted = stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-    return painted if wanted else plain
+    return paint_text if wanted else leave_plain
 
 
 def confirm(question: str, *, without_terminal: str) -> bool:

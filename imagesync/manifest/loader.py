@@ -16,7 +16,7 @@ from imagesync.manifest.files import Found, find_files, read_bytes
 from imagesync.manifest.merging import Manifest, find_unknown_names
 from imagesync.manifest.validation import Shape, format_path
 from imagesync.manifest.yaml_reader import MAX_KEYS, Allowance, Node, parse
-from imagesync.schemas import schema
+from imagesync.schemas import load_schema
 from imagesync.text import make_printable
 
 MERGED: Final = ("images", "profiles", "targets", "values")
@@ -29,7 +29,7 @@ def load(path: Path | str) -> Manifest:
     """The manifest at a file, or of every ``*.yaml`` and ``*.yml`` below a folder. ManifestError holds every problem."""
     path = Path(path)
     files, problems = find_files([path])
-    shape = Shape(schema("manifest"))
+    shape = Shape(load_schema("manifest"))
     sections: dict[str, dict[str, Node]] = {name: {} for name in (*MERGED, "single")}
     roots, left = [], _Left()
     for file in files:

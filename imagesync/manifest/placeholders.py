@@ -12,7 +12,7 @@ from typing import Final, TypeAlias
 from imagesync.errors import Diagnostic, ManifestError
 from imagesync.manifest.validation import format_path, suggest
 from imagesync.manifest.yaml_reader import Node, parse_scalar
-from imagesync.model.references import as_literal
+from imagesync.model.references import escape_references
 
 _MARK: Final = re.compile(r"\$(?:\$|\{([^}$\n]*)(\})?)")
 MAX_DEPTH: Final = 32
@@ -92,7 +92,7 @@ class Values:
         if image := _IMAGE.fullmatch(name):
             return self._check_reference(image, node, path, in_properties=in_properties)
         value = self._find_value(name, node, path, within)
-        return as_literal(value) if in_properties else value
+        return escape_references(value) if in_properties else value
 
     def _check_reference(self, found: re.Match[str], node: Node, path: Path, *, in_properties: bool) -> str:
         if not in_properties:

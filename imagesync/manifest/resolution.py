@@ -23,8 +23,8 @@ from imagesync.manifest.specs import make_on_replace, make_spec
 from imagesync.manifest.texts import MAX_PROPERTIES
 from imagesync.manifest.validation import Shape, format_path, suggest
 from imagesync.manifest.yaml_reader import Node
-from imagesync.model.catalog import Catalog, FileSource, ImageSpec, Limit, OnRemove, Policy, Target, UrlSource, matches
-from imagesync.schemas import schema
+from imagesync.model.catalog import Catalog, FileSource, ImageSpec, Limit, OnRemove, Policy, Target, UrlSource, is_match
+from imagesync.schemas import load_schema
 
 MAX_EXCESS_PROPERTIES: Final = 20_000
 """Properties beyond the limit of their images, of all images together, after which resolution stops."""
@@ -58,7 +58,7 @@ def resolve(
 @cache
 def _load_shape(part: str) -> Shape:
     """A part of a manifest once its placeholders are filled in."""
-    return Shape(schema("manifest"), part, placeholders=False)
+    return Shape(load_schema("manifest"), part, placeholders=False)
 
 
 class _Resolver:
@@ -86,7 +86,7 @@ class _Resolver:
             data, nodes[key] = self._fill_and_check(nodes[key], "image", ("images", key))
             spec = make_spec(key, data, nodes[key], setting) if data is not None else None
             specs += [spec] if spec else []
-        here = [spec for spec in specs if matches(spec.key, self._target.only)]
+        here = [spec for spec in specs if is_match(spec.key, self._target.only)]
         self._problems += islice(find_set_problems(here, nodes), MAX_PROBLEMS)
         name, policy = self._read_name(), self._read_policy()
         if problems := [*self._problems, *self._values.problems]:
@@ -163,8 +163,8 @@ class _Resolver:
         self, name: str, policy: Policy, specs: Sequence[ImageSpec], only: tuple[str, ...]
     ) -> Catalog:
         target = self._target
-        here = [spec for spec in specs if matches(spec.key, target.only)]
-        picked = tuple(spec for spec in here if matches(spec.key, only))
+        here = [spec for spec in specs if is_match(spec.key, target.only)]
+        picked = tuple(spec for spec in here if is_match(spec.key, only))
         for pattern in only:
             if not any(fnmatchcase(spec.key, pattern) for spec in here):
                 close = get_close_matches(pattern, [spec.key for spec in here], 3)

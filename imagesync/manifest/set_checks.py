@@ -8,7 +8,7 @@ from imagesync.errors import Diagnostic
 from imagesync.manifest.validation import format_path, locate
 from imagesync.manifest.yaml_reader import Node
 from imagesync.model.catalog import ImageSpec
-from imagesync.model.references import references
+from imagesync.model.references import find_references
 
 MAX_SHOWN_KEYS: Final = 12
 """Of a circle of references, in its message."""
@@ -45,7 +45,7 @@ def _find_repeated_values(
 
 
 def _find_circles(specs: Sequence[ImageSpec], nodes: Mapping[str, Node]) -> Iterator[Diagnostic]:
-    graph = {spec.key: keys for spec in specs if (keys := references(spec))}
+    graph = {spec.key: keys for spec in specs if (keys := find_references(spec))}
     try:
         TopologicalSorter(graph).prepare()
     except CycleError as error:

@@ -346,7 +346,7 @@ class ImageSpec:
         return any(fnmatchcase(dotted, pattern) for pattern in self.ignore)
 
 
-def matches(key: str, patterns: Sequence[str]) -> bool:
+def is_match(key: str, patterns: Sequence[str]) -> bool:
     """Whether a key matches one of the globs; without any, every key does."""
     return not patterns or any(fnmatchcase(key, pattern) for pattern in patterns)
 
@@ -381,4 +381,4 @@ class Catalog:
 
     def is_in_scope(self, key: str) -> bool:
         """Whether ``only`` lets a plan look at a key."""
-        return matches(key, self.only)
+        return is_match(key, self.only)

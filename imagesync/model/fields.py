@@ -23,9 +23,9 @@ def declared_fields(spec: ImageSpec) -> dict[str, Value]:
 
 def live_field(image: LiveImage, name: str) -> Value:
     """One field of a live image as a plain value."""
-    return live_plain(getattr(image, name))
+    return plain_value(getattr(image, name))
 
 
-def live_plain(value: object) -> Value:
+def plain_value(value: object) -> Value:
     """Any scalar of the service as a plain str, int or bool; None for all else."""
     return str(value) if isinstance(value, str) else value if isinstance(value, int) else None

@@ -146,7 +146,7 @@ class Filter:
     visibility: Visibility | None = None
     catalog: str | None = None
 
-    def holds(self, image: LiveImage) -> bool:
+    def is_match(self, image: LiveImage) -> bool:
         """Whether an image is one of those asked for, compared byte for byte."""
         return (
             (self.owner is None or (image.owner or "") == self.owner)

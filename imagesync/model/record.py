@@ -139,7 +139,7 @@ def read(image: LiveImage) -> Record | None:
         url=url,
         spec=properties.get(SPEC, ""),
         managed=_decode(parts),
-        nonce=_text(parts.get("n")),
+        nonce=_read_text(parts.get("n")),
         unverified=parts.get("u") is True,
         converted=parts.get("c") is True,
     )
@@ -160,7 +160,7 @@ def _read_content(text: str) -> tuple[tuple[Checksum, ...], str | None]:
 
 def _load_parts(text: str) -> dict[str, object]:
     try:
-        return _mapping(json.loads(text))
+        return _read_mapping(json.loads(text))
     except (ValueError, RecursionError):
         return {}
 
@@ -168,28 +168,28 @@ def _load_parts(text: str) -> dict[str, object]:
 def _decode(parts: Mapping[str, object]) -> Managed:
     generation = parts.get("g")
     return Managed(
-        fields=_texts(parts.get("f")),
-        properties=_texts(parts.get("p")),
-        tags=_words(parts.get("t")),
-        members=_words(parts.get("m")),
+        fields=_read_texts(parts.get("f")),
+        properties=_read_texts(parts.get("p")),
+        tags=_read_words(parts.get("t")),
+        members=_read_words(parts.get("m")),
         generation=generation if isinstance(generation, int) and 0 < generation < 2**31 else 1,
-        origin=_text(parts.get("o")),
-        retired=_text(parts.get("r")),
-        before=_mapping(parts.get("b")),
+        origin=_read_text(parts.get("o")),
+        retired=_read_text(parts.get("r")),
+        before=_read_mapping(parts.get("b")),
     )
 
 
-def _text(value: object) -> str | None:
+def _read_text(value: object) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def _words(value: object) -> tuple[str, ...]:
+def _read_words(value: object) -> tuple[str, ...]:
     return tuple(sorted(word for word in value if isinstance(word, str))) if isinstance(value, list) else ()
 
 
-def _mapping(value: object) -> dict[str, object]:
+def _read_mapping(value: object) -> dict[str, object]:
     return {str(name): item for name, item in value.items()} if isinstance(value, dict) else {}
 
 
-def _texts(value: object) -> dict[str, str]:
-    return {name: item for name, item in sorted(_mapping(value).items()) if isinstance(item, str)}
+def _read_texts(value: object) -> dict[str, str]:
+    return {name: item for name, item in sorted(_read_mapping(value).items()) if isinstance(item, str)}

@@ -10,7 +10,7 @@ REFERENCE: Final = re.compile(r"\$\$(?=\{images\.)|\$\{images\.([A-Za-z0-9][A-Za
 _LITERAL: Final = re.compile(r"\$(?=\{images\.)")
 
 
-def as_literal(text: str) -> str:
+def escape_references(text: str) -> str:
     """Text that happens to look like a reference, told apart from one: ``resolve_references`` gives it back."""
     return _LITERAL.sub("$$", text)
 
@@ -20,12 +20,12 @@ def resolve_references(text: str, ids: Mapping[str, str]) -> str:
     return REFERENCE.sub(lambda found: ids.get(found[1], found[0]) if found[1] else "$", text)
 
 
-def known_references(text: str, ids: Mapping[str, str]) -> str:
+def fill_known_references(text: str, ids: Mapping[str, str]) -> str:
     """References to known ids filled in; all else stays, ``$${images.`` too, for ``resolve_references`` to finish."""
     return REFERENCE.sub(lambda found: ids.get(found[1], found[0]) if found[1] else found[0], text)
 
 
-def references(spec: ImageSpec) -> frozenset[str]:
+def find_references(spec: ImageSpec) -> frozenset[str]:
     """The keys that properties of this image refer to."""
     written = [value for value in spec.properties.values() if "$" in value]
     return frozenset(key for value in written for key in REFERENCE.findall(value) if key)

@@ -1,7 +1,7 @@
 """A plan's JSON document, the saved form -> the plan. Pure, but for the schema that it reads.
 
 What was altered after it was made is refused, and so is what another version wrote. URLs come back as far as they were
-shown; ``withheld`` says whose whole URL has to be found again in the manifests.
+shown; ``find_withheld_urls`` says whose whole URL has to be found again in the manifests.
 """
 
 import os
@@ -104,9 +104,9 @@ def _read_kept(kept: Json) -> Kept:
 def _check_shape(document: Json, shown: str) -> None:
     import jsonschema_rs
 
-    from imagesync.schemas import schema
+    from imagesync.schemas import load_schema
 
-    error = next(iter(jsonschema_rs.validator_for(schema("plan")).iter_errors(document)), None)
+    error = next(iter(jsonschema_rs.validator_for(load_schema("plan")).iter_errors(document)), None)
     if error is not None:
         place = ".".join(map(str, error.instance_path)) or "the document"
         raise UsageError(f"{shown} is not a saved plan: {place} does not fit its schema", "plan again")
@@ -216,7 +216,7 @@ def _read_record(record: Json) -> Record:
     )
 
 
-def withheld(document: Json) -> dict[str, tuple[str, ...]]:
+def find_withheld_urls(document: Json) -> dict[str, tuple[str, ...]]:
     """The sha256 of each whole URL, by key, of the images whose URLs hold what a document may not show."""
     creates = [step for step in document["steps"] if step["action"] == "create" and step["source"]["kind"] == "url"]
     listed = {step["key"]: step["source"]["urls"] for step in creates}

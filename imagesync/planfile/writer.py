@@ -64,10 +64,10 @@ def plan_to_json(plan: Plan, *, tool: str, folder: str) -> Json:
             "digest": plan.manifest_digest,
             "target": plan.target_name,
         },
-        "summary": _summary(plan),
-        "steps": [_step(step, plan.base) for step in plan.steps],
+        "summary": _write_summary(plan),
+        "steps": [_write_step(step, plan.base) for step in plan.steps],
         "relies": [
-            {"image_id": item.image_id, "key": item.key, "values": _values(item.values)} for item in plan.relies
+            {"image_id": item.image_id, "key": item.key, "values": _write_values(item.values)} for item in plan.relies
         ],
         "absent": list(plan.absent),
         "ids": dict(plan.ids),
@@ -78,8 +78,8 @@ def plan_to_json(plan: Plan, *, tool: str, folder: str) -> Json:
         "changed": list(plan.changed),
         "notes": list(plan.notes),
         "kind": plan.kind.value,
-        "kept": [_kept(one) for one in plan.kept],
-        "candidates": [_candidate(one) for one in plan.candidates],
+        "kept": [_write_kept(one) for one in plan.kept],
+        "candidates": [_write_candidate(one) for one in plan.candidates],
     }
     return {**document, "digest": digest_of(document)}
 
@@ -96,13 +96,13 @@ def digest_of(document: Json) -> str:
     return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 
 
-def _summary(plan: Plan) -> Json:
+def _write_summary(plan: Plan) -> Json:
     counts = summarize(plan)
     verbs = ("create", "update", "replace", "deactivate", "reactivate", "delete", "stage", "unchanged")
     return {**{verb: getattr(counts, verb) for verb in verbs}, "upload_bytes": counts.upload}
 
 
-def _kept(kept: Kept) -> Json:
+def _write_kept(kept: Kept) -> Json:
     return {
         "key": kept.key,
         "image_id": kept.image_id,
@@ -114,7 +114,7 @@ def _kept(kept: Kept) -> Json:
     }
 
 
-def _candidate(candidate: Candidate) -> Json:
+def _write_candidate(candidate: Candidate) -> Json:
     return {
         "key": candidate.key,
         "image_id": candidate.image_id,
@@ -123,25 +123,25 @@ def _candidate(candidate: Candidate) -> Json:
     }
 
 
-def _step(step: Step, base: str) -> Json:
+def _write_step(step: Step, base: str) -> Json:
     return {
         "id": step.id,
         "reason": step.reason.value,
         "needs": list(step.needs),
         "action": type(step.action).__name__.lower(),
-        **_action(step.action, base),
+        **_write_action(step.action, base),
     }
 
 
-def _action(action: Action, base: str) -> Json:
+def _write_action(action: Action, base: str) -> Json:
     match action:
         case Create():
             return {
                 "key": action.key,
-                "document": _state(action.state),
-                "source": _source(action.source, base),
-                "fingerprint": _fingerprint(action.fingerprint),
-                "record": _record(action.record),
+                "document": _write_state(action.state),
+                "source": _write_source(action.source, base),
+                "fingerprint": _write_fingerprint(action.fingerprint),
+                "record": _write_record(action.record),
                 "image_id": action.image_id,
                 "fill": action.fill,
                 "replaces": list(action.replaces),
@@ -149,8 +149,8 @@ def _action(action: Action, base: str) -> Json:
                 "stage": action.stage,
             }
         case Update():
-            changes = [_change(change) for change in action.changes]
-            record = _record(action.record) if action.record else None
+            changes = [_write_change(change) for change in action.changes]
+            record = _write_record(action.record) if action.record else None
             return {"key": action.key, "image_id": action.image_id, "changes": changes, "record": record}
         case Deactivate() | Reactivate():
             return {"key": action.key, "image_id": action.image_id}
@@ -161,45 +161,45 @@ def _action(action: Action, base: str) -> Json:
             assert_never(action)
 
 
-def _change(change: FieldChange) -> Json:
+def _write_change(change: FieldChange) -> Json:
     return {
         "path": list(change.path),
-        "before": _value(change.before),
-        "after": _value(change.after),
+        "before": _write_value(change.before),
+        "after": _write_value(change.after),
         "reason": change.reason.value,
     }
 
 
-def _value(value: Value) -> object:
+def _write_value(value: Value) -> object:
     return list(value) if isinstance(value, tuple) else value
 
 
-def _values(values: Mapping[str, Value]) -> Json:
-    return {name: _value(value) for name, value in values.items()}
+def _write_values(values: Mapping[str, Value]) -> Json:
+    return {name: _write_value(value) for name, value in values.items()}
 
 
-def _state(state: ImageState) -> Json:
+def _write_state(state: ImageState) -> Json:
     return {
-        "fields": _values(state.fields),
+        "fields": _write_values(state.fields),
         "properties": dict(state.properties),
         "tags": list(state.tags),
         "members": list(state.members),
     }
 
 
-def _fingerprint(fingerprint: Fingerprint) -> Json:
+def _write_fingerprint(fingerprint: Fingerprint) -> Json:
     return {"digests": list(map(str, fingerprint.digests)), "size": fingerprint.size}
 
 
-def _source(source: Source, base: str) -> Json:
+def _write_source(source: Source, base: str) -> Json:
     match source:
         case FileSource():
             where: Json = {"kind": "file", "path": os.path.relpath(source.path, base), "shown": source.shown}
-            return {**where, **_checks(source, base), "transfer": _transfer(source.transfer)}
+            return {**where, **_write_checks(source, base), "transfer": _write_transfer(source.transfer)}
         case UrlSource():
             urls = [{"url": public_url(url), "sha256": url_identity(url)} for url in source.urls]
             where = {"kind": "url", "urls": urls}
-            return {**where, **_checks(source, base), "transfer": _transfer(source.transfer)}
+            return {**where, **_write_checks(source, base), "transfer": _write_transfer(source.transfer)}
         case KnownContent():
             return {"kind": "known", "checksum": str(source.checksum)}
         case Content():
@@ -208,7 +208,7 @@ def _source(source: Source, base: str) -> Json:
             assert_never(source)
 
 
-def _checks(source: FileSource | UrlSource, base: str) -> Json:
+def _write_checks(source: FileSource | UrlSource, base: str) -> Json:
     url, signature, signed = source.checksum_url, source.signature, None
     if signature:
         keyring = os.path.relpath(signature.keyring, base)
@@ -220,7 +220,7 @@ def _checks(source: FileSource | UrlSource, base: str) -> Json:
     }
 
 
-def _transfer(transfer: Transfer) -> Json:
+def _write_transfer(transfer: Transfer) -> Json:
     return {
         "compression": transfer.compression.value,
         "method": transfer.method.value,
@@ -232,7 +232,7 @@ def _transfer(transfer: Transfer) -> Json:
     }
 
 
-def _record(record: Record) -> Json:
+def _write_record(record: Record) -> Json:
     managed = record.managed
     return {
         "catalog": record.catalog,

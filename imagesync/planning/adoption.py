@@ -11,7 +11,7 @@ from typing import Final
 from imagesync.errors import PlanRefused
 from imagesync.model.catalog import Catalog, ImageSpec
 from imagesync.model.image import Inventory, LiveImage
-from imagesync.model.references import known_references, references
+from imagesync.model.references import fill_known_references, find_references
 from imagesync.planning.clashes import find_adopted_images
 from imagesync.planning.decisions import Keep, decide
 from imagesync.planning.generations import Generations, group
@@ -60,7 +60,7 @@ def _drop_dangling(specs: list[ImageSpec], ours: Mapping[str, str], told: dict[s
     """Without those that refer to an image which is neither ours nor adopted with them; each is told of."""
     while True:
         known = {spec.key for spec in specs} | set(ours)
-        lacking = {spec.key: min(references(spec) - known) for spec in specs if references(spec) - known}
+        lacking = {spec.key: min(find_references(spec) - known) for spec in specs if find_references(spec) - known}
         if not lacking:
             return specs
         told |= {key: f"not adopted: it refers to images.{other}, which has no image" for key, other in lacking.items()}
@@ -68,4 +68,4 @@ def _drop_dangling(specs: list[ImageSpec], ours: Mapping[str, str], told: dict[s
 
 
 def _fill_references(spec: ImageSpec, ours: Mapping[str, str]) -> dict[str, str]:
-    return {name: known_references(text, ours) for name, text in spec.properties.items()}
+    return {name: fill_known_references(text, ours) for name, text in spec.properties.items()}

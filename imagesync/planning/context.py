@@ -7,7 +7,7 @@ from datetime import datetime
 from imagesync.model.catalog import Catalog, ImageSpec, OnExpire, Policy, Status
 from imagesync.model.image import Capabilities, Identity, Inventory, LiveImage
 from imagesync.model.plan import Candidate, Delete, Fate, Kind, Plan, Step, is_promotion
-from imagesync.model.references import references
+from imagesync.model.references import find_references
 from imagesync.planning.clashes import find_adopted_images
 from imagesync.planning.decisions import Decision, Keep, Make, Promote, decide
 from imagesync.planning.generations import Groups, group
@@ -85,7 +85,7 @@ def _find_dangling(wanted: Sequence[ImageSpec], known: set[str]) -> list[str]:
     return [
         f"images.{spec.key}: it refers to images.{key}, of which there is no image, and this run makes none"
         for spec in wanted
-        for key in sorted(references(spec) - known)
+        for key in sorted(find_references(spec) - known)
     ]
 
 

@@ -12,7 +12,7 @@ from imagesync.model.catalog import Auto, Checksum, ImageSpec, Role, Status
 from imagesync.model.image import LiveImage
 from imagesync.model.plan import Create, Deactivate, FieldChange, Reactivate, Reason, Step, Update
 from imagesync.model.record import Managed, Record, hash_value
-from imagesync.model.references import references
+from imagesync.model.references import find_references
 from imagesync.planning.context import PlanningContext
 from imagesync.planning.decisions import Keep, Make, Promote, Refuse, adopt_image, is_wanted_build
 from imagesync.planning.diff import compare
@@ -122,7 +122,7 @@ def create(
 
 
 def _find_needed_steps(context: PlanningContext, spec: ImageSpec) -> tuple[str, ...]:
-    return tuple(sorted(create_id(key) for key in references(spec) & context.made))
+    return tuple(sorted(create_id(key) for key in find_references(spec) & context.made))
 
 
 def bring_up(context: PlanningContext, spec: ImageSpec, owned: Owned, reason: Reason | None) -> KeyPlan:

@@ -21,7 +21,7 @@ from imagesync.model.catalog import (
     UrlSource,
 )
 from imagesync.model.plan import Kind, Plan, Reason
-from imagesync.model.references import references
+from imagesync.model.references import find_references
 from imagesync.planning.clashes import find_clashes
 from imagesync.planning.context import PlanInput, assemble_plan, make_context
 from imagesync.planning.decisions import Promote, is_usable
@@ -44,7 +44,7 @@ def rollback_plan(given: PlanInput, *, key: str, to: str | None) -> Plan:
     context = replace(found, ids={**found.ids, **found.groups.current_ids()}, made=frozenset())
     refusals = [
         f"images.{key}: it refers to images.{other}, of which there is no image; apply first"
-        for other in sorted(references(spec) - set(context.ids))
+        for other in sorted(find_references(spec) - set(context.ids))
     ]
     first = bring_up(context, wanted, chosen, Reason.ROLLBACK)
     leaving = [owned for owned in generations.current if owned.id != chosen.id]

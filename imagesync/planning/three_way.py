@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Final
 
 from imagesync.model.catalog import Auto, ImageSpec, Status, UrlSource, Visibility
-from imagesync.model.fields import declared_fields, live_field, live_plain
+from imagesync.model.fields import declared_fields, live_field, plain_value
 from imagesync.model.image import LiveImage, MemberState
 from imagesync.model.plan import ImageState, Reason, Value
 from imagesync.model.record import (
@@ -23,7 +23,7 @@ from imagesync.model.record import (
     hash_value,
     hash_values,
 )
-from imagesync.model.references import as_literal, known_references
+from imagesync.model.references import escape_references, fill_known_references
 from imagesync.text import public_url
 
 DEFAULTS: Final[Mapping[str, Value]] = {
@@ -46,7 +46,7 @@ def make_state(spec: ImageSpec, members: frozenset[str], ids: Mapping[str, str])
     status = {"status": spec.status.value} if spec.status else {}
     return ImageState(
         fields={**DEFAULTS, **declared_fields(spec), **status},
-        properties={name: known_references(value, ids) for name, value in sorted(spec.properties.items())},
+        properties={name: fill_known_references(value, ids) for name, value in sorted(spec.properties.items())},
         tags=tuple(sorted(spec.tags)),
         members=tuple(sorted(members)) if spec.visibility is Visibility.SHARED else (),
     )
@@ -71,7 +71,7 @@ def merge_states(
     before = ImageState(
         fields={name: live_field(image, name) for name in fields},
         properties={
-            name: as_literal(image.properties[name])
+            name: escape_references(image.properties[name])
             for name in sorted(ours)
             if name in image.properties and not is_left_alone(spec, managed, "properties", name)
         },
@@ -88,7 +88,7 @@ def merge_states(
 def _merge_fields(spec: ImageSpec, image: LiveImage, managed: Managed) -> dict[str, Value]:
     declared = declared_fields(spec)
     returned = {name: DEFAULTS[name] for name in managed.fields if name in DEFAULTS}
-    returned |= {name: live_plain(value) for name, value in managed.before.items() if name in DEFAULTS}
+    returned |= {name: plain_value(value) for name, value in managed.before.items() if name in DEFAULTS}
     if isinstance(spec.min_disk, Auto):
         returned.pop("min_disk", None)
         declared["min_disk"] = compute_min_disk(image)
@@ -102,7 +102,7 @@ def compute_min_disk(image: LiveImage) -> int:
 
 
 def _merge_properties(spec: ImageSpec, managed: Managed, ids: Mapping[str, str]) -> dict[str, str]:
-    declared = {name: known_references(value, ids) for name, value in spec.properties.items()}
+    declared = {name: fill_known_references(value, ids) for name, value in spec.properties.items()}
     wanted = {**_restore_properties(managed), **declared}
     return {name: wanted[name] for name in sorted(wanted) if not is_left_alone(spec, managed, "properties", name)}
 
@@ -111,7 +111,9 @@ def _restore_properties(managed: Managed) -> dict[str, str]:
     """Properties that ``on_replace`` took away or changed when it retired the image: they come back with it."""
     changed = ((path.partition("."), value) for path, value in managed.before.items())
     return {
-        name: as_literal(str(value)) for (kind, _, name), value in changed if kind == "properties" and value is not None
+        name: escape_references(str(value))
+        for (kind, _, name), value in changed
+        if kind == "properties" and value is not None
     }
 
 

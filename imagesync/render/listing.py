@@ -7,7 +7,7 @@ from typing import Final
 
 from imagesync.model.image import NUMBER_FIELDS, TEXT_FIELDS, LiveImage, MemberState
 from imagesync.model.record import read
-from imagesync.render.style import size, value
+from imagesync.render.style import format_size, format_value
 from imagesync.text import make_printable
 
 NO_MEMBERS: Final[Mapping[str, Sequence[MemberState]]] = MappingProxyType({})
@@ -38,9 +38,9 @@ def listing_text(images: Sequence[LiveImage], members: Members = NO_MEMBERS) -> 
     """A table: id, name, status, visibility, size, who keeps it, owner; by name, then id. Members where any are known."""
     rows: list[tuple[str, ...]] = [("ID", "NAME", "STATUS", "VISIBILITY", "SIZE", "CATALOGUE/KEY", "OWNER")]
     ordered = sorted(images, key=lambda image: (image.name or "", image.id))
-    rows += [_row(image) for image in ordered]
+    rows += [_make_row(image) for image in ordered]
     if members:
-        cells = ["MEMBERS", *(_members(members.get(image.id, ())) for image in ordered)]
+        cells = ["MEMBERS", *(_format_members(members.get(image.id, ())) for image in ordered)]
         rows = [(*row, cell) for row, cell in zip(rows, cells, strict=True)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return "\n".join(
@@ -48,13 +48,13 @@ def listing_text(images: Sequence[LiveImage], members: Members = NO_MEMBERS) -> 
     )
 
 
-def _members(states: Sequence[MemberState]) -> str:
+def _format_members(states: Sequence[MemberState]) -> str:
     return ", ".join(f"{make_printable(one.project)} {one.status}" for one in states)
 
 
-def _row(image: LiveImage) -> tuple[str, ...]:
+def _make_row(image: LiveImage) -> tuple[str, ...]:
     record = read(image)
-    kept = f"{value(record.catalog)}/{value(record.key)} {record.role.value}" if record else ""
+    kept = f"{format_value(record.catalog)}/{format_value(record.key)} {record.role.value}" if record else ""
     status = image.status.value + (" hidden" if image.hidden else "") + (" protected" if image.protected else "")
-    filled = size(image.size) if image.size is not None else ""
-    return image.id, value(image.name), status, image.visibility.value, filled, kept, value(image.owner)
+    filled = format_size(image.size) if image.size is not None else ""
+    return image.id, format_value(image.name), status, image.visibility.value, filled, kept, format_value(image.owner)

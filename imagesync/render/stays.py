@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from imagesync.model.plan import Candidate, Fate, Kept
-from imagesync.render.style import count, value
+from imagesync.render.style import format_count, format_value
 
 MAX_LISTED: Final = 10
 """Retired images that a plan lists one by one; more are listed in groups, and the JSON document has each."""
@@ -21,7 +21,7 @@ _FATES: Final = {
 }
 
 
-def kept_words(kept: Kept, now: datetime | None) -> str:
+def describe_kept(kept: Kept, now: datetime | None) -> str:
     """``kept until 2027-02-21 (keep 1, 90 days)``."""
     if kept.protected:
         return "protected and stays, --allow-protected deletes it"
@@ -29,7 +29,7 @@ def kept_words(kept: Kept, now: datetime | None) -> str:
         return "kept until the next apply (keep 0)"
     if kept.days is None:
         return f"kept for good (keep {kept.keep})"
-    rule = f"(keep {kept.keep}, {count(kept.days, 'day')})"
+    rule = f"(keep {kept.keep}, {format_count(kept.days, 'day')})"
     until = kept.until or (_day_after(now, kept.days) if kept.retires and now else None)
     if until:
         return f"kept until {until} {rule}"
@@ -51,15 +51,15 @@ def kept_lines(kept: Sequence[Kept], now: datetime | None) -> Iterator[str]:
     yield "Retired images that stay:"
     if len(kept) <= MAX_LISTED:
         width = max(len(one.key) for one in kept)
-        yield from (f"  {one.key:<{width}}  {one.image_id}  {kept_words(one, now)}" for one in kept)
+        yield from (f"  {one.key:<{width}}  {one.image_id}  {describe_kept(one, now)}" for one in kept)
         return
     groups: dict[str, list[str]] = {}
     for one in kept:
-        groups.setdefault(kept_words(one, now), []).append(one.key)
+        groups.setdefault(describe_kept(one, now), []).append(one.key)
     for words, keys in sorted(groups.items()):
         named = ", ".join(dict.fromkeys(keys[:3]))
         more = f" and {len(keys) - 3} more" if len(keys) > 3 else ""
-        yield f"  {count(len(keys), 'image')} {words}: {named}{more}"
+        yield f"  {format_count(len(keys), 'image')} {words}: {named}{more}"
 
 
 def candidate_lines(candidates: Sequence[Candidate], now: datetime | None) -> Iterator[str]:
@@ -69,12 +69,12 @@ def candidate_lines(candidates: Sequence[Candidate], now: datetime | None) -> It
     yield "Candidates:"
     width = max(len(one.key) for one in candidates)
     for one in candidates:
-        age = _age(one.created, now)
-        since = f"staged {value(one.created)}{age}"
+        age = _format_age(one.created, now)
+        since = f"staged {format_value(one.created)}{age}"
         yield f"  {one.key:<{width}}  {one.image_id}  {since}, {_FATES[one.fate]}"
 
 
-def _age(created: str, now: datetime | None) -> str:
+def _format_age(created: str, now: datetime | None) -> str:
     try:
         passed = now - datetime.fromisoformat(created) if now else None
     except (ValueError, TypeError):
@@ -85,4 +85,4 @@ def _age(created: str, now: datetime | None) -> str:
     for size, unit in ((1440, "day"), (60, "hour")):
         if minutes >= 2 * size:
             return f" ({minutes // size} {unit}s ago)"
-    return f" ({count(minutes, 'minute')} ago)" if minutes else " (just now)"
+    return f" ({format_count(minutes, 'minute')} ago)" if minutes else " (just now)"

@@ -24,17 +24,17 @@ class Ink(StrEnum):
 Paint = Callable[[Ink, str], str]
 
 
-def painted(ink: Ink, text: str) -> str:
+def paint_text(ink: Ink, text: str) -> str:
     """Text in a colour, for a terminal."""
     return f"\x1b[{ink.value}m{text}\x1b[0m"
 
 
-def plain(_ink: Ink, text: str) -> str:
+def leave_plain(_ink: Ink, text: str) -> str:
     """Text as it is."""
     return text
 
 
-def size(count: int | None) -> str:
+def format_size(count: int | None) -> str:
     """Bytes as people read them."""
     if count is None:
         return "unknown size"
@@ -44,7 +44,7 @@ def size(count: int | None) -> str:
     return f"{count} B"
 
 
-def value(found: object) -> str:
+def format_value(found: object) -> str:
     """A field's value on one line, cut to a width."""
     if found is None or found == ():
         return "(none)"
@@ -53,6 +53,6 @@ def value(found: object) -> str:
     return shorten(make_printable(", ".join(found) if isinstance(found, tuple) else str(found)), MAX_VALUE_CHARS)
 
 
-def count(number: int, noun: str) -> str:
+def format_count(number: int, noun: str) -> str:
     """``1 image``, ``2 images``."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

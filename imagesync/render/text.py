@@ -27,8 +27,8 @@ from imagesync.model.plan import (
 )
 from imagesync.model.record import DIGEST
 from imagesync.model.report import Outcome, Report, StepResult, candidates_of
-from imagesync.render.stays import candidate_lines, kept_lines, kept_words
-from imagesync.render.style import Ink, Paint, count, plain, size, value
+from imagesync.render.stays import candidate_lines, describe_kept, kept_lines
+from imagesync.render.style import Ink, Paint, format_count, format_size, format_value, leave_plain
 from imagesync.text import make_printable, public_host
 
 _MAX_KEY_CHARS: Final = 40
@@ -49,14 +49,14 @@ class _Row:
     below: tuple[str, ...] = ()
 
 
-def plan_text(plan: Plan, paint: Paint = plain, *, now: datetime | None = None) -> str:
+def plan_text(plan: Plan, paint: Paint = leave_plain, *, now: datetime | None = None) -> str:
     """The whole plan: what is looked at, a block a key, what stays, notes and the counts.
 
     ``now``, the reader's clock, turns days into a day and gives candidates an age.
     """
-    fates = {one.image_id: kept_words(one, now) for one in plan.kept if one.retires}
-    rows = [row for key, steps in _by_key(plan) for row in _rows(plan, key, steps, fates, paint)]
-    lines = [paint(Ink.BOLD, _heading(plan)), *([""] if rows else []), *_laid_out(rows, paint)]
+    fates = {one.image_id: describe_kept(one, now) for one in plan.kept if one.retires}
+    rows = [row for key, steps in _group_by_key(plan) for row in _make_rows(plan, key, steps, fates, paint)]
+    lines = [paint(Ink.BOLD, _format_heading(plan)), *([""] if rows else []), *_format_rows(rows, paint)]
     candidates = list(map(make_printable, candidate_lines(plan.candidates, now)))
     stays = list(map(make_printable, kept_lines([one for one in plan.kept if not one.retires], now)))
     notes = [f"Note: {make_printable(note)}" for note in plan.notes]
@@ -64,11 +64,11 @@ def plan_text(plan: Plan, paint: Paint = plain, *, now: datetime | None = None) 
     return "\n".join([*lines, *(line for part in parts if part for line in ("", *part))])
 
 
-def _heading(plan: Plan) -> str:
+def _format_heading(plan: Plan) -> str:
     target = plan.target
     kind = "cloud" if target.kind == "glance" else target.kind
     project = f", project {make_printable(target.project_name)}" if target.project_name else ""
-    counts = f"{count(plan.wanted, 'image')} wanted, {plan.owned} owned"
+    counts = f"{format_count(plan.wanted, 'image')} wanted, {plan.owned} owned"
     return f"Catalogue {plan.catalog} on {kind} {make_printable(target.label or target.location)}{project}: {counts}"
 
 
@@ -82,62 +82,64 @@ def counts_line(plan: Plan) -> str:
     counts = summarize(plan)
     verbs = ("create", "update", "replace", "deactivate", "reactivate", "delete", "stage")
     parts = [f"{getattr(counts, verb)} to {verb}" for verb in verbs if getattr(counts, verb)]
-    moved = {0: "", None: " Size of the upload not known."}.get(counts.upload, f" {size(counts.upload)} to upload.")
+    moved = {0: "", None: " Size of the upload not known."}.get(
+        counts.upload, f" {format_size(counts.upload)} to upload."
+    )
     rest = f"{counts.unchanged} unchanged" if plan.kind is Kind.APPLY else "nothing else is touched"
     return f"Plan: {', '.join(parts)}; {rest}.{moved}"
 
 
-def _by_key(plan: Plan) -> Iterator[tuple[str, list[Step]]]:
+def _group_by_key(plan: Plan) -> Iterator[tuple[str, list[Step]]]:
     order = {step.id: number for number, step in enumerate(plan.steps)}
     steps = sorted(plan.steps, key=lambda step: (step.action.key, order[step.id]))
     for key, group in groupby(steps, key=lambda step: step.action.key):
         yield key, list(group)
 
 
-def _rows(plan: Plan, key: str, steps: Sequence[Step], fates: Mapping[str, str], paint: Paint) -> Iterator[_Row]:
-    successor = next((step for step in steps if _supersedes(step)), None)
+def _make_rows(plan: Plan, key: str, steps: Sequence[Step], fates: Mapping[str, str], paint: Paint) -> Iterator[_Row]:
+    successor = next((step for step in steps if _is_superseding(step)), None)
     beside = [step for step in steps if step.reason in _BESIDE] if successor else []
     gone = {step.action.image_id for step in beside if isinstance(step.action, Delete)}
     told = [step for step in beside if isinstance(step.action, Delete) or step.action.image_id not in gone]
     for step in steps:
         if step not in beside:
-            below = tuple(_fate(one, fates) for one in told) if step is successor else ()
-            yield _row(plan, key, step, below, paint)
+            below = tuple(_describe_fate(one, fates) for one in told) if step is successor else ()
+            yield _make_row(plan, key, step, below, paint)
 
 
-def _supersedes(step: Step) -> bool:
+def _is_superseding(step: Step) -> bool:
     """Whether this step puts an image in the place of another: a new build, or an earlier one promoted."""
     if isinstance(step.action, Create):
         return bool(step.action.replaces)
     return isinstance(step.action, Update) and is_promotion(step)
 
 
-def _row(plan: Plan, key: str, step: Step, below: tuple[str, ...], paint: Paint) -> _Row:
-    action, why = step.action, _why(step)
+def _make_row(plan: Plan, key: str, step: Step, below: tuple[str, ...], paint: Paint) -> _Row:
+    action, why = step.action, _explain_step(step)
     match action:
         case Create(stage=True):
             new = "new build" if step.reason is Reason.CONTENT_CHANGED else why
-            return _Row(Ink.ADD, "+", key, "stage", _from(action), new)
+            return _Row(Ink.ADD, "+", key, "stage", _describe_origin(action), new)
         case Create(replaces=()):
-            return _Row(Ink.ADD, "+", key, "create", _from(action), why)
+            return _Row(Ink.ADD, "+", key, "create", _describe_origin(action), why)
         case Create():
-            return _Row(Ink.CHANGE, "±", key, "replace", _exchange(plan, action), why, below)
+            return _Row(Ink.CHANGE, "±", key, "replace", _describe_exchange(plan, action), why, below)
         case Update():
-            fields = tuple(_changes(step, action.changes, paint))
+            fields = tuple(_format_changes(step, action.changes, paint))
             if is_promotion(step):
                 ink, sign, verb = (Ink.CHANGE, "±", "replace") if below else (Ink.ADD, "+", "create")
                 return _Row(ink, sign, key, verb, f"by {action.image_id}, no upload", why, fields + below)
-            return _Row(Ink.CHANGE, "~", key, "update", _noted(step, action), why, fields + below)
+            return _Row(Ink.CHANGE, "~", key, "update", _describe_update(step, action), why, fields + below)
         case Deactivate():
             return _Row(Ink.STATE, "○", key, "deactivate", action.image_id, why)
         case Reactivate():
             return _Row(Ink.STATE, "●", key, "reactivate", action.image_id, why)
         case Delete():
-            freed = f"{size(action.size)} freed" if action.size is not None else "no data"
+            freed = f"{format_size(action.size)} freed" if action.size is not None else "no data"
             return _Row(Ink.REMOVE, "-", key, "delete", f"{freed}, {action.image_id}", why)
 
 
-def _noted(step: Step, update: Update) -> str:
+def _describe_update(step: Step, update: Update) -> str:
     """What an update does beside its changes."""
     if update.record is None:
         return f"our mark is taken off {update.image_id}"
@@ -146,7 +148,7 @@ def _noted(step: Step, update: Update) -> str:
     return "" if update.changes else "only what is managed is noted"
 
 
-def _why(step: Step) -> str:
+def _explain_step(step: Step) -> str:
     reasons = {step.reason}
     if step.reason is Reason.SUPERSEDED and isinstance(step.action, Delete):
         return "superseded, more than keep allows"
@@ -165,80 +167,80 @@ def _why(step: Step) -> str:
     return ", ".join(words.get(reason, reason.value.replace("-", " ")) for reason in sorted(reasons, reverse=True))
 
 
-def _from(create: Create) -> str:
+def _describe_origin(create: Create) -> str:
     match create.source:
         case FileSource(shown=shown, transfer=transfer):
-            return f"{size(create.fingerprint.size)} from {value(shown)}{_way(transfer)}"
+            return f"{format_size(create.fingerprint.size)} from {format_value(shown)}{_describe_transfer(transfer)}"
         case UrlSource(urls=urls, transfer=transfer):
-            host = value(public_host(urls[0]))
-            known = f"{size(create.fingerprint.size)} " if create.fingerprint.size is not None else ""
-            return f"{known}from {host}{_way(transfer)}"
+            host = format_value(public_host(urls[0]))
+            known = f"{format_size(create.fingerprint.size)} " if create.fingerprint.size is not None else ""
+            return f"{known}from {host}{_describe_transfer(transfer)}"
         case _:
             return "a record without data"
 
 
-def _way(transfer: Transfer) -> str:
+def _describe_transfer(transfer: Transfer) -> str:
     """How the bytes get in and where they will lie, unless that is the service's default."""
     ways = {Method.UPLOAD: "", Method.WEB_DOWNLOAD: ", fetched by the service", Method.GLANCE_DIRECT: ", imported"}
-    stores = "all stores" if transfer.all_stores else ", ".join(map(value, transfer.stores))
+    stores = "all stores" if transfer.all_stores else ", ".join(map(format_value, transfer.stores))
     return ways[transfer.method] + (f", into {stores}" if stores else "")
 
 
-def _exchange(plan: Plan, create: Create) -> str:
+def _describe_exchange(plan: Plan, create: Create) -> str:
     """``1.1 GiB  sha256:ab12cd34… → sha256:ef56ab78…``, as far as it is known."""
     relied = [item.values.get(f"properties.{DIGEST}") for item in plan.relies if item.image_id in create.replaces]
     before = {text.partition(":")[0]: text for text in str(relied[0] or "").split()} if relied else {}
     after = [
         digest for digest in create.fingerprint.digests if before.get(digest.algorithm, str(digest)) != str(digest)
     ]
-    exchange = f"{_short(before[after[0].algorithm])} → {_short(str(after[0]))}" if after else ""
-    return "   ".join(filter(None, (_from(create), exchange)))
+    exchange = f"{_shorten_digest(before[after[0].algorithm])} → {_shorten_digest(str(after[0]))}" if after else ""
+    return "   ".join(filter(None, (_describe_origin(create), exchange)))
 
 
-def _short(digest: str) -> str:
+def _shorten_digest(digest: str) -> str:
     algorithm, _, hexadecimal = digest.partition(":")
     return f"{algorithm}:{hexadecimal[:8]}…"
 
 
-def _fate(step: Step, fates: Mapping[str, str]) -> str:
+def _describe_fate(step: Step, fates: Mapping[str, str]) -> str:
     """What becomes of a superseded image, in words."""
     action = step.action
     match action:
         case Update(changes=changes):
-            words = [_word(change) for change in changes]
+            words = [_describe_change(change) for change in changes]
             return f"{action.image_id} {', '.join(words) or 'retired'}, {fates.get(action.image_id, 'kept')}"
         case Delete():
-            return f"{action.image_id} deleted, {size(action.size)} freed"
+            return f"{action.image_id} deleted, {format_size(action.size)} freed"
         case _:
             return f"{getattr(action, 'image_id', '')} {type(action).__name__.lower()}d"
 
 
-def _word(change: FieldChange) -> str:
+def _describe_change(change: FieldChange) -> str:
     if change.path == ("hidden",):
         return "hidden" if change.after else "shown"
     if change.path == ("name",):
-        return f"renamed {value(change.after)}"
-    return f"{value('.'.join(change.path))} {value(change.after)}"
+        return f"renamed {format_value(change.after)}"
+    return f"{format_value('.'.join(change.path))} {format_value(change.after)}"
 
 
-def _changes(step: Step, changes: Sequence[FieldChange], paint: Paint) -> Iterator[str]:
-    names = [value(".".join(change.path)) for change in changes]
-    befores = [value(change.before) for change in changes]
+def _format_changes(step: Step, changes: Sequence[FieldChange], paint: Paint) -> Iterator[str]:
+    names = [format_value(".".join(change.path)) for change in changes]
+    befores = [format_value(change.before) for change in changes]
     width = max(map(len, names), default=0)
     mixed = len({change.reason for change in changes}) > 1
     for name, before, change in zip(names, befores, changes, strict=True):
         drift = (
             paint(Ink.DIM, "   drift") if change.reason is Reason.DRIFT and (mixed or step.reason != "drift") else ""
         )
-        yield f"{name:<{width}}  {before} → {value(change.after)}{drift}"
+        yield f"{name:<{width}}  {before} → {format_value(change.after)}{drift}"
 
 
-def _laid_out(rows: Sequence[_Row], paint: Paint) -> Iterator[str]:
+def _format_rows(rows: Sequence[_Row], paint: Paint) -> Iterator[str]:
     keys = min(_MAX_KEY_CHARS, max((len(row.key) for row in rows), default=0))
     verbs = max((len(row.verb) for row in rows), default=0)
     whats = max((len(row.what) for row in rows), default=0)
     for row in rows:
-        head = f"{paint(row.ink, row.sign)} {value(row.key):<{keys}}  {row.verb:<{verbs}}  {row.what:<{whats}}"
+        head = f"{paint(row.ink, row.sign)} {format_value(row.key):<{keys}}  {row.verb:<{verbs}}  {row.what:<{whats}}"
         yield f"  {head}  {paint(Ink.DIM, row.why)}".rstrip()
         yield from (f"      {line}" for line in row.below)
 
@@ -249,16 +251,16 @@ def result_line(result: StepResult) -> str:
     return f"{result.outcome.value:11} {make_printable(result.step.id)}{error}"
 
 
-def report_text(report: Report, paint: Paint = plain) -> str:
+def report_text(report: Report, paint: Paint = leave_plain) -> str:
     """What did not go well, one line a step, and the closing line."""
     poor = [result_line(result) for result in report.results if result.outcome is not Outcome.DONE]
     done = sum(result.outcome is Outcome.DONE for result in report.results)
     left = [f"not as planned: {make_printable(item)}" for item in report.leftover]
     sent = sum(result.bytes_sent for result in report.results)
-    moved = f" {size(sent)} uploaded." if sent else ""
-    total = count(len(report.results), "step")
+    moved = f" {format_size(sent)} uploaded." if sent else ""
+    total = format_count(len(report.results), "step")
     if report.succeeded:
-        after = _afterwards(report)
+        after = _list_next_steps(report)
         return "\n".join([*poor, paint(Ink.BOLD, f"Applied: {done} of {total} done.{moved}"), *after])
     if report.interrupted or report.stopped:
         waiting = sum(result.outcome is Outcome.NOT_STARTED for result in report.results)
@@ -270,7 +272,7 @@ def report_text(report: Report, paint: Paint = plain) -> str:
     return "\n".join([*poor, *left, paint(Ink.BOLD, closing)])
 
 
-def _afterwards(report: Report) -> Iterator[str]:
+def _list_next_steps(report: Report) -> Iterator[str]:
     """What the reader has to do, or can do, next: after a rollback, and with candidates."""
     if report.plan.kind is Kind.ROLLBACK:
         yield from (f"Note: {make_printable(note)}" for note in report.plan.notes)

@@ -11,7 +11,7 @@ from jsonschema import Draft202012Validator
 from imagesync import open_backend
 from imagesync.model.image import LiveImage
 from imagesync.model.record import read
-from imagesync.schemas import schema
+from imagesync.schemas import load_schema
 from tests import command
 from tests.command import Result
 
@@ -155,7 +155,7 @@ def test_a_saved_plan_to_stage_does_just_that(workspace: LifeCycleWorkspace) -> 
     """It fits its schema; --stage itself belongs to the plan."""
     workspace.names("three")
     workspace.run("plan", "--stage", "-o", "plan.json")
-    assert list(Draft202012Validator(schema("plan")).iter_errors(workspace.json("plan.json"))) == []
+    assert list(Draft202012Validator(load_schema("plan")).iter_errors(workspace.json("plan.json"))) == []
     assert "give it to plan" in workspace.run("apply", "plan.json", "--stage", "--yes", code=64).stderr
     workspace.run("apply", "plan.json", "--yes")
     assert {role: len(images) for role, images in workspace.roles().items()} == {

@@ -10,7 +10,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from imagesync import open_backend
-from imagesync.schemas import schema
+from imagesync.schemas import load_schema
 from tests import command
 from tests.command import Result
 
@@ -57,7 +57,7 @@ def workspace(tmp_path: Path) -> SavedPlanWorkspace:
 def test_a_saved_plan_is_applied_as_it_was_shown(workspace: SavedPlanWorkspace) -> None:
     """The same text three times; afterwards nothing is left to do."""
     document = workspace.plan()
-    assert list(Draft202012Validator(schema("plan")).iter_errors(document)) == []
+    assert list(Draft202012Validator(load_schema("plan")).iter_errors(document)) == []
     shown = workspace.run("show", "plan.json").stdout
     assert shown == workspace.run("plan", "--store", "store").stdout
     told = workspace.run("apply", "plan.json", "--yes").stdout

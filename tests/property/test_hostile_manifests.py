@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from imagesync.errors import ImagesyncError, ManifestError
 from imagesync.manifest.loader import load
 from imagesync.manifest.resolution import resolve
-from imagesync.schemas import schema
+from imagesync.schemas import load_schema
 from tests.trials import note
 
 
@@ -25,8 +25,8 @@ def keys_of(part: object) -> set[str]:
     return own | {key for item in part.values() for key in keys_of(item)}
 
 
-FIELDS = [*sorted(keys_of(schema("manifest")["$defs"])), "<<"]
-SECTIONS = sorted(schema("manifest")["properties"])
+FIELDS = [*sorted(keys_of(load_schema("manifest")["$defs"])), "<<"]
+SECTIONS = sorted(load_schema("manifest")["properties"])
 WORDS = [
     *("qcow2", "raw", "bare", "public", "shared", "auto", "none", "null", "~", "true", "no", "1", "-1", "0x1f", "1e9"),
     *(

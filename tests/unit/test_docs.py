@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from imagesync.schemas import schema
+from imagesync.schemas import load_schema
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "manifest.md"
@@ -21,7 +21,7 @@ def fields(node: dict[str, Any]) -> Iterator[str]:
 
 def test_every_field_has_a_row() -> None:
     """Part by part: no field is left out, and none is told of that is not there."""
-    whole = schema("manifest")
+    whole = load_schema("manifest")
     parts = [whole["$defs"][name] for name in ("image", "source", "on_replace", "policy", "target")] + [whole]
     wanted = sorted(name for part in parts for name in set(fields(part)))
     assert sorted(re.findall(r"^\| `(\w+)` \|", PAGE.read_text(), re.MULTILINE)) == wanted

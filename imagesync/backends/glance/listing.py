@@ -38,7 +38,7 @@ def find_images(api: Api, wanted: Filter) -> list[LiveImage]:
     query += [("name", f"eq:{wanted.name}")] if wanted.name is not None else []
     query += [(CATALOG, wanted.catalog)] if wanted.catalog is not None else []
     query += [("tag", tag) for tag in sorted(wanted.tags)]
-    return [image for image in _list_in_parallel(api, _both_passes(query)) if wanted.holds(image)]
+    return [image for image in _list_in_parallel(api, _both_passes(query)) if wanted.is_match(image)]
 
 
 def find_owned(api: Api, catalog: str, owners: Sequence[str]) -> list[LiveImage]:

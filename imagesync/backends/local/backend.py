@@ -74,7 +74,7 @@ class Local:
 
     def find_images(self, wanted: Filter) -> list[LiveImage]:
         """The images that a filter names."""
-        return [image for image in self.images() if wanted.holds(image)]
+        return [image for image in self.images() if wanted.is_match(image)]
 
     def inventory(self, catalog: str, owners: Sequence[str] = ()) -> list[LiveImage]:
         """Images with this catalogue's mark and one of these owners (none: the store's project)."""

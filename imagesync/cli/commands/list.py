@@ -29,7 +29,7 @@ def list_images(
     from imagesync.lease.record import is_lease
     from imagesync.model.catalog import Visibility
     from imagesync.render.listing import image_to_json, listing_text
-    from imagesync.render.style import count
+    from imagesync.render.style import format_count
     from imagesync.text import json_text
 
     set_up_logs(verbose=verbose)
@@ -44,7 +44,7 @@ def list_images(
     if unasked := len(shared) - len(known):
         are = "is" if unasked == 1 else "are"
         told = "this user may not ask with whom" if image_id or members else "--members tells with whom"
-        say(f"{count(unasked, 'image')} {are} shared: {told}")
+        say(f"{format_count(unasked, 'image')} {are} shared: {told}")
     if image_id is not None:
         typer.echo(json_text(image_to_json(found[0], known)))
     elif form is Form.JSON:

@@ -31,7 +31,7 @@ def validate(
     """Check manifests, for every target, without any network. Example: imagesync validate images/"""
     from imagesync.cli.catalogs import load_every_catalog
     from imagesync.render.result import diagnostics_to_json
-    from imagesync.render.style import count
+    from imagesync.render.style import format_count
     from imagesync.text import json_text
 
     options = Options(target=target, set_values=set_values, allow_outside=allow_outside)
@@ -48,5 +48,5 @@ def validate(
         return ExitCode.DONE
     for catalog in catalogs:
         where = f" on target {catalog.target.name}" if catalog.target.name else ""
-        typer.echo(f"Catalogue {catalog.name}{where}: {count(len(catalog.images), 'image')}, no problems.")
+        typer.echo(f"Catalogue {catalog.name}{where}: {format_count(len(catalog.images), 'image')}, no problems.")
     return ExitCode.DONE

@@ -2,7 +2,7 @@
 
 import pytest
 
-from imagesync.render.style import Ink, count, painted, plain, size, value
+from imagesync.render.style import Ink, format_count, format_size, format_value, leave_plain, paint_text
 
 
 @pytest.mark.parametrize(
@@ -20,7 +20,7 @@ from imagesync.render.style import Ink, count, painted, plain, size, value
 )
 def test_sizes_have_binary_units(count_of_bytes: int | None, shown: str) -> None:
     """One digit behind the point."""
-    assert size(count_of_bytes) == shown
+    assert format_size(count_of_bytes) == shown
 
 
 @pytest.mark.parametrize(
@@ -39,15 +39,15 @@ def test_sizes_have_binary_units(count_of_bytes: int | None, shown: str) -> None
 )
 def test_a_value_is_one_short_line(found: object, shown: str) -> None:
     """As the manifest would write it."""
-    assert value(found) == shown
+    assert format_value(found) == shown
 
 
 def test_one_of_a_thing_is_no_plural() -> None:
     """``0 images``, ``1 image``."""
-    assert [count(number, "image") for number in (0, 1, 2)] == ["0 images", "1 image", "2 images"]
+    assert [format_count(number, "image") for number in (0, 1, 2)] == ["0 images", "1 image", "2 images"]
 
 
 def test_color_is_a_choice_of_the_caller() -> None:
     """Nothing but the paint decides whether there are escapes."""
-    assert painted(Ink.ADD, "+") == "\x1b[32m+\x1b[0m"
-    assert plain(Ink.ADD, "+") == "+"
+    assert paint_text(Ink.ADD, "+") == "\x1b[32m+\x1b[0m"
+    assert leave_plain(Ink.ADD, "+") == "+"
