@@ -68,7 +68,7 @@ def root(
         typer.echo(ctx.get_help())
 
 
-def _printable(error: ImagesyncError) -> str:
+def _escape_lines(error: ImagesyncError) -> str:
     """The lines of an error without anything that moves a cursor, whoever's words are in it."""
     return "\n".join(map(make_printable, str(error).split("\n")))
 
@@ -90,10 +90,10 @@ def _run(words: list[str]) -> int:
     try:
         return app(with_optional_values(words), prog_name=PROGRAM, standalone_mode=False) or ExitCode.DONE
     except UsageError as error:
-        say(f"imagesync: {_printable(error)}")
+        say(f"imagesync: {_escape_lines(error)}")
         return ExitCode.USAGE
     except ImagesyncError as error:
-        say(f"imagesync: {_printable(error)}" if "\n" not in str(error) else _printable(error))
+        say(f"imagesync: {_escape_lines(error)}" if "\n" not in str(error) else _escape_lines(error))
         return ExitCode.FAILED
     except (KeyboardInterrupt, typer.Abort):
         return ExitCode.INTERRUPTED
@@ -127,4 +127,4 @@ def main() -> None:
     gc.set_threshold(*COLLECT_RARELY)
     code = _complete() if "_IMAGESYNC_COMPLETE" in os.environ else _run(sys.argv[1:])
     gc.freeze()  # the interpreter's end would look through all of it once more
-    raise SystemExit(streams.flushed(code))
+    raise SystemExit(streams.flush(code))

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from imagesync.cli.options import Options, pairs
+from imagesync.cli.options import Options, parse_pairs
 from imagesync.errors import Diagnostic, ManifestError
 from imagesync.manifest.loader import load
 from imagesync.manifest.merging import Manifest
@@ -25,7 +25,7 @@ def load_every_catalog(path: Path, options: Options) -> list[Catalog]:
     manifest = load(path)
     catalogs: list[Catalog] = []
     problems: list[Diagnostic] = []
-    for number, target in enumerate(_targets(manifest, options)):
+    for number, target in enumerate(_list_targets(manifest, options)):
         if problems and number * len(manifest.images) > MAX_IMAGES_WITH_PROBLEMS:
             break
         try:
@@ -38,7 +38,7 @@ def load_every_catalog(path: Path, options: Options) -> list[Catalog]:
     return catalogs
 
 
-def _targets(manifest: Manifest, options: Options) -> Iterator[str | None]:
+def _list_targets(manifest: Manifest, options: Options) -> Iterator[str | None]:
     if options.target or not manifest.targets:
         yield options.target
     else:
@@ -46,5 +46,5 @@ def _targets(manifest: Manifest, options: Options) -> Iterator[str | None]:
 
 
 def _resolve(manifest: Manifest, options: Options, target: str | None) -> Catalog:
-    values = pairs(options.set_values)
+    values = parse_pairs(options.set_values)
     return resolve(manifest, target=target, values=values, only=options.only, allow_outside=options.allow_outside)

@@ -11,37 +11,37 @@ import typer
 
 def complete_targets(ctx: typer.Context, incomplete: str) -> list[str]:
     """Targets of the manifest whose path was typed before, else of the working directory."""
-    return _matching(_names("targets", ctx), incomplete)
+    return _filter_names(_read_names("targets", ctx), incomplete)
 
 
 def complete_keys(ctx: typer.Context, incomplete: str) -> list[str]:
     """Keys of the manifest whose path was typed before, else of the working directory."""
-    return _matching(_names("images", ctx), incomplete)
+    return _filter_names(_read_names("images", ctx), incomplete)
 
 
 def complete_clouds(incomplete: str) -> list[str]:
     """Clouds of clouds.yaml."""
     from imagesync.backends.glance.connect import list_clouds
 
-    return _matching(list_clouds(), incomplete)
+    return _filter_names(list_clouds(), incomplete)
 
 
-def _matching(names: Iterable[str], incomplete: str) -> list[str]:
+def _filter_names(names: Iterable[str], incomplete: str) -> list[str]:
     return sorted(name for name in names if name.startswith(incomplete) and name.isprintable())
 
 
-def _names(section: str, ctx: typer.Context) -> Iterable[str]:
+def _read_names(section: str, ctx: typer.Context) -> Iterable[str]:
     from imagesync.errors import ImagesyncError
     from imagesync.manifest.loader import load
 
     try:
-        manifest = load(_path(ctx))
+        manifest = load(_find_path(ctx))
     except ImagesyncError:
         return ()
     return manifest.targets if section == "targets" else manifest.images
 
 
-def _path(ctx: typer.Context) -> Path:
+def _find_path(ctx: typer.Context) -> Path:
     """The path that was typed; in front of an option that still lacks its value, the parser has not taken it yet."""
     words = [Path(word) for word in ctx.args if not word.startswith("-")]
     return next((path for path in words if path.exists()), ctx.params.get("path") or Path())

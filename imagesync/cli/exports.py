@@ -62,7 +62,7 @@ def export_images(wanted: Selection, place: Destination, options: Options) -> Ex
             raise UsageError(
                 f"--catalog {make_printable(catalog)}: not a key", "use letters, digits and . _ -, at most 64"
             )
-        path = _path(place, catalog)
+        path = _choose_path(place, catalog)
         images = _select(_find(backend, wanted), wanted)
         members = read_members(backend, images, options.jobs)
         able = backend.capabilities()
@@ -76,7 +76,7 @@ def export_images(wanted: Selection, place: Destination, options: Options) -> Ex
     return ExitCode.FAILED if made.problems else ExitCode.DONE
 
 
-def _path(place: Destination, catalog: str) -> Path | None:
+def _choose_path(place: Destination, catalog: str) -> Path | None:
     """The file to write, or the catalogue's own in a folder; one that is there is replaced only with --force."""
     path = place.out
     if path is None or str(path) == "-":

@@ -40,7 +40,7 @@ def write_private(path: Path, text: str) -> None:
             os.unlink(name)
             raise
     except OSError as error:
-        raise unwritable(path, error) from error
+        raise make_write_error(path, error) from error
 
 
 def write_json(path: Path, document: Any) -> None:
@@ -48,6 +48,6 @@ def write_json(path: Path, document: Any) -> None:
     write_private(path, json_text(document) + "\n")
 
 
-def unwritable(path: Path, error: OSError) -> ImagesyncError:
+def make_write_error(path: Path, error: OSError) -> ImagesyncError:
     """The error of a file that could not be written."""
     return ImagesyncError(f"{path} cannot be written: {error.strerror}", "check the folder and its space")

@@ -13,7 +13,7 @@ def choose_maker(options: Options, *, stage: bool, discard: str | None) -> Maker
     """What makes the plan that the options ask for; UsageError if they exclude each other."""
     if stage and discard is not None:
         raise UsageError("--stage and --discard-staged exclude each other", "run them one after the other")
-    if (word := _option(stage=stage, discard=discard)) and options.drift_only:
+    if (word := _find_option(stage=stage, discard=discard)) and options.drift_only:
         raise UsageError(f"{word} and --drift-only exclude each other", "leave one out")
     if discard is not None:
         return partial(discard_plan, keys=discard)
@@ -22,11 +22,11 @@ def choose_maker(options: Options, *, stage: bool, discard: str | None) -> Maker
 
 def refuse_for_saved_plan(*, stage: bool, discard: str | None) -> None:
     """UsageError if an option asks for another plan than the saved one."""
-    if word := _option(stage=stage, discard=discard):
+    if word := _find_option(stage=stage, discard=discard):
         raise UsageError(
             f"{word} does not go with a saved plan", f"give it to plan: imagesync plan {word} -o plan.json"
         )
 
 
-def _option(*, stage: bool, discard: str | None) -> str:
+def _find_option(*, stage: bool, discard: str | None) -> str:
     return "--discard-staged" if discard is not None else "--stage" if stage else ""

@@ -131,8 +131,8 @@ class Options:
         """The manifest's policy with what the command line permits."""
         return replace(
             declared,
-            max_delete=limit("max-delete", self.max_delete) or declared.max_delete,
-            max_update=limit("max-update", self.max_update) or declared.max_update,
+            max_delete=parse_limit("max-delete", self.max_delete) or declared.max_delete,
+            max_update=parse_limit("max-update", self.max_update) or declared.max_update,
             allow_protected=self.allow_protected,
             allow_destroy=self.destroy,
             reactivate=self.reactivate,
@@ -168,7 +168,7 @@ class Locking:
     no_lock: Annotated[bool, typer.Option("--no-lock", help="Take no lease: nothing keeps another run out.")] = False
 
 
-def pairs(given: list[str]) -> dict[str, str]:
+def parse_pairs(given: list[str]) -> dict[str, str]:
     """``--set`` as a mapping; the last of a name wins."""
     for item in given:
         if "=" not in item:
@@ -176,7 +176,7 @@ def pairs(given: list[str]) -> dict[str, str]:
     return dict(item.partition("=")[::2] for item in given)
 
 
-def limit(option: str, text: str | None) -> Limit | None:
+def parse_limit(option: str, text: str | None) -> Limit | None:
     """``9`` or ``30%`` as a limit."""
     if text is None:
         return None
@@ -199,16 +199,16 @@ def with_options(command: Callable[..., int]) -> Callable[..., int]:
     ]
 
     @wraps(command)
-    def called(**given: Any) -> int:
+    def run(**given: Any) -> int:
         values = {
             name: hints[name](**{option.name: given.pop(option.name) for option in options})
             for name, options in parts.items()
         }
         return command(**values, **given)
 
-    called.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # what Typer reads
-    called.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-    return called
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # what Typer reads
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return run
 
 
 def _options_of(value: Any) -> list[inspect.Parameter]:
@@ -216,12 +216,12 @@ def _options_of(value: Any) -> list[inspect.Parameter]:
     hints = get_type_hints(value, include_extras=True)
     return [
         inspect.Parameter(
-            item.name, inspect.Parameter.KEYWORD_ONLY, default=_default(item), annotation=hints[item.name]
+            item.name, inspect.Parameter.KEYWORD_ONLY, default=_default_of(item), annotation=hints[item.name]
         )
         for item in fields(value)
         if hasattr(hints[item.name], "__metadata__")
     ]
 
 
-def _default(item: Any) -> Any:
+def _default_of(item: Any) -> Any:
     return item.default if item.default is not MISSING else item.default_factory()

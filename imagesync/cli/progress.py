@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Self, TextIO
 
-from imagesync.cli.files import unwritable
+from imagesync.cli.files import make_write_error
 from imagesync.errors import ImagesyncError
 from imagesync.model.report import Event, Finished, Outcome, Progress, Started
 from imagesync.render.result import event_to_json
@@ -42,14 +42,14 @@ class ProgressLines:
                     self._running -= result.outcome not in (Outcome.SKIPPED, Outcome.NOT_STARTED)
                     self._done += 1
                     self._sent[result.step.id] = result.bytes_sent
-                    self._line(result_line(result))
-            self._status()
+                    self._write_line(result_line(result))
+            self._write_status()
 
-    def _line(self, text: str) -> None:
+    def _write_line(self, text: str) -> None:
         self._stream.write(f"\r\x1b[K{text}\n" if self._moving else f"{text}\n")
         self._stream.flush()
 
-    def _status(self) -> None:
+    def _write_status(self) -> None:
         if not self._moving or (time.monotonic() - self._shown < 0.1 and self._done < self._total):
             return
         self._shown = time.monotonic()
@@ -73,7 +73,7 @@ class EventLines:
             try:
                 self._file = open(path, "w", encoding="utf-8", opener=_open_private)  # noqa: SIM115 - closed by __exit__
             except OSError as error:
-                raise unwritable(path, error) from error
+                raise make_write_error(path, error) from error
 
     def __call__(self, event: Event) -> None:
         """One event."""
@@ -97,7 +97,7 @@ class EventLines:
 
     def problems(self) -> list[ImagesyncError]:
         """Why the file lacks events, if it does."""
-        return [unwritable(self._path, self._error)] if self._path and self._error else []
+        return [make_write_error(self._path, self._error)] if self._path and self._error else []
 
 
 def _open_private(path: str, flags: int) -> int:

@@ -15,7 +15,7 @@ import typer
 from imagesync import workflow
 from imagesync.cli.exit_codes import ExitCode
 from imagesync.cli.files import write_json
-from imagesync.cli.options import Form, Locking, Options, Results, pairs
+from imagesync.cli.options import Form, Locking, Options, Results, parse_pairs
 from imagesync.cli.progress import EventLines, ProgressLines
 from imagesync.cli.saved_plans import to_document
 from imagesync.cli.streams import say
@@ -37,7 +37,7 @@ def read_catalog(path: Path, options: Options) -> Catalog:
     return workflow.read_catalog(
         path,
         target=options.target,
-        values=pairs(options.set_values),
+        values=parse_pairs(options.set_values),
         only=options.only,
         allow_outside=options.allow_outside,
         jobs=options.jobs,
@@ -95,7 +95,7 @@ class Run:
                 lines(event)
                 record(event)
 
-            with _interruptible() as cancelled:
+            with _catch_interrupts() as cancelled:
                 yield Watch(notify, cancelled)
         self._problems += record.problems()
 
@@ -138,7 +138,7 @@ def _raise_last(problems: Sequence[ImagesyncError]) -> None:
 
 
 @contextmanager
-def _interruptible() -> Iterator[threading.Event]:
+def _catch_interrupts() -> Iterator[threading.Event]:
     """The first ^C sets the event, and running steps end; the second ends the process at once."""
     cancelled = threading.Event()
 

@@ -57,16 +57,18 @@ def restore_urls(plan: Plan, missing: dict[str, tuple[str, ...]], options: Optio
         return plan
     sources = {spec.key: spec.source for spec in _manifests_of(plan, missing, options).images}
 
-    def whole(step: Step) -> Step:
+    def restore(step: Step) -> Step:
         action = step.action
         if not isinstance(action, Create) or action.key not in missing:
             return step
         found = sources.get(action.key)
         if not isinstance(found, UrlSource) or tuple(map(url_identity, found.urls)) != missing[action.key]:
-            raise UsageError(_not_shown(action.key), f"the manifests in {plan.base} have another URL now: plan again")
+            raise UsageError(
+                _explain_missing_url(action.key), f"the manifests in {plan.base} have another URL now: plan again"
+            )
         return replace(step, action=replace(action, source=found))
 
-    return replace(plan, steps=tuple(map(whole, plan.steps)))
+    return replace(plan, steps=tuple(map(restore, plan.steps)))
 
 
 def _manifests_of(plan: Plan, missing: dict[str, tuple[str, ...]], options: Options) -> Catalog:
@@ -74,8 +76,8 @@ def _manifests_of(plan: Plan, missing: dict[str, tuple[str, ...]], options: Opti
         return load_catalog(Path(plan.base), replace(options, target=plan.target_name))
     except ImagesyncError as error:
         hint = f"apply it where {plan.base} holds its manifests, with the same --set"
-        raise UsageError(_not_shown(min(missing)), hint) from error
+        raise UsageError(_explain_missing_url(min(missing)), hint) from error
 
 
-def _not_shown(key: str) -> str:
+def _explain_missing_url(key: str) -> str:
     return f"{key}: its URL has credentials or a query, which a saved plan never holds"

@@ -35,7 +35,7 @@ def is_full(error: OSError) -> bool:
     return error.filename is None and error.errno in NO_ROOM
 
 
-def flushed(code: int) -> int:
+def flush(code: int) -> int:
     """The exit code; what a stream could not take is dropped, or Python would exit with a code of its own."""
     for stream in (sys.stdout, sys.stderr):
         try:
