@@ -27,7 +27,15 @@ if TYPE_CHECKING:
     from imagesync.model.image import Capabilities as Capabilities
     from imagesync.model.image import Inventory as Inventory
     from imagesync.model.image import LiveImage as LiveImage
+    from imagesync.model.plan import Create as Create
+    from imagesync.model.plan import Deactivate as Deactivate
+    from imagesync.model.plan import Delete as Delete
     from imagesync.model.plan import Plan as Plan
+    from imagesync.model.plan import Reactivate as Reactivate
+    from imagesync.model.plan import Step as Step
+    from imagesync.model.plan import Update as Update
+    from imagesync.model.report import Event as Event
+    from imagesync.model.report import Outcome as Outcome
     from imagesync.model.report import Report as Report
     from imagesync.planning.context import PlanInput as PlanInput
     from imagesync.planning.planner import make_plan as make_plan
@@ -56,7 +64,15 @@ _HOMES: Final = {
     "Status": "imagesync.model.catalog",
     "Visibility": "imagesync.model.catalog",
     "Plan": "imagesync.model.plan",
+    "Reactivate": "imagesync.model.plan",
+    "Deactivate": "imagesync.model.plan",
+    "Delete": "imagesync.model.plan",
+    "Update": "imagesync.model.plan",
+    "Create": "imagesync.model.plan",
+    "Step": "imagesync.model.plan",
     "Report": "imagesync.model.report",
+    "Outcome": "imagesync.model.report",
+    "Event": "imagesync.model.report",
     "load": "imagesync.manifest.loader",
     "resolve": "imagesync.manifest.resolution",
     "open_backend": "imagesync.backends",

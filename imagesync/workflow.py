@@ -56,6 +56,10 @@ class Settings:
     lock_timeout: float = LOCK_TIMEOUT
     lease_times: Times = USUAL
 
+    def __post_init__(self) -> None:
+        if self.jobs < 1:
+            raise ValueError(f"jobs is {self.jobs}; it must be at least 1")
+
 
 def _ignore(_value: object) -> None:
     pass
@@ -67,7 +71,10 @@ def _agree(_plan: Plan) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """Who follows the steps of a run: ``notify`` gets every event, from any thread; ``cancelled`` stops further steps."""
+    """Who follows the steps of a run: ``notify`` gets every event, from any thread; ``cancelled`` stops further steps.
+
+    If ``notify`` raises, running steps end, no more start, and ``apply`` raises that error.
+    """
 
     notify: Callable[[Event], None] = _ignore
     cancelled: "Cancelled" = field(default_factory=threading.Event)
@@ -81,15 +88,18 @@ def _watch_nothing(_plan: Plan) -> AbstractContextManager[Watch]:
 class Hooks:
     """What the caller of a run hears of it and decides. By default it hears nothing and agrees.
 
-    ``show`` gets the plan first, also one that is over its limits. ``approve``: whether a plan within its limits is
-    applied. ``approve_change``: the live images changed between approval and lease; whether this other plan is applied
-    instead. ``watch`` is entered while steps run. ``warn`` gets sentences for a person: who holds the lease, that it
-    was lost.
+    ``show`` gets the plan first, also one that is over its limits. ``approve`` says whether a plan within its limits is
+    applied. If the live images changed between approval and lease, ``approve_change`` says whether the new plan is
+    applied instead; without it ``approve`` is asked again. ``warn`` gets sentences for a person, from any thread: who
+    holds the lease, that it was lost.
+
+    ``watch`` gets the plan and returns a context manager that is entered while its steps run and gives a ``Watch``. To
+    hear events only: ``watch=lambda plan: nullcontext(Watch(notify=print))``.
     """
 
     show: Callable[[Plan], None] = _ignore
     approve: Callable[[Plan], bool] = _agree
-    approve_change: Callable[[Plan], bool] = _agree
+    approve_change: Callable[[Plan], bool] | None = None
     watch: Callable[[Plan], AbstractContextManager[Watch]] = _watch_nothing
     warn: Callable[[str], None] = _ignore
 
@@ -174,7 +184,7 @@ def apply(planner: Planner, settings: Settings = Settings(), hooks: Hooks = Hook
 
     Raises PlanRefused (the set as a whole, or a limit), StalePlan (the caller did not approve a changed plan), LeaseHeld
     (another run holds the lease longer than ``lock_timeout``) and BackendError before the first write. What goes wrong
-    with single steps is in the report.
+    with single steps is in the report; so is a bug of imagesync (``report.bug``, a traceback).
     """
     shown = planner.plan()
     hooks.show(shown)
@@ -186,8 +196,8 @@ def apply(planner: Planner, settings: Settings = Settings(), hooks: Hooks = Hook
     with hold_lease(planner.backend, shown.catalog, settings, hooks.warn) as lease:
         plan = planner.plan()
         if plan != shown:
-            if not hooks.approve_change(plan):
-                raise StalePlan(["the live images changed before the plan was approved"])
+            if not (hooks.approve_change or hooks.approve)(plan):
+                raise StalePlan(["the live images changed after the plan was shown"])
             planner.check_limits(plan)
         if not plan.steps:
             return RunResult(Report(plan, ()), plan.ids)
@@ -257,15 +267,36 @@ def hold_lease(
         held.release()
 
 
-class _Stop:
-    """Set when the caller cancels, or when the lease is lost."""
+class _Control:
+    """Between a run and its caller: passes events on, and says when no further step may start.
 
-    def __init__(self, cancelled: "Cancelled", lease: "Held | None") -> None:
-        self._cancelled, self._lease = cancelled, lease
+    That is when the caller cancels, when its ``notify`` raises (``error``), or when the lease is lost.
+    """
+
+    def __init__(self, watch: Watch, lease: "Held | None") -> None:
+        self._watch, self._lease = watch, lease
+        self.error: Exception | None = None
+
+    def notify(self, event: Event) -> None:
+        """Pass an event on; an error of the caller's must not break the step that the event is about."""
+        try:
+            self._watch.notify(event)
+        except Exception as error:
+            self.error = self.error or error
 
     def is_set(self) -> bool:
         """Whether no further step may start."""
-        return self._cancelled.is_set() or (self._lease is not None and self._lease.is_lost())
+        return self.error is not None or self._watch.cancelled.is_set() or self._is_lease_lost()
+
+    def add_reason(self, report: Report) -> Report:
+        """The report with the reason if the loss of the lease stopped the run."""
+        if self._lease is None or not self._is_lease_lost():
+            return report
+        interrupted = report.interrupted and self._watch.cancelled.is_set()
+        return replace(report, interrupted=interrupted, stopped=self._lease.why)
+
+    def _is_lease_lost(self) -> bool:
+        return self._lease is not None and self._lease.is_lost()
 
 
 def _run(
@@ -277,13 +308,13 @@ def _run(
 
     performer = Performer(backend, plan)
     with hooks.watch(plan) as watch:
-        stop = _Stop(watch.cancelled, lease)
-        report = execute(plan, performer, jobs=settings.jobs, notify=watch.notify, cancelled=stop)
-        if lease is not None and lease.is_lost():
-            interrupted = report.interrupted and watch.cancelled.is_set()
-            report = replace(report, interrupted=interrupted, stopped=lease.why)
-    if report.succeeded:
-        report = replace(report, leftover=_find_leftover(backend, report, planner))
+        control = _Control(watch, lease)
+        report = execute(plan, performer, jobs=settings.jobs, notify=control.notify, cancelled=control)
+        if control.error is not None:
+            raise control.error
+        report = control.add_reason(report)
+        if report.succeeded:
+            report = replace(report, leftover=_find_leftover(backend, report, planner))
     removed = set(plan.removed)
     current = {key: image_id for key, image_id in performer.ids.items() if key not in removed}
     return RunResult(report, plan.ids if plan.kind is Kind.STAGE else current)  # a candidate is not current

@@ -28,7 +28,7 @@ from imagesync.planfile.writer import plan_text_json
 from imagesync.render.result import report_to_json
 from imagesync.render.style import format_count
 from imagesync.render.text import plan_text, report_text
-from imagesync.text import json_text
+from imagesync.text import json_text, make_printable
 from imagesync.workflow import Hooks, RunResult, Settings, Watch
 
 
@@ -132,7 +132,7 @@ class Run:
 def _raise_last(problems: Sequence[ImagesyncError]) -> None:
     """Raise the last problem, after a line for each of the others."""
     for error in problems[:-1]:
-        say(f"imagesync: {error}")
+        say(f"imagesync: {make_printable(str(error))}")
     for error in problems[-1:]:
         raise error
 

@@ -46,8 +46,8 @@ def test_the_readme_example_runs_and_takes_the_lease(example: Path) -> None:
         command, cwd=example.parent, capture_output=True, text=True, check=False, env={"PYTHONPATH": str(ROOT)}
     )
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == "1 steps planned\ncreate:tiny done \n"
-    with imagesync.open_backend(store=example.parent / "python-store") as backend:
+    assert done.stdout == "1 steps planned\ncreate:tiny done\n"
+    with imagesync.open_backend(store=example.parent / "lab-store") as backend:
         (record,) = backend.leases("quickstart")
         assert record.properties["imagesync_lease_state"] == "free"
 

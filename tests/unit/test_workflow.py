@@ -13,7 +13,7 @@ from imagesync.backends.base import Backend
 from imagesync.errors import ManifestError, PlanRefused, StalePlan
 from imagesync.lease.holding import take
 from imagesync.lease.record import STATE, LeaseHeld
-from imagesync.model.report import Event, Finished, Outcome
+from imagesync.model.report import Event, Finished, Outcome, Progress, Started
 
 
 @pytest.fixture
@@ -112,6 +112,44 @@ def test_a_plan_that_changed_before_the_lease_needs_approval_of_its_own(
             apply(planner(backend, tmp_path, 2), hooks=hooks)
     assert [[step.id for step in plan.steps] for plan in seen] == [["create:k1"]]
     assert sorted(image.name or "" for image in backend.inventory("base")) == (["k0", "k1"] if agrees else ["k0"])
+
+
+def test_without_a_hook_of_its_own_a_changed_plan_is_approved_like_the_first(backend: Backend, tmp_path: Path) -> None:
+    """A program that only gives ``approve`` sees every plan that could be applied."""
+    seen: list[list[str]] = []
+
+    def approve(plan: Plan) -> bool:
+        seen.append([step.id for step in plan.steps])
+        if len(seen) == 1:
+            apply(planner(backend, tmp_path, 1))
+        return len(seen) == 1
+
+    with pytest.raises(StalePlan):
+        apply(planner(backend, tmp_path, 2), hooks=Hooks(approve=approve))
+    assert seen == [["create:k0", "create:k1"], ["create:k1"]]
+    assert len(backend.inventory("base")) == 1
+
+
+@pytest.mark.parametrize("kind", [Started, Progress, Finished])
+def test_an_error_of_the_listener_stops_the_run_in_good_order_and_comes_out(
+    backend: Backend, tmp_path: Path, kind: type[Event]
+) -> None:
+    """Running steps end as they would have; no record is left half-made, no lease held."""
+
+    def notify(event: Event) -> None:
+        if isinstance(event, kind):
+            raise RuntimeError("of the caller")
+
+    with pytest.raises(RuntimeError, match="of the caller"):
+        apply(planner(backend, tmp_path, 3), Settings(jobs=1), Hooks(watch=lambda _: nullcontext(Watch(notify=notify))))
+    assert [image.properties["imagesync_role"] for image in backend.inventory("base")] == ["current"]
+    assert [record.properties[STATE] for record in backend.leases("base")] == ["free"]
+
+
+def test_settings_without_a_job_are_refused() -> None:
+    """Before anything is asked or taken."""
+    with pytest.raises(ValueError, match="jobs is 0; it must be at least 1"):
+        Settings(jobs=0)
 
 
 def test_a_changed_plan_is_held_against_the_limits_again(backend: Backend, tmp_path: Path) -> None:

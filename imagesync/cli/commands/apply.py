@@ -43,7 +43,6 @@ def apply(
     from imagesync.cli.runs import Run, read_catalog, settings_of
     from imagesync.cli.saved_plans import is_plan_file, read_plan, restore_urls
     from imagesync.cli.targets import open_target, open_target_of
-    from imagesync.sources import check_sources
     from imagesync.workflow import Planner, apply_saved
     from imagesync.workflow import apply as apply_catalog
 
@@ -55,7 +54,6 @@ def apply(
         check_writable(results.out, results.ids)
         saved, missing = read_plan(path)
         plan = restore_urls(saved, missing, options)
-        check_sources(plan)
         with open_target_of(plan, options) as backend:
             return run.finish(apply_saved(backend, plan, settings, run.hooks))
     check_writable(results.out, results.ids)
