@@ -28,12 +28,16 @@ class Writes:
         ``known`` is the image as it was last read: then only what it lacks is sent (each operation of a PATCH costs the
         service 10 ms). Raises Unavailable if the image still lacks something and a PATCH got no answer (it may still
         arrive), BackendError if the service answered and yet did not keep the update, any other error of the backend
-        at once.
+        at once, unless an earlier PATCH that got no answer made the image as wanted.
         """
         lacking = attrs if known is None else select_lacking(known, attrs)
         unanswered: Unavailable | None = None
         for _ in range(MAX_WRITES):
-            unanswered = self._send(image_id, lacking) or unanswered
+            try:
+                unanswered = self._send(image_id, lacking) or unanswered
+            except BackendError:
+                if unanswered is None or select_lacking(self._read(image_id), attrs):
+                    raise
             image = self._read(image_id)
             lacking = select_lacking(image, attrs)
             if not lacking:

@@ -75,8 +75,12 @@ class Generations:
 
     @property
     def candidates(self) -> tuple[Owned, ...]:
-        """Verified builds that can be tried: not those that somebody, perhaps after a trial, deactivated."""
-        return tuple(owned for owned in self.verified if owned.image.status is Status.ACTIVE)
+        """Verified builds that can be tried: not those that somebody, perhaps after a trial, deactivated.
+
+        Nor one that users see, although its record says staging: the service lost a part of its publishing.
+        """
+        active = (owned for owned in self.verified if owned.image.status is Status.ACTIVE)
+        return tuple(owned for owned in active if owned.image.hidden)
 
     @property
     def last_retired_first(self) -> tuple[Owned, ...]:

@@ -1,11 +1,12 @@
 """Writes: the image as it is read back says what was saved, whatever the service answered."""
 
 from pathlib import Path
+from typing import Unpack
 
 import pytest
 
 from imagesync.backends.base import UpdateFields
-from imagesync.errors import BackendError, Forbidden, Unavailable
+from imagesync.errors import BackendError, Conflict, Forbidden, Unavailable
 from imagesync.execution.writes import MAX_WRITES, Writes, check_status, select_lacking
 from imagesync.model.catalog import Status, Visibility
 from imagesync.model.image import LiveImage
@@ -133,6 +134,35 @@ def test_an_unprotected_image_is_not_read_back(store: FaultyStore) -> None:
 def test_what_an_image_lacks(attrs: UpdateFields, lacking: UpdateFields) -> None:
     """Tags are one set; a property that is to be removed is lacking as long as it is there."""
     assert select_lacking(IMAGE, attrs) == lacking
+
+
+def test_an_update_without_an_answer_that_was_saved_is_done_although_the_repeat_is_refused(tmp_path: Path) -> None:
+    """The first PATCH arrives after its read-back; the second one meets what it changed, and is refused."""
+    store = LateStore(tmp_path / "store")
+    image = Writes(store).update(image_id := active(store), {"min_ram": 7})
+    assert image.min_ram == store.images(image_id)[0].min_ram == 7
+
+
+def test_a_refusal_after_an_update_without_an_answer_that_was_not_saved_is_an_error(tmp_path: Path) -> None:
+    """The image does not have what was wanted."""
+    store = FaultyStore(tmp_path / "store")
+    image_id = active(store)
+    store.updates = [UpdateFault.NOT_RECEIVED, UpdateFault.REFUSED]
+    with pytest.raises(Forbidden):
+        Writes(store).update(image_id, {"min_ram": 7})
+
+
+class LateStore(FaultyStore):
+    """A store in which the first update gets no answer, and is saved only when the second one comes, which is refused."""
+
+    waiting: UpdateFields | None = None
+
+    def update_image(self, image: LiveImage | str, **attrs: Unpack[UpdateFields]) -> LiveImage:
+        if self.waiting is None:
+            self.waiting = attrs
+            raise Unavailable("no answer")
+        super().update_image(image, **self.waiting)
+        raise Conflict("the image is busy")
 
 
 class StatusFaultStore(FaultyStore):

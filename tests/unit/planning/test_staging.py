@@ -121,6 +121,12 @@ def test_a_candidate_no_longer_wanted_goes_with_the_next_whole_plan() -> None:
     assert made.candidates[0].fate is Fate.UNWANTED
 
 
+def test_a_staging_record_that_users_see_is_no_candidate_to_drop() -> None:
+    """The service lost a part of its publishing: dropping it would take an image from its users."""
+    found = inventory(candidate(spec("a", "b"), hidden=False, visibility=Visibility.COMMUNITY))
+    assert plan_discard(catalog(spec("a", "b")), found).steps == ()
+
+
 def test_discarding_drops_candidates_and_nothing_else() -> None:
     """All of them, or those of a key; a key that is nowhere is a mistake."""
     wanted = catalog(spec("a", "b"), spec("b", "b", min_ram=1))
