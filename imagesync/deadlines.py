@@ -1,7 +1,7 @@
-"""Answers that come in time: the head of one, however it drips, has the read timeout in all, and so has each large piece.
+"""Total deadlines for HTTP responses: the read timeout holds for a whole head and for each large piece of a body.
 
-The HTTP library applies a timeout to each single read, so that a byte now and then, or ``100 Continue`` for ever, would
-hold a run without end. Does I/O.
+The HTTP library applies its timeout to each single read, so a server that sends a byte now and then, or ``100 Continue``
+for ever, would hold a run without end. Does I/O.
 """
 
 import socket

@@ -116,7 +116,7 @@ def _complete() -> int:
     """Answer the shell, which asks at each Tab; an error offers nothing, and says nothing in the middle of a line."""
     try:
         app([], prog_name=PROGRAM, standalone_mode=False)
-    except Exception:
+    except (Exception, KeyboardInterrupt):
         return ExitCode.FAILED
     return ExitCode.DONE
 

@@ -26,6 +26,13 @@ def complete_clouds(incomplete: str) -> list[str]:
     return _filter_names(list_clouds(), incomplete)
 
 
+def complete_schemas(incomplete: str) -> list[str]:
+    """Schemas of ``imagesync schema``."""
+    from imagesync.schemas import NAMES
+
+    return _filter_names(NAMES, incomplete)
+
+
 def _filter_names(names: Iterable[str], incomplete: str) -> list[str]:
     return sorted(name for name in names if name.startswith(incomplete) and name.isprintable())
 

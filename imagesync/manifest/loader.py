@@ -100,7 +100,7 @@ def _define(section: dict[str, Node], key: str, node: Node, path: Sequence[Any])
         first = section[key]
         message = f"defined in two files; first in {first.file}:{first.key_line}"
         yield node.problem(format_path(path), message, "keep one")
-    section[key] = node
+    section.setdefault(key, node)
 
 
 def _find_case_clashes(sections: dict[str, dict[str, Node]]) -> Iterator[Diagnostic]:

@@ -1,4 +1,4 @@
-"""The values of imagesync: what is wanted, what is there, and the rules between them. No I/O.
+"""What is wanted: the catalog, its images, sources, policy and target, as values. No I/O.
 
 Field names, units and allowed values are those of the Image service API v2 ("Create image", "Show image" in its
 reference), except ``hidden``, which is ``os_hidden`` there. Everything is immutable and compares by value.

@@ -1,4 +1,4 @@
-"""Iterables that work ahead of their consumer, each in a thread of its own. Knows nothing of images; no I/O.
+"""An iterable -> the same items, made ahead of their consumer in a thread of its own. No I/O of its own.
 
 What one stage makes waits in a short queue for the next, so that reading, unpacking, hashing and sending go on side by
 side in constant memory. An error of a stage comes out where its items would have, as itself.

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -72,6 +73,7 @@ def offer(folder: Path, line: str) -> list[str]:
         ("imagesync plan images --cloud ", ["eu-prod", "us-prod"]),
         ("imagesync list --cloud u", ["us-prod"]),
         ("imagesync plan --format ", ["text", "json"]),
+        ("imagesync schema ", ["manifest", "plan"]),
         ("imagesync plan images --set ", []),
     ],
 )
@@ -100,6 +102,20 @@ def test_a_clouds_yaml_that_does_not_load_offers_nothing(folder: Path) -> None:
     for text in ("clouds: [1]", "clouds: {", "3"):
         (folder / ".openstack/clouds.yaml").write_text(text)
         assert offer(folder, "imagesync plan images --cloud ") == []
+
+
+def test_an_interruption_while_the_shell_waits_says_nothing(folder: Path) -> None:
+    """^C in the middle of a line is not for us to comment."""
+    clouds = folder / ".openstack/clouds.yaml"
+    clouds.unlink()
+    os.mkfifo(clouds)
+    line = {"_TYPER_COMPLETE_FISH_ACTION": "get-args", "_TYPER_COMPLETE_ARGS": "imagesync list --cloud "}
+    env = environment(folder, _IMAGESYNC_COMPLETE="complete_fish", **line)
+    pipe = subprocess.PIPE
+    process = subprocess.Popen(["imagesync"], env=env, cwd=folder, stdout=pipe, stderr=pipe, text=True)
+    with process, clouds.open("w"):  # the command has opened it by then, and waits for its content
+        process.send_signal(signal.SIGINT)
+        assert process.communicate(timeout=60) == ("", "")
 
 
 BASH = """

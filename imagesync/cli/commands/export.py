@@ -1,4 +1,4 @@
-"""``imagesync export``: from a cloud to a manifest."""
+"""``imagesync export``: live images -> a manifest. Does I/O."""
 
 from pathlib import Path
 from typing import Annotated

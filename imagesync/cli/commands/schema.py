@@ -1,9 +1,10 @@
-"""``imagesync schema``: one of the JSON Schemas, as it lies in the package."""
+"""``imagesync schema``: one of the JSON Schemas, as it lies in the package. Reads one file."""
 
 from typing import Annotated
 
 import typer
 
+from imagesync.cli.completion import complete_schemas
 from imagesync.cli.exit_codes import ExitCode
 from imagesync.cli.options import new_command
 from imagesync.errors import UsageError
@@ -14,7 +15,9 @@ app = new_command()
 
 @app.command()
 def schema(
-    name: Annotated[str, typer.Argument(help="manifest or plan.", metavar="[NAME]")] = "manifest",
+    name: Annotated[
+        str, typer.Argument(help="manifest or plan.", metavar="[NAME]", autocompletion=complete_schemas)
+    ] = "manifest",
 ) -> ExitCode:
     """Print a JSON Schema. Example: imagesync schema > manifest.schema.json"""
     if name not in NAMES:

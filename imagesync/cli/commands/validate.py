@@ -1,4 +1,4 @@
-"""``imagesync validate``: it runs at every commit, and loads nothing that only plans need. Does I/O."""
+"""``imagesync validate``: manifests -> their problems, or how many images each target has. Reads files."""
 
 from pathlib import Path
 

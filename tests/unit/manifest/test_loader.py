@@ -10,6 +10,16 @@ from imagesync.manifest.resolution import resolve
 from tests.unit.manifest.one_file import HEAD, problems
 
 
+def test_a_key_that_is_defined_in_three_files_names_the_first(tmp_path: Path) -> None:
+    """Each further definition is a problem, and says where the first one is."""
+    for name in ("a", "b", "c"):
+        (tmp_path / f"{name}.yaml").write_text("version: 1\ncatalog: x\nimages: {}")
+    with pytest.raises(ManifestError) as caught:
+        load(tmp_path)
+    messages = [item.message for item in caught.value.diagnostics if item.where == "catalog"]
+    assert messages == [f"defined in two files; first in {tmp_path}/a.yaml:2"] * 2
+
+
 def test_a_folder_of_files_is_one_catalogue_whatever_their_order(tmp_path: Path) -> None:
     """Keys merge; the digest does not depend on which file holds what."""
     (tmp_path / "1.yaml").write_text(HEAD + "images: {a: {}}")
