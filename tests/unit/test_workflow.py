@@ -78,7 +78,7 @@ def test_a_lease_that_another_run_holds_is_waited_for_no_longer_than_the_setting
 ) -> None:
     """LeaseHeld, and nothing is changed."""
     held = take(backend, "base", timeout=0, tell=lambda _: None)
-    with pytest.raises(LeaseHeld):
+    with pytest.raises(LeaseHeld, match="waited 0 s"):
         apply(planner(backend, tmp_path, 1), Settings(lock_timeout=0))
     assert backend.inventory("base") == []
     held.release()
