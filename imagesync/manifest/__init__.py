@@ -1,1 +1,1 @@
-"""YAML manifests <-> catalogues: files, schema, merging, placeholders, typed specs; and manifests written by export."""
+"""YAML manifests <-> catalogs: files, schema, merging, placeholders, typed specs; and manifests written by export."""

@@ -1,1 +1,1 @@
-"""Catalogue and inventory -> plan. Pure: no clock, no network, no backend."""
+"""Catalog and inventory -> plan. Pure: no clock, no network, no backend."""
