@@ -315,9 +315,7 @@ def _run(
         report = control.add_reason(report)
         if report.succeeded:
             report = replace(report, leftover=_find_leftover(backend, report, planner))
-    removed = set(plan.removed)
-    current = {key: image_id for key, image_id in performer.ids.items() if key not in removed}
-    return RunResult(report, plan.ids if plan.kind is Kind.STAGE else current)  # a candidate is not current
+    return RunResult(report, plan.ids if plan.kind is Kind.STAGE else performer.ids)  # a candidate is not current
 
 
 def _find_leftover(backend: Backend, report: Report, planner: Planner | None) -> tuple[str, ...]:
