@@ -8,7 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from imagesync import Hooks, Plan, Planner, Settings, Watch, apply, open_backend, read_catalog, select_adoptable
+from imagesync import (
+    Hooks,
+    Plan,
+    Planner,
+    Settings,
+    Watch,
+    apply,
+    apply_saved,
+    open_backend,
+    read_catalog,
+    select_adoptable,
+)
 from imagesync.backends.base import Backend
 from imagesync.errors import ManifestError, PlanRefused, StalePlan
 from imagesync.lease.holding import take
@@ -165,6 +176,26 @@ def test_a_changed_plan_is_held_against_the_limits_again(backend: Backend, tmp_p
     with pytest.raises(PlanRefused, match=r"none of the 5 images|would delete 5 of 5"):
         apply(planner(backend, tmp_path, 4), hooks=Hooks(approve=run_another))
     assert len(backend.inventory("base")) == 5
+
+
+def test_a_saved_plan_is_checked_again_under_the_lease(backend: Backend, tmp_path: Path) -> None:
+    """Another run made the image between approval and lease: nothing is done, and no second image is made."""
+    plan = planner(backend, tmp_path, 1).plan()
+
+    def run_another(_plan: Plan) -> bool:
+        return apply(planner(backend, tmp_path, 1)).report.succeeded
+
+    with pytest.raises(StalePlan, match="was made meanwhile"):
+        apply_saved(backend, plan, hooks=Hooks(approve=run_another))
+    assert len(backend.inventory("base")) == 1
+
+
+def test_a_saved_plan_that_is_declined_changes_nothing(backend: Backend, tmp_path: Path) -> None:
+    """It is shown, and not executed."""
+    plan, shown = planner(backend, tmp_path, 1).plan(), list[Plan]()
+    result = apply_saved(backend, plan, hooks=Hooks(show=shown.append, approve=lambda _: False))
+    assert (result.approved, shown) == (False, [plan])
+    assert backend.images() == []
 
 
 def test_what_watches_a_run_hears_the_end_of_every_step(backend: Backend, tmp_path: Path) -> None:
