@@ -8,8 +8,10 @@ Protocol, one line of JSON in each direction: the test sends ``{"words": [...], 
 module, run as a program, answers the pid of the child at once and its exit status when it has ended.
 """
 
+import importlib
 import json
 import os
+import pkgutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -18,6 +20,7 @@ from types import TracebackType
 from typing import Any, NoReturn, Self
 from uuid import uuid4
 
+import imagesync
 from tests.command import Result
 
 
@@ -108,14 +111,21 @@ def become_command(request: Mapping[str, Any], command: Callable[[], None]) -> N
         os._exit(code)
 
 
+def import_command() -> Callable[[], None]:
+    """Import every module of imagesync, which a child would import late and again; the function that is the command."""
+    for module in pkgutil.walk_packages(imagesync.__path__, "imagesync."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+    return importlib.import_module("imagesync.cli.app").main  # type: ignore[no-any-return]
+
+
 def main() -> None:
     """Import everything that an apply needs, then fork for each line."""
     import keystoneauth1.identity  # noqa: F401
     import openstack.config  # noqa: F401
     import oslo_utils.imageutils.format_inspector  # noqa: F401
 
-    from imagesync.cli.app import main as command
-
+    command = import_command()
     for line in sys.stdin:
         request = json.loads(line)
         pid = os.fork()

@@ -38,7 +38,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tests.command import Result
-from tests.fault.fork_server import ForkServer, become_command
+from tests.fault.fork_server import ForkServer, become_command, import_command
 
 CALLS: Final[dict[str, dict[str, int]]] = {
     "x86_64": {
@@ -200,8 +200,7 @@ def main() -> None:
     """Import everything that an apply needs, then supervise a run for each line."""
     import oslo_utils.imageutils.format_inspector  # noqa: F401
 
-    from imagesync.cli.app import main as command
-
+    command = import_command()
     for line in sys.stdin:
         print(json.dumps(supervise(json.loads(line), command)), flush=True)
 
