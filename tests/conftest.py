@@ -1,6 +1,7 @@
 """Options and fixtures of the whole suite: which tests run, how long each may take, and the real cloud."""
 
 import contextlib
+import os
 import signal
 import subprocess
 from collections.abc import Generator, Iterator
@@ -17,6 +18,9 @@ EXHAUSTIVE_SECONDS = 7200
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
 """A shell starts a background job with SIGINT ignored, and the commands that the tests start would inherit that."""
+
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+"""The tests start the command some thousand times: without bytecode each start would compile all of imagesync (1 s)."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from enum import Enum, auto
 
 from imagesync.model.catalog import (
-    Checksum,
     Content,
     FileSource,
     ImageSpec,
@@ -170,18 +169,13 @@ def _compare_published(spec: ImageSpec, owned: Owned) -> Holds:
     return Holds.SAME if owned.record.url == spec.url_identity else Holds.CHANGED
 
 
-def live_digests(image: LiveImage) -> tuple[Checksum, ...]:
-    """What the service itself says of the stored data, in the algorithms that a manifest can declare."""
-    return tuple(Checksum(name, value) for name, value in image.digests.items())
-
-
 def is_as_recorded(spec: ImageSpec, owned: Owned) -> bool:
     """Whether nothing that the service says of a staged build contradicts its record; what is packed or converted tells nothing."""
     if not is_stored_as_published(spec, owned):
         return True
     size = spec.fingerprint.size if isinstance(spec.source, FileSource) else None
-    recorded = {digest.algorithm: digest for digest in owned.record.digests}
-    same = all(recorded.get(digest.algorithm, digest) == digest for digest in live_digests(owned.image))
+    recorded = {digest.algorithm: digest.value for digest in owned.record.digests}
+    same = all(recorded.get(name, value) == value for name, value in owned.image.digests.items())
     return same and size in (None, owned.image.size)
 
 

@@ -16,7 +16,7 @@ from imagesync.model.references import find_references
 from imagesync.planning.context import PlanningContext
 from imagesync.planning.decisions import Keep, Make, Promote, Refuse, adopt_image, is_wanted_build
 from imagesync.planning.diff import compare
-from imagesync.planning.generations import Generations, Owned, is_confirmed, is_stored_as_published, live_digests
+from imagesync.planning.generations import Generations, Owned, is_confirmed, is_stored_as_published
 from imagesync.planning.retirement import expire_generations, retire, sweep
 from imagesync.planning.steps import KeyPlan, create_id, make_step
 from imagesync.planning.stores import note_stores, note_verification, plan_store_copy
@@ -196,7 +196,7 @@ def _collect_digests(spec: ImageSpec, owned: Owned) -> tuple[Checksum, ...]:
     """Every digest of a staged build's published bytes: those recorded, and the service's own where nothing was packed."""
     known = {digest.algorithm: digest for digest in owned.record.digests}
     if is_stored_as_published(spec, owned):
-        known = {digest.algorithm: digest for digest in live_digests(owned.image)} | known
+        known = {name: Checksum(name, value) for name, value in owned.image.digests.items()} | known
     return tuple(known[name] for name in sorted(known))
 
 

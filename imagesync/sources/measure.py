@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from imagesync.errors import SourceError
-from imagesync.model.catalog import Catalog, Method, UrlSource
+from imagesync.model.catalog import Catalog, UrlSource
 from imagesync.model.plan import Create, Plan
 from imagesync.sources.web import fetch_size
 
@@ -44,7 +44,7 @@ class Sizes:
 
 def _is_read(create: Create) -> bool:
     """Whether the bytes come by here: what the service fetches itself need not be reachable from here."""
-    return isinstance(create.source, UrlSource) and create.source.transfer.method is not Method.WEB_DOWNLOAD
+    return isinstance(create.source, UrlSource) and create.source.transfer.is_sent
 
 
 def _ask_size(urls: tuple[str, ...]) -> int | SourceError | None:
