@@ -99,6 +99,10 @@ class StalePlan(ImagesyncError):
         super().__init__(f"the plan is stale: {'; '.join(self.changes)}", "plan again; nothing was changed")
 
 
+class LeaseLost(ImagesyncError):
+    """The run no longer holds the lease of its catalog, and must not write any more."""
+
+
 class BackendError(ImagesyncError):
     """The image service or the local store refused or failed."""
 

@@ -4,7 +4,7 @@ Two passes: the owned images first, then only what they leave open (names about 
 so that a catalogue that is as wanted costs two listings however many foreign images the cloud holds.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
@@ -14,8 +14,7 @@ from imagesync.backends.base import Backend
 from imagesync.errors import Forbidden, NotFound, UsageError
 from imagesync.model.catalog import Catalog, NamedProject, Visibility
 from imagesync.model.image import Filter, Inventory, LiveImage, MemberState
-from imagesync.model.plan import Create, Plan, Update
-from imagesync.model.record import read
+from imagesync.model.plan import Plan
 from imagesync.planning.clashes import (
     Questions,
     collect_questions,
@@ -23,6 +22,7 @@ from imagesync.planning.clashes import (
     find_shared_to_adopt,
     is_assigned,
 )
+from imagesync.planning.ownership import Ownership, make_ownership
 from imagesync.planning.staleness import collect_taken_names
 
 LOOKS: Final = 3
@@ -31,19 +31,18 @@ LOOKS: Final = 3
 
 def take_inventory(backend: Backend, catalog: Catalog, *, promoting: frozenset[str] = frozenset()) -> Inventory:
     """What is live of one catalogue, and what stands in its way; ``promoting``: keys whose retired images are in play."""
-    project = backend.identity().project_id
-    owners = tuple(sorted({project} | {spec.owner for spec in catalog.images if spec.owner}))
+    ownership = make_ownership(catalog, backend.identity().project_id)
 
     def look() -> Inventory:
-        owned = Inventory(project, owned=_find_owned(backend, catalog.name, owners))
+        owned = _list_marked(backend, ownership)
         found = _answer(backend, owned, collect_questions(catalog, owned, promoting))
-        found = replace(found, foreign=(*found.foreign, *_find_strays(backend, catalog, owned, owners)))
+        found = replace(found, misplaced=(*found.misplaced, *_find_strays(backend, catalog, owned, ownership)))
         return replace(found, members={**found.members, **_list_members(backend, find_shared_to_adopt(catalog, found))})
 
-    return replace(_look_until_consistent(look, catalog.name, owners), projects=_find_project_ids(backend, catalog))
+    return replace(_look_until_consistent(look, ownership), projects=_find_project_ids(backend, catalog))
 
 
-def _look_until_consistent(look: Callable[[], Inventory], catalog: str, owners: Sequence[str]) -> Inventory:
+def _look_until_consistent(look: Callable[[], Inventory], ownership: Ownership) -> Inventory:
     """What is found at a time when nothing goes and nothing comes between the listing and the questions after it.
 
     An image that was listed may be gone when its members are asked for (NotFound); one that was not may hold a name, and
@@ -52,7 +51,7 @@ def _look_until_consistent(look: Callable[[], Inventory], catalog: str, owners: 
     for _ in range(LOOKS - 1):
         with suppress(NotFound):
             found = look()
-            if not any(_is_ours(image, catalog, owners) for image in found.foreign):
+            if not any(map(ownership.is_ours, found.foreign)):
                 return found
     return look()
 
@@ -74,50 +73,44 @@ def _find_project_id(backend: Backend, member: NamedProject, key: str) -> str:
         raise type(error)(f"images.{key}.members: {error.message}", error.hint) from error
 
 
-def take_inventory_for_plan(backend: Backend, plan: Plan) -> Inventory:
-    """What is live of all that a saved plan relied on."""
+def take_inventory_for_plan(backend: Backend, plan: Plan, written: Collection[str] = ()) -> Inventory:
+    """What is live of all that a plan relied on, that its run has ``written``, and that holds a name it takes."""
     project = backend.identity().project_id
-    owners = tuple(sorted({project} | set(_list_owners(plan))))
-    names = (
-        {project: tuple(sorted({name for _, name in collect_taken_names(plan)}))} if collect_taken_names(plan) else {}
-    )
+    ownership = Ownership(plan.catalog, project, plan.owners)
+    names: dict[str, set[str]] = {}
+    for key, name in collect_taken_names(plan):
+        names.setdefault(plan.owners.get(key, project), set()).add(name)
+    taken = {owner: tuple(sorted(found)) for owner, found in sorted(names.items())}
     with_members = tuple(reliance.image_id for reliance in plan.relies if "members" in reliance.values)
 
     def look() -> Inventory:
-        owned = Inventory(project, owned=_find_owned(backend, plan.catalog, owners))
+        owned = _list_marked(backend, ownership)
         ours = {image.id for image in owned.owned}
-        ids = tuple(reliance.image_id for reliance in plan.relies if reliance.image_id not in ours)
-        found = _answer(backend, owned, Questions(names, ids, members=()))
+        ids = sorted({*written, *(reliance.image_id for reliance in plan.relies)} - ours)
+        found = _answer(backend, owned, Questions(taken, tuple(ids), members=()))
         shared = {image.id for image in (*found.owned, *found.foreign) if image.visibility is Visibility.SHARED}
         return replace(found, members=_list_members(backend, [each for each in with_members if each in shared]))
 
-    return _look_until_consistent(look, plan.catalog, owners)
+    return _look_until_consistent(look, ownership)
 
 
-def _list_owners(plan: Plan) -> Iterable[str]:
-    for item in plan.steps:
-        if isinstance(item.action, Update):
-            yield from (str(c.after) for c in item.action.changes if c.path == ("owner",) and c.after)
-        elif isinstance(item.action, Create) and (owner := item.action.state.fields.get("owner")):
-            yield str(owner)
+def _list_marked(backend: Backend, ownership: Ownership) -> Inventory:
+    """What carries the catalog's mark in the projects that it names: ours, copies, and what is in a wrong project."""
+    listed = backend.inventory(ownership.catalog, ownership.projects)
+    return Inventory(
+        ownership.project,
+        owned=ownership.select_ours(listed),
+        copies=ownership.select_copies(listed),
+        misplaced=ownership.select_misplaced(listed),
+    )
 
 
-def _find_owned(backend: Backend, catalog: str, owners: Sequence[str]) -> tuple[LiveImage, ...]:
-    """Ours as the service finds them, compared again here."""
-    listed = sorted(backend.inventory(catalog, owners), key=lambda image: image.id)
-    return tuple(image for image in listed if _is_ours(image, catalog, owners))
-
-
-def _is_ours(image: LiveImage, catalog: str, owners: Sequence[str]) -> bool:
-    """By mark and owner, byte for byte."""
-    return (image.owner or "") in owners and (record := read(image)) is not None and record.catalog == catalog
-
-
-def _find_strays(backend: Backend, catalog: Catalog, owned: Inventory, owners: Sequence[str]) -> Iterable[LiveImage]:
+def _find_strays(backend: Backend, catalog: Catalog, owned: Inventory, ownership: Ownership) -> Iterable[LiveImage]:
     """Builds of keys that lack one, in projects that the manifests name no more: asked only where a key lacks one."""
     lacking = find_keys_without_image(catalog, owned)
     found = backend.find_images(Filter(catalog=catalog.name)) if lacking else []
-    return [image for image in found if (image.owner or "") not in owners and is_assigned(image, catalog, lacking)]
+    projects = ownership.projects
+    return [image for image in found if (image.owner or "") not in projects and is_assigned(image, catalog, lacking)]
 
 
 def _answer(backend: Backend, owned: Inventory, asked: Questions) -> Inventory:

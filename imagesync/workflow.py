@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from imagesync.backends.base import Backend
-from imagesync.errors import PlanRefused, StalePlan
+from imagesync.errors import LeaseLost, PlanRefused, StalePlan
 from imagesync.inventory import take_inventory, take_inventory_for_plan
 from imagesync.lease import LOCK_TIMEOUT
 from imagesync.lease.record import USUAL, Times
@@ -28,12 +28,13 @@ from imagesync.planning.adoption import pick_adoptable, request_adoption
 from imagesync.planning.context import PlanInput
 from imagesync.planning.planner import make_plan
 from imagesync.planning.policy import check
-from imagesync.planning.staleness import find_stale_reliances, find_unmet_steps
+from imagesync.planning.staleness import find_published_clashes, find_stale_reliances, find_unmet_steps
 from imagesync.planning.stores import is_store_list_needed
 from imagesync.sources import Sizes, check_sources, default_cache, identify
 
 if TYPE_CHECKING:  # what only a run needs is imported when it runs
     from imagesync.execution.executor import Cancelled
+    from imagesync.execution.writes import Writes
     from imagesync.lease.holding import Held
 
 JOBS: Final = 8
@@ -288,6 +289,11 @@ class _Control:
         """Whether no further step may start."""
         return self.error is not None or self._watch.cancelled.is_set() or self._is_lease_lost()
 
+    def check_lease(self) -> None:
+        """LeaseLost if the lease is no longer ours: asked before each write."""
+        if self._lease is not None and self._is_lease_lost():
+            raise LeaseLost(self._lease.why, "the change was not made; run apply again")
+
     def add_reason(self, report: Report) -> Report:
         """The report with the reason if the loss of the lease stopped the run."""
         if self._lease is None or not self._is_lease_lost():
@@ -306,21 +312,33 @@ def _run(
     from imagesync.execution.executor import execute
     from imagesync.execution.performer import Performer
 
-    performer = Performer(backend, plan)
     with hooks.watch(plan) as watch:
         control = _Control(watch, lease)
+        performer = Performer(backend, plan, check_lease=control.check_lease)
         report = execute(plan, performer, jobs=settings.jobs, notify=control.notify, cancelled=control)
         if control.error is not None:
             raise control.error
         report = control.add_reason(report)
-        if report.succeeded:
-            report = replace(report, leftover=_find_leftover(backend, report, planner))
+        if not report.interrupted and not report.stopped:
+            report = replace(report, leftover=_find_leftover(backend, report, planner, performer.writes))
     return RunResult(report, plan.ids if plan.kind is Kind.STAGE else performer.ids)  # a candidate is not current
 
 
-def _find_leftover(backend: Backend, report: Report, planner: Planner | None) -> tuple[str, ...]:
-    """What is not as the run should have left it, step by step. Deletions that the service deferred are known."""
+def _find_leftover(backend: Backend, report: Report, planner: Planner | None, writes: "Writes") -> tuple[str, ...]:
+    """What is not as the run should have left it. Deletions that the service deferred are known.
+
+    One listing after the last write judges every write, and every name that was published. After a run without a
+    failed step its plan must have come true, too.
+    """
+    from imagesync.execution.writes import find_altered
+
+    left = writes.list_left()
+    inventory = take_inventory_for_plan(backend, report.plan, written=[image.id for image in left])
+    listed = {image.id: image for image in (*inventory.owned, *inventory.foreign)}
+    found = [*find_altered(left, listed), *find_published_clashes(report, inventory)]
+    if found or not report.succeeded:
+        return tuple(found)
     if planner is None:
-        return find_unmet_steps(report, take_inventory_for_plan(backend, report.plan))
+        return find_unmet_steps(report, inventory)
     deferred = {result.step.action.key for result in report.results if result.outcome is Outcome.DEFERRED}
     return tuple(step.id for step in planner.plan().steps if step.action.key not in deferred)

@@ -30,9 +30,14 @@ class UpdateFields(ImageFields, total=False):
 
     ``properties`` adds or replaces those given and removes those given as None; the others stay. disk_format and
     container_format only while the image is queued; ``owner`` and public visibility as admin.
+
+    ``required`` names properties, all of them in ``properties``, that the image must have; with ``absent`` it must have
+    none of those in ``properties`` yet. If that does not hold, the update is a Conflict and nothing of it is saved.
     """
 
     properties: Mapping[str, str | None]
+    required: Sequence[str]
+    absent: bool
 
 
 class CreateFields(ImageFields, total=False):
@@ -67,6 +72,12 @@ class Backend(Protocol):
 
     def update_image(self, image: LiveImage | str, **attrs: Unpack[UpdateFields]) -> LiveImage:
         """All the changes in one request, or none of them; the image as it is then."""
+
+    def settling_time(self) -> float:
+        """Seconds after a write until a read shows for certain what became of it.
+
+        A service may repeat a write by itself, from what it read before, and overwrite a newer one.
+        """
 
     def may_publish(self, image_id: str) -> bool:
         """Whether this user may make that image public; nothing is changed."""

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final, TypeVar
 
@@ -91,20 +91,30 @@ def update_to_wire(attrs: UpdateFields) -> list[dict[str, object]]:
     """The operations of one JSON patch.
 
     ``add`` replaces a property that is there. A property goes by ``add`` then ``remove``, which does no harm when it is
-    gone already (``remove`` alone would be 409).
+    gone already. A required one is replaced, or removed without ``add``: either is 409 when it is not there.
     """
-    _refuse_unknown(attrs, "update_image", WRITABLE)
-    properties = attrs.get("properties", {})
+    _refuse_unknown(attrs, "update_image", (*WRITABLE, "required", "absent"))
+    properties, required = attrs.get("properties", {}), frozenset(attrs.get("required", ()))
     _refuse_field_names(properties)
-    fields = {_wire_name(name): value for name, value in attrs.items() if name not in ("properties", "tags")}
+    if required - set(properties) or (required and attrs.get("absent")):
+        raise InvalidRequest("update_image: required properties must be given, and cannot be absent")
+    others = ("properties", "tags", "required", "absent")
+    fields = {_wire_name(name): value for name, value in attrs.items() if name not in others}
     if "tags" in attrs:
         fields["tags"] = sorted(set(attrs["tags"]))
     operations = [_operation("replace", name, value) for name, value in sorted(fields.items())]
     for name, value in sorted(properties.items()):
-        operations.append(_operation("add", name, PLACEHOLDER if value is None else value))
-        if value is None:
-            operations.append({"op": "remove", "path": _pointer(name)})
+        if value is not None:
+            operations.append(_operation("replace" if name in required else "add", name, value))
+            continue
+        operations += [] if name in required else [_operation("add", name, PLACEHOLDER)]
+        operations.append({"op": "remove", "path": _pointer(name)})
     return operations
+
+
+def strict_operations(operations: Iterable[Mapping[str, object]]) -> list[dict[str, object]]:
+    """The same patch in the older form (media type v2.0), whose ``add`` is 409 for a property that is there."""
+    return [{str(one["op"]): one["path"], **({"value": one["value"]} if "value" in one else {})} for one in operations]
 
 
 def member_from_wire(document: object) -> MemberState:

@@ -1,20 +1,32 @@
 """A plan -> a report: a pool of threads carries out the steps in the order of their needs. The I/O is in ``perform``.
 
 Only the calling thread touches graph and results. If a step fails, the steps that need it are skipped, each naming the
-cause; the others are done. Once ``cancelled`` is set no further step starts.
+cause; the others are done. Images are deleted together, when nothing else is left to do. Once ``cancelled`` is set no
+further step starts.
 """
 
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Protocol
 
 from imagesync.errors import ImagesyncError
-from imagesync.model.plan import Plan, Step
+from imagesync.execution.deletions import Waiting
+from imagesync.model.plan import Delete, Plan, Step
 from imagesync.model.report import Event, Finished, Outcome, Performed, Progress, Report, Started, StepResult
 
-Perform = Callable[[Step, Callable[[int, int | None], None]], Performed]
+
+class Perform(Protocol):
+    """Carries out steps; ``execution.performer.Performer`` does."""
+
+    def __call__(self, step: Step, progress: Callable[[int, int | None], None], /) -> Performed:
+        """One step that deletes nothing; ImagesyncError says why it failed."""
+
+    def delete(
+        self, deletes: Sequence[Delete], jobs: int, waiting: Waiting, /
+    ) -> Mapping[str, Performed | ImagesyncError]:
+        """Delete images; by image id what became of each. One that is missing was not begun."""
 
 
 class Cancelled(Protocol):
@@ -38,6 +50,9 @@ def execute(
                 notify(Started(step))
                 working[pool.submit(run.attempt, step, perform)] = step
             if not working:
+                if deletes := run.find_ready_deletes() if not cancelled.is_set() else ():
+                    run.delete(deletes, perform, jobs, cancelled)
+                    continue
                 break
             done, _ = wait(working, timeout=0.2, return_when=FIRST_COMPLETED)
             for future in done:
@@ -54,7 +69,14 @@ class _Run:
         self.bug = ""
 
     def find_ready(self) -> list[Step]:
-        """Steps whose needs are all done, in plan order."""
+        """Steps whose needs are all done and that delete nothing, in plan order."""
+        return [step for step in self._find_startable() if not isinstance(step.action, Delete)]
+
+    def find_ready_deletes(self) -> list[Step]:
+        """Deletions whose needs are all done."""
+        return [step for step in self._find_startable() if isinstance(step.action, Delete)]
+
+    def _find_startable(self) -> list[Step]:
         done = {name for name, result in self.results.items() if result.outcome is Outcome.DONE}
         waiting = (step for step in self.plan.steps if step.id not in self.started | set(self.results))
         return [step for step in waiting if done.issuperset(step.needs)]
@@ -87,6 +109,26 @@ class _Run:
             step, made.outcome, made.image_id, made.remark, None, time.monotonic() - begun, made.bytes_sent
         )
 
+    def delete(self, steps: Sequence[Step], perform: Perform, jobs: int, cancelled: Cancelled) -> None:
+        """All these deletions at once; one that was not begun, because the run was cancelled, is not started."""
+        for step in steps:
+            self.started.add(step.id)
+            self._notify(Started(step))
+        begun, made = time.monotonic(), dict[str, Performed | ImagesyncError]()
+        error = ""
+        try:
+            deletes = [step.action for step in steps if isinstance(step.action, Delete)]
+            made |= perform.delete(deletes, jobs, Waiting(cancelled.is_set))
+        except ImagesyncError as failure:
+            error = str(failure)
+        except Exception as bug:
+            self.bug = traceback.format_exc()
+            error = f"a bug in imagesync: {type(bug).__name__}"
+        seconds = time.monotonic() - begun
+        for step in steps:
+            outcome = made.get(getattr(step.action, "image_id", ""))
+            self.finish(_make_deletion_result(step, outcome, error, seconds))
+
     def finish(self, result: StepResult) -> None:
         """Keep a result and tell of it."""
         self.results[result.step.id] = result
@@ -95,5 +137,18 @@ class _Run:
     def make_report(self, *, interrupted: bool) -> Report:
         """All results in plan order; what never had its turn is not started."""
         every = tuple(self.results.get(step.id, StepResult(step, Outcome.NOT_STARTED)) for step in self.plan.steps)
-        stopped = interrupted and any(result.outcome is Outcome.NOT_STARTED for result in every)
+        open_ends = (Outcome.NOT_STARTED, Outcome.DEFERRED)  # what was marked to go, and not deleted any more
+        stopped = interrupted and any(result.outcome in open_ends for result in every)
         return Report(self.plan, every, interrupted=stopped, bug=self.bug)
+
+
+def _make_deletion_result(
+    step: Step, outcome: Performed | ImagesyncError | None, error: str, seconds: float
+) -> StepResult:
+    match outcome:
+        case Performed():
+            return StepResult(step, outcome.outcome, outcome.image_id, outcome.remark, None, seconds)
+        case ImagesyncError():
+            return StepResult(step, Outcome.FAILED, error=str(outcome), seconds=seconds)
+        case None:
+            return StepResult(step, Outcome.FAILED if error else Outcome.NOT_STARTED, error=error)

@@ -1,31 +1,33 @@
 """One step -> the requests that carry it out. Does I/O through a backend and a source; decides nothing."""
 
-import contextlib
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import assert_never
 from uuid import uuid4
 
 from imagesync.backends.base import Backend, UpdateFields
-from imagesync.errors import BackendError, InUse, NotFound
+from imagesync.execution.deletions import Deletions, Outcomes, Waiting
 from imagesync.execution.publisher import Publisher
 from imagesync.execution.service_imports import Imports
 from imagesync.execution.transfers import Transfers
 from imagesync.execution.writes import Writes
 from imagesync.model.catalog import Role, Status, Visibility
 from imagesync.model.plan import Create, Deactivate, Delete, FieldChange, Plan, Reactivate, Reason, Step, Update
-from imagesync.model.record import CATALOG, DIGEST, KEY, MANAGED, ROLE, SPEC, Record
+from imagesync.model.record import Record
 from imagesync.model.references import resolve_references
-from imagesync.model.report import Outcome, Performed
+from imagesync.model.report import Performed
 
 Progress = Callable[[int, int | None], None]
-MARKS = (CATALOG, KEY, ROLE, DIGEST, SPEC, MANAGED)
 
 
 class Performer:
-    """Performs the steps of one plan; safe for threads. ``ids`` maps keys to image ids as they become known."""
+    """Performs the steps of one plan; safe for threads.
+
+    ``ids`` maps keys to image ids as they become known, ``writes`` knows how the run left each image. ``check_lease``
+    raises if this run may not write any more.
+    """
 
     def __init__(
         self,
@@ -34,13 +36,14 @@ class Performer:
         *,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         new_id: Callable[[], str] = lambda: str(uuid4()),
+        check_lease: Callable[[], None] = lambda: None,
     ) -> None:
-        self._backend, self._now = backend, now
+        self._backend, self._plan, self._now = backend, plan, now
         self._lock = threading.Lock()
         self.ids: dict[str, str] = dict(plan.ids)
-        self._imports, self._writes = Imports(backend), Writes(backend)
+        self._imports, self.writes = Imports(backend), Writes(backend, plan.relies, check_lease=check_lease)
         self._publisher = Publisher(
-            backend, Transfers(backend, self._imports), self._writes, new_id=new_id, resolve=self.resolve
+            backend, Transfers(backend, self._imports), self.writes, new_id=new_id, resolve=self.resolve
         )
 
     def resolve(self, text: str) -> str:
@@ -49,7 +52,7 @@ class Performer:
             return resolve_references(text, self.ids)
 
     def __call__(self, step: Step, progress: Progress) -> Performed:
-        """Carry out one step; ImagesyncError says why it failed."""
+        """Carry out one step that is no ``Delete``; ImagesyncError says why it failed."""
         match step.action:
             case Create() as create:
                 made, sent = self._publisher.publish(create, progress)
@@ -59,49 +62,50 @@ class Performer:
             case Update() as update:
                 self._update(update)
             case Deactivate(image_id=image_id):
-                self._writes.change_status(image_id, Status.DEACTIVATED)
+                self.writes.change_status(image_id, Status.DEACTIVATED)
             case Reactivate(image_id=image_id):
-                self._writes.change_status(image_id, Status.ACTIVE)
-            case Delete() as delete:
-                return self._delete(delete)
+                self.writes.change_status(image_id, Status.ACTIVE)
+            case Delete():
+                raise AssertionError("images are deleted together, after all other steps")
             case _:
                 assert_never(step.action)
         return Performed(step.action.image_id)
 
-    def _delete(self, delete: Delete) -> Performed:
-        try:
-            if delete.unprotect:
-                self._writes.unprotect(delete.image_id)
-            self._backend.delete_image(delete.image_id)
-        except NotFound:
-            pass
-        except BackendError as error:
-            self._protect_again(delete)
-            if not isinstance(error, InUse):
-                raise
-            return Performed(delete.image_id, Outcome.DEFERRED, remark=f"in use, tried again next run: {error.message}")
-        return Performed(delete.image_id)
-
-    def _protect_again(self, delete: Delete) -> None:
-        """Protect an image that could not be deleted, if it was protected before."""
-        if delete.unprotect:
-            with contextlib.suppress(NotFound):
-                self._writes.update(delete.image_id, {"protected": True})
+    def delete(self, deletes: Sequence[Delete], jobs: int, waiting: Waiting) -> Outcomes:
+        """Delete images, ``jobs`` at a time; by image id what became of each."""
+        ids = {delete.image_id for delete in deletes}
+        owners = {str(item.values.get("owner") or "") for item in self._plan.relies if item.image_id in ids}
+        project = self._backend.identity().project_id
+        deletions = Deletions(self._backend, self.writes, self._plan.catalog, sorted({project, *owners}), jobs)
+        return deletions.delete(deletes, waiting)
 
     def _update(self, update: Update) -> None:
         members = next((change for change in update.changes if change.path == ("members",)), None)
         stores = next((change for change in update.changes if change.path == ("stores",)), None)
         if stores:
             self._imports.wait_until_settled(update.image_id)  # a running copy would undo what is written meanwhile
+        image = self.writes.read_unchanged(update.image_id)
+        if update.record is None:
+            self.writes.disown(image)
+            return
+        if update.record.role is Role.RETIRED:
+            self._check_successor(update)
         leaving = any(c.path == ("visibility",) and c.before == Visibility.SHARED.value for c in update.changes)
         if leaving or (members and not _is_made_shared(update)):
             self._change_members(update.image_id, members, everyone=leaving)
-        self._writes.update(update.image_id, self._make_attrs(update, _drop_stores(update.record, stores)))
+        image = self.writes.update(image, self._make_attrs(update, _drop_stores(update.record, stores)))
         if members and _is_made_shared(update):
             self._change_members(update.image_id, members, everyone=False)
         if stores:
             self._imports.copy(update.image_id, sorted(_names(stores, "after") - _names(stores, "before")))
-            self._writes.update(update.image_id, self._make_attrs(replace(update, changes=()), update.record))
+            copied = self.writes.read_unchanged(update.image_id)
+            self.writes.update(copied, self._make_attrs(replace(update, changes=()), update.record))
+
+    def _check_successor(self, update: Update) -> None:
+        """Conflict unless the image in whose place an old build retires is there as the plan, or this run, left it."""
+        successor = self.ids.get(update.key)
+        if successor not in (None, update.image_id):
+            self.writes.read_unchanged(successor)
 
     def _change_members(self, image_id: str, change: FieldChange | None, *, everyone: bool) -> None:
         """Before an image stops being shared all members go: they could not be reached afterwards."""
@@ -112,11 +116,9 @@ class Performer:
         for project in sorted(wanted - live):
             self._backend.add_member(image_id, project)
 
-    def _make_attrs(self, update: Update, record: Record | None) -> UpdateFields:
+    def _make_attrs(self, update: Update, record: Record) -> UpdateFields:
         attrs = make_update_fields(update.changes, self.resolve)
-        marks: Mapping[str, str | None] = dict.fromkeys(MARKS)
-        if record is not None:
-            marks = self._date_retirement(record).properties()
+        marks = self._date_retirement(record).properties(update.image_id)
         attrs["properties"] = {**attrs.get("properties", {}), **marks}
         return attrs
 
@@ -126,9 +128,9 @@ class Performer:
         return replace(record, managed=replace(record.managed, retired=self._now().isoformat(timespec="seconds")))
 
 
-def _drop_stores(record: Record | None, change: FieldChange | None) -> Record | None:
+def _drop_stores(record: Record, change: FieldChange | None) -> Record:
     """The record until a copy has succeeded: what never was so must not look like drift afterwards."""
-    if record is None or change is None or change.reason is Reason.DRIFT:
+    if change is None or change.reason is Reason.DRIFT:
         return record
     fields = {name: value for name, value in record.managed.fields.items() if name != "stores"}
     return replace(record, managed=replace(record.managed, fields=fields))

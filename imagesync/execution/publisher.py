@@ -19,7 +19,7 @@ from imagesync.execution.writes import Writes, check_status
 from imagesync.model.catalog import Content, Role, Status, Visibility
 from imagesync.model.image import LiveImage
 from imagesync.model.plan import Create
-from imagesync.model.record import ROLE, Record
+from imagesync.model.record import ID, ROLE, Record, Revision, is_bound
 
 PUBLISHED: Final[tuple[str, ...]] = ("name", "visibility", "hidden", "protected", "min_disk", "min_ram")
 """Fields that an image gets only when it is published."""
@@ -46,7 +46,7 @@ class Publisher:
         """Return the id of the published image, and the number of bytes that were sent from here."""
         if create.source is Content.NO_DATA:
             return self._publish_record(create), 0
-        image_id = create.fill or self._stage(create)
+        image_id = create.fill or self._stage(create).id
         try:
             self._check_right(create, image_id)
             arrived = self._transfers.fill(create, image_id, progress)
@@ -65,21 +65,24 @@ class Publisher:
         answer got lost, or the read came from a replica that lags). The next plan finds a staged build that is verified,
         and publishes it without an upload, or a published one.
         """
-        image = self._writes.update(arrived.image.id, _published_fields(create, arrived), known=arrived.image)
+        image = self._writes.update(arrived.image, _published_fields(create, arrived))
         if _is_deactivated(create):
             check_status(image, Status.DEACTIVATED)
 
     def _discard(self, create: Create, image_id: str) -> None:
         """Delete a record that was not published, unless its id is pinned.
 
-        If the service cannot show it, it stays, because users may see it already: the next plan finds it.
+        If the service cannot show it, it stays, because users may see it already: the next plan finds it. It gets the
+        role ``deleting`` first, so that no other run publishes it while the DELETE is on its way.
         """
         if create.image_id is not None:
             return
         with contextlib.suppress(ImagesyncError):
-            (image,) = self._backend.images(image_id)
-            if _is_staging_record(image):
+            image = self._writes.read(image_id)
+            if is_bound(image) and _is_staging_record(image):
+                self._writes.update(image, {"properties": {ROLE: Role.DELETING.value}})
                 self._backend.delete_image(image_id)
+                self._writes.forget(image_id)
 
     def _make_attrs(self, create: Create, record: Record, image_id: str) -> CreateFields:
         fields = create.state.fields
@@ -92,7 +95,8 @@ class Publisher:
             "tags": create.state.tags,
             "properties": {
                 **{name: self._resolve(value) for name, value in create.state.properties.items()},
-                **record.properties(),
+                **record.properties(image_id),
+                Revision(1, self._writes.nonce).name: self._writes.nonce,
             },
         }
         for name in ("disk_format", "container_format", "owner", "min_disk", "min_ram"):
@@ -100,18 +104,20 @@ class Publisher:
                 attrs[name] = value
         return attrs
 
-    def _stage(self, create: Create) -> str:
+    def _stage(self, create: Create) -> LiveImage:
         image_id = create.image_id or self._new_id()
         transfer = create.source.transfer
         fetched = transfer is not None and not transfer.is_sent
         record = replace(create.record, role=Role.STAGING, nonce=self._new_id(), unverified=fetched)
         attrs = self._make_attrs(create, record, image_id)
         attrs["name"] = f"{create.key} (staging)"
-        return self._post(create, attrs).id
+        return self._post(create, attrs)
 
     def _post(self, create: Create, attrs: CreateFields) -> LiveImage:
+        """Make the record; one of a service that chose another id is bound to that one."""
         try:
-            return self._backend.create_image(**attrs)
+            image = self._writes.leave(self._backend.create_image(**attrs))
+            return image if is_bound(image) else self._writes.update(image, {"properties": {ID: image.id}})
         except Conflict as error:
             if create.image_id is None:
                 raise
@@ -146,13 +152,21 @@ class Publisher:
     def _prepare(self, create: Create, arrived: Arrived) -> None:
         """What must be done before the PATCH that publishes; for a build that stays staged, its record."""
         image = arrived.image
+        self._check_record(create, image)
         if create.stage:
             record = replace(_final_record(create, arrived), role=Role.STAGING)
-            self._writes.update(image.id, {"properties": record.properties()}, known=image)
+            self._writes.update(image, {"properties": record.properties(image.id)})
             return
         self._add_members(create, image.id)
         if _is_deactivated(create):
             self._backend.deactivate(image.id)
+
+    def _check_record(self, create: Create, image: LiveImage) -> None:
+        """Conflict if somebody changed the staging record while its data was transferred, which changes the status."""
+        if (left := self._writes.find_left(image.id)) is not None:
+            self._writes.leave(replace(left, status=image.status))
+        if create.fill is None:
+            self._writes.check_unchanged(image)
 
 
 def _published_fields(create: Create, arrived: Arrived) -> UpdateFields:
@@ -161,7 +175,7 @@ def _published_fields(create: Create, arrived: Arrived) -> UpdateFields:
     attrs: dict[str, object] = {name: fields[name] for name in PUBLISHED if name in fields}
     if create.min_disk_auto:
         attrs["min_disk"] = -(-arrived.virtual_size // GIB)
-    attrs["properties"] = _final_record(create, arrived).properties()
+    attrs["properties"] = _final_record(create, arrived).properties(arrived.image.id)
     return attrs  # type: ignore[return-value]  # names of PUBLISHED are fields of an update
 
 

@@ -19,7 +19,7 @@ from imagesync.manifest.yaml_reader import MAX_KEYS, Allowance, Node, parse
 from imagesync.schemas import load_schema
 from imagesync.text import make_printable
 
-MERGED: Final = ("images", "profiles", "targets", "values")
+MERGED: Final = ("images", "profiles", "targets", "values", "removed")
 SINGLE: Final = ("catalog", "policy", "defaults", "default_target")
 MAX_TOTAL_BYTES: Final = 32 * 2**20
 """Of all files of a catalog together."""
@@ -51,8 +51,8 @@ def load(path: Path | str) -> Manifest:
         raise ManifestError(problems)
     base = path if path.is_dir() else path.parent
     folders = {file.shown: os.path.realpath(file.folder) for file in files}
-    images, profiles, targets, values, single = sections.values()
-    manifest = Manifest(str(base.resolve()), images, profiles, targets, values, single, folders)
+    images, profiles, targets, values, removed, single = sections.values()
+    manifest = Manifest(str(base.resolve()), images, profiles, targets, values, removed, single, folders)
     return replace(manifest, problems=tuple(islice(find_unknown_names(manifest), MAX_PROBLEMS)))
 
 
@@ -104,7 +104,7 @@ def _define(section: dict[str, Node], key: str, node: Node, path: Sequence[Any])
 
 
 def _find_case_clashes(sections: dict[str, dict[str, Node]]) -> Iterator[Diagnostic]:
-    for name in ("images", "profiles", "targets"):
+    for name in ("images", "profiles", "targets", "removed"):
         seen: dict[str, str] = {}
         for key, node in sections[name].items():
             other = seen.setdefault(key.lower(), key)

@@ -26,6 +26,7 @@ class Manifest:
     profiles: Mapping[str, Node] = field(default_factory=dict)
     targets: Mapping[str, Node] = field(default_factory=dict)
     values: Mapping[str, Node] = field(default_factory=dict)
+    removed: Mapping[str, Node] = field(default_factory=dict)
     single: Mapping[str, Node] = field(default_factory=dict)
     folders: Mapping[str, str] = field(default_factory=dict)
     problems: tuple[Diagnostic, ...] = ()
@@ -69,7 +70,7 @@ def merge_nodes(below: Node, above: Node) -> Node:
 
 
 def find_unknown_names(manifest: Manifest) -> Iterator[Diagnostic]:
-    """Profiles, overlaid images and targets that no name in the manifest stands for, whatever the target."""
+    """Profiles, overlaid images and targets that no name in the manifest stands for, and removed keys that are there."""
     users: list[tuple[tuple[str, ...], Node]] = [(("images", key), node) for key, node in manifest.images.items()]
     users += [(("defaults",), manifest.single["defaults"])] if "defaults" in manifest.single else []
     for name, target in manifest.targets.items():
@@ -83,6 +84,7 @@ def find_unknown_names(manifest: Manifest) -> Iterator[Diagnostic]:
                 yield node.items()["profiles"].problem(where, "a target cannot change profiles", "list the fields")
     for path, node in users:
         yield from _find_unknown_profiles(manifest, path, node)
+    yield from _find_kept_keys(manifest)
     for name, node in manifest.profiles.items():
         if "profiles" in node.items():
             where = format_path(("profiles", name, "profiles"))
@@ -92,6 +94,14 @@ def find_unknown_names(manifest: Manifest) -> Iterator[Diagnostic]:
         yield default.problem(
             "default_target", f"there is no target {default.text!r}", suggest(default.text, manifest.targets, "known")
         )
+
+
+def _find_kept_keys(manifest: Manifest) -> Iterator[Diagnostic]:
+    """Keys that are told to be removed, and are there."""
+    for key, node in manifest.removed.items():
+        if key in manifest.images:
+            hint = "take it out of removed, or out of images"
+            yield node.problem(format_path(("removed", key)), "the catalog has an image of this key", hint)
 
 
 def _find_unknown_profiles(manifest: Manifest, path: tuple[str, ...], node: Node) -> Iterator[Diagnostic]:

@@ -88,10 +88,10 @@ class _Resolver:
             specs += [spec] if spec else []
         here = [spec for spec in specs if is_match(spec.key, self._target.only)]
         self._problems += islice(find_set_problems(here, nodes), MAX_PROBLEMS)
-        name, policy = self._read_name(), self._read_policy()
+        name, policy, removed = self._read_name(), self._read_policy(), self._read_removed()
         if problems := [*self._problems, *self._values.problems]:
             raise ManifestError(problems)
-        return self._assemble_catalog(name, policy, specs, only)
+        return self._assemble_catalog(name, policy, specs, only, removed)
 
     def _find_target(self, name: str | None, given: Mapping[str, str]) -> Node | None:
         targets = self._manifest.targets
@@ -159,8 +159,21 @@ class _Resolver:
             max_update=_parse_limit(data.get("max_update", "100%")),
         )
 
+    def _read_removed(self) -> dict[str, str]:
+        """By key of a removed image the project that has it."""
+        found: dict[str, str] = {}
+        for key, node in sorted(self._manifest.removed.items()):
+            data, _ = self._fill_and_check(node, "removed", ("removed", key))
+            found |= {key: data["owner"]} if data else {}
+        return found
+
     def _assemble_catalog(
-        self, name: str, policy: Policy, specs: Sequence[ImageSpec], only: tuple[str, ...]
+        self,
+        name: str,
+        policy: Policy,
+        specs: Sequence[ImageSpec],
+        only: tuple[str, ...],
+        removed: Mapping[str, str],
     ) -> Catalog:
         target = self._target
         here = [spec for spec in specs if is_match(spec.key, target.only)]
@@ -175,6 +188,7 @@ class _Resolver:
             name=name,
             images=picked,
             keys=frozenset(self._manifest.images),
+            removed=removed,
             only=intersect_patterns(only, target.only, self._manifest.images),
             policy=policy,
             target=Target(target.name, target.cloud, target.store),

@@ -8,7 +8,7 @@ from imagesync.model.image import OWN_FIELDS
 
 RESERVED: Final = OWN_FIELDS | {"location", "deleted", "deleted_at"}
 """Names of fields, which no property can have."""
-MAX_PROPERTIES: Final = 122
+MAX_PROPERTIES: Final = 120
 """Of one image: 128, the default limit of the service (``image_property_quota``), less the six of our own record."""
 MAX_PROPERTY_BYTES: Final = 65_535
 """Bytes of one value in UTF-8: what a TEXT column of the service's database holds."""

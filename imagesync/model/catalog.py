@@ -38,11 +38,15 @@ class Status(StrEnum):
 
 
 class Role(StrEnum):
-    """What an owned image is in the life of its key; kept in the property ``imagesync_role``."""
+    """What an owned image is in the life of its key; kept in the property ``imagesync_role``.
+
+    ``deleting`` is final: no run and no rollback brings such an image back, the next run deletes it.
+    """
 
     STAGING = "staging"
     CURRENT = "current"
     RETIRED = "retired"
+    DELETING = "deleting"
     LEASE = "lease"
 
 
@@ -366,12 +370,14 @@ class Catalog:
 
     ``images`` is sorted by key. ``keys`` are all keys of the manifest for this target, whatever ``only`` left out:
     an image outside ``only`` is neither changed nor taken for removed. ``base`` is the folder that relative paths are
-    relative to. ``digest`` identifies the manifests' content.
+    relative to. ``digest`` identifies the manifests' content. ``removed``: for keys that left the manifest, the id of
+    the project that still has their images, where that is not the session's.
     """
 
     name: str
     images: tuple[ImageSpec, ...] = ()
     keys: frozenset[str] = frozenset()
+    removed: Mapping[str, str] = field(default_factory=dict)
     only: tuple[str, ...] = ()
     policy: Policy = Policy()
     target: Target = Target()

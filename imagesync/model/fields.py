@@ -26,6 +26,17 @@ def live_field(image: LiveImage, name: str) -> Value:
     return plain_value(getattr(image, name))
 
 
+def live_value(image: LiveImage, path: str) -> Value:
+    """One value of a live image by path text: a field, ``tags``, ``stores`` or ``properties.NAME``; None: not there."""
+    if path == "tags":
+        return tuple(sorted(image.tags))
+    if path == "stores":
+        return tuple(sorted(image.stores))
+    if path.startswith("properties."):
+        return image.properties.get(path.removeprefix("properties."))
+    return live_field(image, path)
+
+
 def plain_value(value: object) -> Value:
     """Any scalar of the service as a plain str, int or bool; None for all else."""
     return str(value) if isinstance(value, str) else value if isinstance(value, int) else None

@@ -223,13 +223,17 @@ class Capabilities:
 class Inventory:
     """What is live, as far as the plan needs it.
 
-    ``owned``: images with the catalog's marker and an owner that it names. ``foreign``: images that the catalog does
-    not own, with a name that it needs or an id that it names. ``members``: by image id, only of images whose members
-    are declared or recorded. ``projects``: ids of the projects that the manifests name.
+    ``owned``: images with a record of the catalog that is bound to them, in a project that their key names. ``foreign``:
+    images that the catalog does not own, with a name that it needs or an id that it names. ``copies``: images that carry
+    a copy of another image's record; ``misplaced``: images with a bound record in a project that their key does not
+    name. Those two are foreign, too, and only mentioned. ``members``: by image id, only of images whose members are
+    declared or recorded. ``projects``: ids of the projects that the manifests name.
     """
 
     project_id: str
     owned: tuple[LiveImage, ...] = ()
     foreign: tuple[LiveImage, ...] = ()
+    copies: tuple[LiveImage, ...] = ()
+    misplaced: tuple[LiveImage, ...] = ()
     members: Mapping[str, tuple[MemberState, ...]] = field(default_factory=dict)
     projects: Mapping[NamedProject, str] = field(default_factory=dict)

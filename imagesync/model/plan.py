@@ -20,7 +20,8 @@ class Reason(StrEnum):
     """Why a step or a change is there.
 
     ``superseded``: another build took its place, or more are kept than ``keep`` allows; ``outdated``: kept as long as
-    ``delete_after`` says. ``staged``: a verified candidate is published; ``discarded``: one is dropped.
+    ``delete_after`` says. ``staged``: a verified candidate is published; ``discarded``: one is dropped. ``deleting``: an
+    earlier run began to delete it.
     """
 
     NEW = "new"
@@ -38,6 +39,7 @@ class Reason(StrEnum):
     STAGED = "staged"
     DISCARDED = "discarded"
     OUTDATED = "outdated"
+    DELETING = "deleting"
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,8 +204,10 @@ class Plan:
     ``absent`` are keys that had no current image, ``ids`` the current image of each key, ``wanted`` and ``owned`` count
     keys, ``removed`` and ``changed`` name the keys that policy counts, ``notes`` are sentences a reader must see.
     ``base`` is the manifest's folder, ``target_name`` the target it was resolved for. ``kept`` are the superseded images
-    that stay, ``candidates`` the verified builds that are not published yet. No clock shows in any of it, so that two
-    plans of the same state are equal.
+    that stay, ``candidates`` the verified builds that are not published yet. ``owners`` are the projects, by key, of
+    the touched images that are not in the session's own. ``copies`` are ids of images that carry a copied record: they
+    come and go with the snapshots of users, and two plans that differ only in them are equal. No clock shows in any of
+    it, so that two plans of the same state are equal.
     """
 
     catalog: str
@@ -224,6 +228,8 @@ class Plan:
     kind: Kind = Kind.APPLY
     kept: tuple[Kept, ...] = ()
     candidates: tuple[Candidate, ...] = ()
+    owners: Mapping[str, str] = field(default_factory=dict)
+    copies: tuple[str, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)

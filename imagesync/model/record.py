@@ -1,13 +1,20 @@
-"""imagesync's memory in the cloud: six properties of every owned image <-> a ``Record``. No I/O.
+"""imagesync's memory in the cloud: properties of every owned image <-> a ``Record`` and a ``Revision``. No I/O.
 
-Property names and meanings are fixed, because images in clouds carry them: catalog, key, role, digests of the content,
-digest of the wanted state, and what is managed. What is managed is kept as ``{name hash: value hash}`` of eight
-hexadecimal digits each: the three-way merge then knows which properties, tags, members and fields imagesync set, and a
-drifted value from a changed manifest.
+Property names and meanings are fixed, because images in clouds carry them: the image's own id, catalog, key, role,
+digests of the content, digest of the wanted state, and what is managed. What is managed is kept as ``{name hash: value
+hash}`` of eight hexadecimal digits each: the three-way merge then knows which properties, tags, members and fields
+imagesync set, and a drifted value from a changed manifest.
+
+A record counts only on the image whose id it names. Compute services copy all properties of an image into the
+snapshots of its servers, and anybody may copy those of a public image: such a copied marker makes no image ours.
+
+The revision is the guard of every write: a property whose *name* ends in a counter. A PATCH removes the name that it
+has read and adds the next one; the service refuses to remove a property that is not there, and then saves nothing.
 """
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -17,6 +24,10 @@ from imagesync.model.image import CATALOG as CATALOG
 from imagesync.model.image import LiveImage
 
 PREFIX: Final = "imagesync_"
+ID: Final = "imagesync_id"
+"""Holds the id of the image that the record is about."""
+REVISION: Final = "imagesync_rev_"
+"""How the name of the guard property begins; the counter follows, its value is the nonce of the run that wrote it."""
 KEY: Final = "imagesync_key"
 ROLE: Final = "imagesync_role"
 DIGEST: Final = "imagesync_digest"
@@ -72,7 +83,7 @@ class Managed:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """The six properties as a value.
+    """What the properties say of an image, as a value.
 
     ``digests`` are of the published bytes; content without any is identified by ``url``, the sha256 of its first URL in
     hexadecimal (the URL itself may hold a secret). ``nonce`` recognises a POST whose answer was lost. ``unverified``: a
@@ -91,10 +102,11 @@ class Record:
     unverified: bool = False
     converted: bool = False
 
-    def properties(self) -> dict[str, str]:
-        """The record as properties of an image."""
+    def properties(self, image_id: str) -> dict[str, str]:
+        """The record as properties of the image with this id."""
         content = [str(digest) for digest in self.digests] + ([f"url:{self.url}"] if self.url else [])
         return {
+            ID: image_id,
             CATALOG: self.catalog,
             KEY: self.key,
             ROLE: self.role.value,
@@ -123,10 +135,44 @@ def _encode(record: Record) -> str:
     return json.dumps(kept, separators=(",", ":"), sort_keys=True, ensure_ascii=True)
 
 
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """The guard of an image: its counter from 1, and the nonce of the run that wrote it."""
+
+    number: int
+    nonce: str
+
+    @property
+    def name(self) -> str:
+        """The name of the property."""
+        return f"{REVISION}{self.number}"
+
+
+MAX_REVISION_DIGITS: Final = 15
+_REVISION: Final = re.compile(rf"{REVISION}([1-9][0-9]{{0,{MAX_REVISION_DIGITS - 1}}})")
+
+
+def read_revisions(image: LiveImage) -> tuple[Revision, ...]:
+    """The guards of an image by counter. Exactly one is right; several are left by writes that overlapped."""
+    found = ((_REVISION.fullmatch(name), value) for name, value in image.properties.items())
+    revisions = (Revision(int(match[1]), value) for match, value in found if match)
+    return tuple(sorted(revisions, key=lambda revision: revision.number))
+
+
+def is_marked(image: LiveImage, catalog: str) -> bool:
+    """Whether an image carries the mark of a catalog, be it its own or a copied one."""
+    return image.properties.get(CATALOG) == catalog
+
+
+def is_bound(image: LiveImage) -> bool:
+    """Whether the record of an image, if it has one, is its own: it names this image's id."""
+    return image.properties.get(ID) == image.id
+
+
 def read(image: LiveImage) -> Record | None:
-    """The record that an image carries; None where it has no catalogue mark. Damaged parts read as empty."""
+    """The record of an image; None if it has no catalog mark, or the record is a copied one. Damaged parts are empty."""
     properties = image.properties
-    if CATALOG not in properties:
+    if CATALOG not in properties or not is_bound(image):
         return None
     digests, url = _read_content(properties.get(DIGEST, ""))
     parts = _load_parts(properties.get(MANAGED, ""))

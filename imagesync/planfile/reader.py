@@ -86,6 +86,8 @@ def plan_from_json(document: object, *, folder: str, shown: str) -> Plan:
             Candidate(item["key"], item["image_id"], item["created"], Fate(item["fate"]))
             for item in document["candidates"]
         ),
+        owners=document["owners"],
+        copies=tuple(document["copies"]),
     )
 
 

@@ -80,6 +80,8 @@ def plan_to_json(plan: Plan, *, tool: str, folder: str) -> Json:
         "kind": plan.kind.value,
         "kept": [_write_kept(one) for one in plan.kept],
         "candidates": [_write_candidate(one) for one in plan.candidates],
+        "owners": dict(plan.owners),
+        "copies": list(plan.copies),
     }
     return {**document, "digest": digest_of(document)}
 

@@ -1,6 +1,6 @@
 """Names and images that are not ours: what has to be asked for, what may be adopted, what clashes. Pure."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from imagesync.model.catalog import Catalog, ImageSpec, Role, Visibility
@@ -80,41 +80,6 @@ def is_assigned(image: LiveImage, catalog: Catalog, keys: Collection[str]) -> bo
     if record is None or record.catalog != catalog.name or record.key not in keys:
         return False
     return record.role is Role.CURRENT and record.managed.fields.get("owner") == hash_value(image.owner)
-
-
-def find_strays(catalog: Catalog, wanted: Sequence[ImageSpec], inventory: Inventory) -> list[str]:
-    """Keys whose owner is no longer named though it still has the image: one sentence each.
-
-    Anybody may write such a marker, so that a manifest that names our own project as the owner goes on, see ``note_left_alone``.
-    """
-    return [
-        f"images.{key}: project {image.owner} still has image {image.id} of this key; declare owner: {image.owner}, or "
-        f"delete that image first; if it is none of yours, declare owner: {inventory.project_id}"
-        for key, image, is_explained in _find_assigned(catalog, wanted, inventory)
-        if not is_explained
-    ]
-
-
-def note_left_alone(catalog: Catalog, wanted: Sequence[ImageSpec], inventory: Inventory) -> list[str]:
-    """A sentence for each image of another project with our mark, of a key that the manifest gives to our own."""
-    return [
-        f"{key}: image {image.id} of project {image.owner} carries the mark of this key too; it is left alone"
-        for key, image, is_explained in _find_assigned(catalog, wanted, inventory)
-        if is_explained
-    ]
-
-
-def _find_assigned(
-    catalog: Catalog, wanted: Sequence[ImageSpec], inventory: Inventory
-) -> Iterator[tuple[str, LiveImage, bool]]:
-    """Key and image of another project, and whether the manifest names ours as the key's owner."""
-    if not inventory.foreign:  # the records of all owned images need not be read for nothing
-        return
-    lacking = find_keys_without_image(catalog, inventory)
-    specs = {spec.key: spec for spec in wanted if spec.key in lacking}
-    for image in inventory.foreign:
-        if is_assigned(image, catalog, specs) and (record := read(image)) is not None:
-            yield record.key, image, specs[record.key].owner == inventory.project_id
 
 
 def find_adopted_images(
@@ -198,5 +163,7 @@ def find_clashes(
 def _describe_clash(spec: ImageSpec, image: LiveImage) -> str:
     record = read(image)
     whose = f"belongs to catalogue {record.catalog}" if record else "is not managed by imagesync"
+    if record is None and CATALOG in image.properties:
+        whose = "carries a copy of another image's record, as snapshots do"
     ways = "give this one another name" if record else f"adopt it (adopt: {image.id}) or choose another name"
     return f"images.{spec.key}: the name {spec.name!r} is held by image {image.id}, which {whose}; {ways}"

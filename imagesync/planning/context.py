@@ -12,6 +12,7 @@ from imagesync.planning.clashes import find_adopted_images
 from imagesync.planning.decisions import Decision, Keep, Make, Promote, decide
 from imagesync.planning.generations import Groups, group
 from imagesync.planning.ordering import order_steps
+from imagesync.planning.ownership import Ownership, make_ownership
 from imagesync.planning.staleness import collect_reliances
 from imagesync.planning.steps import KeyPlan
 
@@ -52,6 +53,11 @@ class PlanningContext:
     ids: Mapping[str, str]
     made: frozenset[str]
     refusals: tuple[str, ...] = ()
+
+    @property
+    def ownership(self) -> Ownership:
+        """Where the images of the catalog may be."""
+        return make_ownership(self.given.catalog, self.given.inventory.project_id)
 
     def members(self, spec: ImageSpec) -> frozenset[str]:
         """The wanted members of an image as project ids."""
@@ -134,6 +140,8 @@ def assemble_plan(context: PlanningContext, steps: Sequence[Step], parts: Sequen
         kind=kind,
         kept=tuple(sorted((one for part in parts for one in part.kept), key=lambda one: (one.key, one.image_id))),
         candidates=tuple(_list_candidates(context, ordered)),
+        owners={key: owner for key, owner in sorted(context.ownership.owners.items()) if key in touched},
+        copies=tuple(image.id for image in context.given.inventory.copies),
     )
 
 

@@ -57,11 +57,12 @@ class Generations:
     current: tuple[Owned, ...] = ()
     staging: tuple[Owned, ...] = ()
     retired: tuple[Owned, ...] = ()
+    deleting: tuple[Owned, ...] = ()
 
     @property
     def every(self) -> tuple[Owned, ...]:
         """All the images of the key."""
-        return self.current + self.staging + self.retired
+        return self.current + self.staging + self.retired + self.deleting
 
     @property
     def verified(self) -> tuple[Owned, ...]:
@@ -120,7 +121,7 @@ def group(images: Iterable[LiveImage]) -> Groups:
     by_role: dict[tuple[str, Role], list[Owned]] = {}
     for item in owned:
         by_role.setdefault((item.record.key, item.record.role), []).append(item)
-    roles = (Role.CURRENT, Role.STAGING, Role.RETIRED)
+    roles = (Role.CURRENT, Role.STAGING, Role.RETIRED, Role.DELETING)
     return Groups({key: Generations(key, *(tuple(by_role.get((key, role), ())) for role in roles)) for key in keys})
 
 

@@ -79,7 +79,8 @@ def _add_retirements(
     left = replace(generations, retired=tuple(owned for owned in generations.retired if owned.id not in used))
     needs = () if isinstance(decision, Keep) else _find_publishing_step(first)
     gone = expire_generations(left, leaving, retiring, spec.on_replace, context.given.policy, context.given.now, needs)
-    swept = sweep([owned for owned in generations.staging if owned.id not in used and owned.id != spec.id])
+    left_over = [owned for owned in generations.staging if owned.id not in used and owned.id != spec.id]
+    swept = sweep(left_over, generations.deleting)
     return KeyPlan((*first.steps, *retiring, *gone.steps, *swept), first.notes, kept=gone.kept)
 
 

@@ -9,11 +9,13 @@ from collections.abc import Iterator
 from imagesync.errors import PlanRefused
 from imagesync.model.catalog import OnRemove
 from imagesync.model.plan import Kind, Plan, Reason
-from imagesync.planning.clashes import find_clashes, find_strays, note_left_alone
+from imagesync.model.record import read
+from imagesync.planning.clashes import find_clashes
 from imagesync.planning.context import PlanInput, PlanningContext, assemble_plan, make_context
 from imagesync.planning.generations import Generations
 from imagesync.planning.key_steps import plan_key
 from imagesync.planning.ordering import chain_name_changes
+from imagesync.planning.ownership import note_misplaced
 from imagesync.planning.policy import find_missing_capabilities
 from imagesync.planning.retirement import remove
 from imagesync.planning.steps import KeyPlan, collect_refusals, collect_steps
@@ -28,10 +30,10 @@ def make_plan(given: PlanInput) -> Plan:
     wanted = context.wanted
     parts = [plan_key(context, spec) for spec in wanted]
     parts += [_take_away(context, generations) for generations in _find_leaving(context)]
-    parts.append(KeyPlan(notes=tuple(note_left_alone(given.catalog, wanted, inventory))))
+    misplaced = [one for one in inventory.misplaced if (mark := read(one)) and given.catalog.is_in_scope(mark.key)]
+    parts.append(KeyPlan(notes=tuple(note_misplaced(misplaced))))
     steps = chain_name_changes(collect_steps(parts), inventory)
     refusals = [*context.refusals, *collect_refusals(parts)]
-    refusals += find_strays(given.catalog, wanted, inventory)
     refusals += find_clashes(wanted, context.decisions, inventory, context.adopted)
     refusals += find_missing_capabilities(steps, given.capabilities, wanted)
     if refusals:

@@ -159,7 +159,7 @@ def remove(generations: Generations, policy: Policy, on_remove: OnRemove, reason
     ``hide`` and ``deactivate`` they go on ageing by the policy's ``on_replace``.
     """
     current = generations.current
-    leftovers = sweep(generations.staging)
+    leftovers = sweep(generations.staging, generations.deleting)
     match on_remove:
         case OnRemove.DELETE:
             return _refuse_protected(generations.every, policy, "delete", _delete_all(generations.every, reason))
@@ -180,12 +180,13 @@ def remove(generations: Generations, policy: Policy, on_remove: OnRemove, reason
     return replace(found, kept=ageing.kept)
 
 
-def sweep(staging: Sequence[Owned]) -> tuple[Step, ...]:
-    """Left-over staging records go: nobody ever saw them, and they protect nothing."""
-    return tuple(
+def sweep(staging: Sequence[Owned], deleting: Sequence[Owned]) -> tuple[Step, ...]:
+    """Left-over staging records go: nobody ever saw them, and they protect nothing; so does what is marked to go."""
+    left = tuple(
         make_step(_delete(owned), Reason.DISCARDED if owned.image.status is Status.ACTIVE else Reason.INCOMPLETE)
         for owned in staging
     )
+    return (*left, *(make_step(_delete(owned), Reason.DELETING) for owned in deleting))
 
 
 def _delete_all(images: Sequence[Owned], reason: Reason) -> tuple[Step, ...]:

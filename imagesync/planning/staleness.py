@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from imagesync.model.catalog import Status
-from imagesync.model.fields import live_field
+from imagesync.model.fields import live_value
 from imagesync.model.image import Inventory, LiveImage
 from imagesync.model.plan import Action, Create, Deactivate, Delete, Plan, Reactivate, Reliance, Step, Update, Value
 from imagesync.model.record import PREFIX, ROLE, read
@@ -13,7 +13,7 @@ from imagesync.model.references import REFERENCE
 from imagesync.model.report import Outcome, Report
 from imagesync.planning.generations import group
 
-_ALWAYS: Final = ("status", "hidden", "visibility", "protected")
+_ALWAYS: Final = ("name", "owner", "status", "hidden", "visibility", "protected")
 _ID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
@@ -59,8 +59,6 @@ def _list_paths(item: Step, image: LiveImage | None) -> Iterator[str]:
     yield from (f"properties.{name}" for name in (image.properties if image else ()) if name.startswith(PREFIX))
     if isinstance(item.action, Update):
         yield from (".".join(change.path) for change in item.action.changes)
-    if isinstance(item.action, Delete) or _is_unhiding(item.action):
-        yield "name"
 
 
 def _is_unhiding(action: Action) -> bool:
@@ -69,15 +67,9 @@ def _is_unhiding(action: Action) -> bool:
 
 def value_at(image: LiveImage, path: str, inventory: Inventory) -> Value:
     """One relied-on value of a live image, by path text."""
-    if path == "tags":
-        return tuple(sorted(image.tags))
-    if path == "stores":
-        return tuple(sorted(image.stores))
     if path == "members":
         return tuple(sorted(member.project for member in inventory.members.get(image.id, ())))
-    if path.startswith("properties."):
-        return image.properties.get(path.removeprefix("properties."))
-    return live_field(image, path)
+    return live_value(image, path)
 
 
 def find_stale_reliances(plan: Plan, inventory: Inventory) -> tuple[str, ...]:
@@ -103,6 +95,28 @@ def _find_taken_names(plan: Plan, inventory: Inventory) -> Iterator[str]:
         for image in inventory.foreign:
             if image.name == name and not image.hidden and image.id not in ours:
                 yield f"{key}: the name {name!r} was taken meanwhile by image {image.id}"
+
+
+def find_published_clashes(report: Report, inventory: Inventory) -> tuple[str, ...]:
+    """One sentence for each name that this run made visible and that another visible image of the project has, too."""
+    published = {
+        result.step.action.key for result in report.results if result.outcome in (Outcome.DONE, Outcome.DEFERRED)
+    }
+    sentences = []
+    for key, name in collect_taken_names(report.plan):
+        owner = report.plan.owners.get(key, inventory.project_id)
+        for image in inventory.foreign:
+            if key in published and image.name == name and not image.hidden and (image.owner or "") == owner:
+                ways = f"give one of them another name, or take {key} out of one of the manifests"
+                sentences.append(
+                    f"{key}: the name {name!r} is held by image {image.id}, too, {_explain(image)}; {ways}"
+                )
+    return tuple(sentences)
+
+
+def _explain(image: LiveImage) -> str:
+    record = read(image)
+    return f"which belongs to catalog {record.catalog}" if record else "which is not managed by imagesync"
 
 
 def find_unmet_steps(report: Report, inventory: Inventory) -> tuple[str, ...]:

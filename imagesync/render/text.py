@@ -59,7 +59,7 @@ def plan_text(plan: Plan, paint: Paint = leave_plain, *, now: datetime | None = 
     lines = [paint(Ink.BOLD, _format_heading(plan)), *([""] if rows else []), *_format_rows(rows, paint)]
     candidates = list(map(make_printable, candidate_lines(plan.candidates, now)))
     stays = list(map(make_printable, kept_lines([one for one in plan.kept if not one.retires], now)))
-    notes = [f"Note: {make_printable(note)}" for note in plan.notes]
+    notes = [f"Note: {make_printable(note)}" for note in (*plan.notes, *note_copies(plan.copies))]
     parts = [candidates, stays, notes, [paint(Ink.BOLD, counts_line(plan))]]
     return "\n".join([*lines, *(line for part in parts if part for line in ("", *part))])
 
@@ -70,6 +70,17 @@ def _format_heading(plan: Plan) -> str:
     project = f", project {make_printable(target.project_name)}" if target.project_name else ""
     counts = f"{format_count(plan.wanted, 'image')} wanted, {plan.owned} owned"
     return f"Catalogue {plan.catalog} on {kind} {make_printable(target.label or target.location)}{project}: {counts}"
+
+
+def note_copies(copies: Sequence[str]) -> list[str]:
+    """A sentence that counts the images with a copied record, if there are any."""
+    if not copies:
+        return []
+    are = "image carries" if len(copies) == 1 else "images carry"
+    return [
+        f"{len(copies)} {are} a copy of another image's record, as snapshots of servers do. imagesync does not touch "
+        "them. Their ids: -v"
+    ]
 
 
 def counts_line(plan: Plan) -> str:
@@ -162,6 +173,7 @@ def _explain_step(step: Step) -> str:
         Reason.ADOPT: "adopted",
         Reason.STAGED: "candidate published",
         Reason.DISCARDED: "candidate dropped",
+        Reason.DELETING: "an earlier run began to delete it",
         Reason.OUTDATED: "superseded, kept as long as delete_after says",
     }
     return ", ".join(words.get(reason, reason.value.replace("-", " ")) for reason in sorted(reasons, reverse=True))

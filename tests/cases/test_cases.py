@@ -50,7 +50,7 @@ def earlier(case: Path, name: str, role: Role) -> list[LiveImage]:
         if role is Role.RETIRED:
             since = (NOW - timedelta(days=10)).isoformat()
             record = replace(record, managed=replace(record.managed, retired=since, before={"hidden": False}))
-        found.append(replace(image, properties={**image.properties, **record.properties()}))
+        found.append(replace(image, properties={**image.properties, **record.properties(image.id)}))
     return found
 
 

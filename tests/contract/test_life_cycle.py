@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -145,13 +146,16 @@ def test_a_queued_left_over_is_no_candidate(life: Life) -> None:
     applied(life.backend, life.by(stage_plan, catalog))
     (staged,) = life.images(Role.STAGING)
     life.backend.delete_image(staged)
+    left = str(uuid4())
+    marks = {name: value for name, value in staged.properties.items() if name.startswith("imagesync_")}
     life.backend.create_image(
+        id=left,
         name="a (staging)",
         hidden=True,
         visibility="private",
         disk_format="raw",
         container_format="bare",
-        properties={name: value for name, value in staged.properties.items() if name.startswith("imagesync_")},
+        properties={**marks, "imagesync_id": left},
     )
     plan = life.by(stage_plan, catalog)
     assert plan.candidates == ()

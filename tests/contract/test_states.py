@@ -4,6 +4,7 @@ A scenario is a list of states; a state is the images of the manifest and, by ke
 key: nothing visible is left of it.
 """
 
+import hashlib
 import json
 import threading
 from collections.abc import Mapping
@@ -46,6 +47,7 @@ class State:
     policy: Mapping[str, Any] = field(default_factory=dict)
     retired: int | None = None
     released: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    removed: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 def a(**attrs: Any) -> dict[str, dict[str, Any]]:
@@ -242,6 +244,7 @@ def resolved(folder: Path, state: State) -> Catalog:
     defaults = {"disk_format": "raw", "container_format": "bare", "visibility": "private"}
     policy = {"max_delete": "100%", **state.policy}
     document = {"version": 1, "catalog": "base", "defaults": defaults, "policy": policy, "images": state.images}
+    document |= {"removed": state.removed} if state.removed else {}
     (folder / "base.yaml").write_text(json.dumps(document))
     return identify(resolve(load(folder / "base.yaml")))
 
@@ -360,31 +363,71 @@ def test_an_image_for_another_owner(backend: Backend, tmp_path: Path) -> None:
     assert backend.inventory("base") == []
 
 
-def test_an_owner_no_longer_named_is_no_orphan(backend: Backend, tmp_path: Path) -> None:
-    """The plan names project and image; another project's catalogue of the same name is no hindrance."""
+def test_an_owner_no_longer_named_is_told_and_left_alone(backend: Backend, tmp_path: Path) -> None:
+    """The plan names project and key; the image there stays, byte for byte, and a new one is made in our own project.
+
+    Anybody can write such a record on an image of its own, so that it must not stop a run.
+    """
     (tmp_path / "one.raw").write_bytes(FILES["one.raw"])
     other = "f" * 32
-    marks = {"imagesync_catalog": "base", "imagesync_key": "a", "imagesync_role": "current"}
-    backend.create_image(name="a", owner="e" * 32, properties=marks)
     applied(backend, planned(backend, resolved(tmp_path, State(a(owner=other)))))
     (image,) = backend.inventory("base", [other])
-    with pytest.raises(PlanRefused, match=f"project {other} still has image {image.id} of this key; declare owner"):
-        planned(backend, resolved(tmp_path, State(a())))
-    backend.delete_image(image)
-    assert planned(backend, resolved(tmp_path, State(a()))).steps
-
-
-def test_a_forged_marker_is_no_hindrance_once_the_owner_is_named(backend: Backend, tmp_path: Path) -> None:
-    """Another project writes all of a marker, itself as the owner: refused, with the line that goes on; never touched."""
-    (tmp_path / "one.raw").write_bytes(FILES["one.raw"])
-    other, project = "f" * 32, backend.identity().project_id
-    applied(backend, planned(backend, resolved(tmp_path, State(a(owner=other)))))
-    (image,) = backend.inventory("base", [other])
-    with pytest.raises(PlanRefused, match=f"if it is none of yours, declare owner: {project}"):
-        planned(backend, resolved(tmp_path, State(a())))
-    mine = resolved(tmp_path, State(a(owner=project)))
+    mine = resolved(tmp_path, State(a()))
     plan = planned(backend, mine)
-    assert plan.notes == (f"a: image {image.id} of project {other} carries the mark of this key too; it is left alone",)
+    assert [note for note in plan.notes if f"project {other} has images of a" in note]
     applied(backend, plan)
     assert planned(backend, mine).steps == ()
     assert backend.images(image.id) == [image]
+
+
+@pytest.mark.parametrize("declared", [False, True])
+def test_a_key_that_left_the_manifest_is_removed_in_another_project_only_if_it_says_so(
+    backend: Backend, tmp_path: Path, *, declared: bool
+) -> None:
+    """Other keys declare that project: its image of the removed key is told, and stays; with ``removed`` it goes."""
+    for name, data in FILES.items():
+        (tmp_path / name).write_bytes(data)
+    other = "f" * 32
+    applied(
+        backend,
+        planned(backend, resolved(tmp_path, State({**a(owner=other), "b": {"source": "two.raw", "owner": other}}))),
+    )
+    removed = {"a": {"owner": other}} if declared else {}
+    left = resolved(tmp_path, State({"b": {"source": "two.raw", "owner": other}}, removed=removed))
+    plan = planned(backend, left)
+    assert [step.id.partition(":")[0] for step in plan.steps] == (["delete"] if declared else [])
+    assert [note for note in plan.notes if f"project {other} has images of a" in note] == [] if declared else plan.notes
+    applied(backend, plan)
+    keys = {image.properties["imagesync_key"] for image in backend.inventory("base", [other])}
+    assert keys == ({"b"} if declared else {"a", "b"})
+
+
+def test_the_owner_of_one_key_opens_no_other(backend: Backend, tmp_path: Path) -> None:
+    """The project that one key names makes images with bound records of another key: none of them is ours.
+
+    It planted a current image, and a verified staged build with the digest that is declared next.
+    """
+    for name, data in FILES.items():
+        (tmp_path / name).write_bytes(data)
+    other = "f" * 32
+    applied(backend, planned(backend, resolved(tmp_path, State({**a(), "b": {"source": "two.raw", "owner": other}}))))
+    planted = []
+    for role, hidden in (("current", False), ("staging", True)):
+        source = owned(backend)["a"]
+        marks = {name: text for name, text in source.properties.items() if name.startswith("imagesync_")}
+        digest = f"sha256:{hashlib.sha256(FILES['two.raw']).hexdigest()}"
+        made = backend.create_image(
+            name="a", owner=other, hidden=hidden, visibility="private", disk_format="raw", container_format="bare"
+        )
+        marks |= {"imagesync_id": made.id, "imagesync_role": role, "imagesync_digest": digest}
+        backend.update_image(made.id, properties=marks)
+        backend.upload(made.id, [b"evil"], 4)
+        planted += backend.images(made.id)
+    wanted = resolved(tmp_path, State({**a(source="two.raw"), "b": {"source": "two.raw", "owner": other}}))
+    plan = planned(backend, wanted)
+    assert [note for note in plan.notes if f"project {other} has images of a" in note]
+    assert [step.action.key for step in plan.steps] == ["a"] * len(plan.steps)
+    applied(backend, plan)
+    assert planned(backend, wanted).steps == ()
+    assert [backend.images(image.id)[0] for image in planted] == planted
+    assert owned(backend)["a"].size == len(FILES["two.raw"])

@@ -34,7 +34,7 @@ def images(line: str, count: int) -> bytes:
 
 
 PROFILES = b"profiles:\n" + b"".join(
-    b"  p%d: {properties: {%s}}\n" % (one, b", ".join(b"a%d_%d: x" % (one, two) for two in range(122)))
+    b"  p%d: {properties: {%s}}\n" % (one, b", ".join(b"a%d_%d: x" % (one, two) for two in range(120)))
     for one in range(64)
 )
 ALL_OF_THEM = ", ".join(f"p{number}" for number in range(64))

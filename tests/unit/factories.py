@@ -23,6 +23,8 @@ from imagesync.planning.three_way import make_managed, wanted_digest
 
 PROJECT = "project-1"
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+REVISION = {"imagesync_rev_1": "an-earlier-run"}
+"""The guard of an image that was written once."""
 TARGET = Identity("store", "store-1", PROJECT, "local", label="./lab")
 
 
@@ -58,8 +60,9 @@ def live(
         wanted_digest(wanted),
         make_managed(wanted, frozenset(map(str, wanted.members)), generation),
     )
+    image_id = image_id or f"id-{wanted.key}"
     image = LiveImage(
-        id=image_id or f"id-{wanted.key}",
+        id=image_id,
         name=wanted.name,
         status=Status.ACTIVE,
         visibility=wanted.visibility or Visibility.PRIVATE,
@@ -71,11 +74,16 @@ def live(
         protected=bool(wanted.protected),
         hidden=bool(wanted.hidden),
         tags=wanted.tags,
-        properties={**wanted.properties, **record.properties()},
+        properties={**wanted.properties, **record.properties(image_id), **REVISION},
         size=4096,
         created_at="2026-11-01T00:00:00Z",
     )
     return replace(image, **attrs)  # type: ignore[arg-type]
+
+
+def mark(image: LiveImage, record: Record) -> LiveImage:
+    """An image with another record."""
+    return replace(image, properties={**image.properties, **record.properties(image.id)})
 
 
 def retired(
@@ -87,7 +95,7 @@ def retired(
     assert record is not None
     since = (NOW - timedelta(days=days)).isoformat()
     managed = replace(record.managed, retired=since, before=before or {"hidden": False})
-    return replace(image, properties={**image.properties, **replace(record, managed=managed).properties()})
+    return mark(image, replace(record, managed=managed))
 
 
 def candidate(wanted: ImageSpec, image_id: str = "cand", **attrs: object) -> LiveImage:

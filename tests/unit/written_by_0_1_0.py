@@ -58,6 +58,8 @@ CREATED_IMAGE = LiveImage(
         "hw_disk_bus": "scsi",
         "hw_scsi_model": "virtio-scsi",
         "os_distro": "ubuntu",
+        "imagesync_id": "id-ubuntu",
+        "imagesync_rev_1": "5f1c2a9be07d4c6a8d3e94b1f6a70001",
         "imagesync_catalog": "base",
         "imagesync_key": "ubuntu",
         "imagesync_role": "current",
@@ -103,6 +105,8 @@ REPLACED_IMAGE = LiveImage(
     container_format="bare",
     properties={
         "os_distro": "debian",
+        "imagesync_id": "id-debian-2",
+        "imagesync_rev_2": "5f1c2a9be07d4c6a8d3e94b1f6a70002",
         "imagesync_catalog": "base",
         "imagesync_key": "debian",
         "imagesync_role": "current",
@@ -128,6 +132,8 @@ RETIRED_IMAGE = LiveImage(
     tags=frozenset({"old"}),
     properties={
         "superseded": "yes",
+        "imagesync_id": "id-debian-1",
+        "imagesync_rev_3": "5f1c2a9be07d4c6a8d3e94b1f6a70003",
         "imagesync_catalog": "base",
         "imagesync_key": "debian",
         "imagesync_role": "retired",
@@ -162,6 +168,8 @@ STAGED_IMAGE = LiveImage(
     container_format="bare",
     hidden=True,
     properties={
+        "imagesync_id": "id-rocky-2",
+        "imagesync_rev_4": "5f1c2a9be07d4c6a8d3e94b1f6a70004",
         "imagesync_catalog": "base",
         "imagesync_key": "rocky",
         "imagesync_role": "staging",
@@ -196,6 +204,8 @@ ADOPTED_IMAGE = LiveImage(
     properties={
         "os_distro": "almalinux",
         "theirs": "1",
+        "imagesync_id": "id-alma",
+        "imagesync_rev_5": "5f1c2a9be07d4c6a8d3e94b1f6a70005",
         "imagesync_catalog": "base",
         "imagesync_key": "alma",
         "imagesync_role": "current",
@@ -232,6 +242,8 @@ FETCHED_IMAGE = LiveImage(
     protected=True,
     properties={
         "note": 'ü "1"',
+        "imagesync_id": "id-kernel",
+        "imagesync_rev_6": "5f1c2a9be07d4c6a8d3e94b1f6a70006",
         "imagesync_catalog": "base",
         "imagesync_key": "kernel",
         "imagesync_role": "current",

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 PATCH_TYPE: Final = "application/openstack-images-v2.1-json-patch"
+STRICT_PATCH_TYPE: Final = "application/openstack-images-v2.0-json-patch"
+"""The older form, in which ``add`` of a property that is there is 409 and saves nothing."""
 MAX_RESPONSE_BYTES: Final = 16 * 2**20
 MAX_RESPONSE_VALUES: Final = 1_000_000
 """Of JSON in one answer: two bytes of it may take two hundred in memory."""
@@ -60,6 +62,16 @@ class Timeouts:
 
 
 DEFAULT_TIMEOUTS: Final = Timeouts()
+
+
+class StrictPatch(list[dict[str, object]]):
+    """Operations of a PATCH in the older form."""
+
+
+def _content_type(method: str, body: object) -> str:
+    if method != "PATCH":
+        return "application/json"
+    return STRICT_PATCH_TYPE if isinstance(body, StrictPatch) else PATCH_TYPE
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +164,7 @@ class Api:
             repeated = repeated or _is_perhaps_done(met)
 
     def _attempt(self, method: str, path: str, body: object) -> Answer | Silence:
-        kind = {} if body is None else {"Content-Type": PATCH_TYPE if method == "PATCH" else "application/json"}
+        kind = {} if body is None else {"Content-Type": _content_type(method, body)}
         data = None if body is None else json.dumps(body).encode()
         try:
             token = self._get_token()

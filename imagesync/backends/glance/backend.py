@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from imagesync.backends.base import CreateFields, ImportFields, UpdateFields
 from imagesync.backends.glance import imports, listing, projects
-from imagesync.backends.glance.api import DEFAULT_TIMEOUTS, Api, Timeouts
+from imagesync.backends.glance.api import DEFAULT_TIMEOUTS, Api, StrictPatch, Timeouts
 from imagesync.backends.glance.body import Body, BrokenOff
 from imagesync.backends.glance.connect import Connection, get_access
 from imagesync.backends.glance.failures import translate_errors
@@ -19,6 +19,7 @@ from imagesync.backends.wire import (
     create_to_wire,
     image_from_wire,
     member_from_wire,
+    strict_operations,
     update_to_wire,
 )
 from imagesync.errors import (
@@ -35,6 +36,8 @@ from imagesync.model.image import Capabilities, Filter, Identity, ImportTask, Li
 from imagesync.model.record import PREFIX
 
 INFORMATION: Final = ("/schemas/image", "/info/import", "/info/stores", "/info/usage")
+SETTLING_TIME: Final = 2.5
+"""Seconds. After a database deadlock Glance repeats a PATCH every 0.5 s, from the image that it read before."""
 NO_SUCH_PROPERTY: Final = "/imagesync_no_such_property"
 
 
@@ -42,9 +45,14 @@ class Glance:
     """One project's view of an image service."""
 
     def __init__(
-        self, connection: Connection, pace: Pace | None = None, *, timeouts: Timeouts = DEFAULT_TIMEOUTS
+        self,
+        connection: Connection,
+        pace: Pace | None = None,
+        *,
+        timeouts: Timeouts = DEFAULT_TIMEOUTS,
+        settling_time: float = SETTLING_TIME,
     ) -> None:
-        self._connection = connection
+        self._connection, self._settling_time = connection, settling_time
         self._pace, self._timeouts = pace, timeouts
         self._api = self._make_api(connection.url, "image service")
         self._lock = threading.Lock()
@@ -115,7 +123,12 @@ class Glance:
         operations = update_to_wire(attrs)
         if not operations:
             return self.images(image_id)[0]
-        return image_from_wire(self._api.send("PATCH", _path(image_id), operations, repeat=False))
+        body = StrictPatch(strict_operations(operations)) if attrs.get("absent") else operations
+        return image_from_wire(self._api.send("PATCH", _path(image_id), body, repeat=False))
+
+    def settling_time(self) -> float:
+        """As the service's settings say; see ``SETTLING_TIME``."""
+        return self._settling_time
 
     def may_publish(self, image_id: str) -> bool:
         """Asked by a patch that saves nothing: 403 where one may not, else 409 for the missing property."""

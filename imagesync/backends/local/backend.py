@@ -128,6 +128,7 @@ class Local:
         operations = update_to_wire(attrs)
         with self._store.rows(write=True) as rows:
             before = rows.get(_id(image))
+            _check_condition(before, attrs)
             after = dict(before)
             for operation in operations:
                 name = str(operation["path"])[1:].replace("~1", "/").replace("~0", "~")
@@ -144,6 +145,10 @@ class Local:
     def _put(self, rows: Rows, document: Row) -> None:
         document["updated_at"] = _format_now()
         rows.put(document, document.get(CATALOG))
+
+    def settling_time(self) -> float:
+        """None: each write is one transaction."""
+        return 0.0
 
     def may_publish(self, image_id: str) -> bool:
         """An admin may."""
@@ -284,6 +289,17 @@ class Local:
     def close(self) -> None:
         """Nothing is held open any more."""
         self._store.close()
+
+
+def _check_condition(document: Row, attrs: UpdateFields) -> None:
+    """Conflict where a required property is missing, or one that must be absent is there."""
+    present = rules.properties_of(document)
+    for name in attrs.get("required", ()):
+        if name not in present:
+            raise Conflict(f"image {document['id']}: property {name} does not exist")
+    for name in attrs.get("properties", {}) if attrs.get("absent") else ():
+        if name in present:
+            raise Conflict(f"image {document['id']}: property {name} exists already")
 
 
 def _no_imports_error(method: str) -> InvalidRequest:

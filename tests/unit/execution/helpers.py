@@ -50,13 +50,14 @@ class FaultyStore(Local):
         self.calls.append("update")
         self.sent.append(attrs)
         fault = self.updates.pop(0) if self.updates else UpdateFault.NONE
+        before = super().images(image_id)[0]
         if fault is UpdateFault.REFUSED:
             raise Forbidden("refused")
         if fault in (UpdateFault.NONE, UpdateFault.NO_ANSWER):
-            super().update_image(image_id, **attrs)
+            before = super().update_image(image_id, **attrs)
         if fault in (UpdateFault.NO_ANSWER, UpdateFault.NOT_RECEIVED):
             raise Unavailable("no answer")
-        return super().images(image_id)[0]
+        return before
 
     def images(self, image_id: str | None = None) -> list[LiveImage]:
         if image_id is not None:

@@ -1,18 +1,22 @@
 """The executor: order, failures and interruption, with performers of the test's own."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from imagesync.errors import ChecksumMismatch
+from imagesync.errors import ChecksumMismatch, ImagesyncError
+from imagesync.execution.deletions import Waiting
 from imagesync.execution.executor import execute
-from imagesync.model.plan import Deactivate, Plan, Reason, Step
+from imagesync.model.plan import Deactivate, Delete, Plan, Reason, Step
 from imagesync.model.report import Event, Outcome, Performed, Report
 from tests.unit.factories import TARGET
 
 
 def made(*steps: tuple[str, tuple[str, ...]]) -> Plan:
-    """A plan of steps by name and needs."""
-    return Plan("base", TARGET, tuple(Step(name, Deactivate(name, name), Reason.NEW, needs) for name, needs in steps))
+    """A plan of steps by name and needs; a name that begins with "-" is a deletion."""
+    actions = (
+        (name, needs, Delete(name, name) if name.startswith("-") else Deactivate(name, name)) for name, needs in steps
+    )
+    return Plan("base", TARGET, tuple(Step(name, action, Reason.NEW, needs) for name, needs, action in actions))
 
 
 def run(plan: Plan, failing: str = "", bug: str = "", cancel_at: str = "", jobs: int = 4) -> tuple[Report, list[str]]:
@@ -20,18 +24,30 @@ def run(plan: Plan, failing: str = "", bug: str = "", cancel_at: str = "", jobs:
     order: list[str] = []
     cancelled = threading.Event()
 
-    def perform(step: Step, progress: Callable[[int, int | None], None]) -> Performed:
-        order.append(step.id)
-        if step.id == cancel_at:
-            cancelled.set()
-        if step.id == failing:
-            raise ChecksumMismatch("wrong")
-        if step.id == bug:
-            raise KeyError("oops")
-        return Performed(step.id)
+    class Performing:
+        def __call__(self, step: Step, progress: Callable[[int, int | None], None], /) -> Performed:
+            order.append(step.id)
+            if step.id == cancel_at:
+                cancelled.set()
+            if step.id == failing:
+                raise ChecksumMismatch("wrong")
+            if step.id == bug:
+                raise KeyError("oops")
+            return Performed(step.id)
+
+        def delete(
+            self, deletes: Sequence[Delete], jobs: int, waiting: Waiting, /
+        ) -> dict[str, Performed | ImagesyncError]:
+            order.append("+".join(delete.image_id for delete in deletes))
+            if bug == "delete":
+                raise KeyError("oops")
+            wrong = ChecksumMismatch("wrong")
+            found: dict[str, Performed | ImagesyncError] = {}
+            found |= {one.image_id: wrong if one.image_id == failing else Performed(one.image_id) for one in deletes}
+            return {} if waiting.is_cancelled() else found
 
     events: list[Event] = []
-    return execute(plan, perform, jobs=jobs, notify=events.append, cancelled=cancelled), order
+    return execute(plan, Performing(), jobs=jobs, notify=events.append, cancelled=cancelled), order
 
 
 def outcomes(report: Report) -> dict[str, str]:
@@ -67,3 +83,32 @@ def test_after_an_interruption_no_step_starts() -> None:
     assert outcomes(report) == {"a": "done", "b": "not-started", "c": "not-started"}
     assert report.interrupted
     assert report.results[1].outcome is Outcome.NOT_STARTED
+
+
+def test_images_are_deleted_together_after_all_else() -> None:
+    """Whatever the plan's order."""
+    report, order = run(made(("-x", ()), ("a", ()), ("-y", ("a",)), ("b", ())), jobs=1)
+    assert order == ["a", "b", "-x+-y"]
+    assert report.succeeded
+
+
+def test_a_deletion_that_needs_a_failed_step_is_skipped() -> None:
+    """The others are done; one that fails itself says why."""
+    report, order = run(made(("a", ()), ("-x", ("a",)), ("-y", ()), ("-z", ("-x",))), failing="a")
+    assert order == ["a", "-y"]
+    assert outcomes(report) == {"a": "failed", "-x": "skipped", "-y": "done", "-z": "skipped"}
+    report, _ = run(made(("-x", ()), ("-y", ())), failing="-x")
+    assert outcomes(report) == {"-x": "failed", "-y": "done"}
+    assert report.results[0].error == "wrong"
+
+
+def test_a_bug_fails_the_deletions_and_keeps_the_traceback() -> None:
+    report, _ = run(made(("-x", ()), ("a", ())), bug="delete")
+    assert "KeyError" in report.bug
+    assert outcomes(report) == {"-x": "failed", "a": "done"}
+
+
+def test_after_an_interruption_nothing_is_deleted() -> None:
+    report, order = run(made(("a", ()), ("-x", ())), cancel_at="a")
+    assert (order, report.interrupted) == (["a"], True)
+    assert outcomes(report) == {"a": "done", "-x": "not-started"}

@@ -1,25 +1,20 @@
 """Steps of a plan on a store that loses updates and answers."""
 
+import threading
 from pathlib import Path
 
 import pytest
 
-from imagesync import Performer
-from imagesync.errors import Forbidden, InUse, NotFound
-from imagesync.execution.performer import make_update_fields
-from imagesync.model.catalog import Status
-from imagesync.model.image import LiveImage
-from imagesync.model.plan import Action, Deactivate, Delete, FieldChange, Plan, Reactivate, Reason, Step, Update
+from imagesync import Performer, execute
+from imagesync.backends.base import UpdateFields
+from imagesync.execution.performer import Progress, make_update_fields
+from imagesync.model.catalog import Role, Status
+from imagesync.model.plan import Action, Deactivate, FieldChange, Plan, Reactivate, Reason, Step, Update
+from imagesync.model.record import Record
 from imagesync.model.report import Outcome, Performed
+from tests.pipeline import planned
 from tests.unit.execution.helpers import FaultyStore, UpdateFault, apply, want_image
 from tests.unit.factories import TARGET
-
-
-class Occupied(FaultyStore):
-    """A store in which an image is in use."""
-
-    def delete_image(self, image: LiveImage | str) -> None:
-        raise InUse("a server was booted from it")
 
 
 def perform(store: FaultyStore, action: Action) -> Performed:
@@ -27,48 +22,43 @@ def perform(store: FaultyStore, action: Action) -> Performed:
     return Performer(store, Plan("base", TARGET))(Step("s", action, Reason.REMOVED), lambda sent, total: None)
 
 
-def add_protected(store: FaultyStore) -> str:
-    """The id of a protected image."""
-    return store.create_image(name="n", protected=True).id
-
-
-@pytest.mark.parametrize("fault", [UpdateFault.NONE, UpdateFault.NO_ANSWER])
-def test_a_protected_image_is_deleted_in_two_requests(tmp_path: Path, fault: UpdateFault) -> None:
-    """The deletion itself shows whether the protection is off."""
-    store = FaultyStore(tmp_path / "store")
-    image_id = add_protected(store)
-    store.updates = [fault]
-    assert perform(store, Delete("a", image_id, 1, unprotect=True)).outcome is Outcome.DONE
-    assert store.calls == ["update", "delete"]
-    with pytest.raises(NotFound):
-        store.images(image_id)
-
-
-def test_an_image_that_stays_protected_is_not_deleted(tmp_path: Path) -> None:
-    store = FaultyStore(tmp_path / "store")
-    image_id = add_protected(store)
-    store.updates = [UpdateFault.LOST]
-    with pytest.raises(Forbidden):
-        perform(store, Delete("a", image_id, 1, unprotect=True))
-    assert store.images(image_id)[0].protected
-
-
-@pytest.mark.parametrize("fault", [UpdateFault.NONE, UpdateFault.LOST, UpdateFault.NO_ANSWER])
-def test_an_image_in_use_is_protected_again(tmp_path: Path, fault: UpdateFault) -> None:
-    """Whatever becomes of the first update that does it."""
-    store = Occupied(tmp_path / "store")
-    image_id = add_protected(store)
-    store.updates = [UpdateFault.NONE, fault]
-    assert perform(store, Delete("a", image_id, 1, unprotect=True)).outcome is Outcome.DEFERRED
-    assert store.images(image_id)[0].protected
-
-
 def test_an_update_that_is_lost_is_sent_again(tmp_path: Path) -> None:
     store = FaultyStore(tmp_path / "store")
     image_id = store.create_image(name="n").id
-    store.updates = [UpdateFault.LOST]
-    perform(store, Update("a", image_id, (FieldChange(("name",), "n", "m", Reason.DRIFT),), None))
+    store.updates = [UpdateFault.NONE, UpdateFault.LOST]
+    change = FieldChange(("name",), "n", "m", Reason.DRIFT)
+    perform(store, Update("a", image_id, (change,), Record("base", "a", Role.CURRENT)))
     assert store.images(image_id)[0].name == "m"
+
+
+def test_an_image_that_is_let_go_loses_every_mark(tmp_path: Path) -> None:
+    store = FaultyStore(tmp_path / "store")
+    assert apply(store, want_image(tmp_path, b"data", properties={"p": "1"})).succeeded
+    (image,) = store.images()
+    perform(store, Update("x", image.id, (), None))
+    assert store.images(image.id)[0].properties == {"p": "1"}
+
+
+@pytest.mark.parametrize("change", [{"hidden": True}, {"visibility": "shared"}, {"name": "theirs"}])
+def test_an_old_build_stays_if_the_new_one_is_not_as_it_was_published(tmp_path: Path, change: UpdateFields) -> None:
+    """Somebody changed the new build between its publication and the retirement of the old one."""
+    store = FaultyStore(tmp_path / "store")
+    apply(store, want_image(tmp_path, b"one"))
+    (old,) = store.images()
+    wanted = want_image(tmp_path, b"two")
+    plan = planned(store, wanted)
+    performer = Performer(store, plan)
+
+    def perform_all(step: Step, progress: Progress) -> Performed:
+        if isinstance(step.action, Update):
+            super(FaultyStore, store).update_image(performer.ids["x"], **change)
+        return performer(step, progress)
+
+    perform_all.delete = performer.delete  # type: ignore[attr-defined]
+    report = execute(plan, perform_all, jobs=1, notify=lambda _: None, cancelled=threading.Event())  # type: ignore[arg-type]
+    (failed,) = (result for result in report.results if result.outcome is Outcome.FAILED)
+    assert "changed by somebody else meanwhile" in failed.error
+    assert store.images(old.id)[0] == old
 
 
 def test_an_image_changes_its_status_and_back(tmp_path: Path) -> None:

@@ -1,21 +1,33 @@
-"""Writes: the image as it is read back says what was saved, whatever the service answered."""
+"""Writes: every PATCH moves the guard, and only the image as it is read says what was saved."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Unpack
 
 import pytest
 
 from imagesync.backends.base import UpdateFields
-from imagesync.errors import BackendError, Conflict, Forbidden, Unavailable
-from imagesync.execution.writes import MAX_WRITES, Writes, check_status, select_lacking
+from imagesync.errors import BackendError, Conflict, Forbidden, LeaseLost, Unavailable
+from imagesync.execution.writes import (
+    MAX_WRITES,
+    Writes,
+    check_status,
+    find_altered,
+    find_changes,
+    find_unmet,
+    select_lacking,
+)
 from imagesync.model.catalog import Status, Visibility
 from imagesync.model.image import LiveImage
+from imagesync.model.plan import Reliance
+from imagesync.model.record import read_revisions
 from tests.unit.execution.helpers import FaultyStore, UpdateFault
 
 ATTRS: UpdateFields = {"name": "new", "hidden": True, "tags": ["t"], "properties": {"a": "1", "b": "2"}}
 IMAGE = LiveImage(
     "id", name="n", visibility=Visibility.PUBLIC, tags=frozenset({"x"}), properties={"a": "1", "old": "o"}
 )
+GUARD = "imagesync_rev_7"
 
 
 @pytest.fixture
@@ -23,25 +35,100 @@ def store(tmp_path: Path) -> FaultyStore:
     return FaultyStore(tmp_path / "store")
 
 
-def active(store: FaultyStore) -> str:
-    """The id of an active image that lacks all of ``ATTRS``."""
-    image = store.create_image(name="old", disk_format="raw", container_format="bare")
+def active(store: FaultyStore, **properties: str) -> LiveImage:
+    """An active image that lacks all of ``ATTRS``, with a guard and a mark."""
+    marks = {GUARD: "earlier", "imagesync_catalog": "base", **properties}
+    image = store.create_image(name="old", disk_format="raw", container_format="bare", properties=marks)
+    marked = change_by_hand(store, image.id, {"imagesync_id": image.id})
     store.upload(image.id, [b"data"], 4)
     store.calls.clear()
-    return image.id
+    store.sent.clear()
+    return replace(marked, status=Status.ACTIVE)
 
 
-def test_an_update_that_is_saved_costs_one_write_and_one_read(store: FaultyStore) -> None:
-    image = Writes(store).update(active(store), ATTRS)
-    assert select_lacking(image, ATTRS) == {}
+def change_by_hand(store: FaultyStore, image_id: str, properties: dict[str, str | None]) -> LiveImage:
+    """A change by somebody else, without any guard or fault."""
+    return super(FaultyStore, store).update_image(image_id, properties=properties)
+
+
+def stored(store: FaultyStore, image: LiveImage) -> LiveImage:
+    """The image as it is now, without a fault."""
+    return super(FaultyStore, store).images(image.id)[0]
+
+
+def guards(image: LiveImage) -> list[tuple[int, str]]:
+    """Counter and nonce of each guard."""
+    return [(revision.number, revision.nonce) for revision in read_revisions(image)]
+
+
+def test_an_update_costs_one_request_and_moves_the_guard(store: FaultyStore) -> None:
+    image = active(store)
+    made = Writes(store, nonce="mine").update(image, ATTRS)
+    assert select_lacking(made, ATTRS) == {}
+    assert guards(stored(store, image)) == [(8, "mine")]
+    assert store.calls == ["update"]
+
+
+def test_an_update_of_what_is_so_already_writes_nothing(store: FaultyStore) -> None:
+    image = active(store)
+    assert Writes(store).update(image, {"name": "old", "properties": {"imagesync_catalog": "base"}}) == image
+    assert store.calls == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {GUARD: None, "imagesync_rev_8": "another run"},
+        {GUARD: None},
+        {"imagesync_catalog": None},
+        {"imagesync_id": None},
+    ],
+    ids=["another run wrote", "no guard", "disowned", "unbound"],
+)
+def test_an_update_after_somebody_wrote_saves_nothing(store: FaultyStore, change: dict[str, str | None]) -> None:
+    """Between the read and the PATCH another run wrote, or somebody took a mark off: the service refuses it whole."""
+    image = active(store)
+    changed = change_by_hand(store, image.id, change)
+    with pytest.raises(Conflict, match="was written to by somebody else at the same time"):
+        Writes(store).update(image, ATTRS)
+    assert stored(store, image) == changed
     assert store.calls == ["update", "read"]
+
+
+def test_an_update_that_arrives_late_is_refused(store: FaultyStore) -> None:
+    """Two runs read the same guard: the second PATCH saves nothing, whichever comes second."""
+    image = active(store)
+    Writes(store, nonce="first").update(image, {"name": "first"})
+    with pytest.raises(Conflict):
+        Writes(store, nonce="second").update(image, {"name": "second"})
+    assert (stored(store, image).name, guards(stored(store, image))) == ("first", [(8, "first")])
+
+
+def test_several_guards_become_one(store: FaultyStore) -> None:
+    """Writes that overlapped inside a service left two."""
+    image = active(store, imagesync_rev_9="another")
+    Writes(store, nonce="mine").update(image, ATTRS)
+    assert guards(stored(store, image)) == [(10, "mine")]
+
+
+def test_an_image_without_a_guard_is_claimed_first(store: FaultyStore) -> None:
+    """Two that do so at once: the second one is refused."""
+    image = replace(stored(store, active(store)))
+    bare = change_by_hand(store, image.id, {GUARD: None, "imagesync_catalog": None, "imagesync_id": None})
+    Writes(store, nonce="mine").update(bare, ATTRS)
+    assert guards(stored(store, image)) == [(2, "mine")]
+    with pytest.raises(Conflict):
+        Writes(store, nonce="other").update(bare, {"name": "other"})
+    assert stored(store, image).name == "new"
 
 
 @pytest.mark.parametrize("fault", [UpdateFault.LOST, UpdateFault.NOT_RECEIVED])
 def test_an_update_that_was_not_saved_is_sent_again(store: FaultyStore, fault: UpdateFault) -> None:
     store.updates = [fault] * (MAX_WRITES - 1)
-    assert select_lacking(Writes(store).update(active(store), ATTRS), ATTRS) == {}
-    assert store.calls == ["update", "read"] * MAX_WRITES
+    image = active(store)
+    assert select_lacking(Writes(store, nonce="mine").update(image, ATTRS), ATTRS) == {}
+    assert store.calls.count("update") == MAX_WRITES
+    assert guards(stored(store, image)) == [(7 + MAX_WRITES, "mine")]
 
 
 def test_an_update_whose_answer_is_lost_is_not_sent_again(store: FaultyStore) -> None:
@@ -51,35 +138,31 @@ def test_an_update_whose_answer_is_lost_is_not_sent_again(store: FaultyStore) ->
     assert store.calls == ["update", "read"]
 
 
-def test_the_last_write_is_read_back_too(store: FaultyStore) -> None:
+def test_after_lost_updates_the_last_one_is_judged_too(store: FaultyStore) -> None:
     """Two lost updates, then one that is saved: done, whether its answer arrives or not."""
     for last in (UpdateFault.NONE, UpdateFault.NO_ANSWER):
+        image = active(store)
         store.updates = [UpdateFault.LOST, UpdateFault.LOST, last]
-        assert Writes(store).update(active(store), ATTRS).name == "new"
+        assert Writes(store).update(image, ATTRS).name == "new"
 
 
-def test_only_what_is_lacking_is_sent_again(store: FaultyStore) -> None:
-    image_id = active(store)
-    store.update_image(image_id, name="new", properties={"a": "1"})
-    store.sent.clear()
-    store.updates = [UpdateFault.LOST]
-    Writes(store).update(image_id, ATTRS)
-    assert store.sent == [ATTRS, {"hidden": True, "tags": ["t"], "properties": {"b": "2"}}]
-
-
-def test_what_a_known_image_has_is_not_sent(store: FaultyStore) -> None:
-    image_id = active(store)
-    known = store.update_image(image_id, hidden=True, tags=["t"], properties={"a": "1"})
-    store.sent.clear()
-    Writes(store).update(image_id, ATTRS, known=known)
-    assert store.sent == [{"name": "new", "properties": {"b": "2"}}]
+def test_what_an_image_has_is_not_sent(store: FaultyStore) -> None:
+    """But the marks, which must be there, and the guard."""
+    image = active(store)
+    known = super(FaultyStore, store).update_image(image.id, hidden=True, tags=["t"], properties={"a": "1"})
+    Writes(store, nonce="mine").update(known, ATTRS)
+    marks = {"imagesync_catalog": "base", "imagesync_id": image.id}
+    properties = {"b": "2", **marks, GUARD: None, "imagesync_rev_8": "mine"}
+    required = [GUARD, "imagesync_catalog", "imagesync_id"]
+    assert store.sent == [{"name": "new", "properties": properties, "required": required}]
 
 
 def test_an_update_that_the_service_never_keeps_is_an_error_that_names_what_is_lacking(store: FaultyStore) -> None:
+    image = active(store)
     store.updates = [UpdateFault.LOST] * MAX_WRITES
     with pytest.raises(BackendError, match="did not keep the update of name, hidden, tags, a, b; run apply again"):
-        Writes(store).update(active(store), ATTRS)
-    assert store.calls == ["update", "read"] * MAX_WRITES
+        Writes(store).update(image, ATTRS)
+    assert store.calls.count("update") == MAX_WRITES
 
 
 @pytest.mark.parametrize("place", range(MAX_WRITES))
@@ -87,36 +170,117 @@ def test_an_update_that_is_lacking_in_the_end_and_got_no_answer_may_still_arrive
     store: FaultyStore, place: int
 ) -> None:
     """Unavailable says so, whichever of the writes got no answer."""
+    image = active(store)
     store.updates = [UpdateFault.LOST] * MAX_WRITES
     store.updates[place] = UpdateFault.NOT_RECEIVED
     with pytest.raises(Unavailable):
-        Writes(store).update(active(store), ATTRS)
+        Writes(store).update(image, ATTRS)
 
 
 def test_a_refused_update_is_not_sent_again(store: FaultyStore) -> None:
+    image = active(store)
     store.updates = [UpdateFault.REFUSED]
     with pytest.raises(Forbidden):
-        Writes(store).update(active(store), ATTRS)
+        Writes(store).update(image, ATTRS)
     assert store.calls == ["update"]
 
 
 def test_a_failed_read_ends_the_writes(store: FaultyStore) -> None:
     """Nothing is sent again as long as nobody knows what was saved."""
-    store.reads = [UpdateFault.NO_ANSWER]
+    image = active(store)
+    store.updates, store.reads = [UpdateFault.NO_ANSWER], [UpdateFault.NO_ANSWER]
     with pytest.raises(Unavailable, match="read"):
-        Writes(store).update(active(store), ATTRS)
+        Writes(store).update(image, ATTRS)
     assert store.calls == ["update", "read"]
 
 
-def test_an_unprotected_image_is_not_read_back(store: FaultyStore) -> None:
-    """The deletion that follows shows whether it was saved, also if the answer is lost."""
-    image_id = active(store)
-    store.update_image(image_id, protected=True)
-    store.calls.clear()
-    store.updates = [UpdateFault.NO_ANSWER]
-    Writes(store).unprotect(image_id)
-    assert store.calls == ["update"]
-    store.delete_image(image_id)
+def test_a_run_without_its_lease_writes_nothing(store: FaultyStore) -> None:
+    """Also not the repeat of a write."""
+
+    def lose() -> None:
+        raise LeaseLost("the lease is lost")
+
+    image = active(store)
+    writes = Writes(store, check_lease=lose)
+    with pytest.raises(LeaseLost):
+        writes.update(image, ATTRS)
+    with pytest.raises(LeaseLost):
+        writes.change_status(image.id, Status.DEACTIVATED)
+    with pytest.raises(LeaseLost):
+        writes.disown(image)
+    assert "update" not in store.calls
+    assert stored(store, image).status is Status.ACTIVE
+
+
+def test_a_disowned_image_keeps_what_is_not_ours(store: FaultyStore) -> None:
+    for fault in (UpdateFault.NONE, UpdateFault.NO_ANSWER, UpdateFault.NOT_RECEIVED):
+        image = active(store, theirs="1")
+        store.updates = [fault]
+        Writes(store).disown(image)
+        assert stored(store, image).properties == {"theirs": "1"}
+
+
+def test_an_image_that_another_run_wrote_to_is_not_disowned(store: FaultyStore) -> None:
+    image = active(store)
+    changed = change_by_hand(store, image.id, {GUARD: None, "imagesync_rev_8": "another"})
+    with pytest.raises(Conflict):
+        Writes(store).disown(image)
+    assert stored(store, image) == changed
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "text"),
+    [
+        ("name", "new", "name is 'old', it was 'new'"),
+        ("owner", "somebody", "it was 'somebody'"),
+        ("hidden", True, "hidden is False, it was True"),
+        ("tags", ("x",), "tags is , it was x"),
+        ("properties.imagesync_role", "current", "properties.imagesync_role is not there, it was 'current'"),
+        ("properties.imagesync_rev_6", "n", "another run wrote to it"),
+    ],
+)
+def test_an_image_that_is_not_as_the_plan_relied_on_is_a_conflict(
+    store: FaultyStore, path: str, value: object, text: str
+) -> None:
+    """Before anything is written to it; what the plan did not rely on does not count."""
+    image = active(store)
+    writes = Writes(store, [Reliance(image.id, "a", {path: value})])  # type: ignore[dict-item]
+    with pytest.raises(Conflict, match="changed by somebody else meanwhile") as caught:
+        writes.read_unchanged(image.id)
+    assert text in str(caught.value)
+    assert Writes(store, [Reliance(image.id, "a", {"status": "active"})]).read_unchanged(image.id).name == "old"
+
+
+def test_after_a_write_an_image_must_stay_as_the_run_left_it(store: FaultyStore) -> None:
+    """What the plan relied on has changed by then, by the run itself."""
+    image = active(store)
+    writes = Writes(store, [Reliance(image.id, "a", {"name": "old"})])
+    writes.update(image, {"name": "new"})
+    assert writes.read_unchanged(image.id).name == "new"
+    change_by_hand(store, image.id, {"theirs": "1"})
+    with pytest.raises(Conflict, match=r"properties\.theirs is '1', it was not there"):
+        writes.read_unchanged(image.id)
+
+
+def test_a_later_listing_judges_every_write(store: FaultyStore) -> None:
+    """An image that is gone, and one that is not as it was left, are told; one that is, is not."""
+    one, two, three = (replace(IMAGE, id=name) for name in ("one", "two", "three"))
+    listed = {"one": one, "two": replace(two, name="m", tags=frozenset(), protected=True)}
+    assert find_altered([one, two, three], listed) == [
+        "image two was written by this run, and was changed meanwhile: name is 'm', it was 'n'; protected is True, it was "
+        "False; tags is , it was x",
+        "image three was written by this run, and is gone or no longer ours",
+    ]
+
+
+@pytest.mark.parametrize("name", ["updated_at", "size", "stores", "checksum", "virtual_size"])
+def test_what_the_service_itself_changes_is_no_change(name: str) -> None:
+    assert find_changes(IMAGE, replace(IMAGE, **{name: None})) == []  # type: ignore[arg-type]
+
+
+def test_members_are_not_judged_by_a_read_of_the_image() -> None:
+    """They need a request of their own; the next plan sees them."""
+    assert find_unmet({"members": ("p",), "name": "n"}, IMAGE) == []
 
 
 @pytest.mark.parametrize(
@@ -139,25 +303,29 @@ def test_what_an_image_lacks(attrs: UpdateFields, lacking: UpdateFields) -> None
 def test_an_update_without_an_answer_that_was_saved_is_done_although_the_repeat_is_refused(tmp_path: Path) -> None:
     """The first PATCH arrives after its read-back; the second one meets what it changed, and is refused."""
     store = LateStore(tmp_path / "store")
-    image = Writes(store).update(image_id := active(store), {"min_ram": 7})
-    assert image.min_ram == store.images(image_id)[0].min_ram == 7
+    image = active(store)
+    store.is_late = True
+    assert Writes(store).update(image, {"min_ram": 7}).min_ram == stored(store, image).min_ram == 7
 
 
 def test_a_refusal_after_an_update_without_an_answer_that_was_not_saved_is_an_error(tmp_path: Path) -> None:
     """The image does not have what was wanted."""
     store = FaultyStore(tmp_path / "store")
-    image_id = active(store)
+    image = active(store)
     store.updates = [UpdateFault.NOT_RECEIVED, UpdateFault.REFUSED]
     with pytest.raises(Forbidden):
-        Writes(store).update(image_id, {"min_ram": 7})
+        Writes(store).update(image, {"min_ram": 7})
 
 
 class LateStore(FaultyStore):
     """A store in which the first update gets no answer, and is saved only when the second one comes, which is refused."""
 
     waiting: UpdateFields | None = None
+    is_late = False
 
     def update_image(self, image: LiveImage | str, **attrs: Unpack[UpdateFields]) -> LiveImage:
+        if not self.is_late:
+            return super().update_image(image, **attrs)
         if self.waiting is None:
             self.waiting = attrs
             raise Unavailable("no answer")
@@ -181,10 +349,11 @@ class StatusFaultStore(FaultyStore):
 def test_a_status_that_was_changed_is_done_whatever_the_answer(tmp_path: Path, answered: bool) -> None:
     store = StatusFaultStore(tmp_path / "store")
     store.lost, store.answered = False, answered
-    Writes(store).change_status(image_id := active(store), Status.DEACTIVATED)
-    assert store.images(image_id)[0].status is Status.DEACTIVATED
-    Writes(store).change_status(image_id, Status.ACTIVE)
-    assert store.images(image_id)[0].status is Status.ACTIVE
+    writes, image = Writes(store), active(store)
+    writes.change_status(image.id, Status.DEACTIVATED)
+    assert stored(store, image).status is Status.DEACTIVATED
+    writes.change_status(image.id, Status.ACTIVE)
+    assert stored(store, image).status is Status.ACTIVE
 
 
 @pytest.mark.parametrize(("answered", "message"), [(True, "is active, not deactivated"), (False, "no answer")])
@@ -192,7 +361,7 @@ def test_a_status_that_was_not_changed_is_an_error(tmp_path: Path, answered: boo
     store = StatusFaultStore(tmp_path / "store")
     store.answered = answered
     with pytest.raises(BackendError, match=message):
-        Writes(store).change_status(active(store), Status.DEACTIVATED)
+        Writes(store).change_status(active(store).id, Status.DEACTIVATED)
 
 
 def test_a_status_is_checked_on_an_image_that_was_read_already() -> None:

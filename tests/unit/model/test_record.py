@@ -1,13 +1,17 @@
-"""The record: six properties of an image <-> a value, against literal records of 0.1.0."""
+"""The record: properties of an image <-> a value, against literal records of 0.1.0."""
+
+from dataclasses import replace
 
 import pytest
 
 from imagesync.model.catalog import Checksum, Role
 from imagesync.model.image import LiveImage
-from imagesync.model.record import PREFIX, Managed, Record, read
+from imagesync.model.record import PREFIX, Managed, Record, Revision, is_bound, is_marked, read, read_revisions
 from tests.unit.written_by_0_1_0 import CREATED_IMAGE, FETCHED_IMAGE, MADE_FROM, RETIRED_IMAGE
 
 UNVERIFIED = {
+    "imagesync_id": "s",
+    "imagesync_rev_41": "c0ffee",
     "imagesync_catalog": "base",
     "imagesync_key": "kernel",
     "imagesync_role": "staging",
@@ -84,7 +88,9 @@ def test_a_record_is_written_as_it_was_read(image: LiveImage) -> None:
     """Letter for letter: a record that no step touches never changes."""
     record = read(image)
     assert record is not None
-    assert record.properties() == {name: value for name, value in image.properties.items() if name.startswith(PREFIX)}
+    written = {name: value for name, value in image.properties.items() if name.startswith(PREFIX)}
+    guards = {revision.name: revision.nonce for revision in read_revisions(image)}
+    assert {**record.properties(image.id), **guards} == written
 
 
 @pytest.mark.parametrize(
@@ -106,4 +112,34 @@ def test_a_record_is_written_as_it_was_read(image: LiveImage) -> None:
 )
 def test_damaged_parts_of_a_record_read_as_empty(properties: dict[str, str], expected: Record | None) -> None:
     """Only an image without the catalog's name has no record at all."""
-    assert read(LiveImage("i", properties=properties)) == expected
+    assert read(LiveImage("i", properties={"imagesync_id": "i", **properties})) == expected
+
+
+@pytest.mark.parametrize("image", [image for _, image in MADE_FROM])
+@pytest.mark.parametrize("other", ["", "id-of-another", "ID-UBUNTU", None])
+def test_a_record_counts_only_on_the_image_that_it_names(image: LiveImage, other: str | None) -> None:
+    """A snapshot carries every property of the image that its server was booted from: it is nobody's."""
+    copied = {name: value for name, value in image.properties.items() if name != "imagesync_id" or other is not None}
+    copied |= {"imagesync_id": other} if other is not None else {}
+    copy = replace(image, properties=copied)
+    assert read(copy) is None
+    assert not is_bound(copy)
+    assert is_marked(copy, "base")
+    assert read(replace(image, id="snapshot")) is None
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        ((), ()),
+        (("imagesync_rev_7",), (7,)),
+        (("imagesync_rev_10", "imagesync_rev_9"), (9, 10)),
+        (("imagesync_rev_", "imagesync_rev_0", "imagesync_rev_07", "imagesync_rev_-1", "imagesync_rev_x"), ()),
+        (("imagesync_rev_1234567890123456", "imagesync_rev_1 ", "Imagesync_rev_1", "imagesync_rev_١"), ()),
+    ],
+)
+def test_guards_are_read_by_their_names(names: tuple[str, ...], expected: tuple[int, ...]) -> None:
+    """A counter from 1 without zeros before it."""
+    image = LiveImage("i", properties=dict.fromkeys(names, "n"))
+    assert read_revisions(image) == tuple(Revision(number, "n") for number in expected)
+    assert {revision.name for revision in read_revisions(image)} <= set(names)

@@ -62,7 +62,7 @@ def test_the_manifest_going_back_promotes_the_kept_build() -> None:
     retired = live(wanted, "one", Role.RETIRED, hidden=True)
     record = read(retired)
     assert record is not None
-    marked = replace(record, managed=replace(record.managed, before={"hidden": False})).properties()
+    marked = replace(record, managed=replace(record.managed, before={"hidden": False})).properties("one")
     retired = replace(retired, properties={**retired.properties, **marked})
     made = plan(catalog(wanted), inventory(retired, live(spec("a", "b"), "two", generation=2)))
     assert kinds(made) == [("Update", "a", "rollback"), ("Update", "a", "superseded")]

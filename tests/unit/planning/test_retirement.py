@@ -44,7 +44,7 @@ def test_retired_builds_go_when_their_time_is_over() -> None:
     assert record is not None
     for days, steps in ((89, 0), (90, 1)):
         since = (NOW - timedelta(days=days)).isoformat()
-        marked = replace(record, managed=replace(record.managed, retired=since)).properties()
+        marked = replace(record, managed=replace(record.managed, retired=since)).properties(old.id)
         found = inventory(live(wanted, generation=2), replace(old, properties={**old.properties, **marked}))
         assert len(plan(catalog(wanted), found).steps) == steps
 
@@ -98,7 +98,7 @@ def test_a_record_with_a_wrong_time_keeps_its_image() -> None:
         image = retired(spec("a", "b"), "old")
         record = read(image)
         assert record is not None
-        marks = replace(record, managed=replace(record.managed, retired=since)).properties()
+        marks = replace(record, managed=replace(record.managed, retired=since)).properties(image.id)
         found = inventory(live(wanted, generation=2), replace(image, properties={**image.properties, **marks}))
         assert len(plan(catalog(wanted), found).steps) == steps
 

@@ -104,7 +104,7 @@ def test_a_candidate_that_the_service_contradicts_is_not_published() -> None:
     """Its hash is no longer the one that was verified."""
     record = read(candidate(spec("a", "b")))
     assert record is not None
-    marks = replace(record, digests=(*record.digests, SHA512)).properties()
+    marks = replace(record, digests=(*record.digests, SHA512)).properties("cand")
     image = candidate(spec("a", "b"), os_hash_algo="sha512", os_hash_value="f" * 128)
     image = replace(image, properties={**image.properties, **marks})
     made = plan(catalog(spec("a", "b")), inventory(live(spec("a"), "old"), image))

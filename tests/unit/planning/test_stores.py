@@ -159,7 +159,7 @@ def staged(wanted: ImageSpec, **attrs: object) -> LiveImage:
     image = replace(live(wanted, "left", Role.STAGING), **attrs)  # type: ignore[arg-type]
     record = read(image)
     assert record is not None
-    return replace(image, properties={**image.properties, **replace(record, unverified=True).properties()})
+    return replace(image, properties={**image.properties, **replace(record, unverified=True).properties(image.id)})
 
 
 @pytest.mark.parametrize(
@@ -194,7 +194,7 @@ def test_what_the_service_converted_is_not_taken_for_another_image() -> None:
     image = live(wanted, disk_format="raw", os_hash_algo="sha256", os_hash_value="f" * 64)
     record = read(image)
     assert record is not None
-    image = replace(image, properties={**image.properties, **replace(record, converted=True).properties()})
+    image = replace(image, properties={**image.properties, **replace(record, converted=True).properties(image.id)})
     assert made(wanted, image).steps == ()
     for other in (replace(wanted, disk_format="vmdk"), replace(wanted, fingerprint=Fingerprint((digest("b"),)))):
         assert isinstance(made(other, image).steps[0].action, Create)
@@ -203,5 +203,5 @@ def test_what_the_service_converted_is_not_taken_for_another_image() -> None:
 def test_the_record_keeps_both_marks() -> None:
     """Written and read back; left out of a record that has neither."""
     record = Record("base", "a", Role.STAGING, unverified=True, converted=True)
-    assert read(LiveImage("i", properties=record.properties())) == record
-    assert '"u"' not in replace(record, unverified=False).properties()["imagesync_managed"]
+    assert read(LiveImage("i", properties=record.properties("i"))) == record
+    assert '"u"' not in replace(record, unverified=False).properties("i")["imagesync_managed"]

@@ -76,7 +76,7 @@ def test_a_value_that_becomes_managed_is_recorded() -> None:
     assert isinstance(step.action, Update)
     assert step.action.record is not None
     assert step.action.record.managed.fields["min_ram"] == "94f86079"
-    recorded = replace(image, properties={**image.properties, **step.action.record.properties()})
+    recorded = replace(image, properties={**image.properties, **step.action.record.properties(image.id)})
     assert changes(plan(catalog(spec("a")), inventory(recorded))) == {"min_ram": (512, 0)}
 
 

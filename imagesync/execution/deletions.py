@@ -1,0 +1,140 @@
+"""Images to delete -> deletions in two phases, and what became of each. Does I/O through a backend.
+
+DELETE has no precondition, and a request can arrive late. So each image is marked first: one guarded PATCH gives it the
+role ``deleting``, which is final, hides it and takes its protection off. After the time in which a write may still be
+overwritten, one listing shows which images carry that role and this run's guard; only those are deleted. An image that
+is marked and not deleted, for whatever reason, is deleted by the next run.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Final, TypeAlias
+
+from imagesync.backends.base import Backend, UpdateFields
+from imagesync.errors import Conflict, ImagesyncError, InUse, NotFound
+from imagesync.execution.writes import Writes, find_changes
+from imagesync.model.catalog import Role
+from imagesync.model.image import LiveImage
+from imagesync.model.plan import Delete
+from imagesync.model.record import REVISION, ROLE, read_revisions
+from imagesync.model.report import Outcome, Performed
+
+BATCH: Final = 40
+"""Images that are marked after one listing showed them unchanged: so few that the listing is hardly a second old."""
+
+MAX_PAUSE: Final = 0.2
+"""Seconds until a cancellation is noticed."""
+
+Outcomes: TypeAlias = dict[str, Performed | ImagesyncError]
+"""By image id what became of a deletion; an error says why it failed."""
+_Made: TypeAlias = dict[str, Performed | ImagesyncError | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """How to wait: ``is_cancelled`` says that nobody wants the rest any more; ``sleep`` and ``clock`` are in seconds."""
+
+    is_cancelled: Callable[[], bool] = lambda: False
+    sleep: Callable[[float], None] = time.sleep
+    clock: Callable[[], float] = time.monotonic
+
+
+class Deletions:
+    """Deletes images of one catalog; ``owners`` are the projects that have them."""
+
+    def __init__(self, backend: Backend, writes: Writes, catalog: str, owners: Sequence[str], jobs: int) -> None:
+        self._backend, self._writes = backend, writes
+        self._catalog, self._owners, self._jobs = catalog, owners, jobs
+
+    def delete(self, deletes: Iterable[Delete], waiting: Waiting = Waiting()) -> Outcomes:
+        """Mark, wait, look, delete; what was marked and is not deleted is deferred to the next run."""
+        outcomes: Outcomes = {}
+        marked: list[str] = []
+        ids = [delete.image_id for delete in deletes]
+        for first in range(0, len(ids), BATCH):
+            if waiting.is_cancelled():
+                break
+            made = self._do_each(ids[first : first + BATCH], self._mark)
+            outcomes |= {image_id: outcome for image_id, outcome in made.items() if outcome is not None}
+            marked += [image_id for image_id, outcome in made.items() if outcome is None]
+        if not marked:
+            return outcomes
+        if not self._wait(waiting):
+            left = "it is hidden and marked; the next run deletes it"
+            return outcomes | {image_id: Performed(image_id, Outcome.DEFERRED, remark=left) for image_id in marked}
+        return outcomes | {
+            image_id: outcome
+            for image_id, outcome in self._do_each(marked, self._remove).items()
+            if outcome is not None
+        }
+
+    def _do_each(self, ids: Sequence[str], do: Callable[[str, LiveImage | None], Performed | None]) -> _Made:
+        """List the catalog once and do the same with each image, as listed (None: not listed); several at a time."""
+        listed = {image.id: image for image in self._backend.inventory(self._catalog, self._owners)}
+
+        def attempt(image_id: str) -> Performed | ImagesyncError | None:
+            try:
+                return do(image_id, listed.get(image_id))
+            except ImagesyncError as error:
+                return error
+
+        with ThreadPoolExecutor(self._jobs) as pool:
+            return dict(zip(ids, pool.map(attempt, ids), strict=True))
+
+    def _mark(self, image_id: str, listed: LiveImage | None) -> Performed | None:
+        """Phase 1; None if the image is marked now."""
+        try:
+            image = self._writes.check_unchanged(listed or self._writes.read(image_id))
+        except NotFound:
+            return Performed(image_id)
+        # only what it lacks: if somebody shows or protects it at this moment, the answer tells, and it stays so
+        changed, undone = UpdateFields(), UpdateFields()
+        if not image.hidden:
+            changed["hidden"], undone["hidden"] = True, False
+        if image.protected:
+            changed["protected"], undone["protected"] = False, True
+        marked = self._writes.update(image, {**changed, "properties": {ROLE: Role.DELETING.value}})
+        if changes := find_changes(_expect(image, marked), marked):
+            self._writes.update(marked, {**undone, "properties": {ROLE: image.properties.get(ROLE)}})
+            raise _explain_change(image_id, changes, "it is not deleted")
+        return None
+
+    def _remove(self, image_id: str, listed: LiveImage | None) -> Performed:
+        """Phase 2, for an image that the listing shows as this run marked it."""
+        try:
+            image = listed or self._writes.read(image_id)
+            left = self._writes.find_left(image_id)
+            if left is None or (changes := find_changes(left, image)):
+                raise _explain_change(image_id, changes if left else [], "it is hidden, and not deleted")
+            self._writes.check_lease()
+            self._backend.delete_image(image_id)
+        except NotFound:
+            pass
+        except InUse as error:
+            remark = f"in use: it is hidden now, and each run tries again to delete it: {error.message}"
+            return Performed(image_id, Outcome.DEFERRED, remark=remark)
+        self._writes.forget(image_id)
+        return Performed(image_id)
+
+    def _wait(self, waiting: Waiting) -> bool:
+        """Wait until a read shows for certain what became of the marks; False if the run was cancelled meanwhile."""
+        end = waiting.clock() + self._backend.settling_time()
+        while (left := end - waiting.clock()) > 0:
+            if waiting.is_cancelled():
+                return False
+            waiting.sleep(min(left, MAX_PAUSE))
+        return not waiting.is_cancelled()
+
+
+def _expect(image: LiveImage, marked: LiveImage) -> LiveImage:
+    """An image as it must be after it was marked, if nobody else changed it: the guard is what the update made it."""
+    kept = {name: value for name, value in image.properties.items() if not name.startswith(REVISION)}
+    guard = {revision.name: revision.nonce for revision in read_revisions(marked)}
+    return replace(image, hidden=True, protected=False, properties={**kept, ROLE: Role.DELETING.value, **guard})
+
+
+def _explain_change(image_id: str, changes: Sequence[str], result: str) -> Conflict:
+    what = f"image {image_id} was changed by somebody else meanwhile: {'; '.join(changes)}; {result}"
+    return Conflict(what, "look who did it, and run apply again")

@@ -1,0 +1,204 @@
+"""Deletions in two phases: what is marked and still so is deleted; what somebody changed meanwhile stays."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from imagesync.errors import Conflict, Forbidden, ImagesyncError, InUse, NotFound
+from imagesync.execution.deletions import BATCH, Deletions, Outcomes, Waiting
+from imagesync.execution.writes import Writes
+from imagesync.model.catalog import Role
+from imagesync.model.image import LiveImage
+from imagesync.model.plan import Delete, Reliance
+from imagesync.model.record import ROLE
+from imagesync.model.report import Outcome, Performed
+from tests.unit.execution.helpers import FaultyStore, UpdateFault
+from tests.unit.execution.test_writes import change_by_hand, stored
+
+RELIED = ("name", "owner", "hidden", "protected", f"properties.{ROLE}")
+
+
+class Settling(FaultyStore):
+    """A store whose writes settle after a while; ``between`` is called when the waiting begins."""
+
+    between: Callable[[], None] | None = None
+    listings = 0
+
+    def settling_time(self) -> float:
+        if self.between:
+            self.between()
+        return 1.0
+
+    def inventory(self, catalog: str, owners: object = ()) -> list[LiveImage]:
+        self.listings += 1
+        return super().inventory(catalog)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Settling:
+    return Settling(tmp_path / "store")
+
+
+def owned(store: Settling, name: str = "n", *, protected: bool = False) -> LiveImage:
+    """A retired image of the catalog."""
+    marks = {"imagesync_catalog": "base", ROLE: "retired", "imagesync_rev_3": "earlier"}
+    image = store.create_image(name=name, protected=protected, properties=marks)
+    image = change_by_hand(store, image.id, {"imagesync_id": image.id})
+    store.calls.clear()
+    return image
+
+
+def rely(image: LiveImage) -> Reliance:
+    """What a plan relied on."""
+    values = {"name": image.name, "owner": image.owner, "hidden": image.hidden, "protected": image.protected}
+    return Reliance(
+        image.id, "a", {**values, **{f"properties.{name}": text for name, text in image.properties.items()}}
+    )
+
+
+def delete(store: Settling, *images: LiveImage, cancelled: Callable[[], bool] = lambda: False) -> Outcomes:
+    """Delete them, without waiting in truth."""
+    now = [0.0]
+    writes = Writes(store, [rely(image) for image in images], nonce="mine")
+    waiting = Waiting(cancelled, sleep=lambda seconds: now.__setitem__(0, now[0] + seconds), clock=lambda: now[0])
+    deletes = [Delete("a", image.id, 1, unprotect=image.protected) for image in images]
+    return Deletions(store, writes, "base", [], 2).delete(deletes, waiting)
+
+
+def error_of(outcomes: Outcomes, image: LiveImage) -> ImagesyncError:
+    """Why a deletion failed."""
+    found = outcomes[image.id]
+    assert isinstance(found, ImagesyncError)
+    return found
+
+
+def test_images_are_marked_and_then_deleted(store: Settling) -> None:
+    """Two requests each, beside two listings for all of them; protection goes with the mark."""
+    images = [owned(store, str(number), protected=number == 1) for number in range(4)]
+    store.calls.clear()
+    assert delete(store, *images) == {image.id: Performed(image.id) for image in images}
+    assert store.images() == []
+    assert sorted(store.calls) == ["delete"] * 4 + ["update"] * 4
+    assert store.listings == 2
+
+
+def test_many_images_are_marked_in_batches(store: Settling) -> None:
+    """A listing is not old when the last image of its batch is marked."""
+    images = [owned(store, str(number)) for number in range(BATCH + 1)]
+    assert len(delete(store, *images)) == BATCH + 1
+    assert store.listings == 3
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"imagesync_catalog": None},
+        {"imagesync_id": None},
+        {"imagesync_rev_3": None, "imagesync_rev_4": "another"},
+        {ROLE: "current"},
+    ],
+    ids=["disowned", "unbound", "written by another run", "current again"],
+)
+def test_an_image_that_was_changed_before_is_not_touched(store: Settling, change: dict[str, str | None]) -> None:
+    image = owned(store)
+    writes = Writes(store, [rely(image)])
+    changed = change_by_hand(store, image.id, change)
+    outcomes = Deletions(store, writes, "base", [], 1).delete([Delete("a", image.id)])
+    assert "changed by somebody else meanwhile" in str(error_of(outcomes, image))
+    assert stored(store, image) == changed
+
+
+def test_an_image_that_was_renamed_between_listing_and_mark_is_as_it_was(store: Settling) -> None:
+    """The answer to the mark shows it; what the mark changed is taken back."""
+    image = owned(store)
+
+    class Renamed(Settling):
+        def update_image(self, image: LiveImage | str, **attrs: Any) -> LiveImage:
+            if not self.sent:
+                super(FaultyStore, self).update_image(image, name="theirs", protected=True)
+            return super().update_image(image, **attrs)
+
+    store.__class__ = Renamed
+    assert "name is 'theirs', it was 'n'" in str(error_of(delete(store, image), image))
+    left = stored(store, image)
+    assert (left.name, left.hidden, left.protected, left.properties[ROLE]) == ("theirs", False, True, "retired")
+
+
+@pytest.mark.parametrize("change", [{ROLE: "current"}, {"imagesync_catalog": "other"}, {"theirs": "1"}])
+def test_an_image_that_was_changed_after_the_mark_is_not_deleted(
+    store: Settling, change: dict[str, str | None]
+) -> None:
+    """The listing after the waiting shows it."""
+    image = owned(store)
+    store.between = lambda: (change_by_hand(store, image.id, change), None)[1]
+    assert "it is hidden, and not deleted" in str(error_of(delete(store, image), image))
+    assert stored(store, image).hidden
+
+
+def test_an_image_that_is_gone_is_deleted(store: Settling) -> None:
+    """Before the mark, or between mark and deletion."""
+    image, other = owned(store), owned(store, "m")
+    super(FaultyStore, store).delete_image(image)
+    store.between = lambda: super(FaultyStore, store).delete_image(other)
+    assert delete(store, image, other) == {image.id: Performed(image.id), other.id: Performed(other.id)}
+
+
+def test_an_image_in_use_stays_hidden_and_marked(store: Settling) -> None:
+    """Each run tries again; no run brings it back."""
+
+    class Occupied(Settling):
+        def delete_image(self, image: LiveImage | str) -> None:
+            raise InUse("a server was booted from it")
+
+    image = owned(store)
+    store.__class__ = Occupied
+    outcome = delete(store, image)[image.id]
+    assert isinstance(outcome, Performed)
+    assert (outcome.outcome, "a server was booted from it" in outcome.remark) == (Outcome.DEFERRED, True)
+    left = stored(store, image)
+    assert (left.hidden, left.properties[ROLE]) == (True, Role.DELETING.value)
+
+
+def test_one_failure_leaves_the_others_alone(store: Settling) -> None:
+    first, second = owned(store), owned(store, "m")
+    store.updates = [UpdateFault.REFUSED]
+    outcomes = Deletions(store, Writes(store), "base", [], 1).delete([Delete("a", first.id), Delete("b", second.id)])
+    assert isinstance(outcomes[first.id], Forbidden)
+    assert outcomes[second.id] == Performed(second.id)
+
+
+def test_a_run_that_is_stopped_while_it_waits_deletes_nothing(store: Settling) -> None:
+    """What is marked is left to the next run."""
+    image = owned(store)
+    stopped: list[bool] = []
+    store.between = lambda: stopped.append(True)
+    outcome = delete(store, image, cancelled=lambda: bool(stopped))[image.id]
+    assert isinstance(outcome, Performed)
+    assert outcome.outcome is Outcome.DEFERRED
+    assert "delete" not in store.calls
+
+
+def test_a_run_that_was_stopped_marks_nothing(store: Settling) -> None:
+    image = owned(store)
+    assert delete(store, image, cancelled=lambda: True) == {}
+    assert stored(store, image) == image
+
+
+def test_a_lost_lease_deletes_nothing(store: Settling) -> None:
+    """It is lost during the waiting: the mark stays, and the next run deletes the image."""
+    image = owned(store)
+    lost: list[bool] = []
+
+    def check() -> None:
+        if lost:
+            raise Conflict("the lease is lost")
+
+    store.between = lambda: lost.append(True)
+    outcomes = Deletions(store, Writes(store, check_lease=check), "base", [], 1).delete([Delete("a", image.id)])
+    assert "the lease is lost" in str(error_of(outcomes, image))
+    assert stored(store, image).properties[ROLE] == Role.DELETING.value
+    assert delete(store, stored(store, image)) == {image.id: Performed(image.id)}
+    with pytest.raises(NotFound):
+        stored(store, image)
