@@ -155,6 +155,7 @@ def capabilities_from_wire(schema: object, methods: object, stores: object, usag
         else frozenset(),
         usage=_parse_quotas(_get_mapping(usage, "usage")),
         hidden="os_hidden" in fields or not fields,
+        hash_is_final=isinstance(listed, list) and bool(listed) and all(map(_can_take_data, listed)),
     )
 
 

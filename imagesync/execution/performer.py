@@ -42,9 +42,8 @@ class Performer:
         self._lock = threading.Lock()
         self.ids: dict[str, str] = dict(plan.ids)
         self._imports, self.writes = Imports(backend), Writes(backend, plan.relies, check_lease=check_lease)
-        self._publisher = Publisher(
-            backend, Transfers(backend, self._imports), self.writes, new_id=new_id, resolve=self.resolve
-        )
+        self._transfers = Transfers(backend, self._imports)
+        self._publisher = Publisher(backend, self._transfers, self.writes, new_id=new_id, resolve=self.resolve)
 
     def resolve(self, text: str) -> str:
         """Return a property value with the ids of other images filled in."""
@@ -90,6 +89,9 @@ class Performer:
             return
         if update.record.role is Role.RETIRED:
             self._check_successor(update)
+        if update.verify:
+            self._transfers.check_stored(image, update.verify)
+            image = self.writes.read_unchanged(update.image_id)
         leaving = any(c.path == ("visibility",) and c.before == Visibility.SHARED.value for c in update.changes)
         if leaving or (members and not _is_made_shared(update)):
             self._change_members(update.image_id, members, everyone=leaving)

@@ -15,7 +15,7 @@
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Final, assert_never
@@ -83,6 +83,10 @@ class Transfers:
         if stream is None:
             return self._verify_found(create, create.source, image)
         return self._verify_sent(create, create.source.transfer, image, stream)
+
+    def check_stored(self, image: LiveImage, declared: Sequence[Checksum]) -> None:
+        """Read the data of an image back; ChecksumMismatch if it has not the declared digests."""
+        check_stored(self._backend, image, declared)
 
     def _move(
         self, create: Create, source: FileSource | UrlSource, image_id: str, progress: Progress
@@ -303,3 +307,13 @@ def _check_digest(item: Checksum, found: str) -> None:
     if found != item.value:
         message = f"the service stored {item.algorithm} {found}, not the declared {item.value}"
         raise ChecksumMismatch(message, "correct the checksum, or find out who changed the file")
+
+
+def check_stored(backend: Backend, image: LiveImage, declared: Sequence[Checksum]) -> None:
+    """Read the data of an image back; ChecksumMismatch if it has not the declared digests."""
+    hashes = {item.algorithm: hashlib.new(item.algorithm, usedforsecurity=False) for item in declared}
+    for chunk in backend.download(image.id):
+        for found in hashes.values():
+            found.update(chunk)
+    for item in declared:
+        _check_digest(item, hashes[item.algorithm].hexdigest())

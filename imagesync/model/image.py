@@ -208,7 +208,11 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What a target can do. Empty ``disk_formats`` or ``container_formats``: not known, anything goes."""
+    """What a target can do. Empty ``disk_formats`` or ``container_formats``: not known, anything goes.
+
+    ``hash_is_final``: the data behind the service's own hash of an active image cannot be exchanged. A store of type http
+    keeps only an address, which whoever registered it may fill with something else.
+    """
 
     disk_formats: frozenset[str] = frozenset()
     container_formats: frozenset[str] = frozenset()
@@ -217,6 +221,7 @@ class Capabilities:
     stores: frozenset[str] = frozenset()
     usage: Mapping[str, Usage] = field(default_factory=dict)
     hidden: bool = True
+    hash_is_final: bool = False
 
 
 @dataclass(frozen=True, slots=True)

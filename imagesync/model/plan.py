@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeAlias
 
-from imagesync.model.catalog import Fingerprint, Source
+from imagesync.model.catalog import Checksum, Fingerprint, Source
 from imagesync.model.image import Identity
 from imagesync.model.record import Record
 
@@ -21,7 +21,7 @@ class Reason(StrEnum):
 
     ``superseded``: another build took its place, or more are kept than ``keep`` allows; ``outdated``: kept as long as
     ``delete_after`` says. ``staged``: a verified candidate is published; ``discarded``: one is dropped. ``deleting``: an
-    earlier run began to delete it.
+    earlier run began to delete it. ``unverified``: nothing shows what an image in another project holds.
     """
 
     NEW = "new"
@@ -40,6 +40,7 @@ class Reason(StrEnum):
     DISCARDED = "discarded"
     OUTDATED = "outdated"
     DELETING = "deleting"
+    UNVERIFIED = "unverified"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,13 +96,15 @@ class Create:
 class Update:
     """One PATCH of one image (and its member changes): every change together with the new record.
 
-    ``record`` None takes our mark off the image: it is disowned.
+    ``record`` None takes our mark off the image: it is disowned. ``verify``: digests that the data must have when it is
+    read back, before anything is written.
     """
 
     key: str
     image_id: str
     changes: tuple[FieldChange, ...]
     record: Record | None
+    verify: tuple[Checksum, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

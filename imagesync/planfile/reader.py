@@ -145,7 +145,8 @@ def _read_action(step: Json, base: str) -> Action:
                 FieldChange(tuple(c["path"]), _read_value(c["before"]), _read_value(c["after"]), Reason(c["reason"]))
                 for c in step["changes"]
             )
-            return Update(key, image_id, changes, _read_record(step["record"]) if step["record"] else None)
+            record = _read_record(step["record"]) if step["record"] else None
+            return Update(key, image_id, changes, record, tuple(map(Checksum.parse, step["verify"])))
         case "deactivate":
             return Deactivate(key, image_id)
         case "reactivate":

@@ -153,7 +153,14 @@ def _write_action(action: Action, base: str) -> Json:
         case Update():
             changes = [_write_change(change) for change in action.changes]
             record = _write_record(action.record) if action.record else None
-            return {"key": action.key, "image_id": action.image_id, "changes": changes, "record": record}
+            verify = list(map(str, action.verify))
+            return {
+                "key": action.key,
+                "image_id": action.image_id,
+                "changes": changes,
+                "record": record,
+                "verify": verify,
+            }
         case Deactivate() | Reactivate():
             return {"key": action.key, "image_id": action.image_id}
         case Delete():

@@ -35,9 +35,12 @@ def pick_adoptable(catalog: Catalog, inventory: Inventory) -> Catalog:
     ours = groups.current_ids()
     free = [spec for spec in catalog.images if spec.key not in groups]  # with builds of its own apply goes on from them
     adopted, refusals = find_adopted_images(catalog, free, inventory, groups)
+    project = inventory.project_id
     if refusals:
         raise PlanRefused(sorted(refusals))
-    told = {spec.key: why for spec in free if (why := _explain_rejection(catalog, spec, adopted.get(spec.key)))}
+    told = {
+        spec.key: why for spec in free if (why := _explain_rejection(catalog, spec, adopted.get(spec.key), project))
+    }
     picked = _drop_dangling([spec for spec in free if spec.key not in told], ours, told)
     return replace(
         catalog,
@@ -47,11 +50,11 @@ def pick_adoptable(catalog: Catalog, inventory: Inventory) -> Catalog:
     )
 
 
-def _explain_rejection(catalog: Catalog, spec: ImageSpec, image: LiveImage | None) -> str:
+def _explain_rejection(catalog: Catalog, spec: ImageSpec, image: LiveImage | None, project: str) -> str:
     """Why a key adopts nothing; empty where it does."""
     if image is None:
         return f"not adopted: there is no visible image named {spec.name!r}"
-    if isinstance(decide(spec, Generations(spec.key), image, catalog.name), Keep):
+    if isinstance(decide(spec, Generations(spec.key), image, catalog.name, project=project), Keep):
         return ""
     return f"not adopted: image {image.id} has not the declared content or format; apply puts a new build in its place"
 

@@ -73,7 +73,14 @@ def make_context(given: PlanInput) -> PlanningContext:
     groups = Groups({key: found for key, found in every.items() if catalog.is_in_scope(key)})
     adopted, refusals = find_adopted_images(catalog, wanted, given.inventory, groups)
     decisions = {
-        spec.key: decide(spec, groups[spec.key], adopted.get(spec.key), catalog.name, reactivate=policy.reactivate)
+        spec.key: decide(
+            spec,
+            groups[spec.key],
+            adopted.get(spec.key),
+            catalog.name,
+            project=given.inventory.project_id,
+            reactivate=policy.reactivate,
+        )
         for spec in wanted
     }
     # a reference to an image that --only leaves out means its current image

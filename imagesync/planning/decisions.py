@@ -13,6 +13,7 @@ from imagesync.planning.three_way import (
     find_wanted_status,
     wanted_digest,
 )
+from imagesync.planning.trust import Trust, is_made_visible, judge
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,24 +51,40 @@ Decision: TypeAlias = Keep | Promote | Make | Refuse
 
 
 def decide(
-    spec: ImageSpec, generations: Generations, adopted: LiveImage | None, catalog: str, *, reactivate: bool = False
+    spec: ImageSpec,
+    generations: Generations,
+    adopted: LiveImage | None,
+    catalog: str,
+    *,
+    project: str,
+    reactivate: bool = False,
 ) -> Decision:
-    """What becomes of one key."""
+    """What becomes of one key; ``project`` is the session's."""
+
+    def can_judge(owned: Owned) -> bool:
+        return judge(spec, owned, project, None) is not Trust.NOTHING
+
     if adopted is not None:
         owned = adopt_image(spec, adopted, catalog)
-        if is_wanted_build(spec, owned) and not has_other_size(spec, adopted):
+        if is_wanted_build(spec, owned) and not has_other_size(spec, adopted) and can_judge(owned):
             return Keep(owned, adopted=True)
         return _make(spec, replace(generations, current=(owned,)), Reason.CONTENT_CHANGED)
-    for owned in generations.current:
-        if is_wanted_build(spec, owned):
+    wanted = [owned for owned in generations.current if is_wanted_build(spec, owned)]
+    for owned in sorted(wanted, key=lambda owned: is_made_visible(spec, owned.image)):  # what users see already, first
+        if can_judge(owned) or not is_made_visible(spec, owned.image):
             return Keep(owned)
     for owned in reversed(generations.verified):
-        if _is_as_wanted(spec, owned) and is_wanted_build(spec, owned) and is_as_recorded(spec, owned):
+        if (
+            _is_as_wanted(spec, owned)
+            and is_wanted_build(spec, owned)
+            and is_as_recorded(spec, owned)
+            and can_judge(owned)
+        ):
             return Promote(owned, Reason.STAGED)
     for owned in generations.last_retired_first:
-        if is_usable(spec, owned, reactivate=reactivate) and is_wanted_build(spec, owned):
+        if is_usable(spec, owned, reactivate=reactivate) and is_wanted_build(spec, owned) and can_judge(owned):
             return Promote(owned, Reason.ROLLBACK)
-    return _make(spec, generations, _find_reason(spec, generations))
+    return _make(spec, generations, Reason.UNVERIFIED if wanted else _find_reason(spec, generations))
 
 
 def adopt_image(spec: ImageSpec, image: LiveImage, catalog: str) -> Owned:

@@ -30,6 +30,7 @@ from imagesync.planning.three_way import (
     merge_states,
     wanted_digest,
 )
+from imagesync.planning.trust import Trust, is_made_visible, judge, note_read_back
 
 
 def plan_key(context: PlanningContext, spec: ImageSpec) -> KeyPlan:
@@ -71,7 +72,8 @@ def _add_retirements(
     used = (decision.fill,) if isinstance(decision, Make) else (decision.owned.id,)
     leaving = [owned for owned in generations.current if owned.id not in used]
     if isinstance(decision, Keep):
-        retiring = [item for owned in leaving for item in retire(owned, spec.on_replace, Reason.DUPLICATE, ())]
+        needs = _find_publishing_step(first)  # a duplicate stays until the image that is kept is as wanted
+        retiring = [item for owned in leaving for item in retire(owned, spec.on_replace, Reason.DUPLICATE, needs)]
     else:
         retiring = retire_superseded(spec, leaving, first)
     if context.given.policy.drift_only:
@@ -129,6 +131,11 @@ def _find_needed_steps(context: PlanningContext, spec: ImageSpec) -> tuple[str, 
 def bring_up(context: PlanningContext, spec: ImageSpec, owned: Owned, reason: Reason | None) -> KeyPlan:
     """What makes one existing image the current one as wanted; ``reason`` None: it is current already."""
     members, managed = context.members(spec), owned.record.managed
+    trust = judge(spec, owned, context.given.inventory.project_id, context.given.capabilities)
+    is_published = reason is not None or is_made_visible(spec, owned.image)
+    verify = spec.fingerprint.digests if is_published and trust is Trust.DATA else ()
+    if trust is not Trust.GIVEN:
+        owned = replace(owned, record=replace(owned.record, digests=_collect_judged_digests(spec, owned)))
     if owned.record.role is Role.STAGING:
         # it is as it was staged, which no manifest says: everything is set, what is left to others once it is there too
         managed = replace(managed, fields={**dict.fromkeys(DEFAULTS, ""), **managed.fields})
@@ -151,8 +158,9 @@ def bring_up(context: PlanningContext, spec: ImageSpec, owned: Owned, reason: Re
     changes = tuple(sorted((*compare(before, after, choose_reason), *moved), key=lambda change: change.path))
     if context.given.policy.drift_only:
         changes = tuple(change for change in changes if change.reason is Reason.DRIFT)
-    update = _make_update_step(context, spec, owned, changes, record, reason)
-    notes = (*_note_status(context, spec, owned, managed), *_note_adoption(spec, owned, reason))
+    update = _make_update_step(context, spec, owned, changes, record, reason, verify)
+    notes = (*_note_status(context, spec, owned, managed), *_note_adoption(spec, owned, reason, verify))
+    notes += (note_read_back(spec, owned.image, context.given.capabilities),) if verify and update else ()
     notes += note_stores(spec, owned.image, by_then, context.given.capabilities)
     return KeyPlan(_chain(update, status, promoted=owned.record.role is not Role.CURRENT), notes)
 
@@ -180,12 +188,13 @@ def _make_update_step(
     changes: tuple[FieldChange, ...],
     record: Record,
     reason: Reason | None,
+    verify: tuple[Checksum, ...],
 ) -> Step | None:
     noted = record.managed.names() != owned.record.managed.names() and not context.given.policy.drift_only
     if not (changes or noted or reason):
         return None
     written = owned.record if context.given.policy.drift_only else record
-    action = Update(spec.key, owned.id, changes, written)
+    action = Update(spec.key, owned.id, changes, written, verify)
     found = {change.reason for change in changes}
     only = found.pop() if len(found) == 1 else Reason.MANIFEST_CHANGED
     if not changes and spec.key in context.lapsed and spec.status is Status.DEACTIVATED:
@@ -196,6 +205,14 @@ def _make_update_step(
 def _collect_digests(spec: ImageSpec, owned: Owned) -> tuple[Checksum, ...]:
     """Every digest of a staged build's published bytes: those recorded, and the service's own where nothing was packed."""
     known = {digest.algorithm: digest for digest in owned.record.digests}
+    if is_stored_as_published(spec, owned):
+        known = {name: Checksum(name, value) for name, value in owned.image.digests.items()} | known
+    return tuple(known[name] for name in sorted(known))
+
+
+def _collect_judged_digests(spec: ImageSpec, owned: Owned) -> tuple[Checksum, ...]:
+    """What is believed of an image in another project: the declared digests, which it is held to, and the service's own."""
+    known = {digest.algorithm: digest for digest in spec.fingerprint.digests}
     if is_stored_as_published(spec, owned):
         known = {name: Checksum(name, value) for name, value in owned.image.digests.items()} | known
     return tuple(known[name] for name in sorted(known))
@@ -237,8 +254,10 @@ def _note_status(context: PlanningContext, spec: ImageSpec, owned: Owned, manage
     return (f"{spec.key}: image {owned.id} was deactivated, not by imagesync, and stays so; {ways}",)
 
 
-def _note_adoption(spec: ImageSpec, owned: Owned, reason: Reason | None) -> tuple[str, ...]:
-    if reason is not Reason.ADOPT or not spec.fingerprint.digests or is_confirmed(spec, owned.image):
+def _note_adoption(
+    spec: ImageSpec, owned: Owned, reason: Reason | None, verify: tuple[Checksum, ...]
+) -> tuple[str, ...]:
+    if reason is not Reason.ADOPT or not spec.fingerprint.digests or verify or is_confirmed(spec, owned.image):
         return ()
     return (f"{spec.key}: image {owned.id} is adopted, its content taken for {spec.fingerprint.digests[0]} on trust",)
 

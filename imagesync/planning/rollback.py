@@ -24,11 +24,12 @@ from imagesync.model.plan import Kind, Plan, Reason
 from imagesync.model.references import find_references
 from imagesync.planning.clashes import find_clashes
 from imagesync.planning.context import PlanInput, assemble_plan, make_context
-from imagesync.planning.decisions import Promote, is_usable
+from imagesync.planning.decisions import Promote, is_usable, is_wanted_build
 from imagesync.planning.generations import Generations, Owned
 from imagesync.planning.key_steps import bring_up, retire_superseded
 from imagesync.planning.retirement import make_kept
 from imagesync.planning.steps import KeyPlan
+from imagesync.planning.trust import Trust, judge
 
 
 def rollback_plan(given: PlanInput, *, key: str, to: str | None) -> Plan:
@@ -47,6 +48,7 @@ def rollback_plan(given: PlanInput, *, key: str, to: str | None) -> Plan:
         for other in sorted(find_references(spec) - set(context.ids))
     ]
     first = bring_up(context, wanted, chosen, Reason.ROLLBACK)
+    refusals += _refuse_unjudged(spec, chosen, given)
     leaving = [owned for owned in generations.current if owned.id != chosen.id]
     steps = (*first.steps, *retire_superseded(spec, leaving, first))
     refusals += find_clashes((wanted,), {key: Promote(chosen, Reason.ROLLBACK)}, given.inventory, {})
@@ -57,6 +59,17 @@ def rollback_plan(given: PlanInput, *, key: str, to: str | None) -> Plan:
     part = KeyPlan(notes=notes, kept=kept)
     made = assemble_plan(context, steps, (part,), Kind.ROLLBACK)
     return replace(made, ids={**made.ids, key: chosen.id}, candidates=())
+
+
+def _refuse_unjudged(spec: ImageSpec, chosen: Owned, given: PlanInput) -> list[str]:
+    """An earlier build in another project is published again only if the manifest declares what it must hold."""
+    trust = judge(spec, chosen, given.inventory.project_id, given.capabilities)
+    if trust is Trust.GIVEN or (trust is not Trust.NOTHING and is_wanted_build(spec, chosen)):
+        return []
+    return [
+        f"images.{spec.key}: project {chosen.image.owner} may have changed image {chosen.id}, and nothing that the manifest "
+        "declares shows what it must hold; declare that build (checksum), and apply"
+    ]
 
 
 def _choose_build(spec: ImageSpec, generations: Generations, to: str | None, policy: Policy) -> Owned:

@@ -173,6 +173,7 @@ def _explain_step(step: Step) -> str:
         Reason.ADOPT: "adopted",
         Reason.STAGED: "candidate published",
         Reason.DISCARDED: "candidate dropped",
+        Reason.UNVERIFIED: "nothing shows what the other project's image holds",
         Reason.DELETING: "an earlier run began to delete it",
         Reason.OUTDATED: "superseded, kept as long as delete_after says",
     }

@@ -30,7 +30,7 @@ _CHOICES: Final = {
     "visibility": VISIBILITIES,
 }
 
-CAPABILITIES: Final = Capabilities(DISK_FORMATS, CONTAINER_FORMATS, READ_ONLY)
+CAPABILITIES: Final = Capabilities(DISK_FORMATS, CONTAINER_FORMATS, READ_ONLY, hash_is_final=True)
 
 
 def check_new_id(image_id: str) -> None:
