@@ -68,7 +68,7 @@ Discard = Annotated[
     str | None,
     typer.Option(
         "--discard-staged",
-        help="Only drop candidates: all, or those of a key (a glob).",
+        help="Only drop candidates: all that are not rejected, or every one of a key (a glob).",
         metavar="[KEY]",
         autocompletion=complete_keys,
     ),

@@ -23,7 +23,18 @@ from imagesync.manifest.specs import make_on_replace, make_spec
 from imagesync.manifest.texts import MAX_PROPERTIES
 from imagesync.manifest.validation import Shape, format_path, suggest
 from imagesync.manifest.yaml_reader import Node
-from imagesync.model.catalog import Catalog, FileSource, ImageSpec, Limit, OnRemove, Policy, Target, UrlSource, is_match
+from imagesync.model.catalog import (
+    Catalog,
+    FileSource,
+    ImageSpec,
+    Limit,
+    OnRemove,
+    Policy,
+    Publish,
+    Target,
+    UrlSource,
+    is_match,
+)
 from imagesync.schemas import load_schema
 
 MAX_EXCESS_PROPERTIES: Final = 20_000
@@ -157,6 +168,7 @@ class _Resolver:
             on_replace=make_on_replace(data.get("on_replace", {})),
             max_delete=_parse_limit(data.get("max_delete", "30%")),
             max_update=_parse_limit(data.get("max_update", "100%")),
+            publish=Publish(data.get("publish", Publish.ANY)),
         )
 
     def _read_removed(self) -> dict[str, str]:

@@ -77,6 +77,13 @@ class OnRemove(StrEnum):
     KEEP = "keep"
 
 
+class Publish(StrEnum):
+    """Which new builds a whole apply publishes: any, or only candidates that an earlier run staged."""
+
+    ANY = "any"
+    STAGED_ONLY = "staged-only"
+
+
 class OnExpire(StrEnum):
     """What becomes of an image on the day it expires."""
 
@@ -273,6 +280,7 @@ class Policy:
     on_replace: OnReplace = OnReplace()
     max_delete: Limit = Limit(30)
     max_update: Limit = Limit(100)
+    publish: Publish = Publish.ANY
     allow_protected: bool = False
     allow_destroy: bool = False
     reactivate: bool = False

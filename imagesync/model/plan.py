@@ -165,12 +165,16 @@ class Kind(StrEnum):
 
 
 class Fate(StrEnum):
-    """What becomes of a candidate: published or dropped by this plan, or by the next whole one."""
+    """What becomes of a candidate: published or dropped by this plan, or by the next whole one, or rejected.
+
+    ``rejected``: somebody deactivated a candidate of this build; it stays, unpublished, as long as the build is wanted.
+    """
 
     PUBLISHED = "published"
     DROPPED = "dropped"
     WAITING = "waiting"
     UNWANTED = "unwanted"
+    REJECTED = "rejected"
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,6 +76,15 @@ def candidates_of(report: Report) -> dict[str, str]:
     return dict(sorted(waiting.items()))
 
 
+def rejected_of(report: Report) -> dict[str, list[str]]:
+    """The candidates that stay unpublished because somebody rejected their build, by key."""
+    found: dict[str, list[str]] = {}
+    for one in report.plan.candidates:
+        if one.fate is Fate.REJECTED:
+            found.setdefault(one.key, []).append(one.image_id)
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class Started:
     """A step began."""

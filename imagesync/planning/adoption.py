@@ -54,7 +54,7 @@ def _explain_rejection(catalog: Catalog, spec: ImageSpec, image: LiveImage | Non
     """Why a key adopts nothing; empty where it does."""
     if image is None:
         return f"not adopted: there is no visible image named {spec.name!r}"
-    if isinstance(decide(spec, Generations(spec.key), image, catalog.name, project=project), Keep):
+    if isinstance(decide(spec, Generations(spec.key), image, catalog.name, catalog.policy, project=project), Keep):
         return ""
     return f"not adopted: image {image.id} has not the declared content or format; apply puts a new build in its place"
 

@@ -33,7 +33,7 @@ def collect_questions(catalog: Catalog, inventory: Inventory, promoting: frozens
         if not _has_name(spec, generations):
             names.setdefault(spec.owner or inventory.project_id, set()).add(spec.name)
         ids.update(_collect_ids(spec, generations))
-        decision = decide(spec, generations, None, catalog.name, project=inventory.project_id)
+        decision = decide(spec, generations, None, catalog.name, catalog.policy, project=inventory.project_id)
         promoted = generations.retired if spec.key in promoting else ()
         promoted += (decision.owned,) if isinstance(decision, Promote) else ()
         members.update(_collect_members(spec, (*generations.current, *promoted)))

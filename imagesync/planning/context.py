@@ -9,8 +9,8 @@ from imagesync.model.image import Capabilities, Identity, Inventory, LiveImage
 from imagesync.model.plan import Candidate, Delete, Fate, Kind, Plan, Step, is_promotion
 from imagesync.model.references import find_references
 from imagesync.planning.clashes import find_adopted_images
-from imagesync.planning.decisions import Decision, Keep, Make, Promote, decide
-from imagesync.planning.generations import Groups, group
+from imagesync.planning.decisions import Decision, Keep, Leave, Make, Promote, Refuse, decide
+from imagesync.planning.generations import Generations, Groups, Owned, group
 from imagesync.planning.ordering import order_steps
 from imagesync.planning.ownership import Ownership, make_ownership
 from imagesync.planning.staleness import collect_reliances
@@ -72,26 +72,64 @@ def make_context(given: PlanInput) -> PlanningContext:
     every = group(given.inventory.owned)
     groups = Groups({key: found for key, found in every.items() if catalog.is_in_scope(key)})
     adopted, refusals = find_adopted_images(catalog, wanted, given.inventory, groups)
+    current = groups.current_ids()
     decisions = {
         spec.key: decide(
             spec,
             groups[spec.key],
             adopted.get(spec.key),
             catalog.name,
+            policy,
             project=given.inventory.project_id,
-            reactivate=policy.reactivate,
+            lapsed=spec.key in lapsed,
         )
         for spec in wanted
     }
     # a reference to an image that --only leaves out means its current image
     ids = {key: image_id for key, image_id in every.current_ids().items() if key not in groups}
+    decisions |= _leave_dependents(wanted, decisions, groups)
+    ids |= {key: current[key] for key in _find_left(decisions) if key in current}
     ids |= {key: found.owned.id for key, found in decisions.items() if isinstance(found, Keep | Promote)}
     made = frozenset(key for key, found in decisions.items() if isinstance(found, Make))
     if policy.drift_only:  # nothing is made: a reference means the image that is there
-        ids |= {key: image_id for key, image_id in groups.current_ids().items() if key in made}
+        ids |= {key: image_id for key, image_id in current.items() if key in made}
         made = frozenset()
-    refusals += _find_dangling(wanted, set(ids) | made)
+    left = _find_left(decisions)
+    refusals += _find_dangling([spec for spec in wanted if spec.key not in left], set(ids) | made)
     return PlanningContext(given, wanted, expired, lapsed, groups, adopted, decisions, ids, made, tuple(refusals))
+
+
+def _find_left(decisions: Mapping[str, Decision]) -> frozenset[str]:
+    """The keys that are left as they are."""
+    return frozenset(key for key, found in decisions.items() if isinstance(found, Leave))
+
+
+def _leave_dependents(
+    wanted: Sequence[ImageSpec], decisions: Mapping[str, Decision], groups: Groups
+) -> dict[str, Decision]:
+    """The keys that cannot be as wanted because they refer, directly or not, to one that is left without an image."""
+    current = groups.current_ids()
+    found: dict[str, Decision] = {}
+    while True:
+        missing = _find_left({**decisions, **found}) - set(current)
+        new = {
+            spec.key: _wait_for(spec, min(lacking), decisions[spec.key], groups[spec.key])
+            for spec in wanted
+            if spec.key not in found and not isinstance(decisions[spec.key], Leave | Refuse)
+            if (lacking := find_references(spec) & missing)
+        }
+        if not new:
+            return found
+        found |= new
+
+
+def _wait_for(spec: ImageSpec, key: str, decision: Decision, generations: Generations) -> Leave:
+    used = decision.owned.id if isinstance(decision, Promote) else None
+    used = decision.fill if isinstance(decision, Make) else used
+    sentence = (
+        f"{spec.key}: it refers to images.{key}, which has no published image yet; nothing is done until it has one"
+    )
+    return Leave(sentence, tuple(owned for owned in generations.staging if owned.id == used))
 
 
 def _find_dangling(wanted: Sequence[ImageSpec], known: set[str]) -> list[str]:
@@ -127,6 +165,7 @@ def assemble_plan(context: PlanningContext, steps: Sequence[Step], parts: Sequen
     removed, changed = touched & (set(current) - catalog.keys), touched & keys & set(current)
     if kind is Kind.STAGE or kind is Kind.DISCARD:  # what is published stays as it is
         removed, changed = set(), set()
+    left = frozenset[str]() if context.given.policy.drift_only else _find_left(context.decisions)
     ids = {key: image_id for key, image_id in context.ids.items() if key in keys}
     return Plan(
         catalog=catalog.name,
@@ -138,7 +177,7 @@ def assemble_plan(context: PlanningContext, steps: Sequence[Step], parts: Sequen
         ids=dict(sorted((ids if kind is Kind.APPLY else current).items())),
         wanted=len(context.wanted),
         owned=len(current),
-        unchanged=len(keys - touched),
+        unchanged=len(keys - touched - left),
         removed=tuple(sorted(removed)),
         changed=tuple(sorted(changed)),
         notes=(*catalog.warnings, *sorted({note for part in parts for note in part.notes})),
@@ -156,19 +195,29 @@ def _list_candidates(context: PlanningContext, steps: Sequence[Step]) -> list[Ca
     dropped = {item.action.image_id for item in steps if isinstance(item.action, Delete)}
     published = {getattr(item.action, "image_id", None) for item in steps if is_promotion(item)}
     return [
-        Candidate(key, owned.id, owned.image.created_at, _decide_fate(context, key, owned.id, published, dropped))
+        Candidate(key, owned.id, owned.image.created_at, _decide_fate(context, key, owned, published, dropped))
         for key, generations in sorted(context.groups.items())
-        for owned in generations.candidates
+        for owned in generations.verified
+        if owned in generations.candidates or _is_rejected(context, key, owned)
     ]
 
 
-def _decide_fate(
-    context: PlanningContext, key: str, image_id: str, published: set[str | None], dropped: set[str]
-) -> Fate:
-    if image_id in dropped:
-        return Fate.DROPPED
-    if image_id in published:
-        return Fate.PUBLISHED
+def _is_rejected(context: PlanningContext, key: str, owned: Owned) -> bool:
     decision = context.decisions.get(key)
-    wanted = isinstance(decision, Promote) and decision.owned.id == image_id
+    return isinstance(decision, Leave) and decision.rejected and owned in decision.staged
+
+
+def _decide_fate(
+    context: PlanningContext, key: str, owned: Owned, published: set[str | None], dropped: set[str]
+) -> Fate:
+    if owned.id in dropped:
+        return Fate.DROPPED
+    if owned.id in published:
+        return Fate.PUBLISHED
+    if _is_rejected(context, key, owned):
+        return Fate.REJECTED
+    decision = context.decisions.get(key)
+    if isinstance(decision, Leave):
+        return Fate.WAITING if owned in decision.staged else Fate.UNWANTED
+    wanted = isinstance(decision, Promote) and decision.owned.id == owned.id
     return Fate.WAITING if wanted else Fate.UNWANTED

@@ -1,9 +1,10 @@
 """One wanted image and its generations -> what becomes of the key: keep, promote or make. Pure."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-from imagesync.model.catalog import ImageSpec, Role, Status
+from imagesync.model.catalog import ImageSpec, OnExpire, Policy, Publish, Role, Status
 from imagesync.model.image import LiveImage
 from imagesync.model.plan import Reason
 from imagesync.model.record import Managed, Record, hash_value
@@ -47,7 +48,19 @@ class Refuse:
     sentence: str
 
 
-Decision: TypeAlias = Keep | Promote | Make | Refuse
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """The key is left as it is; ``sentence`` says why and what to do. Of its staged images ``staged`` stay.
+
+    ``rejected``: they hold the wanted build, and somebody deactivated one of them.
+    """
+
+    sentence: str
+    staged: tuple[Owned, ...] = ()
+    rejected: bool = False
+
+
+Decision: TypeAlias = Keep | Promote | Make | Refuse | Leave
 
 
 def decide(
@@ -55,36 +68,46 @@ def decide(
     generations: Generations,
     adopted: LiveImage | None,
     catalog: str,
+    policy: Policy,
     *,
     project: str,
-    reactivate: bool = False,
+    lapsed: bool = False,
 ) -> Decision:
-    """What becomes of one key; ``project`` is the session's."""
+    """What becomes of one key.
+
+    ``project`` is the session's; ``lapsed``: ``on_expire`` has hidden or deactivated what is wanted of it.
+    """
 
     def can_judge(owned: Owned) -> bool:
         return judge(spec, owned, project, None) is not Trust.NOTHING
 
+    wanted = [owned for owned in generations.current if is_wanted_build(spec, owned)]
+    kept = [owned for owned in wanted if can_judge(owned) or not is_made_visible(spec, owned.image)]
+    if kept:
+        return Keep(min(kept, key=lambda owned: is_made_visible(spec, owned.image)))  # what users see already, first
+    if rejected := _find_rejected(spec, generations, lapsed=lapsed):
+        return Leave(_explain_rejection(spec, generations, rejected), _find_staged(spec, generations), rejected=True)
     if adopted is not None:
         owned = adopt_image(spec, adopted, catalog)
         if is_wanted_build(spec, owned) and not has_other_size(spec, adopted) and can_judge(owned):
             return Keep(owned, adopted=True)
-        return _make(spec, replace(generations, current=(owned,)), Reason.CONTENT_CHANGED)
-    wanted = [owned for owned in generations.current if is_wanted_build(spec, owned)]
-    for owned in sorted(wanted, key=lambda owned: is_made_visible(spec, owned.image)):  # what users see already, first
-        if can_judge(owned) or not is_made_visible(spec, owned.image):
-            return Keep(owned)
+        return _make_if_allowed(spec, replace(generations, current=(owned,)), Reason.CONTENT_CHANGED, policy)
+    if (found := _find_promotable(spec, generations, policy, can_judge)) is not None:
+        return found
+    return _make_if_allowed(spec, generations, Reason.UNVERIFIED if wanted else _find_reason(spec, generations), policy)
+
+
+def _find_promotable(
+    spec: ImageSpec, generations: Generations, policy: Policy, can_judge: Callable[[Owned], bool]
+) -> Promote | None:
+    """A verified staged build, or else an earlier one, that holds the wanted content and can be current."""
     for owned in reversed(generations.verified):
-        if (
-            _is_as_wanted(spec, owned)
-            and is_wanted_build(spec, owned)
-            and is_as_recorded(spec, owned)
-            and can_judge(owned)
-        ):
+        if is_wanted_build(spec, owned) and is_as_recorded(spec, owned) and can_judge(owned):
             return Promote(owned, Reason.STAGED)
     for owned in generations.last_retired_first:
-        if is_usable(spec, owned, reactivate=reactivate) and is_wanted_build(spec, owned) and can_judge(owned):
+        if is_usable(spec, owned, reactivate=policy.reactivate) and is_wanted_build(spec, owned) and can_judge(owned):
             return Promote(owned, Reason.ROLLBACK)
-    return _make(spec, generations, Reason.UNVERIFIED if wanted else _find_reason(spec, generations))
+    return None
 
 
 def adopt_image(spec: ImageSpec, image: LiveImage, catalog: str) -> Owned:
@@ -93,11 +116,44 @@ def adopt_image(spec: ImageSpec, image: LiveImage, catalog: str) -> Owned:
     return Owned(image, record)
 
 
-def _is_as_wanted(spec: ImageSpec, owned: Owned) -> bool:
-    """A deactivated staged build is one that somebody rejected, or that was to be published so when the run was killed."""
+def _is_as_wanted(spec: ImageSpec, owned: Owned, *, lapsed: bool) -> bool:
+    """A deactivated staged build is one that somebody rejected, or that was to be published so when the run was killed.
+
+    An image that ``on_expire`` deactivates was to be published so only if its own record says it.
+    """
     if owned.image.status is Status.ACTIVE:
         return True
+    if lapsed and spec.on_expire is OnExpire.DEACTIVATE:
+        return owned.record.managed.fields.get("status") == hash_value(Status.DEACTIVATED.value)
     return find_wanted_status(spec, owned.record.managed) is Status.DEACTIVATED
+
+
+def is_tampered(spec: ImageSpec, generations: Generations) -> bool:
+    """Whether the service has other data of the current image than was published."""
+    return bool(generations.current) and compare_content(spec, generations.current[-1]) is Holds.TAMPERED
+
+
+def _find_staged(spec: ImageSpec, generations: Generations) -> tuple[Owned, ...]:
+    """The verified staged images that hold the wanted build."""
+    return tuple(owned for owned in generations.verified if is_wanted_build(spec, owned))
+
+
+def _find_rejected(spec: ImageSpec, generations: Generations, *, lapsed: bool) -> tuple[Owned, ...]:
+    """The staged images of the wanted build that somebody deactivated, perhaps after a trial."""
+    return tuple(owned for owned in _find_staged(spec, generations) if not _is_as_wanted(spec, owned, lapsed=lapsed))
+
+
+def _explain_rejection(spec: ImageSpec, generations: Generations, rejected: Sequence[Owned]) -> str:
+    """That the wanted build is not published because candidates of it were deactivated, and the ways out."""
+    ids = [owned.id for owned in rejected]
+    stays = ", and the current image stays as it is" if generations.current else ""
+    stays += ", although its data is not what was published" if is_tampered(spec, generations) else ""
+    activate = " && ".join(f"openstack image set --activate {image_id}" for image_id in ids)
+    return (
+        f"{spec.key}: candidate {', '.join(ids)} was deactivated: its build is rejected, nothing is published{stays}; "
+        f"to publish it, activate it ({activate}) and apply; to forget the rejection, drop it (imagesync apply PATH "
+        f"--discard-staged {spec.key}); or declare another build"
+    )
 
 
 def is_usable(spec: ImageSpec, owned: Owned, *, reactivate: bool) -> bool:
@@ -141,6 +197,19 @@ def _find_reason(spec: ImageSpec, generations: Generations) -> Reason:
             return Reason.CONTENT_CHANGED
         case Holds.SAME:
             return Reason.MANIFEST_CHANGED
+
+
+def _make_if_allowed(spec: ImageSpec, generations: Generations, reason: Reason, policy: Policy) -> Decision:
+    """The new build; or nothing, if only staged builds may be published. What was tampered with was published before."""
+    found = _make(spec, generations, reason)
+    is_free = policy.publish is Publish.ANY or not spec.has_data or reason is Reason.CONTENT_TAMPERED
+    if is_free or not isinstance(found, Make):
+        return found
+    sentence = (
+        f"{spec.key}: the wanted build is not staged yet, and policy.publish is staged-only: nothing is done; "
+        "imagesync apply PATH --stage stages it"
+    )
+    return Leave(sentence, tuple(owned for owned in generations.staging if owned.id == found.fill))
 
 
 def _make(spec: ImageSpec, generations: Generations, reason: Reason) -> Decision:

@@ -48,6 +48,11 @@ class Owned:
         """Whether it is whole: its data is in the service."""
         return self.image.status in (Status.ACTIVE, Status.DEACTIVATED)
 
+    @property
+    def is_verified(self) -> bool:
+        """Whether it is whole and its data was verified: what the service itself fetches is not until its record says so."""
+        return self.filled and not self.image.importing and not self.record.unverified
+
 
 @dataclass(frozen=True, slots=True)
 class Generations:
@@ -66,21 +71,23 @@ class Generations:
 
     @property
     def verified(self) -> tuple[Owned, ...]:
-        """Staged builds that are whole and verified: the last bytes are sent only once they are right.
-
-        What the service itself fetched is not verified until its record says so.
-        """
-        whole = (owned for owned in self.staging if owned.filled and not owned.image.importing)
-        return tuple(owned for owned in whole if not owned.record.unverified)
+        """Staged builds that are whole and verified: the last bytes are sent only once they are right."""
+        return tuple(owned for owned in self.staging if owned.is_verified)
 
     @property
     def candidates(self) -> tuple[Owned, ...]:
-        """Verified builds that can be tried: not those that somebody, perhaps after a trial, deactivated.
+        """Verified builds that can be tried: not those that somebody deactivated, see ``switched_off``.
 
         Nor one that users see, although its record says staging: the service lost a part of its publishing.
         """
         active = (owned for owned in self.verified if owned.image.status is Status.ACTIVE)
         return tuple(owned for owned in active if owned.image.hidden)
+
+    @property
+    def switched_off(self) -> tuple[Owned, ...]:
+        """Verified builds that are deactivated: by somebody who rejected them, or as the manifest wanted them published."""
+        found = (owned for owned in self.verified if owned.image.status is Status.DEACTIVATED)
+        return tuple(owned for owned in found if owned.image.hidden)
 
     @property
     def last_retired_first(self) -> tuple[Owned, ...]:

@@ -8,16 +8,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import assert_never
 
-from imagesync.model.catalog import Auto, Checksum, ImageSpec, Role, Status
+from imagesync.model.catalog import Auto, Checksum, ImageSpec, OnExpire, Role, Status
 from imagesync.model.image import LiveImage
 from imagesync.model.plan import Create, Deactivate, FieldChange, Reactivate, Reason, Step, Update
 from imagesync.model.record import Managed, Record, hash_value
 from imagesync.model.references import find_references
 from imagesync.planning.context import PlanningContext
-from imagesync.planning.decisions import Keep, Make, Promote, Refuse, adopt_image, is_wanted_build
+from imagesync.planning.decisions import Keep, Leave, Make, Promote, Refuse, adopt_image, is_tampered, is_wanted_build
 from imagesync.planning.diff import compare
 from imagesync.planning.generations import Generations, Owned, is_confirmed, is_stored_as_published
-from imagesync.planning.retirement import expire_generations, retire, sweep
+from imagesync.planning.retirement import deactivate, expire_generations, hide, retire, sweep
 from imagesync.planning.steps import KeyPlan, create_id, make_step
 from imagesync.planning.stores import note_stores, note_verification, plan_store_copy
 from imagesync.planning.three_way import (
@@ -40,6 +40,8 @@ def plan_key(context: PlanningContext, spec: ImageSpec) -> KeyPlan:
     match decision:
         case Refuse(sentence):
             return KeyPlan(refusals=(sentence,))
+        case Leave():
+            return _leave_alone(context, spec, decision, generations)
         case Keep(owned, took_over):
             first = bring_up(context, spec, owned, Reason.ADOPT if took_over else None)
         case Promote(owned, reason):
@@ -52,7 +54,7 @@ def plan_key(context: PlanningContext, spec: ImageSpec) -> KeyPlan:
             if adopted is not None:
                 generations = replace(generations, current=(adopt_image(spec, adopted, context.given.catalog.name),))
             if spec.key in context.lapsed and not generations.current:
-                return KeyPlan(notes=(f"{spec.key}: expired on {spec.expires} and not there: it is not made any more",))
+                return KeyPlan(notes=(_note_expired(spec),))
             notes = (
                 *_note_members(spec, generations),
                 *_note_passed_over(spec, generations),
@@ -63,6 +65,21 @@ def plan_key(context: PlanningContext, spec: ImageSpec) -> KeyPlan:
         case _:
             assert_never(decision)
     return _add_retirements(context, spec, decision, generations, first)
+
+
+def _leave_alone(context: PlanningContext, spec: ImageSpec, decision: Leave, generations: Generations) -> KeyPlan:
+    """Nothing but what ``on_expire`` says of the current image, and the removal of staged images that are of no use."""
+    if context.given.policy.drift_only:
+        return KeyPlan(notes=(decision.sentence,) if is_tampered(spec, generations) else ())
+    if spec.key in context.lapsed and not generations.current and not decision.rejected:
+        return KeyPlan(notes=(_note_expired(spec),))
+    steps: tuple[Step, ...] = ()
+    if spec.key in context.lapsed:
+        switch_off = deactivate if spec.on_expire is OnExpire.DEACTIVATE else hide
+        steps = switch_off(generations.current, Reason.EXPIRED)
+    left_over = [owned for owned in generations.staging if owned not in decision.staged]
+    swept = sweep(left_over, generations.deleting)
+    return KeyPlan((*steps, *swept), (decision.sentence,))
 
 
 def _add_retirements(
@@ -278,6 +295,10 @@ def _note_passed_over(spec: ImageSpec, generations: Generations) -> tuple[str, .
         f"{spec.key}: image {image_id} has this content, but was deactivated, not by imagesync; {ways}"
         for image_id in found[:1]
     )
+
+
+def _note_expired(spec: ImageSpec) -> str:
+    return f"{spec.key}: expired on {spec.expires} and not there: it is not made any more"
 
 
 def _note_members(spec: ImageSpec, generations: Generations) -> tuple[str, ...]:

@@ -169,10 +169,10 @@ def remove(generations: Generations, policy: Policy, on_remove: OnRemove, reason
             return _refuse_protected(kept, policy, "let go of", (*letting_go, *leftovers))
         case OnRemove.HIDE:
             touched = [owned for owned in current if not owned.image.hidden]
-            steps = tuple(_hide(owned, reason) for owned in touched)
+            steps = hide(current, reason)
         case OnRemove.DEACTIVATE:
             touched = [owned for owned in current if owned.image.status is Status.ACTIVE]
-            steps = tuple(item for owned in touched for item in _deactivate(owned, reason))
+            steps = deactivate(current, reason)
         case _:
             assert_never(on_remove)
     ageing = expire_generations(generations, (), (), policy.on_replace, policy, now)
@@ -183,8 +183,7 @@ def remove(generations: Generations, policy: Policy, on_remove: OnRemove, reason
 def sweep(staging: Sequence[Owned], deleting: Sequence[Owned]) -> tuple[Step, ...]:
     """Left-over staging records go: nobody ever saw them, and they protect nothing; so does what is marked to go."""
     left = tuple(
-        make_step(_delete(owned), Reason.DISCARDED if owned.image.status is Status.ACTIVE else Reason.INCOMPLETE)
-        for owned in staging
+        make_step(_delete(owned), Reason.DISCARDED if owned.is_verified else Reason.INCOMPLETE) for owned in staging
     )
     return (*left, *(make_step(_delete(owned), Reason.DELETING) for owned in deleting))
 
@@ -201,6 +200,16 @@ def _refuse_protected(images: Sequence[Owned], policy: Policy, verb: str, steps:
     key, image_id = protected[0].record.key, protected[0].id
     sentence = f"{key}: would {verb} the protected image {image_id}; pass --allow-protected to allow"
     return KeyPlan(refusals=(sentence,))
+
+
+def hide(images: Sequence[Owned], reason: Reason) -> tuple[Step, ...]:
+    """Those of the images that are visible go out of default listings; nothing else of them changes."""
+    return tuple(_hide(owned, reason) for owned in images if not owned.image.hidden)
+
+
+def deactivate(images: Sequence[Owned], reason: Reason) -> tuple[Step, ...]:
+    """Those of the images that are active are deactivated; nothing else of them changes."""
+    return tuple(item for owned in images if owned.image.status is Status.ACTIVE for item in _deactivate(owned, reason))
 
 
 def _hide(owned: Owned, reason: Reason) -> Step:

@@ -11,11 +11,11 @@ from difflib import get_close_matches
 from fnmatch import fnmatchcase
 
 from imagesync.errors import PlanRefused
-from imagesync.model.catalog import ImageSpec, Role
+from imagesync.model.catalog import ImageSpec, Publish, Role
 from imagesync.model.plan import Create, Delete, Kind, Plan, Reason, Step
 from imagesync.planning.clashes import find_clashes
 from imagesync.planning.context import PlanInput, PlanningContext, assemble_plan, make_context
-from imagesync.planning.decisions import Make, Promote, Refuse
+from imagesync.planning.decisions import Leave, Make, Promote, Refuse
 from imagesync.planning.key_steps import create
 from imagesync.planning.policy import find_missing_capabilities
 from imagesync.planning.steps import KeyPlan, collect_refusals, collect_steps, make_step
@@ -24,7 +24,7 @@ from imagesync.planning.stores import note_verification
 
 def stage_plan(given: PlanInput) -> Plan:
     """Every build that would be uploaded, as a candidate; PlanRefused as for the whole plan."""
-    context = make_context(given)
+    context = make_context(replace(given, policy=replace(given.policy, publish=Publish.ANY)))
     parts = [_stage_key(context, spec) for spec in context.wanted]
     steps = _drop_other_needs(collect_steps(parts))
     refusals = [*context.refusals, *collect_refusals(parts)]
@@ -39,6 +39,8 @@ def _stage_key(context: PlanningContext, spec: ImageSpec) -> KeyPlan:
     match context.decisions[spec.key]:
         case Refuse(sentence):
             return KeyPlan(refusals=(sentence,))
+        case Leave(sentence):
+            return KeyPlan(notes=(sentence,))
         case Make(reason, fill) if spec.has_data and not _is_lapsed(context, spec):
             item = create(context, spec, context.groups[spec.key], reason, fill)
             assert isinstance(item.action, Create)  # noqa: S101 - for the type checker
@@ -64,19 +66,28 @@ def _is_lapsed(context: PlanningContext, spec: ImageSpec) -> bool:
 
 
 def discard_plan(given: PlanInput, *, keys: str) -> Plan:
-    """The deletion of the candidates whose key matches the glob ``keys``; PlanRefused where it matches no key at all."""
+    """The deletion of the candidates whose key matches the glob ``keys``; PlanRefused where it matches no key at all.
+
+    ``*`` leaves rejected candidates, which remember the rejection; any other glob drops those, too.
+    """
     context, images = make_context(given), given.catalog.images
     known = sorted({*context.groups, *(spec.key for spec in images)})
     matching = [key for key in known if fnmatchcase(key, keys)]
     if not matching and keys != "*":
-        close = get_close_matches(keys, known, 3) or sorted(key for key in known if context.groups[key].candidates)
+        close = get_close_matches(keys, known, 3) or sorted(key for key in known if context.groups[key].verified)
         ways = f"did you mean {', '.join(close)}?" if close else "nothing is staged"
         raise PlanRefused([f"--discard-staged {keys}: no such key (a PATH stands before the option); {ways}"])
     pinned = {spec.id for spec in images}
     steps: list[Step] = []
     refusals = []
+    notes: list[str] = []
     for key in matching:
-        for owned in context.groups[key].candidates:
+        generations, decision = context.groups[key], context.decisions.get(key)
+        if keys == "*" and isinstance(decision, Leave) and decision.rejected:
+            notes.append(
+                f"{key}: the rejected candidate stays; to drop it, too: imagesync apply PATH --discard-staged {key}"
+            )
+        for owned in (*generations.candidates, *(generations.switched_off if keys != "*" else ())):
             if owned.id in pinned:
                 refusals.append(
                     f"images.{key}: the candidate has the pinned id {owned.id}, which the service never gives out again; "
@@ -85,4 +96,4 @@ def discard_plan(given: PlanInput, *, keys: str) -> Plan:
             steps.append(make_step(Delete(key, owned.id, owned.image.size, owned.image.protected), Reason.DISCARDED))
     if refusals:
         raise PlanRefused(refusals)
-    return assemble_plan(context, steps, (), Kind.DISCARD)
+    return assemble_plan(context, steps, (KeyPlan(notes=tuple(notes)),), Kind.DISCARD)

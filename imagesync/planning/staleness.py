@@ -86,7 +86,24 @@ def find_stale_reliances(plan: Plan, inventory: Inventory) -> tuple[str, ...]:
             sentences.append(f"{reliance.key}: {', '.join(changed)} of image {reliance.image_id} changed meanwhile")
     made = group(inventory.owned).current_ids()
     sentences += [f"{key}: image {made[key]} was made meanwhile" for key in plan.absent if key in made]
+    sentences += _find_rejected_builds(plan, inventory)
     return tuple(sentences) + tuple(_find_taken_names(plan, inventory))
+
+
+def _find_rejected_builds(plan: Plan, inventory: Inventory) -> Iterator[str]:
+    """Builds that the plan makes, and of which somebody staged and rejected a candidate since it was made."""
+    groups, known = group(inventory.owned), {reliance.image_id for reliance in plan.relies}
+    for item in plan.steps:
+        action = item.action
+        if not isinstance(action, Create) or action.state.fields.get("status") == Status.DEACTIVATED.value:
+            continue
+        for owned in groups[action.key].switched_off:
+            same_url = owned.record.url is not None and owned.record.url == action.record.url
+            same = set(owned.record.digests) & set(action.fingerprint.digests) or (
+                same_url and not action.fingerprint.digests
+            )
+            if same and owned.id not in known:
+                yield f"{action.key}: candidate {owned.id} of this build was deactivated, and so rejected, meanwhile"
 
 
 def _find_taken_names(plan: Plan, inventory: Inventory) -> Iterator[str]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, assert_never
 
 from imagesync.errors import Diagnostic
-from imagesync.model.report import Event, Finished, Progress, Report, Started, StepResult, candidates_of
+from imagesync.model.report import Event, Finished, Progress, Report, Started, StepResult, candidates_of, rejected_of
 
 Json = dict[str, Any]
 
@@ -38,7 +38,10 @@ def result_to_json(result: StepResult) -> Json:
 
 
 def report_to_json(report: Report, ids: dict[str, str]) -> Json:
-    """A whole run: ``ids`` is the current image of each key, ``candidates`` what the next apply publishes."""
+    """A whole run: ``ids`` is the current image of each key, ``candidates`` what the next apply publishes.
+
+    ``rejected`` are the ids of rejected candidates by key, ``notes`` the sentences of the plan.
+    """
     return {
         "catalog": report.plan.catalog,
         "succeeded": report.succeeded,
@@ -48,6 +51,8 @@ def report_to_json(report: Report, ids: dict[str, str]) -> Json:
         "leftover": list(report.leftover),
         "ids": dict(sorted(ids.items())),
         "candidates": candidates_of(report),
+        "rejected": rejected_of(report),
+        "notes": list(report.plan.notes),
     }
 
 

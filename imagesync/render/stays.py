@@ -18,6 +18,7 @@ _FATES: Final = {
     Fate.DROPPED: "dropped by this plan",
     Fate.WAITING: "the next apply publishes it",
     Fate.UNWANTED: "no longer wanted, the next apply drops it",
+    Fate.REJECTED: "rejected, not published",
 }
 
 

@@ -30,6 +30,8 @@ def images(case: Path) -> list[LiveImage]:
     """What is live: the earlier manifest as applied, then what somebody else changed."""
     drift = yaml.safe_load((case / "drift.yaml").read_text()) if (case / "drift.yaml").exists() else {}
     found = [*earlier(case, "retired.yaml", Role.RETIRED), *earlier(case, "staged.yaml", Role.STAGING)]
+    rejected = earlier(case, "rejected.yaml", Role.STAGING, "rejected")
+    found += [replace(image, status=Status.DEACTIVATED) for image in rejected]
     for spec in catalog(case / "live.yaml").images:
         image = live(spec, status=Status.DEACTIVATED if spec.status is Status.DEACTIVATED else Status.ACTIVE)
         changes = dict(drift.get(spec.key, {}))
@@ -40,11 +42,11 @@ def images(case: Path) -> list[LiveImage]:
     return found
 
 
-def earlier(case: Path, name: str, role: Role) -> list[LiveImage]:
+def earlier(case: Path, name: str, role: Role, prefix: str = "") -> list[LiveImage]:
     """Builds of a file's images that are not current: superseded ten days ago, or verified and not published."""
     found = []
     for spec in catalog(case / name).images if (case / name).exists() else ():
-        image = live(spec, f"{role.value}-{spec.key}", role, 1 if role is Role.RETIRED else 9, hidden=True)
+        image = live(spec, f"{prefix or role.value}-{spec.key}", role, 1 if role is Role.RETIRED else 9, hidden=True)
         record = read(image)
         assert record is not None
         if role is Role.RETIRED:

@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 from imagesync import load, open_backend, resolve
-from imagesync.model.catalog import FileSource, ImageSpec, Method, UrlSource
+from imagesync.model.catalog import FileSource, ImageSpec, Method, Publish, UrlSource
 from imagesync.model.image import Capabilities
+from imagesync.planning.staging import stage_plan
 from imagesync.sources import identify
 from tests.fault.mirror import Mirror, mirror
-from tests.pipeline import applied, planned
+from tests.pipeline import applied, plan_input, planned
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 EVERY = sorted([path.relative_to(EXAMPLES) for path in (EXAMPLES / "features").glob("*.yaml")])
@@ -49,6 +50,8 @@ def test_every_example_is_planned_and_applied(tmp_path: Path, upstream: Mirror, 
         backend.upload(legacy.id, [b"x"], 1)
         values = {"mirror": upstream.address} if example.stem == "upstream" else {}
         catalog = identify(resolve(manifest, target=target, values=values))
+        if catalog.policy.publish is Publish.STAGED_ONLY:
+            applied(backend, stage_plan(plan_input(backend, catalog)))
         plan = planned(backend, catalog, able=ABLE)
         assert {step.action.key for step in plan.steps} == {spec.key for spec in catalog.images}
         if not values and not all(map(is_for_a_folder, catalog.images)):

@@ -143,6 +143,31 @@ def test_discarding_takes_a_key_or_all(workspace: LifeCycleWorkspace) -> None:
     assert "staging" not in workspace.roles()
 
 
+def test_a_rejected_candidate_is_no_change(workspace: LifeCycleWorkspace) -> None:
+    """Exit code 0, also with --detailed-exitcode; plan, report and their JSON name it, and what can be done."""
+    workspace.names("three")
+    workspace.run("apply", "--stage", "--yes")
+    (rejected,) = workspace.roles()["staging"]
+    open_backend(store=workspace.folder / "store").deactivate(rejected.id)
+    shown = workspace.run("plan", "--detailed-exitcode", "-o", "plan.json").stdout
+    assert f"{rejected.id}  staged {rejected.created_at}" in shown
+    assert "rejected, not published" in shown
+    assert f"Note: ubuntu: candidate {rejected.id} was deactivated: its build is rejected" in shown
+    assert "No changes. 1 image matches the manifest." in shown
+    document = workspace.json("plan.json")
+    assert list(Draft202012Validator(load_schema("plan")).iter_errors(document)) == []
+    assert [one["fate"] for one in document["candidates"]] == ["rejected"]
+    assert "No changes." in workspace.run("apply", "--yes", "--out", "report.json", "--ids", "ids.json").stdout
+    report = workspace.json("report.json")
+    assert report["rejected"] == {"ubuntu": [rejected.id]}
+    assert "its build is rejected" in report["notes"][0]
+    assert workspace.json("ids.json")["ubuntu"] == workspace.roles()["current"][0].id
+    workspace.names("two")
+    workspace.run("plan", "-o", "next.json")
+    workspace.run("apply", "next.json", "--yes")
+    assert "staging" not in workspace.roles()
+
+
 @pytest.mark.parametrize(
     "words", [("--stage", "--discard-staged"), ("--stage", "--drift-only"), ("--discard-staged", "--drift-only")]
 )

@@ -193,3 +193,57 @@ def test_a_candidate_of_another_format_is_never_left(workspace: CloudWorkspace) 
     workspace.run("apply", "--stage", "--yes")
     workspace.apply()
     assert workspace.live()["ubuntu"]["min_disk"] == 2
+
+
+@pytest.mark.trial(
+    "a staged candidate deactivated by a member of the project",
+    "20 later applies of every kind wrote nothing; the next build was published, the rejected one gone",
+)
+def test_a_candidate_that_a_member_of_the_project_rejects_is_never_published(
+    workspace: CloudWorkspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Twenty nightly applies, of every kind, change nothing; the next build is published, and the rejected image is gone."""
+    monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(workspace.cloud.clouds_yaml))
+    http = workspace.cloud.http()
+    build(workspace, 1, min_ram=5)
+    workspace.run("apply", "--stage", "--yes")
+    (candidate,) = [image for image in http.images() if image["imagesync_role"] == "staging"]
+    workspace.cloud.http("alice").send("POST", f"/images/{candidate['id']}/actions/deactivate").raise_for_status()
+    before = {image["id"]: image for image in http.images()}
+    workspace.cloud.forget_requests()
+    for words in ((), ("--reactivate",), ("--stage",), ("--drift-only",)):
+        told = workspace.run("apply", "--yes", *words).stdout
+        assert "No changes." in told or "Nothing to stage." in told
+    with contextlib.closing(open_backend(cloud="operator")) as backend:
+        runs = Runs(workspace, backend)
+        for night in range(16):
+            assert runs.run(stage_plan if night % 4 == 0 else make_plan)
+    assert writes(workspace) == []
+    assert {image["id"]: image for image in http.images()} == before
+    plan = workspace.run("plan", "--detailed-exitcode").stdout
+    assert f"(openstack image set --activate {candidate['id']})" in plan
+    build(workspace, 2)
+    workspace.apply()
+    after = http.images()
+    assert candidate["id"] not in {image["id"] for image in after}
+    assert sorted(image["imagesync_role"] for image in after) == ["current", "retired"]
+    assert workspace.live()["ubuntu"]["id"] not in before
+
+
+def test_a_rejection_is_forgotten_or_taken_back_as_the_note_says(workspace: CloudWorkspace) -> None:
+    """Dropped by its key it is staged anew; activated again it is published."""
+    http = workspace.cloud.http()
+    build(workspace, 1)
+    workspace.run("apply", "--stage", "--yes")
+    (first,) = [image["id"] for image in http.images() if image["imagesync_role"] == "staging"]
+    http.send("POST", f"/images/{first}/actions/deactivate").raise_for_status()
+    assert "the rejected candidate stays" in workspace.run("apply", "--yes", "--discard-staged=*").stdout
+    workspace.run("apply", "--yes", "--discard-staged=ubuntu")
+    assert len(http.images()) == 1
+    workspace.run("apply", "--stage", "--yes")
+    (second,) = [image["id"] for image in http.images() if image["imagesync_role"] == "staging"]
+    http.send("POST", f"/images/{second}/actions/deactivate").raise_for_status()
+    assert "No changes." in workspace.run("apply", "--yes").stdout
+    http.send("POST", f"/images/{second}/actions/reactivate").raise_for_status()
+    workspace.apply()
+    assert workspace.live()["ubuntu"]["id"] == second

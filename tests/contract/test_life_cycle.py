@@ -11,9 +11,9 @@ import pytest
 
 from imagesync import load, resolve
 from imagesync.backends.base import Backend
-from imagesync.model.catalog import Catalog, Role, Status
+from imagesync.model.catalog import Catalog, Policy, Publish, Role, Status
 from imagesync.model.image import LiveImage
-from imagesync.model.plan import Plan
+from imagesync.model.plan import Fate, Plan
 from imagesync.model.record import read
 from imagesync.model.report import Report
 from imagesync.planning.rollback import rollback_plan
@@ -237,3 +237,63 @@ def test_a_protected_image_goes_only_when_that_is_allowed(life: Life) -> None:
     policy = replace(catalog.policy, allow_protected=True)
     applied(life.backend, planned(life.backend, catalog, policy))
     assert [image.name for image in ours(life.backend.images())] == ["b"]
+
+
+def test_a_rejected_build_is_never_published(life: Life) -> None:
+    """Not by a plan, not by staging again; nothing changes until the manifest names another build, or it is forgotten."""
+    life.apply(life.catalog(a={"source": "one.raw"}))
+    catalog = life.catalog(a={"source": "two.raw", "min_ram": 7}, b={"source": "two.raw"})
+    applied(life.backend, life.by(stage_plan, catalog))
+    (staged,) = life.images(Role.STAGING)
+    (first,) = life.images(Role.STAGING, "b")
+    life.backend.deactivate(staged.id)
+    life.backend.deactivate(first.id)
+    before = sorted(ours(life.backend.images()), key=lambda image: image.id)
+    for policy in (Policy(), Policy(reactivate=True), Policy(publish=Publish.STAGED_ONLY), Policy(drift_only=True)):
+        plan = planned(life.backend, catalog, policy)
+        assert plan.steps == ()
+        assert {(one.key, one.image_id, one.fate) for one in plan.candidates} == {
+            ("a", staged.id, Fate.REJECTED),
+            ("b", first.id, Fate.REJECTED),
+        }
+    assert life.by(stage_plan, catalog).steps == ()
+    assert life.by(discard_plan, catalog, keys="*").steps == ()
+    assert sorted(ours(life.backend.images()), key=lambda image: image.id) == before
+
+    life.apply(life.catalog(a={"source": "three.raw"}, b={"source": "two.raw"}))
+    assert [image.size for image in life.images(Role.CURRENT)] == [5000]
+    assert life.images(Role.STAGING) == []
+    applied(life.backend, life.by(discard_plan, catalog, keys="b"))
+    life.apply(life.catalog(a={"source": "three.raw"}, b={"source": "two.raw"}))
+    assert [image.size for image in life.images(Role.CURRENT, "b")] == [3000]
+
+
+def test_a_rejection_that_is_taken_back_publishes_the_candidate(life: Life) -> None:
+    """Activated again: the next plan is the ordinary one, and sends nothing."""
+    life.apply(life.catalog(a={"source": "one.raw"}))
+    catalog = life.catalog(a={"source": "two.raw"})
+    applied(life.backend, life.by(stage_plan, catalog))
+    (staged,) = life.images(Role.STAGING)
+    life.backend.deactivate(staged.id)
+    assert planned(life.backend, catalog).steps == ()
+    life.backend.reactivate(staged.id)
+    assert sent(life.apply(catalog)) == 0
+    assert [image.id for image in life.images(Role.CURRENT)] == [staged.id]
+
+
+def test_under_staged_only_a_build_is_staged_before_it_is_published(life: Life) -> None:
+    """Nothing is uploaded by a whole plan; fields of what is published are changed as ever."""
+    policy = {"publish": "staged-only"}
+    root = {"source": "two.raw", "properties": {"kernel_id": "${images.a.id}"}}
+    wanted = life.catalog(policy, a={"source": "one.raw"}, r=root, n={"source": "none"})
+    life.apply(wanted)
+    assert [image.name for image in ours(life.backend.images())] == ["n"]
+    applied(life.backend, life.by(stage_plan, wanted))
+    assert sent(life.apply(wanted)) == 0
+    (current,) = life.images(Role.CURRENT)
+    (referring,) = life.images(Role.CURRENT, "r")
+    assert referring.properties["kernel_id"] == current.id
+    life.apply(life.catalog(policy, a={"source": "one.raw", "min_ram": 7}, r=root, n={"source": "none"}))
+    assert [image.min_ram for image in life.images(Role.CURRENT)] == [7]
+    life.apply(life.catalog(policy, a={"source": "two.raw", "min_ram": 9}, r=root, n={"source": "none"}))
+    assert [(image.id, image.min_ram) for image in life.images(Role.CURRENT)] == [(current.id, 7)]

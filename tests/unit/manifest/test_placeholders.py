@@ -17,8 +17,8 @@ def test_a_placeholder_may_stand_in_any_value(tmp_path: Path) -> None:
     text = """version: 1
 catalog: ${set}
 values: {set: lab, fmt: raw, ram: "512", on: "true", who: private, sum: "${half}${half}", half: aaaaaaaaaaaaaaaa,
-  id: 6a1b8b0e-0b5e-4f7e-9d6e-000000000001, lose: hide, most: 10%}
-policy: {on_remove: "${lose}", max_delete: "${most}"}
+  id: 6a1b8b0e-0b5e-4f7e-9d6e-000000000001, lose: hide, most: 10%, way: staged-only}
+policy: {on_remove: "${lose}", max_delete: "${most}", publish: "${way}"}
 targets: {t: {cloud: "${set}-cloud"}}
 default_target: ${t}
 images:
@@ -36,7 +36,8 @@ images:
     assert isinstance(spec.source, FileSource)
     assert (str(spec.source.checksum), spec.source.shown) == (f"md5:{'a' * 32}", "raw.img")
     assert (catalog.name, catalog.target.cloud) == ("lab", "lab-cloud")
-    assert (catalog.policy.on_remove, catalog.policy.max_delete.value) == ("hide", 10)
+    policy = catalog.policy
+    assert (policy.on_remove, policy.max_delete.value, policy.publish) == ("hide", 10, "staged-only")
 
 
 @pytest.mark.parametrize(

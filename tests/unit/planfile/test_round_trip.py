@@ -4,6 +4,7 @@ import pytest
 
 from imagesync.model.catalog import (
     OnReplace,
+    Status,
 )
 from imagesync.model.plan import Kind
 from imagesync.planfile.reader import plan_from_json
@@ -15,9 +16,12 @@ from tests.unit.planning.plans import plan_discard, plan_rollback, plan_stage
 @pytest.mark.parametrize("kind", list(Kind))
 def test_a_plan_of_any_kind_is_saved_and_read_back(kind: Kind) -> None:
     """Kept images and candidates too."""
-    wanted = catalog(spec("a", "d", on_replace=OnReplace(keep=2, delete_after=9)), base="/images")
+    wanted = catalog(spec("a", "d", on_replace=OnReplace(keep=2, delete_after=9)), spec("b"), base="/images")
     found = inventory(
-        live(spec("a", "c"), "now", generation=3), retired(spec("a", "b"), "old", 2), candidate(spec("a", "e"))
+        live(spec("a", "c"), "now", generation=3),
+        retired(spec("a", "b"), "old", 2),
+        candidate(spec("a", "e")),
+        candidate(spec("b"), "rejected", status=Status.DEACTIVATED),
     )
     match kind:
         case Kind.APPLY:

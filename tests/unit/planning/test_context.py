@@ -1,5 +1,6 @@
 """What every plan starts from: expiry, and what references mean."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
@@ -9,8 +10,14 @@ from imagesync.errors import PlanRefused
 from imagesync.model.catalog import (
     OnExpire,
     Policy,
+    Publish,
+    Status,
 )
-from tests.unit.factories import NOW, catalog, inventory, live, plan, spec
+from imagesync.model.plan import Create, Plan
+from imagesync.planning.context import PlanInput
+from imagesync.planning.planner import make_plan
+from imagesync.planning.staging import stage_plan
+from tests.unit.factories import NOW, candidate, catalog, inventory, live, plan, plan_input, spec
 from tests.unit.planning.plans import actions, changes, kinds
 
 
@@ -68,3 +75,37 @@ def test_restoring_drift_leaves_references_to_what_is_there() -> None:
     image = replace(image, properties={**image.properties, "kernel_id": "k"})
     wanted, found = catalog(spec("kernel", "b"), root), inventory(live(spec("kernel", "a"), "k"), image)
     assert plan(wanted, found, Policy(drift_only=True)).steps == ()
+
+
+@pytest.mark.parametrize("make", [make_plan, stage_plan])
+def test_what_refers_to_a_rejected_key_without_an_image_waits_for_it(make: Callable[[PlanInput], Plan]) -> None:
+    """The other keys go on; the note names the key that it waits for, and its own candidate stays."""
+    root = spec("root", properties={"kernel_id": "${images.kernel.id}"})
+    top = spec("top", properties={"root_id": "${images.root.id}"})
+    found = inventory(candidate(spec("kernel"), "k", status=Status.DEACTIVATED), candidate(root, "r"))
+    made = make(plan_input(catalog(spec("kernel"), root, top, spec("z")), found))
+    assert [step.id for step in made.steps] == ["create:z"]
+    waits = "which has no published image yet; nothing is done until it has one"
+    assert made.notes[1:] == (
+        f"root: it refers to images.kernel, {waits}",
+        f"top: it refers to images.root, {waits}",
+    )
+    assert [(one.image_id, one.fate.value) for one in made.candidates] == [("k", "rejected"), ("r", "waiting")]
+
+
+def test_what_refers_to_a_key_that_is_left_as_it_is_gets_its_current_image() -> None:
+    """Rejected, or not staged yet."""
+    root = spec("root", properties={"kernel_id": "${images.kernel.id}"})
+    wanted = catalog(spec("kernel", "b"), root)
+    rejected = candidate(spec("kernel", "b"), "k", status=Status.DEACTIVATED)
+    for found, policy in (
+        (inventory(live(spec("kernel"), "now"), rejected), Policy()),
+        (inventory(live(spec("kernel"), "now"), candidate(root, "r")), Policy(publish=Publish.STAGED_ONLY)),
+    ):
+        made = plan(wanted, found, policy)
+        action = made.steps[0].action
+        if isinstance(action, Create):
+            assert action.state.properties["kernel_id"] == "now"
+        else:
+            assert changes(made)["properties.kernel_id"][1] == "now"
+        assert made.ids["kernel"] == "now"

@@ -10,20 +10,29 @@ from imagesync.model.catalog import (
     Content,
     Fingerprint,
     KnownContent,
+    Method,
+    OnExpire,
     Policy,
+    Publish,
     Role,
     Status,
+    Transfer,
+    UrlSource,
     Visibility,
 )
+from imagesync.model.image import LiveImage
 from imagesync.model.plan import (
+    Candidate,
     Create,
+    Fate,
     FieldChange,
     Reason,
     Update,
     summarize,
 )
 from imagesync.model.record import read
-from tests.unit.factories import catalog, inventory, live, plan, retired, spec
+from imagesync.planning.staging import stage_plan
+from tests.unit.factories import candidate, catalog, inventory, live, plan, plan_input, retired, spec
 from tests.unit.planning.plans import actions, changes, kinds
 
 
@@ -103,8 +112,8 @@ def test_a_verified_staging_image_is_promoted() -> None:
     ("wanted", "steps"),
     [
         (Status.DEACTIVATED, [("Update", "a", "staged")]),
-        (Status.ACTIVE, [("Create", "a", "incomplete"), ("Delete", "a", "incomplete")]),
-        (None, [("Create", "a", "incomplete"), ("Delete", "a", "incomplete")]),
+        (Status.ACTIVE, []),
+        (None, []),
     ],
 )
 def test_a_staged_build_that_was_deactivated(wanted: Status | None, steps: list[tuple[str, str, str]]) -> None:
@@ -150,3 +159,168 @@ def test_known_content_that_is_another_is_refused() -> None:
     foreign = replace(live(spec("a"), "foreign", os_hash_algo="sha512", os_hash_value="c" * 128), properties={})
     with pytest.raises(PlanRefused, match="image foreign is not the declared one"):
         plan(catalog(spec("a", source=other, adopt="foreign")), inventory(foreign=(foreign,)))
+
+
+REJECTED = candidate(spec("a", "b"), status=Status.DEACTIVATED)
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [
+        (),
+        (live(spec("a"), "old"),),
+        (candidate(spec("a", "b"), "twin"),),
+        (live(spec("a"), "old"), retired(spec("a", "b"), "earlier")),
+        (live(spec("a"), "one"), live(spec("a"), "two")),
+    ],
+    ids=["no current image", "current image", "active twin", "retired build of that content", "two current images"],
+)
+@pytest.mark.parametrize("policy", [Policy(), Policy(reactivate=True), Policy(drift_only=True)])
+def test_a_rejected_build_is_not_published_in_any_way(beside: tuple[LiveImage, ...], policy: Policy) -> None:
+    """No upload, no other candidate, no earlier build; what is published and the rejected image stay as they are."""
+    made = plan(catalog(spec("a", "b", min_ram=7)), inventory(REJECTED, *beside), policy)
+    assert made.steps == ()
+    assert Candidate("a", "cand", "2026-11-01T00:00:00Z", Fate.REJECTED) in made.candidates
+    assert {one.fate for one in made.candidates} == {Fate.REJECTED}
+    assert (made.changed, made.removed) == ((), ())
+
+
+def test_a_rejection_is_told_with_the_ways_out() -> None:
+    """One sentence; it is not counted as an image that matches the manifest."""
+    made = plan(catalog(spec("a", "b")), inventory(live(spec("a"), "old"), REJECTED))
+    assert made.notes == (
+        "a: candidate cand was deactivated: its build is rejected, nothing is published, and the current image stays as it "
+        "is; to publish it, activate it (openstack image set --activate cand) and apply; to forget the rejection, drop it "
+        "(imagesync apply PATH --discard-staged a); or declare another build",
+    )
+    assert (made.unchanged, made.ids) == (0, {"a": "old"})
+
+
+def test_the_build_after_a_rejected_one_is_published_and_the_rejected_one_goes() -> None:
+    """Also when the manifest goes back to what is current."""
+    found = inventory(live(spec("a"), "old"), REJECTED)
+    made = plan(catalog(spec("a", "c")), found)
+    assert actions(made)[0] == ("Create", "a", "content-changed")
+    assert ("Delete", "cand", "discarded") in actions(made)
+    assert actions(plan(catalog(spec("a")), found)) == [("Delete", "cand", "discarded")]
+
+
+def test_a_rejection_ends_when_its_build_is_current() -> None:
+    """Somebody went back to it, by rollback: the rejected copy of it is of no use any more."""
+    found = inventory(live(spec("a", "b"), "now"), REJECTED)
+    assert actions(plan(catalog(spec("a", "b")), found)) == [("Delete", "cand", "discarded")]
+
+
+def test_a_rejected_key_counts_as_ever_where_only_drift_is_restored() -> None:
+    """A new build is no drift."""
+    found = inventory(live(spec("a"), "old"), REJECTED)
+    made = plan(catalog(spec("a", "b")), found, Policy(drift_only=True))
+    assert (made.unchanged, made.notes) == (1, ())
+
+
+def test_a_rejected_build_leaves_a_damaged_image_and_says_so() -> None:
+    """Also while only drift is restored: what was published before is no reason to publish what was rejected."""
+    wanted = spec("a", fingerprint=Fingerprint((Checksum("sha512", "b" * 128),), 4096))
+    current = live(wanted, "old", os_hash_algo="sha512", os_hash_value="f" * 128)
+    found = inventory(current, candidate(wanted, status=Status.DEACTIVATED))
+    for policy in (Policy(), Policy(drift_only=True)):
+        made = plan(catalog(wanted), found, policy)
+        assert made.steps == ()
+        assert "although its data is not what was published" in made.notes[0]
+
+
+def test_a_rejected_image_that_is_put_back_into_use_is_published() -> None:
+    """The way out that the note names."""
+    made = plan(catalog(spec("a", "b")), inventory(live(spec("a"), "old"), replace(REJECTED, status=Status.ACTIVE)))
+    assert actions(made)[0] == ("Update", "cand", "staged")
+
+
+def test_other_staged_images_of_a_rejected_key_go() -> None:
+    """What a killed run left, and a candidate of another build."""
+    left = candidate(spec("a", "b"), "queued", status=Status.QUEUED)
+    other = candidate(spec("a", "c"), "other")
+    made = plan(catalog(spec("a", "b")), inventory(REJECTED, left, other))
+    assert actions(made) == [("Delete", "other", "discarded"), ("Delete", "queued", "incomplete")]
+
+
+@pytest.mark.parametrize(
+    ("on_expire", "expected"),
+    [
+        (OnExpire.HIDE, [("Update", "old", "expired")]),
+        (OnExpire.DEACTIVATE, [("Update", "old", "expired"), ("Deactivate", "old", "expired")]),
+        (OnExpire.DELETE, [("Delete", "cand", "expired"), ("Delete", "old", "expired")]),
+    ],
+)
+def test_the_current_image_of_a_rejected_key_expires(on_expire: OnExpire, expected: list[tuple[str, str, str]]) -> None:
+    """Its last day is kept; the rejected build is not published as a deactivated one either."""
+    wanted = spec("a", "b", expires="2026-11-23", on_expire=on_expire)
+    made = plan(catalog(wanted), inventory(live(spec("a"), "old"), REJECTED))
+    assert sorted(actions(made)) == sorted(expected)
+
+
+def test_an_image_that_names_the_rejected_content_is_not_adopted() -> None:
+    """Adoption would publish it, too."""
+    foreign = replace(live(spec("a", "b"), "foreign"), properties={})
+    made = plan(catalog(spec("a", "b", adopt="foreign")), inventory(REJECTED, foreign=(foreign,)))
+    assert made.steps == ()
+
+
+STAGED_ONLY = Policy(publish=Publish.STAGED_ONLY)
+
+
+@pytest.mark.parametrize("beside", [(), (live(spec("a"), "old"),)], ids=["no current image", "current image"])
+def test_under_staged_only_nothing_is_done_until_the_build_is_staged(beside: tuple[LiveImage, ...]) -> None:
+    """The note names the command; fields wait with the build."""
+    made = plan(catalog(spec("a", "b", min_ram=7)), inventory(*beside), STAGED_ONLY)
+    assert made.steps == ()
+    assert made.notes == (
+        "a: the wanted build is not staged yet, and policy.publish is staged-only: nothing is done; "
+        "imagesync apply PATH --stage stages it",
+    )
+    assert made.unchanged == 0
+
+
+def test_under_staged_only_a_candidate_is_published() -> None:
+    """The ordinary way."""
+    found = inventory(live(spec("a"), "old"), candidate(spec("a", "b")))
+    assert actions(plan(catalog(spec("a", "b")), found, STAGED_ONLY)) == [
+        ("Update", "cand", "staged"),
+        ("Update", "old", "superseded"),
+    ]
+
+
+def test_under_staged_only_other_ways_stay_as_they_are() -> None:
+    """Records without data, an earlier build, fields of what is published, an image whose data was tampered with."""
+    record = spec("n", source=Content.NO_DATA, fingerprint=Fingerprint())
+    assert kinds(plan(catalog(record), inventory(), STAGED_ONLY)) == [("Create", "n", "new")]
+    found = inventory(live(spec("a"), "old", generation=2), retired(spec("a", "b"), "earlier"))
+    assert actions(plan(catalog(spec("a", "b")), found, STAGED_ONLY))[0] == ("Update", "earlier", "rollback")
+    made = plan(catalog(spec("a", min_ram=7)), inventory(live(spec("a"))), STAGED_ONLY)
+    assert actions(made) == [("Update", "id-a", "manifest-changed")]
+    wanted = spec("a", fingerprint=Fingerprint((Checksum("sha512", "b" * 128),), 4096))
+    damaged = live(wanted, "old", os_hash_algo="sha512", os_hash_value="f" * 128)
+    assert kinds(plan(catalog(wanted), inventory(damaged), STAGED_ONLY))[0] == ("Create", "a", "content-tampered")
+
+
+def test_under_staged_only_what_a_killed_run_fetches_waits_for_the_next_staging() -> None:
+    """An unverified import is no candidate; it stays for the run that can verify it. A queued left-over goes."""
+    source = UrlSource(("https://example.org/a.raw",), transfer=Transfer(method=Method.WEB_DOWNLOAD))
+    wanted = spec("a", source=source)
+    left = candidate(wanted, "fetched")
+    record = read(left)
+    assert record is not None
+    marks = replace(record, unverified=True).properties("fetched")
+    left = replace(left, properties={**left.properties, **marks})
+    queued = candidate(wanted, "queued", status=Status.QUEUED)
+    made = plan(catalog(wanted), inventory(left, queued), STAGED_ONLY)
+    assert actions(made) == [("Delete", "queued", "incomplete")]
+    assert made.candidates == ()
+    staged = stage_plan(plan_input(catalog(wanted), inventory(left), STAGED_ONLY)).steps[0].action
+    assert isinstance(staged, Create)
+    assert staged.fill == "fetched"
+
+
+def test_under_staged_only_an_expired_image_that_is_not_there_is_not_asked_for() -> None:
+    """No command would stage it."""
+    made = plan(catalog(spec("a", expires="2026-11-23")), inventory(), STAGED_ONLY)
+    assert "expired on 2026-11-23" in made.notes[0]

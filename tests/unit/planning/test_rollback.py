@@ -105,3 +105,13 @@ def test_a_rollback_that_broke_off_is_ended_by_name() -> None:
     assert actions(made) == [("Update", "one", "rollback"), ("Update", "two", "superseded")]
     with pytest.raises(PlanRefused, match="no earlier build"):
         plan_rollback(catalog(spec("a", "b")), found)
+
+
+def test_a_key_with_a_rejected_candidate_is_rolled_back_as_usual() -> None:
+    """The rejection stays."""
+    rejected = candidate(spec("a", "c"), status=Status.DEACTIVATED)
+    found = inventory(live(spec("a", "b"), "now", generation=2), retired(spec("a"), "old"), rejected)
+    assert actions(plan_rollback(catalog(spec("a", "c")), found)) == [
+        ("Update", "old", "rollback"),
+        ("Update", "now", "superseded"),
+    ]

@@ -9,6 +9,9 @@ from imagesync.model.catalog import (
     Checksum,
     Content,
     Fingerprint,
+    OnRemove,
+    Policy,
+    Publish,
     Status,
     Visibility,
 )
@@ -21,7 +24,8 @@ from imagesync.model.plan import (
     summarize,
 )
 from imagesync.model.record import read
-from tests.unit.factories import candidate, catalog, inventory, live, plan, retired, spec
+from imagesync.planning.staging import stage_plan
+from tests.unit.factories import candidate, catalog, inventory, live, plan, plan_input, retired, spec
 from tests.unit.planning.plans import actions, plan_discard, plan_stage
 
 SHA512 = Checksum("sha512", "a" * 128)
@@ -89,9 +93,9 @@ def test_a_candidate_is_published_without_a_byte() -> None:
     assert (summarize(made).replace, summarize(made).upload) == (1, 0)
 
 
-@pytest.mark.parametrize("status", [Status.QUEUED, Status.SAVING, Status.DEACTIVATED])
+@pytest.mark.parametrize("status", [Status.QUEUED, Status.SAVING])
 def test_what_is_not_active_is_no_candidate(status: Status) -> None:
-    """Left by a crash, or deactivated by whoever tested it: never published, made anew."""
+    """Left by a crash: never published, made anew."""
     found = inventory(live(spec("a"), "old"), candidate(spec("a", "b"), status=status))
     made = plan(catalog(spec("a", "b")), found)
     assert made.candidates == ()
@@ -135,6 +139,47 @@ def test_discarding_drops_candidates_and_nothing_else() -> None:
     assert actions(plan_discard(wanted, found, "b")) == [("Delete", "two", "discarded")]
     with pytest.raises(PlanRefused, match="no such key"):
         plan_discard(wanted, found, "bb")
+
+
+def test_a_rejected_build_is_not_staged_again() -> None:
+    """The note says why; the next build is."""
+    found = inventory(live(spec("a")), candidate(spec("a", "b"), status=Status.DEACTIVATED))
+    made = plan_stage(catalog(spec("a", "b")), found)
+    assert made.steps == ()
+    assert "rejected" in made.notes[0]
+    assert made.candidates[0].fate is Fate.REJECTED
+    assert actions(plan_stage(catalog(spec("a", "c")), found)) == [("Create", "a", "content-changed")]
+
+
+def test_under_staged_only_staging_makes_what_a_whole_plan_waits_for() -> None:
+    """The policy is about publishing."""
+    given = plan_input(catalog(spec("a", "b")), inventory(live(spec("a"))), Policy(publish=Publish.STAGED_ONLY))
+    assert actions(stage_plan(given)) == [("Create", "a", "content-changed")]
+
+
+@pytest.mark.parametrize("on_remove", list(OnRemove))
+def test_a_rejected_candidate_of_a_key_that_left_goes(on_remove: OnRemove) -> None:
+    """As other staged images do."""
+    found = inventory(live(spec("a"), "old"), candidate(spec("a", "b"), status=Status.DEACTIVATED), live(spec("b")))
+    made = plan(catalog(spec("b")), found, Policy(on_remove=on_remove))
+    reason = "removed" if on_remove is OnRemove.DELETE else "discarded"
+    assert ("Delete", "cand", reason) in actions(made)
+    assert not any("rejected" in note for note in made.notes)
+
+
+def test_a_rejected_candidate_is_dropped_only_by_its_key() -> None:
+    """Dropping all candidates must not forget a rejection; the note says how to. Then the build is made anew."""
+    wanted = catalog(spec("a", "b"), spec("b", "b"))
+    rejected = candidate(spec("a", "b"), "one", status=Status.DEACTIVATED)
+    found = inventory(rejected, candidate(spec("b", "b"), "two"))
+    made = plan_discard(wanted, found)
+    assert actions(made) == [("Delete", "two", "discarded")]
+    assert made.notes == ("a: the rejected candidate stays; to drop it, too: imagesync apply PATH --discard-staged a",)
+    assert [one.fate for one in made.candidates] == [Fate.REJECTED, Fate.DROPPED]
+    named = plan_discard(wanted, found, "a")
+    assert actions(named) == [("Delete", "one", "discarded")]
+    assert [one.fate for one in named.candidates] == [Fate.DROPPED, Fate.WAITING]
+    assert actions(plan(wanted, inventory())) == [("Create", "a", "new"), ("Create", "b", "new")]
 
 
 def test_a_candidate_with_the_pinned_id_is_not_dropped() -> None:

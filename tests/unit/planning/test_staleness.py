@@ -1,14 +1,17 @@
 """What a plan relied on, and whether it still holds."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from imagesync.model.catalog import Role, Status
+from imagesync.model.catalog import Fingerprint, Role, Status, UrlSource
 from imagesync.model.image import LiveImage
+from imagesync.model.plan import Plan
 from imagesync.planning.staleness import collect_taken_names, find_stale_reliances
-from tests.unit.factories import catalog, inventory, live, plan, spec
+from tests.unit.factories import candidate, catalog, inventory, live, plan, spec
+from tests.unit.planning.plans import plan_stage
 
 WANTED = catalog(spec("a", min_ram=1))
 OLD = live(spec("a"), "old")
@@ -72,3 +75,34 @@ def test_a_plan_takes_the_names_that_it_makes_visible() -> None:
     """Of new images and of renamed ones; a hidden image takes none."""
     wanted = catalog(spec("new"), spec("off", hidden=True), spec("other", name="renamed"))
     assert collect_taken_names(plan(wanted, inventory(live(spec("other"))))) == (("new", "new"), ("other", "renamed"))
+
+
+@pytest.mark.parametrize("make", [plan, plan_stage])
+def test_a_build_that_was_rejected_meanwhile_makes_a_plan_stale(make: Callable[..., Plan]) -> None:
+    """It is neither published nor staged again; the rejection of another build, or one that the plan knew, is no matter."""
+    found = inventory(live(spec("a"), "old"))
+    made = make(catalog(spec("a", "b")), found)
+    rejected = candidate(spec("a", "b"), status=Status.DEACTIVATED)
+    assert find_stale_reliances(made, inventory(*found.owned, rejected)) == (
+        "a: candidate cand of this build was deactivated, and so rejected, meanwhile",
+    )
+    other = candidate(spec("a", "c"), status=Status.DEACTIVATED)
+    assert find_stale_reliances(made, inventory(*found.owned, other)) == ()
+    packed = spec("a", "b", container_format="compressed")
+    known = inventory(*found.owned, rejected)
+    assert find_stale_reliances(plan(catalog(packed), known), known) == ()
+
+
+def test_a_build_without_a_digest_that_was_rejected_meanwhile_makes_a_plan_stale() -> None:
+    """It is known by its URL."""
+    wanted = spec("a", source=UrlSource(("https://example.org/a.raw",)), fingerprint=Fingerprint())
+    made = plan(catalog(wanted), inventory())
+    rejected = candidate(wanted, status=Status.DEACTIVATED)
+    assert "rejected" in find_stale_reliances(made, inventory(rejected))[0]
+
+
+def test_a_build_that_is_wanted_deactivated_is_not_rejected() -> None:
+    """A run was killed on its way to publish it."""
+    wanted = spec("a", status=Status.DEACTIVATED)
+    left = candidate(wanted, status=Status.DEACTIVATED)
+    assert find_stale_reliances(plan(catalog(wanted), inventory()), inventory(left)) == ()

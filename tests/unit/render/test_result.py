@@ -48,6 +48,8 @@ def test_a_report_has_every_result_and_the_image_of_each_key() -> None:
         "leftover": [],
         "ids": {"a": "1", "b": "2"},
         "candidates": {},
+        "rejected": {},
+        "notes": [],
     }
     assert list(found["ids"]) == ["a", "b"]
 
