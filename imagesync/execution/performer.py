@@ -12,6 +12,7 @@ from imagesync.execution.deletions import Deletions, Outcomes, Waiting
 from imagesync.execution.publisher import Publisher
 from imagesync.execution.service_imports import Imports
 from imagesync.execution.transfers import Transfers
+from imagesync.execution.verification import Verifier
 from imagesync.execution.writes import Writes
 from imagesync.model.catalog import Role, Status, Visibility
 from imagesync.model.plan import Create, Deactivate, Delete, FieldChange, Plan, Reactivate, Reason, Step, Update
@@ -42,8 +43,9 @@ class Performer:
         self._lock = threading.Lock()
         self.ids: dict[str, str] = dict(plan.ids)
         self._imports, self.writes = Imports(backend), Writes(backend, plan.relies, check_lease=check_lease)
-        self._transfers = Transfers(backend, self._imports)
-        self._publisher = Publisher(backend, self._transfers, self.writes, new_id=new_id, resolve=self.resolve)
+        self._publisher = Publisher(
+            backend, Transfers(backend, self._imports), self.writes, new_id=new_id, resolve=self.resolve
+        )
 
     def resolve(self, text: str) -> str:
         """Return a property value with the ids of other images filled in."""
@@ -90,7 +92,8 @@ class Performer:
         if update.record.role is Role.RETIRED:
             self._check_successor(update)
         if update.verify:
-            self._transfers.check_stored(image, update.verify)
+            verifier = Verifier(self._backend)
+            verifier.check_stored(image, update.verify, image.disk_format, image.container_format)
             image = self.writes.read_unchanged(update.image_id)
         leaving = any(c.path == ("visibility",) and c.before == Visibility.SHARED.value for c in update.changes)
         if leaving or (members and not _is_made_shared(update)):

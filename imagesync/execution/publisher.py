@@ -14,7 +14,8 @@ from typing import Final
 
 from imagesync.backends.base import Backend, CreateFields, UpdateFields
 from imagesync.errors import BackendError, Conflict, Forbidden, ImagesyncError, SourceError
-from imagesync.execution.transfers import GIB, Arrived, Transfers
+from imagesync.execution.transfers import Transfers
+from imagesync.execution.verification import GIB, Arrived
 from imagesync.execution.writes import Writes, check_status
 from imagesync.model.catalog import Content, Role, Status, Visibility
 from imagesync.model.image import LiveImage
@@ -180,7 +181,7 @@ def _published_fields(create: Create, arrived: Arrived) -> UpdateFields:
 
 
 def _final_record(create: Create, arrived: Arrived) -> Record:
-    return replace(create.record, digests=arrived.digests, converted=arrived.converted)
+    return replace(create.record, digests=arrived.digests, declared=arrived.declared, converted=arrived.converted)
 
 
 def _is_deactivated(create: Create) -> bool:

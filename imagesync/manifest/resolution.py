@@ -234,7 +234,10 @@ def _canonicalize(value: object) -> object:
 def _find_warnings(specs: Sequence[ImageSpec]) -> Iterator[str]:
     for spec in specs:
         if isinstance(spec.source, UrlSource) and not (spec.source.checksum or spec.source.checksum_url):
-            yield f"{spec.key}: the URL has no checksum: a new build behind it is not seen, a damaged one not refused"
+            damaged = "a damaged one not refused"
+            if not spec.source.transfer.is_sent:
+                damaged = "nothing verifies what the service fetches"
+            yield f"{spec.key}: the URL has no checksum: a new build behind it is not seen, {damaged}"
 
 
 def _parse_limit(value: str | int) -> Limit:

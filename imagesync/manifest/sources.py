@@ -189,6 +189,6 @@ def _make_transfer(data: Mapping[str, Any], name: str) -> Transfer:
         method=Method(data.get("method", Method.UPLOAD)),
         stores=() if stores == "all" else tuple(dict.fromkeys(stores)),
         all_stores=stores == "all",
-        verify_download=data.get("verify") == "download",
+        verify=data.get("verify") != "none",
     )
     return replace(made, max_size=data.get("max_size"), max_ratio=data.get("max_ratio"))

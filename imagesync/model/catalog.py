@@ -139,13 +139,14 @@ class Transfer:
     """How bytes travel from a source into the service; sizes in bytes.
 
     ``stores`` are those that must hold the data (none: the service's default); ``all_stores``: every one that it has.
+    ``verify`` False: what the service fetches by itself is not read back, and its declared digest is taken on trust.
     """
 
     compression: Compression = Compression.NONE
     method: Method = Method.UPLOAD
     stores: tuple[str, ...] = ()
     all_stores: bool = False
-    verify_download: bool = False
+    verify: bool = True
     max_size: int | None = None
     max_ratio: int | None = None
 
@@ -225,6 +226,11 @@ class Fingerprint:
 
     digests: tuple[Checksum, ...] = ()
     size: int | None = None
+
+    @property
+    def strongest(self) -> Checksum | None:
+        """The digest whose comparison judges the content; None without any."""
+        return max(self.digests, key=lambda item: HEX_LENGTHS[item.algorithm], default=None)
 
 
 class Place(NamedTuple):

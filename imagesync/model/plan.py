@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeAlias
 
-from imagesync.model.catalog import Checksum, Fingerprint, Source
+from imagesync.model.catalog import SERVICE_HASHES, Checksum, Fingerprint, Source
 from imagesync.model.image import Identity
 from imagesync.model.record import Record
 
@@ -90,6 +90,14 @@ class Create:
     replaces: tuple[str, ...] = ()
     min_disk_auto: bool = False
     stage: bool = False
+
+    @property
+    def is_read_back(self) -> bool:
+        """Whether what the service fetches is to be read back, because its usual hashes do not judge the digest."""
+        transfer, digest = self.source.transfer, self.fingerprint.strongest
+        if transfer is None or transfer.is_sent or not transfer.verify or digest is None:
+            return False
+        return digest.algorithm not in SERVICE_HASHES
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ The revision is the guard of every write: a property whose *name* ends in a coun
 has read and adds the next one; the service refuses to remove a property that is not there, and then saves nothing.
 """
 
+import contextlib
 import hashlib
 import json
 import re
@@ -33,6 +34,8 @@ ROLE: Final = "imagesync_role"
 DIGEST: Final = "imagesync_digest"
 SPEC: Final = "imagesync_spec"
 MANAGED: Final = "imagesync_managed"
+DECLARED: Final = "declared:"
+"""How a digest begins in the property that nobody computed from the data: it is the manifest's word for it."""
 LEASE: Final = "imagesync_lease"
 """Names the catalogue on the record of its lease, which belongs to no catalogue itself."""
 
@@ -85,8 +88,9 @@ class Managed:
 class Record:
     """What the properties say of an image, as a value.
 
-    ``digests`` are of the published bytes; content without any is identified by ``url``, the sha256 of its first URL in
-    hexadecimal (the URL itself may hold a secret). ``nonce`` recognises a POST whose answer was lost. ``unverified``: a
+    ``digests`` are of the published bytes: computed from them, or compared with a digest that was. ``declared`` are the
+    manifest's, taken on trust. Content without any is identified by ``url``, the sha256 of its first URL in hexadecimal
+    (the URL itself may hold a secret). ``nonce`` recognises a POST whose answer was lost. ``unverified``: a
     staged image that the service fills by itself, so that its being active proves nothing. ``converted``: the service
     made something else of the verified bytes (another format, unpacked), so that its own hash is not that of ours.
     """
@@ -101,10 +105,17 @@ class Record:
     nonce: str | None = None
     unverified: bool = False
     converted: bool = False
+    declared: tuple[Checksum, ...] = ()
+
+    @property
+    def known(self) -> dict[str, str]:
+        """Algorithm to hexadecimal digits of the content; what was computed wins over what was declared."""
+        return _index(self.declared, self.digests)
 
     def properties(self, image_id: str) -> dict[str, str]:
         """The record as properties of the image with this id."""
-        content = [str(digest) for digest in self.digests] + ([f"url:{self.url}"] if self.url else [])
+        content = [*map(str, self.digests), *(f"{DECLARED}{digest}" for digest in self.declared)]
+        content += [f"url:{self.url}"] if self.url else []
         return {
             ID: image_id,
             CATALOG: self.catalog,
@@ -174,7 +185,7 @@ def read(image: LiveImage) -> Record | None:
     properties = image.properties
     if CATALOG not in properties or not is_bound(image):
         return None
-    digests, url = _read_content(properties.get(DIGEST, ""))
+    digests, declared, url = _read_content(properties.get(DIGEST, ""))
     parts = _load_parts(properties.get(MANAGED, ""))
     role = properties.get(ROLE, "")
     return Record(
@@ -188,20 +199,33 @@ def read(image: LiveImage) -> Record | None:
         nonce=_read_text(parts.get("n")),
         unverified=parts.get("u") is True,
         converted=parts.get("c") is True,
+        declared=declared,
     )
 
 
-def _read_content(text: str) -> tuple[tuple[Checksum, ...], str | None]:
-    digests, url = [], None
+def read_digests(text: str) -> dict[str, str]:
+    """Algorithm to hexadecimal digits of the property ``imagesync_digest``, as ``Record.known``."""
+    digests, declared, _ = _read_content(text)
+    return _index(declared, digests)
+
+
+def _index(declared: Iterable[Checksum], digests: Iterable[Checksum]) -> dict[str, str]:
+    return {item.algorithm: item.value for item in (*declared, *digests)}
+
+
+def _read_content(text: str) -> tuple[tuple[Checksum, ...], tuple[Checksum, ...], str | None]:
+    """Digests, declared digests and the URL's identity; unknown words are ignored."""
+    digests: list[Checksum] = []
+    declared: list[Checksum] = []
+    url = None
     for word in text.split():
         if word.startswith("url:"):
             url = word.removeprefix("url:")
             continue
-        try:
-            digests.append(Checksum.parse(word))
-        except ValueError:
-            continue
-    return tuple(digests), url
+        with contextlib.suppress(ValueError):
+            kind = declared if word.startswith(DECLARED) else digests
+            kind.append(Checksum.parse(word.removeprefix(DECLARED)))
+    return tuple(digests), tuple(declared), url
 
 
 def _load_parts(text: str) -> dict[str, object]:

@@ -190,7 +190,7 @@ def _read_transfer(transfer: Json) -> Transfer:
         Method(transfer["method"]),
         tuple(transfer["stores"]),
         transfer["all_stores"],
-        transfer["verify_download"],
+        transfer["verify"],
         transfer["max_size"],
         transfer["max_ratio"],
     )
@@ -216,6 +216,7 @@ def _read_record(record: Json) -> Record:
             managed["before"],
         ),
         converted=record["converted"],
+        declared=tuple(map(Checksum.parse, record["declared"])),
     )
 
 

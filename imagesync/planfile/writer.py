@@ -235,7 +235,7 @@ def _write_transfer(transfer: Transfer) -> Json:
         "method": transfer.method.value,
         "stores": list(transfer.stores),
         "all_stores": transfer.all_stores,
-        "verify_download": transfer.verify_download,
+        "verify": transfer.verify,
         "max_size": transfer.max_size,
         "max_ratio": transfer.max_ratio,
     }
@@ -248,6 +248,7 @@ def _write_record(record: Record) -> Json:
         "key": record.key,
         "role": record.role.value,
         "digests": list(map(str, record.digests)),
+        "declared": list(map(str, record.declared)),
         "url": record.url,
         "spec": record.spec,
         "converted": record.converted,

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from imagesync.model.catalog import Catalog, ImageSpec, OnExpire, Policy, Status
 from imagesync.model.image import Capabilities, Identity, Inventory, LiveImage
-from imagesync.model.plan import Candidate, Delete, Fate, Kind, Plan, Step, is_promotion
+from imagesync.model.plan import Candidate, Create, Delete, Fate, Kind, Plan, Step, is_promotion
 from imagesync.model.references import find_references
 from imagesync.planning.clashes import find_adopted_images
 from imagesync.planning.decisions import Decision, Keep, Leave, Make, Promote, Refuse, decide
@@ -194,6 +194,7 @@ def assemble_plan(context: PlanningContext, steps: Sequence[Step], parts: Sequen
 def _list_candidates(context: PlanningContext, steps: Sequence[Step]) -> list[Candidate]:
     dropped = {item.action.image_id for item in steps if isinstance(item.action, Delete)}
     published = {getattr(item.action, "image_id", None) for item in steps if is_promotion(item)}
+    published |= {item.action.fill for item in steps if isinstance(item.action, Create) and not item.action.stage}
     return [
         Candidate(key, owned.id, owned.image.created_at, _decide_fate(context, key, owned, published, dropped))
         for key, generations in sorted(context.groups.items())
@@ -219,5 +220,7 @@ def _decide_fate(
     decision = context.decisions.get(key)
     if isinstance(decision, Leave):
         return Fate.WAITING if owned in decision.staged else Fate.UNWANTED
-    wanted = isinstance(decision, Promote) and decision.owned.id == owned.id
+    wanted = (isinstance(decision, Promote) and decision.owned.id == owned.id) or (
+        isinstance(decision, Make) and decision.fill == owned.id
+    )
     return Fate.WAITING if wanted else Fate.UNWANTED

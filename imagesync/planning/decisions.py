@@ -8,7 +8,16 @@ from imagesync.model.catalog import ImageSpec, OnExpire, Policy, Publish, Role, 
 from imagesync.model.image import LiveImage
 from imagesync.model.plan import Reason
 from imagesync.model.record import Managed, Record, hash_value
-from imagesync.planning.generations import Generations, Holds, Owned, compare_content, has_other_size, is_as_recorded
+from imagesync.planning.generations import (
+    Generations,
+    Holds,
+    Owned,
+    compare_content,
+    has_other_size,
+    is_as_recorded,
+    is_unjudged,
+    settle_digests,
+)
 from imagesync.planning.stores import find_resumable
 from imagesync.planning.three_way import (
     find_wanted_status,
@@ -91,6 +100,7 @@ def decide(
         owned = adopt_image(spec, adopted, catalog)
         if is_wanted_build(spec, owned) and not has_other_size(spec, adopted) and can_judge(owned):
             return Keep(owned, adopted=True)
+        owned = pass_over_content(spec, adopted, catalog)
         return _make_if_allowed(spec, replace(generations, current=(owned,)), Reason.CONTENT_CHANGED, policy)
     if (found := _find_promotable(spec, generations, policy, can_judge)) is not None:
         return found
@@ -102,7 +112,8 @@ def _find_promotable(
 ) -> Promote | None:
     """A verified staged build, or else an earlier one, that holds the wanted content and can be current."""
     for owned in reversed(generations.verified):
-        if is_wanted_build(spec, owned) and is_as_recorded(spec, owned) and can_judge(owned):
+        fits = is_wanted_build(spec, owned) and is_as_recorded(spec, owned) and can_judge(owned)
+        if fits and not is_unjudged(spec, owned):
             return Promote(owned, Reason.STAGED)
     for owned in generations.last_retired_first:
         if is_usable(spec, owned, reactivate=policy.reactivate) and is_wanted_build(spec, owned) and can_judge(owned):
@@ -111,9 +122,18 @@ def _find_promotable(
 
 
 def adopt_image(spec: ImageSpec, image: LiveImage, catalog: str) -> Owned:
-    """An image of somebody else's making as ours: its content is taken, on trust, for the declared one."""
-    record = Record(catalog, spec.key, Role.CURRENT, spec.fingerprint.digests, spec.url_identity, managed=Managed())
-    return Owned(image, record)
+    """An image of somebody else's making as ours: unless the service's hash judges it, its digest is taken on trust."""
+    record = Record(
+        catalog, spec.key, Role.CURRENT, url=spec.url_identity, managed=Managed(), declared=spec.fingerprint.digests
+    )
+    taken = Owned(image, record)
+    return replace(taken, record=settle_digests(spec, taken))
+
+
+def pass_over_content(spec: ImageSpec, image: LiveImage, catalog: str) -> Owned:
+    """An image that was to be adopted and holds other content: of that only the service's own digests are known."""
+    taken = adopt_image(spec, image, catalog)
+    return replace(taken, record=replace(taken.record, declared=(), url=None))
 
 
 def _is_as_wanted(spec: ImageSpec, owned: Owned, *, lapsed: bool) -> bool:

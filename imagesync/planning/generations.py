@@ -1,11 +1,12 @@
 """Owned images -> the generations of each key: current, staged, retired; and whether one holds the content. Pure."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import Enum, auto
 
 from imagesync.model.catalog import (
+    Checksum,
     Content,
     FileSource,
     ImageSpec,
@@ -158,16 +159,19 @@ def _compare_published(spec: ImageSpec, owned: Owned) -> Holds:
     1. If the service stores the bytes as published, its own digests decide, where it has one in a wanted algorithm: one
        that differs means that the data was tampered with if the record names the wanted content, else that other
        content is wanted; one that agrees means the same content.
-    2. Else the record decides: the same content has a recorded digest in a wanted algorithm, and none that differs.
+    2. Else the record decides: the same content has a recorded digest in a wanted algorithm, and none that differs. A
+       declared digest counts too, where none was computed in its algorithm; but it is no proof of tampering.
     3. Content without any digest is the same while its first URL is.
     """
     wanted = spec.fingerprint.digests
-    recorded = {digest.algorithm: digest.value for digest in owned.record.digests}
+    recorded = owned.record.known
     shared = [digest for digest in wanted if digest.algorithm in recorded]
     if is_stored_as_published(spec, owned):
         live = [(digest, owned.image.digests.get(digest.algorithm)) for digest in wanted]
         if any(found is not None and found != digest.value for digest, found in live):
-            expected = shared and all(recorded[digest.algorithm] == digest.value for digest in shared)
+            computed = {digest.algorithm for digest in owned.record.digests}
+            named = [digest for digest in shared if digest.algorithm in computed]
+            expected = named and all(recorded[digest.algorithm] == digest.value for digest in named)
             return Holds.TAMPERED if expected else Holds.CHANGED
         if any(found == digest.value for digest, found in live):
             return Holds.SAME
@@ -182,16 +186,31 @@ def is_as_recorded(spec: ImageSpec, owned: Owned) -> bool:
     if not is_stored_as_published(spec, owned):
         return True
     size = spec.fingerprint.size if isinstance(spec.source, FileSource) else None
-    recorded = {digest.algorithm: digest.value for digest in owned.record.digests}
+    recorded = owned.record.known
     same = all(recorded.get(name, value) == value for name, value in owned.image.digests.items())
     return same and size in (None, owned.image.size)
 
 
-def is_confirmed(spec: ImageSpec, image: LiveImage) -> bool:
-    """Whether a digest that the service itself made of the data is the declared one: then nothing is taken on trust."""
-    if not spec.is_stored_as_published:
-        return False
-    return any(image.digests.get(digest.algorithm) == digest.value for digest in spec.fingerprint.digests)
+def settle_digests(spec: ImageSpec, owned: Owned) -> Record:
+    """The record with every digest that is known by now, the service's own included where nothing was packed.
+
+    Declared ones stay as long as nothing judges them: they leave when the strongest wanted digest is a known one, and
+    those in an algorithm that is known leave at once.
+    """
+    record = owned.record
+    known = {digest.algorithm: digest for digest in record.digests}
+    if is_stored_as_published(spec, owned):
+        known = {name: Checksum(name, value) for name, value in owned.image.digests.items()} | known
+    judged = spec.fingerprint.strongest in known.values()
+    declared = tuple(item for item in record.declared if not judged and item.algorithm not in known)
+    return replace(record, digests=tuple(known[name] for name in sorted(known)), declared=declared)
+
+
+def is_unjudged(spec: ImageSpec, owned: Owned) -> bool:
+    """Whether a build holds the wanted content on trust only, and the manifest wants it verified."""
+    transfer = spec.source.transfer
+    asked = bool(spec.fingerprint.digests) and (transfer is None or transfer.verify)
+    return asked and bool(settle_digests(spec, owned).declared)
 
 
 def has_other_size(spec: ImageSpec, image: LiveImage) -> bool:

@@ -14,9 +14,18 @@ from imagesync.model.plan import Create, Deactivate, FieldChange, Reactivate, Re
 from imagesync.model.record import Managed, Record, hash_value
 from imagesync.model.references import find_references
 from imagesync.planning.context import PlanningContext
-from imagesync.planning.decisions import Keep, Leave, Make, Promote, Refuse, adopt_image, is_tampered, is_wanted_build
+from imagesync.planning.decisions import (
+    Keep,
+    Leave,
+    Make,
+    Promote,
+    Refuse,
+    is_tampered,
+    is_wanted_build,
+    pass_over_content,
+)
 from imagesync.planning.diff import compare
-from imagesync.planning.generations import Generations, Owned, is_confirmed, is_stored_as_published
+from imagesync.planning.generations import Generations, Owned, is_stored_as_published, settle_digests
 from imagesync.planning.retirement import deactivate, expire_generations, hide, retire, sweep
 from imagesync.planning.steps import KeyPlan, create_id, make_step
 from imagesync.planning.stores import note_stores, note_verification, plan_store_copy
@@ -52,7 +61,8 @@ def plan_key(context: PlanningContext, spec: ImageSpec) -> KeyPlan:
             if policy.drift_only and reason is not Reason.CONTENT_TAMPERED:
                 return KeyPlan()
             if adopted is not None:
-                generations = replace(generations, current=(adopt_image(spec, adopted, context.given.catalog.name),))
+                passed_over = pass_over_content(spec, adopted, context.given.catalog.name)
+                generations = replace(generations, current=(passed_over,))
             if spec.key in context.lapsed and not generations.current:
                 return KeyPlan(notes=(_note_expired(spec),))
             notes = (
@@ -118,11 +128,14 @@ def create(
 ) -> Step:
     """The new image of a key; ``fill`` is the queued record that it fills."""
     members = context.members(spec)
+    transfer, digests = spec.source.transfer, spec.fingerprint.digests
+    fetched = transfer is not None and not transfer.is_sent  # nobody here has seen a byte of it
     record = Record(
         catalog=context.given.catalog.name,
         key=spec.key,
         role=Role.CURRENT,
-        digests=spec.fingerprint.digests,
+        digests=() if fetched else digests,
+        declared=digests if fetched else (),
         url=spec.url_identity,
         spec=wanted_digest(spec),
         managed=make_managed(spec, members, generations.next_number),
@@ -151,13 +164,15 @@ def bring_up(context: PlanningContext, spec: ImageSpec, owned: Owned, reason: Re
     trust = judge(spec, owned, context.given.inventory.project_id, context.given.capabilities)
     is_published = reason is not None or is_made_visible(spec, owned.image)
     verify = spec.fingerprint.digests if is_published and trust is Trust.DATA else ()
-    if trust is not Trust.GIVEN:
-        owned = replace(owned, record=replace(owned.record, digests=_collect_judged_digests(spec, owned)))
+    if trust is Trust.HASH or verify:
+        judged = replace(owned.record, digests=_collect_judged_digests(spec, owned), declared=())
+        owned = replace(owned, record=judged)
     if owned.record.role is Role.STAGING:
         # it is as it was staged, which no manifest says: everything is set, what is left to others once it is there too
         managed = replace(managed, fields={**dict.fromkeys(DEFAULTS, ""), **managed.fields})
         spec = replace(spec, ignore=())
-        owned = replace(owned, record=replace(owned.record, digests=_collect_digests(spec, owned)))
+    if owned.record.role is Role.STAGING or owned.record.declared:
+        owned = replace(owned, record=settle_digests(spec, owned))
     live_members = context.given.inventory.members.get(owned.id, ())
     before, after = merge_states(
         _ignore_converted_formats(spec, owned), owned.image, managed, members, live_members, context.ids
@@ -176,7 +191,7 @@ def bring_up(context: PlanningContext, spec: ImageSpec, owned: Owned, reason: Re
     if context.given.policy.drift_only:
         changes = tuple(change for change in changes if change.reason is Reason.DRIFT)
     update = _make_update_step(context, spec, owned, changes, record, reason, verify)
-    notes = (*_note_status(context, spec, owned, managed), *_note_adoption(spec, owned, reason, verify))
+    notes = (*_note_status(context, spec, owned, managed), *_note_trust(spec, owned, reason))
     notes += (note_read_back(spec, owned.image, context.given.capabilities),) if verify and update else ()
     notes += note_stores(spec, owned.image, by_then, context.given.capabilities)
     return KeyPlan(_chain(update, status, promoted=owned.record.role is not Role.CURRENT), notes)
@@ -217,14 +232,6 @@ def _make_update_step(
     if not changes and spec.key in context.lapsed and spec.status is Status.DEACTIVATED:
         only = Reason.EXPIRED  # the note of the deactivation that follows
     return make_step(action, reason or only, _find_needed_steps(context, spec))
-
-
-def _collect_digests(spec: ImageSpec, owned: Owned) -> tuple[Checksum, ...]:
-    """Every digest of a staged build's published bytes: those recorded, and the service's own where nothing was packed."""
-    known = {digest.algorithm: digest for digest in owned.record.digests}
-    if is_stored_as_published(spec, owned):
-        known = {name: Checksum(name, value) for name, value in owned.image.digests.items()} | known
-    return tuple(known[name] for name in sorted(known))
 
 
 def _collect_judged_digests(spec: ImageSpec, owned: Owned) -> tuple[Checksum, ...]:
@@ -271,12 +278,12 @@ def _note_status(context: PlanningContext, spec: ImageSpec, owned: Owned, manage
     return (f"{spec.key}: image {owned.id} was deactivated, not by imagesync, and stays so; {ways}",)
 
 
-def _note_adoption(
-    spec: ImageSpec, owned: Owned, reason: Reason | None, verify: tuple[Checksum, ...]
-) -> tuple[str, ...]:
-    if reason is not Reason.ADOPT or not spec.fingerprint.digests or verify or is_confirmed(spec, owned.image):
+def _note_trust(spec: ImageSpec, owned: Owned, reason: Reason | None) -> tuple[str, ...]:
+    """That an image becomes current whose declared digest nobody has compared with its data."""
+    if reason is None or not owned.record.declared:
         return ()
-    return (f"{spec.key}: image {owned.id} is adopted, its content taken for {spec.fingerprint.digests[0]} on trust",)
+    done = "adopted" if reason is Reason.ADOPT else "published"
+    return (f"{spec.key}: image {owned.id} is {done}, its content taken for {owned.record.declared[0]} on trust",)
 
 
 def _note_unadopted(spec: ImageSpec, adopted: LiveImage | None) -> tuple[str, ...]:

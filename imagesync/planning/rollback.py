@@ -144,12 +144,14 @@ def _find_content_lines(spec: ImageSpec, owned: Owned) -> Iterator[tuple[Place, 
         return
     declared = source.checksum
     digest = _choose_digest(owned, declared.algorithm if declared else None)
-    if declared in owned.record.digests and declared is not None:
+    if declared is not None and owned.record.known.get(declared.algorithm) == declared.value:
         return
     if digest:
         now = f"now {declared}" if declared else "now none"
         if not isinstance(source, KnownContent) and source.checksum_url:
             now = f"in place of checksum_url: {source.checksum_url}"
+        if digest not in owned.record.digests:
+            now += "; it was taken on trust, not computed from the data"
         place = spec.lines.get("checksum") or spec.lines.get("checksum_url") or spec.source_place
         yield place, f"checksum: {digest} ({now})"
     if isinstance(source, FileSource):
@@ -160,7 +162,7 @@ def _find_content_lines(spec: ImageSpec, owned: Owned) -> Iterator[tuple[Place, 
 
 
 def _choose_digest(owned: Owned, algorithm: str | None) -> Checksum | None:
-    """In the manifest's own algorithm where it is known, else the one that people write."""
-    found = {digest.algorithm: digest for digest in owned.record.digests}
+    """In the manifest's own algorithm where it is known, else the one that people write; one on trust only if no other is."""
+    found = {digest.algorithm: digest for digest in owned.record.digests or owned.record.declared}
     order = (algorithm or "sha256", "sha256", "sha512", *sorted(found))
     return next((found[name] for name in order if name in found), None)

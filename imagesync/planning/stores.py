@@ -6,10 +6,10 @@ alone, so that whoever copies further never meets a plan that undoes it.
 
 from collections.abc import Iterable
 
-from imagesync.model.catalog import SERVICE_HASHES, Catalog, ImageSpec, Status, UrlSource
+from imagesync.model.catalog import Catalog, ImageSpec, Status, Transfer, UrlSource
 from imagesync.model.image import Capabilities, LiveImage
 from imagesync.model.plan import FieldChange, Reason
-from imagesync.planning.generations import Owned
+from imagesync.planning.generations import Holds, Owned, compare_content, is_unjudged
 from imagesync.text import public_url
 
 
@@ -52,28 +52,43 @@ def note_stores(spec: ImageSpec, image: LiveImage, status: Status, able: Capabil
 
 
 def note_verification(spec: ImageSpec) -> tuple[str, ...]:
-    """That what the service fetches by itself will not be compared with the declared digest; without one, that is said elsewhere."""
-    source = spec.source
-    if not isinstance(source, UrlSource) or source.transfer.is_sent:
+    """That the manifest forgoes to verify what the service fetches; a URL without any digest has a warning of its own."""
+    source, digest = spec.source, spec.fingerprint.strongest
+    if not isinstance(source, UrlSource) or source.transfer.verify or digest is None:
         return ()
-    algorithms = {digest.algorithm for digest in spec.fingerprint.digests}
-    if not algorithms or source.transfer.verify_download or algorithms & SERVICE_HASHES:
-        return ()
-    what = f"what the service fetches from {public_url(source.urls[0])} is not verified"
-    why = f"the service tells no {min(algorithms)} of it"
-    return (f"{spec.key}: {what}: {why}; declare a sha512, or set verify: download",)
+    what = f"what the service fetches from {public_url(source.urls[0])} is not read back (verify: none)"
+    why = f"the declared {digest.algorithm} is taken on trust, unless the service computes one itself"
+    return (f"{spec.key}: {what}; {why}",)
 
 
 def find_resumable(spec: ImageSpec, wanted: str, staging: Iterable[Owned]) -> Owned | None:
-    """The staged image of an interrupted run whose import is at work, or done and not yet verified; the newest one.
+    """The staged image that this run can go on with instead of making another; the newest one.
 
-    ``wanted`` is the digest of the wanted state: only a record made for just this state and content is taken up. What
-    imagesync itself was sending when it was interrupted is not: that ended with it.
+    An import of an interrupted run that is at work, or done and not yet verified; or a candidate that was made with
+    ``verify: none``, which the manifest no longer says. ``wanted`` is the digest of the wanted state: only a record made
+    for just this state and content is taken up. What imagesync itself was sending when it was interrupted is not: that
+    ended with it.
     """
+    transfer = spec.source.transfer
+    if transfer is None:
+        return None
     for owned in reversed(list(staging)):
-        image, record = owned.image, owned.record
-        alive = image.importing or (image.status is Status.ACTIVE and record.unverified)
-        same = record.spec == wanted and record.digests == spec.fingerprint.digests and record.url == spec.url_identity
-        if alive and same and spec.has_data and spec.id in (None, image.id):
+        fits = owned.record.spec == wanted and spec.id in (None, owned.id)
+        if fits and (_is_unfinished(spec, transfer, owned) or _is_unjudged_candidate(spec, transfer, owned)):
             return owned
     return None
+
+
+def _is_unfinished(spec: ImageSpec, transfer: Transfer, owned: Owned) -> bool:
+    """Whether an import of the wanted content by the wanted method is at work, or waits to be verified."""
+    image, record = owned.image, owned.record
+    alive = image.importing or (image.status is Status.ACTIVE and record.unverified)
+    named = {*record.digests, *record.declared}
+    same = named == set(spec.fingerprint.digests) and record.url == spec.url_identity
+    return alive and same and record.unverified is not transfer.is_sent
+
+
+def _is_unjudged_candidate(spec: ImageSpec, transfer: Transfer, owned: Owned) -> bool:
+    """Whether a candidate holds the wanted content on trust only; data that this run would send is sent instead."""
+    settled = owned.image.status is Status.ACTIVE and not owned.image.importing
+    return settled and not transfer.is_sent and is_unjudged(spec, owned) and compare_content(spec, owned) is Holds.SAME

@@ -38,8 +38,8 @@ def judge(spec: ImageSpec, owned: Owned, project: str, able: Capabilities | None
     declared = spec.fingerprint.digests
     if not declared or not is_stored_as_published(spec, owned):
         return Trust.NOTHING
-    live = owned.image.digests
-    is_confirmed = any(live.get(digest.algorithm) == digest.value for digest in declared)
+    strongest = spec.fingerprint.strongest
+    is_confirmed = strongest is not None and owned.image.digests.get(strongest.algorithm) == strongest.value
     return Trust.HASH if is_confirmed and able is not None and able.hash_is_final else Trust.DATA
 
 

@@ -10,7 +10,7 @@ from datetime import datetime
 from itertools import groupby
 from typing import Final
 
-from imagesync.model.catalog import FileSource, Method, Transfer, UrlSource
+from imagesync.model.catalog import Checksum, FileSource, Method, Transfer, UrlSource
 from imagesync.model.plan import (
     Create,
     Deactivate,
@@ -25,7 +25,7 @@ from imagesync.model.plan import (
     is_promotion,
     summarize,
 )
-from imagesync.model.record import DIGEST
+from imagesync.model.record import DIGEST, read_digests
 from imagesync.model.report import Outcome, Report, StepResult, candidates_of
 from imagesync.render.stays import candidate_lines, describe_kept, kept_lines
 from imagesync.render.style import Ink, Paint, format_count, format_size, format_value, leave_plain
@@ -183,36 +183,39 @@ def _explain_step(step: Step) -> str:
 def _describe_origin(create: Create) -> str:
     match create.source:
         case FileSource(shown=shown, transfer=transfer):
-            return f"{format_size(create.fingerprint.size)} from {format_value(shown)}{_describe_transfer(transfer)}"
+            return f"{format_size(create.fingerprint.size)} from {format_value(shown)}{_describe_transfer(create, transfer)}"
         case UrlSource(urls=urls, transfer=transfer):
             host = format_value(public_host(urls[0]))
             known = f"{format_size(create.fingerprint.size)} " if create.fingerprint.size is not None else ""
-            return f"{known}from {host}{_describe_transfer(transfer)}"
+            return f"{known}from {host}{_describe_transfer(create, transfer)}"
         case _:
             return "a record without data"
 
 
-def _describe_transfer(transfer: Transfer) -> str:
+def _describe_transfer(create: Create, transfer: Transfer) -> str:
     """How the bytes get in and where they will lie, unless that is the service's default."""
+    back = ", read back to verify it" if create.is_read_back else ""
     ways = {Method.UPLOAD: "", Method.WEB_DOWNLOAD: ", fetched by the service", Method.GLANCE_DIRECT: ", imported"}
     stores = "all stores" if transfer.all_stores else ", ".join(map(format_value, transfer.stores))
-    return ways[transfer.method] + (f", into {stores}" if stores else "")
+    return ways[transfer.method] + (f", into {stores}" if stores else "") + back
 
 
 def _describe_exchange(plan: Plan, create: Create) -> str:
     """``1.1 GiB  sha256:ab12cd34… → sha256:ef56ab78…``, as far as it is known."""
     relied = [item.values.get(f"properties.{DIGEST}") for item in plan.relies if item.image_id in create.replaces]
-    before = {text.partition(":")[0]: text for text in str(relied[0] or "").split()} if relied else {}
+    before = read_digests(str(relied[0] or "")) if relied else {}
     after = [
-        digest for digest in create.fingerprint.digests if before.get(digest.algorithm, str(digest)) != str(digest)
+        digest for digest in create.fingerprint.digests if before.get(digest.algorithm, digest.value) != digest.value
     ]
-    exchange = f"{_shorten_digest(before[after[0].algorithm])} → {_shorten_digest(str(after[0]))}" if after else ""
+    exchange = ""
+    if after:
+        replaced = Checksum(after[0].algorithm, before[after[0].algorithm])
+        exchange = f"{_shorten_digest(replaced)} → {_shorten_digest(after[0])}"
     return "   ".join(filter(None, (_describe_origin(create), exchange)))
 
 
-def _shorten_digest(digest: str) -> str:
-    algorithm, _, hexadecimal = digest.partition(":")
-    return f"{algorithm}:{hexadecimal[:8]}…"
+def _shorten_digest(digest: Checksum) -> str:
+    return f"{digest.algorithm}:{digest.value[:8]}…"
 
 
 def _describe_fate(step: Step, fates: Mapping[str, str]) -> str:

@@ -14,6 +14,7 @@ import pytest
 
 from imagesync import Performer, load, open_backend, resolve
 from imagesync.backends.base import Backend
+from imagesync.model.catalog import url_identity
 from imagesync.model.image import Capabilities
 from imagesync.sources import identify
 from tests.cloud.service import Cloud, free_port
@@ -144,15 +145,21 @@ def test_every_way_into_every_store(workspace: CloudWorkspace, web: Web, user: s
 
 
 def test_the_plan_tells_how_and_where_and_what_nobody_verifies(workspace: CloudWorkspace, web: Web) -> None:
-    """Fetched by the service, into which stores; a sha256 that the service cannot tell is no verification."""
+    """Fetched by the service, into which stores; whether it is read back, or published on trust."""
     source = {"url": f"{web.url}/d.raw", "method": "web-download", "stores": ["slow"]}
     wanted(workspace, {**source, "checksum": digest("sha256", DATA)})
     told = workspace.run("plan").stdout
     assert "fetched by the service, into slow" in told
-    assert "is not verified: the service tells no sha256 of it" in told
+    assert "read back to verify it" in told
     assert "upload" not in told
+    wanted(workspace, {**source, "checksum": digest("sha256", DATA), "verify": "none"})
+    told = workspace.run("plan").stdout
+    assert "read back to verify it" not in told
+    assert "is not read back (verify: none); the declared sha256 is taken on trust" in told
     wanted(workspace, {**source, "checksum": digest("sha512", DATA)})
-    assert "not verified" not in workspace.run("plan").stdout
+    assert "read back" not in workspace.run("plan").stdout
+    wanted(workspace, source)
+    assert "nothing verifies what the service fetches" in workspace.run("plan").stdout
     assert web.asked == []
 
 
@@ -217,20 +224,109 @@ def test_a_host_that_the_service_may_not_ask(workspace: CloudWorkspace) -> None:
     assert workspace.cloud.http().images() == []
 
 
-@pytest.mark.parametrize(("algorithm", "verify"), [("sha512", {}), ("md5", {}), ("sha256", {"verify": "download"})])
-def test_a_wrong_digest_of_what_the_service_fetched(
-    workspace: CloudWorkspace, web: Web, algorithm: str, verify: dict[str, str]
-) -> None:
+@pytest.mark.parametrize("algorithm", ["sha512", "md5", "sha256"])
+def test_a_wrong_digest_of_what_the_service_fetched(workspace: CloudWorkspace, web: Web, algorithm: str) -> None:
     """The old image stays as it was, visible; of the new build nothing is left. The right digest replaces it."""
-    source = {"url": f"{web.url}/d.raw", "method": "web-download", **verify}
+    source = {"url": f"{web.url}/d.raw", "method": "web-download"}
     wanted(workspace, {**source, "checksum": digest(algorithm, DATA)})
     before = settled(workspace)
-    source = {"url": f"{web.url}/o.raw", "method": "web-download", **verify}
+    source = {"url": f"{web.url}/o.raw", "method": "web-download"}
     wanted(workspace, {**source, "checksum": digest(algorithm, DATA + b"!")})
     assert f"the service stored {algorithm}" in workspace.run("apply", "--yes", code=1).stdout
     assert workspace.cloud.http().images() == [before]
     wanted(workspace, {**source, "checksum": digest(algorithm, OTHER)}, on_replace={"keep": 0})
     assert settled(workspace)["size"] == len(OTHER)
+
+
+def fetched(web: Web, checksum: str, file: str = "d.raw", **more: object) -> dict[str, object]:
+    """The source of an image that the service fetches."""
+    return {"url": f"{web.url}/{file}", "method": "web-download", "checksum": checksum, **more}
+
+
+def downloads(workspace: CloudWorkspace) -> int:
+    """How often data was read out of the service."""
+    return sum(one.method == "GET" and one.path.endswith("/file") for one in workspace.cloud.requests())
+
+
+def stored_files(workspace: CloudWorkspace) -> set[Path]:
+    """The files of data in all stores of the service."""
+    return {path for path in (workspace.cloud.state / "stores").rglob("*") if path.is_file()}
+
+
+def service_words(data: bytes) -> set[str]:
+    """The digests that the service computes itself."""
+    return {digest("md5", data), digest("sha512", data)}
+
+
+@pytest.mark.parametrize("stage", [False, True])
+def test_foreign_bytes_under_a_sha256_are_not_published(workspace: CloudWorkspace, web: Web, stage: bool) -> None:
+    """The service does not compute a sha256, so the data is read back: exit 1, and nothing of it is anywhere."""
+    wanted(workspace, fetched(web, digest("sha256", DATA), "o.raw"), visibility="public")
+    before = stored_files(workspace)
+    told = workspace.run("apply", "--yes", *(["--stage"] if stage else []), code=1).stdout
+    assert f"the service stored {digest('sha256', OTHER).replace(':', ' ')}, not the declared" in told
+    assert downloads(workspace) == 1
+    assert workspace.cloud.http().images() == []
+    assert stored_files(workspace) == before
+
+
+def test_a_sha256_that_was_read_back_is_recorded_as_computed(workspace: CloudWorkspace, web: Web) -> None:
+    """Beside the service's own; as a candidate too, which is published without another look."""
+    wanted(workspace, fetched(web, digest("sha256", DATA)))
+    words = {*service_words(DATA), digest("sha256", DATA)}
+    assert {*settled(workspace)["imagesync_digest"].split()} - words == {f"url:{url_identity(f'{web.url}/d.raw')}"}
+    wanted(workspace, fetched(web, digest("sha256", OTHER), "o.raw"), on_replace={"keep": 0})
+    workspace.run("apply", "--yes", "--stage")
+    staged = max(workspace.cloud.http().images(), key=lambda image: int(image["os_hidden"]))
+    image = settled(workspace)
+    assert (image["id"], image["imagesync_digest"]) == (staged["id"], staged["imagesync_digest"])
+    assert {*service_words(OTHER), digest("sha256", OTHER)} < {*image["imagesync_digest"].split()}
+    assert "declared:" not in image["imagesync_digest"]
+    assert (downloads(workspace), web.asked) == (2, ["/d.raw", "/o.raw"])
+
+
+@pytest.mark.parametrize("stage", [False, True])
+def test_verify_none_publishes_and_records_the_digest_as_declared(
+    workspace: CloudWorkspace, web: Web, stage: bool
+) -> None:
+    """Nothing is read back, and no digest is claimed that nobody computed; the next plan is empty."""
+    declared = digest("sha256", DATA)
+    wanted(workspace, fetched(web, declared, "o.raw", verify="none"))
+    if stage:
+        told = workspace.run("apply", "--yes", "--stage").stdout
+        assert "taken on trust" in told
+        assert f"its content taken for {declared} on trust" in workspace.run("plan").stdout
+    else:
+        assert "taken on trust" in workspace.run("plan").stdout
+    image = settled(workspace)
+    words = {*service_words(OTHER), f"declared:{declared}", f"url:{url_identity(f'{web.url}/o.raw')}"}
+    assert {*image["imagesync_digest"].split()} == words
+    assert (downloads(workspace), web.asked) == (0, ["/o.raw"])
+    wanted(workspace, fetched(web, declared, "o.raw"))
+    assert settled(workspace)["id"] == image["id"]  # published on trust before: no other build
+
+
+@pytest.mark.parametrize("right", [False, True])
+def test_a_candidate_on_trust_is_verified_once_the_manifest_asks_for_it(
+    workspace: CloudWorkspace, web: Web, right: bool
+) -> None:
+    """Staged with ``verify: none``, which is then taken out: read back before it is published, and not fetched again."""
+    content = DATA if right else OTHER
+    source = fetched(web, digest("sha256", DATA), "d.raw" if right else "o.raw", verify="none")
+    wanted(workspace, source)
+    workspace.run("apply", "--yes", "--stage")
+    (staged,) = workspace.cloud.http().images()
+    del source["verify"]
+    wanted(workspace, source)
+    if right:
+        image = settled(workspace)
+        assert (image["id"], image["os_hidden"], image["size"]) == (staged["id"], False, len(content))
+        assert {*service_words(content), digest("sha256", content)} < {*image["imagesync_digest"].split()}
+        assert "declared:" not in image["imagesync_digest"]
+    else:
+        assert "the service stored sha256" in workspace.run("apply", "--yes", code=1).stdout
+        assert workspace.cloud.http().images() == []
+    assert (downloads(workspace), len(web.asked)) == (1, 1)
 
 
 def test_what_is_read_back_is_held_to_its_format(workspace: CloudWorkspace, web: Web) -> None:
@@ -239,7 +335,6 @@ def test_what_is_read_back_is_held_to_its_format(workspace: CloudWorkspace, web:
         "url": f"{web.url}/d.raw",
         "method": "web-download",
         "checksum": digest("sha256", DATA),
-        "verify": "download",
     }
     wanted(workspace, source, disk_format="qcow2")
     workspace.run("apply", "--yes", code=1)
@@ -390,16 +485,32 @@ def test_an_import_of_an_interrupted_run_is_taken_up(workspace: CloudWorkspace, 
     assert web.asked == ["/d.raw"]
 
 
-def test_an_import_of_an_interrupted_run_is_never_trusted(workspace: CloudWorkspace, web: Web) -> None:
-    """Fetched without anybody to verify it, and wrong: the next run finds out, and nothing is left of it."""
-    checksum = digest("sha256", DATA + b"!")
-    source = {"url": f"{web.url}/d.raw", "method": "web-download", "checksum": checksum, "verify": "download"}
-    wanted(workspace, source)
+@pytest.mark.parametrize("right", [False, True])
+def test_an_import_of_an_interrupted_run_is_never_trusted(workspace: CloudWorkspace, web: Web, right: bool) -> None:
+    """Killed before anybody verified what the service fetched: the next run does, and nothing is left of wrong data."""
+    wanted(workspace, fetched(web, digest("sha256", DATA if right else DATA + b"!")))
     left = interrupted(workspace, web)
     web.hold.set()
     await_status(workspace, left, "active")
-    assert "the service stored sha256" in workspace.run("apply", "--yes", code=1).stdout
-    assert workspace.cloud.http().images() == []
+    (image,) = workspace.cloud.http().images()
+    assert image["imagesync_digest"].startswith("declared:sha256:")
+    if right:
+        assert settled(workspace)["id"] == left
+    else:
+        assert "the service stored sha256" in workspace.run("apply", "--yes", code=1).stdout
+        assert workspace.cloud.http().images() == []
+    assert (downloads(workspace), web.asked) == (1, ["/d.raw"])
+
+
+def test_an_import_that_is_uploaded_instead_by_now_is_not_trusted(workspace: CloudWorkspace, web: Web) -> None:
+    """The manifest turned to an upload of the same content: what the service fetched goes, unpublished."""
+    wanted(workspace, fetched(web, digest("sha256", DATA), "o.raw"))
+    left = interrupted(workspace, web)
+    web.hold.set()
+    await_status(workspace, left, "active")
+    wanted(workspace, {"path": workspace.file("d.raw", DATA), "checksum": digest("sha256", DATA)})
+    image = settled(workspace)
+    assert (image["size"], image["id"] != left) == (len(DATA), True)
 
 
 def test_an_import_of_an_interrupted_run_for_another_content_goes(workspace: CloudWorkspace, web: Web) -> None:

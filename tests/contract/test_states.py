@@ -431,3 +431,24 @@ def test_the_owner_of_one_key_opens_no_other(backend: Backend, tmp_path: Path) -
     assert planned(backend, wanted).steps == ()
     assert [backend.images(image.id)[0] for image in planted] == planted
     assert owned(backend)["a"].size == len(FILES["two.raw"])
+
+
+def test_the_record_of_an_adopted_image_claims_what_the_service_computed(backend: Backend, tmp_path: Path) -> None:
+    """A sha256 is taken on trust and stays so; a sha512 that the service confirms takes its place at the next write."""
+    found = backend.create_image(name="a", disk_format="raw", container_format="bare", visibility="private")
+    backend.upload(found.id, [FILES["two.raw"]], len(FILES["two.raw"]))
+    sha256, sha512 = (f"{name}:{hashlib.new(name, FILES['two.raw']).hexdigest()}" for name in ("sha256", "sha512"))
+    for attrs, declared, digests in (
+        ({"source": {"url": "https://x.example/a.raw", "checksum": sha256}}, ["sha256"], {"md5", "sha512"}),
+        ({"source": {"url": "https://x.example/a.raw", "checksum": sha512}}, ["sha256"], {"md5", "sha512"}),
+        ({"source": {"url": "https://x.example/a.raw", "checksum": sha512}, "min_ram": 5}, [], {"md5", "sha512"}),
+    ):
+        catalog = resolved(tmp_path, State({"a": {"adopt": True, **attrs}}))
+        applied(backend, planned(backend, catalog))
+        (image,) = ours(backend.images())
+        record = read(image)
+        assert record is not None
+        assert [item.algorithm for item in record.declared] == declared
+        assert {item.algorithm for item in record.digests} == digests
+        assert {item.algorithm: item.value for item in record.digests} == image.digests
+        assert (image.id, planned(backend, catalog).steps) == (found.id, ())

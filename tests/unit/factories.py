@@ -98,6 +98,13 @@ def retired(
     return mark(image, replace(record, managed=managed))
 
 
+def rewrite(image: LiveImage, **attrs: object) -> LiveImage:
+    """An image with a changed record."""
+    record = read(image)
+    assert record is not None
+    return mark(image, replace(record, **attrs))  # type: ignore[arg-type]
+
+
 def candidate(wanted: ImageSpec, image_id: str = "cand", **attrs: object) -> LiveImage:
     """A verified build that is not published."""
     fields = {"hidden": True, "visibility": Visibility.PRIVATE, "name": f"{wanted.key} (staging)", "protected": False}

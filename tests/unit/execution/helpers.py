@@ -1,6 +1,8 @@
 """What the tests of execution have in common: a store that fails as told, and a run from catalog to report."""
 
 import threading
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from enum import Enum, auto
 from pathlib import Path
 from typing import Any, Unpack
@@ -69,6 +71,26 @@ class FaultyStore(Local):
     def delete_image(self, image: LiveImage | str) -> None:
         self.calls.append("delete")
         super().delete_image(image)
+
+
+class Service(Local):
+    """A store that counts uploads and downloads, and may hash by another algorithm or give other bytes back."""
+
+    def __init__(self, folder: Path, answers: dict[str, str | None], spoiled: bytes = b"") -> None:
+        super().__init__(Store(folder), "service")
+        self.answers, self.spoiled = answers, spoiled
+        self.uploads = self.downloads = 0
+
+    def images(self, image_id: str | None = None) -> list[LiveImage]:
+        return [replace(one, **self.answers) if one.size else one for one in super().images(image_id)]  # type: ignore[arg-type]
+
+    def upload(self, image_id: str, chunks: Iterable[bytes], size: int | None, *, store: str | None = None) -> None:
+        self.uploads += 1
+        super().upload(image_id, chunks, size, store=store)
+
+    def download(self, image_id: str) -> Iterator[bytes]:
+        self.downloads += 1
+        return iter([*super().download(image_id), self.spoiled])
 
 
 def want_image(folder: Path, data: bytes, **attrs: Any) -> Catalog:

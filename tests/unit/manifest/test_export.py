@@ -110,6 +110,14 @@ def test_only_what_says_something_is_written() -> None:
         ({"os_hash_algo": "blake2b", "checksum": "c" * 32}, {"checksum": f"md5:{'c' * 32}"}),
         ({"os_hash_algo": None, "os_hash_value": None, "checksum": "c" * 32}, {"checksum": f"md5:{'c' * 32}"}),
         ({"os_hash_algo": None, "os_hash_value": None}, None),
+        (
+            {
+                "os_hash_algo": None,
+                "os_hash_value": None,
+                "properties": {"imagesync_digest": f"declared:sha512:{HASH}"},
+            },
+            None,
+        ),
         ({"status": Status.QUEUED, "os_hash_value": None}, "none"),
     ],
 )

@@ -57,6 +57,25 @@ images:
     assert transfers["e"].compression is Compression.NONE
 
 
+def test_what_the_service_fetches_is_verified_unless_the_manifest_says_none(tmp_path: Path) -> None:
+    """``none`` is the only word; a URL without a checksum is warned of, in words that fit who reads it."""
+    text = f"""
+images:
+  a: {{source: {{url: "https://x/y", method: web-download, checksum: "{SHA256}"}}}}
+  b: {{source: {{url: "https://x/y", method: web-download, checksum_url: "https://x/SHA256SUMS", verify: none}}}}
+  c: {{source: {{url: "https://x/y", method: web-download}}}}
+"""
+    catalog = wanted(tmp_path, text)
+    assert [spec.source.transfer and spec.source.transfer.verify for spec in catalog.images] == [True, False, True]
+    assert catalog.warnings == (
+        "c: the URL has no checksum: a new build behind it is not seen, nothing verifies what the service fetches",
+    )
+    text = f"images: {{a: {{source: {{url: 'https://x/y', method: web-download, checksum: '{SHA256}', verify: download}}}}}}"
+    (problem,) = problems(tmp_path, text)
+    assert "images.a.source.verify" in problem
+    assert "none" in problem
+
+
 def test_a_link_out_of_the_folder_is_refused(tmp_path: Path) -> None:
     """A path cannot leave the catalogue by a symbolic link either."""
     (tmp_path / "in").mkdir()
@@ -91,12 +110,12 @@ def test_a_link_out_of_the_folder_is_refused(tmp_path: Path) -> None:
             "use method: upload or glance-direct, or declare container_format: compressed",
         ),
         (
-            f"images: {{a: {{source: {{url: 'https://x/y', checksum: '{SHA256}', verify: download}}}}}}",
+            f"images: {{a: {{source: {{url: 'https://x/y', checksum: '{SHA256}', verify: none}}}}}}",
             "3:128: images.a.source.verify: is for method: web-download; all else is verified while it is sent; "
             "take it out",
         ),
         (
-            "images: {a: {source: {url: 'https://x/y', method: web-download, verify: download}}}",
+            "images: {a: {source: {url: 'https://x/y', method: web-download, verify: none}}}",
             "3:65: images.a.source.verify: has no digest to compare with; declare checksum or checksum_url",
         ),
     ],

@@ -6,7 +6,17 @@ import pytest
 
 from imagesync.model.catalog import Checksum, Role
 from imagesync.model.image import LiveImage
-from imagesync.model.record import PREFIX, Managed, Record, Revision, is_bound, is_marked, read, read_revisions
+from imagesync.model.record import (
+    PREFIX,
+    Managed,
+    Record,
+    Revision,
+    is_bound,
+    is_marked,
+    read,
+    read_digests,
+    read_revisions,
+)
 from tests.unit.written_by_0_1_0 import CREATED_IMAGE, FETCHED_IMAGE, MADE_FROM, RETIRED_IMAGE
 
 UNVERIFIED = {
@@ -83,7 +93,37 @@ def test_a_record_of_an_import_is_read() -> None:
     assert (record.role, record.unverified, record.converted, record.nonce) == (Role.STAGING, True, True, "n-1")
 
 
-@pytest.mark.parametrize("image", [*(image for _, image in MADE_FROM), LiveImage("s", properties=UNVERIFIED)])
+ON_TRUST = {
+    "imagesync_id": "k",
+    "imagesync_catalog": "base",
+    "imagesync_key": "kernel",
+    "imagesync_role": "current",
+    "imagesync_digest": f"md5:{'b' * 32} declared:sha256:{'a' * 64} url:{'c' * 64}",
+    "imagesync_spec": "0" * 32,
+    "imagesync_managed": '{"g":1}',
+}
+"""Published with ``verify: none``: the md5 is the service's own, the sha256 the manifest's word."""
+
+
+def test_a_declared_digest_is_read_apart_from_the_computed_ones() -> None:
+    """Unknown words are ignored; of one algorithm the computed digest counts."""
+    record = read(LiveImage("k", properties=ON_TRUST))
+    assert record is not None
+    sha256, md5 = Checksum("sha256", "a" * 64), Checksum("md5", "b" * 32)
+    assert (record.digests, record.declared, record.url) == ((md5,), (sha256,), "c" * 64)
+    assert record.known == {"md5": "b" * 32, "sha256": "a" * 64}
+    text = f"declared:{sha256} declared:blake3:00 declared: said:{sha256} sha256:{'d' * 64}"
+    assert read_digests(text) == {"sha256": "d" * 64}
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        *(image for _, image in MADE_FROM),
+        LiveImage("s", properties=UNVERIFIED),
+        LiveImage("k", properties=ON_TRUST),
+    ],
+)
 def test_a_record_is_written_as_it_was_read(image: LiveImage) -> None:
     """Letter for letter: a record that no step touches never changes."""
     record = read(image)

@@ -2,14 +2,11 @@
 
 import pytest
 
-from imagesync.model.catalog import (
-    OnReplace,
-    Status,
-)
+from imagesync.model.catalog import Method, OnReplace, Status, Transfer, UrlSource
 from imagesync.model.plan import Kind
 from imagesync.planfile.reader import plan_from_json
 from imagesync.planfile.writer import plan_to_json
-from tests.unit.factories import candidate, catalog, inventory, live, plan, retired, spec
+from tests.unit.factories import candidate, catalog, digest, inventory, live, plan, retired, spec
 from tests.unit.planning.plans import plan_discard, plan_rollback, plan_stage
 
 
@@ -34,4 +31,17 @@ def test_a_plan_of_any_kind_is_saved_and_read_back(kind: Kind) -> None:
             made = plan_rollback(wanted, found)
     assert made.steps
     document = plan_to_json(made, tool="test", folder="/images")
+    assert plan_from_json(document, folder="/images", shown="plan.json") == made
+
+
+@pytest.mark.parametrize("verify", [True, False])
+def test_what_is_not_verified_stands_in_a_saved_plan(verify: bool) -> None:
+    """The manifest's word, and the digest that the record will claim on trust only."""
+    source = UrlSource(("https://x/a.raw",), transfer=Transfer(method=Method.WEB_DOWNLOAD, verify=verify))
+    made = plan(catalog(spec("a", source=source), base="/images"), inventory())
+    document = plan_to_json(made, tool="test", folder="/images")
+    (step,) = document["steps"]
+    assert step["source"]["transfer"]["verify"] is verify
+    assert (step["record"]["digests"], step["record"]["declared"]) == ([], [str(digest("a"))])
+    assert any("verify: none" in note for note in document["notes"]) is not verify
     assert plan_from_json(document, folder="/images", shown="plan.json") == made

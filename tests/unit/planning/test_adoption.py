@@ -4,17 +4,21 @@ from dataclasses import replace
 
 from imagesync.model.catalog import (
     Checksum,
+    Compression,
     Content,
+    FileSource,
     Fingerprint,
     KnownContent,
     Status,
+    Transfer,
 )
 from imagesync.model.image import LiveImage
 from imagesync.model.plan import (
+    Plan,
     Update,
 )
 from imagesync.planning.adoption import pick_adoptable, request_adoption
-from tests.unit.factories import PROJECT, catalog, digest, inventory, live, plan, spec
+from tests.unit.factories import PROJECT, catalog, digest, inventory, live, plan, rewrite, spec
 from tests.unit.planning.plans import kinds
 
 
@@ -23,7 +27,50 @@ def test_adoption_takes_the_one_image_of_that_name() -> None:
     foreign = replace(live(spec("a"), "foreign"), properties={})
     made = plan(catalog(spec("a", adopt=True)), inventory(foreign=(foreign,)))
     assert kinds(made) == [("Update", "a", "adopt")]
-    assert "on trust" in made.notes[0]
+    assert made.notes == (f"a: image foreign is adopted, its content taken for {digest('a')} on trust",)
+    assert recorded(made) == ((), (digest("a"),))
+
+
+def recorded(made: Plan) -> tuple[tuple[Checksum, ...], tuple[Checksum, ...]]:
+    """Computed and declared digests that the first update writes."""
+    update = next(step.action for step in made.steps if isinstance(step.action, Update))
+    assert update.record is not None
+    return update.record.digests, update.record.declared
+
+
+def test_an_adopted_image_is_recorded_with_what_the_service_computed() -> None:
+    """Its own hash beside the declared one; of packed data it is another file's."""
+    foreign = replace(live(spec("a"), "foreign", os_hash_algo="sha512", os_hash_value="c" * 128), properties={})
+    made = plan(catalog(spec("a", adopt=True)), inventory(foreign=(foreign,)))
+    assert recorded(made) == ((Checksum("sha512", "c" * 128),), (digest("a"),))
+    packed = FileSource("/a.xz", "a.xz", transfer=Transfer(Compression.XZ))
+    made = plan(catalog(spec("a", adopt=True, source=packed)), inventory(foreign=(foreign,)))
+    assert recorded(made) == ((), (digest("a"),))
+
+
+def test_a_record_on_trust_is_judged_at_the_next_write_and_not_before() -> None:
+    """The service has the wanted digest by now: no step only for the record, and no declared digest in the next one."""
+    sha512 = Checksum("sha512", "c" * 128)
+    wanted = spec("a", fingerprint=Fingerprint((sha512,)))
+    image = live(wanted, os_hash_algo="sha512", os_hash_value=sha512.value)
+    image = rewrite(image, digests=(), declared=(digest("a"), sha512))
+    assert not plan(catalog(wanted), inventory(image)).steps
+    made = plan(catalog(replace(wanted, min_ram=5)), inventory(image))
+    assert recorded(made) == ((sha512,), ())
+    assert made.notes == ()
+    other = Checksum("sha512", "d" * 128)
+    unmanaged = spec("a", source=Content.UNMANAGED, fingerprint=Fingerprint(), min_ram=5)
+    made = plan(catalog(unmanaged), inventory(rewrite(image, digests=(), declared=(digest("a"), other))))
+    assert recorded(made) == ((sha512,), (digest("a"),))  # the service contradicts the other one
+
+
+def test_an_image_that_is_not_taken_for_the_declared_content_is_not_recorded_as_if() -> None:
+    """Its format is another: it retires with the service's digests only, and is never taken for that content again."""
+    foreign = live(spec("a"), "foreign", os_hash_algo="sha512", os_hash_value="c" * 128)
+    foreign = replace(foreign, properties={}, disk_format="qcow2")
+    made = plan(catalog(spec("a", adopt=True)), inventory(foreign=(foreign,)))
+    assert kinds(made) == [("Create", "a", "content-changed"), ("Update", "a", "superseded")]
+    assert recorded(made) == ((Checksum("sha512", "c" * 128),), ())
 
 
 def test_an_adopted_image_whose_hash_contradicts_is_replaced() -> None:
@@ -58,6 +105,7 @@ def test_content_that_the_service_confirms_is_not_taken_on_trust() -> None:
     wanted = spec("a", source=KnownContent(declared), fingerprint=Fingerprint((declared,)), adopt="foreign")
     made = plan(catalog(wanted), inventory(foreign=(foreign,)))
     assert (kinds(made), made.notes) == ([("Update", "a", "adopt")], ())
+    assert recorded(made) == ((declared,), ())
 
 
 def test_status_protection_and_hiding_are_not_flipped_by_adoption() -> None:

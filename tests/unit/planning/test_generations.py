@@ -6,12 +6,13 @@ import pytest
 
 from imagesync.errors import PlanRefused
 from imagesync.model.catalog import (
+    Checksum,
     FileSource,
     Fingerprint,
     KnownContent,
     UrlSource,
 )
-from tests.unit.factories import catalog, digest, inventory, live, plan, spec
+from tests.unit.factories import catalog, digest, inventory, live, plan, rewrite, spec
 from tests.unit.planning.plans import kinds
 
 
@@ -49,3 +50,22 @@ def test_unnamed_file_sources_do_not_matter_to_identity() -> None:
     """Where the file lies is not what it holds."""
     moved = spec("a", source=FileSource("/elsewhere/a.raw", "../a.raw"))
     assert not plan(catalog(moved), inventory(live(spec("a")))).steps
+
+
+def test_a_declared_digest_is_the_content_as_long_as_nothing_contradicts_it() -> None:
+    """The plan stays empty; another wanted digest is another build; a computed digest wins over a declared one."""
+    image = rewrite(live(spec("a")), digests=(), declared=(digest("a"),))
+    assert not plan(catalog(spec("a")), inventory(image)).steps
+    assert kinds(plan(catalog(spec("a", "b")), inventory(image)))[0] == ("Create", "a", "content-changed")
+    image = rewrite(image, digests=(digest("b"),))
+    assert kinds(plan(catalog(spec("a")), inventory(image)))[0] == ("Create", "a", "content-changed")
+    assert not plan(catalog(spec("a", "b")), inventory(image)).steps
+
+
+def test_what_contradicts_a_declared_digest_is_no_tampering() -> None:
+    """Nobody knew the content, so nobody changed it: it is another one."""
+    sha512 = Checksum("sha512", "a" * 128)
+    wanted = spec("a", fingerprint=Fingerprint((sha512,)))
+    image = live(wanted, os_hash_algo="sha512", os_hash_value="b" * 128)
+    image = rewrite(image, digests=(), declared=(sha512,))
+    assert kinds(plan(catalog(wanted), inventory(image)))[0] == ("Create", "a", "content-changed")

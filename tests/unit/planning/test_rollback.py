@@ -6,6 +6,7 @@ import pytest
 
 from imagesync.errors import PlanRefused
 from imagesync.model.catalog import (
+    Checksum,
     FileSource,
     OnReplace,
     Place,
@@ -18,7 +19,7 @@ from imagesync.model.plan import (
     Update,
     summarize,
 )
-from tests.unit.factories import candidate, catalog, digest, inventory, live, retired, spec
+from tests.unit.factories import candidate, catalog, digest, inventory, live, retired, rewrite, spec
 from tests.unit.planning.plans import actions, plan_rollback
 
 
@@ -96,6 +97,22 @@ def test_a_file_without_a_declared_checksum_is_told_by_both() -> None:
     (note,) = plan_rollback(catalog(wanted), found).notes
     assert f"m.yaml:3: checksum: {digest('a')} (now none)" in note
     assert "m.yaml:3: path: a file with that content (now new.raw)" in note
+
+
+def test_a_rollback_to_a_build_on_trust_says_so() -> None:
+    """The follow-up names a digest that was computed, if there is one; else it says that this one was not."""
+    wanted = spec("a", "b", source=FileSource("/x/a.raw", "a.raw", checksum=digest("b")))
+    held = rewrite(retired(spec("a", "a"), "one"), digests=(), declared=(digest("a"),))
+    found = inventory(held, live(wanted, "two", generation=2))
+    trust, follow = sorted(plan_rollback(catalog(wanted), found).notes)
+    assert trust == f"a: image one is published, its content taken for {digest('a')} on trust"
+    assert f"checksum: {digest('a')} (now {digest('b')}; it was taken on trust, not computed from the data)" in follow
+    sha512 = Checksum("sha512", "c" * 128)
+    known = inventory(rewrite(held, digests=(sha512,)), live(wanted, "two", generation=2))
+    (follow,) = (note for note in plan_rollback(catalog(wanted), known).notes if "must follow" in note)
+    assert f"checksum: {sha512} (now {digest('b')})" in follow
+    named = spec("a", "a", source=FileSource("/x/a.raw", "a.raw", checksum=digest("a")))
+    assert "a: the manifest names this build already" in plan_rollback(catalog(named), found).notes
 
 
 def test_a_rollback_that_broke_off_is_ended_by_name() -> None:

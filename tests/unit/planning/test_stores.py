@@ -21,7 +21,9 @@ from imagesync.model.image import IMPORT_TASK, Capabilities, LiveImage
 from imagesync.model.plan import Create, Plan, Update, summarize
 from imagesync.model.record import Record, read
 from imagesync.planning.planner import make_plan
-from tests.unit.factories import catalog, digest, inventory, live, plan_input, spec
+from imagesync.render.text import plan_text
+from tests.unit.factories import candidate, catalog, digest, inventory, live, plan_input, rewrite, spec
+from tests.unit.planning.plans import plan_stage
 
 ABLE = Capabilities(
     import_methods=frozenset({"glance-direct", "web-download", "copy-image"}), stores=frozenset({"fast", "slow"})
@@ -35,9 +37,9 @@ def local(*stores: str, all_stores: bool = False, method: Method = Method.UPLOAD
     return spec("a", source=FileSource("/images/a.raw", "a.raw", transfer=transfer))
 
 
-def fetched(*digests: Checksum, verify: bool = False) -> ImageSpec:
+def fetched(*digests: Checksum, verify: bool = True, method: Method = Method.WEB_DOWNLOAD) -> ImageSpec:
     """An image that the service fetches."""
-    transfer = Transfer(method=Method.WEB_DOWNLOAD, verify_download=verify)
+    transfer = Transfer(method=method, verify=verify)
     source = UrlSource(("https://user:secret@x.example/a.raw?sig=1",), transfer=transfer)
     return spec("a", source=source, fingerprint=Fingerprint(digests))
 
@@ -136,17 +138,43 @@ def test_all_stores_of_a_service_that_has_but_one() -> None:
     assert len(made(local(all_stores=True), able=Capabilities()).steps) == 1
 
 
-def test_what_nobody_will_verify_is_noted() -> None:
-    """The service tells sha512 and md5; another digest needs ``verify: download``. No secret in it."""
-    for known in ("sha512", "md5"):
-        assert made(fetched(Checksum(known, "a" * 8))).notes == ()
-    assert made(fetched(digest("a"), verify=True)).notes == ()
-    (note,) = made(fetched(digest("a"))).notes
-    assert note == (
-        "a: what the service fetches from https://x.example/a.raw is not verified: the service tells no sha256 of it; "
-        "declare a sha512, or set verify: download"
-    )
-    assert made(fetched()).notes == ()
+def test_what_is_not_verified_is_noted() -> None:
+    """``verify: none``, whatever the algorithm: the service may compute another one. No secret in the note."""
+    for known in ("md5", "sha256", "sha512"):
+        digest_ = Checksum(known, "a" * 8)
+        assert made(fetched(digest_)).notes == ()
+        (note,) = made(fetched(digest_, verify=False)).notes
+        assert note == (
+            "a: what the service fetches from https://x.example/a.raw is not read back (verify: none); "
+            f"the declared {known} is taken on trust, unless the service computes one itself"
+        )
+    assert made(fetched(verify=False)).notes == ()
+
+
+def test_what_will_be_read_back_is_in_the_plan() -> None:
+    """A digest that services do not compute: the data comes here once. Not with ``verify: none``."""
+    for image, expected in (
+        (fetched(digest("a")), True),
+        (fetched(Checksum("sha512", "a")), False),
+        (fetched(digest("a"), verify=False), False),
+        (fetched(), False),
+        (local(), False),
+    ):
+        (step,) = made(image).steps
+        assert isinstance(step.action, Create)
+        assert step.action.is_read_back is expected
+        assert ("read back to verify it" in plan_text(made(image))) is expected
+
+
+def test_a_build_that_the_service_fetches_claims_no_digest() -> None:
+    """Nobody has seen a byte of it when its record is written; what is sent from here is verified on the way."""
+    for image, digests, declared in (
+        (fetched(digest("a")), (), (digest("a"),)),
+        (local(), (digest("a"),), ()),
+    ):
+        (step,) = made(image).steps
+        assert isinstance(step.action, Create)
+        assert (step.action.record.digests, step.action.record.declared) == (digests, declared)
 
 
 def test_what_the_service_fetches_is_no_upload() -> None:
@@ -159,7 +187,7 @@ def staged(wanted: ImageSpec, **attrs: object) -> LiveImage:
     image = replace(live(wanted, "left", Role.STAGING), **attrs)  # type: ignore[arg-type]
     record = read(image)
     assert record is not None
-    return replace(image, properties={**image.properties, **replace(record, unverified=True).properties(image.id)})
+    return rewrite(image, unverified=True, digests=(), declared=record.digests)
 
 
 @pytest.mark.parametrize(
@@ -176,16 +204,59 @@ def test_an_import_that_goes_on_or_waits_to_be_verified_is_taken_up(attrs: dict[
     (step,) = made(wanted, staged(wanted, **attrs)).steps
     assert isinstance(step.action, Create)
     assert (step.action.fill, step.reason.value) == ("left", "incomplete")
+    (step,) = made(wanted, rewrite(staged(wanted, **attrs), digests=(digest("a"),), declared=())).steps
+    assert isinstance(step.action, Create)
+    assert step.action.fill == "left"  # as the first version wrote it
 
 
 @pytest.mark.parametrize(
-    "now", [fetched(digest("b")), replace(fetched(digest("a")), min_ram=5), spec("a", "a"), fetched()]
+    "now",
+    [
+        fetched(digest("b")),
+        replace(fetched(digest("a")), min_ram=5),
+        spec("a", "a"),
+        fetched(),
+        fetched(digest("a"), method=Method.UPLOAD),
+    ],
 )
 def test_what_is_no_longer_wanted_is_not_taken_up(now: ImageSpec) -> None:
-    """Another content, another wanted state or another source: made anew, and the left-over goes."""
-    plan = made(now, staged(fetched(digest("a")), status=Status.IMPORTING))
+    """Another content, another wanted state, another source or method: made anew, and the left-over goes."""
+    for status in (Status.IMPORTING, Status.ACTIVE):
+        plan = made(now, staged(fetched(digest("a")), status=status))
+        assert {type(step.action).__name__ for step in plan.steps} == {"Create", "Delete"}
+        assert [step.action.fill for step in plan.steps if isinstance(step.action, Create)] == [None]
+
+
+def unjudged(wanted: ImageSpec, **attrs: object) -> LiveImage:
+    """A candidate that ``verify: none`` made of a web-download."""
+    return rewrite(candidate(wanted, "cand", **attrs), digests=(), declared=wanted.fingerprint.digests)
+
+
+def test_a_candidate_on_trust_is_published_only_where_the_manifest_says_so() -> None:
+    """With ``verify: none`` as it is, and the plan says it; without, it is verified first; an upload replaces it."""
+    trusting, wanted = fetched(digest("a"), verify=False), fetched(digest("a"))
+    plan = made(trusting, unjudged(trusting))
+    assert [type(step.action).__name__ for step in plan.steps] == ["Update"]
+    assert plan.notes == (f"a: image cand is published, its content taken for {digest('a')} on trust",)
+    plan = made(wanted, unjudged(wanted))
+    assert [getattr(step.action, "fill", "") for step in plan.steps] == ["cand"]
+    assert [one.fate.value for one in plan.candidates] == ["published"]
+    plan = plan_stage(catalog(wanted), inventory(unjudged(wanted)))
+    assert [getattr(step.action, "fill", "") for step in plan.steps] == ["cand"]
+    assert [one.fate.value for one in plan.candidates] == ["waiting"]
+    plan = made(fetched(digest("a"), method=Method.UPLOAD), unjudged(wanted))
     assert {type(step.action).__name__ for step in plan.steps} == {"Create", "Delete"}
-    assert [step.action.fill for step in plan.steps if isinstance(step.action, Create)] == [None]
+
+
+def test_a_candidate_that_the_service_confirms_is_not_on_trust() -> None:
+    """Its own sha512 is the one that is wanted now: published, and the record has no declared digest any more."""
+    sha512 = Checksum("sha512", "c" * 128)
+    image = unjudged(fetched(digest("a")), os_hash_algo="sha512", os_hash_value=sha512.value)
+    plan = made(fetched(sha512), image)
+    (step,) = plan.steps
+    assert isinstance(step.action, Update)
+    assert step.action.record is not None
+    assert (plan.notes, step.action.record.digests, step.action.record.declared) == ((), (sha512,), ())
 
 
 def test_what_the_service_converted_is_not_taken_for_another_image() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from imagesync.model.catalog import UrlSource
 from imagesync.render.text import plan_text
-from tests.unit.factories import catalog, inventory, live, plan, spec
+from tests.unit.factories import catalog, digest, inventory, live, plan, rewrite, spec
 
 
 @pytest.mark.parametrize(
@@ -29,3 +29,10 @@ def test_a_name_that_moves_the_cursor_is_shown_with_escapes() -> None:
     text = plan_text(plan(catalog(replace(before, name="b")), inventory(live(before, name="x\x1b[2J\u202ey"))))
     assert "name  x\\x1b[2J\\u202ey → b" in text
     assert all(line.isprintable() for line in text.split("\n"))
+
+
+def test_the_digest_that_a_build_replaces_is_shown_even_if_it_was_only_declared() -> None:
+    """Content that was taken on trust has a name, too."""
+    image = rewrite(live(spec("a", "a")), digests=(), declared=(digest("a"),))
+    text = plan_text(plan(catalog(spec("a", "b")), inventory(image)))
+    assert "sha256:aaaaaaaa… → sha256:bbbbbbbb…" in text

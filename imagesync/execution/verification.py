@@ -1,0 +1,188 @@
+"""Data that is in the service -> what is known of it, or an error if it is not the declared data. Does I/O.
+
+Judged are: what was sent from here by what the service says it stored, what the service fetched by the service's own
+hash or else by reading it back. Nothing is published whose declared digest was not judged, unless the manifest says
+``verify: none``; a digest that nothing was compared with is returned as declared.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from imagesync.backends.base import Backend
+from imagesync.errors import BackendError, ChecksumMismatch, Forbidden, FormatMismatch, Unavailable
+from imagesync.formats import Inspection, check_not_disguised
+from imagesync.model.catalog import HEX_LENGTHS, Checksum, Compression, FileSource, Method, Status, Transfer, UrlSource
+from imagesync.model.image import LiveImage
+from imagesync.model.plan import Create
+from imagesync.model.record import read
+from imagesync.sources import SourceStream
+
+MAX_READS: Final = 3
+"""Times that data is read back, if the connection breaks."""
+GIB: Final = 2**30
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """An image whose bytes are in the service and are the right ones.
+
+    ``digests`` are of the published bytes, as far as they are known; ``sent`` counts the bytes that were sent from here;
+    ``virtual_size`` in bytes; ``converted``: the service made another format of them; ``declared``: digests that nothing
+    was compared with (``verify: none``).
+    """
+
+    image: LiveImage
+    digests: tuple[Checksum, ...]
+    sent: int = 0
+    virtual_size: int = 0
+    converted: bool = False
+    declared: tuple[Checksum, ...] = ()
+
+
+class Verifier:
+    """Verifies the data of images of one backend."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+
+    def verify_sent(self, create: Create, transfer: Transfer, image: LiveImage, stream: SourceStream) -> Arrived:
+        """Compare what was verified while it was sent with what the service says it stored."""
+        if image.status is not Status.ACTIVE:
+            raise BackendError(f"image {image.id} is {image.status.value} after the upload", "run apply again")
+        as_sent = image.size == stream.sent and _has_declared_formats(create, image)
+        converted = transfer.method is Method.GLANCE_DIRECT and not as_sent
+        if not converted:
+            self._compare(image, stream)
+        known = {item.algorithm: item for item in create.fingerprint.digests}
+        if transfer.compression is Compression.NONE:
+            # what the service computed beside the digest that was compared is of the same bytes
+            found = stream.digests if converted else {**image.digests, **stream.digests}
+            known = {name: Checksum(name, value) for name, value in found.items()} | known
+        virtual_size = image.virtual_size or stream.virtual_size or 0
+        return Arrived(image, _sort(known), stream.sent, virtual_size, converted)
+
+    def _compare(self, image: LiveImage, stream: SourceStream) -> None:
+        """Compare size and a digest of what the service stored with those of what was sent."""
+        hint = "run apply again; where the service converts what it imports, declare method: glance-direct"
+        if image.size != stream.sent:
+            raise ChecksumMismatch(f"the service stored {image.size} bytes, we sent {stream.sent}", hint)
+        theirs = image.digests
+        if not theirs.keys() & stream.digests.keys():  # it uses an unusual algorithm: read the data back
+            theirs = self._hash_stored(image.id, max(stream.digests, key=lambda name: HEX_LENGTHS[name]))
+        for name in theirs.keys() & stream.digests.keys():
+            if theirs[name] != stream.digests[name]:
+                message = f"the service stored {name} {theirs[name]}, we sent {stream.digests[name]}"
+                raise ChecksumMismatch(message, hint)
+
+    def _hash_stored(self, image_id: str, algorithm: str) -> Mapping[str, str]:
+        digest = hashlib.new(algorithm, usedforsecurity=False)
+        for chunk in self._backend.download(image_id):
+            digest.update(chunk)
+        return {algorithm: digest.hexdigest()}
+
+    def verify_found(self, create: Create, source: FileSource | UrlSource, image: LiveImage) -> Arrived:
+        """Verify an active image whose bytes were not read in this run.
+
+        An import of what an earlier run staged holds verified bytes. What the service fetched was seen by nobody.
+        """
+        staged = read(image)
+        converted = not _has_declared_formats(create, image)
+        virtual_size = image.virtual_size or image.size or 0
+        comparable = source.transfer.compression is Compression.NONE and not converted
+        if comparable:
+            for item in create.fingerprint.digests:
+                _check_digest(item, image.digests.get(item.algorithm, item.value))
+        if source.transfer.is_sent and staged is not None and not staged.unverified:
+            known = create.fingerprint.digests
+        else:
+            known = self._judge_fetched(create, source.transfer, image, comparable=comparable)
+        check_min_disk(create, virtual_size)
+        declared = tuple(item for item in create.fingerprint.digests if item not in known)
+        return Arrived(image, known, 0, virtual_size, converted, () if _is_judged(create, known) else declared)
+
+    def _judge_fetched(
+        self, create: Create, transfer: Transfer, image: LiveImage, *, comparable: bool
+    ) -> tuple[Checksum, ...]:
+        """Return the digests that are known of what the service fetched; ChecksumMismatch if a declared one is not right.
+
+        Data that the service's own hash does not judge is read back, unless the manifest says ``verify: none``.
+        """
+        declared = create.fingerprint.digests
+        if not comparable:
+            if declared and transfer.verify:
+                message = f"the service made {image.disk_format} of what it fetched, which no declared digest can judge"
+                hint = "use method: glance-direct, which verifies before the service converts, or declare verify: none"
+                raise ChecksumMismatch(message, hint)
+            return ()
+        known = {name: Checksum(name, value) for name, value in image.digests.items()}
+        if declared and transfer.verify and create.fingerprint.strongest not in known.values():
+            disk_format, container_format = declared_formats(create)
+            self.check_stored(image, declared, disk_format, container_format)
+            known |= {item.algorithm: item for item in declared}
+        return _sort(known)
+
+    def check_stored(
+        self, image: LiveImage, declared: Sequence[Checksum], disk_format: str | None, container_format: str | None
+    ) -> None:
+        """Download what the service stored, hash and inspect it in one pass; a broken connection is retried.
+
+        ChecksumMismatch if it has not every declared digest, FormatMismatch if it is not what it is said to be.
+        """
+        for number in range(1, MAX_READS + 1):
+            hashes = {item.algorithm: hashlib.new(item.algorithm, usedforsecurity=False) for item in declared}
+            inspection = Inspection(disk_format, container_format)
+            try:
+                for chunk in self._backend.download(image.id):
+                    inspection.feed(chunk)
+                    for found in hashes.values():
+                        found.update(chunk)
+                break
+            except Unavailable:
+                if number == MAX_READS:
+                    raise
+            except Forbidden as error:
+                hint = "declare a digest that the service computes itself (sha512 by default), or verify: none"
+                raise Forbidden(f"what the service stored cannot be read back: {error.message}", hint) from error
+        inspection.finish()
+        check_not_disguised(disk_format, inspection.recognised)
+        for item in declared:
+            _check_digest(item, hashes[item.algorithm].hexdigest())
+
+
+def check_min_disk(create: Create, needed: int) -> None:
+    """Raise FormatMismatch if a declared min_disk is less than the ``needed`` bytes of the image's disk."""
+    declared = create.state.fields.get("min_disk")
+    if isinstance(declared, int) and declared and not create.min_disk_auto and needed > declared * GIB:
+        message = f"min_disk is {declared} GB, but the image's virtual size is at least {needed} bytes"
+        raise FormatMismatch(message, f"declare min_disk: {-(-needed // GIB)} or more, or auto")
+
+
+def declared_formats(create: Create) -> tuple[str | None, str | None]:
+    """Return disk_format and container_format as declared; None for one that is not."""
+    disk_format, container_format = (
+        value if isinstance(value := create.state.fields.get(name), str) else None
+        for name in ("disk_format", "container_format")
+    )
+    return disk_format, container_format
+
+
+def _has_declared_formats(create: Create, image: LiveImage) -> bool:
+    """Whether an image still has the formats it was created with: a service that converts changes them."""
+    fields = create.state.fields
+    return (image.disk_format, image.container_format) == (fields.get("disk_format"), fields.get("container_format"))
+
+
+def _is_judged(create: Create, known: tuple[Checksum, ...]) -> bool:
+    return create.fingerprint.strongest in known
+
+
+def _sort(known: Mapping[str, Checksum]) -> tuple[Checksum, ...]:
+    return tuple(known[name] for name in sorted(known))
+
+
+def _check_digest(item: Checksum, found: str) -> None:
+    if found != item.value:
+        message = f"the service stored {item.algorithm} {found}, not the declared {item.value}"
+        raise ChecksumMismatch(message, "correct the checksum, or find out who changed the file")

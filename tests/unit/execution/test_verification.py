@@ -1,0 +1,213 @@
+"""The stored data is compared with what was sent, or else judged by the service's hash or by reading it back."""
+
+import hashlib
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final, Unpack
+
+import pytest
+
+from imagesync import Performer, execute
+from imagesync.backends.base import ImportFields
+from imagesync.backends.local.backend import Local
+from imagesync.errors import Forbidden, Unavailable
+from imagesync.model.catalog import (
+    Catalog,
+    Checksum,
+    FileSource,
+    Fingerprint,
+    Method,
+    Role,
+    Transfer,
+    UrlSource,
+)
+from imagesync.model.image import Capabilities
+from imagesync.model.plan import Create
+from imagesync.model.record import DIGEST, Record, read
+from imagesync.sources import identify
+from tests.pipeline import planned
+from tests.unit.execution.helpers import Service, apply, want_image
+from tests.unit.factories import catalog, spec
+
+DATA = b"data" * 100
+PUBLISHED = Checksum("sha256", hashlib.sha256(DATA).hexdigest())
+NO_HASH: Final[dict[str, str | None]] = {"os_hash_algo": None, "os_hash_value": None, "checksum": None}
+
+
+class Fetching(Service):
+    """A store that fetches by itself: every URL gives ``content``; ``broken`` downloads end too early."""
+
+    def __init__(
+        self, folder: Path, answers: dict[str, str | None], content: bytes = DATA, spoiled: bytes = b""
+    ) -> None:
+        super().__init__(folder, answers, spoiled)
+        self.content, self.broken, self.forbidden = content, 0, False
+
+    def capabilities(self) -> Capabilities:
+        return replace(super().capabilities(), import_methods=frozenset({"web-download"}))
+
+    def import_image(self, image_id: str, method: str, **options: Unpack[ImportFields]) -> None:
+        assert (method, options["uri"]) == ("web-download", "https://x.example/a.raw")
+        Local.upload(self, image_id, [self.content], len(self.content))
+
+    def download(self, image_id: str) -> Iterator[bytes]:
+        if self.forbidden:
+            raise Forbidden("the policy forbids download_image")
+        chunks = super().download(image_id)
+        self.broken -= 1
+        if self.broken >= 0:
+            raise Unavailable("the connection broke")
+        return chunks
+
+
+def fetched(*digests: Checksum, verify: bool = True, **attrs: Any) -> Catalog:
+    """A catalog of one image that the service fetches."""
+    transfer = Transfer(method=Method.WEB_DOWNLOAD, verify=verify)
+    source = UrlSource(("https://x.example/a.raw",), transfer=transfer)
+    return catalog(spec("x", source=source, fingerprint=Fingerprint(digests), **attrs))
+
+
+def fail(service: Fetching, wanted: Catalog) -> str:
+    """The error of the only step, which leaves nothing behind."""
+    (result,) = apply(service, wanted).results
+    assert service.images() == []
+    return str(result.error)
+
+
+def published(service: Fetching) -> Record:
+    """The record of the only image, which is published."""
+    (image,) = service.images()
+    record = read(image)
+    assert record is not None
+    assert (record.role, record.unverified, image.hidden) == (Role.CURRENT, False, False)
+    return record
+
+
+def known(*algorithms: str) -> tuple[Checksum, ...]:
+    """Digests of ``DATA``."""
+    return tuple(Checksum(name, hashlib.new(name, DATA, usedforsecurity=False).hexdigest()) for name in algorithms)
+
+
+def test_what_the_service_fetched_is_read_back_where_its_hash_does_not_judge_it(tmp_path: Path) -> None:
+    """Published with digests that were computed; other bytes are not published, and nothing is left of them."""
+    service = Fetching(tmp_path / "right", {})
+    service.broken = 1
+    assert apply(service, fetched(PUBLISHED)).succeeded
+    assert service.downloads == 2
+    record = published(service)
+    assert (record.digests, record.declared) == (known("md5", "sha256", "sha512"), ())
+    service = Fetching(tmp_path / "wrong", {}, content=b"foreign")
+    assert "the service stored sha256" in fail(service, fetched(PUBLISHED))
+    service = Fetching(tmp_path / "weak", {}, content=b"foreign")
+    md5 = Checksum("md5", hashlib.md5(b"foreign", usedforsecurity=False).hexdigest())
+    assert "the service stored sha256" in fail(service, fetched(md5, PUBLISHED))  # a weaker digest judges nothing
+
+
+def test_what_the_service_hashes_itself_is_not_read_back(tmp_path: Path) -> None:
+    """Its sha512 judges; a weaker digest beside it is not claimed; a service without any hash is read back."""
+    sha512 = known("sha512")[0]
+    service = Fetching(tmp_path / "one", {})
+    assert apply(service, fetched(PUBLISHED, sha512)).succeeded
+    assert service.downloads == 0
+    assert (published(service).digests, published(service).declared) == (known("md5", "sha512"), ())
+    service = Fetching(tmp_path / "two", NO_HASH)
+    assert apply(service, fetched(sha512)).succeeded
+    assert service.downloads == 1
+    assert published(service).digests == (sha512,)
+    service = Fetching(tmp_path / "three", NO_HASH, content=b"foreign")
+    assert "the service stored sha512" in fail(service, fetched(sha512))
+
+
+def test_what_cannot_be_read_back_is_not_published(tmp_path: Path) -> None:
+    """The message has both ways out."""
+    service = Fetching(tmp_path / "store", {})
+    service.forbidden = True
+    error = fail(service, fetched(PUBLISHED))
+    assert "what the service stored cannot be read back: the policy forbids download_image" in error
+    assert "sha512 by default), or verify: none" in error
+
+
+def test_verify_none_records_the_digest_as_declared(tmp_path: Path) -> None:
+    """Nothing is read back; what the service's own hash contradicts is refused all the same."""
+    service = Fetching(tmp_path / "one", {}, content=b"foreign")
+    assert apply(service, fetched(PUBLISHED, verify=False)).succeeded
+    assert service.downloads == 0
+    record = published(service)
+    assert ([item.algorithm for item in record.digests], record.declared) == (["md5", "sha512"], (PUBLISHED,))
+    assert planned(service, fetched(PUBLISHED, verify=False)).steps == ()
+    service = Fetching(tmp_path / "two", {}, content=b"foreign")
+    assert "the service stored sha512" in fail(service, fetched(*known("sha512"), verify=False))
+    service = Fetching(tmp_path / "three", {})
+    assert apply(service, fetched(*known("sha512"), verify=False)).succeeded
+    assert (published(service).digests, published(service).declared) == (known("md5", "sha512"), ())
+
+
+def test_what_the_service_converted_cannot_be_judged(tmp_path: Path) -> None:
+    """Refused, also where an algorithm is shared; with ``verify: none`` the record claims nothing of its own hash."""
+    for number, digest in enumerate((PUBLISHED, *known("sha512"))):
+        service = Fetching(tmp_path / str(number), {"disk_format": "qcow2"})
+        error = fail(service, fetched(digest))
+        assert "the service made qcow2 of what it fetched, which no declared digest can judge" in error
+        assert "use method: glance-direct" in error
+        service = Fetching(tmp_path / f"none {number}", {"disk_format": "qcow2"})
+        assert apply(service, fetched(digest, verify=False)).succeeded
+        record = published(service)
+        assert (record.digests, record.declared, record.converted) == ((), (digest,), True)
+        assert planned(service, fetched(digest, verify=False)).steps == ()
+
+
+def test_data_that_was_fetched_for_another_run_is_read_back_whatever_the_method_is_now(tmp_path: Path) -> None:
+    """A queued record with a pinned id: the service is filling it while the manifest turns to an upload."""
+    pinned = "6a1b8b0e-0b5e-4f7e-9d6e-00000000000a"
+    for content, expected in ((b"foreign", False), (DATA, True)):
+        service = Fetching(tmp_path / str(expected), {}, content)
+        wanted = fetched(PUBLISHED, id=pinned)
+        (step,) = planned(service, wanted).steps
+        assert isinstance(step.action, Create)
+        record = replace(step.action.record, role=Role.STAGING, unverified=True)
+        service.create_image(
+            id=pinned, hidden=True, disk_format="raw", container_format="bare", properties=record.properties(pinned)
+        )
+        (tmp_path / "x").write_bytes(DATA)
+        source = FileSource(str(tmp_path / "x"), "x", checksum=PUBLISHED)
+        plan = planned(service, identify(catalog(spec("x", id=pinned, source=source))))
+        service.import_image(pinned, "web-download", uri="https://x.example/a.raw")
+        report = execute(plan, Performer(service, plan), jobs=1, notify=lambda _: None, cancelled=threading.Event())
+        assert report.succeeded is expected
+        assert service.downloads == 1
+        assert service.images()[0].hidden is not expected
+
+
+def test_digests_that_the_service_computed_are_kept_with_ours(tmp_path: Path) -> None:
+    """So that a manifest that declares another algorithm later uploads nothing."""
+    service = Service(tmp_path / "store", {})
+    assert apply(service, want_image(tmp_path, b"data")).succeeded
+    (image,) = service.images()
+    kept = dict(part.split(":") for part in image.properties[DIGEST].split())
+    assert kept == {
+        name: hashlib.new(name, b"data", usedforsecurity=False).hexdigest() for name in ("md5", "sha256", "sha512")
+    }
+    assert service.downloads == 0
+
+
+def test_a_service_that_hashes_otherwise_is_read_back(tmp_path: Path) -> None:
+    """No digest in common is no proof."""
+    answers = {"os_hash_algo": "blake2b", "os_hash_value": "00", "checksum": None}
+    service = Service(tmp_path / "store", answers)
+    assert apply(service, want_image(tmp_path, b"data")).succeeded
+    assert service.downloads == 1
+    service = Service(tmp_path / "other", answers, spoiled=b"more")
+    (result,) = apply(service, want_image(tmp_path, b"data")).results
+    assert "the service stored sha512" in str(result.error)
+    assert service.images() == []
+
+
+@pytest.mark.parametrize("answers", [{"os_hash_value": "0" * 128}, {"size": 5}])
+def test_other_bytes_in_the_service_are_an_error(tmp_path: Path, answers: dict[str, str | None]) -> None:
+    """Nothing of them stays."""
+    service = Service(tmp_path / "store", answers)
+    (result,) = apply(service, want_image(tmp_path, b"data")).results
+    assert "the service stored" in str(result.error)
+    assert service.images() == []
