@@ -52,7 +52,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def needs_cloud(item: pytest.Item) -> bool:
     """Whether a test uses the real Keystone and Glance."""
-    return "cloud" in getattr(item, "fixturenames", ()) or "[glance" in item.name
+    return not {"cloud", "mariadb_cloud"}.isdisjoint(getattr(item, "fixturenames", ())) or "[glance" in item.name
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -81,13 +81,30 @@ def running_cloud() -> Iterator[Cloud]:
         yield cloud
 
 
+@pytest.fixture(scope="session")
+def running_mariadb_cloud() -> Iterator[Cloud]:
+    """The real Keystone, and Glance on a MariaDB of its own; a failure to start, or no MariaDB, is a failure."""
+    with Cloud(mariadb=True) as cloud:
+        yield cloud
+
+
 @pytest.fixture
 def cloud(running_cloud: Cloud) -> Iterator[Cloud]:
     """The real cloud without any image but those of the neighbors, which must be untouched in the end."""
-    running_cloud.settle_neighbors()
-    running_cloud.reset()
-    yield running_cloud
-    assert running_cloud.harm_done() == []
+    yield from _watch_neighbors(running_cloud)
+
+
+@pytest.fixture
+def mariadb_cloud(running_mariadb_cloud: Cloud) -> Iterator[Cloud]:
+    """As ``cloud``, with Glance on MariaDB; for tests that are marked exhaustive."""
+    yield from _watch_neighbors(running_mariadb_cloud)
+
+
+def _watch_neighbors(cloud: Cloud) -> Iterator[Cloud]:
+    cloud.settle_neighbors()
+    cloud.reset()
+    yield cloud
+    assert cloud.harm_done() == []
     note(
         "images of other projects, row by row and byte for byte, after each test on the cloud",
         f"all {NUMBER} untouched",

@@ -7,6 +7,9 @@ from pathlib import Path
 
 from tests.cloud.bootstrap import PASSWORD, USERS
 
+DATABASE = "glance.db"
+"""The file of the image service's SQLite, in the folder of the cloud's state."""
+
 
 def write_keystone(folder: Path, state: Path) -> None:
     """keystone.conf: SQLite and Fernet keys below ``state``; passwords hashed cheaply, for each command logs in anew."""
@@ -32,8 +35,8 @@ backend = dogpile.cache.memory
     )
 
 
-def write_glance(folder: Path, state: Path, auth_url: str, etc: Path, endpoint_id: str | None) -> None:
-    """glance-api.conf; with ``endpoint_id`` the service asks Keystone for the limits of projects.
+def write_glance(folder: Path, state: Path, database: str, auth_url: str, etc: Path, endpoint_id: str | None) -> None:
+    """glance-api.conf for the database at a URL; with ``endpoint_id`` the service asks Keystone for the limits of projects.
 
     That one also offers fewer ways in, and unpacks what it imports by a plugin of its own.
     """
@@ -58,7 +61,7 @@ enabled_import_methods = [{methods}]
 use_keystone_limits = {"true" if endpoint_id else "false"}
 worker_self_reference_url = http://127.0.0.1
 [database]
-connection = sqlite:///{state}/glance.db?timeout=60
+connection = {database}
 sqlite_synchronous = false
 [glance_store]
 default_backend = fast

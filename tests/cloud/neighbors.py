@@ -6,15 +6,14 @@ After each test every row and every byte must be unchanged, and no request may h
 (``Cloud.harm_done``).
 """
 
-import contextlib
 import hashlib
 import json
-import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from imagesync.model.image import LiveImage
+from tests.cloud.databases import Database
 
 NUMBER: Final = 300
 IDS: Final = "0ff00000-0000-4000-8000-"
@@ -29,6 +28,8 @@ NAMES: Final = (
 VISIBILITIES: Final = ("public", "private", "shared", "community")
 STATUSES: Final = ("active", "active", "queued", "active", "active", "deactivated", "active")
 TAGS: Final = (("linux", "n1"), (), ("x", "y", "one"), ("old", "new"))
+ALIKE: Final = ("Base", "base ", "bäse")
+"""Names of catalogs that MariaDB holds equal to that of the tests."""
 MEMBERS: Final = ("accepted", "pending", "rejected")
 
 
@@ -59,14 +60,14 @@ def _marks(key: str, owner: str) -> tuple[dict[str, str], ...]:
         {"imagesync_role": "lease", **lease},
         {"imagesync_catalog": "base"},
         {**mark, "imagesync_role": "nonsense", "imagesync_managed": "{", "imagesync_more": "1"},
-        {"imagesync_catalog": "Base", "imagesync_key": key, "imagesync_role": "current"},
+        *({"imagesync_catalog": name, "imagesync_key": key, "imagesync_role": "current"} for name in ALIKE),
         {"imagesync_managed": "{}", "imagesync_key": key, "imagesync_role": "current"},
     )
 
 
 def _properties(number: int, project: str) -> dict[str, str]:
     name = NAMES[number % len(NAMES)] or "a"
-    marks = _marks(name, project)[number % 11]
+    marks = _marks(name, project)[number % 13]
     return {"os_distro": "ubuntu", "os_version": f"24.{number}", "p": "1", **marks}
 
 
@@ -114,23 +115,23 @@ def content(number: int) -> bytes:
 
 
 class Neighbors:
-    """Those of one running service: ``state`` is the folder with its database and stores."""
+    """Those of one running service: its database, and the folder of its stores."""
 
-    def __init__(self, state: Path) -> None:
-        self._database, self._stores = state / "glance.db", state / "stores"
+    def __init__(self, database: Database, stores: Path) -> None:
+        self._database, self._stores = database, stores
         self._planted: Mapping[str, Sequence[Any]] = {}
 
     def plant(self, project: str) -> None:
         """All of them, as they shall stay; ``project`` is the id of ours."""
-        with contextlib.closing(sqlite3.connect(self._database, timeout=30)) as connection, connection:
+        with self._database.open() as tables:
             for table in (*PARTS, "images"):
-                connection.execute(f"delete from {table} where {_whose(table)}")
+                tables.write(f"delete from {table} where {_whose(table)}")
             common = {"created_at": STAMP, "updated_at": STAMP, "deleted": 0}
             for number in range(NUMBER):
                 for table, found in _rows(number, project, self._stores):
                     row = {**found, **common}
                     marks = ",".join("?" * len(row))
-                    connection.execute(f"insert into {table} ({','.join(row)}) values ({marks})", [*row.values()])
+                    tables.write(f"insert into {table} ({','.join(row)}) values ({marks})", [[*row.values()]])
                     if table == "image_locations":
                         (self._stores / "fast" / f"{IDS}{number:012x}").write_bytes(content(number))
         self._planted = self._there()
@@ -142,9 +143,9 @@ class Neighbors:
 
     def _there(self) -> dict[str, list[Any]]:
         """Each row of each table, all columns, and each file with its bytes."""
-        with contextlib.closing(sqlite3.connect(self._database, timeout=30)) as connection:
+        with self._database.open() as tables:
             found: dict[str, list[Any]] = {
-                table: connection.execute(f"select * from {table} where {_whose(table)} order by id").fetchall()
+                table: tables.read(f"select * from {table} where {_whose(table)} order by id")
                 for table in ("images", *PARTS)
             }
         places = [place for place in sorted(self._stores.glob("*/*")) if is_neighbor(place.name)]
@@ -162,7 +163,7 @@ class Neighbors:
 
 def _whose(table: str) -> str:
     column = "id" if table == "images" else "image_id"
-    return f"{column} glob '{IDS}*'"
+    return f"substr({column}, 1, {len(IDS)}) = '{IDS}'"
 
 
 def others(table: str) -> str:

@@ -18,6 +18,7 @@ from typing import Any, Self
 import requests
 
 from tests.cloud import bootstrap, configuration
+from tests.cloud.databases import Database, MariaDb, Sqlite
 from tests.cloud.install import HERE, environment
 from tests.cloud.neighbors import Neighbors, is_neighbor, others
 
@@ -97,12 +98,15 @@ class Http:
 
 
 class Cloud:
-    """A running Keystone and Glance; use it as a context manager."""
+    """A running Keystone and Glance, the latter on SQLite or on MariaDB; use it as a context manager."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, mariadb: bool = False) -> None:
         self.venv = environment()
         self.folder = Path(tempfile.mkdtemp(prefix="imagesync-cloud-"))
         self.state = self.folder / "state"
+        self.database: Database = (
+            MariaDb(self.folder / "mariadb") if mariadb else Sqlite(self.state / configuration.DATABASE)
+        )
         ports = [free_port() for _ in range(3)]
         self.auth_url = f"http://127.0.0.1:{ports[0]}/v3"
         self.image_url = f"http://127.0.0.1:{ports[1]}"
@@ -112,7 +116,7 @@ class Cloud:
         self._tokens: dict[str, str] = {}
         self._http: dict[str, Http] = {}
         self._mark = self._watched = 0
-        self._neighbors = Neighbors(self.state)
+        self._neighbors = Neighbors(self.database, self.state / "stores")
 
     def __enter__(self) -> Self:
         try:
@@ -133,7 +137,10 @@ class Cloud:
         bootstrap.place_endpoints(self.state / "keystone.db", self.auth_url, self.image_url)
         configuration.write_keystone(self.folder / "keystone", self.state)
         etc = self.venv / "etc" / "glance"
-        configuration.write_glance(self.folder / "glance", self.state, self.auth_url, etc, None)
+        configuration.write_glance(self.folder / "glance", self.state, self.database.url, self.auth_url, etc, None)
+        self.database.start()
+        if self.database.is_new:
+            self._make_tables()
         configuration.write_clouds(self.clouds_yaml, self.auth_url, self.limited_url)
         self._run("keystone", "cloud_keystone:application", self.auth_url, 2)
         self._run("glance", "cloud_glance:application", self.image_url, 4)
@@ -148,7 +155,8 @@ class Cloud:
             "id"
         ]
         etc = self.venv / "etc" / "glance"
-        configuration.write_glance(self.folder / "limited", self.state, self.auth_url, etc, endpoint)
+        limited = self.folder / "limited"
+        configuration.write_glance(limited, self.state, self.database.url, self.auth_url, etc, endpoint)
         self._run("limited", "cloud_glance:application", self.limited_url, 1)
         self._wait(f"{self.limited_url}/versions")
 
@@ -242,11 +250,9 @@ class Cloud:
 
     def reset(self) -> None:
         """No image of a test is left, nor the memory of one: every id can be used again."""
-        connection = sqlite3.connect(self.state / "glance.db", timeout=30)
-        with connection:
+        with self.database.open() as tables:
             for table in TABLES:
-                connection.execute(f"delete from {table} where {others(table)}")
-        connection.close()
+                tables.write(f"delete from {table} where {others(table)}")
         for store in (self.state / "stores").iterdir():
             for data in store.iterdir():
                 if is_neighbor(data.name):
@@ -258,10 +264,8 @@ class Cloud:
 
     def snapshot(self) -> Snapshot:
         """What there is now, to go back to."""
-        with contextlib.closing(sqlite3.connect(self.state / "glance.db", timeout=30)) as connection:
-            rows = {
-                table: connection.execute(f"select * from {table} where {others(table)}").fetchall() for table in TABLES
-            }
+        with self.database.open() as tables:
+            rows = {table: tables.read(f"select * from {table} where {others(table)}") for table in TABLES}
         files = [path for path in (self.state / "stores").glob("*/*") if path.is_file() and not is_neighbor(path.name)]
         return Snapshot(rows, {path: path.read_bytes() for path in files})
 
@@ -270,15 +274,14 @@ class Cloud:
         self.reset()
         for path, content in snapshot.files.items():
             path.write_bytes(content)
-        with contextlib.closing(sqlite3.connect(self.state / "glance.db", timeout=30)) as connection, connection:
-            for table, rows in snapshot.rows.items():
-                if rows:
-                    connection.executemany(f"insert into {table} values ({','.join('?' * len(rows[0]))})", rows)
+        with self.database.open() as tables:
+            for table in reversed(TABLES):
+                for row in snapshot.rows[table]:
+                    tables.write(f"insert into {table} values ({','.join('?' * len(row))})", [row])
 
     def foreign(self, number: int, name: str = "foreign") -> None:
         """That many public images of project ``other``, written straight into the database."""
         owner, stamp = self.project_id("other"), "2026-01-01 00:00:00.000000"
-        connection = sqlite3.connect(self.state / "glance.db", timeout=30)
         columns = (
             "id, name, size, status, created_at, updated_at, deleted, owner, min_disk, min_ram, protected, visibility"
         )
@@ -300,9 +303,8 @@ class Cloud:
             for index in range(number)
         )
         marks = ", ".join("?" * 12)
-        with connection:
-            connection.executemany(f"insert into images ({columns}, os_hidden) values ({marks}, 0)", rows)
-        connection.close()
+        with self.database.open() as tables:
+            tables.write(f"insert into images ({columns}, os_hidden) values ({marks}, 0)", rows)
 
     def stop(self) -> None:
         """End the processes and remove their folder."""
@@ -311,6 +313,7 @@ class Cloud:
                 os.killpg(process.pid, 9)
             process.wait()
         self._processes.clear()
+        self.database.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _template(self) -> Path:
@@ -321,7 +324,8 @@ class Cloud:
         making = Path(tempfile.mkdtemp(dir=self.venv))
         configuration.write_keystone(self.folder / "keystone", making)
         etc = self.venv / "etc" / "glance"
-        configuration.write_glance(self.folder / "glance", making, self.auth_url, etc, None)
+        database = Sqlite(making / configuration.DATABASE)
+        configuration.write_glance(self.folder / "glance", making, database.url, self.auth_url, etc, None)
         user = ["--keystone-user", str(os.getuid()), "--keystone-group", str(os.getgid())]
         keystone = [f"--config-file={self.folder}/keystone/keystone.conf"]
         self._tool("keystone-manage", *keystone, "db_sync")
@@ -330,18 +334,22 @@ class Cloud:
         urls = [f"--bootstrap-{kind}-url={self.auth_url}" for kind in ("admin", "public", "internal")]
         names = ["--bootstrap-password", bootstrap.PASSWORD, "--bootstrap-region-id", "RegionOne"]
         self._tool("keystone-manage", *keystone, "bootstrap", *names, *urls)
-        self._tool("glance-manage", f"--config-file={self.folder}/glance/glance-api.conf", "db", "sync")
+        self._make_tables()
         self._run("keystone", "keystone.wsgi.api:application", self.auth_url, 1)
         self._wait(self.auth_url)
         bootstrap.populate(self.auth_url)
         process = self._processes.pop()
         os.killpg(process.pid, 9)
         process.wait()
-        for database in ("glance.db", "keystone.db"):
-            sqlite3.connect(making / database).execute("pragma journal_mode=wal").connection.close()
+        for name in (configuration.DATABASE, "keystone.db"):
+            sqlite3.connect(making / name).execute("pragma journal_mode=wal").connection.close()
         with contextlib.suppress(OSError):
             making.rename(kept)
         return kept
+
+    def _make_tables(self) -> None:
+        """The image service's own tool makes its tables, in the database that its configuration names."""
+        self._tool("glance-manage", f"--config-file={self.folder}/glance/glance-api.conf", "db", "sync")
 
     def _tool(self, name: str, *arguments: str) -> None:
         done = subprocess.run([self.venv / "bin" / name, *arguments], check=False, capture_output=True, text=True)

@@ -10,13 +10,13 @@ from imagesync.backends.base import Backend
 from tests.cloud.service import Cloud
 
 
-@pytest.fixture(params=["local", "glance"])
+@pytest.fixture(params=["local", "glance", pytest.param("glance-mariadb", marks=pytest.mark.exhaustive)])
 def backend(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Backend]:
     """An empty local store, or an empty project of the real image service, with an admin's rights."""
     if request.param == "local":
         opened = open_backend(store=tmp_path / "store")
     else:
-        cloud: Cloud = request.getfixturevalue("cloud")
+        cloud: Cloud = request.getfixturevalue("cloud" if request.param == "glance" else "mariadb_cloud")
         monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(cloud.clouds_yaml))
         opened = open_backend(cloud="operator")
     yield opened

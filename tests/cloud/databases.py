@@ -1,0 +1,143 @@
+"""The database under the image service: SQLite, or a MariaDB of its own. Runs a process, writes files.
+
+SQLite starts at once and compares names byte by byte. Most clouds have MariaDB, whose tables as the image service makes
+them (utf8mb3_general_ci) hold names equal that differ only in case, accents or trailing spaces.
+"""
+
+import contextlib
+import os
+import shutil
+import sqlite3
+import subprocess
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import pymysql
+
+NO_MARIADB = "these tests need MariaDB: apt-get install --no-install-recommends mariadb-server"
+
+
+class Tables:
+    """An open connection, the same for each kind of database: values are marked with ``?`` in statements."""
+
+    def __init__(self, connection: Any, mark: str) -> None:
+        self._cursor, self._mark = connection.cursor(), mark
+
+    def read(self, query: str) -> list[tuple[Any, ...]]:
+        """All rows of a query."""
+        self._cursor.execute(query)
+        return [tuple(row) for row in self._cursor.fetchall()]
+
+    def write(self, statement: str, rows: Iterable[Sequence[object]] = ((),)) -> None:
+        """Run a statement once for each row of values."""
+        for row in rows:
+            self._cursor.execute(statement.replace("?", self._mark), tuple(row))
+
+
+class Database(Protocol):
+    """What ``Cloud`` needs of a database."""
+
+    @property
+    def url(self) -> str:
+        """How the image service finds it, in the words of SQLAlchemy."""
+
+    @property
+    def is_new(self) -> bool:
+        """Whether the tables of the image service must still be made."""
+
+    def open(self) -> contextlib.AbstractContextManager[Tables]:
+        """A connection; one transaction, saved at its end."""
+
+    def start(self) -> None:
+        """Start it, if it is a process."""
+
+    def stop(self) -> None:
+        """End the process."""
+
+
+class Sqlite:
+    """A file, copied from the template of the cloud."""
+
+    is_new = False
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.url = f"sqlite:///{path}?timeout=60"
+
+    @contextlib.contextmanager
+    def open(self) -> Iterator[Tables]:
+        """A connection; one transaction, saved at its end."""
+        with contextlib.closing(sqlite3.connect(self._path, timeout=30)) as connection, connection:
+            yield Tables(connection, "?")
+
+    def start(self) -> None:
+        """Nothing to start."""
+
+    def stop(self) -> None:
+        """Nothing to end."""
+
+
+class MariaDb:
+    """A server with a folder and a socket of its own, without a port; it dies with this process."""
+
+    is_new = True
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._socket = folder, folder / "socket"
+        self._process: subprocess.Popen[bytes] | None = None
+        self.url = f"mysql+pymysql://root@localhost/glance?unix_socket={self._socket}&charset=utf8mb4"
+
+    @contextlib.contextmanager
+    def open(self, database: str | None = "glance") -> Iterator[Tables]:
+        """A connection; one transaction, saved at its end."""
+        connection = pymysql.connect(
+            unix_socket=str(self._socket), user="root", database=database, charset="utf8mb4", read_timeout=60
+        )
+        with contextlib.closing(connection):
+            yield Tables(connection, "%s")
+            connection.commit()
+
+    def start(self) -> None:
+        """Make the folder, start the server, wait for it. RuntimeError if it is not installed or does not start."""
+        data = self._folder / "data"
+        options = ["--no-defaults", f"--datadir={data}", *(["--user=root"] if os.getuid() == 0 else [])]
+        made = subprocess.run(
+            [_find("mariadb-install-db"), *options, "--auth-root-authentication-method=normal", "--skip-test-db"],
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+        if made.returncode:
+            raise RuntimeError(f"mariadb-install-db failed: {made.stdout[-1000:]} {made.stderr[-1000:]}")
+        options += [f"--socket={self._socket}", "--skip-networking", "--innodb-flush-log-at-trx-commit=0"]
+        guard = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []
+        with (self._folder / "log").open("wb") as log:
+            command = [*guard, _find("mariadbd"), *options]
+            self._process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+        self._create_database()
+
+    def _create_database(self, seconds: float = 60) -> None:
+        deadline = time.monotonic() + seconds
+        while self._process is not None and self._process.poll() is None and time.monotonic() < deadline:
+            with contextlib.suppress(pymysql.err.OperationalError), self.open(database=None) as tables:
+                tables.write("create database glance")
+                return
+            time.sleep(0.05)
+        raise RuntimeError(f"MariaDB did not start: {(self._folder / 'log').read_text(errors='replace')[-2000:]}")
+
+    def stop(self) -> None:
+        """End the server at once; nobody needs its data."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+
+def _find(tool: str) -> str:
+    """A tool of MariaDB's packages, some of which are where only root looks."""
+    found = shutil.which(tool, path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin")
+    if found is None:
+        raise RuntimeError(f"{tool} is not installed; {NO_MARIADB}")
+    return found
