@@ -138,12 +138,13 @@ class Unauthorized(BackendError):
 class Unavailable(BackendError):
     """No answer, or only failures, from the service: whether a write got through is unknown.
 
-    ``retry_after``: seconds that it asks to be left alone for, 0 where it does not say.
+    ``retry_after``: seconds that it asks to be left alone for, 0 where it does not say. ``status``: of its answer, 0 if
+    there was none.
     """
 
-    def __init__(self, message: str, hint: str = "", *, retry_after: float = 0.0) -> None:
+    def __init__(self, message: str, hint: str = "", *, retry_after: float = 0.0, status: int = 0) -> None:
         super().__init__(message, hint)
-        self.retry_after = retry_after
+        self.retry_after, self.status = retry_after, status
 
 
 class SourceError(ImagesyncError):

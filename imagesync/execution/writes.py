@@ -16,6 +16,7 @@ from uuid import uuid4
 
 from imagesync.backends.base import Backend, UpdateFields
 from imagesync.errors import BackendError, Conflict, Unavailable
+from imagesync.execution.alike_names import explain_failure, make_way_for_tags
 from imagesync.model.catalog import Status
 from imagesync.model.fields import live_field, live_value
 from imagesync.model.image import LiveImage
@@ -120,10 +121,11 @@ class Writes:
             lacking, image = select_lacking(found, attrs), found
             if not lacking and self._is_mine(found):
                 return self.leave(found)
+            lacking = make_way_for_tags(image, lacking, unanswered)
+        if unanswered is not None:
+            raise explain_failure(image, lacking, unanswered)
         names = ", ".join(_list_names(lacking)) or "its guard"
-        raise unanswered or BackendError(
-            f"image {image.id}: the service did not keep the update of {names}", "run apply again"
-        )
+        raise BackendError(f"image {image.id}: the service did not keep the update of {names}", "run apply again")
 
     def disown(self, image: LiveImage) -> None:
         """Take all that imagesync wrote about an image off it, in one PATCH."""

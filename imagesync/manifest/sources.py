@@ -62,7 +62,7 @@ class Draft:
         node = locate(self.node, path)
         self.setting.problems.append(node.problem(format_path(("images", self.key, *path)), message, hint))
 
-    def place(self, *path: str) -> Place:
+    def place(self, *path: str | int) -> Place:
         """Where one of its values stands."""
         node = locate(self.node, path)
         return Place(node.file, node.key_line or node.line, node.key_column or node.column)

@@ -5,8 +5,9 @@ from datetime import date
 from typing import Any, Final
 
 from imagesync.manifest.sources import Draft, Setting, make_source
-from imagesync.manifest.texts import find_text_problems
+from imagesync.manifest.texts import find_alike_names, find_text_problems
 from imagesync.manifest.yaml_reader import Node
+from imagesync.model.alike import DIFFERENCE
 from imagesync.model.catalog import (
     Auto,
     ImageSpec,
@@ -27,6 +28,7 @@ def make_spec(key: str, data: Mapping[str, Any], node: Node, setting: Setting) -
     image = Draft(key, node, setting, data.get("container_format"))
     for path, message, hint in find_text_problems(data):
         image.complain(path, message, hint)
+    _complain_of_alike_names(image, data)
     if (expires := data.get("expires")) and not _is_date(expires):
         image.complain(("expires",), f"{expires!r} is not a day of the calendar", "write YYYY-MM-DD")
     source = make_source(data.get("source"), image)
@@ -60,6 +62,13 @@ def make_spec(key: str, data: Mapping[str, Any], node: Node, setting: Setting) -
         source_place=image.place("source"),
         lines=_find_lines(image),
     )
+
+
+def _complain_of_alike_names(image: Draft, data: Mapping[str, Any]) -> None:
+    for path, first_path, first in find_alike_names(data):
+        place = image.place(*first_path)
+        message = f"differs from {first!r} ({place.file}:{place.line}) {DIFFERENCE}"
+        image.complain(path, message, "most image services cannot keep both: write one of them, in one way")
 
 
 def _find_lines(image: Draft) -> dict[str, Place]:

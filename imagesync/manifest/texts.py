@@ -4,43 +4,80 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, TypeAlias
 
+from imagesync.model.alike import find_alike, fold_name
 from imagesync.model.image import OWN_FIELDS
+from imagesync.model.references import REFERENCE
 
 RESERVED: Final = OWN_FIELDS | {"location", "deleted", "deleted_at"}
 """Names of fields, which no property can have."""
+RESERVED_PREFIXES: Final = (fold_name("imagesync_"), fold_name("os_glance"))
+"""What names cannot begin with, folded: our record's, and those that the service keeps for itself."""
 MAX_PROPERTIES: Final = 120
-"""Of one image: 128, the default limit of the service (``image_property_quota``), less the six of our own record."""
+"""Of one image: 128, the default limit of the service (``image_property_quota``), less the eight of our own record."""
 MAX_PROPERTY_BYTES: Final = 65_535
 """Bytes of one value in UTF-8: what a TEXT column of the service's database holds."""
+ID_CHARS: Final = 36
+"""Of an image's id, which takes the place of a reference when a plan is applied."""
 _BEYOND: Final = re.compile("[\U00010000-\U0010ffff\ud800-\udfff]")
 _CONTROL: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
-Problem: TypeAlias = tuple[tuple[str | int, ...], str, str]
+Path: TypeAlias = tuple[str | int, ...]
+Problem: TypeAlias = tuple[Path, str, str]
 """Path of the value, message, hint."""
 
 
 def find_text_problems(data: Mapping[str, Any]) -> Iterator[Problem]:
     """What the service refuses or would hide: reserved names, control characters, characters beyond the basic plane."""
-    properties, replaced = data.get("properties", {}), data.get("on_replace", {})
-    places: list[tuple[tuple[str | int, ...], str]] = [(("properties", name), name) for name in properties]
+    properties, replaced = data.get("properties", {}), data.get("on_replace", {}) or {}
+    places: list[tuple[Path, str]] = [(("properties", name), name) for name in properties]
     for place, name in (*places, *(_find_replaced_names(replaced) if replaced else ())):
-        if name.startswith(("imagesync_", "os_glance")) or name in RESERVED:
+        if fold_name(name).startswith(RESERVED_PREFIXES) or name in RESERVED:
             yield place, "this name is reserved", "choose another"
     if len(properties) > MAX_PROPERTIES:
         yield ("properties",), f"{len(properties)} properties, the limit is {MAX_PROPERTIES}", "take some out"
-    for name, value in properties.items():
-        if len(value) * 4 > MAX_PROPERTY_BYTES and (size := len(value.encode())) > MAX_PROPERTY_BYTES:
-            yield ("properties", name), f"{size} bytes long, the limit is {MAX_PROPERTY_BYTES}", "shorten it"
-        if not _is_simple(name + value):
-            yield from _find_unfit_characters(("properties", name), name + value)
-    if not _is_simple(name := data.get("name", "")):
-        yield from _find_unfit_characters(("name",), name)
-    for index, tag in enumerate(data.get("tags", ())):
-        if not _is_simple(tag):
-            yield from _find_unfit_characters(("tags", index), tag)
+    texts: list[tuple[Path, str]] = [(("name",), data.get("name", ""))]
+    texts += [(("on_replace", "rename"), replaced["rename"])] if replaced.get("rename") else []
+    for base, part in _find_parts(data):
+        for name, value in part.get("properties", {}).items():
+            if (size := _measure_value(value)) > MAX_PROPERTY_BYTES:
+                message = f"{size} bytes long in UTF-8, the limit is {MAX_PROPERTY_BYTES}"
+                yield (*base, "properties", name), message, "shorten it"
+            texts.append(((*base, "properties", name), name + value))
+        texts += [((*base, "tags", index), tag) for index, tag in enumerate(part.get("tags", ()))]
+    for place, text in texts:
+        if not _is_simple(text):
+            yield from _find_unfit_characters(place, text)
 
 
-def _find_replaced_names(replaced: Mapping[str, Any]) -> Iterator[tuple[tuple[str | int, ...], str]]:
+def find_alike_names(data: Mapping[str, Any]) -> Iterator[tuple[Path, Path, str]]:
+    """Names of properties, and tags, that most services' databases hold equal to an earlier one of this image.
+
+    Each as its path, the path of the earlier one, and the earlier one. What ``on_replace`` sets counts too.
+    """
+    properties, tags = dict[str, Path](), dict[str, Path]()
+    for base, part in _find_parts(data):
+        for name in part.get("properties", {}):
+            properties.setdefault(name, (*base, "properties", name))
+        for index, tag in enumerate(part.get("tags", ())):
+            tags.setdefault(tag, (*base, "tags", index))
+    for places in (properties, tags):
+        yield from ((places[name], places[first], first) for name, first in find_alike(places))
+
+
+def _find_parts(data: Mapping[str, Any]) -> list[tuple[Path, Mapping[str, Any]]]:
+    """What an image has, and what ``on_replace`` sets on it later."""
+    changed = (data.get("on_replace") or {}).get("set")
+    return [((), data), (("on_replace", "set"), changed)] if changed else [((), data)]
+
+
+def _measure_value(value: str) -> int:
+    """Bytes of a value in UTF-8, with an id in the place of each reference; 0 if it is certainly short enough."""
+    if len(value) * 4 <= MAX_PROPERTY_BYTES:
+        return 0
+    return len(REFERENCE.sub(lambda found: "0" * ID_CHARS if found[1] else "$", value).encode())
+
+
+def _find_replaced_names(replaced: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
     for name in replaced.get("set", {}).get("properties", {}):
         yield ("on_replace", "set", "properties", name), name
     for index, path in enumerate(replaced.get("unset", ())):
@@ -52,7 +89,7 @@ def _is_simple(text: str) -> bool:
     return text.isascii() and text.isprintable()
 
 
-def _find_unfit_characters(place: tuple[str | int, ...], text: str) -> Iterator[Problem]:
+def _find_unfit_characters(place: Path, text: str) -> Iterator[Problem]:
     if _BEYOND.search(text):
         yield place, "holds a character beyond the basic plane, which the service refuses", "take it out"
     if _CONTROL.search(text):

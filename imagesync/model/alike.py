@@ -1,11 +1,12 @@
-"""Names that a database of the image service holds equal -> pairs of them. Pure.
+"""Names that a database of the image service holds equal -> pairs of them, and what to say of each. Pure.
 
 Most clouds keep the names of properties and the tags in MariaDB or MySQL, with the collation utf8mb3_general_ci: case,
-accents and trailing spaces make no difference there. Two such names on one image fail (HTTP 500), also when the second
-takes the place of the first. Tried on Glance 33 with MariaDB 10.11:
+accents and trailing spaces make no difference there. Tried on Glance 33 with MariaDB 10.11:
 
-* A property ``Foo`` cannot become ``foo``, nor have it beside it; not even after its removal, because its row stays.
-* A tag ``A`` cannot become ``a`` in one request; if the image has both, neither can be taken away.
+* A property ``Foo`` cannot become ``foo``, nor have it beside it (HTTP 500, nothing is saved); not even after its
+  removal, because its row stays in the table.
+* A tag ``A`` cannot become ``a`` in one request (HTTP 500), but in two. An image may get both; then neither can be taken
+  away. In both cases the other fields of the request are saved.
 """
 
 from collections.abc import Iterable, Iterator
@@ -45,15 +46,27 @@ def find_alike(names: Iterable[str]) -> Iterator[tuple[str, str]]:
             yield name, first
 
 
-def find_alike_properties(live: Iterable[str], written: Iterable[str]) -> list[tuple[str, str]]:
-    """Each property name that is about to be added, with the alike one that the image has."""
+def explain_alike_properties(live: Iterable[str], written: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """For each property that is about to be added beside, or in the place of, an alike one: what is wrong, what to do."""
     there = frozenset(live)
     folded = {fold_name(name): name for name in sorted(there)}
-    added = sorted(set(written) - there)
-    return [(name, folded[fold_name(name)]) for name in added if fold_name(name) in folded]
+    for name in sorted(set(written) - there):
+        if other := folded.get(fold_name(name)):
+            what = f"property {name!r} differs from {other!r}, which the image has, {DIFFERENCE}"
+            ways = f"keep {other!r}, choose another name, or make the change together with a new build"
+            yield f"{what}; a service on MariaDB or MySQL refuses that (HTTP 500)", ways
 
 
-def find_alike_tags(live: Iterable[str], wanted: Iterable[str]) -> list[tuple[str, str]]:
-    """Each pair of alike tags that a change of an image's tags meets; none if the tags stay as they are."""
-    before, after = frozenset(live), frozenset(wanted)
-    return list(find_alike([*sorted(before), *sorted(after - before)])) if before != after else []
+def explain_alike_tags(tags: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """For each pair of alike tags of one image: what is wrong, what to do."""
+    for tag, other in find_alike(sorted(tags)):
+        what = f"tags {other!r} and {tag!r} differ {DIFFERENCE}"
+        hint = "leave both as they are, or make the change together with a new build"
+        yield f"{what}; on MariaDB or MySQL neither can be taken from an image that has both (HTTP 500)", hint
+
+
+def drop_alike_tags(live: Iterable[str], wanted: Iterable[str]) -> tuple[str, ...]:
+    """The wanted tags, sorted, without new ones that are alike to a tag of the image: those can follow later."""
+    there = frozenset(live)
+    folded = {fold_name(tag) for tag in there}
+    return tuple(sorted(tag for tag in set(wanted) if tag in there or fold_name(tag) not in folded))

@@ -8,6 +8,7 @@ from imagesync.model.catalog import Catalog, ImageSpec, OnExpire, Policy, Status
 from imagesync.model.image import Capabilities, Identity, Inventory, LiveImage
 from imagesync.model.plan import Candidate, Create, Delete, Fate, Kind, Plan, Step, is_promotion
 from imagesync.model.references import find_references
+from imagesync.planning.alike_names import note_alike_names
 from imagesync.planning.clashes import find_adopted_images
 from imagesync.planning.decisions import Decision, Keep, Leave, Make, Promote, Refuse, decide
 from imagesync.planning.generations import Generations, Groups, Owned, group
@@ -167,6 +168,7 @@ def assemble_plan(context: PlanningContext, steps: Sequence[Step], parts: Sequen
         removed, changed = set(), set()
     left = frozenset[str]() if context.given.policy.drift_only else _find_left(context.decisions)
     ids = {key: image_id for key, image_id in context.ids.items() if key in keys}
+    notes = {note for part in parts for note in part.notes} | set(note_alike_names(ordered, context.given.inventory))
     return Plan(
         catalog=catalog.name,
         target=context.given.target,
@@ -180,7 +182,7 @@ def assemble_plan(context: PlanningContext, steps: Sequence[Step], parts: Sequen
         unchanged=len(keys - touched - left),
         removed=tuple(sorted(removed)),
         changed=tuple(sorted(changed)),
-        notes=(*catalog.warnings, *sorted({note for part in parts for note in part.notes})),
+        notes=(*catalog.warnings, *sorted(notes)),
         manifest_digest=catalog.digest,
         base=catalog.base,
         kind=kind,

@@ -57,7 +57,7 @@ def error_from_answer(status: int, body: str, what: str) -> BackendError:
         return BackendError(f"{what}: the service redirects (HTTP {status}), which is not followed", hint)
     text = f"{what}: HTTP {status}: {'the token is not accepted' if status == 401 else extract_message(body)}"
     if status in PASSING:
-        return Unavailable(text, "try again later")
+        return Unavailable(text, "try again later", status=status)
     kind, hint = _KINDS.get(status, (BackendError, ""))
     return kind(text, hint)
 

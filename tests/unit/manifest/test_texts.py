@@ -17,6 +17,14 @@ MANY_A, MANY_B = (", ".join(f"{letter}{number}: x" for number in range(100)) for
             "images: {a: {properties: {imagesync_x: 1}}}",
             "3:27: images.a.properties.imagesync_x: this name is reserved; choose another",
         ),
+        (
+            "images: {a: {properties: {ImageSync_id: 1}}}",
+            "3:27: images.a.properties.ImageSync_id: this name is reserved; choose another",
+        ),
+        (
+            "images: {a: {properties: {ímagesync_x: 1}}}",
+            "3:27: images.a.properties.ímagesync_x: this name is reserved; choose another",
+        ),
     ],
 )
 def test_a_mistake_is_one_line_with_place_and_way_out(tmp_path: Path, text: str, expected: str) -> None:
@@ -43,7 +51,22 @@ def test_hostile_text_ends_in_diagnostics(tmp_path: Path, text: str) -> None:
     [
         ("images: {a: {on_replace: {unset: [properties.imagesync_key]}}}", "this name is reserved"),
         ("images: {a: {on_replace: {set: {properties: {imagesync_key: x}}}}}", "this name is reserved"),
-        (f"images: {{a: {{properties: {{x: {'é' * 40_000}}}}}}}", "80000 bytes long, the limit is 65535"),
+        (f"images: {{a: {{properties: {{x: {'é' * 40_000}}}}}}}", "80000 bytes long in UTF-8, the limit is 65535"),
+        (
+            f"images: {{a: {{on_replace: {{set: {{properties: {{x: {'é' * 40_000}}}}}}}}}}}",
+            "images.a.on_replace.set.properties.x: 80000 bytes long",
+        ),
+        (
+            f"values: {{v: {'é' * 20_000}}}\nimages: {{a: {{properties: {{x: '${{v}}${{v}}'}}}}}}",
+            "images.a.properties.x: 80000 bytes long",
+        ),
+        (
+            f"images: {{a: {{properties: {{x: '{'${images.b.id}' * 2_000}'}}}}, b: {{}}}}",
+            "images.a.properties.x: 72000 bytes long",
+        ),
+        ("images: {a: {on_replace: {set: {properties: {x: '\U0001f600'}}}}}", "beyond the basic plane"),
+        ("images: {a: {on_replace: {set: {tags: ['\U0001f600']}}}}", "images.a.on_replace.set.tags[0]: holds a char"),
+        ("images: {a: {on_replace: {rename: '{name} \U0001f600'}}}", "images.a.on_replace.rename: holds a character"),
         (
             f"profiles: {{p: {{properties: {{{MANY_A}}}}}}}\nimages: {{a: {{profiles: [p], properties: {{{MANY_B}}}}}}}",
             "200 properties, the limit is 120",
@@ -60,3 +83,61 @@ def test_what_the_service_would_refuse_is_a_diagnostic(tmp_path: Path, text: str
 def test_letters_of_every_script_are_allowed(text: str) -> None:
     """Tabs and line ends too."""
     assert list(find_text_problems({"name": text, "tags": [text], "properties": {"p": text}})) == []
+
+
+WAY = "most image services cannot keep both: write one of them, in one way"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            "images: {a: {properties: {Foo: 1, foo: 2}}}",
+            "4:35: images.a.properties.foo: differs from 'Foo' (FILE:4) only in",
+        ),
+        (
+            "images: {a: {properties: {naive: 1, naïve: 2}}}",
+            "4:37: images.a.properties.naïve: differs from 'naive' (FILE:4) only in",
+        ),
+        (
+            "images: {a: {properties: {x: 1, 'x ': 2}}}",
+            "4:33: images.a.properties.x : differs from 'x' (FILE:4) only in",
+        ),
+        (
+            "profiles: {p: {properties: {Foo: 1}}}\nimages: {a: {profiles: [p], properties: {foo: 1}}}",
+            "5:42: images.a.properties.foo: differs from 'Foo' (FILE:4) only in",
+        ),
+        (
+            "profiles: {p: {properties: {Foo: 1}}, q: {properties: {foo: 1}}}\nimages: {a: {profiles: [p, q]}}",
+            "4:56: images.a.properties.foo: differs from 'Foo' (FILE:4) only in",
+        ),
+        (
+            "targets: {t: {images: {a: {properties: {FOO: 1}}}}}\nimages: {a: {properties: {foo: 1}}}",
+            "4:41: images.a.properties.FOO: differs from 'foo' (FILE:5) only in",
+        ),
+        (
+            "images: {a: {properties: {x: 1}, on_replace: {set: {properties: {X: 1}}}}}",
+            "4:66: images.a.on_replace.set.properties.X: differs from 'x' (FILE:4) only in",
+        ),
+        ("images: {a: {tags: [A, b, a]}}", "4:27: images.a.tags[2]: differs from 'A' (FILE:4) only in"),
+        (
+            "images: {a: {tags: [A], on_replace: {set: {tags: [a]}}}}",
+            "4:51: images.a.on_replace.set.tags[0]: differs from 'A' (FILE:4) only in",
+        ),
+    ],
+)
+def test_names_that_most_databases_hold_equal_are_a_problem(tmp_path: Path, text: str, expected: str) -> None:
+    """Both places are named, also if one is inherited."""
+    target = "t" if "targets" in text else None
+    (problem,) = problems(tmp_path, f"defaults: {{source: none}}\n{text}\n", target=target)
+    wanted = f"{expected} case, accents or trailing spaces; {WAY}"
+    assert problem == wanted.replace("FILE", f"{tmp_path}/catalogue.yaml")
+
+
+def test_defaults_count_too_and_one_spelling_overrides(tmp_path: Path) -> None:
+    """The same name is no other name."""
+    defaults = "defaults: {source: none, properties: {Foo: 1}}\n"
+    (problem,) = problems(
+        tmp_path, f"{defaults}images: {{a: {{properties: {{foo: 2}}}}, b: {{properties: {{Foo: 2}}}}}}"
+    )
+    assert problem.startswith("4:27: images.a.properties.foo: differs from 'Foo'")

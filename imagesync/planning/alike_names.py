@@ -1,0 +1,28 @@
+"""Steps that give an image a name alike to one that it has -> notes for the reader of the plan. Pure.
+
+Some services can do that (PostgreSQL, SQLite), most cannot (MariaDB, MySQL), and none says which it is: so the plan is
+not refused.
+"""
+
+from collections.abc import Iterable, Iterator
+
+from imagesync.model.alike import explain_alike_properties, explain_alike_tags
+from imagesync.model.image import Inventory, LiveImage
+from imagesync.model.plan import Step, Update
+
+
+def note_alike_names(steps: Iterable[Step], inventory: Inventory) -> Iterator[str]:
+    """One sentence for each property that an update adds beside an alike one, and for each pair of alike tags."""
+    images = {image.id: image for image in (*inventory.owned, *inventory.foreign)}
+    for step in steps:
+        if isinstance(step.action, Update) and step.action.image_id in images:
+            yield from _note_update(step.action, images[step.action.image_id])
+
+
+def _note_update(update: Update, image: LiveImage) -> Iterator[str]:
+    added = [c.path[1] for c in update.changes if c.path[0] == "properties" and c.after is not None]
+    found = set(explain_alike_properties(image.properties, added))
+    for change in update.changes:
+        if change.path == ("tags",) and isinstance(change.after, tuple):
+            found |= {*explain_alike_tags(image.tags), *explain_alike_tags(map(str, change.after))}
+    yield from (f"{update.key}: image {image.id}: {what}; {ways}" for what, ways in sorted(found))

@@ -1,0 +1,76 @@
+"""Notes on changes that MariaDB and MySQL refuse: names that differ only in case, accents or trailing spaces."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from imagesync.model.image import LiveImage
+from tests.unit.factories import catalog, inventory, live, plan, spec
+
+PROPERTY = "property 'foo' differs from 'Foo', which the image has, only in case, accents or trailing spaces"
+TAGS = "tags 'A' and 'a' differ only in case, accents or trailing spaces"
+
+
+def notes(image: LiveImage, **wanted: Any) -> list[str]:
+    """Of the plan for one image."""
+    return list(plan(catalog(spec("a", **wanted)), inventory(image)).notes)
+
+
+def with_properties(image: LiveImage, **further: str) -> LiveImage:
+    """The image with what somebody else added."""
+    return replace(image, properties={**image.properties, **further})
+
+
+@pytest.mark.parametrize(
+    "image",
+    [live(spec("a", properties={"Foo": "1"})), with_properties(live(spec("a")), Foo="1")],
+    ids=["ours", "somebody else's"],
+)
+def test_a_property_in_another_case_is_noted(image: LiveImage) -> None:
+    """Whoever wrote the live one."""
+    (note,) = notes(image, properties={"foo": "1"})
+    assert note.startswith(f"a: image id-a: {PROPERTY}; a service on MariaDB or MySQL refuses that (HTTP 500); keep")
+
+
+@pytest.mark.parametrize(
+    ("before", "wanted"),
+    [
+        ({"foo": "1"}, {"foo": "2"}),
+        ({"Foo": "1"}, {}),
+        ({"Foo": "1"}, {"Foo": "1", "fo": "1"}),
+    ],
+)
+def test_any_other_change_of_a_property_is_not_noted(before: dict[str, str], wanted: dict[str, str]) -> None:
+    """A new value, a removal, another name."""
+    assert notes(live(spec("a", properties=before)), properties=wanted) == []
+
+
+def test_what_is_not_changed_is_not_noted() -> None:
+    """An image that has both already is on a service that can."""
+    wanted = spec("a", properties={"foo": "1"}, tags=frozenset({"A"}))
+    image = with_properties(replace(live(wanted), tags=frozenset({"A", "a"})), Foo="1")
+    assert plan(catalog(wanted), inventory(image)).notes == ()
+
+
+@pytest.mark.parametrize(
+    ("image_tags", "wanted", "expected"),
+    [
+        (("A", "a"), ("b",), [TAGS]),
+        (("A",), ("a",), [TAGS]),
+        (("A",), ("b",), []),
+    ],
+)
+def test_alike_tags_of_one_image_are_noted(
+    image_tags: Iterable[str], wanted: Iterable[str], expected: list[str]
+) -> None:
+    """The live ones are somebody else's, so that they stay beside ours."""
+    image = replace(live(spec("a")), tags=frozenset(image_tags))
+    found = notes(image, tags=frozenset(wanted))
+    assert [note.removeprefix("a: image id-a: ").partition(";")[0] for note in found] == expected
+
+
+def test_our_tag_that_changes_its_case_is_not_noted() -> None:
+    """That can be done in two requests."""
+    assert notes(live(spec("a", tags=frozenset({"A"}))), tags=frozenset({"a"})) == []
