@@ -12,8 +12,8 @@ from tests.command import Process, Result, cloud_environment
 class CloudWorkspace:
     """A folder whose manifest has the images in ``images``, and the command run on it against one cloud."""
 
-    def __init__(self, cloud: Cloud, folder: Path) -> None:
-        self.cloud, self.folder = cloud, folder
+    def __init__(self, cloud: Cloud, folder: Path, catalog: str = "base") -> None:
+        self.cloud, self.folder, self.catalog = cloud, folder, catalog
         self.images: dict[str, dict[str, Any]] = {}
 
     def file(self, name: str, content: bytes) -> str:
@@ -44,17 +44,17 @@ class CloudWorkspace:
 
     def write(self) -> None:
         """Write the manifest."""
-        wanted = {"version": 1, "catalog": "base", "images": self.images}
-        (self.folder / "base.yaml").write_text(json.dumps(wanted))
+        wanted = {"version": 1, "catalog": self.catalog, "images": self.images}
+        (self.folder / "base.yaml").write_text(json.dumps(wanted, ensure_ascii=False), encoding="utf-8")
 
     def apply(self, *words: str, user: str = "operator") -> str:
         """Plan, apply, and the second plan must be empty."""
         told = self.run("apply", "--yes", *words, user=user).stdout
-        assert self.run("plan", "--detailed-exitcode", *words, user=user).stdout.startswith("Catalogue base")
+        assert self.run("plan", "--detailed-exitcode", *words, user=user).stdout.startswith(f"Catalogue {self.catalog}")
         return told
 
     def live(self, user: str = "operator") -> dict[str, dict[str, Any]]:
         """Owned images by key; of several the visible one."""
         found = self.cloud.http(user).images()
-        ours = [image for image in found if image.get("imagesync_catalog") == "base"]
+        ours = [image for image in found if image.get("imagesync_catalog") == self.catalog]
         return {image["imagesync_key"]: image for image in sorted(ours, key=lambda image: not image["os_hidden"])}
