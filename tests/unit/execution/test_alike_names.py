@@ -41,21 +41,21 @@ def store(tmp_path: Path) -> LikeMariaDb:
 
 def test_a_property_in_another_case_is_one_clear_line(store: LikeMariaDb) -> None:
     """Both names, the reason, the ways out; nothing is changed."""
-    image = store.create_image(name="n", properties={"Foo": "1"})
+    image = store.create_image(name="n", properties={"Foo": "1", "imagesync_rev_1": "earlier"})
     with pytest.raises(BackendError) as caught:
-        Writes(store).update(image.id, {"properties": {"Foo": None, "foo": "1"}})
+        Writes(store).update(image, {"properties": {"Foo": None, "foo": "1"}})
     assert str(caught.value) == (
         f"image {image.id}: property 'foo' differs from 'Foo', which the image has, only in case, accents or trailing "
         "spaces; a service on MariaDB or MySQL refuses that (HTTP 500); keep 'Foo', choose another name, or make the "
         "change together with a new build"
     )
-    assert store.images(image.id)[0].properties == {"Foo": "1"}
+    assert store.images(image.id)[0].properties == {"Foo": "1", "imagesync_rev_1": "earlier"}
 
 
 def test_a_tag_changes_its_case_in_two_requests(store: LikeMariaDb) -> None:
     """And the other changes of the update arrive, too."""
     image = store.create_image(name="n", tags=["A", "x"])
-    changed = Writes(store).update(image.id, {"name": "m", "tags": ["a", "x", "y"]})
+    changed = Writes(store).update(image, {"name": "m", "tags": ["a", "x", "y"]})
     assert changed.name == "m"
     assert changed.tags == {"a", "x", "y"}
 
@@ -64,7 +64,7 @@ def test_one_of_two_alike_tags_that_cannot_be_removed_is_one_clear_line(store: L
     """Both tags, the reason, the ways out."""
     image = store.create_image(name="n", tags=["A", "a"])
     with pytest.raises(BackendError, match=f"image {image.id}: tags 'A' and 'a' differ only in case.*; leave both"):
-        Writes(store).update(image.id, {"tags": ["A"]})
+        Writes(store).update(image, {"tags": ["A"]})
 
 
 @pytest.mark.parametrize(
