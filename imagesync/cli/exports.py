@@ -23,7 +23,7 @@ from imagesync.manifest.loader import load
 from imagesync.manifest.resolution import resolve
 from imagesync.model.catalog import Role, Visibility, is_match
 from imagesync.model.image import Filter, LiveImage
-from imagesync.model.record import PREFIX, read
+from imagesync.model.record import LEASE, PREFIX, read
 from imagesync.render.style import format_count
 from imagesync.text import make_printable
 
@@ -98,9 +98,12 @@ def _find(backend: Backend, wanted: Selection) -> list[LiveImage]:
 
 
 def _select(images: Sequence[LiveImage], wanted: Selection) -> list[LiveImage]:
-    """Those whose name matches and that nobody manages yet; with ``managed`` the current build of each key too."""
+    """Those whose name matches and that nobody manages yet; with ``managed`` the current build of each key too.
+
+    A snapshot with a copy of another image's record is an image like any other.
+    """
     named = [image for image in images if not wanted.names or is_match(image.name or "", wanted.names)]
-    free = [image for image in named if not any(name.startswith(PREFIX) for name in image.properties)]
+    free = [image for image in named if read(image) is None and LEASE not in image.properties]
     ours = [image for image in named if (record := read(image)) is not None and record.role is Role.CURRENT]
     if wanted.managed:
         return [*free, *ours]

@@ -1,5 +1,6 @@
 """A run as a person sees it: plans shown, approval asked, progress, results written, an exit code. Does I/O."""
 
+import logging
 import os
 import signal
 import sys
@@ -31,6 +32,8 @@ from imagesync.render.text import plan_text, report_text
 from imagesync.text import json_text, make_printable
 from imagesync.workflow import Hooks, RunResult, Settings, Watch
 
+log = logging.getLogger(__name__)
+
 
 def read_catalog(path: Path, options: Options) -> Catalog:
     """The catalog of one target with the digests and sizes of its sources."""
@@ -51,10 +54,17 @@ def settings_of(options: Options, locking: Locking) -> Settings:
 
 def show_plan(plan: Plan, form: Form, color: bool | None, folder: Path) -> None:
     """A plan on standard output; paths in its JSON are relative to ``folder``."""
+    _log_copies(plan)
     if form is Form.JSON:
         typer.echo(plan_text_json(to_document(plan, folder)), nl=False)
     else:
         typer.echo(plan_text(plan, paint_for(sys.stdout, color), now=datetime.now(UTC)), color=True)
+
+
+def _log_copies(plan: Plan) -> None:
+    """With -v: which images carry a copied record; the plan itself only counts them."""
+    if plan.copies:
+        log.info("images with a copy of another image's record: %s", ", ".join(plan.copies))
 
 
 def ids_to_pin(report: Report, ids: Mapping[str, str]) -> dict[str, Any]:
@@ -72,6 +82,7 @@ class Run:
 
     def _show(self, plan: Plan) -> None:
         """The plan before it is applied: on standard output, or on standard error if the other is for JSON."""
+        _log_copies(plan)
         is_json = self._results.form is Form.JSON
         paint = paint_for(sys.stderr if is_json else sys.stdout, self._results.color)
         typer.echo(plan_text(plan, paint, now=datetime.now(UTC)), err=is_json, color=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from imagesync.model.catalog import Catalog, ImageSpec, Role, Visibility
 from imagesync.model.image import Inventory, LiveImage
-from imagesync.model.record import CATALOG, hash_value, read
+from imagesync.model.record import CATALOG, hash_value, is_bound, read
 from imagesync.planning.decisions import Decision, Keep, Make, Promote, decide
 from imagesync.planning.generations import Generations, Groups, Owned, group
 
@@ -93,8 +93,8 @@ def find_adopted_images(
         if not spec.adopt or groups[spec.key].current:
             continue
         found = [image for image in _find_adoptable(spec, inventory) if spec.adopt == image.id or image.id not in by_id]
-        if len(found) == 1 and (mark := found[0].properties.get(CATALOG)) not in (None, catalog.name):
-            refusals.append(_refuse_owned(spec, found[0], str(mark)))
+        if len(found) == 1 and (record := read(found[0])) is not None and record.catalog != catalog.name:
+            refusals.append(_refuse_owned(spec, found[0], record.catalog))
         elif len(found) == 1:
             adopted[spec.key] = found[0]
         elif isinstance(spec.adopt, str):
@@ -128,7 +128,11 @@ def _find_adoptable(spec: ImageSpec, inventory: Inventory) -> list[LiveImage]:
     return [
         image
         for image in inventory.foreign
-        if image.name == spec.name and image.owner == owner and not image.hidden and image.id not in ours
+        if image.name == spec.name
+        and image.owner == owner
+        and not image.hidden
+        and image.id not in ours
+        and (is_bound(image) or CATALOG not in image.properties)  # a snapshot is taken over by its id only
     ]
 
 

@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import Final
 
 from imagesync.model.image import NUMBER_FIELDS, TEXT_FIELDS, LiveImage, MemberState
-from imagesync.model.record import read
+from imagesync.model.record import CATALOG, KEY, read
 from imagesync.render.style import format_size, format_value
 from imagesync.text import make_printable
 
@@ -55,6 +55,9 @@ def _format_members(states: Sequence[MemberState]) -> str:
 def _make_row(image: LiveImage) -> tuple[str, ...]:
     record = read(image)
     kept = f"{format_value(record.catalog)}/{format_value(record.key)} {record.role.value}" if record else ""
+    if record is None and CATALOG in image.properties:
+        catalog, key = image.properties[CATALOG], image.properties.get(KEY, "")
+        kept = f"(a copy of the record of {format_value(catalog)}/{format_value(key)})"
     status = image.status.value + (" hidden" if image.hidden else "") + (" protected" if image.protected else "")
     filled = format_size(image.size) if image.size is not None else ""
     return image.id, format_value(image.name), status, image.visibility.value, filled, kept, format_value(image.owner)

@@ -68,6 +68,8 @@ def _marks(key: str, owner: str) -> tuple[dict[str, str], ...]:
 def _properties(number: int, project: str) -> dict[str, str]:
     name = NAMES[number % len(NAMES)] or "a"
     marks = _marks(name, project)[number % 13]
+    if number % 2:  # bound to the image: the most that another project can forge
+        marks = {**marks, "imagesync_id": f"{IDS}{number:012x}", f"imagesync_rev_{number}": "0" * 32}
     return {"os_distro": "ubuntu", "os_version": f"24.{number}", "p": "1", **marks}
 
 

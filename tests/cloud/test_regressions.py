@@ -303,7 +303,10 @@ def test_tags_and_members_emptied(workspace: RegressionWorkspace, emptied: dict[
     assert "p" not in image
 
 
+BOUND_ID = "5d1f1f3e-6c1b-4c8e-9d53-0f2b7a1c9e11"
 TODAY: dict[str, str] = {
+    "imagesync_id": BOUND_ID,
+    "imagesync_rev_12": "2f9d0c4b7a6e4f0f8a35b1d97c60e2aa",
     "imagesync_catalog": "base",
     "imagesync_key": "a",
     "imagesync_role": "current",
@@ -326,6 +329,8 @@ DAMAGED: list[tuple[dict[str, str | None], int]] = [
     ({"imagesync_managed": "{"}, 1),
     ({"imagesync_managed": '{"f":[1],"g":"x","p":7,"t":{},"zz":1}'}, 1),
     ({"imagesync_role": None}, 0),
+    ({"imagesync_rev_12": None}, 0),
+    ({"imagesync_rev_12": None, "imagesync_spec": None, "imagesync_managed": None}, 1),
 ]
 """What is otherwise, None for missing; how many updates that may cost at most.
 
@@ -338,7 +343,7 @@ def test_an_upgrade_from_an_older_marker_plans_nothing(workspace: RegressionWork
     """Markers frozen as they are written today; damaged or strange ones cost one update at most, never data."""
     workspace.want("a", min_ram=1, tags=["t"], properties={"p": "1"})
     workspace.write()
-    body = {**RAW, "name": "a", "min_ram": 1, "tags": ["t"], "p": "1", **TODAY}
+    body = {**RAW, "id": BOUND_ID, "name": "a", "min_ram": 1, "tags": ["t"], "p": "1", **TODAY}
     http, kind = workspace.cloud.http(), {"Content-Type": "application/octet-stream"}
     image_id = http.send("POST", "/images", json=body).json()["id"]
     http.send("PUT", f"/images/{image_id}/file", data=DATA, headers=kind).raise_for_status()
@@ -356,12 +361,12 @@ def test_an_upgrade_from_an_older_marker_plans_nothing(workspace: RegressionWork
         assert [one["id"] for one in workspace.live()] == [image_id]
 
 
-@pytest.mark.trial("DELETE refused as in use", "the image was left as it was, deleted by a later run")
+@pytest.mark.trial("DELETE refused as in use", "the image stayed hidden, deleted by a later run")
 @pytest.mark.parametrize("protected", [False, True])
-def test_a_delete_refused_as_in_use_leaves_the_image_as_it_was(
+def test_a_delete_refused_as_in_use_leaves_the_image_hidden(
     workspace: RegressionWorkspace, proxied: Proxy, protected: bool
 ) -> None:
-    """409: told of, exit 0, protected again where it was; the next run tries again."""
+    """409: told of, exit 0; nobody brings it back, and the next run tries again."""
     workspace.want("a", protected=protected)
     workspace.want("b")
     workspace.apply()
@@ -377,9 +382,10 @@ def test_a_delete_refused_as_in_use_leaves_the_image_as_it_was(
 
     proxied.fault = in_use
     told = workspace.run("apply", "--yes", "--max-delete", "100%", "--allow-protected")
-    assert "in use, tried again next run" in told
-    after = workspace.image("a")
-    assert {**after, "updated_at": ""} == {**before, "updated_at": ""}
+    assert "in use: it is hidden now, and each run tries again to delete it" in told
+    (after,) = [one for one in workspace.live() if one["id"] == before["id"]]
+    assert (after["os_hidden"], after["protected"], after["imagesync_role"]) == (True, False, "deleting")
+    assert after["name"] == before["name"]
     proxied.forget()
     workspace.apply("--max-delete", "100%", "--allow-protected")
     assert [one["imagesync_key"] for one in workspace.live()] == ["b"]
