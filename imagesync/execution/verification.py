@@ -95,7 +95,7 @@ class Verifier:
             for item in create.fingerprint.digests:
                 _check_digest(item, image.digests.get(item.algorithm, item.value))
         if source.transfer.is_sent and staged is not None and not staged.unverified:
-            known = create.fingerprint.digests
+            known = _sort({item.algorithm: item for item in create.fingerprint.digests})
         else:
             known = self._judge_fetched(create, source.transfer, image, comparable=comparable)
         check_min_disk(create, virtual_size)
