@@ -1,7 +1,11 @@
 """The facts of the real service that imagesync relies on, over plain HTTP."""
 
+from pathlib import Path
 from uuid import uuid4
 
+import pytest
+
+from tests.cloud.databases import MariaDb
 from tests.cloud.service import Cloud
 
 RAW = {"disk_format": "raw", "container_format": "bare"}
@@ -63,3 +67,10 @@ def test_requests_are_counted_and_a_reset_leaves_nothing(cloud: Cloud) -> None:
     assert len(http.images()) == 101
     cloud.reset()
     assert http.images() == []
+
+
+def test_a_missing_mariadb_is_an_error_with_the_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tests that need it fail then; none is skipped."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(RuntimeError, match=r"not installed; .* apt-get install --no-install-recommends mariadb-server"):
+        MariaDb(tmp_path / "mariadb").start()

@@ -77,3 +77,4 @@ def test_a_status_is_an_error_of_ours(status: int, kind: type[BackendError]) -> 
     assert type(error) is kind
     assert str(error).startswith("GET /images/x: ")
     assert "\n" not in str(error)
+    assert getattr(error, "status", status) == status
