@@ -6,6 +6,7 @@ Nothing here prints, prompts, handles signals or ends the process: the caller do
 """
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
@@ -327,11 +328,13 @@ def _run(
 def _find_leftover(backend: Backend, report: Report, planner: Planner | None, writes: "Writes") -> tuple[str, ...]:
     """What is not as the run should have left it. Deletions that the service deferred are known.
 
-    One listing after the last write judges every write, and every name that was published. After a run without a
-    failed step its plan must have come true, too.
+    One listing after the last write judges every write, and every name that was published; if somebody else may have
+    been writing, it waits until a read is final. After a run without a failed step its plan must have come true, too.
     """
     from imagesync.execution.writes import find_altered
 
+    if writes.is_contested:
+        time.sleep(backend.settling_time())
     left = writes.list_left()
     inventory = take_inventory_for_plan(backend, report.plan, written=[image.id for image in left])
     listed = {image.id: image for image in (*inventory.owned, *inventory.foreign)}

@@ -49,6 +49,8 @@ class Writes:
         self.nonce = nonce or uuid4().hex
         self._lock = threading.Lock()
         self._left: dict[str, LiveImage] = {}
+        self.is_contested = False
+        """Whether a write was refused or got no answer: somebody else may be writing, and a read may not be final yet."""
 
     def read_unchanged(self, image_id: str) -> LiveImage:
         """Read an image; Conflict if it is not as the plan relied on, or not as this run left it."""
@@ -112,6 +114,7 @@ class Writes:
             try:
                 found = self._backend.update_image(image.id, **_guard(image, lacking, Revision(number, self.nonce)))
             except (Unavailable, Conflict) as error:
+                self.is_contested = True
                 unanswered = error if isinstance(error, Unavailable) else unanswered
                 conflict = error if isinstance(error, Conflict) else None
                 found = self.read(image.id)
@@ -136,6 +139,7 @@ class Writes:
                 self._backend.update_image(image.id, properties=dict.fromkeys(names), required=names)
                 break
             except (Unavailable, Conflict) as error:
+                self.is_contested = True
                 found = self.read(image.id)
                 if not any(name.startswith(PREFIX) for name in found.properties):
                     break
@@ -170,6 +174,7 @@ class Writes:
         try:
             return self._backend.update_image(image.id, properties={first.name: first.nonce, **binding}, absent=True)
         except (Unavailable, Conflict) as error:
+            self.is_contested = True
             found = self.read(image.id)
             if isinstance(error, Unavailable) and not read_revisions(found):
                 raise
@@ -228,17 +233,18 @@ def find_unmet(relied: Mapping[str, Value], image: LiveImage) -> list[str]:
 
 
 def find_changes(left: LiveImage, image: LiveImage) -> list[str]:
-    """What is not as this run left it, as short texts."""
+    """What is not as this run left it, as short texts; tags and properties that others add beside ours are no change."""
     changes = [
         _describe(name, live_field(left, name), live_field(image, name))
         for name in COMPARED
         if getattr(left, name) != getattr(image, name)
     ]
-    if left.tags != image.tags:
+    if left.tags - image.tags:
         changes.append(_describe("tags", tuple(sorted(left.tags)), tuple(sorted(image.tags))))
     names = sorted({*left.properties, *image.properties})
     pairs = ((name, left.properties.get(name), image.properties.get(name)) for name in names)
-    return changes + [_describe(f"properties.{name}", old, new) for name, old, new in pairs if old != new]
+    kept = [(name, old, new) for name, old, new in pairs if old is not None or name.startswith(PREFIX)]
+    return changes + [_describe(f"properties.{name}", old, new) for name, old, new in kept if old != new]
 
 
 def find_altered(left: Iterable[LiveImage], listed: Mapping[str, LiveImage]) -> list[str]:

@@ -126,7 +126,7 @@ def test_an_image_that_was_renamed_between_listing_and_mark_is_as_it_was(store: 
     assert (left.name, left.hidden, left.protected, left.properties[ROLE]) == ("theirs", False, True, "retired")
 
 
-@pytest.mark.parametrize("change", [{ROLE: "current"}, {"imagesync_catalog": "other"}, {"theirs": "1"}])
+@pytest.mark.parametrize("change", [{ROLE: "current"}, {"imagesync_catalog": "other"}, {"imagesync_id": "x"}])
 def test_an_image_that_was_changed_after_the_mark_is_not_deleted(
     store: Settling, change: dict[str, str | None]
 ) -> None:

@@ -257,9 +257,30 @@ def test_after_a_write_an_image_must_stay_as_the_run_left_it(store: FaultyStore)
     writes = Writes(store, [Reliance(image.id, "a", {"name": "old"})])
     writes.update(image, {"name": "new"})
     assert writes.read_unchanged(image.id).name == "new"
-    change_by_hand(store, image.id, {"theirs": "1"})
-    with pytest.raises(Conflict, match=r"properties\.theirs is '1', it was not there"):
-        writes.read_unchanged(image.id)
+    change_by_hand(store, image.id, {"theirs": "1"})  # beside ours: no change of what the run left
+    assert writes.read_unchanged(image.id).properties["theirs"] == "1"
+    for change, text in (
+        ({"imagesync_key": "b"}, r"properties\.imagesync_key is 'b', it was not there"),
+        ({"imagesync_rev_9": "another", "imagesync_key": None}, "another run wrote to it"),
+        ({"imagesync_rev_9": None, "imagesync_id": None}, r"properties\.imagesync_id is not there"),
+    ):
+        change_by_hand(store, image.id, change)
+        with pytest.raises(Conflict, match=text):
+            writes.read_unchanged(image.id)
+
+
+@pytest.mark.parametrize(
+    ("updates", "expected"),
+    [([], False), ([UpdateFault.LOST], False), ([UpdateFault.NO_ANSWER], True), ([UpdateFault.NOT_RECEIVED], True)],
+)
+def test_a_write_without_an_answer_makes_the_run_contested(
+    store: FaultyStore, updates: list[UpdateFault], *, expected: bool
+) -> None:
+    """The final listing then waits until a read is final."""
+    image, writes = active(store), Writes(store)
+    store.updates = updates
+    writes.update(image, ATTRS)
+    assert writes.is_contested is expected
 
 
 def test_a_later_listing_judges_every_write(store: FaultyStore) -> None:
