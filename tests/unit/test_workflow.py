@@ -2,9 +2,10 @@
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
@@ -204,6 +205,61 @@ def test_what_watches_a_run_hears_the_end_of_every_step(backend: Backend, tmp_pa
     apply(planner(backend, tmp_path, 2), hooks=Hooks(watch=lambda _: nullcontext(Watch(notify=events.append))))
     finished = [event.result.step.id for event in events if isinstance(event, Finished)]
     assert sorted(finished) == ["create:k0", "create:k1"]
+
+
+def change_when_made(backend: Backend, change: Callable[[str], object]) -> Hooks:
+    """Hooks that do something at the end of the first create."""
+
+    def notify(event: Event) -> None:
+        if isinstance(event, Finished) and event.result.image_id:
+            change(event.result.image_id)
+
+    return Hooks(watch=lambda _: nullcontext(Watch(notify=notify)))
+
+
+def test_an_image_that_was_changed_after_its_write_is_reported(backend: Backend, tmp_path: Path) -> None:
+    """The listing at the end judges every write: the run fails, and says what is not as it left it."""
+    hooks = change_when_made(backend, lambda image_id: backend.update_image(image_id, name="theirs"))
+    report = apply(planner(backend, tmp_path, 1), hooks=hooks).report
+    (sentence,) = report.leftover
+    assert "was written by this run, and was changed meanwhile: name is 'theirs', it was 'k0'" in sentence
+    assert not report.succeeded
+
+
+def test_a_tag_that_somebody_adds_meanwhile_is_no_failure(backend: Backend, tmp_path: Path) -> None:
+    """It is beside what the run wrote."""
+    hooks = change_when_made(
+        backend, lambda image_id: backend.update_image(image_id, tags=["t"], properties={"p": "1"})
+    )
+    assert apply(planner(backend, tmp_path, 1), hooks=hooks).report.succeeded
+
+
+@pytest.mark.parametrize("marks", [{}, {"imagesync_catalog": "other", "imagesync_key": "x"}])
+def test_a_name_that_another_image_took_at_the_same_time_is_reported(
+    backend: Backend, tmp_path: Path, marks: dict[str, str]
+) -> None:
+    """Both are published by then: the run fails, with the id and the ways out."""
+
+    def take_name(_image_id: str) -> None:
+        other = str(uuid4())
+        bound = {"imagesync_id": other, **marks} if marks else {}
+        backend.create_image(id=other, name="k0", visibility="private", properties=bound)
+
+    report = apply(planner(backend, tmp_path, 1), hooks=change_when_made(backend, take_name)).report
+    (sentence,) = report.leftover
+    whose = "belongs to catalog other" if marks else "is not managed by imagesync"
+    assert sentence.startswith("k0: the name 'k0' is held by image ")
+    assert f"which {whose}; give one of them another name, or take k0 out of one of the manifests" in sentence
+
+
+def test_a_failed_step_does_not_hide_what_else_went_wrong(backend: Backend, tmp_path: Path) -> None:
+    """The final listing is taken also then."""
+    given = planner(backend, tmp_path, 2)
+    (tmp_path / "1.raw").unlink()
+    hooks = change_when_made(backend, lambda image_id: backend.update_image(image_id, name="theirs"))
+    report = apply(given, hooks=hooks).report
+    assert [result.outcome for result in report.results] == [Outcome.DONE, Outcome.FAILED]
+    assert len(report.leftover) == 1
 
 
 def test_what_watches_a_run_can_stop_it(backend: Backend, tmp_path: Path) -> None:

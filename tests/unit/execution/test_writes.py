@@ -259,11 +259,12 @@ def test_after_a_write_an_image_must_stay_as_the_run_left_it(store: FaultyStore)
     assert writes.read_unchanged(image.id).name == "new"
     change_by_hand(store, image.id, {"theirs": "1"})  # beside ours: no change of what the run left
     assert writes.read_unchanged(image.id).properties["theirs"] == "1"
-    for change, text in (
+    changes: list[tuple[dict[str, str | None], str]] = [
         ({"imagesync_key": "b"}, r"properties\.imagesync_key is 'b', it was not there"),
         ({"imagesync_rev_9": "another", "imagesync_key": None}, "another run wrote to it"),
         ({"imagesync_rev_9": None, "imagesync_id": None}, r"properties\.imagesync_id is not there"),
-    ):
+    ]
+    for change, text in changes:
         change_by_hand(store, image.id, change)
         with pytest.raises(Conflict, match=text):
             writes.read_unchanged(image.id)
