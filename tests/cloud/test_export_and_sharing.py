@@ -9,7 +9,7 @@ import yaml
 
 from imagesync import open_backend
 from imagesync.model.image import LiveImage
-from tests import command
+from tests import forked
 from tests.cloud.service import Cloud
 from tests.command import Result, cloud_environment
 from tests.varied_images import create_varied_images, filled, record
@@ -25,7 +25,7 @@ class SharingWorkspace:
     def run(self, *words: str, user: str = "operator", code: int = 0) -> Result:
         """``imagesync WORDS --cloud USER``."""
         env = cloud_environment(self.cloud.clouds_yaml)
-        return command.run(*words, "--cloud", user, folder=self.folder, env=env, code=code)
+        return forked.run(*words, "--cloud", user, folder=self.folder, env=env, code=code)
 
     def write(self, **images: dict[str, Any]) -> None:
         """The manifest base.yaml."""

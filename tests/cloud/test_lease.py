@@ -32,7 +32,7 @@ from imagesync.backends.base import Backend
 from imagesync.lease.holding import take
 from imagesync.lease.record import Times
 from imagesync.sources import identify
-from tests import command
+from tests import command, forked
 from tests.cloud.neighbors import is_neighbor
 from tests.cloud.service import Cloud
 from tests.command import Process, cloud_environment
@@ -95,7 +95,7 @@ class ConcurrentWorkspace:
 
     def run(self, *words: str, user: str = "alice", code: int = 0) -> str:
         """``imagesync WORDS``, done: both outputs."""
-        return command.run(*words, str(self.folder), "--cloud", user, env=self.env, code=code).output
+        return forked.run(*words, str(self.folder), "--cloud", user, env=self.env, code=code).output
 
     def holder(self) -> dict[str, Any]:
         """The only record of a lease."""

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tests import command
+from tests import command, forked
 from tests.cloud.service import Cloud
 from tests.command import Process, Result, cloud_environment
 
@@ -32,7 +32,7 @@ class CloudWorkspace:
         """``imagesync WORDS`` on the manifest as it is now."""
         self.write()
         env = cloud_environment(clouds or self.cloud.clouds_yaml)
-        result = command.run(*words, path or str(self.folder), "--cloud", user, env=env, code=code)
+        result = forked.run(*words, path or str(self.folder), "--cloud", user, env=env, code=code)
         assert "secret-of-the-tests" not in result.output
         return result
 

@@ -4,8 +4,9 @@
 each run. ``ForkedCommand`` is the plain one: a run can be started, killed and waited for. ``tests.fault.write_faults``
 has one that also stops a run at each of its writes.
 
-Protocol, one line of JSON in each direction: the test sends ``{"words": [...], "stdout": FILE, "stderr": FILE}``; this
-module, run as a program, answers the pid of the child at once and its exit status when it has ended.
+Protocol, one line of JSON in each direction: the test sends ``{"words": [...], "stdout": FILE, "stderr": FILE}``, and
+perhaps ``env`` and ``folder``; this module, run as a program, answers the pid of the child at once and its exit status
+when it has ended.
 """
 
 import importlib
@@ -93,6 +94,8 @@ class ForkedCommand(ForkServer):
 def become_command(request: Mapping[str, Any], command: Callable[[], None]) -> NoReturn:
     """In the child: run the command with the words and streams of a request, and exit with its code.
 
+    A request may also have an environment and a folder.
+
     99: the command returned, which it never does.
     """
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
@@ -100,6 +103,11 @@ def become_command(request: Mapping[str, Any], command: Callable[[], None]) -> N
     os.dup2(os.open(request["stdout"], flags), 1)
     os.dup2(os.open(request["stderr"], flags), 2)
     sys.argv = ["imagesync", *request["words"]]
+    if "env" in request:
+        os.environ.clear()
+        os.environ.update(request["env"])
+    if "folder" in request:
+        os.chdir(request["folder"])
     code = 99
     try:
         command()

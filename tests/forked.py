@@ -1,0 +1,56 @@
+"""``run`` does what ``tests.command.run`` does, in a fork of a process that has imported everything already.
+
+A start of the command costs 0.4 s of processor time, and the tests on the real service run it some thousand times.
+"""
+
+import atexit
+import os
+import select
+import tempfile
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+
+from tests.command import TIMEOUT, Result, minimal_environment
+from tests.fault.fork_server import ForkServer
+
+
+class ForkedRuns(ForkServer):
+    """Runs in any folder, with any environment, one at a time."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__("tests.fault.fork_server", {**os.environ, **minimal_environment()}, folder)
+
+    def run(self, words: tuple[str, ...], folder: Path | None, env: Mapping[str, str], seconds: float) -> Result:
+        """Run ``imagesync WORDS`` to its end; one that does not end in time is killed, and the test fails."""
+        pid = self._request(words, env=dict(env), folder=str(folder or Path.cwd()))
+        assert self._process.stdout is not None
+        if not select.select([self._process.stdout], [], [], seconds)[0]:
+            os.kill(pid, 9)
+            self._answer()
+            raise AssertionError(f"{words} still runs after {seconds:g} s: {self._result(9)}")
+        return self._result(self._answer())
+
+
+@cache
+def _runs() -> ForkedRuns:
+    """The one of this process, ended with it."""
+    folder = tempfile.TemporaryDirectory(prefix="imagesync-forked-")
+    runs = ForkedRuns(Path(folder.name))
+    atexit.register(folder.cleanup)
+    atexit.register(runs.__exit__, None, None, None)
+    return runs
+
+
+def run(
+    *words: str,
+    code: int | None = 0,
+    folder: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    seconds: float = TIMEOUT,
+) -> Result:
+    """Run ``imagesync WORDS`` to its end: it must exit with ``code`` (None: with any) and without a traceback."""
+    result = _runs().run(words, folder, minimal_environment() if env is None else env, seconds)
+    assert code is None or result.code == code, f"exit {result.code}\n{result.stdout}\n{result.stderr}"
+    assert "Traceback" not in result.stderr, result.stderr
+    return result
