@@ -19,6 +19,8 @@ from tests.fault.proxy import Call, Fault, Proxy, between
 RAW = {"disk_format": "raw", "container_format": "bare", "visibility": "private"}
 DATA = b"build one " * 500
 READ_ONLY = "os_glance"
+BOUND_ID = "5d1f1f3e-6c1b-4c8e-9d53-0f2b7a1c9e11"
+"""The id of an image that a test makes with a record of its own."""
 
 
 class RegressionWorkspace:
@@ -256,7 +258,8 @@ def test_a_duplicate_name_made_by_a_race(workspace: RegressionWorkspace) -> None
     workspace.apply()
     mine = workspace.image("a")
     marks = {name: value for name, value in mine.items() if name.startswith("imagesync_")}
-    again = workspace.cloud.http().send("POST", "/images", json={**RAW, "name": "a", **marks}).json()
+    body = {**RAW, "name": "a", **marks, "id": BOUND_ID, "imagesync_id": BOUND_ID}
+    again = workspace.cloud.http().send("POST", "/images", json=body).json()
     kind = {"Content-Type": "application/octet-stream"}
     workspace.cloud.http().send("PUT", f"/images/{again['id']}/file", data=DATA, headers=kind).raise_for_status()
     workspace.cloud.forget_requests()
@@ -301,7 +304,6 @@ def test_tags_and_members_emptied(workspace: RegressionWorkspace, emptied: dict[
     assert "p" not in image
 
 
-BOUND_ID = "5d1f1f3e-6c1b-4c8e-9d53-0f2b7a1c9e11"
 TODAY: dict[str, str] = {
     "imagesync_id": BOUND_ID,
     "imagesync_rev_12": "2f9d0c4b7a6e4f0f8a35b1d97c60e2aa",
