@@ -102,8 +102,10 @@ class MariaDb:
 
     def start(self) -> None:
         """Make the folder, start the server, wait for it. RuntimeError if it is not installed or does not start."""
-        data = self._folder / "data"
-        options = ["--no-defaults", f"--datadir={data}", *(["--user=root"] if os.getuid() == 0 else [])]
+        temporary = self._folder / "tmp"  # a server deletes what others left in its folder for temporary tables
+        temporary.mkdir(parents=True)
+        options = ["--no-defaults", f"--datadir={self._folder / 'data'}", f"--tmpdir={temporary}"]
+        options += ["--user=root"] if os.getuid() == 0 else []
         made = subprocess.run(
             [_find("mariadb-install-db"), *options, "--auth-root-authentication-method=normal", "--skip-test-db"],
             check=False,
