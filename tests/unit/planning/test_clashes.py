@@ -31,9 +31,22 @@ def test_several_images_to_adopt_are_refused() -> None:
 
 def test_an_image_of_another_catalogue_is_not_adopted() -> None:
     """Both ways out are named."""
-    foreign = replace(live(spec("a"), "foreign"), properties={"imagesync_catalog": "other"})
+    foreign = live(spec("a"), "foreign")
+    foreign = replace(foreign, properties={**foreign.properties, "imagesync_catalog": "other"})
     with pytest.raises(PlanRefused, match=r"belongs to catalogue other.*on_remove: keep.*take adopt out here"):
         plan(catalog(spec("a", adopt="foreign")), inventory(foreign=(foreign,)))
+
+
+@pytest.mark.parametrize("name", ["base", "other"])
+def test_a_snapshot_is_adopted_by_its_id_only(name: str) -> None:
+    """It carries a copy of a record, be it of this catalog or another; by its name it is in the way."""
+    snapshot = replace(live(spec("a"), "source"), id="snapshot")
+    snapshot = replace(snapshot, properties={**snapshot.properties, "imagesync_catalog": name})
+    (step,) = plan(catalog(spec("a", adopt="snapshot")), inventory(foreign=(snapshot,))).steps
+    assert (step.reason, step.id) == ("adopt", "update:a:snapshot")
+    for adopt in (True, False):
+        with pytest.raises(PlanRefused, match="held by image snapshot, which carries a copy of another image's record"):
+            plan(catalog(spec("a", adopt=adopt)), inventory(foreign=(snapshot,)))
 
 
 def test_an_image_adopted_by_id_is_not_adopted_by_name_too() -> None:
