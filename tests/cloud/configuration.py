@@ -90,6 +90,10 @@ enforce_new_defaults = true
     )
 
 
+SETTLING_TIME = 0.2
+"""Seconds between the two phases of a deletion: the tests' database repeats no write by itself."""
+
+
 def write_clouds(path: Path, auth_url: str, limited_url: str) -> None:
     """clouds.yaml: an entry a user, and ``limited``: alice on the endpoint that enforces limits."""
     lines = ["clouds:"]
@@ -106,6 +110,7 @@ def _entry(name: str, user: str, project: str, auth_url: str) -> list[str]:
     return [
         f"  {name}:",
         "    region_name: RegionOne",
+        f"    imagesync_settling_time: {SETTLING_TIME}",
         "    auth:",
         f"      auth_url: {auth_url}",
         f"      username: {user}",

@@ -36,8 +36,6 @@ from imagesync.model.image import Capabilities, Filter, Identity, ImportTask, Li
 from imagesync.model.record import PREFIX
 
 INFORMATION: Final = ("/schemas/image", "/info/import", "/info/stores", "/info/usage")
-SETTLING_TIME: Final = 2.5
-"""Seconds. After a database deadlock Glance repeats a PATCH every 0.5 s, from the image that it read before."""
 NO_SUCH_PROPERTY: Final = "/imagesync_no_such_property"
 
 
@@ -50,9 +48,8 @@ class Glance:
         pace: Pace | None = None,
         *,
         timeouts: Timeouts = DEFAULT_TIMEOUTS,
-        settling_time: float = SETTLING_TIME,
     ) -> None:
-        self._connection, self._settling_time = connection, settling_time
+        self._connection = connection
         self._pace, self._timeouts = pace, timeouts
         self._api = self._make_api(connection.url, "image service")
         self._lock = threading.Lock()
@@ -127,8 +124,8 @@ class Glance:
         return image_from_wire(self._api.send("PATCH", _path(image_id), body, repeat=False))
 
     def settling_time(self) -> float:
-        """As the service's settings say; see ``SETTLING_TIME``."""
-        return self._settling_time
+        """As the cloud's settings say."""
+        return self._connection.settling_time
 
     def may_publish(self, image_id: str) -> bool:
         """Asked by a patch that saves nothing: 403 where one may not, else 409 for the missing property."""

@@ -37,6 +37,10 @@ LOGIN_TIMEOUT: Final = 30.0
 AT_FIRST: Final = Pace(tries=4)
 """For the log-in: who has mistyped an address waits for some seconds only."""
 
+SETTLING_TIME: Final = 2.5
+"""Seconds. After a database deadlock Glance repeats a PATCH every 0.5 s, from the image that it read before."""
+MAX_SETTLING_TIME: Final = 60.0
+
 NAME_OF_NONE: Final = "defaults"
 """What the library calls the one cloud of a configuration without clouds."""
 WHERE: Final = "clouds.yaml is looked for here, in ~/.config/openstack and in /etc/openstack; or set OS_* variables"
@@ -47,7 +51,7 @@ class Connection:
     """A keystoneauth session and where it leads.
 
     ``url`` is the image service's and ends in /v2, ``identity_url`` the identity service's and ends in /v3 (None
-    without one: ``auth_type: none``); ``read_timeout`` in seconds.
+    without one: ``auth_type: none``); ``read_timeout`` and ``settling_time`` in seconds.
     """
 
     session: "Session"
@@ -55,6 +59,7 @@ class Connection:
     identity: Identity
     identity_url: str | None = None
     read_timeout: float = READ_TIMEOUT
+    settling_time: float = SETTLING_TIME
 
 
 def connect(cloud: str | None, pace: Pace = AT_FIRST) -> Connection:
@@ -163,7 +168,21 @@ def _make_connection(cloud: str | None, region: "CloudRegion", access: "AccessIn
         cloud or region.name or "",
     )
     identity_url = f"{strip_version(auth_url)}/v3" if auth_url else None
-    return Connection(session, url, identity, identity_url, float(region.config.get("api_timeout") or READ_TIMEOUT))
+    read_timeout = float(region.config.get("api_timeout") or READ_TIMEOUT)
+    return Connection(session, url, identity, identity_url, read_timeout, _read_settling_time(region, cloud))
+
+
+def _read_settling_time(region: "CloudRegion", cloud: str | None) -> float:
+    """``imagesync_settling_time`` of the cloud; the library reads numbers as it likes, text among them."""
+    value = region.config.get("imagesync_settling_time", SETTLING_TIME)
+    try:
+        seconds = float(value)
+    except (TypeError, ValueError):
+        seconds = -1.0
+    if not 0 <= seconds <= MAX_SETTLING_TIME:
+        where = f"cloud {cloud or region.name}: imagesync_settling_time"
+        raise UsageError(f"{where} is {value!r}, not 0 to {MAX_SETTLING_TIME:.0f} seconds", "correct it in clouds.yaml")
+    return seconds
 
 
 def get_access(session: "Session") -> "AccessInfo | None":

@@ -1,8 +1,12 @@
 """Addresses of the services: one version, and no secrets."""
 
+from pathlib import Path
+
 import pytest
 
+from imagesync.backends.glance import open_glance
 from imagesync.backends.glance.connect import add_version, public_address, strip_version
+from imagesync.errors import UsageError
 
 
 @pytest.mark.parametrize(
@@ -32,3 +36,37 @@ def test_a_path_before_the_version_is_kept() -> None:
 def test_an_address_is_shown_without_secrets() -> None:
     """It is kept in plan files."""
     assert public_address("https://u:p@h:5000/v3/?x=1") == "https://h:5000/v3"
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"), [("", 2.5), ("imagesync_settling_time: 0", 0.0), ("imagesync_settling_time: '7.5'", 7.5)]
+)
+def test_the_settling_time_is_a_setting_of_the_cloud(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: str, expected: float
+) -> None:
+    """Seconds between the mark of an image and its deletion."""
+    use_cloud(tmp_path, monkeypatch, settings)
+    with open_glance("c") as backend:
+        assert backend.settling_time() == expected
+
+
+@pytest.mark.parametrize("value", ["-1", "61", "soon", "nan", "[]"])
+def test_a_settling_time_that_is_none_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    use_cloud(tmp_path, monkeypatch, f"imagesync_settling_time: {value}")
+    with pytest.raises(
+        UsageError, match=r"cloud c: imagesync_settling_time is .*, not 0 to 60 seconds; correct it in clouds"
+    ):
+        open_glance("c")
+
+
+def use_cloud(folder: Path, monkeypatch: pytest.MonkeyPatch, settings: str) -> None:
+    """A clouds.yaml with one cloud, ``c``, that has no identity service."""
+    lines = [
+        "clouds:",
+        "  c:",
+        "    auth_type: none",
+        "    region_name: r",
+        "    auth: {endpoint: 'http://images.example'}",
+    ]
+    (folder / "clouds.yaml").write_text("\n".join([*lines, f"    {settings}", ""]))
+    monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(folder / "clouds.yaml"))
