@@ -49,6 +49,12 @@ CloudName = Annotated[
     str | None,
     typer.Option("--cloud", help="A cloud of clouds.yaml.", metavar="NAME", autocompletion=complete_clouds),
 ]
+CloudsFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--clouds-file", help="Read this file instead of the user's and the system's clouds.yaml.", metavar="FILE"
+    ),
+]
 StorePath = Annotated[
     Path | None, typer.Option("--store", help="A local store: a folder, made on first use.", metavar="DIR")
 ]
@@ -99,6 +105,7 @@ class Options:
 
     target: TargetName = None
     cloud: CloudName = None
+    clouds_file: CloudsFile = None
     store: StorePath = None
     set_values: Values = field(default_factory=list)
     only: Annotated[

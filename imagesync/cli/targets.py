@@ -28,7 +28,7 @@ def open_target(options: Options, declared: Target = Target()) -> Backend:  # no
         cloud, store = declared.cloud, declared.store
         if not (cloud or store):
             raise UsageError("no target selected", f"use {WAYS}")
-    return open_backend(cloud=cloud, store=_relative_path(store))
+    return open_backend(cloud=cloud, store=_relative_path(store), clouds_file=options.clouds_file)
 
 
 def open_existing(options: Options) -> Backend:

@@ -1,11 +1,15 @@
 """A cloud's name -> an authenticated connection to its image service. Reads clouds.yaml and ``OS_*``; asks for a token.
 
+Nothing of the settings is read from the working directory: it is often a checkout, and whoever may write a file there
+could send the credentials to an address of his own.
+
 No discovery of the image service: its address comes from the catalogue of services, or from the region's
 ``image_endpoint_override``, and the API is v2.
 """
 
 import logging
 import logging.handlers
+import os
 import re
 import warnings
 from collections.abc import Iterator
@@ -43,7 +47,9 @@ MAX_SETTLING_TIME: Final = 60.0
 
 NAME_OF_NONE: Final = "defaults"
 """What the library calls the one cloud of a configuration without clouds."""
-WHERE: Final = "clouds.yaml is looked for here, in ~/.config/openstack and in /etc/openstack; or set OS_* variables"
+WHERE: Final = "clouds.yaml is looked for in ~/.config/openstack and in /etc/openstack; or set OS_* variables"
+SUFFIXES: Final = (".yaml", ".yml", ".json")
+"""Of the files that the library reads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +68,14 @@ class Connection:
     settling_time: float = SETTLING_TIME
 
 
-def connect(cloud: str | None, pace: Pace = AT_FIRST) -> Connection:
+def connect(cloud: str | None, pace: Pace = AT_FIRST, *, clouds_file: str | None = None) -> Connection:
     """Read the configuration, authenticate, find the endpoint.
 
+    ``clouds_file``: the only file with clouds that is read, instead of the user's and the system's.
     UsageError (no such cloud, configuration incomplete, no image endpoint), Unauthorized or Unavailable, one line each.
     """
     with _collect_warnings() as said:
-        region = _read_region(cloud, said)
+        region = _read_region(cloud, said, clouds_file)
         label = f"cloud {cloud or region.name}"
         with _translate_setting_errors(label, region):
             what = f"{label}{_describe_address(region)}"
@@ -116,26 +123,49 @@ def _translate_setting_errors(label: str, region: "CloudRegion") -> Iterator[Non
         ) from error
 
 
-def _read_region(cloud: str | None, said: list[logging.LogRecord]) -> "CloudRegion":
+def _read_region(cloud: str | None, said: list[logging.LogRecord], clouds_file: str | None) -> "CloudRegion":
     """The settings of a cloud: whatever the library makes of bad ones, the message is one line."""
-    from openstack.config import OpenStackConfig
-
     config = None
     try:
-        config = OpenStackConfig()
+        config = _read_settings(clouds_file)
         return config.get_one(cloud=cloud)
+    except UsageError:
+        raise
     except Exception as error:  # the library raises AttributeError, TypeError, … for a clouds.yaml of another shape
         text = "; ".join(clean(text) for text in (*(record.getMessage() for record in said), str(error)))
         raise UsageError(f"cloud {cloud or 'of the environment'}: {text}", _suggest_remedy(config, cloud)) from error
 
 
+def _read_settings(clouds_file: str | None = None) -> "OpenStackConfig":
+    """The settings of all clouds: of ``clouds_file``, or of the files of the user and the system; never of the folder
+    that one works in, in which the library would look first.
+
+    ``OS_CLIENT_CONFIG_FILE`` and ``OS_CLIENT_SECURE_FILE`` name files of the runner's own choice; the library heeds
+    them. A vendor's settings may name an address, too, so that their files are looked for in the same places.
+    """
+    from openstack.config import OpenStackConfig, loader
+
+    if clouds_file is not None and not os.path.isfile(clouds_file):
+        raise UsageError(f"there is no file {clouds_file}", "check --clouds-file")
+    folders = loader.CONFIG_SEARCH_PATH[1:]
+    clouds, secure, vendors = (
+        [os.path.join(folder, name + suffix) for folder in folders for suffix in SUFFIXES]
+        for name in ("clouds", "secure", "clouds-public")
+    )
+    config = OpenStackConfig(
+        config_files=clouds if clouds_file is None else [clouds_file], secure_files=secure, vendor_files=vendors
+    )
+    if clouds_file is not None and config.config_filename != clouds_file:
+        text = f"OS_CLIENT_CONFIG_FILE is set, and is another file than --clouds-file {clouds_file}"
+        raise UsageError(text, "leave one of them out")
+    return config
+
+
 def list_clouds() -> list[str]:
     """The names of the clouds of clouds.yaml, sorted; none if it cannot be read."""
-    from openstack.config import OpenStackConfig
-
     with _collect_warnings():
         try:
-            names = OpenStackConfig().get_cloud_names()
+            names = _read_settings().get_cloud_names()
         except Exception:  # as in _region: whatever the library raises for a file of another shape
             return []
     return sorted(set(names) - {NAME_OF_NONE})
@@ -143,12 +173,19 @@ def list_clouds() -> list[str]:
 
 def _suggest_remedy(config: "OpenStackConfig | None", cloud: str | None) -> str:
     """What to do about a cloud that cannot be used."""
+    names = sorted(config.get_cloud_names()) if config is not None and config.config_filename is not None else []
+    if cloud is not None and cloud not in names and (here := _find_file_here()):
+        return f"pass --clouds-file {here} if you trust it: a {here} in the working directory is not read by itself"
     if config is None or config.config_filename is None:
         return WHERE
-    names = sorted(config.get_cloud_names())
     if cloud in names:
         return f"correct it in {config.config_filename}"
     return f"clouds of {config.config_filename}: {', '.join(names) or 'none'}"
+
+
+def _find_file_here() -> str:
+    """The name of a file with clouds in the working directory; empty if there is none. It is not opened."""
+    return next((name for name in ("clouds" + suffix for suffix in SUFFIXES) if os.path.isfile(name)), "")
 
 
 def _describe_missing_endpoint(region: "CloudRegion") -> str:

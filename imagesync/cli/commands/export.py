@@ -7,7 +7,7 @@ import typer
 
 from imagesync.cli.exit_codes import ExitCode
 from imagesync.cli.logs import set_up_logs
-from imagesync.cli.options import CloudName, Options, StorePath, Verbose, new_command
+from imagesync.cli.options import CloudName, CloudsFile, Options, StorePath, Verbose, new_command
 from imagesync.model.catalog import Visibility
 
 app = new_command()
@@ -16,6 +16,7 @@ app = new_command()
 @app.command()
 def export(
     cloud: CloudName = None,
+    clouds_file: CloudsFile = None,
     store: StorePath = None,
     names: Annotated[list[str], typer.Option("--name", help="By name: a glob (repeatable).", metavar="GLOB")] = [],  # noqa: B006
     owners: Annotated[
@@ -42,4 +43,6 @@ def export(
 
     set_up_logs(verbose=verbose)
     wanted = Selection(names, owners, tags, visibility, all_owners=all_owners, managed=managed)
-    return export_images(wanted, Destination(out, catalog, force), Options(cloud=cloud, store=store))
+    return export_images(
+        wanted, Destination(out, catalog, force), Options(cloud=cloud, clouds_file=clouds_file, store=store)
+    )

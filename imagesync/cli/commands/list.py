@@ -6,7 +6,7 @@ import typer
 
 from imagesync.cli.exit_codes import ExitCode
 from imagesync.cli.logs import set_up_logs
-from imagesync.cli.options import CloudName, Form, Format, Options, StorePath, Verbose, new_command
+from imagesync.cli.options import CloudName, CloudsFile, Form, Format, Options, StorePath, Verbose, new_command
 from imagesync.cli.streams import say
 
 app = new_command()
@@ -16,6 +16,7 @@ app = new_command()
 def list_images(
     image_id: Annotated[str | None, typer.Argument(help="One image: all its fields.", metavar="[IMAGE_ID]")] = None,
     cloud: CloudName = None,
+    clouds_file: CloudsFile = None,
     store: StorePath = None,
     members: Annotated[
         bool, typer.Option("--members", help="With whom the project's images are shared, and who accepted.")
@@ -33,7 +34,7 @@ def list_images(
     from imagesync.text import json_text
 
     set_up_logs(verbose=verbose)
-    options = Options(cloud=cloud, store=store)
+    options = Options(cloud=cloud, clouds_file=clouds_file, store=store)
     with open_existing(options) as backend:
         found, project = backend.images(image_id), backend.identity().project_id
         if image_id is None:

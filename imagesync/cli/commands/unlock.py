@@ -9,6 +9,7 @@ from imagesync.cli.logs import set_up_logs
 from imagesync.cli.options import (
     AllowOutside,
     CloudName,
+    CloudsFile,
     Options,
     PathOrPlan,
     StorePath,
@@ -29,6 +30,7 @@ def unlock(
     path: PathOrPlan = Path(),
     target: TargetName = None,
     cloud: CloudName = None,
+    clouds_file: CloudsFile = None,
     store: StorePath = None,
     set_values: Values = [],  # noqa: B006 - Typer reads the default
     allow_outside: AllowOutside = False,
@@ -42,7 +44,14 @@ def unlock(
     from imagesync.lease.holding import break_lease, find_held_lease
 
     set_up_logs(verbose=verbose)
-    options = Options(target=target, cloud=cloud, store=store, set_values=set_values, allow_outside=allow_outside)
+    options = Options(
+        target=target,
+        cloud=cloud,
+        clouds_file=clouds_file,
+        store=store,
+        set_values=set_values,
+        allow_outside=allow_outside,
+    )
     if is_plan_file(path):
         plan, _ = read_plan(path)
         name, opened = plan.catalog, open_target_of(plan, options)

@@ -1,0 +1,163 @@
+"""Whoever may write into the working directory cannot send the credentials of a cloud to an address of his own.
+
+openstacksdk looks for settings in the working directory first, and merges what it finds into those of the user.
+"""
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import command
+
+PASSWORD = "canary-password"
+MANIFEST = "version: 1\ncatalog: c\nimages: {a: {source: none}}\n"
+SUFFIXES = ("yaml", "yml", "json")
+
+
+class Evil:
+    """A server of the attacker: ``heard`` is all that was sent to it."""
+
+    def __init__(self) -> None:
+        self.heard: list[bytes] = []
+        evil = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                evil.heard.append(self.rfile.read(int(self.headers.get("Content-Length", 0))))
+                self.send_error(401)
+
+            def do_GET(self) -> None:
+                evil.heard.append(self.path.encode())
+                self.send_error(404)
+
+            def log_message(self, format: str, *args: Any) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}/v3"
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def stop(self) -> None:
+        """Stop listening."""
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@pytest.fixture
+def evil() -> Iterator[Evil]:
+    found = Evil()
+    yield found
+    found.stop()
+
+
+class Checkout:
+    """A checkout with a manifest, and a user whose own clouds.yaml names the cloud ``prod``, where nobody answers."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.home = folder / "checkout", folder / "home"
+        config = self.home / ".config" / "openstack"
+        config.mkdir(parents=True)
+        (self.folder / "images").mkdir(parents=True)
+        (self.folder / "images" / "base.yaml").write_text(MANIFEST)
+        self.clouds = config / "clouds.yaml"
+        self.clouds.write_text(json.dumps({"clouds": {"prod": self.entry("http://127.0.0.1:9/v3", profile="vendor")}}))
+
+    def entry(self, auth_url: str, **more: str) -> dict[str, object]:
+        """A cloud with the canary's password."""
+        scope = {"user_domain_id": "default", "project_domain_id": "default", "project_name": "p"}
+        return {
+            "auth": {"auth_url": auth_url, "username": "u", "password": PASSWORD, **scope},
+            "region_name": "r",
+            **more,
+        }
+
+    def run(self, *words: str, **env: str) -> command.Result:
+        """Run a command in the checkout; it fails, because nobody answers."""
+        around = command.minimal_environment(**{"HOME": str(self.home), **env})
+        result = command.run(*words, folder=self.folder, env=around, code=None)
+        assert result.code != 0
+        assert PASSWORD not in result.output
+        return result
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Checkout:
+    return Checkout(tmp_path)
+
+
+def files(checkout: Checkout, evil: Evil) -> dict[str, object]:
+    """By name and content what a pull request may commit."""
+    moved: object = {"clouds": {"prod": {"auth": {"auth_url": evil.url}}}}
+    whole = {"clouds": {"prod": checkout.entry(evil.url)}}
+    vendor = {"public-clouds": {"vendor": {"auth": {"auth_url": evil.url}}}}
+    named: dict[str, object] = {f"secure.{suffix}": moved for suffix in SUFFIXES} | {
+        f"clouds.{suffix}": whole for suffix in SUFFIXES
+    }
+    return {**named, **{f"clouds-public.{suffix}": vendor for suffix in SUFFIXES}}
+
+
+@pytest.mark.parametrize(
+    "name", [f"{part}.{suffix}" for part in ("secure", "clouds", "clouds-public") for suffix in SUFFIXES]
+)
+def test_no_settings_are_read_from_the_working_directory(checkout: Checkout, evil: Evil, name: str) -> None:
+    """Each of the files that the library reads there; the cloud is that of the user's own file."""
+    (checkout.folder / name).write_text(json.dumps(files(checkout, evil)[name]))
+    assert "127.0.0.1:9" in checkout.run("plan", "images", "--cloud", "prod").stderr
+    entry = checkout.entry("", profile="vendor")
+    checkout.clouds.write_text(
+        json.dumps({"clouds": {"prod": {**entry, "auth": {"username": "u", "password": PASSWORD}}}})
+    )
+    assert "auth_url" in checkout.run("plan", "images", "--cloud", "prod").stderr
+    assert evil.heard == []
+
+
+def test_a_wanted_cloud_of_the_working_directory_is_told_of(checkout: Checkout, evil: Evil) -> None:
+    """With the option to use it; the file itself is not opened."""
+    for name in ("clouds.yaml", "secure.yaml"):
+        (checkout.folder / name).write_text("{not yaml at all")
+    for home in (checkout.home, checkout.folder):
+        result = checkout.run("plan", "images", "--cloud", "lab", HOME=str(home))
+        assert "pass --clouds-file clouds.yaml if you trust it" in result.stderr
+        assert result.code == 64
+
+
+def test_a_clouds_file_that_is_named_is_the_only_one(checkout: Checkout, evil: Evil) -> None:
+    """It replaces the user's; a secure.yaml beside it is not read."""
+    (checkout.folder / "mine.yaml").write_text(json.dumps({"clouds": {"lab": checkout.entry("http://127.0.0.1:9/v3")}}))
+    (checkout.folder / "secure.yaml").write_text(json.dumps({"clouds": {"lab": {"auth": {"auth_url": evil.url}}}}))
+    for words in (
+        ("plan", "images"),
+        ("list",),
+        ("export",),
+        ("apply", "--yes", "images"),
+        ("unlock", "--yes", "images"),
+    ):
+        assert "no connection" in checkout.run(*words, "--clouds-file", "mine.yaml", "--cloud", "lab").stderr
+    assert evil.heard == []
+    result = checkout.run("plan", "images", "--clouds-file", "mine.yaml", "--cloud", "prod")
+    assert "clouds of mine.yaml: lab" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "env", "message"),
+    [
+        (("--clouds-file", "none.yaml"), {}, "there is no file none.yaml; check --clouds-file"),
+        (("--clouds-file", "mine.yaml"), {"OS_CLIENT_CONFIG_FILE": "/else.yaml"}, "leave one of them out"),
+        (("--clouds-file", "mine.yaml", "--store", "s"), {}, "is for a cloud, not for a store"),
+    ],
+)
+def test_a_clouds_file_that_cannot_be_meant_is_a_usage_error(
+    checkout: Checkout, tmp_path: Path, words: tuple[str, ...], env: dict[str, str], message: str
+) -> None:
+    (checkout.folder / "mine.yaml").write_text(json.dumps({"clouds": {}}))
+    elsewhere = {name: str(tmp_path / value.lstrip("/")) for name, value in env.items()}
+    for value in elsewhere.values():
+        Path(value).write_text(json.dumps({"clouds": {"prod": {}}}))
+    cloud = () if "--store" in words else ("--cloud", "prod")
+    result = checkout.run("plan", "images", *cloud, *words, **elsewhere)
+    assert (result.code, message in result.stderr) == (64, True), result.stderr
