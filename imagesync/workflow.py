@@ -331,7 +331,7 @@ def _find_leftover(backend: Backend, report: Report, planner: Planner | None, wr
     One listing after the last write judges every write, and every name that was published; if somebody else may have
     been writing, it waits until a read is final. After a run without a failed step its plan must have come true, too.
     """
-    from imagesync.execution.writes import find_altered
+    from imagesync.execution.changes import find_altered
 
     if writes.is_contested:
         time.sleep(backend.settling_time())

@@ -9,20 +9,21 @@ is marked and not deleted, for whatever reason, is deleted by the next run.
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from imagesync.backends.base import Backend, UpdateFields
-from imagesync.errors import Conflict, ImagesyncError, InUse, NotFound
-from imagesync.execution.writes import Writes, find_changes
+from imagesync.backends.base import Backend
+from imagesync.errors import ImagesyncError, InUse, NotFound
+from imagesync.execution.changes import find_changes
+from imagesync.execution.writes import Writes
 from imagesync.model.catalog import Role
 from imagesync.model.image import LiveImage
 from imagesync.model.plan import Delete
-from imagesync.model.record import REVISION, ROLE, read_revisions
+from imagesync.model.record import ROLE
 from imagesync.model.report import Outcome, Performed
 
 BATCH: Final = 40
-"""Images that are marked after one listing showed them unchanged: so few that the listing is hardly a second old."""
+"""Images that are marked, or deleted, after one listing showed them unchanged: the listing is hardly a second old."""
 
 MAX_PAUSE: Final = 0.2
 """Seconds until a cancellation is noticed."""
@@ -64,11 +65,10 @@ class Deletions:
         if not self._wait(waiting):
             left = "it is hidden and marked; the next run deletes it"
             return outcomes | {image_id: Performed(image_id, Outcome.DEFERRED, remark=left) for image_id in marked}
-        return outcomes | {
-            image_id: outcome
-            for image_id, outcome in self._do_each(marked, self._remove).items()
-            if outcome is not None
-        }
+        for first in range(0, len(marked), BATCH):
+            made = self._do_each(marked[first : first + BATCH], self._remove)
+            outcomes |= {image_id: outcome for image_id, outcome in made.items() if outcome is not None}
+        return outcomes
 
     def _do_each(self, ids: Sequence[str], do: Callable[[str, LiveImage | None], Performed | None]) -> _Made:
         """List the catalog once and do the same with each image, as listed (None: not listed); several at a time."""
@@ -89,16 +89,7 @@ class Deletions:
             image = self._writes.check_unchanged(listed or self._writes.read(image_id))
         except NotFound:
             return Performed(image_id)
-        # only what it lacks: if somebody shows or protects it at this moment, the answer tells, and it stays so
-        changed, undone = UpdateFields(), UpdateFields()
-        if not image.hidden:
-            changed["hidden"], undone["hidden"] = True, False
-        if image.protected:
-            changed["protected"], undone["protected"] = False, True
-        marked = self._writes.update(image, {**changed, "properties": {ROLE: Role.DELETING.value}})
-        if changes := find_changes(_expect(image, marked), marked):
-            self._writes.update(marked, {**undone, "properties": {ROLE: image.properties.get(ROLE)}})
-            raise _explain_change(image_id, changes, "it is not deleted")
+        self._writes.update(image, {"hidden": True, "protected": False, "properties": {ROLE: Role.DELETING.value}})
         return None
 
     def _remove(self, image_id: str, listed: LiveImage | None) -> Performed:
@@ -107,7 +98,7 @@ class Deletions:
             image = listed or self._writes.read(image_id)
             left = self._writes.find_left(image_id)
             if left is None or (changes := find_changes(left, image)):
-                raise _explain_change(image_id, changes if left else [], "it is hidden, and not deleted")
+                raise self._writes.make_conflict(image_id, changes if left else (), "it is hidden, and not deleted")
             self._writes.check_lease()
             self._backend.delete_image(image_id)
         except NotFound:
@@ -126,15 +117,3 @@ class Deletions:
                 return False
             waiting.sleep(min(left, MAX_PAUSE))
         return not waiting.is_cancelled()
-
-
-def _expect(image: LiveImage, marked: LiveImage) -> LiveImage:
-    """An image as it must be after it was marked, if nobody else changed it: the guard is what the update made it."""
-    kept = {name: value for name, value in image.properties.items() if not name.startswith(REVISION)}
-    guard = {revision.name: revision.nonce for revision in read_revisions(marked)}
-    return replace(image, hidden=True, protected=False, properties={**kept, ROLE: Role.DELETING.value, **guard})
-
-
-def _explain_change(image_id: str, changes: Sequence[str], result: str) -> Conflict:
-    what = f"image {image_id} was changed by somebody else meanwhile: {'; '.join(changes)}; {result}"
-    return Conflict(what, "look who did it, and run apply again")

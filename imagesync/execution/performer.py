@@ -116,10 +116,7 @@ class Performer:
         """Before an image stops being shared all members go: they could not be reached afterwards."""
         live = {member.project for member in self._backend.members(image_id)} if everyone else _names(change, "before")
         wanted = set() if everyone else _names(change, "after")
-        for project in sorted(live - wanted):
-            self._backend.remove_member(image_id, project)
-        for project in sorted(wanted - live):
-            self._backend.add_member(image_id, project)
+        self.writes.change_members(image_id, live - wanted, wanted - live)
 
     def _make_attrs(self, update: Update, record: Record) -> UpdateFields:
         attrs = make_update_fields(update.changes, self.resolve)

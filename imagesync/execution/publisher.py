@@ -48,6 +48,8 @@ class Publisher:
         if create.source is Content.NO_DATA:
             return self._publish_record(create), 0
         image_id = create.fill or self._stage(create).id
+        if create.fill is not None:
+            self._check_record(self._writes.read(create.fill))
         try:
             self._check_right(create, image_id)
             arrived = self._transfers.fill(create, image_id, progress)
@@ -66,8 +68,9 @@ class Publisher:
         answer got lost, or the read came from a replica that lags). The next plan finds a staged build that is verified,
         and publishes it without an upload, or a published one.
         """
-        image = self._writes.update(arrived.image, _published_fields(create, arrived))
-        if _is_deactivated(create):
+        ignored = ("status",) if _is_deactivated(create) else ()
+        image = self._writes.update(arrived.image, _published_fields(create, arrived), ignored=ignored)
+        if ignored:
             check_status(image, Status.DEACTIVATED)
 
     def _discard(self, create: Create, image_id: str) -> None:
@@ -135,8 +138,7 @@ class Publisher:
         return image_id
 
     def _add_members(self, create: Create, image_id: str) -> None:
-        for project in create.state.members:
-            self._backend.add_member(image_id, project)
+        self._writes.change_members(image_id, removed=(), added=create.state.members)
 
     def _check_right(self, create: Create, image_id: str) -> None:
         if create.state.fields.get("visibility") != Visibility.PUBLIC.value:
@@ -153,7 +155,7 @@ class Publisher:
     def _prepare(self, create: Create, arrived: Arrived) -> None:
         """What must be done before the PATCH that publishes; for a build that stays staged, its record."""
         image = arrived.image
-        self._check_record(create, image)
+        self._check_record(image)
         if create.stage:
             record = replace(_final_record(create, arrived), role=Role.STAGING)
             self._writes.update(image, {"properties": record.properties(image.id)})
@@ -162,12 +164,11 @@ class Publisher:
         if _is_deactivated(create):
             self._backend.deactivate(image.id)
 
-    def _check_record(self, create: Create, image: LiveImage) -> None:
-        """Conflict if somebody changed the staging record while its data was transferred, which changes the status."""
+    def _check_record(self, image: LiveImage) -> None:
+        """Conflict if somebody changed the staging record; its status may differ, because its data may have arrived."""
+        self._writes.check_unchanged(image, ("status",))
         if (left := self._writes.find_left(image.id)) is not None:
             self._writes.leave(replace(left, status=image.status))
-        if create.fill is None:
-            self._writes.check_unchanged(image)
 
 
 def _published_fields(create: Create, arrived: Arrived) -> UpdateFields:

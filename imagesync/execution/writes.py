@@ -4,29 +4,29 @@ The service has no locks: it answers 2xx to an update that a concurrent one over
 update was saved, and a request can arrive late. So every PATCH of an owned image moves its guard (``model.record.
 Revision``): it removes the revision that was read and adds the next one with this run's nonce. If somebody wrote
 meanwhile, the service refuses the whole PATCH. Within one run each image has one writer; one listing after the last write
-(``find_altered``) shows whether anything of it was overwritten.
+(``changes.find_altered``) shows whether anything of it was overwritten.
 
 Every PATCH that the executor sends to an image goes through this module.
 """
 
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Final
 from uuid import uuid4
 
 from imagesync.backends.base import Backend, UpdateFields
-from imagesync.errors import BackendError, Conflict, Unavailable
+from imagesync.errors import BackendError, Conflict, ImagesyncError, Unavailable
 from imagesync.execution.alike_names import explain_failure, make_way_for_tags
+from imagesync.execution.changes import COMPARED, find_changes, find_unmet
 from imagesync.model.catalog import Status
-from imagesync.model.fields import live_field, live_value
+from imagesync.model.fields import live_field
 from imagesync.model.image import LiveImage
-from imagesync.model.plan import Reliance, Value
-from imagesync.model.record import CATALOG, ID, PREFIX, REVISION, Revision, read_revisions
+from imagesync.model.plan import Reliance
+from imagesync.model.record import CATALOG, ID, PREFIX, Revision, read_revisions
 
 MAX_WRITES: Final = 3
 """PATCH requests for one update, the repeats included."""
-COMPARED: Final = ("name", "owner", "status", "visibility", "hidden", "protected", "min_disk", "min_ram")
-"""Fields that must stay as a run left them until its end, beside tags and properties."""
+NOT_MADE: Final = "this run's change was not made"
 
 
 class Writes:
@@ -49,6 +49,7 @@ class Writes:
         self.nonce = nonce or uuid4().hex
         self._lock = threading.Lock()
         self._left: dict[str, LiveImage] = {}
+        self._reported: set[str] = set()
         self.is_contested = False
         """Whether a write was refused or got no answer: somebody else may be writing, and a read may not be final yet."""
 
@@ -56,16 +57,23 @@ class Writes:
         """Read an image; Conflict if it is not as the plan relied on, or not as this run left it."""
         return self.check_unchanged(self.read(image_id))
 
-    def check_unchanged(self, image: LiveImage) -> LiveImage:
-        """Return the image; Conflict if it is not as the plan relied on, or not as this run left it."""
-        left = self.find_left(image.id)
-        changes = find_changes(left, image) if left else find_unmet(self._relies.get(image.id, {}), image)
-        if changes:
-            raise Conflict(
-                f"image {image.id} was changed by somebody else meanwhile: {'; '.join(changes)}",
-                "nothing more was written to it; look who did it, and run apply again",
-            )
+    def check_unchanged(self, image: LiveImage, ignored: Sequence[str] = ()) -> LiveImage:
+        """Return the image; Conflict if it is not as the plan relied on, or not as this run left it.
+
+        ``ignored``: paths of values that may have changed.
+        """
+        left, relied = self.find_left(image.id), self._relies.get(image.id, {})
+        if changes := find_changes(left, image, ignored) if left else find_unmet(relied, image, ignored):
+            raise self.make_conflict(image.id, changes, "nothing more was written to it")
         return image
+
+    def make_conflict(self, image_id: str, changes: Sequence[str], result: str) -> Conflict:
+        """Return the error that says what somebody changed; the final listing need not say it again."""
+        with self._lock:
+            self._reported.add(image_id)
+        what = "; ".join(changes) or "another run wrote to it"
+        text = f"image {image_id} was changed by somebody else meanwhile: {what}"
+        return Conflict(text, f"{result}; look who did it, and run apply again")
 
     def find_left(self, image_id: str) -> LiveImage | None:
         """Return an image as this run left it; None if it has not written to it."""
@@ -84,32 +92,37 @@ class Writes:
             self._left.pop(image_id, None)
 
     def list_left(self) -> list[LiveImage]:
-        """Every image as this run left it, by id."""
+        """Every image as this run left it, by id; without those of which an error said that somebody changed them."""
         with self._lock:
-            return [image for _, image in sorted(self._left.items())]
+            return [image for image_id, image in sorted(self._left.items()) if image_id not in self._reported]
 
     def read(self, image_id: str) -> LiveImage:
         """Read one image."""
         (image,) = self._backend.images(image_id)
         return image
 
-    def update(self, image: LiveImage, attrs: UpdateFields) -> LiveImage:
+    def update(self, image: LiveImage, attrs: UpdateFields, *, ignored: Sequence[str] = ()) -> LiveImage:
         """Make an image, which was just read, have ``attrs``; return it as the service then shows it.
 
         Only what it lacks is sent (each operation of a PATCH costs the service 10 ms). Raises Conflict if somebody else
-        wrote to it meanwhile, Unavailable if a PATCH got no answer and the image does not show it (it may still
-        arrive), BackendError if the service answered and yet did not keep the update, any other error of the backend.
+        changed it meanwhile: the guard stops the PATCH of another run only, so the answer is compared with what was
+        read, apart from ``ignored`` paths, and this change is taken back. Raises Unavailable if a PATCH got no answer
+        and the image does not show it (it may still arrive), BackendError if the service answered and yet did not keep
+        the update, any other error of the backend.
         """
         lacking = select_lacking(image, attrs)
         if not lacking:
             return self.leave(image)
+        before, sent = image, set[str]()
         if not read_revisions(image):
             image = self._claim(image)
+            sent.add(ID)
         unanswered: Unavailable | None = None
         number = read_revisions(image)[-1].number
         for _ in range(MAX_WRITES):
             self.check_lease()
             number += 1
+            sent |= set(_list_names(lacking))
             conflict: Conflict | None = None
             try:
                 found = self._backend.update_image(image.id, **_guard(image, lacking, Revision(number, self.nonce)))
@@ -120,7 +133,11 @@ class Writes:
                 found = self.read(image.id)
             is_same = read_revisions(found) == read_revisions(image)
             if (conflict and is_same) or not (is_same or self._is_mine(found)):
-                raise _explain_conflict(found) from conflict
+                raise self.make_conflict(image.id, find_changes(before, found), NOT_MADE) from conflict
+            if changes := _find_unsent(before, found, [*sent, *ignored]):
+                raise self.make_conflict(
+                    image.id, changes, NOT_MADE if is_same else self._take_back(before, found, sent)
+                )
             lacking, image = select_lacking(found, attrs), found
             if not lacking and self._is_mine(found):
                 return self.leave(found)
@@ -129,6 +146,20 @@ class Writes:
             raise explain_failure(image, lacking, unanswered)
         names = ", ".join(_list_names(lacking)) or "its guard"
         raise BackendError(f"image {image.id}: the service did not keep the update of {names}", "run apply again")
+
+    def _take_back(self, before: LiveImage, found: LiveImage, sent: Collection[str]) -> str:
+        """Give an image the values that ``sent`` had before, in one PATCH; return what became of it, for a message."""
+        fields = {name: live_field(before, name) for name in sent if name in COMPARED}
+        properties = {name: before.properties.get(name) for name in sent if name not in (*COMPARED, "tags")}
+        attrs: UpdateFields = {**fields, "properties": properties}  # type: ignore[typeddict-item]  # fields that were sent
+        if "tags" in sent:
+            attrs["tags"] = tuple(sorted(before.tags))
+        following = Revision(read_revisions(found)[-1].number + 1, self.nonce)
+        try:
+            self._backend.update_image(found.id, **_guard(found, select_lacking(found, attrs), following))
+        except ImagesyncError as error:
+            return f"what this run changed could not be taken back: {error.message}"
+        return "what this run changed was taken back"
 
     def disown(self, image: LiveImage) -> None:
         """Take all that imagesync wrote about an image off it, in one PATCH."""
@@ -144,14 +175,14 @@ class Writes:
                 if not any(name.startswith(PREFIX) for name in found.properties):
                     break
                 if isinstance(error, Conflict) or read_revisions(found) != read_revisions(image):
-                    raise _explain_conflict(found) from error
+                    raise self.make_conflict(image.id, find_changes(image, found), NOT_MADE) from error
                 if number == MAX_WRITES:
                     raise
         self.forget(image.id)
 
     def change_status(self, image_id: str, status: Status) -> None:
         """Deactivate an image, or make it active again; BackendError if it then has another status."""
-        self.read_unchanged(image_id)
+        before = self.read_unchanged(image_id)
         self.check_lease()
         change = self._backend.deactivate if status is Status.DEACTIVATED else self._backend.reactivate
         unanswered: Unavailable | None = None
@@ -160,8 +191,23 @@ class Writes:
         except Unavailable as error:
             unanswered = error
         image = self.read(image_id)
+        if changes := find_changes(before, image, ("status",)):
+            raise self.make_conflict(image_id, changes, f"it is {image.status.value} now, it was {before.status.value}")
         check_status(image, status, unanswered)
         self.leave(image)
+
+    def change_members(self, image_id: str, removed: Collection[str], added: Collection[str]) -> None:
+        """Stop sharing an image, which was just read or written, with some projects, and share it with others.
+
+        No guard stops these requests, so the image is read before each further one.
+        """
+        requests = [(self._backend.remove_member, project) for project in sorted(removed)]
+        requests += [(self._backend.add_member, project) for project in sorted(added)]
+        for number, (request, project) in enumerate(requests):
+            self.check_lease()
+            if number:
+                self.read_unchanged(image_id)
+            request(image_id, project)
 
     def _claim(self, image: LiveImage) -> LiveImage:
         """Give an image that has no guard its first one; Conflict if somebody has done so meanwhile.
@@ -179,7 +225,7 @@ class Writes:
             if isinstance(error, Unavailable) and not read_revisions(found):
                 raise
             if read_revisions(found) != (first,):
-                raise _explain_conflict(found) from error
+                raise self.make_conflict(image.id, find_changes(image, found), NOT_MADE) from error
             return found
 
     def _is_mine(self, image: LiveImage) -> bool:
@@ -188,9 +234,10 @@ class Writes:
         return len(revisions) == 1 and revisions[0].nonce == self.nonce
 
 
-def _explain_conflict(image: LiveImage) -> Conflict:
-    text = f"image {image.id} was written to by somebody else at the same time"
-    return Conflict(text, "this run's change was not made; run apply again")
+def _find_unsent(before: LiveImage, found: LiveImage, sent: Collection[str]) -> list[str]:
+    """What somebody changed of an image beside the fields, tags and properties that this run sent."""
+    guards = [revision.name for image in (before, found) for revision in read_revisions(image)]
+    return find_changes(before, found, [*sent, *(f"properties.{name}" for name in (*sent, *guards))])
 
 
 def _guard(image: LiveImage, lacking: UpdateFields, following: Revision) -> UpdateFields:
@@ -224,54 +271,6 @@ def check_status(image: LiveImage, wanted: Status, unanswered: Unavailable | Non
         raise unanswered or BackendError(
             f"image {image.id} is {image.status.value}, not {wanted.value}, after the change", "run apply again"
         )
-
-
-def find_unmet(relied: Mapping[str, Value], image: LiveImage) -> list[str]:
-    """What of a plan's reliance does not hold for an image as it is now, as short texts."""
-    found = {path: live_value(image, path) for path in relied if path != "members"}  # those need a request of their own
-    return [_describe(path, relied[path], value) for path, value in found.items() if value != relied[path]]
-
-
-def find_changes(left: LiveImage, image: LiveImage) -> list[str]:
-    """What is not as this run left it, as short texts; tags and properties that others add beside ours are no change."""
-    changes = [
-        _describe(name, live_field(left, name), live_field(image, name))
-        for name in COMPARED
-        if getattr(left, name) != getattr(image, name)
-    ]
-    if left.tags - image.tags:
-        changes.append(_describe("tags", tuple(sorted(left.tags)), tuple(sorted(image.tags))))
-    names = sorted({*left.properties, *image.properties})
-    pairs = ((name, left.properties.get(name), image.properties.get(name)) for name in names)
-    kept = [(name, old, new) for name, old, new in pairs if old is not None or name.startswith(PREFIX)]
-    return changes + [_describe(f"properties.{name}", old, new) for name, old, new in kept if old != new]
-
-
-def find_altered(left: Iterable[LiveImage], listed: Mapping[str, LiveImage]) -> list[str]:
-    """One sentence for each image that a later listing does not show as this run left it."""
-    sentences = []
-    for image in left:
-        found = listed.get(image.id)
-        if found is None:
-            sentences.append(f"image {image.id} was written by this run, and is gone or no longer ours")
-        elif changes := find_changes(image, found):
-            sentences.append(
-                f"image {image.id} was written by this run, and was changed meanwhile: {'; '.join(changes)}"
-            )
-    return sentences
-
-
-def _describe(path: str, before: Value, now: Value) -> str:
-    """A change as text. Of the guard only that it was written is told: counters and nonces tell a person nothing."""
-    if path.startswith(f"properties.{REVISION}"):
-        return "another run wrote to it"
-    return f"{path} is {_format(now)}, it was {_format(before)}"
-
-
-def _format(value: Value) -> str:
-    if value is None:
-        return "not there"
-    return ", ".join(value) if isinstance(value, tuple) else repr(value)
 
 
 def _list_names(attrs: UpdateFields) -> list[str]:

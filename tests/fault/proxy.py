@@ -43,8 +43,8 @@ class Call:
 class Fault:
     """What happens to one request, in this order.
 
-    ``forward``: the service gets the request. ``after`` is called when the service has answered, or at once if it does
-    not get the request. ``held``: the answer waits until this event is set. ``stall``: the connection is kept without an
+    ``before`` is called first. ``forward``: the service gets the request. ``after`` is called when the service has
+    answered, or at once if it does not get the request. ``held``: the answer waits until this event is set. ``stall``: the connection is kept without an
     answer until this event is set, and then closed. ``status``, ``headers`` and ``body`` replace the service's answer if
     ``status`` is given. ``refused``: for so many seconds after the answer, connections are closed and refused. ``cut``:
     the connection is reset after so many bytes of the answer's body; 0: before the answer.
@@ -56,6 +56,7 @@ class Fault:
     body: bytes = b"spoilt by the test"
     cut: int | None = None
     stall: threading.Event | None = None
+    before: Callable[[], None] | None = None
     after: Callable[[], None] | None = None
     held: threading.Event | None = None
     refused: float = 0.0
@@ -128,6 +129,8 @@ class ProxyHandler(http.server.BaseHTTPRequestHandler):
     def _spoil(self) -> None:
         _, fault = self.proxy.come(self.command, self.path)
         status, headers, body = 0, dict[str, str](), b""
+        if fault.before:
+            fault.before()
         if fault.forward:
             status, headers, body = self._forwarded()
         elif fault.cut is None:

@@ -1,5 +1,6 @@
 """An image is published whatever becomes of a single write, and one that users may see is never deleted."""
 
+import threading
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from imagesync import Performer, execute
 from imagesync.backends.local.backend import Local
 from imagesync.backends.local.store import Store
 from imagesync.errors import Forbidden, QuotaExceeded
@@ -143,3 +145,54 @@ def test_an_image_that_is_not_deactivated_as_declared_is_an_error(tmp_path: Path
     (result,) = apply(service, want_image(tmp_path, b"data", status=Status.DEACTIVATED)).results
     assert "is active, not deactivated, after the change; run apply again" in str(result.error)
     assert len(service.images()) == 1
+
+
+class Changed(FaultyStore):
+    """A store whose images are changed by somebody after some reads; ``is_full``: it takes no data."""
+
+    change: dict[str, Any] | None = None
+    reads_before = 0
+    is_full = True
+
+    def upload(self, image_id: str, chunks: Iterable[bytes], size: int | None, *, store: str | None = None) -> None:
+        if self.is_full:
+            raise QuotaExceeded("full")
+        super().upload(image_id, chunks, size, store=store)
+
+    def images(self, image_id: str | None = None) -> list[LiveImage]:
+        found = super().images(image_id)
+        if image_id is None or self.change is None:
+            return found
+        if self.reads_before:
+            self.reads_before -= 1
+            return found
+        properties = {**found[0].properties, **self.change.get("properties", {})}
+        kept = {name: value for name, value in properties.items() if value is not None}
+        return [replace(found[0], **{**self.change, "properties": kept})]
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"properties": {"imagesync_catalog": None}}, "it is not ours any more: imagesync_catalog removed"),
+        ({"name": "theirs"}, "name is 'theirs'"),
+        ({"owner": "somebody"}, "owner is 'somebody'"),
+    ],
+    ids=["disowned", "renamed", "given away"],
+)
+@pytest.mark.parametrize("reads_before", [0, 1])
+def test_a_waiting_record_that_somebody_changed_after_the_plan_is_not_published(
+    tmp_path: Path, change: dict[str, Any], told: str, reads_before: int
+) -> None:
+    """One with a pinned id: nothing is written to it, or, if the change comes later, the upload is not published."""
+    service = Changed(tmp_path / "store")
+    images = want_image(tmp_path, b"data", id="11111111-1111-4111-8111-111111111111")
+    assert not apply(service, images).succeeded
+    plan = planned(service, images)
+    service.is_full, service.change, service.reads_before = False, change, reads_before
+    service.sent.clear()
+    report = execute(plan, Performer(service, plan), jobs=1, notify=lambda _: None, cancelled=threading.Event())
+    assert told in str(report.results[0].error)
+    service.change = None
+    (left,) = service.images()
+    assert (left.status is Status.ACTIVE, left.hidden, service.sent) == (bool(reads_before), True, [])

@@ -8,15 +8,8 @@ import pytest
 
 from imagesync.backends.base import UpdateFields
 from imagesync.errors import BackendError, Conflict, Forbidden, LeaseLost, Unavailable
-from imagesync.execution.writes import (
-    MAX_WRITES,
-    Writes,
-    check_status,
-    find_altered,
-    find_changes,
-    find_unmet,
-    select_lacking,
-)
+from imagesync.execution.changes import find_altered, find_changes, find_unmet
+from imagesync.execution.writes import MAX_WRITES, Writes, check_status, select_lacking
 from imagesync.model.catalog import Status, Visibility
 from imagesync.model.image import LiveImage
 from imagesync.model.plan import Reliance
@@ -76,20 +69,22 @@ def test_an_update_of_what_is_so_already_writes_nothing(store: FaultyStore) -> N
 
 
 @pytest.mark.parametrize(
-    "change",
+    ("change", "told"),
     [
-        {GUARD: None, "imagesync_rev_8": "another run"},
-        {GUARD: None},
-        {"imagesync_catalog": None},
-        {"imagesync_id": None},
+        ({GUARD: None, "imagesync_rev_8": "another run"}, "another run wrote to it"),
+        ({GUARD: None}, "another run wrote to it"),
+        ({"imagesync_catalog": None}, "it is not ours any more: imagesync_catalog removed"),
+        ({"imagesync_id": None}, "it is not ours any more: imagesync_id removed"),
     ],
     ids=["another run wrote", "no guard", "disowned", "unbound"],
 )
-def test_an_update_after_somebody_wrote_saves_nothing(store: FaultyStore, change: dict[str, str | None]) -> None:
+def test_an_update_after_somebody_wrote_saves_nothing(
+    store: FaultyStore, change: dict[str, str | None], told: str
+) -> None:
     """Between the read and the PATCH another run wrote, or somebody took a mark off: the service refuses it whole."""
     image = active(store)
     changed = change_by_hand(store, image.id, change)
-    with pytest.raises(Conflict, match="was written to by somebody else at the same time"):
+    with pytest.raises(Conflict, match=f"changed by somebody else meanwhile: {told}; this run's change was not made"):
         Writes(store).update(image, ATTRS)
     assert stored(store, image) == changed
     assert store.calls == ["update", "read"]
@@ -235,7 +230,7 @@ def test_an_image_that_another_run_wrote_to_is_not_disowned(store: FaultyStore) 
         ("owner", "somebody", "it was 'somebody'"),
         ("hidden", True, "hidden is False, it was True"),
         ("tags", ("x",), "tags is , it was x"),
-        ("properties.imagesync_role", "current", "properties.imagesync_role is not there, it was 'current'"),
+        ("properties.imagesync_role", "current", "imagesync_role removed; nothing more"),
         ("properties.imagesync_rev_6", "n", "another run wrote to it"),
     ],
 )
@@ -262,7 +257,7 @@ def test_after_a_write_an_image_must_stay_as_the_run_left_it(store: FaultyStore)
     changes: list[tuple[dict[str, str | None], str]] = [
         ({"imagesync_key": "b"}, r"properties\.imagesync_key is 'b', it was not there"),
         ({"imagesync_rev_9": "another", "imagesync_key": None}, "another run wrote to it"),
-        ({"imagesync_rev_9": None, "imagesync_id": None}, r"properties\.imagesync_id is not there"),
+        ({"imagesync_rev_9": None, "imagesync_id": None}, "it is not ours any more: imagesync_id removed"),
     ]
     for change, text in changes:
         change_by_hand(store, image.id, change)
@@ -390,3 +385,120 @@ def test_a_status_is_checked_on_an_image_that_was_read_already() -> None:
     check_status(LiveImage("id", status=Status.ACTIVE), Status.ACTIVE)
     with pytest.raises(BackendError, match="image id is active, not deactivated, after the change; run apply again"):
         check_status(LiveImage("id", status=Status.ACTIVE), Status.DEACTIVATED)
+
+
+class ChangedByHand(FaultyStore):
+    """A store in which somebody changes an image, without a guard, just before the first update or status change."""
+
+    change: UpdateFields = {}  # noqa: RUF012 - replaced, never changed
+
+    def update_image(self, image: LiveImage | str, **attrs: Unpack[UpdateFields]) -> LiveImage:
+        self.change_it(image if isinstance(image, str) else image.id)
+        return super().update_image(image, **attrs)
+
+    def deactivate(self, image_id: str) -> None:
+        self.change_it(image_id)
+        super().deactivate(image_id)
+
+    def remove_member(self, image_id: str, project: str) -> None:
+        self.change_it(image_id)
+        super().remove_member(image_id, project)
+
+    def change_it(self, image_id: str) -> None:
+        """Once."""
+        change, self.change = self.change, {}
+        if change:
+            super(FaultyStore, self).update_image(image_id, **change)
+
+
+@pytest.fixture
+def by_hand(tmp_path: Path) -> ChangedByHand:
+    return ChangedByHand(tmp_path / "by hand")
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"min_ram": 7}, "min_ram is 7, it was 0"),
+        ({"protected": True}, "protected is True, it was False"),
+        ({"properties": {"imagesync_key": "other"}}, "properties.imagesync_key is 'other'"),
+    ],
+)
+def test_a_change_that_no_guard_stops_is_seen_in_the_answer_and_ours_is_taken_back(
+    by_hand: ChangedByHand, change: UpdateFields, told: str
+) -> None:
+    """Somebody changes what this run does not send: that stays, and everything that this run sent is as before."""
+    image = active(by_hand)
+    by_hand.change = change
+    writes = Writes(by_hand, nonce="mine")
+    with pytest.raises(Conflict, match="changed by somebody else meanwhile") as caught:
+        writes.update(image, ATTRS)
+    assert told in str(caught.value)
+    assert "what this run changed was taken back" in str(caught.value)
+    left = stored(by_hand, image)
+    assert (left.name, left.hidden, left.tags, left.properties.get("a")) == ("old", False, frozenset(), None)
+    assert find_changes(image, left, ["properties.imagesync_rev_7", "properties.imagesync_rev_9"]) != []
+    assert guards(left) == [(9, "mine")]
+    assert writes.list_left() == []
+
+
+def test_what_cannot_be_taken_back_is_in_the_error(by_hand: ChangedByHand) -> None:
+    image = active(by_hand)
+    by_hand.change = {"min_ram": 7}
+    by_hand.updates = [UpdateFault.NONE, UpdateFault.REFUSED]
+    with pytest.raises(Conflict, match="what this run changed could not be taken back: refused"):
+        Writes(by_hand).update(image, ATTRS)
+
+
+def test_an_update_without_an_answer_is_not_repeated_on_an_image_that_was_disowned_meanwhile(
+    store: FaultyStore,
+) -> None:
+    """The read after the lost answer shows it: a repeat would not require the marks that are gone."""
+    image = active(store)
+
+    class Disowned(FaultyStore):
+        def images(self, image_id: str | None = None) -> list[LiveImage]:
+            if self.sent:
+                change_by_hand(self, image.id, {"imagesync_catalog": None})
+            return super().images(image_id)
+
+    store.__class__ = Disowned
+    store.updates = [UpdateFault.NOT_RECEIVED]
+    with pytest.raises(Conflict, match=r"it is not ours any more: imagesync_catalog removed; .* was not made"):
+        Writes(store).update(image, ATTRS)
+    assert (stored(store, image).name, len(store.sent)) == ("old", 1)
+
+
+def test_a_status_change_of_an_image_that_was_disowned_meanwhile_is_an_error(by_hand: ChangedByHand) -> None:
+    """No guard stops the request: the error says what it did."""
+    image = active(by_hand)
+    by_hand.change = {"properties": {"imagesync_catalog": None}}
+    with pytest.raises(Conflict, match=r"not ours any more.*it is deactivated now, it was active"):
+        Writes(by_hand).change_status(image.id, Status.DEACTIVATED)
+
+
+def test_no_further_member_of_an_image_that_was_disowned_meanwhile_is_changed(by_hand: ChangedByHand) -> None:
+    """Only the request that was under way."""
+    image = active(by_hand)
+    super(FaultyStore, by_hand).update_image(image.id, visibility="shared")
+    by_hand.add_member(image.id, "p1")
+    by_hand.change = {"properties": {"imagesync_catalog": None}}
+    writes = Writes(by_hand, [Reliance(image.id, "a", {"properties.imagesync_catalog": "base"})])
+    with pytest.raises(Conflict, match="not ours any more"):
+        writes.change_members(image.id, removed={"p1"}, added={"p2"})
+    assert [member.project for member in by_hand.members(image.id)] == []
+
+
+def test_a_text_names_few_removed_properties_and_no_long_values() -> None:
+    """All of the record are one thing."""
+    marks = {f"imagesync_{name}": "x" for name in ("catalog", "id", "key", "role", "digest", "managed")}
+    image = replace(IMAGE, properties=marks)
+    assert find_changes(image, replace(image, properties={})) == [
+        "it is not ours any more: its imagesync properties removed"
+    ]
+    assert find_changes(image, replace(image, properties={**marks, "imagesync_digest": "y"})) == [
+        "properties.imagesync_digest is another"
+    ]
+    assert find_changes(image, replace(image, properties={**marks, "imagesync_role": "y"})) == [
+        "properties.imagesync_role is 'y', it was 'x'"
+    ]

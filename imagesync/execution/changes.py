@@ -1,0 +1,85 @@
+"""An image as it was and as it is -> what somebody changed, as short texts for a person. Pure."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, TypeAlias
+
+from imagesync.model.fields import live_field, live_value
+from imagesync.model.image import LiveImage
+from imagesync.model.plan import Value
+from imagesync.model.record import CATALOG, DIGEST, ID, MANAGED, PREFIX, REVISION, SPEC
+
+COMPARED: Final = ("name", "owner", "status", "visibility", "hidden", "protected", "min_disk", "min_ram")
+"""Fields that must stay as a run left them until its end, beside tags and properties."""
+MAX_NAMED: Final = 3
+"""Removed properties of the record that a text names; more are the whole record."""
+LONG: Final = (DIGEST, MANAGED, SPEC)
+"""Properties whose values tell a person nothing."""
+_PROPERTIES: Final = "properties."
+_Change: TypeAlias = tuple[str, Value, Value]
+"""Path, value before, value now."""
+
+
+def find_unmet(relied: Mapping[str, Value], image: LiveImage, ignored: Sequence[str] = ()) -> list[str]:
+    """What of a plan's reliance, apart from ``ignored`` paths, does not hold for an image as it is now."""
+    paths = [path for path in relied if path not in ("members", *ignored)]  # members need a request of their own
+    changes = [(path, relied[path], live_value(image, path)) for path in paths]
+    return _describe([change for change in changes if change[1] != change[2]])
+
+
+def find_changes(left: LiveImage, image: LiveImage, ignored: Sequence[str] = ()) -> list[str]:
+    """What is not as this run left it; tags and properties that others add beside ours are no change."""
+    fields = [name for name in COMPARED if getattr(left, name) != getattr(image, name)]
+    changes: list[_Change] = [(name, live_field(left, name), live_field(image, name)) for name in fields]
+    if left.tags - image.tags:
+        changes.append(("tags", tuple(sorted(left.tags)), tuple(sorted(image.tags))))
+    names = sorted(name for name in {*left.properties, *image.properties} if _is_watched(name, left))
+    pairs = [(f"{_PROPERTIES}{name}", left.properties.get(name), image.properties.get(name)) for name in names]
+    changes += [pair for pair in pairs if pair[1] != pair[2]]
+    return _describe([change for change in changes if change[0] not in ignored])
+
+
+def _is_watched(name: str, left: LiveImage) -> bool:
+    return name in left.properties or name.startswith(PREFIX)
+
+
+def find_altered(left: Iterable[LiveImage], listed: Mapping[str, LiveImage]) -> list[str]:
+    """One sentence for each image that a later listing does not show as this run left it."""
+    sentences = []
+    for image in left:
+        found = listed.get(image.id)
+        if found is None:
+            sentences.append(f"image {image.id} was written by this run, and is gone or no longer ours")
+        elif changes := find_changes(image, found):
+            sentences.append(
+                f"image {image.id} was written by this run, and was changed meanwhile: {'; '.join(changes)}"
+            )
+    return sentences
+
+
+def _describe(changes: Iterable[_Change]) -> list[str]:
+    """Changes as texts: those of the record as one text, because nobody reads its properties one by one."""
+    plain, gone, guards = list[str](), list[str](), list[str]()
+    disowned = False
+    for path, before, now in changes:
+        name = path.removeprefix(_PROPERTIES)
+        disowned = disowned or name in (CATALOG, ID)
+        if name.startswith(REVISION):
+            guards.append(name)
+        elif name.startswith(PREFIX) and now is None:
+            gone.append(name)
+        elif name in LONG:
+            plain.append(f"{path} is another")
+        else:
+            plain.append(f"{path} is {_format(now)}, it was {_format(before)}")
+    if gone:
+        what = ", ".join(gone) if len(gone) <= MAX_NAMED else "its imagesync properties"
+        plain.append(f"it is not ours any more: {what} removed" if disowned else f"{what} removed")
+    elif guards:
+        plain.append("another run wrote to it")
+    return plain
+
+
+def _format(value: Value) -> str:
+    if value is None:
+        return "not there"
+    return ", ".join(value) if isinstance(value, tuple) else repr(value)
