@@ -44,9 +44,10 @@ class Fault:
     """What happens to one request, in this order.
 
     ``before`` is called first. ``forward``: the service gets the request. ``after`` is called when the service has
-    answered, or at once if it does not get the request. ``held``: the answer waits until this event is set. ``stall``: the connection is kept without an
-    answer until this event is set, and then closed. ``status``, ``headers`` and ``body`` replace the service's answer if
-    ``status`` is given. ``refused``: for so many seconds after the answer, connections are closed and refused. ``cut``:
+    answered, or at once if it does not get the request. ``held``: the answer waits until this event is set. ``stall``:
+    the connection is kept without an answer until this event is set, and then closed. ``status``, ``headers`` and
+    ``body`` replace the service's answer if ``status`` is given. ``refused``: for so many seconds after the answer,
+    connections are closed and refused. ``cut``:
     the connection is reset after so many bytes of the answer's body; 0: before the answer.
     """
 
