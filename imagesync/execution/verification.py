@@ -85,7 +85,8 @@ class Verifier:
     def verify_found(self, create: Create, source: FileSource | UrlSource, image: LiveImage) -> Arrived:
         """Verify an active image whose bytes were not read in this run.
 
-        An import of what an earlier run staged holds verified bytes. What the service fetched was seen by nobody.
+        An import of what an earlier run staged holds verified bytes, unless it lies in another project, whose members may
+        have filled the image. What the service fetched was seen by nobody.
         """
         staged = read(image)
         converted = not _has_declared_formats(create, image)
@@ -94,7 +95,8 @@ class Verifier:
         if comparable:
             for item in create.fingerprint.digests:
                 _check_digest(item, image.digests.get(item.algorithm, item.value))
-        if source.transfer.is_sent and staged is not None and not staged.unverified:
+        is_sent = source.transfer.is_sent and self._is_in_own_project(image)
+        if is_sent and staged is not None and not staged.unverified:
             known = _sort({item.algorithm: item for item in create.fingerprint.digests})
         else:
             known = self._judge_fetched(create, source.transfer, image, comparable=comparable)
@@ -117,11 +119,16 @@ class Verifier:
                 raise ChecksumMismatch(message, hint)
             return ()
         known = {name: Checksum(name, value) for name, value in image.digests.items()}
-        if declared and transfer.verify and create.fingerprint.strongest not in known.values():
+        is_final = self._is_in_own_project(image) or self._backend.capabilities().hash_is_final
+        is_judged = is_final and create.fingerprint.strongest in known.values()
+        if declared and transfer.verify and not is_judged:
             disk_format, container_format = declared_formats(create)
             self.check_stored(image, declared, disk_format, container_format)
             known |= {item.algorithm: item for item in declared}
         return _sort(known)
+
+    def _is_in_own_project(self, image: LiveImage) -> bool:
+        return (image.owner or "") in ("", self._backend.identity().project_id)
 
     def check_stored(
         self, image: LiveImage, declared: Sequence[Checksum], disk_format: str | None, container_format: str | None

@@ -40,6 +40,10 @@ LEASE: Final = "imagesync_lease"
 """Names the catalogue on the record of its lease, which belongs to no catalogue itself."""
 
 
+MAX_GENERATION: Final = 2**31 - 1
+"""The highest number of a build that a record may hold; a higher one reads as 1."""
+
+
 def hash_name(name: str) -> str:
     """What a record keeps of a name: eight hexadecimal digits."""
     return hashlib.sha256(name.encode()).hexdigest()[:8]
@@ -242,7 +246,7 @@ def _decode(parts: Mapping[str, object]) -> Managed:
         properties=_read_texts(parts.get("p")),
         tags=_read_words(parts.get("t")),
         members=_read_words(parts.get("m")),
-        generation=generation if isinstance(generation, int) and 0 < generation < 2**31 else 1,
+        generation=generation if type(generation) is int and 0 < generation <= MAX_GENERATION else 1,
         origin=_read_text(parts.get("o")),
         retired=_read_text(parts.get("r")),
         before=_read_mapping(parts.get("b")),

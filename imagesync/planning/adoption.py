@@ -37,7 +37,7 @@ def pick_adoptable(catalog: Catalog, inventory: Inventory) -> Catalog:
     adopted, refusals = find_adopted_images(catalog, free, inventory, groups)
     project = inventory.project_id
     if refusals:
-        raise PlanRefused(sorted(refusals))
+        raise PlanRefused(sorted(refusals.values()))
     told = {
         spec.key: why for spec in free if (why := _explain_rejection(catalog, spec, adopted.get(spec.key), project))
     }

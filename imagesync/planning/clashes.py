@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from imagesync.model.catalog import Catalog, ImageSpec, Role, Visibility
 from imagesync.model.image import Inventory, LiveImage
 from imagesync.model.record import CATALOG, hash_value, is_bound, read
-from imagesync.planning.decisions import Decision, Keep, Make, Promote, decide
+from imagesync.planning.decisions import Decision, Keep, Make, Promote, Refuse, decide
 from imagesync.planning.generations import Generations, Groups, Owned, group
 
 
@@ -84,24 +84,24 @@ def is_assigned(image: LiveImage, catalog: Catalog, keys: Collection[str]) -> bo
 
 def find_adopted_images(
     catalog: Catalog, wanted: Sequence[ImageSpec], inventory: Inventory, groups: Groups
-) -> tuple[dict[str, LiveImage], list[str]]:
-    """The image that each key with ``adopt`` takes over, and the sentences of those that cannot."""
+) -> tuple[dict[str, LiveImage], dict[str, str]]:
+    """The image that each key with ``adopt`` takes over, and the sentence of each key that cannot."""
     adopted: dict[str, LiveImage] = {}
-    refusals: list[str] = []
+    refusals: dict[str, str] = {}
     by_id = {spec.adopt for spec in wanted if isinstance(spec.adopt, str)}
     for spec in wanted:
         if not spec.adopt or groups[spec.key].current:
             continue
         found = [image for image in _find_adoptable(spec, inventory) if spec.adopt == image.id or image.id not in by_id]
         if len(found) == 1 and (record := read(found[0])) is not None and record.catalog != catalog.name:
-            refusals.append(_refuse_owned(spec, found[0], record.catalog))
+            refusals[spec.key] = _refuse_owned(spec, found[0], record.catalog)
         elif len(found) == 1:
             adopted[spec.key] = found[0]
         elif isinstance(spec.adopt, str):
-            refusals.append(f"images.{spec.key}: there is no image {spec.adopt} of this project to adopt")
+            refusals[spec.key] = f"images.{spec.key}: there is no image {spec.adopt} of this project to adopt"
         elif found:
             ids = ", ".join(sorted(image.id for image in found))
-            refusals.append(
+            refusals[spec.key] = (
                 f"images.{spec.key}: {len(found)} images are named {spec.name!r}; say which by adopt: ID ({ids})"
             )
     return adopted, refusals
@@ -162,6 +162,27 @@ def find_clashes(
             elif image.name == spec.name and image.owner == owner and not image.hidden and not spec.hidden:
                 sentences.append(_describe_clash(spec, image))
     return sentences
+
+
+def find_disputes(
+    spec: ImageSpec,
+    decisions: Mapping[str, Decision],
+    inventory: Inventory,
+    adopted: Mapping[str, LiveImage],
+    refused: Mapping[str, str],
+) -> list[str]:
+    """What another project put in the way of one key: it must not stop the other keys.
+
+    That is all that is wrong with a key whose images lie there, and a pinned id that was taken there.
+    """
+    is_elsewhere = spec.owner not in (None, inventory.project_id)
+    takers = {image.owner for image in inventory.foreign if image.id == spec.id}
+    if not is_elsewhere and takers <= {inventory.project_id}:
+        return []
+    decision = decisions[spec.key]
+    sentences = [decision.sentence] if isinstance(decision, Refuse) else []
+    sentences += [refused[spec.key]] if spec.key in refused else []
+    return sentences + find_clashes((spec,), decisions, inventory, adopted)
 
 
 def _describe_clash(spec: ImageSpec, image: LiveImage) -> str:

@@ -9,7 +9,7 @@ from imagesync.model.image import Capabilities, Identity, Inventory, LiveImage
 from imagesync.model.plan import Candidate, Create, Delete, Fate, Kind, Plan, Step, is_promotion
 from imagesync.model.references import find_references
 from imagesync.planning.alike_names import note_alike_names
-from imagesync.planning.clashes import find_adopted_images
+from imagesync.planning.clashes import find_adopted_images, find_disputes
 from imagesync.planning.decisions import Decision, Keep, Leave, Make, Promote, Refuse, decide
 from imagesync.planning.generations import Generations, Groups, Owned, group
 from imagesync.planning.ordering import order_steps
@@ -72,7 +72,7 @@ def make_context(given: PlanInput) -> PlanningContext:
     wanted, expired, lapsed = _split_expired(catalog, given.now)
     every = group(given.inventory.owned)
     groups = Groups({key: found for key, found in every.items() if catalog.is_in_scope(key)})
-    adopted, refusals = find_adopted_images(catalog, wanted, given.inventory, groups)
+    adopted, refused = find_adopted_images(catalog, wanted, given.inventory, groups)
     current = groups.current_ids()
     decisions = {
         spec.key: decide(
@@ -86,6 +86,8 @@ def make_context(given: PlanInput) -> PlanningContext:
         )
         for spec in wanted
     }
+    decisions |= _leave_disputed(wanted, decisions, groups, given.inventory, adopted, refused)
+    refusals = [sentence for key, sentence in refused.items() if not isinstance(decisions[key], Leave)]
     # a reference to an image that --only leaves out means its current image
     ids = {key: image_id for key, image_id in every.current_ids().items() if key not in groups}
     decisions |= _leave_dependents(wanted, decisions, groups)
@@ -103,6 +105,23 @@ def make_context(given: PlanInput) -> PlanningContext:
 def _find_left(decisions: Mapping[str, Decision]) -> frozenset[str]:
     """The keys that are left as they are."""
     return frozenset(key for key, found in decisions.items() if isinstance(found, Leave))
+
+
+def _leave_disputed(
+    wanted: Sequence[ImageSpec],
+    decisions: Mapping[str, Decision],
+    groups: Groups,
+    inventory: Inventory,
+    adopted: Mapping[str, LiveImage],
+    refused: Mapping[str, str],
+) -> dict[str, Decision]:
+    """The keys in whose way another project stands: they are left as they are, and the plan says why."""
+    found: dict[str, Decision] = {}
+    for spec in wanted:
+        if sentences := find_disputes(spec, decisions, inventory, adopted, refused):
+            sentence = f"nothing is done for this key: {'; '.join(sorted(set(sentences)))}"
+            found[spec.key] = Leave(f"{spec.key}: {sentence}", groups[spec.key].staging)
+    return found
 
 
 def _leave_dependents(

@@ -11,11 +11,12 @@ from imagesync.model.catalog import (
     FileSource,
     ImageSpec,
     KnownContent,
+    Method,
     Role,
     Status,
 )
 from imagesync.model.image import LiveImage
-from imagesync.model.record import Record, read
+from imagesync.model.record import MAX_GENERATION, Record, read
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +100,8 @@ class Generations:
     @property
     def next_number(self) -> int:
         """The number of the next build."""
-        return 1 + max((owned.record.managed.generation for owned in self.every), default=0)
+        found = max((owned.record.managed.generation for owned in self.every), default=0)
+        return min(found + 1, MAX_GENERATION)
 
 
 class Groups(dict[str, Generations]):
@@ -220,5 +222,12 @@ def has_other_size(spec: ImageSpec, image: LiveImage) -> bool:
 
 
 def is_stored_as_published(spec: ImageSpec, owned: Owned) -> bool:
-    """Whether the service holds the very bytes that were published, so that its own digests are of them."""
-    return spec.is_stored_as_published and not owned.record.converted
+    """Whether the service holds the very bytes that were published, so that its own digests are of them.
+
+    What lies in the project that ``owner:`` names is never taken for converted where the service converts nothing: else
+    that project could turn its hash off by its record.
+    """
+    transfer = spec.source.transfer
+    is_theirs = spec.owner is not None and spec.owner == owned.image.owner
+    is_sent_as_is = is_theirs and transfer is not None and transfer.method is Method.UPLOAD
+    return spec.is_stored_as_published and (is_sent_as_is or not owned.record.converted)

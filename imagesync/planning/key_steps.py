@@ -39,7 +39,7 @@ from imagesync.planning.three_way import (
     merge_states,
     wanted_digest,
 )
-from imagesync.planning.trust import Trust, is_made_visible, judge, note_read_back
+from imagesync.planning.trust import Trust, believe_history, is_made_visible, judge, note_read_back
 
 
 def plan_key(context: PlanningContext, spec: ImageSpec) -> KeyPlan:
@@ -160,8 +160,9 @@ def _find_needed_steps(context: PlanningContext, spec: ImageSpec) -> tuple[str, 
 
 def bring_up(context: PlanningContext, spec: ImageSpec, owned: Owned, reason: Reason | None) -> KeyPlan:
     """What makes one existing image the current one as wanted; ``reason`` None: it is current already."""
-    members, managed = context.members(spec), owned.record.managed
-    trust = judge(spec, owned, context.given.inventory.project_id, context.given.capabilities)
+    members, project = context.members(spec), context.given.inventory.project_id
+    managed = believe_history(owned.record.managed, owned.image, project)
+    trust = judge(spec, owned, project, context.given.capabilities)
     is_published = reason is not None or is_made_visible(spec, owned.image)
     verify = spec.fingerprint.digests if is_published and trust is Trust.DATA else ()
     if trust is Trust.HASH or verify:

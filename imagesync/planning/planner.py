@@ -53,5 +53,10 @@ def _take_away(context: PlanningContext, generations: Generations) -> KeyPlan:
     if policy.drift_only:
         return KeyPlan()
     if generations.key in context.expired:
-        return remove(generations, policy, OnRemove.DELETE, Reason.EXPIRED, now)
-    return remove(generations, policy, policy.on_remove, Reason.REMOVED, now)
+        found = remove(generations, policy, OnRemove.DELETE, Reason.EXPIRED, now)
+    else:
+        found = remove(generations, policy, policy.on_remove, Reason.REMOVED, now)
+    own = ("", context.given.inventory.project_id)
+    if found.refusals and any((owned.image.owner or "") not in own for owned in generations.every):
+        return KeyPlan(notes=found.refusals)  # who protects an image there must not stop the other keys
+    return found

@@ -5,11 +5,13 @@ a record names is believed before such an image is published, promoted or adopte
 data, where the service can be relied on for it, or the data itself, read back and compared with what the manifest declares.
 """
 
+from dataclasses import replace
 from enum import Enum, auto
 from typing import Final
 
 from imagesync.model.catalog import Content, ImageSpec, Visibility
 from imagesync.model.image import Capabilities, LiveImage
+from imagesync.model.record import Managed
 from imagesync.planning.generations import Owned, is_stored_as_published
 
 _RANKS: Final = {Visibility.PRIVATE: 0, Visibility.SHARED: 1, Visibility.COMMUNITY: 2, Visibility.PUBLIC: 3}
@@ -47,6 +49,16 @@ def is_made_visible(spec: ImageSpec, image: LiveImage) -> bool:
     """Whether the manifest wants an image to be seen by more users than see it now."""
     wider = spec.visibility is not None and _RANKS[spec.visibility] > _RANKS[image.visibility]
     return wider or (image.hidden and not spec.hidden)
+
+
+def believe_history(managed: Managed, image: LiveImage, project: str) -> Managed:
+    """What is managed, without a visibility to go back to if the image lies in another project.
+
+    The owner of an image may write that it was public once. Only the manifest makes an image of theirs visible.
+    """
+    if (image.owner or "") in ("", project):
+        return managed
+    return replace(managed, before={name: value for name, value in managed.before.items() if name != "visibility"})
 
 
 def note_read_back(spec: ImageSpec, image: LiveImage, able: Capabilities | None) -> str:

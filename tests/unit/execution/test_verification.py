@@ -43,10 +43,11 @@ class Fetching(Service):
         self, folder: Path, answers: dict[str, str | None], content: bytes = DATA, spoiled: bytes = b""
     ) -> None:
         super().__init__(folder, answers, spoiled)
-        self.content, self.broken, self.forbidden = content, 0, False
+        self.content, self.broken, self.forbidden, self.hash_is_final = content, 0, False, True
 
     def capabilities(self) -> Capabilities:
-        return replace(super().capabilities(), import_methods=frozenset({"web-download"}))
+        methods = frozenset({"web-download"})
+        return replace(super().capabilities(), import_methods=methods, hash_is_final=self.hash_is_final)
 
     def import_image(self, image_id: str, method: str, **options: Unpack[ImportFields]) -> None:
         assert (method, options["uri"]) == ("web-download", "https://x.example/a.raw")
@@ -178,6 +179,36 @@ def test_data_that_was_fetched_for_another_run_is_read_back_whatever_the_method_
         assert report.succeeded is expected
         assert service.downloads == 1
         assert service.images()[0].hidden is not expected
+
+
+@pytest.mark.parametrize("is_final", [True, False])
+@pytest.mark.parametrize("name", ["sha256", "sha512"])
+def test_a_record_that_another_project_filled_is_judged(tmp_path: Path, name: str, *, is_final: bool) -> None:
+    """Its queued record says that an earlier run sent verified bytes into it; a member of that project sent its own.
+
+    The service's hash counts if it is final; else the data is read back.
+    """
+    pinned, other = "6a1b8b0e-0b5e-4f7e-9d6e-00000000000a", "f" * 32
+    (digest,) = known(name)
+    (tmp_path / "x").write_bytes(DATA)
+    source = FileSource(str(tmp_path / "x"), "x", checksum=digest)
+    for content, expected in ((b"evil", False), (DATA, True)):
+        service = Fetching(tmp_path / str(expected), {} if is_final else {"os_hash_value": digest.value})
+        service.hash_is_final = is_final
+        wanted = catalog(spec("x", id=pinned, owner=other, source=source, fingerprint=Fingerprint((digest,))))
+        (step,) = planned(service, wanted).steps
+        assert isinstance(step.action, Create)
+        record = replace(step.action.record, role=Role.STAGING)
+        marks = record.properties(pinned)
+        service.create_image(
+            id=pinned, owner=other, hidden=True, disk_format="raw", container_format="bare", properties=marks
+        )
+        plan = planned(service, wanted)
+        Local.upload(service, pinned, [content], len(content))
+        report = execute(plan, Performer(service, plan), jobs=1, notify=lambda _: None, cancelled=threading.Event())
+        assert report.succeeded is expected, report
+        assert service.images()[0].hidden is not expected
+        assert service.downloads == (0 if name == "sha512" and is_final else 1)
 
 
 def test_digests_that_the_service_computed_are_kept_with_ours(tmp_path: Path) -> None:

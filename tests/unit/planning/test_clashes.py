@@ -1,11 +1,16 @@
 """Names and images of others: what clashes, what may not be adopted."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from imagesync.errors import PlanRefused
-from tests.unit.factories import catalog, inventory, live, plan, spec
+from imagesync.model.catalog import KnownContent, Role, Status
+from tests.unit.factories import PROJECT, catalog, digest, inventory, live, plan, spec
+
+OTHER = "f" * 32
+BOUND_ELSEWHERE = {"imagesync_catalog": "other", "imagesync_id": "foreign"}
 
 
 def test_a_name_held_by_a_foreign_image_is_a_clash() -> None:
@@ -31,8 +36,7 @@ def test_several_images_to_adopt_are_refused() -> None:
 
 def test_an_image_of_another_catalogue_is_not_adopted() -> None:
     """Both ways out are named."""
-    foreign = live(spec("a"), "foreign")
-    foreign = replace(foreign, properties={**foreign.properties, "imagesync_catalog": "other"})
+    foreign = replace(live(spec("a"), "foreign"), properties=BOUND_ELSEWHERE)
     with pytest.raises(PlanRefused, match=r"belongs to catalogue other.*on_remove: keep.*take adopt out here"):
         plan(catalog(spec("a", adopt="foreign")), inventory(foreign=(foreign,)))
 
@@ -55,3 +59,44 @@ def test_an_image_adopted_by_id_is_not_adopted_by_name_too() -> None:
     wanted = catalog(spec("b", adopt="foreign"), spec("a", adopt=True))
     with pytest.raises(PlanRefused, match=r"images\.a: the name 'a' is held by image foreign"):
         plan(wanted, inventory(foreign=(foreign,)))
+
+
+@pytest.mark.parametrize(
+    ("attrs", "foreign", "sentence"),
+    [
+        ({}, {"name": "a"}, "the name 'a' is held by image foreign"),
+        ({"adopt": "gone"}, {"name": "a"}, "there is no image gone of this project to adopt"),
+        (
+            {"adopt": "foreign"},
+            {"name": "a", "properties": BOUND_ELSEWHERE},
+            "image foreign belongs to catalogue other",
+        ),
+        ({"source": KnownContent(digest("a"))}, {"name": "b"}, "there is no image of it and no source"),
+        ({"id": "foreign", "owner": None}, {"name": "b"}, "the id foreign is taken"),
+    ],
+)
+def test_what_another_project_puts_in_the_way_stops_its_key_only(
+    attrs: dict[str, Any], foreign: dict[str, Any], sentence: str
+) -> None:
+    """The key is left, with the sentence as a note; so is a key that refers to it; in our project it is an error."""
+    theirs = spec("a", **{"owner": OTHER, **attrs})
+    ours, needing = spec("ours"), spec("needing", properties={"kernel_id": "${images.a.id}"})
+    image = replace(live(spec("a"), "foreign", owner=OTHER), **{"properties": {}, **foreign})
+    left_over = live(theirs, "left over", Role.STAGING, owner=OTHER, status=Status.QUEUED)
+    found = plan(catalog(theirs, ours, needing), inventory(left_over, foreign=(image,)))
+    assert [step.id for step in found.steps] == ["create:ours"]
+    assert any(sentence in note and note.startswith("a: nothing is done for this key: ") for note in found.notes)
+    mine = replace(theirs, owner=None)
+    with pytest.raises(PlanRefused, match=sentence):
+        plan(catalog(mine, ours), inventory(foreign=(replace(image, owner=PROJECT),)))
+
+
+def test_a_protected_image_in_another_project_does_not_stop_the_plan() -> None:
+    """Of a key that left the manifest: it stays, and a note says so; in the session's project it is an error."""
+    protected = live(spec("old"), protected=True)
+    wanted = catalog(spec("a"), removed={"old": OTHER})
+    found = plan(wanted, inventory(live(spec("a"), min_ram=9), replace(protected, owner=OTHER)))
+    assert [step.id for step in found.steps] == []
+    assert any("would delete the protected image id-old" in note for note in found.notes)
+    with pytest.raises(PlanRefused, match="would delete the protected image id-old"):
+        plan(wanted, inventory(live(spec("a")), protected))

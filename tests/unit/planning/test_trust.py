@@ -7,15 +7,27 @@ from typing import Any
 import pytest
 
 from imagesync.errors import PlanRefused
-from imagesync.model.catalog import Checksum, Compression, Content, Fingerprint, ImageSpec, Role, Status, Visibility
+from imagesync.model.catalog import (
+    Checksum,
+    Compression,
+    Content,
+    FileSource,
+    Fingerprint,
+    ImageSpec,
+    Method,
+    Role,
+    Status,
+    Transfer,
+    Visibility,
+)
 from imagesync.model.image import Capabilities, LiveImage
 from imagesync.model.plan import Create, Plan, Step, Update
-from imagesync.model.record import read
+from imagesync.model.record import MAX_GENERATION, read
 from imagesync.planning.generations import Owned
 from imagesync.planning.planner import make_plan
 from imagesync.planning.rollback import rollback_plan
 from imagesync.planning.trust import Trust, is_made_visible, judge
-from tests.unit.factories import PROJECT, candidate, catalog, inventory, live, plan_input, retired, spec
+from tests.unit.factories import PROJECT, candidate, catalog, inventory, live, mark, plan_input, retired, rewrite, spec
 
 OTHER = "f" * 32
 SHA512 = Checksum("sha512", "5" * 128)
@@ -207,3 +219,41 @@ def test_a_rollback_in_another_project_needs_the_build_declared() -> None:
         rollback_plan(given, key="a", to=None)
     mine = replace(given, inventory=inventory(replace(current, owner=PROJECT), replace(old, owner=PROJECT)))
     assert rollback_plan(mine, key="a", to=None).steps
+
+
+def test_a_record_of_a_public_past_makes_nothing_public() -> None:
+    """In another project only the manifest does; in the session's own the visibility comes back with the build."""
+    before = {"visibility": "public", "min_ram": 7}
+    want = by_sha256(visibility=None)
+    for owner, expected in ((OTHER, {("min_ram",)}), (PROJECT, {("min_ram",), ("visibility",)})):
+        image = live(want, "planted", **{**PLANTED, "owner": owner})
+        record = read(image)
+        assert record is not None
+        planted = mark(image, replace(record, managed=replace(record.managed, before=before)))
+        (update,) = updates(made(replace(want, owner=owner), planted)).values()
+        assert {change.path for change in update.changes} == expected
+
+
+@pytest.mark.parametrize(
+    ("method", "is_believed"), [(Method.UPLOAD, False), (Method.GLANCE_DIRECT, True), (Method.WEB_DOWNLOAD, True)]
+)
+def test_a_record_cannot_turn_the_hash_of_the_service_off(method: Method, *, is_believed: bool) -> None:
+    """Data that is sent as it is, is never converted: an old build with the next digest in its record is replaced."""
+    source = FileSource("/images/a.raw", "a.raw", transfer=Transfer(method=method))
+    want = wanted(source=source)
+    old = rewrite(live(want, "old", owner=OTHER, os_hash_algo="sha512", os_hash_value="6" * 128), converted=True)
+    assert [step.action.key for step in made(want, old).steps if isinstance(step.action, Create)] == (
+        [] if is_believed else ["a"]
+    )
+    mine = replace(old, owner=PROJECT)
+    assert not any(isinstance(step.action, Create) for step in made(replace(want, owner=None), mine).steps)
+
+
+def test_a_generation_at_its_end_is_not_exceeded() -> None:
+    """A higher one would read as 1."""
+    last = live(
+        wanted(), "last", generation=MAX_GENERATION, owner=OTHER, os_hash_algo="sha512", os_hash_value="6" * 128
+    )
+    create = made(wanted(), last).steps[0].action
+    assert isinstance(create, Create)
+    assert create.record.managed.generation == MAX_GENERATION
