@@ -14,7 +14,7 @@ from imagesync.backends.base import Backend
 from imagesync.errors import Forbidden, NotFound, UsageError
 from imagesync.model.catalog import Catalog, NamedProject, Visibility
 from imagesync.model.image import Filter, Inventory, LiveImage, MemberState
-from imagesync.model.plan import Plan
+from imagesync.model.plan import Plan, find_image_id
 from imagesync.planning.clashes import (
     Questions,
     collect_questions,
@@ -74,19 +74,21 @@ def _find_project_id(backend: Backend, member: NamedProject, key: str) -> str:
 
 
 def take_inventory_for_plan(backend: Backend, plan: Plan, written: Collection[str] = ()) -> Inventory:
-    """What is live of all that a plan relied on, that its run has ``written``, and that holds a name it takes."""
+    """What is live of all that a plan names or relied on, that its run has ``written``, and that holds a name it takes."""
     project = backend.identity().project_id
     ownership = Ownership(plan.catalog, project, plan.owners)
     names: dict[str, set[str]] = {}
     for key, name in collect_taken_names(plan):
         names.setdefault(plan.owners.get(key, project), set()).add(name)
     taken = {owner: tuple(sorted(found)) for owner, found in sorted(names.items())}
+    named = {reliance.image_id for reliance in plan.relies} | set(plan.ids.values())
+    named |= {image_id for step in plan.steps if (image_id := find_image_id(step.action)) is not None}
     with_members = tuple(reliance.image_id for reliance in plan.relies if "members" in reliance.values)
 
     def look() -> Inventory:
         owned = _list_marked(backend, ownership)
         ours = {image.id for image in owned.owned}
-        ids = sorted({*written, *(reliance.image_id for reliance in plan.relies)} - ours)
+        ids = sorted({*written, *named} - ours)
         found = _answer(backend, owned, Questions(taken, tuple(ids), members=()))
         shared = {image.id for image in (*found.owned, *found.foreign) if image.visibility is Visibility.SHARED}
         return replace(found, members=_list_members(backend, [each for each in with_members if each in shared]))

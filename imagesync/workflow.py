@@ -21,12 +21,15 @@ from imagesync.lease import LOCK_TIMEOUT
 from imagesync.lease.record import USUAL, Times
 from imagesync.manifest.loader import load
 from imagesync.manifest.resolution import resolve
-from imagesync.model.catalog import Catalog, Policy
+from imagesync.model.catalog import Catalog, Limit, Policy
 from imagesync.model.image import Capabilities, Identity, Inventory
 from imagesync.model.plan import Kind, Plan
 from imagesync.model.report import Event, Outcome, Report
 from imagesync.planning.adoption import pick_adoptable, request_adoption
 from imagesync.planning.context import PlanInput
+from imagesync.planning.live_checks import find_false_claims
+from imagesync.planning.permissions import find_exceeded_limits
+from imagesync.planning.plan_checks import find_faulty_steps, shorten_faults
 from imagesync.planning.planner import make_plan
 from imagesync.planning.policy import check
 from imagesync.planning.staleness import find_published_clashes, find_stale_reliances, find_unmet_steps
@@ -39,6 +42,8 @@ if TYPE_CHECKING:  # what only a run needs is imported when it runs
     from imagesync.lease.holding import Held
 
 JOBS: Final = 8
+AS_PLANNED: Final = Policy(max_delete=Limit(100), max_update=Limit(100))
+"""What a saved plan may do if its caller says nothing: its limits were checked when it was made."""
 
 
 Maker: TypeAlias = Callable[[PlanInput], Plan]
@@ -213,17 +218,23 @@ def apply_saved(
     plan: Plan,
     settings: Settings = Settings(),
     hooks: Hooks = Hooks(),
+    policy: Policy = AS_PLANNED,
 ) -> RunResult:
-    """Carry out a saved plan exactly, or nothing of it: StalePlan if anything that it relies on has changed."""
+    """Carry out a saved plan exactly, or nothing of it: StalePlan if anything that it relies on has changed.
+
+    PlanRefused if it says of the live images, or of its own steps, what is not so: a plan file is untrusted input. The
+    paths of its sources are the caller's to check. ``policy``: the limits and permissions of this run; by default no
+    limit counts keys, and protected images and the last images of a catalog are not removed.
+    """
     check_sources(plan)
-    check_saved(backend, plan)
+    plan = replace(plan, target=check_saved(backend, plan, policy))
     hooks.show(plan)
     if not plan.steps:
         return RunResult(Report(plan, ()), plan.ids)
     if not hooks.approve(plan):
         return RunResult(Report(plan, ()), plan.ids, approved=False)
     with hold_lease(backend, plan.catalog, settings, hooks.warn) as lease:
-        check_saved(backend, plan)
+        check_saved(backend, plan, policy)
         return _run(backend, plan, settings, hooks, lease, None)
 
 
@@ -233,14 +244,27 @@ def select_adoptable(backend: Backend, catalog: Catalog) -> Catalog:
     return pick_adoptable(wanted, take_inventory(backend, wanted))
 
 
-def check_saved(backend: Backend, plan: Plan) -> None:
-    """PlanRefused if a saved plan was made for another target, StalePlan if something that it relies on changed."""
+def check_saved(backend: Backend, plan: Plan, policy: Policy = AS_PLANNED) -> Identity:
+    """The target of a saved plan, as the backend knows it.
+
+    PlanRefused if the plan was made for another target, makes a false claim, or needs a permission that ``policy`` does
+    not give. StalePlan if something that it relies on changed.
+    """
     here = backend.identity()
     if here.fingerprint != plan.target.fingerprint:
         message = f"the plan was made for {_describe(plan.target)}, this is {_describe(here)}"
         raise PlanRefused([f"{message}; apply it there, or plan for this target"])
-    if changes := find_stale_reliances(plan, take_inventory_for_plan(backend, plan)):
+    if faults := find_faulty_steps(plan):
+        raise PlanRefused(shorten_faults(faults))
+    inventory = take_inventory_for_plan(backend, plan)
+    if changes := find_stale_reliances(plan, inventory):
         raise StalePlan(changes)
+    able = backend.capabilities() if plan.owners else None
+    if faults := find_false_claims(plan, inventory, able):
+        raise PlanRefused(shorten_faults(faults))
+    if refusals := find_exceeded_limits(plan, inventory, policy):
+        raise PlanRefused(shorten_faults(refusals))
+    return here
 
 
 def _describe(target: Identity) -> str:

@@ -6,10 +6,12 @@ from datetime import UTC, datetime
 
 from imagesync import Performer, PlanInput, execute, make_plan, take_inventory
 from imagesync.backends.base import Backend
+from imagesync.inventory import take_inventory_for_plan
 from imagesync.model.catalog import Catalog, Policy
 from imagesync.model.image import Capabilities
 from imagesync.model.plan import Plan
 from imagesync.model.report import Outcome, Report
+from tests.honest import find_refusals
 
 
 def planned(backend: Backend, catalog: Catalog, policy: Policy | None = None, able: Capabilities | None = None) -> Plan:
@@ -32,7 +34,9 @@ def plan_input(
 
 
 def applied(backend: Backend, plan: Plan, *, jobs: int = 4) -> Report:
-    """The plan carried out; every step is done."""
+    """The plan carried out; every step is done. Saved, it would be carried out, too."""
+    able = backend.capabilities() if plan.owners else None
+    assert find_refusals(plan, take_inventory_for_plan(backend, plan), able) == []
     report = execute(plan, Performer(backend, plan), jobs=jobs, notify=lambda _: None, cancelled=threading.Event())
     assert [(one.step.id, one.error) for one in report.results if one.outcome is not Outcome.DONE] == []
     return report

@@ -59,7 +59,9 @@ StorePath = Annotated[
     Path | None, typer.Option("--store", help="A local store: a folder, made on first use.", metavar="DIR")
 ]
 Values = Annotated[list[str], typer.Option("--set", help="A value for ${NAME} (repeatable).", metavar="NAME=VALUE")]
-AllowOutside = Annotated[bool, typer.Option("--allow-outside", help="Let paths leave the catalogue's folder.")]
+AllowOutside = Annotated[
+    bool, typer.Option("--allow-outside", help="Let paths leave the catalog's folder, and a saved plan lie elsewhere.")
+]
 Format = Annotated[Form, typer.Option("--format", help="How the result is written.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Tell on standard error what is tried again, and why.")]
 Color = Annotated[
@@ -133,6 +135,11 @@ class Options:
     reactivate: Annotated[bool, typer.Option("--reactivate", help="Reactivate what somebody else deactivated.")] = False
     drift_only: Annotated[bool, typer.Option("--drift-only", help="Only restore what drifted.")] = False
     allow_outside: AllowOutside = False
+
+    @property
+    def names_target(self) -> bool:
+        """Whether the command line names the cloud or store of a saved plan."""
+        return bool(self.cloud or self.store)
 
     def policy(self, declared: Policy) -> Policy:
         """The manifest's policy with what the command line permits."""

@@ -4,6 +4,7 @@ import json
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from imagesync.cli.catalogs import load_catalog
 from imagesync.cli.files import write_private
@@ -13,7 +14,7 @@ from imagesync.model.catalog import Catalog, UrlSource, url_identity
 from imagesync.model.plan import Create, Plan, Step
 from imagesync.planfile.reader import find_withheld_urls, plan_from_json
 from imagesync.planfile.writer import Json, plan_text_json, plan_to_json
-from imagesync.text import make_printable
+from imagesync.text import make_printable, public_url
 from imagesync.version import __version__
 
 MAX_PLAN_BYTES = 256 * 2**20
@@ -42,13 +43,21 @@ def read_plan(path: Path) -> tuple[Plan, dict[str, tuple[str, ...]]]:
             content = file.read(MAX_PLAN_BYTES + 1)
         if len(content) > MAX_PLAN_BYTES:
             raise UsageError(f"{shown} is too large for a saved plan", "plan again")
-        document = json.loads(content)
+        document = json.loads(content, object_pairs_hook=_make_object)
     except OSError as error:
         raise UsageError(f"{shown} cannot be read: {error.strerror}", "check the path") from error
     except (ValueError, RecursionError) as error:
         raise UsageError(f"{shown} is not a saved plan", "make one with: imagesync plan -o plan.json") from error
     plan = plan_from_json(document, folder=os.path.abspath(path.parent), shown=shown)
     return plan, find_withheld_urls(document)
+
+
+def _make_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object; ValueError if it has a name twice: another reader would show the other value."""
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        raise ValueError("a name twice")
+    return made
 
 
 def restore_urls(plan: Plan, missing: dict[str, tuple[str, ...]], options: Options) -> Plan:
@@ -62,13 +71,25 @@ def restore_urls(plan: Plan, missing: dict[str, tuple[str, ...]], options: Optio
         if not isinstance(action, Create) or action.key not in missing:
             return step
         found = sources.get(action.key)
-        if not isinstance(found, UrlSource) or tuple(map(url_identity, found.urls)) != missing[action.key]:
+        is_same = isinstance(found, UrlSource) and tuple(map(url_identity, found.urls)) == missing[action.key]
+        if not (is_same and isinstance(found, UrlSource) and _withhold_secrets(found) == action.source):
             raise UsageError(
-                _explain_missing_url(action.key), f"the manifests in {plan.base} have another URL now: plan again"
+                _explain_missing_url(action.key), f"the manifests in {plan.base} have another source now: plan again"
             )
         return replace(step, action=replace(action, source=found))
 
     return replace(plan, steps=tuple(map(restore, plan.steps)))
+
+
+def _withhold_secrets(source: UrlSource) -> UrlSource:
+    """A source as a plan file holds it."""
+    signature, listed = source.signature, source.checksum_url
+    return replace(
+        source,
+        urls=tuple(map(public_url, source.urls)),
+        checksum_url=public_url(listed) if listed else None,
+        signature=replace(signature, url=public_url(signature.url)) if signature else None,
+    )
 
 
 def _manifests_of(plan: Plan, missing: dict[str, tuple[str, ...]], options: Options) -> Catalog:

@@ -72,6 +72,10 @@ class Draft:
         folder = self.setting.folders.get(locate(self.node, path).file, self.setting.base)
         return os.path.normpath(os.path.join(folder, written))
 
+    def show(self, path: str) -> str:
+        """An absolute path as plans and messages show it: relative to the catalog's folder."""
+        return os.path.relpath(path, self.setting.base)
+
 
 def make_source(value: Any, image: Draft) -> Source | None:
     """The value of ``source``; None if it is unusable, and then the draft has the problem."""
@@ -109,13 +113,13 @@ def _make_file_source(data: Mapping[str, Any], checksum: Checksum | None, image:
     if data.get("method") == Method.WEB_DOWNLOAD:
         hint = "give a url, or use method: upload or glance-direct"
         image.complain(("source", "method"), "web-download needs a url: the service cannot read a file here", hint)
-    return FileSource(path, data["path"], *checks, _make_transfer(data, data["path"]))
+    return FileSource(path, image.show(path), *checks, _make_transfer(data, data["path"]))
 
 
 def _make_url_source(data: Mapping[str, Any], checksum: Checksum | None, image: Draft) -> UrlSource | None:
     urls = (data["url"],) if isinstance(data["url"], str) else tuple(data["url"])
     for url in urls:
-        if problem := _find_url_problem(url):
+        if problem := find_url_problem(url):
             image.complain(("source", "url"), *problem)
             return None
     transfer = _make_transfer(data, urlsplit(urls[0]).path)
@@ -144,7 +148,7 @@ def _find_check_problem(data: Mapping[str, Any]) -> tuple[str, str, str] | None:
     if "verify" in data and not {"checksum", "checksum_url"} & set(data):
         return "verify", "has no digest to compare with", "declare checksum or checksum_url"
     for name, url in (("checksum_url", data.get("checksum_url")), ("signature", data.get("signature", {}).get("url"))):
-        if url is not None and (problem := _find_url_problem(url)):
+        if url is not None and (problem := find_url_problem(url)):
             return name, *problem
     return None
 
@@ -156,10 +160,11 @@ def _make_signature(data: Mapping[str, Any], image: Draft) -> Signature | None:
     keyring = image.make_absolute(("source", "signature", "keyring"), written)
     if not image.setting.can_read(keyring):
         image.complain(("source", "signature", "keyring"), *_OUTSIDE)
-    return Signature(data["signature"]["url"], keyring, written)
+    return Signature(data["signature"]["url"], keyring, image.show(keyring))
 
 
-def _find_url_problem(url: str) -> tuple[str, str] | None:
+def find_url_problem(url: str) -> tuple[str, str] | None:
+    """What is wrong with the URL of a source, and what to do; None if nothing is."""
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port

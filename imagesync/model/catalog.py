@@ -126,7 +126,7 @@ class Checksum:
 class Signature:
     """Where the OpenPGP signature of a checksum list is, and the file with the keys one of which must have made it.
 
-    ``url`` is the list's own where that is clear-signed. ``keyring`` is absolute; ``shown`` as the manifest writes it.
+    ``url`` is the list's own where that is clear-signed. ``keyring`` is absolute; ``shown`` relative to the catalog's folder.
     """
 
     url: str
@@ -162,7 +162,7 @@ class Transfer:
 
 @dataclass(frozen=True, slots=True)
 class FileSource:
-    """Bytes of a local file. ``path`` is absolute; ``shown`` is the path as the manifest writes it."""
+    """Bytes of a local file. ``path`` is absolute; ``shown`` is relative to the catalog's folder."""
 
     path: str
     shown: str

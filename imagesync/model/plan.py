@@ -220,7 +220,7 @@ class Plan:
     keys, ``removed`` and ``changed`` name the keys that policy counts, ``notes`` are sentences a reader must see.
     ``base`` is the manifest's folder, ``target_name`` the target it was resolved for. ``kept`` are the superseded images
     that stay, ``candidates`` the verified builds that are not published yet. ``owners`` are the projects, by key, of
-    the touched images that are not in the session's own. ``copies`` are ids of images that carry a copied record: they
+    touched and of current images, where that is not the session's own. ``copies`` are ids of images that carry a copied record: they
     come and go with the snapshots of users, and two plans that differ only in them are equal. No clock shows in any of
     it, so that two plans of the same state are equal.
     """
@@ -294,6 +294,11 @@ def _is_retirement(step: Step) -> bool:
 def _is_beside(step: Step, replaced: set[str]) -> bool:
     """Whether a step belongs to a replacement and is counted with it."""
     return step.reason is Reason.SUPERSEDED and (step.action.key in replaced or not isinstance(step.action, Delete))
+
+
+def find_image_id(action: Action) -> str | None:
+    """The live image that an action writes to; None for a create that makes a record of its own."""
+    return action.fill if isinstance(action, Create) else action.image_id
 
 
 def is_promotion(step: Step) -> bool:

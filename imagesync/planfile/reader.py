@@ -5,7 +5,7 @@ shown; ``find_withheld_urls`` says whose whole URL has to be found again in the 
 """
 
 import os
-from typing import Any
+from typing import Any, Final
 
 from imagesync.errors import UsageError
 from imagesync.model.catalog import (
@@ -44,7 +44,7 @@ from imagesync.model.plan import (
     Value,
 )
 from imagesync.model.record import Managed, Record
-from imagesync.planfile.writer import FORMAT_VERSION, Json, digest_of
+from imagesync.planfile.writer import FORMAT_VERSION, Json, digest_of, write_summary
 
 
 def plan_from_json(document: object, *, folder: str, shown: str) -> Plan:
@@ -60,8 +60,10 @@ def plan_from_json(document: object, *, folder: str, shown: str) -> Plan:
     _check_shape(document, shown)
     if digest_of(document) != document["digest"]:
         raise UsageError(f"{shown} was altered after it was made: its digest does not fit", "plan again")
+    if (place := _find_unprintable(document)) is not None:
+        raise UsageError(f"{shown} is not a saved plan: {place} holds control characters", "plan again")
     base = os.path.normpath(os.path.join(folder, document["manifest"]["base"]))
-    return Plan(
+    plan = Plan(
         catalog=document["catalog"],
         target=Identity(**document["target"]),
         target_name=document["manifest"]["target"],
@@ -89,6 +91,28 @@ def plan_from_json(document: object, *, folder: str, shown: str) -> Plan:
         owners=document["owners"],
         copies=tuple(document["copies"]),
     )
+    if write_summary(plan) != document["summary"]:
+        raise UsageError(f"{shown} is not a saved plan: its summary does not fit its steps", "plan again")
+    return plan
+
+
+_VALUES: Final = frozenset({"before", "after", "values", "fields", "properties", "tags", "notes"})
+"""Members whose texts are values of images, or quote them: those may hold any character, and are escaped when shown."""
+
+
+def _find_unprintable(found: object, place: str = "") -> str | None:
+    """The first member whose text holds characters that could command a terminal or hide what a reader sees."""
+    if isinstance(found, str):
+        return None if found.isprintable() else place
+    if isinstance(found, list):
+        parts = [(place, item) for item in found]
+    elif isinstance(found, dict):
+        if any(not name.isprintable() for name in found):
+            return place or "the document"
+        parts = [(f"{place}.{name}".lstrip("."), item) for name, item in found.items() if name not in _VALUES]
+    else:
+        return None
+    return next((wrong for where, item in parts if (wrong := _find_unprintable(item, where)) is not None), None)
 
 
 def _read_kept(kept: Json) -> Kept:

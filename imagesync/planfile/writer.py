@@ -64,7 +64,7 @@ def plan_to_json(plan: Plan, *, tool: str, folder: str) -> Json:
             "digest": plan.manifest_digest,
             "target": plan.target_name,
         },
-        "summary": _write_summary(plan),
+        "summary": write_summary(plan),
         "steps": [_write_step(step, plan.base) for step in plan.steps],
         "relies": [
             {"image_id": item.image_id, "key": item.key, "values": _write_values(item.values)} for item in plan.relies
@@ -98,7 +98,8 @@ def digest_of(document: Json) -> str:
     return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 
 
-def _write_summary(plan: Plan) -> Json:
+def write_summary(plan: Plan) -> Json:
+    """The counts of a plan, as its document has them."""
     counts = summarize(plan)
     verbs = ("create", "update", "replace", "deactivate", "reactivate", "delete", "stage", "unchanged")
     return {**{verb: getattr(counts, verb) for verb in verbs}, "upload_bytes": counts.upload}

@@ -187,6 +187,7 @@ def assemble_plan(context: PlanningContext, steps: Sequence[Step], parts: Sequen
         removed, changed = set(), set()
     left = frozenset[str]() if context.given.policy.drift_only else _find_left(context.decisions)
     ids = {key: image_id for key, image_id in context.ids.items() if key in keys}
+    named = ids if kind is Kind.APPLY else current
     notes = {note for part in parts for note in part.notes} | set(note_alike_names(ordered, context.given.inventory))
     return Plan(
         catalog=catalog.name,
@@ -195,7 +196,7 @@ def assemble_plan(context: PlanningContext, steps: Sequence[Step], parts: Sequen
         steps=ordered,
         relies=collect_reliances(ordered, context.given.inventory),
         absent=tuple(sorted(key for key in context.made & touched if key not in current)),
-        ids=dict(sorted((ids if kind is Kind.APPLY else current).items())),
+        ids=dict(sorted(named.items())),
         wanted=len(context.wanted),
         owned=len(current),
         unchanged=len(keys - touched - left),
@@ -207,7 +208,9 @@ def assemble_plan(context: PlanningContext, steps: Sequence[Step], parts: Sequen
         kind=kind,
         kept=tuple(sorted((one for part in parts for one in part.kept), key=lambda one: (one.key, one.image_id))),
         candidates=tuple(_list_candidates(context, ordered)),
-        owners={key: owner for key, owner in sorted(context.ownership.owners.items()) if key in touched},
+        owners={
+            key: owner for key, owner in sorted(context.ownership.owners.items()) if key in touched or key in named
+        },
         copies=tuple(image.id for image in context.given.inventory.copies),
     )
 

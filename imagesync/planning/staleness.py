@@ -7,7 +7,19 @@ from typing import Final
 from imagesync.model.catalog import Status
 from imagesync.model.fields import live_value
 from imagesync.model.image import Inventory, LiveImage
-from imagesync.model.plan import Action, Create, Deactivate, Delete, Plan, Reactivate, Reliance, Step, Update, Value
+from imagesync.model.plan import (
+    Action,
+    Create,
+    Deactivate,
+    Delete,
+    Plan,
+    Reactivate,
+    Reliance,
+    Step,
+    Update,
+    Value,
+    find_image_id,
+)
 from imagesync.model.record import PREFIX, ROLE, read
 from imagesync.model.references import REFERENCE
 from imagesync.model.report import Outcome, Report
@@ -30,8 +42,7 @@ def collect_reliances(steps: Sequence[Step], inventory: Inventory) -> tuple[Reli
             if (image := images.get(image_id)) is not None and (record := read(image)) is not None:
                 keys.setdefault(image_id, record.key)
                 paths.setdefault(image_id, set()).add(f"properties.{ROLE}")
-        touched = item.action.fill if isinstance(item.action, Create) else item.action.image_id
-        if touched is not None:
+        if (touched := find_image_id(item.action)) is not None:
             keys[touched] = item.action.key
             paths.setdefault(touched, set()).update(_list_paths(item, images.get(touched)))
     return tuple(
@@ -92,7 +103,7 @@ def find_stale_reliances(plan: Plan, inventory: Inventory) -> tuple[str, ...]:
 
 def _find_rejected_builds(plan: Plan, inventory: Inventory) -> Iterator[str]:
     """Builds that the plan makes, and of which somebody staged and rejected a candidate since it was made."""
-    groups, known = group(inventory.owned), {reliance.image_id for reliance in plan.relies}
+    groups, known = group(inventory.owned), {find_image_id(item.action) for item in plan.steps}
     for item in plan.steps:
         action = item.action
         if not isinstance(action, Create) or action.state.fields.get("status") == Status.DEACTIVATED.value:
@@ -107,10 +118,11 @@ def _find_rejected_builds(plan: Plan, inventory: Inventory) -> Iterator[str]:
 
 
 def _find_taken_names(plan: Plan, inventory: Inventory) -> Iterator[str]:
-    ours = {image.id for image in inventory.owned} | {reliance.image_id for reliance in plan.relies}
+    ours = {find_image_id(item.action) for item in plan.steps}  # what is adopted is foreign; see live_checks
     for key, name in collect_taken_names(plan):
+        owner = plan.owners.get(key, inventory.project_id)
         for image in inventory.foreign:
-            if image.name == name and not image.hidden and image.id not in ours:
+            if image.name == name and not image.hidden and image.id not in ours and (image.owner or "") == owner:
                 yield f"{key}: the name {name!r} was taken meanwhile by image {image.id}"
 
 

@@ -47,8 +47,13 @@ def judge(spec: ImageSpec, owned: Owned, project: str, able: Capabilities | None
 
 def is_made_visible(spec: ImageSpec, image: LiveImage) -> bool:
     """Whether the manifest wants an image to be seen by more users than see it now."""
-    wider = spec.visibility is not None and _RANKS[spec.visibility] > _RANKS[image.visibility]
-    return wider or (image.hidden and not spec.hidden)
+    return is_shown_to_more(image, spec.visibility, hidden=bool(spec.hidden))
+
+
+def is_shown_to_more(image: LiveImage, visibility: Visibility | None, *, hidden: bool) -> bool:
+    """Whether an image that gets this visibility (None: keeps its own) is seen by more users than see it now."""
+    wider = visibility is not None and _RANKS[visibility] > _RANKS[image.visibility]
+    return wider or (image.hidden and not hidden)
 
 
 def believe_history(managed: Managed, image: LiveImage, project: str) -> Managed:

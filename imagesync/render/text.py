@@ -147,7 +147,7 @@ def _make_row(plan: Plan, key: str, step: Step, below: tuple[str, ...], paint: P
             return _Row(Ink.STATE, "●", key, "reactivate", action.image_id, why)
         case Delete():
             freed = f"{format_size(action.size)} freed" if action.size is not None else "no data"
-            return _Row(Ink.REMOVE, "-", key, "delete", f"{freed}, {action.image_id}", why)
+            return _Row(Ink.REMOVE, "-", key, "delete", f"{freed}, {action.image_id}{_note_protection(action)}", why)
 
 
 def _describe_update(step: Step, update: Update) -> str:
@@ -226,9 +226,13 @@ def _describe_fate(step: Step, fates: Mapping[str, str]) -> str:
             words = [_describe_change(change) for change in changes]
             return f"{action.image_id} {', '.join(words) or 'retired'}, {fates.get(action.image_id, 'kept')}"
         case Delete():
-            return f"{action.image_id} deleted, {format_size(action.size)} freed"
+            return f"{action.image_id} deleted, {format_size(action.size)} freed{_note_protection(action)}"
         case _:
             return f"{getattr(action, 'image_id', '')} {type(action).__name__.lower()}d"
+
+
+def _note_protection(delete: Delete) -> str:
+    return ", although it is protected" if delete.unprotect else ""
 
 
 def _describe_change(change: FieldChange) -> str:

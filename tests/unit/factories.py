@@ -20,6 +20,7 @@ from imagesync.model.record import Record, read
 from imagesync.planning.context import PlanInput
 from imagesync.planning.planner import make_plan
 from imagesync.planning.three_way import make_managed, wanted_digest
+from tests.honest import find_refusals
 
 PROJECT = "project-1"
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -123,8 +124,14 @@ def inventory(*owned: LiveImage, **attrs: object) -> Inventory:
 
 
 def plan(wanted: Catalog, found: Inventory, policy: Policy | None = None, now: datetime = NOW) -> Plan:
-    """The plan, with nothing known of capabilities."""
-    return make_plan(plan_input(wanted, found, policy, now=now))
+    """The plan, with nothing known of capabilities; saved, it could be applied."""
+    return check_honest(make_plan(plan_input(wanted, found, policy, now=now)), found)
+
+
+def check_honest(made: Plan, found: Inventory) -> Plan:
+    """A plan that a planner made of what is found: no check of saved plans refuses it."""
+    assert find_refusals(made, found) == []
+    return made
 
 
 def plan_input(

@@ -40,10 +40,11 @@ def apply(
     """
     from imagesync.cli.files import check_writable
     from imagesync.cli.modes import choose_maker, refuse_for_saved_plan
+    from imagesync.cli.plan_paths import check_paths
     from imagesync.cli.runs import Run, read_catalog, settings_of
     from imagesync.cli.saved_plans import is_plan_file, read_plan, restore_urls
     from imagesync.cli.targets import open_target, open_target_of
-    from imagesync.workflow import Planner, apply_saved
+    from imagesync.workflow import AS_PLANNED, Planner, apply_saved
     from imagesync.workflow import apply as apply_catalog
 
     set_up_logs(verbose=verbose)
@@ -53,9 +54,10 @@ def apply(
         refuse_for_saved_plan(stage=stage, discard=discard_staged)
         check_writable(results.out, results.ids)
         saved, missing = read_plan(path)
+        check_paths(saved, path, allow_outside=options.allow_outside, is_target_given=options.names_target)
         plan = restore_urls(saved, missing, options)
         with open_target_of(plan, options) as backend:
-            return run.finish(apply_saved(backend, plan, settings, run.hooks))
+            return run.finish(apply_saved(backend, plan, settings, run.hooks, options.policy(AS_PLANNED)))
     check_writable(results.out, results.ids)
     catalog = read_catalog(path, options)
     with open_target(options, catalog.target) as backend:

@@ -10,24 +10,24 @@ from imagesync.model.image import Inventory
 from imagesync.model.plan import Plan, Update
 from imagesync.planning.rollback import rollback_plan
 from imagesync.planning.staging import discard_plan, stage_plan
-from tests.unit.factories import NOW, plan_input
+from tests.unit.factories import NOW, check_honest, plan_input
 
 
 def plan_stage(wanted: Catalog, found: Inventory, now: datetime = NOW) -> Plan:
     """The plan of ``--stage``."""
-    return stage_plan(plan_input(wanted, found, now=now))
+    return check_honest(stage_plan(plan_input(wanted, found, now=now)), found)
 
 
 def plan_discard(wanted: Catalog, found: Inventory, keys: str = "*") -> Plan:
     """The plan of ``--discard-staged``."""
-    return discard_plan(plan_input(wanted, found), keys=keys)
+    return check_honest(discard_plan(plan_input(wanted, found), keys=keys), found)
 
 
 def plan_rollback(
     wanted: Catalog, found: Inventory, key: str = "a", to: str | None = None, policy: Policy | None = None
 ) -> Plan:
     """The plan of ``rollback``."""
-    return rollback_plan(plan_input(wanted, found, policy), key=key, to=to)
+    return check_honest(rollback_plan(plan_input(wanted, found, policy), key=key, to=to), found)
 
 
 def actions(made: Plan) -> list[tuple[str, str, str]]:

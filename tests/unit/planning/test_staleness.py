@@ -8,9 +8,9 @@ import pytest
 
 from imagesync.model.catalog import Fingerprint, Role, Status, UrlSource
 from imagesync.model.image import LiveImage
-from imagesync.model.plan import Plan
+from imagesync.model.plan import Plan, Reliance
 from imagesync.planning.staleness import collect_taken_names, find_stale_reliances
-from tests.unit.factories import candidate, catalog, inventory, live, plan, spec
+from tests.unit.factories import PROJECT, candidate, catalog, inventory, live, plan, spec
 from tests.unit.planning.plans import plan_stage
 
 WANTED = catalog(spec("a", min_ram=1))
@@ -62,13 +62,26 @@ def test_an_image_that_was_made_meanwhile_makes_a_plan_stale() -> None:
     assert find_stale_reliances(made, inventory(live(spec("a"), "other"))) == ("a: image other was made meanwhile",)
 
 
-@pytest.mark.parametrize(("attrs", "is_stale"), [({}, True), ({"hidden": True}, False), ({"name": "x"}, False)])
+@pytest.mark.parametrize(
+    ("attrs", "is_stale"),
+    [({}, True), ({"hidden": True}, False), ({"name": "x"}, False), ({"owner": "project-2"}, False)],
+)
 def test_a_name_that_was_taken_meanwhile_makes_a_plan_stale(attrs: dict[str, Any], is_stale: bool) -> None:
-    """By a visible image."""
+    """By a visible image of the same project."""
     made = plan(catalog(spec("a")), inventory())
-    foreign = replace(LiveImage("foreign", name="a"), **attrs)
+    foreign = replace(LiveImage("foreign", name="a", owner=PROJECT), **attrs)
     expected = ("a: the name 'a' was taken meanwhile by image foreign",) if is_stale else ()
     assert find_stale_reliances(made, inventory(foreign=(foreign,))) == expected
+
+
+def test_a_name_is_taken_whatever_a_plan_says_it_relied_on() -> None:
+    """A forged plan may name the image that holds the name, or a rejected candidate, as relied on."""
+    made = plan(catalog(spec("a")), inventory())
+    foreign = LiveImage("foreign", name="a", owner=PROJECT)
+    rejected = candidate(spec("a"), status=Status.DEACTIVATED)
+    forged = replace(made, relies=(Reliance("foreign", "a", {}), Reliance("cand", "a", {})))
+    found = find_stale_reliances(forged, inventory(rejected, foreign=(foreign,)))
+    assert ["rejected" in found[0], "taken" in found[1]] == [True, True]
 
 
 def test_a_plan_takes_the_names_that_it_makes_visible() -> None:

@@ -1,0 +1,73 @@
+"""The paths and URLs of a saved plan -> a refusal of those that lie elsewhere than they may. Looks where links lead."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from imagesync.errors import PlanRefused
+from imagesync.manifest.files import is_within
+from imagesync.manifest.sources import find_url_problem
+from imagesync.model.catalog import FileSource, UrlSource
+from imagesync.model.plan import Create, Plan
+from imagesync.planning.plan_checks import AGAIN, shorten_faults
+from imagesync.text import make_printable
+
+_OUTSIDE = "plan the manifests that are here, or pass --allow-outside if you trust the plan"
+
+
+def check_paths(plan: Plan, file: Path, *, allow_outside: bool, is_target_given: bool) -> None:
+    """PlanRefused with one sentence for each place that a plan from ``file`` must not name.
+
+    ``is_target_given``: the command line says which target to open, so that the plan's own store is not opened.
+    """
+    faults = list(_find_false_places(plan))
+    if not allow_outside:
+        roots = [os.path.realpath(file.parent), os.path.realpath(os.curdir)]
+        faults += _find_places_outside(plan, roots, is_target_given=is_target_given)
+    if faults:
+        raise PlanRefused(shorten_faults(tuple(faults)))
+
+
+def _find_false_places(plan: Plan) -> Iterator[str]:
+    """Sources that are not what the plan shows: a reader must see which file is read."""
+    for step_id, path, shown in _list_files(plan):
+        if shown != os.path.relpath(path, plan.base):
+            real = make_printable(os.path.relpath(path, plan.base))
+            yield f"{step_id}: the plan shows {make_printable(shown)!r} and reads {real!r}; {AGAIN}"
+    for step in plan.steps:
+        if isinstance(step.action, Create) and isinstance(step.action.source, UrlSource):
+            for url in step.action.source.urls:
+                if problem := find_url_problem(url):
+                    yield f"{step.id}: its URL {problem[0]}; {AGAIN}"
+
+
+def _find_places_outside(plan: Plan, roots: list[str], *, is_target_given: bool) -> Iterator[str]:
+    base, target = os.path.realpath(plan.base), plan.target
+    if not _is_within_any(base, roots):
+        yield (
+            f"the plan's folder of manifests, {make_printable(plan.base)}, lies neither below the plan nor below the "
+            f"working directory; {_OUTSIDE}"
+        )
+    for step_id, path, shown in _list_files(plan):
+        if not is_within(os.path.realpath(path), base):
+            yield f"{step_id}: {make_printable(shown)} lies outside the catalog's folder; {_OUTSIDE}"
+    if target.kind == "store" and not is_target_given and not _is_within_any(os.path.realpath(target.location), roots):
+        place = make_printable(target.location)
+        yield (
+            f"the plan's store, {place}, lies neither below the plan nor below the working directory; "
+            f"name it: --store {place}"
+        )
+
+
+def _is_within_any(path: str, roots: list[str]) -> bool:
+    return any(is_within(path, root) for root in roots)
+
+
+def _list_files(plan: Plan) -> Iterator[tuple[str, str, str]]:
+    """Id of the step, path, and the path that is shown, of each file that applying a plan may read."""
+    for step in plan.steps:
+        source = step.action.source if isinstance(step.action, Create) else None
+        if isinstance(source, FileSource):
+            yield step.id, source.path, source.shown
+        if isinstance(source, FileSource | UrlSource) and source.signature:
+            yield step.id, source.signature.keyring, source.signature.shown

@@ -1,0 +1,43 @@
+"""A saved plan and what whoever applies it permits -> the sentences that refuse it. Pure."""
+
+from dataclasses import replace
+
+from imagesync.model.catalog import Policy, Role
+from imagesync.model.image import Inventory, LiveImage
+from imagesync.model.plan import Delete, Plan, Reason, Step, Update, find_image_id
+from imagesync.model.record import read
+from imagesync.planning.generations import group
+from imagesync.planning.plan_checks import is_retirement
+from imagesync.planning.policy import check
+
+
+def find_exceeded_limits(plan: Plan, inventory: Inventory, policy: Policy) -> tuple[str, ...]:
+    """One sentence for each permission that applying a plan needs and ``policy`` does not give.
+
+    The file cannot show that its maker had a permission, so whoever applies it gives it again.
+    """
+    current, images = group(inventory.owned).current_ids(), {i.id: i for i in (*inventory.owned, *inventory.foreign)}
+    staying = {key: image_id for key, image_id in plan.ids.items() if key in current and key not in plan.removed}
+    refusals = list(check(replace(plan, owned=len(current), ids=staying), policy))
+    if policy.allow_protected:
+        return tuple(refusals)
+    for step in plan.steps:
+        image = images.get(find_image_id(step.action) or "")
+        if image is not None and image.protected and (verb := _find_protected_loss(step, image)):
+            refusals.append(f"{step.id}: would {verb} the protected image {image.id}; pass --allow-protected to allow")
+    return tuple(refusals)
+
+
+def _find_protected_loss(step: Step, image: LiveImage) -> str:
+    """What takes a protected image out of the catalog, or out of its owner's hands; empty if nothing does."""
+    record, action = read(image), step.action
+    if isinstance(action, Delete):
+        return "delete" if record is None or record.role in (Role.CURRENT, Role.RETIRED) else ""
+    if isinstance(action, Update) and action.record is None:
+        return "let go of"
+    if isinstance(action, Update) and step.reason is Reason.REMOVED:
+        return "hide" if action.changes else "deactivate"
+    if isinstance(action, Update) and record is None:  # one that is adopted
+        unprotected = any(change.path == ("protected",) for change in action.changes)
+        return "take over" if unprotected or is_retirement(step) else ""
+    return ""

@@ -1,0 +1,299 @@
+"""What a forged plan claims of the live images is found; ``factories.plan`` checks that nothing else is refused."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from imagesync.model.catalog import OnReplace, Role, Status, Visibility
+from imagesync.model.image import Capabilities, Inventory, LiveImage
+from imagesync.model.plan import Create, Deactivate, Delete, FieldChange, Plan, Reactivate, Reason, Update
+from imagesync.model.record import read
+from imagesync.planning.live_checks import find_false_claims
+from imagesync.planning.plan_checks import find_faulty_steps
+from imagesync.planning.staleness import collect_reliances
+from imagesync.planning.steps import make_step
+from tests.unit.factories import (
+    PROJECT,
+    candidate,
+    catalog,
+    digest,
+    inventory,
+    live,
+    mark,
+    plan,
+    retired,
+    rewrite,
+    spec,
+)
+from tests.unit.planning.plans import plan_rollback
+from tests.unit.planning.test_plan_checks import change_action, change_record, change_step
+
+FOREIGN = LiveImage("foreign", name="golden", owner=PROJECT, status=Status.ACTIVE, protected=True, size=7)
+
+
+def found() -> Inventory:
+    """An image that is updated, one that is replaced, a candidate, a retired build, and a foreign image."""
+    owned = (
+        live(spec("a")),
+        live(spec("b")),
+        live(spec("c")),
+        candidate(spec("c", "e")),
+        retired(spec("a", "d"), "old"),
+    )
+    return inventory(*owned, foreign=(FOREIGN,))
+
+
+def honest() -> Plan:
+    """What is planned for it."""
+    wanted = catalog(spec("a", min_ram=1), spec("b", "f"), spec("c", on_replace=OnReplace(keep=3)), spec("d"))
+    return plan(wanted, found())
+
+
+def with_step(action: Any, reason: Reason, *, live_images: Inventory | None = None) -> Plan:
+    """A plan of this step alone that relies on all that it should."""
+    steps = (make_step(action, reason),)
+    relies = collect_reliances(steps, live_images or found())
+    return replace(honest(), steps=steps, relies=relies, changed=(), removed=(), kept=(), candidates=())
+
+
+def refusals(forged: Plan, live_images: Inventory | None = None) -> tuple[str, ...]:
+    """What the live images disprove of a plan that fits itself."""
+    assert find_faulty_steps(forged) == ()
+    return find_false_claims(forged, live_images or found())
+
+
+FORGED_STEPS: dict[str, tuple[Any, Reason, str]] = {
+    "delete a foreign image": (Delete("z", "foreign", 7, unprotect=True), Reason.REMOVED, "does not belong to z"),
+    "deactivate a foreign image": (Deactivate("z", "foreign"), Reason.DRIFT, "does not belong to z"),
+    "reactivate a foreign image": (Reactivate("z", "foreign"), Reason.DRIFT, "does not belong to z"),
+    "let go of a foreign image": (Update("z", "foreign", (), None), Reason.REMOVED, "does not belong to z"),
+    "deactivate as an adoption": (Deactivate("z", "foreign"), Reason.ADOPT, "is not adopted by the plan"),
+    "an image of another key": (Delete("a", "id-b", 4096), Reason.REMOVED, "does not belong to a"),
+    "an image that is not there": (Delete("a", "nowhere", 4096), Reason.REMOVED, "there is no image nowhere"),
+    "a current image as superseded": (Delete("b", "id-b", 4096), Reason.SUPERSEDED, "is current, which does not fit"),
+    "a current image as left over": (Delete("b", "id-b", 4096), Reason.INCOMPLETE, "is current, which does not fit"),
+    "a retired image as a candidate": (Delete("a", "old", 4096), Reason.DISCARDED, "is retired, which does not fit"),
+    "a staged image as current": (Deactivate("c", "cand"), Reason.DRIFT, "is staging, which does not fit"),
+    "another size": (Delete("b", "id-b", 1), Reason.REMOVED, "size or protection"),
+    "hidden protection": (Delete("b", "id-b", 4096, unprotect=True), Reason.REMOVED, "size or protection"),
+    "active already": (Reactivate("b", "id-b"), Reason.DRIFT, "is active, not deactivated"),
+}
+
+
+@pytest.mark.parametrize("name", FORGED_STEPS)
+def test_a_step_on_an_image_that_it_must_not_touch(name: str) -> None:
+    """Foreign, of another key, or in another role."""
+    action, reason, expected = FORGED_STEPS[name]
+    faults = refusals(with_step(action, reason))
+    assert any(expected in fault for fault in faults), faults
+
+
+def test_an_image_that_is_deactivated_already() -> None:
+    """It is not deactivated again."""
+    off = inventory(live(spec("b"), status=Status.DEACTIVATED))
+    assert "not active" in refusals(with_step(Deactivate("b", "id-b"), Reason.DRIFT, live_images=off), off)[0]
+
+
+def test_a_lease_is_never_touched() -> None:
+    """Neither the record of one, nor an image that has its role."""
+    lease = rewrite(live(spec("b")), role=Role.LEASE)
+    other = inventory(replace(live(spec("b")), properties={**live(spec("b")).properties, "imagesync_lease": "base"}))
+    for images in (inventory(lease), other):
+        forged = with_step(Delete("b", "id-b", 4096), Reason.REMOVED, live_images=images)
+        assert "does not belong to b" in refusals(forged, images)[0]
+
+
+ADOPTED = replace(FOREIGN, id="adopted", protected=False, name="z", properties={})
+
+
+def adopting(**attrs: Any) -> tuple[Plan, Inventory]:
+    """A plan that adopts an image, and that image as it is, with these attributes."""
+    before = inventory(foreign=(replace(ADOPTED, disk_format="raw", container_format="bare", size=4096),))
+    made = plan(catalog(spec("z", adopt="adopted", min_ram=1)), before)
+    image = replace(before.foreign[0], **attrs)
+    return made, inventory(foreign=(image,))
+
+
+@pytest.mark.parametrize(
+    ("attrs", "expected"),
+    [
+        ({"owner": "project-2"}, "is not in project project-1"),
+        ({"properties": {"imagesync_catalog": "other"}}, "a record of something else"),
+        ({"properties": {"imagesync_lease": "base"}}, "a record of something else"),
+        ({"status": Status.SAVING}, "is saving, and cannot be adopted"),
+        ({"status": Status.PENDING_DELETE}, "is pending_delete, and cannot be adopted"),
+    ],
+)
+def test_what_cannot_be_adopted(attrs: dict[str, Any], expected: str) -> None:
+    """Only a free image of the key's project."""
+    made, images = adopting(**attrs)
+    assert any(expected in fault for fault in refusals(made, images))
+
+
+def test_a_key_that_has_an_image_adopts_none() -> None:
+    """Two would be current."""
+    made, images = adopting()
+    both = replace(images, owned=(live(spec("z"), "mine"),))
+    assert "z has an image" in refusals(made, both)[0]
+
+
+@pytest.mark.parametrize("name", ["owner", "disk_format"])
+def test_an_adoption_does_not_change_what_no_manifest_can_change(name: str) -> None:
+    """Nor does it give the image away."""
+    made, images = adopting()
+    forged = change_action(made, "update:z:adopted", changes=(FieldChange((name,), PROJECT, "other"),))
+    assert f"does not change {name}" in refusals(forged, images)[0]
+
+
+def test_an_image_that_was_to_be_adopted_retires_and_is_not_deleted() -> None:
+    """Its content is another: a new build takes its place."""
+    before = inventory(foreign=(replace(ADOPTED, disk_format="qcow2", container_format="bare", size=4096),))
+    keep = catalog(spec("z", adopt="adopted", on_replace=OnReplace(keep=1)))
+    made = plan(keep, before)
+    assert [step.id for step in made.steps] == ["create:z", "update:z:adopted"]
+    delete = make_step(Delete("z", "adopted", 4096), Reason.SUPERSEDED, ("update:z:adopted",))
+    forged = replace(made, steps=(*made.steps, delete), kept=())
+    assert "does not belong to z" in refusals(forged, before)[0]
+
+
+def edit_relies(made: Plan, **attrs: Any) -> Plan:
+    """The first reliance with other attributes."""
+    return replace(made, relies=(replace(made.relies[0], **attrs), *made.relies[1:]))
+
+
+def change_ids(made: Plan, **ids: str) -> Plan:
+    """The ids of some keys are others."""
+    return replace(made, ids={**made.ids, **ids})
+
+
+def retire_early(made: Plan) -> Plan:
+    """The current build of a key retires as a duplicate of itself."""
+    (step,) = [one for one in made.steps if one.id == "update:b:id-b"]
+    alone = (replace(step, needs=(), reason=Reason.DUPLICATE),)
+    return replace(made, steps=alone, kept=(), ids={"b": "id-b"}, candidates=(), changed=("b",))
+
+
+FORGED: dict[str, tuple[Callable[[Plan], Plan], str]] = {
+    "relies on nothing": (lambda p: replace(p, relies=()), "does not say what it relied on of image id-a"),
+    "empty values": (lambda p: edit_relies(p, values={}), "does not say what it relied on of image cand"),
+    "another key": (lambda p: edit_relies(p, key="x"), "does not say what it relied on of image cand"),
+    "twice": (lambda p: replace(p, relies=(p.relies[0], *p.relies)), "names an image twice"),
+    "nothing absent": (lambda p: replace(p, absent=()), "create:d: the plan does not say that d had no image"),
+    "another value before": (
+        lambda p: change_action(p, "update:a:id-a", changes=(FieldChange(("min_ram",), 9, 1),)),
+        "min_ram of image id-a is another than the plan shows",
+    ),
+    "another owner": (
+        lambda p: change_action(p, "update:a:id-a", changes=(FieldChange(("owner",), PROJECT, "x"),)),
+        "the new owner of image id-a",
+    ),
+    "a digest that nobody knows": (
+        lambda p: change_record(p, "update:a:id-a", digests=(digest("9"),)),
+        "nothing shows that image id-a has the digests",
+    ),
+    "another URL": (lambda p: change_record(p, "update:a:id-a", url="0" * 64), "another origin"),
+    "a digest on trust": (lambda p: change_record(p, "update:a:id-a", declared=(digest("9"),)), "another origin"),
+    "replaces nothing": (lambda p: change_action(p, "create:b", replaces=()), "does not replace what is current of b"),
+    "replaces a foreign image": (
+        lambda p: change_action(p, "create:b", replaces=("id-b", "foreign")),
+        "does not replace what is current of b",
+    ),
+    "id of a foreign image": (lambda p: change_ids(p, a="foreign"), "a: image foreign is not an image of this key"),
+    "id of another key": (lambda p: change_ids(p, a="id-b"), "a: image id-b is not an image of this key"),
+    "duplicate of itself": (retire_early, "no other image of b is current"),
+    "uncounted": (lambda p: replace(p, changed=()), "a: the plan counts it wrongly"),
+    "counted twice": (lambda p: replace(p, removed=("a",)), "a: the plan counts it wrongly"),
+    "counted and untouched": (lambda p: replace(p, removed=("z",)), "z: the plan counts it wrongly"),
+    "counts": (lambda p: replace(p, owned=0), "counts of keys do not fit"),
+}
+
+
+@pytest.mark.parametrize("name", FORGED)
+def test_a_claim_that_the_live_images_disprove(name: str) -> None:
+    """One sentence, which says what to do."""
+    forge, expected = FORGED[name]
+    faults = refusals(forge(honest()))
+    assert any(expected in fault and "imagesync plan" in fault for fault in faults), faults
+
+
+def test_what_is_replaced_retires() -> None:
+    """Otherwise two builds of the key would be current."""
+    made = honest()
+    forged = replace(made, steps=tuple(step for step in made.steps if step.id != "update:b:id-b"), kept=())
+    assert "an image that it replaces does not retire" in refusals(forged)[0]
+
+
+def test_a_removed_key_is_counted_among_the_removed() -> None:
+    """Not among the changed ones, which have another limit."""
+    made = plan(catalog(), inventory(live(spec("b"))))
+    forged = replace(made, changed=("b",), removed=(), wanted=1)
+    assert "b: the plan counts it wrongly" in refusals(forged, inventory(live(spec("b"))))[0]
+
+
+def test_a_name_is_given_on_without_a_gap() -> None:
+    """The removal of an image waits for the new build of another key that takes over its name."""
+    before = inventory(live(spec("old", name="N")))
+    made = plan(catalog(spec("new", name="N")), before)
+    forged = change_step(made, "delete:old:id-old", needs=())
+    assert "does not wait for create:new, which gives its name on" in refusals(forged, before)[0]
+
+
+def test_a_rollback_names_the_image_that_becomes_current() -> None:
+    """The old one retires only after that one was seen as it should be."""
+    before = inventory(live(spec("a", "b"), "now", generation=2), retired(spec("a"), "old"))
+    made = plan_rollback(catalog(spec("a", "b")), before)
+    assert "no step brings" in find_faulty_steps(replace(made, ids={}))[0]
+
+
+OTHER = "project-2"
+
+
+def in_another_project() -> tuple[Plan, Inventory, Capabilities]:
+    """A candidate in a project that its key declares, which is published once its data was read back."""
+    wanted = spec("c", owner=OTHER)
+    before = inventory(candidate(wanted, owner=OTHER))
+    return plan(catalog(wanted), before), before, Capabilities(hash_is_final=True)
+
+
+def test_data_in_another_project_is_read_back() -> None:
+    """A plan cannot leave that out."""
+    made, before, able = in_another_project()
+    assert find_false_claims(made, before, able) == ()
+    forged = change_action(made, "update:c:cand", verify=())
+    assert "its data is not read back" in find_false_claims(forged, before, able)[0]
+
+
+def test_an_owned_image_in_another_project_that_is_shown_to_more_users_is_read_back() -> None:
+    """Whether it is made public or unhidden."""
+    wanted = spec("c", owner=OTHER, visibility=Visibility.PUBLIC)
+    before = inventory(live(spec("c", owner=OTHER), owner=OTHER))
+    made = plan(catalog(wanted), before)
+    assert find_false_claims(made, before) == ()
+    forged = change_action(made, "update:c:id-c", verify=())
+    assert "its data is not read back" in find_false_claims(forged, before)[0]
+
+
+def test_a_project_that_the_plan_does_not_name_for_the_key_is_foreign() -> None:
+    """Owners belong to keys."""
+    made, before, able = in_another_project()
+    for owners in ({}, {"x": OTHER}):
+        (fault, *_) = find_false_claims(replace(made, owners=owners), before, able)
+        assert "does not belong to c" in fault or "is not in project" in fault
+
+
+def test_a_copied_record_is_adopted_like_any_other_image() -> None:
+    """A snapshot that carries the record of the image that it was made from, if the manifest names its id."""
+    record = read(live(spec("a")))
+    assert record is not None
+    copy = mark(replace(ADOPTED, disk_format="raw", container_format="bare", size=4096), record)
+    copy = replace(copy, properties={**copy.properties, "imagesync_id": "another"})
+    made = plan(catalog(spec("z", adopt="adopted")), inventory(foreign=(copy,)))
+    assert [step.reason for step in made.steps] == [Reason.ADOPT]
+
+
+def test_the_plan_of_these_tests_has_steps_of_several_kinds() -> None:
+    """So that a check that refuses everything would be seen."""
+    assert {type(step.action) for step in honest().steps} >= {Create, Update, Delete}
+    assert refusals(honest()) == ()

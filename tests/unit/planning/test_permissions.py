@@ -1,0 +1,60 @@
+"""What whoever applies a saved plan must permit again."""
+
+from dataclasses import replace
+
+import pytest
+
+from imagesync.model.catalog import Limit, OnRemove, Policy
+from imagesync.model.plan import Delete
+from imagesync.planning.permissions import find_exceeded_limits
+from tests.unit.factories import candidate, catalog, inventory, live, plan, spec
+from tests.unit.planning.test_live_checks import ADOPTED
+
+LIMITLESS = Policy(max_delete=Limit(100), max_update=Limit(100))
+
+
+@pytest.mark.parametrize("on_remove", [OnRemove.DELETE, OnRemove.KEEP, OnRemove.HIDE, OnRemove.DEACTIVATE])
+def test_protected_images_leave_only_with_the_permission_of_who_applies(on_remove: OnRemove) -> None:
+    """The file cannot show that its maker had it."""
+    allowed = Policy(on_remove=on_remove, allow_protected=True)
+    before = inventory(live(spec("a"), protected=True), live(spec("b")))
+    made = plan(catalog(spec("b")), before, allowed)
+    refused = find_exceeded_limits(made, before, LIMITLESS)
+    assert [sentence.endswith("the protected image id-a; pass --allow-protected to allow") for sentence in refused] == [
+        True
+    ]
+    assert find_exceeded_limits(made, before, replace(LIMITLESS, allow_protected=True)) == ()
+
+
+def test_a_protected_image_that_is_taken_over_keeps_its_protection() -> None:
+    """Unless whoever applies the plan permits it."""
+    image = replace(ADOPTED, protected=True, disk_format="raw", container_format="bare", size=4096)
+    before = inventory(foreign=(image,))
+    made = plan(catalog(spec("z", adopt="adopted", protected=False)), before)
+    assert "would take over the protected image adopted" in find_exceeded_limits(made, before, LIMITLESS)[0]
+    as_it_is = plan(catalog(spec("z", adopt="adopted", protected=True)), before)
+    assert find_exceeded_limits(as_it_is, before, LIMITLESS) == ()
+
+
+def test_left_over_records_need_no_permission() -> None:
+    """Nobody ever saw them."""
+    left = inventory(candidate(spec("a", "b"), protected=True), live(spec("a")))
+    made = plan(catalog(spec("a")), left)
+    assert [type(step.action) for step in made.steps] == [Delete]
+    assert find_exceeded_limits(made, left, LIMITLESS) == ()
+
+
+def test_the_last_images_of_a_catalog_go_only_with_destroy() -> None:
+    """Whatever the plan says of its counts and ids."""
+    before = inventory(live(spec("a")), live(spec("b")))
+    made = replace(plan(catalog(), before), owned=9, ids={"z": "id-a"})
+    assert "pass --destroy" in find_exceeded_limits(made, before, LIMITLESS)[0]
+    assert find_exceeded_limits(made, before, replace(LIMITLESS, allow_destroy=True)) == ()
+
+
+def test_limits_of_who_applies_count_live_keys() -> None:
+    """Not those that the plan claims to have seen."""
+    before = inventory(live(spec("a")), live(spec("b")), live(spec("c")), live(spec("d")))
+    made = replace(plan(catalog(spec("a"), spec("b")), before), owned=100)
+    refused = find_exceeded_limits(made, before, replace(LIMITLESS, max_delete=Limit(30)))
+    assert refused == ("would delete 2 of 4 owned images (50 %), the limit is 30 %; pass --max-delete 2 to allow",)

@@ -1,0 +1,187 @@
+"""What no planner writes is seen in the plan itself; ``factories.plan`` checks that nothing else is refused."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from imagesync.model.catalog import Checksum, Content, FileSource, Fingerprint, OnReplace, Role, UrlSource
+from imagesync.model.plan import Create, Deactivate, Delete, Fate, FieldChange, Kind, Plan, Reason, Step, Update
+from imagesync.planning.plan_checks import MAX_FAULTS, find_faulty_steps, shorten_faults
+from imagesync.planning.steps import make_step
+from tests.unit.factories import candidate, catalog, digest, inventory, live, plan, retired, spec
+from tests.unit.planning.plans import plan_discard, plan_rollback, plan_stage
+
+KEEP_NONE = OnReplace(keep=0, deactivate=True)
+
+
+def replaced() -> Plan:
+    """A new build of a, the old one retires and is deleted; b is updated and refers to a; c is new."""
+    wanted = catalog(
+        spec("a", "b", on_replace=KEEP_NONE),
+        spec("b", min_ram=1, properties={"p": "${images.a.id}"}),
+        spec("c", source=UrlSource(("https://example.org/c.raw",)), fingerprint=Fingerprint()),
+    )
+    return plan(wanted, inventory(live(spec("a"), "old"), live(spec("b"), "id-b")))
+
+
+def change_step(made: Plan, step_id: str, **attrs: Any) -> Plan:
+    """A plan with another step of that id."""
+    assert any(step.id == step_id for step in made.steps)
+    return replace(made, steps=tuple(replace(s, **attrs) if s.id == step_id else s for s in made.steps))
+
+
+def change_action(made: Plan, step_id: str, **attrs: Any) -> Plan:
+    """A plan with another action in the step of that id."""
+    (action,) = [step.action for step in made.steps if step.id == step_id]
+    return change_step(made, step_id, action=replace(action, **attrs))
+
+
+def change_record(made: Plan, step_id: str, **attrs: Any) -> Plan:
+    """A plan with another record in the step of that id."""
+    (action,) = [step.action for step in made.steps if step.id == step_id]
+    assert isinstance(action, Create | Update)
+    assert action.record is not None
+    return change_action(made, step_id, record=replace(action.record, **attrs))
+
+
+def add_step(made: Plan, step: Step) -> Plan:
+    """A plan with one more step, in its place."""
+    return replace(made, steps=tuple(sorted((*made.steps, step), key=lambda one: one.id == step.id)))
+
+
+def change_state(made: Plan, step_id: str, **attrs: Any) -> Plan:
+    """A plan that makes an image with another state."""
+    (action,) = [step.action for step in made.steps if step.id == step_id]
+    assert isinstance(action, Create)
+    return change_action(made, step_id, state=replace(action.state, **attrs))
+
+
+FORGED: dict[str, tuple[Callable[[Plan], Plan], str]] = {
+    "id of a step": (lambda p: change_step(p, "create:a", id="create:x"), "does not belong to this step"),
+    "one id twice": (lambda p: replace(p, steps=(p.steps[0], *p.steps)), "two steps have it"),
+    "unknown need": (lambda p: change_step(p, "create:c", needs=("create:z",)), "no other step of the plan"),
+    "circle": (lambda p: change_step(p, "create:a", needs=("update:b:id-b",)), "in a circle"),
+    "order": (lambda p: replace(p, steps=p.steps[::-1]), "not in the order"),
+    "reason": (lambda p: change_step(p, "create:a", reason=Reason.REMOVED), "no reason for this step"),
+    "kind": (lambda p: replace(p, kind=Kind.STAGE), "kind stage has no such step"),
+    "rollback": (lambda p: replace(p, kind=Kind.ROLLBACK), "kind rollback has no such step"),
+    "staged": (lambda p: change_action(p, "create:c", stage=True), "kind apply has no such step"),
+    "catalog of a record": (lambda p: change_record(p, "create:a", catalog="x"), "another catalog or key"),
+    "key of a record": (lambda p: change_record(p, "update:b:id-b", key="x"), "another catalog or key"),
+    "role of a create": (lambda p: change_record(p, "create:a", role=Role.RETIRED), "a new image becomes current"),
+    "role of an update": (lambda p: change_record(p, "update:b:id-b", role=Role.LEASE), "has the role lease"),
+    "digest of a record": (lambda p: change_record(p, "create:a", digests=(digest("e"),)), "other digests"),
+    "no digest of a file": (
+        lambda p: change_action(change_record(p, "create:a", digests=()), "create:a", fingerprint=Fingerprint()),
+        "has no digest",
+    ),
+    "declared digest": (
+        lambda p: change_action(p, "create:a", source=FileSource("/images/a.raw", "a.raw", Checksum("md5", "0" * 32))),
+        "another digest than its source declares",
+    ),
+    "URL of a record": (lambda p: change_record(p, "create:c", url="0" * 64), "names another URL"),
+    "no data": (lambda p: change_action(p, "create:a", source=Content.UNMANAGED), "no data to make an image of"),
+    "fill": (lambda p: change_action(p, "create:a", image_id="one", fill="other"), "cannot fill image other"),
+    "owner": (lambda p: change_state(p, "create:a", fields={"owner": "x"}), "its owner x is not the project"),
+    "lease": (lambda p: change_state(p, "create:a", properties={"imagesync_lease": "base"}), "not a manifest's to set"),
+    "marker": (lambda p: change_state(p, "create:a", properties={"ImageSync_id": "x"}), "not a manifest's to set"),
+    "field as property": (lambda p: change_state(p, "create:a", properties={"os_hidden": "0"}), "'os_hidden'"),
+    "changed marker": (
+        lambda p: change_action(p, "update:b:id-b", changes=(FieldChange(("properties", "imagesync_key"), "b", "x"),)),
+        "'imagesync_key'",
+    ),
+    "field twice": (
+        lambda p: change_action(p, "update:b:id-b", changes=(FieldChange(("min_ram",), 0, 1),) * 2),
+        "changes a field twice",
+    ),
+    "let go of": (lambda p: change_action(p, "update:b:id-b", record=None), "whose key was removed is let go of"),
+    "reference": (lambda p: change_step(p, "update:b:id-b", needs=()), "does not wait for it"),
+    "no image of a reference": (
+        lambda p: change_state(p, "create:a", properties={"p": "${images.z.id}"}),
+        "which the plan does not make",
+    ),
+    "retired too early": (lambda p: change_step(p, "update:a:old", needs=()), "does not wait for create:a"),
+    "deactivated too early": (lambda p: change_step(p, "deactivate:a:old", needs=()), "wait for update:a:old"),
+    "deleted too early": (lambda p: change_step(p, "delete:a:old", needs=()), "wait for update:a:old"),
+    "two keys of an image": (
+        lambda p: add_step(p, make_step(Deactivate("z", "id-b"), Reason.DRIFT)),
+        "exclude each other",
+    ),
+    "changed and deleted": (
+        lambda p: add_step(p, make_step(Delete("b", "id-b"), Reason.REMOVED)),
+        "exclude each other",
+    ),
+    "two builds": (
+        lambda p: add_step(p, make_step(Deactivate("a", "cand"), Reason.STAGED)),
+        "2 builds would become current",
+    ),
+}
+
+
+def put_in_order(forged: Plan) -> Plan:
+    """The steps by key, as far as the forger of a plan would do it."""
+    rank = {"create": 0, "reactivate": 1, "update": 2, "deactivate": 3, "delete": 4}
+    steps = sorted(forged.steps, key=lambda step: (step.action.key, rank[type(step.action).__name__.lower()], step.id))
+    return replace(forged, steps=tuple(steps))
+
+
+@pytest.mark.parametrize("name", FORGED)
+def test_what_no_planner_writes_is_found(name: str) -> None:
+    """One sentence, which says what to do."""
+    forge, expected = FORGED[name]
+    forged = forge(replaced())
+    found = find_faulty_steps(forged if name in ("order", "one id twice") else put_in_order(forged))
+    assert any(expected in fault and "imagesync plan" in fault for fault in found), found
+
+
+def test_a_time_of_retirement_is_not_a_plan_s_to_say() -> None:
+    """A build with a forged one would be deleted early."""
+    made = replaced()
+    (action,) = [step.action for step in made.steps if step.id == "update:a:old"]
+    assert isinstance(action, Update)
+    assert action.record is not None
+    managed = replace(action.record.managed, retired="2001-01-01T00:00:00+00:00")
+    assert "still to come" in find_faulty_steps(change_record(made, "update:a:old", managed=managed))[0]
+
+
+def test_a_retired_build_goes_only_after_the_new_one_is_there() -> None:
+    """Where the new build fails, the old ones stay."""
+    wanted = catalog(spec("a", "b", on_replace=OnReplace(keep=1)))
+    made = plan(wanted, inventory(live(spec("a"), "now", generation=2), retired(spec("a", "c"), "old")))
+    assert "wait for create:a" in find_faulty_steps(put_in_order(change_step(made, "delete:a:old", needs=())))[0]
+
+
+def test_an_image_does_not_retire_without_a_successor() -> None:
+    """The plan must bring the image that takes its place."""
+    made = replaced()
+    alone = replace(made, steps=(replace(next(s for s in made.steps if s.id == "update:a:old"), needs=()),))
+    assert "no step brings the image" in find_faulty_steps(alone)[0]
+
+
+def test_plans_of_one_purpose_have_only_its_steps() -> None:
+    """A stage publishes nothing, and replaces nothing; a discard drops candidates only."""
+    staged = plan_stage(catalog(spec("a", "b")), inventory(live(spec("a"))))
+    assert "kind stage" in find_faulty_steps(change_action(staged, "create:a", stage=False))[0]
+    assert "replaces nothing" in find_faulty_steps(change_action(staged, "create:a", replaces=("id-a",)))[0]
+    dropped = plan_discard(catalog(spec("a")), inventory(candidate(spec("a", "b"))))
+    assert "kind discard" in find_faulty_steps(change_step(dropped, "delete:a:cand", reason=Reason.REMOVED))[0]
+
+
+def test_what_is_said_to_stay_stays() -> None:
+    """Kept images and candidates, as the steps have it."""
+    found = inventory(live(spec("a", "b"), "now", generation=2), retired(spec("a"), "old"))
+    back = plan_rollback(catalog(spec("a", "b")), found)
+    (kept,) = back.kept
+    assert "is kept" in find_faulty_steps(replace(back, kept=(replace(kept, retires=False),)))[0]
+    dropped = plan_discard(catalog(spec("a")), inventory(candidate(spec("a", "b"))))
+    (one,) = dropped.candidates
+    forged = replace(dropped, candidates=(replace(one, fate=Fate.WAITING),))
+    assert "candidate cand is waiting" in find_faulty_steps(forged)[0]
+
+
+def test_many_faults_are_counted() -> None:
+    """Nobody reads a thousand."""
+    shown = shorten_faults(tuple(map(str, range(MAX_FAULTS + 5))))
+    assert (len(shown), shown[-1]) == (MAX_FAULTS + 1, "and 5 more")
