@@ -73,8 +73,13 @@ def _find_project_id(backend: Backend, member: NamedProject, key: str) -> str:
         raise type(error)(f"images.{key}.members: {error.message}", error.hint) from error
 
 
-def take_inventory_for_plan(backend: Backend, plan: Plan, written: Collection[str] = ()) -> Inventory:
-    """What is live of all that a plan names or relied on, that its run has ``written``, and that holds a name it takes."""
+def take_inventory_for_plan(
+    backend: Backend, plan: Plan, written: Collection[str] = (), gone: Collection[str] = ()
+) -> Inventory:
+    """What is live of all that a plan names or relied on, that its run has ``written``, and that holds a name it takes.
+
+    ``gone``: images that its run has deleted. The listing shows one that is still there; no request asks for it.
+    """
     project = backend.identity().project_id
     ownership = Ownership(plan.catalog, project, plan.owners)
     names: dict[str, set[str]] = {}
@@ -88,7 +93,7 @@ def take_inventory_for_plan(backend: Backend, plan: Plan, written: Collection[st
     def look() -> Inventory:
         owned = _list_marked(backend, ownership)
         ours = {image.id for image in owned.owned}
-        ids = sorted({*written, *named} - ours)
+        ids = sorted({*written, *named} - ours - set(gone))
         found = _answer(backend, owned, Questions(taken, tuple(ids), members=()))
         shared = {image.id for image in (*found.owned, *found.foreign) if image.visibility is Visibility.SHARED}
         return replace(found, members=_list_members(backend, [each for each in with_members if each in shared]))

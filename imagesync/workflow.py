@@ -23,7 +23,7 @@ from imagesync.manifest.loader import load
 from imagesync.manifest.resolution import resolve
 from imagesync.model.catalog import Catalog, Limit, Policy
 from imagesync.model.image import Capabilities, Identity, Inventory
-from imagesync.model.plan import Kind, Plan
+from imagesync.model.plan import Delete, Kind, Plan
 from imagesync.model.report import Event, Outcome, Report
 from imagesync.planning.adoption import pick_adoptable, request_adoption
 from imagesync.planning.context import PlanInput
@@ -360,7 +360,9 @@ def _find_leftover(backend: Backend, report: Report, planner: Planner | None, wr
     if writes.is_contested:
         time.sleep(backend.settling_time())
     left = writes.list_left()
-    inventory = take_inventory_for_plan(backend, report.plan, written=[image.id for image in left])
+    deleted = [one for one in report.results if isinstance(one.step.action, Delete) and one.outcome is Outcome.DONE]
+    gone = [one.image_id for one in deleted if one.image_id is not None]
+    inventory = take_inventory_for_plan(backend, report.plan, written=[image.id for image in left], gone=gone)
     listed = {image.id: image for image in (*inventory.owned, *inventory.foreign)}
     found = [*find_altered(left, listed), *find_published_clashes(report, inventory)]
     if found or not report.succeeded:

@@ -98,6 +98,7 @@ class Performer:
         leaving = any(c.path == ("visibility",) and c.before == Visibility.SHARED.value for c in update.changes)
         if leaving or (members and not _is_made_shared(update)):
             self._change_members(update.image_id, members, everyone=leaving)
+            image = self.writes.read_unchanged(update.image_id)  # no guard stops the requests that change members
         image = self.writes.update(image, self._make_attrs(update, _drop_stores(update.record, stores)))
         if members and _is_made_shared(update):
             self._change_members(update.image_id, members, everyone=False)

@@ -53,7 +53,7 @@ class Publisher:
         try:
             self._check_right(create, image_id)
             arrived = self._transfers.fill(create, image_id, progress)
-            self._prepare(create, arrived)
+            arrived = self._prepare(create, arrived)
         except (SourceError, BackendError):
             self._discard(create, image_id)
             raise
@@ -76,13 +76,15 @@ class Publisher:
     def _discard(self, create: Create, image_id: str) -> None:
         """Delete a record that was not published, unless its id is pinned.
 
-        If the service cannot show it, it stays, because users may see it already: the next plan finds it. It gets the
-        role ``deleting`` first, so that no other run publishes it while the DELETE is on its way.
+        If the service cannot show it, it stays, because users may see it already: the next plan finds it. It stays, too,
+        if somebody changed it: it may not be ours any more. It gets the role ``deleting`` first, so that no other run
+        publishes it while the DELETE is on its way.
         """
         if create.image_id is not None:
             return
         with contextlib.suppress(ImagesyncError):
             image = self._writes.read(image_id)
+            self._check_record(image)
             if is_bound(image) and _is_staging_record(image):
                 self._writes.update(image, {"properties": {ROLE: Role.DELETING.value}})
                 self._backend.delete_image(image_id)
@@ -152,17 +154,25 @@ class Publisher:
                 "use visibility shared or community, or apply as a user whom the service's policy lets publish",
             )
 
-    def _prepare(self, create: Create, arrived: Arrived) -> None:
-        """What must be done before the PATCH that publishes; for a build that stays staged, its record."""
+    def _prepare(self, create: Create, arrived: Arrived) -> Arrived:
+        """What must be done before the PATCH that publishes; for a build that stays staged, its record.
+
+        Return the image as it is then: no guard stops the requests that change members and status.
+        """
         image = arrived.image
         self._check_record(image)
         if create.stage:
             record = replace(_final_record(create, arrived), role=Role.STAGING)
             self._writes.update(image, {"properties": record.properties(image.id)})
-            return
+            return arrived
         self._add_members(create, image.id)
         if _is_deactivated(create):
             self._backend.deactivate(image.id)
+        if create.state.members or _is_deactivated(create):
+            found = self._writes.read(image.id)
+            self._check_record(found)
+            image = found if _is_deactivated(create) else replace(found, status=image.status)
+        return replace(arrived, image=image)
 
     def _check_record(self, image: LiveImage) -> None:
         """Conflict if somebody changed the staging record; its status may differ, because its data may have arrived."""

@@ -32,7 +32,7 @@ FIRST: UpdateFields = {"name": "first", "min_ram": 1, "properties": {"p": "first
 SECOND: UpdateFields = {"name": "second", "min_ram": 2, "properties": {"p": "second", "second": "1"}}
 
 
-class Runs:
+class GuardedRuns:
     """Two backends of one project, as two runs have them, behind a proxy."""
 
     def __init__(self, cloud: Cloud, proxy: Proxy, first: Backend, second: Backend, database: str) -> None:
@@ -57,7 +57,7 @@ class Runs:
 
 
 @pytest.fixture(params=["SQLite", pytest.param("MariaDB", marks=pytest.mark.exhaustive)])
-def runs(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Runs]:
+def runs(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[GuardedRuns]:
     """Two runs on the real service."""
     cloud: Cloud = request.getfixturevalue("cloud" if request.param == "SQLite" else "mariadb_cloud")
     with open_runs(cloud, tmp_path, monkeypatch, request.param) as found:
@@ -65,7 +65,7 @@ def runs(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
 
 
 @contextmanager
-def open_runs(cloud: Cloud, folder: Path, monkeypatch: pytest.MonkeyPatch, database: str) -> Iterator[Runs]:
+def open_runs(cloud: Cloud, folder: Path, monkeypatch: pytest.MonkeyPatch, database: str) -> Iterator[GuardedRuns]:
     """Two runs on this cloud."""
     with between(cloud.image_url) as proxy:
         clouds = yaml.safe_load(cloud.clouds_yaml.read_text())
@@ -73,7 +73,7 @@ def open_runs(cloud: Cloud, folder: Path, monkeypatch: pytest.MonkeyPatch, datab
         (folder / "clouds.yaml").write_text(yaml.safe_dump(clouds))
         monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(folder / "clouds.yaml"))
         with open_backend(cloud="operator") as first, open_backend(cloud="operator") as second:
-            yield Runs(cloud, proxy, first, second, database)
+            yield GuardedRuns(cloud, proxy, first, second, database)
 
 
 def is_patch(call: Call) -> bool:
@@ -82,7 +82,7 @@ def is_patch(call: Call) -> bool:
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("number", MANY)
-def test_an_update_that_comes_after_another_run_wrote_saves_nothing(runs: Runs, number: int) -> None:
+def test_an_update_that_comes_after_another_run_wrote_saves_nothing(runs: GuardedRuns, number: int) -> None:
     """Both read the same; the later PATCH is refused, whatever it changes, and the image is as the other left it."""
     for _ in range(number):
         image = runs.make()
@@ -97,7 +97,7 @@ def test_an_update_that_comes_after_another_run_wrote_saves_nothing(runs: Runs, 
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("is_saved", [True, False])
-def test_an_update_whose_answer_is_lost_is_made_once(runs: Runs, is_saved: bool) -> None:
+def test_an_update_whose_answer_is_lost_is_made_once(runs: GuardedRuns, is_saved: bool) -> None:
     """Whether the service got it or not."""
     for _ in range(10):
         image = runs.make()
@@ -112,7 +112,7 @@ def test_an_update_whose_answer_is_lost_is_made_once(runs: Runs, is_saved: bool)
         runs.note(f"the answer to an update lost, which {saved}", "made once")
 
 
-def overlap(runs: Runs, image: LiveImage) -> list[list[str]]:
+def overlap(runs: GuardedRuns, image: LiveImage) -> list[list[str]]:
     """Two runs update an image from the same read, their PATCHes at the same moment: what each is told in the end."""
     barrier = threading.Barrier(2)
 
@@ -146,7 +146,7 @@ def wait_for(barrier: threading.Barrier) -> None:
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("number", MANY)
 @pytest.mark.parametrize("guarded", [True, False], ids=["guarded", "first guard"])
-def test_of_two_overlapping_updates_at_least_one_run_is_told(runs: Runs, number: int, guarded: bool) -> None:
+def test_of_two_overlapping_updates_at_least_one_run_is_told(runs: GuardedRuns, number: int, guarded: bool) -> None:
     """By the answer or by the listing at its end: never is another outcome, or a mixed one, a success of both."""
     for _ in range(number):
         image = runs.make(guarded=guarded)
@@ -162,7 +162,7 @@ def test_of_two_overlapping_updates_at_least_one_run_is_told(runs: Runs, number:
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("is_late", [True, False], ids=["read before the mark", "read after the mark"])
 def test_an_image_that_another_run_makes_current_between_mark_and_deletion_is_not_harmed(
-    runs: Runs, is_late: bool
+    runs: GuardedRuns, is_late: bool
 ) -> None:
     """A rollback that read it before is refused; one that read it after the mark keeps it: the deletion is not made."""
     images = [runs.make(hidden=True) for _ in range(20)]
@@ -186,7 +186,7 @@ def test_an_image_that_another_run_makes_current_between_mark_and_deletion_is_no
         runs.note("a rollback between the two phases of a deletion", "refused" if is_late else "the image stayed")
 
 
-def delete(runs: Runs, images: list[LiveImage], between_phases: Callable[[], None]) -> dict[str, object]:
+def delete(runs: GuardedRuns, images: list[LiveImage], between_phases: Callable[[], None]) -> dict[str, object]:
     """Delete images; something else happens while the run waits."""
     relies = [Reliance(image.id, "a", {"name": image.name, f"properties.{ROLE}": "retired"}) for image in images]
     pending = [between_phases]

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from imagesync import Performer, execute
+from imagesync.backends.base import UpdateFields
 from imagesync.backends.local.backend import Local
 from imagesync.backends.local.store import Store
 from imagesync.errors import Forbidden, QuotaExceeded
@@ -196,3 +197,54 @@ def test_a_waiting_record_that_somebody_changed_after_the_plan_is_not_published(
     service.change = None
     (left,) = service.images()
     assert (left.status is Status.ACTIVE, left.hidden, service.sent) == (bool(reads_before), True, [])
+
+
+class ChangedDuring(FaultyStore):
+    """A store in which somebody changes the staging record at one of these requests; that of ``fails`` is refused."""
+
+    change: UpdateFields = {}  # noqa: RUF012 - replaced, never changed
+    at = "upload"
+    fails = ""
+
+    def upload(self, image_id: str, chunks: Iterable[bytes], size: int | None, *, store: str | None = None) -> None:
+        self.come("upload", image_id)
+        super().upload(image_id, chunks, size, store=store)
+
+    def add_member(self, image_id: str, project: str) -> None:
+        self.come("add_member", image_id)
+        super().add_member(image_id, project)
+
+    def come(self, request: str, image_id: str) -> None:
+        """One of the requests."""
+        if request == self.at:
+            super(FaultyStore, self).update_image(image_id, **self.change)
+        if request == self.fails:
+            raise QuotaExceeded("full")
+
+
+@pytest.mark.parametrize("fails", ["upload", ""])
+@pytest.mark.parametrize(
+    "change", [{"properties": {"imagesync_catalog": None}}, {"name": "theirs"}], ids=["disowned", "renamed"]
+)
+def test_a_record_that_somebody_changed_during_the_upload_is_left_alone(
+    tmp_path: Path, change: UpdateFields, fails: str
+) -> None:
+    """It may not be ours any more: it is neither published nor deleted, whether the upload succeeded or not."""
+    service = ChangedDuring(tmp_path / "store")
+    service.change, service.fails = change, fails
+    assert not apply(service, want_image(tmp_path, b"data")).succeeded
+    (left,) = service.images()
+    assert (left.hidden, left.properties[ROLE], service.sent) == (True, "staging", [])
+
+
+@pytest.mark.parametrize("change", [{"name": "theirs"}, {"min_ram": 7}])
+def test_a_record_that_somebody_changed_while_it_was_shared_is_not_published(
+    tmp_path: Path, change: UpdateFields
+) -> None:
+    """No guard stops the requests that change members, so the record is read after them."""
+    service = ChangedDuring(tmp_path / "store")
+    service.change, service.at = change, "add_member"
+    wanted = want_image(tmp_path, b"data", visibility=Visibility.SHARED, members=("11111111111111111111111111111111",))
+    (result,) = apply(service, wanted).results
+    assert "changed by somebody else meanwhile" in str(result.error)
+    assert (service.images()[0].hidden, service.sent) == (True, [])
