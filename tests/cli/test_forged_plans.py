@@ -134,6 +134,14 @@ def sign_elsewhere(workspace: ForgedPlanWorkspace, plan: dict[str, Any]) -> None
     step(plan, "create")["source"] |= {"signature": keyring}
 
 
+def fetch_from_disk(workspace: ForgedPlanWorkspace, plan: dict[str, Any]) -> None:
+    """The source is a URL that names a file."""
+    source, url = step(plan, "create")["source"], "file:///etc/hostname"
+    for name in ("path", "shown"):
+        source.pop(name)
+    source |= {"kind": "url", "urls": [{"url": url, "sha256": hashlib.sha256(url.encode()).hexdigest()}]}
+
+
 def set_in(*path: Any, value: Any) -> Callable[[ForgedPlanWorkspace, dict[str, Any]], None]:
     """A value of the document, or of the first step of a kind, is another."""
 
@@ -192,6 +200,7 @@ FORGED: dict[str, tuple[Callable[[ForgedPlanWorkspace, dict[str, Any]], None], s
     "file outside, absolute": (read_elsewhere("/etc/hostname", "hostname"), "reads"),
     "link to the outside": (read_elsewhere("link.raw", "link.raw"), "lies outside the catalog's folder"),
     "another file shown": (read_elsewhere("a.raw", "b.raw"), "the plan shows 'b.raw' and reads 'a.raw'"),
+    "URL of a file": (fetch_from_disk, "file is not http or https"),
     "keyring outside": (sign_elsewhere, "lies outside the catalog's folder"),
     "base outside": (
         set_in("manifest", "base", value="../.."),

@@ -43,7 +43,8 @@ def make_foreign(workspace: CloudWorkspace, claim: str) -> dict[str, Any]:
         changes = {"imagesync_id": made["id"], "imagesync_catalog": "other"}
         operations = [{"op": "replace", "path": f"/{name}", "value": value} for name, value in changes.items()]
         user.patch(made["id"], *operations).raise_for_status()
-    user.send("PUT", f"/images/{made['id']}/file", data=b"golden").raise_for_status()
+    kind = {"Content-Type": "application/octet-stream"}
+    user.send("PUT", f"/images/{made['id']}/file", data=b"golden", headers=kind).raise_for_status()
     shown: dict[str, Any] = user.get(f"/images/{made['id']}")
     return shown
 
@@ -76,7 +77,7 @@ def test_a_forged_deletion_of_a_foreign_protected_image(workspace: CloudWorkspac
     user = workspace.cloud.http("bob")
     assert user.get(f"/images/{foreign['id']}") == foreign
     assert user.send("GET", f"/images/{foreign['id']}/file").content == b"golden"
-    note("a forged plan deleted a foreign protected image", "refused before the first write")
+    note("a forged plan deletes a foreign protected image, as admin", "refused before the first write")
 
 
 def test_the_plan_that_was_not_forged_is_applied(workspace: CloudWorkspace) -> None:

@@ -109,3 +109,11 @@ def test_what_refers_to_a_key_that_is_left_as_it_is_gets_its_current_image() -> 
         else:
             assert changes(made)["properties.kernel_id"][1] == "now"
         assert made.ids["kernel"] == "now"
+
+
+def test_a_plan_names_the_projects_of_the_images_that_it_names() -> None:
+    """Also of an image that it does not touch: apply must know that it is the catalog's."""
+    wanted = spec("a", owner="project-2")
+    made = plan(catalog(wanted, spec("b")), inventory(live(wanted, owner="project-2")))
+    assert (made.owners, made.ids["a"]) == ({"a": "project-2"}, "id-a")
+    assert {step.action.key for step in made.steps} == {"b"}
