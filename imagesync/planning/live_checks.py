@@ -24,12 +24,12 @@ from imagesync.model.plan import (
     find_image_id,
     is_promotion,
 )
-from imagesync.model.record import CATALOG, LEASE, Record, read
+from imagesync.model.record import LEASE, Record, read
 from imagesync.model.references import escape_references
 from imagesync.planning.generations import Groups, group
 from imagesync.planning.ordering import chain_name_changes
 from imagesync.planning.ownership import Ownership
-from imagesync.planning.plan_checks import AGAIN, find_successor_steps, is_retirement
+from imagesync.planning.plan_checks import AGAIN, is_retirement
 from imagesync.planning.staleness import collect_reliances, value_at
 from imagesync.planning.trust import is_shown_to_more
 
@@ -125,7 +125,7 @@ def _find_adoption_obstacles(case: _Case, step: Step, image: LiveImage) -> Itera
     owner = case.plan.owners.get(key, case.inventory.project_id)
     if (image.owner or "") != owner:
         yield f"image {image.id} is not in project {owner}, and cannot be adopted"
-    if image.properties.get(CATALOG) not in (None, case.plan.catalog) or LEASE in image.properties:
+    if read(image) is not None or LEASE in image.properties:  # a copied record is none
         yield f"image {image.id} carries a record of something else, and cannot be adopted"
     if image.status not in _ADOPTABLE:
         yield f"image {image.id} is {image.status.value}, and cannot be adopted"
@@ -273,11 +273,6 @@ def _check_ids(case: _Case) -> Iterator[str]:
         record = case.find_owned_record(image)
         if record is None or record.key != key:
             yield f"{key}: image {image_id} is not an image of this key"
-    for step in case.plan.steps:
-        if is_retirement(step) and not find_successor_steps(case.plan, step):
-            successor = case.images.get(case.plan.ids.get(step.action.key, ""))
-            if successor is None or find_image_id(step.action) == successor.id:
-                yield f"{step.id}: the plan names no image in its place"
 
 
 def _check_counts(case: _Case) -> Iterator[str]:

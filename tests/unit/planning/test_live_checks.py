@@ -120,7 +120,7 @@ def adopting(**attrs: Any) -> tuple[Plan, Inventory]:
     ("attrs", "expected"),
     [
         ({"owner": "project-2"}, "is not in project project-1"),
-        ({"properties": {"imagesync_catalog": "other"}}, "a record of something else"),
+        ({"properties": {"imagesync_catalog": "other", "imagesync_id": "adopted"}}, "a record of something else"),
         ({"properties": {"imagesync_lease": "base"}}, "a record of something else"),
         ({"status": Status.SAVING}, "is saving, and cannot be adopted"),
         ({"status": Status.PENDING_DELETE}, "is pending_delete, and cannot be adopted"),
