@@ -220,30 +220,37 @@ def _list_candidates(context: PlanningContext, steps: Sequence[Step]) -> list[Ca
     published = {getattr(item.action, "image_id", None) for item in steps if is_promotion(item)}
     published |= {item.action.fill for item in steps if isinstance(item.action, Create) and not item.action.stage}
     return [
-        Candidate(key, owned.id, owned.image.created_at, _decide_fate(context, key, owned, published, dropped))
+        Candidate(key, owned.id, owned.image.created_at, _decide_fate(decision, owned, left, published, dropped))
         for key, generations in sorted(context.groups.items())
+        for decision in [context.decisions.get(key)]
+        for left in [_find_left_ids(decision)]
+        for shown in [_find_shown_ids(decision, generations, left)]
         for owned in generations.verified
-        if owned in generations.candidates or _is_rejected(context, key, owned)
+        if owned.id in shown
     ]
 
 
-def _is_rejected(context: PlanningContext, key: str, owned: Owned) -> bool:
-    decision = context.decisions.get(key)
-    return isinstance(decision, Leave) and decision.rejected and owned in decision.staged
+def _find_left_ids(decision: Decision | None) -> frozenset[str]:
+    """The staged images that a key which is left as it is keeps."""
+    return frozenset(owned.id for owned in decision.staged) if isinstance(decision, Leave) else frozenset()
+
+
+def _find_shown_ids(decision: Decision | None, generations: Generations, left: frozenset[str]) -> frozenset[str]:
+    """The staged images of a key that a plan lists: those that can be tried, and those that somebody rejected."""
+    rejected = left if isinstance(decision, Leave) and decision.rejected else frozenset()
+    return rejected | {owned.id for owned in generations.candidates}
 
 
 def _decide_fate(
-    context: PlanningContext, key: str, owned: Owned, published: set[str | None], dropped: set[str]
+    decision: Decision | None, owned: Owned, left: frozenset[str], published: set[str | None], dropped: set[str]
 ) -> Fate:
     if owned.id in dropped:
         return Fate.DROPPED
     if owned.id in published:
         return Fate.PUBLISHED
-    if _is_rejected(context, key, owned):
-        return Fate.REJECTED
-    decision = context.decisions.get(key)
     if isinstance(decision, Leave):
-        return Fate.WAITING if owned in decision.staged else Fate.UNWANTED
+        kept = Fate.REJECTED if decision.rejected else Fate.WAITING
+        return kept if owned.id in left else Fate.UNWANTED
     wanted = (isinstance(decision, Promote) and decision.owned.id == owned.id) or (
         isinstance(decision, Make) and decision.fill == owned.id
     )

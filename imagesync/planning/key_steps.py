@@ -87,7 +87,8 @@ def _leave_alone(context: PlanningContext, spec: ImageSpec, decision: Leave, gen
     if spec.key in context.lapsed:
         switch_off = deactivate if spec.on_expire is OnExpire.DEACTIVATE else hide
         steps = switch_off(generations.current, Reason.EXPIRED)
-    left_over = [owned for owned in generations.staging if owned not in decision.staged]
+    kept = {owned.id for owned in decision.staged}
+    left_over = [owned for owned in generations.staging if owned.id not in kept]
     swept = sweep(left_over, generations.deleting)
     return KeyPlan((*steps, *swept), (decision.sentence,))
 

@@ -100,18 +100,21 @@ def expire_generations(
     that brings the build which makes others superfluous; where it fails, they stay.
     """
     order = [*sorted(leaving, key=lambda owned: owned.order, reverse=True), *generations.last_retired_first]
+    left = {owned.id for owned in leaving}
+    retired_by: dict[str | None, list[str]] = {}
+    for item in retiring:
+        retired_by.setdefault(getattr(item.action, "image_id", None), []).append(item.id)
     fates = [
-        (owned, _find_deletion_reason(number, owned, owned in leaving, on_replace, now))
+        (owned, _find_deletion_reason(number, owned, owned.id in left, on_replace, now))
         for number, owned in enumerate(order)
     ]
     steps, kept = [], []
     for owned, why in sorted(fates, key=lambda fate: fate[0].order):
         if why is None or (owned.image.protected and not policy.allow_protected):
             protected = why is not None
-            kept.append(make_kept(owned, on_replace, retires=owned in leaving, protected=protected))
+            kept.append(make_kept(owned, on_replace, retires=owned.id in left, protected=protected))
             continue
-        retired_by = [item.id for item in retiring if getattr(item.action, "image_id", None) == owned.id]
-        steps.append(make_step(_delete(owned), why, retired_by or needs))
+        steps.append(make_step(_delete(owned), why, retired_by.get(owned.id) or needs))
     return KeyPlan(tuple(steps), kept=tuple(kept))
 
 
