@@ -1,0 +1,101 @@
+"""Images as Nova and Cinder make them of a server or volume that began with an image: its properties come along."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from imagesync.model.image import OWN_FIELDS
+from tests.cloud.neighbors import PARTS
+from tests.cloud.service import Cloud, Http
+
+MAX_INHERITED_BYTES: Final = 255
+"""Nova cuts each property at so many bytes on its way into a snapshot (``nova.utils.get_system_metadata_from_image``)."""
+
+
+def inherit_properties(source: Mapping[str, Any]) -> dict[str, str]:
+    """What a snapshot of a server has of the image that the server was booted from."""
+    return {
+        name: value.encode()[:MAX_INHERITED_BYTES].decode(errors="ignore")
+        for name, value in source.items()
+        if name not in OWN_FIELDS and isinstance(value, str)
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """Snapshots as they are: every row of the database, every byte, and what the service shows to an admin."""
+
+    rows: Mapping[str, list[tuple[Any, ...]]]
+    files: Mapping[str, bytes]
+    shown: Mapping[str, Any]
+
+
+class Snapshots:
+    """The snapshots that users of one cloud took, and how they were then."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self._cloud = cloud
+        self.ids: list[str] = []
+        self.ours: list[str] = []
+        self.seen = self.look()
+
+    def take(self, source: Mapping[str, Any], *, user: str = "alice", **fields: Any) -> str:
+        """A snapshot of a server of this user, booted from ``source``, as Nova makes it; other fields as given."""
+        http = self._cloud.http(user)
+        project = self._cloud.project_id({"alice": "images", "operator": "images", "bob": "other"}[user])
+        nova = {
+            "image_type": "snapshot",
+            "base_image_ref": source["id"],
+            "instance_uuid": "11111111-2222-4333-8444-555555555555",
+            "owner_id": project,
+            "user_id": "f" * 32,
+            "image_location": "snapshot",
+            "image_state": "available",
+        }
+        return self._fill(user, {**inherit_properties(source), **nova, **_common(source, "snapshot"), **fields}, http)
+
+    def save_volume(self, source: Mapping[str, Any], *, user: str = "alice", **fields: Any) -> str:
+        """An image of a volume that was made from ``source``, as Cinder's upload-to-image makes it: no mark of its own."""
+        made = {**inherit_properties(source), **_common(source, "volume"), **fields}
+        return self._fill(user, made, self._cloud.http(user))
+
+    def _fill(self, user: str, body: dict[str, Any], http: Http) -> str:
+        answer = http.send("POST", "/images", json=body)
+        answer.raise_for_status()
+        image = answer.json()
+        kind = {"Content-Type": "application/octet-stream"}
+        data = f"data of {image['id']}".encode() * 50
+        http.send("PUT", f"/images/{image['id']}/file", data=data, headers=kind).raise_for_status()
+        self.ids.append(image["id"])
+        if user != "bob" and body.get("imagesync_catalog"):
+            self.ours.append(image["id"])
+        return str(image["id"])
+
+    def note(self) -> None:
+        """Keep how they are now, with those that were just taken."""
+        self.seen = self.look()
+
+    def look(self) -> Seen:
+        """How they are now."""
+        known = set(self.ids)
+        among = ", ".join(f"'{image_id}'" for image_id in self.ids)
+        with self._cloud.database.open() as tables:
+            rows = {
+                table: tables.read(f"select * from {table} where {column} in ({among}) order by id")
+                for table, column in (*((part, "image_id") for part in PARTS), ("images", "id"))
+            }
+        places = (self._cloud.state / "stores").glob("*/*")
+        files = {str(place): place.read_bytes() for place in places if place.name in known}
+        shown = {image["id"]: image for image in self._cloud.http().everything("visibility=all")} if known else {}
+        return Seen(rows, files, {image_id: shown[image_id] for image_id in self.ids})
+
+
+def _common(source: Mapping[str, Any], kind: str) -> dict[str, Any]:
+    return {
+        "name": f"{kind} of {source['id'][:8]}",
+        "disk_format": "raw",
+        "container_format": "bare",
+        "visibility": "private",
+        "min_disk": source["min_disk"],
+        "min_ram": source["min_ram"],
+    }
