@@ -1,0 +1,337 @@
+"""A tenant in whose project the manifest has one key (``owner:``) writes everything that it may: other keys never suffer.
+
+The apply runs as an admin, on the real service. All the time somebody else lists what is public: never other bytes than
+those of the manifest.
+"""
+
+import hashlib
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from imagesync.model.image import OWN_FIELDS
+from tests.cloud.service import Cloud, Http
+from tests.command import Result, cloud_environment
+from tests.fault.fork_server import ForkedCommand
+
+PINNED: Final = "abcdef02-0000-4000-8000-00000000abcd"
+EVIL: Final = b"evil bytes " * 400
+PLAIN: Final = {"disk_format": "raw", "container_format": "bare", "visibility": "public"}
+OLD, NEW = (f"build {number} ".encode() * 300 for number in (1, 2))
+DECLARED: Final = {hashlib.sha512(data).hexdigest() for data in (OLD, NEW)}
+
+
+Attack = Callable[["HostileWorkspace"], object]
+
+
+class HostileWorkspace:
+    """A catalog with keys of two projects, applied once; the tenant of the other project; what must stay."""
+
+    def __init__(self, cloud: Cloud, folder: Path, command: ForkedCommand) -> None:
+        self.cloud, self.folder, self._command = cloud, folder, command
+        self.other = cloud.project_id("other")
+        self.evil: Http = cloud.http("bob")
+        for name, data in (("old.raw", OLD), ("new.raw", NEW)):
+            (folder / name).write_bytes(data)
+        self.removed: dict[str, Any] = {}
+        self.images: dict[str, dict[str, Any]] = {}
+
+    def want(self, name: str) -> None:
+        """All keys with one build; ``theirs`` by a digest of the service, ``known`` by one that it does not compute."""
+        data = (self.folder / name).read_bytes()
+        sha256 = f"sha256:{hashlib.sha256(data).hexdigest()}"
+        sha512 = f"sha512:{hashlib.sha512(data).hexdigest()}"
+        source = {"path": name, "checksum": sha256}
+        elsewhere, shown = {"owner": self.other}, {"visibility": "public"}
+        self.images = {
+            "ours": {"source": source, "properties": {"build": name}, **shown},
+            "pinned": {"source": source, "id": PINNED, **shown},
+            "theirs": {"source": {"path": name, "checksum": sha512}, **elsewhere, **shown},
+            "known": {"source": source, **elsewhere, **shown},
+            "quiet": {"source": "old.raw", **elsewhere},
+        }
+
+    def run(self, *words: str) -> Result:
+        """``imagesync WORDS`` as the operator; it never ends in a bug, and shows no control character."""
+        document = {
+            "version": 1,
+            "catalog": "base",
+            "policy": {"max_delete": "100%", "on_replace": {"keep": 2}},
+            "defaults": {"disk_format": "raw", "container_format": "bare"},
+            "removed": self.removed,
+            "images": self.images,
+        }
+        (self.folder / "base.yaml").write_text(json.dumps(document))
+        result = self._command.run(*words, "--cloud", "operator")
+        assert result.code in (0, 1), result
+        assert "Traceback" not in result.output
+        assert all(line.isprintable() for line in result.output.splitlines()), result.output
+        return result
+
+    def apply(self) -> Result:
+        """Apply, whatever comes of the keys in the other project."""
+        return self.run("apply", str(self.folder), "--yes")
+
+    def begin(self) -> None:
+        """The old build of every key is there, but for ``pinned``; the new one is wanted."""
+        self.want("old.raw")
+        del self.images["pinned"]
+        assert self.apply().code == 0
+        self.want("new.raw")
+
+    def endure(self, *attacks: Attack) -> None:
+        """While somebody lists, the tenant attacks, and two applies follow; the keys of ours are as wanted then."""
+        with self.watching():
+            for attack in attacks:
+                attack(self)
+            told = [self.apply(), self.apply()]
+        mine = [one for one in self.cloud.http().images() if one["owner"] != self.other and not one["os_hidden"]]
+        ours = [one for one in mine if one.get("imagesync_key") == "ours"]
+        assert [one["os_hash_value"] for one in ours] == [hashlib.sha512(NEW).hexdigest()], told
+        assert (ours[0]["name"], ours[0]["build"], ours[0]["visibility"]) == ("ours", "new.raw", "public"), told
+        pinned = [one for one in mine if one["id"] == PINNED]
+        is_taken = self.cloud.http().get(f"/images/{PINNED}")["owner"] == self.other
+        assert is_taken or pinned[0]["status"] == "active", told
+
+    def current(self, key: str) -> dict[str, Any]:
+        """The image of a key that imagesync made."""
+        found = [one for one in self.cloud.http().images("visibility=all") if one.get("imagesync_key") == key]
+        return next(one for one in found if one.get("imagesync_id") == one["id"] and not one["os_hidden"])
+
+    def patch(self, key: str, **values: Any) -> None:
+        """The tenant changes fields or properties of the real image of a key."""
+        operations = [{"op": "add", "path": f"/{name}", "value": value} for name, value in values.items()]
+        self.evil.patch(self.current(key)["id"], *operations).raise_for_status()
+
+    def plant(self, key: str, data: bytes | None = EVIL, **changes: Any) -> str:
+        """The tenant copies the image of a key with all its marks, binds them to the copy, and fills it."""
+        source = self.current(key)
+        copied = {name: value for name, value in source.items() if name not in OWN_FIELDS and isinstance(value, str)}
+        body = {**copied, **PLAIN, "name": source["name"], "visibility": "private", **changes}
+        image_id = str(self.evil.send("POST", "/images", json={k: v for k, v in body.items() if v}).json()["id"])
+        bind: dict[str, object] = {"op": "add", "path": "/imagesync_id", "value": image_id}
+        self.evil.patch(image_id, bind).raise_for_status()
+        if data is not None:
+            kind = {"Content-Type": "application/octet-stream"}
+            self.evil.send("PUT", f"/images/{image_id}/file", data=data, headers=kind).raise_for_status()
+        return image_id
+
+    def remove(self, key: str) -> None:
+        """The tenant deletes the real image."""
+        self.patch(key, protected=False)
+        self.evil.send("DELETE", f"/images/{self.current(key)['id']}").raise_for_status()
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """A user of a third project lists all the time; each public image that it sees holds declared bytes."""
+        http = Http(self.cloud.image_url, self.cloud.token("alice"))
+        wrong: list[str] = []
+        stop, sightings = threading.Event(), [0]
+
+        def watch() -> None:
+            while not stop.is_set():
+                for hidden in ("true", "false"):
+                    for image in http.get(f"/images?visibility=public&limit=1000&os_hidden={hidden}")["images"]:
+                        self._judge(image, wrong)
+                sightings[0] += 1
+                stop.wait(0.1)
+
+        thread = threading.Thread(target=watch)
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join()
+        assert wrong == []
+        assert sightings[0] > 1
+
+    def _judge(self, image: dict[str, Any], wrong: list[str]) -> None:
+        if image["id"].startswith("0ff00000-"):  # the neighbors, which are public from the beginning
+            return
+        if image["status"] != "deleted" and image["os_hash_value"] not in DECLARED:
+            wrong.append(f"{image['id']} ({image['name']}) of {image['owner']}: {image['status']}")
+
+
+@pytest.fixture
+def workspace(cloud: Cloud, tmp_path: Path) -> Iterator[HostileWorkspace]:
+    """Nothing applied yet."""
+    env = cloud_environment(cloud.clouds_yaml, XDG_CACHE_HOME=str(tmp_path / "cache"))
+    (tmp_path / "catalog").mkdir()
+    with ForkedCommand(env, tmp_path) as command:
+        yield HostileWorkspace(cloud, tmp_path / "catalog", command)
+
+
+def managed(**parts: Any) -> str:
+    """What a record says of its history."""
+    return json.dumps(parts)
+
+
+def digests(data: bytes) -> str:
+    """Recorded digests of some bytes."""
+    return " ".join(f"{name}:{hashlib.new(name, data).hexdigest()}" for name in ("md5", "sha256", "sha512"))
+
+
+ROLES: Final = ("current", "staging", "retired", "deleting", "lease")
+
+
+def plant_roles(key: str, data: bytes, **changes: Any) -> Attack:
+    """Bound copies in every role, with the recorded digests of some bytes, for one key."""
+
+    def attack(workspace: HostileWorkspace) -> None:
+        for role in ROLES:
+            marks = {"imagesync_role": role, "imagesync_digest": digests(data), "imagesync_lease": "base"}
+            workspace.plant(key, **{**marks, **changes})
+
+    return attack
+
+
+def replace_real(key: str, data: bytes, **changes: Any) -> Attack:
+    """The real image is deleted, and a private one put in its place."""
+
+    def attack(workspace: HostileWorkspace) -> None:
+        workspace.plant(key, imagesync_digest=digests(data), **changes)
+        workspace.remove(key)
+
+    return attack
+
+
+def name_another(workspace: HostileWorkspace) -> None:
+    """Foreign images with the names that are about to be taken, after the real ones are gone."""
+    for key in ("theirs", "known"):
+        workspace.remove(key)
+        for _ in range(2):
+            body = {**PLAIN, "name": key, "visibility": "shared"}
+            workspace.evil.send("POST", "/images", json=body).raise_for_status()
+
+
+def take_pinned_id(workspace: HostileWorkspace) -> None:
+    """The id that the manifest pins for a key of ours."""
+    workspace.evil.send("POST", "/images", json={**PLAIN, "id": PINNED, "visibility": "shared"}).raise_for_status()
+
+
+def leave_no_image_to_adopt(workspace: HostileWorkspace) -> None:
+    """A key that adopts an image by id, and one that has no source, whose images are gone."""
+    gone = workspace.plant("known")
+    workspace.evil.send("DELETE", f"/images/{gone}").raise_for_status()
+    workspace.images["theirs"] = {"adopt": gone, "owner": workspace.other}
+    checksum = {"checksum": f"sha256:{hashlib.sha256(OLD).hexdigest()}"}
+    workspace.images["known"] = {"source": checksum, "owner": workspace.other}
+    workspace.remove("theirs")
+    workspace.remove("known")
+
+
+def protect_removed(workspace: HostileWorkspace) -> None:
+    """A key that left the manifest, whose image somebody protects."""
+    workspace.patch("quiet", protected=True)
+    del workspace.images["quiet"]
+    workspace.removed = {"quiet": {"owner": workspace.other}}
+
+
+ODD: Final = (
+    managed(g=2**31 - 1, r="9999-12-31T23:59:59+00:00"),
+    managed(g=10**400, r="0001-01-01T00:00:00+23:59"),
+    managed(g=True, b={"visibility": {"x": 1}, "min_disk": "x", "protected": [1], "hidden": 10**400}),
+    managed(b={"visibility": "public", "properties.\ud800": "\ud800", "properties.a\n": "\x1b[2J", "name": "\u202e"}),
+    managed(o="\ud800\x1b[2J\n::error::x", n=[], u="x", c=7),
+    managed(f={"visibility": "\ud800", "status": "x"}, p={"": ""}, t=["\ud800", 1], m=["x"]),
+    '{"b":' * 5000,
+    "[" * 60000,
+    '{"g": NaN, "b": {"min_ram": Infinity, "min_disk": -1}}',
+    "\u202e",
+)
+
+
+def write_nonsense(**changes: Any) -> Attack:
+    """Records whose parts are of every wrong type, on the real images and on planted ones."""
+
+    def attack(workspace: HostileWorkspace) -> None:
+        for number, text in enumerate(ODD):
+            role = ("retired", "staging", "current")[number % 3]
+            workspace.plant("theirs", imagesync_managed=text, imagesync_role=role, **changes)
+        workspace.patch("known", imagesync_managed=ODD[3], imagesync_digest="\u202e x:y declared: url:" + "z" * 999)
+        workspace.patch("quiet", imagesync_managed=ODD[2], imagesync_spec="", imagesync_role="\u202e")
+
+    return attack
+
+
+def say_it_was_public(workspace: HostileWorkspace) -> None:
+    """A private image whose visibility the manifest does not declare, with a record that says it was public."""
+    before = managed(b={"visibility": "public"}, g=1)
+    workspace.plant("quiet", imagesync_managed=before, imagesync_digest=digests(OLD))
+    workspace.remove("quiet")
+
+
+ATTACKS: Final[list[tuple[str, Attack]]] = [
+    ("marks for a key of ours", plant_roles("ours", NEW)),
+    ("marks for a key of ours, shown to all", plant_roles("ours", NEW, visibility="community")),
+    ("marks for their key", plant_roles("theirs", NEW)),
+    ("marks for their other key", plant_roles("known", NEW)),
+    ("marks for their key, shown to all", plant_roles("known", NEW, visibility="community")),
+    ("marks of the present build", plant_roles("known", OLD)),
+    ("marks without an image", plant_roles("known", NEW, os_hidden=True, protected=True)),
+    ("the real image exchanged", replace_real("theirs", NEW)),
+    ("the real image exchanged, no hash of the service", replace_real("known", NEW)),
+    ("the real image exchanged by an older build", replace_real("known", OLD, visibility="community")),
+    ("the real image taken away", lambda workspace: workspace.remove("theirs")),
+    ("the real image made private", lambda workspace: workspace.patch("theirs", visibility="private", name="ours")),
+    ("names of ours", lambda workspace: workspace.patch("known", name="ours", protected=True)),
+    ("marks taken off", lambda workspace: workspace.patch("known", imagesync_catalog="", imagesync_id="x")),
+    ("marks of another catalog", lambda workspace: workspace.patch("known", imagesync_catalog="another")),
+    ("a hash that is turned off", lambda workspace: workspace.patch(
+        "theirs", imagesync_managed=managed(c=True), imagesync_digest=digests(NEW)
+    )),
+    ("names that are about to be taken", name_another),
+    ("a pinned id", take_pinned_id),
+    ("nothing to adopt", leave_no_image_to_adopt),
+    ("a protected image of a removed key", protect_removed),
+    ("nonsense in records", write_nonsense()),
+    ("nonsense in records, visible", write_nonsense(visibility="community", os_hidden=False)),
+    ("a record of a public past", say_it_was_public),
+    ("a guard at its end", lambda workspace: workspace.patch("known", imagesync_rev_999999999999999="x", name="x")),
+]  # fmt: skip
+
+
+COMBINED: Final = (
+    "marks for a key of ours",
+    "marks for their key",
+    "marks for their other key",
+    "the real image exchanged, no hash of the service",
+    "a hash that is turned off",
+    "a pinned id",
+    "nonsense in records",
+    "a record of a public past",
+)
+"""Attacks that do not hinder each other."""
+
+
+@pytest.mark.timeout(900)
+def test_attacks_at_once_stop_and_deceive_nobody(workspace: HostileWorkspace) -> None:
+    """Our key gets its new build as if there were none; never other bytes are public."""
+    workspace.begin()
+    attacks = dict(ATTACKS)
+    workspace.endure(*(attacks[name] for name in COMBINED))
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("attack", [attack for _, attack in ATTACKS], ids=[name for name, _ in ATTACKS])
+@pytest.mark.trial(
+    "a tenant of the project that one key names forges records", "other keys as planned; no wrong byte public"
+)
+def test_an_attack_alone_stops_and_deceives_nobody(workspace: HostileWorkspace, attack: Attack) -> None:
+    """As all at once."""
+    workspace.begin()
+    workspace.endure(attack)
+
+
+def test_a_hash_that_the_owner_turned_off_is_believed_all_the_same(workspace: HostileWorkspace) -> None:
+    """A record that says "converted", with the digest that is declared next, does not keep the old build public."""
+    workspace.begin()
+    dict(ATTACKS)["a hash that is turned off"](workspace)
+    assert workspace.apply().code == 0
+    assert workspace.current("theirs")["os_hash_value"] == hashlib.sha512(NEW).hexdigest()
