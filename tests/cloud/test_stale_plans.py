@@ -225,7 +225,12 @@ def test_a_left_over_record_that_was_to_be_filled(workspace: StalePlanWorkspace)
     """A record with a pinned id that waits for its data is relied on too."""
     pinned = "6a1b8b0e-0b5e-4f7e-9d6e-0242ac120009"
     workspace.want({"pinned": {"source": "a.raw", "id": pinned}})
-    marks = {"imagesync_catalog": "base", "imagesync_key": "pinned", "imagesync_role": "staging"}
+    marks = {
+        "imagesync_id": pinned,
+        "imagesync_catalog": "base",
+        "imagesync_key": "pinned",
+        "imagesync_role": "staging",
+    }
     left = {"id": pinned, "name": "pinned (staging)", "os_hidden": True, **PLAIN, **marks}
     workspace.cloud.http().send("POST", "/images", json=left).raise_for_status()
     assert workspace.run("plan", str(workspace.folder), "-o", str(workspace.file)).code == 0
