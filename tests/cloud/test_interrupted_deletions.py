@@ -1,0 +1,57 @@
+"""^C while deletions wait between their two phases, on the real service."""
+
+import json
+import time
+from pathlib import Path
+
+import yaml
+
+from tests import command
+from tests.cloud.service import Cloud
+from tests.cloud.workspace import CloudWorkspace
+from tests.command import cloud_environment
+from tests.waiting import wait_until
+
+SETTLING = 30
+"""Seconds between the phases: long enough that the interruption comes between them."""
+
+
+def test_deletions_that_wait_are_left_to_the_next_run(cloud: Cloud, tmp_path: Path) -> None:
+    """Exit 130 at once; report and events say what is deferred; the images are hidden, and the next run deletes them."""
+    folder = tmp_path / "catalog"
+    folder.mkdir()
+    workspace = CloudWorkspace(cloud, folder)
+    for key in "ab":
+        source = workspace.file(f"{key}.raw", key.encode() * 1000)
+        workspace.images[key] = {"source": source, "disk_format": "raw", "container_format": "bare"}
+    workspace.run("apply", "--yes")
+    workspace.images.clear()
+    workspace.write()
+    clouds = yaml.safe_load(cloud.clouds_yaml.read_text())
+    clouds["clouds"]["operator"]["imagesync_settling_time"] = SETTLING
+    slow = tmp_path / "clouds.yaml"
+    slow.write_text(yaml.safe_dump(clouds))
+    events = tmp_path / "events"
+    words = ("apply", "--yes", "--destroy", "--format", "json", "--events", str(events), str(folder))
+    with command.start(*words, "--cloud", "operator", env=cloud_environment(slow)) as process:
+        wait_until(
+            lambda: [image["imagesync_role"] for image in cloud.http().images()],
+            lambda roles: roles == ["deleting"] * 2,
+            "both are marked",
+            seconds=60,
+        )
+        begun = time.monotonic()
+        process.interrupt()
+        result = process.wait()
+    assert result.code == 130, result
+    assert time.monotonic() - begun < SETTLING / 2
+    report = json.loads(result.stdout)
+    assert report["interrupted"] is True, report
+    assert [step["outcome"] for step in report["results"]] == ["deferred"] * 2, report
+    told = [json.loads(line) for line in events.read_text().splitlines()]
+    assert [event["outcome"] for event in told if "outcome" in event] == ["deferred"] * 2, told
+    assert "it is hidden and marked; the next run deletes it" in result.stderr
+    assert {(image["os_hidden"], image["imagesync_role"]) for image in cloud.http().images()} == {(True, "deleting")}
+    again = workspace.run("apply", "--yes", "--destroy")
+    assert "Applied: 2 of 2 steps done" in again.stdout
+    assert cloud.http().images() == []
