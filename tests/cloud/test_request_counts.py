@@ -36,7 +36,6 @@ def test_what_an_apply_costs(cloud: Cloud, tmp_path: Path, number: int) -> None:
         workspace.images[f"i{index}"] = {"source": source, "disk_format": "raw", "container_format": "bare"}
     cloud.forget_requests()
     workspace.run("apply", "--yes")
-    log = cloud.requests()
     ids = {image["id"] for image in workspace.live().values()}
     made = count(cloud, ids)
     assert len(ids) == number
@@ -54,5 +53,5 @@ def test_what_an_apply_costs(cloud: Cloud, tmp_path: Path, number: int) -> None:
     gone = count(cloud, ids)
     assert (gone["PATCH /v2/images/ID"], gone["DELETE /v2/images/ID"]) == (number, number)
     assert gone["GET /v2/images/ID"] == 0, gone
-    print(number, len(log) / number, rest, made, gone.total() / number, dict(gone))
-    assert gone.total() <= MAX_DELETE * number
+    assert gone.total() <= 2 * number + MAX_REST, gone
+    assert number < 100 or gone.total() <= MAX_DELETE * number
