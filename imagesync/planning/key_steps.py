@@ -173,6 +173,8 @@ def bring_up(context: PlanningContext, spec: ImageSpec, owned: Owned, reason: Re
         # it is as it was staged, which no manifest says: everything is set, what is left to others once it is there too
         managed = replace(managed, fields={**dict.fromkeys(DEFAULTS, ""), **managed.fields})
         spec = replace(spec, ignore=())
+    if owned.image.hidden and any(not other.image.hidden for other in context.groups[spec.key].current):
+        managed = replace(managed, fields={"hidden": "", **managed.fields})  # a visible image retires in favor of it
     if owned.record.role is Role.STAGING or owned.record.declared:
         owned = replace(owned, record=settle_digests(spec, owned))
     live_members = context.given.inventory.members.get(owned.id, ())

@@ -1,12 +1,11 @@
 """The steps of one key: status, references, records without data."""
 
-from imagesync.model.catalog import (
-    Content,
-    Fingerprint,
-    Policy,
-    Status,
-)
-from imagesync.model.plan import Create, Reactivate
+from dataclasses import replace
+
+import pytest
+
+from imagesync.model.catalog import Content, Fingerprint, Policy, Role, Status
+from imagesync.model.plan import Create, Reactivate, Update
 from tests.unit.factories import catalog, inventory, live, plan, spec
 from tests.unit.planning.plans import kinds
 
@@ -50,3 +49,22 @@ def test_references_are_ordered_and_resolved() -> None:
     after = plan(catalog(kernel, root), inventory(live(kernel, "k")))
     assert isinstance(after.steps[0].action, Create)
     assert after.steps[0].action.state.properties["kernel_id"] == "k"
+
+
+@pytest.mark.parametrize("role", [Role.CURRENT, Role.RETIRED])
+def test_a_hidden_image_in_whose_favor_a_visible_one_retires_is_shown(role: Role) -> None:
+    """Somebody gave a staged record another role: the key must not be left without a visible image."""
+    wanted = spec("a", "b")
+    old = live(spec("a", "a"), "old")
+    staged = live(wanted, "new", role, 9, hidden=True, name="a (staging)")
+    made = plan(catalog(wanted), inventory(old, staged))
+    (shown,) = (step for step in made.steps if step.id == "update:a:new")
+    assert isinstance(shown.action, Update)
+    assert {change.path: change.after for change in shown.action.changes} == {("hidden",): False, ("name",): "a"}
+    (retired,) = (step for step in made.steps if step.id == "update:a:old")
+    assert retired.needs == ("update:a:new",)
+    hidden = plan(catalog(replace(wanted, hidden=True)), inventory(old, staged))
+    changed = [
+        change.path for step in hidden.steps if isinstance(step.action, Update) for change in step.action.changes
+    ]
+    assert changed == [("name",), ("hidden",)]  # the new one keeps hidden, the old one retires
