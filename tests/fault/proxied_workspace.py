@@ -13,7 +13,7 @@ from tests.cloud.service import Cloud, Snapshot
 from tests.command import Result, cloud_environment
 from tests.fault.fork_server import ForkedCommand
 from tests.fault.proxy import Proxy, between
-from tests.fault.scenario import AFTER, BEFORE, CHANGING, earlier, write_data, write_manifest
+from tests.fault.scenario import AFTER, BEFORE, earlier, select_steady, write_data, write_manifest
 
 
 @dataclass
@@ -48,7 +48,7 @@ class ProxiedWorkspace:
         return sorted(json.dumps(self._plain(image), sort_keys=True) for image in self.live() if not _is_lease(image))
 
     def _plain(self, image: dict[str, Any]) -> dict[str, Any]:
-        steady = {name: value for name, value in image.items() if name not in CHANGING}
+        steady = select_steady(image)
         members = []
         if image["visibility"] == "shared":
             members = self.cloud.http().get(f"/images/{image['id']}/members")["members"]

@@ -11,7 +11,7 @@ from typing import Any
 DATA = {f"{letter}.raw": letter.encode() * 5000 for letter in "abcdefgh"}
 PRIVATE = {"disk_format": "raw", "container_format": "bare", "visibility": "private"}
 CHANGING = {"id", "created_at", "updated_at", "file", "self", "imagesync_managed", "direct_url", "imagesync_spec"}
-"""Fields that differ between two applies of the same manifest; they are left out when states are compared."""
+"""Fields that differ between two applies of the same manifest; so do the id in the record and the guard."""
 
 BEFORE: dict[str, dict[str, Any]] = {
     "replaced": {"source": "b.raw", "visibility": "public", "tags": ["old"]},
@@ -36,8 +36,15 @@ AFTER: dict[str, dict[str, Any]] = {
     "shared": {"source": "f.raw", "visibility": "shared", "members": ["p2", "p3"]},
     "switched-off": {"source": "b.raw", "status": "deactivated"},
 }
+
 NEW_BUILDS = 3
 """How many images an apply uploads on the way from BEFORE to AFTER."""
+
+
+def select_steady(image: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of an image that are the same after each apply of the same manifest."""
+    changing = {*CHANGING, "imagesync_id", *(name for name in image if name.startswith("imagesync_rev_"))}
+    return {name: value for name, value in image.items() if name not in changing}
 
 
 def write_data(folder: Path) -> None:

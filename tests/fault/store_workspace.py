@@ -10,7 +10,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.fault.scenario import AFTER, BEFORE, CHANGING, earlier, write_data, write_manifest
+from tests.fault.scenario import AFTER, BEFORE, earlier, select_steady, write_data, write_manifest
 from tests.fault.write_faults import SupervisedCommand, SupervisedResult, WriteFault
 
 
@@ -78,7 +78,7 @@ class StoreWorkspace:
             row["id"] for row in rows if row["size"] is not None
         )
         assert sorted(os.listdir(self.store)) == ["content", "store.db"]
-        kept = [{name: value for name, value in row.items() if name not in CHANGING} for row in rows]
+        kept = map(select_steady, rows)
         return sorted(json.dumps({**row, "tags": sorted(row["tags"])}, sort_keys=True) for row in kept)
 
 
