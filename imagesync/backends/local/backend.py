@@ -140,7 +140,7 @@ class Local:
             rules.check_change(before, after)
             if operations:
                 self._put(rows, after)
-        return image_from_wire(after)
+        return image_from_wire(self._store.mark_if_damaged(after) or after)
 
     def _put(self, rows: Rows, document: Row) -> None:
         document["updated_at"] = _format_now()
