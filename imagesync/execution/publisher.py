@@ -77,8 +77,9 @@ class Publisher:
         """Delete a record that was not published, unless its id is pinned.
 
         If the service cannot show it, it stays, because users may see it already: the next plan finds it. It stays, too,
-        if somebody changed it: it may not be ours any more. It gets the role ``deleting`` first, so that no other run
-        publishes it while the DELETE is on its way.
+        if somebody changed it: it may not be ours any more. One with data gets the role ``deleting`` first, so that no
+        other run publishes it while the DELETE is on its way; one without is never published, and the end of a broken
+        upload could undo the mark.
         """
         if create.image_id is not None:
             return
@@ -86,7 +87,8 @@ class Publisher:
             image = self._writes.read(image_id)
             self._check_record(image)
             if is_bound(image) and _is_staging_record(image):
-                self._writes.update(image, {"properties": {ROLE: Role.DELETING.value}})
+                if image.status in (Status.ACTIVE, Status.DEACTIVATED):
+                    self._writes.update(image, {"properties": {ROLE: Role.DELETING.value}})
                 self._backend.delete_image(image_id)
                 self._writes.forget(image_id)
 

@@ -248,3 +248,24 @@ def test_a_record_that_somebody_changed_while_it_was_shared_is_not_published(
     (result,) = apply(service, wanted).results
     assert "changed by somebody else meanwhile" in str(result.error)
     assert (service.images()[0].hidden, service.sent) == (True, [])
+
+
+class Refusing(FaultyStore):
+    """A service that refuses the data, before or after it stored it."""
+
+    stored = False
+
+    def upload(self, image_id: str, chunks: Iterable[bytes], size: int | None, *, store: str | None = None) -> None:
+        if self.stored:
+            super().upload(image_id, chunks, size, store=store)
+        raise Forbidden("refused")
+
+
+@pytest.mark.parametrize(("stored", "calls"), [(False, ["delete"]), (True, ["update", "delete"])])
+def test_a_record_with_data_is_marked_before_it_is_discarded(tmp_path: Path, stored: bool, calls: list[str]) -> None:
+    """Another run could publish it; a record without data is deleted at once, whatever a broken upload still writes."""
+    service = Refusing(tmp_path / "store")
+    service.stored = stored
+    assert not apply(service, want_image(tmp_path, b"data")).succeeded
+    assert service.images() == []
+    assert [call for call in service.calls if call != "read"] == calls
