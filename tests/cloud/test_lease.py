@@ -229,9 +229,10 @@ def test_a_killed_apply_is_followed_at_once_on_its_host(workspace: ConcurrentWor
     assert workspace.holder()["imagesync_lease_state"] == "free"
 
 
-@pytest.mark.trial("a lease broken by unlock", "its holder started no further step")
+@pytest.mark.trial("a lease broken by unlock", "its holder published nothing more and started no further step")
 def test_unlock_stops_the_apply_that_holds_the_lease(workspace: ConcurrentWorkspace) -> None:
-    """It shows the holder and asks; the running step ends, no other starts, and the report says to whom it was lost."""
+    """It shows the holder and asks; the running step ends without publishing, no other starts, the report says to whom
+    the lease was lost, and the next run publishes the verified build without an upload."""
     with gated() as gate:
         workspace.write({"slow": gate.url, "z1": gate.url, "z2": gate.url})
         running = workspace.start("apply", "--yes", "--jobs", "1")
@@ -245,9 +246,12 @@ def test_unlock_stops_the_apply_that_holds_the_lease(workspace: ConcurrentWorksp
     assert stopped.code == 1
     closing = stopped.stdout.splitlines()[-1]
     assert closing.startswith("Stopped, the lease of catalogue base is lost: it was broken or taken over by host ")
-    assert closing.endswith("1 of 3 steps done, 2 not started. 4.0 MiB uploaded. Apply again to go on.")
+    assert closing.endswith("0 of 3 steps done, 2 not started. Apply again to go on.")
+    assert "the change was not made; run apply again" in stopped.stdout
     assert "is free: nothing to do" in workspace.run("unlock")
-    assert [image["imagesync_key"] for image in workspace.cloud.http("alice").images()] == ["slow"]
+    (left,) = workspace.cloud.http("alice").images()
+    found = (left["imagesync_key"], left["imagesync_role"], left["status"], left["os_hidden"])
+    assert found == ("slow", "staging", "active", True)
 
 
 def test_heartbeats_go_on_beside_as_many_uploads_as_there_may_be(

@@ -174,13 +174,13 @@ def test_a_tested_candidate_is_published_by_one_request(workspace: CloudWorkspac
 
 
 def test_a_failed_candidate_is_dropped_alone(workspace: CloudWorkspace) -> None:
-    """One DELETE; what is published is untouched."""
+    """One mark and one DELETE; what is published is untouched."""
     before = workspace.live()["ubuntu"]
     build(workspace, 1, min_ram=5)
     workspace.run("apply", "--stage", "--yes")
     workspace.cloud.forget_requests()
     assert "candidate dropped" in workspace.run("apply", "--discard-staged=ubuntu", "--yes", "--no-lock").stdout
-    assert writes(workspace) == ["DELETE"]
+    assert writes(workspace) == ["DELETE", "PATCH"]
     assert workspace.cloud.http().images() == [before]
 
 

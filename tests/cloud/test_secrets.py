@@ -135,7 +135,7 @@ def test_no_command_tells_a_secret(workspace: SecretsWorkspace) -> None:
     assert workspace.run("show", str(left / "plan.json"))[0] == 0
     assert workspace.run("show", str(left / "plan.json"), "--format", "json")[0] == 0
     files = ("--events", str(left / "events.json"), "-o", str(left / "report.json"), "--ids", str(left / "ids.json"))
-    code, told = workspace.run("apply", str(left / "plan.json"), "--yes", *cloud, *files)
+    code, told = workspace.run("apply", str(left / "plan.json"), "--yes", "--allow-outside", *cloud, *files)
     assert code == 0, told
     workspace.web.publish("/signed.raw", b"a newer build" * 99)
     workspace.images["signed"]["source"] = {
