@@ -13,7 +13,7 @@ KIB = 1024
 MAX_CREATE, MAX_DELETE = 5, 2.5
 """Requests an image, with every listing; without the lease, whose beats depend on how long a run takes."""
 
-MAX_REST = 20
+MAX_REST = 30
 """Requests of an apply that are not about one image: listings before, under the lease and at the end, capabilities."""
 
 
