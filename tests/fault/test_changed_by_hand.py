@@ -18,8 +18,9 @@ from tests.trials import note
 GIVEN = "given to another project"
 HIDING = ("hidden or shown", "deleted", "renamed")
 """Changes after which users do not find the image by the name of its key."""
-KEPT = ("hidden or shown", "deactivated")
-"""Changes that the next apply lets be: hiding is not declared, and a deactivated candidate is rejected."""
+KEPT = ("hidden or shown", "another role", "deactivated")
+"""Changes that the next apply lets be: hiding is not declared, a deactivated candidate is rejected, and a hidden record to
+which somebody gave the role of the current image is taken for it if its key has no visible image."""
 STANDING = {"deactivated", "reactivated", "replaced", "shared", "updated"}
 """Keys that have a visible image before and after the apply."""
 USUAL = [
