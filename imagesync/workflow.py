@@ -27,9 +27,6 @@ from imagesync.model.plan import Delete, Kind, Plan
 from imagesync.model.report import Event, Outcome, Report
 from imagesync.planning.adoption import pick_adoptable, request_adoption
 from imagesync.planning.context import PlanInput
-from imagesync.planning.live_checks import find_false_claims
-from imagesync.planning.permissions import find_exceeded_limits
-from imagesync.planning.plan_checks import find_faulty_steps, shorten_faults
 from imagesync.planning.planner import make_plan
 from imagesync.planning.policy import check
 from imagesync.planning.staleness import find_published_clashes, find_stale_reliances, find_unmet_steps
@@ -250,6 +247,10 @@ def check_saved(backend: Backend, plan: Plan, policy: Policy = AS_PLANNED) -> Id
     PlanRefused if the plan was made for another target, makes a false claim, or needs a permission that ``policy`` does
     not give. StalePlan if something that it relies on changed.
     """
+    from imagesync.planning.live_checks import find_false_claims
+    from imagesync.planning.permissions import find_exceeded_limits
+    from imagesync.planning.plan_checks import find_faulty_steps, shorten_faults
+
     here = backend.identity()
     if here.fingerprint != plan.target.fingerprint:
         message = f"the plan was made for {_describe(plan.target)}, this is {_describe(here)}"

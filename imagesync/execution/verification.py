@@ -95,7 +95,7 @@ class Verifier:
         if comparable:
             for item in create.fingerprint.digests:
                 _check_digest(item, image.digests.get(item.algorithm, item.value))
-        is_sent = source.transfer.is_sent and self._is_in_own_project(image)
+        is_sent = source.transfer.is_sent and image.lies_in(self._backend.identity().project_id)
         if is_sent and staged is not None and not staged.unverified:
             known = _sort({item.algorithm: item for item in create.fingerprint.digests})
         else:
@@ -119,16 +119,13 @@ class Verifier:
                 raise ChecksumMismatch(message, hint)
             return ()
         known = {name: Checksum(name, value) for name, value in image.digests.items()}
-        is_final = self._is_in_own_project(image) or self._backend.capabilities().hash_is_final
+        is_final = image.lies_in(self._backend.identity().project_id) or self._backend.capabilities().hash_is_final
         is_judged = is_final and create.fingerprint.strongest in known.values()
         if declared and transfer.verify and not is_judged:
             disk_format, container_format = declared_formats(create)
             self.check_stored(image, declared, disk_format, container_format)
             known |= {item.algorithm: item for item in declared}
         return _sort(known)
-
-    def _is_in_own_project(self, image: LiveImage) -> bool:
-        return (image.owner or "") in ("", self._backend.identity().project_id)
 
     def check_stored(
         self, image: LiveImage, declared: Sequence[Checksum], disk_format: str | None, container_format: str | None

@@ -77,6 +77,10 @@ class LiveImage:
         found = (("md5", self.checksum), (self.os_hash_algo, self.os_hash_value))
         return {name: value for name, value in found if name is not None and name in HEX_LENGTHS and value}
 
+    def lies_in(self, project: str) -> bool:
+        """Whether it is this project's; a service without projects tells no owner, and all its images are."""
+        return (self.owner or "") in ("", project)
+
     @property
     def importing(self) -> bool:
         """Whether the service is at work on an import (or a copy between stores) of this image."""

@@ -8,6 +8,7 @@ from imagesync.model.image import Inventory, LiveImage
 from imagesync.model.record import CATALOG, hash_value, is_bound, read
 from imagesync.planning.decisions import Decision, Keep, Make, Promote, Refuse, decide
 from imagesync.planning.generations import Generations, Groups, Owned, group
+from imagesync.planning.ownership import describe_holder
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,9 +187,6 @@ def find_disputes(
 
 
 def _describe_clash(spec: ImageSpec, image: LiveImage) -> str:
-    record = read(image)
-    whose = f"belongs to catalogue {record.catalog}" if record else "is not managed by imagesync"
-    if record is None and CATALOG in image.properties:
-        whose = "carries a copy of another image's record, as snapshots do"
-    ways = "give this one another name" if record else f"adopt it (adopt: {image.id}) or choose another name"
-    return f"images.{spec.key}: the name {spec.name!r} is held by image {image.id}, which {whose}; {ways}"
+    ways = "give this one another name" if read(image) else f"adopt it (adopt: {image.id}) or choose another name"
+    holder = describe_holder(image)
+    return f"images.{spec.key}: the name {spec.name!r} is held by image {image.id}, which {holder}; {ways}"

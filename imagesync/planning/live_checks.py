@@ -218,7 +218,7 @@ def _check_content(case: _Case, step: Step, update: Update, image: LiveImage) ->
         yield f"nothing shows that image {image.id} has the digests that its record would claim"
     if live is not None and (record.url != live.url or not set(record.declared) <= set(live.declared)):
         yield f"the record of image {image.id} would name another origin of its data"
-    is_ours = (image.owner or "") in ("", case.inventory.project_id)
+    is_ours = image.lies_in(case.inventory.project_id)
     if is_ours or update.verify or is_retirement(step):
         return
     if not (is_promotion(step) or step.reason is Reason.ADOPT or _is_shown_to_more(update, image)):

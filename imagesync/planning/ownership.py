@@ -7,13 +7,14 @@ ignore case and more on some databases.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from imagesync.model.catalog import Catalog
 from imagesync.model.image import LiveImage
-from imagesync.model.record import is_bound, is_marked, read
+from imagesync.model.record import CATALOG, KEY, is_bound, is_marked, read
 from imagesync.text import make_printable
 
-MAX_NAMED_KEYS = 3
+MAX_NAMED_KEYS: Final = 3
 """Keys or ids that a note names; the rest is counted."""
 
 
@@ -36,10 +37,9 @@ class Ownership:
 
     def is_ours(self, image: LiveImage) -> bool:
         """Whether an image belongs to the catalog: bound record, right catalog, a project of its key."""
-        record = read(image)
-        if record is None or record.catalog != self.catalog:
+        if not (is_marked(image, self.catalog) and is_bound(image)):  # no need to decode the record of each image
             return False
-        return (image.owner or "") in (self.project, self.owners.get(record.key))
+        return (image.owner or "") in (self.project, self.owners.get(image.properties.get(KEY, "")))
 
     def select_ours(self, listed: Iterable[LiveImage]) -> tuple[LiveImage, ...]:
         """The catalog's own of the images that were listed, by id."""
@@ -62,6 +62,15 @@ def make_ownership(catalog: Catalog, project: str) -> Ownership:
     removed = {key: owner for key, owner in catalog.removed.items() if key not in catalog.keys}
     owners = {key: owner for key, owner in {**removed, **declared}.items() if owner != project}
     return Ownership(catalog.name, project, owners)
+
+
+def describe_holder(image: LiveImage) -> str:
+    """Whose a foreign image is, for a message: after "which"."""
+    if record := read(image):
+        return f"belongs to catalog {record.catalog}"
+    if CATALOG in image.properties:
+        return "carries a copy of another image's record, as snapshots do"
+    return "is not managed by imagesync"
 
 
 def note_misplaced(images: Sequence[LiveImage]) -> list[str]:

@@ -24,6 +24,7 @@ from imagesync.model.record import PREFIX, ROLE, read
 from imagesync.model.references import REFERENCE
 from imagesync.model.report import Outcome, Report
 from imagesync.planning.generations import group
+from imagesync.planning.ownership import describe_holder
 
 _ALWAYS: Final = ("name", "owner", "status", "hidden", "visibility", "protected")
 _ID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -119,11 +120,18 @@ def _find_rejected_builds(plan: Plan, inventory: Inventory) -> Iterator[str]:
 
 def _find_taken_names(plan: Plan, inventory: Inventory) -> Iterator[str]:
     ours = {find_image_id(item.action) for item in plan.steps}  # what is adopted is foreign; see live_checks
+    for key, image in _find_namesakes(plan, inventory):
+        if image.id not in ours:
+            yield f"{key}: the name {image.name!r} was taken meanwhile by image {image.id}"
+
+
+def _find_namesakes(plan: Plan, inventory: Inventory) -> Iterator[tuple[str, LiveImage]]:
+    """Each key whose name the plan takes, with a foreign visible image of that name in the key's project."""
     for key, name in collect_taken_names(plan):
         owner = plan.owners.get(key, inventory.project_id)
         for image in inventory.foreign:
-            if image.name == name and not image.hidden and image.id not in ours and (image.owner or "") == owner:
-                yield f"{key}: the name {name!r} was taken meanwhile by image {image.id}"
+            if image.name == name and not image.hidden and (image.owner or "") == owner:
+                yield key, image
 
 
 def find_published_clashes(report: Report, inventory: Inventory) -> tuple[str, ...]:
@@ -131,21 +139,12 @@ def find_published_clashes(report: Report, inventory: Inventory) -> tuple[str, .
     published = {
         result.step.action.key for result in report.results if result.outcome in (Outcome.DONE, Outcome.DEFERRED)
     }
-    sentences = []
-    for key, name in collect_taken_names(report.plan):
-        owner = report.plan.owners.get(key, inventory.project_id)
-        for image in inventory.foreign:
-            if key in published and image.name == name and not image.hidden and (image.owner or "") == owner:
-                ways = f"give one of them another name, or take {key} out of one of the manifests"
-                sentences.append(
-                    f"{key}: the name {name!r} is held by image {image.id}, too, {_explain(image)}; {ways}"
-                )
-    return tuple(sentences)
-
-
-def _explain(image: LiveImage) -> str:
-    record = read(image)
-    return f"which belongs to catalog {record.catalog}" if record else "which is not managed by imagesync"
+    return tuple(
+        f"{key}: the name {image.name!r} is held by image {image.id}, too, which {describe_holder(image)}; give one of them "
+        f"another name, or take {key} out of one of the manifests"
+        for key, image in _find_namesakes(report.plan, inventory)
+        if key in published
+    )
 
 
 def find_unmet_steps(report: Report, inventory: Inventory) -> tuple[str, ...]:

@@ -212,7 +212,7 @@ def test_two_catalogues_with_the_same_names(workspace: RegressionWorkspace, tmp_
     other = RegressionWorkspace(workspace.cloud, tmp_path / "other", "other")
     other.want("a", source="two.raw")
     other.write()
-    assert f"held by image {mine['id']}, which belongs to catalogue base" in other.refused()
+    assert f"held by image {mine['id']}, which belongs to catalog base" in other.refused()
     other.images["a"]["name"] = "a of other"
     other.apply()
     theirs = other.image("a")
