@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from imagesync.model.catalog import Catalog as Catalog
     from imagesync.model.catalog import Checksum as Checksum
     from imagesync.model.catalog import ImageSpec as ImageSpec
-    from imagesync.model.catalog import Policy as Policy
     from imagesync.model.catalog import Status as Status
     from imagesync.model.catalog import Visibility as Visibility
     from imagesync.model.image import Capabilities as Capabilities
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
     from imagesync.model.plan import Reactivate as Reactivate
     from imagesync.model.plan import Step as Step
     from imagesync.model.plan import Update as Update
+    from imagesync.model.policy import Policy as Policy
     from imagesync.model.report import Event as Event
     from imagesync.model.report import Outcome as Outcome
     from imagesync.model.report import Report as Report

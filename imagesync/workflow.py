@@ -21,9 +21,10 @@ from imagesync.lease import LOCK_TIMEOUT
 from imagesync.lease.record import USUAL, Times
 from imagesync.manifest.loader import load
 from imagesync.manifest.resolution import resolve
-from imagesync.model.catalog import Catalog, Limit, Policy
+from imagesync.model.catalog import Catalog
 from imagesync.model.image import Capabilities, Identity, Inventory
 from imagesync.model.plan import Delete, Kind, Plan
+from imagesync.model.policy import Limit, Policy
 from imagesync.model.report import Event, Outcome, Report
 from imagesync.planning.adoption import pick_adoptable, request_adoption
 from imagesync.planning.context import PlanInput

@@ -7,9 +7,10 @@ from datetime import UTC, datetime
 from imagesync import Performer, PlanInput, execute, make_plan, take_inventory
 from imagesync.backends.base import Backend
 from imagesync.inventory import take_inventory_for_plan
-from imagesync.model.catalog import Catalog, Policy
+from imagesync.model.catalog import Catalog
 from imagesync.model.image import Capabilities
 from imagesync.model.plan import Plan
+from imagesync.model.policy import Policy
 from imagesync.model.report import Outcome, Report
 from tests.honest import find_refusals
 

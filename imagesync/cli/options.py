@@ -18,7 +18,7 @@ import typer
 from imagesync.cli.completion import complete_clouds, complete_keys, complete_targets
 from imagesync.errors import UsageError
 from imagesync.lease import LOCK_TIMEOUT
-from imagesync.model.catalog import Limit, Policy
+from imagesync.model.policy import Limit, Policy
 
 CONTEXT: Final = {"help_option_names": ["-h", "--help"]}
 

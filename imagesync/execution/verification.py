@@ -13,7 +13,16 @@ from typing import Final
 from imagesync.backends.base import Backend
 from imagesync.errors import BackendError, ChecksumMismatch, Forbidden, FormatMismatch, Unavailable
 from imagesync.formats import Inspection, check_not_disguised
-from imagesync.model.catalog import HEX_LENGTHS, Checksum, Compression, FileSource, Method, Status, Transfer, UrlSource
+from imagesync.model.catalog import (
+    HEX_LENGTHS,
+    Checksum,
+    Compression,
+    FileSource,
+    Method,
+    Status,
+    Transfer,
+    UrlSource,
+)
 from imagesync.model.image import LiveImage
 from imagesync.model.plan import Create
 from imagesync.model.record import read

@@ -23,18 +23,8 @@ from imagesync.manifest.specs import make_on_replace, make_spec
 from imagesync.manifest.texts import MAX_PROPERTIES
 from imagesync.manifest.validation import Shape, format_path, suggest
 from imagesync.manifest.yaml_reader import Node
-from imagesync.model.catalog import (
-    Catalog,
-    FileSource,
-    ImageSpec,
-    Limit,
-    OnRemove,
-    Policy,
-    Publish,
-    Target,
-    UrlSource,
-    is_match,
-)
+from imagesync.model.catalog import Catalog, FileSource, ImageSpec, Target, UrlSource, is_match
+from imagesync.model.policy import Limit, OnRemove, Policy, Publish
 from imagesync.schemas import load_schema
 
 MAX_EXCESS_PROPERTIES: Final = 20_000

@@ -8,16 +8,8 @@ from imagesync.manifest.sources import Draft, Setting, make_source
 from imagesync.manifest.texts import find_alike_names, find_text_problems
 from imagesync.manifest.yaml_reader import Node
 from imagesync.model.alike import DIFFERENCE
-from imagesync.model.catalog import (
-    Auto,
-    ImageSpec,
-    NamedProject,
-    OnExpire,
-    OnReplace,
-    Place,
-    Status,
-    Visibility,
-)
+from imagesync.model.catalog import Auto, ImageSpec, NamedProject, OnExpire, Place, Status, Visibility
+from imagesync.model.policy import OnReplace
 
 _DAYS: Final = {"d": 1, "w": 7}
 _RETIRED_FIELDS: Final = ("visibility", "protected", "min_disk", "min_ram")

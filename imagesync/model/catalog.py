@@ -1,4 +1,4 @@
-"""What is wanted: the catalog, its images, sources, policy and target, as values. No I/O.
+"""What is wanted: the catalog, its images, sources and target, as values. No I/O.
 
 Field names, units and allowed values are those of the Image service API v2 ("Create image", "Show image" in its
 reference), except ``hidden``, which is ``os_hidden`` there. Everything is immutable and compares by value.
@@ -12,6 +12,8 @@ from enum import Enum, StrEnum
 from fnmatch import fnmatchcase
 from types import MappingProxyType
 from typing import Final, NamedTuple, TypeAlias
+
+from imagesync.model.policy import OnReplace, Policy
 
 
 class Visibility(StrEnum):
@@ -66,22 +68,6 @@ class Method(StrEnum):
     UPLOAD = "upload"
     WEB_DOWNLOAD = "web-download"
     GLANCE_DIRECT = "glance-direct"
-
-
-class OnRemove(StrEnum):
-    """What becomes of an owned image whose key left the manifest."""
-
-    DELETE = "delete"
-    DEACTIVATE = "deactivate"
-    HIDE = "hide"
-    KEEP = "keep"
-
-
-class Publish(StrEnum):
-    """Which new builds a whole apply publishes: any, or only candidates that an earlier run staged."""
-
-    ANY = "any"
-    STAGED_ONLY = "staged-only"
 
 
 class OnExpire(StrEnum):
@@ -252,47 +238,6 @@ class NamedProject:
 Member: TypeAlias = str | NamedProject
 
 
-@dataclass(frozen=True, slots=True)
-class OnReplace:
-    """What becomes of an image that a new build supersedes; ``delete_after`` in days."""
-
-    keep: int = 1
-    delete_after: int | None = None
-    hide: bool = True
-    deactivate: bool = False
-    rename: str | None = None
-    set_fields: tuple[tuple[str, str | int | bool], ...] = ()
-    set_properties: tuple[tuple[str, str], ...] = ()
-    set_tags: tuple[str, ...] = ()
-    unset: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Limit:
-    """A bound of a plan: ``value`` keys, or per cent of the keys owned."""
-
-    value: int
-    percent: bool = True
-
-    def __str__(self) -> str:
-        return f"{self.value} %" if self.percent else str(self.value)
-
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """What a plan may do, from the manifest's ``policy`` and the command line's permissions."""
-
-    on_remove: OnRemove = OnRemove.DELETE
-    on_replace: OnReplace = OnReplace()
-    max_delete: Limit = Limit(30)
-    max_update: Limit = Limit(100)
-    publish: Publish = Publish.ANY
-    allow_protected: bool = False
-    allow_destroy: bool = False
-    reactivate: bool = False
-    drift_only: bool = False
-
-
 class Auto(Enum):
     """A number that the data tells: min_disk from the virtual size in the image's header."""
 
@@ -330,7 +275,7 @@ class ImageSpec:
     adopt: bool | str = False
     expires: str | None = None
     on_expire: OnExpire | None = None
-    on_replace: OnReplace = OnReplace()
+    on_replace: OnReplace = field(default=OnReplace())
     place: Place = field(default=Place(), compare=False)
     source_place: Place = field(default=Place(), compare=False)
     lines: Mapping[str, Place] = field(default_factory=dict, compare=False)
@@ -393,7 +338,7 @@ class Catalog:
     keys: frozenset[str] = frozenset()
     removed: Mapping[str, str] = field(default_factory=dict)
     only: tuple[str, ...] = ()
-    policy: Policy = Policy()
+    policy: Policy = field(default=Policy())
     target: Target = Target()
     base: str = ""
     digest: str = ""

@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, replace
 from datetime import datetime
 
-from imagesync.model.catalog import Catalog, ImageSpec, OnExpire, Policy, Status
+from imagesync.model.catalog import Catalog, ImageSpec, OnExpire, Status
 from imagesync.model.image import Capabilities, Identity, Inventory, LiveImage
 from imagesync.model.plan import Candidate, Create, Delete, Fate, Kind, Plan, Step, is_promotion
+from imagesync.model.policy import Policy
 from imagesync.model.references import find_references
 from imagesync.planning.alike_names import note_alike_names
 from imagesync.planning.clashes import find_adopted_images, find_disputes

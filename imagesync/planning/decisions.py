@@ -4,9 +4,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-from imagesync.model.catalog import ImageSpec, OnExpire, Policy, Publish, Role, Status
+from imagesync.model.catalog import ImageSpec, OnExpire, Role, Status
 from imagesync.model.image import LiveImage
 from imagesync.model.plan import Reason
+from imagesync.model.policy import Policy, Publish
 from imagesync.model.record import Managed, Record, hash_value
 from imagesync.planning.generations import (
     Generations,

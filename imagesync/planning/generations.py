@@ -5,16 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import Enum, auto
 
-from imagesync.model.catalog import (
-    Checksum,
-    Content,
-    FileSource,
-    ImageSpec,
-    KnownContent,
-    Method,
-    Role,
-    Status,
-)
+from imagesync.model.catalog import Checksum, Content, FileSource, ImageSpec, KnownContent, Method, Role, Status
 from imagesync.model.image import LiveImage
 from imagesync.model.record import MAX_GENERATION, Record, read
 

@@ -2,9 +2,10 @@
 
 from dataclasses import replace
 
-from imagesync.model.catalog import Policy, Role
+from imagesync.model.catalog import Role
 from imagesync.model.image import Inventory, LiveImage
 from imagesync.model.plan import Delete, Plan, Reason, Step, Update, find_image_id
+from imagesync.model.policy import Policy
 from imagesync.model.record import read
 from imagesync.planning.generations import group
 from imagesync.planning.plan_checks import is_retirement

@@ -7,8 +7,8 @@ gives the same bytes, whatever the order of images in either side.
 from collections.abc import Iterator
 
 from imagesync.errors import PlanRefused
-from imagesync.model.catalog import OnRemove
 from imagesync.model.plan import Kind, Plan, Reason
+from imagesync.model.policy import OnRemove
 from imagesync.model.record import read
 from imagesync.planning.clashes import find_clashes
 from imagesync.planning.context import PlanInput, PlanningContext, assemble_plan, make_context

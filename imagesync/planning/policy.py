@@ -3,9 +3,10 @@
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from imagesync.model.catalog import ImageSpec, KnownContent, Limit, Method, Policy, Transfer
+from imagesync.model.catalog import ImageSpec, KnownContent, Method, Transfer
 from imagesync.model.image import COPY, Capabilities
 from imagesync.model.plan import Create, Plan, Step, Update
+from imagesync.model.policy import Limit, Policy
 
 MIN_KEYS_FOR_PERCENT: Final = 4
 """Below so many owned keys a limit in per cent means nothing and is not applied."""

@@ -6,9 +6,10 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final, assert_never
 
-from imagesync.model.catalog import OnRemove, OnReplace, Policy, Role, Status
+from imagesync.model.catalog import Role, Status
 from imagesync.model.fields import live_field
 from imagesync.model.plan import Deactivate, Delete, FieldChange, Kept, Reason, Step, Update, Value
+from imagesync.model.policy import OnRemove, OnReplace, Policy
 from imagesync.model.record import Record, hash_names, hash_value, hash_values
 from imagesync.planning.generations import Generations, Owned
 from imagesync.planning.steps import KeyPlan, make_step

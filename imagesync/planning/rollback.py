@@ -16,11 +16,11 @@ from imagesync.model.catalog import (
     ImageSpec,
     KnownContent,
     Place,
-    Policy,
     Status,
     UrlSource,
 )
 from imagesync.model.plan import Kind, Plan, Reason
+from imagesync.model.policy import Policy
 from imagesync.model.references import find_references
 from imagesync.planning.clashes import find_clashes
 from imagesync.planning.context import PlanInput, assemble_plan, make_context

@@ -11,8 +11,9 @@ from difflib import get_close_matches
 from fnmatch import fnmatchcase
 
 from imagesync.errors import PlanRefused
-from imagesync.model.catalog import ImageSpec, Publish, Role
+from imagesync.model.catalog import ImageSpec, Role
 from imagesync.model.plan import Create, Delete, Kind, Plan, Reason, Step
+from imagesync.model.policy import Publish
 from imagesync.planning.clashes import find_clashes
 from imagesync.planning.context import PlanInput, PlanningContext, assemble_plan, make_context
 from imagesync.planning.decisions import Leave, Make, Promote, Refuse

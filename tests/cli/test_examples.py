@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from imagesync import load, open_backend, resolve
-from imagesync.model.catalog import FileSource, ImageSpec, Method, Publish, UrlSource
+from imagesync.model.catalog import FileSource, ImageSpec, Method, UrlSource
 from imagesync.model.image import Capabilities
+from imagesync.model.policy import Publish
 from imagesync.planning.staging import stage_plan
 from imagesync.sources import identify
 from tests.fault.mirror import Mirror, mirror

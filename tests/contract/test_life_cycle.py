@@ -11,9 +11,10 @@ import pytest
 
 from imagesync import load, resolve
 from imagesync.backends.base import Backend
-from imagesync.model.catalog import Catalog, Policy, Publish, Role, Status
+from imagesync.model.catalog import Catalog, Role, Status
 from imagesync.model.image import LiveImage
 from imagesync.model.plan import Fate, Plan
+from imagesync.model.policy import Policy, Publish
 from imagesync.model.record import read
 from imagesync.model.report import Report
 from imagesync.planning.rollback import rollback_plan

@@ -3,19 +3,10 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from imagesync.model.catalog import (
-    Catalog,
-    Checksum,
-    FileSource,
-    Fingerprint,
-    ImageSpec,
-    Policy,
-    Role,
-    Status,
-    Visibility,
-)
+from imagesync.model.catalog import Catalog, Checksum, FileSource, Fingerprint, ImageSpec, Role, Status, Visibility
 from imagesync.model.image import Capabilities, Identity, Inventory, LiveImage
 from imagesync.model.plan import Plan
+from imagesync.model.policy import Policy
 from imagesync.model.record import Record, read
 from imagesync.planning.context import PlanInput
 from imagesync.planning.planner import make_plan

@@ -13,12 +13,12 @@ from imagesync.model.catalog import (
     FileSource,
     Fingerprint,
     ImageSpec,
-    OnReplace,
     Status,
     UrlSource,
     Visibility,
 )
 from imagesync.model.image import LiveImage, MemberState
+from imagesync.model.policy import OnReplace
 
 PROJECT: Final = "project-1"
 

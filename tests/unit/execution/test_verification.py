@@ -13,16 +13,7 @@ from imagesync import Performer, execute
 from imagesync.backends.base import ImportFields
 from imagesync.backends.local.backend import Local
 from imagesync.errors import Forbidden, Unavailable
-from imagesync.model.catalog import (
-    Catalog,
-    Checksum,
-    FileSource,
-    Fingerprint,
-    Method,
-    Role,
-    Transfer,
-    UrlSource,
-)
+from imagesync.model.catalog import Catalog, Checksum, FileSource, Fingerprint, Method, Role, Transfer, UrlSource
 from imagesync.model.image import Capabilities
 from imagesync.model.plan import Create
 from imagesync.model.record import DIGEST, Record, read

@@ -2,8 +2,9 @@
 
 import pytest
 
-from imagesync.model.catalog import Method, OnReplace, Status, Transfer, UrlSource
+from imagesync.model.catalog import Method, Status, Transfer, UrlSource
 from imagesync.model.plan import Kind
+from imagesync.model.policy import OnReplace
 from imagesync.planfile.reader import plan_from_json
 from imagesync.planfile.writer import plan_to_json
 from tests.unit.factories import candidate, catalog, digest, inventory, live, plan, retired, spec

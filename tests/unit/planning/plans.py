@@ -2,12 +2,10 @@
 
 from datetime import datetime
 
-from imagesync.model.catalog import (
-    Catalog,
-    Policy,
-)
+from imagesync.model.catalog import Catalog
 from imagesync.model.image import Inventory
 from imagesync.model.plan import Plan, Update
+from imagesync.model.policy import Policy
 from imagesync.planning.rollback import rollback_plan
 from imagesync.planning.staging import discard_plan, stage_plan
 from tests.unit.factories import NOW, check_honest, plan_input

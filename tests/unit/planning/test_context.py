@@ -7,13 +7,9 @@ from datetime import timedelta
 import pytest
 
 from imagesync.errors import PlanRefused
-from imagesync.model.catalog import (
-    OnExpire,
-    Policy,
-    Publish,
-    Status,
-)
+from imagesync.model.catalog import OnExpire, Status
 from imagesync.model.plan import Create, Plan
+from imagesync.model.policy import Policy, Publish
 from imagesync.planning.context import PlanInput
 from imagesync.planning.planner import make_plan
 from imagesync.planning.staging import stage_plan

@@ -12,8 +12,6 @@ from imagesync.model.catalog import (
     KnownContent,
     Method,
     OnExpire,
-    Policy,
-    Publish,
     Role,
     Status,
     Transfer,
@@ -30,6 +28,7 @@ from imagesync.model.plan import (
     Update,
     summarize,
 )
+from imagesync.model.policy import Policy, Publish
 from imagesync.model.record import read
 from imagesync.planning.staging import stage_plan
 from tests.unit.factories import candidate, catalog, inventory, live, plan, plan_input, retired, spec

@@ -5,13 +5,7 @@ from dataclasses import replace
 import pytest
 
 from imagesync.errors import PlanRefused
-from imagesync.model.catalog import (
-    Checksum,
-    FileSource,
-    Fingerprint,
-    KnownContent,
-    UrlSource,
-)
+from imagesync.model.catalog import Checksum, FileSource, Fingerprint, KnownContent, UrlSource
 from tests.unit.factories import catalog, digest, inventory, live, plan, rewrite, spec
 from tests.unit.planning.plans import kinds
 

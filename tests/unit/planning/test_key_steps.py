@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from imagesync.model.catalog import Content, Fingerprint, Policy, Role, Status
+from imagesync.model.catalog import Content, Fingerprint, Role, Status
 from imagesync.model.plan import Create, Reactivate, Update
+from imagesync.model.policy import Policy
 from tests.unit.factories import catalog, inventory, live, plan, spec
 from tests.unit.planning.plans import kinds
 

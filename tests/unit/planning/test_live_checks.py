@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from imagesync.model.catalog import OnReplace, Role, Status, Visibility
+from imagesync.model.catalog import Role, Status, Visibility
 from imagesync.model.image import Capabilities, Inventory, LiveImage
 from imagesync.model.plan import Create, Deactivate, Delete, FieldChange, Plan, Reactivate, Reason, Update
+from imagesync.model.policy import OnReplace
 from imagesync.model.record import read
 from imagesync.planning.live_checks import find_false_claims
 from imagesync.planning.plan_checks import find_faulty_steps

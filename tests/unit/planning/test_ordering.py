@@ -3,10 +3,7 @@
 import pytest
 
 from imagesync.errors import PlanRefused
-from imagesync.model.catalog import (
-    OnRemove,
-    Policy,
-)
+from imagesync.model.policy import OnRemove, Policy
 from tests.unit.factories import candidate, catalog, inventory, live, plan, spec
 
 

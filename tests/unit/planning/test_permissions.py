@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from imagesync.model.catalog import Limit, OnRemove, Policy
 from imagesync.model.plan import Delete
+from imagesync.model.policy import Limit, OnRemove, Policy
 from imagesync.planning.permissions import find_exceeded_limits
 from tests.unit.factories import candidate, catalog, inventory, live, plan, spec
 from tests.unit.planning.test_live_checks import ADOPTED

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from imagesync.model.catalog import Checksum, Content, FileSource, Fingerprint, OnReplace, Role, UrlSource
+from imagesync.model.catalog import Checksum, Content, FileSource, Fingerprint, Role, UrlSource
 from imagesync.model.plan import Create, Deactivate, Delete, Fate, FieldChange, Kind, Plan, Reason, Step, Update
+from imagesync.model.policy import OnReplace
 from imagesync.planning.plan_checks import MAX_FAULTS, find_faulty_steps, shorten_faults
 from imagesync.planning.steps import make_step
 from tests.unit.factories import candidate, catalog, digest, inventory, live, plan, retired, spec

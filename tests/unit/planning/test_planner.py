@@ -3,12 +3,8 @@
 from datetime import timedelta
 from itertools import permutations
 
-from imagesync.model.catalog import (
-    Limit,
-    OnReplace,
-    Policy,
-    Role,
-)
+from imagesync.model.catalog import Role
+from imagesync.model.policy import Limit, OnReplace, Policy
 from imagesync.planfile.writer import plan_text_json, plan_to_json
 from imagesync.planning.policy import check
 from imagesync.render.text import plan_text

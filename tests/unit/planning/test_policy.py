@@ -2,10 +2,7 @@
 
 import pytest
 
-from imagesync.model.catalog import (
-    Limit,
-    Policy,
-)
+from imagesync.model.policy import Limit, Policy
 from imagesync.planning.policy import check
 from tests.unit.factories import catalog, inventory, live, plan, spec
 

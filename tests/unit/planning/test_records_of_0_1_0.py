@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from imagesync.model.catalog import ImageSpec, OnRemove, Policy
+from imagesync.model.catalog import ImageSpec
 from imagesync.model.image import LiveImage
 from imagesync.model.plan import Deactivate, Plan, Update
+from imagesync.model.policy import OnRemove, Policy
 from imagesync.model.record import read
 from imagesync.planning.three_way import make_managed, wanted_digest
 from tests.unit.factories import catalog, inventory, plan

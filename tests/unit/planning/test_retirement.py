@@ -6,12 +6,7 @@ from datetime import timedelta
 import pytest
 
 from imagesync.errors import PlanRefused
-from imagesync.model.catalog import (
-    OnRemove,
-    OnReplace,
-    Policy,
-    Role,
-)
+from imagesync.model.catalog import Role
 from imagesync.model.plan import (
     Create,
     Deactivate,
@@ -21,6 +16,7 @@ from imagesync.model.plan import (
     Update,
     summarize,
 )
+from imagesync.model.policy import OnRemove, OnReplace, Policy
 from imagesync.model.record import read
 from imagesync.render.text import plan_text
 from tests.unit.factories import NOW, candidate, catalog, inventory, live, plan, retired, spec

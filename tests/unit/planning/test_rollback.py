@@ -5,20 +5,13 @@ from dataclasses import replace
 import pytest
 
 from imagesync.errors import PlanRefused
-from imagesync.model.catalog import (
-    Checksum,
-    FileSource,
-    OnReplace,
-    Place,
-    Policy,
-    Status,
-    UrlSource,
-)
+from imagesync.model.catalog import Checksum, FileSource, Place, Status, UrlSource
 from imagesync.model.plan import (
     Kind,
     Update,
     summarize,
 )
+from imagesync.model.policy import OnReplace, Policy
 from tests.unit.factories import candidate, catalog, digest, inventory, live, retired, rewrite, spec
 from tests.unit.planning.plans import actions, plan_rollback
 

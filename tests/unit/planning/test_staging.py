@@ -5,16 +5,7 @@ from dataclasses import replace
 import pytest
 
 from imagesync.errors import PlanRefused
-from imagesync.model.catalog import (
-    Checksum,
-    Content,
-    Fingerprint,
-    OnRemove,
-    Policy,
-    Publish,
-    Status,
-    Visibility,
-)
+from imagesync.model.catalog import Checksum, Content, Fingerprint, Status, Visibility
 from imagesync.model.plan import (
     Candidate,
     Create,
@@ -23,6 +14,7 @@ from imagesync.model.plan import (
     Update,
     summarize,
 )
+from imagesync.model.policy import OnRemove, Policy, Publish
 from imagesync.model.record import read
 from imagesync.planning.staging import stage_plan
 from tests.unit.factories import candidate, catalog, inventory, live, plan, plan_input, retired, spec

@@ -11,7 +11,6 @@ from imagesync.model.catalog import (
     Fingerprint,
     ImageSpec,
     Method,
-    Policy,
     Role,
     Status,
     Transfer,
@@ -19,6 +18,7 @@ from imagesync.model.catalog import (
 )
 from imagesync.model.image import IMPORT_TASK, Capabilities, LiveImage
 from imagesync.model.plan import Create, Plan, Update, summarize
+from imagesync.model.policy import Policy
 from imagesync.model.record import Record, read
 from imagesync.planning.planner import make_plan
 from imagesync.render.text import plan_text

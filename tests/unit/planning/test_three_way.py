@@ -5,10 +5,7 @@ from typing import Any
 
 import pytest
 
-from imagesync.model.catalog import (
-    Fingerprint,
-    Visibility,
-)
+from imagesync.model.catalog import Fingerprint, Visibility
 from imagesync.model.image import MemberState
 from imagesync.model.plan import (
     Reason,
