@@ -59,8 +59,7 @@ class Ownership:
 def make_ownership(catalog: Catalog, project: str) -> Ownership:
     """Where the images of a catalog may be, for a session of a project."""
     declared = {spec.key: spec.owner for spec in catalog.images if spec.owner}
-    removed = {key: owner for key, owner in catalog.removed.items() if key not in catalog.keys}
-    owners = {key: owner for key, owner in {**removed, **declared}.items() if owner != project}
+    owners = {key: owner for key, owner in {**catalog.removed, **declared}.items() if owner != project}
     return Ownership(catalog.name, project, owners)
 
 

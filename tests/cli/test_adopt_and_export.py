@@ -113,3 +113,16 @@ def test_a_list_tells_of_members_where_they_are_asked_for(workspace: ExportWorks
     assert "MEMBERS" not in plain.stdout
     assert plain.stderr == "1 image is shared: --members tells with whom\n"
     assert "p1 pending" in workspace.run("list", "--members").stdout
+
+
+def test_a_snapshot_with_a_copied_record_is_exported_as_any_image(workspace: ExportWorkspace) -> None:
+    """Without our properties; the image whose record it is belongs to its catalog, and is left out."""
+    ours = filled(workspace.backend, name="Ours")
+    workspace.write(ours={"name": "Ours", "adopt": ours.id})
+    workspace.run("adopt", "base.yaml", "--yes")
+    (adopted,) = workspace.backend.images(ours.id)
+    filled(workspace.backend, name="Snapshot", properties={**adopted.properties, "kept": "1"})
+    found = yaml.safe_load(workspace.run("export").stdout)
+    assert list(found["images"]) == ["Snapshot"]
+    assert "kept" in json.dumps(found)
+    assert "imagesync_" not in json.dumps(found)

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
+from typing import Unpack
 from uuid import uuid4
 
 import pytest
@@ -21,11 +22,15 @@ from imagesync import (
     read_catalog,
     select_adoptable,
 )
-from imagesync.backends.base import Backend
-from imagesync.errors import ManifestError, PlanRefused, StalePlan
-from imagesync.lease.holding import take
-from imagesync.lease.record import STATE, LeaseHeld
+from imagesync.backends.base import Backend, UpdateFields
+from imagesync.backends.local.backend import Local
+from imagesync.backends.local.store import Store
+from imagesync.errors import ManifestError, PlanRefused, StalePlan, Unavailable
+from imagesync.lease.holding import break_lease, find_held_lease, take
+from imagesync.lease.record import STATE, LeaseHeld, Times
+from imagesync.model.image import LiveImage
 from imagesync.model.report import Event, Finished, Outcome, Progress, Started
+from tests.waiting import wait_until
 
 
 @pytest.fixture
@@ -250,6 +255,52 @@ def test_a_name_that_another_image_took_at_the_same_time_is_reported(
     whose = "belongs to catalog other" if marks else "is not managed by imagesync"
     assert sentence.startswith("k0: the name 'k0' is held by image ")
     assert f"which {whose}; give one of them another name, or take k0 out of one of the manifests" in sentence
+
+
+class Contested(Local):
+    """A store that saves the first update and loses the answer; ``settled`` counts questions for the settling time."""
+
+    settled, lost = 0, False
+
+    def update_image(self, image: LiveImage | str, **attrs: Unpack[UpdateFields]) -> LiveImage:
+        made = super().update_image(image, **attrs)
+        if not self.lost:
+            self.lost = True
+            raise Unavailable("no answer")
+        return made
+
+    def settling_time(self) -> float:
+        self.settled += 1
+        return 0.0
+
+
+def test_after_a_write_without_an_answer_the_final_listing_waits_until_a_read_is_final(tmp_path: Path) -> None:
+    """Somebody else may be writing, or the service may repeat a write by itself."""
+    store = Contested(Store(tmp_path / "store"), "contested")
+    assert apply(planner(store, tmp_path, 1), Settings(lock=False)).report.succeeded
+    assert store.settled == 1
+    assert apply(planner(store, tmp_path, 2), Settings(lock=False)).report.succeeded
+    assert store.settled == 1
+
+
+def test_a_run_whose_lease_was_broken_publishes_nothing(backend: Backend, tmp_path: Path) -> None:
+    """The step that is at work ends without the update that publishes; what it uploaded stays for the next run."""
+    times, told = Times(expiry=60, beat=0.01, confirm=45, poll=0.01), list[str]()
+
+    def break_it(event: Event) -> None:
+        if isinstance(event, Progress) and not told:
+            lease = find_held_lease(backend, "base")
+            assert lease is not None
+            break_lease(backend, lease)
+            wait_until(lambda: told, bool, "the run knows that its lease is lost")
+
+    hooks = Hooks(watch=lambda _: nullcontext(Watch(notify=break_it)), warn=told.append)
+    report = apply(planner(backend, tmp_path, 1), Settings(jobs=1, lease_times=times), hooks).report
+    assert (report.succeeded, bool(report.stopped)) == (False, True)
+    (image,) = backend.inventory("base")
+    assert (image.properties["imagesync_role"], image.hidden) == ("staging", True)
+    assert apply(planner(backend, tmp_path, 1)).report.succeeded
+    assert [one.id for one in backend.inventory("base")] == [image.id]
 
 
 def test_a_failed_step_does_not_hide_what_else_went_wrong(backend: Backend, tmp_path: Path) -> None:

@@ -295,3 +295,17 @@ def test_a_store_that_only_reads_is_none_to_put_data_into() -> None:
     """An http store is listed by the service, marked read-only."""
     listed = {"stores": [{"id": "fast", "default": "true"}, {"id": "web", "read-only": "true"}, {"id": "slow"}]}
     assert capabilities_from_wire(None, None, listed, None).stores == {"fast", "slow"}
+
+
+@pytest.mark.parametrize(
+    ("stores", "expected"),
+    [
+        ({"stores": [{"id": "fast"}, {"id": "slow", "read-only": "false"}]}, True),
+        ({"stores": [{"id": "fast"}, {"id": "web", "read-only": "true"}]}, False),
+        ({"stores": []}, False),
+        (None, False),
+    ],
+)
+def test_the_service_s_hash_is_final_if_no_store_keeps_only_an_address(stores: object, *, expected: bool) -> None:
+    """Stores of type http are listed as read-only; where no list is offered, nobody knows."""
+    assert capabilities_from_wire({}, {}, stores, {}).hash_is_final is expected

@@ -112,3 +112,20 @@ def test_after_an_interruption_nothing_is_deleted() -> None:
     report, order = run(made(("a", ()), ("-x", ())), cancel_at="a")
     assert (order, report.interrupted) == (["a"], True)
     assert outcomes(report) == {"a": "done", "-x": "not-started"}
+
+
+def test_a_run_that_is_stopped_after_it_marked_images_is_interrupted() -> None:
+    """They are deferred to the next run, and nothing is left that was not started."""
+    cancelled = threading.Event()
+
+    class Marking:
+        def __call__(self, step: Step, progress: Callable[[int, int | None], None], /) -> Performed:
+            raise AssertionError("there is nothing else to do")
+
+        def delete(self, deletes: Sequence[Delete], jobs: int, waiting: Waiting, /) -> dict[str, Performed]:
+            cancelled.set()
+            return {one.image_id: Performed(one.image_id, Outcome.DEFERRED) for one in deletes}
+
+    report = execute(made(("-x", ())), Marking(), jobs=1, notify=lambda _: None, cancelled=cancelled)
+    assert outcomes(report) == {"-x": "deferred"}
+    assert report.interrupted

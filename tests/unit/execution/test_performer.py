@@ -1,5 +1,6 @@
 """Steps of a plan on a store that loses updates and answers."""
 
+import hashlib
 import threading
 from pathlib import Path
 
@@ -7,8 +8,9 @@ import pytest
 
 from imagesync import Performer, execute
 from imagesync.backends.base import UpdateFields
+from imagesync.errors import ChecksumMismatch
 from imagesync.execution.performer import Progress, make_update_fields
-from imagesync.model.catalog import Role, Status
+from imagesync.model.catalog import Checksum, Role, Status, Visibility
 from imagesync.model.plan import Action, Deactivate, FieldChange, Plan, Reactivate, Reason, Step, Update
 from imagesync.model.record import Record
 from imagesync.model.report import Outcome, Performed
@@ -59,6 +61,24 @@ def test_an_old_build_stays_if_the_new_one_is_not_as_it_was_published(tmp_path: 
     (failed,) = (result for result in report.results if result.outcome is Outcome.FAILED)
     assert "changed by somebody else meanwhile" in failed.error
     assert store.images(old.id)[0] == old
+
+
+@pytest.mark.parametrize("is_right", [True, False])
+def test_data_that_is_to_be_verified_is_read_back_before_anything_is_written(tmp_path: Path, is_right: bool) -> None:
+    """An image in another project is published only if it holds the declared data."""
+    store = FaultyStore(tmp_path / "store")
+    apply(store, want_image(tmp_path, b"data"))
+    (image,) = store.images()
+    digest = Checksum("sha256", hashlib.sha256(b"data" if is_right else b"other").hexdigest())
+    change = FieldChange(("visibility",), "private", "public", Reason.DRIFT)
+    update = Update("x", image.id, (change,), Record("base", "x", Role.CURRENT), (digest,))
+    if is_right:
+        perform(store, update)
+        assert store.images(image.id)[0].visibility is Visibility.PUBLIC
+    else:
+        with pytest.raises(ChecksumMismatch):
+            perform(store, update)
+        assert store.images(image.id)[0] == image
 
 
 def test_an_image_changes_its_status_and_back(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -16,7 +17,7 @@ from imagesync.errors import Forbidden, QuotaExceeded
 from imagesync.model.catalog import Content, Fingerprint, Role, Status, Visibility
 from imagesync.model.image import LiveImage
 from imagesync.model.plan import Create
-from imagesync.model.record import ROLE
+from imagesync.model.record import ID, ROLE
 from tests.pipeline import planned
 from tests.unit.execution.helpers import FaultyStore, UpdateFault, apply, want_image
 from tests.unit.factories import catalog, spec
@@ -269,3 +270,23 @@ def test_a_record_with_data_is_marked_before_it_is_discarded(tmp_path: Path, sto
     assert not apply(service, want_image(tmp_path, b"data")).succeeded
     assert service.images() == []
     assert [call for call in service.calls if call != "read"] == calls
+
+
+class Choosing(Local):
+    """A service that gives each image an id of its own choice."""
+
+    def create_image(self, **attrs: Any) -> LiveImage:
+        return super().create_image(**{**attrs, "id": str(uuid4())})
+
+
+@pytest.mark.parametrize("data", [b"data", None])
+def test_a_record_is_bound_to_the_id_that_a_service_chose(tmp_path: Path, data: bytes | None) -> None:
+    """By the first update, before its data is sent; the next plan is empty."""
+    service = Choosing(Store(tmp_path / "store"), "choosing")
+    images = (
+        want_image(tmp_path, data) if data else catalog(spec("x", source=Content.NO_DATA, fingerprint=Fingerprint()))
+    )
+    assert apply(service, images).succeeded
+    (image,) = service.images()
+    assert image.properties[ID] == image.id
+    assert planned(service, images).steps == ()

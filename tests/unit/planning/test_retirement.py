@@ -186,3 +186,15 @@ def test_a_protected_image_leaves_in_no_way_without_permission(on_remove: OnRemo
     with pytest.raises(PlanRefused, match="protected image id-b; pass --allow-protected"):
         plan(catalog(spec("a")), found, Policy(on_remove=on_remove))
     assert plan(catalog(spec("a")), found, Policy(on_remove=on_remove, allow_protected=True)).steps
+
+
+@pytest.mark.parametrize("on_remove", list(OnRemove))
+def test_an_image_that_an_earlier_run_began_to_delete_is_deleted(on_remove: OnRemove) -> None:
+    """Of a wanted key, and of a removed one in every way; whatever else holds its content, it never comes back."""
+    wanted = spec("a")
+    marked = live(wanted, "marked", Role.DELETING, hidden=True)
+    made = plan(catalog(wanted), inventory(marked))
+    assert kinds(made) == [("Create", "a", "new"), ("Delete", "a", "deleting")]
+    assert kinds(plan(catalog(wanted), inventory(marked, live(wanted)))) == [("Delete", "a", "deleting")]
+    gone = plan(catalog(), inventory(marked), Policy(on_remove=on_remove, allow_destroy=True))
+    assert [kind for kind, _, _ in kinds(gone)] == ["Delete"]

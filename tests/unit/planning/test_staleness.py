@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from imagesync.model.catalog import Fingerprint, Role, Status, UrlSource
+from imagesync.model.catalog import Fingerprint, Role, Status, UrlSource, Visibility
 from imagesync.model.image import LiveImage
 from imagesync.model.plan import Plan, Reliance
 from imagesync.planning.staleness import collect_taken_names, find_stale_reliances
@@ -28,6 +28,9 @@ def test_a_plan_of_what_is_still_there_is_not_stale() -> None:
     [
         ({"status": Status.DEACTIVATED}, "status"),
         ({"hidden": True}, "hidden"),
+        ({"name": "theirs"}, "name"),
+        ({"owner": "another"}, "owner"),
+        ({"visibility": Visibility.PUBLIC}, "visibility"),
         ({"protected": True}, "protected"),
         ({"properties": {**OLD.properties, "imagesync_role": Role.RETIRED.value}}, "properties.imagesync_role"),
     ],

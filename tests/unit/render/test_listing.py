@@ -1,5 +1,7 @@
 """Images as JSON in the service's names, and as a table."""
 
+from dataclasses import replace
+
 from imagesync.model.catalog import Visibility
 from imagesync.model.image import MemberState
 from imagesync.render.listing import image_to_json, listing_text
@@ -34,3 +36,10 @@ def test_what_others_wrote_cannot_move_the_cursor_of_a_listing() -> None:
     assert all(line.isprintable() for line in shown.splitlines())
     assert "x\\x1b[2J" in shown
     assert "m\\x07 accepted" in shown
+
+
+def test_a_snapshot_is_not_listed_as_an_image_of_the_catalog() -> None:
+    """Its record is another image's."""
+    snapshot = replace(live(spec("b")), id="snapshot")
+    assert "(a copy of the record of base/b)" in listing_text([snapshot])
+    assert "base/b current" not in listing_text([snapshot])

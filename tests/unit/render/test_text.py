@@ -36,3 +36,14 @@ def test_the_digest_that_a_build_replaces_is_shown_even_if_it_was_only_declared(
     image = rewrite(live(spec("a", "a")), digests=(), declared=(digest("a"),))
     text = plan_text(plan(catalog(spec("a", "b")), inventory(image)))
     assert "sha256:aaaaaaaa… → sha256:bbbbbbbb…" in text
+
+
+@pytest.mark.parametrize(("number", "words"), [(0, ""), (1, "1 image carries a copy"), (2, "2 images carry a copy")])
+def test_copies_of_records_are_counted_in_one_line(number: int, words: str) -> None:
+    """Not by id: those are for -v."""
+    ours = live(spec("a"))
+    copies = tuple(replace(ours, id=f"snapshot-{index}") for index in range(number))
+    shown = plan_text(plan(catalog(spec("a")), inventory(ours, copies=copies)))
+    assert shown.count("copy of another image's record") == (number > 0)
+    assert words in shown
+    assert "snapshot-" not in shown
