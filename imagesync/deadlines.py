@@ -1,4 +1,4 @@
-"""Total deadlines for HTTP responses: the read timeout holds for a whole head and for each large piece of a body.
+"""Total deadlines for HTTP responses: the read timeout holds for a whole head; and a look at where a connection leads.
 
 The HTTP library applies its timeout to each single read, so a server that sends a byte now and then, or ``100 Continue``
 for ever, would hold a run without end. Does I/O.
@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from http.client import HTTPException
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from urllib3 import HTTPConnectionPool, HTTPResponse, HTTPSConnectionPool, PoolManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -19,20 +19,29 @@ if TYPE_CHECKING:
     from requests.adapters import HTTPAdapter
 
 
-def apply_deadlines(adapter: "HTTPAdapter") -> None:
-    """From now on the adapter's connections are those of this module, through an HTTP proxy too (a SOCKS one has its own)."""
+Judge: TypeAlias = Callable[[str, str], None]
+"""Called with the host and the address of a new connection before a byte is sent; raises to refuse it."""
+
+
+def apply_deadlines(adapter: "HTTPAdapter", judge: Judge | None = None) -> None:
+    """From now on the adapter's connections are those of this module, through an HTTP proxy too (a SOCKS one has its own).
+
+    ``judge`` sees those that go to the server itself; the address of a proxy tells nothing of the server behind it.
+    """
     through = adapter.proxy_manager_for
 
     def make_proxy_manager(proxy: str, **settings: Any) -> PoolManager:
         manager: PoolManager = through(proxy, **settings)
-        return manager if proxy.lower().startswith("socks") else _use_our_pools(manager)
+        return manager if proxy.lower().startswith("socks") else _use_our_pools(manager, _Pool, _SecurePool)
 
-    _use_our_pools(adapter.poolmanager)
+    _use_our_pools(adapter.poolmanager, *_make_judged_pools(judge))
     adapter.proxy_manager_for = make_proxy_manager  # type: ignore[method-assign]  # one adapter's, not the class's
 
 
-def _use_our_pools(manager: PoolManager) -> PoolManager:
-    manager.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
+def _use_our_pools(
+    manager: PoolManager, plain: type[HTTPConnectionPool], secure: type[HTTPConnectionPool]
+) -> PoolManager:
+    manager.pool_classes_by_scheme = {"http": plain, "https": secure}
     return manager
 
 
@@ -52,6 +61,37 @@ class _Pool(HTTPConnectionPool):
 
 class _SecurePool(HTTPSConnectionPool):
     ConnectionCls = _SecureConnection
+
+
+def _make_judged_pools(judge: Judge | None) -> tuple[type[HTTPConnectionPool], type[HTTPConnectionPool]]:
+    """The pools of this module, for http and https, whose new connections ``judge`` sees."""
+    if judge is None:
+        return _Pool, _SecurePool
+
+    def connect(host: str, open_channel: Callable[[], socket.socket]) -> socket.socket:
+        channel = open_channel()
+        try:
+            judge(host, channel.getpeername()[0])
+        except BaseException:
+            channel.close()
+            raise
+        return channel
+
+    class Judged(_Connection):
+        def _new_conn(self) -> socket.socket:
+            return connect(self.host, super()._new_conn)
+
+    class SecureJudged(_SecureConnection):
+        def _new_conn(self) -> socket.socket:
+            return connect(self.host, super()._new_conn)
+
+    class JudgedPool(_Pool):
+        ConnectionCls = Judged
+
+    class SecureJudgedPool(_SecurePool):
+        ConnectionCls = SecureJudged
+
+    return JudgedPool, SecureJudgedPool
 
 
 def _receive_in_time(connection: HTTPConnection, receive: Callable[[], HTTPResponse]) -> HTTPResponse:
@@ -82,17 +122,24 @@ def _receive_in_time(connection: HTTPConnection, receive: Callable[[], HTTPRespo
     raise TimeoutError(f"the answer takes longer than {seconds:.0f} s")
 
 
-def read_in_time(pieces: Iterator[bytes], seconds: float, cut: Callable[[], object]) -> Iterator[bytes]:
-    """The pieces of a body; TimeoutError where one takes longer than ``seconds`` to come, however it drips.
+class TooSlow(TimeoutError):
+    """A body came too slowly to be waited for."""
 
-    ``cut`` ends, from another thread, the wait for it. The time that the taker takes is his own.
+
+def read_at_rate(pieces: Iterator[bytes], min_rate: int, seconds: float, cut: Callable[[], object]) -> Iterator[bytes]:
+    """The pieces of a body; TooSlow when ``seconds`` in a row bring less than ``min_rate`` bytes a second (0: no limit).
+
+    ``cut`` ends, from another thread, the wait for the next piece. The time that the taker takes is not counted.
     """
-    since: list[float] = []
+    if not min_rate:
+        yield from pieces
+        return
+    pace = _Pace(min_rate * seconds, seconds)
     done, late = threading.Event(), threading.Event()
 
     def watch() -> None:
         while not done.wait(min(5.0, seconds / 4)):
-            if any(time.monotonic() - begun > seconds for begun in since):
+            if pace.is_too_slow():
                 late.set()
                 cut()
                 return
@@ -100,13 +147,44 @@ def read_in_time(pieces: Iterator[bytes], seconds: float, cut: Callable[[], obje
     threading.Thread(target=watch, daemon=True).start()
     try:
         while True:
-            since[:] = [time.monotonic()]
+            pace.begin_to_wait()
             piece = next(pieces, None)
-            since.clear()
             if late.is_set():
-                raise TimeoutError(f"a piece takes longer than {seconds:.0f} s")
+                raise TooSlow(f"less than {min_rate / 1024:.0f} KiB/s for {seconds:.0f} s")
             if piece is None:
                 return
+            pace.count(len(piece))
             yield piece
     finally:
         done.set()
+
+
+class _Pace:
+    """How much came while it was waited for, in windows of ``seconds``; for one reader and one watcher."""
+
+    def __init__(self, least: float, seconds: float) -> None:
+        self._least, self._seconds = least, seconds
+        self._lock = threading.Lock()
+        self._since: float | None = None
+        self._waited = self._received = 0.0
+
+    def begin_to_wait(self) -> None:
+        """From now on the time counts."""
+        with self._lock:
+            self._since = time.monotonic()
+
+    def count(self, size: int) -> None:
+        """A piece came: the time does not count until the next one is waited for."""
+        with self._lock:
+            self._waited, self._since = self._measure_wait(), None
+            self._received += size
+            if self._received >= self._least:  # fast enough; a new window begins
+                self._waited = self._received = 0.0
+
+    def is_too_slow(self) -> bool:
+        """Whether a whole window has brought too little."""
+        with self._lock:
+            return self._measure_wait() > self._seconds
+
+    def _measure_wait(self) -> float:
+        return self._waited + (time.monotonic() - self._since if self._since is not None else 0.0)

@@ -8,7 +8,6 @@ import json
 import re
 from collections.abc import Iterable
 from typing import Final
-from urllib.parse import urlsplit, urlunsplit
 
 GONE: Final = "…"
 """Stands for what was removed."""
@@ -36,21 +35,6 @@ def redact(text: str, known: Iterable[str] = ()) -> str:
         if len(secret) >= MIN_SECRET:
             text = text.replace(secret, GONE)
     return _NAMED.sub(rf"\1{GONE}", remove_secrets(text))
-
-
-def public_url(url: str) -> str:
-    """A URL that may be shown and kept: without log-in, query and fragment. ValueError if it is no URL at all."""
-    parts = urlsplit(url)
-    return urlunsplit((parts.scheme, _host(parts.netloc), parts.path, "", ""))
-
-
-def public_host(url: str) -> str:
-    """Host and port of a URL, without log-in. ValueError if it is no URL at all."""
-    return _host(urlsplit(url).netloc)
-
-
-def _host(netloc: str) -> str:
-    return netloc.rpartition("@")[2]
 
 
 def make_printable(text: str) -> str:

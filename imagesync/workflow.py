@@ -11,16 +11,18 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from imagesync.backends.base import Backend
-from imagesync.errors import LeaseLost, PlanRefused, StalePlan
+from imagesync.errors import MAX_PROBLEMS, LeaseLost, ManifestError, PlanRefused, StalePlan
 from imagesync.inventory import take_inventory, take_inventory_for_plan
 from imagesync.lease import LOCK_TIMEOUT
 from imagesync.lease.record import USUAL, Times
 from imagesync.manifest.loader import load
 from imagesync.manifest.resolution import resolve
+from imagesync.manifest.source_hosts import find_hosts_not_named
 from imagesync.model.catalog import Catalog
 from imagesync.model.image import Capabilities, Identity, Inventory
 from imagesync.model.plan import Delete, Kind, Plan
@@ -32,7 +34,7 @@ from imagesync.planning.planner import make_plan
 from imagesync.planning.policy import check
 from imagesync.planning.staleness import find_published_clashes, find_stale_reliances, find_unmet_steps
 from imagesync.planning.stores import is_store_list_needed
-from imagesync.sources import Sizes, check_sources, default_cache, identify
+from imagesync.sources import Sizes, SourceAccess, check_sources, default_cache, identify
 
 if TYPE_CHECKING:  # what only a run needs is imported when it runs
     from imagesync.execution.executor import Cancelled
@@ -129,13 +131,23 @@ def read_catalog(
     only: Sequence[str] = (),
     allow_outside: bool = False,
     jobs: int = JOBS,
+    access: SourceAccess | None = None,
 ) -> Catalog:
     """The catalog of the manifests at ``path`` for one target, with the digests and sizes of its sources.
 
-    Reads the manifests, local source files and published checksum lists. ManifestError holds every problem.
+    Reads the manifests, local source files and published checksum lists; ``access`` says from where and for how long.
+    ManifestError holds every problem.
     """
+    access = access or SourceAccess()
     catalog = resolve(load(path), target=target, values=values, only=only, allow_outside=allow_outside)
-    return identify(catalog, jobs=jobs, cache=default_cache())
+    return identify(check_hosts(catalog, access.hosts), jobs=jobs, cache=default_cache(), access=access)
+
+
+def check_hosts(catalog: Catalog, hosts: Sequence[str]) -> Catalog:
+    """The catalog itself; ManifestError if one of its URLs names a host that none of the globs ``hosts`` names."""
+    if problems := list(islice(find_hosts_not_named(catalog, hosts), MAX_PROBLEMS)):
+        raise ManifestError(problems)
+    return catalog
 
 
 class Planner:
@@ -150,12 +162,16 @@ class Planner:
         make: Maker = make_plan,
         promoting: frozenset[str] = frozenset(),
         jobs: int = JOBS,
+        access: SourceAccess | None = None,
     ) -> None:
-        """``policy`` None: the manifest's. ``make`` makes the plan: ``make_plan``, ``stage_plan``, or a ``partial`` of
+        """``policy`` None: the manifest's. ``access``: the rules for what is fetched; pass what ``read_catalog`` got.
+
+        ``make`` makes the plan: ``make_plan``, ``stage_plan``, or a ``partial`` of
         ``discard_plan`` or ``rollback_plan``. ``promoting``: keys of which an earlier build is to become current.
         """
         self.backend, self.catalog, self.policy = backend, catalog, policy or catalog.policy
-        self._make, self._promoting, self._jobs, self._sizes = make, promoting, jobs, Sizes()
+        self.access = access or SourceAccess()
+        self._make, self._promoting, self._jobs, self._sizes = make, promoting, jobs, Sizes(self.access)
 
     def plan(self) -> Plan:
         """Take the inventory and plan. Capabilities and sizes are asked for only if the plan is not empty."""
@@ -208,7 +224,7 @@ def apply(planner: Planner, settings: Settings = Settings(), hooks: Hooks = Hook
             return RunResult(Report(plan, ()), plan.ids)
         # a second rollback would go back one build more: its outcome is checked, not planned again
         again = None if plan.kind is Kind.ROLLBACK else planner
-        return _run(planner.backend, plan, settings, hooks, lease, again)
+        return _run(planner.backend, plan, settings, hooks, lease, again, planner.access)
 
 
 def apply_saved(
@@ -217,6 +233,7 @@ def apply_saved(
     settings: Settings = Settings(),
     hooks: Hooks = Hooks(),
     policy: Policy = AS_PLANNED,
+    access: SourceAccess | None = None,
 ) -> RunResult:
     """Carry out a saved plan exactly, or nothing of it: StalePlan if anything that it relies on has changed.
 
@@ -233,7 +250,7 @@ def apply_saved(
         return RunResult(Report(plan, ()), plan.ids, approved=False)
     with hold_lease(backend, plan.catalog, settings, hooks.warn) as lease:
         check_saved(backend, plan, policy)
-        return _run(backend, plan, settings, hooks, lease, None)
+        return _run(backend, plan, settings, hooks, lease, None, access or SourceAccess())
 
 
 def select_adoptable(backend: Backend, catalog: Catalog) -> Catalog:
@@ -333,7 +350,13 @@ class _Control:
 
 
 def _run(
-    backend: Backend, plan: Plan, settings: Settings, hooks: Hooks, lease: "Held | None", planner: Planner | None
+    backend: Backend,
+    plan: Plan,
+    settings: Settings,
+    hooks: Hooks,
+    lease: "Held | None",
+    planner: Planner | None,
+    access: SourceAccess,
 ) -> RunResult:
     """Execute a plan, then check its outcome: ``planner``'s next plan must be empty, or each step must have held."""
     from imagesync.execution.executor import execute
@@ -341,7 +364,7 @@ def _run(
 
     with hooks.watch(plan) as watch:
         control = _Control(watch, lease)
-        performer = Performer(backend, plan, check_lease=control.check_lease)
+        performer = Performer(backend, plan, check_lease=control.check_lease, access=access)
         report = execute(plan, performer, jobs=settings.jobs, notify=control.notify, cancelled=control)
         if control.error is not None:
             raise control.error

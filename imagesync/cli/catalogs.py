@@ -8,8 +8,10 @@ from imagesync.errors import Diagnostic, ManifestError
 from imagesync.manifest.loader import load
 from imagesync.manifest.merging import Manifest
 from imagesync.manifest.resolution import resolve
+from imagesync.manifest.source_hosts import find_undigested
 from imagesync.model.catalog import Catalog
 from imagesync.sources import check_files
+from imagesync.workflow import check_hosts
 
 MAX_IMAGES_WITH_PROBLEMS = 5_000
 """Images, over all targets, after which a manifest with problems is not checked for the next target."""
@@ -17,7 +19,7 @@ MAX_IMAGES_WITH_PROBLEMS = 5_000
 
 def load_catalog(path: Path, options: Options) -> Catalog:
     """The catalog of one target; no source is read."""
-    return _resolve(load(path), options, options.target)
+    return check_hosts(_resolve(load(path), options, options.target), options.source_hosts)
 
 
 def load_every_catalog(path: Path, options: Options) -> list[Catalog]:
@@ -29,8 +31,9 @@ def load_every_catalog(path: Path, options: Options) -> list[Catalog]:
         if problems and number * len(manifest.images) > MAX_IMAGES_WITH_PROBLEMS:
             break
         try:
-            catalogs.append(_resolve(manifest, options, target))
+            catalogs.append(check_hosts(_resolve(manifest, options, target), options.source_hosts))
             check_files(catalogs[-1])
+            problems += find_undigested(catalogs[-1])
         except ManifestError as error:
             problems += error.diagnostics
     if problems:

@@ -11,7 +11,7 @@ from enum import StrEnum
 from functools import wraps
 from itertools import zip_longest
 from pathlib import Path
-from typing import Annotated, Any, Final, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Final, get_type_hints
 
 import typer
 
@@ -19,6 +19,9 @@ from imagesync.cli.completion import complete_clouds, complete_keys, complete_ta
 from imagesync.errors import UsageError
 from imagesync.lease import LOCK_TIMEOUT
 from imagesync.model.policy import Limit, Policy
+
+if TYPE_CHECKING:
+    from imagesync.sources import SourceAccess
 
 CONTEXT: Final = {"help_option_names": ["-h", "--help"]}
 
@@ -61,6 +64,14 @@ StorePath = Annotated[
 Values = Annotated[list[str], typer.Option("--set", help="A value for ${NAME} (repeatable).", metavar="NAME=VALUE")]
 AllowOutside = Annotated[
     bool, typer.Option("--allow-outside", help="Let paths leave the catalog's folder, and a saved plan lie elsewhere.")
+]
+SourceHosts = Annotated[
+    list[str],
+    typer.Option(
+        "--source-hosts",
+        help="Fetch from these hosts only: a glob (repeatable). They may be private ones.",
+        metavar="HOST",
+    ),
 ]
 Format = Annotated[Form, typer.Option("--format", help="How the result is written.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Tell on standard error what is tried again, and why.")]
@@ -135,6 +146,22 @@ class Options:
     reactivate: Annotated[bool, typer.Option("--reactivate", help="Reactivate what somebody else deactivated.")] = False
     drift_only: Annotated[bool, typer.Option("--drift-only", help="Only restore what drifted.")] = False
     allow_outside: AllowOutside = False
+    source_hosts: SourceHosts = field(default_factory=list)
+    min_source_rate: Annotated[
+        int,
+        typer.Option(
+            "--min-source-rate",
+            help="Give up a mirror that is slower for a minute; 0: never.",
+            metavar="KIB/S",
+            min=0,
+        ),
+    ] = 64
+
+    def make_access(self) -> "SourceAccess":
+        """The rules of this run for what it fetches."""
+        from imagesync.sources import SourceAccess
+
+        return SourceAccess(tuple(self.source_hosts), self.min_source_rate * 1024)
 
     @property
     def names_target(self) -> bool:

@@ -1,26 +1,31 @@
 """The paths and URLs of a saved plan -> a refusal of those that lie elsewhere than they may. Looks where links lead."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from imagesync.errors import PlanRefused
 from imagesync.manifest.files import is_within
-from imagesync.manifest.sources import find_url_problem
+from imagesync.manifest.source_hosts import list_urls
 from imagesync.model.catalog import FileSource, UrlSource
 from imagesync.model.plan import Create, Plan
+from imagesync.model.urls import find_url_problem, is_host_named, read_host
 from imagesync.planning.plan_checks import AGAIN, shorten_faults
 from imagesync.text import make_printable
 
 _OUTSIDE = "plan the manifests that are here, or pass --allow-outside if you trust the plan"
 
 
-def check_paths(plan: Plan, file: Path, *, allow_outside: bool, is_target_given: bool) -> None:
+def check_paths(
+    plan: Plan, file: Path, *, allow_outside: bool, is_target_given: bool, source_hosts: Sequence[str] = ()
+) -> None:
     """PlanRefused with one sentence for each place that a plan from ``file`` must not name.
 
     ``is_target_given``: the command line says which target to open, so that the plan's own store is not opened.
+    ``source_hosts``: globs, one of which must name each host (none: every host is allowed).
     """
     faults = list(_find_false_places(plan))
+    faults += _find_hosts_not_named(plan, source_hosts) if source_hosts else []
     if not allow_outside:
         roots = [os.path.realpath(file.parent), os.path.realpath(os.curdir)]
         faults += _find_places_outside(plan, roots, is_target_given=is_target_given)
@@ -36,9 +41,17 @@ def _find_false_places(plan: Plan) -> Iterator[str]:
             yield f"{step_id}: the plan shows {make_printable(shown)!r} and reads {real!r}; {AGAIN}"
     for step in plan.steps:
         if isinstance(step.action, Create) and isinstance(step.action.source, UrlSource):
-            for url in step.action.source.urls:
+            for url in list_urls(step.action.source):
                 if problem := find_url_problem(url):
                     yield f"{step.id}: its URL {problem[0]}; {AGAIN}"
+
+
+def _find_hosts_not_named(plan: Plan, hosts: Sequence[str]) -> Iterator[str]:
+    for step in plan.steps:
+        if isinstance(step.action, Create):
+            for host in sorted({read_host(url) for url in list_urls(step.action.source)}):
+                if not is_host_named(host, hosts):
+                    yield f"{step.id}: {make_printable(host)} is not named by --source-hosts; {AGAIN}"
 
 
 def _find_places_outside(plan: Plan, roots: list[str], *, is_target_given: bool) -> Iterator[str]:

@@ -29,13 +29,14 @@ from imagesync.planfile.writer import plan_text_json
 from imagesync.render.result import report_to_json
 from imagesync.render.style import format_count
 from imagesync.render.text import plan_text, report_text
+from imagesync.sources import SourceAccess
 from imagesync.text import json_text, make_printable
 from imagesync.workflow import Hooks, RunResult, Settings, Watch
 
 log = logging.getLogger(__name__)
 
 
-def read_catalog(path: Path, options: Options) -> Catalog:
+def read_catalog(path: Path, options: Options, access: SourceAccess) -> Catalog:
     """The catalog of one target with the digests and sizes of its sources."""
     return workflow.read_catalog(
         path,
@@ -44,6 +45,7 @@ def read_catalog(path: Path, options: Options) -> Catalog:
         only=options.only,
         allow_outside=options.allow_outside,
         jobs=options.jobs,
+        access=access,
     )
 
 

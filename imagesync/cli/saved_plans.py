@@ -10,11 +10,11 @@ from imagesync.cli.catalogs import load_catalog
 from imagesync.cli.files import write_private
 from imagesync.cli.options import Options
 from imagesync.errors import ImagesyncError, UsageError
-from imagesync.model.catalog import Catalog, UrlSource, url_identity
+from imagesync.model.catalog import Catalog, UrlSource
 from imagesync.model.plan import Create, Plan, Step
 from imagesync.planfile.reader import find_withheld_urls, plan_from_json
 from imagesync.planfile.writer import Json, plan_text_json, plan_to_json
-from imagesync.text import make_printable, public_url
+from imagesync.text import make_printable
 from imagesync.version import __version__
 
 MAX_PLAN_BYTES = 256 * 2**20
@@ -35,8 +35,8 @@ def save_plan(plan: Plan, path: Path) -> None:
     write_private(path, plan_text_json(to_document(plan, path.parent)))
 
 
-def read_plan(path: Path) -> tuple[Plan, dict[str, tuple[str, ...]]]:
-    """The plan, and the sha256 of each whole URL that it does not hold, by key."""
+def read_plan(path: Path) -> tuple[Plan, frozenset[str]]:
+    """The plan, and the keys of the images whose whole URLs it does not hold."""
     shown = make_printable(str(path))
     try:
         with open(path, "rb") as file:
@@ -60,8 +60,11 @@ def _make_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return made
 
 
-def restore_urls(plan: Plan, missing: dict[str, tuple[str, ...]], options: Options) -> Plan:
-    """The plan with the URLs that its file must not hold, read from the manifests that it was made from."""
+def restore_urls(plan: Plan, missing: frozenset[str], options: Options) -> Plan:
+    """The plan with the URLs that its file must not hold, read from the manifests that it was made from.
+
+    Nothing in the file tells whether they are still the same; what comes from them must have the digest of the plan.
+    """
     if not missing:
         return plan
     sources = {spec.key: spec.source for spec in _manifests_of(plan, missing, options).images}
@@ -71,8 +74,7 @@ def restore_urls(plan: Plan, missing: dict[str, tuple[str, ...]], options: Optio
         if not isinstance(action, Create) or action.key not in missing:
             return step
         found = sources.get(action.key)
-        is_same = isinstance(found, UrlSource) and tuple(map(url_identity, found.urls)) == missing[action.key]
-        if not (is_same and isinstance(found, UrlSource) and _withhold_secrets(found) == action.source):
+        if not (isinstance(found, UrlSource) and found.withhold_secrets() == action.source):
             raise UsageError(
                 _explain_missing_url(action.key), f"the manifests in {plan.base} have another source now: plan again"
             )
@@ -81,18 +83,7 @@ def restore_urls(plan: Plan, missing: dict[str, tuple[str, ...]], options: Optio
     return replace(plan, steps=tuple(map(restore, plan.steps)))
 
 
-def _withhold_secrets(source: UrlSource) -> UrlSource:
-    """A source as a plan file holds it."""
-    signature, listed = source.signature, source.checksum_url
-    return replace(
-        source,
-        urls=tuple(map(public_url, source.urls)),
-        checksum_url=public_url(listed) if listed else None,
-        signature=replace(signature, url=public_url(signature.url)) if signature else None,
-    )
-
-
-def _manifests_of(plan: Plan, missing: dict[str, tuple[str, ...]], options: Options) -> Catalog:
+def _manifests_of(plan: Plan, missing: frozenset[str], options: Options) -> Catalog:
     try:
         return load_catalog(Path(plan.base), replace(options, target=plan.target_name))
     except ImagesyncError as error:

@@ -19,6 +19,7 @@ from imagesync.model.plan import Create, Deactivate, Delete, FieldChange, Plan, 
 from imagesync.model.record import Record
 from imagesync.model.references import resolve_references
 from imagesync.model.report import Performed
+from imagesync.sources import SourceAccess
 
 Progress = Callable[[int, int | None], None]
 
@@ -27,7 +28,7 @@ class Performer:
     """Performs the steps of one plan; safe for threads.
 
     ``ids`` maps keys to image ids as they become known, ``writes`` knows how the run left each image. ``check_lease``
-    raises if this run may not write any more.
+    raises if this run may not write any more. ``access``: the rules for what is fetched.
     """
 
     def __init__(
@@ -38,13 +39,14 @@ class Performer:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         new_id: Callable[[], str] = lambda: str(uuid4()),
         check_lease: Callable[[], None] = lambda: None,
+        access: SourceAccess | None = None,
     ) -> None:
         self._backend, self._plan, self._now = backend, plan, now
         self._lock = threading.Lock()
         self.ids: dict[str, str] = dict(plan.ids)
         self._imports, self.writes = Imports(backend), Writes(backend, plan.relies, check_lease=check_lease)
         self._publisher = Publisher(
-            backend, Transfers(backend, self._imports), self.writes, new_id=new_id, resolve=self.resolve
+            backend, Transfers(backend, self._imports, access), self.writes, new_id=new_id, resolve=self.resolve
         )
 
     def resolve(self, text: str) -> str:

@@ -9,7 +9,7 @@ from imagesync.backends.base import Backend, ImportFields
 from imagesync.errors import BackendError, Forbidden, Unavailable
 from imagesync.model.catalog import Method, Status
 from imagesync.model.image import COPY, LiveImage
-from imagesync.text import public_url
+from imagesync.model.urls import public_url
 
 CHECKS: Final[Mapping[str, str]] = {
     Method.WEB_DOWNLOAD.value: "check that the service reaches it, that it answers with the whole file, and what it holds",

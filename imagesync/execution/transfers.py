@@ -33,7 +33,7 @@ from imagesync.execution.verification import Arrived, Verifier, check_min_disk, 
 from imagesync.model.catalog import FileSource, Method, Status, Transfer, UrlSource
 from imagesync.model.image import Capabilities
 from imagesync.model.plan import Create
-from imagesync.sources import SourceStream, open_source
+from imagesync.sources import SourceAccess, SourceStream, open_source
 
 MAX_TRIES: Final = 3
 SLOT: Final = "image_count_uploading"
@@ -48,8 +48,9 @@ Put = Callable[[str, Iterator[bytes], int | None], None]
 class Transfers:
     """Fills the staging records of one plan with data."""
 
-    def __init__(self, backend: Backend, imports: Imports) -> None:
+    def __init__(self, backend: Backend, imports: Imports, access: SourceAccess | None = None) -> None:
         self._backend, self._imports, self._verifier = backend, imports, Verifier(backend)
+        self._access = access or SourceAccess()
 
     def fill(self, create: Create, image_id: str, progress: Progress) -> Arrived:
         """Fill a queued record, so that it is active and verified; a running import is waited for."""
@@ -159,7 +160,11 @@ class Transfers:
     ) -> SourceStream:
         disk_format, container_format = declared_formats(create)
         with open_source(
-            source, create.fingerprint, disk_format=disk_format, container_format=container_format
+            source,
+            create.fingerprint,
+            disk_format=disk_format,
+            container_format=container_format,
+            access=self._access,
         ) as stream:
             chunks = _watch(create, stream, progress)
             first = next(chunks, b"")  # if the first bytes are wrong, no upload begins

@@ -211,6 +211,8 @@ def _remove_places(spec: ImageSpec, base: str) -> object:
         source = replace(source, signature=replace(signature, keyring=os.path.relpath(signature.keyring, base)))
     if isinstance(source, FileSource):
         source = replace(source, path=os.path.relpath(source.path, base))
+    if isinstance(source, UrlSource):
+        source = source.withhold_secrets()  # the digest of a catalog stands in plans
     return _canonicalize(replace(spec, source=source))
 
 

@@ -25,11 +25,10 @@ from imagesync.model.catalog import (
     Transfer,
     UrlSource,
 )
-from imagesync.text import make_printable
+from imagesync.model.urls import find_url_problem
 
 _SUFFIXES: Final = {".gz": Compression.GZ, ".xz": Compression.XZ, ".bz2": Compression.BZ2, ".zst": Compression.ZST}
 _OUTSIDE: Final = ("lies outside the catalogue's folder", "move it, or pass --allow-outside")
-_NO_URL: Final = ("is not a URL", "write http://HOST/PATH or https://HOST/PATH")
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,23 +160,6 @@ def _make_signature(data: Mapping[str, Any], image: Draft) -> Signature | None:
     if not image.setting.can_read(keyring):
         image.complain(("source", "signature", "keyring"), *_OUTSIDE)
     return Signature(data["signature"]["url"], keyring, image.show(keyring))
-
-
-def find_url_problem(url: str) -> tuple[str, str] | None:
-    """What is wrong with the URL of a source, and what to do; None if nothing is."""
-    try:
-        parts = urlsplit(url)
-        host, _ = parts.hostname, parts.port
-    except ValueError:
-        return _NO_URL
-    if parts.scheme not in ("http", "https"):
-        return (
-            f"{make_printable(parts.scheme) or 'no scheme'} is not http or https",
-            "use one of them, or path for a file",
-        )
-    if not host or any(char.isspace() or not char.isprintable() for char in url):
-        return _NO_URL
-    return None
 
 
 def _expand_short_form(text: str) -> dict[str, str]:

@@ -4,16 +4,16 @@ Field names, units and allowed values are those of the Image service API v2 ("Cr
 reference), except ``hidden``, which is ``os_hidden`` there. Everything is immutable and compares by value.
 """
 
-import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum, StrEnum
 from fnmatch import fnmatchcase
 from types import MappingProxyType
 from typing import Final, NamedTuple, TypeAlias
 
 from imagesync.model.policy import OnReplace, Policy
+from imagesync.model.urls import has_secret, public_url, url_identity
 
 
 class Visibility(StrEnum):
@@ -168,6 +168,21 @@ class UrlSource:
     signature: Signature | None = None
     transfer: Transfer = Transfer()
 
+    @property
+    def needs_digest(self) -> bool:
+        """Whether nothing may be kept that tells its URL from another, so that only a digest can identify the data."""
+        return not (self.checksum or self.checksum_url) and any(map(has_secret, self.urls))
+
+    def withhold_secrets(self) -> "UrlSource":
+        """The same with URLs that may be shown and kept."""
+        signature, listed = self.signature, self.checksum_url
+        return replace(
+            self,
+            urls=tuple(map(public_url, self.urls)),
+            checksum_url=public_url(listed) if listed else None,
+            signature=replace(signature, url=public_url(signature.url)) if signature else None,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class KnownContent:
@@ -195,11 +210,6 @@ class Content(Enum):
 
 Source: TypeAlias = FileSource | UrlSource | KnownContent | Content
 """``transfer`` says how the bytes of each kind travel; None if imagesync knows no place to read them from."""
-
-
-def url_identity(url: str) -> str:
-    """What stands for a URL in a record: its sha256 in hexadecimal, because the URL itself may carry a secret."""
-    return hashlib.sha256(url.encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,7 +308,10 @@ class ImageSpec:
 
     @property
     def url_identity(self) -> str | None:
-        """The identity of the first URL, which stands for content that has no digest; None for another source."""
+        """The identity of the first URL, which stands for content that has no digest.
+
+        None for another source, and for a URL with a secret: such an image needs a digest.
+        """
         return url_identity(self.source.urls[0]) if isinstance(self.source, UrlSource) else None
 
     def is_ignored(self, *path: str) -> bool:

@@ -21,7 +21,6 @@ from imagesync.model.catalog import (
     Source,
     Transfer,
     UrlSource,
-    url_identity,
 )
 from imagesync.model.image import Identity
 from imagesync.model.plan import (
@@ -244,12 +243,7 @@ def _read_record(record: Json) -> Record:
     )
 
 
-def find_withheld_urls(document: Json) -> dict[str, tuple[str, ...]]:
-    """The sha256 of each whole URL, by key, of the images whose URLs hold what a document may not show."""
+def find_withheld_urls(document: Json) -> frozenset[str]:
+    """The keys of the images whose URLs hold what a document may not show."""
     creates = [step for step in document["steps"] if step["action"] == "create" and step["source"]["kind"] == "url"]
-    listed = {step["key"]: step["source"]["urls"] for step in creates}
-    return {
-        key: tuple(item["sha256"] for item in urls)
-        for key, urls in listed.items()
-        if any(url_identity(item["url"]) != item["sha256"] for item in urls)
-    }
+    return frozenset(step["key"] for step in creates if any(item["withheld"] for item in step["source"]["urls"]))

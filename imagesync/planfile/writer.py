@@ -19,7 +19,6 @@ from imagesync.model.catalog import (
     Source,
     Transfer,
     UrlSource,
-    url_identity,
 )
 from imagesync.model.plan import (
     Action,
@@ -38,7 +37,8 @@ from imagesync.model.plan import (
     summarize,
 )
 from imagesync.model.record import Record
-from imagesync.text import json_text, public_url
+from imagesync.model.urls import has_secret, public_url
+from imagesync.text import json_text
 
 FORMAT_VERSION: Final = 1
 
@@ -207,7 +207,7 @@ def _write_source(source: Source, base: str) -> Json:
             where: Json = {"kind": "file", "path": os.path.relpath(source.path, base), "shown": source.shown}
             return {**where, **_write_checks(source, base), "transfer": _write_transfer(source.transfer)}
         case UrlSource():
-            urls = [{"url": public_url(url), "sha256": url_identity(url)} for url in source.urls]
+            urls = [{"url": public_url(url), "withheld": has_secret(url)} for url in source.urls]
             where = {"kind": "url", "urls": urls}
             return {**where, **_write_checks(source, base), "transfer": _write_transfer(source.transfer)}
         case KnownContent():

@@ -17,6 +17,7 @@ from imagesync.planning.ordering import order_steps
 from imagesync.planning.ownership import Ownership, make_ownership
 from imagesync.planning.staleness import collect_reliances
 from imagesync.planning.steps import KeyPlan
+from imagesync.planning.undigested import refuse_undigested
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,7 @@ def make_context(given: PlanInput) -> PlanningContext:
     }
     decisions |= _leave_disputed(wanted, decisions, groups, given.inventory, adopted, refused)
     refusals = [sentence for key, sentence in refused.items() if not isinstance(decisions[key], Leave)]
+    refusals += refuse_undigested(wanted, groups)
     # a reference to an image that --only leaves out means its current image
     ids = {key: image_id for key, image_id in every.current_ids().items() if key not in groups}
     decisions |= _leave_dependents(wanted, decisions, groups)

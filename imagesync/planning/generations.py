@@ -222,3 +222,13 @@ def is_stored_as_published(spec: ImageSpec, owned: Owned) -> bool:
     is_theirs = spec.owner is not None and spec.owner == owned.image.owner
     is_sent_as_is = is_theirs and transfer is not None and transfer.method is Method.UPLOAD
     return spec.is_stored_as_published and (is_sent_as_is or not owned.record.converted)
+
+
+def choose_digest(owned: Owned, algorithm: str | None) -> Checksum | None:
+    """The recorded digest to write into a manifest; None without any.
+
+    In ``algorithm`` if it is known, else the one that people write. One on trust only if there is no other.
+    """
+    found = {digest.algorithm: digest for digest in owned.record.digests or owned.record.declared}
+    order = (algorithm or "sha256", "sha256", "sha512", *sorted(found))
+    return next((found[name] for name in order if name in found), None)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import assert_never
 
-from imagesync.model.catalog import Auto, Checksum, ImageSpec, OnExpire, Role, Status
+from imagesync.model.catalog import Auto, Checksum, ImageSpec, OnExpire, Role, Status, UrlSource
 from imagesync.model.image import LiveImage
 from imagesync.model.plan import Create, Deactivate, FieldChange, Reactivate, Reason, Step, Update
 from imagesync.model.record import Managed, Record, hash_value
@@ -182,6 +182,8 @@ def bring_up(context: PlanningContext, spec: ImageSpec, owned: Owned, reason: Re
         _ignore_converted_formats(spec, owned), owned.image, managed, members, live_members, context.ids
     )
     record = replace(make_current_record(context.given.catalog.name, spec, members, owned.record), role=Role.CURRENT)
+    if isinstance(spec.source, UrlSource) and spec.url_identity is None:
+        record = replace(record, url=None)  # an earlier version kept a hash of URLs with secrets
 
     def choose_reason(path: tuple[str, ...]) -> Reason:
         found = reason or find_reason(path, record.managed, owned.record.managed)
@@ -226,8 +228,8 @@ def _make_update_step(
     reason: Reason | None,
     verify: tuple[Checksum, ...],
 ) -> Step | None:
-    noted = record.managed.names() != owned.record.managed.names() and not context.given.policy.drift_only
-    if not (changes or noted or reason):
+    is_noted = (record.managed.names(), record.url) != (owned.record.managed.names(), owned.record.url)
+    if not (changes or reason or (is_noted and not context.given.policy.drift_only)):
         return None
     written = owned.record if context.given.policy.drift_only else record
     action = Update(spec.key, owned.id, changes, written, verify)

@@ -216,7 +216,7 @@ def _check_content(case: _Case, step: Step, update: Update, image: LiveImage) ->
     known = served | set(update.verify) | set(live.digests if live else ())
     if not set(record.digests) <= known and strongest not in served:
         yield f"nothing shows that image {image.id} has the digests that its record would claim"
-    if live is not None and (record.url != live.url or not set(record.declared) <= set(live.declared)):
+    if live is not None and (record.url not in (None, live.url) or not set(record.declared) <= set(live.declared)):
         yield f"the record of image {image.id} would name another origin of its data"
     is_ours = image.lies_in(case.inventory.project_id)
     if is_ours or update.verify or is_retirement(step):

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from imagesync.errors import PlanRefused
-from imagesync.model.catalog import Content, FileSource, Role, UrlSource, url_identity
+from imagesync.model.catalog import Content, FileSource, Role, UrlSource
 from imagesync.model.image import OWN_FIELDS
 from imagesync.model.plan import (
     Create,
@@ -27,6 +27,7 @@ from imagesync.model.plan import (
 )
 from imagesync.model.record import PREFIX, Record
 from imagesync.model.references import REFERENCE
+from imagesync.model.urls import url_identity
 from imagesync.planning.ordering import order_steps
 from imagesync.planning.steps import create_id, make_step
 
@@ -143,6 +144,8 @@ def _check_content(create: Create) -> Iterator[str]:
         yield "its record has other digests than the data that it names"
     if record.url != (url_identity(source.urls[0]) if isinstance(source, UrlSource) else None):
         yield "its record names another URL than its source"
+    if isinstance(source, UrlSource) and source.needs_digest and not digests:
+        yield "its URL has a secret, and its data no digest"
     if isinstance(source, FileSource) and not digests:
         yield "the data of its file has no digest"
     declared = source.checksum if isinstance(source, FileSource | UrlSource) else None

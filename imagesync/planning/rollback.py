@@ -10,7 +10,6 @@ from dataclasses import replace
 
 from imagesync.errors import PlanRefused
 from imagesync.model.catalog import (
-    Checksum,
     Content,
     FileSource,
     ImageSpec,
@@ -25,7 +24,7 @@ from imagesync.model.references import find_references
 from imagesync.planning.clashes import find_clashes
 from imagesync.planning.context import PlanInput, assemble_plan, make_context
 from imagesync.planning.decisions import Promote, is_usable, is_wanted_build
-from imagesync.planning.generations import Generations, Owned
+from imagesync.planning.generations import Generations, Owned, choose_digest
 from imagesync.planning.key_steps import bring_up, retire_superseded
 from imagesync.planning.retirement import make_kept
 from imagesync.planning.steps import KeyPlan
@@ -140,10 +139,10 @@ def _find_content_lines(spec: ImageSpec, owned: Owned) -> Iterator[tuple[Place, 
     if source is Content.UNMANAGED:
         return
     if not isinstance(source, FileSource | UrlSource | KnownContent):
-        yield spec.source_place, f"source: {{checksum: {_choose_digest(owned, None) or 'unknown'}}} (now none)"
+        yield spec.source_place, f"source: {{checksum: {choose_digest(owned, None) or 'unknown'}}} (now none)"
         return
     declared = source.checksum
-    digest = _choose_digest(owned, declared.algorithm if declared else None)
+    digest = choose_digest(owned, declared.algorithm if declared else None)
     if declared is not None and owned.record.known.get(declared.algorithm) == declared.value:
         return
     if digest:
@@ -159,10 +158,3 @@ def _find_content_lines(spec: ImageSpec, owned: Owned) -> Iterator[tuple[Place, 
         yield place, f"path: a file with that content (now {source.shown})"
     elif isinstance(source, UrlSource) and origin and owned.record.url != spec.url_identity:
         yield spec.lines.get("url", spec.source_place), f"url: {origin}"
-
-
-def _choose_digest(owned: Owned, algorithm: str | None) -> Checksum | None:
-    """In the manifest's own algorithm where it is known, else the one that people write; one on trust only if no other is."""
-    found = {digest.algorithm: digest for digest in owned.record.digests or owned.record.declared}
-    order = (algorithm or "sha256", "sha256", "sha512", *sorted(found))
-    return next((found[name] for name in order if name in found), None)

@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from imagesync.model.catalog import Catalog, ImageSpec, Status, Transfer, UrlSource
 from imagesync.model.image import Capabilities, LiveImage
 from imagesync.model.plan import FieldChange, Reason
+from imagesync.model.urls import public_url
 from imagesync.planning.generations import Holds, Owned, compare_content, is_unjudged
-from imagesync.text import public_url
 
 
 def is_store_list_needed(catalog: Catalog) -> bool:

@@ -24,7 +24,7 @@ from imagesync.model.record import (
     hash_values,
 )
 from imagesync.model.references import escape_references, fill_known_references
-from imagesync.text import public_url
+from imagesync.model.urls import public_url
 
 DEFAULTS: Final[Mapping[str, Value]] = {
     "visibility": Visibility.PRIVATE.value,

@@ -27,9 +27,10 @@ from imagesync.model.plan import (
 )
 from imagesync.model.record import DIGEST, read_digests
 from imagesync.model.report import Outcome, Report, StepResult, candidates_of
+from imagesync.model.urls import public_host
 from imagesync.render.stays import candidate_lines, describe_kept, kept_lines
 from imagesync.render.style import Ink, Paint, format_count, format_size, format_value, leave_plain
-from imagesync.text import make_printable, public_host
+from imagesync.text import make_printable
 
 _MAX_KEY_CHARS: Final = 40
 """Width of the column of keys; a longer key moves the rest of its line to the right."""
@@ -185,9 +186,9 @@ def _describe_origin(create: Create) -> str:
         case FileSource(shown=shown, transfer=transfer):
             return f"{format_size(create.fingerprint.size)} from {format_value(shown)}{_describe_transfer(create, transfer)}"
         case UrlSource(urls=urls, transfer=transfer):
-            host = format_value(public_host(urls[0]))
+            hosts = ", ".join(dict.fromkeys(format_value(public_host(url)) for url in urls))
             known = f"{format_size(create.fingerprint.size)} " if create.fingerprint.size is not None else ""
-            return f"{known}from {host}{_describe_transfer(create, transfer)}"
+            return f"{known}from {hosts}{_describe_transfer(create, transfer)}"
         case _:
             return "a record without data"
 

@@ -1,5 +1,6 @@
 """Where the bytes of images come from: what identifies them before a byte is stored, and the verified stream itself."""
 
+from imagesync.sources.access import SourceAccess as SourceAccess
 from imagesync.sources.cache import DigestCache as DigestCache
 from imagesync.sources.cache import default_cache as default_cache
 from imagesync.sources.identify import check_files as check_files

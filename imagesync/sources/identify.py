@@ -1,19 +1,21 @@
 """A catalogue -> the same with the fingerprint of every source. Reads local files and lists; what cannot be read plans nothing.
 
-A list of digests is fetched once for all images that name it, so that an image follows what upstream publishes.
+A list of digests is fetched and read once for all images that name it, so that an image follows what upstream publishes.
 """
 
 import os
 import stat
+from collections import defaultdict
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from io import BufferedReader
-from typing import Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from imagesync.errors import Diagnostic, ManifestError, PlanRefused, SourceError
 from imagesync.model.catalog import (
     Catalog,
+    Checksum,
     FileSource,
     Fingerprint,
     ImageSpec,
@@ -23,21 +25,30 @@ from imagesync.model.catalog import (
     UrlSource,
 )
 from imagesync.model.plan import Create, Plan
+from imagesync.model.urls import public_url
+from imagesync.sources.access import Deadline, SourceAccess
 from imagesync.sources.cache import DigestCache
-from imagesync.text import public_url
 
 UNREADABLE: Final = "check the path and its permissions"
+MAX_KEYRING_BYTES: Final = 4 * 2**20
+
+if TYPE_CHECKING:
+    from imagesync.sources.checking import Room
 
 ListRef: TypeAlias = tuple[str, Signature | None]
-Lists: TypeAlias = Mapping[ListRef, str | SourceError]
+"""The URL of a list, and its signature."""
+Found: TypeAlias = Mapping[str, tuple[Checksum, ...] | SourceError]
+"""What a list says, by the place of each file that it is asked for."""
+Lists: TypeAlias = Mapping[ListRef, Found | SourceError]
 
 
-def identify(catalog: Catalog, *, jobs: int = 8, cache: DigestCache | None = None) -> Catalog:
+def identify(
+    catalog: Catalog, *, jobs: int = 8, cache: DigestCache | None = None, access: SourceAccess | None = None
+) -> Catalog:
     """Digests and sizes of all sources; ManifestError with one diagnostic for each that cannot be had."""
     kept = cache or DigestCache(None)
-    wanted = {listed: None for spec in catalog.images if (listed := _list_of(spec.source))}
+    lists = _read_lists(catalog, jobs, access or SourceAccess())
     with ThreadPoolExecutor(jobs) as pool:
-        lists: Lists = dict(zip(wanted, pool.map(_fetch_list, wanted), strict=True))
         found = list(pool.map(lambda spec: _take_fingerprint(spec, lists, kept), catalog.images))
     problems = [item for item in found if isinstance(item, Diagnostic)]
     if problems:
@@ -97,32 +108,54 @@ def _list_of(source: Source) -> ListRef | None:
     return None
 
 
-def _fetch_list(wanted: ListRef) -> str | SourceError:
-    """The text of a list, its signature verified where one is declared."""
-    from imagesync.sources.lists import text_of
+def _place_of(source: Source) -> str:
+    """What a list must name for this source: a path, or the URL of its published place."""
+    return source.path if isinstance(source, FileSource) else source.urls[0] if isinstance(source, UrlSource) else ""
+
+
+def _read_lists(catalog: Catalog, jobs: int, access: SourceAccess) -> Lists:
+    """Every list that images name, each asked for and read once."""
+    wanted: defaultdict[ListRef, set[str]] = defaultdict(set)
+    for spec in catalog.images:
+        if listed := _list_of(spec.source):
+            wanted[listed].add(_place_of(spec.source))
+    if not wanted:
+        return {}
+    from imagesync.sources.checking import Room, try_each
+
+    room = Room()
+    with access.spend_check_time() as deadline:
+
+        def read(listed: ListRef) -> Found:
+            return _read_list(listed, wanted[listed], access, deadline, room)
+
+        return dict(zip(wanted, try_each(read, list(wanted), jobs, deadline), strict=True))
+
+
+def _read_list(listed: ListRef, places: set[str], access: SourceAccess, deadline: Deadline, room: "Room") -> Found:
+    """What a list says of these places; its signature is verified where one is declared."""
+    from imagesync.sources.lists import read_list
     from imagesync.sources.web import fetch
 
-    url, signature = wanted
-    try:
-        content = fetch(url)
+    url, signature = listed
+    with room.offer(deadline) as enter_room:
+        content = fetch(url, access, deadline, enter_room=enter_room)
         if signature is not None:
-            content = _verify_list(url, content, signature)
-    except SourceError as error:
-        return error
-    return text_of(content)
+            content = _verify_list(url, content, signature, access, deadline)
+        return read_list(content, places, lambda: deadline.limit(1))
 
 
-def _verify_list(url: str, content: bytes, signature: Signature) -> bytes:
+def _verify_list(url: str, content: bytes, signature: Signature, access: SourceAccess, deadline: Deadline) -> bytes:
     from imagesync.sources.signatures import verify_signature
-    from imagesync.sources.web import fetch
+    from imagesync.sources.web import SMALL_BYTES, fetch
 
     try:
         with open_regular_file(signature.keyring) as file:
-            keyring = file.read()
+            keyring = file.read(MAX_KEYRING_BYTES)
     except OSError as error:
         why = error.strerror or error.args[1]
         raise SourceError(f"keyring {signature.shown}: {why}", UNREADABLE) from error
-    apart = None if signature.url == url else fetch(signature.url)
+    apart = None if signature.url == url else fetch(signature.url, access, deadline, max_bytes=SMALL_BYTES)
     try:
         return verify_signature(content, apart, keyring)
     except SourceError as error:
@@ -136,7 +169,7 @@ def _take_fingerprint(spec: ImageSpec, lists: Lists, cache: DigestCache) -> Fing
             case FileSource():
                 return _fingerprint_file(source, lists, cache)
             case UrlSource(checksum=None):
-                return _look_up_digests(source, source.urls[0], lists)
+                return _look_up_digests(source, lists)
             case UrlSource(checksum=checksum) | KnownContent(checksum=checksum):
                 return Fingerprint((checksum,) if checksum else ())
             case _:
@@ -154,24 +187,22 @@ def _fingerprint_file(source: FileSource, lists: Lists, cache: DigestCache) -> F
         if source.checksum:
             return Fingerprint((source.checksum,), size=size)
         if source.checksum_url:
-            return replace(_look_up_digests(source, source.path, lists), size=size)
+            return replace(_look_up_digests(source, lists), size=size)
         return Fingerprint((cache.read_digest(file, source.path),), size=size)
 
 
-def _look_up_digests(source: FileSource | UrlSource, place: str, lists: Lists) -> Fingerprint:
+def _look_up_digests(source: FileSource | UrlSource, lists: Lists) -> Fingerprint:
     """What the source's list says of it; nothing without a list."""
-    from imagesync.sources.lists import find_digests
-
     wanted = _list_of(source)
     if wanted is None:
         return Fingerprint()
-    text = lists[wanted]
-    if isinstance(text, SourceError):
-        raise text
-    try:
-        return Fingerprint(find_digests(text, place))
-    except SourceError as error:
-        raise SourceError(f"{public_url(wanted[0])}: {error.message}", error.hint) from error
+    listed = lists[wanted]
+    if isinstance(listed, SourceError):
+        raise listed
+    found = listed[_place_of(source)]
+    if isinstance(found, SourceError):
+        raise SourceError(f"{public_url(wanted[0])}: {found.message}", found.hint)
+    return Fingerprint(found)
 
 
 def _problem(spec: ImageSpec, message: str, hint: str) -> Diagnostic:

@@ -1,19 +1,19 @@
 """The creates of a plan -> how many bytes their URLs hold, asked from the servers without reading them. Network."""
 
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from imagesync.errors import SourceError
 from imagesync.model.catalog import Catalog, UrlSource
 from imagesync.model.plan import Create, Plan
-from imagesync.sources.web import fetch_size
+from imagesync.sources.access import SourceAccess
 
 
 class Sizes:
     """What the servers told in this run: each URL is asked once."""
 
-    def __init__(self) -> None:
+    def __init__(self, access: SourceAccess | None = None) -> None:
+        self._access = access or SourceAccess()
         self._known: dict[tuple[str, ...], int | SourceError | None] = {}
 
     def learn(self, plan: Plan, jobs: int) -> bool:
@@ -22,10 +22,17 @@ class Sizes:
         sources = {
             create.source.urls for create in creates if isinstance(create.source, UrlSource) and _is_read(create)
         }
-        asked = sorted(sources - set(self._known))
-        with ThreadPoolExecutor(jobs) as pool:
-            self._known |= dict(zip(asked, pool.map(_ask_size, asked), strict=True))
+        if asked := sorted(sources - set(self._known)):
+            self._known |= self._ask(asked, jobs)
         return bool(asked)
+
+    def _ask(self, asked: Sequence[tuple[str, ...]], jobs: int) -> dict[tuple[str, ...], int | SourceError | None]:
+        from imagesync.sources.checking import try_each
+        from imagesync.sources.web import fetch_size
+
+        with self._access.spend_check_time() as deadline:
+            found = try_each(lambda urls: fetch_size(urls, self._access, deadline), asked, jobs, deadline)
+        return dict(zip(asked, found, strict=True))
 
     def fill_in(self, catalog: Catalog) -> Catalog:
         """The catalogue with the known sizes, and a warning for each URL that did not answer."""
@@ -45,10 +52,3 @@ class Sizes:
 def _is_read(create: Create) -> bool:
     """Whether the bytes come by here: what the service fetches itself need not be reachable from here."""
     return isinstance(create.source, UrlSource) and create.source.transfer.is_sent
-
-
-def _ask_size(urls: tuple[str, ...]) -> int | SourceError | None:
-    try:
-        return fetch_size(urls)
-    except SourceError as error:
-        return error

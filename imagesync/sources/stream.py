@@ -13,9 +13,10 @@ from contextlib import contextmanager
 from imagesync.errors import ChecksumMismatch, SourceError
 from imagesync.formats import HEAD, RAW, Inspection, check_not_disguised
 from imagesync.model.catalog import SERVICE_HASHES, Compression, FileSource, Fingerprint, Transfer, UrlSource
+from imagesync.sources.access import SourceAccess
 from imagesync.sources.pipeline import Pipeline
 from imagesync.sources.unpack import CHUNK, unpack
-from imagesync.sources.web import BLOCK_SECONDS, PAUSES, open_url
+from imagesync.sources.web import PAUSES, open_url
 
 
 class SourceStream:
@@ -117,11 +118,11 @@ def open_source(
     disk_format: str | None,
     container_format: str | None = "bare",
     pauses: Sequence[float] = PAUSES,
-    block_seconds: float = BLOCK_SECONDS,
+    access: SourceAccess | None = None,
 ) -> Iterator[SourceStream]:
     """The stream of one source; SourceError if it cannot be opened. Closes everything that it opened.
 
-    For URLs: ``pauses`` in seconds before each further try, ``block_seconds`` that a MiB may take.
+    For URLs: ``pauses`` in seconds before each further try, and the rules of ``access``.
     """
     formats = disk_format, container_format
     if isinstance(source, FileSource):
@@ -134,7 +135,7 @@ def open_source(
             raise SourceError(f"{source.shown}: {error.strerror}", "check the path and its permissions") from error
         return
     verified = bool(fingerprint.digests)
-    with open_url(source.urls, verified=verified, pauses=pauses, block_seconds=block_seconds) as download:
+    with open_url(source.urls, verified=verified, pauses=pauses, access=access) as download:
         stream = SourceStream(
             download.read_blocks(), download.size, source.transfer, fingerprint, *formats, interrupt=download.abandon
         )

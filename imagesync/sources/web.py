@@ -1,81 +1,96 @@
 """URLs of one file, mirrors in order -> its bytes, its size, or a small document. Network.
 
-Redirects are followed; proxies come from the environment, credentials from the URL or ~/.netrc. A broken connection is
-taken up again where it broke off. Bytes are handed on as they are published, whatever ``Content-Encoding`` says. Every
-failure is one line without credentials or query.
+A broken connection is taken up again where it broke off, a slow mirror is given up for the next one. Bytes are handed on
+as they are published, whatever ``Content-Encoding`` says. Every failure is one line without credentials or query.
 """
 
-import io
 import re
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 from imagesync.errors import SourceError
-from imagesync.text import public_url
+from imagesync.model.urls import public_url
+from imagesync.sources.access import NO_DEADLINE, Deadline, SourceAccess
+from imagesync.sources.session import PassingError, RefusedError, WebSession, make_page_error
 
 if TYPE_CHECKING:
     import requests
 
 CHUNK: Final = 2**20
-TIMEOUTS: Final = (10.0, 60.0)
-BLOCK_SECONDS: Final = 300.0
-"""How long a MiB may take: less than 4 KiB/s is a mirror that should be given up."""
 PAUSES: Final = (0.0, 1.0, 2.0, 4.0, 8.0)
 """Seconds before each further try; the count begins anew whenever a MiB came through."""
 MAX_DOCUMENT_BYTES: Final = 16 * 2**20
-"""Of a checksum list, a signature or another small file."""
-DOCUMENT_SECONDS: Final = 120.0
-_PASSING: Final = frozenset({408, 429, 500, 502, 503, 504})
+"""Of a checksum list."""
+SMALL_BYTES: Final = 2**20
+"""Of a signature, and of a list that needs no place in a ``Room``."""
+_PIECE: Final = 2**16
 _SIZELESS: Final = frozenset({403, 405, 501})
 _PAGE: Final = re.compile(rb"\s*(<!doctype html|<html)", re.IGNORECASE)
 
 
-class _Passing(SourceError):
-    """A failure that may be gone at the next try."""
+class SlowError(PassingError):
+    """A mirror gives less than the least rate; another one may be faster."""
 
 
 @contextmanager
 def open_url(
-    urls: Sequence[str], *, verified: bool, pauses: Sequence[float] = PAUSES, block_seconds: float = BLOCK_SECONDS
+    urls: Sequence[str], *, verified: bool, pauses: Sequence[float] = PAUSES, access: SourceAccess | None = None
 ) -> Iterator["Download"]:
     """The file at the first mirror that answers; SourceError when none does.
 
     ``verified``: a digest will judge the whole, so that another mirror may go on where one broke off.
     """
-    with _make_session() as session:
-        yield Download(session, tuple(urls), pauses, verified=verified, block_seconds=block_seconds)
+    access = access or SourceAccess()
+    with WebSession(access) as session:
+        yield Download(session, tuple(urls), pauses, verified=verified, access=access)
 
 
-def fetch(url: str, pauses: Sequence[float] = PAUSES[:3], seconds: float = DOCUMENT_SECONDS) -> bytes:
-    """A small document, such as a list of digests; SourceError when it cannot be had (in ``seconds``) or is larger than 16 MiB."""
-    with _make_session() as session:
+def fetch(
+    url: str,
+    access: SourceAccess,
+    deadline: Deadline = NO_DEADLINE,
+    *,
+    max_bytes: int = MAX_DOCUMENT_BYTES,
+    enter_room: Callable[[], None] = lambda: None,
+    pauses: Sequence[float] = PAUSES[:3],
+) -> bytes:
+    """A document, such as a list of digests; SourceError when it cannot be had in time, or is larger than ``max_bytes``.
+
+    ``enter_room`` is called before more than ``SMALL_BYTES`` of it are kept.
+    """
+    with WebSession(access, deadline) as session:
         for pause in pauses[:-1]:
-            time.sleep(pause)
-            with suppress(_Passing):
-                return _fetch_once(session, url, seconds)
-        time.sleep(pauses[-1])
-        return _fetch_once(session, url, seconds)
+            time.sleep(deadline.limit(pause))
+            with suppress(PassingError):
+                return _fetch_once(session, url, deadline, max_bytes, enter_room)
+        time.sleep(deadline.limit(pauses[-1]))
+        return _fetch_once(session, url, deadline, max_bytes, enter_room)
 
 
-def _fetch_once(session: "requests.Session", url: str, seconds: float) -> bytes:
-    content, end = bytearray(), time.monotonic() + seconds
-    with _ask(session, url) as answer, _translate_errors(url):
-        while chunk := answer.raw.read1(65536, decode_content=True):
+def _fetch_once(
+    session: WebSession, url: str, deadline: Deadline, max_bytes: int, enter_room: Callable[[], None]
+) -> bytes:
+    content = bytearray()
+    with session.ask(url) as answer, _translate_errors(url):
+        while chunk := answer.raw.read1(_PIECE, decode_content=True):
+            deadline.limit(1)
+            if len(content) + len(chunk) > SMALL_BYTES:
+                enter_room()
             content += chunk
-            if time.monotonic() > end:
-                raise SourceError(f"{public_url(url)}: takes longer than {seconds:.0f} s", "try again later")
-            if len(content) > MAX_DOCUMENT_BYTES:
-                limit = f"{MAX_DOCUMENT_BYTES // 2**20} MiB"
-                raise SourceError(f"{public_url(url)}: larger than {limit}, so no list of digests", "correct it")
+            if len(content) > max_bytes:
+                limit = f"{max_bytes // 2**20} MiB"
+                raise SourceError(
+                    f"{public_url(url)}: larger than {limit}, so no list of digests and no signature", "correct it"
+                )
     return bytes(content)
 
 
-def fetch_size(urls: Sequence[str]) -> int | None:
+def fetch_size(urls: Sequence[str], access: SourceAccess, deadline: Deadline = NO_DEADLINE) -> int | None:
     """Bytes behind the first mirror that answers, as far as it tells, without reading them; SourceError when none does."""
-    with _make_session() as session:
+    with WebSession(access, deadline) as session:
         failure: SourceError | None = None
         for url in urls:
             try:
@@ -88,50 +103,17 @@ def fetch_size(urls: Sequence[str]) -> int | None:
     return None
 
 
-def _ask_head(session: "requests.Session", url: str) -> "requests.Response":
+def _ask_head(session: WebSession, url: str) -> "requests.Response":
     """The answer to HEAD; to GET where a server (or a signed URL) knows no HEAD."""
     try:
-        return _ask(session, url, method="HEAD")
+        return session.ask(url, method="HEAD")
     except SourceError as error:
-        if isinstance(error.__cause__, _Refused) and error.__cause__.status in _SIZELESS:
-            return _ask(session, url)
+        if isinstance(error.__cause__, RefusedError) and error.__cause__.status in _SIZELESS:
+            return session.ask(url)
         raise
 
 
-class _Refused(Exception):
-    """An answer that is no success."""
-
-    def __init__(self, status: int) -> None:
-        super().__init__(status)
-        self.status = status
-
-
-def _make_session() -> "requests.Session":
-    import requests
-
-    from imagesync.deadlines import apply_deadlines
-    from imagesync.version import __version__
-
-    session = requests.Session()
-    session.hooks["response"].append(_drop_redirect_body)
-    for scheme in ("http://", "https://"):
-        adapter = requests.adapters.HTTPAdapter()
-        apply_deadlines(adapter)
-        session.mount(scheme, adapter)
-    session.headers["User-Agent"] = f"imagesync/{__version__}"
-    return session
-
-
-def _drop_redirect_body(answer: "requests.Response", *_: object, **_given: object) -> None:
-    """A hook of requests, which would read the whole page of a redirect, however large, before it follows."""
-    if answer.is_redirect:
-        answer.close()
-        answer.raw = io.BytesIO()
-
-
-def _open_first(
-    session: "requests.Session", urls: Sequence[str], pauses: Sequence[float]
-) -> tuple[int, "requests.Response"]:
+def _open_first(session: WebSession, urls: Sequence[str], pauses: Sequence[float]) -> tuple[int, "requests.Response"]:
     """The first mirror that answers; all are tried again while one of them may get well."""
     failures: list[SourceError] = []
     for pause in pauses:
@@ -139,49 +121,12 @@ def _open_first(
         failures = []
         for index, url in enumerate(urls):
             try:
-                return index, _ask(session, url)
+                return index, session.ask(url)
             except SourceError as error:
                 failures.append(error)
-        if not any(isinstance(error, _Passing) for error in failures):
+        if not any(isinstance(error, PassingError) for error in failures):
             break
     raise failures[-1]
-
-
-def _ask(
-    session: "requests.Session", url: str, headers: Mapping[str, str] | None = None, method: str = "GET"
-) -> "requests.Response":
-    """A success (200, or 206 for a range), body unread."""
-    import requests
-
-    wanted = {"Accept-Encoding": "identity", **(headers or {})}
-    try:
-        answer = session.request(method, url, stream=True, timeout=TIMEOUTS, headers=wanted, allow_redirects=True)
-    except requests.TooManyRedirects as error:
-        raise SourceError(f"{public_url(url)}: redirected in a circle", "correct the URL") from error
-    except requests.exceptions.SSLError as error:
-        hint = "check the server's name, or name its authority in REQUESTS_CA_BUNDLE"
-        raise SourceError(f"{public_url(url)}: the TLS certificate is not accepted", hint) from error
-    except requests.Timeout as error:
-        raise _Passing(f"{public_url(url)}: no answer in {TIMEOUTS[1]:.0f} s", "try again later") from error
-    except requests.exceptions.ProxyError as error:
-        raise _Passing(f"{public_url(url)}: the proxy does not answer", "check the *_proxy variables") from error
-    except requests.ConnectionError as error:
-        raise _Passing(f"{public_url(url)}: no connection", "check the address and the network") from error
-    except (requests.RequestException, ValueError) as error:
-        raise SourceError(f"{public_url(url)}: cannot be fetched", "correct the URL") from error
-    if answer.status_code not in ((206,) if "Range" in wanted else ()) + (200,):
-        answer.close()
-        kind = _Passing if answer.status_code in _PASSING else SourceError
-        hint = "try again later" if kind is _Passing else "correct the URL"
-        raise kind(f"{public_url(url)}: HTTP {answer.status_code}", hint) from _Refused(answer.status_code)
-    if answer.headers.get("Content-Type", "").startswith(("text/html", "application/xhtml")):
-        answer.close()
-        raise _page_error(url)
-    return answer
-
-
-def _page_error(url: str) -> SourceError:
-    return SourceError(f"{public_url(url)}: an HTML page, not an image", "correct the URL; it may want a log-in")
 
 
 def _length(answer: "requests.Response") -> int | None:
@@ -195,10 +140,32 @@ def _translate_errors(url: str) -> Iterator[None]:
     import requests
     from urllib3.exceptions import HTTPError
 
+    from imagesync.deadlines import TooSlow
+
     try:
         yield
+    except TooSlow as error:
+        hint = "name a faster mirror, or pass --min-source-rate 0"
+        raise SlowError(f"{public_url(url)}: {error}", hint) from error
     except (requests.RequestException, HTTPError, OSError) as error:
-        raise _Passing(f"{public_url(url)}: the connection broke", "try again later") from error
+        raise PassingError(f"{public_url(url)}: the connection broke", "try again later") from error
+
+
+def _gather(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Small pieces as blocks of a MiB; before an error of theirs, what came until then."""
+    block = bytearray()
+    try:
+        for piece in pieces:
+            block += piece
+            if len(block) >= CHUNK:
+                yield bytes(block)
+                block.clear()
+    except Exception:
+        if block:
+            yield bytes(block)
+        raise
+    if block:
+        yield bytes(block)
 
 
 class Download:
@@ -206,15 +173,15 @@ class Download:
 
     def __init__(
         self,
-        session: "requests.Session",
+        session: WebSession,
         urls: tuple[str, ...],
         pauses: Sequence[float],
         *,
         verified: bool,
-        block_seconds: float,
+        access: SourceAccess,
     ) -> None:
         self._session, self._urls, self._pauses, self._verified = session, urls, pauses, verified
-        self._block_seconds = block_seconds
+        self._access, self._slow = access, set[int]()
         self._index, self._answer = _open_first(session, urls, pauses[:3])
         self.size = _length(self._answer)
         self._version = _version(self._answer)
@@ -237,29 +204,43 @@ class Download:
             try:
                 for block in self._receive(skip):
                     if not self._offset and _PAGE.match(block):
-                        raise _page_error(self._urls[self._index])
+                        raise make_page_error(self._urls[self._index])
                     self._offset += len(block)
                     yield block
                 return
-            except _Passing as broken:
+            except SlowError as slow:
+                mark, failures = self._offset, 0
+                skip = self._leave_slow_mirror(slow)
+            except PassingError as broken:
                 failures = 1 if self._offset - mark >= CHUNK else failures + 1
                 mark = self._offset
                 skip = self._resume(broken, failures)
 
     def _receive(self, skip: int) -> Iterator[bytes]:
         """What one answer brings, but for the first ``skip`` bytes, which are known."""
-        from imagesync.deadlines import read_in_time
+        from imagesync.deadlines import read_at_rate
 
         url = self._urls[self._index]
         with self._answer, _translate_errors(url):
-            blocks = self._answer.raw.stream(CHUNK, decode_content=False)
-            for block in read_in_time(blocks, self._block_seconds, self._cut):
+            pieces = self._answer.raw.stream(_PIECE, decode_content=False)
+            for block in _gather(read_at_rate(pieces, self._access.min_rate, self._access.rate_seconds, self._cut)):
                 if skip:
                     block, skip = block[skip:], max(0, skip - len(block))
                 if block:
                     yield block
         if self.size is not None and self._offset < self.size:
-            raise _Passing(f"{public_url(url)}: ended after {self._offset} of {self.size} bytes", "try again later")
+            raise PassingError(f"{public_url(url)}: ended after {self._offset} of {self.size} bytes", "try again later")
+
+    def _leave_slow_mirror(self, slow: SlowError) -> int:
+        """Ask the next mirror for the rest; how many bytes of its answer are known already. SourceError without one."""
+        self._slow.add(self._index)
+        for index in range(len(self._urls)):
+            if self._verified and index not in self._slow and not self._abandoned.is_set():
+                self._slow.add(index)  # each mirror may be slow once
+                with suppress(SourceError):
+                    if (known := self._resume_at(index)) is not None:
+                        return known
+        raise SourceError(f"{slow.message} (read {self._offset} bytes)", slow.hint) from slow
 
     def _resume(self, broken: SourceError, failures: int) -> int:
         """Ask for the rest; how many bytes of the new answer are known already."""
@@ -269,7 +250,7 @@ class Download:
             index = (self._index + max(0, number - 2)) % len(self._urls) if self._verified else self._index
             try:
                 known = self._resume_at(index)
-            except _Passing as error:
+            except PassingError as error:
                 broken = error
                 continue
             if known is None:
@@ -282,7 +263,7 @@ class Download:
         """How many bytes of a new answer are known already; None where nothing tells that it is the same file."""
         url = self._urls[index]
         condition = {"If-Range": self._version} if self._version and index == self._index else {}
-        answer = _ask(self._session, url, {"Range": f"bytes={self._offset}-", **condition})
+        answer = self._session.ask(url, {"Range": f"bytes={self._offset}-", **condition})
         placed = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", answer.headers.get("Content-Range", ""))
         if answer.status_code == 206 and placed and int(placed[1]) == self._offset:
             same = placed[2] in ("*", str(self.size)) or self.size is None

@@ -139,7 +139,7 @@ def fetch_from_disk(workspace: ForgedPlanWorkspace, plan: dict[str, Any]) -> Non
     source, url = step(plan, "create")["source"], "file:///etc/hostname"
     for name in ("path", "shown"):
         source.pop(name)
-    source |= {"kind": "url", "urls": [{"url": url, "sha256": hashlib.sha256(url.encode()).hexdigest()}]}
+    source |= {"kind": "url", "urls": [{"url": url, "withheld": False}]}
 
 
 def set_in(*path: Any, value: Any) -> Callable[[ForgedPlanWorkspace, dict[str, Any]], None]:

@@ -14,8 +14,8 @@ import pytest
 
 from imagesync import Performer, load, open_backend, resolve
 from imagesync.backends.base import Backend
-from imagesync.model.catalog import url_identity
 from imagesync.model.image import Capabilities
+from imagesync.model.urls import url_identity
 from imagesync.sources import identify
 from tests.cloud.service import Cloud, free_port
 from tests.cloud.workspace import CloudWorkspace

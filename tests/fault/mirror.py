@@ -29,12 +29,14 @@ class File:
 
 
 class Mirror:
-    """The files by path, and the requests that came: ``METHOD PATH``, with the start of the range if there was one."""
+    """The files by path, and the requests that came: ``METHOD PATH``, with the start of the range if there was one; the
+    log-ins that were sent, whether asked for or not."""
 
     def __init__(self, address: str) -> None:
         self.address = address
         self.files: dict[str, File] = {}
         self.asked: list[str] = []
+        self.logins: list[str] = []
 
     def publish(self, path: str, file: File | bytes) -> str:
         """The URL of a file that is there from now on."""
@@ -57,6 +59,7 @@ class MirrorHandler(http.server.BaseHTTPRequestHandler):
         path = self.path.partition("?")[0]
         wanted = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
         self.mirror.asked.append(f"{self.command} {path}" + (f" from {wanted[1]}" if wanted else ""))
+        self.mirror.logins += [login] if (login := self.headers.get("Authorization")) else []
         file = self.mirror.files.get(path, File(b"gone", 404))
         if file.login is not None and self.headers.get("Authorization") != file.login:
             file = File(b"", 401)
@@ -100,11 +103,11 @@ class MirrorServer(http.server.ThreadingHTTPServer):
 
 
 @contextmanager
-def mirror() -> Iterator[Mirror]:
-    """A running one."""
+def mirror(address: str = "127.0.0.1") -> Iterator[Mirror]:
+    """A running one, at an address of loopback."""
     handler = type("Handler", (MirrorHandler,), {})
-    with MirrorServer(("127.0.0.1", 0), handler) as server:
-        handler.mirror = found = Mirror(f"http://127.0.0.1:{server.server_port}")  # type: ignore[attr-defined]
+    with MirrorServer((address, 0), handler) as server:
+        handler.mirror = found = Mirror(f"http://{address}:{server.server_port}")  # type: ignore[attr-defined]
         threading.Thread(target=server.serve_forever, daemon=True).start()
         try:
             yield found

@@ -2,7 +2,7 @@
 
 import pytest
 
-from imagesync.text import json_text, make_printable, one_line, public_host, public_url, redact, remove_secrets, shorten
+from imagesync.text import json_text, make_printable, one_line, redact, remove_secrets, shorten
 
 TOKEN = "gAAAAABmabcdefghijklmnopqrstuvwxyz-_0123456789=="
 
@@ -63,21 +63,6 @@ def test_what_moves_a_cursor_or_turns_text_is_a_visible_escape(text: str, shown:
     assert make_printable(text) == shown
     assert make_printable(text).isprintable()
     assert make_printable(shown) == shown
-
-
-@pytest.mark.parametrize(
-    ("url", "shown", "host"),
-    [
-        ("https://user:S3CRET@m.example:8443/a/b.img?sig=S3CRET#S3CRET", "https://m.example:8443/a/b.img", "m.example:8443"),
-        ("http://m.example?sig=S3CRET", "http://m.example", "m.example"),
-        ("https://m.example/a", "https://m.example/a", "m.example"),
-        ("https://[2001:db8::1]/a", "https://[2001:db8::1]/a", "[2001:db8::1]"),
-    ],
-)  # fmt: skip
-def test_a_url_has_no_log_in_query_or_fragment(url: str, shown: str, host: str) -> None:
-    """Any of them may be a secret."""
-    assert public_url(url) == shown
-    assert public_host(url) == host
 
 
 def test_a_text_that_is_too_long_shows_that_it_goes_on() -> None:

@@ -221,7 +221,7 @@ ADOPTED_IMAGE = LiveImage(
 FETCHED = ImageSpec(
     "kernel",
     name="kernel",
-    source=UrlSource(("https://user:secret@images.example/vmlinuz?sig=1",)),
+    source=UrlSource(("https://images.example/vmlinuz",)),
     disk_format="aki",
     container_format="aki",
     visibility=Visibility.PRIVATE,
@@ -247,7 +247,7 @@ FETCHED_IMAGE = LiveImage(
         "imagesync_catalog": "base",
         "imagesync_key": "kernel",
         "imagesync_role": "current",
-        "imagesync_digest": "url:57090e62e59de9708c70b56b70d2b86bce718547fec5e26f97da647dc129ad2b",
+        "imagesync_digest": "url:081259123bb1cdf982c89795dd4bc3254466f532f821a92bdcbd0bee39790d87",
         "imagesync_spec": "6157ce282900b653874da73547d2ae7c",
         "imagesync_managed": '{"f":{"container_format":"82098d82","disk_format":"82098d82","hidden":"fcbcf165",'
         '"min_disk":"634635a2","name":"0cfa9728","protected":"b5bea41b","visibility":"24ed6504"},"g":1,'
@@ -256,6 +256,16 @@ FETCHED_IMAGE = LiveImage(
     size=4096,
     created_at="2026-11-25T15:31:31Z",
 )
+
+SIGNED = replace(FETCHED, source=UrlSource(("https://user:secret@images.example/vmlinuz?sig=1",)))
+SIGNED_IMAGE = replace(
+    FETCHED_IMAGE,
+    properties={
+        **FETCHED_IMAGE.properties,
+        "imagesync_digest": "url:57090e62e59de9708c70b56b70d2b86bce718547fec5e26f97da647dc129ad2b",
+    },
+)
+"""Made before a URL with a secret needed a digest: the record has a hash of the whole URL."""
 
 SPECS: Final = (CREATED, REPLACED, ADOPTED, FETCHED)
 """What the manifest says; ``IMAGES`` are all that it has in the cloud."""

@@ -22,7 +22,7 @@ from imagesync.backends.glance.failures import PASSING, error_from_answer, is_ne
 from imagesync.backends.glance.response_limits import read_beginning, read_whole
 from imagesync.backends.glance.retry import Pace, Patience, parse_retry_after
 from imagesync.errors import BackendError, Conflict, Unavailable
-from imagesync.text import public_host
+from imagesync.model.urls import public_host
 
 if TYPE_CHECKING:
     import requests

@@ -23,7 +23,8 @@ from imagesync.backends.glance.failures import clean, translate_errors
 from imagesync.backends.glance.retry import Pace
 from imagesync.errors import ImagesyncError, UsageError
 from imagesync.model.image import Identity
-from imagesync.text import public_host, public_url, redact
+from imagesync.model.urls import public_host, public_url
+from imagesync.text import redact
 from imagesync.version import __version__
 
 if TYPE_CHECKING:

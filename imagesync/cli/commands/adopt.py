@@ -51,7 +51,8 @@ def adopt(
     if options.drift_only:
         raise UsageError("--drift-only: nothing that is adopted has drifted yet", "leave it out")
     check_writable(results.out, results.ids)
-    catalog = read_catalog(path, options)
+    access = options.make_access()
+    catalog = read_catalog(path, options, access)
     run = Run(results, yes=yes)
     with open_target(options, catalog.target) as backend:
         part = select_adoptable(backend, catalog)
@@ -59,5 +60,5 @@ def adopt(
             lines = [*(make_printable(f"Note: {note}") for note in part.warnings), "Nothing to adopt."]
             typer.echo("\n".join(lines))
             return ExitCode.DONE
-        planner = Planner(backend, part, policy=options.policy(part.policy), jobs=options.jobs)
+        planner = Planner(backend, part, policy=options.policy(part.policy), jobs=options.jobs, access=access)
         return run.finish(apply(planner, settings_of(options, locking), run.hooks))

@@ -49,17 +49,26 @@ def apply(
 
     set_up_logs(verbose=verbose)
     make = choose_maker(options, stage=stage, discard=discard_staged)
+    access = options.make_access()
     run, settings = Run(results, yes=yes), settings_of(options, locking)
     if is_plan_file(path):
         refuse_for_saved_plan(stage=stage, discard=discard_staged)
         check_writable(results.out, results.ids)
         saved, missing = read_plan(path)
-        check_paths(saved, path, allow_outside=options.allow_outside, is_target_given=options.names_target)
+        check_paths(
+            saved,
+            path,
+            allow_outside=options.allow_outside,
+            is_target_given=options.names_target,
+            source_hosts=options.source_hosts,
+        )
         plan = restore_urls(saved, missing, options)
         with open_target_of(plan, options) as backend:
-            return run.finish(apply_saved(backend, plan, settings, run.hooks, options.policy(AS_PLANNED)))
+            return run.finish(apply_saved(backend, plan, settings, run.hooks, options.policy(AS_PLANNED), access))
     check_writable(results.out, results.ids)
-    catalog = read_catalog(path, options)
+    catalog = read_catalog(path, options, access)
     with open_target(options, catalog.target) as backend:
-        planner = Planner(backend, catalog, policy=options.policy(catalog.policy), make=make, jobs=options.jobs)
+        planner = Planner(
+            backend, catalog, policy=options.policy(catalog.policy), make=make, jobs=options.jobs, access=access
+        )
         return run.finish(apply_catalog(planner, settings, run.hooks))

@@ -58,9 +58,12 @@ def plan(
         raise UsageError(f"{path} is a saved plan", "look at it with: imagesync show")
     make = choose_maker(options, stage=stage, discard=discard_staged)
     check_writable(out, ids)
-    catalog = read_catalog(path, options)
+    access = options.make_access()
+    catalog = read_catalog(path, options, access)
     with open_target(options, catalog.target) as backend:
-        planner = Planner(backend, catalog, policy=options.policy(catalog.policy), make=make, jobs=options.jobs)
+        planner = Planner(
+            backend, catalog, policy=options.policy(catalog.policy), make=make, jobs=options.jobs, access=access
+        )
         made = planner.plan()
     show_plan(made, form, color, out.parent if out else Path())
     planner.check_limits(made)

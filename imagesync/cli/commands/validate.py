@@ -11,6 +11,7 @@ from imagesync.cli.options import (
     Format,
     Options,
     PathArgument,
+    SourceHosts,
     TargetName,
     Values,
     new_command,
@@ -26,6 +27,7 @@ def validate(
     target: TargetName = None,
     set_values: Values = [],  # noqa: B006 - Typer reads the default
     allow_outside: AllowOutside = False,
+    source_hosts: SourceHosts = [],  # noqa: B006 - Typer reads the default
     form: Format = Form.TEXT,
 ) -> ExitCode:
     """Check manifests, for every target, without any network. Example: imagesync validate images/"""
@@ -34,7 +36,7 @@ def validate(
     from imagesync.render.style import format_count
     from imagesync.text import json_text
 
-    options = Options(target=target, set_values=set_values, allow_outside=allow_outside)
+    options = Options(target=target, set_values=set_values, allow_outside=allow_outside, source_hosts=source_hosts)
     try:
         catalogs = load_every_catalog(path, options)
     except ManifestError as error:

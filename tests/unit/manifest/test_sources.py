@@ -133,7 +133,7 @@ def test_a_mistake_is_one_line_with_place_and_way_out(tmp_path: Path, text: str,
         ("http://[", "is not a URL"),
         ("http://h:x/", "is not a URL"),
         ("https:///x", "is not a URL"),
-        ("https://h/a b", "is not a URL"),
+        ("https://h/a b", "holds a backslash, a space or a character of control"),
     ],
 )
 def test_a_url_that_cannot_be_fetched_is_refused(tmp_path: Path, url: str, expected: str) -> None:

@@ -39,9 +39,10 @@ def test_only_files_and_urls_have_data(source: Source, has_data: bool, is_record
 
 
 def test_the_first_url_is_the_identity() -> None:
-    """Its sha256, with the query; mirrors do not count, and a file has none."""
-    expected = "0f86cf7b8d8c7682617f83e83d3bb589f3e03caac638dd662f4811adf513f5c4"
-    assert ImageSpec("a", "a", URL).url_identity == expected
+    """Its sha256; mirrors do not count. A URL with a secret has none, nor has a file."""
+    plain = UrlSource(("https://images.example/vmlinuz", "https://y.example/a.raw?sig=1"))
+    assert ImageSpec("a", "a", plain).url_identity == "081259123bb1cdf982c89795dd4bc3254466f532f821a92bdcbd0bee39790d87"
+    assert ImageSpec("a", "a", URL).url_identity is None
     assert ImageSpec("a", "a", FILE).url_identity is None
 
 

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from imagesync.model.catalog import ImageSpec
+from imagesync.errors import PlanRefused
+from imagesync.model.catalog import Checksum, Fingerprint, ImageSpec, UrlSource
 from imagesync.model.image import LiveImage
 from imagesync.model.plan import Deactivate, Plan, Update
 from imagesync.model.policy import OnRemove, Policy
@@ -22,6 +23,8 @@ from tests.unit.written_by_0_1_0 import (
     REPLACED,
     REPLACED_IMAGE,
     RETIRED_IMAGE,
+    SIGNED,
+    SIGNED_IMAGE,
     SPECS,
     STAGED,
     STAGED_IMAGE,
@@ -46,6 +49,31 @@ def test_images_as_wanted_need_no_step() -> None:
     assert made.steps == ()
     assert made.unchanged == len(SPECS)
     assert [one.image_id for one in made.kept] == ["id-debian-1"]
+
+
+def test_a_hash_of_a_url_with_a_secret_leaves_the_record() -> None:
+    """The URL needs a digest now; one that the image has is declared, and only the record is written anew."""
+    with pytest.raises(PlanRefused, match=r"images\.kernel\.source: a URL with a log-in or a query needs a digest"):
+        planned(SIGNED, SIGNED_IMAGE)
+    digest = Checksum("sha512", "c" * 128)
+    image = replace(SIGNED_IMAGE, os_hash_algo=digest.algorithm, os_hash_value=digest.value)
+    assert isinstance(SIGNED.source, UrlSource)
+    declared = replace(SIGNED.source, checksum=digest)
+    wanted = replace(SIGNED, source=declared, fingerprint=Fingerprint((digest,)))
+    (step,) = planned(wanted, image).steps
+    assert isinstance(step.action, Update)
+    assert step.action.changes == ()
+    assert step.action.record is not None
+    assert "url:" not in step.action.record.properties(image.id)["imagesync_digest"]
+    written = {**image.properties, **step.action.record.properties(image.id)}
+    assert planned(wanted, replace(image, properties=written)).steps == ()
+
+
+def test_the_digest_to_declare_is_told() -> None:
+    """It is the recorded one of the live build."""
+    properties = {**SIGNED_IMAGE.properties, "imagesync_digest": f"sha256:{'d' * 64} url:{'e' * 64}"}
+    with pytest.raises(PlanRefused, match=f"add checksum: sha256:{'d' * 64} .what image id-kernel holds"):
+        planned(SIGNED, replace(SIGNED_IMAGE, properties=properties))
 
 
 @pytest.mark.parametrize(("wanted", "image"), MADE_FROM, ids=lambda one: one.id if isinstance(one, LiveImage) else "")

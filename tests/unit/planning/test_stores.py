@@ -38,9 +38,10 @@ def local(*stores: str, all_stores: bool = False, method: Method = Method.UPLOAD
 
 
 def fetched(*digests: Checksum, verify: bool = True, method: Method = Method.WEB_DOWNLOAD) -> ImageSpec:
-    """An image that the service fetches."""
+    """An image that the service fetches; a URL with a secret needs a digest."""
     transfer = Transfer(method=method, verify=verify)
-    source = UrlSource(("https://user:secret@x.example/a.raw?sig=1",), transfer=transfer)
+    url = "https://user:secret@x.example/a.raw?sig=1" if digests else "https://x.example/a.raw"
+    source = UrlSource((url,), transfer=transfer)
     return spec("a", source=source, fingerprint=Fingerprint(digests))
 
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from imagesync.model.catalog import UrlSource
+from imagesync.model.catalog import Checksum, UrlSource
 from imagesync.render.text import plan_text
 from tests.unit.factories import catalog, digest, inventory, live, plan, rewrite, spec
 
@@ -18,9 +18,16 @@ from tests.unit.factories import catalog, digest, inventory, live, plan, rewrite
 )
 def test_of_a_url_the_plan_shows_the_host_alone(url: str, shown: str) -> None:
     """The log-in and the query may be secrets, also that of a URL without a path."""
-    text = plan_text(plan(catalog(spec("a", source=UrlSource((url,)))), inventory()))
+    text = plan_text(plan(catalog(spec("a", source=UrlSource((url,), Checksum("sha256", "a" * 64)))), inventory()))
     assert shown in text
     assert "S3CRET" not in text
+
+
+def test_every_mirror_is_shown() -> None:
+    """Any of them may be the one that gives the data; one host is named once."""
+    urls = ("https://m.example/1", "https://m.example/2", "http://10.0.0.5:8080/x")
+    text = plan_text(plan(catalog(spec("a", source=UrlSource(urls))), inventory()))
+    assert "from m.example, 10.0.0.5:8080 " in text
 
 
 def test_a_name_that_moves_the_cursor_is_shown_with_escapes() -> None:

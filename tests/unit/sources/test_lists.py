@@ -3,10 +3,20 @@
 import pytest
 
 from imagesync.errors import SourceError
-from imagesync.sources.lists import find_digests, text_of
+from imagesync.model.catalog import Checksum
+from imagesync.sources.lists import MAX_LINE_BYTES, read_list
 
 A, B = "a" * 64, "b" * 64
 LONG = "c" * 128
+
+
+def find_digests(text: str, place: str) -> tuple[Checksum, ...]:
+    """What a list says of one place; raises what it says else."""
+    found = read_list(text.encode(), [place])[place]
+    if isinstance(found, SourceError):
+        raise found
+    return found
+
 
 CLEAR_SIGNED = f"""-----BEGIN PGP SIGNED MESSAGE-----
 Hash: SHA256
@@ -38,7 +48,7 @@ iQIzBAEBCAAdFiEE{B}
 )
 def test_every_form_is_read(text: str) -> None:
     """GNU, BSD, OpenSSL, bare, within a clear signature; of several folders the one that fits best."""
-    (found,) = find_digests(text_of(text.encode()), "https://mirror.example/24.04/disk.qcow2?token=x")
+    (found,) = find_digests(text, "https://mirror.example/24.04/disk.qcow2?token=x")
     assert str(found) == f"sha256:{A}"
 
 
@@ -64,3 +74,19 @@ def test_a_list_that_does_not_decide_is_an_error(text: str, message: str) -> Non
     """No guess is made."""
     with pytest.raises(SourceError, match=message):
         find_digests(text, "https://mirror.example/disk")
+
+
+def test_one_reading_serves_all_files() -> None:
+    """Each file gets its own digests, from the entry whose folders fit best; none where several fit alike."""
+    text = f"{A}  24.04/disk\n{B}  22.04/disk\n{'c' * 64}  notes\n"
+    places = ["https://mirror.example/24.04/disk", "/images/22.04/disk", "https://mirror.example/20.04/disk", "/none"]
+    found = read_list(text.encode(), places)
+    digests = [str(entry[0]) if isinstance(entry, tuple) else entry.message for entry in found.values()]
+    two, none = "the list has two different digests for disk", "the list has no digest for none"
+    assert digests == [f"sha256:{A}", f"sha256:{B}", two, none]
+
+
+def test_a_line_that_is_no_entry_however_long_is_passed_over() -> None:
+    """A name of more than a path's length is nobody's."""
+    long = "x" * MAX_LINE_BYTES
+    assert find_digests(f"{B}  {long}/disk\n{A}  disk\n", "/images/disk") == (Checksum("sha256", A),)

@@ -1,0 +1,124 @@
+"""The text of a URL -> what is shown, which host is asked, or why it is refused. Pure.
+
+One grammar decides what a URL means, for the reader of a plan and for the request. It is that of RFC 3986, without
+everything that programs read differently: a backslash, characters of control, a second ``@``, odd spellings of a number
+as a host. A URL that passes means the same host to every parser.
+"""
+
+import hashlib
+import re
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+from ipaddress import AddressValueError, IPv4Address, IPv6Address
+from typing import Final
+from urllib.parse import urlsplit, urlunsplit
+
+from imagesync.text import make_printable
+
+MAX_HOST_CHARS: Final = 253
+"""Of a host's name: the limit of the DNS (RFC 1035)."""
+MAX_PORT: Final = 65_535
+WHY_DIGEST: Final = (
+    "a URL with a log-in or a query needs a digest: no hash of a secret is kept, so nothing else tells builds apart"
+)
+_SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
+_URL: Final = re.compile(
+    r"""(?ix) https?://
+    (?: (?P<login> (?: [a-z0-9._~!$&'()*+,;=:-] | %[0-9a-f]{2} )* ) @ )?
+    (?P<host> \[ [0-9a-f:.]+ \] | [a-z0-9_.-]+ )
+    (?: : (?P<port> [0-9]{1,5} ) )?
+    (?P<rest> [/?] [^\#]* )?"""
+)
+_LABEL: Final = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?", re.IGNORECASE)
+_NUMBER: Final = re.compile(r"[0-9]+|0x[0-9a-f]*", re.IGNORECASE)
+_NO_URL: Final = ("is not a URL", "write http://HOST/PATH or https://HOST/PATH")
+
+
+def find_url_problem(url: str) -> tuple[str, str] | None:
+    """What is wrong with the URL of a source, and what to do; None if nothing is."""
+    scheme = _SCHEME.match(url)
+    if not scheme or scheme[1].lower() not in ("http", "https"):
+        shown = make_printable(scheme[1]) if scheme else "no scheme"
+        return f"{shown} is not http or https", "use one of them, or path for a file"
+    if "\\" in url or any(char.isspace() or not char.isprintable() for char in url):
+        return "holds a backslash, a space or a character of control", "write it percent-encoded: %5C, %20"
+    if "#" in url:
+        return "holds a #: what follows it is never sent to a server", "take it out, or write %23 for the character"
+    found = _URL.fullmatch(url)
+    if found is None:
+        return _find_authority_problem(url)
+    if found["port"] and not 0 < int(found["port"]) <= MAX_PORT:
+        return f"the port {found['port']} does not exist", f"1 to {MAX_PORT}"
+    return None if _is_host(found["host"]) else (f"{found['host']} is not a host", _NO_URL[1])
+
+
+def _find_authority_problem(url: str) -> tuple[str, str]:
+    """What is wrong between ``//`` and the path."""
+    authority = re.split("[/?]", url.partition("://")[2], maxsplit=1)[0]
+    host = authority.rpartition("@")[2]
+    if not host.isascii():
+        return "the host has letters that look like others", "write its ASCII form: xn--…"
+    if "@" in authority:
+        return "the log-in before @ holds a character that must be encoded", "percent-encode it (@ is %40)"
+    return _NO_URL
+
+
+def _is_host(host: str) -> bool:
+    """Whether all programs read this host alike: a name, four decimal numbers, or an IPv6 address in brackets."""
+    try:
+        if host.startswith("["):
+            return bool(IPv6Address(host[1:-1]))
+        labels = host.split(".")
+        if _NUMBER.fullmatch(labels[-1]):  # some read 127.1, 0x7f000001 and 017700000001 as an address
+            return bool(IPv4Address(host))
+    except AddressValueError:
+        return False
+    return len(host) <= MAX_HOST_CHARS and all(map(_LABEL.fullmatch, labels))
+
+
+def read_host(url: str) -> str:
+    """The host that a URL without problem asks, in lower case; an IPv6 address without its brackets."""
+    return (urlsplit(url).hostname or "").lower()
+
+
+def read_origin(url: str) -> tuple[str, str, int]:
+    """Scheme, host and port of a URL without problem."""
+    parts = urlsplit(url)
+    return parts.scheme, read_host(url), parts.port or (443 if parts.scheme == "https" else 80)
+
+
+def is_host_named(host: str, globs: Sequence[str]) -> bool:
+    """Whether one of the globs names this host; upper and lower case are the same."""
+    return any(fnmatchcase(host.lower(), pattern.lower()) for pattern in globs)
+
+
+def has_secret(url: str) -> bool:
+    """Whether a URL has a log-in, or a query, which may be a signature: it is never shown or kept, nor is a hash of it."""
+    parts = urlsplit(url)
+    return "@" in parts.netloc or "?" in url
+
+
+def public_url(url: str) -> str:
+    """A URL that may be shown and kept: without log-in, query and fragment. ValueError if it is no URL at all."""
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, _strip_login(parts.netloc), parts.path, "", ""))
+
+
+def public_host(url: str) -> str:
+    """Host and port of a URL, without log-in. ValueError if it is no URL at all."""
+    return _strip_login(urlsplit(url).netloc)
+
+
+def remove_login(url: str) -> str:
+    """The URL as it is sent to a server: what is before ``@`` goes into a header."""
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, _strip_login(parts.netloc), parts.path, parts.query, ""))
+
+
+def _strip_login(netloc: str) -> str:
+    return netloc.rpartition("@")[2]
+
+
+def url_identity(url: str) -> str | None:
+    """What stands for a URL in a record: its sha256 in hexadecimal; None for one with a secret."""
+    return None if has_secret(url) else hashlib.sha256(url.encode()).hexdigest()

@@ -1,0 +1,20 @@
+"""Images whose URL has a secret and no digest -> one sentence each, with the digest to declare. Pure."""
+
+from collections.abc import Iterator, Sequence
+
+from imagesync.model.catalog import ImageSpec, UrlSource
+from imagesync.model.urls import WHY_DIGEST
+from imagesync.planning.generations import Groups, choose_digest
+
+
+def refuse_undigested(wanted: Sequence[ImageSpec], groups: Groups) -> Iterator[str]:
+    """One sentence for each image; it names the recorded digest of the current build, if there is one."""
+    for spec in wanted:
+        if not (isinstance(spec.source, UrlSource) and spec.source.needs_digest) or spec.fingerprint.digests:
+            continue
+        place = f"{spec.source_place.file}:{spec.source_place.line}: " if spec.source_place.file else ""
+        held = [(owned.id, choose_digest(owned, None)) for owned in groups[spec.key].current]
+        known = next(
+            (f"add checksum: {digest} (what image {image_id} holds)" for image_id, digest in held if digest), ""
+        )
+        yield f"{place}images.{spec.key}.source: {WHY_DIGEST}; {known or 'add checksum or checksum_url'}"

@@ -1,0 +1,225 @@
+"""A URL -> the answer of its server. Does I/O.
+
+What one URL can make the run do is decided here: which hosts are asked, where a redirect may lead, who gets a log-in.
+
+* A log-in comes from the URL, or from the entry of its very host in the user's netrc file. After a redirect to another
+  host nobody gets one.
+* A redirect never leads from a public address to an internal one, and link-local addresses are never asked. Judged is
+  the address that was connected to, before a byte is sent: a name can mean another address each time it is looked up.
+  Behind a proxy only addresses that stand in a URL can be judged.
+"""
+
+import io
+import os
+from collections import defaultdict
+from collections.abc import Mapping
+from contextlib import suppress
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote, urljoin, urlsplit
+
+from imagesync.errors import SourceError
+from imagesync.model.urls import find_url_problem, public_url, read_host, read_origin, remove_login
+from imagesync.sources.access import NO_DEADLINE, Deadline, Reach, SourceAccess
+
+if TYPE_CHECKING:
+    import requests
+
+TIMEOUTS: Final = (10.0, 60.0)
+"""Seconds for a connection, and for the head of an answer or each further piece of it."""
+MAX_REDIRECTS: Final = 10
+_PASSING: Final = frozenset({408, 429, 500, 502, 503, 504})
+_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+
+
+class PassingError(SourceError):
+    """A failure that may be gone at the next try."""
+
+
+class RefusedError(Exception):
+    """An answer that is no success."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status
+
+
+class WebSession:
+    """Connections to web servers under the rules of one ``SourceAccess``; for one thread."""
+
+    def __init__(self, access: SourceAccess, deadline: Deadline = NO_DEADLINE) -> None:
+        self._access, self._deadline = access, deadline
+        self._session = self._make_session()
+        self._is_led_inside = False
+        self._reached: defaultdict[str, set[Reach]] = defaultdict(set)
+
+    def __enter__(self) -> "WebSession":
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._session.close()
+
+    def ask(self, url: str, headers: Mapping[str, str] | None = None, method: str = "GET") -> "requests.Response":
+        """A success (200, or 206 for a range), body unread; redirects are followed. SourceError for all else."""
+        wanted = {"Accept-Encoding": "identity", **(headers or {})}
+        login, place, came_from_public = _find_login(url), remove_login(url), False
+        for number in range(MAX_REDIRECTS + 1):
+            self._check_host(place, url, number, came_from_public=came_from_public)
+            answer = self._send(method, place, url, wanted, login)
+            target = answer.headers.get("Location") if answer.status_code in _REDIRECTS else None
+            if target is None:
+                return _check_success(answer, url, wanted)
+            answer.close()
+            came_from_public = came_from_public or self._is_public(place)
+            there = _resolve_redirect(place, target, url)
+            login = login if _is_same_server(place, there) else None
+            place = there
+        raise SourceError(f"{public_url(url)}: redirected more than {MAX_REDIRECTS} times", "correct the URL")
+
+    def _check_host(self, place: str, url: str, redirects: int, *, came_from_public: bool) -> None:
+        """SourceError for a host that may not be asked, as far as its name tells; ``redirects`` led to it."""
+        host = read_host(place)
+        if not self._access.is_allowed(host):
+            where = f"{public_url(url)}: " + (f"redirects to {host}, which" if redirects else f"{host}")
+            raise SourceError(f"{where} is not named by --source-hosts", f"add --source-hosts {host} if it is trusted")
+        self._is_led_inside = came_from_public and not self._access.may_be_internal(host)
+        with suppress(ValueError):
+            self._judge(host, str(ip_address(host)))
+        if self._is_led_inside and Reach.INTERNAL in self._reached[host]:  # over a connection that is kept
+            raise _inside_error(host)
+
+    def _judge(self, host: str, address: str) -> None:
+        """SourceError for an address that may not be asked now."""
+        reach = self._access.classify(address)
+        if reach is Reach.LINK_LOCAL:
+            raise SourceError(f"{host} has a link-local address, which is never asked", "correct the URL")
+        if reach is not Reach.PUBLIC and self._is_led_inside:
+            raise _inside_error(host)
+        self._reached[host].add(reach)
+
+    def _is_public(self, place: str) -> bool:
+        """Whether a request went to a public server; one that was asked through a proxy counts as such."""
+        reached = self._reached[read_host(place)]
+        return not reached or Reach.PUBLIC in reached
+
+    def _make_session(self) -> "requests.Session":
+        import requests
+
+        from imagesync.deadlines import apply_deadlines
+        from imagesync.version import __version__
+
+        session = requests.Session()
+        session.hooks["response"].append(_drop_redirect_body)
+        for scheme in ("http://", "https://"):
+            adapter = requests.adapters.HTTPAdapter()
+            apply_deadlines(adapter, judge=lambda host, address: self._judge(host.lower(), address))
+            session.mount(scheme, adapter)
+        session.headers["User-Agent"] = f"imagesync/{__version__}"
+        return session
+
+    def _send(
+        self, method: str, place: str, url: str, headers: Mapping[str, str], login: tuple[str, str] | None
+    ) -> "requests.Response":
+        """One request; what goes wrong with it as a SourceError about ``url``."""
+        import requests
+
+        shown, (connect, read) = public_url(url), map(self._deadline.limit, TIMEOUTS)
+        try:
+            return self._session.request(
+                method,
+                place,
+                stream=True,
+                timeout=(connect, read),
+                headers=dict(headers),
+                allow_redirects=False,
+                auth=_make_auth(login),
+            )
+        except SourceError as error:
+            raise SourceError(f"{shown}: {error.message}", error.hint) from error
+        except requests.exceptions.SSLError as error:
+            hint = "check the server's name, or name its authority in REQUESTS_CA_BUNDLE"
+            raise SourceError(f"{shown}: the TLS certificate is not accepted", hint) from error
+        except requests.Timeout as error:
+            raise PassingError(f"{shown}: no answer in {read:.0f} s", "try again later") from error
+        except requests.exceptions.ProxyError as error:
+            raise PassingError(f"{shown}: the proxy does not answer", "check the *_proxy variables") from error
+        except requests.ConnectionError as error:
+            raise PassingError(f"{shown}: no connection", "check the address and the network") from error
+        except (requests.RequestException, ValueError) as error:
+            raise SourceError(f"{shown}: cannot be fetched", "correct the URL") from error
+
+
+def _inside_error(host: str) -> SourceError:
+    message = f"a redirect leads from a public server to {host}, which has a private address"
+    return SourceError(message, f"add --source-hosts {host} if it is yours, or name its own URL")
+
+
+def _drop_redirect_body(answer: "requests.Response", *_: object, **_given: object) -> None:
+    """A hook of requests, which would read the whole page of a redirect, however large."""
+    if answer.is_redirect:
+        answer.close()
+        answer.raw = io.BytesIO()
+
+
+def _resolve_redirect(place: str, target: str, url: str) -> str:
+    """The URL that a redirect leads to, in the one form that all programs read alike."""
+    from requests.utils import requote_uri
+
+    with suppress(ValueError):
+        # the library hands headers on as Latin-1, servers write UTF-8
+        there = requote_uri(urljoin(place, target.encode("latin-1", "replace").decode("utf-8", "replace")))
+        there = there.partition("#")[0]
+        if find_url_problem(there) is None and "@" not in urlsplit(there).netloc:
+            return there
+    raise SourceError(f"{public_url(url)}: redirects to what is no http or https URL", "correct the URL")
+
+
+def _is_same_server(one: str, other: str) -> bool:
+    """Whether a log-in for one URL may go to another: the same server, not worse protected."""
+    (scheme, *place), (other_scheme, *other_place) = read_origin(one), read_origin(other)
+    upgraded = (scheme, other_scheme) == ("http", "https") and place[0] == other_place[0]
+    return (scheme == other_scheme and place == other_place) or (upgraded and (place[1], other_place[1]) == (80, 443))
+
+
+def _check_success(answer: "requests.Response", url: str, wanted: Mapping[str, str]) -> "requests.Response":
+    if answer.status_code not in ((206,) if "Range" in wanted else ()) + (200,):
+        answer.close()
+        kind = PassingError if answer.status_code in _PASSING else SourceError
+        hint = "try again later" if kind is PassingError else "correct the URL"
+        raise kind(f"{public_url(url)}: HTTP {answer.status_code}", hint) from RefusedError(answer.status_code)
+    if answer.headers.get("Content-Type", "").startswith(("text/html", "application/xhtml")):
+        answer.close()
+        raise make_page_error(url)
+    return answer
+
+
+def make_page_error(url: str) -> SourceError:
+    """The error of a URL that gives a page for people."""
+    return SourceError(f"{public_url(url)}: an HTML page, not an image", "correct the URL; it may want a log-in")
+
+
+def _find_login(url: str) -> tuple[str, str] | None:
+    """Name and password for a URL: its own, or those of its very host in the netrc file."""
+    if "@" in (netloc := urlsplit(url).netloc):
+        name, _, password = netloc.rpartition("@")[0].partition(":")
+        return unquote(name), unquote(password)
+    return _find_netrc_login(read_host(url))
+
+
+def _find_netrc_login(host: str) -> tuple[str, str] | None:
+    """The entry of one host. The file's ``default`` entry, which is for every host, is for none of ours."""
+    import netrc
+
+    named = os.environ.get("NETRC")
+    for path in [named] if named else ["~/.netrc", "~/_netrc"]:
+        with suppress(netrc.NetrcParseError, OSError, UnicodeDecodeError):
+            found = netrc.netrc(os.path.expanduser(path)).hosts.get(host)
+            return (found[0] or "", found[2] or "") if found and host != "default" else None
+    return None
+
+
+def _make_auth(login: tuple[str, str] | None) -> Any:
+    """What makes the library ask no one else for a log-in."""
+    from requests.auth import HTTPBasicAuth
+
+    return HTTPBasicAuth(*(part.encode() for part in login)) if login else lambda request: request

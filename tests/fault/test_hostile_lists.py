@@ -1,0 +1,187 @@
+"""Lists of digests from servers that mean harm: the time and the memory of a run are bounded, whatever they answer."""
+
+import re
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from imagesync.errors import ManifestError, SourceError
+from imagesync.manifest.loader import load
+from imagesync.manifest.resolution import resolve
+from imagesync.sources import SourceAccess, identify
+from imagesync.sources.access import Deadline
+from imagesync.sources.checking import Room, try_each
+from tests import command
+from tests.fault.mirror import File, Mirror, mirror
+from tests.fault.scripted import dripping, raw_service
+from tests.trials import note
+
+MIB = 2**20
+MAX_MORE_MIB = 300
+"""What hostile servers may cost more than well-behaved ones."""
+MEASURED = """
+import re, sys
+from imagesync.cli.app import main
+try:
+    main()
+finally:
+    open("memory", "w").write(re.search(r"VmHWM:\\s*(\\d+)", open("/proc/self/status").read())[1])
+"""
+A = "a" * 64
+
+
+@pytest.fixture
+def web() -> Iterator[Mirror]:
+    """A web server on loopback."""
+    with mirror() as found:
+        yield found
+
+
+def write_manifest(folder: Path, lists: list[str]) -> Path:
+    """An image for each list."""
+    images = "".join(
+        f"  i{number}: {{source: {{url: 'http://127.0.0.1:9/{number}.raw', checksum_url: '{url}'}}}}\n"
+        for number, url in enumerate(lists)
+    )
+    path = folder / "base.yaml"
+    path.write_text(
+        f"version: 1\ncatalog: c\ndefaults: {{disk_format: raw, container_format: bare}}\nimages:\n{images}"
+    )
+    return path
+
+
+def lines_of_names() -> bytes:
+    """As many entries as fit, each for a file that is wanted, in other folders."""
+    entries = (f"{number:064x}  {number:x}/0.raw\n" for number in range(16 * MIB // 80))
+    return "".join(entries).encode()[: 16 * MIB]
+
+
+def short_lines() -> bytes:
+    """Millions of lines, each of one character."""
+    return b"a\n" * (8 * MIB)
+
+
+def wide_text() -> bytes:
+    """One character that makes Python keep four bytes for each of the others."""
+    return "\U0001f600".encode() + b"x" * (16 * MIB - 4)
+
+
+@pytest.mark.parametrize("content", [lines_of_names, short_lines, wide_text])
+def test_lists_as_large_as_they_may_be_cost_little_memory(
+    web: Mirror, tmp_path: Path, content: Callable[[], bytes]
+) -> None:
+    """A list that is read whole, by each of many threads, takes a hundred MiB and more for each."""
+    found = []
+    for size, data in (("small", f"{A}\n".encode()), ("large", content())):
+        folder = tmp_path / size
+        folder.mkdir()
+        lists = [web.publish(f"/{size}{number}", data) for number in range(8)]
+        write_manifest(folder, lists)
+        words = ("plan", "base.yaml", "--store", "store", "--jobs", "8")
+        command.run(*words, folder=folder, program=("-c", MEASURED), code=None, seconds=110)
+        found.append(int((folder / "memory").read_text()) // 1024)
+    assert found[1] - found[0] < MAX_MORE_MIB, found
+    note(
+        "8 lists of digests of 16 MiB at once, hostile in three ways",
+        f"less than {MAX_MORE_MIB} MiB more than small ones",
+    )
+
+
+def test_a_list_is_asked_for_and_read_once(web: Mirror, tmp_path: Path) -> None:
+    """However many images name it: 500 of a list with 100,000 entries would take minutes."""
+    entries = [f"{number:064x}  {number}.raw\n" for number in range(100_000)]
+    url = web.publish("/SUMS", "".join(entries).encode())
+    catalog = resolve(load(write_manifest(tmp_path, [url] * 500)))
+    found = identify(catalog, jobs=8)
+    assert web.asked == ["GET /SUMS"]
+    numbers = {spec.key: int(spec.fingerprint.digests[0].value, 16) for spec in found.images}
+    assert numbers == {f"i{number}": number for number in range(500)}
+
+
+def test_all_checks_together_end_in_time(tmp_path: Path) -> None:
+    """32 servers that answer a byte now and then, or nothing, cost one time-out and not one each."""
+    with ExitStack() as stack:
+        slow = [stack.enter_context(raw_service(dripping)) for _ in range(16)]
+        silent = [stack.enter_context(raw_service(wait_for_ever)) for _ in range(16)]
+        catalog = resolve(load(write_manifest(tmp_path, [f"{address}/SUMS" for address in (*slow, *silent)])))
+        begun = time.monotonic()
+        with pytest.raises(ManifestError) as caught:
+            identify(catalog, jobs=4, access=SourceAccess(check_seconds=1.5))
+        assert time.monotonic() - begun < 15
+    assert len(caught.value.diagnostics) == 32
+    assert all(re.search("60 s in all|no answer", str(one)) for one in caught.value.diagnostics)
+    note("32 lists of digests from servers that never end to answer", "a line each after one time-out for all")
+
+
+def wait_for_ever(connection: socket.socket) -> None:
+    """No answer; the connection stays."""
+    connection.settimeout(60)
+    connection.recv(1)
+
+
+def test_one_slow_server_does_not_keep_the_others(web: Mirror, tmp_path: Path) -> None:
+    """What was answered is judged: only the image of the slow one is a problem."""
+    with raw_service(dripping) as slow:
+        good = web.publish("/SUMS", f"{A}  1.raw\n".encode())
+        catalog = resolve(load(write_manifest(tmp_path, [f"{slow}/SUMS", good])))
+        with pytest.raises(ManifestError) as caught:
+            identify(catalog, jobs=2, access=SourceAccess(check_seconds=0.5))
+    (problem,) = caught.value.diagnostics
+    assert problem.where == "images.i0.source"
+
+
+def test_a_question_that_cannot_be_interrupted_is_given_up() -> None:
+    """Such as the look-up of a name; the others have their answers."""
+    release = threading.Event()
+
+    def work(item: int) -> int:
+        if item == 1:
+            release.wait(60)
+        return item
+
+    found = try_each(work, [0, 1, 2], 2, Deadline(time.monotonic() - 1.9))
+    release.set()
+    assert [found[0], found[2]] == [0, 2]
+    assert isinstance(found[1], SourceError)
+
+
+def test_any_other_error_of_a_question_is_no_answer() -> None:
+    """A bug must not look like a server that is down."""
+    with pytest.raises(ZeroDivisionError):
+        try_each(lambda item: 1 // item, [1, 0, 1], 2, Deadline())
+
+
+def test_few_long_documents_are_kept_at_a_time() -> None:
+    """The others wait, no longer than their deadline; a place that is left is free again."""
+    room = Room(1)
+    with room.offer(Deadline()) as enter:
+        enter()
+        enter()
+        with room.offer(Deadline(time.monotonic() + 0.05)) as late, pytest.raises(SourceError, match="60 s in all"):
+            late()
+    with room.offer(Deadline(time.monotonic() + 5)) as enter:
+        enter()
+
+
+def test_a_signature_is_never_large(web: Mirror, tmp_path: Path) -> None:
+    """1 MiB is a thousand signatures."""
+    (tmp_path / "keys").write_bytes(b"x")
+    url, signed = web.publish("/SUMS", f"{A}\n".encode()), web.publish("/SUMS.sig", File(bytes(2 * MIB)))
+    path = write_manifest(tmp_path, [url])
+    signature = f"signature: {{url: '{signed}', keyring: keys}}"
+    path.write_text(path.read_text().replace(f"checksum_url: '{url}'", f"checksum_url: '{url}', {signature}"))
+    with pytest.raises(ManifestError, match="larger than 1 MiB"):
+        identify(resolve(load(path)))
+
+
+def test_reading_a_list_ends_in_time_too(web: Mirror, tmp_path: Path) -> None:
+    """Millions of entries take seconds, each time."""
+    url = web.publish("/SUMS", lines_of_names())
+    catalog = resolve(load(write_manifest(tmp_path, [url, f"{url}?again"])))
+    with pytest.raises(ManifestError, match="60 s in all"):
+        identify(catalog, jobs=2, access=SourceAccess(check_seconds=0.4))

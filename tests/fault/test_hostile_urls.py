@@ -1,0 +1,230 @@
+"""Where a URL may lead the run: redirects into the network of the runner, log-ins for strangers, hosts not named.
+
+The servers all listen on loopback; ``classify`` says which of their addresses counts as public.
+"""
+
+import base64
+import hashlib
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from imagesync.errors import SourceError
+from imagesync.model.catalog import Checksum, Fingerprint, UrlSource
+from imagesync.sources import SourceAccess, open_source
+from imagesync.sources.access import Reach
+from imagesync.sources.session import WebSession
+from imagesync.sources.web import fetch, fetch_size
+from tests.fault.mirror import File, Mirror, mirror
+from tests.fault.scripted import raw_service
+from tests.trials import note
+
+DATA = bytes(range(251)) * 40_000
+TEXT = b"what an internal server answers"
+NO_PAUSE = (0.0,)
+
+
+@pytest.fixture
+def evil() -> Iterator[Mirror]:
+    """A server of the internet, as far as the run can tell: at 127.0.0.1."""
+    with mirror() as found:
+        yield found
+
+
+@pytest.fixture
+def inside() -> Iterator[Mirror]:
+    """A server of the runner's network: at 127.0.0.2."""
+    with mirror("127.0.0.2") as found:
+        yield found
+
+
+def kind(address: str) -> Reach:
+    """127.0.0.1 is the internet here, 127.0.0.3 a link-local address, all else the runner's own network."""
+    return {"127.0.0.1": Reach.PUBLIC, "127.0.0.3": Reach.LINK_LOCAL}.get(address, Reach.INTERNAL)
+
+
+def access(*hosts: str) -> SourceAccess:
+    """Rules with these kinds of addresses."""
+    return SourceAccess(hosts, classify=kind)
+
+
+def lead(server: Mirror, target: str, path: str = "/SUMS", status: int = 302) -> str:
+    """The URL of a redirect."""
+    return server.publish(path, File(b"", status, {"Location": target}))
+
+
+def get(url: str, rules: SourceAccess) -> bytes:
+    """A list of digests."""
+    return fetch(url, rules, pauses=NO_PAUSE)
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_no_redirect_leads_from_a_public_server_inside(evil: Mirror, inside: Mirror, status: int) -> None:
+    """Not a byte is sent there."""
+    url = lead(evil, inside.publish("/secret", TEXT), status=status)
+    with pytest.raises(SourceError, match=r"from a public server to 127\.0\.0\.2.*--source-hosts 127\.0\.0\.2"):
+        get(url, access())
+    with pytest.raises(SourceError, match="private address"):
+        fetch_size([url], access())
+    assert inside.asked == []
+    note("source or list redirected from a public server to a private address", "refused, nothing sent there")
+
+
+def test_neither_does_a_chain_of_redirects(evil: Mirror, inside: Mirror) -> None:
+    """Nor one that ends there by a name: judged is the address that was connected to."""
+    port = inside.address.rpartition(":")[2]
+    inside.publish("/secret", TEXT)
+    second = lead(evil, f"http://localhost2.localdomain:{port}/secret", "/second")
+    named = lead(evil, f"{evil.address}/third", "/named")
+    lead(evil, f"{inside.address}/secret", "/third")
+    for url in (second, named):
+        with pytest.raises(SourceError):
+            get(url, access())
+    assert inside.asked == []
+
+
+def test_a_name_is_judged_by_the_address_that_it_has_now(evil: Mirror) -> None:
+    """A name that means a public address when it is looked up, and a private one when it is connected to."""
+    seen: list[str] = []
+
+    def rebinding(address: str) -> Reach:
+        seen.append(address)
+        return Reach.PUBLIC if len(seen) == 1 else Reach.INTERNAL
+
+    port = evil.address.rpartition(":")[2]
+    url = lead(evil, f"http://localhost:{port}/secret")
+    evil.publish("/secret", TEXT)
+    with pytest.raises(SourceError, match="to localhost, which has a private address"):
+        get(url.replace("127.0.0.1", "localhost"), SourceAccess(classify=lambda address: rebinding(address)))
+    assert "GET /secret" not in evil.asked
+
+
+def test_a_kept_connection_inside_is_not_used_after_a_redirect(evil: Mirror, inside: Mirror) -> None:
+    """A first mirror inside may be asked; a second one outside must not lead to it."""
+    inside.publish("/secret", TEXT)
+    missing, led = f"{inside.address}/missing", lead(evil, f"{inside.address}/secret")
+    with pytest.raises(SourceError, match="private address"):
+        _ask_both([missing, led])
+    assert inside.asked == ["HEAD /missing"]
+
+
+def _ask_both(urls: list[str]) -> None:
+    """Both by one session; raises what the last says."""
+    with WebSession(access()) as session:
+        with pytest.raises(SourceError, match="HTTP 404"):
+            session.ask(urls[0], method="HEAD")
+        session.ask(urls[1])
+
+
+def test_a_named_host_may_be_inside_and_no_other(evil: Mirror, inside: Mirror) -> None:
+    """Whoever runs it names it: the manifest cannot."""
+    url = lead(evil, inside.publish("/SUMS", TEXT))
+    assert get(url, access("127.0.0.*")) == TEXT
+    with pytest.raises(SourceError, match=r"redirects to 127\.0\.0\.2, which is not named by --source-hosts"):
+        get(url, access("127.0.0.1"))
+    with pytest.raises(SourceError, match=r"127\.0\.0\.2 is not named by --source-hosts"):
+        get(f"{inside.address}/SUMS", access("127.0.0.1"))
+    note("redirect or URL to a host that --source-hosts does not name", "refused, nothing sent there")
+
+
+def test_a_private_mirror_may_be_named_and_lead_on(evil: Mirror, inside: Mirror) -> None:
+    """Operators have mirrors of their own; those may send one out, and elsewhere inside."""
+    assert get(inside.publish("/SUMS", TEXT), access()) == TEXT
+    assert get(lead(inside, evil.publish("/out", TEXT), "/led"), access()) == TEXT
+    assert get(lead(inside, f"{inside.address}/SUMS", "/round"), access()) == TEXT
+    back = lead(evil, f"{inside.address}/SUMS", "/back")
+    with pytest.raises(SourceError, match="private address"):
+        get(lead(inside, back, "/out-and-back"), access())
+
+
+def test_a_link_local_address_is_never_asked() -> None:
+    """There the machine's own credentials are given out."""
+    with mirror("127.0.0.3") as metadata:
+        url = metadata.publish("/latest/meta-data", TEXT)
+        for rules in (access(), access("*")):
+            with pytest.raises(SourceError, match="link-local address, which is never asked"):
+                get(url, rules)
+        assert metadata.asked == []
+    note("URL with a link-local address (metadata of the machine)", "refused, nothing sent there")
+
+
+def test_the_address_of_a_proxy_is_not_judged(evil: Mirror, inside: Mirror, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is inside by nature; an address in the URL is judged all the same."""
+    monkeypatch.setenv("http_proxy", inside.address)
+    monkeypatch.setenv("no_proxy", "")
+    inside.publish("http://images.example/SUMS", TEXT)
+    assert get("http://images.example/SUMS", access()) == TEXT
+    lead(inside, "http://10.0.0.5/secret", "http://images.example/led")
+    with pytest.raises(SourceError, match=r"to 10\.0\.0\.5, which has a private address"):
+        get("http://images.example/led", access())
+    assert not any("10.0.0.5" in line for line in inside.asked)
+
+
+def _basic(words: str) -> str:
+    return f"Basic {base64.b64encode(words.encode()).decode()}"
+
+
+def test_a_netrc_entry_is_for_its_own_host_only(
+    evil: Mirror, inside: Mirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``default`` is for nobody: it would send the log-in of a corporation to whatever host a manifest names."""
+    netrc = tmp_path / "netrc"
+    monkeypatch.setenv("NETRC", str(netrc))
+    netrc.write_text("machine 127.0.0.2 login me password CANARY\ndefault login me password CANARY\n")
+    netrc.chmod(0o600)
+    assert get(inside.publish("/own", File(TEXT, login=_basic("me:CANARY"))), access()) == TEXT
+    get(evil.publish("/SUMS", TEXT), access())
+    get(lead(inside, f"{evil.address}/SUMS", "/led"), access())
+    assert evil.logins == []
+    note(".netrc with a default entry, a URL of a stranger", "no log-in sent")
+
+
+def test_nobody_gets_a_log_in_after_a_redirect_to_another_host(
+    evil: Mirror, inside: Mirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not that of the URL, not that of the netrc file for the other host; the same host gets it again."""
+    netrc = tmp_path / "netrc"
+    monkeypatch.setenv("NETRC", str(netrc))
+    netrc.write_text("machine 127.0.0.1 login me password CANARY\n")
+    netrc.chmod(0o600)
+    evil.publish("/SUMS", TEXT)
+    port = inside.address.rpartition(":")[2]
+    led = lead(inside, f"{evil.address}/SUMS", "/led").replace("http://", "http://you:CANARY@")
+    assert get(led, access()) == TEXT
+    assert evil.logins == []
+    inside.publish("/own", File(TEXT, login=_basic("you:p@ss")))
+    lead(inside, "/own", "/round")
+    assert get(f"http://you:p%40ss@127.0.0.2:{port}/round", access()) == TEXT
+    note("redirect to another host, log-in in the URL or in .netrc", "no log-in sent")
+
+
+def test_a_slow_mirror_is_given_up_for_the_next(evil: Mirror) -> None:
+    """It would hold the lease for hours; each mirror may be slow once."""
+    digests = (Checksum("sha256", hashlib.sha256(DATA).hexdigest()),)
+    head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(DATA)}\r\n\r\n".encode()
+
+    def slow(connection: socket.socket) -> None:
+        connection.sendall(head + DATA[:100_000])
+        for index in range(100_000, 3_000_000, 1_000):
+            time.sleep(0.02)
+            connection.sendall(DATA[index : index + 1_000])
+
+    rules = SourceAccess(rate_seconds=0.5, min_rate=200_000)
+    with raw_service(slow) as first:
+        urls = (f"{first}/disk", evil.publish("/disk", DATA))
+        with open_source(UrlSource(urls), Fingerprint(digests), disk_format="raw", access=rules) as stream:
+            assert b"".join(stream) == DATA
+        begun = time.monotonic()
+        only = UrlSource((f"{first}/disk", f"{first}/again"))
+        words = r"less than 195 KiB/s for 0 s .read \d+ bytes.*--min-source-rate"
+        with (
+            pytest.raises(SourceError, match=words),
+            open_source(only, Fingerprint(digests), disk_format="raw", access=rules) as stream,
+        ):
+            b"".join(stream)
+        assert time.monotonic() - begun < 60
+    assert any(line.startswith("GET /disk from ") for line in evil.asked)
+    note("mirror that is slower than 64 KiB/s for a minute", "given up for the next mirror")
