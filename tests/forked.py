@@ -16,10 +16,13 @@ from tests.fault.fork_server import ForkServer
 
 
 class ForkedRuns(ForkServer):
-    """Runs in any folder, with any environment, one at a time."""
+    """Runs in any folder, with any environment, one at a time.
 
-    def __init__(self, folder: Path) -> None:
-        super().__init__("tests.fault.fork_server", {**os.environ, **minimal_environment()}, folder)
+    ``more``: variables that libraries read when they are imported, such as HOME.
+    """
+
+    def __init__(self, folder: Path, **more: str) -> None:
+        super().__init__("tests.fault.fork_server", {**os.environ, **minimal_environment(), **more}, folder)
 
     def run(self, words: tuple[str, ...], folder: Path | None, env: Mapping[str, str], seconds: float) -> Result:
         """Run ``imagesync WORDS`` to its end; one that does not end in time is killed, and the test fails."""

@@ -59,7 +59,7 @@ URLS: dict[str, tuple[File, dict[str, Any], str]] = {
     "cut short": (File(NEW, announced=len(NEW) + 9, ranges=False), {}, "broke|ended after"),
     "longer than it says": (File(NEW, announced=len(NEW) - 9), {"checksum": sha256(NEW)}, "the sha256 is"),
     "not found": (File(b"", 404), {"checksum": sha256(NEW)}, "HTTP 404; correct the URL"),
-    "circle": (File(b"", 302, {"Location": "/new.raw"}), {"checksum": sha256(NEW)}, "redirected in a circle"),
+    "circle": (File(b"", 302, {"Location": "/new.raw"}), {"checksum": sha256(NEW)}, "redirected more than 10 times"),
     "page": (File(b"<!doctype html>"), {}, "an HTML page, not an image"),
     "corrupt xz": (File(DAMAGED), {"compression": "xz"}, "the xz data is damaged"),
     "truncated xz": (File(PACKED[:-40]), {"compression": "xz"}, "the xz data is (cut short|damaged)"),

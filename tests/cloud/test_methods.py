@@ -187,7 +187,7 @@ def test_mirrors_are_fetched_in_order_until_one_works(workspace: CloudWorkspace,
 def test_a_source_that_the_service_cannot_fetch(workspace: CloudWorkspace, web: Web, where: str) -> None:
     """One line says what failed and what to check, without credentials; nothing is left, and the others are done."""
     url = where.format(web=web.url.removeprefix("http://"), free=free_port())
-    wanted(workspace, {"url": url, "method": "web-download"})
+    wanted(workspace, {"url": url, "method": "web-download", "checksum": digest("sha512", DATA)})
     workspace.images["b"] = {**FORMATS, "source": {"path": workspace.file("d.raw", DATA)}}
     done = workspace.run("apply", "--yes", code=1)
     assert "the service could not fetch http://127.0.0.1:" in done.stdout
@@ -217,7 +217,8 @@ def test_a_record_with_an_id_of_its_own_stays_queued_and_is_filled_later(
 
 def test_a_host_that_the_service_may_not_ask(workspace: CloudWorkspace) -> None:
     """The service's own filter refuses it at once."""
-    wanted(workspace, {"url": "http://user:pass-word@localhost/d.raw", "method": "web-download"})
+    url = "http://user:pass-word@localhost/d.raw"
+    wanted(workspace, {"url": url, "method": "web-download", "checksum": digest("sha512", DATA)})
     done = workspace.run("apply", "--yes", code=1)
     assert "does not pass filtering" in done.stdout
     assert "pass-word" not in done.stdout + done.stderr
@@ -614,7 +615,8 @@ def test_a_saved_plan_brings_data_in_and_copies_it(workspace: CloudWorkspace, we
     """Credentials of a URL that the service fetches are sent to the service, and are in no file and no output."""
     url = web.url.replace("http://", "http://user:pass-word@")
     saved = workspace.folder / "plan.json"
-    wanted(workspace, {"url": f"{url}/d.raw?sig=sig-nature", "method": "web-download", "stores": ["slow"]})
+    source = {"url": f"{url}/d.raw?sig=sig-nature", "checksum": digest("sha512", DATA)}
+    wanted(workspace, {**source, "method": "web-download", "stores": ["slow"]})
     for expected in (["slow"], ["fast", "slow"]):
         told = workspace.run("plan", "-o", str(saved)).stdout
         assert "Applied: 1 of 1 step done." in workspace.run("apply", "--yes", path=str(saved)).stdout

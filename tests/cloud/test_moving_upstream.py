@@ -126,7 +126,8 @@ def test_a_mirror_serves_where_the_first_is_down_and_the_origin_is_the_published
     workspace: CloudWorkspace, upstream: Mirror
 ) -> None:
     """What the record keeps is the first URL, without its query."""
-    source = {"url": [f"{upstream.address}/down?sig=secret", upstream.publish("/up", ONE)]}
+    urls = [f"{upstream.address}/down?sig=secret", upstream.publish("/up", ONE)]
+    source = {"url": urls, "checksum": f"sha256:{hashlib.sha256(ONE).hexdigest()}"}
     workspace.images["a"] = {"source": source, "disk_format": "raw", "container_format": "bare"}
     workspace.apply()
     image = workspace.live()["a"]

@@ -5,6 +5,7 @@ proxy. Searched are both streams, every file that a run leaves anywhere it may w
 """
 
 import base64
+import hashlib
 import json
 import os
 import re
@@ -37,6 +38,11 @@ def secrets_in(text: str) -> list[str]:
     return [secret for secret in SECRETS if secret in text] + TOKEN.findall(text)
 
 
+def with_digest(url: str, data: bytes = b"", **more: str) -> dict[str, Any]:
+    """An image of a URL with a secret, which needs a digest."""
+    return {**IMAGE, "source": {"url": url, "checksum": f"sha256:{hashlib.sha256(data).hexdigest()}", **more}}
+
+
 class SecretsWorkspace:
     """A catalogue with secrets in it, a cloud to log in to, and the command, whose every word is searched."""
 
@@ -53,12 +59,9 @@ class SecretsWorkspace:
             web.publish(f"/{name}.raw", name.encode() * 600)
         self.images: dict[str, Any] = {
             "kept": {**IMAGE, "source": f"{web.address}/kept.raw"},
-            "signed": {**IMAGE, "source": f"{web.address}/signed.raw?X-Amz-Signature={SIGNED}"},
-            "logged": {**IMAGE, "source": f"{web.address.replace('//', f'//me:{IN_URL}@')}/logged.raw"},
-            "fetched": {
-                **IMAGE,
-                "source": {"url": f"{web.address}/fetched.raw?sig={SIGNED}", "method": "web-download"},
-            },
+            "signed": with_digest(f"{web.address}/signed.raw?X-Amz-Signature={SIGNED}", b"signed" * 600),
+            "logged": with_digest(f"{web.address.replace('//', f'//me:{IN_URL}@')}/logged.raw", b"logged" * 600),
+            "fetched": with_digest(f"{web.address}/fetched.raw?sig={SIGNED}", b"fetched" * 600, method="web-download"),
         }
         self.entry: dict[str, Any] = {}
         self.more: dict[str, str] = {}
@@ -138,14 +141,12 @@ def test_no_command_tells_a_secret(workspace: SecretsWorkspace) -> None:
     code, told = workspace.run("apply", str(left / "plan.json"), "--yes", "--allow-outside", *cloud, *files)
     assert code == 0, told
     workspace.web.publish("/signed.raw", b"a newer build" * 99)
-    workspace.images["signed"]["source"] = {
-        "url": workspace.images["signed"]["source"],
-        "checksum": "sha256:" + "0" * 64,
-    }
+    workspace.images["signed"]["source"]["checksum"] = "sha256:" + "0" * 64
     code, told = workspace.on_cloud("apply", "--yes", "--stage", *files)
     assert (code, "the sha256 is" in told) == (1, True), told
-    del workspace.images["signed"]["source"]["checksum"]
-    workspace.images["signed"]["source"]["url"] += "&v=2"
+    workspace.images["signed"] = with_digest(
+        f"{workspace.web.address}/signed.raw?v=2&a={SIGNED}", b"a newer build" * 99
+    )
     assert workspace.on_cloud("apply", "--yes", "--format", "json", *files)[0] == 0
     assert workspace.run("rollback", "signed", str(workspace.catalog), "--yes", *cloud, *files)[0] == 0
     assert workspace.run("list", *cloud, "--format", "json")[0] == 0
@@ -181,12 +182,12 @@ def bad_sources(workspace: SecretsWorkspace) -> None:
     web.publish("/circle.raw", File(b"", 302, {"Location": f"{web.address}/circle.raw?token={SIGNED}"}))
     web.publish("/SUMS", b"nothing of use\n")
     for name in ("refused", "moved", "circle", "gone"):
-        workspace.images[name] = {**IMAGE, "source": f"{web.address}/{name}.raw?X-Amz-Signature={SIGNED}"}
+        workspace.images[name] = with_digest(f"{web.address}/{name}.raw?X-Amz-Signature={SIGNED}")
     for name in ("SUMS", "GONE"):
         listed = {"url": f"{web.address}/signed.raw?a={SIGNED}", "checksum_url": f"{web.address}/{name}?sig={SIGNED}"}
         workspace.images[name.lower()] = {**IMAGE, "source": listed}
-    nowhere = {"url": f"http://me:{IN_URL}@127.0.0.1:9/x.raw?sig={SIGNED}", "method": "web-download"}
-    workspace.images["nowhere"] = {**IMAGE, "source": nowhere}
+    nowhere = f"http://me:{IN_URL}@127.0.0.1:9/x.raw?sig={SIGNED}"
+    workspace.images["nowhere"] = with_digest(nowhere, method="web-download")
 
 
 @pytest.mark.parametrize("which", ["refused", "moved", "circle", "gone", "sums", "nowhere"])
