@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from imagesync.planning.rollback import rollback_plan as rollback_plan
     from imagesync.planning.staging import discard_plan as discard_plan
     from imagesync.planning.staging import stage_plan as stage_plan
+    from imagesync.sources.access import SourceAccess as SourceAccess
     from imagesync.workflow import Hooks as Hooks
     from imagesync.workflow import Planner as Planner
     from imagesync.workflow import RunResult as RunResult
@@ -60,7 +61,7 @@ _HOMES: Final = {
     "Catalog": "imagesync.model.catalog",
     "Checksum": "imagesync.model.catalog",
     "ImageSpec": "imagesync.model.catalog",
-    "Policy": "imagesync.model.catalog",
+    "Policy": "imagesync.model.policy",
     "Status": "imagesync.model.catalog",
     "Visibility": "imagesync.model.catalog",
     "Plan": "imagesync.model.plan",
@@ -85,6 +86,7 @@ _HOMES: Final = {
     "Settings": "imagesync.workflow",
     "RunResult": "imagesync.workflow",
     "Watch": "imagesync.workflow",
+    "SourceAccess": "imagesync.sources.access",
     "take_inventory": "imagesync.inventory",
     "PlanInput": "imagesync.planning.context",
     "make_plan": "imagesync.planning.planner",

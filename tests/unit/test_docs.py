@@ -41,3 +41,16 @@ def test_every_path_that_contributing_names_exists() -> None:
     assert [
         path for path in sorted(paths) if not any((base / path).exists() for base in (ROOT, ROOT / "imagesync"))
     ] == []
+
+
+def test_each_promise_of_security_names_tests_that_exist() -> None:
+    """A promise that nothing shows is none; a test that was renamed is not lost unseen."""
+    page = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
+    part = page.partition("## What imagesync promises")[2].partition("## What it cannot do")[0]
+    promises = re.split(r"^\* ", part, flags=re.MULTILINE)[1:]
+    assert len(promises) >= 14
+    for promise in promises:
+        named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", promise)
+        assert named, promise
+        for file, name in named:
+            assert f"def {name}(" in (ROOT / file).read_text(encoding="utf-8"), (file, name)
