@@ -19,7 +19,10 @@ NUMBER: Final = 300
 IDS: Final = "0ff00000-0000-4000-8000-"
 """How the ids of all of them begin."""
 PARTS: Final = ("image_locations", "image_members", "image_properties", "image_tags")
-STAMP: Final = "2026-01-01 00:00:00.000000"
+STAMP: Final = "2000-01-01 00:00:00.000000"
+"""When they were made: long before any other image, so that a test can ask the service for all others only."""
+OTHERS: Final = "created_at=gt:2000-01-01T00:00:00Z"
+"""Leaves them out of a listing."""
 
 NAMES: Final = (
     *("a", "A", "b", "ubuntu", "Ubuntu 24.04", "ubuntu-24.04", "debian-12", "raw-00", "raw-01", "real-qcow2", "tiny"),

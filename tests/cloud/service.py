@@ -20,7 +20,7 @@ import requests
 from tests.cloud import bootstrap, configuration
 from tests.cloud.databases import Database, MariaDb, Sqlite
 from tests.cloud.install import HERE, environment
-from tests.cloud.neighbors import Neighbors, is_neighbor, others
+from tests.cloud.neighbors import OTHERS, Neighbors, is_neighbor, others
 
 TABLES = ("image_locations", "image_members", "image_properties", "image_tags", "task_info", "tasks", "images")
 
@@ -83,13 +83,13 @@ class Http:
         """Every image there is for this user, by name, but those of the neighbors."""
         found: dict[str, dict[str, Any]] = {}
         for hidden in ("true", "false"):
-            page = self.get(f"/images?limit=1000&os_hidden={hidden}&{query}")
+            page = self.get(f"/images?limit=1000&os_hidden={hidden}&{OTHERS}&{query}")
             found |= {image["id"]: image for image in page["images"]}
             while "next" in page:
                 page = self.get(page["next"].removeprefix("/v2"))
                 found |= {image["id"]: image for image in page["images"]}
-        listed = [image for image_id, image in found.items() if not is_neighbor(image_id)]
-        return sorted(listed, key=lambda image: (str(image["name"]), image["id"]))
+        assert not any(map(is_neighbor, found))
+        return sorted(found.values(), key=lambda image: (str(image["name"]), image["id"]))
 
     def patch(self, image_id: str, *operations: dict[str, object]) -> requests.Response:
         """One JSON patch."""
@@ -142,8 +142,8 @@ class Cloud:
         if self.database.is_new:
             self._make_tables()
         configuration.write_clouds(self.clouds_yaml, self.auth_url, self.limited_url)
-        self._run("keystone", "cloud_keystone:application", self.auth_url, 2)
-        self._run("glance", "cloud_glance:application", self.image_url, 4)
+        self._run("keystone", "cloud_keystone:application", self.auth_url, 1)
+        self._run("glance", "cloud_glance:application", self.image_url, 2)
         self._wait(self.auth_url)
         self._wait(f"{self.image_url}/versions")
 

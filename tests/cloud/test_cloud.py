@@ -1,11 +1,13 @@
 """The facts of the real service that imagesync relies on, over plain HTTP."""
 
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
 
 from tests.cloud.databases import MariaDb
+from tests.cloud.neighbors import is_neighbor
 from tests.cloud.service import Cloud
 
 RAW = {"disk_format": "raw", "container_format": "bare"}
@@ -67,6 +69,41 @@ def test_requests_are_counted_and_a_reset_leaves_nothing(cloud: Cloud) -> None:
     assert len(http.images()) == 101
     cloud.reset()
     assert http.images() == []
+
+
+def test_a_listing_is_of_all_images_but_the_neighbors(cloud: Cloud) -> None:
+    """Which the service leaves out by itself; there are many, and nobody else's image is left out with them."""
+    for user in ("alice", "operator"):
+        for hidden in (True, False):
+            body = {"name": user, "os_hidden": hidden, "visibility": "community", **RAW}
+            cloud.http(user).send("POST", "/images", json=body).raise_for_status()
+    cloud.foreign(3)
+    for user in ("alice", "operator", "bob", "admin"):
+        http = cloud.http(user)
+        for query in ("", "visibility=all"):
+            pages = [http.get(f"/images?limit=1000&os_hidden={hidden}&{query}")["images"] for hidden in (True, False)]
+            everything = {image["id"]: image for page in pages for image in page}
+            others = [image for image_id, image in everything.items() if not is_neighbor(image_id)]
+            assert len(others) < len(everything)
+            assert sorted(http.everything(query), key=by_id) == sorted(others, key=by_id)
+
+
+def by_id(image: dict[str, Any]) -> str:
+    """To compare listings, whose order is the service's."""
+    return str(image["id"])
+
+
+def test_a_schema_is_checked_once_and_what_is_sent_each_time(cloud: Cloud) -> None:
+    """The same answer to the same wrong request, however often it comes."""
+    http = cloud.http("alice")
+    answers = [http.send("POST", "/images", json={"min_ram": "much", **RAW}) for _ in range(12)]
+    assert {answer.status_code for answer in answers} == {400}
+    assert len({answer.text for answer in answers}) == 1
+    assert "Failed validating" in answers[0].text
+    assert "min_ram" in answers[0].text
+    image = http.send("POST", "/images", json=RAW).json()
+    answers = [http.patch(image["id"], {"op": "add", "path": "/min_ram", "value": "much"}) for _ in range(12)]
+    assert {answer.status_code for answer in answers} == {400}
 
 
 def test_a_missing_mariadb_is_an_error_with_the_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 * Requests are written to a log, one JSON line each.
 * Its transactions on SQLite are one writer's at a time.
+* Its schemas of a request, which never change, are checked against the schema of schemas once and not at each request.
 * Tokens issued before the time in the file ``expired`` reach the service spoilt, so that its own middleware answers 401.
 """
 
@@ -10,6 +11,8 @@ import json
 import os
 import time
 
+import jsonschema
+from checked_schemas import check_once
 from one_writer import OneWriter
 
 STATE = os.environ["CLOUD_STATE"]
@@ -19,6 +22,8 @@ writer = OneWriter(os.path.join(STATE, "glance.lock"))
 
 
 from glance.wsgi.api import application as glance  # noqa: E402
+
+check_once(jsonschema.Draft202012Validator)
 
 
 def is_expired(token):
