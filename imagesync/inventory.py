@@ -4,7 +4,7 @@ Two passes: the owned images first, then only what they leave open (names about 
 so that a catalogue that is as wanted costs two listings however many foreign images the cloud holds.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
@@ -13,7 +13,7 @@ from typing import Final
 from imagesync.backends.base import Backend
 from imagesync.errors import Forbidden, NotFound, UsageError
 from imagesync.model.catalog import Catalog, NamedProject, Visibility
-from imagesync.model.image import Filter, Inventory, LiveImage, MemberState
+from imagesync.model.image import Inventory, LiveImage, MemberState
 from imagesync.model.plan import Plan, find_image_id
 from imagesync.planning.clashes import (
     Questions,
@@ -36,7 +36,8 @@ def take_inventory(backend: Backend, catalog: Catalog, *, promoting: frozenset[s
     def look() -> Inventory:
         owned = _list_marked(backend, ownership)
         found = _answer(backend, owned, collect_questions(catalog, owned, promoting))
-        found = replace(found, misplaced=(*found.misplaced, *_find_strays(backend, catalog, owned, ownership)))
+        strays, notes = _find_strays(backend, catalog, owned, ownership)
+        found = replace(found, misplaced=(*found.misplaced, *strays), notes=notes)
         return replace(found, members={**found.members, **_list_members(backend, find_shared_to_adopt(catalog, found))})
 
     return replace(_look_until_consistent(look, ownership), projects=_find_project_ids(backend, catalog))
@@ -112,12 +113,29 @@ def _list_marked(backend: Backend, ownership: Ownership) -> Inventory:
     )
 
 
-def _find_strays(backend: Backend, catalog: Catalog, owned: Inventory, ownership: Ownership) -> Iterable[LiveImage]:
-    """Builds of keys that lack one, in projects that the manifests name no more: asked only where a key lacks one."""
+def _find_strays(
+    backend: Backend, catalog: Catalog, owned: Inventory, ownership: Ownership
+) -> tuple[list[LiveImage], tuple[str, ...]]:
+    """Builds of keys that lack one, in projects that the manifests name no more: asked only where a key lacks one.
+
+    Any project may publish images with the catalog's mark, so this search only explains: what it could not look at is a
+    note for the reader of the plan.
+    """
     lacking = find_keys_without_image(catalog, owned)
-    found = backend.find_images(Filter(catalog=catalog.name)) if lacking else []
-    projects = ownership.projects
-    return [image for image in found if (image.owner or "") not in projects and is_assigned(image, catalog, lacking)]
+    if not lacking:
+        return [], ()
+    missing: list[str] = []
+    found, projects = backend.find_strays(catalog.name, missing), ownership.projects
+    strays = [image for image in found if (image.owner or "") not in projects and is_assigned(image, catalog, lacking)]
+    return strays, (_note_missing(missing),) if missing else ()
+
+
+def _note_missing(missing: Sequence[str]) -> str:
+    more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+    return (
+        "images of other projects with this catalog's mark could not all be looked at "
+        f"({min(missing)}{more}); a build that lies in another project may not be mentioned here"
+    )
 
 
 def _answer(backend: Backend, owned: Inventory, asked: Questions) -> Inventory:

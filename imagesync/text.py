@@ -6,7 +6,7 @@ bodies of log-in requests. Everything that looks like a secret is removed, even 
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 GONE: Final = "…"
@@ -56,6 +56,12 @@ def shorten(text: str, max_chars: int) -> str:
 def one_line(text: str, max_chars: int) -> str:
     """A message of another program, however many lines it has, as one printable line of at most ``max_chars`` characters."""
     return shorten(make_printable(" ".join(text.split())), max_chars)
+
+
+def shorten_list(sentences: Sequence[str], most: int = 10) -> list[str]:
+    """The first sentences, each printable, and how many more there are."""
+    shown = [make_printable(sentence) for sentence in sentences[:most]]
+    return [*shown, f"and {len(sentences) - most} more"] if len(sentences) > most else shown
 
 
 _UNSEEN: Final = re.compile(r"[^\x20-\x7e\n]")

@@ -64,8 +64,20 @@ class Backend(Protocol):
     def images(self, image_id: str | None = None) -> list[LiveImage]:
         """Every image the project sees, hidden ones too, or the one with this id (NotFound)."""
 
-    def find_images(self, wanted: Filter) -> list[LiveImage]:
-        """The images, hidden ones too, of which every condition of ``wanted`` holds, by id."""
+    def list_images(self, missing: list[str]) -> list[LiveImage]:
+        """As ``images``; ``missing`` takes a sentence for each record that cannot be read, which is an error there."""
+
+    def find_images(self, wanted: Filter, *, missing: list[str] | None = None) -> list[LiveImage]:
+        """The images, hidden ones too, of which every condition of ``wanted`` holds, by id.
+
+        ``missing`` as in ``list_images``; None: a record that cannot be read is an error.
+        """
+
+    def find_strays(self, catalog: str, missing: list[str]) -> list[LiveImage]:
+        """Images of any project with this catalog's mark, as far as they can be had soon: a search that only explains.
+
+        It never fails because of what other projects publish. ``missing`` takes a sentence for what it left out.
+        """
 
     def create_image(self, **attrs: Unpack[CreateFields]) -> LiveImage:
         """A new record, status queued. An id that was ever given out is a Conflict."""

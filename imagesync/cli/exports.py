@@ -25,7 +25,7 @@ from imagesync.model.catalog import Role, Visibility, is_match
 from imagesync.model.image import Filter, LiveImage
 from imagesync.model.record import LEASE, PREFIX, read
 from imagesync.render.style import format_count
-from imagesync.text import make_printable
+from imagesync.text import make_printable, shorten_list
 
 _GLOB = "*?["
 
@@ -63,17 +63,19 @@ def export_images(wanted: Selection, place: Destination, options: Options) -> Ex
                 f"--catalog {make_printable(catalog)}: not a key", "use letters, digits and . _ -, at most 64"
             )
         path = _choose_path(place, catalog)
-        images = _select(_find(backend, wanted), wanted)
+        missing: list[str] = []
+        images = _select(_find(backend, wanted, missing), wanted)
         members = read_members(backend, images, options.jobs)
         able = backend.capabilities()
     made = export_manifest(catalog, images, members, project=identity.project_id, read_only=able.read_only)
     _check(made)
-    for problem in made.problems:
+    problems = [*made.problems, *(f"left out: {sentence}" for sentence in shorten_list(missing))]
+    for problem in problems:
         say(problem)
     if path is not None and path.parent == place.out:
         _make_folder(path.parent)
     _write(made, path)
-    return ExitCode.FAILED if made.problems else ExitCode.DONE
+    return ExitCode.FAILED if problems else ExitCode.DONE
 
 
 def _choose_path(place: Destination, catalog: str) -> Path | None:
@@ -88,12 +90,12 @@ def _choose_path(place: Destination, catalog: str) -> Path | None:
     return path
 
 
-def _find(backend: Backend, wanted: Selection) -> list[LiveImage]:
+def _find(backend: Backend, wanted: Selection, missing: list[str]) -> list[LiveImage]:
     """What the service finds by owner, tags, visibility and a whole name; globs are for ``_select``."""
     name = wanted.names[0] if len(wanted.names) == 1 and not any(char in wanted.names[0] for char in _GLOB) else None
     owners: list[str | None] = [None] if wanted.all_owners else [*(wanted.owners or [backend.identity().project_id])]
     filters = [Filter(owner, name, frozenset(wanted.tags), wanted.visibility) for owner in owners]
-    found = {image.id: image for one in filters for image in backend.find_images(one)}
+    found = {image.id: image for one in filters for image in backend.find_images(one, missing=missing)}
     return [image for _, image in sorted(found.items())]
 
 

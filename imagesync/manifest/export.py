@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from imagesync.manifest.entries import REFERRING, Entry, Surroundings, make_entry, properties_of
+from imagesync.manifest.files import MAX_FILE_BYTES
 from imagesync.manifest.texts import MAX_PROPERTIES, find_text_problems
-from imagesync.manifest.yaml_writer import yaml_text
+from imagesync.manifest.yaml_reader import MAX_KEYS, MAX_VALUES
+from imagesync.manifest.yaml_writer import Data, yaml_text
 from imagesync.model.catalog import Catalog, Status
 from imagesync.model.fields import declared_fields, live_field
 from imagesync.model.image import LiveImage, MemberState
@@ -28,6 +30,13 @@ HEADER: Final = """\
 KEY: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _FILLED: Final = (Status.ACTIVE, Status.DEACTIVATED)
 _MAX_KEY_CHARS: Final = 64
+_HEAD_BYTES: Final = 2**18
+_HEAD_VALUES: Final = 16
+"""More than a manifest holds beside its images, and than references to images are shorter than ids."""
+_EXCESS: Final = (
+    f"left out: with it the manifest has more than {MAX_FILE_BYTES // 2**20} MiB, {MAX_VALUES} values or {MAX_KEYS} images; "
+    "export it into a file of its own, by --name"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +64,45 @@ def export_manifest(
     twins = {image.id for group in namesakes for image in group}
     keyed = assign_keys([image for image in writable if image.id not in twins])
     kept = {key: keyed[key] for key in sorted(keyed)}
+    entries, said = _make_entries(kept, project, members, read_only)
+    if excess := _find_excess(entries):
+        problems += [_describe_problem(kept.pop(key), _EXCESS) for key in excess]
+        entries, said = _make_entries(kept, project, members, read_only)
+    return Exported(_write_shortest(catalog, entries), kept, tuple(sorted([*problems, *said])))
+
+
+def _make_entries(
+    kept: Mapping[str, LiveImage],
+    project: str,
+    members: Mapping[str, tuple[MemberState, ...]],
+    read_only: frozenset[str],
+) -> tuple[dict[str, Entry], list[str]]:
+    """The entry of each key, and a sentence for everything that could not be written."""
     referred = {image.id: key for key, image in kept.items() if not any(name in image.properties for name in REFERRING)}
     around = Surroundings(project, members, read_only, referred)
     entries: dict[str, Entry] = {}
+    problems: list[str] = []
     for key, image in kept.items():
         entries[key], said = make_entry(key, image, around)
         problems += [_describe_problem(image, why) for why in said]
-    return Exported(_write_shortest(catalog, entries), kept, tuple(sorted(problems)))
+    return entries, problems
+
+
+def _find_excess(entries: Mapping[str, Entry]) -> list[str]:
+    """The keys, of the largest entries, without which the manifest is within the limits of one that is read."""
+    sizes = {key: (len(yaml_text({key: entry}).encode()), _count_values(entry)) for key, entry in entries.items()}
+    size, values = _HEAD_BYTES, _HEAD_VALUES
+    for number, (added, more) in enumerate(sorted(sizes.values())):
+        size, values = size + added + 2 * more, values + more
+        if size > MAX_FILE_BYTES or values > MAX_VALUES or number >= MAX_KEYS:
+            return sorted(sizes, key=lambda name: (sizes[name], name))[number:]
+    return []
+
+
+def _count_values(data: Data) -> int:
+    if isinstance(data, Mapping):
+        return 1 + sum(map(_count_values, data.values()))
+    return 1 if isinstance(data, str | int | bool) else 1 + len(data)
 
 
 def _describe_problem(image: LiveImage, why: str) -> str:

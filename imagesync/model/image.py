@@ -236,7 +236,8 @@ class Inventory:
     images that the catalog does not own, with a name that it needs or an id that it names. ``copies``: images that carry
     a copy of another image's record; ``misplaced``: images with a bound record in a project that their key does not
     name. Those two are foreign, too, and only mentioned. ``members``: by image id, only of images whose members are
-    declared or recorded. ``projects``: ids of the projects that the manifests name.
+    declared or recorded. ``projects``: ids of the projects that the manifests name. ``notes``: sentences for the reader
+    of the plan, about what could not be looked at.
     """
 
     project_id: str
@@ -246,3 +247,4 @@ class Inventory:
     misplaced: tuple[LiveImage, ...] = ()
     members: Mapping[str, tuple[MemberState, ...]] = field(default_factory=dict)
     projects: Mapping[NamedProject, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()

@@ -31,7 +31,7 @@ def make_plan(given: PlanInput) -> Plan:
     parts = [plan_key(context, spec) for spec in wanted]
     parts += [_take_away(context, generations) for generations in _find_leaving(context)]
     misplaced = [one for one in inventory.misplaced if (mark := read(one)) and given.catalog.is_in_scope(mark.key)]
-    parts.append(KeyPlan(notes=tuple(note_misplaced(misplaced))))
+    parts.append(KeyPlan(notes=(*note_misplaced(misplaced), *inventory.notes)))
     steps = chain_name_changes(collect_steps(parts), inventory)
     refusals = [*context.refusals, *collect_refusals(parts)]
     refusals += find_clashes(wanted, context.decisions, inventory, context.adopted)

@@ -1,6 +1,7 @@
 """A Glance backend on a loopback server that plays a script; the real cloud behind proxies."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -28,9 +29,13 @@ class OpenScripted(Protocol):
     """Opens a backend on a server with these answers."""
 
     def __call__(
-        self, answers: list[Say] | Callable[[str], Say], *, timeouts: Timeouts = DEFAULT_TIMEOUTS
+        self,
+        answers: list[Say] | Callable[[str], Say],
+        *,
+        timeouts: Timeouts = DEFAULT_TIMEOUTS,
+        project: str = "",
     ) -> ScriptedBackend:
-        """In turn, the last one again and again; or by the path."""
+        """In turn, the last one again and again; or by the path. ``project``: the id of the session's."""
 
 
 @pytest.fixture
@@ -40,7 +45,7 @@ def open_scripted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[O
     ends: list[Callable[[], object]] = []
 
     def open_backend(
-        answers: list[Say] | Callable[[str], Say], *, timeouts: Timeouts = DEFAULT_TIMEOUTS
+        answers: list[Say] | Callable[[str], Say], *, timeouts: Timeouts = DEFAULT_TIMEOUTS, project: str = ""
     ) -> ScriptedBackend:
         server, waits = Server(answers), list[float]()
         context = listening(server)
@@ -48,7 +53,9 @@ def open_scripted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[O
         ends.append(lambda: context.__exit__(None, None, None))
         entry = f"{{auth_type: none, auth: {{endpoint: '{address}/image'}}, region_name: r}}"
         (tmp_path / "clouds.yaml").write_text(f"clouds: {{c: {entry}}}\n")
-        backend = Glance(connect("c"), Pace(sleep=waits.append, random=lambda: 1.0), timeouts=timeouts)
+        connection = connect("c")
+        connection = replace(connection, identity=replace(connection.identity, project_id=project))
+        backend = Glance(connection, Pace(sleep=waits.append, random=lambda: 1.0), timeouts=timeouts)
         ends.append(backend.close)
         return ScriptedBackend(backend, server, waits)
 

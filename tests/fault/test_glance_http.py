@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from imagesync.backends.glance.api import MAX_RESPONSE_BYTES
 from imagesync.backends.glance.backend import Glance
 from imagesync.backends.glance.connect import connect
+from imagesync.backends.glance.response_limits import MAX_RESPONSE_BYTES, UnfitAnswer
 from imagesync.backends.glance.retry import Pace
 from imagesync.errors import BackendError, Conflict, InUse, NotFound, QuotaExceeded, Unauthorized, Unavailable
 from imagesync.model.catalog import Compression, FileSource, Fingerprint, Transfer
@@ -56,7 +56,8 @@ def test_images_without_an_owner_are_ours_where_there_are_no_projects(open_scrip
 )
 def test_an_answer_that_is_no_image_is_one_line(open_scripted: OpenScripted, body: bytes) -> None:
     """A login page of a proxy, say."""
-    text = refused(BackendError, lambda: open_scripted([Say(body=body)]).backend.images(IMAGE_ID))
+    kind = UnfitAnswer if body.startswith(b"[[") else BackendError
+    text = refused(kind, lambda: open_scripted([Say(body=body)]).backend.images(IMAGE_ID))
     assert "Image API v2" in text
 
 
@@ -76,7 +77,7 @@ def test_members_and_stores_of_another_shape(open_scripted: OpenScripted) -> Non
 def test_an_answer_without_end_is_cut(open_scripted: OpenScripted) -> None:
     """Memory is bounded."""
     answers = [Say(body=b" " * (MAX_RESPONSE_BYTES + 2))]
-    assert "larger than 16 MiB" in refused(BackendError, lambda: open_scripted(answers).backend.images(IMAGE_ID))
+    assert "larger than 16 MiB" in refused(UnfitAnswer, lambda: open_scripted(answers).backend.images(IMAGE_ID))
 
 
 def test_pages_that_repeat_themselves_end(open_scripted: OpenScripted) -> None:

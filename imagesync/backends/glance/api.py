@@ -9,17 +9,21 @@ another host would carry the token there).
 import json
 import logging
 import threading
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
-from urllib.parse import urlsplit
 
 from imagesync.backends.glance.body import Body
 from imagesync.backends.glance.failures import PASSING, error_from_answer, is_never_sent, translate_errors
-from imagesync.backends.glance.response_limits import read_beginning, read_whole
+from imagesync.backends.glance.response_limits import (
+    MAX_RESPONSE_BYTES,
+    UnfitAnswer,
+    read_beginning,
+    read_tail,
+    read_whole,
+)
 from imagesync.backends.glance.retry import Pace, Patience, parse_retry_after
 from imagesync.errors import BackendError, Conflict, Unavailable
 from imagesync.model.urls import public_host
@@ -33,14 +37,9 @@ log = logging.getLogger(__name__)
 PATCH_TYPE: Final = "application/openstack-images-v2.1-json-patch"
 STRICT_PATCH_TYPE: Final = "application/openstack-images-v2.0-json-patch"
 """The older form, in which ``add`` of a property that is there is 409 and saves nothing."""
-MAX_RESPONSE_BYTES: Final = 16 * 2**20
 MAX_RESPONSE_VALUES: Final = 1_000_000
 """Of JSON in one answer: two bytes of it may take two hundred in memory."""
 MAX_ERROR_PAGE_BYTES: Final = 64 * 2**10
-MAX_PAGES: Final = 10_000
-MAX_LISTED_ITEMS: Final = 100_000
-MAX_LISTING_BYTES: Final = 96 * 2**20
-"""Bytes of all pages together; three times as many are needed to keep them."""
 CONNECT_TIMEOUT: Final = 10.0
 SENDING_TIMEOUT: Final = 300.0
 """Seconds that one chunk of data may wait to be taken: the HTTP library applies the connect timeout while it sends."""
@@ -123,18 +122,18 @@ class Api:
         self._url = url
         self._pace = pace or Pace()
         self._timeout = (CONNECT_TIMEOUT, read_timeout)
-        self._timeouts = timeouts
+        self.timeouts = timeouts
         self._lock = threading.Lock()
         self.name = f"{name} at {public_host(url)}"
 
     def get(self, path: str) -> Any:
         """The JSON of a GET."""
-        return self._decode(self.request("GET", path), path)
+        return self.decode(self.request("GET", path), path)
 
     def send(self, method: str, path: str, body: object = None, *, repeat: bool = True) -> Any:
         """The JSON of a write; None where the answer has none."""
         answer = self.request(method, path, body, repeat=repeat)
-        return self._decode(answer, path) if answer.body else None
+        return self.decode(answer, path) if answer.body else None
 
     def delete(self, path: str) -> None:
         """DELETE; 404 to a repeated one means that the first, whose answer was lost, did it."""
@@ -230,51 +229,27 @@ class Api:
             return met.error
         return error_from_answer(met.status, met.body.decode(errors="replace"), f"{method} {_strip_query(path)}")
 
-    def _decode(self, answer: Answer, path: str) -> Any:
+    def decode(self, answer: Answer, path: str) -> Any:
+        """The JSON of an answer; UnfitAnswer if it has too many values, or text that is none."""
         if sum(map(answer.body.count, (b",", b":", b"[", b"{"))) > MAX_RESPONSE_VALUES:
             text = f"{self.name}: the answer to {_strip_query(path)} has more than {MAX_RESPONSE_VALUES} values"
-            raise BackendError(text, "is this an Image API v2?")
+            raise UnfitAnswer(text, len(answer.body))
         try:
             document = json.loads(answer.body)
             if b"\\u" in answer.body:  # half a character, which nothing could write or send
                 json.dumps(document, ensure_ascii=False).encode()
-        except (ValueError, RecursionError) as error:
+        except (UnicodeEncodeError, RecursionError) as error:
+            text = f"{self.name}: the answer to {_strip_query(path)} is not JSON that can be read"
+            raise UnfitAnswer(text, len(answer.body)) from error
+        except ValueError as error:
             hint = "is this an Image API v2? correct the endpoint in the cloud's catalogue or image_endpoint_override"
             raise BackendError(f"{self.name}: the answer to {_strip_query(path)} is not JSON", hint) from error
         return document
 
-    def list_items(self, path: str, key: str) -> Iterator[dict[str, Any]]:
-        """The items of a listing, page by page; an error when the service hands pages out without end."""
-        seen: set[str] = set()
-        told: set[str] = set()
-        following: str | None = path
-        size, end = 0, time.monotonic() + self._timeouts.listing
-        while following:
-            if time.monotonic() > end:
-                text = f"{self.name}: the listing {_strip_query(path)} takes longer than {self._timeouts.listing:.0f} s"
-                raise Unavailable(text, "ask for fewer, by a filter, or try again later")
-            seen.add(following)
-            answer = self.request("GET", following)
-            page, size = self._decode(answer, following), size + len(answer.body)
-            if not isinstance(page, dict) or not isinstance(page.get(key), list):
-                raise BackendError(f"{self.name}: a listing has no {key!r}", "is this an Image API v2?")
-            ids = _collect_ids(page[key])
-            if ids and ids <= told:
-                raise self._endless_error(path)
-            told |= ids
-            yield from page[key]
-            link = page.get("next")
-            following = _path_below_version(link) if isinstance(link, str) and page[key] else None
-            if following in seen or len(seen) >= MAX_PAGES:
-                raise self._endless_error(path)
-            if len(told) > MAX_LISTED_ITEMS or size > MAX_LISTING_BYTES:
-                text = f"more than {MAX_LISTED_ITEMS} images or {MAX_LISTING_BYTES // 2**20} MiB"
-                raise BackendError(
-                    f"{self.name}: the listing {_strip_query(path)} has {text}", "ask for fewer, by a filter"
-                )
-
-    def _endless_error(self, path: str) -> BackendError:
-        return BackendError(f"{self.name}: the listing {_strip_query(path)} never ends", "tell the cloud's operator")
+    def read_tail(self, path: str, largest: int) -> tuple[bytes, int]:
+        """The last bytes of the answer to a GET, and how many there are in all; the others are read and dropped."""
+        with self._open_data(path) as response, translate_errors(self.name):
+            return read_tail(response, f"GET {_strip_query(path)}", largest=largest, seconds=self._timeout[1])
 
     def upload(self, path: str, body: Body, size: int | None, further: Mapping[str, str]) -> None:
         """PUT of data with ``further`` headers, exactly once; a failure of the chunks is BrokenOff."""
@@ -283,7 +258,7 @@ class Api:
             headers["x-openstack-image-size"] = str(size)
         # requests takes a length of 0 for an unknown one
         data: Data = b"".join(body) if size == 0 else iter(body) if size is None else body
-        answer = self._exchange("PUT", path, headers, data, (SENDING_TIMEOUT, self._timeouts.storing))
+        answer = self._exchange("PUT", path, headers, data, (SENDING_TIMEOUT, self.timeouts.storing))
         if not answer.well:
             raise self._make_error(answer, "PUT", path)
         if not body.complete:
@@ -335,10 +310,6 @@ def _read_error_page(response: "requests.Response", *, spoilt: bool, seconds: fl
     return read_beginning(response, largest=limit, seconds=seconds)
 
 
-def _collect_ids(items: list[Any]) -> set[str]:
-    return {item["id"] for item in items if isinstance(item, dict) and isinstance(item.get("id"), str)}
-
-
 def _strip_query(path: str) -> str:
     """A path without its query."""
     return path.partition("?")[0]
@@ -351,12 +322,3 @@ def _is_passing(met: Answer | Silence) -> bool:
 def _is_perhaps_done(met: Answer | Silence) -> bool:
     """Whether the service may have carried the request out although no success was answered."""
     return met.sent if isinstance(met, Silence) else met.status != HTTPStatus.TOO_MANY_REQUESTS
-
-
-def _path_below_version(link: str) -> str:
-    """A ``next`` link as a path below /v2, whatever host or prefix it names: a token goes nowhere else."""
-    try:
-        parts = urlsplit(link)
-    except ValueError as error:
-        raise BackendError("the image service's listing goes on at no address", "is this an Image API v2?") from error
-    return f"/{parts.path.rpartition('/v2/')[2].lstrip('/')}?{parts.query}"

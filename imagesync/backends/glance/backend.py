@@ -75,9 +75,17 @@ class Glance:
             return listing.list_all(self._api)
         return [image_from_wire(self._api.get(_path(image_id)))]
 
-    def find_images(self, wanted: Filter) -> list[LiveImage]:
+    def list_images(self, missing: list[str]) -> list[LiveImage]:
+        """Every image the project sees, as far as its record can be read."""
+        return listing.list_all(self._api, missing)
+
+    def find_images(self, wanted: Filter, *, missing: list[str] | None = None) -> list[LiveImage]:
         """Found by the service by owner, name, tags and visibility."""
-        return listing.find_images(self._api, wanted)
+        return listing.find_images(self._api, wanted, missing)
+
+    def find_strays(self, catalog: str, missing: list[str]) -> list[LiveImage]:
+        """Found by the service by mark alone, within tight bounds."""
+        return listing.find_strays(self._api, catalog, missing)
 
     def inventory(self, catalog: str, owners: Sequence[str] = ()) -> list[LiveImage]:
         """Owned images, found by the service by mark and owner."""

@@ -18,11 +18,26 @@ from imagesync.errors import BackendError, Unavailable
 if TYPE_CHECKING:
     import requests
 
+MAX_RESPONSE_BYTES: Final = 16 * 2**20
+"""Of one answer of the image service."""
 MAX_LOGIN_BYTES: Final = 8 * 2**20
 LOGIN_SECONDS: Final = 60.0
 REFUSAL_SECONDS: Final = 10.0
 _REDIRECTS: Final = frozenset({301, 302, 303, 305, 307, 308})
 _PIECE: Final = 65536
+_TAIL: Final = 65536
+"""Bytes at the end of an answer that is skipped: what follows the images of a page."""
+
+
+class UnfitAnswer(BackendError):
+    """An answer that is too large, or whose text is none. ``size``: bytes that were read of it.
+
+    Of a page of a listing, a smaller one may fit.
+    """
+
+    def __init__(self, message: str, size: int) -> None:
+        super().__init__(message, "is this an Image API v2?")
+        self.size = size
 
 
 def guard_answer(answer: "requests.Response", *_: object, stream: bool = False, **_given: object) -> None:
@@ -51,7 +66,7 @@ def guard_answer(answer: "requests.Response", *_: object, stream: bool = False, 
 
 
 def read_whole(answer: "requests.Response", what: str, *, largest: int, seconds: float) -> bytes:
-    """The body of an answer to ``what``; BackendError when it is too large, Unavailable when it takes too long."""
+    """The body of an answer to ``what``; UnfitAnswer when it is too large, Unavailable when it takes too long."""
     from requests import ConnectionError as Broken
     from urllib3.exceptions import HTTPError
 
@@ -61,14 +76,25 @@ def read_whole(answer: "requests.Response", what: str, *, largest: int, seconds:
             content += piece
             if len(content) > largest:
                 answer.close()
-                text = f"{what}: the answer is larger than {largest // 2**20} MiB"
-                raise BackendError(text, "is this an Image API v2?")
+                raise UnfitAnswer(f"{what}: the answer is larger than {largest // 2**20} MiB", len(content))
             if time.monotonic() > end:
                 answer.close()
                 raise Unavailable(f"{what}: the answer takes longer than {seconds:.0f} s", "try again later")
     except HTTPError as error:
         raise Broken(error) from error
     return bytes(content)
+
+
+def read_tail(answer: "requests.Response", what: str, *, largest: int, seconds: float) -> tuple[bytes, int]:
+    """The last bytes of an answer, and how many it has; UnfitAnswer and Unavailable as for ``read_whole``."""
+    tail, size, end = b"", 0, time.monotonic() + seconds
+    for piece in answer.iter_content(_PIECE):
+        tail, size = (tail + piece)[-_TAIL:], size + len(piece)
+        if size > largest:
+            raise UnfitAnswer(f"{what}: the answer is larger than {largest // 2**20} MiB", size)
+        if time.monotonic() > end:
+            raise Unavailable(f"{what}: the answer takes longer than {seconds:.0f} s", "try again later")
+    return tail, size
 
 
 def read_beginning(answer: "requests.Response", *, largest: int, seconds: float) -> bytes:

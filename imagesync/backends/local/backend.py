@@ -72,9 +72,17 @@ class Local:
         """As values; told of those whose data is not what it was."""
         return [image_from_wire(whole) for one in documents if (whole := self._store.mark_if_damaged(one)) is not None]
 
-    def find_images(self, wanted: Filter) -> list[LiveImage]:
+    def list_images(self, missing: list[str]) -> list[LiveImage]:  # noqa: ARG002 - every record can be read
+        """Every image."""
+        return self.images()
+
+    def find_images(self, wanted: Filter, *, missing: list[str] | None = None) -> list[LiveImage]:  # noqa: ARG002
         """The images that a filter names."""
         return [image for image in self.images() if wanted.is_match(image)]
+
+    def find_strays(self, catalog: str, missing: list[str]) -> list[LiveImage]:  # noqa: ARG002
+        """The images with this catalog's mark."""
+        return self.find_images(Filter(catalog=catalog))
 
     def inventory(self, catalog: str, owners: Sequence[str] = ()) -> list[LiveImage]:
         """Images with this catalogue's mark and one of these owners (none: the store's project)."""

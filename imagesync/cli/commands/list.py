@@ -31,12 +31,14 @@ def list_images(
     from imagesync.model.catalog import Visibility
     from imagesync.render.listing import image_to_json, listing_text
     from imagesync.render.style import format_count
-    from imagesync.text import json_text
+    from imagesync.text import json_text, shorten_list
 
     set_up_logs(verbose=verbose)
     options = Options(cloud=cloud, clouds_file=clouds_file, store=store)
     with open_existing(options) as backend:
-        found, project = backend.images(image_id), backend.identity().project_id
+        missing: list[str] = []
+        found = backend.list_images(missing) if image_id is None else backend.images(image_id)
+        project = backend.identity().project_id
         if image_id is None:
             found = [image for image in found if not is_lease(image, project)]
         shared = [image for image in found if image_id or image.owner == project]
@@ -46,6 +48,8 @@ def list_images(
         are = "is" if unasked == 1 else "are"
         told = "this user may not ask with whom" if image_id or members else "--members tells with whom"
         say(f"{format_count(unasked, 'image')} {are} shared: {told}")
+    for sentence in shorten_list(missing):
+        say(f"not listed: {sentence}")
     if image_id is not None:
         typer.echo(json_text(image_to_json(found[0], known)))
     elif form is Form.JSON:

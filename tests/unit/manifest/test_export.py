@@ -241,3 +241,26 @@ def test_a_manifest_that_says_something_else_is_found_out(tmp_path: Path) -> Non
     ):
         (tmp_path / "x.yaml").write_text(found.text.replace(old, new))
         assert find_differences(found, resolve(load(tmp_path / "x.yaml"))) == [where]
+
+
+@pytest.mark.parametrize(
+    ("large", "number", "properties"),
+    [
+        ("bytes", 3, {f"p{index}": "x" * 65_000 for index in range(50)}),
+        ("values", 1000, {f"p{i}": "" for i in range(110)}),
+    ],
+)
+def test_images_beyond_the_limits_of_a_manifest_are_left_out(
+    tmp_path: Path, large: str, number: int, properties: dict[str, str]
+) -> None:
+    """The largest ones, by name; one that referred to such an image names it by its id; the rest loads."""
+    first = image("a-small", "a" * 36, properties={"kernel_id": f"{0:036}"})
+    images = [image(f"large-{index}", f"{index:036}", properties=properties) for index in range(number)]
+    exported = made(first, *images)
+    assert 1 < len(exported.images) < number + 1
+    assert "a-small" in exported.images
+    assert len(exported.problems) == number + 1 - len(exported.images)
+    assert all("left out: with it the manifest has more than 8 MiB" in problem for problem in exported.problems)
+    path = tmp_path / "base.yaml"
+    path.write_text(exported.text)
+    assert find_differences(exported, resolve(load(path))) == []

@@ -1,0 +1,81 @@
+"""Very large images that another project publishes with our mark, and our own, on the real service."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from imagesync.model.record import hash_value
+from tests.cloud.service import Cloud
+from tests.cloud.workspace import CloudWorkspace
+from tests.command import cloud_environment
+from tests.fault.proxy import UUID
+from tests.forked import run as run_forked
+
+PROPERTIES = 90
+"""Of one image, 65,535 characters each: 6 MB, as large as the quota and the columns of the service allow."""
+ID = "0b16b16b-0000-4000-8000-{:012x}"
+
+
+def publish(cloud: Cloud, user: str, number: int, visibility: str) -> str:
+    """Make one very large image with our mark for key ``fresh``, as if it had been made for that project; its id."""
+    project = cloud.project_id({"bob": "other", "alice": "images"}[user])
+    image_id = ID.format(number)
+    marks = {"imagesync_id": image_id, "imagesync_catalog": "base", "imagesync_key": "fresh"}
+    managed = json.dumps({"f": {"owner": hash_value(project)}})
+    marks |= {"imagesync_role": "current", "imagesync_managed": managed}
+    padding = {f"p{index}": "x" * 65_535 for index in range(PROPERTIES)}
+    record = {"id": image_id, "name": f"big-{number}", "visibility": visibility, **marks, **padding}
+    answer = cloud.http(user).send("POST", "/images", json=record)
+    assert answer.status_code == 201, answer.text[:300]
+    return image_id
+
+
+@pytest.fixture
+def workspace(cloud: Cloud, tmp_path: Path) -> CloudWorkspace:
+    """One key that has its image, then a new one; three very large community images of another project."""
+    made = CloudWorkspace(cloud, tmp_path)
+    source = made.file("a.raw", b"a" * 2000)
+    plain = {"source": source, "disk_format": "raw", "container_format": "bare"}
+    made.images["a"] = plain
+    made.run("apply", "--yes", user="alice")
+    made.images["fresh"] = plain
+    for number in range(3):
+        publish(cloud, "bob", number, "community")
+    return made
+
+
+def test_large_community_images_of_others_never_end_a_run(workspace: CloudWorkspace) -> None:
+    """Plan and apply of a new key go on; the plan mentions the project in which the images lie."""
+    told = workspace.run("plan", user="alice").stdout
+    assert "+ fresh" in told
+    assert f"project {workspace.cloud.project_id('other')} has images of fresh" in told
+    workspace.run("apply", "--yes", user="alice")
+    assert set(workspace.live("alice")) == {"a", "fresh"}
+    workspace.cloud.forget_requests()
+    workspace.run("plan", "--detailed-exitcode", user="alice")
+    asked = [one for one in workspace.cloud.requests() if one.agent.startswith("imagesync/")]
+    assert [UUID.sub("ID", one.path) for one in asked] == ["/v2/images", "/v2/images"]
+
+
+def test_large_community_images_of_others_never_end_an_export(workspace: CloudWorkspace) -> None:
+    """One fits into a manifest of 8 MiB; it is named which do not."""
+    env = cloud_environment(workspace.cloud.clouds_yaml)
+    words = ("export", "--all-owners", "--name", "big-*", "--managed", "--cloud", "alice", "-o", "big.yaml")
+    told = run_forked(*words, env=env, folder=workspace.folder, code=1).stderr
+    assert told.count("left out: with it the manifest has more than 8 MiB") == 2
+    assert "1 image written to big.yaml" in told
+    listed = run_forked("list", "--cloud", "alice", "--format", "json", env=env)
+    assert "a" in {image["name"] for image in json.loads(listed.stdout)}
+
+
+def test_large_images_of_ours_are_listed(cloud: Cloud, tmp_path: Path) -> None:
+    """More in one page than one answer may hold: a plan reads them all."""
+    workspace = CloudWorkspace(cloud, tmp_path)
+    workspace.images["fresh"] = {"id": ID.format(0)}
+    ids = [publish(cloud, "alice", number, "private") for number in range(5)]
+    env = cloud_environment(cloud.clouds_yaml)
+    listed = run_forked("list", "--cloud", "alice", "--format", "json", env=env)
+    assert set(ids) <= {image["id"] for image in json.loads(listed.stdout)}
+    told = workspace.run("plan", user="alice", code=None).output
+    assert "larger than" not in told
