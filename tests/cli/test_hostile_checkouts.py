@@ -46,7 +46,7 @@ class Listener:
         self.heard: list[str] = []
         listener = self
 
-        class Refusing(BaseHTTPRequestHandler):
+        class RefusingHandler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
                 listener.heard.append(f"{self.requestline}\n{self.headers}\n{body.decode('latin-1')}")
@@ -59,7 +59,7 @@ class Listener:
             def log_message(self, format: str, *args: Any) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Refusing)
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), RefusingHandler)
         self.address = f"127.0.0.1:{self._server.server_port}"
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
