@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from imagesync import open_backend
-from tests import command
+from tests import forked
 from tests.command import Result
 from tests.varied_images import filled, record
 
@@ -22,7 +22,7 @@ class ExportWorkspace:
 
     def run(self, *words: str, code: int = 0) -> Result:
         """``imagesync WORDS --store store``."""
-        return command.run(*words, "--store", "store", folder=self.folder, code=code)
+        return forked.run(*words, "--store", "store", folder=self.folder, code=code)
 
     def write(self, **images: Any) -> None:
         """The manifest base.yaml."""

@@ -16,23 +16,24 @@ from tests import command
 
 PASSWORD = "canary-password"
 MANIFEST = "version: 1\ncatalog: c\nimages: {a: {source: none}}\n"
+REFUSED = "credentials are not accepted"
 SUFFIXES = ("yaml", "yml", "json")
 
 
-class Evil:
-    """A server of the attacker: ``heard`` is all that was sent to it."""
+class Identity:
+    """An identity service that refuses everybody, at once: ``heard`` is all that was sent to it."""
 
     def __init__(self) -> None:
         self.heard: list[bytes] = []
-        evil = self
+        service = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
-                evil.heard.append(self.rfile.read(int(self.headers.get("Content-Length", 0))))
+                service.heard.append(self.rfile.read(int(self.headers.get("Content-Length", 0))))
                 self.send_error(401)
 
             def do_GET(self) -> None:
-                evil.heard.append(self.path.encode())
+                service.heard.append(self.path.encode())
                 self.send_error(404)
 
             def log_message(self, format: str, *args: Any) -> None:
@@ -40,7 +41,7 @@ class Evil:
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self._server.server_port}/v3"
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
 
     def stop(self) -> None:
         """Stop listening."""
@@ -49,23 +50,32 @@ class Evil:
 
 
 @pytest.fixture
-def evil() -> Iterator[Evil]:
-    found = Evil()
+def evil() -> Iterator[Identity]:
+    """The attacker's."""
+    found = Identity()
+    yield found
+    found.stop()
+
+
+@pytest.fixture
+def own() -> Iterator[Identity]:
+    """That of the user's cloud."""
+    found = Identity()
     yield found
     found.stop()
 
 
 class Checkout:
-    """A checkout with a manifest, and a user whose own clouds.yaml names the cloud ``prod``, where nobody answers."""
+    """A checkout with a manifest, and a user whose own clouds.yaml names the cloud ``prod``, which refuses him."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, own: Identity) -> None:
         self.folder, self.home = folder / "checkout", folder / "home"
         config = self.home / ".config" / "openstack"
         config.mkdir(parents=True)
         (self.folder / "images").mkdir(parents=True)
         (self.folder / "images" / "base.yaml").write_text(MANIFEST)
         self.clouds = config / "clouds.yaml"
-        self.clouds.write_text(json.dumps({"clouds": {"prod": self.entry("http://127.0.0.1:9/v3", profile="vendor")}}))
+        self.clouds.write_text(json.dumps({"clouds": {"prod": self.entry(own.url, profile="vendor")}}))
 
     def entry(self, auth_url: str, **more: str) -> dict[str, object]:
         """A cloud with the canary's password."""
@@ -77,7 +87,7 @@ class Checkout:
         }
 
     def run(self, *words: str, **env: str) -> command.Result:
-        """Run a command in the checkout; it fails, because nobody answers."""
+        """Run a command in the checkout; it fails, because it is refused."""
         around = command.minimal_environment(**{"HOME": str(self.home), **env})
         result = command.run(*words, folder=self.folder, env=around, code=None)
         assert result.code != 0
@@ -86,11 +96,11 @@ class Checkout:
 
 
 @pytest.fixture
-def checkout(tmp_path: Path) -> Checkout:
-    return Checkout(tmp_path)
+def checkout(tmp_path: Path, own: Identity) -> Checkout:
+    return Checkout(tmp_path, own)
 
 
-def files(checkout: Checkout, evil: Evil) -> dict[str, object]:
+def files(checkout: Checkout, evil: Identity) -> dict[str, object]:
     """By name and content what a pull request may commit."""
     moved: object = {"clouds": {"prod": {"auth": {"auth_url": evil.url}}}}
     whole = {"clouds": {"prod": checkout.entry(evil.url)}}
@@ -104,10 +114,13 @@ def files(checkout: Checkout, evil: Evil) -> dict[str, object]:
 @pytest.mark.parametrize(
     "name", [f"{part}.{suffix}" for part in ("secure", "clouds", "clouds-public") for suffix in SUFFIXES]
 )
-def test_no_settings_are_read_from_the_working_directory(checkout: Checkout, evil: Evil, name: str) -> None:
+def test_no_settings_are_read_from_the_working_directory(
+    checkout: Checkout, own: Identity, evil: Identity, name: str
+) -> None:
     """Each of the files that the library reads there; the cloud is that of the user's own file."""
     (checkout.folder / name).write_text(json.dumps(files(checkout, evil)[name]))
-    assert "127.0.0.1:9" in checkout.run("plan", "images", "--cloud", "prod").stderr
+    assert REFUSED in checkout.run("plan", "images", "--cloud", "prod").stderr
+    assert any(PASSWORD.encode() in text for text in own.heard)
     entry = checkout.entry("", profile="vendor")
     checkout.clouds.write_text(
         json.dumps({"clouds": {"prod": {**entry, "auth": {"username": "u", "password": PASSWORD}}}})
@@ -116,7 +129,7 @@ def test_no_settings_are_read_from_the_working_directory(checkout: Checkout, evi
     assert evil.heard == []
 
 
-def test_a_wanted_cloud_of_the_working_directory_is_told_of(checkout: Checkout, evil: Evil) -> None:
+def test_a_wanted_cloud_of_the_working_directory_is_told_of(checkout: Checkout, evil: Identity) -> None:
     """With the option to use it; the file itself is not opened."""
     for name in ("clouds.yaml", "secure.yaml"):
         (checkout.folder / name).write_text("{not yaml at all")
@@ -126,9 +139,9 @@ def test_a_wanted_cloud_of_the_working_directory_is_told_of(checkout: Checkout, 
         assert result.code == 64
 
 
-def test_a_clouds_file_that_is_named_is_the_only_one(checkout: Checkout, evil: Evil) -> None:
+def test_a_clouds_file_that_is_named_is_the_only_one(checkout: Checkout, own: Identity, evil: Identity) -> None:
     """It replaces the user's; a secure.yaml beside it is not read."""
-    (checkout.folder / "mine.yaml").write_text(json.dumps({"clouds": {"lab": checkout.entry("http://127.0.0.1:9/v3")}}))
+    (checkout.folder / "mine.yaml").write_text(json.dumps({"clouds": {"lab": checkout.entry(own.url)}}))
     (checkout.folder / "secure.yaml").write_text(json.dumps({"clouds": {"lab": {"auth": {"auth_url": evil.url}}}}))
     for words in (
         ("plan", "images"),
@@ -137,7 +150,9 @@ def test_a_clouds_file_that_is_named_is_the_only_one(checkout: Checkout, evil: E
         ("apply", "--yes", "images"),
         ("unlock", "--yes", "images"),
     ):
-        assert "no connection" in checkout.run(*words, "--clouds-file", "mine.yaml", "--cloud", "lab").stderr
+        own.heard.clear()
+        assert REFUSED in checkout.run(*words, "--clouds-file", "mine.yaml", "--cloud", "lab").stderr
+        assert any(PASSWORD.encode() in text for text in own.heard)
     assert evil.heard == []
     result = checkout.run("plan", "images", "--clouds-file", "mine.yaml", "--cloud", "prod")
     assert "clouds of mine.yaml: lab" in result.stderr

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from imagesync import open_backend
-from tests import command
+from tests import forked
 from tests.command import Result
 from tests.forging import fit_digest
 
@@ -56,7 +56,7 @@ class ForgedPlanWorkspace:
 
     def run(self, *words: str, code: int = 0) -> Result:
         """``imagesync WORDS`` beside the manifest."""
-        return command.run(*words, folder=self.folder, code=code)
+        return forked.run(*words, folder=self.folder, code=code)
 
     def plan(self, *words: str) -> dict[str, Any]:
         """The plan that is saved as plan.json."""
@@ -297,7 +297,7 @@ def test_paths_outside_are_read_where_that_is_permitted(workspace: ForgedPlanWor
     workspace.run("plan", "--store", "store", "--allow-outside", "-o", str(moved))
     elsewhere = workspace.folder.parent / "elsewhere"
     elsewhere.mkdir()
-    told = command.run(
+    told = forked.run(
         "apply", str(moved), "--yes", "--store", str(workspace.folder / "store"), folder=elsewhere, code=1
     )
     assert "neither below the plan nor below the working directory" in told.stderr

@@ -12,7 +12,7 @@ from imagesync import open_backend
 from imagesync.model.image import LiveImage
 from imagesync.model.record import read
 from imagesync.schemas import load_schema
-from tests import command
+from tests import forked
 from tests.command import Result
 
 MANIFEST = """\
@@ -48,7 +48,7 @@ class LifeCycleWorkspace:
 
     def run(self, *words: str, code: int = 0) -> Result:
         """``imagesync WORDS`` beside the manifest."""
-        return command.run(*words, folder=self.folder, code=code)
+        return forked.run(*words, folder=self.folder, code=code)
 
     def json(self, name: str) -> Any:
         """A file that was written."""

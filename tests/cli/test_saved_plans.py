@@ -11,7 +11,7 @@ from jsonschema import Draft202012Validator
 
 from imagesync import open_backend
 from imagesync.schemas import load_schema
-from tests import command
+from tests import command, forked
 from tests.command import Result
 
 IMAGES: dict[str, dict[str, Any]] = {
@@ -39,7 +39,9 @@ class SavedPlanWorkspace:
 
     def run(self, *words: str, code: int = 0, typed: str | None = None) -> Result:
         """``imagesync WORDS`` beside the manifest."""
-        return command.run(*words, folder=self.folder, code=code, typed=typed)
+        if typed is not None:
+            return command.run(*words, folder=self.folder, code=code, typed=typed)
+        return forked.run(*words, folder=self.folder, code=code)
 
     def plan(self) -> dict[str, Any]:
         """The plan saved as plan.json, and read."""

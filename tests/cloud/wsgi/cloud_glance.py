@@ -13,12 +13,14 @@ import time
 
 import jsonschema
 from checked_schemas import check_once
+from kept_connections import keep_connections
 from one_writer import OneWriter
 
 STATE = os.environ["CLOUD_STATE"]
 LOG = os.open(os.path.join(STATE, "requests.log"), os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 EXPIRED = os.path.join(STATE, "expired")
 writer = OneWriter(os.path.join(STATE, "glance.lock"))
+keep_connections()
 
 
 from glance.wsgi.api import application as glance  # noqa: E402

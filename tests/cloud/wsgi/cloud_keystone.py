@@ -6,9 +6,11 @@ and uWSGI leaves who asked without an answer then.
 
 import os
 
+from kept_connections import keep_connections
 from one_writer import OneWriter
 
 writer = OneWriter(os.path.join(os.environ["CLOUD_STATE"], "keystone.lock"))
+keep_connections()
 
 from keystone.wsgi.api import application as keystone  # noqa: E402
 
