@@ -139,7 +139,8 @@ def read_catalog(
     ManifestError holds every problem.
     """
     access = access or SourceAccess()
-    catalog = resolve(load(path), target=target, values=values, only=only, allow_outside=allow_outside)
+    manifest = load(path, allow_outside=allow_outside)
+    catalog = resolve(manifest, target=target, values=values, only=only, allow_outside=allow_outside)
     return identify(check_hosts(catalog, access.hosts), jobs=jobs, cache=default_cache(), access=access)
 
 

@@ -19,12 +19,13 @@ MAX_IMAGES_WITH_PROBLEMS = 5_000
 
 def load_catalog(path: Path, options: Options) -> Catalog:
     """The catalog of one target; no source is read."""
-    return check_hosts(_resolve(load(path), options, options.target), options.source_hosts)
+    manifest = load(path, allow_outside=options.allow_outside)
+    return check_hosts(_resolve(manifest, options, options.target), options.source_hosts)
 
 
 def load_every_catalog(path: Path, options: Options) -> list[Catalog]:
     """The catalog of the target that is named, or of each that the manifest has; ManifestError with the problems of all."""
-    manifest = load(path)
+    manifest = load(path, allow_outside=options.allow_outside)
     catalogs: list[Catalog] = []
     problems: list[Diagnostic] = []
     for number, target in enumerate(_list_targets(manifest, options)):

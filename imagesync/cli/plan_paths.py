@@ -5,11 +5,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from imagesync.errors import PlanRefused
-from imagesync.manifest.files import is_within
 from imagesync.manifest.source_hosts import list_urls
 from imagesync.model.catalog import FileSource, UrlSource
 from imagesync.model.plan import Create, Plan
 from imagesync.model.urls import find_url_problem, is_host_named, read_host
+from imagesync.paths import is_within
 from imagesync.planning.plan_checks import AGAIN, shorten_faults
 from imagesync.text import make_printable
 

@@ -25,10 +25,14 @@ MAX_TOTAL_BYTES: Final = 32 * 2**20
 """Of all files of a catalog together."""
 
 
-def load(path: Path | str) -> Manifest:
-    """The manifest at a file, or of every ``*.yaml`` and ``*.yml`` below a folder. ManifestError holds every problem."""
+def load(path: Path | str, *, allow_outside: bool = False) -> Manifest:
+    """The manifest at a file, or of every ``*.yaml`` and ``*.yml`` below a folder. ManifestError holds every problem.
+
+    Without ``allow_outside`` a link that leads out of the folder, or a relative path whose links lead out of the working
+    directory, is a problem.
+    """
     path = Path(path)
-    files, problems = find_files([path])
+    files, problems = find_files(path, allow_outside=allow_outside)
     shape = Shape(load_schema("manifest"))
     sections: dict[str, dict[str, Node]] = {name: {} for name in (*MERGED, "single")}
     roots, left = [], _Left()

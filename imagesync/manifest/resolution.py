@@ -13,7 +13,6 @@ from itertools import islice
 from typing import Any, Final
 
 from imagesync.errors import MAX_PROBLEMS, Diagnostic, ManifestError, UsageError
-from imagesync.manifest.files import is_within
 from imagesync.manifest.merging import Manifest, merge_image
 from imagesync.manifest.placeholders import Values
 from imagesync.manifest.scope import intersect_patterns
@@ -25,6 +24,7 @@ from imagesync.manifest.validation import Shape, format_path, suggest
 from imagesync.manifest.yaml_reader import Node
 from imagesync.model.catalog import Catalog, FileSource, ImageSpec, Target, UrlSource, is_match
 from imagesync.model.policy import Limit, OnRemove, Policy, Publish
+from imagesync.paths import is_within
 from imagesync.schemas import load_schema
 
 MAX_EXCESS_PROPERTIES: Final = 20_000

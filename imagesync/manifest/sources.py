@@ -9,7 +9,6 @@ from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
 from imagesync.errors import Diagnostic
-from imagesync.manifest.files import is_within
 from imagesync.manifest.validation import format_path, locate
 from imagesync.manifest.yaml_reader import Node
 from imagesync.model.catalog import (
@@ -26,6 +25,7 @@ from imagesync.model.catalog import (
     UrlSource,
 )
 from imagesync.model.urls import find_url_problem
+from imagesync.paths import is_within
 
 _SUFFIXES: Final = {".gz": Compression.GZ, ".xz": Compression.XZ, ".bz2": Compression.BZ2, ".zst": Compression.ZST}
 _OUTSIDE: Final = ("lies outside the catalogue's folder", "move it, or pass --allow-outside")

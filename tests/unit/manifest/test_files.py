@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from imagesync.errors import ManifestError
-from imagesync.manifest.files import MAX_FILE_BYTES
+from imagesync.manifest.files import MAX_DEPTH, MAX_ENTRIES, MAX_FILE_BYTES
 from imagesync.manifest.loader import load
 from tests.unit.manifest.one_file import HEAD
 
@@ -56,3 +56,131 @@ def test_what_is_not_a_regular_file_is_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a.yaml")
     with pytest.raises(ManifestError, match="not a regular file"):
         load(tmp_path)
+
+
+def write(path: Path, text: str = HEAD + "images: {a: {source: none}}\n") -> None:
+    """A manifest, with the folders above it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
+SECRET = "glpat-0123456789abcdefghij"
+
+
+@pytest.mark.parametrize("name", ["images/a.yaml", "images"])
+def test_a_root_that_is_a_link_out_of_the_working_directory_is_not_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """A linked token file was quoted in the message; below a linked folder everything counted as inside."""
+    write(tmp_path / "home" / "a.yaml", SECRET)
+    (tmp_path / "checkout").mkdir()
+    monkeypatch.chdir(tmp_path / "checkout")
+    link = Path(name)
+    link.parent.mkdir(exist_ok=True)
+    link.symlink_to(tmp_path / "home" / link.name if link.suffix else tmp_path / "home")
+    with pytest.raises(ManifestError) as caught:
+        load(name)
+    assert SECRET not in str(caught.value)
+    absolute = tmp_path / "checkout" / name
+    assert f"give the absolute path {absolute}, or pass --allow-outside" in str(caught.value)
+    write(tmp_path / "home" / "a.yaml")
+    assert list(load(name, allow_outside=True).images) == list(load(absolute).images) == ["a"]
+
+
+@pytest.mark.parametrize("place", ["outside/b.yaml", "images/.git/b.yaml"])
+def test_a_manifest_that_leads_out_or_into_git_is_read_only_if_that_is_allowed(tmp_path: Path, place: str) -> None:
+    """An absolute root is trusted, not the links below it."""
+    write(tmp_path / "images" / "a.yaml")
+    write(tmp_path / place, "version: 1\nimages: {b: {source: none}}\n")
+    (tmp_path / "images" / "b.yaml").symlink_to(tmp_path / place)
+    with pytest.raises(ManifestError, match=r"b\.yaml: this link leads out .* pass --allow-outside"):
+        load(tmp_path / "images")
+    assert list(load(tmp_path / "images", allow_outside=True).images) == ["a", "b"]
+
+
+def test_a_linked_folder_outside_is_walked_if_that_is_allowed(tmp_path: Path) -> None:
+    """Once, also if its links lead in circles."""
+    write(tmp_path / "images" / "a.yaml")
+    write(tmp_path / "outside" / "deep" / "b.yaml", "version: 1\nimages: {b: {source: none}}\n")
+    (tmp_path / "outside" / "deep" / "up").symlink_to(tmp_path / "outside")
+    (tmp_path / "outside" / "back").symlink_to(tmp_path / "images")
+    (tmp_path / "images" / "more").symlink_to(tmp_path / "outside")
+    assert list(load(tmp_path / "images", allow_outside=True).images) == ["a", "b"]
+
+
+def test_a_link_to_a_hidden_folder_inside_is_walked(tmp_path: Path) -> None:
+    """Its images would silently be missing: the folder itself is left out as a hidden one."""
+    write(tmp_path / ".releases" / "2" / "a.yaml")
+    (tmp_path / "current").symlink_to(".releases/2")
+    assert list(load(tmp_path).images) == ["a"]
+
+
+def test_a_file_below_a_folder_and_by_a_link_keeps_the_folder_of_its_first_name(tmp_path: Path) -> None:
+    """In the order of names, whatever order the system lists them in: sources are relative to it."""
+    write(tmp_path / "m" / "a.yaml")
+    (tmp_path / "z.yaml").symlink_to("m/a.yaml")
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "a.yaml").symlink_to("../m/a.yaml")
+    assert list(load(tmp_path).folders) == [str(tmp_path / "b" / "a.yaml")]
+
+
+@pytest.mark.parametrize(("depth", "is_taken"), [(MAX_DEPTH, True), (MAX_DEPTH + 1, False)])
+def test_folders_are_looked_at_to_a_depth(tmp_path: Path, depth: int, is_taken: bool) -> None:
+    write(tmp_path.joinpath(*["d"] * depth) / "a.yaml")
+    if is_taken:
+        assert list(load(tmp_path).images) == ["a"]
+        return
+    with pytest.raises(ManifestError, match=r"d/d: more than 64 folders in each other; move the manifests up"):
+        load(tmp_path)
+
+
+def test_folders_1_100_deep_are_one_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They ended in a bug: the walk was recursive."""
+    write(tmp_path / "a.yaml")
+    with monkeypatch.context() as there:
+        there.chdir(tmp_path)
+        for _ in range(1100):  # a path as long as this cannot be made at once
+            there.chdir(make(Path("d")))
+    with pytest.raises(ManifestError, match="1 problem in the manifests"):
+        load(tmp_path)
+
+
+def make(path: Path) -> Path:
+    """A new folder."""
+    path.mkdir()
+    return path
+
+
+@pytest.mark.parametrize(("beyond", "is_taken"), [(0, True), (1, False)])
+def test_only_so_many_files_and_folders_are_looked_at(tmp_path: Path, beyond: int, is_taken: bool) -> None:
+    """Of every kind, hidden ones too: each costs time."""
+    write(tmp_path / "a.yaml")
+    folder = make(tmp_path / "many")
+    first = folder / "0"
+    first.write_text("")
+    for number in range(1, MAX_ENTRIES - 2 + beyond):
+        if number % 30_000 == 0:  # a file has at most 65,000 names
+            first = folder / f"first-{number}"
+            first.write_text("")
+        else:
+            os.link(first, folder / str(number))
+    if is_taken:
+        assert list(load(tmp_path).images) == ["a"]
+        return
+    with pytest.raises(ManifestError, match="more than 100000 files and folders; name a folder with fewer of them"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["loop.yaml", "loop"])
+def test_a_link_that_leads_to_itself_is_a_problem(tmp_path: Path, name: str) -> None:
+    """It is one line, as a root and in a folder."""
+    write(tmp_path / "a.yaml")
+    (tmp_path / name).symlink_to(name)
+    for path in (tmp_path, tmp_path / name):
+        with pytest.raises(ManifestError, match=r"loop.*Too many levels"):
+            load(path)
+
+
+def test_a_path_that_is_too_long_is_a_problem() -> None:
+    with pytest.raises(ManifestError, match="File name too long"):
+        load("d" * 300)

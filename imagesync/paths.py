@@ -1,0 +1,50 @@
+"""A path of the command line -> whether a link in it leads out of the working directory. Looks where links lead.
+
+The working directory is often a checkout that anybody may have written: a link in it must not choose which file is read
+or written. An absolute path is the runner's own choice, links included: git-sync and Nix work with links.
+"""
+
+import os
+import shlex
+from pathlib import Path
+
+from imagesync.errors import UsageError
+from imagesync.text import make_printable
+
+
+def is_within(path: str, folder: str) -> bool:
+    """Whether a real path is a real folder or below it."""
+    return path == folder or path.startswith(folder if folder.endswith(os.sep) else folder + os.sep)
+
+
+def is_among_files(path: str, folder: str) -> bool:
+    """Whether a real path is below a real folder, and not git's: ``.git/config`` may hold the runner's token."""
+    return is_within(path, folder) and ".git" not in path[len(folder) :].lower().split(os.sep)
+
+
+def find_way_out(path: Path | str) -> str | None:
+    """Where a link in a relative path leads out of the working directory, or into ``.git``; None if none does.
+
+    ``..`` that the runner wrote is no link: ``../images`` may be read, but no link in it may lead anywhere else.
+    """
+    if os.path.isabs(path):
+        return None
+    here, real = os.path.realpath(os.curdir), os.path.realpath(path)
+    is_as_written = real == os.path.normpath(os.path.join(here, path))
+    return None if is_as_written or is_among_files(real, here) else real
+
+
+def explain_way_out(path: Path | str, real: str, *, option: str = "") -> tuple[str, str]:
+    """The message about such a path, and what to do. ``option`` is one that permits it."""
+    absolute = make_printable(shlex.quote(os.path.join(os.path.realpath(os.curdir), path)))
+    also = f", or pass {option}" if option else ""
+    message = f"a link leads to {make_printable(real)}, which is not among the files of the working directory"
+    return message, f"if you trust it, give the absolute path {absolute}{also}"
+
+
+def check_way(path: Path | str, *, option: str = "", is_allowed: bool = False) -> None:
+    """UsageError for a path with such a link, unless that ``is_allowed``."""
+    real = None if is_allowed else find_way_out(path)
+    if real is not None:
+        message, hint = explain_way_out(path, real, option=option)
+        raise UsageError(f"{make_printable(str(path))}: {message}", hint)

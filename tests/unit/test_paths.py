@@ -1,0 +1,99 @@
+"""Paths of the command line: no link in a relative one leads out of the working directory."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from imagesync.errors import UsageError
+from imagesync.paths import check_way, find_way_out, is_among_files, is_within
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working directory: ``images/``, ``inside -> images``, ``out -> ../else``, and ``else/`` beside it."""
+    for name in ("checkout/images", "checkout/.git", "else/deep", "other"):
+        (tmp_path / name).mkdir(parents=True)
+    here = tmp_path / "checkout"
+    (here / "inside").symlink_to("images")
+    (here / "out").symlink_to("../else")
+    (here / "config").symlink_to(".git/config")
+    (tmp_path / "other" / "link").symlink_to("../else")
+    monkeypatch.chdir(here)
+    return here
+
+
+@pytest.mark.parametrize(
+    "path", [".", "images", "inside", "inside/new", "missing", "..", "../other", "images/../images"]
+)
+def test_what_stays_or_is_written_as_it_is_may_be_used(checkout: Path, path: str) -> None:
+    """Links inside, and ``..`` of the runner's own, change nothing."""
+    assert find_way_out(path) is None
+    check_way(path)
+
+
+@pytest.mark.parametrize(
+    ("path", "real"),
+    [
+        ("out", "else"),
+        ("out/new", "else/new"),
+        ("out/../other", "other"),
+        ("../other/link", "else"),
+        ("images/../out", "else"),
+        ("config", "checkout/.git/config"),
+    ],
+)
+def test_a_link_that_leads_out_is_refused(checkout: Path, path: str, real: str) -> None:
+    """With the path, where it leads, and what to give instead; ``.git`` holds the runner's token."""
+    assert find_way_out(path) == str(checkout.parent / real)
+    with pytest.raises(UsageError) as caught:
+        check_way(path, option="--allow-outside")
+    expected = (
+        f"{path}: a link leads to {checkout.parent / real}, which is not among the files of the working directory; "
+        f"if you trust it, give the absolute path {checkout / path}, or pass --allow-outside"
+    )
+    assert str(caught.value) == expected
+    check_way(path, is_allowed=True)
+
+
+@pytest.mark.parametrize("path", ["out", "inside", "config"])
+def test_an_absolute_path_is_the_runner_s_choice(checkout: Path, path: str) -> None:
+    """git-sync and Nix work with links."""
+    assert find_way_out(checkout / path) is None
+
+
+def test_the_working_directory_itself_may_be_reached_by_a_link(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What counts is where it really is."""
+    (tmp_path / "real" / "images").mkdir(parents=True)
+    (tmp_path / "current").symlink_to("real")
+    monkeypatch.chdir(tmp_path / "current")
+    assert find_way_out("images") is None
+    assert find_way_out("..") is None
+
+
+def test_the_path_to_paste_is_quoted(checkout: Path) -> None:
+    """A name with a space, a quote or a control character cannot become a command or move the cursor."""
+    name = "a b\x1b'"
+    os.symlink("../else", name)
+    with pytest.raises(UsageError) as caught:
+        check_way(name)
+    assert str(caught.value).isprintable()
+    assert f"'{checkout}/a b\\x1b'\"'\"''" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("path", "folder", "within", "among"),
+    [
+        ("/a/b", "/a", True, True),
+        ("/a", "/a", True, True),
+        ("/ab", "/a", False, False),
+        ("/b", "/", True, True),
+        ("/a/.git/config", "/a", True, False),
+        ("/a/b/.GIT", "/a", True, False),
+        ("/.git/b", "/.git", True, True),
+        ("/a/.github/b", "/a", True, True),
+    ],
+)
+def test_what_is_within_a_folder(path: str, folder: str, within: bool, among: bool) -> None:
+    assert is_within(path, folder) is within
+    assert is_among_files(path, folder) is among
