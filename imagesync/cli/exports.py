@@ -1,5 +1,6 @@
 """Live images -> the manifest that describes them, checked by the loader before it is written. Does I/O."""
 
+import os
 import sys
 import tempfile
 from collections import Counter
@@ -11,7 +12,7 @@ import typer
 
 from imagesync.backends.base import Backend
 from imagesync.cli.exit_codes import ExitCode
-from imagesync.cli.files import write_private
+from imagesync.cli.files import is_stream, write_private
 from imagesync.cli.options import Options
 from imagesync.cli.streams import say
 from imagesync.cli.targets import open_existing
@@ -24,6 +25,7 @@ from imagesync.manifest.resolution import resolve
 from imagesync.model.catalog import Role, Visibility, is_match
 from imagesync.model.image import Filter, LiveImage
 from imagesync.model.record import LEASE, PREFIX, read
+from imagesync.paths import check_way
 from imagesync.render.style import format_count
 from imagesync.text import make_printable, shorten_list
 
@@ -83,9 +85,12 @@ def _choose_path(place: Destination, catalog: str) -> Path | None:
     path = place.out
     if path is None or str(path) == "-":
         return None
+    if is_stream(path):
+        return path
     if path.is_dir() or path.suffix.lower() not in SUFFIXES:
         path /= f"{catalog}.yaml"
-    if path.exists() and not place.force:
+    check_way(path.parent)
+    if os.path.lexists(path) and not place.force:
         raise UsageError(f"{make_printable(str(path))} exists", "write elsewhere, or pass --force to replace it")
     return path
 
@@ -142,6 +147,5 @@ def _write(made: Exported, path: Path | None) -> None:
         sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]  # manifests are UTF-8 whatever the locale
         typer.echo(made.text, nl=False)
         return
-    write_private(path, made.text)
-    path.chmod(0o644)
+    write_private(path, made.text, mode=0o644)
     say(f"{format_count(len(made.images), 'image')} written to {make_printable(str(path))}")

@@ -1,13 +1,12 @@
 """Events of a run -> lines on a terminal, and lines of JSON in a file. Does I/O."""
 
 import contextlib
-import os
 import threading
 import time
 from pathlib import Path
 from typing import Self, TextIO
 
-from imagesync.cli.files import make_write_error
+from imagesync.cli.files import make_write_error, open_private
 from imagesync.errors import ImagesyncError
 from imagesync.model.report import Event, Finished, Outcome, Progress, Started
 from imagesync.render.result import event_to_json
@@ -70,10 +69,7 @@ class EventLines:
         self._error: OSError | None = None
         self._file: TextIO | None = None
         if path is not None:
-            try:
-                self._file = open(path, "w", encoding="utf-8", opener=_open_private)  # noqa: SIM115 - closed by __exit__
-            except OSError as error:
-                raise make_write_error(path, error) from error
+            self._file = open_private(path)
 
     def __call__(self, event: Event) -> None:
         """One event."""
@@ -98,7 +94,3 @@ class EventLines:
     def problems(self) -> list[ImagesyncError]:
         """Why the file lacks events, if it does."""
         return [make_write_error(self._path, self._error)] if self._path and self._error else []
-
-
-def _open_private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from imagesync.cli.catalogs import load_catalog
-from imagesync.cli.files import write_private
+from imagesync.cli.files import folder_of, write_private
 from imagesync.cli.options import Options
 from imagesync.errors import ImagesyncError, UsageError
 from imagesync.model.catalog import Catalog, UrlSource
 from imagesync.model.plan import Create, Plan, Step
+from imagesync.paths import check_way
 from imagesync.planfile.reader import find_withheld_urls, plan_from_json
 from imagesync.planfile.writer import Json, plan_text_json, plan_to_json
 from imagesync.text import make_printable
@@ -32,12 +33,17 @@ def to_document(plan: Plan, folder: Path) -> Json:
 
 def save_plan(plan: Plan, path: Path) -> None:
     """A file that only its owner can read, whole or not at all."""
-    write_private(path, plan_text_json(to_document(plan, path.parent)))
+    write_private(path, plan_text_json(to_document(plan, folder_of(path))))
 
 
-def read_plan(path: Path) -> tuple[Plan, frozenset[str]]:
-    """The plan, and the keys of the images whose whole URLs it does not hold."""
+def read_plan(path: Path, *, allow_outside: bool | None = None) -> tuple[Plan, frozenset[str]]:
+    """The plan, and the keys of the images whose whole URLs it does not hold.
+
+    ``allow_outside`` permits a relative path whose links lead out of the working directory; None: the command has no such
+    option.
+    """
     shown = make_printable(str(path))
+    check_way(path, option="" if allow_outside is None else "--allow-outside", is_allowed=bool(allow_outside))
     try:
         with open(path, "rb") as file:
             content = file.read(MAX_PLAN_BYTES + 1)
@@ -48,7 +54,7 @@ def read_plan(path: Path) -> tuple[Plan, frozenset[str]]:
         raise UsageError(f"{shown} cannot be read: {error.strerror}", "check the path") from error
     except (ValueError, RecursionError) as error:
         raise UsageError(f"{shown} is not a saved plan", "make one with: imagesync plan -o plan.json") from error
-    plan = plan_from_json(document, folder=os.path.abspath(path.parent), shown=shown)
+    plan = plan_from_json(document, folder=os.path.abspath(folder_of(path)), shown=shown)
     return plan, find_withheld_urls(document)
 
 

@@ -50,7 +50,7 @@ def adopt(
         raise UsageError(f"{make_printable(str(path))} is a saved plan", "carry it out with: imagesync apply")
     if options.drift_only:
         raise UsageError("--drift-only: nothing that is adopted has drifted yet", "leave it out")
-    check_writable(results.out, results.ids)
+    check_writable(results.out, results.ids, results.events)
     access = options.make_access()
     catalog = read_catalog(path, options, access)
     run = Run(results, yes=yes)

@@ -53,8 +53,8 @@ def apply(
     run, settings = Run(results, yes=yes), settings_of(options, locking)
     if is_plan_file(path):
         refuse_for_saved_plan(stage=stage, discard=discard_staged)
-        check_writable(results.out, results.ids)
-        saved, missing = read_plan(path)
+        check_writable(results.out, results.ids, results.events)
+        saved, missing = read_plan(path, allow_outside=options.allow_outside)
         check_paths(
             saved,
             path,
@@ -65,7 +65,7 @@ def apply(
         plan = restore_urls(saved, missing, options)
         with open_target_of(plan, options) as backend:
             return run.finish(apply_saved(backend, plan, settings, run.hooks, options.policy(AS_PLANNED), access))
-    check_writable(results.out, results.ids)
+    check_writable(results.out, results.ids, results.events)
     catalog = read_catalog(path, options, access)
     with open_target(options, catalog.target) as backend:
         planner = Planner(

@@ -45,7 +45,7 @@ def plan(
     color: Color = None,
 ) -> ExitCode:
     """Show what apply would do. Example: imagesync plan images/ --cloud eu-prod -o plan.json"""
-    from imagesync.cli.files import check_writable, write_json
+    from imagesync.cli.files import check_writable, folder_of, write_json
     from imagesync.cli.modes import choose_maker
     from imagesync.cli.runs import ids_to_pin, read_catalog, show_plan
     from imagesync.cli.saved_plans import is_plan_file, save_plan
@@ -65,7 +65,7 @@ def plan(
             backend, catalog, policy=options.policy(catalog.policy), make=make, jobs=options.jobs, access=access
         )
         made = planner.plan()
-    show_plan(made, form, color, out.parent if out else Path())
+    show_plan(made, form, color, folder_of(out) if out else Path())
     planner.check_limits(made)
     if out:
         save_plan(made, out)

@@ -51,7 +51,7 @@ def rollback(
         raise UsageError(f"{path} is a saved plan", "give rollback the manifests")
     if options.only or options.drift_only:
         raise UsageError("rollback looks at one key", "leave --only and --drift-only out")
-    check_writable(results.out, results.ids)
+    check_writable(results.out, results.ids, results.events)
     catalog = load_catalog(path, options)  # no source is read: a rollback works while the mirrors do not
     _check_key(key, [spec.key for spec in catalog.images])
     run = Run(results, yes=yes)

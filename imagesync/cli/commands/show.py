@@ -18,9 +18,10 @@ def show(
     color: Color = None,
 ) -> ExitCode:
     """Show a saved plan. Example: imagesync show plan.json"""
+    from imagesync.cli.files import folder_of
     from imagesync.cli.runs import show_plan
     from imagesync.cli.saved_plans import read_plan
 
     plan, _ = read_plan(path)
-    show_plan(plan, form, color, path.parent)
+    show_plan(plan, form, color, folder_of(path))
     return ExitCode.DONE

@@ -53,7 +53,7 @@ def unlock(
         allow_outside=allow_outside,
     )
     if is_plan_file(path):
-        plan, _ = read_plan(path)
+        plan, _ = read_plan(path, allow_outside=allow_outside)
         name, opened = plan.catalog, open_target_of(plan, options)
     else:
         catalog = load_catalog(path, options)

@@ -1,0 +1,163 @@
+"""Outputs: no file is written through a link, pipes and devices are written and never replaced."""
+
+import os
+import stat
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from imagesync.cli.files import check_writable, folder_of, is_stream, open_private, write_private
+from imagesync.errors import ImagesyncError, UsageError
+
+
+def write_lines(path: Path, text: str) -> None:
+    """As --events writes."""
+    with open_private(path) as file:
+        file.write(text)
+
+
+WRITERS = pytest.mark.parametrize("write", [write_private, write_lines])
+
+
+@WRITERS
+@pytest.mark.parametrize("kind", ["link", "link to nothing", "hard link", "file", "nothing"])
+def test_an_output_is_a_new_private_file(tmp_path: Path, write: Callable[[Path, str], None], kind: str) -> None:
+    """What was at its place is replaced; the file that a link led to stays as it was."""
+    victim, out = tmp_path / "victim", tmp_path / "out.json"
+    victim.write_text("mine")
+    if kind == "link":
+        out.symlink_to(victim)
+    elif kind == "link to nothing":
+        out.symlink_to(tmp_path / "new")
+    elif kind == "hard link":
+        out.hardlink_to(victim)
+    elif kind == "file":
+        out.write_text("old")
+    check_writable(out)
+    write(out, "text")
+    assert victim.read_text() == "mine"
+    assert not (tmp_path / "new").exists()
+    status = out.lstat()
+    assert (stat.S_ISREG(status.st_mode), stat.S_IMODE(status.st_mode), status.st_nlink) == (True, 0o600, 1)
+    assert out.read_text() == "text"
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_lines_can_be_read_while_they_are_written(tmp_path: Path) -> None:
+    """The file is at its place before the first line, and not the old one: ``tail -F`` follows a run."""
+    out = tmp_path / "events"
+    out.write_text("old")
+    with open_private(out) as file:
+        assert out.read_text() == ""
+        file.write("one\n")
+        file.flush()
+        assert out.read_text() == "one\n"
+
+
+@WRITERS
+def test_a_folder_that_a_link_moves_out_of_the_working_directory_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: Callable[[Path, str], None]
+) -> None:
+    """Before the work and when it is written; an absolute path is the runner's choice."""
+    (tmp_path / "home").mkdir()
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    Path("out").symlink_to("../home")
+    for act in (check_writable, lambda path: write(path, "x")):
+        with pytest.raises(UsageError, match=r"out: a link leads to .*/home, which is not among") as caught:
+            act(Path("out/plan.json"))
+        assert "--allow-outside" not in str(caught.value)
+    assert list((tmp_path / "home").iterdir()) == []
+    write(tmp_path / "here" / "out" / "plan.json", "x")
+    assert (tmp_path / "home" / "plan.json").read_text() == "x"
+
+
+@WRITERS
+def test_a_pipe_is_written_and_stays_a_pipe(tmp_path: Path, write: Callable[[Path, str], None]) -> None:
+    pipe, read = tmp_path / "pipe", list[str]()
+    os.mkfifo(pipe)
+    reader = threading.Thread(target=lambda: read.append(pipe.read_text()), daemon=True)
+    reader.start()
+    check_writable(pipe)
+    write(pipe, "text")
+    reader.join(20)
+    assert read == ["text"]
+    assert stat.S_ISFIFO(pipe.lstat().st_mode)
+
+
+@WRITERS
+def test_a_device_is_written(write: Callable[[Path, str], None]) -> None:
+    """No file is made in /dev."""
+    before = sorted(os.listdir("/dev"))
+    check_writable(Path("/dev/null"))
+    write(Path("/dev/null"), "text")
+    assert stat.S_ISCHR(os.lstat("/dev/null").st_mode)
+    assert sorted(os.listdir("/dev")) == before
+
+
+def test_a_link_to_a_device_is_replaced(tmp_path: Path) -> None:
+    """It is a link in the working directory like any other."""
+    (tmp_path / "out").symlink_to("/dev/null")
+    write_private(tmp_path / "out", "text")
+    assert (tmp_path / "out").read_text() == "text"
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Iterator[tuple[Path, int]]:
+    """A file that holds a line, and a stream that continues it, as ``>>`` of a shell gives it."""
+    path = tmp_path / "log"
+    path.write_text("before\n")
+    handle = os.open(path, os.O_WRONLY | os.O_APPEND)
+    yield path, handle
+    os.close(handle)
+
+
+@WRITERS
+@pytest.mark.parametrize("form", ["/dev/fd/{}", "/proc/self/fd/{}", "/proc/thread-self/fd/{}", "/proc/{pid}/fd/{}"])
+def test_an_open_stream_is_continued(log: tuple[Path, int], write: Callable[[Path, str], None], form: str) -> None:
+    """A log file behind it keeps what it has."""
+    path, handle = log
+    named = Path(form.format(handle, pid=os.getpid()))
+    check_writable(named)
+    write(named, "text\n")
+    write(named, "more\n")
+    assert path.read_text() == "before\ntext\nmore\n"
+    assert not path.is_symlink()
+
+
+def test_paths_in_a_stream_are_relative_to_the_working_directory(tmp_path: Path) -> None:
+    """Nobody reads a plan in /dev."""
+    os.mkfifo(tmp_path / "pipe")
+    assert folder_of(Path("/dev/stdout")) == folder_of(Path("/dev/fd/7")) == folder_of(tmp_path / "pipe") == Path()
+    assert folder_of(tmp_path / "plan.json") == tmp_path
+    assert not is_stream(Path("dev/stdout"))
+
+
+def test_what_cannot_be_written_is_known_before(tmp_path: Path) -> None:
+    """One line each, without what would move the cursor."""
+    readable = os.open(os.devnull, os.O_RDONLY)
+    os.mkfifo(tmp_path / "pipe")
+    for path, message in {
+        tmp_path: "it is a folder; name a file in it",
+        tmp_path / "no\x1b" / "x": f"there is no folder {tmp_path}/no\\x1b; make it",
+        Path("/dev/fd/999"): "there is no such stream; open it, for example with 999>FILE",
+        Path(f"/dev/fd/{readable}"): "that stream is only for reading",
+    }.items():
+        with pytest.raises(ImagesyncError) as caught:
+            check_writable(path)
+        assert message in str(caught.value)
+    os.close(readable)
+
+
+@WRITERS
+def test_a_name_of_the_greatest_length_can_be_written(tmp_path: Path, write: Callable[[Path, str], None]) -> None:
+    write(tmp_path / ("x" * 255), "text")
+    assert (tmp_path / ("x" * 255)).read_text() == "text"
+
+
+def test_a_file_for_others_has_their_mode(tmp_path: Path) -> None:
+    """An export is no secret."""
+    write_private(tmp_path / "a", "text", mode=0o644)
+    assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o644
