@@ -5,7 +5,6 @@ A start of the command costs 0.4 s of processor time, and the tests on the real 
 
 import atexit
 import os
-import select
 import tempfile
 from collections.abc import Mapping
 from functools import cache
@@ -22,26 +21,25 @@ class ForkedRuns(ForkServer):
     """
 
     def __init__(self, folder: Path, **more: str) -> None:
-        super().__init__("tests.fault.fork_server", {**os.environ, **minimal_environment(), **more}, folder)
+        super().__init__("tests.fault.fork_server", {}, folder, more)
 
     def run(self, words: tuple[str, ...], folder: Path | None, env: Mapping[str, str], seconds: float) -> Result:
         """Run ``imagesync WORDS`` to its end; one that does not end in time is killed, and the test fails."""
         pid = self._request(words, env=dict(env), folder=str(folder or Path.cwd()))
-        assert self._process.stdout is not None
-        if not select.select([self._process.stdout], [], [], seconds)[0]:
+        try:
+            return self._result(self._answer(seconds))
+        except TimeoutError:
             os.kill(pid, 9)
             self._answer()
-            raise AssertionError(f"{words} still runs after {seconds:g} s: {self._result(9)}")
-        return self._result(self._answer())
+            raise AssertionError(f"{words} still runs after {seconds:g} s: {self._result(9)}") from None
 
 
 @cache
 def _runs() -> ForkedRuns:
-    """The one of this process, ended with it."""
+    """The one of this process, as long as it lasts."""
     folder = tempfile.TemporaryDirectory(prefix="imagesync-forked-")
     runs = ForkedRuns(Path(folder.name))
     atexit.register(folder.cleanup)
-    atexit.register(runs.__exit__, None, None, None)
     return runs
 
 

@@ -1,20 +1,23 @@
 """Runs ``imagesync`` hundreds of times without paying for its start each time.
 
-``ForkServer`` starts a Python process that imports the whole command once (about a second) and then forks a child for
-each run. ``ForkedCommand`` is the plain one: a run can be started, killed and waited for. ``tests.fault.write_faults``
-has one that also stops a run at each of its writes.
+``Server`` is a Python process that imports the whole command once (about a second) and then forks a child for each run.
+``ForkServer`` takes one that nobody uses, or starts one, and leaves it to the next. ``ForkedCommand`` is the plain one: a
+run can be started, killed and waited for. ``tests.fault.write_faults`` has one that also stops a run at each of its writes.
 
-Protocol, one line of JSON in each direction: the test sends ``{"words": [...], "stdout": FILE, "stderr": FILE}``, and
-perhaps ``env`` and ``folder``; this module, run as a program, answers the pid of the child at once and its exit status
+Protocol, one line of JSON in each direction: the test sends ``{"words": [...], "env": {...}, "stdout": FILE, "stderr":
+FILE}``, and perhaps ``folder``; this module, run as a program, answers the pid of the child at once and its exit status
 when it has ended.
 """
 
+import atexit
 import importlib
 import json
 import os
 import pkgutil
+import select
 import subprocess
 import sys
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -22,16 +25,76 @@ from typing import Any, NoReturn, Self
 from uuid import uuid4
 
 import imagesync
-from tests.command import Result
+from tests.command import Result, minimal_environment
+
+
+class Server:
+    """A process that has imported the whole command, and forks a child for each request; ``module`` is its program.
+
+    ``more``: variables that it is started with.
+    """
+
+    def __init__(self, module: str, more: Mapping[str, str]) -> None:
+        env = {**os.environ, **minimal_environment(), **more}
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+        self._process: subprocess.Popen[str] = subprocess.Popen(
+            [sys.executable, "-m", module],
+            env=env,
+            text=True,
+            **pipes,  # type: ignore[call-overload]
+        )
+
+    def send(self, request: Mapping[str, object]) -> None:
+        """Ask for a run."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(request) + "\n")
+        self._process.stdin.flush()
+
+    def answer(self, seconds: float | None = None) -> Any:
+        """The next line of the answer; TimeoutError if it does not come in time."""
+        assert self._process.stdout is not None
+        if seconds is not None and not select.select([self._process.stdout], [], [], seconds)[0]:
+            raise TimeoutError
+        line = self._process.stdout.readline()
+        assert line, "the fork server has ended"
+        return json.loads(line)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it can be used again."""
+        return self._process.poll() is None
+
+    def stop(self) -> None:
+        """End it after its last run."""
+        with self._process:
+            assert self._process.stdin is not None
+            self._process.stdin.close()
+
+
+_idle: defaultdict[tuple[str, ...], list[Server]] = defaultdict(list)
+"""Servers that nobody uses, by module and variables: a start takes a second, so they are kept until this process ends."""
+
+
+def _take(kind: tuple[str, ...], more: Mapping[str, str]) -> Server:
+    if _idle[kind]:
+        return _idle[kind].pop()
+    server = Server(kind[0], more)
+    atexit.register(server.stop)
+    return server
 
 
 class ForkServer:
-    """The process that forks; ``module`` is the program that it runs. Use it as a context manager."""
+    """A server of its own until the end of the block, for runs with one environment. Use it as a context manager.
 
-    def __init__(self, module: str, env: Mapping[str, str], folder: Path) -> None:
-        command = [sys.executable, "-m", module]
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-        self._process: subprocess.Popen[str] = subprocess.Popen(command, env=dict(env), text=True, **pipes)  # type: ignore[call-overload]
+    ``more``: variables that the server itself is started with.
+    """
+
+    def __init__(
+        self, module: str, env: Mapping[str, str], folder: Path, more: Mapping[str, str] | None = None
+    ) -> None:
+        self._env, more = dict(env), more or {}
+        self._kind = (module, *map(repr, sorted(more.items())))
+        self._server = _take(self._kind, more)
         name = uuid4()
         self._stdout, self._stderr = folder / f"{name}.stdout", folder / f"{name}.stderr"
 
@@ -41,24 +104,18 @@ class ForkServer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with self._process:
-            assert self._process.stdin is not None
-            self._process.stdin.close()
+        if self._server.is_running:
+            _idle[self._kind].append(self._server)
 
     def _request(self, words: tuple[str, ...], **more: object) -> Any:
         """Ask for a run; the first line of the answer."""
-        request = {"words": words, "stdout": str(self._stdout), "stderr": str(self._stderr), **more}
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(request) + "\n")
-        self._process.stdin.flush()
+        streams = {"stdout": str(self._stdout), "stderr": str(self._stderr)}
+        self._server.send({"words": words, "env": self._env, **streams, **more})
         return self._answer()
 
-    def _answer(self) -> Any:
+    def _answer(self, seconds: float | None = None) -> Any:
         """The next line of the answer."""
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        assert line, "the fork server has ended"
-        return json.loads(line)
+        return self._server.answer(seconds)
 
     def _result(self, status: int) -> Result:
         """What a run wrote, and its exit code from the status of ``waitpid``."""
@@ -67,19 +124,31 @@ class ForkServer:
 
 
 class ForkedCommand(ForkServer):
-    """One run at a time, which can be killed while it goes on."""
+    """One run at a time, which can be killed while it goes on; it is at the end of the block."""
 
     def __init__(self, env: Mapping[str, str], folder: Path) -> None:
         super().__init__("tests.fault.fork_server", env, folder)
         self._pid = 0
+        self._is_running = False
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._is_running:
+            self.kill()
+            self.wait()
+        super().__exit__(kind, error, trace)
 
     def start(self, *words: str) -> None:
         """Start ``imagesync WORDS``."""
         self._pid = self._request(words)
+        self._is_running = True
 
     def wait(self) -> Result:
         """Wait for the end of the run that was started."""
-        return self._result(self._answer())
+        status = self._answer()
+        self._is_running = False
+        return self._result(status)
 
     def run(self, *words: str) -> Result:
         """Run ``imagesync WORDS`` to its end."""
@@ -92,9 +161,7 @@ class ForkedCommand(ForkServer):
 
 
 def become_command(request: Mapping[str, Any], command: Callable[[], None]) -> NoReturn:
-    """In the child: run the command with the words and streams of a request, and exit with its code.
-
-    A request may also have an environment and a folder.
+    """In the child: run the command with the words, environment and streams of a request, and exit with its code.
 
     99: the command returned, which it never does.
     """
@@ -103,9 +170,8 @@ def become_command(request: Mapping[str, Any], command: Callable[[], None]) -> N
     os.dup2(os.open(request["stdout"], flags), 1)
     os.dup2(os.open(request["stderr"], flags), 2)
     sys.argv = ["imagesync", *request["words"]]
-    if "env" in request:
-        os.environ.clear()
-        os.environ.update(request["env"])
+    os.environ.clear()
+    os.environ.update(request["env"])
     if "folder" in request:
         os.chdir(request["folder"])
     code = 99

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import yaml
 
@@ -14,6 +15,9 @@ from tests.command import Result, cloud_environment
 from tests.fault.fork_server import ForkedCommand
 from tests.fault.proxy import Proxy, between
 from tests.fault.scenario import AFTER, BEFORE, earlier, select_steady, write_data, write_manifest
+
+_prepared: WeakKeyDictionary[Cloud, Snapshot] = WeakKeyDictionary()
+"""What ``prepare`` made."""
 
 
 @dataclass
@@ -55,13 +59,18 @@ class ProxiedWorkspace:
         return {**steady, "tags": sorted(image["tags"]), "members": sorted(one["member_id"] for one in members)}
 
     def prepare(self) -> Snapshot:
-        """The state before, with two generations of the image that will be replaced."""
+        """The state before, with two generations of the image that will be replaced; made once for each cloud."""
+        if self.cloud in _prepared:
+            write_manifest(self.folder, AFTER)
+            self.cloud.restore(_prepared[self.cloud])
+            return _prepared[self.cloud]
         for images in (earlier(BEFORE), BEFORE):
             write_manifest(self.folder, images)
             result = self.apply()
             assert result.code == 0, result
         write_manifest(self.folder, AFTER)
-        return self.cloud.snapshot()
+        _prepared[self.cloud] = self.cloud.snapshot()
+        return _prepared[self.cloud]
 
     def apply_undisturbed(self, beginning: Snapshot) -> tuple[set[str], list[str]]:
         """The kinds of request that an apply makes when nothing happens, and the state it ends in; then back."""

@@ -1,17 +1,36 @@
 """The manifests of ``scenario``, applied by the command to a local store, with a fault at any of its writes."""
 
+import atexit
 import hashlib
 import json
 import os
 import shutil
 import sqlite3
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+from tests.fault.fork_server import ForkedCommand
 from tests.fault.scenario import AFTER, BEFORE, earlier, select_steady, write_data, write_manifest
 from tests.fault.write_faults import SupervisedCommand, SupervisedResult, WriteFault
+
+
+@cache
+def _prepared_store() -> Path:
+    """A store on which BEFORE was applied, with two generations of the image that will be replaced; made once."""
+    folder = Path(tempfile.mkdtemp(prefix="imagesync-store-"))
+    atexit.register(shutil.rmtree, folder)
+    write_data(folder)
+    env = {**os.environ, "XDG_CACHE_HOME": str(folder / "cache")}
+    with ForkedCommand(env, folder) as command:
+        for images in (earlier(BEFORE), BEFORE):
+            write_manifest(folder, images)
+            result = command.run("apply", "--yes", str(folder), "--store", str(folder / "store"), "--jobs", "1")
+            assert result.code == 0, result
+    return folder / "store"
 
 
 class StoreWorkspace:
@@ -20,11 +39,8 @@ class StoreWorkspace:
     def __init__(self, folder: Path, command: SupervisedCommand) -> None:
         self.folder, self.store, self.before, self._command = folder, folder / "store", folder / "before", command
         write_data(folder)
-        for images in (earlier(BEFORE), BEFORE):
-            write_manifest(folder, images)
-            result = self.apply()
-            assert result.code == 0, result
-        shutil.copytree(self.store, self.before)
+        shutil.copytree(_prepared_store(), self.before)
+        shutil.copytree(self.before, self.store)
         write_manifest(folder, AFTER)
 
     def apply(self, fault: WriteFault | None = None) -> SupervisedResult:
