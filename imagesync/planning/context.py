@@ -11,6 +11,7 @@ from imagesync.model.policy import Policy
 from imagesync.model.references import find_references
 from imagesync.planning.alike_names import note_alike_names
 from imagesync.planning.clashes import find_adopted_images, find_disputes
+from imagesync.planning.counting import find_changed_keys, find_removed_keys
 from imagesync.planning.decisions import Decision, Keep, Leave, Make, Promote, Refuse, decide
 from imagesync.planning.generations import Generations, Groups, Owned, group
 from imagesync.planning.ordering import order_steps
@@ -184,10 +185,10 @@ def assemble_plan(context: PlanningContext, steps: Sequence[Step], parts: Sequen
     touched = {item.action.key for item in ordered}
     keys = {spec.key for spec in context.wanted}
     current = context.groups.current_ids()
-    # what limits count: a key that a killed run left a staged build of, and nothing else, is neither
-    removed, changed = touched & (set(current) - catalog.keys), touched & keys & set(current)
+    removed, changed = find_removed_keys(ordered, current), find_changed_keys(ordered, current)
     if kind is Kind.STAGE or kind is Kind.DISCARD:  # what is published stays as it is
-        removed, changed = set(), set()
+        removed, changed = frozenset(), frozenset()
+    live = set(current) & catalog.keys - context.lapsed - context.expired
     left = frozenset[str]() if context.given.policy.drift_only else _find_left(context.decisions)
     ids = {key: image_id for key, image_id in context.ids.items() if key in keys}
     named = ids if kind is Kind.APPLY else current
@@ -201,7 +202,7 @@ def assemble_plan(context: PlanningContext, steps: Sequence[Step], parts: Sequen
         absent=tuple(sorted(key for key in context.made & touched if key not in current)),
         ids=dict(sorted(named.items())),
         wanted=len(context.wanted),
-        owned=len(current),
+        owned=len(live | removed | changed),
         unchanged=len(keys - touched - left),
         removed=tuple(sorted(removed)),
         changed=tuple(sorted(changed)),

@@ -26,6 +26,7 @@ from imagesync.model.plan import (
 )
 from imagesync.model.record import LEASE, Record, read
 from imagesync.model.references import escape_references
+from imagesync.planning.counting import find_changed_keys, find_removed_keys
 from imagesync.planning.generations import Groups, group
 from imagesync.planning.ordering import chain_name_changes
 from imagesync.planning.ownership import Ownership
@@ -277,15 +278,12 @@ def _check_ids(case: _Case) -> Iterator[str]:
 
 def _check_counts(case: _Case) -> Iterator[str]:
     """The keys that limits count, from the steps."""
-    plan, removed, changed = case.plan, set(case.plan.removed), set(case.plan.changed)
-    touched = {step.action.key for step in plan.steps} & set(case.groups.current_ids())
+    plan, current = case.plan, case.groups.current_ids()
+    removed, changed = find_removed_keys(plan.steps, current), find_changed_keys(plan.steps, current)
     if plan.kind in (Kind.STAGE, Kind.DISCARD):
-        touched = set()
-    by_removal = {step.action.key for step in plan.steps if step.reason is Reason.REMOVED} & touched
-    expired = {s.action.key for s in plan.steps if s.reason is Reason.EXPIRED and isinstance(s.action, Delete)}
-    unsaid = touched - expired - removed - changed
-    wrong = (removed | changed) - touched | (removed & changed) | (by_removal - removed)
-    for key in sorted(unsaid | wrong):
+        removed, changed = frozenset(), frozenset()
+    wrong = (removed ^ set(plan.removed)) | (changed ^ set(plan.changed))
+    for key in sorted(wrong):
         yield f"{key}: the plan counts it wrongly among the keys that it removes or changes"
     if plan.owned < len(removed | changed) or plan.wanted < len(changed) or plan.unchanged > plan.wanted:
         yield "the plan's counts of keys do not fit its steps"

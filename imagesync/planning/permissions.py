@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from imagesync.model.catalog import Role
+from imagesync.model.catalog import Role, Status
 from imagesync.model.image import Inventory, LiveImage
 from imagesync.model.plan import Delete, Plan, Reason, Step, Update, find_image_id
 from imagesync.model.policy import Policy
@@ -17,9 +17,13 @@ def find_exceeded_limits(plan: Plan, inventory: Inventory, policy: Policy) -> tu
 
     The file cannot show that its maker had a permission, so whoever applies it gives it again.
     """
-    current, images = group(inventory.owned).current_ids(), {i.id: i for i in (*inventory.owned, *inventory.foreign)}
-    staying = {key: image_id for key, image_id in plan.ids.items() if key in current and key not in plan.removed}
-    refusals = list(check(replace(plan, owned=len(current), ids=staying), policy))
+    images = {image.id: image for image in (*inventory.owned, *inventory.foreign)}
+    visible = {
+        key
+        for key, image_id in group(inventory.owned).current_ids().items()
+        if not images[image_id].hidden and images[image_id].status is Status.ACTIVE
+    }
+    refusals = list(check(replace(plan, owned=len(visible | {*plan.removed, *plan.changed})), policy))
     if policy.allow_protected:
         return tuple(refusals)
     for step in plan.steps:

@@ -14,25 +14,25 @@ MIN_KEYS_FOR_PERCENT: Final = 4
 
 def check(plan: Plan, policy: Policy) -> tuple[str, ...]:
     """One sentence for each limit that the plan exceeds: the number, the limit and the way out."""
-    if plan.removed and len(plan.removed) == plan.owned and not plan.ids and not policy.allow_destroy:
+    if plan.removed and len(plan.removed) == plan.owned and not policy.allow_destroy:
         return (
-            f"the manifests name none of the {plan.owned} images that catalogue {plan.catalog} owns: all would go; "
-            "check the path and the target, or pass --destroy to allow",
+            f"every live image of catalog {plan.catalog} ({plan.owned}) would be removed; "
+            "check the path, the target and the days in expires, or pass --destroy to allow",
         )
     removed, changed = len(plan.removed), len(plan.changed)
-    over = [] if policy.allow_destroy else [_check_limit("delete", removed, plan.owned, policy.max_delete)]
-    over.append(_check_limit("update", changed, plan.owned, policy.max_update))
+    over = [] if policy.allow_destroy else [_check_limit("remove", "delete", removed, plan.owned, policy.max_delete)]
+    over.append(_check_limit("update", "update", changed, plan.owned, policy.max_update))
     return tuple(sentence for sentence in over if sentence)
 
 
-def _check_limit(verb: str, number: int, owned: int, limit: Limit) -> str:
+def _check_limit(verb: str, option: str, number: int, owned: int, limit: Limit) -> str:
     if limit.percent and owned < MIN_KEYS_FOR_PERCENT:
         return ""
     allowed = owned * limit.value // 100 if limit.percent else limit.value
     if number <= allowed:
         return ""
     share = f" ({number * 100 // owned} %)" if owned else ""
-    return f"would {verb} {number} of {owned} owned images{share}, the limit is {limit}; pass --max-{verb} {number} to allow"
+    return f"would {verb} {number} of {owned} live images{share}, the limit is {limit}; pass --max-{option} {number} to allow"
 
 
 def find_missing_capabilities(

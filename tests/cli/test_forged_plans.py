@@ -312,7 +312,7 @@ def test_permissions_are_given_again(workspace: ForgedPlanWorkspace) -> None:
     assert "although it is protected" in workspace.run("show", "plan.json").stdout
     refuse(workspace, "would delete the protected image")
     refused = workspace.run("apply", "plan.json", "--yes", "--allow-protected", "--max-delete", "0", code=1).stderr
-    assert "would delete 1 of 4 owned images (25 %), the limit is 0; pass --max-delete 1" in refused
+    assert "would remove 1 of 4 live images (25 %), the limit is 0; pass --max-delete 1" in refused
     workspace.run("apply", "plan.json", "--yes", "--allow-protected")
     workspace.want({})
     workspace.plan("--destroy")

@@ -277,7 +277,7 @@ def test_limits_on_the_command_line(workspace: SavedPlanWorkspace) -> None:
     changed = {key: {**image, "min_ram": 9} for key, image in IMAGES.items()}
     workspace.write(changed)
     told = workspace.run("plan", "--store", "store", "--max-update", "50%", code=1).stderr
-    assert "would update 4 of 4 owned images (100 %), the limit is 50 %; pass --max-update 4 to allow" in told
+    assert "would update 4 of 4 live images (100 %), the limit is 50 %; pass --max-update 4 to allow" in told
     assert "4 to update" in workspace.run("plan", "--store", "store", "--max-update", "4").stdout
     assert "--max-update half" in workspace.run("plan", "--store", "store", "--max-update", "half", code=64).stderr
 

@@ -402,15 +402,15 @@ def test_limits_hold_before_anything_is_written(workspace: RegressionWorkspace) 
     full = {key: dict(image) for key, image in workspace.images.items()}
     workspace.images = {key: image for key, image in full.items() if key in ("k0", "k1", "k2")}
     workspace.write()
-    assert "would delete 2 of 5 owned images (40 %), the limit is 30 %; pass --max-delete 2" in workspace.refused()
-    assert "would delete 2 of 5" in workspace.refused("--max-delete", "1")
+    assert "would remove 2 of 5 live images (40 %), the limit is 30 %; pass --max-delete 2" in workspace.refused()
+    assert "would remove 2 of 5" in workspace.refused("--max-delete", "1")
     workspace.policy = {"max_delete": 1}
     workspace.write()
     assert "the limit is 1" in workspace.refused()
     workspace.policy = {}
     workspace.images = {key: {**image, "min_ram": 7} for key, image in full.items()}
     workspace.write()
-    assert "would update 5 of 5 owned images (100 %), the limit is 50 %" in workspace.refused("--max-update", "50%")
+    assert "would update 5 of 5 live images (100 %), the limit is 50 %" in workspace.refused("--max-update", "50%")
     workspace.images = {key: image for key, image in full.items() if key != "k0"}
     workspace.write()
     assert "protected" in workspace.refused()

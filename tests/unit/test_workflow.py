@@ -77,7 +77,7 @@ def test_a_plan_over_its_limits_is_shown_and_changes_nothing(backend: Backend, t
         asked.append(plan)
         return True
 
-    with pytest.raises(PlanRefused, match="would delete 5 of 6 owned images"):
+    with pytest.raises(PlanRefused, match="would remove 5 of 6 live images"):
         apply(planner(backend, tmp_path, 1), hooks=Hooks(show=shown.append, approve=approve))
     assert (len(shown), asked) == (1, [])
     assert planner(backend, tmp_path, 6).plan().ids == before
@@ -179,7 +179,7 @@ def test_a_changed_plan_is_held_against_the_limits_again(backend: Backend, tmp_p
             backend.update_image(image.id, properties=properties)
         return True
 
-    with pytest.raises(PlanRefused, match=r"none of the 5 images|would delete 5 of 5"):
+    with pytest.raises(PlanRefused, match=r"every live image|would remove 5 of 5"):
         apply(planner(backend, tmp_path, 4), hooks=Hooks(approve=run_another))
     assert len(backend.inventory("base")) == 5
 

@@ -57,4 +57,4 @@ def test_limits_of_who_applies_count_live_keys() -> None:
     before = inventory(live(spec("a")), live(spec("b")), live(spec("c")), live(spec("d")))
     made = replace(plan(catalog(spec("a"), spec("b")), before), owned=100)
     refused = find_exceeded_limits(made, before, replace(LIMITLESS, max_delete=Limit(30)))
-    assert refused == ("would delete 2 of 4 owned images (50 %), the limit is 30 %; pass --max-delete 2 to allow",)
+    assert refused == ("would remove 2 of 4 live images (50 %), the limit is 30 %; pass --max-delete 2 to allow",)

@@ -2,9 +2,10 @@
 
 import pytest
 
-from imagesync.model.policy import Limit, Policy
+from imagesync.model.catalog import OnExpire
+from imagesync.model.policy import Limit, OnRemove, OnReplace, Policy
 from imagesync.planning.policy import check
-from tests.unit.factories import catalog, inventory, live, plan, spec
+from tests.unit.factories import catalog, inventory, live, plan, retired, spec
 
 
 def test_policy_refuses_too_many_removals_in_one_sentence() -> None:
@@ -13,7 +14,7 @@ def test_policy_refuses_too_many_removals_in_one_sentence() -> None:
     found = inventory(*map(live, keep), *(live(spec(f"g{number}")) for number in range(5)))
     made = plan(catalog(*keep), found)
     (sentence,) = check(made, Policy())
-    assert sentence == "would delete 5 of 10 owned images (50 %), the limit is 30 %; pass --max-delete 5 to allow"
+    assert sentence == "would remove 5 of 10 live images (50 %), the limit is 30 %; pass --max-delete 5 to allow"
 
 
 def test_an_empty_catalogue_is_refused_whatever_the_limits_say() -> None:
@@ -32,3 +33,55 @@ def test_a_limit_in_per_cent_counts_from_four_keys_up(limit: Limit, keys: int, i
     names = "abcd"[:keys]
     made = plan(catalog(*(spec(key) for key in names[1:])), inventory(*(live(spec(key)) for key in names)))
     assert bool(check(made, Policy(max_delete=limit))) == is_refused
+
+
+EXPIRED = "2026-11-01"
+
+
+@pytest.mark.parametrize("on_expire", OnExpire)
+def test_an_expiry_counts_as_a_removal(on_expire: OnExpire) -> None:
+    """Whatever it does. A plan once deleted ten of ten images, all of them expired, under a limit of one."""
+    keys = [f"k{number}" for number in range(10)]
+    wanted = [spec(key, expires=EXPIRED if key < "k5" else None, on_expire=on_expire) for key in keys]
+    made = plan(catalog(*wanted), inventory(*(live(spec(key)) for key in keys)))
+    assert made.removed == ("k0", "k1", "k2", "k3", "k4")
+    (sentence,) = check(made, Policy(max_delete=Limit(1, percent=False)))
+    assert sentence == "would remove 5 of 10 live images (50 %), the limit is 1; pass --max-delete 5 to allow"
+
+
+def test_a_catalog_whose_last_images_expire_needs_destroy() -> None:
+    """However few they are."""
+    made = plan(catalog(spec("a", expires=EXPIRED, on_expire=OnExpire.DELETE)), inventory(live(spec("a"))))
+    assert "every live image of catalog base (1) would be removed" in check(made, Policy())[0]
+    assert not check(made, Policy(allow_destroy=True))
+
+
+def test_images_that_were_removed_before_do_not_dilute_a_limit() -> None:
+    """Twenty hidden ones of the past let an emptied manifest hide every live image without --destroy."""
+    past = [live(spec(f"p{number}"), hidden=True) for number in range(20)]
+    found = inventory(*past, *(live(spec(f"k{number}")) for number in range(3)))
+    policy = Policy(on_remove=OnRemove.HIDE)
+    made = plan(catalog(), found, policy)
+    assert (made.owned, made.removed) == (3, ("k0", "k1", "k2"))
+    assert "--destroy" in check(made, policy)[0]
+    kept = plan(catalog(spec("k0"), spec("k1"), spec("k2")), found, policy)
+    assert (kept.steps, kept.owned) == ((), 3)
+
+
+def test_an_image_that_expired_before_counts_no_more() -> None:
+    """It is hidden already: neither live nor removed by this plan."""
+    hidden = live(spec("a", hidden=True), hidden=True)
+    wanted = [spec("a", expires=EXPIRED), spec("b")]
+    made = plan(catalog(*wanted), inventory(hidden, live(spec("b"))))
+    assert (made.owned, made.removed) == (1, ())
+
+
+def test_the_clean_up_of_superseded_builds_does_not_count() -> None:
+    """Not as a removal, and not as a change of its key."""
+    keys = "abcd"
+    old = [retired(spec(key), f"old-{key}") for key in keys]
+    wanted = [spec(key, on_replace=OnReplace(keep=0)) for key in keys]
+    made = plan(catalog(*wanted), inventory(*map(live, wanted), *old))
+    assert len(made.steps) == 4
+    assert (made.removed, made.changed) == ((), ())
+    assert check(made, Policy(max_delete=Limit(0), max_update=Limit(0))) == ()

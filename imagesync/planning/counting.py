@@ -1,0 +1,36 @@
+"""The steps of a plan -> the keys that limits count. Pure.
+
+Limits count keys, not images, and whatever takes a key away counts: that it left the manifest, or that its day has come;
+that its image is deleted, hidden, deactivated or let go of. The clean-up of builds that were superseded does not count.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from imagesync.model.plan import Create, Reason, Step, Update, find_image_id, is_promotion
+
+_TAKING_AWAY: Final = frozenset({Reason.REMOVED, Reason.EXPIRED})
+
+
+def find_removed_keys(steps: Sequence[Step], current: Mapping[str, str]) -> frozenset[str]:
+    """The keys whose current image (``current``: its id by key) these steps take away."""
+    return frozenset(step.action.key for step in steps if _takes_away(step) and _is_about_current(step, current))
+
+
+def find_changed_keys(steps: Sequence[Step], current: Mapping[str, str]) -> frozenset[str]:
+    """The keys with a current image that these steps change or replace, and do not take away."""
+    found = {step.action.key for step in steps if step.action.key in current and _is_change(step, current)}
+    return frozenset(found) - find_removed_keys(steps, current)
+
+
+def _is_change(step: Step, current: Mapping[str, str]) -> bool:
+    return isinstance(step.action, Create) or is_promotion(step) or _is_about_current(step, current)
+
+
+def _takes_away(step: Step) -> bool:
+    changes = step.action.changes if isinstance(step.action, Update) else ()
+    return step.reason in _TAKING_AWAY or any(change.reason is Reason.EXPIRED for change in changes)
+
+
+def _is_about_current(step: Step, current: Mapping[str, str]) -> bool:
+    return find_image_id(step.action) == current.get(step.action.key, "")
