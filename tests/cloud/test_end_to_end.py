@@ -262,7 +262,7 @@ def test_a_token_that_expires_in_the_middle_costs_nothing(workspace: CloudWorksp
             """Nothing."""
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), SlowHandler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         url = f"http://127.0.0.1:{server.server_port}/x.raw"
         checksum = f"sha256:{hashlib.sha256(content).hexdigest()}"
         workspace.images = {

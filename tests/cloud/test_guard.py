@@ -127,6 +127,8 @@ def overlap(runs: GuardedRuns, image: LiveImage) -> list[list[str]]:
             writes.update(image, attrs)
         except BackendError as error:
             return writes, [str(error)]
+        finally:
+            barrier.abort()
         return writes, []
 
     with ThreadPoolExecutor(2) as pool:
@@ -136,9 +138,9 @@ def overlap(runs: GuardedRuns, image: LiveImage) -> list[list[str]]:
 
 
 def wait_for(barrier: threading.Barrier) -> None:
-    """The first PATCHes meet; later ones go on alone."""
+    """PATCHes of both runs meet; once one run has ended, those of the other go on alone."""
     try:
-        barrier.wait(0.5)
+        barrier.wait(60)
     except threading.BrokenBarrierError:
         return
 

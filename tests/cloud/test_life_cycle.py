@@ -16,7 +16,7 @@ from imagesync.model.plan import Plan
 from imagesync.planning.rollback import rollback_plan
 from imagesync.planning.staging import stage_plan
 from imagesync.sources import identify
-from tests.cloud.neighbors import is_neighbor
+from tests.cloud.neighbors import OTHERS
 from tests.cloud.service import Cloud
 from tests.cloud.workspace import CloudWorkspace
 from tests.pipeline import plan_input
@@ -36,8 +36,8 @@ class Reader:
 
     def _look(self) -> None:
         while not self._over.is_set():
-            answer = self._http.send("GET", "/images", params={"name": f"eq:{NAME}", "limit": 100})
-            self.sightings.append([image for image in answer.json()["images"] if not is_neighbor(image["id"])])
+            answer = self._http.send("GET", f"/images?{OTHERS}", params={"name": f"eq:{NAME}", "limit": 100})
+            self.sightings.append(answer.json()["images"])
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[None]:

@@ -108,7 +108,7 @@ def mirror(address: str = "127.0.0.1") -> Iterator[Mirror]:
     handler = type("Handler", (MirrorHandler,), {})
     with MirrorServer((address, 0), handler) as server:
         handler.mirror = found = Mirror(f"http://{address}:{server.server_port}")  # type: ignore[attr-defined]
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         try:
             yield found
         finally:
