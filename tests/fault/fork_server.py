@@ -1,6 +1,6 @@
 """Runs ``imagesync`` hundreds of times without paying for its start each time.
 
-``Server`` is a Python process that imports the whole command once (about a second) and then forks a child for each run.
+``CommandServer`` is a Python process that imports the whole command once (about a second) and then forks a child for each run.
 ``ForkServer`` takes one that nobody uses, or starts one, and leaves it to the next. ``ForkedCommand`` is the plain one: a
 run can be started, killed and waited for. ``tests.fault.write_faults`` has one that also stops a run at each of its writes.
 
@@ -28,7 +28,7 @@ import imagesync
 from tests.command import Result, minimal_environment
 
 
-class Server:
+class CommandServer:
     """A process that has imported the whole command, and forks a child for each request; ``module`` is its program.
 
     ``more``: variables that it is started with.
@@ -71,14 +71,14 @@ class Server:
             self._process.stdin.close()
 
 
-_idle: defaultdict[tuple[str, ...], list[Server]] = defaultdict(list)
+_idle: defaultdict[tuple[str, ...], list[CommandServer]] = defaultdict(list)
 """Servers that nobody uses, by module and variables: a start takes a second, so they are kept until this process ends."""
 
 
-def _take(kind: tuple[str, ...], more: Mapping[str, str]) -> Server:
+def _take(kind: tuple[str, ...], more: Mapping[str, str]) -> CommandServer:
     if _idle[kind]:
         return _idle[kind].pop()
-    server = Server(kind[0], more)
+    server = CommandServer(kind[0], more)
     atexit.register(server.stop)
     return server
 
