@@ -1,4 +1,7 @@
-"""Text from anywhere -> text that may be shown: secrets removed, control characters escaped, shortened; JSON text. Pure.
+"""Text from anywhere -> text that may be shown: secrets removed, commands and control characters escaped; JSON text. Pure.
+
+CI systems carry out commands that they find in a log: ``##vso[…]`` and ``##[…]`` anywhere in a line (Azure Pipelines,
+TeamCity, GitHub), ``::…::`` at the start of one (GitHub, Gitea, Forgejo). No text of somebody else may hold one.
 
 Messages of services and libraries, and tracebacks, quote what they are about: signed URLs, URLs with a log-in, headers,
 bodies of log-in requests. Everything that looks like a secret is removed, even if that removes a word too many.
@@ -41,11 +44,62 @@ def make_printable(text: str) -> str:
     """Text that cannot move a cursor or turn the direction of writing: ``\\x1b``, ``\\n``, ``\\u202e`` are visible escapes.
 
     Escaped is what ``str.isprintable`` rejects: control and format characters (bidirectional ones too), line separators,
-    spaces other than U+0020, surrogates and unassigned characters.
+    spaces other than U+0020, surrogates and unassigned characters. So is a ``#`` after another one.
     """
-    if text.isprintable():
-        return text
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+    if not text.isprintable():
+        text = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+    return break_marks(text, "\\x23")
+
+
+_MARKS: Final = re.compile(r"#(?:[^\x00-\x7f]*#)+")
+"""What a command begins with. Characters between the two may have no weight where strings are compared by a locale."""
+
+
+def break_marks(text: str, escape: str) -> str:
+    """A text in which no ``#`` follows another one: ``escape`` takes the place of the second."""
+    return text if text.count("#") < 2 else _MARKS.sub(lambda found: f"#{found[0][1:].replace('#', escape)}", text)
+
+
+_INK: Final = r"\x1b\[(?:0|1|2|31|32|33|36)m"
+"""The codes of ``render.style.Ink``."""
+_RAW: Final = re.compile(rf"{_INK}|\r\x1b\[K|[^\n\t\x20-\x7e]")
+_SPACE: Final = rf"(?:[ \t\r]|[^\x00-\x7f]|{_INK}|\x1b\[K)*"
+_START: Final = re.compile(rf"^({_SPACE}:[^\x00-\x7f]*):", re.MULTILINE)
+_BLANK: Final = re.compile(rf"{_SPACE}(?:(:)[^\x00-\x7f]*)?")
+_OPEN: Final = re.compile(r"#[^\x00-\x7f]*\Z")
+
+
+class LineGuard:
+    """Escapes what would command a terminal or a CI system, in text that comes piece by piece.
+
+    The last line of defense, at the stream: what a renderer forgot. Colors of our own stay. Escapes are those of JSON, so
+    that a JSON document keeps its values.
+    """
+
+    def __init__(self) -> None:
+        self._before = ""
+        """What matters of the line that is not ended yet: nothing but blanks, a colon, or a ``#`` at its end."""
+
+    def escape(self, text: str) -> str:
+        """The next piece."""
+        is_printable = text.replace("\n", "").replace("\t", "").isprintable()
+        joined = self._before + (text if is_printable else _RAW.sub(_escape_raw, text))
+        joined = _START.sub(r"\1\\u003a", break_marks(joined, "\\u0023"))
+        line = joined.rpartition("\n")[2]
+        blank = _BLANK.fullmatch(line)
+        written = joined[len(self._before) :]
+        self._before = blank[1] or "" if blank else "x#" if _OPEN.search(line) else "x"
+        return written
+
+
+def escape_commands(text: str) -> str:
+    """A whole text without anything that commands a terminal or a CI system."""
+    return LineGuard().escape(text)
+
+
+def _escape_raw(found: re.Match[str]) -> str:
+    """Our own colors and the start of a line that is written anew stay as they are."""
+    return found[0] if len(found[0]) > 1 else _escape(found)
 
 
 def shorten(text: str, max_chars: int) -> str:
@@ -70,7 +124,8 @@ _UNSEEN: Final = re.compile(r"[^\x20-\x7e\n]")
 def json_text(document: object, *, indent: int | None = 2) -> str:
     """JSON, sorted, letters of every script as they are; with ``indent`` None on one line."""
     text = json.dumps(document, indent=indent, sort_keys=indent is not None, ensure_ascii=False)
-    return text if text.isascii() and "\x7f" not in text else _UNSEEN.sub(_escape, text)
+    text = text if text.isascii() and "\x7f" not in text else _UNSEEN.sub(_escape, text)
+    return break_marks(text, "\\u0023")
 
 
 def _escape(found: re.Match[str]) -> str:

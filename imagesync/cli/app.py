@@ -15,7 +15,8 @@ from imagesync.cli import streams
 from imagesync.cli.exit_codes import ExitCode
 from imagesync.cli.options import CONTEXT, with_optional_values
 from imagesync.cli.streams import say
-from imagesync.errors import Bug, ImagesyncError, UsageError
+from imagesync.errors import Bug, ImagesyncError, ManifestError, UsageError
+from imagesync.secrets import clean_diagnostic
 from imagesync.text import make_printable
 from imagesync.version import __version__
 
@@ -69,7 +70,12 @@ def root(
 
 
 def _escape_lines(error: ImagesyncError) -> str:
-    """The lines of an error without anything that moves a cursor, whoever's words are in it."""
+    """The lines of an error without anything that moves a cursor, whoever's words are in it.
+
+    Problems of manifests quote files, so nothing in them may look like a secret.
+    """
+    if isinstance(error, ManifestError):
+        error = ManifestError(list(map(clean_diagnostic, error.diagnostics)))
     return "\n".join(map(make_printable, str(error).split("\n")))
 
 
@@ -124,6 +130,7 @@ def _complete() -> int:
 def main() -> None:
     """The entry point."""
     streams.complete()
+    streams.guard()
     gc.set_threshold(*COLLECT_RARELY)
     code = _complete() if "_IMAGESYNC_COMPLETE" in os.environ else _run(sys.argv[1:])
     gc.freeze()  # the interpreter's end would look through all of it once more

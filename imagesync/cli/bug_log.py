@@ -7,7 +7,7 @@ import tempfile
 from importlib.metadata import PackageNotFoundError, version
 
 from imagesync.cli.streams import say
-from imagesync.text import make_printable, redact
+from imagesync.text import escape_commands, make_printable, redact
 from imagesync.version import __version__
 
 SECRET_NAMES = re.compile("PASSWORD|PASSCODE|SECRET|TOKEN|_KEY$")
@@ -25,7 +25,7 @@ def write_bug_log(text: str) -> None:
     text = redact(text, known)
     try:
         with tempfile.NamedTemporaryFile("w", prefix="imagesync-", suffix=".log", delete=False) as log:
-            log.write(f"{describe_environment()}\n\n{text}")
+            log.write(escape_commands(f"{describe_environment()}\n\n{text}"))
     except OSError as error:
         last = make_printable(text.strip().rpartition("\n")[2])
         say(f"imagesync has a bug ({last}), and no log could be written: {error.strerror}")

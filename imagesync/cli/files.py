@@ -15,7 +15,7 @@ from typing import Any, Final, TextIO
 
 from imagesync.errors import ImagesyncError
 from imagesync.paths import check_way
-from imagesync.text import json_text, make_printable
+from imagesync.text import escape_commands, json_text, make_printable
 
 _STREAMS: Final = {"/dev/stdin": 0, "/dev/stdout": 1, "/dev/stderr": 2}
 _DESCRIPTOR: Final = re.compile(r"(?:/dev|/proc/(?:self|thread-self|%d))/fd/([0-9]{1,6})")
@@ -81,18 +81,21 @@ def _refuse(path: Path, why: str, hint: str) -> ImagesyncError:
 
 
 def write_private(path: Path, text: str, *, mode: int = 0o600) -> None:
-    """A file that only its owner can read (or with another ``mode``), whole or not at all; or the text to a stream."""
+    """A file that only its owner can read (or with another ``mode``), whole or not at all; or the text to a stream.
+
+    A log that shows it is not commanded by it.
+    """
     check_way(path.parent)
     try:
         if is_stream(path):
             with _open_stream(path) as stream:
-                stream.write(text)
+                stream.write(escape_commands(text))
             return
         handle, name = _make_beside(path)
         try:
             with os.fdopen(handle, "w", encoding="utf-8") as file:
                 os.fchmod(handle, mode)
-                file.write(text)
+                file.write(escape_commands(text))
                 file.flush()
                 os.fsync(handle)
             os.replace(name, path)

@@ -1,10 +1,14 @@
 """The three streams that a process is started with: closed ones, full ones, and a line on standard error. Does I/O."""
 
+import codecs
 import contextlib
 import errno
+import io
 import os
 import sys
-from typing import Final
+from typing import Final, TextIO
+
+from imagesync.text import LineGuard
 
 NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO})
 
@@ -28,6 +32,35 @@ def complete() -> None:
     for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, os.fdopen(number, mode, encoding="utf-8", closefd=False))
+
+
+class GuardedStream(io.TextIOWrapper):
+    """A stream that never carries what commands a terminal or a CI system, whoever's words are in it."""
+
+    def __init__(self, stream: io.TextIOWrapper) -> None:
+        # Click opens a stream of its own beside one in ASCII
+        encoding = "utf-8" if codecs.lookup(stream.encoding).name == "ascii" else stream.encoding
+        super().__init__(
+            stream.buffer,
+            encoding,
+            stream.errors,
+            line_buffering=stream.line_buffering,
+            write_through=stream.write_through,
+        )
+        self._guard = LineGuard()
+
+    def write(self, text: str, /) -> int:
+        """Write a text, escaped; its length."""
+        super().write(self._guard.escape(text))
+        return len(text)
+
+
+def guard() -> None:
+    """Guard standard output and standard error."""
+    for name in ("stdout", "stderr"):
+        stream: TextIO = getattr(sys, name)
+        if type(stream) is io.TextIOWrapper:
+            setattr(sys, name, GuardedStream(stream))
 
 
 def is_full(error: OSError) -> bool:

@@ -6,7 +6,9 @@ from typing import Any, Final, TypeAlias
 
 from imagesync.model.alike import find_alike, fold_name
 from imagesync.model.image import OWN_FIELDS
+from imagesync.model.policy import DIRECTIVES, find_unknown_directives
 from imagesync.model.references import REFERENCE
+from imagesync.secrets import quote_value
 
 RESERVED: Final = OWN_FIELDS | {"location", "deleted", "deleted_at"}
 """Names of fields, which no property can have."""
@@ -36,7 +38,9 @@ def find_text_problems(data: Mapping[str, Any]) -> Iterator[Problem]:
     if len(properties) > MAX_PROPERTIES:
         yield ("properties",), f"{len(properties)} properties, the limit is {MAX_PROPERTIES}", "take some out"
     texts: list[tuple[Path, str]] = [(("name",), data.get("name", ""))]
-    texts += [(("on_replace", "rename"), replaced["rename"])] if replaced.get("rename") else []
+    if rename := replaced.get("rename"):
+        texts.append((("on_replace", "rename"), rename))
+        yield from _find_rename_problems(rename)
     for base, part in _find_parts(data):
         for name, value in part.get("properties", {}).items():
             if (size := _measure_value(value)) > MAX_PROPERTY_BYTES:
@@ -82,6 +86,12 @@ def _find_replaced_names(replaced: Mapping[str, Any]) -> Iterator[tuple[Path, st
         yield ("on_replace", "set", "properties", name), name
     for index, path in enumerate(replaced.get("unset", ())):
         yield ("on_replace", "unset", index), path.removeprefix("properties.")
+
+
+def _find_rename_problems(rename: str) -> Iterator[Problem]:
+    for directive in dict.fromkeys(find_unknown_directives(rename)):
+        hint = f"write one of {' '.join(f'%{letter}' for letter in DIRECTIVES)}"
+        yield ("on_replace", "rename"), f"{quote_value(directive)} is not allowed in {{created:…}}", hint
 
 
 def _is_simple(text: str) -> bool:

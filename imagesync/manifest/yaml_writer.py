@@ -8,6 +8,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, TypeAlias
 
+from imagesync.text import break_marks, make_printable
+
 Data: TypeAlias = "str | int | bool | Sequence[str] | Mapping[str, Data]"
 
 _FIRST: Final = r"[^\s\-?:,\[\]{}#&*!|>'\"%@`~=<]"
@@ -58,6 +60,7 @@ def write_scalar(value: str | int | bool, plain: re.Pattern[str] = _IN_BLOCK) ->
 def _is_plain(text: str, plain: re.Pattern[str]) -> bool:
     return (
         text.isprintable()
+        and text == make_printable(text)
         and text == text.strip()
         and not text.endswith(":")
         and not _MISREAD.fullmatch(text)
@@ -66,7 +69,8 @@ def _is_plain(text: str, plain: re.Pattern[str]) -> bool:
 
 
 def _quote(text: str) -> str:
-    return f'"{"".join(map(_escape, text))}"'
+    """In double quotes; no ``##``, which begins a command where a CI system shows the text."""
+    return break_marks(f'"{"".join(map(_escape, text))}"', "\\x23")
 
 
 def _escape(char: str) -> str:

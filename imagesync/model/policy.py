@@ -1,7 +1,33 @@
 """What a plan may do with images, by ``policy`` of the manifest and by the command line. No I/O."""
 
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
+from typing import Final
+
+RENAME_FIELD: Final = re.compile(r"\{(name|key|id|generation|created)(?::([^{}]*))?\}")
+"""A field of ``OnReplace.rename``; only ``created`` has a form of its own after the colon."""
+USUAL_FORM: Final = "%Y-%m-%d"
+DIRECTIVES: Final = "YmdHMSyjGVu"
+"""What may follow ``%`` in the form of ``created``: numbers of fixed width. Others depend on the locale, or give control
+characters (``%n``)."""
+_DIRECTIVE: Final = re.compile("%(.?)", re.DOTALL)
+
+
+def find_unknown_directives(rename: str) -> Iterator[str]:
+    """The directives of a pattern for names, such as ``%n``, that are not allowed."""
+    for found in RENAME_FIELD.finditer(rename):
+        forms = _DIRECTIVE.finditer(found[2] or "") if found[1] == "created" else ()
+        yield from (form[0] for form in forms if not form[1] or form[1] not in DIRECTIVES)
+
+
+def format_created(moment: datetime, form: str) -> str:
+    """A moment by a form; directives that are not allowed stand as they are."""
+    return _DIRECTIVE.sub(
+        lambda found: moment.strftime(found[0]) if found[1] and found[1] in DIRECTIVES else found[0], form
+    )
 
 
 class OnRemove(StrEnum):

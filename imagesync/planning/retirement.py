@@ -4,12 +4,12 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Final, assert_never
+from typing import assert_never
 
 from imagesync.model.catalog import Role, Status
 from imagesync.model.fields import live_field
 from imagesync.model.plan import Deactivate, Delete, FieldChange, Kept, Reason, Step, Update, Value
-from imagesync.model.policy import OnRemove, OnReplace, Policy
+from imagesync.model.policy import RENAME_FIELD, USUAL_FORM, OnRemove, OnReplace, Policy, format_created
 from imagesync.model.record import Record, hash_names, hash_value, hash_values
 from imagesync.planning.generations import Generations, Owned
 from imagesync.planning.steps import KeyPlan, make_step
@@ -62,9 +62,6 @@ def _make_changes(owned: Owned, on_replace: OnReplace, reason: Reason) -> Iterat
         yield FieldChange(("tags",), tuple(sorted(image.tags)), tags, reason)
 
 
-_FIELD: Final = re.compile(r"\{(name|key|id|generation|created)(?::([^{}]*))?\}")
-
-
 def make_retired_name(pattern: str, owned: Owned) -> str:
     """``{name}``, ``{key}``, ``{id}``, ``{generation}`` and ``{created:%Y-%m-%d}`` filled in; all else as it stands.
 
@@ -80,10 +77,10 @@ def make_retired_name(pattern: str, owned: Owned) -> str:
 
     def fill(found: re.Match[str]) -> str:
         if found[1] == "created":
-            return datetime.fromisoformat(image.created_at).strftime(found[2] or "%Y-%m-%d")
+            return format_created(datetime.fromisoformat(image.created_at), found[2] or USUAL_FORM)
         return plain[found[1]]
 
-    return _FIELD.sub(fill, pattern)
+    return RENAME_FIELD.sub(fill, pattern)
 
 
 def expire_generations(

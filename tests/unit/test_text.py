@@ -1,8 +1,21 @@
 """What others wrote is shown without what must stay secret, on one line that cannot move a cursor, and with the rest."""
 
+import json
+import time
+
 import pytest
 
-from imagesync.text import json_text, make_printable, one_line, redact, remove_secrets, shorten
+from imagesync.text import (
+    LineGuard,
+    escape_commands,
+    json_text,
+    make_printable,
+    one_line,
+    redact,
+    remove_secrets,
+    shorten,
+)
+from tests.ci_logs import HOSTILE, find_commands
 
 TOKEN = "gAAAAABmabcdefghijklmnopqrstuvwxyz-_0123456789=="
 
@@ -81,3 +94,55 @@ def test_json_has_every_script_and_no_control_character() -> None:
     """Valid JSON still, in lines when it is indented."""
     assert json_text({"b": "日本 \x1b\x7f\u202e", "a": 1}) == '{\n  "a": 1,\n  "b": "日本 \\u001b\\u007f\\u202e"\n}'
     assert json_text({"b": 1, "a": "x"}, indent=None) == '{"b": 1, "a": "x"}'
+
+
+@pytest.mark.parametrize("hostile", HOSTILE)
+def test_no_text_commands_a_ci_system_or_a_terminal(hostile: str) -> None:
+    """As a word in a line, as a value in JSON that is read back equal, and as a stream, in pieces of any size."""
+    text = HOSTILE[hostile]
+    assert list(find_commands(f"x {make_printable(text)}")) == []
+    for indent in (None, 2):
+        document = {text: [text, {"a": text}]}
+        shown = json_text(document, indent=indent)
+        assert list(find_commands(shown)) == []
+        assert json.loads(shown) == document
+    for size in range(1, len(text) + 2):
+        guard = LineGuard()
+        pieces = [text[start : start + size] for start in range(0, len(text), size)]
+        shown = "".join(guard.escape(piece) for piece in [*pieces, "\n", *pieces, "\n"])
+        assert list(find_commands(shown)) == []
+        assert shown.count("\n") == 2 + 2 * text.count("\n")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a # comment, C#, #1 and std::string a::b::c [::1]\n",
+        "\x1b[32m+\x1b[0m key  \x1b[1mcreate\x1b[0m\n",
+        "\r\x1b[K3 of 4 steps done",
+        "日本, naïve\tx\n\n: one colon\n",
+        '{"a": "\\u001b ##"}'.replace("##", "#"),
+    ],
+)
+def test_what_commands_nobody_stays_as_it_is(text: str) -> None:
+    """Our own colors, and the line of a terminal that is written anew, too."""
+    assert escape_commands(text) == text
+
+
+def test_what_a_renderer_forgot_is_escaped_as_in_json() -> None:
+    """So a JSON document that was made without ``json_text`` keeps its values."""
+    document = {"a": "##vso[x]\u202e\U000e0041\x7f", "b": ["##", "::x::"]}
+    shown = escape_commands(json.dumps(document, ensure_ascii=False))
+    assert json.loads(shown) == document
+    assert list(find_commands(shown)) == []
+    assert escape_commands("::a::\n\x1b[1m  ::b::\x1b[0m\n") == ":\\u003aa::\n\x1b[1m  :\\u003ab::\x1b[0m\n"
+
+
+def test_a_long_stream_is_guarded_in_linear_time() -> None:
+    """Linear in the length, whatever it holds."""
+    for text in ("#" * 10**5, "é" * 10**5, "#é" * 10**5, " " * 10**5, ": " * 10**5, "é:" * 10**5, "\x1b[1m" * 10**4):
+        begin = time.process_time()
+        guard = LineGuard()
+        guard.escape(text)
+        guard.escape(text)
+        assert time.process_time() - begin < 1

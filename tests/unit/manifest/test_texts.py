@@ -141,3 +141,18 @@ def test_defaults_count_too_and_one_spelling_overrides(tmp_path: Path) -> None:
         tmp_path, f"{defaults}images: {{a: {{properties: {{foo: 2}}}}, b: {{properties: {{Foo: 2}}}}}}"
     )
     assert problem.startswith("4:27: images.a.properties.foo: differs from 'Foo'")
+
+
+@pytest.mark.parametrize(
+    "place", ["images: {a: {on_replace: {rename: RENAME}}}", "policy: {on_replace: {rename: RENAME}}\nimages: {a: {}}"]
+)
+def test_a_form_of_a_moment_that_gives_control_characters_is_refused(tmp_path: Path, place: str) -> None:
+    """With its place, and the directives that are allowed."""
+    told = problems(tmp_path, place.replace("RENAME", '"{name} {created:%Y%n%n%A}"'))
+    allowed = "write one of %Y %m %d %H %M %S %y %j %G %V %u"
+    where = "images.a.on_replace.rename"
+    assert [one.partition(": ")[2] for one in told] == [
+        f"{where}: '%A' is not allowed in {{created:…}}; {allowed}",
+        f"{where}: '%n' is not allowed in {{created:…}}; {allowed}",
+    ]
+    assert all(one.startswith("3:") for one in told)

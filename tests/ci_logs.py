@@ -1,0 +1,49 @@
+"""What CI systems and terminals carry out of the text that they show: a small emulation of their parsers."""
+
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final
+
+from imagesync.render.style import Ink
+
+HOSTILE: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "Azure": "##vso[task.setvariable variable=PATH]/evil",
+        "Azure, amid a line": "x ##[error]evil",
+        "Azure, within a word": "x##vso[task.complete]x",
+        "Azure, a character without weight": "#\u034f#vso[task.complete]x",
+        "GitHub, first form": "##[set-env name=PATH]/evil",
+        "GitHub": "::stop-commands::evil",
+        "GitHub, after spaces": "  ::add-mask::evil",
+        "GitHub, on a line of its own": "x\n::set-output name=a::evil",
+        "TeamCity": "##teamcity[buildStatus text='evil']",
+        "GitLab": "section_start:1:evil\r\x1b[0K",
+        "a line written anew": "x\r::stop-commands::evil",
+        "a terminal's title": "\x1b]0;evil\x07",
+        "text turned round": "\u202e##[evil]\u2066",
+    }
+)
+"""Texts that command one of them."""
+_INK: Final = re.compile(rf"\x1b\[(?:0|{'|'.join(ink.value for ink in Ink)})m")
+
+
+def find_commands(text: str) -> Iterator[str]:
+    """Each line of which somebody would carry out a part, or that holds what a reader does not see."""
+    for line in re.split(r"\r\n|\r|\n", text):
+        plain = _INK.sub("", line)
+        # .NET compares strings by the rules of a language, for which some characters have no weight
+        weighed = "".join(char for char in plain if unicodedata.category(char) not in ("Cf", "Mn", "Cc"))
+        found = [
+            re.search(r"##(?:vso|teamcity)?\[", weighed),
+            *(re.match(r"\s*::.*::", one) for one in (weighed, plain)),
+        ]
+        if any(found) or not plain.replace("\t", "").isprintable():
+            yield line
+
+
+def find_commands_below(folder: Path) -> list[str]:
+    """The same of each file below a folder."""
+    return [line for path in sorted(folder.rglob("*")) if path.is_file() for line in find_commands(path.read_text())]
