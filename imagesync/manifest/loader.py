@@ -17,7 +17,7 @@ from imagesync.manifest.merging import Manifest, find_unknown_names
 from imagesync.manifest.validation import Shape, format_path
 from imagesync.manifest.yaml_reader import MAX_KEYS, Allowance, Node, parse
 from imagesync.schemas import load_schema
-from imagesync.text import make_printable
+from imagesync.secrets import show_key
 
 MERGED: Final = ("images", "profiles", "targets", "values", "removed")
 SINGLE: Final = ("catalog", "policy", "defaults", "default_target")
@@ -114,5 +114,5 @@ def _find_case_clashes(sections: dict[str, dict[str, Node]]) -> Iterator[Diagnos
             other = seen.setdefault(key.lower(), key)
             if other != key:
                 yield node.problem(
-                    format_path((name, key)), f"differs from {make_printable(other)} only in case", "rename one"
+                    format_path((name, key)), f"differs from {show_key(other)} only in case", "rename one"
                 )

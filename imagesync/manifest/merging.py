@@ -8,6 +8,7 @@ from typing import Final
 from imagesync.errors import Diagnostic
 from imagesync.manifest.validation import format_path, suggest
 from imagesync.manifest.yaml_reader import Node
+from imagesync.secrets import quote_value
 
 NESTED: Final = frozenset({"properties", "on_replace", "set"})
 
@@ -92,7 +93,9 @@ def find_unknown_names(manifest: Manifest) -> Iterator[Diagnostic]:
     default = manifest.single.get("default_target")
     if default is not None and "${" not in default.text and default.text not in manifest.targets:
         yield default.problem(
-            "default_target", f"there is no target {default.text!r}", suggest(default.text, manifest.targets, "known")
+            "default_target",
+            f"there is no target {quote_value(default.text)}",
+            suggest(default.text, manifest.targets, "known"),
         )
 
 
@@ -110,5 +113,5 @@ def _find_unknown_profiles(manifest: Manifest, path: tuple[str, ...], node: Node
         if item.text not in manifest.profiles:
             where = format_path((*path, "profiles", index))
             yield item.problem(
-                where, f"there is no profile {item.text!r}", suggest(item.text, manifest.profiles, "known")
+                where, f"there is no profile {quote_value(item.text)}", suggest(item.text, manifest.profiles, "known")
             )

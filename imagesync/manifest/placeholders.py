@@ -13,6 +13,7 @@ from imagesync.errors import Diagnostic, ManifestError
 from imagesync.manifest.validation import format_path, suggest
 from imagesync.manifest.yaml_reader import Node, parse_scalar
 from imagesync.model.references import escape_references
+from imagesync.secrets import show_key
 
 _MARK: Final = re.compile(r"\$(?:\$|\{([^}$\n]*)(\})?)")
 MAX_DEPTH: Final = 32
@@ -97,10 +98,10 @@ class Values:
     def _check_reference(self, found: re.Match[str], node: Node, path: Path, *, in_properties: bool) -> str:
         if not in_properties:
             hint = "use it in the values of properties"
-            self._complain(node, path, f"${{{found[0]}}} is known only when the plan is applied", hint)
+            self._complain(node, path, f"${{{show_key(found[0])}}} is known only when the plan is applied", hint)
         elif found[1] not in self._keys:
             hint = suggest(found[1], self._keys, "it has")
-            self._complain(node, path, f"${{{found[0]}}} names no image of this catalogue", hint)
+            self._complain(node, path, f"${{{show_key(found[0])}}} names no image of this catalogue", hint)
         return f"${{{found[0]}}}"
 
     def _find_value(self, name: str, node: Node, path: Path, within: tuple[str, ...]) -> str:
@@ -108,10 +109,10 @@ class Values:
             return self._texts[name]
         if name not in self._nodes:
             hint = suggest(name, self._nodes, "define it under values, or with --set; known")
-            self._complain(node, path, f"${{{name}}} is not defined", hint)
+            self._complain(node, path, f"${{{show_key(name)}}} is not defined", hint)
             return ""
         if name in within:
-            ring = " -> ".join([*within[within.index(name) :], name])
+            ring = " -> ".join(map(show_key, [*within[within.index(name) :], name]))
             self._complain(self._nodes[name], ("values", name), f"the values go round in a circle: {ring}", "break it")
             return ""
         if len(within) >= MAX_DEPTH:

@@ -9,6 +9,7 @@ from imagesync.manifest.validation import format_path, locate
 from imagesync.manifest.yaml_reader import Node
 from imagesync.model.catalog import ImageSpec
 from imagesync.model.references import find_references
+from imagesync.secrets import quote_value, show_key
 
 MAX_SHOWN_KEYS: Final = 12
 """Of a circle of references, in its message."""
@@ -40,7 +41,9 @@ def _find_repeated_values(
             continue
         other = seen.setdefault(value, spec)
         if other is not spec:
-            message = f"the {name} {getattr(spec, name)!r} is that of images.{other.key} too"
+            message = (
+                f"the {name} {quote_value(getattr(spec, name))} is that of {format_path(('images', other.key))} too"
+            )
             yield locate(nodes[spec.key], (name,)).problem(format_path(("images", spec.key, name)), message, hint)
 
 
@@ -54,5 +57,5 @@ def _find_circles(specs: Sequence[ImageSpec], nodes: Mapping[str, Node]) -> Iter
         turned = [*ring[start:-1], *ring[: start + 1]]
         where = format_path(("images", turned[0], "properties"))
         shown = turned if len(turned) <= MAX_SHOWN_KEYS else [*turned[:MAX_SHOWN_KEYS], "…", turned[-1]]
-        message = f"the references go round in a circle: {' -> '.join(shown)}"
+        message = f"the references go round in a circle: {' -> '.join(map(show_key, shown))}"
         yield locate(nodes[turned[0]], ("properties",)).problem(where, message, "break it")

@@ -10,6 +10,7 @@ from imagesync.manifest.yaml_reader import Node
 from imagesync.model.alike import DIFFERENCE
 from imagesync.model.catalog import Auto, ImageSpec, NamedProject, OnExpire, Place, Status, Visibility
 from imagesync.model.policy import OnReplace
+from imagesync.secrets import quote_value
 
 _DAYS: Final = {"d": 1, "w": 7}
 _RETIRED_FIELDS: Final = ("visibility", "protected", "min_disk", "min_ram")
@@ -22,7 +23,7 @@ def make_spec(key: str, data: Mapping[str, Any], node: Node, setting: Setting) -
         image.complain(path, message, hint)
     _complain_of_alike_names(image, data)
     if (expires := data.get("expires")) and not _is_date(expires):
-        image.complain(("expires",), f"{expires!r} is not a day of the calendar", "write YYYY-MM-DD")
+        image.complain(("expires",), f"{quote_value(expires)} is not a day of the calendar", "write YYYY-MM-DD")
     source = make_source(data.get("source"), image)
     if source is None:
         return None
@@ -59,7 +60,7 @@ def make_spec(key: str, data: Mapping[str, Any], node: Node, setting: Setting) -
 def _complain_of_alike_names(image: Draft, data: Mapping[str, Any]) -> None:
     for path, first_path, first in find_alike_names(data):
         place = image.place(*first_path)
-        message = f"differs from {first!r} ({place.file}:{place.line}) {DIFFERENCE}"
+        message = f"differs from {quote_value(first)} ({place.file}:{place.line}) {DIFFERENCE}"
         image.complain(path, message, "most image services cannot keep both: write one of them, in one way")
 
 

@@ -12,7 +12,7 @@ from typing import Any, Final, TypeAlias
 
 from imagesync.errors import MAX_PROBLEMS, Diagnostic
 from imagesync.manifest.yaml_reader import Node
-from imagesync.text import make_printable, shorten
+from imagesync.secrets import names_secret, quote_value, show_key
 
 Schema: TypeAlias = Mapping[str, Any]
 
@@ -20,8 +20,6 @@ MAX_EXPLAINED_VALUES: Final = 10_000
 """Values that are compared with the schema in detail, in all, after which validation stops."""
 MAX_EXPLAINED_ENTRIES: Final = 512
 """Of one mapping; no limit in the schema is higher."""
-MAX_SHOWN_CHARS: Final = 60
-"""Of a value, in the message that it does not fit."""
 PLACEHOLDER: Final = "#/$defs/placeholder"
 MAX_COMPARED_WORDS: Final = 500
 MAX_COMPARED_CHARS: Final = 255
@@ -219,11 +217,11 @@ def locate(root: Node, path: Iterable[str | int]) -> Node:
 
 
 def format_path(path: Sequence[str | int]) -> str:
-    """``images.ubuntu-24.04.tags[0]``, control characters made visible."""
+    """``images.ubuntu-24.04.tags[0]``, control characters made visible, keys that look like secrets left out."""
     text = ""
     for part in path:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
-    return make_printable(text)
+        text += f"[{part}]" if isinstance(part, int) else f".{show_key(part)}" if text else show_key(part)
+    return text
 
 
 def _describe_error(error: Any, root: Node, base: Sequence[str | int]) -> Iterator[Diagnostic]:
@@ -242,7 +240,7 @@ def _describe_error(error: Any, root: Node, base: Sequence[str | int]) -> Iterat
         for item in chosen:
             yield from _describe_error(item, root, base)
     else:
-        yield node.problem(format_path(where), _describe_mismatch(error), _suggest_value(error))
+        yield node.problem(format_path(where), _describe_mismatch(error, where), _suggest_value(error))
 
 
 def _find_branch(error: Any) -> list[Any]:
@@ -272,9 +270,9 @@ def suggest(word: str, known: Iterable[str], otherwise: str) -> str:
         else []
     )
     if found:
-        return f"did you mean {found[0]}?"
+        return f"did you mean {show_key(found[0])}?"
     more = f" and {len(words) - MAX_LISTED_WORDS} more" if len(words) > MAX_LISTED_WORDS else ""
-    return f"{otherwise}: {', '.join(words[:MAX_LISTED_WORDS]) or 'none'}{more}"
+    return f"{otherwise}: {', '.join(map(show_key, words[:MAX_LISTED_WORDS])) or 'none'}{more}"
 
 
 _KINDS: Final = {
@@ -286,10 +284,16 @@ _KINDS: Final = {
 }
 
 
-def _describe_mismatch(error: Any) -> str:
-    instance = error.instance
-    shown = {True: "true", False: "false", None: "null"}.get(instance) if _is_word(instance) else None
-    shown = shown or shorten(repr(instance), MAX_SHOWN_CHARS)
+def _show_instance(instance: object, where: Sequence[str | int]) -> str:
+    """A value that does not fit; of a whole file, and of what its keys call a secret, not a word."""
+    is_text = isinstance(instance, str | int) and not isinstance(instance, bool)
+    if is_text and (not where or any(isinstance(part, str) and names_secret(part) for part in where)):
+        return "this text"
+    return quote_value(instance)
+
+
+def _describe_mismatch(error: Any, where: Sequence[str | int]) -> str:
+    shown = _show_instance(error.instance, where)
     value = error.validator_value
     sentences = {
         "minimum": f"{shown} is less than the minimum of {value}",
@@ -307,10 +311,6 @@ def _describe_mismatch(error: Any) -> str:
         "anyOf": f"{shown} is not {error.schema.get('x-expected', 'of an allowed kind')}",
     }
     return sentences.get(error.validator, f"{shown} does not fit {error.validator}")
-
-
-def _is_word(value: object) -> bool:
-    return value is None or isinstance(value, bool)
 
 
 def _suggest_value(error: Any) -> str:

@@ -13,7 +13,7 @@ import yaml
 from yaml.events import AliasEvent, MappingEndEvent, ScalarEvent, SequenceEndEvent, SequenceStartEvent
 
 from imagesync.errors import MAX_PROBLEMS, Diagnostic
-from imagesync.text import make_printable
+from imagesync.secrets import quote_value, show_key
 
 MAX_DEPTH: Final = 32
 """Mappings and lists inside each other."""
@@ -30,6 +30,7 @@ _CORE: Final = {"": None, "~": None, "null": None, "Null": None, "NULL": None} |
 }
 _INTEGER: Final = re.compile(r"[-+]?[0-9]{1,18}|0o[0-7]{1,18}|0x[0-9a-fA-F]{1,15}")
 _FLOAT: Final = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
+_QUOTED: Final = re.compile(r"(?s)(?<!\w)(['\"]).*\1")
 _STANDARD: Final = "tag:yaml.org,2002:"
 
 Scalar: TypeAlias = str | int | bool | None
@@ -75,6 +76,16 @@ def parse_scalar(text: str) -> Scalar:
     return int(text, 0) if text[:2] in ("0o", "0x") else int(text)
 
 
+def _show_tag(tag: str) -> str:
+    """A tag of YAML's own by its name; any other is a text of the file, which may be a secret that begins with ``!``."""
+    return f"the tag {show_key(tag)}" if tag.startswith(_STANDARD) else "a tag of another kind"
+
+
+def _show_problem(problem: str | None) -> str:
+    """What the parser says, without what it quotes of the file."""
+    return _QUOTED.sub("…", problem or "")
+
+
 class Stop(Exception):
     """The file cannot be read any further."""
 
@@ -97,9 +108,9 @@ def parse(text: str, file: str, allowance: Allowance | None = None) -> tuple[Nod
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-        problem = Diagnostic(file, *place, "", f"not valid YAML: {error.problem or error.context}")
+        problem = Diagnostic(file, *place, "", f"not valid YAML: {_show_problem(error.problem or error.context)}")
     except yaml.YAMLError as error:
-        problem = Diagnostic(file, 1, 1, "", f"not valid YAML: {str(error).splitlines()[0]}")
+        problem = Diagnostic(file, 1, 1, "", f"not valid YAML: {_show_problem(str(error).splitlines()[0])}")
     except Stop as stop:
         problem = stop.args[0]
     return None, [*reader.problems, problem]
@@ -145,7 +156,7 @@ class _Reader:
 
     def _read_alias(self, event: Any) -> Node:
         if event.anchor not in self._anchors:
-            self._stop(event, f"no anchor &{event.anchor} before this alias")
+            self._stop(event, "no anchor of this name before this alias")
         node, size = self._anchors[event.anchor]
         self._count(event, size)
         return node
@@ -178,15 +189,15 @@ class _Reader:
             "float": _FLOAT.fullmatch(text) is not None,
         }
         if event.tag == kind or kind not in fits:
-            self._stop(event, f"the tag {make_printable(event.tag)} is not plain data", "take it out")
+            self._stop(event, f"{_show_tag(event.tag)} is not plain data", "take it out")
         if not fits[kind]:
-            self._stop(event, f"{text!r} is tagged !!{kind} and is none", "take the tag out")
+            self._stop(event, f"the text here is tagged !!{kind} and is none", "take the tag out")
         return text if kind in ("str", "float") else value
 
     def _check_collection(self, event: Any, kind: str) -> Any:
         """The place of a mapping or sequence, whose tag may say just that."""
         if event.tag not in (None, "!", _STANDARD + kind):
-            self._stop(event, f"the tag {make_printable(event.tag)} is not plain data", "take it out")
+            self._stop(event, f"{_show_tag(event.tag)} is not plain data", "take it out")
         return event.start_mark
 
     def _read_sequence(self, event: Any, events: Iterator[Any], depth: int) -> Node:
@@ -232,8 +243,8 @@ class _Reader:
         if len(name) > MAX_KEY_CHARS:
             self._stop(key, f"a key of {len(name)} characters, the limit is {MAX_KEY_CHARS}", "shorten it")
         if not name.isprintable():
-            self._stop(key, f"the key {name!r} holds a control character", "take it out")
+            self._stop(key, f"the key {quote_value(name)} holds a control character", "take it out")
         if len(self.problems) >= MAX_PROBLEMS:
             self._stop(key, "too many problems to look for more", "mend those first")
         message = f"defined twice; first in line {found[name].key_line}"
-        self.problems.append(Diagnostic(self.file, *self._place_of(key), name, message, "keep one"))
+        self.problems.append(Diagnostic(self.file, *self._place_of(key), show_key(name), message, "keep one"))

@@ -13,7 +13,7 @@ from ipaddress import AddressValueError, IPv4Address, IPv6Address
 from typing import Final
 from urllib.parse import urlsplit, urlunsplit
 
-from imagesync.text import make_printable
+from imagesync.secrets import show_key
 
 MAX_HOST_CHARS: Final = 253
 """Of a host's name: the limit of the DNS (RFC 1035)."""
@@ -31,6 +31,9 @@ _URL: Final = re.compile(
 )
 _LABEL: Final = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?", re.IGNORECASE)
 _NUMBER: Final = re.compile(r"[0-9]+|0x[0-9a-f]*", re.IGNORECASE)
+_SCHEMES: Final = frozenset(
+    {"file", "ftp", "ftps", "sftp", "ssh", "s3", "gs", "swift", "rsync", "nfs", "oci", "docker", "data"}
+)
 _NO_URL: Final = ("is not a URL", "write http://HOST/PATH or https://HOST/PATH")
 
 
@@ -38,8 +41,7 @@ def find_url_problem(url: str) -> tuple[str, str] | None:
     """What is wrong with the URL of a source, and what to do; None if nothing is."""
     scheme = _SCHEME.match(url)
     if not scheme or scheme[1].lower() not in ("http", "https"):
-        shown = make_printable(scheme[1]) if scheme else "no scheme"
-        return f"{shown} is not http or https", "use one of them, or path for a file"
+        return f"{_show_scheme(url)} is not http or https", "use one of them, or path for a file"
     if "\\" in url or any(char.isspace() or not char.isprintable() for char in url):
         return "holds a backslash, a space or a character of control", "write it percent-encoded: %5C, %20"
     if "#" in url:
@@ -49,7 +51,14 @@ def find_url_problem(url: str) -> tuple[str, str] | None:
         return _find_authority_problem(url)
     if found["port"] and not 0 < int(found["port"]) <= MAX_PORT:
         return f"the port {found['port']} does not exist", f"1 to {MAX_PORT}"
-    return None if _is_host(found["host"]) else (f"{found['host']} is not a host", _NO_URL[1])
+    return None if _is_host(found["host"]) else (f"{show_key(found['host'])} is not a host", _NO_URL[1])
+
+
+def _show_scheme(url: str) -> str:
+    """A scheme that is known; any other text before a colon may be a part of a secret."""
+    scheme = _SCHEME.match(url)
+    known = scheme is not None and scheme[1].lower() in _SCHEMES
+    return scheme[1] if scheme and known else "the scheme" if scheme else "no scheme"
 
 
 def _find_authority_problem(url: str) -> tuple[str, str]:

@@ -44,6 +44,7 @@ from imagesync.model.plan import (
 )
 from imagesync.model.record import Managed, Record
 from imagesync.planfile.writer import FORMAT_VERSION, Json, digest_of, write_summary
+from imagesync.secrets import quote_value, show_key
 
 
 def plan_from_json(document: object, *, folder: str, shown: str) -> Plan:
@@ -55,7 +56,9 @@ def plan_from_json(document: object, *, folder: str, shown: str) -> Plan:
         raise UsageError(f"{shown} is not a saved plan", "make one with: imagesync plan -o plan.json")
     if document["format_version"] != FORMAT_VERSION:
         version = document["format_version"]
-        raise UsageError(f"{shown} has format_version {version!r}; this imagesync reads {FORMAT_VERSION}", "plan again")
+        raise UsageError(
+            f"{shown} has format_version {quote_value(version)}; this imagesync reads {FORMAT_VERSION}", "plan again"
+        )
     _check_shape(document, shown)
     if digest_of(document) != document["digest"]:
         raise UsageError(f"{shown} was altered after it was made: its digest does not fit", "plan again")
@@ -108,7 +111,7 @@ def _find_unprintable(found: object, place: str = "") -> str | None:
     elif isinstance(found, dict):
         if any(not name.isprintable() for name in found):
             return place or "the document"
-        parts = [(f"{place}.{name}".lstrip("."), item) for name, item in found.items() if name not in _VALUES]
+        parts = [(f"{place}.{show_key(name)}".lstrip("."), item) for name, item in found.items() if name not in _VALUES]
     else:
         return None
     return next((wrong for where, item in parts if (wrong := _find_unprintable(item, where)) is not None), None)
@@ -133,7 +136,7 @@ def _check_shape(document: Json, shown: str) -> None:
 
     error = next(iter(jsonschema_rs.validator_for(load_schema("plan")).iter_errors(document)), None)
     if error is not None:
-        place = ".".join(map(str, error.instance_path)) or "the document"
+        place = ".".join(show_key(str(part)) for part in error.instance_path) or "the document"
         raise UsageError(f"{shown} is not a saved plan: {place} does not fit its schema", "plan again")
 
 

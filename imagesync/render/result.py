@@ -5,6 +5,7 @@ from typing import Any, assert_never
 
 from imagesync.errors import Diagnostic
 from imagesync.model.report import Event, Finished, Progress, Report, Started, StepResult, candidates_of, rejected_of
+from imagesync.secrets import clean_diagnostic
 
 Json = dict[str, Any]
 
@@ -57,7 +58,7 @@ def report_to_json(report: Report, ids: dict[str, str]) -> Json:
 
 
 def diagnostics_to_json(diagnostics: Sequence[Diagnostic]) -> list[Json]:
-    """What is wrong with manifests, one object a problem."""
+    """What is wrong with manifests, one object a problem; nothing in it that looks like a secret of a file."""
     return [
         {
             "file": item.file,
@@ -67,5 +68,5 @@ def diagnostics_to_json(diagnostics: Sequence[Diagnostic]) -> list[Json]:
             "message": item.message,
             "hint": item.hint,
         }
-        for item in diagnostics
+        for item in map(clean_diagnostic, diagnostics)
     ]

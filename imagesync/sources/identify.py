@@ -26,6 +26,7 @@ from imagesync.model.catalog import (
 )
 from imagesync.model.plan import Create, Plan
 from imagesync.model.urls import public_url
+from imagesync.secrets import show_key
 from imagesync.sources.access import Deadline, SourceAccess
 from imagesync.sources.cache import DigestCache
 
@@ -79,10 +80,10 @@ def check_sources(plan: Plan) -> None:
 def _explain_unreadable(source: Source) -> str:
     """Why a local file, or the keyring of a signature, cannot be read; empty where all can, or there is none."""
     if isinstance(source, FileSource) and (why := _explain_unreadable_file(source.path)):
-        return f"{source.shown}: {why}"
+        return f"{show_key(source.shown)}: {why}"
     signature = source.signature if isinstance(source, FileSource | UrlSource) else None
     if signature and (why := _explain_unreadable_file(signature.keyring)):
-        return f"keyring {signature.shown}: {why}"
+        return f"keyring {show_key(signature.shown)}: {why}"
     return ""
 
 
@@ -154,7 +155,7 @@ def _verify_list(url: str, content: bytes, signature: Signature, access: SourceA
             keyring = file.read(MAX_KEYRING_BYTES)
     except OSError as error:
         why = error.strerror or error.args[1]
-        raise SourceError(f"keyring {signature.shown}: {why}", UNREADABLE) from error
+        raise SourceError(f"keyring {show_key(signature.shown)}: {why}", UNREADABLE) from error
     apart = None if signature.url == url else fetch(signature.url, access, deadline, max_bytes=SMALL_BYTES)
     try:
         return verify_signature(content, apart, keyring)
@@ -175,7 +176,7 @@ def _take_fingerprint(spec: ImageSpec, lists: Lists, cache: DigestCache) -> Fing
             case _:
                 return Fingerprint()
     except OSError as error:
-        shown = source.shown if isinstance(source, FileSource) else ""
+        shown = show_key(source.shown) if isinstance(source, FileSource) else ""
         return _problem(spec, f"{shown}: {error.strerror or error.args[1]}", UNREADABLE)
     except SourceError as error:
         return _problem(spec, error.message, error.hint)

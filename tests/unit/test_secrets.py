@@ -1,0 +1,115 @@
+"""Content of files in messages: secrets of every kind are left out, what a person needs to see is not."""
+
+import time
+
+import pytest
+
+from imagesync.secrets import MAX_SHOWN_CHARS, hide_secrets, is_secret, names_secret, quote_value, show_key
+from tests.secret_files import PASSWORD, TOKENS, find_leaks
+
+HARMLESS = [
+    *("ubuntu-24.04", "debian-12-genericcloud-amd64-20240507-1740.qcow2", "Rocky-9-GenericCloud-Base-9.4-20240509.0.x86_64.qcow2"),
+    *("CentOS-Stream-GenericCloud-9-20240527.0.x86_64.qcow2", "noble-server-cloudimg-amd64.img", "FreeBSD-14.0-RELEASE-amd64.raw.xz"),
+    *("openSUSE-Leap-15.6-Minimal-VM.x86_64-Cloud.qcow2", "AlmaLinux-9-GenericCloud-9.4-20240507.x86_64.qcow2"),
+    *("flatcar_production_openstack_image.img"),
+    *("Fedora-Cloud-Base-Generic.x86_64-40-1.14.qcow2", "cirros-0.6.2-x86_64-disk.img", "Windows Server 2022 Datacenter Evaluation"),
+    *("images/linux/ubuntu/24.04/noble-server-cloudimg-amd64-disk-kvm.img", "talos-v1.7.4-openstack-amd64.raw.xz"),
+    "https://cloud-images.ubuntu.com/releases/noble/release-20240423/ubuntu-24.04-server-cloudimg-amd64.img",
+    "http://192.0.2.7:8080/images/noble.img?version=3",
+    "https://download.rockylinux.org/pub/rocky/9/images/x86_64/Rocky-9-GenericCloud.latest.x86_64.qcow2",
+    "https://cloud.debian.org/images/cloud/bookworm/20240507-1740/debian-12-genericcloud-amd64-20240507-1740.qcow2",
+    "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+    "SHA512:" + "0123456789abcdef" * 8,
+    "a57ae423-5f2c-40d7-923a-ea7ef2afe0b5",
+    *("hw_firmware_type", "hw_vif_multiqueue_enabled", "os_require_quiesce", "hw_qemu_guest_agent", "img_config_drive"),
+    *("90d", "30%", "yes", "2024-02-30", "publc", "qcow3", "", "x" * 300, "a/b/c/" * 20, "日本語のイメージ"),
+    *("traits:CUSTOM_HW_GPU_NVIDIA_A100", "trait:HW_CPU_X86_AVX512F"),
+    "The quick brown fox jumps over the lazy dog, and then it rests a while",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", HARMLESS)
+def test_what_is_no_secret_is_shown(text: str) -> None:
+    """A name, a path, a URL, a declared digest, an id."""
+    assert not is_secret(text)
+    assert show_key(text)[:60] == text[:60]
+    assert quote_value(text)[1:60] == text[:59] if len(text) > 60 else quote_value(text) == repr(text)
+    assert (
+        hide_secrets(f"base.yaml:3:1: images.a: {text} is not text") == f"base.yaml:3:1: images.a: {text} is not text"
+    )
+
+
+@pytest.mark.parametrize("name", TOKENS)
+def test_a_token_is_not_shown(name: str) -> None:
+    """Alone, within a path, a URL or a sentence."""
+    token = TOKENS[name]
+    for text in (
+        token,
+        f"images/{token}",
+        f"https://h.example/x?token={token}",
+        f"it is {token}.",
+        f"'{token}'",
+        f"a={token}",
+    ):
+        assert is_secret(text), text
+        for shown in (quote_value(text), show_key(text), hide_secrets(f"images.a: {text}: not found")):
+            assert find_leaks(shown, (token,)) == []
+            assert "characters, not shown: looks like a secret)" in shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(f"password: {PASSWORD}", f"password={PASSWORD}", f"machine h login me password {PASSWORD}", f'"password": "{PASSWORD}"'),
+        *(f"OS_PASSWORD={PASSWORD}", f"https://me:{PASSWORD}@h/x", f"me:{PASSWORD}@h.example", f"Authorization: Basic {PASSWORD}"),
+        *(f"client_secret={PASSWORD}", f"https://h/x?X-Amz-Signature={PASSWORD}", f"Bearer {PASSWORD}", "-----BEGIN PRIVATE KEY-----"),
+    ],
+)  # fmt: skip
+def test_what_is_called_a_secret_is_not_shown(text: str) -> None:
+    """Whatever it looks like."""
+    assert is_secret(text)
+    assert find_leaks(quote_value(text) + show_key(text), (PASSWORD,)) == []
+
+
+@pytest.mark.parametrize("text", ["a\n\x1b[2J\u202e", "##vso[x]y", "é" * 200, "\x00" * 200, "'\"" * 100, "\ud800"])
+def test_what_is_shown_is_printable_and_short(text: str) -> None:
+    """At most 80 characters of a value."""
+    for shown in (quote_value(text), show_key(text)):
+        assert shown.isprintable()
+        assert "##" not in shown
+        assert len(shown) <= MAX_SHOWN_CHARS
+
+
+def test_values_that_are_no_text() -> None:
+    """Words as in the manifest; of lists and mappings only that they are some."""
+    shown = [quote_value(value) for value in (None, True, False, 3, [PASSWORD], {"password": PASSWORD})]
+    assert shown == ["null", "true", "false", "3", "a list", "a mapping"]
+
+
+def test_names_of_secrets() -> None:
+    """A key says that its value is one."""
+    assert all(
+        map(names_secret, ("password", "admin_pass", "OS_PASSWORD", "apiKey", "clientSecret", "auth", "x-token"))
+    )
+    assert not any(
+        map(
+            names_secret, ("name", "tags", "keyring", "compass", "key_manager", "passthrough", "images", "hw_rng_model")
+        )
+    )
+
+
+def test_long_texts_are_judged_at_once() -> None:
+    """Linear in the length, or a part of it only."""
+    for text in (
+        "a1" * 500_000,
+        "password " * 100_000,
+        "a:" * 500_000,
+        "://" * 300_000,
+        "eyJ" * 300_000,
+        "-" * 1_000_000,
+        "?a" * 500_000,
+    ):
+        begin = time.process_time()
+        quote_value(text)
+        hide_secrets(text[:100_000])
+        assert time.process_time() - begin < 2, text[:10]
