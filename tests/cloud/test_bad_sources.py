@@ -8,10 +8,11 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import pytest
 
-from tests.cloud.service import Cloud
+from tests.cloud.service import Cloud, Snapshot
 from tests.cloud.workspace import CloudWorkspace
 from tests.fault.mirror import File, Mirror, mirror
 from tests.samples import qcow2
@@ -26,9 +27,13 @@ def upstream() -> Iterator[Mirror]:
         yield found
 
 
+_applied: WeakKeyDictionary[Cloud, Snapshot] = WeakKeyDictionary()
+"""What the first test began with."""
+
+
 @pytest.fixture
 def workspace(cloud: Cloud, tmp_path: Path) -> CloudWorkspace:
-    """A catalogue of one image, applied."""
+    """A catalogue of one image, applied; once for each cloud."""
     made = CloudWorkspace(cloud, tmp_path)
     made.images["a"] = {
         "name": "A",
@@ -37,7 +42,12 @@ def workspace(cloud: Cloud, tmp_path: Path) -> CloudWorkspace:
         "container_format": "bare",
         "visibility": "public",
     }
-    made.apply()
+    if cloud in _applied:
+        cloud.restore(_applied[cloud])
+        made.write()
+    else:
+        made.apply()
+        _applied[cloud] = cloud.snapshot()
     return made
 
 
