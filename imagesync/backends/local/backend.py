@@ -261,7 +261,7 @@ class Local:
     def _read(self, document: Row) -> Iterator[bytes]:
         """The last bytes come only once all of them are what was stored."""
         where, sha512, held = f"store {self._store.path}: the data of image {document['id']}", hashlib.sha512(), b""
-        with translate_errors(self._store.path), open(self._store.data(document["id"]), "rb") as file:
+        with translate_errors(self._store.path), self._store.content.open_data(document["id"]) as file:
             while chunk := file.read(CHUNK):
                 sha512.update(chunk)
                 if held:

@@ -9,13 +9,18 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 from uuid import uuid4
 
 from imagesync.backends.local.failures import translate_errors
 from imagesync.backends.local.rows import Row
 
 _OURS: Final = re.compile(r"(?P<id>[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})(?:\.[0-9a-f]{32}\.part)?")
+
+
+def open_without_links(path: str | Path, flags: int) -> int:
+    """An opener for ``open``: OSError for a link, and no wait for the other end of a pipe."""
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
 
 
 def image_of(name: str) -> str | None:
@@ -45,12 +50,16 @@ class Content:
         """Where the data of an image is."""
         return self._folder / image_id
 
+    def open_data(self, image_id: str) -> BinaryIO:
+        """The data of an image, to be read; OSError for a link."""
+        return open(self.data(image_id), "rb", opener=open_without_links)
+
     def find_damage(self, document: Row) -> str:
         """Return what is wrong with the file of an image that should have data (missing, wrong size); else an empty text."""
         if document["size"] is None:
             return ""
         try:
-            found = os.stat(self.data(document["id"])).st_size
+            found = os.lstat(self.data(document["id"])).st_size
         except FileNotFoundError:
             return "is missing"
         return "" if found == document["size"] else f"has {found} bytes, not {document['size']}"
@@ -68,7 +77,7 @@ class Content:
         """
         for place in (name, name.partition(".")[0]):  # a part file can be renamed meanwhile; its lock goes with it
             try:
-                with open(self._folder / place, "rb") as file:
+                with self.open_data(place) as file:
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     if place not in filled:
                         check()

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from imagesync.backends.local.connection import MAX_VALUE_BYTES
 from imagesync.errors import BackendError
 
 BUSY_SECONDS: Final = 60.0
@@ -55,6 +56,10 @@ def _database_error(path: Path, error: sqlite3.Error) -> BackendError:
         case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
             message = f"store {path}: another process has kept its database busy for {BUSY_SECONDS:.0f} s"
             return BackendError(message, "wait for that process, or end it, and run again")
+        case sqlite3.SQLITE_INTERRUPT:
+            return damage_error(path, "a query of store.db takes much longer than any query of a store")
+        case sqlite3.SQLITE_TOOBIG:
+            return BackendError(f"store {path}: a record is larger than {MAX_VALUE_BYTES // 2**20} MiB", MEND)
         case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
             return damage_error(path, str(error))
         case sqlite3.SQLITE_READONLY:

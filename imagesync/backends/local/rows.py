@@ -2,13 +2,16 @@
 
 import json
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Callable, Iterator, Sequence
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final
 
 from imagesync.backends.local.failures import damage_error
+from imagesync.backends.local.rules import is_image_id
 from imagesync.errors import Conflict, NotFound
 from imagesync.model.record import LEASE
+from imagesync.text import shorten
 
 TABLES: Final = (
     "CREATE TABLE about (project_id TEXT NOT NULL)",
@@ -18,6 +21,9 @@ TABLES: Final = (
     "CREATE TABLE given_out (id TEXT PRIMARY KEY)",
 )
 
+MAX_READ_BYTES: Final = 2**30
+"""Of all rows that one query gives."""
+
 Row = dict[str, Any]
 
 _FIELDS: Final = frozenset({"status", "size", "visibility", "protected", "os_hash_value"})
@@ -25,21 +31,20 @@ _FIELDS: Final = frozenset({"status", "size", "visibility", "protected", "os_has
 
 
 class Rows:
-    """One transaction's view of the database."""
+    """One transaction's view of the database. ``measure_room`` tells how many bytes its files have."""
 
-    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
-        self._connection, self._path = connection, path
+    def __init__(self, connection: sqlite3.Connection, path: Path, measure_room: Callable[[], int]) -> None:
+        self._connection, self._path, self._measure_room = connection, path, measure_room
 
     def list_images(self, catalog: str | None = None) -> list[Row]:
         """All images, or those with one catalogue's mark, by id."""
         where, values = ("", ()) if catalog is None else (" WHERE catalog = ?", (catalog,))
-        return self._read(self._connection.execute(f"SELECT id, document FROM images{where} ORDER BY id", values))  # noqa: S608
+        return self._read(f"SELECT id, document FROM images{where}", values)  # noqa: S608
 
     def find_leases(self, catalog: str) -> list[Row]:
         """Images with the mark of this catalogue's lease, by id; they have no catalogue's own."""
         where = f"catalog IS NULL AND json_extract(document, '$.{LEASE}') = ?"
-        query = f"SELECT id, document FROM images WHERE {where} ORDER BY id"  # noqa: S608
-        return self._read(self._connection.execute(query, (catalog,)))
+        return self._read(f"SELECT id, document FROM images WHERE {where}", (catalog,))  # noqa: S608
 
     def get(self, image_id: str) -> Row:
         """One image, or NotFound."""
@@ -50,13 +55,29 @@ class Rows:
 
     def find(self, image_id: str) -> Row | None:
         """One image, or None."""
-        found = self._read(self._connection.execute("SELECT id, document FROM images WHERE id = ?", (image_id,)))
+        found = self._read("SELECT id, document FROM images WHERE id = ?", (image_id,))
         return found[0] if found else None
 
-    def _read(self, rows: Iterable[tuple[object, str]]) -> list[Row]:
-        """Bytes that were changed in the file may leave a database that SQLite finds in order."""
+    def _fetch(self, query: str, values: Sequence[object] = ()) -> Iterator[tuple[Any, ...]]:
+        """The rows of a query, in any order: SQLite would sort in files. BackendError for more than the files can hold.
+
+        Pages that name each other in a circle, or one page many times, give rows without end.
+        """
+        read = room = 0
+        for row in self._connection.execute(query, values):
+            read += 1 + sum(len(value) for value in row if isinstance(value, str | bytes))
+            if read > room:
+                room = min(self._measure_room(), MAX_READ_BYTES)
+            if read > room:
+                raise damage_error(self._path, f"store.db gives more than the {room:,} bytes that it can hold")
+            yield row
+
+    def _read(self, query: str, values: Sequence[object] = ()) -> list[Row]:
+        """Images by id. Bytes that were changed in the file may leave a database that SQLite finds in order."""
         found = []
-        for image_id, text in rows:
+        for image_id, text in self._fetch(query, values):
+            if not is_image_id(image_id):
+                raise damage_error(self._path, f"it has an image with the id {shorten(repr(image_id), 80)}")
             try:
                 document = json.loads(text)
             except (ValueError, TypeError, RecursionError) as error:
@@ -64,7 +85,7 @@ class Rows:
             if not isinstance(document, dict) or document.get("id") != image_id or not document.keys() >= _FIELDS:
                 raise damage_error(self._path, f"the record of image {image_id!r} is not that of an image")
             found.append(document)
-        return found
+        return sorted(found, key=itemgetter("id"))
 
     def add(self, document: Row, catalog: str | None) -> None:
         """A new image; Conflict for an id that was ever given out."""
@@ -88,8 +109,10 @@ class Rows:
 
     def list_members(self, image_id: str) -> list[str]:
         """Projects that an image is shared with, sorted."""
-        rows = self._connection.execute("SELECT project FROM members WHERE image_id = ? ORDER BY project", (image_id,))
-        return [project for (project,) in rows]
+        found = [project for (project,) in self._fetch("SELECT project FROM members WHERE image_id = ?", (image_id,))]
+        if not all(isinstance(project, str) for project in found):
+            raise damage_error(self._path, f"a member of image {image_id} is not text")
+        return sorted(found)
 
     def add_member(self, image_id: str, project: str) -> None:
         """Share; no change where it is shared already."""

@@ -33,9 +33,14 @@ _CHOICES: Final = {
 CAPABILITIES: Final = Capabilities(DISK_FORMATS, CONTAINER_FORMATS, READ_ONLY, hash_is_final=True)
 
 
+def is_image_id(value: object) -> bool:
+    """Whether it can be the id of an image, which is also the name of a file."""
+    return isinstance(value, str) and _ID.fullmatch(value) is not None
+
+
 def check_new_id(image_id: str) -> None:
     """8-4-4-4-12 hexadecimal digits."""
-    if not _ID.fullmatch(image_id):
+    if not is_image_id(image_id):
         raise InvalidRequest(f"the id {image_id!r} is not a UUID", "give 8-4-4-4-12 hexadecimal digits")
 
 

@@ -9,9 +9,11 @@ import os
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+from imagesync.backends.local.connection import MAX_SECONDS
 from imagesync.backends.local.content import Content, Part, image_of
 from imagesync.backends.local.database import Database
 from imagesync.backends.local.failures import translate_errors
+from imagesync.backends.local.places import check_places
 from imagesync.backends.local.rows import Row, Rows
 from imagesync.model.record import CATALOG
 
@@ -21,14 +23,16 @@ log = logging.getLogger(__name__)
 class Store:
     """The folder. Opening makes it where there is none and tidies up after processes that were killed.
 
-    It removes only what it made: what else lies there is told of and left alone.
+    It removes only what it made: what else lies there is told of and left alone. A store that has links in it, or whose
+    database is not ours, is refused before anything is read or removed.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, max_seconds: float = MAX_SECONDS) -> None:
         self.path = Path(os.path.abspath(path))
         self.content = Content(self.path)
-        self._database = Database(self.path)
         with translate_errors(self.path):
+            check_places(self.path)
+            self._database = Database(self.path, max_seconds=max_seconds)
             self._database.open(self.content.list_names())
             if self._database.writable:
                 self.content.make()

@@ -134,15 +134,29 @@ def test_folders_are_looked_at_to_a_depth(tmp_path: Path, depth: int, is_taken: 
         load(tmp_path)
 
 
-def test_folders_1_100_deep_are_one_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_folders_1_100_deep_are_one_problem(tmp_path: Path) -> None:
     """They ended in a bug: the walk was recursive."""
     write(tmp_path / "a.yaml")
-    with monkeypatch.context() as there:
-        there.chdir(tmp_path)
-        for _ in range(1100):  # a path as long as this cannot be made at once
-            there.chdir(make(Path("d")))
-    with pytest.raises(ManifestError, match="1 problem in the manifests"):
-        load(tmp_path)
+    handle = os.open(tmp_path, os.O_RDONLY)
+    for _ in range(1100):  # by handles: a path as long as this cannot be made at once
+        os.mkdir("d", dir_fd=handle)
+        handle = move(handle, "d")
+    try:
+        with pytest.raises(ManifestError, match="1 problem in the manifests"):
+            load(tmp_path)
+    finally:
+        for _ in range(1100):  # pytest cannot remove what is as deep as this
+            handle = move(handle, "..")
+            os.rmdir("d", dir_fd=handle)
+        os.close(handle)
+
+
+def move(handle: int, name: str) -> int:
+    """An open folder beside or below another, which is closed."""
+    try:
+        return os.open(name, os.O_RDONLY, dir_fd=handle)
+    finally:
+        os.close(handle)
 
 
 def make(path: Path) -> Path:

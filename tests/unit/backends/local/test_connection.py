@@ -1,0 +1,203 @@
+"""Databases of anybody's making: nothing of them is executed, and each ends quickly with an error and in little memory."""
+
+import re
+import sqlite3
+import time
+import tracemalloc
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+from imagesync import open_backend
+from imagesync.backends.local.connection import MAX_VALUE_BYTES, Connection, find_foreign_schema
+from imagesync.backends.local.rows import TABLES, Rows
+from imagesync.backends.local.store import Store
+from imagesync.errors import BackendError
+from tests.unit.backends.local.helpers import add_queued
+from tests.unit.backends.local.hostile import (
+    ENDLESS,
+    NULL_KEY,
+    make_store,
+    multiply_rows,
+    multiply_schema,
+    run_sql,
+)
+
+MAX_SECONDS = 0.3
+"""Of processor time for one statement, in these tests."""
+
+
+@contextmanager
+def refused_quickly(words: str) -> Iterator[None]:
+    """The block raises a BackendError with these words, with little processor time and memory."""
+    began = time.process_time()
+    tracemalloc.start()
+    try:
+        with pytest.raises(BackendError, match=words) as caught:
+            yield
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert "\n" not in str(caught.value)
+    assert time.process_time() - began < 10
+    assert most < 20 * 2**20
+
+
+SCHEMAS = {
+    "view images": ("DROP TABLE images", f"CREATE VIEW images AS {ENDLESS}"),
+    "view about": ("DROP TABLE about", "CREATE VIEW about AS SELECT randomblob(1000) AS project_id"),
+    "view more": (f"CREATE VIEW more AS {ENDLESS}",),
+    "trigger t": ("CREATE TRIGGER t AFTER UPDATE ON images BEGIN DELETE FROM given_out; END",),
+    "table sqlite_stat1": ("ANALYZE",),
+    "table more": ("CREATE TABLE more (x)",),
+    "index more": ("CREATE INDEX more ON images (abs(document))",),
+    "no index images_by_catalog": ("DROP INDEX images_by_catalog",),
+    "table images": ("ALTER TABLE images ADD COLUMN more AS (hex(zeroblob(100000000)))",),
+    "table members": ("DROP TABLE members", "CREATE VIRTUAL TABLE members USING fts5(image_id, project)"),
+}
+"""By what is named of it, what an attacker does to a store's schema."""
+
+
+@pytest.mark.parametrize("different", SCHEMAS)
+def test_another_schema_is_refused_before_any_query(tmp_path: Path, different: str) -> None:
+    """A recursive view that was named like our table wrote 11 GB of temporary files."""
+    run_sql(make_store(tmp_path), *SCHEMAS[different])
+    before = (tmp_path / "store.db").read_bytes()
+    with refused_quickly(rf"store.db has another schema than a store's \({different}\)"):
+        open_backend(store=tmp_path)
+    assert (tmp_path / "store.db").read_bytes() == before
+
+
+def test_the_name_of_what_differs_is_shown_safely(tmp_path: Path) -> None:
+    run_sql(make_store(tmp_path), 'CREATE TABLE "a\x1b[2J\n' + "x" * 500 + '" (y)')
+    with pytest.raises(BackendError) as caught:
+        open_backend(store=tmp_path)
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 400 + len(str(tmp_path))
+
+
+def test_the_schema_of_a_store_is_ours(tmp_path: Path) -> None:
+    with closing(Connection(str(make_store(tmp_path)))) as connection:
+        assert find_foreign_schema(connection, TABLES) == ""
+        assert find_foreign_schema(connection, TABLES[:-1]) == "table given_out"
+        connection.execute("PRAGMA writable_schema = ON")
+        connection.execute("UPDATE sqlite_master SET sql = sql || ' ' WHERE name = 'about'")
+        assert find_foreign_schema(connection, TABLES) == "table about"
+
+
+def test_a_schema_that_changes_after_the_store_was_opened_is_refused(tmp_path: Path) -> None:
+    """Each new connection compares it."""
+    make_store(tmp_path)
+    store = Store(tmp_path)
+    store.close()
+    run_sql(tmp_path / "store.db", "CREATE VIEW more AS SELECT 1")
+    with pytest.raises(BackendError, match="another schema"), store.rows():
+        pass
+
+
+def test_members_without_end_are_told_by_their_size(tmp_path: Path) -> None:
+    """Of one image, from the index of the table."""
+    database = make_store(tmp_path, images=1)
+    with open_backend(store=tmp_path) as backend:
+        image = backend.update_image(backend.images()[0], visibility="shared")
+        backend.add_member(image.id, "p")
+    multiply_rows(database, "sqlite_autoindex_members_1", key=bytes([3, 85, 15]) + image.id.encode() + b"p")
+    store = open_backend(store=tmp_path)
+    with refused_quickly("bytes that it can hold"):
+        store.members(image.id)
+
+
+def test_a_table_without_end_is_told_by_its_size(tmp_path: Path) -> None:
+    """Inner pages that name one page again and again give 10^36 rows; the time limit is not needed."""
+    multiply_rows(make_store(tmp_path), "images")
+    with refused_quickly(r"store.db gives more than the [\d,]+ bytes that it can hold; restore"):
+        open_backend(store=tmp_path)
+
+
+def test_an_index_without_end_is_told_by_its_time(tmp_path: Path) -> None:
+    """No row fits, so that no row is ever given."""
+    database = make_store(tmp_path)
+    multiply_rows(database, "images_by_catalog", key=NULL_KEY)
+    store = Store(tmp_path, max_seconds=MAX_SECONDS)
+    with refused_quickly("a query of store.db takes much longer"), store.rows() as rows:
+        rows.find_leases("c")
+
+
+def test_a_schema_without_end_is_told_by_its_time(tmp_path: Path) -> None:
+    """SQLite reads it all before the first query."""
+    multiply_schema(make_store(tmp_path))
+    with refused_quickly("is damaged: a query of store.db takes much longer"):
+        Store(tmp_path, max_seconds=MAX_SECONDS)
+
+
+def test_an_endless_statement_is_interrupted() -> None:
+    """And the next one has its own time."""
+    with closing(Connection(":memory:", max_seconds=MAX_SECONDS)) as connection:
+        for _ in range(2):
+            with pytest.raises(sqlite3.OperationalError, match="interrupted"):
+                connection.execute(f"SELECT max(id) FROM ({ENDLESS})").fetchone()
+            assert connection.execute("SELECT 1").fetchone() == (1,)
+
+
+def test_a_value_has_a_limit(tmp_path: Path) -> None:
+    """A few bytes of a file can claim to be a gigabyte."""
+    run_sql(
+        make_store(tmp_path, images=1), f"UPDATE images SET document = CAST(zeroblob({MAX_VALUE_BYTES + 1}) AS TEXT)"
+    )
+    with refused_quickly("a record is larger than 64 MiB"):
+        open_backend(store=tmp_path)
+
+
+def test_settings_of_a_connection(tmp_path: Path) -> None:
+    """Whatever the file suggests: 10^6 pages of cache, say."""
+    database = make_store(tmp_path)
+    run_sql(database, "PRAGMA default_cache_size = 1000000")
+    wanted = {"trusted_schema": 0, "cell_size_check": 1, "mmap_size": 0, "temp_store": 2, "synchronous": 2}
+    with closing(Connection(str(database))) as connection:
+        for name, value in {**wanted, "cache_size": -2000}.items():
+            assert connection.execute(f"PRAGMA {name}").fetchone() == (value,), name
+        assert connection.getlimit(sqlite3.SQLITE_LIMIT_LENGTH) == MAX_VALUE_BYTES
+
+
+def test_no_query_sorts_or_keeps_rows_in_sqlite(tmp_path: Path) -> None:
+    """A sorter would write files without end: none of the statements of a store has one."""
+    asked: list[str] = []
+    with closing(Connection(str(make_store(tmp_path)))) as connection:
+        connection.set_trace_callback(asked.append)
+        rows = Rows(connection, tmp_path, lambda: 2**20)
+        image = rows.list_images()[0]
+        for act in (
+            lambda: rows.list_images("c"),
+            lambda: rows.find_leases("c"),
+            lambda: rows.get(image["id"]),
+            lambda: rows.list_members(image["id"]),
+            lambda: rows.add_member(image["id"], "p"),
+            lambda: rows.remove_member(image["id"], "p"),
+            lambda: rows.put(image, "c"),
+            lambda: rows.add({**image, "id": "x"}, None),
+            lambda: rows.has_given_out("x"),
+            lambda: rows.remove("x"),
+            rows.read_project_id,
+        ):
+            act()
+        connection.set_trace_callback(None)
+        statements = [text for text in asked if re.match("SELECT|INSERT|UPDATE|DELETE", text)]
+        assert len(statements) >= 12
+        for text in statements:
+            codes = [row[1] for row in connection.execute(f"EXPLAIN {text}")]
+            assert not {"SorterOpen", "OpenEphemeral", "OpenAutoindex"} & set(codes), text
+
+
+def test_lists_are_sorted(tmp_path: Path) -> None:
+    """By id, as they were while SQLite sorted them."""
+    with open_backend(store=tmp_path) as backend:
+        for _ in range(20):
+            add_queued(backend)
+        image = backend.update_image(add_queued(backend), visibility="shared")
+        for project in ("b", "c", "a"):
+            backend.add_member(image.id, project)
+        ids = [found.id for found in backend.images()]
+        assert ids == sorted(ids)
+        assert [member.project for member in backend.members(image.id)] == ["a", "b", "c"]

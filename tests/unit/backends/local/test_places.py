@@ -1,0 +1,166 @@
+"""What lies in a store's folder: links, wrong kinds of files and journals that name others are refused untouched."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from imagesync import open_backend
+from imagesync.errors import BackendError, ImagesyncError
+from tests.unit.backends.local.helpers import add_queued
+from tests.unit.backends.local.hostile import make_store, run_sql, write_journal
+
+ID = "01234567-89ab-cdef-0123-456789abcdef"
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Every file below a folder."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture
+def real(tmp_path: Path) -> Path:
+    """A store with one image that has data and one that was deleted, whose file is there again: opening it deletes that."""
+    folder = tmp_path / "real"
+    with open_backend(store=folder) as backend:
+        kept, gone = add_queued(backend), add_queued(backend)
+        backend.upload(kept.id, [b"data"], 4)
+        backend.delete_image(gone)
+    (folder / "content" / gone.id).write_bytes(b"left over")
+    return folder
+
+
+def refuse(folder: Path) -> str:
+    """The message of a store that is refused."""
+    with pytest.raises(BackendError) as caught:
+        open_backend(store=folder)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["content", "store.db", "store.db-wal", "store.db-shm", "store.db-journal"])
+def test_a_store_with_a_link_is_refused_and_nothing_behind_it_is_touched(tmp_path: Path, real: Path, name: str) -> None:
+    """A link at ``content`` deleted files of the real store; a link at the database would be written."""
+    store = tmp_path / "committed"
+    shutil.copytree(real, store)
+    if (store / name).is_dir():
+        shutil.rmtree(store / name)
+    else:
+        (store / name).unlink(missing_ok=True)
+    victim = real / name
+    if not victim.exists():
+        victim.write_bytes(b"mine")
+    (store / name).symlink_to(victim)
+    before = contents(real), contents(store)
+    message = refuse(store)
+    assert f"store {store}: {name} is a link; nothing was read or removed there" in message
+    assert (contents(real), contents(store)) == before
+
+
+def test_a_link_that_leads_nowhere_is_refused_too(tmp_path: Path) -> None:
+    """Else SQLite would make the file."""
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / "store.db").symlink_to(tmp_path / "new")
+    assert "store.db is a link" in refuse(tmp_path / "store")
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("name", [ID, f"{ID}.{'0' * 32}.part", "notes.txt"])
+def test_data_that_is_a_link_is_refused(real: Path, tmp_path: Path, name: str) -> None:
+    """What it leads to would be served as an image."""
+    (tmp_path / "secret").write_text("secret")
+    (real / "content" / name).symlink_to(tmp_path / "secret")
+    before = contents(real)
+    assert f"content/{name} is a link" in refuse(real)
+    assert contents(real) == before
+
+
+@pytest.mark.parametrize(
+    ("name", "make", "message"),
+    [
+        (f"content/{ID}", os.mkfifo, "is not a regular file"),
+        (f"content/{ID}", os.mkdir, "is not a regular file"),
+        ("store.db-wal", os.mkfifo, "is not a regular file"),
+        ("store.db-journal", os.mkdir, "is not a regular file"),
+    ],
+)
+def test_what_is_no_file_is_refused(real: Path, name: str, make: object, message: str) -> None:
+    """Opening a pipe would wait for ever."""
+    make(real / name)  # type: ignore[operator]
+    assert f"{name} {message}" in refuse(real)
+
+
+def test_a_content_that_is_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "content").write_text("x")
+    assert "content is not a folder" in refuse(tmp_path)
+
+
+def test_a_folder_of_somebody_else_s_in_content_is_left_alone(real: Path) -> None:
+    """``lost+found``, say, if the folder is a disk of its own."""
+    (real / "content" / "lost+found").mkdir()
+    assert len(open_backend(store=real).images()) == 1
+
+
+def test_the_folder_of_a_store_may_be_reached_by_a_link(tmp_path: Path, real: Path) -> None:
+    """An absolute path is the caller's choice."""
+    (tmp_path / "link").symlink_to(real)
+    assert len(open_backend(store=tmp_path / "link").images()) == 1
+
+
+def test_data_that_becomes_a_link_later_is_not_read(tmp_path: Path) -> None:
+    """It is opened without following links, and an image with another file than its own is damaged."""
+    (tmp_path / "secret").write_text("data")
+    with open_backend(store=tmp_path / "s") as backend:
+        image = add_queued(backend)
+        backend.upload(image.id, [b"data"], 4)
+        path = tmp_path / "s" / "content" / image.id
+        path.unlink()
+        path.symlink_to(tmp_path / "secret")
+        with pytest.raises(BackendError, match="too many levels of symbolic links"):
+            list(backend.download(image.id))
+        assert backend.images(image.id)[0].status.value == "killed"
+        backend.delete_image(image.id)
+    assert (tmp_path / "secret").read_text() == "data"
+
+
+def test_a_journal_that_names_a_file_is_refused(tmp_path: Path) -> None:
+    """SQLite itself would delete that file."""
+    database, victim = make_store(tmp_path / "s"), tmp_path / "victim"
+    victim.write_text("precious")
+    journal = write_journal(database, victim)
+    before = journal.read_bytes()
+    assert "store.db-journal names another file, which SQLite would delete" in refuse(tmp_path / "s")
+    assert (victim.read_text(), journal.read_bytes()) == ("precious", before)
+    run_sql(database, "SELECT count(*) FROM images")
+    assert not victim.exists()
+
+
+def test_an_honest_journal_is_rolled_back(tmp_path: Path) -> None:
+    """It was left by a process that was killed while it made the store."""
+    database = make_store(tmp_path / "s", images=2)
+    journal = write_journal(database, tmp_path / "none")
+    journal.write_bytes(journal.read_bytes()[:512])
+    assert len(open_backend(store=tmp_path / "s").images()) == 2
+    assert not journal.exists()
+
+
+@pytest.mark.parametrize("image_id", ["../../victim", "/VICTIM", "..", "", "a\x1b[2J"])
+def test_a_record_whose_id_is_a_path_is_damage(tmp_path: Path, image_id: str) -> None:
+    """The id is the name of a file: it would have been read, served and deleted."""
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    image_id = image_id.replace("/VICTIM", str(victim))
+    database = make_store(tmp_path / "s", images=1)
+    quoted = image_id.replace("'", "''")
+    run_sql(
+        database,
+        f"UPDATE images SET id = '{quoted}', document = json_set(document, '$.id', '{quoted}', '$.size', 8)",
+        f"INSERT INTO given_out VALUES ('{quoted}')",
+    )
+    message = refuse(tmp_path / "s")
+    assert "is damaged: it has an image with the id" in message
+    assert message.isprintable()
+    with pytest.raises(ImagesyncError):
+        open_backend(store=tmp_path / "s").delete_image(image_id)
+    assert victim.read_text() == "precious"
