@@ -1,7 +1,8 @@
 """Runs ``imagesync`` as a process: the one way in which the tests run the command, and one value for what came of it.
 
 ``run`` waits for the end and checks the exit code. ``start`` returns a running ``Process``, which can be interrupted or
-killed. Tests that run the command hundreds of times use ``tests.fault.fork_server`` instead; its results are the same.
+killed. Tests that are not about the process itself (its start, streams and signals) use ``tests.forked.run``, whose
+results are the same.
 """
 
 import os

@@ -80,7 +80,10 @@ class Http:
         return [image for image in self.everything() if image.get("imagesync_role") == "lease"]
 
     def everything(self, query: str = "") -> list[dict[str, Any]]:
-        """Every image there is for this user, by name, but those of the neighbors."""
+        """Every image there is for this user, by name, but those of the neighbors.
+
+        Nor those that the service is just deleting: between its two transactions it lists them, without properties.
+        """
         found: dict[str, dict[str, Any]] = {}
         for hidden in ("true", "false"):
             page = self.get(f"/images?limit=1000&os_hidden={hidden}&{OTHERS}&{query}")
@@ -89,7 +92,8 @@ class Http:
                 page = self.get(page["next"].removeprefix("/v2"))
                 found |= {image["id"]: image for image in page["images"]}
         assert not any(map(is_neighbor, found))
-        return sorted(found.values(), key=lambda image: (str(image["name"]), image["id"]))
+        listed = [image for image in found.values() if image["status"] != "deleted"]
+        return sorted(listed, key=lambda image: (str(image["name"]), image["id"]))
 
     def patch(self, image_id: str, *operations: dict[str, object]) -> requests.Response:
         """One JSON patch."""
