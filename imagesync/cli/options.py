@@ -63,7 +63,10 @@ StorePath = Annotated[
 ]
 Values = Annotated[list[str], typer.Option("--set", help="A value for ${NAME} (repeatable).", metavar="NAME=VALUE")]
 AllowOutside = Annotated[
-    bool, typer.Option("--allow-outside", help="Let paths leave the catalog's folder, and a saved plan lie elsewhere.")
+    bool,
+    typer.Option(
+        "--allow-outside", help="Let paths and links leave the catalog's folder, and a saved plan lie elsewhere."
+    ),
 ]
 SourceHosts = Annotated[
     list[str],

@@ -132,3 +132,32 @@ def test_a_region_s_override_of_the_endpoint_is_heeded(
     backend = open_glance("c")
     assert ours(backend.images()) == []
     backend.close()
+
+
+def test_an_image_service_in_two_regions_is_never_the_first_one(
+    cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On the interface that is used: the others are not affected, and a region that is the only one has its name."""
+    service = cloud.identity("GET", "/services?type=image")["services"][0]["id"]
+    where = {"service_id": service, "interface": "internal", "region": "RegionTwo", "url": cloud.image_url}
+    made = cloud.identity("POST", "/endpoints", {"endpoint": where})["endpoint"]["id"]
+    auth = f"{{auth_url: '{cloud.auth_url}', username: alice, password: secret-of-the-tests, project_name: images, "
+    auth += "project_domain_id: default, user_domain_id: default}"
+
+    def region_of(settings: str) -> str:
+        use_clouds(monkeypatch, tmp_path, f"{{auth: {auth}, {settings}}}")
+        with open_glance("c") as backend:
+            return backend.identity().region
+
+    try:
+        assert region_of("interface: public") == "RegionOne"
+        assert region_of("interface: internal, region_name: RegionTwo") == "RegionTwo"
+        with pytest.raises(UsageError, match=r"in several regions \(RegionOne, RegionTwo\); name one: region_name"):
+            region_of("interface: internal")
+        with pytest.raises(UsageError, match="region RegionTwo\\); it has one in RegionOne; name one"):
+            region_of("region_name: RegionTwo")
+        monkeypatch.setenv("OS_REGION_NAME", "RegionTwo")
+        assert region_of("interface: internal") == "RegionTwo"
+    finally:
+        cloud.identity("DELETE", f"/endpoints/{made}")
+        cloud.identity("DELETE", "/regions/RegionTwo")

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit, urlunsplit
 
 from imagesync.backends.glance.failures import clean, translate_errors
+from imagesync.backends.glance.regions import choose_region, find_regions, settle_region
 from imagesync.backends.glance.retry import Pace
 from imagesync.errors import ImagesyncError, UsageError
 from imagesync.model.image import Identity
@@ -84,23 +85,31 @@ def connect(cloud: str | None, pace: Pace = AT_FIRST, *, clouds_file: str | None
                 session = region.get_session()
             prepare(session)
             url, access = pace.retry(partial(_log_in, session, region, what))
-    if not url:
-        raise UsageError(f"{label}: {_describe_missing_endpoint(region)}", "check auth_type, region_name and interface")
-    return _make_connection(cloud, region, access, add_version(url))
+            name = settle_region(label, region, url, find_regions(region, access))
+    return _make_connection(cloud, region, access, add_version(url or ""), name)
 
 
 def _log_in(session: "Session", region: "CloudRegion", what: str) -> "tuple[str | None, AccessInfo | None]":
     """Where the image service is, and what the token says; changes nothing but the token that the session keeps."""
     with translate_errors(what):
-        url = region.get_endpoint("image") or session.get_endpoint(
+        url = region.get_endpoint("image") or _find_endpoint(session, region)
+        session.get_auth_headers()
+        return url, get_access(session)
+
+
+def _find_endpoint(session: "Session", region: "CloudRegion") -> str | None:
+    from keystoneauth1.exceptions import EndpointNotFound
+
+    try:
+        return session.get_endpoint(
             service_type=region.get_service_type("image"),
             service_name=region.get_service_name("image"),
             interface=region.get_interface("image"),
             region_name=region.get_region_name("image"),
             skip_discovery=True,
         )
-        session.get_auth_headers()
-        return url, get_access(session)
+    except EndpointNotFound:
+        return None
 
 
 def _describe_address(region: "CloudRegion") -> str:
@@ -129,7 +138,9 @@ def _read_region(cloud: str | None, said: list[logging.LogRecord], clouds_file: 
     config = None
     try:
         config = _read_settings(clouds_file)
-        return config.get_one(cloud=cloud)
+        found = config.get_one(cloud=cloud)
+        chosen = choose_region(config, cloud)
+        return found if chosen is None else config.get_one(cloud=cloud, region_name=chosen)
     except UsageError:
         raise
     except Exception as error:  # the library raises AttributeError, TypeError, … for a clouds.yaml of another shape
@@ -189,12 +200,9 @@ def _find_file_here() -> str:
     return next((name for name in ("clouds" + suffix for suffix in SUFFIXES) if os.path.isfile(name)), "")
 
 
-def _describe_missing_endpoint(region: "CloudRegion") -> str:
-    interface, name = region.get_interface("image"), region.get_region_name("image")
-    return f"no image endpoint is known (interface {interface}, region {name or 'any'})"
-
-
-def _make_connection(cloud: str | None, region: "CloudRegion", access: "AccessInfo | None", url: str) -> Connection:
+def _make_connection(
+    cloud: str | None, region: "CloudRegion", access: "AccessInfo | None", url: str, region_name: str
+) -> Connection:
     session = region.get_session()
     auth_url = getattr(session.auth, "auth_url", None)
     identity = Identity(
@@ -202,7 +210,7 @@ def _make_connection(cloud: str | None, region: "CloudRegion", access: "AccessIn
         public_address(auth_url or url),
         str((access.project_id if access else None) or ""),
         str((access.project_name if access else None) or ""),
-        region.get_region_name("image") or "",
+        region_name,
         cloud or region.name or "",
     )
     identity_url = f"{strip_version(auth_url)}/v3" if auth_url else None

@@ -72,8 +72,6 @@ class Database:
         with contextlib.closing(self._connect()) as connection:
             connection.execute("BEGIN")
             (version,) = connection.execute("PRAGMA user_version").fetchone()
-            if version == VERSION:
-                self._check_schema(connection)
             is_empty = connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone() is None
         if version > VERSION:
             message = f"store {self._folder} is of version {version}, this imagesync knows {VERSION}"

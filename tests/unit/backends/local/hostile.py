@@ -32,18 +32,21 @@ def run_sql(database: Path, *statements: str) -> list[Any]:
         return [connection.execute(statement).fetchall() for statement in statements][-1]
 
 
-def multiply_rows(database: Path, name: str, *, key: bytes | None = None) -> None:
-    """A table, or with ``key`` an index with that key in its inner pages, that seems to have 10^36 times its rows."""
+def multiply_rows(database: Path, name: str, *, key: bytes | None = None, levels: int = LEVELS) -> None:
+    """A table, or with ``key`` an index with that key in its inner pages, that seems to have 10^36 times its rows.
+
+    With fewer ``levels`` there are fewer, so that a test of a time limit ends without the limit, too.
+    """
     ((root,),) = run_sql(database, f"SELECT rootpage FROM sqlite_master WHERE name = '{name}'")
-    _grow(database, root, 0, key)
+    _grow(database, root, 0, key, levels)
 
 
-def multiply_schema(database: Path) -> None:
+def multiply_schema(database: Path, *, levels: int = LEVELS) -> None:
     """The same for the table of the schema, which begins behind the head of the first page."""
-    _grow(database, 1, 100, None)
+    _grow(database, 1, 100, None, levels)
 
 
-def _grow(database: Path, root: int, at: int, key: bytes | None) -> None:
+def _grow(database: Path, root: int, at: int, key: bytes | None, levels: int) -> None:
     content = bytearray(database.read_bytes())
     page = content[(root - 1) * PAGE : root * PAGE]
     count = struct.unpack_from(">H", page, at + 3)[0]
@@ -51,7 +54,7 @@ def _grow(database: Path, root: int, at: int, key: bytes | None) -> None:
     start = struct.unpack_from(">H", page, at + 5)[0]
     leaf[start:] = page[start:]
     content += leaf
-    for _ in range(LEVELS):
+    for _ in range(levels):
         content += _inner_page(len(content) // PAGE, 0, key)
     top = _inner_page(len(content) // PAGE, at, key)
     top[:at] = page[:at]

@@ -1,0 +1,90 @@
+"""A cloud's settings and its catalog of services -> the one region that is meant, never just the first. Reads OS_REGION_NAME.
+
+The library takes the first of several regions without a word, and the plan of one region could be applied to another.
+"""
+
+import os
+import shlex
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Final
+
+from imagesync.backends.glance.failures import clean
+from imagesync.errors import UsageError
+from imagesync.text import shorten
+
+if TYPE_CHECKING:
+    from keystoneauth1.access import AccessInfo
+    from openstack.config import OpenStackConfig
+    from openstack.config.cloud_region import CloudRegion
+
+MAX_SHOWN: Final = 20
+"""Regions that a message lists."""
+MAX_NAME_CHARS: Final = 64
+
+
+def choose_region(config: "OpenStackConfig", cloud: str | None) -> str | None:
+    """The region to ask the library for; None if the settings name none, or one, so that it has no choice.
+
+    Of several ``regions`` the one of the cloud's ``region_name``, which the library ignores beside them, or else of
+    OS_REGION_NAME, which it reads for a cloud of the environment only. UsageError if neither names one of them.
+    """
+    name = str(cloud or config.default_cloud)
+    entry = config.cloud_config["clouds"].get(name) or {}
+    known = [region["name"] for region in config._get_known_regions(name)] if entry else []
+    given = os.environ.get("OS_REGION_NAME") or None
+    if len(set(known)) < 2:
+        return None if known and known[0] else given
+    declared = entry.get("region_name", entry.get("region-name"))
+    wanted = declared if declared in known else given
+    if wanted not in known:
+        found = f"region {_show(wanted)} is not one of its regions" if wanted else "it has several regions"
+        raise UsageError(f"cloud {name}: {found} ({_list(known)})", _suggest(known))
+    return str(wanted)
+
+
+def find_regions(region: "CloudRegion", access: "AccessInfo | None") -> list[str]:
+    """The regions in which the image service has an endpoint that could be used, sorted; none without a catalog."""
+    if access is None or not access.has_service_catalog():
+        return []
+    endpoints = access.service_catalog.get_endpoint_data_list(
+        service_type=region.get_service_type("image"),
+        service_name=region.get_service_name("image"),
+        interface=region.get_interface("image"),
+    )
+    return sorted({endpoint.region_name or "" for endpoint in endpoints})
+
+
+def settle_region(label: str, region: "CloudRegion", url: str | None, regions: Sequence[str]) -> str:
+    """The name of the region that is used; empty if neither settings nor catalog name one.
+
+    A region that is not named has its name all the same, so that the plan for it fits after it was named. UsageError if
+    there are several and none is named, and, without a ``url``, if the one that is named has no endpoint.
+    """
+    named = region.get_region_name("image")
+    if not url:
+        interface = region.get_interface("image")
+        others = f"; it has one in {_list(regions)}" if regions else ""
+        message = f"{label}: no image endpoint is known (interface {interface}, region {named or 'any'}){others}"
+        raise UsageError(
+            message, _suggest(regions) if regions else "check project, auth_type, region_name and interface"
+        )
+    if named or len(regions) == 1:
+        return named or regions[0]
+    if regions and not region.get_endpoint("image"):
+        raise UsageError(f"{label}: its image service is in several regions ({_list(regions)})", _suggest(regions))
+    return ""
+
+
+def _suggest(regions: Iterable[str]) -> str:
+    example = next((_show(name) for name in regions if name), "NAME")
+    return f"name one: region_name: {example} in clouds.yaml, or export OS_REGION_NAME={shlex.quote(example)}"
+
+
+def _list(regions: Sequence[str]) -> str:
+    shown = [_show(name) or "one without a name" for name in regions[:MAX_SHOWN]]
+    more = [f"and {len(regions) - MAX_SHOWN} more"] if len(regions) > MAX_SHOWN else []
+    return ", ".join([*shown, *more])
+
+
+def _show(name: object) -> str:
+    return shorten(clean(str(name)), MAX_NAME_CHARS)

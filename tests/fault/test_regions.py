@@ -1,0 +1,120 @@
+"""An identity service whose catalog has the image service in several regions: a plan is never made or applied for the first."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import command
+from tests.command import cloud_environment
+from tests.fault.scripted import Say, Server, listening
+from tests.fault.test_hostile_service import TOKEN, token
+
+MANIFEST = {"version": 1, "catalog": "c", "images": {"a": {"source": "none", "disk_format": "raw"}}}
+
+
+class TwoRegions:
+    """An identity service with the image service in ``regions`` (name -> interface), one and the same on loopback."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.regions = {"east": "public", "west": "public"}
+        self.identity = Server(self._log_in)
+        self.images = Server(lambda path: Say(body={"images": []}))
+        self.auth_url = self.image_url = ""
+        (folder / "m.yaml").write_text(json.dumps(MANIFEST))
+
+    def _log_in(self, path: str) -> Say:
+        if not path.endswith("/auth/tokens"):
+            return Say(404, b"")
+        body = token("")
+        body["token"]["catalog"][0]["endpoints"] = [
+            {"interface": interface, "region": name, "region_id": name, "url": f"{self.image_url}/{name}", "id": name}
+            for name, interface in self.regions.items()
+        ]
+        return Say(201, body, {"X-Subject-Token": TOKEN})
+
+    def run(self, *words: str, code: int = 0, region: str = "", **settings: Any) -> command.Result:
+        """``imagesync WORDS --cloud c`` with these settings of the cloud, and OS_REGION_NAME if there is a ``region``."""
+        auth = {"auth_url": f"{self.auth_url}/v3", "username": "u", "password": "p", "project_name": "images"}
+        domains = {"project_domain_id": "default", "user_domain_id": "default"}
+        entry = {"auth": {**auth, **domains}, "api_timeout": 5, **settings}
+        (self.folder / ".clouds.yaml").write_text(json.dumps({"clouds": {"c": entry}}))
+        more = {"OS_REGION_NAME": region} if region else {}
+        self.images.asked.clear()
+        env = cloud_environment(self.folder / ".clouds.yaml", **more)
+        return command.run(*words, "--cloud", "c", folder=self.folder, env=env, code=code)
+
+    def planned(self, **settings: Any) -> str:
+        """The region of a plan, which asks the image service of that region alone."""
+        self.run("plan", "m.yaml", "-o", "plan.json", **settings)
+        asked = {line.split("/")[1] for line in self.images.asked}
+        region = str(json.loads((self.folder / "plan.json").read_text())["target"]["region"])
+        assert asked == {region}
+        return region
+
+
+@pytest.fixture
+def cloud_of_two(tmp_path: Path) -> Iterator[TwoRegions]:
+    found = TwoRegions(tmp_path)
+    with listening(found.identity) as found.auth_url, listening(found.images) as found.image_url:
+        yield found
+
+
+def test_several_regions_are_refused_with_their_names(cloud_of_two: TwoRegions) -> None:
+    """Before the image service is asked; exit 64."""
+    for words in (("plan", "m.yaml"), ("list",), ("export",), ("apply", "m.yaml", "--yes")):
+        told = cloud_of_two.run(*words, code=64).stderr
+        assert told.count("\n") == 1
+        assert (
+            "cloud c: its image service is in several regions (east, west); "
+            "name one: region_name: east in clouds.yaml, or export OS_REGION_NAME=east"
+        ) in told
+        assert cloud_of_two.images.asked == []
+
+
+def test_each_way_out_works(cloud_of_two: TwoRegions) -> None:
+    """As the message names them, in clouds.yaml and in the environment."""
+    assert cloud_of_two.planned(region_name="west") == "west"
+    assert cloud_of_two.planned(region="west") == "west"
+    assert cloud_of_two.planned(regions=["east", "west"], region="west") == "west"
+    assert cloud_of_two.planned(regions=["east", "west"], region_name="west") == "west"
+
+
+def test_regions_of_the_settings_are_refused_before_the_log_in(cloud_of_two: TwoRegions) -> None:
+    told = cloud_of_two.run("plan", "m.yaml", code=64, regions=["east", "west"]).stderr
+    assert "cloud c: it has several regions (east, west); name one" in told
+    assert cloud_of_two.identity.asked == []
+
+
+def test_a_plan_of_one_region_is_not_applied_to_another(cloud_of_two: TwoRegions) -> None:
+    """Its fingerprint has the region."""
+    cloud_of_two.planned(region_name="east")
+    told = cloud_of_two.run("apply", "plan.json", "--yes", code=1, region_name="west").stderr
+    assert "east" in told
+    assert "west" in told
+
+
+def test_the_only_region_needs_no_name(cloud_of_two: TwoRegions) -> None:
+    """Its own is in the plan, so that the plan fits after it was named in the settings, too."""
+    cloud_of_two.regions["west"] = "internal"
+    assert cloud_of_two.planned() == "east"
+    first = (cloud_of_two.folder / "plan.json").read_text()
+    assert cloud_of_two.planned(region_name="east") == "east"
+    assert (cloud_of_two.folder / "plan.json").read_text() == first
+    assert cloud_of_two.planned(interface="internal") == "west"
+
+
+def test_an_unknown_region_is_told_with_those_that_exist(cloud_of_two: TwoRegions) -> None:
+    told = cloud_of_two.run("plan", "m.yaml", code=64, region_name="north").stderr
+    assert "no image endpoint is known (interface public, region north); it has one in east, west; name one" in told
+
+
+def test_an_endpoint_of_one_s_own_needs_no_region(cloud_of_two: TwoRegions) -> None:
+    """image_endpoint_override says where the service is."""
+    url = f"{cloud_of_two.image_url}/mine"
+    cloud_of_two.run("plan", "m.yaml", "-o", "plan.json", image_endpoint_override=url)
+    assert {line.split("/")[1] for line in cloud_of_two.images.asked} == {"mine"}
+    cloud_of_two.run("plan", "m.yaml", auth_type="none", auth={"endpoint": url})
