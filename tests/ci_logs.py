@@ -2,10 +2,12 @@
 
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
+
+import pytest
 
 from imagesync.render.style import Ink
 
@@ -27,7 +29,14 @@ HOSTILE: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 """Texts that command one of them."""
+USUAL: Final = ("Azure", "GitHub", "GitHub, on a line of its own", "a terminal's title")
+"""One of each way to be told from text; the others are tried in the exhaustive part."""
 _INK: Final = re.compile(rf"\x1b\[(?:0|{'|'.join(ink.value for ink in Ink)})m")
+
+
+def pick_kinds(kinds: Iterable[str], usual: Collection[str] = USUAL) -> list[Any]:
+    """Values for ``parametrize``: those that are not usual are marked exhaustive."""
+    return [kind if kind in usual else pytest.param(kind, marks=pytest.mark.exhaustive) for kind in kinds]
 
 
 def find_commands(text: str) -> Iterator[str]:

@@ -71,7 +71,7 @@ def export_images(wanted: Selection, place: Destination, options: Options) -> Ex
         able = backend.capabilities()
     made = export_manifest(catalog, images, members, project=identity.project_id, read_only=able.read_only)
     _check(made)
-    problems = [*made.problems, *(f"left out: {sentence}" for sentence in shorten_list(missing))]
+    problems = [*made.problems, *(f"left out: {sentence}" for sentence in shorten_list(list(dict.fromkeys(missing))))]
     for problem in problems:
         say(problem)
     if path is not None and path.parent == place.out:

@@ -55,11 +55,16 @@ class GuardedStream(io.TextIOWrapper):
         return len(text)
 
 
+_replaced: list[TextIO] = []
+"""Streams that others stand for now: one that nobody holds would close the file that both write to."""
+
+
 def guard() -> None:
     """Guard standard output and standard error."""
     for name in ("stdout", "stderr"):
         stream: TextIO = getattr(sys, name)
         if type(stream) is io.TextIOWrapper:
+            _replaced.append(stream)
             setattr(sys, name, GuardedStream(stream))
 
 

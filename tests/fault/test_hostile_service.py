@@ -150,12 +150,19 @@ def test_an_identity_service_that_makes_no_sense_is_one_line(hostile: HostileClo
     note("log-in that makes no sense", "one line")
 
 
-@pytest.mark.parametrize("words", [("list",), ("plan",), ("apply", "--yes"), ("export",)])
+@pytest.mark.parametrize("words", [("plan",), ("apply", "--yes"), ("export",)])
 def test_each_command_says_it_in_one_line(hostile: HostileCloud, words: tuple[str, ...]) -> None:
     """Exit 1, no traceback, no log of a bug."""
     hostile.answer = lambda path: Say(body={"images": [image(imagesync_catalog="base", owner={"x": "\x1b[2J"})]})
     hostile.failing(*words)
     note("wrong type in a field of an image, through a command", "one line")
+
+
+def test_a_list_names_what_it_cannot_read(hostile: HostileCloud) -> None:
+    """Once, and shows the others: it may be an image of another project."""
+    hostile.answer = lambda path: Say(body={"images": [image(owner={"x": "\x1b[2J"})]})
+    code, _, told = hostile.run("list")
+    assert (code, told.count("not listed: ")) == (0, 1), told
 
 
 @pytest.mark.parametrize("words", [("list",), ("plan",), ("export", "--managed")])

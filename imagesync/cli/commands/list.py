@@ -48,7 +48,7 @@ def list_images(
         are = "is" if unasked == 1 else "are"
         told = "this user may not ask with whom" if image_id or members else "--members tells with whom"
         say(f"{format_count(unasked, 'image')} {are} shared: {told}")
-    for sentence in shorten_list(missing):
+    for sentence in shorten_list(list(dict.fromkeys(missing))):
         say(f"not listed: {sentence}")
     if image_id is not None:
         typer.echo(json_text(image_to_json(found[0], known)))
