@@ -18,7 +18,7 @@ from imagesync.paths import check_way
 from imagesync.text import escape_commands, json_text, make_printable
 
 _STREAMS: Final = {"/dev/stdin": 0, "/dev/stdout": 1, "/dev/stderr": 2}
-_DESCRIPTOR: Final = re.compile(r"(?:/dev|/proc/(?:self|thread-self|%d))/fd/([0-9]{1,6})")
+_DESCRIPTOR: Final = re.compile(r"(?:/dev|/proc/(?P<process>self|thread-self|[0-9]+))/fd/(?P<number>[0-9]{1,6})")
 _KINDS: Final = {stat.S_IFDIR: "a folder", stat.S_IFBLK: "a block device", stat.S_IFSOCK: "a socket"}
 """What no output can be, by the type of the file."""
 
@@ -36,8 +36,10 @@ def is_stream(path: Path) -> bool:
 def _find_descriptor(path: Path) -> int | None:
     """The number of an open stream that a path names."""
     text = os.path.abspath(path)
-    found = re.fullmatch(_DESCRIPTOR.pattern % os.getpid(), text)
-    return int(found[1]) if found else _STREAMS.get(text)
+    found = _DESCRIPTOR.fullmatch(text)
+    if found is None or found["process"] not in (None, "self", "thread-self", str(os.getpid())):
+        return _STREAMS.get(text)
+    return int(found["number"])
 
 
 def _type_of(path: Path) -> int:

@@ -150,6 +150,15 @@ def test_a_service_that_does_not_say_what_follows_ends_the_search(open_scripted:
     assert missing == ["an image, and all after it: GET /images: the answer is larger than 16 MiB"]
 
 
+def test_a_record_that_never_ends_ends_the_listing(open_scripted: OpenScripted) -> None:
+    """It is read no further than 128 MiB: what follows it is not known."""
+    hostile = Say(body=b'{"images": [' + b" " * (129 * MIB) + b"]}")
+    missing: list[str] = []
+    found = open_scripted(lambda path: hostile if "os_hidden=false" in path else Say(body={"images": [record(1)]}))
+    assert [one.id[:8] for one in found.backend.list_images(missing)] == ["00000001"]
+    assert missing == ["an image, and all after it: GET /images: the answer is larger than 16 MiB"]
+
+
 def test_a_record_of_ours_that_is_too_large_is_one_line(open_scripted: OpenScripted) -> None:
     """Planned without it, its image would be made again."""
     backend = open_scripted(PagingService([record(1), record(2, 20 * MIB)])).backend

@@ -106,7 +106,10 @@ class Listing:
         if self._missing is None:
             hint = "look for an image whose properties are this large, and shorten them"
             raise BackendError(f"{self._api.name}: the record of one image cannot be read: {error.message}", hint)
-        tail, size = self._api.read_tail(path, MAX_SKIPPED_BYTES)
+        try:
+            tail, size = self._api.read_tail(path, MAX_SKIPPED_BYTES)
+        except UnfitAnswer as larger:
+            tail, size = b"", larger.size
         self._dropped += size
         link = _find_next_link(tail)
         marker = dict(parse_qsl(urlsplit(link).query)).get("marker", "") if link else ""
