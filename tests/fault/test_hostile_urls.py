@@ -105,18 +105,13 @@ def test_a_name_is_judged_by_the_address_that_it_has_now(evil: Mirror) -> None:
 def test_a_kept_connection_inside_is_not_used_after_a_redirect(evil: Mirror, inside: Mirror) -> None:
     """A first mirror inside may be asked; a second one outside must not lead to it."""
     inside.publish("/secret", TEXT)
-    missing, led = f"{inside.address}/missing", lead(evil, f"{inside.address}/secret")
-    with pytest.raises(SourceError, match="private address"):
-        _ask_both([missing, led])
-    assert inside.asked == ["HEAD /missing"]
-
-
-def _ask_both(urls: list[str]) -> None:
-    """Both by one session; raises what the last says."""
     with WebSession(access()) as session:
-        with pytest.raises(SourceError, match="HTTP 404"):
-            session.ask(urls[0], method="HEAD")
-        session.ask(urls[1])
+        assert (
+            session.ask(inside.publish("/first", TEXT)).content == TEXT
+        )  # read to its end, so that the connection stays
+        with pytest.raises(SourceError, match="private address"):
+            session.ask(lead(evil, f"{inside.address}/secret"))
+    assert inside.asked == ["GET /first"]
 
 
 def test_a_named_host_may_be_inside_and_no_other(evil: Mirror, inside: Mirror) -> None:
@@ -180,6 +175,19 @@ def test_a_netrc_entry_is_for_its_own_host_only(
     get(lead(inside, f"{evil.address}/SUMS", "/led"), access())
     assert evil.logins == []
     note(".netrc with a default entry, a URL of a stranger", "no log-in sent")
+
+
+def test_a_host_that_is_called_default_gets_no_log_in(
+    evil: Mirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The library that reads the file keeps the ``default`` entry under that name."""
+    (tmp_path / "netrc").write_text("default login me password CANARY\n")
+    (tmp_path / "netrc").chmod(0o600)
+    for name, value in (("NETRC", str(tmp_path / "netrc")), ("http_proxy", evil.address), ("no_proxy", "")):
+        monkeypatch.setenv(name, value)
+    evil.publish("http://default/SUMS", TEXT)
+    assert get("http://default/SUMS", access()) == TEXT
+    assert evil.logins == []
 
 
 def test_nobody_gets_a_log_in_after_a_redirect_to_another_host(
