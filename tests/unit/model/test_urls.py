@@ -33,6 +33,7 @@ ODD = [
     "http://EVIL\\@cloud-images.ubuntu.com/x",
     "http://evil.example\\.cloud-images.ubuntu.com/x",
     "http://a@b@evil.example/x",
+    "http://mirror.example/a\\..\\b",
     "http://mirror.example#@evil.example/x",
     "http://mirror.example/x#part",
     "http://mirror.example\t.evil.example/x",

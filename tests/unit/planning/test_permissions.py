@@ -58,3 +58,12 @@ def test_limits_of_who_applies_count_live_keys() -> None:
     made = replace(plan(catalog(spec("a"), spec("b")), before), owned=100)
     refused = find_exceeded_limits(made, before, replace(LIMITLESS, max_delete=Limit(30)))
     assert refused == ("would remove 2 of 4 live images (50 %), the limit is 30 %; pass --max-delete 2 to allow",)
+
+
+def test_images_that_were_hidden_long_ago_do_not_dilute_them() -> None:
+    """A saved plan that hides half of the live images is not saved by those of the past."""
+    past = [live(spec(f"p{number}"), hidden=True) for number in range(20)]
+    before = inventory(*past, *(live(spec(key)) for key in "abcd"))
+    made = plan(catalog(spec("a"), spec("b")), before, Policy(on_remove=OnRemove.HIDE))
+    (refused,) = find_exceeded_limits(made, before, replace(LIMITLESS, max_delete=Limit(30)))
+    assert refused == "would remove 2 of 4 live images (50 %), the limit is 30 %; pass --max-delete 2 to allow"
