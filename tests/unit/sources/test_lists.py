@@ -90,3 +90,10 @@ def test_a_line_that_is_no_entry_however_long_is_passed_over() -> None:
     """A name of more than a path's length is nobody's."""
     long = "x" * MAX_LINE_BYTES
     assert find_digests(f"{B}  {long}/disk\n{A}  disk\n", "/images/disk") == (Checksum("sha256", A),)
+
+
+def test_the_time_is_looked_at_while_a_list_is_read() -> None:
+    """Millions of lines take seconds; whoever calls may end the reading."""
+    looks: list[None] = []
+    read_list(f"{A}  other\n".encode() * 20_000, ["/disk"], lambda: looks.append(None))
+    assert len(looks) == 5
