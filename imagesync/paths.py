@@ -22,6 +22,14 @@ def is_among_files(path: str, folder: str) -> bool:
     return is_within(path, folder) and ".git" not in path[len(folder) :].lower().split(os.sep)
 
 
+def find_place_problem(path: str, folder: str) -> str | None:
+    """Why what a manifest in ``folder`` names may not be used, links included; None if it may."""
+    real, real_folder = os.path.realpath(path), os.path.realpath(folder)
+    if not is_within(real, real_folder):
+        return "lies outside the catalog's folder"
+    return None if is_among_files(real, real_folder) else "lies in .git, which may hold credentials"
+
+
 def find_way_out(path: Path | str) -> str | None:
     """Where a link in a relative path leads out of the working directory, or into ``.git``; None if none does.
 

@@ -77,6 +77,11 @@ def image_from_wire(document: object) -> LiveImage:
     )
 
 
+def is_being_deleted(document: object) -> bool:
+    """Whether it is an image in the middle of its deletion: the service still shows it, without its properties."""
+    return isinstance(document, dict) and document.get("status") in (Status.DELETED, Status.PENDING_DELETE)
+
+
 def create_to_wire(attrs: CreateFields) -> dict[str, object]:
     """The body of "Create image": properties stand beside the service's fields, so none may be called like one."""
     _refuse_unknown(attrs, "create_image", ("id", *WRITABLE))

@@ -1,6 +1,7 @@
 """The paths and URLs of a saved plan -> a refusal of those that lie elsewhere than they may. Looks where links lead."""
 
 import os
+import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from imagesync.manifest.source_hosts import list_urls
 from imagesync.model.catalog import FileSource, UrlSource
 from imagesync.model.plan import Create, Plan
 from imagesync.model.urls import find_url_problem, is_host_named, read_host
-from imagesync.paths import is_within
+from imagesync.paths import find_place_problem, is_within
 from imagesync.planning.plan_checks import AGAIN, shorten_faults
 from imagesync.text import make_printable
 
@@ -27,10 +28,25 @@ def check_paths(
     faults = list(_find_false_places(plan))
     faults += _find_hosts_not_named(plan, source_hosts) if source_hosts else []
     if not allow_outside:
-        roots = [os.path.realpath(file.parent), os.path.realpath(os.curdir)]
-        faults += _find_places_outside(plan, roots, is_target_given=is_target_given)
+        faults += _find_places_outside(plan, _list_roots(file))
     if faults:
         raise PlanRefused(shorten_faults(tuple(faults)))
+    check_store(plan, file, allow_outside=allow_outside, is_target_given=is_target_given)
+
+
+def check_store(plan: Plan, file: Path, *, allow_outside: bool, is_target_given: bool) -> None:
+    """PlanRefused if a plan from ``file`` selects a store that is neither below it nor below the working directory."""
+    target = plan.target
+    if allow_outside or is_target_given or target.kind != "store":
+        return
+    if not any(find_place_problem(target.location, root) is None for root in _list_roots(file)):
+        place = make_printable(target.location)
+        fault = f"the plan's store, {place}, is not among the files below the plan or the working directory"
+        raise PlanRefused([f"{fault}; name it: --store {shlex.quote(place)}"])
+
+
+def _list_roots(file: Path) -> tuple[str, str]:
+    return os.path.realpath(file.parent), os.path.realpath(os.curdir)
 
 
 def _find_false_places(plan: Plan) -> Iterator[str]:
@@ -54,26 +70,16 @@ def _find_hosts_not_named(plan: Plan, hosts: Sequence[str]) -> Iterator[str]:
                     yield f"{step.id}: {make_printable(host)} is not named by --source-hosts; {AGAIN}"
 
 
-def _find_places_outside(plan: Plan, roots: list[str], *, is_target_given: bool) -> Iterator[str]:
-    base, target = os.path.realpath(plan.base), plan.target
-    if not _is_within_any(base, roots):
+def _find_places_outside(plan: Plan, roots: Sequence[str]) -> Iterator[str]:
+    base = os.path.realpath(plan.base)
+    if not any(is_within(base, root) for root in roots):
         yield (
             f"the plan's folder of manifests, {make_printable(plan.base)}, lies neither below the plan nor below the "
             f"working directory; {_OUTSIDE}"
         )
     for step_id, path, shown in _list_files(plan):
-        if not is_within(os.path.realpath(path), base):
-            yield f"{step_id}: {make_printable(shown)} lies outside the catalog's folder; {_OUTSIDE}"
-    if target.kind == "store" and not is_target_given and not _is_within_any(os.path.realpath(target.location), roots):
-        place = make_printable(target.location)
-        yield (
-            f"the plan's store, {place}, lies neither below the plan nor below the working directory; "
-            f"name it: --store {place}"
-        )
-
-
-def _is_within_any(path: str, roots: list[str]) -> bool:
-    return any(is_within(path, root) for root in roots)
+        if problem := find_place_problem(path, base):
+            yield f"{step_id}: {make_printable(shown)} {problem}; {_OUTSIDE}"
 
 
 def _list_files(plan: Plan) -> Iterator[tuple[str, str, str]]:

@@ -24,7 +24,7 @@ from imagesync.manifest.validation import Shape, format_path, suggest
 from imagesync.manifest.yaml_reader import Node
 from imagesync.model.catalog import Catalog, FileSource, ImageSpec, Target, UrlSource, is_match
 from imagesync.model.policy import Limit, OnRemove, Policy, Publish
-from imagesync.paths import is_within
+from imagesync.paths import find_place_problem
 from imagesync.schemas import load_schema
 
 MAX_EXCESS_PROPERTIES: Final = 20_000
@@ -119,12 +119,9 @@ class _Resolver:
         if store is not None:
             child = filled.items()["store"]
             store = os.path.normpath(os.path.join(self._manifest.folders.get(child.file, self._manifest.base), store))
-            if not self._allow_outside and not is_within(
-                os.path.realpath(store), os.path.realpath(self._manifest.base)
-            ):
-                hint = "move it, or pass --allow-outside"
+            if not self._allow_outside and (problem := find_place_problem(store, self._manifest.base)):
                 where = format_path(("targets", name, "store"))
-                self._problems.append(child.problem(where, "lies outside the catalogue's folder", hint))
+                self._problems.append(child.problem(where, problem, "move it, or pass --allow-outside"))
         return _Chosen(name, data.get("cloud"), store, tuple(data.get("only", ())))
 
     def _fill_and_check(self, node: Node, part: str, path: tuple[str, ...]) -> tuple[Any, Node]:

@@ -25,10 +25,10 @@ from imagesync.model.catalog import (
     UrlSource,
 )
 from imagesync.model.urls import find_url_problem
-from imagesync.paths import is_within
+from imagesync.paths import find_place_problem
 
 _SUFFIXES: Final = {".gz": Compression.GZ, ".xz": Compression.XZ, ".bz2": Compression.BZ2, ".zst": Compression.ZST}
-_OUTSIDE: Final = ("lies outside the catalogue's folder", "move it, or pass --allow-outside")
+_MOVE: Final = "move it, or pass --allow-outside"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +40,9 @@ class Setting:
     problems: list[Diagnostic]
     allow_outside: bool = False
 
-    def can_read(self, path: str) -> bool:
-        """Whether a file may be read: links included, it lies in the catalogue's folder."""
-        return self.allow_outside or is_within(os.path.realpath(path), os.path.realpath(self.base))
+    def find_place_problem(self, path: str) -> str | None:
+        """Why a file may not be read; None if it may."""
+        return None if self.allow_outside else find_place_problem(path, self.base)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +105,8 @@ def _make_file_source(data: Mapping[str, Any], checksum: Checksum | None, image:
     if "\0" in path:  # file:a%00b
         image.complain(("source", "path"), "holds a NUL character", "take it out")
         return None
-    if not image.setting.can_read(path):
-        image.complain(("source", "path"), *_OUTSIDE)
+    if problem := image.setting.find_place_problem(path):
+        image.complain(("source", "path"), problem, _MOVE)
         return None
     checks = checksum, data.get("checksum_url"), _make_signature(data, image)
     if data.get("method") == Method.WEB_DOWNLOAD:
@@ -157,8 +157,8 @@ def _make_signature(data: Mapping[str, Any], image: Draft) -> Signature | None:
         return None
     written = data["signature"]["keyring"]
     keyring = image.make_absolute(("source", "signature", "keyring"), written)
-    if not image.setting.can_read(keyring):
-        image.complain(("source", "signature", "keyring"), *_OUTSIDE)
+    if problem := image.setting.find_place_problem(keyring):
+        image.complain(("source", "signature", "keyring"), problem, _MOVE)
     return Signature(data["signature"]["url"], keyring, image.show(keyring))
 
 

@@ -13,6 +13,7 @@ from imagesync.lease.record import STATE, Times
 from imagesync.workflow import hold_lease
 from tests import command
 from tests.command import Result
+from tests.forging import fit_digest
 from tests.waiting import wait_until
 
 
@@ -105,6 +106,24 @@ def test_unlock_takes_a_saved_plan_too(workspace: LeaseWorkspace) -> None:
     held = workspace.held()
     assert "It is broken" in workspace.run("unlock", "plan.json", "--yes").stdout
     held.release()
+
+
+def test_unlock_opens_no_store_elsewhere_because_a_plan_names_it(
+    workspace: LeaseWorkspace, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """A committed plan chose which store is opened, and an old one is changed by that."""
+    workspace.run("plan", "-o", "plan.json")
+    plan = workspace.folder / "plan.json"
+    document = json.loads(plan.read_text())
+    elsewhere = tmp_path_factory.mktemp("elsewhere") / "store"
+    document["target"]["location"] = str(elsewhere)
+    plan.write_text(fit_digest(document))
+    told = command.run("unlock", "plan.json", "--yes", folder=workspace.folder, code=1).stderr
+    assert f"the plan's store, {elsewhere}, is not among the files below the plan or the working directory" in told
+    assert f"name it: --store {elsewhere}" in told
+    assert not elsewhere.exists()
+    command.run("unlock", "plan.json", "--yes", "--allow-outside", folder=workspace.folder)
+    assert elsewhere.exists()
 
 
 def test_an_interruption_while_waiting_leaves_everything_as_it_was(workspace: LeaseWorkspace) -> None:

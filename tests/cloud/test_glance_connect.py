@@ -131,7 +131,13 @@ def test_a_region_s_override_of_the_endpoint_is_heeded(
     use_clouds(monkeypatch, tmp_path, f"{{auth: {auth}, image_endpoint_override: '{cloud.image_url}/v2/'}}")
     backend = open_glance("c")
     assert ours(backend.images()) == []
+    overridden = backend.identity()
     backend.close()
+    use_clouds(monkeypatch, tmp_path, f"{{auth: {auth}}}")
+    plain = open_glance("c")
+    assert plain.identity().fingerprint != overridden.fingerprint  # a plan for one is not applied to the other
+    assert overridden.location == f"{plain.identity().location}, image endpoint {cloud.image_url}/v2"
+    plain.close()
 
 
 def test_an_image_service_in_two_regions_is_never_the_first_one(

@@ -74,6 +74,16 @@ def test_members_and_stores_of_another_shape(open_scripted: OpenScripted) -> Non
     assert open_scripted([Say(body=[3])]).backend.capabilities().stores == frozenset()
 
 
+@pytest.mark.parametrize("status", ["deleted", "pending_delete"])
+def test_an_image_in_the_middle_of_its_deletion_is_gone(open_scripted: OpenScripted, status: str) -> None:
+    """A real Glance shows it so between its two transactions: with its name, and without its properties."""
+    going = image("b", name="ubuntu", status=status)
+    backend = open_scripted(lambda path: Say(body={"images": [image("a", name="ubuntu"), going]})).backend
+    assert [found.id for found in backend.images()] == ["a"]
+    assert [found.id for found in backend.find_named(["ubuntu"], "")] == ["a"]
+    refused(NotFound, lambda: open_scripted([Say(body=going)]).backend.images("b"))
+
+
 def test_an_answer_without_end_is_cut(open_scripted: OpenScripted) -> None:
     """Memory is bounded."""
     answers = [Say(body=b" " * (MAX_RESPONSE_BYTES + 2))]

@@ -18,6 +18,7 @@ from imagesync.backends.wire import (
     capabilities_from_wire,
     create_to_wire,
     image_from_wire,
+    is_being_deleted,
     member_from_wire,
     strict_operations,
     update_to_wire,
@@ -73,7 +74,10 @@ class Glance:
         """Every image the project sees, hidden ones too, or one."""
         if image_id is None:
             return listing.list_all(self._api)
-        return [image_from_wire(self._api.get(_path(image_id)))]
+        document = self._api.get(_path(image_id))
+        if is_being_deleted(document):
+            raise NotFound(f"image {image_id} is being deleted")
+        return [image_from_wire(document)]
 
     def list_images(self, missing: list[str]) -> list[LiveImage]:
         """Every image the project sees, as far as its record can be read."""

@@ -205,9 +205,12 @@ def _make_connection(
 ) -> Connection:
     session = region.get_session()
     auth_url = getattr(session.auth, "auth_url", None)
+    location = public_address(auth_url or url)
+    if auth_url and region.get_endpoint("image"):  # of the settings, not of the identity service's catalog
+        location = f"{location}, image endpoint {public_address(url)}"
     identity = Identity(
         "glance",
-        public_address(auth_url or url),
+        location,
         str((access.project_id if access else None) or ""),
         str((access.project_name if access else None) or ""),
         region_name,

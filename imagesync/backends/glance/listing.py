@@ -11,7 +11,7 @@ from urllib.parse import quote, urlencode
 
 from imagesync.backends.glance.api import Api
 from imagesync.backends.glance.pages import ANYBODY, OWN, STRAYS, Bounds, Listing
-from imagesync.backends.wire import image_from_wire
+from imagesync.backends.wire import image_from_wire, is_being_deleted
 from imagesync.errors import BackendError, InvalidRequest, Unavailable
 from imagesync.model.image import Filter, LiveImage
 from imagesync.model.record import CATALOG, LEASE
@@ -145,6 +145,8 @@ def _read_images(api: Api, query: Query, bounds: Bounds, missing: list[str] | No
     """Append the images of one listing to ``found``; a record that is none is an error, or a sentence in ``missing``."""
     path = f"/images?{urlencode([*query, ('limit', str(bounds.page))])}"
     for item in Listing(api, path, bounds, missing).read("images"):
+        if is_being_deleted(item):
+            continue
         try:
             found.append(image_from_wire(item))
         except BackendError as error:

@@ -39,6 +39,7 @@ def unlock(
 ) -> ExitCode:
     """Break the lease of a run that is dead or must stop. Example: imagesync unlock images/ --cloud eu-prod"""
     from imagesync.cli.catalogs import load_catalog
+    from imagesync.cli.plan_paths import check_store
     from imagesync.cli.saved_plans import is_plan_file, read_plan
     from imagesync.cli.targets import open_target, open_target_of
     from imagesync.lease.holding import break_lease, find_held_lease
@@ -54,6 +55,7 @@ def unlock(
     )
     if is_plan_file(path):
         plan, _ = read_plan(path, allow_outside=allow_outside)
+        check_store(plan, path, allow_outside=allow_outside, is_target_given=options.names_target)
         name, opened = plan.catalog, open_target_of(plan, options)
     else:
         catalog = load_catalog(path, options)

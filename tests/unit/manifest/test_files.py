@@ -1,6 +1,10 @@
 """Paths to manifest files: nothing is missed without a word."""
 
 import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -136,19 +140,33 @@ def test_folders_are_looked_at_to_a_depth(tmp_path: Path, depth: int, is_taken: 
 
 def test_folders_1_100_deep_are_one_problem(tmp_path: Path) -> None:
     """They ended in a bug: the walk was recursive."""
-    write(tmp_path / "a.yaml")
-    handle = os.open(tmp_path, os.O_RDONLY)
-    for _ in range(1100):  # by handles: a path as long as this cannot be made at once
-        os.mkdir("d", dir_fd=handle)
-        handle = move(handle, "d")
-    try:
+    with build_deep_folder() as folder:
+        write(folder / "a.yaml")
         with pytest.raises(ManifestError, match="1 problem in the manifests"):
-            load(tmp_path)
+            load(folder)
+
+
+@contextmanager
+def build_deep_folder() -> Iterator[Path]:
+    """A folder with 1,100 in each other, not below pytest's: what a killed run left there stopped all later ones.
+
+    Made and removed by handles: neither paths as long as this nor recursion as deep as this work.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="deep-"))
+    handle = os.open(folder, os.O_RDONLY)
+    depth = 0
+    try:
+        while depth < 1100:
+            os.mkdir("d", dir_fd=handle)
+            handle = move(handle, "d")
+            depth += 1
+        yield folder
     finally:
-        for _ in range(1100):  # pytest cannot remove what is as deep as this
+        for _ in range(depth):
             handle = move(handle, "..")
             os.rmdir("d", dir_fd=handle)
         os.close(handle)
+        shutil.rmtree(folder)
 
 
 def move(handle: int, name: str) -> int:

@@ -20,9 +20,11 @@ def test_only_picks_keys_and_remembers_the_others(tmp_path: Path) -> None:
 def test_a_store_outside_the_catalogue_is_refused(tmp_path: Path) -> None:
     """A target of a hostile manifest cannot write elsewhere."""
     text = "images: {}\ntargets: {t: {store: ../x}}"
-    with pytest.raises(ManifestError, match=r"targets\.t\.store: lies outside the catalogue's folder"):
+    with pytest.raises(ManifestError, match=r"targets\.t\.store: lies outside the catalog's folder"):
         wanted(tmp_path, text, target="t")
     assert wanted(tmp_path, text, target="t", allow_outside=True).target.store == str(tmp_path.parent / "x")
+    with pytest.raises(ManifestError, match=r"targets\.t\.store: lies in \.git"):
+        wanted(tmp_path, "images: {}\ntargets: {t: {store: .git/store}}", target="t")
 
 
 @pytest.mark.parametrize(

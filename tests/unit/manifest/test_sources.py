@@ -85,11 +85,32 @@ def test_a_link_out_of_the_folder_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "source",
+    [
+        "link",
+        ".git/config",
+        "modules/.GIT/config",
+        "{path: .git/config}",
+        "{url: 'https://x/y', checksum_url: 'https://x/SUMS', signature: {url: 'https://x/y.asc', keyring: .git/config}}",
+    ],
+)
+def test_a_file_of_git_is_no_source_and_no_keyring(tmp_path: Path, source: str) -> None:
+    """A checkout's ``.git/config`` may hold the runner's token: an apply would upload it."""
+    (tmp_path / ".git").mkdir()
+    (tmp_path / ".git" / "config").write_text("[http]")
+    (tmp_path / "link").symlink_to(".git/config")
+    text = f"images: {{a: {{source: {source}}}}}"
+    (problem,) = problems(tmp_path, text)
+    assert "lies in .git, which may hold credentials; move it, or pass --allow-outside" in problem
+    wanted(tmp_path, text, allow_outside=True)
+
+
+@pytest.mark.parametrize(
     ("text", "expected"),
     [
         (
             "images: {a: {source: ../x}}",
-            "3:14: images.a.source: lies outside the catalogue's folder; move it, or pass --allow-outside",
+            "3:14: images.a.source: lies outside the catalog's folder; move it, or pass --allow-outside",
         ),
         (
             "images: {a: {source: {path: x, url: 'https://x/'}}}",
