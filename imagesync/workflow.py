@@ -7,8 +7,8 @@ Nothing here prints, prompts, handles signals or ends the process: the caller do
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import islice
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from imagesync.backends.base import Backend
 from imagesync.errors import MAX_PROBLEMS, LeaseLost, ManifestError, PlanRefused, StalePlan
 from imagesync.inventory import take_inventory, take_inventory_for_plan
-from imagesync.lease import LOCK_TIMEOUT
+from imagesync.lease import LOCK_TIMEOUT, UNLOCK
 from imagesync.lease.record import USUAL, Times
 from imagesync.manifest.loader import load
 from imagesync.manifest.resolution import resolve
@@ -32,6 +32,7 @@ from imagesync.planning.adoption import pick_adoptable, request_adoption
 from imagesync.planning.context import PlanInput
 from imagesync.planning.planner import make_plan
 from imagesync.planning.policy import check
+from imagesync.planning.recovery import is_new, is_same_but_for_recovery
 from imagesync.planning.staleness import find_published_clashes, find_stale_reliances, find_unmet_steps
 from imagesync.planning.stores import is_store_list_needed
 from imagesync.sources import Sizes, SourceAccess, check_sources, default_cache, identify
@@ -55,13 +56,15 @@ class Settings:
     """How a run is carried out.
 
     ``jobs``: steps and questions at once. ``lock``: whether the run takes the catalog's lease; ``lock_timeout``: seconds
-    to wait while another run holds it; ``lease_times``: the lease's own seconds.
+    to wait while another run holds it, and for what a dead one has sent; ``lease_times``: the lease's own seconds;
+    ``unlock``: the command that breaks the lease, for messages.
     """
 
     jobs: int = JOBS
     lock: bool = True
     lock_timeout: float = LOCK_TIMEOUT
     lease_times: Times = USUAL
+    unlock: str = UNLOCK
 
     def __post_init__(self) -> None:
         if self.jobs < 1:
@@ -215,9 +218,9 @@ def apply(planner: Planner, settings: Settings = Settings(), hooks: Hooks = Hook
         return RunResult(Report(shown, ()), shown.ids)
     if not hooks.approve(shown):
         return RunResult(Report(shown, ()), shown.ids, approved=False)
-    with hold_lease(planner.backend, shown.catalog, settings, hooks.warn) as lease:
-        plan = planner.plan()
-        if plan != shown:
+    with hold_lease(planner.backend, shown, settings, hooks) as lease:
+        plan, is_as_shown = _plan_again(planner, shown, settings, lease)
+        if not is_as_shown:
             if not (hooks.approve_change or hooks.approve)(plan):
                 raise StalePlan(["the live images changed after the plan was shown"])
             planner.check_limits(plan)
@@ -249,9 +252,31 @@ def apply_saved(
         return RunResult(Report(plan, ()), plan.ids)
     if not hooks.approve(plan):
         return RunResult(Report(plan, ()), plan.ids, approved=False)
-    with hold_lease(backend, plan.catalog, settings, hooks.warn) as lease:
+    with hold_lease(backend, plan, settings, hooks) as lease:
         check_saved(backend, plan, policy)
+        if lease is not None and lease.before is not None:
+            plan = _recover(backend, plan, settings, lease)
         return _run(backend, plan, settings, hooks, lease, None, access or SourceAccess())
+
+
+def _plan_again(planner: Planner, shown: Plan, settings: Settings, lease: "Held | None") -> tuple[Plan, bool]:
+    """The plan under the lease, and whether it does what was shown.
+
+    After a run that did not end cleanly, what that one sent is made harmless first; what this changes is no change.
+    """
+    plan = planner.plan()
+    if lease is None or lease.before is None or not plan.steps:
+        return plan, plan == shown
+    _recover(planner.backend, plan, settings, lease)
+    plan = planner.plan()
+    return plan, is_same_but_for_recovery(plan, shown)
+
+
+def _recover(backend: Backend, plan: Plan, settings: Settings, lease: "Held") -> Plan:
+    from imagesync.execution.recovery import recover
+
+    control = _Control(Watch(), lease)
+    return recover(backend, plan, jobs=settings.jobs, check_lease=control.check_lease)
 
 
 def select_adoptable(backend: Backend, catalog: Catalog) -> Catalog:
@@ -292,25 +317,21 @@ def _describe(target: Identity) -> str:
     return " ".join(filter(None, parts))
 
 
-@contextmanager
-def hold_lease(
-    backend: Backend, catalog: str, settings: Settings, warn: Callable[[str], None]
-) -> "Iterator[Held | None]":
-    """The catalog's lease, held with heartbeats while the block runs; None if the settings want no lease.
-
-    LeaseHeld if another run holds it longer than ``lock_timeout``.
-    """
-    from imagesync.lease.holding import take
+def hold_lease(backend: Backend, plan: Plan, settings: Settings, hooks: Hooks) -> AbstractContextManager["Held | None"]:
+    """The lease of a plan's catalog, held while the block runs; None if the settings want none. Errors: ``lease.hold``."""
+    from imagesync.lease.taking import hold
 
     if not settings.lock:
-        yield None
-        return
-    held = take(backend, catalog, timeout=settings.lock_timeout, tell=warn, times=settings.lease_times)
-    try:
-        held.start()
-        yield held
-    finally:
-        held.release()
+        return nullcontext()
+    return hold(
+        backend,
+        plan.catalog,
+        timeout=settings.lock_timeout,
+        times=settings.lease_times,
+        unlock=settings.unlock,
+        warn=hooks.warn,
+        is_new=is_new(plan),
+    )
 
 
 class _Control:
@@ -366,7 +387,12 @@ def _run(
     with hooks.watch(plan) as watch:
         control = _Control(watch, lease)
         performer = Performer(backend, plan, check_lease=control.check_lease, access=access)
-        report = execute(plan, performer, jobs=settings.jobs, notify=control.notify, cancelled=control)
+        performer.writes.is_contested = lease is not None and lease.before is not None
+        try:
+            report = execute(plan, performer, jobs=settings.jobs, notify=control.notify, cancelled=control)
+        finally:
+            if lease is not None and performer.writes.is_unanswered:
+                lease.is_settled = False
         if control.error is not None:
             raise control.error
         report = control.add_reason(report)

@@ -85,6 +85,9 @@ class Backend(Protocol):
     def update_image(self, image: LiveImage | str, **attrs: Unpack[UpdateFields]) -> LiveImage:
         """All the changes in one request, or none of them; the image as it is then."""
 
+    def with_time_limit(self, seconds: float) -> "Backend":
+        """The same target, by requests that are given up after so many seconds; close the backend itself, not this one."""
+
     def settling_time(self) -> float:
         """Seconds after a write until a read shows for certain what became of it.
 

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shlex
 import signal
 import sys
 import threading
@@ -49,9 +50,30 @@ def read_catalog(path: Path, options: Options, access: SourceAccess) -> Catalog:
     )
 
 
-def settings_of(options: Options, locking: Locking) -> Settings:
-    """How the options want the run to be carried out."""
-    return Settings(jobs=options.jobs, lock=not locking.no_lock, lock_timeout=locking.lock_timeout)
+def settings_of(path: Path, options: Options, locking: Locking) -> Settings:
+    """How the options want the run on the manifests, or the saved plan, at ``path`` to be carried out."""
+    return Settings(
+        jobs=options.jobs,
+        lock=not locking.no_lock,
+        lock_timeout=locking.lock_timeout,
+        unlock=make_unlock_command(path, options),
+    )
+
+
+def make_unlock_command(path: Path, options: Options) -> str:
+    """The command that breaks the lease that a run with these options waits for, to be pasted."""
+    words = ["imagesync", "unlock", str(path)]
+    for option, value in (
+        ("--target", options.target),
+        ("--cloud", options.cloud),
+        ("--clouds-file", options.clouds_file),
+        ("--store", options.store),
+    ):
+        words += [option, str(value)] if value is not None else []
+    for pair in options.set_values:
+        words += ["--set", pair]
+    words += ["--allow-outside"] if options.allow_outside else []
+    return make_printable(" ".join(map(shlex.quote, words)))
 
 
 def show_plan(plan: Plan, form: Form, color: bool | None, folder: Path) -> None:

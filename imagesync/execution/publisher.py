@@ -45,21 +45,24 @@ class Publisher:
 
     def publish(self, create: Create, progress: Callable[[int, int | None], None]) -> tuple[str, int]:
         """Return the id of the published image, and the number of bytes that were sent from here."""
-        if create.source is Content.NO_DATA:
-            return self._publish_record(create), 0
         image_id = create.fill or self._stage(create).id
         if create.fill is not None:
             self._check_record(self._writes.read(create.fill))
         try:
             self._check_right(create, image_id)
-            arrived = self._transfers.fill(create, image_id, progress)
-            arrived = self._prepare(create, arrived)
+            arrived = self._prepare(create, self._fill(create, image_id, progress))
         except (SourceError, BackendError):
             self._discard(create, image_id)
             raise
         if not create.stage:
             self._make_visible(create, arrived)
         return image_id, arrived.sent
+
+    def _fill(self, create: Create, image_id: str, progress: Callable[[int, int | None], None]) -> Arrived:
+        if create.source is not Content.NO_DATA:
+            return self._transfers.fill(create, image_id, progress)
+        image = self._writes.find_left(image_id) or self._writes.read(image_id)
+        return Arrived(image, create.record.digests, declared=create.record.declared)
 
     def _make_visible(self, create: Create, arrived: Arrived) -> None:
         """Send the PATCH that publishes.
@@ -131,15 +134,6 @@ class Publisher:
                 raise
             hint = "choose another id, or leave id out"
             raise Conflict(f"the id {create.image_id} is taken or was given out before", hint) from error
-
-    def _publish_record(self, create: Create) -> str:
-        attrs = self._make_attrs(create, create.record, create.image_id or self._new_id())
-        for name in PUBLISHED:
-            if (value := create.state.fields.get(name)) is not None:
-                attrs[name] = value  # type: ignore[literal-required]  # names of PUBLISHED are fields of a create
-        image_id = self._post(create, attrs).id
-        self._add_members(create, image_id)  # if that fails the record stays: it is published, the next plan adds them
-        return image_id
 
     def _add_members(self, create: Create, image_id: str) -> None:
         self._writes.change_members(image_id, removed=(), added=create.state.members)

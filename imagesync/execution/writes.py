@@ -52,6 +52,8 @@ class Writes:
         self._reported: set[str] = set()
         self.is_contested = False
         """Whether a write was refused or got no answer: somebody else may be writing, and a read may not be final yet."""
+        self.is_unanswered = False
+        """Whether a write got no answer: it may still arrive."""
 
     def read_unchanged(self, image_id: str) -> LiveImage:
         """Read an image; Conflict if it is not as the plan relied on, or not as this run left it."""
@@ -111,8 +113,16 @@ class Writes:
         the update, any other error of the backend.
         """
         lacking = select_lacking(image, attrs)
-        if not lacking:
-            return self.leave(image)
+        return self._write(image, attrs, lacking, ignored) if lacking else self.leave(image)
+
+    def renew(self, image: LiveImage) -> LiveImage:
+        """Move the guard of an image, which was just read, and nothing else: what was sent under the old one is refused.
+
+        Errors as those of ``update``.
+        """
+        return self._write(image, {}, {}, ())
+
+    def _write(self, image: LiveImage, attrs: UpdateFields, lacking: UpdateFields, ignored: Sequence[str]) -> LiveImage:
         before, sent = image, set[str]()
         if not read_revisions(image):
             image = self._claim(image)
@@ -127,7 +137,7 @@ class Writes:
             try:
                 found = self._backend.update_image(image.id, **_guard(image, lacking, Revision(number, self.nonce)))
             except (Unavailable, Conflict) as error:
-                self.is_contested = True
+                self._note(error)
                 unanswered = error if isinstance(error, Unavailable) else unanswered
                 conflict = error if isinstance(error, Conflict) else None
                 found = self.read(image.id)
@@ -146,6 +156,10 @@ class Writes:
             raise explain_failure(image, lacking, unanswered)
         names = ", ".join(_list_names(lacking)) or "its guard"
         raise BackendError(f"image {image.id}: the service did not keep the update of {names}", "run apply again")
+
+    def _note(self, error: BackendError) -> None:
+        self.is_contested = True
+        self.is_unanswered = self.is_unanswered or isinstance(error, Unavailable)
 
     def _take_back(self, before: LiveImage, found: LiveImage, sent: Collection[str]) -> str:
         """Give an image the values that ``sent`` had before, in one PATCH; return what became of it, for a message."""
@@ -170,7 +184,7 @@ class Writes:
                 self._backend.update_image(image.id, properties=dict.fromkeys(names), required=names)
                 break
             except (Unavailable, Conflict) as error:
-                self.is_contested = True
+                self._note(error)
                 found = self.read(image.id)
                 if not any(name.startswith(PREFIX) for name in found.properties):
                     break
@@ -220,7 +234,7 @@ class Writes:
         try:
             return self._backend.update_image(image.id, properties={first.name: first.nonce, **binding}, absent=True)
         except (Unavailable, Conflict) as error:
-            self.is_contested = True
+            self._note(error)
             found = self.read(image.id)
             if isinstance(error, Unavailable) and not read_revisions(found):
                 raise

@@ -1,42 +1,48 @@
-"""The lease that keeps two runs on one catalogue apart: its record <-> a value, and who may take it when. No I/O.
+"""The lease that keeps two runs on one catalog apart: its record <-> a value, and whose lease counts. No I/O.
 
 Of all that the image service offers only a POST with a chosen id is atomic, and an id is never given out twice. So the
-holders of a catalogue's lease form a chain: the n-th holder's record has the id ``lease_id(project, catalogue, n)``,
-and whoever makes number n + 1 has followed number n. No two clocks are compared: a record that has not moved for a
-while, by the clock of the one who waits, is that of a dead holder.
+holders of a catalog's lease form a chain: each record names, in ``next``, the random id of its successor, and whoever
+makes the record with that id has followed. Nobody else can know that id, because other tenants see nothing of the
+record. No two clocks are compared: a record that has not moved for a while, by the clock of the one who waits, is that
+of a dead holder.
 """
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from enum import StrEnum
 from typing import Final
-from uuid import NAMESPACE_URL, UUID, uuid5
+from uuid import UUID
 
 from imagesync.errors import ImagesyncError
-from imagesync.model.catalog import Role
+from imagesync.lease import UNLOCK
+from imagesync.model.catalog import Role, Visibility
 from imagesync.model.image import LiveImage
-from imagesync.model.record import LEASE, ROLE
+from imagesync.model.record import ID, LEASE, ROLE, is_bound
 from imagesync.text import make_printable, shorten
 
 NUMBER: Final = "imagesync_lease_number"
+NEXT: Final = "imagesync_lease_next"
 NONCE: Final = "imagesync_lease_nonce"
 BEAT: Final = "imagesync_lease_heartbeat"
 HOLDER: Final = "imagesync_lease_holder"
 STATE: Final = "imagesync_lease_state"
 
-SPACE: Final = uuid5(NAMESPACE_URL, "imagesync:lease")
-MAX_TRIED_NUMBERS: Final = 20_000
-"""Numbers tried to find that of a record whose own is damaged; beyond them it is met when its number is tried."""
+MAX_NUMBER: Final = 2**53
 MAX_HOLDER_CHARS: Final = 100
 """Of each part of a holder that is read from a record."""
 
 
 class State(StrEnum):
-    """What a record says of its lease; the record of a free one only remembers the number."""
+    """What a record says of its lease; one that nobody holds only remembers where the chain goes on.
+
+    ``unsettled``: nobody holds it, but something that was sent under it may still arrive (it was broken, or an answer was
+    lost), as after a holder that died.
+    """
 
     HELD = "held"
     FREE = "free"
+    UNSETTLED = "unsettled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +50,18 @@ class Times:
     """Seconds. ``expiry`` without a sign of life ends a lease for those who wait.
 
     Its holder, who sends one every ``beat``, gives up when none that was sent in the last ``confirm`` was answered:
-    before anybody may follow. ``poll`` is how often one who waits looks.
+    before anybody may follow. ``poll`` is how often one who waits looks. ``lag`` is how old a listing may be: after a
+    record that follows no other one was made, one to two times this passes until the list is looked at (and ``beat``
+    more if the records may have been deleted: so long a holder does not notice). ``settling`` is how long who follows a
+    holder that did not give its lease back waits for what that one has sent.
     """
 
     expiry: float = 60.0
     beat: float = 15.0
     confirm: float = 45.0
     poll: float = 2.0
+    lag: float = 1.0
+    settling: float = 10.0
 
 
 USUAL: Final = Times()
@@ -78,21 +89,26 @@ class Holder:
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """One record: ``number`` in the chain, ``nonce`` of the POST that made it, ``beat`` changes with each heartbeat."""
+    """One record, ``id`` of its image: ``number`` in the chain, ``next`` the id of its successor (empty if it has none),
+    ``nonce`` of the run that made it; ``beat`` changes with each heartbeat."""
 
+    id: str
     catalog: str
     number: int
+    next: str
     nonce: str
     holder: Holder
     beat: str = "0"
     state: State = State.HELD
 
     def properties(self) -> dict[str, str]:
-        """The record as properties of an image."""
+        """The record as properties of its image."""
         return {
+            ID: self.id,
             LEASE: self.catalog,
             ROLE: Role.LEASE.value,
             NUMBER: str(self.number),
+            NEXT: self.next,
             NONCE: self.nonce,
             BEAT: self.beat,
             STATE: self.state.value,
@@ -101,53 +117,72 @@ class Lease:
 
 
 class LeaseHeld(ImagesyncError):
-    """Somebody else holds the lease, for longer than one wanted to wait."""
+    """Somebody else holds the lease, or what a dead holder sent may still arrive, for longer than one wanted to wait.
 
-    def __init__(self, lease: Lease, waited: float, times: Times) -> None:
+    ``command`` breaks the lease.
+    """
+
+    def __init__(self, lease: Lease, waited: float, times: Times, command: str = UNLOCK) -> None:
         self.lease = lease
-        message = f"catalogue {lease.catalog} is at work elsewhere: {lease.holder}; waited {waited:.0f} s"
-        expiry = f"wait longer (--lock-timeout; a dead holder's lease ends after {times.expiry:.0f} s)"
-        super().__init__(message, f"nothing was changed; {expiry}, or break it: imagesync unlock")
+        message = f"catalog {lease.catalog} is at work elsewhere: {lease.holder}; waited {waited:.0f} s"
+        more = f", and {times.settling:.0f} s more are waited then" if times.settling else ""
+        ends = f"a dead holder's lease ends after {times.expiry:.0f} s{more}"
+        super().__init__(
+            message, f"nothing was changed; wait longer (--lock-timeout; {ends}), or break the lease: {command}"
+        )
 
 
-def lease_id(project: str, catalog: str, number: int) -> str:
-    """The id of the record of the n-th holder."""
-    return str(uuid5(SPACE, f"{project}/{catalog}/{number}"))
+class LeaseUnsettled(ImagesyncError):
+    """The lease could be had, but not the time in which what its last holder sent may still arrive."""
+
+    def __init__(self, lease: Lease, left: float, times: Times) -> None:
+        message = f"catalog {lease.catalog}: {describe_end(lease)}; what it sent may arrive for {times.settling:.0f} s"
+        super().__init__(
+            message,
+            f"nothing was changed; {max(left, 0):.0f} s were left to wait: run it again with --lock-timeout 60 or more",
+        )
 
 
-def read_lease(image: LiveImage, project: str, catalog: str, number: int | None = None) -> Lease | None:
-    """The record that an image is; None for one whose owner or id is not that of this project's chain.
+def describe_end(lease: Lease) -> str:
+    """What became of a lease that nobody holds and that was not given back, for a message."""
+    if lease.state is State.UNSETTLED:
+        return f"the lease was broken, or its run lost an answer ({lease.holder})"
+    return f"its last run did not give the lease back ({lease.holder})"
 
-    ``number`` where the id was made from it.
+
+def read_lease(image: LiveImage, project: str, catalog: str) -> Lease | None:
+    """The record that an image is; None unless it is private, in this project, about itself and of exactly this catalog.
 
     What else is damaged reads as held by nobody known: it ends like that of a dead holder, when it has not moved for
     its time.
     """
-    number = number or _find_number(image, project, catalog)
-    if number is None or (image.owner or "") != project:
-        return None
     text = image.properties.get
-    state = State.FREE if text(STATE) == State.FREE.value else State.HELD
-    return Lease(catalog, number, text(NONCE, ""), _parse_holder(text(HOLDER, "")), text(BEAT, ""), state)
-
-
-def _find_number(image: LiveImage, project: str, catalog: str) -> int | None:
-    """By the id, which nobody can change; what the record says only saves the search."""
-    said = image.properties.get(NUMBER, "")
-    likely = [int(said)] if said.isascii() and said.isdigit() and len(said) < MAX_HOLDER_CHARS else []
-    if likely and lease_id(project, catalog, likely[0]) == image.id:
-        return likely[0]
-    if not _is_of_chain(image.id):
+    is_ours = (image.owner or "") == project and image.visibility is Visibility.PRIVATE
+    if not is_ours or not is_bound(image) or text(LEASE) != catalog or text(ROLE) != Role.LEASE:
         return None
-    return next((n for n in range(1, MAX_TRIED_NUMBERS) if lease_id(project, catalog, n) == image.id), None)
+    state = text(STATE, "")
+    return Lease(
+        image.id,
+        catalog,
+        _parse_number(text(NUMBER, "")),
+        _parse_id(text(NEXT, "")),
+        text(NONCE, ""),
+        _parse_holder(text(HOLDER, "")),
+        text(BEAT, ""),
+        State(state) if state in list(State) else State.HELD,
+    )
 
 
-def _is_of_chain(image_id: str) -> bool:
-    """Whether an id can be one of ours at all: made from a name (RFC 9562, version 5), which few are."""
+def _parse_number(text: str) -> int:
+    is_number = text.isascii() and text.isdigit() and len(text) < MAX_HOLDER_CHARS
+    return min(int(text), MAX_NUMBER) if is_number else 0
+
+
+def _parse_id(text: str) -> str:
     try:
-        return UUID(image_id).version == SPACE.version
+        return text if str(UUID(text)) == text else ""
     except ValueError:
-        return False
+        return ""
 
 
 def _parse_holder(text: str) -> Holder:
@@ -166,8 +201,8 @@ def _clean(value: object) -> str:
 
 
 def find_end(leases: Iterable[Lease]) -> Lease | None:
-    """The end of the chain: the only record that counts."""
-    return max(leases, key=lambda lease: lease.number, default=None)
+    """The end of the chain: the highest number; of several with it, the one with the smallest id."""
+    return min(leases, key=lambda lease: (-lease.number, lease.id), default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,20 +213,24 @@ class Sighting:
     at: float
 
 
-def update_sighting(before: Sighting | None, found: Lease, at: float) -> Sighting:
-    """What is seen now: whatever moved in it is a sign of life."""
-    return before if before is not None and before.lease == found else Sighting(found, at)
+def update_sightings(before: Mapping[str, Sighting], found: Iterable[Lease], at: float) -> dict[str, Sighting]:
+    """By id of the record what is seen now: whatever moved in one is a sign of life."""
+    return {
+        lease.id: old if (old := before.get(lease.id)) is not None and old.lease == lease else Sighting(lease, at)
+        for lease in found
+    }
 
 
-def can_follow(seen: Sighting, asked: float, times: Times, gone: Callable[[Holder], bool]) -> bool:
-    """Whether the next number may be taken: it is free, its holder's process is gone, or it gave no sign of life.
+def is_live(seen: Sighting, asked: float, times: Times, gone: Callable[[Holder], bool]) -> bool:
+    """Whether a lease is held by somebody who may be alive: its process is not gone, and it gave a sign of life lately.
 
     ``asked`` is when the last look began: what was seen may be that old.
     """
     lease = seen.lease
-    return lease.state is State.FREE or asked - seen.at >= times.expiry or gone(lease.holder)
+    return lease.state is State.HELD and asked - seen.at < times.expiry and not gone(lease.holder)
 
 
 def is_lease(image: LiveImage, project: str) -> bool:
     """Whether an image is the record of one of our leases: nobody's image, never shown or counted."""
-    return LEASE in image.properties and image.properties.get(ROLE) == Role.LEASE and (image.owner or "") == project
+    is_one = LEASE in image.properties and image.properties.get(ROLE) == Role.LEASE
+    return is_one and is_bound(image) and (image.owner or "") == project

@@ -246,7 +246,7 @@ def _make(spec: ImageSpec, generations: Generations, reason: Reason) -> Decision
     pinned = next((owned for owned in generations.every if owned.id == spec.id), None)
     if pinned is None:
         return Make(reason)
-    if pinned.image.status is Status.QUEUED and spec.has_data:
+    if pinned.image.status is Status.QUEUED and (spec.has_data or pinned.record.role is Role.STAGING):
         return Make(Reason.INCOMPLETE, fill=pinned.id)
     return Refuse(
         f"{where}: new content cannot go into the pinned id {pinned.id} (image {pinned.image.status.value}) and the service "

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from imagesync import Settings, open_backend
-from imagesync.lease.holding import Held, take
+from imagesync import open_backend
+from imagesync.lease.holding import Held
 from imagesync.lease.record import STATE, Times
-from imagesync.workflow import hold_lease
+from imagesync.lease.taking import hold, take
 from tests import command
 from tests.command import Result
 from tests.forging import fit_digest
@@ -30,7 +30,7 @@ class LeaseWorkspace:
 
     def held(self) -> Held:
         """The lease, held by this process."""
-        held = take(self.backend, "base", timeout=0, tell=self.told.append, times=Times(beat=0.01))
+        held = take(self.backend, "base", timeout=0, tell=self.told.append, times=Times(beat=0.01), is_new=True)
         held.start()
         return held
 
@@ -55,7 +55,7 @@ def test_an_apply_that_may_not_wait_changes_nothing(workspace: LeaseWorkspace) -
     refused = workspace.run("apply", "--yes", "--lock-timeout", "0", code=1)
     assert "1 to create" in refused.stdout
     (line,) = refused.stderr.splitlines()
-    assert line.startswith("imagesync: catalogue base is at work elsewhere: host ")
+    assert line.startswith("imagesync: catalog base is at work elsewhere: host ")
     assert workspace.backend.inventory("base") == []
     held.release()
     workspace.run("apply", "--yes", "--lock-timeout", "0")
@@ -66,7 +66,10 @@ def test_whatever_ends_a_run_gives_the_lease_back(workspace: LeaseWorkspace) -> 
     """A bug or ^C too; no heartbeat outlives it."""
 
     def run(error: type[BaseException]) -> None:
-        with hold_lease(workspace.backend, "base", Settings(lease_times=Times(beat=0.01)), workspace.told.append):
+        times = Times(beat=0.01)
+        with hold(
+            workspace.backend, "base", timeout=0, times=times, unlock="", warn=workspace.told.append, is_new=True
+        ):
             assert "lease" in {thread.name for thread in threading.enumerate()}
             raise error
 
@@ -88,7 +91,7 @@ def test_plan_and_an_empty_apply_take_no_lease(workspace: LeaseWorkspace) -> Non
 
 def test_unlock_breaks_a_lease_and_its_holder_learns_it(workspace: LeaseWorkspace) -> None:
     """Without --yes and a terminal it refuses; a free lease is nothing to do; the next apply goes ahead."""
-    assert workspace.run("unlock").stdout == "The lease of catalogue base is free: nothing to do.\n"
+    assert workspace.run("unlock").stdout == "The lease of catalog base is free: nothing to do.\n"
     held = workspace.held()
     assert "--yes" in workspace.run("unlock", code=64).stderr
     assert not held.is_lost()

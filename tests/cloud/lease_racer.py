@@ -1,10 +1,13 @@
 """A program for ``test_lease.py``: takes the lease of one catalog again and again, and may die while it holds it.
 
-A holder creates the file FOLDER/inside with ``O_EXCL`` and removes it before it releases the lease. If the file of
-another process is there, two processes hold the lease: a violation, unless the other was killed (FOLDER/killed).
-The seed decides how the last round ends: by a release, by an exit without one, or by SIGKILL. Does I/O.
+A holder creates the file FOLDER/inside with ``O_EXCL``, looks at it again and again while it holds the lease, and removes
+it before it releases the lease. If the file of another process is there, two processes hold the lease: a violation,
+unless the other was killed (FOLDER/killed), or knows by now that it lost the lease (FOLDER/lost). The seed decides how
+the last round ends: by a release, by an exit without one, or by SIGKILL, inside or in the midst of the POST of the record.
+Racers also delete the newest record, be it held or free, as a careless clean-up would. Does I/O.
 
-Arguments: FOLDER, ROUNDS, SEED. Files written: taken (number and pid of each lease), killed, lost, told, violations.
+Arguments: FOLDER, CLOUD, PROCESSES, TIMES, SEED: that many processes, forked from this one, take the lease TIMES times each.
+Files written: taken (number and pid of each lease), killed, lost, deleted, told, failed, violations.
 """
 
 import contextlib
@@ -12,7 +15,10 @@ import os
 import random
 import signal
 import sys
-from collections.abc import Iterator
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -20,53 +26,97 @@ from typing import Any
 
 from imagesync import open_backend
 from imagesync.backends.base import Backend
-from imagesync.errors import Unavailable
-from imagesync.lease.holding import World, take
+from imagesync.errors import ImagesyncError, Unavailable
+from imagesync.lease.chain import World
 from imagesync.lease.process import identify_process, is_gone
 from imagesync.lease.record import Times
+from imagesync.lease.taking import take
 from imagesync.model.image import LiveImage
 
-TIMES = Times(expiry=8.0, beat=0.5, confirm=6.0, poll=0.25)
+TIMES = Times(expiry=7.0, beat=0.5, confirm=5.5, poll=0.5, lag=1.5, settling=0.0)
+DELETED_SHARE = 0.15
+"""Of the rounds: before them the newest record is deleted."""
 
 
 class LossyBackend:
-    """The real service, but the answer to some POSTs is lost after the service has created the record."""
+    """The real service, but answers to POSTs get lost, arrive late, or never; listings may be older than they are."""
 
-    def __init__(self, backend: Backend, chance: random.Random) -> None:
-        self._backend, self._chance = backend, chance
+    def __init__(self, backend: Backend, chance: random.Random, note: Callable[[str, str], None]) -> None:
+        self._backend, self._chance, self._note = backend, chance, note
+        self._listed: list[LiveImage] | None = None
+        self.dies = False
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._backend, name)
 
+    def with_time_limit(self, seconds: float) -> "LossyBackend":
+        """The same faults; the requests of a test are short."""
+        return self
+
     def create_image(self, **attrs: Any) -> LiveImage:
-        """In one of ten calls the answer is lost; in another one the POST is sent twice, as by a proxy."""
+        """Of ten answers one is lost, one POST is sent twice, as by a proxy, and one arrives up to two seconds late."""
+        if self.dies:
+            self._note("killed", str(os.getpid()))
+            threading.Thread(target=self._backend.create_image, kwargs=attrs).start()
+            time.sleep(self._chance.random() * 0.05)
+            os.kill(os.getpid(), signal.SIGKILL)
         drawn = self._chance.random()
-        if drawn < 0.2:
-            self._backend.create_image(**attrs)
         if drawn < 0.1:
+            threading.Timer(self._chance.random() * 2, self._send_late, kwargs=attrs).start()
+            raise Unavailable("the request is still on its way")
+        if drawn < 0.3:
+            self._backend.create_image(**attrs)
+        if drawn < 0.2:
             raise Unavailable("the answer was lost")
         return self._backend.create_image(**attrs)
 
+    def _send_late(self, **attrs: Any) -> None:
+        with contextlib.suppress(ImagesyncError):
+            self._backend.create_image(**attrs)
+
+    def leases(self, catalog: str) -> list[LiveImage]:
+        """Of ten listings one is that of up to 0.4 s before, as from a replica of the database."""
+        if self._chance.random() < 0.1:
+            found = self._backend.leases(catalog)
+            time.sleep(self._chance.random() * 0.4)
+            return found
+        return self._backend.leases(catalog)
+
 
 @contextlib.contextmanager
-def inside(folder: Path) -> Iterator[None]:
-    """Hold the file ``inside`` during the block; write down a violation if another process holds it."""
-    mark = folder / "inside"
+def inside(folder: Path) -> Iterator[Callable[[], None]]:
+    """Hold the file ``inside`` during the block; write down a violation if another process holds it, or takes it.
+
+    Gives a function that looks whether the file is still ours.
+    """
+    mark, own = folder / "inside", str(os.getpid())
     while True:
         try:
             handle = os.open(mark, os.O_CREAT | os.O_EXCL | os.O_WRONLY)
             break
         except FileExistsError:
-            other = mark.read_text()
-            if other not in (folder / "killed").read_text().split():
-                note(folder, "violations", f"{other} and {os.getpid()}")
-            mark.unlink()
-    os.write(handle, str(os.getpid()).encode())
+            other = read(mark)
+            if other not in read(folder / "killed").split() + read(folder / "lost").split():
+                note(folder, "violations", f"{other} and {own}")
+            with contextlib.suppress(FileNotFoundError):
+                mark.unlink()
+    os.write(handle, own.encode())
     os.close(handle)
-    yield
-    if mark.read_text() != str(os.getpid()):
-        note(folder, "violations", f"{mark.read_text()} beside {os.getpid()}")
-    mark.unlink()
+
+    def look() -> None:
+        if read(mark) != own:
+            note(folder, "violations", f"{read(mark)} beside {own}")
+
+    yield look
+    if read(mark) == own:
+        mark.unlink()
+
+
+def read(path: Path) -> str:
+    """The text of a file that may not be there."""
+    with contextlib.suppress(FileNotFoundError):
+        return path.read_text()
+    return ""
 
 
 def note(folder: Path, name: str, text: str) -> None:
@@ -76,32 +126,69 @@ def note(folder: Path, name: str, text: str) -> None:
     os.close(handle)
 
 
-def main() -> None:
-    """Take the lease ROUNDS times, send some requests while it is held, and leave it."""
-    folder, rounds, seed = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+def delete_newest(backend: Backend, folder: Path) -> None:
+    """As a clean-up of queued images by age would."""
+    found = backend.leases("base")
+    if found:
+        newest = max(found, key=lambda image: int(image.properties.get("imagesync_lease_number", "0")))
+        note(folder, "deleted", f"{newest.properties.get('imagesync_lease_state')} {newest.id}")
+        with contextlib.suppress(ImagesyncError):
+            backend.delete_image(newest.id)
+
+
+def race(folder: Path, cloud: str, times: int, seed: int) -> None:
+    """Take the lease a number of times, hold it for a while, and leave it."""
     chance = random.Random(seed)
-    backend: Any = LossyBackend(open_backend(cloud="alice"), chance)
+    real = open_backend(cloud=cloud)
+    backend: Any = LossyBackend(real, chance, partial(note, folder))
     here = identify_process()
     if seed % 4 == 0:
         here = replace(here, boot="another host")
-    for left in range(rounds, 0, -1):
-        told = partial(note, folder, "told")
-        world = World(here, partial(is_gone, here=here))
-        held = take(backend, "base", timeout=300, tell=told, times=TIMES, world=world)
-        held.start()
-        if held.is_lost():
-            note(folder, "lost", held.why)
+    world, tell = World(here, partial(is_gone, here=here)), partial(note, folder, "told")
+    for left in range(times, 0, -1):
+        if chance.random() < DELETED_SHARE:
+            delete_newest(real, folder)
+        backend.dies = left == 1 and seed % 6 == 5
+        try:
+            held = take(backend, "base", timeout=600, tell=tell, times=TIMES, world=world)
+        except Unavailable as error:  # three POSTs in a row were lost, say
+            note(folder, "failed", str(error))
             continue
-        with inside(folder):
+        held.start()
+        with inside(folder) as look:
             note(folder, "taken", f"{held.number} {os.getpid()}")
-            for _ in range(chance.randrange(3)):
-                backend.leases("base")
+            end = time.monotonic() + chance.random()
+            while time.monotonic() < end and not held.is_lost():
+                look()
+                time.sleep(0.02)
+            if held.is_lost():
+                note(folder, "lost", str(os.getpid()))
+                continue
             if left == 1 and seed % 3 == 0:
                 note(folder, "killed", str(os.getpid()))
                 os.kill(os.getpid(), signal.SIGKILL)
         if left == 1 and seed % 3 == 1:
             return
         held.release()
+
+
+def main() -> None:
+    """Fork the racers and wait for all; the exit code says whether one ended with an error."""
+    folder, cloud = Path(sys.argv[1]), sys.argv[2]
+    processes, times, seed = map(int, sys.argv[3:6])
+    children = []
+    for number in range(processes):
+        child = os.fork()
+        if not child:
+            try:
+                race(folder, cloud, times, seed + number)
+                os._exit(0)
+            except BaseException:
+                traceback.print_exc()
+                os._exit(1)
+        children.append(child)
+    codes = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+    sys.exit(any(code not in (0, -signal.SIGKILL) for code in codes))
 
 
 if __name__ == "__main__":

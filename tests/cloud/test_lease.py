@@ -18,8 +18,8 @@ import contextlib
 import http.server
 import json
 import os
-import signal
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -29,8 +29,8 @@ import pytest
 
 from imagesync import load, open_backend, resolve
 from imagesync.backends.base import Backend
-from imagesync.lease.holding import take
 from imagesync.lease.record import Times
+from imagesync.lease.taking import take
 from imagesync.sources import identify
 from tests import command, forked
 from tests.cloud.neighbors import is_neighbor
@@ -41,26 +41,43 @@ from tests.trials import note
 from tests.waiting import wait_until
 
 
-@pytest.mark.timeout(600)
-def test_eight_processes_that_race_and_die_are_never_two_inside(cloud: Cloud, tmp_path: Path) -> None:
-    """64 acquisitions and more: some killed while inside, some gone without a release, POST answers lost."""
-    (tmp_path / "killed").touch()
+def run_race(cloud: Cloud, folder: Path, *, processes: int, times: int, seed: int) -> dict[str, list[str]]:
+    """One race: the lines of each file that the racers wrote, by its name."""
+    folder.mkdir()
+    for name in ("taken", "killed", "lost", "deleted", "violations"):
+        (folder / name).touch()
+    arguments = (str(folder), "alice", str(processes), str(times), str(seed))
     env, program = cloud_environment(cloud.clouds_yaml), ("-m", "tests.cloud.lease_racer")
-    with contextlib.ExitStack() as stack:
-        racers = [
-            stack.enter_context(command.start(str(tmp_path), "8", str(seed), env=env, program=program))
-            for seed in range(8)
-        ]
-        results = [racer.wait(seconds=300) for racer in racers]
-    assert [result.stderr for result in results if result.stderr] == []
-    assert not (tmp_path / "violations").exists(), (tmp_path / "violations").read_text()
-    taken = [int(line.split()[0]) for line in (tmp_path / "taken").read_text().splitlines()]
-    assert len(taken) == len(set(taken)) >= 64
-    assert taken == sorted(taken)
-    assert [result.code for result in results].count(-signal.SIGKILL) == 3
-    assert len(cloud.http("alice").leases()) == 1
-    for _ in taken:
+    with command.start(*arguments, env=env, program=program) as racers:
+        result = racers.wait(seconds=280)
+    assert (result.code, result.stderr) == (0, "")
+    return {path.name: path.read_text().splitlines() for path in folder.iterdir()}
+
+
+def test_eight_processes_that_race_and_die_are_never_two_inside(cloud: Cloud, tmp_path: Path) -> None:
+    """Some are killed inside, some in the midst of a POST, some go without a release; POSTs get lost or arrive late, and
+    somebody deletes the newest record."""
+    found = run_race(cloud, tmp_path / "race", processes=8, times=3, seed=0)
+    assert found["violations"] == []
+    assert len(found["taken"]) >= 12
+    assert len(found["killed"]) == 4
+    for _ in found["taken"]:
         note("a lease taken while eight processes race for it, die, and lose answers", "never two inside")
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("number", range(3))
+@pytest.mark.parametrize("database", ["cloud", "mariadb_cloud"])
+def test_sixteen_processes_race_on_each_database(
+    request: pytest.FixtureRequest, tmp_path: Path, database: str, number: int
+) -> None:
+    """Each race has faults of its own."""
+    cloud: Cloud = request.getfixturevalue(database)
+    found = run_race(cloud, tmp_path / "race", processes=16, times=3, seed=1000 * number + 1)
+    assert found["violations"] == []
+    assert len(found["taken"]) >= 20
+    for _ in found["taken"]:
+        note(f"a lease taken while sixteen processes race for it ({database})", "never two inside")
 
 
 class ConcurrentWorkspace:
@@ -212,9 +229,9 @@ def test_who_does_not_want_to_wait_is_told_the_holder_and_the_ways_out(workspace
     assert workspace.holder()["imagesync_lease_number"] == "1"
 
 
-@pytest.mark.trial("an apply killed while it holds the lease", "the next one on its host did not wait")
+@pytest.mark.trial("an apply killed while it holds the lease", "the next one on its host waited only for late requests")
 def test_a_killed_apply_is_followed_at_once_on_its_host(workspace: ConcurrentWorkspace) -> None:
-    """Its process is gone: nobody waits; what it left is cleared away."""
+    """Its process is gone: only what it may have sent is waited for; what it left is cleared away."""
     with gated() as gate:
         workspace.write({"slow": gate.url})
         first = workspace.start("apply", "--yes")
@@ -223,7 +240,15 @@ def test_a_killed_apply_is_followed_at_once_on_its_host(workspace: ConcurrentWor
         first.wait()
         gate.opened.set()
         assert workspace.holder()["imagesync_lease_state"] == "held"
-        told = workspace.run("apply", "--yes", "--lock-timeout", "0")
+        refused = workspace.run("apply", "--yes", "--lock-timeout", "0", code=1)
+        assert (
+            f"its last run did not give the lease back (host {os.uname().nodename}, pid {first.pid}, since " in refused
+        )
+        assert "run it again with --lock-timeout 60 or more" in refused
+        begun = time.monotonic()
+        told = workspace.run("apply", "--yes", "--lock-timeout", "30")
+        assert time.monotonic() - begun < 30  # far less than the time of a holder that cannot be asked
+    assert "for what it may have sent" in told
     assert "Applied: " in told
     assert [image["status"] for image in workspace.cloud.http("alice").images()] == ["active"]
     assert workspace.holder()["imagesync_lease_state"] == "free"
@@ -240,12 +265,12 @@ def test_unlock_stops_the_apply_that_holds_the_lease(workspace: ConcurrentWorksp
         assert "pass --yes" in workspace.run("unlock", code=64)
         told = workspace.run("unlock", "--yes")
         assert f"is held by host {os.uname().nodename}, pid {running.pid}, since " in told
-        running.wait_for("lease of catalogue base is lost")
+        running.wait_for("lease of catalog base is lost")
         gate.opened.set()
         stopped = running.wait()
     assert stopped.code == 1
     closing = stopped.stdout.splitlines()[-1]
-    assert closing.startswith("Stopped, the lease of catalogue base is lost: it was broken or taken over by host ")
+    assert closing.startswith("Stopped, the lease of catalog base is lost: it was broken or taken over by host ")
     assert closing.endswith("0 of 3 steps done, 2 not started. Apply again to go on.")
     assert "the change was not made; run apply again" in stopped.stdout
     assert "is free: nothing to do" in workspace.run("unlock")
@@ -280,8 +305,8 @@ def test_heartbeats_go_on_beside_as_many_uploads_as_there_may_be(
     assert workspace.holder()["imagesync_lease_state"] == "free"
 
 
-def test_the_lease_costs_four_requests_and_an_empty_plan_none(workspace: ConcurrentWorkspace) -> None:
-    """Look, take, clear the earlier record away, give back; nothing else while it takes less than a heartbeat."""
+def test_the_lease_costs_five_requests_and_an_empty_plan_none(workspace: ConcurrentWorkspace) -> None:
+    """Look, take, look again, clear the earlier record away, give back; nothing else while it takes less than a heartbeat."""
 
     def asked(number: int, *words: str) -> list[str]:
         """What an apply that changes two images asks for."""
@@ -290,10 +315,10 @@ def test_the_lease_costs_four_requests_and_an_empty_plan_none(workspace: Concurr
         workspace.run("apply", "--yes", *words)
         return sorted(request.method for request in workspace.cloud.requests())
 
-    asked(1, "--no-lock")
+    asked(1)
     without = asked(2, "--no-lock")
-    assert asked(3) == sorted([*without, "GET", "POST", "PATCH"])
-    assert asked(4) == sorted([*without, "GET", "POST", "DELETE", "PATCH"])
+    for number in (3, 4):
+        assert asked(number) == sorted([*without, "GET", "POST", "GET", "DELETE", "PATCH"])
     assert asked(4) == ["GET", "GET"]
 
 
@@ -325,7 +350,7 @@ def test_a_full_quota_names_itself_and_the_way_out(workspace: ConcurrentWorkspac
     workspace.cloud.set_limits("images", image_count_total=1)
     try:
         told = workspace.run("apply", "--yes", user="limited", code=1)
-        assert "the record of the lease of catalogue base" in told
+        assert "the record of the lease of catalog base" in told
         assert "image_count_total" in told
         assert "--no-lock" in told
         workspace.run("apply", "--yes", "--no-lock", user="limited")

@@ -26,8 +26,8 @@ from imagesync.backends.base import Backend, UpdateFields
 from imagesync.backends.local.backend import Local
 from imagesync.backends.local.store import Store
 from imagesync.errors import ManifestError, PlanRefused, StalePlan, Unavailable
-from imagesync.lease.holding import break_lease, find_held_lease, take
 from imagesync.lease.record import STATE, LeaseHeld, Times
+from imagesync.lease.taking import break_lease, find_held_lease, take
 from imagesync.model.image import LiveImage
 from imagesync.model.report import Event, Finished, Outcome, Progress, Started
 from tests.waiting import wait_until

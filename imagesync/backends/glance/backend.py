@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any, Final, Self, Unpack
 from urllib.parse import quote
 from uuid import uuid4
@@ -134,6 +135,15 @@ class Glance:
             return self.images(image_id)[0]
         body = StrictPatch(strict_operations(operations)) if attrs.get("absent") else operations
         return image_from_wire(self._api.send("PATCH", _path(image_id), body, repeat=False))
+
+    def with_time_limit(self, seconds: float) -> "Glance":
+        """Each request is given up after so many seconds, and repeated once at most."""
+        pace = self._pace or Pace()
+        return Glance(
+            replace(self._connection, read_timeout=min(self._connection.read_timeout, seconds)),
+            replace(pace, tries=min(pace.tries, 2), longest=min(pace.longest, seconds)),
+            timeouts=self._timeouts,
+        )
 
     def settling_time(self) -> float:
         """As the cloud's settings say."""

@@ -154,6 +154,10 @@ class Local:
         document["updated_at"] = _format_now()
         rows.put(document, document.get(CATALOG))
 
+    def with_time_limit(self, seconds: float) -> Self:  # noqa: ARG002 - nothing here waits for a service
+        """The store itself."""
+        return self
+
     def settling_time(self) -> float:
         """None: each write is one transaction."""
         return 0.0

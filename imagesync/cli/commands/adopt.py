@@ -61,4 +61,4 @@ def adopt(
             typer.echo("\n".join(lines))
             return ExitCode.DONE
         planner = Planner(backend, part, policy=options.policy(part.policy), jobs=options.jobs, access=access)
-        return run.finish(apply(planner, settings_of(options, locking), run.hooks))
+        return run.finish(apply(planner, settings_of(path, options, locking), run.hooks))

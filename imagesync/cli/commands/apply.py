@@ -50,7 +50,7 @@ def apply(
     set_up_logs(verbose=verbose)
     make = choose_maker(options, stage=stage, discard=discard_staged)
     access = options.make_access()
-    run, settings = Run(results, yes=yes), settings_of(options, locking)
+    run, settings = Run(results, yes=yes), settings_of(path, options, locking)
     if is_plan_file(path):
         refuse_for_saved_plan(stage=stage, discard=discard_staged)
         check_writable(results.out, results.ids, results.events)

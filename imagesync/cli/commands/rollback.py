@@ -64,7 +64,7 @@ def rollback(
             promoting=frozenset({key}),
             jobs=options.jobs,
         )
-        return run.finish(apply(planner, settings_of(options, locking), run.hooks))
+        return run.finish(apply(planner, settings_of(path, options, locking), run.hooks))
 
 
 def _check_key(key: str, known: Sequence[str]) -> None:

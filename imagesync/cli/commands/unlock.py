@@ -42,7 +42,7 @@ def unlock(
     from imagesync.cli.plan_paths import check_store
     from imagesync.cli.saved_plans import is_plan_file, read_plan
     from imagesync.cli.targets import open_target, open_target_of
-    from imagesync.lease.holding import break_lease, find_held_lease
+    from imagesync.lease.taking import break_lease, find_held_lease
 
     set_up_logs(verbose=verbose)
     options = Options(
@@ -63,13 +63,13 @@ def unlock(
     with opened as backend:
         lease = find_held_lease(backend, name)
         if lease is None:
-            typer.echo(f"The lease of catalogue {name} is free: nothing to do.")
+            typer.echo(f"The lease of catalog {name} is free: nothing to do.")
             return ExitCode.DONE
-        typer.echo(f"The lease of catalogue {name} is held by {lease.holder}.")
+        typer.echo(f"The lease of catalog {name} is held by {lease.holder}.")
         if not yes and not _confirm():
             return ExitCode.FAILED
         if other := break_lease(backend, lease):
-            message = f"catalogue {name}: the lease went to somebody else meanwhile: {other.holder}"
+            message = f"catalog {name}: the lease went to somebody else meanwhile: {other.holder}"
             raise Conflict(message, "that one was left alone; look again")
     typer.echo("It is broken: a run that holds it starts no further step.")
     return ExitCode.DONE

@@ -13,8 +13,8 @@ from imagesync import Performer, execute
 from imagesync.backends.base import UpdateFields
 from imagesync.backends.local.backend import Local
 from imagesync.backends.local.store import Store
-from imagesync.errors import Forbidden, QuotaExceeded
-from imagesync.model.catalog import Content, Fingerprint, Role, Status, Visibility
+from imagesync.errors import Forbidden, QuotaExceeded, Unavailable
+from imagesync.model.catalog import Catalog, Content, Fingerprint, Role, Status, Visibility
 from imagesync.model.image import LiveImage
 from imagesync.model.plan import Create
 from imagesync.model.record import ID, ROLE
@@ -121,17 +121,46 @@ class NoMembers(Local):
         super().add_member(image_id, project)
 
 
-def test_a_record_without_data_whose_members_fail_stays(tmp_path: Path) -> None:
-    """It is published as it is made; the next run adds the members."""
+def want_record(**attrs: Any) -> Catalog:
+    """A catalog of one image without data."""
+    return catalog(replace(spec("x", source=Content.NO_DATA, fingerprint=Fingerprint()), **attrs))
+
+
+def test_a_record_without_data_whose_members_fail_is_not_published(tmp_path: Path) -> None:
+    """Like one with data: the next run makes it."""
     service = NoMembers(Store(tmp_path / "store"), "full")
-    image = spec("x", source=Content.NO_DATA, fingerprint=Fingerprint(), visibility=Visibility.SHARED)
-    images = catalog(replace(image, members=frozenset({"a" * 32})))
+    images = want_record(visibility=Visibility.SHARED, members=frozenset({"a" * 32}))
     assert not apply(service, images).succeeded
-    (made,) = service.images()
+    assert service.images() == []
     service.full = False
     assert apply(service, images).succeeded
-    assert [one.id for one in service.images()] == [made.id]
+    (made,) = service.images()
     assert [member.project for member in service.members(made.id)] == ["a" * 32]
+
+
+class PostOnly(FaultyStore):
+    """A store that takes the POST of a record, and nothing of its run that comes after it."""
+
+    def update_image(self, image: LiveImage | str, **attrs: Any) -> LiveImage:
+        raise Unavailable("no answer")
+
+    def delete_image(self, image: LiveImage | str) -> None:
+        raise Unavailable("no answer")
+
+
+@pytest.mark.parametrize("pinned", [None, "0a4d55a8-d778-4c4f-9b32-b8bd1ecd6d41"])
+def test_a_post_that_arrives_late_publishes_nothing(tmp_path: Path, pinned: str | None) -> None:
+    """Also of a record without data: it stood beside the newer one. The next run publishes one, and clears away."""
+    images = want_record(id=pinned)
+    assert not apply(PostOnly(tmp_path / "store"), images).succeeded
+    store = FaultyStore(tmp_path / "store")
+    (left,) = store.images()
+    assert (left.hidden, left.visibility, left.properties[ROLE]) == (True, Visibility.PRIVATE, Role.STAGING)
+    assert apply(store, images).succeeded
+    (made,) = store.images()
+    assert (made.name, made.hidden, made.properties[ROLE]) == ("x", False, Role.CURRENT)
+    assert (made.id == left.id) is (pinned is not None)
+    assert planned(store, images).steps == ()
 
 
 class DeactivationLost(Local):

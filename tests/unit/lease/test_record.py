@@ -8,34 +8,38 @@ import pytest
 from imagesync.lease.record import (
     BEAT,
     HOLDER,
+    NEXT,
     NUMBER,
     STATE,
     USUAL,
     Holder,
     Lease,
     LeaseHeld,
+    LeaseUnsettled,
     Sighting,
     State,
     Times,
-    can_follow,
+    describe_end,
     find_end,
     is_lease,
-    lease_id,
+    is_live,
     read_lease,
-    update_sighting,
+    update_sightings,
 )
+from imagesync.model.catalog import Visibility
 from imagesync.model.image import LiveImage
-from imagesync.model.record import LEASE, ROLE
+from imagesync.model.record import ID, LEASE, ROLE
 
 PROJECT = "project-1"
 HERE = Holder("a", "boot-a", "1", "10", "2026-11-23 12:00:00 UTC")
-HELD = Lease("base", 4, "nonce", HERE, "17")
+OWN, NEXT_ID = "b1801677-bd6d-4216-a870-486380dea9ba", "0a4d55a8-d778-4c4f-9b32-b8bd1ecd6d41"
+HELD = Lease(OWN, "base", 4, NEXT_ID, "nonce", HERE, "17")
 
 
 def stored(lease: Lease, **attrs: object) -> LiveImage:
     """The record of a lease as the service shows it."""
     image = LiveImage(
-        lease_id(PROJECT, lease.catalog, lease.number), owner=PROJECT, hidden=True, properties=lease.properties()
+        lease.id, owner=PROJECT, visibility=Visibility.PRIVATE, hidden=True, properties=lease.properties()
     )
     return replace(image, **attrs)  # type: ignore[arg-type]
 
@@ -50,7 +54,9 @@ def never(holder: Holder) -> bool:
     return False
 
 
-@pytest.mark.parametrize("lease", [HELD, replace(HELD, state=State.FREE, holder=Holder())])
+@pytest.mark.parametrize(
+    "lease", [HELD, replace(HELD, state=State.FREE, holder=Holder()), replace(HELD, state=State.UNSETTLED, next="")]
+)
 def test_a_lease_is_read_as_it_was_written(lease: Lease) -> None:
     assert read_lease(stored(lease), PROJECT, "base") == lease
 
@@ -58,12 +64,15 @@ def test_a_lease_is_read_as_it_was_written(lease: Lease) -> None:
 def test_the_record_of_0_1_0_is_read() -> None:
     """Literal text: runs of two versions keep apart only if each reads the other's record."""
     image = LiveImage(
-        "b1801677-bd6d-5216-a870-486380dea9ba",
+        "b1801677-bd6d-4216-a870-486380dea9ba",
         owner=PROJECT,
+        visibility=Visibility.PRIVATE,
         properties={
+            "imagesync_id": "b1801677-bd6d-4216-a870-486380dea9ba",
             "imagesync_lease": "base",
             "imagesync_role": "lease",
             "imagesync_lease_number": "4",
+            "imagesync_lease_next": "0a4d55a8-d778-4c4f-9b32-b8bd1ecd6d41",
             "imagesync_lease_nonce": "nonce",
             "imagesync_lease_heartbeat": "17",
             "imagesync_lease_state": "held",
@@ -72,21 +81,38 @@ def test_the_record_of_0_1_0_is_read() -> None:
     )
     assert read_lease(image, PROJECT, "base") == HELD
     assert HELD.properties() == image.properties
-    assert lease_id(PROJECT, "base", 4) == image.id
 
 
-def test_a_record_of_another_project_or_chain_is_no_lease() -> None:
-    """Its id is made from project, catalog and number; whoever copies the properties has another id or owner."""
-    assert read_lease(stored(HELD, owner="another"), PROJECT, "base") is None
-    assert read_lease(stored(HELD), PROJECT, "other") is None
-    for image_id in (str(uuid4()), lease_id("another", "base", 4), "no-uuid"):
-        assert read_lease(stored(HELD, id=image_id), PROJECT, "base") is None
+@pytest.mark.parametrize(
+    "attrs",
+    [
+        {"owner": "another"},
+        {"id": str(uuid4())},
+        *({"visibility": each} for each in Visibility if each is not Visibility.PRIVATE),
+    ],
+)
+def test_only_a_private_record_of_our_project_about_itself_counts(attrs: dict[str, object]) -> None:
+    """Others may copy the properties of what they see, and show us what they made."""
+    assert read_lease(stored(HELD, **attrs), PROJECT, "base") is None
 
 
-@pytest.mark.parametrize("number", ["5", "x", "", "9" * 200, "\u0664"])
-def test_the_id_says_the_number_whatever_the_property_says(number: str) -> None:
+@pytest.mark.parametrize("changes", [{LEASE: "Base"}, {LEASE: "base "}, {ROLE: "current"}, {ID: "another"}])
+def test_a_record_of_another_catalog_or_kind_is_no_lease(changes: dict[str, str]) -> None:
+    """Compared exactly: a database may find ``Base`` for ``base``."""
+    assert read_lease(damaged(**changes), PROJECT, "base") is None
+
+
+@pytest.mark.parametrize(("number", "expected"), [("x", 0), ("", 0), ("\u0664", 0), ("9" * 200, 0), ("9" * 30, 2**53)])
+def test_a_damaged_number_is_one_at_the_edge(number: str, expected: int) -> None:
     found = read_lease(damaged(**{NUMBER: number}), PROJECT, "base")
-    assert found == HELD
+    assert found == replace(HELD, number=expected)
+
+
+@pytest.mark.parametrize("following", ["", "x", "../tasks", NEXT_ID.upper(), f"{{{NEXT_ID}}}"])
+def test_a_successor_that_is_no_id_is_none(following: str) -> None:
+    """It would become a part of a path."""
+    found = read_lease(damaged(**{NEXT: following}), PROJECT, "base")
+    assert found == replace(HELD, next="")
 
 
 @pytest.mark.parametrize("holder", ["", "[", "3", "[]", '{"host": 3}', "[" * 100_000])
@@ -112,37 +138,43 @@ def test_what_a_record_says_cannot_move_a_cursor() -> None:
 
 
 def test_a_record_is_told_from_images() -> None:
-    """By its mark, its role and its owner."""
+    """By its mark, its role, its own id and its owner: a copy is an image like any other."""
     assert is_lease(stored(HELD), PROJECT)
     assert not is_lease(stored(HELD), "another")
+    assert not is_lease(stored(HELD, id=str(uuid4())), PROJECT)
     assert not is_lease(damaged(**{ROLE: "current"}), PROJECT)
     unmarked = {name: value for name, value in HELD.properties().items() if name != LEASE}
     assert not is_lease(stored(HELD, properties=unmarked), PROJECT)
 
 
-def test_the_highest_number_is_the_end_of_the_chain() -> None:
-    assert find_end([replace(HELD, number=number) for number in (3, 10, 9)]) == replace(HELD, number=10)
+def test_the_highest_number_with_the_smallest_id_is_the_end_of_the_chain() -> None:
+    numbered = [replace(HELD, number=number) for number in (3, 10, 9)]
+    other = replace(HELD, number=10, id=NEXT_ID)
+    assert find_end(numbered) == replace(HELD, number=10)
+    assert find_end([*numbered, other]) == find_end([other, *numbered]) == other
     assert find_end([]) is None
 
 
 @pytest.mark.parametrize("moved", [{"beat": "18"}, {"nonce": "other"}, {"number": 5}, {"state": State.FREE}])
 def test_whatever_moves_in_a_record_is_a_sign_of_life(moved: dict[str, object]) -> None:
-    """The time is counted from the first look that saw it so."""
-    before = Sighting(HELD, 10.0)
-    assert update_sighting(None, HELD, 10.0) == before
-    assert update_sighting(before, HELD, 50.0) == before
+    """The time is counted from the first look that saw it so; a record that is not listed any more is forgotten."""
+    before = {OWN: Sighting(HELD, 10.0)}
+    assert update_sightings({}, [HELD], 10.0) == before
+    assert update_sightings(before, [HELD], 50.0) == before
     after = replace(HELD, **moved)  # type: ignore[arg-type]
-    assert update_sighting(before, after, 50.0) == Sighting(after, 50.0)
+    assert update_sightings(before, [after], 50.0) == {OWN: Sighting(after, 50.0)}
+    assert update_sightings(before, [], 50.0) == {}
 
 
-def test_a_lease_may_be_followed_once_it_is_free_or_its_holder_is_gone_or_silent() -> None:
+def test_a_lease_is_live_until_it_is_given_back_or_its_holder_is_gone_or_silent() -> None:
     """Silent: not moved for the expiry, as of the moment when the last look began."""
     seen, end = Sighting(HELD, 100.0), 100.0 + USUAL.expiry
-    assert not can_follow(seen, 100.0, USUAL, never)
-    assert not can_follow(seen, end - 0.1, USUAL, never)
-    assert can_follow(seen, end, USUAL, never)
-    assert can_follow(seen, 100.0, USUAL, lambda holder: holder == HERE)
-    assert can_follow(Sighting(replace(HELD, state=State.FREE), 100.0), 100.0, USUAL, never)
+    assert is_live(seen, 100.0, USUAL, never)
+    assert is_live(seen, end - 0.1, USUAL, never)
+    assert not is_live(seen, end, USUAL, never)
+    assert not is_live(seen, 100.0, USUAL, lambda holder: holder == HERE)
+    for state in (State.FREE, State.UNSETTLED):
+        assert not is_live(Sighting(replace(HELD, state=state), 100.0), 100.0, USUAL, never)
 
 
 def test_a_holder_gives_up_before_anybody_may_follow() -> None:
@@ -155,8 +187,29 @@ def test_a_heartbeat_changes_one_property() -> None:
     assert {name for name, value in after.items() if HELD.properties()[name] != value} == {BEAT}
 
 
-def test_the_error_names_the_holder_and_the_ways_out_in_one_line() -> None:
-    text = str(LeaseHeld(HELD, 30, USUAL))
-    for part in ("base", "host a, pid 1, since 2026", "waited 30 s", "--lock-timeout", "imagesync unlock"):
+def test_the_error_names_the_holder_and_the_command_in_one_line() -> None:
+    text = str(LeaseHeld(HELD, 30, USUAL, "imagesync unlock images/ --cloud eu"))
+    for part in (
+        "catalog base is at work elsewhere: host a, pid 1, since 2026-11-23 12:00:00 UTC",
+        "waited 30 s",
+        "--lock-timeout",
+        "break the lease: imagesync unlock images/ --cloud eu",
+    ):
         assert part in text
     assert "\n" not in text
+
+
+def test_a_lease_that_was_not_given_back_is_described_by_how_it_ended() -> None:
+    """Whose it was, and that there was no time to wait for what it sent."""
+    assert describe_end(HELD) == f"its last run did not give the lease back ({HERE})"
+    assert describe_end(replace(HELD, state=State.UNSETTLED)).startswith(
+        "the lease was broken, or its run lost an answer"
+    )
+    text = str(LeaseUnsettled(HELD, 3, USUAL))
+    for part in (
+        "did not give the lease back (host a, pid 1",
+        "may arrive for 10 s",
+        "3 s were left",
+        "--lock-timeout 60",
+    ):
+        assert part in text

@@ -1,0 +1,131 @@
+"""The records of one catalog's lease, as one run sees them: listed, made, changed and deleted. Does I/O."""
+
+import contextlib
+import random
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum, auto
+from functools import partial
+from uuid import uuid4
+
+from imagesync.backends.base import Backend
+from imagesync.errors import BackendError, Conflict, NotFound, QuotaExceeded, Unavailable
+from imagesync.lease.process import identify_process, is_gone, read_clock
+from imagesync.lease.record import Holder, Lease, Sighting, State, Times, is_live, read_lease, update_sightings
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What the protocol needs of the world: a clock in seconds, sleep, chance, unique ids, who we are, who is gone."""
+
+    here: Holder
+    gone: Callable[[Holder], bool]
+    clock: Callable[[], float] = read_clock
+    sleep: Callable[[float], None] = time.sleep
+    new_id: Callable[[], str] = lambda: str(uuid4())
+    chance: Callable[[], float] = random.random
+
+
+def make_world() -> World:
+    """The one this process is in."""
+    here = identify_process()
+    return World(here, partial(is_gone, here=here))
+
+
+class Posted(Enum):
+    """What became of the POST of a record."""
+
+    MINE = auto()
+    ANOTHERS = auto()
+    BURNT = auto()
+    """Its id was given out, and its record is gone: nobody can follow there."""
+    LOST = auto()
+    """It did not arrive, or not yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What one listing showed: every record of the chain, and those whose holder may be alive. Both without our own."""
+
+    found: tuple[Lease, ...] = ()
+    live: tuple[Lease, ...] = ()
+    own: Lease | None = None
+
+
+class Chain:
+    """The records of one catalog's lease in one project, as one run sees them; ``nonce`` names that run."""
+
+    def __init__(self, backend: Backend, catalog: str, times: Times, world: World) -> None:
+        self._backend, self.catalog, self._times, self._world = backend, catalog, times, world
+        self._project = backend.identity().project_id
+        self._seen: Mapping[str, Sighting] = {}
+        self.nonce = world.new_id()
+
+    def look(self, own: str = "") -> Look:
+        """List the records; ``own`` is the id of our own. Another one with our nonce came late: it is taken away."""
+        asked = self._world.clock()
+        found = self.list()
+        self._seen = update_sightings(self._seen, found, self._world.clock())
+        strays = [lease.id for lease in found if lease.nonce == self.nonce and lease.id != own]
+        for stray in strays:
+            self.remove(stray)
+        others = tuple(lease for lease in found if lease.id != own and lease.id not in strays)
+        live = tuple(lease for lease in others if is_live(self._seen[lease.id], asked, self._times, self._world.gone))
+        return Look(others, live, next((lease for lease in found if lease.id == own), None))
+
+    def list(self) -> tuple[Lease, ...]:
+        """Every record that is listed."""
+        images = self._backend.leases(self.catalog)
+        return tuple(lease for image in images if (lease := read_lease(image, self._project, self.catalog)))
+
+    def make(self, end: Lease | None, *, is_fresh: bool = False, state: State = State.HELD) -> Lease:
+        """Our record behind ``end``; ``is_fresh``: with an id that nobody else can have in mind."""
+        following = "" if end is None or is_fresh else end.next
+        return Lease(
+            following or self._world.new_id(),
+            self.catalog,
+            end.number + 1 if end else 1,
+            self._world.new_id(),
+            self.nonce,
+            self._world.here,
+            state=state,
+        )
+
+    def post(self, lease: Lease) -> Posted:
+        """Make a record: of all who try one id, one makes it. A lost answer is told by the nonce."""
+        try:
+            self._backend.create_image(id=lease.id, visibility="private", hidden=True, properties=lease.properties())
+        except QuotaExceeded as error:
+            message = f"no room for the record of the lease of catalog {self.catalog}: {error.message}"
+            hint = "free an image of the project's quota, or do without the lease (--no-lock)"
+            raise QuotaExceeded(message, hint) from error
+        except (Conflict, Unavailable) as error:
+            nonce = self._read_nonce(lease.id)
+            if nonce is None:
+                return Posted.BURNT if isinstance(error, Conflict) else Posted.LOST
+            return Posted.MINE if nonce == lease.nonce else Posted.ANOTHERS
+        return Posted.MINE
+
+    def _read_nonce(self, image_id: str) -> str | None:
+        """The nonce of the record with this id, damaged or not; None if there is none that we can see."""
+        try:
+            (image,) = self._backend.images(image_id)
+        except NotFound:
+            return None
+        lease = read_lease(image, self._project, self.catalog)
+        return lease.nonce if lease else ""
+
+    def patch(self, image_id: str, properties: Mapping[str, str]) -> None:
+        """Change a record; NotFound where it is gone."""
+        self._backend.update_image(image_id, properties=properties)
+
+    def delete(self, image_id: str) -> None:
+        """A record goes, or is gone already."""
+        with contextlib.suppress(NotFound):
+            self._backend.delete_image(image_id)
+
+    def remove(self, image_id: str) -> None:
+        """As ``delete``; one that stays does no harm: it is free or dead, and looks so."""
+        with contextlib.suppress(BackendError):
+            self.delete(image_id)

@@ -1,0 +1,234 @@
+"""Taking and breaking the lease of a catalog, through the Backend protocol only. Does I/O.
+
+List the records; wait while the holder of one may be alive; POST the record that follows the end of the chain, which only
+one can; list again, and hold the lease only if no other record is live.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Final
+
+from imagesync.backends.base import Backend
+from imagesync.errors import BackendError, Unavailable
+from imagesync.lease import UNLOCK
+from imagesync.lease.chain import Chain, Look, Posted, World, make_world
+from imagesync.lease.holding import Held
+from imagesync.lease.record import USUAL, Lease, LeaseHeld, LeaseUnsettled, State, Times, describe_end, find_end
+
+SETTLING_FACTOR: Final = 4
+"""Times the backend's settling time that who follows a dead run waits: some 19 repeats of the service's own."""
+MAX_LOST_POSTS: Final = 3
+"""POSTs of a record that a service may leave without answer and without effect."""
+
+
+class _Taking:
+    """One attempt to get the lease."""
+
+    def __init__(
+        self,
+        chain: Chain,
+        times: Times,
+        world: World,
+        timeout: float,
+        tell: Callable[[str], None],
+        unlock: str,
+        *,
+        is_new: bool,
+    ) -> None:
+        self._chain, self._times, self._world, self._tell, self._unlock = chain, times, world, tell, unlock
+        self._is_new = is_new
+        self._timeout, self._begun = timeout, world.clock()
+        self._told = False
+        self._lost_posts = 0
+
+    def take(self) -> Held:
+        """The lease, ours.
+
+        LeaseHeld when it stays with somebody else; LeaseUnsettled when the time that is left is not enough for what a
+        holder that did not give it back has sent.
+        """
+        while True:
+            seen = self._chain.look()
+            if seen.live:
+                self._wait(seen.live)
+            elif held := self._follow(seen):
+                return held
+
+    def _follow(self, seen: Look) -> Held | None:
+        """Make the record behind the end of the chain, and hold the lease if it is the only live one; None: look again."""
+        before = find_end(lease for lease in seen.found if lease.state is not State.FREE)
+        if before is not None:
+            self._check_time_to_settle(before)
+        end = find_end(seen.found)
+        lease = self._chain.make(end)
+        is_fresh, sent = end is None or lease.id != end.next, self._world.clock()
+        posted = self._chain.post(lease)
+        if posted is Posted.BURNT:
+            lease = self._chain.make(end, is_fresh=True)
+            is_fresh, sent = True, self._world.clock()
+            posted = self._chain.post(lease)
+        if posted is not Posted.MINE:
+            self._pause(posted)
+            return None
+        if is_fresh:
+            self._wait_for_others(is_deleted=end is not None or not self._is_new)
+        if (confirmed := self._confirm(lease, sent)) is None:
+            return None
+        for old in confirmed.found:
+            self._chain.remove(old.id)
+        return Held(self._chain, lease, self._times, self._world, sent=sent, tell=self._tell, before=before)
+
+    def _wait_for_others(self, *, is_deleted: bool) -> None:
+        """Somebody else may have begun the chain, too, which a listing shows a moment later; or the record of a holder was
+        deleted, which that one notices at its next heartbeat."""
+        if is_deleted:
+            self._tell(
+                f"catalog {self._chain.catalog}: there is no record of the last lease; waiting {self._times.beat:.0f} s "
+                "in case it was deleted while a run held it"
+            )
+        self._world.sleep(self._times.lag * (1 + self._world.chance()) + is_deleted * self._times.beat)
+
+    def _pause(self, posted: Posted) -> None:
+        """Before another try. A service that takes no POST at all is not asked for ever."""
+        if posted is Posted.LOST:
+            self._lost_posts += 1
+            if self._lost_posts >= MAX_LOST_POSTS:
+                raise Unavailable(
+                    f"the service made no record of the lease of catalog {self._chain.catalog} in {MAX_LOST_POSTS} tries",
+                    "nothing was changed; run it again later",
+                )
+        if self._seconds_waited() > max(self._timeout, self._times.confirm):
+            raise BackendError(
+                f"the lease of catalog {self._chain.catalog} could not be taken in {self._seconds_waited():.0f} s",
+                "nothing was changed; run it again, wait longer (--lock-timeout), or do without the lease (--no-lock)",
+            )
+        self._world.sleep(self._times.poll * self._world.chance())
+
+    def _confirm(self, lease: Lease, sent: float) -> Look | None:
+        """Look until our record is the only live one; None if another has the better claim, or time ran out.
+
+        Of several live ones all but that with the smallest id go. A record that took too long to make, or is not shown
+        for too long, may look dead to others already.
+        """
+        while True:
+            seen = self._chain.look(lease.id)
+            seconds = self._world.clock() - sent
+            if seconds > self._times.confirm:
+                break
+            if seen.own is not None and not seen.live:
+                return seen
+            if any(other.id < lease.id for other in seen.live):
+                break
+            self._world.sleep(self._times.poll * (0.5 + self._world.chance() / 2))
+        self._chain.remove(lease.id)
+        if not seen.live:
+            message = f"the service took {seconds:.0f} s to make, or to show, the record of the lease"
+            raise Unavailable(message, "try again later; nothing was changed")
+        self._world.sleep(self._times.poll * self._world.chance())
+        return None
+
+    def _check_time_to_settle(self, before: Lease) -> None:
+        left = self._timeout - self._seconds_waited()
+        if self._times.settling and self._times.settling > left:
+            raise LeaseUnsettled(before, left, self._times)
+
+    def _seconds_waited(self) -> float:
+        return self._world.clock() - self._begun
+
+    def _wait(self, live: tuple[Lease, ...]) -> None:
+        lease = find_end(live) or live[0]
+        left = self._timeout - self._seconds_waited()
+        if left <= 0:
+            raise LeaseHeld(lease, self._timeout, self._times, self._unlock)
+        if not self._told:
+            self._tell(
+                f"catalog {lease.catalog} is at work elsewhere: {lease.holder}; waiting for at most {left:.0f} s "
+                f"(if that run is dead, break its lease: {self._unlock})"
+            )
+            self._told = True
+        self._world.sleep(min(self._times.poll, left))
+
+
+def take(
+    backend: Backend,
+    catalog: str,
+    *,
+    timeout: float,
+    tell: Callable[[str], None],
+    times: Times = USUAL,
+    world: World | None = None,
+    unlock: str = UNLOCK,
+    is_new: bool = False,
+) -> Held:
+    """The lease of a catalog, as soon as nobody else has it; LeaseHeld after ``timeout`` seconds.
+
+    LeaseUnsettled if then the time is not left in which what a dead holder sent may arrive: ``Held.before`` names that
+    one, and the caller waits ``times.settling``. ``unlock``: the command that breaks the lease, for messages.
+    ``is_new``: there was hardly a lease before, because the catalog has no image.
+    """
+    world = world or make_world()
+    chain = Chain(backend.with_time_limit(times.confirm / 3), catalog, times, world)
+    return _Taking(chain, times, world, timeout, tell, unlock, is_new=is_new).take()
+
+
+@contextmanager
+def hold(
+    backend: Backend,
+    catalog: str,
+    *,
+    timeout: float,
+    times: Times,
+    unlock: str,
+    warn: Callable[[str], None],
+    is_new: bool = False,
+) -> Iterator[Held]:
+    """A lease, held with heartbeats while the block runs; arguments and errors as for ``take``.
+
+    After a run that did not give it back the block begins when what that one sent has arrived, or never will. ``lag``
+    and ``settling`` of ``times`` are limits: a backend that settles sooner is waited for less.
+    """
+    settled = backend.settling_time()
+    times = replace(times, settling=min(times.settling, SETTLING_FACTOR * settled), lag=min(times.lag, settled))
+    held = take(backend, catalog, timeout=timeout, tell=warn, times=times, unlock=unlock, is_new=is_new)
+    try:
+        held.start()
+        if held.before is not None:
+            how = describe_end(held.before)
+            warn(f"catalog {catalog}: {how}; waiting {times.settling:.0f} s for what it may have sent")
+            time.sleep(times.settling)
+        yield held
+    finally:
+        held.release()
+
+
+def find_held_lease(backend: Backend, catalog: str) -> Lease | None:
+    """Who has the lease now, as far as its record says; None where nobody does."""
+    chain = Chain(backend, catalog, USUAL, make_world())
+    return find_end(lease for lease in chain.list() if lease.state is State.HELD)
+
+
+def break_lease(backend: Backend, lease: Lease, world: World | None = None) -> Lease | None:
+    """Take a lease away from its holder, whether alive or not: that one stops at the next heartbeat.
+
+    A record that says ``unsettled`` is made behind the end of the chain first, so that whoever follows knows that what
+    the holder sent may still arrive. None when it is done; else who took the lease over meanwhile: that one is left
+    alone.
+    """
+    chain = Chain(backend, lease.catalog, USUAL, world or make_world())
+    found = chain.list()
+    held = find_end(one for one in found if one.state is State.HELD)
+    if held is None or held.id != lease.id:
+        return held
+    end = find_end(found)
+    for is_fresh in (False, True):
+        posted = chain.post(chain.make(end, is_fresh=is_fresh, state=State.UNSETTLED))
+        if posted is Posted.ANOTHERS:
+            others = [one for one in chain.list() if one.id != lease.id and one.state is State.HELD]
+            if others:
+                return find_end(others)
+        if posted in (Posted.MINE, Posted.ANOTHERS):
+            chain.delete(lease.id)
+            return None
+    raise BackendError(f"no record could be made in the lease of catalog {lease.catalog}", "run unlock again")

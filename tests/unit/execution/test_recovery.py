@@ -1,0 +1,222 @@
+"""After a run that did not give its lease back: what it sent arrives late, and harms nothing."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from imagesync import Hooks, Planner, Settings, Watch, apply, apply_saved, open_backend, read_catalog
+from imagesync.backends.base import Backend
+from imagesync.backends.local.backend import Local
+from imagesync.backends.local.store import Store
+from imagesync.errors import Conflict, NotFound
+from imagesync.execution.recovery import recover
+from imagesync.lease.chain import make_world
+from imagesync.lease.record import STATE, LeaseUnsettled
+from imagesync.lease.taking import take
+from imagesync.model.catalog import Role
+from imagesync.model.image import LiveImage
+from imagesync.model.record import KEY, ROLE, Record, Revision, read, read_revisions
+from imagesync.model.report import Event, Progress
+from imagesync.planning.recovery import plan_recovery
+
+
+@pytest.fixture
+def backend(tmp_path: Path) -> Iterator[Backend]:
+    """An empty store."""
+    with open_backend(store=tmp_path / "store") as opened:
+        yield opened
+
+
+def plan_builds(backend: Backend, folder: Path, **builds: int) -> Planner:
+    """Plans for a catalog of these keys, each with the data of a numbered build."""
+    images = {}
+    for key, build in builds.items():
+        (folder / f"{key}.{build}.raw").write_bytes(f"{key} {build}".encode() * 200)
+        images[key] = {"source": f"{key}.{build}.raw", "disk_format": "raw", "container_format": "bare"}
+    path = folder / "base.yaml"
+    path.write_text(json.dumps({"version": 1, "catalog": "base", "images": images}))
+    return Planner(backend, read_catalog(path))
+
+
+def die_with_lease(backend: Backend) -> None:
+    """A process of this host took the lease, and is gone."""
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    world = make_world()
+    here = replace(world.here, pid=str(ended.pid))
+    take(backend, "base", timeout=60, tell=lambda _: None, world=replace(world, here=here), is_new=True)
+
+
+def leave_unfilled(backend: Backend, key: str) -> str:
+    """A staging record that the dead run made, and never filled; its id."""
+    image_id = "0a4d55a8-d778-4c4f-9b32-b8bd1ecd6d41"
+    marks = Record("base", key, Role.STAGING).properties(image_id)
+    guard = Revision(1, "dead")
+    backend.create_image(id=image_id, hidden=True, visibility="private", properties={**marks, guard.name: guard.nonce})
+    return image_id
+
+
+def current(backend: Backend, key: str) -> LiveImage:
+    """The visible image of a key."""
+    (image,) = [one for one in backend.inventory("base") if one.properties[KEY] == key and not one.hidden]
+    return image
+
+
+def prepare_late_update(backend: Backend, image: LiveImage) -> Callable[[], LiveImage]:
+    """The PATCH that the dead run has on its way: it retires the image."""
+    (guard,) = read_revisions(image)
+    following = Revision(guard.number + 1, "dead")
+    record = read(image)
+    assert record is not None
+    managed = replace(record.managed, before={"hidden": False}, retired="2026-11-26T00:00:00+00:00")
+    marks = replace(record, role=Role.RETIRED, managed=managed).properties(image.id)
+    properties = {guard.name: None, following.name: following.nonce, **marks}
+    return lambda: backend.update_image(image.id, hidden=True, properties=properties, required=[guard.name])
+
+
+def test_what_a_dead_run_sent_is_refused_once_the_next_run_writes(backend: Backend, tmp_path: Path) -> None:
+    """Its guard is renewed before the first step: a PATCH that arrives during the upload is a conflict."""
+    assert apply(plan_builds(backend, tmp_path, a=1, b=1)).report.succeeded
+    late = prepare_late_update(backend, current(backend, "a"))
+    die_with_lease(backend)
+    refused: list[str] = []
+    told: list[str] = []
+
+    def deliver(event: Event) -> None:
+        if isinstance(event, Progress) and not refused:
+            with pytest.raises(Conflict):
+                late()
+            refused.append("late")
+
+    hooks = Hooks(watch=lambda _: nullcontext(Watch(notify=deliver)), warn=told.append)
+    report = apply(plan_builds(backend, tmp_path, a=2, b=1), hooks=hooks).report
+    assert (report.succeeded, report.leftover, refused) == (True, (), ["late"])
+    assert "its last run did not give the lease back (host " in told[0]
+    assert not current(backend, "a").hidden
+    assert [record.properties[STATE] for record in backend.leases("base")] == ["free"]
+
+
+def test_what_arrives_while_the_next_run_waits_is_planned_for(tmp_path: Path) -> None:
+    """Before the guard is renewed it counts: the plan under the lease is made from what is there then."""
+
+    class LateArrival(Local):
+        """A store whose questions for the settling time give the dead run's PATCH time to arrive."""
+
+        late: Callable[[], object] = staticmethod(lambda: None)
+
+        def settling_time(self) -> float:
+            self.late, late = (lambda: None), self.late
+            late()
+            return 0.0
+
+    backend = LateArrival(Store(tmp_path / "store"), "late")
+    assert apply(plan_builds(backend, tmp_path, a=1)).report.succeeded
+    late = prepare_late_update(backend, current(backend, "a"))
+    die_with_lease(backend)
+    backend.late = late
+    report = apply(plan_builds(backend, tmp_path, a=1, b=1)).report
+    assert report.succeeded
+    assert sorted(step.id.partition(":")[0] for step in report.plan.steps) == ["create", "update"]
+    assert not current(backend, "a").hidden
+    backend.close()
+
+
+def test_what_a_dead_run_never_filled_is_deleted_and_nobody_is_asked_again(backend: Backend, tmp_path: Path) -> None:
+    """Before the first step, at once: a body that still arrives fills nothing. The plan shows it as before."""
+    die_with_lease(backend)
+    left = leave_unfilled(backend, "a")
+    asked: list[str] = []
+
+    def notify(event: Event) -> None:
+        if isinstance(event, Progress):
+            with pytest.raises(NotFound):
+                backend.images(left)
+            asked.append("gone")
+
+    def refuse(_plan: object) -> bool:
+        raise AssertionError("what the recovery did needs no approval")
+
+    hooks = Hooks(approve_change=refuse, watch=lambda _: nullcontext(Watch(notify=notify)))
+    report = apply(plan_builds(backend, tmp_path, a=1), hooks=hooks).report
+    assert report.succeeded
+    assert asked
+    assert [image.status for image in backend.inventory("base")] == ["active"]
+
+
+def test_a_record_that_was_filled_meanwhile_is_left_to_the_next_plan(backend: Backend, tmp_path: Path) -> None:
+    """It is not what the plan relied on any more."""
+    left = leave_unfilled(backend, "a")
+    backend.update_image(left, disk_format="raw", container_format="bare")
+    plan = plan_builds(backend, tmp_path, a=1).plan()
+    assert plan_recovery(plan).unfilled == (left,)
+    backend.upload(left, [b"x" * 100], 100)
+    recover(backend, plan, jobs=2, check_lease=lambda: None)
+    assert backend.images(left)[0].status == "active"
+
+
+def test_an_image_that_changes_while_the_guards_are_renewed_stops_the_run(backend: Backend, tmp_path: Path) -> None:
+    """Somebody still writes: nothing was done yet."""
+    assert apply(plan_builds(backend, tmp_path, a=1)).report.succeeded
+    plan = plan_builds(backend, tmp_path, a=2).plan()
+    backend.update_image(current(backend, "a").id, min_ram=5, name="theirs")
+    with pytest.raises(Conflict, match="was changed by somebody else meanwhile: name is 'theirs'"):
+        recover(backend, plan, jobs=2, check_lease=lambda: None)
+
+
+def test_a_saved_plan_is_carried_out_after_a_dead_run_with_the_guards_that_are_there_then(
+    backend: Backend, tmp_path: Path
+) -> None:
+    """The renewal makes no plan stale; what the dead run sent is refused."""
+    assert apply(plan_builds(backend, tmp_path, a=1)).report.succeeded
+    plan = plan_builds(backend, tmp_path, a=2).plan()
+    late = prepare_late_update(backend, current(backend, "a"))
+    die_with_lease(backend)
+    refused: list[str] = []
+
+    def deliver(event: Event) -> None:
+        if isinstance(event, Progress) and not refused:
+            with pytest.raises(Conflict):
+                late()
+            refused.append("late")
+
+    hooks = Hooks(watch=lambda _: nullcontext(Watch(notify=deliver)))
+    report = apply_saved(backend, plan, hooks=hooks).report
+    assert (report.succeeded, report.leftover, refused) == (True, (), ["late"])
+
+
+class SlowStore(Local):
+    """A store that needs a while until a read shows what became of a write."""
+
+    def settling_time(self) -> float:
+        return 0.01
+
+
+@pytest.mark.parametrize("lock_timeout", [0.0, 5.0])
+def test_the_wait_after_a_dead_run_counts_to_the_time_that_one_may_wait(tmp_path: Path, lock_timeout: float) -> None:
+    """Too short a time changes nothing, and says so."""
+    backend = SlowStore(Store(tmp_path / "store"), "slow")
+    die_with_lease(backend)
+    settings = Settings(lock_timeout=lock_timeout)
+    if lock_timeout:
+        assert apply(plan_builds(backend, tmp_path, a=1), settings).report.succeeded
+    else:
+        with pytest.raises(LeaseUnsettled, match=r"nothing was changed; 0 s were left to wait.*--lock-timeout"):
+            apply(plan_builds(backend, tmp_path, a=1), settings)
+        assert backend.inventory("base") == []
+    backend.close()
+
+
+def test_without_a_dead_run_no_guard_is_renewed(backend: Backend, tmp_path: Path) -> None:
+    """Each renewal costs a request."""
+    assert apply(plan_builds(backend, tmp_path, a=1, b=1)).report.succeeded
+    before = read_revisions(current(backend, "b"))
+    assert apply(plan_builds(backend, tmp_path, a=2, b=1)).report.succeeded
+    assert read_revisions(current(backend, "b")) == before
+    retired = next(image for image in backend.inventory("base") if image.properties[ROLE] == Role.RETIRED)
+    assert read_revisions(retired)[0].number == read_revisions(current(backend, "a"))[0].number + 1

@@ -1,0 +1,17 @@
+"""What the tests of the lease share."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from imagesync.backends.local import open_local
+from tests.unit.lease.two_runs import TwoRuns
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Iterator[TwoRuns]:
+    """An empty store."""
+    backend = open_local(tmp_path / "store")
+    yield TwoRuns(backend)
+    backend.close()

@@ -1,0 +1,409 @@
+"""The protocol of taking and breaking a lease, by a clock that only the test moves."""
+
+from typing import Any
+
+import pytest
+
+from imagesync.errors import QuotaExceeded, Unavailable
+from imagesync.lease.holding import Held
+from imagesync.lease.record import (
+    HOLDER,
+    NEXT,
+    NUMBER,
+    STATE,
+    Lease,
+    LeaseHeld,
+    LeaseUnsettled,
+    State,
+    Times,
+)
+from imagesync.lease.taking import break_lease, find_held_lease, take
+from imagesync.model.image import LiveImage
+from imagesync.model.record import ID, LEASE
+from tests.unit.lease.two_runs import UNLOCK, A, B, TwoRuns, lose
+
+
+def test_the_record_is_small_hidden_private_and_nameless(runs: TwoRuns) -> None:
+    """It names its own id, catalog, holder, number and the id of its successor; it belongs to no catalog."""
+    held = runs.take()
+    (image,) = runs.backend.images()
+    assert (image.id, image.name, image.hidden, image.visibility) == (held.id, None, True, "private")
+    assert (image.properties[ID], image.properties[LEASE]) == (held.id, "base")
+    assert image.properties["imagesync_role"] == "lease"
+    assert "imagesync_catalog" not in image.properties
+    (lease,) = runs.records()
+    assert (lease.number, lease.holder, lease.state) == (1, A, "held")
+    assert lease.next not in ("", held.id)
+
+
+def test_however_often_it_is_taken_one_record_is_left(runs: TwoRuns) -> None:
+    """Each has the id that the one before named; that of a free lease remembers where the chain goes on."""
+    following = ""
+    for number in range(1, 6):
+        held = runs.take(A if number % 2 else B)
+        assert held.number == number
+        assert held.id == (following or held.id)
+        assert held.before is None
+        (lease,) = runs.records()
+        following = lease.next
+        held.release()
+    assert [(lease.number, lease.state) for lease in runs.records()] == [(5, State.FREE)]
+    assert find_held_lease(runs.backend, "base") is None
+    assert runs.messages == []
+
+
+def test_catalogs_have_leases_of_their_own(runs: TwoRuns) -> None:
+    """One never waits for another."""
+    runs.take()
+    other = take(runs.backend, "other", timeout=0, tell=runs.tell, world=runs.clock.world(B))
+    assert other.number == 1
+
+
+def test_who_waits_is_told_once_by_whom_for_how_long_and_the_command_and_follows_at_once(runs: TwoRuns) -> None:
+    """As long as the heartbeat moves it waits, beyond the expiry; the release lets it in."""
+    first = runs.take(A)
+    begun = runs.clock.now
+
+    def meanwhile(now: float) -> None:
+        if now < begun + 200:
+            first.beat()
+        elif now < begun + 202:
+            first.release()
+
+    runs.clock.meanwhile = meanwhile
+    second = runs.take(B, timeout=500)
+    assert second.number == 2
+    assert begun + 200 <= runs.clock.now <= begun + 204
+    assert runs.messages == [
+        "catalog base is at work elsewhere: host a, pid 1, since 2026-11-23 12:00:00 UTC; waiting for at most 500 s "
+        f"(if that run is dead, break its lease: {UNLOCK})"
+    ]
+    assert runs.numbers() == [2]
+
+
+def test_a_dead_holder_is_followed_after_its_time_and_not_before(runs: TwoRuns) -> None:
+    """60 s without a sign of life, by the clock of the one who waits; who it was is known to the follower."""
+    runs.take(A)
+    begun = runs.clock.now
+    second = runs.take(B)
+    assert second.number == 2
+    assert begun + 60 <= runs.clock.now < begun + 63
+    assert runs.numbers() == [2]
+    assert second.before is not None
+    assert second.before.holder == A
+
+
+def test_one_sign_of_life_starts_the_time_anew(runs: TwoRuns) -> None:
+    """The last heartbeat counts."""
+    first = runs.take(A)
+    begun = runs.clock.now
+    beats = iter([40.0])
+    due = next(beats)
+
+    def meanwhile(now: float) -> None:
+        nonlocal due
+        if now - begun >= due:
+            first.beat()
+            due = next(beats, 1e9)
+
+    runs.clock.meanwhile = meanwhile
+    runs.take(B)
+    assert begun + 100 <= runs.clock.now < begun + 104
+
+
+def test_a_look_that_took_long_does_not_make_a_holder_dead(runs: TwoRuns) -> None:
+    """What was seen is as old as the question: a waiter that was asleep in between looks again."""
+    first = runs.take(A)
+    looks = iter(range(1, 1000))
+
+    def asleep() -> None:
+        if next(looks) == 2:
+            runs.clock.now += 3600
+            first.beat()
+
+    runs.hooked.after_look = asleep
+    with pytest.raises(LeaseHeld):
+        runs.take(B, timeout=30)
+    assert runs.numbers() == [1]
+
+
+def test_time_out_names_the_holder_and_the_ways_out(runs: TwoRuns) -> None:
+    """And nothing is changed."""
+    runs.take(A)
+    with pytest.raises(LeaseHeld) as caught:
+        runs.take(B, timeout=30)
+    text = str(caught.value)
+    for part in ("host a, pid 1, since 2026", "waited 30 s", "--lock-timeout", UNLOCK, "nothing was changed"):
+        assert part in text
+    assert "\n" not in text
+    assert runs.numbers() == [1]
+
+
+def test_whose_process_is_gone_is_followed_at_once_if_there_is_time_for_what_it_sent(runs: TwoRuns) -> None:
+    """Nobody waits for its heartbeat; the ten seconds of what may still arrive count to the time one may wait."""
+    runs.take(A)
+    begun = runs.clock.now
+    with pytest.raises(
+        LeaseUnsettled, match=r"did not give the lease back \(host a.*may arrive for 10 s.*9 s were left"
+    ):
+        runs.take(B, timeout=9, gone=lambda holder: holder == A)
+    assert runs.numbers() == [1]
+    second = runs.take(B, timeout=10, gone=lambda holder: holder == A)
+    assert second.number == 2
+    assert second.before is not None
+    assert runs.clock.now == begun
+
+
+def test_where_nothing_arrives_late_a_dead_holder_costs_no_time(runs: TwoRuns) -> None:
+    """A local store: each write is done or not."""
+    runs.times = Times(settling=0)
+    runs.take(A)
+    assert runs.take(B, timeout=0, gone=lambda holder: holder == A).number == 2
+
+
+def test_a_successor_whose_id_was_given_out_is_passed_by(runs: TwoRuns) -> None:
+    """Its record was deleted: a new id is taken, and the chain counts on."""
+    runs.take(A).release()
+    (lease,) = runs.records()
+    runs.burn(lease.next)
+    held = runs.take(B)
+    assert held.number == 2
+    assert held.id != lease.next
+
+
+@pytest.mark.parametrize("is_new", [True, False])
+def test_who_begins_a_chain_waits_until_a_holder_whose_record_was_deleted_knows_it(runs: TwoRuns, is_new: bool) -> None:
+    """Deleted by hand, or by a clean-up of queued images by age. A catalog without images had hardly a lease before."""
+    first = runs.take(A)
+    runs.backend.delete_image(first.id)
+    begun, beat = runs.clock.now, runs.clock.now + runs.times.beat
+
+    def meanwhile(now: float) -> None:
+        if now >= beat:
+            first.beat()
+
+    runs.clock.meanwhile = meanwhile
+    second = runs.take(B, is_new=is_new)
+    assert second.number == 1
+    assert runs.clock.now == begun + 1.5 * runs.times.lag + (0 if is_new else runs.times.beat)
+    if not is_new:
+        assert first.is_lost()
+        assert "there is no record of the last lease; waiting 15 s in case it was deleted" in runs.messages[0]
+        second.beat()
+        assert not second.is_lost()
+
+
+def test_of_two_that_follow_one_record_one_has_it(runs: TwoRuns) -> None:
+    """The other looks again, waits, and follows."""
+    runs.take(A).release()
+    rivals: list[Held] = []
+
+    def rival() -> None:
+        runs.hooked.before_create = lambda: None
+        rivals.append(runs.take(B))
+
+    runs.hooked.before_create = rival
+    end = runs.clock.now + 10
+    runs.clock.meanwhile = lambda now: rivals[0].release() if now > end else None
+    assert runs.take(A).number == 3
+    assert rivals[0].number == 2
+    assert "host b" in runs.messages[0]
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_of_two_that_begin_a_chain_at_once_the_smaller_id_stays(runs: TwoRuns, is_first: bool) -> None:
+    """Both see none, and make a record with an id of their own: never do both go in."""
+    found: dict[str, Held] = {}
+    failed: list[LeaseHeld] = []
+
+    def rival() -> None:
+        runs.hooked.before_create = runs.hooked.after_create = lambda: None
+        try:
+            found["b"] = runs.take(B, timeout=0)
+        except LeaseHeld as error:
+            failed.append(error)
+
+    if is_first:
+        runs.hooked.before_create = rival  # the other's record is made and looked at before ours is made
+    else:
+        runs.hooked.after_create = rival  # ours, with the smaller id, is there when the other looks
+    runs.clock.meanwhile = lambda now: found["b"].release() if found else None
+    held = runs.take(A)
+    assert bool(found) is is_first
+    assert not held.is_lost()
+    held.look()
+    assert not held.is_lost()
+    assert runs.numbers() == [held.number]
+    assert [error.lease.holder for error in failed] == ([] if is_first else [A])
+
+
+def test_a_listing_that_lags_is_waited_for(runs: TwoRuns) -> None:
+    """A record is shown a moment after it was made: who begins a chain looks when others have been shown."""
+    made_at: dict[str, float] = {}
+    runs.hooked.shown = lambda image: runs.clock.now - made_at.setdefault(image.id, runs.clock.now) >= 0.4
+    failed: list[LeaseHeld] = []
+
+    def rival() -> None:
+        runs.hooked.after_create = lambda: None
+        try:
+            runs.take(B, timeout=0)
+        except LeaseHeld as error:
+            failed.append(error)
+
+    runs.hooked.after_create = rival
+    held = runs.take(A)
+    assert [error.lease.holder for error in failed] == [A]
+    assert not held.is_lost()
+
+
+def test_a_record_that_is_never_shown_is_not_relied_on(runs: TwoRuns) -> None:
+    """Nobody else would see it either."""
+    runs.hooked.shown = lambda image: False
+    with pytest.raises(Unavailable, match="to make, or to show, the record of the lease"):
+        runs.take()
+    assert runs.records() == []
+
+
+def test_a_lost_answer_is_told_by_the_nonce(runs: TwoRuns) -> None:
+    """The record is there: it is ours."""
+    runs.hooked.after_create = lose
+    assert runs.take().number == 1
+    assert runs.numbers() == [1]
+
+
+def test_posts_that_never_arrive_are_an_error(runs: TwoRuns) -> None:
+    """After three of them; nothing is there, and nothing is ours."""
+    tries: list[int] = []
+
+    def fail() -> None:
+        tries.append(1)
+        lose()
+
+    runs.hooked.before_create = fail
+    with pytest.raises(
+        Unavailable, match="made no record of the lease of catalog base in 3 tries; nothing was changed"
+    ):
+        runs.take()
+    assert len(tries) == 3
+
+
+def test_a_post_that_arrives_late_is_taken_away_and_ends_nothing(runs: TwoRuns) -> None:
+    """It was taken for lost, and another one made: both are ours, one counts."""
+    late: list[dict[str, Any]] = []
+    real = runs.hooked.create_image
+
+    def create(**attrs: Any) -> LiveImage:
+        if not late:
+            late.append(attrs)
+            raise Unavailable("no answer")
+        return real(**attrs)
+
+    runs.hooked.create_image = create  # type: ignore[method-assign]  # a double of the test's own
+    held = runs.take()
+    runs.backend.create_image(**late[0])
+    held.beat()
+    assert not held.is_lost()
+    assert [lease.id for lease in runs.records()] == [held.id]
+
+
+def test_a_post_that_took_too_long_is_not_relied_on(runs: TwoRuns) -> None:
+    """Others may have taken its record for dead already: it is taken away."""
+    runs.hooked.after_create = lambda: runs.clock.sleep(46)
+    with pytest.raises(Unavailable, match=r"took 4[678] s to make"):
+        runs.take()
+    assert runs.records() == []
+
+
+def test_no_room_names_the_quota_and_the_way_out(runs: TwoRuns) -> None:
+    """The lease needs one record."""
+
+    def full() -> None:
+        raise QuotaExceeded("POST /images: HTTP 413: image_count_total is over its limit of 3")
+
+    runs.hooked.before_create = full
+    with pytest.raises(QuotaExceeded, match=r"lease of catalog base.*image_count_total.*--no-lock"):
+        runs.take()
+
+
+def test_unlock_breaks_a_lease_and_its_holder_stops(runs: TwoRuns) -> None:
+    """The next run takes it at once and knows that it was broken; the holder names who broke it."""
+    held = runs.take(A)
+    lease = find_held_lease(runs.backend, "base")
+    assert lease is not None
+    assert lease.holder == A
+    assert break_lease(runs.backend, lease, runs.clock.world(B)) is None
+    assert find_held_lease(runs.backend, "base") is None
+    assert [(one.number, one.state) for one in runs.records()] == [(2, State.UNSETTLED)]
+    held.beat()
+    assert "host b" in held.why
+    third = runs.take(A, timeout=10)
+    assert third.number == 3
+    assert third.before is not None
+    assert third.before.state is State.UNSETTLED
+    third.release()
+    assert runs.take(B).before is None
+
+
+def test_unlock_leaves_alone_who_followed_meanwhile(runs: TwoRuns) -> None:
+    """Only the lease that was shown is broken."""
+    runs.take(A)
+    lease = find_held_lease(runs.backend, "base")
+    assert lease is not None
+    second = runs.take(B, gone=lambda holder: True)
+    other = break_lease(runs.backend, lease, runs.clock.world(A))
+    assert other is not None
+    assert other.holder == B
+    second.beat()
+    assert not second.is_lost()
+
+
+def test_unlock_finds_a_lease_that_was_given_back_meanwhile(runs: TwoRuns) -> None:
+    """Nothing is left to break, and nothing is changed."""
+    held = runs.take(A)
+    lease = find_held_lease(runs.backend, "base")
+    assert lease is not None
+    held.release()
+    assert break_lease(runs.backend, lease, runs.clock.world(B)) is None
+    assert [(one.number, one.state) for one in runs.records()] == [(1, State.FREE)]
+
+
+def test_unlock_passes_a_burnt_successor_by(runs: TwoRuns) -> None:
+    """As a run does."""
+    runs.take(A)
+    lease = find_held_lease(runs.backend, "base")
+    assert lease is not None
+    runs.burn(lease.next)
+    assert break_lease(runs.backend, lease, runs.clock.world(B)) is None
+    assert [(one.number, one.state) for one in runs.records()] == [(2, State.UNSETTLED)]
+
+
+@pytest.mark.parametrize("damage", [{NUMBER: "x"}, {NUMBER: None, HOLDER: "["}, {STATE: "?", HOLDER: "3"}, {NEXT: "x"}])
+def test_a_damaged_record_counts_and_ends_after_its_time(runs: TwoRuns, damage: dict[str, str | None]) -> None:
+    """As one held by nobody known; the chain goes on behind it."""
+    first = runs.take(A)
+    runs.backend.update_image(first.id, properties=damage)
+    begun = runs.clock.now
+    held = runs.take(B)
+    assert held.number == (2 if NUMBER not in damage else 1)
+    late = 0.0 if NEXT not in damage else runs.times.beat + 1.5 * runs.times.lag
+    assert begun + 60 <= runs.clock.now - late < begun + 64
+    assert [image.id for image in runs.backend.leases("base")] == [held.id]
+
+
+def test_forged_records_are_ignored(runs: TwoRuns) -> None:
+    """Those of another project, copies on other images, and those that others may see: not waited for, not deleted."""
+    forged = [Lease(runs.clock.new_id(), "base", 7, "", "n", B) for _ in range(3)]
+    ids = [
+        runs.backend.create_image(
+            id=forged[0].id, owner="other", visibility="private", hidden=True, properties=forged[0].properties()
+        ).id,
+        runs.backend.create_image(hidden=True, visibility="private", properties=forged[1].properties()).id,
+        runs.backend.create_image(
+            id=forged[2].id, hidden=True, visibility="public", properties=forged[2].properties()
+        ).id,
+    ]
+    held = runs.take(A, timeout=0)
+    assert held.number == 1
+    held.beat()
+    assert not held.is_lost()
+    assert {image.id for image in runs.backend.images()} == {*ids, held.id}

@@ -1,0 +1,149 @@
+"""A local store, two processes that want the lease of one catalog, and a clock that only the test moves."""
+
+import itertools
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, cast
+from uuid import UUID
+
+from imagesync.backends.local import Local
+from imagesync.errors import Unavailable
+from imagesync.lease.chain import World
+from imagesync.lease.holding import Held
+from imagesync.lease.record import Holder, Lease, Times, read_lease
+from imagesync.lease.taking import take
+from imagesync.model.image import LiveImage
+
+A = Holder("a", "boot-a", "1", "10", "2026-11-23 12:00:00 UTC")
+B = replace(A, host="b", boot="boot-b")
+MAX_WAIT = 30.0
+"""Seconds for another thread to do something that takes milliseconds."""
+UNLOCK = "imagesync unlock images/ --cloud eu"
+
+
+class Clock:
+    """Time that passes when somebody sleeps; ``meanwhile`` is called with the time after each sleep."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.meanwhile: Callable[[float], object] = lambda now: None
+        self._numbers = itertools.count(1)
+
+    def sleep(self, seconds: float) -> None:
+        """The others have their turn."""
+        self.now += seconds
+        self.meanwhile(self.now)
+
+    def new_id(self) -> str:
+        """Ids ascend."""
+        return str(UUID(int=next(self._numbers)))
+
+    def world(self, here: Holder, gone: Callable[[Holder], bool] = lambda holder: False) -> World:
+        """The world as one process sees it."""
+        return World(here, gone, lambda: self.now, self.sleep, self.new_id, lambda: 0.5)
+
+
+class HookedStore:
+    """The store, with something of the test's own around its answers."""
+
+    def __init__(self, real: Local) -> None:
+        self._real = real
+        self.before_create: Callable[[], object] = lambda: None
+        self.after_create: Callable[[], object] = lambda: None
+        self.before_update: Callable[[], object] = lambda: None
+        self.after_look: Callable[[], object] = lambda: None
+        self.shown: Callable[[LiveImage], bool] = lambda image: True
+        self.undeletable: set[str] = set()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
+
+    def with_time_limit(self, seconds: float) -> "HookedStore":
+        """Itself."""
+        return self
+
+    def create_image(self, **attrs: Any) -> LiveImage:
+        """What happens before may fail, too."""
+        self.before_create()
+        image = self._real.create_image(**attrs)
+        self.after_create()
+        return image
+
+    def update_image(self, image: str, **attrs: Any) -> LiveImage:
+        """A heartbeat, say."""
+        self.before_update()
+        return self._real.update_image(image, **attrs)
+
+    def delete_image(self, image: str) -> None:
+        """Some cannot be deleted at this moment."""
+        if image in self.undeletable:
+            raise Unavailable("no answer")
+        self._real.delete_image(image)
+
+    def leases(self, catalog: str) -> list[LiveImage]:
+        """What was seen may be old when it arrives, and a listing may lag."""
+        found = [image for image in self._real.leases(catalog) if self.shown(image)]
+        self.after_look()
+        return found
+
+
+class TwoRuns:
+    """A store, and two processes that want the lease of one catalog."""
+
+    def __init__(self, backend: Local) -> None:
+        self.backend = backend
+        self.hooked = HookedStore(backend)
+        self.clock = Clock()
+        self.times = Times()
+        self.messages: list[str] = []
+        self.reported = threading.Event()
+
+    def tell(self, message: str) -> None:
+        """Take down what a run reports."""
+        self.messages.append(message)
+        self.reported.set()
+
+    def take(
+        self,
+        here: Holder = A,
+        timeout: float = 120,
+        gone: Callable[[Holder], bool] = lambda _: False,
+        *,
+        is_new: bool = True,
+    ) -> Held:
+        """The lease, in the end."""
+        return take(
+            cast("Any", self.hooked),
+            "base",
+            timeout=timeout,
+            tell=self.tell,
+            times=self.times,
+            world=self.clock.world(here, gone),
+            unlock=UNLOCK,
+            is_new=is_new,
+        )
+
+    def records(self) -> list[Lease]:
+        """The records by number."""
+        found = [read_lease(image, self.project, "base") for image in self.backend.leases("base")]
+        return sorted((lease for lease in found if lease), key=lambda lease: lease.number)
+
+    def numbers(self) -> list[int]:
+        """Their numbers."""
+        return [lease.number for lease in self.records()]
+
+    def burn(self, image_id: str) -> None:
+        """An id is given out, and its image deleted."""
+        self.backend.create_image(id=image_id)
+        self.backend.delete_image(image_id)
+
+    @property
+    def project(self) -> str:
+        """The id of the store's project."""
+        return str(self.backend.identity().project_id)
+
+
+def lose() -> None:
+    """The answer does not arrive."""
+    raise Unavailable("no answer")

@@ -1,0 +1,78 @@
+"""What must be done before a plan is carried out that was made after a run that did not end cleanly."""
+
+from dataclasses import replace
+
+import pytest
+
+from imagesync.model.catalog import Role, Status
+from imagesync.planning.recovery import (
+    Recovery,
+    is_new,
+    is_same_but_for_recovery,
+    plan_recovery,
+    renew_reliances,
+)
+from tests.unit.factories import REVISION, candidate, catalog, inventory, live, plan, retired, spec
+
+
+@pytest.mark.parametrize(
+    ("status", "is_unfilled"), [(Status.QUEUED, True), (Status.SAVING, True), (Status.ACTIVE, False)]
+)
+def test_staging_records_without_data_go_and_the_guards_of_all_others_are_renewed(
+    status: Status, is_unfilled: bool
+) -> None:
+    """An active one that is of no use goes as the plan says: it may hold what somebody boots to test it."""
+    left = candidate(spec("b", "c"), "left", status=status)
+    found = inventory(live(spec("a", "a")), live(spec("b", "a")), retired(spec("b", "d"), "old", days=99), left)
+    made = plan(catalog(spec("a", "b"), spec("b", "a")), found)
+    touched = {each.image_id for each in made.relies}
+    assert {"id-a", "left"} <= touched
+    unfilled = ("left",) if is_unfilled else ()
+    assert plan_recovery(made) == Recovery(unfilled, tuple(sorted(touched - set(unfilled))))
+
+
+def test_an_image_that_a_staging_record_only_looks_like_is_not_deleted_at_once() -> None:
+    """A queued image that is published, without data, is no staging record."""
+    found = inventory(live(spec("a"), status=Status.QUEUED), live(spec("b")))
+    made = plan(catalog(spec("b")), found)
+    assert plan_recovery(made).unfilled == ()
+
+
+def test_what_a_recovery_does_is_no_change_of_the_plan() -> None:
+    """Another reason, a deleted record and a new guard are none; another build, another image, or other values are."""
+    left = candidate(spec("b", "c"), "left", status=Status.QUEUED)
+    wanted = catalog(spec("a", "b"), spec("b", "c"))
+    shown = plan(wanted, inventory(live(spec("a", "a")), left))
+    renewed = {**live(spec("a", "a")).properties, "imagesync_rev_2": "this-run"}
+    renewed.pop(next(iter(REVISION)))
+    after = plan(wanted, inventory(live(spec("a", "a"), properties=renewed)))
+    assert after != shown
+    assert is_same_but_for_recovery(after, shown)
+    for other in (
+        plan(catalog(spec("a", "d"), spec("b", "c")), inventory(live(spec("a", "a")), left)),
+        plan(wanted, inventory(live(spec("a", "a"), min_ram=7), left)),
+        plan(wanted, inventory(live(spec("a", "a"), name="theirs"), left)),
+        plan(wanted, inventory(live(spec("a", "a"), "another"), left)),
+    ):
+        assert not is_same_but_for_recovery(other, shown) or other.relies == shown.relies
+
+
+def test_a_plan_relies_on_the_guards_that_the_recovery_wrote() -> None:
+    """Nothing else of what it relies on changes."""
+    made = plan(catalog(spec("a", "b")), inventory(live(spec("a", "a"))))
+    (reliance,) = made.relies
+    (guard,) = REVISION
+    (found,) = renew_reliances(made, {"id-a": {"imagesync_rev_2": "this-run"}}).relies
+    expected = {**reliance.values, "properties.imagesync_rev_2": "this-run"}
+    expected.pop(f"properties.{guard}")
+    assert found == replace(reliance, values=expected)
+    assert renew_reliances(made, {}) == made
+
+
+def test_a_catalog_is_new_until_an_image_of_its_own_is_known() -> None:
+    """Foreign images are none; a staging record that is left is one."""
+    assert is_new(plan(catalog(spec("a")), inventory()))
+    assert not is_new(plan(catalog(spec("a"), spec("b")), inventory(live(spec("a")))))
+    left = candidate(spec("a", "c"), "left", status=Status.QUEUED)
+    assert left.properties["imagesync_role"] == Role.STAGING
+    assert not is_new(plan(catalog(spec("a")), inventory(left)))
