@@ -29,6 +29,7 @@ from imagesync.model.plan import Delete, Kind, Plan
 from imagesync.model.policy import Limit, Policy
 from imagesync.model.report import Event, Outcome, Report
 from imagesync.planning.adoption import pick_adoptable, request_adoption
+from imagesync.planning.clock import Clock, read_clocks
 from imagesync.planning.context import PlanInput
 from imagesync.planning.planner import make_plan
 from imagesync.planning.policy import check
@@ -176,6 +177,8 @@ class Planner:
         self.backend, self.catalog, self.policy = backend, catalog, policy or catalog.policy
         self.access = access or SourceAccess()
         self._make, self._promoting, self._jobs, self._sizes = make, promoting, jobs, Sizes(self.access)
+        self.lease: Held | None = None
+        """The lease of the run, whose record shows the clock of the image service."""
 
     def plan(self) -> Plan:
         """Take the inventory and plan. Capabilities and sizes are asked for only if the plan is not empty."""
@@ -188,13 +191,15 @@ class Planner:
         return self._make_plan(inventory, self.backend.capabilities())
 
     def _make_plan(self, inventory: Inventory, able: Capabilities | None) -> Plan:
+        clock = read_time(self.backend, self.lease)
         given = PlanInput(
             self._sizes.fill_in(self.catalog),
             inventory,
             policy=self.policy,
             capabilities=able,
             target=self.backend.identity(),
-            now=datetime.now(UTC),
+            now=clock.earliest,
+            clock_problem=clock.problem,
         )
         return self._make(given)
 
@@ -202,6 +207,13 @@ class Planner:
         """PlanRefused with one sentence for each limit of the policy that the plan exceeds."""
         if refusals := check(plan, self.policy):
             raise PlanRefused(refusals)
+
+
+def read_time(backend: Backend, lease: "Held | None") -> Clock:
+    """The time by this host and by the services of the target, as far as they show it."""
+    moment = lease.moment if lease is not None else None
+    services = {**backend.times(), **({"the image service": moment} if moment else {})}
+    return read_clocks(datetime.now(UTC), services)
 
 
 def apply(planner: Planner, settings: Settings = Settings(), hooks: Hooks = Hooks()) -> RunResult:
@@ -219,6 +231,7 @@ def apply(planner: Planner, settings: Settings = Settings(), hooks: Hooks = Hook
     if not hooks.approve(shown):
         return RunResult(Report(shown, ()), shown.ids, approved=False)
     with hold_lease(planner.backend, shown, settings, hooks) as lease:
+        planner.lease = lease
         plan, is_as_shown = _plan_again(planner, shown, settings, lease)
         if not is_as_shown:
             if not (hooks.approve_change or hooks.approve)(plan):
@@ -386,7 +399,13 @@ def _run(
 
     with hooks.watch(plan) as watch:
         control = _Control(watch, lease)
-        performer = Performer(backend, plan, check_lease=control.check_lease, access=access)
+        performer = Performer(
+            backend,
+            plan,
+            check_lease=control.check_lease,
+            access=access,
+            now=lambda: read_time(backend, lease).latest,
+        )
         performer.writes.is_contested = lease is not None and lease.before is not None
         try:
             report = execute(plan, performer, jobs=settings.jobs, notify=control.notify, cancelled=control)

@@ -5,6 +5,7 @@ Unauthorized, Unavailable. Methods are safe to call from several threads at once
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Protocol, Self, TypedDict, Unpack
 
 from imagesync.model.image import Capabilities, Filter, Identity, ImportTask, LiveImage, MemberState
@@ -84,6 +85,9 @@ class Backend(Protocol):
 
     def update_image(self, image: LiveImage | str, **attrs: Unpack[UpdateFields]) -> LiveImage:
         """All the changes in one request, or none of them; the image as it is then."""
+
+    def times(self) -> Mapping[str, datetime]:
+        """What the clocks of the target's services show now, by name of the service, as far as they are known."""
 
     def with_time_limit(self, seconds: float) -> "Backend":
         """The same target, by requests that are given up after so many seconds; close the backend itself, not this one."""

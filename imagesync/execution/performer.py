@@ -46,7 +46,12 @@ class Performer:
         self.ids: dict[str, str] = dict(plan.ids)
         self._imports, self.writes = Imports(backend), Writes(backend, plan.relies, check_lease=check_lease)
         self._publisher = Publisher(
-            backend, Transfers(backend, self._imports, access), self.writes, new_id=new_id, resolve=self.resolve
+            backend,
+            Transfers(backend, self._imports, access),
+            self.writes,
+            new_id=new_id,
+            resolve=self.resolve,
+            public_keys=_find_public_keys(plan),
         )
 
     def resolve(self, text: str) -> str:
@@ -131,6 +136,16 @@ class Performer:
         if record.role is not Role.RETIRED or record.managed.retired is not None:
             return record
         return replace(record, managed=replace(record.managed, retired=self._now().isoformat(timespec="seconds")))
+
+
+def _find_public_keys(plan: Plan) -> frozenset[str]:
+    """Keys of which an update makes an image public: one that retires, say."""
+    updates = [step.action for step in plan.steps if isinstance(step.action, Update)]
+    return frozenset(
+        update.key
+        for update in updates
+        if any(change.path == ("visibility",) and change.after == Visibility.PUBLIC.value for change in update.changes)
+    )
 
 
 def _drop_stores(record: Record, change: FieldChange | None) -> Record:

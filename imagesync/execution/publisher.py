@@ -8,7 +8,7 @@ is deleted: users may see the image.
 
 import contextlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from typing import Final
 
@@ -27,7 +27,10 @@ PUBLISHED: Final[tuple[str, ...]] = ("name", "visibility", "hidden", "protected"
 
 
 class Publisher:
-    """Creates images; ``resolve`` fills in references to other images' ids."""
+    """Creates images; ``resolve`` fills in references to other images' ids.
+
+    ``public_keys``: keys of which another step makes an image public after this one has published the new build.
+    """
 
     def __init__(
         self,
@@ -37,9 +40,10 @@ class Publisher:
         *,
         new_id: Callable[[], str],
         resolve: Callable[[str], str],
+        public_keys: Collection[str] = (),
     ) -> None:
         self._backend, self._transfers, self._writes = backend, transfers, writes
-        self._new_id, self._resolve = new_id, resolve
+        self._new_id, self._resolve, self._public_keys = new_id, resolve, public_keys
         self._lock = threading.Lock()
         self._may_publish: bool | None = None
 
@@ -139,15 +143,17 @@ class Publisher:
         self._writes.change_members(image_id, removed=(), added=create.state.members)
 
     def _check_right(self, create: Create, image_id: str) -> None:
-        if create.state.fields.get("visibility") != Visibility.PUBLIC.value:
+        is_public = create.state.fields.get("visibility") == Visibility.PUBLIC.value
+        if not is_public and create.key not in self._public_keys:
             return
         with self._lock:
             if self._may_publish is None:
                 self._may_publish = self._backend.may_publish(image_id)
         if not self._may_publish:
+            where = "visibility" if is_public else "on_replace.set.visibility"
             raise Forbidden(
-                "this user may not make images public",
-                "use visibility shared or community, or apply as a user whom the service's policy lets publish",
+                f"this user may not make images public, as {where} asks for",
+                "use shared or community, or apply as a user whom the service's policy lets publish",
             )
 
     def _prepare(self, create: Create, arrived: Arrived) -> Arrived:

@@ -24,6 +24,8 @@ from imagesync.model.image import LiveImage
 from imagesync.model.plan import Reliance
 from imagesync.model.record import CATALOG, ID, PREFIX, Revision, read_revisions
 
+MAX_VALUE_BYTES: Final = 65_535
+"""Of a property, as the most common database of the service holds it."""
 MAX_WRITES: Final = 3
 """PATCH requests for one update, the repeats included."""
 NOT_MADE: Final = "this run's change was not made"
@@ -123,6 +125,7 @@ class Writes:
         return self._write(image, {}, {}, ())
 
     def _write(self, image: LiveImage, attrs: UpdateFields, lacking: UpdateFields, ignored: Sequence[str]) -> LiveImage:
+        _check_sizes(image, lacking)
         before, sent = image, set[str]()
         if not read_revisions(image):
             image = self._claim(image)
@@ -246,6 +249,14 @@ class Writes:
         """Whether an image has exactly one guard, of this run."""
         revisions = read_revisions(image)
         return len(revisions) == 1 and revisions[0].nonce == self.nonce
+
+
+def _check_sizes(image: LiveImage, lacking: UpdateFields) -> None:
+    """BackendError if a value is longer than the service's database holds: it may keep a part of it, or fail half-way."""
+    for name, value in lacking.get("properties", {}).items():
+        if value is not None and (size := len(value.encode())) > MAX_VALUE_BYTES:
+            message = f"image {image.id}: property {name} would have {size} bytes, the limit is {MAX_VALUE_BYTES}"
+            raise BackendError(message, "nothing was written; let the manifest set or unset less, and apply again")
 
 
 def _find_unsent(before: LiveImage, found: LiveImage, sent: Collection[str]) -> list[str]:

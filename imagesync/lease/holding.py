@@ -8,6 +8,7 @@ too long, the lease is lost. It is no fence: what was sent before may still arri
 import contextlib
 import threading
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 
 from imagesync.errors import ImagesyncError, NotFound
 from imagesync.lease.chain import Chain, World
@@ -36,7 +37,7 @@ class Held:
         self.before = before
         self.is_settled = True
         """Whether nothing that was sent under it can still arrive, as far as its run knows."""
-        self._confirmed = sent
+        self._confirmed = self._taken = sent
         self._beats = 0
         self._lock = threading.Lock()
         self._ended = threading.Event()
@@ -53,6 +54,16 @@ class Held:
     def id(self) -> str:
         """The id of its record."""
         return self._lease.id
+
+    @property
+    def moment(self) -> datetime | None:
+        """What the clock of the service shows now: when it made our record, and what has passed since then."""
+        try:
+            made = datetime.fromisoformat(self._lease.updated)
+        except ValueError:
+            return None
+        passed = timedelta(seconds=self._world.clock() - self._taken)
+        return (made if made.tzinfo else made.replace(tzinfo=UTC)) + passed
 
     def start(self) -> None:
         """Send heartbeats from now on, until it is lost or given back."""

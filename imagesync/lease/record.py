@@ -9,7 +9,7 @@ of a dead holder.
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
 from typing import Final
 from uuid import UUID
@@ -90,7 +90,7 @@ class Holder:
 @dataclass(frozen=True, slots=True)
 class Lease:
     """One record, ``id`` of its image: ``number`` in the chain, ``next`` the id of its successor (empty if it has none),
-    ``nonce`` of the run that made it; ``beat`` changes with each heartbeat."""
+    ``nonce`` of the run that made it; ``beat`` changes with each heartbeat; ``updated``: when, by the service's clock."""
 
     id: str
     catalog: str
@@ -100,6 +100,7 @@ class Lease:
     holder: Holder
     beat: str = "0"
     state: State = State.HELD
+    updated: str = field(default="", compare=False)
 
     def properties(self) -> dict[str, str]:
         """The record as properties of its image."""
@@ -170,6 +171,7 @@ def read_lease(image: LiveImage, project: str, catalog: str) -> Lease | None:
         _parse_holder(text(HOLDER, "")),
         text(BEAT, ""),
         State(state) if state in list(State) else State.HELD,
+        image.updated_at,
     )
 
 
@@ -192,7 +194,7 @@ def _parse_holder(text: str) -> Holder:
         return Holder()
     if not isinstance(found, dict):
         return Holder()
-    return Holder(**{field.name: _clean(found.get(field.name)) for field in fields(Holder)})
+    return Holder(**{each.name: _clean(found.get(each.name)) for each in fields(Holder)})
 
 
 def _clean(value: object) -> str:

@@ -78,7 +78,9 @@ class _Taking:
             return None
         for old in confirmed.found:
             self._chain.remove(old.id)
-        return Held(self._chain, lease, self._times, self._world, sent=sent, tell=self._tell, before=before)
+        return Held(
+            self._chain, confirmed.own or lease, self._times, self._world, sent=sent, tell=self._tell, before=before
+        )
 
     def _wait_for_others(self, *, is_deleted: bool) -> None:
         """Somebody else may have begun the chain, too, which a listing shows a moment later; or the record of a holder was

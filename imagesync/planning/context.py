@@ -26,7 +26,7 @@ class PlanInput:
     """All that a plan is made from: what is wanted, what is live, what is permitted, the target and the time.
 
     ``capabilities`` None: the target was not asked, and nothing is checked against them (a plan without steps needs
-    none). ``now`` has a time zone.
+    none). ``now`` has a time zone. ``clock_problem``: why nothing may be deleted because of its age; empty if it may.
     """
 
     catalog: Catalog
@@ -36,6 +36,12 @@ class PlanInput:
     capabilities: Capabilities | None
     target: Identity
     now: datetime
+    clock_problem: str = ""
+
+    @property
+    def deletion_time(self) -> datetime | None:
+        """The time by which images are deleted because of their age; None if none may be."""
+        return None if self.clock_problem else self.now
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +78,7 @@ class PlanningContext:
 def make_context(given: PlanInput) -> PlanningContext:
     """What is there against what is wanted, with a decision for each key."""
     catalog, policy = given.catalog, given.policy
-    wanted, expired, lapsed = _split_expired(catalog, given.now)
+    wanted, expired, lapsed = _split_expired(given)
     every = group(given.inventory.owned)
     groups = Groups({key: found for key, found in every.items() if catalog.is_in_scope(key)})
     adopted, refused = find_adopted_images(catalog, wanted, given.inventory, groups)
@@ -164,13 +170,15 @@ def _find_dangling(wanted: Sequence[ImageSpec], known: set[str]) -> list[str]:
     ]
 
 
-def _split_expired(catalog: Catalog, now: datetime) -> tuple[tuple[ImageSpec, ...], frozenset[str], frozenset[str]]:
+def _split_expired(given: PlanInput) -> tuple[tuple[ImageSpec, ...], frozenset[str], frozenset[str]]:
     """The images as wanted today, the keys that ``on_expire: delete`` takes away, those that it hides or deactivates."""
     wanted, gone, lapsed = [], [], []
-    for spec in catalog.images:
-        if spec.expires is None or now.date().isoformat() < spec.expires:
+    today = given.now.date().isoformat()
+    for spec in given.catalog.images:
+        is_deleted = spec.on_expire is OnExpire.DELETE
+        if spec.expires is None or today < spec.expires or (is_deleted and given.deletion_time is None):
             wanted.append(spec)
-        elif spec.on_expire is OnExpire.DELETE:
+        elif is_deleted:
             gone.append(spec.key)
         else:
             off = spec.on_expire is OnExpire.DEACTIVATE
@@ -193,6 +201,7 @@ def assemble_plan(context: PlanningContext, steps: Sequence[Step], parts: Sequen
     ids = {key: image_id for key, image_id in context.ids.items() if key in keys}
     named = ids if kind is Kind.APPLY else current
     notes = {note for part in parts for note in part.notes} | set(note_alike_names(ordered, context.given.inventory))
+    notes |= {context.given.clock_problem} - {""}
     return Plan(
         catalog=catalog.name,
         target=context.given.target,

@@ -108,7 +108,9 @@ def _add_retirements(
         return KeyPlan((*first.steps, *retiring), first.notes)
     left = replace(generations, retired=tuple(owned for owned in generations.retired if owned.id not in used))
     needs = () if isinstance(decision, Keep) else _find_publishing_step(first)
-    gone = expire_generations(left, leaving, retiring, spec.on_replace, context.given.policy, context.given.now, needs)
+    gone = expire_generations(
+        left, leaving, retiring, spec.on_replace, context.given.policy, context.given.deletion_time, needs
+    )
     left_over = [owned for owned in generations.staging if owned.id not in used and owned.id != spec.id]
     swept = sweep(left_over, generations.deleting)
     return KeyPlan((*first.steps, *retiring, *gone.steps, *swept), first.notes, kept=gone.kept)

@@ -18,6 +18,7 @@ from imagesync.planning.ordering import chain_name_changes
 from imagesync.planning.ownership import note_misplaced
 from imagesync.planning.policy import find_missing_capabilities
 from imagesync.planning.retirement import remove
+from imagesync.planning.sizes import find_oversized
 from imagesync.planning.steps import KeyPlan, collect_refusals, collect_steps
 
 
@@ -35,7 +36,7 @@ def make_plan(given: PlanInput) -> Plan:
     steps = chain_name_changes(collect_steps(parts), inventory)
     refusals = [*context.refusals, *collect_refusals(parts)]
     refusals += find_clashes(wanted, context.decisions, inventory, context.adopted)
-    refusals += find_missing_capabilities(steps, given.capabilities, wanted)
+    refusals += [*find_missing_capabilities(steps, given.capabilities, wanted), *find_oversized(steps)]
     if refusals:
         raise PlanRefused(sorted(set(refusals)))
     return assemble_plan(context, steps, parts, Kind.APPLY)
@@ -49,7 +50,7 @@ def _find_leaving(context: PlanningContext) -> Iterator[Generations]:
 
 
 def _take_away(context: PlanningContext, generations: Generations) -> KeyPlan:
-    policy, now = context.given.policy, context.given.now
+    policy, now = context.given.policy, context.given.deletion_time
     if policy.drift_only:
         return KeyPlan()
     if generations.key in context.expired:

@@ -89,13 +89,13 @@ def expire_generations(
     retiring: Sequence[Step],
     on_replace: OnReplace,
     policy: Policy,
-    now: datetime,
+    now: datetime | None,
     needs: Sequence[str] = (),
 ) -> KeyPlan:
     """Deletion of what exceeds ``keep`` or ``delete_after``, and why the rest stays.
 
     ``leaving`` retire in this plan by the steps ``retiring``. Those that were current last are kept. ``needs``: the step
-    that brings the build which makes others superfluous; where it fails, they stay.
+    that brings the build which makes others superfluous; where it fails, they stay. ``now`` None: none is too old.
     """
     order = [*sorted(leaving, key=lambda owned: owned.order, reverse=True), *generations.last_retired_first]
     left = {owned.id for owned in leaving}
@@ -117,12 +117,13 @@ def expire_generations(
 
 
 def _find_deletion_reason(
-    number: int, owned: Owned, leaves: bool, on_replace: OnReplace, now: datetime
+    number: int, owned: Owned, leaves: bool, on_replace: OnReplace, now: datetime | None
 ) -> Reason | None:
     if number >= on_replace.keep:
         return Reason.SUPERSEDED
     end = _find_end(owned, on_replace)
-    return Reason.OUTDATED if not leaves and end is not None and now >= end else None
+    is_old = not leaves and end is not None and now is not None and now >= end
+    return Reason.OUTDATED if is_old else None
 
 
 def _find_end(owned: Owned, on_replace: OnReplace) -> datetime | None:
@@ -153,7 +154,9 @@ def _delete(owned: Owned) -> Delete:
     return Delete(owned.record.key, owned.id, owned.image.size, unprotect=owned.image.protected)
 
 
-def remove(generations: Generations, policy: Policy, on_remove: OnRemove, reason: Reason, now: datetime) -> KeyPlan:
+def remove(
+    generations: Generations, policy: Policy, on_remove: OnRemove, reason: Reason, now: datetime | None
+) -> KeyPlan:
     """What ``on_remove`` does with the images of a key that the manifest no longer names.
 
     ``keep`` lets go of all of them, the retired ones too: they stay as they are, and are nobody's any more. Under

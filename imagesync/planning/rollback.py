@@ -27,6 +27,7 @@ from imagesync.planning.decisions import Promote, is_usable, is_wanted_build
 from imagesync.planning.generations import Generations, Owned, choose_digest
 from imagesync.planning.key_steps import bring_up, retire_superseded
 from imagesync.planning.retirement import make_kept
+from imagesync.planning.sizes import find_oversized
 from imagesync.planning.steps import KeyPlan
 from imagesync.planning.trust import Trust, judge
 
@@ -51,6 +52,7 @@ def rollback_plan(given: PlanInput, *, key: str, to: str | None) -> Plan:
     leaving = [owned for owned in generations.current if owned.id != chosen.id]
     steps = (*first.steps, *retire_superseded(spec, leaving, first))
     refusals += find_clashes((wanted,), {key: Promote(chosen, Reason.ROLLBACK)}, given.inventory, {})
+    refusals += find_oversized(steps)
     if refusals:
         raise PlanRefused(refusals)
     notes = (*first.notes, describe_follow_up(spec, chosen))

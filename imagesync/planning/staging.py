@@ -19,6 +19,7 @@ from imagesync.planning.context import PlanInput, PlanningContext, assemble_plan
 from imagesync.planning.decisions import Leave, Make, Promote, Refuse
 from imagesync.planning.key_steps import create
 from imagesync.planning.policy import find_missing_capabilities
+from imagesync.planning.sizes import find_oversized
 from imagesync.planning.steps import KeyPlan, collect_refusals, collect_steps, make_step
 from imagesync.planning.stores import note_verification
 
@@ -30,7 +31,7 @@ def stage_plan(given: PlanInput) -> Plan:
     steps = _drop_other_needs(collect_steps(parts))
     refusals = [*context.refusals, *collect_refusals(parts)]
     refusals += find_clashes(context.wanted, context.decisions, given.inventory, context.adopted)
-    refusals += find_missing_capabilities(steps, given.capabilities, context.wanted)
+    refusals += [*find_missing_capabilities(steps, given.capabilities, context.wanted), *find_oversized(steps)]
     if refusals:
         raise PlanRefused(sorted(set(refusals)))
     return assemble_plan(context, steps, parts, Kind.STAGE)

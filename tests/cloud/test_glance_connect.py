@@ -1,5 +1,7 @@
 """From clouds.yaml and the environment to the image service of the real cloud, and what goes wrong on the way."""
 
+import contextlib
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
@@ -120,6 +122,17 @@ def test_an_application_credential_or_a_token_will_do(
     with pytest.raises(Unauthorized, match="not accepted"):
         backend.images()
     backend.close()
+
+
+def test_the_clock_of_the_identity_service_is_known(
+    cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the token that it issued: here it is that of this host."""
+    monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(cloud.clouds_yaml))
+    with contextlib.closing(open_glance("alice")) as backend:
+        (moment,) = backend.times().values()
+        assert abs(datetime.now(UTC) - moment) < timedelta(seconds=60)
+        assert list(backend.times()) == ["the identity service"]
 
 
 def test_a_region_s_override_of_the_endpoint_is_heeded(

@@ -2,8 +2,10 @@
 
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Unpack
 from uuid import uuid4
@@ -22,13 +24,14 @@ from imagesync import (
     read_catalog,
     select_adoptable,
 )
-from imagesync.backends.base import Backend, UpdateFields
+from imagesync.backends.base import Backend, CreateFields, UpdateFields
 from imagesync.backends.local.backend import Local
 from imagesync.backends.local.store import Store
 from imagesync.errors import ManifestError, PlanRefused, StalePlan, Unavailable
 from imagesync.lease.record import STATE, LeaseHeld, Times
 from imagesync.lease.taking import break_lease, find_held_lease, take
 from imagesync.model.image import LiveImage
+from imagesync.model.record import read
 from imagesync.model.report import Event, Finished, Outcome, Progress, Started
 from tests.waiting import wait_until
 
@@ -281,6 +284,73 @@ def test_after_a_write_without_an_answer_the_final_listing_waits_until_a_read_is
     assert store.settled == 1
     assert apply(planner(store, tmp_path, 2), Settings(lock=False)).report.succeeded
     assert store.settled == 1
+
+
+class SlowClock(Local):
+    """A store with an identity service whose clock is far behind that of this host."""
+
+    def times(self) -> Mapping[str, datetime]:
+        return {"the identity service": datetime.now(UTC) - timedelta(days=3652)}
+
+
+def test_a_plan_goes_by_the_earliest_clock_and_says_that_they_differ(tmp_path: Path) -> None:
+    """Here that of the identity service: what expired only by this host's clock stays; the plan under the lease is the
+    same, so that nobody is asked again."""
+    store = SlowClock(Store(tmp_path / "store"), "slow")
+    path = write_manifest(tmp_path, 1)
+    document = json.loads(path.read_text())
+    yesterday = (datetime.now(UTC) - timedelta(days=1)).date().isoformat()
+    document["images"]["k0"] |= {"expires": yesterday, "on_expire": "hide"}
+    path.write_text(json.dumps(document))
+
+    def refuse(_plan: Plan) -> bool:
+        raise AssertionError("the plan under the lease is the one that was shown")
+
+    report = apply(Planner(store, read_catalog(path)), hooks=Hooks(approve_change=refuse)).report
+    assert report.succeeded
+    assert [image.hidden for image in store.inventory("base")] == [False]
+    (note,) = report.plan.notes
+    assert "the clock of this host is more than 10 minutes ahead of that of the identity service" in note
+
+
+def test_an_image_retires_by_the_latest_clock(tmp_path: Path) -> None:
+    """A host whose clock is years behind must not make it look old."""
+
+    class FastClock(Local):
+        def times(self) -> Mapping[str, datetime]:
+            return {"the identity service": datetime.now(UTC) + timedelta(days=3652)}
+
+    store = FastClock(Store(tmp_path / "store"), "fast")
+    assert apply(planner(store, tmp_path, 1)).report.succeeded
+    (tmp_path / "0.raw").write_bytes(b"another build" * 100)
+    assert apply(Planner(store, read_catalog(tmp_path / "base.yaml"))).report.succeeded
+    (retired,) = [image for image in store.inventory("base") if image.hidden]
+    record = read(retired)
+    assert record is not None
+    assert str(record.managed.retired) > (datetime.now(UTC) + timedelta(days=3650)).isoformat()
+
+
+def test_under_the_lease_the_clock_of_the_image_service_counts_too(tmp_path: Path) -> None:
+    """Its record of the lease shows it."""
+
+    class Late(Local):
+        def create_image(self, **attrs: Unpack[CreateFields]) -> LiveImage:
+            return replace(super().create_image(**attrs), updated_at="2001-01-01T00:00:00Z")
+
+        def leases(self, catalog: str) -> list[LiveImage]:
+            return [replace(image, updated_at="2001-01-01T00:00:00Z") for image in super().leases(catalog)]
+
+    store = Late(Store(tmp_path / "store"), "late")
+    asked: list[Plan] = []
+
+    def approve_change(plan: Plan) -> bool:
+        asked.append(plan)
+        return True
+
+    report = apply(planner(store, tmp_path, 1), hooks=Hooks(approve_change=approve_change)).report
+    assert report.succeeded
+    ((note,),) = [plan.notes for plan in asked]
+    assert "ahead of that of the image service" in note
 
 
 def test_a_run_whose_lease_was_broken_publishes_nothing(backend: Backend, tmp_path: Path) -> None:

@@ -1,9 +1,11 @@
 """The Backend protocol on the Image API v2. Does I/O through ``Api``; decisions are made elsewhere."""
 
 import threading
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any, Final, Self, Unpack
 from urllib.parse import quote
 from uuid import uuid4
@@ -135,6 +137,13 @@ class Glance:
             return self.images(image_id)[0]
         body = StrictPatch(strict_operations(operations)) if attrs.get("absent") else operations
         return image_from_wire(self._api.send("PATCH", _path(image_id), body, repeat=False))
+
+    def times(self) -> Mapping[str, datetime]:
+        """That of the identity service: when it issued the token, and what has passed since then."""
+        if self._connection.issued is None:
+            return {}
+        passed = timedelta(seconds=time.monotonic() - self._connection.connected)
+        return {"the identity service": self._connection.issued + passed}
 
     def with_time_limit(self, seconds: float) -> "Glance":
         """Each request is given up after so many seconds, and repeated once at most."""

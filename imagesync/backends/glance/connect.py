@@ -11,10 +11,12 @@ import logging
 import logging.handlers
 import os
 import re
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit, urlunsplit
@@ -59,7 +61,8 @@ class Connection:
     """A keystoneauth session and where it leads.
 
     ``url`` is the image service's and ends in /v2, ``identity_url`` the identity service's and ends in /v3 (None
-    without one: ``auth_type: none``); ``read_timeout`` and ``settling_time`` in seconds.
+    without one: ``auth_type: none``); ``read_timeout`` and ``settling_time`` in seconds; ``issued``: when the identity
+    service issued the first token, by its clock; ``connected``: when that was by ``time.monotonic``.
     """
 
     session: "Session"
@@ -68,6 +71,8 @@ class Connection:
     identity_url: str | None = None
     read_timeout: float = READ_TIMEOUT
     settling_time: float = SETTLING_TIME
+    issued: datetime | None = None
+    connected: float = 0.0
 
 
 def connect(cloud: str | None, pace: Pace = AT_FIRST, *, clouds_file: str | None = None) -> Connection:
@@ -218,7 +223,16 @@ def _make_connection(
     )
     identity_url = f"{strip_version(auth_url)}/v3" if auth_url else None
     read_timeout = float(region.config.get("api_timeout") or READ_TIMEOUT)
-    return Connection(session, url, identity, identity_url, read_timeout, _read_settling_time(region, cloud))
+    return Connection(
+        session,
+        url,
+        identity,
+        identity_url,
+        read_timeout,
+        _read_settling_time(region, cloud),
+        access.issued if access else None,
+        time.monotonic(),
+    )
 
 
 def _read_settling_time(region: "CloudRegion", cloud: str | None) -> float:

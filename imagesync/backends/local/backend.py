@@ -7,7 +7,7 @@ out again, protection, limits, format refusal. Not there: roles, import methods,
 import contextlib
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -153,6 +153,10 @@ class Local:
     def _put(self, rows: Rows, document: Row) -> None:
         document["updated_at"] = _format_now()
         rows.put(document, document.get(CATALOG))
+
+    def times(self) -> Mapping[str, datetime]:
+        """A store has no clock of its own."""
+        return {}
 
     def with_time_limit(self, seconds: float) -> Self:  # noqa: ARG002 - nothing here waits for a service
         """The store itself."""

@@ -17,7 +17,9 @@ from imagesync.errors import Forbidden, QuotaExceeded, Unavailable
 from imagesync.model.catalog import Catalog, Content, Fingerprint, Role, Status, Visibility
 from imagesync.model.image import LiveImage
 from imagesync.model.plan import Create
+from imagesync.model.policy import OnReplace
 from imagesync.model.record import ID, ROLE
+from imagesync.model.report import Outcome
 from tests.pipeline import planned
 from tests.unit.execution.helpers import FaultyStore, UpdateFault, apply, want_image
 from tests.unit.factories import catalog, spec
@@ -161,6 +163,32 @@ def test_a_post_that_arrives_late_publishes_nothing(tmp_path: Path, pinned: str 
     assert (made.name, made.hidden, made.properties[ROLE]) == ("x", False, Role.CURRENT)
     assert (made.id == left.id) is (pinned is not None)
     assert planned(store, images).steps == ()
+
+
+class MayNotPublish(Local):
+    """A store whose user may not make images public; ``asked`` counts the questions."""
+
+    asked = 0
+
+    def may_publish(self, image_id: str) -> bool:
+        self.asked += 1
+        return False
+
+
+def test_a_right_that_the_retirement_needs_is_asked_for_before_the_new_build_is_uploaded(tmp_path: Path) -> None:
+    """``on_replace.set.visibility: public`` failed after the new build was published, and again at each apply."""
+    service = MayNotPublish(Store(tmp_path / "store"), "member")
+    on_replace = OnReplace(hide=False, set_fields=(("visibility", "public"),))
+    assert apply(service, want_image(tmp_path, b"old")).succeeded
+    assert service.asked == 0
+    report = apply(service, want_image(tmp_path, b"new", on_replace=on_replace))
+    created, retired = report.results
+    assert created.error == (
+        "this user may not make images public, as on_replace.set.visibility asks for; use shared or community, or apply as "
+        "a user whom the service's policy lets publish"
+    )
+    assert retired.outcome is Outcome.SKIPPED
+    assert [image.properties[ROLE] for image in service.images()] == [Role.CURRENT]
 
 
 class DeactivationLost(Local):

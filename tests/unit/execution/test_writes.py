@@ -172,6 +172,21 @@ def test_an_update_that_is_lacking_in_the_end_and_got_no_answer_may_still_arrive
         Writes(store).update(image, ATTRS)
 
 
+@pytest.mark.parametrize("length", [65_535, 65_536])
+def test_a_value_that_the_database_cannot_hold_is_not_sent(store: FaultyStore, length: int) -> None:
+    """It may keep a part of it; the limit is in bytes."""
+    image, value = active(store), "ä" * (length // 2) + "x" * (length % 2)
+    before = len(store.sent)
+    if length <= 65_535:
+        assert Writes(store).update(image, {"properties": {"long": value}}).properties["long"] == value
+        return
+    with pytest.raises(
+        BackendError, match=r"property long would have 65536 bytes, the limit is 65535; nothing was written"
+    ):
+        Writes(store).update(image, {"properties": {"long": value}})
+    assert len(store.sent) == before
+
+
 def test_a_refused_update_is_not_sent_again(store: FaultyStore) -> None:
     image = active(store)
     store.updates = [UpdateFault.REFUSED]

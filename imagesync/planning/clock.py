@@ -1,0 +1,43 @@
+"""What several clocks show -> the time that a plan goes by. Pure.
+
+What is deleted because of its age is gone for good, so the earliest of all clocks counts, and if they differ by much
+nothing is deleted that way. When an image retires the latest one is noted: it is then kept rather longer.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+MAX_DIFFERENCE: Final = timedelta(minutes=10)
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """``earliest`` and ``latest`` of several clocks; ``problem`` says why nothing is deleted because of its age."""
+
+    earliest: datetime
+    latest: datetime
+    problem: str = ""
+
+
+def read_clocks(here: datetime, services: Mapping[str, datetime]) -> Clock:
+    """The clock of this host and those of services, by name; all with a time zone.
+
+    The sentence about a difference has no times in it, so that plans that are made one after the other are the same.
+    """
+    times = [here, *services.values()]
+    clock = Clock(min(times), max(times))
+    if clock.latest - clock.earliest <= MAX_DIFFERENCE:
+        return clock
+    return Clock(clock.earliest, clock.latest, _describe(here, services))
+
+
+def _describe(here: datetime, services: Mapping[str, datetime]) -> str:
+    minutes = f"more than {MAX_DIFFERENCE.seconds // 60} minutes"
+    what = f"the clocks of {' and '.join(sorted(services))} differ by {minutes}"
+    for name, time in sorted(services.items()):
+        if abs(here - time) > MAX_DIFFERENCE:
+            what = f"the clock of this host is {minutes} {'ahead of' if here > time else 'behind'} that of {name}"
+            break
+    return f"{what}: nothing is deleted because of its age; correct the clock that is wrong"

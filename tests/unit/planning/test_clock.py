@@ -1,0 +1,83 @@
+"""What several clocks show, and what a plan does by them."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from imagesync.model.catalog import OnExpire
+from imagesync.model.plan import Plan, Reason
+from imagesync.model.policy import OnReplace
+from imagesync.planning.clock import Clock, read_clocks
+from imagesync.planning.planner import make_plan
+from tests.unit.factories import NOW, catalog, inventory, live, plan_input, retired, spec
+
+IDENTITY, IMAGE = "the identity service", "the image service"
+
+
+def test_the_earliest_clock_counts_and_the_latest_is_noted() -> None:
+    """Small differences are no problem."""
+    services = {IDENTITY: NOW - timedelta(minutes=6), IMAGE: NOW + timedelta(minutes=4)}
+    assert read_clocks(NOW, services) == Clock(services[IDENTITY], services[IMAGE])
+    assert read_clocks(NOW, {}) == Clock(NOW, NOW)
+
+
+@pytest.mark.parametrize(
+    ("here", "services", "problem"),
+    [
+        (
+            timedelta(days=3652),
+            {IDENTITY: timedelta(), IMAGE: timedelta()},
+            f"this host is more than 10 minutes ahead of that of {IDENTITY}",
+        ),
+        (
+            timedelta(minutes=-11),
+            {IMAGE: timedelta()},
+            f"this host is more than 10 minutes behind that of {IMAGE}",
+        ),
+        (
+            timedelta(),
+            {IDENTITY: timedelta(minutes=-6), IMAGE: timedelta(minutes=6)},
+            f"{IDENTITY} and {IMAGE} differ by more than 10 minutes",
+        ),
+    ],
+)
+def test_clocks_that_differ_by_more_than_ten_minutes_are_a_problem(
+    here: timedelta, services: dict[str, timedelta], problem: str
+) -> None:
+    """The sentence says which one, and is the same a moment later."""
+    sentences = {
+        read_clocks(NOW + moment + here, {name: NOW + moment + shift for name, shift in services.items()}).problem
+        for moment in (timedelta(), timedelta(seconds=7))
+    }
+    (sentence,) = sentences
+    assert problem in sentence
+    assert "nothing is deleted because of its age; correct the clock that is wrong" in sentence
+
+
+def planned(now: datetime, problem: str) -> Plan:
+    """A retired build that is three days old and kept for two, and three keys that expired yesterday."""
+    build = spec("a", "b", on_replace=OnReplace(keep=5, delete_after=2))
+    day = (NOW - timedelta(days=1)).date().isoformat()
+    gone = [spec(f"e-{how}", expires=day, on_expire=how) for how in OnExpire]
+    found = inventory(live(build), retired(spec("a", "c"), "old", days=3), *map(live, gone))
+    given = replace(plan_input(catalog(build, *gone), found), now=now, clock_problem=problem)
+    return make_plan(given)
+
+
+def test_nothing_is_deleted_by_time_if_the_clocks_differ() -> None:
+    """What can be taken back, hiding and deactivating, is done; the plan says why the rest is not."""
+    certain, uncertain = planned(NOW, ""), planned(NOW, "the clocks differ")
+    deleted = {"delete:a:old": Reason.OUTDATED, "delete:e-delete:id-e-delete": Reason.EXPIRED}
+    others = {step.id: step.reason for step in uncertain.steps}
+    assert {step.id: step.reason for step in certain.steps} == deleted | others
+    assert set(others.values()) == {Reason.EXPIRED}
+    assert {step_id.partition(":")[0] for step_id in others} == {"update", "deactivate"}
+    assert ("the clocks differ" in uncertain.notes, "the clocks differ" in certain.notes) == (True, False)
+
+
+def test_a_host_that_is_ahead_by_years_deletes_nothing_early() -> None:
+    """Neither by ``delete_after`` nor by ``expires``: the earliest clock is before the day."""
+    clock = read_clocks(NOW + timedelta(days=3652), {IDENTITY: NOW - timedelta(days=30)})
+    assert planned(clock.earliest, clock.problem).steps == ()
+    assert datetime.now(UTC) > clock.earliest
