@@ -15,6 +15,7 @@ import json
 import os
 import pkgutil
 import select
+import signal
 import subprocess
 import sys
 from collections import defaultdict
@@ -124,10 +125,13 @@ class ForkServer:
 
 
 class ForkedCommand(ForkServer):
-    """One run at a time, which can be killed while it goes on; it is at the end of the block."""
+    """One run at a time, which can be stopped and killed while it goes on; it is at the end of the block.
 
-    def __init__(self, env: Mapping[str, str], folder: Path) -> None:
-        super().__init__("tests.fault.fork_server", env, folder)
+    ``module``: the program that forks; by default it runs the command.
+    """
+
+    def __init__(self, env: Mapping[str, str], folder: Path, module: str = "tests.fault.fork_server") -> None:
+        super().__init__(module, env, folder)
         self._pid = 0
         self._is_running = False
 
@@ -157,7 +161,15 @@ class ForkedCommand(ForkServer):
 
     def kill(self) -> None:
         """Send SIGKILL to the run that was started."""
-        os.kill(self._pid, 9)
+        os.kill(self._pid, signal.SIGKILL)
+
+    def stop(self) -> None:
+        """Stop the run that was started, as a host that stands still does, until ``go_on``."""
+        os.kill(self._pid, signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """Let the run go on that was stopped."""
+        os.kill(self._pid, signal.SIGCONT)
 
 
 def become_command(request: Mapping[str, Any], command: Callable[[], None]) -> NoReturn:

@@ -1,0 +1,49 @@
+"""A program for ``fork_server``: ``imagesync apply FOLDER --cloud NAME``, with a lease whose times are short. Does I/O.
+
+The command line has no option for the lease's times; a Python program has (``Settings.lease_times``). So a run that was
+stopped past its lease can be tried at every request.
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+from imagesync import Hooks, Planner, Settings, apply, open_backend, read_catalog
+from imagesync.errors import ImagesyncError
+from imagesync.lease.record import Times
+from imagesync.render.text import report_text
+from tests.fault.fork_server import become_command, import_command
+
+TIMES = Times(expiry=4.0, beat=0.5, confirm=3.0, poll=0.2)
+
+
+def run() -> None:
+    """Apply, and print the report; exit code 1 if not all is as wanted."""
+    folder, cloud = Path(sys.argv[1]), sys.argv[2]
+    try:
+        with open_backend(cloud=cloud) as backend:
+            hooks = Hooks(warn=lambda text: print(text, file=sys.stderr, flush=True))
+            settings = Settings(jobs=1, lock_timeout=60, lease_times=TIMES)
+            report = apply(Planner(backend, read_catalog(folder)), settings, hooks).report
+    except ImagesyncError as error:
+        print(error, file=sys.stderr)
+        sys.exit(1)
+    print(report_text(report))
+    sys.exit(0 if report.succeeded and not report.leftover else 1)
+
+
+def main() -> None:
+    """Import everything that an apply needs, then fork for each line."""
+    import_command()
+    for line in sys.stdin:
+        request = json.loads(line)
+        pid = os.fork()
+        if pid == 0:
+            become_command(request, run)
+        print(pid, flush=True)
+        print(os.waitpid(pid, 0)[1], flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,214 @@
+"""A run that was overtaken: stopped past its lease and resumed, or killed while a request of it arrives later.
+
+Meanwhile another run with a newer manifest goes to its end. Whatever the overtaken run had on its way, at the end exactly
+one right build of each key is visible, or the next plain apply makes it so; and both runs have said what happened.
+"""
+
+import hashlib
+import json
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cloud.service import Cloud
+from tests.command import Result
+from tests.fault.fork_server import ForkedCommand
+from tests.fault.proxied_workspace import ProxiedWorkspace, open_proxied_workspace
+from tests.fault.proxy import Call, Fault
+from tests.fault.scenario import AFTER, DATA, write_data, write_manifest
+from tests.trials import note
+
+NEWER: dict[str, dict[str, Any]] = {
+    "created": {"source": "a.raw", "visibility": "shared", "members": ["p4"]},
+    "replaced": {"source": "c.raw", "visibility": "public", "tags": ["newer"]},
+    "updated": {"source": "c.raw", "min_ram": 3, "tags": ["three"], "properties": {"q": "3"}},
+    "deactivated": {"source": "d.raw"},
+    "reactivated": {"source": "e.raw", "status": "deactivated"},
+    "shared": {"source": "f.raw", "visibility": "shared", "members": ["p1"]},
+    "removed": {"source": "h.raw"},
+    "record": {"source": "none", "properties": {"p": "2"}},
+}
+"""What the second run makes; the first one makes AFTER, and a record without data."""
+OLDER = {**AFTER, "record": {"source": "none", "properties": {"p": "1"}}}
+
+
+class TwoRuns:
+    """Two commands on one cloud behind a proxy, which run on manifests of their own; ``calls`` of the first alone."""
+
+    def __init__(self, workspace: ProxiedWorkspace, first: ForkedCommand, second: ForkedCommand) -> None:
+        self.workspace, self.first, self.second = workspace, first, second
+        self.older, self.newer = workspace.folder, workspace.folder.parent / "newer"
+        self.newer.mkdir()
+        write_data(self.newer)
+        self.beginning = workspace.prepare()
+        write_manifest(self.older, OLDER)
+        write_manifest(self.newer, NEWER)
+        self.calls: list[Call] = []
+        self.expected: list[str] = []
+
+    def words(self, folder: Path, *, is_short: bool) -> tuple[str, ...]:
+        """The arguments of an apply of one manifest."""
+        if is_short:
+            return str(folder), "operator"
+        return ("apply", "--yes", str(folder), *self.workspace.words)
+
+    def rehearse(self, *, is_short: bool) -> None:
+        """The requests of the first run alone, and the state that the second manifest leads to."""
+        for folder in (self.older, self.newer):
+            self.workspace.proxy.forget()
+            result = self.first.run(*self.words(folder, is_short=is_short))
+            assert result.code == 0, result
+            self.calls = self.calls or list(self.workspace.proxy.calls)
+        self.expected = self.current()
+
+    def current(self) -> list[str]:
+        """All that a person would call the same of the current images; retired ones depend on what was made before."""
+        return [image for image in self.workspace.state() if json.loads(image)["imagesync_role"] == "current"]
+
+    def begin(self, fault: Callable[[Call], Fault | None]) -> None:
+        """All as before, the first run not started yet."""
+        self.workspace.cloud.restore(self.beginning)
+        self.workspace.proxy.forget()
+        self.workspace.proxy.fault = fault
+
+    def check_visible(self, point: str) -> list[str]:
+        """The builds in sight are whole ones, and no key has two; the keys that lack theirs."""
+        digests = {hashlib.sha512(content).hexdigest(): name for name, content in DATA.items()}
+        found: dict[str, list[str]] = {}
+        for image in self.workspace.live():
+            if not image["os_hidden"] and "imagesync_lease" not in image:
+                found.setdefault(image["imagesync_key"], []).append(digests.get(image["os_hash_value"], "none"))
+        twice = {key: builds for key, builds in found.items() if len(builds) > 1}
+        assert not twice, (point, twice)
+        return [key for key, image in NEWER.items() if found.get(key) != [image["source"]]]
+
+    def heal(self, point: str) -> None:
+        """The next plain apply brings what the second one wanted."""
+        self.workspace.proxy.forget()
+        result = self.workspace.command.run(*self.words(self.newer, is_short=False))
+        assert result.code == 0, (point, result)
+        assert self.current() == self.expected, point
+        assert self.check_visible(point) == []
+
+
+@pytest.fixture
+def runs(request: pytest.FixtureRequest, cloud: Cloud, tmp_path: Path) -> Iterator[TwoRuns]:
+    """Nothing but the state before; the parameter says by which program the two runs are made."""
+    with (
+        open_proxied_workspace(cloud, tmp_path) as workspace,
+        ForkedCommand(workspace.env, tmp_path, request.param) as first,
+        ForkedCommand(workspace.env, tmp_path, request.param) as second,
+    ):
+        workspace.set_api_timeout(20)
+        yield TwoRuns(workspace, first, second)
+
+
+def choose(request: pytest.FixtureRequest, calls: Sequence[Call]) -> list[int]:
+    """The first and the last request of each kind; in the plain suite the update that publishes the first image."""
+    kinds = {call.kind: call.number for call in reversed(calls)}, {call.kind: call.number for call in calls}
+    if request.config.getoption("--exhaustive"):
+        return sorted({number for numbers in kinds for number in numbers.values()})
+    uploads = [call.number for call in calls if call.method == "PUT"]
+    return [next(call.number for call in calls if call.method == "PATCH" and call.number > uploads[0])]
+
+
+def is_told(result: Result) -> bool:
+    """Whether a run that did not make what it wanted says why, without a traceback."""
+    assert "Traceback" not in result.output, result
+    return result.code == 0 or len(result.output.strip().splitlines()) > 0
+
+
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("runs", ["tests.fault.short_leases"], indirect=True)
+@pytest.mark.parametrize(
+    "forward", [pytest.param(False, id="before"), pytest.param(True, id="after", marks=pytest.mark.exhaustive)]
+)
+def test_a_run_that_was_stopped_past_its_lease_harms_nothing(
+    request: pytest.FixtureRequest, runs: TwoRuns, forward: bool
+) -> None:
+    """Stopped as a request of it reaches the service, or before; that one arrives when the second run has ended."""
+    runs.rehearse(is_short=True)
+    when = "after" if forward else "before"
+    for number in choose(request, runs.calls):
+        point = f"stopped {when} request {number}, {runs.calls[number].kind}"
+        stopped, ended = threading.Event(), threading.Event()
+
+        def stop() -> None:
+            runs.first.stop()
+            stopped.set()  # noqa: B023 - in this turn
+            ended.wait(120)  # noqa: B023 - in this turn
+
+        def fault(call: Call) -> Fault | None:
+            if call.number != number:  # noqa: B023 - in this turn
+                return None
+            return Fault(after=stop) if forward else Fault(before=stop)
+
+        runs.begin(fault)
+        runs.first.start(*runs.words(runs.older, is_short=True))
+        assert stopped.wait(60), point
+        second = runs.second.run(*runs.words(runs.newer, is_short=True))
+        assert is_told(second), point
+        runs.check_visible(f"{point}: {second}")
+        runs.first.go_on()
+        ended.set()
+        first = runs.first.wait()
+        assert is_told(first), point
+        has_lease = any(call.method != "GET" for call in runs.calls[:number])
+        is_done = number > max(call.number for call in runs.calls if call.method != "GET")
+        assert first.code != 0 or not has_lease or is_done, (point, first)
+        lacking = runs.check_visible(f"{point}: {first} {second}")
+        runs.heal(f"{point}: {first} {second}")
+        right = "one right build of each key was visible" if not lacking else "the next apply made it right"
+        note(f"a run stopped {when} each request past its lease, and resumed after another run", right)
+
+
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("runs", ["tests.fault.fork_server"], indirect=True)
+@pytest.mark.parametrize(
+    "is_after",
+    [
+        pytest.param(False, id="during the next run"),
+        pytest.param(True, id="after the next run", marks=pytest.mark.exhaustive),
+    ],
+)
+def test_a_request_of_a_killed_run_that_arrives_late_harms_nothing(
+    request: pytest.FixtureRequest, runs: TwoRuns, is_after: bool
+) -> None:
+    """Each request of a run that was killed: delivered when the next run uploads its first image, or when it has ended."""
+    runs.rehearse(is_short=False)
+    late = "after" if is_after else "during"
+    for number in choose(request, runs.calls):
+        if runs.calls[number].method == "GET":
+            continue
+        point = f"request {number}, {runs.calls[number].kind}, delivered {late} the next run"
+        killed, due, arrived = threading.Event(), threading.Event(), threading.Event()
+
+        def kill() -> None:
+            runs.first.kill()
+            killed.set()  # noqa: B023 - in this turn
+            due.wait(120)  # noqa: B023 - in this turn
+
+        def deliver() -> None:
+            due.set()  # noqa: B023 - in this turn
+            arrived.wait(3)  # noqa: B023 - in this turn; a body that the killed run did not send whole never arrives
+
+        def fault(call: Call) -> Fault | None:
+            if call.number == number:  # noqa: B023 - in this turn
+                return Fault(before=kill, after=arrived.set)  # noqa: B023 - in this turn
+            is_upload = call.number > number and call.method == "PUT"  # noqa: B023 - in this turn
+            return Fault(before=deliver) if is_upload and not is_after else None
+
+        runs.begin(fault)
+        runs.first.start(*runs.words(runs.older, is_short=False))
+        assert killed.wait(60), point
+        assert runs.first.wait().code == -9, point
+        second = runs.second.run(*runs.words(runs.newer, is_short=False))
+        assert is_told(second), point
+        deliver()
+        lacking = runs.check_visible(f"{point}: {second}")
+        runs.heal(f"{point}: {second}")
+        right = "one right build of each key was visible" if not lacking else "the next apply made it right"
+        note(f"each request of a killed run, delivered {late} the next run", right)
