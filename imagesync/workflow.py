@@ -8,7 +8,7 @@ Nothing here prints, prompts, handles signals or ends the process: the caller do
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import islice
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from imagesync.backends.base import Backend
-from imagesync.errors import MAX_PROBLEMS, LeaseLost, ManifestError, PlanRefused, StalePlan
+from imagesync.errors import MAX_PROBLEMS, ImagesyncError, LeaseLost, ManifestError, PlanRefused, StalePlan
 from imagesync.inventory import take_inventory, take_inventory_for_plan
 from imagesync.lease import LOCK_TIMEOUT, UNLOCK
 from imagesync.lease.record import USUAL, Times
@@ -374,8 +374,12 @@ class _Control:
             raise LeaseLost(self._lease.why, "the change was not made; run apply again")
 
     def add_reason(self, report: Report) -> Report:
-        """The report with the reason if the loss of the lease stopped the run."""
-        if self._lease is None or not self._is_lease_lost():
+        """The report with the reason if the lease is lost: it is looked at once more when all is done."""
+        if self._lease is None:
+            return report
+        with suppress(ImagesyncError):
+            self._lease.look()
+        if not self._is_lease_lost():
             return report
         interrupted = report.interrupted and self._watch.cancelled.is_set()
         return replace(report, interrupted=interrupted, stopped=self._lease.why)

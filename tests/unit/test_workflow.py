@@ -373,6 +373,20 @@ def test_a_run_whose_lease_was_broken_publishes_nothing(backend: Backend, tmp_pa
     assert [one.id for one in backend.inventory("base")] == [image.id]
 
 
+def test_a_lease_that_is_lost_before_the_next_heartbeat_is_seen_at_the_end(backend: Backend, tmp_path: Path) -> None:
+    """It is looked at once more when all is done: perhaps the run was not alone."""
+
+    def delete_record(event: Event) -> None:
+        if isinstance(event, Finished):
+            (record,) = backend.leases("base")
+            backend.delete_image(record.id)
+
+    hooks = Hooks(watch=lambda _: nullcontext(Watch(notify=delete_record)))
+    report = apply(planner(backend, tmp_path, 1), hooks=hooks).report
+    assert [result.outcome for result in report.results] == [Outcome.DONE]
+    assert (report.succeeded, report.stopped) == (False, "the lease of catalog base is lost: its record was deleted")
+
+
 def test_a_failed_step_does_not_hide_what_else_went_wrong(backend: Backend, tmp_path: Path) -> None:
     """The final listing is taken also then."""
     given = planner(backend, tmp_path, 2)
