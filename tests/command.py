@@ -16,7 +16,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Self
+from typing import IO, Protocol, Self
 
 from tests.waiting import wait_until
 
@@ -145,6 +145,13 @@ class Process:
 def _content(stream: IO[bytes]) -> str:
     """All that was written to a file that another process writes to; its position is shared, so it is not moved."""
     return os.pread(stream.fileno(), os.fstat(stream.fileno()).st_size, 0).decode(errors="replace")
+
+
+class RunCommand(Protocol):
+    """What ``run`` of this module and of ``tests.forked`` have in common."""
+
+    def __call__(self, *words: str, code: int | None = 0, folder: Path | None = None, env: Mapping[str, str]) -> Result:
+        """Run ``imagesync WORDS`` to its end."""
 
 
 def start(

@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 
 from tests import command
+from tests.command import Result
+from tests.forked import ForkedRuns
 
 PASSWORD = "canary-password"
 MANIFEST = "version: 1\ncatalog: c\nimages: {a: {source: none}}\n"
@@ -68,10 +70,10 @@ def own() -> Iterator[Identity]:
 class Checkout:
     """A checkout with a manifest, and a user whose own clouds.yaml names the cloud ``prod``, which refuses him."""
 
-    def __init__(self, folder: Path, own: Identity) -> None:
-        self.folder, self.home = folder / "checkout", folder / "home"
+    def __init__(self, folder: Path, own: Identity, runs: ForkedRuns, home: Path) -> None:
+        self.folder, self.home, self._runs = folder / "checkout", home, runs
         config = self.home / ".config" / "openstack"
-        config.mkdir(parents=True)
+        config.mkdir(parents=True, exist_ok=True)
         (self.folder / "images").mkdir(parents=True)
         (self.folder / "images" / "base.yaml").write_text(MANIFEST)
         self.clouds = config / "clouds.yaml"
@@ -86,18 +88,41 @@ class Checkout:
             **more,
         }
 
-    def run(self, *words: str, **env: str) -> command.Result:
+    def run(self, *words: str, **env: str) -> Result:
         """Run a command in the checkout; it fails, because it is refused."""
-        around = command.minimal_environment(**{"HOME": str(self.home), **env})
-        result = command.run(*words, folder=self.folder, env=around, code=None)
+        result = self._runs.run(words, self.folder, self._around(env), command.TIMEOUT)
+        return self._judge(result)
+
+    def run_in_process(self, *words: str, **env: str) -> Result:
+        """The same in a process of its own, which has its HOME from its start: the library reads it when it is imported."""
+        return self._judge(command.run(*words, folder=self.folder, env=self._around(env), code=None))
+
+    def _around(self, env: dict[str, str]) -> dict[str, str]:
+        return command.minimal_environment(**{"HOME": str(self.home), **env})
+
+    def _judge(self, result: Result) -> Result:
         assert result.code != 0
+        assert "Traceback" not in result.stderr
         assert PASSWORD not in result.output
         return result
 
 
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The user's home, in which each test writes clouds.yaml anew."""
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory, home: Path) -> Iterator[ForkedRuns]:
+    """The command, loaded once with that home."""
+    with ForkedRuns(tmp_path_factory.mktemp("runs"), HOME=str(home)) as found:
+        yield found
+
+
 @pytest.fixture
-def checkout(tmp_path: Path, own: Identity) -> Checkout:
-    return Checkout(tmp_path, own)
+def checkout(tmp_path: Path, own: Identity, runs: ForkedRuns, home: Path) -> Checkout:
+    return Checkout(tmp_path, own, runs, home)
 
 
 def files(checkout: Checkout, evil: Identity) -> dict[str, object]:
@@ -134,7 +159,7 @@ def test_a_wanted_cloud_of_the_working_directory_is_told_of(checkout: Checkout, 
     for name in ("clouds.yaml", "secure.yaml"):
         (checkout.folder / name).write_text("{not yaml at all")
     for home in (checkout.home, checkout.folder):
-        result = checkout.run("plan", "images", "--cloud", "lab", HOME=str(home))
+        result = checkout.run_in_process("plan", "images", "--cloud", "lab", HOME=str(home))
         assert "pass --clouds-file clouds.yaml if you trust it" in result.stderr
         assert result.code == 64
 

@@ -11,7 +11,7 @@ from imagesync import open_backend
 from imagesync.lease.holding import Held
 from imagesync.lease.record import STATE, Times
 from imagesync.lease.taking import hold, take
-from tests import command
+from tests import command, forked
 from tests.command import Result
 from tests.forging import fit_digest
 from tests.waiting import wait_until
@@ -36,7 +36,7 @@ class LeaseWorkspace:
 
     def run(self, *words: str, code: int = 0) -> Result:
         """``imagesync WORDS`` on the store."""
-        return command.run(*words, "--store", "store", folder=self.folder, code=code)
+        return forked.run(*words, "--store", "store", folder=self.folder, code=code)
 
     def records(self) -> list[Any]:
         """The records of the lease."""
@@ -121,11 +121,11 @@ def test_unlock_opens_no_store_elsewhere_because_a_plan_names_it(
     elsewhere = tmp_path_factory.mktemp("elsewhere") / "store"
     document["target"]["location"] = str(elsewhere)
     plan.write_text(fit_digest(document))
-    told = command.run("unlock", "plan.json", "--yes", folder=workspace.folder, code=1).stderr
+    told = forked.run("unlock", "plan.json", "--yes", folder=workspace.folder, code=1).stderr
     assert f"the plan's store, {elsewhere}, is not among the files below the plan or the working directory" in told
     assert f"name it: --store {elsewhere}" in told
     assert not elsewhere.exists()
-    command.run("unlock", "plan.json", "--yes", "--allow-outside", folder=workspace.folder)
+    forked.run("unlock", "plan.json", "--yes", "--allow-outside", folder=workspace.folder)
     assert elsewhere.exists()
 
 

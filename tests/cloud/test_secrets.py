@@ -17,10 +17,10 @@ from uuid import uuid4
 import pytest
 import yaml
 
-from tests import command
+from tests import command, forked
 from tests.cloud.bootstrap import PASSWORD
 from tests.cloud.service import Cloud
-from tests.command import cloud_environment
+from tests.command import RunCommand, cloud_environment
 from tests.fault.mirror import File, Mirror, mirror
 from tests.fault.proxy import Call, Fault, between
 from tests.trials import note
@@ -65,6 +65,7 @@ class SecretsWorkspace:
         }
         self.entry: dict[str, Any] = {}
         self.more: dict[str, str] = {}
+        self.run_command: RunCommand = forked.run
         self.log_in_with_password()
 
     def log_in_with_password(self, password: str = PASSWORD) -> None:
@@ -102,7 +103,7 @@ class SecretsWorkspace:
         env = cloud_environment(self.inputs / "clouds.yaml")
         env |= {"HOME": str(self.left), "XDG_CACHE_HOME": str(self.left), "TMPDIR": str(self.left)}
         env |= {"NETRC": str(self.inputs / ".netrc"), "OS_CLIENT_SECURE_FILE": str(self.inputs / "secure.yaml")}
-        result = command.run(*words, folder=self.left, env={**env, **self.more}, code=None)
+        result = self.run_command(*words, folder=self.left, env={**env, **self.more}, code=None)
         assert secrets_in(result.output) == [], (words, result)
         for path in self.left.rglob("*"):
             if path.is_file():
@@ -138,8 +139,11 @@ def test_no_command_tells_a_secret(workspace: SecretsWorkspace) -> None:
     assert workspace.run("show", str(left / "plan.json"))[0] == 0
     assert workspace.run("show", str(left / "plan.json"), "--format", "json")[0] == 0
     files = ("--events", str(left / "events.json"), "-o", str(left / "report.json"), "--ids", str(left / "ids.json"))
+    workspace.run_command = command.run  # a process of its own has this HOME from its start
     code, told = workspace.run("apply", str(left / "plan.json"), "--yes", "--allow-outside", *cloud, *files)
     assert code == 0, told
+    assert workspace.run("list", *cloud)[0] == 0
+    workspace.run_command = forked.run
     workspace.web.publish("/signed.raw", b"a newer build" * 99)
     workspace.images["signed"]["source"]["checksum"] = "sha256:" + "0" * 64
     code, told = workspace.on_cloud("apply", "--yes", "--stage", *files)
@@ -261,6 +265,7 @@ def test_the_log_of_a_bug_tells_no_secret(workspace: SecretsWorkspace) -> None:
         "            globals()['asked'], requests.Session.request = requests.Session.request, failing\n"
         "sys.meta_path.insert(0, Finder())\n"
     )
+    workspace.run_command = command.run
     workspace.more = {"PYTHONPATH": f"{workspace.inputs}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
     for account in ("password", "credential", "token"):
         getattr(workspace, f"log_in_with_{account}")()

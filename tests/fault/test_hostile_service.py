@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests import command
-from tests.command import cloud_environment
+from tests import command, forked
+from tests.command import RunCommand, cloud_environment
 from tests.fault.scripted import Say, Server, image, listening
 from tests.trials import note
 
@@ -50,6 +50,7 @@ class HostileCloud:
     def __init__(self, folder: Path, keystone: Keystone, auth_url: str, glance: Server, other: Server) -> None:
         self.folder, self.keystone, self.glance, self.other = folder, keystone, glance, other
         self.answer: Callable[[str], Say] = lambda path: Say(body={"images": []})
+        self.run_command: RunCommand = forked.run
         self.settings = {"auth_url": auth_url, "username": "alice", "password": PASSWORD, "project_name": "images"}
         domains = {"project_domain_id": "default", "user_domain_id": "default"}
         self.config: dict[str, Any] = {"auth": {**self.settings, **domains}, "region_name": "r", "api_timeout": 2}
@@ -59,7 +60,7 @@ class HostileCloud:
         (self.folder / "base.yaml").write_text(json.dumps(MANIFEST))
         (self.folder / ".clouds.yaml").write_text(json.dumps({"clouds": {"c": self.config}}))
         env = cloud_environment(self.folder / ".clouds.yaml", TMPDIR=str(self.folder))
-        done = command.run(*words, "--cloud", "c", folder=self.folder, env=env, code=None)
+        done = self.run_command(*words, "--cloud", "c", folder=self.folder, env=env, code=None)
         assert list(self.folder.glob("imagesync-*.log")) == [], next(self.folder.glob("imagesync-*.log")).read_text()
         for secret in (PASSWORD, TOKEN):
             assert secret not in done.output
@@ -95,8 +96,10 @@ def elsewhere(hostile: HostileCloud, path: str = "/v3/auth/tokens") -> dict[str,
 
 def test_everything_in_order_is_a_plan(hostile: HostileCloud) -> None:
     """The stage itself works, so that what fails below fails for its own reason."""
-    code, told, _ = hostile.run("plan")
-    assert (code, "Plan: 1 to create" in told) == (0, True), hostile.run("plan")
+    for run_command in (forked.run, command.run):
+        hostile.run_command = run_command
+        code, told, _ = hostile.run("plan")
+        assert (code, "Plan: 1 to create" in told) == (0, True), hostile.run("plan")
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
@@ -152,7 +155,8 @@ def test_an_identity_service_that_makes_no_sense_is_one_line(hostile: HostileClo
 
 @pytest.mark.parametrize("words", [("plan",), ("apply", "--yes"), ("export",)])
 def test_each_command_says_it_in_one_line(hostile: HostileCloud, words: tuple[str, ...]) -> None:
-    """Exit 1, no traceback, no log of a bug."""
+    """Exit 1, no traceback, no log of a bug; in a process of its own."""
+    hostile.run_command = command.run
     hostile.answer = lambda path: Say(body={"images": [image(imagesync_catalog="base", owner={"x": "\x1b[2J"})]})
     hostile.failing(*words)
     note("wrong type in a field of an image, through a command", "one line")

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests import command
-from tests.command import IMAGESYNC, minimal_environment
+from tests import forked
+from tests.command import IMAGESYNC, Result, minimal_environment
 
 MANIFEST = "version: 1\ncatalog: c\nimages: {a: {source: none, disk_format: raw, container_format: bare}}\n"
 TOKEN = "glpat-0123456789abcdefghij"
@@ -31,10 +31,10 @@ class LinkedCheckout:
         (self.here / name).parent.mkdir(exist_ok=True)
         (self.here / name).symlink_to(self.home / target)
 
-    def run(self, *words: str, code: int = 0) -> command.Result:
+    def run(self, *words: str, code: int = 0) -> Result:
         """Run a command in the checkout; no output shows the token, and no file of the runner's changes."""
         before = self.content()
-        result = command.run(*words, folder=self.here, code=code)
+        result = forked.run(*words, folder=self.here, code=code)
         assert TOKEN not in result.output
         assert self.content() == before
         return result
@@ -88,7 +88,7 @@ def test_no_output_is_made_in_a_folder_that_a_link_chooses(checkout: LinkedCheck
     assert not (checkout.home / "new.yaml").exists()
     if words[0] == "apply":
         assert not (checkout.here / "store").exists()
-    command.run(*words, str(checkout.here / "out" / "new.yaml"), folder=checkout.here)
+    forked.run(*words, str(checkout.here / "out" / "new.yaml"), folder=checkout.here)
     assert (checkout.home / "new.yaml").exists()
 
 

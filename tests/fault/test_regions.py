@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests import command
-from tests.command import cloud_environment
+from tests import forked
+from tests.command import Result, cloud_environment
 from tests.fault.scripted import Say, Server, listening
 from tests.fault.test_hostile_service import TOKEN, token
 
@@ -36,7 +36,7 @@ class TwoRegions:
         ]
         return Say(201, body, {"X-Subject-Token": TOKEN})
 
-    def run(self, *words: str, code: int = 0, region: str = "", **settings: Any) -> command.Result:
+    def run(self, *words: str, code: int = 0, region: str = "", **settings: Any) -> Result:
         """``imagesync WORDS --cloud c`` with these settings of the cloud, and OS_REGION_NAME if there is a ``region``."""
         auth = {"auth_url": f"{self.auth_url}/v3", "username": "u", "password": "p", "project_name": "images"}
         domains = {"project_domain_id": "default", "user_domain_id": "default"}
@@ -45,7 +45,7 @@ class TwoRegions:
         more = {"OS_REGION_NAME": region} if region else {}
         self.images.asked.clear()
         env = cloud_environment(self.folder / ".clouds.yaml", **more)
-        return command.run(*words, "--cloud", "c", folder=self.folder, env=env, code=code)
+        return forked.run(*words, "--cloud", "c", folder=self.folder, env=env, code=code)
 
     def planned(self, **settings: Any) -> str:
         """The region of a plan, which asks the image service of that region alone."""

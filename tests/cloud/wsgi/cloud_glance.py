@@ -3,6 +3,7 @@
 * Requests are written to a log, one JSON line each.
 * Its transactions on SQLite are one writer's at a time.
 * Its schemas of a request, which never change, are checked against the schema of schemas once and not at each request.
+* What it need not do at each request is left out (``settled_service``).
 * Tokens issued before the time in the file ``expired`` reach the service spoilt, so that its own middleware answers 401.
 """
 
@@ -15,17 +16,23 @@ import jsonschema
 from checked_schemas import check_once
 from kept_connections import keep_connections
 from one_writer import OneWriter
+from settled_service import OrmOfManyQueries, collect_rarely, read_policy_once
 
 STATE = os.environ["CLOUD_STATE"]
 LOG = os.open(os.path.join(STATE, "requests.log"), os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 EXPIRED = os.path.join(STATE, "expired")
 writer = OneWriter(os.path.join(STATE, "glance.lock"))
 keep_connections()
+read_policy_once()
 
-
+from glance.db.sqlalchemy import api as database  # noqa: E402
 from glance.wsgi.api import application as glance  # noqa: E402
+from oslo_config import cfg  # noqa: E402
 
+if cfg.CONF.database.connection.startswith("sqlite"):  # MariaDB is asked as everywhere: there the statements may matter
+    database.sa_orm = OrmOfManyQueries()
 check_once(jsonschema.Draft202012Validator)
+collect_rarely()
 
 
 def is_expired(token):

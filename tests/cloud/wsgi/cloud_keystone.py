@@ -8,11 +8,15 @@ import os
 
 from kept_connections import keep_connections
 from one_writer import OneWriter
+from settled_service import collect_rarely, read_policy_once
 
 writer = OneWriter(os.path.join(os.environ["CLOUD_STATE"], "keystone.lock"))
 keep_connections()
+read_policy_once()
 
 from keystone.wsgi.api import application as keystone  # noqa: E402
+
+collect_rarely()
 
 
 def application(environ, start_response):
