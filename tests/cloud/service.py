@@ -374,6 +374,7 @@ class Cloud:
             "OS_GLANCE_CONFIG_DIR": str(self.folder / name),
             "OS_KEYSTONE_CONFIG_DIR": str(self.folder / name),
             "CLOUD_STATE": str(self.state),
+            "CLOUD_DATABASE": self.database.url,
             "PYTHONWARNINGS": "ignore",
         }
         guard = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []

@@ -27,9 +27,8 @@ read_policy_once()
 
 from glance.db.sqlalchemy import api as database  # noqa: E402
 from glance.wsgi.api import application as glance  # noqa: E402
-from oslo_config import cfg  # noqa: E402
 
-if cfg.CONF.database.connection.startswith("sqlite"):  # MariaDB is asked as everywhere: there the statements may matter
+if os.environ["CLOUD_DATABASE"].startswith("sqlite"):  # MariaDB is asked as everywhere: there the statements may matter
     database.sa_orm = OrmOfManyQueries()
 check_once(jsonschema.Draft202012Validator)
 collect_rarely()
