@@ -35,7 +35,7 @@ NEWER: dict[str, dict[str, Any]] = {
 OLDER = {**AFTER, "record": {"source": "none", "properties": {"p": "1"}}}
 
 
-class TwoRuns:
+class OvertakenRun:
     """Two commands on one cloud behind a proxy, which run on manifests of their own; ``calls`` of the first alone."""
 
     def __init__(self, workspace: ProxiedWorkspace, first: ForkedCommand, second: ForkedCommand) -> None:
@@ -95,7 +95,7 @@ class TwoRuns:
 
 
 @pytest.fixture
-def runs(request: pytest.FixtureRequest, cloud: Cloud, tmp_path: Path) -> Iterator[TwoRuns]:
+def runs(request: pytest.FixtureRequest, cloud: Cloud, tmp_path: Path) -> Iterator[OvertakenRun]:
     """Nothing but the state before; the parameter says by which program the two runs are made."""
     with (
         open_proxied_workspace(cloud, tmp_path) as workspace,
@@ -103,7 +103,7 @@ def runs(request: pytest.FixtureRequest, cloud: Cloud, tmp_path: Path) -> Iterat
         ForkedCommand(workspace.env, tmp_path, request.param) as second,
     ):
         workspace.set_api_timeout(20)
-        yield TwoRuns(workspace, first, second)
+        yield OvertakenRun(workspace, first, second)
 
 
 def choose(request: pytest.FixtureRequest, calls: Sequence[Call]) -> list[int]:
@@ -127,7 +127,7 @@ def is_told(result: Result) -> bool:
     "forward", [pytest.param(False, id="before"), pytest.param(True, id="after", marks=pytest.mark.exhaustive)]
 )
 def test_a_run_that_was_stopped_past_its_lease_harms_nothing(
-    request: pytest.FixtureRequest, runs: TwoRuns, forward: bool
+    request: pytest.FixtureRequest, runs: OvertakenRun, forward: bool
 ) -> None:
     """Stopped as a request of it reaches the service, or before; that one arrives when the second run has ended."""
     runs.rehearse(is_short=True)
@@ -175,7 +175,7 @@ def test_a_run_that_was_stopped_past_its_lease_harms_nothing(
     ],
 )
 def test_a_request_of_a_killed_run_that_arrives_late_harms_nothing(
-    request: pytest.FixtureRequest, runs: TwoRuns, is_after: bool
+    request: pytest.FixtureRequest, runs: OvertakenRun, is_after: bool
 ) -> None:
     """Each request of a run that was killed: delivered when the next run uploads its first image, or when it has ended."""
     runs.rehearse(is_short=False)
