@@ -278,7 +278,7 @@ def _plan_again(planner: Planner, shown: Plan, settings: Settings, lease: "Held 
     After a run that did not end cleanly, what that one sent is made harmless first; what this changes is no change.
     """
     plan = planner.plan()
-    if lease is None or lease.before is None or not plan.steps:
+    if lease is None or lease.before is None:
         return plan, plan == shown
     _recover(planner.backend, plan, settings, lease)
     plan = planner.plan()
@@ -289,7 +289,9 @@ def _recover(backend: Backend, plan: Plan, settings: Settings, lease: "Held") ->
     from imagesync.execution.recovery import recover
 
     control = _Control(Watch(), lease)
-    return recover(backend, plan, jobs=settings.jobs, check_lease=control.check_lease)
+    recovered = recover(backend, plan, jobs=settings.jobs, check_lease=control.check_lease)
+    lease.is_settled = True
+    return recovered
 
 
 def select_adoptable(backend: Backend, catalog: Catalog) -> Catalog:

@@ -35,8 +35,8 @@ class Held:
     ) -> None:
         self._chain, self._lease, self._times, self._world, self._tell = chain, lease, times, world, tell
         self.before = before
-        self.is_settled = True
-        """Whether nothing that was sent under it can still arrive, as far as its run knows."""
+        self.is_settled = before is None
+        """Whether nothing that was sent under it, or by a holder before it, can still do harm, as far as its run knows."""
         self._confirmed = self._taken = sent
         self._beats = 0
         self._lock = threading.Lock()

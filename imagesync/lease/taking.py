@@ -72,9 +72,14 @@ class _Taking:
         if posted is not Posted.MINE:
             self._pause(posted)
             return None
-        if is_fresh:
-            self._wait_for_others(is_deleted=end is not None or not self._is_new)
-        if (confirmed := self._confirm(lease, sent)) is None:
+        try:
+            if is_fresh:
+                self._wait_for_others(is_deleted=end is not None or not self._is_new)
+            confirmed = self._confirm(lease, sent)
+        except BaseException:  # an interruption, say: nobody need wait for us
+            self._chain.remove(lease.id)
+            raise
+        if confirmed is None:
             return None
         for old in confirmed.found:
             self._chain.remove(old.id)
@@ -124,10 +129,10 @@ class _Taking:
             if any(other.id < lease.id for other in seen.live):
                 break
             self._world.sleep(self._times.poll * (0.5 + self._world.chance() / 2))
-        self._chain.remove(lease.id)
         if not seen.live:
             message = f"the service took {seconds:.0f} s to make, or to show, the record of the lease"
             raise Unavailable(message, "try again later; nothing was changed")
+        self._chain.remove(lease.id)
         self._world.sleep(self._times.poll * self._world.chance())
         return None
 

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import replace
@@ -194,7 +195,7 @@ class SlowStore(Local):
     """A store that needs a while until a read shows what became of a write."""
 
     def settling_time(self) -> float:
-        return 0.01
+        return 0.05
 
 
 @pytest.mark.parametrize("lock_timeout", [0.0, 5.0])
@@ -204,7 +205,9 @@ def test_the_wait_after_a_dead_run_counts_to_the_time_that_one_may_wait(tmp_path
     die_with_lease(backend)
     settings = Settings(lock_timeout=lock_timeout)
     if lock_timeout:
+        begun = time.monotonic()
         assert apply(plan_builds(backend, tmp_path, a=1), settings).report.succeeded
+        assert time.monotonic() - begun >= 4 * backend.settling_time()
     else:
         with pytest.raises(LeaseUnsettled, match=r"nothing was changed; 0 s were left to wait.*--lock-timeout"):
             apply(plan_builds(backend, tmp_path, a=1), settings)

@@ -114,6 +114,19 @@ def test_a_run_that_lost_an_answer_says_so_in_its_record(runs: TwoRuns) -> None:
     assert runs.take(B, timeout=10).before is not None
 
 
+def test_a_run_that_ends_before_it_made_harmless_what_a_dead_one_sent_says_so_in_its_record(runs: TwoRuns) -> None:
+    """An interruption while it waited, say: the next run waits, too."""
+    runs.take(A)
+    second = runs.take(B)
+    assert not second.is_settled
+    second.release()
+    third = runs.take(A)
+    assert third.before is not None
+    third.is_settled = True
+    third.release()
+    assert runs.take(B).before is None
+
+
 def test_giving_back_a_lease_that_was_broken_says_so(runs: TwoRuns) -> None:
     """The run was done, but perhaps not alone."""
     held = runs.take()

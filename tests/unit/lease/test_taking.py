@@ -314,6 +314,18 @@ def test_a_post_that_took_too_long_is_not_relied_on(runs: TwoRuns) -> None:
     assert runs.records() == []
 
 
+def test_an_interruption_while_the_lease_is_taken_leaves_no_record(runs: TwoRuns) -> None:
+    """Ctrl-C in the moment after the POST: the next run need not wait until the record is that of a dead holder."""
+
+    def interrupt(_now: float) -> None:
+        raise KeyboardInterrupt
+
+    runs.clock.meanwhile = interrupt
+    with pytest.raises(KeyboardInterrupt):
+        runs.take(A)
+    assert runs.records() == []
+
+
 def test_no_room_names_the_quota_and_the_way_out(runs: TwoRuns) -> None:
     """The lease needs one record."""
 
@@ -340,6 +352,7 @@ def test_unlock_breaks_a_lease_and_its_holder_stops(runs: TwoRuns) -> None:
     assert third.number == 3
     assert third.before is not None
     assert third.before.state is State.UNSETTLED
+    third.is_settled = True
     third.release()
     assert runs.take(B).before is None
 
