@@ -195,7 +195,7 @@ class SlowStore(Local):
     """A store that needs a while until a read shows what became of a write."""
 
     def settling_time(self) -> float:
-        return 0.05
+        return 0.4
 
 
 @pytest.mark.parametrize("lock_timeout", [0.0, 5.0])
