@@ -24,6 +24,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from uuid import NAMESPACE_URL, UUID, uuid5
 
 import pytest
 
@@ -339,6 +340,20 @@ def test_after_many_applies_one_record_is_left_that_nobody_is_shown(workspace: C
     assert len([one for one in json.loads(listed("--format", "json")) if not is_neighbor(one["id"])]) == 2
     assert set(json.loads((workspace.folder / "ids.json").read_text())) == {"k0", "k1"}
     assert "2 images wanted, 2 owned" in workspace.run("plan")
+
+
+def test_other_tenants_see_nothing_of_the_records_and_cannot_burn_the_next_id(workspace: ConcurrentWorkspace) -> None:
+    """They could compute the ids of the chain, and burn them: 400 of them stopped two applies."""
+    for number in (1, 2):
+        workspace.files(1, min_ram=number)
+        workspace.run("apply", "--yes")
+    record = workspace.holder()
+    other = workspace.cloud.http("bob")
+    assert other.send("GET", f"/images/{record['id']}").status_code == 404
+    assert record["id"] not in {image["id"] for image in other.everything("visibility=all")}
+    computed = [str(uuid5(NAMESPACE_URL, f"{record['owner']}/base/{number}")) for number in range(10)]
+    assert not {record["id"], record["imagesync_lease_next"]} & set(computed)
+    assert UUID(record["imagesync_lease_next"]).version == 4
 
 
 def test_a_full_quota_names_itself_and_the_way_out(workspace: ConcurrentWorkspace) -> None:
