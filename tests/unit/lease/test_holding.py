@@ -2,6 +2,7 @@
 
 import itertools
 import threading
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -125,6 +126,16 @@ def test_a_run_that_ends_before_it_made_harmless_what_a_dead_one_sent_says_so_in
     third.is_settled = True
     third.release()
     assert runs.take(B).before is None
+
+
+def test_the_record_shows_the_clock_of_the_service(runs: TwoRuns) -> None:
+    """When it was made, and what has passed since then by our own clock."""
+    held = runs.take()
+    first = held.moment
+    assert first is not None
+    assert abs(datetime.now(UTC) - first) < timedelta(minutes=1)
+    runs.clock.now += 100
+    assert held.moment == first + timedelta(seconds=100)
 
 
 def test_giving_back_a_lease_that_was_broken_says_so(runs: TwoRuns) -> None:
