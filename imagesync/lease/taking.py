@@ -202,9 +202,10 @@ def hold(
     try:
         held.start()
         if held.before is not None:
-            how = describe_end(held.before)
-            warn(f"catalog {catalog}: {how}; waiting {times.settling:.0f} s for what it may have sent")
-            time.sleep(times.settling)
+            seconds = times.settling
+            waiting = f"; waiting {seconds:.0f} s for what it may have sent" if seconds else ""
+            warn(f"catalog {catalog}: {describe_end(held.before)}{waiting}")
+            time.sleep(seconds)
         yield held
     finally:
         held.release()

@@ -71,7 +71,9 @@ def unlock(
         if other := break_lease(backend, lease):
             message = f"catalog {name}: the lease went to somebody else meanwhile: {other.holder}"
             raise Conflict(message, "that one was left alone; look again")
-    typer.echo("It is broken: a run that holds it starts no further step.")
+    typer.echo(
+        "It is broken: a run that holds it starts no further step; the next one waits for what it may have sent."
+    )
     return ExitCode.DONE
 
 
