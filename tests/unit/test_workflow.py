@@ -286,6 +286,17 @@ def test_after_a_write_without_an_answer_the_final_listing_waits_until_a_read_is
     assert store.settled == 1
 
 
+def test_after_a_write_without_an_answer_the_lease_says_that_something_may_still_arrive(tmp_path: Path) -> None:
+    """The next run makes that harmless before its first step."""
+    store = Contested(Store(tmp_path / "store"), "contested")
+    assert apply(planner(store, tmp_path, 1)).report.succeeded
+    assert [record.properties[STATE] for record in store.leases("base")] == ["unsettled"]
+    told: list[str] = []
+    assert apply(planner(store, tmp_path, 2), hooks=Hooks(warn=told.append)).report.succeeded
+    assert "the lease was broken, or its run lost an answer" in told[0]
+    assert [record.properties[STATE] for record in store.leases("base")] == ["free"]
+
+
 class SlowClock(Local):
     """A store with an identity service whose clock is far behind that of this host."""
 
