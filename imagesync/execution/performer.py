@@ -103,12 +103,12 @@ class Performer:
             verifier.check_stored(image, update.verify, image.disk_format, image.container_format)
             image = self.writes.read_unchanged(update.image_id)
         leaving = any(c.path == ("visibility",) and c.before == Visibility.SHARED.value for c in update.changes)
-        if leaving or (members and not _is_made_shared(update)):
-            self._change_members(update.image_id, members, everyone=leaving)
+        if removed := self._find_leaving_members(update.image_id, members, everyone=leaving):
+            self.writes.change_members(update.image_id, removed, ())
             image = self.writes.read_unchanged(update.image_id)  # no guard stops the requests that change members
         image = self.writes.update(image, self._make_attrs(update, _drop_stores(update.record, stores)))
-        if members and _is_made_shared(update):
-            self._change_members(update.image_id, members, everyone=False)
+        # after the record, which names them: a run that dies in between leaves no member that nobody knows
+        self.writes.change_members(update.image_id, (), _names(members, "after") - _names(members, "before"))
         if stores:
             self._imports.copy(update.image_id, sorted(_names(stores, "after") - _names(stores, "before")))
             copied = self.writes.read_unchanged(update.image_id)
@@ -120,11 +120,11 @@ class Performer:
         if successor not in (None, update.image_id):
             self.writes.read_unchanged(successor)
 
-    def _change_members(self, image_id: str, change: FieldChange | None, *, everyone: bool) -> None:
+    def _find_leaving_members(self, image_id: str, change: FieldChange | None, *, everyone: bool) -> set[str]:
         """Before an image stops being shared all members go: they could not be reached afterwards."""
-        live = {member.project for member in self._backend.members(image_id)} if everyone else _names(change, "before")
-        wanted = set() if everyone else _names(change, "after")
-        self.writes.change_members(image_id, live - wanted, wanted - live)
+        if everyone:
+            return {member.project for member in self._backend.members(image_id)}
+        return _names(change, "before") - _names(change, "after")
 
     def _make_attrs(self, update: Update, record: Record) -> UpdateFields:
         attrs = make_update_fields(update.changes, self.resolve)
@@ -154,10 +154,6 @@ def _drop_stores(record: Record, change: FieldChange | None) -> Record:
         return record
     fields = {name: value for name, value in record.managed.fields.items() if name != "stores"}
     return replace(record, managed=replace(record.managed, fields=fields))
-
-
-def _is_made_shared(update: Update) -> bool:
-    return any(c.path == ("visibility",) and c.after == Visibility.SHARED.value for c in update.changes)
 
 
 def _names(change: FieldChange | None, side: str) -> set[str]:

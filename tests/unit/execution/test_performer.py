@@ -8,12 +8,14 @@ import pytest
 
 from imagesync import Performer, execute
 from imagesync.backends.base import UpdateFields
-from imagesync.errors import ChecksumMismatch
+from imagesync.backends.local.backend import Local
+from imagesync.backends.local.store import Store
+from imagesync.errors import ChecksumMismatch, Unavailable
 from imagesync.execution.performer import Progress, make_update_fields
 from imagesync.model.catalog import Checksum, Role, Status, Visibility
 from imagesync.model.plan import Action, Deactivate, FieldChange, Plan, Reactivate, Reason, Step, Update
 from imagesync.model.record import Record
-from imagesync.model.report import Outcome, Performed
+from imagesync.model.report import Outcome, Performed, Report
 from tests.pipeline import planned
 from tests.unit.execution.helpers import FaultyStore, UpdateFault, apply, want_image
 from tests.unit.factories import TARGET
@@ -99,3 +101,31 @@ def test_field_changes_are_the_arguments_of_an_update() -> None:
         "name": "n",
         "properties": {"p": "id", "q": None},
     }
+
+
+class DiesAfterSharing(Local):
+    """A store that takes a member, and nothing more of that run."""
+
+    is_dying = False
+
+    def add_member(self, image_id: str, project: str) -> None:
+        super().add_member(image_id, project)
+        if self.is_dying:
+            raise Unavailable("the process was killed")
+
+
+def test_a_member_that_a_killed_run_added_is_known_to_the_next_manifest(tmp_path: Path) -> None:
+    """The record names it before it is added: an image stayed shared with a project that no manifest named any more."""
+    service = DiesAfterSharing(Store(tmp_path / "store"), "dying")
+
+    def share(*projects: str) -> Report:
+        members = frozenset(name * 32 for name in projects)
+        return apply(service, want_image(tmp_path, b"data", visibility=Visibility.SHARED, members=members))
+
+    assert share("a", "b").succeeded
+    service.is_dying = True
+    assert not share("b", "c").succeeded
+    service.is_dying = False
+    assert share("d").succeeded
+    (image,) = service.images()
+    assert [member.project for member in service.members(image.id)] == ["d" * 32]
