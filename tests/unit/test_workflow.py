@@ -297,6 +297,22 @@ def test_after_a_write_without_an_answer_the_lease_says_that_something_may_still
     assert [record.properties[STATE] for record in store.leases("base")] == ["free"]
 
 
+def test_a_lease_whose_records_were_deleted_is_taken_with_a_wait_unless_the_catalog_is_new(
+    backend: Backend, tmp_path: Path
+) -> None:
+    """A catalog with images had a lease before; whoever held it must have noticed by then."""
+    told: list[str] = []
+    settings = Settings(lease_times=Times(beat=0.05))
+    assert apply(planner(backend, tmp_path, 1), settings, Hooks(warn=told.append)).report.succeeded
+    assert told == []
+    (record,) = backend.leases("base")
+    backend.delete_image(record.id)
+    assert apply(planner(backend, tmp_path, 2), settings, Hooks(warn=told.append)).report.succeeded
+    assert told == [
+        "catalog base: there is no record of the last lease; waiting 0 s in case it was deleted while a run held it"
+    ]
+
+
 class SlowClock(Local):
     """A store with an identity service whose clock is far behind that of this host."""
 

@@ -215,6 +215,25 @@ def test_the_wait_after_a_dead_run_counts_to_the_time_that_one_may_wait(tmp_path
     backend.close()
 
 
+def test_after_a_dead_run_the_final_listing_waits_until_a_read_is_final(tmp_path: Path) -> None:
+    """Somebody else may have been writing: the settling time is asked for once more than otherwise."""
+
+    class CountingStore(Local):
+        asked = 0
+
+        def settling_time(self) -> float:
+            self.asked += 1
+            return 0.0
+
+    backend = CountingStore(Store(tmp_path / "store"), "counting")
+    assert apply(plan_builds(backend, tmp_path, a=1)).report.succeeded
+    usual, backend.asked = backend.asked, 0
+    die_with_lease(backend)
+    assert apply(plan_builds(backend, tmp_path, a=1, b=1)).report.succeeded
+    assert backend.asked == usual + 1
+    backend.close()
+
+
 def test_without_a_dead_run_no_guard_is_renewed(backend: Backend, tmp_path: Path) -> None:
     """Each renewal costs a request."""
     assert apply(plan_builds(backend, tmp_path, a=1, b=1)).report.succeeded
