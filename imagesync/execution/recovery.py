@@ -18,7 +18,10 @@ def recover(backend: Backend, plan: Plan, *, jobs: int, check_lease: Callable[[]
 
     Conflict if an image is not as the plan relied on: something is still written to it.
     """
-    todo, writes = plan_recovery(plan), Writes(backend, plan.relies, check_lease=check_lease)
+    todo = plan_recovery(plan)
+    if not (todo.unfilled or todo.guarded):
+        return plan
+    writes = Writes(backend, plan.relies, check_lease=check_lease)
     owners = {backend.identity().project_id, *plan.owners.values()}
     listed = {image.id: image for image in backend.inventory(plan.catalog, sorted(owners))}
 
