@@ -375,13 +375,15 @@ class _Control:
         if self._lease is not None and self._is_lease_lost():
             raise LeaseLost(self._lease.why, "the change was not made; run apply again")
 
+    def look_at_lease(self) -> None:
+        """Ask the service once more whether the lease is ours: the last thing that a run does."""
+        if self._lease is not None:
+            with suppress(ImagesyncError):
+                self._lease.look()
+
     def add_reason(self, report: Report) -> Report:
-        """The report with the reason if the lease is lost: it is looked at once more when all is done."""
-        if self._lease is None:
-            return report
-        with suppress(ImagesyncError):
-            self._lease.look()
-        if not self._is_lease_lost():
+        """The report with the reason if the lease is lost."""
+        if self._lease is None or not self._is_lease_lost():
             return report
         interrupted = report.interrupted and self._watch.cancelled.is_set()
         return replace(report, interrupted=interrupted, stopped=self._lease.why)
@@ -423,6 +425,8 @@ def _run(
         report = control.add_reason(report)
         if not report.interrupted and not report.stopped:
             report = replace(report, leftover=_find_leftover(backend, report, planner, performer.writes))
+            control.look_at_lease()
+            report = control.add_reason(report)
     return RunResult(report, plan.ids if plan.kind is Kind.STAGE else performer.ids)  # a candidate is not current
 
 

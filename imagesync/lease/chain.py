@@ -62,6 +62,10 @@ class Chain:
         self._seen: Mapping[str, Sighting] = {}
         self.nonce = world.new_id()
 
+    def set_time_limit(self, seconds: float) -> None:
+        """From now on requests are given up after so many seconds: a heartbeat that hangs must not be the last one."""
+        self._backend = self._backend.with_time_limit(seconds)
+
     def look(self, own: str = "") -> Look:
         """List the records; ``own`` is the id of our own. Another one with our nonce came late: it is taken away."""
         asked = self._world.clock()

@@ -83,6 +83,7 @@ class _Taking:
             return None
         for old in confirmed.found:
             self._chain.remove(old.id)
+        self._chain.set_time_limit(self._times.confirm / 3)
         return Held(
             self._chain, confirmed.own or lease, self._times, self._world, sent=sent, tell=self._tell, before=before
         )
@@ -176,7 +177,7 @@ def take(
     ``is_new``: there was hardly a lease before, because the catalog has no image.
     """
     world = world or make_world()
-    chain = Chain(backend.with_time_limit(times.confirm / 3), catalog, times, world)
+    chain = Chain(backend, catalog, times, world)
     return _Taking(chain, times, world, timeout, tell, unlock, is_new=is_new).take()
 
 

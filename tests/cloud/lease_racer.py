@@ -57,7 +57,7 @@ class LossyBackend:
         """Of ten answers one is lost, one POST is sent twice, as by a proxy, and one arrives up to two seconds late."""
         if self.dies:
             self._note("killed", str(os.getpid()))
-            threading.Thread(target=self._backend.create_image, kwargs=attrs).start()
+            threading.Thread(target=self._send_late, kwargs=attrs).start()
             time.sleep(self._chance.random() * 0.05)
             os.kill(os.getpid(), signal.SIGKILL)
         drawn = self._chance.random()
