@@ -178,7 +178,9 @@ def test_a_run_that_was_stopped_past_its_lease_harms_nothing(
 
         runs.begin(fault)
         runs.first.start(*runs.words(runs.older, is_short=True))
-        assert stopped.wait(60), number
+        if not stopped.wait(20):  # with fewer heartbeats than in the rehearsal it ended before
+            assert runs.first.wait().code == 0, number
+            continue
         point = f"stopped {when} request {number}, {hit[0].kind}"
         had_lease = any(call.method != "GET" for call in runs.workspace.proxy.calls[:number])
         second = runs.second.run(*runs.words(runs.newer, is_short=True))
