@@ -42,12 +42,12 @@ if TYPE_CHECKING:
     from imagesync.planning.rollback import rollback_plan as rollback_plan
     from imagesync.planning.staging import discard_plan as discard_plan
     from imagesync.planning.staging import stage_plan as stage_plan
+    from imagesync.run import Hooks as Hooks
+    from imagesync.run import RunResult as RunResult
+    from imagesync.run import Settings as Settings
+    from imagesync.run import Watch as Watch
     from imagesync.sources.access import SourceAccess as SourceAccess
-    from imagesync.workflow import Hooks as Hooks
     from imagesync.workflow import Planner as Planner
-    from imagesync.workflow import RunResult as RunResult
-    from imagesync.workflow import Settings as Settings
-    from imagesync.workflow import Watch as Watch
     from imagesync.workflow import apply as apply
     from imagesync.workflow import apply_saved as apply_saved
     from imagesync.workflow import read_catalog as read_catalog
@@ -82,10 +82,10 @@ _HOMES: Final = {
     "apply": "imagesync.workflow",
     "apply_saved": "imagesync.workflow",
     "select_adoptable": "imagesync.workflow",
-    "Hooks": "imagesync.workflow",
-    "Settings": "imagesync.workflow",
-    "RunResult": "imagesync.workflow",
-    "Watch": "imagesync.workflow",
+    "Hooks": "imagesync.run",
+    "Settings": "imagesync.run",
+    "RunResult": "imagesync.run",
+    "Watch": "imagesync.run",
     "SourceAccess": "imagesync.sources.access",
     "take_inventory": "imagesync.inventory",
     "PlanInput": "imagesync.planning.context",

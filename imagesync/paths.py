@@ -7,6 +7,7 @@ or written. An absolute path is the runner's own choice, links included: git-syn
 import os
 import shlex
 from pathlib import Path
+from typing import Final
 
 from imagesync.errors import UsageError
 from imagesync.text import make_printable
@@ -20,6 +21,10 @@ def is_within(path: str, folder: str) -> bool:
 def is_among_files(path: str, folder: str) -> bool:
     """Whether a real path is below a real folder, and not git's: ``.git/config`` may hold the runner's token."""
     return is_within(path, folder) and ".git" not in path[len(folder) :].lower().split(os.sep)
+
+
+MOVE: Final = "move it, or pass --allow-outside"
+"""What to do about such a place."""
 
 
 def find_place_problem(path: str, folder: str) -> str | None:

@@ -30,9 +30,9 @@ from imagesync.planfile.writer import plan_text_json
 from imagesync.render.result import report_to_json
 from imagesync.render.style import format_count
 from imagesync.render.text import plan_text, report_text
+from imagesync.run import Hooks, RunResult, Settings, Watch
 from imagesync.sources import SourceAccess
 from imagesync.text import json_text, make_printable
-from imagesync.workflow import Hooks, RunResult, Settings, Watch
 
 log = logging.getLogger(__name__)
 

@@ -20,12 +20,10 @@ from imagesync.execution.alike_names import explain_failure, make_way_for_tags
 from imagesync.execution.changes import COMPARED, find_changes, find_unmet
 from imagesync.model.catalog import Status
 from imagesync.model.fields import live_field
-from imagesync.model.image import LiveImage
+from imagesync.model.image import MAX_PROPERTY_BYTES, LiveImage
 from imagesync.model.plan import Reliance
 from imagesync.model.record import CATALOG, ID, PREFIX, Revision, read_revisions
 
-MAX_VALUE_BYTES: Final = 65_535
-"""Of a property, as the most common database of the service holds it."""
 MAX_WRITES: Final = 3
 """PATCH requests for one update, the repeats included."""
 NOT_MADE: Final = "this run's change was not made"
@@ -254,8 +252,8 @@ class Writes:
 def _check_sizes(image: LiveImage, lacking: UpdateFields) -> None:
     """BackendError if a value is longer than the service's database holds: it may keep a part of it, or fail half-way."""
     for name, value in lacking.get("properties", {}).items():
-        if value is not None and (size := len(value.encode())) > MAX_VALUE_BYTES:
-            message = f"image {image.id}: property {name} would have {size} bytes, the limit is {MAX_VALUE_BYTES}"
+        if value is not None and (size := len(value.encode())) > MAX_PROPERTY_BYTES:
+            message = f"image {image.id}: property {name} would have {size} bytes, the limit is {MAX_PROPERTY_BYTES}"
             raise BackendError(message, "nothing was written; let the manifest set or unset less, and apply again")
 
 

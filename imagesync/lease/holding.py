@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-from imagesync.errors import ImagesyncError, NotFound
+from imagesync.errors import ImagesyncError, LeaseLost, NotFound
 from imagesync.lease.chain import Chain, World
 from imagesync.lease.record import BEAT, STATE, Lease, State, Times, find_end
 
@@ -82,6 +82,11 @@ class Held:
         if self._world.clock() - self._confirmed > self._times.confirm:
             self._lose(f"the service has confirmed no heartbeat for {self._times.confirm:.0f} s")
         return bool(self.why)
+
+    def check(self) -> None:
+        """LeaseLost if it is no longer ours."""
+        if self.is_lost():
+            raise LeaseLost(self.why, "the change was not made; run apply again")
 
     def beat(self) -> None:
         """One heartbeat, and a look whether another record is live.

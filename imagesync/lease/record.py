@@ -29,6 +29,7 @@ HOLDER: Final = "imagesync_lease_holder"
 STATE: Final = "imagesync_lease_state"
 
 MAX_NUMBER: Final = 2**53
+"""In the chain; a higher one, which nobody reaches by counting, reads as this."""
 MAX_HOLDER_CHARS: Final = 100
 """Of each part of a holder that is read from a record."""
 
@@ -118,10 +119,7 @@ class Lease:
 
 
 class LeaseHeld(ImagesyncError):
-    """Somebody else holds the lease, or what a dead holder sent may still arrive, for longer than one wanted to wait.
-
-    ``command`` breaks the lease.
-    """
+    """Somebody else holds the lease, for longer than one wanted to wait. ``command`` breaks it."""
 
     def __init__(self, lease: Lease, waited: float, times: Times, command: str = UNLOCK) -> None:
         self.lease = lease
@@ -140,7 +138,8 @@ class LeaseUnsettled(ImagesyncError):
         message = f"catalog {lease.catalog}: {describe_end(lease)}; what it sent may arrive for {times.settling:.0f} s"
         super().__init__(
             message,
-            f"nothing was changed; {max(left, 0):.0f} s were left to wait: run it again with --lock-timeout 60 or more",
+            f"nothing was changed; {max(left, 0):.0f} s were left to wait; run it again with --lock-timeout "
+            f"{times.expiry + times.settling:.0f} or more",
         )
 
 

@@ -24,7 +24,7 @@ from imagesync.manifest.validation import Shape, format_path, suggest
 from imagesync.manifest.yaml_reader import Node
 from imagesync.model.catalog import Catalog, FileSource, ImageSpec, Target, UrlSource, is_match
 from imagesync.model.policy import Limit, OnRemove, Policy, Publish
-from imagesync.paths import find_place_problem
+from imagesync.paths import MOVE, find_place_problem
 from imagesync.schemas import load_schema
 
 MAX_EXCESS_PROPERTIES: Final = 20_000
@@ -121,7 +121,7 @@ class _Resolver:
             store = os.path.normpath(os.path.join(self._manifest.folders.get(child.file, self._manifest.base), store))
             if not self._allow_outside and (problem := find_place_problem(store, self._manifest.base)):
                 where = format_path(("targets", name, "store"))
-                self._problems.append(child.problem(where, problem, "move it, or pass --allow-outside"))
+                self._problems.append(child.problem(where, problem, MOVE))
         return _Chosen(name, data.get("cloud"), store, tuple(data.get("only", ())))
 
     def _fill_and_check(self, node: Node, part: str, path: tuple[str, ...]) -> tuple[Any, Node]:

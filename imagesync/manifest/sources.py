@@ -25,10 +25,9 @@ from imagesync.model.catalog import (
     UrlSource,
 )
 from imagesync.model.urls import find_url_problem
-from imagesync.paths import find_place_problem
+from imagesync.paths import MOVE, find_place_problem
 
 _SUFFIXES: Final = {".gz": Compression.GZ, ".xz": Compression.XZ, ".bz2": Compression.BZ2, ".zst": Compression.ZST}
-_MOVE: Final = "move it, or pass --allow-outside"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +105,7 @@ def _make_file_source(data: Mapping[str, Any], checksum: Checksum | None, image:
         image.complain(("source", "path"), "holds a NUL character", "take it out")
         return None
     if problem := image.setting.find_place_problem(path):
-        image.complain(("source", "path"), problem, _MOVE)
+        image.complain(("source", "path"), problem, MOVE)
         return None
     checks = checksum, data.get("checksum_url"), _make_signature(data, image)
     if data.get("method") == Method.WEB_DOWNLOAD:
@@ -158,7 +157,7 @@ def _make_signature(data: Mapping[str, Any], image: Draft) -> Signature | None:
     written = data["signature"]["keyring"]
     keyring = image.make_absolute(("source", "signature", "keyring"), written)
     if problem := image.setting.find_place_problem(keyring):
-        image.complain(("source", "signature", "keyring"), problem, _MOVE)
+        image.complain(("source", "signature", "keyring"), problem, MOVE)
     return Signature(data["signature"]["url"], keyring, image.show(keyring))
 
 

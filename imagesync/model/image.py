@@ -16,6 +16,10 @@ TEXT_FIELDS: Final = (
 NUMBER_FIELDS: Final = ("min_disk", "min_ram", "size", "virtual_size")
 CATALOG: Final = "imagesync_catalog"
 """The property with the name of the catalogue that an image belongs to."""
+MAX_NAME_CHARS: Final = 255
+"""Of an image's name: a column of the service's database."""
+MAX_PROPERTY_BYTES: Final = 65_535
+"""Of one value in UTF-8: what a TEXT column of the service's most common database holds."""
 OWN_FIELDS: Final = frozenset(
     {*TEXT_FIELDS, *NUMBER_FIELDS, "id", "status", "visibility", "protected", "os_hidden", "tags"}
     | {"created_at", "updated_at", "locations", "stores"}

@@ -8,13 +8,12 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from imagesync.model.catalog import Role
+from imagesync.model.image import MAX_NAME_CHARS, MAX_PROPERTY_BYTES
 from imagesync.model.plan import Create, Step, Update
 from imagesync.model.record import MANAGED, Record
 
-MAX_NAME_CHARS: Final = 255
-"""Of an image's name: the column of the service's table."""
-MAX_RECORD_BYTES: Final = 65_535 - 256
-"""Of a property's value, as the most common database holds it, less what the run itself adds to a record: a time."""
+MAX_RECORD_BYTES: Final = MAX_PROPERTY_BYTES - 256
+"""Of a record's longest property, less what the run itself adds to it: a time."""
 
 
 def find_oversized(steps: Sequence[Step]) -> Iterator[str]:
@@ -37,8 +36,8 @@ def _check_record(key: str, image_id: str, record: Record) -> Iterator[str]:
     size = len(record.properties(image_id)[MANAGED].encode())
     if size > MAX_RECORD_BYTES:
         whose = f"image {image_id}" if image_id else "the new image"
-        way = "sets or unsets in on_replace" if record.role is Role.RETIRED else "declares"
+        where = "on_replace" if record.role is Role.RETIRED else "the manifest"
         yield (
             f"{key}: the record of {whose} would have {size} bytes, the limit is {MAX_RECORD_BYTES}; "
-            f"let the manifest have fewer or shorter properties and tags that it {way}"
+            f"name fewer or shorter properties and tags in {where}"
         )

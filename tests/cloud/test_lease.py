@@ -61,7 +61,7 @@ def test_eight_processes_that_race_and_die_are_never_two_inside(cloud: Cloud, tm
     found = run_race(cloud, tmp_path / "race", processes=8, times=3, seed=0)
     assert found["violations"] == []
     assert len(found["taken"]) >= 12
-    assert len(found["killed"]) == 4
+    assert 2 <= len(found["killed"]) <= 4  # one that lost its lease, or three POSTs, in its last turn lives on
     for _ in found["taken"]:
         note("a lease taken while eight processes race for it, die, and lose answers", "never two inside")
 
@@ -245,7 +245,7 @@ def test_a_killed_apply_is_followed_at_once_on_its_host(workspace: ConcurrentWor
         assert (
             f"its last run did not give the lease back (host {os.uname().nodename}, pid {first.pid}, since " in refused
         )
-        assert "run it again with --lock-timeout 60 or more" in refused
+        assert "run it again with --lock-timeout 61 or more" in refused
         begun = time.monotonic()
         told = workspace.run("apply", "--yes", "--lock-timeout", "30")
         assert time.monotonic() - begun < 30  # far less than the time of a holder that cannot be asked

@@ -202,6 +202,12 @@ def become_command(request: Mapping[str, Any], command: Callable[[], None]) -> N
 
 def import_command() -> Callable[[], None]:
     """Import every module of imagesync, which a child would import late and again; the function that is the command."""
+    import jsonschema_rs  # noqa: F401
+    import keystoneauth1.identity
+    import keystoneauth1.loading._plugins.identity.generic  # noqa: F401
+    import openstack.config  # noqa: F401
+    import oslo_utils.imageutils.format_inspector  # noqa: F401
+
     for module in pkgutil.walk_packages(imagesync.__path__, "imagesync."):
         if not module.name.endswith("__main__"):
             importlib.import_module(module.name)
@@ -218,15 +224,8 @@ def read_words(command: str, *words: str) -> None:
     )
 
 
-def main() -> None:
-    """Import everything that an apply needs, then fork for each line."""
-    import jsonschema_rs  # noqa: F401
-    import keystoneauth1.identity
-    import keystoneauth1.loading._plugins.identity.generic  # noqa: F401
-    import openstack.config  # noqa: F401
-    import oslo_utils.imageutils.format_inspector  # noqa: F401
-
-    command = import_command()
+def serve(command: Callable[[], None]) -> None:
+    """Fork a child that becomes the command for each line; what it imports was imported before."""
     for line in sys.stdin:
         request = json.loads(line)
         pid = os.fork()
@@ -237,4 +236,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    serve(import_command())

@@ -4,8 +4,6 @@ The command line has no option for the lease's times; a Python program has (``Se
 stopped past its lease can be tried at every request.
 """
 
-import json
-import os
 import sys
 from pathlib import Path
 
@@ -13,7 +11,7 @@ from imagesync import Hooks, Planner, Settings, apply, open_backend, read_catalo
 from imagesync.errors import ImagesyncError
 from imagesync.lease.record import Times
 from imagesync.render.text import report_text
-from tests.fault.fork_server import become_command, import_command
+from tests.fault.fork_server import import_command, serve
 
 TIMES = Times(expiry=4.0, beat=0.5, confirm=3.0, poll=0.2)
 
@@ -33,17 +31,6 @@ def run() -> None:
     sys.exit(0 if report.succeeded and not report.leftover else 1)
 
 
-def main() -> None:
-    """Import everything that an apply needs, then fork for each line."""
-    import_command()
-    for line in sys.stdin:
-        request = json.loads(line)
-        pid = os.fork()
-        if pid == 0:
-            become_command(request, run)
-        print(pid, flush=True)
-        print(os.waitpid(pid, 0)[1], flush=True)
-
-
 if __name__ == "__main__":
-    main()
+    import_command()
+    serve(run)

@@ -198,8 +198,6 @@ def supervise(request: Mapping[str, Any], command: Callable[[], None]) -> tuple[
 
 def main() -> None:
     """Import everything that an apply needs, then supervise a run for each line."""
-    import oslo_utils.imageutils.format_inspector  # noqa: F401
-
     command = import_command()
     for line in sys.stdin:
         print(json.dumps(supervise(json.loads(line), command)), flush=True)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from imagesync.errors import Forbidden, InvalidRequest, QuotaExceeded
-from imagesync.model.image import OWN_FIELDS, Capabilities
+from imagesync.model.image import MAX_NAME_CHARS, OWN_FIELDS, Capabilities
 
 DISK_FORMATS: Final = frozenset(["ami", "ari", "aki", "vhd", "vhdx", "vmdk", "raw", "qcow2", "vdi", "ploop", "iso"])
 CONTAINER_FORMATS: Final = frozenset(["ami", "ari", "aki", "bare", "ovf", "ova", "docker", "compressed"])
@@ -20,7 +20,6 @@ READ_ONLY: Final = frozenset(
 )
 MAX_ENTRIES: Final = 128
 """Tags, properties or members of one image: Glance's default quotas."""
-MAX_NAME_CHARS: Final = 255
 MAX_NUMBER: Final = 2**31 - 1
 
 _ID: Final = re.compile(r"[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")

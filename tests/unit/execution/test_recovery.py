@@ -5,13 +5,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from imagesync import Hooks, Planner, Settings, Watch, apply, apply_saved, open_backend, read_catalog
+from imagesync import Hooks, Plan, Planner, Settings, Watch, apply, apply_saved, open_backend, read_catalog
 from imagesync.backends.base import Backend
 from imagesync.backends.local.backend import Local
 from imagesync.backends.local.store import Store
@@ -81,13 +81,10 @@ def prepare_late_update(backend: Backend, image: LiveImage) -> Callable[[], Live
     return lambda: backend.update_image(image.id, hidden=True, properties=properties, required=[guard.name])
 
 
-def test_what_a_dead_run_sent_is_refused_once_the_next_run_writes(backend: Backend, tmp_path: Path) -> None:
-    """Its guard is renewed before the first step: a PATCH that arrives during the upload is a conflict."""
-    assert apply(plan_builds(backend, tmp_path, a=1, b=1)).report.succeeded
-    late = prepare_late_update(backend, current(backend, "a"))
-    die_with_lease(backend)
-    refused: list[str] = []
-    told: list[str] = []
+def deliver_during_upload(
+    late: Callable[[], LiveImage], refused: list[str]
+) -> Callable[[Plan], AbstractContextManager[Watch]]:
+    """For ``Hooks.watch``: the late PATCH arrives at the first progress of an upload, and is refused."""
 
     def deliver(event: Event) -> None:
         if isinstance(event, Progress) and not refused:
@@ -95,7 +92,17 @@ def test_what_a_dead_run_sent_is_refused_once_the_next_run_writes(backend: Backe
                 late()
             refused.append("late")
 
-    hooks = Hooks(watch=lambda _: nullcontext(Watch(notify=deliver)), warn=told.append)
+    return lambda _: nullcontext(Watch(notify=deliver))
+
+
+def test_what_a_dead_run_sent_is_refused_once_the_next_run_writes(backend: Backend, tmp_path: Path) -> None:
+    """Its guard is renewed before the first step: a PATCH that arrives during the upload is a conflict."""
+    assert apply(plan_builds(backend, tmp_path, a=1, b=1)).report.succeeded
+    late = prepare_late_update(backend, current(backend, "a"))
+    die_with_lease(backend)
+    refused: list[str] = []
+    told: list[str] = []
+    hooks = Hooks(watch=deliver_during_upload(late, refused), warn=told.append)
     report = apply(plan_builds(backend, tmp_path, a=2, b=1), hooks=hooks).report
     assert (report.succeeded, report.leftover, refused) == (True, (), ["late"])
     assert "its last run did not give the lease back (host " in told[0]
@@ -179,14 +186,7 @@ def test_a_saved_plan_is_carried_out_after_a_dead_run_with_the_guards_that_are_t
     late = prepare_late_update(backend, current(backend, "a"))
     die_with_lease(backend)
     refused: list[str] = []
-
-    def deliver(event: Event) -> None:
-        if isinstance(event, Progress) and not refused:
-            with pytest.raises(Conflict):
-                late()
-            refused.append("late")
-
-    hooks = Hooks(watch=lambda _: nullcontext(Watch(notify=deliver)))
+    hooks = Hooks(watch=deliver_during_upload(late, refused))
     report = apply_saved(backend, plan, hooks=hooks).report
     assert (report.succeeded, report.leftover, refused) == (True, (), ["late"])
 

@@ -210,6 +210,6 @@ def test_a_lease_that_was_not_given_back_is_described_by_how_it_ended() -> None:
         "did not give the lease back (host a, pid 1",
         "may arrive for 10 s",
         "3 s were left",
-        "--lock-timeout 60",
+        "--lock-timeout 70 or more",
     ):
         assert part in text
