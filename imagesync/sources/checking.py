@@ -6,9 +6,10 @@ and only few long answers are in memory at a time.
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import Final, TypeVar
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from queue import SimpleQueue
+from typing import Any, Final, TypeVar
 
 from imagesync.errors import SourceError
 from imagesync.sources.access import Deadline
@@ -17,32 +18,52 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 MAX_LONG: Final = 2
-"""Long documents that are in memory at a time."""
+"""Long documents that are in memory at a time, and threads that hold them."""
 GRACE_SECONDS: Final = 2.0
 """After the deadline, for the questions to notice it by themselves."""
 
 
-class Room:
-    """Places for long documents."""
+class FewThreads:
+    """The only threads that hold long documents.
 
-    def __init__(self, places: int = MAX_LONG) -> None:
-        self._places = threading.Semaphore(places)
+    A bound on the documents alone is none on the memory: a C library keeps what it frees apart for every thread.
+    """
 
-    @contextmanager
-    def offer(self, deadline: Deadline) -> Iterator[Callable[[], None]]:
-        """A function that waits for a place, once; the end of the block gives it back."""
-        has_place = False
+    def __init__(self, deadline: Deadline, number: int = MAX_LONG) -> None:
+        self._deadline = deadline
+        self._waiting: SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = SimpleQueue()
+        self._number = number
 
-        def enter() -> None:
-            nonlocal has_place
-            while not has_place:
-                has_place = self._places.acquire(timeout=deadline.limit(1.0))
+    def __enter__(self) -> "FewThreads":
+        for number in range(self._number):
+            threading.Thread(target=self._run_all, name=f"imagesync-long-{number}", daemon=True).start()
+        return self
 
+    def __exit__(self, *_about: object) -> None:
+        for _ in range(self._number):
+            self._waiting.put(None)
+
+    def run(self, work: Callable[[], R]) -> R:
+        """The result of ``work``, or its error, as soon as a thread is free for it; SourceError after the deadline."""
+        future: Future[R] = Future()
+        self._waiting.put((future, work))
         try:
-            yield enter
-        finally:
-            if has_place:
-                self._places.release()
+            return future.result(timeout=_seconds_to(self._deadline))
+        except TimeoutError as error:
+            if future.done():
+                raise
+            future.cancel()
+            raise self._deadline.make_error() from error
+
+    def _run_all(self) -> None:
+        while item := self._waiting.get():
+            future, work = item
+            if future.set_running_or_notify_cancel():
+                try:
+                    future.set_result(work())
+                except BaseException as error:
+                    future.set_exception(error)
+            del item, future, work  # the result may be long
 
 
 def try_each(work: Callable[[T], R], items: Sequence[T], jobs: int, deadline: Deadline) -> list[R | SourceError]:
@@ -64,7 +85,7 @@ def try_each(work: Callable[[T], R], items: Sequence[T], jobs: int, deadline: De
             try:
                 result: R | SourceError = work(items[index])
             except SourceError as error:
-                result = error
+                result = _forget_frames(error)
             except BaseException as error:
                 with changed:
                     errors.append(error)
@@ -83,6 +104,15 @@ def try_each(work: Callable[[T], R], items: Sequence[T], jobs: int, deadline: De
             raise errors[0]
         late = deadline.make_error()
         return [found.get(index, late) for index in range(len(items))]
+
+
+def _forget_frames(error: SourceError) -> SourceError:
+    """The same without the variables of the functions that it came through: a whole document may be among them."""
+    link: BaseException | None = error
+    while link is not None:
+        link.__traceback__ = None
+        link = link.__cause__ or link.__context__
+    return error
 
 
 def _seconds_to(deadline: Deadline) -> float:

@@ -34,7 +34,7 @@ UNREADABLE: Final = "check the path and its permissions"
 MAX_KEYRING_BYTES: Final = 4 * 2**20
 
 if TYPE_CHECKING:
-    from imagesync.sources.checking import Room
+    from imagesync.sources.checking import FewThreads
 
 ListRef: TypeAlias = tuple[str, Signature | None]
 """The URL of a list, and its signature."""
@@ -122,28 +122,33 @@ def _read_lists(catalog: Catalog, jobs: int, access: SourceAccess) -> Lists:
             wanted[listed].add(_place_of(spec.source))
     if not wanted:
         return {}
-    from imagesync.sources.checking import Room, try_each
+    from imagesync.sources.checking import FewThreads, try_each
 
-    room = Room()
-    with access.spend_check_time() as deadline:
+    with access.spend_check_time() as deadline, FewThreads(deadline) as threads:
 
         def read(listed: ListRef) -> Found:
-            return _read_list(listed, wanted[listed], access, deadline, room)
+            return _read_list(listed, wanted[listed], access, deadline, threads)
 
         return dict(zip(wanted, try_each(read, list(wanted), jobs, deadline), strict=True))
 
 
-def _read_list(listed: ListRef, places: set[str], access: SourceAccess, deadline: Deadline, room: "Room") -> Found:
+def _read_list(
+    listed: ListRef, places: set[str], access: SourceAccess, deadline: Deadline, threads: "FewThreads"
+) -> Found:
     """What a list says of these places; its signature is verified where one is declared."""
     from imagesync.sources.lists import read_list
-    from imagesync.sources.web import fetch
+    from imagesync.sources.web import open_document
 
     url, signature = listed
-    with room.offer(deadline) as enter_room:
-        content = fetch(url, access, deadline, enter_room=enter_room)
-        if signature is not None:
-            content = _verify_list(url, content, signature, access, deadline)
-        return read_list(content, places, lambda: deadline.limit(1))
+    with open_document(url, access, deadline) as document:
+
+        def judge() -> Found:
+            content = document.read_all()
+            if signature is not None:
+                content = _verify_list(url, content, signature, access, deadline)
+            return read_list(content, places, lambda: deadline.limit(1))
+
+        return threads.run(judge) if document.is_long else judge()
 
 
 def _verify_list(url: str, content: bytes, signature: Signature, access: SourceAccess, deadline: Deadline) -> bytes:

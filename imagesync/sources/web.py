@@ -7,7 +7,8 @@ as they are published, whatever ``Content-Encoding`` says. Every failure is one 
 import re
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
@@ -25,7 +26,7 @@ PAUSES: Final = (0.0, 1.0, 2.0, 4.0, 8.0)
 MAX_DOCUMENT_BYTES: Final = 16 * 2**20
 """Of a checksum list."""
 SMALL_BYTES: Final = 2**20
-"""Of a signature, and of a list that needs no place in a ``Room``."""
+"""Of a signature, and of a document that is not long."""
 _PIECE: Final = 2**16
 _SIZELESS: Final = frozenset({403, 405, 501})
 _PAGE: Final = re.compile(rb"\s*(<!doctype html|<html)", re.IGNORECASE)
@@ -54,38 +55,93 @@ def fetch(
     deadline: Deadline = NO_DEADLINE,
     *,
     max_bytes: int = MAX_DOCUMENT_BYTES,
-    enter_room: Callable[[], None] = lambda: None,
     pauses: Sequence[float] = PAUSES[:3],
 ) -> bytes:
-    """A document, such as a list of digests; SourceError when it cannot be had in time, or is larger than ``max_bytes``.
+    """A small document; SourceError when it cannot be had in time, or is larger than ``max_bytes``."""
+    with open_document(url, access, deadline, max_bytes=max_bytes, pauses=pauses) as document:
+        return document.read_all()
 
-    ``enter_room`` is called before more than ``SMALL_BYTES`` of it are kept.
+
+@contextmanager
+def open_document(
+    url: str,
+    access: SourceAccess,
+    deadline: Deadline = NO_DEADLINE,
+    *,
+    max_bytes: int = MAX_DOCUMENT_BYTES,
+    pauses: Sequence[float] = PAUSES[:3],
+) -> Iterator["Document"]:
+    """A document, such as a list of digests, of which the first MiB was read; SourceError when it cannot be had in time.
+
+    ``pauses``: seconds before each try.
     """
     with WebSession(access, deadline) as session:
-        for pause in pauses[:-1]:
-            time.sleep(deadline.limit(pause))
-            with suppress(PassingError):
-                return _fetch_once(session, url, deadline, max_bytes, enter_room)
-        time.sleep(deadline.limit(pauses[-1]))
-        return _fetch_once(session, url, deadline, max_bytes, enter_room)
+        document = Document(session, url, deadline, max_bytes, pauses)
+        try:
+            document.begin()
+            yield document
+        finally:
+            document.close()
 
 
-def _fetch_once(
-    session: WebSession, url: str, deadline: Deadline, max_bytes: int, enter_room: Callable[[], None]
-) -> bytes:
-    content = bytearray()
-    with session.ask(url) as answer, _translate_errors(url):
-        while chunk := answer.raw.read1(_PIECE, decode_content=True):
-            deadline.limit(1)
-            if len(content) + len(chunk) > SMALL_BYTES:
-                enter_room()
-            content += chunk
-            if len(content) > max_bytes:
-                limit = f"{max_bytes // 2**20} MiB"
-                raise SourceError(
-                    f"{public_url(url)}: larger than {limit}, so no list of digests and no signature", "correct it"
-                )
-    return bytes(content)
+class Document:
+    """A small file of the web while it is read, and read again where the connection breaks.
+
+    ``is_long``: there is more of it than the first MiB.
+    """
+
+    def __init__(
+        self, session: WebSession, url: str, deadline: Deadline, max_bytes: int, pauses: Sequence[float]
+    ) -> None:
+        self._session, self._url, self._deadline, self._max_bytes = session, url, deadline, max_bytes
+        self._pauses = deque(pauses)
+        self._answer: requests.Response | None = None
+        self._head, self.is_long = bytearray(), False
+
+    def begin(self) -> None:
+        """Ask, and read the first MiB; again while there are tries left."""
+        while True:
+            self.close()
+            time.sleep(self._deadline.limit(self._pauses.popleft()))
+            try:
+                self._answer = self._session.ask(self._url)
+                self._head = self._read(self._answer, SMALL_BYTES)
+                self.is_long = len(self._head) > SMALL_BYTES
+                return
+            except PassingError:
+                if not self._pauses:
+                    raise
+
+    def read_all(self) -> bytes:
+        """The whole; SourceError when it cannot be had in time, or is larger than it may be. To be called once."""
+        rest = bytearray()
+        while self._answer is not None and self.is_long:
+            try:
+                rest = self._read(self._answer, self._max_bytes - len(self._head))
+                break
+            except PassingError:
+                if not self._pauses:
+                    raise
+                self.begin()
+        if len(self._head) + len(rest) > self._max_bytes:
+            limit = f"{self._max_bytes // 2**20} MiB"
+            message = f"{public_url(self._url)}: larger than {limit}, so no list of digests and no signature"
+            raise SourceError(message, "correct it")
+        return b"".join((self._head, rest))
+
+    def close(self) -> None:
+        """Read no more of it."""
+        if self._answer is not None:
+            self._answer.close()
+
+    def _read(self, answer: "requests.Response", limit: int) -> bytearray:
+        """What comes next of an answer, to the end or until it is more than ``limit`` bytes."""
+        content = bytearray()
+        with _translate_errors(self._url):
+            while len(content) <= limit and (chunk := answer.raw.read1(_PIECE, decode_content=True)):
+                self._deadline.limit(1)
+                content += chunk
+        return content
 
 
 def fetch_size(urls: Sequence[str], access: SourceAccess, deadline: Deadline = NO_DEADLINE) -> int | None:

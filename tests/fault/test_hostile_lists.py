@@ -9,13 +9,14 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from pysequoia import SignatureMode, Tsk, sign
 
 from imagesync.errors import ManifestError, SourceError
 from imagesync.manifest.loader import load
 from imagesync.manifest.resolution import resolve
 from imagesync.sources import SourceAccess, identify
 from imagesync.sources.access import Deadline
-from imagesync.sources.checking import Room, try_each
+from imagesync.sources.checking import FewThreads, try_each
 from tests import command
 from tests.fault.mirror import File, Mirror, mirror
 from tests.fault.scripted import dripping, raw_service
@@ -42,10 +43,10 @@ def web() -> Iterator[Mirror]:
         yield found
 
 
-def write_manifest(folder: Path, lists: list[str]) -> Path:
-    """An image for each list."""
+def write_manifest(folder: Path, lists: list[str], more: str = "") -> Path:
+    """An image for each list; ``more``: what else its source says."""
     images = "".join(
-        f"  i{number}: {{source: {{url: 'http://127.0.0.1:9/{number}.raw', checksum_url: '{url}'}}}}\n"
+        f"  i{number}: {{source: {{url: 'http://127.0.0.1:9/{number}.raw', checksum_url: '{url}'{more}}}}}\n"
         for number, url in enumerate(lists)
     )
     path = folder / "base.yaml"
@@ -71,23 +72,39 @@ def wide_text() -> bytes:
     return "\U0001f600".encode() + b"x" * (16 * MIB - 4)
 
 
-@pytest.mark.parametrize(("content", "number"), [(lines_of_names, 8), (short_lines, 8), (wide_text, 24)])
+def too_long() -> bytes:
+    """More than is read of a list."""
+    return bytes(17 * MIB)
+
+
+@pytest.mark.parametrize(
+    ("content", "number", "is_signed"),
+    [
+        (lines_of_names, 8, False),
+        (short_lines, 8, False),
+        (wide_text, 24, False),
+        (wide_text, 24, True),
+        (too_long, 24, False),
+    ],
+)
 def test_lists_as_large_as_they_may_be_cost_little_memory(
-    web: Mirror, tmp_path: Path, content: Callable[[], bytes], number: int
+    web: Mirror, tmp_path: Path, content: Callable[[], bytes], number: int, is_signed: bool
 ) -> None:
     """A list that is read whole, by each of many threads, takes a hundred MiB and more for each."""
-    found = []
+    key, found = Tsk.generate("Somebody <somebody@example.org>"), []
+    (tmp_path / "keys").write_bytes(bytes(key.extract_certificate()))
+    web.publish("/sig", sign(key.signer(), b"something else", mode=SignatureMode.DETACHED))
+    more = f", signature: {{url: '{web.address}/sig', keyring: keys}}" if is_signed else ""
     for size, data in (("small", f"{A}\n".encode()), ("large", content())):
-        folder = tmp_path / size
-        folder.mkdir()
         lists = [web.publish(f"/{size}{index}", data) for index in range(number)]
-        write_manifest(folder, lists)
+        write_manifest(tmp_path, lists, more)
         words = ("plan", "base.yaml", "--store", "store", "--jobs", str(number))
-        command.run(*words, folder=folder, program=("-c", MEASURED), code=None, seconds=110)
-        found.append(int((folder / "memory").read_text()) // 1024)
+        command.run(*words, folder=tmp_path, program=("-c", MEASURED), code=None, seconds=110)
+        found.append(int((tmp_path / "memory").read_text()) // 1024)
+
     assert found[1] - found[0] < MAX_MORE_MIB, found
     note(
-        "up to 24 lists of digests of 16 MiB at once, hostile in three ways",
+        "up to 24 lists of digests of 16 MiB at once, hostile in five ways",
         f"less than {MAX_MORE_MIB} MiB more than small ones",
     )
 
@@ -156,25 +173,32 @@ def test_any_other_error_of_a_question_is_no_answer() -> None:
         try_each(lambda item: 1 // item, [1, 0, 1], 2, Deadline())
 
 
-def test_few_long_documents_are_kept_at_a_time() -> None:
-    """The others wait, no longer than their deadline; a place that is left is free again."""
-    room = Room(1)
-    with room.offer(Deadline()) as enter:
-        enter()
-        enter()
-        with room.offer(Deadline(time.monotonic() + 0.05)) as late, pytest.raises(SourceError, match="60 s in all"):
-            late()
-    with room.offer(Deadline(time.monotonic() + 5)) as enter:
-        enter()
+def test_few_threads_work_on_long_documents() -> None:
+    """The others wait, no longer than their deadline; what was given up is not begun any more."""
+    release, begun = threading.Event(), list[str]()
+
+    def work(name: str) -> str:
+        begun.append(name)
+        release.wait(60)
+        return threading.current_thread().name
+
+    with FewThreads(Deadline(time.monotonic() - 1.8), 1) as threads:
+        for name in ("first", "second"):
+            with pytest.raises(SourceError, match="60 s in all"):
+                threads.run(lambda name=name: work(name))  # type: ignore[misc]
+    release.set()
+    with FewThreads(Deadline(), 1) as threads:
+        assert {threads.run(lambda: work("third")) for _ in range(3)} == {"imagesync-long-0"}
+        with pytest.raises(ZeroDivisionError):
+            threads.run(lambda: 1 // 0)
+    assert "second" not in begun
 
 
 def test_a_signature_is_never_large(web: Mirror, tmp_path: Path) -> None:
     """1 MiB is a thousand signatures."""
     (tmp_path / "keys").write_bytes(b"x")
     url, signed = web.publish("/SUMS", f"{A}\n".encode()), web.publish("/SUMS.sig", File(bytes(2 * MIB)))
-    path = write_manifest(tmp_path, [url])
-    signature = f"signature: {{url: '{signed}', keyring: keys}}"
-    path.write_text(path.read_text().replace(f"checksum_url: '{url}'", f"checksum_url: '{url}', {signature}"))
+    path = write_manifest(tmp_path, [url], f", signature: {{url: '{signed}', keyring: keys}}")
     with pytest.raises(ManifestError, match="larger than 1 MiB"):
         identify(resolve(load(path)))
 

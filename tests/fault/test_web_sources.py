@@ -215,6 +215,18 @@ def test_a_passing_failure_is_tried_again(web: Mirror) -> None:
     assert fetch(url, ANY, pauses=NO_PAUSE) == b"text"
 
 
+@pytest.mark.parametrize("cut", [1000, 2**20 + 100, 3 * 2**20])
+def test_a_document_that_breaks_off_is_read_again(web: Mirror, cut: int) -> None:
+    """From its beginning, wherever it broke: what is kept is one whole answer."""
+    data = bytes(index % 251 for index in range(4 * 2**20))
+    url = web.publish("/SUMS", File(data, cuts=[cut, cut]))
+    assert fetch(url, ANY, pauses=(0.0, 0.0, 0.0)) == data
+    assert web.asked == ["GET /SUMS"] * 3
+    url = web.publish("/again", File(data, cuts=[cut, cut]))
+    with pytest.raises(SourceError, match="the connection broke"):
+        fetch(url, ANY, pauses=(0.0, 0.0))
+
+
 def test_a_size_is_asked_without_reading(web: Mirror) -> None:
     """By HEAD; by GET where a server knows none."""
     assert fetch_size([web.publish("/a", DATA)], ANY) == len(DATA)
