@@ -30,6 +30,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
     parser.addoption("--exhaustive", action="store_true", help="also the loops over every point, which take minutes")
+    parser.addoption(
+        "--every-request", action="store_true", help="stale runs at each request, not only at some of each kind"
+    )
     parser.addoption("--shells", action="store_true", help="also completion in fish and zsh, which must be installed")
     parser.addoption("--update-cases", action="store_true", help="write the expected plans of tests/cases anew")
 

@@ -376,6 +376,7 @@ class Cloud:
             "CLOUD_STATE": str(self.state),
             "CLOUD_DATABASE": self.database.url,
             "PYTHONWARNINGS": "ignore",
+            "EVENTLET_NO_GREENDNS": "yes",  # nothing uses it, and it takes a fourth of the time to load the service
         }
         guard = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []
         with (self.folder / f"{name}.uwsgi.log").open("ab") as log:

@@ -35,7 +35,7 @@ class Reader:
         self._thread = threading.Thread(target=self._look)
 
     def _look(self) -> None:
-        while not self._over.is_set():
+        while not self._over.wait(0.02):  # a gap of one request takes longer
             answer = self._http.send("GET", f"/images?{OTHERS}", params={"name": f"eq:{NAME}", "limit": 100})
             self.sightings.append(answer.json()["images"])
 

@@ -80,7 +80,7 @@ def too_long() -> bytes:
 @pytest.mark.parametrize(
     ("content", "number", "is_signed"),
     [
-        (lines_of_names, 8, False),
+        (lines_of_names, 4, False),
         (short_lines, 8, False),
         (wide_text, 24, False),
         (wide_text, 24, True),

@@ -130,7 +130,12 @@ def runs(request: pytest.FixtureRequest, cloud: Cloud, tmp_path: Path) -> Iterat
 
 
 def choose(request: pytest.FixtureRequest, calls: Sequence[Call]) -> list[int]:
-    """The first and the last request of each kind; in the plain suite the update that publishes the first image."""
+    """The first and the last request of each kind; with ``--every-request`` each.
+
+    In the plain suite it is the update that publishes the first image.
+    """
+    if request.config.getoption("--every-request"):
+        return [call.number for call in calls]
     kinds = {call.kind: call.number for call in reversed(calls)}, {call.kind: call.number for call in calls}
     if request.config.getoption("--exhaustive"):
         return sorted({number for numbers in kinds for number in numbers.values()})
@@ -200,12 +205,9 @@ def test_a_run_that_was_stopped_past_its_lease_harms_nothing(
 
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("runs", ["tests.fault.fork_server"], indirect=True)
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(
-    "is_after",
-    [
-        pytest.param(False, id="during the next run"),
-        pytest.param(True, id="after the next run", marks=pytest.mark.exhaustive),
-    ],
+    "is_after", [pytest.param(False, id="during the next run"), pytest.param(True, id="after the next run")]
 )
 def test_a_request_of_a_killed_run_that_arrives_late_harms_nothing(
     request: pytest.FixtureRequest, runs: OvertakenRun, is_after: bool
