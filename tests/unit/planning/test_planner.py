@@ -3,8 +3,10 @@
 from datetime import timedelta
 from itertools import permutations
 
-from imagesync.model.catalog import Role
+from imagesync.model.catalog import OnExpire, Role, Status
+from imagesync.model.plan import Update
 from imagesync.model.policy import Limit, OnReplace, Policy
+from imagesync.model.record import read
 from imagesync.planfile.writer import plan_text_json, plan_to_json
 from imagesync.planning.policy import check
 from imagesync.render.text import plan_text
@@ -35,11 +37,39 @@ def test_keys_outside_only_are_left_alone() -> None:
 
 
 def test_drift_only_restores_and_nothing_else() -> None:
-    """Creates, removals and manifest changes wait."""
-    found = inventory(live(spec("a", min_ram=1), min_ram=7), live(spec("gone")))
-    wanted = catalog(spec("a", min_ram=1, min_disk=3), spec("new"))
+    """Creates, promotions, removals, deletions and changes of the manifest wait; the record stays as it is."""
+    due, once = spec("due", expires=NOW.date().isoformat(), on_expire=OnExpire.DELETE), OnReplace(keep=0)
+    found = inventory(
+        live(spec("a", min_ram=1), min_ram=7),
+        *(live(spec("surplus", on_replace=once)), retired(spec("surplus", "b"), "old")),
+        *(live(spec("staged")), candidate(spec("staged", "b"))),
+        *(live(spec("back", "b"), generation=2), retired(spec("back"), "earlier")),
+        *(live(spec("left")), candidate(spec("left", "c"), "unwanted")),
+        *(live(due), live(spec("gone")), retired(spec("gone", "b"), "older")),
+        live(spec("off", status=Status.ACTIVE)),
+    )
+    wanted = catalog(
+        *(spec("a", min_ram=1, min_disk=3), spec("new"), spec("surplus", on_replace=once), spec("staged", "b")),
+        *(spec("back"), spec("left"), due, spec("off", status=Status.DEACTIVATED)),
+    )
     made = plan(wanted, found, Policy(drift_only=True))
+    assert kinds(made) == [("Update", "a", "drift")]
     assert changes(made) == {"min_ram": (7, 1)}
+    (update,) = (step.action for step in made.steps)
+    assert isinstance(update, Update)
+    assert update.record == read(found.owned[0])
+    plain = plan(wanted, found, Policy(allow_destroy=True))
+    assert {key for _, key, _ in kinds(plain)} == {
+        "a",
+        "back",
+        "due",
+        "gone",
+        "left",
+        "new",
+        "off",
+        "staged",
+        "surplus",
+    }
 
 
 def test_the_same_input_gives_the_same_bytes() -> None:

@@ -46,7 +46,9 @@ def test_one_right_signature_of_several_is_enough(keys: list[Tsk]) -> None:
 def test_a_clear_signed_list_comes_out_without_the_signature(keys: list[Tsk]) -> None:
     """Text that was put around what is signed does not."""
     signed = sign(keys[0].signer(), LIST, mode=SignatureMode.CLEAR)
-    assert verify_signature(signed, None, ring(keys[0])).rstrip() == LIST.rstrip()
+    around = b"b" * 64 + b"  disk\n\n"
+    for text in (signed, around + signed, signed + b"\n" + around, around + signed + b"\n" + around):
+        assert verify_signature(text, None, ring(keys[0])).rstrip() == LIST.rstrip()
 
 
 @pytest.mark.parametrize(
@@ -57,7 +59,7 @@ def test_a_clear_signed_list_comes_out_without_the_signature(keys: list[Tsk]) ->
         (LIST, lambda _: b"nonsense", lambda keys: ring(keys[0]), "the signature cannot be read"),
         (LIST, lambda keys: ring(keys[0]), lambda keys: ring(keys[0]), "not right, or not by a key"),
         (LIST, lambda keys: detached(keys[0]), lambda _: b"nonsense", "the keyring cannot be read"),
-        (LIST, lambda keys: detached(keys[0]), lambda _: b"", "the keyring"),
+        (LIST, lambda keys: detached(keys[0]), lambda _: b"", "the keyring holds no key"),
         (LIST, lambda _: None, lambda keys: ring(keys[0]), "the signature is not right"),
     ],
 )
