@@ -7,11 +7,15 @@ import gzip
 import json
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from keystoneauth1.plugin import BaseAuthPlugin
+from keystoneauth1.session import Session
 
+from imagesync.backends.glance.api import Api
 from imagesync.backends.glance.backend import Glance
 from imagesync.backends.glance.connect import connect
 from imagesync.backends.glance.response_limits import MAX_RESPONSE_BYTES, UnfitAnswer
@@ -236,6 +240,41 @@ def test_the_same_id_is_sent_again(open_scripted: OpenScripted) -> None:
     service.backend.create_image(name="n")
     first, *repeated = [json.loads(body)["id"] for body in service.server.bodies]
     assert repeated == [first, first]
+
+
+class NumberedTokens(BaseAuthPlugin):
+    """An authentication whose tokens are 0, 1, 2, …; the first two who ask get theirs at the same moment."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.number = 0
+        self._begin = threading.Barrier(2, timeout=30)
+        self._begun = threading.Semaphore(2)
+
+    def get_token(self, session: Session, **_: object) -> str:
+        """The present one."""
+        token = str(self.number)
+        if self._begun.acquire(blocking=False):
+            self._begin.wait()
+        return token
+
+    def invalidate(self) -> bool:
+        """The next one is another."""
+        self.number += 1
+        return True
+
+
+def test_two_threads_whose_token_has_expired_log_in_once() -> None:
+    """The second one would make the first one's new token useless, and so on."""
+    tokens = NumberedTokens()
+    server = Server(lambda _: Say() if server.headers[-1]["X-Auth-Token"] == "1" else Say(401, b"no"))
+    with listening(server) as address, ThreadPoolExecutor(2) as pool:
+        session = Session(auth=tokens)
+        api = Api(session, address, "image service")
+        answers = list(pool.map(api.get, ("/v2/images/a", "/v2/images/b")))
+        session.session.close()
+    assert answers == [image(), image()]
+    assert tokens.number == 1
 
 
 def test_data_is_sent_once(open_scripted: OpenScripted) -> None:
