@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Unpack
+from typing import Any, Unpack
 
 import pytest
 
@@ -302,6 +302,33 @@ def test_a_later_listing_judges_every_write(store: FaultyStore) -> None:
         "image two was written by this run, and was changed meanwhile: name is 'm', it was 'n'; protected is True, it was "
         "False; tags is , it was x",
         "image three was written by this run, and is gone or no longer ours",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("path", "changed"),
+    [
+        ("name", {"name": "m"}),
+        ("owner", {"owner": "other"}),
+        ("status", {"status": Status.DEACTIVATED}),
+        ("visibility", {"visibility": Visibility.PRIVATE}),
+        ("hidden", {"hidden": True}),
+        ("protected", {"protected": True}),
+        ("min_disk", {"min_disk": 7}),
+        ("min_ram", {"min_ram": 7}),
+        ("tags", {"tags": frozenset()}),
+        ("properties.a", {"properties": {**IMAGE.properties, "a": "2"}}),
+        ("properties.a", {"properties": {"old": "o"}}),
+    ],
+)
+def test_each_change_by_others_is_told(path: str, changed: dict[str, Any]) -> None:
+    """Be it while the image is written, or in the listing at the end of the run."""
+    found = replace(IMAGE, **changed)
+    (change,) = find_changes(IMAGE, found)
+    assert change.startswith(f"{path} is ")
+    assert find_changes(IMAGE, found, (path,)) == []
+    assert find_altered([IMAGE], {IMAGE.id: found}) == [
+        f"image {IMAGE.id} was written by this run, and was changed meanwhile: {change}"
     ]
 
 

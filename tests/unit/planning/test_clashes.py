@@ -7,7 +7,9 @@ import pytest
 
 from imagesync.errors import PlanRefused
 from imagesync.model.catalog import KnownContent, Role, Status
+from imagesync.model.plan import Reason
 from tests.unit.factories import PROJECT, catalog, digest, inventory, live, plan, spec
+from tests.unit.planning.plans import kinds
 
 OTHER = "f" * 32
 BOUND_ELSEWHERE = {"imagesync_catalog": "other", "imagesync_id": "foreign"}
@@ -51,6 +53,27 @@ def test_a_snapshot_is_adopted_by_its_id_only(name: str) -> None:
     for adopt in (True, False):
         with pytest.raises(PlanRefused, match="held by image snapshot, which carries a copy of another image's record"):
             plan(catalog(spec("a", adopt=adopt)), inventory(foreign=(snapshot,)))
+
+
+@pytest.mark.parametrize("adopt", ["foreign", True])
+def test_an_image_of_another_project_is_not_adopted(adopt: str | bool) -> None:
+    """By its id it is refused; by its name it is passed over, and a new build is made."""
+    wanted = spec("a", adopt=adopt)
+    foreign = replace(live(spec("a"), "foreign", owner=OTHER), properties={})
+    if adopt is not True:
+        with pytest.raises(PlanRefused, match="there is no image foreign of this project to adopt"):
+            plan(catalog(wanted), inventory(foreign=(foreign,)))
+    else:
+        assert kinds(plan(catalog(wanted), inventory(foreign=(foreign,)))) == [("Create", "a", "new")]
+    (step,) = plan(catalog(replace(wanted, owner=OTHER)), inventory(foreign=(foreign,))).steps
+    assert step.reason is Reason.ADOPT
+
+
+def test_a_hidden_image_is_adopted_by_its_id_only() -> None:
+    """Users do not see it under that name."""
+    hidden = replace(live(spec("a"), "foreign", hidden=True), properties={})
+    assert kinds(plan(catalog(spec("a", adopt=True)), inventory(foreign=(hidden,)))) == [("Create", "a", "new")]
+    assert kinds(plan(catalog(spec("a", adopt="foreign")), inventory(foreign=(hidden,)))) == [("Update", "a", "adopt")]
 
 
 def test_an_image_adopted_by_id_is_not_adopted_by_name_too() -> None:

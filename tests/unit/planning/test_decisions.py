@@ -123,6 +123,14 @@ def test_a_staged_build_that_was_deactivated(wanted: Status | None, steps: list[
     assert kinds(made) == steps
 
 
+def test_a_staged_build_that_the_service_still_works_on_is_not_published() -> None:
+    """It may be copied to a further store just now: what is written meanwhile would be undone."""
+    wanted = spec("a", "b")
+    idle, busy = candidate(wanted), candidate(wanted, service={"os_glance_import_task": "one"})
+    assert kinds(plan(catalog(wanted), inventory(live(spec("a")), idle)))[0] == ("Update", "a", "staged")
+    assert kinds(plan(catalog(wanted), inventory(live(spec("a")), busy)))[0] == ("Create", "a", "incomplete")
+
+
 def test_an_incomplete_staging_image_is_made_anew() -> None:
     """A queued left-over is deleted; the image is created."""
     staged = live(spec("a"), "s", Role.STAGING, hidden=True, status=Status.QUEUED)

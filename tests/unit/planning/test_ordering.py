@@ -3,8 +3,9 @@
 import pytest
 
 from imagesync.errors import PlanRefused
+from imagesync.model.catalog import Status
 from imagesync.model.policy import OnRemove, Policy
-from tests.unit.factories import candidate, catalog, inventory, live, plan, spec
+from tests.unit.factories import candidate, catalog, inventory, live, plan, retired, spec
 
 
 def test_a_name_passes_from_one_key_to_another_without_a_gap() -> None:
@@ -23,6 +24,18 @@ def test_a_candidate_takes_a_name_over_without_a_gap() -> None:
     assert [(one.id, one.needs) for one in made.steps] == [
         ("update:new:cand", ()),
         ("delete:old:id-old", ("update:new:cand",)),
+    ]
+
+
+def test_a_build_that_comes_back_deactivated_does_not_wait_for_itself() -> None:
+    """It gives the name, and its deactivation takes the name away: that would be a circle of one."""
+    off = spec("a", status=Status.DEACTIVATED)
+    found = inventory(retired(off, "old"), live(spec("a", "b"), "new", generation=2))
+    made = plan(catalog(off), found)
+    assert [(one.id, one.needs) for one in made.steps] == [
+        ("deactivate:a:old", ()),
+        ("update:a:old", ("deactivate:a:old",)),
+        ("update:a:new", ("update:a:old",)),
     ]
 
 

@@ -85,6 +85,33 @@ def test_ignored_fields_are_left_to_others() -> None:
     assert not plan(catalog(wanted), inventory(image)).steps
 
 
+@pytest.mark.parametrize(
+    ("pattern", "declared", "changed"),
+    [
+        ("name", {"name": "n"}, {"name": "other"}),
+        ("visibility", {"visibility": Visibility.PRIVATE}, {"visibility": Visibility.COMMUNITY}),
+        ("protected", {"protected": True}, {"protected": False}),
+        ("hidden", {"hidden": False}, {"hidden": True}),
+        ("min_disk", {"min_disk": 2}, {"min_disk": 9}),
+        ("tags", {"tags": frozenset({"t"})}, {"tags": frozenset({"u"})}),
+    ],
+)
+def test_each_field_can_be_ignored(pattern: str, declared: dict[str, Any], changed: dict[str, Any]) -> None:
+    """Without ``ignore`` it is drift."""
+    wanted = spec("a", **declared)
+    found = inventory(replace(live(wanted), **changed))
+    assert list(changes(plan(catalog(wanted), found))) == [pattern]
+    assert not plan(catalog(replace(wanted, ignore=(pattern,))), found).steps
+
+
+def test_members_can_be_ignored() -> None:
+    """Who was added stays, who was taken off is not added again."""
+    wanted = spec("a", visibility=Visibility.SHARED, members=frozenset({"p1", "p2"}), members_declared=True)
+    found = inventory(live(wanted), members={"id-a": (MemberState("p1"), MemberState("p3"))})
+    assert changes(plan(catalog(wanted), found)) == {"members": (("p1", "p3"), ("p1", "p2", "p3"))}
+    assert not plan(catalog(replace(wanted, ignore=("members",))), found).steps
+
+
 def test_members_are_merged_three_ways() -> None:
     """Members of ours that left the manifest go; those of others stay."""
     before = spec("a", visibility=Visibility.SHARED, members=frozenset({"p1"}), members_declared=True)
