@@ -129,3 +129,16 @@ def test_a_member_that_a_killed_run_added_is_known_to_the_next_manifest(tmp_path
     assert share("d").succeeded
     (image,) = service.images()
     assert [member.project for member in service.members(image.id)] == ["d" * 32]
+
+
+@pytest.mark.parametrize("visibility", [Visibility.PRIVATE, Visibility.PUBLIC, Visibility.COMMUNITY])
+def test_an_image_that_is_shared_no_more_has_no_members(tmp_path: Path, visibility: Visibility) -> None:
+    """Those whom somebody else added neither: nobody could take them off afterwards, or see them."""
+    store = FaultyStore(tmp_path / "store")
+    member, other = "a" * 32, "b" * 32
+    assert apply(store, want_image(tmp_path, b"data", visibility=Visibility.SHARED, members={member})).succeeded
+    (image,) = store.images()
+    store.add_member(image.id, other)
+    assert apply(store, want_image(tmp_path, b"data", visibility=visibility)).succeeded
+    assert apply(store, want_image(tmp_path, b"data", visibility=Visibility.SHARED)).succeeded
+    assert store.members(image.id) == []

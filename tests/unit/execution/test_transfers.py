@@ -1,8 +1,17 @@
-"""A disk too large for its min_disk, or a file too large, is not sent; an empty one is."""
+"""What is sent, how often it is sent again, and which mirrors are tried."""
 
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
+from typing import Unpack
 
-from imagesync.model.catalog import FileSource, Transfer
+import pytest
+
+from imagesync.backends.base import ImportFields
+from imagesync.errors import BackendError, Conflict, Unauthorized, Unavailable
+from imagesync.execution.transfers import MAX_TRIES
+from imagesync.model.catalog import FileSource, Fingerprint, Method, Status, Transfer, UrlSource
+from imagesync.model.image import Capabilities, LiveImage
 from imagesync.sources import identify
 from tests.samples import GIB, qcow2
 from tests.unit.execution.helpers import Service, apply, want_image
@@ -17,6 +26,8 @@ def test_a_disk_larger_than_min_disk_begins_no_upload(tmp_path: Path) -> None:
     assert "declare min_disk: 5 or more, or auto" in str(result.error)
     assert service.uploads == 0
     assert apply(service, want_image(tmp_path, data, disk_format="qcow2", min_disk=5)).succeeded
+    exact = qcow2(5 * GIB) + bytes(2**22)
+    assert apply(service, want_image(tmp_path, exact, disk_format="qcow2", min_disk=5)).succeeded
 
 
 def test_an_empty_file_is_an_image_of_no_bytes(tmp_path: Path) -> None:
@@ -34,3 +45,72 @@ def test_a_declared_max_size_bounds_a_plain_file(tmp_path: Path) -> None:
     (result,) = apply(service, identify(catalog(spec("x", source=source)))).results
     assert "holds more than the 3 bytes allowed" in str(result.error)
     assert service.images() == []
+
+
+class Breaking(Service):
+    """A store whose next uploads and imports fail; afterwards the image has the status ``left``."""
+
+    def __init__(self, folder: Path, failures: list[BackendError], left: Status = Status.QUEUED) -> None:
+        super().__init__(folder, {})
+        self.failures, self.left, self.is_broken = failures, left, False
+        self.renewed, self.uris = 0, list[str]()
+
+    def _fail(self) -> None:
+        if self.failures:
+            self.is_broken = True
+            raise self.failures.pop(0)
+        self.is_broken = False
+
+    def upload(self, image_id: str, chunks: Iterable[bytes], size: int | None, *, store: str | None = None) -> None:
+        self.uploads += 1
+        self._fail()
+        self.uploads -= 1
+        super().upload(image_id, chunks, size, store=store)
+
+    def import_image(self, image_id: str, method: str, **options: Unpack[ImportFields]) -> None:
+        self.uris.append(options["uri"])
+        self._fail()
+        super().upload(image_id, [b"data"], 4)
+
+    def images(self, image_id: str | None = None) -> list[LiveImage]:
+        found = super().images(image_id)
+        return [replace(image, status=self.left) for image in found] if self.is_broken else found
+
+    def renew(self) -> None:
+        self.renewed += 1
+
+    def capabilities(self) -> Capabilities:
+        return replace(super().capabilities(), import_methods=frozenset({"web-download"}))
+
+
+@pytest.mark.parametrize("error", [Unavailable("broken"), Conflict("busy"), Unauthorized("expired")])
+def test_a_broken_upload_is_sent_again_a_few_times(tmp_path: Path, error: BackendError) -> None:
+    """Three times in all; a token that expired is renewed before each further one."""
+    service = Breaking(tmp_path / "store", [error] * (MAX_TRIES - 1))
+    assert apply(service, want_image(tmp_path, b"data")).succeeded
+    assert service.uploads == MAX_TRIES
+    assert service.renewed == (MAX_TRIES - 1) * isinstance(error, Unauthorized)
+    service = Breaking(tmp_path / "other", [error] * MAX_TRIES)
+    (result,) = apply(service, want_image(tmp_path, b"data")).results
+    assert error.message in str(result.error)
+    assert service.uploads == MAX_TRIES
+
+
+@pytest.mark.parametrize("left", [Status.ACTIVE, Status.KILLED, Status.IMPORTING])
+def test_a_record_that_is_not_queued_after_a_broken_upload_is_not_sent_to_again(tmp_path: Path, left: Status) -> None:
+    """What the service made of the broken body is for the next run to look at."""
+    service = Breaking(tmp_path / "store", [Unavailable("broken")], left)
+    (result,) = apply(service, want_image(tmp_path, b"data")).results
+    assert f"is {left.value} after a broken upload" in str(result.error)
+    assert service.uploads == 1
+
+
+@pytest.mark.parametrize(("left", "tried"), [(Status.QUEUED, 3), (Status.KILLED, 1), (Status.ACTIVE, 1)])
+def test_the_next_mirror_is_tried_while_the_record_is_queued(tmp_path: Path, left: Status, tried: int) -> None:
+    """An import that failed half-way may still be at work on it."""
+    urls = tuple(f"https://{name}.example/a.raw" for name in "abc")
+    source = UrlSource(urls, transfer=Transfer(method=Method.WEB_DOWNLOAD))
+    service = Breaking(tmp_path / "store", [BackendError("no such host")] * 2, left)
+    wanted = catalog(spec("x", source=source, fingerprint=Fingerprint()))
+    assert apply(service, wanted).succeeded is (tried == len(urls))
+    assert service.uris == list(urls[:tried])
