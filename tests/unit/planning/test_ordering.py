@@ -1,5 +1,7 @@
 """The order of steps: a name is never without an image."""
 
+from dataclasses import replace
+
 import pytest
 
 from imagesync.errors import PlanRefused
@@ -30,7 +32,8 @@ def test_a_candidate_takes_a_name_over_without_a_gap() -> None:
 def test_a_build_that_comes_back_deactivated_does_not_wait_for_itself() -> None:
     """It gives the name, and its deactivation takes the name away: that would be a circle of one."""
     off = spec("a", status=Status.DEACTIVATED)
-    found = inventory(retired(off, "old"), live(spec("a", "b"), "new", generation=2))
+    visible = replace(retired(off, "old", before={}), hidden=False)  # on_replace.hide was false
+    found = inventory(visible, live(spec("a", "b"), "new", generation=2))
     made = plan(catalog(off), found)
     assert [(one.id, one.needs) for one in made.steps] == [
         ("deactivate:a:old", ()),
