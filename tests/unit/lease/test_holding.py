@@ -89,6 +89,18 @@ def test_a_heartbeat_that_is_confirmed_late_does_not_count(runs: TwoRuns) -> Non
     assert held.is_lost()
 
 
+def test_a_heartbeat_counts_from_when_it_was_sent(runs: TwoRuns) -> None:
+    """However late its answer comes: whoever waits for us counts from what the service saved."""
+    held, delays = runs.take(), iter([30.0])
+    runs.hooked.before_update = lambda: runs.clock.sleep(next(delays, 0.0))
+    held.beat()
+    assert not held.is_lost()
+    runs.clock.now += 15
+    assert not held.is_lost()
+    runs.clock.now += 1
+    assert held.is_lost()
+
+
 def test_a_service_that_fails_for_a_moment_loses_nothing(runs: TwoRuns) -> None:
     """The next heartbeat is confirmed."""
     held = runs.take()

@@ -79,6 +79,13 @@ def test_what_the_service_would_refuse_is_a_diagnostic(tmp_path: Path, text: str
     assert expected in problem
 
 
+@pytest.mark.parametrize(("number", "is_fit"), [(120, True), (121, False)])
+def test_an_image_has_room_for_so_many_properties(number: int, *, is_fit: bool) -> None:
+    """With those that imagesync adds the service's limit of 128 is kept."""
+    found = list(find_text_problems({"properties": {f"p{index}": "x" for index in range(number)}}))
+    assert (found == []) is is_fit
+
+
 @pytest.mark.parametrize("text", ["日本 naïve\t", "a\nb", ""])
 def test_letters_of_every_script_are_allowed(text: str) -> None:
     """Tabs and line ends too."""

@@ -1,8 +1,10 @@
 """A plan saved and read back."""
 
+import json
+
 import pytest
 
-from imagesync.model.catalog import Method, Status, Transfer, UrlSource
+from imagesync.model.catalog import Method, Signature, Status, Transfer, UrlSource
 from imagesync.model.plan import Kind
 from imagesync.model.policy import OnReplace
 from imagesync.planfile.reader import plan_from_json
@@ -46,3 +48,18 @@ def test_what_is_not_verified_stands_in_a_saved_plan(verify: bool) -> None:
     assert (step["record"]["digests"], step["record"]["declared"]) == ([], [str(digest("a"))])
     assert any("verify: none" in note for note in document["notes"]) is not verify
     assert plan_from_json(document, folder="/images", shown="plan.json") == made
+
+
+def test_no_query_and_no_log_in_of_any_url_stands_in_a_saved_plan() -> None:
+    """Of the data, of a mirror, of the list of digests, of its signature."""
+    place = "https://me:pass-word@x.example/{}?token=se-cret"
+    signature = Signature(place.format("sig"), "/images/keys", "keys")
+    urls = (place.format("a.raw"), place.format("b.raw"))
+    source = UrlSource(urls, checksum_url=place.format("SUMS"), signature=signature)
+    document = plan_to_json(plan(catalog(spec("a", source=source), base="/images"), inventory()), tool="t", folder="/")
+    assert "se-cret" not in json.dumps(document)
+    assert "pass-word" not in json.dumps(document)
+    (step,) = document["steps"]
+    assert step["source"]["checksum_url"] == "https://x.example/SUMS"
+    assert step["source"]["signature"]["url"] == "https://x.example/sig"
+    assert [url["url"] for url in step["source"]["urls"]] == ["https://x.example/a.raw", "https://x.example/b.raw"]
