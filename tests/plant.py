@@ -58,8 +58,12 @@ def main() -> int:
         tree = Path(folder) / "tree"
         subprocess.run(["git", "clone", "--quiet", str(ROOT), str(tree)], check=True)
         for number, defect in enumerate(defects, 1):
-            noticed = plant(defect, tree)
-            missed += not noticed
+            try:
+                noticed = plant(defect, tree)
+                missed += not noticed
+            except ValueError as error:
+                noticed = f"NOT PLANTED: {error}"
+                missed += 1
             change = " ".join(f"{defect['was']}  ->  {defect['becomes']}".split())
             print(f"{number}. {defect['file']}: {change}\n   {noticed or 'NOT NOTICED'}", flush=True)
     print(f"{len(defects) - missed} of {len(defects)} noticed")
