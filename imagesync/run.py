@@ -114,7 +114,8 @@ def read_time(backend: Backend, lease: "Held | None") -> Clock:
 
 
 def recover(backend: Backend, plan: Plan, settings: Settings, lease: "Held") -> Plan:
-    """Make harmless what a run sent that did not give its lease back; the plan with the guards that were renewed."""
+    """Make harmless what a run sent that did not give its lease back, whatever this plan is about; the plan with the guards
+    that were renewed."""
     from imagesync.execution import recovery
 
     recovered = recovery.recover(backend, plan, jobs=settings.jobs, check_lease=lease.check)

@@ -5,37 +5,42 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from imagesync.backends.base import Backend
-from imagesync.errors import Conflict, NotFound
+from imagesync.errors import Conflict, Forbidden, NotFound
 from imagesync.execution.writes import Writes
 from imagesync.model.image import LiveImage
 from imagesync.model.plan import Plan
 from imagesync.model.record import read_revisions
+from imagesync.planning.ownership import Ownership
 from imagesync.planning.recovery import plan_recovery, renew_reliances
 
 
 def recover(backend: Backend, plan: Plan, *, jobs: int, check_lease: Callable[[], None]) -> Plan:
-    """Delete what an earlier run never filled, and renew the guards that the plan relies on; the plan with the new ones.
+    """Delete what an earlier run never filled, and renew the guards of all other images of the catalog.
 
-    Conflict if an image is not as the plan relied on: something is still written to it.
+    Return the plan with the new guards. Conflict if an image is not as the plan relied on, or if its guard moves just now:
+    something is still written to it.
     """
-    todo = plan_recovery(plan)
-    if not (todo.unfilled or todo.guarded):
-        return plan
     writes = Writes(backend, plan.relies, check_lease=check_lease)
-    owners = {backend.identity().project_id, *plan.owners.values()}
-    listed = {image.id: image for image in backend.inventory(plan.catalog, sorted(owners))}
+    ownership = Ownership(plan.catalog, backend.identity().project_id, plan.owners)
+    owned = {image.id: image for image in ownership.select_ours(backend.inventory(plan.catalog, ownership.projects))}
+    todo, relied = plan_recovery(plan, owned.values()), {each.image_id for each in plan.relies}
 
     def delete(image_id: str) -> None:
-        if image_id not in listed:
+        if image_id not in owned:
             return
         with contextlib.suppress(Conflict):  # it was filled meanwhile: the next plan tells what becomes of it
-            writes.check_unchanged(listed[image_id])
+            writes.check_unchanged(owned[image_id])
             check_lease()
             with contextlib.suppress(NotFound):
                 backend.delete_image(image_id)
 
     def renew(image_id: str) -> LiveImage:
-        return writes.renew(writes.check_unchanged(listed.get(image_id) or writes.read(image_id)))
+        try:
+            return writes.renew(writes.check_unchanged(owned[image_id]))
+        except (Forbidden, NotFound):
+            if image_id in relied:
+                raise
+            return owned[image_id]  # it is gone, or its project lets nobody here write to it
 
     with ThreadPoolExecutor(jobs) as pool:
         list(pool.map(delete, todo.unfilled))

@@ -13,6 +13,7 @@ from imagesync.backends.base import Backend
 from imagesync.errors import BackendError, Conflict, NotFound, QuotaExceeded, Unavailable
 from imagesync.lease.process import identify_process, is_gone, read_clock
 from imagesync.lease.record import Holder, Lease, Sighting, State, Times, is_live, read_lease, update_sightings
+from imagesync.model.image import LiveImage
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,20 +106,21 @@ class Chain:
             hint = "free an image of the project's quota, or do without the lease (--no-lock)"
             raise QuotaExceeded(message, hint) from error
         except (Conflict, Unavailable) as error:
-            nonce = self._read_nonce(lease.id)
-            if nonce is None:
+            image = self._find(lease.id)
+            if image is None:
                 return Posted.BURNT if isinstance(error, Conflict) else Posted.LOST
-            return Posted.MINE if nonce == lease.nonce else Posted.ANOTHERS
+            found = read_lease(image, self._project, self.catalog)
+            if found is None:
+                return Posted.BURNT  # an image that is no record: nobody makes one with this id any more
+            return Posted.MINE if found.nonce == lease.nonce else Posted.ANOTHERS
         return Posted.MINE
 
-    def _read_nonce(self, image_id: str) -> str | None:
-        """The nonce of the record with this id, damaged or not; None if there is none that we can see."""
+    def _find(self, image_id: str) -> LiveImage | None:
         try:
             (image,) = self._backend.images(image_id)
         except NotFound:
             return None
-        lease = read_lease(image, self._project, self.catalog)
-        return lease.nonce if lease else ""
+        return image
 
     def patch(self, image_id: str, properties: Mapping[str, str]) -> None:
         """Change a record; NotFound where it is gone."""

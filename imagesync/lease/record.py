@@ -37,13 +37,14 @@ MAX_HOLDER_CHARS: Final = 100
 class State(StrEnum):
     """What a record says of its lease; one that nobody holds only remembers where the chain goes on.
 
-    ``unsettled``: nobody holds it, but something that was sent under it may still arrive (it was broken, or an answer was
-    lost), as after a holder that died.
+    ``unsettled``: nobody holds it, but something that was sent under it may still arrive (an answer was lost), as after a
+    holder that died. ``broken``: it was taken away from its holder, which may not have noticed yet.
     """
 
     HELD = "held"
     FREE = "free"
     UNSETTLED = "unsettled"
+    BROKEN = "broken"
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,19 +135,21 @@ class LeaseHeld(ImagesyncError):
 class LeaseUnsettled(ImagesyncError):
     """The lease could be had, but not the time in which what its last holder sent may still arrive."""
 
-    def __init__(self, lease: Lease, left: float, times: Times) -> None:
-        message = f"catalog {lease.catalog}: {describe_end(lease)}; what it sent may arrive for {times.settling:.0f} s"
+    def __init__(self, lease: Lease, left: float, times: Times, seconds: float) -> None:
+        message = f"catalog {lease.catalog}: {describe_end(lease)}; what it sent may arrive for {seconds:.0f} s"
         super().__init__(
             message,
             f"nothing was changed; {max(left, 0):.0f} s were left to wait; run it again with --lock-timeout "
-            f"{times.expiry + times.settling:.0f} or more",
+            f"{times.expiry + seconds:.0f} or more",
         )
 
 
 def describe_end(lease: Lease) -> str:
     """What became of a lease that nobody holds and that was not given back, for a message."""
     if lease.state is State.UNSETTLED:
-        return f"the lease was broken, or its run lost an answer ({lease.holder})"
+        return f"its last run lost an answer ({lease.holder})"
+    if lease.state is State.BROKEN:
+        return f"the lease was broken, and its run may still be at work ({lease.holder})"
     return f"its last run did not give the lease back ({lease.holder})"
 
 
@@ -176,7 +179,7 @@ def read_lease(image: LiveImage, project: str, catalog: str) -> Lease | None:
 
 def _parse_number(text: str) -> int:
     is_number = text.isascii() and text.isdigit() and len(text) < MAX_HOLDER_CHARS
-    return min(int(text), MAX_NUMBER) if is_number else 0
+    return number if is_number and (number := int(text)) < MAX_NUMBER else 0
 
 
 def _parse_id(text: str) -> str:

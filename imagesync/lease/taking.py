@@ -65,7 +65,8 @@ class _Taking:
         lease = self._chain.make(end)
         is_fresh, sent = end is None or lease.id != end.next, self._world.clock()
         posted = self._chain.post(lease)
-        if posted is Posted.BURNT:
+        # a damaged end may name a record of the past as the one that follows
+        if posted is Posted.BURNT or (posted is Posted.ANOTHERS and lease.id in {one.id for one in seen.found}):
             lease = self._chain.make(end, is_fresh=True)
             is_fresh, sent = True, self._world.clock()
             posted = self._chain.post(lease)
@@ -138,9 +139,12 @@ class _Taking:
         return None
 
     def _check_time_to_settle(self, before: Lease) -> None:
-        left = self._timeout - self._seconds_waited()
-        if self._times.settling and self._times.settling > left:
-            raise LeaseUnsettled(before, left, self._times)
+        left, seconds = (
+            self._timeout - self._seconds_waited(),
+            count_seconds_to_settle(before, self._times, self._world),
+        )
+        if seconds and seconds > left:
+            raise LeaseUnsettled(before, left, self._times, seconds)
 
     def _seconds_waited(self) -> float:
         return self._world.clock() - self._begun
@@ -159,6 +163,15 @@ class _Taking:
         self._world.sleep(min(self._times.poll, left))
 
 
+def count_seconds_to_settle(before: Lease, times: Times, world: World) -> float:
+    """How long a run that did not give its lease back may still send something, or what it sent may arrive.
+
+    One whose lease was broken does not know that before its next heartbeat, or before none was confirmed for long enough.
+    """
+    is_at_work = before.state is State.BROKEN and not world.gone(before.holder)
+    return times.settling + is_at_work * times.confirm
+
+
 def take(
     backend: Backend,
     catalog: str,
@@ -173,7 +186,7 @@ def take(
     """The lease of a catalog, as soon as nobody else has it; LeaseHeld after ``timeout`` seconds.
 
     LeaseUnsettled if then the time is not left in which what a dead holder sent may arrive: ``Held.before`` names that
-    one, and the caller waits ``times.settling``. ``unlock``: the command that breaks the lease, for messages.
+    one, and the caller waits ``count_seconds_to_settle``. ``unlock``: the command that breaks the lease, for messages.
     ``is_new``: there was hardly a lease before, because the catalog has no image.
     """
     world = world or make_world()
@@ -199,14 +212,17 @@ def hold(
     """
     settled = backend.settling_time()
     times = replace(times, settling=min(times.settling, SETTLING_FACTOR * settled), lag=min(times.lag, settled))
-    held = take(backend, catalog, timeout=timeout, tell=warn, times=times, unlock=unlock, is_new=is_new)
+    world = make_world()
+    held = take(backend, catalog, timeout=timeout, tell=warn, times=times, world=world, unlock=unlock, is_new=is_new)
     try:
         held.start()
         if held.before is not None:
-            seconds = times.settling
+            seconds = count_seconds_to_settle(held.before, times, world)
             waiting = f"; waiting {seconds:.0f} s for what it may have sent" if seconds else ""
             warn(f"catalog {catalog}: {describe_end(held.before)}{waiting}")
             time.sleep(seconds)
+            held.look()  # what arrived late may be the record of another run
+            held.check()
         yield held
     finally:
         held.release()
@@ -219,10 +235,10 @@ def find_held_lease(backend: Backend, catalog: str) -> Lease | None:
 
 
 def break_lease(backend: Backend, lease: Lease, world: World | None = None) -> Lease | None:
-    """Take a lease away from its holder, whether alive or not: that one stops at the next heartbeat.
+    """Take a lease away from its holder, whether alive or not: that one stops when it notices, within ``USUAL.confirm``.
 
-    A record that says ``unsettled`` is made behind the end of the chain first, so that whoever follows knows that what
-    the holder sent may still arrive. None when it is done; else who took the lease over meanwhile: that one is left
+    A record that says ``broken``, and names the holder, is made behind the end of the chain first, so that whoever follows
+    waits until then, and for what the holder sent. None when it is done; else who took the lease over meanwhile: that one is left
     alone.
     """
     chain = Chain(backend, lease.catalog, USUAL, world or make_world())
@@ -232,8 +248,11 @@ def break_lease(backend: Backend, lease: Lease, world: World | None = None) -> L
         return held
     end = find_end(found)
     for is_fresh in (False, True):
-        posted = chain.post(chain.make(end, is_fresh=is_fresh, state=State.UNSETTLED))
+        made = chain.make(end, is_fresh=is_fresh, state=State.BROKEN)
+        posted = chain.post(replace(made, holder=lease.holder))
         if posted is Posted.ANOTHERS:
+            if made.id in {one.id for one in found}:
+                continue  # a damaged record names one of the past as the one that follows
             others = [one for one in chain.list() if one.id != lease.id and one.state is State.HELD]
             if others:
                 return find_end(others)

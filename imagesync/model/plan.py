@@ -219,8 +219,8 @@ class Plan:
     ``absent`` are keys that had no current image, ``ids`` the current image of each key, ``wanted`` and ``owned`` count
     keys, ``removed`` and ``changed`` name the keys that policy counts, ``notes`` are sentences a reader must see.
     ``base`` is the manifest's folder, ``target_name`` the target it was resolved for. ``kept`` are the superseded images
-    that stay, ``candidates`` the verified builds that are not published yet. ``owners`` are the projects, by key, of
-    touched and of current images, where that is not the session's own. ``copies`` are ids of images that carry a copied record: they
+    that stay, ``candidates`` the verified builds that are not published yet. ``owners`` are the projects, by key, of all
+    keys that belong to another one than the session's. ``copies`` are ids of images that carry a copied record: they
     come and go with the snapshots of users, and two plans that differ only in them are equal. No clock shows in any of
     it, so that two plans of the same state are equal.
     """

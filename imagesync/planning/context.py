@@ -221,9 +221,7 @@ def assemble_plan(context: PlanningContext, steps: Sequence[Step], parts: Sequen
         kind=kind,
         kept=tuple(sorted((one for part in parts for one in part.kept), key=lambda one: (one.key, one.image_id))),
         candidates=tuple(_list_candidates(context, ordered)),
-        owners={
-            key: owner for key, owner in sorted(context.ownership.owners.items()) if key in touched or key in named
-        },
+        owners=dict(sorted(context.ownership.owners.items())),
         copies=tuple(image.id for image in context.given.inventory.copies),
     )
 

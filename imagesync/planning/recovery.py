@@ -1,13 +1,16 @@
 """A plan made after a run that did not end cleanly -> what must be done before it is carried out. Pure.
 
 What that run sent may still arrive. A staging record that it never filled is deleted and not taken up again. The guard
-of every other image of ours that the plan relies on is renewed: what was sent under the old one is refused then.
+of every other image of the catalog is renewed, whatever the plan does: that run may have had another manifest, and what
+was sent under the old guard is refused then.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Final
 
 from imagesync.model.catalog import Role, Status
+from imagesync.model.image import LiveImage
 from imagesync.model.plan import Action, Create, Delete, Plan, Reliance, find_image_id
 from imagesync.model.record import ID, REVISION, ROLE
 
@@ -22,12 +25,17 @@ class Recovery:
     guarded: tuple[str, ...] = ()
 
 
-def plan_recovery(plan: Plan) -> Recovery:
-    """What to do for the images that a plan relies on."""
+def plan_recovery(plan: Plan, owned: Iterable[LiveImage]) -> Recovery:
+    """What to do about the images of a catalog; those that are marked to go harm nobody."""
+    unfilled = find_unfilled(plan)
+    guarded = [image.id for image in owned if image.properties.get(ROLE) != Role.DELETING.value]
+    return Recovery(unfilled, tuple(sorted(set(guarded) - set(unfilled))))
+
+
+def find_unfilled(plan: Plan) -> tuple[str, ...]:
+    """The staging records without data that a plan deletes, by id."""
     deleted = {find_image_id(step.action) for step in plan.steps if isinstance(step.action, Delete)}
-    unfilled = [each.image_id for each in plan.relies if each.image_id in deleted and _is_unfilled(each)]
-    guarded = [each.image_id for each in plan.relies if each.image_id not in unfilled and _is_ours(each)]
-    return Recovery(tuple(unfilled), tuple(guarded))
+    return tuple(each.image_id for each in plan.relies if each.image_id in deleted and _is_unfilled(each))
 
 
 def is_new(plan: Plan) -> bool:
@@ -42,7 +50,7 @@ def is_same_but_for_recovery(plan: Plan, shown: Plan) -> bool:
 
 def _list_effects(plan: Plan) -> tuple[object, ...]:
     """Actions and what they rely on; without what a recovery deletes and the guards that it renews."""
-    unfilled = set(plan_recovery(plan).unfilled)
+    unfilled = set(find_unfilled(plan))
     kept = [step for step in plan.steps if find_image_id(step.action) not in unfilled]
     actions = tuple((step.id, _drop_generation(step.action)) for step in kept)
     relies = tuple(_drop_guard(each) for each in plan.relies if each.image_id not in unfilled)

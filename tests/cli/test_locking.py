@@ -90,7 +90,7 @@ def test_plan_and_an_empty_apply_take_no_lease(workspace: LeaseWorkspace) -> Non
 
 
 def test_unlock_breaks_a_lease_and_its_holder_learns_it(workspace: LeaseWorkspace) -> None:
-    """Without --yes and a terminal it refuses; a free lease is nothing to do; the next apply goes ahead."""
+    """Without --yes and a terminal it refuses; a free lease is nothing to do; the next apply waits, or says why it does not."""
     assert workspace.run("unlock").stdout == "The lease of catalog base is free: nothing to do.\n"
     held = workspace.held()
     assert "--yes" in workspace.run("unlock", code=64).stderr
@@ -99,8 +99,10 @@ def test_unlock_breaks_a_lease_and_its_holder_learns_it(workspace: LeaseWorkspac
     wait_until(held.is_lost, bool, "the holder notices that its lease was broken")
     assert "running steps end, no more start" in workspace.told[0]
     held.release()
-    workspace.run("apply", "--yes", "--lock-timeout", "0")
-    assert [record.properties[STATE] for record in workspace.records()] == ["free"]
+    refused = workspace.run("apply", "--yes", "--lock-timeout", "0", code=1).stderr
+    assert "the lease was broken, and its run may still be at work (host " in refused
+    assert "nothing was changed; 0 s were left to wait; run it again with --lock-timeout 105 or more" in refused
+    assert [record.properties[STATE] for record in workspace.records()] == ["broken"]
 
 
 def test_unlock_takes_a_saved_plan_too(workspace: LeaseWorkspace) -> None:

@@ -18,7 +18,7 @@ from tests.command import Result
 from tests.fault.fork_server import ForkedCommand
 from tests.fault.proxied_workspace import ProxiedWorkspace, open_proxied_workspace
 from tests.fault.proxy import Call, Fault
-from tests.fault.scenario import AFTER, DATA, write_data, write_manifest
+from tests.fault.scenario import AFTER, BEFORE, DATA, write_data, write_manifest
 from tests.trials import note
 
 NEWER: dict[str, dict[str, Any]] = {
@@ -32,20 +32,31 @@ NEWER: dict[str, dict[str, Any]] = {
     "record": {"source": "none", "properties": {"p": "2"}},
 }
 """What the second run makes; the first one makes AFTER, and a record without data."""
+REVERTED: dict[str, dict[str, Any]] = {**BEFORE, "removed": {**BEFORE["removed"], "min_ram": 9}}
+"""What the second run makes where somebody took the change back: nearly all images are as this one wants them."""
 OLDER = {**AFTER, "record": {"source": "none", "properties": {"p": "1"}}}
 
 
 class OvertakenRun:
-    """Two commands on one cloud behind a proxy, which run on manifests of their own; ``calls`` of the first alone."""
+    """Two commands on one cloud behind a proxy, which run on manifests of their own; ``calls`` of the first alone.
 
-    def __init__(self, workspace: ProxiedWorkspace, first: ForkedCommand, second: ForkedCommand) -> None:
-        self.workspace, self.first, self.second = workspace, first, second
+    ``wanted``: the manifest of the second one.
+    """
+
+    def __init__(
+        self,
+        workspace: ProxiedWorkspace,
+        first: ForkedCommand,
+        second: ForkedCommand,
+        wanted: dict[str, dict[str, Any]],
+    ) -> None:
+        self.workspace, self.first, self.second, self.wanted = workspace, first, second, wanted
         self.older, self.newer = workspace.folder, workspace.folder.parent / "newer"
         self.newer.mkdir()
         write_data(self.newer)
         self.beginning = workspace.prepare()
         write_manifest(self.older, OLDER)
-        write_manifest(self.newer, NEWER)
+        write_manifest(self.newer, wanted)
         self.calls: list[Call] = []
         self.expected: list[str] = []
 
@@ -89,7 +100,7 @@ class OvertakenRun:
                 found.setdefault(image["imagesync_key"], []).append(digests.get(image["os_hash_value"], "none"))
         twice = {key: builds for key, builds in found.items() if len(builds) > 1}
         assert not twice, (point, twice)
-        return [key for key, image in NEWER.items() if found.get(key) != [image["source"]]]
+        return [key for key, image in self.wanted.items() if found.get(key) != [image["source"]]]
 
     def heal(self, point: str, *, may_be_deactivated: bool = False, may_be_shared: bool = False) -> str:
         """The next plain apply brings what the second one wanted; what had to be done.
@@ -118,7 +129,15 @@ class OvertakenRun:
 
 
 @pytest.fixture
-def runs(request: pytest.FixtureRequest, cloud: Cloud, tmp_path: Path) -> Iterator[OvertakenRun]:
+def wanted() -> dict[str, dict[str, Any]]:
+    """The manifest of the second run, where a test names no other."""
+    return NEWER
+
+
+@pytest.fixture
+def runs(
+    request: pytest.FixtureRequest, cloud: Cloud, tmp_path: Path, wanted: dict[str, dict[str, Any]]
+) -> Iterator[OvertakenRun]:
     """Nothing but the state before; the parameter says by which program the two runs are made."""
     with (
         open_proxied_workspace(cloud, tmp_path) as workspace,
@@ -126,7 +145,7 @@ def runs(request: pytest.FixtureRequest, cloud: Cloud, tmp_path: Path) -> Iterat
         ForkedCommand(workspace.env, tmp_path, request.param) as second,
     ):
         workspace.set_api_timeout(20)
-        yield OvertakenRun(workspace, first, second)
+        yield OvertakenRun(workspace, first, second, wanted)
 
 
 def choose(request: pytest.FixtureRequest, calls: Sequence[Call]) -> list[int]:
@@ -245,3 +264,52 @@ def test_a_request_of_a_killed_run_that_arrives_late_harms_nothing(
         deliver()
         right = runs.heal(f"{point}: {second}", **list_unguarded(runs.calls[number]))
         note(f"each request of a killed run, delivered {late} the next run", right)
+
+
+@pytest.mark.exhaustive
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("wanted", [REVERTED], ids=["reverted"])
+@pytest.mark.parametrize("runs", ["tests.fault.short_leases"], indirect=True)
+def test_a_run_that_was_stopped_harms_nothing_that_the_next_run_leaves_alone(runs: OvertakenRun) -> None:
+    """The change was taken back meanwhile: the next run has hardly anything to do. What users see stays as it left it."""
+    runs.rehearse(is_short=True)
+    for number in [call.number for call in runs.calls if call.method in ("PATCH", "DELETE")]:
+        stopped, ended = threading.Event(), threading.Event()
+        hit: list[Call] = []
+
+        def stop() -> None:
+            runs.first.stop()
+            stopped.set()  # noqa: B023 - in this turn
+            ended.wait(120)  # noqa: B023 - in this turn
+
+        def fault(call: Call) -> Fault | None:
+            if call.number != number:  # noqa: B023 - in this turn
+                return None
+            hit.append(call)  # noqa: B023 - in this turn
+            return Fault(before=stop)
+
+        runs.begin(fault)
+        runs.first.start(*runs.words(runs.older, is_short=True))
+        if not stopped.wait(20):
+            assert runs.first.wait().code == 0, number
+            continue
+        point = f"stopped before request {number}, {hit[0].kind}"
+        second = runs.second.run(*runs.words(runs.newer, is_short=True))
+        assert second.code == 0, (point, second)
+        left = {image["id"]: image for image in runs.workspace.live() if not image["os_hidden"]}
+        assert runs.check_visible(point) == [], (point, second)
+        runs.first.go_on()
+        ended.set()
+        assert is_told(runs.first.wait()), point
+        assert runs.check_visible(point) == [], point
+        found = {image["id"]: image for image in runs.workspace.live() if not image["os_hidden"]}
+        told = {
+            name
+            for name in ("name", "min_ram", "tags", "visibility")
+            for key in left
+            if left[key][name] != found[key][name]
+        }
+        assert not told, (point, told)
+        note(
+            "a run stopped before each PATCH and DELETE, and resumed after its change was taken back", "nothing changed"
+        )

@@ -42,6 +42,7 @@ def unlock(
     from imagesync.cli.plan_paths import check_store
     from imagesync.cli.saved_plans import is_plan_file, read_plan
     from imagesync.cli.targets import open_target, open_target_of
+    from imagesync.lease.record import USUAL
     from imagesync.lease.taking import break_lease, find_held_lease
 
     set_up_logs(verbose=verbose)
@@ -72,7 +73,8 @@ def unlock(
             message = f"catalog {name}: the lease went to somebody else meanwhile: {other.holder}"
             raise Conflict(message, "that one was left alone; look again")
     typer.echo(
-        "It is broken: a run that holds it starts no further step; the next one waits for what it may have sent."
+        f"It is broken: a run that holds it notices within {USUAL.confirm:.0f} s and starts no further step then; unless it "
+        "is dead, the next run waits for that."
     )
     return ExitCode.DONE
 

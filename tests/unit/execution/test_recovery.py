@@ -22,9 +22,10 @@ from imagesync.lease.record import STATE, LeaseUnsettled
 from imagesync.lease.taking import take
 from imagesync.model.catalog import Role
 from imagesync.model.image import LiveImage
+from imagesync.model.plan import Reliance
 from imagesync.model.record import KEY, ROLE, Record, Revision, read, read_revisions
 from imagesync.model.report import Event, Progress
-from imagesync.planning.recovery import plan_recovery
+from imagesync.planning.recovery import find_unfilled
 
 
 @pytest.fixture
@@ -34,15 +35,15 @@ def backend(tmp_path: Path) -> Iterator[Backend]:
         yield opened
 
 
-def plan_builds(backend: Backend, folder: Path, **builds: int) -> Planner:
-    """Plans for a catalog of these keys, each with the data of a numbered build."""
+def plan_builds(backend: Backend, folder: Path, only: tuple[str, ...] = (), /, **builds: int) -> Planner:
+    """Plans for a catalog of these keys, each with the data of a numbered build; ``only`` some of them."""
     images = {}
     for key, build in builds.items():
         (folder / f"{key}.{build}.raw").write_bytes(f"{key} {build}".encode() * 200)
         images[key] = {"source": f"{key}.{build}.raw", "disk_format": "raw", "container_format": "bare"}
     path = folder / "base.yaml"
     path.write_text(json.dumps({"version": 1, "catalog": "base", "images": images}))
-    return Planner(backend, read_catalog(path))
+    return Planner(backend, read_catalog(path, only=only))
 
 
 def die_with_lease(backend: Backend) -> None:
@@ -110,6 +111,55 @@ def test_what_a_dead_run_sent_is_refused_once_the_next_run_writes(backend: Backe
     assert [record.properties[STATE] for record in backend.leases("base")] == ["free"]
 
 
+@pytest.mark.parametrize("only", [(), ("b",)])
+def test_what_a_dead_run_sent_to_an_image_that_the_next_run_leaves_alone_is_refused_too(
+    backend: Backend, tmp_path: Path, only: tuple[str, ...]
+) -> None:
+    """The dead run had another manifest: it retired what the next one, with the manifest before, wants as it is."""
+    assert apply(plan_builds(backend, tmp_path, a=1, b=1)).report.succeeded
+    late = prepare_late_update(backend, current(backend, "a"))
+    die_with_lease(backend)
+    report = apply(plan_builds(backend, tmp_path, only, a=1, b=2)).report
+    assert report.succeeded
+    assert {step.action.key for step in report.plan.steps} == {"b"}
+    with pytest.raises(Conflict):
+        late()
+    assert not current(backend, "a").hidden
+
+
+def test_what_a_dead_run_sent_is_refused_although_nothing_is_left_to_do(backend: Backend, tmp_path: Path) -> None:
+    """Another run did meanwhile what was planned."""
+    assert apply(plan_builds(backend, tmp_path, a=1)).report.succeeded
+    planner = plan_builds(backend, tmp_path, a=1, b=1)
+    late: list[Callable[[], LiveImage]] = []
+
+    def let_another_run_do_it(_plan: Plan) -> bool:
+        assert apply(plan_builds(backend, tmp_path, a=1, b=1)).report.succeeded
+        late.append(prepare_late_update(backend, current(backend, "a")))
+        die_with_lease(backend)
+        return True
+
+    report = apply(planner, hooks=Hooks(approve=let_another_run_do_it, approve_change=lambda _: True)).report
+    assert report.results == ()
+    with pytest.raises(Conflict):
+        late[0]()
+    assert [record.properties[STATE] for record in backend.leases("base")] == ["free"]
+
+
+def test_a_recovery_writes_to_images_of_the_catalog_only(backend: Backend, tmp_path: Path) -> None:
+    """A saved plan is untrusted: it may name any image among those that it relied on."""
+    assert apply(plan_builds(backend, tmp_path, a=1)).report.succeeded
+    plain = backend.create_image(name="somebody's")
+    marks = Record("other", "a", Role.CURRENT)
+    foreign = backend.create_image(name="of another catalog")
+    backend.update_image(foreign.id, properties={**marks.properties(foreign.id), "imagesync_rev_2": "theirs"})
+    plan = plan_builds(backend, tmp_path, a=2).plan()
+    surplus = tuple(Reliance(one.id, "a", {f"properties.{ROLE}": None, "name": one.name}) for one in (plain, foreign))
+    before = [backend.images(one.id)[0].properties for one in (plain, foreign)]
+    recover(backend, replace(plan, relies=(*plan.relies, *surplus)), jobs=2, check_lease=lambda: None)
+    assert [backend.images(one.id)[0].properties for one in (plain, foreign)] == before
+
+
 def test_what_arrives_while_the_next_run_waits_is_planned_for(tmp_path: Path) -> None:
     """Before the guard is renewed it counts: the plan under the lease is made from what is there then."""
 
@@ -162,7 +212,7 @@ def test_a_record_that_was_filled_meanwhile_is_left_to_the_next_plan(backend: Ba
     left = leave_unfilled(backend, "a")
     backend.update_image(left, disk_format="raw", container_format="bare")
     plan = plan_builds(backend, tmp_path, a=1).plan()
-    assert plan_recovery(plan).unfilled == (left,)
+    assert find_unfilled(plan) == (left,)
     backend.upload(left, [b"x" * 100], 100)
     recover(backend, plan, jobs=2, check_lease=lambda: None)
     assert backend.images(left)[0].status == "active"

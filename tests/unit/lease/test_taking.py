@@ -4,20 +4,22 @@ from typing import Any
 
 import pytest
 
-from imagesync.errors import QuotaExceeded, Unavailable
+from imagesync.errors import LeaseLost, QuotaExceeded, Unavailable
+from imagesync.lease.chain import Chain, Posted
 from imagesync.lease.holding import Held
 from imagesync.lease.record import (
     HOLDER,
     NEXT,
     NUMBER,
     STATE,
+    USUAL,
     Lease,
     LeaseHeld,
     LeaseUnsettled,
     State,
     Times,
 )
-from imagesync.lease.taking import break_lease, find_held_lease, take
+from imagesync.lease.taking import break_lease, count_seconds_to_settle, find_held_lease, hold, take
 from imagesync.model.image import LiveImage
 from imagesync.model.record import ID, LEASE
 from tests.unit.lease.two_runs import UNLOCK, A, B, TwoRuns, lose
@@ -338,20 +340,20 @@ def test_no_room_names_the_quota_and_the_way_out(runs: TwoRuns) -> None:
 
 
 def test_unlock_breaks_a_lease_and_its_holder_stops(runs: TwoRuns) -> None:
-    """The next run takes it at once and knows that it was broken; the holder names who broke it."""
+    """The next run takes it at once, and knows that it was broken and whose it was."""
     held = runs.take(A)
     lease = find_held_lease(runs.backend, "base")
     assert lease is not None
     assert lease.holder == A
     assert break_lease(runs.backend, lease, runs.clock.world(B)) is None
     assert find_held_lease(runs.backend, "base") is None
-    assert [(one.number, one.state) for one in runs.records()] == [(2, State.UNSETTLED)]
+    assert [(one.number, one.state, one.holder) for one in runs.records()] == [(2, State.BROKEN, A)]
     held.beat()
-    assert "host b" in held.why
-    third = runs.take(A, timeout=10)
+    assert "its record was deleted" in held.why or "taken over" in held.why
+    third = runs.take(B, timeout=100)
     assert third.number == 3
     assert third.before is not None
-    assert third.before.state is State.UNSETTLED
+    assert third.before.state is State.BROKEN
     third.is_settled = True
     third.release()
     assert runs.take(B).before is None
@@ -387,7 +389,43 @@ def test_unlock_passes_a_burnt_successor_by(runs: TwoRuns) -> None:
     assert lease is not None
     runs.burn(lease.next)
     assert break_lease(runs.backend, lease, runs.clock.world(B)) is None
-    assert [(one.number, one.state) for one in runs.records()] == [(2, State.UNSETTLED)]
+    assert [(one.number, one.state) for one in runs.records()] == [(2, State.BROKEN)]
+
+
+@pytest.mark.parametrize("is_gone", [True, False])
+def test_who_follows_a_broken_lease_waits_until_its_holder_must_have_noticed(runs: TwoRuns, *, is_gone: bool) -> None:
+    """That one may be between two heartbeats, or none of its heartbeats is answered; a process that is gone does nothing."""
+    runs.take(A)
+    lease = find_held_lease(runs.backend, "base")
+    assert lease is not None
+    break_lease(runs.backend, lease, runs.clock.world(B))
+    expected = USUAL.settling if is_gone else USUAL.settling + USUAL.confirm
+    with pytest.raises(LeaseUnsettled, match=f"may arrive for {expected:.0f} s"):
+        runs.take(B, timeout=expected - 1, gone=lambda _: is_gone)
+    held = runs.take(B, timeout=expected, gone=lambda _: is_gone)
+    assert held.before is not None
+    assert count_seconds_to_settle(held.before, USUAL, runs.clock.world(B, lambda _: is_gone)) == expected
+
+
+@pytest.mark.parametrize("state", [State.FREE, State.HELD])
+@pytest.mark.parametrize("following", ["itself", "an image"])
+def test_a_record_that_names_something_else_as_the_next_one_stops_nobody(
+    runs: TwoRuns, state: State, following: str
+) -> None:
+    """Somebody edited it by hand. The chain goes on with an id that nobody else has in mind; unlock does so, too."""
+    held = runs.take(A)
+    other = runs.backend.create_image(name="somebody's").id
+    named = held.id if following == "itself" else other
+    runs.backend.update_image(held.id, properties={STATE: state.value, NEXT: named})
+    if state is State.HELD:
+        lease = find_held_lease(runs.backend, "base")
+        assert lease is not None
+        assert break_lease(runs.backend, lease, runs.clock.world(B)) is None
+        assert [one.state for one in runs.records()] == [State.BROKEN]
+    second = runs.take(B)
+    assert [one.id for one in runs.records()] == [second.id]
+    assert second.id not in (held.id, other)
+    assert runs.backend.images(other)[0].name == "somebody's"
 
 
 @pytest.mark.parametrize("damage", [{NUMBER: "x"}, {NUMBER: None, HOLDER: "["}, {STATE: "?", HOLDER: "3"}, {NEXT: "x"}])
@@ -420,3 +458,18 @@ def test_forged_records_are_ignored(runs: TwoRuns) -> None:
     held.beat()
     assert not held.is_lost()
     assert {image.id for image in runs.backend.images()} == {*ids, held.id}
+
+
+def test_a_record_that_arrives_late_ends_the_lease_before_the_first_step(runs: TwoRuns) -> None:
+    """A POST of the run before, or of one beside it, comes while what it sent is waited for."""
+    first = runs.take(A)
+    runs.backend.update_image(first.id, properties={STATE: State.UNSETTLED.value})
+    late = Chain(runs.backend, "base", USUAL, runs.clock.world(B))
+
+    def arrive(message: str) -> None:
+        if "lost an answer" in message:
+            assert late.post(late.make(runs.records()[-1], is_fresh=True)) is Posted.MINE
+
+    held = hold(runs.backend, "base", timeout=120, times=USUAL, unlock=UNLOCK, warn=arrive)
+    with pytest.raises(LeaseLost, match="broken or taken over by host b"):
+        held.__enter__()

@@ -25,17 +25,24 @@ def test_staging_records_without_data_go_and_the_guards_of_all_others_are_renewe
     left = candidate(spec("b", "c"), "left", status=status)
     found = inventory(live(spec("a", "a")), live(spec("b", "a")), retired(spec("b", "d"), "old", days=99), left)
     made = plan(catalog(spec("a", "b"), spec("b", "a")), found)
-    touched = {each.image_id for each in made.relies}
-    assert {"id-a", "left"} <= touched
     unfilled = ("left",) if is_unfilled else ()
-    assert plan_recovery(made) == Recovery(unfilled, tuple(sorted(touched - set(unfilled))))
+    guarded = {"id-a", "id-b", "old", "left"} - set(unfilled)
+    assert plan_recovery(made, found.owned) == Recovery(unfilled, tuple(sorted(guarded)))
+
+
+def test_what_a_plan_does_not_touch_is_guarded_anew_too() -> None:
+    """The run before may have had another manifest. What is marked to go is let go."""
+    going = live(spec("b", "c"), "going", Role.DELETING, hidden=True)
+    found = inventory(live(spec("a")), live(spec("b")), retired(spec("b", "d"), "old"), going)
+    for wanted in (catalog(spec("a"), spec("b")), catalog(spec("a"), keys=frozenset({"a", "b"}), only=("a",))):
+        assert plan_recovery(plan(wanted, found), found.owned) == Recovery((), ("id-a", "id-b", "old"))
 
 
 def test_an_image_that_a_staging_record_only_looks_like_is_not_deleted_at_once() -> None:
     """A queued image that is published, without data, is no staging record."""
     found = inventory(live(spec("a"), status=Status.QUEUED), live(spec("b")))
     made = plan(catalog(spec("b")), found)
-    assert plan_recovery(made).unfilled == ()
+    assert plan_recovery(made, found.owned).unfilled == ()
 
 
 def test_what_a_recovery_does_is_no_change_of_the_plan() -> None:
