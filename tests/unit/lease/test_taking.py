@@ -473,3 +473,17 @@ def test_a_record_that_arrives_late_ends_the_lease_before_the_first_step(runs: T
     held = hold(runs.backend, "base", timeout=120, times=USUAL, unlock=UNLOCK, warn=arrive)
     with pytest.raises(LeaseLost, match="broken or taken over by host b"):
         held.__enter__()
+
+
+@pytest.mark.parametrize("is_broken", [False, True])
+def test_a_record_that_somebody_protected_goes_all_the_same(runs: TwoRuns, *, is_broken: bool) -> None:
+    """Else each run would wait for the dead holder again."""
+    held = runs.take(A)
+    runs.backend.update_image(held.id, protected=True)
+    if is_broken:
+        lease = find_held_lease(runs.backend, "base")
+        assert lease is not None
+        assert break_lease(runs.backend, lease, runs.clock.world(B)) is None
+        assert [one.state for one in runs.records()] == [State.BROKEN]
+    second = runs.take(B, gone=lambda _: True)
+    assert [one.id for one in runs.records()] == [second.id]
