@@ -32,9 +32,14 @@ NEWER: dict[str, dict[str, Any]] = {
     "record": {"source": "none", "properties": {"p": "2"}},
 }
 """What the second run makes; the first one makes AFTER, and a record without data."""
-REVERTED: dict[str, dict[str, Any]] = {**BEFORE, "removed": {**BEFORE["removed"], "min_ram": 9}}
-"""What the second run makes where somebody took the change back: nearly all images are as this one wants them."""
 OLDER = {**AFTER, "record": {"source": "none", "properties": {"p": "1"}}}
+REVERTED: dict[str, dict[str, Any]] = {
+    **BEFORE,
+    "removed": {**BEFORE["removed"], "min_ram": 9},
+    "created": OLDER["created"],
+    "record": OLDER["record"],
+}
+"""What the second run makes where somebody took most of the change back: those images are as it wants them, or nearly."""
 
 
 class OvertakenRun:
