@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Final
 
 from imagesync.backends.base import Backend, CreateFields, UpdateFields
-from imagesync.errors import BackendError, Conflict, Forbidden, ImagesyncError, SourceError, Unavailable
+from imagesync.errors import BackendError, Conflict, Forbidden, ImagesyncError, SourceError
 from imagesync.execution.transfers import Transfers
 from imagesync.execution.verification import GIB, Arrived
 from imagesync.execution.writes import Writes, check_status
@@ -169,19 +169,13 @@ class Publisher:
             return arrived
         self._add_members(create, image.id)
         if _is_deactivated(create):
-            self._deactivate(image.id)
+            with self._writes.noting():
+                self._backend.deactivate(image.id)
         if create.state.members or _is_deactivated(create):
             found = self._writes.read(image.id)
             self._check_record(found)
             image = found if _is_deactivated(create) else replace(found, status=image.status)
         return replace(arrived, image=image)
-
-    def _deactivate(self, image_id: str) -> None:
-        try:
-            self._backend.deactivate(image_id)
-        except Unavailable as error:
-            self._writes.note(error)
-            raise
 
     def _check_record(self, image: LiveImage) -> None:
         """Conflict if somebody changed the staging record; its status may differ, because its data may have arrived."""

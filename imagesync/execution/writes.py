@@ -10,7 +10,8 @@ Every PATCH that the executor sends to an image goes through this module.
 """
 
 import threading
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Final
 from uuid import uuid4
 
@@ -138,7 +139,7 @@ class Writes:
             try:
                 found = self._backend.update_image(image.id, **_guard(image, lacking, Revision(number, self.nonce)))
             except (Unavailable, Conflict) as error:
-                self.note(error)
+                self._note(error)
                 unanswered = error if isinstance(error, Unavailable) else unanswered
                 conflict = error if isinstance(error, Conflict) else None
                 found = self.read(image.id)
@@ -158,8 +159,16 @@ class Writes:
         names = ", ".join(_list_names(lacking)) or "its guard"
         raise BackendError(f"image {image.id}: the service did not keep the update of {names}", "run apply again")
 
-    def note(self, error: BackendError) -> None:
-        """A request to write was refused, or got no answer."""
+    @contextmanager
+    def noting(self) -> Iterator[None]:
+        """For a request to write that no guard protects: note that it got no answer, and raise the error."""
+        try:
+            yield
+        except Unavailable as error:
+            self._note(error)
+            raise
+
+    def _note(self, error: BackendError) -> None:
         self.is_contested = True
         self.is_unanswered = self.is_unanswered or isinstance(error, Unavailable)
 
@@ -186,7 +195,7 @@ class Writes:
                 self._backend.update_image(image.id, properties=dict.fromkeys(names), required=names)
                 break
             except (Unavailable, Conflict) as error:
-                self.note(error)
+                self._note(error)
                 found = self.read(image.id)
                 if not any(name.startswith(PREFIX) for name in found.properties):
                     break
@@ -203,9 +212,9 @@ class Writes:
         change = self._backend.deactivate if status is Status.DEACTIVATED else self._backend.reactivate
         unanswered: Unavailable | None = None
         try:
-            change(image_id)
+            with self.noting():
+                change(image_id)
         except Unavailable as error:
-            self.note(error)
             unanswered = error
         image = self.read(image_id)
         if changes := find_changes(before, image, ("status",)):
@@ -224,11 +233,8 @@ class Writes:
             self.check_lease()
             if number:
                 self.read_unchanged(image_id)
-            try:
+            with self.noting():
                 request(image_id, project)
-            except Unavailable as error:
-                self.note(error)
-                raise
 
     def _claim(self, image: LiveImage) -> LiveImage:
         """Give an image that has no guard its first one; Conflict if somebody has done so meanwhile.
@@ -241,7 +247,7 @@ class Writes:
         try:
             return self._backend.update_image(image.id, properties={first.name: first.nonce, **binding}, absent=True)
         except (Unavailable, Conflict) as error:
-            self.note(error)
+            self._note(error)
             found = self.read(image.id)
             if isinstance(error, Unavailable) and not read_revisions(found):
                 raise

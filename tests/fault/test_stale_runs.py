@@ -42,6 +42,14 @@ REVERTED: dict[str, dict[str, Any]] = {
 """What the second run makes where somebody took most of the change back: those images are as it wants them, or nearly."""
 
 
+class StoppedRequest:
+    """The request at which a run was stopped; it waits at the proxy until the run may go on."""
+
+    def __init__(self) -> None:
+        self.call = Call(-1, "", "")
+        self.is_reached, self.may_go_on = threading.Event(), threading.Event()
+
+
 class OvertakenRun:
     """Two commands on one cloud behind a proxy, which run on manifests of their own; ``calls`` of the first alone.
 
@@ -95,6 +103,38 @@ class OvertakenRun:
         self.workspace.cloud.restore(self.beginning)
         self.workspace.proxy.forget()
         self.workspace.proxy.fault = fault
+
+    def begin_stopped(self, number: int, *, forward: bool) -> "StoppedRequest | None":
+        """The first run, stopped at its request ``number``: before that reaches the service, or (``forward``) after.
+
+        None if it ended before: with fewer heartbeats than in the rehearsal it has fewer requests. The request may be
+        another one than in the rehearsal, for the same reason.
+        """
+        found = StoppedRequest()
+
+        def stop() -> None:
+            self.first.stop()
+            found.is_reached.set()
+            found.may_go_on.wait(120)
+
+        def fault(call: Call) -> Fault | None:
+            if call.number != number:
+                return None
+            found.call = call
+            return Fault(after=stop) if forward else Fault(before=stop)
+
+        self.begin(fault)
+        self.first.start(*self.words(self.older, is_short=True))
+        if not found.is_reached.wait(20):
+            assert self.first.wait().code == 0, number
+            return None
+        return found
+
+    def go_on(self, stopped: "StoppedRequest") -> Result:
+        """The first run goes on, and its request arrives; how it ended."""
+        self.first.go_on()
+        stopped.may_go_on.set()
+        return self.first.wait()
 
     def check_visible(self, point: str) -> list[str]:
         """The builds in sight are whole ones, and no key has two; the keys that lack theirs."""
@@ -191,39 +231,20 @@ def test_a_run_that_was_stopped_past_its_lease_harms_nothing(
     runs.rehearse(is_short=True)
     when = "after" if forward else "before"
     for number in choose(request, runs.calls):
-        stopped, ended = threading.Event(), threading.Event()
-        hit: list[Call] = []
-
-        def stop() -> None:
-            runs.first.stop()
-            stopped.set()  # noqa: B023 - in this turn
-            ended.wait(120)  # noqa: B023 - in this turn
-
-        def fault(call: Call) -> Fault | None:
-            if call.number != number:  # noqa: B023 - in this turn
-                return None
-            hit.append(call)  # noqa: B023 - in this turn; heartbeats count, too, so it may be another one than in the rehearsal
-            return Fault(after=stop) if forward else Fault(before=stop)
-
-        runs.begin(fault)
-        runs.first.start(*runs.words(runs.older, is_short=True))
-        if not stopped.wait(20):  # with fewer heartbeats than in the rehearsal it ended before
-            assert runs.first.wait().code == 0, number
+        if (stopped := runs.begin_stopped(number, forward=forward)) is None:
             continue
-        point = f"stopped {when} request {number}, {hit[0].kind}"
+        point = f"stopped {when} request {number}, {stopped.call.kind}"
         had_lease = any(call.method != "GET" for call in runs.workspace.proxy.calls[:number])
         second = runs.second.run(*runs.words(runs.newer, is_short=True))
         assert is_told(second), point
         runs.check_visible(f"{point}: {second}")
         resumed = len(runs.workspace.proxy.calls)
-        runs.first.go_on()
-        ended.set()
-        first = runs.first.wait()
+        first = runs.go_on(stopped)
         assert is_told(first), point
         later = [call.method for call in runs.workspace.proxy.calls[resumed:]]
-        has_looked = "GET" in later or (hit[0].method == "GET" and not forward)
+        has_looked = "GET" in later or (stopped.call.method == "GET" and not forward)
         assert first.code != 0 or not had_lease or not has_looked, (point, first)
-        right = runs.heal(f"{point}: {first} {second}", **list_unguarded(hit[0]))
+        right = runs.heal(f"{point}: {first} {second}", **list_unguarded(stopped.call))
         note(f"a run stopped {when} each request past its lease, and resumed after another run", right)
 
 
@@ -279,33 +300,14 @@ def test_a_run_that_was_stopped_harms_nothing_that_the_next_run_leaves_alone(run
     """The change was taken back meanwhile: the next run has hardly anything to do. What users see stays as it left it."""
     runs.rehearse(is_short=True)
     for number in [call.number for call in runs.calls if call.method in ("PATCH", "DELETE")]:
-        stopped, ended = threading.Event(), threading.Event()
-        hit: list[Call] = []
-
-        def stop() -> None:
-            runs.first.stop()
-            stopped.set()  # noqa: B023 - in this turn
-            ended.wait(120)  # noqa: B023 - in this turn
-
-        def fault(call: Call) -> Fault | None:
-            if call.number != number:  # noqa: B023 - in this turn
-                return None
-            hit.append(call)  # noqa: B023 - in this turn
-            return Fault(before=stop)
-
-        runs.begin(fault)
-        runs.first.start(*runs.words(runs.older, is_short=True))
-        if not stopped.wait(20):
-            assert runs.first.wait().code == 0, number
+        if (stopped := runs.begin_stopped(number, forward=False)) is None:
             continue
-        point = f"stopped before request {number}, {hit[0].kind}"
+        point = f"stopped before request {number}, {stopped.call.kind}"
         second = runs.second.run(*runs.words(runs.newer, is_short=True))
         assert second.code == 0, (point, second)
         left = {image["id"]: image for image in runs.workspace.live() if not image["os_hidden"]}
         assert runs.check_visible(point) == [], (point, second)
-        runs.first.go_on()
-        ended.set()
-        assert is_told(runs.first.wait()), point
+        assert is_told(runs.go_on(stopped)), point
         assert runs.check_visible(point) == [], point
         found = {image["id"]: image for image in runs.workspace.live() if not image["os_hidden"]}
         told = {
