@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from imagesync.model.report import Event as Event
     from imagesync.model.report import Outcome as Outcome
     from imagesync.model.report import Report as Report
+    from imagesync.planning.clock import Clock as Clock
     from imagesync.planning.context import PlanInput as PlanInput
     from imagesync.planning.planner import make_plan as make_plan
     from imagesync.planning.rollback import rollback_plan as rollback_plan
@@ -88,6 +89,7 @@ _HOMES: Final = {
     "Watch": "imagesync.run",
     "SourceAccess": "imagesync.sources.access",
     "take_inventory": "imagesync.inventory",
+    "Clock": "imagesync.planning.clock",
     "PlanInput": "imagesync.planning.context",
     "make_plan": "imagesync.planning.planner",
     "stage_plan": "imagesync.planning.staging",

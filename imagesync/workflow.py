@@ -107,15 +107,13 @@ class Planner:
         return self._make_plan(inventory, self.backend.capabilities())
 
     def _make_plan(self, inventory: Inventory, able: Capabilities | None) -> Plan:
-        clock = read_time(self.backend, self.lease)
         given = PlanInput(
             self._sizes.fill_in(self.catalog),
             inventory,
             policy=self.policy,
             capabilities=able,
             target=self.backend.identity(),
-            now=clock.earliest,
-            clock_problem=clock.problem,
+            clock=read_time(self.backend, self.lease),
         )
         return self._make(given)
 

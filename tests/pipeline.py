@@ -12,6 +12,7 @@ from imagesync.model.image import Capabilities
 from imagesync.model.plan import Plan
 from imagesync.model.policy import Policy
 from imagesync.model.report import Outcome, Report
+from imagesync.planning.clock import read_clocks
 from tests.honest import find_refusals
 
 
@@ -30,7 +31,7 @@ def plan_input(
         policy=policy or catalog.policy,
         capabilities=backend.capabilities(),
         target=backend.identity(),
-        now=datetime.now(UTC),
+        clock=read_clocks(datetime.now(UTC), {}),
     )
 
 

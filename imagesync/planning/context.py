@@ -11,6 +11,7 @@ from imagesync.model.policy import Policy
 from imagesync.model.references import find_references
 from imagesync.planning.alike_names import note_alike_names
 from imagesync.planning.clashes import find_adopted_images, find_disputes
+from imagesync.planning.clock import Clock
 from imagesync.planning.counting import find_changed_keys, find_removed_keys
 from imagesync.planning.decisions import Decision, Keep, Leave, Make, Promote, Refuse, decide
 from imagesync.planning.generations import Generations, Groups, Owned, group
@@ -26,7 +27,7 @@ class PlanInput:
     """All that a plan is made from: what is wanted, what is live, what is permitted, the target and the time.
 
     ``capabilities`` None: the target was not asked, and nothing is checked against them (a plan without steps needs
-    none). ``now`` has a time zone. ``clock_problem``: why nothing may be deleted because of its age; empty if it may.
+    none).
     """
 
     catalog: Catalog
@@ -35,13 +36,12 @@ class PlanInput:
     policy: Policy
     capabilities: Capabilities | None
     target: Identity
-    now: datetime
-    clock_problem: str = ""
+    clock: Clock
 
     @property
     def deletion_time(self) -> datetime | None:
         """The time by which images are deleted because of their age; None if none may be."""
-        return None if self.clock_problem else self.now
+        return None if self.clock.problem else self.clock.earliest
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,8 @@ class PlanningContext:
     """What is wanted today, what is there, and what becomes of each wanted key.
 
     ``wanted`` is without the keys in ``expired``, which ``on_expire: delete`` takes away; ``lapsed`` are the keys that
-    ``on_expire`` hides or deactivates. ``ids`` are what references to keys mean, ``made`` the keys whose image this plan
+    ``on_expire`` hides or deactivates. Of the keys in ``undated`` the clocks do not say whether their day has come: they
+    are left as they are. ``ids`` are what references to keys mean, ``made`` the keys whose image this plan
     makes. ``refusals`` are sentences that forbid any plan.
     """
 
@@ -57,6 +58,7 @@ class PlanningContext:
     wanted: tuple[ImageSpec, ...]
     expired: frozenset[str]
     lapsed: frozenset[str]
+    undated: frozenset[str]
     groups: Groups
     adopted: Mapping[str, LiveImage]
     decisions: Mapping[str, Decision]
@@ -78,7 +80,7 @@ class PlanningContext:
 def make_context(given: PlanInput) -> PlanningContext:
     """What is there against what is wanted, with a decision for each key."""
     catalog, policy = given.catalog, given.policy
-    wanted, expired, lapsed = _split_expired(given)
+    wanted, expired, lapsed, undated = _split_expired(given)
     every = group(given.inventory.owned)
     groups = Groups({key: found for key, found in every.items() if catalog.is_in_scope(key)})
     adopted, refused = find_adopted_images(catalog, wanted, given.inventory, groups)
@@ -96,6 +98,7 @@ def make_context(given: PlanInput) -> PlanningContext:
         for spec in wanted
     }
     decisions |= _leave_disputed(wanted, decisions, groups, given.inventory, adopted, refused)
+    decisions |= {spec.key: _leave_undated(spec, groups[spec.key]) for spec in wanted if spec.key in undated}
     refusals = [sentence for key, sentence in refused.items() if not isinstance(decisions[key], Leave)]
     refusals += refuse_undigested(wanted, groups)
     # a reference to an image that --only leaves out means its current image
@@ -109,7 +112,9 @@ def make_context(given: PlanInput) -> PlanningContext:
         made = frozenset()
     left = _find_left(decisions)
     refusals += _find_dangling([spec for spec in wanted if spec.key not in left], set(ids) | made)
-    return PlanningContext(given, wanted, expired, lapsed, groups, adopted, decisions, ids, made, tuple(refusals))
+    return PlanningContext(
+        given, wanted, expired, lapsed, undated, groups, adopted, decisions, ids, made, tuple(refusals)
+    )
 
 
 def _find_left(decisions: Mapping[str, Decision]) -> frozenset[str]:
@@ -170,21 +175,33 @@ def _find_dangling(wanted: Sequence[ImageSpec], known: set[str]) -> list[str]:
     ]
 
 
-def _split_expired(given: PlanInput) -> tuple[tuple[ImageSpec, ...], frozenset[str], frozenset[str]]:
-    """The images as wanted today, the keys that ``on_expire: delete`` takes away, those that it hides or deactivates."""
-    wanted, gone, lapsed = [], [], []
-    today = given.now.date().isoformat()
+def _split_expired(
+    given: PlanInput,
+) -> tuple[tuple[ImageSpec, ...], frozenset[str], frozenset[str], frozenset[str]]:
+    """The images as wanted today, the keys that ``on_expire: delete`` takes away, those that it hides or deactivates, and
+    those of which the clocks do not say whether their day has come."""
+    wanted, gone, lapsed, undated = [], [], [], []
+    earliest, latest = (moment.date().isoformat() for moment in (given.clock.earliest, given.clock.latest))
     for spec in given.catalog.images:
         is_deleted = spec.on_expire is OnExpire.DELETE
-        if spec.expires is None or today < spec.expires or (is_deleted and given.deletion_time is None):
+        if spec.expires is None or latest < spec.expires:
             wanted.append(spec)
+        elif earliest < spec.expires or (is_deleted and given.deletion_time is None):
+            wanted.append(spec)
+            undated.append(spec.key)
         elif is_deleted:
             gone.append(spec.key)
         else:
             off = spec.on_expire is OnExpire.DEACTIVATE
             wanted.append(replace(spec, status=Status.DEACTIVATED) if off else replace(spec, hidden=True))
             lapsed.append(spec.key)
-    return tuple(wanted), frozenset(gone), frozenset(lapsed)
+    return tuple(wanted), frozenset(gone), frozenset(lapsed), frozenset(undated)
+
+
+def _leave_undated(spec: ImageSpec, generations: Generations) -> Leave:
+    """What ``on_expire`` took away must not come back because a clock is behind."""
+    sentence = f"{spec.key}: the clocks differ on whether it has expired ({spec.expires}); nothing is done for this key"
+    return Leave(sentence, generations.staging)
 
 
 def assemble_plan(context: PlanningContext, steps: Sequence[Step], parts: Sequence[KeyPlan], kind: Kind) -> Plan:
@@ -196,12 +213,12 @@ def assemble_plan(context: PlanningContext, steps: Sequence[Step], parts: Sequen
     removed, changed = find_removed_keys(ordered, current), find_changed_keys(ordered, current)
     if kind is Kind.STAGE or kind is Kind.DISCARD:  # what is published stays as it is
         removed, changed = frozenset(), frozenset()
-    live = set(current) & catalog.keys - context.lapsed - context.expired
+    live = set(current) & catalog.keys - context.lapsed - context.expired - context.undated
     left = frozenset[str]() if context.given.policy.drift_only else _find_left(context.decisions)
     ids = {key: image_id for key, image_id in context.ids.items() if key in keys}
     named = ids if kind is Kind.APPLY else current
     notes = {note for part in parts for note in part.notes} | set(note_alike_names(ordered, context.given.inventory))
-    notes |= {context.given.clock_problem} - {""}
+    notes |= {context.given.clock.problem} - {""}
     return Plan(
         catalog=catalog.name,
         target=context.given.target,

@@ -25,6 +25,7 @@ from imagesync.backends.wire import capabilities_from_wire
 from imagesync.errors import BackendError, ImagesyncError, Unavailable
 from imagesync.manifest.export import export_manifest
 from imagesync.model.catalog import Catalog
+from imagesync.planning.clock import read_clocks
 from imagesync.render.listing import image_to_json, listing_text
 from imagesync.render.text import plan_text
 from imagesync.text import json_text
@@ -128,8 +129,10 @@ def test_any_value_in_any_field_of_an_image_is_taken_or_refused_in_one_line(
             shown = listing_text(images) + json_text([image_to_json(one) for one in images])
             catalog = Catalog("base", (), frozenset())
             inventory = take_inventory(backend, catalog)
-            target, now = backend.identity(), datetime.now(UTC)
-            plan = make_plan(PlanInput(catalog, inventory, policy=Policy(), capabilities=None, target=target, now=now))
+            target, clock = backend.identity(), read_clocks(datetime.now(UTC), {})
+            plan = make_plan(
+                PlanInput(catalog, inventory, policy=Policy(), capabilities=None, target=target, clock=clock)
+            )
             shown += plan_text(plan) + export_manifest("base", images, {}, project="", read_only=frozenset()).text
             assert all(line.isprintable() for line in shown.split("\n"))
 

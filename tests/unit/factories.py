@@ -8,6 +8,7 @@ from imagesync.model.image import Capabilities, Identity, Inventory, LiveImage
 from imagesync.model.plan import Plan
 from imagesync.model.policy import Policy
 from imagesync.model.record import Record, read
+from imagesync.planning.clock import Clock
 from imagesync.planning.context import PlanInput
 from imagesync.planning.planner import make_plan
 from imagesync.planning.three_way import make_managed, wanted_digest
@@ -134,4 +135,6 @@ def plan_input(
     now: datetime = NOW,
 ) -> PlanInput:
     """What a plan is made from; ``able``: what the target can do, None for not known."""
-    return PlanInput(wanted, found, policy=policy or wanted.policy, capabilities=able, target=TARGET, now=now)
+    return PlanInput(
+        wanted, found, policy=policy or wanted.policy, capabilities=able, target=TARGET, clock=Clock(now, now)
+    )

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from imagesync.model.catalog import OnExpire
+from imagesync.model.catalog import OnExpire, Status
 from imagesync.model.plan import Plan, Reason
 from imagesync.model.policy import OnReplace
 from imagesync.planning.clock import Clock, read_clocks
@@ -13,6 +13,7 @@ from imagesync.planning.planner import make_plan
 from tests.unit.factories import NOW, catalog, inventory, live, plan_input, retired, spec
 
 IDENTITY, IMAGE = "the identity service", "the image service"
+YESTERDAY = (NOW - timedelta(days=1)).date().isoformat()
 
 
 def test_the_earliest_clock_counts_and_the_latest_is_noted() -> None:
@@ -55,19 +56,17 @@ def test_clocks_that_differ_by_more_than_ten_minutes_are_a_problem(
     assert "nothing is deleted because of its age; correct the clock that is wrong" in sentence
 
 
-def planned(now: datetime, problem: str) -> Plan:
+def planned(clock: Clock) -> Plan:
     """A retired build that is three days old and kept for two, and three keys that expired yesterday."""
     build = spec("a", "b", on_replace=OnReplace(keep=5, delete_after=2))
-    day = (NOW - timedelta(days=1)).date().isoformat()
-    gone = [spec(f"e-{how}", expires=day, on_expire=how) for how in OnExpire]
+    gone = [spec(f"e-{how}", expires=YESTERDAY, on_expire=how) for how in OnExpire]
     found = inventory(live(build), retired(spec("a", "c"), "old", days=3), *map(live, gone))
-    given = replace(plan_input(catalog(build, *gone), found), now=now, clock_problem=problem)
-    return make_plan(given)
+    return make_plan(replace(plan_input(catalog(build, *gone), found), clock=clock))
 
 
 def test_nothing_is_deleted_by_time_if_the_clocks_differ() -> None:
     """What can be taken back, hiding and deactivating, is done; the plan says why the rest is not."""
-    certain, uncertain = planned(NOW, ""), planned(NOW, "the clocks differ")
+    certain, uncertain = planned(Clock(NOW, NOW)), planned(Clock(NOW, NOW, "the clocks differ"))
     deleted = {"delete:a:old": Reason.OUTDATED, "delete:e-delete:id-e-delete": Reason.EXPIRED}
     others = {step.id: step.reason for step in uncertain.steps}
     assert {step.id: step.reason for step in certain.steps} == deleted | others
@@ -79,5 +78,32 @@ def test_nothing_is_deleted_by_time_if_the_clocks_differ() -> None:
 def test_a_host_that_is_ahead_by_years_deletes_nothing_early() -> None:
     """Neither by ``delete_after`` nor by ``expires``: the earliest clock is before the day."""
     clock = read_clocks(NOW + timedelta(days=3652), {IDENTITY: NOW - timedelta(days=30)})
-    assert planned(clock.earliest, clock.problem).steps == ()
+    assert planned(clock).steps == ()
     assert datetime.now(UTC) > clock.earliest
+
+
+def test_what_has_expired_does_not_come_back_where_a_clock_is_behind() -> None:
+    """What was deleted is not made anew, what was hidden or deactivated stays so; what refers to it waits, too."""
+    keys = {how: spec(f"e-{how}", expires=YESTERDAY, on_expire=how) for how in OnExpire}
+    kernel = spec("kernel", expires=YESTERDAY, on_expire=OnExpire.DELETE)
+    user = spec("user", properties={"kernel_id": "${images.kernel.id}"})
+    hidden = live(replace(keys[OnExpire.HIDE], hidden=True))
+    off = live(replace(keys[OnExpire.DEACTIVATE], status=Status.DEACTIVATED), status=Status.DEACTIVATED)
+    found = inventory(hidden, off)
+    clock = read_clocks(NOW, {IMAGE: NOW - timedelta(days=30)})
+    made = make_plan(replace(plan_input(catalog(*keys.values(), kernel, user), found), clock=clock))
+    assert made.steps == ()
+    assert made.owned == 0
+    for key in (*(each.key for each in keys.values()), "kernel"):
+        assert any(f"{key}: the clocks differ on whether it has expired ({YESTERDAY})" in note for note in made.notes)
+
+
+def test_a_day_that_has_come_by_some_clocks_only_changes_nothing() -> None:
+    """Around midnight, too, when the clocks differ by less than ten minutes."""
+    midnight = NOW.replace(hour=0, minute=0, second=0, microsecond=0)
+    dated = spec("a", expires=midnight.date().isoformat(), on_expire=OnExpire.HIDE)
+    for shown, other in ((live(dated), NOW), (live(replace(dated, hidden=True)), midnight - timedelta(minutes=1))):
+        given = plan_input(catalog(dated), inventory(shown))
+        between = Clock(midnight - timedelta(minutes=1), midnight + timedelta(minutes=1))
+        assert make_plan(replace(given, clock=between)).steps == ()
+        assert len(make_plan(replace(given, clock=Clock(other, other))).steps) == 1
