@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final, TypeAlias
 
 from imagesync.model.alike import find_alike, fold_name
-from imagesync.model.image import MAX_PROPERTY_BYTES, OWN_FIELDS
+from imagesync.model.image import MAX_PARTS, MAX_PROPERTY_BYTES, OWN_FIELDS
 from imagesync.model.policy import DIRECTIVES, find_unknown_directives
 from imagesync.model.references import REFERENCE
 from imagesync.secrets import quote_value
@@ -14,8 +14,8 @@ RESERVED: Final = OWN_FIELDS | {"location", "deleted", "deleted_at"}
 """Names of fields, which no property can have."""
 RESERVED_PREFIXES: Final = (fold_name("imagesync_"), fold_name("os_glance"))
 """What names cannot begin with, folded: our record's, and those that the service keeps for itself."""
-MAX_PROPERTIES: Final = 120
-"""Of one image: 128, the default limit of the service (``image_property_quota``), less the eight of our own record."""
+MAX_PROPERTIES: Final = MAX_PARTS - 8
+"""Of one image: what the service takes by default, less the eight of our own record."""
 ID_CHARS: Final = 36
 """Of an image's id, which takes the place of a reference when a plan is applied."""
 _BEYOND: Final = re.compile("[\U00010000-\U0010ffff\ud800-\udfff]")

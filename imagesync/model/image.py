@@ -20,6 +20,8 @@ MAX_NAME_CHARS: Final = 255
 """Of an image's name: a column of the service's database."""
 MAX_PROPERTY_BYTES: Final = 65_535
 """Of one value in UTF-8: what a TEXT column of the service's most common database holds."""
+MAX_PARTS: Final = 128
+"""Of the properties, and of the tags, of one image: the service's defaults (``image_property_quota``, ``image_tag_quota``)."""
 OWN_FIELDS: Final = frozenset(
     {*TEXT_FIELDS, *NUMBER_FIELDS, "id", "status", "visibility", "protected", "os_hidden", "tags"}
     | {"created_at", "updated_at", "locations", "stores"}

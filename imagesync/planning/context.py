@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, replace
 from datetime import datetime
+from types import MappingProxyType
 
 from imagesync.model.catalog import Catalog, ImageSpec, OnExpire, Status
 from imagesync.model.image import Capabilities, Identity, Inventory, LiveImage
@@ -77,8 +78,11 @@ class PlanningContext:
         return frozenset(member if isinstance(member, str) else projects[member] for member in spec.members)
 
 
-def make_context(given: PlanInput) -> PlanningContext:
-    """What is there against what is wanted, with a decision for each key."""
+def make_context(given: PlanInput, excluded: Mapping[str, str] = MappingProxyType({})) -> PlanningContext:
+    """What is there against what is wanted, with a decision for each key.
+
+    ``excluded``: keys that are left as they are for a reason that only their steps show, and the sentence about it.
+    """
     catalog, policy = given.catalog, given.policy
     wanted, expired, lapsed, undated = _split_expired(given)
     every = group(given.inventory.owned)
@@ -98,6 +102,9 @@ def make_context(given: PlanInput) -> PlanningContext:
         for spec in wanted
     }
     decisions |= _leave_disputed(wanted, decisions, groups, given.inventory, adopted, refused)
+    decisions |= {
+        spec.key: Leave(excluded[spec.key], groups[spec.key].staging) for spec in wanted if spec.key in excluded
+    }
     decisions |= {spec.key: _leave_undated(spec, groups[spec.key]) for spec in wanted if spec.key in undated}
     refusals = [sentence for key, sentence in refused.items() if not isinstance(decisions[key], Leave)]
     refusals += refuse_undigested(wanted, groups)

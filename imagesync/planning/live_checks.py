@@ -84,7 +84,9 @@ def find_false_claims(plan: Plan, inventory: Inventory, able: Capabilities | Non
         return tuple(faults)
     faults = [f"{step.id}: {fault}; {AGAIN}" for step in plan.steps for fault in _check_step(case, step)]
     faults += _find_missing_reliances(case)
-    faults += [f"{fault}; {AGAIN}" for fault in (*_check_ids(case), *_check_counts(case))]
+    faults += [
+        f"{fault}; {AGAIN}" for fault in (*_find_surplus_reliances(case), *_check_ids(case), *_check_counts(case))
+    ]
     return tuple(faults)
 
 
@@ -258,6 +260,12 @@ def _find_missing_reliances(case: _Case) -> Iterator[str]:
         for step, complete in zip(case.plan.steps, chained, strict=True):
             if late := set(complete.needs) - set(step.needs):
                 yield f"{step.id}: it does not wait for {', '.join(sorted(late))}, which gives its name on; {AGAIN}"
+
+
+def _find_surplus_reliances(case: _Case) -> Iterator[str]:
+    needed = {each.image_id for each in collect_reliances(case.plan.steps, case.inventory)}
+    for image_id in sorted({each.image_id for each in case.plan.relies} - needed):
+        yield f"the plan names image {image_id} in what it relied on, and no step of it touches that image"
 
 
 def _check_ids(case: _Case) -> Iterator[str]:

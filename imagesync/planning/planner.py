@@ -7,7 +7,8 @@ gives the same bytes, whatever the order of images in either side.
 from collections.abc import Iterator
 
 from imagesync.errors import PlanRefused
-from imagesync.model.plan import Kind, Plan, Reason
+from imagesync.model.image import Inventory
+from imagesync.model.plan import Kind, Plan, Reason, find_image_id
 from imagesync.model.policy import OnRemove
 from imagesync.model.record import read
 from imagesync.planning.clashes import find_clashes
@@ -27,19 +28,47 @@ def make_plan(given: PlanInput) -> Plan:
 
     Limits of the policy are checked apart, by ``policy.check``, so that a plan over its limits can still be looked at.
     """
-    context, inventory = make_context(given), given.inventory
-    wanted = context.wanted
-    parts = [plan_key(context, spec) for spec in wanted]
+    context, parts = _plan_keys(given)
     parts += [_take_away(context, generations) for generations in _find_leaving(context)]
+    inventory, wanted = given.inventory, context.wanted
     misplaced = [one for one in inventory.misplaced if (mark := read(one)) and given.catalog.is_in_scope(mark.key)]
     parts.append(KeyPlan(notes=(*note_misplaced(misplaced), *inventory.notes)))
     steps = chain_name_changes(collect_steps(parts), inventory)
     refusals = [*context.refusals, *collect_refusals(parts)]
     refusals += find_clashes(wanted, context.decisions, inventory, context.adopted)
-    refusals += [*find_missing_capabilities(steps, given.capabilities, wanted), *find_oversized(steps)]
+    refusals += [*find_missing_capabilities(steps, given.capabilities, wanted), *find_oversized(steps, inventory)]
     if refusals:
         raise PlanRefused(sorted(set(refusals)))
     return assemble_plan(context, steps, parts, Kind.APPLY)
+
+
+def _plan_keys(given: PlanInput) -> tuple[PlanningContext, list[KeyPlan]]:
+    """The steps of each wanted key, and what they were made from.
+
+    A key with an image in another project is left as it is if its owner made a step larger than the service can hold: that
+    must not stop the other keys. What refers to it is then planned anew.
+    """
+    excluded: dict[str, str] = {}
+    while True:
+        context = make_context(given, excluded)
+        parts = {spec.key: plan_key(context, spec) for spec in context.wanted}
+        found = {
+            key: f"{'; '.join(sentences)}; nothing is done for this key"
+            for key, part in parts.items()
+            if (sentences := sorted(set(find_oversized(part.steps, given.inventory))))
+            if _lies_elsewhere(part, given.inventory)
+        }
+        parts |= {key: KeyPlan(notes=(sentence,)) for key, sentence in found.items()}
+        if set(found) <= set(excluded):
+            return context, list(parts.values())
+        excluded |= found
+
+
+def _lies_elsewhere(part: KeyPlan, inventory: Inventory) -> bool:
+    """Whether a step touches an image in another project."""
+    touched = {find_image_id(step.action) for step in part.steps}
+    images = (*inventory.owned, *inventory.foreign)
+    return any(image.id in touched and not image.lies_in(inventory.project_id) for image in images)
 
 
 def _find_leaving(context: PlanningContext) -> Iterator[Generations]:

@@ -31,7 +31,10 @@ def stage_plan(given: PlanInput) -> Plan:
     steps = _drop_other_needs(collect_steps(parts))
     refusals = [*context.refusals, *collect_refusals(parts)]
     refusals += find_clashes(context.wanted, context.decisions, given.inventory, context.adopted)
-    refusals += [*find_missing_capabilities(steps, given.capabilities, context.wanted), *find_oversized(steps)]
+    refusals += [
+        *find_missing_capabilities(steps, given.capabilities, context.wanted),
+        *find_oversized(steps, given.inventory),
+    ]
     if refusals:
         raise PlanRefused(sorted(set(refusals)))
     return assemble_plan(context, steps, parts, Kind.STAGE)

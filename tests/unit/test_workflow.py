@@ -324,7 +324,8 @@ def test_a_plan_goes_by_the_earliest_clock_and_says_that_they_differ(tmp_path: P
     """Here that of the identity service: what expired only by this host's clock stays; the plan under the lease is the
     same, so that nobody is asked again."""
     store = SlowClock(Store(tmp_path / "store"), "slow")
-    path = write_manifest(tmp_path, 1)
+    assert apply(Planner(store, read_catalog(write_manifest(tmp_path, 1)))).report.succeeded
+    path = write_manifest(tmp_path, 2)
     document = json.loads(path.read_text())
     yesterday = (datetime.now(UTC) - timedelta(days=1)).date().isoformat()
     document["images"]["k0"] |= {"expires": yesterday, "on_expire": "hide"}
@@ -335,9 +336,10 @@ def test_a_plan_goes_by_the_earliest_clock_and_says_that_they_differ(tmp_path: P
 
     report = apply(Planner(store, read_catalog(path)), hooks=Hooks(approve_change=refuse)).report
     assert report.succeeded
-    assert [image.hidden for image in store.inventory("base")] == [False]
-    (note,) = report.plan.notes
-    assert "the clock of this host is more than 10 minutes ahead of that of the identity service" in note
+    assert [image.hidden for image in store.inventory("base")] == [False, False]
+    left, clock = sorted(report.plan.notes)
+    assert f"k0: the clocks differ on whether it has expired ({yesterday})" in left
+    assert "the clock of this host is more than 10 minutes ahead of that of the identity service" in clock
 
 
 def test_an_image_retires_by_the_latest_clock(tmp_path: Path) -> None:

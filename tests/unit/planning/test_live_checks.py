@@ -181,6 +181,10 @@ FORGED: dict[str, tuple[Callable[[Plan], Plan], str]] = {
     "empty values": (lambda p: edit_relies(p, values={}), "does not say what it relied on of image cand"),
     "another key": (lambda p: edit_relies(p, key="x"), "does not say what it relied on of image cand"),
     "twice": (lambda p: replace(p, relies=(p.relies[0], *p.relies)), "names an image twice"),
+    "more than it touches": (
+        lambda p: replace(p, relies=(*p.relies, replace(p.relies[0], image_id="id-e", values={}))),
+        "names image id-e in what it relied on, and no step",
+    ),
     "nothing absent": (lambda p: replace(p, absent=()), "create:d: the plan does not say that d had no image"),
     "another value before": (
         lambda p: change_action(p, "update:a:id-a", changes=(FieldChange(("min_ram",), 9, 1),)),

@@ -6,11 +6,13 @@ from typing import Any
 import pytest
 
 from imagesync.errors import PlanRefused
-from imagesync.model.image import MAX_NAME_CHARS
+from imagesync.model.catalog import OnExpire
+from imagesync.model.image import MAX_NAME_CHARS, MAX_PARTS
 from imagesync.model.policy import OnReplace
+from imagesync.model.record import read
 from imagesync.planning.rollback import rollback_plan
 from imagesync.planning.sizes import MAX_RECORD_BYTES
-from tests.unit.factories import catalog, inventory, live, plan, plan_input, retired, spec
+from tests.unit.factories import PROJECT, catalog, inventory, live, plan, plan_input, retired, spec
 
 
 def replacing(on_replace: OnReplace, name: str = "a", **live_attrs: Any) -> object:
@@ -59,3 +61,57 @@ def test_a_rollback_is_held_to_the_same_limits() -> None:
         rollback_plan(given, key="a", to=None)
     short = replace(new, on_replace=OnReplace())
     assert rollback_plan(plan_input(catalog(short), found), key="a", to=None).steps
+
+
+@pytest.mark.parametrize(
+    ("part", "on_replace"),
+    [
+        ("tags", OnReplace(set_tags=("old", "older"))),
+        ("properties", OnReplace(set_properties=(("old", "1"), ("older", "1")))),
+    ],
+)
+def test_the_parts_of_a_retired_image_are_counted_with_those_of_others(part: str, on_replace: OnReplace) -> None:
+    """Somebody put all on it that the service takes, less one; or more, and then its limit is higher than usual."""
+    own = live(spec("a", "a")).properties
+
+    def look(number: int) -> object:
+        names = [f"n{one}" for one in range(number - (len(own) if part == "properties" else 0))]
+        attrs = {"tags": frozenset(names)} if part == "tags" else {"properties": {**own, **dict.fromkeys(names, "1")}}
+        return replacing(on_replace, **attrs)
+
+    look(MAX_PARTS - 2)
+    look(MAX_PARTS + 1)
+    with pytest.raises(PlanRefused) as caught:
+        look(MAX_PARTS - 1)
+    assert str(caught.value) == (
+        f"a: image id-a would have 129 {part}, the service's limit is 128; take {part} off the image, or out of on_replace.set"
+    )
+
+
+def test_properties_that_are_taken_off_make_room() -> None:
+    """The number is that after the whole change."""
+    own = live(spec("a", "a")).properties
+    properties = {**own, **{f"n{one}": "1" for one in range(MAX_PARTS - len(own))}}
+    swap = OnReplace(set_properties=(("old", "1"),), unset=("properties.n0",))
+    assert replacing(swap, properties=properties)
+
+
+@pytest.mark.parametrize("expires", [None, "2000-01-01"], ids=["replaced", "expired"])
+def test_the_owner_of_another_project_stops_only_the_key_that_is_his(expires: str | None) -> None:
+    """He names his image as long as he may, and puts as much on it; the other keys go on, what refers to his waits."""
+    rename = OnReplace(rename="{name} (retired)")
+    theirs = spec("theirs", "b", owner="p2", on_replace=rename, expires=expires, on_expire=OnExpire.HIDE)
+    user = spec("user", "d", properties={"kernel_id": "${images.theirs.id}"})
+    old = live(replace(theirs, fingerprint=spec("x", "a").fingerprint), owner="p2", name="n" * MAX_NAME_CHARS)
+    record = read(old)
+    assert record is not None
+    grown = replace(record, managed=replace(record.managed, before={"doc": "x" * MAX_RECORD_BYTES}))
+    old = replace(old, properties={**old.properties, **grown.properties(old.id)})
+    found = inventory(old, live(spec("ours", "c")))
+    wanted = catalog(theirs, user, spec("ours", "d"))
+    made = plan(wanted, found)
+    assert {"ours"} <= {step.action.key for step in made.steps} <= {"ours", "user"}
+    (note,) = [one for one in made.notes if one.startswith("theirs: ")]
+    assert note.endswith("; nothing is done for this key")
+    with pytest.raises(PlanRefused, match="theirs: "):
+        plan(wanted, replace(found, owned=tuple(replace(image, owner=PROJECT) for image in found.owned)))
