@@ -12,7 +12,7 @@ from uuid import uuid4
 from imagesync.backends.base import Backend
 from imagesync.errors import BackendError, Conflict, Forbidden, NotFound, QuotaExceeded, Unavailable
 from imagesync.lease.process import identify_process, is_gone, read_clock
-from imagesync.lease.record import Holder, Lease, Sighting, State, Times, is_live, read_lease, update_sightings
+from imagesync.lease.record import STATE, Holder, Lease, Sighting, State, Times, is_live, read_lease, update_sightings
 from imagesync.model.image import LiveImage
 
 
@@ -61,6 +61,7 @@ class Chain:
         self._backend, self.catalog, self._times, self._world = backend, catalog, times, world
         self._project = backend.identity().project_id
         self._seen: Mapping[str, Sighting] = {}
+        self._doomed: set[str] = set()  # what we tried to delete may go at any time
         self.nonce = world.new_id()
 
     def set_time_limit(self, seconds: float) -> None:
@@ -68,11 +69,15 @@ class Chain:
         self._backend = self._backend.with_time_limit(seconds)
 
     def look(self, own: str = "") -> Look:
-        """List the records; ``own`` is the id of our own. Another one with our nonce came late: it is taken away."""
+        """List the records; ``own`` is the id of our own. Another one with our nonce came late: it is taken away.
+
+        One that we stepped back from (``step_back``) stays: the chain goes on behind it.
+        """
         asked = self._world.clock()
         found = self.list()
         self._seen = update_sightings(self._seen, found, self._world.clock())
-        strays = [lease.id for lease in found if lease.nonce == self.nonce and lease.id != own]
+        late = (lease for lease in found if lease.nonce == self.nonce and lease.id != own)
+        strays = [lease.id for lease in late if lease.state is State.HELD]
         for stray in strays:
             self.remove(stray)
         others = tuple(lease for lease in found if lease.id != own and lease.id not in strays)
@@ -86,7 +91,7 @@ class Chain:
 
     def make(self, end: Lease | None, *, is_fresh: bool = False, state: State = State.HELD) -> Lease:
         """Our record behind ``end``; ``is_fresh``: with an id that nobody else can have in mind."""
-        following = "" if end is None or is_fresh else end.next
+        following = "" if end is None or is_fresh or end.next in self._doomed else end.next
         return Lease(
             following or self._world.new_id(),
             self.catalog,
@@ -126,8 +131,16 @@ class Chain:
         """Change a record; NotFound where it is gone."""
         self._backend.update_image(image_id, properties=properties)
 
+    def step_back(self, image_id: str) -> None:
+        """Our record, just made, says that nobody holds it: whoever comes next follows it."""
+        try:
+            self.patch(image_id, {STATE: State.FREE.value})
+        except BackendError:
+            self.remove(image_id)
+
     def delete(self, image_id: str) -> None:
         """A record goes, or is gone already; its protection, which somebody set by hand, goes first."""
+        self._doomed.add(image_id)
         with contextlib.suppress(NotFound):
             try:
                 self._backend.delete_image(image_id)

@@ -106,9 +106,11 @@ class Held:
             self.is_lost()
 
     def look(self) -> None:
-        """One listing: lost if our record is not there, or another one is live."""
+        """One listing: lost if our record is not there or says so, or another one is live."""
         seen = self._chain.look(self.id)
-        if seen.live or seen.own is None:
+        if seen.own is not None and seen.own.state is State.BROKEN:
+            self._lose("it was broken")
+        elif seen.live or seen.own is None:
             self._lose_to(seen.live)
 
     def _lose_to(self, live: tuple[Lease, ...]) -> None:

@@ -53,9 +53,9 @@ class Times:
 
     Its holder, who sends one every ``beat``, gives up when none that was sent in the last ``confirm`` was answered:
     before anybody may follow. ``poll`` is how often one who waits looks. ``lag`` is how old a listing may be: after a
-    record that follows no other one was made, one to two times this passes until the list is looked at (and ``beat``
-    more if the records may have been deleted: so long a holder does not notice). ``settling`` is how long who follows a
-    holder that did not give its lease back waits for what that one has sent.
+    record that follows no other one was made, one to two times this passes until the list is looked at. ``settling`` is
+    how long who follows a holder that did not give its lease back waits for what that one has sent; where that holder may
+    not have noticed that its lease ended, ``confirm`` comes on top.
     """
 
     expiry: float = 60.0
@@ -144,8 +144,15 @@ class LeaseUnsettled(ImagesyncError):
         )
 
 
+def assume_lease(catalog: str) -> Lease:
+    """The lease of a run whose record is gone: deleted by hand, or by a clean-up. That run may be at work still."""
+    return Lease("", catalog, 0, "", "", Holder(), state=State.BROKEN)
+
+
 def describe_end(lease: Lease) -> str:
     """What became of a lease that nobody holds and that was not given back, for a message."""
+    if not lease.id:
+        return "there is no record of its last lease, which may have been deleted while a run held it"
     if lease.state is State.UNSETTLED:
         return f"its last run lost an answer ({lease.holder})"
     if lease.state is State.BROKEN:

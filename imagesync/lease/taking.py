@@ -11,11 +11,22 @@ from dataclasses import replace
 from typing import Final
 
 from imagesync.backends.base import Backend
-from imagesync.errors import BackendError, Unavailable
+from imagesync.errors import BackendError, Conflict, QuotaExceeded, Unavailable
 from imagesync.lease import UNLOCK
 from imagesync.lease.chain import Chain, Look, Posted, World, make_world
 from imagesync.lease.holding import Held
-from imagesync.lease.record import USUAL, Lease, LeaseHeld, LeaseUnsettled, State, Times, describe_end, find_end
+from imagesync.lease.record import (
+    STATE,
+    USUAL,
+    Lease,
+    LeaseHeld,
+    LeaseUnsettled,
+    State,
+    Times,
+    assume_lease,
+    describe_end,
+    find_end,
+)
 
 SETTLING_FACTOR: Final = 4
 """Times the backend's settling time that who follows a dead run waits: some 19 repeats of the service's own."""
@@ -58,15 +69,18 @@ class _Taking:
 
     def _follow(self, seen: Look) -> Held | None:
         """Make the record behind the end of the chain, and hold the lease if it is the only live one; None: look again."""
-        before = find_end(lease for lease in seen.found if lease.state is not State.FREE)
-        if before is not None:
-            self._check_time_to_settle(before)
         end = find_end(seen.found)
+        before = find_end(lease for lease in seen.found if lease.state is not State.FREE)
+        if end is None and not self._is_new:
+            before = assume_lease(self._chain.catalog)
+        self._check_time_to_settle(before)
         lease = self._chain.make(end)
         is_fresh, sent = end is None or lease.id != end.next, self._world.clock()
         posted = self._chain.post(lease)
         # a damaged end may name a record of the past as the one that follows
         if posted is Posted.BURNT or (posted is Posted.ANOTHERS and lease.id in {one.id for one in seen.found}):
+            before = before or assume_lease(self._chain.catalog)
+            self._check_time_to_settle(before)
             lease = self._chain.make(end, is_fresh=True)
             is_fresh, sent = True, self._world.clock()
             posted = self._chain.post(lease)
@@ -74,13 +88,15 @@ class _Taking:
             self._pause(posted)
             return None
         try:
-            if is_fresh:
-                self._wait_for_others(is_deleted=end is not None or not self._is_new)
+            if is_fresh:  # somebody else may have begun the chain, too, which a listing shows a moment later
+                self._world.sleep(self._times.lag * (1 + self._world.chance()))
             confirmed = self._confirm(lease, sent)
         except BaseException:  # an interruption, say: nobody need wait for us
-            self._chain.remove(lease.id)
+            self._step_back(lease, before)
             raise
         if confirmed is None:
+            self._step_back(lease, before)
+            self._world.sleep(self._times.poll * self._world.chance())
             return None
         for old in confirmed.found:
             self._chain.remove(old.id)
@@ -88,16 +104,6 @@ class _Taking:
         return Held(
             self._chain, confirmed.own or lease, self._times, self._world, sent=sent, tell=self._tell, before=before
         )
-
-    def _wait_for_others(self, *, is_deleted: bool) -> None:
-        """Somebody else may have begun the chain, too, which a listing shows a moment later; or the record of a holder was
-        deleted, which that one notices at its next heartbeat."""
-        if is_deleted:
-            self._tell(
-                f"catalog {self._chain.catalog}: there is no record of the last lease; waiting {self._times.beat:.0f} s "
-                "in case it was deleted while a run held it"
-            )
-        self._world.sleep(self._times.lag * (1 + self._world.chance()) + is_deleted * self._times.beat)
 
     def _pause(self, posted: Posted) -> None:
         """Before another try. A service that takes no POST at all is not asked for ever."""
@@ -121,8 +127,10 @@ class _Taking:
         Of several live ones all but that with the smallest id go. A record that took too long to make, or is not shown
         for too long, may look dead to others already.
         """
+        is_contested = False
         while True:
             seen = self._chain.look(lease.id)
+            is_contested = is_contested or bool(seen.live)
             seconds = self._world.clock() - sent
             if seconds > self._times.confirm:
                 break
@@ -131,18 +139,23 @@ class _Taking:
             if any(other.id < lease.id for other in seen.live):
                 break
             self._world.sleep(self._times.poll * (0.5 + self._world.chance() / 2))
-        if not seen.live:
+        if not is_contested:
             message = f"the service took {seconds:.0f} s to make, or to show, the record of the lease"
             raise Unavailable(message, "try again later; nothing was changed")
-        self._chain.remove(lease.id)
-        self._world.sleep(self._times.poll * self._world.chance())
         return None
 
-    def _check_time_to_settle(self, before: Lease) -> None:
-        left, seconds = (
-            self._timeout - self._seconds_waited(),
-            count_seconds_to_settle(before, self._times, self._world),
-        )
+    def _step_back(self, lease: Lease, before: Lease | None) -> None:
+        """Our record, which we do not rely on, must not hide that the one before it is missing."""
+        if before is None or before.id:
+            self._chain.step_back(lease.id)
+        else:
+            self._chain.remove(lease.id)
+
+    def _check_time_to_settle(self, before: Lease | None) -> None:
+        if before is None:
+            return
+        left = self._timeout - self._seconds_waited()
+        seconds = count_seconds_to_settle(before, self._times, self._world)
         if seconds and seconds > left:
             raise LeaseUnsettled(before, left, self._times, seconds)
 
@@ -241,7 +254,8 @@ def break_lease(backend: Backend, lease: Lease, world: World | None = None) -> L
     waits until then, and for what the holder sent. None when it is done; else who took the lease over meanwhile: that one is left
     alone.
     """
-    chain = Chain(backend, lease.catalog, USUAL, world or make_world())
+    world = world or make_world()
+    chain = Chain(backend, lease.catalog, USUAL, world)
     found = chain.list()
     held = find_end(one for one in found if one.state is State.HELD)
     if held is None or held.id != lease.id:
@@ -249,7 +263,11 @@ def break_lease(backend: Backend, lease: Lease, world: World | None = None) -> L
     end = find_end(found)
     for is_fresh in (False, True):
         made = chain.make(end, is_fresh=is_fresh, state=State.BROKEN)
-        posted = chain.post(replace(made, holder=lease.holder))
+        try:
+            posted = chain.post(replace(made, holder=lease.holder))
+        except QuotaExceeded:
+            _break_in_place(chain, lease, world)
+            return None
         if posted is Posted.ANOTHERS:
             if made.id in {one.id for one in found}:
                 continue  # a damaged record names one of the past as the one that follows
@@ -260,3 +278,15 @@ def break_lease(backend: Backend, lease: Lease, world: World | None = None) -> L
             chain.delete(lease.id)
             return None
     raise BackendError(f"no record could be made in the lease of catalog {lease.catalog}", "run unlock again")
+
+
+def _break_in_place(chain: Chain, lease: Lease, world: World) -> None:
+    """The record itself says ``broken``, where there is no room for another; a heartbeat of just then may undo that."""
+    for _ in range(MAX_LOST_POSTS):
+        chain.patch(lease.id, {STATE: State.BROKEN.value})
+        world.sleep(USUAL.lag)
+        if all(one.state is not State.HELD for one in chain.list() if one.id == lease.id):
+            return
+    raise Conflict(
+        f"the lease of catalog {lease.catalog} cannot be broken: its record is written to", "run unlock again"
+    )

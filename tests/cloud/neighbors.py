@@ -1,6 +1,6 @@
 """Images of other projects that look like owned ones; no test may change them. Writes the database and the data files.
 
-Every test of the real service runs beside these 300 images. They have the names, tags, keys and markers that the tests
+Every test of the real service runs beside these 156 images. They have the names, tags, keys and markers that the tests
 use, in every visibility, status and role; the ids of some owners are nearly that of the tests' project.
 After each test every row and every byte must be unchanged, and no request may have tried to write to one
 (``Cloud.harm_done``).
@@ -15,7 +15,8 @@ from typing import Any, Final
 from imagesync.model.image import LiveImage
 from tests.cloud.databases import Database
 
-NUMBER: Final = 300
+NUMBER: Final = 156
+"""Each marker in each visibility, three times."""
 IDS: Final = "0ff00000-0000-4000-8000-"
 """How the ids of all of them begin."""
 PARTS: Final = ("image_locations", "image_members", "image_properties", "image_tags")

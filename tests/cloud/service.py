@@ -116,6 +116,8 @@ class Cloud:
         self.image_url = f"http://127.0.0.1:{ports[1]}"
         self.limited_url = f"http://127.0.0.1:{ports[2]}"
         self.clouds_yaml = self.folder / "clouds.yaml"
+        # with SQLite its threads are as many as can do something at once, and each process loads for five seconds
+        self._processes_of_glance = 2 if mariadb else 1
         self._processes: list[subprocess.Popen[bytes]] = []
         self._tokens: dict[str, str] = {}
         self._http: dict[str, Http] = {}
@@ -147,7 +149,7 @@ class Cloud:
             self._make_tables()
         configuration.write_clouds(self.clouds_yaml, self.auth_url, self.limited_url)
         self._run("keystone", "cloud_keystone:application", self.auth_url, 1)
-        self._run("glance", "cloud_glance:application", self.image_url, 2)
+        self._run("glance", "cloud_glance:application", self.image_url, self._processes_of_glance)
         self._wait(self.auth_url)
         self._wait(f"{self.image_url}/versions")
 

@@ -81,8 +81,8 @@ def too_long() -> bytes:
     ("content", "number", "is_signed"),
     [
         (lines_of_names, 4, False),
-        (short_lines, 8, False),
-        (wide_text, 24, False),
+        pytest.param(short_lines, 8, False, marks=pytest.mark.exhaustive),
+        pytest.param(wide_text, 24, False, marks=pytest.mark.exhaustive),
         (wide_text, 24, True),
         (too_long, 24, False),
     ],

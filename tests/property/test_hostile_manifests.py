@@ -98,7 +98,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("hostile")
 
 
-@settings(max_examples=400, deadline=5000)
+@settings(max_examples=200, deadline=5000)
 @given(tree=st.dictionaries(st.sampled_from([*SECTIONS, "x"]), trees, max_size=6))
 def test_any_tree_ends_in_a_catalogue_or_in_diagnostics(folder: Path, tree: dict[str, object]) -> None:
     """Wrong types, names and values anywhere: never a traceback, never a control character on the terminal."""
@@ -107,14 +107,14 @@ def test_any_tree_ends_in_a_catalogue_or_in_diagnostics(folder: Path, tree: dict
     judged(folder, written(tree).encode())
 
 
-@settings(max_examples=400, deadline=5000)
+@settings(max_examples=200, deadline=5000)
 @given(image=st.dictionaries(st.sampled_from(FIELDS), trees, max_size=6))
 def test_any_image_ends_in_a_catalogue_or_in_diagnostics(folder: Path, image: dict[str, object]) -> None:
     """The same, one level deeper, where the fields are."""
     judged(folder, written({"version": "1", "catalog": "c", "images": {"a": image, "b": {"source": "none"}}}).encode())
 
 
-@settings(max_examples=300, deadline=5000)
+@settings(max_examples=200, deadline=5000)
 @given(
     content=st.one_of(st.binary(max_size=200), st.text(max_size=200).map(lambda text: text.encode("utf-8", "replace")))
 )
