@@ -5,12 +5,11 @@ or written. An absolute path is the runner's own choice, links included: git-syn
 """
 
 import os
-import shlex
 from pathlib import Path
 from typing import Final
 
 from imagesync.errors import UsageError
-from imagesync.text import make_printable
+from imagesync.text import make_printable, quote_word
 
 
 def is_within(path: str, folder: str) -> bool:
@@ -49,7 +48,7 @@ def find_way_out(path: Path | str) -> str | None:
 
 def explain_way_out(path: Path | str, real: str, *, option: str = "") -> tuple[str, str]:
     """The message about such a path, and what to do. ``option`` is one that permits it."""
-    absolute = make_printable(shlex.quote(os.path.join(os.path.realpath(os.curdir), path)))
+    absolute = quote_word(os.path.join(os.path.realpath(os.curdir), path))
     also = f", or pass {option}" if option else ""
     message = f"a link leads to {make_printable(real)}, which is not among the files of the working directory"
     return message, f"if you trust it, give the absolute path {absolute}{also}"

@@ -8,7 +8,9 @@ bodies of log-in requests. Everything that looks like a secret is removed, even 
 """
 
 import json
+import os
 import re
+import shlex
 from collections.abc import Iterable, Sequence
 from typing import Final
 
@@ -49,6 +51,23 @@ def make_printable(text: str) -> str:
     if not text.isprintable():
         text = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
     return break_marks(text, "\\x23")
+
+
+def quote_word(text: str) -> str:
+    """A word of a command to paste: as it is, in quotes, or, where it holds what may not be shown, as ``$'…'``.
+
+    bash, zsh, ksh and BusyBox read that form. Bytes of a path that are no text are given back as they were.
+    """
+    if make_printable(text) == text:
+        return shlex.quote(text)
+    escaped = break_marks("".join(map(_escape_for_shell, text)), r"\x23")
+    return f"$'{escaped}'"
+
+
+def _escape_for_shell(char: str) -> str:
+    if not char.isprintable():
+        return "".join(f"\\x{byte:02x}" for byte in os.fsencode(char))
+    return f"\\{char}" if char in "'\\" else char
 
 
 _MARKS: Final = re.compile(r"#(?:[^\x00-\x7f]*#)+")

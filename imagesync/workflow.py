@@ -23,6 +23,7 @@ from imagesync.model.plan import Kind, Plan
 from imagesync.model.policy import Limit, Policy
 from imagesync.model.report import Report
 from imagesync.planning.adoption import pick_adoptable, request_adoption
+from imagesync.planning.clock import find_untimely_steps
 from imagesync.planning.context import PlanInput
 from imagesync.planning.planner import make_plan
 from imagesync.planning.policy import check
@@ -31,6 +32,7 @@ from imagesync.planning.staleness import find_stale_reliances
 from imagesync.planning.stores import is_store_list_needed
 from imagesync.run import JOBS, Hooks, RunResult, Settings, hold_lease, read_time, recover, run_plan
 from imagesync.sources import Sizes, SourceAccess, check_sources, default_cache, identify
+from imagesync.text import shorten_list
 
 if TYPE_CHECKING:  # what only a run needs is imported when it runs
     from imagesync.lease.holding import Held
@@ -174,6 +176,8 @@ def apply_saved(
         return RunResult(Report(plan, ()), plan.ids, approved=False)
     with hold_lease(backend, plan, settings, hooks) as lease:
         check_saved(backend, plan, policy)
+        if untimely := find_untimely_steps(plan.steps, read_time(backend, lease)):
+            raise StalePlan(shorten_list(untimely))
         if lease is not None and lease.before is not None:
             plan = recover(backend, plan, settings, lease)
         return run_plan(backend, plan, settings, hooks, lease, None, access or SourceAccess())

@@ -1,7 +1,6 @@
 """The paths and URLs of a saved plan -> a refusal of those that lie elsewhere than they may. Looks where links lead."""
 
 import os
-import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from imagesync.model.plan import Create, Plan
 from imagesync.model.urls import find_url_problem, is_host_named, read_host
 from imagesync.paths import find_place_problem, is_within
 from imagesync.planning.plan_checks import AGAIN, shorten_faults
-from imagesync.text import make_printable
+from imagesync.text import make_printable, quote_word
 
 _OUTSIDE = "plan the manifests that are here, or pass --allow-outside if you trust the plan"
 
@@ -40,9 +39,8 @@ def check_store(plan: Plan, file: Path, *, allow_outside: bool, is_target_given:
     if allow_outside or is_target_given or target.kind != "store":
         return
     if not any(find_place_problem(target.location, root) is None for root in _list_roots(file)):
-        place = make_printable(target.location)
-        fault = f"the plan's store, {place}, is not among the files below the plan or the working directory"
-        raise PlanRefused([f"{fault}; name it: --store {shlex.quote(place)}"])
+        fault = f"the plan's store, {make_printable(target.location)}, is not among the files below the plan or the working directory"
+        raise PlanRefused([f"{fault}; name it: --store {quote_word(target.location)}"])
 
 
 def _list_roots(file: Path) -> tuple[str, str]:

@@ -2,7 +2,6 @@
 
 import logging
 import os
-import shlex
 import signal
 import sys
 import threading
@@ -32,7 +31,7 @@ from imagesync.render.style import format_count
 from imagesync.render.text import plan_text, report_text
 from imagesync.run import Hooks, RunResult, Settings, Watch
 from imagesync.sources import SourceAccess
-from imagesync.text import json_text, make_printable
+from imagesync.text import json_text, make_printable, quote_word
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +61,8 @@ def settings_of(path: Path, options: Options, locking: Locking) -> Settings:
 
 def make_unlock_command(path: Path, options: Options) -> str:
     """The command that breaks the lease that a run with these options waits for, to be pasted."""
-    words = ["imagesync", "unlock", str(path)]
+    place = str(path)
+    words = ["imagesync", "unlock", f"./{place}" if place.startswith("-") else place]
     for option, value in (
         ("--target", options.target),
         ("--cloud", options.cloud),
@@ -73,7 +73,7 @@ def make_unlock_command(path: Path, options: Options) -> str:
     for pair in options.set_values:
         words += ["--set", pair]
     words += ["--allow-outside"] if options.allow_outside else []
-    return make_printable(" ".join(map(shlex.quote, words)))
+    return " ".join(map(quote_word, words))
 
 
 def show_plan(plan: Plan, form: Form, color: bool | None, folder: Path) -> None:

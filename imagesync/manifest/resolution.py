@@ -187,7 +187,10 @@ class _Resolver:
             name=name,
             images=picked,
             keys=frozenset(self._manifest.images),
-            removed=removed,
+            owners={
+                **removed,
+                **{spec.key: spec.owner for spec in here if spec.owner and not is_match(spec.key, only)},
+            },
             only=intersect_patterns(only, target.only, self._manifest.images),
             policy=policy,
             target=Target(target.name, target.cloud, target.store),

@@ -342,14 +342,14 @@ class Catalog:
 
     ``images`` is sorted by key. ``keys`` are all keys of the manifest for this target, whatever ``only`` left out:
     an image outside ``only`` is neither changed nor taken for removed. ``base`` is the folder that relative paths are
-    relative to. ``digest`` identifies the manifests' content. ``removed``: for keys that left the manifest, the id of
-    the project that still has their images, where that is not the session's.
+    relative to. ``digest`` identifies the manifests' content. ``owners``: for keys that are not in ``images`` (``only``
+    leaves them out, or they left the manifest), the id of the project that has their images, where the manifest names it.
     """
 
     name: str
     images: tuple[ImageSpec, ...] = ()
     keys: frozenset[str] = frozenset()
-    removed: Mapping[str, str] = field(default_factory=dict)
+    owners: Mapping[str, str] = field(default_factory=dict)
     only: tuple[str, ...] = ()
     policy: Policy = field(default=Policy())
     target: Target = Target()

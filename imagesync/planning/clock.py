@@ -4,11 +4,14 @@ What is deleted because of its age is gone for good, so the earliest of all cloc
 nothing is deleted that way. When an image retires the latest one is noted: it is then kept rather longer.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from imagesync.model.plan import Delete, Reason, Step
+
+_BY_AGE: Final = frozenset({Reason.EXPIRED, Reason.OUTDATED})
 MAX_DIFFERENCE: Final = timedelta(minutes=10)
 
 
@@ -31,6 +34,14 @@ def read_clocks(here: datetime, services: Mapping[str, datetime]) -> Clock:
     if clock.latest - clock.earliest <= MAX_DIFFERENCE:
         return clock
     return Clock(clock.earliest, clock.latest, _describe(here, services))
+
+
+def find_untimely_steps(steps: Iterable[Step], clock: Clock) -> list[str]:
+    """Of a plan that was made earlier: one sentence for each image that goes because of its age, if the clocks differ now."""
+    if not clock.problem:
+        return []
+    dated = (step for step in steps if step.reason in _BY_AGE and isinstance(step.action, Delete))
+    return [f"{step.id}: {clock.problem}" for step in dated]
 
 
 def _describe(here: datetime, services: Mapping[str, datetime]) -> str:

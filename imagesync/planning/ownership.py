@@ -22,8 +22,8 @@ MAX_NAMED_KEYS: Final = 3
 class Ownership:
     """Where the images of one catalog may be.
 
-    ``owners`` by key, of the keys that declare another project than the session's (``project``), and of the removed ones
-    for which the manifest says so. Images in the session's project are always the catalog's, whatever their key.
+    ``owners`` by key, of the keys for which the manifest names another project than the session's (``project``). Images in
+    the session's project are always the catalog's, whatever their key.
     """
 
     catalog: str
@@ -59,7 +59,7 @@ class Ownership:
 def make_ownership(catalog: Catalog, project: str) -> Ownership:
     """Where the images of a catalog may be, for a session of a project."""
     declared = {spec.key: spec.owner for spec in catalog.images if spec.owner}
-    owners = {key: owner for key, owner in {**catalog.removed, **declared}.items() if owner != project}
+    owners = {key: owner for key, owner in {**catalog.owners, **declared}.items() if owner != project}
     return Ownership(catalog.name, project, owners)
 
 

@@ -1,6 +1,8 @@
 """apply and unlock on one store beside another holder of the lease."""
 
 import json
+import re
+import subprocess
 import threading
 from pathlib import Path
 from typing import Any
@@ -38,6 +40,10 @@ class LeaseWorkspace:
         """``imagesync WORDS`` on the store."""
         return forked.run(*words, "--store", "store", folder=self.folder, code=code)
 
+    def run_all(self, *words: str) -> Result:
+        """``imagesync WORDS`` with nothing added."""
+        return forked.run(*words, folder=self.folder, code=0)
+
     def records(self) -> list[Any]:
         """The records of the lease."""
         return self.backend.leases("base")
@@ -47,6 +53,22 @@ class LeaseWorkspace:
 def workspace(tmp_path: Path) -> LeaseWorkspace:
     """Nothing applied."""
     return LeaseWorkspace(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["-x", "a##b", "it's 1\tb"])
+def test_the_command_that_breaks_a_lease_can_be_pasted(workspace: LeaseWorkspace, name: str) -> None:
+    """Whatever the folder of the manifests is called."""
+    held = workspace.held()
+    (workspace.folder / name).mkdir()
+    (workspace.folder / "base.yaml").rename(workspace.folder / name / "base.yaml")
+    (workspace.folder / "a.raw").rename(workspace.folder / name / "a.raw")
+    refused = workspace.run("apply", "--yes", "--lock-timeout", "0", "--", name, code=1)
+    (words,) = re.findall("break the lease: imagesync (.*)$", refused.stderr, re.MULTILINE)
+    done = subprocess.run(["bash", "-c", f"printf '%s\\0' {words}"], capture_output=True, check=True, text=True)
+    held.release()
+    assert (
+        workspace.run_all(*done.stdout.split("\0")[:-1]).stdout == "The lease of catalog base is free: nothing to do.\n"
+    )
 
 
 def test_an_apply_that_may_not_wait_changes_nothing(workspace: LeaseWorkspace) -> None:

@@ -1,6 +1,8 @@
 """What others wrote is shown without what must stay secret, on one line that cannot move a cursor, and with the rest."""
 
 import json
+import os
+import subprocess
 import time
 
 import pytest
@@ -11,6 +13,7 @@ from imagesync.text import (
     json_text,
     make_printable,
     one_line,
+    quote_word,
     redact,
     remove_secrets,
     shorten,
@@ -146,3 +149,28 @@ def test_a_long_stream_is_guarded_in_linear_time() -> None:
         guard.escape(text)
         guard.escape(text)
         assert time.process_time() - begin < 1
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "images",
+        "my images/ä b",
+        "it's",
+        "a##b",
+        "a\tb##'\\",
+        "\x1b[31m",
+        "a\u00a0b",
+        "\udcff\u202e",
+        "##vso[x]",
+        "",
+        "$(id) `id`",
+    ],
+)
+def test_a_word_to_paste_is_read_as_it_was(word: str) -> None:
+    """By a shell, byte by byte; what is shown commands neither a terminal nor a CI system."""
+    shown = quote_word(word)
+    assert make_printable(shown) == shown
+    assert not find_commands(shown)
+    done = subprocess.run(["bash", "-c", f"printf %s {shown}"], capture_output=True, check=True)
+    assert done.stdout == os.fsencode(word)

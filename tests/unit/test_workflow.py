@@ -31,6 +31,7 @@ from imagesync.errors import ManifestError, PlanRefused, StalePlan, Unavailable
 from imagesync.lease.record import STATE, LeaseHeld, Times
 from imagesync.lease.taking import break_lease, find_held_lease, take
 from imagesync.model.image import LiveImage
+from imagesync.model.policy import Limit, Policy
 from imagesync.model.record import read
 from imagesync.model.report import Event, Finished, Outcome, Progress, Started
 from tests.waiting import wait_until
@@ -316,8 +317,34 @@ def test_a_lease_whose_records_were_deleted_is_taken_with_a_wait_unless_the_cata
 class SlowClock(Local):
     """A store with an identity service whose clock is far behind that of this host."""
 
+    behind = timedelta(days=3652)
+
     def times(self) -> Mapping[str, datetime]:
-        return {"the identity service": datetime.now(UTC) - timedelta(days=3652)}
+        return {"the identity service": datetime.now(UTC) - self.behind}
+
+
+def test_a_saved_plan_deletes_nothing_because_of_its_age_if_the_clocks_differ_when_it_is_applied(
+    tmp_path: Path,
+) -> None:
+    """Whoever made it may have gone by a clock that was ahead; what it does besides is not done either."""
+    store = SlowClock(Store(tmp_path / "store"), "slow")
+    store.behind = timedelta()
+    path = write_manifest(tmp_path, 1)
+    assert apply(Planner(store, read_catalog(path))).report.succeeded
+    document = json.loads(path.read_text())
+    document["images"]["k0"] |= {"expires": "2000-01-01", "on_expire": "delete"}
+    path.write_text(json.dumps(document))
+    saved = Planner(store, read_catalog(path)).plan()
+    store.behind = timedelta(minutes=11)
+    policy = Policy(max_delete=Limit(100), allow_destroy=True)
+    with pytest.raises(
+        StalePlan, match=r"delete:k0:.*more than 10 minutes ahead.*nothing is deleted because of its age"
+    ):
+        apply_saved(store, saved, policy=policy)
+    assert len(store.inventory("base")) == 1
+    store.behind = timedelta(minutes=9)
+    assert apply_saved(store, saved, policy=policy).report.succeeded
+    assert len(store.inventory("base")) == 0
 
 
 def test_a_plan_goes_by_the_earliest_clock_and_says_that_they_differ(tmp_path: Path) -> None:

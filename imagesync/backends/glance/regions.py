@@ -4,13 +4,12 @@ The library takes the first of several regions without a word, and the plan of o
 """
 
 import os
-import shlex
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Final
 
 from imagesync.backends.glance.failures import clean
 from imagesync.errors import UsageError
-from imagesync.text import shorten
+from imagesync.text import quote_word, shorten
 
 if TYPE_CHECKING:
     from keystoneauth1.access import AccessInfo
@@ -77,7 +76,7 @@ def settle_region(label: str, region: "CloudRegion", url: str | None, regions: S
 
 def _suggest(regions: Iterable[str]) -> str:
     example = next((_show(name) for name in regions if name), "NAME")
-    return f"name one: region_name: {example} in clouds.yaml, or export OS_REGION_NAME={shlex.quote(example)}"
+    return f"name one: region_name: {example} in clouds.yaml, or export OS_REGION_NAME={quote_word(example)}"
 
 
 def _list(regions: Sequence[str]) -> str:

@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -27,6 +27,9 @@ from imagesync.model.record import KEY, ROLE, Record, Revision, read, read_revis
 from imagesync.model.report import Event, Progress
 from imagesync.planning.recovery import find_unfilled
 
+OTHER = "0" * 31 + "2"
+"""A project."""
+
 
 @pytest.fixture
 def backend(tmp_path: Path) -> Iterator[Backend]:
@@ -35,12 +38,18 @@ def backend(tmp_path: Path) -> Iterator[Backend]:
         yield opened
 
 
-def plan_builds(backend: Backend, folder: Path, only: tuple[str, ...] = (), /, **builds: int) -> Planner:
-    """Plans for a catalog of these keys, each with the data of a numbered build; ``only`` some of them."""
-    images = {}
+def plan_builds(
+    backend: Backend, folder: Path, only: tuple[str, ...] = (), fields: Mapping[str, str] = {}, /, **builds: int
+) -> Planner:
+    """Plans for a catalog of these keys, each with the data of a numbered build; ``only`` some of them.
+
+    ``fields`` are those of key a, besides.
+    """
+    images: dict[str, dict[str, str]] = {}
     for key, build in builds.items():
         (folder / f"{key}.{build}.raw").write_bytes(f"{key} {build}".encode() * 200)
         images[key] = {"source": f"{key}.{build}.raw", "disk_format": "raw", "container_format": "bare"}
+        images[key] |= fields if key == "a" else {}
     path = folder / "base.yaml"
     path.write_text(json.dumps({"version": 1, "catalog": "base", "images": images}))
     return Planner(backend, read_catalog(path, only=only))
@@ -66,7 +75,8 @@ def leave_unfilled(backend: Backend, key: str) -> str:
 
 def current(backend: Backend, key: str) -> LiveImage:
     """The visible image of a key."""
-    (image,) = [one for one in backend.inventory("base") if one.properties[KEY] == key and not one.hidden]
+    listed = backend.inventory("base", (backend.identity().project_id, OTHER))
+    (image,) = [one for one in listed if one.properties[KEY] == key and not one.hidden]
     return image
 
 
@@ -111,15 +121,16 @@ def test_what_a_dead_run_sent_is_refused_once_the_next_run_writes(backend: Backe
     assert [record.properties[STATE] for record in backend.leases("base")] == ["free"]
 
 
+@pytest.mark.parametrize("owner", [{}, {"owner": OTHER}], ids=["ours", "in another project"])
 @pytest.mark.parametrize("only", [(), ("b",)])
 def test_what_a_dead_run_sent_to_an_image_that_the_next_run_leaves_alone_is_refused_too(
-    backend: Backend, tmp_path: Path, only: tuple[str, ...]
+    backend: Backend, tmp_path: Path, only: tuple[str, ...], owner: Mapping[str, str]
 ) -> None:
     """The dead run had another manifest: it retired what the next one, with the manifest before, wants as it is."""
-    assert apply(plan_builds(backend, tmp_path, a=1, b=1)).report.succeeded
+    assert apply(plan_builds(backend, tmp_path, (), owner, a=1, b=1)).report.succeeded
     late = prepare_late_update(backend, current(backend, "a"))
     die_with_lease(backend)
-    report = apply(plan_builds(backend, tmp_path, only, a=1, b=2)).report
+    report = apply(plan_builds(backend, tmp_path, only, owner, a=1, b=2)).report
     assert report.succeeded
     assert {step.action.key for step in report.plan.steps} == {"b"}
     with pytest.raises(Conflict):

@@ -117,7 +117,7 @@ def test_what_another_project_puts_in_the_way_stops_its_key_only(
 def test_a_protected_image_in_another_project_does_not_stop_the_plan() -> None:
     """Of a key that left the manifest: it stays, and a note says so; in the session's project it is an error."""
     protected = live(spec("old"), protected=True)
-    wanted = catalog(spec("a"), removed={"old": OTHER})
+    wanted = catalog(spec("a"), owners={"old": OTHER})
     found = plan(wanted, inventory(live(spec("a"), min_ram=9), replace(protected, owner=OTHER)))
     assert [step.id for step in found.steps] == []
     assert any("would delete the protected image id-old" in note for note in found.notes)

@@ -9,9 +9,7 @@ from imagesync.planning.ownership import MAX_NAMED_KEYS, make_ownership, name_so
 from tests.unit.factories import PROJECT, catalog, inventory, live, plan, spec
 
 OTHER = "f" * 32
-OWNERSHIP = make_ownership(
-    catalog(spec("a"), spec("b", owner=OTHER), removed={"old": "e" * 32, "b": "d" * 32}), PROJECT
-)
+OWNERSHIP = make_ownership(catalog(spec("a"), spec("b", owner=OTHER), owners={"old": "e" * 32, "b": "d" * 32}), PROJECT)
 
 
 @pytest.mark.parametrize(
