@@ -8,6 +8,7 @@ from collections.abc import Generator, Iterator
 
 import pytest
 
+from tests import points
 from tests.cloud import install
 from tests.cloud.neighbors import NUMBER
 from tests.cloud.service import Cloud
@@ -30,9 +31,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
     parser.addoption("--exhaustive", action="store_true", help="also the loops over every point, which take minutes")
-    parser.addoption(
-        "--every-request", action="store_true", help="stale runs at each request, not only at some of each kind"
-    )
+    parser.addoption("--every-point", action="store_true", help="those loops at every point, not only at one in four")
+    parser.addoption("--turn", type=int, default=0, help="which of the four fourths of the points; any whole number")
     parser.addoption("--shells", action="store_true", help="also completion in fish and zsh, which must be installed")
     parser.addoption("--update-cases", action="store_true", help="write the expected plans of tests/cases anew")
 
@@ -46,11 +46,20 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         left_out |= {item for item in items if item.get_closest_marker("shells")}
     if not config.getoption("--exhaustive"):
         left_out |= {item for item in items if item.get_closest_marker("exhaustive")}
+    left_out |= {item for item in items if item.get_closest_marker("by_turns")} - points.select_by_turns(config, items)
     config.hook.pytest_deselected(items=[item for item in items if item in left_out])
     items[:] = [item for item in items if item not in left_out]
     for item in items:
         if item.get_closest_marker("exhaustive") and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(EXHAUSTIVE_SECONDS))
+
+
+def pytest_report_header(config: pytest.Config) -> str | None:
+    """Which points the loops of this run take."""
+    if not config.getoption("--exhaustive"):
+        return None
+    share = f"one point in {points.TURNS}, turn {config.getoption('--turn')}"
+    return f"loops: {'every point' if config.getoption('--every-point') else share}"
 
 
 def needs_cloud(item: pytest.Item) -> bool:

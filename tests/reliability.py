@@ -10,7 +10,7 @@ from pathlib import Path
 
 PAGE = Path(__file__).parents[1] / "docs" / "reliability.md"
 BEGIN, END = "<!-- trials: written by python -m tests.reliability -->", "<!-- end of the trials -->"
-PYTEST = ("-m", "pytest", "-q", "-n", "4", "--dist", "worksteal", "--exhaustive", "--every-request")
+PYTEST = ("-m", "pytest", "-q", "-n", "4", "--dist", "worksteal", "--exhaustive", "--every-point")
 
 
 def table(lines: list[str]) -> str:

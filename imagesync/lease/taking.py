@@ -4,7 +4,6 @@ List the records; wait while the holder of one may be alive; POST the record tha
 one can; list again, and hold the lease only if no other record is live.
 """
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -199,12 +198,25 @@ def take(
     """The lease of a catalog, as soon as nobody else has it; LeaseHeld after ``timeout`` seconds.
 
     LeaseUnsettled if then the time is not left in which what a dead holder sent may arrive: ``Held.before`` names that
-    one, and the caller waits ``count_seconds_to_settle``. ``unlock``: the command that breaks the lease, for messages.
+    one, and the caller waits with ``wait_for_last_holder``. ``unlock``: the command that breaks the lease, for messages.
     ``is_new``: there was hardly a lease before, because the catalog has no image.
     """
     world = world or make_world()
     chain = Chain(backend, catalog, times, world)
     return _Taking(chain, times, world, timeout, tell, unlock, is_new=is_new).take()
+
+
+def wait_for_last_holder(held: Held, catalog: str, times: Times, world: World, warn: Callable[[str], None]) -> None:
+    """Wait until a holder that did not give the lease back has noticed, and what it sent has arrived; LeaseLost if the
+    lease is not ours any more then."""
+    if held.before is None:
+        return
+    seconds = count_seconds_to_settle(held.before, times, world)
+    waiting = f"; waiting {seconds:.0f} s for what it may have sent" if seconds else ""
+    warn(f"catalog {catalog}: {describe_end(held.before)}{waiting}")
+    world.sleep(seconds)
+    held.look()  # what arrived late may be the record of another run
+    held.check()
 
 
 @contextmanager
@@ -229,13 +241,7 @@ def hold(
     held = take(backend, catalog, timeout=timeout, tell=warn, times=times, world=world, unlock=unlock, is_new=is_new)
     try:
         held.start()
-        if held.before is not None:
-            seconds = count_seconds_to_settle(held.before, times, world)
-            waiting = f"; waiting {seconds:.0f} s for what it may have sent" if seconds else ""
-            warn(f"catalog {catalog}: {describe_end(held.before)}{waiting}")
-            time.sleep(seconds)
-            held.look()  # what arrived late may be the record of another run
-            held.check()
+        wait_for_last_holder(held, catalog, times, world, warn)
         yield held
     finally:
         held.release()

@@ -11,7 +11,7 @@ from typing import Final
 
 from imagesync.model.catalog import Role, Status
 from imagesync.model.image import LiveImage
-from imagesync.model.plan import Action, Create, Delete, Plan, Reliance, find_image_id
+from imagesync.model.plan import Action, Create, Delete, Plan, Reason, Reliance, find_image_id
 from imagesync.model.record import ID, REVISION, ROLE
 
 UNFILLED: Final = (Status.QUEUED.value, Status.SAVING.value)
@@ -39,8 +39,9 @@ def find_unfilled(plan: Plan) -> tuple[str, ...]:
 
 
 def is_new(plan: Plan) -> bool:
-    """Whether a plan knows no image that any earlier run of its catalog made or took over."""
-    return not plan.ids and not any(map(_is_ours, plan.relies))
+    """Whether a plan knows no image that any earlier run of its catalog made or took over; at most it adopts some."""
+    adopted = {find_image_id(step.action) for step in plan.steps if step.reason is Reason.ADOPT}
+    return set(plan.ids.values()) <= adopted and not any(map(_is_ours, plan.relies))
 
 
 def is_same_but_for_recovery(plan: Plan, shown: Plan) -> bool:
@@ -86,7 +87,7 @@ def _is_unfilled(reliance: Reliance) -> bool:
 
 
 def _is_ours(reliance: Reliance) -> bool:
-    return f"properties.{ID}" in reliance.values or f"properties.{ROLE}" in reliance.values
+    return reliance.values.get(f"properties.{ID}") == reliance.image_id
 
 
 def _is_guard(path: str) -> bool:

@@ -40,9 +40,9 @@ class LeaseWorkspace:
         """``imagesync WORDS`` on the store."""
         return forked.run(*words, "--store", "store", folder=self.folder, code=code)
 
-    def run_all(self, *words: str) -> Result:
+    def run_all(self, *words: str, code: int = 0) -> Result:
         """``imagesync WORDS`` with nothing added."""
-        return forked.run(*words, folder=self.folder, code=0)
+        return forked.run(*words, folder=self.folder, code=code)
 
     def records(self) -> list[Any]:
         """The records of the lease."""
@@ -62,7 +62,7 @@ def test_the_command_that_breaks_a_lease_can_be_pasted(workspace: LeaseWorkspace
     (workspace.folder / name).mkdir()
     (workspace.folder / "base.yaml").rename(workspace.folder / name / "base.yaml")
     (workspace.folder / "a.raw").rename(workspace.folder / name / "a.raw")
-    refused = workspace.run("apply", "--yes", "--lock-timeout", "0", "--", name, code=1)
+    refused = workspace.run_all("apply", "--yes", "--lock-timeout", "0", "--store", "store", "--", name, code=1)
     (words,) = re.findall("break the lease: imagesync (.*)$", refused.stderr, re.MULTILINE)
     done = subprocess.run(["bash", "-c", f"printf '%s\\0' {words}"], capture_output=True, check=True, text=True)
     held.release()

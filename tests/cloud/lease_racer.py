@@ -30,7 +30,7 @@ from imagesync.errors import ImagesyncError, Unavailable
 from imagesync.lease.chain import World
 from imagesync.lease.process import identify_process, is_gone
 from imagesync.lease.record import Times
-from imagesync.lease.taking import take
+from imagesync.lease.taking import take, wait_for_last_holder
 from imagesync.model.image import LiveImage
 
 TIMES = Times(expiry=7.0, beat=0.5, confirm=5.5, poll=0.5, lag=1.5, settling=0.0)
@@ -155,6 +155,11 @@ def race(folder: Path, cloud: str, times: int, seed: int) -> None:
             note(folder, "failed", str(error))
             continue
         held.start()
+        try:
+            wait_for_last_holder(held, "base", TIMES, world, tell)
+        except ImagesyncError:
+            note(folder, "lost", str(os.getpid()))
+            continue
         with inside(folder) as look:
             note(folder, "taken", f"{held.number} {os.getpid()}")
             end = time.monotonic() + chance.random()

@@ -327,6 +327,7 @@ def test_attacks_at_once_stop_and_deceive_nobody(workspace: HostileWorkspace) ->
 
 
 @pytest.mark.exhaustive
+@pytest.mark.by_turns
 @pytest.mark.parametrize("attack", [attack for _, attack in ATTACKS], ids=[name for name, _ in ATTACKS])
 @pytest.mark.trial(
     "a tenant of the project that one key names forges records", "other keys as planned; no wrong byte public"

@@ -596,7 +596,8 @@ def test_what_was_staged_and_imported_by_an_interrupted_run_is_not_sent_again(
     wanted(workspace, {"path": workspace.file("d.raw", DATA), "stores": "all"})
     with pytest.raises(KeyError):
         perform(workspace, KilledAfterImport, monkeypatch)
-    image = settled(workspace)
+    workspace.run("apply", "--yes", "--no-lock")
+    (image,) = workspace.cloud.http().images()
     assert stores(image) == ["fast", "slow"]
     assert [one.path for one in workspace.cloud.requests() if one.method == "PUT"] == [
         f"/v2/images/{image['id']}/stage"

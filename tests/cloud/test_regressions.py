@@ -162,7 +162,8 @@ def test_killed_between_upload_and_metadata_it_heals(workspace: RegressionWorksp
     (left,) = workspace.live()
     assert (left["status"], left["os_hidden"], left["imagesync_role"]) == ("active", True, "staging")
     workspace.cloud.forget_requests()
-    workspace.apply()
+    workspace.run("apply", "--yes", "--no-lock")
+    assert "No changes." in workspace.run("plan")
     assert [one.path for one in workspace.cloud.requests() if one.method == "PUT"] == []
     image = workspace.image("a")
     assert (image["id"], image["p"], image["tags"]) == (left["id"], "1", ["t"])
@@ -357,7 +358,8 @@ def test_an_upgrade_from_an_older_marker_plans_nothing(workspace: RegressionWork
         plan = json.loads(workspace.run("plan", "--format", "json"))
         assert [step["action"] for step in plan["steps"]] in ([], ["update"][:most]), (changed, plan["steps"])
         assert all(step["changes"] == [] for step in plan["steps"]), (changed, plan["steps"])
-        workspace.apply()
+        workspace.run("apply", "--yes", "--no-lock")
+        assert "No changes." in workspace.run("plan")
         assert [one["id"] for one in workspace.live()] == [image_id]
 
 

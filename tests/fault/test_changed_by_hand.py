@@ -30,7 +30,9 @@ USUAL = [
 ]
 """Tried in each run of the suite; the others with every loop to its end."""
 TRIALS = [
-    pytest.param(change, spots, marks=() if (change, spots) in USUAL else pytest.mark.exhaustive)
+    pytest.param(
+        change, spots, marks=() if (change, spots) in USUAL else (pytest.mark.exhaustive, pytest.mark.by_turns)
+    )
     for change in CHANGES
     for spots in SPOTS
 ]

@@ -1,7 +1,7 @@
 """kill -9 at every request of an apply that does everything: the next plain apply brings what the whole one would have.
 
 No image is lost, none is left over, nothing unverified is ever visible, and what the service had verified is not uploaded
-again. The points are all the requests, before each and after each, not a sample.
+again. The points are all the requests, before each and after each, by turns (``tests.points``).
 """
 
 import hashlib
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from tests import points
 from tests.cloud.service import Snapshot
 from tests.fault.proxied_workspace import ProxiedWorkspace
 from tests.fault.proxy import Call, Fault
@@ -21,30 +22,35 @@ SEED = 20261124
 
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("forward", [False, True], ids=["before", "after"])
-def test_killed_at_any_request_the_next_apply_converges(workspace: ProxiedWorkspace, forward: bool) -> None:
+def test_killed_at_any_request_the_next_apply_converges(
+    pytestconfig: pytest.Config, workspace: ProxiedWorkspace, forward: bool
+) -> None:
     """Before, or after, every request."""
     rehearsal = rehearsed(workspace)
     kinds = {call.kind for call in rehearsal.calls}
     assert {"POST /images", "PUT /images/ID/file", "PATCH /images/ID", "DELETE /images/ID"} <= kinds
     when = "after" if forward else "before"
-    for number, call in enumerate(rehearsal.calls):
+    for number, call in points.choose(pytestconfig, list(enumerate(rehearsal.calls))):
         point = f"{when} request {number}, {call.kind}"
         assert killed_and_healed(workspace, rehearsal, number, point, forward=forward), point
         note(f"kill -9 {when} each request", "the next run converged")
 
 
 @pytest.mark.exhaustive
-def test_killed_with_eight_steps_at_once_the_next_apply_converges(workspace: ProxiedWorkspace) -> None:
+def test_killed_with_eight_steps_at_once_the_next_apply_converges(
+    pytestconfig: pytest.Config, workspace: ProxiedWorkspace
+) -> None:
     """At every count of requests, before or after it by chance: others are on their way at that moment."""
     workspace.words = ("--cloud", "operator", "--jobs", "8", "--max-delete", "100%")
     rng, rehearsal, killed = random.Random(SEED), rehearsed(workspace), 0
-    for number in range(len(rehearsal.calls)):
+    numbers = points.choose(pytestconfig, range(len(rehearsal.calls)))
+    for number in numbers:
         forward = rng.random() < 0.5
         point = f"seed {SEED}, {'after' if forward else 'before'} request {number}"
         if killed_and_healed(workspace, rehearsal, number, point, forward=forward):
             killed += 1
             note("kill -9 with eight steps at once", "the next run converged")
-    assert killed > 0.9 * len(rehearsal.calls)  # at once they are not always as many requests, but nearly
+    assert killed > 0.9 * len(numbers)  # at once they are not always as many requests, but nearly
 
 
 @dataclass(frozen=True, slots=True)

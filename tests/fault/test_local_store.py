@@ -4,7 +4,8 @@ import errno
 import json
 import os
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from imagesync import open_backend
 from imagesync.errors import BackendError
 from imagesync.model.catalog import Status
-from tests import command
+from tests import command, points
 from tests.command import Process
 from tests.fault.scenario import BEFORE, NEW_BUILDS
 from tests.fault.store_workspace import StoreWorkspace, open_store_workspace
@@ -35,12 +36,12 @@ def uploads(ended: SupervisedResult) -> int:
     return sum(call.startswith("open") and call.endswith(".part") for call in ended.calls)
 
 
-def every(workspace: StoreWorkspace, error: int, step: int, fault: str) -> None:
-    """Each ``step``-th write, until an apply comes through without meeting its trouble."""
+def spoil(workspace: StoreWorkspace, error: int, fault: str, choose: Callable[[Sequence[int]], Sequence[int]]) -> None:
+    """Some of the writes, until an apply comes through without meeting its trouble."""
     beginning, whole = workspace.visible() - {"removed"}, workspace.apply()
     assert whole.code == 0, whole
     expected = workspace.state()
-    for number in range(0, len(whole.calls), step):
+    for number in choose(range(len(whole.calls))):
         workspace.restore()
         ended = workspace.apply(WriteFault(number, error, lasting=bool(error)))
         if len(ended.calls) <= number:  # digests that are known by now are not written again
@@ -65,14 +66,14 @@ KILL, FULL = "kill -9 at each write of the local store", "disk full from each wr
 @pytest.mark.parametrize(("error", "fault"), [(0, KILL), (errno.ENOSPC, FULL)])
 def test_a_fault_at_some_writes(workspace: StoreWorkspace, error: int, fault: str) -> None:
     """A few of them."""
-    every(workspace, error, STRIDE, fault)
+    spoil(workspace, error, fault, lambda numbers: numbers[::STRIDE])
 
 
 @pytest.mark.exhaustive
 @pytest.mark.parametrize(("error", "fault"), [(0, KILL), (errno.ENOSPC, FULL)])
-def test_a_fault_at_each_write(workspace: StoreWorkspace, error: int, fault: str) -> None:
-    """All of them."""
-    every(workspace, error, 1, fault)
+def test_a_fault_at_each_write(pytestconfig: pytest.Config, workspace: StoreWorkspace, error: int, fault: str) -> None:
+    """All of them, by turns."""
+    spoil(workspace, error, fault, partial(points.choose, pytestconfig))
 
 
 def start(workspace: StoreWorkspace, *words: str) -> Process:

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests import points
 from tests.cloud.service import Cloud
 from tests.command import Result
 from tests.fault.fork_server import ForkedCommand
@@ -194,15 +195,15 @@ def runs(
 
 
 def choose(request: pytest.FixtureRequest, calls: Sequence[Call]) -> list[int]:
-    """The first and the last request of each kind; with ``--every-request`` each.
+    """The first and the last request of each kind, by turns; with ``--every-point`` each request.
 
     In the plain suite it is the update that publishes the first image.
     """
-    if request.config.getoption("--every-request"):
+    if request.config.getoption("--every-point"):
         return [call.number for call in calls]
     kinds = {call.kind: call.number for call in reversed(calls)}, {call.kind: call.number for call in calls}
     if request.config.getoption("--exhaustive"):
-        return sorted({number for numbers in kinds for number in numbers.values()})
+        return points.choose(request.config, sorted({number for numbers in kinds for number in numbers.values()}))
     uploads = [call.number for call in calls if call.method == "PUT"]
     return [next(call.number for call in calls if call.method == "PATCH" and call.number > uploads[0])]
 
@@ -296,10 +297,13 @@ def test_a_request_of_a_killed_run_that_arrives_late_harms_nothing(
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("wanted", [REVERTED], ids=["reverted"])
 @pytest.mark.parametrize("runs", ["tests.fault.short_leases"], indirect=True)
-def test_a_run_that_was_stopped_harms_nothing_that_the_next_run_leaves_alone(runs: OvertakenRun) -> None:
+def test_a_run_that_was_stopped_harms_nothing_that_the_next_run_leaves_alone(
+    pytestconfig: pytest.Config, runs: OvertakenRun
+) -> None:
     """The change was taken back meanwhile: the next run has hardly anything to do. What users see stays as it left it."""
     runs.rehearse(is_short=True)
-    for number in [call.number for call in runs.calls if call.method in ("PATCH", "DELETE")]:
+    writes = [call.number for call in runs.calls if call.method in ("PATCH", "DELETE")]
+    for number in points.choose(pytestconfig, writes):
         if (stopped := runs.begin_stopped(number, forward=False)) is None:
             continue
         point = f"stopped before request {number}, {stopped.call.kind}"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import points
 from tests.fault.fork_server import ForkedCommand
 from tests.fault.proxied_workspace import ProxiedWorkspace
 from tests.fault.proxy import Call, Fault
@@ -36,7 +37,9 @@ def test_a_plan_while_another_run_makes_images(workspace: ProxiedWorkspace, tmp_
 
 
 @pytest.mark.exhaustive
-def test_a_second_apply_at_each_request_of_the_first(workspace: ProxiedWorkspace, tmp_path: Path) -> None:
+def test_a_second_apply_at_each_request_of_the_first(
+    pytestconfig: pytest.Config, workspace: ProxiedWorkspace, tmp_path: Path
+) -> None:
     """From the record of the lease to the last change the second does nothing; later there is nothing to do."""
     beginning = workspace.prepare()
     workspace.proxy.forget()
@@ -47,7 +50,7 @@ def test_a_second_apply_at_each_request_of_the_first(workspace: ProxiedWorkspace
     writes = [call.number for call in calls if call.method != "GET"]
     taken, *_, done, _freed = writes
     with ForkedCommand(workspace.env, tmp_path) as second:
-        for number, call in enumerate(calls):
+        for number, call in points.choose(pytestconfig, list(enumerate(calls))):
             workspace.cloud.restore(beginning)
             come, held = threading.Event(), threading.Event()
 

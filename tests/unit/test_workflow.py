@@ -32,7 +32,7 @@ from imagesync.lease.record import STATE, LeaseHeld, Times
 from imagesync.lease.taking import break_lease, find_held_lease, take
 from imagesync.model.image import LiveImage
 from imagesync.model.policy import Limit, Policy
-from imagesync.model.record import read
+from imagesync.model.record import read, read_revisions
 from imagesync.model.report import Event, Finished, Outcome, Progress, Started
 from tests.waiting import wait_until
 
@@ -98,7 +98,7 @@ def test_a_lease_that_another_run_holds_is_waited_for_no_longer_than_the_setting
     backend: Backend, tmp_path: Path
 ) -> None:
     """LeaseHeld, and nothing is changed."""
-    held = take(backend, "base", timeout=0, tell=lambda _: None)
+    held = take(backend, "base", timeout=0, tell=lambda _: None, is_new=True)
     with pytest.raises(LeaseHeld, match="waited 0 s"):
         apply(planner(backend, tmp_path, 1), Settings(lock_timeout=0))
     assert backend.inventory("base") == []
@@ -301,17 +301,21 @@ def test_after_a_write_without_an_answer_the_lease_says_that_something_may_still
 def test_a_lease_whose_records_were_deleted_is_taken_with_a_wait_unless_the_catalog_is_new(
     backend: Backend, tmp_path: Path
 ) -> None:
-    """A catalog with images had a lease before; whoever held it must have noticed by then."""
+    """A catalog with images had a lease before; whoever held it must have noticed by then. What it sent is made harmless."""
     told: list[str] = []
-    settings = Settings(lease_times=Times(beat=0.05))
+    settings = Settings(lease_times=Times(beat=0.05, confirm=0.4))
     assert apply(planner(backend, tmp_path, 1), settings, Hooks(warn=told.append)).report.succeeded
     assert told == []
     (record,) = backend.leases("base")
     backend.delete_image(record.id)
+    (image,) = backend.inventory("base")
     assert apply(planner(backend, tmp_path, 2), settings, Hooks(warn=told.append)).report.succeeded
     assert told == [
-        "catalog base: there is no record of the last lease; waiting 0 s in case it was deleted while a run held it"
+        "catalog base: there is no record of its last lease, which may have been deleted while a run held it; waiting 0 s for "
+        "what it may have sent"
     ]
+    (later,) = [one for one in backend.inventory("base") if one.id == image.id]
+    assert read_revisions(later) != read_revisions(image)
 
 
 class SlowClock(Local):
@@ -425,7 +429,8 @@ def test_a_run_whose_lease_was_broken_publishes_nothing(backend: Backend, tmp_pa
     assert (report.succeeded, bool(report.stopped)) == (False, True)
     (image,) = backend.inventory("base")
     assert (image.properties["imagesync_role"], image.hidden) == ("staging", True)
-    assert apply(planner(backend, tmp_path, 1)).report.succeeded
+    at_once = Settings(lease_times=Times(beat=0.05, confirm=0.4))
+    assert apply(planner(backend, tmp_path, 1), at_once).report.succeeded
     assert [one.id for one in backend.inventory("base")] == [image.id]
 
 

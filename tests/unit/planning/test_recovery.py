@@ -83,3 +83,12 @@ def test_a_catalog_is_new_until_an_image_of_its_own_is_known() -> None:
     left = candidate(spec("a", "c"), "left", status=Status.QUEUED)
     assert left.properties["imagesync_role"] == Role.STAGING
     assert not is_new(plan(catalog(spec("a")), inventory(left)))
+
+
+def test_a_catalog_that_only_adopts_is_new() -> None:
+    """Snapshots among what it adopts, which carry a copy of another image's record; with an image of its own it is not."""
+    wanted = catalog(spec("a", adopt=True), spec("b", adopt="snapshot"))
+    mine = live(spec("a"), "mine", properties={})
+    snapshot = live(spec("b"), "snapshot", properties=live(spec("b"), "other").properties)
+    assert is_new(plan(wanted, inventory(foreign=(mine, snapshot))))
+    assert not is_new(plan(wanted, inventory(live(spec("b")), foreign=(mine,))))
