@@ -89,8 +89,11 @@ class Chain:
         images = self._backend.leases(self.catalog)
         return tuple(lease for image in images if (lease := read_lease(image, self._project, self.catalog)))
 
-    def make(self, end: Lease | None, *, is_fresh: bool = False, state: State = State.HELD) -> Lease:
-        """Our record behind ``end``; ``is_fresh``: with an id that nobody else can have in mind."""
+    def make(
+        self, end: Lease | None, *, before: Lease | None = None, is_fresh: bool = False, state: State = State.HELD
+    ) -> Lease:
+        """Our record behind ``end``; ``is_fresh``: with an id that nobody else can have in mind. ``before``: the lease of a
+        holder that did not give it back."""
         following = "" if end is None or is_fresh or end.next in self._doomed else end.next
         return Lease(
             following or self._world.new_id(),
@@ -100,6 +103,7 @@ class Chain:
             self.nonce,
             self._world.here,
             state=state,
+            after=before.at_work if before is not None else None,
         )
 
     def post(self, lease: Lease) -> Posted:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 
 from imagesync.errors import ImagesyncError, LeaseLost, NotFound
 from imagesync.lease.chain import Chain, World
-from imagesync.lease.record import BEAT, STATE, Lease, State, Times, find_end
+from imagesync.lease.record import AFTER, BEAT, STATE, Lease, State, Times, find_end
 
 
 class Held:
@@ -37,6 +37,8 @@ class Held:
         self.before = before
         self.is_settled = before is None
         """Whether nothing that was sent under it, or by a holder before it, can still do harm, as far as its run knows."""
+        self.has_waited = before is None
+        """Whether a holder before it must have noticed by now that its lease ended."""
         self._confirmed = self._taken = sent
         self._beats = 0
         self._lock = threading.Lock()
@@ -94,9 +96,8 @@ class Held:
         What is confirmed counts from when it was sent; a service that cannot be asked is only no confirmation.
         """
         sent = self._world.clock()
-        self._beats += 1
         try:
-            self._chain.patch(self.id, {BEAT: str(self._beats)})
+            self._chain.patch(self.id, self._beat_once())
             self.look()
             if not self.is_lost():
                 self._confirmed = sent
@@ -104,6 +105,11 @@ class Held:
             self._lose_to(())
         except ImagesyncError:
             self.is_lost()
+
+    def _beat_once(self) -> dict[str, str]:
+        """What the next heartbeat writes into the record."""
+        self._beats += 1
+        return {BEAT: str(self._beats), **({AFTER: ""} if self._lease.after is not None and self.has_waited else {})}
 
     def look(self) -> None:
         """One listing: lost if our record is not there or says so, or another one is live."""
@@ -139,7 +145,7 @@ class Held:
             return
         state = State.FREE if self.is_settled else State.UNSETTLED
         try:
-            self._chain.patch(self.id, {BEAT: str(self._beats + 1), STATE: state.value})
+            self._chain.patch(self.id, {**self._beat_once(), STATE: state.value})
         except NotFound:
             self._tell(f"the lease of catalog {self._lease.catalog} was broken meanwhile; look what else was at work")
         except ImagesyncError as error:

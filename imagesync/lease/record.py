@@ -27,6 +27,7 @@ NONCE: Final = "imagesync_lease_nonce"
 BEAT: Final = "imagesync_lease_heartbeat"
 HOLDER: Final = "imagesync_lease_holder"
 STATE: Final = "imagesync_lease_state"
+AFTER: Final = "imagesync_lease_after"
 
 MAX_NUMBER: Final = 2**53
 """In the chain; a higher one, which nobody reaches by counting, reads as this."""
@@ -92,7 +93,10 @@ class Holder:
 @dataclass(frozen=True, slots=True)
 class Lease:
     """One record, ``id`` of its image: ``number`` in the chain, ``next`` the id of its successor (empty if it has none),
-    ``nonce`` of the run that made it; ``beat`` changes with each heartbeat; ``updated``: when, by the service's clock."""
+    ``nonce`` of the run that made it; ``beat`` changes with each heartbeat; ``updated``: when, by the service's clock.
+
+    ``after``: a holder before this one that may not have noticed that its lease ended, until that has been waited for.
+    """
 
     id: str
     catalog: str
@@ -103,6 +107,7 @@ class Lease:
     beat: str = "0"
     state: State = State.HELD
     updated: str = field(default="", compare=False)
+    after: Holder | None = None
 
     def properties(self) -> dict[str, str]:
         """The record as properties of its image."""
@@ -115,8 +120,14 @@ class Lease:
             NONCE: self.nonce,
             BEAT: self.beat,
             STATE: self.state.value,
-            HOLDER: json.dumps(asdict(self.holder), separators=(",", ":"), sort_keys=True),
+            HOLDER: _write_holder(self.holder),
+            **({AFTER: _write_holder(self.after)} if self.after is not None else {}),
         }
+
+    @property
+    def at_work(self) -> Holder | None:
+        """Who may be at work although the lease was taken from it."""
+        return self.holder if self.state is State.BROKEN else self.after
 
 
 class LeaseHeld(ImagesyncError):
@@ -153,10 +164,10 @@ def describe_end(lease: Lease) -> str:
     """What became of a lease that nobody holds and that was not given back, for a message."""
     if not lease.id:
         return "there is no record of its last lease, which may have been deleted while a run held it"
+    if lease.at_work is not None:
+        return f"the lease was broken, and its run may still be at work ({lease.at_work})"
     if lease.state is State.UNSETTLED:
         return f"its last run lost an answer ({lease.holder})"
-    if lease.state is State.BROKEN:
-        return f"the lease was broken, and its run may still be at work ({lease.holder})"
     return f"its last run did not give the lease back ({lease.holder})"
 
 
@@ -181,6 +192,7 @@ def read_lease(image: LiveImage, project: str, catalog: str) -> Lease | None:
         text(BEAT, ""),
         State(state) if state in list(State) else State.HELD,
         image.updated_at,
+        _parse_holder(after) if (after := text(AFTER, "")) else None,
     )
 
 
@@ -194,6 +206,10 @@ def _parse_id(text: str) -> str:
         return text if str(UUID(text)) == text else ""
     except ValueError:
         return ""
+
+
+def _write_holder(holder: Holder) -> str:
+    return json.dumps(asdict(holder), separators=(",", ":"), sort_keys=True)
 
 
 def _parse_holder(text: str) -> Holder:

@@ -73,14 +73,14 @@ class _Taking:
         if end is None and not self._is_new:
             before = assume_lease(self._chain.catalog)
         self._check_time_to_settle(before)
-        lease = self._chain.make(end)
+        lease = self._chain.make(end, before=before)
         is_fresh, sent = end is None or lease.id != end.next, self._world.clock()
         posted = self._chain.post(lease)
         # a damaged end may name a record of the past as the one that follows
         if posted is Posted.BURNT or (posted is Posted.ANOTHERS and lease.id in {one.id for one in seen.found}):
             before = before or assume_lease(self._chain.catalog)
             self._check_time_to_settle(before)
-            lease = self._chain.make(end, is_fresh=True)
+            lease = self._chain.make(end, before=before, is_fresh=True)
             is_fresh, sent = True, self._world.clock()
             posted = self._chain.post(lease)
         if posted is not Posted.MINE:
@@ -180,7 +180,7 @@ def count_seconds_to_settle(before: Lease, times: Times, world: World) -> float:
 
     One whose lease was broken does not know that before its next heartbeat, or before none was confirmed for long enough.
     """
-    is_at_work = before.state is State.BROKEN and not world.gone(before.holder)
+    is_at_work = before.at_work is not None and not world.gone(before.at_work)
     return times.settling + is_at_work * times.confirm
 
 
@@ -215,6 +215,7 @@ def wait_for_last_holder(held: Held, catalog: str, times: Times, world: World, w
     waiting = f"; waiting {seconds:.0f} s for what it may have sent" if seconds else ""
     warn(f"catalog {catalog}: {describe_end(held.before)}{waiting}")
     world.sleep(seconds)
+    held.has_waited = True
     held.look()  # what arrived late may be the record of another run
     held.check()
 
@@ -267,10 +268,12 @@ def break_lease(backend: Backend, lease: Lease, world: World | None = None) -> L
     if held is None or held.id != lease.id:
         return held
     end = find_end(found)
+    # one that waited itself for somebody, and is gone: that somebody may be at work still
+    holder = lease.after if lease.after is not None and world.gone(lease.holder) else lease.holder
     for is_fresh in (False, True):
         made = chain.make(end, is_fresh=is_fresh, state=State.BROKEN)
         try:
-            posted = chain.post(replace(made, holder=lease.holder))
+            posted = chain.post(replace(made, holder=holder))
         except QuotaExceeded:
             _break_in_place(chain, lease, world)
             return None

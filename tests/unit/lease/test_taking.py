@@ -1,5 +1,6 @@
 """The protocol of taking and breaking a lease, by a clock that only the test moves."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,13 +14,22 @@ from imagesync.lease.record import (
     NUMBER,
     STATE,
     USUAL,
+    Holder,
     Lease,
     LeaseHeld,
     LeaseUnsettled,
     State,
     Times,
+    describe_end,
 )
-from imagesync.lease.taking import break_lease, count_seconds_to_settle, find_held_lease, hold, take
+from imagesync.lease.taking import (
+    break_lease,
+    count_seconds_to_settle,
+    find_held_lease,
+    hold,
+    take,
+    wait_for_last_holder,
+)
 from imagesync.model.image import LiveImage
 from imagesync.model.record import ID, LEASE
 from tests.unit.lease.two_runs import UNLOCK, A, B, TwoRuns, lose
@@ -524,6 +534,50 @@ def test_who_follows_a_broken_lease_waits_until_its_holder_must_have_noticed(run
     held = runs.take(B, timeout=expected, gone=lambda _: is_gone)
     assert held.before is not None
     assert count_seconds_to_settle(held.before, USUAL, runs.clock.world(B, lambda _: is_gone)) == expected
+
+
+@pytest.mark.parametrize("end", ["interrupted", "killed", "interrupted after the wait"])
+@pytest.mark.parametrize("how", ["broken", "deleted"])
+def test_who_follows_somebody_that_had_to_wait_has_to_wait_as_long(runs: TwoRuns, end: str, how: str) -> None:
+    """The first holder is alive, and does not know that its lease ended; the second one ends while it waits for that."""
+    first = runs.take(A)
+    lease = find_held_lease(runs.backend, "base")
+    assert lease is not None
+    if how == "broken":
+        break_lease(runs.backend, lease, runs.clock.world(B))
+    else:
+        runs.backend.delete_image(first.id)
+    second = runs.take(B, is_new=False)
+    if "after" in end:
+
+        def sleep(seconds: float) -> None:
+            for _ in range(10):
+                runs.clock.sleep(seconds / 10)
+                second.beat()
+
+        wait_for_last_holder(second, "base", USUAL, replace(runs.clock.world(B), sleep=sleep), runs.tell)
+    if end != "killed":
+        second.release()
+    third = runs.take(A, gone=lambda holder: holder == B, is_new=False)
+    assert third.before is not None
+    expected = USUAL.settling + (0 if "after" in end else USUAL.confirm)
+    assert count_seconds_to_settle(third.before, USUAL, runs.clock.world(A)) == expected
+    if "after" not in end:
+        assert "may still be at work" in describe_end(third.before)
+
+
+def test_unlock_of_one_that_waited_and_died_names_the_one_that_it_waited_for(runs: TwoRuns) -> None:
+    """That one may be at work still."""
+    runs.take(A)
+    runs.backend.delete_image(runs.records()[0].id)
+    first = runs.take(B, is_new=False)
+    lease = find_held_lease(runs.backend, "base")
+    assert lease is not None
+    assert lease.holder == B
+    assert break_lease(runs.backend, lease, runs.clock.world(A, lambda holder: holder == B)) is None
+    assert [(one.state, one.holder) for one in runs.records()] == [(State.BROKEN, Holder())]
+    first.beat()
+    assert first.is_lost()
 
 
 @pytest.mark.parametrize("state", [State.FREE, State.HELD])
