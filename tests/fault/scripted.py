@@ -20,7 +20,10 @@ def image(image_id: str = IMAGE_ID, **fields: object) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Say:
-    """One answer. ``cut`` closes the connection with a reset: before the answer (0) or within its body."""
+    """One answer; ``body`` may be a function that gives its bytes.
+
+    ``cut`` closes the connection with a reset: before the answer (0) or within its body.
+    """
 
     status: int = 200
     body: object = field(default_factory=image)
@@ -29,7 +32,8 @@ class Say:
 
     def content(self) -> bytes:
         """The body as sent."""
-        return self.body if isinstance(self.body, bytes) else json.dumps(self.body).encode()
+        body = self.body() if callable(self.body) else self.body
+        return body if isinstance(body, bytes) else json.dumps(body).encode()
 
 
 RESET = Say(cut=0)
