@@ -56,7 +56,7 @@ def sha256(data: bytes) -> str:
     return f"sha256:{hashlib.sha256(data).hexdigest()}"
 
 
-BOMB = gzip.compress(bytes(2**27), 1)
+BOMB = gzip.compress(bytes(2**27))
 PACKED = lzma.compress(NEW)
 DAMAGED = PACKED[:200] + b"damage" + PACKED[206:]
 
