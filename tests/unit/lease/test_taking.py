@@ -231,6 +231,16 @@ def test_an_interruption_does_not_hide_that_a_record_is_missing(runs: TwoRuns, *
     assert (runs.take(B, is_new=is_new).before is None) is is_new
 
 
+def test_the_chain_goes_on_behind_a_record_that_was_given_back_at_once(runs: TwoRuns) -> None:
+    """Taken away, its id would be one that was given out: nobody could tell it from that of a holder."""
+    chain = Chain(runs.backend, "base", USUAL, runs.clock.world(A))
+    lease = chain.make(None)
+    assert chain.post(lease) is Posted.MINE
+    chain.step_back(lease.id)
+    assert [(one.id, one.state) for one in chain.look().found] == [(lease.id, State.FREE)]
+    assert runs.take(B).id == lease.next
+
+
 def test_a_late_delete_of_our_own_finds_another_record(runs: TwoRuns) -> None:
     """A POST got no answer and arrived after all; the DELETE of its record gets none either, and may arrive at any time."""
     runs.take(B).release()

@@ -8,7 +8,7 @@ import pytest
 from imagesync.model.catalog import OnExpire, Status
 from imagesync.model.plan import Plan, Reason
 from imagesync.model.policy import OnReplace
-from imagesync.planning.clock import Clock, read_clocks
+from imagesync.planning.clock import Clock, find_untimely_steps, read_clocks
 from imagesync.planning.planner import make_plan
 from tests.unit.factories import NOW, catalog, inventory, live, plan_input, retired, spec
 
@@ -107,3 +107,11 @@ def test_a_day_that_has_come_by_some_clocks_only_changes_nothing() -> None:
         between = Clock(midnight - timedelta(minutes=1), midnight + timedelta(minutes=1))
         assert make_plan(replace(given, clock=between)).steps == ()
         assert len(make_plan(replace(given, clock=Clock(other, other))).steps) == 1
+
+
+def test_of_a_saved_plan_only_deletions_by_age_depend_on_the_clocks() -> None:
+    """Of retired builds and of what expired; hiding and deactivating can be taken back."""
+    steps = planned(Clock(NOW, NOW)).steps
+    assert find_untimely_steps(steps, Clock(NOW, NOW)) == []
+    told = find_untimely_steps(steps, Clock(NOW, NOW, "the clocks differ"))
+    assert sorted(told) == ["delete:a:old: the clocks differ", "delete:e-delete:id-e-delete: the clocks differ"]
