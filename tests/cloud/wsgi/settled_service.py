@@ -8,6 +8,7 @@
 
 import gc
 import inspect
+import threading
 from functools import lru_cache
 
 from oslo_policy import _checks
@@ -23,12 +24,14 @@ def read_policy_once():
 
     It also reads the signature of each function that checks a rule, some times for each image of a list.
     """
-    load = Enforcer.load_rules
+    load, lock = Enforcer.load_rules, threading.RLock()
 
     def load_rules(self, force_reload=False):
         if force_reload or not getattr(self, "has_rules", False):
-            load(self, force_reload)
-            self.has_rules = True
+            with lock:  # while one thread loads them, they lack for the others, whom the service would refuse
+                if force_reload or not getattr(self, "has_rules", False):
+                    load(self, force_reload)
+                    self.has_rules = True
 
     Enforcer.load_rules = load_rules
     _checks.inspect = InspectionOnce()
