@@ -30,6 +30,7 @@ from imagesync.render.result import report_to_json
 from imagesync.render.style import format_count
 from imagesync.render.text import plan_text, report_text
 from imagesync.run import Hooks, RunResult, Settings, Watch
+from imagesync.secrets import is_secret, names_secret
 from imagesync.sources import SourceAccess
 from imagesync.text import json_text, make_printable, quote_word
 
@@ -71,9 +72,15 @@ def make_unlock_command(path: Path, options: Options) -> str:
     ):
         words += [option, str(value)] if value is not None else []
     for pair in options.set_values:
-        words += ["--set", pair]
+        words += ["--set", _hide_secret(pair)]
     words += ["--allow-outside"] if options.allow_outside else []
     return " ".join(map(quote_word, words))
+
+
+def _hide_secret(pair: str) -> str:
+    """NAME=VALUE; of a value that is called a secret, or looks like one, only that it is to be filled in."""
+    name, _, value = pair.partition("=")
+    return f"{name}=VALUE" if names_secret(name) or is_secret(value) else pair
 
 
 def show_plan(plan: Plan, form: Form, color: bool | None, folder: Path) -> None:

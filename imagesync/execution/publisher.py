@@ -96,7 +96,8 @@ class Publisher:
             if is_bound(image) and _is_staging_record(image):
                 if image.status in (Status.ACTIVE, Status.DEACTIVATED):
                     self._writes.update(image, {"properties": {ROLE: Role.DELETING.value}})
-                self._backend.delete_image(image_id)
+                with self._writes.noting():
+                    self._backend.delete_image(image_id)
                 self._writes.forget(image_id)
 
     def _make_attrs(self, create: Create, record: Record, image_id: str) -> CreateFields:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from imagesync.backends.base import Backend
-from imagesync.errors import Conflict, Forbidden, NotFound
+from imagesync.errors import BackendError, Conflict, Forbidden, NotFound, Unavailable
 from imagesync.execution.writes import Writes
 from imagesync.model.image import LiveImage
 from imagesync.model.plan import Plan
@@ -41,6 +41,12 @@ def recover(backend: Backend, plan: Plan, *, jobs: int, check_lease: Callable[[]
             if image_id in relied:
                 raise
             return owned[image_id]  # it is gone, or its project lets nobody here write to it
+        except Unavailable:
+            raise
+        except BackendError:
+            if owned[image_id].lies_in(ownership.project):
+                raise
+            return owned[image_id]  # what its project did to it must not stop the other keys
 
     with ThreadPoolExecutor(jobs) as pool:
         list(pool.map(delete, todo.unfilled))

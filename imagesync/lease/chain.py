@@ -103,7 +103,7 @@ class Chain:
             self.nonce,
             self._world.here,
             state=state,
-            after=before.at_work if before is not None else None,
+            after=() if before is None else tuple(one for one in before.at_work if not self._world.gone(one)),
         )
 
     def post(self, lease: Lease) -> Posted:
@@ -118,10 +118,14 @@ class Chain:
             image = self._find(lease.id)
             if image is None:
                 return Posted.BURNT if isinstance(error, Conflict) else Posted.LOST
+            if not image.hidden:  # somebody made it visible: no listing of leases shows it any more
+                return Posted.BURNT
             found = read_lease(image, self._project, self.catalog)
             if found is None:
                 return Posted.BURNT  # an image that is no record: nobody makes one with this id any more
-            return Posted.MINE if found.nonce == lease.nonce else Posted.ANOTHERS
+            # one of ours that we stepped back from is not held: whoever saw that may have followed it
+            is_mine = found.nonce == lease.nonce and found.state is lease.state
+            return Posted.MINE if is_mine else Posted.ANOTHERS
         return Posted.MINE
 
     def _find(self, image_id: str) -> LiveImage | None:

@@ -109,12 +109,12 @@ class Held:
     def _beat_once(self) -> dict[str, str]:
         """What the next heartbeat writes into the record."""
         self._beats += 1
-        return {BEAT: str(self._beats), **({AFTER: ""} if self._lease.after is not None and self.has_waited else {})}
+        return {BEAT: str(self._beats), **({AFTER: ""} if self._lease.after and self.has_waited else {})}
 
     def look(self) -> None:
         """One listing: lost if our record is not there or says so, or another one is live."""
         seen = self._chain.look(self.id)
-        if seen.own is not None and seen.own.state is State.BROKEN:
+        if seen.own is not None and seen.own.state is not State.HELD:
             self._lose("it was broken")
         elif seen.live or seen.own is None:
             self._lose_to(seen.live)

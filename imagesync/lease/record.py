@@ -31,6 +31,8 @@ AFTER: Final = "imagesync_lease_after"
 
 MAX_NUMBER: Final = 2**53
 """In the chain; a higher one, which nobody reaches by counting, reads as this."""
+MAX_HOLDERS: Final = 8
+"""That are read from one record."""
 MAX_HOLDER_CHARS: Final = 100
 """Of each part of a holder that is read from a record."""
 
@@ -95,7 +97,7 @@ class Lease:
     """One record, ``id`` of its image: ``number`` in the chain, ``next`` the id of its successor (empty if it has none),
     ``nonce`` of the run that made it; ``beat`` changes with each heartbeat; ``updated``: when, by the service's clock.
 
-    ``after``: a holder before this one that may not have noticed that its lease ended, until that has been waited for.
+    ``after``: holders before this one that may not have noticed that their lease ended, until that has been waited for.
     """
 
     id: str
@@ -107,7 +109,7 @@ class Lease:
     beat: str = "0"
     state: State = State.HELD
     updated: str = field(default="", compare=False)
-    after: Holder | None = None
+    after: tuple[Holder, ...] = ()
 
     def properties(self) -> dict[str, str]:
         """The record as properties of its image."""
@@ -121,13 +123,13 @@ class Lease:
             BEAT: self.beat,
             STATE: self.state.value,
             HOLDER: _write_holder(self.holder),
-            **({AFTER: _write_holder(self.after)} if self.after is not None else {}),
+            **({AFTER: json.dumps([_write_holder(one) for one in self.after])} if self.after else {}),
         }
 
     @property
-    def at_work(self) -> Holder | None:
+    def at_work(self) -> tuple[Holder, ...]:
         """Who may be at work although the lease was taken from it."""
-        return self.holder if self.state is State.BROKEN else self.after
+        return (*((self.holder,) if self.state is State.BROKEN else ()), *self.after)
 
 
 class LeaseHeld(ImagesyncError):
@@ -146,12 +148,12 @@ class LeaseHeld(ImagesyncError):
 class LeaseUnsettled(ImagesyncError):
     """The lease could be had, but not the time in which what its last holder sent may still arrive."""
 
-    def __init__(self, lease: Lease, left: float, times: Times, seconds: float) -> None:
+    def __init__(self, lease: Lease, left: float, times: Times, seconds: float, waited: float = 0.0) -> None:
         message = f"catalog {lease.catalog}: {describe_end(lease)}; what it sent may arrive for {seconds:.0f} s"
         super().__init__(
             message,
             f"nothing was changed; {max(left, 0):.0f} s were left to wait; run it again with --lock-timeout "
-            f"{times.expiry + seconds:.0f} or more",
+            f"{max(times.expiry, waited) + seconds:.0f} or more",
         )
 
 
@@ -164,8 +166,8 @@ def describe_end(lease: Lease) -> str:
     """What became of a lease that nobody holds and that was not given back, for a message."""
     if not lease.id:
         return "there is no record of its last lease, which may have been deleted while a run held it"
-    if lease.at_work is not None:
-        return f"the lease was broken, and its run may still be at work ({lease.at_work})"
+    if lease.at_work:
+        return f"the lease was broken, and its run may still be at work ({'; '.join(map(str, lease.at_work))})"
     if lease.state is State.UNSETTLED:
         return f"its last run lost an answer ({lease.holder})"
     return f"its last run did not give the lease back ({lease.holder})"
@@ -192,7 +194,7 @@ def read_lease(image: LiveImage, project: str, catalog: str) -> Lease | None:
         text(BEAT, ""),
         State(state) if state in list(State) else State.HELD,
         image.updated_at,
-        _parse_holder(after) if (after := text(AFTER, "")) else None,
+        _parse_holders(text(AFTER, "")),
     )
 
 
@@ -220,6 +222,17 @@ def _parse_holder(text: str) -> Holder:
     if not isinstance(found, dict):
         return Holder()
     return Holder(**{each.name: _clean(found.get(each.name)) for each in fields(Holder)})
+
+
+def _parse_holders(text: str) -> tuple[Holder, ...]:
+    """What cannot be read was written by somebody: nobody known, who may be at work."""
+    if not text:
+        return ()
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return (Holder(),)
+    return tuple(_parse_holder(str(one)) for one in found[:MAX_HOLDERS]) if isinstance(found, list) else (Holder(),)
 
 
 def _clean(value: object) -> str:

@@ -45,10 +45,10 @@ class _Taking:
         tell: Callable[[str], None],
         unlock: str,
         *,
-        is_new: bool,
+        is_new: Callable[[], bool],
     ) -> None:
         self._chain, self._times, self._world, self._tell, self._unlock = chain, times, world, tell, unlock
-        self._is_new = is_new
+        self._is_new, self._has_seen = is_new, False
         self._timeout, self._begun = timeout, world.clock()
         self._told = False
         self._lost_posts = 0
@@ -61,6 +61,7 @@ class _Taking:
         """
         while True:
             seen = self._chain.look()
+            self._has_seen = self._has_seen or bool(seen.found)
             if seen.live:
                 self._wait(seen.live)
             elif held := self._follow(seen):
@@ -70,7 +71,7 @@ class _Taking:
         """Make the record behind the end of the chain, and hold the lease if it is the only live one; None: look again."""
         end = find_end(seen.found)
         before = find_end(lease for lease in seen.found if lease.state is not State.FREE)
-        if end is None and not self._is_new:
+        if end is None and (self._has_seen or not self._is_new()):
             before = assume_lease(self._chain.catalog)
         self._check_time_to_settle(before)
         lease = self._chain.make(end, before=before)
@@ -91,14 +92,15 @@ class _Taking:
                 self._world.sleep(self._times.lag * (1 + self._world.chance()))
             confirmed = self._confirm(lease, sent)
         except BaseException:  # an interruption, say: nobody need wait for us
-            self._step_back(lease, before)
+            self._step_back(lease, before, is_fresh=is_fresh)
             raise
         if confirmed is None:
-            self._step_back(lease, before)
+            self._step_back(lease, before, is_fresh=is_fresh)
             self._world.sleep(self._times.poll * self._world.chance())
             return None
         for old in confirmed.found:
-            self._chain.remove(old.id)
+            if old.number < lease.number or old.state is State.FREE:
+                self._chain.remove(old.id)
         self._chain.set_time_limit(self._times.confirm / 3)
         return Held(
             self._chain, confirmed.own or lease, self._times, self._world, sent=sent, tell=self._tell, before=before
@@ -123,8 +125,9 @@ class _Taking:
     def _confirm(self, lease: Lease, sent: float) -> Look | None:
         """Look until our record is the only live one; None if another has the better claim, or time ran out.
 
-        Of several live ones all but that with the smallest id go. A record that took too long to make, or is not shown
-        for too long, may look dead to others already.
+        It has none if somebody broke the lease meanwhile: that record says who may be at work. Of several live ones all but
+        that with the smallest id go. A record that took too long to make, or is not shown for too long, may look dead to
+        others already.
         """
         is_contested = False
         while True:
@@ -133,9 +136,12 @@ class _Taking:
             seconds = self._world.clock() - sent
             if seconds > self._times.confirm:
                 break
-            if seen.own is not None and not seen.live:
+            is_ours = seen.own is not None and seen.own.state is State.HELD
+            is_followed = any(other.state is State.BROKEN and other.number >= lease.number for other in seen.found)
+            if is_ours and not seen.live and not is_followed:
                 return seen
-            if any(other.id < lease.id for other in seen.live):
+            if is_followed or any(other.id < lease.id for other in seen.live):
+                is_contested = True
                 break
             self._world.sleep(self._times.poll * (0.5 + self._world.chance() / 2))
         if not is_contested:
@@ -143,9 +149,9 @@ class _Taking:
             raise Unavailable(message, "try again later; nothing was changed")
         return None
 
-    def _step_back(self, lease: Lease, before: Lease | None) -> None:
-        """Our record, which we do not rely on, must not hide that the one before it is missing."""
-        if before is None or before.id:
+    def _step_back(self, lease: Lease, before: Lease | None, *, is_fresh: bool) -> None:
+        """Our record, which we do not rely on, must not hide that the one before it is missing; nobody follows a fresh one."""
+        if not is_fresh and (before is None or before.id):
             self._chain.step_back(lease.id)
         else:
             self._chain.remove(lease.id)
@@ -156,7 +162,7 @@ class _Taking:
         left = self._timeout - self._seconds_waited()
         seconds = count_seconds_to_settle(before, self._times, self._world)
         if seconds and seconds > left:
-            raise LeaseUnsettled(before, left, self._times, seconds)
+            raise LeaseUnsettled(before, left, self._times, seconds, self._seconds_waited())
 
     def _seconds_waited(self) -> float:
         return self._world.clock() - self._begun
@@ -180,7 +186,7 @@ def count_seconds_to_settle(before: Lease, times: Times, world: World) -> float:
 
     One whose lease was broken does not know that before its next heartbeat, or before none was confirmed for long enough.
     """
-    is_at_work = before.at_work is not None and not world.gone(before.at_work)
+    is_at_work = any(not world.gone(one) for one in before.at_work)
     return times.settling + is_at_work * times.confirm
 
 
@@ -193,13 +199,14 @@ def take(
     times: Times = USUAL,
     world: World | None = None,
     unlock: str = UNLOCK,
-    is_new: bool = False,
+    is_new: Callable[[], bool] = lambda: False,
 ) -> Held:
     """The lease of a catalog, as soon as nobody else has it; LeaseHeld after ``timeout`` seconds.
 
     LeaseUnsettled if then the time is not left in which what a dead holder sent may arrive: ``Held.before`` names that
     one, and the caller waits with ``wait_for_last_holder``. ``unlock``: the command that breaks the lease, for messages.
-    ``is_new``: there was hardly a lease before, because the catalog has no image.
+    ``is_new`` says whether there was hardly a lease before, because the catalog has no image; it is asked where no record is
+    found.
     """
     world = world or make_world()
     chain = Chain(backend, catalog, times, world)
@@ -229,7 +236,7 @@ def hold(
     times: Times,
     unlock: str,
     warn: Callable[[str], None],
-    is_new: bool = False,
+    is_new: Callable[[], bool] = lambda: False,
 ) -> Iterator[Held]:
     """A lease, held with heartbeats while the block runs; arguments and errors as for ``take``.
 
@@ -268,12 +275,10 @@ def break_lease(backend: Backend, lease: Lease, world: World | None = None) -> L
     if held is None or held.id != lease.id:
         return held
     end = find_end(found)
-    # one that waited itself for somebody, and is gone: that somebody may be at work still
-    holder = lease.after if lease.after is not None and world.gone(lease.holder) else lease.holder
     for is_fresh in (False, True):
-        made = chain.make(end, is_fresh=is_fresh, state=State.BROKEN)
+        made = chain.make(end, before=lease, is_fresh=is_fresh, state=State.BROKEN)
         try:
-            posted = chain.post(replace(made, holder=holder))
+            posted = chain.post(replace(made, holder=lease.holder))
         except QuotaExceeded:
             _break_in_place(chain, lease, world)
             return None

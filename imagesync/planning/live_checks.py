@@ -168,6 +168,7 @@ def _check_step(case: _Case, step: Step) -> Iterator[str]:
             yield from _check_replaced(case, create)
         case Update() as update if image is not None:
             yield from _check_changes(case, step, update, image)
+            yield from _check_history(case, step, update, image)
             yield from _check_content(case, step, update, image)
         case Deactivate() if image is not None and image.status is not Status.ACTIVE:
             yield f"image {image.id} is {image.status.value}, not active"
@@ -229,6 +230,36 @@ def _check_content(case: _Case, step: Step, update: Update, image: LiveImage) ->
     final = case.able is not None and case.able.hash_is_final and strongest in served
     if record.declared or not (final or set(record.digests) <= served):
         yield f"image {image.id} lies in another project, and its data is not read back before it is published"
+
+
+def _check_history(case: _Case, step: Step, update: Update, image: LiveImage) -> Iterator[str]:
+    """What a record remembers, and no step shows: a later plan acts upon it."""
+    record, live = update.record, case.find_owned_record(image)
+    if record is None:
+        return
+    before = live.managed.before if live is not None else {}
+    if is_retirement(step):  # what a rollback brings back: just what this step, and the one after it, change
+        changed = {
+            ".".join(change.path): value_at(image, ".".join(change.path), case.inventory) for change in update.changes
+        }
+        deactivated = any(
+            isinstance(other.action, Deactivate) and other.action.image_id == image.id for other in case.plan.steps
+        )
+        before = {**changed, **({"status": image.status.value} if deactivated else {})}
+    remembered = {
+        path: tuple(value) if isinstance(value, list) else value for path, value in record.managed.before.items()
+    }
+    known = {path: tuple(value) if isinstance(value, list) else value for path, value in before.items()}
+    if not remembered.items() <= known.items():
+        yield f"the record of image {image.id} would remember values that it never had"
+    if record.converted and not (live is not None and live.converted):
+        yield f"the record of image {image.id} would say that the service converted it"
+    if live is None:
+        return
+    if record.managed.generation != live.managed.generation:
+        yield f"the record of image {image.id} would have another number of its build"
+    if record.managed.retired not in (None, live.managed.retired):
+        yield f"the record of image {image.id} would have another time of its retirement"
 
 
 def _is_shown_to_more(update: Update, image: LiveImage) -> bool:

@@ -29,7 +29,8 @@ def make_plan(given: PlanInput) -> Plan:
     Limits of the policy are checked apart, by ``policy.check``, so that a plan over its limits can still be looked at.
     """
     context, parts = _plan_keys(given)
-    parts += [_take_away(context, generations) for generations in _find_leaving(context)]
+    leaving = [_take_away(context, generations) for generations in _find_leaving(context)]
+    parts += [_leave_oversized(part, given.inventory) for part in leaving]
     inventory, wanted = given.inventory, context.wanted
     misplaced = [one for one in inventory.misplaced if (mark := read(one)) and given.catalog.is_in_scope(mark.key)]
     parts.append(KeyPlan(notes=(*note_misplaced(misplaced), *inventory.notes)))
@@ -52,16 +53,19 @@ def _plan_keys(given: PlanInput) -> tuple[PlanningContext, list[KeyPlan]]:
     while True:
         context = make_context(given, excluded)
         parts = {spec.key: plan_key(context, spec) for spec in context.wanted}
-        found = {
-            key: f"{'; '.join(sentences)}; nothing is done for this key"
-            for key, part in parts.items()
-            if (sentences := sorted(set(find_oversized(part.steps, given.inventory))))
-            if _lies_elsewhere(part, given.inventory)
-        }
-        parts |= {key: KeyPlan(notes=(sentence,)) for key, sentence in found.items()}
+        found = {key: left for key, part in parts.items() if (left := _leave_oversized(part, given.inventory)) != part}
+        parts |= found
         if set(found) <= set(excluded):
             return context, list(parts.values())
-        excluded |= found
+        excluded |= {key: left.notes[0] for key, left in found.items()}
+
+
+def _leave_oversized(part: KeyPlan, inventory: Inventory) -> KeyPlan:
+    """The steps of a key; only a note, if the owner of an image in another project made one of them too large."""
+    sentences = sorted(set(find_oversized(part.steps, inventory)))
+    if not sentences or not _lies_elsewhere(part, inventory):
+        return part
+    return KeyPlan(notes=(f"{'; '.join(sentences)}; nothing is done for this key",))
 
 
 def _lies_elsewhere(part: KeyPlan, inventory: Inventory) -> bool:

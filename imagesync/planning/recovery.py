@@ -11,8 +11,8 @@ from typing import Final
 
 from imagesync.model.catalog import Role, Status
 from imagesync.model.image import LiveImage
-from imagesync.model.plan import Action, Create, Delete, Plan, Reason, Reliance, find_image_id
-from imagesync.model.record import ID, REVISION, ROLE
+from imagesync.model.plan import Action, Create, Delete, Plan, Reliance, find_image_id
+from imagesync.model.record import REVISION, ROLE
 
 UNFILLED: Final = (Status.QUEUED.value, Status.SAVING.value)
 
@@ -36,12 +36,6 @@ def find_unfilled(plan: Plan) -> tuple[str, ...]:
     """The staging records without data that a plan deletes, by id."""
     deleted = {find_image_id(step.action) for step in plan.steps if isinstance(step.action, Delete)}
     return tuple(each.image_id for each in plan.relies if each.image_id in deleted and _is_unfilled(each))
-
-
-def is_new(plan: Plan) -> bool:
-    """Whether a plan knows no image that any earlier run of its catalog made or took over; at most it adopts some."""
-    adopted = {find_image_id(step.action) for step in plan.steps if step.reason is Reason.ADOPT}
-    return set(plan.ids.values()) <= adopted and not any(map(_is_ours, plan.relies))
 
 
 def is_same_but_for_recovery(plan: Plan, shown: Plan) -> bool:
@@ -84,10 +78,6 @@ def _add_guard(reliance: Reliance, guard: dict[str, str] | None) -> Reliance:
 def _is_unfilled(reliance: Reliance) -> bool:
     is_staging = reliance.values.get(f"properties.{ROLE}") == Role.STAGING.value
     return is_staging and reliance.values.get("status") in UNFILLED
-
-
-def _is_ours(reliance: Reliance) -> bool:
-    return reliance.values.get(f"properties.{ID}") == reliance.image_id
 
 
 def _is_guard(path: str) -> bool:

@@ -38,6 +38,9 @@ def rollback_plan(given: PlanInput, *, key: str, to: str | None) -> Plan:
     spec = next((one for one in found.wanted if one.key == key), None)
     if spec is None:
         raise PlanRefused([f"images.{key}: the manifest wants no such image today; check the key, and its expires"])
+    if key in found.undated:
+        message = f"images.{key}: the clocks differ on whether it has expired ({spec.expires})"
+        raise PlanRefused([f"{message}; correct the clock that is wrong"])
     generations = found.groups[key]
     chosen = _choose_build(spec, generations, to, given.policy)
     wanted = _take_content_of(spec, chosen)

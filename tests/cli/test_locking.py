@@ -32,7 +32,7 @@ class LeaseWorkspace:
 
     def held(self) -> Held:
         """The lease, held by this process."""
-        held = take(self.backend, "base", timeout=0, tell=self.told.append, times=Times(beat=0.01), is_new=True)
+        held = take(self.backend, "base", timeout=0, tell=self.told.append, times=Times(beat=0.01), is_new=lambda: True)
         held.start()
         return held
 
@@ -90,7 +90,13 @@ def test_whatever_ends_a_run_gives_the_lease_back(workspace: LeaseWorkspace) -> 
     def run(error: type[BaseException]) -> None:
         times = Times(beat=0.01)
         with hold(
-            workspace.backend, "base", timeout=0, times=times, unlock="", warn=workspace.told.append, is_new=True
+            workspace.backend,
+            "base",
+            timeout=0,
+            times=times,
+            unlock="",
+            warn=workspace.told.append,
+            is_new=lambda: True,
         ):
             assert "lease" in {thread.name for thread in threading.enumerate()}
             raise error

@@ -293,7 +293,7 @@ def test_heartbeats_go_on_beside_as_many_uploads_as_there_may_be(
     with gated() as gate, ThreadPoolExecutor(1) as pool:
         workspace.write({f"slow{number}": gate.url for number in range(8)})
         plan = planned(backend, identify(resolve(load(workspace.folder))))
-        held = take(backend, "base", timeout=0, tell=print, times=Times(beat=0.1, poll=0.05), is_new=True)
+        held = take(backend, "base", timeout=0, tell=print, times=Times(beat=0.1, poll=0.05), is_new=lambda: True)
         held.start()
         running = pool.submit(applied, backend, plan, jobs=8)
         wait_until(statuses, lambda found: found == ["saving"] * 8, "the service receives eight bodies at once")

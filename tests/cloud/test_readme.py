@@ -63,10 +63,13 @@ def test_the_manifest_block_is_the_quickstart() -> None:
     assert yaml.safe_load(block) == yaml.safe_load((ROOT / "examples/quickstart/catalogue.yaml").read_text())
 
 
+OF_THE_TESTS = {"--no-cloud", "--exhaustive", "--every-point", "--turn", "--shells", "--dist"}
+
+
 def test_every_option_that_it_names_exists() -> None:
     """And every command."""
     asked = [["--help"], *([name, "--help"] for name in COMMANDS)]
     helps = "".join(command.run(*words, env=os.environ).stdout for words in asked)
     text = re.sub(r"`openstack [^`]*`", "", README)  # commands of another tool
-    named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text)) - {"--no-cloud", "--exhaustive", "--shells", "--dist"}
+    named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text)) - OF_THE_TESTS
     assert [option for option in sorted(named) if option not in helps] == []

@@ -78,7 +78,7 @@ def test_the_path_to_paste_is_quoted(checkout: Path) -> None:
     with pytest.raises(UsageError) as caught:
         check_way(name)
     assert str(caught.value).isprintable()
-    assert f"'{checkout}/a b\\x1b'\"'\"''" in str(caught.value)
+    assert f"$'{checkout}/a b\\x1b\\''" in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from imagesync import (
     read_catalog,
     select_adoptable,
 )
-from imagesync.backends.base import Backend, CreateFields, UpdateFields
+from imagesync.backends.base import Backend, UpdateFields
 from imagesync.backends.local.backend import Local
 from imagesync.backends.local.store import Store
 from imagesync.errors import ManifestError, PlanRefused, StalePlan, Unavailable
@@ -98,7 +98,7 @@ def test_a_lease_that_another_run_holds_is_waited_for_no_longer_than_the_setting
     backend: Backend, tmp_path: Path
 ) -> None:
     """LeaseHeld, and nothing is changed."""
-    held = take(backend, "base", timeout=0, tell=lambda _: None, is_new=True)
+    held = take(backend, "base", timeout=0, tell=lambda _: None, is_new=lambda: True)
     with pytest.raises(LeaseHeld, match="waited 0 s"):
         apply(planner(backend, tmp_path, 1), Settings(lock_timeout=0))
     assert backend.inventory("base") == []
@@ -303,7 +303,7 @@ def test_a_lease_whose_records_were_deleted_is_taken_with_a_wait_unless_the_cata
 ) -> None:
     """A catalog with images had a lease before; whoever held it must have noticed by then. What it sent is made harmless."""
     told: list[str] = []
-    settings = Settings(lease_times=Times(beat=0.05, confirm=0.4))
+    settings = Settings(lease_times=Times(beat=0.05, confirm=2.0))
     assert apply(planner(backend, tmp_path, 1), settings, Hooks(warn=told.append)).report.succeeded
     assert told == []
     (record,) = backend.leases("base")
@@ -311,7 +311,7 @@ def test_a_lease_whose_records_were_deleted_is_taken_with_a_wait_unless_the_cata
     (image,) = backend.inventory("base")
     assert apply(planner(backend, tmp_path, 2), settings, Hooks(warn=told.append)).report.succeeded
     assert told == [
-        "catalog base: there is no record of its last lease, which may have been deleted while a run held it; waiting 0 s for "
+        "catalog base: there is no record of its last lease, which may have been deleted while a run held it; waiting 2 s for "
         "what it may have sent"
     ]
     (later,) = [one for one in backend.inventory("base") if one.id == image.id]
@@ -325,6 +325,39 @@ class SlowClock(Local):
 
     def times(self) -> Mapping[str, datetime]:
         return {"the identity service": datetime.now(UTC) - self.behind}
+
+
+def test_a_clock_that_only_the_lease_shows_changes_no_plan(tmp_path: Path) -> None:
+    """The image service's, from its record: it adds a note, and nobody is asked again."""
+    store = SlowRecords(Store(tmp_path / "store"), "slow")
+
+    def refuse(_plan: Plan) -> bool:
+        raise AssertionError("the plan under the lease is the one that was shown")
+
+    report = apply(planner(store, tmp_path, 1), hooks=Hooks(approve_change=refuse)).report
+    assert report.succeeded
+    (note,) = report.plan.notes
+    assert "that of the image service" in note
+
+
+class SlowRecords(Local):
+    """A store whose clock, which the records of leases show, is behind."""
+
+    def leases(self, catalog: str) -> list[LiveImage]:
+        behind = (datetime.now(UTC) - timedelta(minutes=15)).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return [replace(image, updated_at=behind) for image in super().leases(catalog)]
+
+
+def test_a_key_that_is_new_does_not_make_a_catalog_new(backend: Backend, tmp_path: Path) -> None:
+    """``--only`` leaves the others out; the record of the lease was deleted, and its holder may be at work."""
+    told: list[str] = []
+    assert apply(planner(backend, tmp_path, 1)).report.succeeded
+    (record,) = backend.leases("base")
+    backend.delete_image(record.id)
+    catalog = read_catalog(write_manifest(tmp_path, 2), only=["k1"])
+    settings = Settings(lease_times=Times(beat=0.05, confirm=2.0))
+    assert apply(Planner(backend, catalog), settings, Hooks(warn=told.append)).report.succeeded
+    assert "there is no record of its last lease" in told[0]
 
 
 def test_a_saved_plan_deletes_nothing_because_of_its_age_if_the_clocks_differ_when_it_is_applied(
@@ -390,29 +423,6 @@ def test_an_image_retires_by_the_latest_clock(tmp_path: Path) -> None:
     assert str(record.managed.retired) > (datetime.now(UTC) + timedelta(days=3650)).isoformat()
 
 
-def test_under_the_lease_the_clock_of_the_image_service_counts_too(tmp_path: Path) -> None:
-    """Its record of the lease shows it."""
-
-    class Late(Local):
-        def create_image(self, **attrs: Unpack[CreateFields]) -> LiveImage:
-            return replace(super().create_image(**attrs), updated_at="2001-01-01T00:00:00Z")
-
-        def leases(self, catalog: str) -> list[LiveImage]:
-            return [replace(image, updated_at="2001-01-01T00:00:00Z") for image in super().leases(catalog)]
-
-    store = Late(Store(tmp_path / "store"), "late")
-    asked: list[Plan] = []
-
-    def approve_change(plan: Plan) -> bool:
-        asked.append(plan)
-        return True
-
-    report = apply(planner(store, tmp_path, 1), hooks=Hooks(approve_change=approve_change)).report
-    assert report.succeeded
-    ((note,),) = [plan.notes for plan in asked]
-    assert "ahead of that of the image service" in note
-
-
 def test_a_run_whose_lease_was_broken_publishes_nothing(backend: Backend, tmp_path: Path) -> None:
     """The step that is at work ends without the update that publishes; what it uploaded stays for the next run."""
     times, told = Times(expiry=60, beat=0.01, confirm=45, poll=0.01), list[str]()
@@ -429,7 +439,7 @@ def test_a_run_whose_lease_was_broken_publishes_nothing(backend: Backend, tmp_pa
     assert (report.succeeded, bool(report.stopped)) == (False, True)
     (image,) = backend.inventory("base")
     assert (image.properties["imagesync_role"], image.hidden) == ("staging", True)
-    at_once = Settings(lease_times=Times(beat=0.05, confirm=0.4))
+    at_once = Settings(lease_times=Times(beat=0.05, confirm=2.0))
     assert apply(planner(backend, tmp_path, 1), at_once).report.succeeded
     assert [one.id for one in backend.inventory("base")] == [image.id]
 

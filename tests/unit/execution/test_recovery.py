@@ -15,13 +15,13 @@ from imagesync import Hooks, Plan, Planner, Settings, Watch, apply, apply_saved,
 from imagesync.backends.base import Backend
 from imagesync.backends.local.backend import Local
 from imagesync.backends.local.store import Store
-from imagesync.errors import Conflict, NotFound
+from imagesync.errors import Conflict, NotFound, QuotaExceeded
 from imagesync.execution.recovery import recover
 from imagesync.lease.chain import make_world
 from imagesync.lease.record import STATE, LeaseUnsettled
 from imagesync.lease.taking import take
 from imagesync.model.catalog import Role
-from imagesync.model.image import LiveImage
+from imagesync.model.image import MAX_PARTS, LiveImage
 from imagesync.model.plan import Reliance
 from imagesync.model.record import KEY, ROLE, Record, Revision, read, read_revisions
 from imagesync.model.report import Event, Progress
@@ -61,7 +61,7 @@ def die_with_lease(backend: Backend) -> None:
     ended.wait()
     world = make_world()
     here = replace(world.here, pid=str(ended.pid))
-    take(backend, "base", timeout=60, tell=lambda _: None, world=replace(world, here=here), is_new=True)
+    take(backend, "base", timeout=60, tell=lambda _: None, world=replace(world, here=here), is_new=lambda: True)
 
 
 def leave_unfilled(backend: Backend, key: str) -> str:
@@ -136,6 +136,27 @@ def test_what_a_dead_run_sent_to_an_image_that_the_next_run_leaves_alone_is_refu
     with pytest.raises(Conflict):
         late()
     assert not current(backend, "a").hidden
+
+
+@pytest.mark.parametrize("is_ours", [False, True])
+def test_what_its_owner_did_to_an_image_in_another_project_stops_no_recovery(
+    backend: Backend, tmp_path: Path, *, is_ours: bool
+) -> None:
+    """As many properties as the service takes, and no guard: none can be added. An image of ours is another matter."""
+    owner = {} if is_ours else {"owner": OTHER}
+    assert apply(plan_builds(backend, tmp_path, (), owner, a=1, b=1)).report.succeeded
+    image = current(backend, "a")
+    (guard,) = read_revisions(image)
+    more = {f"x{number}": "1" for number in range(MAX_PARTS + 1 - len(image.properties))}
+    backend.update_image(image.id, properties={guard.name: None, **more})
+    die_with_lease(backend)
+    planner = plan_builds(backend, tmp_path, (), owner, a=1, b=2)
+    if is_ours:
+        with pytest.raises(QuotaExceeded):
+            apply(planner)
+        return
+    assert apply(planner).report.succeeded
+    assert current(backend, "b").size == len(b"b 2") * 200
 
 
 def test_what_a_dead_run_sent_is_refused_although_nothing_is_left_to_do(backend: Backend, tmp_path: Path) -> None:

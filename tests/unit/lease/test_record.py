@@ -61,8 +61,8 @@ def never(holder: Holder) -> bool:
         replace(HELD, state=State.FREE, holder=Holder()),
         replace(HELD, state=State.UNSETTLED, next=""),
         replace(HELD, state=State.BROKEN),
-        replace(HELD, after=Holder("z", "boot-z")),
-        replace(HELD, after=Holder()),
+        replace(HELD, after=(Holder("z", "boot-z"), Holder("y"))),
+        replace(HELD, after=(Holder(),)),
     ],
 )
 def test_a_lease_is_read_as_it_was_written(lease: Lease) -> None:

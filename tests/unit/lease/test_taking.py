@@ -1,5 +1,6 @@
 """The protocol of taking and breaking a lease, by a clock that only the test moves."""
 
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -9,6 +10,7 @@ from imagesync.errors import Conflict, LeaseLost, QuotaExceeded, Unavailable
 from imagesync.lease.chain import Chain, Posted
 from imagesync.lease.holding import Held
 from imagesync.lease.record import (
+    AFTER,
     HOLDER,
     NEXT,
     NUMBER,
@@ -67,7 +69,7 @@ def test_however_often_it_is_taken_one_record_is_left(runs: TwoRuns) -> None:
 def test_catalogs_have_leases_of_their_own(runs: TwoRuns) -> None:
     """One never waits for another."""
     runs.take()
-    other = take(runs.backend, "other", timeout=0, tell=runs.tell, world=runs.clock.world(B), is_new=True)
+    other = take(runs.backend, "other", timeout=0, tell=runs.tell, world=runs.clock.world(B), is_new=lambda: True)
     assert other.number == 1
 
 
@@ -227,7 +229,7 @@ def test_an_interruption_does_not_hide_that_a_record_is_missing(runs: TwoRuns, *
     with pytest.raises(KeyboardInterrupt):
         runs.take(A, is_new=is_new)
     runs.clock.meanwhile = lambda now: None
-    assert [one.state for one in runs.records()] == [State.FREE] * is_new
+    assert runs.records() == []
     assert (runs.take(B, is_new=is_new).before is None) is is_new
 
 
@@ -367,7 +369,7 @@ def test_a_record_that_is_never_shown_is_not_relied_on(runs: TwoRuns) -> None:
     runs.hooked.shown = lambda image: False
     with pytest.raises(Unavailable, match="to make, or to show, the record of the lease"):
         runs.take()
-    assert [one.state for one in runs.records()] == [State.FREE]
+    assert runs.records() == []
 
 
 def test_a_lost_answer_is_told_by_the_nonce(runs: TwoRuns) -> None:
@@ -414,24 +416,32 @@ def test_a_post_that_arrives_late_is_taken_away_and_ends_nothing(runs: TwoRuns) 
 
 def test_a_post_that_took_too_long_is_not_relied_on(runs: TwoRuns) -> None:
     """Others may have taken its record for dead already: it is given back."""
+    runs.take(B).release()
     runs.hooked.after_create = lambda: runs.clock.sleep(46)
     with pytest.raises(Unavailable, match=r"took 4[678] s to make"):
         runs.take()
-    assert [one.state for one in runs.records()] == [State.FREE]
+    assert [(one.number, one.state) for one in runs.records()] == [(1, State.FREE), (2, State.FREE)]
 
 
 def test_an_interruption_while_the_lease_is_taken_gives_it_back(runs: TwoRuns) -> None:
     """Ctrl-C in the moment after the POST: the next run need not wait until the record is that of a dead holder."""
-
-    def interrupt(_now: float) -> None:
-        raise KeyboardInterrupt
-
-    runs.clock.meanwhile = interrupt
+    runs.take(B).release()
+    runs.hooked.after_look = interrupt_second(iter(range(9)))
     with pytest.raises(KeyboardInterrupt):
         runs.take(A)
-    runs.clock.meanwhile = lambda now: None
+    runs.hooked.after_look = lambda: None
     second = runs.take(B, timeout=0)
-    assert (second.number, second.before) == (2, None)
+    assert (second.number, second.before) == (3, None)
+
+
+def interrupt_second(looks: Iterator[int]) -> Callable[[], None]:
+    """Ctrl-C at the second look."""
+
+    def interrupt() -> None:
+        if next(looks):
+            raise KeyboardInterrupt
+
+    return interrupt
 
 
 def test_no_room_names_the_quota_and_the_way_out(runs: TwoRuns) -> None:
@@ -576,18 +586,108 @@ def test_who_follows_somebody_that_had_to_wait_has_to_wait_as_long(runs: TwoRuns
         assert "may still be at work" in describe_end(third.before)
 
 
-def test_unlock_of_one_that_waited_and_died_names_the_one_that_it_waited_for(runs: TwoRuns) -> None:
-    """That one may be at work still."""
+@pytest.mark.parametrize("is_full", [False, True])
+def test_unlock_of_one_that_waited_names_also_the_one_that_it_waited_for(runs: TwoRuns, *, is_full: bool) -> None:
+    """Both may be at work still: the wait ends when both are known to be gone, or must have noticed."""
     runs.take(A)
     runs.backend.delete_image(runs.records()[0].id)
-    first = runs.take(B, is_new=False)
+    runs.take(B, is_new=False)
     lease = find_held_lease(runs.backend, "base")
     assert lease is not None
-    assert lease.holder == B
-    assert break_lease(runs.backend, lease, runs.clock.world(A, lambda holder: holder == B)) is None
-    assert [(one.state, one.holder) for one in runs.records()] == [(State.BROKEN, Holder())]
-    first.beat()
-    assert first.is_lost()
+    assert (lease.holder, lease.after) == (B, (Holder(),))
+
+    def full() -> None:
+        raise QuotaExceeded("image_count_total is over its limit")
+
+    runs.hooked.before_create = full if is_full else (lambda: None)
+    backend: Any = runs.hooked
+    assert break_lease(backend, lease, runs.clock.world(A)) is None
+    assert [(one.state, one.at_work) for one in runs.records()] == [(State.BROKEN, (B, Holder()))]
+    runs.hooked.before_create = lambda: None
+    third = runs.take(A, gone=lambda holder: holder == B)
+    assert third.before is not None
+    known = runs.clock.world(A, lambda holder: holder == B)
+    assert count_seconds_to_settle(third.before, USUAL, known) == USUAL.confirm + USUAL.settling
+
+
+def test_a_record_that_its_run_stepped_back_from_is_not_held(runs: TwoRuns) -> None:
+    """Listings lag: it still shows the holder before, the run steps back, is not shown that, and makes its record again. Who
+    saw that the record is free may have followed it."""
+    first = runs.take(B)
+    (end,) = runs.records()
+    first.release()
+    chain = Chain(runs.backend, "base", USUAL, runs.clock.world(A))
+    lease = chain.make(end)
+    assert chain.post(lease) is Posted.MINE
+    chain.step_back(lease.id)
+    assert chain.post(lease) is Posted.ANOTHERS
+    held = Held(chain, lease, USUAL, runs.clock.world(A), sent=runs.clock.now, tell=runs.tell)
+    held.look()
+    assert held.is_lost()
+
+
+def test_a_lease_that_is_broken_while_it_is_taken_is_not_taken(runs: TwoRuns) -> None:
+    """The record of unlock says who may be at work; it is neither passed over nor taken away."""
+    runs.take(B).release()
+    broken: list[Lease] = []
+
+    def unlock() -> None:
+        lease = find_held_lease(runs.backend, "base")
+        assert lease is not None
+        if not broken:
+            broken.append(lease)
+            assert break_lease(runs.backend, lease, runs.clock.world(B)) is None
+
+    runs.hooked.after_create = unlock
+    held = runs.take(A)
+    assert held.before is not None
+    assert held.before.at_work == (A,)
+    assert held.number == 4
+
+
+def test_what_was_there_while_somebody_waited_is_not_forgotten(runs: TwoRuns) -> None:
+    """The record of the holder that it waits for is deleted: the catalog is no new one, whatever its images say."""
+    first = runs.take(A)
+    waited = iter([first.id])
+
+    def delete(_now: float) -> None:
+        for image_id in waited:
+            runs.backend.delete_image(image_id)
+
+    runs.clock.meanwhile = delete
+    second = runs.take(B, is_new=True)
+    assert second.before is not None
+    assert count_seconds_to_settle(second.before, USUAL, runs.clock.world(B)) == USUAL.confirm + USUAL.settling
+
+
+def test_a_record_that_somebody_made_visible_stops_nobody(runs: TwoRuns) -> None:
+    """No listing of leases shows it, and its id is given out; its run may be at work."""
+    runs.take(A).release()
+    runs.hooked.undeletable = {runs.records()[0].id}
+    second = runs.take(B)
+    runs.backend.update_image(second.id, hidden=False)
+    third = runs.take(A)
+    assert third.id != second.id
+    assert third.before is not None
+    assert count_seconds_to_settle(third.before, USUAL, runs.clock.world(A)) == USUAL.confirm + USUAL.settling
+    second.beat()
+    assert second.is_lost()
+
+
+def test_who_waited_is_told_to_wait_for_longer_than_that(runs: TwoRuns) -> None:
+    """For what it waited already, and what comes then."""
+    runs.take(A)
+    (lease,) = runs.records()
+    assert "with --lock-timeout 173 or more" in str(LeaseUnsettled(lease, 5, USUAL, 55, 118))
+
+
+@pytest.mark.parametrize("text", ["{", "3", "[", '"x"'])
+def test_holders_that_cannot_be_read_are_somebody_who_may_be_at_work(runs: TwoRuns, text: str) -> None:
+    """Somebody edited the record by hand."""
+    held = runs.take(A)
+    runs.backend.update_image(held.id, properties={AFTER: text, STATE: State.UNSETTLED.value})
+    (lease,) = runs.records()
+    assert lease.at_work == (Holder(),)
 
 
 @pytest.mark.parametrize("state", [State.FREE, State.HELD])

@@ -121,7 +121,7 @@ class TwoRuns:
             times=self.times,
             world=self.clock.world(here, gone),
             unlock=UNLOCK,
-            is_new=is_new,
+            is_new=lambda: is_new,
         )
 
     def records(self) -> list[Lease]:

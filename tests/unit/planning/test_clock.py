@@ -5,11 +5,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from imagesync.errors import PlanRefused
 from imagesync.model.catalog import OnExpire, Status
 from imagesync.model.plan import Plan, Reason
 from imagesync.model.policy import OnReplace
 from imagesync.planning.clock import Clock, find_untimely_steps, read_clocks
 from imagesync.planning.planner import make_plan
+from imagesync.planning.rollback import rollback_plan
 from tests.unit.factories import NOW, catalog, inventory, live, plan_input, retired, spec
 
 IDENTITY, IMAGE = "the identity service", "the image service"
@@ -115,3 +117,12 @@ def test_of_a_saved_plan_only_deletions_by_age_depend_on_the_clocks() -> None:
     assert find_untimely_steps(steps, Clock(NOW, NOW)) == []
     told = find_untimely_steps(steps, Clock(NOW, NOW, "the clocks differ"))
     assert sorted(told) == ["delete:a:old: the clocks differ", "delete:e-delete:id-e-delete: the clocks differ"]
+
+
+def test_a_rollback_publishes_nothing_of_what_may_have_expired() -> None:
+    """It would show what ``on_expire`` hid."""
+    dated = spec("a", "b", expires=YESTERDAY, on_expire=OnExpire.HIDE)
+    found = inventory(live(replace(dated, hidden=True), generation=2), retired(spec("a", "c"), "old"))
+    given = replace(plan_input(catalog(dated), found), clock=read_clocks(NOW, {IMAGE: NOW - timedelta(days=30)}))
+    with pytest.raises(PlanRefused, match="the clocks differ on whether it has expired"):
+        rollback_plan(given, key="a", to=None)

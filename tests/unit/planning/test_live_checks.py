@@ -159,6 +159,14 @@ def test_an_image_that_was_to_be_adopted_retires_and_is_not_deleted() -> None:
     assert "does not belong to z" in refusals(forged, before)[0]
 
 
+def change_managed(made: Plan, step_id: str, **attrs: Any) -> Plan:
+    """The record that a step writes remembers something else."""
+    (step,) = [one for one in made.steps if one.id == step_id]
+    assert isinstance(step.action, Update)
+    assert step.action.record is not None
+    return change_record(made, step_id, managed=replace(step.action.record.managed, **attrs))
+
+
 def edit_relies(made: Plan, **attrs: Any) -> Plan:
     """The first reliance with other attributes."""
     return replace(made, relies=(replace(made.relies[0], **attrs), *made.relies[1:]))
@@ -199,6 +207,23 @@ FORGED: dict[str, tuple[Callable[[Plan], Plan], str]] = {
         "nothing shows that image id-a has the digests",
     ),
     "another URL": (lambda p: change_record(p, "update:a:id-a", url="0" * 64), "another origin"),
+    "values to bring back that it never had": (
+        lambda p: change_managed(p, "update:a:id-a", before={"visibility": "public"}),
+        "image id-a would remember values that it never had",
+    ),
+    "more to bring back than what changes": (
+        lambda p: change_managed(p, "update:b:id-b", before={"hidden": False, "visibility": "public"}),
+        "image id-b would remember values that it never had",
+    ),
+    "data that the service converted": (
+        lambda p: change_record(p, "update:a:id-a", converted=True),
+        "image id-a would say that the service converted it",
+    ),
+    "another number": (lambda p: change_managed(p, "update:a:id-a", generation=7), "another number of its build"),
+    "another time": (
+        lambda p: change_managed(p, "update:a:id-a", retired="2000-01-01T00:00:00+00:00"),
+        "another time of its retirement",
+    ),
     "a digest on trust": (lambda p: change_record(p, "update:a:id-a", declared=(digest("9"),)), "another origin"),
     "replaces nothing": (lambda p: change_action(p, "create:b", replaces=()), "does not replace what is current of b"),
     "replaces a foreign image": (

@@ -7,7 +7,6 @@ import pytest
 from imagesync.model.catalog import Role, Status
 from imagesync.planning.recovery import (
     Recovery,
-    is_new,
     is_same_but_for_recovery,
     plan_recovery,
     renew_reliances,
@@ -74,21 +73,3 @@ def test_a_plan_relies_on_the_guards_that_the_recovery_wrote() -> None:
     expected.pop(f"properties.{guard}")
     assert found == replace(reliance, values=expected)
     assert renew_reliances(made, {}) == made
-
-
-def test_a_catalog_is_new_until_an_image_of_its_own_is_known() -> None:
-    """Foreign images are none; a staging record that is left is one."""
-    assert is_new(plan(catalog(spec("a")), inventory()))
-    assert not is_new(plan(catalog(spec("a"), spec("b")), inventory(live(spec("a")))))
-    left = candidate(spec("a", "c"), "left", status=Status.QUEUED)
-    assert left.properties["imagesync_role"] == Role.STAGING
-    assert not is_new(plan(catalog(spec("a")), inventory(left)))
-
-
-def test_a_catalog_that_only_adopts_is_new() -> None:
-    """Snapshots among what it adopts, which carry a copy of another image's record; with an image of its own it is not."""
-    wanted = catalog(spec("a", adopt=True), spec("b", adopt="snapshot"))
-    mine = live(spec("a"), "mine", properties={})
-    snapshot = live(spec("b"), "snapshot", properties=live(spec("b"), "other").properties)
-    assert is_new(plan(wanted, inventory(foreign=(mine, snapshot))))
-    assert not is_new(plan(wanted, inventory(live(spec("b")), foreign=(mine,))))

@@ -8,7 +8,7 @@ import pytest
 from imagesync.errors import PlanRefused
 from imagesync.model.catalog import OnExpire
 from imagesync.model.image import MAX_NAME_CHARS, MAX_PARTS
-from imagesync.model.policy import OnReplace
+from imagesync.model.policy import OnRemove, OnReplace, Policy
 from imagesync.model.record import read
 from imagesync.planning.rollback import rollback_plan
 from imagesync.planning.sizes import MAX_RECORD_BYTES
@@ -115,3 +115,20 @@ def test_the_owner_of_another_project_stops_only_the_key_that_is_his(expires: st
     assert note.endswith("; nothing is done for this key")
     with pytest.raises(PlanRefused, match="theirs: "):
         plan(wanted, replace(found, owned=tuple(replace(image, owner=PROJECT) for image in found.owned)))
+
+
+def test_nor_does_the_owner_of_a_key_that_left_the_manifest_stop_the_others() -> None:
+    """``removed:`` says where its images are; it would be hidden."""
+    theirs = spec("theirs", "b", owner="p2")
+    old = live(theirs, owner="p2")
+    record = read(old)
+    assert record is not None
+    grown = replace(record, managed=replace(record.managed, before={"doc": "x" * MAX_RECORD_BYTES}))
+    old = replace(old, properties={**old.properties, **grown.properties(old.id)})
+    wanted = catalog(spec("ours", "d"), owners={"theirs": "p2"})
+    found, policy = inventory(old, live(spec("ours", "c"))), Policy(on_remove=OnRemove.HIDE)
+    made = plan(wanted, found, policy)
+    assert {step.action.key for step in made.steps} == {"ours"}
+    assert [
+        note for note in made.notes if note.startswith("theirs: ") and note.endswith("nothing is done for this key")
+    ]

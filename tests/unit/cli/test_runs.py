@@ -1,0 +1,26 @@
+"""What a command tells of its run."""
+
+from pathlib import Path
+
+import pytest
+
+from imagesync.cli.options import Options
+from imagesync.cli.runs import make_unlock_command
+
+TOKEN = "gAAAAABmabcdefghijklmnopqrstuvwxyz-_0123456789=="
+
+
+@pytest.mark.parametrize(
+    ("pair", "shown"),
+    [
+        ("STREAM=noble", "STREAM=noble"),
+        ("TOKEN=s3cr3t-Pa55", "TOKEN=VALUE"),
+        (f"WHERE={TOKEN}", "WHERE=VALUE"),
+        ("URL=https://user:s3cr3t@mirror.example/a", "URL=VALUE"),
+        ("EMPTY=", "EMPTY="),
+    ],
+)
+def test_the_command_of_unlock_tells_no_secret(pair: str, shown: str) -> None:
+    """It stands in logs of pipelines."""
+    command = make_unlock_command(Path("images"), Options(cloud="eu", set_values=[pair]))
+    assert command == f"imagesync unlock images --cloud eu --set {shown}"
