@@ -55,15 +55,15 @@ def run_race(cloud: Cloud, folder: Path, *, processes: int, times: int, seed: in
     return {path.name: path.read_text().splitlines() for path in folder.iterdir()}
 
 
-def test_eight_processes_that_race_and_die_are_never_two_inside(cloud: Cloud, tmp_path: Path) -> None:
+def test_processes_that_race_and_die_are_never_two_inside(cloud: Cloud, tmp_path: Path) -> None:
     """Some are killed inside, some in the midst of a POST, some go without a release; POSTs get lost or arrive late, and
     somebody deletes the newest record."""
-    found = run_race(cloud, tmp_path / "race", processes=8, times=3, seed=0)
+    found = run_race(cloud, tmp_path / "race", processes=6, times=2, seed=0)
     assert found["violations"] == []
-    assert len(found["taken"]) >= 12
-    assert 2 <= len(found["killed"]) <= 4  # one that lost its lease, or three POSTs, in its last turn lives on
+    assert len(found["taken"]) >= 6
+    assert 1 <= len(found["killed"]) <= 3  # one that lost its lease, or three POSTs, in its last turn lives on
     for _ in found["taken"]:
-        note("a lease taken while eight processes race for it, die, and lose answers", "never two inside")
+        note("a lease taken while six processes race for it, die, and lose answers", "never two inside")
 
 
 @pytest.mark.exhaustive

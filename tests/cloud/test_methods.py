@@ -118,7 +118,7 @@ def stores(image: dict[str, Any]) -> list[str]:
     return sorted(image["stores"].split(","))
 
 
-@pytest.mark.parametrize("user", ["operator", "alice"])
+@pytest.mark.parametrize("user", [pytest.param("operator", marks=pytest.mark.exhaustive), "alice"])
 def test_every_way_into_every_store(workspace: CloudWorkspace, web: Web, user: str) -> None:
     """As admin and as member: the data lies where it is wanted, is the declared one, and nothing is left to do."""
     places: list[tuple[object, list[str]]] = [

@@ -84,7 +84,7 @@ def too_long() -> bytes:
         pytest.param(short_lines, 8, False, marks=pytest.mark.exhaustive),
         pytest.param(wide_text, 24, False, marks=pytest.mark.exhaustive),
         (wide_text, 24, True),
-        (too_long, 24, False),
+        pytest.param(too_long, 24, False, marks=pytest.mark.exhaustive),
     ],
 )
 def test_lists_as_large_as_they_may_be_cost_little_memory(

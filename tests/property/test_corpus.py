@@ -99,6 +99,13 @@ LARGE = {
 }
 
 
+USUAL = {
+    *("one bad image among 12,000", "100 MB", "a million keys", "a million brackets", "aliases that multiply"),
+    "a circle of references",
+}
+"""Tried in each run of the suite."""
+
+
 def is_clean(text: str) -> bool:
     """Lines that cannot move a cursor, each of which a person can read."""
     return all(line.isprintable() and len(line) < 3000 for line in text.splitlines())
@@ -127,7 +134,9 @@ def test_each_file_of_the_corpus_ends_in_a_diagnostic(forked: ForkedCommand, fil
 
 
 @pytest.mark.trial("a manifest as large as it may be, or larger, with faults", "diagnostics, below 200 MB")
-@pytest.mark.parametrize("name", LARGE)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name in USUAL else pytest.mark.exhaustive) for name in LARGE]
+)
 def test_a_large_file_ends_in_a_diagnostic_and_in_bounded_memory(tmp_path: Path, name: str) -> None:
     """200 MB of memory for the whole process, and no more lines than a person reads."""
     file = tmp_path / "c.yaml"
