@@ -51,3 +51,22 @@ def test_the_profiles_of_the_defaults_are_for_images_that_list_none(tmp_path: Pa
     """An empty list is a list."""
     text = "defaults: {profiles: [p]}\nprofiles: {p: {min_ram: 1}}\nimages: {a: {}, b: {profiles: []}}"
     assert [spec.min_ram for spec in wanted(tmp_path, text).images] == [1, None]
+
+
+def test_what_on_replace_sets_is_merged_key_by_key(tmp_path: Path) -> None:
+    """As properties are: ``set``, and the properties in it."""
+    text = """
+defaults: {on_replace: {keep: 2, set: {visibility: private, properties: {a: 1, b: 1}}}}
+images: {a: {on_replace: {set: {properties: {b: 2}}}}}
+"""
+    (spec,) = wanted(tmp_path, text).images
+    assert spec.on_replace.keep == 2
+    assert dict(spec.on_replace.set_fields) == {"visibility": "private"}
+    assert dict(spec.on_replace.set_properties) == {"a": "1", "b": "2"}
+
+
+def test_a_key_that_is_removed_is_not_there(tmp_path: Path) -> None:
+    """Else nobody could tell which project has its images."""
+    text = f"images: {{a: {{}}}}\nremoved: {{a: {{owner: {'d' * 32}}}, b: {{owner: {'d' * 32}}}}}"
+    (problem,) = problems(tmp_path, text)
+    assert problem.endswith("removed.a: the catalog has an image of this key; take it out of removed, or out of images")

@@ -6,9 +6,10 @@ import pytest
 
 from imagesync.errors import ManifestError
 from imagesync.manifest.loader import load
+from imagesync.manifest.placeholders import MAX_DEPTH
 from imagesync.manifest.resolution import resolve
 from imagesync.model.catalog import FileSource
-from imagesync.model.references import resolve_references
+from imagesync.model.references import find_references, resolve_references
 from tests.unit.manifest.one_file import HEAD, problems, wanted
 
 
@@ -130,3 +131,30 @@ def test_references_to_images_stay_for_apply(tmp_path: Path) -> None:
 def test_a_value_that_is_not_defined_is_told_with_what_is(tmp_path: Path, text: str, expected: str) -> None:
     """FILE:LINE:COLUMN: where: what; hint."""
     assert problems(tmp_path, text) == [expected]
+
+
+@pytest.mark.parametrize("depth", [MAX_DEPTH, MAX_DEPTH + 1])
+def test_values_name_values_so_deep_and_no_deeper(tmp_path: Path, depth: int) -> None:
+    """Counted are the values, one inside the other."""
+    names = ", ".join(f"v{number}: '${{v{number + 1}}}'" for number in range(1, depth))
+    text = f"values: {{{names}, v{depth}: x}}\nimages: {{a: {{name: '${{v1}}'}}}}"
+    if depth == MAX_DEPTH:
+        assert [spec.name for spec in wanted(tmp_path, text).images] == ["x"]
+        return
+    (problem,) = problems(tmp_path, text)
+    assert f"more than {MAX_DEPTH} deep" in problem
+
+
+def test_a_value_is_never_a_reference(tmp_path: Path) -> None:
+    """What a value holds stands in a property as it is: whoever sets it names no image."""
+    text = "values: {v: '$${images.b.id}'}\nimages: {a: {properties: {k: '${v}'}}, b: {}}"
+    spec = next(one for one in wanted(tmp_path, text).images if one.key == "a")
+    assert find_references(spec) == frozenset()
+    assert resolve_references(spec.properties["k"], {"b": "id-of-b"}) == "${images.b.id}"
+
+
+@pytest.mark.parametrize(("number", "is_fine"), [(16, True), (17, False)])
+def test_one_text_becomes_so_long_and_no_longer(tmp_path: Path, number: int, is_fine: bool) -> None:
+    """16 times 65,536 characters are all that one text may have; those of the whole catalog may have more."""
+    text = f"values: {{v: '{'x' * 65_536}'}}\nimages: {{a: {{name: '{'${v}' * number}'}}}}"
+    assert any("becomes too long" in problem for problem in problems(tmp_path, text)) is not is_fine

@@ -7,6 +7,7 @@ import pytest
 from imagesync.errors import UsageError
 from imagesync.manifest.loader import load
 from imagesync.manifest.resolution import resolve
+from imagesync.manifest.scope import intersect_patterns
 from imagesync.model.catalog import Catalog
 
 HEAD = "version: 1\ncatalog: base\ndefaults: {source: none}\n"
@@ -50,3 +51,9 @@ def test_an_only_that_matches_no_image_of_the_target_is_refused(tmp_path: Path, 
     """A mistyped pattern must not look like a wish for nothing."""
     with pytest.raises(UsageError, match="no such key"):
         wanted(tmp_path, TARGETED, *only)
+
+
+def test_patterns_with_brackets_cover_nothing() -> None:
+    """A class of characters is no text: of ``[ab]`` and ``[[]*``, which matches its letters, nothing lies in both."""
+    assert intersect_patterns(["[ab]"], ["[[]*"], ["a", "b"]) == ()
+    assert intersect_patterns(["[ab]"], ["?"], ["a", "c"]) == ("a",)

@@ -131,6 +131,11 @@ def test_a_file_of_git_is_no_source_and_no_keyring(tmp_path: Path, source: str) 
             "use method: upload or glance-direct, or declare container_format: compressed",
         ),
         (
+            f"images: {{a: {{source: {{url: 'https://x/y', checksum: '{SHA256}', checksum_url: 'https://x/S'}}}}}}",
+            "3:128: images.a.source.checksum_url: stands beside a checksum; "
+            "keep one: a digest, or the list that it is taken from",
+        ),
+        (
             f"images: {{a: {{source: {{url: 'https://x/y', checksum: '{SHA256}', verify: none}}}}}}",
             "3:128: images.a.source.verify: is for method: web-download; all else is verified while it is sent; "
             "take it out",

@@ -173,6 +173,7 @@ def test_a_record_counts_only_on_the_image_that_it_names(image: LiveImage, other
     [
         ((), ()),
         (("imagesync_rev_7",), (7,)),
+        (("imagesync_rev_999999999999999",), (999_999_999_999_999,)),
         (("imagesync_rev_10", "imagesync_rev_9"), (9, 10)),
         (("imagesync_rev_", "imagesync_rev_0", "imagesync_rev_07", "imagesync_rev_-1", "imagesync_rev_x"), ()),
         (("imagesync_rev_1234567890123456", "imagesync_rev_1 ", "Imagesync_rev_1", "imagesync_rev_١"), ()),
