@@ -191,6 +191,18 @@ def test_a_right_that_the_retirement_needs_is_asked_for_before_the_new_build_is_
     assert [image.properties[ROLE] for image in service.images()] == [Role.CURRENT]
 
 
+def test_a_right_that_the_image_needs_is_asked_for_before_it_is_uploaded(tmp_path: Path) -> None:
+    """Once for all images of a run; an image that is not public needs none."""
+    service = MayNotPublish(Store(tmp_path / "store"), "member")
+    assert apply(service, want_image(tmp_path, b"data", visibility=Visibility.SHARED)).succeeded
+    assert service.asked == 0
+    report = apply(service, want_image(tmp_path, b"new", visibility=Visibility.PUBLIC))
+    created, *_ = report.results
+    assert str(created.error).startswith("this user may not make images public, as visibility asks for; ")
+    assert service.asked == 1
+    assert [image.visibility for image in service.images()] == [Visibility.SHARED]
+
+
 class DeactivationLost(Local):
     """A store that answers that an image was deactivated, and loses that."""
 

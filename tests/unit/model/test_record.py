@@ -140,7 +140,7 @@ def test_a_record_is_written_as_it_was_read(image: LiveImage) -> None:
         ({"imagesync_catalog": "base"}, Record("base", "", Role.CURRENT)),
         ({"imagesync_catalog": "base", "imagesync_managed": "{"}, Record("base", "", Role.CURRENT)),
         (
-            {"imagesync_catalog": "base", "imagesync_managed": '{"g":-1,"f":[],"t":{}}'},
+            {"imagesync_catalog": "base", "imagesync_managed": '{"g":-1,"f":[],"t":{},"o":7,"r":3,"b":"x"}'},
             Record("base", "", Role.CURRENT),
         ),
         (

@@ -151,3 +151,11 @@ def test_a_url_has_no_log_in_query_or_fragment(url: str, shown: str, host: str) 
     """Any of them may be a secret."""
     assert public_url(url) == shown
     assert public_host(url) == host
+
+
+@pytest.mark.parametrize(
+    ("url", "port"), [("https://h/x", 443), ("http://h/x", 80), ("https://h:80/x", 80), ("http://h:443/x", 443)]
+)
+def test_the_port_of_a_url_is_that_of_its_scheme_unless_it_names_one(url: str, port: int) -> None:
+    """A redirect to another port leads to another server."""
+    assert read_origin(url) == (url.partition(":")[0], "h", port)

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from imagesync.model.catalog import Content, Fingerprint, Role, Status
-from imagesync.model.plan import Create, Reactivate, Update
+from imagesync.model.plan import Create, Delete, Reactivate, Update
 from imagesync.model.policy import Policy
-from tests.unit.factories import catalog, inventory, live, plan, spec
+from tests.unit.factories import candidate, catalog, inventory, live, plan, spec
 from tests.unit.planning.plans import kinds
 
 
@@ -69,3 +69,12 @@ def test_a_hidden_image_in_whose_favor_a_visible_one_retires_is_shown(role: Role
         change.path for step in hidden.steps if isinstance(step.action, Update) for change in step.action.changes
     ]
     assert changed == [("name",), ("hidden",)]  # the new one keeps hidden, the old one retires
+
+
+def test_a_staging_record_with_the_pinned_id_is_never_swept() -> None:
+    """The service would not give the id out again."""
+    kept = spec("a", "a", id="pinned", status=Status.ACTIVE)
+    left = candidate(spec("a", "b"), "pinned", status=Status.QUEUED)
+    other = candidate(spec("a", "b"), "left", status=Status.QUEUED)
+    made = plan(catalog(kept), inventory(live(spec("a", "a"), "id-a"), left, other))
+    assert {getattr(step.action, "image_id", "") for step in made.steps if isinstance(step.action, Delete)} == {"left"}

@@ -2,10 +2,13 @@
 
 import pytest
 
+from imagesync.errors import PlanRefused
 from imagesync.model.catalog import OnExpire
+from imagesync.model.image import Capabilities
 from imagesync.model.policy import Limit, OnRemove, OnReplace, Policy
+from imagesync.planning.planner import make_plan
 from imagesync.planning.policy import check
-from tests.unit.factories import catalog, inventory, live, plan, retired, spec
+from tests.unit.factories import catalog, inventory, live, plan, plan_input, retired, spec
 
 
 def test_policy_refuses_too_many_removals_in_one_sentence() -> None:
@@ -85,3 +88,16 @@ def test_the_clean_up_of_superseded_builds_does_not_count() -> None:
     assert len(made.steps) == 4
     assert (made.removed, made.changed) == ((), ())
     assert check(made, Policy(max_delete=Limit(0), max_update=Limit(0))) == ()
+
+
+@pytest.mark.parametrize("name", ["disk_format", "container_format"])
+def test_a_format_that_the_service_does_not_take_is_refused(name: str) -> None:
+    """Before anything is uploaded; a service that tells no formats is believed to take any."""
+    known = Capabilities(disk_formats=frozenset({"raw", "iso"}), container_formats=frozenset({"bare"}))
+    wanted = catalog(spec("a", **{name: "other"}))
+    with pytest.raises(PlanRefused) as caught:
+        make_plan(plan_input(wanted, inventory(), able=known))
+    takes = {"disk_format": "iso, raw", "container_format": "bare"}[name]
+    assert str(caught.value) == f"images.a.{name}: this service does not take other; it takes {takes}"
+    assert make_plan(plan_input(wanted, inventory(), able=Capabilities())).steps
+    assert make_plan(plan_input(catalog(spec("a")), inventory(), able=known)).steps

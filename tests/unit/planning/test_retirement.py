@@ -19,7 +19,7 @@ from imagesync.model.plan import (
 from imagesync.model.policy import OnRemove, OnReplace, Policy
 from imagesync.model.record import read
 from imagesync.render.text import plan_text
-from tests.unit.factories import NOW, candidate, catalog, inventory, live, plan, retired, spec
+from tests.unit.factories import NOW, candidate, catalog, inventory, live, plan, retired, rewrite, spec
 from tests.unit.planning.plans import actions, changes, kinds
 
 
@@ -198,3 +198,14 @@ def test_an_image_that_an_earlier_run_began_to_delete_is_deleted(on_remove: OnRe
     assert kinds(plan(catalog(wanted), inventory(marked, live(wanted)))) == [("Delete", "a", "deleting")]
     gone = plan(catalog(), inventory(marked), Policy(on_remove=on_remove, allow_destroy=True))
     assert [kind for kind, _, _ in kinds(gone)] == ["Delete"]
+
+
+def test_what_retires_now_is_not_too_old_whatever_its_record_says() -> None:
+    """Somebody wrote a time of retirement into the record of the current image."""
+    new = spec("a", "b", on_replace=OnReplace(keep=2, delete_after=1))
+    old = live(spec("a", "a"))
+    record = read(old)
+    assert record is not None
+    forged = rewrite(old, managed=replace(record.managed, retired="2000-01-01T00:00:00+00:00"))
+    made = plan(catalog(new), inventory(forged))
+    assert [type(step.action).__name__ for step in made.steps] == ["Create", "Update"]

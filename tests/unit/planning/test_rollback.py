@@ -125,3 +125,12 @@ def test_a_key_with_a_rejected_candidate_is_rolled_back_as_usual() -> None:
         ("Update", "old", "rollback"),
         ("Update", "now", "superseded"),
     ]
+
+
+def test_a_rollback_says_that_a_pinned_id_must_follow() -> None:
+    """Else the next apply makes the pinned image again."""
+    wanted = spec("a", "b", id="two")
+    found = inventory(live(wanted, "two", generation=2), retired(spec("a", "a"), "one"))
+    made = plan_rollback(catalog(wanted), found)
+    assert any("id: one (now two)" in note for note in made.notes)
+    assert not any("id: one" in note for note in plan_rollback(catalog(spec("a", "b")), found).notes)

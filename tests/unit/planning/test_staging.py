@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from imagesync.errors import PlanRefused
-from imagesync.model.catalog import Checksum, Content, Fingerprint, Status, Visibility
+from imagesync.model.catalog import Checksum, Content, Fingerprint, OnExpire, Status, Visibility
 from imagesync.model.plan import (
     Candidate,
     Create,
@@ -178,3 +178,11 @@ def test_a_candidate_with_the_pinned_id_is_not_dropped() -> None:
     """Its id could never be used again."""
     with pytest.raises(PlanRefused, match="never gives out again"):
         plan_discard(catalog(spec("a", "b", id="cand")), inventory(candidate(spec("a", "b"))))
+
+
+@pytest.mark.parametrize("has_image", [True, False])
+def test_a_build_of_an_expired_key_is_staged_only_beside_an_image(has_image: bool) -> None:
+    """Without one nothing is made of the key any more."""
+    dated = spec("a", "b", expires="2000-01-01", on_expire=OnExpire.HIDE)
+    found = inventory(live(spec("a", "c"))) if has_image else inventory()
+    assert len(plan_stage(catalog(dated), found).steps) == has_image
