@@ -113,3 +113,11 @@ def test_long_texts_are_judged_at_once() -> None:
         quote_value(text)
         hide_secrets(text[:100_000])
         assert time.process_time() - begin < 2, text[:10]
+
+
+def test_so_much_of_a_value_is_shown_and_no_more() -> None:
+    """80 characters with their quotes."""
+    text = ("word " * 40)[:78]
+    assert quote_value(text) == f"'{text}'"
+    assert len(quote_value(f"{text}s")) == 80
+    assert quote_value(f"{text}s").startswith(f"'{text[:70]}")

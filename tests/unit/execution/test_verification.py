@@ -13,7 +13,17 @@ from imagesync import Performer, execute
 from imagesync.backends.base import ImportFields
 from imagesync.backends.local.backend import Local
 from imagesync.errors import Forbidden, Unavailable
-from imagesync.model.catalog import Catalog, Checksum, FileSource, Fingerprint, Method, Role, Transfer, UrlSource
+from imagesync.model.catalog import (
+    Catalog,
+    Checksum,
+    FileSource,
+    Fingerprint,
+    Method,
+    Role,
+    Status,
+    Transfer,
+    UrlSource,
+)
 from imagesync.model.image import Capabilities
 from imagesync.model.plan import Create
 from imagesync.model.record import DIGEST, Record, read
@@ -233,3 +243,11 @@ def test_other_bytes_in_the_service_are_an_error(tmp_path: Path, answers: dict[s
     (result,) = apply(service, want_image(tmp_path, b"data")).results
     assert "the service stored" in str(result.error)
     assert service.images() == []
+
+
+@pytest.mark.parametrize("status", [Status.SAVING, Status.QUEUED, Status.DEACTIVATED])
+def test_an_image_that_is_not_active_after_its_upload_is_not_published(tmp_path: Path, status: Status) -> None:
+    """Whatever the service says of its size and its digests."""
+    service = Service(tmp_path / "store", {"status": status})
+    (result,) = apply(service, want_image(tmp_path, DATA)).results
+    assert f"is {status.value} after the upload; run apply again" in str(result.error)
