@@ -183,3 +183,11 @@ def test_what_lists_images_of_others_says_what_it_left_out(open_scripted: OpenSc
 def test_an_answer_is_as_large_as_it_may_be() -> None:
     """The numbers of these tests rely on it."""
     assert MAX_RESPONSE_BYTES == 16 * MIB
+
+
+def test_images_of_other_owners_in_an_answer_are_not_ours(open_scripted: OpenScripted) -> None:
+    """A service, or a proxy before it, that does not heed ``owner=``: whose it is, is compared here again."""
+    found = [{**record(1), "owner": OURS}, record(2), {**record(3), "owner": ""}]
+    found.append({**record(4, imagesync_catalog="Base"), "owner": OURS})
+    backend = open_scripted(lambda path: Say(body={"images": found}), project=OURS).backend
+    assert [image.owner for image in backend.inventory("base", (OURS,))] == [OURS]

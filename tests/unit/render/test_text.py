@@ -54,3 +54,12 @@ def test_copies_of_records_are_counted_in_one_line(number: int, words: str) -> N
     assert shown.count("copy of another image's record") == (number > 0)
     assert words in shown
     assert "snapshot-" not in shown
+
+
+def test_what_becomes_of_an_old_build_stands_below_the_new_one() -> None:
+    """One row for the key; the old build has none of its own."""
+    text = plan_text(plan(catalog(spec("a", "b")), inventory(live(spec("a", "a")))))
+    first, below = text.splitlines()[2:4]
+    assert first.startswith("  ± a  replace  4.0 KiB from a.raw")
+    assert below.startswith("      id-a hidden, kept")
+    assert "superseded" not in text

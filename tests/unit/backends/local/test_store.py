@@ -27,6 +27,7 @@ def test_it_is_the_same_project_when_opened_again(tmp_path: Path) -> None:
     with pytest.raises(Conflict):
         again.create_image(id=gone.id)
     assert (tmp_path / "s" / "store.db").stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / "s" / "content" / image.id).stat().st_mode & 0o777 == 0o600
     assert open_backend(store=tmp_path / "other").identity().fingerprint != first.identity().fingerprint
 
 
