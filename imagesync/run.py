@@ -16,11 +16,9 @@ from imagesync.errors import ImagesyncError
 from imagesync.inventory import take_inventory_for_plan
 from imagesync.lease import LOCK_TIMEOUT, UNLOCK
 from imagesync.lease.record import USUAL, Times
-from imagesync.model.image import LiveImage
 from imagesync.model.plan import Delete, Kind, Plan
 from imagesync.model.report import Event, Outcome, Report
 from imagesync.planning.clock import Clock, read_clocks
-from imagesync.planning.ownership import Ownership
 from imagesync.planning.staleness import find_published_clashes, find_unmet_steps
 from imagesync.sources import SourceAccess
 
@@ -124,15 +122,10 @@ def recover(backend: Backend, plan: Plan, settings: Settings, lease: "Held") -> 
     return recovered
 
 
-def _list_own(backend: Backend, plan: Plan) -> tuple[LiveImage, ...]:
-    """All images of a plan's catalog, also those that ``--only`` leaves out."""
-    ownership = Ownership(plan.catalog, backend.identity().project_id, plan.owners)
-    return ownership.select_ours(backend.inventory(plan.catalog, ownership.projects))
-
-
 def hold_lease(backend: Backend, plan: Plan, settings: Settings, hooks: Hooks) -> AbstractContextManager["Held | None"]:
     """The lease of a plan's catalog, held while the block runs; None if the settings want none. Errors as those of
     ``lease.taking.hold``."""
+    from imagesync.execution.recovery import list_own
     from imagesync.lease.taking import hold
 
     if not settings.lock:
@@ -144,7 +137,7 @@ def hold_lease(backend: Backend, plan: Plan, settings: Settings, hooks: Hooks) -
         times=settings.lease_times,
         unlock=settings.unlock,
         warn=hooks.warn,
-        is_new=lambda: not _list_own(backend, plan),
+        is_new=lambda: not list_own(backend, plan),
     )
 
 

@@ -39,7 +39,8 @@ def check_store(plan: Plan, file: Path, *, allow_outside: bool, is_target_given:
     if allow_outside or is_target_given or target.kind != "store":
         return
     if not any(find_place_problem(target.location, root) is None for root in _list_roots(file)):
-        fault = f"the plan's store, {make_printable(target.location)}, is not among the files below the plan or the working directory"
+        place = make_printable(target.location)
+        fault = f"the plan's store, {place}, is not among the files below the plan or the working directory"
         raise PlanRefused([f"{fault}; name it: --store {quote_word(target.location)}"])
 
 

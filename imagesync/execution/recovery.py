@@ -14,6 +14,12 @@ from imagesync.planning.ownership import Ownership
 from imagesync.planning.recovery import plan_recovery, renew_reliances
 
 
+def list_own(backend: Backend, plan: Plan) -> tuple[LiveImage, ...]:
+    """All images of a plan's catalog, also those that ``--only`` leaves out."""
+    ownership = Ownership(plan.catalog, backend.identity().project_id, plan.owners)
+    return ownership.select_ours(backend.inventory(plan.catalog, ownership.projects))
+
+
 def recover(backend: Backend, plan: Plan, *, jobs: int, check_lease: Callable[[], None]) -> Plan:
     """Delete what an earlier run never filled, and renew the guards of all other images of the catalog.
 
@@ -21,8 +27,8 @@ def recover(backend: Backend, plan: Plan, *, jobs: int, check_lease: Callable[[]
     something is still written to it.
     """
     writes = Writes(backend, plan.relies, check_lease=check_lease)
-    ownership = Ownership(plan.catalog, backend.identity().project_id, plan.owners)
-    owned = {image.id: image for image in ownership.select_ours(backend.inventory(plan.catalog, ownership.projects))}
+    project = backend.identity().project_id
+    owned = {image.id: image for image in list_own(backend, plan)}
     todo, relied = plan_recovery(plan, owned.values()), {each.image_id for each in plan.relies}
 
     def delete(image_id: str) -> None:
@@ -44,7 +50,7 @@ def recover(backend: Backend, plan: Plan, *, jobs: int, check_lease: Callable[[]
         except Unavailable:
             raise
         except BackendError:
-            if owned[image_id].lies_in(ownership.project):
+            if owned[image_id].lies_in(project):
                 raise
             return owned[image_id]  # what its project did to it must not stop the other keys
 

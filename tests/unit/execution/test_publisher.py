@@ -377,3 +377,23 @@ def test_a_record_is_bound_to_the_id_that_a_service_chose(tmp_path: Path, data: 
     (image,) = service.images()
     assert image.properties[ID] == image.id
     assert planned(service, images).steps == ()
+
+
+class SilentDelete(Local):
+    """A store that tells another size than was sent, and gives no answer to a DELETE."""
+
+    def images(self, image_id: str | None = None) -> list[LiveImage]:
+        return [replace(one, size=5) if one.size else one for one in super().images(image_id)]
+
+    def delete_image(self, image: LiveImage | str) -> None:
+        raise Unavailable("no answer")
+
+
+def test_a_record_whose_deletion_got_no_answer_leaves_the_run_unsettled(tmp_path: Path) -> None:
+    """The DELETE may arrive when the next run has filled that record."""
+    service = SilentDelete(Store(tmp_path / "store"), "silent")
+    plan = planned(service, want_image(tmp_path, b"data"))
+    performer = Performer(service, plan)
+    report = execute(plan, performer, jobs=1, notify=lambda _: None, cancelled=threading.Event())
+    assert not report.succeeded
+    assert performer.writes.is_unanswered
