@@ -7,6 +7,7 @@ import atexit
 import os
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -29,7 +30,8 @@ class ForkedRuns(ForkServer):
         try:
             return self._result(self._answer(seconds))
         except TimeoutError:
-            os.kill(pid, 9)
+            with suppress(ProcessLookupError):
+                os.kill(pid, 9)
             self._answer()
             raise AssertionError(f"{words} still runs after {seconds:g} s: {self._result(9)}") from None
 

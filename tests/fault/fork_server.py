@@ -40,27 +40,30 @@ class CommandServer:
 
     def __init__(self, module: str, more: Mapping[str, str]) -> None:
         env = {**os.environ, **minimal_environment(), **more}
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-        self._process: subprocess.Popen[str] = subprocess.Popen(
-            [sys.executable, "-m", module],
-            env=env,
-            text=True,
-            **pipes,  # type: ignore[call-overload]
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", module], env=env, bufsize=0, stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
+        self._read = b""
 
     def send(self, request: Mapping[str, object]) -> None:
         """Ask for a run."""
         assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(request) + "\n")
-        self._process.stdin.flush()
+        self._process.stdin.write(json.dumps(request).encode() + b"\n")
 
     def answer(self, seconds: float | None = None) -> Any:
-        """The next line of the answer; TimeoutError if it does not come in time."""
+        """The next line of the answer; TimeoutError if it does not come in time.
+
+        Both lines of a short run may come at once: what was read and not yet asked for is kept here, where ``select``
+        does not look.
+        """
         assert self._process.stdout is not None
-        if seconds is not None and not select.select([self._process.stdout], [], [], seconds)[0]:
-            raise TimeoutError
-        line = self._process.stdout.readline()
-        assert line, "the fork server has ended"
+        while b"\n" not in self._read:
+            if seconds is not None and not select.select([self._process.stdout], [], [], seconds)[0]:
+                raise TimeoutError
+            found = os.read(self._process.stdout.fileno(), 4096)
+            assert found, "the fork server has ended"
+            self._read += found
+        line, _, self._read = self._read.partition(b"\n")
         return json.loads(line)
 
     @property
