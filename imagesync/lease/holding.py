@@ -114,10 +114,13 @@ class Held:
     def look(self) -> None:
         """One listing: lost if our record is not there or says so, or another one is live."""
         seen = self._chain.look(self.id)
-        if seen.own is not None and seen.own.state is not State.HELD:
-            self._lose("it was broken")
-        elif seen.live or seen.own is None:
+        if seen.own is None:
             self._lose_to(seen.live)
+        elif seen.own.state is not State.HELD:
+            self._lose("it was broken")
+        elif other := find_end(seen.live):
+            how = "it was taken over by" if other.number > self.number else "another run has one beside it:"
+            self._lose(f"{how} {other.holder}")
 
     def _lose_to(self, live: tuple[Lease, ...]) -> None:
         end = find_end(live)

@@ -79,6 +79,10 @@ class _Taking:
         posted = self._chain.post(lease)
         # a damaged end may name a record of the past as the one that follows
         if posted is Posted.BURNT or (posted is Posted.ANOTHERS and lease.id in {one.id for one in seen.found}):
+            again = self._chain.look()  # a POST that was slow may have met the chain as it was long ago
+            if again.live or find_end(again.found) != end:
+                self._pause(posted)
+                return None
             before = before or assume_lease(self._chain.catalog)
             self._check_time_to_settle(before)
             lease = self._chain.make(end, before=before, is_fresh=True)
@@ -99,8 +103,7 @@ class _Taking:
             self._world.sleep(self._times.poll * self._world.chance())
             return None
         for old in confirmed.found:
-            if old.number < lease.number or old.state is State.FREE:
-                self._chain.remove(old.id)
+            self._chain.remove(old.id)
         self._chain.set_time_limit(self._times.confirm / 3)
         return Held(
             self._chain, confirmed.own or lease, self._times, self._world, sent=sent, tell=self._tell, before=before
@@ -125,9 +128,9 @@ class _Taking:
     def _confirm(self, lease: Lease, sent: float) -> Look | None:
         """Look until our record is the only live one; None if another has the better claim, or time ran out.
 
-        It has none if somebody broke the lease meanwhile: that record says who may be at work. Of several live ones all but
-        that with the smallest id go. A record that took too long to make, or is not shown for too long, may look dead to
-        others already.
+        It has none if a record that was not there before is the end of the chain and was not given back: it was broken,
+        say, and who made it may be at work; then that one is followed. Of several live ones all but that with the smallest
+        id go. A record that took too long to make, or is not shown for too long, may look dead to others already.
         """
         is_contested = False
         while True:
@@ -137,10 +140,11 @@ class _Taking:
             if seconds > self._times.confirm:
                 break
             is_ours = seen.own is not None and seen.own.state is State.HELD
-            is_followed = any(other.state is State.BROKEN and other.number >= lease.number for other in seen.found)
-            if is_ours and not seen.live and not is_followed:
+            ended = [other for other in seen.found if other.state is not State.FREE and other not in seen.live]
+            is_behind = any(other.number >= lease.number for other in ended)
+            if is_ours and not seen.live and not is_behind:
                 return seen
-            if is_followed or any(other.id < lease.id for other in seen.live):
+            if is_behind or any(other.id < lease.id for other in seen.live):
                 is_contested = True
                 break
             self._world.sleep(self._times.poll * (0.5 + self._world.chance() / 2))

@@ -185,6 +185,46 @@ def test_a_successor_whose_id_was_given_out_is_passed_by(runs: TwoRuns) -> None:
     assert held.id != lease.next
 
 
+def test_a_slow_post_takes_the_lease_from_nobody(runs: TwoRuns) -> None:
+    """It was sent behind an end of long ago: meanwhile one run came and went, and the next one is at work."""
+    runs.take(A).release()
+    working: list[Held] = []
+
+    def overtake() -> None:
+        runs.hooked.before_create = lambda: None
+        runs.take(B).release()
+        working.append(runs.take(B))
+        runs.hooked.before_create = fail
+
+    def fail() -> None:
+        raise AssertionError("a second record beside that of a run at work")
+
+    runs.hooked.before_create = overtake
+    with pytest.raises(LeaseHeld, match="host b"):
+        runs.take(A, timeout=5)
+    working[0].beat()
+    assert not working[0].is_lost()
+    assert runs.numbers() == [3]
+
+
+@pytest.mark.parametrize("state", [State.UNSETTLED, State.BROKEN, State.HELD])
+def test_two_begin_a_chain_and_one_does_not_give_it_back(runs: TwoRuns, state: State) -> None:
+    """Both with the number 1: the other one has ended, or its process is gone, before ours is looked at. What it sent may
+    still arrive, so it is followed."""
+    other = Lease(runs.clock.new_id(), "base", 1, runs.clock.new_id(), "n", B, state=state)
+
+    def arrive(_now: float) -> None:
+        runs.clock.meanwhile = lambda now: None
+        runs.backend.create_image(id=other.id, hidden=True, visibility="private", properties=other.properties())
+
+    runs.clock.meanwhile = arrive
+    held = runs.take(A, gone=lambda holder: holder == B)
+    assert held.number == 2
+    assert held.before is not None
+    assert (held.before.state, held.before.holder) == (state, B)
+    assert runs.numbers() == [2]
+
+
 @pytest.mark.parametrize("is_new", [True, False])
 @pytest.mark.parametrize("change", ["deleted", "shared", "deleted, its id given out"])
 def test_a_holder_whose_record_is_gone_may_be_at_work(runs: TwoRuns, change: str, *, is_new: bool) -> None:
@@ -754,7 +794,7 @@ def test_a_record_that_arrives_late_ends_the_lease_before_the_first_step(runs: T
             assert late.post(late.make(runs.records()[-1], is_fresh=True)) is Posted.MINE
 
     held = hold(runs.backend, "base", timeout=120, times=USUAL, unlock=UNLOCK, warn=arrive)
-    with pytest.raises(LeaseLost, match="broken or taken over by host b"):
+    with pytest.raises(LeaseLost, match="it was taken over by host b"):
         held.__enter__()
 
 
