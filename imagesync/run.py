@@ -117,7 +117,8 @@ def recover(backend: Backend, plan: Plan, settings: Settings, lease: "Held") -> 
     that were renewed."""
     from imagesync.execution import recovery
 
-    recovered = recovery.recover(backend, plan, jobs=settings.jobs, check_lease=lease.check)
+    leased = backend.with_lease(lease.check)
+    recovered = recovery.recover(leased, plan, jobs=settings.jobs, check_lease=lease.check)
     lease.is_settled = True
     return recovered
 
@@ -200,11 +201,11 @@ def run_plan(
     with hooks.watch(plan) as watch:
         control = _Control(watch, lease)
         performer = Performer(
-            backend,
+            backend.with_lease(control.check_lease),
             plan,
             check_lease=control.check_lease,
             access=access,
-            now=lambda: read_time(backend, lease).latest,
+            now=lambda: read_time(backend, lease).middle,
         )
         performer.writes.is_contested = lease is not None and lease.before is not None
         try:

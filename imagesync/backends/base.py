@@ -4,7 +4,7 @@ Errors are those of ``imagesync.errors``: NotFound, Conflict, InUse, Forbidden, 
 Unauthorized, Unavailable. Methods are safe to call from several threads at once, one writer per image.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol, Self, TypedDict, Unpack
 
@@ -91,6 +91,13 @@ class Backend(Protocol):
 
     def with_time_limit(self, seconds: float) -> "Backend":
         """The same target, by requests that are given up after so many seconds; close the backend itself, not this one."""
+
+    def with_lease(self, check: Callable[[], None]) -> "Backend":
+        """The same target, as a run with a lease writes to it; close the backend itself, not this one.
+
+        ``check`` raises LeaseLost if nothing may be written any more. A backend that repeats requests by itself calls it
+        before each repeat, too.
+        """
 
     def settling_time(self) -> float:
         """Seconds after a write until a read shows for certain what became of it.

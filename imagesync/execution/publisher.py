@@ -170,6 +170,7 @@ class Publisher:
             return arrived
         self._add_members(create, image.id)
         if _is_deactivated(create):
+            self._writes.check_lease()
             with self._writes.noting():
                 self._backend.deactivate(image.id)
         if create.state.members or _is_deactivated(create):

@@ -1,7 +1,7 @@
 """What several clocks show -> the time that a plan goes by. Pure.
 
 What is deleted because of its age is gone for good, so the earliest of all clocks counts, and if they differ by much
-nothing is deleted that way. When an image retires the latest one is noted: it is then kept rather longer.
+nothing is deleted that way. When an image retires the middle one is noted: one wrong clock of three changes nothing.
 """
 
 from collections.abc import Iterable, Mapping
@@ -17,11 +17,25 @@ MAX_DIFFERENCE: Final = timedelta(minutes=10)
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """``earliest`` and ``latest`` of several clocks; ``problem`` says why nothing is deleted because of its age."""
+    """What several clocks show, at least one; ``problem`` says why nothing is deleted because of its age."""
 
-    earliest: datetime
-    latest: datetime
+    shown: tuple[datetime, ...]
     problem: str = ""
+
+    @property
+    def earliest(self) -> datetime:
+        """By the clock that is last."""
+        return min(self.shown)
+
+    @property
+    def middle(self) -> datetime:
+        """The one in the middle; of two the later one, so that what it dates is kept rather longer."""
+        return sorted(self.shown)[len(self.shown) // 2]
+
+    @property
+    def latest(self) -> datetime:
+        """By the clock that is first."""
+        return max(self.shown)
 
 
 def read_clocks(here: datetime, services: Mapping[str, datetime]) -> Clock:
@@ -29,11 +43,10 @@ def read_clocks(here: datetime, services: Mapping[str, datetime]) -> Clock:
 
     The sentence about a difference has no times in it, so that plans that are made one after the other are the same.
     """
-    times = [here, *services.values()]
-    clock = Clock(min(times), max(times))
+    clock = Clock((here, *services.values()))
     if clock.latest - clock.earliest <= MAX_DIFFERENCE:
         return clock
-    return Clock(clock.earliest, clock.latest, _describe(here, services))
+    return Clock(clock.shown, _describe(here, services))
 
 
 def find_untimely_steps(steps: Iterable[Step], clock: Clock) -> list[str]:

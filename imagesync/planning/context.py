@@ -85,7 +85,7 @@ def make_context(given: PlanInput, excluded: Mapping[str, str] = MappingProxyTyp
     """
     catalog, policy = given.catalog, given.policy
     wanted, expired, lapsed, undated = _split_expired(given)
-    every = group(given.inventory.owned)
+    every = group(given.inventory.owned, given.clock.latest)
     groups = Groups({key: found for key, found in every.items() if catalog.is_in_scope(key)})
     adopted, refused = find_adopted_images(catalog, wanted, given.inventory, groups)
     current = groups.current_ids()

@@ -8,6 +8,7 @@ from enum import Enum, auto
 from imagesync.model.catalog import Checksum, Content, FileSource, ImageSpec, KnownContent, Method, Role, Status
 from imagesync.model.image import LiveImage
 from imagesync.model.record import MAX_GENERATION, Record, read
+from imagesync.planning.clock import MAX_DIFFERENCE
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,15 +116,28 @@ class Holds(Enum):
     MISSING = auto()
 
 
-def group(images: Iterable[LiveImage]) -> Groups:
-    """Owned images by key; images without a record or with the lease's role are left out."""
-    owned = sorted((Owned(image, record) for image in images if (record := read(image))), key=lambda item: item.order)
+def group(images: Iterable[LiveImage], latest: datetime | None = None) -> Groups:
+    """Owned images by key; images without a record or with the lease's role are left out.
+
+    ``latest``: the time by the clock that is first. A build that retired later by its record was dated by a wrong clock:
+    what counts then is when it was last written to.
+    """
+    found = [Owned(image, record) for image in images if (record := read(image))]
+    owned = sorted((_date_anew(item, latest) for item in found), key=lambda item: item.order)
     keys = sorted({item.record.key for item in owned if item.record.role is not Role.LEASE})
     by_role: dict[tuple[str, Role], list[Owned]] = {}
     for item in owned:
         by_role.setdefault((item.record.key, item.record.role), []).append(item)
     roles = (Role.CURRENT, Role.STAGING, Role.RETIRED, Role.DELETING)
     return Groups({key: Generations(key, *(tuple(by_role.get((key, role), ())) for role in roles)) for key in keys})
+
+
+def _date_anew(owned: Owned, latest: datetime | None) -> Owned:
+    since = owned.retired_at
+    if latest is None or since is None or since - latest <= MAX_DIFFERENCE:
+        return owned
+    managed = replace(owned.record.managed, retired=owned.image.updated_at)
+    return replace(owned, record=replace(owned.record, managed=managed))
 
 
 def compare_content(spec: ImageSpec, owned: Owned) -> Holds:

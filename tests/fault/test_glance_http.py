@@ -15,12 +15,23 @@ import pytest
 from keystoneauth1.plugin import BaseAuthPlugin
 from keystoneauth1.session import Session
 
+from imagesync.backends.base import Backend
 from imagesync.backends.glance.api import Api
 from imagesync.backends.glance.backend import Glance
 from imagesync.backends.glance.connect import connect
 from imagesync.backends.glance.response_limits import MAX_RESPONSE_BYTES, UnfitAnswer
 from imagesync.backends.glance.retry import Pace
-from imagesync.errors import BackendError, Conflict, InUse, NotFound, QuotaExceeded, Unauthorized, Unavailable
+from imagesync.errors import (
+    BackendError,
+    Conflict,
+    ImagesyncError,
+    InUse,
+    LeaseLost,
+    NotFound,
+    QuotaExceeded,
+    Unauthorized,
+    Unavailable,
+)
 from imagesync.model.catalog import Compression, FileSource, Fingerprint, Transfer
 from imagesync.sources import open_source
 from tests.fault.conftest import OpenScripted
@@ -407,3 +418,52 @@ def test_an_address_without_an_identity_service_is_one_line(
             assert type(caught.value).__module__ == "imagesync.errors"
             assert "\n" not in str(caught.value)
             assert "sesame" not in str(caught.value)
+
+
+WRITES: dict[str, Callable[[Backend], object]] = {
+    "create": lambda backend: backend.create_image(id=IMAGE_ID),
+    "update": lambda backend: backend.update_image(IMAGE_ID, name="n"),
+    "delete": lambda backend: backend.delete_image(IMAGE_ID),
+    "reactivate": lambda backend: backend.reactivate(IMAGE_ID),
+    "deactivate": lambda backend: backend.deactivate(IMAGE_ID),
+    "share": lambda backend: backend.add_member(IMAGE_ID, "p"),
+    "unshare": lambda backend: backend.remove_member(IMAGE_ID, "p"),
+    "upload": lambda backend: backend.upload(IMAGE_ID, [b"x"], 1),
+    "stage": lambda backend: backend.stage(IMAGE_ID, [b"x"], 1),
+    "import": lambda backend: backend.import_image(IMAGE_ID, "web-download", uri="http://h/x"),
+    "may publish": lambda backend: backend.may_publish(IMAGE_ID),
+}
+
+
+@pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
+def test_without_the_lease_nothing_is_written(open_scripted: OpenScripted, write: Callable[[Backend], object]) -> None:
+    """Lost since the caller asked, while a new token was fetched, say. What only reads goes on."""
+    service = open_scripted([Say()])
+
+    def check() -> None:
+        raise LeaseLost("the lease is lost")
+
+    leased = service.backend.with_lease(check)
+    refused(LeaseLost, lambda: write(leased))
+    assert service.server.asked == []
+    assert leased.images(IMAGE_ID)[0].id == IMAGE_ID
+
+
+@pytest.mark.parametrize("write", ["create", "delete", "reactivate", "deactivate", "share", "unshare"])
+@pytest.mark.parametrize(
+    ("first", "kind"),
+    [(Say(503), Unavailable), (RESET, Unavailable), (Say(429), LeaseLost)],
+    ids=["503", "reset", "429"],
+)
+def test_no_write_is_repeated_without_the_lease(
+    open_scripted: OpenScripted, write: str, first: Say, kind: type[ImagesyncError]
+) -> None:
+    """Between two tries up to a minute passes. Of a first one that may have been carried out the run must know."""
+    service = open_scripted([first])
+
+    def check() -> None:
+        if service.server.asked:
+            raise LeaseLost("the lease is lost")
+
+    refused(kind, lambda: WRITES[write](service.backend.with_lease(check)))
+    assert len([asked for asked in service.server.asked if not asked.startswith("GET")]) == 1

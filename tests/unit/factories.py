@@ -136,5 +136,5 @@ def plan_input(
 ) -> PlanInput:
     """What a plan is made from; ``able``: what the target can do, None for not known."""
     return PlanInput(
-        wanted, found, policy=policy or wanted.policy, capabilities=able, target=TARGET, clock=Clock(now, now)
+        wanted, found, policy=policy or wanted.policy, capabilities=able, target=TARGET, clock=Clock((now,))
     )

@@ -9,7 +9,7 @@ another host would carry the token there).
 import json
 import logging
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -25,7 +25,7 @@ from imagesync.backends.glance.response_limits import (
     read_whole,
 )
 from imagesync.backends.glance.retry import Pace, Patience, parse_retry_after
-from imagesync.errors import BackendError, Conflict, Unavailable
+from imagesync.errors import BackendError, Conflict, LeaseLost, Unavailable
 from imagesync.model.urls import public_host
 
 if TYPE_CHECKING:
@@ -106,7 +106,11 @@ class Silence:
 
 
 class Api:
-    """Requests to one service below ``url``; safe for threads."""
+    """Requests to one service below ``url``; safe for threads.
+
+    ``check_lease`` is called right before each request that is no GET, a repeated one, too: between two tries a minute may
+    pass. It raises LeaseLost if nothing may be written any more.
+    """
 
     def __init__(
         self,
@@ -117,8 +121,9 @@ class Api:
         pace: Pace | None = None,
         read_timeout: float = 120.0,
         timeouts: Timeouts = DEFAULT_TIMEOUTS,
+        check_lease: Callable[[], None] = lambda: None,
     ) -> None:
-        self._session = session
+        self._session, self._check_lease = session, check_lease
         self._url = url
         self._pace = pace or Pace()
         self._timeout = (CONNECT_TIMEOUT, read_timeout)
@@ -145,11 +150,16 @@ class Api:
         """A success, or the error of the last try.
 
         ``repeat``: doing it twice does no harm. ``settled_by``: a status that, answered to a repeated request, tells
-        that an earlier try was carried out.
+        that an earlier try was carried out. Where the lease was lost between two tries, the error is that of a try that
+        may have been carried out, else LeaseLost.
         """
         patience, repeated, renewed = Patience(self._pace), False, False
+        error: BackendError | None = None
         while True:
-            met = self._attempt(method, path, body)
+            try:
+                met = self._attempt(method, path, body)
+            except LeaseLost as lost:
+                raise error or lost from lost
             if isinstance(met, Answer) and met.status == HTTPStatus.UNAUTHORIZED and not renewed:
                 renewed = True
                 continue
@@ -160,7 +170,8 @@ class Api:
                 raise self._make_error(met, method, path)
             why = f"HTTP {met.status}" if isinstance(met, Answer) else "no answer" if met.sent else "no connection"
             patience.wait(f"{method} {_strip_query(path)}: {why}")
-            repeated = repeated or _is_perhaps_done(met)
+            if _is_perhaps_done(met):
+                repeated, error = True, self._make_error(met, method, path)
 
     def _attempt(self, method: str, path: str, body: object) -> Answer | Silence:
         kind = {} if body is None else {"Content-Type": _content_type(method, body)}
@@ -169,6 +180,8 @@ class Api:
             token = self._get_token()
         except Unavailable as error:
             return Silence(error, sent=False)
+        if method != "GET":
+            self._check_lease()
         try:
             answer = self._exchange(method, path, {**token, **kind}, data, self._timeout)
         except Unavailable as error:
@@ -258,6 +271,7 @@ class Api:
             headers["x-openstack-image-size"] = str(size)
         # requests takes a length of 0 for an unknown one
         data: Data = b"".join(body) if size == 0 else iter(body) if size is None else body
+        self._check_lease()
         answer = self._exchange("PUT", path, headers, data, (SENDING_TIMEOUT, self.timeouts.storing))
         if not answer.well:
             raise self._make_error(answer, "PUT", path)

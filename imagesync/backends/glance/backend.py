@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -52,9 +52,10 @@ class Glance:
         pace: Pace | None = None,
         *,
         timeouts: Timeouts = DEFAULT_TIMEOUTS,
+        check_lease: Callable[[], None] = lambda: None,
     ) -> None:
         self._connection = connection
-        self._pace, self._timeouts = pace, timeouts
+        self._pace, self._timeouts, self._check_lease = pace, timeouts, check_lease
         self._api = self._make_api(connection.url, "image service")
         self._lock = threading.Lock()
         self._able: Capabilities | None = None
@@ -67,6 +68,7 @@ class Glance:
             pace=self._pace,
             read_timeout=self._connection.read_timeout,
             timeouts=self._timeouts,
+            check_lease=self._check_lease,
         )
 
     def identity(self) -> Identity:
@@ -152,7 +154,15 @@ class Glance:
             replace(self._connection, read_timeout=min(self._connection.read_timeout, seconds)),
             replace(pace, tries=min(pace.tries, 2), longest=min(pace.longest, seconds)),
             timeouts=self._timeouts,
+            check_lease=self._check_lease,
         )
+
+    def with_lease(self, check: Callable[[], None]) -> "Glance":
+        """The check stands before each request that is no GET, also before each repeat of it."""
+        leased = Glance(self._connection, self._pace, timeouts=self._timeouts, check_lease=check)
+        with self._lock:
+            leased._able = self._able
+        return leased
 
     def settling_time(self) -> float:
         """As the cloud's settings say."""

@@ -162,6 +162,10 @@ class Local:
         """The store itself."""
         return self
 
+    def with_lease(self, check: Callable[[], None]) -> Self:  # noqa: ARG002 - nothing here is repeated
+        """The store itself."""
+        return self
+
     def settling_time(self) -> float:
         """None: each write is one transaction."""
         return 0.0

@@ -18,11 +18,21 @@ IDENTITY, IMAGE = "the identity service", "the image service"
 YESTERDAY = (NOW - timedelta(days=1)).date().isoformat()
 
 
-def test_the_earliest_clock_counts_and_the_latest_is_noted() -> None:
-    """Small differences are no problem."""
+def test_the_earliest_clock_counts_and_the_middle_one_is_noted() -> None:
+    """Small differences are no problem; of two clocks the later one is the middle."""
     services = {IDENTITY: NOW - timedelta(minutes=6), IMAGE: NOW + timedelta(minutes=4)}
-    assert read_clocks(NOW, services) == Clock(services[IDENTITY], services[IMAGE])
-    assert read_clocks(NOW, {}) == Clock(NOW, NOW)
+    clock = read_clocks(NOW, services)
+    assert (clock.earliest, clock.middle, clock.latest) == (services[IDENTITY], NOW, services[IMAGE])
+    assert clock.problem == ""
+    assert read_clocks(NOW, {IMAGE: services[IMAGE]}).middle == services[IMAGE]
+    alone = read_clocks(NOW, {})
+    assert alone.earliest == alone.middle == alone.latest == NOW
+
+
+@pytest.mark.parametrize("here", [timedelta(days=3652), timedelta(days=-3652)])
+def test_one_wrong_clock_of_three_dates_nothing(here: timedelta) -> None:
+    """Ten years ahead or behind: what retires is dated by the two others."""
+    assert read_clocks(NOW + here, {IDENTITY: NOW, IMAGE: NOW}).middle == NOW
 
 
 @pytest.mark.parametrize(
@@ -68,7 +78,7 @@ def planned(clock: Clock) -> Plan:
 
 def test_nothing_is_deleted_by_time_if_the_clocks_differ() -> None:
     """What can be taken back, hiding and deactivating, is done; the plan says why the rest is not."""
-    certain, uncertain = planned(Clock(NOW, NOW)), planned(Clock(NOW, NOW, "the clocks differ"))
+    certain, uncertain = planned(Clock((NOW,))), planned(Clock((NOW,), "the clocks differ"))
     deleted = {"delete:a:old": Reason.OUTDATED, "delete:e-delete:id-e-delete": Reason.EXPIRED}
     others = {step.id: step.reason for step in uncertain.steps}
     assert {step.id: step.reason for step in certain.steps} == deleted | others
@@ -106,16 +116,16 @@ def test_a_day_that_has_come_by_some_clocks_only_changes_nothing() -> None:
     dated = spec("a", expires=midnight.date().isoformat(), on_expire=OnExpire.HIDE)
     for shown, other in ((live(dated), NOW), (live(replace(dated, hidden=True)), midnight - timedelta(minutes=1))):
         given = plan_input(catalog(dated), inventory(shown))
-        between = Clock(midnight - timedelta(minutes=1), midnight + timedelta(minutes=1))
+        between = Clock((midnight - timedelta(minutes=1), midnight + timedelta(minutes=1)))
         assert make_plan(replace(given, clock=between)).steps == ()
-        assert len(make_plan(replace(given, clock=Clock(other, other))).steps) == 1
+        assert len(make_plan(replace(given, clock=Clock((other,)))).steps) == 1
 
 
 def test_of_a_saved_plan_only_deletions_by_age_depend_on_the_clocks() -> None:
     """Of retired builds and of what expired; hiding and deactivating can be taken back."""
-    steps = planned(Clock(NOW, NOW)).steps
-    assert find_untimely_steps(steps, Clock(NOW, NOW)) == []
-    told = find_untimely_steps(steps, Clock(NOW, NOW, "the clocks differ"))
+    steps = planned(Clock((NOW,))).steps
+    assert find_untimely_steps(steps, Clock((NOW,))) == []
+    told = find_untimely_steps(steps, Clock((NOW,), "the clocks differ"))
     assert sorted(told) == ["delete:a:old: the clocks differ", "delete:e-delete:id-e-delete: the clocks differ"]
 
 

@@ -19,7 +19,7 @@ from imagesync.model.plan import (
 from imagesync.model.policy import OnRemove, OnReplace, Policy
 from imagesync.model.record import read
 from imagesync.render.text import plan_text
-from tests.unit.factories import NOW, candidate, catalog, inventory, live, plan, retired, rewrite, spec
+from tests.unit.factories import NOW, candidate, catalog, inventory, live, mark, plan, retired, rewrite, spec
 from tests.unit.planning.plans import actions, changes, kinds
 
 
@@ -76,6 +76,23 @@ def test_what_was_current_last_is_kept() -> None:
     made = plan(catalog(spec("a", "c")), found)
     assert ("Delete", "bad", "superseded") in actions(made)
     assert [one.image_id for one in made.kept] == ["good"]
+
+
+@pytest.mark.parametrize(("minutes", "gone"), [(5, "older"), (11, "wrong")])
+def test_a_retirement_in_the_future_is_not_believed(minutes: int, gone: str) -> None:
+    """One run had a clock that was ahead. What counts then is when the image was last written to; else that build would be
+    kept for ever, and better ones would go in its place. Clocks that differ a little are no problem."""
+    wrong = retired(spec("a", "a"), "wrong", 1, days=0)
+    record = read(wrong)
+    assert record is not None
+    ahead = (NOW + timedelta(minutes=minutes)).isoformat()
+    wrong = mark(wrong, replace(record, managed=replace(record.managed, retired=ahead)))
+    wrong = replace(wrong, updated_at=(NOW - timedelta(days=30)).isoformat())
+    older = retired(spec("a", "b"), "older", 2, days=20)
+    on_replace = OnReplace(keep=1, delete_after=25)
+    found = inventory(wrong, older, live(spec("a", "c", on_replace=on_replace), "now", generation=3))
+    made = plan(catalog(spec("a", "c", on_replace=on_replace)), found)
+    assert [item.action.image_id for item in made.steps if isinstance(item.action, Delete)] == [gone]
 
 
 def test_delete_after_has_a_reason_of_its_own() -> None:
