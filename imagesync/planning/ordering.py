@@ -39,14 +39,22 @@ def _sort_key(item: Step) -> tuple[str, int, str]:
 
 
 def chain_name_changes(steps: Sequence[Step], inventory: Inventory) -> tuple[Step, ...]:
-    """Steps that take a visible name away wait for those that give it to another image: there is never none."""
+    """Steps that take a visible name away wait for those that give it to another image: there is never none.
+
+    A wait that would close a circle is left out: who owns another project (``owner:``) may have named images there so.
+    """
     images = {image.id: image for image in inventory.owned}
     givers: dict[str, dict[str, str | None]] = {}
     for item in steps:
         if (name := _find_given_name(item, images)) is not None:
             givers.setdefault(name, {})[item.id] = getattr(item.action, "image_id", None)
     names = {image.id: image.name for image in images.values() if not image.hidden and image.name}
-    return tuple(_add_waits(item, names, givers) for item in steps)
+    needs = {item.id: list(item.needs) for item in steps}
+    for item in sorted(steps, key=lambda item: item.id):
+        for giver in _find_givers(item, names, givers):
+            if giver not in needs[item.id] and not _is_waiting_for(giver, item.id, needs):
+                needs[item.id].append(giver)
+    return tuple(replace(item, needs=tuple(needs[item.id])) for item in steps)
 
 
 def _find_given_name(item: Step, images: Mapping[str, LiveImage]) -> str | None:
@@ -62,12 +70,25 @@ def _find_given_name(item: Step, images: Mapping[str, LiveImage]) -> str | None:
     return name if isinstance(name, str) and not fields.get("hidden") else None
 
 
-def _add_waits(item: Step, names: dict[str, str], givers: Mapping[str, Mapping[str, str | None]]) -> Step:
+def _find_givers(item: Step, names: Mapping[str, str], givers: Mapping[str, Mapping[str, str | None]]) -> list[str]:
+    """The steps that give the name, which this one takes away, to another image."""
     if isinstance(item.action, Create | Reactivate) or not _is_name_freed(item):
-        return item
+        return []
     found = givers.get(names.get(item.action.image_id, ""), {})
-    needs = sorted(giver for giver, image_id in found.items() if image_id != item.action.image_id)
-    return replace(item, needs=tuple(dict.fromkeys((*item.needs, *needs))))
+    return sorted(giver for giver, image_id in found.items() if image_id != item.action.image_id)
+
+
+def _is_waiting_for(step: str, other: str, needs: Mapping[str, Sequence[str]]) -> bool:
+    """Whether a step is another one, or waits for it through others."""
+    seen, left = {step}, [step]
+    while left:
+        found = left.pop()
+        if found == other:
+            return True
+        new = set(needs.get(found, ())) - seen
+        seen |= new
+        left += new
+    return False
 
 
 def _is_name_freed(item: Step) -> bool:

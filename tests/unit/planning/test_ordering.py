@@ -42,6 +42,25 @@ def test_a_build_that_comes_back_deactivated_does_not_wait_for_itself() -> None:
     ]
 
 
+def test_names_that_somebody_swapped_stop_no_plan() -> None:
+    """Two builds that come back deactivated, each under the other's name: each would wait until the other has its own.
+
+    Who owns the project of ``owner:`` can name images there so. One of the two waits, as in every plan of the same images.
+    """
+    off = {key: spec(key, status=Status.DEACTIVATED) for key in "ab"}
+    images = [
+        replace(retired(off[key], f"old-{key}", before={}), hidden=False, name=name) for key, name in ("ab", "ba")
+    ]
+    images += [live(spec(key, "c"), f"new-{key}", generation=2) for key in "ab"]
+    made = plan(catalog(*off.values()), inventory(*images))
+    assert {one.id: one.needs for one in made.steps if one.id.startswith("deactivate")} == {
+        "deactivate:a:old-a": ("update:b:old-b",),
+        "deactivate:b:old-b": (),
+    }
+    again = plan(catalog(*reversed(off.values())), inventory(*reversed(images)))
+    assert again.steps == made.steps
+
+
 def test_steps_that_wait_for_each_other_are_refused() -> None:
     """Two images that refer to each other can never be made."""
     wanted = catalog(
