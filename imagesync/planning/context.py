@@ -217,7 +217,7 @@ def assemble_plan(context: PlanningContext, steps: Sequence[Step], parts: Sequen
     touched = {item.action.key for item in ordered}
     keys = {spec.key for spec in context.wanted}
     current = context.groups.current_ids()
-    removed, changed = find_removed_keys(ordered, current), find_changed_keys(ordered, current)
+    removed, changed = find_removed_keys(ordered, context.groups), find_changed_keys(ordered, context.groups)
     if kind is Kind.STAGE or kind is Kind.DISCARD:  # what is published stays as it is
         removed, changed = frozenset(), frozenset()
     live = set(current) & catalog.keys - context.lapsed - context.expired - context.undated

@@ -8,23 +8,26 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from imagesync.model.plan import Create, Reason, Step, Update, find_image_id, is_promotion
+from imagesync.planning.generations import Groups
 
 _TAKING_AWAY: Final = frozenset({Reason.REMOVED, Reason.EXPIRED})
 
 
-def find_removed_keys(steps: Sequence[Step], current: Mapping[str, str]) -> frozenset[str]:
-    """The keys whose current image (``current``: its id by key) these steps take away."""
-    return frozenset(step.action.key for step in steps if _takes_away(step) and _is_about_current(step, current))
+def find_removed_keys(steps: Sequence[Step], groups: Groups) -> frozenset[str]:
+    """The keys of which these steps take a current image away: of several, as a broken run leaves them, any may be in use."""
+    return frozenset(step.action.key for step in steps if _takes_away(step) and _is_about_any_current(step, groups))
 
 
-def find_changed_keys(steps: Sequence[Step], current: Mapping[str, str]) -> frozenset[str]:
+def find_changed_keys(steps: Sequence[Step], groups: Groups) -> frozenset[str]:
     """The keys with a current image that these steps change or replace, and do not take away."""
+    current = groups.current_ids()
     found = {step.action.key for step in steps if step.action.key in current and _is_change(step, current)}
-    return frozenset(found) - find_removed_keys(steps, current)
+    return frozenset(found) - find_removed_keys(steps, groups)
 
 
 def _is_change(step: Step, current: Mapping[str, str]) -> bool:
-    return isinstance(step.action, Create) or is_promotion(step) or _is_about_current(step, current)
+    is_about_current = find_image_id(step.action) == current[step.action.key]
+    return isinstance(step.action, Create) or is_promotion(step) or is_about_current
 
 
 def _takes_away(step: Step) -> bool:
@@ -32,5 +35,5 @@ def _takes_away(step: Step) -> bool:
     return step.reason in _TAKING_AWAY or any(change.reason is Reason.EXPIRED for change in changes)
 
 
-def _is_about_current(step: Step, current: Mapping[str, str]) -> bool:
-    return find_image_id(step.action) == current.get(step.action.key, "")
+def _is_about_any_current(step: Step, groups: Groups) -> bool:
+    return find_image_id(step.action) in {owned.id for owned in groups[step.action.key].current}

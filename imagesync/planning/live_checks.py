@@ -317,8 +317,8 @@ def _check_ids(case: _Case) -> Iterator[str]:
 
 def _check_counts(case: _Case) -> Iterator[str]:
     """The keys that limits count, from the steps."""
-    plan, current = case.plan, case.groups.current_ids()
-    removed, changed = find_removed_keys(plan.steps, current), find_changed_keys(plan.steps, current)
+    plan = case.plan
+    removed, changed = find_removed_keys(plan.steps, case.groups), find_changed_keys(plan.steps, case.groups)
     if plan.kind in (Kind.STAGE, Kind.DISCARD):
         removed, changed = frozenset(), frozenset()
     wrong = (removed ^ set(plan.removed)) | (changed ^ set(plan.changed))

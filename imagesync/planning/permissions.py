@@ -20,8 +20,8 @@ def find_exceeded_limits(plan: Plan, inventory: Inventory, policy: Policy) -> tu
     images = {image.id: image for image in (*inventory.owned, *inventory.foreign)}
     visible = {
         key
-        for key, image_id in group(inventory.owned).current_ids().items()
-        if not images[image_id].hidden and images[image_id].status is Status.ACTIVE
+        for key, found in group(inventory.owned).items()
+        if any(not owned.image.hidden and owned.image.status is Status.ACTIVE for owned in found.current)
     }
     refusals = list(check(replace(plan, owned=len(visible | {*plan.removed, *plan.changed})), policy))
     if policy.allow_protected:

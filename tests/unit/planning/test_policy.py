@@ -1,11 +1,15 @@
 """The limits of a plan."""
 
+from dataclasses import replace
+
 import pytest
 
 from imagesync.errors import PlanRefused
 from imagesync.model.catalog import OnExpire
 from imagesync.model.image import Capabilities
 from imagesync.model.policy import Limit, OnRemove, OnReplace, Policy
+from imagesync.planning.live_checks import find_false_claims
+from imagesync.planning.permissions import find_exceeded_limits
 from imagesync.planning.planner import make_plan
 from imagesync.planning.policy import check
 from tests.unit.factories import catalog, inventory, live, plan, plan_input, retired, spec
@@ -50,6 +54,22 @@ def test_an_expiry_counts_as_a_removal(on_expire: OnExpire) -> None:
     assert made.removed == ("k0", "k1", "k2", "k3", "k4")
     (sentence,) = check(made, Policy(max_delete=Limit(1, percent=False)))
     assert sentence == "would remove 5 of 10 live images (50 %), the limit is 1; pass --max-delete 5 to allow"
+
+
+@pytest.mark.parametrize("on_remove", OnRemove)
+@pytest.mark.parametrize("hidden", ["old", "new"])
+def test_of_two_current_images_either_counts(on_remove: OnRemove, hidden: str) -> None:
+    """As a broken run leaves them: the newer one is hidden, say, and users have the older one. One key, counted once."""
+    two = [live(spec("a"), name, generation=number, hidden=name == hidden) for number, name in enumerate(("old", "new"), 1)]
+    policy = Policy(on_remove=on_remove, max_delete=Limit(0, percent=False))
+    found = inventory(*two, live(spec("b")))
+    made = plan(catalog(spec("b")), found, policy)
+    assert made.removed == ("a",)
+    assert "would remove 1 of 2 live images" in check(made, policy)[0]
+    assert find_false_claims(made, found) == ()
+    assert find_false_claims(replace(made, removed=()), found) != ()
+    (sentence,) = find_exceeded_limits(made, found, policy)
+    assert "would remove 1 of 2 live images" in sentence
 
 
 def test_a_catalog_whose_last_images_expire_needs_destroy() -> None:
