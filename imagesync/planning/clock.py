@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from imagesync.model.plan import Delete, Reason, Step
+from imagesync.model.plan import Delete, Reason, Step, Update
 
 _BY_AGE: Final = frozenset({Reason.EXPIRED, Reason.OUTDATED})
 MAX_DIFFERENCE: Final = timedelta(minutes=10)
@@ -17,10 +17,16 @@ MAX_DIFFERENCE: Final = timedelta(minutes=10)
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """What several clocks show, at least one; ``problem`` says why nothing is deleted because of its age."""
+    """What several clocks show, at least one; ``difference`` says which of them differ too much."""
 
     shown: tuple[datetime, ...]
-    problem: str = ""
+    difference: str = ""
+
+    @property
+    def problem(self) -> str:
+        """Why nothing is deleted because of its age; empty if the clocks agree."""
+        text = f"{self.difference}: nothing is deleted because of its age; correct the clock that is wrong"
+        return text if self.difference else ""
 
     @property
     def earliest(self) -> datetime:
@@ -50,18 +56,23 @@ def read_clocks(here: datetime, services: Mapping[str, datetime]) -> Clock:
 
 
 def find_untimely_steps(steps: Iterable[Step], clock: Clock) -> list[str]:
-    """Of a plan that was made earlier: one sentence for each image that goes because of its age, if the clocks differ now."""
-    if not clock.problem:
+    """Of a plan that was made earlier: one sentence for each step that is due by its day or age, if the clocks differ now."""
+    if not clock.difference:
         return []
-    dated = (step for step in steps if step.reason in _BY_AGE and isinstance(step.action, Delete))
-    return [f"{step.id}: {clock.problem}" for step in dated]
+    late = f"{clock.difference}: it is not certain that its day has come; correct the clock that is wrong"
+    return [
+        f"{step.id}: {clock.problem if isinstance(step.action, Delete) else late}" for step in steps if _is_dated(step)
+    ]
+
+
+def _is_dated(step: Step) -> bool:
+    changes = step.action.changes if isinstance(step.action, Update) else ()
+    return step.reason in _BY_AGE or any(change.reason is Reason.EXPIRED for change in changes)
 
 
 def _describe(here: datetime, services: Mapping[str, datetime]) -> str:
     minutes = f"more than {MAX_DIFFERENCE.seconds // 60} minutes"
-    what = f"the clocks of {' and '.join(sorted(services))} differ by {minutes}"
     for name, time in sorted(services.items()):
         if abs(here - time) > MAX_DIFFERENCE:
-            what = f"the clock of this host is {minutes} {'ahead of' if here > time else 'behind'} that of {name}"
-            break
-    return f"{what}: nothing is deleted because of its age; correct the clock that is wrong"
+            return f"the clock of this host is {minutes} {'ahead of' if here > time else 'behind'} that of {name}"
+    return f"the clocks of {' and '.join(sorted(services))} differ by {minutes}"

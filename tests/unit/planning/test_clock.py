@@ -12,7 +12,7 @@ from imagesync.model.policy import OnReplace
 from imagesync.planning.clock import Clock, find_untimely_steps, read_clocks
 from imagesync.planning.planner import make_plan
 from imagesync.planning.rollback import rollback_plan
-from tests.unit.factories import NOW, catalog, inventory, live, plan_input, retired, spec
+from tests.unit.factories import NOW, catalog, inventory, live, plan, plan_input, retired, spec
 
 IDENTITY, IMAGE = "the identity service", "the image service"
 YESTERDAY = (NOW - timedelta(days=1)).date().isoformat()
@@ -84,7 +84,8 @@ def test_nothing_is_deleted_by_time_if_the_clocks_differ() -> None:
     assert {step.id: step.reason for step in certain.steps} == deleted | others
     assert set(others.values()) == {Reason.EXPIRED}
     assert {step_id.partition(":")[0] for step_id in others} == {"update", "deactivate"}
-    assert ("the clocks differ" in uncertain.notes, "the clocks differ" in certain.notes) == (True, False)
+    assert "the clocks differ: nothing is deleted because of its age" in uncertain.notes[-1]
+    assert certain.notes == ()
 
 
 def test_a_host_that_is_ahead_by_years_deletes_nothing_early() -> None:
@@ -121,12 +122,21 @@ def test_a_day_that_has_come_by_some_clocks_only_changes_nothing() -> None:
         assert len(make_plan(replace(given, clock=Clock((other,)))).steps) == 1
 
 
-def test_of_a_saved_plan_only_deletions_by_age_depend_on_the_clocks() -> None:
-    """Of retired builds and of what expired; hiding and deactivating can be taken back."""
-    steps = planned(Clock((NOW,))).steps
+def test_of_a_saved_plan_what_is_due_by_its_day_or_age_depends_on_the_clocks() -> None:
+    """Of retired builds and of what expired. Hidden too early, an image is missing until somebody notices; what the
+    manifest wants besides depends on no clock."""
+    steps = (*planned(Clock((NOW,))).steps, *plan(catalog(spec("x", min_ram=1)), inventory(live(spec("x")))).steps)
     assert find_untimely_steps(steps, Clock((NOW,))) == []
     told = find_untimely_steps(steps, Clock((NOW,), "the clocks differ"))
-    assert sorted(told) == ["delete:a:old: the clocks differ", "delete:e-delete:id-e-delete: the clocks differ"]
+    deletion = "the clocks differ: nothing is deleted because of its age; correct the clock that is wrong"
+    other = "the clocks differ: it is not certain that its day has come; correct the clock that is wrong"
+    assert sorted(told) == [
+        f"deactivate:e-deactivate:id-e-deactivate: {other}",
+        f"delete:a:old: {deletion}",
+        f"delete:e-delete:id-e-delete: {deletion}",
+        f"update:e-deactivate:id-e-deactivate: {other}",
+        f"update:e-hide:id-e-hide: {other}",
+    ]
 
 
 def test_a_rollback_publishes_nothing_of_what_may_have_expired() -> None:

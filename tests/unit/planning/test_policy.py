@@ -60,7 +60,9 @@ def test_an_expiry_counts_as_a_removal(on_expire: OnExpire) -> None:
 @pytest.mark.parametrize("hidden", ["old", "new"])
 def test_of_two_current_images_either_counts(on_remove: OnRemove, hidden: str) -> None:
     """As a broken run leaves them: the newer one is hidden, say, and users have the older one. One key, counted once."""
-    two = [live(spec("a"), name, generation=number, hidden=name == hidden) for number, name in enumerate(("old", "new"), 1)]
+    two = [
+        live(spec("a"), name, generation=number, hidden=name == hidden) for number, name in enumerate(("old", "new"), 1)
+    ]
     policy = Policy(on_remove=on_remove, max_delete=Limit(0, percent=False))
     found = inventory(*two, live(spec("b")))
     made = plan(catalog(spec("b")), found, policy)
