@@ -11,9 +11,10 @@ from uuid import uuid4
 
 from imagesync.backends.base import Backend
 from imagesync.errors import BackendError, Conflict, Forbidden, NotFound, QuotaExceeded, Unavailable
-from imagesync.lease.process import identify_process, is_gone, read_clock
+from imagesync.lease.process import identify_process, is_gone
 from imagesync.lease.record import STATE, Holder, Lease, Sighting, State, Times, is_live, read_lease, update_sightings
 from imagesync.model.image import LiveImage
+from imagesync.uptime import read_uptime
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,7 @@ class World:
 
     here: Holder
     gone: Callable[[Holder], bool]
-    clock: Callable[[], float] = read_clock
+    clock: Callable[[], float] = read_uptime
     sleep: Callable[[float], None] = time.sleep
     new_id: Callable[[], str] = lambda: str(uuid4())
     chance: Callable[[], float] = random.random

@@ -7,7 +7,6 @@ the system tells none of it, no process is ever taken for gone.
 
 import os
 import socket
-import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -39,11 +38,6 @@ def is_gone(holder: Holder, here: Holder) -> bool:
         pass  # somebody else's
     state, start = _read_stat(int(holder.pid))
     return bool(start) and (start != holder.start or state in DEAD)
-
-
-def read_clock() -> float:
-    """Seconds on a clock that goes on while the host sleeps, where there is one: others wait by their own meanwhile."""
-    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
 def _read_boot() -> str:

@@ -1,11 +1,13 @@
 """From clouds.yaml and the environment to the image service of the real cloud, and what goes wrong on the way."""
 
 import contextlib
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from openstack.config import cloud_region
 
 from imagesync.backends.glance import open_glance
 from imagesync.errors import Unauthorized, Unavailable, UsageError
@@ -133,6 +135,46 @@ def test_the_clock_of_the_identity_service_is_known(
         (moment,) = backend.times().values()
         assert abs(datetime.now(UTC) - moment) < timedelta(seconds=60)
         assert list(backend.times()) == ["the identity service"]
+
+
+def test_the_clock_of_the_identity_service_goes_on_while_the_host_sleeps(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A laptop that was closed for three hours: else the two clocks would differ by three hours."""
+    monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(cloud.clouds_yaml))
+    with contextlib.closing(open_glance("alice")) as backend:
+        (before,) = backend.times().values()
+        real, asleep = time.clock_gettime, 3 * 3600
+        monkeypatch.setattr(time, "clock_gettime", lambda clock: real(clock) + asleep * (clock == time.CLOCK_BOOTTIME))
+        (after,) = backend.times().values()
+        assert timedelta(hours=3) <= after - before < timedelta(hours=3, seconds=60)
+
+
+class Keyring:
+    """A keyring as the library wants one."""
+
+    def __init__(self) -> None:
+        self.kept: dict[tuple[str, str], str] = {}
+
+    def get_password(self, service: str, name: str) -> str | None:
+        """What was kept."""
+        return self.kept.get((service, name))
+
+    def set_password(self, service: str, name: str, secret: str) -> None:
+        """Keep it."""
+        self.kept[service, name] = secret
+
+
+def test_a_token_from_a_cache_tells_no_time(cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may have been issued hours ago, and its clock would look as if it were hours behind."""
+    cached = tmp_path / "cached.yaml"
+    cached.write_text(f"cache: {{auth: true}}\n{cloud.clouds_yaml.read_text()}")
+    monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(cached))
+    monkeypatch.setattr(cloud_region, "keyring", Keyring())
+    for _ in range(2):
+        with contextlib.closing(open_glance("alice")) as backend:
+            assert ours(backend.images()) == []
+            assert backend.times() == {}
 
 
 def test_a_region_s_override_of_the_endpoint_is_heeded(

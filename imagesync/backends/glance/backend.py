@@ -1,7 +1,6 @@
 """The Backend protocol on the Image API v2. Does I/O through ``Api``; decisions are made elsewhere."""
 
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -38,6 +37,7 @@ from imagesync.errors import (
 )
 from imagesync.model.image import Capabilities, Filter, Identity, ImportTask, LiveImage, MemberState
 from imagesync.model.record import PREFIX
+from imagesync.uptime import read_uptime
 
 INFORMATION: Final = ("/schemas/image", "/info/import", "/info/stores", "/info/usage")
 NO_SUCH_PROPERTY: Final = "/imagesync_no_such_property"
@@ -144,7 +144,7 @@ class Glance:
         """That of the identity service: when it issued the token, and what has passed since then."""
         if self._connection.issued is None:
             return {}
-        passed = timedelta(seconds=time.monotonic() - self._connection.connected)
+        passed = timedelta(seconds=read_uptime() - self._connection.connected)
         return {"the identity service": self._connection.issued + passed}
 
     def with_time_limit(self, seconds: float) -> "Glance":

@@ -11,7 +11,6 @@ import logging
 import logging.handlers
 import os
 import re
-import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,6 +27,7 @@ from imagesync.errors import ImagesyncError, UsageError
 from imagesync.model.image import Identity
 from imagesync.model.urls import public_host, public_url
 from imagesync.text import redact
+from imagesync.uptime import read_uptime
 from imagesync.version import __version__
 
 if TYPE_CHECKING:
@@ -62,7 +62,8 @@ class Connection:
 
     ``url`` is the image service's and ends in /v2, ``identity_url`` the identity service's and ends in /v3 (None
     without one: ``auth_type: none``); ``read_timeout`` and ``settling_time`` in seconds; ``issued``: when the identity
-    service issued the first token, by its clock; ``connected``: when that was by ``time.monotonic``.
+    service issued the first token, by its clock; None if it may have come from a cache, and is old;
+    ``connected``: when that was by ``read_uptime``.
     """
 
     session: "Session"
@@ -230,8 +231,8 @@ def _make_connection(
         identity_url,
         read_timeout,
         _read_settling_time(region, cloud),
-        access.issued if access else None,
-        time.monotonic(),
+        access.issued if access and region.skip_auth_cache() else None,
+        read_uptime(),
     )
 
 
