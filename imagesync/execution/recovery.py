@@ -6,7 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 from imagesync.backends.base import Backend
 from imagesync.errors import BackendError, Conflict, Forbidden, NotFound, Unavailable
+from imagesync.execution.service_imports import Imports
 from imagesync.execution.writes import Writes
+from imagesync.model.catalog import Status
 from imagesync.model.image import LiveImage
 from imagesync.model.plan import Plan
 from imagesync.model.record import read_revisions
@@ -24,9 +26,10 @@ def recover(backend: Backend, plan: Plan, *, jobs: int, check_lease: Callable[[]
     """Delete what an earlier run never filled, and renew the guards of all other images of the catalog.
 
     Return the plan with the new guards. Conflict if an image is not as the plan relied on, or if its guard moves just now:
-    something is still written to it.
+    something is still written to it. A copy between stores that is at work is waited for: at its end the service writes
+    the image back as it was at the beginning, with the old guard.
     """
-    writes = Writes(backend, plan.relies, check_lease=check_lease)
+    imports, writes = Imports(backend), Writes(backend, plan.relies, check_lease=check_lease)
     project = backend.identity().project_id
     owned = {image.id: image for image in list_own(backend, plan)}
     todo, relied = plan_recovery(plan, owned.values()), {each.image_id for each in plan.relies}
@@ -42,7 +45,10 @@ def recover(backend: Backend, plan: Plan, *, jobs: int, check_lease: Callable[[]
 
     def renew(image_id: str) -> LiveImage:
         try:
-            return writes.renew(writes.check_unchanged(owned[image_id]))
+            image = owned[image_id]
+            if image.importing and image.status is Status.ACTIVE:
+                image = imports.wait_until_settled(image_id)
+            return writes.renew(writes.check_unchanged(image, ("stores",)))
         except (Forbidden, NotFound):
             if image_id in relied:
                 raise

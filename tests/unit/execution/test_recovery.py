@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +21,7 @@ from imagesync.lease.chain import make_world
 from imagesync.lease.record import STATE, LeaseUnsettled
 from imagesync.lease.taking import take
 from imagesync.model.catalog import Role
-from imagesync.model.image import MAX_PARTS, LiveImage
+from imagesync.model.image import IMPORT_TASK, MAX_PARTS, LiveImage
 from imagesync.model.plan import Reliance
 from imagesync.model.record import KEY, ROLE, Record, Revision, read, read_revisions
 from imagesync.model.report import Event, Progress
@@ -257,6 +257,48 @@ def test_an_image_that_changes_while_the_guards_are_renewed_stops_the_run(backen
     backend.update_image(current(backend, "a").id, min_ram=5, name="theirs")
     with pytest.raises(Conflict, match="was changed by somebody else meanwhile: name is 'theirs'"):
         recover(backend, plan, jobs=2, check_lease=lambda: None)
+
+
+class Copying(Local):
+    """A service that copies image ``copied`` into another store, and at the end writes it back as it was."""
+
+    copied = ""
+    reads_left = 3
+
+    def images(self, image_id: str | None = None) -> list[LiveImage]:
+        found = super().images(image_id)
+        if image_id == self.copied and self.reads_left:
+            self.reads_left -= 1
+            if not self.reads_left:
+                guards = {guard.name: guard.nonce for guard in read_revisions(self.before)}
+                now = {guard.name: None for guard in read_revisions(found[0])}
+                super().update_image(self.copied, properties={**now, **guards})
+        return [self._show(image) for image in found]
+
+    def inventory(self, catalog: str, owners: Sequence[str] = ()) -> list[LiveImage]:
+        return [self._show(image) for image in super().inventory(catalog, owners)]
+
+    def begin(self, image: LiveImage) -> None:
+        """The copy is at work from now on."""
+        self.copied, self.before = image.id, image
+
+    def _show(self, image: LiveImage) -> LiveImage:
+        is_copied = image.id == self.copied and self.reads_left
+        return replace(image, service={IMPORT_TASK: "t"}, stores=("a",)) if is_copied else image
+
+
+def test_a_copy_that_a_dead_run_began_is_waited_for(tmp_path: Path) -> None:
+    """At its end the service would bring the old guard back, and what was sent under it would be taken."""
+    backend = Copying(Store(tmp_path / "store"), "copying")
+    assert apply(plan_builds(backend, tmp_path, a=1, b=1)).report.succeeded
+    image = current(backend, "a")
+    late = prepare_late_update(backend, image)
+    backend.begin(image)
+    die_with_lease(backend)
+    assert apply(plan_builds(backend, tmp_path, a=1, b=2)).report.succeeded
+    assert backend.reads_left == 0
+    with pytest.raises(Conflict):
+        late()
 
 
 def test_a_saved_plan_is_carried_out_after_a_dead_run_with_the_guards_that_are_there_then(
