@@ -86,7 +86,7 @@ def partitioned(kind: int = 0x83, first: int = 2048) -> bytes:
 
 def kernel() -> bytes:
     """What begins like a Linux kernel for x86: code, then 55 AA where a partition table would end."""
-    return (b"MZ" + bytes(range(1, 250)) * 2).ljust(510, b"\xff")[:510] + b"\x55\xaa" + b"HdrS" * 20_000
+    return (b"MZ" + bytes(range(1, 250)) * 2).ljust(510, b"\xff")[:510] + b"\x55\xaa" + b"Hdr\0" * 20_000
 
 
 def fat() -> bytes:
@@ -102,7 +102,7 @@ def luks(version: int = 1) -> bytes:
 
 
 QED = b"QED\0".ljust(80_000, b"\0")
-PLAIN = b"a plain disk ".ljust(80_000, b".")
+PLAIN = b"\0nothing in particular" * 4000
 TEXT_VMDK = DESCRIPTOR.format(kind="monolithicFlat", extent='RW 2048 FLAT "/etc/shadow" 0').encode()
 
 TAKEN: dict[str, tuple[str, str, bytes]] = {
@@ -155,8 +155,8 @@ REFUSED: dict[str, tuple[str, str, bytes, str]] = {
     "two at once": ("qcow2", "bare", qcow2()[:32768] + iso()[32768:], "iso and qcow2 at once"),
     "qcow2 that is a raw disk": ("qcow2", "bare", partitioned(), "a raw disk with partitions, not qcow2"),
     "iso that is vmdk": ("iso", "bare", vmdk(), "the data is vmdk, not iso"),
-    "nothing of qcow2": ("qcow2", "bare", b"short", "the data is not qcow2"),
-    "nothing": ("qcow2", "bare", b"", "the data is not qcow2"),
+    "nothing of qcow2": ("qcow2", "bare", b"short", "looks like raw, not qcow2"),
+    "nothing": ("qcow2", "bare", b"", "looks like raw, not qcow2"),
     **{
         f"{kind} that is raw": (kind, "bare", PLAIN, f"not {kind}")
         for kind in ("qcow2", "vmdk", "vhd", "vhdx", "vdi", "iso")

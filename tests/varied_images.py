@@ -15,7 +15,7 @@ def create_varied_images(backend: Backend) -> Iterator[LiveImage]:
     for number, (kind, data) in enumerate(FORMATS.items()):
         yield filled(backend, data, name=f"Real {kind}", disk_format=kind, min_disk=number, min_ram=512 * number)
     for kind in ("raw", "ploop"):
-        yield filled(backend, b"x" * 5000, name=kind, disk_format=kind, container_format="ovf")
+        yield filled(backend, b"\xf8" * 5000, name=kind, disk_format=kind, container_format="ovf")
     for one in ("public", "private", "community"):
         yield filled(backend, name=f"seen as {one}", visibility=one, tags=["linux", "no", "1.0", "x, y", "null"])
     yield filled(backend, name="Hidden", hidden=True, protected=True)

@@ -12,7 +12,7 @@ from typing import Final
 
 from imagesync.backends.base import Backend
 from imagesync.errors import BackendError, ChecksumMismatch, Forbidden, FormatMismatch, Unavailable
-from imagesync.formats import Inspection, check_not_disguised
+from imagesync.formats import Inspection, Plausibility, check_not_disguised
 from imagesync.model.catalog import (
     HEX_LENGTHS,
     Checksum,
@@ -26,11 +26,13 @@ from imagesync.model.catalog import (
 from imagesync.model.image import LiveImage
 from imagesync.model.plan import Create
 from imagesync.model.record import read
-from imagesync.sources import SourceStream
+from imagesync.sources import SourceStream, make_plausibility
 
 MAX_READS: Final = 3
 """Times that data is read back, if the connection breaks."""
 GIB: Final = 2**30
+NOT_INSPECTED: Final = Transfer(inspect=False)
+"""For data that was published before: it was inspected then, or was not to be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,24 +132,46 @@ class Verifier:
         known = {name: Checksum(name, value) for name, value in image.digests.items()}
         is_final = image.lies_in(self._backend.identity().project_id) or self._backend.capabilities().hash_is_final
         is_judged = is_final and create.fingerprint.strongest in known.values()
+        disk_format, container_format = declared_formats(create)
         if declared and transfer.verify and not is_judged:
-            disk_format, container_format = declared_formats(create)
-            self.check_stored(image, declared, disk_format, container_format)
+            self.check_stored(image, declared, disk_format, container_format, transfer)
             known |= {item.algorithm: item for item in declared}
+        else:
+            self._check_head(image, make_plausibility(transfer, disk_format, container_format))
         return _sort(known)
 
+    def _check_head(self, image: LiveImage, plausibility: Plausibility) -> None:
+        """Read the first bytes of what the service fetched, unless its policy forbids that; FormatMismatch if no machine
+        boots it."""
+        try:
+            for chunk in self._backend.download(image.id):
+                plausibility.feed(chunk)
+                if plausibility.is_judged:
+                    break
+        except Forbidden:
+            return
+        plausibility.finish()
+
     def check_stored(
-        self, image: LiveImage, declared: Sequence[Checksum], disk_format: str | None, container_format: str | None
+        self,
+        image: LiveImage,
+        declared: Sequence[Checksum],
+        disk_format: str | None,
+        container_format: str | None,
+        transfer: Transfer = NOT_INSPECTED,
     ) -> None:
         """Download what the service stored, hash and inspect it in one pass; a broken connection is retried.
 
-        ChecksumMismatch if it has not every declared digest, FormatMismatch if it is not what it is said to be.
+        ChecksumMismatch if it has not every declared digest, FormatMismatch if it is not what it is said to be, or, as
+        ``transfer`` says, nothing to boot from.
         """
         for number in range(1, MAX_READS + 1):
             hashes = {item.algorithm: hashlib.new(item.algorithm, usedforsecurity=False) for item in declared}
             inspection = Inspection(disk_format, container_format)
+            plausibility = make_plausibility(transfer, disk_format, container_format)
             try:
                 for chunk in self._backend.download(image.id):
+                    plausibility.feed(chunk)
                     inspection.feed(chunk)
                     for found in hashes.values():
                         found.update(chunk)
@@ -158,6 +182,7 @@ class Verifier:
             except Forbidden as error:
                 hint = "declare a digest that the service computes itself (sha512 by default), or verify: none"
                 raise Forbidden(f"what the service stored cannot be read back: {error.message}", hint) from error
+        plausibility.finish()
         inspection.finish()
         check_not_disguised(disk_format, inspection.recognised)
         for item in declared:

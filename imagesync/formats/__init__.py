@@ -1,8 +1,11 @@
 """The bytes of an image -> what they are, whether they are whole, and safe. Pure: bytes in, a verdict out.
 
-``inspection`` looks at the data as it streams by and asks the other modules.
+``inspection`` holds data against its declared format, as the image service does; ``plausibility`` refuses what no
+machine boots.
 """
 
+from imagesync.formats.contents import is_page
 from imagesync.formats.inspection import HEAD, RAW, Inspection, check_not_disguised
+from imagesync.formats.plausibility import COMPRESSED, Plausibility
 
-__all__ = ["HEAD", "RAW", "Inspection", "check_not_disguised"]
+__all__ = ["COMPRESSED", "HEAD", "RAW", "Inspection", "Plausibility", "check_not_disguised", "is_page"]

@@ -106,8 +106,10 @@ class Inspection:
             raise FormatMismatch(f"the data is {' and '.join(found)} at once", "rebuild the image")
         expected = wanted if wanted in RECOGNISABLE else RAW
         if wanted != RAW and expected != self.recognised:
-            shown = {"": "", "gpt": "a raw disk with partitions, "}.get(name := "".join(found), f"{name}, ")
-            raise FormatMismatch(f"the data is {shown}not {wanted}", "correct disk_format, or the source")
+            shown = {"": "looks like raw", "gpt": "is a raw disk with partitions"}.get(
+                name := "".join(found), f"is {name}"
+            )
+            raise FormatMismatch(f"the data {shown}, not {wanted}", "correct disk_format, or the source")
 
     def _check_safety(self) -> None:
         self._safe = True

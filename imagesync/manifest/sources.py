@@ -3,12 +3,13 @@ where symbolic links lead."""
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
 from imagesync.errors import Diagnostic
+from imagesync.formats import COMPRESSED
 from imagesync.manifest.validation import format_path, locate
 from imagesync.manifest.yaml_reader import Node
 from imagesync.model.catalog import (
@@ -24,7 +25,7 @@ from imagesync.model.catalog import (
     Transfer,
     UrlSource,
 )
-from imagesync.model.urls import find_url_problem
+from imagesync.model.urls import find_url_problem, public_url
 from imagesync.paths import MOVE, find_place_problem
 
 _SUFFIXES: Final = {".gz": Compression.GZ, ".xz": Compression.XZ, ".bz2": Compression.BZ2, ".zst": Compression.ZST}
@@ -111,7 +112,7 @@ def _make_file_source(data: Mapping[str, Any], checksum: Checksum | None, image:
     if data.get("method") == Method.WEB_DOWNLOAD:
         hint = "give a url, or use method: upload or glance-direct"
         image.complain(("source", "method"), "web-download needs a url: the service cannot read a file here", hint)
-    return FileSource(path, image.show(path), *checks, _make_transfer(data, data["path"]))
+    return FileSource(path, image.show(path), *checks, _make_transfer(data, data["path"], image))
 
 
 def _make_url_source(data: Mapping[str, Any], checksum: Checksum | None, image: Draft) -> UrlSource | None:
@@ -120,7 +121,9 @@ def _make_url_source(data: Mapping[str, Any], checksum: Checksum | None, image: 
         if problem := find_url_problem(url):
             image.complain(("source", "url"), *problem)
             return None
-    transfer = _make_transfer(data, urlsplit(urls[0]).path)
+    if "compression" not in data and (other := _find_other_packing(urls)):
+        image.complain(("source", "url"), other, "name mirrors of one file, or declare its compression")
+    transfer = _make_transfer(data, urlsplit(urls[0]).path, image)
     if transfer.method is Method.WEB_DOWNLOAD and transfer.compression is not Compression.NONE:
         transfer = _keep_packed(transfer, image)
     return UrlSource(urls, checksum, data.get("checksum_url"), _make_signature(data, image), transfer)
@@ -128,11 +131,20 @@ def _make_url_source(data: Mapping[str, Any], checksum: Checksum | None, image: 
 
 def _keep_packed(transfer: Transfer, image: Draft) -> Transfer:
     """The service stores what it fetches as it is: packed data is right only where that is declared."""
-    if image.container_format != "compressed":
-        message = f"web-download stores {transfer.compression.value} data as it is: the service does not unpack"
-        hint = "use method: upload or glance-direct, or declare container_format: compressed"
-        image.complain(("source", "method"), message, hint)
+    message = f"web-download stores {transfer.compression.value} data as it is: the service does not unpack"
+    hint = "use method: upload or glance-direct, or declare container_format: compressed"
+    image.complain(("source", "method"), message, hint)
     return replace(transfer, compression=Compression.NONE)
+
+
+def _find_other_packing(urls: Sequence[str]) -> str:
+    """The mirror that by its name is packed otherwise than the first one; empty without one."""
+    first, *others = (_read_suffix(urlsplit(url).path) for url in urls)
+    for url, packing in zip(urls[1:], others, strict=True):
+        if packing is not first:
+            ways = [one.value if one is not Compression.NONE else "not packed" for one in (first, packing)]
+            return f"by their names the mirrors differ: the first one is {ways[0]}, {public_url(url)} is {ways[1]}"
+    return ""
 
 
 def _find_check_problem(data: Mapping[str, Any]) -> tuple[str, str, str] | None:
@@ -167,14 +179,20 @@ def _expand_short_form(text: str) -> dict[str, str]:
     return {"path": unquote(text.removeprefix("file://").removeprefix("file:")) if text.startswith("file:") else text}
 
 
-def _make_transfer(data: Mapping[str, Any], name: str) -> Transfer:
-    by_suffix = _SUFFIXES.get(os.path.splitext(name)[1].lower(), Compression.NONE)
+def _read_suffix(name: str) -> Compression:
+    return _SUFFIXES.get(os.path.splitext(name)[1].lower(), Compression.NONE)
+
+
+def _make_transfer(data: Mapping[str, Any], name: str, image: Draft) -> Transfer:
+    """What ``container_format: compressed`` stores is packed, and stays so."""
+    packing = Compression(data["compression"]) if "compression" in data else _read_suffix(name)
     stores = data.get("stores", ())
     made = Transfer(
-        compression=Compression(data["compression"]) if "compression" in data else by_suffix,
+        compression=Compression.NONE if image.container_format == COMPRESSED else packing,
         method=Method(data.get("method", Method.UPLOAD)),
         stores=() if stores == "all" else tuple(dict.fromkeys(stores)),
         all_stores=stores == "all",
         verify=data.get("verify") != "none",
+        inspect=data.get("inspect") != "none",
     )
     return replace(made, max_size=data.get("max_size"), max_ratio=data.get("max_ratio"))

@@ -126,6 +126,7 @@ class Transfer:
 
     ``stores`` are those that must hold the data (none: the service's default); ``all_stores``: every one that it has.
     ``verify`` False: what the service fetches by itself is not read back, and its declared digest is taken on trust.
+    ``inspect`` False: data that looks like no disk (packed, an archive, text) is published all the same.
     """
 
     compression: Compression = Compression.NONE
@@ -133,6 +134,7 @@ class Transfer:
     stores: tuple[str, ...] = ()
     all_stores: bool = False
     verify: bool = True
+    inspect: bool = True
     max_size: int | None = None
     max_ratio: int | None = None
 

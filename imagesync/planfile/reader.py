@@ -217,6 +217,7 @@ def _read_transfer(transfer: Json) -> Transfer:
         tuple(transfer["stores"]),
         transfer["all_stores"],
         transfer["verify"],
+        transfer["inspect"],
         transfer["max_size"],
         transfer["max_ratio"],
     )

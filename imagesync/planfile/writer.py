@@ -237,6 +237,7 @@ def _write_transfer(transfer: Transfer) -> Json:
         "stores": list(transfer.stores),
         "all_stores": transfer.all_stores,
         "verify": transfer.verify,
+        "inspect": transfer.inspect,
         "max_size": transfer.max_size,
         "max_ratio": transfer.max_ratio,
     }

@@ -8,4 +8,5 @@ from imagesync.sources.identify import check_sources as check_sources
 from imagesync.sources.identify import identify as identify
 from imagesync.sources.measure import Sizes as Sizes
 from imagesync.sources.stream import SourceStream as SourceStream
+from imagesync.sources.stream import make_plausibility as make_plausibility
 from imagesync.sources.stream import open_source as open_source

@@ -12,6 +12,7 @@ from typing import Final, TypeAlias
 from urllib.parse import unquote, urlsplit
 
 from imagesync.errors import SourceError
+from imagesync.formats import is_page
 from imagesync.model.catalog import HEX_LENGTHS, Checksum
 
 MAX_LINE_BYTES: Final = 8192
@@ -43,7 +44,9 @@ def read_list(
     and may raise.
     """
     paths = {place: _split_path(urlsplit(place).path if "://" in place else place) for place in places}
-    found = _Found({tail for path in paths.values() for tail in _list_tails(path)})
+    found = _Found(
+        {tail for path in paths.values() for tail in _list_tails(path)}, is_page=is_page(content[:MAX_LINE_BYTES])
+    )
     for number, line in enumerate(_read_lines(content)):
         if not number % LINES_BETWEEN_CHECKS:
             check_time()
@@ -55,7 +58,8 @@ def read_list(
 class _Found:
     """The digests of a list by the tails of paths that are wanted; bare ones under the empty tail."""
 
-    def __init__(self, wanted: Collection[Tail]) -> None:
+    def __init__(self, wanted: Collection[Tail], *, is_page: bool) -> None:
+        self._is_page = is_page
         self._names = {tail[-1] for tail in wanted}
         self._digests: dict[Tail, dict[str, str | None]] = defaultdict(dict, {tail: {} for tail in wanted})
         self._wanted = frozenset(wanted)
@@ -81,6 +85,9 @@ class _Found:
         """The digests of the entry whose path fits best."""
         tails = list(_list_tails(path)) if self._has_names else [()]
         digests = next((self._digests[tail] for tail in reversed(tails) if self._digests[tail]), {})
+        if not digests and self._is_page:
+            message = f"it is an HTML page, and has no digest for {path[-1]}"
+            return SourceError(message, "correct checksum_url; it may want a log-in")
         if not digests:
             return SourceError(f"the list has no digest for {path[-1]}", "correct checksum_url, or the source")
         if None in digests.values():

@@ -187,15 +187,7 @@ def _check_success(answer: "requests.Response", url: str, wanted: Mapping[str, s
         kind = PassingError if answer.status_code in _PASSING else SourceError
         hint = "try again later" if kind is PassingError else "correct the URL"
         raise kind(f"{public_url(url)}: HTTP {answer.status_code}", hint) from RefusedError(answer.status_code)
-    if answer.headers.get("Content-Type", "").startswith(("text/html", "application/xhtml")):
-        answer.close()
-        raise make_page_error(url)
     return answer
-
-
-def make_page_error(url: str) -> SourceError:
-    """The error of a URL that gives a page for people."""
-    return SourceError(f"{public_url(url)}: an HTML page, not an image", "correct the URL; it may want a log-in")
 
 
 def _find_login(url: str) -> tuple[str, str] | None:

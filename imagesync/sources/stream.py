@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from imagesync.errors import ChecksumMismatch, SourceError
-from imagesync.formats import HEAD, RAW, Inspection, check_not_disguised
+from imagesync.formats import HEAD, RAW, Inspection, Plausibility, check_not_disguised
 from imagesync.model.catalog import SERVICE_HASHES, Compression, FileSource, Fingerprint, Transfer, UrlSource
 from imagesync.sources.access import SourceAccess
 from imagesync.sources.pipeline import Pipeline
@@ -85,10 +85,12 @@ class SourceStream:
         is_comparable = self._plain and self._published.keys() & SERVICE_HASHES
         stored = _start_hashes(() if is_comparable else ("sha512",))
         inspection = Inspection(self._disk_format, self._container_format)
+        plausibility = make_plausibility(self._transfer, self._disk_format, self._container_format)
         held: list[bytes] = []
         for chunk in chunks:
             for digest in stored.values():
                 digest.update(chunk)
+            plausibility.feed(chunk)
             inspection.feed(chunk)
             if self.sent >= HEAD:
                 yield from held
@@ -98,12 +100,19 @@ class SourceStream:
             self.virtual_size = max(inspection.least_size, self._announced)
             if self.sent >= HEAD:
                 check_not_disguised(self._disk_format, inspection.recognised)
+        plausibility.finish()
         size = inspection.finish()
         check_not_disguised(self._disk_format, inspection.recognised)
         known = {**self._published, **stored} if self._plain else stored
         self.digests = {name: digest.hexdigest() for name, digest in known.items()}
         self.virtual_size = size
         yield from held
+
+
+def make_plausibility(transfer: Transfer, disk_format: str | None, container_format: str | None) -> Plausibility:
+    """What judges the head of an image's data, unless the manifest says ``inspect: none``."""
+    formats = (disk_format, container_format) if transfer.inspect else (None, None)
+    return Plausibility(*formats, unpacked=transfer.compression is not Compression.NONE)
 
 
 def _start_hashes(names: Iterable[str]) -> "dict[str, hashlib._Hash]":

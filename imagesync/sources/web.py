@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from imagesync.errors import SourceError
 from imagesync.model.urls import public_url
 from imagesync.sources.access import NO_DEADLINE, Deadline, SourceAccess
-from imagesync.sources.session import PassingError, RefusedError, WebSession, make_page_error
+from imagesync.sources.session import PassingError, RefusedError, WebSession
 
 if TYPE_CHECKING:
     import requests
@@ -29,7 +29,6 @@ SMALL_BYTES: Final = 2**20
 """Of a signature, and of a document that is not long."""
 _PIECE: Final = 2**16
 _SIZELESS: Final = frozenset({403, 405, 501})
-_PAGE: Final = re.compile(rb"\s*(<!doctype html|<html)", re.IGNORECASE)
 
 
 class SlowError(PassingError):
@@ -151,7 +150,7 @@ def fetch_size(urls: Sequence[str], access: SourceAccess, deadline: Deadline = N
         for url in urls:
             try:
                 with _ask_head(session, url) as answer:
-                    return _length(answer)
+                    return _length(answer) or None  # servers that do not know it say 0
             except SourceError as error:
                 failure = failure or error
     if failure:
@@ -259,8 +258,6 @@ class Download:
         while True:
             try:
                 for block in self._receive(skip):
-                    if not self._offset and _PAGE.match(block):
-                        raise make_page_error(self._urls[self._index])
                     self._offset += len(block)
                     yield block
                 return

@@ -37,9 +37,9 @@ class ForgedPlanWorkspace:
     def __init__(self, folder: Path) -> None:
         self.folder = folder / "work"
         self.folder.mkdir()
-        for name, data in (("a.raw", b"a" * 1000), ("b.raw", b"b" * 2000)):
+        for name, data in (("a.raw", b"\xe1" * 1000), ("b.raw", b"\xe2" * 2000)):
             (self.folder / name).write_bytes(data)
-        (folder / "secret.raw").write_bytes(b"secret" * 100)
+        (folder / "secret.raw").write_bytes(b"secre\0" * 100)
         self.want(BEFORE)
         self.run("apply", "--yes", "--store", "store")
         backend = open_backend(store=self.folder / "store")

@@ -24,7 +24,7 @@ class LeaseWorkspace:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        (folder / "a.raw").write_bytes(b"a" * 1000)
+        (folder / "a.raw").write_bytes(b"\xe1" * 1000)
         image = {"source": "a.raw", "disk_format": "raw", "container_format": "bare"}
         (folder / "base.yaml").write_text(json.dumps({"version": 1, "catalog": "base", "images": {"a": image}}))
         self.backend = open_backend(store=folder / "store")

@@ -30,8 +30,8 @@ class HostileTextWorkspace:
         self.folder = folder
         self.out = folder / "out"
         self.out.mkdir()
-        (folder / "a.raw").write_bytes(b"a" * 1000)
-        (folder / "b.raw").write_bytes(b"b" * 1000)
+        (folder / "a.raw").write_bytes(b"\xe1" * 1000)
+        (folder / "b.raw").write_bytes(b"\xe2" * 1000)
 
     def want(self, images: dict[str, Any], name: str = "base.yaml", **more: Any) -> None:
         """The manifest, in a file of this name."""

@@ -27,8 +27,8 @@ class SavedPlanWorkspace:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.store = folder, folder / "store"
-        (folder / "a.raw").write_bytes(b"a" * 1000)
-        (folder / "b.raw").write_bytes(b"b" * 2000)
+        (folder / "a.raw").write_bytes(b"\xe1" * 1000)
+        (folder / "b.raw").write_bytes(b"\xe2" * 2000)
         self.write(IMAGES)
 
     def write(self, images: dict[str, dict[str, Any]], **more: Any) -> None:
@@ -71,7 +71,7 @@ def test_a_saved_plan_is_applied_as_it_was_shown(workspace: SavedPlanWorkspace) 
 def test_every_kind_of_step_survives_being_saved(workspace: SavedPlanWorkspace) -> None:
     """Update, replace with retirement, deactivate, reactivate, delete, member changes; then the next plan is empty."""
     workspace.run("apply", "--yes", "--store", "store")
-    (workspace.folder / "a.raw").write_bytes(b"new" * 500)
+    (workspace.folder / "a.raw").write_bytes(b"ne\0" * 500)
     images = {
         "a": {**IMAGES["a"], "min_ram": 2, "tags": ["y"], "properties": {"q": "1"}},
         "b": {"source": "b.raw", "status": "active"},
@@ -184,7 +184,7 @@ def test_an_unrelated_change_does_not(workspace: SavedPlanWorkspace) -> None:
 def test_a_file_that_changed_since_fails_its_image_only(workspace: SavedPlanWorkspace) -> None:
     """What is uploaded is what was planned."""
     workspace.plan()
-    (workspace.folder / "a.raw").write_bytes(b"swapped" * 100)
+    (workspace.folder / "a.raw").write_bytes(b"swappe\0" * 100)
     done = workspace.run("apply", "plan.json", "--yes", code=1)
     assert "create:a" in done.stdout
     assert "sha256" in done.stdout

@@ -12,7 +12,7 @@ from tests.fault.mirror import Mirror, mirror
 from tests.forging import fit_digest
 
 DIGEST = "sha256:" + "0" * 64
-DATA = b"bytes of an image" * 100
+DATA = b"bytes of an imag\0" * 100
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from tests.cloud.workspace import CloudWorkspace
 from tests.fault.mirror import File, Mirror, mirror
 from tests.samples import qcow2
 
-OLD, NEW = b"1" * 5000, bytes(range(256)) * 4000
+OLD, NEW = b"\xb1" * 5000, bytes(range(256)) * 4000
 
 
 @pytest.fixture

@@ -32,7 +32,7 @@ def thirty(workspace: CloudWorkspace) -> None:
             "tags": ["linux", f"n{number}"],
             "properties": {"os_distro": "ubuntu", "os_version": f"24.{number}"},
         }
-    for kind, content in (("qcow2", qcow2()), ("iso", iso()), ("raw", b"r" * 5000)):
+    for kind, content in (("qcow2", qcow2()), ("iso", iso()), ("raw", b"\xf2" * 5000)):
         workspace.images[f"real-{kind}"] = {
             "source": workspace.file(f"real.{kind}", content),
             "disk_format": kind,
@@ -75,7 +75,7 @@ def test_from_nothing_through_every_kind_of_edit(workspace: CloudWorkspace) -> N
     assert workspace.live()["raw-00"]["added"] == "1"
     assert {key: image["id"] for key, image in workspace.live().items()} == before
 
-    workspace.file("00.raw", b"new build" * 500)
+    workspace.file("00.raw", b"new buil\0" * 500)
     assert "1 to replace" in workspace.apply()
     images = [image for image in workspace.cloud.http().images() if image.get("imagesync_key") == "raw-00"]
     assert {image["id"]: image["os_hidden"] for image in images}[before["raw-00"]] is True

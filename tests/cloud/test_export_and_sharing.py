@@ -29,7 +29,7 @@ class SharingWorkspace:
 
     def write(self, **images: dict[str, Any]) -> None:
         """The manifest base.yaml."""
-        (self.folder / "data.raw").write_bytes(b"data" * 1000)
+        (self.folder / "data.raw").write_bytes(b"dat\0" * 1000)
         plain = {"disk_format": "raw", "container_format": "bare"}
         document = {"version": 1, "catalog": "base", "defaults": plain, "images": images}
         (self.folder / "base.yaml").write_text(json.dumps(document))

@@ -22,7 +22,7 @@ def test_deletions_that_wait_are_left_to_the_next_run(cloud: Cloud, tmp_path: Pa
     folder.mkdir()
     workspace = CloudWorkspace(cloud, folder)
     for key in "ab":
-        source = workspace.file(f"{key}.raw", key.encode() * 1000)
+        source = workspace.file(f"{key}.raw", key.encode("utf-16-le") * 500)
         workspace.images[key] = {"source": source, "disk_format": "raw", "container_format": "bare"}
     workspace.run("apply", "--yes")
     workspace.images.clear()

@@ -23,8 +23,8 @@ from tests.pipeline import planned
 from tests.samples import qcow2
 from tests.waiting import wait_until
 
-DATA = b"d" * 70_000
-OTHER = b"o" * 80_000
+DATA = b"\xe4" * 70_000
+OTHER = b"\xef" * 80_000
 FORMATS = {"disk_format": "raw", "container_format": "bare", "visibility": "private"}
 
 

@@ -11,7 +11,7 @@ from tests.cloud.service import Cloud
 from tests.cloud.workspace import CloudWorkspace
 from tests.fault.mirror import File, Mirror, mirror
 
-ONE, TWO = b"1" * 5000, b"2" * 6000
+ONE, TWO = b"\xb1" * 5000, b"\xb2" * 6000
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def test_data_that_is_not_what_the_list_says_never_shows(workspace: CloudWorkspa
     workspace.apply()
     before = workspace.live()["a"]
     publish(upstream, TWO)
-    upstream.publish("/latest/disk.raw", b"3" * 6000)
+    upstream.publish("/latest/disk.raw", b"\xb3" * 6000)
     told = workspace.run("apply", "--yes", code=1)
     assert "the sha256 is" in told.stdout + told.stderr
     (image,) = workspace.cloud.http().images()
@@ -74,7 +74,10 @@ def test_data_that_is_not_what_the_list_says_never_shows(workspace: CloudWorkspa
     [
         (File(b"x" * 64 + b"  other\n"), "the list has no digest for disk.raw"),
         (File(b"a" * 64 + b"  disk.raw\n" + b"b" * 64 + b"  disk.raw\n"), "two different digests for disk.raw"),
-        (File(b"<html>log in</html>", headers={"Content-Type": "text/html"}), "an HTML page"),
+        (
+            File(b"<html>log in</html>", headers={"Content-Type": "text/html"}),
+            "it is an HTML page, and has no digest for disk.raw",
+        ),
         (File(b"", 404), "HTTP 404"),
     ],
 )

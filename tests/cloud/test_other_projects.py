@@ -35,7 +35,7 @@ def publish(cloud: Cloud, user: str, number: int, visibility: str) -> str:
 def workspace(cloud: Cloud, tmp_path: Path) -> CloudWorkspace:
     """One key that has its image, then a new one; three very large community images of another project."""
     made = CloudWorkspace(cloud, tmp_path)
-    source = made.file("a.raw", b"a" * 2000)
+    source = made.file("a.raw", b"\xe1" * 2000)
     plain = {"source": source, "disk_format": "raw", "container_format": "bare"}
     made.images["a"] = plain
     made.run("apply", "--yes", user="alice")

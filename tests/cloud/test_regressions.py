@@ -17,7 +17,7 @@ from tests.command import Process, cloud_environment
 from tests.fault.proxy import Call, Fault, Proxy, between
 
 RAW = {"disk_format": "raw", "container_format": "bare", "visibility": "private"}
-DATA = b"build one " * 500
+DATA = b"build one\0" * 500
 READ_ONLY = "os_glance"
 BOUND_ID = "5d1f1f3e-6c1b-4c8e-9d53-0f2b7a1c9e11"
 """The id of an image that a test makes with a record of its own."""
@@ -33,7 +33,7 @@ class RegressionWorkspace:
         self.policy: dict[str, Any] = {}
         folder.mkdir(exist_ok=True)
         (folder / "one.raw").write_bytes(DATA)
-        (folder / "two.raw").write_bytes(b"build two " * 700)
+        (folder / "two.raw").write_bytes(b"build two\0" * 700)
 
     def want(self, key: str, source: str = "one.raw", **more: Any) -> None:
         """One image of the manifest."""
@@ -198,7 +198,7 @@ def test_a_single_new_version_replaces(workspace: RegressionWorkspace) -> None:
     assert "1 to replace" in workspace.apply()
     new = workspace.image("a")
     assert (new["id"] != old["id"], new["name"]) == (True, "Ubuntu 24.04")
-    assert new["os_hash_value"] == hashlib.sha512(b"build two " * 700).hexdigest()
+    assert new["os_hash_value"] == hashlib.sha512(b"build two\0" * 700).hexdigest()
     (kept,) = [one for one in workspace.live() if one["id"] == old["id"]]
     assert (kept["os_hidden"], kept["imagesync_role"]) == (True, "retired")
     assert workspace.image("b") == other

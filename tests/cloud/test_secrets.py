@@ -54,14 +54,14 @@ class SecretsWorkspace:
         login = "Basic " + base64.b64encode(f"me:{IN_NETRC}".encode()).decode()
         (self.inputs / ".netrc").write_text(f"machine 127.0.0.1 login me password {IN_NETRC}\n")
         (self.inputs / ".netrc").chmod(0o600)
-        web.publish("/kept.raw", File(b"k" * 3000, login=login))
+        web.publish("/kept.raw", File(b"\xeb" * 3000, login=login))
         for name in ("signed", "logged", "fetched"):
-            web.publish(f"/{name}.raw", name.encode() * 600)
+            web.publish(f"/{name}.raw", name.encode("utf-16-le") * 300)
         self.images: dict[str, Any] = {
             "kept": {**IMAGE, "source": f"{web.address}/kept.raw"},
-            "signed": with_digest(f"{web.address}/signed.raw?X-Amz-Signature={SIGNED}", b"signed" * 600),
-            "logged": with_digest(f"{web.address.replace('//', f'//me:{IN_URL}@')}/logged.raw", b"logged" * 600),
-            "fetched": with_digest(f"{web.address}/fetched.raw?sig={SIGNED}", b"fetched" * 600, method="web-download"),
+            "signed": with_digest(f"{web.address}/signed.raw?X-Amz-Signature={SIGNED}", b"signe\0" * 600),
+            "logged": with_digest(f"{web.address.replace('//', f'//me:{IN_URL}@')}/logged.raw", b"logge\0" * 600),
+            "fetched": with_digest(f"{web.address}/fetched.raw?sig={SIGNED}", b"fetche\0" * 600, method="web-download"),
         }
         self.entry: dict[str, Any] = {}
         self.more: dict[str, str] = {}
@@ -144,12 +144,12 @@ def test_no_command_tells_a_secret(workspace: SecretsWorkspace) -> None:
     assert code == 0, told
     assert workspace.run("list", *cloud)[0] == 0
     workspace.run_command = forked.run
-    workspace.web.publish("/signed.raw", b"a newer build" * 99)
+    workspace.web.publish("/signed.raw", b"a newer buil\0" * 99)
     workspace.images["signed"]["source"]["checksum"] = "sha256:" + "0" * 64
     code, told = workspace.on_cloud("apply", "--yes", "--stage", *files)
     assert (code, "the sha256 is" in told) == (1, True), told
     workspace.images["signed"] = with_digest(
-        f"{workspace.web.address}/signed.raw?v=2&a={SIGNED}", b"a newer build" * 99
+        f"{workspace.web.address}/signed.raw?v=2&a={SIGNED}", b"a newer buil\0" * 99
     )
     assert workspace.on_cloud("apply", "--yes", "--format", "json", *files)[0] == 0
     assert workspace.run("rollback", "signed", str(workspace.catalog), "--yes", *cloud, *files)[0] == 0

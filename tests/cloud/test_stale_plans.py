@@ -55,7 +55,7 @@ class StalePlanWorkspace:
     def __init__(self, cloud: Cloud, folder: Path, command: ForkedCommand) -> None:
         self.cloud, self.folder, self._command = cloud, folder, command
         self.file = folder / "plan.json"
-        for name, data in (("a.raw", b"a" * 3000), ("b.raw", b"b" * 4000)):
+        for name, data in (("a.raw", b"\xe1" * 3000), ("b.raw", b"\xe2" * 4000)):
             (folder / name).write_bytes(data)
 
     def want(self, images: dict[str, dict[str, Any]]) -> None:

@@ -65,7 +65,7 @@ def life(backend: Backend, tmp_path: Path) -> Life:
     """Nothing applied yet."""
     made = Life(backend, tmp_path)
     for name in ("one", "two", "three"):
-        made.file(f"{name}.raw", name.encode() * 1000)
+        made.file(f"{name}.raw", name.encode("utf-16-le") * 500)
     return made
 
 

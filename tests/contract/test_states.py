@@ -26,9 +26,9 @@ from tests.pipeline import applied, planned
 from tests.samples import iso, qcow2
 
 FILES = {
-    "one.raw": b"1" * 5000,
-    "two.raw": b"2" * 6000,
-    "three.raw": b"3" * 7000,
+    "one.raw": b"\xb1" * 5000,
+    "two.raw": b"\xb2" * 6000,
+    "three.raw": b"\xb3" * 7000,
     "disk.qcow2": qcow2(2**30),
     "boot.iso": iso(),
     "empty.raw": b"",
@@ -80,7 +80,7 @@ SCENARIOS: dict[str, list[State]] = {
     "all stores, however many there are": [
         State(a(source={"path": "one.raw", "stores": "all"}), {"a": {"size": 5000}})
     ],
-    "empty data": [State(a(source="empty.raw"), {"a": {"status": "active", "size": 0}})],
+    "empty data": [State(a(source={"path": "empty.raw", "inspect": "none"}), {"a": {"status": "active", "size": 0}})],
     "fields": [
         State(a(), {"a": {"name": "a", "min_ram": 0}}),
         State(a(name="Renamed"), {"a": {"name": "Renamed"}}),

@@ -178,7 +178,7 @@ def test_lost_and_changed_data_is_told_and_made_again(workspace: StoreWorkspace)
     backend = open_backend(store=workspace.store)
     lost, changed = (next(i for i in backend.images() if i.name == name) for name in ("updated", "created"))
     (workspace.store / "content" / lost.id).unlink()
-    (workspace.store / "content" / changed.id).write_bytes(b"!" * 5000)
+    (workspace.store / "content" / changed.id).write_bytes(b"\xa1" * 5000)
     (workspace.store / "content" / "notes.txt").write_text("mine")
     assert backend.images(lost.id)[0].status is Status.KILLED
     with pytest.raises(BackendError, match="not what was stored"):

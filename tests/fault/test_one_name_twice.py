@@ -19,7 +19,7 @@ SECONDS = 60
 def write_catalog(folder: Path, catalog: str) -> Path:
     """A catalog whose only image has the same name as that of the other one."""
     folder.mkdir()
-    (folder / "a.raw").write_bytes(catalog.encode() * 1000)
+    (folder / "a.raw").write_bytes(catalog.encode("utf-16-le") * 500)
     image = {"source": "a.raw", "name": "the-name", "disk_format": "raw", "container_format": "bare"}
     document = {"version": 1, "catalog": catalog, "images": {"a": image}}
     (folder / "images.yaml").write_text(json.dumps(document))

@@ -49,7 +49,7 @@ def test_text_of_the_image_service(tmp_path: Path, kind: str) -> None:
     """Its images, members, records and error pages."""
     text = HOSTILE[kind]
     (tmp_path / "out").mkdir()
-    (tmp_path / "a.raw").write_bytes(b"a" * 1000)
+    (tmp_path / "a.raw").write_bytes(b"\xe1" * 1000)
     plain = {"source": "a.raw", "disk_format": "raw", "container_format": "bare"}
     images = {"a": plain, "b": {"adopt": image()["id"]}}
     (tmp_path / "base.yaml").write_text(json.dumps({"version": 1, "catalog": "base", "images": images}))

@@ -415,7 +415,7 @@ def test_an_image_retires_by_the_middle_clock(tmp_path: Path) -> None:
 
     store = FastClock(Store(tmp_path / "store"), "fast")
     assert apply(planner(store, tmp_path, 1)).report.succeeded
-    (tmp_path / "0.raw").write_bytes(b"another build" * 100)
+    (tmp_path / "0.raw").write_bytes(b"another buil\0" * 100)
     assert apply(Planner(store, read_catalog(tmp_path / "base.yaml"))).report.succeeded
     (retired,) = [image for image in store.inventory("base") if image.hidden]
     record = read(retired)

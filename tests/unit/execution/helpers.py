@@ -74,7 +74,7 @@ class FaultyStore(Local):
 
 
 class Service(Local):
-    """A store that counts uploads and downloads, and may hash by another algorithm or give other bytes back."""
+    """A store that counts uploads and whole downloads, and may hash by another algorithm or give other bytes back."""
 
     def __init__(self, folder: Path, answers: dict[str, str | None], spoiled: bytes = b"") -> None:
         super().__init__(Store(folder), "service")
@@ -89,8 +89,9 @@ class Service(Local):
         super().upload(image_id, chunks, size, store=store)
 
     def download(self, image_id: str) -> Iterator[bytes]:
+        yield from super().download(image_id)
+        yield self.spoiled
         self.downloads += 1
-        return iter([*super().download(image_id), self.spoiled])
 
 
 def want_image(folder: Path, data: bytes, **attrs: Any) -> Catalog:

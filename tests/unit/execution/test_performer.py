@@ -37,7 +37,7 @@ def test_an_update_that_is_lost_is_sent_again(tmp_path: Path) -> None:
 
 def test_an_image_that_is_let_go_loses_every_mark(tmp_path: Path) -> None:
     store = FaultyStore(tmp_path / "store")
-    assert apply(store, want_image(tmp_path, b"data", properties={"p": "1"})).succeeded
+    assert apply(store, want_image(tmp_path, b"\0data", properties={"p": "1"})).succeeded
     (image,) = store.images()
     perform(store, Update("x", image.id, (), None))
     assert store.images(image.id)[0].properties == {"p": "1"}
@@ -47,9 +47,9 @@ def test_an_image_that_is_let_go_loses_every_mark(tmp_path: Path) -> None:
 def test_an_old_build_stays_if_the_new_one_is_not_as_it_was_published(tmp_path: Path, change: UpdateFields) -> None:
     """Somebody changed the new build between its publication and the retirement of the old one."""
     store = FaultyStore(tmp_path / "store")
-    apply(store, want_image(tmp_path, b"one"))
+    apply(store, want_image(tmp_path, b"\0one"))
     (old,) = store.images()
-    wanted = want_image(tmp_path, b"two")
+    wanted = want_image(tmp_path, b"\0two")
     plan = planned(store, wanted)
     performer = Performer(store, plan)
 
@@ -69,9 +69,9 @@ def test_an_old_build_stays_if_the_new_one_is_not_as_it_was_published(tmp_path: 
 def test_data_that_is_to_be_verified_is_read_back_before_anything_is_written(tmp_path: Path, is_right: bool) -> None:
     """An image in another project is published only if it holds the declared data."""
     store = FaultyStore(tmp_path / "store")
-    apply(store, want_image(tmp_path, b"data"))
+    apply(store, want_image(tmp_path, b"\0data"))
     (image,) = store.images()
-    digest = Checksum("sha256", hashlib.sha256(b"data" if is_right else b"other").hexdigest())
+    digest = Checksum("sha256", hashlib.sha256(b"\0data" if is_right else b"other").hexdigest())
     change = FieldChange(("visibility",), "private", "public", Reason.DRIFT)
     update = Update("x", image.id, (change,), Record("base", "x", Role.CURRENT), (digest,))
     if is_right:
@@ -85,7 +85,7 @@ def test_data_that_is_to_be_verified_is_read_back_before_anything_is_written(tmp
 
 def test_an_image_changes_its_status_and_back(tmp_path: Path) -> None:
     store = FaultyStore(tmp_path / "store")
-    assert apply(store, want_image(tmp_path, b"data")).succeeded
+    assert apply(store, want_image(tmp_path, b"\0data")).succeeded
     (image,) = store.images()
     perform(store, Deactivate("x", image.id))
     assert store.images(image.id)[0].status is Status.DEACTIVATED
@@ -120,7 +120,7 @@ def test_a_member_that_a_killed_run_added_is_known_to_the_next_manifest(tmp_path
 
     def share(*projects: str) -> Report:
         members = frozenset(name * 32 for name in projects)
-        return apply(service, want_image(tmp_path, b"data", visibility=Visibility.SHARED, members=members))
+        return apply(service, want_image(tmp_path, b"\0data", visibility=Visibility.SHARED, members=members))
 
     assert share("a", "b").succeeded
     service.is_dying = True
@@ -136,11 +136,11 @@ def test_an_image_that_is_shared_no_more_has_no_members(tmp_path: Path, visibili
     """Those whom somebody else added neither: nobody could take them off afterwards, or see them."""
     store = FaultyStore(tmp_path / "store")
     member, other = "a" * 32, "b" * 32
-    assert apply(store, want_image(tmp_path, b"data", visibility=Visibility.SHARED, members={member})).succeeded
+    assert apply(store, want_image(tmp_path, b"\0data", visibility=Visibility.SHARED, members={member})).succeeded
     (image,) = store.images()
-    plan = planned(store, want_image(tmp_path, b"data", visibility=visibility))
+    plan = planned(store, want_image(tmp_path, b"\0data", visibility=visibility))
     store.add_member(image.id, other)  # the plan does not know of this one
     carry_out = Performer(store, plan)
     assert execute(plan, carry_out, jobs=1, notify=lambda _: None, cancelled=threading.Event()).succeeded
-    assert apply(store, want_image(tmp_path, b"data", visibility=Visibility.SHARED)).succeeded
+    assert apply(store, want_image(tmp_path, b"\0data", visibility=Visibility.SHARED)).succeeded
     assert store.members(image.id) == []

@@ -35,7 +35,7 @@ def test_an_image_that_only_the_last_write_publishes_is_published(
     """The last write is read back as well: the step is done and the image stays."""
     service = FaultyStore(tmp_path / "store")
     service.updates = [lost, lost, last]
-    assert apply(service, want_image(tmp_path, b"data")).succeeded
+    assert apply(service, want_image(tmp_path, b"\0data")).succeeded
     assert [image.name for image in service.images()] == ["x"]
 
 
@@ -43,7 +43,7 @@ def test_an_image_that_only_the_last_write_publishes_is_published(
 def test_a_published_image_that_cannot_be_read_back_stays(tmp_path: Path, unreadable: int) -> None:
     """Users may have it already; it is what the manifest wants, so the next plan is empty."""
     service = FaultyStore(tmp_path / "store")
-    images = want_image(tmp_path, b"data", visibility=Visibility.PUBLIC)
+    images = want_image(tmp_path, b"\0data", visibility=Visibility.PUBLIC)
     service.updates, service.reads = [UpdateFault.NO_ANSWER], [UpdateFault.NO_ANSWER] * unreadable
     (result,) = apply(service, images).results
     assert "no answer to a read" in str(result.error)
@@ -67,7 +67,7 @@ def test_an_image_that_was_published_in_part_stays(tmp_path: Path, kept: str) ->
     """The service answers every update and saves some of its fields: users may see that image."""
     service = HalfSaved(tmp_path / "store")
     service.kept = frozenset({kept})
-    (result,) = apply(service, want_image(tmp_path, b"data", visibility=Visibility.COMMUNITY)).results
+    (result,) = apply(service, want_image(tmp_path, b"\0data", visibility=Visibility.COMMUNITY)).results
     assert "did not keep the update" in str(result.error)
     assert len(service.images()) == 1
 
@@ -85,7 +85,7 @@ def test_an_image_that_was_published_in_part_stays(tmp_path: Path, kept: str) ->
 def test_nothing_is_deleted_once_the_publishing_update_was_sent(tmp_path: Path, updates: list[UpdateFault]) -> None:
     """Users may see the image, whatever a read says; the next run publishes the verified build without an upload."""
     service = FaultyStore(tmp_path / "store")
-    images = want_image(tmp_path, b"data")
+    images = want_image(tmp_path, b"\0data")
     service.updates = list(updates)
     assert not apply(service, images).succeeded
     assert "delete" not in service.calls
@@ -107,7 +107,7 @@ class Published(Local):
 def test_an_image_that_somebody_else_published_meanwhile_stays(tmp_path: Path) -> None:
     """Whatever fails: a record is read before it is deleted."""
     service = Published(Store(tmp_path / "store"), "published")
-    (result,) = apply(service, want_image(tmp_path, b"data")).results
+    (result,) = apply(service, want_image(tmp_path, b"\0data")).results
     assert "refused" in str(result.error)
     assert len(service.images()) == 1
 
@@ -179,9 +179,9 @@ def test_a_right_that_the_retirement_needs_is_asked_for_before_the_new_build_is_
     """``on_replace.set.visibility: public`` failed after the new build was published, and again at each apply."""
     service = MayNotPublish(Store(tmp_path / "store"), "member")
     on_replace = OnReplace(hide=False, set_fields=(("visibility", "public"),))
-    assert apply(service, want_image(tmp_path, b"old")).succeeded
+    assert apply(service, want_image(tmp_path, b"\0old")).succeeded
     assert service.asked == 0
-    report = apply(service, want_image(tmp_path, b"new", on_replace=on_replace))
+    report = apply(service, want_image(tmp_path, b"\0new", on_replace=on_replace))
     created, retired = report.results
     assert created.error == (
         "this user may not make images public, as on_replace.set.visibility asks for; use shared or community, or apply as "
@@ -194,9 +194,9 @@ def test_a_right_that_the_retirement_needs_is_asked_for_before_the_new_build_is_
 def test_a_right_that_the_image_needs_is_asked_for_before_it_is_uploaded(tmp_path: Path) -> None:
     """Once for all images of a run; an image that is not public needs none."""
     service = MayNotPublish(Store(tmp_path / "store"), "member")
-    assert apply(service, want_image(tmp_path, b"data", visibility=Visibility.SHARED)).succeeded
+    assert apply(service, want_image(tmp_path, b"\0data", visibility=Visibility.SHARED)).succeeded
     assert service.asked == 0
-    report = apply(service, want_image(tmp_path, b"new", visibility=Visibility.PUBLIC))
+    report = apply(service, want_image(tmp_path, b"\0new", visibility=Visibility.PUBLIC))
     created, *_ = report.results
     assert str(created.error).startswith("this user may not make images public, as visibility asks for; ")
     assert service.asked == 1
@@ -221,7 +221,7 @@ class SilentDeactivation(Local):
 def test_a_deactivation_without_an_answer_leaves_the_run_unsettled(tmp_path: Path) -> None:
     """The request may arrive when the next run is at work."""
     service = SilentDeactivation(Store(tmp_path / "store"), "silent")
-    plan = planned(service, want_image(tmp_path, b"data", status=Status.DEACTIVATED))
+    plan = planned(service, want_image(tmp_path, b"\0data", status=Status.DEACTIVATED))
     performer = Performer(service, plan)
     report = execute(plan, performer, jobs=1, notify=lambda _: None, cancelled=threading.Event())
     assert not report.succeeded
@@ -231,7 +231,7 @@ def test_a_deactivation_without_an_answer_leaves_the_run_unsettled(tmp_path: Pat
 def test_an_image_that_is_not_deactivated_as_declared_is_an_error(tmp_path: Path) -> None:
     """The read-back of the update that publishes shows it; users may see the image, so it stays."""
     service = DeactivationLost(Store(tmp_path / "store"), "lossy")
-    (result,) = apply(service, want_image(tmp_path, b"data", status=Status.DEACTIVATED)).results
+    (result,) = apply(service, want_image(tmp_path, b"\0data", status=Status.DEACTIVATED)).results
     assert "is active, not deactivated, after the change; run apply again" in str(result.error)
     assert len(service.images()) == 1
 
@@ -275,7 +275,7 @@ def test_a_waiting_record_that_somebody_changed_after_the_plan_is_not_published(
 ) -> None:
     """One with a pinned id: nothing is written to it, or, if the change comes later, the upload is not published."""
     service = Changed(tmp_path / "store")
-    images = want_image(tmp_path, b"data", id="11111111-1111-4111-8111-111111111111")
+    images = want_image(tmp_path, b"\0data", id="11111111-1111-4111-8111-111111111111")
     assert not apply(service, images).succeeded
     plan = planned(service, images)
     service.is_full, service.change, service.reads_before = False, change, reads_before
@@ -320,7 +320,7 @@ def test_a_record_that_somebody_changed_during_the_upload_is_left_alone(
     """It may not be ours any more: it is neither published nor deleted, whether the upload succeeded or not."""
     service = ChangedDuring(tmp_path / "store")
     service.change, service.fails = change, fails
-    assert not apply(service, want_image(tmp_path, b"data")).succeeded
+    assert not apply(service, want_image(tmp_path, b"\0data")).succeeded
     (left,) = service.images()
     assert (left.hidden, left.properties[ROLE], service.sent) == (True, "staging", [])
 
@@ -332,7 +332,9 @@ def test_a_record_that_somebody_changed_while_it_was_shared_is_not_published(
     """No guard stops the requests that change members, so the record is read after them."""
     service = ChangedDuring(tmp_path / "store")
     service.change, service.at = change, "add_member"
-    wanted = want_image(tmp_path, b"data", visibility=Visibility.SHARED, members=("11111111111111111111111111111111",))
+    wanted = want_image(
+        tmp_path, b"\0data", visibility=Visibility.SHARED, members=("11111111111111111111111111111111",)
+    )
     (result,) = apply(service, wanted).results
     assert "changed by somebody else meanwhile" in str(result.error)
     assert (service.images()[0].hidden, service.sent) == (True, [])
@@ -354,7 +356,7 @@ def test_a_record_with_data_is_marked_before_it_is_discarded(tmp_path: Path, sto
     """Another run could publish it; a record without data is deleted at once, whatever a broken upload still writes."""
     service = Refusing(tmp_path / "store")
     service.stored = stored
-    assert not apply(service, want_image(tmp_path, b"data")).succeeded
+    assert not apply(service, want_image(tmp_path, b"\0data")).succeeded
     assert service.images() == []
     assert [call for call in service.calls if call != "read"] == calls
 
@@ -366,7 +368,7 @@ class Choosing(Local):
         return super().create_image(**{**attrs, "id": str(uuid4())})
 
 
-@pytest.mark.parametrize("data", [b"data", None])
+@pytest.mark.parametrize("data", [b"\0data", None])
 def test_a_record_is_bound_to_the_id_that_a_service_chose(tmp_path: Path, data: bytes | None) -> None:
     """By the first update, before its data is sent; the next plan is empty."""
     service = Choosing(Store(tmp_path / "store"), "choosing")
@@ -383,7 +385,7 @@ class SilentDelete(Local):
     """A store that tells another size than was sent, and gives no answer to a DELETE."""
 
     def images(self, image_id: str | None = None) -> list[LiveImage]:
-        return [replace(one, size=5) if one.size else one for one in super().images(image_id)]
+        return [replace(one, size=6) if one.size else one for one in super().images(image_id)]
 
     def delete_image(self, image: LiveImage | str) -> None:
         raise Unavailable("no answer")
@@ -392,7 +394,7 @@ class SilentDelete(Local):
 def test_a_record_whose_deletion_got_no_answer_leaves_the_run_unsettled(tmp_path: Path) -> None:
     """The DELETE may arrive when the next run has filled that record."""
     service = SilentDelete(Store(tmp_path / "store"), "silent")
-    plan = planned(service, want_image(tmp_path, b"data"))
+    plan = planned(service, want_image(tmp_path, b"\0data"))
     performer = Performer(service, plan)
     report = execute(plan, performer, jobs=1, notify=lambda _: None, cancelled=threading.Event())
     assert not report.succeeded

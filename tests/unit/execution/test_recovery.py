@@ -47,7 +47,7 @@ def plan_builds(
     """
     images: dict[str, dict[str, str]] = {}
     for key, build in builds.items():
-        (folder / f"{key}.{build}.raw").write_bytes(f"{key} {build}".encode() * 200)
+        (folder / f"{key}.{build}.raw").write_bytes(f"{key} {build}".encode("utf-16-le") * 100)
         images[key] = {"source": f"{key}.{build}.raw", "disk_format": "raw", "container_format": "bare"}
         images[key] |= fields if key == "a" else {}
     path = folder / "base.yaml"
@@ -245,7 +245,7 @@ def test_a_record_that_was_filled_meanwhile_is_left_to_the_next_plan(backend: Ba
     backend.update_image(left, disk_format="raw", container_format="bare")
     plan = plan_builds(backend, tmp_path, a=1).plan()
     assert find_unfilled(plan) == (left,)
-    backend.upload(left, [b"x" * 100], 100)
+    backend.upload(left, [b"\xf8" * 100], 100)
     recover(backend, plan, jobs=2, check_lease=lambda: None)
     assert backend.images(left)[0].status == "active"
 

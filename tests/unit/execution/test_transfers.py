@@ -31,9 +31,15 @@ def test_a_disk_larger_than_min_disk_begins_no_upload(tmp_path: Path) -> None:
 
 
 def test_an_empty_file_is_an_image_of_no_bytes(tmp_path: Path) -> None:
-    """There is no first chunk to look at."""
+    """Where the manifest wants that: there is no first chunk to look at, and nothing to boot from."""
     service = Service(tmp_path / "store", {})
-    assert apply(service, want_image(tmp_path, b"")).succeeded
+    (tmp_path / "x").write_bytes(b"")
+    wanted = FileSource(str(tmp_path / "x"), "x")
+    (result,) = apply(service, identify(catalog(spec("x", source=wanted)))).results
+    assert "there is no data: the source has 0 bytes; correct the source" in str(result.error)
+    assert service.images() == []
+    empty = replace(wanted, transfer=Transfer(inspect=False))
+    assert apply(service, identify(catalog(spec("x", source=empty)))).succeeded
     assert [image.size for image in service.images()] == [0]
 
 
@@ -41,7 +47,7 @@ def test_a_declared_max_size_bounds_a_plain_file(tmp_path: Path) -> None:
     """One line, nothing left."""
     service = Service(tmp_path / "store", {})
     source = FileSource(str(tmp_path / "x"), "x", transfer=Transfer(max_size=3))
-    (tmp_path / "x").write_bytes(b"data")
+    (tmp_path / "x").write_bytes(b"\0data")
     (result,) = apply(service, identify(catalog(spec("x", source=source)))).results
     assert "holds more than the 3 bytes allowed" in str(result.error)
     assert service.images() == []
@@ -70,7 +76,7 @@ class Breaking(Service):
     def import_image(self, image_id: str, method: str, **options: Unpack[ImportFields]) -> None:
         self.uris.append(options["uri"])
         self._fail()
-        super().upload(image_id, [b"data"], 4)
+        super().upload(image_id, [b"\0data"], 5)
 
     def images(self, image_id: str | None = None) -> list[LiveImage]:
         found = super().images(image_id)
@@ -87,11 +93,11 @@ class Breaking(Service):
 def test_a_broken_upload_is_sent_again_a_few_times(tmp_path: Path, error: BackendError) -> None:
     """Three times in all; a token that expired is renewed before each further one."""
     service = Breaking(tmp_path / "store", [error] * (MAX_TRIES - 1))
-    assert apply(service, want_image(tmp_path, b"data")).succeeded
+    assert apply(service, want_image(tmp_path, b"\0data")).succeeded
     assert service.uploads == MAX_TRIES
     assert service.renewed == (MAX_TRIES - 1) * isinstance(error, Unauthorized)
     service = Breaking(tmp_path / "other", [error] * MAX_TRIES)
-    (result,) = apply(service, want_image(tmp_path, b"data")).results
+    (result,) = apply(service, want_image(tmp_path, b"\0data")).results
     assert error.message in str(result.error)
     assert service.uploads == MAX_TRIES
 
@@ -100,7 +106,7 @@ def test_a_broken_upload_is_sent_again_a_few_times(tmp_path: Path, error: Backen
 def test_a_record_that_is_not_queued_after_a_broken_upload_is_not_sent_to_again(tmp_path: Path, left: Status) -> None:
     """What the service made of the broken body is for the next run to look at."""
     service = Breaking(tmp_path / "store", [Unavailable("broken")], left)
-    (result,) = apply(service, want_image(tmp_path, b"data")).results
+    (result,) = apply(service, want_image(tmp_path, b"\0data")).results
     assert f"is {left.value} after a broken upload" in str(result.error)
     assert service.uploads == 1
 

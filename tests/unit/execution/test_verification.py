@@ -1,5 +1,6 @@
 """The stored data is compared with what was sent, or else judged by the service's hash or by reading it back."""
 
+import gzip
 import hashlib
 import threading
 from collections.abc import Iterator
@@ -32,7 +33,8 @@ from tests.pipeline import planned
 from tests.unit.execution.helpers import Service, apply, want_image
 from tests.unit.factories import catalog, spec
 
-DATA = b"data" * 100
+DATA = b"dat\0" * 20_000
+"""Longer than the head that is looked at in any case."""
 PUBLISHED = Checksum("sha256", hashlib.sha256(DATA).hexdigest())
 NO_HASH: Final[dict[str, str | None]] = {"os_hash_algo": None, "os_hash_value": None, "checksum": None}
 
@@ -64,9 +66,9 @@ class Fetching(Service):
         return chunks
 
 
-def fetched(*digests: Checksum, verify: bool = True, **attrs: Any) -> Catalog:
+def fetched(*digests: Checksum, verify: bool = True, inspect: bool = True, **attrs: Any) -> Catalog:
     """A catalog of one image that the service fetches."""
-    transfer = Transfer(method=Method.WEB_DOWNLOAD, verify=verify)
+    transfer = Transfer(method=Method.WEB_DOWNLOAD, verify=verify, inspect=inspect)
     source = UrlSource(("https://x.example/a.raw",), transfer=transfer)
     return catalog(spec("x", source=source, fingerprint=Fingerprint(digests), **attrs))
 
@@ -97,13 +99,13 @@ def test_what_the_service_fetched_is_read_back_where_its_hash_does_not_judge_it(
     service = Fetching(tmp_path / "right", {})
     service.broken = 1
     assert apply(service, fetched(PUBLISHED)).succeeded
-    assert service.downloads == 2
+    assert (service.downloads, service.broken) == (1, -1)
     record = published(service)
     assert (record.digests, record.declared) == (known("md5", "sha256", "sha512"), ())
-    service = Fetching(tmp_path / "wrong", {}, content=b"foreign")
+    service = Fetching(tmp_path / "wrong", {}, content=b"\0foreign")
     assert "the service stored sha256" in fail(service, fetched(PUBLISHED))
-    service = Fetching(tmp_path / "weak", {}, content=b"foreign")
-    md5 = Checksum("md5", hashlib.md5(b"foreign", usedforsecurity=False).hexdigest())
+    service = Fetching(tmp_path / "weak", {}, content=b"\0foreign")
+    md5 = Checksum("md5", hashlib.md5(b"\0foreign", usedforsecurity=False).hexdigest())
     assert "the service stored sha256" in fail(service, fetched(md5, PUBLISHED))  # a weaker digest judges nothing
 
 
@@ -118,7 +120,7 @@ def test_what_the_service_hashes_itself_is_not_read_back(tmp_path: Path) -> None
     assert apply(service, fetched(sha512)).succeeded
     assert service.downloads == 1
     assert published(service).digests == (sha512,)
-    service = Fetching(tmp_path / "three", NO_HASH, content=b"foreign")
+    service = Fetching(tmp_path / "three", NO_HASH, content=b"\0foreign")
     assert "the service stored sha512" in fail(service, fetched(sha512))
 
 
@@ -133,17 +135,36 @@ def test_what_cannot_be_read_back_is_not_published(tmp_path: Path) -> None:
 
 def test_verify_none_records_the_digest_as_declared(tmp_path: Path) -> None:
     """Nothing is read back; what the service's own hash contradicts is refused all the same."""
-    service = Fetching(tmp_path / "one", {}, content=b"foreign")
+    service = Fetching(tmp_path / "one", {}, content=b"\0foreign" * 20_000)
     assert apply(service, fetched(PUBLISHED, verify=False)).succeeded
     assert service.downloads == 0
     record = published(service)
     assert ([item.algorithm for item in record.digests], record.declared) == (["md5", "sha512"], (PUBLISHED,))
     assert planned(service, fetched(PUBLISHED, verify=False)).steps == ()
-    service = Fetching(tmp_path / "two", {}, content=b"foreign")
+    service = Fetching(tmp_path / "two", {}, content=b"\0foreign")
     assert "the service stored sha512" in fail(service, fetched(*known("sha512"), verify=False))
     service = Fetching(tmp_path / "three", {})
     assert apply(service, fetched(*known("sha512"), verify=False)).succeeded
     assert (published(service).digests, published(service).declared) == (known("md5", "sha512"), ())
+
+
+@pytest.mark.parametrize("verify", [True, False])
+def test_what_the_service_fetched_is_nothing_to_boot_from(tmp_path: Path, *, verify: bool) -> None:
+    """The page of a portal, of which the manifest may even know the digest: its first bytes are read in any case, unless
+    the service's policy forbids that, or the manifest does not want it."""
+    page = b"<!doctype html><title>Log in</title>".ljust(70_000)
+    for algorithm in ("sha256", "sha512"):
+        digest = Checksum(algorithm, hashlib.new(algorithm, page).hexdigest())
+        service = Fetching(tmp_path / algorithm, {}, content=page)
+        error = fail(service, fetched(digest, verify=verify))
+        assert "the data is an HTML page, not raw" in error
+        service.content = gzip.compress(page)
+        digest = Checksum(algorithm, hashlib.new(algorithm, service.content).hexdigest())
+        assert "the data is gzip, not raw; declare compression: gz" in fail(service, fetched(digest, verify=verify))
+        assert apply(service, fetched(digest, verify=verify, inspect=False)).succeeded
+    service = Fetching(tmp_path / "forbidden", {}, content=page)
+    service.forbidden = True
+    assert apply(service, fetched(Checksum("sha512", hashlib.sha512(page).hexdigest()))).succeeded
 
 
 def test_what_the_service_converted_cannot_be_judged(tmp_path: Path) -> None:
@@ -163,7 +184,7 @@ def test_what_the_service_converted_cannot_be_judged(tmp_path: Path) -> None:
 def test_data_that_was_fetched_for_another_run_is_read_back_whatever_the_method_is_now(tmp_path: Path) -> None:
     """A queued record with a pinned id: the service is filling it while the manifest turns to an upload."""
     pinned = "6a1b8b0e-0b5e-4f7e-9d6e-00000000000a"
-    for content, expected in ((b"foreign", False), (DATA, True)):
+    for content, expected in ((b"\0foreign", False), (DATA, True)):
         service = Fetching(tmp_path / str(expected), {}, content)
         wanted = fetched(PUBLISHED, id=pinned)
         (step,) = planned(service, wanted).steps
@@ -193,7 +214,7 @@ def test_a_record_that_another_project_filled_is_judged(tmp_path: Path, name: st
     (digest,) = known(name)
     (tmp_path / "x").write_bytes(DATA)
     source = FileSource(str(tmp_path / "x"), "x", checksum=digest)
-    for content, expected in ((b"evil", False), (DATA, True)):
+    for content, expected in ((b"\0evil", False), (DATA, True)):
         service = Fetching(tmp_path / str(expected), {} if is_final else {"os_hash_value": digest.value})
         service.hash_is_final = is_final
         wanted = catalog(spec("x", id=pinned, owner=other, source=source, fingerprint=Fingerprint((digest,))))
@@ -215,11 +236,11 @@ def test_a_record_that_another_project_filled_is_judged(tmp_path: Path, name: st
 def test_digests_that_the_service_computed_are_kept_with_ours(tmp_path: Path) -> None:
     """So that a manifest that declares another algorithm later uploads nothing."""
     service = Service(tmp_path / "store", {})
-    assert apply(service, want_image(tmp_path, b"data")).succeeded
+    assert apply(service, want_image(tmp_path, b"\0data")).succeeded
     (image,) = service.images()
     kept = dict(part.split(":") for part in image.properties[DIGEST].split())
     assert kept == {
-        name: hashlib.new(name, b"data", usedforsecurity=False).hexdigest() for name in ("md5", "sha256", "sha512")
+        name: hashlib.new(name, b"\0data", usedforsecurity=False).hexdigest() for name in ("md5", "sha256", "sha512")
     }
     assert service.downloads == 0
 
@@ -228,19 +249,19 @@ def test_a_service_that_hashes_otherwise_is_read_back(tmp_path: Path) -> None:
     """No digest in common is no proof."""
     answers = {"os_hash_algo": "blake2b", "os_hash_value": "00", "checksum": None}
     service = Service(tmp_path / "store", answers)
-    assert apply(service, want_image(tmp_path, b"data")).succeeded
+    assert apply(service, want_image(tmp_path, b"\0data")).succeeded
     assert service.downloads == 1
     service = Service(tmp_path / "other", answers, spoiled=b"more")
-    (result,) = apply(service, want_image(tmp_path, b"data")).results
+    (result,) = apply(service, want_image(tmp_path, b"\0data")).results
     assert "the service stored sha512" in str(result.error)
     assert service.images() == []
 
 
-@pytest.mark.parametrize("answers", [{"os_hash_value": "0" * 128}, {"size": 5}])
+@pytest.mark.parametrize("answers", [{"os_hash_value": "0" * 128}, {"size": 6}])
 def test_other_bytes_in_the_service_are_an_error(tmp_path: Path, answers: dict[str, str | None]) -> None:
     """Nothing of them stays."""
     service = Service(tmp_path / "store", answers)
-    (result,) = apply(service, want_image(tmp_path, b"data")).results
+    (result,) = apply(service, want_image(tmp_path, b"\0data")).results
     assert "the service stored" in str(result.error)
     assert service.images() == []
 

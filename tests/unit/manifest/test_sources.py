@@ -57,6 +57,44 @@ images:
     assert transfers["e"].compression is Compression.NONE
 
 
+@pytest.mark.parametrize("source", ["x.gz", "{path: x.gz, compression: gz}", "{url: 'https://x/y.xz'}"])
+def test_what_is_stored_packed_is_not_unpacked(tmp_path: Path, source: str) -> None:
+    """Whatever the name says, and whoever declares what it is packed with."""
+    text = f"images: {{a: {{container_format: FORMAT, source: {source}}}}}"
+    for container_format, expected in (("compressed", True), ("bare", False)):
+        (spec,) = wanted(tmp_path, text.replace("FORMAT", container_format)).images
+        transfer = spec.source.transfer
+        assert transfer is not None
+        assert (transfer.compression is Compression.NONE) is expected
+        assert spec.is_stored_as_published is expected
+
+
+def test_mirrors_are_packed_alike(tmp_path: Path) -> None:
+    """Else the second one's data would be called damaged on the day when the first one is away."""
+    text = "images: {a: {source: {MOREurl: ['https://x/y.img.gz', 'https://z/y.img.gz', 'https://z/y.img']}}}"
+    (problem,) = problems(tmp_path, text.replace("MORE", ""))
+    assert problem == (
+        "3:23: images.a.source.url: by their names the mirrors differ: the first one is gz, https://z/y.img is not packed; "
+        "name mirrors of one file, or declare its compression"
+    )
+    (problem,) = problems(tmp_path, text.replace("MORE", "").replace("z/y.img.gz", "z/y.img.xz"))
+    assert "the first one is gz, https://z/y.img.xz is xz;" in problem
+    (spec,) = wanted(tmp_path, text.replace("MORE", "compression: gz, ")).images
+    assert spec.source.transfer is not None
+    assert spec.source.transfer.compression is Compression.GZ
+
+
+def test_data_is_looked_at_unless_the_manifest_says_none(tmp_path: Path) -> None:
+    """``none`` is the only word."""
+    text = "images: {a: {source: x}, b: {source: {path: x, inspect: none}}}"
+    assert [spec.source.transfer and spec.source.transfer.inspect for spec in wanted(tmp_path, text).images] == [
+        True,
+        False,
+    ]
+    (problem,) = problems(tmp_path, text.replace("inspect: none", "inspect: all"))
+    assert "images.b.source.inspect" in problem
+
+
 def test_what_the_service_fetches_is_verified_unless_the_manifest_says_none(tmp_path: Path) -> None:
     """``none`` is the only word; a URL without a checksum is warned of, in words that fit who reads it."""
     text = f"""

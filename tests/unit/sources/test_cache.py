@@ -85,7 +85,7 @@ def test_a_damaged_cache_is_no_error(tmp_path: Path, damage: str) -> None:
     (tmp_path / "disk").write_bytes(b"one")
     place = tmp_path / "digests.db"
     if damage == "nonsense":
-        place.write_bytes(b"nonsense" * 1000)
+        place.write_bytes(b"nonsens\0" * 1000)
     elif damage == "folder":
         place.mkdir()
     elif damage == "digest":

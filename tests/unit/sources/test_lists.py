@@ -65,7 +65,7 @@ def test_several_algorithms_come_strongest_first() -> None:
     ("text", "message"),
     [
         (f"{A}  other\n", "the list has no digest for disk"),
-        ("<html>log in</html>", "the list has no digest for disk"),
+        ("<html>log in</html>", "it is an HTML page, and has no digest for disk"),
         ("", "the list has no digest for disk"),
         (f"{A}  disk\n{B}  disk\n", "the list has two different digests for disk"),
         (f"{A}\n{B}\n", "the list has two different digests for disk"),

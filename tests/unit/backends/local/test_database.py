@@ -48,7 +48,7 @@ def test_what_is_no_store_is_one_line(tmp_path: Path, damage: str) -> None:
         path.write_text("x")
     elif damage == "no database":
         open_backend(store=path)
-        (path / "store.db").write_bytes(b"this is no database" * 1000)
+        (path / "store.db").write_bytes(b"this is no databas\0" * 1000)
     else:
         (path / "store.db").mkdir(parents=True)
     with pytest.raises(BackendError) as caught:
