@@ -19,6 +19,7 @@ from imagesync.lease.record import USUAL, Times
 from imagesync.model.plan import Delete, Kind, Plan
 from imagesync.model.report import Event, Outcome, Report
 from imagesync.planning.clock import Clock, read_clocks
+from imagesync.planning.contents import find_unknown
 from imagesync.planning.staleness import find_published_clashes, find_unmet_steps
 from imagesync.sources import SourceAccess
 
@@ -121,6 +122,28 @@ def recover(backend: Backend, plan: Plan, settings: Settings, lease: "Held") -> 
     recovered = recovery.recover(leased, plan, jobs=settings.jobs, check_lease=lease.check)
     lease.is_settled = True
     return recovered
+
+
+def settle(
+    backend: Backend, plan: Plan, settings: Settings, hooks: Hooks, lease: "Held | None", access: SourceAccess
+) -> dict[str, str]:
+    """The keys, and the ids of their images, that hold the declared bytes already although no digest told it; see
+    ``execution.contents``."""
+    if not find_unknown(plan):
+        return {}
+    from imagesync.execution.contents import settle_contents
+
+    def check_lease() -> None:
+        if lease is not None:
+            lease.check()
+
+    leased = backend.with_lease(check_lease)
+    settled = settle_contents(leased, plan, jobs=settings.jobs, check_lease=check_lease, access=access)
+    for key, image_id in sorted(settled.items()):
+        hooks.warn(
+            f"{key}: the source has the bytes of image {image_id}, whose record now says so; nothing is uploaded"
+        )
+    return settled
 
 
 def hold_lease(backend: Backend, plan: Plan, settings: Settings, hooks: Hooks) -> AbstractContextManager["Held | None"]:

@@ -24,13 +24,14 @@ from imagesync.model.policy import Limit, Policy
 from imagesync.model.report import Report
 from imagesync.planning.adoption import pick_adoptable, request_adoption
 from imagesync.planning.clock import find_untimely_steps
+from imagesync.planning.contents import drop_settled, is_same_but_for
 from imagesync.planning.context import PlanInput
 from imagesync.planning.planner import make_plan
 from imagesync.planning.policy import check
 from imagesync.planning.recovery import is_same_but_for_recovery
 from imagesync.planning.staleness import find_stale_reliances
 from imagesync.planning.stores import is_store_list_needed
-from imagesync.run import JOBS, Hooks, RunResult, Settings, hold_lease, read_time, recover, run_plan
+from imagesync.run import JOBS, Hooks, RunResult, Settings, hold_lease, read_time, recover, run_plan, settle
 from imagesync.sources import Sizes, SourceAccess, check_sources, default_cache, identify
 from imagesync.text import shorten_list
 
@@ -141,7 +142,7 @@ def apply(planner: Planner, settings: Settings = Settings(), hooks: Hooks = Hook
         return RunResult(Report(shown, ()), shown.ids, approved=False)
     with hold_lease(planner.backend, shown, settings, hooks) as lease:
         planner.lease = lease
-        plan, is_as_shown = _plan_again(planner, shown, settings, lease)
+        plan, is_as_shown = _plan_again(planner, shown, settings, hooks, lease)
         if not is_as_shown:
             if not (hooks.approve_change or hooks.approve)(plan):
                 raise StalePlan(["the live images changed after the plan was shown"])
@@ -180,20 +181,30 @@ def apply_saved(
             raise StalePlan(shorten_list(untimely))
         if lease is not None and lease.before is not None:
             plan = recover(backend, plan, settings, lease)
-        return run_plan(backend, plan, settings, hooks, lease, None, access or SourceAccess())
+        access = access or SourceAccess()
+        plan = drop_settled(plan, settle(backend, plan, settings, hooks, lease, access))
+        return run_plan(backend, plan, settings, hooks, lease, None, access)
 
 
-def _plan_again(planner: Planner, shown: Plan, settings: Settings, lease: "Held | None") -> tuple[Plan, bool]:
+def _plan_again(
+    planner: Planner, shown: Plan, settings: Settings, hooks: Hooks, lease: "Held | None"
+) -> tuple[Plan, bool]:
     """The plan under the lease, and whether it does what was shown.
 
-    After a run that did not end cleanly, what that one sent is made harmless first; what this changes is no change.
+    After a run that did not end cleanly, what that one sent is made harmless first. Images that turn out to hold the
+    declared bytes keep them. What this changes is no change.
     """
     plan = planner.plan()
-    if lease is None or lease.before is None:
-        return plan, replace(plan, notes=()) == replace(shown, notes=())  # the lease shows one clock more
-    recover(planner.backend, plan, settings, lease)
-    plan = planner.plan()
-    return plan, is_same_but_for_recovery(plan, shown)
+    is_recovered = lease is not None and lease.before is not None
+    if lease is not None and is_recovered:
+        recover(planner.backend, plan, settings, lease)
+        plan = planner.plan()
+    if settled := settle(planner.backend, plan, settings, hooks, lease, planner.access):
+        plan = planner.plan()
+        return plan, is_same_but_for(plan, shown, settled)
+    if is_recovered:
+        return plan, is_same_but_for_recovery(plan, shown)
+    return plan, replace(plan, notes=()) == replace(shown, notes=())  # the lease shows one clock more
 
 
 def select_adoptable(backend: Backend, catalog: Catalog) -> Catalog:

@@ -67,10 +67,11 @@ class Verifier:
         if not converted:
             self._compare(image, stream)
         known = {item.algorithm: item for item in create.fingerprint.digests}
+        found = stream.published_digests
         if transfer.compression is Compression.NONE:
             # what the service computed beside the digest that was compared is of the same bytes
             found = stream.digests if converted else {**image.digests, **stream.digests}
-            known = {name: Checksum(name, value) for name, value in found.items()} | known
+        known = {name: Checksum(name, value) for name, value in found.items()} | known
         virtual_size = image.virtual_size or stream.virtual_size or 0
         return Arrived(image, _sort(known), stream.sent, virtual_size, converted)
 

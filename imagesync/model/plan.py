@@ -22,12 +22,15 @@ class Reason(StrEnum):
     ``superseded``: another build took its place, or more are kept than ``keep`` allows; ``outdated``: kept as long as
     ``delete_after`` says. ``staged``: a verified candidate is published; ``discarded``: one is dropped. ``deleting``: an
     earlier run began to delete it. ``unverified``: nothing shows what an image in another project holds.
+    ``content-unknown``: no digest that is known of an image can be compared with the declared ones; before anything is sent
+    the source is hashed, and the same bytes keep their image.
     """
 
     NEW = "new"
     MANIFEST_CHANGED = "manifest-changed"
     DRIFT = "drift"
     CONTENT_CHANGED = "content-changed"
+    CONTENT_UNKNOWN = "content-unknown"
     CONTENT_TAMPERED = "content-tampered"
     REMOVED = "removed"
     SUPERSEDED = "superseded"

@@ -105,7 +105,8 @@ def decide(
         return _make_if_allowed(spec, replace(generations, current=(owned,)), Reason.CONTENT_CHANGED, policy)
     if (found := _find_promotable(spec, generations, policy, can_judge)) is not None:
         return found
-    return _make_if_allowed(spec, generations, Reason.UNVERIFIED if wanted else _find_reason(spec, generations), policy)
+    reason = Reason.UNVERIFIED if wanted else _find_reason(spec, generations, project)
+    return _make_if_allowed(spec, generations, reason, policy)
 
 
 def _find_promotable(
@@ -206,7 +207,8 @@ def _has_same_formats(spec: ImageSpec, owned: Owned) -> bool:
     )
 
 
-def _find_reason(spec: ImageSpec, generations: Generations) -> Reason:
+def _find_reason(spec: ImageSpec, generations: Generations, project: str) -> Reason:
+    """Why a new build is made. What lies in another project is not compared: its record may say anything."""
     if not generations.current:
         return Reason.INCOMPLETE if generations.staging else Reason.NEW
     match compare_content(spec, generations.current[-1]):
@@ -216,6 +218,9 @@ def _find_reason(spec: ImageSpec, generations: Generations) -> Reason:
             return Reason.INCOMPLETE
         case Holds.CHANGED:
             return Reason.CONTENT_CHANGED
+        case Holds.UNKNOWN:
+            is_ours = generations.current[-1].image.lies_in(project)
+            return Reason.CONTENT_UNKNOWN if is_ours else Reason.CONTENT_CHANGED
         case Holds.SAME:
             return Reason.MANIFEST_CHANGED
 
@@ -244,7 +249,7 @@ def _make(spec: ImageSpec, generations: Generations, reason: Reason) -> Decision
     if (left := find_resumable(spec, wanted_digest(spec), generations.staging)) is not None:
         return Make(Reason.INCOMPLETE, fill=left.id)
     pinned = next((owned for owned in generations.every if owned.id == spec.id), None)
-    if pinned is None:
+    if pinned is None or reason is Reason.CONTENT_UNKNOWN:
         return Make(reason)
     if pinned.image.status is Status.QUEUED and (spec.has_data or pinned.record.role is Role.STAGING):
         return Make(Reason.INCOMPLETE, fill=pinned.id)

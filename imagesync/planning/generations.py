@@ -112,6 +112,8 @@ class Holds(Enum):
 
     SAME = auto()
     CHANGED = auto()
+    UNKNOWN = auto()
+    """What is known of it cannot be compared with what is declared."""
     TAMPERED = auto()
     MISSING = auto()
 
@@ -167,7 +169,8 @@ def _compare_published(spec: ImageSpec, owned: Owned) -> Holds:
        that differs means that the data was tampered with if the record names the wanted content, else that other
        content is wanted; one that agrees means the same content.
     2. Else the record decides: the same content has a recorded digest in a wanted algorithm, and none that differs. A
-       declared digest counts too, where none was computed in its algorithm; but it is no proof of tampering.
+       declared digest counts too, where none was computed in its algorithm; but it is no proof of tampering. If only
+       digests in other algorithms are known, nothing is decided.
     3. Content without any digest is the same while its first URL is.
     """
     wanted = spec.fingerprint.digests
@@ -182,10 +185,18 @@ def _compare_published(spec: ImageSpec, owned: Owned) -> Holds:
             return Holds.TAMPERED if expected else Holds.CHANGED
         if any(found == digest.value for digest, found in live):
             return Holds.SAME
+    if wanted and not shared:
+        return Holds.UNKNOWN if collect_known(spec, owned) else Holds.CHANGED
     if wanted:
-        same = bool(shared) and all(recorded[digest.algorithm] == digest.value for digest in shared)
+        same = all(recorded[digest.algorithm] == digest.value for digest in shared)
         return Holds.SAME if same else Holds.CHANGED
     return Holds.SAME if owned.record.url == spec.url_identity else Holds.CHANGED
+
+
+def collect_known(spec: ImageSpec, owned: Owned) -> dict[str, str]:
+    """Algorithm to digits of every digest that is known of the published data of an image."""
+    live = owned.image.digests if is_stored_as_published(spec, owned) else {}
+    return {**live, **owned.record.known}
 
 
 def is_as_recorded(spec: ImageSpec, owned: Owned) -> bool:

@@ -41,7 +41,7 @@ _CHANGED: Final = frozenset({Reason.MANIFEST_CHANGED, Reason.DRIFT, Reason.EXPIR
 _PUBLISHED: Final = frozenset({Reason.STAGED, Reason.ROLLBACK, Reason.ADOPT})
 REASONS: Final[Mapping[type, frozenset[Reason]]] = {
     Create: frozenset({Reason.NEW, Reason.CONTENT_CHANGED, Reason.CONTENT_TAMPERED, Reason.INCOMPLETE})
-    | {Reason.MANIFEST_CHANGED, Reason.UNVERIFIED},
+    | {Reason.MANIFEST_CHANGED, Reason.UNVERIFIED, Reason.CONTENT_UNKNOWN},
     Update: _CHANGED | _PUBLISHED,
     Deactivate: _CHANGED | _PUBLISHED,
     Reactivate: (_CHANGED | _PUBLISHED) - {Reason.EXPIRED, Reason.REMOVED, *BESIDE},

@@ -40,11 +40,11 @@ def find_unfilled(plan: Plan) -> tuple[str, ...]:
 
 def is_same_but_for_recovery(plan: Plan, shown: Plan) -> bool:
     """Whether a plan made after a recovery does to the same images what the plan that was shown does."""
-    return _list_effects(plan) == _list_effects(shown)
+    return list_effects(plan) == list_effects(shown)
 
 
-def _list_effects(plan: Plan) -> tuple[object, ...]:
-    """Actions and what they rely on; without what a recovery deletes and the guards that it renews."""
+def list_effects(plan: Plan) -> tuple[object, ...]:
+    """Actions and what they rely on, to compare two plans; without what a recovery deletes and the guards that it renews."""
     unfilled = set(find_unfilled(plan))
     kept = [step for step in plan.steps if find_image_id(step.action) not in unfilled]
     actions = tuple((step.id, _drop_generation(step.action)) for step in kept)

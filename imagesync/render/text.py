@@ -169,6 +169,7 @@ def _explain_step(step: Step) -> str:
     words = {
         Reason.REMOVED: "removed from the manifest",
         Reason.CONTENT_CHANGED: "new build published",
+        Reason.CONTENT_UNKNOWN: "hashed first: the same bytes keep their image",
         Reason.ROLLBACK: "back to an earlier build",
         Reason.INCOMPLETE: "was left incomplete",
         Reason.ADOPT: "adopted",

@@ -7,8 +7,9 @@ complete anywhere, and most begin nowhere.
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 
 from imagesync.errors import ChecksumMismatch, SourceError
 from imagesync.formats import HEAD, RAW, Inspection, Plausibility, check_not_disguised
@@ -21,6 +22,9 @@ from imagesync.sources.web import PAUSES, open_url
 
 class SourceStream:
     """Verified bytes. ``size`` of what comes out, where known; after the last chunk ``digests`` of it and ``virtual_size``.
+
+    ``published_digests`` are then of the bytes as they were published: in the declared algorithms, in sha256, and of packed
+    data in those that services use, so that a digest that is declared later can be compared; and in ``algorithms``.
 
     ``virtual_size`` grows while the stream runs: it is never more than the final one. ``interrupt`` wakes whatever gives
     the blocks when nobody wants them any more.
@@ -35,6 +39,7 @@ class SourceStream:
         disk_format: str | None,
         container_format: str | None = "bare",
         interrupt: Callable[[], None] = lambda: None,
+        algorithms: Collection[str] = (),
     ) -> None:
         self._blocks, self._transfer, self._expected = blocks, transfer, expected
         self._plain = transfer.compression is Compression.NONE
@@ -45,7 +50,10 @@ class SourceStream:
         self.sent = 0
         self._disk_format, self._container_format = disk_format, container_format
         self._announced = self.size or 0 if disk_format == RAW else 0
-        self._published = _start_hashes(item.algorithm for item in expected.digests)
+        declared = {item.algorithm for item in expected.digests}
+        self._is_comparable = self._plain and bool(declared & SERVICE_HASHES)
+        self._published = _start_hashes({*declared, *algorithms, "sha256", *(() if self._plain else ("md5", "sha512"))})
+        self.published_digests: dict[str, str] = {}
         self._pipeline = Pipeline(interrupt)
 
     def __iter__(self) -> Iterator[bytes]:
@@ -75,15 +83,15 @@ class SourceStream:
             yield block
         if size is not None and read < size:
             raise SourceError(f"ended after {read} of {size} bytes", "run apply again")
+        self.published_digests = {name: digest.hexdigest() for name, digest in self._published.items()}
         for item in self._expected.digests:
-            if (found := self._published[item.algorithm].hexdigest()) != item.value:
+            if (found := self.published_digests[item.algorithm]) != item.value:
                 message = f"the {item.algorithm} is {found}, not the declared {item.value}"
                 raise ChecksumMismatch(message, "correct the checksum, or find out who changed the file")
 
     def _verify_stored(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
         """The unpacked chunks, some of them back until the format is known, the last until all is."""
-        is_comparable = self._plain and self._published.keys() & SERVICE_HASHES
-        stored = _start_hashes(() if is_comparable else ("sha512",))
+        stored = _start_hashes(() if self._is_comparable else ("sha512",))
         inspection = Inspection(self._disk_format, self._container_format)
         plausibility = make_plausibility(self._transfer, self._disk_format, self._container_format)
         held: list[bytes] = []
@@ -103,8 +111,8 @@ class SourceStream:
         plausibility.finish()
         size = inspection.finish()
         check_not_disguised(self._disk_format, inspection.recognised)
-        known = {**self._published, **stored} if self._plain else stored
-        self.digests = {name: digest.hexdigest() for name, digest in known.items()}
+        found = {name: digest.hexdigest() for name, digest in stored.items()}
+        self.digests = {**self.published_digests, **found} if self._plain else found
         self.virtual_size = size
         yield from held
 
@@ -128,27 +136,33 @@ def open_source(
     container_format: str | None = "bare",
     pauses: Sequence[float] = PAUSES,
     access: SourceAccess | None = None,
+    algorithms: Collection[str] = (),
 ) -> Iterator[SourceStream]:
     """The stream of one source; SourceError if it cannot be opened. Closes everything that it opened.
 
-    For URLs: ``pauses`` in seconds before each further try, and the rules of ``access``.
+    For URLs: ``pauses`` in seconds before each further try, and the rules of ``access``. ``algorithms``: in which the
+    published bytes are hashed besides.
     """
-    formats = disk_format, container_format
+    begin = partial(
+        SourceStream,
+        transfer=source.transfer,
+        expected=fingerprint,
+        disk_format=disk_format,
+        container_format=container_format,
+        algorithms=algorithms,
+    )
     if isinstance(source, FileSource):
         try:
             with open(source.path, "rb", buffering=0) as file:
                 size = os.fstat(file.fileno()).st_size
                 blocks = iter(lambda: file.read(CHUNK), b"")
-                yield from _close_after(SourceStream(blocks, size, source.transfer, fingerprint, *formats))
+                yield from _close_after(begin(blocks, size))
         except OSError as error:
             raise SourceError(f"{source.shown}: {error.strerror}", "check the path and its permissions") from error
         return
     verified = bool(fingerprint.digests)
     with open_url(source.urls, verified=verified, pauses=pauses, access=access) as download:
-        stream = SourceStream(
-            download.read_blocks(), download.size, source.transfer, fingerprint, *formats, interrupt=download.abandon
-        )
-        yield from _close_after(stream)
+        yield from _close_after(begin(download.read_blocks(), download.size, interrupt=download.abandon))
 
 
 def _close_after(stream: SourceStream) -> Iterator[SourceStream]:

@@ -1,0 +1,197 @@
+"""The same bytes keep their image, whatever digest is told of them and whenever."""
+
+import gzip
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import pytest
+
+from imagesync import Hooks, Planner, Settings, apply, apply_saved, read_catalog
+from imagesync.backends.base import Backend
+from imagesync.backends.local.backend import Local
+from imagesync.backends.local.store import Store
+from imagesync.model.catalog import HEX_LENGTHS, Role
+from imagesync.model.image import LiveImage
+from imagesync.model.plan import Create, Plan, Reason
+from imagesync.model.record import read
+from imagesync.planfile.reader import plan_from_json
+from imagesync.planfile.writer import plan_to_json
+from imagesync.render.text import plan_text
+from tests.unit.factories import mark
+
+DATA = bytes(range(256)) * 300
+OTHER = bytes(range(255)) * 300
+NO_HASHES: Mapping[str, Any] = {"os_hash_algo": None, "os_hash_value": None, "checksum": None}
+
+
+class Quiet(Local):
+    """A store whose own hashes can be hidden."""
+
+    hashes: Mapping[str, Any] = MappingProxyType({})
+
+    def images(self, image_id: str | None = None) -> list[LiveImage]:
+        return [replace(one, **self.hashes) for one in super().images(image_id)]
+
+    def inventory(self, catalog: str, owners: Any = ()) -> list[LiveImage]:
+        return [replace(one, **self.hashes) for one in super().inventory(catalog, owners)]
+
+
+@pytest.fixture
+def backend(tmp_path: Path) -> Iterator[Quiet]:
+    """An empty store."""
+    with Quiet(Store(tmp_path / "store"), "quiet") as opened:
+        yield opened
+
+
+def plan_for(backend: Backend, folder: Path, data: bytes = DATA, /, algorithm: str = "", **attrs: Any) -> Planner:
+    """Plans for a catalog of one image, whose file has these bytes and a digest that the manifest declares."""
+    name = "a.raw.gz" if data.startswith(b"\x1f\x8b") else "a.raw"
+    (folder / name).write_bytes(data)
+    source: dict[str, Any] = {"path": name}
+    if algorithm:
+        source["checksum"] = f"{algorithm}:{hashlib.new(algorithm, data).hexdigest()}"
+    image = {"source": source, "disk_format": "raw", "container_format": "bare", **attrs}
+    path = folder / "base.yaml"
+    path.write_text(json.dumps({"version": 1, "catalog": "base", "images": {"a": image}}))
+    return Planner(backend, read_catalog(path))
+
+
+def forget_digests(backend: Quiet, *kept: str) -> LiveImage:
+    """The record of the image names only digests in these algorithms, as an older one does; so does the service."""
+    (image,) = backend.inventory("base")
+    record = read(image)
+    assert record is not None
+    left = replace(record, digests=tuple(item for item in record.digests if item.algorithm in kept))
+    backend.update_image(image.id, properties=left.properties(image.id))
+    backend.hashes = NO_HASHES
+    return image
+
+
+def known(backend: Backend) -> dict[str, str]:
+    """What the record of the current image names."""
+    images = [image for image in backend.inventory("base") if image.properties["imagesync_role"] == Role.CURRENT]
+    assert len(images) == 1
+    record = read(images[0])
+    assert record is not None
+    return record.known
+
+
+def save_and_read(plan: Plan, folder: Path) -> Plan:
+    """What is left of a plan in its file."""
+    return plan_from_json(
+        json.loads(json.dumps(plan_to_json(plan, tool="t", folder=str(folder)))), folder=str(folder), shown="plan.json"
+    )
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("first", ["", *HEX_LENGTHS])
+@pytest.mark.parametrize("then", ["md5", "sha256", "sha512"])
+def test_another_digest_of_the_same_bytes_changes_nothing(
+    backend: Quiet, tmp_path: Path, first: str, then: str, *, packed: bool
+) -> None:
+    """Declared for the first time, or in another algorithm: it was computed when the bytes were sent."""
+    data = gzip.compress(DATA) if packed else DATA
+    assert apply(plan_for(backend, tmp_path, data, first)).report.succeeded
+    assert plan_for(backend, tmp_path, data, then).plan().steps == ()
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("is_saved", [False, True])
+@pytest.mark.parametrize("lock", [False, True])
+def test_what_cannot_be_compared_is_hashed_before_anything_is_sent(
+    backend: Quiet, tmp_path: Path, *, packed: bool, is_saved: bool, lock: bool
+) -> None:
+    """The same bytes: the id stays, nothing is sent, nobody is asked again, and the next plan is empty."""
+    data = gzip.compress(DATA) if packed else DATA
+    assert apply(plan_for(backend, tmp_path, data, "sha1")).report.succeeded
+    image = forget_digests(backend, "sha1")
+    planner = plan_for(backend, tmp_path, data, "sha384")
+    plan = planner.plan()
+    assert [step.reason for step in plan.steps if isinstance(step.action, Create)] == [Reason.CONTENT_UNKNOWN]
+    assert "hashed first: the same bytes keep their image" in plan_text(plan)
+    told: list[str] = []
+
+    def refuse(_plan: Plan) -> bool:
+        raise AssertionError("that the image stays needs no approval")
+
+    settings, hooks = Settings(lock=lock), Hooks(warn=told.append, approve_change=refuse)
+    saved = save_and_read(plan, tmp_path)
+    result = apply_saved(backend, saved, settings, hooks) if is_saved else apply(planner, settings, hooks)
+    assert result.report.succeeded
+    assert result.ids == {"a": image.id}
+    assert told == [f"a: the source has the bytes of image {image.id}, whose record now says so; nothing is uploaded"]
+    assert [one.id for one in backend.inventory("base")] == [image.id]
+    assert {"sha1", "sha256", "sha384"} <= known(backend).keys()
+    assert plan_for(backend, tmp_path, data, "sha384").plan().steps == ()
+    assert plan_for(backend, tmp_path, data, "sha1").plan().steps == ()
+
+
+@pytest.mark.parametrize("is_saved", [False, True])
+def test_other_bytes_are_a_new_build(backend: Quiet, tmp_path: Path, *, is_saved: bool) -> None:
+    """As planned; the record of the old one claims nothing of them."""
+    assert apply(plan_for(backend, tmp_path, DATA, "sha1")).report.succeeded
+    image = forget_digests(backend, "sha1")
+    planner = plan_for(backend, tmp_path, OTHER, "sha384")
+    plan = planner.plan()
+    result = apply_saved(backend, plan) if is_saved else apply(planner)
+    assert result.report.succeeded
+    assert result.ids["a"] != image.id
+    assert known(backend)["sha384"] == hashlib.sha384(OTHER).hexdigest()
+    (old,) = [one for one in backend.inventory("base") if one.id == image.id]
+    record = read(old)
+    assert record is not None
+    assert record.known == {"sha1": hashlib.sha1(DATA).hexdigest()}
+
+
+def test_what_else_changes_is_done_too(backend: Quiet, tmp_path: Path) -> None:
+    """By the plan that is made once the bytes are known; nobody is asked again."""
+    assert apply(plan_for(backend, tmp_path, DATA, "sha1")).report.succeeded
+    image = forget_digests(backend, "sha1")
+    report = apply(plan_for(backend, tmp_path, DATA, "sha384", min_ram=512)).report
+    assert report.succeeded
+    assert report.leftover == ()
+    assert [(one.id, one.min_ram) for one in backend.inventory("base")] == [(image.id, 512)]
+
+
+def test_a_digest_that_the_source_does_not_have_fails_its_step(backend: Quiet, tmp_path: Path) -> None:
+    """As without the comparison; the image stays as it was."""
+    assert apply(plan_for(backend, tmp_path, DATA, "sha1")).report.succeeded
+    image = forget_digests(backend, "sha1")
+    planner = plan_for(backend, tmp_path, OTHER, "sha384")
+    (tmp_path / "a.raw").write_bytes(DATA)
+    report = apply(planner).report
+    assert not report.succeeded
+    assert "the declared" in str([result.error for result in report.results])
+    assert [one.id for one in backend.inventory("base") if not one.hidden] == [image.id]
+    assert known(backend).keys() == {"sha1"}
+
+
+def test_of_a_pinned_id_only_the_same_bytes_can_be_told(backend: Quiet, tmp_path: Path) -> None:
+    """The service never gives it out again: other bytes fail, and the image stays."""
+    pinned = "6a1b8b0e-0b5e-4f7e-9d6e-00000000000a"
+    assert apply(plan_for(backend, tmp_path, DATA, "sha1", id=pinned)).report.succeeded
+    forget_digests(backend, "sha1")
+    report = apply(plan_for(backend, tmp_path, OTHER, "sha384", id=pinned)).report
+    assert not report.succeeded
+    assert "is taken or was given out before" in str([result.error for result in report.results])
+    assert apply(plan_for(backend, tmp_path, DATA, "sha384", id=pinned)).report.succeeded
+    assert [(one.id, one.hidden) for one in backend.inventory("base")] == [(pinned, False)]
+
+
+def test_what_another_project_holds_is_not_compared(backend: Quiet, tmp_path: Path) -> None:
+    """Its owner may write any record."""
+    other = "f" * 32
+    assert apply(plan_for(backend, tmp_path, DATA, "sha1", owner=other)).report.succeeded
+    image = backend.inventory("base", (other,))[0]
+    record = read(image)
+    assert record is not None
+    left = mark(image, replace(record, digests=tuple(one for one in record.digests if one.algorithm == "sha1")))
+    backend.update_image(image.id, properties=left.properties)
+    backend.hashes = NO_HASHES
+    steps = plan_for(backend, tmp_path, DATA, "sha384", owner=other).plan().steps
+    assert [step.reason for step in steps if isinstance(step.action, Create)] == [Reason.CONTENT_CHANGED]
