@@ -15,7 +15,18 @@ from imagesync.execution.transfers import Transfers
 from imagesync.execution.verification import Verifier
 from imagesync.execution.writes import Writes
 from imagesync.model.catalog import Role, Status, Visibility
-from imagesync.model.plan import Create, Deactivate, Delete, FieldChange, Plan, Reactivate, Reason, Step, Update
+from imagesync.model.plan import (
+    Create,
+    Deactivate,
+    Delete,
+    FieldChange,
+    Plan,
+    Reactivate,
+    Reason,
+    Step,
+    Update,
+    is_promotion,
+)
 from imagesync.model.record import Record
 from imagesync.model.references import resolve_references
 from imagesync.model.report import Performed
@@ -68,6 +79,8 @@ class Performer:
                     self.ids[create.key] = made
                 return Performed(made, bytes_sent=sent)
             case Update() as update:
+                if is_promotion(step):
+                    self._publisher.check_right(update.key, update.image_id)
                 self._update(update)
             case Deactivate(image_id=image_id):
                 self.writes.change_status(image_id, Status.DEACTIVATED)

@@ -53,7 +53,8 @@ class Publisher:
         if create.fill is not None:
             self._check_record(self._writes.read(create.fill))
         try:
-            self._check_right(create, image_id)
+            is_public = create.state.fields.get("visibility") == Visibility.PUBLIC.value
+            self.check_right(create.key, image_id, is_public=is_public)
             arrived = self._prepare(create, self._fill(create, image_id, progress))
         except (SourceError, BackendError):
             self._discard(create, image_id)
@@ -143,9 +144,9 @@ class Publisher:
     def _add_members(self, create: Create, image_id: str) -> None:
         self._writes.change_members(image_id, removed=(), added=create.state.members)
 
-    def _check_right(self, create: Create, image_id: str) -> None:
-        is_public = create.state.fields.get("visibility") == Visibility.PUBLIC.value
-        if not is_public and create.key not in self._public_keys:
+    def check_right(self, key: str, image_id: str, *, is_public: bool = False) -> None:
+        """Forbidden if this user may not make images public, and this one, or the one that it supersedes, is to be."""
+        if not is_public and key not in self._public_keys:
             return
         with self._lock:
             if self._may_publish is None:

@@ -1,12 +1,14 @@
 """A ``Recovery`` -> requests, before the first step of a run that follows one that did not end cleanly. Does I/O."""
 
 import contextlib
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from typing import Final
 
 from imagesync.backends.base import Backend
-from imagesync.errors import BackendError, Conflict, Forbidden, NotFound, Unavailable
-from imagesync.execution.service_imports import Imports
+from imagesync.errors import BackendError, Forbidden, NotFound, Unavailable
+from imagesync.execution.service_imports import Imports, Patience
 from imagesync.execution.writes import Writes
 from imagesync.model.catalog import Status
 from imagesync.model.image import LiveImage
@@ -15,6 +17,9 @@ from imagesync.model.record import read_revisions
 from imagesync.planning.ownership import Ownership
 from imagesync.planning.recovery import plan_recovery, renew_reliances
 
+COPY_PATIENCE: Final = 30.0
+"""Seconds that a copy between stores may stand still until it is not waited for."""
+
 
 def list_own(backend: Backend, plan: Plan) -> tuple[LiveImage, ...]:
     """All images of a plan's catalog, also those that ``--only`` leaves out."""
@@ -22,46 +27,83 @@ def list_own(backend: Backend, plan: Plan) -> tuple[LiveImage, ...]:
     return ownership.select_ours(backend.inventory(plan.catalog, ownership.projects))
 
 
-def recover(backend: Backend, plan: Plan, *, jobs: int, check_lease: Callable[[], None]) -> Plan:
+def recover(
+    backend: Backend,
+    plan: Plan,
+    *,
+    jobs: int,
+    check_lease: Callable[[], None],
+    copy_patience: float = COPY_PATIENCE,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Plan:
     """Delete what an earlier run never filled, and renew the guards of all other images of the catalog.
 
     Return the plan with the new guards. Conflict if an image is not as the plan relied on, or if its guard moves just now:
-    something is still written to it. A copy between stores that is at work is waited for: at its end the service writes
-    the image back as it was at the beginning, with the old guard.
+    something is still written to it. A copy between stores that is at work is waited for, unless it stands still for
+    ``copy_patience`` seconds: at its end the service writes the image back as it was at the beginning, with the old guard.
+    What cannot be deleted is left to the plan's own step.
     """
-    imports, writes = Imports(backend), Writes(backend, plan.relies, check_lease=check_lease)
-    project = backend.identity().project_id
+
+    def pause(seconds: float) -> None:
+        check_lease()
+        sleep(seconds)
+
     owned = {image.id: image for image in list_own(backend, plan)}
-    todo, relied = plan_recovery(plan, owned.values()), {each.image_id for each in plan.relies}
+    todo = plan_recovery(plan, owned.values())
+    patience = Patience(limit=copy_patience, sleep=pause)
+    recovering = _Recovering(backend, plan, owned, Writes(backend, plan.relies, check_lease=check_lease), patience)
+    with ThreadPoolExecutor(jobs) as pool:
+        list(pool.map(recovering.delete, todo.unfilled))
+        renewed = list(pool.map(recovering.renew, todo.guarded))
+    guards = {image.id: {each.name: each.nonce for each in read_revisions(image)} for image in renewed}
+    return renew_reliances(plan, guards)
 
-    def delete(image_id: str) -> None:
-        if image_id not in owned:
+
+class _Recovering:
+    """What is done to each image of a catalog; ``owned``: all of them, by id."""
+
+    def __init__(
+        self, backend: Backend, plan: Plan, owned: Mapping[str, LiveImage], writes: Writes, patience: Patience
+    ) -> None:
+        self._backend, self._owned, self._writes = backend, owned, writes
+        self._project, self._imports = backend.identity().project_id, Imports(backend, patience)
+        self._relied = {each.image_id for each in plan.relies}
+
+    def delete(self, image_id: str) -> None:
+        """A staging record that was never filled goes."""
+        if image_id not in self._owned:
             return
-        with contextlib.suppress(Conflict):  # it was filled meanwhile: the next plan tells what becomes of it
-            writes.check_unchanged(owned[image_id])
-            check_lease()
-            with contextlib.suppress(NotFound):
-                backend.delete_image(image_id)
-
-    def renew(image_id: str) -> LiveImage:
         try:
-            image = owned[image_id]
-            if image.importing and image.status is Status.ACTIVE:
-                image = imports.wait_until_settled(image_id)
-            return writes.renew(writes.check_unchanged(image, ("stores",)))
+            self._writes.check_unchanged(self._owned[image_id])
+            self._writes.check_lease()
+            self._backend.delete_image(image_id)
+        except Unavailable:
+            raise
+        except BackendError:  # gone, filled meanwhile, or protected: the next plan tells what becomes of it
+            return
+
+    def renew(self, image_id: str) -> LiveImage:
+        """The image with a new guard; as it was, if it lies in another project and what that one did is in the way."""
+        image = self._owned[image_id]
+        is_ours = image.lies_in(self._project)
+        try:
+            if is_ours:
+                image = self._await_copy(image)
+            return self._writes.renew(self._writes.check_unchanged(image, ("stores",)))
         except (Forbidden, NotFound):
-            if image_id in relied:
+            if image_id in self._relied:
                 raise
-            return owned[image_id]  # it is gone, or its project lets nobody here write to it
+            return image  # it is gone, or its project lets nobody here write to it
         except Unavailable:
             raise
         except BackendError:
-            if owned[image_id].lies_in(project):
+            if is_ours:
                 raise
-            return owned[image_id]  # what its project did to it must not stop the other keys
+            return image  # what its project did to it must not stop the other keys
 
-    with ThreadPoolExecutor(jobs) as pool:
-        list(pool.map(delete, todo.unfilled))
-        renewed = list(pool.map(renew, todo.guarded))
-    guards = {image.id: {each.name: each.nonce for each in read_revisions(image)} for image in renewed}
-    return renew_reliances(plan, guards)
+    def _await_copy(self, image: LiveImage) -> LiveImage:
+        if not image.importing or image.status is not Status.ACTIVE:
+            return image
+        with contextlib.suppress(BackendError):  # one that stands still has no worker that writes the image back
+            return self._imports.wait_until_settled(image.id)
+        return self._writes.read(image.id)

@@ -71,7 +71,8 @@ class Managed:
     ``fields`` by plain name, ``properties`` by hashed name, both to the hash of the value that was set; ``tags`` and
     ``members`` as hashed names. ``generation`` numbers the builds of a key from 1 (``created_at`` has whole seconds and
     cannot order them). ``origin`` is where the bytes came from, without a query; ``retired`` the ISO time of
-    retirement; ``before`` the fields that ``on_replace`` changed, as they were (to undo at a rollback).
+    retirement, which was that of number ``retirement`` of its key (0: not known, before those that have one); ``before``
+    the fields that ``on_replace`` changed, as they were (to undo at a rollback).
     """
 
     fields: Mapping[str, str] = field(default_factory=dict)
@@ -82,6 +83,7 @@ class Managed:
     origin: str | None = None
     retired: str | None = None
     before: Mapping[str, object] = field(default_factory=dict)
+    retirement: int = 0
 
     def names(self) -> tuple[frozenset[str], ...]:
         """The names alone: what decides whether the record itself must be written anew."""
@@ -142,6 +144,7 @@ def _encode(record: Record) -> str:
         "o": managed.origin,
         "r": managed.retired,
         "b": dict(managed.before),
+        "q": managed.retirement,
         "n": record.nonce,
         "u": record.unverified,
         "c": record.converted,
@@ -240,17 +243,21 @@ def _load_parts(text: str) -> dict[str, object]:
 
 
 def _decode(parts: Mapping[str, object]) -> Managed:
-    generation = parts.get("g")
     return Managed(
         fields=_read_texts(parts.get("f")),
         properties=_read_texts(parts.get("p")),
         tags=_read_words(parts.get("t")),
         members=_read_words(parts.get("m")),
-        generation=generation if type(generation) is int and 0 < generation <= MAX_GENERATION else 1,
+        generation=_read_number(parts.get("g")) or 1,
         origin=_read_text(parts.get("o")),
         retired=_read_text(parts.get("r")),
         before=_read_mapping(parts.get("b")),
+        retirement=_read_number(parts.get("q")),
     )
+
+
+def _read_number(value: object) -> int:
+    return value if type(value) is int and 0 < value <= MAX_GENERATION else 0
 
 
 def _read_text(value: object) -> str | None:

@@ -241,6 +241,7 @@ def _read_record(record: Json) -> Record:
             managed["origin"],
             managed["retired"],
             managed["before"],
+            managed["retirement"],
         ),
         converted=record["converted"],
         declared=tuple(map(Checksum.parse, record["declared"])),

@@ -263,5 +263,6 @@ def _write_record(record: Record) -> Json:
             "origin": managed.origin,
             "retired": managed.retired,
             "before": dict(managed.before),
+            "retirement": managed.retirement,
         },
     }

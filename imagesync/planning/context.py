@@ -106,6 +106,11 @@ def make_context(given: PlanInput, excluded: Mapping[str, str] = MappingProxyTyp
         spec.key: Leave(excluded[spec.key], groups[spec.key].staging) for spec in wanted if spec.key in excluded
     }
     decisions |= {spec.key: _leave_undated(spec, groups[spec.key]) for spec in wanted if spec.key in undated}
+    decisions |= {
+        spec.key: _leave_lapsed(spec, groups[spec.key])
+        for spec in wanted
+        if spec.key in lapsed and not _is_kept(decisions[spec.key])
+    }
     refusals = [sentence for key, sentence in refused.items() if not isinstance(decisions[key], Leave)]
     refusals += refuse_undigested(wanted, groups)
     # a reference to an image that --only leaves out means its current image
@@ -209,6 +214,18 @@ def _leave_undated(spec: ImageSpec, generations: Generations) -> Leave:
     """What ``on_expire`` took away must not come back because a clock is behind."""
     sentence = f"{spec.key}: the clocks differ on whether it has expired ({spec.expires}); nothing is done for this key"
     return Leave(sentence, generations.staging)
+
+
+def _is_kept(decision: Decision) -> bool:
+    """Whether an expired key may have this decision: nothing is made, published or taken over for it any more."""
+    return isinstance(decision, Leave | Refuse) or (isinstance(decision, Keep) and not decision.adopted)
+
+
+def _leave_lapsed(spec: ImageSpec, generations: Generations) -> Leave:
+    """What is current is hidden or deactivated, and counted as taken away; a new build would take its place uncounted."""
+    return Leave(
+        f"{spec.key}: it has expired ({spec.expires}): no image is made, published or adopted", generations.staging
+    )
 
 
 def assemble_plan(context: PlanningContext, steps: Sequence[Step], parts: Sequence[KeyPlan], kind: Kind) -> Plan:

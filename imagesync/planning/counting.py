@@ -19,15 +19,26 @@ def find_removed_keys(steps: Sequence[Step], groups: Groups) -> frozenset[str]:
 
 
 def find_changed_keys(steps: Sequence[Step], groups: Groups) -> frozenset[str]:
-    """The keys with a current image that these steps change or replace, and do not take away."""
+    """The keys with an image, current or adopted, that these steps change or replace, and do not take away."""
     current = groups.current_ids()
-    found = {step.action.key for step in steps if step.action.key in current and _is_change(step, current)}
+    found = {step.action.key for step in steps if _is_change(step, current)}
     return frozenset(found) - find_removed_keys(steps, groups)
 
 
 def _is_change(step: Step, current: Mapping[str, str]) -> bool:
+    if step.action.key not in current:
+        return _changes_adopted(step)
     is_about_current = find_image_id(step.action) == current[step.action.key]
     return isinstance(step.action, Create) or is_promotion(step) or is_about_current
+
+
+def _changes_adopted(step: Step) -> bool:
+    """Whether a step changes an image that somebody else made, or puts another in its place; to note what is managed is no
+    change."""
+    if isinstance(step.action, Create):
+        return bool(step.action.replaces)
+    changes = step.action.changes if isinstance(step.action, Update) else (step,)
+    return step.reason is Reason.ADOPT and bool(changes)
 
 
 def _takes_away(step: Step) -> bool:

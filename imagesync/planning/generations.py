@@ -85,9 +85,22 @@ class Generations:
 
     @property
     def last_retired_first(self) -> tuple[Owned, ...]:
-        """Retired builds from the one that was current last; a build may have been current more than once."""
+        """Retired builds from the one that was current last; a build may have been current more than once.
+
+        Clocks may be wrong: times count only for records that do not number retirements.
+        """
         oldest = datetime.min.replace(tzinfo=UTC)
-        return tuple(sorted(self.retired, key=lambda owned: (owned.retired_at or oldest, owned.order), reverse=True))
+
+        def order(owned: Owned) -> tuple[int, datetime, tuple[int, str, str]]:
+            return owned.record.managed.retirement, owned.retired_at or oldest, owned.order
+
+        return tuple(sorted(self.retired, key=order, reverse=True))
+
+    @property
+    def next_retirement(self) -> int:
+        """The number of the next retirement."""
+        found = max((owned.record.managed.retirement for owned in self.retired), default=0)
+        return min(found + 1, MAX_GENERATION)
 
     @property
     def next_number(self) -> int:

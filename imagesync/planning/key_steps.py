@@ -26,7 +26,7 @@ from imagesync.planning.decisions import (
 )
 from imagesync.planning.diff import compare
 from imagesync.planning.generations import Generations, Owned, is_stored_as_published, settle_digests
-from imagesync.planning.retirement import deactivate, expire_generations, hide, retire, sweep
+from imagesync.planning.retirement import deactivate, expire_generations, hide, retire_all, sweep
 from imagesync.planning.steps import KeyPlan, create_id, make_step
 from imagesync.planning.stores import note_stores, note_verification, plan_store_copy
 from imagesync.planning.three_way import (
@@ -101,25 +101,34 @@ def _add_retirements(
     leaving = [owned for owned in generations.current if owned.id not in used]
     if isinstance(decision, Keep):
         needs = _find_publishing_step(first)  # a duplicate stays until the image that is kept is as wanted
-        retiring = [item for owned in leaving for item in retire(owned, spec.on_replace, Reason.DUPLICATE, needs)]
+        retiring = retire_all(generations, leaving, spec.on_replace, Reason.DUPLICATE, needs)
     else:
-        retiring = retire_superseded(spec, leaving, first)
+        retiring = retire_superseded(spec, generations, leaving, first)
     if context.given.policy.drift_only:
         return KeyPlan((*first.steps, *retiring), first.notes)
     left = replace(generations, retired=tuple(owned for owned in generations.retired if owned.id not in used))
     needs = () if isinstance(decision, Keep) else _find_publishing_step(first)
+    foreign = context.adopted.get(spec.key)
     gone = expire_generations(
-        left, leaving, retiring, spec.on_replace, context.given.policy, context.given.deletion_time, needs
+        left,
+        leaving,
+        retiring,
+        spec.on_replace,
+        context.given.policy,
+        context.given.deletion_time,
+        needs,
+        spared=frozenset() if foreign is None else frozenset({foreign.id}),
     )
     left_over = [owned for owned in generations.staging if owned.id not in used and owned.id != spec.id]
     swept = sweep(left_over, generations.deleting)
     return KeyPlan((*first.steps, *retiring, *gone.steps, *swept), first.notes, kept=gone.kept)
 
 
-def retire_superseded(spec: ImageSpec, leaving: Sequence[Owned], first: KeyPlan) -> list[Step]:
+def retire_superseded(
+    spec: ImageSpec, generations: Generations, leaving: Sequence[Owned], first: KeyPlan
+) -> list[Step]:
     """The retirement of the images in whose place the last step of ``first`` publishes another: after that, no gap."""
-    needs = _find_publishing_step(first)
-    return [item for owned in leaving for item in retire(owned, spec.on_replace, Reason.SUPERSEDED, needs)]
+    return retire_all(generations, leaving, spec.on_replace, Reason.SUPERSEDED, _find_publishing_step(first))
 
 
 def _find_publishing_step(first: KeyPlan) -> tuple[str, ...]:

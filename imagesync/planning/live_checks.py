@@ -256,6 +256,13 @@ def _check_history(case: _Case, step: Step, update: Update, image: LiveImage) ->
         yield f"the record of image {image.id} would say that the service converted it"
     if live is None:
         return
+    retired = case.groups[update.key]
+    numbers = {live.managed.retirement, 0}
+    if is_retirement(step):
+        leaving = len(retired.current)
+        numbers = set(range(retired.next_retirement, retired.next_retirement + leaving))
+    if record.managed.retirement not in numbers:
+        yield f"the record of image {image.id} would have another number of its retirement"
     if record.managed.generation != live.managed.generation:
         yield f"the record of image {image.id} would have another number of its build"
     if record.managed.retired not in (None, live.managed.retired):

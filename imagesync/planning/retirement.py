@@ -1,7 +1,7 @@
 """Images that a new build supersedes, or whose key left the manifest -> the steps that take them away. Pure."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import assert_never
@@ -10,13 +10,20 @@ from imagesync.model.catalog import Role, Status
 from imagesync.model.fields import live_field
 from imagesync.model.plan import Deactivate, Delete, FieldChange, Kept, Reason, Step, Update, Value
 from imagesync.model.policy import RENAME_FIELD, USUAL_FORM, OnRemove, OnReplace, Policy, format_created
-from imagesync.model.record import Record, hash_names, hash_value, hash_values
+from imagesync.model.record import MAX_GENERATION, Record, hash_names, hash_value, hash_values
 from imagesync.planning.generations import Generations, Owned
 from imagesync.planning.steps import KeyPlan, make_step
 
 
-def retire(owned: Owned, on_replace: OnReplace, reason: Reason, needs: Sequence[str]) -> tuple[Step, ...]:
-    """The update (and deactivation) that turns a superseded image into a retired generation."""
+def retire_all(
+    generations: Generations, leaving: Sequence[Owned], on_replace: OnReplace, reason: Reason, needs: Sequence[str]
+) -> list[Step]:
+    """The updates (and deactivations) that turn superseded images, oldest first, into retired generations."""
+    numbered = enumerate(leaving, generations.next_retirement)
+    return [step for number, owned in numbered for step in _retire(owned, number, on_replace, reason, needs)]
+
+
+def _retire(owned: Owned, number: int, on_replace: OnReplace, reason: Reason, needs: Sequence[str]) -> tuple[Step, ...]:
     changes = tuple(sorted(_make_changes(owned, on_replace, reason), key=lambda change: change.path))
     deactivated = on_replace.deactivate and owned.image.status is Status.ACTIVE
     before: dict[str, object] = {".".join(change.path): _encode_value(change.before) for change in changes}
@@ -29,6 +36,7 @@ def retire(owned: Owned, on_replace: OnReplace, reason: Reason, needs: Sequence[
         tags=tuple(sorted({*owned.record.managed.tags, *hash_names(on_replace.set_tags)})),
         retired=None,
         before=before,
+        retirement=min(number, MAX_GENERATION),
     )
     record = replace(owned.record, role=Role.RETIRED, managed=managed)
     first = make_step(Update(owned.record.key, owned.id, changes, record), reason, needs)
@@ -91,11 +99,13 @@ def expire_generations(
     policy: Policy,
     now: datetime | None,
     needs: Sequence[str] = (),
+    spared: Collection[str] = (),
 ) -> KeyPlan:
     """Deletion of what exceeds ``keep`` or ``delete_after``, and why the rest stays.
 
     ``leaving`` retire in this plan by the steps ``retiring``. Those that were current last are kept. ``needs``: the step
     that brings the build which makes others superfluous; where it fails, they stay. ``now`` None: none is too old.
+    ``spared``: ids of images that somebody else made, which this run takes over: they stay until the next one.
     """
     order = [*sorted(leaving, key=lambda owned: owned.order, reverse=True), *generations.last_retired_first]
     left = {owned.id for owned in leaving}
@@ -108,8 +118,8 @@ def expire_generations(
     ]
     steps, kept = [], []
     for owned, why in sorted(fates, key=lambda fate: fate[0].order):
-        if why is None or (owned.image.protected and not policy.allow_protected):
-            protected = why is not None
+        if why is None or owned.id in spared or (owned.image.protected and not policy.allow_protected):
+            protected = why is not None and owned.id not in spared
             kept.append(make_kept(owned, on_replace, retires=owned.id in left, protected=protected))
             continue
         steps.append(make_step(_delete(owned), why, retired_by.get(owned.id) or needs))

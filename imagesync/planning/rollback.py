@@ -41,6 +41,9 @@ def rollback_plan(given: PlanInput, *, key: str, to: str | None) -> Plan:
     if key in found.undated:
         message = f"images.{key}: the clocks differ on whether it has expired ({spec.expires})"
         raise PlanRefused([f"{message}; correct the clock that is wrong"])
+    if key in found.lapsed:
+        message = f"images.{key}: it has expired ({spec.expires}), so that nothing of it is published"
+        raise PlanRefused([f"{message}; change expires first"])
     generations = found.groups[key]
     chosen = _choose_build(spec, generations, to, given.policy)
     wanted = _take_content_of(spec, chosen)
@@ -53,7 +56,7 @@ def rollback_plan(given: PlanInput, *, key: str, to: str | None) -> Plan:
     first = bring_up(context, wanted, chosen, Reason.ROLLBACK)
     refusals += _refuse_unjudged(spec, chosen, given)
     leaving = [owned for owned in generations.current if owned.id != chosen.id]
-    steps = (*first.steps, *retire_superseded(spec, leaving, first))
+    steps = (*first.steps, *retire_superseded(spec, generations, leaving, first))
     refusals += find_clashes((wanted,), {key: Promote(chosen, Reason.ROLLBACK)}, given.inventory, {})
     refusals += find_oversized(steps, given.inventory)
     if refusals:

@@ -20,7 +20,8 @@ from imagesync.model.plan import Create
 from imagesync.model.policy import OnReplace
 from imagesync.model.record import ID, ROLE
 from imagesync.model.report import Outcome
-from tests.pipeline import planned
+from imagesync.planning.staging import stage_plan
+from tests.pipeline import plan_input, planned
 from tests.unit.execution.helpers import FaultyStore, UpdateFault, apply, want_image
 from tests.unit.factories import catalog, spec
 
@@ -173,6 +174,21 @@ class MayNotPublish(Local):
     def may_publish(self, image_id: str) -> bool:
         self.asked += 1
         return False
+
+
+def test_a_right_that_the_retirement_needs_is_asked_for_before_a_candidate_is_published(tmp_path: Path) -> None:
+    """Else two images of one name would stay, and each further apply would fail."""
+    service = MayNotPublish(Store(tmp_path / "store"), "member")
+    on_replace = OnReplace(hide=False, set_fields=(("visibility", "public"),))
+    assert apply(service, want_image(tmp_path, b"\0old")).succeeded
+    wanted = want_image(tmp_path, b"\0new", on_replace=on_replace)
+    staged = stage_plan(plan_input(service, wanted))
+    performer = Performer(service, staged)
+    assert execute(staged, performer, jobs=1, notify=lambda _: None, cancelled=threading.Event()).succeeded
+    promoted, retired = apply(service, wanted).results
+    assert "this user may not make images public, as on_replace.set.visibility asks for" in str(promoted.error)
+    assert retired.outcome is Outcome.SKIPPED
+    assert sorted(image.properties[ROLE] for image in service.images()) == [Role.CURRENT, Role.STAGING]
 
 
 def test_a_right_that_the_retirement_needs_is_asked_for_before_the_new_build_is_uploaded(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from imagesync import Hooks, Plan, Planner, Settings, Watch, apply, apply_saved,
 from imagesync.backends.base import Backend
 from imagesync.backends.local.backend import Local
 from imagesync.backends.local.store import Store
-from imagesync.errors import Conflict, NotFound, QuotaExceeded
+from imagesync.errors import BackendError, Conflict, Forbidden, InUse, LeaseLost, NotFound, QuotaExceeded
 from imagesync.execution.recovery import recover
 from imagesync.lease.chain import make_world
 from imagesync.lease.record import STATE, LeaseUnsettled
@@ -23,7 +23,7 @@ from imagesync.lease.taking import take
 from imagesync.model.catalog import Role
 from imagesync.model.image import IMPORT_TASK, MAX_PARTS, LiveImage
 from imagesync.model.plan import Reliance
-from imagesync.model.record import KEY, ROLE, Record, Revision, read, read_revisions
+from imagesync.model.record import KEY, LEASE, ROLE, Record, Revision, read, read_revisions
 from imagesync.model.report import Event, Progress
 from imagesync.planning.recovery import find_unfilled
 
@@ -299,6 +299,63 @@ def test_a_copy_that_a_dead_run_began_is_waited_for(tmp_path: Path) -> None:
     assert backend.reads_left == 0
     with pytest.raises(Conflict):
         late()
+
+
+def test_a_copy_that_stands_still_stops_nothing(tmp_path: Path) -> None:
+    """Its worker died with the service, and nobody takes the sign of it off: it is waited for a moment, then the guard is
+    renewed all the same."""
+    backend = Copying(Store(tmp_path / "store"), "copying")
+    assert apply(plan_builds(backend, tmp_path, a=1, b=1)).report.succeeded
+    backend.reads_left = 10**9
+    backend.begin(current(backend, "a"))
+    late, waited = prepare_late_update(backend, current(backend, "a")), list[float]()
+    plan = plan_builds(backend, tmp_path, a=1, b=2).plan()
+    recover(backend, plan, jobs=2, check_lease=lambda: None, copy_patience=0.0, sleep=waited.append)
+    with pytest.raises(Conflict):
+        late()
+    assert len(waited) <= 2
+
+
+def test_the_lease_is_asked_while_a_copy_is_waited_for(tmp_path: Path) -> None:
+    """Another run may have taken over."""
+    backend = Copying(Store(tmp_path / "store"), "copying")
+    assert apply(plan_builds(backend, tmp_path, a=1, b=1)).report.succeeded
+    backend.reads_left = 10**9
+    backend.begin(current(backend, "a"))
+    plan, asked = plan_builds(backend, tmp_path, a=1, b=2).plan(), list[str]()
+
+    def check() -> None:
+        asked.append("asked")
+        if len(asked) > 20:
+            raise LeaseLost("the lease is lost")
+
+    with pytest.raises(LeaseLost):
+        recover(backend, plan, jobs=1, check_lease=check, sleep=lambda _: None)
+
+
+@pytest.mark.parametrize("error", [Forbidden("it is protected"), InUse("a volume uses it"), BackendError("no")])
+def test_a_record_that_cannot_be_deleted_stops_no_other_key(tmp_path: Path, error: BackendError) -> None:
+    """Somebody protected it, say: the plan's own step takes the protection off, and what goes wrong is that step's."""
+
+    class Keeping(Local):
+        """A store that does not delete at first."""
+
+        kept = 1
+
+        def delete_image(self, image: LiveImage | str) -> None:
+            if self.kept and LEASE not in self.images(str(image))[0].properties:
+                self.kept -= 1
+                raise error
+            super().delete_image(image)
+
+    backend = Keeping(Store(tmp_path / "store"), "keeping")
+    die_with_lease(backend)
+    left = leave_unfilled(backend, "a")
+    report = apply(plan_builds(backend, tmp_path, a=1, b=1)).report
+    assert report.succeeded
+    assert backend.kept == 0
+    assert left not in [image.id for image in backend.inventory("base")]
+    assert not current(backend, "b").hidden
 
 
 def test_a_saved_plan_is_carried_out_after_a_dead_run_with_the_guards_that_are_there_then(

@@ -220,6 +220,14 @@ FORGED: dict[str, tuple[Callable[[Plan], Plan], str]] = {
         "image id-a would say that the service converted it",
     ),
     "another number": (lambda p: change_managed(p, "update:a:id-a", generation=7), "another number of its build"),
+    "a retirement of another number": (
+        lambda p: change_managed(p, "update:b:id-b", retirement=7),
+        "the record of image id-b would have another number of its retirement",
+    ),
+    "a retirement of an image that does not retire": (
+        lambda p: change_managed(p, "update:a:id-a", retirement=1),
+        "the record of image id-a would have another number of its retirement",
+    ),
     "another time": (
         lambda p: change_managed(p, "update:a:id-a", retired="2000-01-01T00:00:00+00:00"),
         "another time of its retirement",

@@ -7,12 +7,13 @@ import pytest
 from imagesync.errors import PlanRefused
 from imagesync.model.catalog import OnExpire
 from imagesync.model.image import Capabilities
+from imagesync.model.plan import Create, Reason, Update, find_image_id
 from imagesync.model.policy import Limit, OnRemove, OnReplace, Policy
 from imagesync.planning.live_checks import find_false_claims
 from imagesync.planning.permissions import find_exceeded_limits
 from imagesync.planning.planner import make_plan
 from imagesync.planning.policy import check
-from tests.unit.factories import catalog, inventory, live, plan, plan_input, retired, spec
+from tests.unit.factories import candidate, catalog, inventory, live, plan, plan_input, retired, spec
 
 
 def test_policy_refuses_too_many_removals_in_one_sentence() -> None:
@@ -72,6 +73,55 @@ def test_of_two_current_images_either_counts(on_remove: OnRemove, hidden: str) -
     assert find_false_claims(replace(made, removed=()), found) != ()
     (sentence,) = find_exceeded_limits(made, found, policy)
     assert "would remove 1 of 2 live images" in sentence
+
+
+@pytest.mark.parametrize("on_expire", [OnExpire.HIDE, OnExpire.DEACTIVATE])
+@pytest.mark.parametrize("ready", ["new content", "staged", "retired"])
+def test_an_expiry_counts_also_where_another_build_is_wanted(on_expire: OnExpire, ready: str) -> None:
+    """On that day upstream has moved, too. Nothing is made or published, what is current is taken away and counted."""
+    keys = [f"k{number}" for number in range(5)]
+    wanted = [spec(key, "b", expires=EXPIRED, on_expire=on_expire) for key in keys]
+    images = [live(spec(key, "a"), f"old-{key}", generation=2) for key in keys]
+    images += [candidate(spec(key, "b"), f"cand-{key}") for key in keys if ready == "staged"]
+    images += [retired(spec(key, "b"), f"ret-{key}") for key in keys if ready == "retired"]
+    made = plan(catalog(*wanted), inventory(*images))
+    assert made.removed == tuple(keys)
+    assert {find_image_id(step.action) for step in made.steps} == {f"old-{key}" for key in keys}
+    assert {step.reason for step in made.steps} == {Reason.EXPIRED}
+    assert "every live image of catalog base (5) would be removed" in check(made, Policy())[0]
+    assert "k0: it has expired (2026-11-01): no image is made, published or adopted" in made.notes
+
+
+@pytest.mark.parametrize("on_expire", [OnExpire.HIDE, OnExpire.DEACTIVATE])
+@pytest.mark.parametrize("content", ["a", "b"])
+def test_what_has_expired_is_not_adopted(on_expire: OnExpire, content: str) -> None:
+    """Adoption would take an image that is in use away from users."""
+    foreign = replace(live(spec("a"), "foreign"), properties={})
+    wanted = spec("a", content, adopt="foreign", expires=EXPIRED, on_expire=on_expire)
+    made = plan(catalog(wanted), inventory(foreign=(foreign,)))
+    assert made.steps == ()
+    assert any(note.startswith("a: ") and "expire" in note for note in made.notes)
+
+
+def test_what_somebody_else_made_is_not_deleted_by_the_run_that_replaces_it() -> None:
+    """``keep: 0``: it retires first, so that there is a run in which it can be brought back; it counts as changed."""
+    foreign = replace(live(spec("a"), "foreign"), properties={}, disk_format="qcow2")
+    wanted = spec("a", "b", adopt="foreign", on_replace=OnReplace(keep=0))
+    made = plan(catalog(wanted), inventory(foreign=(foreign,)))
+    assert [type(step.action) for step in made.steps] == [Create, Update]
+    assert made.changed == ("a",)
+    assert [one.image_id for one in made.kept] == ["foreign"]
+    assert check(made, Policy(max_update=Limit(0, percent=False)))
+
+
+@pytest.mark.parametrize(("min_ram", "changed"), [(None, ()), (5, ("a",))])
+def test_an_adoption_counts_if_it_changes_the_image(min_ram: int | None, changed: tuple[str, ...]) -> None:
+    """To note what is managed is no change."""
+    foreign = replace(live(spec("a"), "foreign"), properties={})
+    made = plan(catalog(spec("a", adopt="foreign", min_ram=min_ram)), inventory(foreign=(foreign,)))
+    assert [step.reason for step in made.steps] == [Reason.ADOPT]
+    assert made.changed == changed
+    assert find_false_claims(made, inventory(foreign=(foreign,))) == ()
 
 
 def test_a_catalog_whose_last_images_expire_needs_destroy() -> None:

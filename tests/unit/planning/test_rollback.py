@@ -5,15 +5,48 @@ from dataclasses import replace
 import pytest
 
 from imagesync.errors import PlanRefused
-from imagesync.model.catalog import Checksum, FileSource, Place, Status, UrlSource
+from imagesync.model.catalog import Checksum, FileSource, OnExpire, Place, Status, UrlSource
 from imagesync.model.plan import (
     Kind,
     Update,
     summarize,
 )
 from imagesync.model.policy import OnReplace, Policy
-from tests.unit.factories import candidate, catalog, digest, inventory, live, retired, rewrite, spec
+from imagesync.model.record import read
+from imagesync.planning.live_checks import find_false_claims
+from tests.unit.factories import NOW, candidate, catalog, digest, inventory, live, mark, plan, retired, rewrite, spec
 from tests.unit.planning.plans import actions, plan_rollback
+
+
+def test_nothing_of_an_expired_key_is_published_again() -> None:
+    """A rollback would take the current image away without a count."""
+    wanted = spec("a", "b", expires="2026-11-01", on_expire=OnExpire.HIDE)
+    found = inventory(retired(spec("a", "a"), "one"), live(spec("a", "b"), "two", generation=2))
+    with pytest.raises(PlanRefused, match=r"images.a: it has expired \(2026-11-01\).*change expires first"):
+        plan_rollback(catalog(wanted), found)
+
+
+@pytest.mark.parametrize("wrong", ["2036-01-01T00:00:00+00:00", "1999-01-01T00:00:00+00:00", None])
+def test_what_was_current_last_is_known_without_a_clock(wrong: str | None) -> None:
+    """Retirements are numbered: a clock that was wrong, and whoever touches the images later, change no order."""
+    images = []
+    for number, content in enumerate("abc", 1):
+        image = retired(spec("a", content), f"g{number}", number, days=30 - number)
+        record = read(image)
+        assert record is not None
+        times = record.managed.retired if number != 2 else wrong
+        managed = replace(record.managed, retired=times, retirement=number)
+        images.append(replace(mark(image, replace(record, managed=managed)), updated_at=NOW.isoformat()))
+    current = live(spec("a", "d"), "g4", generation=4)
+    made = plan_rollback(catalog(spec("a", "d")), inventory(*images, current))
+    assert actions(made) == [("Update", "g3", "rollback"), ("Update", "g4", "superseded")]
+    retirement = made.steps[1].action
+    assert isinstance(retirement, Update)
+    assert retirement.record is not None
+    assert retirement.record.managed.retirement == 4
+    assert find_false_claims(made, inventory(*images, current)) == ()
+    keep = plan(catalog(spec("a", "d", on_replace=OnReplace(keep=2))), inventory(*images, current))
+    assert actions(keep) == [("Delete", "g1", "superseded")]
 
 
 def test_a_rollback_is_two_updates() -> None:
