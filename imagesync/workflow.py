@@ -177,7 +177,7 @@ def apply_saved(
         return RunResult(Report(plan, ()), plan.ids, approved=False)
     with hold_lease(backend, plan, settings, hooks) as lease:
         check_saved(backend, plan, policy)
-        if untimely := find_untimely_steps(plan.steps, read_time(backend, lease)):
+        if untimely := find_untimely_steps(plan, read_time(backend, lease)):
             raise StalePlan(shorten_list(untimely))
         if lease is not None and lease.before is not None:
             plan = recover(backend, plan, settings, lease)

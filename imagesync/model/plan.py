@@ -224,8 +224,9 @@ class Plan:
     ``base`` is the manifest's folder, ``target_name`` the target it was resolved for. ``kept`` are the superseded images
     that stay, ``candidates`` the verified builds that are not published yet. ``owners`` are the projects, by key, of all
     keys that belong to another one than the session's. ``copies`` are ids of images that carry a copied record: they
-    come and go with the snapshots of users, and two plans that differ only in them are equal. No clock shows in any of
-    it, so that two plans of the same state are equal.
+    come and go with the snapshots of users, and two plans that differ only in them are equal. ``made``: the ISO time, by
+    the clock that is last, of a plan with a step that is due by its day or age; empty for all others. No clock shows in
+    any of the rest, so that two plans of the same state are equal.
     """
 
     catalog: str
@@ -248,6 +249,7 @@ class Plan:
     candidates: tuple[Candidate, ...] = ()
     owners: Mapping[str, str] = field(default_factory=dict)
     copies: tuple[str, ...] = field(default=(), compare=False)
+    made: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)

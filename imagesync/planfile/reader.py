@@ -92,6 +92,7 @@ def plan_from_json(document: object, *, folder: str, shown: str) -> Plan:
         ),
         owners=document["owners"],
         copies=tuple(document["copies"]),
+        made=document["made"],
     )
     if write_summary(plan) != document["summary"]:
         raise UsageError(f"{shown} is not a saved plan: its summary does not fit its steps", "plan again")

@@ -82,6 +82,7 @@ def plan_to_json(plan: Plan, *, tool: str, folder: str) -> Json:
         "candidates": [_write_candidate(one) for one in plan.candidates],
         "owners": dict(plan.owners),
         "copies": list(plan.copies),
+        "made": plan.made,
     }
     return {**document, "digest": digest_of(document)}
 

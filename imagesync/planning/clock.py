@@ -6,10 +6,10 @@ nothing is deleted that way. When an image retires the middle one is noted: one 
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from imagesync.model.plan import Delete, Reason, Step, Update
+from imagesync.model.plan import Delete, Plan, Reason, Step, Update
 
 _BY_AGE: Final = frozenset({Reason.EXPIRED, Reason.OUTDATED})
 MAX_DIFFERENCE: Final = timedelta(minutes=10)
@@ -55,17 +55,26 @@ def read_clocks(here: datetime, services: Mapping[str, datetime]) -> Clock:
     return Clock(clock.shown, _describe(here, services))
 
 
-def find_untimely_steps(steps: Iterable[Step], clock: Clock) -> list[str]:
-    """Of a plan that was made earlier: one sentence for each step that is due by its day or age, if the clocks differ now."""
-    if not clock.difference:
-        return []
-    late = f"{clock.difference}: it is not certain that its day has come; correct the clock that is wrong"
-    return [
-        f"{step.id}: {clock.problem if isinstance(step.action, Delete) else late}" for step in steps if _is_dated(step)
-    ]
+def date_plan(steps: Iterable[Step], clock: Clock) -> str:
+    """What ``made`` of a plan with these steps is."""
+    return clock.earliest.astimezone(UTC).isoformat(timespec="seconds") if any(map(is_dated, steps)) else ""
 
 
-def _is_dated(step: Step) -> bool:
+def find_untimely_steps(plan: Plan, clock: Clock) -> list[str]:
+    """Of a plan that was made earlier: one sentence for each step that is due by its day or age, if the clocks differ now,
+    or show an earlier time than the plan was made at: then its maker had a wrong clock."""
+    dated = [step for step in plan.steps if is_dated(step)]
+    if clock.difference:
+        late = f"{clock.difference}: it is not certain that its day has come; correct the clock that is wrong"
+        return [f"{step.id}: {clock.problem if isinstance(step.action, Delete) else late}" for step in dated]
+    if plan.made and datetime.fromisoformat(plan.made) - clock.earliest > MAX_DIFFERENCE:
+        why = f"the plan was made at {plan.made} by its maker's clock, which is later than now; correct that clock"
+        return [f"{step.id}: {why}" for step in dated]
+    return []
+
+
+def is_dated(step: Step) -> bool:
+    """Whether a step is there because of a day or an age."""
     changes = step.action.changes if isinstance(step.action, Update) else ()
     return step.reason in _BY_AGE or any(change.reason is Reason.EXPIRED for change in changes)
 

@@ -12,7 +12,7 @@ from imagesync.model.policy import Policy
 from imagesync.model.references import find_references
 from imagesync.planning.alike_names import note_alike_names
 from imagesync.planning.clashes import find_adopted_images, find_disputes
-from imagesync.planning.clock import Clock
+from imagesync.planning.clock import Clock, date_plan
 from imagesync.planning.counting import find_changed_keys, find_removed_keys
 from imagesync.planning.decisions import Decision, Keep, Leave, Make, Promote, Refuse, decide
 from imagesync.planning.generations import Generations, Groups, Owned, group
@@ -264,6 +264,7 @@ def assemble_plan(context: PlanningContext, steps: Sequence[Step], parts: Sequen
         candidates=tuple(_list_candidates(context, ordered)),
         owners=dict(sorted(context.ownership.owners.items())),
         copies=tuple(image.id for image in context.given.inventory.copies),
+        made=date_plan(ordered, context.given.clock),
     )
 
 

@@ -7,7 +7,8 @@ that its image is deleted, hidden, deactivated or let go of. The clean-up of bui
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from imagesync.model.plan import Create, Reason, Step, Update, find_image_id, is_promotion
+from imagesync.model.catalog import Status
+from imagesync.model.plan import Create, Deactivate, Delete, Reason, Step, Update, find_image_id, is_promotion
 from imagesync.planning.generations import Groups
 
 _TAKING_AWAY: Final = frozenset({Reason.REMOVED, Reason.EXPIRED})
@@ -16,6 +17,30 @@ _TAKING_AWAY: Final = frozenset({Reason.REMOVED, Reason.EXPIRED})
 def find_removed_keys(steps: Sequence[Step], groups: Groups) -> frozenset[str]:
     """The keys of which these steps take a current image away: of several, as a broken run leaves them, any may be in use."""
     return frozenset(step.action.key for step in steps if _takes_away(step) and _is_about_any_current(step, groups))
+
+
+def find_vanishing_keys(steps: Sequence[Step], groups: Groups) -> frozenset[str]:
+    """The keys of which users could use an image and can use none afterwards, whatever reason the steps name."""
+    published = {step.action.key for step in steps if _is_publishing(step)}
+    taken = {find_image_id(step.action) for step in steps if _is_taken_from_users(step)}
+    usable = {
+        key: {owned.id for owned in found.current if not owned.image.hidden and owned.image.status is Status.ACTIVE}
+        for key, found in groups.items()
+    }
+    return frozenset(key for key, ids in usable.items() if ids and ids <= taken and key not in published)
+
+
+def _is_publishing(step: Step) -> bool:
+    if isinstance(step.action, Create):
+        return not step.action.stage and not step.action.state.fields.get("hidden")
+    changes = step.action.changes if isinstance(step.action, Update) else ()
+    return any(change.path == ("hidden",) and change.after is False for change in changes)
+
+
+def _is_taken_from_users(step: Step) -> bool:
+    if isinstance(step.action, Update):
+        return any(change.path == ("hidden",) and change.after is True for change in step.action.changes)
+    return isinstance(step.action, Delete | Deactivate)
 
 
 def find_changed_keys(steps: Sequence[Step], groups: Groups) -> frozenset[str]:

@@ -7,6 +7,7 @@ from imagesync.model.image import Inventory, LiveImage
 from imagesync.model.plan import Delete, Plan, Reason, Step, Update, find_image_id
 from imagesync.model.policy import Policy
 from imagesync.model.record import read
+from imagesync.planning.counting import find_vanishing_keys
 from imagesync.planning.generations import group
 from imagesync.planning.plan_checks import is_retirement
 from imagesync.planning.policy import check
@@ -18,9 +19,13 @@ def find_exceeded_limits(plan: Plan, inventory: Inventory, policy: Policy) -> tu
     The file cannot show that its maker had a permission, so whoever applies it gives it again.
     """
     images = {image.id: image for image in (*inventory.owned, *inventory.foreign)}
+    groups = group(inventory.owned)
+    # a file may name any reason: what counts is what its steps do
+    removed = tuple(sorted({*plan.removed, *find_vanishing_keys(plan.steps, groups)}))
+    plan = replace(plan, removed=removed, changed=tuple(key for key in plan.changed if key not in removed))
     visible = {
         key
-        for key, found in group(inventory.owned).items()
+        for key, found in groups.items()
         if any(not owned.image.hidden and owned.image.status is Status.ACTIVE for owned in found.current)
     }
     refusals = list(check(replace(plan, owned=len(visible | {*plan.removed, *plan.changed})), policy))

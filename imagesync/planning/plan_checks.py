@@ -28,6 +28,7 @@ from imagesync.model.plan import (
 from imagesync.model.record import PREFIX, Record
 from imagesync.model.references import REFERENCE
 from imagesync.model.urls import url_identity
+from imagesync.planning.clock import is_dated
 from imagesync.planning.ordering import order_steps
 from imagesync.planning.steps import create_id, make_step
 
@@ -54,6 +55,8 @@ _SERVICE_PREFIX: Final = "os_glance"
 
 def find_faulty_steps(plan: Plan) -> tuple[str, ...]:
     """One sentence for each part of a plan that does not fit the rest of it."""
+    if not plan.made and any(map(is_dated, plan.steps)):
+        return (f"the plan does not say when it was made; {AGAIN}",)
     if faults := [*_find_faulty_order(plan), *_find_faulty_kind(plan)]:
         return tuple(faults)  # the checks below rely on ids and order
     faults += [fault for step in plan.steps for fault in _check_step(plan, step)]

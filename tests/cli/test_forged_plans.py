@@ -192,6 +192,7 @@ def adopt_protected(workspace: ForgedPlanWorkspace, plan: dict[str, Any]) -> Non
     plan["steps"].sort(key=lambda one: ["changed", "created", "golden", "new-build", "removed"].index(one["key"]))
     plan["relies"].append({"image_id": image_id, "key": "golden", "values": workspace.relied_values()})
     plan["summary"]["update"] += 1
+    plan["changed"] = sorted([*plan["changed"], "golden"])
 
 
 FORGED: dict[str, tuple[Callable[[ForgedPlanWorkspace, dict[str, Any]], None], str]] = {

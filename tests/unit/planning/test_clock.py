@@ -10,6 +10,7 @@ from imagesync.model.catalog import OnExpire, Status
 from imagesync.model.plan import Plan, Reason
 from imagesync.model.policy import OnReplace
 from imagesync.planning.clock import Clock, find_untimely_steps, read_clocks
+from imagesync.planning.plan_checks import find_faulty_steps
 from imagesync.planning.planner import make_plan
 from imagesync.planning.rollback import rollback_plan
 from tests.unit.factories import NOW, catalog, inventory, live, plan, plan_input, retired, spec
@@ -125,9 +126,11 @@ def test_a_day_that_has_come_by_some_clocks_only_changes_nothing() -> None:
 def test_of_a_saved_plan_what_is_due_by_its_day_or_age_depends_on_the_clocks() -> None:
     """Of retired builds and of what expired. Hidden too early, an image is missing until somebody notices; what the
     manifest wants besides depends on no clock."""
-    steps = (*planned(Clock((NOW,))).steps, *plan(catalog(spec("x", min_ram=1)), inventory(live(spec("x")))).steps)
-    assert find_untimely_steps(steps, Clock((NOW,))) == []
-    told = find_untimely_steps(steps, Clock((NOW,), "the clocks differ"))
+    made = planned(Clock((NOW,)))
+    more = plan(catalog(spec("x", min_ram=1)), inventory(live(spec("x"))))
+    made = replace(made, steps=(*made.steps, *more.steps))
+    assert find_untimely_steps(made, Clock((NOW,))) == []
+    told = find_untimely_steps(made, Clock((NOW,), "the clocks differ"))
     deletion = "the clocks differ: nothing is deleted because of its age; correct the clock that is wrong"
     other = "the clocks differ: it is not certain that its day has come; correct the clock that is wrong"
     assert sorted(told) == [
@@ -137,6 +140,21 @@ def test_of_a_saved_plan_what_is_due_by_its_day_or_age_depends_on_the_clocks() -
         f"update:e-deactivate:id-e-deactivate: {other}",
         f"update:e-hide:id-e-hide: {other}",
     ]
+    assert find_untimely_steps(more, Clock((NOW,), "the clocks differ")) == []
+
+
+def test_a_saved_plan_of_a_host_that_is_ahead_is_refused_by_one_that_is_right() -> None:
+    """Its maker may have known no other clock: a local store, say, or a cloud without an identity service."""
+    ahead = planned(Clock((NOW + timedelta(days=3652),)))
+    told = find_untimely_steps(ahead, Clock((NOW,)))
+    assert len(told) == len(ahead.steps) == 5
+    assert all("the plan was made at 2036-11-" in one and "which is later than now" in one for one in told)
+    assert find_untimely_steps(ahead, Clock((NOW + timedelta(days=3652, minutes=-9),))) == []
+    assert find_untimely_steps(planned(Clock((NOW,))), Clock((NOW + timedelta(days=9),))) == []
+    undated = plan(catalog(spec("x", min_ram=1)), inventory(live(spec("x"))))
+    assert undated.made == ""
+    assert find_faulty_steps(ahead) == ()
+    assert "does not say when it was made" in find_faulty_steps(replace(ahead, made=""))[0]
 
 
 def test_a_rollback_publishes_nothing_of_what_may_have_expired() -> None:

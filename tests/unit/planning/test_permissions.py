@@ -4,9 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from imagesync.model.plan import Delete
+from imagesync.model.plan import Deactivate, Delete, FieldChange, Reason, Update
 from imagesync.model.policy import Limit, OnRemove, Policy
+from imagesync.model.record import read
 from imagesync.planning.permissions import find_exceeded_limits
+from imagesync.planning.steps import make_step
 from tests.unit.factories import candidate, catalog, inventory, live, plan, spec
 from tests.unit.planning.test_live_checks import ADOPTED
 
@@ -50,6 +52,41 @@ def test_the_last_images_of_a_catalog_go_only_with_destroy() -> None:
     made = replace(plan(catalog(), before), owned=9, ids={"z": "id-a"})
     assert "pass --destroy" in find_exceeded_limits(made, before, LIMITLESS)[0]
     assert find_exceeded_limits(made, before, replace(LIMITLESS, allow_destroy=True)) == ()
+
+
+@pytest.mark.parametrize("change", ["hide", "deactivate", "hide one of two"])
+def test_limits_of_who_applies_count_what_steps_do(change: str) -> None:
+    """A file may give any reason for it: here that the manifest wants it so."""
+    keys = "abcd"
+    images = [live(spec(key)) for key in keys]
+    if change == "hide one of two":
+        images += [live(spec(key), f"more-{key}", generation=2, hidden=True) for key in keys]
+    before = inventory(*images)
+    steps = tuple(
+        make_step(Deactivate(key, f"id-{key}"), Reason.DRIFT)
+        if change == "deactivate"
+        else make_step(
+            Update(key, f"id-{key}", (FieldChange(("hidden",), False, True, Reason.DRIFT),), read(image)), Reason.DRIFT
+        )
+        for key, image in zip(keys, images, strict=False)
+    )
+    made = replace(
+        plan(catalog(*map(spec, keys)), inventory(*map(live, map(spec, keys)))), steps=steps, changed=tuple(keys)
+    )
+    refused = find_exceeded_limits(made, before, LIMITLESS)
+    assert "every live image of catalog base (4) would be removed" in refused[0]
+    assert find_exceeded_limits(made, before, replace(LIMITLESS, allow_destroy=True)) == ()
+    one = replace(made, steps=steps[:1], changed=("a",))
+    assert find_exceeded_limits(one, before, replace(LIMITLESS, max_delete=Limit(0, percent=False))) == (
+        "would remove 1 of 4 live images (25 %), the limit is 0; pass --max-delete 1 to allow",
+    )
+
+
+def test_what_another_build_replaces_does_not_vanish() -> None:
+    """Users have that one."""
+    before = inventory(live(spec("a")), live(spec("b")))
+    made = plan(catalog(spec("a", "b"), spec("b")), before)
+    assert find_exceeded_limits(made, before, replace(LIMITLESS, max_delete=Limit(0, percent=False))) == ()
 
 
 def test_limits_of_who_applies_count_live_keys() -> None:
