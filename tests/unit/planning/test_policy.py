@@ -1,5 +1,7 @@
 """The limits of a plan."""
 
+from dataclasses import replace
+
 import pytest
 
 from imagesync.errors import PlanRefused
@@ -25,6 +27,19 @@ def test_an_empty_catalogue_is_refused_whatever_the_limits_say() -> None:
     made = plan(catalog(), inventory(live(spec("a"))), Policy())
     assert "--destroy" in check(made, Policy())[0]
     assert not check(made, Policy(allow_destroy=True))
+
+
+@pytest.mark.parametrize("limit", [Limit(0), Limit(0, percent=False)])
+def test_destroy_lifts_the_limit_of_removals_and_no_other(limit: Limit) -> None:
+    """Some of the images go, or all of them; an update is limited as before."""
+    found = inventory(*(live(spec(f"k{number}")) for number in range(6)))
+    policy = Policy(max_delete=limit, max_update=limit, allow_destroy=True)
+    for kept in range(6):
+        made = plan(catalog(*(spec(f"k{number}") for number in range(kept))), found, policy)
+        assert (len(made.removed), check(made, policy)) == (6 - kept, ())
+        assert "would remove" in check(made, replace(policy, allow_destroy=False))[0] or not kept
+    changed = plan(catalog(*(spec(f"k{number}", min_ram=1) for number in range(6))), found, policy)
+    assert "would update 6 of 6" in check(changed, policy)[0]
 
 
 @pytest.mark.parametrize(
