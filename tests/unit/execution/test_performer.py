@@ -11,13 +11,26 @@ from imagesync.backends.base import UpdateFields
 from imagesync.backends.local.backend import Local
 from imagesync.backends.local.store import Store
 from imagesync.errors import ChecksumMismatch, Unavailable
+from imagesync.execution.deletions import Waiting
 from imagesync.execution.performer import Progress, make_update_fields
 from imagesync.model.catalog import Checksum, Role, Status, Visibility
-from imagesync.model.plan import Action, Deactivate, FieldChange, Plan, Reactivate, Reason, Step, Update
+from imagesync.model.plan import (
+    Action,
+    Deactivate,
+    Delete,
+    FieldChange,
+    Plan,
+    Reactivate,
+    Reason,
+    Reliance,
+    Step,
+    Update,
+)
 from imagesync.model.record import Record
 from imagesync.model.report import Outcome, Performed, Report
 from tests.pipeline import planned
 from tests.unit.execution.helpers import FaultyStore, UpdateFault, apply, want_image
+from tests.unit.execution.test_writes import change_by_hand
 from tests.unit.factories import TARGET
 
 
@@ -144,3 +157,19 @@ def test_an_image_that_is_shared_no_more_has_no_members(tmp_path: Path, visibili
     assert execute(plan, carry_out, jobs=1, notify=lambda _: None, cancelled=threading.Event()).succeeded
     assert apply(store, want_image(tmp_path, b"data", visibility=Visibility.SHARED)).succeeded
     assert store.members(image.id) == []
+
+
+def test_images_in_other_projects_are_listed_with_the_others_before_they_are_deleted(tmp_path: Path) -> None:
+    """None of them costs a request of its own, and no other project's images are looked at."""
+    store = FaultyStore(tmp_path / "store")
+    images = []
+    for owner in ("e" * 32, "f" * 32, store.identity().project_id):
+        marks = {"imagesync_catalog": "base", "imagesync_role": "retired", "imagesync_rev_3": "earlier"}
+        image = store.create_image(owner=owner, properties=marks)
+        images.append(change_by_hand(store, image.id, {"imagesync_id": image.id}))
+    relies = tuple(Reliance(image.id, "a", {"owner": image.owner}) for image in images)
+    deletes = [Delete("a", image.id) for image in images]
+    outcomes = Performer(store, Plan("base", TARGET, relies=relies)).delete(deletes, 1, Waiting())
+    assert outcomes == {image.id: Performed(image.id) for image in images}
+    assert store.images() == []
+    assert store.calls == ["update"] * 3 + ["delete"] * 3
