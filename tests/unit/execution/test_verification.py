@@ -13,6 +13,7 @@ from imagesync import Performer, execute
 from imagesync.backends.base import ImportFields
 from imagesync.backends.local.backend import Local
 from imagesync.errors import Forbidden, Unavailable
+from imagesync.execution.verification import MAX_READS
 from imagesync.model.catalog import (
     Catalog,
     Checksum,
@@ -105,6 +106,31 @@ def test_what_the_service_fetched_is_read_back_where_its_hash_does_not_judge_it(
     service = Fetching(tmp_path / "weak", {}, content=b"foreign")
     md5 = Checksum("md5", hashlib.md5(b"foreign", usedforsecurity=False).hexdigest())
     assert "the service stored sha256" in fail(service, fetched(md5, PUBLISHED))  # a weaker digest judges nothing
+
+
+class BreakingOff(Fetching):
+    """The connection of the first ``broken`` downloads breaks in their middle."""
+
+    def download(self, image_id: str) -> Iterator[bytes]:
+        whole = b"".join(Service.download(self, image_id))
+        yield whole[:100]
+        self.broken -= 1
+        if self.broken >= 0:
+            raise Unavailable("the connection broke")
+        yield whole[100:]
+
+
+@pytest.mark.parametrize("broken", range(MAX_READS + 2))
+def test_data_is_read_back_anew_a_few_times_if_the_connection_breaks(tmp_path: Path, broken: int) -> None:
+    """What came before the break does not count; after the last time the break is the error, not what was read."""
+    service = BreakingOff(tmp_path / "store", {})
+    service.broken = broken
+    if broken < MAX_READS:
+        assert apply(service, fetched(PUBLISHED)).succeeded
+        assert published(service).digests == known("md5", "sha256", "sha512")
+    else:
+        assert "the connection broke" in fail(service, fetched(PUBLISHED))
+    assert service.downloads == min(broken + 1, MAX_READS)
 
 
 def test_what_the_service_hashes_itself_is_not_read_back(tmp_path: Path) -> None:
