@@ -331,14 +331,21 @@ def test_a_candidate_on_trust_is_verified_once_the_manifest_asks_for_it(
 
 
 def test_what_is_read_back_is_held_to_its_format(workspace: CloudWorkspace, web: Web) -> None:
-    """A digest that is right of data that is no qcow2: the service's own check, or ours, refuses it."""
-    source = {
-        "url": f"{web.url}/d.raw",
-        "method": "web-download",
-        "checksum": digest("sha256", DATA),
-    }
-    wanted(workspace, source, disk_format="qcow2")
-    workspace.run("apply", "--yes", code=1)
+    """A qcow2 that is declared raw, with the digest that is right of it: the service takes that, our look at it does not."""
+    disk = web.files["/disk.qcow2"]
+    wanted(workspace, fetched(web, digest("sha256", disk), "disk.qcow2"))
+    told = workspace.run("apply", "--yes", code=1).stdout
+    assert "the data is qcow2, not raw: a machine would boot the qcow2 file itself" in told
+    assert (downloads(workspace), web.asked) == (1, ["/disk.qcow2"])
+    assert workspace.cloud.http().images() == []
+
+
+def test_what_the_service_finds_in_another_format_is_not_read_back(workspace: CloudWorkspace, web: Web) -> None:
+    """Its own look is the first: a raw disk that is declared qcow2, with the digest that is right of it."""
+    wanted(workspace, fetched(web, digest("sha256", DATA)), disk_format="qcow2")
+    told = workspace.run("apply", "--yes", code=1).stdout
+    assert f"the service could not fetch {web.url}/d.raw" in told
+    assert (downloads(workspace), web.asked) == (0, ["/d.raw"])
     assert workspace.cloud.http().images() == []
 
 
