@@ -30,13 +30,14 @@ class File:
 
 class Mirror:
     """The files by path, and the requests that came: ``METHOD PATH``, with the start of the range if there was one; the
-    log-ins that were sent, whether asked for or not."""
+    log-ins that were sent, whether asked for or not; the status of each answer."""
 
     def __init__(self, address: str) -> None:
         self.address = address
         self.files: dict[str, File] = {}
         self.asked: list[str] = []
         self.logins: list[str] = []
+        self.answered: list[int] = []
 
     def publish(self, path: str, file: File | bytes) -> str:
         """The URL of a file that is there from now on."""
@@ -70,7 +71,8 @@ class MirrorHandler(http.server.BaseHTTPRequestHandler):
         data = file.data
         start = int(wanted[1]) if wanted and file.ranges and self._same(file) else None
         body = data[start or 0 :]
-        self.send_response(206 if start is not None else file.status)
+        self.mirror.answered.append(206 if start is not None else file.status)
+        self.send_response(self.mirror.answered[-1])
         for name, value in {"Content-Type": "application/octet-stream", **file.headers}.items():
             self.send_header(name, value)
         if start is not None:

@@ -77,6 +77,31 @@ def test_another_mirror_goes_on_where_one_broke_for_good(web: Mirror) -> None:
     assert web.asked[-1].startswith("GET /b from ")
 
 
+def test_another_mirror_is_not_asked_for_the_version_of_the_first(web: Mirror) -> None:
+    """Its own tag of the same file is another, and it would send the whole again."""
+    first = web.publish("/a", File(DATA, cuts=[1_500_000, 0, 0, 0, 0], headers=TAG))
+    assert read(first, web.publish("/b", File(DATA, headers={"ETag": '"other"'}))) == DATA
+    assert (web.asked[-1].startswith("GET /b from "), web.answered[-1]) == (True, 206)
+
+
+@pytest.mark.parametrize(
+    ("headers", "message"),
+    [
+        ({"ETag": 'W/"one"'}, "the connection broke"),
+        ({"ETag": "one"}, "the connection broke"),
+        ({"ETag": 'W/"one"', "Last-Modified": "Mon, 23 Nov 2026 12:00:00 GMT"}, ""),
+    ],
+)
+def test_a_weak_tag_tells_no_version(web: Mirror, headers: dict[str, str], message: str) -> None:
+    """RFC 9110, 8.8.1: files with the same one may differ by bytes. The time of the last change does, where it is told."""
+    url = web.publish("/disk", File(DATA, cuts=[2_000_000], headers=headers, ranges=bool(not message)))
+    if message:
+        with pytest.raises(SourceError, match=message):
+            read(url, digest=False)
+    else:
+        assert read(url, digest=False) == DATA
+
+
 def test_a_file_that_changes_while_it_is_read_is_an_error(web: Mirror) -> None:
     """Two halves of two builds are no image."""
     url = web.publish("/disk", File(DATA, cuts=[2_000_000], tags=['"one"', '"two"']))
