@@ -2,6 +2,7 @@
 
 import http.server
 import re
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -105,11 +106,13 @@ class MirrorServer(http.server.ThreadingHTTPServer):
 
 
 @contextmanager
-def mirror(address: str = "127.0.0.1") -> Iterator[Mirror]:
-    """A running one, at an address of loopback."""
+def mirror(address: str = "127.0.0.1", *, tls: ssl.SSLContext | None = None) -> Iterator[Mirror]:
+    """A running one, at an address of loopback; with ``tls`` its URLs are https."""
     handler = type("Handler", (MirrorHandler,), {})
     with MirrorServer((address, 0), handler) as server:
-        handler.mirror = found = Mirror(f"http://{address}:{server.server_port}")  # type: ignore[attr-defined]
+        server.socket = tls.wrap_socket(server.socket, server_side=True) if tls else server.socket
+        scheme = "https" if tls else "http"
+        handler.mirror = found = Mirror(f"{scheme}://{address}:{server.server_port}")  # type: ignore[attr-defined]
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         try:
             yield found
