@@ -1,5 +1,7 @@
 """The keys that limits count, whatever else the steps do."""
 
+from typing import Any
+
 import pytest
 
 from imagesync.model.catalog import OnExpire, Status
@@ -10,9 +12,7 @@ PAST = "2026-11-01"
 
 @pytest.mark.parametrize("on_expire", OnExpire)
 @pytest.mark.parametrize("attrs", [{}, {"min_ram": 1}, {"tags": frozenset({"t"})}, {"name": "other"}])
-def test_a_key_that_expires_is_taken_away_whatever_changes_besides(
-    on_expire: OnExpire, attrs: dict[str, object]
-) -> None:
+def test_a_key_that_expires_is_taken_away_whatever_changes_besides(on_expire: OnExpire, attrs: dict[str, Any]) -> None:
     """It is removed, not changed: a limit of removals must see it."""
     wanted = catalog(spec("a", expires=PAST, on_expire=on_expire, **attrs), spec("b"))
     made = plan(wanted, inventory(live(spec("a")), live(spec("b"))))
