@@ -1,7 +1,11 @@
 """The files of data: which of them nobody uses."""
 
 import fcntl
+import os
+import stat
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -68,3 +72,25 @@ def test_what_an_upload_has_locked_is_left_alone(content: Content, place: str) -
 def test_a_file_that_is_gone_needs_no_deletion(content: Content) -> None:
     """Another process did it."""
     assert content.delete_unused(PART, frozenset(), lambda: None)
+
+
+def test_data_is_on_the_disk_before_it_gets_its_name(content: Content, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And the name is on the disk before anybody is told: a crash of the host leaves no image without its data."""
+    calls = list[str]()
+
+    def note(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*words: Any) -> Any:
+            is_folder = name == "fsync" and stat.S_ISDIR(os.fstat(words[0]).st_mode)
+            calls.append(f"{name} of the folder" if is_folder else name)
+            return function(*words)
+
+        return call
+
+    for name in ("write", "fsync", "replace"):
+        monkeypatch.setattr(os, name, note(name, getattr(os, name)))
+    with content.part(IMAGE_ID) as part:
+        part.write(b"data")
+        part.keep()
+    assert calls == ["write", "fsync", "replace", "fsync of the folder"]
+    assert content.data(IMAGE_ID).read_bytes() == b"data"
+    assert stat.S_IMODE(content.data(IMAGE_ID).stat().st_mode) == 0o600
