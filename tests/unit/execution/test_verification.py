@@ -2,7 +2,7 @@
 
 import hashlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, Unpack
@@ -277,3 +277,36 @@ def test_an_image_that_is_not_active_after_its_upload_is_not_published(tmp_path:
     service = Service(tmp_path / "store", {"status": status})
     (result,) = apply(service, want_image(tmp_path, DATA)).results
     assert f"is {status.value} after the upload; run apply again" in str(result.error)
+
+
+class Watching(Fetching):
+    """Notes of each record that is filled whether it says that its data was not verified."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, {})
+        self.unverified: list[bool] = []
+
+    def _note(self, image_id: str) -> None:
+        record = read(Local.images(self, image_id)[0])
+        assert record is not None
+        assert record.role is Role.STAGING
+        self.unverified.append(record.unverified)
+
+    def import_image(self, image_id: str, method: str, **options: Unpack[ImportFields]) -> None:
+        self._note(image_id)
+        super().import_image(image_id, method, **options)
+
+    def upload(self, image_id: str, chunks: Iterable[bytes], size: int | None, *, store: str | None = None) -> None:
+        self._note(image_id)
+        super().upload(image_id, chunks, size, store=store)
+
+
+@pytest.mark.parametrize("is_fetched", [True, False])
+def test_a_record_says_from_the_beginning_that_nobody_saw_what_the_service_fetches(
+    tmp_path: Path, is_fetched: bool
+) -> None:
+    """A run that dies then leaves an image that looks whole; what is sent from here is active only once it is right."""
+    service = Watching(tmp_path / "store")
+    assert apply(service, fetched(PUBLISHED) if is_fetched else want_image(tmp_path, DATA)).succeeded
+    assert service.unverified == [is_fetched]
+    published(service)

@@ -5,12 +5,12 @@ from dataclasses import replace
 import pytest
 
 from imagesync.errors import PlanRefused
-from imagesync.model.catalog import OnExpire
-from imagesync.model.image import Capabilities
+from imagesync.model.catalog import Fingerprint, OnExpire
+from imagesync.model.image import Capabilities, Usage
 from imagesync.model.policy import Limit, OnRemove, OnReplace, Policy
 from imagesync.planning.planner import make_plan
 from imagesync.planning.policy import check
-from tests.unit.factories import catalog, inventory, live, plan, plan_input, retired, spec
+from tests.unit.factories import catalog, digest, inventory, live, plan, plan_input, retired, spec
 
 
 def test_policy_refuses_too_many_removals_in_one_sentence() -> None:
@@ -116,3 +116,26 @@ def test_a_format_that_the_service_does_not_take_is_refused(name: str) -> None:
     assert str(caught.value) == f"images.a.{name}: this service does not take other; it takes {takes}"
     assert make_plan(plan_input(wanted, inventory(), able=Capabilities())).steps
     assert make_plan(plan_input(catalog(spec("a")), inventory(), able=known)).steps
+
+
+@pytest.mark.parametrize(
+    ("name", "usage", "limit", "is_refused"),
+    [
+        ("image_count_total", 7, 9, False),
+        ("image_count_total", 8, 9, True),
+        ("image_count_total", 9, -1, False),
+        ("image_size_total", 6, 10, False),
+        ("image_size_total", 7, 10, True),
+        ("image_size_total", 99, -1, False),
+    ],
+)
+def test_a_quota_may_be_used_up_to_its_limit(name: str, usage: int, limit: int, is_refused: bool) -> None:
+    """By two images of 2 MiB each; -1 is no limit."""
+    able = Capabilities(usage={name: Usage(usage, limit)})
+    images = [spec(key, fingerprint=Fingerprint((digest("a"),), size=2 * 2**20)) for key in "ab"]
+    given = plan_input(catalog(*images), inventory(), able=able)
+    if is_refused:
+        with pytest.raises(PlanRefused, match=f"{name}.; raise the quota or remove images first"):
+            make_plan(given)
+    else:
+        assert len(make_plan(given).steps) == 2
