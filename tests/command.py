@@ -70,6 +70,7 @@ class Process:
         self._resources = ExitStack()
         self._out = self._resources.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - closed by __exit__
         self._errors = self._resources.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - closed by __exit__
+        self._keyboard = -1
         self._command = [sys.executable, *program, *words]
         self._process = subprocess.Popen(
             self._command,
@@ -96,7 +97,16 @@ class Process:
         for handle in (ours, its):
             self._resources.callback(os.close, handle)
         os.write(ours, typed.encode())
+        self._keyboard = ours
         return its
+
+    def type_text(self, text: str) -> None:
+        """Type more on its terminal."""
+        os.write(self._keyboard, text.encode())
+
+    def read_output(self) -> str:
+        """What it has written until now, standard output first."""
+        return self._result().output
 
     @property
     def pid(self) -> int:

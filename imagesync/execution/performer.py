@@ -152,8 +152,12 @@ class Performer:
 
 
 def _find_public_keys(plan: Plan) -> frozenset[str]:
-    """Keys of which an update makes an image public: one that retires, say."""
-    updates = [step.action for step in plan.steps if isinstance(step.action, Update)]
+    """Keys of which an image becomes public when it retires."""
+    updates = [
+        step.action
+        for step in plan.steps
+        if isinstance(step.action, Update) and step.action.record and step.action.record.role is Role.RETIRED
+    ]
     return frozenset(
         update.key
         for update in updates

@@ -72,6 +72,8 @@ class Verifier:
             # what the service computed beside the digest that was compared is of the same bytes
             found = stream.digests if converted else {**image.digests, **stream.digests}
         known = {name: Checksum(name, value) for name, value in found.items()} | known
+        if transfer.method is Method.GLANCE_DIRECT:
+            self._check_head(image, make_plausibility(transfer, image.disk_format, image.container_format))
         virtual_size = image.virtual_size or stream.virtual_size or 0
         return Arrived(image, _sort(known), stream.sent, virtual_size, converted)
 
@@ -142,7 +144,7 @@ class Verifier:
         return _sort(known)
 
     def _check_head(self, image: LiveImage, plausibility: Plausibility) -> None:
-        """Read the first bytes of what the service fetched, unless its policy forbids that; FormatMismatch if no machine
+        """Read the first bytes of what the service stored, unless its policy forbids that; FormatMismatch if no machine
         boots it."""
         try:
             for chunk in self._backend.download(image.id):

@@ -16,10 +16,16 @@ _KERNELS: Final = frozenset({"aki", "ari", "ami"})
 
 
 class Plausibility:
-    """Looks at the head of the data of one image. ``unpacked``: imagesync unpacked it on the way."""
+    """Looks at the head of the data of one image.
 
-    def __init__(self, disk_format: str | None, container_format: str | None, *, unpacked: bool) -> None:
-        self._format, self._unpacked = disk_format, unpacked
+    ``unpacked``: imagesync unpacked it on the way. ``is_staged``: the service may unpack it, or convert it otherwise, before
+    it stores it.
+    """
+
+    def __init__(
+        self, disk_format: str | None, container_format: str | None, *, unpacked: bool, is_staged: bool = False
+    ) -> None:
+        self._format, self._unpacked, self._is_staged = disk_format, unpacked, is_staged
         self._is_disk = container_format in ("bare", None) and disk_format not in (None, *_KERNELS)
         self._is_packed = container_format == COMPRESSED
         self._head = bytearray()
@@ -50,7 +56,8 @@ class Plausibility:
     def _check_disk(self, head: bytes) -> None:
         if not head:
             raise FormatMismatch("there is no data: the source has 0 bytes", "correct the source")
-        if found := recognize(head):
+        found = recognize(head)
+        if found and not (self._is_staged and found.kind is not Kind.TEXT):
             state = "even after unpacking, the data is" if self._unpacked else "the data is"
             raise FormatMismatch(f"{state} {found.name}, not {self._format}", self._advise(found))
 

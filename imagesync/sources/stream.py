@@ -13,7 +13,15 @@ from functools import partial
 
 from imagesync.errors import ChecksumMismatch, SourceError
 from imagesync.formats import HEAD, RAW, Inspection, Plausibility, check_not_disguised
-from imagesync.model.catalog import SERVICE_HASHES, Compression, FileSource, Fingerprint, Transfer, UrlSource
+from imagesync.model.catalog import (
+    SERVICE_HASHES,
+    Compression,
+    FileSource,
+    Fingerprint,
+    Method,
+    Transfer,
+    UrlSource,
+)
 from imagesync.sources.access import SourceAccess
 from imagesync.sources.pipeline import Pipeline
 from imagesync.sources.unpack import CHUNK, unpack
@@ -93,7 +101,7 @@ class SourceStream:
         """The unpacked chunks, some of them back until the format is known, the last until all is."""
         stored = _start_hashes(() if self._is_comparable else ("sha512",))
         inspection = Inspection(self._disk_format, self._container_format)
-        plausibility = make_plausibility(self._transfer, self._disk_format, self._container_format)
+        plausibility = make_plausibility(self._transfer, self._disk_format, self._container_format, is_stored=False)
         held: list[bytes] = []
         for chunk in chunks:
             for digest in stored.values():
@@ -117,10 +125,15 @@ class SourceStream:
         yield from held
 
 
-def make_plausibility(transfer: Transfer, disk_format: str | None, container_format: str | None) -> Plausibility:
-    """What judges the head of an image's data, unless the manifest says ``inspect: none``."""
+def make_plausibility(
+    transfer: Transfer, disk_format: str | None, container_format: str | None, *, is_stored: bool = True
+) -> Plausibility:
+    """What judges the head of an image's data, unless the manifest says ``inspect: none``; ``is_stored``: as it is stored,
+    not as it is sent."""
     formats = (disk_format, container_format) if transfer.inspect else (None, None)
-    return Plausibility(*formats, unpacked=transfer.compression is not Compression.NONE)
+    unpacked = transfer.compression is not Compression.NONE
+    is_staged = transfer.method is Method.GLANCE_DIRECT and not is_stored
+    return Plausibility(*formats, unpacked=unpacked, is_staged=is_staged)
 
 
 def _start_hashes(names: Iterable[str]) -> "dict[str, hashlib._Hash]":

@@ -94,7 +94,7 @@ class Checkout:
         return self._judge(result)
 
     def run_in_process(self, *words: str, **env: str) -> Result:
-        """The same in a process of its own, which has its HOME from its start: the library reads it when it is imported."""
+        """The same in a process of its own, with its HOME and folder from its start: the library reads both when imported."""
         return self._judge(command.run(*words, folder=self.folder, env=self._around(env), code=None))
 
     def _around(self, env: dict[str, str]) -> dict[str, str]:
@@ -142,15 +142,18 @@ def files(checkout: Checkout, evil: Identity) -> dict[str, object]:
 def test_no_settings_are_read_from_the_working_directory(
     checkout: Checkout, own: Identity, evil: Identity, name: str
 ) -> None:
-    """Each of the files that the library reads there; the cloud is that of the user's own file."""
+    """Each of the files that the library reads there; the cloud is that of the user's own file.
+
+    In a process of its own: the library takes the folder in which it is imported for the working directory.
+    """
     (checkout.folder / name).write_text(json.dumps(files(checkout, evil)[name]))
-    assert REFUSED in checkout.run("plan", "images", "--cloud", "prod").stderr
+    assert REFUSED in checkout.run_in_process("plan", "images", "--cloud", "prod").stderr
     assert any(PASSWORD.encode() in text for text in own.heard)
     entry = checkout.entry("", profile="vendor")
     checkout.clouds.write_text(
         json.dumps({"clouds": {"prod": {**entry, "auth": {"username": "u", "password": PASSWORD}}}})
     )
-    assert "auth_url" in checkout.run("plan", "images", "--cloud", "prod").stderr
+    assert "auth_url" in checkout.run_in_process("plan", "images", "--cloud", "prod").stderr
     assert evil.heard == []
 
 

@@ -133,6 +133,32 @@ def test_unlock_breaks_a_lease_and_its_holder_learns_it(workspace: LeaseWorkspac
     assert [record.properties[STATE] for record in workspace.records()] == ["broken"]
 
 
+def test_unlock_leaves_a_lease_alone_that_went_to_another_run_while_it_asked(workspace: LeaseWorkspace) -> None:
+    """The answer was about the holder that was shown."""
+    first = workspace.held()
+    with command.start("unlock", "--store", "store", folder=workspace.folder, typed="") as process:
+        wait_until(process.read_output, lambda text: "Break it?" in text, "unlock asks")
+        first.release()
+        second = workspace.held()
+        process.type_text("y\n")
+        ended = process.wait()
+    assert (ended.code, "It is broken" in ended.stdout) == (1, False)
+    assert "catalog base: the lease went to somebody else meanwhile: host " in ended.stderr
+    assert [record.properties[STATE] for record in workspace.records()] == ["held"]
+    assert not second.is_lost()
+    second.release()
+
+
+@pytest.mark.parametrize("answer", ["n\n", "\n"])
+def test_unlock_breaks_nothing_without_a_yes(workspace: LeaseWorkspace, answer: str) -> None:
+    """Nor does it by default."""
+    held = workspace.held()
+    told = command.run("unlock", "--store", "store", folder=workspace.folder, typed=answer, code=1)
+    assert "Not broken." in told.stderr
+    assert [record.properties[STATE] for record in workspace.records()] == ["held"]
+    held.release()
+
+
 def test_unlock_takes_a_saved_plan_too(workspace: LeaseWorkspace) -> None:
     """As apply does."""
     workspace.run("plan", "-o", "plan.json")

@@ -70,7 +70,7 @@ URLS: dict[str, tuple[File, dict[str, Any], str]] = {
     "longer than it says": (File(NEW, announced=len(NEW) - 9), {"checksum": sha256(NEW)}, "the sha256 is"),
     "not found": (File(b"", 404), {"checksum": sha256(NEW)}, "HTTP 404; correct the URL"),
     "circle": (File(b"", 302, {"Location": "/new.raw"}), {"checksum": sha256(NEW)}, "redirected more than 10 times"),
-    "page": (File(b"<!doctype html>"), {}, "an HTML page, not an image"),
+    "page": (File(b"<!doctype html>"), {}, "the data is an HTML page, not raw"),
     "corrupt xz": (File(DAMAGED), {"compression": "xz"}, "the xz data is damaged"),
     "truncated xz": (File(PACKED[:-40]), {"compression": "xz"}, "the xz data is (cut short|damaged)"),
     "bomb by ratio": (
@@ -83,7 +83,7 @@ URLS: dict[str, tuple[File, dict[str, Any], str]] = {
         {"compression": "xz", "max_size": 1000},
         "holds more than the 1000 bytes allowed; raise source.max_size",
     ),
-    "wrong format": (File(NEW), {"disk_format": "qcow2"}, "the data is not qcow2; correct disk_format"),
+    "wrong format": (File(NEW), {"disk_format": "qcow2"}, "the data looks like raw, not qcow2; correct disk_format"),
     "too large a disk": (
         File(qcow2(2**33)),
         {"disk_format": "qcow2", "min_disk": 1},

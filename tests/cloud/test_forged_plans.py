@@ -21,7 +21,7 @@ def workspace(cloud: Cloud, tmp_path: Path) -> CloudWorkspace:
     """Two images are applied, and the plan to remove one of them is saved."""
     found = CloudWorkspace(cloud, tmp_path)
     found.images = {
-        key: {"source": found.file(f"{key}.raw", key.encode() * 999), **PLAIN} for key in ("kept", "removed")
+        key: {"source": found.file(f"{key}.raw", key.encode("utf-16-le") * 500), **PLAIN} for key in ("kept", "removed")
     }
     found.apply()
     del found.images["removed"]

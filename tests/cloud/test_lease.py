@@ -158,10 +158,10 @@ def gated() -> Iterator[Gate]:
 
         def do_GET(self) -> None:
             self.do_HEAD()
-            self.wfile.write(b"g" * (gate.size - 1))
+            self.wfile.write(b"\0" * (gate.size - 1))
             gate.asked.set()
             gate.opened.wait(300)
-            self.wfile.write(b"g")
+            self.wfile.write(b"\0")
 
         def log_message(self, format: str, *args: object) -> None:
             """Silent."""

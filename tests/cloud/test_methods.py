@@ -290,7 +290,7 @@ def test_a_sha256_that_was_read_back_is_recorded_as_computed(workspace: CloudWor
 def test_verify_none_publishes_and_records_the_digest_as_declared(
     workspace: CloudWorkspace, web: Web, stage: bool
 ) -> None:
-    """Nothing is read back, and no digest is claimed that nobody computed; the next plan is empty."""
+    """Only its first bytes are read, and no digest is claimed that nobody computed; the next plan is empty."""
     declared = digest("sha256", DATA)
     wanted(workspace, fetched(web, declared, "o.raw", verify="none"))
     if stage:
@@ -302,7 +302,7 @@ def test_verify_none_publishes_and_records_the_digest_as_declared(
     image = settled(workspace)
     words = {*service_words(OTHER), f"declared:{declared}", f"url:{url_identity(f'{web.url}/o.raw')}"}
     assert {*image["imagesync_digest"].split()} == words
-    assert (downloads(workspace), web.asked) == (0, ["/o.raw"])
+    assert (downloads(workspace), web.asked) == (1, ["/o.raw"])
     wanted(workspace, fetched(web, declared, "o.raw"))
     assert settled(workspace)["id"] == image["id"]  # published on trust before: no other build
 
@@ -327,18 +327,25 @@ def test_a_candidate_on_trust_is_verified_once_the_manifest_asks_for_it(
     else:
         assert "the service stored sha256" in workspace.run("apply", "--yes", code=1).stdout
         assert workspace.cloud.http().images() == []
-    assert (downloads(workspace), len(web.asked)) == (1, 1)
+    assert (downloads(workspace), len(web.asked)) == (2, 1)
 
 
 def test_what_is_read_back_is_held_to_its_format(workspace: CloudWorkspace, web: Web) -> None:
-    """A digest that is right of data that is no qcow2: the service's own check, or ours, refuses it."""
-    source = {
-        "url": f"{web.url}/d.raw",
-        "method": "web-download",
-        "checksum": digest("sha256", DATA),
-    }
-    wanted(workspace, source, disk_format="qcow2")
-    workspace.run("apply", "--yes", code=1)
+    """A qcow2 that is declared raw, with the digest that is right of it: the service takes that, our look at it does not."""
+    disk = web.files["/disk.qcow2"]
+    wanted(workspace, fetched(web, digest("sha256", disk), "disk.qcow2"))
+    told = workspace.run("apply", "--yes", code=1).stdout
+    assert "the data is qcow2, not raw: a machine would boot the qcow2 file itself" in told
+    assert (downloads(workspace), web.asked) == (1, ["/disk.qcow2"])
+    assert workspace.cloud.http().images() == []
+
+
+def test_what_the_service_finds_in_another_format_is_not_read_back(workspace: CloudWorkspace, web: Web) -> None:
+    """Its own look is the first: a raw disk that is declared qcow2, with the digest that is right of it."""
+    wanted(workspace, fetched(web, digest("sha256", DATA)), disk_format="qcow2")
+    told = workspace.run("apply", "--yes", code=1).stdout
+    assert f"the service could not fetch {web.url}/d.raw" in told
+    assert (downloads(workspace), web.asked) == (0, ["/d.raw"])
     assert workspace.cloud.http().images() == []
 
 
@@ -373,7 +380,7 @@ def test_an_upload_into_several_stores_is_stored_as_it_was_sent(workspace: Cloud
     """The same plugin beside method upload: what the service made of it is refused, with the way out."""
     workspace.cloud.start_limited()
     packed = gzip.compress(DATA)
-    wanted(workspace, {"path": workspace.file("d.bin", packed), "stores": "all"})
+    wanted(workspace, {"path": workspace.file("d.bin", packed), "stores": "all", "inspect": "none"})
     told = workspace.run("apply", "--yes", user="limited", code=1).stdout
     assert f"the service stored {len(DATA)} bytes, we sent {len(packed)}" in told
     assert "declare method: glance-direct" in told

@@ -342,12 +342,14 @@ Not the digest: without it nothing tells that the content is the declared one, a
 @pytest.mark.trial("older, stranger and damaged markers", "nothing planned, or one update; no data sent")
 def test_an_upgrade_from_an_older_marker_plans_nothing(workspace: RegressionWorkspace) -> None:
     """Markers frozen as they are written today; damaged or strange ones cost one update at most, never data."""
+    old = b"build one " * 500  # of which the digests are
+    (workspace.folder / "one.raw").write_bytes(old)
     workspace.want("a", min_ram=1, tags=["t"], properties={"p": "1"})
     workspace.write()
     body = {**RAW, "id": BOUND_ID, "name": "a", "min_ram": 1, "tags": ["t"], "p": "1", **TODAY}
     http, kind = workspace.cloud.http(), {"Content-Type": "application/octet-stream"}
     image_id = http.send("POST", "/images", json=body).json()["id"]
-    http.send("PUT", f"/images/{image_id}/file", data=DATA, headers=kind).raise_for_status()
+    http.send("PUT", f"/images/{image_id}/file", data=old, headers=kind).raise_for_status()
     for changed, most in DAMAGED:
         found = http.get(f"/images/{image_id}")
         wanted = {**TODAY, **changed}

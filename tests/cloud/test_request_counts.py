@@ -32,7 +32,7 @@ def test_what_an_apply_costs(cloud: Cloud, tmp_path: Path, number: int) -> None:
     """Four requests make an image, two delete it, two listings find that there is nothing to do."""
     workspace = CloudWorkspace(cloud, tmp_path)
     for index in range(number):
-        source = workspace.file(f"{index}.raw", f"{index:04}".encode() * KIB)
+        source = workspace.file(f"{index}.raw", f"{index:02}".encode("utf-16-le") * KIB)
         workspace.images[f"i{index}"] = {"source": source, "disk_format": "raw", "container_format": "bare"}
     cloud.forget_requests()
     workspace.run("apply", "--yes")

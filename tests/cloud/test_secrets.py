@@ -56,12 +56,14 @@ class SecretsWorkspace:
         (self.inputs / ".netrc").chmod(0o600)
         web.publish("/kept.raw", File(b"\xeb" * 3000, login=login))
         for name in ("signed", "logged", "fetched"):
-            web.publish(f"/{name}.raw", name.encode("utf-16-le") * 300)
+            web.publish(f"/{name}.raw", f"\0{name}".encode() * 600)
         self.images: dict[str, Any] = {
             "kept": {**IMAGE, "source": f"{web.address}/kept.raw"},
-            "signed": with_digest(f"{web.address}/signed.raw?X-Amz-Signature={SIGNED}", b"signe\0" * 600),
-            "logged": with_digest(f"{web.address.replace('//', f'//me:{IN_URL}@')}/logged.raw", b"logge\0" * 600),
-            "fetched": with_digest(f"{web.address}/fetched.raw?sig={SIGNED}", b"fetche\0" * 600, method="web-download"),
+            "signed": with_digest(f"{web.address}/signed.raw?X-Amz-Signature={SIGNED}", b"\0signed" * 600),
+            "logged": with_digest(f"{web.address.replace('//', f'//me:{IN_URL}@')}/logged.raw", b"\0logged" * 600),
+            "fetched": with_digest(
+                f"{web.address}/fetched.raw?sig={SIGNED}", b"\0fetched" * 600, method="web-download"
+            ),
         }
         self.entry: dict[str, Any] = {}
         self.more: dict[str, str] = {}

@@ -215,7 +215,7 @@ def test_another_catalogue_s_run_does_not_matter(workspace: StalePlanWorkspace) 
     workspace.beginning()
     other = {"version": 1, "catalog": "other", "defaults": PLAIN, "images": {"x": {"source": "a.raw"}}}
     (workspace.folder.parent / "other").mkdir()
-    (workspace.folder.parent / "other" / "a.raw").write_bytes(b"other")
+    (workspace.folder.parent / "other" / "a.raw").write_bytes(b"\0other")
     (workspace.folder.parent / "other" / "other.yaml").write_text(json.dumps(other))
     assert workspace.run("apply", "--yes", str(workspace.folder.parent / "other")).code == 0
     assert workspace.apply()[0] == 0

@@ -157,7 +157,7 @@ def fail_on_bad_sources(workspace: StreamingWorkspace, web: Mirror) -> None:
     """Apply the good old images, then the bad ones: one line each, and every old image is as it was."""
     bad = bad_sources(workspace.folder, web)
     for key in bad:
-        (workspace.folder / f"{key}.old").write_bytes(b"old " + key.encode())
+        (workspace.folder / f"{key}.old").write_bytes(b"\0old " + key.encode())
     workspace.apply({key: {"source": f"{key}.old"} for key in bad}, code=0)
     before = workspace.live()
     report = workspace.apply({key: {"source": one.source, **one.fields} for key, one in bad.items()}, code=1)

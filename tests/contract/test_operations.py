@@ -201,11 +201,12 @@ def test_unsafe_and_foreign_data_is_refused(backend: Backend, case: str) -> None
     assert backend.images(image.id)[0].status is Status.QUEUED
 
 
-def test_a_length_other_than_announced_is_refused(backend: Backend) -> None:
-    """Queued again; the right data is taken afterwards."""
+@pytest.mark.parametrize("chunks", [[b"abcd"], [b"abcdef"], [b"abcde", b"f"], []])
+def test_a_length_other_than_announced_is_refused(backend: Backend, chunks: list[bytes]) -> None:
+    """Less or more; queued again, and the right data is taken afterwards."""
     image = record(backend)
     with pytest.raises(ImagesyncError):
-        backend.upload(image.id, [b"abc"], 5)
+        backend.upload(image.id, chunks, 5)
     await_queued(backend, image)
     upload_after_break(backend, image, b"abcde")
     assert backend.images(image.id)[0].size == 5

@@ -2,6 +2,7 @@
 
 import http.server
 import re
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,13 +31,14 @@ class File:
 
 class Mirror:
     """The files by path, and the requests that came: ``METHOD PATH``, with the start of the range if there was one; the
-    log-ins that were sent, whether asked for or not."""
+    log-ins that were sent, whether asked for or not; the status of each answer."""
 
     def __init__(self, address: str) -> None:
         self.address = address
         self.files: dict[str, File] = {}
         self.asked: list[str] = []
         self.logins: list[str] = []
+        self.answered: list[int] = []
 
     def publish(self, path: str, file: File | bytes) -> str:
         """The URL of a file that is there from now on."""
@@ -70,7 +72,8 @@ class MirrorHandler(http.server.BaseHTTPRequestHandler):
         data = file.data
         start = int(wanted[1]) if wanted and file.ranges and self._same(file) else None
         body = data[start or 0 :]
-        self.send_response(206 if start is not None else file.status)
+        self.mirror.answered.append(206 if start is not None else file.status)
+        self.send_response(self.mirror.answered[-1])
         for name, value in {"Content-Type": "application/octet-stream", **file.headers}.items():
             self.send_header(name, value)
         if start is not None:
@@ -103,11 +106,13 @@ class MirrorServer(http.server.ThreadingHTTPServer):
 
 
 @contextmanager
-def mirror(address: str = "127.0.0.1") -> Iterator[Mirror]:
-    """A running one, at an address of loopback."""
+def mirror(address: str = "127.0.0.1", *, tls: ssl.SSLContext | None = None) -> Iterator[Mirror]:
+    """A running one, at an address of loopback; with ``tls`` its URLs are https."""
     handler = type("Handler", (MirrorHandler,), {})
     with MirrorServer((address, 0), handler) as server:
-        handler.mirror = found = Mirror(f"http://{address}:{server.server_port}")  # type: ignore[attr-defined]
+        server.socket = tls.wrap_socket(server.socket, server_side=True) if tls else server.socket
+        scheme = "https" if tls else "http"
+        handler.mirror = found = Mirror(f"{scheme}://{address}:{server.server_port}")  # type: ignore[attr-defined]
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         try:
             yield found

@@ -33,6 +33,7 @@ from imagesync.errors import (
     Unavailable,
 )
 from imagesync.model.catalog import Compression, FileSource, Fingerprint, Transfer
+from imagesync.model.image import Filter, LiveImage
 from imagesync.sources import open_source
 from tests.fault.conftest import OpenScripted
 from tests.fault.scripted import IMAGE_ID, RESET, Say, Server, image, listening
@@ -64,6 +65,33 @@ def test_images_without_an_owner_are_ours_where_there_are_no_projects(open_scrip
     service = open_scripted([Say(body={"images": marked})])
     assert [found.id for found in service.backend.inventory("base")] == ["a"]
     assert all("owner=" not in path for path in service.server.asked)
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda backend: backend.inventory("base", ["ours"]),
+        lambda backend: backend.find_named(["n"], "ours"),
+        lambda backend: backend.leases("lease"),
+        lambda backend: backend.find_images(Filter(owner="ours", name="n", catalog="base")),
+    ],
+    ids=["inventory", "names", "leases", "filter"],
+)
+def test_what_a_service_lists_beside_what_was_asked_for_is_left_out(
+    open_scripted: OpenScripted, ask: Callable[[Glance], list[LiveImage]]
+) -> None:
+    """Its filters may ignore case and more, or be unknown to it: all is compared again, byte for byte."""
+    right: dict[str, object] = {"owner": "ours", "name": "n", "imagesync_catalog": "base", "imagesync_lease": "lease"}
+    wrong: list[dict[str, object]] = [
+        {"owner": "theirs"},
+        {"owner": None},
+        {"owner": "OURS"},
+        {"name": "N", "imagesync_catalog": "Base", "imagesync_lease": "Lease"},
+        {"name": "other", "imagesync_catalog": "other", "imagesync_lease": "other"},
+    ]
+    listed = [image("right", **right), *(image(f"w{n}", **(right | one)) for n, one in enumerate(wrong))]
+    service = open_scripted([Say(body={"images": listed})], project="ours")
+    assert [found.id for found in ask(service.backend)] == ["right"]
 
 
 @pytest.mark.parametrize(
@@ -243,6 +271,8 @@ def test_a_create_whose_answer_was_lost_meets_its_own_record(open_scripted: Open
     assert service.backend.create_image(id="x", properties=ours).id == "x"
     service = open_scripted([Say(503, b""), Say(409, b"already exists"), Say(body=image("x", imagesync_managed="{}"))])
     refused(Conflict, lambda: service.backend.create_image(id="x", properties=ours))
+    service = open_scripted([Say(503, b""), Say(409, b"already exists"), Say(body=image("x", p="1"))])
+    refused(Conflict, lambda: service.backend.create_image(id="x", properties={"p": "1"}))  # anybody may have made it
 
 
 def test_the_same_id_is_sent_again(open_scripted: OpenScripted) -> None:

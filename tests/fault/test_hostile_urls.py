@@ -6,6 +6,8 @@ The servers all listen on loopback; ``classify`` says which of their addresses c
 import base64
 import hashlib
 import socket
+import ssl
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -207,6 +209,29 @@ def test_nobody_gets_a_log_in_after_a_redirect_to_another_host(
     lead(inside, "/own", "/round")
     assert get(f"http://you:p%40ss@127.0.0.2:{port}/round", access()) == TEXT
     note("redirect to another host, log-in in the URL or in .netrc", "no log-in sent")
+
+
+def test_nobody_gets_a_log_in_after_a_redirect_to_another_port(
+    evil: Mirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another server may listen there, with or without TLS; only from port 80 to 443 a server improves itself."""
+    key, certificate = str(tmp_path / "key"), str(tmp_path / "certificate")
+    options = ["-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1"]
+    options += ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate]
+    subprocess.run(["openssl", "req", *options], check=True, capture_output=True)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", certificate)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    with mirror() as plain, mirror(tls=context) as secure:
+        for number, other in enumerate((plain, secure)):
+            url = lead(evil, other.publish("/SUMS", TEXT), f"/led{number}").replace("http://", "http://you:CANARY@")
+            assert get(url, access()) == TEXT
+            assert other.logins == []
+        back = lead(secure, evil.publish("/SUMS", TEXT), "/back").replace("https://", "https://you:CANARY@")
+        evil.logins.clear()
+        assert get(back, access()) == TEXT
+        assert evil.logins == []
+        assert len(secure.logins) == 1  # of its own URL
 
 
 def test_a_slow_mirror_is_given_up_for_the_next(evil: Mirror) -> None:

@@ -164,3 +164,15 @@ def test_a_copy_that_is_forbidden_tells_both_ways_out(open_scripted: OpenScripte
     service = open_scripted(by_path([Say(body=image(stores="fast"))], posted=Say(403, b"no")))
     with pytest.raises(Forbidden, match=r"does not let this user copy it to slow.*let an admin apply this, or take"):
         copy(service, "slow")
+
+
+def test_a_copy_without_an_answer_was_begun_only_if_the_image_shows_it(open_scripted: OpenScripted) -> None:
+    """An image that is active tells nothing: it was so before."""
+    still, running = Say(body=image(stores="fast")), Say(body=image(stores="fast", os_glance_import_task="t"))
+    service = open_scripted(by_path([still], posted=RESET))
+    with pytest.raises(Unavailable):
+        copy(service, "slow")
+    assert posts(service) == 1
+    service = open_scripted(by_path([still, running, Say(body=image(stores="fast,slow"))], posted=RESET))
+    copy(service, "slow")
+    assert posts(service) == 1

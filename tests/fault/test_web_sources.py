@@ -21,7 +21,7 @@ from imagesync.sources import Sizes, SourceAccess, open_source
 from imagesync.sources.access import Deadline
 from imagesync.sources.web import fetch, fetch_size
 from tests.fault.mirror import File, Mirror, mirror
-from tests.fault.scripted import drip, dripping, endless, raw_service
+from tests.fault.scripted import Say, Server, drip, dripping, endless, listening, raw_service
 from tests.trials import note
 from tests.unit.factories import catalog, inventory, plan, spec
 
@@ -75,6 +75,60 @@ def test_another_mirror_goes_on_where_one_broke_for_good(web: Mirror) -> None:
     first = web.publish("/a", File(DATA, cuts=[1_500_000, 0, 0, 0, 0]))
     assert read(first, web.publish("/b", DATA)) == DATA
     assert web.asked[-1].startswith("GET /b from ")
+
+
+def test_another_mirror_is_not_asked_for_the_version_of_the_first(web: Mirror) -> None:
+    """Its own tag of the same file is another, and it would send the whole again."""
+    first = web.publish("/a", File(DATA, cuts=[1_500_000, 0, 0, 0, 0], headers=TAG))
+    assert read(first, web.publish("/b", File(DATA, headers={"ETag": '"other"'}))) == DATA
+    assert (web.asked[-1].startswith("GET /b from "), web.answered[-1]) == (True, 206)
+
+
+@pytest.mark.parametrize(
+    ("headers", "message"),
+    [
+        ({"ETag": 'W/"one"'}, "the connection broke"),
+        ({"ETag": "one"}, "the connection broke"),
+        ({"ETag": 'W/"one"', "Last-Modified": "Mon, 23 Nov 2026 12:00:00 GMT"}, ""),
+    ],
+)
+def test_a_weak_tag_tells_no_version(web: Mirror, headers: dict[str, str], message: str) -> None:
+    """RFC 9110, 8.8.1: files with the same one may differ by bytes. The time of the last change does, where it is told."""
+    url = web.publish("/disk", File(DATA, cuts=[2_000_000], headers=headers, ranges=bool(not message)))
+    if message:
+        with pytest.raises(SourceError, match=message):
+            read(url, digest=False)
+    else:
+        assert read(url, digest=False) == DATA
+
+
+def part_of(data: bytes, start: int, total: int) -> Say:
+    """A part of a file, from an offset, as a server says."""
+    return Say(206, data[start:], {**TAG, "Content-Range": f"bytes {start}-{len(data) - 1}/{total}"})
+
+
+@pytest.mark.parametrize("digest", [True, False])
+def test_a_part_that_begins_elsewhere_is_not_the_rest(digest: bool) -> None:
+    """Here the server sends the whole as a part: what is known of it is passed over."""
+    server = Server([Say(200, DATA, TAG, cut=3_000_000), part_of(DATA, 0, len(DATA))])
+    with listening(server) as address:
+        assert read(f"{address}/disk", digest=digest) == DATA
+    assert len(server.asked) == 2
+
+
+def test_a_part_of_a_file_of_another_size_is_none_of_this_one() -> None:
+    """The file was exchanged, although its tag is the same."""
+    other = DATA + b"more"
+
+    def answer(_path: str) -> Say:
+        if len(server.asked) == 1:
+            return Say(200, DATA, TAG, cut=3_000_000)
+        return part_of(other, int(server.headers[-1]["Range"].strip("bytes=-")), len(other))
+
+    server = Server(answer)
+    with listening(server) as address, pytest.raises(SourceError, match="the file changed while it was read"):
+        read(f"{address}/disk", digest=False)
+    assert len(server.asked) == 2
 
 
 def test_a_file_that_changes_while_it_is_read_is_an_error(web: Mirror) -> None:

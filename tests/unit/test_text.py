@@ -60,6 +60,18 @@ def test_tracebacks(text: str) -> None:
     assert redact("Traceback: a plain line", ["a"]) == "Traceback: a plain line"
 
 
+@pytest.mark.parametrize("known", [("abcd", "abcd-efgh"), ("abcd-efgh", "abcd"), ("efgh", "abcd-efgh", "cd-e")])
+def test_nothing_is_left_of_a_secret_that_holds_another_one(known: tuple[str, ...]) -> None:
+    """The longest goes first."""
+    assert redact("it is abcd-efgh here", known) == "it is … here"
+
+
+@pytest.mark.parametrize(("secret", "shown"), [("abcd", "is …"), ("abc", "is abc"), ("", "is abc")])
+def test_a_secret_that_is_too_short_to_be_one_stays(secret: str, shown: str) -> None:
+    """It would match half of any text."""
+    assert redact(f"is {secret or 'abc'}", [secret]) == shown
+
+
 @pytest.mark.parametrize(
     ("text", "shown"),
     [

@@ -468,6 +468,15 @@ def test_a_failed_step_does_not_hide_what_else_went_wrong(backend: Backend, tmp_
     assert len(report.leftover) == 1
 
 
+def test_what_was_not_done_because_a_step_failed_is_not_named_again(backend: Backend, tmp_path: Path) -> None:
+    """The failed step says why; the next plan would only repeat it."""
+    given = planner(backend, tmp_path, 2)
+    (tmp_path / "1.raw").unlink()
+    report = apply(given).report
+    assert [result.outcome for result in report.results] == [Outcome.DONE, Outcome.FAILED]
+    assert (report.succeeded, report.leftover) == (False, ())
+
+
 def test_what_watches_a_run_can_stop_it(backend: Backend, tmp_path: Path) -> None:
     """``cancelled`` stops further steps: the report says interrupted, and what was not started."""
     cancelled = threading.Event()

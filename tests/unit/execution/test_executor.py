@@ -3,12 +3,15 @@
 import threading
 from collections.abc import Callable, Sequence
 
+import pytest
+
 from imagesync.errors import ChecksumMismatch, ImagesyncError
 from imagesync.execution.deletions import Waiting
 from imagesync.execution.executor import execute
 from imagesync.model.plan import Deactivate, Delete, Plan, Reason, Step
-from imagesync.model.report import Event, Outcome, Performed, Report
+from imagesync.model.report import Event, Finished, Outcome, Performed, Report, Started
 from tests.unit.factories import TARGET
+from tests.waiting import wait_until
 
 
 def made(*steps: tuple[str, tuple[str, ...]]) -> Plan:
@@ -129,3 +132,34 @@ def test_a_run_that_is_stopped_after_it_marked_images_is_interrupted() -> None:
     report = execute(made(("-x", ())), Marking(), jobs=1, notify=lambda _: None, cancelled=cancelled)
     assert outcomes(report) == {"-x": "deferred"}
     assert report.interrupted
+
+
+@pytest.mark.parametrize("jobs", [1, 2, 3])
+def test_no_more_steps_are_begun_than_may_run_at_once(jobs: int) -> None:
+    """Also when some of them have ended: what was stopped in the meantime never began."""
+    lock, ended, cancelled = threading.Lock(), list[str](), threading.Event()
+    running, most = set[str](), 0
+
+    def notify(event: Event) -> None:
+        nonlocal most
+        with lock:
+            if isinstance(event, Started):
+                running.add(event.step.id)
+                most = max(most, len(running))
+            elif isinstance(event, Finished):
+                running.discard(event.result.step.id)
+
+    def perform(step: Step, progress: Callable[[int, int | None], None], /) -> Performed:
+        wait_until(lambda: len(running) + len(ended), lambda number: number >= jobs, "the others were begun")
+        with lock:
+            ended.append(step.id)
+            if len(ended) == jobs + 1:
+                cancelled.set()
+        return Performed(step.id)
+
+    plan = made(*((f"s{number}", ()) for number in range(4 * jobs)))
+    report = execute(plan, perform, jobs=jobs, notify=notify, cancelled=cancelled)  # type: ignore[arg-type]
+    assert most == jobs
+    done = [name for name, outcome in outcomes(report).items() if outcome == "done"]
+    assert jobs < len(done) <= 2 * jobs + 1
+    assert sorted(done) == sorted(ended)

@@ -2,22 +2,38 @@
 
 import hashlib
 import threading
+from dataclasses import replace
 from pathlib import Path
+from typing import Unpack
 
 import pytest
 
 from imagesync import Performer, execute
-from imagesync.backends.base import UpdateFields
+from imagesync.backends.base import ImportFields, UpdateFields
 from imagesync.backends.local.backend import Local
 from imagesync.backends.local.store import Store
-from imagesync.errors import ChecksumMismatch, Unavailable
+from imagesync.errors import ChecksumMismatch, Forbidden, Unavailable
+from imagesync.execution.deletions import Waiting
 from imagesync.execution.performer import Progress, make_update_fields
 from imagesync.model.catalog import Checksum, Role, Status, Visibility
-from imagesync.model.plan import Action, Deactivate, FieldChange, Plan, Reactivate, Reason, Step, Update
-from imagesync.model.record import Record
+from imagesync.model.image import COPY, IMPORT_TASK, LiveImage
+from imagesync.model.plan import (
+    Action,
+    Deactivate,
+    Delete,
+    FieldChange,
+    Plan,
+    Reactivate,
+    Reason,
+    Reliance,
+    Step,
+    Update,
+)
+from imagesync.model.record import Record, read
 from imagesync.model.report import Outcome, Performed, Report
 from tests.pipeline import planned
 from tests.unit.execution.helpers import FaultyStore, UpdateFault, apply, want_image
+from tests.unit.execution.test_writes import change_by_hand
 from tests.unit.factories import TARGET
 
 
@@ -144,3 +160,74 @@ def test_an_image_that_is_shared_no_more_has_no_members(tmp_path: Path, visibili
     assert execute(plan, carry_out, jobs=1, notify=lambda _: None, cancelled=threading.Event()).succeeded
     assert apply(store, want_image(tmp_path, b"\0data", visibility=Visibility.SHARED)).succeeded
     assert store.members(image.id) == []
+
+
+def test_images_in_other_projects_are_listed_with_the_others_before_they_are_deleted(tmp_path: Path) -> None:
+    """None of them costs a request of its own, and no other project's images are looked at."""
+    store = FaultyStore(tmp_path / "store")
+    images = []
+    for owner in ("e" * 32, "f" * 32, store.identity().project_id):
+        marks = {"imagesync_catalog": "base", "imagesync_role": "retired", "imagesync_rev_3": "earlier"}
+        image = store.create_image(owner=owner, properties=marks)
+        images.append(change_by_hand(store, image.id, {"imagesync_id": image.id}))
+    relies = tuple(Reliance(image.id, "a", {"owner": image.owner}) for image in images)
+    deletes = [Delete("a", image.id) for image in images]
+    outcomes = Performer(store, Plan("base", TARGET, relies=relies)).delete(deletes, 1, Waiting())
+    assert outcomes == {image.id: Performed(image.id) for image in images}
+    assert store.images() == []
+    assert store.calls == ["update"] * 3 + ["delete"] * 3
+
+
+class Copying(FaultyStore):
+    """A store with two stores in it: an image is in one, until it is copied; a copy is running for ``busy`` reads."""
+
+    folder, busy, refuses = Path(), 0, False
+    stores: tuple[str, ...] = ("fast",)
+
+    def images(self, image_id: str | None = None) -> list[LiveImage]:
+        running = {IMPORT_TASK: "t"} if self.busy else {}
+        self.busy = max(0, self.busy - 1)
+        return [replace(one, stores=self.stores, service=running) for one in super().images(image_id)]
+
+    def update_image(self, image: LiveImage | str, **attrs: Unpack[UpdateFields]) -> LiveImage:
+        assert not self.busy, "a running copy undoes what is written meanwhile"
+        return super().update_image(image, **attrs)
+
+    def import_image(self, image_id: str, method: str, **options: Unpack[ImportFields]) -> None:
+        assert (method, options) == (COPY, {"stores": ["slow"]})
+        self.calls.append("copy")
+        if self.refuses:
+            raise Forbidden("for admins")
+        self.stores = ("fast", "slow")
+
+
+def copy_to_slow(store: Copying, reason: Reason) -> tuple[bool, list[str], dict[str, str]]:
+    """Copy an image: whether it succeeded, the calls that write, and the fields that the record names then."""
+    assert apply(store, want_image(store.folder, b"data")).succeeded
+    (image,) = store.images()
+    store.calls.clear()
+    record = read(image)
+    assert record is not None
+    managed = replace(record.managed, fields={**record.managed.fields, "stores": "12345678"})
+    change = FieldChange(("stores",), ("fast",), ("fast", "slow"), reason)
+    store.busy = 2
+    has_succeeded = True
+    try:
+        perform(store, Update("x", image.id, (change,), replace(record, managed=managed)))
+    except Forbidden:
+        has_succeeded = False
+    left = read(store.images()[0])
+    assert left is not None
+    return has_succeeded, [call for call in store.calls if call != "read"], dict(left.managed.fields)
+
+
+@pytest.mark.parametrize("refuses", [True, False])
+@pytest.mark.parametrize("reason", [Reason.MANIFEST_CHANGED, Reason.DRIFT])
+def test_the_record_names_stores_only_once_the_image_is_in_them(tmp_path: Path, refuses: bool, reason: Reason) -> None:
+    """After a copy that failed the next plan must not take them for drift; a copy that is running is waited for."""
+    store = Copying(tmp_path / "store")
+    store.folder, store.refuses = tmp_path, refuses
+    has_succeeded, calls, fields = copy_to_slow(store, reason)
+    assert has_succeeded is not refuses
+    assert ("stores" in fields) is (not refuses or reason is Reason.DRIFT)
+    assert calls[calls.index("copy") :] == ["copy"] + ["update"] * (not refuses and reason is not Reason.DRIFT)

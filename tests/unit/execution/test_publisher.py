@@ -14,16 +14,17 @@ from imagesync.backends.base import UpdateFields
 from imagesync.backends.local.backend import Local
 from imagesync.backends.local.store import Store
 from imagesync.errors import Forbidden, QuotaExceeded, Unavailable
-from imagesync.model.catalog import Catalog, Content, Fingerprint, Role, Status, Visibility
+from imagesync.model.catalog import Auto, Catalog, Content, Fingerprint, Role, Status, Visibility
 from imagesync.model.image import LiveImage
-from imagesync.model.plan import Create
+from imagesync.model.plan import Create, Plan
 from imagesync.model.policy import OnReplace
 from imagesync.model.record import ID, ROLE
 from imagesync.model.report import Outcome
 from imagesync.planning.staging import stage_plan
 from tests.pipeline import plan_input, planned
+from tests.samples import GIB, qcow2
 from tests.unit.execution.helpers import FaultyStore, UpdateFault, apply, want_image
-from tests.unit.factories import catalog, spec
+from tests.unit.factories import TARGET, catalog, spec
 
 LOSSES = [UpdateFault.LOST, UpdateFault.NOT_RECEIVED]
 
@@ -415,3 +416,33 @@ def test_a_record_whose_deletion_got_no_answer_leaves_the_run_unsettled(tmp_path
     report = execute(plan, performer, jobs=1, notify=lambda _: None, cancelled=threading.Event())
     assert not report.succeeded
     assert performer.writes.is_unanswered
+
+
+@pytest.mark.parametrize("visibility", Visibility)
+@pytest.mark.parametrize("hidden", [True, False])
+def test_a_waiting_record_that_users_may_see_is_not_discarded(
+    tmp_path: Path, visibility: Visibility, hidden: bool
+) -> None:
+    """It was so when the plan was made, and its data cannot be had: only what nobody saw goes."""
+    service = Refusing(tmp_path / "store")
+    (step,) = planned(service, want_image(tmp_path, b"data")).steps
+    create, image_id = step.action, str(uuid4())
+    assert isinstance(create, Create)
+    record = replace(create.record, role=Role.STAGING).properties(image_id)
+    fields: Any = {name: create.state.fields[name] for name in ("disk_format", "container_format")}
+    service.create_image(id=image_id, visibility=visibility, hidden=hidden, properties=record, **fields)
+    carry_out = Performer(service, Plan("base", TARGET))
+    with pytest.raises(Forbidden, match="refused"):
+        carry_out(replace(step, action=replace(create, fill=image_id)), lambda sent, total: None)
+    is_seen = not hidden or visibility in (Visibility.PUBLIC, Visibility.COMMUNITY)
+    assert [image.id for image in service.images()] == ([image_id] if is_seen else [])
+
+
+@pytest.mark.parametrize(("size", "min_disk"), [(5 * GIB - 512, 5), (5 * GIB, 5), (5 * GIB + 512, 6), (512, 1)])
+def test_an_automatic_min_disk_is_the_size_of_the_disk_rounded_up(tmp_path: Path, size: int, min_disk: int) -> None:
+    """A smaller disk could not hold it; the next plan finds the same."""
+    service = FaultyStore(tmp_path / "store")
+    images = want_image(tmp_path, qcow2(size) + bytes(2**17), disk_format="qcow2", min_disk=Auto.AUTO)
+    assert apply(service, images).succeeded
+    assert [image.min_disk for image in service.images()] == [min_disk]
+    assert planned(service, images).steps == ()

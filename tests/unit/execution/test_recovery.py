@@ -8,14 +8,24 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
+from typing import Unpack
 
 import pytest
 
 from imagesync import Hooks, Plan, Planner, Settings, Watch, apply, apply_saved, open_backend, read_catalog
-from imagesync.backends.base import Backend
+from imagesync.backends.base import Backend, UpdateFields
 from imagesync.backends.local.backend import Local
 from imagesync.backends.local.store import Store
-from imagesync.errors import BackendError, Conflict, Forbidden, InUse, LeaseLost, NotFound, QuotaExceeded
+from imagesync.errors import (
+    BackendError,
+    Conflict,
+    Forbidden,
+    InUse,
+    LeaseLost,
+    NotFound,
+    QuotaExceeded,
+    Unavailable,
+)
 from imagesync.execution.recovery import recover
 from imagesync.lease.chain import make_world
 from imagesync.lease.record import STATE, LeaseUnsettled
@@ -356,6 +366,46 @@ def test_a_record_that_cannot_be_deleted_stops_no_other_key(tmp_path: Path, erro
     assert backend.kept == 0
     assert left not in [image.id for image in backend.inventory("base")]
     assert not current(backend, "b").hidden
+
+
+class RefusingUpdates(Local):
+    """A store that answers with an error to each update of one image."""
+
+    refused, error = "", BackendError("")
+
+    def update_image(self, image: LiveImage | str, **attrs: Unpack[UpdateFields]) -> LiveImage:
+        if self.refused == (image if isinstance(image, str) else image.id):
+            raise self.error
+        return super().update_image(image, **attrs)
+
+
+@pytest.mark.parametrize(
+    ("error", "key", "stops"),
+    [
+        (Forbidden("no"), "a", True),
+        (Forbidden("no"), "b", False),
+        (NotFound("gone"), "a", True),
+        (NotFound("gone"), "b", False),
+        (Unavailable("no answer"), "a", True),
+        (Unavailable("no answer"), "b", True),
+        (BackendError("not kept"), "b", True),
+    ],
+)
+def test_a_guard_that_cannot_be_renewed_stops_the_run_where_something_may_still_arrive(
+    tmp_path: Path, error: BackendError, key: str, stops: bool
+) -> None:
+    """The plan relies on a, and not on b: that one may be gone, or be nobody's to write to, and stays as it is."""
+    store = RefusingUpdates(Store(tmp_path / "store"), "refusing")
+    assert apply(plan_builds(store, tmp_path, a=1, b=1)).report.succeeded
+    plan = plan_builds(store, tmp_path, a=2, b=1).plan()
+    store.refused, store.error = current(store, key).id, error
+    if stops:
+        with pytest.raises(type(error), match=error.message):
+            recover(store, plan, jobs=1, check_lease=lambda: None)
+    else:
+        assert [each.image_id for each in recover(store, plan, jobs=1, check_lease=lambda: None).relies] == [
+            current(store, "a").id
+        ]
 
 
 def test_a_saved_plan_is_carried_out_after_a_dead_run_with_the_guards_that_are_there_then(

@@ -3,7 +3,7 @@
 import gzip
 import hashlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, Unpack
@@ -14,6 +14,7 @@ from imagesync import Performer, execute
 from imagesync.backends.base import ImportFields
 from imagesync.backends.local.backend import Local
 from imagesync.errors import Forbidden, Unavailable
+from imagesync.execution.verification import MAX_READS
 from imagesync.model.catalog import (
     Catalog,
     Checksum,
@@ -107,6 +108,31 @@ def test_what_the_service_fetched_is_read_back_where_its_hash_does_not_judge_it(
     service = Fetching(tmp_path / "weak", {}, content=b"\0foreign")
     md5 = Checksum("md5", hashlib.md5(b"\0foreign", usedforsecurity=False).hexdigest())
     assert "the service stored sha256" in fail(service, fetched(md5, PUBLISHED))  # a weaker digest judges nothing
+
+
+class BreakingOff(Fetching):
+    """The connection of the first ``broken`` downloads breaks in their middle."""
+
+    def download(self, image_id: str) -> Iterator[bytes]:
+        whole = b"".join(Service.download(self, image_id))
+        yield whole[:100]
+        self.broken -= 1
+        if self.broken >= 0:
+            raise Unavailable("the connection broke")
+        yield whole[100:]
+
+
+@pytest.mark.parametrize("broken", range(MAX_READS + 2))
+def test_data_is_read_back_anew_a_few_times_if_the_connection_breaks(tmp_path: Path, broken: int) -> None:
+    """What came before the break does not count; after the last time the break is the error, not what was read."""
+    service = BreakingOff(tmp_path / "store", {})
+    service.broken = broken
+    if broken < MAX_READS:
+        assert apply(service, fetched(PUBLISHED)).succeeded
+        assert published(service).digests == known("md5", "sha256", "sha512")
+    else:
+        assert "the connection broke" in fail(service, fetched(PUBLISHED))
+    assert service.downloads == min(broken + 1, MAX_READS)
 
 
 def test_what_the_service_hashes_itself_is_not_read_back(tmp_path: Path) -> None:
@@ -272,3 +298,36 @@ def test_an_image_that_is_not_active_after_its_upload_is_not_published(tmp_path:
     service = Service(tmp_path / "store", {"status": status})
     (result,) = apply(service, want_image(tmp_path, DATA)).results
     assert f"is {status.value} after the upload; run apply again" in str(result.error)
+
+
+class Watching(Fetching):
+    """Notes of each record that is filled whether it says that its data was not verified."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, {})
+        self.unverified: list[bool] = []
+
+    def _note(self, image_id: str) -> None:
+        record = read(Local.images(self, image_id)[0])
+        assert record is not None
+        assert record.role is Role.STAGING
+        self.unverified.append(record.unverified)
+
+    def import_image(self, image_id: str, method: str, **options: Unpack[ImportFields]) -> None:
+        self._note(image_id)
+        super().import_image(image_id, method, **options)
+
+    def upload(self, image_id: str, chunks: Iterable[bytes], size: int | None, *, store: str | None = None) -> None:
+        self._note(image_id)
+        super().upload(image_id, chunks, size, store=store)
+
+
+@pytest.mark.parametrize("is_fetched", [True, False])
+def test_a_record_says_from_the_beginning_that_nobody_saw_what_the_service_fetches(
+    tmp_path: Path, is_fetched: bool
+) -> None:
+    """A run that dies then leaves an image that looks whole; what is sent from here is active only once it is right."""
+    service = Watching(tmp_path / "store")
+    assert apply(service, fetched(PUBLISHED) if is_fetched else want_image(tmp_path, DATA)).succeeded
+    assert service.unverified == [is_fetched]
+    published(service)

@@ -81,10 +81,20 @@ def test_the_first_64_kib_are_enough_to_refuse(case: str) -> None:
         Inspection(disk_format, container_format).feed(data[: 2**16].ljust(2**16, b"\0"))
 
 
-def test_formats_that_point_at_other_files_are_unsafe_in_any_container() -> None:
+@pytest.mark.parametrize("container_format", ["ovf", "ova", "docker", "ami", "compressed"])
+@pytest.mark.parametrize("case", ["backing file", "data file", "extent elsewhere", "flat vmdk", "no extent"])
+def test_formats_that_point_at_other_files_are_unsafe_in_any_container(case: str, container_format: str) -> None:
     """The service judges bare images only."""
-    with pytest.raises(FormatMismatch, match="backing file"):
-        looked_at("qcow2", "ovf", qcow2(backing=b"/etc/shadow"))
+    disk_format, _, data, why = REFUSED[case]
+    with pytest.raises(FormatMismatch, match=why):
+        looked_at(disk_format, container_format, data)
+
+
+def test_other_formats_are_judged_in_a_bare_image_only() -> None:
+    """What looks like a partition table in an archive is none."""
+    with pytest.raises(FormatMismatch):
+        looked_at("raw", "bare", partitioned(0))
+    assert looked_at("raw", "ova", partitioned(0)).recognised == "gpt"
 
 
 @settings(max_examples=60, deadline=None)

@@ -14,6 +14,7 @@ from imagesync.lease.record import (
 )
 from imagesync.lease.taking import find_held_lease
 from tests.unit.lease.two_runs import MAX_WAIT, A, B, TwoRuns
+from tests.waiting import wait_until
 
 
 def test_another_live_record_ends_the_lease_and_its_holder_is_named(runs: TwoRuns) -> None:
@@ -173,6 +174,28 @@ def test_heartbeats_come_by_themselves_and_end_with_the_lease(runs: TwoRuns) -> 
     assert threading.active_count() == before
     assert int(runs.records()[0].beat) >= 3
     assert runs.records()[0].state is State.FREE
+
+
+def test_a_lease_is_not_given_back_beside_a_heartbeat_that_hangs(runs: TwoRuns) -> None:
+    """Two writers of one record lose updates: it ends by itself then, and no further heartbeat is sent."""
+    before, begun, may_end, sent = threading.active_count(), threading.Event(), threading.Event(), list[int]()
+    runs.times = Times(beat=0.005, confirm=0.1, lag=0.0)
+    held = runs.take()
+
+    def hang() -> None:
+        sent.append(len(sent))
+        if len(sent) == 1:
+            begun.set()
+            assert may_end.wait(MAX_WAIT)
+
+    runs.hooked.before_update = hang
+    held.start()
+    assert begun.wait(MAX_WAIT)
+    held.release()
+    assert (len(sent), runs.records()[0].state) == (1, State.HELD)
+    may_end.set()
+    wait_until(threading.active_count, lambda number: number == before, "the thread of the heartbeats has ended")
+    assert (len(sent), runs.records()[0].state) == (1, State.HELD)
 
 
 def test_a_bug_in_the_heartbeat_loses_the_lease_and_tells(runs: TwoRuns) -> None:

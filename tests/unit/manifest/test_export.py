@@ -222,6 +222,14 @@ def test_visible_namesakes_are_left_out_and_told_of() -> None:
     assert [line.partition(":")[0] for line in found.problems] == ["image 1 (x)", "image 2 (x)"]
 
 
+def test_members_of_one_image_say_nothing_of_those_of_another() -> None:
+    """Each is asked for by itself, and only of the shared ones."""
+    shared = [image(f"s{number}", f"{number}", visibility=Visibility.SHARED) for number in range(3)]
+    found = made(*shared, image("other", "9"), members={"0": (MemberState("p1"),), "2": ()})
+    (problem,) = found.problems
+    assert "image 1 (s1): its members may not be asked for and are not in the manifest" in problem
+
+
 def test_members_that_may_not_be_asked_for_are_told_of() -> None:
     """They are not declared, and so left alone; those that are known are project ids."""
     shared = image("x", "1", visibility=Visibility.SHARED)

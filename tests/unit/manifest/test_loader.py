@@ -59,3 +59,20 @@ def test_a_manifest_without_images_says_so(tmp_path: Path, text: str, expected: 
     """None at all must be said: it would look like all removed."""
     (problem,) = problems(tmp_path, f"defaults: {{source: none}}\n{text}\n")
     assert expected in problem
+
+
+@pytest.mark.parametrize("number", [1, 3])
+def test_nothing_is_read_after_a_file_that_is_too_much(tmp_path: Path, number: int) -> None:
+    """Its aliases stand for ten million values: one problem, however many files follow."""
+    lists = ["  a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    lists += [f"  a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 7)]
+    (tmp_path / "1.yaml").write_text("\n".join(["version: 1", "catalog: x", "values:", *lists, "images: {}"]))
+    for name in range(2, 2 + number):
+        (tmp_path / f"{name}.yaml").write_text(f"version: 1\nimages: {{a{name}: {{nmae: x}}}}")
+    with pytest.raises(ManifestError) as caught:
+        load(tmp_path)
+    (problem,) = caught.value.diagnostics
+    assert (Path(problem.file).name, problem.message.partition(" values ")[2]) == (
+        "1.yaml",
+        "in all files, aliases expanded",
+    )

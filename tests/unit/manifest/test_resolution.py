@@ -17,6 +17,23 @@ def test_only_picks_keys_and_remembers_the_others(tmp_path: Path) -> None:
         wanted(tmp_path, "images: {abc: {}}", only=["abd"])
 
 
+@pytest.mark.parametrize(
+    ("only", "keys"), [((), {"gone"}), (("a",), {"b", "gone"}), (("c",), {"a", "b", "gone"}), (("a", "b"), {"gone"})]
+)
+def test_the_projects_of_keys_that_are_left_out_are_known(
+    tmp_path: Path, only: tuple[str, ...], keys: set[str]
+) -> None:
+    """And those of removed ones: their images are the catalog's, and lie there."""
+    owners = {key: f"{number}" * 32 for number, key in enumerate(("a", "b", "gone"), 1)}
+    images = ", ".join(f"{key}: {{owner: '{owners[key]}'}}" for key in ("a", "b"))
+    text = f"images: {{{images}, c: {{}}}}\nremoved: {{gone: {{owner: '{owners['gone']}'}}}}"
+    catalog = wanted(tmp_path, text, only=only)
+    assert catalog.owners == {key: owners[key] for key in keys}
+    assert {spec.key: spec.owner for spec in catalog.images if spec.owner} == {
+        key: owners[key] for key in {"a", "b"} - keys
+    }
+
+
 def test_a_store_outside_the_catalogue_is_refused(tmp_path: Path) -> None:
     """A target of a hostile manifest cannot write elsewhere."""
     text = "images: {}\ntargets: {t: {store: ../x}}"

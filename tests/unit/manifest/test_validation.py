@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from imagesync.manifest.validation import suggest
+from imagesync.manifest.validation import Shape, suggest
+from imagesync.manifest.yaml_reader import Node
 from tests.unit.manifest.one_file import problems, wanted
 
 
@@ -67,3 +68,11 @@ def test_a_long_value_is_shortened_in_its_message(tmp_path: Path) -> None:
     """The mark … says that it goes on."""
     (problem,) = problems(tmp_path, f"images: {{a: {{protected: {'x' * 500}}}}}")
     assert problem == f"3:14: images.a.protected: '{'x' * 78}… is not true or false"
+
+
+def test_what_does_not_fit_is_a_problem_although_no_rule_explains_it() -> None:
+    """The fast validator decides. The slow one, which explains, reads some patterns otherwise: ``$`` before a line's end."""
+    shape = Shape({"$defs": {}, "type": "object", "properties": {"k": {"type": "string", "pattern": "^a$"}}})
+    assert shape.find_problems({"k": "a"}, Node({}, 1, 1, file="x.yaml"), ("images",)) == []
+    (problem,) = shape.find_problems({"k": "a\n"}, Node({}, 1, 1, file="x.yaml"), ("images",))
+    assert (problem.file, problem.where, problem.message) == ("x.yaml", "images", "does not fit the schema")

@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+import pytest
+
 from imagesync.model.catalog import (
     Checksum,
     Compression,
@@ -9,6 +11,7 @@ from imagesync.model.catalog import (
     FileSource,
     Fingerprint,
     KnownContent,
+    Role,
     Status,
     Transfer,
 )
@@ -143,3 +146,14 @@ def test_a_reference_to_what_is_not_adopted_keeps_an_image_out() -> None:
     found = pick_adoptable(request_adoption(catalog(spec("kernel"), root)), inventory(foreign=(foreign,)))
     assert found.images == ()
     assert "root: not adopted: it refers to images.kernel, which has no image" in found.warnings
+
+
+@pytest.mark.parametrize("role", [Role.CURRENT, Role.STAGING, Role.RETIRED, Role.DELETING])
+def test_a_key_that_has_a_build_of_its_own_adopts_none(role: Role) -> None:
+    """Whatever became of that build: ``apply`` goes on from there."""
+    foreign = replace(live(spec("a"), "foreign"), properties={})
+    found = inventory(live(spec("a", "b"), "own", role, hidden=role is not Role.CURRENT), foreign=(foreign,))
+    part = pick_adoptable(request_adoption(catalog(spec("a"))), found)
+    assert (part.images, part.warnings) == ((), ())
+    without = pick_adoptable(request_adoption(catalog(spec("a"))), inventory(foreign=(foreign,)))
+    assert [one.key for one in without.images] == ["a"]

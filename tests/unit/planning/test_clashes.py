@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from imagesync.errors import PlanRefused
-from imagesync.model.catalog import KnownContent, Role, Status
+from imagesync.model.catalog import KnownContent, Role, Status, Visibility
 from imagesync.model.plan import Reason
-from tests.unit.factories import PROJECT, catalog, digest, inventory, live, plan, spec
+from imagesync.planning.clashes import collect_questions, is_assigned
+from tests.unit.factories import PROJECT, catalog, digest, inventory, live, plan, rewrite, spec
 from tests.unit.planning.plans import kinds
 
 OTHER = "f" * 32
@@ -27,6 +28,50 @@ def test_a_hidden_or_foreign_owned_namesake_is_no_clash() -> None:
     hidden = replace(live(spec("a"), "x", hidden=True), properties={})
     other = replace(live(spec("a"), "y", owner="else"), properties={})
     assert plan(catalog(spec("a")), inventory(foreign=(hidden, other))).steps
+
+
+def test_a_hidden_image_is_in_nobodys_way() -> None:
+    """Wanted hidden, it takes no name that users see."""
+    foreign = replace(live(spec("a"), "foreign"), properties={})
+    made = plan(catalog(spec("a", hidden=True)), inventory(foreign=(foreign,)))
+    assert kinds(made) == [("Create", "a", "new")]
+
+
+@pytest.mark.parametrize(
+    ("visibility", "recorded", "declared", "is_asked"),
+    [
+        (Visibility.SHARED, frozenset({"p1"}), False, True),
+        (Visibility.SHARED, frozenset(), True, True),
+        (Visibility.SHARED, frozenset(), False, False),
+        (Visibility.PRIVATE, frozenset({"p1"}), True, False),
+    ],
+)
+def test_members_are_asked_for_where_they_matter(
+    visibility: Visibility, recorded: frozenset[str], declared: bool, is_asked: bool
+) -> None:
+    """Of shared images: those that the manifest declares, and those that it declared before, which are to go."""
+    image = live(spec("a", visibility=visibility, members=recorded))
+    wanted = catalog(spec("a", visibility=Visibility.SHARED, members_declared=declared))
+    assert collect_questions(wanted, inventory(image)).members == (("id-a",) if is_asked else ())
+
+
+@pytest.mark.parametrize(
+    ("catalog_name", "key", "role", "owner", "is_it"),
+    [
+        ("base", "a", Role.CURRENT, OTHER, True),
+        ("base", "a", Role.RETIRED, OTHER, False),
+        ("base", "a", Role.STAGING, OTHER, False),
+        ("base", "b", Role.CURRENT, OTHER, False),
+        ("other", "a", Role.CURRENT, OTHER, False),
+        ("base", "a", Role.CURRENT, "copied", False),
+    ],
+)
+def test_a_build_in_a_project_that_is_not_named_is_ours_only_as_it_was_published(
+    catalog_name: str, key: str, role: Role, owner: str, is_it: bool
+) -> None:
+    """The current build of a key that lacks one, where its record says that we put it."""
+    image = rewrite(live(spec(key, owner=OTHER), role=role, owner=owner), catalog=catalog_name)
+    assert is_assigned(image, catalog(spec("a")), {"a"}) is is_it
 
 
 def test_several_images_to_adopt_are_refused() -> None:

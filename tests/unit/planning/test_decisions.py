@@ -55,6 +55,15 @@ def test_formats_cannot_change_in_place() -> None:
     assert kinds(made) == [("Create", "a", "manifest-changed"), ("Update", "a", "superseded")]
 
 
+@pytest.mark.parametrize(("name", "other"), [("disk_format", "qcow2"), ("container_format", "ova")])
+@pytest.mark.parametrize("pattern", ["disk_format", "container_format"])
+def test_a_format_that_is_left_to_others_makes_no_other_image(name: str, other: str, pattern: str) -> None:
+    """Only the one that ``ignore`` names."""
+    wanted = spec("a", **{name: other}, ignore=(pattern,))
+    made = plan(catalog(wanted), inventory(live(spec("a"))))
+    assert [kind for kind, *_ in kinds(made)] == ([] if name == pattern else ["Create", "Update"])
+
+
 def test_of_two_current_images_the_one_with_the_wanted_content_wins() -> None:
     """The surplus retires; of equal ones the older stays."""
     found = inventory(live(spec("a", "c"), "one"), live(spec("a", "a"), "two", generation=2))

@@ -5,9 +5,19 @@ from dataclasses import replace
 import pytest
 
 from imagesync.errors import PlanRefused
-from imagesync.model.catalog import Checksum, FileSource, Fingerprint, KnownContent, UrlSource
+from imagesync.model.catalog import Checksum, FileSource, Fingerprint, KnownContent, Role, UrlSource
+from imagesync.model.plan import Create
 from tests.unit.factories import catalog, digest, inventory, live, plan, rewrite, spec
 from tests.unit.planning.plans import kinds
+
+
+@pytest.mark.parametrize("role", [Role.CURRENT, Role.STAGING, Role.RETIRED, Role.DELETING])
+def test_a_new_build_has_a_number_that_no_other_had(role: Role) -> None:
+    """Those of builds that were only staged, or are marked to go, count too: the order of builds is theirs."""
+    others = live(spec("a", "c"), "one"), live(spec("a", "d"), "two", role, 7, hidden=role is not Role.CURRENT)
+    made = plan(catalog(spec("a", "b")), inventory(*others))
+    (create,) = [step.action for step in made.steps if isinstance(step.action, Create)]
+    assert create.record.managed.generation == 8
 
 
 def test_tampered_content_is_found() -> None:

@@ -335,3 +335,12 @@ def test_the_plan_of_these_tests_has_steps_of_several_kinds() -> None:
     """So that a check that refuses everything would be seen."""
     assert {type(step.action) for step in honest().steps} >= {Create, Update, Delete}
     assert refusals(honest()) == ()
+
+
+@pytest.mark.parametrize("number", [1, 3, 2**31 - 1])
+def test_a_number_of_a_build_that_is_off_by_one_is_another(number: int) -> None:
+    """The order in which builds retire, and are deleted, is theirs."""
+    images = inventory(live(spec("a"), generation=2))
+    made = plan(catalog(spec("a", min_ram=1)), images)
+    (fault,) = refusals(change_managed(made, "update:a:id-a", generation=number), images)
+    assert "the record of image id-a would have another number of its build" in fault

@@ -19,6 +19,24 @@ def test_a_name_passes_from_one_key_to_another_without_a_gap() -> None:
     ]
 
 
+@pytest.mark.parametrize("on_remove", [OnRemove.DELETE, OnRemove.HIDE, OnRemove.DEACTIVATE])
+@pytest.mark.parametrize("gives", ["create:new", "update:new:cand", "update:new:back"])
+def test_whatever_takes_a_name_away_waits_for_what_gives_it_to_another(on_remove: OnRemove, gives: str) -> None:
+    """A new build, a candidate, or an earlier build gives it; users always find an image of that name."""
+    wanted = spec("new", name="x")
+    given = {
+        "create:new": (),
+        "update:new:cand": (candidate(wanted),),
+        "update:new:back": (retired(wanted, "back"), live(spec("new", "b", name="y"), "now", generation=2)),
+    }[gives]
+    found = inventory(live(spec("old", name="x")), live(spec("k")), *given)
+    made = plan(catalog(wanted, spec("k")), found, Policy(on_remove=on_remove))
+    taking = [step for step in made.steps if step.action.key == "old"]
+    kinds = {OnRemove.DELETE: "Delete", OnRemove.HIDE: "Update", OnRemove.DEACTIVATE: "Deactivate"}
+    (away,) = [step for step in taking if type(step.action).__name__ == kinds[on_remove]]
+    assert gives in away.needs
+
+
 def test_a_candidate_takes_a_name_over_without_a_gap() -> None:
     """The key was renamed, its build staged: the old key's image goes once the candidate has the name."""
     found = inventory(live(spec("old", name="N")), candidate(spec("new", name="N")), live(spec("k")))

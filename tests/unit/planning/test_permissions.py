@@ -5,11 +5,11 @@ from dataclasses import replace
 import pytest
 
 from imagesync.model.plan import Deactivate, Delete, FieldChange, Reason, Update
-from imagesync.model.policy import Limit, OnRemove, Policy
+from imagesync.model.policy import Limit, OnRemove, OnReplace, Policy
 from imagesync.model.record import read
 from imagesync.planning.permissions import find_exceeded_limits
 from imagesync.planning.steps import make_step
-from tests.unit.factories import candidate, catalog, inventory, live, plan, spec
+from tests.unit.factories import candidate, catalog, inventory, live, plan, retired, spec
 from tests.unit.planning.test_live_checks import ADOPTED
 
 LIMITLESS = Policy(max_delete=Limit(100), max_update=Limit(100))
@@ -25,6 +25,18 @@ def test_protected_images_leave_only_with_the_permission_of_who_applies(on_remov
     assert [sentence.endswith("the protected image id-a; pass --allow-protected to allow") for sentence in refused] == [
         True
     ]
+    assert find_exceeded_limits(made, before, replace(LIMITLESS, allow_protected=True)) == ()
+
+
+@pytest.mark.parametrize("on_replace", [OnReplace(keep=0), OnReplace(keep=5, delete_after=1)])
+def test_a_protected_build_that_was_superseded_goes_only_with_the_permission(on_replace: OnReplace) -> None:
+    """Whether there are too many of them, or it is too old."""
+    wanted = spec("a", on_replace=on_replace)
+    before = inventory(live(wanted), replace(retired(spec("a", "b"), "old", days=9), protected=True))
+    made = plan(catalog(wanted), before, Policy(allow_protected=True))
+    assert [type(step.action) for step in made.steps] == [Delete]
+    (refused,) = find_exceeded_limits(made, before, LIMITLESS)
+    assert "would delete the protected image old" in refused
     assert find_exceeded_limits(made, before, replace(LIMITLESS, allow_protected=True)) == ()
 
 

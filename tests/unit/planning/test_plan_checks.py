@@ -7,7 +7,19 @@ from typing import Any
 import pytest
 
 from imagesync.model.catalog import Checksum, Content, FileSource, Fingerprint, Role, UrlSource
-from imagesync.model.plan import Create, Deactivate, Delete, Fate, FieldChange, Kind, Plan, Reason, Step, Update
+from imagesync.model.plan import (
+    Create,
+    Deactivate,
+    Delete,
+    Fate,
+    FieldChange,
+    Kind,
+    Plan,
+    Reactivate,
+    Reason,
+    Step,
+    Update,
+)
 from imagesync.model.policy import OnReplace
 from imagesync.planning.plan_checks import MAX_FAULTS, find_faulty_steps, shorten_faults
 from imagesync.planning.steps import make_step
@@ -114,6 +126,14 @@ FORGED: dict[str, tuple[Callable[[Plan], Plan], str]] = {
         lambda p: add_step(p, make_step(Delete("b", "id-b"), Reason.REMOVED)),
         "exclude each other",
     ),
+    "deactivated and reactivated": (
+        lambda p: add_step(
+            add_step(p, make_step(Deactivate("b", "id-b"), Reason.DRIFT)),
+            make_step(Reactivate("b", "id-b"), Reason.DRIFT),
+        ),
+        "exclude each other",
+    ),
+    "filled and retired": (lambda p: change_action(p, "create:a", fill="old"), "exclude each other"),
     "two builds": (
         lambda p: add_step(p, make_step(Deactivate("a", "cand"), Reason.STAGED)),
         "2 builds would become current",

@@ -5,15 +5,15 @@ from dataclasses import replace
 import pytest
 
 from imagesync.errors import PlanRefused
-from imagesync.model.catalog import OnExpire
-from imagesync.model.image import Capabilities
+from imagesync.model.catalog import Fingerprint, OnExpire
+from imagesync.model.image import Capabilities, Usage
 from imagesync.model.plan import Create, Reason, Update, find_image_id
 from imagesync.model.policy import Limit, OnRemove, OnReplace, Policy
 from imagesync.planning.live_checks import find_false_claims
 from imagesync.planning.permissions import find_exceeded_limits
 from imagesync.planning.planner import make_plan
 from imagesync.planning.policy import check
-from tests.unit.factories import candidate, catalog, inventory, live, plan, plan_input, retired, spec
+from tests.unit.factories import candidate, catalog, digest, inventory, live, plan, plan_input, retired, spec
 
 
 def test_policy_refuses_too_many_removals_in_one_sentence() -> None:
@@ -30,6 +30,19 @@ def test_an_empty_catalogue_is_refused_whatever_the_limits_say() -> None:
     made = plan(catalog(), inventory(live(spec("a"))), Policy())
     assert "--destroy" in check(made, Policy())[0]
     assert not check(made, Policy(allow_destroy=True))
+
+
+@pytest.mark.parametrize("limit", [Limit(0), Limit(0, percent=False)])
+def test_destroy_lifts_the_limit_of_removals_and_no_other(limit: Limit) -> None:
+    """Some of the images go, or all of them; an update is limited as before."""
+    found = inventory(*(live(spec(f"k{number}")) for number in range(6)))
+    policy = Policy(max_delete=limit, max_update=limit, allow_destroy=True)
+    for kept in range(6):
+        made = plan(catalog(*(spec(f"k{number}") for number in range(kept))), found, policy)
+        assert (len(made.removed), check(made, policy)) == (6 - kept, ())
+        assert "would remove" in check(made, replace(policy, allow_destroy=False))[0] or not kept
+    changed = plan(catalog(*(spec(f"k{number}", min_ram=1) for number in range(6))), found, policy)
+    assert "would update 6 of 6" in check(changed, policy)[0]
 
 
 @pytest.mark.parametrize(
@@ -173,3 +186,26 @@ def test_a_format_that_the_service_does_not_take_is_refused(name: str) -> None:
     assert str(caught.value) == f"images.a.{name}: this service does not take other; it takes {takes}"
     assert make_plan(plan_input(wanted, inventory(), able=Capabilities())).steps
     assert make_plan(plan_input(catalog(spec("a")), inventory(), able=known)).steps
+
+
+@pytest.mark.parametrize(
+    ("name", "usage", "limit", "is_refused"),
+    [
+        ("image_count_total", 7, 9, False),
+        ("image_count_total", 8, 9, True),
+        ("image_count_total", 9, -1, False),
+        ("image_size_total", 6, 10, False),
+        ("image_size_total", 7, 10, True),
+        ("image_size_total", 99, -1, False),
+    ],
+)
+def test_a_quota_may_be_used_up_to_its_limit(name: str, usage: int, limit: int, is_refused: bool) -> None:
+    """By two images of 2 MiB each; -1 is no limit."""
+    able = Capabilities(usage={name: Usage(usage, limit)})
+    images = [spec(key, fingerprint=Fingerprint((digest("a"),), size=2 * 2**20)) for key in "ab"]
+    given = plan_input(catalog(*images), inventory(), able=able)
+    if is_refused:
+        with pytest.raises(PlanRefused, match=f"{name}.; raise the quota or remove images first"):
+            make_plan(given)
+    else:
+        assert len(make_plan(given).steps) == 2

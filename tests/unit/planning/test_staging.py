@@ -108,6 +108,13 @@ def test_a_candidate_that_the_service_contradicts_is_not_published() -> None:
     assert made.candidates[0].fate is Fate.DROPPED
 
 
+@pytest.mark.parametrize(("size", "is_published"), [(4096, True), (4095, False), (4097, False)])
+def test_a_candidate_of_another_size_is_not_published(size: int, is_published: bool) -> None:
+    """The file says how many bytes it has."""
+    made = plan(catalog(spec("a", "b")), inventory(live(spec("a"), "old"), candidate(spec("a", "b"), size=size)))
+    assert actions(made)[0] == (("Update", "cand", "staged") if is_published else ("Create", "a", "content-changed"))
+
+
 def test_a_candidate_no_longer_wanted_goes_with_the_next_whole_plan() -> None:
     """Staging leaves it, and says what becomes of it."""
     found = inventory(live(spec("a")), candidate(spec("a", "b")))
@@ -175,9 +182,12 @@ def test_a_rejected_candidate_is_dropped_only_by_its_key() -> None:
 
 
 def test_a_candidate_with_the_pinned_id_is_not_dropped() -> None:
-    """Its id could never be used again."""
-    with pytest.raises(PlanRefused, match="never gives out again"):
-        plan_discard(catalog(spec("a", "b", id="cand")), inventory(candidate(spec("a", "b"))))
+    """Its id could never be used again, whatever else there is of the key, and whether it was rejected."""
+    wanted, pinned = catalog(spec("a", "b", id="cand")), candidate(spec("a", "b"))
+    rejected = replace(pinned, status=Status.DEACTIVATED)
+    for found in ((pinned,), (pinned, live(spec("a"), "old")), (pinned, retired(spec("a", "c"), "older")), (rejected,)):
+        with pytest.raises(PlanRefused, match="never gives out again"):
+            plan_discard(wanted, inventory(*found), "a")
 
 
 @pytest.mark.parametrize("has_image", [True, False])

@@ -6,10 +6,17 @@ from typing import Any
 
 import pytest
 
-from imagesync.model.catalog import Fingerprint, Role, Status, UrlSource, Visibility
-from imagesync.model.image import LiveImage
-from imagesync.model.plan import Plan, Reliance
-from imagesync.planning.staleness import collect_taken_names, find_stale_reliances
+from imagesync.model.catalog import Fingerprint, ImageSpec, Role, Status, UrlSource, Visibility
+from imagesync.model.image import Inventory, LiveImage, MemberState
+from imagesync.model.plan import Create, Plan, Reliance, find_image_id
+from imagesync.model.policy import OnRemove, OnReplace, Policy
+from imagesync.model.report import Outcome, Report, StepResult
+from imagesync.planning.staleness import (
+    collect_taken_names,
+    find_published_clashes,
+    find_stale_reliances,
+    find_unmet_steps,
+)
 from tests.unit.factories import PROJECT, candidate, catalog, inventory, live, plan, spec
 from tests.unit.planning.plans import plan_stage
 
@@ -122,3 +129,89 @@ def test_a_build_that_is_wanted_deactivated_is_not_rejected() -> None:
     wanted = spec("a", status=Status.DEACTIVATED)
     left = candidate(wanted, status=Status.DEACTIVATED)
     assert find_stale_reliances(plan(catalog(wanted), inventory()), inventory(left)) == ()
+
+
+def report_of(made: Plan, outcome: Outcome = Outcome.DONE) -> Report:
+    """Every step ended so; each new image is called new."""
+    return Report(
+        made,
+        tuple(StepResult(step, outcome, find_image_id(step.action) or "new") for step in made.steps),
+    )
+
+
+ON, OFF = spec("a", status=Status.ACTIVE), spec("a", status=Status.DEACTIVATED)
+SHARED = spec("a", visibility=Visibility.SHARED, members=frozenset({"p1"}), members_declared=True)
+OF_P1 = {"id-a": (MemberState("p1"),)}
+AT_ONCE = spec("a", "b", on_replace=OnReplace(keep=0))
+
+
+@pytest.mark.parametrize(
+    ("before", "wanted", "met", "unmet"),
+    [
+        ((), spec("a"), [live(spec("a"), "new")], [[]]),
+        ((live(spec("a")),), spec("a", min_ram=1), [live(spec("a", min_ram=1))], [[live(spec("a"))], []]),
+        (
+            (live(spec("a", properties={"p": "1"})),),
+            spec("a"),
+            [live(spec("a"))],
+            [[live(spec("a", properties={"p": "1"}))]],
+        ),
+        ((live(ON),), OFF, [live(OFF, status=Status.DEACTIVATED)], [[live(OFF)], []]),
+        (
+            (live(OFF, status=Status.DEACTIVATED),),
+            ON,
+            [live(ON)],
+            [[live(ON, status=Status.DEACTIVATED)], []],
+        ),
+        (
+            (live(spec("a"), "old"),),
+            AT_ONCE,
+            [live(AT_ONCE, "new")],
+            [[live(AT_ONCE, "new"), live(spec("a"), "old", hidden=True)], []],
+        ),
+    ],
+)
+def test_a_step_whose_outcome_is_not_there_afterwards_is_named(
+    before: tuple[LiveImage, ...], wanted: ImageSpec, met: list[LiveImage], unmet: list[list[LiveImage]]
+) -> None:
+    """A create, an update, a change of the status, a deletion; what did not succeed is named elsewhere."""
+    made = plan(catalog(wanted), inventory(*before))
+    assert find_unmet_steps(report_of(made), inventory(*met)) == ()
+    for found in unmet:
+        (sentence,) = find_unmet_steps(report_of(made), inventory(*found))
+        assert sentence.endswith(" was done, and the service shows otherwise")
+        assert sentence.split()[0] in {step.id for step in made.steps}
+        assert find_unmet_steps(report_of(made, Outcome.FAILED), inventory(*found)) == ()
+
+
+def test_members_are_as_they_were_to_be() -> None:
+    """Added, taken off, and gone with the sharing."""
+    more, private = replace(SHARED, members=frozenset({"p1", "p2"})), replace(SHARED, visibility=Visibility.PRIVATE)
+    found = inventory(live(SHARED), members=OF_P1)
+    for wanted, after in ((more, inventory(live(more), members=OF_P1)), (private, found)):
+        made = plan(catalog(wanted), found)
+        assert len(find_unmet_steps(report_of(made), after)) == 1
+    assert find_unmet_steps(report_of(plan(catalog(private), found)), inventory(live(private))) == ()
+    both = {"id-a": (MemberState("p2"), MemberState("p1"))}
+    assert find_unmet_steps(report_of(plan(catalog(more), found)), inventory(live(more), members=both)) == ()
+
+
+def test_an_image_that_was_let_go_of_is_not_looked_for() -> None:
+    """It is nobody's any more."""
+    made = plan(catalog(), inventory(live(spec("a"))), Policy(on_remove=OnRemove.KEEP, allow_destroy=True))
+    assert len(made.steps) == 1
+    assert find_unmet_steps(report_of(made), inventory()) == ()
+
+
+def find_clashes_of(made: Plan, found: Inventory, outcome: Outcome = Outcome.DONE) -> int:
+    """How many names another image has, too, after this run."""
+    return len(find_published_clashes(report_of(made, outcome), found))
+
+
+def test_only_a_name_that_this_run_published_is_held_against_others() -> None:
+    """A step that did not succeed took no name."""
+    made = plan(catalog(spec("a")), inventory())
+    assert isinstance(made.steps[0].action, Create)
+    taken = inventory(live(spec("a"), "new"), foreign=(LiveImage("foreign", name="a", owner=PROJECT),))
+    assert find_clashes_of(made, taken) == 1
+    assert [find_clashes_of(made, taken, outcome) for outcome in (Outcome.FAILED, Outcome.NOT_STARTED)] == [0, 0]

@@ -120,6 +120,19 @@ def test_members_are_merged_three_ways() -> None:
     assert changes(plan(catalog(after), found)) == {"members": (("other", "p1"), ("other", "p2"))}
 
 
+@pytest.mark.parametrize("visibility", [one for one in Visibility if one is not Visibility.SHARED])
+def test_an_image_that_is_not_shared_has_no_members(visibility: Visibility) -> None:
+    """They go with the sharing, those of others too; declared beside another visibility they are never added."""
+    before = spec("a", visibility=Visibility.SHARED, members=frozenset({"p1"}), members_declared=True)
+    after = replace(before, visibility=visibility)
+    found = inventory(live(before), members={"id-a": (MemberState("p1"), MemberState("other"))})
+    assert changes(plan(catalog(after), found)) == {
+        "members": (("other", "p1"), ()),
+        "visibility": ("shared", visibility.value),
+    }
+    assert not plan(catalog(after), inventory(live(after))).steps
+
+
 def test_members_of_an_earlier_build_are_taken_off_with_the_manifest() -> None:
     """Those that left the manifest meanwhile, too."""
     shared = spec("a", "a", visibility=Visibility.SHARED, members=frozenset({"p1", "p2"}), members_declared=True)

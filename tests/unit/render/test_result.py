@@ -1,5 +1,9 @@
 """What happened, as JSON for other programs."""
 
+import json
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
 from imagesync.errors import Diagnostic
@@ -66,3 +70,17 @@ def test_a_diagnostic_keeps_its_parts() -> None:
             "hint": "did you mean b?",
         }
     ]
+
+
+SECRET = "ghp_" + "aB3dE5gH7jK9mN1pQ3sT5vX7zA9cE1fG3hJ5"
+
+
+@pytest.mark.parametrize("part", ["where", "message", "hint"])
+def test_no_part_of_a_problem_shows_what_looks_like_a_secret(part: str) -> None:
+    """The last line of defense: a rule may have forgotten to hide the value that it names."""
+    changed: Any = {part: f"it is {SECRET} here"}
+    problem = replace(Diagnostic("a.yaml", 1, 2, "images.a", "is wrong", "mend it"), **changed)
+    (found,) = diagnostics_to_json([problem])
+    assert SECRET not in json.dumps(found)
+    assert f"({len(SECRET)} characters, not shown: looks like a secret) here" in found[part]
+    assert (found["file"], found["line"], found["column"]) == ("a.yaml", 1, 2)

@@ -1,10 +1,13 @@
 """The lines on superseded images that stay."""
 
+from dataclasses import replace
+from datetime import timedelta
+
 import pytest
 
 from imagesync.model.catalog import Status
 from imagesync.model.plan import Kept
-from imagesync.render.stays import describe_kept
+from imagesync.render.stays import candidate_lines, describe_kept
 from imagesync.render.text import plan_text
 from tests.unit.factories import NOW, candidate, catalog, inventory, live, plan, retired, spec
 
@@ -42,3 +45,34 @@ def test_a_rejected_candidate_is_listed_with_nothing_to_do() -> None:
 def test_why_and_until_when_an_image_is_kept(kept: Kept, text: str) -> None:
     """Nothing that ends is called for good."""
     assert describe_kept(kept, NOW) == text
+
+
+@pytest.mark.parametrize(
+    ("passed", "age"),
+    [
+        (timedelta(seconds=-90), "just now"),
+        (timedelta(seconds=59), "just now"),
+        (timedelta(seconds=60), "1 minute ago"),
+        (timedelta(minutes=119, seconds=59), "119 minutes ago"),
+        (timedelta(minutes=120), "2 hours ago"),
+        (timedelta(hours=47, minutes=59), "47 hours ago"),
+        (timedelta(hours=48), "2 days ago"),
+        (timedelta(days=400), "400 days ago"),
+    ],
+)
+def test_the_age_of_a_candidate_has_two_digits_where_it_can(passed: timedelta, age: str) -> None:
+    """Neither 1 hour for 119 minutes, nor 1 day for 47 hours."""
+    (one,) = plan(catalog(spec("a", "b")), inventory(live(spec("a")), candidate(spec("a", "b")))).candidates
+    created = (NOW - passed).isoformat()
+    assert f"staged {created} ({age}), published by this plan" in "\n".join(
+        candidate_lines([replace(one, created=created)], NOW)
+    )
+
+
+@pytest.mark.parametrize("created", ["", "some day", "2026-11-01T00:00:00"])
+def test_a_candidate_of_an_unknown_age_is_listed_without_one(created: str) -> None:
+    """The service tells no time, or one without a zone."""
+    (one,) = plan(catalog(spec("a", "b")), inventory(live(spec("a")), candidate(spec("a", "b")))).candidates
+    text = "\n".join(candidate_lines([replace(one, created=created)], NOW))
+    assert " ago" not in text
+    assert "published by this plan" in text

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from imagesync.model.catalog import Checksum, UrlSource
+from imagesync.model.catalog import Checksum, Fingerprint, UrlSource
 from imagesync.render.text import plan_text
 from tests.unit.factories import catalog, digest, inventory, live, plan, rewrite, spec
 
@@ -63,3 +63,18 @@ def test_what_becomes_of_an_old_build_stands_below_the_new_one() -> None:
     assert first.startswith("  ± a  replace  4.0 KiB from a.raw")
     assert below.startswith("      id-a hidden, kept")
     assert "superseded" not in text
+
+
+@pytest.mark.parametrize(
+    ("wanted", "exchange"),
+    [
+        ((Checksum("sha256", "b" * 64),), "sha256:aaaaaaaa… → sha256:bbbbbbbb…"),
+        ((Checksum("sha512", "b" * 128),), ""),
+        ((Checksum("sha512", "b" * 128), Checksum("sha256", "b" * 64)), "sha256:aaaaaaaa… → sha256:bbbbbbbb…"),
+    ],
+)
+def test_only_digests_of_one_algorithm_are_shown_as_an_exchange(wanted: tuple[Checksum, ...], exchange: str) -> None:
+    """The record of the build that is replaced may have none in that of the new one."""
+    made = plan(catalog(spec("a", fingerprint=Fingerprint(wanted, size=2**20))), inventory(live(spec("a"), "old")))
+    (line,) = [line for line in plan_text(made).splitlines() if "replace " in line]
+    assert ("→" in line, exchange in line, "1.0 MiB from a.raw" in line) == (bool(exchange), True, True)

@@ -6,6 +6,7 @@ import pytest
 
 from imagesync.errors import SourceError
 from imagesync.sources.access import Deadline, Reach, SourceAccess, classify_address
+from tests.waiting import wait_until
 
 
 @pytest.mark.parametrize(
@@ -55,7 +56,8 @@ def test_the_time_for_checks_is_one_for_the_whole_run() -> None:
     access = SourceAccess(check_seconds=0.05)
     with access.spend_check_time() as deadline:
         assert 0 < deadline.limit(10) <= 0.05
-        time.sleep(0.06)
+        end = time.monotonic() + 0.05
+        wait_until(time.monotonic, lambda now: now > end, "the time for checks is over")
     with access.spend_check_time() as deadline, pytest.raises(SourceError, match="60 s in all"):
         deadline.limit(10)
     assert Deadline().limit(7) == 7

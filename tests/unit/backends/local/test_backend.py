@@ -2,12 +2,17 @@
 
 import os
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
 
 from imagesync import open_backend
+from imagesync.backends.local.backend import Local
+from imagesync.backends.local.rows import Rows
+from imagesync.backends.local.store import Store
 from imagesync.errors import BackendError, Conflict, InvalidRequest
 from imagesync.model.catalog import Status
 from tests.unit.backends.local.helpers import add_queued, start_python
@@ -89,3 +94,52 @@ def test_it_has_neither_import_methods_nor_stores(tmp_path: Path) -> None:
         store.upload(image_id, [b"x"], 1, store="fast")
     assert store.import_tasks(image_id) == []
     assert store.images(image_id)[0].status is Status.QUEUED
+
+
+class FullDatabase(Store):
+    """No transaction that writes comes to be while ``is_full``."""
+
+    is_full = False
+
+    @contextmanager
+    def rows(self, *, write: bool = False) -> Iterator[Rows]:
+        with super().rows(write=write) as rows:
+            yield rows
+            if write and self.is_full:
+                raise BackendError("no room for the database")
+
+
+def test_data_is_deleted_only_once_the_database_does_not_name_it_any_more(tmp_path: Path) -> None:
+    """A deletion that fails leaves an image that is whole."""
+    store = FullDatabase(tmp_path)
+    with Local(store, "full") as backend:
+        image = add_queued(backend)
+        backend.upload(image.id, [b"data"], 4)
+        store.is_full = True
+        with pytest.raises(BackendError, match="no room"):
+            backend.delete_image(image.id)
+        assert backend.images(image.id)[0].status is Status.ACTIVE
+        assert b"".join(backend.download(image.id)) == b"data"
+        store.is_full = False
+        backend.delete_image(image.id)
+    assert os.listdir(tmp_path / "content") == []
+
+
+def test_data_is_in_its_place_before_the_database_names_it(tmp_path: Path) -> None:
+    """It is whole when the last transaction of an upload begins."""
+    looked = list[tuple[str, list[str]]]()
+
+    class Looking(Store):
+        def rows(self, *, write: bool = False) -> AbstractContextManager[Rows]:
+            with Store.rows(self) as rows:
+                statuses = [document["status"] for document in rows.list_images()]
+            looked.append((*statuses[:1], os.listdir(tmp_path / "content")) if statuses else ("", []))
+            return super().rows(write=write)
+
+    store = Looking(tmp_path)
+    with Local(store, "looking") as backend:
+        image = add_queued(backend)
+        looked.clear()
+        backend.upload(image.id, [b"data"], 4)
+    assert [status for status, _ in looked] == ["queued", "saving"]
+    assert looked[-1][1] == [image.id]  # when the last transaction begins

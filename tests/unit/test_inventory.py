@@ -1,0 +1,122 @@
+"""What is live of a catalog, taken while others are at work."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from imagesync.backends.local.backend import Local
+from imagesync.backends.local.store import Store
+from imagesync.errors import NotFound
+from imagesync.inventory import LOOKS, take_inventory, take_inventory_for_plan
+from imagesync.model.catalog import Catalog, Role, Visibility
+from imagesync.model.image import LiveImage, MemberState
+from imagesync.model.record import Managed, Record, hash_value
+from tests.pipeline import planned
+from tests.unit.execution.helpers import apply, want_image
+from tests.unit.factories import catalog, spec
+
+OTHER = "e" * 32
+MEMBER = "f" * 32
+
+
+class Lagging(Local):
+    """A store whose first ``late`` listings lack what somebody has just made; ``listings`` counts them."""
+
+    late = listings = 0
+
+    def inventory(self, catalog: str, owners: Sequence[str] = ()) -> list[LiveImage]:
+        self.listings += 1
+        found = super().inventory(catalog, owners)
+        return [] if self.listings <= self.late else found
+
+
+@pytest.mark.parametrize("late", range(LOOKS))
+def test_an_image_of_ours_that_was_made_in_the_midst_is_not_taken_for_one_in_the_way(tmp_path: Path, late: int) -> None:
+    """It was not listed, and has a name that is asked for: all is looked at again."""
+    store = Lagging(Store(tmp_path / "store"), "lagging")
+    wanted = want_image(tmp_path, b"data")
+    assert apply(store, wanted).succeeded
+    store.late, store.listings = late, 0
+    found = take_inventory(store, wanted)
+    assert ([image.name for image in found.owned], found.foreign) == (["x"], ())
+    assert store.listings == late + 1
+
+
+def test_looking_again_ends(tmp_path: Path) -> None:
+    """Whatever the service says the last time counts."""
+    store = Lagging(Store(tmp_path / "store"), "lagging")
+    wanted = want_image(tmp_path, b"data")
+    assert apply(store, wanted).succeeded
+    store.late, store.listings = 99, 0
+    found = take_inventory(store, wanted)
+    assert (found.owned, [image.name for image in found.foreign], store.listings) == ((), ["x"], LOOKS)
+
+
+class Vanishing(Local):
+    """A store in which an image is deleted when its members are asked for, so many times; then it is there again."""
+
+    vanished = 0
+
+    def members(self, image_id: str) -> list[MemberState]:
+        if self.vanished:
+            self.vanished -= 1
+            raise NotFound(f"there is no image {image_id}")
+        return super().members(image_id)
+
+
+@pytest.mark.parametrize("vanished", range(LOOKS + 1))
+def test_an_image_that_is_gone_when_its_members_are_asked_for_is_looked_for_again(
+    tmp_path: Path, vanished: int
+) -> None:
+    """A few times: then it is an error."""
+    store = Vanishing(Store(tmp_path / "store"), "vanishing")
+    shared: dict[str, Any] = {"visibility": Visibility.SHARED, "members": frozenset({MEMBER}), "members_declared": True}
+    wanted = want_image(tmp_path, b"data", **shared)
+    assert apply(store, wanted).succeeded
+    store.vanished = vanished
+    if vanished < LOOKS:
+        (members,) = take_inventory(store, wanted).members.values()
+        assert [member.project for member in members] == [MEMBER]
+    else:
+        with pytest.raises(NotFound):
+            take_inventory(store, wanted)
+
+
+@pytest.mark.parametrize(
+    ("key", "role", "owner", "is_mentioned"),
+    [
+        ("a", Role.CURRENT, OTHER, True),
+        ("a", Role.RETIRED, OTHER, False),
+        ("b", Role.CURRENT, OTHER, False),
+        ("a", Role.CURRENT, MEMBER, False),
+    ],
+)
+def test_only_a_build_that_we_put_into_another_project_is_mentioned(
+    tmp_path: Path, key: str, role: Role, owner: str, is_mentioned: bool
+) -> None:
+    """Others may copy the catalog's mark, or have a catalog of that name."""
+    store, image_id = Local(Store(tmp_path / "store"), "store"), "0a4d55a8-d778-4c4f-9b32-b8bd1ecd6d41"
+    record = Record("base", key, role, managed=Managed(fields={"owner": hash_value(owner)}))
+    store.create_image(id=image_id, owner=OTHER, properties=record.properties(image_id))
+    found = take_inventory(store, catalog(spec("a")))
+    assert [image.id for image in found.misplaced] == ([image_id] if is_mentioned else [])
+
+
+def test_members_are_asked_for_only_of_images_that_are_shared_now(tmp_path: Path) -> None:
+    """A plan relied on them; the service refuses the question for any other image, and the plan is stale anyway."""
+    store = Local(Store(tmp_path / "store"), "store")
+
+    def want(*members: str) -> Catalog:
+        return want_image(
+            tmp_path, b"data", visibility=Visibility.SHARED, members=frozenset(members), members_declared=True
+        )
+
+    assert apply(store, want(MEMBER)).succeeded
+    plan = planned(store, want(OTHER))
+    assert any("members" in each.values for each in plan.relies)
+    (image,) = store.images()
+    assert take_inventory_for_plan(store, plan).members == {image.id: (MemberState(MEMBER),)}
+    store.update_image(image.id, visibility="private")
+    assert take_inventory_for_plan(store, plan).members == {}
