@@ -36,7 +36,7 @@ class Lagging(Local):
 def test_an_image_of_ours_that_was_made_in_the_midst_is_not_taken_for_one_in_the_way(tmp_path: Path, late: int) -> None:
     """It was not listed, and has a name that is asked for: all is looked at again."""
     store = Lagging(Store(tmp_path / "store"), "lagging")
-    wanted = want_image(tmp_path, b"data")
+    wanted = want_image(tmp_path, b"\0data")
     assert apply(store, wanted).succeeded
     store.late, store.listings = late, 0
     found = take_inventory(store, wanted)
@@ -47,7 +47,7 @@ def test_an_image_of_ours_that_was_made_in_the_midst_is_not_taken_for_one_in_the
 def test_looking_again_ends(tmp_path: Path) -> None:
     """Whatever the service says the last time counts."""
     store = Lagging(Store(tmp_path / "store"), "lagging")
-    wanted = want_image(tmp_path, b"data")
+    wanted = want_image(tmp_path, b"\0data")
     assert apply(store, wanted).succeeded
     store.late, store.listings = 99, 0
     found = take_inventory(store, wanted)
@@ -73,7 +73,7 @@ def test_an_image_that_is_gone_when_its_members_are_asked_for_is_looked_for_agai
     """A few times: then it is an error."""
     store = Vanishing(Store(tmp_path / "store"), "vanishing")
     shared: dict[str, Any] = {"visibility": Visibility.SHARED, "members": frozenset({MEMBER}), "members_declared": True}
-    wanted = want_image(tmp_path, b"data", **shared)
+    wanted = want_image(tmp_path, b"\0data", **shared)
     assert apply(store, wanted).succeeded
     store.vanished = vanished
     if vanished < LOOKS:
@@ -110,7 +110,7 @@ def test_members_are_asked_for_only_of_images_that_are_shared_now(tmp_path: Path
 
     def want(*members: str) -> Catalog:
         return want_image(
-            tmp_path, b"data", visibility=Visibility.SHARED, members=frozenset(members), members_declared=True
+            tmp_path, b"\0data", visibility=Visibility.SHARED, members=frozenset(members), members_declared=True
         )
 
     assert apply(store, want(MEMBER)).succeeded

@@ -203,7 +203,7 @@ class Copying(FaultyStore):
 
 def copy_to_slow(store: Copying, reason: Reason) -> tuple[bool, list[str], dict[str, str]]:
     """Copy an image: whether it succeeded, the calls that write, and the fields that the record names then."""
-    assert apply(store, want_image(store.folder, b"data")).succeeded
+    assert apply(store, want_image(store.folder, b"\0data")).succeeded
     (image,) = store.images()
     store.calls.clear()
     record = read(image)

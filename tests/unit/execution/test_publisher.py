@@ -425,7 +425,7 @@ def test_a_waiting_record_that_users_may_see_is_not_discarded(
 ) -> None:
     """It was so when the plan was made, and its data cannot be had: only what nobody saw goes."""
     service = Refusing(tmp_path / "store")
-    (step,) = planned(service, want_image(tmp_path, b"data")).steps
+    (step,) = planned(service, want_image(tmp_path, b"\0data")).steps
     create, image_id = step.action, str(uuid4())
     assert isinstance(create, Create)
     record = replace(create.record, role=Role.STAGING).properties(image_id)

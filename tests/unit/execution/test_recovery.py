@@ -269,7 +269,7 @@ def test_an_image_that_changes_while_the_guards_are_renewed_stops_the_run(backen
         recover(backend, plan, jobs=2, check_lease=lambda: None)
 
 
-class Copying(Local):
+class CopyAtWork(Local):
     """A service that copies image ``copied`` into another store, and at the end writes it back as it was."""
 
     copied = ""
@@ -299,7 +299,7 @@ class Copying(Local):
 
 def test_a_copy_that_a_dead_run_began_is_waited_for(tmp_path: Path) -> None:
     """At its end the service would bring the old guard back, and what was sent under it would be taken."""
-    backend = Copying(Store(tmp_path / "store"), "copying")
+    backend = CopyAtWork(Store(tmp_path / "store"), "copying")
     assert apply(plan_builds(backend, tmp_path, a=1, b=1)).report.succeeded
     image = current(backend, "a")
     late = prepare_late_update(backend, image)
@@ -314,7 +314,7 @@ def test_a_copy_that_a_dead_run_began_is_waited_for(tmp_path: Path) -> None:
 def test_a_copy_that_stands_still_stops_nothing(tmp_path: Path) -> None:
     """Its worker died with the service, and nobody takes the sign of it off: it is waited for a moment, then the guard is
     renewed all the same."""
-    backend = Copying(Store(tmp_path / "store"), "copying")
+    backend = CopyAtWork(Store(tmp_path / "store"), "copying")
     assert apply(plan_builds(backend, tmp_path, a=1, b=1)).report.succeeded
     backend.reads_left = 10**9
     backend.begin(current(backend, "a"))
@@ -328,7 +328,7 @@ def test_a_copy_that_stands_still_stops_nothing(tmp_path: Path) -> None:
 
 def test_the_lease_is_asked_while_a_copy_is_waited_for(tmp_path: Path) -> None:
     """Another run may have taken over."""
-    backend = Copying(Store(tmp_path / "store"), "copying")
+    backend = CopyAtWork(Store(tmp_path / "store"), "copying")
     assert apply(plan_builds(backend, tmp_path, a=1, b=1)).report.succeeded
     backend.reads_left = 10**9
     backend.begin(current(backend, "a"))

@@ -68,7 +68,7 @@ b = open_backend(store=sys.argv[1])
 resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, resource.RLIM_INFINITY))
 import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 try:
-    b.upload(sys.argv[2], [b"\xf8" * 300_000] * 3, None)
+    b.upload(sys.argv[2], [b"x" * 300_000] * 3, None)
 except BackendError as error:
     print(error)
 """
