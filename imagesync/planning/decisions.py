@@ -201,7 +201,7 @@ def _has_same_formats(spec: ImageSpec, owned: Owned) -> bool:
     pairs = (("disk_format", spec.disk_format), ("container_format", spec.container_format))
     return all(
         wanted in (None, getattr(image, name))
-        or name in spec.ignore
+        or spec.is_ignored(name)
         or (owned.record.converted and made_with.get(name) == hash_value(wanted))
         for name, wanted in pairs
     )

@@ -136,7 +136,7 @@ def _find_lines(spec: ImageSpec, owned: Owned) -> Iterator[tuple[Place, str]]:
     yield from _find_content_lines(spec, owned)
     for name in ("disk_format", "container_format"):
         wanted, held = getattr(spec, name), getattr(owned.image, name)
-        if wanted not in (None, held) and name not in spec.ignore:
+        if wanted not in (None, held) and not spec.is_ignored(name):
             yield spec.lines.get(name, spec.place), f"{name}: {held} (now {wanted})"
     if spec.id not in (None, owned.id):
         yield spec.lines.get("id", spec.place), f"id: {owned.id} (now {spec.id})"

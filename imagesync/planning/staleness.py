@@ -12,6 +12,7 @@ from imagesync.model.plan import (
     Create,
     Deactivate,
     Delete,
+    FieldChange,
     Plan,
     Reactivate,
     Reliance,
@@ -168,7 +169,7 @@ def _is_met(step: Step, image: LiveImage | None, inventory: Inventory) -> bool:
             return True
         case Update(changes=changes):
             plain = [change for change in changes if not _has_reference(change.after)]
-            return image is not None and all(_value_of(image, c.path, inventory) == c.after for c in plain)
+            return image is not None and all(_is_as_changed(change, image, inventory) for change in plain)
         case Deactivate():
             return image is not None and image.status is Status.DEACTIVATED
         case Reactivate():
@@ -177,10 +178,10 @@ def _is_met(step: Step, image: LiveImage | None, inventory: Inventory) -> bool:
             return image is not None
 
 
-def _value_of(image: LiveImage, path: tuple[str, ...], inventory: Inventory) -> Value:
-    """Members of an image that is not shared cannot be asked for: it has none."""
-    found = value_at(image, ".".join(path), inventory)
-    return None if found == () and path != ("members",) else found
+def _is_as_changed(change: FieldChange, image: LiveImage, inventory: Inventory) -> bool:
+    """Whether a value is that of a change; what is empty may be told as not there."""
+    found = value_at(image, ".".join(change.path), inventory)
+    return found == change.after or (found in ((), None) and change.after in ((), None))
 
 
 def _has_reference(value: Value) -> bool:

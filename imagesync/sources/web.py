@@ -317,19 +317,24 @@ class Download:
         url = self._urls[index]
         condition = {"If-Range": self._version} if self._version and index == self._index else {}
         answer = self._session.ask(url, {"Range": f"bytes={self._offset}-", **condition})
-        placed = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", answer.headers.get("Content-Range", ""))
-        if answer.status_code == 206 and placed and int(placed[1]) == self._offset:
-            same = placed[2] in ("*", str(self.size)) or self.size is None
+        start = 0
+        if answer.status_code == 206:
+            placed = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", answer.headers.get("Content-Range", ""))
+            if placed is None or int(placed[1]) > self._offset:
+                answer.close()
+                message = f"{public_url(url)}: gives another part of the file than was asked for"
+                raise PassingError(message, "try again later")
+            start = int(placed[1])
+            is_same = placed[2] in ("*", str(self.size)) or self.size is None
         else:
-            same = self._verified or (self._version is not None and _version(answer) == self._version)
-            placed = None
-        if not same:
+            is_same = self._verified or (self._version is not None and _version(answer) == self._version)
+        if not is_same:
             answer.close()
-            if self._version is None and not placed:
+            if self._version is None and answer.status_code != 206:
                 return None
             raise SourceError(f"{public_url(url)}: the file changed while it was read", "run apply again")
         self._index, self._answer = index, answer
-        return 0 if placed else self._offset
+        return self._offset - start
 
 
 def _version(answer: "requests.Response") -> str | None:

@@ -116,6 +116,28 @@ def test_a_part_that_begins_elsewhere_is_not_the_rest(digest: bool) -> None:
     assert len(server.asked) == 2
 
 
+@pytest.mark.parametrize("digest", [True, False])
+@pytest.mark.parametrize("shift", [-1000, 1000, None])
+def test_any_part_is_put_where_it_belongs(digest: bool, shift: int | None) -> None:
+    """One that begins earlier than asked for, or later, or that does not say where. With the same tag and no digest it was
+    taken for the whole file, and the data had the right length and wrong bytes."""
+
+    def answer(_path: str) -> Say:
+        if len(server.asked) == 1:
+            return Say(200, DATA, TAG, cut=3_000_000)
+        start = int(server.headers[-1]["Range"].strip("bytes=-"))
+        part = part_of(DATA, max(start + (shift or 0), 0), len(DATA))
+        return part if shift is not None else Say(206, DATA[start:], TAG)
+
+    server = Server(answer)
+    with listening(server) as address:
+        if shift == -1000:
+            assert read(f"{address}/disk", digest=digest) == DATA
+        else:
+            with pytest.raises(SourceError, match="gives another part of the file than was asked for"):
+                read(f"{address}/disk", digest=digest)
+
+
 def test_a_part_of_a_file_of_another_size_is_none_of_this_one() -> None:
     """The file was exchanged, although its tag is the same."""
     other = DATA + b"more"

@@ -156,6 +156,12 @@ AT_ONCE = spec("a", "b", on_replace=OnReplace(keep=0))
             [live(spec("a"))],
             [[live(spec("a", properties={"p": "1"}))]],
         ),
+        (  # the last tag goes
+            (live(spec("a", tags=frozenset({"t"}))),),
+            spec("a", tags=frozenset()),
+            [live(spec("a"))],
+            [[live(spec("a", tags=frozenset({"t"})))]],
+        ),
         ((live(ON),), OFF, [live(OFF, status=Status.DEACTIVATED)], [[live(OFF)], []]),
         (
             (live(OFF, status=Status.DEACTIVATED),),
