@@ -21,8 +21,8 @@ from imagesync.errors import FormatMismatch
 
 PIECE: Final = 2**16
 """Bytes of a table that are read at once; no range between two pieces is kept."""
-MAX_WAITING: Final = 2**17
-"""Tables that are known and have not come yet: about 20 MiB. What is named beyond is not read."""
+MAX_WAITING: Final = 2**15
+"""Tables that are known and have not come yet: about 5 MiB, for 16 TiB of qcow2. What is named beyond is not read."""
 MAX_SNAPSHOTS: Final = 2**16
 MAX_DIRECTORY: Final = 2**23
 """Bytes of a table of tables that are read: enough for 512 TiB in clusters of 64 KiB."""
@@ -43,6 +43,7 @@ class _Reader:
         self.needed = 0
         self.size = 0
         self.last = b""
+        self.has_skipped = False
         self._waiting: list[tuple[int, int, int, int, Handler]] = []
         self._count = 0
         self._passed = 0
@@ -103,7 +104,10 @@ class _Reader:
             self._passed = until if until > self._held else 0
             self._handled += until - start
             # Tables that overlap would cost many times their bytes. Those of a sane file do not.
-            if (until, start) == self._previous or self._handled > 2 * max(until, self._held) + MIB:
+            if (until, start) == self._previous:
+                continue
+            if self._handled > 2 * max(until, self._held) + MIB:
+                self.has_skipped = True
                 continue
             self._previous = until, start
             tail = self._tail[start - begin :] if start < begin else b""
@@ -325,13 +329,14 @@ class _Qcow2(_Parser):
 
     def _read_refcount_block(self, number: int, block: int, data: bytes, start: int) -> None:
         """Note the first byte of the last cluster in use."""
-        if used := len(data.rstrip(b"\0")):
-            bits = (number * self._cluster + start - block + used - 1) * 8
-            self._used_end = max(self._used_end, (bits >> self._refcount_order) * self._cluster + 1)
+        if used := data.rstrip(b"\0"):
+            before = number * self._cluster + start - block + len(used) - 1
+            last_bit = before * 8 + used[-1].bit_length() - 1
+            self._used_end = max(self._used_end, (last_bit >> self._refcount_order) * self._cluster + 1)
 
     def find_missing(self) -> str | None:
         """Refcounts stand in for L2 tables that came too early; a crash may leave a count without its cluster."""
-        if self._has_missed and not self._external:
+        if (self._has_missed or self._reader.has_skipped) and not self._external:
             self._need(self._used_end)
         return None
 
@@ -534,24 +539,6 @@ class _Vdi(_Parser):
             self._need(self._data + (max(found) + 1) * self._length)
 
 
-class _Iso(_Parser):
-    FIRST, LENGTH, MAX_DESCRIPTORS = 16 * 2048, 2048, 64
-
-    def _start(self) -> None:
-        self._want(self.FIRST, self.LENGTH, self._read_descriptor)
-
-    def _read_descriptor(self, data: bytes, start: int) -> None:
-        """The primary descriptor is the first one almost always. A pure UDF file system has none."""
-        if data[1:6] != b"CD001" or data[0] == 255:
-            return
-        if data[0] == 1:
-            little, big = struct.unpack_from("<I", data, 80)[0], struct.unpack_from(">I", data, 84)[0]
-            (block,) = struct.unpack_from("<H", data, 128)
-            self._need((min(little, big) or little) * block)
-        elif start < self.FIRST + self.MAX_DESCRIPTORS * self.LENGTH:
-            self._want(start + self.LENGTH, self.LENGTH, self._read_descriptor)
-
-
 class _Gpt(_Parser):
     def _start(self) -> None:
         for sector in (512, 4096):
@@ -567,6 +554,27 @@ class _Gpt(_Parser):
         own, backup = struct.unpack_from("<QQ", data, 24)
         if own == 1:
             self._need((backup + 1) * sector)
+
+
+class _Iso(_Gpt):
+    """An iso that boots from a stick has a partition table, too, and maybe a partition after its volume."""
+
+    FIRST, LENGTH, MAX_DESCRIPTORS = 16 * 2048, 2048, 64
+
+    def _start(self) -> None:
+        super()._start()
+        self._want(self.FIRST, self.LENGTH, self._read_descriptor)
+
+    def _read_descriptor(self, data: bytes, start: int) -> None:
+        """The primary descriptor is the first one almost always. A pure UDF file system has none."""
+        if data[1:6] != b"CD001" or data[0] == 255:
+            return
+        if data[0] == 1:
+            little, big = struct.unpack_from("<I", data, 80)[0], struct.unpack_from(">I", data, 84)[0]
+            (block,) = struct.unpack_from("<H", data, 128)
+            self._need((min(little, big) or little) * block)
+        elif start < self.FIRST + self.MAX_DESCRIPTORS * self.LENGTH:
+            self._want(start + self.LENGTH, self.LENGTH, self._read_descriptor)
 
 
 def _read_big(data: bytes | bytearray, kind: str = "Q") -> "array[int]":
