@@ -1,6 +1,7 @@
 """Small files of real disk formats, good and bad, made by hand from the formats' own specifications, for tests."""
 
 import struct
+import zlib
 from uuid import UUID
 
 GIB = 2**30
@@ -21,7 +22,7 @@ ddb.adapterType = "ide"
 
 
 def qcow2(size: int = 2**20, *, backing: bytes = b"", features: int | None = None) -> bytes:
-    """The smallest valid qcow2 of a virtual size in bytes: a header, an empty table, no clusters.
+    """The smallest valid qcow2 of a virtual size in bytes: a header, an empty table, its refcounts, no clusters.
 
     ``features``: version 3 with these incompatible feature bits (4: an external data file).
     """
@@ -31,7 +32,8 @@ def qcow2(size: int = 2**20, *, backing: bytes = b"", features: int | None = Non
     if features is not None:
         header += struct.pack(">QQQII", features, 0, 0, 4, 104)
     table = bytes(65536) + struct.pack(">Q", 196608).ljust(65536, b"\0")
-    return (header.ljust(512, b"\0") + backing).ljust(65536, b"\0") + table
+    counts = struct.pack(">4H", 1, 1, 1, 1).ljust(65536, b"\0")
+    return (header.ljust(512, b"\0") + backing).ljust(65536, b"\0") + table + counts
 
 
 def iso() -> bytes:
@@ -57,8 +59,9 @@ def stream_vmdk(*, descriptor_in_footer: int = 1) -> bytes:
 
 
 def vhd(size: int = GIB) -> bytes:
-    """The head of a dynamic VHD: a copy of its footer."""
-    return (b"conectix".ljust(40, b"\0") + struct.pack(">Q", size)).ljust(512, b"\0") + bytes(65536)
+    """A VHD whose footer is also its head, as that of a dynamic one."""
+    footer = (b"conectix".ljust(40, b"\0") + struct.pack(">Q", size)).ljust(512, b"\0")
+    return footer + bytes(65536) + footer
 
 
 def vhdx(size: int = GIB) -> bytes:
@@ -68,13 +71,22 @@ def vhdx(size: int = GIB) -> bytes:
     items = struct.pack("<8sHH", b"metadata", 0, 1).ljust(32, b"\0")
     items += UUID("2FA54224-CD1B-4876-B211-5DBED83BF4B8").bytes_le + struct.pack("<III", 2**16, 8, 0)
     head = b"vhdxfile".ljust(192 * 1024, b"\0") + regions
-    return (head.ljust(2**20, b"\0") + items).ljust(2**20 + 2**16, b"\0") + struct.pack("<Q", size) + bytes(4096)
+    return ((head.ljust(2**20, b"\0") + items).ljust(2**20 + 2**16, b"\0") + struct.pack("<Q", size)).ljust(
+        2**21, b"\0"
+    )
 
 
 def vdi(size: int = GIB) -> bytes:
     """The head of a VirtualBox disk."""
     head = bytes(64) + struct.pack("<I", 0xBEDA107F)
     return (head.ljust(0x170, b"\0") + struct.pack("<Q", size)).ljust(512, b"\0") + bytes(65536)
+
+
+def gpt(size: int = 2**17, sector: int = 512) -> bytes:
+    """A raw disk whose partition table says that the disk has this many bytes, in sectors of a size."""
+    table = struct.pack("<8sIIIIQQ", b"EFI PART", 2**16, 92, 0, 0, 1, size // sector - 1).ljust(92, b"\0")
+    table = table[:16] + struct.pack("<I", zlib.crc32(table)) + table[20:]
+    return (partitioned(0xEE, 1)[:512].ljust(sector, b"\0") + table).ljust(size, b"\0")
 
 
 def partitioned(kind: int = 0x83, first: int = 2048) -> bytes:
@@ -150,7 +162,7 @@ REFUSED: dict[str, tuple[str, str, bytes, str]] = {
     "raw that is a descriptor": ("raw", "bare", TEXT_VMDK, "vmdk"),
     "raw that is qed": ("raw", "bare", QED, "qed"),
     "raw luks version 2": ("raw", "bare", luks(2), "LUKS version 2"),
-    "cut vhdx": ("vhdx", "bare", vhdx()[: 2**20], "not safe"),
+    "cut vhdx": ("vhdx", "bare", vhdx()[: 2**20], "cut short"),
     "ploop that is qcow2": ("ploop", "bare", qcow2(), "the data is qcow2, not ploop"),
     "two at once": ("qcow2", "bare", qcow2()[:32768] + iso()[32768:], "iso and qcow2 at once"),
     "qcow2 that is a raw disk": ("qcow2", "bare", partitioned(), "a raw disk with partitions, not qcow2"),

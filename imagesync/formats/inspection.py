@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from imagesync.errors import FormatMismatch
+from imagesync.formats.extents import Extent
 
 HEAD: Final = 2**16
 """Bytes by which every format is recognised; the service looks at pieces of this size too."""
@@ -35,6 +36,7 @@ class Inspection:
         self._seen = 0
         self._settled = False
         self._safe = False
+        self._extent: Extent | None = None
         if disk_format is not None:
             from oslo_utils.imageutils import format_inspector
 
@@ -61,6 +63,8 @@ class Inspection:
             if len(self._head) < HEAD:
                 return
             chunk = self._settle()
+        if self._extent:
+            self._extent.feed(chunk)
         if self._safe:
             return
         for start in range(0, len(chunk), HEAD):
@@ -72,6 +76,8 @@ class Inspection:
         """After the last byte: the bytes that a machine sees of the disk; FormatMismatch as for ``feed``."""
         if not self._settled:
             self._look(self._settle())
+        if self._extent:
+            self._extent.finish()
         if not self._safe:
             for one in self._inspectors.values():
                 one.finish()
@@ -98,6 +104,9 @@ class Inspection:
         self._settled = True
         if self._format is not None and self._bare:
             self._check_format(self._format)
+            if self._format != RAW or self.recognised not in DISGUISED:
+                self._extent = Extent(self.recognised)
+                self._extent.feed(head)
         return rest
 
     def _check_format(self, wanted: str) -> None:

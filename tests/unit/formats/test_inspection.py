@@ -8,7 +8,21 @@ from hypothesis import strategies as st
 
 from imagesync.errors import FormatMismatch
 from imagesync.formats import Inspection, check_not_disguised
-from tests.samples import DISGUISED, GIB, REFUSED, TAKEN, partitioned, qcow2, stream_vmdk, vdi, vhd, vhdx, vmdk
+from tests.samples import (
+    DISGUISED,
+    GIB,
+    REFUSED,
+    TAKEN,
+    gpt,
+    iso,
+    partitioned,
+    qcow2,
+    stream_vmdk,
+    vdi,
+    vhd,
+    vhdx,
+    vmdk,
+)
 
 
 def looked_at(disk_format: str, container_format: str, data: bytes, step: int = 2**20) -> Inspection:
@@ -58,7 +72,7 @@ def test_the_header_tells_the_virtual_size_before_the_data_ends(disk_format: str
     inspection = Inspection(disk_format)
     inspection.feed(data)
     assert inspection.least_size == GIB
-    inspection.feed(bytes(70_000))
+    inspection.feed(bytes(70_000) + data[-512:])
     assert inspection.finish() == GIB
 
 
@@ -95,6 +109,35 @@ def test_other_formats_are_judged_in_a_bare_image_only() -> None:
     with pytest.raises(FormatMismatch):
         looked_at("raw", "bare", partitioned(0))
     assert looked_at("raw", "ova", partitioned(0)).recognised == "gpt"
+
+
+CUT: dict[str, tuple[str, bytes]] = {
+    "qcow2": ("qcow2", qcow2()[:-1]),
+    "qcow2 whose head is whole": ("qcow2", qcow2()[:70_000]),
+    "vmdk": ("vmdk", vmdk()[: 26 * 512 + 3]),
+    "vmdk stream": ("vmdk", stream_vmdk()[:-512]),
+    "vhd": ("vhd", vhd()[:-1]),
+    "vhdx": ("vhdx", vhdx()[:-1]),
+    "iso": ("iso", iso()[:-1]),
+    "raw iso": ("raw", iso()[:-1]),
+    "raw with a gpt": ("raw", gpt(2**17)[:-1]),
+}
+
+
+@pytest.mark.parametrize("case", CUT)
+def test_a_truncated_file_is_refused(case: str) -> None:
+    """Also after the format was found safe, and by its length rather than by what is missing at its end."""
+    disk_format, data = CUT[case]
+    for step in (2**20, 1000):
+        with pytest.raises(FormatMismatch, match="data is cut short: ") as caught:
+            looked_at(disk_format, "bare", data, step)
+        assert caught.value.hint == "fetch the file again"
+
+
+@pytest.mark.parametrize(("disk_format", "container_format"), [("qcow2", "ovf"), ("raw", "ova"), ("ami", "ami")])
+def test_the_length_of_what_is_no_bare_disk_is_not_judged(disk_format: str, container_format: str) -> None:
+    """An archive, a kernel."""
+    looked_at(disk_format, container_format, gpt()[:-1] if disk_format != "qcow2" else qcow2()[:-1])
 
 
 @settings(max_examples=60, deadline=None)
