@@ -109,11 +109,13 @@ class Run:
     def __init__(self, results: Results, *, yes: bool) -> None:
         self._results, self._yes = results, yes
         self._problems: list[ImagesyncError] = []
+        self._has_shown_steps = False
         self.hooks = Hooks(self._show, self._approve, self._approve_change, self._watch, say)
 
     def _show(self, plan: Plan) -> None:
         """The plan before it is applied: on standard output, or on standard error if the other is for JSON."""
         _log_copies(plan)
+        self._has_shown_steps = self._has_shown_steps or bool(plan.steps)
         is_json = self._results.form is Form.JSON
         paint = paint_for(sys.stderr if is_json else sys.stdout, self._results.color)
         typer.echo(plan_text(plan, paint, now=datetime.now(UTC)), err=is_json, color=True)
@@ -166,7 +168,7 @@ class Run:
                 problems.append(error)
         if self._results.form is Form.JSON:
             typer.echo(json_text(document))
-        elif report.plan.steps:
+        elif report.plan.steps or self._has_shown_steps:
             typer.echo(report_text(report, paint_for(sys.stdout, self._results.color)), color=True)
         return problems
 

@@ -281,6 +281,8 @@ def report_text(report: Report, paint: Paint = leave_plain) -> str:
     sent = sum(result.bytes_sent for result in report.results)
     moved = f" {format_size(sent)} uploaded." if sent else ""
     total = format_count(len(report.results), "step")
+    if not report.results and report.succeeded:  # all of it was so already when the lease was ours
+        return paint(Ink.BOLD, "Applied: nothing was left to do.")
     if report.succeeded:
         after = _list_next_steps(report)
         return "\n".join([*poor, paint(Ink.BOLD, f"Applied: {done} of {total} done.{moved}"), *after])

@@ -1,8 +1,10 @@
 """``plan -o``, ``show`` and ``apply plan.json`` on the embedded store: what is shown is what is done, or nothing is."""
 
+import hashlib
 import json
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from imagesync import open_backend
+from imagesync.model.record import read
 from imagesync.schemas import load_schema
 from tests import command, forked
 from tests.command import Result
@@ -294,3 +297,23 @@ def test_a_file_that_cannot_be_written_is_known_before_the_work(
         done = workspace.run(*words, "--store", "store", code=1)
         assert done.stderr.startswith(f"imagesync: {place} cannot be written: {why}; ")
         assert (done.stderr.count("\n"), done.stdout) == (1, "")
+
+
+def test_what_was_left_to_do_is_told_also_if_it_was_nothing(tmp_path: Path) -> None:
+    """The source turned out to have the bytes of the image: a plan was shown, and nothing of it remained."""
+    data = bytes(range(256)) * 10
+    (tmp_path / "a.raw").write_bytes(data)
+    for algorithm in ("sha1", "sha384"):
+        source = {"path": "a.raw", "checksum": f"{algorithm}:{hashlib.new(algorithm, data).hexdigest()}"}
+        image = {"source": source, "disk_format": "raw", "container_format": "bare"}
+        (tmp_path / "base.yaml").write_text(json.dumps({"version": 1, "catalog": "base", "images": {"a": image}}))
+        done = forked.run("apply", "base.yaml", "--store", "s", "--yes", folder=tmp_path)
+        with open_backend(store=tmp_path / "s") as backend:
+            (found,) = backend.inventory("base")
+            record = read(found)
+            assert record is not None
+            left = replace(record, digests=tuple(one for one in record.digests if one.algorithm == algorithm))
+            backend.update_image(found.id, properties=left.properties(found.id))
+    assert "replace  2.5 KiB from a.raw  hashed first: the same bytes keep their image" in done.stdout
+    assert done.stdout.endswith("\nApplied: nothing was left to do.\n")
+    assert f"a: the source has the bytes of image {found.id}, whose record now says so" in done.stderr

@@ -21,7 +21,7 @@ from imagesync.model.plan import Create, Plan, Reason
 from imagesync.model.record import read
 from imagesync.planfile.reader import plan_from_json
 from imagesync.planfile.writer import plan_to_json
-from imagesync.render.text import plan_text
+from imagesync.render.text import plan_text, report_text
 from tests.unit.factories import mark
 
 DATA = bytes(range(256)) * 300
@@ -126,6 +126,7 @@ def test_what_cannot_be_compared_is_hashed_before_anything_is_sent(
     assert result.ids == {"a": image.id}
     assert told == [f"a: the source has the bytes of image {image.id}, whose record now says so; nothing is uploaded"]
     assert [one.id for one in backend.inventory("base")] == [image.id]
+    assert "Applied: " in report_text(result.report)
     assert {"sha1", "sha256", "sha384"} <= known(backend).keys()
     assert plan_for(backend, tmp_path, data, "sha384").plan().steps == ()
     assert plan_for(backend, tmp_path, data, "sha1").plan().steps == ()
