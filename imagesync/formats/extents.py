@@ -102,10 +102,10 @@ class _Reader:
         while waiting and waiting[0][0] <= end:
             until, start, _, left, handler = heappop(waiting)
             self._passed = until if until > self._held else 0
-            self._handled += until - start
             # Tables that overlap would cost many times their bytes. Those of a sane file do not.
             if (until, start) == self._previous:
                 continue
+            self._handled += until - start
             if self._handled > 2 * max(until, self._held) + MIB:
                 self.has_skipped = True
                 continue

@@ -117,6 +117,7 @@ def test_a_compressed_cluster_may_lack_the_rest_of_its_last_sector() -> None:
     check_needs("qcow2", bytes(build_qcow2([entry])), 8 * CLUSTER + 1)
     check_needs("qcow2", bytes(build_qcow2([entry, 9 * CLUSTER | COPIED])), 10 * CLUSTER)
     check_needs("qcow2", bytes(build_qcow2([6 * CLUSTER | COPIED, entry])), 8 * CLUSTER + 1)
+    check_needs("qcow2", bytes(build_qcow2([6 * CLUSTER | COPIED, COMPRESSED | 8 * CLUSTER])), 8 * CLUSTER + 1)
 
 
 def test_extended_entries_name_parts_of_clusters() -> None:
@@ -202,7 +203,7 @@ def build_vmdk(
 def test_grains_of_a_vmdk_must_be_there() -> None:
     """The space before the grains, too. Sector 1 means zeros."""
     check_needs("vmdk", bytes(build_vmdk([0, 50, 42, 1])), 58 * 512)
-    check_needs("vmdk", bytes(build_vmdk([0, 1])), 40 * 512)
+    check_needs("vmdk", bytes(build_vmdk([0, 1], grain=64)), 40 * 512)
 
 
 def test_tables_of_a_vmdk_must_be_there() -> None:
@@ -229,6 +230,7 @@ def test_a_vmdk_whose_directory_is_at_its_end_has_a_footer() -> None:
     """A marker, the header again, a marker of the end."""
     data = bytes(build_vmdk([], directory=2**64 - 1)) + bytes(512) + b"KDMV".ljust(512, b"\0") + bytes(512)
     assert judge_every_way("vmdk", data) is None
+    assert judge_every_way("vmdk", data[:-1] + b"x")
     for cut in (1, 511, 512, 513, 1024, 1536, 2000):
         assert (
             judge_every_way("vmdk", data[:-cut])
@@ -254,13 +256,15 @@ def test_a_vhd_ends_with_a_footer(kind: int) -> None:
     for cut in (1, 2, 511, 512, 513, 3000):
         assert judge_every_way("vhd", data[:-cut]), cut
     assert judge("vhd", data[:512])
+    assert judge("vhd", build_vhd([], kind=2)[:512])
     assert judge("vhd", data[:-512]) == "the vhd data is cut short: the file does not end with a footer" + HINT
 
 
+@pytest.mark.parametrize("kind", [3, 4])
 @pytest.mark.parametrize("block", [10, 11, 2**31])
-def test_blocks_of_a_vhd_must_be_there(block: int) -> None:
+def test_blocks_of_a_vhd_must_be_there(block: int, kind: int) -> None:
     """A bitmap of whole sectors, then the block. A footer behind half of it does not help."""
-    data = build_vhd([5, block])
+    data = build_vhd([5, block], kind=kind)
     end = (block + 3) * 512
     message = f"the vhd data is cut short: its tables name bytes up to {end}, the file has {len(data)}{HINT}"
     assert judge("vhd", data) == (message if end > len(data) else None)
@@ -454,6 +458,18 @@ def test_wild_headers_make_no_other_error_and_chunks_no_difference(
         data[place : place + len(value)] = value
     verdicts = {judge(kind, bytes(data[:cut]), step) for step in (7, 5000, 2**16, 2**20)}
     assert len(verdicts) == 1
+
+
+def test_a_table_that_is_named_often_is_read_once() -> None:
+    """Else it would use up what may be read of tables that overlap."""
+    cluster = 2**16
+    data = bytearray(16 * cluster)
+    fields = b"QFI\xfb", 2, 0, 0, 16, 2**40, 0, 401, cluster, 2 * cluster, 1, 0, 0
+    struct.pack_into(">4sIQIIQIIQQIIQ", data, 0, *fields)
+    struct.pack_into(">401Q", data, cluster, *[4 * cluster] * 400, 5 * cluster)
+    struct.pack_into(">Q", data, 5 * cluster, 12 * cluster)
+    assert judge("qcow2", bytes(data)) is None
+    assert judge("qcow2", bytes(data[: 12 * cluster]))
 
 
 def build_hostile() -> dict[str, tuple[str, bytes]]:

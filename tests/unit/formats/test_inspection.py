@@ -134,6 +134,13 @@ def test_a_truncated_file_is_refused(case: str) -> None:
         assert caught.value.hint == "fetch the file again"
 
 
+def test_a_truncated_file_around_a_disk_is_no_raw_disk_first() -> None:
+    """That it was declared raw is the greater mistake."""
+    found = looked_at("raw", "bare", qcow2()[:-1])
+    with pytest.raises(FormatMismatch, match="a machine would boot the qcow2 file itself"):
+        check_not_disguised("raw", found.recognised)
+
+
 @pytest.mark.parametrize(("disk_format", "container_format"), [("qcow2", "ovf"), ("raw", "ova"), ("ami", "ami")])
 def test_the_length_of_what_is_no_bare_disk_is_not_judged(disk_format: str, container_format: str) -> None:
     """An archive, a kernel."""
