@@ -170,7 +170,7 @@ class Verifier:
         """
         for number in range(1, MAX_READS + 1):
             hashes = {item.algorithm: hashlib.new(item.algorithm, usedforsecurity=False) for item in declared}
-            inspection = Inspection(disk_format, container_format)
+            inspection = Inspection(disk_format, container_format, is_measured=transfer.inspect)
             plausibility = make_plausibility(transfer, disk_format, container_format)
             try:
                 for chunk in self._backend.download(image.id):

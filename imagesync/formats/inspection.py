@@ -25,10 +25,14 @@ ALWAYS_UNSAFE: Final = frozenset({"qcow2", "vmdk", "qed"})
 class Inspection:
     """Looks at the data of one image as it streams by.
 
-    The service judges the data of ``bare`` images only: in an ova is an archive, in an aki a kernel.
+    The service judges the data of ``bare`` images only: in an ova is an archive, in an aki a kernel. ``is_measured``:
+    whether data that is cut short is refused, too, which the service takes.
     """
 
-    def __init__(self, disk_format: str | None, container_format: str | None = "bare") -> None:
+    def __init__(
+        self, disk_format: str | None, container_format: str | None = "bare", *, is_measured: bool = True
+    ) -> None:
+        self._is_measured = is_measured
         self._format, self._bare = disk_format, container_format in ("bare", None)
         self._inspectors: dict[str, Any] = {}
         self._broken: set[str] = set()
@@ -104,7 +108,7 @@ class Inspection:
         self._settled = True
         if self._format is not None and self._bare:
             self._check_format(self._format)
-            if self._format != RAW or self.recognised not in DISGUISED:
+            if self._is_measured and (self._format != RAW or self.recognised not in DISGUISED):
                 self._extent = Extent(self.recognised)
                 self._extent.feed(head)
         return rest

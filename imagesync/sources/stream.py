@@ -100,7 +100,7 @@ class SourceStream:
     def _verify_stored(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
         """The unpacked chunks, some of them back until the format is known, the last until all is."""
         stored = _start_hashes(() if self._is_comparable else ("sha512",))
-        inspection = Inspection(self._disk_format, self._container_format)
+        inspection = Inspection(self._disk_format, self._container_format, is_measured=self._transfer.inspect)
         plausibility = make_plausibility(self._transfer, self._disk_format, self._container_format, is_stored=False)
         held: list[bytes] = []
         for chunk in chunks:

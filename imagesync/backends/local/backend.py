@@ -347,7 +347,7 @@ def _check_shared(rows: Rows, image_id: str) -> None:
 def _receive(part: Part, chunks: Iterable[bytes], size: int | None, document: Row) -> Row:
     """Every chunk written, hashed and looked at; what the service tells of them afterwards."""
     md5, sha512 = hashlib.md5(usedforsecurity=False), hashlib.sha512()
-    inspection, count = Inspection(document["disk_format"], document["container_format"]), 0
+    inspection, count = Inspection(document["disk_format"], document["container_format"], is_measured=False), 0
     for chunk in chunks:
         part.write(chunk)
         md5.update(chunk)

@@ -262,3 +262,17 @@ def test_a_bomb_is_stopped_at_the_limit() -> None:
     packed = gzip.compress(bytes(2**24))
     with pytest.raises(SourceError, match="more than the 1048576 bytes allowed"):
         list(SourceStream([packed], len(packed), Transfer(Compression.GZ, max_size=2**20), Fingerprint(), "raw"))
+
+
+def test_data_that_is_cut_short_is_refused_unless_the_manifest_knows_better() -> None:
+    """The last chunk is never handed on; what is not safe to boot is refused in any case."""
+    data = qcow2() + bytes(2**20)
+    cut = data[: 2**16 + 100]
+    given: list[bytes] = []
+    with pytest.raises(FormatMismatch, match="the qcow2 data is cut short"):
+        given += stream([cut], disk_format="qcow2")
+    assert sum(map(len, given)) < len(cut)
+    known = Transfer(inspect=False)
+    assert b"".join(SourceStream([cut], None, known, Fingerprint(), "qcow2")) == cut
+    with pytest.raises(FormatMismatch, match="backing file"):
+        list(SourceStream([qcow2(backing=b"/etc/shadow")], None, known, Fingerprint(), "qcow2"))
