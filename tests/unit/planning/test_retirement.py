@@ -214,6 +214,15 @@ def test_a_protected_image_leaves_in_no_way_without_permission(on_remove: OnRemo
     assert plan(catalog(spec("a")), found, Policy(on_remove=on_remove, allow_protected=True)).steps
 
 
+@pytest.mark.parametrize("on_remove", [OnRemove.DELETE, OnRemove.KEEP])
+def test_a_protected_earlier_build_leaves_in_no_way_without_permission(on_remove: OnRemove) -> None:
+    """With the key all its builds go, not the current one alone."""
+    found = inventory(live(spec("a")), live(spec("b")), replace(retired(spec("b", "c"), "old"), protected=True))
+    with pytest.raises(PlanRefused, match=r"protected image old; pass --allow-protected"):
+        plan(catalog(spec("a")), found, Policy(on_remove=on_remove))
+    assert plan(catalog(spec("a")), found, Policy(on_remove=on_remove, allow_protected=True)).steps
+
+
 @pytest.mark.parametrize("on_remove", list(OnRemove))
 def test_an_image_that_an_earlier_run_began_to_delete_is_deleted(on_remove: OnRemove) -> None:
     """Of a wanted key, and of a removed one in every way; whatever else holds its content, it never comes back."""
