@@ -59,6 +59,18 @@ def test_a_service_without_authentication_needs_only_an_endpoint(open_scripted: 
     assert identity.location.startswith("http://127.0.0.1:")
 
 
+@pytest.mark.parametrize(("seconds", "asked"), [(60.0, 2), (0.5, 1)])
+def test_within_a_time_limit_a_request_is_repeated_once_at_most(
+    open_scripted: OpenScripted, seconds: float, asked: int
+) -> None:
+    """A heartbeat that is asked for again and again would be the last one; without a limit there are five tries."""
+    service = open_scripted([Say(503)])
+    refused(Unavailable, lambda: service.backend.with_time_limit(seconds).images(IMAGE_ID))
+    assert len(service.server.asked) == asked
+    refused(Unavailable, lambda: service.backend.images(IMAGE_ID))
+    assert len(service.server.asked) == asked + 5
+
+
 def test_images_without_an_owner_are_ours_where_there_are_no_projects(open_scripted: OpenScripted) -> None:
     """No filter by owner then; the mark is compared again."""
     marked = [image("a", imagesync_catalog="base"), image("b", imagesync_catalog="BASE"), image("c", owner="x")]
