@@ -116,6 +116,14 @@ def test_an_answer_that_is_no_image_is_one_line(open_scripted: OpenScripted, bod
     assert "Image API v2" in text
 
 
+@pytest.mark.parametrize("value", [b"0", b'{"a":0}', b"[0]", b'""'])
+def test_an_answer_of_too_many_values_is_not_read(open_scripted: OpenScripted, value: bytes) -> None:
+    """Two bytes may take two hundred in memory, of whatever kind they are."""
+    body = b"[" + b",".join([value] * 1_000_002) + b"]"
+    text = refused(UnfitAnswer, lambda: open_scripted([Say(body=body)]).backend.images(IMAGE_ID))
+    assert "has more than 1000000 values" in text
+
+
 @pytest.mark.parametrize("body", [{}, {"images": None}, {"images": {}}, [], {"images": [3]}, {"images": [{"id": "x"}]}])
 def test_a_listing_of_another_shape_is_one_line(open_scripted: OpenScripted, body: object) -> None:
     """Parsed once, at the border."""
