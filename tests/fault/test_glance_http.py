@@ -59,6 +59,18 @@ def test_a_service_without_authentication_needs_only_an_endpoint(open_scripted: 
     assert identity.location.startswith("http://127.0.0.1:")
 
 
+@pytest.mark.parametrize(("seconds", "asked"), [(60.0, 2), (0.5, 1)])
+def test_within_a_time_limit_a_request_is_repeated_once_at_most(
+    open_scripted: OpenScripted, seconds: float, asked: int
+) -> None:
+    """A heartbeat that is asked for again and again would be the last one; without a limit there are five tries."""
+    service = open_scripted([Say(503)])
+    refused(Unavailable, lambda: service.backend.with_time_limit(seconds).images(IMAGE_ID))
+    assert len(service.server.asked) == asked
+    refused(Unavailable, lambda: service.backend.images(IMAGE_ID))
+    assert len(service.server.asked) == asked + 5
+
+
 def test_images_without_an_owner_are_ours_where_there_are_no_projects(open_scripted: OpenScripted) -> None:
     """No filter by owner then; the mark is compared again."""
     marked = [image("a", imagesync_catalog="base"), image("b", imagesync_catalog="BASE"), image("c", owner="x")]
@@ -102,6 +114,14 @@ def test_an_answer_that_is_no_image_is_one_line(open_scripted: OpenScripted, bod
     kind = UnfitAnswer if body.startswith(b"[[") else BackendError
     text = refused(kind, lambda: open_scripted([Say(body=body)]).backend.images(IMAGE_ID))
     assert "Image API v2" in text
+
+
+@pytest.mark.parametrize("value", [b"0", b'{"a":0}', b"[0]", b'""'])
+def test_an_answer_of_too_many_values_is_not_read(open_scripted: OpenScripted, value: bytes) -> None:
+    """Two bytes may take two hundred in memory, of whatever kind they are."""
+    body = b"[" + b",".join([value] * 1_000_002) + b"]"
+    text = refused(UnfitAnswer, lambda: open_scripted([Say(body=body)]).backend.images(IMAGE_ID))
+    assert "has more than 1000000 values" in text
 
 
 @pytest.mark.parametrize("body", [{}, {"images": None}, {"images": {}}, [], {"images": [3]}, {"images": [{"id": "x"}]}])

@@ -315,7 +315,8 @@ def test_a_document_that_breaks_off_is_read_again(web: Mirror, cut: int) -> None
 def test_a_size_is_asked_without_reading(web: Mirror) -> None:
     """By HEAD; by GET where a server knows none."""
     assert fetch_size([web.publish("/a", DATA)], ANY) == len(DATA)
-    assert fetch_size([web.publish("/b", File(DATA, head=405))], ANY) == len(DATA)
+    for status in (403, 405, 501):  # a signed URL may be for GET only
+        assert fetch_size([web.publish(f"/{status}", File(DATA, head=status))], ANY) == len(DATA)
     assert fetch_size([web.publish("/c", File(DATA, head=200))], ANY) is None  # its length 0 tells nothing
     assert fetch_size([f"{web.address}/missing", f"{web.address}/a"], ANY) == len(DATA)
     with pytest.raises(SourceError, match="HTTP 404"):

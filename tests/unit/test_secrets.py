@@ -58,6 +58,25 @@ def test_a_token_is_not_shown(name: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "prefix",
+    [
+        *("ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-", "gldt-", "glrt-", "glcbt-", "glptt-", "glagent-"),
+        *("xoxb-", "xapp-", "gAAAA", "hvs.", "hvb.", "hvr.", "sk-", "sk_live_", "rk_live_", "npm_", "pypi-", "dckr_pat_"),
+        *("eyJ", "AIza", "ya29.", "SG.", "dop_v1_", "shpat_", "shpss_", "glsa_", "hf_", "tskey-", "AGE-SECRET-KEY-"),
+    ],
+)  # fmt: skip
+def test_a_token_is_known_by_how_it_begins(prefix: str) -> None:
+    """However little the rest of it looks like chance."""
+    assert is_secret(f"{prefix}harmless")
+    assert "harmless" not in hide_secrets(f"it is {prefix}harmless, say")
+
+
+def test_what_is_not_shown_of_a_long_value_is_not_judged() -> None:
+    """A secret that begins far behind what is shown hides nothing of it."""
+    assert quote_value("word " * 300 + f"password: {PASSWORD}").startswith("'word word")
+
+
+@pytest.mark.parametrize(
     "text",
     [
         *(f"password: {PASSWORD}", f"password={PASSWORD}", f"machine h login me password {PASSWORD}", f'"password": "{PASSWORD}"'),

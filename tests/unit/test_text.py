@@ -108,6 +108,7 @@ def test_a_page_becomes_one_line() -> None:
 def test_json_has_every_script_and_no_control_character() -> None:
     """Valid JSON still, in lines when it is indented."""
     assert json_text({"b": "日本 \x1b\x7f\u202e", "a": 1}) == '{\n  "a": 1,\n  "b": "日本 \\u001b\\u007f\\u202e"\n}'
+    assert json_text({"a": "\x7f"}, indent=None) == '{"a": "\\u007f"}'
     assert json_text({"b": 1, "a": "x"}, indent=None) == '{"b": 1, "a": "x"}'
 
 

@@ -25,11 +25,12 @@ class Settling(FaultyStore):
 
     between: Callable[[], None] | None = None
     listings = 0
+    seconds = 1.0
 
     def settling_time(self) -> float:
         if self.between:
             self.between()
-        return 1.0
+        return self.seconds
 
     def inventory(self, catalog: str, owners: object = ()) -> list[LiveImage]:
         self.listings += 1
@@ -169,8 +170,10 @@ def test_one_failure_leaves_the_others_alone(store: Settling) -> None:
     assert outcomes[second.id] == Performed(second.id)
 
 
-def test_a_run_that_is_stopped_while_it_waits_deletes_nothing(store: Settling) -> None:
-    """What is marked is left to the next run."""
+@pytest.mark.parametrize("seconds", [0.0, 1.0])
+def test_a_run_that_is_stopped_while_it_waits_deletes_nothing(store: Settling, seconds: float) -> None:
+    """What is marked is left to the next run, also where there is nothing to wait for."""
+    store.seconds = seconds
     image = owned(store)
     stopped: list[bool] = []
     store.between = lambda: stopped.append(True)

@@ -13,7 +13,7 @@ from imagesync import Performer, execute
 from imagesync.backends.base import UpdateFields
 from imagesync.backends.local.backend import Local
 from imagesync.backends.local.store import Store
-from imagesync.errors import Forbidden, QuotaExceeded, Unavailable
+from imagesync.errors import Forbidden, LeaseLost, QuotaExceeded, Unavailable
 from imagesync.model.catalog import Auto, Catalog, Content, Fingerprint, Role, Status, Visibility
 from imagesync.model.image import LiveImage
 from imagesync.model.plan import Create, Plan
@@ -168,9 +168,13 @@ def test_a_post_that_arrives_late_publishes_nothing(tmp_path: Path, pinned: str 
 
 
 class MayNotPublish(Local):
-    """A store whose user may not make images public; ``asked`` counts the questions."""
+    """A store whose user may not make images public; ``asked`` counts the questions, ``uploads`` what was sent."""
 
-    asked = 0
+    asked = uploads = 0
+
+    def upload(self, image_id: str, chunks: Iterable[bytes], size: int | None, *, store: str | None = None) -> None:
+        self.uploads += 1
+        super().upload(image_id, chunks, size, store=store)
 
     def may_publish(self, image_id: str) -> bool:
         self.asked += 1
@@ -205,6 +209,7 @@ def test_a_right_that_the_retirement_needs_is_asked_for_before_the_new_build_is_
         "a user whom the service's policy lets publish"
     )
     assert retired.outcome is Outcome.SKIPPED
+    assert service.uploads == 1
     assert [image.properties[ROLE] for image in service.images()] == [Role.CURRENT]
 
 
@@ -216,8 +221,32 @@ def test_a_right_that_the_image_needs_is_asked_for_before_it_is_uploaded(tmp_pat
     report = apply(service, want_image(tmp_path, b"\0new", visibility=Visibility.PUBLIC))
     created, *_ = report.results
     assert str(created.error).startswith("this user may not make images public, as visibility asks for; ")
-    assert service.asked == 1
+    assert (service.asked, service.uploads) == (1, 1)
     assert [image.visibility for image in service.images()] == [Visibility.SHARED]
+
+
+class Deactivating(Local):
+    """A store that counts deactivations."""
+
+    deactivations = 0
+
+    def deactivate(self, image_id: str) -> None:
+        self.deactivations += 1
+        super().deactivate(image_id)
+
+
+def test_without_the_lease_nothing_is_deactivated(tmp_path: Path) -> None:
+    """It may be lost while the data is sent: another run may go on with the record then."""
+    service = Deactivating(Store(tmp_path / "store"), "store")
+    plan = planned(service, want_image(tmp_path, b"\0data", status=Status.DEACTIVATED))
+
+    def check_lease() -> None:
+        if any(image.status is Status.ACTIVE for image in service.images()):
+            raise LeaseLost("lost", "run apply again")
+
+    performer = Performer(service, plan, check_lease=check_lease)
+    assert not execute(plan, performer, jobs=1, notify=lambda _: None, cancelled=threading.Event()).succeeded
+    assert service.deactivations == 0
 
 
 class DeactivationLost(Local):

@@ -11,7 +11,7 @@ from imagesync.backends.base import ImportFields
 from imagesync.errors import BackendError, Conflict, Unauthorized, Unavailable
 from imagesync.execution.transfers import MAX_TRIES
 from imagesync.model.catalog import FileSource, Fingerprint, Method, Status, Transfer, UrlSource
-from imagesync.model.image import Capabilities, LiveImage
+from imagesync.model.image import COPY, Capabilities, LiveImage
 from imagesync.sources import identify
 from tests.samples import GIB, qcow2
 from tests.unit.execution.helpers import Service, apply, want_image
@@ -120,3 +120,40 @@ def test_the_next_mirror_is_tried_while_the_record_is_queued(tmp_path: Path, lef
     wanted = catalog(spec("x", source=source, fingerprint=Fingerprint()))
     assert apply(service, wanted).succeeded is (tried == len(urls))
     assert service.uris == list(urls[:tried])
+
+
+class Stores(Service):
+    """A service of three stores; ``placed`` are those that got the data, in order."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, {})
+        self.placed: list[str] = []
+
+    def upload(self, image_id: str, chunks: Iterable[bytes], size: int | None, *, store: str | None = None) -> None:
+        self.placed.append(store or "the default one")
+        super().upload(image_id, chunks, size)
+
+    def import_image(self, image_id: str, method: str, **options: Unpack[ImportFields]) -> None:
+        self.placed += options["stores"]
+
+    def images(self, image_id: str | None = None) -> list[LiveImage]:
+        return [replace(image, stores=tuple(self.placed)) for image in super().images(image_id)]
+
+    def capabilities(self) -> Capabilities:
+        stores = frozenset({"fast", "slow", "tape"})
+        return replace(super().capabilities(), stores=stores, import_methods=frozenset({COPY}))
+
+
+@pytest.mark.parametrize(
+    ("stores", "placed"),
+    [((), ["the default one"]), (("slow",), ["slow"]), (("tape", "fast", "slow"), ["tape", "fast", "slow"])],
+)
+def test_data_is_sent_into_the_first_store_and_copied_from_there(
+    tmp_path: Path, stores: tuple[str, ...], placed: list[str]
+) -> None:
+    """The one that the manifest names first; copies are made of it."""
+    service = Stores(tmp_path / "store")
+    (tmp_path / "x").write_bytes(b"\0data")
+    source = FileSource(str(tmp_path / "x"), "x", transfer=Transfer(stores=stores))
+    assert apply(service, identify(catalog(spec("x", source=source)))).succeeded
+    assert service.placed == placed

@@ -106,6 +106,22 @@ def test_several_guards_become_one(store: FaultyStore) -> None:
     assert guards(stored(store, image)) == [(10, "mine")]
 
 
+class Overlapped(FaultyStore):
+    """A service in which the update of another run is saved together with each of ours."""
+
+    def update_image(self, image: LiveImage | str, **attrs: Unpack[UpdateFields]) -> LiveImage:
+        changed = super().update_image(image, **attrs)
+        return change_by_hand(self, changed.id, {"imagesync_rev_9": "another"})
+
+
+def test_a_guard_of_another_run_beside_ours_is_a_conflict(tmp_path: Path) -> None:
+    """Both updates were saved, and nobody knows of which the values are."""
+    store = Overlapped(tmp_path / "store")
+    image = active(store)
+    with pytest.raises(Conflict, match="another run wrote to it"):
+        Writes(store, nonce="mine").update(image, ATTRS)
+
+
 def test_an_image_without_a_guard_is_claimed_first(store: FaultyStore) -> None:
     """Two that do so at once: the second one is refused."""
     image = replace(stored(store, active(store)))

@@ -236,3 +236,14 @@ def test_what_the_programs_make_is_recognized(
     found = recognize(made[:HEAD])
     assert found is not None
     assert found.name == program
+
+
+def test_the_service_unpacks_what_is_staged_and_makes_no_disk_of_a_page() -> None:
+    """Packed data is right for a service that unpacks it; a text is right for none."""
+    packed = Plausibility("raw", "bare", unpacked=False, is_staged=True)
+    packed.feed(gzip.compress(b"\0" * 4096))
+    packed.finish()
+    page = Plausibility("raw", "bare", unpacked=False, is_staged=True)
+    page.feed(b"<!doctype html><title>log in</title>")
+    with pytest.raises(FormatMismatch, match="the data is an HTML page, not raw"):
+        page.finish()

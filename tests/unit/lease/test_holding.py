@@ -90,6 +90,15 @@ def test_a_heartbeat_that_is_confirmed_late_does_not_count(runs: TwoRuns) -> Non
     assert held.is_lost()
 
 
+def test_a_heartbeat_that_was_sent_in_time_and_confirmed_too_late_brings_nothing_back(runs: TwoRuns) -> None:
+    """When its answer came, the time after the one before it was over."""
+    held = runs.take()
+    runs.clock.now += 40
+    runs.hooked.before_update = lambda: runs.clock.sleep(10)
+    held.beat()
+    assert held.is_lost()
+
+
 def test_a_heartbeat_counts_from_when_it_was_sent(runs: TwoRuns) -> None:
     """However late its answer comes: whoever waits for us counts from what the service saved."""
     held, delays = runs.take(), iter([30.0])

@@ -8,6 +8,7 @@ import pytest
 from imagesync.lease.record import (
     BEAT,
     HOLDER,
+    MAX_HOLDERS,
     NEXT,
     NUMBER,
     STATE,
@@ -67,6 +68,13 @@ def never(holder: Holder) -> bool:
 )
 def test_a_lease_is_read_as_it_was_written(lease: Lease) -> None:
     assert read_lease(stored(lease), PROJECT, "base") == lease
+
+
+def test_of_holders_before_this_one_only_so_many_are_read() -> None:
+    """Whoever may write to a record could name any number of them."""
+    named = replace(HELD, after=tuple(Holder(f"h{number}") for number in range(MAX_HOLDERS + 1)))
+    found = read_lease(stored(named), PROJECT, "base")
+    assert found == replace(named, after=named.after[:MAX_HOLDERS])
 
 
 def test_the_record_of_0_1_0_is_read() -> None:

@@ -1,5 +1,6 @@
 """The protocol of taking and breaking a lease, by a clock that only the test moves."""
 
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -796,6 +797,40 @@ def test_a_record_that_arrives_late_ends_the_lease_before_the_first_step(runs: T
     held = hold(runs.backend, "base", timeout=120, times=USUAL, unlock=UNLOCK, warn=arrive)
     with pytest.raises(LeaseLost, match="it was taken over by host b"):
         held.__enter__()
+
+
+def test_a_look_that_took_long_shows_a_sign_of_life_of_its_end(runs: TwoRuns) -> None:
+    """What a listing shows may have been written while it was waited for: the time counts from when it came."""
+    first = runs.take(A)
+    begun, delays = runs.clock.now, iter([30.0])
+
+    def wait() -> None:
+        if seconds := next(delays, 0.0):
+            runs.clock.now += seconds
+            first.beat()
+
+    def meanwhile(now: float) -> None:
+        assert first.is_lost() == (now > begun + 75)
+
+    runs.hooked.before_look = wait
+    runs.clock.meanwhile = meanwhile
+    second = runs.take(B)
+    assert second.number == 2
+    assert begun + 90 <= runs.clock.now < begun + 93
+
+
+def test_a_lease_is_kept_alive_while_what_a_dead_run_sent_is_waited_for(runs: TwoRuns) -> None:
+    """Else a third run would take it for dead before the second one has begun."""
+    held = runs.take(A)
+    held.is_settled = False
+    held.release()
+    names = list[str]()
+
+    def note(_message: str) -> None:
+        names.extend(thread.name for thread in threading.enumerate())
+
+    with hold(runs.backend, "base", timeout=120, times=USUAL, unlock=UNLOCK, warn=note):
+        assert "lease" in names
 
 
 @pytest.mark.parametrize("is_broken", [False, True])

@@ -52,6 +52,7 @@ class HookedStore:
         self.before_create: Callable[[], object] = lambda: None
         self.after_create: Callable[[], object] = lambda: None
         self.before_update: Callable[[], object] = lambda: None
+        self.before_look: Callable[[], object] = lambda: None
         self.after_look: Callable[[], object] = lambda: None
         self.shown: Callable[[LiveImage], bool] = lambda image: True
         self.undeletable: set[str] = set()
@@ -83,6 +84,7 @@ class HookedStore:
 
     def leases(self, catalog: str) -> list[LiveImage]:
         """What was seen may be old when it arrives, and a listing may lag."""
+        self.before_look()
         found = [image for image in self._real.leases(catalog) if self.shown(image)]
         self.after_look()
         return found

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from imagesync.errors import ManifestError, UsageError
+from imagesync.model.policy import Limit, OnRemove, OnReplace, Policy, Publish
 from tests.unit.manifest.one_file import problems, wanted
 
 
@@ -32,6 +33,23 @@ def test_the_projects_of_keys_that_are_left_out_are_known(
     assert {spec.key: spec.owner for spec in catalog.images if spec.owner} == {
         key: owners[key] for key in {"a", "b"} - keys
     }
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("on_remove: hide", Policy(on_remove=OnRemove.HIDE)),
+        ("on_replace: {keep: 3}", Policy(on_replace=OnReplace(keep=3))),
+        ("max_delete: 5", Policy(max_delete=Limit(5, percent=False))),
+        ("max_update: 10%", Policy(max_update=Limit(10))),
+        ("publish: staged-only", Policy(publish=Publish.STAGED_ONLY)),
+    ],
+)
+def test_a_policy_that_says_one_thing_leaves_the_others_as_they_are_without_it(
+    tmp_path: Path, written: str, meant: Policy
+) -> None:
+    """The defaults are the same, whether there is a policy or none."""
+    assert wanted(tmp_path, f"images: {{}}\npolicy: {{{written}}}").policy == meant
 
 
 def test_a_store_outside_the_catalogue_is_refused(tmp_path: Path) -> None:

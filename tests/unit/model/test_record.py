@@ -7,6 +7,7 @@ import pytest
 from imagesync.model.catalog import Checksum, Role
 from imagesync.model.image import LiveImage
 from imagesync.model.record import (
+    MAX_GENERATION,
     PREFIX,
     Managed,
     Record,
@@ -141,6 +142,17 @@ def test_a_record_is_written_as_it_was_read(image: LiveImage) -> None:
         ({"imagesync_catalog": "base", "imagesync_managed": "{"}, Record("base", "", Role.CURRENT)),
         (
             {"imagesync_catalog": "base", "imagesync_managed": '{"g":-1,"f":[],"t":{},"o":7,"r":3,"b":"x"}'},
+            Record("base", "", Role.CURRENT),
+        ),
+        (
+            {"imagesync_catalog": "base", "imagesync_managed": f'{{"g":{MAX_GENERATION},"q":{MAX_GENERATION}}}'},
+            Record("base", "", Role.CURRENT, managed=Managed(generation=MAX_GENERATION, retirement=MAX_GENERATION)),
+        ),
+        (
+            {
+                "imagesync_catalog": "base",
+                "imagesync_managed": f'{{"g":{MAX_GENERATION + 1},"q":{MAX_GENERATION + 1}}}',
+            },
             Record("base", "", Role.CURRENT),
         ),
         (

@@ -51,6 +51,25 @@ def test_an_adopted_image_is_recorded_with_what_the_service_computed() -> None:
     assert recorded(made) == ((), (digest("a"),))
 
 
+@pytest.mark.parametrize(
+    ("compression", "size", "is_adopted"),
+    [
+        (Compression.NONE, 4096, True),
+        (Compression.NONE, None, True),
+        (Compression.NONE, 4097, False),
+        (Compression.XZ, 4097, True),
+    ],
+)
+def test_an_image_of_another_size_is_not_taken_for_the_declared_content(
+    compression: Compression, size: int | None, *, is_adopted: bool
+) -> None:
+    """It cannot hold the file's bytes; what is unpacked on the way has a size of its own."""
+    foreign = replace(live(spec("a"), "foreign", size=size), properties={})
+    source = FileSource("/images/a.raw", "a.raw", transfer=Transfer(compression))
+    made = plan(catalog(spec("a", adopt=True, source=source)), inventory(foreign=(foreign,)))
+    assert kinds(made)[0] == (("Update", "a", "adopt") if is_adopted else ("Create", "a", "content-changed"))
+
+
 def test_a_record_on_trust_is_judged_at_the_next_write_and_not_before() -> None:
     """The service has the wanted digest by now: no step only for the record, and no declared digest in the next one."""
     sha512 = Checksum("sha512", "c" * 128)

@@ -38,6 +38,17 @@ def test_a_hidden_image_is_in_nobodys_way() -> None:
 
 
 @pytest.mark.parametrize(
+    ("is_hidden", "wanted_hidden", "is_asked"),
+    [(False, False, False), (True, False, True), (True, True, False), (False, True, False)],
+)
+def test_who_has_a_name_is_asked_before_it_is_taken(*, is_hidden: bool, wanted_hidden: bool, is_asked: bool) -> None:
+    """A hidden image of ours does not hold its name: somebody may have taken it meanwhile."""
+    found = inventory(live(spec("a", hidden=is_hidden)))
+    asked = collect_questions(catalog(spec("a", hidden=wanted_hidden)), found)
+    assert asked.names == ({PROJECT: ("a",)} if is_asked else {})
+
+
+@pytest.mark.parametrize(
     ("visibility", "recorded", "declared", "is_asked"),
     [
         (Visibility.SHARED, frozenset({"p1"}), False, True),

@@ -5,6 +5,10 @@ from typing import Any
 import pytest
 
 from imagesync.model.catalog import OnExpire, Status
+from imagesync.model.plan import Delete, Reason
+from imagesync.planning.counting import find_vanishing_keys
+from imagesync.planning.generations import group
+from imagesync.planning.steps import make_step
 from tests.unit.factories import catalog, inventory, live, plan, spec
 
 PAST = "2026-11-01"
@@ -24,3 +28,12 @@ def test_a_key_that_is_only_changed_is_not_taken_away() -> None:
     wanted = catalog(spec("a", min_ram=1), spec("b", status=Status.DEACTIVATED), spec("c", "b"), spec("new"))
     made = plan(wanted, inventory(*(live(spec(key)) for key in "abc")))
     assert (made.removed, made.changed) == ((), ("a", "b", "c"))
+
+
+@pytest.mark.parametrize(
+    ("attrs", "vanishes"), [({}, True), ({"hidden": True}, False), ({"status": Status.DEACTIVATED}, False)]
+)
+def test_only_what_users_could_use_vanishes(attrs: dict[str, Any], *, vanishes: bool) -> None:
+    """Of a key that was hidden or deactivated nobody loses anything, whatever reason the step names."""
+    step = make_step(Delete("a", "id-a"), Reason.SUPERSEDED)
+    assert find_vanishing_keys([step], group([live(spec("a"), **attrs)])) == ({"a"} if vanishes else set())

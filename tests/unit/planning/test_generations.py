@@ -5,9 +5,19 @@ from dataclasses import replace
 import pytest
 
 from imagesync.errors import PlanRefused
-from imagesync.model.catalog import Checksum, FileSource, Fingerprint, KnownContent, Role, UrlSource
+from imagesync.model.catalog import (
+    Checksum,
+    Compression,
+    FileSource,
+    Fingerprint,
+    KnownContent,
+    Role,
+    Transfer,
+    UrlSource,
+)
 from imagesync.model.plan import Create
-from tests.unit.factories import catalog, digest, inventory, live, plan, rewrite, spec
+from imagesync.planning.generations import group
+from tests.unit.factories import PROJECT, catalog, digest, inventory, live, plan, rewrite, spec
 from tests.unit.planning.plans import kinds
 
 
@@ -33,6 +43,32 @@ def test_a_stronger_digest_of_the_same_content_uploads_nothing() -> None:
     sha512 = digest("a").__class__("sha512", "a" * 128)
     image = live(spec("a"), os_hash_algo="sha512", os_hash_value="a" * 128)
     assert not plan(catalog(spec("a", fingerprint=Fingerprint((sha512,)))), inventory(image)).steps
+
+
+@pytest.mark.parametrize(
+    ("compression", "recorded", "owner", "reason"),
+    [
+        (Compression.NONE, (), None, "content-unknown"),
+        (Compression.GZ, (), None, "content-changed"),
+        (Compression.GZ, (Checksum("sha512", "b" * 128),), None, "content-unknown"),
+        (Compression.GZ, (Checksum("sha512", "b" * 128),), "f" * 32, "content-changed"),
+    ],
+)
+def test_content_that_is_known_by_another_algorithm_only_is_hashed_before_it_is_sent(
+    compression: Compression, recorded: tuple[Checksum, ...], owner: str | None, reason: str
+) -> None:
+    """By the record, or by the service's hash where that is of the published bytes; another project's word is none."""
+    source = FileSource("/images/a.raw", "a.raw", transfer=Transfer(compression))
+    wanted = spec("a", source=source, owner=owner)
+    image = live(wanted, os_hash_algo="sha512", os_hash_value="c" * 128, owner=owner or PROJECT)
+    made = plan(catalog(wanted), inventory(rewrite(image, digests=recorded)))
+    assert kinds(made)[0] == ("Create", "a", reason)
+
+
+def test_of_several_current_images_references_mean_the_newest() -> None:
+    """A run that broke off may leave two."""
+    found = group([live(spec("a"), "new", generation=2), live(spec("a"), "old")])
+    assert found.current_ids() == {"a": "new"}
 
 
 def test_content_without_digest_is_its_url() -> None:

@@ -70,6 +70,15 @@ def test_every_retired_image_has_its_reason_to_stay() -> None:
     assert "for-good  kept for good (keep 1)" in text
 
 
+def test_a_property_that_is_set_and_unset_is_set() -> None:
+    """One change, which a request can carry."""
+    on_replace = OnReplace(hide=False, set_properties=(("os", "old"),), unset=("properties.os", "properties.rest"))
+    old = live(spec("a", "a", properties={"os": "new", "rest": "x"}), "old")
+    made = plan(catalog(spec("a", "b", on_replace=on_replace)), inventory(old))
+    (update,) = [step.action for step in made.steps if isinstance(step.action, Update)]
+    assert [(change.path[1], change.after) for change in update.changes] == [("os", "old"), ("rest", None)]
+
+
 def test_what_was_current_last_is_kept() -> None:
     """Not the build with the highest number: after a way back that is the bad one."""
     found = inventory(live(spec("a", "a"), "good"), retired(spec("a", "b"), "bad", 2))
@@ -201,6 +210,15 @@ def test_a_protected_image_leaves_in_no_way_without_permission(on_remove: OnRemo
     """Deleted, deactivated, hidden or let go of."""
     found = inventory(live(spec("a")), live(spec("b"), protected=True))
     with pytest.raises(PlanRefused, match="protected image id-b; pass --allow-protected"):
+        plan(catalog(spec("a")), found, Policy(on_remove=on_remove))
+    assert plan(catalog(spec("a")), found, Policy(on_remove=on_remove, allow_protected=True)).steps
+
+
+@pytest.mark.parametrize("on_remove", [OnRemove.DELETE, OnRemove.KEEP])
+def test_a_protected_earlier_build_leaves_in_no_way_without_permission(on_remove: OnRemove) -> None:
+    """With the key all its builds go, not the current one alone."""
+    found = inventory(live(spec("a")), live(spec("b")), replace(retired(spec("b", "c"), "old"), protected=True))
+    with pytest.raises(PlanRefused, match=r"protected image old; pass --allow-protected"):
         plan(catalog(spec("a")), found, Policy(on_remove=on_remove))
     assert plan(catalog(spec("a")), found, Policy(on_remove=on_remove, allow_protected=True)).steps
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from imagesync.model.catalog import Fingerprint, Visibility
+from imagesync.model.catalog import Fingerprint, UrlSource, Visibility
 from imagesync.model.image import MemberState
 from imagesync.model.plan import (
     Reason,
@@ -154,3 +154,22 @@ def test_what_on_replace_took_comes_back_although_it_is_ignored() -> None:
     first = made.steps[0].action
     assert isinstance(first, Update)
     assert {".".join(change.path): change.after for change in first.changes} == {"hidden": False, "properties.p": "1"}
+
+
+def test_what_on_replace_took_comes_back_as_the_text_that_it_was() -> None:
+    """What looks like a reference is none: it was read from the image."""
+    image = retired(spec("a", "a"), "one", before={"hidden": False, "properties.p": "${images.a.id}"})
+    made = plan(catalog(spec("a", "a")), inventory(image, live(spec("a", "b"), "two", generation=2)))
+    first = made.steps[0].action
+    assert isinstance(first, Update)
+    assert {".".join(change.path): change.after for change in first.changes}["properties.p"] == "$${images.a.id}"
+
+
+def test_a_record_goes_on_naming_where_the_bytes_came_from() -> None:
+    """Another mirror of the same bytes is where the next build comes from."""
+    before = spec("a", source=UrlSource(("https://one.example/a.raw",), digest("a")))
+    after = replace(before, source=UrlSource(("https://two.example/a.raw",), digest("a")), min_ram=1)
+    (step,) = plan(catalog(after), inventory(live(before))).steps
+    assert isinstance(step.action, Update)
+    assert step.action.record is not None
+    assert step.action.record.managed.origin == "https://one.example/a.raw"

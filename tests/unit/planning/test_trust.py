@@ -32,6 +32,9 @@ from tests.unit.factories import PROJECT, candidate, catalog, inventory, live, m
 
 OTHER = "f" * 32
 SHA512 = Checksum("sha512", "5" * 128)
+MD5 = "6" * 32
+TWO = Fingerprint((Checksum("md5", MD5), SHA512), 4096)
+"""A weak digest, which somebody else may have forged, and a strong one."""
 FINAL = Capabilities(hash_is_final=True)
 HASH: dict[str, Any] = {"os_hash_algo": "sha512", "os_hash_value": SHA512.value}
 
@@ -83,6 +86,8 @@ def updates(found: Plan) -> dict[str, Update]:
         (wanted(), {**HASH, "owner": OTHER}, Capabilities(), Trust.DATA),
         (wanted(), {**HASH, "owner": OTHER}, None, Trust.DATA),
         (by_sha256(), {**HASH, "owner": OTHER}, FINAL, Trust.DATA),
+        (wanted(fingerprint=TWO), {"checksum": MD5, "owner": OTHER}, FINAL, Trust.DATA),
+        (wanted(fingerprint=TWO), {**HASH, "checksum": MD5, "owner": OTHER}, FINAL, Trust.HASH),
         (packed(wanted()), {**HASH, "owner": OTHER}, FINAL, Trust.NOTHING),
         (wanted(fingerprint=Fingerprint()), {**HASH, "owner": OTHER}, FINAL, Trust.NOTHING),
     ],

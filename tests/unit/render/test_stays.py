@@ -7,7 +7,7 @@ import pytest
 
 from imagesync.model.catalog import Status
 from imagesync.model.plan import Kept
-from imagesync.render.stays import candidate_lines, describe_kept
+from imagesync.render.stays import MAX_LISTED, candidate_lines, describe_kept, kept_lines
 from imagesync.render.text import plan_text
 from tests.unit.factories import NOW, candidate, catalog, inventory, live, plan, retired, spec
 
@@ -20,6 +20,12 @@ def test_many_retired_images_are_told_in_groups() -> None:
     made = plan(catalog(*map(spec, keys)), inventory(*images))
     assert "  12 images kept for good (keep 1): k00, k01, k02 and 9 more" in plan_text(made)
     assert len(made.kept) == 12
+
+
+@pytest.mark.parametrize(("number", "lines"), [(MAX_LISTED, 1 + MAX_LISTED), (MAX_LISTED + 1, 2)])
+def test_so_many_retired_images_are_listed_one_by_one(number: int, lines: int) -> None:
+    """More of them are a line a group."""
+    assert len(list(kept_lines([Kept(f"k{index}", "i", 1) for index in range(number)], NOW))) == lines
 
 
 def test_a_rejected_candidate_is_listed_with_nothing_to_do() -> None:

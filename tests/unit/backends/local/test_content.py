@@ -94,3 +94,12 @@ def test_data_is_on_the_disk_before_it_gets_its_name(content: Content, monkeypat
     assert calls == ["write", "fsync", "replace", "fsync of the folder"]
     assert content.data(IMAGE_ID).read_bytes() == b"data"
     assert stat.S_IMODE(content.data(IMAGE_ID).stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize(("held", "found"), [(4, ""), (3, "has 3 bytes, not 4"), (5, "has 5 bytes, not 4")])
+def test_a_file_of_another_size_is_damaged(tmp_path: Path, held: int, found: str) -> None:
+    """A shorter one and a longer one: neither is what was stored."""
+    content = Content(tmp_path)
+    content.make()
+    content.data("image").write_bytes(bytes(held))
+    assert content.find_damage({"id": "image", "size": 4}) == found

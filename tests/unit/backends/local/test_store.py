@@ -99,3 +99,12 @@ def test_data_without_an_image_is_removed(tmp_path: Path) -> None:
     (tmp_path / "content" / image.id).write_bytes(b"orphan")
     open_backend(store=tmp_path)
     assert os.listdir(tmp_path / "content") == []
+
+
+def test_a_file_that_is_called_like_an_image_which_never_was_is_left_alone(tmp_path: Path) -> None:
+    """Only what the store gave out an id for can be its own."""
+    Store(tmp_path / "store").close()
+    file = tmp_path / "store" / "content" / "0a4d55a8-d778-4c4f-9b32-b8bd1ecd6d41"
+    file.write_bytes(b"somebody's")
+    Store(tmp_path / "store").close()
+    assert file.read_bytes() == b"somebody's"
