@@ -182,7 +182,12 @@ def apply_saved(
         if lease is not None and lease.before is not None:
             plan = recover(backend, plan, settings, lease)
         access = access or SourceAccess()
-        plan = drop_settled(plan, settle(backend, plan, settings, hooks, lease, access))
+        settled = settle(backend, plan, settings, hooks, lease, access)
+        for key in sorted(settled):
+            hooks.warn(
+                f"{key}: what else this plan changes of it is left as it is; make the plan again: imagesync plan"
+            )
+        plan = drop_settled(plan, settled)
         return run_plan(backend, plan, settings, hooks, lease, None, access)
 
 

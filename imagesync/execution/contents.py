@@ -54,7 +54,8 @@ def _compare(
         return None
     declared = {item.algorithm: item for item in create.fingerprint.digests}
     is_plain = source.transfer.compression is Compression.NONE and not record.converted
-    known = {**(image.digests if is_plain else {}), **record.known}
+    computed = {item.algorithm: item.value for item in record.digests}  # nobody compared declared ones with the data
+    known = {**(image.digests if is_plain else {}), **computed}
     disk_format, container_format = declared_formats(create)
     try:
         if not source.transfer.is_sent:

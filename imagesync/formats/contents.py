@@ -8,6 +8,7 @@ import bz2
 import codecs
 import lzma
 import re
+import unicodedata
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -48,13 +49,25 @@ def recognize(head: bytes) -> Finding | None:
     name = next((name for name, is_one in _ARCHIVES.items() if is_one(head)), None)
     if name is not None:
         return Finding(Kind.ARCHIVE, name)
+    if is_page(head):
+        return Finding(Kind.TEXT, "an HTML page")
     text = _read_text(head[:MAX_TEXT])
     return Finding(Kind.TEXT, _name_text(text)) if text else None
 
 
 def is_page(head: bytes) -> bool:
     """Whether data is a page for people: the answer of a portal that wants a log-in, say."""
-    return _PAGE.match(head.removeprefix(codecs.BOM_UTF8)) is not None
+    head = head.removeprefix(codecs.BOM_UTF8)
+    place = _skip_space(head, 0)
+    while head.startswith(b"<!--", place):
+        end = head.find(b"-->", place)
+        place = _skip_space(head, end + 3) if end >= 0 else len(head)
+    return head[place : place + 14].lower().startswith((b"<!doctype html", b"<html"))
+
+
+def _skip_space(text: bytes, place: int) -> int:
+    found = _SPACE.match(text, place)
+    return found.end() if found else place
 
 
 def _begins(*magics: bytes) -> Callable[[bytes], bool]:
@@ -122,11 +135,12 @@ def _read_text(head: bytes) -> str:
         text = codecs.getincrementaldecoder(coding)().decode(head)
     except UnicodeDecodeError:
         return ""
-    return text.lstrip() if all(one.isprintable() or one in "\t\n\r\f" for one in text) else ""
+    is_text = bool(text) and all(unicodedata.category(one) != "Cc" or one in "\t\n\r\f\x1b" for one in text)
+    return text.lstrip() or "white space" if is_text else ""
 
 
 def _name_text(text: str) -> str:
-    if is_page(text.encode("utf-8", "replace")):
+    if is_page(text.encode("utf-8", "replace")):  # in another coding
         return "an HTML page"
     if text.startswith("version https://git-lfs.github.com/spec/"):
         return LFS_POINTER
@@ -139,7 +153,7 @@ def _name_text(text: str) -> str:
 LFS_POINTER: Final = "a Git LFS pointer"
 TAR: Final = "a tar archive"
 
-_PAGE: Final = re.compile(rb"\s*(<!--.*?-->\s*)*(<!doctype html|<html)", re.IGNORECASE | re.DOTALL)
+_SPACE: Final = re.compile(rb"\s*")
 
 _PACKED: Final = {
     Finding(Kind.PACKED, "gzip", "gz"): _is_gzip,

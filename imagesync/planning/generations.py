@@ -207,9 +207,9 @@ def _compare_published(spec: ImageSpec, owned: Owned) -> Holds:
 
 
 def collect_known(spec: ImageSpec, owned: Owned) -> dict[str, str]:
-    """Algorithm to digits of every digest that is known of the published data of an image."""
+    """Algorithm to digits of every digest that was computed of the published data of an image."""
     live = owned.image.digests if is_stored_as_published(spec, owned) else {}
-    return {**live, **owned.record.known}
+    return {**live, **{item.algorithm: item.value for item in owned.record.digests}}
 
 
 def is_as_recorded(spec: ImageSpec, owned: Owned) -> bool:

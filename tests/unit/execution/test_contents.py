@@ -15,7 +15,7 @@ from imagesync import Hooks, Planner, Settings, apply, apply_saved, read_catalog
 from imagesync.backends.base import Backend
 from imagesync.backends.local.backend import Local
 from imagesync.backends.local.store import Store
-from imagesync.model.catalog import HEX_LENGTHS, Role
+from imagesync.model.catalog import HEX_LENGTHS, Checksum, Role
 from imagesync.model.image import LiveImage
 from imagesync.model.plan import Create, Plan, Reason
 from imagesync.model.record import read
@@ -124,7 +124,10 @@ def test_what_cannot_be_compared_is_hashed_before_anything_is_sent(
     result = apply_saved(backend, saved, settings, hooks) if is_saved else apply(planner, settings, hooks)
     assert result.report.succeeded
     assert result.ids == {"a": image.id}
-    assert told == [f"a: the source has the bytes of image {image.id}, whose record now says so; nothing is uploaded"]
+    assert told == [
+        f"a: the source has the bytes of image {image.id}, whose record now says so; nothing is uploaded",
+        *(["a: what else this plan changes of it is left as it is; make the plan again: imagesync plan"] * is_saved),
+    ]
     assert [one.id for one in backend.inventory("base")] == [image.id]
     assert "Applied: " in report_text(result.report)
     assert {"sha1", "sha256", "sha384"} <= known(backend).keys()
@@ -196,3 +199,18 @@ def test_what_another_project_holds_is_not_compared(backend: Quiet, tmp_path: Pa
     backend.hashes = NO_HASHES
     steps = plan_for(backend, tmp_path, DATA, "sha384", owner=other).plan().steps
     assert [step.reason for step in steps if isinstance(step.action, Create)] == [Reason.CONTENT_CHANGED]
+
+
+def test_what_was_taken_on_trust_proves_nothing(backend: Quiet, tmp_path: Path) -> None:
+    """A declared digest that nobody compared with the data: no other one is recorded as computed because of it."""
+    assert apply(plan_for(backend, tmp_path, OTHER, "sha1")).report.succeeded
+    (image,) = backend.inventory("base")
+    record = read(image)
+    assert record is not None
+    trusted = Checksum("sha256", hashlib.sha256(DATA).hexdigest())
+    left = replace(record, digests=(), declared=(trusted,), converted=True)
+    backend.update_image(image.id, properties=left.properties(image.id))
+    backend.hashes = NO_HASHES
+    result = apply(plan_for(backend, tmp_path, DATA, "sha512"))
+    assert result.report.succeeded
+    assert result.ids["a"] != image.id
