@@ -30,7 +30,7 @@ STATE: Final = "imagesync_lease_state"
 AFTER: Final = "imagesync_lease_after"
 
 MAX_NUMBER: Final = 2**53
-"""In the chain; a higher one, which nobody reaches by counting, reads as this."""
+"""In the chain; a higher one, which nobody reaches by counting, reads as 0."""
 MAX_HOLDERS: Final = 8
 """That are read from one record."""
 MAX_HOLDER_CHARS: Final = 100

@@ -28,6 +28,8 @@ MAX_DOCUMENT_BYTES: Final = 16 * 2**20
 SMALL_BYTES: Final = 2**20
 """Of a signature, and of a document that is not long."""
 _PIECE: Final = 2**16
+_UNSEEN_CODINGS: Final = frozenset({"br", "deflate", "compress"})
+"""Codings whose data does not show that it is packed (RFC 9110, 8.4.1; RFC 7932); what is gzip or zstd does."""
 _SIZELESS: Final = frozenset({403, 405, 501})
 
 
@@ -238,6 +240,10 @@ class Download:
         self._session, self._urls, self._pauses, self._verified = session, urls, pauses, verified
         self._access, self._slow = access, set[int]()
         self._index, self._answer = _open_first(session, urls, pauses[:3])
+        if (coding := self._answer.headers.get("Content-Encoding", "").strip().lower()) in _UNSEEN_CODINGS:
+            self._answer.close()
+            message = f"{public_url(urls[self._index])}: the server packed it ({coding}), although it was asked not to"
+            raise SourceError(message, "correct the server, or name another mirror first")
         self.size = _length(self._answer)
         self._version = _version(self._answer)
         self._offset = 0

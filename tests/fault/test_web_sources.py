@@ -249,6 +249,14 @@ def test_a_page_instead_of_an_image_is_refused(web: Mirror) -> None:
     assert read(web.publish("/labeled", File(DATA, headers=label)), digest=False) == DATA
 
 
+@pytest.mark.parametrize("coding", ["br", "deflate", "BR ", "compress"])
+def test_what_a_server_packs_although_it_was_asked_not_to_is_refused(web: Mirror, coding: str) -> None:
+    """Such data does not show that it is packed; it would be stored as it came."""
+    with pytest.raises(SourceError, match=r"the server packed it \(\w+\), although it was asked not to"):
+        read(web.publish("/disk", File(DATA, headers={"Content-Encoding": coding})), digest=False)
+    assert read(web.publish("/plain", File(DATA, headers={"Content-Encoding": "identity"})), digest=False) == DATA
+
+
 def test_credentials_come_from_netrc(web: Mirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As for curl -n; they show nowhere."""
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
