@@ -115,7 +115,7 @@ class Run:
     def _show(self, plan: Plan) -> None:
         """The plan before it is applied: on standard output, or on standard error if the other is for JSON."""
         _log_copies(plan)
-        self._has_shown_steps = self._has_shown_steps or bool(plan.steps)
+        self._has_shown_steps = bool(plan.steps)
         is_json = self._results.form is Form.JSON
         paint = paint_for(sys.stderr if is_json else sys.stdout, self._results.color)
         typer.echo(plan_text(plan, paint, now=datetime.now(UTC)), err=is_json, color=True)

@@ -23,7 +23,7 @@ def workspace(cloud: Cloud, tmp_path: Path) -> CloudWorkspace:
 def thirty(workspace: CloudWorkspace) -> None:
     """Thirty images, three with real formats."""
     for number in range(27):
-        name = workspace.file(f"{number:02}.raw", bytes([number]) * 4096)
+        name = workspace.file(f"{number:02}.raw", bytes([number + 128]) * 4096)
         workspace.images[f"raw-{number:02}"] = {
             "source": name,
             "disk_format": "raw",

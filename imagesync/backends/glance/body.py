@@ -43,13 +43,22 @@ class Body:
         self.complete = True
 
     def _measure(self) -> Iterator[bytes]:
+        """Of a known size the last chunk is handed on only when no other one follows: with it the service has the whole."""
+        held = b""
         for chunk in self._chunks:
             if self._size is not None and self.sent + len(chunk) > self._size:
                 raise SourceError(f"the source gives more than the {self._size} bytes it announced", "try again")
             self.sent += len(chunk)
-            yield from [chunk] if self._size is not None else _split(chunk)
+            if self._size is None:
+                yield from _split(chunk)
+                continue
+            if held:
+                yield held
+            held = chunk
         if self._size is not None and self.sent < self._size:
             raise SourceError(f"the source ended after {self.sent} of {self._size} bytes", "try again")
+        if held:
+            yield held
 
 
 def _split(chunk: bytes) -> Iterator[bytes]:
