@@ -169,7 +169,7 @@ def test_an_encrypted_qcow2(disks: Path, tmp_path: Path) -> None:
     """The header of its encryption is in a cluster that an extension names."""
     made = tmp_path / "made"
     secret = "secret,id=s,data=abc"
-    options = "encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=10"
+    options = "encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=500"
     run("qemu-img", "create", "-q", "--object", secret, "-f", "qcow2", "-o", options, made, str(SIZE))
     check("qcow2", made.read_bytes(), 65536)
 
