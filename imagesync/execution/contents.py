@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from imagesync.backends.base import Backend
-from imagesync.errors import BackendError, SourceError
+from imagesync.errors import BackendError, SourceError, Unavailable
 from imagesync.execution.verification import Verifier, declared_formats
 from imagesync.execution.writes import Writes
 from imagesync.model.catalog import Checksum, Compression, FileSource, UrlSource
@@ -40,8 +40,16 @@ def settle_contents(
         writes.update(image, {"properties": settled.properties(image_id)})
         found[create.key] = image_id
 
+    def attempt(unknown: tuple[Create, str]) -> None:
+        try:
+            settle(*unknown)
+        except Unavailable:
+            raise
+        except BackendError:  # what is wrong with one image stops only its key: the steps of that one tell it
+            return
+
     with ThreadPoolExecutor(jobs) as pool:
-        list(pool.map(lambda each: settle(*each), find_unknown(plan)))
+        list(pool.map(attempt, find_unknown(plan)))
     return found
 
 

@@ -10,6 +10,7 @@ specifications, ECMA-119 (ISO 9660), UEFI section 5.3 (GPT).
 import struct
 import sys
 import zlib
+from abc import ABC, abstractmethod
 from array import array
 from collections.abc import Callable
 from functools import partial
@@ -153,7 +154,7 @@ class Extent:
             raise FormatMismatch(f"the {self._kind} data is cut short: {missing}", "fetch the file again")
 
 
-class _Parser:
+class _Parser(ABC):
     """Wants headers and tables of a reader, and needs what they name."""
 
     def __init__(self, reader: _Reader) -> None:
@@ -161,8 +162,9 @@ class _Parser:
         self._want, self._need = reader.want, reader.need
         self._start()
 
+    @abstractmethod
     def _start(self) -> None:
-        raise NotImplementedError
+        """Want the first header."""
 
     def find_missing(self) -> str | None:
         """After the last byte: what is missing that ``need`` does not say."""

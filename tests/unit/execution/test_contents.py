@@ -7,14 +7,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Unpack
 
 import pytest
 
 from imagesync import Hooks, Planner, Settings, apply, apply_saved, read_catalog
-from imagesync.backends.base import Backend
+from imagesync.backends.base import Backend, UpdateFields
 from imagesync.backends.local.backend import Local
 from imagesync.backends.local.store import Store
+from imagesync.errors import Forbidden
 from imagesync.model.catalog import HEX_LENGTHS, Checksum, Role
 from imagesync.model.image import LiveImage
 from imagesync.model.plan import Create, Plan, Reason
@@ -214,3 +215,25 @@ def test_what_was_taken_on_trust_proves_nothing(backend: Quiet, tmp_path: Path) 
     result = apply(plan_for(backend, tmp_path, DATA, "sha512"))
     assert result.report.succeeded
     assert result.ids["a"] != image.id
+
+
+class RefusesRecords(Quiet):
+    """A store that refuses to change a record."""
+
+    refused = ""
+
+    def update_image(self, image: LiveImage | str, **attrs: Unpack[UpdateFields]) -> LiveImage:
+        if image == self.refused and "hidden" not in attrs:
+            raise Forbidden("the policy refuses it")
+        return super().update_image(image, **attrs)
+
+
+def test_what_is_wrong_with_one_image_stops_only_its_key(tmp_path: Path) -> None:
+    """Its record cannot be written: its own steps are carried out as planned."""
+    with RefusesRecords(Store(tmp_path / "store"), "refusing") as backend:
+        assert apply(plan_for(backend, tmp_path, DATA, "sha1")).report.succeeded
+        image = forget_digests(backend, "sha1")
+        backend.refused = image.id
+        result = apply(plan_for(backend, tmp_path, DATA, "sha384"))
+        assert result.report.succeeded
+        assert result.ids["a"] != image.id
