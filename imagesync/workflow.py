@@ -183,11 +183,11 @@ def apply_saved(
             plan = recover(backend, plan, settings, lease)
         access = access or SourceAccess()
         settled = settle(backend, plan, settings, hooks, lease, access)
-        for key in sorted(settled):
+        plan, undone = drop_settled(plan, settled)
+        for key in sorted(undone):
             hooks.warn(
                 f"{key}: what else this plan changes of it is left as it is; make the plan again: imagesync plan"
             )
-        plan = drop_settled(plan, settled)
         return run_plan(backend, plan, settings, hooks, lease, None, access)
 
 

@@ -316,6 +316,11 @@ class ImageSpec:
         """
         return url_identity(self.source.urls[0]) if isinstance(self.source, UrlSource) else None
 
+    def is_published_at(self, identity: str | None) -> bool:
+        """Whether this is the identity of the first URL, or of another mirror of the same file."""
+        mirrors = self.source.urls[1:] if isinstance(self.source, UrlSource) else ()
+        return identity == self.url_identity or (identity is not None and identity in map(url_identity, mirrors))
+
     def is_ignored(self, *path: str) -> bool:
         """Whether ``ignore`` leaves a field to others once the image exists."""
         if not self.ignore:  # nearly all images, asked for each field

@@ -22,8 +22,8 @@ class Reason(StrEnum):
     ``superseded``: another build took its place, or more are kept than ``keep`` allows; ``outdated``: kept as long as
     ``delete_after`` says. ``staged``: a verified candidate is published; ``discarded``: one is dropped. ``deleting``: an
     earlier run began to delete it. ``unverified``: nothing shows what an image in another project holds.
-    ``content-unknown``: no digest that is known of an image can be compared with the declared ones; before anything is sent
-    the source is hashed, and the same bytes keep their image.
+    ``content-unknown``: no digest that is known of an image of this key can be compared with the declared ones; before
+    anything is sent the source is hashed, and where it has the bytes of that image, it is used.
     """
 
     NEW = "new"
@@ -81,6 +81,8 @@ class Create:
     ``image_id`` is the id pinned by the manifest; ``fill`` the id of a queued staging record to use instead of a new
     one. ``replaces`` are the ids that this build supersedes (retired by steps of their own). ``min_disk_auto``: min_disk
     comes from the virtual size in the data's header. ``stage``: it is not published but left as a candidate.
+    ``may_hold`` are ids of images of the key that may hold the same bytes, the current one first: the source is hashed
+    before anything is sent, and if one of them does, it is used and nothing is made.
     """
 
     key: str
@@ -93,6 +95,7 @@ class Create:
     replaces: tuple[str, ...] = ()
     min_disk_auto: bool = False
     stage: bool = False
+    may_hold: tuple[str, ...] = ()
 
     @property
     def is_read_back(self) -> bool:

@@ -166,6 +166,7 @@ def _read_action(step: Json, base: str) -> Action:
                 tuple(step["replaces"]),
                 step["min_disk_auto"],
                 step["stage"],
+                tuple(step["may_hold"]),
             )
         case "update":
             changes = tuple(

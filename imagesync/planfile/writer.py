@@ -151,6 +151,7 @@ def _write_action(action: Action, base: str) -> Json:
                 "replaces": list(action.replaces),
                 "min_disk_auto": action.min_disk_auto,
                 "stage": action.stage,
+                "may_hold": list(action.may_hold),
             }
         case Update():
             changes = [_write_change(change) for change in action.changes]

@@ -166,6 +166,7 @@ def _check_step(case: _Case, step: Step) -> Iterator[str]:
     match step.action:
         case Create() as create:
             yield from _check_replaced(case, create)
+            yield from _check_compared(case, create)
         case Update() as update if image is not None:
             yield from _check_changes(case, step, update, image)
             yield from _check_history(case, step, update, image)
@@ -190,6 +191,14 @@ def _check_replaced(case: _Case, create: Create) -> Iterator[str]:
         yield f"it does not replace what is current of {create.key}"
     elif not set(create.replaces) <= retired:
         yield "an image that it replaces does not retire"
+
+
+def _check_compared(case: _Case, create: Create) -> Iterator[str]:
+    """Only images of the key, in the session's project, get to know what their bytes turn out to be."""
+    ours = {owned.id for owned in case.groups[create.key].every if owned.image.lies_in(case.inventory.project_id)}
+    for image_id in create.may_hold:
+        if image_id not in ours:
+            yield f"image {image_id} is no image of {create.key} in this project, and cannot be compared"
 
 
 def _check_changes(case: _Case, step: Step, update: Update, image: LiveImage) -> Iterator[str]:

@@ -110,6 +110,8 @@ def _check_step(plan: Plan, step: Step) -> Iterator[str]:
     match step.action:
         case Create() as create:
             found = [*_check_record(plan, create.key, create.record), *_check_create(plan, create)]
+            if bool(create.may_hold) is not (step.reason is Reason.CONTENT_UNKNOWN):
+                found.append(f"its reason ({step.reason.value}) does not fit the images that it may be compared with")
         case Update() as update:
             found = [*_check_update(step, update)]
             found += _check_record(plan, update.key, update.record) if update.record else []
@@ -131,6 +133,8 @@ def _check_create(plan: Plan, create: Create) -> Iterator[str]:
         yield f"it cannot fill image {create.fill}"
     if create.stage and create.replaces:
         yield "a staged build replaces nothing"
+    if create.may_hold and create.fill:
+        yield f"image {create.fill} is filled, and nothing is compared"
     owner = fields.get("owner")
     if owner not in (None, plan.owners.get(create.key, plan.target.project_id)):
         yield f"its owner {owner} is not the project of its key"

@@ -164,5 +164,5 @@ def _find_content_lines(spec: ImageSpec, owned: Owned) -> Iterator[tuple[Place, 
     if isinstance(source, FileSource):
         place = spec.lines.get("path", spec.source_place)
         yield place, f"path: a file with that content (now {source.shown})"
-    elif isinstance(source, UrlSource) and origin and owned.record.url != spec.url_identity:
+    elif isinstance(source, UrlSource) and origin and not spec.is_published_at(owned.record.url):
         yield spec.lines.get("url", spec.source_place), f"url: {origin}"

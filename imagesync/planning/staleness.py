@@ -44,7 +44,7 @@ def collect_reliances(steps: Sequence[Step], inventory: Inventory) -> tuple[Reli
             if (image := images.get(image_id)) is not None and (record := read(image)) is not None:
                 keys.setdefault(image_id, record.key)
                 paths.setdefault(image_id, set()).add(f"properties.{ROLE}")
-        if (touched := find_image_id(item.action)) is not None:
+        for touched in _find_touched_ids(item.action):
             keys[touched] = item.action.key
             paths.setdefault(touched, set()).update(_list_paths(item, images.get(touched)))
     return tuple(
@@ -54,6 +54,13 @@ def collect_reliances(steps: Sequence[Step], inventory: Inventory) -> tuple[Reli
         for image_id, found in sorted(paths.items())
         if image_id in images
     )
+
+
+def _find_touched_ids(action: Action) -> tuple[str, ...]:
+    """The images that an action writes to, or to whose records it may write what their bytes turn out to be."""
+    compared = action.may_hold if isinstance(action, Create) else ()
+    touched = find_image_id(action)
+    return (touched, *compared) if touched is not None else compared
 
 
 def _find_mentioned_ids(action: Action) -> Iterator[str]:

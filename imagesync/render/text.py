@@ -131,10 +131,11 @@ def _make_row(plan: Plan, key: str, step: Step, below: tuple[str, ...], paint: P
     match action:
         case Create(stage=True):
             new = "new build" if step.reason is Reason.CONTENT_CHANGED else why
-            return _Row(Ink.ADD, "+", key, "stage", _describe_origin(action), new)
+            return _Row(Ink.ADD, "+", key, "stage", _describe_origin(action), new, _describe_comparison(action))
         case Create(replaces=()):
-            return _Row(Ink.ADD, "+", key, "create", _describe_origin(action), why)
+            return _Row(Ink.ADD, "+", key, "create", _describe_origin(action), why, _describe_comparison(action))
         case Create():
+            below = (*_describe_comparison(action), *below)
             return _Row(Ink.CHANGE, "±", key, "replace", _describe_exchange(plan, action), why, below)
         case Update():
             fields = tuple(_format_changes(step, action.changes, paint))
@@ -149,6 +150,13 @@ def _make_row(plan: Plan, key: str, step: Step, below: tuple[str, ...], paint: P
         case Delete():
             freed = f"{format_size(action.size)} freed" if action.size is not None else "no data"
             return _Row(Ink.REMOVE, "-", key, "delete", f"{freed}, {action.image_id}{_note_protection(action)}", why)
+
+
+def _describe_comparison(create: Create) -> tuple[str, ...]:
+    """The images that are used instead, if the source turns out to have their bytes."""
+    return tuple(
+        f"if {image_id} has the same bytes, it is used, and nothing is uploaded" for image_id in create.may_hold
+    )
 
 
 def _describe_update(step: Step, update: Update) -> str:
@@ -169,7 +177,7 @@ def _explain_step(step: Step) -> str:
     words = {
         Reason.REMOVED: "removed from the manifest",
         Reason.CONTENT_CHANGED: "new build published",
-        Reason.CONTENT_UNKNOWN: "hashed first: the same bytes keep their image",
+        Reason.CONTENT_UNKNOWN: "compared first",
         Reason.ROLLBACK: "back to an earlier build",
         Reason.INCOMPLETE: "was left incomplete",
         Reason.ADOPT: "adopted",

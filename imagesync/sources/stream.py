@@ -32,7 +32,8 @@ class SourceStream:
     """Verified bytes. ``size`` of what comes out, where known; after the last chunk ``digests`` of it and ``virtual_size``.
 
     ``published_digests`` are then of the bytes as they were published: in the declared algorithms, in sha256, and of packed
-    data in those that services use, so that a digest that is declared later can be compared; and in ``algorithms``.
+    data in those that services use, so that a digest that is declared later can be compared; and in ``algorithms``, in
+    which the bytes that come out are hashed besides, too.
 
     ``virtual_size`` grows while the stream runs: it is never more than the final one. ``interrupt`` wakes whatever gives
     the blocks when nobody wants them any more.
@@ -61,6 +62,7 @@ class SourceStream:
         declared = {item.algorithm for item in expected.digests}
         self._is_comparable = self._plain and bool(declared & SERVICE_HASHES)
         self._published = _start_hashes({*declared, *algorithms, "sha256", *(() if self._plain else ("md5", "sha512"))})
+        self._stored_algorithms = {*(() if self._plain else algorithms), *(() if self._is_comparable else ("sha512",))}
         self.published_digests: dict[str, str] = {}
         self._pipeline = Pipeline(interrupt)
 
@@ -99,7 +101,7 @@ class SourceStream:
 
     def _verify_stored(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
         """The unpacked chunks, some of them back until the format is known, the last until all is."""
-        stored = _start_hashes(() if self._is_comparable else ("sha512",))
+        stored = _start_hashes(self._stored_algorithms)
         inspection = Inspection(self._disk_format, self._container_format, is_measured=self._transfer.inspect)
         plausibility = make_plausibility(self._transfer, self._disk_format, self._container_format, is_stored=False)
         held: list[bytes] = []
@@ -154,7 +156,7 @@ def open_source(
     """The stream of one source; SourceError if it cannot be opened. Closes everything that it opened.
 
     For URLs: ``pauses`` in seconds before each further try, and the rules of ``access``. ``algorithms``: in which the
-    published bytes are hashed besides.
+    published and the unpacked bytes are hashed besides.
     """
     begin = partial(
         SourceStream,

@@ -81,6 +81,18 @@ FORGED: dict[str, tuple[Callable[[Plan], Plan], str]] = {
     "kind": (lambda p: replace(p, kind=Kind.STAGE), "kind stage has no such step"),
     "rollback": (lambda p: replace(p, kind=Kind.ROLLBACK), "kind rollback has no such step"),
     "staged": (lambda p: change_action(p, "create:c", stage=True), "kind apply has no such step"),
+    "compared without a reason": (
+        lambda p: change_action(p, "create:a", may_hold=("old",)),
+        "content-changed) does not fit the images that it may be compared with",
+    ),
+    "compared with nothing": (
+        lambda p: change_step(p, "create:a", reason=Reason.CONTENT_UNKNOWN),
+        "content-unknown) does not fit the images that it may be compared with",
+    ),
+    "filled and compared": (
+        lambda p: change_action(p, "create:c", fill="x", may_hold=("old",)),
+        "image x is filled, and nothing is compared",
+    ),
     "catalog of a record": (lambda p: change_record(p, "create:a", catalog="x"), "another catalog or key"),
     "key of a record": (lambda p: change_record(p, "update:b:id-b", key="x"), "another catalog or key"),
     "role of a create": (lambda p: change_record(p, "create:a", role=Role.RETIRED), "a new image becomes current"),
