@@ -186,7 +186,7 @@ def apply_saved(
         plan, undone = drop_settled(plan, settled)
         for key in sorted(undone):
             hooks.warn(
-                f"{key}: what else this plan changes of it is left as it is; make the plan again: imagesync plan"
+                f"{key}: this plan does nothing else for it; to see what is left, plan again: imagesync plan PATH"
             )
         return run_plan(backend, plan, settings, hooks, lease, None, access)
 

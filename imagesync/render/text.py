@@ -154,9 +154,7 @@ def _make_row(plan: Plan, key: str, step: Step, below: tuple[str, ...], paint: P
 
 def _describe_comparison(create: Create) -> tuple[str, ...]:
     """The images that are used instead, if the source turns out to have their bytes."""
-    return tuple(
-        f"if {image_id} has the same bytes, it is used, and nothing is uploaded" for image_id in create.may_hold
-    )
+    return tuple(f"if {image_id} has these bytes, it is used instead" for image_id in create.may_hold)
 
 
 def _describe_update(step: Step, update: Update) -> str:

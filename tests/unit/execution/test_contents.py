@@ -117,7 +117,7 @@ def test_what_cannot_be_compared_is_hashed_before_anything_is_sent(
     planner = plan_for(backend, tmp_path, data, "sha384")
     plan = planner.plan()
     assert [step.reason for step in plan.steps if isinstance(step.action, Create)] == [Reason.CONTENT_UNKNOWN]
-    assert f"if {image.id} has the same bytes, it is used, and nothing is uploaded" in plan_text(plan)
+    assert f"if {image.id} has these bytes, it is used instead" in plan_text(plan)
     told: list[str] = []
 
     def refuse(_plan: Plan) -> bool:
@@ -130,7 +130,7 @@ def test_what_cannot_be_compared_is_hashed_before_anything_is_sent(
     assert result.ids == {"a": image.id}
     assert told == [
         f"a: the source has the bytes of image {image.id}, whose record now says so; nothing is uploaded",
-        *(["a: what else this plan changes of it is left as it is; make the plan again: imagesync plan"] * is_saved),
+        *(["a: this plan does nothing else for it; to see what is left, plan again: imagesync plan PATH"] * is_saved),
     ]
     assert [one.id for one in backend.inventory("base")] == [image.id]
     assert "Applied: " in report_text(result.report)
@@ -273,7 +273,7 @@ def test_a_candidate_of_the_same_bytes_is_published(backend: Quiet, tmp_path: Pa
     assert run(planner, tmp_path, told, is_saved=is_saved).report.succeeded
     assert f"the source has the bytes of image {waiting.id}" in told[0]
     if is_saved:
-        assert "what else this plan changes of it is left as it is" in told[1]
+        assert "this plan does nothing else for it" in told[1]
         assert apply(plan_for(backend, tmp_path, DATA, "sha384")).report.succeeded
     assert len(backend.inventory("base")) == 2
     assert [one.id for one in backend.inventory("base") if not one.hidden] == [waiting.id]
