@@ -9,9 +9,9 @@ from typing import Self, TextIO
 from imagesync.cli.files import make_write_error, open_private
 from imagesync.errors import ImagesyncError
 from imagesync.model.report import Event, Finished, Outcome, Progress, Started
+from imagesync.render.report import result_line
 from imagesync.render.result import event_to_json
 from imagesync.render.style import format_size
-from imagesync.render.text import result_line
 from imagesync.text import json_text
 
 

@@ -82,6 +82,7 @@ def plan_to_json(plan: Plan, *, tool: str, folder: str) -> Json:
         "candidates": [_write_candidate(one) for one in plan.candidates],
         "owners": dict(plan.owners),
         "copies": list(plan.copies),
+        "expires": dict(plan.expires),
         "made": plan.made,
     }
     return {**document, "digest": digest_of(document)}
@@ -152,6 +153,7 @@ def _write_action(action: Action, base: str) -> Json:
                 "min_disk_auto": action.min_disk_auto,
                 "stage": action.stage,
                 "may_hold": list(action.may_hold),
+                "changes": [_write_change(change) for change in action.changes],
             }
         case Update():
             changes = [_write_change(change) for change in action.changes]

@@ -253,7 +253,7 @@ def assemble_plan(context: PlanningContext, steps: Sequence[Step], parts: Sequen
         ids=dict(sorted(named.items())),
         wanted=len(context.wanted),
         owned=len(live | removed | changed),
-        unchanged=len(keys - touched - left),
+        unchanged=len((keys & current.keys()) - touched - left),
         removed=tuple(sorted(removed)),
         changed=tuple(sorted(changed)),
         notes=(*catalog.warnings, *sorted(notes)),
@@ -264,6 +264,7 @@ def assemble_plan(context: PlanningContext, steps: Sequence[Step], parts: Sequen
         candidates=tuple(_list_candidates(context, ordered)),
         owners=dict(sorted(context.ownership.owners.items())),
         copies=tuple(image.id for image in context.given.inventory.copies),
+        expires={spec.key: spec.expires for spec in context.wanted if spec.expires and spec.key not in context.lapsed},
         made=date_plan(ordered, context.given.clock),
     )
 

@@ -29,6 +29,7 @@ from imagesync.planning.generations import Generations, Owned, is_stored_as_publ
 from imagesync.planning.retirement import deactivate, expire_generations, hide, retire_all, sweep
 from imagesync.planning.steps import KeyPlan, create_id, make_step
 from imagesync.planning.stores import note_stores, note_verification, plan_store_copy
+from imagesync.planning.succession import find_differences
 from imagesync.planning.three_way import (
     DEFAULTS,
     find_reason,
@@ -151,17 +152,20 @@ def create(context: PlanningContext, spec: ImageSpec, generations: Generations, 
         spec=wanted_digest(spec),
         managed=make_managed(spec, members, generations.next_number),
     )
+    state = make_state(spec, members, context.ids)
+    replaced = [owned for owned in generations.current if owned.id != make.fill]
     action = Create(
         key=spec.key,
-        state=make_state(spec, members, context.ids),
+        state=state,
         source=spec.source,
         fingerprint=spec.fingerprint,
         record=record,
         image_id=spec.id,
         fill=make.fill,
-        replaces=tuple(owned.id for owned in generations.current if owned.id != make.fill),
+        replaces=tuple(owned.id for owned in replaced),
         min_disk_auto=isinstance(spec.min_disk, Auto),
         may_hold=make.may_hold,
+        changes=find_differences(replaced[-1].image, state, context.given.inventory.members) if replaced else (),
     )
     return make_step(action, make.reason, _find_needed_steps(context, spec))
 

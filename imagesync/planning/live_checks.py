@@ -32,6 +32,7 @@ from imagesync.planning.ordering import chain_name_changes
 from imagesync.planning.ownership import Ownership
 from imagesync.planning.plan_checks import AGAIN, is_retirement
 from imagesync.planning.staleness import collect_reliances, value_at
+from imagesync.planning.succession import find_differences
 from imagesync.planning.trust import is_shown_to_more
 
 _ADOPTABLE: Final = (Status.ACTIVE, Status.DEACTIVATED, Status.QUEUED)
@@ -191,6 +192,12 @@ def _check_replaced(case: _Case, create: Create) -> Iterator[str]:
         yield f"it does not replace what is current of {create.key}"
     elif not set(create.replaces) <= retired:
         yield "an image that it replaces does not retire"
+    elif (
+        create.replaces
+        and (old := case.images.get(create.replaces[-1])) is not None
+        and create.changes != find_differences(old, create.state, case.inventory.members)
+    ):
+        yield f"it differs from image {old.id} in other fields than the plan shows"
 
 
 def _check_compared(case: _Case, create: Create) -> Iterator[str]:

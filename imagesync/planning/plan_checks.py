@@ -131,6 +131,8 @@ def _check_create(plan: Plan, create: Create) -> Iterator[str]:
         yield "its source has no data to make an image of"
     if create.fill and (create.image_id not in (None, create.fill) or source is Content.NO_DATA):
         yield f"it cannot fill image {create.fill}"
+    if create.changes and not create.replaces:
+        yield "it shows changes of an image that it does not replace"
     if create.stage and create.replaces:
         yield "a staged build replaces nothing"
     if create.may_hold and create.fill:

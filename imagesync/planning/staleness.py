@@ -57,8 +57,8 @@ def collect_reliances(steps: Sequence[Step], inventory: Inventory) -> tuple[Reli
 
 
 def _find_touched_ids(action: Action) -> tuple[str, ...]:
-    """The images that an action writes to, or to whose records it may write what their bytes turn out to be."""
-    compared = action.may_hold if isinstance(action, Create) else ()
+    """The images that an action writes to, or whose fields or bytes it is compared with."""
+    compared = (*action.may_hold, *action.replaces[-1:]) if isinstance(action, Create) else ()
     touched = find_image_id(action)
     return (touched, *compared) if touched is not None else compared
 
@@ -77,7 +77,8 @@ def _find_mentioned_ids(action: Action) -> Iterator[str]:
 def _list_paths(item: Step, image: LiveImage | None) -> Iterator[str]:
     yield from _ALWAYS
     yield from (f"properties.{name}" for name in (image.properties if image else ()) if name.startswith(PREFIX))
-    if isinstance(item.action, Update):
+    is_replaced = isinstance(item.action, Create) and image is not None and item.action.replaces[-1:] == (image.id,)
+    if isinstance(item.action, Update) or (isinstance(item.action, Create) and is_replaced):
         yield from (".".join(change.path) for change in item.action.changes)
 
 

@@ -67,7 +67,7 @@ def test_a_saved_plan_is_applied_as_it_was_shown(workspace: SavedPlanWorkspace) 
     assert shown == workspace.run("plan", "--store", "store").stdout
     told = workspace.run("apply", "plan.json", "--yes").stdout
     assert told.startswith(shown)
-    assert "Applied: 4 of 4 steps done." in told
+    assert "Applied: 4 created." in told
     assert "No changes." in workspace.run("plan", "--store", "store", "--detailed-exitcode").stdout
 
 
@@ -314,6 +314,6 @@ def test_what_was_left_to_do_is_told_also_if_it_was_nothing(tmp_path: Path) -> N
             assert record is not None
             left = replace(record, digests=tuple(one for one in record.digests if one.algorithm == algorithm))
             backend.update_image(found.id, properties=left.properties(found.id))
-    assert "replace  2.5 KiB from a.raw  hashed first: the same bytes keep their image" in done.stdout
+    assert "replace  2.5 KiB from a.raw  compared first" in done.stdout
     assert done.stdout.endswith("\nApplied: nothing was left to do.\n")
     assert f"a: the source has the bytes of image {found.id}, whose record now says so" in done.stderr

@@ -53,5 +53,5 @@ def test_deletions_that_wait_are_left_to_the_next_run(cloud: Cloud, tmp_path: Pa
     assert "it is hidden and marked; the next run deletes it" in result.stderr
     assert {(image["os_hidden"], image["imagesync_role"]) for image in cloud.http().images()} == {(True, "deleting")}
     again = workspace.run("apply", "--yes", "--destroy")
-    assert "Applied: 2 of 2 steps done" in again.stdout
+    assert "Applied: 2 deleted" in again.stdout
     assert cloud.http().images() == []

@@ -24,7 +24,8 @@ from imagesync.model.record import read
 from imagesync.planfile.reader import plan_from_json
 from imagesync.planfile.writer import plan_to_json
 from imagesync.planning.staging import stage_plan
-from imagesync.render.text import plan_text, report_text
+from imagesync.render.report import report_text
+from imagesync.render.text import plan_text
 from tests.unit.factories import mark
 
 DATA = bytes(range(256)) * 300

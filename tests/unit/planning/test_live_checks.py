@@ -238,6 +238,10 @@ FORGED: dict[str, tuple[Callable[[Plan], Plan], str]] = {
         lambda p: change_action(p, "create:b", replaces=("id-b", "foreign")),
         "does not replace what is current of b",
     ),
+    "replaces with another change": (
+        lambda p: change_action(p, "create:b", changes=(FieldChange(("min_ram",), 0, 512),)),
+        "create:b: it differs from image id-b in other fields than the plan shows",
+    ),
     "id of a foreign image": (lambda p: change_ids(p, a="foreign"), "a: image foreign is not an image of this key"),
     "id of another key": (lambda p: change_ids(p, a="id-b"), "a: image id-b is not an image of this key"),
     "duplicate of itself": (retire_early, "no other image of b is current"),

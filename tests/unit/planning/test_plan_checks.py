@@ -81,6 +81,10 @@ FORGED: dict[str, tuple[Callable[[Plan], Plan], str]] = {
     "kind": (lambda p: replace(p, kind=Kind.STAGE), "kind stage has no such step"),
     "rollback": (lambda p: replace(p, kind=Kind.ROLLBACK), "kind rollback has no such step"),
     "staged": (lambda p: change_action(p, "create:c", stage=True), "kind apply has no such step"),
+    "changes of nothing": (
+        lambda p: change_action(p, "create:c", changes=(FieldChange(("name",), "a", "b"),)),
+        "it shows changes of an image that it does not replace",
+    ),
     "compared without a reason": (
         lambda p: change_action(p, "create:a", may_hold=("old",)),
         "content-changed) does not fit the images that it may be compared with",
