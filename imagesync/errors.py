@@ -27,6 +27,8 @@ from typing import Final
 
 MAX_SHOWN_PROBLEMS: Final = 100
 """Problems of manifests that a message lists."""
+MAX_SHOWN_CHANGES: Final = 10
+"""Changes of live images that the message of a stale plan lists."""
 MAX_PROBLEMS: Final = 200
 """Problems of manifests after which loading stops: nobody reads more, and each costs time."""
 
@@ -92,11 +94,18 @@ class PlanRefused(ImagesyncError):
 
 
 class StalePlan(ImagesyncError):
-    """What the plan relied on has changed; ``changes`` holds one sentence a change."""
+    """What the plan relied on has changed; ``changes`` holds one sentence a change, of which the text has the first."""
 
     def __init__(self, changes: Sequence[str]) -> None:
         self.changes = tuple(changes)
-        super().__init__(f"the plan is stale: {'; '.join(self.changes)}", "plan again; nothing was changed")
+        hint = "nothing was applied; make the plan again: imagesync plan PATH"
+        if len(self.changes) == 1:
+            super().__init__(f"the plan is stale: {self.changes[0]}", hint)
+            return
+        shown = [f"  {change}" for change in self.changes[:MAX_SHOWN_CHANGES]]
+        more = len(self.changes) - len(shown)
+        lines = [*shown, *([f"  and {more} more"] if more else [])]
+        super().__init__("\n".join([f"the plan is stale, {len(self.changes)} changes:", *lines, hint]))
 
 
 class LeaseLost(ImagesyncError):

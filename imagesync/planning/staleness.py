@@ -27,6 +27,8 @@ from imagesync.model.report import Outcome, Report
 from imagesync.planning.generations import group
 from imagesync.planning.ownership import describe_holder
 
+MAX_NAMED_FIELDS: Final = 5
+"""Fields of one image that a message about a stale plan names."""
 _ALWAYS: Final = ("name", "owner", "status", "hidden", "visibility", "protected")
 _ID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
@@ -104,11 +106,19 @@ def find_stale_reliances(plan: Plan, inventory: Inventory) -> tuple[str, ...]:
             continue
         changed = [path for path, value in reliance.values.items() if value_at(image, path, inventory) != value]
         if changed:
-            sentences.append(f"{reliance.key}: {', '.join(changed)} of image {reliance.image_id} changed meanwhile")
+            sentences.append(f"{reliance.key}: {_name_fields(changed)} of image {reliance.image_id} changed meanwhile")
     made = group(inventory.owned).current_ids()
     sentences += [f"{key}: image {made[key]} was made meanwhile" for key in plan.absent if key in made]
     sentences += _find_rejected_builds(plan, inventory)
     return tuple(sentences) + tuple(_find_taken_names(plan, inventory))
+
+
+def _name_fields(paths: Sequence[str]) -> str:
+    """The fields that changed; those of imagesync's own record are one, and named only if nothing else changed."""
+    others = [path for path in paths if not path.startswith(f"properties.{PREFIX}")]
+    more = len(others) - MAX_NAMED_FIELDS
+    named = [*others[:MAX_NAMED_FIELDS], *([f"{more} more fields"] if more > 0 else [])]
+    return ", ".join(named) or "the record"
 
 
 def _find_rejected_builds(plan: Plan, inventory: Inventory) -> Iterator[str]:

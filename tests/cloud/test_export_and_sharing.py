@@ -204,7 +204,7 @@ def test_members_by_name_accept_and_go(workspace: SharingWorkspace) -> None:
     workspace.is_settled()
     del named["members"]
     workspace.write(shared=named)
-    assert f"members  {other} → (none)" in workspace.run("plan", "base.yaml").stdout
+    assert f"members  - {other}" in workspace.run("plan", "base.yaml").stdout
     workspace.apply()
     assert workspace.cloud.http("bob").images() == []
     assert json.loads(workspace.run("list", image_id).stdout)["members"] == []

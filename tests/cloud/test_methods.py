@@ -410,7 +410,7 @@ def test_a_store_added_later_is_copied_to(workspace: CloudWorkspace) -> None:
     wanted(workspace, {**source, "stores": ["slow"]})
     before = settled(workspace)
     wanted(workspace, {**source, "stores": ["slow", "fast"]}, min_ram=5)
-    assert "stores   slow → fast, slow" in workspace.run("plan").stdout
+    assert "stores   + fast" in workspace.run("plan").stdout
     image = settled(workspace)
     assert (image["id"], stores(image), image["min_ram"]) == (before["id"], ["fast", "slow"], 5)
     wanted(workspace, {**source, "stores": ["slow"]}, min_ram=5)

@@ -50,7 +50,7 @@ def test_a_new_build_upstream_is_a_replacement(workspace: CloudWorkspace, upstre
     assert upstream.asked == ["GET /latest/SHA256SUMS"]
     publish(upstream, TWO)
     told = workspace.run("plan").stdout
-    assert "± a  replace  5.9 KiB from 127.0.0.1" in told
+    assert "± a  replace  5.9 KiB from disk.raw" in told
     assert "Plan: 2 to replace; 0 unchanged. 11.7 KiB to upload." in told
     workspace.apply()
     assert {image["os_hash_value"] for image in workspace.live().values()} == {hashlib.sha512(TWO).hexdigest()}
