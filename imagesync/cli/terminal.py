@@ -22,10 +22,8 @@ def paint_for(stream: TextIO, wanted: bool | None) -> Paint:
 
 
 def width_of(stream: TextIO) -> int | None:
-    """The columns of a terminal, or what COLUMNS says; None for a file or a pipe, whose lines are not wrapped."""
-    if stream.isatty() or os.environ.get("COLUMNS", "").isdigit():
-        return max(MIN_WIDTH, shutil.get_terminal_size().columns)
-    return None
+    """The columns of a terminal; None for a file or a pipe, whose lines are not wrapped: other programs search them."""
+    return max(MIN_WIDTH, shutil.get_terminal_size().columns) if stream.isatty() else None
 
 
 def confirm(question: str, *, without_terminal: str) -> bool:

@@ -1,5 +1,6 @@
 """Sources that move: lists of digests on a web server, followed by plans against the real cloud."""
 
+import gzip
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -137,3 +138,43 @@ def test_a_mirror_serves_where_the_first_is_down_and_the_origin_is_the_published
     assert image["size"] == len(ONE)
     assert f'"o":"{upstream.address}/down"' in image["imagesync_managed"]
     assert "secret" not in str(image)
+
+
+@pytest.mark.parametrize("is_packed_first", [False, True])
+def test_a_build_that_is_packed_otherwise_keeps_its_image(
+    workspace: CloudWorkspace, upstream: Mirror, *, is_packed_first: bool
+) -> None:
+    """All its published digests differ; the service's own hash shows that the bytes are the same. Nothing is sent."""
+    packed, plain = gzip.compress(ONE), ONE
+    shapes = {"/disk.raw.gz": packed, "/disk.raw": plain}
+    if not is_packed_first:
+        shapes = dict(reversed(shapes.items()))
+    before = ""
+    for path, data in shapes.items():
+        source = {"url": upstream.publish(path, data), "checksum": f"sha256:{hashlib.sha256(data).hexdigest()}"}
+        workspace.images["a"] = {"source": source, "disk_format": "raw", "container_format": "bare"}
+        if before:
+            assert f"if {before} has these bytes, it is used instead" in workspace.run("plan").stdout
+            workspace.cloud.forget_requests()
+        workspace.apply()
+        assert before in ("", workspace.live()["a"]["id"])
+        before = workspace.live()["a"]["id"]
+    assert [image["id"] for image in workspace.cloud.http().images()] == [before]
+    assert not [one for one in workspace.cloud.requests() if one.method in ("PUT", "POST") and "/file" in one.path]
+    assert "No changes" in workspace.run("plan").stdout
+
+
+def test_a_candidate_whose_digest_is_told_otherwise_is_published(workspace: CloudWorkspace) -> None:
+    """Its record is an old one, which knows sha256 alone, and the service's own hash is another: the source is hashed."""
+    path = workspace.file("a.raw", TWO)
+    image = {"disk_format": "raw", "container_format": "bare"}
+    workspace.images["a"] = {**image, "source": {"path": path, "checksum": f"sha1:{hashlib.sha1(TWO).hexdigest()}"}}
+    workspace.apply("--stage")
+    (staged,) = workspace.cloud.http().images()
+    digest = f"sha1:{hashlib.sha1(TWO).hexdigest()}"
+    workspace.cloud.http().patch(staged["id"], {"op": "replace", "path": "/imagesync_digest", "value": digest})
+    workspace.images["a"] = {**image, "source": {"path": path, "checksum": f"sha384:{hashlib.sha384(TWO).hexdigest()}"}}
+    workspace.apply()
+    (live,) = workspace.cloud.http().images()
+    assert (live["id"], live["os_hidden"], live["imagesync_role"]) == (staged["id"], False, "current")
+    assert f"sha384:{hashlib.sha384(TWO).hexdigest()}" in live["imagesync_digest"]
