@@ -13,7 +13,8 @@ from typing import Final
 import pytest
 
 from imagesync.errors import FormatMismatch
-from imagesync.formats.extents import Extent, check_fixed_vhd
+from imagesync.formats.extents import Extent
+from imagesync.formats.parsers.vhd import check_fixed_vhd
 
 pytestmark = pytest.mark.exhaustive
 

@@ -17,7 +17,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imagesync.errors import FormatMismatch
-from imagesync.formats.extents import MAX_HELD, PIECE, Extent, check_fixed_vhd
+from imagesync.formats.extents import Extent
+from imagesync.formats.parsers.reader import MAX_HELD, PIECE
+from imagesync.formats.parsers.vhd import check_fixed_vhd
 from tests.samples import gpt, iso
 
 COPIED, COMPRESSED = 1 << 63, 1 << 62
