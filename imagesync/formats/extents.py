@@ -12,9 +12,9 @@ from typing import Final
 from imagesync.errors import FormatMismatch
 from imagesync.formats.parsers.base import Parser
 from imagesync.formats.parsers.qcow2 import Qcow2
-from imagesync.formats.parsers.reader import Reader
+from imagesync.formats.parsers.reader import SECTOR, Reader
 from imagesync.formats.parsers.vdi import Vdi
-from imagesync.formats.parsers.vhd import Vhd
+from imagesync.formats.parsers.vhd import Vhd, read_fixed_size
 from imagesync.formats.parsers.vhdx import Vhdx
 from imagesync.formats.parsers.vmdk import Vmdk
 from imagesync.formats.parsers.volumes import Gpt, Iso
@@ -24,7 +24,8 @@ class Extent:
     """Compares what one image announces with the bytes that come.
 
     Args:
-        kind: The recognized format: qcow2, vmdk, vhd, vhdx, vdi, iso, gpt. Of any other nothing is announced.
+        kind: The recognized format: qcow2, vmdk, vhd, vhdx, vdi, iso, gpt. Of any other only the footer of a fixed vhd
+            announces something.
     """
 
     def __init__(self, kind: str) -> None:
@@ -35,22 +36,31 @@ class Extent:
 
     def feed(self, chunk: bytes) -> None:
         """The next bytes, from the first byte of the file on."""
-        if self._parser:
-            self._reader.feed(chunk)
+        self._reader.feed(chunk)
 
     def finish(self) -> None:
         """After the last byte: FormatMismatch if the file ends before a byte that its data names."""
-        if self._parser is None:
-            return
         self._reader.finish()
-        missing = self._parser.find_missing()
+        if self._kind in _RAW:
+            self._check_fixed_vhd()
+        missing = self._parser.find_missing() if self._parser else None
         needed, size = self._reader.needed, self._reader.size
         if needed > size:
             missing = f"its tables name bytes up to {needed}, the file has {size}"
         if missing:
             raise FormatMismatch(f"the {self._kind} data is cut short: {missing}", "fetch the file again")
 
+    def _check_fixed_vhd(self) -> None:
+        """A fixed VHD is a raw disk and a footer, so the image service recognizes and boots it as raw."""
+        announced, found = read_fixed_size(self._reader.last), self._reader.size - SECTOR
+        if announced is not None and announced != found:
+            message = (
+                f"the data ends with the footer of a fixed vhd of {announced} bytes, and {found} bytes come before it"
+            )
+            raise FormatMismatch(message, "fetch the file again; if it is right as it is, declare source.inspect: none")
 
+
+_RAW: Final = frozenset({"raw", "gpt", "luks"})
 _PARSERS: Final[dict[str, type[Parser]]] = {
     "qcow2": Qcow2,
     "vmdk": Vmdk,

@@ -122,7 +122,7 @@ class Inspection:
             shown = {"": "looks like raw", "gpt": "is a raw disk with partitions"}.get(
                 name := "".join(found), f"is {name}"
             )
-            raise FormatMismatch(f"the data {shown}, not {wanted}", "correct disk_format, or the source")
+            raise FormatMismatch(f"the data {shown}, not {wanted}", _advise(wanted, self.recognised))
 
     def _check_safety(self) -> None:
         self._safe = True
@@ -140,6 +140,13 @@ def check_not_disguised(disk_format: str | None, recognised: str) -> None:
     if disk_format == RAW and recognised in DISGUISED:
         message = f"the data is {recognised}, not raw: a machine would boot the {recognised} file itself"
         raise FormatMismatch(message, f"declare disk_format: {recognised}, or correct the source")
+
+
+def _advise(wanted: str, recognised: str) -> str:
+    """A fixed VHD has nothing but a footer, which nobody sees before all data came, and the image service never."""
+    if wanted == "vhd" and recognised in (RAW, "gpt"):
+        return "correct the source; a fixed vhd must be declared raw, or converted: qemu-img convert -O vpc"
+    return "correct disk_format, or the source"
 
 
 def _unsafe_error(name: str, error: Exception) -> FormatMismatch:

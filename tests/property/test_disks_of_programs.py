@@ -14,7 +14,7 @@ import pytest
 
 from imagesync.errors import FormatMismatch
 from imagesync.formats.extents import Extent
-from imagesync.formats.parsers.vhd import check_fixed_vhd
+from imagesync.formats.parsers.vhd import read_fixed_size
 
 pytestmark = pytest.mark.exhaustive
 
@@ -175,14 +175,17 @@ def test_an_encrypted_qcow2(disks: Path, tmp_path: Path) -> None:
     check("qcow2", made.read_bytes(), 65536)
 
 
-def test_a_fixed_vhd_of_qemu(disks: Path, tmp_path: Path) -> None:
-    """Its footer names its size."""
+@pytest.mark.parametrize("force", ["on", "off"])
+def test_a_fixed_vhd_of_qemu(force: str, disks: Path, tmp_path: Path) -> None:
+    """Its footer names its size: a part that is missing before it is found out. Without the footer it is a raw disk."""
     made = tmp_path / "made"
-    run("qemu-img", "convert", "-O", "vpc", "-o", "subformat=fixed,force_size=on", disks / "sparse", made)
+    run("qemu-img", "convert", "-O", "vpc", "-o", f"subformat=fixed,force_size={force}", disks / "sparse", made)
     data = made.read_bytes()
-    assert check_fixed_vhd(data[-512:], len(data)) is True
-    assert check_fixed_vhd(data[-512:], len(data) - 512) is False
-    assert check_fixed_vhd(data[:-1][-512:], len(data) - 1) is None
+    assert read_fixed_size(data) == len(data) - 512
+    assert judge("raw", data) is None
+    for cut in (1, 512, 2**16, len(data) // 2):
+        assert judge("raw", data[: len(data) - 512 - cut] + data[-512:]), cut
+        assert judge("raw", data[:-cut]) is None
 
 
 ISOS: Final = [

@@ -42,14 +42,15 @@ class Vhd(Parser):
         return "the file does not end with a footer"
 
 
-def check_fixed_vhd(last: bytes, size: int) -> bool | None:
-    """Whether the footer of a fixed VHD names the size of its file; None if the last bytes are no such footer.
+def read_fixed_size(last: bytes) -> int | None:
+    """Bytes of the disk by the footer of a fixed VHD, which lies before the footer; None if the data has none.
 
     Args:
-        last: The last 512 bytes of the file or more. Nothing else shows a fixed VHD.
-        size: Bytes of the whole file.
+        last: The last 512 bytes of the file or more. Nothing else shows a fixed VHD. The checksum of the footer must be right:
+            any raw data may end in this way.
     """
     footer = last[-SECTOR:]
     if len(footer) < SECTOR or not footer.startswith(b"conectix") or footer[60:64] != b"\0\0\0\2":
         return None
-    return int.from_bytes(footer[48:56], "big") + SECTOR == size
+    is_whole = (sum(footer) - sum(footer[64:68])) ^ 0xFFFF_FFFF == int.from_bytes(footer[64:68], "big")
+    return int.from_bytes(footer[48:56], "big") if is_whole else None

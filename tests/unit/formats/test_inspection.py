@@ -76,6 +76,29 @@ def test_the_header_tells_the_virtual_size_before_the_data_ends(disk_format: str
     assert inspection.finish() == GIB
 
 
+@pytest.mark.parametrize("data", [b"\0disk".ljust(70_000, b"\1"), partitioned(), b""])
+def test_a_fixed_vhd_is_no_vhd_to_the_service(data: bytes) -> None:
+    """It looks at the first bytes, as for all formats, and finds a raw disk."""
+    with pytest.raises(FormatMismatch) as caught:
+        looked_at("vhd", "bare", data)
+    assert "a fixed vhd must be declared raw, or converted: qemu-img convert -O vpc" in caught.value.hint
+
+
+def test_a_fixed_vhd_that_is_not_whole_is_no_raw_disk() -> None:
+    """Its footer tells, unless the manifest says inspect: none."""
+    footer = b"conectix".ljust(48, b"\0") + (2**30).to_bytes(8, "big") + b"\0\0\0\0\0\0\0\2"
+    footer += (sum(footer) ^ 0xFFFF_FFFF).to_bytes(4, "big")
+    data = partitioned() + footer.ljust(512, b"\0")
+    with pytest.raises(
+        FormatMismatch, match="the footer of a fixed vhd of 1073741824 bytes, and 80512 bytes come before"
+    ):
+        looked_at("raw", "bare", data)
+    inspection = Inspection("raw", is_measured=False)
+    inspection.feed(data)
+    inspection.finish()
+    looked_at("raw", "ova", data)
+
+
 def test_the_size_of_raw_data_is_what_came() -> None:
     """It grows."""
     inspection = Inspection("raw")
