@@ -279,9 +279,9 @@ def test_only_an_old_virtual_pc_writes_a_footer_of_511_bytes() -> None:
     assert judge_every_way("vhd", build_vhd([5], creator=b"vbox\0\4\0\0")[:-1])
 
 
-def build_fixed_vhd(head: bytes, *, size: int = 2**17) -> bytes:
+def build_fixed_vhd(head: bytes, *, size: int = 2**17, kind: int = 2) -> bytes:
     """A raw disk of 128 KiB and the footer of a fixed VHD of this size."""
-    footer = struct.pack(">8sIIQI8sIQQII", b"conectix", 2, 2**16, 2**64 - 1, 0, b"qemu\0\5\0\3", 0, size, size, 0, 2)
+    footer = struct.pack(">8sIIQI8sIQQII", b"conectix", 2, 2**16, 2**64 - 1, 0, b"qemu\0\5\0\3", 0, size, size, 0, kind)
     checksum = sum(footer) ^ 0xFFFF_FFFF
     return head.ljust(2**17, b"\0") + (footer + struct.pack(">I", checksum)).ljust(512, b"\0")
 
@@ -300,6 +300,7 @@ def test_the_footer_of_a_fixed_vhd_names_the_size_of_its_disk(kind: str, size: i
 @pytest.mark.parametrize("at", [0, 7, 9, 40, 55, 63, 64, 67, 68, 511])
 def test_a_damaged_footer_of_a_fixed_vhd_counts_for_nothing(at: int) -> None:
     """The data is a raw disk then, like any that ends without one."""
+    assert judge("raw", build_fixed_vhd(b"disk", size=5, kind=3)) is None
     data = bytearray(build_fixed_vhd(b"disk", size=5))
     data[2**17 + at] ^= 1
     assert judge_every_way("raw", bytes(data)) is None

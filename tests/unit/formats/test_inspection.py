@@ -82,6 +82,9 @@ def test_a_fixed_vhd_is_no_vhd_to_the_service(data: bytes) -> None:
     with pytest.raises(FormatMismatch) as caught:
         looked_at("vhd", "bare", data)
     assert "a fixed vhd must be declared raw, or converted: qemu-img convert -O vpc" in caught.value.hint
+    with pytest.raises(FormatMismatch) as caught:
+        looked_at("vhdx", "bare", data)
+    assert caught.value.hint == "correct disk_format, or the source"
 
 
 def test_a_fixed_vhd_that_is_not_whole_is_no_raw_disk() -> None:
