@@ -19,8 +19,8 @@ _KERNELS: Final = frozenset({"aki", "ari", "ami"})
 class Plausibility:
     """Looks at the head of the data of one image.
 
-    ``unpacked``: imagesync unpacked it on the way. ``is_staged``: the service may unpack it, or convert it otherwise, before
-    it stores it.
+    Nothing is refused if ``disk_format`` is None. ``unpacked``: imagesync unpacked it on the way. ``is_staged``: the service
+    may unpack it, or convert it otherwise, before it stores it.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Plausibility:
             self._check_disk(head)
         elif self._is_packed:
             _check_packed(head)
-        elif is_page(head):
+        elif self._format is not None and is_page(head):
             raise FormatMismatch("the data is an HTML page", _PAGE_HINT)
 
     def _check_disk(self, head: bytes) -> None:
