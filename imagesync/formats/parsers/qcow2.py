@@ -6,7 +6,7 @@ from functools import partial
 from typing import Final
 
 from imagesync.formats.parsers.base import MAX_DIRECTORY, Parser, read_big, write_big
-from imagesync.formats.parsers.reader import SECTOR
+from imagesync.formats.parsers.reader import PIECE, SECTOR
 
 MAX_SNAPSHOTS: Final = 2**16
 
@@ -23,6 +23,7 @@ class Qcow2(Parser):
         self._cluster = 0
         self._external = self._extended = self._has_missed = False
         self._used_end = 0
+        self._entries = bytearray()
         self._want_table(0, 72, self._read_header)
 
     def _read_header(self, data: bytes, _: int) -> None:
@@ -113,7 +114,14 @@ class Qcow2(Parser):
             self._need(highest + self._cluster)
 
     def _read_l2(self, data: bytes, _: int) -> None:
-        self._need_clusters(data, self._cluster)
+        """Collect short tables: looking at one costs as much as at a hundred."""
+        self._entries += data
+        if len(self._entries) >= PIECE:
+            self._read_entries()
+
+    def _read_entries(self) -> None:
+        entries, self._entries = bytes(self._entries), bytearray()
+        self._need_clusters(entries, self._cluster)
 
     def _read_last_l2(self, number: int, table: int, data: bytes, start: int) -> None:
         """The table in which the disk ends: its last cluster may be shorter; the state of a machine follows it."""
@@ -175,6 +183,7 @@ class Qcow2(Parser):
 
     def find_missing(self) -> str | None:
         """Refcounts stand in for L2 tables that came too early; a crash may leave a count without its cluster."""
+        self._read_entries()
         if (self._has_missed or self._reader.has_skipped) and not self._external:
             self._need(self._used_end)
         return None

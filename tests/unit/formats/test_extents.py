@@ -111,6 +111,20 @@ def test_the_last_cluster_of_a_disk_may_be_shorter() -> None:
     check_needs("qcow2", bytes(build_qcow2([*entries, 9 * CLUSTER], size=CLUSTER + 100)), 9 * CLUSTER + 1)
 
 
+def test_clusters_of_short_tables_must_be_there() -> None:
+    """Tables before the last one are looked at together, the last of them at the end of the file."""
+    data = build_qcow2([6 * CLUSTER | COPIED, 9 * CLUSTER | COPIED], size=640 * CLUSTER)
+    check_needs("qcow2", bytes(data), 10 * CLUSTER)
+    count = 2 * PIECE // CLUSTER + 1
+    after = (4 + count) * CLUSTER
+    for table in (0, count // 2, count - 1):
+        data = build_qcow2([], size=2**40, l1=after, l2=4 * CLUSTER, length=2**18)
+        struct.pack_into(">I", data, 36, count)
+        struct.pack_into(f">{count}Q", data, after, *(4 * CLUSTER + number * CLUSTER for number in range(count)))
+        struct.pack_into(">Q", data, (4 + table) * CLUSTER + 80, 500 * CLUSTER)
+        check_needs("qcow2", bytes(data), 501 * CLUSTER)
+
+
 def test_a_compressed_cluster_may_lack_the_rest_of_its_last_sector() -> None:
     """Its data fills the sector only in part."""
     shift = 62 - (9 - 8)
