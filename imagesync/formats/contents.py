@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final
 
+from imagesync.formats.inspection import HEAD
 from imagesync.formats.openpgp import is_openpgp
 from imagesync.formats.packers import (
     is_bzip2,
@@ -22,6 +23,7 @@ from imagesync.formats.packers import (
     is_zlib,
     is_zstd,
 )
+from imagesync.formats.parsers.parallels import MAGICS
 from imagesync.formats.texts import name_text
 
 
@@ -57,7 +59,7 @@ def recognize(head: bytes) -> Finding | None:
             continue
         if name := next((name for name, is_one in tests.items() if is_one(head)), None):
             return Finding(kind, name)
-    name = name_text(head)
+    name = name_text(head if len(head) >= HEAD else head.rstrip(b"\0"))  # a short text may be padded, to a sector, say
     return Finding(Kind.TEXT, name) if name else None
 
 
@@ -138,7 +140,7 @@ _ARCHIVES: Final[dict[str, Callable[[bytes], bool]]] = {
     "a Proxmox backup": _begins(b"VMA\0\0\0\0\1"),
 }
 _DISK_FILES: Final[dict[str, Callable[[bytes], bool]]] = {
-    PARALLELS: _begins(b"WithoutFreeSpace", b"WithouFreSpacExt"),
+    PARALLELS: _begins(*MAGICS),
     "an Android sparse image": _begins(b"\x3a\xff\x26\xed\1\0"),
     "a partclone image": _begins(b"partclone-image"),
     "an EWF image": _begins(b"EVF\t\r\n\xff\0"),

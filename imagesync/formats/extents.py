@@ -3,29 +3,30 @@
 One pass. Only headers and tables are read, in pieces; the data between them is passed over. A table that lies before the
 place that names it cannot be read any more: only its own extent counts, and for qcow2 the refcounts.
 
-Sources of the rules: qemu's ``docs/interop/qcow2.txt`` and ``block/{vmdk,vpc,vdi}.c``, the VMDK 5.0, VHD and VHDX
-specifications, ECMA-119 (ISO 9660), UEFI section 5.3 (GPT).
+Sources of the rules: qemu's ``docs/interop/qcow2.txt`` and ``block/{vmdk,vpc,vdi,parallels}.c``, the VMDK 5.0, VHD and VHDX
+specifications, ECMA-119 (ISO 9660), UEFI section 5.3 (GPT), the LUKS on-disk format 1.2.3.
 """
 
 from typing import Final
 
 from imagesync.errors import FormatMismatch
 from imagesync.formats.parsers.base import Parser
+from imagesync.formats.parsers.parallels import Parallels
 from imagesync.formats.parsers.qcow2 import Qcow2
 from imagesync.formats.parsers.reader import SECTOR, Reader
 from imagesync.formats.parsers.vdi import Vdi
 from imagesync.formats.parsers.vhd import Vhd, read_fixed_size
 from imagesync.formats.parsers.vhdx import Vhdx
 from imagesync.formats.parsers.vmdk import Vmdk
-from imagesync.formats.parsers.volumes import Gpt, Iso
+from imagesync.formats.parsers.volumes import Gpt, Iso, Luks
 
 
 class Extent:
     """Compares what one image announces with the bytes that come.
 
     Args:
-        kind: The recognized format: qcow2, vmdk, vhd, vhdx, vdi, iso, gpt. Of any other only the footer of a fixed vhd
-            announces something.
+        kind: The recognized format: qcow2, vmdk, vhd, vhdx, vdi, iso, gpt, luks; ploop if it is declared so. Of
+            raw data only the footer of a fixed vhd announces something.
     """
 
     def __init__(self, kind: str) -> None:
@@ -69,4 +70,6 @@ _PARSERS: Final[dict[str, type[Parser]]] = {
     "vdi": Vdi,
     "iso": Iso,
     "gpt": Gpt,
+    "luks": Luks,
+    "ploop": Parallels,
 }

@@ -14,6 +14,8 @@ from imagesync.formats.extents import Extent
 HEAD: Final = 2**16
 """Bytes by which every format is recognised; the service looks at pieces of this size too."""
 RAW: Final = "raw"
+PLOOP: Final = "ploop"
+"""The service recognizes no such disk: it takes any data."""
 RECOGNISABLE: Final = frozenset({"qcow2", "vmdk", "vhd", "vhdx", "vdi", "iso"})
 """Disk formats that the data itself shows; data of the others must not look like one of these."""
 DISGUISED: Final = frozenset({"qcow2", "vmdk", "vhd", "vhdx", "vdi", "qed"})
@@ -109,7 +111,7 @@ class Inspection:
         if self._format is not None and self._bare:
             self._check_format(self._format)
             if self._is_measured and (self._format != RAW or self.recognised not in DISGUISED):
-                self._extent = Extent(self.recognised)
+                self._extent = Extent(PLOOP if self._format == PLOOP else self.recognised)
                 self._extent.feed(head)
         return rest
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from imagesync.errors import FormatMismatch
 from imagesync.formats.contents import PACKING_ARCHIVES, PARALLELS, Finding, Kind, recognize
-from imagesync.formats.inspection import HEAD, RECOGNISABLE
+from imagesync.formats.inspection import HEAD, PLOOP, RECOGNISABLE
 from imagesync.formats.texts import LFS_POINTER, VMDK_DESCRIPTOR, is_page
 
 COMPRESSED: Final = "compressed"
@@ -68,7 +68,7 @@ class Plausibility:
         """Whether data that is no disk yet may become one, or is of the declared format."""
         if self._is_staged and found.kind not in (Kind.TEXT, Kind.OTHER):
             return True
-        return found.name == PARALLELS and self._format == "ploop"
+        return found.name == PARALLELS and self._format == PLOOP
 
     def _advise(self, found: Finding) -> str:
         if found.kind is Kind.ARCHIVE:

@@ -13,6 +13,8 @@ from typing import Final
 import pytest
 
 from imagesync.errors import FormatMismatch
+from imagesync.formats import HEAD
+from imagesync.formats.contents import recognize
 from imagesync.formats.extents import Extent
 from imagesync.formats.parsers.vhd import read_fixed_size
 
@@ -54,6 +56,7 @@ OPTIONS: Final = [
     *(("vhd", "vpc", option) for option in ("subformat=dynamic", "subformat=dynamic,force_size=on")),
     *(("vhdx", "vhdx", option) for option in vhdx_options()),
     *(("vdi", "vdi", option) for option in ("static=off", "static=on")),
+    *(("ploop", "parallels", f"cluster_size={size}") for size in ("64k", "1M")),
 ]
 CONTENTS: Final = ("full", "sparse", "start", "zeros", "empty", "zlib", "zstd")
 
@@ -91,6 +94,8 @@ def judge(kind: str, data: bytes) -> str | None:
 def check(kind: str, data: bytes, slack: int = 0, step: int = 10) -> None:
     """Whole it passes, cut anywhere it is refused, but where only the ``slack`` last bytes are missing."""
     assert judge(kind, data) is None
+    found = recognize(data[:HEAD])
+    assert found is None or kind == "ploop", found
     length = len(data)
     cuts = {length * part // step for part in range(1, step)} | {
         length - 2**16,
@@ -114,6 +119,9 @@ def find_slack(kind: str, options: str, content: str, data: bytes) -> int:
             (size[option[13:]] for option in options.split(",") if option.startswith("cluster_size=")), 65536
         )
         return -SIZE % cluster
+    if kind == "ploop":
+        cluster = 2**20 if "1M" in options else 65536
+        return len(data) - 4096 if content in ("zeros", "empty") else -SIZE % cluster
     if kind == "vmdk" and "streamOptimized" in options:
         return 65536  # qemu rounds each compressed grain up to a whole one
     if kind == "vhdx" and "fixed" in options:

@@ -1,4 +1,4 @@
-"""A disk with a GPT, an iso -> the end of its backup table and of its volume. Pure."""
+"""A disk with a GPT, an iso, an encrypted disk -> the end of what its head announces. Pure."""
 
 import struct
 import zlib
@@ -45,3 +45,14 @@ class Iso(Gpt):
             self._need((min(little, big) or little) * block)
         elif start < self.FIRST + self.MAX_DESCRIPTORS * self.LENGTH:
             self._want(start + self.LENGTH, self.LENGTH, self._read_descriptor)
+
+
+class Luks(Parser):
+    """An encrypted disk. Its header does not say how long the data is, only where it begins."""
+
+    def _start(self) -> None:
+        self._want(0, SECTOR, self._read_header)
+
+    def _read_header(self, data: bytes, _: int) -> None:
+        if data[6:8] == b"\0\1":
+            self._need(int.from_bytes(data[104:108], "big") * SECTOR + 1)

@@ -415,6 +415,41 @@ def test_blocks_of_a_vdi_must_be_there() -> None:
     check_needs("vdi", build_vdi([]), 512)
 
 
+@pytest.mark.parametrize("magic", [b"WithoutFreeSpace", b"WithouFreSpacExt"])
+def test_clusters_of_a_parallels_disk_must_be_there(magic: bytes) -> None:
+    """The table names sectors, or clusters: of two sectors here. The last cluster of the disk may be shorter."""
+    unit = 512 if magic.endswith(b"Space") else 1024
+
+    def build(*entries: int, sectors: int = 9) -> bytes:
+        header = struct.pack("<16sIIIIIQIIIQ", magic, 2, 0, 0, 2, len(entries), sectors, 0, 0, 0, 0)
+        return (header + struct.pack(f"<{len(entries)}I", *entries)).ljust(2**16, b"\1")
+
+    check_needs("ploop", build(3, 0, 9, 4, 5), 9 * unit + 1024)
+    check_needs("ploop", build(3, 0, 4, 5, 9), 9 * unit + 512)
+    check_needs("ploop", build(3, 0, 4, 5, 9, sectors=10), 9 * unit + 1024)
+    check_needs("ploop", build(0, 0, 0, 0, 0), 64 + 20)
+    many = [0] * 2 * PIECE
+    for last, end in ((0, 7 * unit + 1024), (8, 8 * unit + 512)):
+        many[-2:] = [2**20 // unit + 7, 2**20 // unit + last]
+        data = build(*many, sectors=len(many) * 2 - 1).ljust(2**21, b"\1")
+        check_needs("ploop", data, 2**20 + end)
+
+
+def test_other_data_declared_ploop_announces_nothing() -> None:
+    """The service takes any; a cluster of no size, or of gigabytes, is none."""
+    assert judge_every_way("ploop", bytes(100)) is None
+    for sectors in (0, 2**31):
+        header = struct.pack("<16sIIIIIQIIIQ", b"WithoutFreeSpace", 2, 0, 0, sectors, 5, 99, 0, 0, 0, 0)
+        assert judge_every_way("ploop", header + b"\x09" * 20) is None
+
+
+def test_the_data_of_an_encrypted_disk_must_begin() -> None:
+    """After its header; that of version 2 is another one."""
+    head = b"LUKS\xba\xbe\0\1".ljust(104, b"\0") + (100).to_bytes(4, "big")
+    check_needs("luks", head.ljust(60_000, b"\0"), 51_201)
+    assert judge_every_way("luks", head.replace(b"\0\1", b"\0\2", 1).ljust(5000, b"\0")) is None
+
+
 def test_the_volume_of_an_iso_must_be_there() -> None:
     """In blocks of the size that the primary descriptor tells; it need not be the first descriptor."""
     check_needs("iso", iso() + bytes(9000), 40960)

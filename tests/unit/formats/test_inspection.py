@@ -1,6 +1,7 @@
 """Formats: what the image service would refuse is refused here, as soon as it can be told; by the service's own cases."""
 
 import itertools
+import struct
 
 import pytest
 from hypothesis import given, settings
@@ -15,6 +16,7 @@ from tests.samples import (
     TAKEN,
     gpt,
     iso,
+    luks,
     partitioned,
     qcow2,
     stream_vmdk,
@@ -137,6 +139,7 @@ def test_other_formats_are_judged_in_a_bare_image_only() -> None:
     assert looked_at("raw", "ova", partitioned(0)).recognised == "gpt"
 
 
+PLOOP = struct.pack("<16sIIIIIQIIIQI", b"WithoutFreeSpace", 2, 0, 0, 2, 1, 2, 0, 0, 0, 0, 1).ljust(1536, b"\0")
 CUT: dict[str, tuple[str, bytes]] = {
     "qcow2": ("qcow2", qcow2()[:-1]),
     "qcow2 whose head is whole": ("qcow2", qcow2()[:70_000]),
@@ -147,6 +150,8 @@ CUT: dict[str, tuple[str, bytes]] = {
     "iso": ("iso", iso()[:-1]),
     "raw iso": ("raw", iso()[:-1]),
     "raw with a gpt": ("raw", gpt(2**17)[:-1]),
+    "raw luks": ("raw", luks()[:4096]),
+    "ploop": ("ploop", PLOOP[:-1]),
 }
 
 

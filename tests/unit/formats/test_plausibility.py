@@ -160,6 +160,9 @@ NO_DISKS: dict[str, tuple[bytes, str, str]] = {
     "an error in utf-32": ("<Error> AccessDenied".encode("utf-32"), "XML", "it may want a log-in"),
     "a document in latin-1": ('{"fehler": "verweigert für"}'.encode("latin-1"), "JSON", CORRECT),
     "armored": (b"-----BEGIN PGP MESSAGE-----\n\nwWwG\n", "PGP data", CORRECT),
+    "a padded descriptor": (TEXT_VMDK.ljust(512, b"\0"), "a vmdk descriptor", "publish the file that it describes"),
+    "a padded text": (b"404: Not Found\n".ljust(4096, b"\0"), "text", CORRECT),
+    "a padded text in utf-16": (GERMAN.encode("utf-16-le").ljust(4096, b"\0"), "text", CORRECT),
     "a descriptor": (TEXT_VMDK, "a vmdk descriptor", "publish the file that it describes"),
 }
 """Data, what it is called, and what to do."""
