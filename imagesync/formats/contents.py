@@ -59,7 +59,7 @@ def recognize(head: bytes) -> Finding | None:
             continue
         if name := next((name for name, is_one in tests.items() if is_one(head)), None):
             return Finding(kind, name)
-    name = name_text(head if len(head) >= HEAD else head.rstrip(b"\0"))  # a short text may be padded, to a sector, say
+    name = name_text(head, is_whole=len(head) < HEAD)
     return Finding(Kind.TEXT, name) if name else None
 
 

@@ -23,28 +23,22 @@ class _Packet(NamedTuple):
 
 def is_openpgp(head: bytes) -> bool:
     """A message that is encrypted, signed or packed, detached signatures, or keys."""
-    first = _read_packet(head, 0)
-    rules = _RULES.get(first.tag) if first else None
-    if first is None or rules is None:
-        return False
-    is_sane, followers = rules
-    if not is_sane(head[first.start : first.end]):
+    first = _read_sane_packet(head, 0)
+    if first is None or first.tag not in _FOLLOWERS:
         return False
     if first.tag == _COMPRESSED:
         return True
-    if first.end is None or first.end > len(head):
-        return False
-    if first.end == len(head):
-        return first.tag == _SIGNATURE
-    return _is_followed(head, first.end, followers)
+    if first.end is None or first.end >= len(head):
+        return first.tag == _SIGNATURE and first.end == len(head)
+    following = _read_sane_packet(head, first.end)
+    return following is not None and following.tag in _FOLLOWERS[first.tag]
 
 
-def _is_followed(head: bytes, place: int, tags: frozenset[int]) -> bool:
-    """Whether a packet with one of these tags begins here; encrypted data has a version."""
+def _read_sane_packet(head: bytes, place: int) -> _Packet | None:
+    """The header of a packet; None if there is none, or if its body is not what such a packet has."""
     packet = _read_packet(head, place)
-    if packet is None or packet.tag not in tags:
-        return False
-    return packet.tag not in (18, 20) or head[packet.start : packet.start + 1] in (b"\1", b"\2")
+    is_sane = _BODIES.get(packet.tag) if packet else None
+    return packet if packet and is_sane and is_sane(head[packet.start : packet.end]) else None
 
 
 def _read_packet(head: bytes, place: int) -> _Packet | None:
@@ -78,9 +72,11 @@ def _is_session_key(body: bytes) -> bool:
 
 
 def _is_password(body: bytes) -> bool:
-    """The third byte: how the key is derived in version 4, the mode of the encryption in version 5."""
-    allowed = {4: b"\0\1\3\4", 5: b"\1\2\3"}.get(body[0] if len(body) >= 4 else 0, b"")
-    return bool(allowed) and body[1] in _SYMMETRIC and body[2] in allowed
+    """Version 4 says how the key is derived, versions 5 and 6 in which mode the data is encrypted."""
+    if len(body) < 5 or body[0] not in (4, 5, 6):
+        return False
+    cipher, way = body[2:4] if body[0] == 6 else body[1:3]
+    return cipher in _SYMMETRIC and way in ((0, 1, 3, 4) if body[0] == 4 else (1, 2, 3))
 
 
 def _is_signature(body: bytes) -> bool:
@@ -98,6 +94,17 @@ def _is_key(body: bytes) -> bool:
     return len(body) >= 10 and body[0] in (4, 6) and body[5] in _ASYMMETRIC
 
 
+def _is_user(body: bytes) -> bool:
+    try:
+        return body.decode().isprintable()
+    except UnicodeDecodeError:
+        return False
+
+
+def _is_encrypted(body: bytes) -> bool:
+    return body[:1] in (b"\1", b"\2")
+
+
 def _is_literal(body: bytes) -> bool:
     return body[:1] in (b"b", b"t", b"u", b"l", b"1", b"m")
 
@@ -111,24 +118,38 @@ def _is_compressed(body: bytes) -> bool:
         inside = zlib.decompressobj(window).decompress(body[1:4096], 64)
     except zlib.error:
         return False
-    packet = _read_packet(inside, 0)
-    is_sane = _INSIDE.get(packet.tag) if packet else None
-    return packet is not None and is_sane is not None and is_sane(inside[packet.start :])
+    packet = _read_sane_packet(inside, 0)
+    return packet is not None and packet.tag in _MESSAGES
 
 
 _SIGNATURE: Final = 2
 _COMPRESSED: Final = 8
-_MESSAGES: Final = frozenset({2, 4, 8, 11})
-_INSIDE: Final = {_SIGNATURE: _is_signature, 4: _is_one_pass, 11: _is_literal}
-_ENCRYPTED: Final = frozenset({1, 3, 9, 18, 20})
-_ON_KEYS: Final = frozenset({2, 5, 6, 7, 13, 14, 17})
-_RULES: Final[dict[int, tuple[Callable[[bytes], bool], frozenset[int]]]] = {
-    1: (_is_session_key, _ENCRYPTED),
-    3: (_is_password, _ENCRYPTED),
-    _SIGNATURE: (_is_signature, _MESSAGES),
-    4: (_is_one_pass, _MESSAGES),
-    5: (_is_key, _ON_KEYS),
-    6: (_is_key, _ON_KEYS),
-    _COMPRESSED: (_is_compressed, frozenset()),
+_BODIES: Final[dict[int, Callable[[bytes], bool]]] = {
+    1: _is_session_key,
+    _SIGNATURE: _is_signature,
+    3: _is_password,
+    4: _is_one_pass,
+    5: _is_key,
+    6: _is_key,
+    7: _is_key,
+    _COMPRESSED: _is_compressed,
+    11: _is_literal,
+    13: _is_user,
+    14: _is_key,
+    18: _is_encrypted,
+    20: _is_encrypted,
 }
-"""By the tag of the first packet: whether its body is sane, and the tags of what may follow it."""
+"""By the tag of a packet: whether its body is sane."""
+_MESSAGES: Final = frozenset({2, 4, 8, 11})
+_ENCRYPTED: Final = frozenset({1, 3, 18, 20})
+_ON_KEYS: Final = frozenset({2, 7, 13, 14})
+_FOLLOWERS: Final = {
+    1: _ENCRYPTED,
+    3: _ENCRYPTED,
+    _SIGNATURE: _MESSAGES,
+    4: _MESSAGES,
+    5: _ON_KEYS,
+    6: _ON_KEYS,
+    _COMPRESSED: frozenset[int](),
+}
+"""By the tag of the first packet: those of the packets that may come next."""

@@ -11,6 +11,8 @@ from typing import Final
 
 MAX_TEXT: Final = 4096
 """Bytes of a head that are looked at."""
+MIN_PADDED: Final = 100
+"""Bytes of a text that zeros may follow: a sector holds a short one. Fewer may begin a disk."""
 MIN_ASCII, MIN_SPACE = 1 / 20, 1 / 256
 """The least shares of ASCII characters and of white space in a text whose coding is guessed."""
 LFS_POINTER: Final = "a Git LFS pointer"
@@ -32,10 +34,12 @@ def _skip_space(text: bytes, place: int) -> int:
     return found.end() if found else place
 
 
-def name_text(head: bytes) -> str:
-    """What people call the text that data with this head is; empty if it is none."""
+def name_text(head: bytes, *, is_whole: bool = False) -> str:
+    """What people call the text that data with this head is; empty if it is none. ``is_whole``: there is no more data."""
     if is_page(head):
         return PAGE
+    if is_whole and len(text_bytes := head.rstrip(b"\0")) >= MIN_PADDED:
+        head = text_bytes
     text = _read_text(head[:MAX_TEXT])
     if is_page(text.encode("utf-8", "replace")):  # in another coding
         return PAGE
@@ -61,6 +65,8 @@ def _decode(head: bytes, coding: str) -> str:
 
 
 def _is_shown(one: str, *, is_code_page: bool) -> bool:
+    if ord(one) & 0xFFFE == 0xFFFE:  # no character: bytes of all ones
+        return False
     return one in "\a\b\t\n\v\f\r\x1b" or unicodedata.category(one) != "Cc" or (is_code_page and one > "\x7f")
 
 

@@ -18,6 +18,7 @@ KEYS = {
 ESK = struct.pack(">BHB8sB", 0x85, 268, 3, bytes(8), 1).ljust(271, b"\x07")
 """A session key for RSA in the older form of packets, as GnuPG writes it."""
 PASSWORD = b"\x8c\x0d\x04\x09\x03\x08".ljust(15, b"\x07")
+KEY = b"\xc6\x14\4\x60\0\0\0\x01".ljust(22, b"\x07")
 LITERAL = b"\xac\x18b\0\0\0\0\0" + DATA[:18]
 
 
@@ -45,7 +46,7 @@ def test_what_a_program_makes_is_recognized(kind: str) -> None:
         ESK + b"\xd2\xff\0\1\0\0\1" + DATA,
         ESK + ESK + b"\xd2\xec\1" + DATA,
         PASSWORD + b"\xd2\xec\1" + DATA,
-        PASSWORD + b"\xa4\0\1\0\0" + DATA,
+        KEY + b"\xcd\x06a user" + DATA,
         b"\xa3\1" + zlib.compress(LITERAL, wbits=-15),
         b"\xa3\2" + zlib.compress(LITERAL),
         b"\xa3\3" + bz2.compress(LITERAL),
@@ -70,7 +71,9 @@ def test_what_others_write_is_recognized(data: bytes) -> None:
         ESK[:12] + b"\5" + ESK[13:] + b"\xd2\xec\1" + DATA,
         PASSWORD[:3] + b"\5" + PASSWORD[4:] + b"\xd2\xec\1" + DATA,
         PASSWORD[:4] + b"\7" + PASSWORD[5:] + b"\xd2\xec\1" + DATA,
-        PASSWORD + b"\xac\x18" + DATA,
+        PASSWORD + LITERAL,
+        KEY + b"\xcd\x06\xffuser0" + DATA,
+        KEY + LITERAL,
         PASSWORD + b"\xd2\xec\3" + DATA,
         b"\xa3\1" + DATA,
         b"\xa3\1" + zlib.compress(DATA, wbits=-15),

@@ -161,8 +161,8 @@ NO_DISKS: dict[str, tuple[bytes, str, str]] = {
     "a document in latin-1": ('{"fehler": "verweigert für"}'.encode("latin-1"), "JSON", CORRECT),
     "armored": (b"-----BEGIN PGP MESSAGE-----\n\nwWwG\n", "PGP data", CORRECT),
     "a padded descriptor": (TEXT_VMDK.ljust(512, b"\0"), "a vmdk descriptor", "publish the file that it describes"),
-    "a padded text": (b"404: Not Found\n".ljust(4096, b"\0"), "text", CORRECT),
-    "a padded text in utf-16": (GERMAN.encode("utf-16-le").ljust(4096, b"\0"), "text", CORRECT),
+    "a padded text": ((b"404: Not Found\n" * 9).ljust(4096, b"\0"), "text", CORRECT),
+    "a padded text in utf-16": ((GERMAN * 2).encode("utf-16-le").ljust(4096, b"\0"), "text", CORRECT),
     "a descriptor": (TEXT_VMDK, "a vmdk descriptor", "publish the file that it describes"),
 }
 """Data, what it is called, and what to do."""
@@ -261,6 +261,8 @@ def test_a_disk_is_taken_for_nothing_else(case: str) -> None:
         b"\xff" * 5000,
         b"\xe5" * 5000,
         b"\xa0" * 5000,
+        b"\xfe" + b"\xff" * 4999,
+        b"\xff\xfe" + b"\xff" * 4998,
         b"\x5a\xa5" * 2500,
         b"\xde\xad\xbe\xef" * 1250,
         b"\0N" * 2500,
@@ -292,6 +294,9 @@ def test_disks_at_random_are_taken() -> None:
         for _ in range(300):
             judge(magic + chance.randbytes(9000))
     judge(partitioned())
+    for count in (1, 2, 12, 40):
+        judge(chance.randbytes(count).replace(b"\x1f", b"a").ljust(9000, b"\0"))
+        judge(b"\t<404 ".ljust(count, b"a").ljust(9000, b"\0"))
 
 
 BOOT_CODE: dict[str, bytes] = {
@@ -324,6 +329,7 @@ FILE_SYSTEMS: dict[str, bytes] = {
     "a dasd of s390": b"\xc9\xd7\xd3\xf1\0\x0a",
     "zipl": b"zIPL\0\1\0\0",
     "a label of Sun": b"SUN2.1G cyl 2733 alt 2 hd 19 sec 80".ljust(128, b"\0"),
+    "a label of text": b"label of a volume\n" * 20,
     "bsd": bytes(512) + b"\x57\x45\x56\x82",
 }
 
