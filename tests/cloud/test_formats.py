@@ -36,7 +36,7 @@ KINDS: Final[dict[str, tuple[str, str, tuple[str, ...]]]] = {
     "vdi": ("vdi", "vdi", ()),
     "vdi, static": ("vdi", "vdi", ("-o", "static=on")),
     "qed": ("", "qed", ()),
-    "parallels": ("", "parallels", ()),
+    "parallels": ("ploop", "parallels", ("-o", "cluster_size=64k")),
     "iso": ("iso", "", ()),
 }
 """Kind: the format to declare, if there is one; that of qemu-img, if it makes it; and its options."""
