@@ -105,8 +105,8 @@ class Inspection:
         self._head.clear()
         self._look(head)
         self._inspectors = {name: one for name, one in self._inspectors.items() if one.format_match}
-        if self._inspectors.keys() == {"iso", "gpt"}:
-            del self._inspectors["gpt"]  # an iso that boots from a stick, too
+        if self._inspectors.keys() == {"iso", "gpt"} and self._format != RAW:
+            del self._inspectors["gpt"]  # an iso that boots from a stick, too; the service refuses it as raw
         self._settled = True
         if self._format is not None and self._bare:
             self._check_format(self._format)
@@ -118,7 +118,8 @@ class Inspection:
     def _check_format(self, wanted: str) -> None:
         found = sorted(self._inspectors)
         if len(found) > 1:
-            raise FormatMismatch(f"the data is {' and '.join(found)} at once", "rebuild the image")
+            hint = "declare disk_format: iso" if found == ["gpt", "iso"] else "rebuild the image"
+            raise FormatMismatch(f"the data is {' and '.join(found)} at once", hint)
         expected = wanted if wanted in RECOGNISABLE else RAW
         if wanted != RAW and expected != self.recognised:
             shown = {"": "looks like raw", "gpt": "is a raw disk with partitions"}.get(
