@@ -13,8 +13,9 @@ MAX_TEXT: Final = 4096
 """Bytes of a head that are looked at."""
 MIN_PADDED: Final = 100
 """Bytes of a text that zeros may follow: a sector holds a short one. Fewer may begin a disk."""
+MIN_CHARACTERS: Final = 8
 MIN_ASCII, MIN_SPACE = 1 / 20, 1 / 256
-"""The least shares of ASCII characters and of white space in a text whose coding is guessed."""
+"""The least length, and the least shares of ASCII characters and of white space, of a text whose coding is guessed."""
 LFS_POINTER: Final = "a Git LFS pointer"
 VMDK_DESCRIPTOR: Final = "a vmdk descriptor"
 
@@ -72,7 +73,7 @@ def _is_shown(one: str, *, is_code_page: bool) -> bool:
 
 def _is_usual(text: str) -> bool:
     ascii_count, space_count = sum(one < "\x80" for one in text), sum(one.isspace() for one in text)
-    return bool(text) and ascii_count >= MIN_ASCII * len(text) and space_count >= MIN_SPACE * len(text)
+    return len(text) >= MIN_CHARACTERS and ascii_count >= MIN_ASCII * len(text) and space_count >= MIN_SPACE * len(text)
 
 
 PAGE: Final = "an HTML page"

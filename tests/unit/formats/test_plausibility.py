@@ -294,6 +294,8 @@ def test_disks_at_random_are_taken() -> None:
         for _ in range(300):
             judge(magic + chance.randbytes(9000))
     judge(partitioned())
+    for few in (b"\0\t", b"\t\0", b"\0\0\0 ", b"a\xff \n", b"\0a\0b\0 \0c"):
+        judge(few)
     for count in (1, 2, 12, 40):
         judge(chance.randbytes(count).replace(b"\x1f", b"a").ljust(9000, b"\0"))
         judge(b"\t<404 ".ljust(count, b"a").ljust(9000, b"\0"))

@@ -49,7 +49,7 @@ def _no_thread_is_left() -> Iterator[None]:
 @given(data=st.data(), packed=st.sampled_from([Compression.NONE, Compression.GZ, Compression.XZ]))
 def test_any_cut_of_the_data_gives_the_same_bytes_and_digests(data: st.DataObject, packed: Compression) -> None:
     """And the same virtual size."""
-    plain = (b"\0" + data.draw(st.binary(max_size=3000))) * data.draw(st.integers(1, 60))
+    plain = (bytes(4) + data.draw(st.binary(max_size=3000))) * data.draw(st.integers(1, 60))
     published = PACK[packed](plain)
     cuts = data.draw(st.lists(st.integers(0, len(published)), max_size=8))
     edges = sorted({0, *cuts, len(published)})
