@@ -1,6 +1,6 @@
 """imagesync keeps the virtual-machine images of a cloud the way a version-controlled set of YAML manifests says.
 
-The whole run: ``read_catalog``, ``open_backend``, ``Planner``, ``apply``; the command line calls the same functions. Its
+The whole run: ``read_catalog``, ``open_target``, ``Planner``, ``apply``; the command line calls the same functions. Its
 parts: ``load``, ``resolve``, ``take_inventory``, ``make_plan``, ``execute``. Names load on first use, so that importing the
 package costs next to nothing.
 """
@@ -12,6 +12,7 @@ from imagesync.version import __version__
 
 if TYPE_CHECKING:
     from imagesync.backends import open_backend as open_backend
+    from imagesync.backends import open_target as open_target
     from imagesync.errors import ImagesyncError as ImagesyncError
     from imagesync.execution.executor import execute as execute
     from imagesync.execution.performer import Performer as Performer
@@ -78,6 +79,7 @@ _HOMES: Final = {
     "load": "imagesync.manifest.loader",
     "resolve": "imagesync.manifest.resolution",
     "open_backend": "imagesync.backends",
+    "open_target": "imagesync.backends",
     "read_catalog": "imagesync.workflow",
     "Planner": "imagesync.workflow",
     "apply": "imagesync.workflow",

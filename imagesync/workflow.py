@@ -5,19 +5,23 @@ approval, take the lease, plan again, execute, check the outcome. I/O goes throu
 Nothing here prints, prompts, handles signals or ends the process: the caller does, through ``Hooks``.
 """
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from imagesync.backends import WAYS, find_environment_cloud
 from imagesync.backends.base import Backend
-from imagesync.errors import MAX_PROBLEMS, ManifestError, PlanRefused, StalePlan
+from imagesync.errors import MAX_PROBLEMS, ManifestError, PlanRefused, StalePlan, UsageError
 from imagesync.inventory import take_inventory, take_inventory_for_plan
 from imagesync.manifest.loader import load
+from imagesync.manifest.merging import Manifest
 from imagesync.manifest.resolution import resolve
+from imagesync.manifest.selection import Choice, select_target
 from imagesync.manifest.source_hosts import find_hosts_not_named
-from imagesync.model.catalog import Catalog
+from imagesync.model.catalog import Catalog, Target
 from imagesync.model.image import Capabilities, Identity, Inventory
 from imagesync.model.plan import Kind, Plan
 from imagesync.model.policy import Limit, Policy
@@ -31,9 +35,10 @@ from imagesync.planning.policy import check
 from imagesync.planning.recovery import is_same_but_for_recovery
 from imagesync.planning.staleness import find_stale_reliances
 from imagesync.planning.stores import is_store_list_needed
+from imagesync.render.place import describe_target
 from imagesync.run import JOBS, Hooks, RunResult, Settings, hold_lease, read_time, recover, run_plan, settle
 from imagesync.sources import Sizes, SourceAccess, check_sources, default_cache, identify
-from imagesync.text import shorten_list
+from imagesync.text import make_printable, shorten_list
 
 if TYPE_CHECKING:  # what only a run needs is imported when it runs
     from imagesync.lease.holding import Held
@@ -50,21 +55,36 @@ def read_catalog(
     path: Path | str,
     *,
     target: str | None = None,
+    cloud: str | None = None,
+    store: Path | str | None = None,
     values: Mapping[str, str] | None = None,
     only: Sequence[str] = (),
     allow_outside: bool = False,
+    strict: bool = False,
     jobs: int = JOBS,
     access: SourceAccess | None = None,
 ) -> Catalog:
     """The catalog of the manifests at ``path`` for one target, with the digests and sizes of its sources.
 
-    Reads the manifests, local source files and published checksum lists; ``access`` says from where and for how long.
-    ManifestError holds every problem.
+    One of ``target``, ``cloud`` and ``store`` selects the target (``cloud``, ``store``: the one that names it), else the
+    environment (OS_CLOUD, OS_*), else the manifest's ``default_target``. ``open_target(catalog.target)`` opens it. Reads
+    the manifests, local source files and published checksum lists; ``access`` says from where and for how long.
+    ``strict``: unused names are problems. ManifestError holds every problem; UsageError as from ``select_place``.
     """
     access = access or SourceAccess()
     manifest = load(path, allow_outside=allow_outside)
-    catalog = resolve(manifest, target=target, values=values, only=only, allow_outside=allow_outside)
+    choice = Choice(target, cloud, str(store) if store is not None else None, find_environment_cloud())
+    place = select_place(manifest, choice, values or {})
+    catalog = resolve(manifest, place=place, values=values, only=only, allow_outside=allow_outside, strict=strict)
     return identify(check_hosts(catalog, access.hosts), jobs=jobs, cache=default_cache(), access=access)
+
+
+def select_place(manifest: Manifest, choice: Choice, values: Mapping[str, str]) -> Target:
+    """As ``select_target``; UsageError, too, if the manifest has targets and nothing selects a place."""
+    place = select_target(manifest, choice, values)
+    if manifest.targets and place == Target():
+        raise UsageError("no target selected", f"use {WAYS}")
+    return place
 
 
 def check_hosts(catalog: Catalog, hosts: Sequence[str]) -> Catalog:
@@ -72,6 +92,21 @@ def check_hosts(catalog: Catalog, hosts: Sequence[str]) -> Catalog:
     if problems := list(islice(find_hosts_not_named(catalog, hosts), MAX_PROBLEMS)):
         raise ManifestError(problems)
     return catalog
+
+
+def check_place(target: Target, here: Identity) -> None:
+    """UsageError if a catalog was read for another place than the one that was opened."""
+    if target.store is not None:
+        is_here = here.kind == "store" and os.path.realpath(target.store) == os.path.realpath(here.location)
+        wanted = f"store {make_printable(target.store)}"
+    elif target.cloud is not None:
+        is_here = here.kind == "glance" and here.label == target.cloud
+        wanted = f"cloud {make_printable(target.cloud)}"
+    else:
+        return
+    if not is_here:
+        message = f"the catalog was read for {wanted}, and the backend is {describe_target(None, here)}"
+        raise UsageError(message, "open it by open_target(catalog.target), or read it for this cloud or store")
 
 
 class Planner:
@@ -88,11 +123,14 @@ class Planner:
         jobs: int = JOBS,
         access: SourceAccess | None = None,
     ) -> None:
-        """``policy`` None: the manifest's. ``access``: the rules for what is fetched; pass what ``read_catalog`` got.
+        """UsageError if the backend is not the place that the catalog was read for, whose overlay it may hold.
+
+        ``policy`` None: the manifest's. ``access``: the rules for what is fetched; pass what ``read_catalog`` got.
 
         ``make`` makes the plan: ``make_plan``, ``stage_plan``, or a ``partial`` of
         ``discard_plan`` or ``rollback_plan``. ``promoting``: keys of which an earlier build is to become current.
         """
+        check_place(catalog.target, backend.identity())
         self.backend, self.catalog, self.policy = backend, catalog, policy or catalog.policy
         self.access = access or SourceAccess()
         self._make, self._promoting, self._jobs, self._sizes = make, promoting, jobs, Sizes(self.access)

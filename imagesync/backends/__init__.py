@@ -1,11 +1,13 @@
 """Image services behind one protocol: which kinds there are, and how one is opened."""
 
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
 from imagesync.backends.base import Backend
 from imagesync.errors import UsageError
+from imagesync.model.catalog import Target
 
 
 def _open_glance(cloud: str | None, clouds_file: str | None) -> Backend:
@@ -25,6 +27,31 @@ def _open_local(store: str | None, clouds_file: str | None) -> Backend:
 
 
 KINDS: Final[Mapping[str, Callable[[str | None, str | None], Backend]]] = {"glance": _open_glance, "local": _open_local}
+
+
+WAYS: Final = "--target NAME, --cloud NAME, --store DIR, OS_CLOUD or OS_* variables, or default_target in the manifest"
+ENVIRONMENT_CLOUD: Final = "envvars"
+"""What openstacksdk calls the cloud of the ``OS_*`` variables, unless OS_CLOUD_NAME names it."""
+
+
+def find_environment_cloud() -> str | None:
+    """The cloud that the environment names: OS_CLOUD, or that of OS_AUTH_URL or OS_ENDPOINT; None if it names none."""
+    if os.environ.get("OS_CLOUD"):
+        return os.environ["OS_CLOUD"]
+    if any(os.environ.get(name) for name in ("OS_AUTH_URL", "OS_ENDPOINT")):
+        return os.environ.get("OS_CLOUD_NAME") or ENVIRONMENT_CLOUD
+    return None
+
+
+def open_target(target: Target, *, clouds_file: Path | str | None = None) -> Backend:
+    """The cloud or store of a target, such as that of a catalog; the cloud of the environment if it names neither.
+
+    UsageError if there is none; else what ``open_backend`` raises.
+    """
+    cloud = target.cloud or (None if target.store else find_environment_cloud())
+    if not (cloud or target.store):
+        raise UsageError("no target selected", f"use {WAYS}")
+    return open_backend(cloud=cloud, store=target.store, clouds_file=clouds_file)
 
 
 def open_backend(

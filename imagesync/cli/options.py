@@ -22,6 +22,7 @@ from imagesync.model.policy import Limit, Policy
 from imagesync.render.style import Detail
 
 if TYPE_CHECKING:
+    from imagesync.manifest.selection import Choice
     from imagesync.sources import SourceAccess
 
 CONTEXT: Final = {"help_option_names": ["-h", "--help"]}
@@ -78,6 +79,9 @@ SourceHosts = Annotated[
     ),
 ]
 Format = Annotated[Form, typer.Option("--format", help="How the result is written.")]
+Strict = Annotated[
+    bool, typer.Option("--strict", help="Profiles and values that nothing uses are errors, not warnings.")
+]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Tell on standard error what is tried again, and why.")]
 Color = Annotated[
     bool | None, typer.Option("--color/--no-color", help="Default: on a terminal, unless NO_COLOR is set.")
@@ -160,6 +164,16 @@ class Options:
             min=0,
         ),
     ] = 64
+    strict: Strict = False
+
+    def __post_init__(self) -> None:
+        self.make_choice(None)  # UsageError if two options select a place
+
+    def make_choice(self, environment: str | None) -> "Choice":
+        """What selects the place of a run; UsageError if two options do."""
+        from imagesync.manifest.selection import Choice
+
+        return Choice(self.target, self.cloud, str(self.store) if self.store else None, environment)
 
     def make_access(self) -> "SourceAccess":
         """The rules of this run for what it fetches."""

@@ -3,6 +3,7 @@
 import contextlib
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Self, TextIO
 
@@ -64,8 +65,9 @@ class EventLines:
     A file that cannot be written any more does not stop the run: it is one of ``problems`` afterwards.
     """
 
-    def __init__(self, path: Path | None) -> None:
-        self._path, self._lock = path, threading.Lock()
+    def __init__(self, path: Path | None, place: Mapping[str, object]) -> None:
+        """``place``: members of every line, which say where the run is."""
+        self._path, self._place, self._lock = path, dict(place), threading.Lock()
         self._error: OSError | None = None
         self._file: TextIO | None = None
         if path is not None:
@@ -73,7 +75,7 @@ class EventLines:
 
     def __call__(self, event: Event) -> None:
         """One event."""
-        line = {"at": round(time.time(), 3), **event_to_json(event)}
+        line = {"at": round(time.time(), 3), **self._place, **event_to_json(event)}
         with self._lock:
             if self._file is None or self._error is not None:
                 return

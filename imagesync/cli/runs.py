@@ -26,6 +26,7 @@ from imagesync.model.catalog import Catalog
 from imagesync.model.plan import Kind, Plan
 from imagesync.model.report import Event, Report, candidates_of
 from imagesync.planfile.writer import plan_text_json
+from imagesync.render.place import describe_place, name_place
 from imagesync.render.report import report_text
 from imagesync.render.result import report_to_json
 from imagesync.render.style import Detail, format_count
@@ -43,9 +44,12 @@ def read_catalog(path: Path, options: Options, access: SourceAccess) -> Catalog:
     return workflow.read_catalog(
         path,
         target=options.target,
+        cloud=options.cloud,
+        store=options.store,
         values=parse_pairs(options.set_values),
         only=options.only,
         allow_outside=options.allow_outside,
+        strict=options.strict,
         jobs=options.jobs,
         access=access,
     )
@@ -128,7 +132,8 @@ class Run:
 
     def _approve(self, plan: Plan) -> bool:
         refusal = "what would be changed is asked first, and there is no terminal to ask on"
-        return self._yes or confirm(f"Apply {format_count(len(plan.steps), 'step')}?", without_terminal=refusal)
+        question = f"Apply {format_count(len(plan.steps), 'step')} to {describe_place(plan)}?"
+        return self._yes or confirm(question, without_terminal=refusal)
 
     def _approve_change(self, plan: Plan) -> bool:
         if self._yes:
@@ -139,7 +144,7 @@ class Run:
     @contextmanager
     def _watch(self, plan: Plan) -> Iterator[Watch]:
         lines = ProgressLines(len(plan.steps), sys.stderr)
-        with EventLines(self._results.events) as record:
+        with EventLines(self._results.events, name_place(plan)) as record:
 
             def notify(event: Event) -> None:
                 lines(event)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from imagesync.cli.catalogs import load_catalog
+from imagesync.cli.catalogs import load_catalog_of
 from imagesync.cli.files import folder_of, write_private
 from imagesync.cli.options import Options
 from imagesync.errors import ImagesyncError, UsageError
@@ -91,7 +91,7 @@ def restore_urls(plan: Plan, missing: frozenset[str], options: Options) -> Plan:
 
 def _manifests_of(plan: Plan, missing: frozenset[str], options: Options) -> Catalog:
     try:
-        return load_catalog(Path(plan.base), replace(options, target=plan.target_name))
+        return load_catalog_of(Path(plan.base), plan.target_name, options)
     except ImagesyncError as error:
         hint = f"apply it where {plan.base} holds its manifests, with the same --set"
         raise UsageError(_explain_missing_url(min(missing)), hint) from error

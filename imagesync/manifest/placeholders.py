@@ -6,7 +6,7 @@ dollar.
 """
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Final, TypeAlias
 
 from imagesync.errors import Diagnostic, ManifestError
@@ -25,6 +25,11 @@ MAX_FILLED_CHARS: Final = 16 * 2**20
 _IMAGE: Final = re.compile(r"images\.(.+)\.id")
 
 Path: TypeAlias = tuple[str | int, ...]
+
+
+def find_names(text: str) -> Iterator[str]:
+    """What each ``${name}`` of a text names."""
+    return (found[1] for found in _MARK.finditer(text) if found[2])
 
 
 class Values:

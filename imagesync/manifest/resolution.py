@@ -16,16 +16,19 @@ from imagesync.errors import MAX_PROBLEMS, Diagnostic, ManifestError, UsageError
 from imagesync.manifest.merging import Manifest, merge_image
 from imagesync.manifest.placeholders import Values
 from imagesync.manifest.scope import intersect_patterns
+from imagesync.manifest.selection import Choice, select_target
 from imagesync.manifest.set_checks import find_set_problems
 from imagesync.manifest.sources import Setting
 from imagesync.manifest.specs import make_on_replace, make_spec
 from imagesync.manifest.texts import MAX_PROPERTIES
-from imagesync.manifest.validation import Shape, format_path, suggest
+from imagesync.manifest.unused import check_given_values, find_idle_patterns, find_unused_names
+from imagesync.manifest.validation import Shape, format_path
 from imagesync.manifest.yaml_reader import Node
 from imagesync.model.catalog import Catalog, FileSource, ImageSpec, Target, UrlSource, is_match
 from imagesync.model.policy import Limit, OnRemove, Policy, Publish
 from imagesync.paths import MOVE, find_place_problem
 from imagesync.schemas import load_schema
+from imagesync.text import make_printable, shorten_list
 
 MAX_EXCESS_PROPERTIES: Final = 20_000
 """Properties beyond the limit of their images, of all images together, after which resolution stops."""
@@ -45,15 +48,23 @@ def resolve(
     manifest: Manifest,
     *,
     target: str | None = None,
+    place: Target | None = None,
     values: Mapping[str, str] | None = None,
     only: Sequence[str] = (),
     allow_outside: bool = False,
+    strict: bool = False,
 ) -> Catalog:
     """The catalogue as wanted in one target (default: ``default_target``, if the manifest names one).
 
-    ManifestError holds every problem; UsageError: no such target, or ``only`` matches nothing.
+    ``place`` is what ``select_target`` found, and counts instead of ``target``. ``strict``: what would be a warning of an
+    unused name is a problem. ManifestError holds every problem;
+    UsageError: no such target, no such value, or ``only`` matches nothing.
     """
-    return _Resolver(manifest, target, values or {}, allow_outside=allow_outside).make_catalog(tuple(only))
+    given = values or {}
+    check_given_values(manifest, given)
+    chosen = place if place is not None else select_target(manifest, Choice(target=target), given)
+    resolver = _Resolver(manifest, chosen, given, allow_outside=allow_outside)
+    return resolver.make_catalog(tuple(only), strict=strict)
 
 
 @cache
@@ -65,17 +76,18 @@ def _load_shape(part: str) -> Shape:
 class _Resolver:
     """One resolution: its values, its shapes and the problems found on the way."""
 
-    def __init__(
-        self, manifest: Manifest, target: str | None, given: Mapping[str, str], *, allow_outside: bool
-    ) -> None:
+    def __init__(self, manifest: Manifest, place: Target, given: Mapping[str, str], *, allow_outside: bool) -> None:
         self._manifest, self._allow_outside = manifest, allow_outside
         self._problems: list[Diagnostic] = list(manifest.problems)
-        node = self._find_target(target, given)
+        node = manifest.targets[place.name] if place.name is not None else None
         self._values = Values({**manifest.values, **_children_of(node, "values")}, given, manifest.images)
         self._overlay = _children_of(node, "images")
-        self._target = self._read_target(node)
+        self._target = (
+            self._read_target(place.name, node) if place.name and node else _Chosen(None, place.cloud, place.store)
+        )
+        self._check_default_target(given)
 
-    def make_catalog(self, only: tuple[str, ...]) -> Catalog:
+    def make_catalog(self, only: tuple[str, ...], *, strict: bool) -> Catalog:
         """Everything resolved; ManifestError with all problems where there is any."""
         nodes, specs, beyond = {}, [], 0
         setting = Setting(self._manifest.base, self._manifest.folders, self._problems, self._allow_outside)
@@ -89,28 +101,21 @@ class _Resolver:
             specs += [spec] if spec else []
         here = [spec for spec in specs if is_match(spec.key, self._target.only)]
         self._problems += islice(find_set_problems(here, nodes), MAX_PROBLEMS)
+        unused = list(islice(find_unused_names(self._manifest), MAX_PROBLEMS))
+        self._problems += unused if strict else []
         name, policy, removed = self._read_name(), self._read_policy(), self._read_removed()
         if problems := [*self._problems, *self._values.problems]:
             raise ManifestError(problems)
-        return self._assemble_catalog(name, policy, specs, only, removed)
+        return self._assemble_catalog(name, policy, specs, only, removed, shorten_list(list(map(str, unused))))
 
-    def _find_target(self, name: str | None, given: Mapping[str, str]) -> Node | None:
-        targets = self._manifest.targets
-        if name is None and "default_target" in self._manifest.single:
+    def _check_default_target(self, given: Mapping[str, str]) -> None:
+        """What is wrong with the placeholders of ``default_target``, also if another target is selected."""
+        if "default_target" in self._manifest.single:
             values = Values(self._manifest.values, given, ())
-            node = self._manifest.single["default_target"]
-            name = values.fill(node, ("default_target",)).text
+            values.fill(self._manifest.single["default_target"], ("default_target",))
             self._problems += values.problems
-            if values.problems or (name not in targets and name == node.text):
-                return None  # told of already
-        if name is not None and name not in targets:
-            raise UsageError(f"the manifest has no target {name!r}", suggest(name, targets, "it has"))
-        return targets[name] if name is not None else None
 
-    def _read_target(self, node: Node | None) -> _Chosen:
-        if node is None:
-            return _Chosen()
-        name = next(name for name, target in self._manifest.targets.items() if target is node)
+    def _read_target(self, name: str, node: Node) -> _Chosen:
         plain = {part: child for part, child in node.items().items() if part in ("cloud", "store", "only")}
         data, filled = self._fill_and_check(node.replace_value(dict(plain)), "target", ("targets", name))
         if data is None:
@@ -122,6 +127,9 @@ class _Resolver:
             if not self._allow_outside and (problem := find_place_problem(store, self._manifest.base)):
                 where = format_path(("targets", name, "store"))
                 self._problems.append(child.problem(where, problem, MOVE))
+        self._problems += find_idle_patterns(
+            ("targets", name, "only"), filled, data.get("only", ()), self._manifest.images
+        )
         return _Chosen(name, data.get("cloud"), store, tuple(data.get("only", ())))
 
     def _fill_and_check(self, node: Node, part: str, path: tuple[str, ...]) -> tuple[Any, Node]:
@@ -173,14 +181,14 @@ class _Resolver:
         specs: Sequence[ImageSpec],
         only: tuple[str, ...],
         removed: Mapping[str, str],
+        warnings: Sequence[str],
     ) -> Catalog:
         target = self._target
         here = [spec for spec in specs if is_match(spec.key, target.only)]
         picked = tuple(spec for spec in here if is_match(spec.key, only))
         for pattern in only:
             if not any(fnmatchcase(spec.key, pattern) for spec in here):
-                close = get_close_matches(pattern, [spec.key for spec in here], 3)
-                raise UsageError(f"--only {pattern}: no such key", f"did you mean {', '.join(close)}?" if close else "")
+                raise self._refuse_pattern(pattern, [spec.key for spec in here])
         bare = [_remove_places(spec, self._manifest.base) for spec in picked]
         text = json.dumps(bare, default=_canonicalize).encode()
         return Catalog(
@@ -196,8 +204,17 @@ class _Resolver:
             target=Target(target.name, target.cloud, target.store),
             base=self._manifest.base,
             digest=f"sha256:{hashlib.sha256(text).hexdigest()}",
-            warnings=tuple(_find_warnings(picked)),
+            warnings=(*_find_warnings(picked), *warnings),
         )
+
+    def _refuse_pattern(self, pattern: str, keys: Sequence[str]) -> UsageError:
+        """The error of a glob of ``--only`` that matches no key of the target."""
+        shown = f"--only {make_printable(pattern)}"
+        if any(fnmatchcase(key, pattern) for key in self._manifest.images):
+            hint = "take it out of --only, or extend the target's only"
+            return UsageError(f"{shown}: no such key on target {self._target.name}, whose only leaves it out", hint)
+        close = get_close_matches(pattern, keys, 3)
+        return UsageError(f"{shown}: no such key", f"did you mean {', '.join(close)}?" if close else "check the key")
 
 
 def _children_of(node: Node | None, name: str) -> Mapping[str, Node]:

@@ -5,6 +5,7 @@ from typing import Any, assert_never
 
 from imagesync.errors import Diagnostic
 from imagesync.model.report import Event, Finished, Progress, Report, Started, StepResult, candidates_of, rejected_of
+from imagesync.render.place import place_to_json
 from imagesync.secrets import clean_diagnostic
 
 Json = dict[str, Any]
@@ -41,10 +42,11 @@ def result_to_json(result: StepResult) -> Json:
 def report_to_json(report: Report, ids: dict[str, str]) -> Json:
     """A whole run: ``ids`` is the current image of each key, ``candidates`` what the next apply publishes.
 
-    ``rejected`` are the ids of rejected candidates by key, ``notes`` the sentences of the plan.
+    ``target`` is the place, ``rejected`` are the ids of rejected candidates by key, ``notes`` the sentences of the plan.
     """
     return {
         "catalog": report.plan.catalog,
+        "target": place_to_json(report.plan),
         "succeeded": report.succeeded,
         "interrupted": report.interrupted,
         "stopped": report.stopped or None,

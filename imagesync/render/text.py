@@ -32,6 +32,7 @@ from imagesync.render import blocks
 from imagesync.render.blocks import Row, format_rows, wrap
 from imagesync.render.changes import Line, describe_changes, describe_new_image
 from imagesync.render.notes import group_notes
+from imagesync.render.place import describe_place
 from imagesync.render.stays import candidate_lines, describe_kept, expiry_lines, kept_lines
 from imagesync.render.style import Detail, Ink, Paint, format_count, format_size, format_value, leave_plain
 from imagesync.text import make_printable
@@ -106,11 +107,8 @@ def plan_text(
 
 
 def _format_heading(plan: Plan) -> str:
-    target = plan.target
-    kind = "cloud" if target.kind == "glance" else target.kind
-    project = f", project {make_printable(target.project_name)}" if target.project_name else ""
     counts = f"{format_count(plan.wanted, 'image')} wanted, {plan.owned} owned"
-    return f"Catalogue {plan.catalog} on {kind} {make_printable(target.label or target.location)}{project}: {counts}"
+    return f"Catalogue {plan.catalog} on {describe_place(plan)}: {counts}"
 
 
 def note_copies(copies: Sequence[str]) -> list[str]:

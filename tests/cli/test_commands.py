@@ -43,7 +43,7 @@ def test_no_target_lists_the_ways(tmp_path: Path) -> None:
 def test_validate_judges_every_target_and_every_file(tmp_path: Path) -> None:
     """A value that one target lacks, and a file that is not there, are found without naming the target."""
     (tmp_path / "x.yaml").write_text(
-        "version: 1\ncatalog: x\ntargets: {one: {values: {v: a}}, two: {}}\n"
+        "version: 1\ncatalog: x\ntargets: {one: {store: s, values: {v: a}}, two: {store: t}}\n"
         "images: {a: {name: '${v}', source: gone.img, disk_format: raw, container_format: bare}}\n"
     )
     done = run("validate", str(tmp_path), code=1)

@@ -264,7 +264,10 @@ def test_apply_does_what_is_answered_on_the_terminal(
     workspace: SavedPlanWorkspace, typed: str, code: int, number: int
 ) -> None:
     """It applies all steps, or nothing."""
-    assert "Apply 4 steps?" in workspace.run("apply", "--store", "store", code=code, typed=typed).stderr
+    assert (
+        "Apply 4 steps to store store? [y/N]"
+        in workspace.run("apply", "--store", "store", code=code, typed=typed).stderr
+    )
     assert len(open_backend(store=workspace.store).inventory("base")) == number
 
 

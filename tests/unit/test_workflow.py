@@ -21,13 +21,14 @@ from imagesync import (
     apply,
     apply_saved,
     open_backend,
+    open_target,
     read_catalog,
     select_adoptable,
 )
 from imagesync.backends.base import Backend, CreateFields, UpdateFields
 from imagesync.backends.local.backend import Local
 from imagesync.backends.local.store import Store
-from imagesync.errors import ManifestError, PlanRefused, StalePlan, Unavailable
+from imagesync.errors import ManifestError, PlanRefused, StalePlan, Unavailable, UsageError
 from imagesync.lease.record import STATE, LeaseHeld, State, Times
 from imagesync.lease.taking import break_lease, find_held_lease, take
 from imagesync.model.image import LiveImage
@@ -69,6 +70,27 @@ def test_after_apply_the_next_plan_is_empty_and_the_ids_are_known(backend: Backe
     again = planner(backend, tmp_path, 2).plan()
     assert (again.steps, again.ids) == ((), result.ids)
     assert [record.properties[STATE] for record in backend.leases("base")] == ["free"]
+
+
+def test_a_catalog_is_planned_only_where_it_was_read_for(backend: Backend, tmp_path: Path) -> None:
+    """What one target changes never gets into the cloud or store of another one."""
+    path = write_manifest(tmp_path, 1)
+    document = json.loads(path.read_text())
+    targets = {"lab": {"store": "lab"}, "eu": {"cloud": "eu"}}
+    path.write_text(json.dumps(document | {"targets": targets}))
+    for catalog in (
+        read_catalog(path, target="lab"),
+        read_catalog(path, cloud="eu"),
+        read_catalog(path, cloud="other"),
+    ):
+        with pytest.raises(UsageError, match=r"was read for (store .*|cloud \w+), and the backend is store "):
+            Planner(backend, catalog)
+    with pytest.raises(UsageError, match="no target selected"):
+        read_catalog(path)
+    here = read_catalog(path, store=backend.identity().location)
+    assert (here.target.name, len(Planner(backend, here).plan().steps)) == (None, 1)
+    with open_target(read_catalog(path, target="lab").target) as lab:
+        assert lab.identity().location == str(tmp_path / "lab")
 
 
 def test_a_plan_over_its_limits_is_shown_and_changes_nothing(backend: Backend, tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ def adopt(
     from imagesync.cli.files import check_writable
     from imagesync.cli.runs import Run, read_catalog, settings_of
     from imagesync.cli.saved_plans import is_plan_file
-    from imagesync.cli.targets import open_target
+    from imagesync.cli.targets import open_selected
     from imagesync.text import make_printable
     from imagesync.workflow import Planner, apply, select_adoptable
 
@@ -54,7 +54,7 @@ def adopt(
     access = options.make_access()
     catalog = read_catalog(path, options, access)
     run = Run(results, yes=yes)
-    with open_target(options, catalog.target) as backend:
+    with open_selected(options, catalog.target) as backend:
         part = select_adoptable(backend, catalog)
         if not part.images and results.form is Form.TEXT:
             lines = [*(make_printable(f"Note: {note}") for note in part.warnings), "Nothing to adopt."]

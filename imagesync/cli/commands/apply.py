@@ -45,7 +45,7 @@ def apply(
     from imagesync.cli.plan_paths import check_paths
     from imagesync.cli.runs import Run, read_catalog, settings_of
     from imagesync.cli.saved_plans import is_plan_file, read_plan, restore_urls
-    from imagesync.cli.targets import open_target, open_target_of
+    from imagesync.cli.targets import open_selected, open_target_of
     from imagesync.workflow import AS_PLANNED, Planner, apply_saved
     from imagesync.workflow import apply as apply_catalog
 
@@ -69,7 +69,7 @@ def apply(
             return run.finish(apply_saved(backend, plan, settings, run.hooks, options.policy(AS_PLANNED), access))
     check_writable(results.out, results.ids, results.events)
     catalog = read_catalog(path, options, access)
-    with open_target(options, catalog.target) as backend:
+    with open_selected(options, catalog.target) as backend:
         planner = Planner(
             backend, catalog, policy=options.policy(catalog.policy), make=make, jobs=options.jobs, access=access
         )

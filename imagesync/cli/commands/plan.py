@@ -51,7 +51,7 @@ def plan(
     from imagesync.cli.modes import choose_maker
     from imagesync.cli.runs import ids_to_pin, read_catalog, show_plan
     from imagesync.cli.saved_plans import is_plan_file, save_plan
-    from imagesync.cli.targets import open_target
+    from imagesync.cli.targets import open_selected
     from imagesync.model.report import Report
     from imagesync.workflow import Planner
 
@@ -63,7 +63,7 @@ def plan(
     check_writable(out, ids)
     access = options.make_access()
     catalog = read_catalog(path, options, access)
-    with open_target(options, catalog.target) as backend:
+    with open_selected(options, catalog.target) as backend:
         planner = Planner(
             backend, catalog, policy=options.policy(catalog.policy), make=make, jobs=options.jobs, access=access
         )

@@ -42,7 +42,7 @@ def rollback(
     from imagesync.cli.files import check_writable
     from imagesync.cli.runs import Run, settings_of
     from imagesync.cli.saved_plans import is_plan_file
-    from imagesync.cli.targets import open_target
+    from imagesync.cli.targets import open_selected
     from imagesync.planning.rollback import rollback_plan
     from imagesync.workflow import Planner, apply
 
@@ -55,7 +55,7 @@ def rollback(
     catalog = load_catalog(path, options)  # no source is read: a rollback works while the mirrors do not
     _check_key(key, [spec.key for spec in catalog.images])
     run = Run(results, yes=yes)
-    with open_target(options, catalog.target) as backend:
+    with open_selected(options, catalog.target) as backend:
         planner = Planner(
             backend,
             catalog,

@@ -41,7 +41,7 @@ def unlock(
     from imagesync.cli.catalogs import load_catalog
     from imagesync.cli.plan_paths import check_store
     from imagesync.cli.saved_plans import is_plan_file, read_plan
-    from imagesync.cli.targets import open_target, open_target_of
+    from imagesync.cli.targets import open_selected, open_target_of
     from imagesync.lease.record import USUAL
     from imagesync.lease.taking import break_lease, find_held_lease
 
@@ -60,7 +60,7 @@ def unlock(
         name, opened = plan.catalog, open_target_of(plan, options)
     else:
         catalog = load_catalog(path, options)
-        name, opened = catalog.name, open_target(options, catalog.target)
+        name, opened = catalog.name, open_selected(options, catalog.target)
     with opened as backend:
         lease = find_held_lease(backend, name)
         if lease is None:

@@ -16,7 +16,7 @@ values: {size: "1"}
 defaults: {disk_format: raw, min_ram: 1, properties: {a: 1, b: 1}}
 profiles: {p: {min_ram: 2, properties: {b: 2}}, q: {properties: {b: 3, c: "${size}"}}}
 images: {a: {profiles: [p, q], properties: {d: $$x}}}
-targets: {t: {values: {size: "2"}, images: {a: {visibility: public}}}}
+targets: {t: {store: s, values: {size: "2"}, images: {a: {visibility: public}}}}
 """,
         target="t",
     ).images
@@ -29,11 +29,11 @@ targets: {t: {values: {size: "2"}, images: {a: {visibility: public}}}}
     [
         ("images: {a: {profiles: [x]}}", "3:25: images.a.profiles[0]: there is no profile 'x'; known: none"),
         (
-            "images: {}\ntargets: {t: {images: {b: {}}}}",
-            "4:24: targets.t.images.b: no such image; the catalogue has: none",
+            "images: {}\ntargets: {t: {store: s, images: {b: {}}}}",
+            "4:34: targets.t.images.b: no such image; the catalogue has: none",
         ),
         (
-            "images: {}\ntargets: {tt: {}}\ndefault_target: t",
+            "images: {}\ntargets: {tt: {store: s}}\ndefault_target: t",
             "5:1: default_target: there is no target 't'; did you mean tt?",
         ),
         (

@@ -56,7 +56,7 @@ images:
             "images: {a: {properties: {k: '${images.b.id}'}}, b: {properties: {k: '${images.a.id}'}}}",
             "3:14: images.a.properties: the references go round in a circle: a -> b -> a; break it",
         ),
-        ("default_target: '${x}'\ntargets: {x: {}}\nimages: {}", "${x} is not defined"),
+        ("default_target: '${x}'\ntargets: {x: {store: s}}\nimages: {}", "${x} is not defined"),
     ],
 )
 def test_a_wrong_placeholder_is_told_at_its_place(tmp_path: Path, text: str, expected: str) -> None:
@@ -78,7 +78,7 @@ def test_a_dollar_is_written_twice(tmp_path: Path) -> None:
 
 def test_the_last_to_name_a_value_wins_also_inside_other_values(tmp_path: Path) -> None:
     """Catalogue, then target, then ``--set``."""
-    text = "values: {a: 'x${b}', b: '1'}\ntargets: {t: {values: {b: '2'}}}\nimages: {k: {name: '${a}'}}"
+    text = "values: {a: 'x${b}', b: '1'}\ntargets: {t: {store: s, values: {b: '2'}}}\nimages: {k: {name: '${a}'}}"
     assert wanted(tmp_path, text).images[0].name == "x1"
     assert wanted(tmp_path, text, target="t").images[0].name == "x2"
     assert wanted(tmp_path, text, target="t", values={"b": "3"}).images[0].name == "x3"

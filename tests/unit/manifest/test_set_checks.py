@@ -27,7 +27,7 @@ def test_a_mistake_is_one_line_with_place_and_way_out(tmp_path: Path, text: str,
 
 def test_one_name_in_two_targets_is_no_clash(tmp_path: Path) -> None:
     """Only images of the same target can be in each other's way."""
-    text = "targets: {t: {only: [a]}}\nimages: {a: {name: x}, b: {name: x}}"
+    text = "targets: {t: {store: s, only: [a]}}\nimages: {a: {name: x}, b: {name: x}}"
     assert [spec.key for spec in wanted(tmp_path, text, target="t").images] == ["a"]
 
 

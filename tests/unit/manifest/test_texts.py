@@ -119,8 +119,8 @@ WAY = "most image services cannot keep both: write one of them, in one way"
             "4:56: images.a.properties.foo: differs from 'Foo' (FILE:4) only in",
         ),
         (
-            "targets: {t: {images: {a: {properties: {FOO: 1}}}}}\nimages: {a: {properties: {foo: 1}}}",
-            "4:41: images.a.properties.FOO: differs from 'foo' (FILE:5) only in",
+            "targets: {t: {store: s, images: {a: {properties: {FOO: 1}}}}}\nimages: {a: {properties: {foo: 1}}}",
+            "4:51: images.a.properties.FOO: differs from 'foo' (FILE:5) only in",
         ),
         (
             "images: {a: {properties: {x: 1}, on_replace: {set: {properties: {X: 1}}}}}",

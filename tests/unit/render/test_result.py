@@ -8,6 +8,7 @@ import pytest
 
 from imagesync.errors import Diagnostic
 from imagesync.model.report import Event, Finished, Outcome, Progress, Report, Started, StepResult
+from imagesync.render.place import place_to_json
 from imagesync.render.result import diagnostics_to_json, event_to_json, report_to_json
 from tests.unit.factories import catalog, inventory, plan, spec
 
@@ -45,6 +46,7 @@ def test_a_report_has_every_result_and_the_image_of_each_key() -> None:
     found = report_to_json(Report(PLAN, (RESULT,), stopped="the lease is lost"), {"b": "2", "a": "1"})
     assert found == {
         "catalog": "base",
+        "target": place_to_json(PLAN),
         "succeeded": False,
         "interrupted": False,
         "stopped": "the lease is lost",

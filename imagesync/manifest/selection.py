@@ -1,0 +1,127 @@
+"""A manifest and what a run was asked for -> the one place that the run is for. Pure.
+
+The overlay of a target (``values``, ``images``, ``only``) belongs to that target alone: a cloud that another name selects
+must never get it.
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from imagesync.errors import UsageError
+from imagesync.manifest.merging import Manifest
+from imagesync.manifest.placeholders import Values
+from imagesync.manifest.validation import suggest
+from imagesync.manifest.yaml_reader import Node
+from imagesync.model.catalog import Target
+from imagesync.text import make_printable, quote_word
+
+MAX_LISTED: Final = 12
+"""Targets that a message lists."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What a run was asked for: at most one of a target of the manifest, a cloud of clouds.yaml, the folder of a store.
+
+    ``environment`` is the cloud that the environment names. It counts if nothing else is given.
+    """
+
+    target: str | None = None
+    cloud: str | None = None
+    store: str | None = None
+    environment: str | None = None
+
+    def __post_init__(self) -> None:
+        given = {"--target": self.target, "--cloud": self.cloud, "--store": self.store}
+        words = [word for word, value in given.items() if value is not None]
+        if len(words) > 1:
+            raise UsageError(f"{' and '.join(words)} exclude each other: each selects a place", "keep one")
+
+
+def select_target(manifest: Manifest, choice: Choice, values: Mapping[str, str]) -> Target:
+    """The target that the choice selects, or a place without a name, which no overlay belongs to.
+
+    An empty Target: the manifest has no targets and nothing but the environment may select a cloud.
+
+    ``--cloud`` and the environment select the target that names this cloud, ``--store`` the one that names this folder.
+    ``values`` are those of ``--set``. UsageError: no such target; several targets name the place; or no target names the
+    cloud of the environment, which may be set for other work.
+    """
+    places = dict(_find_places(manifest, values))
+    if choice.target is not None:
+        return _get_target(places, choice.target)
+    if choice.store is not None:
+        store = os.path.abspath(choice.store)
+        return _find_only(places, "store", store, "--store") or Target(store=store)
+    if choice.cloud is not None:
+        return _find_only(places, "cloud", choice.cloud, "--cloud") or Target(cloud=choice.cloud)
+    if choice.environment is not None:
+        found = _find_only(places, "cloud", choice.environment, "the environment")
+        if found is None and places:
+            raise _refuse_environment(choice.environment, places)
+        return found or Target()  # whatever cloud is opened: the manifest has no overlays
+    return _find_default(manifest, places, values) or Target()
+
+
+def _find_places(manifest: Manifest, given: Mapping[str, str]) -> Iterator[tuple[str, Target]]:
+    """Each target as far as its place can be told; what is wrong with it the resolution reports."""
+    for name, node in manifest.targets.items():
+        own = node.items()["values"].items() if "values" in node.items() else {}
+        values = Values({**manifest.values, **own}, given, ())
+        texts = {part: _fill(values, node.items()[part]) for part in ("cloud", "store") if part in node.items()}
+        store = texts.get("store")
+        folder = manifest.folders.get(node.items()["store"].file, manifest.base) if store is not None else ""
+        yield name, Target(name, texts.get("cloud"), _join(folder, store) if store is not None else None)
+
+
+def _fill(values: Values, node: Node) -> str:
+    return str(values.fill(node, ()).text)
+
+
+def _join(folder: str, path: str) -> str:
+    return os.path.normpath(os.path.join(folder, path))
+
+
+def _get_target(places: Mapping[str, Target], name: str) -> Target:
+    if name not in places:
+        raise UsageError(f"the manifest has no target {name!r}", suggest(name, places, "it has"))
+    return places[name]
+
+
+def _find_only(places: Mapping[str, Target], part: str, wanted: str, word: str) -> Target | None:
+    """The one target that names a place; None without any. Links of a store's path are followed."""
+    real = os.path.realpath if part == "store" else str
+    named = {name: value for name, place in places.items() if (value := getattr(place, part)) is not None}
+    found = [name for name, value in named.items() if real(value) == real(wanted)]
+    if len(found) > 1:
+        shown = make_printable(wanted)
+        message = f"{word}: targets {_list_names(found)} all name {part} {shown}, each with its own overlay"
+        raise UsageError(message, f"name one: --target {found[0]}")
+    return places[found[0]] if found else None
+
+
+def _refuse_environment(cloud: str, places: Mapping[str, Target]) -> UsageError:
+    shown, word = make_printable(cloud), quote_word(cloud)
+    message = f"the environment (OS_CLOUD or OS_*) selects cloud {shown}, which no target of the manifest names"
+    target = next(iter(places))
+    ways = f"pass --target {target}" if len(places) == 1 else f"pass --target NAME ({_list_names(list(places))})"
+    return UsageError(message, f"{ways}, or --cloud {word} for that cloud without the overlay of any target")
+
+
+def _list_names(names: list[str]) -> str:
+    more = f" and {len(names) - MAX_LISTED} more" if len(names) > MAX_LISTED else ""
+    return ", ".join(names[:MAX_LISTED]) + more
+
+
+def _find_default(manifest: Manifest, places: Mapping[str, Target], given: Mapping[str, str]) -> Target | None:
+    """The manifest's ``default_target``; None if it has none, or if a problem of the manifest is what it names."""
+    node = manifest.single.get("default_target")
+    if node is None:
+        return None
+    values = Values(manifest.values, given, ())
+    name = values.fill(node, ("default_target",)).text
+    if values.problems or (name not in places and name == node.text):
+        return None
+    return _get_target(places, name)

@@ -1,0 +1,39 @@
+"""Where a plan is for, in words and as JSON. Pure."""
+
+from typing import Any
+
+from imagesync.model.image import Identity
+from imagesync.model.plan import Plan
+from imagesync.text import make_printable
+
+
+def describe_place(plan: Plan) -> str:
+    """``target prod (cloud alice, project images)``; without a target of the manifest ``cloud alice, project images``."""
+    return describe_target(plan.target_name, plan.target)
+
+
+def describe_target(name: str | None, here: Identity) -> str:
+    """A target's name and its place, or the place alone."""
+    kind = "cloud" if here.kind == "glance" else here.kind
+    project = f", project {make_printable(here.project_name)}" if here.project_name else ""
+    place = f"{kind} {make_printable(here.label or here.location)}{project}"
+    return f"target {make_printable(name)} ({place})" if name else place
+
+
+def name_place(plan: Plan) -> dict[str, str | None]:
+    """The target's name and its place in words, as each line of events has them."""
+    return {"target": plan.target_name, "place": describe_target(None, plan.target)}
+
+
+def place_to_json(plan: Plan) -> dict[str, Any]:
+    """The target's name (null: no target of the manifest) and its place, as reports have them."""
+    here = plan.target
+    return {
+        "name": plan.target_name,
+        "kind": here.kind,
+        "location": here.location,
+        "region": here.region,
+        "project_id": here.project_id,
+        "project_name": here.project_name,
+        "label": here.label,
+    }

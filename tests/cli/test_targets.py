@@ -1,0 +1,90 @@
+"""The place of a run: which target's overlay it gets, and where it is named."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests import command
+from tests.command import minimal_environment
+from tests.forked import run
+
+MANIFEST = """\
+version: 1
+catalog: base
+default_target: lab
+targets:
+  lab: {store: lab-store, images: {a: {name: Lab, visibility: public}}}
+  prod: {cloud: alice}
+images: {a: {source: none}}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A manifest of two targets."""
+    (tmp_path / "m.yaml").write_text(MANIFEST)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("variables", "cloud"),
+    [
+        ({"OS_CLOUD": "bob"}, "bob"),
+        ({"OS_AUTH_URL": "http://127.0.0.1:9/v3"}, "envvars"),
+        ({"OS_ENDPOINT": "http://127.0.0.1:9"}, "envvars"),
+    ],
+)
+@pytest.mark.parametrize("verb", ["plan", "apply", "adopt", "unlock"])
+def test_a_cloud_of_the_environment_never_gets_the_overlay_of_another_target(
+    folder: Path, verb: str, variables: dict[str, str], cloud: str
+) -> None:
+    """Nothing is opened, and the message has the ways on."""
+    told = run(verb, "m.yaml", folder=folder, env=minimal_environment(**variables), code=64).stderr
+    assert f"selects cloud {cloud}, which no target of the manifest names; pass --target NAME (lab, prod), or" in told
+    assert f"--cloud {cloud} for that cloud without the overlay of any target" in told
+
+
+def test_a_cloud_of_the_environment_selects_its_target(folder: Path) -> None:
+    """Not default_target."""
+    told = run("plan", "m.yaml", folder=folder, env=minimal_environment(OS_CLOUD="alice"), code=64).stderr
+    assert "cloud alice: Cloud alice was not found" in told
+
+
+def test_a_store_that_no_target_names_has_no_overlay(folder: Path) -> None:
+    """Before, every other place got that of default_target."""
+    run("apply", "m.yaml", "--store", "other", "--yes", folder=folder)
+    (image,) = json.loads(run("list", "--store", "other", "--format", "json", folder=folder).stdout)
+    assert (image["name"], image["visibility"]) == ("a", "private")
+    run("apply", "m.yaml", "--store", "lab-store", "--yes", folder=folder)
+    (image,) = json.loads(run("list", "--store", "lab-store", "--format", "json", folder=folder).stdout)
+    assert (image["name"], image["visibility"]) == ("Lab", "public")
+
+
+@pytest.mark.parametrize("words", [("--target", "lab", "--store", "s"), ("--target", "lab", "--cloud", "c")])
+@pytest.mark.parametrize("verb", ["plan", "apply", "adopt", "unlock"])
+def test_options_that_select_two_places_are_refused(folder: Path, verb: str, words: tuple[str, ...]) -> None:
+    """Before, the first of them counted."""
+    assert "exclude each other" in run(verb, "m.yaml", *words, folder=folder, code=64).stderr
+
+
+@pytest.mark.parametrize("words", [("list",), ("export",), ("plan", "m.yaml"), ("apply", "plan.json")])
+def test_a_cloud_and_a_store_exclude_each_other(folder: Path, words: tuple[str, ...]) -> None:
+    """In every command that takes both."""
+    told = run(*words, "--store", "s", "--cloud", "c", folder=folder, code=64).stderr
+    assert "--cloud and --store exclude each other" in told
+
+
+def test_heading_question_report_plan_and_events_name_target_and_place(folder: Path) -> None:
+    """A person reads them in a terminal, another program elsewhere."""
+    env = minimal_environment()
+    words = ("apply", "m.yaml", "--out", "report.json", "--events", "events.jsonl")
+    done = command.run(*words, folder=folder, env=env, typed="y\n")
+    assert done.stdout.startswith("Catalogue base on target lab (store lab-store): ")
+    assert "Apply 1 step to target lab (store lab-store)? [y/N]" in done.stderr
+    report = json.loads((folder / "report.json").read_text())["target"]
+    assert (report["name"], report["kind"], report["label"]) == ("lab", "store", "lab-store")
+    lines = [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()]
+    assert {(line["target"], line["place"]) for line in lines} == {("lab", "store lab-store")}
+    plan = json.loads(run("plan", "m.yaml", "--format", "json", folder=folder).stdout)
+    assert (plan["manifest"]["target"], plan["target"]["label"]) == ("lab", "lab-store")

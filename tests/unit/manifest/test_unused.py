@@ -1,0 +1,66 @@
+"""Names that nothing uses."""
+
+from pathlib import Path
+
+import pytest
+
+from imagesync.errors import UsageError
+from tests.unit.manifest.one_file import problems, wanted
+
+TEXT = """\
+values: {used: a, idle: "${deep}", deep: x}
+profiles: {p: {min_ram: 1}, q: {min_ram: 2}, d: {min_ram: 3}}
+defaults: {profiles: [d]}
+targets: {t: {store: s, values: {used: b, here: c}}, u: {store: "${there}", values: {there: d}}}
+images: {a: {name: "x${used}", source: none, profiles: [p]}}
+"""
+
+
+def test_unused_profiles_and_values_are_warnings(tmp_path: Path) -> None:
+    """Each with its place: what a plan shows does not hang on them."""
+    found = [text.rpartition("catalogue.yaml:")[2] for text in wanted(tmp_path, TEXT, target="t").warnings]
+    assert found == [
+        "4:29: profiles.q: no image uses this profile; take it out, or use it",
+        "3:19: values.idle: nothing uses this value; take it out, or use it",
+        "6:43: targets.t.values.here: nothing uses this value; take it out, or use it",
+    ]
+
+
+def test_unused_names_are_problems_where_strict(tmp_path: Path) -> None:
+    """``--strict``."""
+    assert [text.partition(";")[0] for text in problems(tmp_path, TEXT, target="t", strict=True)] == [
+        "3:19: values.idle: nothing uses this value",
+        "4:29: profiles.q: no image uses this profile",
+        "6:43: targets.t.values.here: nothing uses this value",
+    ]
+
+
+@pytest.mark.parametrize("name", ["used", "idle", "here", "there"])
+def test_a_value_that_is_defined_somewhere_may_be_set(tmp_path: Path, name: str) -> None:
+    """A pipeline gives all targets the same ``--set``."""
+    assert wanted(tmp_path, TEXT, target="t", values={name: "z"})
+
+
+def test_a_value_that_is_only_used_may_be_set(tmp_path: Path) -> None:
+    """``--set`` defines it."""
+    assert wanted(tmp_path, "images: {a: {name: '${x}', source: none}}", values={"x": "z"}).images[0].name == "z"
+
+
+def test_a_value_that_nothing_knows_cannot_be_set(tmp_path: Path) -> None:
+    """It is misspelled: what was meant keeps its old value."""
+    with pytest.raises(UsageError, match="--set usde: the manifest has no value of this name; did you mean used"):
+        wanted(tmp_path, TEXT, target="t", values={"usde": "z"})
+
+
+def test_a_glob_of_a_target_that_matches_no_image_is_a_problem(tmp_path: Path) -> None:
+    """At the glob; the others may match."""
+    text = "targets: {t: {store: s, only: [a, 'deb*']}}\nimages: {a: {source: none}, debian: {source: none}}"
+    assert wanted(tmp_path, text, target="t")
+    (problem,) = problems(tmp_path, text.replace("deb*", "bed*"), target="t")
+    assert problem == "3:35: targets.t.only[1]: 'bed*' matches no image of the catalog; it has: a, debian"
+
+
+def test_a_target_without_a_place_is_a_problem(tmp_path: Path) -> None:
+    """Nothing could be applied to it."""
+    (problem,) = problems(tmp_path, "targets: {t: {only: [a]}}\nimages: {a: {source: none}}")
+    assert problem == "3:11: targets.t: a mapping is not a target: it needs cloud or store"
