@@ -8,15 +8,15 @@ Nothing here prints, prompts, handles signals or ends the process: the caller do
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from itertools import islice
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from imagesync.backends import WAYS, find_environment_cloud
 from imagesync.backends.base import Backend
-from imagesync.errors import MAX_PROBLEMS, ManifestError, PlanRefused, StalePlan, UsageError
+from imagesync.errors import PlanRefused, StalePlan, UsageError
 from imagesync.inventory import take_inventory, take_inventory_for_plan
-from imagesync.manifest.loader import load
+from imagesync.manifest.loader import read_manifest
 from imagesync.manifest.merging import Manifest
 from imagesync.manifest.resolution import resolve
 from imagesync.manifest.selection import Choice, select_target
@@ -37,7 +37,7 @@ from imagesync.planning.staleness import find_stale_reliances
 from imagesync.planning.stores import is_store_list_needed
 from imagesync.render.place import describe_target
 from imagesync.run import JOBS, Hooks, RunResult, Settings, hold_lease, read_time, recover, run_plan, settle
-from imagesync.sources import Sizes, SourceAccess, check_sources, default_cache, identify
+from imagesync.sources import Sizes, SourceAccess, check_sources, default_cache, find_unreadable_files, identify
 from imagesync.text import make_printable, shorten_list
 
 if TYPE_CHECKING:  # what only a run needs is imported when it runs
@@ -72,11 +72,19 @@ def read_catalog(
     ``strict``: unused names are problems. ManifestError holds every problem; UsageError as from ``select_place``.
     """
     access = access or SourceAccess()
-    manifest = load(path, allow_outside=allow_outside)
+    manifest = read_manifest(path, allow_outside=allow_outside)
     choice = Choice(target, cloud, str(store) if store is not None else None, find_environment_cloud())
     place = select_place(manifest, choice, values or {})
-    catalog = resolve(manifest, place=place, values=values, only=only, allow_outside=allow_outside, strict=strict)
-    return identify(check_hosts(catalog, access.hosts), jobs=jobs, cache=default_cache(), access=access)
+    catalog = resolve(
+        manifest,
+        place=place,
+        values=values,
+        only=only,
+        allow_outside=allow_outside,
+        strict=strict,
+        checks=(find_unreadable_files, partial(find_hosts_not_named, hosts=access.hosts)),
+    )
+    return identify(catalog, jobs=jobs, cache=default_cache(), access=access)
 
 
 def select_place(manifest: Manifest, choice: Choice, values: Mapping[str, str]) -> Target:
@@ -85,13 +93,6 @@ def select_place(manifest: Manifest, choice: Choice, values: Mapping[str, str]) 
     if manifest.targets and place == Target():
         raise UsageError("no target selected", f"use {WAYS}")
     return place
-
-
-def check_hosts(catalog: Catalog, hosts: Sequence[str]) -> Catalog:
-    """The catalog itself; ManifestError if one of its URLs names a host that none of the globs ``hosts`` names."""
-    if problems := list(islice(find_hosts_not_named(catalog, hosts), MAX_PROBLEMS)):
-        raise ManifestError(problems)
-    return catalog
 
 
 def check_place(target: Target, here: Identity) -> None:

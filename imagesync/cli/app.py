@@ -14,6 +14,7 @@ from typer.main import get_command
 from imagesync.cli import streams
 from imagesync.cli.exit_codes import ExitCode
 from imagesync.cli.options import CONTEXT, with_optional_values
+from imagesync.cli.parsing import Command
 from imagesync.cli.streams import say
 from imagesync.errors import Bug, ImagesyncError, ManifestError, UsageError
 from imagesync.secrets import clean_diagnostic
@@ -39,7 +40,10 @@ class _Commands(TyperGroup):
         """The command of a name; None if there is none."""
         if cmd_name not in COMMANDS:
             return None
-        return get_command(import_module(f"imagesync.cli.commands.{cmd_name}").app)
+        home = import_module(f"imagesync.cli.commands.{cmd_name}").app
+        for command in home.registered_commands:
+            command.cls = Command
+        return get_command(home)
 
 
 app = typer.Typer(

@@ -1,19 +1,24 @@
 """A path and options -> catalogs. Reads the manifests, and whether their local files can be read."""
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from imagesync.backends import find_environment_cloud
 from imagesync.cli.options import Options, parse_pairs
 from imagesync.errors import Diagnostic, ManifestError
-from imagesync.manifest.loader import load
+from imagesync.manifest.loader import read_manifest
 from imagesync.manifest.merging import Manifest
-from imagesync.manifest.resolution import resolve
+from imagesync.manifest.needs import find_missing_needs
+from imagesync.manifest.resolution import Check, resolve
 from imagesync.manifest.selection import Choice, select_target
-from imagesync.manifest.source_hosts import find_undigested
+from imagesync.manifest.source_hosts import find_hosts_not_named, find_undigested
+from imagesync.manifest.unused import find_unused_names
 from imagesync.model.catalog import Catalog, Target
-from imagesync.sources import check_files
-from imagesync.workflow import check_hosts, select_place
+from imagesync.sources import find_unreadable_files
+from imagesync.workflow import select_place
 
 MAX_IMAGES_WITH_PROBLEMS = 5_000
 """Images, over all targets, after which a manifest with problems is not checked for the next target."""
@@ -21,35 +26,39 @@ MAX_IMAGES_WITH_PROBLEMS = 5_000
 
 def load_catalog(path: Path, options: Options) -> Catalog:
     """The catalog of the target that the options, the environment or the manifest select; no source is read."""
-    manifest = load(path, allow_outside=options.allow_outside)
+    manifest = read_manifest(path, allow_outside=options.allow_outside)
     place = select_place(manifest, options.make_choice(find_environment_cloud()), parse_pairs(options.set_values))
-    return check_hosts(_resolve(manifest, options, place), options.source_hosts)
+    return _resolve(manifest, options, place)
 
 
 def load_catalog_of(path: Path, target: str | None, options: Options) -> Catalog:
     """The catalog of one target of the manifests, or without a target's overlay; no source is read."""
-    manifest = load(path, allow_outside=options.allow_outside)
-    return check_hosts(_resolve(manifest, options, _choose_target(manifest, target, options)), options.source_hosts)
+    manifest = read_manifest(path, allow_outside=options.allow_outside)
+    return _resolve(manifest, options, _choose_target(manifest, target, options))
 
 
-def load_every_catalog(path: Path, options: Options) -> list[Catalog]:
-    """The catalog of the target that is named, or of each that the manifest has; ManifestError with the problems of all."""
-    manifest = load(path, allow_outside=options.allow_outside)
+def load_every_catalog(path: Path, options: Options) -> tuple[list[Catalog], list[Diagnostic]]:
+    """The catalog of the target that is named, or of each that the manifest has, and what is a warning only.
+
+    ManifestError with the problems of all, also of what only making an image would need.
+    """
+    manifest = read_manifest(path, allow_outside=options.allow_outside)
+    checks = (find_unreadable_files, find_undigested, find_missing_needs)
     catalogs: list[Catalog] = []
-    problems: list[Diagnostic] = []
-    for number, target in enumerate(_list_targets(manifest, options)):
-        if problems and number * len(manifest.images) > MAX_IMAGES_WITH_PROBLEMS:
+    found: defaultdict[Diagnostic, list[str | None]] = defaultdict(list)
+    checked: list[str | None] = []
+    for target in _list_targets(manifest, options):
+        if found and len(checked) * len(manifest.images) > MAX_IMAGES_WITH_PROBLEMS:
             break
+        checked.append(target)
         try:
-            place = _choose_target(manifest, target, options)
-            catalogs.append(check_hosts(_resolve(manifest, options, place), options.source_hosts))
-            check_files(catalogs[-1])
-            problems += find_undigested(catalogs[-1])
+            catalogs.append(_resolve(manifest, options, _choose_target(manifest, target, options), checks))
         except ManifestError as error:
-            problems += error.diagnostics
-    if problems:
-        raise ManifestError(problems)
-    return catalogs
+            for problem in error.diagnostics:
+                found[problem].append(target)
+    if found:
+        raise ManifestError(_name_targets(found, checked))
+    return catalogs, list(find_unused_names(manifest))
 
 
 def _list_targets(manifest: Manifest, options: Options) -> Iterator[str | None]:
@@ -59,12 +68,22 @@ def _list_targets(manifest: Manifest, options: Options) -> Iterator[str | None]:
         yield from manifest.targets
 
 
+def _name_targets(found: Mapping[Diagnostic, Sequence[str | None]], checked: Sequence[str | None]) -> list[Diagnostic]:
+    """The problems; those that not every target has name the first one that has them."""
+    return [
+        problem
+        if len(targets) == len(checked) or problem.where.startswith("targets.")
+        else replace(problem, message=f"{problem.message} (on target {targets[0]})")
+        for problem, targets in found.items()
+    ]
+
+
 def _choose_target(manifest: Manifest, name: str | None, options: Options) -> Target:
     """The target of this name; a place without an overlay for None."""
     return select_target(manifest, Choice(name), parse_pairs(options.set_values)) if name is not None else Target()
 
 
-def _resolve(manifest: Manifest, options: Options, place: Target) -> Catalog:
+def _resolve(manifest: Manifest, options: Options, place: Target, checks: Sequence[Check] = ()) -> Catalog:
     return resolve(
         manifest,
         place=place,
@@ -72,4 +91,5 @@ def _resolve(manifest: Manifest, options: Options, place: Target) -> Catalog:
         only=options.only,
         allow_outside=options.allow_outside,
         strict=options.strict,
+        checks=(*checks, partial(find_hosts_not_named, hosts=options.source_hosts)),
     )

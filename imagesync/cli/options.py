@@ -5,10 +5,10 @@ is spelled and explained alike in every command that has it.
 """
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
 from enum import StrEnum
-from functools import wraps
+from functools import partial, wraps
 from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, get_type_hints
@@ -20,6 +20,7 @@ from imagesync.errors import UsageError
 from imagesync.lease import LOCK_TIMEOUT
 from imagesync.model.policy import Limit, Policy
 from imagesync.render.style import Detail
+from imagesync.text import make_printable
 
 if TYPE_CHECKING:
     from imagesync.manifest.selection import Choice
@@ -245,11 +246,16 @@ class Locking:
 
 
 def parse_pairs(given: list[str]) -> dict[str, str]:
-    """``--set`` as a mapping; the last of a name wins."""
+    """``--set`` as a mapping; UsageError for a name that is given twice."""
+    found: dict[str, str] = {}
     for item in given:
-        if "=" not in item:
-            raise UsageError(f"--set {item}: not NAME=VALUE", "write --set name=value")
-    return dict(item.partition("=")[::2] for item in given)
+        name, equals, value = item.partition("=")
+        if not equals:
+            raise UsageError(f"--set {make_printable(item)}: not NAME=VALUE", "write --set name=value")
+        if name in found:
+            raise UsageError(f"--set {make_printable(name)} is given twice", "keep one")
+        found[name] = value
+    return found
 
 
 def parse_limit(option: str, text: str | None) -> Limit | None:
@@ -262,11 +268,18 @@ def parse_limit(option: str, text: str | None) -> Limit | None:
     return Limit(int(number), percent=text.endswith("%"))
 
 
-def with_options(command: Callable[..., int]) -> Callable[..., int]:
+def without_options(*names: str) -> Callable[[Callable[..., int]], Callable[..., int]]:
+    """As ``with_options``, for a command that does not use the fields of these names: it does not have those options."""
+    return partial(with_options, without=names)
+
+
+def with_options(command: Callable[..., int], *, without: Collection[str] = ()) -> Callable[..., int]:
     """A command some of whose parameters are dataclasses: their fields become options of the command, in their place."""
     hints = get_type_hints(command, include_extras=True)
     parts = {
-        name: _options_of(hints[name]) for name in inspect.signature(command).parameters if is_dataclass(hints[name])
+        name: [option for option in _options_of(hints[name]) if option.name not in without]
+        for name in inspect.signature(command).parameters
+        if is_dataclass(hints[name])
     }
     parameters = [
         added

@@ -26,38 +26,53 @@ MAX_TOTAL_BYTES: Final = 32 * 2**20
 
 
 def load(path: Path | str, *, allow_outside: bool = False) -> Manifest:
-    """The manifest at a file, or of every ``*.yaml`` and ``*.yml`` below a folder. ManifestError holds every problem.
+    """The manifest at a file, or of every ``*.yaml`` and ``*.yml`` below a folder; ManifestError if it is not sound.
 
     Without ``allow_outside`` a link that leads out of the folder, or a relative path whose links lead out of the working
     directory, is a problem.
+    """
+    manifest = read_manifest(path, allow_outside=allow_outside)
+    if not manifest.is_sound:
+        raise ManifestError(manifest.problems)
+    return manifest
+
+
+def read_manifest(path: Path | str, *, allow_outside: bool = False) -> Manifest:
+    """As ``load``, but what does not fit the schema is in ``Manifest.problems``: the resolution looks for what else is wrong.
+
+    ManifestError if a file cannot be read or parsed, or if there is too much: what is in it is not known then, and other
+    problems would follow from that.
     """
     path = Path(path)
     files, problems = find_files(path, allow_outside=allow_outside)
     shape = Shape(load_schema("manifest"))
     sections: dict[str, dict[str, Node]] = {name: {} for name in (*MERGED, "single")}
-    roots, left = [], _Left()
+    roots, left, unread = [], _Left(), list(problems)
     for file in files:
         root, found = _read(file, shape, left)
         problems += found
         if root is not None:
             roots.append(root)
             problems += _merge(sections, root)
+        else:
+            unread += found
         if too_many := len(sections["images"]) > MAX_KEYS:
             message = f"more than {MAX_KEYS} images in one catalogue"
             problems.append(Diagnostic(file.shown, 0, 0, "images", message, "split it"))
         if len(problems) >= MAX_PROBLEMS or too_many or left.is_used_up():
             raise ManifestError(problems)
     problems += _find_case_clashes(sections)
-    if not problems and not any("images" in root.items() for root in roots):
+    if unread:
+        raise ManifestError(problems)
+    if not any("images" in root.items() for root in roots):
         hint = "list them, or write images: {} for none"
         problems.append(Diagnostic(files[0].shown, 0, 0, "images", "missing", hint))
-    if problems:
-        raise ManifestError(problems)
     base = path if path.is_dir() else path.parent
     folders = {file.shown: os.path.realpath(file.folder) for file in files}
     images, profiles, targets, values, removed, single = sections.values()
     manifest = Manifest(str(base.resolve()), images, profiles, targets, values, removed, single, folders)
-    return replace(manifest, problems=tuple(islice(find_unknown_names(manifest), MAX_PROBLEMS)))
+    unknown = islice(find_unknown_names(manifest), MAX_PROBLEMS)
+    return replace(manifest, problems=(*problems, *unknown), is_sound=not problems)
 
 
 @dataclass(slots=True)

@@ -19,7 +19,8 @@ class Manifest:
 
     ``base`` is the catalogue's folder, ``folders`` the real folder of each file (relative paths are relative to the
     file that writes them). ``single`` holds catalog, policy, defaults and default_target, where they are given.
-    ``problems``: names in it that stand for nothing, whatever the target; who resolves it tells them with his own.
+    ``problems``: what is wrong with it whatever the target is; the resolution reports them with its own. ``is_sound``:
+    every file fits the schema.
     """
 
     base: str
@@ -31,6 +32,7 @@ class Manifest:
     single: Mapping[str, Node] = field(default_factory=dict)
     folders: Mapping[str, str] = field(default_factory=dict)
     problems: tuple[Diagnostic, ...] = ()
+    is_sound: bool = True
 
 
 def merge_image(manifest: Manifest, key: str, overlay: Mapping[str, Node]) -> Node:

@@ -40,7 +40,10 @@ class Values:
         self._texts: dict[str, str] = {}
         self._keys = keys
         self._spent = 0
+        self._broken: set[str] = set()
         self.problems: list[Diagnostic] = []
+        self.failures = 0
+        """Strings that could not be filled in; one value that is wrong is one problem, wherever it is used."""
 
     def fill(self, node: Node, path: Path) -> Node:
         """The tree with every string filled in; the very same node where there is nothing to fill."""
@@ -107,10 +110,12 @@ class Values:
         elif found[1] not in self._keys:
             hint = suggest(found[1], self._keys, "it has")
             self._complain(node, path, f"${{{show_key(found[0])}}} names no image of this catalogue", hint)
+            self.failures -= 1  # what it would be has its form
         return f"${{{found[0]}}}"
 
     def _find_value(self, name: str, node: Node, path: Path, within: tuple[str, ...]) -> str:
         if name in self._texts:
+            self.failures += name in self._broken
             return self._texts[name]
         if name not in self._nodes:
             hint = suggest(name, self._nodes, "define it under values, or with --set; known")
@@ -123,11 +128,15 @@ class Values:
         if len(within) >= MAX_DEPTH:
             self._complain(node, path, f"values that name values, more than {MAX_DEPTH} deep", "write it out")
             return ""
+        before = self.failures
         text = self._fill_text(str(self._nodes[name].text), self._nodes[name], ("values", name), (*within, name))
         self._texts[name] = text
+        if self.failures > before:
+            self._broken.add(name)
         return text
 
     def _complain(self, node: Node, path: Path, message: str, hint: str) -> None:
+        self.failures += 1
         self.problems.append(node.problem(format_path(path), message, hint))
 
 

@@ -4,16 +4,16 @@ but for looking where symbolic links lead."""
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from functools import cache
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from imagesync.errors import MAX_PROBLEMS, Diagnostic, ManifestError, UsageError
-from imagesync.manifest.merging import Manifest, merge_image
+from imagesync.manifest.merging import NESTED, Manifest, merge_image
 from imagesync.manifest.placeholders import Values
 from imagesync.manifest.scope import intersect_patterns
 from imagesync.manifest.selection import Choice, select_target
@@ -30,8 +30,13 @@ from imagesync.paths import MOVE, find_place_problem
 from imagesync.schemas import load_schema
 from imagesync.text import make_printable, shorten_list
 
+_FORMATS: Final = ("disk_format", "container_format")
 MAX_EXCESS_PROPERTIES: Final = 20_000
 """Properties beyond the limit of their images, of all images together, after which resolution stops."""
+
+
+Check: TypeAlias = Callable[[Sequence[ImageSpec]], Iterable[Diagnostic]]
+"""Images -> what is wrong with them. Parts of an image that have a problem already are left out of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,18 +58,19 @@ def resolve(
     only: Sequence[str] = (),
     allow_outside: bool = False,
     strict: bool = False,
+    checks: Sequence[Check] = (),
 ) -> Catalog:
     """The catalogue as wanted in one target (default: ``default_target``, if the manifest names one).
 
     ``place`` is what ``select_target`` found, and counts instead of ``target``. ``strict``: what would be a warning of an
-    unused name is a problem. ManifestError holds every problem;
-    UsageError: no such target, no such value, or ``only`` matches nothing.
+    unused name is a problem. ``checks`` look for what else is wrong with the images of the target. ManifestError holds
+    every problem; UsageError: no such target, no such value, or ``only`` matches nothing.
     """
     given = values or {}
     check_given_values(manifest, given)
     chosen = place if place is not None else select_target(manifest, Choice(target=target), given)
     resolver = _Resolver(manifest, chosen, given, allow_outside=allow_outside)
-    return resolver.make_catalog(tuple(only), strict=strict)
+    return resolver.make_catalog(tuple(only), strict=strict, checks=checks)
 
 
 @cache
@@ -79,6 +85,7 @@ class _Resolver:
     def __init__(self, manifest: Manifest, place: Target, given: Mapping[str, str], *, allow_outside: bool) -> None:
         self._manifest, self._allow_outside = manifest, allow_outside
         self._problems: list[Diagnostic] = list(manifest.problems)
+        self._known = frozenset((one.file, one.line, one.column) for one in manifest.problems)
         node = manifest.targets[place.name] if place.name is not None else None
         self._values = Values({**manifest.values, **_children_of(node, "values")}, given, manifest.images)
         self._overlay = _children_of(node, "images")
@@ -87,26 +94,65 @@ class _Resolver:
         )
         self._check_default_target(given)
 
-    def make_catalog(self, only: tuple[str, ...], *, strict: bool) -> Catalog:
+    def make_catalog(self, only: tuple[str, ...], *, strict: bool, checks: Sequence[Check]) -> Catalog:
         """Everything resolved; ManifestError with all problems where there is any."""
-        nodes, specs, beyond = {}, [], 0
+        nodes, specs, partial, beyond = dict[str, Node](), list[ImageSpec](), list[ImageSpec](), 0
         setting = Setting(self._manifest.base, self._manifest.folders, self._problems, self._allow_outside)
         for key in sorted(self._manifest.images):
             if len(self._problems) + len(self._values.problems) >= MAX_PROBLEMS or beyond > MAX_EXCESS_PROPERTIES:
                 raise ManifestError([*self._problems, *self._values.problems])
-            nodes[key] = merge_image(self._manifest, key, self._overlay)
-            beyond += max(0, len(_children_of(nodes[key], "properties")) - MAX_PROPERTIES)
-            data, nodes[key] = self._fill_and_check(nodes[key], "image", ("images", key))
-            spec = make_spec(key, data, nodes[key], setting) if data is not None else None
-            specs += [spec] if spec else []
-        here = [spec for spec in specs if is_match(spec.key, self._target.only)]
+            merged = merge_image(self._manifest, key, self._overlay)
+            beyond += max(0, len(_children_of(merged, "properties")) - MAX_PROPERTIES)
+            data, nodes[key], broken = self._read_image(key, merged)
+            spec = make_spec(key, data, nodes[key], setting) if "source" not in broken else None
+            (partial if broken else specs).extend([spec] if spec else [])
+        here, rest = ([one for one in found if is_match(one.key, self._target.only)] for found in (specs, partial))
         self._problems += islice(find_set_problems(here, nodes), MAX_PROBLEMS)
+        picked = [spec for spec in (*here, *rest) if is_match(spec.key, only)]
+        for check in checks:
+            self._problems += islice(check(picked), MAX_PROBLEMS)
         unused = list(islice(find_unused_names(self._manifest), MAX_PROBLEMS))
         self._problems += unused if strict else []
         name, policy, removed = self._read_name(), self._read_policy(), self._read_removed()
         if problems := [*self._problems, *self._values.problems]:
             raise ManifestError(problems)
         return self._assemble_catalog(name, policy, specs, only, removed, shorten_list(list(map(str, unused))))
+
+    def _read_image(self, key: str, merged: Node) -> tuple[dict[str, Any], Node, frozenset[str]]:
+        """The sound fields of an image as plain data, its filled tree, and the names of the fields with a problem.
+
+        A format with a problem stays, as some other one: that it is declared is known.
+        """
+        path, shape = ("images", key), _load_shape("image")
+        before = self._values.failures
+        filled = self._values.fill(merged, path)
+        data = shape.make_plain(filled)
+        if not isinstance(data, dict):
+            return {}, filled, frozenset({"source"})
+        broken = self._find_unfilled(merged, path) if self._values.failures > before else set[str]()
+        sound = {name: value for name, value in data.items() if name not in broken}
+        if (filled is not merged or not self._manifest.is_sound) and (
+            found := shape.find_problems(sound, filled, path)
+        ):
+            self._report(found)
+            sound, unfit = _drop_unfit(shape, sound, filled)
+            broken |= unfit or {"source"}
+        return sound | {name: "raw" for name in _FORMATS if name in broken}, filled, frozenset(broken)
+
+    def _find_unfilled(self, merged: Node, path: tuple[str, ...]) -> set[str]:
+        """The fields of an image whose placeholders cannot be filled in."""
+        found, count = set(), len(self._values.problems)
+        for name, child in merged.items().items():
+            before = self._values.failures
+            self._values.fill(child, (*path, name))
+            if self._values.failures > before:
+                found.add(name)
+        del self._values.problems[count:]  # reported already
+        return found
+
+    def _report(self, problems: Sequence[Diagnostic]) -> None:
+        """Add problems, but for those of places that have one: a profile is part of many images."""
+        self._problems += [one for one in problems if (one.file, one.line, one.column) not in self._known]
 
     def _check_default_target(self, given: Mapping[str, str]) -> None:
         """What is wrong with the placeholders of ``default_target``, also if another target is selected."""
@@ -135,13 +181,14 @@ class _Resolver:
     def _fill_and_check(self, node: Node, part: str, path: tuple[str, ...]) -> tuple[Any, Node]:
         """Plain data (None after a problem) and the filled tree, which is held to the schema without placeholders."""
         shape = _load_shape(part)
-        before = len(self._values.problems)
+        before = self._values.failures
         filled = self._values.fill(node, path)
         data = shape.make_plain(filled)
-        if len(self._values.problems) > before:
+        if self._values.failures > before:
             return None, filled
-        problems = shape.find_problems(data, filled, path) if filled is not node else []
-        self._problems += problems
+        is_known = filled is node and self._manifest.is_sound
+        problems = [] if is_known else shape.find_problems(data, filled, path)
+        self._report(problems)
         return (None if problems else data), filled
 
     def _read_name(self) -> str:
@@ -215,6 +262,20 @@ class _Resolver:
             return UsageError(f"{shown}: no such key on target {self._target.name}, whose only leaves it out", hint)
         close = get_close_matches(pattern, keys, 3)
         return UsageError(f"{shown}: no such key", f"did you mean {', '.join(close)}?" if close else "check the key")
+
+
+def _drop_unfit(shape: Shape, data: Mapping[str, Any], node: Node) -> tuple[dict[str, Any], set[str]]:
+    """The fields of an image that fit the schema, of some the parts that do; and the names of the others."""
+    sound, unfit = dict[str, Any](), set[str]()
+    for name, value in data.items():
+        if shape.find_problems({name: value}, node):
+            unfit.add(name)
+            parts = value if name in NESTED and isinstance(value, dict) else {}
+            fitting = {part: one for part, one in parts.items() if not shape.find_problems({name: {part: one}}, node)}
+            sound |= {name: fitting} if parts else {}
+        else:
+            sound[name] = value
+    return sound, unfit
 
 
 def _children_of(node: Node | None, name: str) -> Mapping[str, Node]:

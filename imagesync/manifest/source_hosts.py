@@ -1,9 +1,9 @@
-"""A catalog -> the images whose URLs the runner does not allow, or that only a digest can identify. Pure."""
+"""Images -> those whose URLs the runner does not allow, or that only a digest can identify. Pure."""
 
 from collections.abc import Iterator, Sequence
 
 from imagesync.errors import Diagnostic
-from imagesync.model.catalog import Catalog, FileSource, ImageSpec, Source, UrlSource
+from imagesync.model.catalog import FileSource, ImageSpec, Source, UrlSource
 from imagesync.model.urls import WHY_DIGEST, is_host_named, read_host
 
 
@@ -15,9 +15,9 @@ def list_urls(source: Source) -> Iterator[str]:
         yield from filter(None, (source.checksum_url, source.signature.url if source.signature else None))
 
 
-def find_hosts_not_named(catalog: Catalog, hosts: Sequence[str]) -> Iterator[Diagnostic]:
+def find_hosts_not_named(specs: Sequence[ImageSpec], hosts: Sequence[str]) -> Iterator[Diagnostic]:
     """One problem for each host of an image that none of the globs names; without globs every host is allowed."""
-    for spec in catalog.images if hosts else ():
+    for spec in specs if hosts else ():
         for host in sorted({read_host(url) for url in list_urls(spec.source)}):
             if not is_host_named(host, hosts):
                 yield _problem(
@@ -25,9 +25,9 @@ def find_hosts_not_named(catalog: Catalog, hosts: Sequence[str]) -> Iterator[Dia
                 )
 
 
-def find_undigested(catalog: Catalog) -> Iterator[Diagnostic]:
+def find_undigested(specs: Sequence[ImageSpec]) -> Iterator[Diagnostic]:
     """One problem for each image whose URL has a secret and that declares no digest."""
-    for spec in catalog.images:
+    for spec in specs:
         if isinstance(spec.source, UrlSource) and spec.source.needs_digest:
             yield _problem(
                 spec, WHY_DIGEST, "add checksum or checksum_url; imagesync plan tells the digest of a live build"

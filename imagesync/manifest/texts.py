@@ -6,7 +6,7 @@ from typing import Any, Final, TypeAlias
 
 from imagesync.model.alike import find_alike, fold_name
 from imagesync.model.image import MAX_PARTS, MAX_PROPERTY_BYTES, OWN_FIELDS
-from imagesync.model.policy import DIRECTIVES, find_unknown_directives
+from imagesync.model.policy import DIRECTIVES, find_unknown_directives, find_unknown_fields
 from imagesync.model.references import REFERENCE
 from imagesync.secrets import quote_value
 
@@ -87,6 +87,9 @@ def _find_replaced_names(replaced: Mapping[str, Any]) -> Iterator[tuple[Path, st
 
 
 def _find_rename_problems(rename: str) -> Iterator[Problem]:
+    for name in dict.fromkeys(find_unknown_fields(rename)):
+        hint = "write one of {name}, {key}, {id}, {generation}, {created:%Y-%m-%d}"
+        yield ("on_replace", "rename"), f"{quote_value(name)} is no field", hint
     for directive in dict.fromkeys(find_unknown_directives(rename)):
         hint = f"write one of {' '.join(f'%{letter}' for letter in DIRECTIVES)}"
         yield ("on_replace", "rename"), f"{quote_value(directive)} is not allowed in {{created:…}}", hint

@@ -9,11 +9,17 @@ from typing import Final
 
 RENAME_FIELD: Final = re.compile(r"\{(name|key|id|generation|created)(?::([^{}]*))?\}")
 """A field of ``OnReplace.rename``; only ``created`` has a form of its own after the colon."""
+_FIELD: Final = re.compile(r"\{[^{}]*\}")
 USUAL_FORM: Final = "%Y-%m-%d"
 DIRECTIVES: Final = "YmdHMSyjGVu"
 """What may follow ``%`` in the form of ``created``: numbers of fixed width. Others depend on the locale, or give control
 characters (``%n``)."""
 _DIRECTIVE: Final = re.compile("%(.?)", re.DOTALL)
+
+
+def find_unknown_fields(rename: str) -> Iterator[str]:
+    """The parts of a pattern for names that look like fields, such as ``{nmae}``, and are none."""
+    return (found[0] for found in _FIELD.finditer(rename) if not RENAME_FIELD.fullmatch(found[0]))
 
 
 def find_unknown_directives(rename: str) -> Iterator[str]:

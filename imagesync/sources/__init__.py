@@ -3,8 +3,8 @@
 from imagesync.sources.access import SourceAccess as SourceAccess
 from imagesync.sources.cache import DigestCache as DigestCache
 from imagesync.sources.cache import default_cache as default_cache
-from imagesync.sources.identify import check_files as check_files
 from imagesync.sources.identify import check_sources as check_sources
+from imagesync.sources.identify import find_unreadable_files as find_unreadable_files
 from imagesync.sources.identify import identify as identify
 from imagesync.sources.measure import Sizes as Sizes
 from imagesync.sources.stream import SourceStream as SourceStream

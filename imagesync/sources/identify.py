@@ -6,7 +6,7 @@ A list of digests is fetched and read once for all images that name it, so that 
 import os
 import stat
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from io import BufferedReader
@@ -62,11 +62,10 @@ def identify(
     return replace(catalog, images=images)
 
 
-def check_files(catalog: Catalog) -> None:
-    """ManifestError with one diagnostic for each local file that could not be read; nothing is read of the others."""
-    unreadable = [(spec, _explain_unreadable(spec.source)) for spec in catalog.images]
-    if problems := [_problem(spec, why, UNREADABLE) for spec, why in unreadable if why]:
-        raise ManifestError(problems)
+def find_unreadable_files(specs: Sequence[ImageSpec]) -> Iterator[Diagnostic]:
+    """One diagnostic for each local file that could not be read; nothing is read of the others."""
+    unreadable = ((spec, _explain_unreadable(spec.source)) for spec in specs)
+    return (_problem(spec, why, UNREADABLE) for spec, why in unreadable if why)
 
 
 def check_sources(plan: Plan) -> None:

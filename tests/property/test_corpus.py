@@ -177,7 +177,7 @@ def test_many_files_are_bounded_as_one_is(
 def test_many_problems_are_counted_and_the_first_are_told(tmp_path: Path) -> None:
     """A hundred lines, then how many more there are and how to see them."""
     file = tmp_path / "c.yaml"
-    file.write_bytes(HEAD + images("k{n}: {{min_ram: -1}}", 150))
+    file.write_bytes(HEAD + images("k{n}: {{source: none, min_ram: -1}}", 150))
     lines = command.run("validate", str(file), env=os.environ, code=1).stderr.splitlines()
     assert len(lines) == 102
     assert lines[-2:] == [

@@ -15,7 +15,7 @@ from imagesync.cli.options import (
     Verbose,
     Yes,
     new_command,
-    with_options,
+    without_options,
 )
 from imagesync.errors import UsageError
 
@@ -23,7 +23,7 @@ app = new_command()
 
 
 @app.command()
-@with_options
+@without_options("max_delete", "allow_protected", "destroy", "reactivate", "drift_only", "min_source_rate")
 def adopt(
     path: PathArgument = Path(),
     *,
@@ -48,8 +48,6 @@ def adopt(
     set_up_logs(verbose=verbose)
     if is_plan_file(path):
         raise UsageError(f"{make_printable(str(path))} is a saved plan", "carry it out with: imagesync apply")
-    if options.drift_only:
-        raise UsageError("--drift-only: nothing that is adopted has drifted yet", "leave it out")
     check_writable(results.out, results.ids, results.events)
     access = options.make_access()
     catalog = read_catalog(path, options, access)

@@ -41,7 +41,7 @@ def apply(
     publishes them without an upload, apply --discard-staged drops them.
     """
     from imagesync.cli.files import check_writable
-    from imagesync.cli.modes import choose_maker, refuse_for_saved_plan
+    from imagesync.cli.modes import check_target, choose_maker, refuse_for_saved_plan
     from imagesync.cli.plan_paths import check_paths
     from imagesync.cli.runs import Run, read_catalog, settings_of
     from imagesync.cli.saved_plans import is_plan_file, read_plan, restore_urls
@@ -54,9 +54,10 @@ def apply(
     access = options.make_access()
     run, settings = Run(results, yes=yes, detail=amount.level), settings_of(path, options, locking)
     if is_plan_file(path):
-        refuse_for_saved_plan(stage=stage, discard=discard_staged)
+        refuse_for_saved_plan(options, stage=stage, discard=discard_staged)
         check_writable(results.out, results.ids, results.events)
         saved, missing = read_plan(path, allow_outside=options.allow_outside)
+        check_target(saved, options)
         check_paths(
             saved,
             path,

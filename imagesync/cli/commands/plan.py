@@ -19,7 +19,7 @@ from imagesync.cli.options import (
     Stage,
     Verbose,
     new_command,
-    with_options,
+    without_options,
 )
 from imagesync.errors import UsageError
 
@@ -27,7 +27,7 @@ app = new_command()
 
 
 @app.command()
-@with_options
+@without_options("min_source_rate")
 def plan(
     path: PathArgument = Path(),
     *,

@@ -11,14 +11,14 @@ import typer
 from imagesync.cli.completion import complete_keys
 from imagesync.cli.exit_codes import ExitCode
 from imagesync.cli.logs import set_up_logs
-from imagesync.cli.options import Locking, Options, PathArgument, Results, Verbose, Yes, new_command, with_options
+from imagesync.cli.options import Locking, Options, PathArgument, Results, Verbose, Yes, new_command, without_options
 from imagesync.errors import UsageError
 
 app = new_command()
 
 
 @app.command()
-@with_options
+@without_options("only", "max_delete", "destroy", "drift_only", "min_source_rate")
 def rollback(
     key: Annotated[str, typer.Argument(help="The image's key.", metavar="KEY", autocompletion=complete_keys)],
     path: PathArgument = Path(),
@@ -26,7 +26,11 @@ def rollback(
     options: Options,
     to: Annotated[
         str | None,
-        typer.Option("--to", help="Which build (default: what was current last).", metavar="GENERATION|IMAGE_ID"),
+        typer.Option(
+            "--to",
+            help="Which build (default: what was current last).",
+            metavar="GENERATION|IMAGE_ID",
+        ),
     ] = None,
     yes: Yes = False,
     results: Results,
@@ -49,8 +53,6 @@ def rollback(
     set_up_logs(verbose=verbose)
     if is_plan_file(path):
         raise UsageError(f"{path} is a saved plan", "give rollback the manifests")
-    if options.only or options.drift_only:
-        raise UsageError("rollback looks at one key", "leave --only and --drift-only out")
     check_writable(results.out, results.ids, results.events)
     catalog = load_catalog(path, options)  # no source is read: a rollback works while the mirrors do not
     _check_key(key, [spec.key for spec in catalog.images])

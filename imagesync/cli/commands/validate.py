@@ -12,10 +12,12 @@ from imagesync.cli.options import (
     Options,
     PathArgument,
     SourceHosts,
+    Strict,
     TargetName,
     Values,
     new_command,
 )
+from imagesync.cli.streams import say
 from imagesync.errors import ManifestError
 
 app = new_command()
@@ -28,26 +30,32 @@ def validate(
     set_values: Values = [],  # noqa: B006 - Typer reads the default
     allow_outside: AllowOutside = False,
     source_hosts: SourceHosts = [],  # noqa: B006 - Typer reads the default
+    strict: Strict = False,
     form: Format = Form.TEXT,
 ) -> ExitCode:
     """Check manifests, for every target, without any network. Example: imagesync validate images/"""
     from imagesync.cli.catalogs import load_every_catalog
     from imagesync.render.result import diagnostics_to_json
     from imagesync.render.style import format_count
-    from imagesync.text import json_text
+    from imagesync.secrets import clean_diagnostic
+    from imagesync.text import json_text, shorten_list
 
-    options = Options(target=target, set_values=set_values, allow_outside=allow_outside, source_hosts=source_hosts)
+    options = Options(
+        target=target, set_values=set_values, allow_outside=allow_outside, source_hosts=source_hosts, strict=strict
+    )
     try:
-        catalogs = load_every_catalog(path, options)
+        catalogs, warnings = load_every_catalog(path, options)
     except ManifestError as error:
         if form is Form.TEXT:
             raise
-        typer.echo(json_text({"problems": diagnostics_to_json(error.diagnostics)}))
+        typer.echo(json_text({"problems": diagnostics_to_json(error.diagnostics), "warnings": []}))
         return ExitCode.FAILED
     if form is Form.JSON:
         found = [{"catalog": one.name, "target": one.target.name, "images": len(one.images)} for one in catalogs]
-        typer.echo(json_text({"problems": [], "catalogs": found}))
+        typer.echo(json_text({"problems": [], "warnings": diagnostics_to_json(warnings), "catalogs": found}))
         return ExitCode.DONE
+    for sentence in shorten_list([f"warning: {clean_diagnostic(warning)}" for warning in warnings]):
+        say(sentence)
     for catalog in catalogs:
         where = f" on target {catalog.target.name}" if catalog.target.name else ""
         typer.echo(f"Catalogue {catalog.name}{where}: {format_count(len(catalog.images), 'image')}, no problems.")

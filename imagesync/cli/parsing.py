@@ -1,0 +1,43 @@
+"""The class of every command: an option that takes one value is given once, and ``--help`` groups options by topic. No I/O."""
+
+from collections import Counter
+from typing import Any
+
+from typer.core import TyperCommand, TyperOption
+
+from imagesync.cli.topics import OTHER, TOPICS, find_topic
+from imagesync.errors import UsageError
+
+
+class Command(TyperCommand):
+    """A command as ``--help`` shows it and as its words are read."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the words; UsageError for an option that is given twice: nobody can tell which value was meant."""
+        if not ctx.resilient_parsing:  # the shell asks for completions
+            _, _, order = self.make_parser(ctx).parse_args(args=list(args))
+            _check_repeats(order)
+        return super().parse_args(ctx, args)
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write the arguments, then a section for each topic."""
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for param in self.get_params(ctx):
+            if record := param.get_help_record(ctx):
+                is_argument = param.param_type_name == "argument"
+                sections.setdefault("Arguments" if is_argument else find_topic(param.opts), []).append(record)
+        for topic in ("Arguments", *TOPICS, OTHER):
+            if topic in sections:
+                with formatter.section(topic):
+                    formatter.write_dl(sections[topic])
+
+
+def _check_repeats(order: list[Any]) -> None:
+    """UsageError if an option that takes one value, or one of two opposite words, stands twice in ``order``."""
+    single = [param for param in order if isinstance(param, TyperOption) and not (param.multiple or param.count)]
+    exclusive = [param for param in single if not param.is_flag or param.secondary_opts]
+    for name, times in Counter(param.name for param in exclusive).items():
+        if times > 1:
+            param = next(param for param in exclusive if param.name == name)
+            words = "/".join([max(param.opts, key=len), *param.secondary_opts])
+            raise UsageError(f"{words} is given {times} times", "keep one")

@@ -1,0 +1,28 @@
+"""Images -> what they lack to be made, if the cloud or store has none of them yet. Pure."""
+
+from collections.abc import Iterator, Sequence
+
+from imagesync.errors import Diagnostic
+from imagesync.model.catalog import ImageSpec
+
+_FORMATS = ("disk_format", "container_format")
+
+
+def find_missing_needs(specs: Sequence[ImageSpec]) -> Iterator[Diagnostic]:
+    """One problem for each image without a source that is not adopted, and for each upload without its formats."""
+    for spec in specs:
+        missing = [name for name in _FORMATS if spec.has_data and getattr(spec, name) is None]
+        if missing:
+            message = f"{' and '.join(missing)} missing: no image can be made without"
+            hint = (
+                "declare it in the image, a profile or defaults, for example disk_format: qcow2, container_format: bare"
+            )
+            yield _problem(spec, "", message, hint)
+        elif not (spec.has_data or spec.is_record_only or spec.adopt):
+            hint = "give a path or a url, or adopt: ID of the image that has the content"
+            yield _problem(spec, ".source", "missing: no image can be made without", hint)
+
+
+def _problem(spec: ImageSpec, part: str, message: str, hint: str) -> Diagnostic:
+    place = spec.place if not part else spec.source_place
+    return Diagnostic(place.file, place.line, place.column, f"images.{spec.key}{part}", message, hint)

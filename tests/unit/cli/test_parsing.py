@@ -1,0 +1,78 @@
+"""What every command has in common on its command line."""
+
+from importlib import import_module
+
+import pytest
+from typer.main import get_command
+
+from imagesync.cli.app import COMMANDS
+from imagesync.cli.options import parse_pairs
+from imagesync.cli.topics import OTHER, TOPICS, find_topic
+from imagesync.errors import UsageError
+from tests.forked import run
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (("plan", "--target", "a", "--target", "b"), "--target"),
+        (("plan", "--target", "a", "--target", "a"), "--target"),
+        (("apply", "--jobs", "1", "--jobs=2"), "--jobs"),
+        (("plan", "-o", "a.json", "--out", "b.json"), "--out"),
+        (("list", "--cloud", "a", "--cloud", "b"), "--cloud"),
+        (("show", "plan.json", "--color", "--no-color"), "--color/--no-color"),
+        (("apply", "--discard-staged", "a", "--discard-staged"), "--discard-staged"),
+    ],
+)
+def test_an_option_with_one_value_is_given_once(words: tuple[str, ...], named: str) -> None:
+    """Before, the last one counted."""
+    assert f"imagesync: {named} is given 2 times; keep one\n" == run(*words, code=64).stderr
+
+
+def test_a_flag_and_an_option_with_many_values_may_be_repeated() -> None:
+    """``--yes --yes`` says nothing new."""
+    words = ("--yes", "-y", "--only", "a", "--only", "b", "--set", "x=1", "--set", "y=2", "-v", "-v")
+    assert "given" not in run("apply", "/nowhere", *words, "--store", "s", code=1).stderr
+
+
+@pytest.mark.parametrize("pairs", [["a=1", "a=2"], ["a=1", "b=2", "a=1"]])
+def test_a_value_is_set_once(pairs: list[str]) -> None:
+    """Two values for a name contradict each other."""
+    with pytest.raises(UsageError, match="--set a is given twice"):
+        parse_pairs(pairs)
+
+
+def test_every_option_has_a_topic() -> None:
+    """And every word of a topic is an option of some command."""
+    options = set[str]()
+    for name in COMMANDS:
+        for param in get_command(import_module(f"imagesync.cli.commands.{name}").app).params:
+            if param.param_type_name == "option":
+                options |= set(param.opts)
+                assert find_topic(param.opts) != OTHER, param.opts
+    assert {word for words in TOPICS.values() for word in words.split()} - options <= {"--no-source-check"}
+
+
+def test_the_help_has_a_section_for_each_topic() -> None:
+    """Arguments first, help last."""
+    lines = run("apply", "--help").stdout.splitlines()
+    heads = [line for line in lines if line.endswith(":") and not line.startswith(" ")]
+    assert heads == [f"{name}:" for name in ("Arguments", *TOPICS, "Options") if name != "Selection"]
+
+
+@pytest.mark.parametrize(
+    ("command", "option"),
+    [
+        ("plan", "--min-source-rate"),
+        ("adopt", "--drift-only"),
+        ("adopt", "--destroy"),
+        ("adopt", "--max-delete"),
+        ("rollback", "--only"),
+        ("rollback", "--drift-only"),
+        ("rollback", "--destroy"),
+    ],
+)
+def test_a_command_has_no_option_that_it_does_not_use(command: str, option: str) -> None:
+    """It would promise what nothing does."""
+    assert f"No such option: {option}" in run(command, "x", option, code=64).stderr
+    assert option not in run(command, "--help").stdout
