@@ -264,7 +264,7 @@ def _find_leftover(
     inventory = take_inventory_for_plan(backend, report.plan, written=[image.id for image in left], gone=gone)
     listed = {image.id: image for image in (*inventory.owned, *inventory.foreign)}
     found = [*find_altered(left, listed), *find_published_clashes(report, inventory)]
-    if found or not report.succeeded:
+    if found or not report.is_carried_out:
         return tuple(found)
     if plan_again is None:
         return find_unmet_steps(report, inventory)

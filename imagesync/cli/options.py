@@ -165,6 +165,9 @@ class Options:
             min=0,
         ),
     ] = 64
+    no_source_check: Annotated[
+        bool, typer.Option("--no-source-check", help="Do not ask the URLs of images when the plan is made.")
+    ] = False
     strict: Strict = False
 
     def __post_init__(self) -> None:
@@ -180,7 +183,8 @@ class Options:
         """The rules of this run for what it fetches."""
         from imagesync.sources import SourceAccess
 
-        return SourceAccess(tuple(self.source_hosts), self.min_source_rate * 1024)
+        rate = self.min_source_rate * 1024
+        return SourceAccess(tuple(self.source_hosts), rate, asks_sources=not self.no_source_check)
 
     @property
     def names_target(self) -> bool:

@@ -257,12 +257,30 @@ class Auto(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class SourceFault:
+    """Why a source could not be checked when the plan was made.
+
+    ``is_passing``: it may be gone at the next try (no connection, a status 5xx, no time left). ``hides_content``: the list
+    of digests could not be had, so that nobody knows which build is wanted.
+    """
+
+    message: str
+    hint: str = ""
+    is_passing: bool = False
+    hides_content: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.message}; {self.hint}" if self.hint else self.message
+
+
+@dataclass(frozen=True, slots=True)
 class ImageSpec:
     """One wanted image. None means "not declared": the live value is left alone (a create takes the default).
 
     ``min_disk`` in GB, ``min_ram`` in MB, ``expires`` an ISO date. Values of ``properties`` may hold
     ``${images.KEY.id}``, which becomes the id of another wanted image when the plan is applied. ``lines`` tells where
-    the parts stand that name the content: ``checksum``, ``url``, ``path``, ``checksum_url``, the formats and ``id``.
+    the parts stand that name the content: ``checksum``, ``url``, ``path``, ``checksum_url``, the formats and ``id``. ``fault``: what
+    asking for its source gave instead of an answer.
     """
 
     key: str
@@ -291,6 +309,7 @@ class ImageSpec:
     place: Place = field(default=Place(), compare=False)
     source_place: Place = field(default=Place(), compare=False)
     lines: Mapping[str, Place] = field(default_factory=dict, compare=False)
+    fault: SourceFault | None = field(default=None, compare=False)
 
     @property
     def has_data(self) -> bool:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeAlias
 
+from imagesync.errors import Diagnostic
 from imagesync.model.catalog import SERVICE_HASHES, Checksum, Fingerprint, Source
 from imagesync.model.image import Identity
 from imagesync.model.record import Record
@@ -221,6 +222,14 @@ class Kept:
 
 
 @dataclass(frozen=True, slots=True)
+class PlanError:
+    """Why a key has no steps: its source is known to be unusable. ``problem`` has the place in the manifest."""
+
+    key: str
+    problem: Diagnostic
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """What apply will do, in topological order.
 
@@ -230,7 +239,8 @@ class Plan:
     that stay, ``candidates`` the verified builds that are not published yet. ``owners`` are the projects, by key, of all
     keys that belong to another one than the session's. ``copies`` are ids of images that carry a copied record: they
     come and go with the snapshots of users, and two plans that differ only in them are equal. ``expires``: the ISO day on
-    which each wanted image expires that does. ``made``: the ISO time, by
+    which each wanted image expires that does. ``errors`` are of keys for which nothing is done, so that a run fails
+    although all steps are done. ``made``: the ISO time, by
     the clock that is last, of a plan with a step that is due by its day or age; empty for all others. No clock shows in
     any of the rest, so that two plans of the same state are equal.
     """
@@ -256,6 +266,7 @@ class Plan:
     owners: Mapping[str, str] = field(default_factory=dict)
     copies: tuple[str, ...] = field(default=(), compare=False)
     expires: Mapping[str, str] = field(default_factory=dict)
+    errors: tuple[PlanError, ...] = ()
     made: str = field(default="", compare=False)
 
 

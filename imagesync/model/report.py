@@ -61,7 +61,12 @@ class Report:
 
     @property
     def succeeded(self) -> bool:
-        """True where everything that could be done was done: deferred deletions count as done."""
+        """True where everything that is wanted was done: deferred deletions count as done."""
+        return self.is_carried_out and not self.plan.errors
+
+    @property
+    def is_carried_out(self) -> bool:
+        """Whether every step of the plan was done."""
         good = (Outcome.DONE, Outcome.DEFERRED)
         ended = not (self.interrupted or self.stopped or self.leftover)
         return ended and all(result.outcome in good for result in self.results)

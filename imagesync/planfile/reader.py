@@ -7,7 +7,7 @@ shown; ``find_withheld_urls`` says whose whole URL has to be found again in the 
 import os
 from typing import Any, Final
 
-from imagesync.errors import UsageError
+from imagesync.errors import Diagnostic, UsageError
 from imagesync.model.catalog import (
     Checksum,
     Compression,
@@ -35,6 +35,7 @@ from imagesync.model.plan import (
     Kept,
     Kind,
     Plan,
+    PlanError,
     Reactivate,
     Reason,
     Reliance,
@@ -93,6 +94,7 @@ def plan_from_json(document: object, *, folder: str, shown: str) -> Plan:
         owners=document["owners"],
         copies=tuple(document["copies"]),
         expires=document["expires"],
+        errors=tuple(map(_read_error, document.get("errors", ()))),
         made=document["made"],
     )
     if write_summary(plan) != document["summary"]:
@@ -100,7 +102,7 @@ def plan_from_json(document: object, *, folder: str, shown: str) -> Plan:
     return plan
 
 
-_VALUES: Final = frozenset({"before", "after", "values", "fields", "properties", "tags", "notes"})
+_VALUES: Final = frozenset({"before", "after", "values", "fields", "properties", "tags", "notes", "errors"})
 """Members whose texts are values of images, or quote them: those may hold any character, and are escaped when shown."""
 
 
@@ -117,6 +119,11 @@ def _find_unprintable(found: object, place: str = "") -> str | None:
     else:
         return None
     return next((wrong for where, item in parts if (wrong := _find_unprintable(item, where)) is not None), None)
+
+
+def _read_error(error: Json) -> PlanError:
+    parts = (error[name] for name in ("file", "line", "column", "where", "message", "hint"))
+    return PlanError(error["key"], Diagnostic(*parts))
 
 
 def _read_kept(kept: Json) -> Kept:

@@ -30,6 +30,7 @@ from imagesync.model.plan import (
     ImageState,
     Kept,
     Plan,
+    PlanError,
     Reactivate,
     Step,
     Update,
@@ -38,6 +39,7 @@ from imagesync.model.plan import (
 )
 from imagesync.model.record import Record
 from imagesync.model.urls import has_secret, public_url
+from imagesync.secrets import clean_diagnostic
 from imagesync.text import json_text
 
 FORMAT_VERSION: Final = 1
@@ -84,6 +86,7 @@ def plan_to_json(plan: Plan, *, tool: str, folder: str) -> Json:
         "copies": list(plan.copies),
         "expires": dict(plan.expires),
         "made": plan.made,
+        **({"errors": [_write_error(one) for one in plan.errors]} if plan.errors else {}),
     }
     return {**document, "digest": digest_of(document)}
 
@@ -125,6 +128,19 @@ def _write_candidate(candidate: Candidate) -> Json:
         "image_id": candidate.image_id,
         "created": candidate.created,
         "fate": candidate.fate.value,
+    }
+
+
+def _write_error(error: PlanError) -> Json:
+    problem = clean_diagnostic(error.problem)
+    return {
+        "key": error.key,
+        "file": problem.file,
+        "line": problem.line,
+        "column": problem.column,
+        "where": problem.where,
+        "message": problem.message,
+        "hint": problem.hint,
     }
 
 

@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 from imagesync.model.catalog import Catalog, ImageSpec, OnExpire, Status
 from imagesync.model.image import Capabilities, Identity, Inventory, LiveImage
-from imagesync.model.plan import Candidate, Create, Delete, Fate, Kind, Plan, Step, is_promotion
+from imagesync.model.plan import Candidate, Create, Delete, Fate, Kind, Plan, PlanError, Step, is_promotion
 from imagesync.model.policy import Policy
 from imagesync.model.references import find_references
 from imagesync.planning.alike_names import note_alike_names
@@ -15,6 +15,7 @@ from imagesync.planning.clashes import find_adopted_images, find_disputes
 from imagesync.planning.clock import Clock, date_plan
 from imagesync.planning.counting import find_changed_keys, find_removed_keys
 from imagesync.planning.decisions import Decision, Keep, Leave, Make, Promote, Refuse, decide
+from imagesync.planning.faults import find_faults
 from imagesync.planning.generations import Generations, Groups, Owned, group
 from imagesync.planning.ordering import order_steps
 from imagesync.planning.ownership import Ownership, make_ownership
@@ -66,6 +67,8 @@ class PlanningContext:
     ids: Mapping[str, str]
     made: frozenset[str]
     refusals: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    errors: tuple[PlanError, ...] = ()
 
     @property
     def ownership(self) -> Ownership:
@@ -115,6 +118,8 @@ def make_context(given: PlanInput, excluded: Mapping[str, str] = MappingProxyTyp
     refusals += refuse_undigested(wanted, groups)
     # a reference to an image that --only leaves out means its current image
     ids = {key: image_id for key, image_id in every.current_ids().items() if key not in groups}
+    faults = find_faults(wanted, decisions, groups)
+    decisions |= faults.left
     decisions |= _leave_dependents(wanted, decisions, groups)
     ids |= {key: current[key] for key in _find_left(decisions) if key in current}
     ids |= {key: found.owned.id for key, found in decisions.items() if isinstance(found, Keep | Promote)}
@@ -125,7 +130,19 @@ def make_context(given: PlanInput, excluded: Mapping[str, str] = MappingProxyTyp
     left = _find_left(decisions)
     refusals += _find_dangling([spec for spec in wanted if spec.key not in left], set(ids) | made)
     return PlanningContext(
-        given, wanted, expired, lapsed, undated, groups, adopted, decisions, ids, made, tuple(refusals)
+        given,
+        wanted,
+        expired,
+        lapsed,
+        undated,
+        groups,
+        adopted,
+        decisions,
+        ids,
+        made,
+        tuple(refusals),
+        faults.warnings,
+        faults.errors,
     )
 
 
@@ -242,7 +259,7 @@ def assemble_plan(context: PlanningContext, steps: Sequence[Step], parts: Sequen
     ids = {key: image_id for key, image_id in context.ids.items() if key in keys}
     named = ids if kind is Kind.APPLY else current
     notes = {note for part in parts for note in part.notes} | set(note_alike_names(ordered, context.given.inventory))
-    notes |= {context.given.clock.problem} - {""}
+    notes = (notes | {context.given.clock.problem, *context.warnings}) - {""}
     return Plan(
         catalog=catalog.name,
         target=context.given.target,
@@ -265,6 +282,7 @@ def assemble_plan(context: PlanningContext, steps: Sequence[Step], parts: Sequen
         owners=dict(sorted(context.ownership.owners.items())),
         copies=tuple(image.id for image in context.given.inventory.copies),
         expires={spec.key: spec.expires for spec in context.wanted if spec.expires and spec.key not in context.lapsed},
+        errors=() if kind is Kind.DISCARD else context.errors,
         made=date_plan(ordered, context.given.clock),
     )
 

@@ -91,7 +91,7 @@ def _leave_alone(context: PlanningContext, spec: ImageSpec, decision: Leave, gen
     kept = {owned.id for owned in decision.staged}
     left_over = [owned for owned in generations.staging if owned.id not in kept]
     swept = sweep(left_over, generations.deleting)
-    return KeyPlan((*steps, *swept), (decision.sentence,))
+    return KeyPlan((*steps, *swept), (decision.sentence,) if decision.sentence else ())
 
 
 def _add_retirements(

@@ -45,7 +45,7 @@ def _stage_key(context: PlanningContext, spec: ImageSpec) -> KeyPlan:
         case Refuse(sentence):
             return KeyPlan(refusals=(sentence,))
         case Leave(sentence):
-            return KeyPlan(notes=(sentence,))
+            return KeyPlan(notes=(sentence,) if sentence else ())
         case Make() as make if spec.has_data and not _is_lapsed(context, spec):
             item = create(context, spec, context.groups[spec.key], make)
             assert isinstance(item.action, Create)  # noqa: S101 - for the type checker

@@ -8,6 +8,7 @@ from imagesync.model.plan import Kind, summarize
 from imagesync.model.report import Outcome, Report, StepResult, candidates_of
 from imagesync.render.style import Ink, Paint, format_size, leave_plain
 from imagesync.render.text import VERBS
+from imagesync.secrets import clean_diagnostic
 from imagesync.text import make_printable
 
 _DONE: Final = {verb: f"{verb.removesuffix('e')}ed" for verb in VERBS}
@@ -23,6 +24,9 @@ def result_line(result: StepResult) -> str:
 def report_text(report: Report, paint: Paint = leave_plain) -> str:
     """What did not go well, one line a step, and the closing line, which counts images as the plan does."""
     poor = [result_line(result) for result in report.results if result.outcome is not Outcome.DONE]
+    poor += [
+        f"{Outcome.FAILED.value:11} {make_printable(str(clean_diagnostic(one.problem)))}" for one in report.plan.errors
+    ]
     left = [f"not as planned: {make_printable(item)}" for item in report.leftover]
     sent = sum(result.bytes_sent for result in report.results)
     moved = f" {format_size(sent)} uploaded." if sent else ""

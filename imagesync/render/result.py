@@ -42,7 +42,8 @@ def result_to_json(result: StepResult) -> Json:
 def report_to_json(report: Report, ids: dict[str, str]) -> Json:
     """A whole run: ``ids`` is the current image of each key, ``candidates`` what the next apply publishes.
 
-    ``target`` is the place, ``rejected`` are the ids of rejected candidates by key, ``notes`` the sentences of the plan.
+    ``target`` is the place, ``rejected`` are the ids of rejected candidates by key, ``notes`` the sentences of the plan,
+    ``errors`` the problems of keys for which it does nothing.
     """
     return {
         "catalog": report.plan.catalog,
@@ -56,6 +57,7 @@ def report_to_json(report: Report, ids: dict[str, str]) -> Json:
         "candidates": candidates_of(report),
         "rejected": rejected_of(report),
         "notes": list(report.plan.notes),
+        "errors": diagnostics_to_json([error.problem for error in report.plan.errors]),
     }
 
 

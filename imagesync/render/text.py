@@ -35,6 +35,7 @@ from imagesync.render.notes import group_notes
 from imagesync.render.place import describe_place
 from imagesync.render.stays import candidate_lines, describe_kept, expiry_lines, kept_lines
 from imagesync.render.style import Detail, Ink, Paint, format_count, format_size, format_value, leave_plain
+from imagesync.secrets import clean_diagnostic
 from imagesync.text import make_printable
 
 VERBS: Final = ("create", "update", "replace", "deactivate", "reactivate", "delete", "stage")
@@ -85,8 +86,9 @@ def plan_text(
     """
     heading = [paint(Ink.BOLD, line) for line in wrap(_format_heading(plan), width, "  ")]
     counts = [paint(Ink.BOLD, line) for line in wrap(counts_line(plan), width, "  ")]
+    errors = [each for line in describe_errors(plan) for each in wrap(line, width, "    ")]
     if detail is Detail.SUMMARY:
-        return "\n".join([*heading, *counts])
+        return "\n".join([*heading, *errors, *counts])
     whole = detail is Detail.WHOLE
     view = _View(
         plan,
@@ -103,12 +105,20 @@ def plan_text(
     parts = [
         [each for line in part for each in wrap(line, width, "    ")] for part in (candidates, stays, expiring, notes)
     ]
-    return "\n".join([*lines, *(line for part in [*parts, counts] if part for line in ("", *part))])
+    return "\n".join([*lines, *(line for part in [*parts, errors, counts] if part for line in ("", *part))])
 
 
 def _format_heading(plan: Plan) -> str:
     counts = f"{format_count(plan.wanted, 'image')} wanted, {plan.owned} owned"
     return f"Catalogue {plan.catalog} on {describe_place(plan)}: {counts}"
+
+
+def describe_errors(plan: Plan) -> Iterator[str]:
+    """A line for each key that cannot be planned, and what that means for the run."""
+    yield from (f"Error: {make_printable(str(clean_diagnostic(error.problem)))}" for error in plan.errors)
+    if plan.errors:
+        number = format_count(len(plan.errors), "image")
+        yield f"Nothing is done for {number} with an error; apply does the rest and exits with 1."
 
 
 def note_copies(copies: Sequence[str]) -> list[str]:

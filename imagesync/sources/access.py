@@ -49,19 +49,24 @@ def _unwrap(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
     return address.ipv4_mapped or address.sixtofour or address
 
 
+class PassingError(SourceError):
+    """A failure that may be gone at the next try."""
+
+
 @dataclass(slots=True)
 class SourceAccess:
     """The rules of one run for what it fetches.
 
     ``hosts``: globs, one of which must name each host (none: every host may be asked); a host that is named so may be
     internal. ``min_rate`` in bytes a second; 0: however slow. ``check_seconds``: what is left for the checks of the run.
-    ``classify``: what kind an address is, as ``classify_address``.
+    ``asks_sources``: whether URLs of images are asked when a plan is made. ``classify``: what kind an address is, as ``classify_address``.
     """
 
     hosts: tuple[str, ...] = ()
     min_rate: int = MIN_RATE
     check_seconds: float = CHECK_SECONDS
     rate_seconds: float = RATE_SECONDS
+    asks_sources: bool = True
     classify: Callable[[str], Reach] = field(default=classify_address)
 
     def is_allowed(self, host: str) -> bool:
@@ -95,10 +100,10 @@ class Deadline:
             raise self.make_error()
         return min(seconds, left)
 
-    def make_error(self) -> SourceError:
+    def make_error(self) -> PassingError:
         """The error of whoever was not done in time."""
         message = f"not checked: the sources of a run are checked for {CHECK_SECONDS:.0f} s in all"
-        return SourceError(message, "find the server that is slow, or give a digest instead of a list")
+        return PassingError(message, "find the server that is slow, or give a digest instead of a list")
 
 
 NO_DEADLINE: Final = Deadline()

@@ -22,6 +22,7 @@ from imagesync.model.catalog import (
     KnownContent,
     Signature,
     Source,
+    SourceFault,
     UrlSource,
 )
 from imagesync.model.plan import Create, Plan
@@ -29,6 +30,7 @@ from imagesync.model.urls import public_url
 from imagesync.secrets import show_key
 from imagesync.sources.access import Deadline, SourceAccess
 from imagesync.sources.cache import DigestCache
+from imagesync.sources.measure import make_fault
 
 UNREADABLE: Final = "check the path and its permissions"
 MAX_KEYRING_BYTES: Final = 4 * 2**20
@@ -46,7 +48,10 @@ Lists: TypeAlias = Mapping[ListRef, Found | SourceError]
 def identify(
     catalog: Catalog, *, jobs: int = 8, cache: DigestCache | None = None, access: SourceAccess | None = None
 ) -> Catalog:
-    """Digests and sizes of all sources; ManifestError with one diagnostic for each that cannot be had."""
+    """Digests and sizes of all sources; ManifestError with one diagnostic for each local file that cannot be read.
+
+    An image whose list of digests cannot be had gets a fault.
+    """
     kept = cache or DigestCache(None)
     lists = _read_lists(catalog, jobs, access or SourceAccess())
     with ThreadPoolExecutor(jobs) as pool:
@@ -54,12 +59,12 @@ def identify(
     problems = [item for item in found if isinstance(item, Diagnostic)]
     if problems:
         raise ManifestError(problems)
-    images = tuple(
-        replace(spec, fingerprint=item)
+    images = (
+        replace(spec, fault=item) if isinstance(item, SourceFault) else replace(spec, fingerprint=item)
         for spec, item in zip(catalog.images, found, strict=True)
-        if isinstance(item, Fingerprint)
+        if not isinstance(item, Diagnostic)
     )
-    return replace(catalog, images=images)
+    return replace(catalog, images=tuple(images))
 
 
 def find_unreadable_files(specs: Sequence[ImageSpec]) -> Iterator[Diagnostic]:
@@ -167,7 +172,7 @@ def _verify_list(url: str, content: bytes, signature: Signature, access: SourceA
         raise SourceError(f"{public_url(signature.url)}: {error.message}", error.hint) from error
 
 
-def _take_fingerprint(spec: ImageSpec, lists: Lists, cache: DigestCache) -> Fingerprint | Diagnostic:
+def _take_fingerprint(spec: ImageSpec, lists: Lists, cache: DigestCache) -> Fingerprint | Diagnostic | SourceFault:
     source = spec.source
     try:
         match source:
@@ -183,7 +188,7 @@ def _take_fingerprint(spec: ImageSpec, lists: Lists, cache: DigestCache) -> Fing
         shown = show_key(source.shown) if isinstance(source, FileSource) else ""
         return _problem(spec, f"{shown}: {error.strerror or error.args[1]}", UNREADABLE)
     except SourceError as error:
-        return _problem(spec, error.message, error.hint)
+        return make_fault(error, hides_content=True)
 
 
 def _fingerprint_file(source: FileSource, lists: Lists, cache: DigestCache) -> Fingerprint:

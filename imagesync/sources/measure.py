@@ -1,12 +1,16 @@
-"""The creates of a plan -> how many bytes their URLs hold, asked from the servers without reading them. Network."""
+"""The creates of a plan -> how many bytes their URLs hold, and what is wrong with those that hold no image. Network."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import TypeAlias
 
 from imagesync.errors import SourceError
-from imagesync.model.catalog import Catalog, UrlSource
+from imagesync.model.catalog import Catalog, ImageSpec, SourceFault, UrlSource
 from imagesync.model.plan import Create, Plan
-from imagesync.sources.access import SourceAccess
+from imagesync.sources.access import PassingError, SourceAccess
+
+_Question: TypeAlias = tuple[tuple[str, ...], bool]
+"""The URLs of a source, and whether a page for people is refused."""
 
 
 class Sizes:
@@ -14,41 +18,51 @@ class Sizes:
 
     def __init__(self, access: SourceAccess | None = None) -> None:
         self._access = access or SourceAccess()
-        self._known: dict[tuple[str, ...], int | SourceError | None] = {}
+        self._known: dict[_Question, int | SourceError | None] = {}
 
     def learn(self, plan: Plan, jobs: int) -> bool:
-        """Ask for the sizes that the plan does not have yet; whether anything new came of it."""
-        creates = [step.action for step in plan.steps if isinstance(step.action, Create)]
-        sources = {
-            create.source.urls for create in creates if isinstance(create.source, UrlSource) and _is_read(create)
+        """Ask the sources that the plan would read and that were not asked yet; whether anything new came of it.
+
+        What the service fetches by itself need not be reachable from here, and is not asked.
+        """
+        if not self._access.asks_sources:
+            return False
+        sources = (step.action.source for step in plan.steps if isinstance(step.action, Create))
+        questions = {
+            _ask_about(source) for source in sources if isinstance(source, UrlSource) and source.transfer.is_sent
         }
-        if asked := sorted(sources - set(self._known)):
+        if asked := sorted(questions - set(self._known)):
             self._known |= self._ask(asked, jobs)
         return bool(asked)
 
-    def _ask(self, asked: Sequence[tuple[str, ...]], jobs: int) -> dict[tuple[str, ...], int | SourceError | None]:
+    def _ask(self, asked: Sequence[_Question], jobs: int) -> dict[_Question, int | SourceError | None]:
         from imagesync.sources.checking import try_each
-        from imagesync.sources.web import fetch_size
+        from imagesync.sources.web import check_source
 
         with self._access.spend_check_time() as deadline:
-            found = try_each(lambda urls: fetch_size(urls, self._access, deadline), asked, jobs, deadline)
+
+            def ask(question: _Question) -> int | None:
+                urls, inspect = question
+                return check_source(urls, self._access, deadline, inspect=inspect)
+
+            found = try_each(ask, asked, jobs, deadline)
         return dict(zip(asked, found, strict=True))
 
     def fill_in(self, catalog: Catalog) -> Catalog:
-        """The catalogue with the known sizes, and a warning for each URL that did not answer."""
-        found: Mapping[str, int | SourceError | None] = {
-            spec.key: self._known.get(spec.source.urls) for spec in catalog.images if isinstance(spec.source, UrlSource)
-        }
-        images = tuple(
-            replace(spec, fingerprint=replace(spec.fingerprint, size=size))
-            if isinstance(size := found.get(spec.key), int)
-            else spec
-            for spec in catalog.images
-        )
-        silent = (f"{key}: {error.message}" for key, error in sorted(found.items()) if isinstance(error, SourceError))
-        return replace(catalog, images=images, warnings=(*catalog.warnings, *silent))
+        """The catalogue with the known sizes, and a fault for each source that could not be checked."""
+        return replace(catalog, images=tuple(map(self._fill_in_image, catalog.images)))
+
+    def _fill_in_image(self, spec: ImageSpec) -> ImageSpec:
+        found = self._known.get(_ask_about(spec.source)) if isinstance(spec.source, UrlSource) else None
+        if isinstance(found, SourceError):
+            return replace(spec, fault=make_fault(found))
+        return replace(spec, fingerprint=replace(spec.fingerprint, size=found)) if found is not None else spec
 
 
-def _is_read(create: Create) -> bool:
-    """Whether the bytes come by here: what the service fetches itself need not be reachable from here."""
-    return isinstance(create.source, UrlSource) and create.source.transfer.is_sent
+def make_fault(error: SourceError, *, hides_content: bool = False) -> SourceFault:
+    """An error of a check as the fault of its source."""
+    return SourceFault(error.message, error.hint, isinstance(error, PassingError), hides_content)
+
+
+def _ask_about(source: UrlSource) -> _Question:
+    return source.urls, source.transfer.inspect

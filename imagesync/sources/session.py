@@ -20,7 +20,7 @@ from urllib.parse import unquote, urljoin, urlsplit
 
 from imagesync.errors import SourceError
 from imagesync.model.urls import find_url_problem, public_url, read_host, read_origin, remove_login
-from imagesync.sources.access import NO_DEADLINE, Deadline, Reach, SourceAccess
+from imagesync.sources.access import NO_DEADLINE, Deadline, PassingError, Reach, SourceAccess
 
 if TYPE_CHECKING:
     import requests
@@ -28,12 +28,9 @@ if TYPE_CHECKING:
 TIMEOUTS: Final = (10.0, 60.0)
 """Seconds for a connection, and for the head of an answer or each further piece of it."""
 MAX_REDIRECTS: Final = 10
-_PASSING: Final = frozenset({408, 429, 500, 502, 503, 504})
+_PASSING: Final = frozenset({408, 425, 429})
+"""Answers that may be another one at the next try, beside all of 5xx."""
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
-
-
-class PassingError(SourceError):
-    """A failure that may be gone at the next try."""
 
 
 class RefusedError(Exception):
@@ -184,8 +181,8 @@ def _is_same_server(one: str, other: str) -> bool:
 def _check_success(answer: "requests.Response", url: str, wanted: Mapping[str, str]) -> "requests.Response":
     if answer.status_code not in ((206,) if "Range" in wanted else ()) + (200,):
         answer.close()
-        kind = PassingError if answer.status_code in _PASSING else SourceError
-        hint = "try again later" if kind is PassingError else "correct the URL"
+        is_passing = answer.status_code in _PASSING or answer.status_code >= 500
+        kind, hint = (PassingError, "try again later") if is_passing else (SourceError, "correct the URL")
         raise kind(f"{public_url(url)}: HTTP {answer.status_code}", hint) from RefusedError(answer.status_code)
     return answer
 

@@ -13,9 +13,10 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 from imagesync.errors import SourceError
+from imagesync.formats import is_page
 from imagesync.model.urls import public_url
-from imagesync.sources.access import NO_DEADLINE, Deadline, SourceAccess
-from imagesync.sources.session import PassingError, RefusedError, WebSession
+from imagesync.sources.access import NO_DEADLINE, Deadline, PassingError, SourceAccess
+from imagesync.sources.session import RefusedError, WebSession
 
 if TYPE_CHECKING:
     import requests
@@ -30,7 +31,10 @@ SMALL_BYTES: Final = 2**20
 _PIECE: Final = 2**16
 _UNSEEN_CODINGS: Final = frozenset({"br", "deflate", "compress"})
 """Codings whose data does not show that it is packed (RFC 9110, 8.4.1; RFC 7932); what is gzip or zstd does."""
-_SIZELESS: Final = frozenset({403, 405, 501})
+_RANGELESS: Final = frozenset({400, 403, 405, 416, 501})
+"""Answers of servers that may give the whole and no part of it."""
+_HEAD_BYTES: Final = 4096
+"""Of a source, read when the plan is made: enough to see a page for people."""
 
 
 class SlowError(PassingError):
@@ -145,27 +149,57 @@ class Document:
         return content
 
 
-def fetch_size(urls: Sequence[str], access: SourceAccess, deadline: Deadline = NO_DEADLINE) -> int | None:
-    """Bytes behind the first mirror that answers, as far as it tells, without reading them; SourceError when none does."""
+def check_source(
+    urls: Sequence[str],
+    access: SourceAccess,
+    deadline: Deadline = NO_DEADLINE,
+    *,
+    inspect: bool = True,
+    pauses: Sequence[float] = PAUSES[:2],
+) -> int | None:
+    """Bytes behind the first mirror that answers, as far as it tells; no more than the first few are read.
+
+    SourceError if no mirror answers, or, with ``inspect``, if the first that does gives a page for people; PassingError if
+    one of them may get well. ``pauses``: seconds before each try.
+    """
+    failures: list[SourceError] = []
     with WebSession(access, deadline) as session:
-        failure: SourceError | None = None
-        for url in urls:
-            try:
-                with _ask_head(session, url) as answer:
-                    return _length(answer) or None  # servers that do not know it say 0
-            except SourceError as error:
-                failure = failure or error
-    if failure:
-        raise failure
-    return None
+        for pause in pauses:
+            time.sleep(deadline.limit(pause) if pause else 0)
+            failures = []
+            for url in urls:
+                try:
+                    size, head = _read_head(session, url, deadline)
+                except SourceError as error:
+                    failures.append(error)
+                    continue
+                if inspect and is_page(head):
+                    raise SourceError(f"{public_url(url)}: it is an HTML page, no image", "correct the URL, or log in")
+                return size
+            if not any(isinstance(error, PassingError) for error in failures):
+                break
+    raise min(failures, key=lambda error: not isinstance(error, PassingError))
+
+
+def _read_head(session: WebSession, url: str, deadline: Deadline) -> tuple[int | None, bytes]:
+    """How many bytes a URL holds, as far as the server tells, and the first of them."""
+    with _ask_head(session, url) as answer, _translate_errors(url):
+        head = bytearray()
+        while len(head) < _HEAD_BYTES and (piece := answer.raw.read1(_HEAD_BYTES, decode_content=True)):
+            deadline.limit(1)
+            head += piece
+        if answer.status_code == 206:
+            whole = answer.headers.get("Content-Range", "").rpartition("/")[2]
+            return (int(whole) if re.fullmatch(r"[0-9]{1,18}", whole) else None), bytes(head)
+        return _length(answer) or None, bytes(head)  # servers that do not know it say 0
 
 
 def _ask_head(session: WebSession, url: str) -> "requests.Response":
-    """The answer to HEAD; to GET where a server (or a signed URL) knows no HEAD."""
+    """The answer with the first bytes; with the whole if a server gives no parts."""
     try:
-        return session.ask(url, method="HEAD")
+        return session.ask(url, {"Range": f"bytes=0-{_HEAD_BYTES - 1}"})
     except SourceError as error:
-        if isinstance(error.__cause__, RefusedError) and error.__cause__.status in _SIZELESS:
+        if isinstance(error.__cause__, RefusedError) and error.__cause__.status in _RANGELESS:
             return session.ask(url)
         raise
 

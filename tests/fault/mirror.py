@@ -15,7 +15,7 @@ class File:
 
     ``cuts``: after how many bytes the first answers break off, one number for each answer; ``ranges``: whether the server
     supports range requests; ``announced``: a false Content-Length; ``tags``: the entity tag of each answer, if it changes;
-    ``head``: the status of an answer to HEAD; ``login``: the Authorization header that is required.
+    ``head``: the status of the answer to whoever asks for the first bytes only; ``login``: the Authorization header that is required.
     """
 
     data: bytes = b""
@@ -51,38 +51,36 @@ class MirrorHandler(http.server.BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
     mirror: Mirror
 
-    def do_HEAD(self) -> None:
-        self._answer()
-
     def do_GET(self) -> None:
         self._answer()
 
     def _answer(self) -> None:
         path = self.path.partition("?")[0]
-        wanted = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
-        self.mirror.asked.append(f"{self.command} {path}" + (f" from {wanted[1]}" if wanted else ""))
+        wanted = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
+        is_head = wanted is not None and bool(wanted[2])
+        part = f" from {wanted[1]}{f' to {wanted[2]}' * is_head}" if wanted else ""
+        self.mirror.asked.append(f"{self.command} {path}{part}")
         self.mirror.logins += [login] if (login := self.headers.get("Authorization")) else []
         file = self.mirror.files.get(path, File(b"gone", 404))
         if file.login is not None and self.headers.get("Authorization") != file.login:
             file = File(b"", 401)
-        if self.command == "HEAD" and file.head is not None:
+        if is_head and file.head is not None:
             file = File(b"", file.head)
         if file.tags:
             file.headers["ETag"] = file.tags.pop(0)
         data = file.data
-        start = int(wanted[1]) if wanted and file.ranges and self._same(file) else None
-        body = data[start or 0 :]
+        start = int(wanted[1]) if wanted and self._gives_parts(file) else None
+        end = int(wanted[2]) + 1 if wanted and is_head and start is not None else len(data)
+        body = data[start or 0 : end]
         self.mirror.answered.append(206 if start is not None else file.status)
         self.send_response(self.mirror.answered[-1])
         for name, value in {"Content-Type": "application/octet-stream", **file.headers}.items():
             self.send_header(name, value)
         if start is not None:
-            self.send_header("Content-Range", f"bytes {start}-{len(data) - 1}/{len(data)}")
+            self.send_header("Content-Range", f"bytes {start}-{min(end, len(data)) - 1}/{len(data)}")
         self.send_header("Content-Length", str(len(body) if file.announced is None else file.announced))
         self.end_headers()
-        if self.command == "HEAD":
-            return
-        if file.cuts:
+        if file.cuts and not is_head:
             self.wfile.write(body[: file.cuts.pop(0)])
             self.close_connection = True
             return
@@ -90,9 +88,10 @@ class MirrorHandler(http.server.BaseHTTPRequestHandler):
         if file.announced is not None:
             self.close_connection = True
 
-    def _same(self, file: File) -> bool:
+    def _gives_parts(self, file: File) -> bool:
         condition = self.headers.get("If-Range")
-        return condition is None or condition in (file.headers.get("ETag"), file.headers.get("Last-Modified"))
+        is_same = condition is None or condition in (file.headers.get("ETag"), file.headers.get("Last-Modified"))
+        return file.ranges and file.status == 200 and is_same
 
     def log_message(self, format: str, *args: object) -> None:
         """Quiet."""

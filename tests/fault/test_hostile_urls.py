@@ -19,7 +19,7 @@ from imagesync.model.catalog import Checksum, Fingerprint, UrlSource
 from imagesync.sources import SourceAccess, open_source
 from imagesync.sources.access import Reach
 from imagesync.sources.session import WebSession
-from imagesync.sources.web import fetch, fetch_size
+from imagesync.sources.web import check_source, fetch
 from tests.fault.mirror import File, Mirror, mirror
 from tests.fault.scripted import raw_service
 from tests.trials import note
@@ -70,7 +70,7 @@ def test_no_redirect_leads_from_a_public_server_inside(evil: Mirror, inside: Mir
     with pytest.raises(SourceError, match=r"from a public server to 127\.0\.0\.2.*--source-hosts 127\.0\.0\.2"):
         get(url, access())
     with pytest.raises(SourceError, match="private address"):
-        fetch_size([url], access())
+        check_source([url], access())
     assert inside.asked == []
     note("source or list redirected from a public server to a private address", "refused, nothing sent there")
 

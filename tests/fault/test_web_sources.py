@@ -15,11 +15,11 @@ import pytest
 from backports import zstd
 
 from imagesync.errors import SourceError
-from imagesync.model.catalog import Checksum, Fingerprint, UrlSource
+from imagesync.model.catalog import Checksum, Fingerprint, Method, Transfer, UrlSource
 from imagesync.model.plan import Create
 from imagesync.sources import Sizes, SourceAccess, open_source
-from imagesync.sources.access import Deadline
-from imagesync.sources.web import fetch, fetch_size
+from imagesync.sources.access import Deadline, PassingError
+from imagesync.sources.web import check_source, fetch
 from tests.fault.mirror import File, Mirror, mirror
 from tests.fault.scripted import Say, Server, drip, dripping, endless, listening, raw_service
 from tests.trials import note
@@ -320,19 +320,62 @@ def test_a_document_that_breaks_off_is_read_again(web: Mirror, cut: int) -> None
         fetch(url, ANY, pauses=(0.0, 0.0))
 
 
+NOW = (0.0,)
+"""Pauses of a check that is not repeated."""
+
+
 def test_a_size_is_asked_without_reading(web: Mirror) -> None:
-    """By HEAD; by GET where a server knows none."""
-    assert fetch_size([web.publish("/a", DATA)], ANY) == len(DATA)
-    for status in (403, 405, 501):  # a signed URL may be for GET only
-        assert fetch_size([web.publish(f"/{status}", File(DATA, head=status))], ANY) == len(DATA)
-    assert fetch_size([web.publish("/c", File(DATA, head=200))], ANY) is None  # its length 0 tells nothing
-    assert fetch_size([f"{web.address}/missing", f"{web.address}/a"], ANY) == len(DATA)
-    with pytest.raises(SourceError, match="HTTP 404"):
-        fetch_size([f"{web.address}/missing"], ANY)
+    """By asking for the first bytes; for the whole, which is not read, if a server gives no parts."""
+    assert check_source([web.publish("/a", DATA)], ANY) == len(DATA)
+    assert web.asked == ["GET /a from 0 to 4095"]
+    for status in (400, 403, 405, 416, 501):
+        assert check_source([web.publish(f"/{status}", File(DATA, head=status))], ANY, pauses=NOW) == len(DATA)
+    assert check_source([web.publish("/b", File(DATA, ranges=False))], ANY) == len(DATA)
+    assert check_source([web.publish("/c", File(DATA, ranges=False, announced=0))], ANY) is None  # it tells nothing
+    assert check_source([f"{web.address}/missing", f"{web.address}/a"], ANY) == len(DATA)
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 410])
+def test_an_answer_that_stays_is_asked_for_once(web: Mirror, status: int) -> None:
+    """The file is not there."""
+    with pytest.raises(SourceError, match=f"HTTP {status}; correct the URL") as caught:
+        check_source([web.publish("/a", File(b"", status))], ANY)
+    assert not isinstance(caught.value, PassingError)
+    assert len(web.asked) == 1 + (status == 403)
+
+
+@pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504, 507, 520])
+def test_an_answer_that_may_pass_is_asked_for_again(web: Mirror, status: int) -> None:
+    """Also if another mirror has an answer that stays."""
+    urls = [f"{web.address}/missing", web.publish("/a", File(b"", status))]
+    with pytest.raises(PassingError, match=f"HTTP {status}; try again later"):
+        check_source(urls, ANY, pauses=(0.0, 0.0))
+    assert [line.split()[1] for line in web.asked] == ["/missing", "/a"] * 2
+
+
+def test_a_server_that_cannot_be_reached_may_pass() -> None:
+    """The network may be down."""
+    with pytest.raises(PassingError, match="no connection"):
+        check_source(["http://127.0.0.1:9/a"], ANY, pauses=NOW)
+
+
+@pytest.mark.parametrize("ranges", [True, False])
+@pytest.mark.parametrize("label", ["text/html", "application/octet-stream"])
+@pytest.mark.parametrize("page", [b"<!DOCTYPE html><p>Log in", b"\n<!-- x --> <HTML>" + b"x" * 9000])
+def test_a_page_for_people_is_no_image(web: Mirror, page: bytes, label: str, ranges: bool) -> None:
+    """Its bytes tell, whatever the server calls it; an image that is called a page is an image."""
+    url = web.publish("/a", File(page, headers={"Content-Type": label}, ranges=ranges))
+    with pytest.raises(SourceError, match="/a: it is an HTML page, no image") as caught:
+        check_source([url], ANY)
+    assert not isinstance(caught.value, PassingError)
+    assert check_source([url], ANY, inspect=False) == len(page)
+    assert check_source([web.publish("/b", File(DATA, headers={"Content-Type": label}, ranges=ranges))], ANY) == len(
+        DATA
+    )
 
 
 def test_a_plan_knows_how_much_its_urls_hold(web: Mirror) -> None:
-    """Each URL is asked once in a run; one that does not answer is a note."""
+    """Each URL is asked once in a run; one that is dead is an error of its key, and the other is planned."""
     good = spec("good", source=UrlSource((web.publish("/disk", DATA),)), fingerprint=Fingerprint())
     lost = spec("lost", source=UrlSource((f"{web.address}/missing",)), fingerprint=Fingerprint())
     wanted, sizes = catalog(good, lost), Sizes()
@@ -340,5 +383,17 @@ def test_a_plan_knows_how_much_its_urls_hold(web: Mirror) -> None:
     assert not sizes.learn(plan(wanted, inventory()), jobs=2)
     made = plan(sizes.fill_in(wanted), inventory())
     known = {item.action.key: item.action.fingerprint.size for item in made.steps if isinstance(item.action, Create)}
-    assert known == {"good": len(DATA), "lost": None}
-    assert any("lost" in note and "HTTP 404" in note for note in made.notes)
+    assert known == {"good": len(DATA)}
+    assert [(error.key, error.problem.message) for error in made.errors] == [
+        ("lost", f"{web.address}/missing: HTTP 404")
+    ]
+
+
+def test_nothing_is_asked_if_the_caller_does_not_want_it(web: Mirror) -> None:
+    """``--no-source-check``; nor of what the service fetches by itself."""
+    url = web.publish("/disk", DATA)
+    one = spec("one", source=UrlSource((url,)), fingerprint=Fingerprint())
+    assert not Sizes(SourceAccess(asks_sources=False)).learn(plan(catalog(one), inventory()), jobs=2)
+    fetched = spec("one", source=UrlSource((url,), transfer=Transfer(method=Method.WEB_DOWNLOAD)))
+    assert not Sizes().learn(plan(catalog(fetched), inventory()), jobs=2)
+    assert web.asked == []

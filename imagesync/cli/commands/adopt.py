@@ -23,7 +23,9 @@ app = new_command()
 
 
 @app.command()
-@without_options("max_delete", "allow_protected", "destroy", "reactivate", "drift_only", "min_source_rate")
+@without_options(
+    "max_delete", "allow_protected", "destroy", "reactivate", "drift_only", "min_source_rate", "no_source_check"
+)
 def adopt(
     path: PathArgument = Path(),
     *,

@@ -74,4 +74,6 @@ def plan(
         save_plan(made, out)
     if ids:
         write_json(ids, ids_to_pin(Report(made, ()), made.ids))
+    if made.errors:
+        return ExitCode.FAILED
     return ExitCode.CHANGES if made.steps and detailed_exitcode else ExitCode.DONE

@@ -18,7 +18,7 @@ app = new_command()
 
 
 @app.command()
-@without_options("only", "max_delete", "destroy", "drift_only", "min_source_rate")
+@without_options("only", "max_delete", "destroy", "drift_only", "min_source_rate", "no_source_check")
 def rollback(
     key: Annotated[str, typer.Argument(help="The image's key.", metavar="KEY", autocompletion=complete_keys)],
     path: PathArgument = Path(),

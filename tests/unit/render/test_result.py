@@ -56,6 +56,7 @@ def test_a_report_has_every_result_and_the_image_of_each_key() -> None:
         "candidates": {},
         "rejected": {},
         "notes": [],
+        "errors": [],
     }
     assert list(found["ids"]) == ["a", "b"]
 

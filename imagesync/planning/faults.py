@@ -1,0 +1,58 @@
+"""Sources that could not be checked -> which keys are left as they are, and whether that is a warning or an error. Pure."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from imagesync.errors import Diagnostic
+from imagesync.model.catalog import ImageSpec, SourceFault
+from imagesync.model.plan import PlanError
+from imagesync.planning.decisions import Decision, Leave, Make, Refuse
+from imagesync.planning.generations import Groups
+
+
+@dataclass(frozen=True, slots=True)
+class Faults:
+    """``left``: keys for which nothing is done; ``warnings``: sentences; ``errors``: what fails the run."""
+
+    left: Mapping[str, Leave]
+    warnings: tuple[str, ...]
+    errors: tuple[PlanError, ...]
+
+
+def find_faults(wanted: Sequence[ImageSpec], decisions: Mapping[str, Decision], groups: Groups) -> Faults:
+    """What the faults of sources do to the keys whose source matters for their decision.
+
+    A fault that may pass is a warning for a key with a published image, and an error for any other; every other fault is an
+    error. A key with an error is left as it is. So is one whose list of digests could not be had: what is wanted of it is
+    not known.
+    """
+    left: dict[str, Leave] = {}
+    warnings: list[str] = []
+    errors: list[PlanError] = []
+    for spec, fault in _list_faults(wanted, decisions):
+        is_warning = fault.is_passing and bool(groups[spec.key].current)
+        if is_warning:
+            nothing = "; nothing is done for this key" if fault.hides_content else ""
+            warnings.append(f"{spec.key}: {fault.message}{nothing}")
+        else:
+            errors.append(PlanError(spec.key, _locate(spec, fault)))
+        if fault.hides_content or not is_warning:
+            left[spec.key] = Leave("", groups[spec.key].staging)
+    return Faults(left, tuple(warnings), tuple(errors))
+
+
+def _list_faults(
+    wanted: Sequence[ImageSpec], decisions: Mapping[str, Decision]
+) -> Iterator[tuple[ImageSpec, SourceFault]]:
+    """The faults that matter: of what is wanted, or of what would be read."""
+    for spec in wanted:
+        if spec.fault is not None and (spec.fault.hides_content or isinstance(decisions[spec.key], Make | Refuse)):
+            yield spec, spec.fault
+
+
+def _locate(spec: ImageSpec, fault: SourceFault) -> Diagnostic:
+    part = "checksum_url" if fault.hides_content else "url"
+    place = spec.lines.get(part, spec.source_place)
+    return Diagnostic(
+        place.file, place.line, place.column, f"images.{spec.key}.source.{part}", fault.message, fault.hint
+    )
