@@ -32,7 +32,7 @@ from imagesync.render.result import report_to_json
 from imagesync.render.style import Detail, format_count
 from imagesync.render.text import plan_text
 from imagesync.run import Hooks, RunResult, Settings, Watch
-from imagesync.secrets import is_secret, names_secret
+from imagesync.secrets import clean_diagnostic, is_secret, names_secret
 from imagesync.sources import SourceAccess
 from imagesync.text import json_text, make_printable, quote_word
 
@@ -93,6 +93,8 @@ def show_plan(plan: Plan, form: Form, color: bool | None, folder: Path, detail: 
     _log_copies(plan)
     if form is Form.JSON:
         typer.echo(plan_text_json(to_document(plan, folder)), nl=False)
+        for error in plan.errors:
+            say(f"imagesync: {make_printable(str(clean_diagnostic(error.problem)))}")
     else:
         typer.echo(_format_plan(plan, sys.stdout, color, detail), color=True)
 

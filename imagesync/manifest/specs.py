@@ -13,6 +13,7 @@ from imagesync.model.policy import OnReplace
 from imagesync.secrets import quote_value
 
 _DAYS: Final = {"d": 1, "w": 7}
+_NAMING: Final = ("disk_format", "container_format", "id", "name", "adopt")
 _RETIRED_FIELDS: Final = ("visibility", "protected", "min_disk", "min_ram")
 
 
@@ -65,9 +66,9 @@ def _complain_of_alike_names(image: Draft, data: Mapping[str, Any]) -> None:
 
 
 def _find_lines(image: Draft) -> dict[str, Place]:
-    """Where the parts stand that name the content, as far as they are written."""
+    """Where the parts stand that name the content or the image, as far as they are written."""
     written = image.node.items()
-    paths: list[tuple[str, ...]] = [(name,) for name in ("disk_format", "container_format", "id") if name in written]
+    paths: list[tuple[str, ...]] = [(name,) for name in _NAMING if name in written]
     if "source" in written and (source := written["source"].items()):
         paths += [("source", name) for name in ("checksum", "checksum_url", "url", "path") if name in source]
     return {path[-1]: image.place(*path) for path in paths}

@@ -238,6 +238,10 @@ class Place(NamedTuple):
     line: int = 0
     column: int = 0
 
+    def add_to(self, sentence: str) -> str:
+        """``FILE:LINE:COLUMN: `` before a sentence; the sentence alone if the place is not known."""
+        return f"{self.file}:{self.line}:{self.column}: {sentence}" if self.line else sentence
+
 
 @dataclass(frozen=True, slots=True)
 class NamedProject:
@@ -279,8 +283,8 @@ class ImageSpec:
 
     ``min_disk`` in GB, ``min_ram`` in MB, ``expires`` an ISO date. Values of ``properties`` may hold
     ``${images.KEY.id}``, which becomes the id of another wanted image when the plan is applied. ``lines`` tells where
-    the parts stand that name the content: ``checksum``, ``url``, ``path``, ``checksum_url``, the formats and ``id``. ``fault``: what
-    asking for its source gave instead of an answer.
+    the parts stand that name the content or the image: ``checksum``, ``url``, ``path``, ``checksum_url``, the formats,
+    ``id``, ``name`` and ``adopt``. ``fault``: what asking for its source gave instead of an answer.
     """
 
     key: str

@@ -1,9 +1,9 @@
 """Names and images that are not ours: what has to be asked for, what may be adopted, what clashes. Pure."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from imagesync.model.catalog import Catalog, ImageSpec, Role, Visibility
+from imagesync.model.catalog import Catalog, ImageSpec, Place, Role, Visibility
 from imagesync.model.image import Inventory, LiveImage
 from imagesync.model.record import CATALOG, hash_value, is_bound, read
 from imagesync.planning.decisions import Decision, Keep, Make, Promote, Refuse, decide
@@ -143,26 +143,34 @@ def find_clashes(
     inventory: Inventory,
     adopted: Mapping[str, LiveImage],
 ) -> list[str]:
-    """Visible images of the same project that already hold a wanted name, and pinned ids that are somebody else's."""
+    """Visible images of the same project that already hold a wanted name, and pinned ids that are somebody else's.
+
+    Each sentence begins with the place in the manifest.
+    """
+    return [
+        place.add_to(sentence)
+        for spec in wanted
+        for place, sentence in _find_clashes_of(spec, decisions[spec.key], inventory, adopted.get(spec.key))
+    ]
+
+
+def _find_clashes_of(
+    spec: ImageSpec, decision: Decision, inventory: Inventory, adopted: LiveImage | None
+) -> Iterator[tuple[Place, str]]:
+    if not isinstance(decision, Keep | Promote | Make):
+        return
     ours = {image.id for image in inventory.owned}
-    sentences = []
-    for spec in wanted:
-        decision = decisions[spec.key]
-        if not isinstance(decision, Keep | Promote | Make):
+    kept = decision.owned.id if isinstance(decision, Keep | Promote) else None
+    taken = (kept, adopted.id if adopted is not None else None)
+    owner = spec.owner or inventory.project_id
+    for image in inventory.foreign:
+        if image.id in ours or image.id in taken:
             continue
-        kept = decision.owned.id if isinstance(decision, Keep | Promote) else None
-        taken = (kept, adopted[spec.key].id if spec.key in adopted else None)
-        owner = spec.owner or inventory.project_id
-        for image in inventory.foreign:
-            if image.id in ours or image.id in taken:
-                continue
-            if image.id == spec.id:
-                sentences.append(
-                    f"images.{spec.key}: the id {image.id} is taken by an image that is not ours; choose another"
-                )
-            elif image.name == spec.name and image.owner == owner and not image.hidden and not spec.hidden:
-                sentences.append(_describe_clash(spec, image))
-    return sentences
+        if image.id == spec.id:
+            sentence = f"images.{spec.key}: the id {image.id} is taken by an image that is not ours; choose another"
+            yield spec.lines.get("id", spec.place), sentence
+        elif image.name == spec.name and image.owner == owner and not image.hidden and not spec.hidden:
+            yield spec.lines.get("name", spec.place), _describe_clash(spec, image)
 
 
 def find_disputes(
@@ -183,10 +191,14 @@ def find_disputes(
     decision = decisions[spec.key]
     sentences = [decision.sentence] if isinstance(decision, Refuse) else []
     sentences += [refused[spec.key]] if spec.key in refused else []
-    return sentences + find_clashes((spec,), decisions, inventory, adopted)
+    clashes = _find_clashes_of(spec, decision, inventory, adopted.get(spec.key))
+    return [*sentences, *(sentence for _, sentence in clashes)]
 
 
 def _describe_clash(spec: ImageSpec, image: LiveImage) -> str:
-    ways = "give this one another name" if read(image) else f"adopt it (adopt: {image.id}) or choose another name"
+    adopt = f"adopt it (adopt: {image.id})"
+    if (record := read(image)) is not None:
+        adopt = f"let catalog {record.catalog} go of it (take it out there, with on_remove: keep) and {adopt}"
+    ways = f"{adopt}, or give this image another name"
     holder = describe_holder(image)
     return f"images.{spec.key}: the name {spec.name!r} is held by image {image.id}, which {holder}; {ways}"

@@ -114,7 +114,11 @@ def make_context(given: PlanInput, excluded: Mapping[str, str] = MappingProxyTyp
         for spec in wanted
         if spec.key in lapsed and not _is_kept(decisions[spec.key])
     }
-    refusals = [sentence for key, sentence in refused.items() if not isinstance(decisions[key], Leave)]
+    refusals = [
+        spec.lines.get("adopt", spec.place).add_to(refused[spec.key])
+        for spec in wanted
+        if spec.key in refused and not isinstance(decisions[spec.key], Leave)
+    ]
     refusals += refuse_undigested(wanted, groups)
     # a reference to an image that --only leaves out means its current image
     ids = {key: image_id for key, image_id in every.current_ids().items() if key not in groups}
@@ -198,7 +202,9 @@ def _wait_for(spec: ImageSpec, key: str, decision: Decision, generations: Genera
 
 def _find_dangling(wanted: Sequence[ImageSpec], known: set[str]) -> list[str]:
     return [
-        f"images.{spec.key}: it refers to images.{key}, of which there is no image, and this run makes none"
+        spec.place.add_to(
+            f"images.{spec.key}: it refers to images.{key}, of which there is no image, and this run makes none"
+        )
         for spec in wanted
         for key in sorted(find_references(spec) - known)
     ]

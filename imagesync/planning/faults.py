@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from imagesync.errors import Diagnostic
 from imagesync.model.catalog import ImageSpec, SourceFault
 from imagesync.model.plan import PlanError
-from imagesync.planning.decisions import Decision, Leave, Make, Refuse
+from imagesync.planning.decisions import Decision, Leave, Make
 from imagesync.planning.generations import Groups
 
 
@@ -46,7 +46,7 @@ def _list_faults(
 ) -> Iterator[tuple[ImageSpec, SourceFault]]:
     """The faults that matter: of what is wanted, or of what would be read."""
     for spec in wanted:
-        if spec.fault is not None and (spec.fault.hides_content or isinstance(decisions[spec.key], Make | Refuse)):
+        if spec.fault is not None and (spec.fault.hides_content or isinstance(decisions[spec.key], Make)):
             yield spec, spec.fault
 
 

@@ -49,7 +49,7 @@ def plan_key(context: PlanningContext, spec: ImageSpec) -> KeyPlan:
     adopted, policy = context.adopted.get(spec.key), context.given.policy
     match decision:
         case Refuse(sentence):
-            return KeyPlan(refusals=(sentence,))
+            return KeyPlan(refusals=(spec.place.add_to(sentence),))
         case Leave():
             return _leave_alone(context, spec, decision, generations)
         case Keep(owned, took_over):

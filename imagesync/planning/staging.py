@@ -43,7 +43,7 @@ def stage_plan(given: PlanInput) -> Plan:
 def _stage_key(context: PlanningContext, spec: ImageSpec) -> KeyPlan:
     match context.decisions[spec.key]:
         case Refuse(sentence):
-            return KeyPlan(refusals=(sentence,))
+            return KeyPlan(refusals=(spec.place.add_to(sentence),))
         case Leave(sentence):
             return KeyPlan(notes=(sentence,) if sentence else ())
         case Make() as make if spec.has_data and not _is_lapsed(context, spec):

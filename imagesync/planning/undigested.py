@@ -12,9 +12,9 @@ def refuse_undigested(wanted: Sequence[ImageSpec], groups: Groups) -> Iterator[s
     for spec in wanted:
         if not (isinstance(spec.source, UrlSource) and spec.source.needs_digest) or spec.fingerprint.digests:
             continue
-        place = f"{spec.source_place.file}:{spec.source_place.line}: " if spec.source_place.file else ""
         held = [(owned.id, choose_digest(owned, None)) for owned in groups[spec.key].current]
         known = next(
             (f"add checksum: {digest} (what image {image_id} holds)" for image_id, digest in held if digest), ""
         )
-        yield f"{place}images.{spec.key}.source: {WHY_DIGEST}; {known or 'add checksum or checksum_url'}"
+        sentence = f"images.{spec.key}.source: {WHY_DIGEST}; {known or 'add checksum or checksum_url'}"
+        yield spec.source_place.add_to(sentence)

@@ -9,8 +9,8 @@ from imagesync.model.catalog import Catalog, ImageSpec, SourceFault, UrlSource
 from imagesync.model.plan import Create, Plan
 from imagesync.sources.access import PassingError, SourceAccess
 
-_Question: TypeAlias = tuple[tuple[str, ...], bool]
-"""The URLs of a source, and whether a page for people is refused."""
+_Question: TypeAlias = tuple[tuple[str, ...], str]
+"""The URLs of a source, and the disk format that is wanted; empty: anything goes."""
 
 
 class Sizes:
@@ -27,9 +27,11 @@ class Sizes:
         """
         if not self._access.asks_sources:
             return False
-        sources = (step.action.source for step in plan.steps if isinstance(step.action, Create))
+        creates = [step.action for step in plan.steps if isinstance(step.action, Create)]
         questions = {
-            _ask_about(source) for source in sources if isinstance(source, UrlSource) and source.transfer.is_sent
+            _ask_about(source, create.state.fields.get("disk_format"))
+            for create in creates
+            if isinstance(source := create.source, UrlSource) and source.transfer.is_sent
         }
         if asked := sorted(questions - set(self._known)):
             self._known |= self._ask(asked, jobs)
@@ -42,8 +44,8 @@ class Sizes:
         with self._access.spend_check_time() as deadline:
 
             def ask(question: _Question) -> int | None:
-                urls, inspect = question
-                return check_source(urls, self._access, deadline, inspect=inspect)
+                urls, disk_format = question
+                return check_source(urls, self._access, deadline, disk_format=disk_format)
 
             found = try_each(ask, asked, jobs, deadline)
         return dict(zip(asked, found, strict=True))
@@ -53,7 +55,9 @@ class Sizes:
         return replace(catalog, images=tuple(map(self._fill_in_image, catalog.images)))
 
     def _fill_in_image(self, spec: ImageSpec) -> ImageSpec:
-        found = self._known.get(_ask_about(spec.source)) if isinstance(spec.source, UrlSource) else None
+        found = None
+        if isinstance(spec.source, UrlSource):
+            found = self._known.get(_ask_about(spec.source, spec.disk_format))
         if isinstance(found, SourceError):
             return replace(spec, fault=make_fault(found))
         return replace(spec, fingerprint=replace(spec.fingerprint, size=found)) if found is not None else spec
@@ -64,5 +68,5 @@ def make_fault(error: SourceError, *, hides_content: bool = False) -> SourceFaul
     return SourceFault(error.message, error.hint, isinstance(error, PassingError), hides_content)
 
 
-def _ask_about(source: UrlSource) -> _Question:
-    return source.urls, source.transfer.inspect
+def _ask_about(source: UrlSource, disk_format: object) -> _Question:
+    return source.urls, str(disk_format or "raw") if source.transfer.inspect else ""

@@ -154,13 +154,13 @@ def check_source(
     access: SourceAccess,
     deadline: Deadline = NO_DEADLINE,
     *,
-    inspect: bool = True,
+    disk_format: str = "",
     pauses: Sequence[float] = PAUSES[:2],
 ) -> int | None:
     """Bytes behind the first mirror that answers, as far as it tells; no more than the first few are read.
 
-    SourceError if no mirror answers, or, with ``inspect``, if the first that does gives a page for people; PassingError if
-    one of them may get well. ``pauses``: seconds before each try.
+    SourceError if no mirror answers, or if the first that does gives a page for people where a ``disk_format`` is wanted
+    (empty: anything goes); PassingError if one of them may get well. ``pauses``: seconds before each try.
     """
     failures: list[SourceError] = []
     with WebSession(access, deadline) as session:
@@ -173,8 +173,9 @@ def check_source(
                 except SourceError as error:
                     failures.append(error)
                     continue
-                if inspect and is_page(head):
-                    raise SourceError(f"{public_url(url)}: it is an HTML page, no image", "correct the URL, or log in")
+                if disk_format and is_page(head):
+                    message = f"{public_url(url)}: the data is an HTML page, not {disk_format}"
+                    raise SourceError(message, "correct the URL; it may want a log-in")
                 return size
             if not any(isinstance(error, PassingError) for error in failures):
                 break

@@ -52,7 +52,7 @@ def find_images(folder: Path) -> list[str]:
     [
         (File(b"", 404), "HTTP 404; correct the URL"),
         (File(b"", 410), "HTTP 410; correct the URL"),
-        (File(b"<!doctype html><title>Log in</title>"), "it is an HTML page, no image; correct the URL"),
+        (File(b"<!doctype html><title>Log in</title>"), "the data is an HTML page, not raw; correct the URL"),
         (File(b"", 503), "HTTP 503; try again later"),
     ],
 )

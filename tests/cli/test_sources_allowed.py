@@ -122,7 +122,8 @@ def test_the_digest_of_a_catalog_tells_nothing_of_a_secret(tmp_path: Path) -> No
     digests = []
     for secret in ("one", "two"):
         write(tmp_path, a={"url": f"https://me:{secret}@mirror.example/a?{secret}", "checksum": DIGEST})
-        forked.run("plan", "base.yaml", "--store", "s", "-o", "plan.json", folder=tmp_path)
+        words = ("plan", "base.yaml", "--store", "s", "--no-source-check", "-o", "plan.json")
+        forked.run(*words, folder=tmp_path)
         digests.append(json.loads((tmp_path / "plan.json").read_text())["manifest"]["digest"])
     assert digests[0] == digests[1]
 

@@ -365,10 +365,10 @@ def test_a_server_that_cannot_be_reached_may_pass() -> None:
 def test_a_page_for_people_is_no_image(web: Mirror, page: bytes, label: str, ranges: bool) -> None:
     """Its bytes tell, whatever the server calls it; an image that is called a page is an image."""
     url = web.publish("/a", File(page, headers={"Content-Type": label}, ranges=ranges))
-    with pytest.raises(SourceError, match="/a: it is an HTML page, no image") as caught:
-        check_source([url], ANY)
+    with pytest.raises(SourceError, match="/a: the data is an HTML page, not qcow2; correct the URL") as caught:
+        check_source([url], ANY, disk_format="qcow2")
     assert not isinstance(caught.value, PassingError)
-    assert check_source([url], ANY, inspect=False) == len(page)
+    assert check_source([url], ANY) == len(page)
     assert check_source([web.publish("/b", File(DATA, headers={"Content-Type": label}, ranges=ranges))], ANY) == len(
         DATA
     )

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from imagesync.model.catalog import Method, Signature, Status, Transfer, UrlSource
+from imagesync.model.catalog import Method, Signature, SourceFault, Status, Transfer, UrlSource
 from imagesync.model.plan import Kind
 from imagesync.model.policy import OnReplace
 from imagesync.planfile.reader import plan_from_json
@@ -35,6 +35,18 @@ def test_a_plan_of_any_kind_is_saved_and_read_back(kind: Kind) -> None:
     assert made.steps
     document = plan_to_json(made, tool="test", folder="/images")
     assert plan_from_json(document, folder="/images", shown="plan.json") == made
+
+
+def test_errors_of_keys_are_saved_and_read_back() -> None:
+    """A plan without any has no such member, as before there were any."""
+    fault = SourceFault("https://x/a: HTTP 404", "correct the URL")
+    source = UrlSource(("https://x/a.raw",))
+    made = plan(catalog(spec("a", source=source, fault=fault), base="/images"), inventory())
+    document = plan_to_json(made, tool="test", folder="/images")
+    assert [error["message"] for error in document["errors"]] == ["https://x/a: HTTP 404"]
+    assert plan_from_json(document, folder="/images", shown="plan.json") == made
+    sound = plan(catalog(spec("a"), base="/images"), inventory())
+    assert "errors" not in plan_to_json(sound, tool="test", folder="/images")
 
 
 @pytest.mark.parametrize("verify", [True, False])

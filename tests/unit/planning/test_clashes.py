@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from imagesync.errors import PlanRefused
-from imagesync.model.catalog import KnownContent, Role, Status, Visibility
+from imagesync.model.catalog import KnownContent, Place, Role, Status, Visibility
 from imagesync.model.plan import Reason
 from imagesync.planning.clashes import collect_questions, is_assigned
 from tests.unit.factories import PROJECT, catalog, digest, inventory, live, plan, rewrite, spec
@@ -21,6 +21,25 @@ def test_a_name_held_by_a_foreign_image_is_a_clash() -> None:
     foreign = replace(live(spec("a"), "foreign"), properties={})
     with pytest.raises(PlanRefused, match=r"held by image foreign.*adopt: foreign.*another name"):
         plan(catalog(spec("a")), inventory(foreign=(foreign,)))
+
+
+def test_a_clash_names_its_place_and_both_ways_out() -> None:
+    """Of an image that another catalog has, the way to it."""
+    places: dict[str, Any] = {"place": Place("m.yaml", 3, 5), "lines": {"name": Place("m.yaml", 4, 7)}}
+    foreign = replace(live(spec("a", name="n"), "foreign"), properties={})
+    with pytest.raises(PlanRefused) as refused:
+        plan(catalog(spec("a", name="n", **places)), inventory(foreign=(foreign,)))
+    assert refused.value.refusals == (
+        "m.yaml:4:7: images.a: the name 'n' is held by image foreign, which is not managed by imagesync; "
+        "adopt it (adopt: foreign), or give this image another name",
+    )
+    marked = replace(foreign, name="a", properties=BOUND_ELSEWHERE)
+    with pytest.raises(PlanRefused) as refused:
+        plan(catalog(spec("a", place=Place("m.yaml", 3, 5))), inventory(foreign=(marked,)))
+    assert refused.value.refusals == (
+        "m.yaml:3:5: images.a: the name 'a' is held by image foreign, which belongs to catalog other; let catalog other go "
+        "of it (take it out there, with on_remove: keep) and adopt it (adopt: foreign), or give this image another name",
+    )
 
 
 def test_a_hidden_or_foreign_owned_namesake_is_no_clash() -> None:
