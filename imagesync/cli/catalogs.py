@@ -11,7 +11,7 @@ from imagesync.cli.options import Options, parse_pairs
 from imagesync.errors import Diagnostic, ManifestError
 from imagesync.manifest.loader import read_manifest
 from imagesync.manifest.merging import Manifest
-from imagesync.manifest.needs import find_missing_needs
+from imagesync.manifest.needs import find_absent_references, find_missing_needs, list_absent_keys
 from imagesync.manifest.resolution import Check, resolve
 from imagesync.manifest.selection import Choice, select_target
 from imagesync.manifest.source_hosts import find_hosts_not_named, find_undigested
@@ -52,7 +52,9 @@ def load_every_catalog(path: Path, options: Options) -> tuple[list[Catalog], lis
             break
         checked.append(target)
         try:
-            catalogs.append(_resolve(manifest, options, _choose_target(manifest, target, options), checks))
+            absent = partial(find_absent_references, absent=list_absent_keys(manifest, target))
+            place = _choose_target(manifest, target, options)
+            catalogs.append(_resolve(manifest, options, place, (*checks, absent)))
         except ManifestError as error:
             for problem in error.diagnostics:
                 found[problem].append(target)

@@ -3,7 +3,10 @@
 from collections.abc import Iterator, Sequence
 
 from imagesync.errors import Diagnostic
-from imagesync.model.catalog import ImageSpec
+from imagesync.manifest.merging import Manifest
+from imagesync.model.catalog import ImageSpec, is_match
+from imagesync.model.references import find_references
+from imagesync.secrets import show_key
 
 _FORMATS = ("disk_format", "container_format")
 
@@ -21,6 +24,23 @@ def find_missing_needs(specs: Sequence[ImageSpec]) -> Iterator[Diagnostic]:
         elif not (spec.has_data or spec.is_record_only or spec.adopt):
             hint = "give a path or a url, or adopt: ID of the image that has the content"
             yield _problem(spec, ".source", "missing: no image can be made without", hint)
+
+
+def list_absent_keys(manifest: Manifest, target: str | None) -> frozenset[str]:
+    """The keys that a target's ``only`` leaves out; none if placeholders hide what it says."""
+    node = manifest.targets[target].items().get("only") if target else None
+    patterns = [item.text for item in node.value] if node is not None and isinstance(node.value, list) else []
+    if any("${" in pattern for pattern in patterns):
+        return frozenset()
+    return frozenset(key for key in manifest.images if not is_match(key, patterns))
+
+
+def find_absent_references(specs: Sequence[ImageSpec], absent: frozenset[str]) -> Iterator[Diagnostic]:
+    """One problem for each reference to an image that the target does not have."""
+    for spec in specs:
+        for key in sorted(find_references(spec) & absent):
+            message = f"it refers to images.{show_key(key)}, which the target's only leaves out"
+            yield _problem(spec, "", message, "extend only, or take the reference out on this target")
 
 
 def _problem(spec: ImageSpec, part: str, message: str, hint: str) -> Diagnostic:

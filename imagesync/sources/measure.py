@@ -56,7 +56,7 @@ class Sizes:
 
     def _fill_in_image(self, spec: ImageSpec) -> ImageSpec:
         found = None
-        if isinstance(spec.source, UrlSource):
+        if isinstance(spec.source, UrlSource) and spec.fault is None:
             found = self._known.get(_ask_about(spec.source, spec.disk_format))
         if isinstance(found, SourceError):
             return replace(spec, fault=make_fault(found))

@@ -137,6 +137,15 @@ def test_a_list_that_cannot_be_had_now(tmp_path: Path, web: Mirror, is_live: boo
     assert ("nothing is done for this key" in told) == is_live
 
 
+def test_each_key_has_the_error_of_its_own_source(tmp_path: Path, web: Mirror) -> None:
+    """Also if two keys name one URL."""
+    url = web.publish("/a", File(b"", 404))
+    write(tmp_path, a={"url": url, "checksum": digest(DATA)}, b={"url": url, "checksum_url": f"{web.address}/sums"})
+    told = run("plan", "m.yaml", "--store", "s", folder=tmp_path, code=1).stdout
+    assert f"images.a.source.url: {url}: HTTP 404" in told
+    assert f"images.b.source.checksum_url: {web.address}/sums: HTTP 404" in told
+
+
 def test_no_source_is_asked_with_no_source_check(tmp_path: Path, web: Mirror) -> None:
     """Then an apply finds out."""
     write(tmp_path, a={"url": web.publish("/a", File(b"", 404)), "checksum": digest(DATA)})

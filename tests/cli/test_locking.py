@@ -67,7 +67,8 @@ def test_the_command_that_breaks_a_lease_can_be_pasted(workspace: LeaseWorkspace
     done = subprocess.run(["bash", "-c", f"printf '%s\\0' {words}"], capture_output=True, check=True, text=True)
     held.release()
     assert (
-        workspace.run_all(*done.stdout.split("\0")[:-1]).stdout == "The lease of catalog base is free: nothing to do.\n"
+        workspace.run_all(*done.stdout.split("\0")[:-1]).stdout
+        == "The lease of catalog base on store store is free: nothing to do.\n"
     )
 
 
@@ -119,7 +120,7 @@ def test_plan_and_an_empty_apply_take_no_lease(workspace: LeaseWorkspace) -> Non
 
 def test_unlock_breaks_a_lease_and_its_holder_learns_it(workspace: LeaseWorkspace) -> None:
     """Without --yes and a terminal it refuses; a free lease is nothing to do; the next apply waits, or says why it does not."""
-    assert workspace.run("unlock").stdout == "The lease of catalog base is free: nothing to do.\n"
+    assert workspace.run("unlock").stdout == "The lease of catalog base on store store is free: nothing to do.\n"
     held = workspace.held()
     assert "--yes" in workspace.run("unlock", code=64).stderr
     assert not held.is_lost()

@@ -44,6 +44,7 @@ def unlock(
     from imagesync.cli.targets import open_selected, open_target_of
     from imagesync.lease.record import USUAL
     from imagesync.lease.taking import break_lease, find_held_lease
+    from imagesync.render.place import describe_target
 
     set_up_logs(verbose=verbose)
     options = Options(
@@ -57,16 +58,18 @@ def unlock(
     if is_plan_file(path):
         plan, _ = read_plan(path, allow_outside=allow_outside)
         check_store(plan, path, allow_outside=allow_outside, is_target_given=options.names_target)
-        name, opened = plan.catalog, open_target_of(plan, options)
+        name, target_name, opened = plan.catalog, plan.target_name, open_target_of(plan, options)
     else:
         catalog = load_catalog(path, options)
-        name, opened = catalog.name, open_selected(options, catalog.target)
+        name, target_name = catalog.name, catalog.target.name
+        opened = open_selected(options, catalog.target)
     with opened as backend:
+        lease_name = f"The lease of catalog {name} on {describe_target(target_name, backend.identity())}"
         lease = find_held_lease(backend, name)
         if lease is None:
-            typer.echo(f"The lease of catalog {name} is free: nothing to do.")
+            typer.echo(f"{lease_name} is free: nothing to do.")
             return ExitCode.DONE
-        typer.echo(f"The lease of catalog {name} is held by {lease.holder}.")
+        typer.echo(f"{lease_name} is held by {lease.holder}.")
         if not yes and not _confirm():
             return ExitCode.FAILED
         if other := break_lease(backend, lease):

@@ -65,6 +65,22 @@ images: {a: {source: '${file}', disk_format: raw}, b: {source: gone.img, disk_fo
     assert find_problems(tmp_path, text, target="lab")[0].startswith("6:10: images.a: container_format missing")
 
 
+@pytest.mark.parametrize(("only", "is_problem"), [("[user]", True), ("[user, 'k*']", False), ("['${u}']", False)])
+def test_a_reference_to_what_the_target_does_not_have(tmp_path: Path, only: str, is_problem: bool) -> None:
+    """On a new target there is no id that it could become."""
+    text = f"""\
+values: {{u: user}}
+targets: {{lab: {{store: s, only: {only}}}, all: {{store: t, values: {{u: user}}}}}}
+images: {{kernel: {{source: none}}, user: {{source: none, name: '${{u}}', properties: {{kernel_id: '${{images.kernel.id}}'}}}}}}
+"""
+    (tmp_path / "m.yaml").write_text(HEAD + text)
+    if not is_problem:
+        assert load_every_catalog(tmp_path / "m.yaml", Options())
+        return
+    expected = "5:34: images.user: it refers to images.kernel, which the target's only leaves out (on target lab)"
+    assert find_problems(tmp_path, text) == [expected]
+
+
 def test_a_file_that_cannot_be_parsed_hides_what_depends_on_it(tmp_path: Path) -> None:
     """Else each image that uses a profile in it would be a problem."""
     (tmp_path / "a.yaml").write_text(HEAD + "images: {a: {profiles: [p]}}")
