@@ -75,6 +75,26 @@ def test_a_cloud_and_a_store_exclude_each_other(folder: Path, words: tuple[str, 
     assert "--cloud and --store exclude each other" in told
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--target", "prod"), "--target prod: the plan was made for target lab; plan for it"),
+        (("--only", "a"), "--only does not go with a saved plan; give it to plan"),
+        (("--drift-only",), "--drift-only does not go with a saved plan"),
+        (("--reactivate",), "--reactivate does not go with a saved plan"),
+        (("--strict",), "--strict does not go with a saved plan"),
+        (("--stage",), "--stage does not go with a saved plan"),
+    ],
+)
+def test_a_saved_plan_takes_no_option_that_would_make_another(
+    folder: Path, words: tuple[str, ...], message: str
+) -> None:
+    """It is applied as it is; the target that it was made for may be named."""
+    run("plan", "m.yaml", "-o", "plan.json", folder=folder)
+    assert message in run("apply", "plan.json", "--yes", *words, folder=folder, code=64).stderr
+    assert "Applied: 1 of 1 step" in run("apply", "plan.json", "--yes", "--target", "lab", folder=folder).stdout
+
+
 def test_heading_question_report_plan_and_events_name_target_and_place(folder: Path) -> None:
     """A person reads them in a terminal, another program elsewhere."""
     env = minimal_environment()
