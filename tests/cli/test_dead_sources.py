@@ -70,7 +70,7 @@ def test_a_new_image_without_a_source_is_an_error_and_all_else_is_done(
     assert run("show", "plan.json", folder=tmp_path).stdout == planned.stdout
     done = run("apply", "plan.json", "--yes", "--out", "report.json", folder=tmp_path, code=1)
     assert f"failed      m.yaml:10:5: images.gone.source.url: {url}: " in done.stdout
-    assert "Failed: 2 of 2 steps done." in done.stdout
+    assert "Failed: 2 created." in done.stdout
     report = json.loads((tmp_path / "report.json").read_text())
     assert (report["succeeded"], [one["where"] for one in report["errors"]]) == (False, ["images.gone.source.url"])
     assert find_images(tmp_path) == ["good", "still"]

@@ -92,7 +92,7 @@ def test_a_saved_plan_takes_no_option_that_would_make_another(
     """It is applied as it is; the target that it was made for may be named."""
     run("plan", "m.yaml", "-o", "plan.json", folder=folder)
     assert message in run("apply", "plan.json", "--yes", *words, folder=folder, code=64).stderr
-    assert "Applied: 1 of 1 step" in run("apply", "plan.json", "--yes", "--target", "lab", folder=folder).stdout
+    assert "Applied: 1 created" in run("apply", "plan.json", "--yes", "--target", "lab", folder=folder).stdout
 
 
 def test_heading_question_report_plan_and_events_name_target_and_place(folder: Path) -> None:
