@@ -238,15 +238,29 @@ class Amount:
 
 @dataclass(frozen=True, slots=True)
 class Locking:
-    """Whether a run takes the lease, and how many seconds it waits for it."""
+    """Whether a run takes the lease, and how many seconds it waits for it; UsageError if it would wait for none."""
 
     lock_timeout: Annotated[
-        float,
+        float | None,
         typer.Option(
-            "--lock-timeout", help="How long to wait while another run has the lease.", metavar="SECONDS", min=0
+            "--lock-timeout",
+            help=f"How long to wait while another run has the lease (default {LOCK_TIMEOUT:g}).",
+            metavar="SECONDS",
+            min=0,
         ),
-    ] = LOCK_TIMEOUT
+    ] = None
     no_lock: Annotated[bool, typer.Option("--no-lock", help="Take no lease: nothing keeps another run out.")] = False
+
+    def __post_init__(self) -> None:
+        if self.no_lock and self.lock_timeout is not None:
+            raise UsageError(
+                "--no-lock and --lock-timeout exclude each other: there is nothing to wait for", "keep one"
+            )
+
+    @property
+    def seconds(self) -> float:
+        """How long to wait for the lease."""
+        return LOCK_TIMEOUT if self.lock_timeout is None else self.lock_timeout
 
 
 def parse_pairs(given: list[str]) -> dict[str, str]:

@@ -60,7 +60,7 @@ def settings_of(path: Path, options: Options, locking: Locking) -> Settings:
     return Settings(
         jobs=options.jobs,
         lock=not locking.no_lock,
-        lock_timeout=locking.lock_timeout,
+        lock_timeout=locking.seconds,
         unlock=make_unlock_command(path, options),
     )
 
