@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-DATA = {f"{letter}.raw": letter.encode("utf-16-le") * 2500 for letter in "abcdefgh"}
+from tests.samples import spell
+
+DATA = {f"{letter}.raw": spell(letter) * 2500 for letter in "abcdefgh"}
 PRIVATE = {"disk_format": "raw", "container_format": "bare", "visibility": "private"}
 CHANGING = {"id", "created_at", "updated_at", "file", "self", "imagesync_managed", "direct_url", "imagesync_spec"}
 """Fields that differ between two applies of the same manifest; so do the id in the record and the guard."""
