@@ -117,7 +117,7 @@ def _rows(number: int, project: str, stores: Path) -> Iterator[tuple[str, dict[s
 
 def content(number: int) -> bytes:
     """The data of one of them."""
-    return f"data of image {number} of somebody else\n".encode("utf-16-le") * 10
+    return f"data-of-image-{number}-of-somebody-else.".encode("utf-16-le") * 10
 
 
 class Neighbors:

@@ -64,7 +64,7 @@ class Snapshots:
         answer.raise_for_status()
         image = answer.json()
         kind = {"Content-Type": "application/octet-stream"}
-        data = f"data of {image['id']}".encode("utf-16-le") * 25
+        data = f"data-of-{image['id']}".encode("utf-16-le") * 25
         http.send("PUT", f"/images/{image['id']}/file", data=data, headers=kind).raise_for_status()
         self.ids.append(image["id"])
         if user != "bob" and body.get("imagesync_catalog"):

@@ -24,7 +24,7 @@ from tests.fault.fork_server import ForkedCommand
 PINNED: Final = "abcdef02-0000-4000-8000-00000000abcd"
 EVIL: Final = b"evil bytes\0" * 400
 PLAIN: Final = {"disk_format": "raw", "container_format": "bare", "visibility": "public"}
-OLD, NEW = (f"build {number} ".encode("utf-16-le") * 150 for number in (1, 2))
+OLD, NEW = (f"build-{number}.".encode("utf-16-le") * 150 for number in (1, 2))
 DECLARED: Final = {hashlib.sha512(data).hexdigest() for data in (OLD, NEW)}
 
 

@@ -61,7 +61,7 @@ def workspace(cloud: Cloud, tmp_path: Path) -> CloudWorkspace:
 
 def build(workspace: CloudWorkspace, number: int, **attrs: Any) -> str:
     """The manifest names build ``number``; its sha512."""
-    data = f"build {number}\n".encode("utf-16-le") * 1500
+    data = f"build-{number}.".encode("utf-16-le") * 1500
     source = {"path": workspace.file(f"{number}.raw", data), "checksum": f"sha256:{hashlib.sha256(data).hexdigest()}"}
     kind = {"disk_format": "raw", "container_format": "bare", "visibility": "public"}
     workspace.images["ubuntu"] = {"name": NAME, "source": source, **kind, **attrs}

@@ -26,7 +26,7 @@ def workspace(mariadb_cloud: Cloud, tmp_path: Path) -> CloudWorkspace:
 
 def want(workspace: CloudWorkspace, build: int = 0, **attrs: Any) -> None:
     """The manifest has one image with this build and these fields."""
-    data = f"build {build}\n".encode("utf-16-le") * 50
+    data = f"build-{build}.".encode("utf-16-le") * 50
     source = {"path": workspace.file(f"{build}.raw", data), "checksum": f"sha256:{hashlib.sha256(data).hexdigest()}"}
     workspace.images["a"] = {**RAW, "source": source, **attrs}
 

@@ -37,7 +37,7 @@ class SnapshotWorkspace:
     def build(self, number: int) -> str:
         """The file of a build."""
         name = f"build-{number}.raw"
-        (self.folder / name).write_bytes(f"build {number} ".encode("utf-16-le") * 150)
+        (self.folder / name).write_bytes(f"build-{number}.".encode("utf-16-le") * 150)
         return name
 
     def run(self, *words: str, code: int = 0) -> Result:

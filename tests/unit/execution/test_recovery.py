@@ -57,7 +57,7 @@ def plan_builds(
     """
     images: dict[str, dict[str, str]] = {}
     for key, build in builds.items():
-        (folder / f"{key}.{build}.raw").write_bytes(f"{key} {build}".encode("utf-16-le") * 100)
+        (folder / f"{key}.{build}.raw").write_bytes(f"{key} {build}\0\0\0".encode() * 100)
         images[key] = {"source": f"{key}.{build}.raw", "disk_format": "raw", "container_format": "bare"}
         images[key] |= fields if key == "a" else {}
     path = folder / "base.yaml"
