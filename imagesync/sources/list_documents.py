@@ -65,13 +65,16 @@ _ALGORITHMS: Final = (
     ),
     *("hash_algo", "digest_algorithm", "digest_type", "function"),
 )
+MAX_HEADING_BYTES: Final = 256
+_HEADING: Final = re.compile(rb"\[[A-Za-z][A-Za-z0-9 _-]{0,80}\][ \t\r]*\n")
 _LABELLED: Final = re.compile(r"(?:([A-Za-z][A-Za-z0-9/_-]{1,31})[:=-])?([0-9A-Fa-f]{32,128})")
 _AROUND: Final = re.compile(r"^(?:checksum|hash|digest)_|_(?:checksum|hash|digest|sum|hex)$")
 
 
 def is_document(content: bytes) -> bool:
-    """Whether a list is meant to be read as JSON."""
-    return content[:64].lstrip()[:1] in (b"{", b"[")
+    """Whether a list is meant to be read as JSON: a heading in brackets is none."""
+    start = content[:MAX_HEADING_BYTES].lstrip()
+    return start.startswith((b"{", b"[")) and not _HEADING.match(start)
 
 
 def read_document(content: bytes) -> list[Entry]:

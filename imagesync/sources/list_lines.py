@@ -29,6 +29,10 @@ _LABEL: Final = re.compile(r"[A-Za-z][A-Za-z0-9/_-]{0,31}")
 _SIZE_FIRST: Final = re.compile(r"(\d{1,20})[ \t]+(\S.*)")
 _CERTUTIL: Final = re.compile(r"([A-Za-z][A-Za-z0-9]{0,31}) hash of (?:file )?(\S.*):", re.IGNORECASE)
 _FIELD: Final = re.compile(r"(Algorithm|Hash|Path)[ \t]*:[ \t]*(.*)", re.IGNORECASE)
+_NAME_FIELD: Final = re.compile(
+    r"[\"']?(?:file|file_?name|name|path|url|uri|link|image|location)[\"']?[ \t]*[:=][ \t]*\S",
+    re.IGNORECASE,
+)
 _WORDS: Final = re.compile(r"\S+")
 _LABELS: Final = re.compile(r"[A-Za-z0-9/_-]+")
 _HEADING_WORDS: Final = frozenset(
@@ -113,7 +117,7 @@ class LineReader:
         yield from self._finish(number)
 
     def _read_line(self, line: str, number: int) -> Iterator[Entry]:
-        text = line.strip()
+        text = line.strip().removeprefix("- ").removeprefix("* ").lstrip()
         if self._block and self._block.take(line) and not text.lower().startswith("algorithm"):
             return
         has_digest = _RUN.search(text) is not None
@@ -123,7 +127,7 @@ class LineReader:
             if has_digest:
                 yield from self._read_digest_line(text, number)
             else:
-                self._read_other_line(text, number)
+                yield from self._read_other_line(text, number)
 
     def _finish(self, number: int) -> Iterator[Entry]:
         """What is left of a digest that took several lines."""
@@ -155,8 +159,12 @@ class LineReader:
             for word in [word for word in words if word and not _is_digest(word)][:MAX_AMBIGUOUS_NAMES]:
                 yield Entry((word,), problem=f"{where} {parts}", is_mention=True)
 
-    def _read_other_line(self, text: str, number: int) -> None:
-        """A heading, a name whose digest follows, or the beginning of groups; anything else says nothing."""
+    def _read_other_line(self, text: str, number: int) -> Iterator[Entry]:
+        """A heading, a name whose digest follows, or the beginning of groups; anything else says nothing.
+
+        A name in a field of its own (YAML, or blocks of lines) is of a digest that nobody knows: a digest without a name is
+        then not known to be of the file that is wanted.
+        """
         self._groups = None
         if not text:
             return
@@ -167,6 +175,8 @@ class LineReader:
             self._told = Told(algorithm, f"the heading in line {number}") if algorithm else None
         elif not text.startswith(_COMMENTS):
             self._groups = _begin_groups(text)
+            if self._groups is None and _NAME_FIELD.match(text):
+                yield Entry((), problem=f"line {number} names a file in a form that is not read")
 
     def _add_groups(self, groups: _Groups, text: str) -> bool:
         """Whether a line went on with the groups of the last ones."""

@@ -148,7 +148,7 @@ class Matches:
     @property
     def has_entries(self) -> bool:
         """Whether anything was read at all that is an entry, or could be one of a wanted file."""
-        return bool(self._number or self._bare or self._is_noted)
+        return bool(self._number or self._bare.keys() - {""} or self._is_noted)
 
     def add(self, entry: Entry) -> None:
         """One entry; or a line that decides nothing, which counts only for the names in it."""
@@ -192,7 +192,7 @@ class Matches:
         if known := self._find_any(wanted):
             return _judge(known, name)
         if self._bare and not self._number and not wanted.entry:
-            return _judge(self._bare, name)
+            return _judge({"": problem} if (problem := self._bare.get("")) else self._bare, name)
         if not wanted.entry and not wanted.is_other_name and self._is_only_file(wanted):
             return _judge(self._only.known, name)
         return self._not_listed_error(wanted, name)

@@ -99,6 +99,9 @@ iQIzBAEBCAAdFiEE{B}
         f"{A},disk.qcow2\n{B},other\n",
         f'"Algorithm","Hash","Path"\r\n"SHA256","{A.upper()}","D:\\out\\disk.qcow2"\r\n',
         f"\\{B}  out\\\\disk.qcow2\n{A}  disk.qcow2\n",
+        f"[SHA256]\n{A}  disk.qcow2\n",
+        f"* sha256: {A}\n",
+        f"- sha256: {A}  disk.qcow2\n- md5:\n",
         f"# {B}  disk.qcow2\n// {B}  disk.qcow2\n; {B}  disk.qcow2\n{A}  disk.qcow2\n",
         f"{B}  my disk.qcow2\n{A}  disk.qcow2\n{B}  disk.qcow2 (1)\n",
     ],
@@ -257,6 +260,9 @@ def test_the_name_of_a_list_may_tell_its_algorithm(name: str) -> None:
         (f"| disk.qcow2 | {HEX['md5']} | {A} |\n", "X", "line 1 has more than one digest"),
         (f"| disk.qcow2 | the new one | {A} |\n", "X", "line 1 has more than one cell that could be the name"),
         (f"\ndisk.qcow2 {A} of today\n", "X", "line 2 has text on both sides of its digest"),
+        (f"file: other.qcow2\nsha256: {A}\n", "X", "line 1 names a file in a form that is not read"),
+        (f"- name: other\n  md5: {HEX['md5']}\n- sha256: {A}\n", "X", "line 1 names a file in a form that is not read"),
+        (f"SHA256: {HEX['md5']}\nMD5: {HEX['md5']}\n", "X", "line 1: 32 digits are no sha256, which its label says"),
     ],
 )
 def test_a_line_that_is_ambiguous_is_refused(text: str, name: str, message: str) -> None:
