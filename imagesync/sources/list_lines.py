@@ -29,8 +29,9 @@ _LABEL: Final = re.compile(r"[A-Za-z][A-Za-z0-9/_-]{0,31}")
 _SIZE_FIRST: Final = re.compile(r"(\d{1,20})[ \t]+(\S.*)")
 _CERTUTIL: Final = re.compile(r"([A-Za-z][A-Za-z0-9]{0,31}) hash of (?:file )?(\S.*):", re.IGNORECASE)
 _FIELD: Final = re.compile(r"(Algorithm|Hash|Path)[ \t]*:[ \t]*(.*)", re.IGNORECASE)
+_NAME_ALONE: Final = re.compile(r"[^\s:=]{1,255}\.[A-Za-z][A-Za-z0-9]{1,9}")
 _NAME_FIELD: Final = re.compile(
-    r"[\"']?(?:file|file_?name|name|path|url|uri|link|image|location)[\"']?[ \t]*[:=][ \t]*\S",
+    r"[\"']?(?:file|file[ _-]?name|name|path|url|uri|link|image|location)[\"']?[ \t]*[:=][ \t]*\S",
     re.IGNORECASE,
 )
 _WORDS: Final = re.compile(r"\S+")
@@ -288,7 +289,9 @@ def _read_heading(text: str) -> str | None:
 
 
 def _begin_groups(text: str) -> _Groups | None:
-    """``NAME: AAAA BBBB``, ``NAME: SHA256 = AAAA BBBB``, ``NAME:`` with the digits below, or digits alone."""
+    """``NAME: AAAA BBBB``, ``NAME: SHA256 = AAAA BBBB``, ``NAME:`` or ``NAME`` with the digits below, or digits alone."""
+    if _NAME_ALONE.fullmatch(text):
+        return _Groups(text, None, "")
     if found := _CERTUTIL.fullmatch(text):
         return _Groups(found[2], found[1] if read_algorithm(found[1]) else None, "")
     if digits := _join_groups(text):

@@ -253,10 +253,10 @@ class Matches:
     def _is_only_file(self, wanted: Wanted) -> bool:
         """Whether the list is of one file, and nothing says that it is another one than is wanted."""
         path = self._only.path
-        if path is None or path[-1] in {one[-1] for one in self._paths[wanted]}:
+        if path is None or self._bare or path[-1] in {one[-1] for one in self._paths[wanted]}:
             return False
         endings = {_read_ending(one[-1]) for one in self._paths[wanted]} - {""}
-        return not endings or not _read_ending(path[-1]) or _read_ending(path[-1]) in endings
+        return not endings or _read_ending(path[-1]) in endings
 
     def _not_listed_error(self, wanted: Wanted, name: str) -> NotListedError:
         hint = "check the name or set source.checksum_entry"

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imagesync.errors import SourceError
@@ -42,6 +42,7 @@ def find(content: bytes, name: str) -> tuple[str, ...] | SourceError:
 
 
 @pytest.mark.parametrize("form", FORMS)
+@settings(deadline=None)
 @given(entries=st.dictionaries(NAMES, DIGESTS, min_size=2, max_size=5), coding=st.sampled_from(["utf-8", "utf-16"]))
 def test_what_is_written_is_read(form: str, entries: dict[str, tuple[str, str]], coding: str) -> None:
     """Whatever is in the names: brackets, equals signs, spaces, things that look like labels. Each file has its own digest."""
@@ -50,6 +51,7 @@ def test_what_is_written_is_read(form: str, entries: dict[str, tuple[str, str]],
         assert find(lines.encode(coding), name) == (":".join(digest),)
 
 
+@settings(deadline=None)
 @given(entries=st.dictionaries(NAMES, DIGESTS, min_size=2, max_size=5))
 def test_json_that_is_written_is_read(entries: dict[str, tuple[str, str]]) -> None:
     """A field beside the name."""
@@ -79,6 +81,7 @@ PIECES = (
 )
 
 
+@settings(deadline=None)
 @given(
     pieces=st.lists(st.sampled_from(PIECES), max_size=40),
     coding=st.sampled_from(["utf-8", "utf-16", "utf-16-le", "utf-32"]),
@@ -98,6 +101,7 @@ def test_nothing_breaks_the_reader(pieces: list[str], coding: str) -> None:
         assert digest.partition(":")[2] in digits
 
 
+@settings(deadline=None)
 @given(content=st.binary(max_size=2000))
 def test_no_bytes_break_the_reader(content: bytes) -> None:
     """Nor do bytes that are no text."""

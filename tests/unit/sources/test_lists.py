@@ -90,6 +90,7 @@ iQIzBAEBCAAdFiEE{B}
         f"disk.qcow2: sha256:{A}\n",
         f"disk.qcow2: SHA256 = {A}\n",
         f"disk.qcow2:\n{A}\nother:\n{B}\n",
+        f"other.qcow2\n{B}\n\ndisk.qcow2\nsha256: {A}\n",
         f"{A} 12345 disk.qcow2\n{B} 6 other\n",
         f" {A}            12345 24.04/disk.qcow2\n {B}  6 24.04/other\n",
         f"12345 {A} disk.qcow2\n6 {B} other\n",
@@ -103,6 +104,7 @@ iQIzBAEBCAAdFiEE{B}
         f"* sha256: {A}\n",
         f"- sha256: {A}  disk.qcow2\n- md5:\n",
         f"# {B}  disk.qcow2\n// {B}  disk.qcow2\n; {B}  disk.qcow2\n{A}  disk.qcow2\n",
+        f"# {B}\n// {B}\n; {B}\n{A}\n",
         f"{B}  my disk.qcow2\n{A}  disk.qcow2\n{B}  disk.qcow2 (1)\n",
     ],
 )
@@ -207,7 +209,7 @@ def test_lists_made_on_windows_are_read(text: str, name: str, coding: str) -> No
         f"blake2b: {BLAKE2B}  disk.qcow2\nsha512: {S512}  disk.qcow2\n",
         f"blake2b:{BLAKE2B}  disk.qcow2\nsha512:{S512}  disk.qcow2\n",
         f"BLAKE2b:\n{BLAKE2B}  disk.qcow2\nSHA512:\n{S512}  disk.qcow2\n",
-        f"# SHA512 HASH\n{S512}  disk.qcow2\n# SHA256 and SHA512 hashes\n{S512}  disk.qcow2\n",
+        f"# MD5 HASH\n{HEX['md5']}  other\n# SHA256 and SHA512 hashes\n{S512}  disk.qcow2\n",
         f"SHA3-512 (disk.qcow2) = {BLAKE2B}\nSHA512 (disk.qcow2) = {S512}\n",
     ],
 )
@@ -260,6 +262,7 @@ def test_the_name_of_a_list_may_tell_its_algorithm(name: str) -> None:
         (f"| disk.qcow2 | {HEX['md5']} | {A} |\n", "X", "line 1 has more than one digest"),
         (f"| disk.qcow2 | the new one | {A} |\n", "X", "line 1 has more than one cell that could be the name"),
         (f"\ndisk.qcow2 {A} of today\n", "X", "line 2 has text on both sides of its digest"),
+        (f"File name: other.qcow2\nSHA256: {A}\n", "X", "line 1 names a file in a form that is not read"),
         (f"file: other.qcow2\nsha256: {A}\n", "X", "line 1 names a file in a form that is not read"),
         (f"- name: other\n  md5: {HEX['md5']}\n- sha256: {A}\n", "X", "line 1 names a file in a form that is not read"),
         (f"SHA256: {HEX['md5']}\nMD5: {HEX['md5']}\n", "X", "line 1: 32 digits are no sha256, which its label says"),

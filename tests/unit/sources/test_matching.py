@@ -28,6 +28,7 @@ def choose(text: str, place: str, entry: str = "", url: str = LIST) -> str:
         (f"{A}  /images/mini.img\n{B}  /images/gtk/mini.img\n", "/images/mini.img", "a"),
         (f"{A}  https://m.example/images/mini.img\n{B}  https://m.example/old/mini.img\n", "/images/mini.img", "a"),
         (f"{A}  mini.img\n{B}  other.img\n", "/images/today/mini.img", "a"),
+        (f"\\{A}  one\\nimage.img\n{B}  other.img\n", "/images/one%0Aimage.img", "a"),
         (f"{A}  dist/mini.img\n{B}  dist/other.img\n", "/images/mini.img", "a"),
         (f"{A}  D:\\out\\mini.img\n{B}  D:\\out\\other.img\n", "/images/mini.img", "a"),
         (f"{A}  /build/gtk/mini.img\n{B}  /build/xen/mini.img\n", "/images/gtk/mini.img", "a"),
@@ -47,6 +48,8 @@ def test_a_path_is_seen_from_the_list(text: str, place: str, chosen: str) -> Non
         (f"{B}  amd64/mini.img\n{A}  amd64/other.img\n", "/images/arm64/mini.img"),
         (f"{B}  old/gtk/mini.img\n{A}  other.img\n", "/images/gtk/mini.img"),
         (f"\\{B}  old\\\\mini.img\n{A}  other.img\n", "/images/mini.img"),
+        (f"{B}  /build/gtk/mini.img\n{A}  /build/xen/other.img\n", "/images/mini.img"),
+        (f"{B}  /dist/mini.img\n{A}  dist/other.img\n", "/images/mini.img"),
     ],
 )
 def test_a_file_of_the_same_name_in_another_folder_is_another_file(text: str, place: str) -> None:
@@ -91,7 +94,8 @@ def test_a_url_has_more_names_than_the_last_part_of_its_path(place: str, chosen:
     [
         ("latest.qcow2", "disk-1.2.3-Build4.qcow2", True),
         ("latest", "disk-1.2.3.qcow2", True),
-        ("disk.qcow2", "disk", True),
+        ("disk.qcow2", "commit", False),
+        ("latest", "disk", True),
         ("latest.qcow2", "disk-1.2.3.qcow2.xz", False),
         ("latest.qcow2", "disk-1.2.3.iso", False),
         ("latest.qcow2", "latest.qcow2.asc", False),
@@ -125,6 +129,12 @@ def test_a_declared_entry_counts_alone(entry: str, chosen: str) -> None:
     """``source.checksum_entry``: a name as it is in the list, or the end of a path; the URL's own name counts no more."""
     text = f"{A}  mini.img\n{B}  gtk/mini.img\n{C}  very/deep/other.img\n{C}  x.img\n"
     assert choose(text, "https://m.example/images/x.img", entry).startswith(chosen)
+
+
+def test_a_digest_that_has_no_name_is_not_the_only_file() -> None:
+    """Beside one that has: either could be meant."""
+    for text in (f"disk.raw: {A}\nsha256: {B}\n", f"{A}  disk.raw\n{A}\n"):
+        assert "latest.raw is not in the checksum list" in choose(text, "https://m.example/images/latest.raw")
 
 
 def test_a_declared_entry_that_several_files_have_is_none() -> None:
