@@ -40,7 +40,7 @@ _HEADING_WORDS: Final = frozenset(
     (
         *("hash", "hashes", "sum", "sums", "checksum", "checksums", "check", "digest", "digests", "value"),
         *("values", "algorithm", "type", "message", "file", "files", "the", "of", "for", "all", "list"),
-        *("hex", "name", "filename", "path", "size"),
+        *("hex", "and", "or", "name", "filename", "path", "size"),
     )
 )
 _NO_ALGORITHMS: Final = frozenset(

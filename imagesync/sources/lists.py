@@ -100,7 +100,7 @@ def _guess_wide_coding(head: bytes) -> str:
 
 
 def _read_lines(content: bytes) -> Iterator[str]:
-    """The lines; of a clear-signed text those that are signed, without what escapes a dash. Longer ones are left out."""
+    """The lines; of a clear-signed text those that are signed. Longer ones are left out."""
     start, end, begin = 0, len(content), _BEGIN.search(content)
     if begin:
         head = _END_OF_HEAD.search(content, begin.end() - 1)
@@ -108,5 +108,4 @@ def _read_lines(content: bytes) -> Iterator[str]:
         end = found if (found := content.find(_END, max(0, start - 1))) >= 0 else end
     for match in _LINE.finditer(content, start, end):
         if len(match[1]) <= MAX_LINE_BYTES:
-            line = match[1].decode("utf-8", errors="replace").rstrip()
-            yield line.removeprefix("- ") if begin else line
+            yield match[1].decode("utf-8", errors="replace").rstrip()

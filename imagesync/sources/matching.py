@@ -161,30 +161,30 @@ class Matches:
         if not entry.is_mention:
             self._count(entry)
         for name in entry.names:
-            path = self._resolve(split_path(_path_of(name)))
+            path, is_rooted = self._resolve(name)
             if path[-1] in self._names:
-                self._is_noted |= (self._rooted if _is_rooted(name) else self._relative).add(path, entry)
+                self._is_noted |= (self._rooted if is_rooted else self._relative).add(path, entry)
         if entry.sized:
             self._sized.add(split_path(entry.sized), entry)
 
     def _count(self, entry: Entry) -> None:
-        name = entry.sized or entry.names[0]
-        path = split_path(_path_of(name))
+        path, is_rooted = self._resolve(entry.sized or entry.names[0])
         self._number += 1
         self._only.add(entry, path)
-        self._layout.add(path, is_rooted=_is_rooted(name))
+        self._layout.add(path, is_rooted=is_rooted)
         self._all_sized = self._all_sized and bool(entry.sized)
         if len(self._shown) < MAX_KEPT_NAMES:
             self._shown.setdefault(entry.names[0])
 
-    def _resolve(self, path: Path) -> Path:
-        """The path that an entry names; ``..`` leads from the list's folder."""
+    def _resolve(self, name: str) -> tuple[Path, bool]:
+        """The path that an entry names, and whether it begins at a root; ``..`` leads from the list's folder."""
+        path = split_path(_path_of(name))
         if ".." not in path:
-            return path
+            return path, _is_rooted(name)
         found: list[str] = []
         for part in ("", *self._folder, *path):
             found = found[:-1] if part == ".." else [*found, part]
-        return tuple(filter(None, found)) or ("",)
+        return tuple(filter(None, found)) or ("",), True
 
     def choose(self, wanted: Wanted) -> tuple[Checksum, ...] | SourceError:
         """The digests of the entry that is meant."""
@@ -233,7 +233,7 @@ class Matches:
         whole = (self._get_whole(tail) or self._rooted.get(tail, 0) for tail in tails)
         below = (_merge(self._relative.get(tail, root), self._rooted.get(tail, root)) for tail in tails)
         ends = (_merge(self._relative.get(tail), self._rooted.get(tail)) for tail in tails[:-1])
-        return next(filter(None, chain(whole, below, ends)), None)
+        return self._rooted.get(path, 0) or next(filter(None, chain(whole, below, ends)), None)
 
     def _get_whole(self, path: Path) -> Known:
         """What an entry says that names exactly this path, perhaps behind a size."""

@@ -112,8 +112,6 @@ def _is_right(content: bytes, packets: "Sequence[Packet]", certificates: "list[C
     from pysequoia import Sig, verify
 
     for packet in packets:
-        if not find_issuers(packet, certificates):
-            continue
         try:
             verify(bytes=content, store=lambda _ids: certificates, signature=Sig.from_bytes(bytes(packet)))
         except Exception:  # noqa: S112 - another one may be right

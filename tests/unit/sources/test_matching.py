@@ -25,6 +25,8 @@ def choose(text: str, place: str, entry: str = "", url: str = LIST) -> str:
         (f"{B}  images/mini.img\n{A}  mini.img\n", "/images/mini.img", "a"),
         (f"{B}  gtk/mini.img\n{A}  xen/mini.img\n", "/images/xen/mini.img", "a"),
         (f"{A}  ../other/mini.img\n{B}  mini.img\n", "/other/mini.img", "a"),
+        (f"{A}  ../other/mini.img\n{B}  other/mini.img\n", "/other/mini.img", "a"),
+        (f"{A}  ../images/mini.img\n{B}  gtk/mini.img\n", "/images/mini.img", "a"),
         (f"{A}  /images/mini.img\n{B}  /images/gtk/mini.img\n", "/images/mini.img", "a"),
         (f"{A}  https://m.example/images/mini.img\n{B}  https://m.example/old/mini.img\n", "/images/mini.img", "a"),
         (f"{A}  mini.img\n{B}  other.img\n", "/images/today/mini.img", "a"),

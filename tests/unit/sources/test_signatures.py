@@ -204,6 +204,7 @@ def test_a_key_that_expired_before_it_signed_vouches_for_nothing(keys: list[Tsk]
         ("sha1-signature", "the signature by key 3C22E9FB5BD415A7 in keys.asc uses SHA-1 and is not trusted"),
         ("to-come", "in keys.asc was made at 2098-01-01T00:00Z, which is to come; check this host's clock"),
         ("expired-signature", "in keys.asc expired on 2021-01-06; look whether the upstream published a newer list"),
+        ("revoked-subkey", "in keys.asc, which is revoked; ask the upstream for its present key"),
         ("expired-subkey", "key D6E752A65076FDD0 in keys.asc expired on 2021-12-31, before it signed the list"),
     ],
 )
