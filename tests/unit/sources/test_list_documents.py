@@ -83,6 +83,7 @@ GITHUB = {
         {"name": "disk.qcow2", "checksum": A, "checksum_type": "sha256"},
         {"name": "disk.qcow2", "checksum": {"type": "SHA-256", "value": A}},
         {"name": "disk.qcow2", "checksums": {"sha256": A}},
+        {"name": "disk-9.qcow2", "checksums": {"sha256": A}},
         {"name": "disk.qcow2", "hashes": [{"alg": "SHA-256", "content": A}, {"alg": "SHA3-256", "content": B}]},
         {"subject": [{"name": "disk.qcow2", "digest": {"sha256": A}}, {"name": "o", "digest": {"sha256": B}}]},
         {"disk.qcow2": A, "other.qcow2": B},

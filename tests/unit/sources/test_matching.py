@@ -74,6 +74,13 @@ def test_of_a_list_elsewhere_the_longest_common_end_of_the_paths_counts(text: st
     assert choose(text, place) == chosen
 
 
+def test_two_dots_lead_from_the_folder_of_the_list() -> None:
+    """Each pair one folder up."""
+    text = f"{A}  ../other/mini.img\n{B}  ../../other/mini.img\n"
+    for place, chosen in (("/pub/other/mini.img", "a"), ("/other/mini.img", "b")):
+        assert choose(text, f"https://m.example{place}", url="https://m.example/pub/images/SUMS") == chosen
+
+
 @pytest.mark.parametrize(
     ("place", "chosen"),
     [
