@@ -164,8 +164,8 @@ def _follow_redirects(found: Found, content: bytes, url: str, access: SourceAcce
     from imagesync.sources.lists import read_list
     from imagesync.sources.web import fetch_redirects
 
-    missing = [one for one, what in found.items() if one.may_be_asked and isinstance(what, NotListedError)]
-    missing = [one for one in missing if not one.entry]
+    lacking = sorted(one for one, what in found.items() if isinstance(what, NotListedError))
+    missing = [one for one in lacking if one.may_be_asked and not one.entry]
     if not missing:
         return found
     hops = fetch_redirects([one.place for one in missing], access, deadline)

@@ -70,14 +70,20 @@ def test_what_a_url_leads_to_must_be_listed(tmp_path: Path, web: Mirror) -> None
     """A redirect to a file that the list does not name is no way around the list; nor is a server that does not answer."""
     web.publish("/to/latest.raw", redirect("/files/disk-1.3.raw"))
     web.publish("/files/disk-1.3.raw", DATA)
+    web.publish("/to/listed.raw", redirect("/files/disk-1.2.raw"))
+    for path in ("/files/disk-1.2.raw", "/to/plain.raw"):
+        web.publish(path, DATA)
     listed = web.publish("/files/SHA256SUMS", f"{SHA256}  disk-1.2.raw\n{WRONG}  disk-1.1.raw\n".encode())
     write(
         tmp_path,
         a={"url": f"{web.address}/to/latest.raw", "checksum_url": listed},
         b={"url": f"{web.address}/to/missing.raw", "checksum_url": listed},
+        c={"url": f"{web.address}/to/listed.raw", "checksum_url": listed},
+        d={"url": f"{web.address}/to/plain.raw", "checksum_url": listed},
     )
     said = run(tmp_path, "plan", code=1)
-    for name in ("latest.raw", "missing.raw"):
+    assert "images.c.source" not in said
+    for name in ("latest.raw", "missing.raw", "plain.raw"):
         expected = f"/files/SHA256SUMS: {name} is not in the checksum list (2 entries, e.g. disk-1.2.raw, disk-1.1.raw)"
         assert expected in said
 
