@@ -59,7 +59,7 @@ def test_a_file_is_found_by_the_names_that_its_url_has(tmp_path: Path, web: Mirr
         query={"url": f"{web.address}/get?file=disk-1.2.raw", "checksum_url": many},
         declared={"url": f"{web.address}/files/latest.raw", "checksum_url": many, "checksum_entry": "disk-1.2.raw"},
     )
-    assert "Applied: 5 of 5 steps done" in run(tmp_path, "apply", "--yes")
+    assert "Applied: 5 created" in run(tmp_path, "apply", "--yes")
     web.asked.clear()
     assert "No changes" in run(tmp_path, "plan")
     heads = [asked for asked in web.asked if asked.startswith("HEAD")]
@@ -106,7 +106,7 @@ def test_another_entry_with_the_same_digest_changes_nothing(tmp_path: Path, web:
     text = f"{SHA256}  one.raw\n{SHA256}  two.raw\n{hashlib.sha256(OTHER).hexdigest()}  three.raw\n"
     source = {"url": url, "checksum_url": web.publish("/SUMS", text.encode())}
     write(tmp_path, a={**source, "checksum_entry": "one.raw"})
-    assert "1 of 1 step done" in run(tmp_path, "apply", "--yes")
+    assert "Applied: 1 created" in run(tmp_path, "apply", "--yes")
     write(tmp_path, a={**source, "checksum_entry": "two.raw"})
     assert "No changes" in run(tmp_path, "plan")
     write(tmp_path, a={**source, "checksum_entry": "three.raw"})
@@ -119,7 +119,7 @@ def test_the_entry_is_kept_in_a_saved_plan(tmp_path: Path, web: Mirror) -> None:
     write(tmp_path, a={"url": web.publish("/a.raw", DATA), "checksum_url": listed, "checksum_entry": "one.raw"})
     run(tmp_path, "plan", "-o", "plan.json")
     assert json.loads((tmp_path / "plan.json").read_text())["steps"][0]["source"]["checksum_entry"] == "one.raw"
-    assert "1 of 1 step done" in forked.run("apply", "plan.json", "--yes", folder=tmp_path).stdout
+    assert "Applied: 1 created" in forked.run("apply", "plan.json", "--yes", folder=tmp_path).stdout
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_the_digest_that_is_read_is_that_of_the_data(tmp_path: Path, web: Mirror
     write(
         tmp_path, a={"url": web.publish("/x/disk.raw", DATA), "checksum_url": web.publish(f"/x/{name}", text.encode())}
     )
-    assert "1 of 1 step done" in run(tmp_path, "apply", "--yes")
+    assert "Applied: 1 created" in run(tmp_path, "apply", "--yes")
 
 
 def test_a_list_of_another_algorithm_is_not_a_file_that_changed(tmp_path: Path, web: Mirror) -> None:

@@ -134,11 +134,11 @@ def test_an_entry_follows_its_upstream(tmp_path: Path, web: Mirror, upstream: Up
     """Applied, nothing left to do, and the next build is a replacement: the digest is that of the data."""
     write(tmp_path, web, upstream)
     publish(web, upstream, upstream.make_image(), armored=armored)
-    assert "1 of 1 step done" in run(tmp_path, "apply", "--yes")
+    assert "Applied: 1 created" in run(tmp_path, "apply", "--yes")
     assert "No changes" in run(tmp_path, "plan")
     publish(web, upstream, upstream.make_image(b"\0a new build"), armored=armored)
     assert "1 to replace" in run(tmp_path, "plan")
-    assert "done" in run(tmp_path, "apply", "--yes")
+    assert "Applied: 1 replaced" in run(tmp_path, "apply", "--yes")
 
 
 @by_key
