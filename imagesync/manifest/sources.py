@@ -108,7 +108,7 @@ def _make_file_source(data: Mapping[str, Any], checksum: Checksum | None, image:
     if problem := image.setting.find_place_problem(path):
         image.complain(("source", "path"), problem, MOVE)
         return None
-    checks = checksum, data.get("checksum_url"), _make_signature(data, image)
+    checks = checksum, data.get("checksum_url"), data.get("checksum_entry"), _make_signature(data, image)
     if data.get("method") == Method.WEB_DOWNLOAD:
         hint = "give a url, or use method: upload or glance-direct"
         image.complain(("source", "method"), "web-download needs a url: the service cannot read a file here", hint)
@@ -126,7 +126,8 @@ def _make_url_source(data: Mapping[str, Any], checksum: Checksum | None, image: 
     transfer = _make_transfer(data, urlsplit(urls[0]).path, image)
     if transfer.method is Method.WEB_DOWNLOAD and transfer.compression is not Compression.NONE:
         transfer = _keep_packed(transfer, image)
-    return UrlSource(urls, checksum, data.get("checksum_url"), _make_signature(data, image), transfer)
+    checks = checksum, data.get("checksum_url"), data.get("checksum_entry"), _make_signature(data, image)
+    return UrlSource(urls, *checks, transfer)
 
 
 def _keep_packed(transfer: Transfer, image: Draft) -> Transfer:
@@ -153,6 +154,8 @@ def _find_check_problem(data: Mapping[str, Any]) -> tuple[str, str, str] | None:
         return "checksum_url", "stands beside a checksum", "keep one: a digest, or the list that it is taken from"
     if "signature" in data and "checksum_url" not in data:
         return "signature", "signs a list of digests, and there is no checksum_url", "name the list"
+    if "checksum_entry" in data and "checksum_url" not in data:
+        return "checksum_entry", "names an entry of a checksum list, and there is no checksum_url", "name the list"
     if "verify" in data and data.get("method") != Method.WEB_DOWNLOAD:
         return "verify", "is for method: web-download; all else is verified while it is sent", "take it out"
     if "verify" in data and not {"checksum", "checksum_url"} & set(data):

@@ -150,23 +150,31 @@ class Transfer:
 
 @dataclass(frozen=True, slots=True)
 class FileSource:
-    """Bytes of a local file. ``path`` is absolute; ``shown`` is relative to the catalog's folder."""
+    """Bytes of a local file. ``path`` is absolute; ``shown`` is relative to the catalog's folder.
+
+    ``checksum_entry``: how the checksum list calls the file, if not by its own name.
+    """
 
     path: str
     shown: str
     checksum: Checksum | None = None
     checksum_url: str | None = None
+    checksum_entry: str | None = None
     signature: Signature | None = None
     transfer: Transfer = Transfer()
 
 
 @dataclass(frozen=True, slots=True)
 class UrlSource:
-    """Bytes behind http(s): ``urls`` are mirrors of one file, tried in order; the first is its published place."""
+    """Bytes behind http(s): ``urls`` are mirrors of one file, tried in order; the first is its published place.
+
+    ``checksum_entry``: how the checksum list calls the file, if not by its name in the URL.
+    """
 
     urls: tuple[str, ...]
     checksum: Checksum | None = None
     checksum_url: str | None = None
+    checksum_entry: str | None = None
     signature: Signature | None = None
     transfer: Transfer = Transfer()
 

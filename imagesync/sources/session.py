@@ -52,6 +52,8 @@ class WebSession:
         self._session = self._make_session()
         self._is_led_inside = False
         self._reached: defaultdict[str, set[Reach]] = defaultdict(set)
+        self.redirects: list[str] = []
+        """Where the last ``ask`` was led to."""
 
     def __enter__(self) -> "WebSession":
         return self
@@ -63,6 +65,7 @@ class WebSession:
         """A success (200, or 206 for a range), body unread; redirects are followed. SourceError for all else."""
         wanted = {"Accept-Encoding": "identity", **(headers or {})}
         login, place, came_from_public = _find_login(url), remove_login(url), False
+        self.redirects = []
         for number in range(MAX_REDIRECTS + 1):
             self._check_host(place, url, number, came_from_public=came_from_public)
             answer = self._send(method, place, url, wanted, login)
@@ -74,6 +77,7 @@ class WebSession:
             there = _resolve_redirect(place, target, url)
             login = login if _is_same_server(place, there) else None
             place = there
+            self.redirects.append(there)
         raise SourceError(f"{public_url(url)}: redirected more than {MAX_REDIRECTS} times", "correct the URL")
 
     def _check_host(self, place: str, url: str, redirects: int, *, came_from_public: bool) -> None:

@@ -182,6 +182,15 @@ def test_a_file_of_git_is_no_source_and_no_keyring(tmp_path: Path, source: str) 
             "images: {a: {source: {url: 'https://x/y', method: web-download, verify: none}}}",
             "3:65: images.a.source.verify: has no digest to compare with; declare checksum or checksum_url",
         ),
+        (
+            "images: {a: {source: {url: 'https://x/y', checksum_entry: z}}}",
+            "3:43: images.a.source.checksum_entry: names an entry of a checksum list, and there is no checksum_url; "
+            "name the list",
+        ),
+        (
+            "images: {a: {source: {url: 'https://x/y', checksum_url: 'https://x/S', checksum_entry: ''}}}",
+            "3:72: images.a.source.checksum_entry: empty",
+        ),
     ],
 )
 def test_a_mistake_is_one_line_with_place_and_way_out(tmp_path: Path, text: str, expected: str) -> None:
