@@ -22,9 +22,10 @@ KINDS: Final = {
 }
 MAX_WRITTEN_CHARS: Final = 60
 """Of a value that a hint writes out."""
-_TRUTHS: Final = dict.fromkeys(("yes", "y", "on", "true", "1", "enabled"), "true") | dict.fromkeys(
-    ("no", "n", "off", "false", "0", "disabled"), "false"
-)
+_TRUTHS: Final = {
+    **dict.fromkeys(("yes", "y", "on", "true", "1", "enabled"), "true"),
+    **dict.fromkeys(("no", "n", "off", "false", "0", "disabled"), "false"),
+}
 _UNITS: Final = {"min_disk": "GB", "min_ram": "MB", "max_size": "bytes"}
 _NUMBER: Final = re.compile(r"([0-9][0-9_' ]*)([a-zA-Z%. ].*)?")
 
@@ -37,7 +38,7 @@ def describe_mismatch(error: Any, where: Sequence[str | int]) -> str:
         "minimum": f"{shown} is less than the minimum of {value}",
         "maximum": f"{shown} is more than the maximum of {value}",
         "enum": f"{shown} is not one of {', '.join(map(str, value)) if isinstance(value, list) else value}",
-        "const": f"{shown} is not {value!r}",
+        "const": f"{shown} is not {error.schema.get('x-expected', repr(value))}",
         "type": f"{shown} is not {KINDS.get(value, value) if isinstance(value, str) else value}",
         "pattern": f"{shown} is not {error.schema.get('x-expected', f'of the form {value}')}",
         "maxLength": f"longer than {value} characters",

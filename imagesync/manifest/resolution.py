@@ -13,6 +13,7 @@ from itertools import islice
 from typing import Any, Final
 
 from imagesync.errors import MAX_PROBLEMS, Diagnostic, ManifestError, UsageError
+from imagesync.manifest.effects import find_doubtful_values, find_idle_values
 from imagesync.manifest.merging import Manifest, merge_image
 from imagesync.manifest.placeholders import Values
 from imagesync.manifest.scope import intersect_patterns
@@ -20,10 +21,10 @@ from imagesync.manifest.set_checks import find_set_problems
 from imagesync.manifest.sources import Setting
 from imagesync.manifest.specs import make_on_replace, make_spec
 from imagesync.manifest.texts import MAX_PROPERTIES
-from imagesync.manifest.validation import Shape, format_path, suggest
+from imagesync.manifest.validation import Shape, format_path, locate, suggest
 from imagesync.manifest.yaml_reader import Node
 from imagesync.model.catalog import Catalog, FileSource, ImageSpec, Target, UrlSource, is_match
-from imagesync.model.policy import Limit, OnRemove, Policy, Publish
+from imagesync.model.policy import Limit, OnRemove, Policy, Publish, find_rename_faults
 from imagesync.paths import MOVE, find_place_problem
 from imagesync.schemas import load_schema
 
@@ -89,6 +90,7 @@ class _Resolver:
             specs += [spec] if spec else []
         here = [spec for spec in specs if is_match(spec.key, self._target.only)]
         self._problems += islice(find_set_problems(here, nodes), MAX_PROBLEMS)
+        self._problems += islice(find_idle_values(here, nodes), MAX_PROBLEMS)
         name, policy, removed = self._read_name(), self._read_policy(), self._read_removed()
         if problems := [*self._problems, *self._values.problems]:
             raise ManifestError(problems)
@@ -148,8 +150,9 @@ class _Resolver:
     def _read_policy(self) -> Policy:
         node = self._manifest.single.get("policy")
         data = self._fill_and_check(node, "policy", ("policy",))[0] if node is not None else None
-        if data is None:
+        if node is None or data is None:
             return Policy()
+        self._problems += _find_rename_faults(node, data.get("on_replace", {}).get("rename"))
         return Policy(
             on_remove=OnRemove(data.get("on_remove", OnRemove.DELETE)),
             on_replace=make_on_replace(data.get("on_replace", {})),
@@ -196,7 +199,10 @@ class _Resolver:
             target=Target(target.name, target.cloud, target.store),
             base=self._manifest.base,
             digest=f"sha256:{hashlib.sha256(text).hexdigest()}",
-            warnings=tuple(_find_warnings(picked)),
+            warnings=(
+                *_find_warnings(picked),
+                *find_doubtful_values(picked, self._manifest.images, target.only, target.name),
+            ),
         )
 
 
@@ -230,6 +236,14 @@ def _find_warnings(specs: Sequence[ImageSpec]) -> Iterator[str]:
             if not spec.source.transfer.is_sent:
                 damaged = "nothing verifies what the service fetches"
             yield f"{spec.key}: the URL has no checksum: a new build behind it is not seen, {damaged}"
+
+
+def _find_rename_faults(policy: Node, rename: object) -> Iterator[Diagnostic]:
+    """What is wrong with the policy's own pattern for names, although no image takes it."""
+    if isinstance(rename, str):
+        path = ("on_replace", "rename")
+        for message, hint in find_rename_faults(rename):
+            yield locate(policy, path).problem(format_path(("policy", *path)), message, hint)
 
 
 def _parse_limit(value: str | int) -> Limit:

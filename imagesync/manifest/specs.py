@@ -19,7 +19,7 @@ _RETIRED_FIELDS: Final = ("visibility", "protected", "min_disk", "min_ram")
 def make_spec(key: str, data: Mapping[str, Any], node: Node, setting: Setting) -> ImageSpec | None:
     """The typed value of one image (``data``: its plain data, ``node``: where it stands); None when it has no usable source."""
     image = Draft(key, node, setting, data.get("container_format"))
-    for path, message, hint in find_text_problems(data):
+    for path, message, hint in find_text_problems(data, key):
         image.complain(path, message, hint)
     _complain_of_alike_names(image, data)
     if (expires := data.get("expires")) and not _is_date(expires):

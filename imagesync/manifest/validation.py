@@ -254,7 +254,7 @@ def _find_branch(error: Any) -> list[Any]:
     if isinstance(error.instance, str) and "x-expected" in error.schema:
         return []
     alike = [items for items in branches.values() if not any(_is_other_kind(item, error) for item in items)]
-    if len(alike) == 1 and not isinstance(error.instance, str):
+    if len(alike) == 1:
         return alike[0]
     return next(iter(branches.values())) if len(branches) == 1 else []
 
