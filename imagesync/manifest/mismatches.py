@@ -86,7 +86,13 @@ def suggest_value(error: Any, node: Node, where: Sequence[str | int]) -> str:
         return f"did you mean {found[0]}?" if found else ""
     if error.validator == "type":
         return _find_kind_hint(value, error.validator_value, node, where)
-    return str(rule.get("x-hint", "")) if isinstance(rule, dict) else ""
+    return _fill_hint(str(rule.get("x-hint", "")), value, where) if isinstance(rule, dict) else ""
+
+
+def _fill_hint(hint: str, value: object, where: Sequence[str | int]) -> str:
+    """A hint of the schema, with the value in it if that may be shown."""
+    is_shown = isinstance(value, str) and 0 < len(value) <= MAX_WRITTEN_CHARS and not is_secret(value)
+    return hint.replace("VALUE", write_scalar(str(value))) if is_shown and not _is_private(where) else hint
 
 
 def _list_wanted(error: Any) -> set[str]:

@@ -19,11 +19,11 @@ from imagesync.manifest.placeholders import Values
 from imagesync.manifest.scope import intersect_patterns
 from imagesync.manifest.set_checks import find_set_problems
 from imagesync.manifest.sources import Setting
-from imagesync.manifest.specs import make_on_replace, make_spec
+from imagesync.manifest.specs import make_on_replace, make_project, make_spec
 from imagesync.manifest.texts import MAX_PROPERTIES
 from imagesync.manifest.validation import Shape, format_path, locate, suggest
 from imagesync.manifest.yaml_reader import Node
-from imagesync.model.catalog import Catalog, FileSource, ImageSpec, Target, UrlSource, is_match
+from imagesync.model.catalog import Catalog, FileSource, ImageSpec, Member, Target, UrlSource, is_match
 from imagesync.model.policy import Limit, OnRemove, Policy, Publish, find_rename_faults
 from imagesync.paths import MOVE, find_place_problem
 from imagesync.schemas import load_schema
@@ -161,12 +161,12 @@ class _Resolver:
             publish=Publish(data.get("publish", Publish.ANY)),
         )
 
-    def _read_removed(self) -> dict[str, str]:
+    def _read_removed(self) -> dict[str, Member]:
         """By key of a removed image the project that has it."""
-        found: dict[str, str] = {}
+        found: dict[str, Member] = {}
         for key, node in sorted(self._manifest.removed.items()):
             data, _ = self._fill_and_check(node, "removed", ("removed", key))
-            found |= {key: data["owner"]} if data else {}
+            found |= {key: make_project(data["owner"])} if data else {}
         return found
 
     def _assemble_catalog(
@@ -175,7 +175,7 @@ class _Resolver:
         policy: Policy,
         specs: Sequence[ImageSpec],
         only: tuple[str, ...],
-        removed: Mapping[str, str],
+        removed: Mapping[str, Member],
     ) -> Catalog:
         target = self._target
         here = [spec for spec in specs if is_match(spec.key, target.only)]
