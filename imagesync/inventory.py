@@ -92,7 +92,7 @@ def _describe_place(spec: ImageSpec, name: str) -> str:
     """Where a field of an image is declared: ``FILE:LINE:COLUMN: images.KEY.NAME``."""
     place = spec.place
     where = f"images.{spec.key}.{name}"
-    return f"{place.file}:{place.line}:{place.column}: {where}" if place.line else where
+    return f"{place}: {where}" if place.line else where
 
 
 def _find_project_ids(backend: Backend, named: Iterable[tuple[Member | None, str]]) -> dict[Member, str]:

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from imagesync.manifest.yaml_reader import Node, parse_scalar
 from imagesync.manifest.yaml_writer import write_scalar
+from imagesync.model.catalog import HEX_LENGTHS
 from imagesync.secrets import is_secret, names_secret, quote_value
 
 KINDS: Final = {
@@ -81,6 +82,8 @@ def suggest_value(error: Any, node: Node, where: Sequence[str | int]) -> str:
         return 'write "" for an empty text, or take it out' if may_be_empty else "give it a value, or take it out"
     if isinstance(value, str) and (hint := _find_scalar_hint(value, node, wanted, where)):
         return hint
+    if isinstance(value, str) and where and where[-1] == "checksum":
+        return _find_checksum_hint(value.strip())
     if error.validator == "enum" and isinstance(value, str):
         found = get_close_matches(value.lower(), map(str, error.validator_value), 1)
         return f"did you mean {found[0]}?" if found else ""
@@ -117,6 +120,24 @@ def _find_scalar_hint(text: str, node: Node, wanted: Collection[str], where: Seq
         unit = _UNITS.get(name)
         return f"write the number alone; it is in {unit}" if unit else "write the number alone"
     return ""
+
+
+def _find_checksum_hint(text: str) -> str:
+    """For what people declare as a digest: an address, or a digest in the form of some program."""
+    if (at := re.search(r"https?://\S+", text)) is not None:
+        url = at[0] if len(at[0]) <= MAX_WRITTEN_CHARS and not is_secret(at[0]) and "?" not in at[0] else "URL"
+        return f"the address of a list of digests belongs in checksum_url: {url}"
+    name, digits = "", text
+    if found := re.fullmatch(r"(?i)(md5|sha-?(?:1|256|384|512))(?:sums?)?\s*[:=\s]\s*(.*)", text):
+        name, digits = found[1].lower().replace("-", ""), found[2].strip()
+    if not re.fullmatch(r"[0-9a-fA-F]+", digits):
+        return (
+            "it must have hexadecimal digits only" if name and digits else "write ALGORITHM:HEX, such as sha256:9f86d0…"
+        )
+    fitting = [one for one, length in HEX_LENGTHS.items() if length == len(digits)]
+    if name and name not in fitting:
+        return f"{name} has {HEX_LENGTHS[name]} digits, this has {len(digits)}"
+    return f"write {name or fitting[0]}:{digits}" if fitting else f"no algorithm has {len(digits)} digits"
 
 
 def _find_kind_hint(value: object, wanted: object, node: Node, where: Sequence[str | int]) -> str:
