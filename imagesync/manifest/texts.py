@@ -4,15 +4,12 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, TypeAlias
 
-from imagesync.model.alike import find_alike, fold_name
-from imagesync.model.image import MAX_NAME_CHARS, MAX_PARTS, MAX_PROPERTY_BYTES, OWN_FIELDS
+from imagesync.model.alike import find_alike
+from imagesync.model.image import MAX_NAME_CHARS, MAX_PARTS, MAX_PROPERTY_BYTES
 from imagesync.model.policy import ID_CHARS, find_rename_faults, measure_shortest_name
+from imagesync.model.record import is_reserved
 from imagesync.model.references import REFERENCE
 
-RESERVED: Final = OWN_FIELDS | {"location", "deleted", "deleted_at"}
-"""Names of fields, which no property can have."""
-RESERVED_PREFIXES: Final = (fold_name("imagesync_"), fold_name("os_glance"))
-"""What names cannot begin with, folded: our record's, and those that the service keeps for itself."""
 MAX_PROPERTIES: Final = MAX_PARTS - 8
 """Of one image: what the service takes by default, less the eight of our own record."""
 _BEYOND: Final = re.compile("[\U00010000-\U0010ffff\ud800-\udfff]")
@@ -29,7 +26,7 @@ def find_text_problems(data: Mapping[str, Any], key: str = "") -> Iterator[Probl
     properties, replaced = data.get("properties", {}), data.get("on_replace", {}) or {}
     places: list[tuple[Path, str]] = [(("properties", name), name) for name in properties]
     for place, name in (*places, *(_find_replaced_names(replaced) if replaced else ())):
-        if fold_name(name).startswith(RESERVED_PREFIXES) or name in RESERVED:
+        if is_reserved(name):
             yield place, "this name is reserved", "choose another"
     if len(properties) > MAX_PROPERTIES:
         yield ("properties",), f"{len(properties)} properties, the limit is {MAX_PROPERTIES}", "take some out"
