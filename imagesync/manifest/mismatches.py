@@ -28,6 +28,7 @@ _TRUTHS: Final = {
     **dict.fromkeys(("no", "n", "off", "false", "0", "disabled"), "false"),
 }
 _UNITS: Final = {"min_disk": "GB", "min_ram": "MB", "max_size": "bytes"}
+_ALGORITHMS: Final = ", ".join(f"{name} ({length} digits)" for name, length in HEX_LENGTHS.items())
 _NUMBER: Final = re.compile(r"([0-9][0-9_' ]*)([a-zA-Z%. ].*)?")
 
 
@@ -35,6 +36,8 @@ def describe_mismatch(error: Any, where: Sequence[str | int]) -> str:
     """What is wrong with the value of one ``jsonschema`` error: it, and the limit."""
     shown = _show_instance(error.instance, where)
     value = error.validator_value
+    if _is_checksum(error.instance, where):
+        return f"{shown} is not a digest"
     sentences = {
         "minimum": f"{shown} is less than the minimum of {value}",
         "maximum": f"{shown} is more than the maximum of {value}",
@@ -82,7 +85,7 @@ def suggest_value(error: Any, node: Node, where: Sequence[str | int]) -> str:
         return 'write "" for an empty text, or take it out' if may_be_empty else "give it a value, or take it out"
     if isinstance(value, str) and (hint := _find_scalar_hint(value, node, wanted, where)):
         return hint
-    if isinstance(value, str) and where and where[-1] == "checksum":
+    if _is_checksum(value, where):
         return _find_checksum_hint(value.strip())
     if error.validator == "enum" and isinstance(value, str):
         found = get_close_matches(value.lower(), map(str, error.validator_value), 1)
@@ -122,18 +125,20 @@ def _find_scalar_hint(text: str, node: Node, wanted: Collection[str], where: Seq
     return ""
 
 
+def _is_checksum(value: object, where: Sequence[str | int]) -> bool:
+    return isinstance(value, str) and len(where) > 1 and tuple(where[-2:]) == ("source", "checksum")
+
+
 def _find_checksum_hint(text: str) -> str:
     """For what people declare as a digest: an address, or a digest in the form of some program."""
     if (at := re.search(r"https?://\S+", text)) is not None:
         url = at[0] if len(at[0]) <= MAX_WRITTEN_CHARS and not is_secret(at[0]) and "?" not in at[0] else "URL"
-        return f"the address of a list of digests belongs in checksum_url: {url}"
+        return f"a list of digests is declared as checksum_url: {url}"
     name, digits = "", text
     if found := re.fullmatch(r"(?i)(md5|sha-?(?:1|256|384|512))(?:sums?)?\s*[:=\s]\s*(.*)", text):
         name, digits = found[1].lower().replace("-", ""), found[2].strip()
     if not re.fullmatch(r"[0-9a-fA-F]+", digits):
-        return (
-            "it must have hexadecimal digits only" if name and digits else "write ALGORITHM:HEX, such as sha256:9f86d0…"
-        )
+        return f"{name} has hexadecimal digits only" if name and digits else f"write ALGORITHM:HEX: {_ALGORITHMS}"
     fitting = [one for one, length in HEX_LENGTHS.items() if length == len(digits)]
     if name and name not in fitting:
         return f"{name} has {HEX_LENGTHS[name]} digits, this has {len(digits)}"

@@ -171,7 +171,7 @@ def _suggest_list(name: str, data: Mapping[str, Any]) -> str:
     first = data["url"] if isinstance(data.get("url"), str) else next(iter(data.get("url", ())), "")
     if first and find_url_problem(first) is None and not has_secret(first):
         return f"write its whole address: {urljoin(first, name)}"
-    return "lists are fetched from http:// or https:// addresses only: for a file here, copy its digest into checksum"
+    return "a list on disk is not read: copy the digest of the file into checksum"
 
 
 def _make_signature(data: Mapping[str, Any], image: Draft) -> Signature | None:

@@ -66,7 +66,7 @@ def _find_scheme_problem(url: str) -> tuple[str, str]:
     if scheme and "://" in url:
         return "the scheme is not http or https", "use one of them, or path for a file"
     is_shown = not re.search("[?@]", url) and not is_secret(url)
-    message = f"{quote_value(url) if is_shown else 'this'} is not a URL: it has no http:// or https:// at its beginning"
+    message = f"{quote_value(url) if is_shown else 'this'} is not a URL, which begins with http:// or https://"
     is_written = is_shown and _HOST_FIRST.match(url) is not None and len(url) <= MAX_WRITTEN_CHARS
     return message, f"write https://{url}" if is_written else "write the whole address"
 

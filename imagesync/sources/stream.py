@@ -107,8 +107,8 @@ class SourceStream:
         """``unpacked``: hashes of what came out of packed data, one of which people declare by mistake."""
         found = f"{declared.algorithm}:{self.published_digests[declared.algorithm]}"
         if any(declared.value == digest.hexdigest() for digest in unpacked.values()):
-            message = f"the declared {declared.algorithm} is that of the unpacked data; checksum is of the file as it is published"
-            return ChecksumMismatch(message, f"declare checksum: {found}")
+            message = f"the declared {declared.algorithm} is of the unpacked data, not of the packed file"
+            return ChecksumMismatch(message, f"write {found}")
         packed = "" if self._plain else " of the packed file"
         message = f"the {declared.algorithm}{packed} is {found.partition(':')[2]}, not the declared {declared.value}"
         return ChecksumMismatch(message, "correct the checksum, or find out who changed the file")

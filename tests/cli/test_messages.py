@@ -56,12 +56,12 @@ def apply(folder: Path, image: str) -> list[str]:
         ("source: a.zstd", "m.yaml:5:7: the data is zstd, not qcow2; declare compression: zst under source"),
         (
             f"source: {{path: a.gz, checksum: '{sha256(DISK)}'}}",
-            "m.yaml:5:7: the declared sha256 is that of the unpacked data; checksum is of the file as it is published; "
-            f"declare checksum: {sha256(PACKED)}",
+            "m.yaml:5:7: the declared sha256 is of the unpacked data, not of the packed file; "
+            f"write {sha256(PACKED)}",
         ),
         (
             "source: {path: a.qcow2, checksum: 'sha256:https://h.example/SUMS'}",
-            "m.yaml:5:31: images.x.source.checksum: 'sha256:https://h.example/SUMS' is not ALGORITHM:HEX",
+            "m.yaml:5:31: images.x.source.checksum: 'sha256:https://h.example/SUMS' is not a digest; a list",
         ),
         ("source: {path: a.qcow2, checksum_url: SUMS}", "m.yaml:5:31: images.x.source.checksum_url: 'SUMS' is not a URL"),
         ("source: 'https://h.example/my image'", "m.yaml:5:7: images.x.source: holds a space (character 21); write it"),

@@ -91,8 +91,8 @@ def test_a_digest_of_what_is_inside_packed_data_is_recognized(algorithm: str) ->
     packed, given_out = gzip.compress(BLOCK), list[bytes]()
     with pytest.raises(ChecksumMismatch) as caught:
         given_out.extend(stream([packed], digest(BLOCK, algorithm), compression=Compression.GZ))
-    assert caught.value.message.startswith(f"the declared {algorithm} is that of the unpacked data")
-    assert caught.value.hint == f"declare checksum: {digest(packed, algorithm)}"
+    assert caught.value.message.startswith(f"the declared {algorithm} is of the unpacked data")
+    assert caught.value.hint == f"write {digest(packed, algorithm)}"
     assert sum(map(len, given_out)) < len(BLOCK)
 
 
