@@ -5,13 +5,13 @@ an empty value.
 """
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, Final
 
 from imagesync.manifest.yaml_reader import Node, parse_scalar
 from imagesync.manifest.yaml_writer import write_scalar
-from imagesync.model.catalog import HEX_LENGTHS
+from imagesync.model.catalog import HEX_LENGTHS, is_project_id
 from imagesync.secrets import is_secret, names_secret, quote_value
 
 KINDS: Final = {
@@ -41,7 +41,7 @@ def describe_mismatch(error: Any, where: Sequence[str | int]) -> str:
     sentences = {
         "minimum": f"{shown} is less than the minimum of {value}",
         "maximum": f"{shown} is more than the maximum of {value}",
-        "enum": f"{shown} is not one of {', '.join(map(str, value)) if isinstance(value, list) else value}",
+        "enum": f"{shown} is not {_list_words(value)}",
         "const": f"{shown} is not {error.schema.get('x-expected', repr(value))}",
         "type": f"{shown} is not {KINDS.get(value, value) if isinstance(value, str) else value}",
         "pattern": f"{shown} is not {error.schema.get('x-expected', f'of the form {value}')}",
@@ -56,6 +56,12 @@ def describe_mismatch(error: Any, where: Sequence[str | int]) -> str:
         "anyOf": f"{shown} is not {error.schema.get('x-expected', 'of an allowed kind')}",
     }
     return sentences.get(error.validator, f"{shown} does not fit {error.validator}")
+
+
+def _list_words(words: object) -> str:
+    if not isinstance(words, list):
+        return str(words)
+    return f"{'one of ' if len(words) > 1 else ''}{', '.join(map(str, words))}"
 
 
 def _list_dependents(rule: object, instance: object) -> str:
@@ -81,18 +87,41 @@ def suggest_value(error: Any, node: Node, where: Sequence[str | int]) -> str:
     value, rule = error.instance, error.schema
     wanted = _list_wanted(error)
     if value is None and error.validator in ("type", "anyOf", "enum", "const"):
-        may_be_empty = wanted == {"string"} and not rule.get("minLength")
-        return 'write "" for an empty text, or take it out' if may_be_empty else "give it a value, or take it out"
+        return _advise_on_nothing(wanted, rule)
     if isinstance(value, str) and (hint := _find_scalar_hint(value, node, wanted, where)):
         return hint
     if _is_checksum(value, where):
         return _find_checksum_hint(value.strip())
+    if isinstance(value, str) and where and where[-1] == "expires":
+        return _find_date_hint(value)
+    if isinstance(value, str) and is_project_id(value.lower()):
+        return "write it in lower case"
     if error.validator == "enum" and isinstance(value, str):
+        if len(error.validator_value) == 1:
+            return f"write {error.validator_value[0]}, or take it out"
         found = get_close_matches(value.lower(), map(str, error.validator_value), 1)
         return f"did you mean {found[0]}?" if found else ""
     if error.validator == "type":
-        return _find_kind_hint(value, error.validator_value, node, where)
+        return _find_kind_hint(value, error.validator_value, node, where, rule)
     return _fill_hint(str(rule.get("x-hint", "")), value, where) if isinstance(rule, dict) else ""
+
+
+def _advise_on_nothing(wanted: Collection[str], rule: Mapping[str, Any]) -> str:
+    """What to write for an empty value: what is empty, where that is allowed."""
+    if wanted == {"string"} and not {"minLength", "pattern"} & set(rule):
+        return 'write "" for an empty text, or take it out'
+    return "write {} for none" if wanted == {"object"} else "give it a value, or take it out"
+
+
+def _find_date_hint(text: str) -> str:
+    """The date that was meant; of 1/2/2027 nobody knows which is the month."""
+    if found := re.fullmatch(r"(\d{4})[/.]?(\d\d?)[/.]?(\d\d?)", text):
+        year, month, day = found.groups()
+    elif found := re.fullmatch(r"(\d\d?)\.(\d\d?)\.(\d{4})", text):
+        day, month, year = found.groups()
+    else:
+        return ""
+    return f"write {year}-{int(month):02}-{int(day):02}"
 
 
 def _fill_hint(hint: str, value: object, where: Sequence[str | int]) -> str:
@@ -145,19 +174,27 @@ def _find_checksum_hint(text: str) -> str:
     return f"write {name or fitting[0]}:{digits}" if fitting else f"no algorithm has {len(digits)} digits"
 
 
-def _find_kind_hint(value: object, wanted: object, node: Node, where: Sequence[str | int]) -> str:
-    """For a list, a mapping or a text where another of them is wanted."""
+def _find_kind_hint(
+    value: object, wanted: object, node: Node, where: Sequence[str | int], rule: Mapping[str, Any]
+) -> str:
+    """For a list, a mapping or a text where another of them is wanted, by this rule of the schema."""
     key = str(where[-1]) if where else "KEY"
     if wanted == "object" and isinstance(value, list):
         return "write a mapping instead of the list: a key for each item, and no dash before it"
     if wanted == "object" and isinstance(value, str):
         match = re.match(r"[\w.-]+(?=:\S)", value)
         is_shown = match and node.plain and not is_secret(value) and not _is_private(where)
-        return f"write a space after the colon of {match[0]}:" if match and is_shown else "write KEY: VALUE below it"
+        return (
+            f"write a space after the colon of {match[0]}:"
+            if match and is_shown
+            else f"write {[*rule.get('required', ()), 'KEY'][0]}: VALUE below it"
+        )
     if wanted == "array" and isinstance(value, str) and not is_secret(value) and not _is_private(where):
         items = [part for part in re.split(r"[,\s]+", value) if part]
         written = ", ".join(map(write_scalar, items))
         return f"write {key}: [{written}]" if 0 < len(written) <= MAX_WRITTEN_CHARS else f"write {key}: [A, B]"
+    if wanted == "array" and isinstance(value, dict) and rule.get("items", {}).get("type") != "string":
+        return f"write it as an item of a list: {key}: [{{…}}]"
     if wanted == "array":
         return f"write {key}: [A, B], or a line - ITEM for each"
     if wanted == "string" and isinstance(value, list | dict):

@@ -62,6 +62,8 @@ def _explain(error: yaml.YAMLError, lines: Sequence[str], text: str) -> Finding:
     line, column = mark.line, mark.column
     if (tab := _find_tab(lines, line, column)) is not None:
         return line, tab, "a tab stands in the indentation", "indent with spaces"
+    if "\ufeff" in (lines[line] if line < len(lines) else ""):
+        return line, lines[line].index("\ufeff"), "a byte order mark stands inside the text", "take it out"
     context = error.context_mark or mark
     place = _Place(lines, line, column, context.line, context.column, _is_manifest(text))
     for part, explain in _EXPLAINED.items():
@@ -174,11 +176,33 @@ def _explain_key(at: _Place) -> Finding:
     """Something after the end of a value, or a line that fits no mapping above it."""
     if at.char in _CLOSING:
         return at.line, at.column, f"this {at.char} closes nothing", f"take it out, or write the {_CLOSING[at.char]}"
+    if at.text[at.column :].startswith("- "):
+        return (
+            at.line,
+            at.column,
+            "a list item stands beside KEY: VALUE lines",
+            "write it below a key, or take the - out",
+        )
     if at.text[: at.column].strip(" -"):
         hint = 'put the whole value in quotes; a quote inside double quotes is written \\"'
         return at.line, at.column, "there is more text after the end of the value", hint
     message = "the indentation of this line fits no line above it"
     return at.line, at.column, message, "begin it in the same column as the lines that it belongs to"
+
+
+def _explain_item(at: _Place) -> Finding:
+    if re.match(r"[^\s:]+:(\s|$)", at.text[at.column :]):
+        return (
+            at.line,
+            at.column,
+            "KEY: VALUE stands beside list items",
+            "write a - before it, or move it out of the list",
+        )
+    return _explain_key(at)
+
+
+def _explain_end(at: _Place) -> Finding:
+    return at.line, at.column, "this stands after the end of the document", "take out the line ... or --- above it"
 
 
 def _explain_bracket(at: _Place) -> Finding:
@@ -254,7 +278,8 @@ _EXPLAINED: Final[dict[str, Callable[[_Place], Finding | None]]] = {
     "scanning an alias": _explain_reference,
     "scanning an anchor": _explain_reference,
     "did not find expected key": _explain_key,
-    "did not find expected '-' indicator": _explain_key,
+    "did not find expected '-' indicator": _explain_item,
+    "expected <document start>": _explain_end,
     "scanning a simple key": _explain_simple_key,
     "cannot start any token": _explain_start,
     "found unexpected end of stream": _explain_open_quote,

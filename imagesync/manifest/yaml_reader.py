@@ -223,7 +223,7 @@ class _Reader:
             found[name] = value
         for source in merged:
             if not isinstance(source.value, dict):
-                self._stop(event, "<< merges mappings only")
+                self._stop(event, "<< merges mappings only", "name the anchor of one: <<: *NAME")
             else:
                 found = {**source.value, **found}
         return Node(found, start.line + 1, start.column + 1, file=self.file)
@@ -236,7 +236,9 @@ class _Reader:
         if len(name) > MAX_KEY_CHARS:
             self._stop(key, f"a key of {len(name)} characters, the limit is {MAX_KEY_CHARS}", "shorten it")
         if not name.isprintable():
-            self._stop(key, f"the key {quote_value(name)} holds a control character", "take it out")
+            odd = next(char for char in name if not char.isprintable())
+            kind = "space of another kind" if odd.isspace() and odd not in "\t\n\r" else "control character"
+            self._stop(key, f"the key {quote_value(name)} holds a {kind}", "take it out")
         if len(self.problems) >= MAX_PROBLEMS:
             self._stop(key, "too many problems to look for more", "mend those first")
         message = f"defined twice; first in line {found[name].key_line}"

@@ -10,7 +10,8 @@ from typing import Final
 
 FIELDS: Final = ("name", "key", "id", "generation", "created")
 """What may stand in braces in ``OnReplace.rename``."""
-RENAME_FIELD: Final = re.compile(rf"\{{({'|'.join(FIELDS)})(?::([^{{}}]*))?\}}")
+_ANY: Final = "|".join(FIELDS)
+RENAME_FIELD: Final = re.compile(rf"\{{({_ANY})(?::([^{{}}]*))?\}}")
 """A field of ``OnReplace.rename``; only ``created`` has a form of its own after the colon."""
 USUAL_FORM: Final = "%Y-%m-%d"
 WIDTHS: Final = {"Y": 4, "m": 2, "d": 2, "H": 2, "M": 2, "S": 2, "y": 2, "j": 3, "G": 4, "V": 2, "u": 1}
@@ -20,6 +21,8 @@ ID_CHARS: Final = 36
 """Of an image's id."""
 _DIRECTIVE: Final = re.compile("%(.?)", re.DOTALL)
 _BRACES: Final = re.compile(r"\{([^{}]*)\}")
+_FOREIGN: Final = re.compile(rf"\$({_ANY})\b|%\(({_ANY})\)[a-z]|<({_ANY})>")
+"""Fields as other programs write them."""
 _STRAY: Final = re.compile(rf"[{{}}]|%[{''.join(WIDTHS)}](?![A-Za-z])")
 _TRUTHS: Final = frozenset({"false", "true", "no", "yes", "off", "on", "none", "null", "~"})
 
@@ -28,9 +31,13 @@ def find_rename_faults(rename: str) -> Iterator[tuple[str, str]]:
     """What is wrong with a pattern for names, and what to write: everything that would stand in a name as it is written."""
     if rename.lower() in _TRUTHS:
         yield f"{rename!r} would become the name of images", "write false, without quotes, for names that stay"
+    if not rename.strip():
+        yield "the new name would be blank", "write a pattern such as {name} (old), or false"
     if "{{" in rename or "}}" in rename:
         yield "doubled braces", "write each once: {name}"
         return
+    for found in _FOREIGN.finditer(rename):
+        yield f"{found[0]} is no field", f"write {{{found[1] or found[2] or found[3]}}}"
     for found in _BRACES.finditer(rename):
         yield from _find_field_faults(*found[1].partition(":"))
     for found in _STRAY.finditer(_BRACES.sub("", rename)):

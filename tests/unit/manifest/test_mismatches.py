@@ -34,6 +34,21 @@ NO_QUOTES = "the quotes make it text: write"
         ("properties: 'a:b'", "properties: 'a:b' is not a mapping; write KEY: VALUE below it"),
         ("properties: {os: }", 'properties.os: null is not text; write "" for an empty text, or take it out'),
         ("properties: {os: [x]}", "properties.os: a list is not text; put it in quotes if it is text"),
+        ("members: {project: x}", "members: a mapping is not a list; write it as an item of a list: members: [{…}]"),
+        ("properties: ", "properties: null is not a mapping; write {} for none"),
+        ("expires: 2027/4/30", "expires: '2027/4/30' is not a date, YYYY-MM-DD; write 2027-04-30"),
+        ("expires: 30.04.2027", "expires: '30.04.2027' is not a date, YYYY-MM-DD; write 2027-04-30"),
+        ("expires: 4/5/2027", "expires: '4/5/2027' is not a date, YYYY-MM-DD"),
+        (
+            "adopt: Ubuntu",
+            "adopt: 'Ubuntu' is not true, false or an image's id (a UUID); write true for the image that has the wanted name",
+        ),
+        ("source: {path: x, verify: false}", "source.verify: 'false' is not none; write none, or take it out"),
+        (
+            "owner: 22475F0B-4155-43BB-BCC9-F0117FB3CA8B",
+            "owner: '22475F0B-4155-43BB-BCC9-F0117FB3CA8B' is not a project id (32 hexadecimal digits in lower case, or a UUID); "
+            "write it in lower case",
+        ),
         ("name:x: 1", "name:x: unknown key; write a space after the colon of name:"),
     ],
 )  # fmt: skip
@@ -60,6 +75,8 @@ def test_what_was_meant_is_written_out(tmp_path: Path, fields: str, expected: st
             "4:1: x-common: unknown key; "
             "a manifest has no place for anchors alone: put common values into defaults, or into profiles",
         ),
+        ("images: {}\nremoved: {b: bob}", "4:11: removed.b: 'bob' is not a mapping; write owner: VALUE below it"),
+        ("version: '1'\nimages: {}", "1:1: version: '1' is not 1; the quotes make it text: write 1 without them"),
         ("images: {}\npolicy: {max_delete: '3'}", "4:10: policy.max_delete: '3' is not a count or per cent, such as 30%; "
          f"{NO_QUOTES} 3 without them"),
     ],

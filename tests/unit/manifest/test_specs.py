@@ -80,7 +80,11 @@ def suggest(name: str) -> str:
     ("written", "expected"),
     [
         ("bob", suggest("bob")),
-        (ID.upper(), suggest("VALUE").replace("'VALUE'", "(32 characters, not shown: looks like a secret)")),
+        (
+            ID.upper(),
+            "(32 characters, not shown: looks like a secret) is not a project id (32 hexadecimal digits in lower case, or a "
+            "UUID); write it in lower case",
+        ),
         (f"{ID}0", suggest("VALUE").replace("'VALUE'", "(33 characters, not shown: looks like a secret)")),
         ("'${team}'", suggest("demo")),
         ("{project: a, id: b}", "project and id exclude each other"),

@@ -176,7 +176,7 @@ def test_a_form_of_a_moment_that_gives_control_characters_is_refused(tmp_path: P
          "you mean {name}?"),
         ("policy: {on_replace: {rename: '{nam}'}}\nimages: {a: {}, b: {}}", "3:23: policy.on_replace.rename: {nam} is no "
          "field; did you mean {name}?"),
-        ("images: {a: {on_replace: {rename: ''}}}", "3:27: images.a.on_replace.rename: empty"),
+        ("images: {a: {on_replace: {rename: ''}}}", "3:27: images.a.on_replace.rename: '' is not a pattern, or false"),
         (
             "images: {a: {on_replace: {rename: true}}}",
             "3:27: images.a.on_replace.rename: true is not a pattern, or false",

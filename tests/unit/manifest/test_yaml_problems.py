@@ -61,6 +61,12 @@ AFTER_END = (
         ),
         ("  a:\n    tags: - x", "3:11", "a list cannot begin here; begin it in the next line, or write it as [A, B]"),
         ("  a: {name: x\n  b: {}", "2:6", "this { is not closed before line 3; write the closing }, or a comma"),
+        ("  a:\n    name: x\n    - y", "4:5", "a list item stands beside KEY: VALUE lines; "
+         "write it below a key, or take the - out"),
+        ("  a:\n    tags:\n      - x\n      y: z", "5:7", "KEY: VALUE stands beside list items; "
+         "write a - before it, or move it out of the list"),
+        ("  a: {}\n...\nx: y", "4:1", "this stands after the end of the document; take out the line ... or --- above it"),
+        ("  a:\n    name: x\n\ufeff  b: {}", "4:1", "a byte order mark stands inside the text; take it out"),
         ("  a: {name: x}}", "2:15", "this } closes nothing; take it out, or write the {"),
         ('  a: {"name": "x" "min_ram": 5}', "2:19", "a comma is missing before this; "
          "write a comma between two items, or quote the value"),
