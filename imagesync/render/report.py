@@ -20,7 +20,7 @@ def progress_line(result: StepResult) -> str:
 
 
 def result_line(result: StepResult, places: Mapping[str, str]) -> str:
-    """One finished step, and why it failed: of what is made from a source, with the place in the manifest."""
+    """One finished step, and why it failed: of what is made, with the place of the image in the manifest."""
     place = places.get(result.step.action.key, "") if isinstance(result.step.action, Create) else ""
     parts = [make_printable(part) for part in (place, result.error) if part]
     return ": ".join([progress_line(result), *parts]) if result.error else progress_line(result)

@@ -52,11 +52,11 @@ def apply(folder: Path, image: str) -> list[str]:
 @pytest.mark.parametrize(
     ("image", "message"),
     [
-        ("source: packed", "m.yaml:5:7: the data is gzip, not qcow2; declare compression: gz under source"),
-        ("source: a.zstd", "m.yaml:5:7: the data is zstd, not qcow2; declare compression: zst under source"),
+        ("source: packed", "m.yaml:5:3: the data is gzip, not qcow2; declare compression: gz under source"),
+        ("source: a.zstd", "m.yaml:5:3: the data is zstd, not qcow2; declare compression: zst under source"),
         (
             f"source: {{path: a.gz, checksum: '{sha256(DISK)}'}}",
-            "m.yaml:5:7: the declared sha256 is of the unpacked data, not of the packed file; "
+            "m.yaml:5:3: the declared sha256 is of the unpacked data, not of the packed file; "
             f"write {sha256(PACKED)}",
         ),
         (
