@@ -13,7 +13,7 @@ import yaml
 
 from imagesync.errors import Diagnostic
 from imagesync.manifest.yaml_writer import write_scalar
-from imagesync.secrets import is_secret, quote_value
+from imagesync.secrets import is_secret, names_secret, quote_value
 
 PREFIX: Final = "not valid YAML: "
 COLON: Final = "a value with a colon and a space in it needs quotes"
@@ -38,7 +38,7 @@ def explain_syntax_error(error: yaml.YAMLError, text: str, file: str) -> Diagnos
     """The one diagnostic of a file that is no YAML, with the line it is about if that may be shown."""
     lines = _BREAK.split(text)
     line, column, message, hint = _find_conflict(lines) or _explain(error, lines, text)
-    may_be_shown = line < len(lines) and _is_manifest(text) and not is_secret(lines[line])
+    may_be_shown = line < len(lines) and _is_manifest(text) and not _is_private(lines[line])
     excerpt = "".join(map(_show_char, lines[line].rstrip())) if may_be_shown else ""
     return Diagnostic(file, line + 1, column + 1, "", PREFIX + message, hint, excerpt)
 
@@ -46,6 +46,11 @@ def explain_syntax_error(error: yaml.YAMLError, text: str, file: str) -> Diagnos
 def _is_manifest(text: str) -> bool:
     """Whether lines may be quoted: a file may be a link to somebody's settings, with passwords in them."""
     return _OWN_KEY.search(text) is not None
+
+
+def _is_private(line: str) -> bool:
+    """Whether a line holds a secret: it looks like one, or its key calls it one."""
+    return is_secret(line) or any(map(names_secret, re.findall(r"[\w.-]+(?=\s*[:=])", line)))
 
 
 def _show_char(char: str) -> str:
@@ -144,7 +149,7 @@ def _write_pair(at: _Place, key: str, value: str) -> str:
     """``KEY: "VALUE"`` to be pasted, if it may be shown."""
     key = key.strip()
     is_long = len(key) + len(value) > MAX_WRITTEN_CHARS
-    if is_long or not at.may_quote or is_secret(f"{key}: {value}") or not value.isprintable():
+    if is_long or not at.may_quote or _is_private(f"{key}: {value}") or not value.isprintable():
         return 'KEY: "VALUE"'
     quoted = write_scalar(value)
     return f"{key}: {quoted}" if quoted != value else f'{key}: "{value}"'
@@ -158,7 +163,7 @@ def _explain_line_above(at: _Place) -> Finding | None:
     start = len(line) - len(line.lstrip())
     if not re.search(r":(\s|$)", line):
         word = re.match(r"([\w.-]+):(\S.*)", line.strip())
-        if word and at.may_quote and not is_secret(line) and len(line) <= MAX_WRITTEN_CHARS:
+        if word and at.may_quote and not _is_private(line) and len(line) <= MAX_WRITTEN_CHARS:
             return at.above, start, "a space is missing after the colon", f"write {word[1]}: {word[2]}"
         return at.above, start, "this line is no KEY: VALUE", "write a colon and a space after the key"
     if len(at.text) - len(at.text.lstrip()) > start:

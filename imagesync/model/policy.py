@@ -8,6 +8,8 @@ from difflib import get_close_matches
 from enum import StrEnum
 from typing import Final
 
+from imagesync.secrets import show_key
+
 FIELDS: Final = ("name", "key", "id", "generation", "created")
 """What may stand in braces in ``OnReplace.rename``."""
 _ANY: Final = "|".join(FIELDS)
@@ -51,7 +53,7 @@ def _find_field_faults(name: str, colon: str, form: str) -> Iterator[tuple[str, 
     if name not in FIELDS:
         close = get_close_matches(name.strip().lower(), FIELDS, 1)
         known = ", ".join(f"{{{field}}}" for field in FIELDS)
-        yield f"{{{name}}} is no field", f"did you mean {{{close[0]}}}?" if close else f"there are {known}"
+        yield f"{{{show_key(name)}}} is no field", f"did you mean {{{close[0]}}}?" if close else f"there are {known}"
     elif name != "created" and colon:
         yield f"{{{name}}} takes no form after a colon", f"write {{{name}}}"
     elif colon and "%" not in form:

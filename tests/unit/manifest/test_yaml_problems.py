@@ -120,8 +120,9 @@ def test_lines_of_other_files_are_not_shown() -> None:
     _, (ours,) = parse(f"catalog: base\n{line}\n", "m.yaml")
     assert (other.excerpt, ours.excerpt) == ("", line)
     assert "battery" not in str(other)
-    _, (secret,) = parse("catalog: base\npassword: battery: staple\n", "m.yaml")
-    assert "battery" not in str(ManifestError([secret]))
+    for key in ("password", "pin", "api-key", "OS_TOKEN"):
+        _, (secret,) = parse(f"catalog: base\n{key}: battery: staple\n", "m.yaml")
+        assert "battery" not in str(ManifestError([secret]))
 
 
 @pytest.mark.parametrize(

@@ -59,6 +59,12 @@ def test_what_would_stand_in_a_name_as_it_is_written(rename: str, message: str, 
     assert list(find_rename_faults(rename)) == [(message, hint)]
 
 
+def test_what_looks_like_a_secret_is_not_shown() -> None:
+    """A pattern may hold anything."""
+    ((message, _),) = find_rename_faults("{ghp_" + "aB3" * 12 + "}")
+    assert message == "{(40 characters, not shown: looks like a secret)} is no field"
+
+
 @pytest.mark.parametrize("rename", ["{name} ({created:%Y-%m-%d})", "old", "{key}-{generation}", "{id}", "100% {name}"])
 def test_patterns_that_give_names(rename: str) -> None:
     """Any text around any field."""
