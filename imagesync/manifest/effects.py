@@ -13,7 +13,7 @@ from typing import Final
 from imagesync.errors import Diagnostic
 from imagesync.manifest.validation import format_path, locate
 from imagesync.manifest.yaml_reader import Node
-from imagesync.model.catalog import Auto, FileSource, ImageSpec, UrlSource, Visibility, is_match
+from imagesync.model.catalog import Auto, FileSource, ImageSpec, Target, UrlSource, Visibility, is_match
 from imagesync.secrets import quote_value, show_key
 
 IGNORABLE: Final = frozenset(
@@ -162,9 +162,12 @@ def _suggest_field(pattern: str, spec: ImageSpec) -> str:
 
 
 def find_doubtful_values(
-    specs: Sequence[ImageSpec], keys: Collection[str], only: Sequence[str], target: str | None
+    specs: Sequence[ImageSpec], keys: Collection[str], only: Sequence[str], target: Target
 ) -> Iterator[str]:
-    """One sentence for each glob that matches nothing now: of ``ignore``, and of the target's ``only``."""
+    """One sentence for each glob that matches nothing now (of ``ignore``, and of the target's ``only``), and for a target that
+    names no place."""
+    if target.name is not None and not (target.cloud or target.store):
+        yield f"target {show_key(target.name)}: it names neither a cloud nor a store, so no command can use it"
     for spec in specs:
         for pattern in spec.ignore:
             name = pattern.removeprefix(_PROPERTIES)
@@ -177,4 +180,4 @@ def find_doubtful_values(
         if not any(is_match(key, (pattern,)) for key in keys):
             close = get_close_matches(pattern, sorted(keys), 1)
             meant = f"; did you mean {show_key(close[0])}?" if close else ""
-            yield f"target {show_key(str(target))}: no key of images matches {quote_value(pattern)} of its only{meant}"
+            yield f"target {show_key(str(target.name))}: no key of images matches {quote_value(pattern)} of its only{meant}"

@@ -28,6 +28,24 @@ _TRUTHS: Final = {
     **dict.fromkeys(("no", "n", "off", "false", "0", "disabled"), "false"),
 }
 _UNITS: Final = {"min_disk": "GB", "min_ram": "MB", "max_size": "bytes"}
+_OF_SOURCE: Final = frozenset(
+    {"path", "url", "checksum", "checksum_url", "signature", "compression", "method", "stores", "verify", "inspect"}
+)
+_PROPERTY: Final = re.compile(
+    r"(?:os|hw|img|vmware|trait|cinder|compute|sriov|instance)_|trait:|architecture$|hypervisor_type$"
+)
+"""How names of properties begin that the compute service knows."""
+_OTHER_WORDS: Final = {
+    "os_hidden": "hidden",
+    "public": "visibility: public",
+    "is_public": "visibility: public",
+    "format": "disk_format",
+    "file": "source",
+    "image": "source",
+    "metadata": "properties",
+    "meta": "properties",
+}
+"""What other programs call the fields of an image."""
 _ALGORITHMS: Final = ", ".join(f"{name} ({length} digits)" for name, length in HEX_LENGTHS.items())
 _NUMBER: Final = re.compile(r"([0-9][0-9_' ]*)([a-zA-Z%. ].*)?")
 
@@ -213,6 +231,13 @@ def find_key_hint(key: str, known: Collection[str], *, is_top: bool) -> str:
     name, colon, _ = key.partition(":")
     if colon and name in known:
         return f"write a space after the colon of {name}:"
+    if {"source", "properties"} <= set(known):
+        if key in _OF_SOURCE:
+            return f"write it below source: source: {{{key}: …}}"
+        if key in _OTHER_WORDS:
+            return f"write {_OTHER_WORDS[key]}"
+        if _PROPERTY.match(key):
+            return "a property stands below properties"
     if is_top and re.match(r"(?i)x-|\.|_|anchors?$|common$|templates?$", key):
         return "a manifest has no place for anchors alone: put common values into defaults, or into profiles"
     return ""

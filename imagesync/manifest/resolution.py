@@ -178,6 +178,7 @@ class _Resolver:
         removed: Mapping[str, Member],
     ) -> Catalog:
         target = self._target
+        place = Target(target.name, target.cloud, target.store)
         here = [spec for spec in specs if is_match(spec.key, target.only)]
         picked = tuple(spec for spec in here if is_match(spec.key, only))
         for pattern in only:
@@ -196,12 +197,12 @@ class _Resolver:
             },
             only=intersect_patterns(only, target.only, self._manifest.images),
             policy=policy,
-            target=Target(target.name, target.cloud, target.store),
+            target=place,
             base=self._manifest.base,
             digest=f"sha256:{hashlib.sha256(text).hexdigest()}",
             warnings=(
                 *_find_warnings(picked),
-                *find_doubtful_values(picked, self._manifest.images, target.only, target.name),
+                *find_doubtful_values(picked, self._manifest.images, target.only, place),
             ),
         )
 

@@ -131,7 +131,7 @@ def test_globs_that_cannot_match(pattern: str) -> None:
 
 def test_globs_that_match_nothing_now_are_noted(tmp_path: Path) -> None:
     """They may be for images that come or went; with what may have been meant."""
-    text = "targets: {t: {only: [ubunto, 'x-*', ubuntu]}}\n"
+    text = "targets: {t: {cloud: c, only: [ubunto, 'x-*', ubuntu]}}\n"
     text += "images: {ubuntu: {properties: {hw_disk_bus: x}, ignore: [properties.hw_disk_buss, properties.p]}}"
     assert wanted(tmp_path, text, target="t").warnings == (
         "ubuntu: ignore names properties.hw_disk_buss, which the image does not declare; did you mean "
@@ -139,3 +139,10 @@ def test_globs_that_match_nothing_now_are_noted(tmp_path: Path) -> None:
         "target t: no key of images matches 'ubunto' of its only; did you mean ubuntu?",
         "target t: no key of images matches 'x-*' of its only",
     )
+
+
+def test_a_target_without_a_place_is_noted(tmp_path: Path) -> None:
+    """No command can use it."""
+    text = "targets: {t: {values: {v: x}}, u: {cloud: c}, w: {store: s}}\nimages: {a: {}}"
+    note = "target t: it names neither a cloud nor a store, so no command can use it"
+    assert [wanted(tmp_path, text, target=name).warnings for name in ("t", "u", "w")] == [(note,), (), ()]
