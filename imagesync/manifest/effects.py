@@ -4,6 +4,7 @@ Some fields act only beside another. A value that stands in defaults or a profil
 the images that take it.
 """
 
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -11,6 +12,7 @@ from fnmatch import fnmatchcase
 from typing import Final
 
 from imagesync.errors import Diagnostic
+from imagesync.manifest.merging import Manifest, profiles_of
 from imagesync.manifest.validation import format_path, locate
 from imagesync.manifest.yaml_reader import Node
 from imagesync.model.catalog import Auto, FileSource, ImageSpec, Target, UrlSource, Visibility, is_match
@@ -23,6 +25,8 @@ IGNORABLE: Final = frozenset(
 """What ``ignore`` can name, beside ``properties.NAME``."""
 _OTHER_NAMES: Final = {"os_hidden": "hidden", "id": "", "source": "", "on_replace": "", "expires": "", "stores": ""}
 _PROPERTIES: Final = "properties."
+_NO_KEY: Final = re.compile(r"[^A-Za-z0-9._*?\[\]!-]")
+"""What no key has, and no glob."""
 
 Path = tuple[str | int, ...]
 
@@ -159,6 +163,23 @@ def _suggest_field(pattern: str, spec: ImageSpec) -> str:
         if close:
             return f"did you mean {close[0]}?"
     return f"there are {', '.join(sorted(IGNORABLE))} and {_PROPERTIES}NAME"
+
+
+def find_unmatched_globs(node: Node, name: str) -> Iterator[Diagnostic]:
+    """Globs of a target's ``only`` that no key can match, whatever images there are."""
+    for index, item in enumerate(node.value if isinstance(node.value, list) else ()):
+        if not item.text or _NO_KEY.search(item.text):
+            message = f"{quote_value(item.text)} matches no key: a key has letters, digits and . _ -"
+            yield item.problem(
+                format_path(("targets", name, "only", index)), message, "write a key, or a glob such as ubuntu-*"
+            )
+
+
+def find_unused_profiles(manifest: Manifest) -> Iterator[str]:
+    """One sentence for each profile that no image takes."""
+    used = {name for node in manifest.images.values() for name in profiles_of(manifest, node)}
+    for name in sorted(set(manifest.profiles) - used):
+        yield f"profile {show_key(name)}: no image takes it"
 
 
 def find_doubtful_values(

@@ -13,7 +13,12 @@ from itertools import islice
 from typing import Any, Final
 
 from imagesync.errors import MAX_PROBLEMS, Diagnostic, ManifestError, UsageError
-from imagesync.manifest.effects import find_doubtful_values, find_idle_values
+from imagesync.manifest.effects import (
+    find_doubtful_values,
+    find_idle_values,
+    find_unmatched_globs,
+    find_unused_profiles,
+)
 from imagesync.manifest.merging import Manifest, merge_image
 from imagesync.manifest.placeholders import Values
 from imagesync.manifest.scope import intersect_patterns
@@ -117,6 +122,8 @@ class _Resolver:
         data, filled = self._fill_and_check(node.replace_value(dict(plain)), "target", ("targets", name))
         if data is None:
             return _Chosen(name)
+        if "only" in filled.items():
+            self._problems += find_unmatched_globs(filled.items()["only"], name)
         store = data.get("store")
         if store is not None:
             child = filled.items()["store"]
@@ -202,6 +209,7 @@ class _Resolver:
             digest=f"sha256:{hashlib.sha256(text).hexdigest()}",
             warnings=(
                 *_find_warnings(picked),
+                *find_unused_profiles(self._manifest),
                 *find_doubtful_values(picked, self._manifest.images, target.only, place),
             ),
         )

@@ -146,3 +146,24 @@ def test_a_target_without_a_place_is_noted(tmp_path: Path) -> None:
     text = "targets: {t: {values: {v: x}}, u: {cloud: c}, w: {store: s}}\nimages: {a: {}}"
     note = "target t: it names neither a cloud nor a store, so no command can use it"
     assert [wanted(tmp_path, text, target=name).warnings for name in ("t", "u", "w")] == [(note,), (), ()]
+
+
+@pytest.mark.parametrize("pattern", ["", " ubuntu", "ubuntu 24", "a,b", "ünicode", "a/b"])
+def test_a_glob_that_no_key_can_match_is_a_problem(tmp_path: Path, pattern: str) -> None:
+    """Of a target's ``only``, whatever images there are."""
+    (problem,) = problems(
+        tmp_path, f"targets: {{t: {{cloud: c, only: [a, '{pattern}']}}}}\nimages: {{a: {{}}}}", target="t"
+    )
+    assert problem.startswith(
+        f"3:35: targets.t.only[1]: '{pattern}' matches no key: a key has letters, digits and . _ -; write"
+    )
+
+
+def test_a_profile_that_no_image_takes_is_noted(tmp_path: Path) -> None:
+    """Those of the defaults are taken by each image without its own."""
+    text = "profiles: {p: {}, q: {}, r: {}}\ndefaults: {profiles: [q]}\nimages: {a: {profiles: [p]}, b: {}}"
+    assert wanted(tmp_path, text).warnings == ("profile r: no image takes it",)
+    assert wanted(tmp_path, text.replace("b: {}", "")).warnings == (
+        "profile q: no image takes it",
+        "profile r: no image takes it",
+    )
