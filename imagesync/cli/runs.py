@@ -138,7 +138,7 @@ class Run:
 
     @contextmanager
     def _watch(self, plan: Plan) -> Iterator[Watch]:
-        lines = ProgressLines(len(plan.steps), sys.stderr)
+        lines = ProgressLines(len(plan.steps), sys.stderr, tells_why=self._results.form is Form.JSON)
         with EventLines(self._results.events) as record:
 
             def notify(event: Event) -> None:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote, urljoin, urlsplit
 
 from imagesync.errors import Diagnostic
 from imagesync.formats import COMPRESSED
@@ -25,7 +25,7 @@ from imagesync.model.catalog import (
     Transfer,
     UrlSource,
 )
-from imagesync.model.urls import find_url_problem, public_url
+from imagesync.model.urls import find_url_problem, has_secret, is_address_without_scheme, public_url
 from imagesync.paths import MOVE, find_place_problem
 
 _SUFFIXES: Final = {".gz": Compression.GZ, ".xz": Compression.XZ, ".bz2": Compression.BZ2, ".zst": Compression.ZST}
@@ -162,8 +162,19 @@ def _find_check_problem(data: Mapping[str, Any]) -> tuple[str, str, str] | None:
         return "verify", "has no digest to compare with", "declare checksum or checksum_url"
     for name, url in (("checksum_url", data.get("checksum_url")), ("signature", data.get("signature", {}).get("url"))):
         if url is not None and (problem := find_url_problem(url)):
-            return name, *problem
+            message, hint = problem
+            return name, message, _suggest_list(url, data) or hint
     return None
+
+
+def _suggest_list(name: str, data: Mapping[str, Any]) -> str:
+    """For a list that is named by its file alone: where it may be."""
+    if not re.fullmatch(r"[\w.-]+(/[\w.-]+)*", name) or is_address_without_scheme(name):
+        return ""
+    first = data["url"] if isinstance(data.get("url"), str) else next(iter(data.get("url", ())), "")
+    if first and find_url_problem(first) is None and not has_secret(first):
+        return f"write its whole address: {urljoin(first, name)}"
+    return "a list on disk is not read: copy the digest of the file into checksum"
 
 
 def _make_signature(data: Mapping[str, Any], image: Draft) -> Signature | None:
@@ -177,7 +188,7 @@ def _make_signature(data: Mapping[str, Any], image: Draft) -> Signature | None:
 
 
 def _expand_short_form(text: str) -> dict[str, str]:
-    if re.match(r"https?://", text, re.IGNORECASE):
+    if re.match(r"(?!file:)[a-z][a-z0-9+.-]*://", text, re.IGNORECASE):
         return {"url": text}
     return {"path": unquote(text.removeprefix("file://").removeprefix("file:")) if text.startswith("file:") else text}
 

@@ -232,7 +232,8 @@ class Plan:
     come and go with the snapshots of users, and two plans that differ only in them are equal. ``expires``: the ISO day on
     which each wanted image expires that does. ``made``: the ISO time, by
     the clock that is last, of a plan with a step that is due by its day or age; empty for all others. No clock shows in
-    any of the rest, so that two plans of the same state are equal.
+    any of the rest, so that two plans of the same state are equal. ``places``: ``FILE:LINE:COLUMN`` of each
+    wanted key, for messages; a saved plan has none.
     """
 
     catalog: str
@@ -257,6 +258,7 @@ class Plan:
     copies: tuple[str, ...] = field(default=(), compare=False)
     expires: Mapping[str, str] = field(default_factory=dict)
     made: str = field(default="", compare=False)
+    places: Mapping[str, str] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

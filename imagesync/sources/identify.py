@@ -26,7 +26,7 @@ from imagesync.model.catalog import (
     UrlSource,
 )
 from imagesync.model.plan import Create, Plan
-from imagesync.model.urls import public_url
+from imagesync.model.urls import is_address_without_scheme, public_url
 from imagesync.secrets import show_key
 from imagesync.sources.access import Deadline, SourceAccess
 from imagesync.sources.cache import DigestCache
@@ -67,7 +67,7 @@ def identify(
 def check_files(catalog: Catalog) -> None:
     """ManifestError with one diagnostic for each local file that could not be read; nothing is read of the others."""
     unreadable = [(spec, _explain_unreadable(spec.source)) for spec in catalog.images]
-    if problems := [_problem(spec, why, UNREADABLE) for spec, why in unreadable if why]:
+    if problems := [_problem(spec, why, _advise_on_path(spec.source)) for spec, why in unreadable if why]:
         raise ManifestError(problems)
 
 
@@ -87,6 +87,16 @@ def _explain_unreadable(source: Source) -> str:
     if signature and (why := _explain_unreadable_file(signature.keyring)):
         return f"keyring {show_key(signature.shown)}: {why}"
     return ""
+
+
+def _advise_on_path(source: Source) -> str:
+    """What to do about a file that cannot be read."""
+    path = source.shown if isinstance(source, FileSource) else ""
+    if is_address_without_scheme(path) and not os.path.lexists(path):
+        return "if it is an address, write https:// before it"
+    if path.startswith("~"):
+        return "~ is not the home folder here: write the path from the manifest's folder"
+    return UNREADABLE
 
 
 def _explain_unreadable_file(path: str) -> str:
@@ -209,7 +219,7 @@ def _take_fingerprint(spec: ImageSpec, lists: Lists, cache: DigestCache) -> Fing
                 return Fingerprint()
     except OSError as error:
         shown = show_key(source.shown) if isinstance(source, FileSource) else ""
-        return _problem(spec, f"{shown}: {error.strerror or error.args[1]}", UNREADABLE)
+        return _problem(spec, f"{shown}: {error.strerror or error.args[1]}", _advise_on_path(source))
     except SourceError as error:
         return _problem(spec, error.message, error.hint)
 

@@ -81,7 +81,7 @@ def test_a_build_is_staged_then_published_without_a_byte(life: Life) -> None:
         "disk_format": "qcow2",
         "min_disk": "auto",
         "visibility": "shared",
-        "members": ["p1"],
+        "members": [{"id": "p1"}],
         "tags": ["t"],
         "properties": {"p": "1"},
         "protected": True,
