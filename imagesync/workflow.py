@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from imagesync.backends import WAYS, find_environment_cloud
 from imagesync.backends.base import Backend
 from imagesync.errors import PlanRefused, StalePlan, UsageError
-from imagesync.inventory import take_inventory, take_inventory_for_plan
+from imagesync.inventory import identify_owners, take_inventory, take_inventory_for_plan
 from imagesync.manifest.loader import read_manifest
 from imagesync.manifest.merging import Manifest
 from imagesync.manifest.resolution import resolve
@@ -140,6 +140,7 @@ class Planner:
 
     def plan(self) -> Plan:
         """Take the inventory and plan. Capabilities and sizes are asked for only if the plan is not empty."""
+        self.catalog = identify_owners(self.backend, self.catalog)
         inventory = take_inventory(self.backend, self.catalog, promoting=self._promoting)
         able = self.backend.capabilities() if is_store_list_needed(self.catalog) else None
         plan = self._make_plan(inventory, able)
@@ -253,7 +254,7 @@ def _plan_again(
 
 def select_adoptable(backend: Backend, catalog: Catalog) -> Catalog:
     """The part of a catalog for which live images can be adopted; its warnings say why the other keys cannot."""
-    wanted = request_adoption(catalog)
+    wanted = identify_owners(backend, request_adoption(catalog))
     return pick_adoptable(wanted, take_inventory(backend, wanted))
 
 

@@ -182,3 +182,8 @@ REFUSED: dict[str, tuple[str, str, bytes, str]] = {
     },
 }
 """What the service refuses, and a part of our sentence about it."""
+
+
+def spell(text: str) -> bytes:
+    """Data that differs as texts of ASCII characters do, and is no text itself: two bytes a character."""
+    return b"".join(bytes((ord(character), 1)) for character in text)

@@ -145,7 +145,7 @@ class Run:
 
     @contextmanager
     def _watch(self, plan: Plan) -> Iterator[Watch]:
-        lines = ProgressLines(len(plan.steps), sys.stderr)
+        lines = ProgressLines(len(plan.steps), sys.stderr, tells_why=self._results.form is Form.JSON)
         with EventLines(self._results.events, name_place(plan)) as record:
 
             def notify(event: Event) -> None:
@@ -181,7 +181,7 @@ class Run:
                 problems.append(error)
         if self._results.form is Form.JSON:
             typer.echo(json_text(document))
-        elif report.plan.steps or self._has_shown_steps:
+        elif report.plan.steps or report.plan.errors or self._has_shown_steps:
             typer.echo(report_text(report, paint_for(sys.stdout, self._results.color)), color=True)
         return problems
 

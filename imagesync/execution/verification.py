@@ -5,7 +5,7 @@ hash or else by reading it back. Nothing is published whose declared digest was 
 ``verify: none``; a digest that nothing was compared with is returned as declared.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -126,7 +126,8 @@ class Verifier:
         declared = create.fingerprint.digests
         if not comparable:
             if declared and transfer.verify:
-                message = f"the service made {image.disk_format} of what it fetched, which no declared digest can judge"
+                changed = " and ".join(_list_converted(create, image)) or "packed data"
+                message = f"the service made {changed} of what it fetched, which no declared digest can judge"
                 hint = "use method: glance-direct, which verifies before the service converts, or declare verify: none"
                 raise ChecksumMismatch(message, hint)
             self._check_head(image, transfer, image.disk_format, image.container_format)
@@ -200,6 +201,13 @@ def _has_declared_formats(create: Create, image: LiveImage) -> bool:
     """Whether an image still has the formats it was created with: a service that converts changes them."""
     fields = create.state.fields
     return (image.disk_format, image.container_format) == (fields.get("disk_format"), fields.get("container_format"))
+
+
+def _list_converted(create: Create, image: LiveImage) -> Iterator[str]:
+    """What the service changed, with what it was declared as."""
+    for name, declared in zip(("disk_format", "container_format"), declared_formats(create), strict=True):
+        if (found := getattr(image, name)) != declared:
+            yield f"{name} {found} (declared: {declared})"
 
 
 def _is_judged(create: Create, known: tuple[Checksum, ...]) -> bool:

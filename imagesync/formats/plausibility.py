@@ -76,12 +76,13 @@ class Plausibility:
         if found.kind is Kind.DISK_FILE:
             return "convert it to a format that the image service knows"
         if found.kind is Kind.PACKED and found.compression and not self._unpacked:
-            return f"declare compression: {found.compression}"
+            return f"declare compression: {found.compression} {_BY_NAME}"
         if found.kind is Kind.PACKED:
             return "unpack it and publish what is inside"
         return _ADVICE.get(found.name, _PAGE_HINT if found.kind is Kind.TEXT else "correct the source")
 
 
+_BY_NAME: Final = "under source (by itself only a name that ends in .gz, .xz, .bz2 or .zst is unpacked)"
 _PAGE_HINT: Final = "correct the source; it may want a log-in"
 _IGNORE_HINT: Final = "if it is right as it is, declare source.inspect: none"
 """Helps where the image service takes any data, as for raw."""

@@ -12,6 +12,7 @@ from typing import Final, TypeAlias
 from imagesync.errors import Diagnostic, ManifestError
 from imagesync.manifest.validation import format_path, suggest
 from imagesync.manifest.yaml_reader import Node, parse_scalar
+from imagesync.model.policy import FIELDS
 from imagesync.model.references import escape_references
 from imagesync.secrets import show_key
 
@@ -119,6 +120,8 @@ class Values:
             return self._texts[name]
         if name not in self._nodes:
             hint = suggest(name, self._nodes, "define it under values, or with --set; known")
+            if path[-1] == "rename" and name.partition(":")[0] in FIELDS:
+                hint = f"write {{{name}}}, without the $, for what the image has"
             self._complain(node, path, f"${{{show_key(name)}}} is not defined", hint)
             return ""
         if name in within:

@@ -13,19 +13,20 @@ from itertools import islice
 from typing import Any, Final, TypeAlias
 
 from imagesync.errors import MAX_PROBLEMS, Diagnostic, ManifestError, UsageError
+from imagesync.manifest.effects import find_doubtful_values, find_idle_values, find_unmatched_globs
 from imagesync.manifest.merging import NESTED, Manifest, merge_image
 from imagesync.manifest.placeholders import Values
 from imagesync.manifest.scope import intersect_patterns
 from imagesync.manifest.selection import Choice, select_target
 from imagesync.manifest.set_checks import find_set_problems
 from imagesync.manifest.sources import Setting
-from imagesync.manifest.specs import make_on_replace, make_spec
+from imagesync.manifest.specs import make_on_replace, make_project, make_spec
 from imagesync.manifest.texts import MAX_PROPERTIES
 from imagesync.manifest.unused import check_given_values, find_idle_patterns, find_unused_names
-from imagesync.manifest.validation import Shape, format_path
+from imagesync.manifest.validation import Shape, format_path, locate
 from imagesync.manifest.yaml_reader import Node
-from imagesync.model.catalog import Catalog, FileSource, ImageSpec, Target, UrlSource, is_match
-from imagesync.model.policy import Limit, OnRemove, Policy, Publish
+from imagesync.model.catalog import Catalog, FileSource, ImageSpec, Member, Target, UrlSource, is_match
+from imagesync.model.policy import Limit, OnRemove, Policy, Publish, find_rename_faults
 from imagesync.paths import MOVE, find_place_problem
 from imagesync.schemas import load_schema
 from imagesync.text import make_printable, shorten_list
@@ -108,6 +109,7 @@ class _Resolver:
             (partial if broken else specs).extend([spec] if spec else [])
         here, rest = ([one for one in found if is_match(one.key, self._target.only)] for found in (specs, partial))
         self._problems += islice(find_set_problems(here, nodes), MAX_PROBLEMS)
+        self._problems += islice(find_idle_values(here, nodes), MAX_PROBLEMS)
         picked = [spec for spec in (*here, *rest) if is_match(spec.key, only)]
         for check in checks:
             self._problems += islice(check(picked), MAX_PROBLEMS)
@@ -166,6 +168,7 @@ class _Resolver:
         data, filled = self._fill_and_check(node.replace_value(dict(plain)), "target", ("targets", name))
         if data is None:
             return _Chosen(name)
+        self._check_only(name, filled, data.get("only", ()))
         store = data.get("store")
         if store is not None:
             child = filled.items()["store"]
@@ -173,10 +176,14 @@ class _Resolver:
             if not self._allow_outside and (problem := find_place_problem(store, self._manifest.base)):
                 where = format_path(("targets", name, "store"))
                 self._problems.append(child.problem(where, problem, MOVE))
-        self._problems += find_idle_patterns(
-            ("targets", name, "only"), filled, data.get("only", ()), self._manifest.images
-        )
         return _Chosen(name, data.get("cloud"), store, tuple(data.get("only", ())))
+
+    def _check_only(self, name: str, target: Node, patterns: Sequence[str]) -> None:
+        """The globs of a target that no key can match, and the others that no key of the catalog matches."""
+        found = list(find_unmatched_globs(target.items()["only"], name)) if patterns else []
+        wrong = {one.where for one in found}
+        idle = find_idle_patterns(("targets", name, "only"), target, patterns, self._manifest.images)
+        self._problems += [*found, *(one for one in idle if one.where not in wrong)]
 
     def _fill_and_check(self, node: Node, part: str, path: tuple[str, ...]) -> tuple[Any, Node]:
         """Plain data (None after a problem) and the filled tree, which is held to the schema without placeholders."""
@@ -203,8 +210,9 @@ class _Resolver:
     def _read_policy(self) -> Policy:
         node = self._manifest.single.get("policy")
         data = self._fill_and_check(node, "policy", ("policy",))[0] if node is not None else None
-        if data is None:
+        if node is None or data is None:
             return Policy()
+        self._problems += _find_rename_faults(node, data.get("on_replace", {}).get("rename"))
         return Policy(
             on_remove=OnRemove(data.get("on_remove", OnRemove.DELETE)),
             on_replace=make_on_replace(data.get("on_replace", {})),
@@ -213,12 +221,12 @@ class _Resolver:
             publish=Publish(data.get("publish", Publish.ANY)),
         )
 
-    def _read_removed(self) -> dict[str, str]:
+    def _read_removed(self) -> dict[str, Member]:
         """By key of a removed image the project that has it."""
-        found: dict[str, str] = {}
+        found: dict[str, Member] = {}
         for key, node in sorted(self._manifest.removed.items()):
             data, _ = self._fill_and_check(node, "removed", ("removed", key))
-            found |= {key: data["owner"]} if data else {}
+            found |= {key: make_project(data["owner"])} if data else {}
         return found
 
     def _assemble_catalog(
@@ -227,10 +235,11 @@ class _Resolver:
         policy: Policy,
         specs: Sequence[ImageSpec],
         only: tuple[str, ...],
-        removed: Mapping[str, str],
+        removed: Mapping[str, Member],
         warnings: Sequence[str],
     ) -> Catalog:
         target = self._target
+        place = Target(target.name, target.cloud, target.store)
         here = [spec for spec in specs if is_match(spec.key, target.only)]
         picked = tuple(spec for spec in here if is_match(spec.key, only))
         for pattern in only:
@@ -248,10 +257,10 @@ class _Resolver:
             },
             only=intersect_patterns(only, target.only, self._manifest.images),
             policy=policy,
-            target=Target(target.name, target.cloud, target.store),
+            target=place,
             base=self._manifest.base,
             digest=f"sha256:{hashlib.sha256(text).hexdigest()}",
-            warnings=(*_find_warnings(picked), *warnings),
+            warnings=(*_find_warnings(picked), *warnings, *find_doubtful_values(picked)),
         )
 
     def _refuse_pattern(self, pattern: str, keys: Sequence[str]) -> UsageError:
@@ -308,6 +317,14 @@ def _find_warnings(specs: Sequence[ImageSpec]) -> Iterator[str]:
             if not spec.source.transfer.is_sent:
                 damaged = "nothing verifies what the service fetches"
             yield f"{spec.key}: the URL has no checksum: a new build behind it is not seen, {damaged}"
+
+
+def _find_rename_faults(policy: Node, rename: object) -> Iterator[Diagnostic]:
+    """What is wrong with the policy's own pattern for names, although no image takes it."""
+    if isinstance(rename, str):
+        path = ("on_replace", "rename")
+        for message, hint in find_rename_faults(rename):
+            yield locate(policy, path).problem(format_path(("policy", *path)), message, hint)
 
 
 def _parse_limit(value: str | int) -> Limit:

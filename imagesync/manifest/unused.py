@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 
 from imagesync.errors import Diagnostic, UsageError
-from imagesync.manifest.merging import Manifest
+from imagesync.manifest.merging import Manifest, profiles_of
 from imagesync.manifest.placeholders import find_names
 from imagesync.manifest.validation import format_path, locate, suggest
 from imagesync.manifest.yaml_reader import Node
@@ -27,10 +27,10 @@ def check_given_values(manifest: Manifest, given: Mapping[str, str]) -> None:
 
 
 def find_unused_names(manifest: Manifest) -> Iterator[Diagnostic]:
-    """Profiles that no image lists, and values that no ``${name}`` stands for."""
-    listed = _collect_listed_profiles(manifest)
+    """Profiles that no image takes, and values that no ``${name}`` stands for."""
+    taken = {name for node in manifest.images.values() for name in profiles_of(manifest, node)}
     for name, node in manifest.profiles.items():
-        if name not in listed:
+        if name not in taken:
             yield node.problem(format_path(("profiles", name)), "no image uses this profile", _REMEDY)
     places: dict[tuple[str, ...], Mapping[str, Node]] = {("values",): manifest.values}
     places |= {("targets", name, "values"): values for name, values in _list_target_values(manifest).items()}
@@ -81,9 +81,3 @@ def _find_in(node: Node) -> Iterator[str]:
             waiting += value
         elif isinstance(value, str) and "${" in value:
             yield from find_names(value)
-
-
-def _collect_listed_profiles(manifest: Manifest) -> set[str]:
-    nodes = [*manifest.images.values(), *(node for name, node in manifest.single.items() if name == "defaults")]
-    lists = [node.items()["profiles"].value for node in nodes if "profiles" in node.items()]
-    return {item.text for listed in lists if isinstance(listed, list) for item in listed}

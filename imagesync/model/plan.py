@@ -242,7 +242,8 @@ class Plan:
     which each wanted image expires that does. ``errors`` are of keys for which nothing is done, so that a run fails
     although all steps are done. ``made``: the ISO time, by
     the clock that is last, of a plan with a step that is due by its day or age; empty for all others. No clock shows in
-    any of the rest, so that two plans of the same state are equal.
+    any of the rest, so that two plans of the same state are equal. ``places``: ``FILE:LINE:COLUMN`` of each
+    wanted key, for messages; a saved plan has none.
     """
 
     catalog: str
@@ -268,6 +269,7 @@ class Plan:
     expires: Mapping[str, str] = field(default_factory=dict)
     errors: tuple[PlanError, ...] = ()
     made: str = field(default="", compare=False)
+    places: Mapping[str, str] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

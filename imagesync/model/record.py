@@ -20,11 +20,17 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from imagesync.model.alike import fold_name
 from imagesync.model.catalog import Checksum, Role
 from imagesync.model.image import CATALOG as CATALOG
-from imagesync.model.image import LiveImage
+from imagesync.model.image import OWN_FIELDS, LiveImage
 
 PREFIX: Final = "imagesync_"
+RESERVED: Final = OWN_FIELDS | {"location", "deleted", "deleted_at"}
+"""Names of the service's own fields, which no property can have: in this case of letters only. ``Name`` is a property like
+any other (tried on Glance 33)."""
+_RESERVED_PREFIXES: Final = (fold_name(PREFIX), fold_name("os_glance"))
+"""What names cannot begin with, folded: our record's, and those that the service keeps for itself."""
 ID: Final = "imagesync_id"
 """Holds the id of the image that the record is about."""
 REVISION: Final = "imagesync_rev_"
@@ -42,6 +48,11 @@ LEASE: Final = "imagesync_lease"
 
 MAX_GENERATION: Final = 2**31 - 1
 """The highest number of a build that a record may hold; a higher one reads as 1."""
+
+
+def is_reserved(name: str) -> bool:
+    """Whether a property of this name is not a manifest's to set, be it read from YAML or from a saved plan."""
+    return name in RESERVED or fold_name(name).startswith(_RESERVED_PREFIXES)
 
 
 def hash_name(name: str) -> str:

@@ -218,11 +218,12 @@ def _read_source(source: Json, base: str) -> Source:
             return Content[kind.upper().replace("-", "_")]
 
 
-def _read_checks(source: Json, base: str) -> tuple[Checksum | None, str | None, Signature | None]:
+def _read_checks(source: Json, base: str) -> tuple[Checksum | None, str | None, str | None, Signature | None]:
     checksum, signed = source["checksum"], source["signature"]
     if signed:
         signed = Signature(signed["url"], os.path.normpath(os.path.join(base, signed["keyring"])), signed["shown"])
-    return Checksum.parse(checksum) if checksum else None, source["checksum_url"], signed
+    listed = source["checksum_url"], source.get("checksum_entry")
+    return Checksum.parse(checksum) if checksum else None, *listed, signed
 
 
 def _read_transfer(transfer: Json) -> Transfer:

@@ -247,6 +247,7 @@ def _write_checks(source: FileSource | UrlSource, base: str) -> Json:
         "signature": signed,
         "checksum": str(source.checksum) if source.checksum else None,
         "checksum_url": public_url(url) if url else None,
+        **({"checksum_entry": source.checksum_entry} if source.checksum_entry else {}),
     }
 
 

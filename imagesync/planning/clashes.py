@@ -32,7 +32,7 @@ def collect_questions(catalog: Catalog, inventory: Inventory, promoting: frozens
     for spec in catalog.images:
         generations = groups[spec.key]
         if not _has_name(spec, generations):
-            names.setdefault(spec.owner or inventory.project_id, set()).add(spec.name)
+            names.setdefault(spec.owner_id or inventory.project_id, set()).add(spec.name)
         ids.update(_collect_ids(spec, generations))
         decision = decide(spec, generations, None, catalog.name, catalog.policy, project=inventory.project_id)
         promoted = generations.retired if spec.key in promoting else ()
@@ -122,7 +122,7 @@ def find_shared_to_adopt(catalog: Catalog, inventory: Inventory) -> tuple[str, .
 
 
 def _find_adoptable(spec: ImageSpec, inventory: Inventory) -> list[LiveImage]:
-    owner = spec.owner or inventory.project_id
+    owner = spec.owner_id or inventory.project_id
     ours = {image.id for image in inventory.owned}
     if isinstance(spec.adopt, str):
         return [image for image in inventory.foreign if image.id == spec.adopt and image.owner == owner]
@@ -162,7 +162,7 @@ def _find_clashes_of(
     ours = {image.id for image in inventory.owned}
     kept = decision.owned.id if isinstance(decision, Keep | Promote) else None
     taken = (kept, adopted.id if adopted is not None else None)
-    owner = spec.owner or inventory.project_id
+    owner = spec.owner_id or inventory.project_id
     for image in inventory.foreign:
         if image.id in ours or image.id in taken:
             continue
@@ -184,7 +184,7 @@ def find_disputes(
 
     That is all that is wrong with a key whose images lie there, and a pinned id that was taken there.
     """
-    is_elsewhere = spec.owner not in (None, inventory.project_id)
+    is_elsewhere = spec.owner_id not in (None, inventory.project_id)
     takers = {image.owner for image in inventory.foreign if image.id == spec.id}
     if not is_elsewhere and takers <= {inventory.project_id}:
         return []

@@ -279,7 +279,7 @@ def is_stored_as_published(spec: ImageSpec, owned: Owned) -> bool:
     that project could turn its hash off by its record.
     """
     transfer = spec.source.transfer
-    is_theirs = spec.owner is not None and spec.owner == owned.image.owner
+    is_theirs = spec.owner_id is not None and spec.owner_id == owned.image.owner
     is_sent_as_is = is_theirs and transfer is not None and transfer.method is Method.UPLOAD
     return spec.is_stored_as_published and (is_sent_as_is or not owned.record.converted)
 

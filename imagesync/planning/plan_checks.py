@@ -10,7 +10,6 @@ from typing import Final
 
 from imagesync.errors import PlanRefused
 from imagesync.model.catalog import Content, FileSource, Role, UrlSource
-from imagesync.model.image import OWN_FIELDS
 from imagesync.model.plan import (
     Create,
     Deactivate,
@@ -25,7 +24,7 @@ from imagesync.model.plan import (
     find_image_id,
     is_promotion,
 )
-from imagesync.model.record import PREFIX, Record
+from imagesync.model.record import Record, is_reserved
 from imagesync.model.references import REFERENCE
 from imagesync.model.urls import url_identity
 from imagesync.planning.clock import is_dated
@@ -50,7 +49,6 @@ REASONS: Final[Mapping[type, frozenset[Reason]]] = {
     | {Reason.INCOMPLETE, Reason.DISCARDED, Reason.DELETING},
 }
 """Why a step of each kind can be there."""
-_SERVICE_PREFIX: Final = "os_glance"
 
 
 def find_faulty_steps(plan: Plan) -> tuple[str, ...]:
@@ -164,8 +162,7 @@ def _check_content(create: Create) -> Iterator[str]:
 
 def _check_names(names: Iterable[str]) -> Iterator[str]:
     for name in names:
-        folded = name.casefold()
-        if folded.startswith((PREFIX, _SERVICE_PREFIX)) or folded in OWN_FIELDS:
+        if is_reserved(name):
             yield f"it writes the property {name!r}, which is not a manifest's to set"
 
 

@@ -157,6 +157,7 @@ def _find_content_lines(spec: ImageSpec, owned: Owned) -> Iterator[tuple[Place, 
         now = f"now {declared}" if declared else "now none"
         if not isinstance(source, KnownContent) and source.checksum_url:
             now = f"in place of checksum_url: {source.checksum_url}"
+            now += f" and checksum_entry: {source.checksum_entry}" if source.checksum_entry else ""
         if digest not in owned.record.digests:
             now += "; it was taken on trust, not computed from the data"
         place = spec.lines.get("checksum") or spec.lines.get("checksum_url") or spec.source_place

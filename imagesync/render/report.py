@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Final
 
-from imagesync.model.plan import Kind, summarize
+from imagesync.model.plan import Create, Kind, summarize
 from imagesync.model.report import Outcome, Report, StepResult, candidates_of
 from imagesync.render.style import Ink, Paint, format_size, leave_plain
 from imagesync.render.text import VERBS
@@ -15,15 +15,22 @@ _DONE: Final = {verb: f"{verb.removesuffix('e')}ed" for verb in VERBS}
 _TO_DO: Final = {verb: f"to {verb}" for verb in VERBS}
 
 
-def result_line(result: StepResult) -> str:
-    """One finished step."""
-    error = f": {make_printable(result.error)}" if result.error else ""
-    return f"{result.outcome.value:11} {make_printable(result.step.id)}{error}"
+def progress_line(result: StepResult) -> str:
+    """One finished step, while others go on; why it failed is told once, in the report."""
+    return f"{result.outcome.value:11} {make_printable(result.step.id)}"
+
+
+def result_line(result: StepResult, places: Mapping[str, str]) -> str:
+    """One finished step, and why it failed: of what is made, with the place of the image in the manifest."""
+    place = places.get(result.step.action.key, "") if isinstance(result.step.action, Create) else ""
+    parts = [make_printable(part) for part in (place, result.error) if part]
+    return ": ".join([progress_line(result), *parts]) if result.error else progress_line(result)
 
 
 def report_text(report: Report, paint: Paint = leave_plain) -> str:
     """What did not go well, one line a step, and the closing line, which counts images as the plan does."""
-    poor = [result_line(result) for result in report.results if result.outcome is not Outcome.DONE]
+    places = report.plan.places
+    poor = [result_line(one, places) for one in report.results if one.outcome is not Outcome.DONE]
     poor += [
         f"{Outcome.FAILED.value:11} {make_printable(str(clean_diagnostic(one.problem)))}" for one in report.plan.errors
     ]
@@ -39,7 +46,8 @@ def report_text(report: Report, paint: Paint = leave_plain) -> str:
     rest = _count(report, set(Outcome) - {Outcome.DONE}, _TO_DO)
     counts = f"{done}; not done: {rest}." if rest else f"{done}."
     if report.interrupted or report.stopped:
-        poor = [result_line(one) for one in report.results if one.outcome not in (Outcome.DONE, Outcome.NOT_STARTED)]
+        left_out = (Outcome.DONE, Outcome.NOT_STARTED)
+        poor = [result_line(one, places) for one in report.results if one.outcome not in left_out]
         why = f"Stopped, {make_printable(report.stopped)}" if report.stopped else "Interrupted"
         closing = f"{why}: {counts}{moved} Apply again to go on."
     else:

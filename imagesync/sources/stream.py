@@ -7,7 +7,7 @@ complete anywhere, and most begin nowhere.
 
 import hashlib
 import os
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 
@@ -15,6 +15,7 @@ from imagesync.errors import ChecksumMismatch, SourceError
 from imagesync.formats import HEAD, RAW, Inspection, Plausibility, check_not_disguised
 from imagesync.model.catalog import (
     SERVICE_HASHES,
+    Checksum,
     Compression,
     FileSource,
     Fingerprint,
@@ -64,6 +65,7 @@ class SourceStream:
         self._published = _start_hashes({*declared, *algorithms, "sha256", *(() if self._plain else ("md5", "sha512"))})
         self._stored_algorithms = {*(() if self._plain else algorithms), *(() if self._is_comparable else ("sha512",))}
         self.published_digests: dict[str, str] = {}
+        self._mismatch: Checksum | None = None
         self._pipeline = Pipeline(interrupt)
 
     def __iter__(self) -> Iterator[bytes]:
@@ -94,10 +96,37 @@ class SourceStream:
         if size is not None and read < size:
             raise SourceError(f"ended after {read} of {size} bytes", "run apply again")
         self.published_digests = {name: digest.hexdigest() for name, digest in self._published.items()}
-        for item in self._expected.digests:
-            if (found := self.published_digests[item.algorithm]) != item.value:
-                message = f"the {item.algorithm} is {found}, not the declared {item.value}"
-                raise ChecksumMismatch(message, "correct the checksum, or find out who changed the file")
+        self._mismatch = next(filter(self._is_wrong, self._expected.digests), None)
+        if self._mismatch and self._plain:
+            raise self._explain_mismatch(self._mismatch, {})
+
+    def _is_wrong(self, declared: Checksum) -> bool:
+        return self.published_digests[declared.algorithm] != declared.value
+
+    def _explain_mismatch(self, declared: Checksum, unpacked: Mapping[str, "hashlib._Hash"]) -> ChecksumMismatch:
+        """``unpacked``: hashes of what came out of packed data, one of which people declare by mistake."""
+        found = f"{declared.algorithm}:{self.published_digests[declared.algorithm]}"
+        if any(declared.value == digest.hexdigest() for digest in unpacked.values()):
+            message = f"the declared {declared.algorithm} is of the unpacked data, not of the packed file"
+            return ChecksumMismatch(message, f"write {found}")
+        packed = "" if self._plain else " of the packed file"
+        message = f"the {declared.algorithm}{packed} is {found.partition(':')[2]}, not the declared {declared.value}"
+        return ChecksumMismatch(message, "correct the checksum, or find out who changed the file")
+
+    def _verify_unpacked(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
+        """The same chunks; what is wrong with packed data is told once its content is known as far as it can be."""
+        hashes = _start_hashes(() if self._plain else {item.algorithm for item in self._expected.digests})
+        try:
+            for chunk in chunks:
+                for digest in hashes.values():
+                    digest.update(chunk)
+                yield chunk
+        except SourceError as error:
+            if self._mismatch is None:
+                raise
+            raise self._explain_mismatch(self._mismatch, {}) from error
+        if self._mismatch and not self._plain:
+            raise self._explain_mismatch(self._mismatch, hashes)
 
     def _verify_stored(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
         """The unpacked chunks, some of them back until the format is known, the last until all is."""
@@ -105,7 +134,7 @@ class SourceStream:
         inspection = Inspection(self._disk_format, self._container_format, is_measured=self._transfer.inspect)
         plausibility = make_plausibility(self._transfer, self._disk_format, self._container_format, is_stored=False)
         held: list[bytes] = []
-        for chunk in chunks:
+        for chunk in self._verify_unpacked(chunks):
             for digest in stored.values():
                 digest.update(chunk)
             plausibility.feed(chunk)

@@ -21,7 +21,7 @@ IMAGES: dict[str, dict[str, Any]] = {
     "a": {"source": "a.raw", "min_ram": 1, "tags": ["x"], "properties": {"p": "1"}},
     "b": {"source": "b.raw", "status": "deactivated"},
     "c": {"source": "none", "properties": {"of": "${images.a.id}"}},
-    "d": {"source": "b.raw", "visibility": "shared", "members": ["p1"]},
+    "d": {"source": "b.raw", "visibility": "shared", "members": [{"id": "p1"}]},
 }
 
 
@@ -78,7 +78,7 @@ def test_every_kind_of_step_survives_being_saved(workspace: SavedPlanWorkspace) 
     images = {
         "a": {**IMAGES["a"], "min_ram": 2, "tags": ["y"], "properties": {"q": "1"}},
         "b": {"source": "b.raw", "status": "active"},
-        "d": {**IMAGES["d"], "members": ["p2"], "status": "deactivated"},
+        "d": {**IMAGES["d"], "members": [{"id": "p2"}], "status": "deactivated"},
     }
     workspace.write(images, policy={"on_replace": {"keep": 0}, "max_delete": "100%"})
     document = workspace.plan()

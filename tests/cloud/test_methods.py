@@ -48,8 +48,10 @@ def serving(files: dict[str, bytes]) -> Iterator[Web]:
 
     class WebHandler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            web.asked.append(self.path)
-            if len(web.asked) == 1:
+            is_check = "Range" in self.headers
+            if not is_check:
+                web.asked.append(self.path)
+            if len(web.asked) == 1 and not is_check:
                 web.on_first()
             content = web.files.get(self.path.partition("?")[0])
             web.begun.set()

@@ -73,8 +73,12 @@ def test_data_that_is_not_what_the_list_says_never_shows(workspace: CloudWorkspa
 @pytest.mark.parametrize(
     ("listed", "message"),
     [
-        (File(b"x" * 64 + b"  other\n"), "the list has no digest for disk.raw"),
-        (File(b"a" * 64 + b"  disk.raw\n" + b"b" * 64 + b"  disk.raw\n"), "two different digests for disk.raw"),
+        (File(b"x" * 64 + b"  other\n"), "nothing in it can be read as a checksum: its first line is "),
+        (
+            File(b"a" * 64 + b"  one\n" + b"b" * 64 + b"  two\n"),
+            "disk.raw is not in the checksum list (2 entries, e.g. one",
+        ),
+        (File(b"a" * 64 + b"  disk.raw\n" + b"b" * 64 + b"  disk.raw\n"), "two different sha256 digests for disk.raw"),
         (
             File(b"<html>log in</html>", headers={"Content-Type": "text/html"}),
             "it is an HTML page, and has no digest for disk.raw",
@@ -104,9 +108,9 @@ def test_a_signed_list_is_held_to_its_keyring(workspace: CloudWorkspace, upstrea
     workspace.apply()
     publish(upstream, TWO)
     told = workspace.run("plan", code=1).stdout
-    assert "SHA256SUMS.asc: the signature is not right, or not by a key of the keyring; find out who signed it" in told
+    assert "SHA256SUMS.asc: signature verification failed: the list is not what key " in told
     workspace.file("keys.asc", b"nonsense")
-    assert "the keyring cannot be read" in workspace.run("plan", code=1).stdout
+    assert "keys.asc cannot be read as OpenPGP keys" in workspace.run("plan", code=1).stdout
     (workspace.folder / "keys.asc").unlink()
     assert "keyring keys.asc: No such file or directory" in workspace.run("plan", code=1).stderr
 
@@ -123,7 +127,7 @@ def test_a_clear_signed_list_is_read_and_held_to_its_keyring(workspace: CloudWor
     workspace.apply()
     assert workspace.live()["a"]["size"] == len(ONE)
     upstream.files["/CHECKSUM"].data = upstream.files["/CHECKSUM"].data.replace(b"5000", b"5001")
-    assert "the signature is not right" in workspace.run("plan", code=1).stdout
+    assert "/CHECKSUM: signature verification failed: the list is not what key " in workspace.run("plan", code=1).stdout
 
 
 def test_a_mirror_serves_where_the_first_is_down_and_the_origin_is_the_published_place(

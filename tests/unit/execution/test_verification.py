@@ -283,13 +283,23 @@ def test_what_the_service_made_of_what_it_fetched_is_nothing_to_boot_from(
     assert apply(service, fetched(PUBLISHED, verify=False, inspect=False)).succeeded
 
 
-@pytest.mark.parametrize("answers", [{"disk_format": "qcow2"}, {"container_format": "ova"}])
-def test_what_the_service_converted_cannot_be_judged(tmp_path: Path, answers: dict[str, str | None]) -> None:
+@pytest.mark.parametrize(
+    ("answers", "made"),
+    [
+        ({"disk_format": "qcow2"}, "disk_format qcow2 (declared: raw)"),
+        ({"container_format": "ova"}, "container_format ova (declared: bare)"),
+        (
+            {"disk_format": "qcow2", "container_format": "ova"},
+            "disk_format qcow2 (declared: raw) and container_format ova (declared: bare)",
+        ),
+    ],
+)
+def test_what_the_service_converted_cannot_be_judged(tmp_path: Path, answers: dict[str, str | None], made: str) -> None:
     """Refused, also where an algorithm is shared; with ``verify: none`` the record claims nothing of its own hash."""
     for number, digest in enumerate((PUBLISHED, *known("sha512"))):
         service = Fetching(tmp_path / str(number), {**answers})
         error = fail(service, fetched(digest))
-        assert "of what it fetched, which no declared digest can judge" in error
+        assert f"the service made {made} of what it fetched, which no declared digest can judge" in error
         assert "use method: glance-direct" in error
         service = Fetching(tmp_path / f"none {number}", {**answers})
         assert apply(service, fetched(digest, verify=False)).succeeded

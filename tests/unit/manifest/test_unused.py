@@ -12,7 +12,7 @@ values: {used: a, idle: "${deep}", deep: x}
 profiles: {p: {min_ram: 1}, q: {min_ram: 2}, d: {min_ram: 3}}
 defaults: {profiles: [d]}
 targets: {t: {store: s, values: {used: b, here: c}}, u: {store: "${there}", values: {there: d}}}
-images: {a: {name: "x${used}", source: none, profiles: [p]}}
+images: {a: {name: "x${used}", source: none, profiles: [p]}, b: {source: none}}
 """
 
 
@@ -24,6 +24,13 @@ def test_unused_profiles_and_values_are_warnings(tmp_path: Path) -> None:
         "3:19: values.idle: nothing uses this value; take it out, or use it",
         "6:43: targets.t.values.here: nothing uses this value; take it out, or use it",
     ]
+
+
+def test_the_profiles_of_defaults_are_for_images_without_their_own(tmp_path: Path) -> None:
+    """If each image has its own, nothing takes them."""
+    text = "profiles: {p: {min_ram: 1}, q: {min_ram: 2}}\ndefaults: {profiles: [q]}\nimages: {a: {profiles: [p], source: none}}"
+    (warning,) = wanted(tmp_path, text).warnings
+    assert "profiles.q: no image uses this profile" in warning
 
 
 def test_unused_names_are_problems_where_strict(tmp_path: Path) -> None:

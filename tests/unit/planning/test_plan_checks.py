@@ -21,6 +21,7 @@ from imagesync.model.plan import (
     Update,
 )
 from imagesync.model.policy import OnReplace
+from imagesync.model.record import is_reserved
 from imagesync.planning.plan_checks import MAX_FAULTS, find_faulty_steps, shorten_faults
 from imagesync.planning.steps import make_step
 from tests.unit.factories import candidate, catalog, digest, inventory, live, plan, retired, spec
@@ -222,3 +223,12 @@ def test_many_faults_are_counted() -> None:
     """Nobody reads a thousand."""
     shown = shorten_faults(tuple(map(str, range(MAX_FAULTS + 5))))
     assert (len(shown), shown[-1]) == (MAX_FAULTS + 1, "and 5 more")
+
+
+@pytest.mark.parametrize("name", ["Name", "MIN_DISK", "Os_Hidden", "TAGS"])
+def test_a_name_of_a_field_in_another_case_is_a_property(name: str) -> None:
+    """In a saved plan as in a manifest: the service has properties of such names beside its fields."""
+    made = plan(catalog(spec("a")), inventory())
+    assert not find_faulty_steps(change_state(made, "create:a", properties={name: "x"}))
+    assert not is_reserved(name)
+    assert is_reserved(name.lower())

@@ -85,6 +85,26 @@ def test_of_packed_data_the_digest_is_of_what_is_stored() -> None:
     assert found.digests == {"sha512": hashlib.sha512(BLOCK).hexdigest()}
 
 
+@pytest.mark.parametrize("algorithm", ["md5", "sha256", "sha512"])
+def test_a_digest_of_what_is_inside_packed_data_is_recognized(algorithm: str) -> None:
+    """A common mistake: the message gives the right one, and the last chunk is not handed on."""
+    packed, given_out = gzip.compress(BLOCK), list[bytes]()
+    with pytest.raises(ChecksumMismatch) as caught:
+        given_out.extend(stream([packed], digest(BLOCK, algorithm), compression=Compression.GZ))
+    assert caught.value.message.startswith(f"the declared {algorithm} is of the unpacked data")
+    assert caught.value.hint == f"write {digest(packed, algorithm)}"
+    assert sum(map(len, given_out)) < len(BLOCK)
+
+
+def test_a_wrong_digest_is_told_before_damage_that_it_explains() -> None:
+    """Of a packed file that was cut or changed: it is not the declared one."""
+    for packed in (gzip.compress(BLOCK)[:-9], gzip.compress(BLOCK) + b"x"):
+        with pytest.raises(ChecksumMismatch, match=r"the sha256 of the packed file is .*, not the declared 0000"):
+            list(stream([packed], Checksum("sha256", "0" * 64), compression=Compression.GZ))
+    with pytest.raises(ChecksumMismatch, match=r"the sha256 is .*, not the declared 0000"):
+        list(stream([BLOCK], Checksum("sha256", "0" * 64)))
+
+
 @pytest.mark.parametrize("case", [*REFUSED, *DISGUISED])
 def test_wrong_data_is_never_handed_on_whole(case: str) -> None:
     """However it comes; what the first 64 KiB tell hands nothing on at all."""

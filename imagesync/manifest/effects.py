@@ -1,0 +1,186 @@
+"""What is declared and would do nothing -> diagnostics, and sentences for what may be a mistake. Pure.
+
+Some fields act only beside another. A value that stands in defaults or a profile is right as soon as it acts for one of
+the images that take it.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
+from typing import Final
+
+from imagesync.errors import Diagnostic
+from imagesync.manifest.validation import format_path, locate
+from imagesync.manifest.yaml_reader import Node
+from imagesync.model.catalog import Auto, FileSource, ImageSpec, UrlSource, Visibility
+from imagesync.secrets import quote_value, show_key
+
+IGNORABLE: Final = frozenset(
+    {"name", "visibility", "disk_format", "container_format", "owner", "min_disk", "min_ram", "protected", "hidden"}
+    | {"status", "tags", "members"}
+)
+"""What ``ignore`` can name, beside ``properties.NAME``."""
+_OTHER_NAMES: Final = {"os_hidden": "hidden", "id": "", "source": "", "on_replace": "", "expires": "", "stores": ""}
+_PROPERTIES: Final = "properties."
+_NO_KEY: Final = re.compile(r"[^A-Za-z0-9._*?\[\]!-]")
+"""What no key has, and no glob."""
+
+Path = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    """A field that acts only beside another one.
+
+    ``is_idle``: whether it is declared and does nothing. ``is_chosen``: whether the image itself says the contrary, so that
+    a value which it inherits may be meant for others; without it every image may do without the other field.
+    """
+
+    path: Path
+    message: str
+    hint: str
+    is_idle: Callable[[ImageSpec], bool]
+    is_chosen: Callable[[ImageSpec], bool] = lambda _: True
+
+
+def _has_idle_ratio(spec: ImageSpec) -> bool:
+    is_sent = isinstance(spec.source, FileSource | UrlSource)
+    return is_sent and spec.source.transfer.max_ratio is not None and spec.is_stored_as_published  # type: ignore[union-attr]
+
+
+_RULES: Final = (
+    _Rule(
+        ("members",),
+        "acts only on a shared image",
+        "declare visibility: shared, or take members out",
+        lambda spec: bool(spec.members) and spec.visibility is not Visibility.SHARED,
+        lambda spec: spec.visibility is not None,
+    ),
+    _Rule(
+        ("on_expire",),
+        "acts only beside expires",
+        "declare expires: YYYY-MM-DD, or take on_expire out",
+        lambda spec: spec.on_expire is not None and spec.expires is None,
+    ),
+    _Rule(
+        ("status",),
+        "a record without data (source: none) stays queued",
+        "take status out, or give the image a source",
+        lambda spec: spec.status is not None and spec.is_record_only,
+        lambda _: False,
+    ),
+    _Rule(
+        ("min_disk",),
+        "auto takes the size from the data, and source: none has none",
+        "write a number of GB, or give the image a source",
+        lambda spec: isinstance(spec.min_disk, Auto) and spec.is_record_only,
+        lambda _: False,
+    ),
+    _Rule(
+        ("on_replace", "delete_after"),
+        "acts only on builds that are kept, and keep is 0",
+        "declare keep: 1 or more, or take delete_after out",
+        lambda spec: spec.on_replace.delete_after is not None and spec.on_replace.keep == 0,
+    ),
+    _Rule(
+        ("source", "max_ratio"),
+        "acts only on data that is unpacked on the way",
+        "declare source.compression, or take max_ratio out",
+        _has_idle_ratio,
+    ),
+)
+
+
+def find_idle_values(specs: Sequence[ImageSpec], nodes: Mapping[str, Node]) -> Iterator[Diagnostic]:
+    """Values that do nothing where they stand; those of one place in a file are judged together."""
+    for rule in _RULES:
+        by_place: dict[tuple[str, int, int], list[ImageSpec]] = {}
+        for spec in specs:
+            if rule.path[0] in nodes[spec.key].items() and _is_declared(nodes[spec.key], rule.path):
+                by_place.setdefault(_place_of(nodes[spec.key], rule.path), []).append(spec)
+        for group in by_place.values():
+            idle = [spec for spec in group if rule.is_idle(spec)]
+            acts = len(idle) < len(group)
+            for spec in idle:
+                if not (acts and rule.is_chosen(spec)):
+                    yield _problem(nodes, spec, rule.path, rule.message, rule.hint)
+    for spec in specs:
+        yield from _find_contradictions(spec, nodes)
+        yield from _find_idle_ignores(spec, nodes)
+
+
+def _is_declared(node: Node, path: Path) -> bool:
+    return locate(node, path) is not locate(node, path[:-1]) if len(path) > 1 else str(path[0]) in node.items()
+
+
+def _place_of(node: Node, path: Path) -> tuple[str, int, int]:
+    found = locate(node, path)
+    return found.file, found.key_line or found.line, found.key_column or found.column
+
+
+def _problem(nodes: Mapping[str, Node], spec: ImageSpec, path: Path, message: str, hint: str) -> Diagnostic:
+    return locate(nodes[spec.key], path).problem(format_path(("images", spec.key, *path)), message, hint)
+
+
+def _find_contradictions(spec: ImageSpec, nodes: Mapping[str, Node]) -> Iterator[Diagnostic]:
+    """A property that ``on_replace`` sets and takes away."""
+    names = dict(spec.on_replace.set_properties)
+    for index, path in enumerate(spec.on_replace.unset):
+        if (name := path.removeprefix(_PROPERTIES)) in names:
+            message = f"on_replace.set gives the property {quote_value(name)} a value"
+            yield _problem(nodes, spec, ("on_replace", "unset", index), message, "keep one of them")
+
+
+def _find_idle_ignores(spec: ImageSpec, nodes: Mapping[str, Node]) -> Iterator[Diagnostic]:
+    for index, pattern in enumerate(spec.ignore):
+        if not can_match_field(pattern):
+            message = f"{quote_value(pattern)} matches no field"
+            yield _problem(nodes, spec, ("ignore", index), message, _suggest_field(pattern, spec))
+
+
+def can_match_field(pattern: str) -> bool:
+    """Whether a glob of ``ignore`` matches a field, or can match some property."""
+    return any(fnmatchcase(name, pattern) for name in IGNORABLE) or any(
+        (end < len(pattern) or pattern.endswith("*")) and fnmatchcase(_PROPERTIES, pattern[:end])
+        for end in range(1, len(pattern) + 1)
+    )
+
+
+def _suggest_field(pattern: str, spec: ImageSpec) -> str:
+    """What was meant, or what there is."""
+    head, dot, tail = pattern.partition(".")
+    if pattern in spec.properties:
+        return f"did you mean {_PROPERTIES}{show_key(pattern)}?"
+    if _OTHER_NAMES.get(pattern):
+        return f"did you mean {_OTHER_NAMES[pattern]}?"
+    if pattern not in _OTHER_NAMES:
+        close = get_close_matches(head.strip().lower(), [*sorted(IGNORABLE), "properties"], 1)
+        if close == ["properties"]:
+            return f"did you mean {_PROPERTIES}{show_key(tail) if dot and tail else '*'}?"
+        if close:
+            return f"did you mean {close[0]}?"
+    return f"there are {', '.join(sorted(IGNORABLE))} and {_PROPERTIES}NAME"
+
+
+def find_unmatched_globs(node: Node, name: str) -> Iterator[Diagnostic]:
+    """Globs of a target's ``only`` that no key can match, whatever images there are."""
+    for index, item in enumerate(node.value if isinstance(node.value, list) else ()):
+        if not item.text or _NO_KEY.search(item.text):
+            message = f"{quote_value(item.text)} matches no key: a key has letters, digits and . _ -"
+            yield item.problem(
+                format_path(("targets", name, "only", index)), message, "write a key, or a glob such as ubuntu-*"
+            )
+
+
+def find_doubtful_values(specs: Sequence[ImageSpec]) -> Iterator[str]:
+    """One sentence for each name in ``ignore`` that is like a property of the image, and is none."""
+    for spec in specs:
+        for pattern in spec.ignore:
+            name = pattern.removeprefix(_PROPERTIES)
+            is_plain = pattern.startswith(_PROPERTIES) and not any(char in name for char in "*?[")
+            close = get_close_matches(name, spec.properties, 1, 0.8) if is_plain and name not in spec.properties else ()
+            if close:
+                meant = f"did you mean {_PROPERTIES}{show_key(close[0])}?"
+                yield f"{spec.key}: ignore names {show_key(pattern)}, which the image does not declare; {meant}"
