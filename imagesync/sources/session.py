@@ -11,6 +11,7 @@ What one URL can make the run do is decided here: which hosts are asked, where a
 
 import io
 import os
+import ssl
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -142,6 +143,8 @@ class WebSession:
             if is_plain_server(_list_causes(error)):
                 message = f"{shown}: the address begins with https://, and the server speaks plain HTTP"
                 raise SourceError(message, "write http:// if that is right") from error
+            if not any(isinstance(cause, ssl.SSLCertVerificationError) for cause in _list_causes(error)):
+                raise PassingError(f"{shown}: the TLS connection failed", "try again later") from error
             hint = "check the server's name, or name its authority in REQUESTS_CA_BUNDLE"
             raise SourceError(f"{shown}: the TLS certificate is not accepted", hint) from error
         except requests.Timeout as error:

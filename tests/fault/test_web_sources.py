@@ -27,6 +27,8 @@ from tests.unit.factories import catalog, inventory, plan, spec
 
 DATA = bytes(range(251)) * 20_000
 NO_PAUSE = (0.0,) * 5
+NOW = (0.0,)
+"""Pauses of a check that is not repeated."""
 ONE_LINE = "one line"
 ANY = SourceAccess()
 TAG = {"ETag": '"one"'}
@@ -287,9 +289,23 @@ def test_a_certificate_that_nobody_trusts_is_one_line(tmp_path: Path) -> None:
         server.socket = context.wrap_socket(server.socket, server_side=True)
         server.handle_error = lambda *_: None  # type: ignore[method-assign]  # quiet
         threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"https://127.0.0.1:{server.server_port}/disk"
         with pytest.raises(SourceError, match=r"TLS certificate is not accepted; .*REQUESTS_CA_BUNDLE"):
-            read(f"https://127.0.0.1:{server.server_port}/disk")
+            read(url)
+        with pytest.raises(SourceError, match="TLS certificate is not accepted") as caught:
+            check_source([url], ANY)
+        assert not isinstance(caught.value, PassingError)
         server.shutdown()
+
+
+@pytest.mark.parametrize("answer", [b"", b"\x15\x03\x03\x00\x02\x02\x28"])
+def test_a_handshake_that_fails_may_succeed_later(answer: bytes) -> None:
+    """The server closes the connection, or sends an alert; that tells nothing of its certificate."""
+    with (
+        raw_service(lambda connection: connection.sendall(answer)) as address,
+        pytest.raises(PassingError, match=r"TLS connection failed|no connection"),
+    ):
+        check_source([f"{address.replace('http', 'https')}/disk"], ANY, pauses=NOW)
 
 
 def test_a_document_has_a_largest_size(web: Mirror) -> None:
@@ -318,10 +334,6 @@ def test_a_document_that_breaks_off_is_read_again(web: Mirror, cut: int) -> None
     url = web.publish("/again", File(data, cuts=[cut, cut]))
     with pytest.raises(SourceError, match="the connection broke"):
         fetch(url, ANY, pauses=(0.0, 0.0))
-
-
-NOW = (0.0,)
-"""Pauses of a check that is not repeated."""
 
 
 def test_a_size_is_asked_without_reading(web: Mirror) -> None:
