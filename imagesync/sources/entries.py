@@ -42,8 +42,8 @@ class Entry(NamedTuple):
     is_mention: bool = False
 
 
-class Told(NamedTuple):
-    """An algorithm that a list says for what follows, and where it does: ``line 3``, ``the list's name``."""
+class AlgorithmHint(NamedTuple):
+    """An algorithm that a list names for what follows, and the place: ``the heading in line 3``, ``the list's name``."""
 
     algorithm: str
     where: str
@@ -74,7 +74,7 @@ def is_verified(algorithm: str) -> bool:
     return algorithm in HEX_LENGTHS
 
 
-def find_algorithm_of_list(url: str) -> Told | None:
+def find_algorithm_of_list(url: str) -> AlgorithmHint | None:
     """The algorithm in the name of a list: ``SHA256SUMS``, ``disk.img.sha512``, ``CHECKSUM.SHA256``, ``b2sums.txt``.
 
     What stands at the end of the name counts before what it begins with: the rest may be the file's own name.
@@ -84,7 +84,7 @@ def find_algorithm_of_list(url: str) -> Told | None:
     ends = [part for part in (*_split_name(whole[-1])[::-1], *_split_name(whole[0])[:1]) if any(map(str.isdigit, part))]
     for candidate in (whole[-1], *ends):
         if algorithm := read_algorithm(candidate):
-            return Told(algorithm, "the list's name")
+            return AlgorithmHint(algorithm, "the list's name")
     return None
 
 
@@ -93,16 +93,16 @@ def _split_name(text: str) -> list[str]:
 
 
 def make_entry(
-    names: tuple[str, ...], value: str, label: str | None, told: Told | None, where: str, sized: str = ""
+    names: tuple[str, ...], value: str, label: str | None, hint: AlgorithmHint | None, where: str, sized: str = ""
 ) -> Entry | None:
-    """An entry whose algorithm its own label tells, else what the list told before, else its length; None without any."""
-    algorithm = read_algorithm(label) or label.upper() if label else told.algorithm if told else LENGTHS.get(len(value))
+    """An entry; its label names the algorithm, else the hint of the list, else its length. None if nothing does."""
+    algorithm = read_algorithm(label) or label.upper() if label else hint.algorithm if hint else LENGTHS.get(len(value))
     if algorithm is None:
         algorithm = "SHA224" if len(value) in OTHER_LENGTHS else None
     if algorithm is None:
         return None
     if is_verified(algorithm) and HEX_LENGTHS[algorithm] != len(value):
-        source = "its label" if label else told.where if told else ""
+        source = "its label" if label else hint.where if hint else ""
         return Entry(
             names, sized=sized, problem=f"{where}: {len(value)} digits are no {algorithm}, which {source} says"
         )
