@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
 from imagesync.model.catalog import HEX_LENGTHS
-from imagesync.sources.entries import LENGTHS, OTHER_LENGTHS, Entry, AlgorithmHint, make_entry, read_algorithm
+from imagesync.sources.entries import LENGTHS, OTHER_LENGTHS, AlgorithmHint, Entry, make_entry, read_algorithm
 
 MAX_HEADING_CHARS: Final = 120
 MAX_HEADING_WORDS: Final = 8
