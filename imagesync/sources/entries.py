@@ -3,7 +3,7 @@
 import re
 from functools import lru_cache
 from typing import Final, NamedTuple
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from imagesync.model.catalog import HEX_LENGTHS
 
@@ -11,6 +11,7 @@ LENGTHS: Final = {length: name for name, length in HEX_LENGTHS.items()}
 OTHER_LENGTHS: Final = frozenset({56})
 """Of digests that nothing else has, and that are not verified here: SHA224."""
 MAX_LABEL_CHARS: Final = 32
+MAX_QUERY_CHARS: Final = 4096
 MAX_NAME_CHARS: Final = 255
 """Of the name of a list, from its end."""
 _SHA2: Final = re.compile(r"sha[-_ ]?(?:2[-_ ])?(224|256|384|512)")
@@ -77,15 +78,21 @@ def is_verified(algorithm: str) -> bool:
 def find_algorithm_of_list(url: str) -> AlgorithmHint | None:
     """The algorithm in the name of a list: ``SHA256SUMS``, ``disk.img.sha512``, ``CHECKSUM.SHA256``, ``b2sums.txt``.
 
-    What stands at the end of the name counts before what it begins with: the rest may be the file's own name.
+    The name may stand in the query, too (``?file=B2SUMS``).
     """
-    name = _BEFORE_ENDING.sub("", unquote(urlsplit(url).path).rpartition("/")[2][-MAX_NAME_CHARS:].lower())
+    parts = urlsplit(url)
+    paths = [unquote(parts.path), *(value for _, value in parse_qsl(parts.query[:MAX_QUERY_CHARS]))]
+    algorithms = (_find_algorithm_in_name(path.rpartition("/")[2]) for path in paths)
+    found = next(filter(None, algorithms), None)
+    return AlgorithmHint(found, "the list's name") if found else None
+
+
+def _find_algorithm_in_name(name: str) -> str | None:
+    """What stands at the end of the name counts before what it begins with: the rest may be the image's own name."""
+    name = _BEFORE_ENDING.sub("", name[-MAX_NAME_CHARS:].lower())
     whole = [found for piece in name.split(".") for found in _NAME_PART.findall(piece)] or [""]
     ends = [part for part in (*_split_name(whole[-1])[::-1], *_split_name(whole[0])[:1]) if any(map(str.isdigit, part))]
-    for candidate in (whole[-1], *ends):
-        if algorithm := read_algorithm(candidate):
-            return AlgorithmHint(algorithm, "the list's name")
-    return None
+    return next(filter(None, map(read_algorithm, (whole[-1], *ends))), None)
 
 
 def _split_name(text: str) -> list[str]:

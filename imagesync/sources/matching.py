@@ -20,7 +20,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from imagesync.errors import SourceError
 from imagesync.model.catalog import HEX_LENGTHS, Checksum
 from imagesync.secrets import show_key
-from imagesync.sources.entries import Entry, is_verified
+from imagesync.sources.entries import MAX_QUERY_CHARS, Entry, is_verified
 
 MAX_COMPARED_PARTS: Final = 16
 """Of two paths, from their ends: the file's name and the folders that hold it."""
@@ -30,7 +30,6 @@ MAX_EXPLAINED: Final = 200
 """Missing names for which it is looked for."""
 MAX_DEPTH: Final = 64
 """Folders of one path that are told apart by their number."""
-MAX_QUERY_CHARS: Final = 4096
 MAX_SCHEME_CHARS: Final = 16
 _ENDINGS: Final = frozenset(
     (

@@ -228,6 +228,7 @@ def test_what_a_list_says_of_an_algorithm_counts_before_its_length(text: str) ->
         (f"{BLAKE2B}  disk.qcow2\n", "B2SUMS", "BLAKE2B"),
         (f"{BLAKE2B}  disk.qcow2\n", "b2sums.txt", "BLAKE2B"),
         (f"{BLAKE2B}\n", "disk.qcow2.b2", "BLAKE2B"),
+        (f"{BLAKE2B}\n", "get?file=lists/B2SUMS", "BLAKE2B"),
         (f"{BLAKE2B}  disk.qcow2\n", "x-blake2b-CHECKSUM", "BLAKE2B"),
         (f"{BLAKE2B}  disk.qcow2\n", "disk.qcow2.whirlpool.asc", "WHIRLPOOL"),
         (f"{S256}  disk.qcow2\n", "SHA3-256SUMS", "SHA3-256"),
