@@ -13,6 +13,7 @@ Two different digests of one algorithm for one file are an error, never a choice
 """
 
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 from itertools import chain, takewhile
 from typing import Final, NamedTuple, TypeAlias
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -340,7 +341,11 @@ def _list_paths(wanted: Wanted) -> list[str]:
 
 
 def _path_of(place: str) -> str:
-    return urlsplit(place).path if "://" in place[:MAX_SCHEME_CHARS] else place
+    """The path of a URL; of anything else, also of a URL that is none, the text itself."""
+    if "://" in place[:MAX_SCHEME_CHARS]:
+        with suppress(ValueError):
+            return urlsplit(place).path
+    return place
 
 
 def _is_rooted(name: str) -> bool:

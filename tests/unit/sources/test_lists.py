@@ -102,6 +102,7 @@ iQIzBAEBCAAdFiEE{B}
         f"\\{B}  out\\\\disk.qcow2\n{A}  disk.qcow2\n",
         f"[SHA256]\n{A}  disk.qcow2\n",
         f"* sha256: {A}\n",
+        f"{B}  http://[/other.qcow2\n{A}  disk.qcow2\n",
         f"{A}  sha256\n{HEX['md5']}  (sha512/256)\n",
         f"disk.qcow2 (SHA256): {A}\nother (SHA256): {B}\n",
         f"# SHA256 HASH\nnote: feed beef\n{A}  disk-9.qcow2\n",
