@@ -9,6 +9,8 @@ import re
 import zlib
 from typing import Final
 
+MAX_MEMORY: Final = 2**27
+"""Bytes that the decoder of an lzma head may take: a header may ask for 4 GiB. What the program ``lzma`` writes needs 65 MiB."""
 MAX_TRIAL: Final = 4096
 """Bytes of a head that are given to a decoder."""
 MAX_LZMA_BYTES: Final = 2**38
@@ -58,7 +60,7 @@ def is_lzma(head: bytes) -> bool:
     if len(head) < 14 or head[0] != 0x5D or not is_usual or MAX_LZMA_BYTES < size < 2**64 - 1:
         return False
     try:
-        return bool(lzma.LZMADecompressor(lzma.FORMAT_ALONE).decompress(head, MAX_TRIAL))
+        return bool(lzma.LZMADecompressor(lzma.FORMAT_ALONE, MAX_MEMORY).decompress(head, MAX_TRIAL))
     except (lzma.LZMAError, EOFError, MemoryError):
         return False
 

@@ -109,9 +109,9 @@ class SourceStream:
         if any(declared.value == digest.hexdigest() for digest in unpacked.values()):
             message = f"the declared {declared.algorithm} is of the unpacked data, not of the packed file"
             return ChecksumMismatch(message, f"write {found}")
-        packed = "" if self._plain else " of the packed file"
-        message = f"the {declared.algorithm}{packed} is {found.partition(':')[2]}, not the declared {declared.value}"
-        return ChecksumMismatch(message, "correct the checksum, or find out who changed the file")
+        of_packed = "" if self._plain else " (it is that of the packed file)"
+        message = f"the {declared.algorithm} is {found.partition(':')[2]}, not the declared {declared.value}"
+        return ChecksumMismatch(message, f"correct the checksum{of_packed}, or find out who changed the file")
 
     def _verify_unpacked(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
         """The same chunks; what is wrong with packed data is told once its content is known as far as it can be."""

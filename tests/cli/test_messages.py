@@ -30,6 +30,8 @@ def folder(tmp_path: Path) -> Path:
         "a.gz": PACKED,
         "packed": PACKED,
         "a.zstd": b"\x28\xb5\x2f\xfd" + bytes(9),
+        "a.vmdk": b'# Disk DescriptorFile\nRW 8192 FLAT "a-flat.vmdk" 0\n'.ljust(512, b"\0"),
+        "a.vhd": bytes(range(256)) * 8 + b"conectix".ljust(512, b"\0"),
     }.items():
         (tmp_path / name).write_bytes(data)
     return tmp_path
@@ -54,6 +56,8 @@ def apply(folder: Path, image: str) -> list[str]:
     [
         ("source: packed", "m.yaml:5:3: the data is gzip, not qcow2; declare compression: gz under source"),
         ("source: a.zstd", "m.yaml:5:3: the data is zstd, not qcow2; declare compression: zst under source"),
+        ("source: a.vmdk, disk_format: vmdk", "m.yaml:5:3: the data is a vmdk descriptor, not vmdk; publish the file that it"),
+        ("source: a.vhd, disk_format: vhd", "m.yaml:5:3: the data looks like raw, not vhd; correct the source; a fixed vhd"),
         (
             f"source: {{path: a.gz, checksum: '{sha256(DISK)}'}}",
             "m.yaml:5:3: the declared sha256 is of the unpacked data, not of the packed file; "
@@ -123,16 +127,17 @@ def test_what_would_do_nothing_stops_every_command_that_reads_manifests(folder: 
     for words in (("validate",), ("plan", "--store", "store"), ("apply", "--yes", "--store", "store")):
         told = run(folder, *words).stderr
         assert [name for name in IDLE if f"images.{name}." in told] == list(IDLE)
-        assert "5 problems in the manifests; nothing was planned" in told
+        assert "problems in the manifests; nothing was planned" in told
     assert not (folder / "store").exists()
 
 
 def test_notes_are_told_by_validate(folder: Path) -> None:
     """As by plan; they are no problems."""
-    (folder / "m.yaml").write_text(HEAD + "  ubuntu: {source: a.qcow2}\ntargets: {t: {store: s, only: [ubunto]}}\n")
+    (folder / "m.yaml").write_text(HEAD + "  ubuntu: {source: a.qcow2}\nprofiles: {old: {min_ram: 1}}\n")
+    note = "profiles.old: no image uses this profile; take it out, or use it"
     shown = run(folder, "validate", code=0).stdout
-    assert shown.startswith("Note: target t: no key of images matches 'ubunto' of its only; did you mean ubuntu?\n")
+    assert shown.startswith("Note: m.yaml:")
+    assert f": {note}\n" in shown
     found = json.loads(run(folder, "validate", "--format", "json", code=0).stdout)
-    assert found["catalogs"][0]["notes"] == [
-        "target t: no key of images matches 'ubunto' of its only; did you mean ubuntu?"
-    ]
+    assert [one.partition(": ")[2] for one in found["catalogs"][0]["notes"]] == [note]
+    assert [one["where"] for one in found["warnings"]] == ["profiles.old"]

@@ -48,7 +48,7 @@ def test_a_cloud_of_the_environment_never_gets_the_overlay_of_another_target(
 def test_a_cloud_of_the_environment_selects_its_target(folder: Path) -> None:
     """Not default_target."""
     told = run("plan", "m.yaml", folder=folder, env=minimal_environment(OS_CLOUD="alice"), code=64).stderr
-    assert "cloud alice: Cloud alice was not found" in told
+    assert "there is no cloud alice" in told
 
 
 def test_a_store_that_no_target_names_has_no_overlay(folder: Path) -> None:

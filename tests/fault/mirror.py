@@ -51,6 +51,9 @@ class MirrorHandler(http.server.BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
     mirror: Mirror
 
+    def do_HEAD(self) -> None:
+        self._answer()
+
     def do_GET(self) -> None:
         self._answer()
 
@@ -80,6 +83,8 @@ class MirrorHandler(http.server.BaseHTTPRequestHandler):
             self.send_header("Content-Range", f"bytes {start}-{min(end, len(data)) - 1}/{len(data)}")
         self.send_header("Content-Length", str(len(body) if file.announced is None else file.announced))
         self.end_headers()
+        if self.command == "HEAD":
+            return
         if file.cuts and not is_head:
             self.wfile.write(body[: file.cuts.pop(0)])
             self.close_connection = True

@@ -20,6 +20,7 @@ from backports import zstd
 from imagesync.errors import FormatMismatch
 from imagesync.formats import HEAD, Plausibility, is_page
 from imagesync.formats.contents import PACKING_ARCHIVES, recognize
+from imagesync.formats.packers import is_lzma
 from tests.samples import TAKEN, TEXT_VMDK, kernel, partitioned
 
 DISK = bytes(512) + random.Random(1).randbytes(200_000)
@@ -451,3 +452,16 @@ def test_text_with_odd_characters_is_text(data: bytes, name: str) -> None:
     found = recognize(data[:HEAD])
     assert found is not None
     assert found.name == name
+
+
+@pytest.mark.parametrize("preset", range(10))
+def test_lzma_of_every_preset_is_recognized(preset: int) -> None:
+    """The largest dictionary that the program writes has 64 MiB."""
+    assert is_lzma(lzma.compress(bytes(range(256)) * 1000, lzma.FORMAT_ALONE, preset=preset)[:65536])
+
+
+def test_a_head_that_asks_for_gigabytes_is_not_decoded() -> None:
+    """Its decoder would take them: data that somebody else chose must not."""
+    packed = bytearray(lzma.compress(bytes(range(256)) * 1000, lzma.FORMAT_ALONE))
+    packed[1:5] = (2**31 + 2**30).to_bytes(4, "little")
+    assert not is_lzma(bytes(packed))
