@@ -29,7 +29,7 @@ from imagesync.model.catalog import (
 from imagesync.model.plan import Create, Plan
 from imagesync.model.urls import is_address_without_scheme, public_url
 from imagesync.secrets import show_key
-from imagesync.sources.access import Deadline, SourceAccess
+from imagesync.sources.access import Deadline, PassingError, SourceAccess
 from imagesync.sources.cache import DigestCache
 from imagesync.sources.matching import NotListedError, Wanted
 from imagesync.sources.measure import make_fault
@@ -167,7 +167,8 @@ def _read_list(
             try:
                 found = read_list(content, wanted, url, lambda: deadline.limit(1))
             except SourceError as error:
-                raise SourceError(f"{public_url(url)}: {error.message}", error.hint) from error
+                kind = PassingError if isinstance(error, PassingError) else SourceError
+                raise kind(f"{public_url(url)}: {error.message}", error.hint) from error
             return found if document.is_long else _follow_redirects(found, content, url, access, deadline)
 
         return threads.run(judge) if document.is_long else judge()
