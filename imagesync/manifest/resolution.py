@@ -13,15 +13,15 @@ from itertools import islice
 from typing import Any, Final
 
 from imagesync.errors import MAX_PROBLEMS, Diagnostic, ManifestError, UsageError
-from imagesync.manifest.merging import Manifest, merge_image
-from imagesync.manifest.placeholders import Values
+from imagesync.manifest.documents import Part
+from imagesync.manifest.merging import Manifest, Merger
+from imagesync.manifest.placeholders import Spot, Values
 from imagesync.manifest.scope import intersect_patterns
 from imagesync.manifest.set_checks import find_set_problems
 from imagesync.manifest.sources import Setting
 from imagesync.manifest.specs import make_on_replace, make_spec
 from imagesync.manifest.texts import MAX_PROPERTIES
-from imagesync.manifest.validation import Shape, format_path, suggest
-from imagesync.manifest.yaml_reader import Node
+from imagesync.manifest.validation import TEXT_KIND, Shape, format_path, suggest
 from imagesync.model.catalog import Catalog, FileSource, ImageSpec, Target, UrlSource, is_match
 from imagesync.model.policy import Limit, OnRemove, Policy, Publish
 from imagesync.paths import MOVE, find_place_problem
@@ -70,84 +70,85 @@ class _Resolver:
     ) -> None:
         self._manifest, self._allow_outside = manifest, allow_outside
         self._problems: list[Diagnostic] = list(manifest.problems)
-        node = self._find_target(target, given)
-        self._values = Values({**manifest.values, **_children_of(node, "values")}, given, manifest.images)
-        self._overlay = _children_of(node, "images")
-        self._target = self._read_target(node)
+        part = self._find_target(target, given)
+        self._values = Values({**manifest.values, **_children_of(part, "values")}, given, manifest.images)
+        self._merger = Merger(manifest, _children_of(part, "images"))
+        self._target = self._read_target(part)
 
     def make_catalog(self, only: tuple[str, ...]) -> Catalog:
         """Everything resolved; ManifestError with all problems where there is any."""
-        nodes, specs, beyond = {}, [], 0
+        merged, specs, beyond = {}, [], 0
         setting = Setting(self._manifest.base, self._manifest.folders, self._problems, self._allow_outside)
         for key in sorted(self._manifest.images):
             if len(self._problems) + len(self._values.problems) >= MAX_PROBLEMS or beyond > MAX_EXCESS_PROPERTIES:
                 raise ManifestError([*self._problems, *self._values.problems])
-            nodes[key] = merge_image(self._manifest, key, self._overlay)
-            beyond += max(0, len(_children_of(nodes[key], "properties")) - MAX_PROPERTIES)
-            data, nodes[key] = self._fill_and_check(nodes[key], "image", ("images", key))
-            spec = make_spec(key, data, nodes[key], setting) if data is not None else None
+            image = merged[key] = self._merger.merge_image(key)
+            beyond += max(0, len(image.data.get("properties", ())) - MAX_PROPERTIES)
+            data = image.data
+            if image.has_dollars:
+                data = self._fill_and_check(data, "image", ("images", key), image)
+            spec = make_spec(key, data, image, setting) if data is not None else None
             specs += [spec] if spec else []
         here = [spec for spec in specs if is_match(spec.key, self._target.only)]
-        self._problems += islice(find_set_problems(here, nodes), MAX_PROBLEMS)
+        self._problems += islice(find_set_problems(here, merged), MAX_PROBLEMS)
         name, policy, removed = self._read_name(), self._read_policy(), self._read_removed()
         if problems := [*self._problems, *self._values.problems]:
             raise ManifestError(problems)
         return self._assemble_catalog(name, policy, specs, only, removed)
 
-    def _find_target(self, name: str | None, given: Mapping[str, str]) -> Node | None:
+    def _find_target(self, name: str | None, given: Mapping[str, str]) -> Part | None:
         targets = self._manifest.targets
         if name is None and "default_target" in self._manifest.single:
             values = Values(self._manifest.values, given, ())
-            node = self._manifest.single["default_target"]
-            name = values.fill(node, ("default_target",)).text
+            part = self._manifest.single["default_target"]
+            name = str(values.fill(part.data, TEXT_KIND, ("default_target",), part))
             self._problems += values.problems
-            if values.problems or (name not in targets and name == node.text):
+            if values.problems or (name not in targets and name == part.data):
                 return None  # told of already
         if name is not None and name not in targets:
             raise UsageError(f"the manifest has no target {name!r}", suggest(name, targets, "it has"))
         return targets[name] if name is not None else None
 
-    def _read_target(self, node: Node | None) -> _Chosen:
-        if node is None:
+    def _read_target(self, part: Part | None) -> _Chosen:
+        if part is None:
             return _Chosen()
-        name = next(name for name, target in self._manifest.targets.items() if target is node)
-        plain = {part: child for part, child in node.items().items() if part in ("cloud", "store", "only")}
-        data, filled = self._fill_and_check(node.replace_value(dict(plain)), "target", ("targets", name))
+        name = next(name for name, target in self._manifest.targets.items() if target is part)
+        said = {field: value for field, value in part.data.items() if field in ("cloud", "store", "only")}
+        data = self._fill_and_check(said, "target", ("targets", name), part)
         if data is None:
             return _Chosen(name)
         store = data.get("store")
         if store is not None:
-            child = filled.items()["store"]
-            store = os.path.normpath(os.path.join(self._manifest.folders.get(child.file, self._manifest.base), store))
+            store = os.path.normpath(os.path.join(self._manifest.folders.get(part.file, self._manifest.base), store))
             if not self._allow_outside and (problem := find_place_problem(store, self._manifest.base)):
                 where = format_path(("targets", name, "store"))
-                self._problems.append(child.problem(where, problem, MOVE))
+                self._problems.append(part["store"].problem(where, problem, MOVE))
         return _Chosen(name, data.get("cloud"), store, tuple(data.get("only", ())))
 
-    def _fill_and_check(self, node: Node, part: str, path: tuple[str, ...]) -> tuple[Any, Node]:
-        """Plain data (None after a problem) and the filled tree, which is held to the schema without placeholders."""
+    def _fill_and_check(self, data: Any, part: str, path: tuple[str, ...], spot: Spot) -> Any:
+        """The data with its placeholders filled in, judged by the schema without placeholders; None after a problem."""
         shape = _load_shape(part)
         before = len(self._values.problems)
-        filled = self._values.fill(node, path)
-        data = shape.make_plain(filled)
+        filled = self._values.fill(data, shape.kind, path, spot)
         if len(self._values.problems) > before:
-            return None, filled
-        problems = shape.find_problems(data, filled, path) if filled is not node else []
-        self._problems += problems
-        return (None if problems else data), filled
+            return None
+        if filled is data or shape.is_fitting(filled):
+            return filled
+        self._problems += shape.find_problems(filled, spot.node, path)
+        return None
 
     def _read_name(self) -> str:
-        node = self._manifest.single.get("catalog")
-        if node is None:
+        part = self._manifest.single.get("catalog")
+        if part is None:
             file = next(iter(self._manifest.folders))
             hint = "name the catalogue: it marks what it owns"
             self._problems.append(Diagnostic(file, 1, 1, "catalog", "missing", hint))
             return ""
-        return str(self._fill_and_check(node, "catalog", ("catalog",))[0])
+        return str(self._fill_and_check(part.data, "catalog", ("catalog",), part))
 
     def _read_policy(self) -> Policy:
-        node = self._manifest.single.get("policy")
-        data = self._fill_and_check(node, "policy", ("policy",))[0] if node is not None else None
+        part = self._manifest.single.get("policy")
+        data = self._fill_and_check(part.data, "policy", ("policy",), part) if part is not None else None
         if data is None:
             return Policy()
         return Policy(
@@ -161,8 +162,9 @@ class _Resolver:
     def _read_removed(self) -> dict[str, str]:
         """By key of a removed image the project that has it."""
         found: dict[str, str] = {}
-        for key, node in sorted(self._manifest.removed.items()):
-            data, _ = self._fill_and_check(node, "removed", ("removed", key))
+        for key in sorted(self._manifest.removed):
+            part = self._manifest.removed[key]
+            data = self._fill_and_check(part.data, "removed", ("removed", key), part)
             found |= {key: data["owner"]} if data else {}
         return found
 
@@ -200,8 +202,8 @@ class _Resolver:
         )
 
 
-def _children_of(node: Node | None, name: str) -> Mapping[str, Node]:
-    return node.items()[name].items() if node is not None and name in node.items() else {}
+def _children_of(part: Part | None, name: str) -> Mapping[str, Part]:
+    return dict(part[name].items()) if part is not None and name in part else {}
 
 
 def _remove_places(spec: ImageSpec, base: str) -> object:

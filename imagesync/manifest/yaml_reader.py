@@ -25,7 +25,8 @@ MAX_ITEMS: Final = 1024
 """Of one list, as in the schema."""
 MAX_KEY_CHARS: Final = 1024
 MAX_TEXT_CHARS: Final = 2**20
-_CORE: Final = {"": None, "~": None, "null": None, "Null": None, "NULL": None} | {
+NULLS: Final = frozenset({"", "~", "null", "Null", "NULL"})
+_CORE: Final = dict.fromkeys(NULLS) | {
     word: value for value, words in ((True, "true True TRUE"), (False, "false False FALSE")) for word in words.split()
 }
 _INTEGER: Final = re.compile(r"[-+]?[0-9]{1,18}|0o[0-7]{1,18}|0x[0-9a-fA-F]{1,15}")

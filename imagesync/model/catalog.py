@@ -261,8 +261,9 @@ class ImageSpec:
     """One wanted image. None means "not declared": the live value is left alone (a create takes the default).
 
     ``min_disk`` in GB, ``min_ram`` in MB, ``expires`` an ISO date. Values of ``properties`` may hold
-    ``${images.KEY.id}``, which becomes the id of another wanted image when the plan is applied. ``lines`` tells where
-    the parts stand that name the content: ``checksum``, ``url``, ``path``, ``checksum_url``, the formats and ``id``.
+    ``${images.KEY.id}``, which becomes the id of another wanted image when the plan is applied. ``places`` tells where
+    the ``image`` stands, its ``source``, and the parts that name the content: ``checksum``, ``url``, ``path``,
+    ``checksum_url``, the formats and ``id``.
     """
 
     key: str
@@ -288,9 +289,17 @@ class ImageSpec:
     expires: str | None = None
     on_expire: OnExpire | None = None
     on_replace: OnReplace = field(default=OnReplace())
-    place: Place = field(default=Place(), compare=False)
-    source_place: Place = field(default=Place(), compare=False)
-    lines: Mapping[str, Place] = field(default_factory=dict, compare=False)
+    places: Mapping[str, Place] = field(default_factory=dict, compare=False)
+
+    @property
+    def place(self) -> Place:
+        """Where the image stands."""
+        return self.places.get("image", Place())
+
+    @property
+    def source_place(self) -> Place:
+        """Where its source stands; without one, where the image does."""
+        return self.places.get("source", self.place)
 
     @property
     def has_data(self) -> bool:
