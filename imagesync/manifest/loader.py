@@ -56,7 +56,8 @@ def load(path: Path | str, *, allow_outside: bool = False) -> Manifest:
     if problems:
         raise ManifestError(problems)
     base = path if path.is_dir() else path.parent
-    folders = {file.shown: os.path.realpath(file.folder) for file in files}
+    real = {folder: os.path.realpath(folder) for folder in {file.folder for file in files}}
+    folders = {file.shown: real[file.folder] for file in files}
     images, profiles, targets, values, removed, single = sections.values()
     manifest = Manifest(str(base.resolve()), images, profiles, targets, values, removed, single, folders)
     return replace(manifest, problems=tuple(islice(find_unknown_names(manifest), MAX_PROBLEMS)))
