@@ -38,9 +38,9 @@ class Document:
         return self.tree
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Part:
-    """A value of a manifest: its plain data, and the path to it in its document."""
+    """A value of a manifest: its plain data, and the path to it in its document. There are thousands."""
 
     data: Any
     document: Document

@@ -65,10 +65,11 @@ def load(path: Path | str, *, allow_outside: bool = False) -> Manifest:
 
 @dataclass(slots=True)
 class _Left:
-    """How much may still be read: bytes, and values."""
+    """How much may still be read: bytes, and values. ``names``: keys that were read already."""
 
     size: int = MAX_TOTAL_BYTES
     values: Allowance = field(default_factory=Allowance)
+    names: dict[str, str] = field(default_factory=dict)
 
     def is_used_up(self) -> bool:
         """Whether what was read last was too much."""
@@ -87,19 +88,19 @@ def _read(found: Found, shape: Shape, left: _Left) -> tuple[Part | None, list[Di
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         return None, [Diagnostic(found.shown, 1, 1, "", f"not UTF-8 (byte {error.start})", "save it as UTF-8")]
-    return _read_text(Document(found.shown, text), shape, left.values)
+    return _read_text(Document(found.shown, text), shape, left)
 
 
-def _read_text(document: Document, shape: Shape, left: Allowance) -> tuple[Part | None, list[Diagnostic]]:
+def _read_text(document: Document, shape: Shape, left: _Left) -> tuple[Part | None, list[Diagnostic]]:
     """What a text says; with places from the beginning if it cannot be read fast, or does not fit."""
-    before = left.values
-    data = read_plain(document.text, shape.kind, left)
+    before = left.values.values
+    data = read_plain(document.text, shape.kind, left.values, left.names)
     if data is not None and shape.is_fitting(data):
         return Part(data, document), []
     del data  # the tree needs the memory
-    left.values = before
+    left.values.values = before
     document.is_read_with_care = True
-    document.tree, problems = parse(document.text, document.file, left)
+    document.tree, problems = parse(document.text, document.file, left.values)
     if document.tree is None:
         return None, problems or [Diagnostic(document.file, 1, 1, "", "empty", "a manifest begins with version: 1")]
     data = shape.make_plain(document.tree)

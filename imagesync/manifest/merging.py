@@ -140,7 +140,9 @@ def _merge_nodes(below: Node, above: Node) -> Node:
     if not below.items():
         return above
     return above.replace_value(
-        _merge_mappings(below.items(), above.items(), _children_of_node, lambda node, children: node.replace_value(children))
+        _merge_mappings(
+            below.items(), above.items(), _children_of_node, lambda node, children: node.replace_value(children)
+        )
     )
 
 

@@ -74,7 +74,9 @@ class Values:
         if isinstance(data, dict):
             return self._fill_mapping(data, kind, whole, below)
         if isinstance(data, list):
-            items = [self._fill(child, kind.items or ANY_KIND, whole, (*below, index)) for index, child in enumerate(data)]
+            items = [
+                self._fill(child, kind.items or ANY_KIND, whole, (*below, index)) for index, child in enumerate(data)
+            ]
             return data if all(map(_is_same, items, data)) else items
         if not isinstance(data, str) or "$" not in data:
             return data
@@ -151,7 +153,9 @@ class Values:
             return ""
         if name in within:
             ring = " -> ".join(map(show_key, [*within[within.index(name) :], name]))
-            self._complain(self._ask_value(name), ("values", name), f"the values go round in a circle: {ring}", "break it")
+            self._complain(
+                self._ask_value(name), ("values", name), f"the values go round in a circle: {ring}", "break it"
+            )
             return ""
         if len(within) >= MAX_DEPTH:
             self._complain(ask, path, f"values that name values, more than {MAX_DEPTH} deep", "write it out")

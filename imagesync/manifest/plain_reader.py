@@ -31,20 +31,22 @@ from imagesync.manifest.yaml_reader import (
     NULLS,
     Allowance,
     Scalar,
+    make_parser,
     parse_scalar,
 )
 
 _MAX_NAMES: Final = 10_000
-"""Keys that are kept because they come again and again, so that each is checked once and kept once."""
+"""Keys that are kept because they come again and again."""
 
 
-def read_plain(text: str, kind: Kind, allowance: Allowance) -> Any:
+def read_plain(text: str, kind: Kind, allowance: Allowance, names: dict[str, str] | None = None) -> Any:
     """The document as plain data, scalars as ``kind`` wants them; None if it must be read with care.
 
-    What is read is taken off the allowance; nothing if there is no answer.
+    What is read is taken off the allowance; nothing if there is no answer. ``names`` are keys that come again and again,
+    also in other texts: each is checked once, and kept once.
     """
     try:
-        reader = _PlainReader(text, allowance.values)
+        reader = _PlainReader(text, allowance.values, {} if names is None else names)
         data = reader.read_document(kind)
     except (_Unusual, yaml.YAMLError):
         return None
@@ -59,11 +61,11 @@ class _Unusual(Exception):
 class _PlainReader:
     """One document: the parser's next event, the values still allowed, and what anchors stand for."""
 
-    def __init__(self, text: str, values: int) -> None:
-        self._next: Callable[[], Any] = getattr(yaml, "CLoader", yaml.Loader)(text).get_event
+    def __init__(self, text: str, values: int, names: dict[str, str]) -> None:
+        self._next: Callable[[], Any] = make_parser(text).get_event
         self.left = values
         self._anchors: dict[str, tuple[Any, Kind, int]] = {}
-        self._names: dict[str, str] = {}
+        self._names = names
 
     def read_document(self, kind: Kind) -> Any:
         self._next()
@@ -115,30 +117,34 @@ class _PlainReader:
     def _read_mapping(self, kind: Kind, depth: int) -> dict[str, Any]:
         """The loop in which nearly all time is spent: what most values are is decided here, the rest in ``_read``."""
         following, names, children, further = self._next, self._names, kind.children, kind.further or ANY_KIND
+        max_chars = MAX_TEXT_CHARS
         found: dict[str, Any] = {}
         merged: list[Any] = []
-        self.left -= 1
-        while type(key := following()) is ScalarEvent:
-            name = names.get(key.value) or self._check_name(key.value)
+        texts = merges = 0
+        for number in range(MAX_KEYS + 2):
+            key = following()
+            if type(key) is not ScalarEvent:
+                break
             event = following()
-            if name == "<<":
-                if key.style:
-                    raise _Unusual
-                merged += self._read_merged(event, kind, depth + 1)
-                continue
+            name = names.get(key.value)
+            if name is None:
+                if key.value == "<<":
+                    merged += self._read_merged(key, event, kind, depth + 1)
+                    merges += 1
+                    continue
+                name = self._check_name(key.value)
             inner = children.get(name, further)
             if type(event) is ScalarEvent and event.tag is None is event.anchor:
-                self.left -= 1
+                texts += 1
                 text = event.value
                 is_usual = "\0" not in text if event.style else text not in NULLS
-                is_usual = is_usual and inner.is_text and len(text) <= MAX_TEXT_CHARS
-                value = text if is_usual else _choose(event, inner)
+                found[name] = text if is_usual and inner.is_text and len(text) <= max_chars else _choose(event, inner)
             else:
-                value = self._read(event, inner, depth + 1)
-            if name in found or len(found) >= MAX_KEYS:
+                found[name] = self._read(event, inner, depth + 1)
+            if len(found) + merges <= number:  # the key was there
                 raise _Unusual
-            found[name] = value
-        if type(key) is not MappingEndEvent or self.left < 0:
+        self.left -= 1 + texts
+        if type(key) is not MappingEndEvent or len(found) > MAX_KEYS or self.left < 0:
             raise _Unusual
         for source in merged:
             found = {**source, **found}
@@ -151,8 +157,10 @@ class _PlainReader:
             self._names[name] = name
         return name
 
-    def _read_merged(self, event: Any, kind: Kind, depth: int) -> list[Any]:
+    def _read_merged(self, key: Any, event: Any, kind: Kind, depth: int) -> list[Any]:
         """The mappings that ``<<`` merges into one of this kind: one, or a list of them."""
+        if key.style:
+            raise _Unusual
         merged = self._read(event, Kind(items=kind) if type(event) is SequenceStartEvent else kind, depth)
         sources = merged if isinstance(merged, list) else [merged]
         if not all(isinstance(source, dict) for source in sources):

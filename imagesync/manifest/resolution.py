@@ -22,8 +22,8 @@ from imagesync.manifest.sources import Setting
 from imagesync.manifest.specs import make_on_replace, make_spec
 from imagesync.manifest.texts import MAX_PROPERTIES
 from imagesync.manifest.validation import TEXT_KIND, Shape, format_path, suggest
-from imagesync.model.catalog import Catalog, FileSource, ImageSpec, Target, UrlSource, is_match
-from imagesync.model.policy import Limit, OnRemove, Policy, Publish
+from imagesync.model.catalog import Catalog, FileSource, Fingerprint, ImageSpec, Target, Transfer, UrlSource, is_match
+from imagesync.model.policy import Limit, OnRemove, OnReplace, Policy, Publish
 from imagesync.paths import MOVE, find_place_problem
 from imagesync.schemas import load_schema
 
@@ -183,8 +183,6 @@ class _Resolver:
             if not any(fnmatchcase(spec.key, pattern) for spec in here):
                 close = get_close_matches(pattern, [spec.key for spec in here], 3)
                 raise UsageError(f"--only {pattern}: no such key", f"did you mean {', '.join(close)}?" if close else "")
-        bare = [_remove_places(spec, self._manifest.base) for spec in picked]
-        text = json.dumps(bare, default=_canonicalize).encode()
         return Catalog(
             name=name,
             images=picked,
@@ -197,7 +195,7 @@ class _Resolver:
             policy=policy,
             target=Target(target.name, target.cloud, target.store),
             base=self._manifest.base,
-            digest=f"sha256:{hashlib.sha256(text).hexdigest()}",
+            digest=_digest_images(picked, self._manifest.base),
             warnings=tuple(_find_warnings(picked)),
         )
 
@@ -206,23 +204,53 @@ def _children_of(part: Part | None, name: str) -> Mapping[str, Part]:
     return dict(part[name].items()) if part is not None and name in part else {}
 
 
-def _remove_places(spec: ImageSpec, base: str) -> object:
-    """What an image is, wherever the checkout lies and whatever line it stands in."""
-    source = spec.source
-    if isinstance(source, FileSource | UrlSource) and (signature := source.signature):
-        source = replace(source, signature=replace(signature, keyring=os.path.relpath(signature.keyring, base)))
-    if isinstance(source, FileSource):
-        source = replace(source, path=os.path.relpath(source.path, base))
-    if isinstance(source, UrlSource):
-        source = source.withhold_secrets()  # the digest of a catalog stands in plans
-    return _canonicalize(replace(spec, source=source))
+def _digest_images(specs: Sequence[ImageSpec], base: str) -> str:
+    """What identifies the images, wherever the checkout lies and whatever lines they stand in."""
+    known: dict[int, object] = {}
+    """By the id of an object that many images share: what it is."""
+
+    def describe(value: Any) -> object:
+        if (again := known.get(id(value))) is not None:
+            return again
+        found = _canonicalize(_remove_place(value, base))
+        if isinstance(value, _SHARED):
+            known[id(value)] = found
+        return found
+
+    text = json.dumps(specs, default=describe)
+    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+
+
+_SHARED: Final = (OnReplace, Transfer, Fingerprint)
+
+
+def _remove_place(value: Any, base: str) -> object:
+    """A source without where the checkout lies, and without secrets: the digest of a catalog stands in plans."""
+    if not isinstance(value, _PLACED):
+        return value
+    if signature := value.signature:
+        value = replace(value, signature=replace(signature, keyring=os.path.relpath(signature.keyring, base)))
+    if isinstance(value, FileSource):
+        return replace(value, path=os.path.relpath(value.path, base))
+    return value.withhold_secrets()
+
+
+_PLACED: Final = (FileSource, UrlSource)
 
 
 def _canonicalize(value: object) -> object:
     """A value whose text does not depend on the order of sets."""
-    if is_dataclass(value) and not isinstance(value, type):
-        return {item.name: getattr(value, item.name) for item in fields(value) if item.compare}
-    return sorted(map(str, value)) if isinstance(value, frozenset) else str(value)
+    if isinstance(value, frozenset):
+        return sorted(map(str, value))
+    kind: Any = type(value)
+    names = _list_compared_fields(kind)
+    return str(value) if names is None else {name: getattr(value, name) for name in names}
+
+
+@cache
+def _list_compared_fields(kind: object) -> tuple[str, ...] | None:
+    """The fields that make two values of a kind differ; None if it has no fields."""
+    return tuple(item.name for item in fields(kind) if item.compare) if is_dataclass(kind) else None
 
 
 def _find_warnings(specs: Sequence[ImageSpec]) -> Iterator[str]:

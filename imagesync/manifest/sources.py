@@ -5,6 +5,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
@@ -145,6 +146,8 @@ def _keep_packed(transfer: Transfer, image: Draft) -> Transfer:
 
 def _find_other_packing(urls: Sequence[str]) -> str:
     """The mirror that by its name is packed otherwise than the first one; empty without one."""
+    if len(urls) == 1:
+        return ""
     first, *others = (_read_suffix(urlsplit(url).path) for url in urls)
     for url, packing in zip(urls[1:], others, strict=True):
         if packing is not first:
@@ -193,12 +196,17 @@ def _make_transfer(data: Mapping[str, Any], name: str, image: Draft) -> Transfer
     """What ``container_format: compressed`` stores is packed, and stays so."""
     packing = Compression(data["compression"]) if "compression" in data else _read_suffix(name)
     stores = data.get("stores", ())
-    made = Transfer(
+    return _share_transfer(
         compression=Compression.NONE if image.container_format == COMPRESSED else packing,
         method=Method(data.get("method", Method.UPLOAD)),
         stores=() if stores == "all" else tuple(dict.fromkeys(stores)),
         all_stores=stores == "all",
         verify=data.get("verify") != "none",
         inspect=data.get("inspect") != "none",
+        max_size=data.get("max_size"),
+        max_ratio=data.get("max_ratio"),
     )
-    return replace(made, max_size=data.get("max_size"), max_ratio=data.get("max_ratio"))
+
+
+_share_transfer: Final = lru_cache(64)(Transfer)
+"""Most images of a catalog travel in one way."""

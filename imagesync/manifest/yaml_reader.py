@@ -87,6 +87,15 @@ def _show_problem(problem: str | None) -> str:
     return _QUOTED.sub("…", problem or "")
 
 
+_Parser: Final[Any] = getattr(getattr(yaml, "cyaml", None), "CParser", yaml.Loader)
+"""LibYAML's, if PyYAML was built with it; without the rest of a loader, which costs as much as a small file."""
+
+
+def make_parser(text: str) -> Any:
+    """What gives the events of a text, one by one: ``get_event``, None after the last."""
+    return _Parser(text)
+
+
 class Stop(Exception):
     """The file cannot be read any further."""
 
@@ -105,7 +114,7 @@ def parse(text: str, file: str, allowance: Allowance | None = None) -> tuple[Nod
     """
     reader = _Reader(file, allowance or Allowance())
     try:
-        return reader.read_document(iter(getattr(yaml, "CLoader", yaml.Loader)(text).get_event, None)), reader.problems
+        return reader.read_document(iter(make_parser(text).get_event, None)), reader.problems
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = (mark.line + 1, mark.column + 1) if mark else (1, 1)

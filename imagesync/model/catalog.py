@@ -80,6 +80,7 @@ class OnExpire(StrEnum):
 
 HEX_LENGTHS: Final = MappingProxyType({"md5": 32, "sha1": 40, "sha256": 64, "sha384": 96, "sha512": 128})
 """Hexadecimal digits of a digest, by hashlib name of its algorithm, weakest first."""
+_HEX: Final = re.compile("[0-9a-f]*")
 SERVICE_HASHES: Final = frozenset({"md5", "sha512"})
 """Digests that an image service computes of stored data by default ("Show image": ``checksum``, ``os_hash_value``)."""
 
@@ -98,7 +99,7 @@ class Checksum:
         algorithm, value = algorithm.strip().lower(), value.strip().lower()
         if not colon or algorithm not in HEX_LENGTHS:
             raise ValueError(f"not ALGORITHM:HEX with one of {', '.join(HEX_LENGTHS)}")
-        if not re.fullmatch(f"[0-9a-f]{{{HEX_LENGTHS[algorithm]}}}", value):
+        if len(value) != HEX_LENGTHS[algorithm] or not _HEX.fullmatch(value):
             raise ValueError(
                 f"{algorithm} takes {HEX_LENGTHS[algorithm]} hexadecimal digits, not {len(value)} characters"
             )
