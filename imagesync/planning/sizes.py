@@ -9,7 +9,7 @@ from typing import Final
 
 from imagesync.model.catalog import Role
 from imagesync.model.image import MAX_NAME_CHARS, MAX_PARTS, MAX_PROPERTY_BYTES, Inventory, LiveImage
-from imagesync.model.plan import Create, Step, Update
+from imagesync.model.plan import Create, Step, Update, find_image_id
 from imagesync.model.record import MANAGED, PREFIX, Record
 
 MAX_RECORD_BYTES: Final = MAX_PROPERTY_BYTES - 256
@@ -19,7 +19,10 @@ MAX_RECORD_BYTES: Final = MAX_PROPERTY_BYTES - 256
 def find_oversized(steps: Sequence[Step], inventory: Inventory) -> Iterator[str]:
     """One sentence for each name, record, and number of properties or tags that is too large: the image, the size, the
     limit, and the way out."""
-    images = {image.id: image for image in (*inventory.owned, *inventory.foreign)}
+    touched = {find_image_id(step.action) for step in steps}
+    images = (
+        {image.id: image for image in (*inventory.owned, *inventory.foreign) if image.id in touched} if steps else {}
+    )
     for step in steps:
         action = step.action
         if isinstance(action, Update) and action.record is not None:
