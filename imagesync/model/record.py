@@ -81,6 +81,12 @@ def hash_names(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(map(hash_name, names)))
 
 
+@lru_cache(2**10)
+def hash_all(names: tuple[str, ...]) -> frozenset[str]:
+    """Names as a set of hashes; most images have the same ones."""
+    return frozenset(map(hash_name, names))
+
+
 @dataclass(frozen=True, slots=True)
 class Managed:
     """What imagesync set on an image, and the history that planning needs.
@@ -299,7 +305,8 @@ def _read_words(value: object) -> tuple[str, ...]:
 
 
 def _read_mapping(value: object) -> dict[str, object]:
-    return {str(name): item for name, item in value.items()} if isinstance(value, dict) else {}
+    """A JSON object, whose names are texts."""
+    return value if isinstance(value, dict) else {}
 
 
 def _read_texts(value: object) -> dict[str, str]:

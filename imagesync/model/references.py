@@ -12,7 +12,7 @@ _LITERAL: Final = re.compile(r"\$(?=\{images\.)")
 
 def escape_references(text: str) -> str:
     """Text that happens to look like a reference, told apart from one: ``resolve_references`` gives it back."""
-    return _LITERAL.sub("$$", text) if "$" in text else text
+    return _LITERAL.sub("$$", text)
 
 
 def resolve_references(text: str, ids: Mapping[str, str]) -> str:
@@ -22,8 +22,6 @@ def resolve_references(text: str, ids: Mapping[str, str]) -> str:
 
 def fill_known_references(text: str, ids: Mapping[str, str]) -> str:
     """References to known ids filled in; all else stays, ``$${images.`` too, for ``resolve_references`` to finish."""
-    if "$" not in text:
-        return text
     return REFERENCE.sub(lambda found: ids.get(found[1], found[0]) if found[1] else found[0], text)
 
 

@@ -6,7 +6,6 @@ of what is superseded and the removal of what is left over.
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import cache
 from typing import assert_never
 
 from imagesync.model.catalog import Auto, Checksum, ImageSpec, OnExpire, Role, Status, UrlSource
@@ -14,6 +13,7 @@ from imagesync.model.image import LiveImage
 from imagesync.model.plan import Create, Deactivate, FieldChange, Reactivate, Reason, Step, Update
 from imagesync.model.record import Managed, Record, hash_value
 from imagesync.model.references import find_references
+from imagesync.model.urls import has_secret
 from imagesync.planning.context import PlanningContext
 from imagesync.planning.decisions import (
     Keep,
@@ -101,6 +101,10 @@ def _add_retirements(
     """The steps of a key together with those that take its superseded, surplus and left-over images away."""
     used = (decision.fill,) if isinstance(decision, Make) else (decision.owned.id,)
     leaving = [owned for owned in generations.current if owned.id not in used]
+    if isinstance(decision, Keep) and not (
+        leaving or generations.staging or generations.retired or generations.deleting
+    ):
+        return first  # nearly all keys
     if isinstance(decision, Keep):
         needs = _find_publishing_step(first)  # a duplicate stays until the image that is kept is as wanted
         retiring = retire_all(generations, leaving, spec.on_replace, Reason.DUPLICATE, needs)
@@ -194,10 +198,12 @@ def bring_up(context: PlanningContext, spec: ImageSpec, owned: Owned, reason: Re
     before, after = merge_states(
         _ignore_converted_formats(spec, owned), owned.image, managed, members, live_members, context.ids
     )
+    made: list[Record] = []
 
-    @cache
     def make_record() -> Record:
-        return _make_next_record(context.given.catalog.name, spec, members, owned.record)
+        if not made:  # nearly all images need none
+            made.append(_make_next_record(context.given.catalog.name, spec, members, owned.record))
+        return made[0]
 
     def choose_reason(path: tuple[str, ...]) -> Reason:
         found = reason or find_reason(path, make_record().managed, owned.record.managed)
@@ -228,7 +234,7 @@ def _make_next_record(catalog: str, spec: ImageSpec, members: frozenset[str], ba
 
 def _find_kept_identity(spec: ImageSpec, base: Record) -> str | None:
     """The identity of the URL that stays in a record: an earlier version kept a hash of URLs with secrets."""
-    return None if isinstance(spec.source, UrlSource) and spec.url_identity is None else base.url
+    return None if isinstance(spec.source, UrlSource) and has_secret(spec.source.urls[0]) else base.url
 
 
 def _is_record_named(spec: ImageSpec, members: frozenset[str], record: Record) -> bool:

@@ -18,6 +18,7 @@ from imagesync.model.plan import ImageState, Reason, Value
 from imagesync.model.record import (
     Managed,
     Record,
+    hash_all,
     hash_name,
     hash_names,
     hash_value,
@@ -66,12 +67,13 @@ def merge_states(
     """
     fields = _merge_fields(spec, image, managed)
     properties = _merge_properties(spec, managed, ids)
-    ours = set(properties) | {name for name in image.properties if hash_name(name) in managed.properties}
+    ours = set(properties)
+    ours |= {name for name in image.properties.keys() - ours if hash_name(name) in managed.properties}
     shown = tuple(sorted(member.project for member in live_members))
     before = ImageState(
         fields={name: live_field(image, name) for name in fields},
         properties={
-            name: escape_references(image.properties[name])
+            name: escape_references(value) if "$" in (value := image.properties[name]) else value
             for name in sorted(ours)
             if name in image.properties and not (spec.ignore and is_left_alone(spec, managed, "properties", name))
         },
@@ -102,8 +104,10 @@ def compute_min_disk(image: LiveImage) -> int:
 
 
 def _merge_properties(spec: ImageSpec, managed: Managed, ids: Mapping[str, str]) -> dict[str, str]:
-    declared = {name: fill_known_references(value, ids) for name, value in spec.properties.items()}
-    wanted = {**_restore_properties(managed), **declared}
+    declared = {
+        name: fill_known_references(value, ids) if "$" in value else value for name, value in spec.properties.items()
+    }
+    wanted = {**_restore_properties(managed), **declared} if managed.before else declared
     return {
         name: wanted[name]
         for name in sorted(wanted)
@@ -141,7 +145,7 @@ def make_managed(spec: ImageSpec, members: frozenset[str], generation: int) -> M
 def list_managed_names(spec: ImageSpec, members: frozenset[str]) -> tuple[frozenset[str], ...]:
     """``make_managed(…).names()``, without the hashes of values: nearly all images need no new record."""
     texts = (spec.properties, spec.tags, members)
-    return frozenset(_list_managed_fields(spec)), *(frozenset(map(hash_name, names)) for names in texts)
+    return frozenset(_list_managed_fields(spec)), *(hash_all(tuple(names)) for names in texts)
 
 
 def _list_managed_fields(spec: ImageSpec) -> dict[str, Value]:
