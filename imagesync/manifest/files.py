@@ -18,8 +18,8 @@ from imagesync.text import make_printable
 
 SUFFIXES: Final = (".yaml", ".yml")
 ALLOW: Final = "--allow-outside"
-MAX_FILE_BYTES: Final = 8 * 2**20
-"""Of one manifest."""
+MAX_FILE_BYTES: Final = 32 * 2**20
+"""Of one manifest: 10,000 images of 100 values."""
 MAX_DEPTH: Final = 64
 """Folders in each other below the one that is given."""
 MAX_ENTRIES: Final = 100_000

@@ -17,8 +17,8 @@ from imagesync.secrets import quote_value, show_key
 
 MAX_DEPTH: Final = 32
 """Mappings and lists inside each other."""
-MAX_VALUES: Final = 100_000
-"""Of all files of a catalog, aliases expanded: 10,000 images of ten values, which take about a second."""
+MAX_VALUES: Final = 1_200_000
+"""Of all files of a catalog, aliases expanded: 10,000 images of more than 100 values."""
 MAX_KEYS: Final = 10_000
 """Of one mapping, and so images of a catalog."""
 MAX_ITEMS: Final = 1024
@@ -132,6 +132,8 @@ class _Reader:
         self.problems: list[Diagnostic] = []
         self._anchors: dict[str, tuple[Node, int]] = {}
         self._left = allowance
+        self._names: dict[str, str] = {}
+        self._line = 0
 
     def read_document(self, events: Iterator[Any]) -> Node | None:
         root: Node | None = None
@@ -185,7 +187,7 @@ class _Reader:
             self._stop(event, "a text with a NUL character", "take it out")
         plain = not event.style and event.implicit[0]
         value = parse_scalar(text) if plain else text if event.tag in (None, "!") else self._read_tagged(event)
-        return Node(value, mark.line + 1, mark.column + 1, text, 0, 0, self.file, plain)
+        return Node(value, self._number_line(mark), mark.column + 1, text, 0, 0, self.file, plain)
 
     def _read_tagged(self, event: Any) -> Scalar:
         """A scalar whose tag says what it is: it must be that."""
@@ -225,7 +227,7 @@ class _Reader:
         while not isinstance(key := next(events), MappingEndEvent):
             if not isinstance(key, ScalarEvent):
                 self._stop(key, "a key that is not text")
-            name, child = key.value, next(events)
+            name, child = self._names.setdefault(key.value, key.value), next(events)
             value = self._read_node(child, events, depth + 1)
             if name == "<<" and not key.style:
                 merged += value.value if isinstance(value.value, list) else [value]
@@ -246,7 +248,15 @@ class _Reader:
         return Node(found, start.line + 1, start.column + 1, file=self.file)
 
     def _place_of(self, event: Any) -> tuple[int, int]:
-        return event.start_mark.line + 1, event.start_mark.column + 1
+        mark = event.start_mark
+        return self._number_line(mark), mark.column + 1
+
+    def _number_line(self, mark: Any) -> int:
+        """The number of a line, the same object for all that stands in it: there may be a million nodes."""
+        line: int = mark.line + 1
+        if line != self._line:
+            self._line = line
+        return self._line
 
     def _report_key(self, key: Any, found: Mapping[str, Node]) -> None:
         name = key.value
