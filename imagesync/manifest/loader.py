@@ -23,7 +23,7 @@ from imagesync.secrets import show_key
 
 MERGED: Final = ("images", "profiles", "targets", "values", "removed")
 SINGLE: Final = ("catalog", "policy", "defaults", "default_target")
-MAX_TOTAL_BYTES: Final = 48 * 2**20
+MAX_TOTAL_BYTES: Final = 32 * 2**20
 """Of all files of a catalog together."""
 
 
