@@ -256,3 +256,7 @@ class Inventory:
     members: Mapping[str, tuple[MemberState, ...]] = field(default_factory=dict)
     projects: Mapping[NamedProject, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+
+    def index_images(self) -> dict[str, LiveImage]:
+        """The owned and the foreign images by id; made anew each time."""
+        return {image.id: image for image in (*self.owned, *self.foreign)}

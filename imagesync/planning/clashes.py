@@ -146,6 +146,10 @@ def find_clashes(
 ) -> list[str]:
     """Visible images of the same project that already hold a wanted name, and pinned ids that are somebody else's."""
     ours = {image.id for image in inventory.owned}
+    named: dict[str | None, list[LiveImage]] = {}
+    for image in inventory.foreign:
+        for word in {image.id, image.name}:
+            named.setdefault(word, []).append(image)
     sentences = []
     for spec in wanted:
         decision = decisions[spec.key]
@@ -154,7 +158,8 @@ def find_clashes(
         kept = decision.owned.id if isinstance(decision, Keep | Promote) else None
         taken = (kept, adopted[spec.key].id if spec.key in adopted else None)
         owner = spec.owner or inventory.project_id
-        for image in inventory.foreign:
+        near = {image.id: image for word in (spec.id, spec.name) for image in named.get(word, ())}
+        for image in near.values():
             if image.id in ours or image.id in taken:
                 continue
             if image.id == spec.id:
@@ -178,7 +183,7 @@ def find_disputes(
     That is all that is wrong with a key whose images lie there, and a pinned id that was taken there.
     """
     is_elsewhere = spec.owner not in (None, inventory.project_id)
-    takers = {image.owner for image in inventory.foreign if image.id == spec.id}
+    takers = {image.owner for image in inventory.foreign if image.id == spec.id} if spec.id else set()
     if not is_elsewhere and takers <= {inventory.project_id}:
         return []
     decision = decisions[spec.key]

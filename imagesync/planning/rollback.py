@@ -58,7 +58,7 @@ def rollback_plan(given: PlanInput, *, key: str, to: str | None) -> Plan:
     leaving = [owned for owned in generations.current if owned.id != chosen.id]
     steps = (*first.steps, *retire_superseded(spec, generations, leaving, first))
     refusals += find_clashes((wanted,), {key: Promote(chosen, Reason.ROLLBACK)}, given.inventory, {})
-    refusals += find_oversized(steps, given.inventory)
+    refusals += find_oversized(steps, given.inventory.index_images())
     if refusals:
         raise PlanRefused(refusals)
     notes = (*first.notes, describe_follow_up(spec, chosen))
