@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from imagesync.errors import ImagesyncError as ImagesyncError
     from imagesync.execution.executor import execute as execute
     from imagesync.execution.performer import Performer as Performer
+    from imagesync.inventory import identify_owners as identify_owners
     from imagesync.inventory import take_inventory as take_inventory
     from imagesync.manifest.loader import load as load
     from imagesync.manifest.resolution import resolve as resolve
@@ -89,6 +90,7 @@ _HOMES: Final = {
     "Watch": "imagesync.run",
     "SourceAccess": "imagesync.sources.access",
     "take_inventory": "imagesync.inventory",
+    "identify_owners": "imagesync.inventory",
     "Clock": "imagesync.planning.clock",
     "PlanInput": "imagesync.planning.context",
     "make_plan": "imagesync.planning.planner",

@@ -21,21 +21,27 @@ The tree; each class carries objects and words itself in ``__str__``:
         └── FormatMismatch    they are not of the declared disk_format, or unsafe
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 MAX_SHOWN_PROBLEMS: Final = 100
 """Problems of manifests that a message lists."""
+MAX_SHOWN_CHANGES: Final = 10
+"""Changes of live images that the message of a stale plan lists."""
 MAX_PROBLEMS: Final = 200
 """Problems of manifests after which loading stops: nobody reads more, and each costs time."""
+MAX_EXCERPT_CHARS: Final = 70
+"""Of a line of a file that is shown: a terminal has 80 columns."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Diagnostic:
     """One problem of one place in a manifest: ``FILE:LINE:COLUMN: where: message; hint``.
 
-    Lines and columns count from 1; 0 means that the place has none (a whole file, a ``--set`` value).
+    Lines and columns count from 1; 0 means that the place has none (a whole file, a ``--set`` value). ``excerpt``: that
+    line of the file, printable, where a person sees the mistake only in it.
     """
 
     file: str
@@ -44,6 +50,7 @@ class Diagnostic:
     where: str
     message: str
     hint: str = ""
+    excerpt: str = ""
 
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
@@ -68,19 +75,44 @@ class UsageError(ImagesyncError):
 
 
 class ManifestError(ImagesyncError):
-    """The manifests cannot be used; every problem of every file is in ``diagnostics``, sorted."""
+    """The manifests cannot be used; every problem of every file is in ``diagnostics``, sorted, each once."""
 
     def __init__(self, diagnostics: Sequence[Diagnostic]) -> None:
-        self.diagnostics = tuple(sorted(set(diagnostics)))
+        self.diagnostics = tuple(sorted(_merge_repeated(set(diagnostics))))
         count = len(self.diagnostics)
         many = f"{'at least ' * (count >= MAX_PROBLEMS)}{count} problem{'s' * (count != 1)}"
         super().__init__(f"{many} in the manifests; nothing was planned")
 
     def __str__(self) -> str:
-        lines = [str(diagnostic) for diagnostic in self.diagnostics[:MAX_SHOWN_PROBLEMS]]
-        if (more := len(self.diagnostics) - len(lines)) > 0:
+        shown = self.diagnostics[:MAX_SHOWN_PROBLEMS]
+        lines = [line for item in shown for line in (str(item), *_draw_excerpt(item))]
+        if (more := len(self.diagnostics) - len(shown)) > 0:
             lines.append(f"and {more} more, which validate --format json tells")
         return "\n".join([*lines, self.message])
+
+
+def _merge_repeated(problems: Iterable[Diagnostic]) -> Iterator[Diagnostic]:
+    """One problem for each place: a line of defaults, a profile or the policy is that of many images."""
+    groups: dict[object, list[Diagnostic]] = {}
+    for item in problems:
+        same = (item.file, item.line, item.column, item.message, item.hint) if item.line else item
+        groups.setdefault(same, []).append(item)
+    for group in groups.values():
+        first, *others = sorted(group, key=lambda item: (item.where.startswith("images."), item))
+        is_of_images = bool(others) and first.where.startswith("images.")
+        yield replace(first, where=f"{first.where} (and {len(others)} more)") if is_of_images else first
+
+
+def _draw_excerpt(problem: Diagnostic) -> list[str]:
+    """The line of the file, indented and cut around the place, and a caret below the column; nothing without an excerpt."""
+    if not problem.excerpt:
+        return []
+    at = min(problem.column - 1, len(problem.excerpt))
+    start = max(0, at - MAX_EXCERPT_CHARS // 2) if len(problem.excerpt) > MAX_EXCERPT_CHARS else 0
+    shown = problem.excerpt[start : start + MAX_EXCERPT_CHARS]
+    head, tail = "… " * (start > 0), " …" * (start + len(shown) < len(problem.excerpt))
+    wide = sum(unicodedata.east_asian_width(char) in "WF" for char in shown[: at - start])
+    return [f"    {head}{shown}{tail}", f"    {' ' * (len(head) + at - start + wide)}^"]
 
 
 class PlanRefused(ImagesyncError):
@@ -92,11 +124,18 @@ class PlanRefused(ImagesyncError):
 
 
 class StalePlan(ImagesyncError):
-    """What the plan relied on has changed; ``changes`` holds one sentence a change."""
+    """What the plan relied on has changed; ``changes`` holds one sentence a change, of which the text has the first."""
 
     def __init__(self, changes: Sequence[str]) -> None:
         self.changes = tuple(changes)
-        super().__init__(f"the plan is stale: {'; '.join(self.changes)}", "plan again; nothing was changed")
+        hint = "nothing was applied; make the plan again: imagesync plan PATH"
+        if len(self.changes) == 1:
+            super().__init__(f"the plan is stale: {self.changes[0]}", hint)
+            return
+        shown = [f"  {change}" for change in self.changes[:MAX_SHOWN_CHANGES]]
+        more = len(self.changes) - len(shown)
+        lines = [*shown, *([f"  and {more} more"] if more else [])]
+        super().__init__("\n".join([f"the plan is stale, {len(self.changes)} changes:", *lines, hint]))
 
 
 class LeaseLost(ImagesyncError):

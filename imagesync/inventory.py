@@ -4,15 +4,15 @@ Two passes: the owned images first, then only what they leave open (names about 
 so that a catalogue that is as wanted costs two listings however many foreign images the cloud holds.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from typing import Final
 
 from imagesync.backends.base import Backend
-from imagesync.errors import Forbidden, NotFound, UsageError
-from imagesync.model.catalog import Catalog, NamedProject, Visibility
+from imagesync.errors import Diagnostic, Forbidden, ManifestError, NotFound, UsageError
+from imagesync.model.catalog import Catalog, ImageSpec, Member, NamedProject, Visibility
 from imagesync.model.image import Inventory, LiveImage, MemberState
 from imagesync.model.plan import Plan, find_image_id
 from imagesync.planning.clashes import (
@@ -25,13 +25,17 @@ from imagesync.planning.clashes import (
 from imagesync.planning.generations import Groups, group
 from imagesync.planning.ownership import Ownership, make_ownership
 from imagesync.planning.staleness import collect_taken_names
+from imagesync.secrets import quote_value
 
 LOOKS: Final = 3
 """How often all is looked at where it changes in the midst of it: another run, or somebody, is at work."""
 
 
 def take_inventory(backend: Backend, catalog: Catalog, *, promoting: frozenset[str] = frozenset()) -> Inventory:
-    """What is live of one catalogue, and what stands in its way; ``promoting``: keys whose retired images are in play."""
+    """What is live of one catalogue, and what stands in its way; ``promoting``: keys whose retired images are in play.
+
+    The owners of the catalog are known by id (``identify_owners``).
+    """
     ownership = make_ownership(catalog, backend.identity().project_id)
 
     def look() -> Inventory:
@@ -43,7 +47,7 @@ def take_inventory(backend: Backend, catalog: Catalog, *, promoting: frozenset[s
         shared = find_shared_to_adopt(catalog, found, groups)
         return replace(found, members={**found.members, **_list_members(backend, shared)})
 
-    return replace(_look_until_consistent(look, ownership), projects=_find_project_ids(backend, catalog))
+    return replace(_look_until_consistent(look, ownership), projects=_find_project_ids(backend, _name_members(catalog)))
 
 
 def _look_until_consistent(look: Callable[[], Inventory], ownership: Ownership) -> Inventory:
@@ -60,21 +64,58 @@ def _look_until_consistent(look: Callable[[], Inventory], ownership: Ownership) 
     return look()
 
 
-def _find_project_ids(backend: Backend, catalog: Catalog) -> Mapping[NamedProject, str]:
-    """The ids of all projects that are named, each asked for once; an error says which image names it."""
-    named: dict[NamedProject, str] = {}
-    for spec in catalog.images:
-        for member in spec.members:
-            if isinstance(member, NamedProject):
-                named.setdefault(member, spec.key)
-    return {member: _find_project_id(backend, member, key) for member, key in sorted(named.items(), key=repr)}
+def identify_owners(backend: Backend, catalog: Catalog) -> Catalog:
+    """The catalog with the id of each project that ``owner`` or ``removed`` names; asks the identity service for names only.
+
+    ManifestError if two visible images have one name in one project, which could not be seen before.
+    """
+    named = [(spec.owner, _describe_place(spec, "owner")) for spec in catalog.images]
+    named += [(owner, f"owner of {key}") for key, owner in sorted(catalog.owners.items())]
+    ids = _find_project_ids(backend, named)
+    images = tuple(replace(spec, owner=_identify(spec.owner, ids)) for spec in catalog.images)
+    if problems := list(_find_namesakes(images, backend.identity().project_id)):
+        raise ManifestError(problems)
+    return replace(catalog, images=images, owners={key: ids.get(one, one) for key, one in catalog.owners.items()})
 
 
-def _find_project_id(backend: Backend, member: NamedProject, key: str) -> str:
+def _identify(owner: Member | None, ids: Mapping[Member, str]) -> Member | None:
+    return owner if owner is None else ids.get(owner, owner)
+
+
+def _find_namesakes(images: Sequence[ImageSpec], project: str) -> Iterator[Diagnostic]:
+    seen: dict[tuple[str, str], ImageSpec] = {}
+    for spec in images:
+        other = spec if spec.hidden else seen.setdefault((spec.name, spec.owner_id or project), spec)
+        if other is not spec:
+            message = f"the name {quote_value(spec.name)} is that of images.{other.key} too, in the same project"
+            yield Diagnostic(*spec.place, f"images.{spec.key}.name", message, "give one another name")
+
+
+def _describe_place(spec: ImageSpec, name: str) -> str:
+    """Where a field of an image is declared: ``FILE:LINE:COLUMN: images.KEY.NAME``."""
+    place = spec.place
+    where = f"images.{spec.key}.{name}"
+    return f"{place}: {where}" if place.line else where
+
+
+def _find_project_ids(backend: Backend, named: Iterable[tuple[Member | None, str]]) -> dict[Member, str]:
+    """The ids of all projects that are named, each asked for once; an error says where it is named first."""
+    wanted: dict[NamedProject, str] = {}
+    for project, where in named:
+        if isinstance(project, NamedProject):
+            wanted.setdefault(project, where)
+    return {project: _find_project_id(backend, project, where) for project, where in sorted(wanted.items(), key=repr)}
+
+
+def _find_project_id(backend: Backend, project: NamedProject, where: str) -> str:
     try:
-        return backend.project_id(member.project, member.domain)
+        return backend.project_id(project.project, project.domain)
     except (Forbidden, UsageError) as error:
-        raise type(error)(f"images.{key}.members: {error.message}", error.hint) from error
+        raise type(error)(f"{where}: {error.message}", error.hint) from error
+
+
+def _name_members(catalog: Catalog) -> Iterator[tuple[Member, str]]:
+    return ((member, _describe_place(spec, "members")) for spec in catalog.images for member in spec.members)
 
 
 def take_inventory_for_plan(

@@ -112,7 +112,8 @@ def hide_secrets(message: str) -> str:
 def clean_diagnostic(problem: Diagnostic) -> Diagnostic:
     """A problem whose words hold nothing that looks like a secret; the name of its file stays."""
     where, message, hint = map(hide_secrets, (problem.where, problem.message, problem.hint))
-    return replace(problem, where=where, message=message, hint=hint)
+    excerpt = "" if is_secret(problem.excerpt) else problem.excerpt
+    return replace(problem, where=where, message=message, hint=hint, excerpt=excerpt)
 
 
 def _describe(text: str) -> str:

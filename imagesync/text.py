@@ -80,7 +80,7 @@ def break_marks(text: str, escape: str) -> str:
     return text if text.count("#") < 2 else _MARKS.sub(lambda found: f"#{found[0][1:].replace('#', escape)}", text)
 
 
-_INK: Final = r"\x1b\[(?:0|1|2|31|32|33|36)m"
+_INK: Final = r"\x1b\[(?:0|1|2|1;33|31|32|33|36)m"
 """The codes of ``render.style.Ink``."""
 _RAW: Final = re.compile(rf"{_INK}|\r\x1b\[K|[^\n\t\x20-\x7e]")
 _SPACE: Final = rf"(?:[ \t\r]|[^\x00-\x7f]|{_INK}|\x1b\[K)*"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from imagesync.backends.base import Backend
 from imagesync.errors import MAX_PROBLEMS, ManifestError, PlanRefused, StalePlan
-from imagesync.inventory import take_inventory, take_inventory_for_plan
+from imagesync.inventory import identify_owners, take_inventory, take_inventory_for_plan
 from imagesync.manifest.loader import load
 from imagesync.manifest.resolution import resolve
 from imagesync.manifest.source_hosts import find_hosts_not_named
@@ -101,6 +101,7 @@ class Planner:
 
     def plan(self) -> Plan:
         """Take the inventory and plan. Capabilities and sizes are asked for only if the plan is not empty."""
+        self.catalog = identify_owners(self.backend, self.catalog)
         inventory = take_inventory(self.backend, self.catalog, promoting=self._promoting)
         able = self.backend.capabilities() if is_store_list_needed(self.catalog) else None
         plan = self._make_plan(inventory, able)
@@ -183,11 +184,11 @@ def apply_saved(
             plan = recover(backend, plan, settings, lease)
         access = access or SourceAccess()
         settled = settle(backend, plan, settings, hooks, lease, access)
-        for key in sorted(settled):
+        plan, undone = drop_settled(plan, settled)
+        for key in sorted(undone):
             hooks.warn(
-                f"{key}: what else this plan changes of it is left as it is; make the plan again: imagesync plan"
+                f"{key}: this plan does nothing else for it; to see what is left, plan again: imagesync plan PATH"
             )
-        plan = drop_settled(plan, settled)
         return run_plan(backend, plan, settings, hooks, lease, None, access)
 
 
@@ -214,7 +215,7 @@ def _plan_again(
 
 def select_adoptable(backend: Backend, catalog: Catalog) -> Catalog:
     """The part of a catalog for which live images can be adopted; its warnings say why the other keys cannot."""
-    wanted = request_adoption(catalog)
+    wanted = identify_owners(backend, request_adoption(catalog))
     return pick_adoptable(wanted, take_inventory(backend, wanted))
 
 

@@ -114,6 +114,7 @@ def luks(version: int = 1) -> bytes:
 
 
 QED = b"QED\0".ljust(80_000, b"\0")
+HYBRID = partitioned()[:512] + iso()[512:]
 PLAIN = b"\0nothing in particular" * 4000
 TEXT_VMDK = DESCRIPTOR.format(kind="monolithicFlat", extent='RW 2048 FLAT "/etc/shadow" 0').encode()
 
@@ -126,7 +127,7 @@ TAKEN: dict[str, tuple[str, str, bytes]] = {
     "vhdx": ("vhdx", "bare", vhdx()),
     "vdi": ("vdi", "bare", vdi()),
     "iso": ("iso", "bare", iso()),
-    "iso with partitions": ("iso", "bare", partitioned()[:512] + iso()[512:]),
+    "iso with partitions": ("iso", "bare", HYBRID),
     "raw": ("raw", "bare", PLAIN),
     "raw with an mbr": ("raw", "bare", partitioned()),
     "raw with a gpt": ("raw", "bare", partitioned(0xEE, 1)),
@@ -165,6 +166,12 @@ REFUSED: dict[str, tuple[str, str, bytes, str]] = {
     "cut vhdx": ("vhdx", "bare", vhdx()[: 2**20], "cut short"),
     "ploop that is qcow2": ("ploop", "bare", qcow2(), "the data is qcow2, not ploop"),
     "two at once": ("qcow2", "bare", qcow2()[:32768] + iso()[32768:], "iso and qcow2 at once"),
+    "raw that is iso with partitions": (
+        "raw",
+        "bare",
+        HYBRID,
+        "the data is gpt and iso at once; declare disk_format: iso",
+    ),
     "qcow2 that is a raw disk": ("qcow2", "bare", partitioned(), "a raw disk with partitions, not qcow2"),
     "iso that is vmdk": ("iso", "bare", vmdk(), "the data is vmdk, not iso"),
     "nothing of qcow2": ("qcow2", "bare", b"short", "looks like raw, not qcow2"),
@@ -175,3 +182,8 @@ REFUSED: dict[str, tuple[str, str, bytes, str]] = {
     },
 }
 """What the service refuses, and a part of our sentence about it."""
+
+
+def spell(text: str) -> bytes:
+    """Data that differs as texts of ASCII characters do, and is no text itself: two bytes a character."""
+    return b"".join(bytes((ord(character), 1)) for character in text)

@@ -1,6 +1,7 @@
 """Live images -> the manifest that describes them, checked by the loader before it is written. Does I/O."""
 
 import os
+import re
 import sys
 import tempfile
 from collections import Counter
@@ -22,14 +23,16 @@ from imagesync.manifest.export import KEY, Exported, export_manifest, find_diffe
 from imagesync.manifest.files import SUFFIXES
 from imagesync.manifest.loader import load
 from imagesync.manifest.resolution import resolve
-from imagesync.model.catalog import Role, Visibility, is_match
+from imagesync.model.catalog import Role, Visibility, is_match, is_project_id
 from imagesync.model.image import Filter, LiveImage
 from imagesync.model.record import LEASE, PREFIX, read
 from imagesync.paths import check_way
 from imagesync.render.style import format_count
-from imagesync.text import make_printable, shorten_list
+from imagesync.text import make_printable, quote_word, shorten_list
 
 _GLOB = "*?["
+UUID = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
+"""The form of an image's id that a manifest takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +69,8 @@ def export_images(wanted: Selection, place: Destination, options: Options) -> Ex
             )
         path = _choose_path(place, catalog)
         missing: list[str] = []
-        images = _select(_find(backend, wanted, missing), wanted)
+        images = _drop_odd_ids(_select(_find(backend, wanted, missing), wanted), missing)
+        _check_owners(wanted.owners, images)
         members = read_members(backend, images, options.jobs)
         able = backend.capabilities()
     made = export_manifest(catalog, images, members, project=identity.project_id, read_only=able.read_only)
@@ -78,6 +82,17 @@ def export_images(wanted: Selection, place: Destination, options: Options) -> Ex
         _make_folder(path.parent)
     _write(made, path)
     return ExitCode.FAILED if problems else ExitCode.DONE
+
+
+def _check_owners(owners: Sequence[str], images: Sequence[LiveImage]) -> None:
+    """UsageError for an owner that is no id and has no image: the service takes any word, and finds nothing."""
+    found = {image.owner for image in images}
+    if names := [owner for owner in owners if not is_project_id(owner) and owner not in found]:
+        word = quote_word(names[0])
+        hint = f"give the project's id: openstack project show {word} -f value -c id"
+        raise UsageError(
+            f"--owner {word}: not a project id (32 hexadecimal digits, or a UUID), and it has no image", hint
+        )
 
 
 def _choose_path(place: Destination, catalog: str) -> Path | None:
@@ -118,6 +133,12 @@ def _select(images: Sequence[LiveImage], wanted: Selection) -> list[LiveImage]:
     for catalog, number in sorted(catalogs.items()):
         say(f"{format_count(number, 'image')} of catalogue {make_printable(catalog)} left out; --managed takes them in")
     return free
+
+
+def _drop_odd_ids(images: Sequence[LiveImage], missing: list[str]) -> list[LiveImage]:
+    """Those that ``adopt`` can name; ``missing`` takes a sentence for each other."""
+    missing += [f"image {image.id}: its id is no UUID" for image in images if not UUID.fullmatch(image.id)]
+    return [image for image in images if UUID.fullmatch(image.id)]
 
 
 def _check(made: Exported) -> None:

@@ -19,6 +19,7 @@ from imagesync.cli.completion import complete_clouds, complete_keys, complete_ta
 from imagesync.errors import UsageError
 from imagesync.lease import LOCK_TIMEOUT
 from imagesync.model.policy import Limit, Policy
+from imagesync.render.style import Detail
 
 if TYPE_CHECKING:
     from imagesync.sources import SourceAccess
@@ -197,6 +198,23 @@ class Results:
         Path | None, typer.Option("--events", help="Write what happens as lines of JSON.", metavar="FILE")
     ] = None
     color: Color = None
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """How much of a plan is shown."""
+
+    detail: Annotated[
+        bool, typer.Option("--detail", help="Show every field, id, digest and retired build of the plan.")
+    ] = False
+    summary: Annotated[bool, typer.Option("--summary", help="Show the counts of the plan only.")] = False
+
+    @property
+    def level(self) -> Detail:
+        """UsageError if both are asked for."""
+        if self.detail and self.summary:
+            raise UsageError("--detail and --summary exclude each other", "pass one of them")
+        return Detail.WHOLE if self.detail else Detail.SUMMARY if self.summary else Detail.USUAL
 
 
 @dataclass(frozen=True, slots=True)

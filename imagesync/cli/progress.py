@@ -9,9 +9,9 @@ from typing import Self, TextIO
 from imagesync.cli.files import make_write_error, open_private
 from imagesync.errors import ImagesyncError
 from imagesync.model.report import Event, Finished, Outcome, Progress, Started
+from imagesync.render.report import progress_line, result_line
 from imagesync.render.result import event_to_json
 from imagesync.render.style import format_size
-from imagesync.render.text import result_line
 from imagesync.text import json_text
 
 
@@ -21,7 +21,9 @@ class ProgressLines:
     A stream that cannot be written (a full disk, a closed pipe) is not written: the run goes on.
     """
 
-    def __init__(self, total: int, stream: TextIO) -> None:
+    def __init__(self, total: int, stream: TextIO, *, tells_why: bool = False) -> None:
+        """``tells_why``: whether a failed step's line has the reason, which the report in text repeats."""
+        self._tells_why = tells_why
         self._total, self._stream, self._moving = total, stream, stream.isatty()
         self._lock = threading.Lock()
         self._sent: dict[str, int] = {}
@@ -41,7 +43,7 @@ class ProgressLines:
                     self._running -= result.outcome not in (Outcome.SKIPPED, Outcome.NOT_STARTED)
                     self._done += 1
                     self._sent[result.step.id] = result.bytes_sent
-                    self._write_line(result_line(result))
+                    self._write_line(result_line(result, {}) if self._tells_why else progress_line(result))
             self._write_status()
 
     def _write_line(self, text: str) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import typer
 
@@ -20,15 +20,16 @@ from imagesync.cli.options import Form, Locking, Options, Results, parse_pairs
 from imagesync.cli.progress import EventLines, ProgressLines
 from imagesync.cli.saved_plans import to_document
 from imagesync.cli.streams import say
-from imagesync.cli.terminal import confirm, paint_for
+from imagesync.cli.terminal import confirm, paint_for, width_of
 from imagesync.errors import Bug, ImagesyncError
 from imagesync.model.catalog import Catalog
 from imagesync.model.plan import Kind, Plan
 from imagesync.model.report import Event, Report, candidates_of
 from imagesync.planfile.writer import plan_text_json
+from imagesync.render.report import report_text
 from imagesync.render.result import report_to_json
-from imagesync.render.style import format_count
-from imagesync.render.text import plan_text, report_text
+from imagesync.render.style import Detail, format_count
+from imagesync.render.text import plan_text
 from imagesync.run import Hooks, RunResult, Settings, Watch
 from imagesync.secrets import is_secret, names_secret
 from imagesync.sources import SourceAccess
@@ -83,13 +84,18 @@ def _hide_secret(pair: str) -> str:
     return f"{name}=VALUE" if names_secret(name) or is_secret(value) else pair
 
 
-def show_plan(plan: Plan, form: Form, color: bool | None, folder: Path) -> None:
+def show_plan(plan: Plan, form: Form, color: bool | None, folder: Path, detail: Detail) -> None:
     """A plan on standard output; paths in its JSON are relative to ``folder``."""
     _log_copies(plan)
     if form is Form.JSON:
         typer.echo(plan_text_json(to_document(plan, folder)), nl=False)
     else:
-        typer.echo(plan_text(plan, paint_for(sys.stdout, color), now=datetime.now(UTC)), color=True)
+        typer.echo(_format_plan(plan, sys.stdout, color, detail), color=True)
+
+
+def _format_plan(plan: Plan, stream: TextIO, color: bool | None, detail: Detail) -> str:
+    paint, width = paint_for(stream, color), width_of(stream)
+    return plan_text(plan, paint, now=datetime.now(UTC), detail=detail, width=width)
 
 
 def _log_copies(plan: Plan) -> None:
@@ -106,8 +112,8 @@ def ids_to_pin(report: Report, ids: Mapping[str, str]) -> dict[str, Any]:
 class Run:
     """One run on this terminal: ``hooks`` for the workflow, then ``finish`` with its result."""
 
-    def __init__(self, results: Results, *, yes: bool) -> None:
-        self._results, self._yes = results, yes
+    def __init__(self, results: Results, *, yes: bool, detail: Detail = Detail.USUAL) -> None:
+        self._results, self._yes, self._detail = results, yes, detail
         self._problems: list[ImagesyncError] = []
         self._has_shown_steps = False
         self.hooks = Hooks(self._show, self._approve, self._approve_change, self._watch, say)
@@ -117,8 +123,8 @@ class Run:
         _log_copies(plan)
         self._has_shown_steps = bool(plan.steps)
         is_json = self._results.form is Form.JSON
-        paint = paint_for(sys.stderr if is_json else sys.stdout, self._results.color)
-        typer.echo(plan_text(plan, paint, now=datetime.now(UTC)), err=is_json, color=True)
+        text = _format_plan(plan, sys.stderr if is_json else sys.stdout, self._results.color, self._detail)
+        typer.echo(text, err=is_json, color=True)
 
     def _approve(self, plan: Plan) -> bool:
         refusal = "what would be changed is asked first, and there is no terminal to ask on"
@@ -132,7 +138,7 @@ class Run:
 
     @contextmanager
     def _watch(self, plan: Plan) -> Iterator[Watch]:
-        lines = ProgressLines(len(plan.steps), sys.stderr)
+        lines = ProgressLines(len(plan.steps), sys.stderr, tells_why=self._results.form is Form.JSON)
         with EventLines(self._results.events) as record:
 
             def notify(event: Event) -> None:

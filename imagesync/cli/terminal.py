@@ -1,13 +1,17 @@
 """Questions to a person, and whether a stream takes colors. Does I/O."""
 
 import os
+import shutil
 import sys
-from typing import TextIO
+from typing import Final, TextIO
 
 import typer
 
 from imagesync.errors import UsageError
 from imagesync.render.style import Paint, leave_plain, paint_text
+
+MIN_WIDTH: Final = 40
+"""Columns of the narrowest terminal that text is wrapped for."""
 
 
 def paint_for(stream: TextIO, wanted: bool | None) -> Paint:
@@ -15,6 +19,11 @@ def paint_for(stream: TextIO, wanted: bool | None) -> Paint:
     if wanted is None:
         wanted = stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
     return paint_text if wanted else leave_plain
+
+
+def width_of(stream: TextIO) -> int | None:
+    """The columns of a terminal; None for a file or a pipe, whose lines are not wrapped: other programs search them."""
+    return max(MIN_WIDTH, shutil.get_terminal_size().columns) if stream.isatty() else None
 
 
 def confirm(question: str, *, without_terminal: str) -> bool:

@@ -1,48 +1,53 @@
-"""The creates of a plan whose image may hold the declared bytes already -> which do. Does I/O, before the first step.
+"""The creates of a plan whose bytes an image may hold already -> which one does. Does I/O, before the first step.
 
-What is known of an image cannot be compared with what the manifest declares: an older record, or a digest in another
-algorithm. So the source is hashed, in the algorithms of both sides, before anything is sent. If the bytes are the same,
-the record gets to know the declared digests, by one guarded PATCH, and the image stays what it is. Else, or if the source
-cannot be read, the create is carried out as planned, and tells what is wrong.
+What is known of an image cannot be compared with what the manifest declares: an older record, a digest in another
+algorithm, or packed data where it was plain. So the source is hashed, in the algorithms of both sides, before anything
+is sent. If an image holds the same bytes, its record gets to know their digests, by one guarded PATCH, and the next plan
+uses it. Else, or if the source cannot be read, the create is carried out as planned, and tells what is wrong.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Final
 
 from imagesync.backends.base import Backend
-from imagesync.errors import BackendError, SourceError, Unavailable
+from imagesync.errors import BackendError, ChecksumMismatch, SourceError, Unavailable
 from imagesync.execution.verification import Verifier, declared_formats
 from imagesync.execution.writes import Writes
-from imagesync.model.catalog import Checksum, Compression, FileSource, UrlSource
+from imagesync.model.catalog import HEX_LENGTHS, Checksum, Compression, FileSource, Transfer, UrlSource
 from imagesync.model.image import LiveImage
 from imagesync.model.plan import Create, Plan
 from imagesync.model.record import Record, read
 from imagesync.planning.contents import find_unknown
-from imagesync.sources import SourceAccess, open_source
+from imagesync.sources import SourceAccess, SourceStream, open_source
+
+STRONG: Final = HEX_LENGTHS["sha256"]
+"""Hexadecimal digits of a digest that alone shows that two files are the same."""
 
 
 def settle_contents(
     backend: Backend, plan: Plan, *, jobs: int, check_lease: Callable[[], None], access: SourceAccess
 ) -> dict[str, str]:
-    """The keys whose image holds the bytes that the plan would send, and that image's id; its record now says so."""
+    """The keys of which an image holds the bytes that the plan would send, and that image's id; its record now says so."""
     writes = Writes(backend, plan.relies, check_lease=check_lease)
     found = dict[str, str]()
 
-    def settle(create: Create, image_id: str) -> None:
-        image = writes.read_unchanged(image_id)
-        record = read(image)
-        if record is None or (digests := _compare(backend, create, image, record, access)) is None:
+    def settle(create: Create) -> None:
+        candidates = [_Candidate.read(writes.read_unchanged(image_id)) for image_id in create.may_hold]
+        if (held := _compare(backend, create, candidates, access)) is None:
             return
-        known = {**{item.algorithm: item for item in record.digests}, **digests}
-        declared = tuple(item for item in record.declared if item.algorithm not in known)
-        settled = replace(record, digests=tuple(known[name] for name in sorted(known)), declared=declared)
-        writes.update(image, {"properties": settled.properties(image_id)})
-        found[create.key] = image_id
+        candidate, digests = held
+        declared = tuple(item for item in candidate.record.declared if item.algorithm not in digests)
+        known = tuple(digests[name] for name in sorted(digests))
+        settled = replace(candidate.record, digests=known, declared=declared, url=create.record.url)
+        writes.update(candidate.image, {"properties": settled.properties(candidate.image.id)})
+        found[create.key] = candidate.image.id
 
-    def attempt(unknown: tuple[Create, str]) -> None:
+    def attempt(create: Create) -> None:
         try:
-            settle(*unknown)
+            settle(create)
         except Unavailable:
             raise
         except BackendError:  # what is wrong with one image stops only its key: the steps of that one tell it
@@ -53,37 +58,89 @@ def settle_contents(
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    """An image that may hold the wanted bytes, by what its record and the service know of its data.
+
+    ``published``: the digests that were computed of the data as it was published; ``stored``: the service's own.
+    """
+
+    image: LiveImage
+    record: Record
+
+    @classmethod
+    def read(cls, image: LiveImage) -> "_Candidate":
+        """BackendError if its record is gone."""
+        if (record := read(image)) is None:
+            raise BackendError(f"image {image.id} has no record any more", "run apply again")
+        return cls(image, record)
+
+    @property
+    def published(self) -> dict[str, str]:
+        # nobody compared declared ones with the data
+        return {item.algorithm: item.value for item in self.record.digests}
+
+    @property
+    def stored(self) -> Mapping[str, str]:
+        return {} if self.record.converted else self.image.digests
+
+    def holds(self, stream: SourceStream) -> bool:
+        """Whether it has the bytes of a stream that ran to its end."""
+        shared = self.stored.keys() & stream.digests.keys()
+        if any(self.stored[name] != stream.digests[name] for name in shared):
+            return False
+        if any(HEX_LENGTHS.get(name, 0) >= STRONG for name in shared):
+            return True
+        published = self.published
+        return bool(shared or published) and published.items() <= stream.published_digests.items()
+
+
 def _compare(
-    backend: Backend, create: Create, image: LiveImage, record: Record, access: SourceAccess
-) -> Mapping[str, Checksum] | None:
-    """By algorithm the digests of the published bytes, if the image holds them; None if it holds others."""
+    backend: Backend, create: Create, candidates: Sequence[_Candidate], access: SourceAccess
+) -> tuple[_Candidate, Mapping[str, Checksum]] | None:
+    """The first candidate that holds the wanted bytes, and by algorithm the digests of them as published; None without."""
     source = create.source
     if not isinstance(source, FileSource | UrlSource):
         return None
-    declared = {item.algorithm: item for item in create.fingerprint.digests}
-    is_plain = source.transfer.compression is Compression.NONE and not record.converted
-    computed = {item.algorithm: item.value for item in record.digests}  # nobody compared declared ones with the data
-    known = {**(image.digests if is_plain else {}), **computed}
-    disk_format, container_format = declared_formats(create)
     try:
         if not source.transfer.is_sent:
-            # what the service fetches need not be reachable from here: the data that it stored is read back
-            if not is_plain:
-                return None
-            Verifier(backend).check_stored(image, create.fingerprint.digests, disk_format, container_format)
-            return declared
-        with open_source(
-            source,
-            create.fingerprint,
-            disk_format=disk_format,
-            container_format=container_format,
-            access=access,
-            algorithms=known,
-        ) as stream:
-            for _ in stream:
-                pass
+            return _read_back(backend, create, source.transfer, candidates)
+        stream = _read_source(create, source, candidates, access)
     except (SourceError, BackendError):
         return None
-    found = stream.published_digests
-    is_same = bool(known) and all(found[name] == value for name, value in known.items())
-    return {name: Checksum(name, value) for name, value in found.items()} if is_same else None
+    found = {name: Checksum(name, value) for name, value in stream.published_digests.items()}
+    return next(((candidate, found) for candidate in candidates if candidate.holds(stream)), None)
+
+
+def _read_source(
+    create: Create, source: FileSource | UrlSource, candidates: Sequence[_Candidate], access: SourceAccess
+) -> SourceStream:
+    disk_format, container_format = declared_formats(create)
+    algorithms = {name for candidate in candidates for name in (*candidate.published, *candidate.stored)}
+    with open_source(
+        source,
+        create.fingerprint,
+        disk_format=disk_format,
+        container_format=container_format,
+        access=access,
+        algorithms=algorithms,
+    ) as stream:
+        for _ in stream:
+            pass
+    return stream
+
+
+def _read_back(
+    backend: Backend, create: Create, transfer: Transfer, candidates: Sequence[_Candidate]
+) -> tuple[_Candidate, Mapping[str, Checksum]] | None:
+    """What the service fetches need not be reachable from here: the data that it stored is read back."""
+    if transfer.compression is not Compression.NONE or not create.fingerprint.digests:
+        return None
+    for candidate in candidates:
+        if candidate.record.converted:
+            continue
+        with suppress(ChecksumMismatch):
+            Verifier(backend).check_stored(candidate.image, create.fingerprint.digests, *declared_formats(create))
+            known = {item.algorithm: item for item in (*candidate.record.digests, *create.fingerprint.digests)}
+            return candidate, known
+    return None

@@ -155,7 +155,7 @@ class Publisher:
             where = "visibility" if is_public else "on_replace.set.visibility"
             raise Forbidden(
                 f"this user may not make images public, as {where} asks for",
-                "use shared or community, or apply as a user whom the service's policy lets publish",
+                "use shared or community, or apply as a user whom the service's policy lets publish (role admin by default)",
             )
 
     def _prepare(self, create: Create, arrived: Arrived) -> Arrived:

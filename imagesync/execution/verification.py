@@ -5,14 +5,14 @@ hash or else by reading it back. Nothing is published whose declared digest was 
 ``verify: none``; a digest that nothing was compared with is returned as declared.
 """
 
-import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from imagesync.backends.base import Backend
-from imagesync.errors import BackendError, ChecksumMismatch, Forbidden, FormatMismatch, Unavailable
-from imagesync.formats import Inspection, Plausibility, check_not_disguised
+from imagesync.errors import BackendError, ChecksumMismatch, Forbidden, FormatMismatch
+from imagesync.execution.reading_back import Hashes, StoredData, check_digest, read_back
 from imagesync.model.catalog import (
     HEX_LENGTHS,
     Checksum,
@@ -28,8 +28,6 @@ from imagesync.model.plan import Create
 from imagesync.model.record import read
 from imagesync.sources import SourceStream, make_plausibility
 
-MAX_READS: Final = 3
-"""Times that data is read back, if the connection breaks."""
 GIB: Final = 2**30
 NOT_INSPECTED: Final = Transfer(inspect=False)
 """For data that was published before: it was inspected then, or was not to be."""
@@ -73,7 +71,7 @@ class Verifier:
             found = stream.digests if converted else {**image.digests, **stream.digests}
         known = {name: Checksum(name, value) for name, value in found.items()} | known
         if transfer.method is Method.GLANCE_DIRECT:
-            self._check_head(image, make_plausibility(transfer, image.disk_format, image.container_format))
+            self._check_head(image, transfer, image.disk_format, image.container_format)
         virtual_size = image.virtual_size or stream.virtual_size or 0
         return Arrived(image, _sort(known), stream.sent, virtual_size, converted)
 
@@ -91,10 +89,8 @@ class Verifier:
                 raise ChecksumMismatch(message, hint)
 
     def _hash_stored(self, image_id: str, algorithm: str) -> Mapping[str, str]:
-        digest = hashlib.new(algorithm, usedforsecurity=False)
-        for chunk in self._backend.download(image_id):
-            digest.update(chunk)
-        return {algorithm: digest.hexdigest()}
+        stored = read_back(self._backend, image_id, lambda: Hashes([algorithm]))
+        return stored.hexdigests()
 
     def verify_found(self, create: Create, source: FileSource | UrlSource, image: LiveImage) -> Arrived:
         """Verify an active image whose bytes were not read in this run.
@@ -108,10 +104,12 @@ class Verifier:
         comparable = source.transfer.compression is Compression.NONE and not converted
         if comparable:
             for item in create.fingerprint.digests:
-                _check_digest(item, image.digests.get(item.algorithm, item.value))
+                check_digest(item, image.digests.get(item.algorithm, item.value))
         is_sent = source.transfer.is_sent and image.lies_in(self._backend.identity().project_id)
         if is_sent and staged is not None and not staged.unverified:
             known = _sort({item.algorithm: item for item in create.fingerprint.digests})
+            if source.transfer.method is Method.GLANCE_DIRECT:
+                self._check_head(image, source.transfer, image.disk_format, image.container_format)
         else:
             known = self._judge_fetched(create, source.transfer, image, comparable=comparable)
         check_min_disk(create, virtual_size)
@@ -128,9 +126,11 @@ class Verifier:
         declared = create.fingerprint.digests
         if not comparable:
             if declared and transfer.verify:
-                message = f"the service made {image.disk_format} of what it fetched, which no declared digest can judge"
+                changed = " and ".join(_list_converted(create, image)) or "packed data"
+                message = f"the service made {changed} of what it fetched, which no declared digest can judge"
                 hint = "use method: glance-direct, which verifies before the service converts, or declare verify: none"
                 raise ChecksumMismatch(message, hint)
+            self._check_head(image, transfer, image.disk_format, image.container_format)
             return ()
         known = {name: Checksum(name, value) for name, value in image.digests.items()}
         is_final = image.lies_in(self._backend.identity().project_id) or self._backend.capabilities().hash_is_final
@@ -140,17 +140,20 @@ class Verifier:
             self.check_stored(image, declared, disk_format, container_format, transfer)
             known |= {item.algorithm: item for item in declared}
         else:
-            self._check_head(image, make_plausibility(transfer, disk_format, container_format))
+            self._check_head(image, transfer, disk_format, container_format)
         return _sort(known)
 
-    def _check_head(self, image: LiveImage, plausibility: Plausibility) -> None:
+    def _check_head(
+        self, image: LiveImage, transfer: Transfer, disk_format: str | None, container_format: str | None
+    ) -> None:
         """Read the first bytes of what the service stored, unless its policy forbids that; FormatMismatch if no machine
         boots it."""
+        if not transfer.inspect:
+            return
         try:
-            for chunk in self._backend.download(image.id):
-                plausibility.feed(chunk)
-                if plausibility.is_judged:
-                    break
+            plausibility = read_back(
+                self._backend, image.id, lambda: make_plausibility(transfer, disk_format, container_format)
+            )
         except Forbidden:
             return
         plausibility.finish()
@@ -168,28 +171,13 @@ class Verifier:
         ChecksumMismatch if it has not every declared digest, FormatMismatch if it is not what it is said to be, or, as
         ``transfer`` says, nothing to boot from.
         """
-        for number in range(1, MAX_READS + 1):
-            hashes = {item.algorithm: hashlib.new(item.algorithm, usedforsecurity=False) for item in declared}
-            inspection = Inspection(disk_format, container_format, is_measured=transfer.inspect)
-            plausibility = make_plausibility(transfer, disk_format, container_format)
-            try:
-                for chunk in self._backend.download(image.id):
-                    plausibility.feed(chunk)
-                    inspection.feed(chunk)
-                    for found in hashes.values():
-                        found.update(chunk)
-                break
-            except Unavailable:
-                if number == MAX_READS:
-                    raise
-            except Forbidden as error:
-                hint = "declare a digest that the service computes itself (sha512 by default), or verify: none"
-                raise Forbidden(f"what the service stored cannot be read back: {error.message}", hint) from error
-        plausibility.finish()
-        inspection.finish()
-        check_not_disguised(disk_format, inspection.recognised)
-        for item in declared:
-            _check_digest(item, hashes[item.algorithm].hexdigest())
+        begin = partial(StoredData, declared, disk_format, container_format, transfer)
+        try:
+            stored = read_back(self._backend, image.id, begin)
+        except Forbidden as error:
+            hint = "declare a digest that the service computes itself (sha512 by default), or verify: none"
+            raise Forbidden(f"what the service stored cannot be read back: {error.message}", hint) from error
+        stored.finish()
 
 
 def check_min_disk(create: Create, needed: int) -> None:
@@ -215,15 +203,16 @@ def _has_declared_formats(create: Create, image: LiveImage) -> bool:
     return (image.disk_format, image.container_format) == (fields.get("disk_format"), fields.get("container_format"))
 
 
+def _list_converted(create: Create, image: LiveImage) -> Iterator[str]:
+    """What the service changed, with what it was declared as."""
+    for name, declared in zip(("disk_format", "container_format"), declared_formats(create), strict=True):
+        if (found := getattr(image, name)) != declared:
+            yield f"{name} {found} (declared: {declared})"
+
+
 def _is_judged(create: Create, known: tuple[Checksum, ...]) -> bool:
     return create.fingerprint.strongest in known
 
 
 def _sort(known: Mapping[str, Checksum]) -> tuple[Checksum, ...]:
     return tuple(known[name] for name in sorted(known))
-
-
-def _check_digest(item: Checksum, found: str) -> None:
-    if found != item.value:
-        message = f"the service stored {item.algorithm} {found}, not the declared {item.value}"
-        raise ChecksumMismatch(message, "correct the checksum, or find out who changed the file")

@@ -4,8 +4,8 @@
 machine boots.
 """
 
-from imagesync.formats.contents import is_page
 from imagesync.formats.inspection import HEAD, RAW, Inspection, check_not_disguised
 from imagesync.formats.plausibility import COMPRESSED, Plausibility
+from imagesync.formats.texts import is_page
 
 __all__ = ["COMPRESSED", "HEAD", "RAW", "Inspection", "Plausibility", "check_not_disguised", "is_page"]

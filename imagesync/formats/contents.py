@@ -1,26 +1,30 @@
-"""The first bytes of data -> what it is if it is no disk: packed, an archive, text. Pure.
+"""The first bytes of data -> what it is if it is no disk: packed, an archive, text, a file of another kind. Pure.
 
 A machine that boots such data finds nothing, and no image service refuses it as ``raw``. What a head only looks like is
-verified as far as it can be (a checksum, a trial of the decoder), so that no disk is taken for something else.
+verified as far as it can be (a checksum, a trial of the decoder), so that no disk is taken for something else. File systems
+are disks, also one without partitions that no machine boots, such as squashfs.
 """
 
-import bz2
-import codecs
-import lzma
 import re
-import unicodedata
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final
 
-MAX_TEXT: Final = 4096
-"""Bytes of a head that are looked at for text: no disk begins with so many printable characters."""
-MAX_TRIAL: Final = 4096
-"""Bytes of a head that are given to a decoder."""
-MAX_LZMA_BYTES: Final = 2**38
-"""Of data that an LZMA header may announce: every other value is taken for no header."""
+from imagesync.formats.inspection import HEAD
+from imagesync.formats.openpgp import is_openpgp
+from imagesync.formats.packers import (
+    is_bzip2,
+    is_compress,
+    is_gzip,
+    is_lz4,
+    is_lzma,
+    is_skipped,
+    is_zlib,
+    is_zstd,
+)
+from imagesync.formats.parsers.parallels import MAGICS
+from imagesync.formats.texts import name_text
 
 
 class Kind(Enum):
@@ -29,7 +33,11 @@ class Kind(Enum):
     PACKED = auto()
     """One file, packed; imagesync unpacks some kinds (``Finding.compression``)."""
     ARCHIVE = auto()
+    """Several files. Those of ``PACKING_ARCHIVES`` are packed, too."""
+    DISK_FILE = auto()
+    """A disk in a file that only some programs read."""
     TEXT = auto()
+    OTHER = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,64 +54,27 @@ def recognize(head: bytes) -> Finding | None:
     for finding, is_one in _PACKED.items():
         if is_one(head):
             return finding
-    name = next((name for name, is_one in _ARCHIVES.items() if is_one(head)), None)
-    if name is not None:
-        return Finding(Kind.ARCHIVE, name)
-    if is_page(head):
-        return Finding(Kind.TEXT, "an HTML page")
-    text = _read_text(head[:MAX_TEXT])
-    return Finding(Kind.TEXT, _name_text(text)) if text else None
+    for kind, tests in _UNPACKED.items():
+        if kind is Kind.OTHER and _is_boot_sector(head):
+            continue
+        if name := next((name for name, is_one in tests.items() if is_one(head)), None):
+            return Finding(kind, name)
+    name = name_text(head, is_whole=len(head) < HEAD)
+    return Finding(Kind.TEXT, name) if name else None
 
 
-def is_page(head: bytes) -> bool:
-    """Whether data is a page for people: the answer of a portal that wants a log-in, say."""
-    head = head.removeprefix(codecs.BOM_UTF8)
-    place = _skip_space(head, 0)
-    while head.startswith(b"<!--", place):
-        end = head.find(b"-->", place)
-        place = _skip_space(head, end + 3) if end >= 0 else len(head)
-    return head[place : place + 14].lower().startswith((b"<!doctype html", b"<html"))
-
-
-def _skip_space(text: bytes, place: int) -> int:
-    found = _SPACE.match(text, place)
-    return found.end() if found else place
+def _is_boot_sector(head: bytes) -> bool:
+    """Whether a BIOS would run the first sector. Some programs are bootable disks, too."""
+    return head[510:512] == b"\x55\xaa"
 
 
 def _begins(*magics: bytes) -> Callable[[bytes], bool]:
     return lambda head: head.startswith(magics)
 
 
-def _is_gzip(head: bytes) -> bool:
-    if not head.startswith(b"\x1f\x8b\x08"):
-        return False
-    try:
-        zlib.decompressobj(31).decompress(head[:MAX_TRIAL], MAX_TRIAL)
-    except zlib.error:
-        return False
-    return True
-
-
-def _is_bzip2(head: bytes) -> bool:
-    if not re.match(rb"BZh[1-9](1AY&SY|\x17rE8P\x90)", head):
-        return False
-    try:
-        bz2.BZ2Decompressor().decompress(head[:MAX_TRIAL], MAX_TRIAL)
-    except (OSError, EOFError, ValueError):
-        return False
-    return True
-
-
-def _is_lzma(head: bytes) -> bool:
-    """The form before xz has no magic: properties, size of the dictionary, size of the data."""
-    size, dictionary = int.from_bytes(head[5:13], "little"), int.from_bytes(head[1:5], "little")
-    is_usual = dictionary.bit_count() in (1, 2) and dictionary >= 2**12
-    if len(head) < 14 or head[0] != 0x5D or not is_usual or MAX_LZMA_BYTES < size < 2**64 - 1:
-        return False
-    try:
-        return bool(lzma.LZMADecompressor(lzma.FORMAT_ALONE).decompress(head, MAX_TRIAL))
-    except (lzma.LZMAError, EOFError, MemoryError):
-        return False
+def _matches(pattern: bytes) -> Callable[[bytes], bool]:
+    compiled = re.compile(pattern, re.DOTALL)
+    return lambda head: compiled.match(head) is not None
 
 
 def _is_tar(head: bytes) -> bool:
@@ -128,50 +99,78 @@ def _is_cpio(head: bytes) -> bool:
     return 2 <= length <= 1024 and head[26 : 26 + length].find(b"\0") == length - 1
 
 
-def _read_text(head: bytes) -> str:
-    """The text that a head is, without white space before it; empty if it is none."""
-    coding = "utf-16" if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
-    try:
-        text = codecs.getincrementaldecoder(coding)().decode(head)
-    except UnicodeDecodeError:
-        return ""
-    is_text = bool(text) and all(unicodedata.category(one) != "Cc" or one in "\t\n\r\f\x1b" for one in text)
-    return text.lstrip() or "white space" if is_text else ""
+def _is_windows_program(head: bytes) -> bool:
+    """Also a kernel for EFI. The header of a program for DOS says where the other one is."""
+    place = int.from_bytes(head[60:64], "little")
+    return head.startswith(b"MZ") and head[place : place + 4] == b"PE\0\0"
 
 
-def _name_text(text: str) -> str:
-    if is_page(text.encode("utf-8", "replace")):  # in another coding
-        return "an HTML page"
-    if text.startswith("version https://git-lfs.github.com/spec/"):
-        return LFS_POINTER
-    for begin, name in (("<", "XML"), ("{", "JSON"), ("[", "JSON")):
-        if text.startswith(begin):
-            return name
-    return "text"
-
-
-LFS_POINTER: Final = "a Git LFS pointer"
 TAR: Final = "a tar archive"
-
-_SPACE: Final = re.compile(rb"\s*")
+PARALLELS: Final = "a Parallels disk"
+PACKING_ARCHIVES: Final = frozenset(
+    {"a zip archive", "a 7z archive", "a rar archive", "a cab archive", "a WIM archive"}
+)
 
 _PACKED: Final = {
-    Finding(Kind.PACKED, "gzip", "gz"): _is_gzip,
+    Finding(Kind.PACKED, "gzip", "gz"): is_gzip,
     Finding(Kind.PACKED, "xz", "xz"): _begins(b"\xfd7zXZ\0"),
-    Finding(Kind.PACKED, "bzip2", "bz2"): _is_bzip2,
-    Finding(Kind.PACKED, "zstd", "zst"): _begins(b"\x28\xb5\x2f\xfd"),
-    Finding(Kind.PACKED, "lz4"): _begins(b"\x04\x22\x4d\x18", b"\x02\x21\x4c\x18"),
-    Finding(Kind.PACKED, "lzma"): _is_lzma,
+    Finding(Kind.PACKED, "bzip2", "bz2"): is_bzip2,
+    Finding(Kind.PACKED, "zstd", "zst"): is_zstd,
+    Finding(Kind.PACKED, "lz4"): is_lz4,
+    Finding(Kind.PACKED, "zstd or lz4"): is_skipped,
+    Finding(Kind.PACKED, "lzma"): is_lzma,
     Finding(Kind.PACKED, "lzip"): _begins(b"LZIP\1"),
     Finding(Kind.PACKED, "lzop"): _begins(b"\x89LZO\0\r\n\x1a\n"),
+    Finding(Kind.PACKED, "lrzip"): _matches(rb"LRZI\x00[\x04-\x0f]"),
+    Finding(Kind.PACKED, "snappy"): _begins(b"\xff\6\0\0sNaPpY"),
+    Finding(Kind.PACKED, "compress (.Z)"): is_compress,
+    Finding(Kind.PACKED, "zlib"): is_zlib,
 }
 _ARCHIVES: Final[dict[str, Callable[[bytes], bool]]] = {
     TAR: _is_tar,
     "a zip archive": _begins(b"PK\3\4", b"PK\5\6", b"PK\7\x08"),
     "a 7z archive": _begins(b"7z\xbc\xaf\x27\x1c"),
     "a rar archive": _begins(b"Rar!\x1a\x07"),
-    "an ar archive": _begins(b"!<arch>\n"),
+    "an ar archive": _begins(b"!<arch>\n", b"!<thin>\n"),
     "a cpio archive": _is_cpio,
     "a cab archive": _begins(b"MSCF\0\0\0\0"),
     "an xar archive": _begins(b"xar!\0"),
+    "a WIM archive": _begins(b"MSWIM\0\0\0", b"WLPWM\0\0\0"),
+    "an rpm package": _matches(rb"\xed\xab\xee\xdb[\x03\x04]"),
+    "a Proxmox backup": _begins(b"VMA\0\0\0\0\1"),
 }
+_DISK_FILES: Final[dict[str, Callable[[bytes], bool]]] = {
+    PARALLELS: _begins(*MAGICS),
+    "an Android sparse image": _begins(b"\x3a\xff\x26\xed\1\0"),
+    "a partclone image": _begins(b"partclone-image"),
+    "an EWF image": _begins(b"EVF\t\r\n\xff\0"),
+    "an old vmdk of ESX": _begins(b"COWD\1\0\0\0"),
+    "a Bochs disk": _begins(b"Bochs Virtual HD Image\0"),
+    "a CD image with raw sectors": _begins(b"\0" + b"\xff" * 10 + b"\0\0\2\0"),
+}
+_OTHERS: Final[dict[str, Callable[[bytes], bool]]] = {
+    "an ELF program": _matches(rb"\x7fELF[\x01\x02][\x01\x02]\x01"),
+    "a Windows program": _is_windows_program,
+    "a macOS program": _matches(
+        rb"[\xce\xcf]\xfa\xed\xfe|\xfe\xed\xfa[\xce\xcf]|\xca\xfe\xba\xbe\x00\x00\x00[\x01-\x08]"
+    ),
+    "a Java class": _matches(rb"\xca\xfe\xba\xbe(\x00[\x00-\x03]|\xff\xff)\x00[\x2d-\x7f]"),
+    "a WebAssembly program": _begins(b"\0asm\1\0\0\0"),
+    "an Android boot image": _begins(b"ANDROID!"),
+    "a U-Boot image": _begins(b"\x27\x05\x19\x56"),
+    "a device tree": _matches(rb"\xd0\x0d\xfe\xed.{16}\x00\x00\x00[\x10-\x12]\x00\x00\x00[\x02-\x11]"),
+    "a PDF document": _begins(b"%PDF-"),
+    "a Microsoft document": _begins(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"),
+    "a PNG picture": _begins(b"\x89PNG\r\n\x1a\n"),
+    "a JPEG picture": _matches(rb"\xff\xd8\xff[\xc0-\xfe]"),
+    "a GIF picture": _begins(b"GIF87a", b"GIF89a"),
+    "a RIFF file": _matches(rb"RIFF....(WEBP|WAVE|AVI )"),
+    "an SQLite database": _begins(b"SQLite format 3\0"),
+    "PGP data": is_openpgp,
+    "data encrypted by age": _begins(b"age-encryption.org/v1\n"),
+    "data encrypted by OpenSSL": _begins(b"Salted__"),
+    "data encrypted by git-crypt": _begins(b"\0GITCRYPT\0"),
+    "a torrent": _matches(rb"d(8:announce|10:created by|13:creation date|7:comment|4:info)"),
+    "a zsync file": _begins(b"zsync: 0."),
+}
+_UNPACKED: Final = {Kind.ARCHIVE: _ARCHIVES, Kind.DISK_FILE: _DISK_FILES, Kind.OTHER: _OTHERS}

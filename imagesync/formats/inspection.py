@@ -14,6 +14,8 @@ from imagesync.formats.extents import Extent
 HEAD: Final = 2**16
 """Bytes by which every format is recognised; the service looks at pieces of this size too."""
 RAW: Final = "raw"
+PLOOP: Final = "ploop"
+"""The service recognizes no such disk: it takes any data."""
 RECOGNISABLE: Final = frozenset({"qcow2", "vmdk", "vhd", "vhdx", "vdi", "iso"})
 """Disk formats that the data itself shows; data of the others must not look like one of these."""
 DISGUISED: Final = frozenset({"qcow2", "vmdk", "vhd", "vhdx", "vdi", "qed"})
@@ -103,26 +105,27 @@ class Inspection:
         self._head.clear()
         self._look(head)
         self._inspectors = {name: one for name, one in self._inspectors.items() if one.format_match}
-        if self._inspectors.keys() == {"iso", "gpt"}:
-            del self._inspectors["gpt"]  # an iso that boots from a stick, too
+        if self._inspectors.keys() == {"iso", "gpt"} and self._format != RAW:
+            del self._inspectors["gpt"]  # an iso that boots from a stick, too; the service refuses it as raw
         self._settled = True
         if self._format is not None and self._bare:
             self._check_format(self._format)
             if self._is_measured and (self._format != RAW or self.recognised not in DISGUISED):
-                self._extent = Extent(self.recognised)
+                self._extent = Extent(PLOOP if self._format == PLOOP else self.recognised)
                 self._extent.feed(head)
         return rest
 
     def _check_format(self, wanted: str) -> None:
         found = sorted(self._inspectors)
         if len(found) > 1:
-            raise FormatMismatch(f"the data is {' and '.join(found)} at once", "rebuild the image")
+            hint = "declare disk_format: iso" if found == ["gpt", "iso"] else "rebuild the image"
+            raise FormatMismatch(f"the data is {' and '.join(found)} at once", hint)
         expected = wanted if wanted in RECOGNISABLE else RAW
         if wanted != RAW and expected != self.recognised:
             shown = {"": "looks like raw", "gpt": "is a raw disk with partitions"}.get(
                 name := "".join(found), f"is {name}"
             )
-            raise FormatMismatch(f"the data {shown}, not {wanted}", "correct disk_format, or the source")
+            raise FormatMismatch(f"the data {shown}, not {wanted}", _advise(wanted, self.recognised))
 
     def _check_safety(self) -> None:
         self._safe = True
@@ -140,6 +143,13 @@ def check_not_disguised(disk_format: str | None, recognised: str) -> None:
     if disk_format == RAW and recognised in DISGUISED:
         message = f"the data is {recognised}, not raw: a machine would boot the {recognised} file itself"
         raise FormatMismatch(message, f"declare disk_format: {recognised}, or correct the source")
+
+
+def _advise(wanted: str, recognised: str) -> str:
+    """A fixed VHD has nothing but a footer, which nobody sees before all data came, and the image service never."""
+    if wanted == "vhd" and recognised in (RAW, "gpt"):
+        return "correct the source; a fixed vhd must be declared raw, or converted: qemu-img convert -O vpc"
+    return "correct disk_format, or the source"
 
 
 def _unsafe_error(name: str, error: Exception) -> FormatMismatch:

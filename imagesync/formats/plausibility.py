@@ -7,8 +7,9 @@ a packed kernel; a page for people is right nowhere.
 from typing import Final
 
 from imagesync.errors import FormatMismatch
-from imagesync.formats.contents import LFS_POINTER, TAR, Finding, Kind, is_page, recognize
-from imagesync.formats.inspection import HEAD
+from imagesync.formats.contents import PACKING_ARCHIVES, PARALLELS, Finding, Kind, recognize
+from imagesync.formats.inspection import HEAD, PLOOP, RECOGNISABLE
+from imagesync.formats.texts import LFS_POINTER, VMDK_DESCRIPTOR, is_page
 
 COMPRESSED: Final = "compressed"
 """The container format of packed disks."""
@@ -18,8 +19,8 @@ _KERNELS: Final = frozenset({"aki", "ari", "ami"})
 class Plausibility:
     """Looks at the head of the data of one image.
 
-    ``unpacked``: imagesync unpacked it on the way. ``is_staged``: the service may unpack it, or convert it otherwise, before
-    it stores it.
+    Nothing is refused if ``disk_format`` is None. ``unpacked``: imagesync unpacked it on the way. ``is_staged``: the service
+    may unpack it, or convert it otherwise, before it stores it.
     """
 
     def __init__(
@@ -50,37 +51,51 @@ class Plausibility:
             self._check_disk(head)
         elif self._is_packed:
             _check_packed(head)
-        elif is_page(head):
+        elif self._format is not None and is_page(head):
             raise FormatMismatch("the data is an HTML page", _PAGE_HINT)
 
     def _check_disk(self, head: bytes) -> None:
         if not head:
             raise FormatMismatch("there is no data: the source has 0 bytes", "correct the source")
         found = recognize(head)
-        if found and not (self._is_staged and found.kind is not Kind.TEXT):
+        if found and not self._is_right(found):
             state = "even after unpacking, the data is" if self._unpacked else "the data is"
-            raise FormatMismatch(f"{state} {found.name}, not {self._format}", self._advise(found))
+            is_final = self._format in RECOGNISABLE or found.name == VMDK_DESCRIPTOR
+            advice = self._advise(found) if is_final else f"{self._advise(found)}; {_IGNORE_HINT}"
+            raise FormatMismatch(f"{state} {found.name}, not {self._format}", advice)
+
+    def _is_right(self, found: Finding) -> bool:
+        """Whether data that is no disk yet may become one, or is of the declared format."""
+        if self._is_staged and found.kind not in (Kind.TEXT, Kind.OTHER):
+            return True
+        return found.name == PARALLELS and self._format == PLOOP
 
     def _advise(self, found: Finding) -> str:
         if found.kind is Kind.ARCHIVE:
-            advice = "publish the disk inside it"
-        elif found.kind is Kind.PACKED and found.compression and not self._unpacked:
-            advice = f"declare compression: {found.compression}"
-        elif found.kind is Kind.PACKED:
-            advice = "unpack it and publish what is inside"
-        elif found.name == LFS_POINTER:
-            advice = "fetch the file that it stands for (git lfs pull)"
-        else:
-            advice = _PAGE_HINT
-        return f"{advice}; if it is right as it is, declare source.inspect: none"
+            return "publish the disk inside it"
+        if found.kind is Kind.DISK_FILE:
+            return "convert it to a format that the image service knows"
+        if found.kind is Kind.PACKED and found.compression and not self._unpacked:
+            return f"declare compression: {found.compression} {_BY_NAME}"
+        if found.kind is Kind.PACKED:
+            return "unpack it and publish what is inside"
+        return _ADVICE.get(found.name, _PAGE_HINT if found.kind is Kind.TEXT else "correct the source")
 
 
+_BY_NAME: Final = "under source (by itself only a name that ends in .gz, .xz, .bz2 or .zst is unpacked)"
 _PAGE_HINT: Final = "correct the source; it may want a log-in"
+_IGNORE_HINT: Final = "if it is right as it is, declare source.inspect: none"
+"""Helps where the image service takes any data, as for raw."""
+_ADVICE: Final = {
+    LFS_POINTER: "fetch the file that it stands for (git lfs pull)",
+    VMDK_DESCRIPTOR: "publish the file that it describes, converted to one with its descriptor inside (qemu-img convert)",
+}
 
 
 def _check_packed(head: bytes) -> None:
     found = recognize(head)
-    if found is None or found.kind is Kind.TEXT or found.name == TAR:
+    if found is None or not (found.kind is Kind.PACKED or found.name in PACKING_ARCHIVES):
         what = found.name if found else "not packed" if head else "empty"
         message = f"container_format is {COMPRESSED}, and the data is {what}"
-        raise FormatMismatch(message, "publish the packed file, or declare container_format: bare")
+        advice = f"publish the packed file, or declare container_format: bare; {_IGNORE_HINT}"
+        raise FormatMismatch(message, advice)

@@ -1,21 +1,30 @@
 """One live image -> its entry in a manifest: what has to be said, and what a manifest cannot say. Pure."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from imagesync.manifest.texts import find_text_problems
 from imagesync.manifest.yaml_writer import Data
-from imagesync.model.catalog import Checksum, Status, Visibility
+from imagesync.model.catalog import Checksum, Status, Visibility, is_project_id
 from imagesync.model.image import LiveImage, MemberState
 from imagesync.model.record import PREFIX
 
-LEFT_OUT: Final = frozenset(
-    {"image_location", "image_state", "instance_uuid", "base_image_ref", "user_id", "owner_id"}
-    | {"owner_user_name", "owner_project_name", "boot_roles"}
-    | {f"owner_specified.{tool}.{name}" for tool in ("openstack", "shade") for name in ("md5", "sha256", "object")}
+_FLAVORS: Final = ("old_instance_type_", "new_instance_type_")
+LEFT_OUT: Final = (
+    frozenset({"image_location", "image_state", "instance_uuid", "base_image_ref", "user_id", "clean_attempts"})
+    | {"owner_id", "owner_user_name", "owner_project_name", "boot_roles", "network_allocated", "old_vm_state"}
+    | {"block_device_mapping", "img_block_device_mapping", "bdm_v2", "root_device_name"}
+    | {"cinder_encryption_key_id", "cinder_encryption_key_deletion_policy", "signature_verified"}
 )
-"""What the compute service notes on a snapshot and the SDK on an upload: true of this very image, wrong of a new build."""
+"""What the compute service writes on snapshots (all that it knows of the server, whose volumes are named), and the block
+storage service on images of volumes: true of this very image, wrong of a new build. An image in whose place another one
+is made with a copy of the key's id would take its key along when it is deleted."""
+LEFT_OUT_PREFIXES: Final = ("owner_specified.openstack.", "owner_specified.shade.", "instance_type_", *_FLAVORS)
+"""What the SDK notes of an upload, and the compute service of a server's flavor."""
+_SNAPSHOT_TYPES: Final = ("snapshot", "backup")
+"""Values of ``image_type`` that the compute service writes; people have others."""
 
 REFERRING: Final = ("kernel_id", "ramdisk_id")
 """Properties that hold the id of another image."""
@@ -43,40 +52,50 @@ def make_entry(key: str, image: LiveImage, around: Surroundings) -> tuple[Entry,
             entry[name] = str(value)
     entry["visibility"] = image.visibility.value
     if image.owner and image.owner != around.project:
-        entry["owner"] = escape_dollars(image.owner)
+        entry["owner"] = write_project(image.owner)
     entry |= {name: value for name in ("min_disk", "min_ram") if (value := getattr(image, name))}
     entry |= {"status": image.status.value} if image.status is Status.DEACTIVATED else {}
     entry |= {name: True for name in ("protected", "hidden") if getattr(image, name)}
     entry |= {"tags": tags} if tags else {}
     if image.visibility is Visibility.SHARED and image.id not in around.members:
         problems.append("its members may not be asked for and are not in the manifest")
-    members = [escape_dollars(member.project) for member in around.members.get(image.id, ())]
-    entry |= {"members": sorted(members)} if members else {}
+    members = sorted(member.project for member in around.members.get(image.id, ()))
+    entry |= {"members": list(map(write_project, members))} if members else {}
     entry |= {"properties": properties} if properties else {}
     return entry, problems
 
 
+def write_project(project: str) -> str | dict[str, str]:
+    """A project as a manifest names it."""
+    return project if is_project_id(project) else {"id": escape_dollars(project)}
+
+
 def _describe_source(image: LiveImage) -> Entry:
-    """The digest that the service made of the data; nothing where it made none, ``none`` where there is no data."""
+    """The digest that the service made of the data; nothing where it made none, ``none`` for a record without data.
+
+    A snapshot of a server that boots from a volume has 0 bytes: its data is in the block storage service, and the digest
+    of nothing would call any two of them the same.
+    """
     if image.status is Status.QUEUED:
         return {"source": "none"}
     digests = (f"{image.os_hash_algo}:{image.os_hash_value}", f"md5:{image.checksum}")
-    known = next((digest for digest in digests if _is_checksum(digest)), None)
-    return {"source": {"checksum": known}} if known else {}
+    known = next((digest for digest in digests if _tells_content(digest)), None)
+    return {"source": {"checksum": known}} if known and image.size != 0 else {}
 
 
-def _is_checksum(text: str) -> bool:
+def _tells_content(text: str) -> bool:
+    """Whether a text is a digest, and not that of nothing."""
     try:
-        Checksum.parse(text)
+        checksum = Checksum.parse(text)
     except ValueError:
         return False
-    return True
+    return checksum.value != hashlib.new(checksum.algorithm, b"", usedforsecurity=False).hexdigest()
 
 
 def _collect_texts(image: LiveImage, around: Surroundings) -> tuple[list[str], dict[str, str], list[str]]:
     """Tags and properties as written, and what of them a manifest cannot hold."""
     tags = sorted(image.tags)
-    properties = {name: value for name, value in sorted(image.properties.items()) if _is_wanted(name, around)}
+    properties = {name: value for name, value in sorted(image.properties.items()) if _is_wanted(name, value, around)}
     problems: dict[tuple[str | int, ...], str] = {
         ("properties", name): "its name cannot be a key"
         for name in properties
@@ -99,8 +118,10 @@ def _describe_path(path: tuple[str | int, ...], tags: Sequence[str]) -> str:
     return f"tag {tags[which]!r}" if isinstance(which, int) else f"property {which!r}"
 
 
-def _is_wanted(name: str, around: Surroundings) -> bool:
-    return not name.startswith(PREFIX) and name not in LEFT_OUT and name not in around.read_only
+def _is_wanted(name: str, value: str, around: Surroundings) -> bool:
+    if name.startswith((PREFIX, *LEFT_OUT_PREFIXES)) or name in LEFT_OUT or name in around.read_only:
+        return False
+    return name != "image_type" or value not in _SNAPSHOT_TYPES
 
 
 def _write_value(name: str, text: str, around: Surroundings) -> str:

@@ -182,7 +182,9 @@ def slug(text: str) -> str:
 
 
 def _write_shortest(catalog: str, entries: Mapping[str, Entry]) -> str:
-    """The text with or without common values in ``defaults``, whichever is shorter."""
+    """The text with or without common values in ``defaults``, whichever is shorter; one image has nothing in common."""
+    if len(entries) < 2:
+        return _write_manifest(catalog, {}, entries)
     defaults = _find_common_values(list(entries.values()))
     plain = _write_manifest(catalog, {}, entries)
     lifted = _write_manifest(

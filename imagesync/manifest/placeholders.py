@@ -14,6 +14,7 @@ from imagesync.errors import Diagnostic, ManifestError
 from imagesync.manifest.documents import Document, Part
 from imagesync.manifest.validation import ANY_KIND, Kind, format_path, locate, suggest
 from imagesync.manifest.yaml_reader import Node, parse_scalar
+from imagesync.model.policy import FIELDS
 from imagesync.model.references import escape_references
 from imagesync.secrets import show_key
 
@@ -149,6 +150,8 @@ class Values:
             return self._texts[name]
         if name not in self._parts:
             hint = suggest(name, self._parts, "define it under values, or with --set; known")
+            if path[-1] == "rename" and name.partition(":")[0] in FIELDS:
+                hint = f"write {{{name}}}, without the $, for what the image has"
             self._complain(ask, path, f"${{{show_key(name)}}} is not defined", hint)
             return ""
         if name in within:

@@ -14,16 +14,32 @@ from typing import Any, Final
 
 from imagesync.errors import MAX_PROBLEMS, Diagnostic, ManifestError, UsageError
 from imagesync.manifest.documents import Part
+from imagesync.manifest.effects import (
+    find_doubtful_values,
+    find_idle_values,
+    find_unmatched_globs,
+    find_unused_profiles,
+)
 from imagesync.manifest.merging import Manifest, Merger
 from imagesync.manifest.placeholders import Spot, Values
 from imagesync.manifest.scope import intersect_patterns
 from imagesync.manifest.set_checks import find_set_problems
 from imagesync.manifest.sources import Setting
-from imagesync.manifest.specs import make_on_replace, make_spec
+from imagesync.manifest.specs import make_on_replace, make_project, make_spec
 from imagesync.manifest.texts import MAX_PROPERTIES
-from imagesync.manifest.validation import TEXT_KIND, Shape, format_path, suggest
-from imagesync.model.catalog import Catalog, FileSource, Fingerprint, ImageSpec, Target, Transfer, UrlSource, is_match
-from imagesync.model.policy import Limit, OnRemove, OnReplace, Policy, Publish
+from imagesync.manifest.validation import TEXT_KIND, Shape, format_path, locate, suggest
+from imagesync.model.catalog import (
+    Catalog,
+    FileSource,
+    Fingerprint,
+    ImageSpec,
+    Member,
+    Target,
+    Transfer,
+    UrlSource,
+    is_match,
+)
+from imagesync.model.policy import Limit, OnRemove, OnReplace, Policy, Publish, find_rename_faults
 from imagesync.paths import MOVE, find_place_problem
 from imagesync.schemas import load_schema
 
@@ -91,6 +107,7 @@ class _Resolver:
             specs += [spec] if spec else []
         here = [spec for spec in specs if is_match(spec.key, self._target.only)]
         self._problems += islice(find_set_problems(here, merged), MAX_PROBLEMS)
+        self._problems += islice(find_idle_values(here, merged), MAX_PROBLEMS)
         name, policy, removed = self._read_name(), self._read_policy(), self._read_removed()
         if problems := [*self._problems, *self._values.problems]:
             raise ManifestError(problems)
@@ -117,6 +134,8 @@ class _Resolver:
         data = self._fill_and_check(said, "target", ("targets", name), part)
         if data is None:
             return _Chosen(name)
+        if "only" in data:
+            self._problems += find_unmatched_globs(data["only"], part["only"], name)
         store = data.get("store")
         if store is not None:
             store = os.path.normpath(os.path.join(self._manifest.folders.get(part.file, self._manifest.base), store))
@@ -149,8 +168,9 @@ class _Resolver:
     def _read_policy(self) -> Policy:
         part = self._manifest.single.get("policy")
         data = self._fill_and_check(part.data, "policy", ("policy",), part) if part is not None else None
-        if data is None:
+        if part is None or data is None:
             return Policy()
+        self._problems += _find_rename_faults(part, data.get("on_replace", {}).get("rename"))
         return Policy(
             on_remove=OnRemove(data.get("on_remove", OnRemove.DELETE)),
             on_replace=make_on_replace(data.get("on_replace", {})),
@@ -159,13 +179,13 @@ class _Resolver:
             publish=Publish(data.get("publish", Publish.ANY)),
         )
 
-    def _read_removed(self) -> dict[str, str]:
+    def _read_removed(self) -> dict[str, Member]:
         """By key of a removed image the project that has it."""
-        found: dict[str, str] = {}
+        found: dict[str, Member] = {}
         for key in sorted(self._manifest.removed):
             part = self._manifest.removed[key]
             data = self._fill_and_check(part.data, "removed", ("removed", key), part)
-            found |= {key: data["owner"]} if data else {}
+            found |= {key: make_project(data["owner"])} if data else {}
         return found
 
     def _assemble_catalog(
@@ -174,9 +194,10 @@ class _Resolver:
         policy: Policy,
         specs: Sequence[ImageSpec],
         only: tuple[str, ...],
-        removed: Mapping[str, str],
+        removed: Mapping[str, Member],
     ) -> Catalog:
         target = self._target
+        place = Target(target.name, target.cloud, target.store)
         here = [spec for spec in specs if is_match(spec.key, target.only)]
         picked = tuple(spec for spec in here if is_match(spec.key, only))
         for pattern in only:
@@ -193,10 +214,14 @@ class _Resolver:
             },
             only=intersect_patterns(only, target.only, self._manifest.images),
             policy=policy,
-            target=Target(target.name, target.cloud, target.store),
+            target=place,
             base=self._manifest.base,
             digest=_digest_images(picked, self._manifest.base),
-            warnings=tuple(_find_warnings(picked)),
+            warnings=(
+                *_find_warnings(picked),
+                *find_unused_profiles(self._manifest),
+                *find_doubtful_values(picked, self._manifest.images, target.only, place),
+            ),
         )
 
 
@@ -260,6 +285,14 @@ def _find_warnings(specs: Sequence[ImageSpec]) -> Iterator[str]:
             if not spec.source.transfer.is_sent:
                 damaged = "nothing verifies what the service fetches"
             yield f"{spec.key}: the URL has no checksum: a new build behind it is not seen, {damaged}"
+
+
+def _find_rename_faults(policy: Part, rename: object) -> Iterator[Diagnostic]:
+    """What is wrong with the policy's own pattern for names, although no image takes it."""
+    if isinstance(rename, str):
+        path = ("on_replace", "rename")
+        for message, hint in find_rename_faults(rename):
+            yield locate(policy.node, path).problem(format_path(("policy", *path)), message, hint)
 
 
 def _parse_limit(value: str | int) -> Limit:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote, urljoin, urlsplit
 
 from imagesync.errors import Diagnostic
 from imagesync.formats import COMPRESSED
@@ -27,7 +27,7 @@ from imagesync.model.catalog import (
     Transfer,
     UrlSource,
 )
-from imagesync.model.urls import find_url_problem, public_url
+from imagesync.model.urls import find_url_problem, has_secret, is_address_without_scheme, public_url
 from imagesync.paths import MOVE, find_place_problem
 
 _SUFFIXES: Final = {".gz": Compression.GZ, ".xz": Compression.XZ, ".bz2": Compression.BZ2, ".zst": Compression.ZST}
@@ -115,7 +115,7 @@ def _make_file_source(data: Mapping[str, Any], checksum: Checksum | None, image:
     if problem := image.setting.find_place_problem(path):
         image.complain(("source", "path"), problem, MOVE)
         return None
-    checks = checksum, data.get("checksum_url"), _make_signature(data, image)
+    checks = checksum, data.get("checksum_url"), data.get("checksum_entry"), _make_signature(data, image)
     if data.get("method") == Method.WEB_DOWNLOAD:
         hint = "give a url, or use method: upload or glance-direct"
         image.complain(("source", "method"), "web-download needs a url: the service cannot read a file here", hint)
@@ -133,7 +133,8 @@ def _make_url_source(data: Mapping[str, Any], checksum: Checksum | None, image: 
     transfer = _make_transfer(data, urlsplit(urls[0]).path, image)
     if transfer.method is Method.WEB_DOWNLOAD and transfer.compression is not Compression.NONE:
         transfer = _keep_packed(transfer, image)
-    return UrlSource(urls, checksum, data.get("checksum_url"), _make_signature(data, image), transfer)
+    checks = checksum, data.get("checksum_url"), data.get("checksum_entry"), _make_signature(data, image)
+    return UrlSource(urls, *checks, transfer)
 
 
 def _keep_packed(transfer: Transfer, image: Draft) -> Transfer:
@@ -162,14 +163,27 @@ def _find_check_problem(data: Mapping[str, Any]) -> tuple[str, str, str] | None:
         return "checksum_url", "stands beside a checksum", "keep one: a digest, or the list that it is taken from"
     if "signature" in data and "checksum_url" not in data:
         return "signature", "signs a list of digests, and there is no checksum_url", "name the list"
+    if "checksum_entry" in data and "checksum_url" not in data:
+        return "checksum_entry", "names an entry of a checksum list, and there is no checksum_url", "name the list"
     if "verify" in data and data.get("method") != Method.WEB_DOWNLOAD:
         return "verify", "is for method: web-download; all else is verified while it is sent", "take it out"
     if "verify" in data and not {"checksum", "checksum_url"} & set(data):
         return "verify", "has no digest to compare with", "declare checksum or checksum_url"
     for name, url in (("checksum_url", data.get("checksum_url")), ("signature", data.get("signature", {}).get("url"))):
         if url is not None and (problem := find_url_problem(url)):
-            return name, *problem
+            message, hint = problem
+            return name, message, _suggest_list(url, data) or hint
     return None
+
+
+def _suggest_list(name: str, data: Mapping[str, Any]) -> str:
+    """For a list that is named by its file alone: where it may be."""
+    if not re.fullmatch(r"[\w.-]+(/[\w.-]+)*", name) or is_address_without_scheme(name):
+        return ""
+    first = data["url"] if isinstance(data.get("url"), str) else next(iter(data.get("url", ())), "")
+    if first and find_url_problem(first) is None and not has_secret(first):
+        return f"write its whole address: {urljoin(first, name)}"
+    return "a list on disk is not read: copy the digest of the file into checksum"
 
 
 def _make_signature(data: Mapping[str, Any], image: Draft) -> Signature | None:
@@ -183,7 +197,7 @@ def _make_signature(data: Mapping[str, Any], image: Draft) -> Signature | None:
 
 
 def _expand_short_form(text: str) -> dict[str, str]:
-    if re.match(r"https?://", text, re.IGNORECASE):
+    if re.match(r"(?!file:)[a-z][a-z0-9+.-]*://", text, re.IGNORECASE):
         return {"url": text}
     return {"path": unquote(text.removeprefix("file://").removeprefix("file:")) if text.startswith("file:") else text}
 

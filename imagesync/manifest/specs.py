@@ -8,7 +8,7 @@ from imagesync.manifest.merging import Merged
 from imagesync.manifest.sources import Draft, Setting, make_source
 from imagesync.manifest.texts import find_alike_names, find_text_problems
 from imagesync.model.alike import DIFFERENCE
-from imagesync.model.catalog import Auto, ImageSpec, NamedProject, OnExpire, Place, Status, Visibility
+from imagesync.model.catalog import Auto, ImageSpec, Member, NamedProject, OnExpire, Place, Status, Visibility
 from imagesync.model.policy import OnReplace
 from imagesync.secrets import quote_value
 
@@ -22,7 +22,7 @@ def make_spec(key: str, data: Mapping[str, Any], merged: Merged, setting: Settin
     ``data`` is that of ``merged``, filled in.
     """
     image = Draft(key, merged, setting, data.get("container_format"))
-    for path, message, hint in find_text_problems(data):
+    for path, message, hint in find_text_problems(data, key):
         image.complain(path, message, hint)
     _complain_of_alike_names(image, data)
     if (expires := data.get("expires")) and not _is_date(expires):
@@ -36,7 +36,7 @@ def make_spec(key: str, data: Mapping[str, Any], merged: Merged, setting: Settin
         name=data.get("name", key),
         source=source,
         id=data.get("id"),
-        owner=data.get("owner"),
+        owner=make_project(data["owner"]) if "owner" in data else None,
         disk_format=data.get("disk_format"),
         container_format=data.get("container_format"),
         visibility=Visibility(data["visibility"]) if "visibility" in data else None,
@@ -46,7 +46,7 @@ def make_spec(key: str, data: Mapping[str, Any], merged: Merged, setting: Settin
         protected=data.get("protected"),
         hidden=data.get("hidden"),
         tags=frozenset(data.get("tags", ())),
-        members=frozenset(map(_make_member, data.get("members", ()))),
+        members=frozenset(map(make_project, data.get("members", ()))),
         members_declared="members" in data,
         properties=dict(sorted(data.get("properties", {}).items())),
         ignore=tuple(data.get("ignore", ())),
@@ -106,8 +106,11 @@ def _is_date(text: str) -> bool:
     return True
 
 
-def _make_member(value: str | Mapping[str, str]) -> str | NamedProject:
-    return value if isinstance(value, str) else NamedProject(value["project"], value.get("domain", "Default"))
+def make_project(value: str | Mapping[str, str]) -> Member:
+    """A project as a manifest names it: an id, ``{id: …}``, or ``{project: …, domain: …}``."""
+    if isinstance(value, str):
+        return value
+    return value["id"] if "id" in value else NamedProject(value["project"], value.get("domain", "Default"))
 
 
 USUAL: Final = OnReplace()

@@ -6,19 +6,13 @@ from functools import lru_cache
 from typing import Any, Final, TypeAlias
 
 from imagesync.model.alike import find_alike, fold_name
-from imagesync.model.image import MAX_PARTS, MAX_PROPERTY_BYTES, OWN_FIELDS
-from imagesync.model.policy import DIRECTIVES, find_unknown_directives
+from imagesync.model.image import MAX_NAME_CHARS, MAX_PARTS, MAX_PROPERTY_BYTES
+from imagesync.model.policy import ID_CHARS, find_rename_faults, measure_shortest_name
+from imagesync.model.record import is_reserved
 from imagesync.model.references import REFERENCE
-from imagesync.secrets import quote_value
 
-RESERVED: Final = OWN_FIELDS | {"location", "deleted", "deleted_at"}
-"""Names of fields, which no property can have."""
-RESERVED_PREFIXES: Final = (fold_name("imagesync_"), fold_name("os_glance"))
-"""What names cannot begin with, folded: our record's, and those that the service keeps for itself."""
 MAX_PROPERTIES: Final = MAX_PARTS - 8
 """Of one image: what the service takes by default, less the eight of our own record."""
-ID_CHARS: Final = 36
-"""Of an image's id, which takes the place of a reference when a plan is applied."""
 _CHANGING: Final = frozenset({"rename", "set", "unset"})
 """What in ``on_replace`` has texts that go to the service."""
 MAX_KEPT_NAMES: Final = 2048
@@ -31,17 +25,17 @@ Problem: TypeAlias = tuple[Path, str, str]
 """Path of the value, message, hint."""
 
 
-def find_text_problems(data: Mapping[str, Any]) -> Iterator[Problem]:
-    """What the service refuses or would hide: reserved names, control characters, characters beyond the basic plane."""
+def find_text_problems(data: Mapping[str, Any], key: str = "") -> Iterator[Problem]:
+    """What the service refuses or would hide: reserved names, control characters, characters beyond the basic plane; and a
+    pattern that gives no name."""
     properties, replaced = data.get("properties", {}), data.get("on_replace", {}) or {}
     if not (_CHANGING.isdisjoint(replaced) and _are_simple(data.get("name", ""), properties, data.get("tags", ()))):
-        yield from _look_closely(data, properties, replaced)
+        yield from _look_closely(data, key)
 
 
-def _look_closely(
-    data: Mapping[str, Any], properties: Mapping[str, str], replaced: Mapping[str, Any]
-) -> Iterator[Problem]:
+def _look_closely(data: Mapping[str, Any], key: str) -> Iterator[Problem]:
     """The problems of every single text: slow."""
+    properties, replaced = data.get("properties", {}), data.get("on_replace", {}) or {}
     places: list[tuple[Path, str]] = [(("properties", name), name) for name in properties]
     for place, name in (*places, *(_find_replaced_names(replaced) if replaced else ())):
         if is_reserved(name):
@@ -51,7 +45,7 @@ def _look_closely(
     texts: list[tuple[Path, str]] = [(("name",), data.get("name", ""))]
     if rename := replaced.get("rename"):
         texts.append((("on_replace", "rename"), rename))
-        yield from _find_rename_problems(rename)
+        yield from find_rename_problems(rename, data.get("name", key), key)
     for base, part in _find_parts(data):
         for name, value in part.get("properties", {}).items():
             if (size := _measure_value(value)) > MAX_PROPERTY_BYTES:
@@ -62,11 +56,6 @@ def _look_closely(
     for place, text in texts:
         if not _is_simple(text):
             yield from _find_unfit_characters(place, text)
-
-
-def is_reserved(name: str) -> bool:
-    """Whether no property can have this name."""
-    return fold_name(name).startswith(RESERVED_PREFIXES) or name in RESERVED
 
 
 def _are_simple(name: str, properties: Mapping[str, str], tags: Sequence[str]) -> bool:
@@ -126,10 +115,13 @@ def _find_replaced_names(replaced: Mapping[str, Any]) -> Iterator[tuple[Path, st
         yield ("on_replace", "unset", index), path.removeprefix("properties.")
 
 
-def _find_rename_problems(rename: str) -> Iterator[Problem]:
-    for directive in dict.fromkeys(find_unknown_directives(rename)):
-        hint = f"write one of {' '.join(f'%{letter}' for letter in DIRECTIVES)}"
-        yield ("on_replace", "rename"), f"{quote_value(directive)} is not allowed in {{created:…}}", hint
+def find_rename_problems(rename: str, name: str, key: str) -> Iterator[Problem]:
+    """What is wrong with a pattern for the names of superseded images, or with the names that it gives."""
+    faults = list(find_rename_faults(rename))
+    yield from ((("on_replace", "rename"), *fault) for fault in faults)
+    if not faults and (size := measure_shortest_name(rename, name, key)) > MAX_NAME_CHARS:
+        message = f"the new name would have {size} characters, the limit is {MAX_NAME_CHARS}"
+        yield ("on_replace", "rename"), message, f"shorten it by {size - MAX_NAME_CHARS}, or name"
 
 
 def _is_simple(text: str) -> bool:

@@ -11,8 +11,9 @@ from itertools import islice
 from typing import Any, Final, TypeAlias
 
 from imagesync.errors import MAX_PROBLEMS, Diagnostic
+from imagesync.manifest.mismatches import describe_mismatch, find_key_hint, suggest_value
 from imagesync.manifest.yaml_reader import Node, Scalar
-from imagesync.secrets import names_secret, quote_value, show_key
+from imagesync.secrets import show_key
 
 Schema: TypeAlias = Mapping[str, Any]
 
@@ -252,7 +253,10 @@ def _describe_error(error: Any, root: Node, base: Sequence[str | int]) -> Iterat
         known = sorted(error.schema.get("properties", {}))
         for key in sorted(set(error.instance) - set(known)):
             child = locate(root, [*path, key])
-            yield child.problem(format_path([*where, key]), "unknown key", suggest(key, known, "known here"))
+            hint = find_key_hint(key, known, is_top=not where) or suggest(key, known, "known here")
+            yield child.problem(format_path([*where, key]), "unknown key", hint)
+    elif error.validator == "type" and "const" in error.schema:
+        return  # what is not the one value has a problem already
     elif error.validator == "required":
         missing = ", ".join(str(name) for name in error.validator_value if name not in error.instance)
         yield node.problem(format_path(where), f"the key {missing} is missing")
@@ -260,7 +264,7 @@ def _describe_error(error: Any, root: Node, base: Sequence[str | int]) -> Iterat
         for item in chosen:
             yield from _describe_error(item, root, base)
     else:
-        yield node.problem(format_path(where), _describe_mismatch(error, where), _suggest_value(error))
+        yield node.problem(format_path(where), describe_mismatch(error, where), suggest_value(error, node, where))
 
 
 def _find_branch(error: Any) -> list[Any]:
@@ -272,7 +276,7 @@ def _find_branch(error: Any) -> list[Any]:
     if isinstance(error.instance, str) and "x-expected" in error.schema:
         return []
     alike = [items for items in branches.values() if not any(_is_other_kind(item, error) for item in items)]
-    if len(alike) == 1 and not isinstance(error.instance, str):
+    if len(alike) == 1:
         return alike[0]
     return next(iter(branches.values())) if len(branches) == 1 else []
 
@@ -293,48 +297,3 @@ def suggest(word: str, known: Iterable[str], otherwise: str) -> str:
         return f"did you mean {show_key(found[0])}?"
     more = f" and {len(words) - MAX_LISTED_WORDS} more" if len(words) > MAX_LISTED_WORDS else ""
     return f"{otherwise}: {', '.join(map(show_key, words[:MAX_LISTED_WORDS])) or 'none'}{more}"
-
-
-_KINDS: Final = {
-    "integer": "a whole number",
-    "boolean": "true or false",
-    "string": "text",
-    "object": "a mapping",
-    "array": "a list",
-}
-
-
-def _show_instance(instance: object, where: Sequence[str | int]) -> str:
-    """A value that does not fit; of a whole file, and of what its keys call a secret, not a word."""
-    is_text = isinstance(instance, str | int) and not isinstance(instance, bool)
-    if is_text and (not where or any(isinstance(part, str) and names_secret(part) for part in where)):
-        return "this text"
-    return quote_value(instance)
-
-
-def _describe_mismatch(error: Any, where: Sequence[str | int]) -> str:
-    shown = _show_instance(error.instance, where)
-    value = error.validator_value
-    sentences = {
-        "minimum": f"{shown} is less than the minimum of {value}",
-        "maximum": f"{shown} is more than the maximum of {value}",
-        "enum": f"{shown} is not one of {', '.join(map(str, value)) if isinstance(value, list) else value}",
-        "const": f"{shown} is not {value!r}",
-        "type": f"{shown} is not {_KINDS.get(value, value) if isinstance(value, str) else value}",
-        "pattern": f"{shown} is not {error.schema.get('x-expected', f'of the form {value}')}",
-        "maxLength": f"longer than {value} characters",
-        "minLength": "empty",
-        "minItems": "an empty list",
-        "maxItems": f"more than {value} items",
-        "maxProperties": f"more than {value} properties",
-        "not": "cloud and store exclude each other",
-        "anyOf": f"{shown} is not {error.schema.get('x-expected', 'of an allowed kind')}",
-    }
-    return sentences.get(error.validator, f"{shown} does not fit {error.validator}")
-
-
-def _suggest_value(error: Any) -> str:
-    if error.validator != "enum" or not isinstance(error.instance, str):
-        return ""
-    found = get_close_matches(error.instance.lower(), map(str, error.validator_value), 1)
-    return f"did you mean {found[0]}?" if found else ""

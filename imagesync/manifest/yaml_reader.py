@@ -13,6 +13,7 @@ import yaml
 from yaml.events import AliasEvent, MappingEndEvent, ScalarEvent, SequenceEndEvent, SequenceStartEvent
 
 from imagesync.errors import MAX_PROBLEMS, Diagnostic
+from imagesync.manifest.yaml_problems import explain_syntax_error
 from imagesync.secrets import quote_value, show_key
 
 MAX_DEPTH: Final = 32
@@ -31,7 +32,6 @@ _CORE: Final = dict.fromkeys(NULLS) | {
 }
 _INTEGER: Final = re.compile(r"[-+]?[0-9]{1,18}|0o[0-7]{1,18}|0x[0-9a-fA-F]{1,15}")
 _FLOAT: Final = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
-_QUOTED: Final = re.compile(r"(?s)(?<!\w)(['\"]).*\1")
 _STANDARD: Final = "tag:yaml.org,2002:"
 
 Scalar: TypeAlias = str | int | bool | None
@@ -82,11 +82,6 @@ def _show_tag(tag: str) -> str:
     return f"the tag {show_key(tag)}" if tag.startswith(_STANDARD) else "a tag of another kind"
 
 
-def _show_problem(problem: str | None) -> str:
-    """What the parser says, without what it quotes of the file."""
-    return _QUOTED.sub("…", problem or "")
-
-
 _Parser: Final[Any] = getattr(getattr(yaml, "cyaml", None), "CParser", yaml.Loader)
 """LibYAML's, if PyYAML was built with it; without the rest of a loader, which costs as much as a small file."""
 
@@ -115,12 +110,8 @@ def parse(text: str, file: str, allowance: Allowance | None = None) -> tuple[Nod
     reader = _Reader(file, allowance or Allowance())
     try:
         return reader.read_document(iter(make_parser(text).get_event, None)), reader.problems
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        place = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-        problem = Diagnostic(file, *place, "", f"not valid YAML: {_show_problem(error.problem or error.context)}")
     except yaml.YAMLError as error:
-        problem = Diagnostic(file, 1, 1, "", f"not valid YAML: {_show_problem(str(error).splitlines()[0])}")
+        problem = explain_syntax_error(error, text, file)
     except Stop as stop:
         problem = stop.args[0]
     return None, [*reader.problems, problem]
@@ -168,7 +159,8 @@ class _Reader:
 
     def _read_alias(self, event: Any) -> Node:
         if event.anchor not in self._anchors:
-            self._stop(event, "no anchor of this name before this alias")
+            hint = "put the value in quotes if it is text: what begins with * is an alias"
+            self._stop(event, "no anchor of this name before this alias", hint)
         node, size = self._anchors[event.anchor]
         self._count(event, size)
         return node
@@ -201,7 +193,8 @@ class _Reader:
             "float": _FLOAT.fullmatch(text) is not None,
         }
         if event.tag == kind or kind not in fits:
-            self._stop(event, f"{_show_tag(event.tag)} is not plain data", "take it out")
+            hint = "take it out" if kind != event.tag else "take it out; text that begins with ! needs quotes"
+            self._stop(event, f"{_show_tag(event.tag)} is not plain data", hint)
         if not fits[kind]:
             self._stop(event, f"the text here is tagged !!{kind} and is none", "take the tag out")
         return text if kind in ("str", "float") else value
@@ -226,7 +219,7 @@ class _Reader:
         merged: list[Node] = []
         while not isinstance(key := next(events), MappingEndEvent):
             if not isinstance(key, ScalarEvent):
-                self._stop(key, "a key that is not text")
+                self._stop(key, "a key that is not text", "put a value that begins with { or [ in quotes")
             name, child = self._names.setdefault(key.value, key.value), next(events)
             value = self._read_node(child, events, depth + 1)
             if name == "<<" and not key.style:
@@ -242,7 +235,7 @@ class _Reader:
             found[name] = value
         for source in merged:
             if not isinstance(source.value, dict):
-                self._stop(event, "<< merges mappings only")
+                self._stop(event, "<< merges mappings only", "name the anchor of one: <<: *NAME")
             else:
                 found = {**source.value, **found}
         return Node(found, start.line + 1, start.column + 1, file=self.file)
@@ -263,7 +256,9 @@ class _Reader:
         if len(name) > MAX_KEY_CHARS:
             self._stop(key, f"a key of {len(name)} characters, the limit is {MAX_KEY_CHARS}", "shorten it")
         if not name.isprintable():
-            self._stop(key, f"the key {quote_value(name)} holds a control character", "take it out")
+            odd = next(char for char in name if not char.isprintable())
+            kind = "space of another kind" if odd.isspace() and odd not in "\t\n\r" else "control character"
+            self._stop(key, f"the key {quote_value(name)} holds a {kind}", "take it out")
         if len(self.problems) >= MAX_PROBLEMS:
             self._stop(key, "too many problems to look for more", "mend those first")
         message = f"defined twice; first in line {found[name].key_line}"

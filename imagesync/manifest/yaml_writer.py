@@ -10,7 +10,9 @@ from typing import Final, TypeAlias
 
 from imagesync.text import break_marks, make_printable
 
-Data: TypeAlias = "str | int | bool | Sequence[str] | Mapping[str, Data]"
+Item: TypeAlias = str | Mapping[str, str]
+"""Of a list: a text, or a mapping that stands on one line."""
+Data: TypeAlias = "str | int | bool | Sequence[Item] | Mapping[str, Data]"
 
 _FIRST: Final = r"[^\s\-?:,\[\]{}#&*!|>'\"%@`~=<]"
 _IN_BLOCK: Final = re.compile(rf"-?{_FIRST}([^:#\n]|:(?=\S)|(?<=\S)#)*")
@@ -38,14 +40,21 @@ def _write_mapping(mapping: Mapping[str, Data], indent: str) -> Iterator[str]:
             yield f"{head} {write_scalar(value)}"
 
 
-def _write_sequence(head: str, items: Sequence[str], indent: str) -> Iterator[str]:
+def _write_sequence(head: str, items: Sequence[Item], indent: str) -> Iterator[str]:
     """On one line where it fits, else an item a line."""
-    line = f"{head} [{', '.join(write_scalar(item, _IN_LIST) for item in items)}]"
+    line = f"{head} [{', '.join(_write_item(item, _IN_LIST) for item in items)}]"
     if len(line) <= _MAX_LINE_CHARS:
         yield line
     else:
         yield head
-        yield from (f"{indent}  - {write_scalar(item)}" for item in items)
+        yield from (f"{indent}  - {_write_item(item, _IN_BLOCK)}" for item in items)
+
+
+def _write_item(item: Item, plain: re.Pattern[str]) -> str:
+    if isinstance(item, str):
+        return write_scalar(item, plain)
+    pairs = (f"{write_scalar(name, _IN_LIST)}: {write_scalar(value, _IN_LIST)}" for name, value in item.items())
+    return f"{{{', '.join(pairs)}}}"
 
 
 def write_scalar(value: str | int | bool, plain: re.Pattern[str] = _IN_BLOCK) -> str:

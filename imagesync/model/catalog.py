@@ -12,6 +12,7 @@ from fnmatch import fnmatchcase
 from types import MappingProxyType
 from typing import Final, NamedTuple, TypeAlias
 
+from imagesync.errors import Bug
 from imagesync.model.policy import OnReplace, Policy
 from imagesync.model.urls import has_secret, public_url, url_identity
 
@@ -151,23 +152,31 @@ class Transfer:
 
 @dataclass(frozen=True, slots=True)
 class FileSource:
-    """Bytes of a local file. ``path`` is absolute; ``shown`` is relative to the catalog's folder."""
+    """Bytes of a local file. ``path`` is absolute; ``shown`` is relative to the catalog's folder.
+
+    ``checksum_entry``: how the checksum list calls the file, if not by its own name.
+    """
 
     path: str
     shown: str
     checksum: Checksum | None = None
     checksum_url: str | None = None
+    checksum_entry: str | None = None
     signature: Signature | None = None
     transfer: Transfer = Transfer()
 
 
 @dataclass(frozen=True, slots=True)
 class UrlSource:
-    """Bytes behind http(s): ``urls`` are mirrors of one file, tried in order; the first is its published place."""
+    """Bytes behind http(s): ``urls`` are mirrors of one file, tried in order; the first is its published place.
+
+    ``checksum_entry``: how the checksum list calls the file, if not by its name in the URL.
+    """
 
     urls: tuple[str, ...]
     checksum: Checksum | None = None
     checksum_url: str | None = None
+    checksum_entry: str | None = None
     signature: Signature | None = None
     transfer: Transfer = Transfer()
 
@@ -239,6 +248,9 @@ class Place(NamedTuple):
     line: int = 0
     column: int = 0
 
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}" if self.line else self.file
+
 
 @dataclass(frozen=True, slots=True)
 class NamedProject:
@@ -249,6 +261,13 @@ class NamedProject:
 
 
 Member: TypeAlias = str | NamedProject
+"""A project: by its id, or by a name that the identity service has to be asked for."""
+_PROJECT_ID: Final = re.compile(r"[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+def is_project_id(text: str) -> bool:
+    """Whether a word is an id of the usual form, and no name: what the identity service makes."""
+    return _PROJECT_ID.fullmatch(text) is not None
 
 
 class Auto(Enum):
@@ -272,7 +291,7 @@ class ImageSpec:
     source: Source = Content.UNMANAGED
     fingerprint: Fingerprint = Fingerprint()
     id: str | None = None
-    owner: str | None = None
+    owner: Member | None = None
     disk_format: str | None = None
     container_format: str | None = None
     visibility: Visibility | None = None
@@ -303,6 +322,13 @@ class ImageSpec:
         return self.places.get("source", self.place)
 
     @property
+    def owner_id(self) -> str | None:
+        """The id of the project that ``owner`` names; None without ``owner``. A Bug while only its name is known."""
+        if isinstance(self.owner, NamedProject):
+            raise Bug(f"{self.key}: project {self.owner.project} has not been asked for")
+        return self.owner
+
+    @property
     def has_data(self) -> bool:
         """Whether the content can be read from somewhere."""
         return self.source.transfer is not None
@@ -325,6 +351,11 @@ class ImageSpec:
         None for another source, and for a URL with a secret: such an image needs a digest.
         """
         return url_identity(self.source.urls[0]) if isinstance(self.source, UrlSource) else None
+
+    def is_published_at(self, identity: str | None) -> bool:
+        """Whether this is the identity of the first URL, or of another mirror of the same file."""
+        mirrors = self.source.urls[1:] if isinstance(self.source, UrlSource) else ()
+        return identity == self.url_identity or (identity is not None and identity in map(url_identity, mirrors))
 
     def is_ignored(self, *path: str) -> bool:
         """Whether ``ignore`` leaves a field to others once the image exists."""
@@ -355,19 +386,26 @@ class Catalog:
     ``images`` is sorted by key. ``keys`` are all keys of the manifest for this target, whatever ``only`` left out:
     an image outside ``only`` is neither changed nor taken for removed. ``base`` is the folder that relative paths are
     relative to. ``digest`` identifies the manifests' content. ``owners``: for keys that are not in ``images`` (``only``
-    leaves them out, or they left the manifest), the id of the project that has their images, where the manifest names it.
+    leaves them out, or they left the manifest), the project that has their images, where the manifest names it.
     """
 
     name: str
     images: tuple[ImageSpec, ...] = ()
     keys: frozenset[str] = frozenset()
-    owners: Mapping[str, str] = field(default_factory=dict)
+    owners: Mapping[str, Member] = field(default_factory=dict)
     only: tuple[str, ...] = ()
     policy: Policy = field(default=Policy())
     target: Target = Target()
     base: str = ""
     digest: str = ""
     warnings: tuple[str, ...] = ()
+
+    @property
+    def owner_ids(self) -> Mapping[str, str]:
+        """``owners`` by id. A Bug while only the name of one is known."""
+        if named := [owner.project for owner in self.owners.values() if isinstance(owner, NamedProject)]:
+            raise Bug(f"project {named[0]} has not been asked for")
+        return {key: owner for key, owner in self.owners.items() if isinstance(owner, str)}
 
     def is_in_scope(self, key: str) -> bool:
         """Whether ``only`` lets a plan look at a key."""

@@ -12,7 +12,7 @@ def declared_fields(spec: ImageSpec) -> dict[str, Value]:
         "visibility": spec.visibility.value if spec.visibility else None,
         "disk_format": spec.disk_format,
         "container_format": spec.container_format,
-        "owner": spec.owner,
+        "owner": spec.owner_id,
         "min_disk": None if isinstance(spec.min_disk, Auto) else spec.min_disk,
         "min_ram": spec.min_ram,
         "protected": spec.protected,

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from imagesync.model.catalog import HEX_LENGTHS, NamedProject, Status, Visibility
+from imagesync.model.catalog import HEX_LENGTHS, Member, Status, Visibility
 
 TEXT_FIELDS: Final = (
     *("name", "owner", "disk_format", "container_format", "checksum", "os_hash_algo", "os_hash_value"),
@@ -254,7 +254,7 @@ class Inventory:
     copies: tuple[LiveImage, ...] = ()
     misplaced: tuple[LiveImage, ...] = ()
     members: Mapping[str, tuple[MemberState, ...]] = field(default_factory=dict)
-    projects: Mapping[NamedProject, str] = field(default_factory=dict)
+    projects: Mapping[Member, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
     def index_images(self) -> dict[str, LiveImage]:

@@ -22,8 +22,8 @@ class Reason(StrEnum):
     ``superseded``: another build took its place, or more are kept than ``keep`` allows; ``outdated``: kept as long as
     ``delete_after`` says. ``staged``: a verified candidate is published; ``discarded``: one is dropped. ``deleting``: an
     earlier run began to delete it. ``unverified``: nothing shows what an image in another project holds.
-    ``content-unknown``: no digest that is known of an image can be compared with the declared ones; before anything is sent
-    the source is hashed, and the same bytes keep their image.
+    ``content-unknown``: no digest that is known of an image of this key can be compared with the declared ones; before
+    anything is sent the source is hashed, and where it has the bytes of that image, it is used.
     """
 
     NEW = "new"
@@ -81,6 +81,9 @@ class Create:
     ``image_id`` is the id pinned by the manifest; ``fill`` the id of a queued staging record to use instead of a new
     one. ``replaces`` are the ids that this build supersedes (retired by steps of their own). ``min_disk_auto``: min_disk
     comes from the virtual size in the data's header. ``stage``: it is not published but left as a candidate.
+    ``changes``: how the published image differs from the newest of those that it supersedes, its content apart.
+    ``may_hold`` are ids of images of the key that may hold the same bytes, the current one first: the source is hashed
+    before anything is sent, and if one of them does, it is used and nothing is made.
     """
 
     key: str
@@ -93,6 +96,8 @@ class Create:
     replaces: tuple[str, ...] = ()
     min_disk_auto: bool = False
     stage: bool = False
+    may_hold: tuple[str, ...] = ()
+    changes: tuple[FieldChange, ...] = ()
 
     @property
     def is_read_back(self) -> bool:
@@ -136,7 +141,7 @@ class Reactivate:
 
 @dataclass(frozen=True, slots=True)
 class Delete:
-    """An image goes for good; ``unprotect`` takes its protection off first. ``size`` in bytes, freed."""
+    """An image is deleted for good; ``unprotect`` takes its protection off first. ``size`` in bytes, freed."""
 
     key: str
     image_id: str
@@ -224,9 +229,11 @@ class Plan:
     ``base`` is the manifest's folder, ``target_name`` the target it was resolved for. ``kept`` are the superseded images
     that stay, ``candidates`` the verified builds that are not published yet. ``owners`` are the projects, by key, of all
     keys that belong to another one than the session's. ``copies`` are ids of images that carry a copied record: they
-    come and go with the snapshots of users, and two plans that differ only in them are equal. ``made``: the ISO time, by
+    come and go with the snapshots of users, and two plans that differ only in them are equal. ``expires``: the ISO day on
+    which each wanted image expires that does. ``made``: the ISO time, by
     the clock that is last, of a plan with a step that is due by its day or age; empty for all others. No clock shows in
-    any of the rest, so that two plans of the same state are equal.
+    any of the rest, so that two plans of the same state are equal. ``places``: ``FILE:LINE:COLUMN`` of each
+    wanted key that has a step, for messages; a saved plan has none.
     """
 
     catalog: str
@@ -249,7 +256,9 @@ class Plan:
     candidates: tuple[Candidate, ...] = ()
     owners: Mapping[str, str] = field(default_factory=dict)
     copies: tuple[str, ...] = field(default=(), compare=False)
+    expires: Mapping[str, str] = field(default_factory=dict)
     made: str = field(default="", compare=False)
+    places: Mapping[str, str] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

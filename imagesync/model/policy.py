@@ -4,30 +4,80 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from difflib import get_close_matches
 from enum import StrEnum
 from typing import Final
 
-RENAME_FIELD: Final = re.compile(r"\{(name|key|id|generation|created)(?::([^{}]*))?\}")
+from imagesync.secrets import show_key
+
+FIELDS: Final = ("name", "key", "id", "generation", "created")
+"""What may stand in braces in ``OnReplace.rename``."""
+_ANY: Final = "|".join(FIELDS)
+RENAME_FIELD: Final = re.compile(rf"\{{({_ANY})(?::([^{{}}]*))?\}}")
 """A field of ``OnReplace.rename``; only ``created`` has a form of its own after the colon."""
 USUAL_FORM: Final = "%Y-%m-%d"
-DIRECTIVES: Final = "YmdHMSyjGVu"
-"""What may follow ``%`` in the form of ``created``: numbers of fixed width. Others depend on the locale, or give control
-characters (``%n``)."""
+WIDTHS: Final = {"Y": 4, "m": 2, "d": 2, "H": 2, "M": 2, "S": 2, "y": 2, "j": 3, "G": 4, "V": 2, "u": 1}
+"""What may follow ``%`` in the form of ``created``, and how many characters it gives: numbers of fixed width. Others depend
+on the locale, or give control characters (``%n``)."""
+ID_CHARS: Final = 36
+"""Of an image's id."""
 _DIRECTIVE: Final = re.compile("%(.?)", re.DOTALL)
+_BRACES: Final = re.compile(r"\{([^{}]*)\}")
+_FOREIGN: Final = re.compile(rf"\$({_ANY})\b|%\(({_ANY})\)[a-z]|<({_ANY})>")
+"""Fields as other programs write them."""
+_STRAY: Final = re.compile(rf"[{{}}]|%[{''.join(WIDTHS)}](?![A-Za-z])")
+_TRUTHS: Final = frozenset({"false", "true", "no", "yes", "off", "on", "none", "null", "~"})
 
 
-def find_unknown_directives(rename: str) -> Iterator[str]:
-    """The directives of a pattern for names, such as ``%n``, that are not allowed."""
-    for found in RENAME_FIELD.finditer(rename):
-        forms = _DIRECTIVE.finditer(found[2] or "") if found[1] == "created" else ()
-        yield from (form[0] for form in forms if not form[1] or form[1] not in DIRECTIVES)
+def find_rename_faults(rename: str) -> Iterator[tuple[str, str]]:
+    """What is wrong with a pattern for names, and what to write: everything that would stand in a name as it is written."""
+    if rename.lower() in _TRUTHS:
+        yield f"{rename!r} would become the name of images", "write false, without quotes, for names that stay"
+    if not rename.strip():
+        yield "the new name would be blank", "write a pattern such as {name} (old), or false"
+    if "{{" in rename or "}}" in rename:
+        yield "doubled braces", "write each once: {name}"
+        return
+    for found in _FOREIGN.finditer(rename):
+        yield f"{found[0]} is no field", f"write {{{found[1] or found[2] or found[3]}}}"
+    for found in _BRACES.finditer(rename):
+        yield from _find_field_faults(*found[1].partition(":"))
+    for found in _STRAY.finditer(_BRACES.sub("", rename)):
+        if found[0] in "{}":
+            yield f"a {found[0]} without its other half", "write {FIELD}; a name cannot hold braces"
+        else:
+            yield f"{found[0]} is not in braces", f"write {{created:{found[0]}}}"
+
+
+def _find_field_faults(name: str, colon: str, form: str) -> Iterator[tuple[str, str]]:
+    if name not in FIELDS:
+        close = get_close_matches(name.strip().lower(), FIELDS, 1)
+        known = ", ".join(f"{{{field}}}" for field in FIELDS)
+        yield f"{{{show_key(name)}}} is no field", f"did you mean {{{close[0]}}}?" if close else f"there are {known}"
+    elif name != "created" and colon:
+        yield f"{{{name}}} takes no form after a colon", f"write {{{name}}}"
+    elif colon and "%" not in form:
+        yield "{created:…} has no % in its form", f"write {{created:{USUAL_FORM}}}"
+    elif unknown := [found[0] for found in _DIRECTIVE.finditer(form) if found[1] not in WIDTHS]:
+        hint = f"write one of {' '.join(f'%{letter}' for letter in WIDTHS)}"
+        yield from ((f"{directive!r} is not allowed in {{created:…}}", hint) for directive in dict.fromkeys(unknown))
+
+
+def measure_shortest_name(rename: str, name: str, key: str) -> int:
+    """Characters of the new name that a pattern gives to an image of this name: those of its first generation."""
+    chars = {"name": len(name), "key": len(key), "id": ID_CHARS, "generation": 1}
+
+    def measure(found: re.Match[str]) -> str:
+        if found[1] != "created":
+            return "x" * chars[found[1]]
+        return _DIRECTIVE.sub(lambda part: "x" * WIDTHS.get(part[1], len(part[0])), found[2] or USUAL_FORM)
+
+    return len(RENAME_FIELD.sub(measure, rename))
 
 
 def format_created(moment: datetime, form: str) -> str:
     """A moment by a form; directives that are not allowed stand as they are."""
-    return _DIRECTIVE.sub(
-        lambda found: moment.strftime(found[0]) if found[1] and found[1] in DIRECTIVES else found[0], form
-    )
+    return _DIRECTIVE.sub(lambda found: moment.strftime(found[0]) if found[1] in WIDTHS else found[0], form)
 
 
 class OnRemove(StrEnum):

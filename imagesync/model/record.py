@@ -21,11 +21,17 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
 
+from imagesync.model.alike import fold_name
 from imagesync.model.catalog import Checksum, Role
 from imagesync.model.image import CATALOG as CATALOG
-from imagesync.model.image import LiveImage
+from imagesync.model.image import OWN_FIELDS, LiveImage
 
 PREFIX: Final = "imagesync_"
+RESERVED: Final = OWN_FIELDS | {"location", "deleted", "deleted_at"}
+"""Names of the service's own fields, which no property can have: in this case of letters only. ``Name`` is a property like
+any other (tried on Glance 33)."""
+_RESERVED_PREFIXES: Final = (fold_name(PREFIX), fold_name("os_glance"))
+"""What names cannot begin with, folded: our record's, and those that the service keeps for itself."""
 ID: Final = "imagesync_id"
 """Holds the id of the image that the record is about."""
 REVISION: Final = "imagesync_rev_"
@@ -48,6 +54,11 @@ MAX_GENERATION: Final = 2**31 - 1
 
 MAX_REMEMBERED_CHARS: Final = 64
 """Of a text whose hash is kept for the next time: names and values of properties are the same in most images."""
+
+
+def is_reserved(name: str) -> bool:
+    """Whether a property of this name is not a manifest's to set, be it read from YAML or from a saved plan."""
+    return name in RESERVED or fold_name(name).startswith(_RESERVED_PREFIXES)
 
 
 def hash_name(name: str) -> str:

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 from typing import Final
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import quote, urlsplit, urlunsplit
 
-from imagesync.secrets import show_key
+from imagesync.secrets import is_secret, quote_value, show_key
 
 MAX_HOST_CHARS: Final = 253
 """Of a host's name: the limit of the DNS (RFC 1035)."""
@@ -36,6 +36,10 @@ _PUBLIC: Final = re.compile(r"https?://[A-Za-z0-9._-]+(:[0-9]+)?(/[A-Za-z0-9._~!
 _SCHEMES: Final = frozenset(
     {"file", "ftp", "ftps", "sftp", "ssh", "s3", "gs", "swift", "rsync", "nfs", "oci", "docker", "data"}
 )
+_HOST_FIRST: Final = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}(?::[0-9]{1,5})?/", re.IGNORECASE)
+"""How an address begins whose scheme was left out."""
+MAX_WRITTEN_CHARS: Final = 120
+"""Of a URL that a hint writes out."""
 _NO_URL: Final = ("is not a URL", "write http://HOST/PATH or https://HOST/PATH")
 
 
@@ -43,9 +47,9 @@ def find_url_problem(url: str) -> tuple[str, str] | None:
     """What is wrong with the URL of a source, and what to do; None if nothing is."""
     scheme = _SCHEME.match(url)
     if not scheme or scheme[1].lower() not in ("http", "https"):
-        return f"{_show_scheme(url)} is not http or https", "use one of them, or path for a file"
+        return _find_scheme_problem(url)
     if "\\" in url or " " in url or not url.isprintable():  # no other white space is printable
-        return "holds a backslash, a space or a character of control", "write it percent-encoded: %5C, %20"
+        return _find_character_problem(url, next(n for n, char in enumerate(url) if not _is_written_plainly(char)))
     if "#" in url:
         return "holds a #: what follows it is never sent to a server", "take it out, or write %23 for the character"
     found = _URL.fullmatch(url)
@@ -56,11 +60,34 @@ def find_url_problem(url: str) -> tuple[str, str] | None:
     return None if _is_host(found["host"]) else (f"{show_key(found['host'])} is not a host", _NO_URL[1])
 
 
-def _show_scheme(url: str) -> str:
-    """A scheme that is known; any other text before a colon may be a part of a secret."""
+def _find_scheme_problem(url: str) -> tuple[str, str]:
+    """A scheme that is known is named; any other text before a colon may be a part of a secret."""
     scheme = _SCHEME.match(url)
-    known = scheme is not None and scheme[1].lower() in _SCHEMES
-    return scheme[1] if scheme and known else "the scheme" if scheme else "no scheme"
+    if scheme and scheme[1].lower() in _SCHEMES:
+        return f"{scheme[1]} is not http or https", "use one of them, or path for a file"
+    if scheme and "://" in url:
+        return "the scheme is not http or https", "use one of them, or path for a file"
+    is_shown = not re.search("[?@]", url) and not is_secret(url)
+    message = f"{quote_value(url) if is_shown else 'this'} is not a URL, which begins with http:// or https://"
+    is_written = is_shown and _HOST_FIRST.match(url) is not None and len(url) <= MAX_WRITTEN_CHARS
+    return message, f"write https://{url}" if is_written else "write the whole address"
+
+
+def _is_written_plainly(char: str) -> bool:
+    return char != "\\" and char.isprintable() and not char.isspace()
+
+
+def _find_character_problem(url: str, place: int) -> tuple[str, str]:
+    """A character that programs read differently, and how it is written."""
+    char = url[place]
+    names = {" ": "a space", "\\": "a backslash"}
+    message = f"holds {names.get(char, 'a character of control')} (character {place + 1})"
+    if url != url.strip():
+        return message, "take out what stands before or after the URL"
+    encoded = "".join(char if _is_written_plainly(char) else quote(char) for char in url)
+    is_whole = _URL.fullmatch(encoded) is not None and not re.search("[?@]", encoded)
+    is_shown = is_whole and not is_secret(url) and len(encoded) <= MAX_WRITTEN_CHARS
+    return message, f"write it percent-encoded: {encoded if is_shown else quote(char)}"
 
 
 def _find_authority_problem(url: str) -> tuple[str, str]:
@@ -101,6 +128,11 @@ def read_origin(url: str) -> tuple[str, str, int]:
 def is_host_named(host: str, globs: Sequence[str]) -> bool:
     """Whether one of the globs names this host; upper and lower case are the same."""
     return any(fnmatchcase(host.lower(), pattern.lower()) for pattern in globs)
+
+
+def is_address_without_scheme(text: str) -> bool:
+    """Whether a text looks like ``HOST.TLD/PATH``."""
+    return _HOST_FIRST.match(text) is not None
 
 
 def has_secret(url: str) -> bool:

@@ -92,6 +92,7 @@ def plan_from_json(document: object, *, folder: str, shown: str) -> Plan:
         ),
         owners=document["owners"],
         copies=tuple(document["copies"]),
+        expires=document["expires"],
         made=document["made"],
     )
     if write_summary(plan) != document["summary"]:
@@ -166,12 +167,11 @@ def _read_action(step: Json, base: str) -> Action:
                 tuple(step["replaces"]),
                 step["min_disk_auto"],
                 step["stage"],
+                tuple(step["may_hold"]),
+                _read_changes(step["changes"]),
             )
         case "update":
-            changes = tuple(
-                FieldChange(tuple(c["path"]), _read_value(c["before"]), _read_value(c["after"]), Reason(c["reason"]))
-                for c in step["changes"]
-            )
+            changes = _read_changes(step["changes"])
             record = _read_record(step["record"]) if step["record"] else None
             return Update(key, image_id, changes, record, tuple(map(Checksum.parse, step["verify"])))
         case "deactivate":
@@ -180,6 +180,13 @@ def _read_action(step: Json, base: str) -> Action:
             return Reactivate(key, image_id)
         case _:
             return Delete(key, image_id, step["size"], step["unprotect"])
+
+
+def _read_changes(changes: Any) -> tuple[FieldChange, ...]:
+    return tuple(
+        FieldChange(tuple(c["path"]), _read_value(c["before"]), _read_value(c["after"]), Reason(c["reason"]))
+        for c in changes
+    )
 
 
 def _read_value(value: Any) -> Value:
@@ -204,11 +211,12 @@ def _read_source(source: Json, base: str) -> Source:
             return Content[kind.upper().replace("-", "_")]
 
 
-def _read_checks(source: Json, base: str) -> tuple[Checksum | None, str | None, Signature | None]:
+def _read_checks(source: Json, base: str) -> tuple[Checksum | None, str | None, str | None, Signature | None]:
     checksum, signed = source["checksum"], source["signature"]
     if signed:
         signed = Signature(signed["url"], os.path.normpath(os.path.join(base, signed["keyring"])), signed["shown"])
-    return Checksum.parse(checksum) if checksum else None, source["checksum_url"], signed
+    listed = source["checksum_url"], source.get("checksum_entry")
+    return Checksum.parse(checksum) if checksum else None, *listed, signed
 
 
 def _read_transfer(transfer: Json) -> Transfer:

@@ -82,6 +82,7 @@ def plan_to_json(plan: Plan, *, tool: str, folder: str) -> Json:
         "candidates": [_write_candidate(one) for one in plan.candidates],
         "owners": dict(plan.owners),
         "copies": list(plan.copies),
+        "expires": dict(plan.expires),
         "made": plan.made,
     }
     return {**document, "digest": digest_of(document)}
@@ -151,6 +152,8 @@ def _write_action(action: Action, base: str) -> Json:
                 "replaces": list(action.replaces),
                 "min_disk_auto": action.min_disk_auto,
                 "stage": action.stage,
+                "may_hold": list(action.may_hold),
+                "changes": [_write_change(change) for change in action.changes],
             }
         case Update():
             changes = [_write_change(change) for change in action.changes]
@@ -228,6 +231,7 @@ def _write_checks(source: FileSource | UrlSource, base: str) -> Json:
         "signature": signed,
         "checksum": str(source.checksum) if source.checksum else None,
         "checksum_url": public_url(url) if url else None,
+        **({"checksum_entry": source.checksum_entry} if source.checksum_entry else {}),
     }
 
 

@@ -34,7 +34,7 @@ def collect_questions(
     for spec in catalog.images:
         generations = groups[spec.key]
         if not _has_name(spec, generations):
-            names.setdefault(spec.owner or inventory.project_id, set()).add(spec.name)
+            names.setdefault(spec.owner_id or inventory.project_id, set()).add(spec.name)
         ids.update(_collect_ids(spec, generations))
         promoted = generations.retired if spec.key in promoting else ()
         if generations.staging or generations.retired:
@@ -123,7 +123,7 @@ def find_shared_to_adopt(catalog: Catalog, inventory: Inventory, groups: Groups)
 
 
 def _find_adoptable(spec: ImageSpec, inventory: Inventory) -> list[LiveImage]:
-    owner = spec.owner or inventory.project_id
+    owner = spec.owner_id or inventory.project_id
     ours = {image.id for image in inventory.owned}
     if isinstance(spec.adopt, str):
         return [image for image in inventory.foreign if image.id == spec.adopt and image.owner == owner]
@@ -157,7 +157,7 @@ def find_clashes(
             continue
         kept = decision.owned.id if isinstance(decision, Keep | Promote) else None
         taken = (kept, adopted[spec.key].id if spec.key in adopted else None)
-        owner = spec.owner or inventory.project_id
+        owner = spec.owner_id or inventory.project_id
         near = {image.id: image for word in (spec.id, spec.name) for image in named.get(word, ())}
         for image in near.values():
             if image.id in ours or image.id in taken:
@@ -182,7 +182,7 @@ def find_disputes(
 
     That is all that is wrong with a key whose images lie there, and a pinned id that was taken there.
     """
-    is_elsewhere = spec.owner not in (None, inventory.project_id)
+    is_elsewhere = spec.owner_id not in (None, inventory.project_id)
     takers = {image.owner for image in inventory.foreign if image.id == spec.id} if spec.id else set()
     if not is_elsewhere and takers <= {inventory.project_id}:
         return []

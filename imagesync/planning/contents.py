@@ -1,46 +1,44 @@
-"""A plan with creates whose image may hold the declared bytes already -> which they are, and what is left of it. Pure."""
+"""A plan with creates whose bytes an image may hold already -> which they are, and what is left of it. Pure."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 
-from imagesync.model.plan import Create, Plan, Reason, find_image_id
+from imagesync.model.plan import Create, Plan, find_image_id
 from imagesync.planning.recovery import list_effects
 from imagesync.planning.steps import create_id
 
 
-def find_unknown(plan: Plan) -> tuple[tuple[Create, str], ...]:
-    """The creates before which the source is hashed, each with the id of the image that may hold the same bytes."""
-    return tuple(
-        (step.action, image_id)
-        for step in plan.steps
-        if isinstance(step.action, Create) and step.reason is Reason.CONTENT_UNKNOWN
-        if (image_id := step.action.replaces[-1] if step.action.replaces else plan.ids.get(step.action.key))
-    )
+def find_unknown(plan: Plan) -> tuple[Create, ...]:
+    """The creates before which the source is hashed, because an image may hold the same bytes."""
+    return tuple(step.action for step in plan.steps if isinstance(step.action, Create) and step.action.may_hold)
 
 
-def drop_settled(plan: Plan, settled: Mapping[str, str]) -> Plan:
-    """A saved plan without the new builds of these keys, whose images stay (``settled``: their ids), and without what
-    would follow such a build; a reference to the key means the image that is there."""
-    if not settled:
-        return plan
-    dropped = {create_id(key) for key in settled}
-    while (
-        more := {step.id for step in plan.steps if step.action.key in settled and dropped & set(step.needs)} - dropped
-    ):
-        dropped |= more
-    steps = tuple(
-        replace(step, needs=tuple(need for need in step.needs if need not in dropped))
-        for step in plan.steps
-        if step.id not in dropped
-    )
-    touched = {find_image_id(step.action) for step in steps}
+def drop_settled(plan: Plan, settled: Mapping[str, str]) -> tuple[Plan, frozenset[str]]:
+    """A saved plan without the keys that are left as they are, and those keys.
+
+    Those are the ones whose bytes an image holds already (``settled``: by key its id); and, where that image is not the
+    current one, which only the next plan publishes, those that would refer to the build that is not made. To others the
+    key means the image that is current.
+    """
+    current = {
+        create.key: settled[create.key]
+        for create in find_unknown(plan)
+        if create.key in settled and settled[create.key] in create.replaces
+    }
+    undone = set(settled)
+    waiting = {create_id(key) for key in settled.keys() - current.keys()}
+    while more := [step for step in plan.steps if step.action.key not in undone and waiting & set(step.needs)]:
+        undone |= {step.action.key for step in more}
+        waiting |= {step.id for step in plan.steps if step.action.key in undone}
+    left = _drop_keys(plan, undone)
+    touched = {find_image_id(step.action) for step in left.steps}
     return replace(
-        plan,
-        steps=steps,
-        relies=tuple(each for each in plan.relies if each.key not in settled or each.image_id in touched),
-        ids={**plan.ids, **settled},
-        changed=tuple(key for key in plan.changed if key not in settled),
-    )
+        left,
+        relies=tuple(each for each in plan.relies if each.key not in undone or each.image_id in touched),
+        ids={**plan.ids, **current},
+        removed=tuple(key for key in plan.removed if key not in undone),
+        changed=tuple(key for key in plan.changed if key not in undone),
+    ), frozenset(undone)
 
 
 def is_same_but_for(plan: Plan, shown: Plan, settled: Collection[str]) -> bool:
@@ -49,9 +47,10 @@ def is_same_but_for(plan: Plan, shown: Plan, settled: Collection[str]) -> bool:
 
 
 def _drop_keys(plan: Plan, keys: Collection[str]) -> Plan:
-    created = {create_id(key) for key in keys}
+    """A plan without the steps of these keys; no other step waits for them."""
+    dropped = {step.id for step in plan.steps if step.action.key in keys} | {create_id(key) for key in keys}
     steps = tuple(
-        replace(step, needs=tuple(need for need in step.needs if need not in created))
+        replace(step, needs=tuple(need for need in step.needs if need not in dropped))
         for step in plan.steps
         if step.action.key not in keys
     )

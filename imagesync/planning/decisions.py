@@ -1,6 +1,6 @@
 """One wanted image and its generations -> what becomes of the key: keep, promote or make. Pure."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -45,10 +45,14 @@ class Promote:
 
 @dataclass(frozen=True, slots=True)
 class Make:
-    """A new image is uploaded; ``fill`` is a queued record with the pinned id that waits for its data."""
+    """A new image is uploaded; ``fill`` is a queued record with the pinned id that waits for its data.
+
+    ``may_hold``: images that may hold the same bytes, which only the source itself can tell.
+    """
 
     reason: Reason
     fill: str | None = None
+    may_hold: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +109,9 @@ def decide(
         return _make_if_allowed(spec, replace(generations, current=(owned,)), Reason.CONTENT_CHANGED, policy)
     if (found := _find_promotable(spec, generations, policy, can_judge)) is not None:
         return found
-    reason = Reason.UNVERIFIED if wanted else _find_reason(spec, generations, project)
-    return _make_if_allowed(spec, generations, reason, policy)
+    reason = Reason.UNVERIFIED if wanted else _find_reason(spec, generations)
+    may_hold = tuple(owned.id for owned in _find_comparable(spec, generations, policy, project))
+    return _make_if_allowed(spec, generations, reason, policy, may_hold)
 
 
 def _find_promotable(
@@ -121,6 +126,18 @@ def _find_promotable(
         if is_usable(spec, owned, reactivate=policy.reactivate) and is_wanted_build(spec, owned) and can_judge(owned):
             return Promote(owned, Reason.ROLLBACK)
     return None
+
+
+def _find_comparable(spec: ImageSpec, generations: Generations, policy: Policy, project: str) -> Iterator[Owned]:
+    """Images that could be current if they held the wanted content, of which nothing known tells whether they do.
+
+    What lies in another project is not compared: its record may say anything.
+    """
+    usable = (owned for owned in generations.last_retired_first if is_usable(spec, owned, reactivate=policy.reactivate))
+    for owned in (*reversed(generations.current), *reversed(generations.verified), *usable):
+        is_fit = spec.id in (None, owned.id) and owned.image.lies_in(project) and not has_other_size(spec, owned.image)
+        if is_fit and _has_same_formats(spec, owned) and compare_content(spec, owned) is Holds.UNKNOWN:
+            yield owned
 
 
 def adopt_image(spec: ImageSpec, image: LiveImage, catalog: str) -> Owned:
@@ -207,8 +224,8 @@ def _has_same_formats(spec: ImageSpec, owned: Owned) -> bool:
     )
 
 
-def _find_reason(spec: ImageSpec, generations: Generations, project: str) -> Reason:
-    """Why a new build is made. What lies in another project is not compared: its record may say anything."""
+def _find_reason(spec: ImageSpec, generations: Generations) -> Reason:
+    """Why a new build is made, if no image turns out to hold its bytes."""
     if not generations.current:
         return Reason.INCOMPLETE if generations.staging else Reason.NEW
     match compare_content(spec, generations.current[-1]):
@@ -216,29 +233,32 @@ def _find_reason(spec: ImageSpec, generations: Generations, project: str) -> Rea
             return Reason.CONTENT_TAMPERED
         case Holds.MISSING:
             return Reason.INCOMPLETE
-        case Holds.CHANGED:
+        case Holds.CHANGED | Holds.UNKNOWN:
             return Reason.CONTENT_CHANGED
-        case Holds.UNKNOWN:
-            is_ours = generations.current[-1].image.lies_in(project)
-            return Reason.CONTENT_UNKNOWN if is_ours else Reason.CONTENT_CHANGED
         case Holds.SAME:
             return Reason.MANIFEST_CHANGED
 
 
-def _make_if_allowed(spec: ImageSpec, generations: Generations, reason: Reason, policy: Policy) -> Decision:
+def _make_if_allowed(
+    spec: ImageSpec, generations: Generations, reason: Reason, policy: Policy, may_hold: tuple[str, ...] = ()
+) -> Decision:
     """The new build; or nothing, if only staged builds may be published. What was tampered with was published before."""
-    found = _make(spec, generations, reason)
+    found = _make(spec, generations, reason, may_hold)
     is_free = policy.publish is Publish.ANY or not spec.has_data or reason is Reason.CONTENT_TAMPERED
     if is_free or not isinstance(found, Make):
         return found
+    why, ways = "the wanted build is not staged yet", "stages it"
+    if found.may_hold:
+        why = f"whether image {found.may_hold[0]} holds the wanted build is not known"
+        ways = "compares them, and stages the build if it is another"
     sentence = (
-        f"{spec.key}: the wanted build is not staged yet, and policy.publish is staged-only: nothing is done; "
-        "imagesync apply PATH --stage stages it"
+        f"{spec.key}: {why}, and policy.publish is staged-only: nothing is done; imagesync apply PATH --stage {ways}"
     )
-    return Leave(sentence, tuple(owned for owned in generations.staging if owned.id == found.fill))
+    left = {found.fill, *found.may_hold}
+    return Leave(sentence, tuple(owned for owned in generations.staging if owned.id in left))
 
 
-def _make(spec: ImageSpec, generations: Generations, reason: Reason) -> Decision:
+def _make(spec: ImageSpec, generations: Generations, reason: Reason, may_hold: tuple[str, ...]) -> Decision:
     where = f"images.{spec.key}"
     if not spec.has_data and not spec.is_record_only:
         return Refuse(
@@ -248,8 +268,10 @@ def _make(spec: ImageSpec, generations: Generations, reason: Reason) -> Decision
         return Refuse(f"{where}: an upload needs disk_format and container_format; declare both")
     if (left := find_resumable(spec, wanted_digest(spec), generations.staging)) is not None:
         return Make(Reason.INCOMPLETE, fill=left.id)
+    if may_hold and reason not in (Reason.CONTENT_TAMPERED, Reason.UNVERIFIED):
+        return Make(Reason.CONTENT_UNKNOWN, may_hold=may_hold)
     pinned = next((owned for owned in generations.every if owned.id == spec.id), None)
-    if pinned is None or reason is Reason.CONTENT_UNKNOWN:
+    if pinned is None:
         return Make(reason)
     if pinned.image.status is Status.QUEUED and (spec.has_data or pinned.record.role is Role.STAGING):
         return Make(Reason.INCOMPLETE, fill=pinned.id)

@@ -159,10 +159,10 @@ def compare_content(spec: ImageSpec, owned: Owned) -> Holds:
     """Whether ``owned`` has the content that ``spec`` wants.
 
     Unmanaged content is always the same. A record without data is the same as long as it has none. Content that is
-    only known by a digest is the same unless a digest of the service contradicts it. For the rest see
-    ``_compare_published``. An image that is not filled lacks its content.
+    only known by a digest is the same unless a digest of the service, or one that was computed, contradicts it. For the
+    rest see ``_compare_published``. An image that is not filled lacks its content.
     """
-    image, source = owned.image, spec.source
+    source = spec.source
     if source is Content.UNMANAGED:
         return Holds.SAME
     if source is Content.NO_DATA:
@@ -170,9 +170,15 @@ def compare_content(spec: ImageSpec, owned: Owned) -> Holds:
     if not owned.filled:
         return Holds.MISSING
     if isinstance(source, KnownContent):
-        contradicted = image.digests.get(source.checksum.algorithm) not in (None, source.checksum.value)
-        return Holds.TAMPERED if contradicted else Holds.SAME
+        return _compare_known(source.checksum, owned)
     return _compare_published(spec, owned)
+
+
+def _compare_known(wanted: Checksum, owned: Owned) -> Holds:
+    computed = {item.algorithm: item.value for item in owned.record.digests}
+    if owned.image.digests.get(wanted.algorithm) not in (None, wanted.value):
+        return Holds.TAMPERED
+    return Holds.SAME if computed.get(wanted.algorithm) in (None, wanted.value) else Holds.CHANGED
 
 
 def _compare_published(spec: ImageSpec, owned: Owned) -> Holds:
@@ -184,7 +190,10 @@ def _compare_published(spec: ImageSpec, owned: Owned) -> Holds:
     2. Else the record decides: the same content has a recorded digest in a wanted algorithm, and none that differs. A
        declared digest counts too, where none was computed in its algorithm; but it is no proof of tampering. If only
        digests in other algorithms are known, nothing is decided.
-    3. Content without any digest is the same while its first URL is.
+    3. Content without any digest is the same while the URL that it came from is one of the mirrors.
+
+    Nothing is decided either where the data was published packed and is now declared plain, or the other way round: then
+    all digests differ, and the service may hold the same bytes.
     """
     wanted = spec.fingerprint.digests
     recorded = owned.record.known
@@ -200,10 +209,23 @@ def _compare_published(spec: ImageSpec, owned: Owned) -> Holds:
             return Holds.SAME
     if wanted and not shared:
         return Holds.UNKNOWN if collect_known(spec, owned) else Holds.CHANGED
-    if wanted:
-        same = all(recorded[digest.algorithm] == digest.value for digest in shared)
-        return Holds.SAME if same else Holds.CHANGED
-    return Holds.SAME if owned.record.url == spec.url_identity else Holds.CHANGED
+    same = all(recorded[digest.algorithm] == digest.value for digest in shared)
+    if same if wanted else spec.is_published_at(owned.record.url):
+        return Holds.SAME
+    return Holds.UNKNOWN if _is_packed_otherwise(spec, owned) else Holds.CHANGED
+
+
+def _is_packed_otherwise(spec: ImageSpec, owned: Owned) -> bool:
+    """Whether the data of an image was published packed and is now declared plain, or the other way round.
+
+    What the service computed is of the unpacked bytes: where that is what was recorded, nothing was packed.
+    """
+    live = owned.image.digests
+    shared = [item for item in owned.record.digests if item.algorithm in live]
+    if not shared or owned.record.converted:
+        return False
+    was_plain = all(live[item.algorithm] == item.value for item in shared)
+    return was_plain is not spec.is_stored_as_published
 
 
 def collect_known(spec: ImageSpec, owned: Owned) -> dict[str, str]:
@@ -257,7 +279,7 @@ def is_stored_as_published(spec: ImageSpec, owned: Owned) -> bool:
     that project could turn its hash off by its record.
     """
     transfer = spec.source.transfer
-    is_theirs = spec.owner is not None and spec.owner == owned.image.owner
+    is_theirs = spec.owner_id is not None and spec.owner_id == owned.image.owner
     is_sent_as_is = is_theirs and transfer is not None and transfer.method is Method.UPLOAD
     return spec.is_stored_as_published and (is_sent_as_is or not owned.record.converted)
 

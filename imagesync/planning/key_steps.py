@@ -30,6 +30,7 @@ from imagesync.planning.generations import Generations, Owned, is_stored_as_publ
 from imagesync.planning.retirement import deactivate, expire_generations, hide, retire_all, sweep
 from imagesync.planning.steps import KeyPlan, create_id, make_step
 from imagesync.planning.stores import note_stores, note_verification, plan_store_copy
+from imagesync.planning.succession import find_differences
 from imagesync.planning.three_way import (
     DEFAULTS,
     find_reason,
@@ -59,7 +60,7 @@ def plan_key(context: PlanningContext, spec: ImageSpec) -> KeyPlan:
             if policy.drift_only:
                 return KeyPlan()
             first = bring_up(context, spec, owned, reason)
-        case Make(reason, fill):
+        case Make(reason) as make:
             if policy.drift_only and reason is not Reason.CONTENT_TAMPERED:
                 return KeyPlan()
             if adopted is not None:
@@ -73,7 +74,7 @@ def plan_key(context: PlanningContext, spec: ImageSpec) -> KeyPlan:
                 *_note_unadopted(spec, adopted),
                 *note_verification(spec),
             )
-            first = KeyPlan((create(context, spec, generations, reason, fill),), notes)
+            first = KeyPlan((create(context, spec, generations, make),), notes)
         case _:
             assert_never(decision)
     return _add_retirements(context, spec, decision, generations, first)
@@ -126,7 +127,8 @@ def _add_retirements(
         spared=frozenset() if foreign is None else frozenset({foreign.id}),
     )
     left_over = [owned for owned in generations.staging if owned.id not in used and owned.id != spec.id]
-    swept = sweep(left_over, generations.deleting)
+    compared = decision.may_hold if isinstance(decision, Make) else ()
+    swept = sweep(left_over, generations.deleting, {image_id: _find_publishing_step(first) for image_id in compared})
     return KeyPlan((*first.steps, *retiring, *gone.steps, *swept), first.notes, kept=gone.kept)
 
 
@@ -141,10 +143,8 @@ def _find_publishing_step(first: KeyPlan) -> tuple[str, ...]:
     return tuple(item.id for item in first.steps[-1:])
 
 
-def create(
-    context: PlanningContext, spec: ImageSpec, generations: Generations, reason: Reason, fill: str | None
-) -> Step:
-    """The new image of a key; ``fill`` is the queued record that it fills."""
+def create(context: PlanningContext, spec: ImageSpec, generations: Generations, make: Make) -> Step:
+    """The new image of a key."""
     members = context.members(spec)
     transfer, digests = spec.source.transfer, spec.fingerprint.digests
     fetched = transfer is not None and not transfer.is_sent  # nobody here has seen a byte of it
@@ -158,18 +158,22 @@ def create(
         spec=wanted_digest(spec),
         managed=make_managed(spec, members, generations.next_number),
     )
+    state = make_state(spec, members, context.ids)
+    replaced = [owned for owned in generations.current if owned.id != make.fill]
     action = Create(
         key=spec.key,
-        state=make_state(spec, members, context.ids),
+        state=state,
         source=spec.source,
         fingerprint=spec.fingerprint,
         record=record,
         image_id=spec.id,
-        fill=fill,
-        replaces=tuple(owned.id for owned in generations.current if owned.id != fill),
+        fill=make.fill,
+        replaces=tuple(owned.id for owned in replaced),
         min_disk_auto=isinstance(spec.min_disk, Auto),
+        may_hold=make.may_hold,
+        changes=find_differences(replaced[-1].image, state, context.given.inventory.members) if replaced else (),
     )
-    return make_step(action, reason, _find_needed_steps(context, spec))
+    return make_step(action, make.reason, _find_needed_steps(context, spec))
 
 
 def _find_needed_steps(context: PlanningContext, spec: ImageSpec) -> tuple[str, ...]:

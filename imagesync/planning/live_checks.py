@@ -32,6 +32,7 @@ from imagesync.planning.ordering import chain_name_changes
 from imagesync.planning.ownership import Ownership
 from imagesync.planning.plan_checks import AGAIN, is_retirement
 from imagesync.planning.staleness import collect_reliances, value_at
+from imagesync.planning.succession import find_differences
 from imagesync.planning.trust import is_shown_to_more
 
 _ADOPTABLE: Final = (Status.ACTIVE, Status.DEACTIVATED, Status.QUEUED)
@@ -166,6 +167,7 @@ def _check_step(case: _Case, step: Step) -> Iterator[str]:
     match step.action:
         case Create() as create:
             yield from _check_replaced(case, create)
+            yield from _check_compared(case, create)
         case Update() as update if image is not None:
             yield from _check_changes(case, step, update, image)
             yield from _check_history(case, step, update, image)
@@ -190,6 +192,20 @@ def _check_replaced(case: _Case, create: Create) -> Iterator[str]:
         yield f"it does not replace what is current of {create.key}"
     elif not set(create.replaces) <= retired:
         yield "an image that it replaces does not retire"
+    elif (
+        create.replaces
+        and (old := case.images.get(create.replaces[-1])) is not None
+        and create.changes != find_differences(old, create.state, case.inventory.members)
+    ):
+        yield f"it differs from image {old.id} in other fields than the plan shows"
+
+
+def _check_compared(case: _Case, create: Create) -> Iterator[str]:
+    """Only images of the key, in the session's project, get to know what their bytes turn out to be."""
+    ours = {owned.id for owned in case.groups[create.key].every if owned.image.lies_in(case.inventory.project_id)}
+    for image_id in create.may_hold:
+        if image_id not in ours:
+            yield f"image {image_id} is no image of {create.key} in this project, and cannot be compared"
 
 
 def _check_changes(case: _Case, step: Step, update: Update, image: LiveImage) -> Iterator[str]:

@@ -58,8 +58,8 @@ class Ownership:
 
 def make_ownership(catalog: Catalog, project: str) -> Ownership:
     """Where the images of a catalog may be, for a session of a project."""
-    declared = {spec.key: spec.owner for spec in catalog.images if spec.owner}
-    owners = {key: owner for key, owner in {**catalog.owners, **declared}.items() if owner != project}
+    declared = {spec.key: owner for spec in catalog.images if (owner := spec.owner_id)}
+    owners = {key: owner for key, owner in {**catalog.owner_ids, **declared}.items() if owner != project}
     return Ownership(catalog.name, project, owners)
 
 

@@ -10,7 +10,6 @@ from typing import Final
 
 from imagesync.errors import PlanRefused
 from imagesync.model.catalog import Content, FileSource, Role, UrlSource
-from imagesync.model.image import OWN_FIELDS
 from imagesync.model.plan import (
     Create,
     Deactivate,
@@ -25,7 +24,7 @@ from imagesync.model.plan import (
     find_image_id,
     is_promotion,
 )
-from imagesync.model.record import PREFIX, Record
+from imagesync.model.record import Record, is_reserved
 from imagesync.model.references import REFERENCE
 from imagesync.model.urls import url_identity
 from imagesync.planning.clock import is_dated
@@ -50,7 +49,6 @@ REASONS: Final[Mapping[type, frozenset[Reason]]] = {
     | {Reason.INCOMPLETE, Reason.DISCARDED, Reason.DELETING},
 }
 """Why a step of each kind can be there."""
-_SERVICE_PREFIX: Final = "os_glance"
 
 
 def find_faulty_steps(plan: Plan) -> tuple[str, ...]:
@@ -110,6 +108,8 @@ def _check_step(plan: Plan, step: Step) -> Iterator[str]:
     match step.action:
         case Create() as create:
             found = [*_check_record(plan, create.key, create.record), *_check_create(plan, create)]
+            if bool(create.may_hold) is not (step.reason is Reason.CONTENT_UNKNOWN):
+                found.append(f"its reason ({step.reason.value}) does not fit the images that it may be compared with")
         case Update() as update:
             found = [*_check_update(step, update)]
             found += _check_record(plan, update.key, update.record) if update.record else []
@@ -129,8 +129,12 @@ def _check_create(plan: Plan, create: Create) -> Iterator[str]:
         yield "its source has no data to make an image of"
     if create.fill and (create.image_id not in (None, create.fill) or source is Content.NO_DATA):
         yield f"it cannot fill image {create.fill}"
+    if create.changes and not create.replaces:
+        yield "it shows changes of an image that it does not replace"
     if create.stage and create.replaces:
         yield "a staged build replaces nothing"
+    if create.may_hold and create.fill:
+        yield f"image {create.fill} is filled, and nothing is compared"
     owner = fields.get("owner")
     if owner not in (None, plan.owners.get(create.key, plan.target.project_id)):
         yield f"its owner {owner} is not the project of its key"
@@ -158,8 +162,7 @@ def _check_content(create: Create) -> Iterator[str]:
 
 def _check_names(names: Iterable[str]) -> Iterator[str]:
     for name in names:
-        folded = name.casefold()
-        if folded.startswith((PREFIX, _SERVICE_PREFIX)) or folded in OWN_FIELDS:
+        if is_reserved(name):
             yield f"it writes the property {name!r}, which is not a manifest's to set"
 
 

@@ -1,9 +1,10 @@
 """Images that a new build supersedes, or whose key left the manifest -> the steps that take them away. Pure."""
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import assert_never
 
 from imagesync.model.catalog import Role, Status
@@ -194,10 +195,16 @@ def remove(
     return replace(found, kept=ageing.kept)
 
 
-def sweep(staging: Sequence[Owned], deleting: Sequence[Owned]) -> tuple[Step, ...]:
-    """Left-over staging records go: nobody ever saw them, and they protect nothing; so does what is marked to go."""
+def sweep(
+    staging: Sequence[Owned], deleting: Sequence[Owned], needs: Mapping[str, tuple[str, ...]] = MappingProxyType({})
+) -> tuple[Step, ...]:
+    """Left-over staging records go: nobody ever saw them, and they protect nothing; so does what is marked to go.
+
+    ``needs``: by image id the steps that must be done before it goes.
+    """
     left = tuple(
-        make_step(_delete(owned), Reason.DISCARDED if owned.is_verified else Reason.INCOMPLETE) for owned in staging
+        make_step(_delete(owned), Reason.DISCARDED if owned.is_verified else Reason.INCOMPLETE, needs.get(owned.id, ()))
+        for owned in staging
     )
     return (*left, *(make_step(_delete(owned), Reason.DELETING) for owned in deleting))
 

@@ -157,6 +157,7 @@ def _find_content_lines(spec: ImageSpec, owned: Owned) -> Iterator[tuple[Place, 
         now = f"now {declared}" if declared else "now none"
         if not isinstance(source, KnownContent) and source.checksum_url:
             now = f"in place of checksum_url: {source.checksum_url}"
+            now += f" and checksum_entry: {source.checksum_entry}" if source.checksum_entry else ""
         if digest not in owned.record.digests:
             now += "; it was taken on trust, not computed from the data"
         place = spec.places.get("checksum") or spec.places.get("checksum_url") or spec.source_place
@@ -164,5 +165,5 @@ def _find_content_lines(spec: ImageSpec, owned: Owned) -> Iterator[tuple[Place, 
     if isinstance(source, FileSource):
         place = spec.places.get("path", spec.source_place)
         yield place, f"path: a file with that content (now {source.shown})"
-    elif isinstance(source, UrlSource) and origin and owned.record.url != spec.url_identity:
+    elif isinstance(source, UrlSource) and origin and not spec.is_published_at(owned.record.url):
         yield spec.places.get("url", spec.source_place), f"url: {origin}"

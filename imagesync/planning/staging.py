@@ -46,10 +46,10 @@ def _stage_key(context: PlanningContext, spec: ImageSpec) -> KeyPlan:
             return KeyPlan(refusals=(sentence,))
         case Leave(sentence):
             return KeyPlan(notes=(sentence,))
-        case Make(reason, fill) if spec.has_data and not _is_lapsed(context, spec):
-            item = create(context, spec, context.groups[spec.key], reason, fill)
+        case Make() as make if spec.has_data and not _is_lapsed(context, spec):
+            item = create(context, spec, context.groups[spec.key], make)
             assert isinstance(item.action, Create)  # noqa: S101 - for the type checker
-            staged = replace(item, action=replace(item.action, stage=True, replaces=()))
+            staged = replace(item, action=replace(item.action, stage=True, replaces=(), changes=()))
             return KeyPlan((staged,), note_verification(spec))
         case Promote(owned) if owned.record.role is Role.RETIRED:
             note = (

@@ -27,6 +27,8 @@ from imagesync.model.report import Outcome, Report
 from imagesync.planning.generations import group
 from imagesync.planning.ownership import describe_holder
 
+MAX_NAMED_FIELDS: Final = 5
+"""Fields of one image that a message about a stale plan names."""
 _ALWAYS: Final = ("name", "owner", "status", "hidden", "visibility", "protected")
 _ID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
@@ -44,7 +46,7 @@ def collect_reliances(steps: Sequence[Step], inventory: Inventory) -> tuple[Reli
             if (image := images.get(image_id)) is not None and (record := read(image)) is not None:
                 keys.setdefault(image_id, record.key)
                 paths.setdefault(image_id, set()).add(f"properties.{ROLE}")
-        if (touched := find_image_id(item.action)) is not None:
+        for touched in _find_touched_ids(item.action):
             keys[touched] = item.action.key
             paths.setdefault(touched, set()).update(_list_paths(item, images.get(touched)))
     return tuple(
@@ -54,6 +56,13 @@ def collect_reliances(steps: Sequence[Step], inventory: Inventory) -> tuple[Reli
         for image_id, found in sorted(paths.items())
         if image_id in images
     )
+
+
+def _find_touched_ids(action: Action) -> tuple[str, ...]:
+    """The images that an action writes to, or whose fields or bytes it is compared with."""
+    compared = (*action.may_hold, *action.replaces[-1:]) if isinstance(action, Create) else ()
+    touched = find_image_id(action)
+    return (touched, *compared) if touched is not None else compared
 
 
 def _find_mentioned_ids(action: Action) -> Iterator[str]:
@@ -70,7 +79,8 @@ def _find_mentioned_ids(action: Action) -> Iterator[str]:
 def _list_paths(item: Step, image: LiveImage | None) -> Iterator[str]:
     yield from _ALWAYS
     yield from (f"properties.{name}" for name in (image.properties if image else ()) if name.startswith(PREFIX))
-    if isinstance(item.action, Update):
+    is_replaced = isinstance(item.action, Create) and image is not None and item.action.replaces[-1:] == (image.id,)
+    if isinstance(item.action, Update) or (isinstance(item.action, Create) and is_replaced):
         yield from (".".join(change.path) for change in item.action.changes)
 
 
@@ -96,11 +106,19 @@ def find_stale_reliances(plan: Plan, inventory: Inventory) -> tuple[str, ...]:
             continue
         changed = [path for path, value in reliance.values.items() if value_at(image, path, inventory) != value]
         if changed:
-            sentences.append(f"{reliance.key}: {', '.join(changed)} of image {reliance.image_id} changed meanwhile")
+            sentences.append(f"{reliance.key}: {_name_fields(changed)} of image {reliance.image_id} changed meanwhile")
     made = group(inventory.owned).current_ids()
     sentences += [f"{key}: image {made[key]} was made meanwhile" for key in plan.absent if key in made]
     sentences += _find_rejected_builds(plan, inventory)
     return tuple(sentences) + tuple(_find_taken_names(plan, inventory))
+
+
+def _name_fields(paths: Sequence[str]) -> str:
+    """The fields that changed; those of imagesync's own record are one, and named only if nothing else changed."""
+    others = [path for path in paths if not path.startswith(f"properties.{PREFIX}")]
+    more = len(others) - MAX_NAMED_FIELDS
+    named = [*others[:MAX_NAMED_FIELDS], *([f"{more} more fields"] if more > 0 else [])]
+    return ", ".join(named) or "the record"
 
 
 def _find_rejected_builds(plan: Plan, inventory: Inventory) -> Iterator[str]:

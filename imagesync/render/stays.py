@@ -3,15 +3,19 @@
 A plan holds no clock: what an image of this plan's own retirement says in days becomes a day here, an age a duration.
 """
 
-from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from datetime import date, datetime, timedelta
 from typing import Final
 
-from imagesync.model.plan import Candidate, Fate, Kept
+from imagesync.model.plan import Candidate, Fate, Kept, Plan
 from imagesync.render.style import format_count, format_value
+from imagesync.text import make_printable
 
 MAX_LISTED: Final = 10
-"""Retired images that a plan lists one by one; more are listed in groups, and the JSON document has each."""
+"""Retired builds, or images that expire, that a plan lists one by one; ``--detail`` and the JSON document have all."""
+EXPIRY_DAYS: Final = 30
+"""Days before an image expires from which on plans announce it."""
 
 _FATES: Final = {
     Fate.PUBLISHED: "published by this plan",
@@ -45,22 +49,61 @@ def _day_after(now: datetime, days: int) -> str | None:
         return None
 
 
-def kept_lines(kept: Sequence[Kept], now: datetime | None) -> Iterator[str]:
-    """A line an image, or a line a group of them where there are many."""
-    if not kept:
+def kept_lines(plan: Plan, now: datetime | None, *, whole: bool) -> Iterator[str]:
+    """The retired builds that stay: of the keys that change a line each, or a line a group of them where there are many.
+
+    Of all others, unless ``whole``, only their number.
+    """
+    kept = [one for one in plan.kept if not one.retires]
+    touched = {step.action.key for step in plan.steps}
+    shown = [one for one in kept if whole or one.key in touched]
+    rest = len(kept) - len(shown)
+    if not shown:
+        yield from [f"Retired builds kept: {rest}."] if rest else []
         return
-    yield "Retired images that stay:"
-    if len(kept) <= MAX_LISTED:
-        width = max(len(one.key) for one in kept)
-        yield from (f"  {one.key:<{width}}  {one.image_id}  {describe_kept(one, now)}" for one in kept)
-        return
+    yield "Retired builds kept:"
+    if len(shown) <= MAX_LISTED or whole:
+        width = max(len(one.key) for one in shown)
+        yield from (f"  {one.key:<{width}}  {one.image_id}  {describe_kept(one, now)}" for one in shown)
+    else:
+        yield from _group_kept(shown, now)
+    yield from [f"  and {rest} of images that this plan does not change"] if rest else []
+
+
+def _group_kept(kept: Sequence[Kept], now: datetime | None) -> Iterator[str]:
     groups: dict[str, list[str]] = {}
     for one in kept:
         groups.setdefault(describe_kept(one, now), []).append(one.key)
     for words, keys in sorted(groups.items()):
         named = ", ".join(dict.fromkeys(keys[:3]))
         more = f" and {len(keys) - 3} more" if len(keys) > 3 else ""
-        yield f"  {format_count(len(keys), 'image')} {words}: {named}{more}"
+        yield f"  {format_count(len(keys), 'build')} {words}: {named}{more}"
+
+
+def expiry_lines(expires: Mapping[str, str], now: datetime | None, *, whole: bool) -> list[str]:
+    """The images that expire within ``EXPIRY_DAYS``, the first ones first; all that expire ever, if ``whole``."""
+    today = now.date() if now else None
+    found = list[tuple[date, str]]()
+    for key, day in expires.items():
+        with suppress(ValueError):
+            found.append((date.fromisoformat(day), key))
+    soon = [(day, key) for day, key in sorted(found) if today and (whole or (day - today).days <= EXPIRY_DAYS)]
+    if not (soon and today):
+        return []
+    width = max(len(key) for _, key in soon)
+    lines = [
+        f"  {make_printable(key):<{width}}  {day.isoformat()} ({_format_days((day - today).days)})" for day, key in soon
+    ]
+    more = len(lines) - MAX_LISTED
+    if more > 0 and not whole:
+        lines = [*lines[:MAX_LISTED], f"  and {more} more"]
+    return ["Expiring:" if whole else f"Expiring within {EXPIRY_DAYS} days:", *lines]
+
+
+def _format_days(days: int) -> str:
+    return (
+        "today" if days == 0 else f"in {format_count(days, 'day')}" if days > 0 else f"{format_count(-days, 'day')} ago"
+    )
 
 
 def candidate_lines(candidates: Sequence[Candidate], now: datetime | None) -> Iterator[str]:

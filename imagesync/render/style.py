@@ -17,8 +17,17 @@ class Ink(StrEnum):
     CHANGE = "33"
     REMOVE = "31"
     STATE = "36"
+    LOUD = "1;33"
     BOLD = "1"
     DIM = "2"
+
+
+class Detail(StrEnum):
+    """How much of a plan is shown: its counts; what users see; or every field, id and digest of each image."""
+
+    SUMMARY = "summary"
+    USUAL = "usual"
+    WHOLE = "whole"
 
 
 Paint = Callable[[Ink, str], str]

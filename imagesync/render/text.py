@@ -1,7 +1,7 @@
-"""A plan or a report -> text for people. Pure: colours are a parameter.
+"""A plan -> text for people. Pure: colors, the width and the reader's clock are parameters.
 
-One block a key, keys in order: what happens to the image, then its fields, then what becomes of the images that it
-supersedes. Columns are as wide as what stands in them.
+One block a key: what happens to the image, then its fields, then what becomes of the builds that it supersedes. What
+many images have in common is written once. Images that users lose stand last.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,7 +10,7 @@ from datetime import datetime
 from itertools import groupby
 from typing import Final
 
-from imagesync.model.catalog import Checksum, FileSource, Method, Transfer, UrlSource
+from imagesync.model.catalog import FileSource, Method, Transfer, UrlSource
 from imagesync.model.plan import (
     Create,
     Deactivate,
@@ -22,47 +22,87 @@ from imagesync.model.plan import (
     Reason,
     Step,
     Update,
+    find_image_id,
     is_promotion,
     summarize,
 )
 from imagesync.model.record import DIGEST, read_digests
-from imagesync.model.report import Outcome, Report, StepResult, candidates_of
-from imagesync.model.urls import public_host
-from imagesync.render.stays import candidate_lines, describe_kept, kept_lines
-from imagesync.render.style import Ink, Paint, format_count, format_size, format_value, leave_plain
+from imagesync.model.urls import public_host, public_url
+from imagesync.render import blocks
+from imagesync.render.blocks import Row, format_rows, wrap
+from imagesync.render.changes import Line, describe_changes, describe_new_image
+from imagesync.render.notes import group_notes
+from imagesync.render.stays import candidate_lines, describe_kept, expiry_lines, kept_lines
+from imagesync.render.style import Detail, Ink, Paint, format_count, format_size, format_value, leave_plain
 from imagesync.text import make_printable
 
-_MAX_KEY_CHARS: Final = 40
-"""Width of the column of keys; a longer key moves the rest of its line to the right."""
-_BESIDE = (Reason.SUPERSEDED, Reason.DUPLICATE)
+VERBS: Final = ("create", "update", "replace", "deactivate", "reactivate", "delete", "stage")
+"""What a plan counts, in the order of its last line."""
+_BESIDE: Final = (Reason.SUPERSEDED, Reason.DUPLICATE)
+_LOST: Final = (Reason.REMOVED, Reason.EXPIRED)
+_WORDS: Final = {
+    Reason.NEW: "",
+    Reason.MANIFEST_CHANGED: "",
+    Reason.REMOVED: "not in the manifest",
+    Reason.CONTENT_CHANGED: "new build",
+    Reason.CONTENT_UNKNOWN: "compared first",
+    Reason.CONTENT_TAMPERED: "the data in the service was changed",
+    Reason.ROLLBACK: "back to an earlier build",
+    Reason.INCOMPLETE: "was left incomplete",
+    Reason.ADOPT: "adopted",
+    Reason.STAGED: "candidate published",
+    Reason.DISCARDED: "candidate dropped",
+    Reason.UNVERIFIED: "nothing shows what the other project's image holds",
+    Reason.DELETING: "an earlier run began to delete it",
+    Reason.OUTDATED: "superseded, kept as long as delete_after says",
+}
 
 
 @dataclass(frozen=True, slots=True)
-class _Row:
-    """A line of the plan: sign, key, verb, what, why; ``below`` stands indented under it."""
+class _View:
+    """A plan and how it is looked at."""
 
-    ink: Ink
-    sign: str
-    key: str
-    verb: str
-    what: str
-    why: str
-    below: tuple[str, ...] = ()
+    plan: Plan
+    names: Mapping[str, str]
+    """The name of each live image that the plan touches, by id."""
+    fates: Mapping[str, str]
+    whole: bool
 
 
-def plan_text(plan: Plan, paint: Paint = leave_plain, *, now: datetime | None = None) -> str:
-    """The whole plan: what is looked at, a block a key, what stays, notes and the counts.
+def plan_text(
+    plan: Plan,
+    paint: Paint = leave_plain,
+    *,
+    now: datetime | None = None,
+    detail: Detail = Detail.USUAL,
+    width: int | None = None,
+) -> str:
+    """The plan: its place, what happens to each image, what stays, notes and the counts.
 
-    ``now``, the reader's clock, turns days into a day and gives candidates an age.
+    ``now``, the reader's clock, turns days into a day and gives candidates an age. ``width``: columns that a line may
+    have; None does not wrap.
     """
-    fates = {one.image_id: describe_kept(one, now) for one in plan.kept if one.retires}
-    rows = [row for key, steps in _group_by_key(plan) for row in _make_rows(plan, key, steps, fates, paint)]
-    lines = [paint(Ink.BOLD, _format_heading(plan)), *([""] if rows else []), *_format_rows(rows, paint)]
-    candidates = list(map(make_printable, candidate_lines(plan.candidates, now)))
-    stays = list(map(make_printable, kept_lines([one for one in plan.kept if not one.retires], now)))
-    notes = [f"Note: {make_printable(note)}" for note in (*plan.notes, *note_copies(plan.copies))]
-    parts = [candidates, stays, notes, [paint(Ink.BOLD, counts_line(plan))]]
-    return "\n".join([*lines, *(line for part in parts if part for line in ("", *part))])
+    heading = [paint(Ink.BOLD, line) for line in wrap(_format_heading(plan), width, "  ")]
+    counts = [paint(Ink.BOLD, line) for line in wrap(counts_line(plan), width, "  ")]
+    if detail is Detail.SUMMARY:
+        return "\n".join([*heading, *counts])
+    whole = detail is Detail.WHOLE
+    view = _View(
+        plan,
+        {item.image_id: str(item.values.get("name") or "") for item in plan.relies},
+        {one.image_id: describe_kept(one, now) for one in plan.kept if one.retires},
+        whole,
+    )
+    rows = [row for key, steps in _group_by_key(plan) for row in _make_rows(view, key, steps)]
+    lines = [*heading, *([""] if rows else []), *format_rows(rows, paint, width, share=not whole)]
+    candidates = map(make_printable, candidate_lines(plan.candidates, now))
+    stays = map(make_printable, kept_lines(plan, now, whole=whole))
+    notes = [f"Note: {note}" for note in group_notes((*plan.notes, *note_copies(plan.copies)), whole=whole)]
+    expiring = expiry_lines(plan.expires, now, whole=whole)
+    parts = [
+        [each for line in part for each in wrap(line, width, "    ")] for part in (candidates, stays, expiring, notes)
+    ]
+    return "\n".join([*lines, *(line for part in [*parts, counts] if part for line in ("", *part))])
 
 
 def _format_heading(plan: Plan) -> str:
@@ -92,8 +132,7 @@ def counts_line(plan: Plan) -> str:
         matching = "image matches" if plan.unchanged == 1 else "images match"
         return f"No changes. {plan.unchanged} {matching} the manifest."
     counts = summarize(plan)
-    verbs = ("create", "update", "replace", "deactivate", "reactivate", "delete", "stage")
-    parts = [f"{getattr(counts, verb)} to {verb}" for verb in verbs if getattr(counts, verb)]
+    parts = [f"{getattr(counts, verb)} to {verb}" for verb in VERBS if getattr(counts, verb)]
     moved = {0: "", None: " Size of the upload not known."}.get(
         counts.upload, f" {format_size(counts.upload)} to upload."
     )
@@ -108,15 +147,15 @@ def _group_by_key(plan: Plan) -> Iterator[tuple[str, list[Step]]]:
         yield key, list(group)
 
 
-def _make_rows(plan: Plan, key: str, steps: Sequence[Step], fates: Mapping[str, str], paint: Paint) -> Iterator[_Row]:
+def _make_rows(view: _View, key: str, steps: Sequence[Step]) -> Iterator[Row]:
     successor = next((step for step in steps if _is_superseding(step)), None)
     beside = [step for step in steps if step.reason in _BESIDE] if successor else []
     gone = {step.action.image_id for step in beside if isinstance(step.action, Delete)}
-    told = [step for step in beside if isinstance(step.action, Delete) or step.action.image_id not in gone]
+    shown = [step for step in beside if isinstance(step.action, Delete) or step.action.image_id not in gone]
     for step in steps:
         if step not in beside:
-            below = tuple(_describe_fate(one, fates) for one in told) if step is successor else ()
-            yield _make_row(plan, key, step, below, paint)
+            fates = tuple(_describe_fate(view, one) for one in shown) if step is successor else ()
+            yield _make_row(view, key, step, fates)
 
 
 def _is_superseding(step: Step) -> bool:
@@ -126,29 +165,96 @@ def _is_superseding(step: Step) -> bool:
     return isinstance(step.action, Update) and is_promotion(step)
 
 
-def _make_row(plan: Plan, key: str, step: Step, below: tuple[str, ...], paint: Paint) -> _Row:
-    action, why = step.action, _explain_step(step)
-    match action:
-        case Create(stage=True):
-            new = "new build" if step.reason is Reason.CONTENT_CHANGED else why
-            return _Row(Ink.ADD, "+", key, "stage", _describe_origin(action), new)
-        case Create(replaces=()):
-            return _Row(Ink.ADD, "+", key, "create", _describe_origin(action), why)
-        case Create():
-            return _Row(Ink.CHANGE, "±", key, "replace", _describe_exchange(plan, action), why, below)
-        case Update():
-            fields = tuple(_format_changes(step, action.changes, paint))
-            if is_promotion(step):
-                ink, sign, verb = (Ink.CHANGE, "±", "replace") if below else (Ink.ADD, "+", "create")
-                return _Row(ink, sign, key, verb, f"by {action.image_id}, no upload", why, fields + below)
-            return _Row(Ink.CHANGE, "~", key, "update", _describe_update(step, action), why, fields + below)
-        case Deactivate():
-            return _Row(Ink.STATE, "○", key, "deactivate", action.image_id, why)
-        case Reactivate():
-            return _Row(Ink.STATE, "●", key, "reactivate", action.image_id, why)
-        case Delete():
-            freed = f"{format_size(action.size)} freed" if action.size is not None else "no data"
-            return _Row(Ink.REMOVE, "-", key, "delete", f"{freed}, {action.image_id}{_note_protection(action)}", why)
+def _make_row(view: _View, key: str, step: Step, fates: tuple[Line, ...]) -> Row:
+    match step.action:
+        case Create() as create:
+            return _make_create_row(view, key, step, create, fates)
+        case Update() as update:
+            return _make_update_row(view, key, step, update, fates)
+        case Deactivate(image_id=image_id):
+            kind = blocks.Kind(Ink.STATE, "○", "deactivate", _explain_step(step))
+            return Row(kind, key, is_last=step.reason in _LOST, alone=(Line("image", image_id),))
+        case Reactivate(image_id=image_id):
+            kind = blocks.Kind(Ink.STATE, "●", "reactivate", _explain_step(step))
+            return Row(kind, key, alone=(Line("image", image_id),))
+        case Delete() as delete:
+            return _make_delete_row(view, key, step, delete)
+
+
+def _make_create_row(view: _View, key: str, step: Step, create: Create, fates: tuple[Line, ...]) -> Row:
+    why = _explain_step(step)
+    if create.stage:
+        kind = blocks.Kind(Ink.ADD, "+", "stage", why)
+    elif create.replaces:
+        kind = blocks.Kind(Ink.CHANGE, "±", "replace", why)
+    else:
+        kind = blocks.Kind(Ink.ADD, "+", "create", why)
+    if create.replaces:
+        lines = describe_changes(create.changes, mark_drift=False, whole=view.whole)
+    else:
+        lines = list(describe_new_image(create, whole=view.whole))
+    lines += [
+        *_describe_comparison(create),
+        *(_describe_content(view.plan, create) if view.whole else _describe_hosts(create)),
+    ]
+    name = "" if create.replaces else str(create.state.fields.get("name") or "")
+    named = [format_value(name)] if name and name != key else []
+    return Row(kind, key, ", ".join([*named, _describe_origin(create)]), (*lines, *fates), _label(key, name))
+
+
+def _describe_comparison(create: Create) -> list[Line]:
+    """The images that are used instead, if the source turns out to have their bytes."""
+    return [
+        Line("", f"if {image_id} has these bytes, it is used instead", is_named=True) for image_id in create.may_hold
+    ]
+
+
+def _describe_content(plan: Plan, create: Create) -> Iterator[Line]:
+    """Digests, of the superseded build too, and where the bytes come from."""
+    relied = [item.values.get(f"properties.{DIGEST}") for item in plan.relies if item.image_id in create.replaces]
+    before = read_digests(str(relied[0] or "")) if relied else {}
+    for digest in create.fingerprint.digests:
+        old = before.get(digest.algorithm)
+        yield Line("content", f"{digest.algorithm}:{old} → {digest}" if old else str(digest))
+    if isinstance(create.source, UrlSource):
+        yield from (Line("source", make_printable(public_url(url))) for url in create.source.urls)
+
+
+def _make_update_row(view: _View, key: str, step: Step, update: Update, fates: tuple[Line, ...]) -> Row:
+    why, is_lost = _explain_step(step), step.reason in _LOST
+    mixed = len({change.reason for change in update.changes}) > 1
+    changes = describe_changes(update.changes, mark_drift=mixed or step.reason is not Reason.DRIFT, whole=view.whole)
+    if is_promotion(step):
+        kind = blocks.Kind(Ink.CHANGE, "±", "replace", why) if fates else blocks.Kind(Ink.ADD, "+", "create", why)
+        return Row(kind, key, f"by {update.image_id}, no upload", (*changes, *fates))
+    kind = blocks.Kind(Ink.REMOVE if is_lost else Ink.CHANGE, "~", "update", why)
+    what = _describe_update(step, update)
+    if not (changes or what):
+        changes = [Line("", "marker update only, no field changes")]
+    is_named = is_lost or step.reason is Reason.ADOPT
+    alone = (Line("image", update.image_id),) if is_lost or view.whole else ()
+    return Row(kind, key, what, (*changes, *fates), is_named=is_named, is_last=is_lost, alone=alone)
+
+
+def _make_delete_row(view: _View, key: str, step: Step, delete: Delete) -> Row:
+    name = view.names.get(delete.image_id, "")
+    named = [format_value(name)] if name and name != key else []
+    freed = format_size(delete.size) if delete.size is not None else "no data"
+    kind = blocks.Kind(Ink.REMOVE, "-", "delete", _explain_step(step))
+    lines = (Line("protected", "deleted although it is protected", is_loud=True, is_named=True),)
+    return Row(
+        kind,
+        key,
+        ", ".join([*named, freed]),
+        lines if delete.unprotect else (),
+        _label(key, name),
+        is_last=True,
+        alone=(Line("image", delete.image_id),),
+    )
+
+
+def _label(key: str, name: str) -> str:
+    return f"{key} ({make_printable(name)})" if name and name != key else key
 
 
 def _describe_update(step: Step, update: Update) -> str:
@@ -157,7 +263,7 @@ def _describe_update(step: Step, update: Update) -> str:
         return f"our mark is taken off {update.image_id}"
     if step.reason is Reason.ADOPT:
         return update.image_id if update.changes else f"{update.image_id} as it is"
-    return "" if update.changes else "only what is managed is noted"
+    return ""
 
 
 def _explain_step(step: Step) -> str:
@@ -166,20 +272,8 @@ def _explain_step(step: Step) -> str:
         return "superseded, more than keep allows"
     if isinstance(step.action, Update) and step.reason in (Reason.DRIFT, Reason.MANIFEST_CHANGED):
         reasons |= {change.reason for change in step.action.changes}
-    words = {
-        Reason.REMOVED: "removed from the manifest",
-        Reason.CONTENT_CHANGED: "new build published",
-        Reason.CONTENT_UNKNOWN: "hashed first: the same bytes keep their image",
-        Reason.ROLLBACK: "back to an earlier build",
-        Reason.INCOMPLETE: "was left incomplete",
-        Reason.ADOPT: "adopted",
-        Reason.STAGED: "candidate published",
-        Reason.DISCARDED: "candidate dropped",
-        Reason.UNVERIFIED: "nothing shows what the other project's image holds",
-        Reason.DELETING: "an earlier run began to delete it",
-        Reason.OUTDATED: "superseded, kept as long as delete_after says",
-    }
-    return ", ".join(words.get(reason, reason.value.replace("-", " ")) for reason in sorted(reasons, reverse=True))
+    words = (_WORDS.get(reason, reason.value.replace("-", " ")) for reason in sorted(reasons, reverse=True))
+    return ", ".join(filter(None, words))
 
 
 def _describe_origin(create: Create) -> str:
@@ -187,9 +281,9 @@ def _describe_origin(create: Create) -> str:
         case FileSource(shown=shown, transfer=transfer):
             return f"{format_size(create.fingerprint.size)} from {format_value(shown)}{_describe_transfer(create, transfer)}"
         case UrlSource(urls=urls, transfer=transfer):
-            hosts = ", ".join(dict.fromkeys(format_value(public_host(url)) for url in urls))
+            names = ", ".join(dict.fromkeys(map(_find_file_name, urls)))
             known = f"{format_size(create.fingerprint.size)} " if create.fingerprint.size is not None else ""
-            return f"{known}from {hosts}{_describe_transfer(create, transfer)}"
+            return f"{known}from {names}{_describe_transfer(create, transfer)}"
         case _:
             return "a record without data"
 
@@ -202,39 +296,32 @@ def _describe_transfer(create: Create, transfer: Transfer) -> str:
     return ways[transfer.method] + (f", into {stores}" if stores else "") + back
 
 
-def _describe_exchange(plan: Plan, create: Create) -> str:
-    """``1.1 GiB  sha256:ab12cd34… → sha256:ef56ab78…``, as far as it is known."""
-    relied = [item.values.get(f"properties.{DIGEST}") for item in plan.relies if item.image_id in create.replaces]
-    before = read_digests(str(relied[0] or "")) if relied else {}
-    after = [
-        digest for digest in create.fingerprint.digests if before.get(digest.algorithm, digest.value) != digest.value
-    ]
-    exchange = ""
-    if after:
-        replaced = Checksum(after[0].algorithm, before[after[0].algorithm])
-        exchange = f"{_shorten_digest(replaced)} → {_shorten_digest(after[0])}"
-    return "   ".join(filter(None, (_describe_origin(create), exchange)))
+def _find_file_name(url: str) -> str:
+    """The last part of a URL's path; the host where it has none."""
+    return make_printable(public_url(url).partition("://")[2].rpartition("/")[2] or public_host(url))
 
 
-def _shorten_digest(digest: Checksum) -> str:
-    return f"{digest.algorithm}:{digest.value[:8]}…"
+def _describe_hosts(create: Create) -> Iterator[Line]:
+    """The hosts that the data is fetched from; whole URLs are shown with all details."""
+    if isinstance(create.source, UrlSource):
+        hosts = dict.fromkeys(make_printable(public_host(url)) for url in create.source.urls)
+        yield Line("host", ", ".join(hosts))
 
 
-def _describe_fate(step: Step, fates: Mapping[str, str]) -> str:
+def _describe_fate(view: _View, step: Step) -> Line:
     """What becomes of a superseded image, in words."""
     action = step.action
+    image_id = f"{find_image_id(action)} " if view.whole else ""
     match action:
         case Update(changes=changes):
             words = [_describe_change(change) for change in changes]
-            return f"{action.image_id} {', '.join(words) or 'retired'}, {fates.get(action.image_id, 'kept')}"
-        case Delete():
-            return f"{action.image_id} deleted, {format_size(action.size)} freed{_note_protection(action)}"
+            fate = f"{', '.join(words) or 'retired'}, {view.fates.get(action.image_id, 'kept')}"
+        case Delete(size=size, unprotect=unprotect):
+            fate = f"deleted{', although it is protected' if unprotect else ''}"
+            fate += f", {format_size(size)} freed" if view.whole else ""
         case _:
-            return f"{getattr(action, 'image_id', '')} {type(action).__name__.lower()}d"
-
-
-def _note_protection(delete: Delete) -> str:
-    return ", although it is protected" if delete.unprotect else ""
+            fate = f"{type(action).__name__.lower()}d"
+    return Line("old build", f"{image_id}{fate}")
 
 
 def _describe_change(change: FieldChange) -> str:
@@ -243,63 +330,3 @@ def _describe_change(change: FieldChange) -> str:
     if change.path == ("name",):
         return f"renamed {format_value(change.after)}"
     return f"{format_value('.'.join(change.path))} {format_value(change.after)}"
-
-
-def _format_changes(step: Step, changes: Sequence[FieldChange], paint: Paint) -> Iterator[str]:
-    names = [format_value(".".join(change.path)) for change in changes]
-    befores = [format_value(change.before) for change in changes]
-    width = max(map(len, names), default=0)
-    mixed = len({change.reason for change in changes}) > 1
-    for name, before, change in zip(names, befores, changes, strict=True):
-        drift = (
-            paint(Ink.DIM, "   drift") if change.reason is Reason.DRIFT and (mixed or step.reason != "drift") else ""
-        )
-        yield f"{name:<{width}}  {before} → {format_value(change.after)}{drift}"
-
-
-def _format_rows(rows: Sequence[_Row], paint: Paint) -> Iterator[str]:
-    keys = min(_MAX_KEY_CHARS, max((len(row.key) for row in rows), default=0))
-    verbs = max((len(row.verb) for row in rows), default=0)
-    whats = max((len(row.what) for row in rows), default=0)
-    for row in rows:
-        head = f"{paint(row.ink, row.sign)} {format_value(row.key):<{keys}}  {row.verb:<{verbs}}  {row.what:<{whats}}"
-        yield f"  {head}  {paint(Ink.DIM, row.why)}".rstrip()
-        yield from (f"      {line}" for line in row.below)
-
-
-def result_line(result: StepResult) -> str:
-    """One finished step."""
-    error = f": {make_printable(result.error)}" if result.error else ""
-    return f"{result.outcome.value:11} {make_printable(result.step.id)}{error}"
-
-
-def report_text(report: Report, paint: Paint = leave_plain) -> str:
-    """What did not go well, one line a step, and the closing line."""
-    poor = [result_line(result) for result in report.results if result.outcome is not Outcome.DONE]
-    done = sum(result.outcome is Outcome.DONE for result in report.results)
-    left = [f"not as planned: {make_printable(item)}" for item in report.leftover]
-    sent = sum(result.bytes_sent for result in report.results)
-    moved = f" {format_size(sent)} uploaded." if sent else ""
-    total = format_count(len(report.results), "step")
-    if not report.results and report.succeeded:  # all of it was so already when the lease was ours
-        return paint(Ink.BOLD, "Applied: nothing was left to do.")
-    if report.succeeded:
-        after = _list_next_steps(report)
-        return "\n".join([*poor, paint(Ink.BOLD, f"Applied: {done} of {total} done.{moved}"), *after])
-    if report.interrupted or report.stopped:
-        waiting = sum(result.outcome is Outcome.NOT_STARTED for result in report.results)
-        poor = [result_line(one) for one in report.results if one.outcome not in (Outcome.DONE, Outcome.NOT_STARTED)]
-        why = f"Stopped, {make_printable(report.stopped)}" if report.stopped else "Interrupted"
-        closing = f"{why}: {done} of {total} done, {waiting} not started.{moved} Apply again to go on."
-    else:
-        closing = f"Failed: {done} of {total} done.{moved} Mend what is named above and apply again."
-    return "\n".join([*poor, *left, paint(Ink.BOLD, closing)])
-
-
-def _list_next_steps(report: Report) -> Iterator[str]:
-    """What the reader has to do, or can do, next: after a rollback, and with candidates."""
-    if report.plan.kind is Kind.ROLLBACK:
-        yield from (f"Note: {make_printable(note)}" for note in report.plan.notes)
-    if report.plan.kind is Kind.STAGE:
-        for key, image_id in candidates_of(report).items():
-            yield f"Candidate {key}: image {image_id}; apply publishes it, apply --discard-staged {key} drops it"

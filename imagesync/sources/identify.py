@@ -1,6 +1,7 @@
 """A catalogue -> the same with the fingerprint of every source. Reads local files and lists; what cannot be read plans nothing.
 
 A list of digests is fetched and read once for all images that name it, so that an image follows what upstream publishes.
+Where a list has no entry of a URL's name, the URL is asked where it leads: a list often names what "latest" stands for.
 """
 
 import os
@@ -25,10 +26,11 @@ from imagesync.model.catalog import (
     UrlSource,
 )
 from imagesync.model.plan import Create, Plan
-from imagesync.model.urls import public_url
+from imagesync.model.urls import is_address_without_scheme, public_url
 from imagesync.secrets import show_key
 from imagesync.sources.access import Deadline, SourceAccess
 from imagesync.sources.cache import DigestCache
+from imagesync.sources.matching import NotListedError, Wanted
 
 UNREADABLE: Final = "check the path and its permissions"
 MAX_KEYRING_BYTES: Final = 4 * 2**20
@@ -38,8 +40,8 @@ if TYPE_CHECKING:
 
 ListRef: TypeAlias = tuple[str, Signature | None]
 """The URL of a list, and its signature."""
-Found: TypeAlias = Mapping[str, tuple[Checksum, ...] | SourceError]
-"""What a list says, by the place of each file that it is asked for."""
+Found: TypeAlias = Mapping[Wanted, tuple[Checksum, ...] | SourceError]
+"""What a list says of each file that it is asked for."""
 Lists: TypeAlias = Mapping[ListRef, Found | SourceError]
 
 
@@ -65,7 +67,7 @@ def identify(
 def check_files(catalog: Catalog) -> None:
     """ManifestError with one diagnostic for each local file that could not be read; nothing is read of the others."""
     unreadable = [(spec, _explain_unreadable(spec.source)) for spec in catalog.images]
-    if problems := [_problem(spec, why, UNREADABLE) for spec, why in unreadable if why]:
+    if problems := [_problem(spec, why, _advise_on_path(spec.source)) for spec, why in unreadable if why]:
         raise ManifestError(problems)
 
 
@@ -85,6 +87,16 @@ def _explain_unreadable(source: Source) -> str:
     if signature and (why := _explain_unreadable_file(signature.keyring)):
         return f"keyring {show_key(signature.shown)}: {why}"
     return ""
+
+
+def _advise_on_path(source: Source) -> str:
+    """What to do about a file that cannot be read."""
+    path = source.shown if isinstance(source, FileSource) else ""
+    if is_address_without_scheme(path) and not os.path.lexists(path):
+        return "if it is an address, write https:// before it"
+    if path.startswith("~"):
+        return "~ is not the home folder here: write the path from the manifest's folder"
+    return UNREADABLE
 
 
 def _explain_unreadable_file(path: str) -> str:
@@ -109,17 +121,19 @@ def _list_of(source: Source) -> ListRef | None:
     return None
 
 
-def _place_of(source: Source) -> str:
+def _wanted_of(source: FileSource | UrlSource) -> Wanted:
     """What a list must name for this source: a path, or the URL of its published place."""
-    return source.path if isinstance(source, FileSource) else source.urls[0] if isinstance(source, UrlSource) else ""
+    place = source.path if isinstance(source, FileSource) else source.urls[0]
+    is_asked = isinstance(source, UrlSource) and source.transfer.is_sent
+    return Wanted(place, source.checksum_entry or "", may_be_asked=is_asked)
 
 
 def _read_lists(catalog: Catalog, jobs: int, access: SourceAccess) -> Lists:
     """Every list that images name, each asked for and read once."""
-    wanted: defaultdict[ListRef, set[str]] = defaultdict(set)
+    wanted: defaultdict[ListRef, set[Wanted]] = defaultdict(set)
     for spec in catalog.images:
-        if listed := _list_of(spec.source):
-            wanted[listed].add(_place_of(spec.source))
+        if isinstance(spec.source, FileSource | UrlSource) and (listed := _list_of(spec.source)):
+            wanted[listed].add(_wanted_of(spec.source))
     if not wanted:
         return {}
     from imagesync.sources.checking import FewThreads, try_each
@@ -133,9 +147,9 @@ def _read_lists(catalog: Catalog, jobs: int, access: SourceAccess) -> Lists:
 
 
 def _read_list(
-    listed: ListRef, places: set[str], access: SourceAccess, deadline: Deadline, threads: "FewThreads"
+    listed: ListRef, wanted: set[Wanted], access: SourceAccess, deadline: Deadline, threads: "FewThreads"
 ) -> Found:
-    """What a list says of these places; its signature is verified where one is declared."""
+    """What a list says of these files; its signature is verified where one is declared."""
     from imagesync.sources.lists import read_list
     from imagesync.sources.web import open_document
 
@@ -146,9 +160,32 @@ def _read_list(
             content = document.read_all()
             if signature is not None:
                 content = _verify_list(url, content, signature, access, deadline)
-            return read_list(content, places, lambda: deadline.limit(1))
+            try:
+                found = read_list(content, wanted, url, lambda: deadline.limit(1))
+            except SourceError as error:
+                raise SourceError(f"{public_url(url)}: {error.message}", error.hint) from error
+            return found if document.is_long else _follow_redirects(found, content, url, access, deadline)
 
         return threads.run(judge) if document.is_long else judge()
+
+
+def _follow_redirects(found: Found, content: bytes, url: str, access: SourceAccess, deadline: Deadline) -> Found:
+    """The same, with the digests of what URLs lead to that a list does not name: the last redirect that it names counts."""
+    from imagesync.sources.lists import read_list
+    from imagesync.sources.web import fetch_redirects
+
+    lacking = sorted(one for one, what in found.items() if isinstance(what, NotListedError))
+    missing = [one for one in lacking if one.may_be_asked and not one.entry]
+    if not missing:
+        return found
+    hops = fetch_redirects([one.place for one in missing], access, deadline)
+    led_to = {one: [Wanted(hop, is_other_name=True) for hop in reversed(hops[one.place])] for one in missing}
+    again = read_list(content, {hop for several in led_to.values() for hop in several}, url)
+    better = {
+        one: next((again[hop] for hop in several if not isinstance(again[hop], NotListedError)), found[one])
+        for one, several in led_to.items()
+    }
+    return {**found, **better}
 
 
 def _verify_list(url: str, content: bytes, signature: Signature, access: SourceAccess, deadline: Deadline) -> bytes:
@@ -163,7 +200,7 @@ def _verify_list(url: str, content: bytes, signature: Signature, access: SourceA
         raise SourceError(f"keyring {show_key(signature.shown)}: {why}", UNREADABLE) from error
     apart = None if signature.url == url else fetch(signature.url, access, deadline, max_bytes=SMALL_BYTES)
     try:
-        return verify_signature(content, apart, keyring)
+        return verify_signature(content, apart, keyring, show_key(signature.shown))
     except SourceError as error:
         raise SourceError(f"{public_url(signature.url)}: {error.message}", error.hint) from error
 
@@ -182,7 +219,7 @@ def _take_fingerprint(spec: ImageSpec, lists: Lists, cache: DigestCache) -> Fing
                 return Fingerprint()
     except OSError as error:
         shown = show_key(source.shown) if isinstance(source, FileSource) else ""
-        return _problem(spec, f"{shown}: {error.strerror or error.args[1]}", UNREADABLE)
+        return _problem(spec, f"{shown}: {error.strerror or error.args[1]}", _advise_on_path(source))
     except SourceError as error:
         return _problem(spec, error.message, error.hint)
 
@@ -205,7 +242,7 @@ def _look_up_digests(source: FileSource | UrlSource, lists: Lists) -> Fingerprin
     listed = lists[wanted]
     if isinstance(listed, SourceError):
         raise listed
-    found = listed[_place_of(source)]
+    found = listed[_wanted_of(source)]
     if isinstance(found, SourceError):
         raise SourceError(f"{public_url(wanted[0])}: {found.message}", found.hint)
     return Fingerprint(found)

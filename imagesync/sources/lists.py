@@ -1,132 +1,111 @@
 """A list of digests, as upstreams publish it beside their images -> the digests of the files that are wanted. Pure.
 
-Read are lines of GNU coreutils (``HEX  NAME``), BSD and OpenSSL (``SHA256 (NAME) = HEX``) and bare digests, also inside
-an OpenPGP clear-signed text; everything else in it is passed over. A list is read once, line by line, for all its files:
-only what is wanted of it is kept, however long it is.
+What is read: ``list_lines`` (text in many forms) and ``list_documents`` (JSON), in UTF-8 or UTF-16, with or without a mark
+of their order; of an OpenPGP clear-signed text (RFC 9580, section 7) only what is between header and signature. A list is
+read once for all its files: only what is wanted of it is kept, however long it is.
 """
 
+import codecs
 import re
-from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator
-from typing import Final, TypeAlias
-from urllib.parse import unquote, urlsplit
+from collections.abc import Callable, Collection, Iterable, Iterator
+from typing import Final
 
 from imagesync.errors import SourceError
 from imagesync.formats import is_page
-from imagesync.model.catalog import HEX_LENGTHS, Checksum
+from imagesync.model.catalog import Checksum
+from imagesync.secrets import quote_value, show_key
+from imagesync.sources.entries import Entry, find_algorithm_of_list
+from imagesync.sources.list_documents import is_document, read_document
+from imagesync.sources.list_lines import LineReader
+from imagesync.sources.matching import Matches, Wanted
 
 MAX_LINE_BYTES: Final = 8192
 """Of a line that is looked at: a path has at most 4,096 bytes."""
-MIN_DIGEST_CHARS: Final = min(HEX_LENGTHS.values())
+MAX_LINES: Final = 1_000_000
 LINES_BETWEEN_CHECKS: Final = 4096
-MAX_COMPARED_PARTS: Final = 16
-"""Of two paths, from their ends: the file's name and the folders that hold it."""
-_GNU: Final = re.compile(r"\\?([0-9A-Fa-f]{32,128})[ \t]+\*?(\S.*)")
-_BSD: Final = re.compile(r"(MD5|SHA-?1|SHA(?:2-|-)?(?:256|384|512)) ?\((.+)\) ?= ?([0-9A-Fa-f]{32,128})")
-_BARE: Final = re.compile(r"[0-9A-Fa-f]{32,128}")
-_LENGTHS: Final = {length: name for name, length in HEX_LENGTHS.items()}
-_BEGIN: Final = b"-----BEGIN PGP SIGNED MESSAGE-----"
+HEAD: Final = 8192
+NEWLINE: Final = b"\n"
+_BEGIN: Final = re.compile(rb"^-----BEGIN PGP SIGNED MESSAGE-----[ \t\r]*$", re.MULTILINE)
 _END: Final = b"\n-----BEGIN PGP SIGNATURE-----"
 _END_OF_HEAD: Final = re.compile(rb"\n[ \t\r]*\n")
-_LINE: Final = re.compile(rb"^[^\n]{%d,%d}$" % (MIN_DIGEST_CHARS, MAX_LINE_BYTES), re.MULTILINE)
-
-Tail: TypeAlias = tuple[str, ...]
-"""The last parts of a path."""
+_LINE: Final = re.compile(rb"([^\n]*)\n?")
+_WIDE: Final = (
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+_PIECE: Final = 2**20
 
 
 def read_list(
-    content: bytes, places: Collection[str], check_time: Callable[[], object] = lambda: None
-) -> dict[str, tuple[Checksum, ...] | SourceError]:
-    """For each URL or path the digests, strongest first, that a list has for its file; or why it has none.
+    content: bytes, wanted: Collection[Wanted], url: str = "", check_time: Callable[[], object] = lambda: None
+) -> dict[Wanted, tuple[Checksum, ...] | SourceError]:
+    """For each file the digests, strongest first, that a list has for it; or why it has none.
 
-    Of several files of that name the one counts whose folders fit best. A list without any name is of one file, and is
-    taken at its word. It is an error if one algorithm has two digests for a file. ``check_time`` is called now and then,
-    and may raise.
+    ``url``: where the list is: its name may tell the algorithm, and names in it are relative to its folder. Which entry
+    is meant says ``matching.Matches``. SourceError for a list that is none; ``check_time`` is called now and then, and
+    may raise.
     """
-    paths = {place: _split_path(urlsplit(place).path if "://" in place else place) for place in places}
-    found = _Found(
-        {tail for path in paths.values() for tail in _list_tails(path)}, is_page=is_page(content[:MAX_LINE_BYTES])
-    )
-    for number, line in enumerate(_read_lines(content)):
+    text = _decode(content)
+    if is_page(text[:HEAD]):
+        about = {place.name for place in wanted}
+        what = f", and has no digest for {show_key(about.pop())}" if len(about) == 1 else ", not a checksum list"
+        raise SourceError(f"it is an HTML page{what}", "correct checksum_url; it may want a log-in")
+    matches = Matches(wanted, url)
+    for number, entry in enumerate(_read_entries(text, url)):
         if not number % LINES_BETWEEN_CHECKS:
             check_time()
-        if entry := _parse_entry(line):
-            found.add(*entry)
-    return {place: found.choose(path) for place, path in paths.items()}
+        matches.add(entry)
+    if not matches.has_entries:
+        raise _unreadable_error(text, matches.problem)
+    return {place: matches.choose(place) for place in wanted}
 
 
-class _Found:
-    """The digests of a list by the tails of paths that are wanted; bare ones under the empty tail."""
-
-    def __init__(self, wanted: Collection[Tail], *, is_page: bool) -> None:
-        self._is_page = is_page
-        self._names = {tail[-1] for tail in wanted}
-        self._digests: dict[Tail, dict[str, str | None]] = defaultdict(dict, {tail: {} for tail in wanted})
-        self._wanted = frozenset(wanted)
-        self._has_names = False
-
-    def add(self, name: str, digest: Checksum) -> None:
-        """One entry."""
-        if not name:
-            self._note((), digest)
-            return
-        self._has_names = True
-        if unquote(name.rpartition("/")[2]) in self._names:
-            for tail in _list_tails(_split_path(name)):
-                if tail in self._wanted:
-                    self._note(tail, digest)
-
-    def _note(self, tail: Tail, digest: Checksum) -> None:
-        """None stands for two different digests of one algorithm."""
-        known = self._digests[tail]
-        known[digest.algorithm] = digest.value if known.get(digest.algorithm, digest.value) == digest.value else None
-
-    def choose(self, path: list[str]) -> tuple[Checksum, ...] | SourceError:
-        """The digests of the entry whose path fits best."""
-        tails = list(_list_tails(path)) if self._has_names else [()]
-        digests = next((self._digests[tail] for tail in reversed(tails) if self._digests[tail]), {})
-        if not digests and self._is_page:
-            message = f"it is an HTML page, and has no digest for {path[-1]}"
-            return SourceError(message, "correct checksum_url; it may want a log-in")
-        if not digests:
-            return SourceError(f"the list has no digest for {path[-1]}", "correct checksum_url, or the source")
-        if None in digests.values():
-            return SourceError(f"the list has two different digests for {path[-1]}", "declare the checksum itself")
-        chosen = (Checksum(name, value) for name, value in digests.items() if value is not None)
-        return tuple(sorted(chosen, key=lambda digest: -HEX_LENGTHS[digest.algorithm]))
+def _read_entries(text: bytes, url: str) -> Iterable[Entry]:
+    if is_document(text):
+        return read_document(text)
+    if text.count(b"\n") > MAX_LINES:
+        raise SourceError(f"it has more than {MAX_LINES:,} lines, so it is no checksum list", "correct checksum_url")
+    return LineReader(find_algorithm_of_list(url)).read(_read_lines(text))
 
 
-def _parse_entry(line: str) -> tuple[str, Checksum] | None:
-    """Name (empty for a bare digest) and digest of a line; None if it has none."""
-    if found := _BSD.fullmatch(line):
-        algorithm = found[1].replace("SHA2-", "SHA").replace("-", "").lower()
-        name, value = found[2], found[3].lower()
-    elif found := _GNU.fullmatch(line):
-        algorithm, name, value = _LENGTHS.get(len(found[1]), ""), found[2], found[1].lower()
-        name = "" if name == "-" else name  # standard input
-    elif _BARE.fullmatch(line):
-        algorithm, name, value = _LENGTHS.get(len(line), ""), "", line.lower()
-    else:
-        return None
-    return (name, Checksum(algorithm, value)) if HEX_LENGTHS.get(algorithm) == len(value) else None
+def _unreadable_error(text: bytes, problem: str) -> SourceError:
+    """Of a list without any entry: its first line shows most often what it is instead."""
+    hint = "correct checksum_url"
+    if not (start := text[:HEAD].strip()):
+        return SourceError("it is empty", hint)
+    what = (
+        problem or f"its first line is {quote_value(start.partition(NEWLINE)[0].decode('utf-8', 'replace').rstrip())}"
+    )
+    return SourceError(f"nothing in it can be read as a checksum: {what}", hint)
+
+
+def _decode(content: bytes) -> bytes:
+    """The list as UTF-8 with Unix line ends; piece by piece, so that a long one is not there in many forms at a time."""
+    coding = next((name for mark, name in _WIDE if content.startswith(mark)), _guess_wide_coding(content[:64]))
+    if coding:
+        decoder, pieces = codecs.getincrementaldecoder(coding)("replace"), range(0, len(content), _PIECE)
+        content = b"".join(decoder.decode(content[at : at + _PIECE]).encode("utf-8", "replace") for at in pieces)
+    content = content.removeprefix(codecs.BOM_UTF8)
+    return content.replace(b"\r", b"\n") if b"\r" in content[:HEAD] and b"\n" not in content else content
+
+
+def _guess_wide_coding(head: bytes) -> str:
+    """UTF-16 without a mark: every other byte of plain text is zero."""
+    if len(head) < 4 or len(head) % 2:
+        head = head[:-1]
+    zeros = [set(head[start::2]) == {0} for start in (0, 1)]
+    return "utf-16-be" if zeros == [True, False] else "utf-16-le" if zeros == [False, True] else ""
 
 
 def _read_lines(content: bytes) -> Iterator[str]:
-    """The lines that are long enough for a digest; of a clear-signed text (RFC 9580, section 7) those that are signed."""
-    start, end = 0, len(content)
-    is_signed = content[:MAX_LINE_BYTES].lstrip().startswith(_BEGIN)
-    if is_signed and (head := _END_OF_HEAD.search(content, content.index(_BEGIN))):
-        start = head.end()
-        end = found if (found := content.find(_END, start)) >= 0 else end
+    """The lines; of a clear-signed text those that are signed. Longer ones are left out."""
+    start, end, begin = 0, len(content), _BEGIN.search(content)
+    if begin:
+        head = _END_OF_HEAD.search(content, begin.end() - 1)
+        start = head.end() if head else end
+        end = found if (found := content.find(_END, max(0, start - 1))) >= 0 else end
     for match in _LINE.finditer(content, start, end):
-        yield match[0].decode("utf-8", errors="replace").removeprefix("- " if is_signed else "").strip()
-
-
-def _split_path(path: str) -> list[str]:
-    return [part for part in unquote(path).split("/") if part not in ("", ".")] or [""]
-
-
-def _list_tails(path: list[str]) -> Iterator[Tail]:
-    """The last part of a path, the last two, and so on."""
-    for length in range(1, min(len(path), MAX_COMPARED_PARTS) + 1):
-        yield tuple(path[-length:])
+        if len(match[1]) <= MAX_LINE_BYTES:
+            yield match[1].decode("utf-8", errors="replace").rstrip()

@@ -12,7 +12,7 @@ What one URL can make the run do is decided here: which hosts are asked, where a
 import io
 import os
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Final
@@ -21,6 +21,7 @@ from urllib.parse import unquote, urljoin, urlsplit
 from imagesync.errors import SourceError
 from imagesync.model.urls import find_url_problem, public_url, read_host, read_origin, remove_login
 from imagesync.sources.access import NO_DEADLINE, Deadline, Reach, SourceAccess
+from imagesync.tls import is_plain_server, is_tls_server
 
 if TYPE_CHECKING:
     import requests
@@ -52,6 +53,8 @@ class WebSession:
         self._session = self._make_session()
         self._is_led_inside = False
         self._reached: defaultdict[str, set[Reach]] = defaultdict(set)
+        self.redirects: list[str] = []
+        """Where the last ``ask`` was led to."""
 
     def __enter__(self) -> "WebSession":
         return self
@@ -63,6 +66,7 @@ class WebSession:
         """A success (200, or 206 for a range), body unread; redirects are followed. SourceError for all else."""
         wanted = {"Accept-Encoding": "identity", **(headers or {})}
         login, place, came_from_public = _find_login(url), remove_login(url), False
+        self.redirects = []
         for number in range(MAX_REDIRECTS + 1):
             self._check_host(place, url, number, came_from_public=came_from_public)
             answer = self._send(method, place, url, wanted, login)
@@ -74,6 +78,7 @@ class WebSession:
             there = _resolve_redirect(place, target, url)
             login = login if _is_same_server(place, there) else None
             place = there
+            self.redirects.append(there)
         raise SourceError(f"{public_url(url)}: redirected more than {MAX_REDIRECTS} times", "correct the URL")
 
     def _check_host(self, place: str, url: str, redirects: int, *, came_from_public: bool) -> None:
@@ -137,6 +142,9 @@ class WebSession:
         except SourceError as error:
             raise SourceError(f"{shown}: {error.message}", error.hint) from error
         except requests.exceptions.SSLError as error:
+            if is_plain_server(_list_causes(error)):
+                message = f"{shown}: the address begins with https://, and the server speaks plain HTTP"
+                raise SourceError(message, "write http:// if that is right") from error
             hint = "check the server's name, or name its authority in REQUESTS_CA_BUNDLE"
             raise SourceError(f"{shown}: the TLS certificate is not accepted", hint) from error
         except requests.Timeout as error:
@@ -144,9 +152,24 @@ class WebSession:
         except requests.exceptions.ProxyError as error:
             raise PassingError(f"{shown}: the proxy does not answer", "check the *_proxy variables") from error
         except requests.ConnectionError as error:
+            if is_tls_server(_list_causes(error)):
+                message = f"{shown}: the address begins with http://, and the server wants TLS"
+                raise SourceError(message, "write https://") from error
             raise PassingError(f"{shown}: no connection", "check the address and the network") from error
         except (requests.RequestException, ValueError) as error:
             raise SourceError(f"{shown}: cannot be fetched", "correct the URL") from error
+
+
+def _list_causes(error: BaseException) -> Iterator[BaseException]:
+    """An exception, what led to it, and what the HTTP libraries wrap in their own as an argument."""
+    waiting: list[object] = [error]
+    seen: set[int] = set()
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, BaseException) and id(item) not in seen:
+            seen.add(id(item))
+            yield item
+            waiting += [item.__cause__, item.__context__, getattr(item, "reason", None), *item.args]
 
 
 def _inside_error(host: str) -> SourceError:

@@ -7,7 +7,7 @@ complete anywhere, and most begin nowhere.
 
 import hashlib
 import os
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 
@@ -15,6 +15,7 @@ from imagesync.errors import ChecksumMismatch, SourceError
 from imagesync.formats import HEAD, RAW, Inspection, Plausibility, check_not_disguised
 from imagesync.model.catalog import (
     SERVICE_HASHES,
+    Checksum,
     Compression,
     FileSource,
     Fingerprint,
@@ -32,7 +33,8 @@ class SourceStream:
     """Verified bytes. ``size`` of what comes out, where known; after the last chunk ``digests`` of it and ``virtual_size``.
 
     ``published_digests`` are then of the bytes as they were published: in the declared algorithms, in sha256, and of packed
-    data in those that services use, so that a digest that is declared later can be compared; and in ``algorithms``.
+    data in those that services use, so that a digest that is declared later can be compared; and in ``algorithms``, in
+    which the bytes that come out are hashed besides, too.
 
     ``virtual_size`` grows while the stream runs: it is never more than the final one. ``interrupt`` wakes whatever gives
     the blocks when nobody wants them any more.
@@ -61,7 +63,9 @@ class SourceStream:
         declared = {item.algorithm for item in expected.digests}
         self._is_comparable = self._plain and bool(declared & SERVICE_HASHES)
         self._published = _start_hashes({*declared, *algorithms, "sha256", *(() if self._plain else ("md5", "sha512"))})
+        self._stored_algorithms = {*(() if self._plain else algorithms), *(() if self._is_comparable else ("sha512",))}
         self.published_digests: dict[str, str] = {}
+        self._mismatch: Checksum | None = None
         self._pipeline = Pipeline(interrupt)
 
     def __iter__(self) -> Iterator[bytes]:
@@ -92,18 +96,45 @@ class SourceStream:
         if size is not None and read < size:
             raise SourceError(f"ended after {read} of {size} bytes", "run apply again")
         self.published_digests = {name: digest.hexdigest() for name, digest in self._published.items()}
-        for item in self._expected.digests:
-            if (found := self.published_digests[item.algorithm]) != item.value:
-                message = f"the {item.algorithm} is {found}, not the declared {item.value}"
-                raise ChecksumMismatch(message, "correct the checksum, or find out who changed the file")
+        self._mismatch = next(filter(self._is_wrong, self._expected.digests), None)
+        if self._mismatch and self._plain:
+            raise self._explain_mismatch(self._mismatch, {})
+
+    def _is_wrong(self, declared: Checksum) -> bool:
+        return self.published_digests[declared.algorithm] != declared.value
+
+    def _explain_mismatch(self, declared: Checksum, unpacked: Mapping[str, "hashlib._Hash"]) -> ChecksumMismatch:
+        """``unpacked``: hashes of what came out of packed data, one of which people declare by mistake."""
+        found = f"{declared.algorithm}:{self.published_digests[declared.algorithm]}"
+        if any(declared.value == digest.hexdigest() for digest in unpacked.values()):
+            message = f"the declared {declared.algorithm} is of the unpacked data, not of the packed file"
+            return ChecksumMismatch(message, f"write {found}")
+        packed = "" if self._plain else " of the packed file"
+        message = f"the {declared.algorithm}{packed} is {found.partition(':')[2]}, not the declared {declared.value}"
+        return ChecksumMismatch(message, "correct the checksum, or find out who changed the file")
+
+    def _verify_unpacked(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
+        """The same chunks; what is wrong with packed data is told once its content is known as far as it can be."""
+        hashes = _start_hashes(() if self._plain else {item.algorithm for item in self._expected.digests})
+        try:
+            for chunk in chunks:
+                for digest in hashes.values():
+                    digest.update(chunk)
+                yield chunk
+        except SourceError as error:
+            if self._mismatch is None:
+                raise
+            raise self._explain_mismatch(self._mismatch, {}) from error
+        if self._mismatch and not self._plain:
+            raise self._explain_mismatch(self._mismatch, hashes)
 
     def _verify_stored(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
         """The unpacked chunks, some of them back until the format is known, the last until all is."""
-        stored = _start_hashes(() if self._is_comparable else ("sha512",))
+        stored = _start_hashes(self._stored_algorithms)
         inspection = Inspection(self._disk_format, self._container_format, is_measured=self._transfer.inspect)
         plausibility = make_plausibility(self._transfer, self._disk_format, self._container_format, is_stored=False)
         held: list[bytes] = []
-        for chunk in chunks:
+        for chunk in self._verify_unpacked(chunks):
             for digest in stored.values():
                 digest.update(chunk)
             plausibility.feed(chunk)
@@ -154,7 +185,7 @@ def open_source(
     """The stream of one source; SourceError if it cannot be opened. Closes everything that it opened.
 
     For URLs: ``pauses`` in seconds before each further try, and the rules of ``access``. ``algorithms``: in which the
-    published bytes are hashed besides.
+    published and the unpacked bytes are hashed besides.
     """
     begin = partial(
         SourceStream,

@@ -160,6 +160,19 @@ def fetch_size(urls: Sequence[str], access: SourceAccess, deadline: Deadline = N
     return None
 
 
+def fetch_redirects(
+    urls: Sequence[str], access: SourceAccess, deadline: Deadline = NO_DEADLINE
+) -> dict[str, list[str]]:
+    """For each URL the URLs that its redirects led to, in their order, without reading anything; none if it cannot be had."""
+    found: dict[str, list[str]] = {}
+    with WebSession(access, deadline) as session:
+        for url in urls:
+            with suppress(SourceError), _ask_head(session, url) as answer:
+                found[url] = list(session.redirects)
+                answer.close()
+    return {url: found.get(url, []) for url in urls}
+
+
 def _ask_head(session: WebSession, url: str) -> "requests.Response":
     """The answer to HEAD; to GET where a server (or a signed URL) knows no HEAD."""
     try:

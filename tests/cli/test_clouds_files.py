@@ -204,3 +204,56 @@ def test_a_clouds_file_that_cannot_be_meant_is_a_usage_error(
     cloud = () if "--store" in words else ("--cloud", "prod")
     result = checkout.run("plan", "images", *cloud, *words, **elsewhere)
     assert (result.code, message in result.stderr) == (64, True), result.stderr
+
+
+@pytest.mark.parametrize("variable", ["OS_CLIENT_CONFIG_FILE", "OS_CLIENT_SECURE_FILE"])
+@pytest.mark.parametrize(("path", "why"), [("none.yaml", "which does not exist"), ("images", "which is a folder")])
+def test_a_file_that_a_variable_names_must_be_there(checkout: Checkout, variable: str, path: str, why: str) -> None:
+    """The library would read the next file, and the cloud of another one could be meant."""
+    for words in (("list",), ("plan", "images"), ("apply", "images", "--yes")):
+        result = checkout.run(*words, "--cloud", "prod", **{variable: path})
+        assert result.code == 64
+        expected = f"imagesync: {variable} names {path}, {why}; correct the variable, or unset it\n"
+        assert (result.stdout, result.stderr) == ("", expected)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            "clouds:\n  lab:\n    auth: {auth_url: 'http://127.0.0.1:9/v3', username: u}\n",
+            "cloud lab in c.yaml: it has no password; write password below its auth, or in a secure.yaml in the same place",
+        ),
+        (
+            "clouds:\n  lab:\n    auth: {auth_url: 'http://127.0.0.1:9/v3', username: u, pasword: x}\n",
+            "cloud lab in c.yaml: pasword is no setting of its auth_type; write password",
+        ),
+        (
+            "clouds:\n  lab:\n    auth: {auth_url: '127.0.0.1:9/v3', username: u, password: x}\n",
+            "cloud lab in c.yaml: its auth_url has no http:// or https:// at its beginning; "
+            "write the whole address of the identity service",
+        ),
+        (
+            "clouds:\n  lab: x\n",
+            "cloud lab in c.yaml: its settings are no mapping; "
+            "write auth, region_name and so on below its name, each on a line",
+        ),
+        ("- a\n", "cloud lab: c.yaml is empty or no mapping; write clouds: in its first line, and the clouds below it"),
+        ("clouds: {eu: {}}\n", "there is no cloud lab in c.yaml; clouds of c.yaml: eu"),
+    ],
+)
+def test_what_is_wrong_with_the_settings_of_a_cloud(checkout: Checkout, text: str, expected: str) -> None:
+    """One line: the file, what it lacks, what to write."""
+    (checkout.folder / "c.yaml").write_text(text)
+    result = checkout.run("list", "--cloud", "lab", OS_CLIENT_CONFIG_FILE="c.yaml")
+    assert (result.code, result.stdout) == (64, "")
+    assert result.stderr == f"imagesync: {expected}\n"
+
+
+def test_tabs_in_a_file_with_clouds_are_named(checkout: Checkout) -> None:
+    """The parser only says that the character cannot start any token."""
+    (checkout.folder / "c.yaml").write_text("clouds:\n  lab:\n\tauth: {}\n")
+    result = checkout.run("list", "--cloud", "lab", OS_CLIENT_CONFIG_FILE="c.yaml")
+    assert result.code == 64
+    assert result.stderr.startswith("imagesync: the file with clouds is not valid YAML: c.yaml: ")
+    assert result.stderr.endswith("line 3, column 1; indent with spaces, not with tabs\n")

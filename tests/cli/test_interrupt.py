@@ -29,4 +29,4 @@ def test_an_interrupted_apply_ends_in_good_order_and_goes_on_the_next_time(tmp_p
     assert 0 < len(live) < 30
     assert {image.status.value for image in live} == {"active"}
     rest = 30 - len(live)
-    assert f"Applied: {rest} of {rest} steps done." in command.run(*words, folder=tmp_path).stdout
+    assert f"Applied: {rest} created." in command.run(*words, folder=tmp_path).stdout

@@ -14,6 +14,7 @@ from imagesync.model.record import read
 from imagesync.schemas import load_schema
 from tests import forked
 from tests.command import Result
+from tests.samples import spell
 
 MANIFEST = """\
 version: 1
@@ -38,7 +39,7 @@ class LifeCycleWorkspace:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         for name in ("one", "two", "three"):
-            (folder / f"{name}.raw").write_bytes(name.encode("utf-16-le") * 250)
+            (folder / f"{name}.raw").write_bytes(spell(name) * 250)
 
     def names(self, build: str) -> str:
         """The manifest names this build; its digest."""
@@ -75,7 +76,7 @@ def workspace(tmp_path: Path) -> LifeCycleWorkspace:
 
 def test_a_rollback_tells_the_line_that_must_follow(workspace: LifeCycleWorkspace) -> None:
     """Shown first and told last; once the line follows, the plan is empty; without it the next apply goes forward."""
-    one, two = (hashlib.sha256(name.encode("utf-16-le") * 250).hexdigest() for name in ("one", "two"))
+    one, two = (hashlib.sha256(spell(name) * 250).hexdigest() for name in ("one", "two"))
     (old,) = workspace.roles()["retired"]
     told = workspace.run("rollback", "ubuntu", "--yes", "--ids", "ids.json").stdout
     assert f"± ubuntu  replace  by {old.id}, no upload  back to an earlier build" in told

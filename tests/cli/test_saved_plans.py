@@ -21,7 +21,7 @@ IMAGES: dict[str, dict[str, Any]] = {
     "a": {"source": "a.raw", "min_ram": 1, "tags": ["x"], "properties": {"p": "1"}},
     "b": {"source": "b.raw", "status": "deactivated"},
     "c": {"source": "none", "properties": {"of": "${images.a.id}"}},
-    "d": {"source": "b.raw", "visibility": "shared", "members": ["p1"]},
+    "d": {"source": "b.raw", "visibility": "shared", "members": [{"id": "p1"}]},
 }
 
 
@@ -67,7 +67,7 @@ def test_a_saved_plan_is_applied_as_it_was_shown(workspace: SavedPlanWorkspace) 
     assert shown == workspace.run("plan", "--store", "store").stdout
     told = workspace.run("apply", "plan.json", "--yes").stdout
     assert told.startswith(shown)
-    assert "Applied: 4 of 4 steps done." in told
+    assert "Applied: 4 created." in told
     assert "No changes." in workspace.run("plan", "--store", "store", "--detailed-exitcode").stdout
 
 
@@ -78,7 +78,7 @@ def test_every_kind_of_step_survives_being_saved(workspace: SavedPlanWorkspace) 
     images = {
         "a": {**IMAGES["a"], "min_ram": 2, "tags": ["y"], "properties": {"q": "1"}},
         "b": {"source": "b.raw", "status": "active"},
-        "d": {**IMAGES["d"], "members": ["p2"], "status": "deactivated"},
+        "d": {**IMAGES["d"], "members": [{"id": "p2"}], "status": "deactivated"},
     }
     workspace.write(images, policy={"on_replace": {"keep": 0}, "max_delete": "100%"})
     document = workspace.plan()
@@ -167,7 +167,7 @@ def test_a_changed_live_image_makes_the_plan_stale(workspace: SavedPlanWorkspace
     before = sorted((one.id, one.updated_at, one.min_ram) for one in backend.images())
     told = workspace.run("apply", "plan.json", "--yes", code=1).stderr
     assert "the plan is stale" in told
-    assert {"field": "min_ram", "record": "imagesync_digest", "gone": "gone"}.get(change, "e:") in told
+    assert {"field": "min_ram", "record": "the record", "gone": "gone"}.get(change, "e:") in told
     assert sorted((one.id, one.updated_at, one.min_ram) for one in backend.images()) == before
 
 
@@ -314,6 +314,6 @@ def test_what_was_left_to_do_is_told_also_if_it_was_nothing(tmp_path: Path) -> N
             assert record is not None
             left = replace(record, digests=tuple(one for one in record.digests if one.algorithm == algorithm))
             backend.update_image(found.id, properties=left.properties(found.id))
-    assert "replace  2.5 KiB from a.raw  hashed first: the same bytes keep their image" in done.stdout
+    assert "replace  2.5 KiB from a.raw  compared first" in done.stdout
     assert done.stdout.endswith("\nApplied: nothing was left to do.\n")
     assert f"a: the source has the bytes of image {found.id}, whose record now says so" in done.stderr

@@ -54,7 +54,7 @@ def test_a_saved_plan_is_held_to_the_hosts_of_its_apply(tmp_path: Path, web: Mir
     apply = ("apply", "plan.json", "--yes", "--source-hosts")
     done = forked.run(*apply, "mirror.example", folder=tmp_path, code=1)
     assert "create:a: 127.0.0.1 is not named by --source-hosts" in done.stderr
-    assert "1 of 1 step done" in forked.run(*apply, "127.0.0.1", folder=tmp_path).stdout
+    assert "1 created" in forked.run(*apply, "127.0.0.1", folder=tmp_path).stdout
 
 
 def test_a_url_in_a_forged_plan_is_read_as_it_is_shown(tmp_path: Path, web: Mirror) -> None:
@@ -114,7 +114,7 @@ def test_a_saved_plan_of_a_url_with_a_secret_has_neither_it_nor_its_hash(tmp_pat
     assert "CANARY" not in text
     assert hashlib.sha256(url.encode()).hexdigest() not in text
     assert [item["withheld"] for item in json.loads(text)["steps"][0]["source"]["urls"]] == [True]
-    assert "1 of 1 step done" in forked.run("apply", "plan.json", "--yes", folder=tmp_path).stdout
+    assert "1 created" in forked.run("apply", "plan.json", "--yes", folder=tmp_path).stdout
 
 
 def test_the_digest_of_a_catalog_tells_nothing_of_a_secret(tmp_path: Path) -> None:
@@ -131,5 +131,5 @@ def test_a_least_rate_can_be_set(tmp_path: Path, web: Mirror) -> None:
     """0: no mirror is given up for being slow."""
     write(tmp_path, a={"url": web.publish("/a", DATA)})
     words = ("apply", "base.yaml", "--yes", "--store", "s", "--min-source-rate")
-    assert "1 of 1 step done" in forked.run(*words, "0", folder=tmp_path).stdout
+    assert "1 created" in forked.run(*words, "0", folder=tmp_path).stdout
     assert forked.run(*words, "-1", folder=tmp_path, code=64).stderr.startswith("imagesync: ")

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from imagesync.model.image import LiveImage
 from tests.cloud.databases import Database
+from tests.samples import spell
 
 NUMBER: Final = 156
 """Each marker in each visibility, three times."""
@@ -117,7 +118,7 @@ def _rows(number: int, project: str, stores: Path) -> Iterator[tuple[str, dict[s
 
 def content(number: int) -> bytes:
     """The data of one of them."""
-    return f"data of image {number} of somebody else\n".encode("utf-16-le") * 10
+    return spell(f"data of image {number} of somebody else\n") * 10
 
 
 class Neighbors:

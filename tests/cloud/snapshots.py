@@ -7,6 +7,7 @@ from typing import Any, Final
 from imagesync.model.image import OWN_FIELDS
 from tests.cloud.neighbors import PARTS
 from tests.cloud.service import Cloud, Http
+from tests.samples import spell
 
 MAX_INHERITED_BYTES: Final = 255
 """Nova cuts each property at so many bytes on its way into a snapshot (``nova.utils.get_system_metadata_from_image``)."""
@@ -64,7 +65,7 @@ class Snapshots:
         answer.raise_for_status()
         image = answer.json()
         kind = {"Content-Type": "application/octet-stream"}
-        data = f"data of {image['id']}".encode("utf-16-le") * 25
+        data = spell(f"data of {image['id']}") * 25
         http.send("PUT", f"/images/{image['id']}/file", data=data, headers=kind).raise_for_status()
         self.ids.append(image["id"])
         if user != "bob" and body.get("imagesync_catalog"):

@@ -204,7 +204,7 @@ def test_members_by_name_accept_and_go(workspace: SharingWorkspace) -> None:
     workspace.is_settled()
     del named["members"]
     workspace.write(shared=named)
-    assert f"members  {other} → (none)" in workspace.run("plan", "base.yaml").stdout
+    assert f"members  - {other}" in workspace.run("plan", "base.yaml").stdout
     workspace.apply()
     assert workspace.cloud.http("bob").images() == []
     assert json.loads(workspace.run("list", image_id).stdout)["members"] == []
@@ -216,8 +216,9 @@ def test_who_may_not_ask_for_projects_is_told_so(workspace: SharingWorkspace) ->
     workspace.write(shared=wanted)
     told = workspace.run("plan", "base.yaml", user="alice", code=1).stderr
     assert told.splitlines() == [
-        "imagesync: images.shared.members: project 'other' of domain 'Default': this user may not look projects up; "
-        "give the project's id instead of its name"
+        "imagesync: base.yaml:1:2: images.shared.members: project 'other' of domain 'Default': this user may not look "
+        "projects up; give the project's id instead of its name, which an administrator finds with: openstack project "
+        "show other -f value -c id"
     ]
     wanted["members"] = [{"project": "nowhere"}]
     workspace.write(shared=wanted)

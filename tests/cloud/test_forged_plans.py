@@ -9,6 +9,7 @@ import pytest
 from tests.cloud.service import Cloud
 from tests.cloud.workspace import CloudWorkspace
 from tests.forging import fit_digest
+from tests.samples import spell
 from tests.trials import note
 
 PLAIN = {"disk_format": "raw", "container_format": "bare", "visibility": "private"}
@@ -20,9 +21,7 @@ CLAIMS = ("the project of the session", "its own project", "a copied record", "a
 def workspace(cloud: Cloud, tmp_path: Path) -> CloudWorkspace:
     """Two images are applied, and the plan to remove one of them is saved."""
     found = CloudWorkspace(cloud, tmp_path)
-    found.images = {
-        key: {"source": found.file(f"{key}.raw", key.encode("utf-16-le") * 500), **PLAIN} for key in ("kept", "removed")
-    }
+    found.images = {key: {"source": found.file(f"{key}.raw", spell(key) * 500), **PLAIN} for key in ("kept", "removed")}
     found.apply()
     del found.images["removed"]
     found.write()

@@ -1,6 +1,6 @@
 """Disks of every format, under every declaration, to the real Glance and to our own look at them.
 
-Needs qemu-img and genisoimage (Debian: qemu-utils genisoimage); a test whose program is missing fails.
+Needs qemu-img, genisoimage, xorrisofs and sgdisk (Debian: qemu-utils genisoimage xorriso gdisk); a test whose program is missing fails.
 """
 
 import random
@@ -36,10 +36,12 @@ KINDS: Final[dict[str, tuple[str, str, tuple[str, ...]]]] = {
     "vdi": ("vdi", "vdi", ()),
     "vdi, static": ("vdi", "vdi", ("-o", "static=on")),
     "qed": ("", "qed", ()),
-    "parallels": ("", "parallels", ()),
-    "iso": ("iso", "", ()),
+    "parallels": ("ploop", "parallels", ("-o", "cluster_size=64k")),
+    "iso": ("iso", "genisoimage", ()),
+    "iso, bootable": ("iso", "xorrisofs", ("-append_partition", "2", "0xef", "root/plain", "-appended_part_as_gpt")),
+    "raw, gpt": ("raw", "sgdisk", ("-n", "1:0:0")),
 }
-"""Kind: the format to declare, if there is one; that of qemu-img, if it makes it; and its options."""
+"""Kind: the format to declare, if there is one; the program, or the format of qemu-img; and its options."""
 
 
 def make_disk(folder: Path, kind: str) -> Path:
@@ -47,13 +49,16 @@ def make_disk(folder: Path, kind: str) -> Path:
     plain, made = folder / "plain", folder / "made"
     plain.write_bytes(random.Random(3).randbytes(3 * 2**20 + 512))
     _, program, options = KINDS[kind]
-    if not program:
+    if program == "sgdisk":
+        made.write_bytes(bytes(2**20) + plain.read_bytes())
+        command = [program, *options, str(made)]
+    elif program in ("genisoimage", "xorrisofs"):
         (folder / "root").mkdir()
         plain.rename(folder / "root" / "plain")
-        command = ["genisoimage", "-quiet", "-o", str(made), str(folder / "root")]
+        command = [program, *options, "-quiet", "-o", str(made), "root"]
     else:
         command = ["qemu-img", "convert", "-f", "raw", "-O", program, *options, str(plain), str(made)]
-    subprocess.run(command, check=True, capture_output=True)
+    subprocess.run(command, check=True, capture_output=True, cwd=folder)
     return made
 
 
@@ -66,6 +71,10 @@ def judge(path: Path, disk_format: str) -> str:
     except SourceError as error:
         return error.message
     return ""
+
+
+PLAIN: Final = ("raw", "vhd, fixed")
+"""Kinds of which no head says where they end."""
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -84,9 +93,9 @@ def test_what_passes_here_passes_there(cloud: Cloud, tmp_path: Path, kind: str) 
         assert status in (204, 415), (declared, status)
         why = judge(made, declared)
         assert why or status == 204, f"declared {declared}: taken here, and not there"
-        if declared == right:
-            assert (why == "") == (status == 204), (why, status)
+        if declared == right or declared not in ("raw", "ploop"):
+            assert (why == "") == (status == 204), (declared, why, status)
     data = made.read_bytes()
-    for cut in {len(data) * part // 6 for part in range(1, 6)} if right not in ("", "raw") else ():
+    for cut in {len(data) * part // 6 for part in range(1, 6)} if right and kind not in PLAIN else ():
         (tmp_path / "cut").write_bytes(data[:cut])
         assert judge(tmp_path / "cut", right), f"{cut} of {len(data)} bytes"

@@ -20,11 +20,12 @@ from tests.cloud.neighbors import OTHERS
 from tests.cloud.service import Cloud, Http, Snapshot
 from tests.command import Result, cloud_environment
 from tests.fault.fork_server import ForkedCommand
+from tests.samples import spell
 
 PINNED: Final = "abcdef02-0000-4000-8000-00000000abcd"
 EVIL: Final = b"evil bytes\0" * 400
 PLAIN: Final = {"disk_format": "raw", "container_format": "bare", "visibility": "public"}
-OLD, NEW = (f"build {number} ".encode("utf-16-le") * 150 for number in (1, 2))
+OLD, NEW = (spell(f"build {number} ") * 150 for number in (1, 2))
 DECLARED: Final = {hashlib.sha512(data).hexdigest() for data in (OLD, NEW)}
 
 

@@ -10,6 +10,7 @@ from tests import command
 from tests.cloud.service import Cloud
 from tests.cloud.workspace import CloudWorkspace
 from tests.command import cloud_environment
+from tests.samples import spell
 from tests.waiting import wait_until
 
 SETTLING = 30
@@ -22,7 +23,7 @@ def test_deletions_that_wait_are_left_to_the_next_run(cloud: Cloud, tmp_path: Pa
     folder.mkdir()
     workspace = CloudWorkspace(cloud, folder)
     for key in "ab":
-        source = workspace.file(f"{key}.raw", key.encode("utf-16-le") * 500)
+        source = workspace.file(f"{key}.raw", spell(key) * 500)
         workspace.images[key] = {"source": source, "disk_format": "raw", "container_format": "bare"}
     workspace.run("apply", "--yes")
     workspace.images.clear()
@@ -53,5 +54,5 @@ def test_deletions_that_wait_are_left_to_the_next_run(cloud: Cloud, tmp_path: Pa
     assert "it is hidden and marked; the next run deletes it" in result.stderr
     assert {(image["os_hidden"], image["imagesync_role"]) for image in cloud.http().images()} == {(True, "deleting")}
     again = workspace.run("apply", "--yes", "--destroy")
-    assert "Applied: 2 of 2 steps done" in again.stdout
+    assert "Applied: 2 deleted" in again.stdout
     assert cloud.http().images() == []

@@ -200,7 +200,7 @@ def test_two_applies_at_once_make_one_set_of_images(workspace: ConcurrentWorkspa
     assert f"pid {first.pid}, since " in told
     assert "waiting for at most 120 s" in told
     assert (one.code, two.code) == (0, 0)
-    assert "Applied: 5 of 5 steps done." in one.stdout
+    assert "Applied: 5 created." in one.stdout
     assert two.stdout.endswith("No changes. 5 images match the manifest.\n")
     assert holder["pid"] == str(second.pid)
     assert [image["imagesync_key"] for image in workspace.cloud.http("alice").images()] == [
@@ -223,7 +223,7 @@ def test_who_does_not_want_to_wait_is_told_the_holder_and_the_ways_out(workspace
         assert f"pid {first.pid}, since " in told
         assert "imagesync unlock" in told
         assert "k0" not in {image.get("imagesync_key") for image in workspace.cloud.http("alice").images()}
-        assert "Applied: 1 of 1 step done." in workspace.run("apply", "--yes", "--no-lock", "--only", "k*")
+        assert "Applied: 1 created." in workspace.run("apply", "--yes", "--no-lock", "--only", "k*")
         gate.opened.set()
         first.wait()
     assert workspace.holder()["imagesync_lease_number"] == "1"
@@ -271,7 +271,7 @@ def test_unlock_stops_the_apply_that_holds_the_lease(workspace: ConcurrentWorksp
     assert stopped.code == 1
     closing = stopped.stdout.splitlines()[-1]
     assert closing.startswith("Stopped, the lease of catalog base is lost: it was broken or taken over by host ")
-    assert closing.endswith("0 of 3 steps done, 2 not started. Apply again to go on.")
+    assert closing.endswith("nothing done; not done: 3 to create. Apply again to go on.")
     assert "the change was not made; run apply again" in stopped.stdout
     assert "is free: nothing to do" in workspace.run("unlock")
     (left,) = workspace.cloud.http("alice").images()
@@ -387,5 +387,6 @@ def test_a_saved_plan_is_applied_under_the_lease_too(workspace: ConcurrentWorksp
         first.wait()
         stale = second.wait()
     assert stale.code == 1
-    assert "the plan is stale: slow: image " in stale.stderr
+    assert "the plan is stale" in stale.stderr
+    assert "slow: image " in stale.stderr
     assert len(workspace.cloud.http("alice").images()) == 1

@@ -20,7 +20,7 @@ from tests.cloud.neighbors import OTHERS
 from tests.cloud.service import Cloud
 from tests.cloud.workspace import CloudWorkspace
 from tests.pipeline import plan_input
-from tests.samples import qcow2
+from tests.samples import qcow2, spell
 
 NAME = "Ubuntu 24.04"
 
@@ -61,7 +61,7 @@ def workspace(cloud: Cloud, tmp_path: Path) -> CloudWorkspace:
 
 def build(workspace: CloudWorkspace, number: int, **attrs: Any) -> str:
     """The manifest names build ``number``; its sha512."""
-    data = f"build {number}\n".encode("utf-16-le") * 1500
+    data = spell(f"build {number}\n") * 1500
     source = {"path": workspace.file(f"{number}.raw", data), "checksum": f"sha256:{hashlib.sha256(data).hexdigest()}"}
     kind = {"disk_format": "raw", "container_format": "bare", "visibility": "public"}
     workspace.images["ubuntu"] = {"name": NAME, "source": source, **kind, **attrs}

@@ -11,6 +11,7 @@ from imagesync.model.alike import fold_name
 from tests.cloud.neighbors import ALIKE
 from tests.cloud.service import Cloud
 from tests.cloud.workspace import CloudWorkspace
+from tests.samples import spell
 
 pytestmark = pytest.mark.exhaustive
 RAW = {"disk_format": "raw", "container_format": "bare"}
@@ -26,7 +27,7 @@ def workspace(mariadb_cloud: Cloud, tmp_path: Path) -> CloudWorkspace:
 
 def want(workspace: CloudWorkspace, build: int = 0, **attrs: Any) -> None:
     """The manifest has one image with this build and these fields."""
-    data = f"build {build}\n".encode("utf-16-le") * 50
+    data = spell(f"build {build}\n") * 50
     source = {"path": workspace.file(f"{build}.raw", data), "checksum": f"sha256:{hashlib.sha256(data).hexdigest()}"}
     workspace.images["a"] = {**RAW, "source": source, **attrs}
 

@@ -1,5 +1,6 @@
 """Sources that move: lists of digests on a web server, followed by plans against the real cloud."""
 
+import gzip
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -50,7 +51,7 @@ def test_a_new_build_upstream_is_a_replacement(workspace: CloudWorkspace, upstre
     assert upstream.asked == ["GET /latest/SHA256SUMS"]
     publish(upstream, TWO)
     told = workspace.run("plan").stdout
-    assert "± a  replace  5.9 KiB from 127.0.0.1" in told
+    assert "± a  replace  5.9 KiB from disk.raw" in told
     assert "Plan: 2 to replace; 0 unchanged. 11.7 KiB to upload." in told
     workspace.apply()
     assert {image["os_hash_value"] for image in workspace.live().values()} == {hashlib.sha512(TWO).hexdigest()}
@@ -72,8 +73,12 @@ def test_data_that_is_not_what_the_list_says_never_shows(workspace: CloudWorkspa
 @pytest.mark.parametrize(
     ("listed", "message"),
     [
-        (File(b"x" * 64 + b"  other\n"), "the list has no digest for disk.raw"),
-        (File(b"a" * 64 + b"  disk.raw\n" + b"b" * 64 + b"  disk.raw\n"), "two different digests for disk.raw"),
+        (File(b"x" * 64 + b"  other\n"), "nothing in it can be read as a checksum: its first line is "),
+        (
+            File(b"a" * 64 + b"  one\n" + b"b" * 64 + b"  two\n"),
+            "disk.raw is not in the checksum list (2 entries, e.g. one",
+        ),
+        (File(b"a" * 64 + b"  disk.raw\n" + b"b" * 64 + b"  disk.raw\n"), "two different sha256 digests for disk.raw"),
         (
             File(b"<html>log in</html>", headers={"Content-Type": "text/html"}),
             "it is an HTML page, and has no digest for disk.raw",
@@ -103,9 +108,9 @@ def test_a_signed_list_is_held_to_its_keyring(workspace: CloudWorkspace, upstrea
     workspace.apply()
     publish(upstream, TWO)
     told = workspace.run("plan", code=1).stderr
-    assert "SHA256SUMS.asc: the signature is not right, or not by a key of the keyring; find out who signed it" in told
+    assert "SHA256SUMS.asc: signature verification failed: the list is not what key " in told
     workspace.file("keys.asc", b"nonsense")
-    assert "the keyring cannot be read" in workspace.run("plan", code=1).stderr
+    assert "keys.asc cannot be read as OpenPGP keys" in workspace.run("plan", code=1).stderr
     (workspace.folder / "keys.asc").unlink()
     assert "keyring keys.asc: No such file or directory" in workspace.run("plan", code=1).stderr
 
@@ -122,7 +127,7 @@ def test_a_clear_signed_list_is_read_and_held_to_its_keyring(workspace: CloudWor
     workspace.apply()
     assert workspace.live()["a"]["size"] == len(ONE)
     upstream.files["/CHECKSUM"].data = upstream.files["/CHECKSUM"].data.replace(b"5000", b"5001")
-    assert "the signature is not right" in workspace.run("plan", code=1).stderr
+    assert "/CHECKSUM: signature verification failed: the list is not what key " in workspace.run("plan", code=1).stderr
 
 
 def test_a_mirror_serves_where_the_first_is_down_and_the_origin_is_the_published_place(
@@ -137,3 +142,43 @@ def test_a_mirror_serves_where_the_first_is_down_and_the_origin_is_the_published
     assert image["size"] == len(ONE)
     assert f'"o":"{upstream.address}/down"' in image["imagesync_managed"]
     assert "secret" not in str(image)
+
+
+@pytest.mark.parametrize("is_packed_first", [False, True])
+def test_a_build_that_is_packed_otherwise_keeps_its_image(
+    workspace: CloudWorkspace, upstream: Mirror, *, is_packed_first: bool
+) -> None:
+    """All its published digests differ; the service's own hash shows that the bytes are the same. Nothing is sent."""
+    packed, plain = gzip.compress(ONE), ONE
+    shapes = {"/disk.raw.gz": packed, "/disk.raw": plain}
+    if not is_packed_first:
+        shapes = dict(reversed(shapes.items()))
+    before = ""
+    for path, data in shapes.items():
+        source = {"url": upstream.publish(path, data), "checksum": f"sha256:{hashlib.sha256(data).hexdigest()}"}
+        workspace.images["a"] = {"source": source, "disk_format": "raw", "container_format": "bare"}
+        if before:
+            assert f"if {before} has these bytes, it is used instead" in workspace.run("plan").stdout
+            workspace.cloud.forget_requests()
+        workspace.apply()
+        assert before in ("", workspace.live()["a"]["id"])
+        before = workspace.live()["a"]["id"]
+    assert [image["id"] for image in workspace.cloud.http().images()] == [before]
+    assert not [one for one in workspace.cloud.requests() if one.method in ("PUT", "POST") and "/file" in one.path]
+    assert "No changes" in workspace.run("plan").stdout
+
+
+def test_a_candidate_whose_digest_is_told_otherwise_is_published(workspace: CloudWorkspace) -> None:
+    """Its record is an old one, which knows sha256 alone, and the service's own hash is another: the source is hashed."""
+    path = workspace.file("a.raw", TWO)
+    image = {"disk_format": "raw", "container_format": "bare"}
+    workspace.images["a"] = {**image, "source": {"path": path, "checksum": f"sha1:{hashlib.sha1(TWO).hexdigest()}"}}
+    workspace.apply("--stage")
+    (staged,) = workspace.cloud.http().images()
+    digest = f"sha1:{hashlib.sha1(TWO).hexdigest()}"
+    workspace.cloud.http().patch(staged["id"], {"op": "replace", "path": "/imagesync_digest", "value": digest})
+    workspace.images["a"] = {**image, "source": {"path": path, "checksum": f"sha384:{hashlib.sha384(TWO).hexdigest()}"}}
+    workspace.apply()
+    (live,) = workspace.cloud.http().images()
+    assert (live["id"], live["os_hidden"], live["imagesync_role"]) == (staged["id"], False, "current")
+    assert f"sha384:{hashlib.sha384(TWO).hexdigest()}" in live["imagesync_digest"]

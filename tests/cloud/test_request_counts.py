@@ -8,6 +8,7 @@ import pytest
 from tests.cloud.service import Cloud
 from tests.cloud.workspace import CloudWorkspace
 from tests.fault.proxy import UUID
+from tests.samples import spell
 
 KIB = 1024
 MAX_CREATE, MAX_DELETE = 5, 2.5
@@ -32,7 +33,7 @@ def test_what_an_apply_costs(cloud: Cloud, tmp_path: Path, number: int) -> None:
     """Four requests make an image, two delete it, two listings find that there is nothing to do."""
     workspace = CloudWorkspace(cloud, tmp_path)
     for index in range(number):
-        source = workspace.file(f"{index}.raw", f"{index:02}".encode("utf-16-le") * KIB)
+        source = workspace.file(f"{index}.raw", spell(f"{index:02}") * KIB)
         workspace.images[f"i{index}"] = {"source": source, "disk_format": "raw", "container_format": "bare"}
     cloud.forget_requests()
     workspace.run("apply", "--yes")

@@ -16,6 +16,7 @@ from tests.cloud.service import Cloud
 from tests.cloud.snapshots import Snapshots, inherit_properties
 from tests.command import Result, cloud_environment
 from tests.fault.fork_server import ForkedCommand
+from tests.samples import spell
 from tests.trials import note
 
 PINNED = "abcdef01-0000-4000-8000-00000000abcd"
@@ -37,7 +38,7 @@ class SnapshotWorkspace:
     def build(self, number: int) -> str:
         """The file of a build."""
         name = f"build-{number}.raw"
-        (self.folder / name).write_bytes(f"build {number} ".encode("utf-16-le") * 150)
+        (self.folder / name).write_bytes(spell(f"build {number} ") * 150)
         return name
 
     def run(self, *words: str, code: int = 0) -> Result:

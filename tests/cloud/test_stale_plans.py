@@ -19,7 +19,7 @@ PLAIN = {"disk_format": "raw", "container_format": "bare", "visibility": "privat
 KERNEL = {"source": "b.raw", "disk_format": "aki", "container_format": "aki"}
 BEFORE: dict[str, dict[str, Any]] = {
     "changed": {"source": "a.raw", "min_ram": 1, "min_disk": 1, "tags": ["one"], "properties": {"p": "1", "q": "1"}},
-    "shared": {"source": "b.raw", "visibility": "shared", "members": ["p1"]},
+    "shared": {"source": "b.raw", "visibility": "shared", "members": [{"id": "p1"}]},
     "off": {"source": "b.raw"},
     "on": {"source": "b.raw", "status": "deactivated"},
     "new-build": {"source": "a.raw"},
@@ -37,7 +37,7 @@ AFTER: dict[str, dict[str, Any]] = {
         "tags": ["two"],
         "properties": {"p": "2", "kernel_id": "${images.kernel.id}"},
     },
-    "shared": {"source": "b.raw", "visibility": "shared", "members": ["p2"]},
+    "shared": {"source": "b.raw", "visibility": "shared", "members": [{"id": "p2"}]},
     "off": {"source": "b.raw", "status": "deactivated"},
     "on": {"source": "b.raw", "status": "active"},
     "new-build": {"source": "b.raw"},

@@ -22,7 +22,7 @@ from imagesync.planning.staging import discard_plan, stage_plan
 from imagesync.sources import identify
 from tests.cloud.neighbors import ours
 from tests.pipeline import applied, plan_input, planned
-from tests.samples import qcow2
+from tests.samples import qcow2, spell
 
 
 @dataclass
@@ -65,7 +65,7 @@ def life(backend: Backend, tmp_path: Path) -> Life:
     """Nothing applied yet."""
     made = Life(backend, tmp_path)
     for name in ("one", "two", "three"):
-        made.file(f"{name}.raw", name.encode("utf-16-le") * 500)
+        made.file(f"{name}.raw", spell(name) * 500)
     return made
 
 
@@ -81,7 +81,7 @@ def test_a_build_is_staged_then_published_without_a_byte(life: Life) -> None:
         "disk_format": "qcow2",
         "min_disk": "auto",
         "visibility": "shared",
-        "members": ["p1"],
+        "members": [{"id": "p1"}],
         "tags": ["t"],
         "properties": {"p": "1"},
         "protected": True,

@@ -107,17 +107,17 @@ SCENARIOS: dict[str, list[State]] = {
         for one in ("private", "community", "public", "shared", "public", "private", "shared", "community")
     ],
     "members": [
-        State(a(visibility="shared", members=["p1", "p2"]), {"a": {"members": ["p1", "p2"]}}),
-        State(a(visibility="shared", members=["p2", "p3"]), {"a": {"members": ["p2", "p3"]}}),
+        State(a(visibility="shared", members=[{"id": "p1"}, {"id": "p2"}]), {"a": {"members": ["p1", "p2"]}}),
+        State(a(visibility="shared", members=[{"id": "p2"}, {"id": "p3"}]), {"a": {"members": ["p2", "p3"]}}),
         State(a(visibility="shared", members=[]), {"a": {"members": []}}),
-        State(a(visibility="shared", members=["p1"]), {"a": {"members": ["p1"]}}),
+        State(a(visibility="shared", members=[{"id": "p1"}]), {"a": {"members": ["p1"]}}),
         State(a(visibility="private"), {"a": {"visibility": "private"}}),
         State(a(visibility="shared"), {"a": {"members": []}}),
-        State(a(visibility="shared", members=["p4"]), {"a": {"members": ["p4"]}}),
+        State(a(visibility="shared", members=[{"id": "p4"}]), {"a": {"members": ["p4"]}}),
     ],
     "members of a record without data": [
         State(
-            {"a": {"source": "none", "visibility": "shared", "members": ["p1"]}},
+            {"a": {"source": "none", "visibility": "shared", "members": [{"id": "p1"}]}},
             {"a": {"members": ["p1"], "status": "queued"}},
         ),
     ],

@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-DATA = {f"{letter}.raw": letter.encode("utf-16-le") * 2500 for letter in "abcdefgh"}
+from tests.samples import spell
+
+DATA = {f"{letter}.raw": spell(letter) * 2500 for letter in "abcdefgh"}
 PRIVATE = {"disk_format": "raw", "container_format": "bare", "visibility": "private"}
 CHANGING = {"id", "created_at", "updated_at", "file", "self", "imagesync_managed", "direct_url", "imagesync_spec"}
 """Fields that differ between two applies of the same manifest; so do the id in the record and the guard."""
@@ -18,14 +20,14 @@ BEFORE: dict[str, dict[str, Any]] = {
     "updated": {"source": "c.raw", "min_ram": 1, "tags": ["one"], "properties": {"p": "1", "q": "1"}},
     "deactivated": {"source": "d.raw"},
     "reactivated": {"source": "e.raw", "status": "deactivated"},
-    "shared": {"source": "f.raw", "visibility": "shared", "members": ["p1", "p2"]},
+    "shared": {"source": "f.raw", "visibility": "shared", "members": [{"id": "p1"}, {"id": "p2"}]},
     "removed": {"source": "g.raw"},
 }
 AFTER: dict[str, dict[str, Any]] = {
     "created": {
         "source": "h.raw",
         "visibility": "shared",
-        "members": ["p3"],
+        "members": [{"id": "p3"}],
         "tags": ["new"],
         "properties": {"n": "1"},
     },
@@ -33,7 +35,7 @@ AFTER: dict[str, dict[str, Any]] = {
     "updated": {"source": "c.raw", "min_ram": 2, "tags": ["two"], "properties": {"p": "2"}},
     "deactivated": {"source": "d.raw", "status": "deactivated"},
     "reactivated": {"source": "e.raw", "status": "active"},
-    "shared": {"source": "f.raw", "visibility": "shared", "members": ["p2", "p3"]},
+    "shared": {"source": "f.raw", "visibility": "shared", "members": [{"id": "p2"}, {"id": "p3"}]},
     "switched-off": {"source": "b.raw", "status": "deactivated"},
 }
 

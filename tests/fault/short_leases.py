@@ -10,7 +10,7 @@ from pathlib import Path
 from imagesync import Hooks, Planner, Settings, apply, open_backend, read_catalog
 from imagesync.errors import ImagesyncError
 from imagesync.lease.record import Times
-from imagesync.render.text import report_text
+from imagesync.render.report import report_text
 from tests.fault.fork_server import import_command, serve
 
 TIMES = Times(expiry=4.0, beat=0.5, confirm=3.0, poll=0.2)

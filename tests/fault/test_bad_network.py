@@ -97,7 +97,9 @@ def test_each_fault_on_each_kind_of_request(workspace: ProxiedWorkspace) -> None
 def test_each_fault_on_the_log_in(workspace: ProxiedWorkspace) -> None:
     """Every kind of request to the identity service is repeated, so that the same run goes on; but who is refused is not."""
     beginning = workspace.prepare()
-    write_manifest(workspace.folder, {**AFTER, "shared": {**AFTER["shared"], "members": ["p2", {"project": "other"}]}})
+    write_manifest(
+        workspace.folder, {**AFTER, "shared": {**AFTER["shared"], "members": [{"id": "p2"}, {"project": "other"}]}}
+    )
     workspace.identity.forget()
     _, expected = workspace.apply_undisturbed(beginning)
     kinds = {call.kind for call in workspace.identity.calls}

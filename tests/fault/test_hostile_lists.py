@@ -17,6 +17,7 @@ from imagesync.manifest.resolution import resolve
 from imagesync.sources import SourceAccess, identify
 from imagesync.sources.access import Deadline
 from imagesync.sources.checking import FewThreads, try_each
+from imagesync.sources.list_documents import MAX_MARKS
 from tests import command
 from tests.fault.mirror import File, Mirror, mirror
 from tests.fault.scripted import dripping, raw_service
@@ -72,6 +73,17 @@ def wide_text() -> bytes:
     return "\U0001f600".encode() + b"x" * (16 * MIB - 4)
 
 
+def many_values() -> bytes:
+    """JSON with as many objects as are read."""
+    return b"[" + b'{"a":{}},' * (MAX_MARKS // 5) + b"0]"
+
+
+def wide_names() -> bytes:
+    """As many entries as fit, in UTF-16, with characters for which Python keeps four bytes."""
+    entries = (f"{number:064x}  \U0001f600/{number:x}/0.raw\n" for number in range(16 * MIB // 170))
+    return "".join(entries).encode("utf-16")[: 16 * MIB]
+
+
 def too_long() -> bytes:
     """More than is read of a list."""
     return bytes(17 * MIB)
@@ -82,6 +94,8 @@ def too_long() -> bytes:
     [
         (lines_of_names, 4, False),
         pytest.param(short_lines, 8, False, marks=pytest.mark.exhaustive),
+        pytest.param(many_values, 8, False, marks=pytest.mark.exhaustive),
+        pytest.param(wide_names, 8, False, marks=pytest.mark.exhaustive),
         pytest.param(wide_text, 24, False, marks=pytest.mark.exhaustive),
         (wide_text, 24, True),
         pytest.param(too_long, 24, False, marks=pytest.mark.exhaustive),
@@ -104,7 +118,7 @@ def test_lists_as_large_as_they_may_be_cost_little_memory(
 
     assert found[1] - found[0] < MAX_MORE_MIB, found
     note(
-        "up to 24 lists of digests of 16 MiB at once, hostile in five ways",
+        "up to 24 lists of digests of 16 MiB at once, hostile in seven ways",
         f"less than {MAX_MORE_MIB} MiB more than small ones",
     )
 

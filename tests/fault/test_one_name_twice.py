@@ -10,6 +10,7 @@ from tests.command import Result
 from tests.fault.fork_server import ForkedCommand
 from tests.fault.proxied_workspace import ProxiedWorkspace
 from tests.fault.proxy import Call, Fault
+from tests.samples import spell
 from tests.trials import note
 
 TRIALS = [0, 1, *[pytest.param(number, marks=pytest.mark.exhaustive) for number in range(2, 10)]]
@@ -19,7 +20,7 @@ SECONDS = 60
 def write_catalog(folder: Path, catalog: str) -> Path:
     """A catalog whose only image has the same name as that of the other one."""
     folder.mkdir()
-    (folder / "a.raw").write_bytes(catalog.encode("utf-16-le") * 500)
+    (folder / "a.raw").write_bytes(spell(catalog) * 500)
     image = {"source": "a.raw", "name": "the-name", "disk_format": "raw", "container_format": "bare"}
     document = {"version": 1, "catalog": catalog, "images": {"a": image}}
     (folder / "images.yaml").write_text(json.dumps(document))

@@ -23,12 +23,12 @@ from tests.fault.scenario import AFTER, BEFORE, DATA, write_data, write_manifest
 from tests.trials import note
 
 NEWER: dict[str, dict[str, Any]] = {
-    "created": {"source": "a.raw", "visibility": "shared", "members": ["p4"]},
+    "created": {"source": "a.raw", "visibility": "shared", "members": [{"id": "p4"}]},
     "replaced": {"source": "c.raw", "visibility": "public", "tags": ["newer"]},
     "updated": {"source": "c.raw", "min_ram": 3, "tags": ["three"], "properties": {"q": "3"}},
     "deactivated": {"source": "d.raw"},
     "reactivated": {"source": "e.raw", "status": "deactivated"},
-    "shared": {"source": "f.raw", "visibility": "shared", "members": ["p1"]},
+    "shared": {"source": "f.raw", "visibility": "shared", "members": [{"id": "p1"}]},
     "removed": {"source": "h.raw"},
     "record": {"source": "none", "properties": {"p": "2"}},
 }

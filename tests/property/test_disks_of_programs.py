@@ -13,7 +13,10 @@ from typing import Final
 import pytest
 
 from imagesync.errors import FormatMismatch
-from imagesync.formats.extents import Extent, check_fixed_vhd
+from imagesync.formats import HEAD
+from imagesync.formats.contents import recognize
+from imagesync.formats.extents import Extent
+from imagesync.formats.parsers.vhd import read_fixed_size
 
 pytestmark = pytest.mark.exhaustive
 
@@ -53,6 +56,7 @@ OPTIONS: Final = [
     *(("vhd", "vpc", option) for option in ("subformat=dynamic", "subformat=dynamic,force_size=on")),
     *(("vhdx", "vhdx", option) for option in vhdx_options()),
     *(("vdi", "vdi", option) for option in ("static=off", "static=on")),
+    *(("ploop", "parallels", f"cluster_size={size}") for size in ("64k", "1M")),
 ]
 CONTENTS: Final = ("full", "sparse", "start", "zeros", "empty", "zlib", "zstd")
 
@@ -90,6 +94,8 @@ def judge(kind: str, data: bytes) -> str | None:
 def check(kind: str, data: bytes, slack: int = 0, step: int = 10) -> None:
     """Whole it passes, cut anywhere it is refused, but where only the ``slack`` last bytes are missing."""
     assert judge(kind, data) is None
+    found = recognize(data[:HEAD])
+    assert found is None or kind == "ploop", found
     length = len(data)
     cuts = {length * part // step for part in range(1, step)} | {
         length - 2**16,
@@ -113,6 +119,9 @@ def find_slack(kind: str, options: str, content: str, data: bytes) -> int:
             (size[option[13:]] for option in options.split(",") if option.startswith("cluster_size=")), 65536
         )
         return -SIZE % cluster
+    if kind == "ploop":
+        cluster = 2**20 if "1M" in options else 65536
+        return len(data) - 4096 if content in ("zeros", "empty") else -SIZE % cluster
     if kind == "vmdk" and "streamOptimized" in options:
         return 65536  # qemu rounds each compressed grain up to a whole one
     if kind == "vhdx" and "fixed" in options:
@@ -174,14 +183,17 @@ def test_an_encrypted_qcow2(disks: Path, tmp_path: Path) -> None:
     check("qcow2", made.read_bytes(), 65536)
 
 
-def test_a_fixed_vhd_of_qemu(disks: Path, tmp_path: Path) -> None:
-    """Its footer names its size."""
+@pytest.mark.parametrize("force", ["on", "off"])
+def test_a_fixed_vhd_of_qemu(force: str, disks: Path, tmp_path: Path) -> None:
+    """Its footer names its size: a part that is missing before it is found out. Without the footer it is a raw disk."""
     made = tmp_path / "made"
-    run("qemu-img", "convert", "-O", "vpc", "-o", "subformat=fixed,force_size=on", disks / "sparse", made)
+    run("qemu-img", "convert", "-O", "vpc", "-o", f"subformat=fixed,force_size={force}", disks / "sparse", made)
     data = made.read_bytes()
-    assert check_fixed_vhd(data[-512:], len(data)) is True
-    assert check_fixed_vhd(data[-512:], len(data) - 512) is False
-    assert check_fixed_vhd(data[:-1][-512:], len(data) - 1) is None
+    assert read_fixed_size(data) == len(data) - 512
+    assert judge("raw", data) is None
+    for cut in (1, 512, 2**16, len(data) // 2):
+        assert judge("raw", data[: len(data) - 512 - cut] + data[-512:]), cut
+        assert judge("raw", data[:-cut]) is None
 
 
 ISOS: Final = [

@@ -38,7 +38,18 @@ image = st.fixed_dictionaries(
         "properties": st.dictionaries(st.sampled_from(["p", "q", "r.s"]), texts, max_size=3),
         "members": st.lists(st.sampled_from(["p1", "p2"]), unique=True, max_size=2),
     },
-)
+).map(lambda fields: take_out_idle(fields))
+
+
+def take_out_idle(fields: dict[str, Any]) -> dict[str, Any]:
+    """Without what would do nothing, which is an error: members of what is not shared, a size from no data."""
+    members = [{"id": member} for member in fields.get("members", ()) if fields.get("visibility") == "shared"]
+    found = {**fields, "members": members}
+    if found["source"] == "none" and found.get("min_disk") == "auto":
+        del found["min_disk"]
+    return found
+
+
 catalogues = st.dictionaries(st.sampled_from(KEYS), image, max_size=3)
 policies = st.fixed_dictionaries(
     {},

@@ -38,3 +38,17 @@ def test_of_many_problems_only_the_first_are_shown() -> None:
     assert len(lines) == MAX_SHOWN_PROBLEMS + 2
     assert lines[-2].startswith("and 100 more")
     assert lines[-1].startswith("at least 200 problems")
+
+
+def test_a_problem_of_one_place_is_reported_once() -> None:
+    """A line of defaults belongs to many images, one of the policy to all; what has no line stays apart."""
+
+    def at(where: str, line: int = 3) -> Diagnostic:
+        return Diagnostic("m.yaml", line, 1, where, "wrong")
+
+    inherited = ManifestError([at("images.b.tags"), at("images.a.tags"), at("images.c.tags")])
+    assert list(map(str, inherited.diagnostics)) == ["m.yaml:3:1: images.a.tags (and 2 more): wrong"]
+    policy = ManifestError([at("images.a.on_replace.rename"), at("policy.on_replace.rename")])
+    assert list(map(str, policy.diagnostics)) == ["m.yaml:3:1: policy.on_replace.rename: wrong"]
+    assert len(ManifestError([at("images.a", 0), at("images.b", 0)]).diagnostics) == 2
+    assert len(ManifestError([at("images.a", 3), at("images.a", 4)]).diagnostics) == 2

@@ -1,6 +1,7 @@
 """What is live of a catalog, taken while others are at work."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +9,9 @@ import pytest
 
 from imagesync.backends.local.backend import Local
 from imagesync.backends.local.store import Store
-from imagesync.errors import NotFound
-from imagesync.inventory import LOOKS, take_inventory, take_inventory_for_plan
-from imagesync.model.catalog import Catalog, Role, Visibility
+from imagesync.errors import Bug, ManifestError, NotFound, UsageError
+from imagesync.inventory import LOOKS, identify_owners, take_inventory, take_inventory_for_plan
+from imagesync.model.catalog import Catalog, Member, NamedProject, Place, Role, Visibility
 from imagesync.model.image import LiveImage, MemberState
 from imagesync.model.record import Managed, Record, hash_value
 from tests.pipeline import planned
@@ -120,3 +121,65 @@ def test_members_are_asked_for_only_of_images_that_are_shared_now(tmp_path: Path
     assert take_inventory_for_plan(store, plan).members == {image.id: (MemberState(MEMBER),)}
     store.update_image(image.id, visibility="private")
     assert take_inventory_for_plan(store, plan).members == {}
+
+
+class Named(Local):
+    """A store beside an identity service that knows two projects; ``asked`` lists the questions."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(Store(folder), "named")
+        self.asked: list[str] = []
+
+    def project_id(self, name: str, domain: str) -> str:
+        self.asked.append(f"{domain}/{name}")
+        if name == "own":
+            return self.identity().project_id
+        return {"other": OTHER}[name]
+
+
+def test_owners_by_name_are_asked_for_once(tmp_path: Path) -> None:
+    """Those of images, and of keys that are left out or removed; what has an id is not asked for."""
+    backend, other = Named(tmp_path / "store"), NamedProject("other", "Default")
+    wanted = catalog(spec("a", owner=other), spec("b", owner=other), spec("c", owner="d" * 32), spec("d"))
+    wanted = replace(wanted, owners={"x": other, "y": "c" * 32})
+    found = identify_owners(backend, wanted)
+    assert [one.owner_id for one in found.images] == [OTHER, OTHER, "d" * 32, None]
+    assert found.owner_ids == {"x": OTHER, "y": "c" * 32}
+    assert backend.asked == ["Default/other"]
+    assert identify_owners(backend, found) == found
+    assert backend.asked == ["Default/other"]
+
+
+def test_a_project_that_is_not_known_by_id_has_no_images(tmp_path: Path) -> None:
+    """Nothing is planned for a name: it would be taken for the session's project."""
+    named = NamedProject("other", "Default")
+    with pytest.raises(Bug):
+        take_inventory(Named(tmp_path / "store"), catalog(spec("a", owner=named)))
+    with pytest.raises(Bug):
+        take_inventory(Named(tmp_path / "store"), replace(catalog(), owners={"a": named}))
+
+
+@pytest.mark.parametrize("owner", [None, "own", NamedProject("own", "Default")])
+def test_two_names_of_one_project_are_one_project(tmp_path: Path, owner: Member | None) -> None:
+    """Two visible images of one name in it are a mistake, however it is named."""
+    backend = Named(tmp_path / "store")
+    project = backend.identity().project_id
+    one, two = spec("a", name="N", owner=project), spec("b", name="N", owner=project if owner == "own" else owner)
+    with pytest.raises(
+        ManifestError, match=r"images\.b\.name: the name 'N' is that of images\.a too, in the same project"
+    ):
+        identify_owners(backend, catalog(one, replace(two, places={"image": Place("m.yaml", 3, 5)})))
+    identify_owners(backend, catalog(one, replace(two, hidden=True)))
+    identify_owners(backend, catalog(one, replace(two, owner=OTHER)))
+
+
+def test_a_project_that_cannot_be_found_is_named_with_its_place(tmp_path: Path) -> None:
+    """A store knows no names."""
+    wanted = spec("a", owner=NamedProject("p", "Default"), places={"image": Place("m.yaml", 3, 5)})
+    with pytest.raises(
+        UsageError, match=r"m\.yaml:3:5: images\.a\.owner: project 'p' of domain 'Default': a local store"
+    ):
+        identify_owners(Local(Store(tmp_path / "store"), "x"), catalog(wanted))
+    removed = replace(catalog(), owners={"b": NamedProject("p", "Default")})
+    with pytest.raises(UsageError, match="owner of b: project 'p'"):
+        identify_owners(Local(Store(tmp_path / "store"), "x"), removed)

@@ -109,7 +109,7 @@ class Api:
     """Requests to one service below ``url``; safe for threads.
 
     ``check_lease`` is called right before each request that is no GET, a repeated one, too: between two tries a minute may
-    pass. It raises LeaseLost if nothing may be written any more.
+    pass. It raises LeaseLost if nothing may be written any more. ``roles``: of the session's user, for messages.
     """
 
     def __init__(
@@ -122,7 +122,9 @@ class Api:
         read_timeout: float = 120.0,
         timeouts: Timeouts = DEFAULT_TIMEOUTS,
         check_lease: Callable[[], None] = lambda: None,
+        roles: tuple[str, ...] = (),
     ) -> None:
+        self._roles = roles
         self._session, self._check_lease = session, check_lease
         self._url = url
         self._pace = pace or Pace()
@@ -240,7 +242,8 @@ class Api:
     def _make_error(self, met: Answer | Silence, method: str, path: str) -> BackendError:
         if isinstance(met, Silence):
             return met.error
-        return error_from_answer(met.status, met.body.decode(errors="replace"), f"{method} {_strip_query(path)}")
+        body = met.body.decode(errors="replace")
+        return error_from_answer(met.status, body, f"{method} {_strip_query(path)}", self._roles)
 
     def decode(self, answer: Answer, path: str) -> Any:
         """The JSON of an answer; UnfitAnswer if it has too many values, or text that is none."""

@@ -69,6 +69,7 @@ class Glance:
             read_timeout=self._connection.read_timeout,
             timeouts=self._timeouts,
             check_lease=self._check_lease,
+            roles=self._connection.roles,
         )
 
     def identity(self) -> Identity:

@@ -23,10 +23,10 @@ from urllib.parse import urlsplit, urlunsplit
 from imagesync.backends.glance.failures import clean, translate_errors
 from imagesync.backends.glance.regions import choose_region, find_regions, settle_region
 from imagesync.backends.glance.retry import Pace
+from imagesync.backends.glance.settings import explain_error, find_setting_problem
 from imagesync.errors import ImagesyncError, UsageError
 from imagesync.model.image import Identity
 from imagesync.model.urls import public_host, public_url
-from imagesync.text import redact
 from imagesync.uptime import read_uptime
 from imagesync.version import __version__
 
@@ -52,6 +52,9 @@ MAX_SETTLING_TIME: Final = 60.0
 NAME_OF_NONE: Final = "defaults"
 """What the library calls the one cloud of a configuration without clouds."""
 WHERE: Final = "clouds.yaml is looked for in ~/.config/openstack and in /etc/openstack; or set OS_* variables"
+NAMED_FILES: Final = ("OS_CLIENT_CONFIG_FILE", "OS_CLIENT_SECURE_FILE")
+SKIPPED: Final = "Skipping config file "
+"""How the library begins what it logs of a file that it cannot parse."""
 SUFFIXES: Final = (".yaml", ".yml", ".json")
 """Of the files that the library reads."""
 
@@ -63,7 +66,7 @@ class Connection:
     ``url`` is the image service's and ends in /v2, ``identity_url`` the identity service's and ends in /v3 (None
     without one: ``auth_type: none``); ``read_timeout`` and ``settling_time`` in seconds; ``issued``: when the identity
     service issued the first token, by its clock; None if it may have come from a cache, and is old;
-    ``connected``: when that was by ``read_uptime``.
+    ``connected``: when that was by ``read_uptime``. ``roles``: names of the user's roles in the project.
     """
 
     session: "Session"
@@ -74,6 +77,7 @@ class Connection:
     settling_time: float = SETTLING_TIME
     issued: datetime | None = None
     connected: float = 0.0
+    roles: tuple[str, ...] = ()
 
 
 def connect(cloud: str | None, pace: Pace = AT_FIRST, *, clouds_file: str | None = None) -> Connection:
@@ -133,10 +137,9 @@ def _translate_setting_errors(label: str, region: "CloudRegion") -> Iterator[Non
     except ImagesyncError:
         raise
     except Exception as error:
+        message, hint = explain_error(error)
         auth_type = region.config.get("auth_type")
-        raise UsageError(
-            f"{label}: {clean(redact(str(error)))} (auth_type {auth_type})", "correct its settings"
-        ) from error
+        raise UsageError(f"{label}: {message} (auth_type {auth_type})", hint or "correct its settings") from error
 
 
 def _read_region(cloud: str | None, said: list[logging.LogRecord], clouds_file: str | None) -> "CloudRegion":
@@ -146,12 +149,33 @@ def _read_region(cloud: str | None, said: list[logging.LogRecord], clouds_file: 
         config = _read_settings(clouds_file)
         found = config.get_one(cloud=cloud)
         chosen = choose_region(config, cloud)
-        return found if chosen is None else config.get_one(cloud=cloud, region_name=chosen)
+        region = found if chosen is None else config.get_one(cloud=cloud, region_name=chosen)
     except UsageError:
         raise
     except Exception as error:  # the library raises AttributeError, TypeError, … for a clouds.yaml of another shape
-        text = "; ".join(clean(text) for text in (*(record.getMessage() for record in said), str(error)))
-        raise UsageError(f"cloud {cloud or 'of the environment'}: {text}", _suggest_remedy(config, cloud)) from error
+        raise _make_setting_error(config, cloud, said, error) from error
+    if problem := find_setting_problem(region.config, of_environment=region.name == "envvars"):
+        where = f" in {config.config_filename}" if cloud and config.config_filename else ""
+        raise UsageError(f"cloud {cloud or region.name}{where}: {problem[0]}", problem[1])
+    return region
+
+
+def _make_setting_error(
+    config: "OpenStackConfig | None", cloud: str | None, said: list[logging.LogRecord], error: Exception
+) -> UsageError:
+    """What is wrong if the library cannot read the settings of a cloud."""
+    skipped = [clean(record.getMessage()) for record in said]
+    if skipped and skipped[0].startswith(SKIPPED):
+        text = skipped[0].removeprefix(SKIPPED)
+        hint = "indent with spaces, not with tabs" if "'\\t'" in text else "correct it"
+        return UsageError(f"the file with clouds is not valid YAML: {text}", hint)
+    message, hint = explain_error(error)
+    label = f"cloud {cloud or 'of the environment'}"
+    if config is not None and cloud is not None and cloud not in config.get_cloud_names():
+        where = f" in {config.config_filename}" if config.config_filename is not None else ""
+        return UsageError(f"there is no cloud {cloud}{where}", _suggest_remedy(config, cloud))
+    where = f" in {config.config_filename}" if config is not None and config.config_filename and hint else ""
+    return UsageError("; ".join([*skipped, f"{label}{where}: {message}"]), hint or _suggest_remedy(config, cloud))
 
 
 def _read_settings(clouds_file: str | None = None) -> "OpenStackConfig":
@@ -165,6 +189,9 @@ def _read_settings(clouds_file: str | None = None) -> "OpenStackConfig":
 
     if clouds_file is not None and not os.path.isfile(clouds_file):
         raise UsageError(f"there is no file {clouds_file}", "check --clouds-file")
+    for variable in NAMED_FILES if clouds_file is None else ():
+        if (path := os.environ.get(variable)) and (why := _explain_unreadable(path)):
+            raise UsageError(f"{variable} names {path}, {why}", "correct the variable, or unset it")
     folders = loader.CONFIG_SEARCH_PATH[1:]
     clouds, secure, vendors = (
         [os.path.join(folder, name + suffix) for folder in folders for suffix in SUFFIXES]
@@ -177,6 +204,15 @@ def _read_settings(clouds_file: str | None = None) -> "OpenStackConfig":
         text = f"OS_CLIENT_CONFIG_FILE is set, and is another file than --clouds-file {clouds_file}"
         raise UsageError(text, "leave one of them out")
     return config
+
+
+def _explain_unreadable(path: str) -> str:
+    """Why a file with settings cannot be read; empty if it can. The library would go on without it, and without a word."""
+    if not os.path.exists(path):
+        return "which does not exist"
+    if os.path.isdir(path):
+        return "which is a folder"
+    return "" if os.access(path, os.R_OK) else "which may not be read (permissions)"
 
 
 def list_clouds() -> list[str]:
@@ -192,7 +228,14 @@ def list_clouds() -> list[str]:
 def _suggest_remedy(config: "OpenStackConfig | None", cloud: str | None) -> str:
     """What to do about a cloud that cannot be used."""
     names = sorted(config.get_cloud_names()) if config is not None and config.config_filename is not None else []
-    if cloud is not None and cloud not in names and (here := _find_file_here()):
+    used = config.config_filename if config is not None else None
+    here = _find_file_here()
+    if (
+        cloud is not None
+        and cloud not in names
+        and here
+        and not (used and os.path.realpath(used) == os.path.realpath(here))
+    ):
         return f"pass --clouds-file {here} if you trust it: a {here} in the working directory is not read by itself"
     if config is None or config.config_filename is None:
         return WHERE
@@ -233,6 +276,7 @@ def _make_connection(
         _read_settling_time(region, cloud),
         access.issued if access and region.skip_auth_cache() else None,
         read_uptime(),
+        tuple(sorted(map(str, access.role_names or ()))) if access else (),
     )
 
 

@@ -5,7 +5,7 @@ Texts are one line, without the query of any URL (it may sign the URL) and witho
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from html import unescape
 from types import MappingProxyType
@@ -24,6 +24,7 @@ from imagesync.errors import (
     UsageError,
 )
 from imagesync.text import one_line, remove_secrets
+from imagesync.tls import is_plain_server, is_tls_server
 
 if TYPE_CHECKING:
     from keystoneauth1.exceptions import HttpError
@@ -47,10 +48,11 @@ _KINDS: Final = MappingProxyType(
 )
 
 
-def error_from_answer(status: int, body: str, what: str) -> BackendError:
+def error_from_answer(status: int, body: str, what: str, roles: Sequence[str] = ()) -> BackendError:
     """The error of an answer that is not a success, in the service's own words.
 
-    The statuses are those of the Image API reference; 409 of a DELETE is for the caller to tell apart.
+    The statuses are those of the Image API reference; 409 of a DELETE is for the caller to tell apart. ``roles``: those of
+    the session's user in its project, as far as known.
     """
     if 300 <= status < 400:
         hint = "correct the image endpoint in the cloud's catalogue, or set image_endpoint_override"
@@ -59,7 +61,26 @@ def error_from_answer(status: int, body: str, what: str) -> BackendError:
     if status in PASSING:
         return Unavailable(text, "try again later", status=status)
     kind, hint = _KINDS.get(status, (BackendError, ""))
-    return kind(text, hint)
+    return kind(text, _explain_refusal(text, roles) if status == 403 else hint)
+
+
+_DENIED: Final = re.compile(
+    r"not authorized to complete (?P<action>\w+)|not permitted to create images owned|by non admin"
+)
+_ADMINS_ACTIONS: Final = frozenset({"publicize_image", "copy_image", ""})
+"""What the service's default policy lets only administrators do; without a name of the action: another owner."""
+
+
+def _explain_refusal(text: str, roles: Sequence[str]) -> str:
+    """Which role the service's default policy wants for what it refused; empty if it refused for another reason."""
+    found = _DENIED.search(text)
+    if found is None:
+        return ""
+    wanted = "admin" if (found["action"] or "") in _ADMINS_ACTIONS else "member"
+    if wanted == "member" and {"member", "admin"} & set(roles):
+        return "the image belongs to another project: use a user with the role member there, or with admin"
+    have = f"this user has the role {' and '.join(sorted(roles))}" if roles else "this user has another role"
+    return f"the image service wants the role {wanted} for that, and {have}: ask for it, or use another user"
 
 
 def extract_message(body: str) -> str:
@@ -122,6 +143,8 @@ def translate_errors(what: str) -> Iterator[None]:
 def _status_error(what: str, error: "HttpError") -> BackendError | UsageError:
     """An error status of the identity service while a token was asked for."""
     text = f"{what}: {clean(str(error))}"
+    if is_tls_server([error]):
+        return UsageError(f"{what}: the address begins with http://, and the server wants TLS", _WRITE_HTTPS)
     if error.http_status in PASSING:
         headers = getattr(error.response, "headers", {})
         return Unavailable(text, "try again later", retry_after=parse_retry_after(headers.get("Retry-After")))
@@ -138,6 +161,10 @@ def _connection_error(what: str, error: BaseException) -> BackendError | UsageEr
     if any(type(cause).__name__ == "SSLCertVerificationError" for cause in chain):
         hint = "name the authority's certificate as cacert of this cloud in clouds.yaml"
         return UsageError(f"{what}: its certificate is not trusted: {reason}", hint)
+    if is_plain_server(chain):
+        return UsageError(f"{what}: the address begins with https://, and the server speaks plain HTTP", _WRITE_HTTP)
+    if is_tls_server(chain):
+        return UsageError(f"{what}: the address begins with http://, and the server wants TLS", _WRITE_HTTPS)
     refused = next((cause for cause in chain if isinstance(cause, exceptions.HttpError)), None)
     if refused is not None and refused.http_status in PASSING:
         return _status_error(what, refused)
@@ -145,7 +172,19 @@ def _connection_error(what: str, error: BaseException) -> BackendError | UsageEr
         isinstance(cause, exceptions.ConnectionError) for cause in chain
     ):
         return UsageError(f"{what}: there is no identity service: {clean(str(error))}", "correct auth_url")
-    return Unavailable(f"{what}: no connection: {reason}", "check the address and the network")
+    cut = any(isinstance(cause, ConnectionResetError) for cause in chain)  # what a server that wants TLS may do, too
+    hint = (
+        "check the address (https:// if the server uses TLS) and the network"
+        if cut
+        else "check the address and the network"
+    )
+    return Unavailable(f"{what}: no connection: {reason}", hint)
+
+
+_WRITE_HTTP: Final = (
+    "write http:// in auth_url, or in the endpoint of that service, if that is right; else ask its operator"
+)
+_WRITE_HTTPS: Final = "write https:// in auth_url, or in the endpoint of that service"
 
 
 def causes(error: BaseException) -> Iterator[BaseException]:

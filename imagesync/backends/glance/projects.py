@@ -1,10 +1,14 @@
 """A project's name and domain -> its id, asked from the identity service. Does I/O through ``Api``."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
 
 from imagesync.backends.glance.api import Api
 from imagesync.errors import BackendError, Forbidden, NotFound, UsageError
+from imagesync.model.catalog import is_project_id
+from imagesync.text import quote_word
+
+NEEDS_ID: Final = "give the project's id instead of its name, which an administrator finds with"
 
 if TYPE_CHECKING:
     from keystoneauth1.access import AccessInfo
@@ -24,9 +28,12 @@ def find_project_id(api: Api, access: "AccessInfo | None", name: str, domain: st
     except Forbidden as error:
         return _find_among_own(api, access, name, domain, error)
     if len(found) != 1:
-        raise UsageError(
-            f"there is no project {name!r} in domain {domain!r}", "check the name, or give the project's id"
+        hint = (
+            "it looks like an id: write it without project:"
+            if is_project_id(name)
+            else "check name and domain, or give the project's id"
         )
+        raise UsageError(f"there is no project {name!r} in domain {domain!r}", hint)
     return str(found[0]["id"])
 
 
@@ -55,7 +62,7 @@ def _find_among_own(api: Api, access: "AccessInfo | None", name: str, domain: st
     if len(found) == 1:
         return str(found[0])
     text = f"project {name!r} of domain {domain!r}: this user may not look projects up"
-    raise Forbidden(text, "give the project's id instead of its name") from refused
+    raise Forbidden(text, f"{NEEDS_ID}: openstack project show {quote_word(name)} -f value -c id") from refused
 
 
 def _list_projects(api: Api, path: str) -> list[dict[str, Any]]:

@@ -5,6 +5,7 @@ from pathlib import Path
 from imagesync.cli.exit_codes import ExitCode
 from imagesync.cli.logs import set_up_logs
 from imagesync.cli.options import (
+    Amount,
     Discard,
     Locking,
     Options,
@@ -29,6 +30,7 @@ def apply(
     yes: Yes = False,
     stage: Stage = False,
     discard_staged: Discard = None,
+    amount: Amount,
     results: Results,
     locking: Locking,
     verbose: Verbose = False,
@@ -50,7 +52,7 @@ def apply(
     set_up_logs(verbose=verbose)
     make = choose_maker(options, stage=stage, discard=discard_staged)
     access = options.make_access()
-    run, settings = Run(results, yes=yes), settings_of(path, options, locking)
+    run, settings = Run(results, yes=yes, detail=amount.level), settings_of(path, options, locking)
     if is_plan_file(path):
         refuse_for_saved_plan(stage=stage, discard=discard_staged)
         check_writable(results.out, results.ids, results.events)

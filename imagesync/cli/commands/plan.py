@@ -8,6 +8,7 @@ import typer
 from imagesync.cli.exit_codes import ExitCode
 from imagesync.cli.logs import set_up_logs
 from imagesync.cli.options import (
+    Amount,
     Color,
     Discard,
     Form,
@@ -32,6 +33,7 @@ def plan(
     *,
     options: Options,
     form: Format = Form.TEXT,
+    amount: Amount,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Save the plan for apply and show.", metavar="FILE.json")
     ] = None,
@@ -54,6 +56,7 @@ def plan(
     from imagesync.workflow import Planner
 
     set_up_logs(verbose=verbose)
+    detail = amount.level
     if is_plan_file(path):
         raise UsageError(f"{path} is a saved plan", "look at it with: imagesync show")
     make = choose_maker(options, stage=stage, discard=discard_staged)
@@ -65,7 +68,7 @@ def plan(
             backend, catalog, policy=options.policy(catalog.policy), make=make, jobs=options.jobs, access=access
         )
         made = planner.plan()
-    show_plan(made, form, color, folder_of(out) if out else Path())
+    show_plan(made, form, color, folder_of(out) if out else Path(), detail)
     planner.check_limits(made)
     if out:
         save_plan(made, out)

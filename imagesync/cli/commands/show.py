@@ -6,15 +6,18 @@ from typing import Annotated
 import typer
 
 from imagesync.cli.exit_codes import ExitCode
-from imagesync.cli.options import Color, Form, Format, new_command
+from imagesync.cli.options import Amount, Color, Form, Format, new_command, with_options
 
 app = new_command()
 
 
 @app.command()
+@with_options
 def show(
     path: Annotated[Path, typer.Argument(help="A plan saved by plan -o.", metavar="PLAN.json")],
+    *,
     form: Format = Form.TEXT,
+    amount: Amount,
     color: Color = None,
 ) -> ExitCode:
     """Show a saved plan. Example: imagesync show plan.json"""
@@ -23,5 +26,5 @@ def show(
     from imagesync.cli.saved_plans import read_plan
 
     plan, _ = read_plan(path)
-    show_plan(plan, form, color, folder_of(path))
+    show_plan(plan, form, color, folder_of(path), amount.level)
     return ExitCode.DONE

@@ -34,7 +34,7 @@ def validate(
     from imagesync.cli.catalogs import load_every_catalog
     from imagesync.render.result import diagnostics_to_json
     from imagesync.render.style import format_count
-    from imagesync.text import json_text
+    from imagesync.text import json_text, make_printable
 
     options = Options(target=target, set_values=set_values, allow_outside=allow_outside, source_hosts=source_hosts)
     try:
@@ -45,9 +45,19 @@ def validate(
         typer.echo(json_text({"problems": diagnostics_to_json(error.diagnostics)}))
         return ExitCode.FAILED
     if form is Form.JSON:
-        found = [{"catalog": one.name, "target": one.target.name, "images": len(one.images)} for one in catalogs]
+        found = [
+            {
+                "catalog": one.name,
+                "target": one.target.name,
+                "images": len(one.images),
+                "notes": [make_printable(note) for note in one.warnings],
+            }
+            for one in catalogs
+        ]
         typer.echo(json_text({"problems": [], "catalogs": found}))
         return ExitCode.DONE
+    for note in dict.fromkeys(note for catalog in catalogs for note in catalog.warnings):
+        typer.echo(f"Note: {make_printable(note)}")
     for catalog in catalogs:
         where = f" on target {catalog.target.name}" if catalog.target.name else ""
         typer.echo(f"Catalogue {catalog.name}{where}: {format_count(len(catalog.images), 'image')}, no problems.")

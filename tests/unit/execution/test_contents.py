@@ -11,22 +11,26 @@ from typing import Any, Unpack
 
 import pytest
 
-from imagesync import Hooks, Planner, Settings, apply, apply_saved, read_catalog
+from imagesync import Hooks, Planner, RunResult, Settings, apply, apply_saved, read_catalog
 from imagesync.backends.base import Backend, UpdateFields
 from imagesync.backends.local.backend import Local
 from imagesync.backends.local.store import Store
-from imagesync.errors import Forbidden
+from imagesync.errors import Forbidden, PlanRefused
 from imagesync.model.catalog import HEX_LENGTHS, Checksum, Role
 from imagesync.model.image import LiveImage
 from imagesync.model.plan import Create, Plan, Reason
+from imagesync.model.policy import Policy, Publish
 from imagesync.model.record import read
 from imagesync.planfile.reader import plan_from_json
 from imagesync.planfile.writer import plan_to_json
-from imagesync.render.text import plan_text, report_text
+from imagesync.planning.staging import stage_plan
+from imagesync.render.report import report_text
+from imagesync.render.text import plan_text
 from tests.unit.factories import mark
 
 DATA = bytes(range(256)) * 300
-OTHER = bytes(range(255)) * 300
+OTHER = bytes(reversed(range(256))) * 300
+LONGER = DATA + bytes(512)
 NO_HASHES: Mapping[str, Any] = {"os_hash_algo": None, "os_hash_value": None, "checksum": None}
 
 
@@ -63,14 +67,14 @@ def plan_for(backend: Backend, folder: Path, data: bytes = DATA, /, algorithm: s
 
 
 def forget_digests(backend: Quiet, *kept: str) -> LiveImage:
-    """The record of the image names only digests in these algorithms, as an older one does; so does the service."""
-    (image,) = backend.inventory("base")
-    record = read(image)
-    assert record is not None
-    left = replace(record, digests=tuple(item for item in record.digests if item.algorithm in kept))
-    backend.update_image(image.id, properties=left.properties(image.id))
+    """The records name only digests in these algorithms, as older ones do; so does the service. The newest image."""
+    for image in backend.inventory("base"):
+        record = read(image)
+        assert record is not None
+        left = replace(record, digests=tuple(item for item in record.digests if item.algorithm in kept))
+        backend.update_image(image.id, properties=left.properties(image.id))
     backend.hashes = NO_HASHES
-    return image
+    return max(backend.inventory("base"), key=lambda image: json.loads(image.properties["imagesync_managed"])["g"])
 
 
 def known(backend: Backend) -> dict[str, str]:
@@ -114,7 +118,7 @@ def test_what_cannot_be_compared_is_hashed_before_anything_is_sent(
     planner = plan_for(backend, tmp_path, data, "sha384")
     plan = planner.plan()
     assert [step.reason for step in plan.steps if isinstance(step.action, Create)] == [Reason.CONTENT_UNKNOWN]
-    assert "hashed first: the same bytes keep their image" in plan_text(plan)
+    assert f"if {image.id} has these bytes, it is used instead" in plan_text(plan)
     told: list[str] = []
 
     def refuse(_plan: Plan) -> bool:
@@ -127,7 +131,7 @@ def test_what_cannot_be_compared_is_hashed_before_anything_is_sent(
     assert result.ids == {"a": image.id}
     assert told == [
         f"a: the source has the bytes of image {image.id}, whose record now says so; nothing is uploaded",
-        *(["a: what else this plan changes of it is left as it is; make the plan again: imagesync plan"] * is_saved),
+        *(["a: this plan does nothing else for it; to see what is left, plan again: imagesync plan PATH"] * is_saved),
     ]
     assert [one.id for one in backend.inventory("base")] == [image.id]
     assert "Applied: " in report_text(result.report)
@@ -177,10 +181,12 @@ def test_a_digest_that_the_source_does_not_have_fails_its_step(backend: Quiet, t
 
 
 def test_of_a_pinned_id_only_the_same_bytes_can_be_told(backend: Quiet, tmp_path: Path) -> None:
-    """The service never gives it out again: other bytes fail, and the image stays."""
+    """The service never gives it out again: other bytes fail, at once where their number tells it, and the image stays."""
     pinned = "6a1b8b0e-0b5e-4f7e-9d6e-00000000000a"
     assert apply(plan_for(backend, tmp_path, DATA, "sha1", id=pinned)).report.succeeded
     forget_digests(backend, "sha1")
+    with pytest.raises(PlanRefused, match="new content cannot go into the pinned id"):
+        plan_for(backend, tmp_path, LONGER, "sha384", id=pinned).plan()
     report = apply(plan_for(backend, tmp_path, OTHER, "sha384", id=pinned)).report
     assert not report.succeeded
     assert "is taken or was given out before" in str([result.error for result in report.results])
@@ -237,3 +243,176 @@ def test_what_is_wrong_with_one_image_stops_only_its_key(tmp_path: Path) -> None
         result = apply(plan_for(backend, tmp_path, DATA, "sha384"))
         assert result.report.succeeded
         assert result.ids["a"] != image.id
+
+
+STAGE: Any = {"make": stage_plan}
+
+
+def run(planner: Planner, folder: Path, told: list[str], *, is_saved: bool) -> RunResult:
+    """Apply at once, or what a plan file keeps of it."""
+    hooks = Hooks(warn=told.append)
+    if is_saved:
+        return apply_saved(planner.backend, save_and_read(planner.plan(), folder), Settings(), hooks)
+    return apply(planner, Settings(), hooks)
+
+
+def stage(backend: Quiet, folder: Path, data: bytes, algorithm: str, **attrs: Any) -> LiveImage:
+    """A candidate of these bytes."""
+    planner = plan_for(backend, folder, data, algorithm, **attrs)
+    assert apply(Planner(backend, planner.catalog, **STAGE)).report.succeeded
+    (found,) = [one for one in backend.inventory("base") if one.properties["imagesync_role"] == Role.STAGING]
+    return found
+
+
+@pytest.mark.parametrize("is_saved", [False, True])
+def test_a_candidate_of_the_same_bytes_is_published(backend: Quiet, tmp_path: Path, *, is_saved: bool) -> None:
+    """Its digest is told in another algorithm meanwhile; a saved plan leaves the key to the next one."""
+    assert apply(plan_for(backend, tmp_path, LONGER, "sha1")).report.succeeded
+    waiting = stage(backend, tmp_path, DATA, "sha1")
+    forget_digests(backend, "sha1")
+    planner, told = plan_for(backend, tmp_path, DATA, "sha384"), list[str]()
+    assert run(planner, tmp_path, told, is_saved=is_saved).report.succeeded
+    assert f"the source has the bytes of image {waiting.id}" in told[0]
+    if is_saved:
+        assert "this plan does nothing else for it" in told[1]
+        assert apply(plan_for(backend, tmp_path, DATA, "sha384")).report.succeeded
+    assert len(backend.inventory("base")) == 2
+    assert [one.id for one in backend.inventory("base") if not one.hidden] == [waiting.id]
+    assert "sha384" in known(backend)
+
+
+def test_a_candidate_of_other_bytes_goes_once_the_new_build_is_there(backend: Quiet, tmp_path: Path) -> None:
+    """Not before: if the source cannot be read, it may still be the wanted build."""
+    waiting = stage(backend, tmp_path, OTHER, "sha1")
+    forget_digests(backend, "sha1")
+    planner = plan_for(backend, tmp_path, DATA, "sha384")
+    (tmp_path / "a.raw").rename(tmp_path / "away")
+    assert not apply(planner).report.succeeded
+    assert [one.id for one in backend.inventory("base") if one.status == "active"] == [waiting.id]
+    (tmp_path / "away").rename(tmp_path / "a.raw")
+    assert apply(plan_for(backend, tmp_path, DATA, "sha384")).report.succeeded
+    assert waiting.id not in [one.id for one in backend.inventory("base")]
+
+
+def test_a_rejected_build_stays_rejected_under_another_digest(backend: Quiet, tmp_path: Path) -> None:
+    """The candidate that somebody deactivated has the bytes: they are not uploaded anew, and not published."""
+    assert apply(plan_for(backend, tmp_path, LONGER, "sha1")).report.succeeded
+    (current,) = backend.inventory("base")
+    rejected = stage(backend, tmp_path, DATA, "sha1")
+    forget_digests(backend, "sha1")
+    backend.deactivate(rejected.id)
+    result = apply(plan_for(backend, tmp_path, DATA, "sha384"))
+    assert "its build is rejected" in " ".join(result.report.plan.notes)
+    assert {one.id for one in backend.inventory("base")} == {current.id, rejected.id}
+    assert [one.id for one in backend.inventory("base") if not one.hidden] == [current.id]
+
+
+@pytest.mark.parametrize("is_saved", [False, True])
+def test_an_earlier_build_of_the_same_bytes_is_current_again(backend: Quiet, tmp_path: Path, *, is_saved: bool) -> None:
+    """A rollback by the manifest, in which its digest is told in another algorithm."""
+    assert apply(plan_for(backend, tmp_path, DATA, "sha1")).report.succeeded
+    (first,) = backend.inventory("base")
+    assert apply(plan_for(backend, tmp_path, OTHER, "sha1")).report.succeeded
+    second = forget_digests(backend, "sha1")
+    planner = plan_for(backend, tmp_path, DATA, "sha384")
+    (create,) = [step.action for step in planner.plan().steps if isinstance(step.action, Create)]
+    assert create.may_hold == (second.id, first.id)
+    assert run(planner, tmp_path, [], is_saved=is_saved).report.succeeded
+    if is_saved:
+        assert apply(plan_for(backend, tmp_path, DATA, "sha384")).report.succeeded
+    assert {one.id for one in backend.inventory("base")} == {first.id, second.id}
+    assert [one.id for one in backend.inventory("base") if not one.hidden] == [first.id]
+
+
+def test_an_earlier_build_that_somebody_deactivated_is_not_compared(backend: Quiet, tmp_path: Path) -> None:
+    """It could not be current, unless --reactivate allows it."""
+    assert apply(plan_for(backend, tmp_path, DATA, "sha1")).report.succeeded
+    (first,) = backend.inventory("base")
+    assert apply(plan_for(backend, tmp_path, LONGER, "sha1")).report.succeeded
+    forget_digests(backend, "sha1")
+    backend.deactivate(first.id)
+    wanted = plan_for(backend, tmp_path, DATA, "sha384").catalog
+    found = [Planner(backend, wanted, policy=Policy(reactivate=allowed)).plan() for allowed in (False, True)]
+    creates = [step.action for plan in found for step in plan.steps if isinstance(step.action, Create)]
+    assert [create.may_hold for create in creates] == [(), (first.id,)]
+
+
+def test_where_only_candidates_are_published_stage_compares(backend: Quiet, tmp_path: Path) -> None:
+    """The sentence says which image may hold the build; the candidate stays, and is not staged anew."""
+    policy = Policy(publish=Publish.STAGED_ONLY)
+    waiting = stage(backend, tmp_path, DATA, "sha1")
+    forget_digests(backend, "sha1")
+    wanted = plan_for(backend, tmp_path, DATA, "sha384").catalog
+    (note,) = Planner(backend, wanted, policy=policy).plan().notes
+    assert f"whether image {waiting.id} holds the wanted build is not known" in note
+    assert "imagesync apply PATH --stage compares them" in note
+    assert apply(Planner(backend, wanted, policy=policy)).report.plan.steps == ()
+    assert apply(Planner(backend, wanted, policy=policy, **STAGE)).report.succeeded
+    assert [one.id for one in backend.inventory("base")] == [waiting.id]
+    assert apply(Planner(backend, wanted, policy=policy)).ids == {"a": waiting.id}
+
+
+@pytest.mark.parametrize("algorithm", ["sha256", "sha384", ""])
+@pytest.mark.parametrize("is_packed_first", [False, True])
+def test_packed_or_plain_the_same_bytes_keep_their_image(
+    backend: Quiet, tmp_path: Path, algorithm: str, *, is_packed_first: bool
+) -> None:
+    """All digests differ then; what the service stores does not."""
+    first, then = [DATA, gzip.compress(DATA)][:: -1 if is_packed_first else 1]
+    assert apply(plan_for(backend, tmp_path, first, algorithm)).report.succeeded
+    (image,) = backend.inventory("base")
+    planner, told = plan_for(backend, tmp_path, then, algorithm), list[str]()
+    assert apply(planner, Settings(), Hooks(warn=told.append)).report.succeeded
+    assert [one.id for one in backend.inventory("base")] == [image.id]
+    assert known(backend)["sha256"] == hashlib.sha256(then).hexdigest()
+    assert plan_for(backend, tmp_path, then, algorithm).plan().steps == ()
+
+
+@pytest.mark.parametrize("is_packed_first", [False, True])
+def test_other_bytes_packed_otherwise_are_a_new_build(backend: Quiet, tmp_path: Path, *, is_packed_first: bool) -> None:
+    """They are compared, because their digests cannot be."""
+    first, then = [DATA, gzip.compress(OTHER)] if not is_packed_first else [gzip.compress(DATA), OTHER]
+    assert apply(plan_for(backend, tmp_path, first, "sha256")).report.succeeded
+    (image,) = backend.inventory("base")
+    result = apply(plan_for(backend, tmp_path, then, "sha256"))
+    assert result.report.succeeded
+    assert result.ids["a"] != image.id
+
+
+@pytest.mark.parametrize("is_packed", [False, True])
+def test_other_bytes_packed_alike_are_not_read_twice(backend: Quiet, tmp_path: Path, *, is_packed: bool) -> None:
+    """Their digests tell that they are others."""
+    first, then = (gzip.compress(DATA), gzip.compress(OTHER)) if is_packed else (DATA, OTHER)
+    assert apply(plan_for(backend, tmp_path, first, "sha256")).report.succeeded
+    (create,) = [
+        step for step in plan_for(backend, tmp_path, then, "sha256").plan().steps if isinstance(step.action, Create)
+    ]
+    assert create.reason is Reason.CONTENT_CHANGED
+
+
+@pytest.mark.parametrize("refers", [False, True])
+def test_a_saved_plan_leaves_what_would_refer_to_a_build_that_is_not_made(
+    backend: Quiet, tmp_path: Path, *, refers: bool
+) -> None:
+    """Image a's bytes are those of a candidate, which only the next plan publishes; others are made."""
+    waiting = stage(backend, tmp_path, DATA, "sha1")
+    forget_digests(backend, "sha1")
+    planner = plan_for(backend, tmp_path, DATA, "sha384")
+    manifest = json.loads((tmp_path / "base.yaml").read_text())
+    digest = hashlib.sha256(OTHER).hexdigest()
+    (tmp_path / "b.raw").write_bytes(OTHER)
+    manifest["images"]["b"] = {
+        **manifest["images"]["a"],
+        "source": {"path": "b.raw", "checksum": f"sha256:{digest}"},
+        "properties": {"kernel": "${images.a.id}" if refers else "none"},
+    }
+    (tmp_path / "base.yaml").write_text(json.dumps(manifest))
+    planner, told = Planner(backend, read_catalog(tmp_path / "base.yaml")), list[str]()
+    result = run(planner, tmp_path, told, is_saved=True)
+    assert result.report.succeeded
+    left = ["a", "b"] if refers else ["a"]
+    assert [line.partition(":")[0] for line in told[1:]] == left
+    assert {one.name for one in backend.inventory("base")} == {waiting.name} | ({"b"} - set(left))
+    final = apply(Planner(backend, read_catalog(tmp_path / "base.yaml")))
+    assert final.report.succeeded
+    assert final.ids["a"] == waiting.id

@@ -206,7 +206,7 @@ def test_a_right_that_the_retirement_needs_is_asked_for_before_the_new_build_is_
     created, retired = report.results
     assert created.error == (
         "this user may not make images public, as on_replace.set.visibility asks for; use shared or community, or apply as "
-        "a user whom the service's policy lets publish"
+        "a user whom the service's policy lets publish (role admin by default)"
     )
     assert retired.outcome is Outcome.SKIPPED
     assert service.uploads == 1

@@ -36,6 +36,7 @@ from imagesync.model.plan import Reliance
 from imagesync.model.record import KEY, LEASE, ROLE, Record, Revision, read, read_revisions
 from imagesync.model.report import Event, Progress
 from imagesync.planning.recovery import find_unfilled
+from tests.samples import spell
 
 OTHER = "0" * 31 + "2"
 """A project."""
@@ -57,7 +58,7 @@ def plan_builds(
     """
     images: dict[str, dict[str, str]] = {}
     for key, build in builds.items():
-        (folder / f"{key}.{build}.raw").write_bytes(f"{key} {build}".encode("utf-16-le") * 100)
+        (folder / f"{key}.{build}.raw").write_bytes(spell(f"{key} {build}") * 100)
         images[key] = {"source": f"{key}.{build}.raw", "disk_format": "raw", "container_format": "bare"}
         images[key] |= fields if key == "a" else {}
     path = folder / "base.yaml"

@@ -14,7 +14,7 @@ from imagesync import Performer, execute
 from imagesync.backends.base import ImportFields
 from imagesync.backends.local.backend import Local
 from imagesync.errors import Forbidden, Unavailable
-from imagesync.execution.verification import MAX_READS
+from imagesync.execution.reading_back import MAX_READS
 from imagesync.model.catalog import (
     Catalog,
     Checksum,
@@ -111,9 +111,12 @@ def test_what_the_service_fetched_is_read_back_where_its_hash_does_not_judge_it(
 
 
 class BreakingOff(Fetching):
-    """The connection of the first ``broken`` downloads breaks in their middle."""
+    """The connection of the first ``broken`` downloads breaks in their middle; ``heads`` counts those that began."""
+
+    heads = 0
 
     def download(self, image_id: str) -> Iterator[bytes]:
+        self.heads += 1
         whole = b"".join(Service.download(self, image_id))
         yield whole[:100]
         self.broken -= 1
@@ -188,18 +191,115 @@ def test_what_the_service_fetched_is_nothing_to_boot_from(tmp_path: Path, *, ver
         digest = Checksum(algorithm, hashlib.new(algorithm, service.content).hexdigest())
         assert "the data is gzip, not raw; declare compression: gz" in fail(service, fetched(digest, verify=verify))
         assert apply(service, fetched(digest, verify=verify, inspect=False)).succeeded
+    service = Fetching(tmp_path / "a page", {}, content=page)
+    digest = Checksum("sha512", hashlib.sha512(page).hexdigest())
+    assert apply(service, fetched(digest, verify=verify, inspect=False)).succeeded
     service = Fetching(tmp_path / "forbidden", {}, content=page)
     service.forbidden = True
     assert apply(service, fetched(Checksum("sha512", hashlib.sha512(page).hexdigest()))).succeeded
 
 
-@pytest.mark.parametrize("answers", [{"disk_format": "qcow2"}, {"container_format": "ova"}])
-def test_what_the_service_converted_cannot_be_judged(tmp_path: Path, answers: dict[str, str | None]) -> None:
+@pytest.mark.parametrize("broken", range(MAX_READS + 2))
+@pytest.mark.parametrize("content", [DATA, gzip.compress(DATA)])
+def test_the_first_bytes_are_read_anew_a_few_times_if_the_connection_breaks(
+    tmp_path: Path, content: bytes, broken: int
+) -> None:
+    """Without a verdict on them nothing is published."""
+    service = BreakingOff(tmp_path / "store", {}, content)
+    service.broken = broken
+    sha512 = Checksum("sha512", hashlib.sha512(content).hexdigest())
+    if content == DATA and broken < MAX_READS:
+        assert apply(service, fetched(sha512)).succeeded
+        published(service)
+    else:
+        expected = "the data is gzip, not raw" if broken < MAX_READS else "the connection broke"
+        assert expected in fail(service, fetched(sha512))
+    assert service.heads == min(broken + 1, MAX_READS)
+    unread = BreakingOff(tmp_path / "unread", {}, content)
+    assert apply(unread, fetched(sha512, inspect=False)).succeeded
+    assert unread.heads == 0
+
+
+class Staging(Fetching):
+    """A store with glance-direct, whose plugin makes ``content`` of whatever was staged."""
+
+    def capabilities(self) -> Capabilities:
+        return replace(super().capabilities(), import_methods=frozenset({"glance-direct"}))
+
+    def stage(self, image_id: str, chunks: Iterable[bytes], size: int | None) -> None:
+        for _ in chunks:
+            pass
+
+    def import_image(self, image_id: str, method: str, **options: Unpack[ImportFields]) -> None:
+        Local.upload(self, image_id, [self.content], len(self.content))
+
+
+PINNED: Final = "6a1b8b0e-0b5e-4f7e-9d6e-00000000000a"
+
+
+def staged(folder: Path, data: bytes, *, inspect: bool = True) -> Catalog:
+    """A catalog of one image with an id of its own that is staged, and imported by the service."""
+    (folder / "x").write_bytes(data)
+    digest = Checksum("sha256", hashlib.sha256(data).hexdigest())
+    transfer = Transfer(method=Method.GLANCE_DIRECT, inspect=inspect)
+    source = FileSource(str(folder / "x"), "x", checksum=digest, transfer=transfer)
+    return catalog(spec("x", id=PINNED, source=source, fingerprint=Fingerprint((digest,))))
+
+
+@pytest.mark.parametrize("is_resumed", [False, True])
+@pytest.mark.parametrize("answers", [{}, {"disk_format": "qcow2"}])
+def test_what_the_service_made_of_staged_data_is_nothing_to_boot_from(
+    tmp_path: Path, answers: dict[str, str | None], *, is_resumed: bool
+) -> None:
+    """A service without the plugin stores the packed data. Also if the run died after it began the import."""
+    packed = gzip.compress(DATA)
+    for content, inspect, is_right in ((DATA, True, True), (packed, True, False), (packed, False, True)):
+        service = Staging(tmp_path / f"{len(content)} {inspect}", {}, content)
+        wanted = staged(tmp_path, packed, inspect=inspect)
+        plan = planned(service, wanted)
+        if is_resumed:
+            (step,) = plan.steps
+            assert isinstance(step.action, Create)
+            marks = replace(step.action.record, role=Role.STAGING).properties(PINNED)
+            service.create_image(id=PINNED, hidden=True, disk_format="raw", container_format="bare", properties=marks)
+            plan = planned(service, wanted)
+            service.import_image(PINNED, "glance-direct")
+        service.answers.update(answers)
+        report = execute(plan, Performer(service, plan), jobs=1, notify=lambda _: None, cancelled=threading.Event())
+        assert report.succeeded is is_right, report
+        assert [image.hidden for image in service.images()] in ([[False]] if is_right else [[], [True]])
+        error = f"the data is gzip, not {answers.get('disk_format', 'raw')}"
+        assert is_right or error in str(report.results[0].error)
+
+
+@pytest.mark.parametrize("answers", [{"disk_format": "qcow2"}, {"container_format": "bare", "disk_format": "vmdk"}])
+def test_what_the_service_made_of_what_it_fetched_is_nothing_to_boot_from(
+    tmp_path: Path, answers: dict[str, str | None]
+) -> None:
+    """Judged as what it says it is now."""
+    service = Fetching(tmp_path / "store", {**answers}, content=gzip.compress(DATA))
+    error = fail(service, fetched(PUBLISHED, verify=False))
+    assert f"the data is gzip, not {answers['disk_format']}" in error
+    assert apply(service, fetched(PUBLISHED, verify=False, inspect=False)).succeeded
+
+
+@pytest.mark.parametrize(
+    ("answers", "made"),
+    [
+        ({"disk_format": "qcow2"}, "disk_format qcow2 (declared: raw)"),
+        ({"container_format": "ova"}, "container_format ova (declared: bare)"),
+        (
+            {"disk_format": "qcow2", "container_format": "ova"},
+            "disk_format qcow2 (declared: raw) and container_format ova (declared: bare)",
+        ),
+    ],
+)
+def test_what_the_service_converted_cannot_be_judged(tmp_path: Path, answers: dict[str, str | None], made: str) -> None:
     """Refused, also where an algorithm is shared; with ``verify: none`` the record claims nothing of its own hash."""
     for number, digest in enumerate((PUBLISHED, *known("sha512"))):
         service = Fetching(tmp_path / str(number), {**answers})
         error = fail(service, fetched(digest))
-        assert "of what it fetched, which no declared digest can judge" in error
+        assert f"the service made {made} of what it fetched, which no declared digest can judge" in error
         assert "use method: glance-direct" in error
         service = Fetching(tmp_path / f"none {number}", {**answers})
         assert apply(service, fetched(digest, verify=False)).succeeded
@@ -278,6 +378,10 @@ def test_a_service_that_hashes_otherwise_is_read_back(tmp_path: Path) -> None:
     service = Service(tmp_path / "store", answers)
     assert apply(service, want_image(tmp_path, b"\0data")).succeeded
     assert service.downloads == 1
+    breaking = BreakingOff(tmp_path / "breaking", answers)
+    breaking.broken = 1
+    assert apply(breaking, want_image(tmp_path, DATA)).succeeded
+    assert breaking.heads == 2
     service = Service(tmp_path / "other", answers, spoiled=b"more")
     (result,) = apply(service, want_image(tmp_path, b"\0data")).results
     assert "the service stored sha512" in str(result.error)

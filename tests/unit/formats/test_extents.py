@@ -1,6 +1,6 @@
 """Extents: a file that ends before a byte that its headers and tables name is refused; no other is.
 
-The samples are built here; tests/unit/formats/test_qemu_formats.py takes those of the real programs.
+The samples are built here; tests/property/test_disks_of_programs.py takes those of the real programs.
 """
 
 import itertools
@@ -17,7 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imagesync.errors import FormatMismatch
-from imagesync.formats.extents import MAX_HELD, PIECE, Extent, check_fixed_vhd
+from imagesync.formats.extents import Extent
+from imagesync.formats.parsers.reader import MAX_HELD, PIECE
 from tests.samples import gpt, iso
 
 COPIED, COMPRESSED = 1 << 63, 1 << 62
@@ -108,6 +109,20 @@ def test_the_last_cluster_of_a_disk_may_be_shorter() -> None:
     check_needs("qcow2", bytes(build_qcow2(entries, size=CLUSTER + 100)), 7 * CLUSTER + 100)
     check_needs("qcow2", bytes(build_qcow2(entries[::-1], size=CLUSTER + 100)), 8 * CLUSTER)
     check_needs("qcow2", bytes(build_qcow2([*entries, 9 * CLUSTER], size=CLUSTER + 100)), 9 * CLUSTER + 1)
+
+
+def test_clusters_of_short_tables_must_be_there() -> None:
+    """Tables before the last one are looked at together, the last of them at the end of the file."""
+    data = build_qcow2([6 * CLUSTER | COPIED, 9 * CLUSTER | COPIED], size=640 * CLUSTER)
+    check_needs("qcow2", bytes(data), 10 * CLUSTER)
+    count = 2 * PIECE // CLUSTER + 1
+    after = (4 + count) * CLUSTER
+    for table in (0, count // 2, count - 1):
+        data = build_qcow2([], size=2**40, l1=after, l2=4 * CLUSTER, length=2**18)
+        struct.pack_into(">I", data, 36, count)
+        struct.pack_into(f">{count}Q", data, after, *(4 * CLUSTER + number * CLUSTER for number in range(count)))
+        struct.pack_into(">Q", data, (4 + table) * CLUSTER + 80, 500 * CLUSTER)
+        check_needs("qcow2", bytes(data), 501 * CLUSTER)
 
 
 def test_a_compressed_cluster_may_lack_the_rest_of_its_last_sector() -> None:
@@ -278,15 +293,39 @@ def test_only_an_old_virtual_pc_writes_a_footer_of_511_bytes() -> None:
     assert judge_every_way("vhd", build_vhd([5], creator=b"vbox\0\4\0\0")[:-1])
 
 
-def test_a_fixed_vhd_shows_in_its_last_sector_only() -> None:
-    """With the size of the disk before it."""
-    footer = build_vhd([], kind=2)[-512:]
-    assert check_fixed_vhd(footer, 2**20 + 512) is True
-    assert check_fixed_vhd(bytes(99) + footer, 2**20 + 512) is True
-    assert check_fixed_vhd(footer, 2**20) is False
-    assert check_fixed_vhd(footer[1:], 2**20 + 512) is None
-    assert check_fixed_vhd(build_vhd([])[-512:], 2**20 + 512) is None
-    assert check_fixed_vhd(bytes(512), 2**20 + 512) is None
+def build_fixed_vhd(head: bytes, *, size: int = 2**17, kind: int = 2) -> bytes:
+    """A raw disk of 128 KiB and the footer of a fixed VHD of this size."""
+    footer = struct.pack(">8sIIQI8sIQQII", b"conectix", 2, 2**16, 2**64 - 1, 0, b"qemu\0\5\0\3", 0, size, size, 0, kind)
+    checksum = sum(footer) ^ 0xFFFF_FFFF
+    return head.ljust(2**17, b"\0") + (footer + struct.pack(">I", checksum)).ljust(512, b"\0")
+
+
+@pytest.mark.parametrize("kind", ["raw", "gpt", "luks"])
+@pytest.mark.parametrize("size", [2**17 - 512, 2**17 + 512, 0, 2**40])
+def test_the_footer_of_a_fixed_vhd_names_the_size_of_its_disk(kind: str, size: int) -> None:
+    """More or fewer bytes before it: a part is missing, or a footer of another file was added."""
+    head = gpt(2**17) if kind == "gpt" else b"disk"
+    assert judge_every_way(kind, build_fixed_vhd(head)) is None
+    message = f"the data ends with the footer of a fixed vhd of {size} bytes, and 131072 bytes come before it"
+    hint = "fetch the file again; if it is right as it is, declare source.inspect: none"
+    assert judge_every_way(kind, build_fixed_vhd(head, size=size)) == f"{message}; {hint}"
+
+
+@pytest.mark.parametrize("at", [0, 7, 9, 40, 55, 63, 64, 67, 68, 511])
+def test_a_damaged_footer_of_a_fixed_vhd_counts_for_nothing(at: int) -> None:
+    """The data is a raw disk then, like any that ends without one."""
+    assert judge("raw", build_fixed_vhd(b"disk", size=5, kind=3)) is None
+    data = bytearray(build_fixed_vhd(b"disk", size=5))
+    data[2**17 + at] ^= 1
+    assert judge_every_way("raw", bytes(data)) is None
+    for short in (b"", bytes(5), data[-512:-1], data[-511:]):
+        assert judge("raw", bytes(short)) is None
+
+
+def test_the_footer_alone_is_no_disk() -> None:
+    """Of 0 bytes it is."""
+    assert judge("raw", build_fixed_vhd(b"disk", size=5)[-512:])
+    assert judge("raw", build_fixed_vhd(b"disk", size=0)[-512:]) is None
 
 
 def build_vhdx(
@@ -374,6 +413,41 @@ def test_blocks_of_a_vdi_must_be_there() -> None:
     check_needs("vdi", build_vdi([3], extra=16), 2048 + 4 * 1040)
     check_needs("vdi", build_vdi([2**32 - 1] * 100), 512 + 400)
     check_needs("vdi", build_vdi([]), 512)
+
+
+@pytest.mark.parametrize("magic", [b"WithoutFreeSpace", b"WithouFreSpacExt"])
+def test_clusters_of_a_parallels_disk_must_be_there(magic: bytes) -> None:
+    """The table names sectors, or clusters: of two sectors here. The last cluster of the disk may be shorter."""
+    unit = 512 if magic.endswith(b"Space") else 1024
+
+    def build(*entries: int, sectors: int = 9) -> bytes:
+        header = struct.pack("<16sIIIIIQIIIQ", magic, 2, 0, 0, 2, len(entries), sectors, 0, 0, 0, 0)
+        return (header + struct.pack(f"<{len(entries)}I", *entries)).ljust(2**16, b"\1")
+
+    check_needs("ploop", build(3, 0, 9, 4, 5), 9 * unit + 1024)
+    check_needs("ploop", build(3, 0, 4, 5, 9), 9 * unit + 512)
+    check_needs("ploop", build(3, 0, 4, 5, 9, sectors=10), 9 * unit + 1024)
+    check_needs("ploop", build(0, 0, 0, 0, 0), 64 + 20)
+    many = [0] * 2 * PIECE
+    for last, end in ((0, 7 * unit + 1024), (8, 8 * unit + 512)):
+        many[-2:] = [2**20 // unit + 7, 2**20 // unit + last]
+        data = build(*many, sectors=len(many) * 2 - 1).ljust(2**21, b"\1")
+        check_needs("ploop", data, 2**20 + end)
+
+
+def test_other_data_declared_ploop_announces_nothing() -> None:
+    """The service takes any; a cluster of no size, or of gigabytes, is none."""
+    assert judge_every_way("ploop", bytes(100)) is None
+    for sectors in (0, 2**31):
+        header = struct.pack("<16sIIIIIQIIIQ", b"WithoutFreeSpace", 2, 0, 0, sectors, 5, 99, 0, 0, 0, 0)
+        assert judge_every_way("ploop", header + b"\x09" * 20) is None
+
+
+def test_the_data_of_an_encrypted_disk_must_begin() -> None:
+    """After its header; that of version 2 is another one."""
+    head = b"LUKS\xba\xbe\0\1".ljust(104, b"\0") + (100).to_bytes(4, "big")
+    check_needs("luks", head.ljust(60_000, b"\0"), 51_201)
+    assert judge_every_way("luks", head.replace(b"\0\1", b"\0\2", 1).ljust(5000, b"\0")) is None
 
 
 def test_the_volume_of_an_iso_must_be_there() -> None:

@@ -1,6 +1,7 @@
 """Formats: what the image service would refuse is refused here, as soon as it can be told; by the service's own cases."""
 
 import itertools
+import struct
 
 import pytest
 from hypothesis import given, settings
@@ -15,6 +16,7 @@ from tests.samples import (
     TAKEN,
     gpt,
     iso,
+    luks,
     partitioned,
     qcow2,
     stream_vmdk,
@@ -76,6 +78,32 @@ def test_the_header_tells_the_virtual_size_before_the_data_ends(disk_format: str
     assert inspection.finish() == GIB
 
 
+@pytest.mark.parametrize("data", [b"\0disk".ljust(70_000, b"\1"), partitioned(), b""])
+def test_a_fixed_vhd_is_no_vhd_to_the_service(data: bytes) -> None:
+    """It looks at the first bytes, as for all formats, and finds a raw disk."""
+    with pytest.raises(FormatMismatch) as caught:
+        looked_at("vhd", "bare", data)
+    assert "a fixed vhd must be declared raw, or converted: qemu-img convert -O vpc" in caught.value.hint
+    with pytest.raises(FormatMismatch) as caught:
+        looked_at("vhdx", "bare", data)
+    assert caught.value.hint == "correct disk_format, or the source"
+
+
+def test_a_fixed_vhd_that_is_not_whole_is_no_raw_disk() -> None:
+    """Its footer tells, unless the manifest says inspect: none."""
+    footer = b"conectix".ljust(48, b"\0") + (2**30).to_bytes(8, "big") + b"\0\0\0\0\0\0\0\2"
+    footer += (sum(footer) ^ 0xFFFF_FFFF).to_bytes(4, "big")
+    data = partitioned() + footer.ljust(512, b"\0")
+    with pytest.raises(
+        FormatMismatch, match="the footer of a fixed vhd of 1073741824 bytes, and 80512 bytes come before"
+    ):
+        looked_at("raw", "bare", data)
+    inspection = Inspection("raw", is_measured=False)
+    inspection.feed(data)
+    inspection.finish()
+    looked_at("raw", "ova", data)
+
+
 def test_the_size_of_raw_data_is_what_came() -> None:
     """It grows."""
     inspection = Inspection("raw")
@@ -111,6 +139,7 @@ def test_other_formats_are_judged_in_a_bare_image_only() -> None:
     assert looked_at("raw", "ova", partitioned(0)).recognised == "gpt"
 
 
+PLOOP = struct.pack("<16sIIIIIQIIIQI", b"WithoutFreeSpace", 2, 0, 0, 2, 1, 2, 0, 0, 0, 0, 1).ljust(1536, b"\0")
 CUT: dict[str, tuple[str, bytes]] = {
     "qcow2": ("qcow2", qcow2()[:-1]),
     "qcow2 whose head is whole": ("qcow2", qcow2()[:70_000]),
@@ -121,6 +150,8 @@ CUT: dict[str, tuple[str, bytes]] = {
     "iso": ("iso", iso()[:-1]),
     "raw iso": ("raw", iso()[:-1]),
     "raw with a gpt": ("raw", gpt(2**17)[:-1]),
+    "raw luks": ("raw", luks()[:4096]),
+    "ploop": ("ploop", PLOOP[:-1]),
 }
 
 

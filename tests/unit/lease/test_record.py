@@ -27,7 +27,7 @@ from imagesync.lease.record import (
     read_lease,
     update_sightings,
 )
-from imagesync.model.catalog import Visibility
+from imagesync.model.catalog import Status, Visibility
 from imagesync.model.image import LiveImage
 from imagesync.model.record import ID, LEASE, ROLE
 
@@ -158,9 +158,13 @@ def test_what_a_record_says_cannot_move_a_cursor() -> None:
 
 
 def test_a_record_is_told_from_images() -> None:
-    """By its mark, its role, its own id and its owner: a copy is an image like any other."""
+    """By its mark, its role and its own id: a copy is an image like any other. Nobody hides an image of another project from
+    an administrator that way."""
     assert is_lease(stored(HELD), PROJECT)
-    assert not is_lease(stored(HELD), "another")
+    assert is_lease(stored(HELD), "another")
+    for shown in ({"name": "x"}, {"hidden": False}, {"status": Status.ACTIVE}, {"visibility": Visibility.PUBLIC}):
+        assert not is_lease(stored(HELD, **shown), "another")
+        assert is_lease(stored(HELD, **shown), PROJECT)
     assert not is_lease(stored(HELD, id=str(uuid4())), PROJECT)
     assert not is_lease(damaged(**{ROLE: "current"}), PROJECT)
     unmarked = {name: value for name, value in HELD.properties().items() if name != LEASE}

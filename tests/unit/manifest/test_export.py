@@ -1,5 +1,6 @@
 """Images to a manifest: keys, what is left out, what is common, and what cannot be written."""
 
+import hashlib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,9 @@ def image(name: str | None = "x", image_id: str = "", **attrs: object) -> LiveIm
         created_at="2026-01-01T00:00:00Z",
     )
     return replace(base, **attrs)  # type: ignore[arg-type]
+
+
+UUID = "00000000-0000-0000-0000-"
 
 
 def made(
@@ -122,10 +126,14 @@ def test_only_what_says_something_is_written() -> None:
             None,
         ),
         ({"status": Status.QUEUED, "os_hash_value": None}, "none"),
+        ({"size": 0}, None),
+        ({"size": 5}, {"checksum": f"sha512:{HASH}"}),
+        ({"os_hash_value": hashlib.sha512().hexdigest()}, None),
+        ({"os_hash_value": None, "checksum": hashlib.md5().hexdigest()}, None),
     ],
 )
 def test_the_source_is_what_the_service_knows_of_the_data(attrs: dict[str, Any], source: object) -> None:
-    """Its hash, or the md5, or nothing; ``none`` without data."""
+    """Its hash, or the md5, or nothing; ``none`` without data. The digest of nothing tells no content from another."""
     assert document(image(**attrs))["images"]["x"].get("source") == source
 
 
@@ -158,6 +166,45 @@ def test_marks_and_what_others_note_of_this_very_image_are_left_out() -> None:
     found = export_manifest("base", [image(properties=foreign)], {}, project="p", read_only=frozenset({"locked"}))
     assert yaml.safe_load(found.text)["images"]["x"]["properties"] == {"os_distro": "debian"}
     assert found.problems == ()
+
+
+def test_what_the_compute_service_writes_on_snapshots_is_left_out() -> None:
+    """Of a server that boots from a volume, of its flavor, and of the key of an encrypted volume; people's own values stay."""
+    names = """
+        block_device_mapping bdm_v2 root_device_name image_type clean_attempts base_image_ref instance_uuid user_id
+        image_location image_state boot_roles owner_id owner_user_name owner_project_name network_allocated old_vm_state
+        instance_type_vcpus old_instance_type_id cinder_encryption_key_id cinder_encryption_key_deletion_policy
+        owner_specified.openstack.sha256
+    """
+    written = dict.fromkeys(names.split(), "snapshot")
+    kept = {"hw_disk_bus": "virtio", "owner_contact": "ops", "image_type_note": "x", "os_distro": "debian"}
+    found = document(image(properties={**written, **kept}, size=0))["images"]["x"]
+    assert found["properties"] == kept
+    assert "source" not in found
+    assert document(image(properties={"image_type": "golden"}))["images"]["x"]["properties"] == {"image_type": "golden"}
+    assert "properties" not in document(image(properties={"image_type": "backup"}))["images"]["x"]
+
+
+def test_the_values_of_a_lone_image_are_its_own(tmp_path: Path) -> None:
+    """However long they are: nothing is common to one image."""
+    properties = {f"property_{n}": "x" * 50 for n in range(20)}
+    found = made(image("x" * 60, "00000000-0000-4000-8000-000000000000", properties=properties, tags=frozenset({"t"})))
+    assert "defaults" not in yaml.safe_load(found.text)
+    (tmp_path / "x.yaml").write_text(found.text)
+    assert find_differences(found, resolve(load(tmp_path / "x.yaml"))) == []
+
+
+def test_projects_with_ids_of_another_form_are_written_as_such(tmp_path: Path) -> None:
+    """A bare word would be taken for a name."""
+    shared = image("s", f"{UUID}000000000001", visibility=Visibility.SHARED, owner="bob")
+    usual = image("u", f"{UUID}000000000002", owner="d" * 32)
+    members = {shared.id: tuple(map(MemberState, ("e" * 32, "te am", "x" * 110)))}
+    found = made(shared, usual, members=members)
+    written = yaml.safe_load(found.text)["images"]
+    assert (written["s"]["owner"], written["u"]["owner"]) == ({"id": "bob"}, "d" * 32)
+    assert written["s"]["members"] == ["e" * 32, {"id": "te am"}, {"id": "x" * 110}]
+    (tmp_path / "x.yaml").write_text(found.text)
+    assert find_differences(found, resolve(load(tmp_path / "x.yaml"))) == []
 
 
 def test_kernel_and_ramdisk_are_references_to_exported_images() -> None:
@@ -239,7 +286,7 @@ def test_members_that_may_not_be_asked_for_are_told_of() -> None:
     assert "members may not be asked" in made(shared).problems[0]
     found = made(shared, members={"1": (MemberState("p$2", "accepted"), MemberState("p1"))})
     assert found.problems == ()
-    assert yaml.safe_load(found.text)["images"]["x"]["members"] == ["p$2", "p1"]
+    assert yaml.safe_load(found.text)["images"]["x"]["members"] == [{"id": "p$2"}, {"id": "p1"}]
 
 
 def test_a_manifest_that_says_something_else_is_found_out(tmp_path: Path) -> None:
@@ -266,8 +313,8 @@ def test_images_beyond_the_limits_of_a_manifest_are_left_out(
     tmp_path: Path, max_values: int, number: int, properties: dict[str, str]
 ) -> None:
     """The largest ones, by name; one that referred to such an image names it by its id; the rest loads."""
-    first = image("a-small", "a" * 36, properties={"kernel_id": f"{0:036}"})
-    images = [image(f"large-{index}", f"{index:036}", properties=properties) for index in range(number)]
+    first = image("a-small", f"{UUID.replace('0', 'a')}{0:012}", properties={"kernel_id": f"{UUID}{0:012}"})
+    images = [image(f"large-{index}", f"{UUID}{index:012}", properties=properties) for index in range(number)]
     exported = made(first, *images, max_values=max_values)
     assert 1 < len(exported.images) < number + 1
     assert "a-small" in exported.images

@@ -67,7 +67,7 @@ def test_a_store_outside_the_catalogue_is_refused(tmp_path: Path) -> None:
     [
         (
             "values: {s: no}\nimages: {a: {source: {url: 'https://h/x', checksum: '${s}'}}}",
-            "source.checksum: 'no' is not ALGO",
+            "source.checksum: 'no' is not a digest",
         ),
     ],
 )

@@ -182,6 +182,15 @@ def test_a_file_of_git_is_no_source_and_no_keyring(tmp_path: Path, source: str) 
             "images: {a: {source: {url: 'https://x/y', method: web-download, verify: none}}}",
             "3:65: images.a.source.verify: has no digest to compare with; declare checksum or checksum_url",
         ),
+        (
+            "images: {a: {source: {url: 'https://x/y', checksum_entry: z}}}",
+            "3:43: images.a.source.checksum_entry: names an entry of a checksum list, and there is no checksum_url; "
+            "name the list",
+        ),
+        (
+            "images: {a: {source: {url: 'https://x/y', checksum_url: 'https://x/S', checksum_entry: ''}}}",
+            "3:72: images.a.source.checksum_entry: empty",
+        ),
     ],
 )
 def test_a_mistake_is_one_line_with_place_and_way_out(tmp_path: Path, text: str, expected: str) -> None:
@@ -193,14 +202,87 @@ def test_a_mistake_is_one_line_with_place_and_way_out(tmp_path: Path, text: str,
     ("url", "expected"),
     [
         ("ftp://h/x", "ftp is not http or https"),
-        ("h/x", "no scheme is not http or https"),
+        ("h/x", "'h/x' is not a URL, which begins with http:// or https://; write the whole address"),
+        (
+            "example.org/a.qcow2",
+            "'example.org/a.qcow2' is not a URL, which begins with http:// or https://; "
+            "write https://example.org/a.qcow2",
+        ),
+        (
+            "example.org/a?sig=x",
+            "this is not a URL, which begins with http:// or https://; write the whole address",
+        ),
+        ("s3://bucket/x", "s3 is not http or https; use one of them, or path for a file"),
+        ("htps://h/x", "the scheme is not http or https; use one of them, or path for a file"),
         ("http://[", "is not a URL"),
         ("http://h:x/", "is not a URL"),
         ("https:///x", "is not a URL"),
-        ("https://h/a b", "holds a backslash, a space or a character of control"),
+        ("https://h/a b", "holds a space (character 12); write it percent-encoded: https://h/a%20b"),
+        ("https://h/a\\b", "holds a backslash (character 12); write it percent-encoded: https://h/a%5Cb"),
+        ("https://h/a b?sig=x", "holds a space (character 12); write it percent-encoded: %20"),
+        ("https://h/x ", "holds a space (character 12); take out what stands before or after the URL"),
     ],
 )
 def test_a_url_that_cannot_be_fetched_is_refused(tmp_path: Path, url: str, expected: str) -> None:
     """Before anything is planned."""
     (problem,) = problems(tmp_path, f"images: {{a: {{source: {{url: '{url}'}}}}}}")
     assert problem.startswith(f"3:23: images.a.source.url: {expected}")
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        (
+            "{path: x, checksum_url: SHA256SUMS}",
+            "checksum_url: 'SHA256SUMS' is not a URL, which begins with http:// or https://; a list on disk is "
+            "not read: copy the digest of the file into checksum",
+        ),
+        (
+            "{url: 'https://h/a/x', checksum_url: SHA256SUMS}",
+            "checksum_url: 'SHA256SUMS' is not a URL, which begins with http:// or https://; "
+            "write its whole address: https://h/a/SHA256SUMS",
+        ),
+        (
+            "{url: ['https://h/a/x', 'https://i/x'], checksum_url: ../SUMS}",
+            "checksum_url: '../SUMS' is not a URL, which begins with http:// or https://; "
+            "write its whole address: https://h/SUMS",
+        ),
+        (
+            "{url: 'https://h/a/x', checksum_url: h.example/SUMS}",
+            "checksum_url: 'h.example/SUMS' is not a URL, which begins with http:// or https://; "
+            "write https://h.example/SUMS",
+        ),
+        ("'ftp://h/x'", "source: ftp is not http or https; use one of them, or path for a file"),
+    ],
+)  # fmt: skip
+def test_an_address_that_is_none_is_completed_where_it_can_be(tmp_path: Path, source: str, expected: str) -> None:
+    """A list beside a file on disk is not read; one beside a URL has an address."""
+    (problem,) = problems(tmp_path, f"images: {{a: {{source: {source}}}}}")
+    assert problem.endswith(expected)
+
+
+ANY = "write ALGORITHM:HEX: md5 (32 digits), sha1 (40 digits), sha256 (64 digits), sha384 (96 digits), sha512 (128 digits)"
+
+
+@pytest.mark.parametrize(
+    ("checksum", "hint"),
+    [
+        (
+            "'sha256:https://h/SHA256SUMS'",
+            "a list of digests is declared as checksum_url: https://h/SHA256SUMS",
+        ),
+        ("https://h/SUMS?sig=x", "a list of digests is declared as checksum_url: URL"),
+        ("a" * 64, f"write sha256:{'a' * 64}"),
+        (f"'SHA-512: {'a' * 128}'", f"write sha512:{'a' * 128}"),
+        (f"sha256={'a' * 64}", f"write sha256:{'a' * 64}"),
+        (f"'sha256:{'a' * 63}'", "sha256 has 64 digits, this has 63"),
+        (f"'sha256:{'a' * 63}g'", "sha256 has hexadecimal digits only"),
+        ("a" * 65, "no algorithm has 65 digits"),
+        ("SHA256SUMS", ANY),
+        (f"'blake2b:{'a' * 128}'", ANY),
+    ],
+)
+def test_what_is_no_digest_is_told_from_what_is_one_in_another_form(tmp_path: Path, checksum: str, hint: str) -> None:
+    """An address, a digest without its algorithm, in the form of some program, or cut."""
+    (problem,) = problems(tmp_path, f"images: {{a: {{source: {{path: x, checksum: {checksum}}}}}}}")
+    assert problem.endswith(f" is not a digest; {hint}")

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imagesync.manifest.texts import find_alike_names, find_text_problems
-from tests.unit.manifest.one_file import problems
+from tests.unit.manifest.one_file import problems, wanted
 
 MANY_A, MANY_B = (", ".join(f"{letter}{number}: x" for number in range(100)) for letter in "ab")
 
@@ -159,7 +159,7 @@ def test_a_form_of_a_moment_that_gives_control_characters_is_refused(tmp_path: P
     """With its place, and the directives that are allowed."""
     told = problems(tmp_path, place.replace("RENAME", '"{name} {created:%Y%n%n%A}"'))
     allowed = "write one of %Y %m %d %H %M %S %y %j %G %V %u"
-    where = "images.a.on_replace.rename"
+    where = f"{'policy' if place.startswith('policy') else 'images.a'}.on_replace.rename"
     assert [one.partition(": ")[2] for one in told] == [
         f"{where}: '%A' is not allowed in {{created:…}}; {allowed}",
         f"{where}: '%n' is not allowed in {{created:…}}; {allowed}",
@@ -191,3 +191,43 @@ def test_the_fast_answer_is_that_of_the_close_look(data: dict[str, object]) -> N
     closely = {**data, "on_replace": {"rename": "n", "set": {"min_ram": 1}}}
     assert list(find_text_problems(data)) == list(find_text_problems(closely))
     assert list(find_alike_names(data)) == list(find_alike_names(closely))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            "images: {a: {on_replace: {rename: '{nam}'}}}",
+            "3:27: images.a.on_replace.rename: {nam} is no field; did you mean {name}?",
+        ),
+        ("policy: {on_replace: {rename: '{nam}'}}\nimages: {}", "3:23: policy.on_replace.rename: {nam} is no field; did "
+         "you mean {name}?"),
+        ("policy: {on_replace: {rename: '{nam}'}}\nimages: {a: {}, b: {}}", "3:23: policy.on_replace.rename: {nam} is no "
+         "field; did you mean {name}?"),
+        ("images: {a: {on_replace: {rename: ''}}}", "3:27: images.a.on_replace.rename: '' is not a pattern, or false"),
+        (
+            "images: {a: {on_replace: {rename: true}}}",
+            "3:27: images.a.on_replace.rename: true is not a pattern, or false",
+        ),
+        (
+            f"images: {{a: {{name: {'x' * 250}, on_replace: {{rename: '{{name}} (old)'}}}}}}",
+            "3:285: images.a.on_replace.rename: the new name would have 256 characters, the limit is 255; "
+            "shorten it by 1, or name",
+        ),
+        (
+            f"policy: {{on_replace: {{rename: '{'x' * 255}{{generation}}'}}}}\nimages: {{a: {{}}, b: {{}}}}",
+            "3:23: images.a.on_replace.rename (and 1 more): the new name would have 256 characters, the limit is 255; "
+            "shorten it by 1, or name",
+        ),
+    ],
+)  # fmt: skip
+def test_a_pattern_that_gives_no_name_is_found_before_any_build(tmp_path: Path, text: str, expected: str) -> None:
+    """Not when a new build is published and the old one gets its name."""
+    assert problems(tmp_path, text) == [expected]
+
+
+def test_a_pattern_may_give_a_name_of_255_characters(tmp_path: Path) -> None:
+    """With an id of 36."""
+    wanted(tmp_path, f"images: {{a: {{name: {'x' * 218}, on_replace: {{rename: '{{name}} {{id}}'}}}}}}")
+    (problem,) = problems(tmp_path, f"images: {{a: {{name: {'x' * 219}, on_replace: {{rename: '{{name}} {{id}}'}}}}}}")
+    assert "256 characters" in problem

@@ -1,10 +1,10 @@
-"""Patterns for the names of superseded images: what may stand in the form of a moment."""
+"""Patterns for the names of superseded images: what may stand in them, and how long the names are."""
 
 from datetime import UTC, datetime
 
 import pytest
 
-from imagesync.model.policy import DIRECTIVES, find_unknown_directives, format_created
+from imagesync.model.policy import WIDTHS, find_rename_faults, format_created, measure_shortest_name
 
 MOMENT = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 
@@ -14,12 +14,74 @@ MOMENT = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 )
 def test_directives_that_are_not_numbers_of_fixed_width(directive: str) -> None:
     """Control characters, words of a locale, widths: refused in a manifest, and left as they are without one."""
-    assert list(find_unknown_directives(f"a {{created:%Y{directive}}} {{name}}")) == [directive[:2]]
+    ((message, _),) = find_rename_faults(f"a {{created:%Y{directive}}} {{name}}")
+    assert message == f"{directive[:2]!r} is not allowed in {{created:…}}"
     assert format_created(MOMENT, f"%Y{directive}") == f"2026{directive}"
 
 
 def test_directives_that_are_allowed() -> None:
     """Digits, and as many in each name."""
-    form = "".join(f"%{letter}." for letter in DIRECTIVES)
-    assert list(find_unknown_directives(f"{{created:{form}}} 100%n {{key}} {{created}}")) == []
+    form = "".join(f"%{letter}." for letter in WIDTHS)
+    assert list(find_rename_faults(f"{{created:{form}}} 100%n {{key}} {{created}}")) == []
     assert format_created(MOMENT, form) == "2026.03.04.05.06.07.26.063.2026.10.3."
+
+
+KNOWN = "there are {name}, {key}, {id}, {generation}, {created}"
+
+
+@pytest.mark.parametrize(
+    ("rename", "message", "hint"),
+    [
+        ("{nam} ({created:%Y})", "{nam} is no field", "did you mean {name}?"),
+        ("{Name}", "{Name} is no field", "did you mean {name}?"),
+        ("{ name }", "{ name } is no field", "did you mean {name}?"),
+        ("{}", "{} is no field", KNOWN),
+        ("{version}-old", "{version} is no field", KNOWN),
+        ("{name!r}", "{name!r} is no field", "did you mean {name}?"),
+        ("{name:>20}", "{name} takes no form after a colon", "write {name}"),
+        ("{generation:03d}", "{generation} takes no form after a colon", "write {generation}"),
+        ("{created:}", "{created:…} has no % in its form", "write {created:%Y-%m-%d}"),
+        ("{created:YYYY}", "{created:…} has no % in its form", "write {created:%Y-%m-%d}"),
+        ("{name", "a { without its other half", "write {FIELD}; a name cannot hold braces"),
+        ("{key} $name", "$name is no field", "write {name}"),
+        ("%(name)s old", "%(name)s is no field", "write {name}"),
+        ("<name>", "<name> is no field", "write {name}"),
+        (" ", "the new name would be blank", "write a pattern such as {name} (old), or false"),
+        ("name}", "a } without its other half", "write {FIELD}; a name cannot hold braces"),
+        ("{{name}} old", "doubled braces", "write each once: {name}"),
+        ("{name} %Y", "%Y is not in braces", "write {created:%Y}"),
+        ("false", "'false' would become the name of images", "write false, without quotes, for names that stay"),
+        ("No", "'No' would become the name of images", "write false, without quotes, for names that stay"),
+    ],
+)
+def test_what_would_stand_in_a_name_as_it_is_written(rename: str, message: str, hint: str) -> None:
+    """A field that does not exist, a form where there is none, a brace alone, a date that is none, a quoted false."""
+    assert list(find_rename_faults(rename)) == [(message, hint)]
+
+
+def test_what_looks_like_a_secret_is_not_shown() -> None:
+    """A pattern may hold anything."""
+    ((message, _),) = find_rename_faults("{ghp_" + "aB3" * 12 + "}")
+    assert message == "{(40 characters, not shown: looks like a secret)} is no field"
+
+
+@pytest.mark.parametrize("rename", ["{name} ({created:%Y-%m-%d})", "old", "{key}-{generation}", "{id}", "100% {name}"])
+def test_patterns_that_give_names(rename: str) -> None:
+    """Any text around any field."""
+    assert list(find_rename_faults(rename)) == []
+
+
+@pytest.mark.parametrize(
+    ("rename", "size"),
+    [
+        ("old", 3),
+        ("{name}.{key}", 8),
+        ("{id}", 36),
+        ("v{generation}", 2),
+        ("{created}", 10),
+        ("{created:%y%j%H:%M}", 10),
+    ],
+)
+def test_the_shortest_name_that_a_pattern_gives(rename: str, size: int) -> None:
+    """Of an image that is called abc, key wxyz, in its first generation."""
+    assert measure_shortest_name(rename, "abc", "wxyz") == size

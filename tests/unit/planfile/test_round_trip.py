@@ -63,3 +63,14 @@ def test_no_query_and_no_log_in_of_any_url_stands_in_a_saved_plan() -> None:
     assert step["source"]["checksum_url"] == "https://x.example/SUMS"
     assert step["source"]["signature"]["url"] == "https://x.example/sig"
     assert [url["url"] for url in step["source"]["urls"]] == ["https://x.example/a.raw", "https://x.example/b.raw"]
+
+
+@pytest.mark.parametrize("entry", ["disk-1.raw", None])
+def test_the_entry_of_a_checksum_list_is_kept(entry: str | None) -> None:
+    """Only where one is declared: plans of earlier versions have no such field."""
+    source = UrlSource(("https://x/a.raw",), checksum_url="https://x/SUMS", checksum_entry=entry)
+    made = plan(catalog(spec("a", source=source), base="/images"), inventory())
+    document = plan_to_json(made, tool="test", folder="/images")
+    assert document["steps"][0]["source"].get("checksum_entry", None) == entry
+    assert ("checksum_entry" in document["steps"][0]["source"]) is (entry is not None)
+    assert plan_from_json(document, folder="/images", shown="plan.json") == made

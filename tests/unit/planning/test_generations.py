@@ -1,6 +1,7 @@
 """Whether an image holds the wanted content, by digests, URL and what the service says."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -77,6 +78,39 @@ def test_content_without_digest_is_its_url() -> None:
     two = replace(one, source=UrlSource(("https://x/2",)), fingerprint=Fingerprint())
     assert not plan(catalog(one), inventory(live(one))).steps
     assert kinds(plan(catalog(two), inventory(live(one))))[0] == ("Create", "a", "content-changed")
+
+
+def test_a_mirror_put_before_the_first_is_no_new_build() -> None:
+    """Content without a digest came from one of the mirrors; a URL that is none of them is another content."""
+    old = spec("a", source=UrlSource(("https://x/1",)), fingerprint=Fingerprint())
+    more = replace(old, source=UrlSource(("https://y/1", "https://x/1")))
+    other = replace(old, source=UrlSource(("https://y/1", "https://x/2")))
+    assert not plan(catalog(more), inventory(live(old))).steps
+    assert kinds(plan(catalog(other), inventory(live(old))))[0] == ("Create", "a", "content-changed")
+
+
+@pytest.mark.parametrize(("computed", "same"), [("a", True), ("b", False), (None, True)])
+def test_exported_content_is_checked_against_what_was_computed(computed: str | None, *, same: bool) -> None:
+    """By the record, where the service computes another digest; a digest on trust tells nothing."""
+    wanted = spec("a", source=KnownContent(digest("a")), fingerprint=Fingerprint((digest("a"),)))
+    digests = (digest(computed),) if computed else ()
+    image = rewrite(live(wanted), digests=digests, declared=() if computed else (digest("b"),))
+    if same:
+        assert not [step for step in plan(catalog(wanted), inventory(image)).steps if isinstance(step.action, Create)]
+        return
+    with pytest.raises(PlanRefused, match="not the declared one"):
+        plan(catalog(wanted), inventory(image))
+
+
+@pytest.mark.parametrize("attrs", [{"disk_format": "qcow2"}, {"size": 4097}, {"owner": "f" * 32}])
+def test_what_could_not_be_current_is_not_compared(attrs: dict[str, Any]) -> None:
+    """Another format or size, or another project's image: a new build is made whatever it holds."""
+    sha512 = Fingerprint((Checksum("sha512", "a" * 128),), size=4096)
+    wanted = spec("a", fingerprint=sha512, owner=attrs.get("owner"))
+    made = plan(catalog(wanted), inventory(replace(live(spec("a")), **attrs)))
+    assert kinds(made)[0] == ("Create", "a", "content-changed")
+    fit = plan(catalog(spec("a", fingerprint=sha512)), inventory(live(spec("a"))))
+    assert kinds(fit)[0] == ("Create", "a", "content-unknown")
 
 
 def test_exported_content_is_checked_against_the_live_hash() -> None:

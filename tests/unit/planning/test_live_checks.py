@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from imagesync.model.catalog import Role, Status, Visibility
+from imagesync.model.catalog import Checksum, Fingerprint, Role, Status, Visibility
 from imagesync.model.image import Capabilities, Inventory, LiveImage
 from imagesync.model.plan import Create, Deactivate, Delete, FieldChange, Plan, Reactivate, Reason, Update
 from imagesync.model.policy import OnReplace
@@ -238,6 +238,10 @@ FORGED: dict[str, tuple[Callable[[Plan], Plan], str]] = {
         lambda p: change_action(p, "create:b", replaces=("id-b", "foreign")),
         "does not replace what is current of b",
     ),
+    "replaces with another change": (
+        lambda p: change_action(p, "create:b", changes=(FieldChange(("min_ram",), 0, 512),)),
+        "create:b: it differs from image id-b in other fields than the plan shows",
+    ),
     "id of a foreign image": (lambda p: change_ids(p, a="foreign"), "a: image foreign is not an image of this key"),
     "id of another key": (lambda p: change_ids(p, a="id-b"), "a: image id-b is not an image of this key"),
     "duplicate of itself": (retire_early, "no other image of b is current"),
@@ -254,6 +258,21 @@ def test_a_claim_that_the_live_images_disprove(name: str) -> None:
     forge, expected = FORGED[name]
     faults = refusals(forge(honest()))
     assert any(expected in fault and "imagesync plan" in fault for fault in faults), faults
+
+
+@pytest.mark.parametrize("image_id", ["id-b", "foreign", "theirs"])
+def test_only_an_image_of_the_key_in_this_project_is_compared(image_id: str) -> None:
+    """What the source turns out to hold is written into the records of what is compared."""
+    wanted = catalog(spec("a", fingerprint=Fingerprint((Checksum("sha512", "a" * 128),), size=4096)), spec("b"))
+    found = inventory(live(spec("a"), "old"), live(spec("b")), foreign=(live(spec("x"), "foreign"),))
+    made = plan(wanted, found)
+    assert made.steps[0].reason is Reason.CONTENT_UNKNOWN
+    forged = change_action(made, "create:a", may_hold=("old", image_id))
+    theirs = live(spec("a"), "theirs", Role.RETIRED, owner="f" * 32)
+    shown = replace(found, owned=(*found.owned, theirs))
+    assert f"image {image_id} is no image of a in this project" in " ".join(refusals(forged, shown))
+    forged = replace(made, relies=tuple(each for each in made.relies if each.image_id != "old"))
+    assert "does not say what it relied on of image old" in " ".join(refusals(forged, found))
 
 
 def test_what_is_replaced_retires() -> None:

@@ -21,6 +21,7 @@ from imagesync.model.plan import (
     Update,
 )
 from imagesync.model.policy import OnReplace
+from imagesync.model.record import is_reserved
 from imagesync.planning.plan_checks import MAX_FAULTS, find_faulty_steps, shorten_faults
 from imagesync.planning.steps import make_step
 from tests.unit.factories import candidate, catalog, digest, inventory, live, plan, retired, spec
@@ -81,6 +82,22 @@ FORGED: dict[str, tuple[Callable[[Plan], Plan], str]] = {
     "kind": (lambda p: replace(p, kind=Kind.STAGE), "kind stage has no such step"),
     "rollback": (lambda p: replace(p, kind=Kind.ROLLBACK), "kind rollback has no such step"),
     "staged": (lambda p: change_action(p, "create:c", stage=True), "kind apply has no such step"),
+    "changes of nothing": (
+        lambda p: change_action(p, "create:c", changes=(FieldChange(("name",), "a", "b"),)),
+        "it shows changes of an image that it does not replace",
+    ),
+    "compared without a reason": (
+        lambda p: change_action(p, "create:a", may_hold=("old",)),
+        "content-changed) does not fit the images that it may be compared with",
+    ),
+    "compared with nothing": (
+        lambda p: change_step(p, "create:a", reason=Reason.CONTENT_UNKNOWN),
+        "content-unknown) does not fit the images that it may be compared with",
+    ),
+    "filled and compared": (
+        lambda p: change_action(p, "create:c", fill="x", may_hold=("old",)),
+        "image x is filled, and nothing is compared",
+    ),
     "catalog of a record": (lambda p: change_record(p, "create:a", catalog="x"), "another catalog or key"),
     "key of a record": (lambda p: change_record(p, "update:b:id-b", key="x"), "another catalog or key"),
     "role of a create": (lambda p: change_record(p, "create:a", role=Role.RETIRED), "a new image becomes current"),
@@ -206,3 +223,12 @@ def test_many_faults_are_counted() -> None:
     """Nobody reads a thousand."""
     shown = shorten_faults(tuple(map(str, range(MAX_FAULTS + 5))))
     assert (len(shown), shown[-1]) == (MAX_FAULTS + 1, "and 5 more")
+
+
+@pytest.mark.parametrize("name", ["Name", "MIN_DISK", "Os_Hidden", "TAGS"])
+def test_a_name_of_a_field_in_another_case_is_a_property(name: str) -> None:
+    """In a saved plan as in a manifest: the service has properties of such names beside its fields."""
+    made = plan(catalog(spec("a")), inventory())
+    assert not find_faulty_steps(change_state(made, "create:a", properties={name: "x"}))
+    assert not is_reserved(name)
+    assert is_reserved(name.lower())

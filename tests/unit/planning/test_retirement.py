@@ -64,10 +64,10 @@ def test_every_retired_image_has_its_reason_to_stay() -> None:
         Kept("b", "for-good", 1),
     )
     text = plan_text(made, now=NOW)
-    assert "now hidden, kept until 2027-02-21 (keep 2, 90 days)" in text
+    assert "old build  hidden, kept until 2027-02-21 (keep 2, 90 days)" in text
     assert "earlier  kept until 2027-02-11 (keep 2, 90 days)" in text
     assert "oldest  protected and stays" in text
-    assert "for-good  kept for good (keep 1)" in text
+    assert "and 1 of images that this plan does not change" in text
 
 
 def test_a_property_that_is_set_and_unset_is_set() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from imagesync.errors import StalePlan
 from imagesync.model.catalog import Fingerprint, ImageSpec, Role, Status, UrlSource, Visibility
 from imagesync.model.image import Inventory, LiveImage, MemberState
 from imagesync.model.plan import Create, Plan, Reliance, find_image_id
@@ -39,7 +40,7 @@ def test_a_plan_of_what_is_still_there_is_not_stale() -> None:
         ({"owner": "another"}, "owner"),
         ({"visibility": Visibility.PUBLIC}, "visibility"),
         ({"protected": True}, "protected"),
-        ({"properties": {**OLD.properties, "imagesync_role": Role.RETIRED.value}}, "properties.imagesync_role"),
+        ({"properties": {**OLD.properties, "imagesync_role": Role.RETIRED.value}}, "the record"),
     ],
 )
 def test_a_touched_image_that_changed_makes_a_plan_stale(attrs: dict[str, Any], path: str) -> None:
@@ -221,3 +222,29 @@ def test_only_a_name_that_this_run_published_is_held_against_others() -> None:
     taken = inventory(live(spec("a"), "new"), foreign=(LiveImage("foreign", name="a", owner=PROJECT),))
     assert find_clashes_of(made, taken) == 1
     assert [find_clashes_of(made, taken, outcome) for outcome in (Outcome.FAILED, Outcome.NOT_STARTED)] == [0, 0]
+
+
+@pytest.mark.parametrize(("number", "lines"), [(1, 1), (2, 4), (10, 12), (300, 13)])
+def test_a_stale_plan_is_a_message_that_can_be_read(number: int, lines: int) -> None:
+    """A line a change, at most ten, and what to do."""
+    text = str(StalePlan([f"k{index}: min_ram of image i{index} changed meanwhile" for index in range(number)]))
+    assert len(text.splitlines()) == lines
+    assert max(map(len, text.splitlines())) < 140
+    assert text.endswith("nothing was applied; make the plan again: imagesync plan PATH")
+    assert ("and 290 more" in text) is (number == 300)
+
+
+@pytest.mark.parametrize(
+    ("attrs", "named"),
+    [
+        ({"min_ram": 9}, "min_ram of image"),
+        ({"properties": {}}, "the record of image"),
+        ({"name": "x", "protected": True, "properties": {}}, "name, protected of image"),
+    ],
+)
+def test_the_fields_that_changed_are_named(attrs: dict[str, Any], named: str) -> None:
+    """Those of imagesync's own record only if there is nothing else to name."""
+    before = live(spec("a"))
+    made = plan(catalog(spec("a", min_ram=1)), inventory(before))
+    (sentence,) = find_stale_reliances(made, inventory(replace(before, **attrs)))
+    assert sentence.startswith(f"a: {named}")

@@ -6,26 +6,35 @@ from datetime import timedelta
 import pytest
 
 from imagesync.model.catalog import Status
-from imagesync.model.plan import Kept
+from imagesync.model.plan import Deactivate, Kept, Plan, Reason
+from imagesync.planning.steps import make_step
 from imagesync.render.stays import MAX_LISTED, candidate_lines, describe_kept, kept_lines
+from imagesync.render.style import Detail
 from imagesync.render.text import plan_text
-from tests.unit.factories import NOW, candidate, catalog, inventory, live, plan, retired, spec
+from tests.unit.factories import NOW, TARGET, candidate, catalog, inventory, live, plan, retired, spec
 
 
-def test_many_retired_images_are_told_in_groups() -> None:
-    """The text does not shout; the document has each."""
+def test_retired_builds_of_images_that_do_not_change_are_counted() -> None:
+    """The text has their number; with all details each, as the document."""
     keys = [f"k{number:02}" for number in range(12)]
     images = [live(spec(key), f"{key}-now", generation=2) for key in keys]
     images += [retired(spec(key, "b"), f"{key}-old") for key in keys]
     made = plan(catalog(*map(spec, keys)), inventory(*images))
-    assert "  12 images kept for good (keep 1): k00, k01, k02 and 9 more" in plan_text(made)
+    assert "Retired builds kept: 12.\n" in plan_text(made)
+    assert "k00-old  kept for good (keep 1)" in plan_text(made, detail=Detail.WHOLE)
     assert len(made.kept) == 12
 
 
 @pytest.mark.parametrize(("number", "lines"), [(MAX_LISTED, 1 + MAX_LISTED), (MAX_LISTED + 1, 2)])
-def test_so_many_retired_images_are_listed_one_by_one(number: int, lines: int) -> None:
-    """More of them are a line a group."""
-    assert len(list(kept_lines([Kept(f"k{index}", "i", 1) for index in range(number)], NOW))) == lines
+def test_so_many_retired_builds_are_listed_one_by_one(number: int, lines: int) -> None:
+    """Of images that change; more of them are a line a group, and others are counted."""
+    keys = [f"k{index}" for index in range(number)]
+    steps = tuple(make_step(Deactivate(key, "i"), Reason.DRIFT) for key in keys)
+    made = Plan("base", TARGET, steps, kept=tuple(Kept(key, "i", 1) for key in keys))
+    assert len(list(kept_lines(made, NOW, whole=False))) == lines
+    assert len(list(kept_lines(made, NOW, whole=True))) == number + 1
+    other = replace(made, kept=(*made.kept, Kept("x", "i", 1)))
+    assert list(kept_lines(other, NOW, whole=False))[-1] == "  and 1 of images that this plan does not change"
 
 
 def test_a_rejected_candidate_is_listed_with_nothing_to_do() -> None:

@@ -1,33 +1,39 @@
 """A plan as text: what the reader sees of names and places that others chose."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from imagesync.model.catalog import Checksum, Fingerprint, UrlSource
+from imagesync.model.catalog import Auto, Checksum, Fingerprint, OnExpire, Status, UrlSource, Visibility
+from imagesync.render.style import Detail
 from imagesync.render.text import plan_text
-from tests.unit.factories import catalog, digest, inventory, live, plan, rewrite, spec
+from tests.unit.factories import NOW, catalog, digest, inventory, live, plan, retired, rewrite, spec
 
 
 @pytest.mark.parametrize(
     ("url", "shown"),
     [
-        ("https://user:S3CRET@m.example:8443/a.img?sig=S3CRET", "from m.example:8443 "),
-        ("https://m.example?sig=S3CRET", "from m.example "),
+        ("https://user:S3CRET@m.example:8443/x/a.img?sig=S3CRET", ("from a.img", "host        m.example:8443")),
+        ("https://m.example?sig=S3CRET", ("from m.example", "host        m.example")),
     ],
 )
-def test_of_a_url_the_plan_shows_the_host_alone(url: str, shown: str) -> None:
+@pytest.mark.parametrize("detail", Detail)
+def test_of_a_url_the_plan_shows_no_secret(url: str, shown: tuple[str, ...], detail: Detail) -> None:
     """The log-in and the query may be secrets, also that of a URL without a path."""
-    text = plan_text(plan(catalog(spec("a", source=UrlSource((url,), Checksum("sha256", "a" * 64)))), inventory()))
-    assert shown in text
+    made = plan(catalog(spec("a", source=UrlSource((url,), Checksum("sha256", "a" * 64)))), inventory())
+    text = plan_text(made, detail=detail)
     assert "S3CRET" not in text
+    if detail is Detail.USUAL:
+        assert all(part in text for part in shown)
 
 
 def test_every_mirror_is_shown() -> None:
     """Any of them may be the one that gives the data; one host is named once."""
     urls = ("https://m.example/1", "https://m.example/2", "http://10.0.0.5:8080/x")
-    text = plan_text(plan(catalog(spec("a", source=UrlSource(urls))), inventory()))
-    assert "from m.example, 10.0.0.5:8080 " in text
+    made = plan(catalog(spec("a", source=UrlSource(urls))), inventory())
+    assert "host        m.example, 10.0.0.5:8080" in plan_text(made)
+    assert all(url in plan_text(made, detail=Detail.WHOLE) for url in urls)
 
 
 def test_a_name_that_moves_the_cursor_is_shown_with_escapes() -> None:
@@ -39,10 +45,11 @@ def test_a_name_that_moves_the_cursor_is_shown_with_escapes() -> None:
 
 
 def test_the_digest_that_a_build_replaces_is_shown_even_if_it_was_only_declared() -> None:
-    """Content that was taken on trust has a name, too."""
+    """Content that was taken on trust has a digest, too; digests are shown whole, with all details."""
     image = rewrite(live(spec("a", "a")), digests=(), declared=(digest("a"),))
-    text = plan_text(plan(catalog(spec("a", "b")), inventory(image)))
-    assert "sha256:aaaaaaaa… → sha256:bbbbbbbb…" in text
+    made = plan(catalog(spec("a", "b")), inventory(image))
+    assert f"content    {digest('a')} → {digest('b')}" in plan_text(made, detail=Detail.WHOLE)
+    assert "sha256" not in plan_text(made)
 
 
 @pytest.mark.parametrize(("number", "words"), [(0, ""), (1, "1 image carries a copy"), (2, "2 images carry a copy")])
@@ -58,23 +65,137 @@ def test_copies_of_records_are_counted_in_one_line(number: int, words: str) -> N
 
 def test_what_becomes_of_an_old_build_stands_below_the_new_one() -> None:
     """One row for the key; the old build has none of its own."""
-    text = plan_text(plan(catalog(spec("a", "b")), inventory(live(spec("a", "a")))))
-    first, below = text.splitlines()[2:4]
-    assert first.startswith("  ± a  replace  4.0 KiB from a.raw")
-    assert below.startswith("      id-a hidden, kept")
-    assert "superseded" not in text
+    made = plan(catalog(spec("a", "b")), inventory(live(spec("a", "a"))))
+    first, below = plan_text(made).splitlines()[2:4]
+    assert first == "  ± a  replace  4.0 KiB from a.raw  new build"
+    assert below == "      old build  hidden, kept for good (keep 1)"
+    assert "superseded" not in plan_text(made)
+    assert "old build  id-a hidden, kept" in plan_text(made, detail=Detail.WHOLE)
 
 
 @pytest.mark.parametrize(
-    ("wanted", "exchange"),
+    ("wanted", "contents"),
     [
-        ((Checksum("sha256", "b" * 64),), "sha256:aaaaaaaa… → sha256:bbbbbbbb…"),
-        ((Checksum("sha512", "b" * 128),), ""),
-        ((Checksum("sha512", "b" * 128), Checksum("sha256", "b" * 64)), "sha256:aaaaaaaa… → sha256:bbbbbbbb…"),
+        ((Checksum("sha256", "b" * 64),), [f"sha256:{'a' * 64} → sha256:{'b' * 64}"]),
+        ((Checksum("sha512", "b" * 128),), [f"sha512:{'b' * 128}"]),
+        (
+            (Checksum("sha512", "b" * 128), Checksum("sha256", "b" * 64)),
+            [f"sha512:{'b' * 128}", f"sha256:{'a' * 64} → sha256:{'b' * 64}"],
+        ),
     ],
 )
-def test_only_digests_of_one_algorithm_are_shown_as_an_exchange(wanted: tuple[Checksum, ...], exchange: str) -> None:
+def test_only_digests_of_one_algorithm_are_shown_as_an_exchange(
+    wanted: tuple[Checksum, ...], contents: list[str]
+) -> None:
     """The record of the build that is replaced may have none in that of the new one."""
     made = plan(catalog(spec("a", fingerprint=Fingerprint(wanted, size=2**20))), inventory(live(spec("a"), "old")))
-    (line,) = [line for line in plan_text(made).splitlines() if "replace " in line]
-    assert ("→" in line, exchange in line, "1.0 MiB from a.raw" in line) == (bool(exchange), True, True)
+    lines = plan_text(made, detail=Detail.WHOLE).splitlines()
+    assert [line.split(maxsplit=1)[1] for line in lines if line.startswith("      content")] == contents
+
+
+FIELDS: dict[str, tuple[dict[str, Any], str]] = {
+    "name": ({"name": "Debian 12"}, "+ a create Debian 12, 4.0 KiB from a.raw"),
+    "public": ({"visibility": Visibility.PUBLIC}, "! visibility public"),
+    "community": ({"visibility": Visibility.COMMUNITY}, "! visibility community"),
+    "private": ({}, "visibility private"),
+    "protected": ({"protected": True}, "! visibility private, protected"),
+    "hidden": ({"hidden": True}, "visibility private, hidden"),
+    "deactivated": ({"status": Status.DEACTIVATED}, "visibility private, deactivated"),
+    "formats": ({"disk_format": "qcow2"}, "format qcow2 in bare"),
+    "sizes": ({"min_disk": 7, "min_ram": 512}, "format raw in bare, min_disk 7 GB, min_ram 512 MB"),
+    "auto": ({"min_disk": Auto.AUTO}, "format raw in bare, min_disk auto"),
+    "tags": ({"tags": frozenset("yx")}, "tags x, y"),
+    "properties": ({"properties": {"os_distro": "debian"}}, "properties.os_distro debian"),
+    "members": (
+        {"visibility": Visibility.SHARED, "members": frozenset({"m" * 32})},
+        f"members + {'m' * 32}",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_of_a_new_image_the_plan_shows_what_users_get_to_see(name: str) -> None:
+    """Public and protected stand out; what a new image has by default is not shown, but for its visibility."""
+    attrs, expected = FIELDS[name]
+    lines = [" ".join(line.split()) for line in plan_text(plan(catalog(spec("a", **attrs)), inventory())).splitlines()]
+    assert expected in lines
+    assert "protected" in name or not any("protected" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("attrs", "expected"),
+    [
+        ({"name": "b"}, "name a → b"),
+        ({"visibility": Visibility.PUBLIC}, "! visibility private → public"),
+        ({"protected": True}, "! protected false → true"),
+        ({"min_ram": 64}, "min_ram 0 → 64"),
+        ({"tags": frozenset("x")}, "tags + x"),
+        ({"properties": {"p": "1"}}, "properties.p (none) → 1"),
+    ],
+)
+@pytest.mark.parametrize("content", ["a", "b"])
+def test_a_new_build_shows_the_changes_that_an_update_would_show(
+    content: str, attrs: dict[str, Any], expected: str
+) -> None:
+    """A replacement that renames, opens or protects the image shows all three."""
+    text = plan_text(plan(catalog(spec("a", content, **attrs)), inventory(live(spec("a")))))
+    assert ("replace" in text) is (content == "b")
+    assert expected in [" ".join(line.split()) for line in text.splitlines()]
+
+
+def test_a_promoted_build_shows_its_changes() -> None:
+    """An earlier build that becomes current again, and public."""
+    wanted = spec("a", "b", visibility=Visibility.PUBLIC)
+    text = plan_text(plan(catalog(wanted), inventory(live(spec("a")), retired(spec("a", "b"), "old"))))
+    assert "    ! visibility  private → public" in text
+
+
+def test_an_image_that_users_lose_stands_last() -> None:
+    """Whatever its key is; with its name and id."""
+    gone = live(spec("a", name="Old one"), "id-gone")
+    text = plan_text(plan(catalog(spec("b"), spec("c")), inventory(gone)))
+    rows = [line for line in text.splitlines() if line[:3].strip() in tuple("+-") or line.startswith("  - ")]
+    assert rows[-1] == "  - a  delete  Old one, 4.0 KiB  not in the manifest"
+    assert "      image  id-gone" in text
+
+
+@pytest.mark.parametrize(("expires", "shown"), [("2026-12-22", True), ("2026-12-24", False), ("2026-11-24", True)])
+def test_an_image_that_expires_soon_is_announced(expires: str, *, shown: bool) -> None:
+    """Within thirty days of the reader's clock; a plan itself holds no clock."""
+    made = plan(catalog(spec("a", expires=expires, on_expire=OnExpire.HIDE)), inventory(live(spec("a"))))
+    assert made.expires == {"a": expires}
+    assert (f"  a  {expires} (" in plan_text(made, now=NOW)) is shown
+    assert "Expiring" not in plan_text(made)
+    assert f"  a  {expires} (" in plan_text(made, now=NOW, detail=Detail.WHOLE)
+
+
+def test_an_expired_image_that_is_not_there_is_not_unchanged() -> None:
+    """Nothing of it matches the manifest."""
+    wanted = catalog(spec("a", expires="2020-01-01", on_expire=OnExpire.HIDE), spec("b"))
+    made = plan(wanted, inventory(live(spec("b"))))
+    assert (made.steps, made.unchanged, made.expires) == ((), 1, {})
+    assert plan_text(made).endswith("No changes. 1 image matches the manifest.")
+
+
+def test_the_summary_is_the_place_and_the_counts() -> None:
+    """Two lines, whatever changes."""
+    made = plan(catalog(spec("a", "b"), spec("b")), inventory(live(spec("a"))))
+    lines = plan_text(made, detail=Detail.SUMMARY).splitlines()
+    assert lines == [
+        plan_text(made).splitlines()[0],
+        "Plan: 1 to create, 1 to replace; 0 unchanged. 8.0 KiB to upload.",
+    ]
+
+
+@pytest.mark.parametrize(("number", "lines"), [(2, 2), (3, 1)])
+def test_the_same_note_on_several_images_is_one(number: int, lines: int) -> None:
+    """With their keys; all of them, with all details."""
+    keys = [f"k{index}" for index in range(number)]
+    wanted = [spec(key, members=frozenset({"m" * 32}), visibility=Visibility.SHARED) for key in keys]
+    old = [live(spec(key, "b")) for key in keys]
+    made = plan(catalog(*wanted), inventory(*old))
+    notes = [line for line in plan_text(made).splitlines() if line.startswith("Note: ")]
+    assert len(notes) == lines
+    assert all(key in " ".join(notes) for key in keys)
+    whole = plan_text(made, detail=Detail.WHOLE).splitlines()
+    assert len([line for line in whole if line.startswith("Note: ")]) == number

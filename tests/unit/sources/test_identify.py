@@ -43,3 +43,20 @@ def test_files_that_cannot_be_read_are_reported_without_reading_any(tmp_path: Pa
         ("images.folder.source", "folder: not a regular file"),
         ("images.missing.source", "missing: No such file or directory"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("source", "hint"),
+    [
+        ("example.org/images/x.img", "if it is an address, write https:// before it"),
+        ("~/x.img", "~ is not the home folder here: write the path from the manifest's folder"),
+        ("images/x.img", "check the path and its permissions"),
+    ],
+)
+def test_a_file_that_is_not_there_may_be_something_else(tmp_path: Path, source: str, hint: str) -> None:
+    """An address without scheme, or a path that a shell would have completed."""
+    wanted = catalog(spec("a", source=FileSource(str(tmp_path / source), source)))
+    for check in (check_files, identify):
+        with pytest.raises(ManifestError) as caught:
+            check(wanted)
+        assert str(caught.value.diagnostics[0]).endswith(f"{source}: No such file or directory; {hint}")

@@ -1,21 +1,44 @@
 """Lists of digests as upstreams publish them -> the digests of one file."""
 
+import hashlib
+import json
+import random
+
 import pytest
 
 from imagesync.errors import SourceError
 from imagesync.model.catalog import Checksum
-from imagesync.sources.lists import MAX_LINE_BYTES, read_list
+from imagesync.sources.lists import MAX_LINE_BYTES, MAX_LINES, read_list
+from imagesync.sources.matching import Wanted
 
 A, B = "a" * 64, "b" * 64
 LONG = "c" * 128
+DATA = b"a disk"
+HEX = {name: hashlib.new(name, DATA).hexdigest() for name in ("md5", "sha1", "sha224", "sha256", "sha384", "sha512")}
+BLAKE2B = hashlib.blake2b(DATA).hexdigest()
+S256, S512 = HEX["sha256"], HEX["sha512"]
+PLACE = "https://mirror.example/24.04/disk.qcow2?token=x"
 
 
-def find_digests(text: str, place: str) -> tuple[Checksum, ...]:
+def find_digests(content: str | bytes, place: str, url: str = "", entry: str = "") -> tuple[Checksum, ...]:
     """What a list says of one place; raises what it says else."""
-    found = read_list(text.encode(), [place])[place]
+    wanted = Wanted(place, entry)
+    found = read_list(content if isinstance(content, bytes) else content.encode(), [wanted], url)[wanted]
     if isinstance(found, SourceError):
         raise found
     return found
+
+
+def explain(content: str | bytes, url: str = "", place: str = PLACE) -> str:
+    """The error of a list that does not decide."""
+    with pytest.raises(SourceError) as caught:
+        find_digests(content, place, url)
+    return str(caught.value)
+
+
+def group(digits: str, size: int = 8) -> str:
+    """Digits as ``gpg --print-md`` writes them."""
+    return " ".join(digits.upper()[at : at + size] for at in range(0, len(digits), size))
 
 
 CLEAR_SIGNED = f"""-----BEGIN PGP SIGNED MESSAGE-----
@@ -36,23 +59,273 @@ iQIzBAEBCAAdFiEE{B}
     [
         f"{B}  other.img\n{A}  disk.qcow2\n",
         f"{A} *disk.qcow2\r\n{B} *disk.qcow2.manifest\r\n",
+        f"{A}  disk.qcow2\r{B}  other\r",
         f"{A}  ./disk.qcow2",
         f"SHA256 (disk.qcow2) = {A}\nSHA256 (other) = {B}",
         f"SHA2-256(disk.qcow2)= {A}\nSHA256(disk.qcow2)= {A.upper()}",
+        f"sha256 (disk.qcow2) = {A}\nSha-256 (other (1).img) = {B}",
         f"{A}\n",
         f"{A}  -\n",
         CLEAR_SIGNED,
         CLEAR_SIGNED.replace("iQIzBAEB", f"{B}  disk.qcow2\niQIzBAEB"),
         CLEAR_SIGNED.replace("Hash: SHA256\n", f"Hash: SHA256\n{B}  disk.qcow2\n"),
         f"{CLEAR_SIGNED}{B}  disk.qcow2\n",
+        f"{B}  disk.qcow2\n{CLEAR_SIGNED}",
+        f"{CLEAR_SIGNED}{CLEAR_SIGNED.replace(A, B)}",
         f"{B}  amd64/disk.qcow2\n{A}  24.04/disk.qcow2\n",
         f"<p>notes</p>\n{A}  disk%2Eqcow2\n",
+        f"sha256: {A}  disk.qcow2\nsha256: {B}  other\n",
+        f"sha256:{A}  disk.qcow2\n",
+        f"SHA256 {A} disk.qcow2\n",
+        f"sha256:{A}\n",
+        f"SHA256: {A}\n",
+        f"SHA256 = {A}\n",
+        f"sha256sum: {A}\n",
+        f"Checksum: {A}\n",
+        f"checksum: sha256:{A}\n",
+        f"disk.qcow2  {A}\nother  {B}\n",
+        f"disk.qcow2: {A}\nother: {B}\n",
+        f"disk.qcow2 = {A}\nother = {B}\n",
+        f"disk.qcow2\t{A}\n",
+        f"disk.qcow2: sha256:{A}\n",
+        f"disk.qcow2: SHA256 = {A}\n",
+        f"disk.qcow2:\n{A}\nother:\n{B}\n",
+        f"other.qcow2\n{B}\n\ndisk.qcow2\nsha256: {A}\n",
+        f"{A} 12345 disk.qcow2\n{B} 6 other\n",
+        f" {A}            12345 24.04/disk.qcow2\n {B}  6 24.04/other\n",
+        f"12345 {A} disk.qcow2\n6 {B} other\n",
+        f"disk.qcow2 12345 {A}\nother 6 {B}\n",
+        f"disk.qcow2 {A} 12345\nother {B} 6\n",
+        f"| File | SHA256 |\n|---|---|\n| disk.qcow2 | `{A}` |\n| other | {B} | 6 |\n",
+        f"{A},disk.qcow2\n{B},other\n",
+        f'"Algorithm","Hash","Path"\r\n"SHA256","{A.upper()}","D:\\out\\disk.qcow2"\r\n',
+        f"\\{B}  out\\\\disk.qcow2\n{A}  disk.qcow2\n",
+        f"[SHA256]\n{A}  disk.qcow2\n",
+        f"* sha256: {A}\n",
+        f"# SHA256 HASH\nnote: feed beef\n{A}  disk-9.qcow2\n",
+        f"disk.qcow2: {'abcd ' * 6}abcdabcd\n{A}  disk.qcow2\n",
+        f"- sha256: {A}  disk.qcow2\n- md5:\n",
+        f"# {B}  disk.qcow2\n// {B}  disk.qcow2\n; {B}  disk.qcow2\n{A}  disk.qcow2\n",
+        f"# {B}\n// {B}\n; {B}\n{A}\n",
+        f"{B}  my disk.qcow2\n{A}  disk.qcow2\n{B}  disk.qcow2 (1)\n",
     ],
 )
 def test_every_form_is_read(text: str) -> None:
-    """GNU, BSD, OpenSSL, bare, within a clear signature; of several folders the one that fits best."""
-    (found,) = find_digests(text, "https://mirror.example/24.04/disk.qcow2?token=x")
+    """As published, also within a clear signature; of several folders the one that fits best."""
+    (found,) = find_digests(text, PLACE)
     assert str(found) == f"sha256:{A}"
+
+
+GPG_ALL = f"""\
+disk.qcow2:    MD5 = {group(HEX["md5"][:16], 2)}  {group(HEX["md5"][16:], 2)}
+disk.qcow2:   SHA1 = {group(HEX["sha1"][:20], 4)}  {group(HEX["sha1"][20:], 4)}
+disk.qcow2: RMD160 = {group(HEX["sha1"], 4)}
+disk.qcow2: SHA224 = {group(HEX["sha224"])}
+disk.qcow2: SHA256 = {group(S256[:56])}
+                     {group(S256[56:])}
+disk.qcow2: SHA512 = {group(S512[:56])}
+                     {group(S512[56:112])}
+                     {group(S512[112:])}
+"""
+GPG_LONG = f"""\
+disk.qcow2:\x20
+   MD5 = {group(HEX["md5"], 2)}
+disk.qcow2:\x20
+RMD160 = {group(HEX["sha1"], 4)}
+disk.qcow2:\x20
+SHA512 = {group(S512[:80])}
+         {group(S512[80:])}
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        (f"disk.qcow2: {group(S256)}\nother: {group(B)}\n", ["sha256"]),
+        (f"disk.qcow2: {group(S512[:64])}\n            {group(S512[64:])}\nother: {group(B)}\n", ["sha512"]),
+        (f"disk.qcow2: \n{group(S512[:80])}\n {group(S512[80:])}\n", ["sha512"]),
+        (f"{group(S512[:80])}\n {group(S512[80:])}\n", ["sha512"]),
+        (f"{group(S256)}\n", ["sha256"]),
+        (GPG_ALL, ["sha512", "sha256", "sha1", "md5"]),
+        (GPG_LONG, ["sha512", "md5"]),
+    ],
+)
+def test_groups_of_gnupg_are_put_together(text: str, names: list[str]) -> None:
+    """``--print-md``, ``--print-mds``, of a short name, of a long one, and of standard input."""
+    expected = tuple(Checksum(name, HEX[name]) for name in names)
+    assert find_digests(text, PLACE) == expected
+
+
+FILE_HASH_TABLE = f"""
+Algorithm       Hash                                                                   Path
+---------       ----                                                                   ----
+SHA256          {S256.upper()}       D:\\my builds\\disk.qcow2
+SHA256          {B.upper()}       D:\\my builds\\other.qcow2
+
+"""
+FILE_HASH_LIST = f"""
+
+Algorithm : SHA512
+Hash      : {S512[:104].upper()}
+            {S512[104:].upper()}
+Path      : D:\\my builds\\disk.qcow2
+
+Algorithm : SHA256
+Hash      : {B.upper()}
+Path      : D:\\my builds\\a very long folder\\
+            other.qcow2
+
+"""
+CERTUTIL = f"""SHA256 hash of file disk.qcow2:
+{group(S256, 2).lower()}
+CertUtil: -hashfile command completed successfully.
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        (FILE_HASH_TABLE, "sha256"),
+        (FILE_HASH_LIST, "sha512"),
+        (CERTUTIL, "sha256"),
+        (CERTUTIL.replace(" of file ", " of ").replace(group(S256, 2).lower(), S256), "sha256"),
+        (f"{S256.upper()} *out\\disk.qcow2\n", "sha256"),
+        (f"{S256} *out\\disk.qcow2\n{B} *out\\other.qcow2\n", "sha256"),
+        (f"{S256.upper()}\n", "sha256"),
+    ],
+)
+@pytest.mark.parametrize("coding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+def test_lists_made_on_windows_are_read(text: str, name: str, coding: str) -> None:
+    """``Get-FileHash`` as a table and as a list, ``certutil``, backslashes; in all codings that its programs write."""
+    content = text.replace("\n", "\r\n").encode(coding)
+    assert find_digests(content, PLACE) == (Checksum(name, HEX[name]),)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"# BLAKE2B HASH\n{BLAKE2B}  disk.qcow2\n# SHA512 HASH\n{S512}  disk.qcow2\n",
+        f"# SHA512 HASH\n{S512}  disk.qcow2\n# WHIRLPOOL HASH\n{BLAKE2B}  disk.qcow2\n",
+        f"# UNHEARD HASH\n{BLAKE2B}  disk.qcow2\n## SHA-512 checksums:\n{S512}  disk.qcow2\n",
+        f"BLAKE2b (disk.qcow2) = {BLAKE2B}\nSHA512 (disk.qcow2) = {S512}\n",
+        f"blake2b: {BLAKE2B}  disk.qcow2\nsha512: {S512}  disk.qcow2\n",
+        f"blake2b:{BLAKE2B}  disk.qcow2\nsha512:{S512}  disk.qcow2\n",
+        f"BLAKE2b:\n{BLAKE2B}  disk.qcow2\nSHA512:\n{S512}  disk.qcow2\n",
+        f"# MD5 HASH\n{HEX['md5']}  other\n# SHA256 and SHA512 hashes\n{S512}  disk.qcow2\n",
+        f"SHA3-512 (disk.qcow2) = {BLAKE2B}\nSHA512 (disk.qcow2) = {S512}\n",
+    ],
+)
+def test_what_a_list_says_of_an_algorithm_counts_before_its_length(text: str) -> None:
+    """Headings, tags and labels; BLAKE2b and Whirlpool have 128 digits, too."""
+    assert find_digests(text, PLACE, "https://mirror.example/24.04/DIGESTS") == (Checksum("sha512", S512),)
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "algorithm"),
+    [
+        (f"{BLAKE2B}  disk.qcow2\n", "B2SUMS", "BLAKE2B"),
+        (f"{BLAKE2B}  disk.qcow2\n", "b2sums.txt", "BLAKE2B"),
+        (f"{BLAKE2B}\n", "disk.qcow2.b2", "BLAKE2B"),
+        (f"{BLAKE2B}  disk.qcow2\n", "x-blake2b-CHECKSUM", "BLAKE2B"),
+        (f"{BLAKE2B}  disk.qcow2\n", "disk.qcow2.whirlpool.asc", "WHIRLPOOL"),
+        (f"{S256}  disk.qcow2\n", "SHA3-256SUMS", "SHA3-256"),
+        (f"| disk.qcow2 | blake2b:{BLAKE2B} |\n", "CHECKSUM", "BLAKE2B"),
+        (f"BLAKE2B,{BLAKE2B},disk.qcow2\n", "CHECKSUM", "BLAKE2B"),
+        (f"SHA512/256 (disk.qcow2) = {S256}\n", "CHECKSUM", "SHA512/256"),
+        (f"# TIGER HASH\n{S256}  disk.qcow2\n", "CHECKSUM", "TIGER"),
+        (f"HMAC-SHA256(disk.qcow2)= {S256}\n", "CHECKSUM", "HMAC-SHA256"),
+        (f"{HEX['sha224']}  disk.qcow2\n", "CHECKSUM", "SHA224"),
+        (json.dumps({"name": "disk.qcow2", "blake2b": BLAKE2B}), "x.json", "BLAKE2B"),
+    ],
+)
+def test_an_algorithm_that_cannot_be_verified_is_refused_by_name(text: str, name: str, algorithm: str) -> None:
+    """It is no digest of another algorithm because it is as long, nor a file that was changed."""
+    message = explain(text, f"https://mirror.example/24.04/{name}")
+    assert (
+        f"the checksum list has only {algorithm} digests for disk.qcow2; imagesync verifies md5, sha1, sha256"
+        in message
+    )
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["SHA512SUMS", "disk.qcow2.sha512", "CHECKSUM.SHA512", "sha512sum.txt", "x-sha512-CHECKSUM", "sums", "x.sha"],
+)
+def test_the_name_of_a_list_may_tell_its_algorithm(name: str) -> None:
+    """Or nothing; then the length does."""
+    assert find_digests(f"{S512}  disk.qcow2\n", PLACE, f"https://m.example/{name}") == (Checksum("sha512", S512),)
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "message"),
+    [
+        (f"{S512}  disk.qcow2\n", "SHA256SUMS", "line 1: 128 digits are no sha256, which the list's name says"),
+        (f"\n# MD5 HASH\n{S512}  disk.qcow2\n", "X", "line 3: 128 digits are no md5, which the heading in line 2 says"),
+        (f"SHA256 (disk.qcow2) = {HEX['sha1']}\n", "X", "line 1: 40 digits are no sha256, which its label says"),
+        (f"{A} {B} disk.qcow2\n", "X", "line 1 has more than one digest"),
+        (f"{A}  disk.qcow2 {B}\n", "X", "line 1 has more than one digest"),
+        (f"| disk.qcow2 | {HEX['md5']} | {A} |\n", "X", "line 1 has more than one digest"),
+        (f"| disk.qcow2 | the new one | {A} |\n", "X", "line 1 has more than one cell that could be the name"),
+        (f"\ndisk.qcow2 {A} of today\n", "X", "line 2 has text on both sides of its digest"),
+        (f"File name: other.qcow2\nSHA256: {A}\n", "X", "line 1 names a file in a form that is not read"),
+        (f"file: other.qcow2\nsha256: {A}\n", "X", "line 1 names a file in a form that is not read"),
+        (f"- name: other\n  md5: {HEX['md5']}\n- sha256: {A}\n", "X", "line 1 names a file in a form that is not read"),
+        (f"SHA256: {HEX['md5']}\nMD5: {HEX['md5']}\n", "X", "line 1: 32 digits are no sha256, which its label says"),
+    ],
+)
+def test_a_line_that_is_ambiguous_is_refused(text: str, name: str, message: str) -> None:
+    """No guess is made; the message says which line and why."""
+    said = explain(text, f"https://mirror.example/24.04/{name}")
+    assert said == f"the checksum list gives no clear digest for disk.qcow2: {message}; declare the checksum itself"
+    clear = f"{text}SHA256 (disk.qcow2) = {S256}\n"
+    assert find_digests(clear, PLACE, f"https://m.example/{name}") == (Checksum("sha256", S256),)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "it is empty"),
+        (" \r\n\n", "it is empty"),
+        ("Not found\nat all", "nothing in it can be read as a checksum: its first line is 'Not found'"),
+        (
+            "\n\n<?xml version='1.0'?>\n",
+            "nothing in it can be read as a checksum: its first line is \"<?xml version='1.0'?>\"",
+        ),
+        ("{}", "nothing in it can be read as a checksum: its first line is '{}'"),
+        (f"{A}  {B}\n", "nothing in it can be read as a checksum: line 1 has more than one digest"),
+        ("x" * 9000, f"nothing in it can be read as a checksum: its first line is '{'x' * 78}…"),
+        ("password: hunter2hunter2\n", "characters, not shown: looks like a secret"),
+        ('{"a": ', "it begins like JSON and cannot be read as such"),
+        ("[" * 100_000, "it begins like JSON and cannot be read as such"),
+        ("[" + "0," * 600_000 + "0]", "it is JSON with more values than are read"),
+        ("<html>log in</html>", "it is an HTML page, and has no digest for disk.qcow2"),
+        (f"<!DOCTYPE html>\n<pre>\n{A}  disk.qcow2\n</pre>\n", "it is an HTML page, and has no digest for disk.qcow2"),
+        ("a\n" * (MAX_LINES + 1), "it has more than 1,000,000 lines, so it is no checksum list"),
+        (
+            f"{A}  disk.qcow2.xz\n{B}  notes\n",
+            "disk.qcow2 is not in the checksum list (2 entries, e.g. disk.qcow2.xz, notes)",
+        ),
+        (
+            f"{A}  notes.txt\n",
+            "disk.qcow2 is not in the checksum list (1 entry, e.g. notes.txt); check the name or set",
+        ),
+        (f"{A}  disk.qcow2\n{B}  disk.qcow2\n", "the checksum list has two different sha256 digests for disk.qcow2"),
+        (f"{A}\n{B}\n", "the checksum list has two different sha256 digests for disk.qcow2"),
+        (f"{group(A)}\n{group(B)}\n", "the checksum list has two different sha256 digests for disk.qcow2"),
+        (f"{A}  notdisk.qcow2\n{B}  other\n", "disk.qcow2 is not in the checksum list"),
+    ],
+)
+def test_a_list_that_does_not_decide_is_an_error(text: str, message: str) -> None:
+    """Nothing in it can be read, or it lacks the file: two different things to do."""
+    assert message in explain(text)
+
+
+def test_the_nearest_names_are_shown() -> None:
+    """Three of them, however many there are: what is equal at the beginning and at the end counts."""
+    names = [f"disk-{number}-arm64.raw" for number in range(50)] + ["disk-7-amd64.qcow2", "x-8-amd64.qcow2"]
+    random.Random(1).shuffle(names)
+    text = "".join(f"{number:064x}  {name}\n" for number, name in enumerate(names))
+    assert "(52 entries, e.g. disk-7-amd64.qcow2, " in explain(text, place="https://mirror.example/disk-8-amd64.qcow2")
 
 
 def test_several_algorithms_come_strongest_first() -> None:
@@ -61,32 +334,15 @@ def test_several_algorithms_come_strongest_first() -> None:
     assert [digest.algorithm for digest in find_digests(text, "/images/disk")] == ["sha512", "sha256", "md5"]
 
 
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        (f"{A}  other\n", "the list has no digest for disk"),
-        ("<html>log in</html>", "it is an HTML page, and has no digest for disk"),
-        ("", "the list has no digest for disk"),
-        (f"{A}  disk\n{B}  disk\n", "the list has two different digests for disk"),
-        (f"{A}\n{B}\n", "the list has two different digests for disk"),
-        (f"{A}  notdisk\n", "the list has no digest for disk"),
-        (f"MD5 (disk) = {A}\n", "the list has no digest for disk"),
-    ],
-)
-def test_a_list_that_does_not_decide_is_an_error(text: str, message: str) -> None:
-    """No guess is made."""
-    with pytest.raises(SourceError, match=message):
-        find_digests(text, "https://mirror.example/disk")
-
-
 def test_one_reading_serves_all_files() -> None:
-    """Each file gets its own digests, from the entry whose folders fit best; none where several fit alike."""
+    """Each file gets its own digests, from the entry whose folders fit best; none where none of them does."""
     text = f"{A}  24.04/disk\n{B}  22.04/disk\n{'c' * 64}  notes\n"
     places = ["https://mirror.example/24.04/disk", "/images/22.04/disk", "https://mirror.example/20.04/disk", "/none"]
-    found = read_list(text.encode(), places)
+    found = read_list(text.encode(), list(map(Wanted, places)))
     digests = [str(entry[0]) if isinstance(entry, tuple) else entry.message for entry in found.values()]
-    two, none = "the list has two different digests for disk", "the list has no digest for none"
-    assert digests == [f"sha256:{A}", f"sha256:{B}", two, none]
+    assert digests[:2] == [f"sha256:{A}", f"sha256:{B}"]
+    assert digests[2].startswith("the checksum list has disk in other folders only (e.g. 24.04/disk, 22.04/disk")
+    assert digests[3].startswith("none is not in the checksum list (3 entries, e.g. ")
 
 
 def test_a_line_that_is_no_entry_however_long_is_passed_over() -> None:
@@ -98,5 +354,5 @@ def test_a_line_that_is_no_entry_however_long_is_passed_over() -> None:
 def test_the_time_is_looked_at_while_a_list_is_read() -> None:
     """Millions of lines take seconds; whoever calls may end the reading."""
     looks: list[None] = []
-    read_list(f"{A}  other\n".encode() * 20_000, ["/disk"], lambda: looks.append(None))
+    read_list(f"{A}  other\n".encode() * 20_000, [Wanted("/disk")], "", lambda: looks.append(None))
     assert len(looks) == 5

@@ -49,7 +49,7 @@ def _no_thread_is_left() -> Iterator[None]:
 @given(data=st.data(), packed=st.sampled_from([Compression.NONE, Compression.GZ, Compression.XZ]))
 def test_any_cut_of_the_data_gives_the_same_bytes_and_digests(data: st.DataObject, packed: Compression) -> None:
     """And the same virtual size."""
-    plain = (b"\0" + data.draw(st.binary(max_size=3000))) * data.draw(st.integers(1, 60))
+    plain = (bytes(4) + data.draw(st.binary(max_size=3000))) * data.draw(st.integers(1, 60))
     published = PACK[packed](plain)
     cuts = data.draw(st.lists(st.integers(0, len(published)), max_size=8))
     edges = sorted({0, *cuts, len(published)})
@@ -83,6 +83,26 @@ def test_of_packed_data_the_digest_is_of_what_is_stored() -> None:
     found = stream([packed], digest(packed, "sha512"), compression=Compression.GZ)
     assert b"".join(found) == BLOCK
     assert found.digests == {"sha512": hashlib.sha512(BLOCK).hexdigest()}
+
+
+@pytest.mark.parametrize("algorithm", ["md5", "sha256", "sha512"])
+def test_a_digest_of_what_is_inside_packed_data_is_recognized(algorithm: str) -> None:
+    """A common mistake: the message gives the right one, and the last chunk is not handed on."""
+    packed, given_out = gzip.compress(BLOCK), list[bytes]()
+    with pytest.raises(ChecksumMismatch) as caught:
+        given_out.extend(stream([packed], digest(BLOCK, algorithm), compression=Compression.GZ))
+    assert caught.value.message.startswith(f"the declared {algorithm} is of the unpacked data")
+    assert caught.value.hint == f"write {digest(packed, algorithm)}"
+    assert sum(map(len, given_out)) < len(BLOCK)
+
+
+def test_a_wrong_digest_is_told_before_damage_that_it_explains() -> None:
+    """Of a packed file that was cut or changed: it is not the declared one."""
+    for packed in (gzip.compress(BLOCK)[:-9], gzip.compress(BLOCK) + b"x"):
+        with pytest.raises(ChecksumMismatch, match=r"the sha256 of the packed file is .*, not the declared 0000"):
+            list(stream([packed], Checksum("sha256", "0" * 64), compression=Compression.GZ))
+    with pytest.raises(ChecksumMismatch, match=r"the sha256 is .*, not the declared 0000"):
+        list(stream([BLOCK], Checksum("sha256", "0" * 64)))
 
 
 @pytest.mark.parametrize("case", [*REFUSED, *DISGUISED])

@@ -78,3 +78,44 @@ def test_a_status_is_an_error_of_ours(status: int, kind: type[BackendError]) -> 
     assert str(error).startswith("GET /images/x: ")
     assert "\n" not in str(error)
     assert getattr(error, "status", status) == status
+
+
+DENIED = "You are not authorized to complete {} action."
+
+
+@pytest.mark.parametrize(
+    ("body", "roles", "hint"),
+    [
+        (
+            DENIED.format("add_image"),
+            ("reader",),
+            "the image service wants the role member for that, and this user has the role reader: ask for it, or use another "
+            "user",
+        ),
+        (
+            DENIED.format("download_image"),
+            (),
+            "the image service wants the role member for that, and this user has another role: ask for it, or use another user",
+        ),
+        (
+            DENIED.format("publicize_image"),
+            ("reader", "member"),
+            "the image service wants the role admin for that, and this user has the role member and reader: ask for it, or use "
+            "another user",
+        ),
+        (
+            "You are not permitted to create images owned by &#x27;x&#x27;",
+            ("member",),
+            "the image service wants the role admin for that, and this user has the role member: ask for it, or use another user",
+        ),
+        (
+            DENIED.format("modify_image"),
+            ("member",),
+            "the image belongs to another project: use a user with the role member there, or with admin",
+        ),
+        ("Image x is protected and cannot be deleted.", ("member",), ""),
+    ],
+)
+def test_a_refusal_says_which_role_is_needed(body: str, roles: tuple[str, ...], hint: str) -> None:
+    """By the service's default policy; what is refused for another reason needs no role."""
+    assert error_from_answer(403, body, "POST /images", roles).hint == hint

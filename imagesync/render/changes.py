@@ -1,0 +1,123 @@
+"""Fields of images and their changes -> lines of a plan. Pure."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from imagesync.model.catalog import Visibility
+from imagesync.model.plan import Create, FieldChange, Reason, Value
+from imagesync.render.style import MAX_VALUE_CHARS, format_value
+from imagesync.text import GONE, make_printable
+
+LOUD_VISIBILITIES: Final = (Visibility.PUBLIC.value, Visibility.COMMUNITY.value)
+"""Every user of the cloud sees or finds such an image."""
+NAMED_FIELDS: Final = frozenset({"visibility", "protected", "hidden", "members", "owner", "status"})
+"""Fields of which a plan names every image that changes: who can see the image, use it, or delete it."""
+CONTEXT_CHARS: Final = 12
+"""Characters of a long value that are shown before the place where it differs from another."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What stands under an image of a plan: a name and a text.
+
+    ``is_loud``: it makes the image public or protected, or ends that. ``is_named``: every image that has this line is named.
+    """
+
+    name: str
+    text: str
+    is_loud: bool = False
+    is_named: bool = False
+
+
+def describe_changes(changes: Sequence[FieldChange], *, mark_drift: bool, whole: bool) -> list[Line]:
+    """A line a change. ``whole``: long values are not shortened."""
+    return [_describe_change(change, mark_drift=mark_drift, whole=whole) for change in changes]
+
+
+def _describe_change(change: FieldChange, *, mark_drift: bool, whole: bool) -> Line:
+    name = make_printable(".".join(change.path))
+    if isinstance(change.before, tuple) or isinstance(change.after, tuple):
+        text = _describe_sets(_as_set(change.before), _as_set(change.after))
+    else:
+        text = " → ".join(_format_pair(change.before, change.after, whole=whole))
+    drift = "  (drift)" if mark_drift and change.reason is Reason.DRIFT else ""
+    is_loud = change.path == ("protected",) or (
+        change.path == ("visibility",) and bool({change.before, change.after} & {*LOUD_VISIBILITIES})
+    )
+    return Line(name, f"{text}{drift}", is_loud, change.path[0] in NAMED_FIELDS)
+
+
+def _as_set(value: Value) -> tuple[str, ...]:
+    return value if isinstance(value, tuple) else ()
+
+
+def _describe_sets(before: tuple[str, ...], after: tuple[str, ...]) -> str:
+    """``+ added, - removed``; of a set that does not change in both directions the rest is not repeated."""
+    parts = [f"+ {make_printable(item)}" for item in after if item not in before]
+    parts += [f"- {make_printable(item)}" for item in before if item not in after]
+    return ", ".join(parts)
+
+
+def _format_pair(before: Value, after: Value, *, whole: bool) -> tuple[str, str]:
+    """Two values, each on one line; of long ones what differs, and some characters before it."""
+    if not (isinstance(before, str) and isinstance(after, str)) or whole:
+        return _format_one(before, whole=whole), _format_one(after, whole=whole)
+    if max(len(before), len(after)) <= MAX_VALUE_CHARS:
+        return make_printable(before), make_printable(after)
+    same = next(
+        (at for at, (one, two) in enumerate(zip(before, after, strict=False)) if one != two),
+        min(len(before), len(after)),
+    )
+    start = max(0, same - CONTEXT_CHARS)
+    return _cut(before, start), _cut(after, start)
+
+
+def _cut(text: str, start: int) -> str:
+    shown = make_printable(text[start : start + MAX_VALUE_CHARS])
+    head = GONE if start else ""
+    rest = len(text) - start - MAX_VALUE_CHARS
+    return f"{head}{shown}{GONE} ({len(text)} characters)" if rest > 0 else f"{head}{shown}"
+
+
+def _format_one(value: Value, *, whole: bool) -> str:
+    if not isinstance(value, str):
+        return format_value(value)
+    return make_printable(value) if whole else _cut(value, 0)
+
+
+def describe_new_image(create: Create, *, whole: bool) -> Iterator[Line]:
+    """What the users of the cloud get to see of a new image; without what it has by default."""
+    state, fields = create.state, create.state.fields
+    yield _describe_access(create)
+    formats = [f"{fields.get('disk_format')} in {fields.get('container_format')}"] if fields.get("disk_format") else []
+    sizes = [
+        f"{name} {fields[name]} {unit}" for name, unit in (("min_disk", "GB"), ("min_ram", "MB")) if fields.get(name)
+    ]
+    sizes = ["min_disk auto", *sizes] if create.min_disk_auto else sizes
+    if formats or sizes:
+        yield Line("format", make_printable(", ".join([*formats, *sizes])))
+    if fields.get("owner"):
+        yield Line("owner", make_printable(str(fields["owner"])), is_named=True)
+    if state.members:
+        yield Line("members", _describe_sets((), state.members), is_named=True)
+    if state.tags:
+        yield Line("tags", make_printable(", ".join(state.tags)))
+    yield from _describe_properties(state.properties, whole=whole)
+
+
+def _describe_access(create: Create) -> Line:
+    """Who sees the image, and whether it can be used and deleted."""
+    fields = create.state.fields
+    visibility = str(fields.get("visibility"))
+    words = [visibility]
+    words += ["protected"] if fields.get("protected") else []
+    words += ["hidden"] if fields.get("hidden") else []
+    words += ["deactivated"] if fields.get("status") == "deactivated" else []
+    is_loud = visibility in LOUD_VISIBILITIES or bool(fields.get("protected"))
+    return Line("visibility", ", ".join(words), is_loud, is_named=True)
+
+
+def _describe_properties(properties: Mapping[str, str], *, whole: bool) -> Iterator[Line]:
+    for name, value in properties.items():
+        yield Line(f"properties.{make_printable(name)}", _format_one(value, whole=whole))

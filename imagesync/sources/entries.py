@@ -1,0 +1,109 @@
+"""What a list of digests says, piece by piece: entries, and the names of algorithms as they are written. Pure."""
+
+import re
+from functools import lru_cache
+from typing import Final, NamedTuple
+from urllib.parse import unquote, urlsplit
+
+from imagesync.model.catalog import HEX_LENGTHS
+
+LENGTHS: Final = {length: name for name, length in HEX_LENGTHS.items()}
+OTHER_LENGTHS: Final = frozenset({56})
+"""Of digests that nothing else has, and that are not verified here: SHA224."""
+MAX_LABEL_CHARS: Final = 32
+MAX_NAME_CHARS: Final = 255
+"""Of the name of a list, from its end."""
+_SHA2: Final = re.compile(r"sha[-_ ]?(?:2[-_ ])?(224|256|384|512)")
+_SHA1: Final = re.compile(r"sha[-_ ]?1")
+_OTHERS: Final = re.compile(
+    r"sha[-_ ]?3(?:[-_ ]?\d+)?|sha[-_ ]?512[-_/t]+(?:224|256)|b2|b3|b2sp?|blake\d?[a-z]{0,2}(?:[-_]?\d+)?|k12|"
+    r"(?:md|mdc|has|sm)[-_]?\d+|(?:tiger|skein|haval|keccak|shake)[-_]?\d*(?:[-_/]\d+)?|rmd[-_]?\d+|"
+    r"ripe-?md[-_]?\d*|whirlpool|gost\d*|stree?bog[-_]?\d*|mactripledes|crc[-_]?\d*c?|cksum|adler[-_]?\d*|xxh(?:ash)?\d*"
+)
+_COMMON_ENDING: Final = re.compile(r"[-_ ]?(?:hash|check)?sums?$|[-_ ]?(?:hash(?:es)?|digests?)$")
+_BEFORE_ENDING: Final = re.compile(r"(?:\.(?:txt|text|asc|gpg|sig|sign|pgp|json|lst|list|md|csv))+$")
+_NAME_PART: Final = re.compile(r"[a-z0-9]+(?:[-_][a-z0-9]+)*")
+
+
+class Entry(NamedTuple):
+    """One digest of a list, and the file that it is of.
+
+    ``names``: as written, of one file, the one that says most first; empty where the list names none. ``algorithm``: a
+    hashlib name in lower case, or, in upper case, one that is not verified here. ``value``: lower-case hexadecimal.
+    ``sized``: the file's name if what stands before it is a size. ``problem``: why the digest is not unmistakable.
+    ``is_mention``: no entry, but a word of a line that could be one of this file.
+    """
+
+    names: tuple[str, ...]
+    algorithm: str = ""
+    value: str = ""
+    sized: str = ""
+    problem: str = ""
+    is_mention: bool = False
+
+
+class Told(NamedTuple):
+    """An algorithm that a list says for what follows, and where it does: ``line 3``, ``the list's name``."""
+
+    algorithm: str
+    where: str
+
+
+def read_algorithm(label: str) -> str | None:
+    """The algorithm that a label means, as in ``Entry``; None if it means none: ``SHA2-256``, ``sha512sum``, ``B2``."""
+    label = label.strip()
+    return _read_short_label(label.lower()) if 0 < len(label) <= MAX_LABEL_CHARS else None
+
+
+@lru_cache(maxsize=256)
+def _read_short_label(text: str) -> str | None:
+    for spelling in (text, _COMMON_ENDING.sub("", text)):
+        if spelling == "md5":
+            return "md5"
+        if _SHA1.fullmatch(spelling):
+            return "sha1"
+        if found := _SHA2.fullmatch(spelling):
+            return f"sha{found[1]}" if f"sha{found[1]}" in HEX_LENGTHS else f"SHA{found[1]}"
+        if _OTHERS.fullmatch(spelling):
+            return {"B2": "BLAKE2B", "B3": "BLAKE3"}.get(spelling.upper(), spelling.upper())
+    return None
+
+
+def is_verified(algorithm: str) -> bool:
+    """Whether digests of this algorithm can be verified here."""
+    return algorithm in HEX_LENGTHS
+
+
+def find_algorithm_of_list(url: str) -> Told | None:
+    """The algorithm in the name of a list: ``SHA256SUMS``, ``disk.img.sha512``, ``CHECKSUM.SHA256``, ``b2sums.txt``.
+
+    What stands at the end of the name counts before what it begins with: the rest may be the file's own name.
+    """
+    name = _BEFORE_ENDING.sub("", unquote(urlsplit(url).path).rpartition("/")[2][-MAX_NAME_CHARS:].lower())
+    whole = [found for piece in name.split(".") for found in _NAME_PART.findall(piece)] or [""]
+    ends = [part for part in (*_split_name(whole[-1])[::-1], *_split_name(whole[0])[:1]) if any(map(str.isdigit, part))]
+    for candidate in (whole[-1], *ends):
+        if algorithm := read_algorithm(candidate):
+            return Told(algorithm, "the list's name")
+    return None
+
+
+def _split_name(text: str) -> list[str]:
+    return re.split("[-_]", text)
+
+
+def make_entry(
+    names: tuple[str, ...], value: str, label: str | None, told: Told | None, where: str, sized: str = ""
+) -> Entry | None:
+    """An entry whose algorithm its own label tells, else what the list told before, else its length; None without any."""
+    algorithm = read_algorithm(label) or label.upper() if label else told.algorithm if told else LENGTHS.get(len(value))
+    if algorithm is None:
+        algorithm = "SHA224" if len(value) in OTHER_LENGTHS else None
+    if algorithm is None:
+        return None
+    if is_verified(algorithm) and HEX_LENGTHS[algorithm] != len(value):
+        source = "its label" if label else told.where if told else ""
+        return Entry(
+            names, sized=sized, problem=f"{where}: {len(value)} digits are no {algorithm}, which {source} says"
+        )
+    return Entry(names, algorithm, value.lower(), sized)

@@ -1,0 +1,168 @@
+"""A list of digests that is a JSON document -> its entries. Pure.
+
+No format is known by name: an object with a digest in a field that is called like its algorithm (or ``checksum``,
+``digest``, ``hash``) and with the name, path or URL of a file beside it is an entry, wherever it is in the document. So are
+read what Fedora, openSUSE and the streams of CoreOS and simplestreams publish, and the assets of a release on GitHub.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from typing import Any, Final
+
+from imagesync.errors import SourceError
+from imagesync.sources.entries import LENGTHS, Entry, make_entry, read_algorithm
+
+MAX_MARKS: Final = 500_000
+"""Commas, colons and brackets of a document: each value that is kept takes memory."""
+MIN_CHARS: Final = min(LENGTHS)
+_NAMES: Final = (
+    *(
+        "path",
+        "file_path",
+        "filepath",
+        "url",
+        "uri",
+        "href",
+        "link",
+        "location",
+        "download_url",
+        "browser_download_url",
+    ),
+    *(
+        "download",
+        "download_link",
+        "image_url",
+        "filename",
+        "file_name",
+        "file",
+        "image",
+        "image_name",
+        "name",
+        "asset",
+    ),
+    *("artifact", "key", "ref", "src", "target"),
+)
+"""Fields that hold the name of a file, the ones that say most first."""
+_DIGESTS: Final = frozenset(
+    (
+        *("checksum", "checksums", "digest", "digests", "hash", "hashes", "sum", "sums", "hashsum"),
+        *("hashsums", "value", "content", "hex", "checksum_value", "hash_value"),
+    )
+)
+_ALGORITHMS: Final = (
+    *(
+        "algorithm",
+        "alg",
+        "algo",
+        "type",
+        "method",
+        "checksum_type",
+        "checksum_algorithm",
+        "hash_type",
+        "hash_algorithm",
+    ),
+    *("hash_algo", "digest_algorithm", "digest_type", "function"),
+)
+MAX_HEADING_BYTES: Final = 256
+_HEADING: Final = re.compile(rb"\[[A-Za-z][A-Za-z0-9 _-]{0,80}\][ \t\r]*\n")
+_LABELLED: Final = re.compile(r"(?:([A-Za-z][A-Za-z0-9/_-]{1,31})[:=-])?([0-9A-Fa-f]{32,128})")
+_AROUND: Final = re.compile(r"^(?:checksum|hash|digest)_|_(?:checksum|hash|digest|sum|hex)$")
+
+
+def is_document(content: bytes) -> bool:
+    """Whether a list is meant to be read as JSON: a heading in brackets is none."""
+    start = content[:MAX_HEADING_BYTES].lstrip()
+    return start.startswith((b"{", b"[")) and not _HEADING.match(start)
+
+
+def read_document(content: bytes) -> list[Entry]:
+    """The entries of a JSON document; SourceError if it is none, or holds too much."""
+    if sum(map(content.count, (b",", b":", b"[", b"{"))) > MAX_MARKS:
+        raise SourceError("it is JSON with more values than are read", "name a list in another form")
+    try:
+        document = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise SourceError("it begins like JSON and cannot be read as such", "correct checksum_url") from error
+    return list(_walk(document))
+
+
+def _walk(document: Any) -> Iterator[Entry]:
+    """All objects of a document, without recursion: it may be nested as deep as the parser allows."""
+    waiting: list[tuple[str, Any]] = [("", document)]
+    while waiting:
+        key, node = waiting.pop()
+        if isinstance(node, list):
+            waiting += (("", item) for item in reversed(node))
+        elif isinstance(node, dict):
+            is_read = _may_have_digests(node)
+            if is_read:
+                yield from _read_object(node, _find_names(node, key))
+            is_read = is_read and bool(_find_names(node, ""))
+            waiting += (
+                (name, item)
+                for name, item in reversed(node.items())
+                if isinstance(item, dict | list) and not (is_read and _simplify(name) in _DIGESTS)
+            )
+
+
+def _may_have_digests(node: Mapping[str, Any]) -> bool:
+    """Whether it is worth a closer look: most objects of a long document are not."""
+    return any(
+        len(value) >= MIN_CHARS
+        if isinstance(value, str)
+        else isinstance(value, dict | list) and _simplify(name) in _DIGESTS
+        for name, value in node.items()
+    )
+
+
+def _find_names(node: Mapping[str, Any], key: str) -> tuple[str, ...]:
+    """How an object calls its file; the key that it has itself, if it looks like the name of a file, comes last."""
+    fields = {_simplify(name): value for name, value in node.items() if isinstance(value, str)}
+    names = [fields[name] for name in _NAMES if fields.get(name) and not _LABELLED.fullmatch(fields[name])]
+    return tuple(dict.fromkeys([*names, key] if "." in key else names))
+
+
+def _read_object(node: Mapping[str, Any], names: tuple[str, ...]) -> Iterator[Entry]:
+    """The digests of one object, and of the objects in its field ``checksums``, ``hashes`` or the like."""
+    beside = next((found for name in _ALGORITHMS if (found := _read_algorithm_field(node, name))), None)
+    for key, value in node.items():
+        name = _simplify(key)
+        if isinstance(value, str):
+            algorithm = read_algorithm(_AROUND.sub("", name))
+            if algorithm or name in _DIGESTS:
+                yield from _make_entries(names, value, algorithm or beside, key)
+            elif "." in key:  # a mapping of names to digests
+                yield from _make_entries((key,), value, None, key)
+        elif names and name in _DIGESTS and isinstance(value, dict | list):
+            for inner in value if isinstance(value, list) else [value]:
+                if isinstance(inner, dict):
+                    yield from _read_object(inner, names)
+                elif isinstance(inner, str):
+                    yield from _make_entries(names, inner, None, key)
+
+
+def _make_entries(names: tuple[str, ...], value: str, algorithm: str | None, key: str) -> Iterator[Entry]:
+    found = _LABELLED.fullmatch(value.strip())
+    if not found or not (found[1] or algorithm or len(found[2]) in LENGTHS):
+        return
+    label = found[1] or algorithm
+    if found[1] and not read_algorithm(found[1]):
+        return
+    if entry := make_entry(names, found[2], label, None, f"its field {key[:32]}"):
+        yield entry
+
+
+def _read_algorithm_field(node: Mapping[str, Any], wanted: str) -> str | None:
+    """The algorithm in a field beside a digest; such a field may hold other things as well."""
+    values = (value for name, value in node.items() if _simplify(name) == wanted)
+    return next((read_algorithm(value) for value in values if isinstance(value, str)), None)
+
+
+@lru_cache(maxsize=1024)
+def _simplify(name: str) -> str:
+    """One spelling of a field: ``downloadUrl``, ``Download-URL`` and ``download_url`` are the same."""
+    if len(name) > 64:
+        return ""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).replace("-", "_").replace(" ", "_").lower()

@@ -1,0 +1,138 @@
+"""Messages name the cause: where, what, what to do; once, in a terminal of 80 columns, with the right exit code."""
+
+import gzip
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import forked
+from tests.command import Result, minimal_environment
+from tests.samples import qcow2
+
+DISK = qcow2(2**20)
+PACKED = gzip.compress(DISK, mtime=0)
+HEAD = "version: 1\ncatalog: c\ndefaults: {disk_format: qcow2, container_format: bare}\nimages:\n"
+
+
+def sha256(data: bytes) -> str:
+    """A digest as it is declared."""
+    return f"sha256:{hashlib.sha256(data).hexdigest()}"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Some files to make images of."""
+    for name, data in {
+        "a.qcow2": DISK,
+        "a.gz": PACKED,
+        "packed": PACKED,
+        "a.zstd": b"\x28\xb5\x2f\xfd" + bytes(9),
+    }.items():
+        (tmp_path / name).write_bytes(data)
+    return tmp_path
+
+
+def run(folder: Path, *words: str, code: int = 1) -> Result:
+    """``imagesync WORDS`` in a terminal of 80 columns."""
+    return forked.run(*words, folder=folder, env=minimal_environment(COLUMNS="80", NO_COLOR="1"), code=code)
+
+
+def apply(folder: Path, image: str) -> list[str]:
+    """What ``apply`` says of an image that cannot be made: each line once."""
+    (folder / "m.yaml").write_text(f"{HEAD}  x: {{{image}}}\n")
+    result = run(folder, "apply", "m.yaml", "--store", "store", "--yes")
+    lines = [line for line in result.output.splitlines() if "m.yaml:" in line]
+    assert len(lines) == 1, result
+    return lines
+
+
+@pytest.mark.parametrize(
+    ("image", "message"),
+    [
+        ("source: packed", "m.yaml:5:3: the data is gzip, not qcow2; declare compression: gz under source"),
+        ("source: a.zstd", "m.yaml:5:3: the data is zstd, not qcow2; declare compression: zst under source"),
+        (
+            f"source: {{path: a.gz, checksum: '{sha256(DISK)}'}}",
+            "m.yaml:5:3: the declared sha256 is of the unpacked data, not of the packed file; "
+            f"write {sha256(PACKED)}",
+        ),
+        (
+            "source: {path: a.qcow2, checksum: 'sha256:https://h.example/SUMS'}",
+            "m.yaml:5:31: images.x.source.checksum: 'sha256:https://h.example/SUMS' is not a digest; a list",
+        ),
+        ("source: {path: a.qcow2, checksum_url: SUMS}", "m.yaml:5:31: images.x.source.checksum_url: 'SUMS' is not a URL"),
+        ("source: 'https://h.example/my image'", "m.yaml:5:7: images.x.source: holds a space (character 21); write it"),
+        ("source: {url: h.example/x.qcow2}", "m.yaml:5:16: images.x.source.url: 'h.example/x.qcow2' is not a URL"),
+        ("source: h.example/x.qcow2", "m.yaml:5:7: images.x.source: h.example/x.qcow2: No such file or directory; if it is"),
+        ("source: a.qcow2, min_ram: '512'", "m.yaml:5:24: images.x.min_ram: '512' is not a whole number; the quotes make"),
+        ("source: a.qcow2, protected: yes", "m.yaml:5:24: images.x.protected: 'yes' is not true or false; write true"),
+        ("source: a.qcow2, owner: bob", "m.yaml:5:24: images.x.owner: 'bob' is not a project id (32 hexadecimal digits"),
+        ("source: a.qcow2, on_expire: hide", "m.yaml:5:24: images.x.on_expire: acts only beside expires; declare expires"),
+        ("source: a.qcow2, name: a: b", "m.yaml:5:31: not valid YAML: a value with a colon and a space in it needs quotes"),
+    ],
+)  # fmt: skip
+def test_the_cause_is_in_the_message(folder: Path, image: str, message: str) -> None:
+    """With its place in the manifest, also for what is found while the data is sent."""
+    (line,) = apply(folder, image)
+    assert line.removeprefix("failed      create:x: ").startswith(message)
+
+
+def test_a_reason_is_told_once_in_the_report(folder: Path) -> None:
+    """Progress says that the step failed; in JSON, where the report is for programs, it says why, too."""
+    (folder / "m.yaml").write_text(f"{HEAD}  x: {{source: packed}}\n")
+    text = run(folder, "apply", "m.yaml", "--store", "store", "--yes")
+    assert text.stderr == "failed      create:x\n"
+    assert text.stdout.count("the data is gzip") == 1
+    found = run(folder, "apply", "m.yaml", "--store", "store", "--yes", "--format", "json")
+    assert "the data is gzip" in found.stderr
+    assert "the data is gzip" in json.loads(found.stdout)["results"][0]["error"]
+
+
+def test_the_line_is_shown_with_a_caret_and_all_problems_in_one_run(folder: Path) -> None:
+    """Of several files; nothing is wider than the terminal but the message itself."""
+    (folder / "one.yaml").write_text(HEAD + "  a: {name: x: y}\n")
+    (folder / "two.yaml").write_text("version: 1\nimages:\n\tb: {}\n")
+    shown = run(folder, "validate", ".").stderr.splitlines()
+    assert shown == [
+        'one.yaml:5:14: not valid YAML: a value with a colon and a space in it needs quotes; write name: "x: y"',
+        "      a: {name: x: y}",
+        "                 ^",
+        "two.yaml:3:1: not valid YAML: a tab stands in the indentation; indent with spaces",
+        "    →b: {}",
+        "    ^",
+        "2 problems in the manifests; nothing was planned",
+    ]
+    found = json.loads(run(folder, "validate", ".", "--format", "json").stdout)["problems"]
+    assert [(item["file"], item["line"], item["column"]) for item in found] == [("one.yaml", 5, 14), ("two.yaml", 3, 1)]
+
+
+IDLE: dict[str, Any] = {
+    "shared": {"source": "a.qcow2", "members": ["22475f0b415543bbbcc9f0117fb3ca8b"]},
+    "some-day": {"source": "a.qcow2", "on_expire": "delete"},
+    "no-data": {"source": "none", "status": "deactivated"},
+    "left": {"source": "a.qcow2", "ignore": ["hiden", "propertys.x"]},
+}
+
+
+def test_what_would_do_nothing_stops_every_command_that_reads_manifests(folder: Path) -> None:
+    """Not only validate: nothing is made that is not as declared."""
+    (folder / "m.yaml").write_text(json.dumps({"version": 1, "catalog": "c", "images": IDLE}))
+    for words in (("validate",), ("plan", "--store", "store"), ("apply", "--yes", "--store", "store")):
+        told = run(folder, *words).stderr
+        assert [name for name in IDLE if f"images.{name}." in told] == list(IDLE)
+        assert "5 problems in the manifests; nothing was planned" in told
+    assert not (folder / "store").exists()
+
+
+def test_notes_are_told_by_validate(folder: Path) -> None:
+    """As by plan; they are no problems."""
+    (folder / "m.yaml").write_text(HEAD + "  ubuntu: {source: a.qcow2}\ntargets: {t: {store: s, only: [ubunto]}}\n")
+    shown = run(folder, "validate", code=0).stdout
+    assert shown.startswith("Note: target t: no key of images matches 'ubunto' of its only; did you mean ubuntu?\n")
+    found = json.loads(run(folder, "validate", "--format", "json", code=0).stdout)
+    assert found["catalogs"][0]["notes"] == [
+        "target t: no key of images matches 'ubunto' of its only; did you mean ubuntu?"
+    ]

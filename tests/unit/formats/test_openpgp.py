@@ -1,0 +1,107 @@
+"""OpenPGP data without armor is recognized: as a program writes it, and by hand where that one has another habit."""
+
+import bz2
+import random
+import struct
+import zlib
+
+import pytest
+from pysequoia import CipherSuite, SignatureMode, Tsk, encrypt, sign
+
+from imagesync.formats.openpgp import is_openpgp
+
+DATA = random.Random(1).randbytes(5000)
+KEYS = {
+    name: Tsk.generate("A <a@example.com>", cipher_suite=suite)
+    for name, suite in (("ecc", CipherSuite.Cv25519), ("rsa", CipherSuite.RSA2k))
+}
+ESK = struct.pack(">BHB8sB", 0x85, 268, 3, bytes(8), 1).ljust(271, b"\x07")
+"""A session key for RSA in the older form of packets, as GnuPG writes it."""
+PASSWORD = b"\x8c\x0d\x04\x09\x03\x08".ljust(15, b"\x07")
+KEY = b"\xc6\x14\4\x60\0\0\0\x01".ljust(22, b"\x07")
+LITERAL = b"\xac\x18b\0\0\0\0\0" + DATA[:18]
+
+
+@pytest.mark.parametrize("kind", KEYS)
+def test_what_a_program_makes_is_recognized(kind: str) -> None:
+    """Messages, detached signatures, public and secret keys."""
+    key = KEYS[kind]
+    public = key.extract_certificate()
+    made = [
+        encrypt(bytes=DATA, recipients=[public], armor=False),
+        encrypt(bytes=DATA, recipients=[public], passwords=["x"], armor=False),
+        encrypt(bytes=DATA, passwords=["x"], armor=False),
+        sign(key.signer(), DATA, armor=False),
+        sign(key.signer(), DATA, mode=SignatureMode.DETACHED, armor=False),
+        bytes(public),
+        bytes(key),
+    ]
+    assert [is_openpgp(one) for one in made] == [True] * len(made)
+    assert is_openpgp(made[4] * 2)  # by two keys
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        ESK + b"\xd2\xff\0\1\0\0\1" + DATA,
+        ESK + ESK + b"\xd2\xec\1" + DATA,
+        PASSWORD + b"\xd2\xec\1" + DATA,
+        KEY + b"\xcd\x06a user" + DATA,
+        b"\xa3\1" + zlib.compress(LITERAL, wbits=-15),
+        b"\xa3\2" + zlib.compress(LITERAL),
+        b"\xa3\3" + bz2.compress(LITERAL),
+        b"\xc8\xc0\x20\2" + zlib.compress(LITERAL),
+    ],
+)
+def test_what_others_write_is_recognized(data: bytes) -> None:
+    """Older and newer forms of packets, data of unknown length, all ways of packing."""
+    assert is_openpgp(data)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"\x85",
+        b"\x85\1\x0c\3",
+        ESK,
+        ESK + b"\0" + DATA,
+        ESK + PASSWORD[:5],
+        ESK[:3] + b"\2" + ESK[4:] + b"\xd2\xec\1" + DATA,
+        ESK[:12] + b"\5" + ESK[13:] + b"\xd2\xec\1" + DATA,
+        PASSWORD[:3] + b"\5" + PASSWORD[4:] + b"\xd2\xec\1" + DATA,
+        PASSWORD[:4] + b"\7" + PASSWORD[5:] + b"\xd2\xec\1" + DATA,
+        PASSWORD + LITERAL,
+        KEY + b"\xcd\x06\xffuser0" + DATA,
+        KEY + LITERAL,
+        PASSWORD + b"\xd2\xec\3" + DATA,
+        b"\xa3\1" + DATA,
+        b"\xa3\1" + zlib.compress(DATA, wbits=-15),
+        b"\xa3\2" + DATA,
+        b"\xa3\4" + DATA,
+        b"\x89\2\x33\4\0\1\x0a" + DATA,
+        b"\xac\x18" + DATA,
+        b"\xff" * 600,
+        bytes(600),
+    ],
+)
+def test_what_only_begins_so_is_not(data: bytes) -> None:
+    """Each field counts, and what follows."""
+    assert not is_openpgp(data)
+
+
+def test_random_data_is_not() -> None:
+    """Nor if it begins as such data does: of 65,536 encrypted disks one begins with two certain bytes."""
+    chance = random.Random(2)
+    for begin in (
+        b"\x85\1",
+        b"\x8c\x0d",
+        b"\x89\1",
+        b"\x99\1",
+        b"\xa3\1",
+        b"\xa3\2",
+        b"\xc1\x6c",
+        b"\xc6\x33",
+        b"\xc4\x0d",
+    ):
+        assert sum(is_openpgp(begin + chance.randbytes(700)) for _ in range(1000)) <= 1

@@ -1,0 +1,100 @@
+"""A value that does not fit: what people meant, and how it is written."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.unit.manifest.one_file import problems
+
+NO_QUOTES = "the quotes make it text: write"
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ("min_ram: '512'", f"min_ram: '512' is not a whole number; {NO_QUOTES} 512 without them"),
+        ('min_disk: "4"', f"min_disk: '4' is not a number of GB from 0, or auto; {NO_QUOTES} 4 without them"),
+        ("min_ram: 512MB", "min_ram: '512MB' is not a whole number; write the number alone; it is in MB"),
+        ("min_disk: 4 GB", "min_disk: '4 GB' is not a number of GB from 0, or auto; write the number alone; it is in GB"),
+        ("min_disk: 2.5", "min_disk: '2.5' is not a number of GB from 0, or auto; write the number alone; it is in GB"),
+        ("min_ram: ", "min_ram: null is not a whole number; give it a value, or take it out"),
+        ("min_ram: lots", "min_ram: 'lots' is not a whole number"),
+        ("protected: yes", "protected: 'yes' is not true or false; write true"),
+        ("hidden: Off", "hidden: 'Off' is not true or false; write false"),
+        ("protected: 'true'", f"protected: 'true' is not true or false; {NO_QUOTES} true without them"),
+        ("protected: 'no'", "protected: 'no' is not true or false; write false without quotes"),
+        ("protected: maybe", "protected: 'maybe' is not true or false"),
+        ("protected: [true]", "protected: a list is not true or false"),
+        ("on_replace: {hide: no}", "on_replace.hide: 'no' is not true or false; write false"),
+        ("on_replace: {keep: '2'}", f"on_replace.keep: '2' is not a whole number; {NO_QUOTES} 2 without them"),
+        ("tags: 'a, b c'", "tags: 'a, b c' is not a list; write tags: [a, b, c]"),
+        ("ignore: {}", "ignore: a mapping is not a list; write ignore: [A, B], or a line - ITEM for each"),
+        ("properties: [a]", "properties: a list is not a mapping; write a mapping instead of the list: a key for each "
+         "item, and no dash before it"),
+        ("properties: 'a:b'", "properties: 'a:b' is not a mapping; write KEY: VALUE below it"),
+        ("properties: {os: }", 'properties.os: null is not text; write "" for an empty text, or take it out'),
+        ("properties: {os: [x]}", "properties.os: a list is not text; put it in quotes if it is text"),
+        ("members: {project: x}", "members: a mapping is not a list; write it as an item of a list: members: [{…}]"),
+        ("properties: ", "properties: null is not a mapping; write {} for none"),
+        ("expires: 2027/4/30", "expires: '2027/4/30' is not a date, YYYY-MM-DD; write 2027-04-30"),
+        ("expires: 30.04.2027", "expires: '30.04.2027' is not a date, YYYY-MM-DD; write 2027-04-30"),
+        ("expires: 4/5/2027", "expires: '4/5/2027' is not a date, YYYY-MM-DD"),
+        (
+            "adopt: Ubuntu",
+            "adopt: 'Ubuntu' is not true, false or an image's id (a UUID); write true for the image that has the wanted name",
+        ),
+        ("source: {path: x, verify: false}", "source.verify: 'false' is not none; write none, or take it out"),
+        (
+            "owner: 22475F0B-4155-43BB-BCC9-F0117FB3CA8B",
+            "owner: '22475F0B-4155-43BB-BCC9-F0117FB3CA8B' is not a project id (32 hexadecimal digits in lower case, or a UUID); "
+            "write it in lower case",
+        ),
+        ("os_distro: ubuntu", "os_distro: unknown key; a property stands below properties"),
+        ("url: http://h/x", "url: unknown key; write it below source: source: {url: …}"),
+        ("is_public: true", "is_public: unknown key; write visibility: public"),
+        ("os_hidden: true", "os_hidden: unknown key; write hidden"),
+        ("name:x: 1", "name:x: unknown key; write a space after the colon of name:"),
+    ],
+)  # fmt: skip
+def test_what_was_meant_is_written_out(tmp_path: Path, fields: str, expected: str) -> None:
+    """Quotes around a number or a truth, another word for one, a unit, an empty value, one kind in the place of another."""
+    (problem,) = problems(tmp_path, f"images: {{a: {{{fields}}}}}")
+    assert problem.partition(": ")[2] == f"images.a.{expected}"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            "images:\n  - name: x",
+            "4:3: images: a list is not a mapping; "
+            "write a mapping instead of the list: a key for each item, and no dash before it",
+        ),
+        (
+            "images:\n  a:\n    name:x",
+            "4:3: images.a: 'name:x' is not a mapping; write a space after the colon of name:",
+        ),
+        (
+            "images: {}\nx-common: &c {min_ram: 512}",
+            "4:1: x-common: unknown key; "
+            "a manifest has no place for anchors alone: put common values into defaults, or into profiles",
+        ),
+        ("images: {}\nremoved: {b: bob}", "4:11: removed.b: 'bob' is not a mapping; write owner: VALUE below it"),
+        ("version: '1'\nimages: {}", "1:1: version: '1' is not 1; the quotes make it text: write 1 without them"),
+        ("images: {}\npolicy: {max_delete: '3'}", "4:10: policy.max_delete: '3' is not a count or per cent, such as 30%; "
+         f"{NO_QUOTES} 3 without them"),
+    ],
+)  # fmt: skip
+def test_what_was_meant_is_written_out_for_the_whole_file(tmp_path: Path, text: str, expected: str) -> None:
+    """The same outside of an image; the list of images is at the place of its key."""
+    (problem,) = problems(tmp_path, text)
+    assert problem == expected.replace("4:3: images: a list", "3:1: images: a list")
+
+
+def test_a_value_that_is_called_a_secret_is_not_written_out(tmp_path: Path) -> None:
+    """Neither with quotes nor without."""
+    (problem,) = problems(
+        tmp_path, "images: {a: {}}\nvalues: {password: {}}\ntargets: {secret: {only: 'swordfish x'}}"
+    )[:1]
+    found = problems(tmp_path, "images: {a: {}}\ntargets: {secret: {only: 'swordfish x'}}")
+    assert "swordfish" not in "".join([problem, *found])

@@ -1,0 +1,71 @@
+"""Changes of fields as lines: nothing that differs looks the same."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from imagesync.model.plan import FieldChange, Reason
+from imagesync.render.changes import describe_changes
+from imagesync.render.style import MAX_VALUE_CHARS
+
+
+def line(path: tuple[str, ...], before: Any, after: Any, *, whole: bool = False, mark_drift: bool = False) -> str:
+    """One change as text."""
+    reason = Reason.DRIFT if mark_drift else Reason.MANIFEST_CHANGED
+    (found,) = describe_changes([FieldChange(path, before, after, reason)], mark_drift=mark_drift, whole=whole)
+    return found.text
+
+
+@given(st.text(max_size=200), st.text(max_size=100), st.text(max_size=100))
+def test_two_values_that_differ_look_different(head: str, before: str, after: str) -> None:
+    """However late they differ."""
+    left, _, right = line(("properties", "p"), f"{head}{before}x", f"{head}{after}y").partition(" → ")
+    assert left != right
+
+
+@pytest.mark.parametrize("length", [MAX_VALUE_CHARS, MAX_VALUE_CHARS + 1, 5000])
+def test_a_long_value_is_shown_where_it_differs(length: int) -> None:
+    """Whole, if all details are wanted."""
+    before, after = "a" * (length - 1) + "b", "a" * (length - 1) + "c"
+    shown = line(("properties", "p"), before, after)
+    assert (shown == f"{before} → {after}") is (length <= MAX_VALUE_CHARS)
+    assert len(shown) <= 2 * MAX_VALUE_CHARS + 60
+    assert line(("properties", "p"), before, after, whole=True) == f"{before} → {after}"
+
+
+def test_a_long_new_value_says_how_long_it_is() -> None:
+    """It is the only one, so its end may be left out."""
+    assert line(("properties", "p"), None, "a" * 100) == f"(none) → {'a' * MAX_VALUE_CHARS}… (100 characters)"
+
+
+def test_of_sets_only_what_comes_and_goes_is_shown() -> None:
+    """Ninety members that stay are no change."""
+    many = tuple(f"m{i}" for i in range(90))
+    assert line(("members",), many, (*many[1:], "new")) == "+ new, - m0"
+    assert line(("tags",), None, ("x",)) == "+ x"
+
+
+def test_drift_is_marked() -> None:
+    """Where it stands beside changes of the manifest."""
+    assert line(("min_ram",), 1, 2, mark_drift=True) == "1 → 2  (drift)"
+
+
+@pytest.mark.parametrize(
+    ("path", "before", "after", "loud", "named"),
+    [
+        (("visibility",), "private", "public", True, True),
+        (("visibility",), "public", "private", True, True),
+        (("visibility",), "private", "shared", False, True),
+        (("protected",), True, False, True, True),
+        (("hidden",), False, True, False, True),
+        (("members",), (), ("a",), False, True),
+        (("name",), "a", "b", False, False),
+        (("properties", "visibility"), "private", "public", False, False),
+    ],
+)
+def test_what_stands_out(path: tuple[str, ...], before: Any, after: Any, *, loud: bool, named: bool) -> None:
+    """Who sees the image, and who can delete it."""
+    (found,) = describe_changes([FieldChange(path, before, after)], mark_drift=False, whole=False)
+    assert (found.is_loud, found.is_named) == (loud, named)

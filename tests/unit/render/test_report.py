@@ -1,0 +1,59 @@
+"""A report as text: what did not go well, and counts in the unit of the plan."""
+
+from dataclasses import replace
+
+import pytest
+
+from imagesync.model.plan import Plan
+from imagesync.model.report import Outcome, Report, StepResult
+from imagesync.render.report import report_text
+from imagesync.render.text import counts_line
+from tests.unit.factories import catalog, inventory, live, plan, spec
+
+
+def made() -> Plan:
+    """One image is replaced, two are created, one is updated, one is deleted: six steps."""
+    wanted = catalog(spec("a", "b"), spec("b"), spec("c"), spec("d", min_ram=1))
+    return plan(wanted, inventory(live(spec("a")), live(spec("d")), live(spec("e"))))
+
+
+def report(outcomes: dict[str, Outcome], **attrs: object) -> Report:
+    """Every step is done but those of these keys."""
+    shown = made()
+    results = [
+        StepResult(
+            step, outcomes.get(step.action.key, Outcome.DONE), "id", "boom" if step.action.key in outcomes else ""
+        )
+        for step in shown.steps
+    ]
+    return replace(Report(shown, tuple(results)), **attrs)  # type: ignore[arg-type]
+
+
+def test_what_was_done_is_counted_as_it_was_planned() -> None:
+    """A replacement is one, although it takes two steps."""
+    assert len(made().steps) == 6
+    assert counts_line(made()).startswith("Plan: 2 to create, 1 to update, 1 to replace, 1 to delete; ")
+    assert report_text(report({})) == "Applied: 2 created, 1 updated, 1 replaced, 1 deleted."
+
+
+@pytest.mark.parametrize(
+    ("failed", "closing"),
+    [
+        ("b", "Failed: 1 created, 1 updated, 1 replaced, 1 deleted; not done: 1 to create. Mend what is named above"),
+        ("a", "Failed: 2 created, 1 updated, 1 deleted; not done: 1 to replace. Mend what is named above"),
+        ("e", "Failed: 2 created, 1 updated, 1 replaced; not done: 1 to delete. Mend what is named above"),
+    ],
+)
+def test_what_was_not_done_is_counted_too(failed: str, closing: str) -> None:
+    """And each of its steps named, with its error."""
+    lines = report_text(report({failed: Outcome.FAILED})).splitlines()
+    assert lines[-1].startswith(closing)
+    assert all(line.startswith("failed") and line.endswith("boom") for line in lines[:-1])
+
+
+def test_an_interrupted_run_says_what_is_left() -> None:
+    """Steps that were not started are counted, not listed."""
+    text = report_text(report({"a": Outcome.NOT_STARTED, "b": Outcome.NOT_STARTED}, interrupted=True))
+    assert text == (
+        "Interrupted: 1 created, 1 updated, 1 deleted; not done: 1 to create, 1 to replace. Apply again to go on."
+    )

@@ -1,0 +1,140 @@
+"""JSON that has digests beside names -> the digests of one file."""
+
+import json
+from typing import Any
+
+import pytest
+
+from imagesync.errors import SourceError
+from imagesync.sources.lists import read_list
+from imagesync.sources.matching import Wanted
+
+A, B, LONG = "a" * 64, "b" * 64, "c" * 128
+PLACE = "https://m.example/44/disk.qcow2"
+
+
+def choose(document: Any) -> list[str]:
+    """The digests of disk.qcow2."""
+    wanted = Wanted(PLACE)
+    found = read_list(json.dumps(document).encode(), [wanted], "https://m.example/releases.json")[wanted]
+    if isinstance(found, SourceError):
+        raise found
+    return list(map(str, found))
+
+
+FEDORA = [
+    {"version": "44", "arch": "x86_64", "link": "https://dl.example/pub/44/disk.qcow2", "sha256": A, "size": "5"},
+    {"version": "43", "arch": "x86_64", "link": "https://dl.example/pub/43/disk.qcow2", "sha256": B, "size": "5"},
+]
+COREOS = {
+    "architectures": {
+        "x86_64": {
+            "artifacts": {
+                "openstack": {
+                    "release": "44.1",
+                    "formats": {
+                        "qcow2": {
+                            "disk": {
+                                "location": PLACE,
+                                "signature": f"{PLACE}.sig",
+                                "sha256": A,
+                                "uncompressed-sha256": B,
+                            }
+                        }
+                    },
+                }
+            }
+        }
+    }
+}
+SIMPLESTREAMS = {
+    "products": {
+        "com.ubuntu.cloud:server:24.04:amd64": {
+            "versions": {
+                "20260801": {
+                    "items": {
+                        "disk1.img": {"ftype": "disk1.img", "path": "44/disk.qcow2", "sha256": A, "size": 5},
+                        "lxd.tar.xz": {"path": "44/x.tar.xz", "sha256": B, "combined_disk1-img_sha256": A},
+                    }
+                }
+            }
+        }
+    }
+}
+GITHUB = {
+    "tag_name": "44",
+    "assets": [
+        {"name": "disk.qcow2.sig", "browser_download_url": f"{PLACE}.sig", "digest": f"sha256:{B}", "size": 5},
+        {"name": "disk.qcow2", "browser_download_url": PLACE, "digest": f"sha256:{A}", "size": 5},
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        FEDORA,
+        COREOS,
+        SIMPLESTREAMS,
+        GITHUB,
+        {"file": "disk.qcow2", "SHA256": A.upper()},
+        {"fileName": "disk.qcow2", "sha256Sum": A},
+        {"name": "disk.qcow2", "sha256_checksum": A},
+        {"name": "disk.qcow2", "checksum": A, "checksum_type": "sha256"},
+        {"name": "disk.qcow2", "checksum": {"type": "SHA-256", "value": A}},
+        {"name": "disk.qcow2", "checksums": {"sha256": A}},
+        {"name": "disk-9.qcow2", "checksums": {"sha256": A}},
+        {"name": "disk.qcow2", "hashes": [{"alg": "SHA-256", "content": A}, {"alg": "SHA3-256", "content": B}]},
+        {"subject": [{"name": "disk.qcow2", "digest": {"sha256": A}}, {"name": "o", "digest": {"sha256": B}}]},
+        {"disk.qcow2": A, "other.qcow2": B},
+        {"disk.qcow2": f"sha256:{A}", "other.qcow2": f"sha256:{B}"},
+        {"disk.qcow2": {"sha256": A, "size": 5}, "other.qcow2": {"sha256": B}},
+        {"sha256": A},
+        [{"name": "A name for people", "url": PLACE, "sha256": A}, {"name": "disk", "url": "o.qcow2", "sha256": B}],
+    ],
+)
+def test_a_digest_beside_a_name_is_read(document: Any) -> None:
+    """By the name of the field, of the one beside it, or by its own label; a digest of something else is not read."""
+    assert choose(document) == [f"sha256:{A}"]
+
+
+def test_several_algorithms_are_all_read() -> None:
+    """Strongest first, as from text."""
+    assert choose({"name": "disk.qcow2", "sha256": A, "sha512": LONG, "blake2b": LONG}) == [
+        f"sha512:{LONG}",
+        f"sha256:{A}",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("document", "message"),
+    [
+        ([{"name": "disk.qcow2", "sha256": A}, {"name": "disk.qcow2", "sha256": B}], "two different sha256 digests"),
+        ({"name": "disk.qcow2", "sha256": LONG}, "its field sha256: 128 digits are no sha256, which its label says"),
+        ({"name": "disk.qcow2", "checksum": LONG, "type": "blake2b"}, "has only BLAKE2B digests for disk.qcow2"),
+        ({"name": "disk.qcow2", "uncompressed-sha256": A}, "nothing in it can be read as a checksum"),
+        ({"disk.qcow2": f"git:{'a' * 40}"}, "nothing in it can be read as a checksum"),
+        ({"name": "disk.qcow2", "sha256": "to come"}, "nothing in it can be read as a checksum"),
+        (
+            {"error": "not found"},
+            'nothing in it can be read as a checksum: its first line is \'{"error": "not found"}\'',
+        ),
+        (
+            [{"name": "x.qcow2", "sha256": A}, {"name": "y", "sha256": B}],
+            "disk.qcow2 is not in the checksum list (2 entr",
+        ),
+    ],
+)
+def test_a_document_that_does_not_decide_is_an_error(document: Any, message: str) -> None:
+    """As with text."""
+    with pytest.raises(SourceError) as caught:
+        choose(document)
+    assert message in str(caught.value)
+
+
+def test_a_document_as_deep_as_the_parser_allows_is_walked() -> None:
+    """Without recursion."""
+    nested: Any = {"name": "disk.qcow2", "sha256": A}
+    for _ in range(400):
+        nested = {"x": [nested]}
+    assert choose(nested) == [f"sha256:{A}"]

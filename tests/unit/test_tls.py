@@ -1,0 +1,73 @@
+"""Who speaks TLS: one side of a connection, or both."""
+
+import socket
+import ssl
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+import requests
+
+from imagesync.backends.glance.failures import translate_errors
+from imagesync.errors import SourceError, UsageError
+from imagesync.sources.access import SourceAccess
+from imagesync.sources.web import fetch
+from imagesync.tls import is_plain_server, is_tls_server
+
+
+@contextmanager
+def answering(answer: bytes) -> Iterator[str]:
+    """The address of a server that answers whatever it is asked with these bytes."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            while True:
+                try:
+                    connection, _ = server.accept()
+                except OSError:
+                    return
+                with connection:
+                    connection.recv(65536)
+                    connection.sendall(answer)
+
+        threading.Thread(target=serve, daemon=True).start()
+        yield f"127.0.0.1:{server.getsockname()[1]}"
+        server.shutdown(socket.SHUT_RDWR)
+
+
+PLAIN = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+ALERT = b"\x15\x03\x03\x00\x02\x02\x46"
+"""What a server that wants TLS answers to plain HTTP: an alert (RFC 8446, section 6)."""
+
+
+def test_an_https_address_of_a_plain_server_is_told_as_that() -> None:
+    """For the services of a cloud and for sources: not as a wrong certificate, nor as a broken network."""
+    with answering(PLAIN) as host:
+        with (
+            pytest.raises(UsageError, match="the address begins with https://, and the server speaks plain HTTP"),
+            translate_errors("identity"),
+        ):
+            requests.get(f"https://{host}/v3", timeout=10)
+        with pytest.raises(SourceError, match="the address begins with https://, and the server speaks plain HTTP"):
+            fetch(f"https://{host}/x", SourceAccess(), max_bytes=100)
+
+
+def test_an_http_address_of_a_server_that_wants_tls_is_told_as_that() -> None:
+    """By the alert that it answers."""
+    with answering(ALERT) as host:
+        with (
+            pytest.raises(UsageError, match="the address begins with http://, and the server wants TLS"),
+            translate_errors("identity"),
+        ):
+            requests.get(f"http://{host}/v3", timeout=10)
+        with pytest.raises(SourceError, match="the address begins with http://, and the server wants TLS"):
+            fetch(f"http://{host}/x", SourceAccess(), max_bytes=100)
+
+
+def test_other_errors_are_none_of_these() -> None:
+    """A certificate that is not trusted, a connection that broke."""
+    wrong = ssl.SSLCertVerificationError("certificate verify failed")
+    assert not is_plain_server([wrong])
+    assert not is_tls_server([wrong, ConnectionResetError("reset")])
+    assert is_tls_server([Exception("400: The plain HTTP request was sent to HTTPS port")])
