@@ -7,7 +7,7 @@ from imagesync.model.catalog import Catalog, ImageSpec, Role, Visibility
 from imagesync.model.image import Inventory, LiveImage
 from imagesync.model.record import CATALOG, hash_value, is_bound, read
 from imagesync.planning.decisions import Decision, Keep, Make, Promote, Refuse, decide
-from imagesync.planning.generations import Generations, Groups, Owned, group
+from imagesync.planning.generations import Generations, Groups, Owned
 from imagesync.planning.ownership import describe_holder
 
 
@@ -20,12 +20,14 @@ class Questions:
     members: tuple[str, ...]
 
 
-def collect_questions(catalog: Catalog, inventory: Inventory, promoting: frozenset[str] = frozenset()) -> Questions:
+def collect_questions(
+    catalog: Catalog, inventory: Inventory, groups: Groups, promoting: frozenset[str] = frozenset()
+) -> Questions:
     """What to ask for one catalogue: nothing of an image that already has its name.
 
-    ``promoting`` are keys whose retired images are in play, whatever the manifest's content.
+    ``groups`` are the owned images of the inventory. ``promoting`` are keys whose retired images are in play, whatever the
+    manifest's content.
     """
-    groups = group(inventory.owned)
     names: dict[str, set[str]] = {}
     ids: set[str] = set()
     members: set[str] = set()
@@ -34,9 +36,10 @@ def collect_questions(catalog: Catalog, inventory: Inventory, promoting: frozens
         if not _has_name(spec, generations):
             names.setdefault(spec.owner_id or inventory.project_id, set()).add(spec.name)
         ids.update(_collect_ids(spec, generations))
-        decision = decide(spec, generations, None, catalog.name, catalog.policy, project=inventory.project_id)
         promoted = generations.retired if spec.key in promoting else ()
-        promoted += (decision.owned,) if isinstance(decision, Promote) else ()
+        if generations.staging or generations.retired:
+            decision = decide(spec, generations, None, catalog.name, catalog.policy, project=inventory.project_id)
+            promoted += (decision.owned,) if isinstance(decision, Promote) else ()
         members.update(_collect_members(spec, (*generations.current, *promoted)))
     return Questions(
         {owner: tuple(sorted(found)) for owner, found in sorted(names.items())},
@@ -66,9 +69,8 @@ def _collect_members(spec: ImageSpec, images: Iterable[Owned]) -> set[str]:
     }
 
 
-def find_keys_without_image(catalog: Catalog, inventory: Inventory) -> frozenset[str]:
+def find_keys_without_image(catalog: Catalog, groups: Groups) -> frozenset[str]:
     """Keys that have no current image where it is looked for."""
-    groups = group(inventory.owned)
     return frozenset(spec.key for spec in catalog.images if not groups[spec.key].current and not spec.adopt)
 
 
@@ -113,9 +115,8 @@ def _refuse_owned(spec: ImageSpec, image: LiveImage, mark: str) -> str:
     return f"images.{spec.key}: image {image.id} belongs to catalogue {mark}; {ways}"
 
 
-def find_shared_to_adopt(catalog: Catalog, inventory: Inventory) -> tuple[str, ...]:
+def find_shared_to_adopt(catalog: Catalog, inventory: Inventory, groups: Groups) -> tuple[str, ...]:
     """Ids of shared images that keys with declared members may take over: their members have to be asked for."""
-    groups = group(inventory.owned)
     asking = [spec for spec in catalog.images if spec.adopt and spec.members_declared and not groups[spec.key].current]
     found = {image.id: image for spec in asking for image in _find_adoptable(spec, inventory)}
     return tuple(sorted(image.id for image in found.values() if image.visibility is Visibility.SHARED))
@@ -145,6 +146,10 @@ def find_clashes(
 ) -> list[str]:
     """Visible images of the same project that already hold a wanted name, and pinned ids that are somebody else's."""
     ours = {image.id for image in inventory.owned}
+    named: dict[str | None, list[LiveImage]] = {}
+    for image in inventory.foreign:
+        for word in {image.id, image.name}:
+            named.setdefault(word, []).append(image)
     sentences = []
     for spec in wanted:
         decision = decisions[spec.key]
@@ -153,7 +158,8 @@ def find_clashes(
         kept = decision.owned.id if isinstance(decision, Keep | Promote) else None
         taken = (kept, adopted[spec.key].id if spec.key in adopted else None)
         owner = spec.owner_id or inventory.project_id
-        for image in inventory.foreign:
+        near = {image.id: image for word in (spec.id, spec.name) for image in named.get(word, ())}
+        for image in near.values():
             if image.id in ours or image.id in taken:
                 continue
             if image.id == spec.id:
@@ -177,7 +183,7 @@ def find_disputes(
     That is all that is wrong with a key whose images lie there, and a pinned id that was taken there.
     """
     is_elsewhere = spec.owner_id not in (None, inventory.project_id)
-    takers = {image.owner for image in inventory.foreign if image.id == spec.id}
+    takers = {image.owner for image in inventory.foreign if image.id == spec.id} if spec.id else set()
     if not is_elsewhere and takers <= {inventory.project_id}:
         return []
     decision = decisions[spec.key]

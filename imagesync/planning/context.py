@@ -263,7 +263,7 @@ def assemble_plan(context: PlanningContext, steps: Sequence[Step], parts: Sequen
         kept=tuple(sorted((one for part in parts for one in part.kept), key=lambda one: (one.key, one.image_id))),
         candidates=tuple(_list_candidates(context, ordered)),
         owners=dict(sorted(context.ownership.owners.items())),
-        places={spec.key: str(spec.place) for spec in catalog.images if spec.place.line},
+        places={spec.key: str(spec.place) for spec in catalog.images if spec.key in touched and spec.place.line},
         copies=tuple(image.id for image in context.given.inventory.copies),
         expires={spec.key: spec.expires for spec in context.wanted if spec.expires and spec.key not in context.lapsed},
         made=date_plan(ordered, context.given.clock),

@@ -9,6 +9,7 @@ from imagesync.errors import PlanRefused
 from imagesync.model.catalog import KnownContent, Role, Status, Visibility
 from imagesync.model.plan import Reason
 from imagesync.planning.clashes import collect_questions, is_assigned
+from imagesync.planning.generations import group
 from tests.unit.factories import PROJECT, catalog, digest, inventory, live, plan, rewrite, spec
 from tests.unit.planning.plans import kinds
 
@@ -44,7 +45,7 @@ def test_a_hidden_image_is_in_nobodys_way() -> None:
 def test_who_has_a_name_is_asked_before_it_is_taken(*, is_hidden: bool, wanted_hidden: bool, is_asked: bool) -> None:
     """A hidden image of ours does not hold its name: somebody may have taken it meanwhile."""
     found = inventory(live(spec("a", hidden=is_hidden)))
-    asked = collect_questions(catalog(spec("a", hidden=wanted_hidden)), found)
+    asked = collect_questions(catalog(spec("a", hidden=wanted_hidden)), found, group(found.owned))
     assert asked.names == ({PROJECT: ("a",)} if is_asked else {})
 
 
@@ -63,7 +64,8 @@ def test_members_are_asked_for_where_they_matter(
     """Of shared images: those that the manifest declares, and those that it declared before, which are to go."""
     image = live(spec("a", visibility=visibility, members=recorded))
     wanted = catalog(spec("a", visibility=Visibility.SHARED, members_declared=declared))
-    assert collect_questions(wanted, inventory(image)).members == (("id-a",) if is_asked else ())
+    asked = collect_questions(wanted, inventory(image), group((image,)))
+    assert asked.members == (("id-a",) if is_asked else ())
 
 
 @pytest.mark.parametrize(
