@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 
 @dataclass
-class Silent:
+class SilentFile:
     """The file at every path of ``address``: of its ``data`` only ``given`` bytes come (None: all of them); the rest when
     ``is_over`` is set. ``asked``: is set when a GET came."""
 
@@ -21,7 +21,7 @@ class Silent:
 
 class SilentHandler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    silent: Silent
+    silent: SilentFile
 
     def _begin(self) -> None:
         self.send_response(200)
@@ -48,10 +48,10 @@ class SilentHandler(http.server.BaseHTTPRequestHandler):
 
 
 @contextlib.contextmanager
-def silent_server(data: bytes, given: int | None) -> Iterator[Silent]:
+def silent_server(data: bytes, given: int | None) -> Iterator[SilentFile]:
     """A server that runs until the end of the block."""
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), SilentHandler)
-    silent = Silent(f"http://127.0.0.1:{server.server_port}", data, given)
+    silent = SilentFile(f"http://127.0.0.1:{server.server_port}", data, given)
     server.RequestHandlerClass = type("OneSilentHandler", (SilentHandler,), {"silent": silent})
     thread = threading.Thread(target=server.serve_forever)
     thread.start()

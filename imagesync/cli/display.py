@@ -67,7 +67,13 @@ class Display:
     """
 
     def __init__(
-        self, plan: Plan, stream: TextIO, *, has_colors: bool, tells_why: bool = False, clock: Callable[[], float] = time.monotonic
+        self,
+        plan: Plan,
+        stream: TextIO,
+        *,
+        has_colors: bool,
+        tells_why: bool = False,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._progress, self._clock, self._lock = RunProgress(plan), clock, threading.Lock()
         self._stream, self._tells_why = stream, tells_why

@@ -212,9 +212,7 @@ class Run:
     def _watch(self, plan: Plan) -> Iterator[Watch]:
         self._begin(plan)
         with ExitStack() as opened:
-            watcher = opened.enter_context(
-                open_watcher(plan, sys.stderr, self._saying())
-            )
+            watcher = opened.enter_context(open_watcher(plan, sys.stderr, self._saying()))
             watchers: list[Callable[[Event], None]] = [watcher, self._events, self._so_far]
             if has_log_file():
                 watchers.append(opened.enter_context(LogLines(plan, note)))

@@ -422,7 +422,7 @@ def test_a_saved_plan_leaves_what_would_refer_to_a_build_that_is_not_made(
     assert final.ids["a"] == waiting.id
 
 
-class Vanishing(Quiet):
+class VanishingStore(Quiet):
     """A store that cannot be asked about one image any more, as soon as the source of another one is read."""
 
     gone = ""
@@ -437,7 +437,7 @@ class Vanishing(Quiet):
 
 def test_an_error_ends_the_other_comparisons_too(tmp_path: Path) -> None:
     """Although the source of one has fallen silent: so it is with an interrupt."""
-    with silent_server(DATA * 50, None) as silent, Vanishing(Store(tmp_path / "store"), "store") as backend:
+    with silent_server(DATA * 50, None) as silent, VanishingStore(Store(tmp_path / "store"), "store") as backend:
         access = SourceAccess(("127.0.0.1",), min_rate=0)
 
         def make_planner(algorithm: str) -> Planner:
