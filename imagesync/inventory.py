@@ -22,6 +22,7 @@ from imagesync.planning.clashes import (
     find_shared_to_adopt,
     is_assigned,
 )
+from imagesync.planning.generations import Groups, group
 from imagesync.planning.ownership import Ownership, make_ownership
 from imagesync.planning.staleness import collect_taken_names
 from imagesync.secrets import quote_value
@@ -39,10 +40,12 @@ def take_inventory(backend: Backend, catalog: Catalog, *, promoting: frozenset[s
 
     def look() -> Inventory:
         owned = _list_marked(backend, ownership)
-        found = _answer(backend, owned, collect_questions(catalog, owned, promoting))
-        strays, notes = _find_strays(backend, catalog, owned, ownership)
+        groups = group(owned.owned)
+        found = _answer(backend, owned, collect_questions(catalog, owned, groups, promoting))
+        strays, notes = _find_strays(backend, catalog, groups, ownership)
         found = replace(found, misplaced=(*found.misplaced, *strays), notes=notes)
-        return replace(found, members={**found.members, **_list_members(backend, find_shared_to_adopt(catalog, found))})
+        shared = find_shared_to_adopt(catalog, found, groups)
+        return replace(found, members={**found.members, **_list_members(backend, shared)})
 
     return replace(_look_until_consistent(look, ownership), projects=_find_project_ids(backend, _name_members(catalog)))
 
@@ -155,14 +158,14 @@ def _list_marked(backend: Backend, ownership: Ownership) -> Inventory:
 
 
 def _find_strays(
-    backend: Backend, catalog: Catalog, owned: Inventory, ownership: Ownership
+    backend: Backend, catalog: Catalog, groups: Groups, ownership: Ownership
 ) -> tuple[list[LiveImage], tuple[str, ...]]:
     """Builds of keys that lack one, in projects that the manifests name no more: asked only where a key lacks one.
 
     Any project may publish images with the catalog's mark, so this search only explains: what it could not look at is a
     note for the reader of the plan.
     """
-    lacking = find_keys_without_image(catalog, owned)
+    lacking = find_keys_without_image(catalog, groups)
     if not lacking:
         return [], ()
     missing: list[str] = []

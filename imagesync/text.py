@@ -12,7 +12,8 @@ import os
 import re
 import shlex
 from collections.abc import Iterable, Sequence
-from typing import Final
+from json.encoder import encode_basestring
+from typing import Any, Final
 
 GONE: Final = "…"
 """Stands for what was removed."""
@@ -142,9 +143,33 @@ _UNSEEN: Final = re.compile(r"[^\x20-\x7e\n]")
 
 def json_text(document: object, *, indent: int | None = 2) -> str:
     """JSON, sorted, letters of every script as they are; with ``indent`` None on one line."""
-    text = json.dumps(document, indent=indent, sort_keys=indent is not None, ensure_ascii=False)
+    text = json.dumps(document, ensure_ascii=False) if indent is None else _write_json(document, "\n", " " * indent)
     text = text if text.isascii() and "\x7f" not in text else _UNSEEN.sub(_escape, text)
     return break_marks(text, "\\u0023")
+
+
+def _write_json(value: Any, line: str, step: str) -> str:
+    """What ``json.dumps`` writes sorted and indented, in half its time; ``line`` begins each line.
+
+    The standard library writes piece by piece, in Python, as soon as there is an indent.
+    """
+    kind = type(value)
+    if kind is str:
+        return encode_basestring(value)
+    if kind is dict:
+        inner, lines = line + step, []
+        for name in sorted(value):
+            item = value[name]
+            text = encode_basestring(item) if type(item) is str else _write_json(item, inner, step)
+            lines.append(f"{encode_basestring(name)}: {text}")
+        return f"{{{inner}{f',{inner}'.join(lines)}{line}}}" if lines else "{}"
+    if kind is list:
+        inner = line + step
+        lines = [_write_json(item, inner, step) for item in value]
+        return f"[{inner}{f',{inner}'.join(lines)}{line}]" if lines else "[]"
+    if value is None or kind is bool:
+        return "null" if value is None else "true" if value else "false"
+    return str(value) if kind is int else json.dumps(value)
 
 
 def _escape(found: re.Match[str]) -> str:

@@ -83,7 +83,6 @@ Format = Annotated[Form, typer.Option("--format", help="How the result is writte
 Strict = Annotated[
     bool, typer.Option("--strict", help="Profiles and values that nothing uses are errors, not warnings.")
 ]
-Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Tell on standard error what is tried again, and why.")]
 Color = Annotated[
     bool | None, typer.Option("--color/--no-color", help="Default: on a terminal, unless NO_COLOR is set.")
 ]

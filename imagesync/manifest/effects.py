@@ -12,6 +12,8 @@ from fnmatch import fnmatchcase
 from typing import Final
 
 from imagesync.errors import Diagnostic
+from imagesync.manifest.documents import Part
+from imagesync.manifest.merging import Merged
 from imagesync.manifest.validation import format_path, locate
 from imagesync.manifest.yaml_reader import Node
 from imagesync.model.catalog import Auto, FileSource, ImageSpec, UrlSource, Visibility
@@ -93,22 +95,25 @@ _RULES: Final = (
 )
 
 
-def find_idle_values(specs: Sequence[ImageSpec], nodes: Mapping[str, Node]) -> Iterator[Diagnostic]:
+def find_idle_values(specs: Sequence[ImageSpec], merged: Mapping[str, Merged]) -> Iterator[Diagnostic]:
     """Values that do nothing where they stand; those of one place in a file are judged together."""
     for rule in _RULES:
+        if not any(map(rule.is_idle, specs)):
+            continue  # nobody has to look for places
         by_place: dict[tuple[str, int, int], list[ImageSpec]] = {}
         for spec in specs:
-            if rule.path[0] in nodes[spec.key].items() and _is_declared(nodes[spec.key], rule.path):
-                by_place.setdefault(_place_of(nodes[spec.key], rule.path), []).append(spec)
+            node = merged[spec.key].node
+            if rule.path[0] in node.items() and _is_declared(node, rule.path):
+                by_place.setdefault(_place_of(node, rule.path), []).append(spec)
         for group in by_place.values():
             idle = [spec for spec in group if rule.is_idle(spec)]
             acts = len(idle) < len(group)
             for spec in idle:
                 if not (acts and rule.is_chosen(spec)):
-                    yield _problem(nodes, spec, rule.path, rule.message, rule.hint)
+                    yield _problem(merged, spec, rule.path, rule.message, rule.hint)
     for spec in specs:
-        yield from _find_contradictions(spec, nodes)
-        yield from _find_idle_ignores(spec, nodes)
+        yield from _find_contradictions(spec, merged)
+        yield from _find_idle_ignores(spec, merged)
 
 
 def _is_declared(node: Node, path: Path) -> bool:
@@ -120,24 +125,24 @@ def _place_of(node: Node, path: Path) -> tuple[str, int, int]:
     return found.file, found.key_line or found.line, found.key_column or found.column
 
 
-def _problem(nodes: Mapping[str, Node], spec: ImageSpec, path: Path, message: str, hint: str) -> Diagnostic:
-    return locate(nodes[spec.key], path).problem(format_path(("images", spec.key, *path)), message, hint)
+def _problem(merged: Mapping[str, Merged], spec: ImageSpec, path: Path, message: str, hint: str) -> Diagnostic:
+    return locate(merged[spec.key].node, path).problem(format_path(("images", spec.key, *path)), message, hint)
 
 
-def _find_contradictions(spec: ImageSpec, nodes: Mapping[str, Node]) -> Iterator[Diagnostic]:
+def _find_contradictions(spec: ImageSpec, merged: Mapping[str, Merged]) -> Iterator[Diagnostic]:
     """A property that ``on_replace`` sets and takes away."""
     names = dict(spec.on_replace.set_properties)
     for index, path in enumerate(spec.on_replace.unset):
         if (name := path.removeprefix(_PROPERTIES)) in names:
             message = f"on_replace.set gives the property {quote_value(name)} a value"
-            yield _problem(nodes, spec, ("on_replace", "unset", index), message, "keep one of them")
+            yield _problem(merged, spec, ("on_replace", "unset", index), message, "keep one of them")
 
 
-def _find_idle_ignores(spec: ImageSpec, nodes: Mapping[str, Node]) -> Iterator[Diagnostic]:
+def _find_idle_ignores(spec: ImageSpec, merged: Mapping[str, Merged]) -> Iterator[Diagnostic]:
     for index, pattern in enumerate(spec.ignore):
         if not can_match_field(pattern):
             message = f"{quote_value(pattern)} matches no field"
-            yield _problem(nodes, spec, ("ignore", index), message, _suggest_field(pattern, spec))
+            yield _problem(merged, spec, ("ignore", index), message, _suggest_field(pattern, spec))
 
 
 def can_match_field(pattern: str) -> bool:
@@ -164,12 +169,12 @@ def _suggest_field(pattern: str, spec: ImageSpec) -> str:
     return f"there are {', '.join(sorted(IGNORABLE))} and {_PROPERTIES}NAME"
 
 
-def find_unmatched_globs(node: Node, name: str) -> Iterator[Diagnostic]:
-    """Globs of a target's ``only`` that no key can match, whatever images there are."""
-    for index, item in enumerate(node.value if isinstance(node.value, list) else ()):
-        if not item.text or _NO_KEY.search(item.text):
-            message = f"{quote_value(item.text)} matches no key: a key has letters, digits and . _ -"
-            yield item.problem(
+def find_unmatched_globs(globs: Sequence[str], part: Part, name: str) -> Iterator[Diagnostic]:
+    """Globs of a target's ``only`` that no key can match, whatever images there are; ``part``: where they stand."""
+    for index, pattern in enumerate(globs):
+        if not pattern or _NO_KEY.search(pattern):
+            message = f"{quote_value(pattern)} matches no key: a key has letters, digits and . _ -"
+            yield locate(part.node, (index,)).problem(
                 format_path(("targets", name, "only", index)), message, "write a key, or a glob such as ubuntu-*"
             )
 

@@ -33,10 +33,6 @@ _MAX_KEY_CHARS: Final = 64
 _HEAD_BYTES: Final = 2**18
 _HEAD_VALUES: Final = 16
 """More than a manifest holds beside its images, and than references to images are shorter than ids."""
-_EXCESS: Final = (
-    f"left out: with it the manifest has more than {MAX_FILE_BYTES // 2**20} MiB, {MAX_VALUES} values or {MAX_KEYS} images; "
-    "export it into a file of its own, by --name"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +51,12 @@ def export_manifest(
     *,
     project: str,
     read_only: frozenset[str] = frozenset(),
+    max_values: int = MAX_VALUES,
 ) -> Exported:
-    """The manifest of these images; ``members`` by image id, of the images whose members are known."""
+    """The manifest of these images; ``members`` by image id, of the images whose members are known.
+
+    ``max_values``: what a manifest that is read may hold.
+    """
     problems = [_describe_problem(image, why) for image in images if (why := _explain_exclusion(image))]
     writable = [image for image in images if not _explain_exclusion(image)]
     namesakes = _find_namesakes(writable)
@@ -65,8 +65,9 @@ def export_manifest(
     keyed = assign_keys([image for image in writable if image.id not in twins])
     kept = {key: keyed[key] for key in sorted(keyed)}
     entries, said = _make_entries(kept, project, members, read_only)
-    if excess := _find_excess(entries):
-        problems += [_describe_problem(kept.pop(key), _EXCESS) for key in excess]
+    if excess := _find_excess(entries, max_values):
+        why = _explain_excess(max_values)
+        problems += [_describe_problem(kept.pop(key), why) for key in excess]
         entries, said = _make_entries(kept, project, members, read_only)
     return Exported(_write_shortest(catalog, entries), kept, tuple(sorted([*problems, *said])))
 
@@ -88,13 +89,18 @@ def _make_entries(
     return entries, problems
 
 
-def _find_excess(entries: Mapping[str, Entry]) -> list[str]:
+def _explain_excess(max_values: int) -> str:
+    limits = f"{MAX_FILE_BYTES // 2**20} MiB, {max_values} values or {MAX_KEYS} images"
+    return f"left out: with it the manifest has more than {limits}; export it into a file of its own, by --name"
+
+
+def _find_excess(entries: Mapping[str, Entry], max_values: int) -> list[str]:
     """The keys, of the largest entries, without which the manifest is within the limits of one that is read."""
     sizes = {key: (len(yaml_text({key: entry}).encode()), _count_values(entry)) for key, entry in entries.items()}
     size, values = _HEAD_BYTES, _HEAD_VALUES
     for number, (added, more) in enumerate(sorted(sizes.values())):
         size, values = size + added + 2 * more, values + more
-        if size > MAX_FILE_BYTES or values > MAX_VALUES or number >= MAX_KEYS:
+        if size > MAX_FILE_BYTES or values > max_values or number >= MAX_KEYS:
             return sorted(sizes, key=lambda name: (sizes[name], name))[number:]
     return []
 

@@ -7,7 +7,7 @@ one that was removed.
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Final
@@ -18,23 +18,25 @@ from imagesync.text import make_printable
 
 SUFFIXES: Final = (".yaml", ".yml")
 ALLOW: Final = "--allow-outside"
-MAX_FILE_BYTES: Final = 8 * 2**20
-"""Of one manifest."""
+MAX_FILE_BYTES: Final = 32 * 2**20
+"""Of one manifest: 10,000 images of 100 values."""
 MAX_DEPTH: Final = 64
 """Folders in each other below the one that is given."""
 MAX_ENTRIES: Final = 100_000
 """Files and folders that are looked at, hidden ones and those that are no manifests included."""
+_BLOCK_BYTES: Final = 2**16
 _NOT_THERE: Final = ("no such file or folder", "check the path")
 _LEADS_OUT: Final = ("this link leads out of the catalogue's folder", f"take it out, copy it in, or pass {ALLOW}")
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A manifest file: its path, its name in diagnostics and its absolute folder."""
+    """A manifest file: its path, its name in diagnostics, its absolute folder, and its place without links."""
 
-    path: Path
+    path: str
     shown: str
     folder: str
+    real: str
 
 
 def find_files(path: Path, *, allow_outside: bool = False) -> tuple[list[Found], list[Diagnostic]]:
@@ -48,7 +50,7 @@ def find_files(path: Path, *, allow_outside: bool = False) -> tuple[list[Found],
         if isinstance(item, Diagnostic):
             problems.append(item)
         else:
-            found.setdefault(os.path.realpath(item.path), item)
+            found.setdefault(item.real, item)
     return sorted(found.values(), key=lambda item: item.shown), problems
 
 
@@ -67,7 +69,7 @@ def _find_below(path: Path, *, allow_outside: bool) -> Iterator[Found | Diagnost
         yield _problem(path, f"this cannot be read ({error.strerror})", "check the path and its permissions")
         return
     if not is_folder:
-        yield Found(path, make_printable(str(path)), os.path.abspath(path.parent))
+        yield Found(str(path), make_printable(str(path)), os.path.abspath(path.parent), os.path.realpath(path))
         return
     below = list(_Walk(path, allow_outside=allow_outside).find_all())
     yield from below
@@ -81,75 +83,98 @@ class _Walk:
     def __init__(self, root: Path, *, allow_outside: bool) -> None:
         self._root, self._real, self._allow_outside = root, os.path.realpath(root), allow_outside
         self._left = MAX_ENTRIES
-        self._waiting: list[tuple[Path, int, os.DirEntry[str]]] = []
-        """What is not looked at yet, the next one last: path, folders above it, entry."""
+        self._waiting: list[tuple[_Folder, os.DirEntry[str]]] = []
+        """What is not looked at yet, the next one last."""
         self._linked = {self._real}
         """Real paths of folders that are walked through a link: links may lead in circles."""
 
     def find_all(self) -> Iterator[Found | Diagnostic]:
         """Every manifest, and every problem on the way, in the order of their names."""
-        yield from self._look_into(self._root, 0)
+        yield from self._look_into(_Folder(str(self._root), self._real, 0))
         while self._waiting:
-            path, depth, entry = self._waiting.pop()
+            folder, entry = self._waiting.pop()
             try:
                 is_folder, is_link = entry.is_dir(), entry.is_symlink()
             except OSError as error:
+                path = folder.join(entry.name)
                 yield _problem(path, f"this cannot be read ({error.strerror})", "mend or remove it")
                 continue
             if is_folder and is_link:
-                yield from self._follow(path, depth + 1)
+                yield from self._follow(folder, entry.name)
             elif is_folder:
-                yield from self._look_into(path, depth + 1)
+                yield from self._look_into(folder.enter(entry.name))
             elif entry.name.lower().endswith(SUFFIXES):
-                yield self._check_manifest(path)
+                yield self._check_manifest(folder, entry, is_link=is_link)
 
-    def _look_into(self, folder: Path, depth: int) -> Iterator[Diagnostic]:
+    def _look_into(self, folder: "_Folder") -> Iterator[Diagnostic]:
         """Note what is in a folder, to be looked at next."""
-        if depth > MAX_DEPTH:
-            yield _problem(folder, f"more than {MAX_DEPTH} folders in each other", "move the manifests up")
+        if folder.depth > MAX_DEPTH:
+            yield _problem(folder.path, f"more than {MAX_DEPTH} folders in each other", "move the manifests up")
             return
         try:
-            with os.scandir(folder) as listed:
+            with os.scandir(folder.path) as listed:
                 entries = list(islice(listed, self._left + 1))
         except OSError as error:
-            yield _problem(folder, f"the folder cannot be read ({error.strerror})")
+            yield _problem(folder.path, f"the folder cannot be read ({error.strerror})")
             return
         self._left -= len(entries)
         if self._left < 0:
             self._waiting.clear()
             message = f"more than {MAX_ENTRIES} files and folders"
-            yield _problem(self._root, message, "name a folder with fewer of them")
+            yield _problem(str(self._root), message, "name a folder with fewer of them")
             return
         entries.sort(key=lambda entry: entry.name, reverse=True)
-        self._waiting += [(folder / entry.name, depth, entry) for entry in entries if not entry.name.startswith(".")]
+        self._waiting += [(folder, entry) for entry in entries if not entry.name.startswith(".")]
 
-    def _follow(self, path: Path, depth: int) -> Iterator[Diagnostic]:
+    def _follow(self, folder: "_Folder", name: str) -> Iterator[Diagnostic]:
         """A link to a folder inside is walked at its real place, unless that is hidden: its images would be lost."""
+        path = folder.join(name)
         real = os.path.realpath(path)
         is_inside = is_among_files(real, self._real)
         if not is_inside and not self._allow_outside:
             yield _problem(path, *_LEADS_OUT)
         elif real not in self._linked and (not is_inside or _is_hidden(os.path.relpath(real, self._real))):
             self._linked.add(real)
-            yield from self._look_into(path, depth)
+            yield from self._look_into(_Folder(path, real, folder.depth + 1))
 
-    def _check_manifest(self, path: Path) -> Found | Diagnostic:
-        real = os.path.realpath(path)
+    def _check_manifest(self, folder: "_Folder", entry: os.DirEntry[str], *, is_link: bool) -> Found | Diagnostic:
+        path = folder.join(entry.name)
+        real = os.path.realpath(path) if is_link else os.path.join(folder.real, entry.name)
         if not self._allow_outside and not is_among_files(real, self._real):
             return _problem(path, *_LEADS_OUT)
         try:
-            if not stat.S_ISREG(os.stat(real).st_mode):
+            if not entry.is_file():
                 return _problem(path, "this is not a regular file", "take it out")
         except OSError as error:
             return _problem(path, f"the file cannot be read ({error.strerror})", "mend or remove it")
-        return Found(path, make_printable(str(path)), os.path.abspath(path.parent))
+        return Found(path, make_printable(path), folder.absolute, real)
+
+
+@dataclass(frozen=True, slots=True)
+class _Folder:
+    """A folder that is walked: its path, its place without links, and how many folders are above it."""
+
+    path: str
+    real: str
+    depth: int
+    absolute: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "absolute", os.path.abspath(self.path))
+
+    def join(self, name: str) -> str:
+        return os.path.normpath(os.path.join(self.path, name)) if self.path == "." else os.path.join(self.path, name)
+
+    def enter(self, name: str) -> "_Folder":
+        """A folder in it that is no link."""
+        return _Folder(self.join(name), os.path.join(self.real, name), self.depth + 1)
 
 
 def _is_hidden(path: str) -> bool:
     return any(part.startswith(".") for part in path.split(os.sep))
 
 
-def _problem(path: Path, message: str, hint: str = "") -> Diagnostic:
+def _problem(path: Path | str, message: str, hint: str = "") -> Diagnostic:
     """A problem of a whole file or folder."""
     return Diagnostic(make_printable(str(path)), 0, 0, "", message, hint)
 
@@ -157,11 +182,26 @@ def _problem(path: Path, message: str, hint: str = "") -> Diagnostic:
 def read_bytes(found: Found) -> bytes | Diagnostic:
     """The content of one manifest, or why there is none."""
     try:
-        with open(found.path, "rb") as file:
-            content = file.read(MAX_FILE_BYTES + 1)
+        content = _read_beginning(found.path, MAX_FILE_BYTES + 1)
     except OSError as error:
         return _problem(found.path, f"the file cannot be read ({error.strerror})", "mend its permissions")
     if len(content) > MAX_FILE_BYTES:
         limit = MAX_FILE_BYTES // 2**20
         return _problem(found.path, f"the file is larger than {limit} MiB", "split it")
     return content
+
+
+def _read_beginning(path: str, size: int) -> bytes:
+    """At most ``size`` bytes of a file, in as few calls and as little memory as it needs: there may be thousands."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        status = os.fstat(descriptor)
+        content = os.read(descriptor, min(status.st_size + 1, size))
+        if stat.S_ISREG(status.st_mode) and len(content) == status.st_size:
+            return content
+        blocks = [content]
+        while blocks[-1] and (left := size - sum(map(len, blocks))):
+            blocks.append(os.read(descriptor, min(left, _BLOCK_BYTES)))
+    finally:
+        os.close(descriptor)
+    return b"".join(blocks)

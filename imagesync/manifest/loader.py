@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from imagesync.errors import MAX_PROBLEMS, Diagnostic, ManifestError
+from imagesync.manifest.documents import Document, Part
 from imagesync.manifest.files import Found, find_files, read_bytes
 from imagesync.manifest.merging import Manifest, find_unknown_names
+from imagesync.manifest.plain_reader import read_plain
 from imagesync.manifest.validation import Shape, format_path
-from imagesync.manifest.yaml_reader import MAX_KEYS, Allowance, Node, parse
+from imagesync.manifest.yaml_reader import MAX_KEYS, Allowance, parse
 from imagesync.schemas import load_schema
 from imagesync.secrets import show_key
 
@@ -46,7 +48,7 @@ def read_manifest(path: Path | str, *, allow_outside: bool = False) -> Manifest:
     path = Path(path)
     files, problems = find_files(path, allow_outside=allow_outside)
     shape = Shape(load_schema("manifest"))
-    sections: dict[str, dict[str, Node]] = {name: {} for name in (*MERGED, "single")}
+    sections: dict[str, dict[str, Part]] = {name: {} for name in (*MERGED, "single")}
     roots, left, unread = [], _Left(), list(problems)
     for file in files:
         root, found = _read(file, shape, left)
@@ -64,11 +66,12 @@ def read_manifest(path: Path | str, *, allow_outside: bool = False) -> Manifest:
     problems += _find_case_clashes(sections)
     if unread:
         raise ManifestError(problems)
-    if not any("images" in root.items() for root in roots):
+    if not any("images" in root for root in roots):
         hint = "list them, or write images: {} for none"
         problems.append(Diagnostic(files[0].shown, 0, 0, "images", "missing", hint))
     base = path if path.is_dir() else path.parent
-    folders = {file.shown: os.path.realpath(file.folder) for file in files}
+    real = {folder: os.path.realpath(folder) for folder in {file.folder for file in files}}
+    folders = {file.shown: real[file.folder] for file in files}
     images, profiles, targets, values, removed, single = sections.values()
     manifest = Manifest(str(base.resolve()), images, profiles, targets, values, removed, single, folders)
     unknown = islice(find_unknown_names(manifest), MAX_PROBLEMS)
@@ -77,17 +80,18 @@ def read_manifest(path: Path | str, *, allow_outside: bool = False) -> Manifest:
 
 @dataclass(slots=True)
 class _Left:
-    """How much may still be read: bytes, and values."""
+    """How much may still be read: bytes, and values. ``names``: keys that were read already."""
 
     size: int = MAX_TOTAL_BYTES
     values: Allowance = field(default_factory=Allowance)
+    names: dict[str, str] = field(default_factory=dict)
 
     def is_used_up(self) -> bool:
         """Whether what was read last was too much."""
         return self.size < 0 or self.values.values < 0
 
 
-def _read(found: Found, shape: Shape, left: _Left) -> tuple[Node | None, list[Diagnostic]]:
+def _read(found: Found, shape: Shape, left: _Left) -> tuple[Part | None, list[Diagnostic]]:
     content = read_bytes(found)
     if isinstance(content, Diagnostic):
         return None, [content]
@@ -99,35 +103,47 @@ def _read(found: Found, shape: Shape, left: _Left) -> tuple[Node | None, list[Di
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         return None, [Diagnostic(found.shown, 1, 1, "", f"not UTF-8 (byte {error.start})", "save it as UTF-8")]
-    root, problems = parse(text, found.shown, left.values)
-    if root is None:
-        return None, problems or [Diagnostic(found.shown, 1, 1, "", "empty", "a manifest begins with version: 1")]
-    return root, problems + shape.find_problems(shape.make_plain(root), root)
+    return _read_text(Document(found.shown, text), shape, left)
 
 
-def _merge(sections: dict[str, dict[str, Node]], root: Node) -> Iterator[Diagnostic]:
-    for name, node in root.items().items():
+def _read_text(document: Document, shape: Shape, left: _Left) -> tuple[Part | None, list[Diagnostic]]:
+    """What a text says; with places from the beginning if it cannot be read fast, or does not fit."""
+    before = left.values.values
+    data = read_plain(document.text, shape.kind, left.values, left.names)
+    if data is not None and shape.is_fitting(data):
+        return Part(data, document), []
+    del data  # the tree needs the memory
+    left.values.values = before
+    document.is_read_with_care = True
+    document.tree, problems = parse(document.text, document.file, left.values)
+    if document.tree is None:
+        return None, problems or [Diagnostic(document.file, 1, 1, "", "empty", "a manifest begins with version: 1")]
+    data = shape.make_plain(document.tree)
+    return Part(data, document), problems + shape.find_problems(data, document.tree)
+
+
+def _merge(sections: dict[str, dict[str, Part]], root: Part) -> Iterator[Diagnostic]:
+    for name, part in root.items():
         if name in SINGLE:
-            yield from _define(sections["single"], name, node, (name,))
+            yield from _define(sections["single"], name, part, (name,))
         elif name in MERGED:
-            for key, child in node.items().items():
+            for key, child in part.items():
                 yield from _define(sections[name], key, child, (name, key))
 
 
-def _define(section: dict[str, Node], key: str, node: Node, path: Sequence[Any]) -> Iterator[Diagnostic]:
-    if key in section:
-        first = section[key]
-        message = f"defined in two files; first in {first.file}:{first.key_line}"
-        yield node.problem(format_path(path), message, "keep one")
-    section.setdefault(key, node)
+def _define(section: dict[str, Part], key: str, part: Part, path: Sequence[Any]) -> Iterator[Diagnostic]:
+    first = section.setdefault(key, part)
+    if first is not part:
+        message = f"defined in two files; first in {first.file}:{first.node.key_line}"
+        yield part.problem(format_path(path), message, "keep one")
 
 
-def _find_case_clashes(sections: dict[str, dict[str, Node]]) -> Iterator[Diagnostic]:
+def _find_case_clashes(sections: dict[str, dict[str, Part]]) -> Iterator[Diagnostic]:
     for name in ("images", "profiles", "targets", "removed"):
         seen: dict[str, str] = {}
-        for key, node in sections[name].items():
+        for key, part in sections[name].items():
             other = seen.setdefault(key.lower(), key)
             if other != key:
-                yield node.problem(
+                yield part.problem(
                     format_path((name, key)), f"differs from {show_key(other)} only in case", "rename one"
                 )

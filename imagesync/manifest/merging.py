@@ -1,21 +1,26 @@
 """The parts of an image's definition -> one tree: defaults, profiles in order, the image, what the target says. Pure."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
-from typing import Final
+from typing import Any, Final, TypeVar
 
 from imagesync.errors import Diagnostic
-from imagesync.manifest.validation import format_path, suggest
+from imagesync.manifest.documents import Part
+from imagesync.manifest.validation import format_path, locate, suggest
 from imagesync.manifest.yaml_reader import Node
 from imagesync.secrets import quote_value
 
 NESTED: Final = frozenset({"properties", "on_replace", "set"})
+MAX_KEPT_PROFILES: Final = 16
+"""Lists of profiles of which is kept what is below their images: some thousand values each in the worst case."""
+
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """All files of a catalogue as one; every value still knows where it stands.
+    """All files of a catalogue as one; of every value can be asked where it stands.
 
     ``base`` is the catalogue's folder, ``folders`` the real folder of each file (relative paths are relative to the
     file that writes them). ``single`` holds catalog, policy, defaults and default_target, where they are given.
@@ -24,96 +29,194 @@ class Manifest:
     """
 
     base: str
-    images: Mapping[str, Node] = field(default_factory=dict)
-    profiles: Mapping[str, Node] = field(default_factory=dict)
-    targets: Mapping[str, Node] = field(default_factory=dict)
-    values: Mapping[str, Node] = field(default_factory=dict)
-    removed: Mapping[str, Node] = field(default_factory=dict)
-    single: Mapping[str, Node] = field(default_factory=dict)
+    images: Mapping[str, Part] = field(default_factory=dict)
+    profiles: Mapping[str, Part] = field(default_factory=dict)
+    targets: Mapping[str, Part] = field(default_factory=dict)
+    values: Mapping[str, Part] = field(default_factory=dict)
+    removed: Mapping[str, Part] = field(default_factory=dict)
+    single: Mapping[str, Part] = field(default_factory=dict)
     folders: Mapping[str, str] = field(default_factory=dict)
     problems: tuple[Diagnostic, ...] = ()
     is_sound: bool = True
 
 
-def merge_image(manifest: Manifest, key: str, overlay: Mapping[str, Node]) -> Node:
-    """One image as its definition, its profiles, the defaults, the policy's on_replace and the target together say.
+@dataclass(slots=True)
+class Merged:
+    """One image as all parts of its definition together say: plain data at once, the tree with places when it is asked for.
 
-    Later ones win; ``properties`` and ``on_replace`` merge key by key, every other value is replaced.
+    ``parts`` are those that say something of it, later ones win; ``own`` is the image itself, where it stands.
     """
-    node = manifest.images[key]
-    parts = [manifest.profiles[name] for name in profiles_of(manifest, node) if name in manifest.profiles]
-    if "defaults" in manifest.single:
-        parts.insert(0, manifest.single["defaults"])
-    policy = manifest.single["policy"].items() if "policy" in manifest.single else {}
-    if "on_replace" in policy:
-        parts.insert(0, node.replace_value({"on_replace": policy["on_replace"]}))
-    above = [overlay[key]] if key in overlay else []
-    result = reduce(merge_nodes, (*parts, node, *above))
-    return result if result is node else node.replace_value(result.value)
+
+    own: Part
+    parts: tuple[Part, ...]
+    data: Any
+    _node: Node | None = None
+
+    @property
+    def node(self) -> Node:
+        """The merged tree; every value where the part says it that wins."""
+        if self._node is None:
+            result = reduce(_merge_nodes, [_wrap_policy(part, self.own) for part in self.parts])
+            self._node = result if len(self.parts) == 1 else self.own.node.replace_value(result.value)
+        return self._node
+
+    @property
+    def has_dollars(self) -> bool:
+        """Whether a value may hold a dollar."""
+        return any(part.document.has_dollars for part in self.parts)
+
+    def is_plain(self, path: Sequence[str | int]) -> bool:
+        """Whether a text with a dollar, at a place where a number may be, was written without quotes."""
+        is_certain = not any(part.document.is_read_with_care for part in self.parts)
+        return is_certain or locate(self.node, path).plain
+
+    def find_file(self, name: str) -> str:
+        """The file of the part that wins where a value is replaced as a whole."""
+        return next((part.file for part in reversed(self.parts) if name in part), self.own.file)
 
 
-def profiles_of(manifest: Manifest, node: Node) -> list[str]:
+class Merger:
+    """What the images of a manifest are made from, for one target: ``overlay`` is what that says of them."""
+
+    def __init__(self, manifest: Manifest, overlay: Mapping[str, Part]) -> None:
+        self._manifest, self._overlay = manifest, overlay
+        self._below: dict[tuple[str, ...], tuple[tuple[Part, ...], Any]] = {}
+        """By names of profiles, what is below an image: its parts, and their data merged."""
+
+    def merge_image(self, key: str) -> Merged:
+        """One image as its definition, its profiles, the defaults, the policy's on_replace and the target together say.
+
+        Later ones win; ``properties`` and ``on_replace`` merge key by key, every other value is replaced.
+        """
+        own = self._manifest.images[key]
+        below, data = self._merge_below(tuple(profiles_of(self._manifest, own)))
+        above = (self._overlay[key],) if key in self._overlay else ()
+        for part in (own, *above):
+            data = _merge_data(data, part.data)
+        return Merged(own, (*below, own, *above), data)
+
+    def _merge_below(self, profiles: tuple[str, ...]) -> tuple[tuple[Part, ...], Any]:
+        """The same for all images with the same profiles, so that it is merged once."""
+        if profiles not in self._below:
+            parts = [self._manifest.profiles[name] for name in profiles if name in self._manifest.profiles]
+            if "defaults" in self._manifest.single:
+                parts.insert(0, self._manifest.single["defaults"])
+            policy = self._manifest.single.get("policy")
+            if policy is not None and "on_replace" in policy:
+                parts.insert(0, policy)
+            if len(self._below) >= MAX_KEPT_PROFILES:
+                self._below.clear()
+            self._below[profiles] = (tuple(parts), reduce(_merge_data, map(_said_of_images, parts), {}))
+        return self._below[profiles]
+
+
+def _said_of_images(part: Part) -> Any:
+    """What a part says of images: of the policy only what becomes of superseded ones."""
+    return {"on_replace": part.data["on_replace"]} if part.path == ("policy",) else part.data
+
+
+def _wrap_policy(part: Part, own: Part) -> Node:
+    """The tree of what a part says of images."""
+    if part.path != ("policy",):
+        return part.node
+    return own.node.replace_value({"on_replace": part.node.items()["on_replace"]})
+
+
+def profiles_of(manifest: Manifest, image: Part) -> list[str]:
     """The profiles that an image takes: its own list, else that of the defaults."""
-    for part in (node, manifest.single.get("defaults")):
-        listed = part.items().get("profiles") if part else None
-        if listed is not None and isinstance(listed.value, list):
-            return [item.text for item in listed.value]
+    for part in (image, manifest.single.get("defaults")):
+        if part is not None and isinstance(part.data, dict) and isinstance(part.data.get("profiles"), list):
+            return [str(name) for name in part.data["profiles"]]
     return []
 
 
-def merge_nodes(below: Node, above: Node) -> Node:
-    """``above`` over ``below``."""
+def _merge_data(below: Any, above: Any) -> Any:
+    """Plain data over plain data."""
+    if not (below and isinstance(below, dict) and isinstance(above, dict)):
+        return above
+    return _merge_mappings(below, above, _children_of_data, lambda _, children: children)
+
+
+def _merge_nodes(below: Node, above: Node) -> Node:
+    """A tree over a tree."""
     if not below.items():
         return above
-    found = dict(below.items())
-    for name, child in above.items().items():
-        nested = name in NESTED and isinstance(child.value, dict) and name in found
-        found[name] = merge_nodes(found[name], child) if nested else child
-    return above.replace_value(found)
+    return above.replace_value(
+        _merge_mappings(
+            below.items(), above.items(), _children_of_node, lambda node, children: node.replace_value(children)
+        )
+    )
+
+
+def _merge_mappings(
+    below: Mapping[str, Value],
+    above: Mapping[str, Value],
+    children_of: Callable[[Value], dict[str, Value] | None],
+    rebuild: Callable[[Value, dict[str, Value]], Value],
+) -> dict[str, Value]:
+    """What is above wins; the mappings in ``NESTED`` are merged in the same way."""
+    found = {**below, **above}
+    for name in NESTED & above.keys() & below.keys():
+        upper, lower = children_of(above[name]), children_of(below[name])
+        if upper is not None and lower:
+            found[name] = rebuild(above[name], _merge_mappings(lower, upper, children_of, rebuild))
+    return found
+
+
+def _children_of_data(value: Any) -> dict[str, Any] | None:
+    return value if isinstance(value, dict) else None
+
+
+def _children_of_node(node: Node) -> dict[str, Node] | None:
+    return node.value if isinstance(node.value, dict) else None
 
 
 def find_unknown_names(manifest: Manifest) -> Iterator[Diagnostic]:
     """Profiles, overlaid images and targets that no name in the manifest stands for, and removed keys that are there."""
-    users: list[tuple[tuple[str, ...], Node]] = [(("images", key), node) for key, node in manifest.images.items()]
+    users: list[tuple[tuple[str, ...], Part]] = [(("images", key), part) for key, part in manifest.images.items()]
     users += [(("defaults",), manifest.single["defaults"])] if "defaults" in manifest.single else []
     for name, target in manifest.targets.items():
-        images = target.items().get("images")
-        for key, node in images.items().items() if images else ():
+        for key, part in target["images"].items() if "images" in target else ():
             if key not in manifest.images:
                 where = format_path(("targets", name, "images", key))
-                yield node.problem(where, "no such image", suggest(key, manifest.images, "the catalogue has"))
-            if "profiles" in node.items():
+                yield part.problem(where, "no such image", suggest(key, manifest.images, "the catalogue has"))
+            if "profiles" in part:
                 where = format_path(("targets", name, "images", key, "profiles"))
-                yield node.items()["profiles"].problem(where, "a target cannot change profiles", "list the fields")
-    for path, node in users:
-        yield from _find_unknown_profiles(manifest, path, node)
+                yield part["profiles"].problem(where, "a target cannot change profiles", "list the fields")
+    for path, part in users:
+        yield from _find_unknown_profiles(manifest, path, part)
     yield from _find_kept_keys(manifest)
-    for name, node in manifest.profiles.items():
-        if "profiles" in node.items():
+    for name, part in manifest.profiles.items():
+        if "profiles" in part:
             where = format_path(("profiles", name, "profiles"))
-            yield node.items()["profiles"].problem(where, "profiles do not nest", "list both where they are used")
+            yield part["profiles"].problem(where, "profiles do not nest", "list both where they are used")
     default = manifest.single.get("default_target")
-    if default is not None and "${" not in default.text and default.text not in manifest.targets:
+    if (
+        default is not None
+        and isinstance(default.data, str)
+        and "${" not in default.data
+        and default.data not in manifest.targets
+    ):
         yield default.problem(
             "default_target",
-            f"there is no target {quote_value(default.text)}",
-            suggest(default.text, manifest.targets, "known"),
+            f"there is no target {quote_value(default.data)}",
+            suggest(default.data, manifest.targets, "known"),
         )
 
 
 def _find_kept_keys(manifest: Manifest) -> Iterator[Diagnostic]:
     """Keys that are told to be removed, and are there."""
-    for key, node in manifest.removed.items():
+    for key, part in manifest.removed.items():
         if key in manifest.images:
             hint = "take it out of removed, or out of images"
-            yield node.problem(format_path(("removed", key)), "the catalog has an image of this key", hint)
+            yield part.problem(format_path(("removed", key)), "the catalog has an image of this key", hint)
 
 
-def _find_unknown_profiles(manifest: Manifest, path: tuple[str, ...], node: Node) -> Iterator[Diagnostic]:
-    listed = node.items().get("profiles")
-    for index, item in enumerate(listed.value if listed and isinstance(listed.value, list) else ()):
-        if item.text not in manifest.profiles:
+def _find_unknown_profiles(manifest: Manifest, path: tuple[str, ...], part: Part) -> Iterator[Diagnostic]:
+    listed = part.data["profiles"] if "profiles" in part else ()
+    for index, name in enumerate(listed if isinstance(listed, list) else ()):
+        if str(name) not in manifest.profiles:
             where = format_path((*path, "profiles", index))
-            yield item.problem(
-                where, f"there is no profile {quote_value(item.text)}", suggest(item.text, manifest.profiles, "known")
-            )
+            item = locate(part.node, ("profiles", index))
+            hint = suggest(str(name), manifest.profiles, "known")
+            yield item.problem(where, f"there is no profile {quote_value(name)}", hint)

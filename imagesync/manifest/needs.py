@@ -28,8 +28,9 @@ def find_missing_needs(specs: Sequence[ImageSpec]) -> Iterator[Diagnostic]:
 
 def list_absent_keys(manifest: Manifest, target: str | None) -> frozenset[str]:
     """The keys that a target's ``only`` leaves out; none if placeholders hide what it says."""
-    node = manifest.targets[target].items().get("only") if target else None
-    patterns = [item.text for item in node.value] if node is not None and isinstance(node.value, list) else []
+    part = manifest.targets[target] if target else None
+    listed = part.data["only"] if part is not None and "only" in part else ()
+    patterns = [str(pattern) for pattern in listed] if isinstance(listed, list) else []
     if any("${" in pattern for pattern in patterns):
         return frozenset()
     return frozenset(key for key in manifest.images if not is_match(key, patterns))

@@ -6,11 +6,13 @@ dollar.
 """
 
 import re
-from collections.abc import Collection, Iterator, Mapping
-from typing import Final, TypeAlias
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Protocol, TypeAlias
 
 from imagesync.errors import Diagnostic, ManifestError
-from imagesync.manifest.validation import format_path, suggest
+from imagesync.manifest.documents import Document, Part
+from imagesync.manifest.validation import ANY_KIND, Kind, format_path, locate, suggest
 from imagesync.manifest.yaml_reader import Node, parse_scalar
 from imagesync.model.policy import FIELDS
 from imagesync.model.references import escape_references
@@ -26,6 +28,30 @@ MAX_FILLED_CHARS: Final = 16 * 2**20
 _IMAGE: Final = re.compile(r"images\.(.+)\.id")
 
 Path: TypeAlias = tuple[str | int, ...]
+Ask: TypeAlias = Callable[[], Node]
+"""Where a text stands, once somebody asks."""
+
+
+class Spot(Protocol):
+    """Where the values of some data stand, and how they are written."""
+
+    @property
+    def node(self) -> Node:
+        """The tree of the data."""
+
+    def is_plain(self, path: Sequence[str | int]) -> bool:
+        """Whether a text with a dollar, at a place where a number may be, was written without quotes."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Filling:
+    """Data that is filled in: where it stands in the whole, and in its own tree."""
+
+    base: Path
+    spot: Spot
+
+    def ask(self, below: Path) -> Ask:
+        return lambda: locate(self.spot.node, below)
 
 
 def find_names(text: str) -> Iterator[str]:
@@ -36,8 +62,8 @@ def find_names(text: str) -> Iterator[str]:
 class Values:
     """The values of one target, and the problems met while filling them in."""
 
-    def __init__(self, values: Mapping[str, Node], given: Mapping[str, str], keys: Collection[str]) -> None:
-        self._nodes = {**values, **{name: Node(text, 0, 0, text, file=f"--set {name}") for name, text in given.items()}}
+    def __init__(self, values: Mapping[str, Part], given: Mapping[str, str], keys: Collection[str]) -> None:
+        self._parts = {**values, **{name: _make_given(name, text) for name, text in given.items()}}
         self._texts: dict[str, str] = {}
         self._keys = keys
         self._spent = 0
@@ -46,42 +72,56 @@ class Values:
         self.failures = 0
         """Strings that could not be filled in; one value that is wrong is one problem, wherever it is used."""
 
-    def fill(self, node: Node, path: Path) -> Node:
-        """The tree with every string filled in; the very same node where there is nothing to fill."""
-        if isinstance(node.value, dict):
-            return self._fill_mapping(node, node.value, path)
-        if isinstance(node.value, list):
-            items = [self.fill(child, (*path, index)) for index, child in enumerate(node.value)]
-            same = all(map(_is_same, items, node.value))
-            return node if same else node.replace_value(items)
-        if not isinstance(node.value, str) or "$" not in node.value:
-            return node
-        text = self._fill_text(node.value, node, path, ())
-        value = parse_scalar(text) if node.plain else text
-        return node.replace_value(text if value is None else value, text)
+    def fill(self, data: Any, kind: Kind, path: Path, spot: Spot) -> Any:
+        """The data with every string filled in; the very same object where there is nothing to fill.
 
-    def _fill_mapping(self, node: Node, children: Mapping[str, Node], path: Path) -> Node:
-        filled = {
-            name: child if isinstance(child.value, str) and "$" not in child.value else self.fill(child, (*path, name))
-            for name, child in children.items()
-        }
-        for name in children:
+        ``kind`` says what a filled text is, ``path`` where the data stands in the whole, ``spot`` where in which file.
+        """
+        return self._fill(data, kind, _Filling(path, spot), ())
+
+    def _fill(self, data: Any, kind: Kind, whole: _Filling, below: Path) -> Any:
+        if isinstance(data, dict):
+            return self._fill_mapping(data, kind, whole, below)
+        if isinstance(data, list):
+            items = [
+                self._fill(child, kind.items or ANY_KIND, whole, (*below, index)) for index, child in enumerate(data)
+            ]
+            return data if all(map(_is_same, items, data)) else items
+        if not isinstance(data, str) or "$" not in data:
+            return data
+        text = self._fill_text(data, whole.ask(below), (*whole.base, *below), ())
+        if kind.is_text or not whole.spot.is_plain(below):
+            return text
+        value = parse_scalar(text)
+        return text if value is None else kind.choose(value, text)
+
+    def _fill_mapping(self, data: dict[str, Any], kind: Kind, whole: _Filling, below: Path) -> Any:
+        children, further = kind.children, kind.further or ANY_KIND
+        changed = {}
+        for name, child in data.items():
+            if type(child) is not str or "$" in child:
+                filled = self._fill(child, children.get(name, further), whole, (*below, name))
+                if filled is not child:
+                    changed[name] = filled
+        for name in data:
             if "${" in name:
-                where = format_path((*path, name))
-                self.problems.append(children[name].problem(where, "${…} cannot stand in a key", "write the key out"))
-        return node if all(map(_is_same, filled.values(), children.values())) else node.replace_value(filled)
+                inner = (*below, name)
+                self._complain(
+                    whole.ask(inner), (*whole.base, *inner), "${…} cannot stand in a key", "write the key out"
+                )
+        return {**data, **changed} if changed else data
 
-    def _fill_text(self, text: str, node: Node, path: Path, within: tuple[str, ...]) -> str:
+    def _fill_text(self, text: str, ask: Ask, path: Path, within: tuple[str, ...]) -> str:
         """``within``: the values whose texts are being filled in now."""
         in_properties = len(path) == 4 and path[0] == "images" and path[2] == "properties" and not within
         parts: list[str] = []
         end = length = 0
         for found in _MARK.finditer(text):
-            word = self._resolve_mark(found, node, path, within, in_properties=in_properties)
+            word = self._resolve_mark(found, ask, path, within, in_properties=in_properties)
             length += len(word)
             if length > MAX_TEXT_CHARS or self._spent + length > MAX_FILLED_CHARS:
                 self._complain(
-                    node, path, "what ${…} stands for becomes too long", f"at most {MAX_TEXT_CHARS} characters"
+                    ask, path, "what ${…} stands for becomes too long", f"at most {MAX_TEXT_CHARS} characters"
                 )
                 raise ManifestError(self.problems)
             parts += text[end : found.start()], word
@@ -90,57 +130,68 @@ class Values:
         return "".join((*parts, text[end:]))
 
     def _resolve_mark(
-        self, found: re.Match[str], node: Node, path: Path, within: tuple[str, ...], *, in_properties: bool
+        self, found: re.Match[str], ask: Ask, path: Path, within: tuple[str, ...], *, in_properties: bool
     ) -> str:
         """What one ``$$`` or ``${name}`` becomes."""
         name = found[1]
         if name is None:
             return "$$" if in_properties and found.string.startswith("{images.", found.end()) else "$"
         if found[2] is None:
-            self._complain(node, path, "${ is not closed", "close it with }, or write $${ for the characters")
+            self._complain(ask, path, "${ is not closed", "close it with }, or write $${ for the characters")
             return ""
         if image := _IMAGE.fullmatch(name):
-            return self._check_reference(image, node, path, in_properties=in_properties)
-        value = self._find_value(name, node, path, within)
+            return self._check_reference(image, ask, path, in_properties=in_properties)
+        value = self._find_value(name, ask, path, within)
         return escape_references(value) if in_properties else value
 
-    def _check_reference(self, found: re.Match[str], node: Node, path: Path, *, in_properties: bool) -> str:
+    def _check_reference(self, found: re.Match[str], ask: Ask, path: Path, *, in_properties: bool) -> str:
         if not in_properties:
             hint = "use it in the values of properties"
-            self._complain(node, path, f"${{{show_key(found[0])}}} is known only when the plan is applied", hint)
+            self._complain(ask, path, f"${{{show_key(found[0])}}} is known only when the plan is applied", hint)
         elif found[1] not in self._keys:
             hint = suggest(found[1], self._keys, "it has")
-            self._complain(node, path, f"${{{show_key(found[0])}}} names no image of this catalogue", hint)
+            self._complain(ask, path, f"${{{show_key(found[0])}}} names no image of this catalogue", hint)
             self.failures -= 1  # what it would be has its form
         return f"${{{found[0]}}}"
 
-    def _find_value(self, name: str, node: Node, path: Path, within: tuple[str, ...]) -> str:
+    def _find_value(self, name: str, ask: Ask, path: Path, within: tuple[str, ...]) -> str:
         if name in self._texts:
             self.failures += name in self._broken
             return self._texts[name]
-        if name not in self._nodes:
-            hint = suggest(name, self._nodes, "define it under values, or with --set; known")
+        if name not in self._parts:
+            hint = suggest(name, self._parts, "define it under values, or with --set; known")
             if path[-1] == "rename" and name.partition(":")[0] in FIELDS:
                 hint = f"write {{{name}}}, without the $, for what the image has"
-            self._complain(node, path, f"${{{show_key(name)}}} is not defined", hint)
+            self._complain(ask, path, f"${{{show_key(name)}}} is not defined", hint)
             return ""
         if name in within:
             ring = " -> ".join(map(show_key, [*within[within.index(name) :], name]))
-            self._complain(self._nodes[name], ("values", name), f"the values go round in a circle: {ring}", "break it")
+            self._complain(
+                self._ask_value(name), ("values", name), f"the values go round in a circle: {ring}", "break it"
+            )
             return ""
         if len(within) >= MAX_DEPTH:
-            self._complain(node, path, f"values that name values, more than {MAX_DEPTH} deep", "write it out")
+            self._complain(ask, path, f"values that name values, more than {MAX_DEPTH} deep", "write it out")
             return ""
         before = self.failures
-        text = self._fill_text(str(self._nodes[name].text), self._nodes[name], ("values", name), (*within, name))
+        text = self._fill_text(str(self._parts[name].data), self._ask_value(name), ("values", name), (*within, name))
         self._texts[name] = text
         if self.failures > before:
             self._broken.add(name)
         return text
 
-    def _complain(self, node: Node, path: Path, message: str, hint: str) -> None:
+    def _ask_value(self, name: str) -> Ask:
+        return lambda: self._parts[name].node
+
+    def _complain(self, ask: Ask, path: Path, message: str, hint: str) -> None:
         self.failures += 1
-        self.problems.append(node.problem(format_path(path), message, hint))
+        self.problems.append(ask().problem(format_path(path), message, hint))
+
+
+def _make_given(name: str, text: str) -> Part:
+    """A value of the command line."""
+    file = f"--set {name}"
+    return Part(text, Document(file, text, Node(text, 0, 0, text, file=file)))
 
 
 def _is_same(one: object, other: object) -> bool:

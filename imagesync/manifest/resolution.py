@@ -13,9 +13,10 @@ from itertools import islice
 from typing import Any, Final, TypeAlias
 
 from imagesync.errors import MAX_PROBLEMS, Diagnostic, ManifestError, UsageError
+from imagesync.manifest.documents import Part
 from imagesync.manifest.effects import find_doubtful_values, find_idle_values, find_unmatched_globs
-from imagesync.manifest.merging import NESTED, Manifest, merge_image
-from imagesync.manifest.placeholders import Values
+from imagesync.manifest.merging import NESTED, Manifest, Merged, Merger
+from imagesync.manifest.placeholders import Spot, Values
 from imagesync.manifest.scope import intersect_patterns
 from imagesync.manifest.selection import Choice, select_target
 from imagesync.manifest.set_checks import find_set_problems
@@ -23,10 +24,19 @@ from imagesync.manifest.sources import Setting
 from imagesync.manifest.specs import make_on_replace, make_project, make_spec
 from imagesync.manifest.texts import MAX_PROPERTIES
 from imagesync.manifest.unused import check_given_values, find_idle_patterns, find_unused_names
-from imagesync.manifest.validation import Shape, format_path, locate
-from imagesync.manifest.yaml_reader import Node
-from imagesync.model.catalog import Catalog, FileSource, ImageSpec, Member, Target, UrlSource, is_match
-from imagesync.model.policy import Limit, OnRemove, Policy, Publish, find_rename_faults
+from imagesync.manifest.validation import TEXT_KIND, Shape, format_path, locate
+from imagesync.model.catalog import (
+    Catalog,
+    FileSource,
+    Fingerprint,
+    ImageSpec,
+    Member,
+    Target,
+    Transfer,
+    UrlSource,
+    is_match,
+)
+from imagesync.model.policy import Limit, OnRemove, OnReplace, Policy, Publish, find_rename_faults
 from imagesync.paths import MOVE, find_place_problem
 from imagesync.schemas import load_schema
 from imagesync.text import make_printable, shorten_list
@@ -87,29 +97,29 @@ class _Resolver:
         self._manifest, self._allow_outside = manifest, allow_outside
         self._problems: list[Diagnostic] = list(manifest.problems)
         self._known = frozenset((one.file, one.line, one.column) for one in manifest.problems)
-        node = manifest.targets[place.name] if place.name is not None else None
-        self._values = Values({**manifest.values, **_children_of(node, "values")}, given, manifest.images)
-        self._overlay = _children_of(node, "images")
-        self._target = (
-            self._read_target(place.name, node) if place.name and node else _Chosen(None, place.cloud, place.store)
-        )
+        part = manifest.targets[place.name] if place.name is not None else None
+        self._values = Values({**manifest.values, **_children_of(part, "values")}, given, manifest.images)
+        self._merger = Merger(manifest, _children_of(part, "images"))
+        self._target = _Chosen(None, place.cloud, place.store)
+        if place.name is not None and part is not None:
+            self._target = self._read_target(place.name, part)
         self._check_default_target(given)
 
     def make_catalog(self, only: tuple[str, ...], *, strict: bool, checks: Sequence[Check]) -> Catalog:
         """Everything resolved; ManifestError with all problems where there is any."""
-        nodes, specs, partial, beyond = dict[str, Node](), list[ImageSpec](), list[ImageSpec](), 0
+        merged, specs, partial, beyond = dict[str, Merged](), list[ImageSpec](), list[ImageSpec](), 0
         setting = Setting(self._manifest.base, self._manifest.folders, self._problems, self._allow_outside)
         for key in sorted(self._manifest.images):
             if len(self._problems) + len(self._values.problems) >= MAX_PROBLEMS or beyond > MAX_EXCESS_PROPERTIES:
                 raise ManifestError([*self._problems, *self._values.problems])
-            merged = merge_image(self._manifest, key, self._overlay)
-            beyond += max(0, len(_children_of(merged, "properties")) - MAX_PROPERTIES)
-            data, nodes[key], broken = self._read_image(key, merged)
-            spec = make_spec(key, data, nodes[key], setting) if "source" not in broken else None
+            image = merged[key] = self._merger.merge_image(key)
+            data, broken = self._read_image(key, image)
+            beyond += max(0, len(data.get("properties", ())) - MAX_PROPERTIES)
+            spec = make_spec(key, data, image, setting) if "source" not in broken else None
             (partial if broken else specs).extend([spec] if spec else [])
         here, rest = ([one for one in found if is_match(one.key, self._target.only)] for found in (specs, partial))
-        self._problems += islice(find_set_problems(here, nodes), MAX_PROBLEMS)
-        self._problems += islice(find_idle_values(here, nodes), MAX_PROBLEMS)
+        self._problems += islice(find_set_problems(here, merged), MAX_PROBLEMS)
+        self._problems += islice(find_idle_values(here, merged), MAX_PROBLEMS)
         picked = [spec for spec in (*here, *rest) if is_match(spec.key, only)]
         for check in checks:
             self._problems += islice(check(picked), MAX_PROBLEMS)
@@ -120,33 +130,32 @@ class _Resolver:
             raise ManifestError(problems)
         return self._assemble_catalog(name, policy, specs, only, removed, shorten_list(list(map(str, unused))))
 
-    def _read_image(self, key: str, merged: Node) -> tuple[dict[str, Any], Node, frozenset[str]]:
-        """The sound fields of an image as plain data, its filled tree, and the names of the fields with a problem.
+    def _read_image(self, key: str, image: Merged) -> tuple[dict[str, Any], frozenset[str]]:
+        """The sound fields of an image, filled in, and the names of the fields with a problem.
 
         A format with a problem stays, as some other one: that it is declared is known.
         """
-        path, shape = ("images", key), _load_shape("image")
-        before = self._values.failures
-        filled = self._values.fill(merged, path)
-        data = shape.make_plain(filled)
+        path, shape, data = ("images", key), _load_shape("image"), image.data
+        if self._manifest.is_sound and not image.has_dollars:
+            return data, frozenset()
         if not isinstance(data, dict):
-            return {}, filled, frozenset({"source"})
-        broken = self._find_unfilled(merged, path) if self._values.failures > before else set[str]()
-        sound = {name: value for name, value in data.items() if name not in broken}
-        if (filled is not merged or not self._manifest.is_sound) and (
-            found := shape.find_problems(sound, filled, path)
-        ):
-            self._report(found)
-            sound, unfit = _drop_unfit(shape, sound, filled)
+            return {}, frozenset({"source"})
+        before = self._values.failures
+        filled = self._values.fill(data, shape.kind, path, image)
+        broken = self._find_unfilled(image, path) if self._values.failures > before else set[str]()
+        sound = {name: value for name, value in filled.items() if name not in broken}
+        if (filled is not data or not self._manifest.is_sound) and not shape.is_fitting(sound):
+            self._report(shape.find_problems(sound, image.node, path))
+            sound, unfit = _drop_unfit(shape, sound)
             broken |= unfit or {"source"}
-        return sound | {name: "raw" for name in _FORMATS if name in broken}, filled, frozenset(broken)
+        return sound | {name: "raw" for name in _FORMATS if name in broken}, frozenset(broken)
 
-    def _find_unfilled(self, merged: Node, path: tuple[str, ...]) -> set[str]:
+    def _find_unfilled(self, image: Merged, path: tuple[str, ...]) -> set[str]:
         """The fields of an image whose placeholders cannot be filled in."""
-        found, count = set(), len(self._values.problems)
-        for name, child in merged.items().items():
+        found, count, kind = set(), len(self._values.problems), _load_shape("image").kind
+        for name, value in image.data.items():
             before = self._values.failures
-            self._values.fill(child, (*path, name))
+            self._values.fill({name: value}, kind, path, image)
             if self._values.failures > before:
                 found.add(name)
         del self._values.problems[count:]  # reported already
@@ -159,60 +168,59 @@ class _Resolver:
     def _check_default_target(self, given: Mapping[str, str]) -> None:
         """What is wrong with the placeholders of ``default_target``, also if another target is selected."""
         if "default_target" in self._manifest.single:
-            values = Values(self._manifest.values, given, ())
-            values.fill(self._manifest.single["default_target"], ("default_target",))
+            part, values = self._manifest.single["default_target"], Values(self._manifest.values, given, ())
+            values.fill(part.data, TEXT_KIND, ("default_target",), part)
             self._problems += values.problems
 
-    def _read_target(self, name: str, node: Node) -> _Chosen:
-        plain = {part: child for part, child in node.items().items() if part in ("cloud", "store", "only")}
-        data, filled = self._fill_and_check(node.replace_value(dict(plain)), "target", ("targets", name))
+    def _read_target(self, name: str, part: Part) -> _Chosen:
+        said = {field: value.data for field, value in part.items() if field in ("cloud", "store", "only")}
+        data = self._fill_and_check(said, "target", ("targets", name), part)
         if data is None:
             return _Chosen(name)
-        self._check_only(name, filled, data.get("only", ()))
+        if "only" in data:
+            self._check_only(name, part["only"], data["only"])
         store = data.get("store")
         if store is not None:
-            child = filled.items()["store"]
-            store = os.path.normpath(os.path.join(self._manifest.folders.get(child.file, self._manifest.base), store))
+            store = os.path.normpath(os.path.join(self._manifest.folders.get(part.file, self._manifest.base), store))
             if not self._allow_outside and (problem := find_place_problem(store, self._manifest.base)):
                 where = format_path(("targets", name, "store"))
-                self._problems.append(child.problem(where, problem, MOVE))
+                self._problems.append(part["store"].problem(where, problem, MOVE))
         return _Chosen(name, data.get("cloud"), store, tuple(data.get("only", ())))
 
-    def _check_only(self, name: str, target: Node, patterns: Sequence[str]) -> None:
+    def _check_only(self, name: str, part: Part, patterns: Sequence[str]) -> None:
         """The globs of a target that no key can match, and the others that no key of the catalog matches."""
-        found = list(find_unmatched_globs(target.items()["only"], name)) if patterns else []
+        found = list(find_unmatched_globs(patterns, part, name))
         wrong = {one.where for one in found}
-        idle = find_idle_patterns(("targets", name, "only"), target, patterns, self._manifest.images)
+        idle = find_idle_patterns(("targets", name, "only"), part, patterns, self._manifest.images)
         self._problems += [*found, *(one for one in idle if one.where not in wrong)]
 
-    def _fill_and_check(self, node: Node, part: str, path: tuple[str, ...]) -> tuple[Any, Node]:
-        """Plain data (None after a problem) and the filled tree, which is held to the schema without placeholders."""
+    def _fill_and_check(self, data: Any, part: str, path: tuple[str, ...], spot: Spot) -> Any:
+        """The data with its placeholders filled in, judged by the schema without placeholders; None after a problem."""
         shape = _load_shape(part)
         before = self._values.failures
-        filled = self._values.fill(node, path)
-        data = shape.make_plain(filled)
+        filled = self._values.fill(data, shape.kind, path, spot)
         if self._values.failures > before:
-            return None, filled
-        is_known = filled is node and self._manifest.is_sound
-        problems = [] if is_known else shape.find_problems(data, filled, path)
-        self._report(problems)
-        return (None if problems else data), filled
+            return None
+        if (filled is data and self._manifest.is_sound) or shape.is_fitting(filled):
+            return filled
+        self._report(shape.find_problems(filled, spot.node, path))
+        return None
 
     def _read_name(self) -> str:
-        node = self._manifest.single.get("catalog")
-        if node is None:
+        part = self._manifest.single.get("catalog")
+        if part is None:
             file = next(iter(self._manifest.folders))
             hint = "name the catalogue: it marks what it owns"
             self._problems.append(Diagnostic(file, 1, 1, "catalog", "missing", hint))
             return ""
-        return str(self._fill_and_check(node, "catalog", ("catalog",))[0])
+        return str(self._fill_and_check(part.data, "catalog", ("catalog",), part))
 
     def _read_policy(self) -> Policy:
-        node = self._manifest.single.get("policy")
-        data = self._fill_and_check(node, "policy", ("policy",))[0] if node is not None else None
-        if node is None or data is None:
+        part = self._manifest.single.get("policy")
+        data = self._fill_and_check(part.data, "policy", ("policy",), part) if part is not None else None
+        if part is None or data is None:
             return Policy()
-        self._problems += _find_rename_faults(node, data.get("on_replace", {}).get("rename"))
+        self._problems += _find_rename_faults(part, data.get("on_replace", {}).get("rename"))
         return Policy(
             on_remove=OnRemove(data.get("on_remove", OnRemove.DELETE)),
             on_replace=make_on_replace(data.get("on_replace", {})),
@@ -224,8 +232,9 @@ class _Resolver:
     def _read_removed(self) -> dict[str, Member]:
         """By key of a removed image the project that has it."""
         found: dict[str, Member] = {}
-        for key, node in sorted(self._manifest.removed.items()):
-            data, _ = self._fill_and_check(node, "removed", ("removed", key))
+        for key in sorted(self._manifest.removed):
+            part = self._manifest.removed[key]
+            data = self._fill_and_check(part.data, "removed", ("removed", key), part)
             found |= {key: make_project(data["owner"])} if data else {}
         return found
 
@@ -245,8 +254,6 @@ class _Resolver:
         for pattern in only:
             if not any(fnmatchcase(spec.key, pattern) for spec in here):
                 raise self._refuse_pattern(pattern, [spec.key for spec in here])
-        bare = [_remove_places(spec, self._manifest.base) for spec in picked]
-        text = json.dumps(bare, default=_canonicalize).encode()
         return Catalog(
             name=name,
             images=picked,
@@ -259,7 +266,7 @@ class _Resolver:
             policy=policy,
             target=place,
             base=self._manifest.base,
-            digest=f"sha256:{hashlib.sha256(text).hexdigest()}",
+            digest=_digest_images(picked, self._manifest.base),
             warnings=(*_find_warnings(picked), *warnings, *find_doubtful_values(picked)),
         )
 
@@ -273,41 +280,71 @@ class _Resolver:
         return UsageError(f"{shown}: no such key", f"did you mean {', '.join(close)}?" if close else "check the key")
 
 
-def _drop_unfit(shape: Shape, data: Mapping[str, Any], node: Node) -> tuple[dict[str, Any], set[str]]:
+def _drop_unfit(shape: Shape, data: Mapping[str, Any]) -> tuple[dict[str, Any], set[str]]:
     """The fields of an image that fit the schema, of some the parts that do; and the names of the others."""
     sound, unfit = dict[str, Any](), set[str]()
     for name, value in data.items():
-        if shape.find_problems({name: value}, node):
-            unfit.add(name)
-            parts = value if name in NESTED and isinstance(value, dict) else {}
-            fitting = {part: one for part, one in parts.items() if not shape.find_problems({name: {part: one}}, node)}
-            sound |= {name: fitting} if parts else {}
-        else:
+        if shape.is_fitting({name: value}):
             sound[name] = value
+            continue
+        unfit.add(name)
+        parts = value if name in NESTED and isinstance(value, dict) else {}
+        fitting = {part: one for part, one in parts.items() if shape.is_fitting({name: {part: one}})}
+        sound |= {name: fitting} if parts else {}
     return sound, unfit
 
 
-def _children_of(node: Node | None, name: str) -> Mapping[str, Node]:
-    return node.items()[name].items() if node is not None and name in node.items() else {}
+def _children_of(part: Part | None, name: str) -> Mapping[str, Part]:
+    return dict(part[name].items()) if part is not None and name in part else {}
 
 
-def _remove_places(spec: ImageSpec, base: str) -> object:
-    """What an image is, wherever the checkout lies and whatever line it stands in."""
-    source = spec.source
-    if isinstance(source, FileSource | UrlSource) and (signature := source.signature):
-        source = replace(source, signature=replace(signature, keyring=os.path.relpath(signature.keyring, base)))
-    if isinstance(source, FileSource):
-        source = replace(source, path=os.path.relpath(source.path, base))
-    if isinstance(source, UrlSource):
-        source = source.withhold_secrets()  # the digest of a catalog stands in plans
-    return _canonicalize(replace(spec, source=source))
+def _digest_images(specs: Sequence[ImageSpec], base: str) -> str:
+    """What identifies the images, wherever the checkout lies and whatever lines they stand in."""
+    known: dict[int, object] = {}
+    """By the id of an object that many images share: what it is."""
+
+    def describe(value: Any) -> object:
+        if (again := known.get(id(value))) is not None:
+            return again
+        found = _canonicalize(_remove_place(value, base))
+        if isinstance(value, _SHARED):
+            known[id(value)] = found
+        return found
+
+    text = json.dumps(specs, default=describe)
+    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+
+
+_SHARED: Final = (OnReplace, Transfer, Fingerprint)
+
+
+def _remove_place(value: Any, base: str) -> object:
+    """A source without where the checkout lies, and without secrets: the digest of a catalog stands in plans."""
+    if not isinstance(value, _PLACED):
+        return value
+    if signature := value.signature:
+        value = replace(value, signature=replace(signature, keyring=os.path.relpath(signature.keyring, base)))
+    if isinstance(value, FileSource):
+        return replace(value, path=os.path.relpath(value.path, base))
+    return value.withhold_secrets()
+
+
+_PLACED: Final = (FileSource, UrlSource)
 
 
 def _canonicalize(value: object) -> object:
     """A value whose text does not depend on the order of sets."""
-    if is_dataclass(value) and not isinstance(value, type):
-        return {item.name: getattr(value, item.name) for item in fields(value) if item.compare}
-    return sorted(map(str, value)) if isinstance(value, frozenset) else str(value)
+    if isinstance(value, frozenset):
+        return sorted(map(str, value))
+    kind: Any = type(value)
+    names = _list_compared_fields(kind)
+    return str(value) if names is None else {name: getattr(value, name) for name in names}
+
+
+@cache
+def _list_compared_fields(kind: object) -> tuple[str, ...] | None:
+    """The fields that make two values of a kind differ; None if it has no fields."""
+    return tuple(item.name for item in fields(kind) if item.compare) if is_dataclass(kind) else None
 
 
 def _find_warnings(specs: Sequence[ImageSpec]) -> Iterator[str]:
@@ -319,12 +356,12 @@ def _find_warnings(specs: Sequence[ImageSpec]) -> Iterator[str]:
             yield f"{spec.key}: the URL has no checksum: a new build behind it is not seen, {damaged}"
 
 
-def _find_rename_faults(policy: Node, rename: object) -> Iterator[Diagnostic]:
+def _find_rename_faults(policy: Part, rename: object) -> Iterator[Diagnostic]:
     """What is wrong with the policy's own pattern for names, although no image takes it."""
     if isinstance(rename, str):
         path = ("on_replace", "rename")
         for message, hint in find_rename_faults(rename):
-            yield locate(policy, path).problem(format_path(("policy", *path)), message, hint)
+            yield locate(policy.node, path).problem(format_path(("policy", *path)), message, hint)
 
 
 def _parse_limit(value: str | int) -> Limit:

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from imagesync.errors import UsageError
+from imagesync.manifest.documents import Part
 from imagesync.manifest.merging import Manifest
 from imagesync.manifest.placeholders import Values
-from imagesync.manifest.validation import suggest
-from imagesync.manifest.yaml_reader import Node
+from imagesync.manifest.validation import TEXT_KIND, suggest
 from imagesync.model.catalog import Target
 from imagesync.text import make_printable, quote_word
 
@@ -67,17 +67,17 @@ def select_target(manifest: Manifest, choice: Choice, values: Mapping[str, str])
 
 def _find_places(manifest: Manifest, given: Mapping[str, str]) -> Iterator[tuple[str, Target]]:
     """Each target as far as its place can be told; what is wrong with it the resolution reports."""
-    for name, node in manifest.targets.items():
-        own = node.items()["values"].items() if "values" in node.items() else {}
+    for name, part in manifest.targets.items():
+        own = dict(part["values"].items()) if "values" in part else {}
         values = Values({**manifest.values, **own}, given, ())
-        texts = {part: _fill(values, node.items()[part]) for part in ("cloud", "store") if part in node.items()}
+        texts = {field: _fill(values, part[field]) for field in ("cloud", "store") if field in part}
         store = texts.get("store")
-        folder = manifest.folders.get(node.items()["store"].file, manifest.base) if store is not None else ""
+        folder = manifest.folders.get(part.file, manifest.base)
         yield name, Target(name, texts.get("cloud"), _join(folder, store) if store is not None else None)
 
 
-def _fill(values: Values, node: Node) -> str:
-    return str(values.fill(node, ()).text)
+def _fill(values: Values, part: Part) -> str:
+    return str(values.fill(part.data, TEXT_KIND, (), part))
 
 
 def _join(folder: str, path: str) -> str:
@@ -117,11 +117,11 @@ def _list_names(names: list[str]) -> str:
 
 def _find_default(manifest: Manifest, places: Mapping[str, Target], given: Mapping[str, str]) -> Target | None:
     """The manifest's ``default_target``; None if it has none, or if a problem of the manifest is what it names."""
-    node = manifest.single.get("default_target")
-    if node is None:
+    part = manifest.single.get("default_target")
+    if part is None:
         return None
     values = Values(manifest.values, given, ())
-    name = values.fill(node, ("default_target",)).text
-    if values.problems or (name not in places and name == node.text):
+    name = str(values.fill(part.data, TEXT_KIND, ("default_target",), part))
+    if values.problems or (name not in places and name == part.data):
         return None
     return _get_target(places, name)

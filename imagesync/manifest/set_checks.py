@@ -5,8 +5,8 @@ from graphlib import CycleError, TopologicalSorter
 from typing import Final
 
 from imagesync.errors import Diagnostic
+from imagesync.manifest.merging import Merged
 from imagesync.manifest.validation import format_path, locate
-from imagesync.manifest.yaml_reader import Node
 from imagesync.model.catalog import ImageSpec
 from imagesync.model.references import find_references
 from imagesync.secrets import quote_value, show_key
@@ -15,21 +15,21 @@ MAX_SHOWN_KEYS: Final = 12
 """Of a circle of references, in its message."""
 
 
-def find_set_problems(specs: Sequence[ImageSpec], nodes: Mapping[str, Node]) -> Iterator[Diagnostic]:
+def find_set_problems(specs: Sequence[ImageSpec], merged: Mapping[str, Merged]) -> Iterator[Diagnostic]:
     """Names, pinned ids and adopted images that repeat, and references that go round in a circle."""
     visible = [spec for spec in specs if not spec.hidden]
     yield from _find_repeated_values(
-        visible, nodes, "name", lambda spec: (spec.name, spec.owner), "give one another name"
+        visible, merged, "name", lambda spec: (spec.name, spec.owner), "give one another name"
     )
-    yield from _find_repeated_values(specs, nodes, "id", lambda spec: spec.id, "an id can be used once")
+    yield from _find_repeated_values(specs, merged, "id", lambda spec: spec.id, "an id can be used once")
     adopting = [spec for spec in specs if isinstance(spec.adopt, str)]
-    yield from _find_repeated_values(adopting, nodes, "adopt", lambda spec: spec.adopt, "an image can have one key")
-    yield from _find_circles(specs, nodes)
+    yield from _find_repeated_values(adopting, merged, "adopt", lambda spec: spec.adopt, "an image can have one key")
+    yield from _find_circles(specs, merged)
 
 
 def _find_repeated_values(
     specs: Sequence[ImageSpec],
-    nodes: Mapping[str, Node],
+    merged: Mapping[str, Merged],
     name: str,
     identity: Callable[[ImageSpec], object],
     hint: str,
@@ -44,10 +44,10 @@ def _find_repeated_values(
             message = (
                 f"the {name} {quote_value(getattr(spec, name))} is that of {format_path(('images', other.key))} too"
             )
-            yield locate(nodes[spec.key], (name,)).problem(format_path(("images", spec.key, name)), message, hint)
+            yield locate(merged[spec.key].node, (name,)).problem(format_path(("images", spec.key, name)), message, hint)
 
 
-def _find_circles(specs: Sequence[ImageSpec], nodes: Mapping[str, Node]) -> Iterator[Diagnostic]:
+def _find_circles(specs: Sequence[ImageSpec], merged: Mapping[str, Merged]) -> Iterator[Diagnostic]:
     graph = {spec.key: keys for spec in specs if (keys := find_references(spec))}
     try:
         TopologicalSorter(graph).prepare()
@@ -58,4 +58,4 @@ def _find_circles(specs: Sequence[ImageSpec], nodes: Mapping[str, Node]) -> Iter
         where = format_path(("images", turned[0], "properties"))
         shown = turned if len(turned) <= MAX_SHOWN_KEYS else [*turned[:MAX_SHOWN_KEYS], "…", turned[-1]]
         message = f"the references go round in a circle: {' -> '.join(map(show_key, shown))}"
-        yield locate(nodes[turned[0]], ("properties",)).problem(where, message, "break it")
+        yield locate(merged[turned[0]].node, ("properties",)).problem(where, message, "break it")

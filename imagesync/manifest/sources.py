@@ -5,11 +5,13 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import unquote, urljoin, urlsplit
 
 from imagesync.errors import Diagnostic
 from imagesync.formats import COMPRESSED
+from imagesync.manifest.merging import Merged
 from imagesync.manifest.validation import format_path, locate
 from imagesync.manifest.yaml_reader import Node
 from imagesync.model.catalog import (
@@ -50,9 +52,14 @@ class Draft:
     """One image while its spec is made: where its values stand, and where its problems go."""
 
     key: str
-    node: Node
+    merged: Merged
     setting: Setting
     container_format: str | None
+
+    @property
+    def node(self) -> Node:
+        """The tree with the places of its values."""
+        return self.merged.node
 
     def complain(self, path: tuple[str | int, ...], message: str, hint: str = "") -> None:
         """A problem of one of its values."""
@@ -66,9 +73,9 @@ class Draft:
         node = locate(self.node, path)
         return Place(node.file, node.key_line or node.line, node.key_column or node.column)
 
-    def make_absolute(self, path: tuple[str | int, ...], written: str) -> str:
-        """A path as the file means it that writes it."""
-        folder = self.setting.folders.get(locate(self.node, path).file, self.setting.base)
+    def make_absolute(self, written: str) -> str:
+        """A path in its source, as the file means it that writes it."""
+        folder = self.setting.folders.get(self.merged.find_file("source"), self.setting.base)
         return os.path.normpath(os.path.join(folder, written))
 
     def show(self, path: str) -> str:
@@ -101,7 +108,7 @@ def make_source(value: Any, image: Draft) -> Source | None:
 
 
 def _make_file_source(data: Mapping[str, Any], checksum: Checksum | None, image: Draft) -> FileSource | None:
-    path = image.make_absolute(("source", "path"), data["path"])
+    path = image.make_absolute(data["path"])
     if "\0" in path:  # file:a%00b
         image.complain(("source", "path"), "holds a NUL character", "take it out")
         return None
@@ -140,6 +147,8 @@ def _keep_packed(transfer: Transfer, image: Draft) -> Transfer:
 
 def _find_other_packing(urls: Sequence[str]) -> str:
     """The mirror that by its name is packed otherwise than the first one; empty without one."""
+    if len(urls) == 1:
+        return ""
     first, *others = (_read_suffix(urlsplit(url).path) for url in urls)
     for url, packing in zip(urls[1:], others, strict=True):
         if packing is not first:
@@ -181,7 +190,7 @@ def _make_signature(data: Mapping[str, Any], image: Draft) -> Signature | None:
     if "signature" not in data:
         return None
     written = data["signature"]["keyring"]
-    keyring = image.make_absolute(("source", "signature", "keyring"), written)
+    keyring = image.make_absolute(written)
     if problem := image.setting.find_place_problem(keyring):
         image.complain(("source", "signature", "keyring"), problem, MOVE)
     return Signature(data["signature"]["url"], keyring, image.show(keyring))
@@ -201,12 +210,17 @@ def _make_transfer(data: Mapping[str, Any], name: str, image: Draft) -> Transfer
     """What ``container_format: compressed`` stores is packed, and stays so."""
     packing = Compression(data["compression"]) if "compression" in data else _read_suffix(name)
     stores = data.get("stores", ())
-    made = Transfer(
+    return _share_transfer(
         compression=Compression.NONE if image.container_format == COMPRESSED else packing,
         method=Method(data.get("method", Method.UPLOAD)),
         stores=() if stores == "all" else tuple(dict.fromkeys(stores)),
         all_stores=stores == "all",
         verify=data.get("verify") != "none",
         inspect=data.get("inspect") != "none",
+        max_size=data.get("max_size"),
+        max_ratio=data.get("max_ratio"),
     )
-    return replace(made, max_size=data.get("max_size"), max_ratio=data.get("max_ratio"))
+
+
+_share_transfer: Final = lru_cache(64)(Transfer)
+"""Most images of a catalog travel in one way."""

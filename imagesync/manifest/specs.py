@@ -1,12 +1,12 @@
 """One merged image definition -> an ``ImageSpec``; what only a person could have got wrong becomes a diagnostic. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import date
 from typing import Any, Final
 
+from imagesync.manifest.merging import Merged
 from imagesync.manifest.sources import Draft, Setting, make_source
 from imagesync.manifest.texts import find_alike_names, find_text_problems
-from imagesync.manifest.yaml_reader import Node
 from imagesync.model.alike import DIFFERENCE
 from imagesync.model.catalog import Auto, ImageSpec, Member, NamedProject, OnExpire, Place, Status, Visibility
 from imagesync.model.policy import OnReplace
@@ -17,9 +17,12 @@ _NAMING: Final = ("disk_format", "container_format", "id", "name", "adopt")
 _RETIRED_FIELDS: Final = ("visibility", "protected", "min_disk", "min_ram")
 
 
-def make_spec(key: str, data: Mapping[str, Any], node: Node, setting: Setting) -> ImageSpec | None:
-    """The typed value of one image (``data``: its plain data, ``node``: where it stands); None when it has no usable source."""
-    image = Draft(key, node, setting, data.get("container_format"))
+def make_spec(key: str, data: Mapping[str, Any], merged: Merged, setting: Setting) -> ImageSpec | None:
+    """The typed value of one image; None when it has no usable source.
+
+    ``data`` is that of ``merged``, filled in.
+    """
+    image = Draft(key, merged, setting, data.get("container_format"))
     for path, message, hint in find_text_problems(data, key):
         image.complain(path, message, hint)
     _complain_of_alike_names(image, data)
@@ -52,9 +55,7 @@ def make_spec(key: str, data: Mapping[str, Any], node: Node, setting: Setting) -
         expires=expires,
         on_expire=OnExpire(data["on_expire"]) if "on_expire" in data else None,
         on_replace=make_on_replace(data.get("on_replace", {})),
-        place=image.place(),
-        source_place=image.place("source"),
-        lines=_find_lines(image),
+        places=_Places(image),
     )
 
 
@@ -65,13 +66,37 @@ def _complain_of_alike_names(image: Draft, data: Mapping[str, Any]) -> None:
         image.complain(path, message, "most image services cannot keep both: write one of them, in one way")
 
 
-def _find_lines(image: Draft) -> dict[str, Place]:
-    """Where the parts stand that name the content or the image, as far as they are written."""
+class _Places(Mapping[str, Place]):
+    """``ImageSpec.places``, found when somebody asks."""
+
+    __slots__ = ("_found", "_image")
+
+    def __init__(self, image: Draft) -> None:
+        self._image = image
+        self._found: dict[str, Place] | None = None
+
+    def _find_all(self) -> dict[str, Place]:
+        if self._found is None:
+            self._found = _find_places(self._image)
+        return self._found
+
+    def __getitem__(self, name: str) -> Place:
+        return self._find_all()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._find_all())
+
+    def __len__(self) -> int:
+        return len(self._find_all())
+
+
+def _find_places(image: Draft) -> dict[str, Place]:
+    """Where the image stands, its source, and the parts that name the content, as far as they are written."""
     written = image.node.items()
     paths: list[tuple[str, ...]] = [(name,) for name in _NAMING if name in written]
     if "source" in written and (source := written["source"].items()):
         paths += [("source", name) for name in ("checksum", "checksum_url", "url", "path") if name in source]
-    return {path[-1]: image.place(*path) for path in paths}
+    return {"image": image.place(), "source": image.place("source")} | {path[-1]: image.place(*path) for path in paths}
 
 
 def _is_date(text: str) -> bool:

@@ -1,10 +1,11 @@
 """The texts of an image -> what the service would refuse or hide, as problems with a path. Pure."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Final, TypeAlias
 
-from imagesync.model.alike import find_alike
+from imagesync.model.alike import find_alike, fold_name
 from imagesync.model.image import MAX_NAME_CHARS, MAX_PARTS, MAX_PROPERTY_BYTES
 from imagesync.model.policy import ID_CHARS, find_rename_faults, measure_shortest_name
 from imagesync.model.record import is_reserved
@@ -12,6 +13,10 @@ from imagesync.model.references import REFERENCE
 
 MAX_PROPERTIES: Final = MAX_PARTS - 8
 """Of one image: what the service takes by default, less the eight of our own record."""
+_CHANGING: Final = frozenset({"rename", "set", "unset"})
+"""What in ``on_replace`` has texts that go to the service."""
+MAX_KEPT_NAMES: Final = 2048
+"""Names of properties and tags that are remembered with the answer about them."""
 _BEYOND: Final = re.compile("[\U00010000-\U0010ffff\ud800-\udfff]")
 _CONTROL: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
@@ -23,6 +28,13 @@ Problem: TypeAlias = tuple[Path, str, str]
 def find_text_problems(data: Mapping[str, Any], key: str = "") -> Iterator[Problem]:
     """What the service refuses or would hide: reserved names, control characters, characters beyond the basic plane; and a
     pattern that gives no name."""
+    properties, replaced = data.get("properties", {}), data.get("on_replace", {}) or {}
+    if not (_CHANGING.isdisjoint(replaced) and _are_simple(data.get("name", ""), properties, data.get("tags", ()))):
+        yield from _look_closely(data, key)
+
+
+def _look_closely(data: Mapping[str, Any], key: str) -> Iterator[Problem]:
+    """The problems of every single text: slow."""
     properties, replaced = data.get("properties", {}), data.get("on_replace", {}) or {}
     places: list[tuple[Path, str]] = [(("properties", name), name) for name in properties]
     for place, name in (*places, *(_find_replaced_names(replaced) if replaced else ())):
@@ -46,11 +58,26 @@ def find_text_problems(data: Mapping[str, Any], key: str = "") -> Iterator[Probl
             yield from _find_unfit_characters(place, text)
 
 
+def _are_simple(name: str, properties: Mapping[str, str], tags: Sequence[str]) -> bool:
+    """Whether the texts of an image certainly fit, as nearly all do: the fast answer."""
+    text = "".join((name, *properties, *properties.values(), *tags))
+    is_small = len(text) * 4 <= MAX_PROPERTY_BYTES and len(properties) <= MAX_PROPERTIES
+    return is_small and _is_simple(text) and not any(map(_is_reserved_again, properties))
+
+
+_is_reserved_again: Final = lru_cache(MAX_KEPT_NAMES)(is_reserved)
+"""The names of properties are the same in most images; only used on short ones."""
+_fold_again: Final = lru_cache(MAX_KEPT_NAMES)(fold_name)
+
+
 def find_alike_names(data: Mapping[str, Any]) -> Iterator[tuple[Path, Path, str]]:
     """Names of properties, and tags, that most services' databases hold equal to an earlier one of this image.
 
     Each as its path, the path of the earlier one, and the earlier one. What ``on_replace`` sets counts too.
     """
+    named = data.get("properties", ()), data.get("tags", ())
+    if "set" not in (data.get("on_replace") or ()) and not any(map(_may_be_alike, named)):
+        return
     properties, tags = dict[str, Path](), dict[str, Path]()
     for base, part in _find_parts(data):
         for name in part.get("properties", {}):
@@ -59,6 +86,13 @@ def find_alike_names(data: Mapping[str, Any]) -> Iterator[tuple[Path, Path, str]
             tags.setdefault(tag, (*base, "tags", index))
     for places in (properties, tags):
         yield from ((places[name], places[first], first) for name, first in find_alike(places))
+
+
+def _may_be_alike(names: Collection[str]) -> bool:
+    """Whether two names may be alike, or are equal: the fast answer."""
+    if sum(map(len, names)) > MAX_PROPERTY_BYTES:
+        return True
+    return len(set(map(_fold_again, names))) < len(names)
 
 
 def _find_parts(data: Mapping[str, Any]) -> list[tuple[Path, Mapping[str, Any]]]:

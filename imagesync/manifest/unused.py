@@ -4,10 +4,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 
 from imagesync.errors import Diagnostic, UsageError
+from imagesync.manifest.documents import Part
 from imagesync.manifest.merging import Manifest, profiles_of
 from imagesync.manifest.placeholders import find_names
 from imagesync.manifest.validation import format_path, locate, suggest
-from imagesync.manifest.yaml_reader import Node
 from imagesync.secrets import quote_value
 from imagesync.text import make_printable
 
@@ -32,7 +32,7 @@ def find_unused_names(manifest: Manifest) -> Iterator[Diagnostic]:
     for name, node in manifest.profiles.items():
         if name not in taken:
             yield node.problem(format_path(("profiles", name)), "no image uses this profile", _REMEDY)
-    places: dict[tuple[str, ...], Mapping[str, Node]] = {("values",): manifest.values}
+    places: dict[tuple[str, ...], Mapping[str, Part]] = {("values",): manifest.values}
     places |= {("targets", name, "values"): values for name, values in _list_target_values(manifest).items()}
     used = _collect_used_values(manifest) if any(places.values()) else frozenset()
     for path, values in places.items():
@@ -42,20 +42,19 @@ def find_unused_names(manifest: Manifest) -> Iterator[Diagnostic]:
 
 
 def find_idle_patterns(
-    path: Sequence[str], root: Node, patterns: Sequence[str], keys: Mapping[str, object]
+    path: Sequence[str], part: Part, patterns: Sequence[str], keys: Mapping[str, object]
 ) -> Iterator[Diagnostic]:
-    """The globs of a target's ``only``, at ``path``, that match no image of the catalog."""
+    """The globs of a target's ``only``, at ``path`` and ``part``, that match no image of the catalog."""
     for index, pattern in enumerate(patterns):
         if not any(fnmatchcase(key, pattern) for key in keys):
             where = format_path((*path, index))
             message = f"{quote_value(pattern)} matches no image of the catalog"
-            yield locate(root, ("only", index)).problem(where, message, suggest(pattern, keys, "it has"))
+            yield locate(part.node, (index,)).problem(where, message, suggest(pattern, keys, "it has"))
 
 
-def _list_target_values(manifest: Manifest) -> dict[str, Mapping[str, Node]]:
+def _list_target_values(manifest: Manifest) -> dict[str, Mapping[str, Part]]:
     """The values of each target that has some."""
-    found = {name: node.items()["values"] for name, node in manifest.targets.items() if "values" in node.items()}
-    return {name: values.items() for name, values in found.items()}
+    return {name: dict(part["values"].items()) for name, part in manifest.targets.items() if "values" in part}
 
 
 def _collect_used_values(manifest: Manifest) -> frozenset[str]:
@@ -67,14 +66,15 @@ def _collect_used_values(manifest: Manifest) -> frozenset[str]:
         manifest.removed,
         manifest.single,
     )
-    return frozenset(name for section in sections for node in section.values() for name in _find_in(node))
+    parts = (part for section in sections for part in section.values() if part.document.has_dollars)
+    return frozenset(name for part in parts for name in _find_in(part.data))
 
 
-def _find_in(node: Node) -> Iterator[str]:
-    """The values that the strings of a tree name."""
-    waiting = [node]
+def _find_in(data: object) -> Iterator[str]:
+    """The values that the strings of some data name."""
+    waiting = [data]
     while waiting:
-        value = waiting.pop().value
+        value = waiting.pop()
         if isinstance(value, dict):
             waiting += value.values()
         elif isinstance(value, list):

@@ -12,7 +12,7 @@ from typing import Any, Final, TypeAlias
 
 from imagesync.errors import MAX_PROBLEMS, Diagnostic
 from imagesync.manifest.mismatches import describe_mismatch, find_key_hint, suggest_value
-from imagesync.manifest.yaml_reader import Node
+from imagesync.manifest.yaml_reader import Node, Scalar
 from imagesync.secrets import show_key
 
 Schema: TypeAlias = Mapping[str, Any]
@@ -36,6 +36,18 @@ class Kind:
     children: "dict[str, Kind]" = field(default_factory=dict)
     further: "Kind | None" = None
     items: "Kind | None" = None
+    is_text: bool = field(init=False)
+    """Whether a number or a boolean is its text here, so that quotes make no difference."""
+
+    def __post_init__(self) -> None:
+        self.is_text = "string" in self.scalars and not self.scalars & {"boolean", "integer"}
+
+    def choose(self, value: Scalar, text: str) -> Scalar:
+        """What a scalar is here: its value by the core schema, or the text as it was written."""
+        if isinstance(value, str) or value is None:
+            return value
+        wanted = "boolean" if isinstance(value, bool) else "integer"
+        return text if wanted not in self.scalars and "string" in self.scalars else value
 
 
 @dataclass(slots=True)
@@ -61,18 +73,23 @@ class Shape:
         self._names = _collect_names(self._schema)
         self._validators: dict[tuple[str, int], Any] = {}
         self._fits = self._build_fast_validator(self._schema)
-        self._kind = self._make_kind(self._schema)
+        self._kinds: dict[int, Kind] = {}
+        self.kind = self._make_kind(self._schema)
 
     def make_plain(self, node: Node) -> Any:
         """The tree as plain data, scalars as the schema wants them."""
-        return _make_plain(node, self._kind)
+        return _make_plain(node, self.kind)
+
+    def is_fitting(self, data: Any) -> bool:
+        """Whether plain data fits: the fast answer, and the one that counts."""
+        return bool(self._fits.is_valid(data))
 
     def find_problems(self, data: Any, root: Node, base: Sequence[str | int] = ()) -> list[Diagnostic]:
         """What does not fit, told as below ``base``; nothing in most cases, which the fast gate tells.
 
         Only what the gate does not let through is looked at closely, which takes a hundred times as long.
         """
-        if self._fits.is_valid(data):
+        if self.is_fitting(data):
             return []
         told = list(islice(self._explain(self._schema, data, root, base, Effort()), MAX_PROBLEMS))
         return told or [root.problem(format_path(base), "does not fit the schema", "compare it with imagesync schema")]
@@ -159,7 +176,10 @@ class Shape:
         return schema
 
     def _make_kind(self, schema: Schema) -> Kind:
+        """One for each rule: what two places have in common is one object."""
         rule = self._resolve_refs(schema)
+        if id(rule) in self._kinds:
+            return self._kinds[id(rule)]
         options = [rule, *map(self._resolve_refs, rule.get("anyOf", ()))]
         kind = Kind(frozenset(word for option in options for word in _types_of(option)))
         for option in options:
@@ -168,10 +188,13 @@ class Shape:
                 kind.further = self._make_kind(option["additionalProperties"])
             if "items" in option:
                 kind.items = self._make_kind(option["items"])
+        self._kinds[id(rule)] = kind
         return kind
 
 
-_ANY: Final = Kind()
+TEXT_KIND: Final = Kind(frozenset({"string"}))
+ANY_KIND: Final = Kind()
+"""Of a place that the schema does not know."""
 
 
 def _collect_names(schema: Any) -> frozenset[str]:
@@ -185,17 +208,14 @@ def _collect_names(schema: Any) -> frozenset[str]:
 def _make_plain(node: Node, kind: Kind) -> Any:
     value = node.value
     if isinstance(value, dict):
-        children, further = kind.children, kind.further or _ANY
+        children, further = kind.children, kind.further or ANY_KIND
         return {
             name: child.value if isinstance(child.value, str) else _make_plain(child, children.get(name, further))
             for name, child in value.items()
         }
     if isinstance(value, list):
-        return [_make_plain(child, kind.items or _ANY) for child in value]
-    if isinstance(value, str) or value is None:
-        return value
-    wanted = "boolean" if isinstance(value, bool) else "integer"
-    return node.text if wanted not in kind.scalars and "string" in kind.scalars else value
+        return [_make_plain(child, kind.items or ANY_KIND) for child in value]
+    return kind.choose(value, node.text)
 
 
 def _types_of(schema: Schema) -> tuple[str, ...]:

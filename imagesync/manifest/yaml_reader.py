@@ -18,15 +18,16 @@ from imagesync.secrets import quote_value, show_key
 
 MAX_DEPTH: Final = 32
 """Mappings and lists inside each other."""
-MAX_VALUES: Final = 100_000
-"""Of all files of a catalog, aliases expanded: 10,000 images of ten values, which take about a second."""
+MAX_VALUES: Final = 1_200_000
+"""Of all files of a catalog, aliases expanded: 10,000 images of more than 100 values."""
 MAX_KEYS: Final = 10_000
 """Of one mapping, and so images of a catalog."""
 MAX_ITEMS: Final = 1024
 """Of one list, as in the schema."""
 MAX_KEY_CHARS: Final = 1024
 MAX_TEXT_CHARS: Final = 2**20
-_CORE: Final = {"": None, "~": None, "null": None, "Null": None, "NULL": None} | {
+NULLS: Final = frozenset({"", "~", "null", "Null", "NULL"})
+_CORE: Final = dict.fromkeys(NULLS) | {
     word: value for value, words in ((True, "true True TRUE"), (False, "false False FALSE")) for word in words.split()
 }
 _INTEGER: Final = re.compile(r"[-+]?[0-9]{1,18}|0o[0-7]{1,18}|0x[0-9a-fA-F]{1,15}")
@@ -81,6 +82,15 @@ def _show_tag(tag: str) -> str:
     return f"the tag {show_key(tag)}" if tag.startswith(_STANDARD) else "a tag of another kind"
 
 
+_Parser: Final[Any] = getattr(getattr(yaml, "cyaml", None), "CParser", yaml.Loader)
+"""LibYAML's, if PyYAML was built with it; without the rest of a loader, which costs as much as a small file."""
+
+
+def make_parser(text: str) -> Any:
+    """What gives the events of a text, one by one: ``get_event``, None after the last."""
+    return _Parser(text)
+
+
 class Stop(Exception):
     """The file cannot be read any further."""
 
@@ -99,7 +109,7 @@ def parse(text: str, file: str, allowance: Allowance | None = None) -> tuple[Nod
     """
     reader = _Reader(file, allowance or Allowance())
     try:
-        return reader.read_document(iter(getattr(yaml, "CLoader", yaml.Loader)(text).get_event, None)), reader.problems
+        return reader.read_document(iter(make_parser(text).get_event, None)), reader.problems
     except yaml.YAMLError as error:
         problem = explain_syntax_error(error, text, file)
     except Stop as stop:
@@ -113,6 +123,8 @@ class _Reader:
         self.problems: list[Diagnostic] = []
         self._anchors: dict[str, tuple[Node, int]] = {}
         self._left = allowance
+        self._names: dict[str, str] = {}
+        self._line = 0
 
     def read_document(self, events: Iterator[Any]) -> Node | None:
         root: Node | None = None
@@ -167,7 +179,7 @@ class _Reader:
             self._stop(event, "a text with a NUL character", "take it out")
         plain = not event.style and event.implicit[0]
         value = parse_scalar(text) if plain else text if event.tag in (None, "!") else self._read_tagged(event)
-        return Node(value, mark.line + 1, mark.column + 1, text, 0, 0, self.file, plain)
+        return Node(value, self._number_line(mark), mark.column + 1, text, 0, 0, self.file, plain)
 
     def _read_tagged(self, event: Any) -> Scalar:
         """A scalar whose tag says what it is: it must be that."""
@@ -208,7 +220,7 @@ class _Reader:
         while not isinstance(key := next(events), MappingEndEvent):
             if not isinstance(key, ScalarEvent):
                 self._stop(key, "a key that is not text", "put a value that begins with { or [ in quotes")
-            name, child = key.value, next(events)
+            name, child = self._names.setdefault(key.value, key.value), next(events)
             value = self._read_node(child, events, depth + 1)
             if name == "<<" and not key.style:
                 merged += value.value if isinstance(value.value, list) else [value]
@@ -229,7 +241,15 @@ class _Reader:
         return Node(found, start.line + 1, start.column + 1, file=self.file)
 
     def _place_of(self, event: Any) -> tuple[int, int]:
-        return event.start_mark.line + 1, event.start_mark.column + 1
+        mark = event.start_mark
+        return self._number_line(mark), mark.column + 1
+
+    def _number_line(self, mark: Any) -> int:
+        """The number of a line, the same object for all that stands in it: there may be a million nodes."""
+        line: int = mark.line + 1
+        if line != self._line:
+            self._line = line
+        return self._line
 
     def _report_key(self, key: Any, found: Mapping[str, Node]) -> None:
         name = key.value

@@ -81,6 +81,7 @@ class OnExpire(StrEnum):
 
 HEX_LENGTHS: Final = MappingProxyType({"md5": 32, "sha1": 40, "sha256": 64, "sha384": 96, "sha512": 128})
 """Hexadecimal digits of a digest, by hashlib name of its algorithm, weakest first."""
+_HEX: Final = re.compile("[0-9a-f]*")
 SERVICE_HASHES: Final = frozenset({"md5", "sha512"})
 """Digests that an image service computes of stored data by default ("Show image": ``checksum``, ``os_hash_value``)."""
 
@@ -99,7 +100,7 @@ class Checksum:
         algorithm, value = algorithm.strip().lower(), value.strip().lower()
         if not colon or algorithm not in HEX_LENGTHS:
             raise ValueError(f"not ALGORITHM:HEX with one of {', '.join(HEX_LENGTHS)}")
-        if not re.fullmatch(f"[0-9a-f]{{{HEX_LENGTHS[algorithm]}}}", value):
+        if len(value) != HEX_LENGTHS[algorithm] or not _HEX.fullmatch(value):
             raise ValueError(
                 f"{algorithm} takes {HEX_LENGTHS[algorithm]} hexadecimal digits, not {len(value)} characters"
             )
@@ -302,9 +303,10 @@ class ImageSpec:
     """One wanted image. None means "not declared": the live value is left alone (a create takes the default).
 
     ``min_disk`` in GB, ``min_ram`` in MB, ``expires`` an ISO date. Values of ``properties`` may hold
-    ``${images.KEY.id}``, which becomes the id of another wanted image when the plan is applied. ``lines`` tells where
-    the parts stand that name the content or the image: ``checksum``, ``url``, ``path``, ``checksum_url``, the formats,
-    ``id``, ``name`` and ``adopt``. ``fault``: what asking for its source gave instead of an answer.
+    ``${images.KEY.id}``, which becomes the id of another wanted image when the plan is applied. ``places`` tells where
+    the ``image`` stands, its ``source``, and the parts that name the content or the image: ``checksum``, ``url``, ``path``,
+    ``checksum_url``, the formats, ``id``, ``name`` and ``adopt``. ``fault``: what asking for its source gave instead of an
+    answer.
     """
 
     key: str
@@ -330,10 +332,18 @@ class ImageSpec:
     expires: str | None = None
     on_expire: OnExpire | None = None
     on_replace: OnReplace = field(default=OnReplace())
-    place: Place = field(default=Place(), compare=False)
-    source_place: Place = field(default=Place(), compare=False)
-    lines: Mapping[str, Place] = field(default_factory=dict, compare=False)
+    places: Mapping[str, Place] = field(default_factory=dict, compare=False)
     fault: SourceFault | None = field(default=None, compare=False)
+
+    @property
+    def place(self) -> Place:
+        """Where the image stands."""
+        return self.places.get("image", Place())
+
+    @property
+    def source_place(self) -> Place:
+        """Where its source stands; without one, where the image does."""
+        return self.places.get("source", self.place)
 
     @property
     def owner_id(self) -> str | None:

@@ -43,6 +43,7 @@ class LiveImage:
     ``os_hash_value`` its ``os_hash_algo``, all in lower case. ``properties`` holds every custom property; the well-known
     ones of snapshots and kin services (image_location, kernel_id, …) can be read as attributes too and are None where
     absent. ``service`` holds what only the service writes (``os_glance_*``); ``nulls`` names what it returned as null.
+    ``parsed`` keeps what was read out of the properties once; an image with other properties is another one.
     """
 
     id: str
@@ -73,6 +74,7 @@ class LiveImage:
     stores: tuple[str, ...] = ()
     service: Mapping[str, str] = field(default_factory=dict)
     nulls: frozenset[str] = frozenset()
+    parsed: dict[str, object] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def digests(self) -> Mapping[str, str]:
@@ -254,3 +256,7 @@ class Inventory:
     members: Mapping[str, tuple[MemberState, ...]] = field(default_factory=dict)
     projects: Mapping[Member, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+
+    def index_images(self) -> dict[str, LiveImage]:
+        """The owned and the foreign images by id; made anew each time."""
+        return {image.id: image for image in (*self.owned, *self.foreign)}

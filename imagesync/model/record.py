@@ -18,6 +18,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final
 
 from imagesync.model.alike import fold_name
@@ -46,8 +47,13 @@ LEASE: Final = "imagesync_lease"
 """Names the catalogue on the record of its lease, which belongs to no catalogue itself."""
 
 
+_ROLES: Final = {role.value: role for role in Role}
 MAX_GENERATION: Final = 2**31 - 1
 """The highest number of a build that a record may hold; a higher one reads as 1."""
+
+
+MAX_REMEMBERED_CHARS: Final = 64
+"""Of a text whose hash is kept for the next time: names and values of properties are the same in most images."""
 
 
 def is_reserved(name: str) -> bool:
@@ -57,12 +63,23 @@ def is_reserved(name: str) -> bool:
 
 def hash_name(name: str) -> str:
     """What a record keeps of a name: eight hexadecimal digits."""
-    return hashlib.sha256(name.encode()).hexdigest()[:8]
+    return _hash_again(name) if len(name) <= MAX_REMEMBERED_CHARS else _hash(name)
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+_hash_again: Final = lru_cache(2**14)(_hash)
 
 
 def hash_value(value: object) -> str:
     """What a record keeps of a value that imagesync set: eight hexadecimal digits of its JSON."""
-    return hash_name(json.dumps(value))
+    return hash_name(_TEXT_AS_JSON(value) if type(value) is str else json.dumps(value))
+
+
+_TEXT_AS_JSON: Final = json.JSONEncoder().encode
+"""What ``json.dumps`` makes of a text, without looking for options."""
 
 
 def hash_values(values: Mapping[str, object]) -> dict[str, str]:
@@ -73,6 +90,12 @@ def hash_values(values: Mapping[str, object]) -> dict[str, str]:
 def hash_names(names: Iterable[str]) -> tuple[str, ...]:
     """Names as their sorted hashes."""
     return tuple(sorted(map(hash_name, names)))
+
+
+@lru_cache(2**10)
+def hash_all(names: tuple[str, ...]) -> frozenset[str]:
+    """Names as a set of hashes; most images have the same ones."""
+    return frozenset(map(hash_name, names))
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,18 +221,31 @@ def is_bound(image: LiveImage) -> bool:
     return image.properties.get(ID) == image.id
 
 
+MAX_KEPT_CHARS: Final = 2**12
+"""Of a record that is kept with its image once it was read: those of other projects may be of any size."""
+
+
 def read(image: LiveImage) -> Record | None:
     """The record of an image; None if it has no catalog mark, or the record is a copied one. Damaged parts are empty."""
-    properties = image.properties
-    if CATALOG not in properties or not is_bound(image):
+    if CATALOG not in image.properties or not is_bound(image):
         return None
+    known = image.parsed.get(PREFIX)
+    if isinstance(known, Record):
+        return known
+    record = _read_bound(image.properties)
+    if len(image.properties.get(MANAGED, "")) <= MAX_KEPT_CHARS:
+        image.parsed[PREFIX] = record
+    return record
+
+
+def _read_bound(properties: Mapping[str, str]) -> Record:
     digests, declared, url = _read_content(properties.get(DIGEST, ""))
     parts = _load_parts(properties.get(MANAGED, ""))
     role = properties.get(ROLE, "")
     return Record(
         catalog=properties[CATALOG],
         key=properties.get(KEY, ""),
-        role=Role(role) if role in list(Role) else Role.CURRENT,
+        role=_ROLES.get(role, Role.CURRENT),
         digests=digests,
         url=url,
         spec=properties.get(SPEC, ""),
@@ -280,7 +316,8 @@ def _read_words(value: object) -> tuple[str, ...]:
 
 
 def _read_mapping(value: object) -> dict[str, object]:
-    return {str(name): item for name, item in value.items()} if isinstance(value, dict) else {}
+    """A JSON object, whose names are texts."""
+    return value if isinstance(value, dict) else {}
 
 
 def _read_texts(value: object) -> dict[str, str]:

@@ -31,6 +31,8 @@ _URL: Final = re.compile(
 )
 _LABEL: Final = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?", re.IGNORECASE)
 _NUMBER: Final = re.compile(r"[0-9]+|0x[0-9a-f]*", re.IGNORECASE)
+_PUBLIC: Final = re.compile(r"https?://[A-Za-z0-9._-]+(:[0-9]+)?(/[A-Za-z0-9._~!$&'()*+,;=:%/-]*)?")
+"""What nearly all URLs are: nothing in it would be taken off."""
 _SCHEMES: Final = frozenset(
     {"file", "ftp", "ftps", "sftp", "ssh", "s3", "gs", "swift", "rsync", "nfs", "oci", "docker", "data"}
 )
@@ -46,8 +48,8 @@ def find_url_problem(url: str) -> tuple[str, str] | None:
     scheme = _SCHEME.match(url)
     if not scheme or scheme[1].lower() not in ("http", "https"):
         return _find_scheme_problem(url)
-    if (place := next((number for number, char in enumerate(url) if not _is_written_plainly(char)), None)) is not None:
-        return _find_character_problem(url, place)
+    if "\\" in url or " " in url or not url.isprintable():  # no other white space is printable
+        return _find_character_problem(url, next(n for n, char in enumerate(url) if not _is_written_plainly(char)))
     if "#" in url:
         return "holds a #: what follows it is never sent to a server", "take it out, or write %23 for the character"
     found = _URL.fullmatch(url)
@@ -135,12 +137,15 @@ def is_address_without_scheme(text: str) -> bool:
 
 def has_secret(url: str) -> bool:
     """Whether a URL has a log-in, or a query, which may be a signature: it is never shown or kept, nor is a hash of it."""
-    parts = urlsplit(url)
-    return "@" in parts.netloc or "?" in url
+    if "@" not in url:
+        return "?" in url
+    return "@" in urlsplit(url).netloc or "?" in url
 
 
 def public_url(url: str) -> str:
     """A URL that may be shown and kept: without log-in, query and fragment. ValueError if it is no URL at all."""
+    if _PUBLIC.fullmatch(url):
+        return url
     parts = urlsplit(url)
     return urlunsplit((parts.scheme, _strip_login(parts.netloc), parts.path, "", ""))
 

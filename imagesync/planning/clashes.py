@@ -7,7 +7,7 @@ from imagesync.model.catalog import Catalog, ImageSpec, Place, Role, Visibility
 from imagesync.model.image import Inventory, LiveImage
 from imagesync.model.record import CATALOG, hash_value, is_bound, read
 from imagesync.planning.decisions import Decision, Keep, Make, Promote, Refuse, decide
-from imagesync.planning.generations import Generations, Groups, Owned, group
+from imagesync.planning.generations import Generations, Groups, Owned
 from imagesync.planning.ownership import describe_holder
 
 
@@ -20,12 +20,14 @@ class Questions:
     members: tuple[str, ...]
 
 
-def collect_questions(catalog: Catalog, inventory: Inventory, promoting: frozenset[str] = frozenset()) -> Questions:
+def collect_questions(
+    catalog: Catalog, inventory: Inventory, groups: Groups, promoting: frozenset[str] = frozenset()
+) -> Questions:
     """What to ask for one catalogue: nothing of an image that already has its name.
 
-    ``promoting`` are keys whose retired images are in play, whatever the manifest's content.
+    ``groups`` are the owned images of the inventory. ``promoting`` are keys whose retired images are in play, whatever the
+    manifest's content.
     """
-    groups = group(inventory.owned)
     names: dict[str, set[str]] = {}
     ids: set[str] = set()
     members: set[str] = set()
@@ -34,9 +36,10 @@ def collect_questions(catalog: Catalog, inventory: Inventory, promoting: frozens
         if not _has_name(spec, generations):
             names.setdefault(spec.owner_id or inventory.project_id, set()).add(spec.name)
         ids.update(_collect_ids(spec, generations))
-        decision = decide(spec, generations, None, catalog.name, catalog.policy, project=inventory.project_id)
         promoted = generations.retired if spec.key in promoting else ()
-        promoted += (decision.owned,) if isinstance(decision, Promote) else ()
+        if generations.staging or generations.retired:
+            decision = decide(spec, generations, None, catalog.name, catalog.policy, project=inventory.project_id)
+            promoted += (decision.owned,) if isinstance(decision, Promote) else ()
         members.update(_collect_members(spec, (*generations.current, *promoted)))
     return Questions(
         {owner: tuple(sorted(found)) for owner, found in sorted(names.items())},
@@ -66,9 +69,8 @@ def _collect_members(spec: ImageSpec, images: Iterable[Owned]) -> set[str]:
     }
 
 
-def find_keys_without_image(catalog: Catalog, inventory: Inventory) -> frozenset[str]:
+def find_keys_without_image(catalog: Catalog, groups: Groups) -> frozenset[str]:
     """Keys that have no current image where it is looked for."""
-    groups = group(inventory.owned)
     return frozenset(spec.key for spec in catalog.images if not groups[spec.key].current and not spec.adopt)
 
 
@@ -113,9 +115,8 @@ def _refuse_owned(spec: ImageSpec, image: LiveImage, mark: str) -> str:
     return f"images.{spec.key}: image {image.id} belongs to catalogue {mark}; {ways}"
 
 
-def find_shared_to_adopt(catalog: Catalog, inventory: Inventory) -> tuple[str, ...]:
+def find_shared_to_adopt(catalog: Catalog, inventory: Inventory, groups: Groups) -> tuple[str, ...]:
     """Ids of shared images that keys with declared members may take over: their members have to be asked for."""
-    groups = group(inventory.owned)
     asking = [spec for spec in catalog.images if spec.adopt and spec.members_declared and not groups[spec.key].current]
     found = {image.id: image for spec in asking for image in _find_adoptable(spec, inventory)}
     return tuple(sorted(image.id for image in found.values() if image.visibility is Visibility.SHARED))
@@ -147,30 +148,45 @@ def find_clashes(
 
     Each sentence begins with the place in the manifest.
     """
+    near = _index_foreign(inventory)
     return [
         place.add_to(sentence)
         for spec in wanted
-        for place, sentence in _find_clashes_of(spec, decisions[spec.key], inventory, adopted.get(spec.key))
+        for place, sentence in _find_clashes_of(spec, decisions[spec.key], inventory, adopted.get(spec.key), near)
     ]
 
 
+def _index_foreign(inventory: Inventory) -> Mapping[str | None, Sequence[LiveImage]]:
+    """The foreign images by id and by name."""
+    ours = {image.id for image in inventory.owned}
+    found: dict[str | None, list[LiveImage]] = {}
+    for image in inventory.foreign:
+        for word in {image.id, image.name} if image.id not in ours else ():
+            found.setdefault(word, []).append(image)
+    return found
+
+
 def _find_clashes_of(
-    spec: ImageSpec, decision: Decision, inventory: Inventory, adopted: LiveImage | None
+    spec: ImageSpec,
+    decision: Decision,
+    inventory: Inventory,
+    adopted: LiveImage | None,
+    foreign: Mapping[str | None, Sequence[LiveImage]],
 ) -> Iterator[tuple[Place, str]]:
     if not isinstance(decision, Keep | Promote | Make):
         return
-    ours = {image.id for image in inventory.owned}
     kept = decision.owned.id if isinstance(decision, Keep | Promote) else None
     taken = (kept, adopted.id if adopted is not None else None)
     owner = spec.owner_id or inventory.project_id
-    for image in inventory.foreign:
-        if image.id in ours or image.id in taken:
+    near = {image.id: image for word in (spec.id, spec.name) for image in foreign.get(word, ())}
+    for image in near.values():
+        if image.id in taken:
             continue
         if image.id == spec.id:
             sentence = f"images.{spec.key}: the id {image.id} is taken by an image that is not ours; choose another"
-            yield spec.lines.get("id", spec.place), sentence
+            yield spec.places.get("id", spec.place), sentence
         elif image.name == spec.name and image.owner == owner and not image.hidden and not spec.hidden:
-            yield spec.lines.get("name", spec.place), _describe_clash(spec, image)
+            yield spec.places.get("name", spec.place), _describe_clash(spec, image)
 
 
 def find_disputes(
@@ -185,13 +201,13 @@ def find_disputes(
     That is all that is wrong with a key whose images lie there, and a pinned id that was taken there.
     """
     is_elsewhere = spec.owner_id not in (None, inventory.project_id)
-    takers = {image.owner for image in inventory.foreign if image.id == spec.id}
+    takers = {image.owner for image in inventory.foreign if image.id == spec.id} if spec.id else set()
     if not is_elsewhere and takers <= {inventory.project_id}:
         return []
     decision = decisions[spec.key]
     sentences = [decision.sentence] if isinstance(decision, Refuse) else []
     sentences += [refused[spec.key]] if spec.key in refused else []
-    clashes = _find_clashes_of(spec, decision, inventory, adopted.get(spec.key))
+    clashes = _find_clashes_of(spec, decision, inventory, adopted.get(spec.key), _index_foreign(inventory))
     return [*sentences, *(sentence for _, sentence in clashes)]
 
 

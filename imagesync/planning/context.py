@@ -115,7 +115,7 @@ def make_context(given: PlanInput, excluded: Mapping[str, str] = MappingProxyTyp
         if spec.key in lapsed and not _is_kept(decisions[spec.key])
     }
     refusals = [
-        spec.lines.get("adopt", spec.place).add_to(refused[spec.key])
+        spec.places.get("adopt", spec.place).add_to(refused[spec.key])
         for spec in wanted
         if spec.key in refused and not isinstance(decisions[spec.key], Leave)
     ]
@@ -286,7 +286,7 @@ def assemble_plan(context: PlanningContext, steps: Sequence[Step], parts: Sequen
         kept=tuple(sorted((one for part in parts for one in part.kept), key=lambda one: (one.key, one.image_id))),
         candidates=tuple(_list_candidates(context, ordered)),
         owners=dict(sorted(context.ownership.owners.items())),
-        places={spec.key: str(spec.place) for spec in catalog.images if spec.place.line},
+        places={spec.key: str(spec.place) for spec in catalog.images if spec.key in touched and spec.place.line},
         copies=tuple(image.id for image in context.given.inventory.copies),
         expires={spec.key: spec.expires for spec in context.wanted if spec.expires and spec.key not in context.lapsed},
         errors=() if kind is Kind.DISCARD else context.errors,

@@ -52,7 +52,7 @@ def _list_faults(
 
 def _locate(spec: ImageSpec, fault: SourceFault) -> Diagnostic:
     part = "checksum_url" if fault.hides_content else "url"
-    place = spec.lines.get(part, spec.source_place)
+    place = spec.places.get(part, spec.source_place)
     return Diagnostic(
         place.file, place.line, place.column, f"images.{spec.key}.source.{part}", fault.message, fault.hint
     )

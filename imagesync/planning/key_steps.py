@@ -13,6 +13,7 @@ from imagesync.model.image import LiveImage
 from imagesync.model.plan import Create, Deactivate, FieldChange, Reactivate, Reason, Step, Update
 from imagesync.model.record import Managed, Record, hash_value
 from imagesync.model.references import find_references
+from imagesync.model.urls import has_secret
 from imagesync.planning.context import PlanningContext
 from imagesync.planning.decisions import (
     Keep,
@@ -34,6 +35,7 @@ from imagesync.planning.three_way import (
     DEFAULTS,
     find_reason,
     find_wanted_status,
+    list_managed_names,
     make_current_record,
     make_managed,
     make_state,
@@ -100,6 +102,10 @@ def _add_retirements(
     """The steps of a key together with those that take its superseded, surplus and left-over images away."""
     used = (decision.fill,) if isinstance(decision, Make) else (decision.owned.id,)
     leaving = [owned for owned in generations.current if owned.id not in used]
+    if isinstance(decision, Keep) and not (
+        leaving or generations.staging or generations.retired or generations.deleting
+    ):
+        return first  # nearly all keys
     if isinstance(decision, Keep):
         needs = _find_publishing_step(first)  # a duplicate stays until the image that is kept is as wanted
         retiring = retire_all(generations, leaving, spec.on_replace, Reason.DUPLICATE, needs)
@@ -196,26 +202,49 @@ def bring_up(context: PlanningContext, spec: ImageSpec, owned: Owned, reason: Re
     before, after = merge_states(
         _ignore_converted_formats(spec, owned), owned.image, managed, members, live_members, context.ids
     )
-    record = replace(make_current_record(context.given.catalog.name, spec, members, owned.record), role=Role.CURRENT)
-    if isinstance(spec.source, UrlSource) and spec.url_identity is None:
-        record = replace(record, url=None)  # an earlier version kept a hash of URLs with secrets
+    made: list[Record] = []
+
+    def make_record() -> Record:
+        if not made:  # nearly all images need none
+            made.append(_make_next_record(context.given.catalog.name, spec, members, owned.record))
+        return made[0]
 
     def choose_reason(path: tuple[str, ...]) -> Reason:
-        found = reason or find_reason(path, record.managed, owned.record.managed)
+        found = reason or find_reason(path, make_record().managed, owned.record.managed)
         lapsed = found is Reason.MANIFEST_CHANGED and path == ("hidden",) and spec.key in context.lapsed and spec.hidden
         return Reason.EXPIRED if lapsed else found
 
     status = _make_status_step(context, spec, owned, managed, reason)
     by_then = _predict_status(owned, status)
-    moved = plan_store_copy(spec, owned.image, by_then, context.given.capabilities, choose_reason(("stores",)))
+    moved = plan_store_copy(spec, owned.image, by_then, context.given.capabilities, choose_reason)
     changes = tuple(sorted((*compare(before, after, choose_reason), *moved), key=lambda change: change.path))
     if context.given.policy.drift_only:
         changes = tuple(change for change in changes if change.reason is Reason.DRIFT)
-    update = _make_update_step(context, spec, owned, changes, record, reason, verify)
+    is_noted = not _is_record_named(spec, members, owned.record)
+    update = None
+    if changes or reason or (is_noted and not context.given.policy.drift_only):
+        update = _make_update_step(context, spec, owned, changes, make_record(), reason, verify)
     notes = (*_note_status(context, spec, owned, managed), *_note_trust(spec, owned, reason))
     notes += (note_read_back(spec, owned.image, context.given.capabilities),) if verify and update else ()
     notes += note_stores(spec, owned.image, by_then, context.given.capabilities)
     return KeyPlan(_chain(update, status, promoted=owned.record.role is not Role.CURRENT), notes)
+
+
+def _make_next_record(catalog: str, spec: ImageSpec, members: frozenset[str], base: Record) -> Record:
+    """The record of an image once it is current and as the manifest says."""
+    record = replace(make_current_record(catalog, spec, members, base), role=Role.CURRENT)
+    return replace(record, url=_find_kept_identity(spec, base))
+
+
+def _find_kept_identity(spec: ImageSpec, base: Record) -> str | None:
+    """The identity of the URL that stays in a record: an earlier version kept a hash of URLs with secrets."""
+    return None if isinstance(spec.source, UrlSource) and has_secret(spec.source.urls[0]) else base.url
+
+
+def _is_record_named(spec: ImageSpec, members: frozenset[str], record: Record) -> bool:
+    """Whether a record names what is managed now: if so it stays as it is, whatever the values were."""
+    names = list_managed_names(spec, members)
+    return (names, _find_kept_identity(spec, record)) == (record.managed.names(), record.url)
 
 
 def _ignore_converted_formats(spec: ImageSpec, owned: Owned) -> ImageSpec:
@@ -242,10 +271,7 @@ def _make_update_step(
     record: Record,
     reason: Reason | None,
     verify: tuple[Checksum, ...],
-) -> Step | None:
-    is_noted = (record.managed.names(), record.url) != (owned.record.managed.names(), owned.record.url)
-    if not (changes or reason or (is_noted and not context.given.policy.drift_only)):
-        return None
+) -> Step:
     written = owned.record if context.given.policy.drift_only else record
     action = Update(spec.key, owned.id, changes, written, verify)
     found = {change.reason for change in changes}

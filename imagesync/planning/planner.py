@@ -4,10 +4,10 @@ Three passes: decide for each key (keep, promote, make), write the steps of each
 gives the same bytes, whatever the order of images in either side.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from imagesync.errors import PlanRefused
-from imagesync.model.image import Inventory
+from imagesync.model.image import Inventory, LiveImage
 from imagesync.model.plan import Kind, Plan, Reason, find_image_id
 from imagesync.model.policy import OnRemove
 from imagesync.model.record import read
@@ -28,22 +28,23 @@ def make_plan(given: PlanInput) -> Plan:
 
     Limits of the policy are checked apart, by ``policy.check``, so that a plan over its limits can still be looked at.
     """
-    context, parts = _plan_keys(given)
+    images = given.inventory.index_images()
+    context, parts = _plan_keys(given, images)
     leaving = [_take_away(context, generations) for generations in _find_leaving(context)]
-    parts += [_leave_oversized(part, given.inventory) for part in leaving]
+    parts += [_leave_oversized(part, given.inventory, images) for part in leaving]
     inventory, wanted = given.inventory, context.wanted
     misplaced = [one for one in inventory.misplaced if (mark := read(one)) and given.catalog.is_in_scope(mark.key)]
     parts.append(KeyPlan(notes=(*note_misplaced(misplaced), *inventory.notes)))
     steps = chain_name_changes(collect_steps(parts), inventory)
     refusals = [*context.refusals, *collect_refusals(parts)]
     refusals += find_clashes(wanted, context.decisions, inventory, context.adopted)
-    refusals += [*find_missing_capabilities(steps, given.capabilities, wanted), *find_oversized(steps, inventory)]
+    refusals += [*find_missing_capabilities(steps, given.capabilities, wanted), *find_oversized(steps, images)]
     if refusals:
         raise PlanRefused(sorted(set(refusals)))
     return assemble_plan(context, steps, parts, Kind.APPLY)
 
 
-def _plan_keys(given: PlanInput) -> tuple[PlanningContext, list[KeyPlan]]:
+def _plan_keys(given: PlanInput, images: Mapping[str, LiveImage]) -> tuple[PlanningContext, list[KeyPlan]]:
     """The steps of each wanted key, and what they were made from.
 
     A key with an image in another project is left as it is if its owner made a step larger than the service can hold: that
@@ -53,26 +54,29 @@ def _plan_keys(given: PlanInput) -> tuple[PlanningContext, list[KeyPlan]]:
     while True:
         context = make_context(given, excluded)
         parts = {spec.key: plan_key(context, spec) for spec in context.wanted}
-        found = {key: left for key, part in parts.items() if (left := _leave_oversized(part, given.inventory)) != part}
+        found = {
+            key: left
+            for key, part in parts.items()
+            if (left := _leave_oversized(part, given.inventory, images)) is not part
+        }
         parts |= found
         if set(found) <= set(excluded):
             return context, list(parts.values())
         excluded |= {key: left.notes[0] for key, left in found.items()}
 
 
-def _leave_oversized(part: KeyPlan, inventory: Inventory) -> KeyPlan:
+def _leave_oversized(part: KeyPlan, inventory: Inventory, images: Mapping[str, LiveImage]) -> KeyPlan:
     """The steps of a key; only a note, if the owner of an image in another project made one of them too large."""
-    sentences = sorted(set(find_oversized(part.steps, inventory)))
-    if not sentences or not _lies_elsewhere(part, inventory):
+    sentences = sorted(set(find_oversized(part.steps, images)))
+    if not sentences or not _lies_elsewhere(part, inventory, images):
         return part
     return KeyPlan(notes=(f"{'; '.join(sentences)}; nothing is done for this key",))
 
 
-def _lies_elsewhere(part: KeyPlan, inventory: Inventory) -> bool:
+def _lies_elsewhere(part: KeyPlan, inventory: Inventory, images: Mapping[str, LiveImage]) -> bool:
     """Whether a step touches an image in another project."""
-    touched = {find_image_id(step.action) for step in part.steps}
-    images = (*inventory.owned, *inventory.foreign)
-    return any(image.id in touched and not image.lies_in(inventory.project_id) for image in images)
+    touched = (images.get(find_image_id(step.action) or "") for step in part.steps)
+    return any(image is not None and not image.lies_in(inventory.project_id) for image in touched)
 
 
 def _find_leaving(context: PlanningContext) -> Iterator[Generations]:

@@ -58,7 +58,7 @@ def rollback_plan(given: PlanInput, *, key: str, to: str | None) -> Plan:
     leaving = [owned for owned in generations.current if owned.id != chosen.id]
     steps = (*first.steps, *retire_superseded(spec, generations, leaving, first))
     refusals += find_clashes((wanted,), {key: Promote(chosen, Reason.ROLLBACK)}, given.inventory, {})
-    refusals += find_oversized(steps, given.inventory)
+    refusals += find_oversized(steps, given.inventory.index_images())
     if refusals:
         raise PlanRefused(refusals)
     notes = (*first.notes, describe_follow_up(spec, chosen))
@@ -137,9 +137,9 @@ def _find_lines(spec: ImageSpec, owned: Owned) -> Iterator[tuple[Place, str]]:
     for name in ("disk_format", "container_format"):
         wanted, held = getattr(spec, name), getattr(owned.image, name)
         if wanted not in (None, held) and not spec.is_ignored(name):
-            yield spec.lines.get(name, spec.place), f"{name}: {held} (now {wanted})"
+            yield spec.places.get(name, spec.place), f"{name}: {held} (now {wanted})"
     if spec.id not in (None, owned.id):
-        yield spec.lines.get("id", spec.place), f"id: {owned.id} (now {spec.id})"
+        yield spec.places.get("id", spec.place), f"id: {owned.id} (now {spec.id})"
 
 
 def _find_content_lines(spec: ImageSpec, owned: Owned) -> Iterator[tuple[Place, str]]:
@@ -160,10 +160,10 @@ def _find_content_lines(spec: ImageSpec, owned: Owned) -> Iterator[tuple[Place, 
             now += f" and checksum_entry: {source.checksum_entry}" if source.checksum_entry else ""
         if digest not in owned.record.digests:
             now += "; it was taken on trust, not computed from the data"
-        place = spec.lines.get("checksum") or spec.lines.get("checksum_url") or spec.source_place
+        place = spec.places.get("checksum") or spec.places.get("checksum_url") or spec.source_place
         yield place, f"checksum: {digest} ({now})"
     if isinstance(source, FileSource):
-        place = spec.lines.get("path", spec.source_place)
+        place = spec.places.get("path", spec.source_place)
         yield place, f"path: a file with that content (now {source.shown})"
     elif isinstance(source, UrlSource) and origin and not spec.is_published_at(owned.record.url):
-        yield spec.lines.get("url", spec.source_place), f"url: {origin}"
+        yield spec.places.get("url", spec.source_place), f"url: {origin}"

@@ -4,11 +4,11 @@ Such a step would fail only after the new build was published: the name of a ret
 and its tags grow by what ``on_replace`` changes.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from imagesync.model.catalog import Role
-from imagesync.model.image import MAX_NAME_CHARS, MAX_PARTS, MAX_PROPERTY_BYTES, Inventory, LiveImage
+from imagesync.model.image import MAX_NAME_CHARS, MAX_PARTS, MAX_PROPERTY_BYTES, LiveImage
 from imagesync.model.plan import Create, Step, Update
 from imagesync.model.record import MANAGED, PREFIX, Record
 
@@ -16,10 +16,9 @@ MAX_RECORD_BYTES: Final = MAX_PROPERTY_BYTES - 256
 """Of a record's longest property, less what the run itself adds to it: a time."""
 
 
-def find_oversized(steps: Sequence[Step], inventory: Inventory) -> Iterator[str]:
+def find_oversized(steps: Sequence[Step], images: Mapping[str, LiveImage]) -> Iterator[str]:
     """One sentence for each name, record, and number of properties or tags that is too large: the image, the size, the
-    limit, and the way out."""
-    images = {image.id: image for image in (*inventory.owned, *inventory.foreign)}
+    limit, and the way out. ``images``: what is live, by id."""
     for step in steps:
         action = step.action
         if isinstance(action, Update) and action.record is not None:

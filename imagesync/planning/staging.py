@@ -33,7 +33,7 @@ def stage_plan(given: PlanInput) -> Plan:
     refusals += find_clashes(context.wanted, context.decisions, given.inventory, context.adopted)
     refusals += [
         *find_missing_capabilities(steps, given.capabilities, context.wanted),
-        *find_oversized(steps, given.inventory),
+        *find_oversized(steps, given.inventory.index_images()),
     ]
     if refusals:
         raise PlanRefused(sorted(set(refusals)))

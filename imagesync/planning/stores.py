@@ -8,8 +8,9 @@ from collections.abc import Iterable
 
 from imagesync.model.catalog import Catalog, ImageSpec, Status, Transfer, UrlSource
 from imagesync.model.image import Capabilities, LiveImage
-from imagesync.model.plan import FieldChange, Reason
+from imagesync.model.plan import FieldChange
 from imagesync.model.urls import public_url
+from imagesync.planning.diff import Why
 from imagesync.planning.generations import Holds, Owned, compare_content, is_unjudged
 
 
@@ -25,7 +26,7 @@ def _wanted_stores(spec: ImageSpec, able: Capabilities | None) -> frozenset[str]
 
 
 def plan_store_copy(
-    spec: ImageSpec, image: LiveImage, status: Status, able: Capabilities | None, reason: Reason
+    spec: ImageSpec, image: LiveImage, status: Status, able: Capabilities | None, why: Why
 ) -> tuple[FieldChange, ...]:
     """The copy to the stores that lack an image, if the service can make it; ``status`` is what the image has by then.
 
@@ -35,7 +36,8 @@ def plan_store_copy(
     lacking = _wanted_stores(spec, able) - set(image.stores)
     if not (lacking and image.stores) or status is not Status.ACTIVE:
         return ()
-    return (FieldChange(("stores",), tuple(sorted(image.stores)), tuple(sorted({*image.stores, *lacking})), reason),)
+    path, there = ("stores",), tuple(sorted(image.stores))
+    return (FieldChange(path, there, tuple(sorted({*there, *lacking})), why(path)),)
 
 
 def note_stores(spec: ImageSpec, image: LiveImage, status: Status, able: Capabilities | None) -> tuple[str, ...]:

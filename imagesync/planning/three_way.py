@@ -18,6 +18,7 @@ from imagesync.model.plan import ImageState, Reason, Value
 from imagesync.model.record import (
     Managed,
     Record,
+    hash_all,
     hash_name,
     hash_names,
     hash_value,
@@ -38,7 +39,7 @@ DEFAULTS: Final[Mapping[str, Value]] = {
 
 def is_left_alone(spec: ImageSpec, managed: Managed, *path: str) -> bool:
     """``ignore``, but for what ``on_replace`` changed when the image retired: that comes back with it."""
-    return spec.is_ignored(*path) and ".".join(path) not in managed.before
+    return bool(spec.ignore) and spec.is_ignored(*path) and ".".join(path) not in managed.before
 
 
 def make_state(spec: ImageSpec, members: frozenset[str], ids: Mapping[str, str]) -> ImageState:
@@ -66,14 +67,15 @@ def merge_states(
     """
     fields = _merge_fields(spec, image, managed)
     properties = _merge_properties(spec, managed, ids)
-    ours = set(properties) | {name for name in image.properties if hash_name(name) in managed.properties}
+    ours = set(properties)
+    ours |= {name for name in image.properties.keys() - ours if hash_name(name) in managed.properties}
     shown = tuple(sorted(member.project for member in live_members))
     before = ImageState(
         fields={name: live_field(image, name) for name in fields},
         properties={
-            name: escape_references(image.properties[name])
+            name: escape_references(value) if "$" in (value := image.properties[name]) else value
             for name in sorted(ours)
-            if name in image.properties and not is_left_alone(spec, managed, "properties", name)
+            if name in image.properties and not (spec.ignore and is_left_alone(spec, managed, "properties", name))
         },
         tags=tuple(sorted(image.tags)),
         members=shown,
@@ -102,9 +104,15 @@ def compute_min_disk(image: LiveImage) -> int:
 
 
 def _merge_properties(spec: ImageSpec, managed: Managed, ids: Mapping[str, str]) -> dict[str, str]:
-    declared = {name: fill_known_references(value, ids) for name, value in spec.properties.items()}
-    wanted = {**_restore_properties(managed), **declared}
-    return {name: wanted[name] for name in sorted(wanted) if not is_left_alone(spec, managed, "properties", name)}
+    declared = {
+        name: fill_known_references(value, ids) if "$" in value else value for name, value in spec.properties.items()
+    }
+    wanted = {**_restore_properties(managed), **declared} if managed.before else declared
+    return {
+        name: wanted[name]
+        for name in sorted(wanted)
+        if not (spec.ignore and is_left_alone(spec, managed, "properties", name))
+    }
 
 
 def _restore_properties(managed: Managed) -> dict[str, str]:
@@ -124,6 +132,23 @@ def _merge_set(live: frozenset[str], wanted: frozenset[str], ours: tuple[str, ..
 
 def make_managed(spec: ImageSpec, members: frozenset[str], generation: int) -> Managed:
     """What imagesync manages on an image once it is as the manifest says."""
+    return Managed(
+        fields={name: hash_value(value) for name, value in sorted(_list_managed_fields(spec).items())},
+        properties=hash_values(spec.properties),
+        tags=hash_names(spec.tags),
+        members=hash_names(members),
+        generation=generation,
+        origin=_public_origin(spec),
+    )
+
+
+def list_managed_names(spec: ImageSpec, members: frozenset[str]) -> tuple[frozenset[str], ...]:
+    """``make_managed(…).names()``, without the hashes of values: nearly all images need no new record."""
+    texts = (spec.properties, spec.tags, members)
+    return frozenset(_list_managed_fields(spec)), *(hash_all(tuple(names)) for names in texts)
+
+
+def _list_managed_fields(spec: ImageSpec) -> dict[str, Value]:
     fields = declared_fields(spec)
     if spec.status:
         fields["status"] = spec.status.value
@@ -131,14 +156,7 @@ def make_managed(spec: ImageSpec, members: frozenset[str], generation: int) -> M
         fields["min_disk"] = spec.min_disk.value
     if stores := _declared_stores(spec):
         fields["stores"] = stores
-    return Managed(
-        fields={name: hash_value(value) for name, value in sorted(fields.items())},
-        properties=hash_values(spec.properties),
-        tags=hash_names(spec.tags),
-        members=hash_names(members),
-        generation=generation,
-        origin=_public_origin(spec),
-    )
+    return fields
 
 
 def _declared_stores(spec: ImageSpec) -> Value:

@@ -20,16 +20,9 @@ def describe_target(name: str | None, here: Identity) -> str:
     return f"target {make_printable(name)} ({place})" if name else place
 
 
-def name_place(plan: Plan) -> dict[str, str | None]:
-    """The target's name and its place in words, as each line of events has them."""
-    return {"target": plan.target_name, "place": describe_target(None, plan.target)}
-
-
-def place_to_json(plan: Plan) -> dict[str, Any]:
-    """The target's name (null: no target of the manifest) and its place, as reports have them."""
-    here = plan.target
+def place_to_json(here: Identity) -> dict[str, Any]:
+    """All that tells places apart, as saved plans, reports and events have it."""
     return {
-        "name": plan.target_name,
         "kind": here.kind,
         "location": here.location,
         "region": here.region,

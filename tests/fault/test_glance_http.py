@@ -31,6 +31,7 @@ from imagesync.errors import (
     QuotaExceeded,
     Unauthorized,
     Unavailable,
+    UsageError,
 )
 from imagesync.model.catalog import Compression, FileSource, Fingerprint, Transfer
 from imagesync.model.image import Filter, LiveImage
@@ -436,7 +437,8 @@ def test_tls_to_a_plain_service_is_one_line(tmp_path: Path, monkeypatch: pytest.
     with listening(Server([Say()])) as address:
         auth = f"{{auth_url: '{address.replace('http:', 'https:')}/v3', username: a, password: b, project_name: c}}"
         (tmp_path / "clouds.yaml").write_text(f"clouds: {{c: {{auth: {auth}}}}}\n")
-        assert "cloud c" in refused(Unavailable, lambda: connect("c", Pace(tries=1)))
+        message = refused(UsageError, lambda: connect("c", Pace(tries=1)))
+        assert "the address begins with https://, and the server speaks plain HTTP" in message
 
 
 @pytest.mark.parametrize("path", ["", "/v3"])

@@ -40,7 +40,7 @@ PROFILES = b"profiles:\n" + b"".join(
 ALL_OF_THEM = ", ".join(f"p{number}" for number in range(64))
 DEFAULTS = b"defaults: {properties: {" + b", ".join(b"p%d: '${a}'" % number for number in range(100)) + b"}}\n"
 
-MANY_VALUES = "more than 100000 values in all files"
+MANY_VALUES = "more than 1200000 values in all files"
 FEW = "{{source: none, tags: [a, b], properties: {{p: q}}, min_ram: 1, min_disk: 1}}"
 
 LARGE = {

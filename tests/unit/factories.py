@@ -1,5 +1,6 @@
 """Values for tests: each factory fills what a test is not about."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -72,6 +73,21 @@ def live(
         created_at="2026-11-01T00:00:00Z",
     )
     return replace(image, **attrs)  # type: ignore[arg-type]
+
+
+class Listing:
+    """As much of a backend as an inventory needs of a catalog that is as wanted: a listing, and nothing else to ask."""
+
+    def __init__(self, images: list[LiveImage]) -> None:
+        self._images = images
+
+    def identity(self) -> Identity:
+        """The target of the tests."""
+        return TARGET
+
+    def inventory(self, catalog: str, owners: Sequence[str] = ()) -> list[LiveImage]:
+        """The same each time."""
+        return list(self._images)
 
 
 def mark(image: LiveImage, record: Record) -> LiveImage:

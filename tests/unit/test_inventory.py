@@ -168,14 +168,14 @@ def test_two_names_of_one_project_are_one_project(tmp_path: Path, owner: Member 
     with pytest.raises(
         ManifestError, match=r"images\.b\.name: the name 'N' is that of images\.a too, in the same project"
     ):
-        identify_owners(backend, catalog(one, replace(two, place=Place("m.yaml", 3, 5))))
+        identify_owners(backend, catalog(one, replace(two, places={"image": Place("m.yaml", 3, 5)})))
     identify_owners(backend, catalog(one, replace(two, hidden=True)))
     identify_owners(backend, catalog(one, replace(two, owner=OTHER)))
 
 
 def test_a_project_that_cannot_be_found_is_named_with_its_place(tmp_path: Path) -> None:
     """A store knows no names."""
-    wanted = spec("a", owner=NamedProject("p", "Default"), place=Place("m.yaml", 3, 5))
+    wanted = spec("a", owner=NamedProject("p", "Default"), places={"image": Place("m.yaml", 3, 5)})
     with pytest.raises(
         UsageError, match=r"m\.yaml:3:5: images\.a\.owner: project 'p' of domain 'Default': a local store"
     ):

@@ -11,6 +11,7 @@ import yaml
 from imagesync import load, resolve
 from imagesync.manifest.entries import escape_dollars
 from imagesync.manifest.export import Exported, assign_keys, export_manifest, find_differences
+from imagesync.manifest.yaml_reader import MAX_VALUES
 from imagesync.model.catalog import Status, Visibility
 from imagesync.model.image import LiveImage, MemberState
 
@@ -36,9 +37,11 @@ def image(name: str | None = "x", image_id: str = "", **attrs: object) -> LiveIm
 UUID = "00000000-0000-0000-0000-"
 
 
-def made(*images: LiveImage, members: dict[str, tuple[MemberState, ...]] | None = None) -> Exported:
+def made(
+    *images: LiveImage, members: dict[str, tuple[MemberState, ...]] | None = None, max_values: int = MAX_VALUES
+) -> Exported:
     """The manifest of these images, seen from project p."""
-    return export_manifest("base", images, members or {}, project="p")
+    return export_manifest("base", images, members or {}, project="p", max_values=max_values)
 
 
 def document(*images: LiveImage) -> dict[str, Any]:
@@ -299,23 +302,24 @@ def test_a_manifest_that_says_something_else_is_found_out(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("large", "number", "properties"),
+    ("max_values", "number", "properties"),
     [
-        ("bytes", 3, {f"p{index}": "x" * 65_000 for index in range(50)}),
-        ("values", 1000, {f"p{i}": "" for i in range(110)}),
+        (MAX_VALUES, 6, {f"p{index}": "x" * 65_000 for index in range(110)}),
+        (10_000, 100, {f"p{index}": "" for index in range(110)}),
     ],
+    ids=["bytes", "values"],
 )
 def test_images_beyond_the_limits_of_a_manifest_are_left_out(
-    tmp_path: Path, large: str, number: int, properties: dict[str, str]
+    tmp_path: Path, max_values: int, number: int, properties: dict[str, str]
 ) -> None:
     """The largest ones, by name; one that referred to such an image names it by its id; the rest loads."""
     first = image("a-small", f"{UUID.replace('0', 'a')}{0:012}", properties={"kernel_id": f"{UUID}{0:012}"})
     images = [image(f"large-{index}", f"{UUID}{index:012}", properties=properties) for index in range(number)]
-    exported = made(first, *images)
+    exported = made(first, *images, max_values=max_values)
     assert 1 < len(exported.images) < number + 1
     assert "a-small" in exported.images
     assert len(exported.problems) == number + 1 - len(exported.images)
-    assert all("left out: with it the manifest has more than 8 MiB" in problem for problem in exported.problems)
+    assert all("left out: with it the manifest has more than 32 MiB" in problem for problem in exported.problems)
     path = tmp_path / "base.yaml"
     path.write_text(exported.text)
     assert find_differences(exported, resolve(load(path))) == []

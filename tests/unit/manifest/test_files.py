@@ -51,7 +51,7 @@ def test_hidden_files_and_folders_are_left_out(tmp_path: Path) -> None:
 def test_a_file_that_is_too_large_is_refused(tmp_path: Path) -> None:
     """It is not read whole."""
     (tmp_path / "a.yaml").write_bytes(b"#" * (MAX_FILE_BYTES + 1))
-    with pytest.raises(ManifestError, match="larger than 8 MiB; split it"):
+    with pytest.raises(ManifestError, match="larger than 32 MiB; split it"):
         load(tmp_path)
 
 

@@ -76,3 +76,28 @@ def test_nothing_is_read_after_a_file_that_is_too_much(tmp_path: Path, number: i
         "1.yaml",
         "in all files, aliases expanded",
     )
+
+
+def test_places_are_looked_for_when_somebody_asks(tmp_path: Path) -> None:
+    """A manifest without a problem is read once, without them."""
+    (tmp_path / "x.yaml").write_text(HEAD + "images:\n  a: {source: none, disk_format: raw}\n")
+    manifest = load(tmp_path)
+    (spec,) = resolve(manifest).images
+    assert manifest.images["a"].document.tree is None
+    assert spec.places["disk_format"] == (str(tmp_path / "x.yaml"), 4, 21)
+    assert manifest.images["a"].document.tree is not None
+    assert (spec.place, spec.source_place.column) == ((str(tmp_path / "x.yaml"), 4, 3), 7)
+
+
+@pytest.mark.parametrize("is_one_file", [True, False])
+def test_ten_thousand_images_of_a_hundred_values_load(tmp_path: Path, is_one_file: bool) -> None:
+    """Limits are against hostile files, not against large catalogs; 2,000 of them if each is a file."""
+    number = 10_000 if is_one_file else 2_000
+    properties = ", ".join(f"p{index}: v{index}" for index in range(97))
+    images = [
+        f"  k{index}: {{source: none, name: n{index}, properties: {{{properties}}}}}\n" for index in range(number)
+    ]
+    texts = ["".join(images)] if is_one_file else images
+    for index, text in enumerate(texts):
+        (tmp_path / f"{index}.yaml").write_text(f"{HEAD if index == 0 else HEAD[:11]}images:\n{text}")
+    assert len(load(tmp_path).images) == number

@@ -8,7 +8,7 @@ from tests.unit.factories import spec
 
 FILE = FileSource("/m/a.img", "a.img")
 KNOWN = KnownContent(Checksum("md5", "a" * 32))
-PLACES = {"place": Place("m.yaml", 3, 5), "source_place": Place("m.yaml", 4, 7)}
+PLACES = {"places": {"image": Place("m.yaml", 3, 5), "source": Place("m.yaml", 4, 7)}}
 
 
 def make(**fields: object) -> ImageSpec:

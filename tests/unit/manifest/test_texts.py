@@ -3,8 +3,10 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from imagesync.manifest.texts import find_text_problems
+from imagesync.manifest.texts import find_alike_names, find_text_problems
 from tests.unit.manifest.one_file import problems, wanted
 
 MANY_A, MANY_B = (", ".join(f"{letter}{number}: x" for number in range(100)) for letter in "ab")
@@ -163,6 +165,32 @@ def test_a_form_of_a_moment_that_gives_control_characters_is_refused(tmp_path: P
         f"{where}: '%n' is not allowed in {{created:…}}; {allowed}",
     ]
     assert all(one.startswith("3:") for one in told)
+
+
+NAMES = st.sampled_from(
+    ["p", "P", "p ", "é", "e", "imagesync_x", "os_glance_y", "status", "id", "\U0001f600", "a\nb", "q"]
+)
+TEXTS = st.sampled_from(["x", "", "a\nb", "\u0007", "\U0001f600", "ü", "y" * 65_536, "${images.a.id}" + "z" * 65_500])
+
+
+@given(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "name": TEXTS,
+            "tags": st.lists(NAMES, max_size=3, unique=True),
+            "properties": st.one_of(
+                st.dictionaries(NAMES, TEXTS, max_size=3),
+                st.integers(119, 122).map(lambda number: {f"n{index}": "" for index in range(number)}),
+            ),
+        },
+    )
+)
+def test_the_fast_answer_is_that_of_the_close_look(data: dict[str, object]) -> None:
+    """What ``on_replace`` changes makes it look closely, and has no problem of its own here."""
+    closely = {**data, "on_replace": {"rename": "n", "set": {"min_ram": 1}}}
+    assert list(find_text_problems(data)) == list(find_text_problems(closely))
+    assert list(find_alike_names(data)) == list(find_alike_names(closely))
 
 
 @pytest.mark.parametrize(

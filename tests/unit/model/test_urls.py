@@ -1,6 +1,6 @@
 """URLs: what is refused, what is shown, which host is asked; every parser reads those that pass alike."""
 
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 import requests
@@ -159,3 +159,18 @@ def test_a_url_has_no_log_in_query_or_fragment(url: str, shown: str, host: str) 
 def test_the_port_of_a_url_is_that_of_its_scheme_unless_it_names_one(url: str, port: int) -> None:
     """A redirect to another port leads to another server."""
     assert read_origin(url) == (url.partition(":")[0], "h", port)
+
+
+@given(
+    st.text("aZ0._-~!$&'()*+,;=:%/?#@[] \\\tü", max_size=20),
+    st.sampled_from(["http://", "https://", "HTTP://", "ftp://", ""]),
+)
+def test_a_usual_url_is_shown_as_the_grammar_says(rest: str, scheme: str) -> None:
+    """The fast answer is that of the slow one."""
+    url = scheme + rest
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return
+    assert public_url(url) == urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+    assert has_secret(url) == ("@" in parts.netloc or "?" in url)

@@ -9,6 +9,7 @@ from imagesync.errors import PlanRefused
 from imagesync.model.catalog import KnownContent, Place, Role, Status, Visibility
 from imagesync.model.plan import Reason
 from imagesync.planning.clashes import collect_questions, is_assigned
+from imagesync.planning.generations import group
 from tests.unit.factories import PROJECT, catalog, digest, inventory, live, plan, rewrite, spec
 from tests.unit.planning.plans import kinds
 
@@ -25,7 +26,7 @@ def test_a_name_held_by_a_foreign_image_is_a_clash() -> None:
 
 def test_a_clash_names_its_place_and_both_ways_out() -> None:
     """Of an image that another catalog has, the way to it."""
-    places: dict[str, Any] = {"place": Place("m.yaml", 3, 5), "lines": {"name": Place("m.yaml", 4, 7)}}
+    places: dict[str, Any] = {"places": {"image": Place("m.yaml", 3, 5), "name": Place("m.yaml", 4, 7)}}
     foreign = replace(live(spec("a", name="n"), "foreign"), properties={})
     with pytest.raises(PlanRefused) as refused:
         plan(catalog(spec("a", name="n", **places)), inventory(foreign=(foreign,)))
@@ -35,7 +36,7 @@ def test_a_clash_names_its_place_and_both_ways_out() -> None:
     )
     marked = replace(foreign, name="a", properties=BOUND_ELSEWHERE)
     with pytest.raises(PlanRefused) as refused:
-        plan(catalog(spec("a", place=Place("m.yaml", 3, 5))), inventory(foreign=(marked,)))
+        plan(catalog(spec("a", places={"image": Place("m.yaml", 3, 5)})), inventory(foreign=(marked,)))
     assert refused.value.refusals == (
         "m.yaml:3:5: images.a: the name 'a' is held by image foreign, which belongs to catalog other; let catalog other go "
         "of it (take it out there, with on_remove: keep) and adopt it (adopt: foreign), or give this image another name",
@@ -63,7 +64,7 @@ def test_a_hidden_image_is_in_nobodys_way() -> None:
 def test_who_has_a_name_is_asked_before_it_is_taken(*, is_hidden: bool, wanted_hidden: bool, is_asked: bool) -> None:
     """A hidden image of ours does not hold its name: somebody may have taken it meanwhile."""
     found = inventory(live(spec("a", hidden=is_hidden)))
-    asked = collect_questions(catalog(spec("a", hidden=wanted_hidden)), found)
+    asked = collect_questions(catalog(spec("a", hidden=wanted_hidden)), found, group(found.owned))
     assert asked.names == ({PROJECT: ("a",)} if is_asked else {})
 
 
@@ -82,7 +83,8 @@ def test_members_are_asked_for_where_they_matter(
     """Of shared images: those that the manifest declares, and those that it declared before, which are to go."""
     image = live(spec("a", visibility=visibility, members=recorded))
     wanted = catalog(spec("a", visibility=Visibility.SHARED, members_declared=declared))
-    assert collect_questions(wanted, inventory(image)).members == (("id-a",) if is_asked else ())
+    asked = collect_questions(wanted, inventory(image), group((image,)))
+    assert asked.members == (("id-a",) if is_asked else ())
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ DEAD = SourceFault("https://x/b.img: HTTP 404", "correct the URL")
 BUSY = SourceFault("https://x/b.img: HTTP 503", "try again later", is_passing=True)
 NO_LIST = SourceFault("https://x/SUMS: HTTP 404", "correct the URL", hides_content=True)
 NO_LIST_NOW = SourceFault("https://x/SUMS: HTTP 503", "try again later", is_passing=True, hides_content=True)
-PLACES = {"source_place": Place("m.yaml", 4, 7), "lines": {"url": Place("m.yaml", 5, 9)}}
+PLACES = {"places": {"source": Place("m.yaml", 4, 7), "url": Place("m.yaml", 5, 9)}}
 
 
 def make(fault: SourceFault, content: str = "b") -> ImageSpec:

@@ -1,9 +1,12 @@
 """The planner: desired against live, by hand-made values."""
 
+from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from itertools import permutations
 
 from imagesync.model.catalog import OnExpire, Role, Status
+from imagesync.model.image import LiveImage
 from imagesync.model.plan import Update
 from imagesync.model.policy import Limit, OnReplace, Policy
 from imagesync.model.record import read
@@ -106,3 +109,28 @@ def test_what_a_killed_run_left_does_not_count_against_the_limits() -> None:
     emptied = plan(catalog(), inventory(*owned, left))
     assert len(emptied.removed) == 5
     assert "--destroy" in check(emptied, Policy(max_delete=Limit(99, percent=False)))[0]
+
+
+class CountedImages(tuple[LiveImage, ...]):
+    """Images that count how often somebody goes through all of them."""
+
+    passes = 0
+
+    def __iter__(self) -> Iterator[LiveImage]:
+        type(self).passes += 1
+        return super().__iter__()
+
+
+def test_all_images_are_gone_through_a_fixed_number_of_times() -> None:
+    """Not once for each key: time is in proportion to the catalog, with steps and without."""
+    passes = []
+    for number in (10, 40):
+        wanted = [spec(f"k{index:02}") for index in range(number)]
+        there = inventory(*(live(one) for one in wanted))
+        CountedImages.passes = 0
+        for min_ram in (None, 1):
+            given = replace(there, owned=CountedImages(there.owned), foreign=CountedImages())
+            made = plan(catalog(*(replace(one, min_ram=min_ram) for one in wanted)), given)
+            assert len(made.steps) == (number if min_ram else 0)
+        passes.append(CountedImages.passes)
+    assert passes[0] == passes[1] > 0

@@ -106,7 +106,7 @@ def test_a_rollback_says_which_lines_must_follow() -> None:
     held = spec("a", "a", source=UrlSource(("https://x/1",), checksum=digest("a")))
     lines = {name: Place("images.yaml", line, 5) for name, line in (("checksum", 7), ("url", 6), ("disk_format", 9))}
     source = UrlSource(("https://x/2",), checksum=digest("b"))
-    wanted = spec("a", "b", source=source, disk_format="qcow2", lines=lines)
+    wanted = spec("a", "b", source=source, disk_format="qcow2", places=lines)
     found = inventory(retired(held, "one"), live(wanted, "two", generation=2))
     (note,) = plan_rollback(catalog(wanted), found).notes
     assert f"images.yaml:7: checksum: {digest('a')} (now {digest('b')})" in note
@@ -118,7 +118,7 @@ def test_a_rollback_says_which_lines_must_follow() -> None:
 
 def test_a_file_without_a_declared_checksum_is_told_by_both() -> None:
     """The line of the source gets the digest, the path the file."""
-    wanted = spec("a", "b", source=FileSource("/x/new.raw", "new.raw"), source_place=Place("m.yaml", 3, 1))
+    wanted = spec("a", "b", source=FileSource("/x/new.raw", "new.raw"), places={"source": Place("m.yaml", 3, 1)})
     found = inventory(retired(spec("a", "a"), "one"), live(wanted, "two", generation=2))
     (note,) = plan_rollback(catalog(wanted), found).notes
     assert f"m.yaml:3: checksum: {digest('a')} (now none)" in note

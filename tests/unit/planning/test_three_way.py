@@ -5,12 +5,13 @@ from typing import Any
 
 import pytest
 
-from imagesync.model.catalog import Fingerprint, UrlSource, Visibility
+from imagesync.model.catalog import Auto, FileSource, Fingerprint, Status, Transfer, UrlSource, Visibility
 from imagesync.model.image import MemberState
 from imagesync.model.plan import (
     Reason,
     Update,
 )
+from imagesync.planning.three_way import list_managed_names, make_managed
 from tests.unit.factories import catalog, digest, inventory, live, plan, retired, spec
 from tests.unit.planning.plans import changes, kinds
 
@@ -173,3 +174,17 @@ def test_a_record_goes_on_naming_where_the_bytes_came_from() -> None:
     assert isinstance(step.action, Update)
     assert step.action.record is not None
     assert step.action.record.managed.origin == "https://one.example/a.raw"
+
+
+@pytest.mark.parametrize(
+    "attrs",
+    [
+        {},
+        {"properties": {"p": "x", "q": "y"}, "tags": frozenset({"t"}), "status": Status.ACTIVE, "min_disk": Auto.AUTO},
+        {"source": FileSource("/a", "a", transfer=Transfer(stores=("one",))), "owner": "o", "min_disk": 3},
+    ],
+)
+def test_names_are_those_of_the_whole_record(attrs: dict[str, Any]) -> None:
+    """They decide whether a record is written anew; the hashes of values are not needed for that."""
+    wanted, members = spec("a", **attrs), frozenset({"m", "n"})
+    assert list_managed_names(wanted, members) == make_managed(wanted, members, 1).names()

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from imagesync.model.image import Identity
-from imagesync.render.place import describe_place, name_place, place_to_json
+from imagesync.render.place import describe_place, place_to_json
 from tests.unit.factories import catalog, inventory, plan, spec
 
 PLAN = plan(catalog(spec("a")), inventory())
@@ -26,13 +26,11 @@ def test_the_place_in_words(here: Identity, name: str | None, text: str) -> None
     """The target's name first; nothing in it commands a terminal."""
     made = replace(PLAN, target=here, target_name=name)
     assert describe_place(made) == text
-    assert name_place(made) == {"target": name, "place": describe_place(replace(made, target_name=None))}
 
 
 def test_the_place_for_other_programs() -> None:
-    """Name and all that tells places apart."""
-    assert place_to_json(replace(PLAN, target=CLOUD, target_name="prod")) == {
-        "name": "prod",
+    """All that tells places apart."""
+    assert place_to_json(CLOUD) == {
         "kind": "glance",
         "location": "https://keystone.example/v3",
         "region": "R1",

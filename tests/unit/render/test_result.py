@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from imagesync.errors import Diagnostic
-from imagesync.model.report import Event, Finished, Outcome, Progress, Report, Started, StepResult
+from imagesync.model.report import Event, Finished, Outcome, Progress, Report, Started, StepResult, Transferred
 from imagesync.render.place import place_to_json
 from imagesync.render.result import diagnostics_to_json, event_to_json, report_to_json
 from tests.unit.factories import catalog, inventory, plan, spec
@@ -32,7 +32,17 @@ RESULT_JSON = {
     ("event", "document"),
     [
         (Started(STEP), {"event": "started", "step": STEP.id}),
-        (Progress(STEP, 1, None), {"event": "progress", "step": STEP.id, "sent_bytes": 1, "total_bytes": None}),
+        (
+            Progress(STEP, Transferred(1, None, 2, 3)),
+            {
+                "event": "progress",
+                "step": STEP.id,
+                "sent_bytes": 1,
+                "total_bytes": None,
+                "read_bytes": 2,
+                "source_bytes": 3,
+            },
+        ),
         (Finished(RESULT), {"event": "finished", **RESULT_JSON}),
     ],
 )
@@ -46,7 +56,7 @@ def test_a_report_has_every_result_and_the_image_of_each_key() -> None:
     found = report_to_json(Report(PLAN, (RESULT,), stopped="the lease is lost"), {"b": "2", "a": "1"})
     assert found == {
         "catalog": "base",
-        "target": place_to_json(PLAN),
+        "target": {"name": None, **place_to_json(PLAN.target)},
         "succeeded": False,
         "interrupted": False,
         "stopped": "the lease is lost",
