@@ -7,6 +7,7 @@ The tree; each class carries objects and words itself in ``__str__``:
     ├── ManifestError         the set of manifests is unusable: holds Diagnostics       (exit 1)
     ├── PlanRefused           policy, clash or capability forbids the plan              (exit 1)
     ├── StalePlan             the cloud is no longer as the plan saw it                 (exit 1)
+    ├── RunStopped            the caller canceled the run while a step was running      (exit 130)
     ├── BackendError          the image service or the store said no                    (exit 1)
     │   ├── NotFound          404: no such image, or not visible to this project
     │   ├── Conflict          409/410: the present state forbids the request
@@ -140,6 +141,13 @@ class StalePlan(ImagesyncError):
 
 class LeaseLost(ImagesyncError):
     """The run no longer holds the lease of its catalog, and must not write any more."""
+
+
+class RunStopped(ImagesyncError):
+    """The caller canceled the run: this step ended before it was done, and nothing of it is visible."""
+
+    def __init__(self) -> None:
+        super().__init__("the run was interrupted", "run apply again to go on")
 
 
 class BackendError(ImagesyncError):

@@ -21,6 +21,8 @@ from imagesync.model.report import Event, Outcome, Report
 from imagesync.planning.clock import Clock, read_clocks
 from imagesync.planning.contents import find_unknown
 from imagesync.planning.staleness import find_published_clashes, find_unmet_steps
+from imagesync.render.progress import LARGE
+from imagesync.render.style import format_size
 from imagesync.sources import SourceAccess
 
 if TYPE_CHECKING:  # what only a run needs is imported when it runs
@@ -129,8 +131,14 @@ def settle(
 ) -> dict[str, str]:
     """The keys, and the ids of their images, that hold the declared bytes already although no digest told it; see
     ``execution.contents``."""
-    if not find_unknown(plan):
+    unknown = find_unknown(plan)
+    if not unknown:
         return {}
+    for create in unknown:
+        size = create.fingerprint.size
+        if size is None or size >= LARGE:  # it takes long enough to be mentioned
+            shown = "" if size is None else f" ({format_size(size)})"
+            hooks.warn(f"{create.key}: the source{shown} is compared with image {create.may_hold[0]} before it is sent")
     from imagesync.execution.contents import settle_contents
 
     def check_lease() -> None:
@@ -229,6 +237,7 @@ def run_plan(
             check_lease=control.check_lease,
             access=access,
             now=lambda: read_time(backend, lease).middle,
+            is_stopped=watch.cancelled.is_set,
         )
         performer.writes.is_contested = lease is not None and lease.before is not None
         try:

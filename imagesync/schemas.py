@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
-NAMES: Final = ("manifest", "plan")
+NAMES: Final = ("manifest", "plan", "events")
 
 
 def schema_path(name: str) -> Path:

@@ -121,6 +121,10 @@ class Process:
         """Send SIGINT, as ^C does."""
         self._process.send_signal(signal.SIGINT)
 
+    def terminate(self) -> None:
+        """Send SIGTERM, as a supervisor does."""
+        self._process.terminate()
+
     def kill(self) -> None:
         """Send SIGKILL."""
         self._process.kill()

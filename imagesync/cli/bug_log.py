@@ -12,7 +12,17 @@ from imagesync.version import __version__
 
 SECRET_NAMES = re.compile("PASSWORD|PASSCODE|SECRET|TOKEN|_KEY$")
 """Environment variables whose values are in no log."""
-LIBRARIES = ("typer", "pyyaml", "jsonschema", "jsonschema-rs", "requests", "urllib3", "keystoneauth1", "openstacksdk")
+LIBRARIES = (
+    "typer",
+    "rich",
+    "pyyaml",
+    "jsonschema",
+    "jsonschema-rs",
+    "requests",
+    "urllib3",
+    "keystoneauth1",
+    "openstacksdk",
+)
 """Libraries whose versions help to explain a bug."""
 
 

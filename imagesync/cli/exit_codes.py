@@ -4,7 +4,7 @@ from enum import IntEnum
 
 
 class ExitCode(IntEnum):
-    """How a command ended; 64 is ``EX_USAGE`` of sysexits.h, 130 is 128 + SIGINT."""
+    """How a command ended; 64 is ``EX_USAGE`` of sysexits.h, 130 is 128 + SIGINT, 143 is 128 + SIGTERM."""
 
     DONE = 0
     FAILED = 1
@@ -12,3 +12,4 @@ class ExitCode(IntEnum):
     BUG = 3
     USAGE = 64
     INTERRUPTED = 130
+    TERMINATED = 143

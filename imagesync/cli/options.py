@@ -78,7 +78,6 @@ SourceHosts = Annotated[
     ),
 ]
 Format = Annotated[Form, typer.Option("--format", help="How the result is written.")]
-Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Tell on standard error what is tried again, and why.")]
 Color = Annotated[
     bool | None, typer.Option("--color/--no-color", help="Default: on a terminal, unless NO_COLOR is set.")
 ]

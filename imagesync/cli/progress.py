@@ -1,86 +1,184 @@
-"""Events of a run -> lines on a terminal, and lines of JSON in a file. Does I/O."""
+"""Events of a run -> bars on a terminal, lines of a log, and lines of JSON in a file. Does I/O."""
 
 import contextlib
 import threading
 import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import Self, TextIO
+from typing import Any, Final, Protocol, Self, TextIO
 
 from imagesync.cli.files import make_write_error, open_private
+from imagesync.cli.terminal import can_move_cursor, has_colors
 from imagesync.errors import ImagesyncError
+from imagesync.model.plan import Plan
 from imagesync.model.report import Event, Finished, Outcome, Progress, Started
-from imagesync.render.report import progress_line, result_line
-from imagesync.render.result import event_to_json
-from imagesync.render.style import format_size
+from imagesync.render.progress import RunProgress, age_line, end_line, progress_line, start_line
+from imagesync.render.result import event_to_json, run_started_to_json
 from imagesync.text import json_text
 
+INTERVAL: Final = 30.0
+"""Seconds between two lines of a log about one step."""
+MIN_EVENT_SECONDS: Final = 1.0
+"""Between two progress events of one transfer."""
+TICK: Final = 1.0
+"""Seconds between two looks whether a line is due."""
 
-class ProgressLines:
-    """Shows a run while it goes on: a line a step, and on a terminal one line that moves. Events come from any thread.
 
-    A stream that cannot be written (a full disk, a closed pipe) is not written: the run goes on.
+class Watcher(Protocol):
+    """Shows events of a run, from any thread; ``close`` ends that, also more than once."""
+
+    def __call__(self, event: Event, /) -> None:
+        """One event."""
+
+    def close(self) -> None:
+        """Nothing more is shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Saying:
+    """How a run is shown. ``is_quiet``: only steps that are not done. ``tells_why``: a failed step has its reason, because
+    no closing lines will tell it. ``color`` as for ``has_colors``."""
+
+    is_quiet: bool = False
+    tells_why: bool = False
+    color: bool | None = None
+
+
+def open_watcher(plan: Plan, stream: TextIO, saying: Saying) -> AbstractContextManager[Watcher]:
+    """What shows a run on a stream: bars on a terminal, lines elsewhere and if it is to be quiet."""
+    if saying.is_quiet or not can_move_cursor(stream):
+        return LogLines(plan, partial(_write_line, stream), saying)
+    from imagesync.cli.display import Display
+
+    colors = has_colors(stream, saying.color)
+    return Display(plan, stream, has_colors=colors, tells_why=saying.tells_why)
+
+
+def _write_line(stream: TextIO, line: str) -> None:
+    """Write a line to a stream; one that cannot be written (a full disk, a closed pipe) is not: the run goes on."""
+    with contextlib.suppress(OSError):
+        stream.write(f"{line}\n")
+        stream.flush()
+
+
+class LogLines:
+    """Shows a run as lines: the start of a large transfer, each long step every ``INTERVAL``, the end of each step.
+
+    ``write`` gets a line; it must not raise.
     """
 
-    def __init__(self, total: int, stream: TextIO, *, tells_why: bool = False) -> None:
-        """``tells_why``: whether a failed step's line has the reason, which the report in text repeats."""
-        self._tells_why = tells_why
-        self._total, self._stream, self._moving = total, stream, stream.isatty()
-        self._lock = threading.Lock()
-        self._sent: dict[str, int] = {}
-        self._running = self._done = 0
-        self._shown = 0.0
+    def __init__(
+        self,
+        plan: Plan,
+        write: Callable[[str], None],
+        saying: Saying = Saying(),
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._progress, self._write, self._saying, self._clock = RunProgress(plan), write, saying, clock
+        self._lock, self._ended = threading.Lock(), threading.Event()
+        self._shown: dict[str, float] = {}
+        self._thread = threading.Thread(target=self._tick_on, name="progress", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_raised: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """No more lines."""
+        self._ended.set()
 
     def __call__(self, event: Event) -> None:
         """One event."""
-        with self._lock, contextlib.suppress(OSError):
+        with self._lock:
+            at = self._clock()
+            self._progress.note(event, at)
             match event:
-                case Started():
-                    self._running += 1
-                case Progress(step=step, sent=sent):
-                    self._sent[step.id] = sent
+                case Started(step=step):
+                    self._shown[step.id] = at
+                    if not self._saying.is_quiet and (line := start_line(step)):
+                        self._write(line)
                 case Finished(result=result):
-                    # a step that was skipped never started
-                    self._running -= result.outcome not in (Outcome.SKIPPED, Outcome.NOT_STARTED)
-                    self._done += 1
-                    self._sent[result.step.id] = result.bytes_sent
-                    self._write_line(result_line(result, {}) if self._tells_why else progress_line(result))
-            self._write_status()
+                    if self._is_worth_a_line(result.outcome):
+                        self._write(end_line(result, tells_why=self._saying.tells_why))
 
-    def _write_line(self, text: str) -> None:
-        self._stream.write(f"\r\x1b[K{text}\n" if self._moving else f"{text}\n")
-        self._stream.flush()
+    def _is_worth_a_line(self, outcome: Outcome) -> bool:
+        """Whether the end of a step is shown; the closing lines name what was broken off, and what went wrong."""
+        if self._saying.is_quiet:
+            return self._saying.tells_why and outcome not in (Outcome.DONE, Outcome.INTERRUPTED)
+        return outcome is not Outcome.INTERRUPTED
 
-    def _write_status(self) -> None:
-        if not self._moving or (time.monotonic() - self._shown < 0.1 and self._done < self._total):
+    def tick(self) -> None:
+        """Write a line about each running step of which none was written for so long."""
+        if self._saying.is_quiet:
             return
-        self._shown = time.monotonic()
-        sent = sum(self._sent.values())
-        text = f"{self._done} of {self._total} steps done, {self._running} at work, {format_size(sent)} sent"
-        self._stream.write("\r\x1b[K" + (text if self._done < self._total else ""))
-        self._stream.flush()
+        with self._lock:
+            at, progress = self._clock(), self._progress
+            for step in progress.running.values():
+                if at - self._shown[step.id] < INTERVAL:
+                    continue
+                self._shown[step.id] = at
+                if step in progress.list_transfers():
+                    line = progress_line(step, progress.measure(step, at), has_begun=progress.has_begun(step))
+                else:
+                    line = age_line(step, progress.age(step, at))
+                self._write(line)
+
+    def _tick_on(self) -> None:
+        while not self._ended.wait(TICK):
+            self.tick()
 
 
 class EventLines:
     """Writes each event as a line of JSON, from any thread; nothing without a path. A context manager.
 
-    A file that cannot be written any more does not stop the run: it is one of ``problems`` afterwards.
+    Of one transfer at most one progress event a second. A file that cannot be written any more does not stop the run: it
+    is one of ``problems`` afterwards.
     """
 
-    def __init__(self, path: Path | None) -> None:
-        self._path, self._lock = path, threading.Lock()
+    def __init__(self, path: Path | None, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._path, self._clock, self._lock = path, clock, threading.Lock()
         self._error: OSError | None = None
+        self._plan: Plan | None = None
+        self._sent: dict[str, float] = {}
         self._file: TextIO | None = None
         if path is not None:
             self._file = open_private(path)
 
+    def start(self, plan: Plan) -> None:
+        """The run begins: this is its plan, or the one that is applied instead."""
+        self._plan = plan
+        self._write(run_started_to_json(plan))
+
     def __call__(self, event: Event) -> None:
-        """One event."""
-        line = {"at": round(time.time(), 3), **event_to_json(event)}
+        """One event of a step."""
+        if isinstance(event, Progress):
+            with self._lock:
+                at, last = self._clock(), self._sent.get(event.step.id)
+                if last is not None and at - last < MIN_EVENT_SECONDS:
+                    return
+                self._sent[event.step.id] = at
+        self._write(event_to_json(event))
+
+    def end(self, document: dict[str, Any]) -> None:
+        """The run ended."""
+        self._write(document)
+
+    def _write(self, document: dict[str, Any]) -> None:
+        target = {"target": self._plan.target_name} if self._plan else {}
+        at = datetime.now(UTC).isoformat(timespec="milliseconds")
         with self._lock:
             if self._file is None or self._error is not None:
                 return
             try:
-                self._file.write(json_text(line, indent=None) + "\n")
+                self._file.write(json_text({"at": at, **target, **document}, indent=None) + "\n")
                 self._file.flush()
             except OSError as error:
                 self._error = error
@@ -89,9 +187,10 @@ class EventLines:
         return self
 
     def __exit__(self, *_raised: object) -> None:
-        with contextlib.suppress(OSError):  # all was flushed, or is one of ``problems``
+        with self._lock, contextlib.suppress(OSError):  # all was flushed, or is one of ``problems``
             if self._file is not None:
                 self._file.close()
+                self._file = None
 
     def problems(self) -> list[ImagesyncError]:
         """Why the file lacks events, if it does."""

@@ -5,19 +5,25 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TextIO
+from types import TracebackType
+from typing import Any, Final, Self, TextIO
 
 import typer
 
 from imagesync import workflow
+from imagesync.backends.base import Backend
+from imagesync.cli import streams
 from imagesync.cli.exit_codes import ExitCode
 from imagesync.cli.files import write_json
+from imagesync.cli.interrupts import Interrupted, Interrupts
+from imagesync.cli.logs import has_log_file, note
 from imagesync.cli.options import Form, Locking, Options, Results, parse_pairs
-from imagesync.cli.progress import EventLines, ProgressLines
+from imagesync.cli.partial_report import ReportSoFar
+from imagesync.cli.progress import EventLines, LogLines, Saying, Watcher, open_watcher
 from imagesync.cli.saved_plans import to_document
 from imagesync.cli.streams import say
 from imagesync.cli.terminal import confirm, paint_for, width_of
@@ -27,15 +33,18 @@ from imagesync.model.plan import Kind, Plan
 from imagesync.model.report import Event, Report, candidates_of
 from imagesync.planfile.writer import plan_text_json
 from imagesync.render.report import report_text
-from imagesync.render.result import report_to_json
+from imagesync.render.result import report_to_json, run_finished_to_json
 from imagesync.render.style import Detail, format_count
-from imagesync.render.text import plan_text
+from imagesync.render.text import counts_line, plan_text
 from imagesync.run import Hooks, RunResult, Settings, Watch
-from imagesync.secrets import is_secret, names_secret
+from imagesync.secrets import hide_secrets, is_secret, names_secret
 from imagesync.sources import SourceAccess
 from imagesync.text import json_text, make_printable, quote_word
 
 log = logging.getLogger(__name__)
+
+MAX_ENDING: Final = 5.0
+"""Seconds that a run which is stopped at once waits for results that are being written."""
 
 
 def read_catalog(path: Path, options: Options, access: SourceAccess) -> Catalog:
@@ -104,27 +113,90 @@ def _log_copies(plan: Plan) -> None:
         log.info("images with a copy of another image's record: %s", ", ".join(plan.copies))
 
 
+def find_who_runs(backend: Backend, catalog: str) -> str:
+    """A sentence about another run that holds the lease of a catalog, or nothing; it costs one request."""
+    from imagesync.lease.taking import find_running_holder
+
+    with suppress(ImagesyncError):  # it only explains
+        if lease := find_running_holder(backend, catalog):
+            seen = f", last sign of life {make_printable(lease.updated)}" if lease.updated else ""
+            return (
+                f"Note: another run holds the lease of catalog {catalog}: {lease.holder}{seen}.\n"
+                "What it does now changes this plan; what it is uploading is shown as unfinished."
+            )
+    return ""
+
+
 def ids_to_pin(report: Report, ids: Mapping[str, str]) -> dict[str, Any]:
     """Key -> id of the current image; of a run that stages, under ``candidates``, key -> id of the build to try."""
     return {"candidates": candidates_of(report)} if report.plan.kind is Kind.STAGE else dict(ids)
 
 
 class Run:
-    """One run on this terminal: ``hooks`` for the workflow, then ``finish`` with its result."""
+    """One run on this terminal, a context manager: ``hooks`` for the workflow, then ``finish`` with its result.
 
-    def __init__(self, results: Results, *, yes: bool, detail: Detail = Detail.USUAL) -> None:
-        self._results, self._yes, self._detail = results, yes, detail
+    However the block is left, by an interrupt too, the files that were asked for are written, as far as there is a plan.
+    """
+
+    def __init__(self, results: Results, *, yes: bool, detail: Detail = Detail.USUAL, is_quiet: bool = False) -> None:
+        self._results, self._yes, self._detail, self._is_quiet = results, yes, detail, is_quiet
         self._problems: list[ImagesyncError] = []
-        self._has_shown_steps = False
+        self._has_shown_steps = self._is_ended = False
+        self._plan: Plan | None = None
+        self._so_far = ReportSoFar()
+        self._events = EventLines(results.events)
+        self._interrupts = Interrupts(say, self._abandon)
+        self._ending = threading.Lock()
+        self._watcher: Watcher | None = None
         self.hooks = Hooks(self._show, self._approve, self._approve_change, self._watch, say)
+
+    def __enter__(self) -> Self:
+        self._interrupts.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if error is not None and not self._is_ended:
+                self._end_early(error)
+            elif not self._is_ended:
+                self._events.end(run_finished_to_json(None))
+        finally:
+            self._events.__exit__()
+            self._interrupts.__exit__(kind, error, trace)
+
+    def _end_early(self, error: BaseException) -> None:
+        """The run was left before its result was written: by an error, an interrupt, or somebody who answers with ^C."""
+        if not isinstance(error, Interrupted | KeyboardInterrupt | typer.Abort):
+            lines = "; ".join(str(error).split("\n"))
+            self._events.end(run_finished_to_json(None, make_printable(hide_secrets(lines))))
+            return
+        self._interrupts.let_steps_end()
+        number = self._interrupts.number or signal.SIGINT
+        if self._plan is None:
+            raise Interrupted("interrupted before anything was planned; nothing was changed", number) from error
+        with self._ending:
+            _raise_last(self._write(self._so_far.make_report(self._plan), self._plan.ids))
+        raise Interrupted("interrupted before the first step; nothing was changed", number) from error
 
     def _show(self, plan: Plan) -> None:
         """The plan before it is applied: on standard output, or on standard error if the other is for JSON."""
         _log_copies(plan)
+        self._begin(plan)
         self._has_shown_steps = bool(plan.steps)
+        if self._is_quiet and self._yes:
+            return
         is_json = self._results.form is Form.JSON
         text = _format_plan(plan, sys.stderr if is_json else sys.stdout, self._results.color, self._detail)
         typer.echo(text, err=is_json, color=True)
+
+    def _begin(self, plan: Plan) -> None:
+        """Events and the log know the plan that is carried out, if it is another than the one before."""
+        if self._plan is None or plan != self._plan:
+            self._plan = plan
+            self._events.start(plan)
+            note(f"catalog {plan.catalog}, target {plan.target_name or plan.target.label}: {counts_line(plan)}")
 
     def _approve(self, plan: Plan) -> bool:
         refusal = "what would be changed is asked first, and there is no terminal to ask on"
@@ -138,45 +210,84 @@ class Run:
 
     @contextmanager
     def _watch(self, plan: Plan) -> Iterator[Watch]:
-        lines = ProgressLines(len(plan.steps), sys.stderr, tells_why=self._results.form is Form.JSON)
-        with EventLines(self._results.events) as record:
+        self._begin(plan)
+        with ExitStack() as opened:
+            watcher = opened.enter_context(open_watcher(plan, sys.stderr, self._saying()))
+            watchers: list[Callable[[Event], None]] = [watcher, self._events, self._so_far]
+            if has_log_file():
+                watchers.append(opened.enter_context(LogLines(plan, note)))
+            self._watcher = watcher
 
             def notify(event: Event) -> None:
-                lines(event)
-                record(event)
+                for each in watchers:
+                    each(event)
 
-            with _catch_interrupts() as cancelled:
-                yield Watch(notify, cancelled)
-        self._problems += record.problems()
+            self._interrupts.let_steps_end()
+            yield Watch(notify, self._interrupts.cancelled)
+
+    def _saying(self) -> Saying:
+        """How the steps are shown: a report in JSON is read by a program, so that failures are explained as they come."""
+        is_json = self._results.form is Form.JSON
+        return Saying(is_quiet=self._is_quiet, tells_why=is_json, color=self._results.color)
 
     def finish(self, result: RunResult) -> ExitCode:
         """Write and print what became of the run."""
-        if not result.approved:
-            say("Not applied; nothing was changed.")
-            return ExitCode.FAILED
-        report = result.report
-        problems = [*self._write(report, result.ids), *self._problems]
-        if report.bug:
-            raise Bug(report.bug)
-        _raise_last(problems)
-        if report.interrupted:
-            return ExitCode.INTERRUPTED
-        return ExitCode.DONE if report.succeeded else ExitCode.FAILED
+        self._interrupts.let_steps_end()
+        with self._ending:
+            self._is_ended = True
+            if not result.approved:
+                self._events.end(run_finished_to_json(None, "not approved"))
+                say("Not applied; nothing was changed.")
+                return ExitCode.FAILED
+            report = result.report
+            problems = [*self._write(report, result.ids), *self._problems]
+            if report.bug:
+                raise Bug(report.bug)
+            _raise_last(problems)
+            if report.interrupted:
+                return self._interrupts.exit_code
+            return ExitCode.DONE if report.succeeded else ExitCode.FAILED
 
     def _write(self, report: Report, ids: Mapping[str, str]) -> list[ImagesyncError]:
         """Files first, and all of them: one that cannot be written, or a closed pipe, costs none of the others."""
         document, problems = report_to_json(report, dict(ids)), list[ImagesyncError]()
+        self._events.end(run_finished_to_json(report))
         for path, content in ((self._results.out, document), (self._results.ids, ids_to_pin(report, ids))):
             try:
                 if path:
                     write_json(path, content)
             except ImagesyncError as error:
                 problems.append(error)
+        problems += self._events.problems()
         if self._results.form is Form.JSON:
             typer.echo(json_text(document))
-        elif report.plan.steps or self._has_shown_steps:
+        elif (report.plan.steps or self._has_shown_steps) and not (self._is_quiet and report.succeeded):
             typer.echo(report_text(report, paint_for(sys.stdout, self._results.color)), color=True)
+        note(report_text(report))
         return problems
+
+    def _abandon(self) -> None:
+        """End the process at once, whatever still runs, after the results so far were written. Runs in a thread of its own."""
+        if self._ending.acquire(timeout=MAX_ENDING):  # else the results are being written just now, and that hangs
+            with suppress(Exception):
+                self._write_so_far()
+        with suppress(Exception):
+            streams.flush(ExitCode.DONE)
+        os._exit(self._interrupts.exit_code)
+
+    def _write_so_far(self) -> None:
+        if self._watcher is not None:
+            self._watcher.close()
+        if self._plan is None:
+            say("imagesync: stopped at once; nothing was changed")
+            return
+        report = self._so_far.make_report(self._plan)
+        for problem in self._write(report, self._so_far.ids(self._plan)):
+            say(f"imagesync: {make_printable(str(problem))}")
+        if self._so_far.has_running:
+            say(
+                "Stopped at once: what became of the steps that were broken off is not known. The next run finds it out."
+            )
 
 
 def _raise_last(problems: Sequence[ImagesyncError]) -> None:
@@ -185,22 +296,3 @@ def _raise_last(problems: Sequence[ImagesyncError]) -> None:
         say(f"imagesync: {make_printable(str(error))}")
     for error in problems[-1:]:
         raise error
-
-
-@contextmanager
-def _catch_interrupts() -> Iterator[threading.Event]:
-    """The first ^C sets the event, and running steps end; the second ends the process at once."""
-    cancelled = threading.Event()
-
-    def stop(_number: int, _frame: object) -> None:
-        if cancelled.is_set():
-            os._exit(ExitCode.INTERRUPTED)
-        cancelled.set()
-        # the interrupted code may be writing to the same stream, which must not be entered twice
-        os.write(2, b"stopping: running steps end, no more start; ^C again stops at once\n")
-
-    before = signal.signal(signal.SIGINT, stop)
-    try:
-        yield cancelled
-    finally:
-        signal.signal(signal.SIGINT, before)

@@ -4,8 +4,10 @@ import codecs
 import contextlib
 import errno
 import io
+import logging
 import os
 import sys
+from collections.abc import Callable, Iterator
 from typing import Final, TextIO
 
 from imagesync.text import LineGuard
@@ -14,7 +16,8 @@ NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO})
 
 
 def say(text: str) -> None:
-    """A line on standard error, if it can be written: no work ends half done for want of a log."""
+    """A line on standard error, if it can be written: no work ends half done for want of a log. A log file has it, too."""
+    logging.getLogger("imagesync").info("%s", text, extra={"is_shown": True})
     with contextlib.suppress(OSError):
         print(text, file=sys.stderr, flush=True)  # noqa: T201
 
@@ -48,10 +51,59 @@ class GuardedStream(io.TextIOWrapper):
             write_through=stream.write_through,
         )
         self._guard = LineGuard()
+        self.show: Callable[[str], None] | None = None
+        """What shows text while a display that moves is on this terminal: the text must not be written into it."""
 
     def write(self, text: str, /) -> int:
         """Write a text, escaped; its length."""
-        super().write(self._guard.escape(text))
+        escaped = self._guard.escape(text)
+        if self.show is not None:
+            self.show(escaped)
+        else:
+            super().write(escaped)
+        return len(text)
+
+
+@contextlib.contextmanager
+def divert(show: Callable[[str], None]) -> Iterator[None]:
+    """While the block runs, what is written to standard output or error, if that is a terminal, goes to ``show``."""
+    diverted = [one for one in (sys.stdout, sys.stderr) if isinstance(one, GuardedStream) and one.isatty()]
+    for stream in diverted:
+        stream.flush()
+        stream.show = show
+    try:
+        yield
+    finally:
+        for stream in diverted:
+            stream.show = None
+
+
+class TerminalStream(io.TextIOBase):
+    """Standard error as a terminal that is drawn on: nothing is escaped, and an error of writing is no error of a run."""
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__()
+        self._descriptor, self._encoding = stream.fileno(), stream.encoding
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]  # typeshed has a plain attribute
+        """That of the stream."""
+        return self._encoding
+
+    def isatty(self) -> bool:
+        """Yes."""
+        return True
+
+    def fileno(self) -> int:
+        """That of the stream."""
+        return self._descriptor
+
+    def write(self, text: str, /) -> int:
+        """Write all of it at once, as far as it can be written; its length."""
+        left = text.encode(self._encoding, "replace")
+        with contextlib.suppress(OSError):
+            while left:
+                left = left[os.write(self._descriptor, left) :]
         return len(text)
 
 

@@ -16,9 +16,17 @@ MIN_WIDTH: Final = 40
 
 def paint_for(stream: TextIO, wanted: bool | None) -> Paint:
     """Colors if ``wanted``; if it is None, on a terminal that can show them, unless NO_COLOR is set."""
-    if wanted is None:
-        wanted = stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-    return paint_text if wanted else leave_plain
+    return paint_text if has_colors(stream, wanted) else leave_plain
+
+
+def has_colors(stream: TextIO, wanted: bool | None) -> bool:
+    """Whether a stream gets colors; ``wanted`` as in ``paint_for``."""
+    return can_move_cursor(stream) and not os.environ.get("NO_COLOR") if wanted is None else wanted
+
+
+def can_move_cursor(stream: TextIO) -> bool:
+    """Whether a stream is a terminal that can be drawn on."""
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
 def width_of(stream: TextIO) -> int | None:

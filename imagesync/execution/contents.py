@@ -6,6 +6,7 @@ is sent. If an image holds the same bytes, its record gets to know their digests
 uses it. Else, or if the source cannot be read, the create is carried out as planned, and tells what is wrong.
 """
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -13,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from imagesync.backends.base import Backend
-from imagesync.errors import BackendError, ChecksumMismatch, SourceError, Unavailable
+from imagesync.errors import BackendError, ChecksumMismatch, RunStopped, SourceError, Unavailable
 from imagesync.execution.verification import Verifier, declared_formats
 from imagesync.execution.writes import Writes
 from imagesync.model.catalog import HEX_LENGTHS, Checksum, Compression, FileSource, Transfer, UrlSource
@@ -33,10 +34,15 @@ def settle_contents(
     """The keys of which an image holds the bytes that the plan would send, and that image's id; its record now says so."""
     writes = Writes(backend, plan.relies, check_lease=check_lease)
     found = dict[str, str]()
+    stopped = threading.Event()
+
+    def check() -> None:
+        if stopped.is_set():
+            raise RunStopped
 
     def settle(create: Create) -> None:
         candidates = [_Candidate.read(writes.read_unchanged(image_id)) for image_id in create.may_hold]
-        if (held := _compare(backend, create, candidates, access)) is None:
+        if (held := _compare(backend, create, candidates, access, check)) is None:
             return
         candidate, digests = held
         declared = tuple(item for item in candidate.record.declared if item.algorithm not in digests)
@@ -54,7 +60,11 @@ def settle_contents(
             return
 
     with ThreadPoolExecutor(jobs) as pool:
-        list(pool.map(attempt, find_unknown(plan)))
+        try:
+            list(pool.map(attempt, find_unknown(plan)))
+        except BaseException:  # an interrupt, too: the comparisons that run are not waited for
+            stopped.set()
+            raise
     return found
 
 
@@ -96,7 +106,11 @@ class _Candidate:
 
 
 def _compare(
-    backend: Backend, create: Create, candidates: Sequence[_Candidate], access: SourceAccess
+    backend: Backend,
+    create: Create,
+    candidates: Sequence[_Candidate],
+    access: SourceAccess,
+    check: Callable[[], None],
 ) -> tuple[_Candidate, Mapping[str, Checksum]] | None:
     """The first candidate that holds the wanted bytes, and by algorithm the digests of them as published; None without."""
     source = create.source
@@ -105,7 +119,7 @@ def _compare(
     try:
         if not source.transfer.is_sent:
             return _read_back(backend, create, source.transfer, candidates)
-        stream = _read_source(create, source, candidates, access)
+        stream = _read_source(create, source, candidates, access, check)
     except (SourceError, BackendError):
         return None
     found = {name: Checksum(name, value) for name, value in stream.published_digests.items()}
@@ -113,7 +127,11 @@ def _compare(
 
 
 def _read_source(
-    create: Create, source: FileSource | UrlSource, candidates: Sequence[_Candidate], access: SourceAccess
+    create: Create,
+    source: FileSource | UrlSource,
+    candidates: Sequence[_Candidate],
+    access: SourceAccess,
+    check: Callable[[], None],
 ) -> SourceStream:
     disk_format, container_format = declared_formats(create)
     algorithms = {name for candidate in candidates for name in (*candidate.published, *candidate.stored)}
@@ -124,9 +142,10 @@ def _read_source(
         container_format=container_format,
         access=access,
         algorithms=algorithms,
+        check=check,
     ) as stream:
         for _ in stream:
-            pass
+            check()
     return stream
 
 

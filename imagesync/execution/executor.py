@@ -11,17 +11,17 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Protocol
 
-from imagesync.errors import ImagesyncError
+from imagesync.errors import ImagesyncError, RunStopped
 from imagesync.execution.deletions import Waiting
 from imagesync.model.plan import Delete, Plan, Step
-from imagesync.model.report import Event, Finished, Outcome, Performed, Progress, Report, Started, StepResult
+from imagesync.model.report import Advance, Event, Finished, Outcome, Performed, Progress, Report, Started, StepResult
 
 
 class Perform(Protocol):
     """Carries out steps; ``execution.performer.Performer`` does."""
 
-    def __call__(self, step: Step, progress: Callable[[int, int | None], None], /) -> Performed:
-        """One step that deletes nothing; ImagesyncError says why it failed."""
+    def __call__(self, step: Step, advance: Advance, /) -> Performed:
+        """One step that deletes nothing; ImagesyncError says why it failed, RunStopped that it was broken off."""
 
     def delete(
         self, deletes: Sequence[Delete], jobs: int, waiting: Waiting, /
@@ -92,13 +92,15 @@ class _Run:
                 self.finish(StepResult(step, Outcome.SKIPPED, error=f"needs {cause}", cause=cause))
 
     def _has_failed(self, name: str) -> bool:
-        return name in self.results and self.results[name].outcome is not Outcome.DONE
+        return name in self.results and self.results[name].outcome not in (Outcome.DONE, Outcome.INTERRUPTED)
 
     def attempt(self, step: Step, perform: Perform) -> StepResult:
         """One step in a thread of the pool."""
         begun = time.monotonic()
         try:
-            made = perform(step, lambda sent, total: self._notify(Progress(step, sent, total)))
+            made = perform(step, lambda amount: self._notify(Progress(step, amount)))
+        except RunStopped:
+            return StepResult(step, Outcome.INTERRUPTED, seconds=time.monotonic() - begun)
         except ImagesyncError as error:
             return StepResult(step, Outcome.FAILED, error=str(error), seconds=time.monotonic() - begun)
         except Exception as error:
@@ -137,7 +139,8 @@ class _Run:
     def make_report(self, *, interrupted: bool) -> Report:
         """All results in plan order; what never had its turn is not started."""
         every = tuple(self.results.get(step.id, StepResult(step, Outcome.NOT_STARTED)) for step in self.plan.steps)
-        open_ends = (Outcome.NOT_STARTED, Outcome.DEFERRED)  # what was marked to go, and not deleted any more
+        # deferred: what was marked to go, and not deleted any more
+        open_ends = (Outcome.NOT_STARTED, Outcome.INTERRUPTED, Outcome.DEFERRED)
         stopped = interrupted and any(result.outcome in open_ends for result in every)
         return Report(self.plan, every, interrupted=stopped, bug=self.bug)
 

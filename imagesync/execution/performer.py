@@ -29,17 +29,16 @@ from imagesync.model.plan import (
 )
 from imagesync.model.record import Record
 from imagesync.model.references import resolve_references
-from imagesync.model.report import Performed
+from imagesync.model.report import Advance, Performed
 from imagesync.sources import SourceAccess
-
-Progress = Callable[[int, int | None], None]
 
 
 class Performer:
     """Performs the steps of one plan; safe for threads.
 
     ``ids`` maps keys to image ids as they become known, ``writes`` knows how the run left each image. ``check_lease``
-    raises if this run may not write any more. ``access``: the rules for what is fetched.
+    raises if this run may not write any more. ``access``: the rules for what is fetched. ``is_stopped`` says whether
+    nobody wants the rest any more: transfers are broken off then, what is short is done.
     """
 
     def __init__(
@@ -51,14 +50,16 @@ class Performer:
         new_id: Callable[[], str] = lambda: str(uuid4()),
         check_lease: Callable[[], None] = lambda: None,
         access: SourceAccess | None = None,
+        is_stopped: Callable[[], bool] = lambda: False,
     ) -> None:
         self._backend, self._plan, self._now = backend, plan, now
         self._lock = threading.Lock()
         self.ids: dict[str, str] = dict(plan.ids)
-        self._imports, self.writes = Imports(backend), Writes(backend, plan.relies, check_lease=check_lease)
+        self._imports = Imports(backend, is_stopped=is_stopped)
+        self.writes = Writes(backend, plan.relies, check_lease=check_lease)
         self._publisher = Publisher(
             backend,
-            Transfers(backend, self._imports, access),
+            Transfers(backend, self._imports, access, is_stopped),
             self.writes,
             new_id=new_id,
             resolve=self.resolve,
@@ -70,11 +71,11 @@ class Performer:
         with self._lock:
             return resolve_references(text, self.ids)
 
-    def __call__(self, step: Step, progress: Progress) -> Performed:
-        """Carry out one step that is no ``Delete``; ImagesyncError says why it failed."""
+    def __call__(self, step: Step, advance: Advance) -> Performed:
+        """Carry out one step that is no ``Delete``; ImagesyncError says why it failed, RunStopped that it was broken off."""
         match step.action:
             case Create() as create:
-                made, sent = self._publisher.publish(create, progress)
+                made, sent = self._publisher.publish(create, advance)
                 with self._lock:
                     self.ids[create.key] = made
                 return Performed(made, bytes_sent=sent)

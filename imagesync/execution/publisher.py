@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Final
 
 from imagesync.backends.base import Backend, CreateFields, UpdateFields
-from imagesync.errors import BackendError, Conflict, Forbidden, ImagesyncError, SourceError
+from imagesync.errors import BackendError, Conflict, Forbidden, ImagesyncError, RunStopped, SourceError
 from imagesync.execution.transfers import Transfers
 from imagesync.execution.verification import GIB, Arrived
 from imagesync.execution.writes import Writes, check_status
@@ -21,6 +21,7 @@ from imagesync.model.catalog import Content, Role, Status, Visibility
 from imagesync.model.image import LiveImage
 from imagesync.model.plan import Create
 from imagesync.model.record import ID, ROLE, Record, Revision, is_bound
+from imagesync.model.report import Advance
 
 PUBLISHED: Final[tuple[str, ...]] = ("name", "visibility", "hidden", "protected", "min_disk", "min_ram")
 """Fields that an image gets only when it is published."""
@@ -47,25 +48,29 @@ class Publisher:
         self._lock = threading.Lock()
         self._may_publish: bool | None = None
 
-    def publish(self, create: Create, progress: Callable[[int, int | None], None]) -> tuple[str, int]:
-        """Return the id of the published image, and the number of bytes that were sent from here."""
+    def publish(self, create: Create, advance: Advance) -> tuple[str, int]:
+        """Return the id of the published image, and the number of bytes that were sent from here; RunStopped if the transfer
+        was broken off."""
         image_id = create.fill or self._stage(create).id
         if create.fill is not None:
             self._check_record(self._writes.read(create.fill))
         try:
             is_public = create.state.fields.get("visibility") == Visibility.PUBLIC.value
             self.check_right(create.key, image_id, is_public=is_public)
-            arrived = self._prepare(create, self._fill(create, image_id, progress))
+            arrived = self._prepare(create, self._fill(create, image_id, advance))
         except (SourceError, BackendError):
             self._discard(create, image_id)
+            raise
+        except RunStopped:
+            self._discard(create, image_id, keep_importing=True)
             raise
         if not create.stage:
             self._make_visible(create, arrived)
         return image_id, arrived.sent
 
-    def _fill(self, create: Create, image_id: str, progress: Callable[[int, int | None], None]) -> Arrived:
+    def _fill(self, create: Create, image_id: str, advance: Advance) -> Arrived:
         if create.source is not Content.NO_DATA:
-            return self._transfers.fill(create, image_id, progress)
+            return self._transfers.fill(create, image_id, advance)
         image = self._writes.find_left(image_id) or self._writes.read(image_id)
         return Arrived(image, create.record.digests, declared=create.record.declared)
 
@@ -81,18 +86,20 @@ class Publisher:
         if ignored:
             check_status(image, Status.DEACTIVATED)
 
-    def _discard(self, create: Create, image_id: str) -> None:
+    def _discard(self, create: Create, image_id: str, *, keep_importing: bool = False) -> None:
         """Delete a record that was not published, unless its id is pinned.
 
         If the service cannot show it, it stays, because users may see it already: the next plan finds it. It stays, too,
         if somebody changed it: it may not be ours any more. One with data gets the role ``deleting`` first, so that no
         other run publishes it while the DELETE is on its way; one without is never published, and the end of a broken
-        upload could undo the mark.
+        upload could undo the mark. With ``keep_importing`` one that the service is filling stays: the next run takes it up.
         """
         if create.image_id is not None:
             return
         with contextlib.suppress(ImagesyncError):
             image = self._writes.read(image_id)
+            if keep_importing and image.importing:
+                return
             self._check_record(image)
             if is_bound(image) and _is_staging_record(image):
                 if image.status in (Status.ACTIVE, Status.DEACTIVATED):

@@ -27,12 +27,18 @@ class Reader(Protocol):
 _ReaderT = TypeVar("_ReaderT", bound=Reader)
 
 
-def read_back(backend: Backend, image_id: str, begin: Callable[[], _ReaderT]) -> _ReaderT:
-    """Give a new reader what the service stored, until it needs no more; if the connection breaks, begin again."""
+def read_back(
+    backend: Backend, image_id: str, begin: Callable[[], _ReaderT], check: Callable[[], None] = lambda: None
+) -> _ReaderT:
+    """Give a new reader what the service stored, until it needs no more; if the connection breaks, begin again.
+
+    ``check`` is called for each chunk; what it raises ends the reading.
+    """
     for number in range(1, MAX_READS + 1):
         reader = begin()
         try:
             for chunk in backend.download(image_id):
+                check()
                 reader.feed(chunk)
                 if reader.is_judged:
                     break

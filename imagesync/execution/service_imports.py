@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final, Unpack
 
 from imagesync.backends.base import Backend, ImportFields
-from imagesync.errors import BackendError, Forbidden, Unavailable
+from imagesync.errors import BackendError, Forbidden, RunStopped, Unavailable
 from imagesync.model.catalog import Method, Status
 from imagesync.model.image import COPY, LiveImage
 from imagesync.model.urls import public_url
@@ -36,8 +36,10 @@ class Patience:
 class Imports:
     """The imports of one backend; safe for threads, one at a time for an image."""
 
-    def __init__(self, backend: Backend, patience: Patience | None = None) -> None:
-        self._backend, self._patience = backend, patience or Patience()
+    def __init__(
+        self, backend: Backend, patience: Patience | None = None, *, is_stopped: Callable[[], bool] = lambda: False
+    ) -> None:
+        self._backend, self._patience, self._is_stopped = backend, patience or Patience(), is_stopped
 
     def run(self, image_id: str, method: Method, **options: Unpack[ImportFields]) -> None:
         """Import until the image is active; BackendError with the reason if it fails."""
@@ -68,7 +70,8 @@ class Imports:
             raise self._explain_failure(image, f"could not {done}", CHECKS[COPY])
 
     def wait_until_settled(self, image_id: str) -> LiveImage:
-        """Wait until no import of the image is running; return it. BackendError if one does not move for too long."""
+        """Wait until no import of the image is running; return it. BackendError if one does not move for too long, RunStopped
+        if nobody waits for it any more."""
         patience, pause = self._patience, self._patience.first
         seen, since = "", patience.clock()
         while True:
@@ -83,6 +86,8 @@ class Imports:
                     f"image {image_id} is {image.status.value}, and its import has not moved for {patience.limit:.0f} s"
                 )
                 raise BackendError(text, "ask the cloud's operator what it waits for, then run apply again")
+            if self._is_stopped():
+                raise RunStopped
             patience.sleep(pause)
             pause = min(pause * 1.5, patience.longest)
 

@@ -14,6 +14,7 @@
   With ``verify: none`` nothing is read back; a digest that the service's hash does not judge is recorded as declared.
 """
 
+import logging
 import time
 from collections.abc import Callable, Iterator
 from itertools import chain
@@ -24,6 +25,7 @@ from imagesync.errors import (
     BackendError,
     Conflict,
     QuotaExceeded,
+    RunStopped,
     SourceError,
     Unauthorized,
     Unavailable,
@@ -33,7 +35,10 @@ from imagesync.execution.verification import Arrived, Verifier, check_min_disk, 
 from imagesync.model.catalog import FileSource, Method, Status, Transfer, UrlSource
 from imagesync.model.image import Capabilities
 from imagesync.model.plan import Create
+from imagesync.model.report import Advance, Transferred
 from imagesync.sources import SourceAccess, SourceStream, open_source
+
+log = logging.getLogger(__name__)
 
 MAX_TRIES: Final = 3
 SLOT: Final = "image_count_uploading"
@@ -41,18 +46,24 @@ SLOT: Final = "image_count_uploading"
 SLOT_PAUSES: Final = (0.5, 1.0, 2.0, 4.0, 8.0, *[15.0] * 40)
 """Seconds between tries for a slot: ten minutes in all."""
 
-Progress = Callable[[int, int | None], None]
 Put = Callable[[str, Iterator[bytes], int | None], None]
 
 
 class Transfers:
     """Fills the staging records of one plan with data."""
 
-    def __init__(self, backend: Backend, imports: Imports, access: SourceAccess | None = None) -> None:
-        self._backend, self._imports, self._verifier = backend, imports, Verifier(backend)
-        self._access = access or SourceAccess()
+    def __init__(
+        self,
+        backend: Backend,
+        imports: Imports,
+        access: SourceAccess | None = None,
+        is_stopped: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._backend, self._imports = backend, imports
+        self._access, self._is_stopped = access or SourceAccess(), is_stopped
+        self._verifier = Verifier(backend, self._check_stopped)
 
-    def fill(self, create: Create, image_id: str, progress: Progress) -> Arrived:
+    def fill(self, create: Create, image_id: str, advance: Advance) -> Arrived:
         """Fill a queued record, so that it is active and verified; a running import is waited for."""
         if not isinstance(create.source, FileSource | UrlSource):
             raise SourceError(f"{create.key} has no source to upload from", "declare one")
@@ -60,19 +71,19 @@ class Transfers:
             image = self._imports.wait_until_settled(image_id)
             if image.status is Status.ACTIVE:
                 return self._verifier.verify_found(create, create.source, image)
-        stream = self._move(create, create.source, image_id, progress)
+        stream = self._move(create, create.source, image_id, advance)
         image = self._backend.images(image_id)[0]
         if stream is None:
             return self._verifier.verify_found(create, create.source, image)
         return self._verifier.verify_sent(create, create.source.transfer, image, stream)
 
     def _move(
-        self, create: Create, source: FileSource | UrlSource, image_id: str, progress: Progress
+        self, create: Create, source: FileSource | UrlSource, image_id: str, advance: Advance
     ) -> SourceStream | None:
         """Transfer the bytes until the image is active; return None if they were not read here."""
 
         def send(put: Put) -> SourceStream:
-            return self._retry(image_id, lambda: self._stream(create, source, image_id, progress, put))
+            return self._retry(image_id, lambda: self._stream(create, source, image_id, advance, put))
 
         transfer = source.transfer
         match transfer.method:
@@ -130,6 +141,7 @@ class Transfers:
         """
         failures, pauses = 0, iter(SLOT_PAUSES)
         while True:
+            self._check_stopped()
             try:
                 return attempt()
             except QuotaExceeded as error:
@@ -141,6 +153,7 @@ class Transfers:
                 failures += 1
                 if failures == MAX_TRIES:
                     raise
+                log.info("image %s: %s; sending the data again", image_id, error.message)
                 if isinstance(error, Unauthorized):
                     self._backend.renew()
                 self._await_queued(image_id)
@@ -156,7 +169,7 @@ class Transfers:
             raise BackendError(f"image {image_id} is {status.value} after a broken upload", "run apply again")
 
     def _stream(
-        self, create: Create, source: FileSource | UrlSource, image_id: str, progress: Progress, put: Put
+        self, create: Create, source: FileSource | UrlSource, image_id: str, advance: Advance, put: Put
     ) -> SourceStream:
         disk_format, container_format = declared_formats(create)
         with open_source(
@@ -165,18 +178,23 @@ class Transfers:
             disk_format=disk_format,
             container_format=container_format,
             access=self._access,
+            check=self._check_stopped,
         ) as stream:
-            chunks = _watch(create, stream, progress)
+            chunks = self._watch(create, stream, advance)
             first = next(chunks, b"")  # if the first bytes are wrong, no upload begins
             put(image_id, chain((first,), chunks), stream.size)
         return stream
 
+    def _watch(self, create: Create, stream: SourceStream, advance: Advance) -> Iterator[bytes]:
+        """Yield the chunks and tell how far it is; FormatMismatch as soon as the disk turns out larger than min_disk."""
+        sent = 0
+        for chunk in stream:
+            self._check_stopped()
+            check_min_disk(create, stream.virtual_size or 0)
+            yield chunk
+            sent += len(chunk)
+            advance(Transferred(sent, stream.size, stream.read, stream.published_size))
 
-def _watch(create: Create, stream: SourceStream, progress: Progress) -> Iterator[bytes]:
-    """Yield the chunks and report progress; FormatMismatch as soon as the disk turns out larger than min_disk."""
-    sent = 0
-    for chunk in stream:
-        check_min_disk(create, stream.virtual_size or 0)
-        yield chunk
-        sent += len(chunk)
-        progress(sent, stream.size)
+    def _check_stopped(self) -> None:
+        if self._is_stopped():
+            raise RunStopped

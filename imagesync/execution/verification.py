@@ -5,7 +5,7 @@ hash or else by reading it back. Nothing is published whose declared digest was 
 ``verify: none``; a digest that nothing was compared with is returned as declared.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -51,10 +51,10 @@ class Arrived:
 
 
 class Verifier:
-    """Verifies the data of images of one backend."""
+    """Verifies the data of images of one backend; ``check`` is called while data is read back, and may raise."""
 
-    def __init__(self, backend: Backend) -> None:
-        self._backend = backend
+    def __init__(self, backend: Backend, check: Callable[[], None] = lambda: None) -> None:
+        self._backend, self._check = backend, check
 
     def verify_sent(self, create: Create, transfer: Transfer, image: LiveImage, stream: SourceStream) -> Arrived:
         """Compare what was verified while it was sent with what the service says it stored."""
@@ -89,7 +89,7 @@ class Verifier:
                 raise ChecksumMismatch(message, hint)
 
     def _hash_stored(self, image_id: str, algorithm: str) -> Mapping[str, str]:
-        stored = read_back(self._backend, image_id, lambda: Hashes([algorithm]))
+        stored = read_back(self._backend, image_id, lambda: Hashes([algorithm]), self._check)
         return stored.hexdigests()
 
     def verify_found(self, create: Create, source: FileSource | UrlSource, image: LiveImage) -> Arrived:
@@ -173,7 +173,7 @@ class Verifier:
         """
         begin = partial(StoredData, declared, disk_format, container_format, transfer)
         try:
-            stored = read_back(self._backend, image.id, begin)
+            stored = read_back(self._backend, image.id, begin, self._check)
         except Forbidden as error:
             hint = "declare a digest that the service computes itself (sha512 by default), or verify: none"
             raise Forbidden(f"what the service stored cannot be read back: {error.message}", hint) from error

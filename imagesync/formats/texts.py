@@ -39,6 +39,8 @@ def name_text(head: bytes, *, is_whole: bool = False) -> str:
     """What people call the text that data with this head is; empty if it is none. ``is_whole``: there is no more data."""
     if is_page(head):
         return PAGE
+    if head.startswith(_DESCRIPTOR):  # however short it is, and whatever follows: tools pad it with zeros
+        return VMDK_DESCRIPTOR
     if is_whole and len(text_bytes := head.rstrip(b"\0")) >= MIN_PADDED:
         head = text_bytes
     text = _read_text(head[:MAX_TEXT])
@@ -78,6 +80,7 @@ def _is_usual(text: str) -> bool:
 
 PAGE: Final = "an HTML page"
 
+_DESCRIPTOR: Final = b"# Disk DescriptorFile"
 _SPACE: Final = re.compile(rb"\s*")
 _MARKS: Final = {
     codecs.BOM_UTF8: "utf-8-sig",

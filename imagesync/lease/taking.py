@@ -265,6 +265,14 @@ def find_held_lease(backend: Backend, catalog: str) -> Lease | None:
     return find_end(lease for lease in chain.list() if lease.state is State.HELD)
 
 
+def find_running_holder(backend: Backend, catalog: str) -> Lease | None:
+    """The lease of another run that may be running now, by one listing; None if nobody holds it, or a process of this host
+    that has ended."""
+    world = make_world()
+    chain = Chain(backend, catalog, USUAL, world)
+    return find_end(lease for lease in chain.list() if lease.state is State.HELD and not world.gone(lease.holder))
+
+
 def break_lease(backend: Backend, lease: Lease, world: World | None = None) -> Lease | None:
     """Take a lease away from its holder, whether alive or not: that one stops when it notices, within ``USUAL.confirm``.
 

@@ -154,14 +154,15 @@ class Transfer:
 class FileSource:
     """Bytes of a local file. ``path`` is absolute; ``shown`` is relative to the catalog's folder.
 
-    ``checksum_entry``: how the checksum list calls the file, if not by its own name.
+    ``checksum_entry``: how the checksum list calls the file, if not by its own name; it says where the digest is, not which
+    content is wanted, so sources that differ in it alone are equal.
     """
 
     path: str
     shown: str
     checksum: Checksum | None = None
     checksum_url: str | None = None
-    checksum_entry: str | None = None
+    checksum_entry: str | None = field(default=None, compare=False)
     signature: Signature | None = None
     transfer: Transfer = Transfer()
 
@@ -170,13 +171,13 @@ class FileSource:
 class UrlSource:
     """Bytes behind http(s): ``urls`` are mirrors of one file, tried in order; the first is its published place.
 
-    ``checksum_entry``: how the checksum list calls the file, if not by its name in the URL.
+    ``checksum_entry``: how the checksum list calls the file, if not by its name in the URL; as for ``FileSource``.
     """
 
     urls: tuple[str, ...]
     checksum: Checksum | None = None
     checksum_url: str | None = None
-    checksum_entry: str | None = None
+    checksum_entry: str | None = field(default=None, compare=False)
     signature: Signature | None = None
     transfer: Transfer = Transfer()
 

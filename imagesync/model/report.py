@@ -1,5 +1,6 @@
 """What happened: the outcome of each step, the report of a run, and the events on the way. No I/O."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
@@ -11,13 +12,15 @@ class Outcome(StrEnum):
     """How a step ended.
 
     ``deferred``: the service refused a DELETE because the image is in use; it stays and is tried again next run.
-    ``skipped``: a step that it needs did not succeed. ``not-started``: the run was stopped before its turn.
+    ``skipped``: a step that it needs did not succeed. ``interrupted``: the run was stopped while it ran; nothing of it is
+    visible. ``not-started``: the run was stopped before its turn.
     """
 
     DONE = "done"
     FAILED = "failed"
     DEFERRED = "deferred"
     SKIPPED = "skipped"
+    INTERRUPTED = "interrupted"
     NOT_STARTED = "not-started"
 
 
@@ -93,12 +96,26 @@ class Started:
 
 
 @dataclass(frozen=True, slots=True)
+class Transferred:
+    """How much of an image's data was moved, in bytes: ``sent`` to the service, of ``total``; ``read`` from the source, of
+    ``source_total``. A total is None if it is not known. The two differ for packed sources."""
+
+    sent: int
+    total: int | None = None
+    read: int = 0
+    source_total: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Progress:
-    """``sent`` bytes of ``total`` (None: unknown) of a step's data are with the service."""
+    """This much of a step's data is with the service now. It is less than before if the upload begins again."""
 
     step: Step
-    sent: int
-    total: int | None
+    amount: Transferred
+
+
+Advance: TypeAlias = Callable[[Transferred], None]
+"""Hears how far the transfer of a step is."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """A report -> text for people. Pure: colors are a parameter."""
 
+import textwrap
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Final
@@ -8,13 +9,19 @@ from imagesync.model.plan import Create, Kind, summarize
 from imagesync.model.report import Outcome, Report, StepResult, candidates_of
 from imagesync.render.style import Ink, Paint, format_size, leave_plain
 from imagesync.render.text import VERBS
-from imagesync.text import make_printable
+from imagesync.text import make_printable, shorten_list
 
+MAX_NAMED: Final = 10
+"""Steps that one of the closing lines names."""
+MAX_COLUMNS: Final = 79
+"""Of a line with names; a longer name has a line of its own."""
+_LEFT: Final = {Outcome.INTERRUPTED: "broken off", Outcome.NOT_STARTED: "not started"}
+"""The outcomes of which an interrupted run lists the steps, in words: nothing went wrong with them."""
 _DONE: Final = {verb: f"{verb.removesuffix('e')}ed" for verb in VERBS}
 _TO_DO: Final = {verb: f"to {verb}" for verb in VERBS}
 
 
-def progress_line(result: StepResult) -> str:
+def outcome_line(result: StepResult) -> str:
     """One finished step, while others go on; why it failed is told once, in the report."""
     return f"{result.outcome.value:11} {make_printable(result.step.id)}"
 
@@ -23,32 +30,51 @@ def result_line(result: StepResult, places: Mapping[str, str]) -> str:
     """One finished step, and why it failed: of what is made, with the place of the image in the manifest."""
     place = places.get(result.step.action.key, "") if isinstance(result.step.action, Create) else ""
     parts = [make_printable(part) for part in (place, result.error) if part]
-    return ": ".join([progress_line(result), *parts]) if result.error else progress_line(result)
+    return ": ".join([outcome_line(result), *parts]) if result.error else outcome_line(result)
 
 
 def report_text(report: Report, paint: Paint = leave_plain) -> str:
-    """What did not go well, one line a step, and the closing line, which counts images as the plan does."""
-    places = report.plan.places
-    poor = [result_line(one, places) for one in report.results if one.outcome is not Outcome.DONE]
-    left = [f"not as planned: {make_printable(item)}" for item in report.leftover]
+    """What went wrong, one line a step; what is done and what is not, counted as the plan does; what to do."""
     sent = sum(result.bytes_sent for result in report.results)
     moved = f" {format_size(sent)} uploaded." if sent else ""
     if not report.results and report.succeeded:  # all of it was so already when the lease was ours
         return paint(Ink.BOLD, "Applied: nothing was left to do.")
     done = _count(report, {Outcome.DONE}, _DONE) or "nothing done"
-    if report.succeeded:
-        after = _list_next_steps(report)
-        return "\n".join([*poor, paint(Ink.BOLD, f"Applied: {done}.{moved}"), *after])
     rest = _count(report, set(Outcome) - {Outcome.DONE}, _TO_DO)
     counts = f"{done}; not done: {rest}." if rest else f"{done}."
-    if report.interrupted or report.stopped:
-        left_out = (Outcome.DONE, Outcome.NOT_STARTED)
-        poor = [result_line(one, places) for one in report.results if one.outcome not in left_out]
+    after = list(_list_next_steps(report)) if report.succeeded else []
+    if report.succeeded:
+        closing = f"Applied: {done}.{moved}"
+    elif report.interrupted or report.stopped:
         why = f"Stopped, {make_printable(report.stopped)}" if report.stopped else "Interrupted"
         closing = f"{why}: {counts}{moved} Apply again to go on."
     else:
         closing = f"Failed: {counts}{moved} Mend what is named above and apply again."
-    return "\n".join([*poor, *left, paint(Ink.BOLD, closing)])
+    return "\n".join([*_list_poor(report), *_list_left(report), paint(Ink.BOLD, closing), *after])
+
+
+def _list_poor(report: Report) -> Iterator[str]:
+    """What went wrong."""
+    for result in report.results:
+        if result.outcome is not Outcome.DONE and result.outcome not in _LEFT:
+            yield result_line(result, report.plan.places)
+    yield from (f"not as planned: {make_printable(item)}" for item in report.leftover)
+
+
+def _list_left(report: Report) -> Iterator[str]:
+    """What an interrupted run did not end, and did not begin."""
+    for outcome, words in _LEFT.items():
+        names = [result.step.id for result in report.results if result.outcome is outcome]
+        if names:
+            count = f"{len(names)} steps: " if len(names) > MAX_NAMED else ""
+            yield textwrap.fill(
+                f"{count}{', '.join(shorten_list(names, MAX_NAMED))}",
+                MAX_COLUMNS,
+                initial_indent=f"{words}: ",
+                subsequent_indent="  ",
+                break_long_words=False,
+                break_on_hyphens=False,
+            )
 
 
 def _count(report: Report, outcomes: set[Outcome], words: Mapping[str, str]) -> str:

@@ -4,7 +4,18 @@ from collections.abc import Sequence
 from typing import Any, assert_never
 
 from imagesync.errors import Diagnostic
-from imagesync.model.report import Event, Finished, Progress, Report, Started, StepResult, candidates_of, rejected_of
+from imagesync.model.plan import Plan, summarize
+from imagesync.model.report import (
+    Event,
+    Finished,
+    Outcome,
+    Progress,
+    Report,
+    Started,
+    StepResult,
+    candidates_of,
+    rejected_of,
+)
 from imagesync.secrets import clean_diagnostic
 
 Json = dict[str, Any]
@@ -15,12 +26,64 @@ def event_to_json(event: Event) -> Json:
     match event:
         case Started(step=step):
             return {"event": "started", "step": step.id}
-        case Progress(step=step, sent=sent, total=total):
-            return {"event": "progress", "step": step.id, "sent_bytes": sent, "total_bytes": total}
+        case Progress(step=step, amount=amount):
+            return {
+                "event": "progress",
+                "step": step.id,
+                "sent_bytes": amount.sent,
+                "total_bytes": amount.total,
+                "read_bytes": amount.read,
+                "source_bytes": amount.source_total,
+            }
         case Finished(result=result):
             return {"event": "finished", **result_to_json(result)}
         case _:
             assert_never(event)
+
+
+def run_started_to_json(plan: Plan) -> Json:
+    """The first line of ``--events``: what is to be done, and where."""
+    where = plan.target
+    return {
+        "event": "run-started",
+        "catalog": plan.catalog,
+        "place": {
+            "kind": where.kind,
+            "location": where.location,
+            "region": where.region,
+            "project_id": where.project_id,
+            "project_name": where.project_name,
+            "label": where.label,
+        },
+        "steps": len(plan.steps),
+        "upload_bytes": summarize(plan).upload,
+    }
+
+
+def run_finished_to_json(report: Report | None, error: str = "", *, interrupted: bool = False) -> Json:
+    """The last line of ``--events``; ``error``: why nothing was begun, or no more."""
+    results = report.results if report else ()
+    counts = {outcome.value: sum(result.outcome is outcome for result in results) for outcome in Outcome}
+    return {
+        "event": "run-finished",
+        "outcome": _judge(report, error, interrupted=interrupted),
+        "counts": counts,
+        "sent_bytes": sum(result.bytes_sent for result in results),
+        "error": error or (report.stopped if report else "") or None,
+    }
+
+
+def _judge(report: Report | None, error: str, *, interrupted: bool) -> str:
+    """How a run ended, in one word."""
+    if interrupted or (report is not None and report.interrupted):
+        return "interrupted"
+    if report is None:
+        return "not-started" if error else "unchanged"
+    if report.stopped:
+        return "lost"
+    if error or not report.succeeded:
+        return "failed"
+    return "done" if report.results else "unchanged"
 
 
 def result_to_json(result: StepResult) -> Json:

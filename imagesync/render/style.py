@@ -65,3 +65,32 @@ def format_value(found: object) -> str:
 def format_count(number: int, noun: str) -> str:
     """``1 image``, ``2 images``."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def format_part(done: int, total: int) -> str:
+    """``0.64 of 2.00 GiB``: both in the unit of the total, so that the eye compares them."""
+    for unit, scale, digits in (("TiB", 2**40, 3), ("GiB", 2**30, 2), ("MiB", 2**20, 1), ("KiB", 2**10, 1)):
+        if total >= scale:
+            return f"{done / scale:.{digits}f} of {total / scale:.{digits}f} {unit}"
+    return f"{done} of {total} B"
+
+
+def format_duration(seconds: float) -> str:
+    """A time as people say it, so coarse that it does not pretend to know more: ``38 s``, ``4 min``, ``1 h 20 min``."""
+    whole = max(round(seconds), 0)
+    if whole < 100:
+        return f"{whole} s"
+    minutes = round(whole / 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    if minutes < 48 * 60:
+        return f"{minutes // 60} h {minutes % 60:02} min"
+    return f"{round(minutes / 1440)} days"
+
+
+def format_elapsed(seconds: float) -> str:
+    """How long something took: ``38 s``, ``1 min 42 s``, ``1 h 20 min``."""
+    whole = max(round(seconds), 0)
+    if 60 <= whole < 3600:
+        return f"{whole // 60} min {whole % 60:02} s"
+    return format_duration(seconds)

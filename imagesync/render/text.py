@@ -48,7 +48,7 @@ _WORDS: Final = {
     Reason.CONTENT_UNKNOWN: "compared first",
     Reason.CONTENT_TAMPERED: "the data in the service was changed",
     Reason.ROLLBACK: "back to an earlier build",
-    Reason.INCOMPLETE: "was left incomplete",
+    Reason.INCOMPLETE: "an earlier run did not finish it",
     Reason.ADOPT: "adopted",
     Reason.STAGED: "candidate published",
     Reason.DISCARDED: "candidate dropped",
@@ -240,7 +240,10 @@ def _make_delete_row(view: _View, key: str, step: Step, delete: Delete) -> Row:
     name = view.names.get(delete.image_id, "")
     named = [format_value(name)] if name and name != key else []
     freed = format_size(delete.size) if delete.size is not None else "no data"
-    kind = blocks.Kind(Ink.REMOVE, "-", "delete", _explain_step(step))
+    why = _explain_step(step)
+    if step.reason is Reason.INCOMPLETE:
+        freed, why = "unfinished upload of an earlier run", ""
+    kind = blocks.Kind(Ink.REMOVE, "-", "delete", why)
     lines = (Line("protected", "deleted although it is protected", is_loud=True, is_named=True),)
     return Row(
         kind,

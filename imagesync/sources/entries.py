@@ -3,7 +3,7 @@
 import re
 from functools import lru_cache
 from typing import Final, NamedTuple
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from imagesync.model.catalog import HEX_LENGTHS
 
@@ -11,6 +11,7 @@ LENGTHS: Final = {length: name for name, length in HEX_LENGTHS.items()}
 OTHER_LENGTHS: Final = frozenset({56})
 """Of digests that nothing else has, and that are not verified here: SHA224."""
 MAX_LABEL_CHARS: Final = 32
+MAX_QUERY_CHARS: Final = 4096
 MAX_NAME_CHARS: Final = 255
 """Of the name of a list, from its end."""
 _SHA2: Final = re.compile(r"sha[-_ ]?(?:2[-_ ])?(224|256|384|512)")
@@ -42,8 +43,8 @@ class Entry(NamedTuple):
     is_mention: bool = False
 
 
-class Told(NamedTuple):
-    """An algorithm that a list says for what follows, and where it does: ``line 3``, ``the list's name``."""
+class AlgorithmHint(NamedTuple):
+    """An algorithm that a list names for what follows, and the place: ``the heading in line 3``, ``the list's name``."""
 
     algorithm: str
     where: str
@@ -74,18 +75,24 @@ def is_verified(algorithm: str) -> bool:
     return algorithm in HEX_LENGTHS
 
 
-def find_algorithm_of_list(url: str) -> Told | None:
+def find_algorithm_of_list(url: str) -> AlgorithmHint | None:
     """The algorithm in the name of a list: ``SHA256SUMS``, ``disk.img.sha512``, ``CHECKSUM.SHA256``, ``b2sums.txt``.
 
-    What stands at the end of the name counts before what it begins with: the rest may be the file's own name.
+    The name may stand in the query, too (``?file=B2SUMS``).
     """
-    name = _BEFORE_ENDING.sub("", unquote(urlsplit(url).path).rpartition("/")[2][-MAX_NAME_CHARS:].lower())
+    parts = urlsplit(url)
+    paths = [unquote(parts.path), *(value for _, value in parse_qsl(parts.query[:MAX_QUERY_CHARS]))]
+    algorithms = (_find_algorithm_in_name(path.rpartition("/")[2]) for path in paths)
+    found = next(filter(None, algorithms), None)
+    return AlgorithmHint(found, "the list's name") if found else None
+
+
+def _find_algorithm_in_name(name: str) -> str | None:
+    """What stands at the end of the name counts before what it begins with: the rest may be the image's own name."""
+    name = _BEFORE_ENDING.sub("", name[-MAX_NAME_CHARS:].lower())
     whole = [found for piece in name.split(".") for found in _NAME_PART.findall(piece)] or [""]
     ends = [part for part in (*_split_name(whole[-1])[::-1], *_split_name(whole[0])[:1]) if any(map(str.isdigit, part))]
-    for candidate in (whole[-1], *ends):
-        if algorithm := read_algorithm(candidate):
-            return Told(algorithm, "the list's name")
-    return None
+    return next(filter(None, map(read_algorithm, (whole[-1], *ends))), None)
 
 
 def _split_name(text: str) -> list[str]:
@@ -93,16 +100,16 @@ def _split_name(text: str) -> list[str]:
 
 
 def make_entry(
-    names: tuple[str, ...], value: str, label: str | None, told: Told | None, where: str, sized: str = ""
+    names: tuple[str, ...], value: str, label: str | None, hint: AlgorithmHint | None, where: str, sized: str = ""
 ) -> Entry | None:
-    """An entry whose algorithm its own label tells, else what the list told before, else its length; None without any."""
-    algorithm = read_algorithm(label) or label.upper() if label else told.algorithm if told else LENGTHS.get(len(value))
+    """An entry; its label names the algorithm, else the hint of the list, else its length. None if nothing does."""
+    algorithm = read_algorithm(label) or label.upper() if label else hint.algorithm if hint else LENGTHS.get(len(value))
     if algorithm is None:
         algorithm = "SHA224" if len(value) in OTHER_LENGTHS else None
     if algorithm is None:
         return None
     if is_verified(algorithm) and HEX_LENGTHS[algorithm] != len(value):
-        source = "its label" if label else told.where if told else ""
+        source = "its label" if label else hint.where if hint else ""
         return Entry(
             names, sized=sized, problem=f"{where}: {len(value)} digits are no {algorithm}, which {source} says"
         )

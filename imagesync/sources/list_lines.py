@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
 from imagesync.model.catalog import HEX_LENGTHS
-from imagesync.sources.entries import LENGTHS, OTHER_LENGTHS, Entry, Told, make_entry, read_algorithm
+from imagesync.sources.entries import LENGTHS, OTHER_LENGTHS, AlgorithmHint, Entry, make_entry, read_algorithm
 
 MAX_HEADING_CHARS: Final = 120
 MAX_HEADING_WORDS: Final = 8
@@ -94,19 +94,19 @@ class _Groups:
     def __init__(self, name: str, label: str | None, digits: str) -> None:
         self.name, self.label, self.digits = name, label, digits
 
-    def is_open(self, told: Told | None) -> bool:
+    def is_open(self, hint: AlgorithmHint | None) -> bool:
         """Whether more digits may come. Without a name each line may be a digest of its own."""
-        algorithm = (read_algorithm(self.label) if self.label else told.algorithm if told else None) or ""
+        algorithm = (read_algorithm(self.label) if self.label else hint.algorithm if hint else None) or ""
         if not algorithm and not self.name:
             return len(self.digits) not in LENGTHS
         return len(self.digits) < HEX_LENGTHS.get(algorithm, max(LENGTHS))
 
 
 class LineReader:
-    """Reads one list; what a heading said holds for the lines below it."""
+    """Reads one list; the algorithm in a heading applies to the lines below it."""
 
-    def __init__(self, told: Told | None) -> None:
-        self._told = told
+    def __init__(self, hint: AlgorithmHint | None) -> None:
+        self._hint = hint
         self._block: _Block | None = None
         self._groups: _Groups | None = None
 
@@ -137,7 +137,7 @@ class LineReader:
         entry = block.finish(where) if block else None
         if groups and (len(groups.digits) in LENGTHS or len(groups.digits) in OTHER_LENGTHS):
             names = (groups.name,) if groups.name else ()
-            entry = make_entry(names, groups.digits, groups.label, self._told, where)
+            entry = make_entry(names, groups.digits, groups.label, self._hint, where)
         if entry:
             yield entry
 
@@ -152,7 +152,7 @@ class LineReader:
                 names, label = ((waiting.name,) if waiting.name else ()), label or waiting.label
             if label and label.lower() in _GENERIC:
                 label = None
-            if entry := make_entry(names, digits, label, self._told, where, sized):
+            if entry := make_entry(names, digits, label, self._hint, where, sized):
                 yield entry
         elif parts:
             words = [word.strip("*:;,|()=" + _QUOTES) for word in text.split()]
@@ -173,7 +173,7 @@ class LineReader:
             self._block = _Block()
             self._block.take(text)
         elif (algorithm := _read_heading(text)) is not None:
-            self._told = Told(algorithm, f"the heading in line {number}") if algorithm else None
+            self._hint = AlgorithmHint(algorithm, f"the heading in line {number}") if algorithm else None
         elif not text.startswith(_COMMENTS):
             self._groups = _begin_groups(text)
             if self._groups is None and _NAME_FIELD.match(text):
@@ -181,7 +181,7 @@ class LineReader:
 
     def _add_groups(self, groups: _Groups, text: str) -> bool:
         """Whether a line went on with the groups of the last ones."""
-        if (digits := _join_groups(text)) and groups.is_open(self._told):
+        if (digits := _join_groups(text)) and groups.is_open(self._hint):
             groups.digits += digits
             return True
         label, equals, rest = text.partition("=")
@@ -223,6 +223,8 @@ def _split_gnu(label: str | None, digits: str, rest: str, *, is_escaped: bool) -
     name = _unquote(name)
     if name in ("", "-"):  # standard input
         return Parts((), label, digits)
+    if label is None and read_algorithm(name.strip("()")):
+        return Parts((), name.strip("()"), digits)
     sized = found[2].removeprefix("*") if (found := _SIZE_FIRST.fullmatch(name)) else ""
     return Parts((name,), label, digits, sized)
 
@@ -232,8 +234,8 @@ def _split_name_first(before: str, label: str | None, digits: str) -> Parts:
     name = before.removesuffix(" -")
     if label is None:
         head, _, last = name.rstrip(" \t:=-").rpartition(" ")
-        if head.strip() and read_algorithm(last):
-            name, label = head, last
+        if head.strip() and read_algorithm(last.strip("()")):
+            name, label = head, last.strip("()")
     name = _unquote(name.rstrip(" \t:=,;"))
     if name.lower() in _GENERIC:
         return Parts((), label, digits)
@@ -270,7 +272,7 @@ def _split_cells(text: str) -> Parts | str | None:
 
 
 def _read_heading(text: str) -> str | None:
-    """The algorithm that a heading tells; empty if it tells several; None if the line is no heading.
+    """The algorithm that a heading names; empty if it names several; None if the line is no heading.
 
     A comment of the form ``# NAME HASH`` is one, too, if nobody knows an algorithm of that name.
     """
@@ -282,8 +284,8 @@ def _read_heading(text: str) -> str | None:
         return None
     found = [read_algorithm(word) for word in words]
     if any(found) and all(one or word.lower() in _HEADING_WORDS for one, word in zip(found, words, strict=True)):
-        told = set(filter(None, found))
-        return told.pop() if len(told) == 1 else ""
+        different = set(filter(None, found))
+        return different.pop() if len(different) == 1 else ""
     is_named = text.startswith("#") and len(words) == 2 and words[1] == "HASH" and words[0] == words[0].upper()
     return words[0] if is_named and words[0] not in _NO_ALGORITHMS else None
 

@@ -13,6 +13,7 @@ Two different digests of one algorithm for one file are an error, never a choice
 """
 
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 from itertools import chain, takewhile
 from typing import Final, NamedTuple, TypeAlias
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -20,7 +21,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from imagesync.errors import SourceError
 from imagesync.model.catalog import HEX_LENGTHS, Checksum
 from imagesync.secrets import show_key
-from imagesync.sources.entries import Entry, is_verified
+from imagesync.sources.entries import MAX_QUERY_CHARS, Entry, is_verified
 
 MAX_COMPARED_PARTS: Final = 16
 """Of two paths, from their ends: the file's name and the folders that hold it."""
@@ -30,7 +31,6 @@ MAX_EXPLAINED: Final = 200
 """Missing names for which it is looked for."""
 MAX_DEPTH: Final = 64
 """Folders of one path that are told apart by their number."""
-MAX_QUERY_CHARS: Final = 4096
 MAX_SCHEME_CHARS: Final = 16
 _ENDINGS: Final = frozenset(
     (
@@ -44,7 +44,7 @@ _AFTER_NAME: Final = frozenset({"download", "raw", "content", "file", "view", "l
 """What stands behind a file's name in the URLs of download sites."""
 
 Path: TypeAlias = tuple[str, ...]
-Known: TypeAlias = dict[str, str | None]
+DigestMap: TypeAlias = dict[str, str | None]
 """Digests by algorithm; None for two different ones. Under the empty name: why an entry of this file decides nothing."""
 
 
@@ -70,11 +70,11 @@ class NotListedError(SourceError):
     """A list that has entries, and none for a file."""
 
 
-class _Kept:
+class _Index:
     """Digests by the ends of the paths that are wanted, and by how many folders an entry's own path has before them."""
 
     def __init__(self, tails: Collection[Path]) -> None:
-        self._known: dict[Path, dict[int, Known]] = {tail: {} for tail in tails}
+        self._known: dict[Path, dict[int, DigestMap]] = {tail: {} for tail in tails}
 
     def add(self, path: Path, entry: Entry) -> bool:
         """Whether anything that is wanted ends like this path."""
@@ -85,12 +85,12 @@ class _Kept:
                 is_wanted = True
         return is_wanted
 
-    def get(self, tail: Path, depth: int | None = None) -> Known:
+    def get(self, tail: Path, depth: int | None = None) -> DigestMap:
         """What entries say whose path has ``depth`` folders before this end; None: any number."""
         depths = self._known.get(tail, {})
         if depth is not None:
             return depths.get(depth, {})
-        merged: Known = {}
+        merged: DigestMap = {}
         for known in depths.values():
             merged = _merge(merged, known)
         return merged
@@ -134,9 +134,9 @@ class Matches:
         self._paths = {one: list(map(split_path, _list_paths(one))) for one in wanted}
         tails = {tail for paths in self._paths.values() for path in paths for tail in _list_tails(path)}
         self._names = {tail[-1] for tail in tails}
-        self._relative, self._rooted, self._sized = (_Kept(tails) for _ in range(3))
+        self._relative, self._rooted, self._sized = (_Index(tails) for _ in range(3))
         """Paths that begin at a root are those of the machine which made the list, or whole URLs."""
-        self._bare: Known = {}
+        self._bare: DigestMap = {}
         self._only, self._layout = _OnlyFile(), _Layout()
         self._all_sized = True
         self._shown: dict[str, None] = {}
@@ -197,7 +197,7 @@ class Matches:
             return _judge(self._only.known, name)
         return self._not_listed_error(wanted, name)
 
-    def _find_any(self, wanted: Wanted) -> Known | None:
+    def _find_any(self, wanted: Wanted) -> DigestMap | None:
         """What fits the file's path; else what fits the other names that its URL has, if they agree."""
         path, *others = self._paths[wanted]
         if wanted.entry:
@@ -209,11 +209,11 @@ class Matches:
             return {"": "its URL has several names that are in the list"}
         return found[0] if found else None
 
-    def _find_declared(self, path: Path) -> Known:
+    def _find_declared(self, path: Path) -> DigestMap:
         """The entry of this name; else those whose path ends with it."""
         return self._get_whole(path) or _merge(self._relative.get(path), self._rooted.get(path))
 
-    def _find(self, wanted: Wanted, path: Path) -> Known | None:
+    def _find(self, wanted: Wanted, path: Path) -> DigestMap | None:
         """The digests of an entry with this name, if its folders do not say that it is another file."""
         relative = self._find_relative(wanted, path)
         if relative is None:
@@ -227,7 +227,7 @@ class Matches:
             or self._get_rooted_end(path, max(2, len(relative)))
         )
 
-    def _find_elsewhere(self, path: Path) -> Known | None:
+    def _find_elsewhere(self, path: Path) -> DigestMap | None:
         """The same where nobody knows the place of the list's folder among those of the file: the longest end counts."""
         tails, root = list(_list_tails(path))[::-1], self._layout.depth
         whole = (self._get_whole(tail) or self._rooted.get(tail, 0) for tail in tails)
@@ -235,11 +235,11 @@ class Matches:
         ends = (_merge(self._relative.get(tail), self._rooted.get(tail)) for tail in tails[:-1])
         return self._rooted.get(path, 0) or next(filter(None, chain(whole, below, ends)), None)
 
-    def _get_whole(self, path: Path) -> Known:
+    def _get_whole(self, path: Path) -> DigestMap:
         """What an entry says that names exactly this path, perhaps behind a size."""
         return self._relative.get(path, 0) or (self._sized.get(path, 0) if self._all_sized else {})
 
-    def _get_rooted_end(self, path: Path, least: int) -> Known:
+    def _get_rooted_end(self, path: Path, least: int) -> DigestMap:
         """What an entry says whose path begins at a root and ends with at least so many parts of this one."""
         tails = [tail for tail in _list_tails(path) if len(tail) >= least]
         return next((known for tail in reversed(tails) if (known := self._rooted.get(tail))), {})
@@ -280,7 +280,7 @@ class _OnlyFile:
 
     def __init__(self) -> None:
         self.path: Path | None = None
-        self.known: Known = {}
+        self.known: DigestMap = {}
         self._is_open = True
 
     def add(self, entry: Entry, path: Path) -> None:
@@ -291,7 +291,7 @@ class _OnlyFile:
             self._is_open, self.path, self.known = False, None, {}
 
 
-def _note(known: Known, entry: Entry) -> None:
+def _note(known: DigestMap, entry: Entry) -> None:
     if entry.problem:
         known.setdefault("", entry.problem)
     else:
@@ -299,15 +299,15 @@ def _note(known: Known, entry: Entry) -> None:
         known[entry.algorithm] = entry.value if before == entry.value else None
 
 
-def _merge(one: Known, other: Known) -> Known:
+def _merge(one: DigestMap, other: DigestMap) -> DigestMap:
     """What two say together; None for what they say differently."""
     return {
-        name: value if one.get(name, value) == other.get(name, value) else None
+        name: value if not name or one.get(name, value) == other.get(name, value) else None
         for name, value in {**one, **other}.items()
     }
 
 
-def _judge(known: Known, name: str) -> tuple[Checksum, ...] | SourceError:
+def _judge(known: DigestMap, name: str) -> tuple[Checksum, ...] | SourceError:
     """The digests that can be verified, strongest first; or why there is none."""
     verified = {algorithm: value for algorithm, value in known.items() if is_verified(algorithm)}
     for algorithm, value in verified.items():
@@ -341,7 +341,11 @@ def _list_paths(wanted: Wanted) -> list[str]:
 
 
 def _path_of(place: str) -> str:
-    return urlsplit(place).path if "://" in place[:MAX_SCHEME_CHARS] else place
+    """The path of a URL; of anything else, also of a URL that is none, the text itself."""
+    if "://" in place[:MAX_SCHEME_CHARS]:
+        with suppress(ValueError):
+            return urlsplit(place).path
+    return place
 
 
 def _is_rooted(name: str) -> bool:

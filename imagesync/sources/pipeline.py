@@ -18,6 +18,8 @@ DEPTH: Final = 4
 """Items that may wait between two stages."""
 
 
+PATIENCE: Final = 0.2
+"""Seconds between two checks whether an item is still wanted."""
 GIVING_WAY: Final = 19
 """Niceness of the threads that work ahead: they have time, the one that sends (or a service on this host) has none."""
 
@@ -36,18 +38,25 @@ class Stopped(Exception):
 class Pipeline:
     """The stages of one stream. After ``close`` none of their threads is left, wherever they were.
 
-    ``interrupt`` wakes a stage that waits for something outside, such as a server that has fallen silent.
+    ``interrupt`` wakes a stage that waits for something outside, such as a server that has fallen silent. ``check`` is called
+    while an item is waited for; what it raises comes out in the item's place.
     """
 
-    def __init__(self, interrupt: Callable[[], None] = lambda: None, depth: int = DEPTH) -> None:
-        self._interrupt, self._depth = interrupt, depth
+    def __init__(
+        self,
+        interrupt: Callable[[], None] = lambda: None,
+        depth: int = DEPTH,
+        *,
+        check: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._interrupt, self._depth, self._check = interrupt, depth, check
         self._changed = threading.Condition()
         self._stages: list[_Stage[object]] = []
         self._closed = False
 
     def run_ahead(self, items: Iterable[T], name: str) -> Iterator[T]:
         """The same items, made in a thread that starts now and is called ``name``."""
-        stage = _Stage(items, self._changed, self._depth, name)
+        stage = _Stage(items, self._changed, self._depth, name, self._check)
         self._stages.append(stage)  # type: ignore[arg-type]  # only its thread is asked for
         stage.start()
         return stage
@@ -70,8 +79,10 @@ class Pipeline:
 class _Stage(Generic[T]):
     """One thread and the queue of what it has made."""
 
-    def __init__(self, items: Iterable[T], changed: threading.Condition, depth: int, name: str) -> None:
-        self._items, self._changed, self._depth = items, changed, depth
+    def __init__(
+        self, items: Iterable[T], changed: threading.Condition, depth: int, name: str, check: Callable[[], None]
+    ) -> None:
+        self._items, self._changed, self._depth, self._check = items, changed, depth, check
         self._made: deque[T] = deque()
         self._ended = False
         self._error: BaseException | None = None
@@ -116,7 +127,8 @@ class _Stage(Generic[T]):
 
     def __next__(self) -> T:
         with self._changed:
-            self._changed.wait_for(lambda: self.stopped or self._ended or bool(self._made))
+            while not self._changed.wait_for(lambda: self.stopped or self._ended or bool(self._made), PATIENCE):
+                self._check()
             if self.stopped:
                 raise Stopped
             if self._made:

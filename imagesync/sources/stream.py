@@ -37,7 +37,7 @@ class SourceStream:
     which the bytes that come out are hashed besides, too.
 
     ``virtual_size`` grows while the stream runs: it is never more than the final one. ``interrupt`` wakes whatever gives
-    the blocks when nobody wants them any more.
+    the blocks when nobody wants them any more. ``check`` is called while the next chunk is waited for, and may raise.
     """
 
     def __init__(
@@ -50,6 +50,7 @@ class SourceStream:
         container_format: str | None = "bare",
         interrupt: Callable[[], None] = lambda: None,
         algorithms: Collection[str] = (),
+        check: Callable[[], None] = lambda: None,
     ) -> None:
         self._blocks, self._transfer, self._expected = blocks, transfer, expected
         self._plain = transfer.compression is Compression.NONE
@@ -57,7 +58,7 @@ class SourceStream:
         self.size = size if self._plain else None
         self.digests: dict[str, str] = {}
         self.virtual_size: int | None = None
-        self.sent = 0
+        self.sent = self.read = 0
         self._disk_format, self._container_format = disk_format, container_format
         self._announced = self.size or 0 if disk_format == RAW else 0
         declared = {item.algorithm for item in expected.digests}
@@ -66,7 +67,7 @@ class SourceStream:
         self._stored_algorithms = {*(() if self._plain else algorithms), *(() if self._is_comparable else ("sha512",))}
         self.published_digests: dict[str, str] = {}
         self._mismatch: Checksum | None = None
-        self._pipeline = Pipeline(interrupt)
+        self._pipeline = Pipeline(interrupt, check=check)
 
     def __iter__(self) -> Iterator[bytes]:
         ahead = self._pipeline.run_ahead
@@ -85,16 +86,16 @@ class SourceStream:
 
     def _verify_published(self) -> Iterator[bytes]:
         """The published blocks; after the last one they are as declared."""
-        read, size = 0, self.published_size
+        size = self.published_size
         for block in self._blocks:
-            read += len(block)
-            if size is not None and read > size:
+            self.read += len(block)
+            if size is not None and self.read > size:
                 raise SourceError(f"gives more than the {size} bytes it announced", "run apply again")
             for digest in self._published.values():
                 digest.update(block)
             yield block
-        if size is not None and read < size:
-            raise SourceError(f"ended after {read} of {size} bytes", "run apply again")
+        if size is not None and self.read < size:
+            raise SourceError(f"ended after {self.read} of {size} bytes", "run apply again")
         self.published_digests = {name: digest.hexdigest() for name, digest in self._published.items()}
         self._mismatch = next(filter(self._is_wrong, self._expected.digests), None)
         if self._mismatch and self._plain:
@@ -109,9 +110,9 @@ class SourceStream:
         if any(declared.value == digest.hexdigest() for digest in unpacked.values()):
             message = f"the declared {declared.algorithm} is of the unpacked data, not of the packed file"
             return ChecksumMismatch(message, f"write {found}")
-        packed = "" if self._plain else " of the packed file"
-        message = f"the {declared.algorithm}{packed} is {found.partition(':')[2]}, not the declared {declared.value}"
-        return ChecksumMismatch(message, "correct the checksum, or find out who changed the file")
+        of_packed = "" if self._plain else " (it is that of the packed file)"
+        message = f"the {declared.algorithm} is {found.partition(':')[2]}, not the declared {declared.value}"
+        return ChecksumMismatch(message, f"correct the checksum{of_packed}, or find out who changed the file")
 
     def _verify_unpacked(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
         """The same chunks; what is wrong with packed data is told once its content is known as far as it can be."""
@@ -181,11 +182,12 @@ def open_source(
     pauses: Sequence[float] = PAUSES,
     access: SourceAccess | None = None,
     algorithms: Collection[str] = (),
+    check: Callable[[], None] = lambda: None,
 ) -> Iterator[SourceStream]:
     """The stream of one source; SourceError if it cannot be opened. Closes everything that it opened.
 
     For URLs: ``pauses`` in seconds before each further try, and the rules of ``access``. ``algorithms``: in which the
-    published and the unpacked bytes are hashed besides.
+    published and the unpacked bytes are hashed besides. ``check`` is called while the stream waits; what it raises ends it.
     """
     begin = partial(
         SourceStream,
@@ -194,6 +196,7 @@ def open_source(
         disk_format=disk_format,
         container_format=container_format,
         algorithms=algorithms,
+        check=check,
     )
     if isinstance(source, FileSource):
         try:

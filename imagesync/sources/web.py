@@ -4,6 +4,7 @@ A broken connection is taken up again where it broke off, a slow mirror is given
 as they are published, whatever ``Content-Encoding`` says. Every failure is one line without credentials or query.
 """
 
+import logging
 import re
 import threading
 import time
@@ -19,6 +20,8 @@ from imagesync.sources.session import PassingError, RefusedError, WebSession
 
 if TYPE_CHECKING:
     import requests
+
+log = logging.getLogger(__name__)
 
 CHUNK: Final = 2**20
 PAUSES: Final = (0.0, 1.0, 2.0, 4.0, 8.0)
@@ -193,6 +196,7 @@ def _open_first(session: WebSession, urls: Sequence[str], pauses: Sequence[float
             try:
                 return index, session.ask(url)
             except SourceError as error:
+                log.info("%s", error.message)
                 failures.append(error)
         if not any(isinstance(error, PassingError) for error in failures):
             break
@@ -281,9 +285,11 @@ class Download:
                     yield block
                 return
             except SlowError as slow:
+                log.info("%s; read %d bytes, asking the next mirror for the rest", slow.message, self._offset)
                 mark, failures = self._offset, 0
                 skip = self._leave_slow_mirror(slow)
             except PassingError as broken:
+                log.info("%s; read %d bytes, asking for the rest", broken.message, self._offset)
                 failures = 1 if self._offset - mark >= CHUNK else failures + 1
                 mark = self._offset
                 skip = self._resume(broken, failures)

@@ -17,7 +17,7 @@ def run(*words: str, code: int = 0) -> Result:
 
 def test_the_schema_is_printed_as_it_is() -> None:
     """``imagesync schema``."""
-    for name in ("manifest", "plan"):
+    for name in ("manifest", "plan", "events"):
         assert run("schema", name).stdout == (ROOT / f"schemas/{name}.schema.json").read_text()
     assert json.loads(run("schema").stdout)["title"] == "imagesync manifest"
 

@@ -30,6 +30,8 @@ def folder(tmp_path: Path) -> Path:
         "a.gz": PACKED,
         "packed": PACKED,
         "a.zstd": b"\x28\xb5\x2f\xfd" + bytes(9),
+        "a.vmdk": b'# Disk DescriptorFile\nRW 8192 FLAT "a-flat.vmdk" 0\n'.ljust(512, b"\0"),
+        "a.vhd": bytes(range(256)) * 8 + b"conectix".ljust(512, b"\0"),
     }.items():
         (tmp_path / name).write_bytes(data)
     return tmp_path
@@ -54,6 +56,8 @@ def apply(folder: Path, image: str) -> list[str]:
     [
         ("source: packed", "m.yaml:5:3: the data is gzip, not qcow2; declare compression: gz under source"),
         ("source: a.zstd", "m.yaml:5:3: the data is zstd, not qcow2; declare compression: zst under source"),
+        ("source: a.vmdk, disk_format: vmdk", "m.yaml:5:3: the data is a vmdk descriptor, not vmdk; publish the file that it"),
+        ("source: a.vhd, disk_format: vhd", "m.yaml:5:3: the data looks like raw, not vhd; correct the source; a fixed vhd"),
         (
             f"source: {{path: a.gz, checksum: '{sha256(DISK)}'}}",
             "m.yaml:5:3: the declared sha256 is of the unpacked data, not of the packed file; "

@@ -580,7 +580,7 @@ def perform(workspace: CloudWorkspace, service: Callable[[Backend], Any], monkey
     plan = planned(backend, identify(resolve(load(workspace.folder))))
     (step,) = plan.steps
     try:
-        Performer(service(backend), plan)(step, lambda _sent, _total: None)
+        Performer(service(backend), plan)(step, lambda _amount: None)
     finally:
         backend.close()
 

@@ -67,6 +67,7 @@ class SecretsWorkspace:
         }
         self.entry: dict[str, Any] = {}
         self.more: dict[str, str] = {}
+        self.talkative = ("-vv", "--log-file", str(self.left / "run.log"))
         self.run_command: RunCommand = forked.run
         self.log_in_with_password()
 
@@ -114,7 +115,7 @@ class SecretsWorkspace:
 
     def on_cloud(self, name: str, *words: str) -> tuple[int, str]:
         """A command on the catalogue and the cloud, as talkative as it can be."""
-        return self.run(name, str(self.catalog), "--cloud", "c", "-v", *words)
+        return self.run(name, str(self.catalog), "--cloud", "c", *self.talkative, *words)
 
     def held(self) -> str:
         """What anybody who may look at the project's images and imports sees."""
@@ -133,7 +134,7 @@ def workspace(cloud: Cloud, tmp_path: Path) -> Iterator[SecretsWorkspace]:
 
 def test_no_command_tells_a_secret(workspace: SecretsWorkspace) -> None:
     """A whole life, with every file that can be asked for; those are for their owner alone."""
-    left, cloud = workspace.left, ("--cloud", "c", "-v")
+    left, cloud = workspace.left, ("--cloud", "c", *workspace.talkative)
     for form in ("text", "json", "markdown"):
         workspace.on_cloud("plan", "--format", form)
         workspace.run("validate", str(workspace.catalog), "--format", form)

@@ -58,6 +58,7 @@ OUTPUTS = pytest.mark.parametrize(
         (*APPLY, "--events"),
         (*APPLY, "-o"),
         (*APPLY, "--ids"),
+        (*APPLY, "--log-file"),
         (*PLAN, "-o"),
         (*PLAN, "--ids"),
         (*EXPORT, "--force", "-o"),

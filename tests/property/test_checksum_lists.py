@@ -75,6 +75,7 @@ PIECES = (
         "SHA512:",
         "BLAKE2B",
     ),
+    *("http://", "https://[", "file://x/", "%41", "%2F", "%", "..", "../", "/", "D:", '{"name": "a.img", "sha256": "'),
     *("# MD5 HASH\n", "SHA1SUMS\n", "Algorithm : SHA256\n", "Hash : ", "Path : a.img\n", "sha256:", "SHA256 (", ") = "),
     *(" ", "  ", "\t", "\n", "\r\n", "\n\n", "- ", "{", "}", "[", "]", "\0", "\ufeff", "\U0001f600", "-----BEGIN PGP "),
     *("-----BEGIN PGP SIGNED MESSAGE-----\n", "\n-----BEGIN PGP SIGNATURE-----", "<html>", "SHA256 hash of a.img:\n"),

@@ -5,14 +5,13 @@ from pathlib import Path
 import typer
 
 from imagesync.cli.exit_codes import ExitCode
-from imagesync.cli.logs import set_up_logs
+from imagesync.cli.logs import LogOptions, set_up_logs
 from imagesync.cli.options import (
     Form,
     Locking,
     Options,
     PathArgument,
     Results,
-    Verbose,
     Yes,
     new_command,
     with_options,
@@ -31,7 +30,7 @@ def adopt(
     yes: Yes = False,
     results: Results,
     locking: Locking,
-    verbose: Verbose = False,
+    logs: LogOptions,
 ) -> ExitCode:
     """Take images that exist under management: for each key adopt: ID, or else the one visible image of its name.
 
@@ -45,20 +44,20 @@ def adopt(
     from imagesync.text import make_printable
     from imagesync.workflow import Planner, apply, select_adoptable
 
-    set_up_logs(verbose=verbose)
+    set_up_logs(logs)
     if is_plan_file(path):
         raise UsageError(f"{make_printable(str(path))} is a saved plan", "carry it out with: imagesync apply")
     if options.drift_only:
         raise UsageError("--drift-only: nothing that is adopted has drifted yet", "leave it out")
     check_writable(results.out, results.ids, results.events)
     access = options.make_access()
-    catalog = read_catalog(path, options, access)
-    run = Run(results, yes=yes)
-    with open_target(options, catalog.target) as backend:
-        part = select_adoptable(backend, catalog)
-        if not part.images and results.form is Form.TEXT:
-            lines = [*(make_printable(f"Note: {note}") for note in part.warnings), "Nothing to adopt."]
-            typer.echo("\n".join(lines))
-            return ExitCode.DONE
-        planner = Planner(backend, part, policy=options.policy(part.policy), jobs=options.jobs, access=access)
-        return run.finish(apply(planner, settings_of(path, options, locking), run.hooks))
+    with Run(results, yes=yes, is_quiet=logs.quiet) as run:
+        catalog = read_catalog(path, options, access)
+        with open_target(options, catalog.target) as backend:
+            part = select_adoptable(backend, catalog)
+            if not part.images and results.form is Form.TEXT:
+                lines = [*(make_printable(f"Note: {note}") for note in part.warnings), "Nothing to adopt."]
+                typer.echo("\n".join(lines))
+                return ExitCode.DONE
+            planner = Planner(backend, part, policy=options.policy(part.policy), jobs=options.jobs, access=access)
+            return run.finish(apply(planner, settings_of(path, options, locking), run.hooks))

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from imagesync.cli.exit_codes import ExitCode
-from imagesync.cli.logs import set_up_logs
+from imagesync.cli.logs import LogOptions, set_up_logs
 from imagesync.cli.options import (
     Amount,
     Discard,
@@ -12,7 +12,6 @@ from imagesync.cli.options import (
     PathOrPlan,
     Results,
     Stage,
-    Verbose,
     Yes,
     new_command,
     with_options,
@@ -33,7 +32,7 @@ def apply(
     amount: Amount,
     results: Results,
     locking: Locking,
-    verbose: Verbose = False,
+    logs: LogOptions,
 ) -> ExitCode:
     """Make the cloud as the manifests say. Example: imagesync apply images/ --cloud eu-prod --yes
 
@@ -49,28 +48,29 @@ def apply(
     from imagesync.workflow import AS_PLANNED, Planner, apply_saved
     from imagesync.workflow import apply as apply_catalog
 
-    set_up_logs(verbose=verbose)
+    set_up_logs(logs)
     make = choose_maker(options, stage=stage, discard=discard_staged)
-    access = options.make_access()
-    run, settings = Run(results, yes=yes, detail=amount.level), settings_of(path, options, locking)
-    if is_plan_file(path):
+    access, settings = options.make_access(), settings_of(path, options, locking)
+    is_saved = is_plan_file(path)
+    if is_saved:
         refuse_for_saved_plan(stage=stage, discard=discard_staged)
-        check_writable(results.out, results.ids, results.events)
-        saved, missing = read_plan(path, allow_outside=options.allow_outside)
-        check_paths(
-            saved,
-            path,
-            allow_outside=options.allow_outside,
-            is_target_given=options.names_target,
-            source_hosts=options.source_hosts,
-        )
-        plan = restore_urls(saved, missing, options)
-        with open_target_of(plan, options) as backend:
-            return run.finish(apply_saved(backend, plan, settings, run.hooks, options.policy(AS_PLANNED), access))
     check_writable(results.out, results.ids, results.events)
-    catalog = read_catalog(path, options, access)
-    with open_target(options, catalog.target) as backend:
-        planner = Planner(
-            backend, catalog, policy=options.policy(catalog.policy), make=make, jobs=options.jobs, access=access
-        )
-        return run.finish(apply_catalog(planner, settings, run.hooks))
+    with Run(results, yes=yes, detail=amount.level, is_quiet=logs.quiet) as run:
+        if is_saved:
+            saved, missing = read_plan(path, allow_outside=options.allow_outside)
+            check_paths(
+                saved,
+                path,
+                allow_outside=options.allow_outside,
+                is_target_given=options.names_target,
+                source_hosts=options.source_hosts,
+            )
+            plan = restore_urls(saved, missing, options)
+            with open_target_of(plan, options) as backend:
+                return run.finish(apply_saved(backend, plan, settings, run.hooks, options.policy(AS_PLANNED), access))
+        catalog = read_catalog(path, options, access)
+        with open_target(options, catalog.target) as backend:
+            planner = Planner(
+                backend, catalog, policy=options.policy(catalog.policy), make=make, jobs=options.jobs, access=access
+            )
+            return run.finish(apply_catalog(planner, settings, run.hooks))

@@ -6,14 +6,15 @@ from typing import Annotated
 import typer
 
 from imagesync.cli.exit_codes import ExitCode
-from imagesync.cli.logs import set_up_logs
-from imagesync.cli.options import CloudName, CloudsFile, Options, StorePath, Verbose, new_command
+from imagesync.cli.logs import LogOptions, set_up_logs
+from imagesync.cli.options import CloudName, CloudsFile, Options, StorePath, new_command, with_options
 from imagesync.model.catalog import Visibility
 
 app = new_command()
 
 
 @app.command()
+@with_options
 def export(
     cloud: CloudName = None,
     clouds_file: CloudsFile = None,
@@ -36,12 +37,13 @@ def export(
         typer.Option("--out", "-o", help="Write a .yaml file, or NAME.yaml in a folder.", metavar="FILE|DIR"),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the file if there is one.")] = False,
-    verbose: Verbose = False,
+    *,
+    logs: LogOptions,
 ) -> ExitCode:
     """Write the manifest of the project's images as they are. Example: imagesync export --cloud eu-prod -o images/"""
     from imagesync.cli.exports import Destination, Selection, export_images
 
-    set_up_logs(verbose=verbose)
+    set_up_logs(logs)
     wanted = Selection(names, owners, tags, visibility, all_owners=all_owners, managed=managed)
     return export_images(
         wanted, Destination(out, catalog, force), Options(cloud=cloud, clouds_file=clouds_file, store=store)

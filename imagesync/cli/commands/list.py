@@ -5,14 +5,15 @@ from typing import Annotated
 import typer
 
 from imagesync.cli.exit_codes import ExitCode
-from imagesync.cli.logs import set_up_logs
-from imagesync.cli.options import CloudName, CloudsFile, Form, Format, Options, StorePath, Verbose, new_command
+from imagesync.cli.logs import LogOptions, set_up_logs
+from imagesync.cli.options import CloudName, CloudsFile, Form, Format, Options, StorePath, new_command, with_options
 from imagesync.cli.streams import say
 
 app = new_command()
 
 
 @app.command("list")
+@with_options
 def list_images(
     image_id: Annotated[str | None, typer.Argument(help="One image: all its fields.", metavar="[IMAGE_ID]")] = None,
     cloud: CloudName = None,
@@ -22,7 +23,8 @@ def list_images(
         bool, typer.Option("--members", help="With whom the project's images are shared, and who accepted.")
     ] = False,
     form: Format = Form.TEXT,
-    verbose: Verbose = False,
+    *,
+    logs: LogOptions,
 ) -> ExitCode:
     """List the images the project sees, or every field of one. Example: imagesync list --cloud eu-prod"""
     from imagesync.cli.targets import open_existing
@@ -33,7 +35,7 @@ def list_images(
     from imagesync.render.style import format_count
     from imagesync.text import json_text, shorten_list
 
-    set_up_logs(verbose=verbose)
+    set_up_logs(logs)
     options = Options(cloud=cloud, clouds_file=clouds_file, store=store)
     with open_existing(options) as backend:
         missing: list[str] = []

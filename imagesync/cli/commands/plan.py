@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from imagesync.cli.exit_codes import ExitCode
-from imagesync.cli.logs import set_up_logs
+from imagesync.cli.logs import LogOptions, set_up_logs
 from imagesync.cli.options import (
     Amount,
     Color,
@@ -17,7 +17,6 @@ from imagesync.cli.options import (
     Options,
     PathArgument,
     Stage,
-    Verbose,
     new_command,
     with_options,
 )
@@ -43,19 +42,20 @@ def plan(
     detailed_exitcode: Annotated[
         bool, typer.Option("--detailed-exitcode", help="Exit 2 if there are changes.")
     ] = False,
-    verbose: Verbose = False,
+    logs: LogOptions,
     color: Color = None,
 ) -> ExitCode:
     """Show what apply would do. Example: imagesync plan images/ --cloud eu-prod -o plan.json"""
     from imagesync.cli.files import check_writable, folder_of, write_json
     from imagesync.cli.modes import choose_maker
-    from imagesync.cli.runs import ids_to_pin, read_catalog, show_plan
+    from imagesync.cli.runs import find_who_runs, ids_to_pin, read_catalog, show_plan
     from imagesync.cli.saved_plans import is_plan_file, save_plan
+    from imagesync.cli.streams import say
     from imagesync.cli.targets import open_target
     from imagesync.model.report import Report
     from imagesync.workflow import Planner
 
-    set_up_logs(verbose=verbose)
+    set_up_logs(logs)
     detail = amount.level
     if is_plan_file(path):
         raise UsageError(f"{path} is a saved plan", "look at it with: imagesync show")
@@ -68,7 +68,10 @@ def plan(
             backend, catalog, policy=options.policy(catalog.policy), make=make, jobs=options.jobs, access=access
         )
         made = planner.plan()
+        running = find_who_runs(backend, made.catalog) if made.steps and not logs.quiet else ""
     show_plan(made, form, color, folder_of(out) if out else Path(), detail)
+    if running:
+        say(running)
     planner.check_limits(made)
     if out:
         save_plan(made, out)

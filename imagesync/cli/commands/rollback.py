@@ -10,8 +10,8 @@ import typer
 
 from imagesync.cli.completion import complete_keys
 from imagesync.cli.exit_codes import ExitCode
-from imagesync.cli.logs import set_up_logs
-from imagesync.cli.options import Locking, Options, PathArgument, Results, Verbose, Yes, new_command, with_options
+from imagesync.cli.logs import LogOptions, set_up_logs
+from imagesync.cli.options import Locking, Options, PathArgument, Results, Yes, new_command, with_options
 from imagesync.errors import UsageError
 
 app = new_command()
@@ -31,7 +31,7 @@ def rollback(
     yes: Yes = False,
     results: Results,
     locking: Locking,
-    verbose: Verbose = False,
+    logs: LogOptions,
 ) -> ExitCode:
     """Publish an earlier build of an image again, at once. Example: imagesync rollback ubuntu-24.04 images/ --cloud eu-prod
 
@@ -46,25 +46,25 @@ def rollback(
     from imagesync.planning.rollback import rollback_plan
     from imagesync.workflow import Planner, apply
 
-    set_up_logs(verbose=verbose)
+    set_up_logs(logs)
     if is_plan_file(path):
         raise UsageError(f"{path} is a saved plan", "give rollback the manifests")
     if options.only or options.drift_only:
         raise UsageError("rollback looks at one key", "leave --only and --drift-only out")
     check_writable(results.out, results.ids, results.events)
-    catalog = load_catalog(path, options)  # no source is read: a rollback works while the mirrors do not
-    _check_key(key, [spec.key for spec in catalog.images])
-    run = Run(results, yes=yes)
-    with open_target(options, catalog.target) as backend:
-        planner = Planner(
-            backend,
-            catalog,
-            policy=options.policy(catalog.policy),
-            make=partial(rollback_plan, key=key, to=to),
-            promoting=frozenset({key}),
-            jobs=options.jobs,
-        )
-        return run.finish(apply(planner, settings_of(path, options, locking), run.hooks))
+    with Run(results, yes=yes, is_quiet=logs.quiet) as run:
+        catalog = load_catalog(path, options)  # no source is read: a rollback works while the mirrors do not
+        _check_key(key, [spec.key for spec in catalog.images])
+        with open_target(options, catalog.target) as backend:
+            planner = Planner(
+                backend,
+                catalog,
+                policy=options.policy(catalog.policy),
+                make=partial(rollback_plan, key=key, to=to),
+                promoting=frozenset({key}),
+                jobs=options.jobs,
+            )
+            return run.finish(apply(planner, settings_of(path, options, locking), run.hooks))
 
 
 def _check_key(key: str, known: Sequence[str]) -> None:

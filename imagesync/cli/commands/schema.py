@@ -16,7 +16,7 @@ app = new_command()
 @app.command()
 def schema(
     name: Annotated[
-        str, typer.Argument(help="manifest or plan.", metavar="[NAME]", autocompletion=complete_schemas)
+        str, typer.Argument(help="manifest, plan or events.", metavar="[NAME]", autocompletion=complete_schemas)
     ] = "manifest",
 ) -> ExitCode:
     """Print a JSON Schema. Example: imagesync schema > manifest.schema.json"""

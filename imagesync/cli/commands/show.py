@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from imagesync.cli.exit_codes import ExitCode
+from imagesync.cli.logs import LogOptions, set_up_logs
 from imagesync.cli.options import Amount, Color, Form, Format, new_command, with_options
 
 app = new_command()
@@ -19,12 +20,14 @@ def show(
     form: Format = Form.TEXT,
     amount: Amount,
     color: Color = None,
+    logs: LogOptions,
 ) -> ExitCode:
     """Show a saved plan. Example: imagesync show plan.json"""
     from imagesync.cli.files import folder_of
     from imagesync.cli.runs import show_plan
     from imagesync.cli.saved_plans import read_plan
 
+    set_up_logs(logs)
     plan, _ = read_plan(path)
     show_plan(plan, form, color, folder_of(path), amount.level)
     return ExitCode.DONE

@@ -5,7 +5,7 @@ from pathlib import Path
 import typer
 
 from imagesync.cli.exit_codes import ExitCode
-from imagesync.cli.logs import set_up_logs
+from imagesync.cli.logs import LogOptions, set_up_logs
 from imagesync.cli.options import (
     AllowOutside,
     CloudName,
@@ -15,9 +15,9 @@ from imagesync.cli.options import (
     StorePath,
     TargetName,
     Values,
-    Verbose,
     Yes,
     new_command,
+    with_options,
 )
 from imagesync.cli.streams import say
 from imagesync.errors import Conflict
@@ -26,6 +26,7 @@ app = new_command()
 
 
 @app.command()
+@with_options
 def unlock(
     path: PathOrPlan = Path(),
     target: TargetName = None,
@@ -35,7 +36,8 @@ def unlock(
     set_values: Values = [],  # noqa: B006 - Typer reads the default
     allow_outside: AllowOutside = False,
     yes: Yes = False,
-    verbose: Verbose = False,
+    *,
+    logs: LogOptions,
 ) -> ExitCode:
     """Break the lease of a run that is dead or must stop. Example: imagesync unlock images/ --cloud eu-prod"""
     from imagesync.cli.catalogs import load_catalog
@@ -45,7 +47,7 @@ def unlock(
     from imagesync.lease.record import USUAL
     from imagesync.lease.taking import break_lease, find_held_lease
 
-    set_up_logs(verbose=verbose)
+    set_up_logs(logs)
     options = Options(
         target=target,
         cloud=cloud,

@@ -5,6 +5,7 @@ from pathlib import Path
 import typer
 
 from imagesync.cli.exit_codes import ExitCode
+from imagesync.cli.logs import LogOptions, set_up_logs
 from imagesync.cli.options import (
     AllowOutside,
     Form,
@@ -15,6 +16,7 @@ from imagesync.cli.options import (
     TargetName,
     Values,
     new_command,
+    with_options,
 )
 from imagesync.errors import ManifestError
 
@@ -22,6 +24,7 @@ app = new_command()
 
 
 @app.command()
+@with_options
 def validate(
     path: PathArgument = Path(),
     target: TargetName = None,
@@ -29,6 +32,8 @@ def validate(
     allow_outside: AllowOutside = False,
     source_hosts: SourceHosts = [],  # noqa: B006 - Typer reads the default
     form: Format = Form.TEXT,
+    *,
+    logs: LogOptions,
 ) -> ExitCode:
     """Check manifests, for every target, without any network. Example: imagesync validate images/"""
     from imagesync.cli.catalogs import load_every_catalog
@@ -36,6 +41,7 @@ def validate(
     from imagesync.render.style import format_count
     from imagesync.text import json_text, make_printable
 
+    set_up_logs(logs)
     options = Options(target=target, set_values=set_values, allow_outside=allow_outside, source_hosts=source_hosts)
     try:
         catalogs = load_every_catalog(path, options)
@@ -55,6 +61,8 @@ def validate(
             for one in catalogs
         ]
         typer.echo(json_text({"problems": [], "catalogs": found}))
+        return ExitCode.DONE
+    if logs.quiet:
         return ExitCode.DONE
     for note in dict.fromkeys(note for catalog in catalogs for note in catalog.warnings):
         typer.echo(f"Note: {make_printable(note)}")

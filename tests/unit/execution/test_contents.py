@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import json
+import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from imagesync import Hooks, Planner, RunResult, Settings, apply, apply_saved, r
 from imagesync.backends.base import Backend, UpdateFields
 from imagesync.backends.local.backend import Local
 from imagesync.backends.local.store import Store
-from imagesync.errors import Forbidden, PlanRefused
+from imagesync.errors import Forbidden, PlanRefused, Unavailable
 from imagesync.model.catalog import HEX_LENGTHS, Checksum, Role
 from imagesync.model.image import LiveImage
 from imagesync.model.plan import Create, Plan, Reason
@@ -23,9 +24,12 @@ from imagesync.model.policy import Policy, Publish
 from imagesync.model.record import read
 from imagesync.planfile.reader import plan_from_json
 from imagesync.planfile.writer import plan_to_json
+from imagesync.planning.contents import find_unknown
 from imagesync.planning.staging import stage_plan
 from imagesync.render.report import report_text
 from imagesync.render.text import plan_text
+from imagesync.sources import SourceAccess
+from tests.silent import silent_server
 from tests.unit.factories import mark
 
 DATA = bytes(range(256)) * 300
@@ -416,3 +420,50 @@ def test_a_saved_plan_leaves_what_would_refer_to_a_build_that_is_not_made(
     final = apply(Planner(backend, read_catalog(tmp_path / "base.yaml")))
     assert final.report.succeeded
     assert final.ids["a"] == waiting.id
+
+
+class VanishingStore(Quiet):
+    """A store that cannot be asked about one image any more, as soon as the source of another one is read."""
+
+    gone = ""
+    read_first = threading.Event()
+
+    def images(self, image_id: str | None = None) -> list[LiveImage]:
+        if image_id is not None and image_id == self.gone:
+            assert self.read_first.wait(60)
+            raise Unavailable("the store is gone")
+        return super().images(image_id)
+
+
+def test_an_error_ends_the_other_comparisons_too(tmp_path: Path) -> None:
+    """Although the source of one has fallen silent: so it is with an interrupt."""
+    with silent_server(DATA * 50, None) as silent, VanishingStore(Store(tmp_path / "store"), "store") as backend:
+        access = SourceAccess(("127.0.0.1",), min_rate=0)
+
+        def make_planner(algorithm: str) -> Planner:
+            (tmp_path / "a.raw").write_bytes(DATA)
+            files = {"a": ("path", "a.raw", DATA), "b": ("url", f"{silent.address}/b.raw", silent.data)}
+            images = {
+                key: {
+                    "source": {kind: place, "checksum": f"{algorithm}:{hashlib.new(algorithm, data).hexdigest()}"},
+                    "disk_format": "raw",
+                    "container_format": "bare",
+                }
+                for key, (kind, place, data) in files.items()
+            }
+            path = tmp_path / "base.yaml"
+            path.write_text(json.dumps({"version": 1, "catalog": "base", "images": images}))
+            return Planner(backend, read_catalog(path, access=access), access=access)
+
+        assert apply(make_planner("sha1")).report.succeeded
+        backend.hashes = NO_HASHES
+        forget_digests(backend, "sha1")
+        planner = make_planner("sha384")
+        first, second = find_unknown(planner.plan())
+        assert (first.key, second.key) == ("a", "b")
+        backend.gone = first.may_hold[0]
+        backend.read_first = silent.asked
+        silent.asked.clear()
+        silent.given = len(DATA)
+        with pytest.raises(Unavailable, match="the store is gone"):
+            apply(planner)

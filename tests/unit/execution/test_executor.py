@@ -1,7 +1,7 @@
 """The executor: order, failures and interruption, with performers of the test's own."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import pytest
 
@@ -9,7 +9,7 @@ from imagesync.errors import ChecksumMismatch, ImagesyncError
 from imagesync.execution.deletions import Waiting
 from imagesync.execution.executor import execute
 from imagesync.model.plan import Deactivate, Delete, Plan, Reason, Step
-from imagesync.model.report import Event, Finished, Outcome, Performed, Report, Started
+from imagesync.model.report import Advance, Event, Finished, Outcome, Performed, Report, Started
 from tests.unit.factories import TARGET
 from tests.waiting import wait_until
 
@@ -28,7 +28,7 @@ def run(plan: Plan, failing: str = "", bug: str = "", cancel_at: str = "", jobs:
     cancelled = threading.Event()
 
     class Performing:
-        def __call__(self, step: Step, progress: Callable[[int, int | None], None], /) -> Performed:
+        def __call__(self, step: Step, advance: Advance, /) -> Performed:
             order.append(step.id)
             if step.id == cancel_at:
                 cancelled.set()
@@ -122,7 +122,7 @@ def test_a_run_that_is_stopped_after_it_marked_images_is_interrupted() -> None:
     cancelled = threading.Event()
 
     class Marking:
-        def __call__(self, step: Step, progress: Callable[[int, int | None], None], /) -> Performed:
+        def __call__(self, step: Step, advance: Advance, /) -> Performed:
             raise AssertionError("there is nothing else to do")
 
         def delete(self, deletes: Sequence[Delete], jobs: int, waiting: Waiting, /) -> dict[str, Performed]:
@@ -149,7 +149,7 @@ def test_no_more_steps_are_begun_than_may_run_at_once(jobs: int) -> None:
             elif isinstance(event, Finished):
                 running.discard(event.result.step.id)
 
-    def perform(step: Step, progress: Callable[[int, int | None], None], /) -> Performed:
+    def perform(step: Step, advance: Advance, /) -> Performed:
         wait_until(lambda: len(running) + len(ended), lambda number: number >= jobs, "the others were begun")
         with lock:
             ended.append(step.id)

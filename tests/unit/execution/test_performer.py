@@ -14,7 +14,7 @@ from imagesync.backends.local.backend import Local
 from imagesync.backends.local.store import Store
 from imagesync.errors import ChecksumMismatch, Forbidden, Unavailable
 from imagesync.execution.deletions import Waiting
-from imagesync.execution.performer import Progress, make_update_fields
+from imagesync.execution.performer import make_update_fields
 from imagesync.model.catalog import Checksum, Role, Status, Visibility
 from imagesync.model.image import COPY, IMPORT_TASK, LiveImage
 from imagesync.model.plan import (
@@ -30,7 +30,7 @@ from imagesync.model.plan import (
     Update,
 )
 from imagesync.model.record import Record, read
-from imagesync.model.report import Outcome, Performed, Report
+from imagesync.model.report import Advance, Outcome, Performed, Report
 from tests.pipeline import planned
 from tests.unit.execution.helpers import FaultyStore, UpdateFault, apply, want_image
 from tests.unit.execution.test_writes import change_by_hand
@@ -39,7 +39,7 @@ from tests.unit.factories import TARGET
 
 def perform(store: FaultyStore, action: Action) -> Performed:
     """Carry out one step."""
-    return Performer(store, Plan("base", TARGET))(Step("s", action, Reason.REMOVED), lambda sent, total: None)
+    return Performer(store, Plan("base", TARGET))(Step("s", action, Reason.REMOVED), lambda amount: None)
 
 
 def test_an_update_that_is_lost_is_sent_again(tmp_path: Path) -> None:
@@ -69,10 +69,10 @@ def test_an_old_build_stays_if_the_new_one_is_not_as_it_was_published(tmp_path: 
     plan = planned(store, wanted)
     performer = Performer(store, plan)
 
-    def perform_all(step: Step, progress: Progress) -> Performed:
+    def perform_all(step: Step, advance: Advance) -> Performed:
         if isinstance(step.action, Update):
             super(FaultyStore, store).update_image(performer.ids["x"], **change)
-        return performer(step, progress)
+        return performer(step, advance)
 
     perform_all.delete = performer.delete  # type: ignore[attr-defined]
     report = execute(plan, perform_all, jobs=1, notify=lambda _: None, cancelled=threading.Event())  # type: ignore[arg-type]

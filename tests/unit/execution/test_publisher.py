@@ -462,7 +462,7 @@ def test_a_waiting_record_that_users_may_see_is_not_discarded(
     service.create_image(id=image_id, visibility=visibility, hidden=hidden, properties=record, **fields)
     carry_out = Performer(service, Plan("base", TARGET))
     with pytest.raises(Forbidden, match="refused"):
-        carry_out(replace(step, action=replace(create, fill=image_id)), lambda sent, total: None)
+        carry_out(replace(step, action=replace(create, fill=image_id)), lambda amount: None)
     is_seen = not hidden or visibility in (Visibility.PUBLIC, Visibility.COMMUNITY)
     assert [image.id for image in service.images()] == ([image_id] if is_seen else [])
 

@@ -1,6 +1,6 @@
 """What is sent, how often it is sent again, and which mirrors are tried."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Unpack
@@ -8,11 +8,16 @@ from typing import Unpack
 import pytest
 
 from imagesync.backends.base import ImportFields
-from imagesync.errors import BackendError, Conflict, Unauthorized, Unavailable
+from imagesync.errors import BackendError, Conflict, RunStopped, Unauthorized, Unavailable
+from imagesync.execution.executor import execute
+from imagesync.execution.performer import Performer
 from imagesync.execution.transfers import MAX_TRIES
-from imagesync.model.catalog import FileSource, Fingerprint, Method, Status, Transfer, UrlSource
+from imagesync.execution.verification import Verifier
+from imagesync.model.catalog import Catalog, FileSource, Fingerprint, Method, Status, Transfer, UrlSource
 from imagesync.model.image import COPY, Capabilities, LiveImage
+from imagesync.model.report import Outcome, Report
 from imagesync.sources import identify
+from tests.pipeline import planned
 from tests.samples import GIB, qcow2
 from tests.unit.execution.helpers import Service, apply, want_image
 from tests.unit.factories import catalog, spec
@@ -157,3 +162,79 @@ def test_data_is_sent_into_the_first_store_and_copied_from_there(
     source = FileSource(str(tmp_path / "x"), "x", transfer=Transfer(stores=stores))
     assert apply(service, identify(catalog(spec("x", source=source)))).succeeded
     assert service.placed == placed
+
+
+def apply_until(backend: Service, images: Catalog, is_stopped: Callable[[], bool]) -> Report:
+    """Carry out a plan; nobody wants the rest any more once ``is_stopped`` says so."""
+    made = planned(backend, images)
+    performer = Performer(backend, made, is_stopped=is_stopped)
+    cancelled = type("Stop", (), {"is_set": staticmethod(is_stopped)})()
+    return execute(made, performer, jobs=1, notify=lambda _: None, cancelled=cancelled)
+
+
+def test_an_upload_that_nobody_wants_any_more_is_broken_off_and_leaves_nothing(tmp_path: Path) -> None:
+    """What needs it has not started: nothing failed."""
+    service = Service(tmp_path / "store", {})
+    wanted = want_image(tmp_path, bytes(range(256)) * 2**14 * 3)
+    after = replace(spec("y", source=wanted.images[0].source), properties={"of": "${images.x.id}"})
+    report = apply_until(service, identify(catalog(wanted.images[0], after)), lambda: service.uploads > 0)
+    assert [result.outcome for result in report.results] == [Outcome.INTERRUPTED, Outcome.NOT_STARTED]
+    assert report.interrupted
+    assert service.uploads == 1
+    assert service.images() == []
+
+
+class Importing(Service):
+    """A store whose imports never end."""
+
+    imported = 0
+
+    def images(self, image_id: str | None = None) -> list[LiveImage]:
+        return [replace(one, status=Status.IMPORTING) if self.imported else one for one in super().images(image_id)]
+
+    def import_image(self, image_id: str, method: str, **options: Unpack[ImportFields]) -> None:
+        self.imported += 1
+
+    def capabilities(self) -> Capabilities:
+        return Capabilities(import_methods=frozenset({"web-download"}))
+
+
+def test_an_import_that_the_service_carries_out_is_left_to_it(tmp_path: Path) -> None:
+    """The next run waits for it."""
+    service = Importing(tmp_path / "store", {})
+    source = UrlSource(("https://example.org/x",), transfer=Transfer(method=Method.WEB_DOWNLOAD))
+    wanted = catalog(spec("x", source=source))
+    report = apply_until(service, wanted, lambda: service.imported > 0)
+    assert [result.outcome for result in report.results] == [Outcome.INTERRUPTED]
+    assert [image.status for image in service.images()] == [Status.IMPORTING]
+
+
+def test_reading_back_ends_when_nobody_waits_for_it(tmp_path: Path) -> None:
+    """Of a large image it takes long."""
+    service = Service(tmp_path / "store", {"os_hash_algo": "sha3", "os_hash_value": "x", "checksum": None})
+    data = bytes(range(256)) * 2**13
+    asked: list[str] = []
+
+    def is_stopped() -> bool:
+        has_data = any(image.size for image in service.images())
+        asked.append("read back" if has_data else "sent")
+        return has_data
+
+    report = apply_until(service, want_image(tmp_path, data), is_stopped)
+    assert "read back" in asked
+    assert [result.outcome for result in report.results] == [Outcome.INTERRUPTED]
+    assert service.downloads == 0
+    assert service.images() == []
+
+
+def test_what_a_service_fetched_is_not_read_back_any_more(tmp_path: Path) -> None:
+    """``check`` is called for each chunk."""
+
+    def check() -> None:
+        raise RunStopped
+
+    service = Service(tmp_path / "store", {})
+    assert apply(service, want_image(tmp_path, b"\xe1" * 1000)).succeeded
+    (image,) = service.images()
+    with pytest.raises(RunStopped):
+        Verifier(service, check).check_stored(image, spec().fingerprint.digests, "raw", "bare")

@@ -20,6 +20,7 @@ from backports import zstd
 from imagesync.errors import FormatMismatch
 from imagesync.formats import HEAD, Plausibility, is_page
 from imagesync.formats.contents import PACKING_ARCHIVES, recognize
+from imagesync.formats.packers import is_lzma
 from tests.samples import TAKEN, TEXT_VMDK, kernel, partitioned
 
 DISK = bytes(512) + random.Random(1).randbytes(200_000)

@@ -125,6 +125,17 @@ def test_a_file_without_a_declared_checksum_is_told_by_both() -> None:
     assert "m.yaml:3: path: a file with that content (now new.raw)" in note
 
 
+@pytest.mark.parametrize(("entry", "more"), [(None, ""), ("a-2.raw", " and checksum_entry: a-2.raw")])
+def test_a_declared_digest_takes_the_place_of_a_list_and_its_entry(entry: str | None, more: str) -> None:
+    """Neither of them may stand beside it."""
+    lines = {"checksum_url": Place("images.yaml", 7, 5)}
+    source = UrlSource(("https://x/a",), checksum_url="https://x/SUMS", checksum_entry=entry)
+    wanted = spec("a", "b", source=source, lines=lines)
+    found = inventory(retired(spec("a", "a"), "one"), live(wanted, "two", generation=2))
+    (note,) = plan_rollback(catalog(wanted), found).notes
+    assert f"images.yaml:7: checksum: {digest('a')} (in place of checksum_url: https://x/SUMS{more})" in note
+
+
 def test_a_rollback_to_a_build_on_trust_says_so() -> None:
     """The follow-up names a digest that was computed, if there is one; else it says that this one was not."""
     wanted = spec("a", "b", source=FileSource("/x/a.raw", "a.raw", checksum=digest("b")))

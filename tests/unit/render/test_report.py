@@ -52,8 +52,28 @@ def test_what_was_not_done_is_counted_too(failed: str, closing: str) -> None:
 
 
 def test_an_interrupted_run_says_what_is_left() -> None:
-    """Steps that were not started are counted, not listed."""
-    text = report_text(report({"a": Outcome.NOT_STARTED, "b": Outcome.NOT_STARTED}, interrupted=True))
+    """What was broken off and what was not started, by name."""
+    text = report_text(report({"a": Outcome.NOT_STARTED, "b": Outcome.INTERRUPTED}, interrupted=True))
     assert text == (
+        "broken off: create:b\n"
+        "not started: create:a, update:a:id-a\n"
         "Interrupted: 1 created, 1 updated, 1 deleted; not done: 1 to create, 1 to replace. Apply again to go on."
     )
+
+
+def test_of_many_steps_ten_are_named_on_lines_that_fit() -> None:
+    """And how many more there are."""
+    many = plan(catalog(*(spec(f"a-rather-long-key-{number:02}") for number in range(12))), inventory())
+    results = tuple(StepResult(step, Outcome.NOT_STARTED) for step in many.steps)
+    lines = report_text(Report(many, results, interrupted=True)).splitlines()
+    assert lines[0].startswith("not started: 12 steps: create:a-rather-long-key-00,")
+    assert lines[-2].endswith("create:a-rather-long-key-09, and 2 more")
+    assert max(map(len, lines)) <= 79
+
+
+def test_a_run_without_the_lease_says_why_it_stopped_and_what_is_not_as_planned_is_listed() -> None:
+    """Each printable."""
+    text = report_text(report({"a": Outcome.NOT_STARTED}, stopped="the lease is lost\x1b", leftover=("two names\x1b",)))
+    first, *_, last = text.splitlines()
+    assert first == "not as planned: two names\\x1b"
+    assert last.startswith("Stopped, the lease is lost\\x1b: 2 created, ")

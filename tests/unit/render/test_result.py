@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from imagesync.errors import Diagnostic
-from imagesync.model.report import Event, Finished, Outcome, Progress, Report, Started, StepResult
+from imagesync.model.report import Event, Finished, Outcome, Progress, Report, Started, StepResult, Transferred
 from imagesync.render.result import diagnostics_to_json, event_to_json, report_to_json
 from tests.unit.factories import catalog, inventory, plan, spec
 
@@ -31,7 +31,17 @@ RESULT_JSON = {
     ("event", "document"),
     [
         (Started(STEP), {"event": "started", "step": STEP.id}),
-        (Progress(STEP, 1, None), {"event": "progress", "step": STEP.id, "sent_bytes": 1, "total_bytes": None}),
+        (
+            Progress(STEP, Transferred(1, None, 2, 3)),
+            {
+                "event": "progress",
+                "step": STEP.id,
+                "sent_bytes": 1,
+                "total_bytes": None,
+                "read_bytes": 2,
+                "source_bytes": 3,
+            },
+        ),
         (Finished(RESULT), {"event": "finished", **RESULT_JSON}),
     ],
 )

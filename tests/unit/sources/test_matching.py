@@ -176,6 +176,12 @@ def test_a_name_is_the_whole_name(text: str, chosen: str) -> None:
     assert choose(text, "https://m.example/images/mini.img").startswith(chosen)
 
 
+def test_lines_that_decide_nothing_in_several_folders_say_why() -> None:
+    """The reason of one of them is enough."""
+    text = f"{A} {B} x/mini.img\n{A} {B} x/y/mini.img of today\n{C}  z.img\n"
+    assert "gives no clear digest for mini.img: line " in choose(text, "/v1/mini.img", "mini.img")
+
+
 def test_only_what_is_missing_is_called_missing() -> None:
     """A server may be asked what a URL leads to only for such a file."""
     wanted = [Wanted("https://m.example/images/a"), Wanted("https://m.example/images/b")]

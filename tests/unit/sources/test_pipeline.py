@@ -107,3 +107,25 @@ def test_an_error_upstream_of_a_closed_consumer_is_nobody_s() -> None:
     pipeline.close()
     with pytest.raises(Stopped):
         next(items)
+
+
+def test_who_waits_for_an_item_is_asked_whether_it_is_wanted() -> None:
+    """Although the stage before it is silent for good."""
+    released, asked = threading.Event(), list[str]()
+
+    def wait_for_good() -> Iterator[int]:
+        yield 1
+        released.wait(60)
+
+    def check() -> None:
+        asked.append("check")
+        if len(asked) == 2:
+            raise ValueError("nobody wants it")
+
+    pipeline = Pipeline(interrupt=released.set, check=check)
+    items = pipeline.run_ahead(wait_for_good(), "silent")
+    assert next(items) == 1
+    with pytest.raises(ValueError, match="nobody"):
+        next(items)
+    pipeline.close()
+    assert released.is_set()

@@ -1,0 +1,234 @@
+"""How far a run is -> bars at the bottom of a terminal, finished steps above them. Does I/O; imported only on a terminal."""
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Final, Self, TextIO
+
+from rich.cells import cell_len, set_cell_size
+from rich.console import Console, ConsoleDimensions, Group, RenderableType
+from rich.live import Live
+from rich.text import Text
+
+from imagesync.cli.streams import TerminalStream, divert
+from imagesync.model.plan import Plan
+from imagesync.model.report import Event, Finished, Outcome, StepResult
+from imagesync.render.progress import (
+    Moved,
+    RunProgress,
+    amount_text,
+    describe_others,
+    describe_state,
+    draw_bar,
+    end_line,
+    left_text,
+    rate_text,
+)
+from imagesync.render.style import format_count
+from imagesync.text import make_printable
+
+REDRAWS: Final = 4
+"""A second."""
+MARGIN: Final = 3
+"""Columns at the right edge that stay free: the terminal itself writes ^C there."""
+GAP: Final = 2
+AMOUNT: Final = 18
+"""Columns for the usual values, as of those that follow; longer ones take their columns from the bar."""
+RATE: Final = 11
+LEFT: Final = 11
+MIN_BAR: Final = 6
+MAX_BAR: Final = 40
+INDENT: Final = 12
+"""Columns of the outcome, at the beginning of the line of a step."""
+ROWS_LEFT: Final = 4
+"""Rows of the terminal that bars of transfers do not take."""
+USUAL: Final = ConsoleDimensions(80, 24)
+"""The size of a terminal that does not know it."""
+TOTAL: Final = "total"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One bar: ``share`` from 0 to 1, None if the total is not known."""
+
+    key: str
+    share: float | None
+    amount: str
+    tail: str
+
+
+class Display:
+    """A context manager that shows a run while the block runs; call it with each event, from any thread.
+
+    What others write to the terminal meanwhile is shown above the bars, too.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        stream: TextIO,
+        *,
+        has_colors: bool,
+        tells_why: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._progress, self._clock, self._lock = RunProgress(plan), clock, threading.Lock()
+        self._stream, self._tells_why = stream, tells_why
+        self._keys = max((cell_len(make_printable(step.action.key)) for step in plan.steps), default=0)
+        self._has_total = len(plan.steps) > 1
+        self._console = Console(
+            file=TerminalStream(stream),  # type: ignore[arg-type]  # all that rich asks of a stream is there
+            force_terminal=True,
+            color_system="standard" if has_colors else None,
+            no_color=not has_colors,
+            highlight=False,
+            markup=False,
+            emoji=False,
+        )
+        self._read_size()
+        self._live = Live(
+            console=self._console,
+            get_renderable=self._draw,
+            refresh_per_second=REDRAWS,
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
+        self._unfinished = ""
+        self._open = ExitStack()
+
+    def __enter__(self) -> Self:
+        self._console.line()
+        self._open.enter_context(self._live)
+        self._open.enter_context(divert(self._show_text))
+        return self
+
+    def __exit__(self, *_raised: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Take the bars away; again and again is the same as once."""
+        self._open.close()
+
+    def __call__(self, event: Event) -> None:
+        """One event."""
+        with self._lock:
+            self._progress.note(event, self._clock())
+        if isinstance(event, Finished) and event.result.outcome is not Outcome.INTERRUPTED:  # the closing lines name it
+            self._print_result(event.result)
+
+    def refresh(self) -> None:
+        """Draw the bars as they are now."""
+        self._live.refresh()
+
+    def _show_text(self, text: str) -> None:
+        """Show whole lines above the bars; the beginning of a line waits for the rest."""
+        with self._lock:
+            whole, newline, self._unfinished = (self._unfinished + text).rpartition("\n")
+        if newline:
+            self._print(Text.from_ansi(whole))
+
+    def _print_result(self, result: StepResult) -> None:
+        """The line of a step that ended, wrapped between words."""
+        style = "red" if result.outcome is Outcome.FAILED else ""
+        line = end_line(result, tells_why=self._tells_why)
+        parts = Text(line[INDENT:], style).wrap(self._console, max(self._console.width - INDENT, INDENT))
+        joined = Text("\n" + " " * INDENT).join(parts)
+        self._print(Text(line[:INDENT], style).append_text(joined))
+
+    def _print(self, text: Text) -> None:
+        # the terminal wraps a long line, so that what is copied from it is whole
+        self._console.print(text, soft_wrap=True)
+
+    def _draw(self) -> RenderableType:
+        size = self._read_size()
+        with self._lock:
+            rows, notes = list(self._make_rows()), list(self._make_notes())
+        layout = choose_layout(rows, size.width - MARGIN, self._keys)
+        most = max((size.height - ROWS_LEFT) // (2 if layout.is_split else 1), 1)
+        hidden = len(rows) - most
+        if hidden > 0:
+            rows = [*rows[: most - 1], *rows[-1:]] if self._has_total else rows[:most]
+            notes.insert(0, f"and {format_count(hidden, 'more transfer')}")
+        lines = [line for row in rows for line in draw_row(row, layout, is_ascii=self._console.options.ascii_only)]
+        return Group(*lines, *(_cut(Text(note), layout.columns) for note in notes))
+
+    def _read_size(self) -> ConsoleDimensions:
+        """The size of the terminal, which may have changed; some terminals do not know theirs."""
+        try:
+            columns, lines = os.get_terminal_size(self._stream.fileno())
+        except OSError:
+            columns, lines = 0, 0
+        self._console.size = size = ConsoleDimensions(columns or USUAL.width, lines or USUAL.height)
+        return size
+
+    def _make_rows(self) -> Iterator[Row]:
+        at = self._clock()
+        for step in self._progress.list_transfers():
+            moved = self._progress.measure(step, at)
+            state = describe_state(moved, has_begun=self._progress.has_begun(step))
+            yield make_row(make_printable(step.action.key), moved, state)
+        if not self._has_total:
+            return
+        if (whole := self._progress.measure_all(at)) is not None:
+            yield make_row(TOTAL, whole, "")
+        else:
+            done, steps = self._progress.ended, self._progress.steps
+            yield Row(TOTAL, done / steps, f"{done} of {format_count(steps, 'step')}", "")
+
+    def _make_notes(self) -> Iterator[str]:
+        progress = self._progress
+        failed = f", {progress.failed} failed" if progress.failed else ""
+        others = describe_others(progress, self._clock())
+        yield f"{progress.done} of {format_count(progress.steps, 'step')} done{failed}{'; now: ' if others else ''}{others}"
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Columns of the rows: of the key, the bar (0: none), the amount. ``is_split``: a key has a line of its own."""
+
+    columns: int
+    key: int
+    bar: int
+    amount: int
+    is_split: bool
+
+
+def make_row(key: str, moved: Moved, state: str) -> Row:
+    """The row of a transfer, or of all; ``state`` stands in the place of rate and time."""
+    share = min(moved.done / moved.total, 1.0) if moved.total else None
+    tail = state or f"{rate_text(moved):>{RATE}}{'':{GAP}}{left_text(moved)}"
+    return Row(key, share, amount_text(moved), tail)
+
+
+def choose_layout(rows: Sequence[Row], columns: int, keys: int) -> Layout:
+    """A layout for lines of at most ``columns``; ``keys``: of the longest key of the whole plan, so that nothing jumps."""
+    amount = max([AMOUNT, *(len(row.amount) for row in rows)])
+    tail = max([RATE + GAP + LEFT, *(len(row.tail) for row in rows)])
+    room = columns - amount - tail - 3 * GAP
+    key = max(keys, len(TOTAL))
+    is_split = key > room - MIN_BAR
+    key = len(TOTAL) if is_split else key
+    bar = min(room - key, MAX_BAR)
+    return Layout(columns, key, bar if bar >= MIN_BAR else 0, amount, is_split)
+
+
+def draw_row(row: Row, layout: Layout, *, is_ascii: bool) -> Iterator[Text]:
+    """The lines of a row."""
+    has_own_line = layout.is_split and row.key != TOTAL
+    if has_own_line:
+        yield _cut(Text(row.key), layout.columns)
+    line = Text(set_cell_size("" if has_own_line else row.key, layout.key) + " " * GAP)
+    if layout.bar:
+        full, rest = draw_bar(row.share, layout.bar, is_ascii=is_ascii)
+        line.append(full, "green").append(rest, "dim").append(" " * GAP)
+    yield _cut(line.append(f"{row.amount:>{layout.amount}}{'':{GAP}}{row.tail}".rstrip()), layout.columns)
+
+
+def _cut(line: Text, columns: int) -> Text:
+    """The line, not longer than the terminal."""
+    line.truncate(columns, overflow="ellipsis")
+    return line

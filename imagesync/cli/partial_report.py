@@ -1,0 +1,43 @@
+"""The events of a run that is not over -> its report, as if it ended now. No I/O."""
+
+from imagesync.model.plan import Create, Kind, Plan, Step
+from imagesync.model.report import Event, Finished, Outcome, Progress, Report, Started, StepResult
+
+
+class ReportSoFar:
+    """The results of a run by its events: for the report of one that is stopped at once. Safe for threads."""
+
+    def __init__(self) -> None:
+        self._started: dict[str, Step] = {}
+        self._results: dict[str, StepResult] = {}
+
+    def __call__(self, event: Event) -> None:
+        """One event."""
+        match event:
+            case Started(step=step):
+                self._started[step.id] = step
+            case Finished(result=result):
+                self._results[result.step.id] = result
+            case Progress():
+                pass
+
+    @property
+    def has_running(self) -> bool:
+        """Whether a step began and did not end."""
+        return bool(self._started.keys() - self._results.keys())
+
+    def make_report(self, plan: Plan) -> Report:
+        """The report of a run that ends now."""
+        results = dict(self._results)
+        running = self._started.keys() - results.keys()
+        every = (
+            results.get(step.id) or StepResult(step, Outcome.INTERRUPTED if step.id in running else Outcome.NOT_STARTED)
+            for step in plan.steps
+        )
+        return Report(plan, tuple(every), interrupted=True)
+
+    def ids(self, plan: Plan) -> dict[str, str]:
+        """The current image of each key, as far as it is known."""
+        made = [one for one in self._results.values() if isinstance(one.step.action, Create) and one.image_id]
+        staged = plan.kind is Kind.STAGE  # a candidate is not current
+        return {**plan.ids, **({} if staged else {one.step.action.key: one.image_id or "" for one in made})}

@@ -1,0 +1,287 @@
+"""Events of a run -> how far it is: bytes, rate and time left of each transfer and of the whole, as values and words. Pure.
+
+Times are seconds of a clock that never goes back; the caller reads it. Bytes are those of the source as it is sent: of a
+packed source, whose unpacked size nobody knows before its end, those that are read.
+"""
+
+from collections import deque
+from dataclasses import dataclass
+from typing import Final
+
+from imagesync.model.plan import Create, Deactivate, Delete, Plan, Reactivate, Reason, Step, Update, is_promotion
+from imagesync.model.report import Event, Finished, Outcome, Progress, Started, StepResult
+from imagesync.render.report import outcome_line, result_line
+from imagesync.render.style import format_count, format_duration, format_elapsed, format_part, format_size
+from imagesync.text import make_printable
+
+WINDOW: Final = 15.0
+"""Seconds of which a rate is the mean: it follows changes, and does not jump with each chunk."""
+MIN_SECONDS: Final = 3.0
+"""Of a transfer, before its rate is shown: the first chunks fill buffers."""
+SPACING: Final = 0.25
+"""Seconds between two marks of a rate."""
+LARGE: Final = 64 * 2**20
+"""Bytes of a transfer whose start a log shows; one of unknown size is one, too."""
+LONG: Final = 10.0
+"""Seconds after which a step that sends no data says how long it has been running, and a transfer that nothing comes."""
+MAX_NAMED: Final = 3
+"""Steps beside the transfers that a line names."""
+
+
+class Rate:
+    """Bytes a second, over the last ``WINDOW`` seconds; it sinks while nothing comes."""
+
+    def __init__(self) -> None:
+        self._marks: deque[tuple[float, int]] = deque()
+
+    def note(self, at: float, count: int) -> None:
+        """So many bytes were moved by then; less than before means that it began again."""
+        marks = self._marks
+        if marks and count < marks[-1][1]:
+            marks.clear()
+        if len(marks) > 1 and at - marks[-2][0] < SPACING:
+            marks.pop()
+        marks.append((at, count))
+        self._forget(at)
+
+    def read(self, at: float) -> float | None:
+        """The rate; None as long as too little is known."""
+        self._forget(at)
+        if not self._marks:
+            return None
+        (since, before), (_, now) = self._marks[0], self._marks[-1]
+        return (now - before) / (at - since) if at - since >= MIN_SECONDS else None
+
+    def _forget(self, at: float) -> None:
+        """Keep one mark from before the window: the rate is measured from there."""
+        while len(self._marks) > 1 and self._marks[1][0] <= at - WINDOW:
+            self._marks.popleft()
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """How far something is: ``done`` bytes of ``total``, bytes a second, seconds that are left; None: not known.
+
+    ``silence``: seconds since the last byte.
+    """
+
+    done: int
+    total: int | None
+    rate: float | None = None
+    left: float | None = None
+    silence: float = 0.0
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all bytes are moved."""
+        return self.total is not None and self.done >= self.total
+
+
+class _Transfer:
+    """The bytes of one create."""
+
+    def __init__(self, create: Create) -> None:
+        self.done, self.total = 0, create.fingerprint.size
+        self.has_begun = False
+        self._rate, self._last = Rate(), 0.0
+
+    def start(self, at: float) -> None:
+        self._last = at
+        self._rate.note(at, 0)
+
+    def note(self, event: Progress, at: float) -> int:
+        """How many bytes more there are."""
+        amount, before = event.amount, self.done
+        is_plain = amount.total is not None
+        self.done = amount.sent if is_plain or amount.source_total is None else amount.read
+        self.total = amount.total if is_plain else amount.source_total
+        self.has_begun, self._last = True, at
+        self._rate.note(at, self.done)
+        return max(self.done - before, 0)
+
+    def finish(self, outcome: Outcome) -> None:
+        """What was not done counts as nothing: neither as moved nor as to be moved."""
+        self.done = self.total = (self.total or self.done) if outcome is Outcome.DONE else 0
+
+    def measure(self, at: float) -> Moved:
+        rate = self._rate.read(at)
+        return Moved(self.done, self.total, rate, _seconds_left(self.done, self.total, rate), at - self._last)
+
+
+def _seconds_left(done: int, total: int | None, rate: float | None) -> float | None:
+    return (total - done) / rate if total is not None and rate else None
+
+
+class RunProgress:
+    """How far a run is, by its events; not safe for threads."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.steps = len(plan.steps)
+        self.ended = self.done = self.failed = 0
+        self.running: dict[str, Step] = {}
+        """In the order in which they began."""
+        self._begun: dict[str, float] = {}
+        self._transfers = {step.id: _Transfer(step.action) for step in plan.steps if is_transfer(step)}  # type: ignore[arg-type]
+        self._moved, self._rate = 0, Rate()
+
+    def note(self, event: Event, at: float) -> None:
+        """One event, and when it came."""
+        match event:
+            case Started(step=step):
+                self.running[step.id], self._begun[step.id] = step, at
+                if transfer := self._transfers.get(step.id):
+                    transfer.start(at)
+                    self._rate.note(at, self._moved)
+            case Progress(step=step):
+                if transfer := self._transfers.get(step.id):
+                    self._moved += transfer.note(event, at)
+                    self._rate.note(at, self._moved)
+            case Finished(result=result):
+                self.running.pop(result.step.id, None)
+                self.ended += 1
+                self.done += result.outcome is Outcome.DONE
+                self.failed += result.outcome is Outcome.FAILED
+                if transfer := self._transfers.get(result.step.id):
+                    transfer.finish(result.outcome)
+
+    def list_transfers(self) -> list[Step]:
+        """The running steps that send data."""
+        return [step for step in self.running.values() if step.id in self._transfers]
+
+    def list_others(self) -> list[Step]:
+        """The running steps that send none."""
+        return [step for step in self.running.values() if step.id not in self._transfers]
+
+    def age(self, step: Step, at: float) -> float:
+        """Seconds since a step began."""
+        return at - self._begun[step.id]
+
+    def has_begun(self, step: Step) -> bool:
+        """Whether the first bytes of a transfer are with the service."""
+        return self._transfers[step.id].has_begun
+
+    def measure(self, step: Step, at: float) -> Moved:
+        """How far a transfer is."""
+        return self._transfers[step.id].measure(at)
+
+    def measure_all(self, at: float) -> Moved | None:
+        """How far all transfers are together; None if the plan has none."""
+        if not self._transfers:
+            return None
+        every = [transfer.measure(at) for transfer in self._transfers.values()]
+        totals = [moved.total for moved in every]
+        done, rate = sum(moved.done for moved in every), self._rate.read(at)
+        total = None if None in totals else sum(total or 0 for total in totals)
+        left = _seconds_left(done, total, rate)
+        if left is not None:  # all of it cannot end before one of its parts
+            left = max([left, *(self.measure(step, at).left or 0 for step in self.list_transfers())])
+        return Moved(done, total, rate, left)
+
+
+def is_transfer(step: Step) -> bool:
+    """Whether a step sends data from here."""
+    action = step.action
+    return isinstance(action, Create) and (way := action.source.transfer) is not None and way.is_sent
+
+
+def describe_step(step: Step) -> str:
+    """What a step does, in words: ``update debian-13``."""
+    action = step.action
+    match action:
+        case Create(source=source, stage=stage):
+            is_fetched = source.transfer is not None and not source.transfer.is_sent
+            verb = "let the service fetch" if is_fetched else "stage" if stage else "create"
+        case Update() if step.reason is Reason.SUPERSEDED:
+            verb = "retire the old build of"
+        case Update():
+            verb = "publish" if is_promotion(step) else "adopt" if step.reason is Reason.ADOPT else "update"
+        case Deactivate() | Reactivate() | Delete():
+            verb = type(action).__name__.lower()
+    return f"{verb} {make_printable(action.key)}"
+
+
+def describe_others(progress: RunProgress, at: float) -> str:
+    """What runs beside the transfers, on one line: a few steps, for how long if that is long; deletions as a count."""
+    steps = progress.list_others()
+    deletes = [step for step in steps if isinstance(step.action, Delete)]
+    words = [f"{describe_step(step)}{_note_age(progress.age(step, at))}" for step in steps if step not in deletes]
+    if len(words) > MAX_NAMED:
+        words = [*words[:MAX_NAMED], f"{len(words) - MAX_NAMED} more"]
+    if len(deletes) == 1:
+        words.append(describe_step(deletes[0]))
+    elif deletes:
+        words.append(f"delete {format_count(len(deletes), 'image')}")
+    return ", ".join(words)
+
+
+def _note_age(seconds: float) -> str:
+    return f" ({format_elapsed(seconds)})" if seconds >= LONG else ""
+
+
+def describe_state(moved: Moved, *, has_begun: bool) -> str:
+    """What a transfer without a rate is doing."""
+    if not has_begun:
+        return "opening the source"
+    if moved.is_complete:
+        return "checking and publishing"
+    return f"no data for {format_duration(moved.silence)}" if moved.silence >= LONG else ""
+
+
+def amount_text(moved: Moved) -> str:
+    """``0.64 of 2.00 GiB``; without a total ``652.0 MiB``."""
+    return format_size(moved.done) if moved.total is None else format_part(moved.done, moved.total)
+
+
+def rate_text(moved: Moved) -> str:
+    """``20.4 MiB/s``; nothing if it is not known."""
+    return "" if moved.rate is None else f"{format_size(int(moved.rate))}/s"
+
+
+def left_text(moved: Moved) -> str:
+    """``4 min left``; nothing if it is not known."""
+    return "" if moved.left is None else f"{format_duration(moved.left)} left"
+
+
+def draw_bar(share: float | None, width: int, *, is_ascii: bool) -> tuple[str, str]:
+    """A bar of so many columns: the part that is done, and the rest; without a ``share`` from 0 to 1, blanks."""
+    if share is None:
+        return "", " " * width
+    full = int(share * width)
+    done, rest = ("#", "-") if is_ascii else ("━", "─")
+    return done * full, rest * (width - full)
+
+
+def start_line(step: Step) -> str | None:
+    """The line of a log for a transfer that begins; None for a small one."""
+    action = step.action
+    if not isinstance(action, Create) or not is_transfer(step):
+        return None
+    size = action.fingerprint.size
+    if size is not None and size < LARGE:
+        return None
+    return f"{'started':11} {make_printable(step.id)}: {'size unknown' if size is None else format_size(size)}"
+
+
+def progress_line(step: Step, moved: Moved, *, has_begun: bool) -> str:
+    """The line of a log for a transfer that goes on."""
+    share = f" ({100 * moved.done // moved.total} %)" if moved.total else ""
+    state = describe_state(moved, has_begun=has_begun)
+    parts = [f"{amount_text(moved)}{share}", *([state] if state else [rate_text(moved), left_text(moved)])]
+    return f"{'running':11} {make_printable(step.id)}: {', '.join(filter(None, parts))}"
+
+
+def age_line(step: Step, seconds: float) -> str:
+    """The line of a log for a step that sends no data and takes long."""
+    return f"{'running':11} {make_printable(step.id)}: for {format_elapsed(seconds)}"
+
+
+def end_line(result: StepResult, *, tells_why: bool = False) -> str:
+    """The line of a step that ended; of a large transfer with its bytes, time and rate.
+
+    ``tells_why``: with the reason of a failure, which otherwise only the closing lines have.
+    """
+    line = result_line(result, {}) if tells_why else outcome_line(result)
+    if result.outcome is not Outcome.DONE or result.bytes_sent < LARGE:
+        return line
+    rate = f", {format_size(int(result.bytes_sent / result.seconds))}/s" if result.seconds >= 1 else ""
+    return f"{line}: {format_size(result.bytes_sent)} in {format_elapsed(result.seconds)}{rate}"

@@ -1,0 +1,45 @@
+"""What is written to a terminal while a display moves on it."""
+
+import io
+import os
+import pty
+import sys
+from contextlib import ExitStack
+
+import pytest
+
+from imagesync.cli.streams import GuardedStream, TerminalStream, divert
+
+
+def test_text_goes_to_the_display_while_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Escaped as ever; before and after it is written to the stream, and what is no terminal always is."""
+    ours, its = pty.openpty()
+    with open(its, "w", encoding="utf-8") as terminal, io.BytesIO() as file, ExitStack() as opened:
+        under = io.TextIOWrapper(file, encoding="utf-8")
+        for name, stream in (("stderr", terminal), ("stdout", under)):
+            guarded = GuardedStream(stream)
+            monkeypatch.setattr(sys, name, guarded)
+            opened.callback(guarded.detach)
+        shown: list[str] = []
+        print("before", file=sys.stderr, flush=True)
+        with divert(shown.append):
+            print("a\x1b[2J", file=sys.stderr, flush=True)
+            print("to a file", flush=True)
+        print("after", file=sys.stderr, flush=True)
+        assert "".join(shown) == "a\\u001b[2J\n"
+        drawn = b""
+        while not drawn.endswith(b"after\r\n"):
+            drawn += os.read(ours, 100)
+        assert drawn == b"before\r\nafter\r\n"
+        assert file.getvalue() == b"to a file\n"
+    os.close(ours)
+
+
+def test_a_terminal_that_is_gone_is_no_error_of_the_run() -> None:
+    """Its window was closed."""
+    ours, its = pty.openpty()
+    with open(its, "w", encoding="utf-8") as terminal:
+        drawn = TerminalStream(terminal)
+        assert (drawn.isatty(), drawn.encoding, drawn.fileno()) == (True, "utf-8", its)
+        os.close(ours)
+        assert drawn.write("bars") == 4

@@ -1,0 +1,237 @@
+"""How far a run is, in numbers and words."""
+
+from dataclasses import replace
+
+import pytest
+
+from imagesync.model.catalog import Method, Transfer, UrlSource
+from imagesync.model.plan import Delete, Plan, Reason, Step, Update
+from imagesync.model.report import Finished, Outcome, Progress, Started, StepResult, Transferred
+from imagesync.planning.steps import make_step
+from imagesync.render.progress import (
+    LARGE,
+    Moved,
+    Rate,
+    RunProgress,
+    age_line,
+    amount_text,
+    describe_others,
+    describe_step,
+    draw_bar,
+    end_line,
+    left_text,
+    progress_line,
+    rate_text,
+    start_line,
+)
+from tests.unit.factories import TARGET, catalog, inventory, plan, spec
+
+GIB = 2**30
+MIB = 2**20
+
+
+def plan_uploads(**sizes: int | None) -> Plan:
+    """A plan that creates one image of each size."""
+    images = [spec(key, fingerprint=replace(spec(key).fingerprint, size=size)) for key, size in sizes.items()]
+    return plan(catalog(*images), inventory())
+
+
+def test_a_rate_is_known_after_a_while_and_sinks_while_nothing_comes() -> None:
+    """The mean of the last seconds: what was before does not count any more."""
+    rate = Rate()
+    assert rate.read(0) is None
+    rate.note(0, 0)
+    rate.note(2, 20)
+    assert rate.read(2) is None
+    rate.note(10, 100)
+    assert rate.read(10) == 10
+    assert rate.read(20) == pytest.approx(80 / 18)
+    for second in range(21, 60):
+        rate.note(second, 100 + second)
+    assert rate.read(59) == 1
+    assert rate.read(200) == 0
+
+
+def test_a_rate_does_not_jump_with_each_chunk() -> None:
+    """Chunks that come together count as one; the first mark stays."""
+    rate = Rate()
+    rate.note(0, 0)
+    for number in range(1, 1001):
+        rate.note(4 + number / 10_000, number)
+    assert rate.read(5) == 200
+
+
+def test_an_upload_that_begins_again_has_no_rate_of_less_than_nothing() -> None:
+    """Its rate is that of the new try."""
+    rate = Rate()
+    rate.note(0, 0)
+    rate.note(10, 1000)
+    rate.note(11, 10)
+    assert rate.read(12) is None
+    rate.note(15, 50)
+    assert rate.read(15) == 10
+
+
+def test_bytes_total_rate_and_time_of_each_transfer_and_of_all() -> None:
+    """A step that has not begun counts with its size; one that failed with nothing."""
+    made = plan_uploads(a=100, b=300, c=600)
+    a, b, _ = made.steps
+    progress = RunProgress(made)
+    progress.note(Started(a), 0)
+    progress.note(Started(b), 0)
+    progress.note(Progress(a, Transferred(50, 100, 60, 100)), 10)
+    progress.note(Progress(b, Transferred(50, 300, 60, 300)), 10)
+    assert progress.list_transfers() == [a, b]
+    assert progress.measure(a, 10) == Moved(50, 100, 5.0, 10.0)
+    assert progress.measure(a, 14).silence == 4
+    assert progress.measure_all(10) == Moved(100, 1000, 10.0, 90.0)
+    progress.note(Finished(StepResult(a, Outcome.FAILED)), 10)
+    assert progress.measure_all(10) == Moved(50, 900, 10.0, 85.0)
+    progress.note(Progress(b, Transferred(300, 300, 300, 300)), 20)
+    progress.note(Finished(StepResult(b, Outcome.DONE)), 20)
+    assert progress.list_transfers() == []
+    assert (progress.ended, progress.done, progress.failed) == (2, 1, 1)
+    whole = progress.measure_all(20)
+    assert whole is not None
+    assert (whole.done, whole.total) == (300, 900)
+
+
+def test_all_of_it_does_not_end_before_a_part() -> None:
+    """One fast and one slow transfer: the whole takes as long as the slow one."""
+    made = plan_uploads(fast=100, slow=100)
+    fast, slow = made.steps
+    progress = RunProgress(made)
+    for step, sent in ((fast, 90), (slow, 10)):
+        progress.note(Started(step), 0)
+        progress.note(Progress(step, Transferred(sent, 100)), 10)
+    assert progress.measure(slow, 10).left == 90
+    whole = progress.measure_all(10)
+    assert whole is not None
+    assert (whole.rate, whole.left) == (10, 90)
+
+
+def test_a_packed_source_is_measured_by_what_is_read() -> None:
+    """Nobody knows its unpacked size before its end."""
+    made = plan_uploads(a=100)
+    (step,) = made.steps
+    progress = RunProgress(made)
+    progress.note(Started(step), 0)
+    assert not progress.has_begun(step)
+    progress.note(Progress(step, Transferred(900, None, 30, 100)), 10)
+    assert progress.has_begun(step)
+    assert progress.measure(step, 10) == Moved(30, 100, 3.0, 70 / 3)
+
+
+def test_a_source_of_unknown_size_has_no_time_and_the_whole_no_total() -> None:
+    """Only what was sent, and how fast."""
+    made = plan_uploads(a=None, b=100)
+    step = next(step for step in made.steps if step.action.key == "a")
+    progress = RunProgress(made)
+    progress.note(Started(step), 0)
+    progress.note(Progress(step, Transferred(100, None, 100, None)), 10)
+    assert progress.measure(step, 10) == Moved(100, None, 10.0)
+    assert progress.measure_all(10) == Moved(100, None, 10.0)
+
+
+def test_a_plan_without_transfers_has_no_bytes() -> None:
+    """What the service fetches is none."""
+    fetched = UrlSource(("https://example.org/a.raw",), transfer=Transfer(method=Method.WEB_DOWNLOAD))
+    made = plan(catalog(spec("a", source=fetched)), inventory())
+    progress = RunProgress(made)
+    progress.note(Started(made.steps[0]), 0)
+    assert progress.measure_all(5) is None
+    assert (progress.list_transfers(), progress.list_others()) == ([], list(made.steps))
+    assert describe_others(progress, 5) == "let the service fetch a"
+    assert describe_others(progress, 95) == "let the service fetch a (1 min 35 s)"
+    assert age_line(made.steps[0], progress.age(made.steps[0], 95)) == "running     create:a: for 1 min 35 s"
+
+
+def test_many_steps_are_one_line() -> None:
+    """Deletions are a count: they all run at once."""
+    deletes = [make_step(Delete(f"d{number}", f"id-{number}"), Reason.REMOVED) for number in range(4)]
+    updates = [make_step(Update(f"u{number}", f"id-{number}", (), None), Reason.DRIFT) for number in range(5)]
+    progress = RunProgress(Plan("base", TARGET, (*updates, *deletes)))
+    for step in (*updates, *deletes):
+        progress.note(Started(step), 0)
+    assert describe_others(progress, 0) == "update u0, update u1, update u2, 2 more, delete 4 images"
+
+
+@pytest.mark.parametrize(
+    ("step", "words"),
+    [
+        (make_step(Delete("a", "i"), Reason.REMOVED), "delete a"),
+        (make_step(Update("a", "i", (), None), Reason.SUPERSEDED), "retire the old build of a"),
+        (make_step(Update("a", "i", (), None), Reason.STAGED), "publish a"),
+        (make_step(Update("a", "i", (), None), Reason.ADOPT), "adopt a"),
+        (make_step(Delete("a\x1b[2J", "i"), Reason.REMOVED), "delete a\\x1b[2J"),
+    ],
+)
+def test_a_step_in_words(step: Step, words: str) -> None:
+    """A verb and the key, which cannot move the cursor."""
+    assert describe_step(step) == words
+
+
+def create_of(size: int | None) -> Step:
+    """A create of an image of this size."""
+    return plan_uploads(a=size).steps[0]
+
+
+def test_a_log_has_the_start_of_large_transfers_only() -> None:
+    """One whose size is unknown may be large."""
+    assert start_line(create_of(LARGE)) == "started     create:a: 64.0 MiB"
+    assert start_line(create_of(None)) == "started     create:a: size unknown"
+    assert start_line(create_of(LARGE - 1)) is None
+    assert start_line(make_step(Delete("a", "i"), Reason.REMOVED)) is None
+
+
+@pytest.mark.parametrize(
+    ("moved", "has_begun", "text"),
+    [
+        (Moved(0, 2 * GIB), False, "0.00 of 2.00 GiB (0 %), opening the source"),
+        (Moved(GIB // 2, 2 * GIB, 20.0 * MIB, 77.0), True, "0.50 of 2.00 GiB (25 %), 20.0 MiB/s, 77 s left"),
+        (Moved(GIB // 2, 2 * GIB), True, "0.50 of 2.00 GiB (25 %)"),
+        (Moved(GIB // 2, None, 0.0, None, 9), True, "512.0 MiB, 0 B/s"),
+        (Moved(GIB // 2, None, 0.0, None, 25), True, "512.0 MiB, no data for 25 s"),
+        (Moved(GIB, GIB, 1.0, 0.0), True, "1.00 of 1.00 GiB (100 %), checking and publishing"),
+    ],
+)
+def test_a_log_says_how_far_a_transfer_is(moved: Moved, has_begun: bool, text: str) -> None:
+    """Nothing that is not known yet."""
+    assert progress_line(create_of(None), moved, has_begun=has_begun) == f"running     create:a: {text}"
+
+
+def test_the_line_of_a_large_transfer_has_bytes_time_and_rate() -> None:
+    """A small one is as short as any other step."""
+    step = create_of(2 * GIB)
+    result = StepResult(step, Outcome.DONE, "i", seconds=102.4, bytes_sent=2 * GIB)
+    assert end_line(result) == "done        create:a: 2.0 GiB in 1 min 42 s, 20.0 MiB/s"
+    assert end_line(replace(result, bytes_sent=5)) == "done        create:a"
+    failed = replace(result, outcome=Outcome.FAILED, error="no")
+    assert end_line(failed) == "failed      create:a"
+    assert end_line(failed, tells_why=True) == "failed      create:a: no"
+
+
+def test_amounts_have_one_unit_and_nothing_stands_for_the_unknown() -> None:
+    """So that two numbers side by side can be compared."""
+    assert amount_text(Moved(5 * MIB, 2 * GIB)) == "0.00 of 2.00 GiB"
+    assert amount_text(Moved(5, 20)) == "5 of 20 B"
+    assert (rate_text(Moved(1, 2)), left_text(Moved(1, 2))) == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("share", "bar"), [(0.0, "----"), (0.5, "##--"), (0.99, "###-"), (1.0, "####"), (None, "    ")]
+)
+def test_a_bar_is_full_only_at_the_end(share: float | None, bar: str) -> None:
+    """Without a total there is none."""
+    assert "".join(draw_bar(share, 4, is_ascii=True)) == bar
+
+
+def test_an_image_that_was_filled_already_counts_as_moved() -> None:
+    """Nothing was sent, and nothing is left to send."""
+    made = plan_uploads(a=100, b=100)
+    progress = RunProgress(made)
+    progress.note(Started(made.steps[0]), 0)
+    progress.note(Finished(StepResult(made.steps[0], Outcome.DONE)), 1)
+    whole = progress.measure_all(1)
+    assert whole is not None
+    assert (whole.done, whole.total) == (100, 200)
