@@ -11,7 +11,8 @@ TOPICS: Final = {
     "What is done": "--stage --discard-staged --to --reactivate --drift-only",
     "Limits": "--max-delete --max-update --allow-protected --destroy",
     "Run": "--yes --jobs --lock-timeout --no-lock",
-    "Results": "--format --detail --summary --out --ids --events --detailed-exitcode --catalog --force --members --quiet --verbose --log-file --color",
+    "Results": "--format --detail --summary --out --ids --events --detailed-exitcode --catalog --force --members --color",
+    "Log": "--quiet --verbose --log-file",
 }
 """Options by topic, in the order of the help."""
 OTHER: Final = "Options"

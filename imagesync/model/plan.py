@@ -243,7 +243,7 @@ class Plan:
     although all steps are done. ``made``: the ISO time, by
     the clock that is last, of a plan with a step that is due by its day or age; empty for all others. No clock shows in
     any of the rest, so that two plans of the same state are equal. ``places``: ``FILE:LINE:COLUMN`` of each
-    wanted key that has a step, for messages; a saved plan has none.
+    wanted key, for messages; a saved plan has none.
     """
 
     catalog: str

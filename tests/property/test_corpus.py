@@ -155,7 +155,7 @@ def test_a_large_file_ends_in_a_diagnostic_and_in_bounded_memory(tmp_path: Path,
         (40, lambda _: b"#" + b"x" * MIB, "more than 32 MiB in all files"),
         (40, lambda file: images(f"k{file}_{{n}}: {{{{}}}}", 1_000), "more than 10000 images in one catalogue"),
         (
-            40,
+            160,
             lambda file: b"values: {" + b", ".join(b"v%d_%d: x" % (file, n) for n in range(8_000)) + b"}",
             MANY_VALUES,
         ),
