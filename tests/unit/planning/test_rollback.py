@@ -130,7 +130,7 @@ def test_a_declared_digest_takes_the_place_of_a_list_and_its_entry(entry: str | 
     """Neither of them may stand beside it."""
     lines = {"checksum_url": Place("images.yaml", 7, 5)}
     source = UrlSource(("https://x/a",), checksum_url="https://x/SUMS", checksum_entry=entry)
-    wanted = spec("a", "b", source=source, lines=lines)
+    wanted = spec("a", "b", source=source, places=lines)
     found = inventory(retired(spec("a", "a"), "one"), live(wanted, "two", generation=2))
     (note,) = plan_rollback(catalog(wanted), found).notes
     assert f"images.yaml:7: checksum: {digest('a')} (in place of checksum_url: https://x/SUMS{more})" in note
