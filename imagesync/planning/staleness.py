@@ -114,11 +114,10 @@ def find_stale_reliances(plan: Plan, inventory: Inventory) -> tuple[str, ...]:
 
 
 def _name_fields(paths: Sequence[str]) -> str:
-    """The fields that changed; those of imagesync's own record are one, and named only if nothing else changed."""
-    others = [path for path in paths if not path.startswith(f"properties.{PREFIX}")]
-    more = len(others) - MAX_NAMED_FIELDS
-    named = [*others[:MAX_NAMED_FIELDS], *([f"{more} more fields"] if more > 0 else [])]
-    return ", ".join(named) or "the record"
+    """The fields that changed, some of them; those of imagesync's own record only if nothing else changed."""
+    named = [path for path in paths if not path.startswith(f"properties.{PREFIX}")] or list(paths)
+    more = len(named) - MAX_NAMED_FIELDS
+    return ", ".join([*named[:MAX_NAMED_FIELDS], *([f"{more} more fields"] if more > 0 else [])])
 
 
 def _find_rejected_builds(plan: Plan, inventory: Inventory) -> Iterator[str]:

@@ -18,6 +18,7 @@ from keystoneauth1.session import Session
 from imagesync.backends.base import Backend
 from imagesync.backends.glance.api import Api
 from imagesync.backends.glance.backend import Glance
+from imagesync.backends.glance.body import Body
 from imagesync.backends.glance.connect import connect
 from imagesync.backends.glance.response_limits import MAX_RESPONSE_BYTES, UnfitAnswer
 from imagesync.backends.glance.retry import Pace
@@ -31,6 +32,7 @@ from imagesync.errors import (
     QuotaExceeded,
     Unauthorized,
     Unavailable,
+    UsageError,
 )
 from imagesync.model.catalog import Compression, FileSource, Fingerprint, Transfer
 from imagesync.model.image import Filter, LiveImage
@@ -436,7 +438,8 @@ def test_tls_to_a_plain_service_is_one_line(tmp_path: Path, monkeypatch: pytest.
     with listening(Server([Say()])) as address:
         auth = f"{{auth_url: '{address.replace('http:', 'https:')}/v3', username: a, password: b, project_name: c}}"
         (tmp_path / "clouds.yaml").write_text(f"clouds: {{c: {{auth: {auth}}}}}\n")
-        assert "cloud c" in refused(Unavailable, lambda: connect("c", Pace(tries=1)))
+        message = refused(UsageError, lambda: connect("c", Pace(tries=1)))
+        assert "the address begins with https://, and the server speaks plain HTTP" in message
 
 
 @pytest.mark.parametrize("path", ["", "/v3"])
@@ -497,6 +500,43 @@ def test_without_the_lease_nothing_is_written(open_scripted: OpenScripted, write
     refused(LeaseLost, lambda: write(leased))
     assert service.server.asked == []
     assert leased.images(IMAGE_ID)[0].id == IMAGE_ID
+
+
+class LateTokens(BaseAuthPlugin):
+    """An authentication that takes longer than the lease lasts."""
+
+    has_lasted = False
+
+    def get_token(self, session: Session, **_: object) -> str:
+        """A token, late."""
+        self.has_lasted = True
+        return "late"
+
+
+REQUESTS: dict[str, Callable[[Api], object]] = {
+    "POST": lambda api: api.send("POST", "/images", {}),
+    "PATCH": lambda api: api.send("PATCH", "/images/a", [], repeat=False),
+    "DELETE": lambda api: api.delete("/images/a"),
+    "PUT": lambda api: api.upload("/images/a/file", Body([b"x"], 1), 1, {}),
+}
+
+
+@pytest.mark.parametrize("send", REQUESTS.values(), ids=REQUESTS)
+def test_a_lease_that_is_lost_while_a_token_is_fetched_is_noticed(send: Callable[[Api], object]) -> None:
+    """Nothing that may take long comes between the check and the request."""
+    tokens = LateTokens()
+
+    def check() -> None:
+        if tokens.has_lasted:
+            raise LeaseLost("the lease is lost")
+
+    server = Server([Say()])
+    with listening(server) as address:
+        session = Session(auth=tokens)
+        api = Api(session, address, "image service", check_lease=check)
+        refused(LeaseLost, lambda: send(api))
+        session.session.close()
+    assert server.asked == []
 
 
 @pytest.mark.parametrize("write", ["create", "delete", "reactivate", "deactivate", "share", "unshare"])

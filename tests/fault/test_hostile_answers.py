@@ -337,7 +337,7 @@ RAW: dict[str, tuple[Callable[[socket.socket], None], str]] = {
     "connection that says nothing": (silent, "no connection"),
     "answer of HTTP/0.9": (saying(b"<html>hello</html>" * 100), "no connection"),
     "garbage instead of HTTP": (saying(os.urandom(4096)), "no connection"),
-    "an alert of TLS": (saying(b"\x15\x03\x01\x00\x02\x02\x28"), "no connection"),
+    "an alert of TLS": (saying(b"\x15\x03\x01\x00\x02\x02\x28"), "the server wants TLS"),
     "status that is none": (saying(b"HTTP/1.1 banana\r\n\r\n"), "no connection"),
     "connection closed at once": (saying(b""), "no connection"),
     "thousands of headers": (saying(b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 5000 + b"\r\n"), "no connection"),

@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from imagesync.backends.glance.failures import translate_errors
-from imagesync.errors import SourceError, UsageError
+from imagesync.errors import SourceError, Unavailable, UsageError
 from imagesync.sources.access import SourceAccess
 from imagesync.sources.web import fetch
 from imagesync.tls import is_plain_server, is_tls_server
@@ -46,7 +46,7 @@ def test_an_https_address_of_a_plain_server_is_told_as_that() -> None:
     with answering(PLAIN) as host:
         with (
             pytest.raises(UsageError, match="the address begins with https://, and the server speaks plain HTTP"),
-            translate_errors("identity"),
+            translate_errors("identity", is_first=True),
         ):
             requests.get(f"https://{host}/v3", timeout=10)
         with pytest.raises(SourceError, match="the address begins with https://, and the server speaks plain HTTP"):
@@ -58,11 +58,18 @@ def test_an_http_address_of_a_server_that_wants_tls_is_told_as_that() -> None:
     with answering(ALERT) as host:
         with (
             pytest.raises(UsageError, match="the address begins with http://, and the server wants TLS"),
-            translate_errors("identity"),
+            translate_errors("identity", is_first=True),
         ):
             requests.get(f"http://{host}/v3", timeout=10)
         with pytest.raises(SourceError, match="the address begins with http://, and the server wants TLS"):
             fetch(f"http://{host}/x", SourceAccess(), max_bytes=100)
+
+
+@pytest.mark.parametrize(("scheme", "answer"), [("https", PLAIN), ("http", ALERT)])
+def test_later_it_leaves_open_what_was_done(scheme: str, answer: bytes) -> None:
+    """In the midst of a run nobody changed the address: the answer to a write is lost, and the image is read back."""
+    with answering(answer) as host, pytest.raises(Unavailable, match=r"TLS|plain HTTP"), translate_errors("service"):
+        requests.get(f"{scheme}://{host}/v2", timeout=10)
 
 
 def test_other_errors_are_none_of_these() -> None:

@@ -91,7 +91,7 @@ def connect(cloud: str | None, pace: Pace = AT_FIRST, *, clouds_file: str | None
         label = f"cloud {cloud or region.name}"
         with _translate_setting_errors(label, region):
             what = f"{label}{_describe_address(region)}"
-            with translate_errors(what):
+            with translate_errors(what, is_first=True):
                 session = region.get_session()
             prepare(session)
             url, access = pace.retry(partial(_log_in, session, region, what))
@@ -101,7 +101,7 @@ def connect(cloud: str | None, pace: Pace = AT_FIRST, *, clouds_file: str | None
 
 def _log_in(session: "Session", region: "CloudRegion", what: str) -> "tuple[str | None, AccessInfo | None]":
     """Where the image service is, and what the token says; changes nothing but the token that the session keeps."""
-    with translate_errors(what):
+    with translate_errors(what, is_first=True):
         url = region.get_endpoint("image") or _find_endpoint(session, region)
         session.get_auth_headers()
         return url, get_access(session)

@@ -116,11 +116,12 @@ def clean(text: str) -> str:
 
 
 @contextmanager
-def translate_errors(what: str) -> Iterator[None]:
+def translate_errors(what: str, *, is_first: bool = False) -> Iterator[None]:
     """Errors of keystoneauth and requests as ours; ``what`` names the service or the cloud.
 
     Unavailable where trying again may help, Unauthorized for refused credentials, UsageError where the configuration is
-    wrong.
+    wrong. ``is_first``: before anything was asked of the cloud; whatever comes in the place of an answer later leaves open
+    whether a write was carried out, and is Unavailable.
     """
     from keystoneauth1 import exceptions
     from requests import RequestException
@@ -133,7 +134,7 @@ def translate_errors(what: str) -> Iterator[None]:
     except exceptions.HttpError as error:
         raise _status_error(what, error) from error
     except (exceptions.ConnectionError, exceptions.DiscoveryFailure, RequestException) as error:
-        raise _connection_error(what, error) from error
+        raise _connection_error(what, error, is_first=is_first) from error
     except exceptions.CatalogException as error:
         raise UsageError(f"{what}: {clean(str(error))}", "check project, region_name and interface") from error
     except (exceptions.ClientException, OSError, ValueError) as error:
@@ -153,7 +154,7 @@ def _status_error(what: str, error: "HttpError") -> BackendError | UsageError:
     return UsageError(text, "check auth_url, project and domains in clouds.yaml or OS_*")
 
 
-def _connection_error(what: str, error: BaseException) -> BackendError | UsageError:
+def _connection_error(what: str, error: BaseException, *, is_first: bool) -> BackendError | UsageError:
     from keystoneauth1 import exceptions
 
     chain = tuple(causes(error))
@@ -161,10 +162,11 @@ def _connection_error(what: str, error: BaseException) -> BackendError | UsageEr
     if any(type(cause).__name__ == "SSLCertVerificationError" for cause in chain):
         hint = "name the authority's certificate as cacert of this cloud in clouds.yaml"
         return UsageError(f"{what}: its certificate is not trusted: {reason}", hint)
+    kind = UsageError if is_first else Unavailable
     if is_plain_server(chain):
-        return UsageError(f"{what}: the address begins with https://, and the server speaks plain HTTP", _WRITE_HTTP)
+        return kind(f"{what}: the address begins with https://, and the server speaks plain HTTP", _WRITE_HTTP)
     if is_tls_server(chain):
-        return UsageError(f"{what}: the address begins with http://, and the server wants TLS", _WRITE_HTTPS)
+        return kind(f"{what}: the address begins with http://, and the server wants TLS", _WRITE_HTTPS)
     refused = next((cause for cause in chain if isinstance(cause, exceptions.HttpError)), None)
     if refused is not None and refused.http_status in PASSING:
         return _status_error(what, refused)

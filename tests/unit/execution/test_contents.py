@@ -227,6 +227,21 @@ def test_what_was_taken_on_trust_proves_nothing(backend: Quiet, tmp_path: Path) 
     assert result.ids["a"] != image.id
 
 
+@pytest.mark.parametrize("data", [DATA, OTHER])
+def test_what_the_service_converted_is_compared_by_what_was_published(
+    backend: Quiet, tmp_path: Path, data: bytes
+) -> None:
+    """Its own hash is of other bytes: it neither shows that they differ, nor that they are the same."""
+    assert apply(plan_for(backend, tmp_path, DATA, "sha1")).report.succeeded
+    image = forget_digests(backend, "sha1")
+    record = read(image)
+    assert record is not None
+    backend.update_image(image.id, properties=replace(record, converted=True).properties(image.id))
+    backend.hashes = {**NO_HASHES, "os_hash_algo": "sha512", "os_hash_value": hashlib.sha512(OTHER).hexdigest()}
+    result = apply(plan_for(backend, tmp_path, data, "sha384"), Settings(lock=False))
+    assert (result.ids["a"] == image.id) is (data == DATA)
+
+
 class RefusesRecords(Quiet):
     """A store that refuses to change a record."""
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import threading
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Unpack
@@ -12,7 +13,7 @@ from imagesync import Performer, execute
 from imagesync.backends.base import ImportFields, UpdateFields
 from imagesync.backends.local.backend import Local
 from imagesync.backends.local.store import Store
-from imagesync.errors import ChecksumMismatch, Forbidden, Unavailable
+from imagesync.errors import ChecksumMismatch, Conflict, Forbidden, Unavailable
 from imagesync.execution.deletions import Waiting
 from imagesync.execution.performer import make_update_fields
 from imagesync.model.catalog import Checksum, Role, Status, Visibility
@@ -97,6 +98,30 @@ def test_data_that_is_to_be_verified_is_read_back_before_anything_is_written(tmp
         with pytest.raises(ChecksumMismatch):
             perform(store, update)
         assert store.images(image.id)[0] == image
+
+
+class ChangedWhileRead(FaultyStore):
+    """A store in which somebody protects an image while its data is read."""
+
+    def download(self, image_id: str) -> Iterator[bytes]:
+        yield from super().download(image_id)
+        super(FaultyStore, self).update_image(image_id, protected=True)
+
+
+def test_what_was_changed_while_the_data_was_read_back_is_seen_before_anything_is_written(tmp_path: Path) -> None:
+    """That may take an hour: what was read before says nothing any more."""
+    store = ChangedWhileRead(tmp_path / "store")
+    apply(store, want_image(tmp_path, b"\0data"))
+    (image,) = store.images()
+    relies = (Reliance(image.id, "x", {"protected": False}),)
+    digest = Checksum("sha256", hashlib.sha256(b"\0data").hexdigest())
+    change = FieldChange(("visibility",), "private", "public", Reason.DRIFT)
+    update = Update("x", image.id, (change,), Record("base", "x", Role.CURRENT), (digest,))
+    store.calls.clear()
+    with pytest.raises(Conflict, match="protected is True, it was False; nothing more was written to it"):
+        Performer(store, Plan("base", TARGET, relies=relies))(Step("s", update, Reason.DRIFT), lambda _amount: None)
+    assert "update" not in store.calls
+    assert store.images(image.id)[0].visibility is Visibility.PRIVATE
 
 
 def test_an_image_changes_its_status_and_back(tmp_path: Path) -> None:

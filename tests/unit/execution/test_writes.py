@@ -233,6 +233,10 @@ def test_a_run_without_its_lease_writes_nothing(store: FaultyStore) -> None:
     with pytest.raises(LeaseLost):
         writes.change_status(image.id, Status.DEACTIVATED)
     with pytest.raises(LeaseLost):
+        writes.renew(image)
+    with pytest.raises(LeaseLost):
+        writes.change_members(image.id, {"p1"}, {"p2"})
+    with pytest.raises(LeaseLost):
         writes.disown(image)
     assert "update" not in store.calls
     assert stored(store, image).status is Status.ACTIVE
@@ -498,6 +502,48 @@ def test_a_change_that_no_guard_stops_is_seen_in_the_answer_and_ours_is_taken_ba
     assert find_changes(image, left, ["properties.imagesync_rev_7", "properties.imagesync_rev_9"]) != []
     assert guards(left) == [(9, "mine")]
     assert writes.list_left() == []
+
+
+def unclaimed(store: FaultyStore) -> LiveImage:
+    """An image that no run has written to."""
+    image = active(store)
+    return change_by_hand(store, image.id, {GUARD: None, "imagesync_catalog": None, "imagesync_id": None})
+
+
+@pytest.mark.parametrize("change", [{"min_ram": 7}, {"protected": True}, {"properties": {"imagesync_key": "other"}}])
+def test_what_somebody_changes_just_before_an_image_is_claimed_is_seen(
+    by_hand: ChangedByHand, change: UpdateFields
+) -> None:
+    """The answer to the claim shows it already; what was read before counts."""
+    image = unclaimed(by_hand)
+    by_hand.change = change
+    with pytest.raises(Conflict, match="changed by somebody else meanwhile"):
+        Writes(by_hand, nonce="mine").update(image, ATTRS)
+    left = stored(by_hand, image)
+    assert (left.name, left.hidden, left.tags) == ("old", False, frozenset())
+
+
+@pytest.mark.parametrize(
+    "others", [{"imagesync_rev_1": "other"}, {"imagesync_rev_2": "other"}, {"imagesync_rev_1": None}]
+)
+def test_a_claim_without_an_answer_counts_only_if_its_guard_is_the_only_one(
+    store: FaultyStore, others: dict[str, str | None]
+) -> None:
+    """Another run's guard in the place of ours, or beside it: that one writes to the image, too."""
+    image = unclaimed(store)
+
+    class Claimed(FaultyStore):
+        def update_image(self, image: LiveImage | str, **attrs: Unpack[UpdateFields]) -> LiveImage:
+            found = super().update_image(image, **attrs)
+            if not attrs.get("absent"):
+                return found
+            change_by_hand(self, found.id, others)
+            raise Unavailable("no answer")
+
+    store.__class__ = Claimed
+    with pytest.raises((Conflict, Unavailable)):
+        Writes(store, nonce="mine").update(image, ATTRS)
+    assert (stored(store, image).name, len(store.sent)) == ("old", 1)
 
 
 def test_what_cannot_be_taken_back_is_in_the_error(by_hand: ChangedByHand) -> None:

@@ -165,3 +165,11 @@ def test_quotes_decide_whether_a_filled_text_may_be_a_number(tmp_path: Path) -> 
     assert [spec.min_ram for spec in wanted(tmp_path, text % "${n}").images] == [5, 5]
     (problem,) = problems(tmp_path, text % "'${n}'")
     assert problem.startswith("8:5: images.b.min_ram: '5' is not a")
+
+
+@pytest.mark.parametrize(("images", "is_fine"), [(16, True), (17, False)])
+def test_all_texts_together_become_so_long_and_no_longer(tmp_path: Path, images: int, is_fine: bool) -> None:
+    """Each of a MiB, which one text may have: a small file cannot fill the memory."""
+    names = ", ".join(f"i{number}: {{name: '{'${v}' * 16}'}}" for number in range(images))
+    text = f"values: {{v: '{'x' * 65_536}'}}\nimages: {{{names}}}"
+    assert any("becomes too long" in problem for problem in problems(tmp_path, text)) is not is_fine

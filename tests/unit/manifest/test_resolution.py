@@ -89,3 +89,15 @@ def test_a_default_target_that_a_value_misnames_is_refused(tmp_path: Path) -> No
     text = "values: {where: ue}\ndefault_target: ${where}\ntargets: {eu: {}}\nimages: {}"
     with pytest.raises(UsageError, match="the manifest has no target 'ue'; it has: eu"):
         wanted(tmp_path, text)
+
+
+def test_the_digest_of_a_catalog_says_nothing_of_secrets(tmp_path: Path) -> None:
+    """It stands in plans that many can read; who knows the rest could try secrets until it fits."""
+
+    def digest(login: str, query: str, path: str = "a.raw") -> str:
+        place = f"https://{login}x.example/{path}?{query}"
+        signed = f"checksum_url: '{place}.sums', signature: {{url: '{place}.asc', keyring: keys}}"
+        return wanted(tmp_path, f"images: {{a: {{source: {{url: ['{place}', '{place}.2'], {signed}}}}}}}").digest
+
+    assert digest("me:one@", "sig=1") == digest("me:two@", "sig=2") == digest("", "sig=3")
+    assert digest("", "sig=1", "b.raw") != digest("", "sig=1")

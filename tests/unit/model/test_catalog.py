@@ -46,6 +46,21 @@ def test_the_first_url_is_the_identity() -> None:
     assert ImageSpec("a", "a", FILE).url_identity is None
 
 
+@pytest.mark.parametrize("place", [0, 1, 2])
+@pytest.mark.parametrize("secret", ["https://x.example/a?sig=1", "https://me:word@x.example/a"])
+def test_a_secret_in_any_of_the_urls_needs_a_digest(secret: str, place: int) -> None:
+    """Whichever mirror it is: what stands for the content then is neither shown nor kept."""
+    urls = ["https://y.example/a", "https://z.example/a"]
+    urls.insert(place, secret)
+    source = UrlSource(tuple(urls))
+    assert source.needs_digest
+    assert not UrlSource(tuple(urls), Checksum("sha256", "a" * 64)).needs_digest
+    assert not UrlSource(tuple(urls), checksum_url="https://x.example/SUMS").needs_digest
+    shown = source.withhold_secrets().urls
+    assert shown[place] == "https://x.example/a"
+    assert not UrlSource(shown).needs_digest
+
+
 def test_packed_data_is_not_stored_as_published() -> None:
     """The service gets the unpacked bytes, so that its digests are not those of the manifest."""
     packed = FileSource("/i/a.raw.xz", "a.raw.xz", transfer=Transfer(compression=Compression.XZ))

@@ -1,12 +1,47 @@
 """A plan saved and read back."""
 
 import json
+from collections.abc import Iterator, Mapping
+from dataclasses import MISSING, Field, fields, is_dataclass, replace
 
 import pytest
 
-from imagesync.model.catalog import Method, Signature, Status, Transfer, UrlSource
-from imagesync.model.plan import Create, Kind
+from imagesync.model.catalog import (
+    Checksum,
+    Compression,
+    Content,
+    FileSource,
+    Fingerprint,
+    KnownContent,
+    Method,
+    Role,
+    Signature,
+    Source,
+    Status,
+    Transfer,
+    UrlSource,
+)
+from imagesync.model.image import Identity
+from imagesync.model.plan import (
+    Action,
+    Candidate,
+    Create,
+    Deactivate,
+    Delete,
+    Fate,
+    FieldChange,
+    ImageState,
+    Kept,
+    Kind,
+    Plan,
+    Reactivate,
+    Reason,
+    Reliance,
+    Step,
+    Update,
+)
 from imagesync.model.policy import OnReplace
+from imagesync.model.record import Managed, Record
 from imagesync.planfile.reader import plan_from_json
 from imagesync.planfile.writer import plan_to_json
 from tests.unit.factories import candidate, catalog, digest, inventory, live, plan, retired, spec
@@ -65,14 +100,140 @@ def test_no_query_and_no_log_in_of_any_url_stands_in_a_saved_plan() -> None:
     assert [url["url"] for url in step["source"]["urls"]] == ["https://x.example/a.raw", "https://x.example/b.raw"]
 
 
-@pytest.mark.parametrize("entry", ["disk-1.raw", None])
-def test_the_entry_of_a_checksum_list_is_kept(entry: str | None) -> None:
-    """Only where one is declared: plans of earlier versions have no such field."""
-    source = UrlSource(("https://x/a.raw",), checksum_url="https://x/SUMS", checksum_entry=entry)
-    made = plan(catalog(spec("a", source=source), base="/images"), inventory())
-    document = plan_to_json(made, tool="test", folder="/images")
-    assert ("checksum_entry" in document["steps"][0]["source"]) is (entry is not None)
-    (step,) = plan_from_json(document, folder="/images", shown="plan.json").steps
-    assert isinstance(step.action, Create)
-    assert isinstance(step.action.source, UrlSource)
-    assert step.action.source.checksum_entry == entry
+TRANSFER = Transfer(Compression.XZ, Method.GLANCE_DIRECT, ("s1", "s2"), True, False, True, 1001, 1002)
+OTHER_TRANSFER = replace(TRANSFER, all_stores=False, verify=True, inspect=False)
+SIGNED = Signature("https://x.example/SUMS.sig", "/co/images/keys/vendor.asc", "keys/vendor.asc")
+SOURCES: tuple[Source, ...] = (
+    FileSource("/co/images/d/a.raw", "d/a.raw", digest("a"), "https://x.example/SUMS", None, SIGNED, TRANSFER),
+    UrlSource(
+        ("https://x.example/a", "https://y.example/a"), digest("b"), "https://x.example/S", None, SIGNED, OTHER_TRANSFER
+    ),
+    KnownContent(Checksum("sha1", "c" * 40)),
+    Content.NO_DATA,
+    Content.UNMANAGED,
+)
+MANAGED = Managed(
+    {"name": "h1"}, {"h2": "h3"}, ("h4",), ("h5",), 6, "https://x.example/o", "t7", {"hidden": False, "tags": ["a"]}, 8
+)
+RECORD = Record(
+    "base", "a", Role.RETIRED, (digest("d"),), "u" * 64, "s" * 32, MANAGED, None, False, True, (digest("e"),)
+)
+CHANGES = (
+    FieldChange(("properties", "a.b"), "x", None, Reason.DRIFT),
+    FieldChange(("tags",), (), ("t", "u"), Reason.EXPIRED),
+    FieldChange(("min_ram",), 1, 2, Reason.ADOPT),
+    FieldChange(("hidden",), False, True, Reason.SUPERSEDED),
+)
+STATE = ImageState(
+    {"name": "n", "visibility": "shared", "hidden": True, "protected": True, "min_disk": 3, "min_ram": 4},
+    {"p": "q"},
+    ("t", "u"),
+    ("m1", "m2"),
+)
+
+
+def image_id(number: int) -> str:
+    """A different id for each number."""
+    return f"00000000-0000-4000-8000-{number:012}"
+
+
+def make_full_plan() -> Plan:
+    """Each kind of step and of source, and in every field a value of its own that is not the default; no two fields that
+    are true or false are so always together."""
+    prints = Fingerprint((digest("f"), Checksum("md5", "1" * 32)), 4097)
+    ids = (image_id(1), image_id(2), (image_id(3), image_id(4)))
+    more = ((image_id(5), image_id(6)), CHANGES)
+    actions: list[Action] = [
+        Create(f"k{number}", STATE, source, prints, RECORD, *ids, number % 2 == 0, number % 2 == 1, *more)
+        for number, source in enumerate(SOURCES)
+    ]
+    actions_on_images: tuple[Action, ...] = (
+        Update("a", image_id(7), CHANGES, RECORD, (digest("b"), Checksum("sha512", "2" * 128))),
+        Update("a", image_id(8), (), None),
+        Deactivate("a", image_id(9)),
+        Reactivate("a", image_id(10)),
+        Delete("a", image_id(11), 12, True),
+    )
+    steps = [
+        Step(f"s{n}", one, list(Reason)[n], (f"n{n}", "m")) for n, one in enumerate((*actions, *actions_on_images))
+    ]
+    return Plan(
+        "base",
+        Identity("glance", "https://cloud.example", "project", "the project", "region", "label"),
+        tuple(steps),
+        (Reliance(image_id(13), "a", {"name": "n", "tags": ("t",), "min_ram": 5, "hidden": True, "owner": None}),),
+        ("k1", "k2"),
+        {"a": image_id(14)},
+        15,
+        16,
+        17,
+        ("r1", "r2"),
+        ("c1", "c2"),
+        ("a note",),
+        f"sha256:{'3' * 64}",
+        "/co/images",
+        "eu",
+        Kind.ROLLBACK,
+        (
+            Kept("a", image_id(18), 19, 20, "2027-01-02", True, False),
+            Kept("a", image_id(23), 24, 25, "2027-01-03", False, True),
+        ),
+        (Candidate("a", image_id(21), "2026-11-01T00:00:00Z", Fate.UNWANTED),),
+        {"a": "f" * 32},
+        (image_id(22),),
+        {"a": "2027-02-03"},
+        "2026-11-23T12:00:00+00:00",
+    )
+
+
+def list_values(value: object) -> Iterator[object]:
+    """All the dataclasses that a value is made of."""
+    if is_dataclass(value) and not isinstance(value, type):
+        yield value
+        parts: list[object] = [getattr(value, one.name) for one in fields(value)]
+    elif isinstance(value, Mapping):
+        parts = list(value.values())
+    else:
+        parts = list(value) if isinstance(value, tuple) else []
+    for part in parts:
+        yield from list_values(part)
+
+
+def has_default(value: object, one: Field[object]) -> bool:
+    """Whether a field of a value holds what it holds where nobody gives it."""
+    usual = one.default if one.default_factory is MISSING else one.default_factory()
+    return bool(getattr(value, one.name) == usual)
+
+
+def test_every_field_of_a_plan_comes_back_from_a_saved_one() -> None:
+    """None is lost, and none takes the place of another. ``copies`` and ``made`` are not compared by plans themselves."""
+    made = make_full_plan()
+    document = json.loads(json.dumps(plan_to_json(made, tool="test", folder="/co")))
+    found = plan_from_json(document, folder="/co", shown="plan.json")
+    assert found == made
+    assert (found.copies, found.made) == (made.copies, made.made)
+
+
+def test_the_plan_of_that_test_has_a_value_in_every_field() -> None:
+    """Those that a saved plan does not hold apart: of records at work, which no plan makes, and of the manifest itself."""
+    values = list(list_values(make_full_plan()))
+    for kind in {type(value) for value in values}:
+        for one in fields(kind):  # type: ignore[arg-type]
+            given = [value for value in values if type(value) is kind and not has_default(value, one)]
+            assert given or one.name in ("nonce", "unverified", "checksum_entry", "places"), (
+                f"{kind.__name__}.{one.name}"
+            )
+
+
+def test_paths_of_a_saved_plan_follow_its_file() -> None:
+    """A checkout elsewhere: its base, its files and its keyrings are there, too."""
+    made = make_full_plan()
+    document = plan_to_json(made, tool="test", folder="/co")
+    assert "/co" not in json.dumps(document)
+    found = plan_from_json(document, folder="/elsewhere/co", shown="plan.json")
+    signed = replace(SIGNED, keyring="/elsewhere/co/images/keys/vendor.asc")
+    file, url = (step.action.source for step in found.steps[:2] if isinstance(step.action, Create))
+    assert found.base == "/elsewhere/co/images"
+    assert isinstance(file, FileSource)
+    assert isinstance(url, UrlSource)
+    assert (file.path, file.signature, url.signature) == ("/elsewhere/co/images/d/a.raw", signed, signed)

@@ -9,11 +9,12 @@ from imagesync.errors import PlanRefused
 from imagesync.model.catalog import OnExpire, Status
 from imagesync.model.plan import Plan, Reason
 from imagesync.model.policy import OnReplace
+from imagesync.model.record import read
 from imagesync.planning.clock import Clock, find_untimely_steps, read_clocks
 from imagesync.planning.plan_checks import find_faulty_steps
 from imagesync.planning.planner import make_plan
 from imagesync.planning.rollback import rollback_plan
-from tests.unit.factories import NOW, catalog, inventory, live, plan, plan_input, retired, spec
+from tests.unit.factories import NOW, catalog, inventory, live, plan, plan_input, retired, rewrite, spec
 
 IDENTITY, IMAGE = "the identity service", "the image service"
 YESTERDAY = (NOW - timedelta(days=1)).date().isoformat()
@@ -94,6 +95,23 @@ def test_a_host_that_is_ahead_by_years_deletes_nothing_early() -> None:
     clock = read_clocks(NOW + timedelta(days=3652), {IDENTITY: NOW - timedelta(days=30)})
     assert planned(clock).steps == ()
     assert datetime.now(UTC) > clock.earliest
+
+
+@pytest.mark.parametrize(
+    ("minutes", "until"), [(-65, "2026-11-30"), (-5, "2026-11-30"), (5, "2026-11-30"), (11, "2026-11-08")]
+)
+def test_the_day_of_a_retirement_is_believed_unless_it_is_after_the_latest_clock(minutes: int, until: str) -> None:
+    """A clock that is behind makes no retirement of today one of the future, whose time is replaced by the last write."""
+    wanted = spec("a", on_replace=OnReplace(keep=2, delete_after=7))
+    image = retired(wanted, "old", days=0)
+    record = read(image)
+    assert record is not None
+    since = (NOW + timedelta(minutes=minutes)).isoformat()
+    image = rewrite(image, managed=replace(record.managed, retired=since))
+    found = inventory(live(wanted, generation=2), replace(image, updated_at="2026-11-01T00:00:00Z"))
+    clock = Clock((NOW - timedelta(hours=1), NOW), "the clocks differ")
+    (kept,) = make_plan(replace(plan_input(catalog(wanted), found), clock=clock)).kept
+    assert kept.until == until
 
 
 def test_what_has_expired_does_not_come_back_where_a_clock_is_behind() -> None:

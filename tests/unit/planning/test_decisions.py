@@ -32,7 +32,7 @@ from imagesync.model.plan import (
 from imagesync.model.policy import Policy, Publish
 from imagesync.model.record import read
 from imagesync.planning.staging import stage_plan
-from tests.unit.factories import candidate, catalog, inventory, live, plan, plan_input, retired, spec
+from tests.unit.factories import candidate, catalog, inventory, live, plan, plan_input, retired, rewrite, spec
 from tests.unit.planning.plans import actions, changes, kinds
 
 
@@ -131,6 +131,27 @@ def test_a_staged_build_that_was_deactivated(wanted: Status | None, steps: list[
     found = live(off, "s", Role.STAGING, hidden=True, status=Status.DEACTIVATED)
     made = plan(catalog(off), inventory(found))
     assert kinds(made) == steps
+
+
+def test_of_several_builds_with_the_wanted_content_the_newest_is_used() -> None:
+    """Whatever their ids: a candidate is published, an interrupted import is taken up, an image is compared first."""
+    wanted = spec("a", "b")
+    older, newer = {"created_at": "2026-11-01T00:00:00Z"}, {"created_at": "2026-11-02T00:00:00Z"}
+    staged = candidate(wanted, "z", **older), candidate(wanted, "a", **newer)
+    made = plan(catalog(wanted), inventory(*staged))
+    assert actions(made) == [("Update", "a", "staged"), ("Delete", "z", "discarded")]
+
+    fetched = replace(wanted, source=UrlSource(("https://x/a",), transfer=Transfer(method=Method.WEB_DOWNLOAD)))
+    left = [candidate(fetched, image_id, **age) for image_id, age in (("z", older), ("a", newer))]
+    left = [rewrite(image, unverified=True, digests=(), declared=wanted.fingerprint.digests) for image in left]
+    made = plan(catalog(fetched), inventory(*left))
+    assert [step.action.fill for step in made.steps if isinstance(step.action, Create)] == ["a"]
+
+    other = spec("a", fingerprint=Fingerprint((Checksum("sha512", "a" * 128),), size=4096))
+    current, builds = live(wanted, "y", generation=8), [retired(wanted, "x", 2), retired(wanted, "b", 3)]
+    made = plan(catalog(other), inventory(current, *builds, *staged))
+    (compared,) = [step.action.may_hold for step in made.steps if isinstance(step.action, Create)]
+    assert compared == ("y", "a", "z", "b", "x")
 
 
 def test_a_staged_build_that_the_service_still_works_on_is_not_published() -> None:

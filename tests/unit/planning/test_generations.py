@@ -17,7 +17,7 @@ from imagesync.model.catalog import (
     UrlSource,
 )
 from imagesync.model.plan import Create
-from imagesync.planning.generations import group
+from imagesync.planning.generations import collect_known, group, settle_digests
 from tests.unit.factories import PROJECT, catalog, digest, inventory, live, plan, rewrite, spec
 from tests.unit.planning.plans import kinds
 
@@ -143,3 +143,14 @@ def test_what_contradicts_a_declared_digest_is_no_tampering() -> None:
     image = live(wanted, os_hash_algo="sha512", os_hash_value="b" * 128)
     image = rewrite(image, digests=(), declared=(sha512,))
     assert kinds(plan(catalog(wanted), inventory(image)))[0] == ("Create", "a", "content-changed")
+
+
+def test_a_digest_that_was_computed_of_the_data_outlives_another_hash_of_the_service() -> None:
+    """What was published is known; a hash that differs shows that the data was changed, and is never taken over."""
+    published, other = Checksum("sha512", "a" * 128), Checksum("sha512", "b" * 128)
+    wanted = spec("a", fingerprint=Fingerprint((digest("a"),)))
+    image = live(wanted, os_hash_algo="sha512", os_hash_value=other.value, checksum="c" * 32)
+    owned = group([rewrite(image, digests=(digest("a"), published))])["a"].current[0]
+    known = {"md5": "c" * 32, "sha256": digest("a").value, "sha512": published.value}
+    assert {item.algorithm: item.value for item in settle_digests(wanted, owned).digests} == known
+    assert collect_known(wanted, owned) == known

@@ -193,16 +193,18 @@ def test_a_format_that_the_service_does_not_take_is_refused(name: str) -> None:
     [
         ("image_count_total", 7, 9, False),
         ("image_count_total", 8, 9, True),
+        ("image_count_total", 0, 0, True),
         ("image_count_total", 9, -1, False),
-        ("image_size_total", 6, 10, False),
-        ("image_size_total", 7, 10, True),
+        ("image_size_total", 6, 134, False),
+        ("image_size_total", 7, 134, True),
+        ("image_size_total", 0, 0, True),
         ("image_size_total", 99, -1, False),
     ],
 )
 def test_a_quota_may_be_used_up_to_its_limit(name: str, usage: int, limit: int, is_refused: bool) -> None:
-    """By two images of 2 MiB each; -1 is no limit."""
+    """By two images of 64 MiB each; 0 permits none, -1 is no limit."""
     able = Capabilities(usage={name: Usage(usage, limit)})
-    images = [spec(key, fingerprint=Fingerprint((digest("a"),), size=2 * 2**20)) for key in "ab"]
+    images = [spec(key, fingerprint=Fingerprint((digest("a"),), size=64 * 2**20)) for key in "ab"]
     given = plan_input(catalog(*images), inventory(), able=able)
     if is_refused:
         with pytest.raises(PlanRefused, match=f"{name}.; raise the quota or remove images first"):

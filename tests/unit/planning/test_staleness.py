@@ -40,7 +40,7 @@ def test_a_plan_of_what_is_still_there_is_not_stale() -> None:
         ({"owner": "another"}, "owner"),
         ({"visibility": Visibility.PUBLIC}, "visibility"),
         ({"protected": True}, "protected"),
-        ({"properties": {**OLD.properties, "imagesync_role": Role.RETIRED.value}}, "the record"),
+        ({"properties": {**OLD.properties, "imagesync_role": Role.RETIRED.value}}, "properties.imagesync_role"),
     ],
 )
 def test_a_touched_image_that_changed_makes_a_plan_stale(attrs: dict[str, Any], path: str) -> None:
@@ -238,7 +238,7 @@ def test_a_stale_plan_is_a_message_that_can_be_read(number: int, lines: int) -> 
     ("attrs", "named"),
     [
         ({"min_ram": 9}, "min_ram of image"),
-        ({"properties": {}}, "the record of image"),
+        ({"properties": {}}, "properties.imagesync_catalog, properties.imagesync_digest, properties.imagesync_id, "),
         ({"name": "x", "protected": True, "properties": {}}, "name, protected of image"),
     ],
 )

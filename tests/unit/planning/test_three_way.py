@@ -157,6 +157,20 @@ def test_what_on_replace_took_comes_back_although_it_is_ignored() -> None:
     assert {".".join(change.path): change.after for change in first.changes} == {"hidden": False, "properties.p": "1"}
 
 
+def test_what_the_manifest_declares_wins_over_what_was_before_a_retirement() -> None:
+    """Fields, properties and visibility of today; what it says nothing of is as it was."""
+    before: dict[str, object] = {"hidden": False, "visibility": "public", "min_ram": 1, "min_disk": 7}
+    before |= {"properties.p": "old", "properties.q": "was"}
+    declared = {"visibility": Visibility.COMMUNITY, "min_ram": 5, "properties": {"p": "new"}}
+    image = replace(retired(spec("a", "a"), "one", before=before), visibility=Visibility.PRIVATE)
+    made = plan(catalog(spec("a", "a", **declared)), inventory(image, live(spec("a", "b"), "two", generation=2)))
+    first = made.steps[0].action
+    assert isinstance(first, Update)
+    after = {"hidden": False, "visibility": "community", "min_ram": 5, "min_disk": 7}
+    after |= {"properties.p": "new", "properties.q": "was"}
+    assert {".".join(change.path): change.after for change in first.changes} == after
+
+
 def test_what_on_replace_took_comes_back_as_the_text_that_it_was() -> None:
     """What looks like a reference is none: it was read from the image."""
     image = retired(spec("a", "a"), "one", before={"hidden": False, "properties.p": "${images.a.id}"})

@@ -159,7 +159,7 @@ def test_an_image_that_users_lose_stands_last() -> None:
     assert "      image  id-gone" in text
 
 
-@pytest.mark.parametrize(("expires", "shown"), [("2026-12-22", True), ("2026-12-24", False), ("2026-11-24", True)])
+@pytest.mark.parametrize(("expires", "shown"), [("2026-12-23", True), ("2026-12-24", False), ("2026-11-24", True)])
 def test_an_image_that_expires_soon_is_announced(expires: str, *, shown: bool) -> None:
     """Within thirty days of the reader's clock; a plan itself holds no clock."""
     made = plan(catalog(spec("a", expires=expires, on_expire=OnExpire.HIDE)), inventory(live(spec("a"))))
