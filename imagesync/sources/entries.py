@@ -23,6 +23,16 @@ _OTHERS: Final = re.compile(
 )
 _COMMON_ENDING: Final = re.compile(r"[-_ ]?(?:hash|check)?sums?$|[-_ ]?(?:hash(?:es)?|digests?)$")
 _BEFORE_ENDING: Final = re.compile(r"(?:\.(?:txt|text|asc|gpg|sig|sign|pgp|json|lst|list|md|csv))+$")
+AFTER_NAME: Final = frozenset({"download", "raw", "content", "file", "view", "latest"})
+"""What stands behind a file's name in the URLs of download sites."""
+MAX_NAMES_OF_LINE: Final = 4
+_FILE_ENDINGS: Final = frozenset(
+    (
+        *("qcow2", "qcow", "img", "raw", "vmdk", "vhd", "vhdx", "vdi", "iso", "ova", "ami"),
+        *("tar", "gz", "xz", "bz2", "zst", "zip", "7z", "tgz", "txz", "squashfs"),
+    )
+)
+_WORD: Final = re.compile(r"[^\s\"'`()\[\]<>|,;=]+")
 _NAME_PART: Final = re.compile(r"[a-z0-9]+(?:[-_][a-z0-9]+)*")
 
 
@@ -32,7 +42,8 @@ class Entry(NamedTuple):
     ``names``: as written, of one file, the one that says most first; empty where the list names none. ``algorithm``: a
     hashlib name in lower case, or, in upper case, one that is not verified here. ``value``: lower-case hexadecimal.
     ``sized``: the file's name if what stands before it is a size. ``problem``: why the digest is not unmistakable.
-    ``is_mention``: no entry, but a word of a line that could be one of this file.
+    ``is_mention``: no entry, but a word of a line that could be one of this file. ``about``: the file that a line without
+    a digest names: if it is not the wanted one, a digest without a name may be that file's.
     """
 
     names: tuple[str, ...]
@@ -41,6 +52,7 @@ class Entry(NamedTuple):
     sized: str = ""
     problem: str = ""
     is_mention: bool = False
+    about: str = ""
 
 
 class AlgorithmHint(NamedTuple):
@@ -78,12 +90,13 @@ def is_verified(algorithm: str) -> bool:
 def find_algorithm_of_list(url: str) -> AlgorithmHint | None:
     """The algorithm in the name of a list: ``SHA256SUMS``, ``disk.img.sha512``, ``CHECKSUM.SHA256``, ``b2sums.txt``.
 
-    The name may stand in the query, too (``?file=B2SUMS``).
+    The name may stand in the query (``?file=B2SUMS``), or before ``/download``.
     """
     parts = urlsplit(url)
-    paths = [unquote(parts.path), *(value for _, value in parse_qsl(parts.query[:MAX_QUERY_CHARS]))]
-    algorithms = (_find_algorithm_in_name(path.rpartition("/")[2]) for path in paths)
-    found = next(filter(None, algorithms), None)
+    names = [part for part in unquote(parts.path).split("/") if part][-2:][::-1] or [""]
+    names = names if names[0].lower() in AFTER_NAME else names[:1]
+    names += [value.rpartition("/")[2] for _, value in parse_qsl(parts.query[:MAX_QUERY_CHARS])]
+    found = next(filter(None, map(_find_algorithm_in_name, names)), None)
     return AlgorithmHint(found, "the list's name") if found else None
 
 
@@ -93,6 +106,12 @@ def _find_algorithm_in_name(name: str) -> str | None:
     whole = [found for piece in name.split(".") for found in _NAME_PART.findall(piece)] or [""]
     ends = [part for part in (*_split_name(whole[-1])[::-1], *_split_name(whole[0])[:1]) if any(map(str.isdigit, part))]
     return next(filter(None, map(read_algorithm, (whole[-1], *ends))), None)
+
+
+def find_file_names(text: str) -> list[str]:
+    """The words of a text that end like the name of an image or an archive."""
+    words = (word.rstrip(".:!?*") for word in _WORD.findall(text) if "." in word)
+    return [word for word in words if word.rpartition(".")[2].lower() in _FILE_ENDINGS][:MAX_NAMES_OF_LINE]
 
 
 def _split_name(text: str) -> list[str]:

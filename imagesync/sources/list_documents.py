@@ -12,7 +12,8 @@ from functools import lru_cache
 from typing import Any, Final
 
 from imagesync.errors import SourceError
-from imagesync.sources.entries import LENGTHS, Entry, make_entry, read_algorithm
+from imagesync.secrets import show_key
+from imagesync.sources.entries import LENGTHS, AlgorithmHint, Entry, find_file_names, make_entry, read_algorithm
 
 MAX_MARKS: Final = 500_000
 """Commas, colons and brackets of a document: each value that is kept takes memory."""
@@ -82,26 +83,38 @@ def read_document(content: bytes) -> list[Entry]:
     if sum(map(content.count, (b",", b":", b"[", b"{"))) > MAX_MARKS:
         raise SourceError("it is JSON with more values than are read", "name a list in another form")
     try:
-        document = json.loads(content)
+        document = json.loads(content, object_pairs_hook=_make_object)
     except (ValueError, RecursionError) as error:
         raise SourceError("it begins like JSON and cannot be read as such", "correct checksum_url") from error
     return list(_walk(document))
 
 
+def _make_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """SourceError for an object that says two things under one name, of which parsers keep one or the other."""
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        for name, value in pairs:
+            if made[name] != value:
+                message = f"it is JSON with two different values of {show_key(name)} in one object"
+                raise SourceError(message, "declare the checksum itself")
+    return made
+
+
 def _walk(document: Any) -> Iterator[Entry]:
     """All objects of a document, without recursion: it may be nested as deep as the parser allows."""
-    waiting: list[tuple[str, Any]] = [("", document)]
+    waiting: list[tuple[str, Any, AlgorithmHint | None]] = [("", document, None)]
     while waiting:
-        key, node = waiting.pop()
+        key, node, hint = waiting.pop()
         if isinstance(node, list):
-            waiting += (("", item) for item in reversed(node))
+            waiting += (("", item, hint) for item in reversed(node))
         elif isinstance(node, dict):
+            hint = _find_hint(node, key) or hint
             is_read = _may_have_digests(node)
             if is_read:
-                yield from _read_object(node, _find_names(node, key))
+                yield from _read_object(node, _find_names(node, key), hint)
             is_read = is_read and bool(_find_names(node, ""))
             waiting += (
-                (name, item)
+                (name, item, _find_hint({}, name) or hint)
                 for name, item in reversed(node.items())
                 if isinstance(item, dict | list) and not (is_read and _simplify(name) in _DIGESTS)
             )
@@ -121,36 +134,60 @@ def _find_names(node: Mapping[str, Any], key: str) -> tuple[str, ...]:
     """How an object calls its file; the key that it has itself, if it looks like the name of a file, comes last."""
     fields = {_simplify(name): value for name, value in node.items() if isinstance(value, str)}
     names = [fields[name] for name in _NAMES if fields.get(name) and not _LABELLED.fullmatch(fields[name])]
+    if not names:  # a field of another name, if it is the only one with the name of an image
+        others = [value for value in fields.values() if find_file_names(value) == [value]]
+        names = others if len(others) == 1 else []
     return tuple(dict.fromkeys([*names, key] if "." in key else names))
 
 
-def _read_object(node: Mapping[str, Any], names: tuple[str, ...]) -> Iterator[Entry]:
+def _find_hint(node: Mapping[str, Any], key: str) -> AlgorithmHint | None:
+    """The algorithm that an object, or its own key, says for what is in it."""
+    algorithm = read_algorithm(key) or _find_algorithm_beside(node)
+    return (
+        AlgorithmHint(algorithm, f"its field {key[:32]}" if read_algorithm(key) else "a field beside it")
+        if algorithm
+        else None
+    )
+
+
+def _find_algorithm_beside(node: Mapping[str, Any]) -> str | None:
+    """The algorithm in a field beside a digest: one of that name, else the only one that any other field has."""
+    named = next((found for name in _ALGORITHMS if (found := _read_algorithm_field(node, name))), None)
+    if named:
+        return named
+    others = {found for value in node.values() if isinstance(value, str) and (found := read_algorithm(value))}
+    return others.pop() if len(others) == 1 else None
+
+
+def _read_object(node: Mapping[str, Any], names: tuple[str, ...], hint: AlgorithmHint | None = None) -> Iterator[Entry]:
     """The digests of one object, and of the objects in its field ``checksums``, ``hashes`` or the like."""
-    beside = next((found for name in _ALGORITHMS if (found := _read_algorithm_field(node, name))), None)
+    beside = _find_algorithm_beside(node)
     for key, value in node.items():
         name = _simplify(key)
         if isinstance(value, str):
             algorithm = read_algorithm(_AROUND.sub("", name))
             if algorithm or name in _DIGESTS:
-                yield from _make_entries(names, value, algorithm or beside, key)
+                yield from _make_entries(names, value, algorithm or beside, key, hint)
             elif "." in key:  # a mapping of names to digests
-                yield from _make_entries((key,), value, None, key)
+                yield from _make_entries((key,), value, None, key, hint)
         elif names and name in _DIGESTS and isinstance(value, dict | list):
             for inner in value if isinstance(value, list) else [value]:
                 if isinstance(inner, dict):
-                    yield from _read_object(inner, names)
+                    yield from _read_object(inner, names, hint)
                 elif isinstance(inner, str):
-                    yield from _make_entries(names, inner, None, key)
+                    yield from _make_entries(names, inner, None, key, hint)
 
 
-def _make_entries(names: tuple[str, ...], value: str, algorithm: str | None, key: str) -> Iterator[Entry]:
+def _make_entries(
+    names: tuple[str, ...], value: str, algorithm: str | None, key: str, hint: AlgorithmHint | None
+) -> Iterator[Entry]:
     found = _LABELLED.fullmatch(value.strip())
-    if not found or not (found[1] or algorithm or len(found[2]) in LENGTHS):
+    if not found or not (found[1] or algorithm or hint or len(found[2]) in LENGTHS):
         return
     label = found[1] or algorithm
     if found[1] and not read_algorithm(found[1]):
         return
-    if entry := make_entry(names, found[2], label, None, f"its field {key[:32]}"):
+    if entry := make_entry(names, found[2], label, hint, f"its field {key[:32]}"):
         yield entry
 
 

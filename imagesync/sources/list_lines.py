@@ -11,7 +11,16 @@ from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
 from imagesync.model.catalog import HEX_LENGTHS
-from imagesync.sources.entries import LENGTHS, OTHER_LENGTHS, AlgorithmHint, Entry, make_entry, read_algorithm
+from imagesync.sources.entries import (
+    LENGTHS,
+    OTHER_LENGTHS,
+    AlgorithmHint,
+    Entry,
+    find_file_names,
+    is_verified,
+    make_entry,
+    read_algorithm,
+)
 
 MAX_HEADING_CHARS: Final = 120
 MAX_HEADING_WORDS: Final = 8
@@ -26,7 +35,11 @@ _RUN: Final = re.compile(r"[0-9A-Fa-f]{32}")
 _DIGEST: Final = re.compile(r"(?:([A-Za-z][A-Za-z0-9/_-]{1,31})[:=])?([0-9A-Fa-f]{32,128})")
 _HEX: Final = re.compile(r"[0-9A-Fa-f]+")
 _LABEL: Final = re.compile(r"[A-Za-z][A-Za-z0-9/_-]{0,31}")
-_SIZE_FIRST: Final = re.compile(r"(\d{1,20})[ \t]+(\S.*)")
+_SIZE_FIRST: Final = re.compile(
+    r"(?:\d{1,20}(?:[ \t]+\d{4}-\d\d-\d\d(?:[ T]\d\d:\d\d(?::\d\d)?Z?)?)?|\d{4}-\d\d-\d\d(?:[ T]\d\d:\d\d(?::\d\d)?Z?)?)"
+    r"[ \t]+(\S.*)"
+)
+"""A size, a date, or a date behind a size; then the name."""
 _CERTUTIL: Final = re.compile(r"([A-Za-z][A-Za-z0-9]{0,31}) hash of (?:file )?(\S.*):", re.IGNORECASE)
 _FIELD: Final = re.compile(r"(Algorithm|Hash|Path)[ \t]*:[ \t]*(.*)", re.IGNORECASE)
 _NAME_ALONE: Final = re.compile(r"[^\s:=]{1,255}\.[A-Za-z][A-Za-z0-9]{1,9}")
@@ -46,9 +59,14 @@ _HEADING_WORDS: Final = frozenset(
 _NO_ALGORITHMS: Final = frozenset(
     (*("FILE", "FILES", "IMAGE", "IMAGES", "THE", "ALL", "ISO", "DISK", "CONTENT", "BUILD", "RELEASE"),)
 )
+_LOOK_ALIKES: Final = re.compile(
+    r"blake|b[23]sum|whirlpool|sha-?3|sha3|keccak|skein|streebog|r(?:ipe)?md|sm3|sha-?512[/_t-]+2", re.IGNORECASE
+)
+"""Algorithms whose digests are as long as those of others, as prose may mention them."""
 _GENERIC: Final = frozenset({"hash", "checksum", "digest", "sum", "value"})
 _QUOTES: Final = "\"'`"
 _SEVERAL: Final = "has more than one digest"
+_UNREAD: Final = "names a file in a form that is not read"
 
 
 class Parts(NamedTuple):
@@ -68,8 +86,10 @@ class _Block:
         self._last = ""
 
     def take(self, line: str) -> bool:
-        """Whether a line belongs to the object: a field, or what is left of the last one."""
+        """Whether a line belongs to the object: a field that it does not have yet, or what is left of the last one."""
         if found := _FIELD.fullmatch(line.strip()):
+            if found[1].lower() in self.fields:
+                return False
             self._last = found[1].lower()
             self.fields[self._last] = found[2].strip()
             return True
@@ -80,11 +100,10 @@ class _Block:
         return False
 
     def finish(self, where: str) -> Entry | None:
-        """The entry, if the object is whole."""
-        digits, label = self.fields.get("hash", ""), self.fields.get("algorithm")
+        """The entry, if the object is whole; what names a file and is not, says of which file no digest is."""
+        digits, label, path = self.fields.get("hash", ""), self.fields.get("algorithm"), self.fields.get("path")
         if not _is_digest(digits) or not label:
-            return None
-        path = self.fields.get("path")
+            return Entry((), problem=f"the object before {where} {_UNREAD}") if path else None
         return make_entry((path,) if path else (), digits, label, None, where)
 
 
@@ -109,6 +128,8 @@ class LineReader:
         self._hint = hint
         self._block: _Block | None = None
         self._groups: _Groups | None = None
+        self._is_digest_first = False
+        """Whether a digest had no name before it: a name in a line of its own may be that one's, or the next one's."""
 
     def read(self, lines: Iterable[str]) -> Iterator[Entry]:
         """The entries of all lines (without their ends), and the lines that decide nothing (``Entry.problem``)."""
@@ -119,7 +140,7 @@ class LineReader:
 
     def _read_line(self, line: str, number: int) -> Iterator[Entry]:
         text = line.strip().removeprefix("- ").removeprefix("* ").lstrip()
-        if self._block and self._block.take(line) and not text.lower().startswith("algorithm"):
+        if self._block and self._block.take(line):
             return
         has_digest = _RUN.search(text) is not None
         if not (groups := self._groups) or has_digest or not self._add_groups(groups, text):
@@ -137,6 +158,7 @@ class LineReader:
         entry = block.finish(where) if block else None
         if groups and (len(groups.digits) in LENGTHS or len(groups.digits) in OTHER_LENGTHS):
             names = (groups.name,) if groups.name else ()
+            self._is_digest_first |= not names
             entry = make_entry(names, groups.digits, groups.label, self._hint, where)
         if entry:
             yield entry
@@ -150,6 +172,8 @@ class LineReader:
             names, label, digits, sized = parts
             if not names and waiting:
                 names, label = ((waiting.name,) if waiting.name else ()), label or waiting.label
+                self._groups = _Groups(waiting.name, None, "") if label else None  # one of another kind may follow
+            self._is_digest_first |= not names
             if label and label.lower() in _GENERIC:
                 label = None
             if entry := make_entry(names, digits, label, self._hint, where, sized):
@@ -166,18 +190,30 @@ class LineReader:
         A name in a field of its own (YAML, or blocks of lines) is of a digest that nobody knows: a digest without a name is
         then not known to be of the file that is wanted.
         """
-        self._groups = None
+        waiting, self._groups = self._groups, None
+        if waiting and not waiting.digits:
+            yield from _mention_files(waiting.name, number)
         if not text:
             return
-        if (field := _FIELD.fullmatch(text)) and field[1].lower() == "algorithm":
+        if (field := _FIELD.fullmatch(text)) and field[1].lower() != "hash":
             self._block = _Block()
             self._block.take(text)
         elif (algorithm := _read_heading(text)) is not None:
             self._hint = AlgorithmHint(algorithm, f"the heading in line {number}") if algorithm else None
-        elif not text.startswith(_COMMENTS):
-            self._groups = _begin_groups(text)
-            if self._groups is None and _NAME_FIELD.match(text):
-                yield Entry((), problem=f"line {number} names a file in a form that is not read")
+        else:
+            self._hint = self._hint or _find_look_alike(text, number)
+            yield from self._read_prose(text, number)
+
+    def _read_prose(self, text: str, number: int) -> Iterator[Entry]:
+        """The files that a line names; it may be one whose digest follows."""
+        is_comment = text.startswith(_COMMENTS)
+        groups = None if is_comment else _begin_groups(text)
+        if groups and (groups.digits or not self._is_digest_first):
+            self._groups = groups
+            return
+        if not is_comment and _NAME_FIELD.match(text):
+            yield Entry((), problem=f"line {number} {_UNREAD}")
+        yield from _mention_files(text, number)
 
     def _add_groups(self, groups: _Groups, text: str) -> bool:
         """Whether a line went on with the groups of the last ones."""
@@ -225,7 +261,7 @@ def _split_gnu(label: str | None, digits: str, rest: str, *, is_escaped: bool) -
         return Parts((), label, digits)
     if label is None and read_algorithm(name.strip("()")):
         return Parts((), name.strip("()"), digits)
-    sized = found[2].removeprefix("*") if (found := _SIZE_FIRST.fullmatch(name)) else ""
+    sized = found[1].removeprefix("*") if (found := _SIZE_FIRST.fullmatch(name)) else ""
     return Parts((name,), label, digits, sized)
 
 
@@ -243,7 +279,7 @@ def _split_name_first(before: str, label: str | None, digits: str) -> Parts:
     return Parts((name,), label, digits, head.strip() if last.isdigit() else "")
 
 
-def _split_bsd(text: str) -> Parts | None:
+def _split_bsd(text: str) -> Parts | str | None:
     """``SHA256 (NAME) = HEX``, ``SHA2-256(NAME)= HEX``; the name may hold anything."""
     head, _, digits = text.rpartition("=")
     head, digits, is_escaped = head.rstrip(), digits.strip(), text.startswith("\\")
@@ -251,6 +287,8 @@ def _split_bsd(text: str) -> Parts | None:
     if not bracket or not name.endswith(")") or not _is_hex(digits) or not _LABEL.fullmatch(label.strip()):
         return None
     name = name[:-1]
+    if _RUN.search(name) and any(map(_read_digest, name.split())):
+        return _SEVERAL
     return Parts((_unescape(name) if is_escaped else name,), label.strip(), digits) if len(digits) >= 32 else None
 
 
@@ -284,10 +322,27 @@ def _read_heading(text: str) -> str | None:
         return None
     found = [read_algorithm(word) for word in words]
     if any(found) and all(one or word.lower() in _HEADING_WORDS for one, word in zip(found, words, strict=True)):
-        different = set(filter(None, found))
-        return different.pop() if len(different) == 1 else ""
+        different = sorted(filter(None, set(found)))
+        return (
+            different[0] if len(different) == 1 else "" if all(map(is_verified, different)) else " or ".join(different)
+        )
     is_named = text.startswith("#") and len(words) == 2 and words[1] == "HASH" and words[0] == words[0].upper()
     return words[0] if is_named and words[0] not in _NO_ALGORITHMS else None
+
+
+def _mention_files(text: str, number: int) -> Iterator[Entry]:
+    for name in find_file_names(text):
+        yield Entry((), problem=f"line {number} {_UNREAD}", about=name)
+
+
+def _find_look_alike(text: str, number: int) -> AlgorithmHint | None:
+    """What prose says of algorithms, if one is among them whose digests are mistaken for another's: ``made by b2sum``."""
+    if len(text) > MAX_HEADING_CHARS or not _LOOK_ALIKES.search(text):
+        return None
+    words = [word.strip("*:;,.|()[]<>=" + _QUOTES) for word in text.split()]
+    found = sorted({algorithm for word in words if (algorithm := read_algorithm(word))})
+    is_mistakable = any(_LOOK_ALIKES.match(word) and read_algorithm(word) for word in words)
+    return AlgorithmHint(" or ".join(found), f"line {number}") if is_mistakable else None
 
 
 def _begin_groups(text: str) -> _Groups | None:

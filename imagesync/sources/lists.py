@@ -8,7 +8,7 @@ read once for all its files: only what is wanted of it is kept, however long it 
 import codecs
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator
-from typing import Final
+from typing import Final, TypeVar
 
 from imagesync.errors import SourceError
 from imagesync.formats import is_page
@@ -18,6 +18,8 @@ from imagesync.sources.entries import Entry, find_algorithm_of_list
 from imagesync.sources.list_documents import is_document, read_document
 from imagesync.sources.list_lines import LineReader
 from imagesync.sources.matching import Matches, Wanted
+
+T = TypeVar("T")
 
 MAX_LINE_BYTES: Final = 8192
 """Of a line that is looked at: a path has at most 4,096 bytes."""
@@ -53,21 +55,27 @@ def read_list(
         what = f", and has no digest for {show_key(about.pop())}" if len(about) == 1 else ", not a checksum list"
         raise SourceError(f"it is an HTML page{what}", "correct checksum_url; it may want a log-in")
     matches = Matches(wanted, url)
-    for number, entry in enumerate(_read_entries(text, url)):
-        if not number % LINES_BETWEEN_CHECKS:
-            check_time()
+    for entry in _read_entries(text, url, check_time):
         matches.add(entry)
     if not matches.has_entries:
         raise _unreadable_error(text, matches.problem)
     return {place: matches.choose(place) for place in wanted}
 
 
-def _read_entries(text: bytes, url: str) -> Iterable[Entry]:
+def _read_entries(text: bytes, url: str, check_time: Callable[[], object]) -> Iterable[Entry]:
     if is_document(text):
-        return read_document(text)
+        return _watch_time(read_document(text), check_time)
     if text.count(b"\n") > MAX_LINES:
         raise SourceError(f"it has more than {MAX_LINES:,} lines, so it is no checksum list", "correct checksum_url")
-    return LineReader(find_algorithm_of_list(url)).read(_read_lines(text))
+    return LineReader(find_algorithm_of_list(url)).read(_watch_time(_read_lines(text), check_time))
+
+
+def _watch_time(items: Iterable[T], check_time: Callable[[], object]) -> Iterator[T]:
+    """The same items; lines that are no entries take time, too."""
+    for number, item in enumerate(items):
+        if not number % LINES_BETWEEN_CHECKS:
+            check_time()
+        yield item
 
 
 def _unreadable_error(text: bytes, problem: str) -> SourceError:

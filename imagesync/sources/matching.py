@@ -21,7 +21,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from imagesync.errors import SourceError
 from imagesync.model.catalog import HEX_LENGTHS, Checksum
 from imagesync.secrets import show_key
-from imagesync.sources.entries import MAX_QUERY_CHARS, Entry, is_verified
+from imagesync.sources.entries import AFTER_NAME, MAX_QUERY_CHARS, Entry, is_verified
 
 MAX_COMPARED_PARTS: Final = 16
 """Of two paths, from their ends: the file's name and the folders that hold it."""
@@ -40,8 +40,6 @@ _ENDINGS: Final = frozenset(
     )
 )
 """Endings that say what a file is: two different ones are never the same file."""
-_AFTER_NAME: Final = frozenset({"download", "raw", "content", "file", "view", "latest"})
-"""What stands behind a file's name in the URLs of download sites."""
 
 Path: TypeAlias = tuple[str, ...]
 DigestMap: TypeAlias = dict[str, str | None]
@@ -137,6 +135,8 @@ class Matches:
         self._relative, self._rooted, self._sized = (_Index(tails) for _ in range(3))
         """Paths that begin at a root are those of the machine which made the list, or whole URLs."""
         self._bare: DigestMap = {}
+        self._about: dict[str, str] = {}
+        """Files that are named apart from any digest, and where."""
         self._only, self._layout = _OnlyFile(), _Layout()
         self._all_sized = True
         self._shown: dict[str, None] = {}
@@ -154,10 +154,16 @@ class Matches:
         """One entry; or a line that decides nothing, which counts only for the names in it."""
         if entry.is_mention:
             self.problem = self.problem or entry.problem
-        if not entry.names:
+        if entry.about:
+            if len(self._about) < MAX_KEPT_NAMES:
+                self._about.setdefault(split_path(_path_of(entry.about))[-1], entry.problem)
+        elif not entry.names:
             if not entry.is_mention:
                 _note(self._bare, entry)
-            return
+        else:
+            self._add_named(entry)
+
+    def _add_named(self, entry: Entry) -> None:
         if not entry.is_mention:
             self._count(entry)
         for name in entry.names:
@@ -192,10 +198,16 @@ class Matches:
         if known := self._find_any(wanted):
             return _judge(known, name)
         if self._bare and not self._number and not wanted.entry:
-            return _judge({"": problem} if (problem := self._bare.get("")) else self._bare, name)
+            problem = self._bare.get("") or self._find_other_file(wanted)
+            return _judge({"": problem} if problem else self._bare, name)
         if not wanted.entry and not wanted.is_other_name and self._is_only_file(wanted):
             return _judge(self._only.known, name)
         return self._not_listed_error(wanted, name)
+
+    def _find_other_file(self, wanted: Wanted) -> str:
+        """Where a list of digests without names speaks of another file; empty if it does not."""
+        names = {one[-1] for one in self._paths[wanted]}
+        return next((problem for name, problem in self._about.items() if name not in names), "")
 
     def _find_any(self, wanted: Wanted) -> DigestMap | None:
         """What fits the file's path; else what fits the other names that its URL has, if they agree."""
@@ -332,7 +344,7 @@ def _list_paths(wanted: Wanted) -> list[str]:
     path = _path_of(wanted.place)
     parts = split_path(path)
     found = [path]
-    if len(parts) > 1 and parts[-1].lower() in _AFTER_NAME:
+    if len(parts) > 1 and parts[-1].lower() in AFTER_NAME:
         found.append("/".join(parts[:-1]))
     if _server_of(wanted.place):
         query = urlsplit(wanted.place).query[:MAX_QUERY_CHARS]

@@ -138,3 +138,48 @@ def test_a_document_as_deep_as_the_parser_allows_is_walked() -> None:
     for _ in range(400):
         nested = {"x": [nested]}
     assert choose(nested) == [f"sha256:{A}"]
+
+
+BLAKE2S = "d" * 64
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"name": "disk.qcow2", "hash": BLAKE2S, "hashFunction": "blake2s-256"},
+        {"algorithm": "blake2s", "files": [{"name": "disk.qcow2", "hash": BLAKE2S}]},
+        {"blake2s": {"disk.qcow2": BLAKE2S}},
+        {"blake2s": [{"name": "disk.qcow2", "hash": BLAKE2S}]},
+    ],
+)
+def test_an_algorithm_is_told_by_any_field_beside_a_digest_or_around_it(document: Any) -> None:
+    """A digest of it is none of another algorithm of the same length; what an inner field tells counts first."""
+    with pytest.raises(SourceError, match="has only BLAKE2S"):
+        choose(document)
+    assert choose([document, {"blake2s": {"name": "disk.qcow2", "sha256": A}}]) == [f"sha256:{A}"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{{"name": "disk.qcow2", "sha256": "{0}", "sha256": "{1}"}}',
+        '{{"disk.qcow2": {{"sha256": "{0}"}}, "disk.qcow2": {{"sha256": "{1}"}}}}',
+    ],
+)
+def test_an_object_that_says_two_things_under_one_name_is_refused(text: str) -> None:
+    """Parsers keep the first or the last; saying the same twice does no harm."""
+    wanted = Wanted(PLACE)
+    with pytest.raises(SourceError, match=r"two different values of (sha256|disk\.qcow2) in one object"):
+        read_list(text.format(A, B).encode(), [wanted])
+    found = read_list(text.format(A, A).encode(), [wanted])[wanted]
+    assert not isinstance(found, SourceError)
+    assert list(map(str, found)) == [f"sha256:{A}"]
+
+
+def test_a_file_in_a_field_of_an_unknown_name_is_the_digests_file() -> None:
+    """Another file's digest is not ours because its field is called ``iso``."""
+    assert choose([{"iso-image": "disk.qcow2", "sha256": A}, {"iso-image": "other.iso", "sha256": B}]) == [
+        f"sha256:{A}"
+    ]
+    with pytest.raises(SourceError, match="not in the checksum list"):
+        choose({"iso-image": "other.iso", "sha256": B})

@@ -360,3 +360,99 @@ def test_the_time_is_looked_at_while_a_list_is_read() -> None:
     looks: list[None] = []
     read_list(f"{A}  other\n".encode() * 20_000, [Wanted("/disk")], "", lambda: looks.append(None))
     assert len(looks) == 5
+    with pytest.raises(SourceError):
+        read_list(b"no entry\n" * 20_000, [Wanted("/disk")], "", lambda: looks.append(None))
+    assert len(looks) == 10
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{S256}\ndisk.qcow2\n{B}\nother.qcow2\n",
+        f"SHA256: {S256}\ndisk.qcow2\nSHA256: {B}\nother.qcow2\n",
+        f"{S256}\ndisk.qcow2:\n{B}\nother.qcow2:\n",
+        f"{group(S256)}\ndisk.qcow2:\n{B}\nother.qcow2:\n",
+    ],
+)
+def test_a_name_below_its_digest_never_gets_the_next_files_digest(text: str) -> None:
+    """Which of its neighbors is a name's digest nobody knows, if the list began with a digest."""
+    assert "gives no clear digest for disk.qcow2" in explain(text) or "two different" in explain(text)
+
+
+def test_a_name_keeps_the_digests_of_several_algorithms_below_it() -> None:
+    """Up to the next line without a digest."""
+    text = f"disk.qcow2\nMD5: {HEX['md5']}\nSHA256: {S256}\nother.qcow2\nMD5: {'0' * 32}\nSHA256: {B}\n"
+    assert find_digests(text, PLACE) == (Checksum("sha256", S256), Checksum("md5", HEX["md5"]))
+
+
+@pytest.mark.parametrize("ours", [True, False])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "iso: {0}\nsha256: {1}\n",
+        "download: https://x.example/{0}\nsha256: {1}\n",
+        'image-of-this-build = "{0}"\nsha256 = "{1}"\n',
+        "### {0}\n\nSHA256: {1}\n",
+        "{0}\n=====\nSHA256: {1}\n",
+        "{0}\n\nSHA256: {1}\n",
+        "The SHA256 of {0} follows\n{1}\n",
+        "{1}\n{0}\n",
+    ],
+)
+def test_a_digest_without_a_name_is_not_of_a_file_that_the_list_names_elsewhere(text: str, *, ours: bool) -> None:
+    """Fields of any name, headings, prose; the wanted file's own name does no harm."""
+    if ours:
+        assert find_digests(text.format("disk.qcow2", S256), PLACE) == (Checksum("sha256", S256),)
+    else:
+        message = explain(text.format("other.iso", B))
+        assert "no clear digest for disk.qcow2: line " in message
+        assert "names a file in a form that is not read" in message
+
+
+@pytest.mark.parametrize(
+    "heading",
+    [
+        "BLAKE2b checksums of release 1.2:",
+        "# The following are BLAKE2b hashes",
+        "# generated with b2sum 9.4",
+        "# verify with: b2sum -c FILE",
+        "<!-- blake2b -->",
+    ],
+)
+def test_prose_that_mentions_an_algorithm_of_the_same_length_is_no_sha512(heading: str) -> None:
+    """A heading of its own, a label, or the list's name says more."""
+    text = f"{heading}\n{BLAKE2B}  disk.qcow2\n"
+    assert "the checksum list has only BLAKE2B digests for disk.qcow2" in explain(text)
+    for clear in (f"{text}# SHA512 HASH\n{S512}  disk.qcow2\n", f"{heading}\nSHA512 (disk.qcow2) = {S512}\n"):
+        assert find_digests(clear, PLACE) == (Checksum("sha512", S512),)
+    assert find_digests(f"{heading}\n{S512}  disk.qcow2\n", PLACE, "https://m.example/SHA512SUMS")[0].value == S512
+
+
+def test_a_heading_of_two_algorithms_of_the_same_length_decides_nothing() -> None:
+    """Neither is taken for the other."""
+    text = f"# SHA512 and BLAKE2B hashes\n{BLAKE2B}  disk.qcow2\n"
+    assert "the checksum list has only BLAKE2B or sha512 digests for disk.qcow2" in explain(text)
+
+
+@pytest.mark.parametrize("url", ["https://m.example/get?file=B2SUMS", "https://m.example/B2SUMS/download"])
+def test_the_name_of_a_list_in_its_query_or_before_download_tells_its_algorithm(url: str) -> None:
+    """As sites for downloads have it."""
+    assert "has only BLAKE2B digests" in explain(f"{BLAKE2B}  disk.qcow2\n", url)
+
+
+def test_objects_of_get_filehash_in_another_order_keep_their_own_digests() -> None:
+    """``Select-Object Path, Algorithm, Hash``, also without the empty lines between."""
+    text = f"Path : other.qcow2\nAlgorithm : SHA256\nHash : {B}\nPath : disk.qcow2\nAlgorithm : SHA256\nHash : {S256}\n"
+    assert find_digests(text, PLACE) == (Checksum("sha256", S256),)
+
+
+def test_a_digest_within_the_name_of_a_line_makes_it_ambiguous() -> None:
+    """Two entries that were run together."""
+    assert "has more than one digest" in explain(f"SHA256 (other) = {B} (disk.qcow2) = {B}\n")
+
+
+@pytest.mark.parametrize("between", ["12345", "2026-05-01", "12345 2026-05-01 12:00", "12345 2026-05-01T12:00:00Z"])
+def test_a_size_and_a_date_between_digest_and_name_are_passed_over(between: str) -> None:
+    """As listings of folders have them."""
+    text = f"{S256}  {between}  disk.qcow2\n{B}  {between}  other.qcow2\n"
+    assert find_digests(text, PLACE) == (Checksum("sha256", S256),)
