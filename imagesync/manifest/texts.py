@@ -121,7 +121,7 @@ def find_rename_problems(rename: str, name: str, key: str) -> Iterator[Problem]:
     yield from ((("on_replace", "rename"), *fault) for fault in faults)
     if not faults and (size := measure_shortest_name(rename, name, key)) > MAX_NAME_CHARS:
         message = f"the new name would have {size} characters, the limit is {MAX_NAME_CHARS}"
-        yield ("on_replace", "rename"), message, f"shorten it by {size - MAX_NAME_CHARS}, or name"
+        yield ("on_replace", "rename"), message, f"shorten the pattern, or the image's name, by {size - MAX_NAME_CHARS}"
 
 
 def _is_simple(text: str) -> bool:

@@ -15,6 +15,7 @@ WEAK_HASHES: Final = frozenset({"MD5", "SHA1", "RipeMD"})
 """By their names in the library, which trusts none of them any more."""
 MIN_MODULUS_BITS: Final = 2048
 _NEWER: Final = "ask the upstream for its present key, and put it into the keyring"
+_STRONGER: Final = "ask the upstream to sign with SHA-256 or better; until then declare the checksum itself"
 _WHOLE: Final = "try again later; if it stays so, the list or its signature is not the upstream's"
 
 
@@ -120,7 +121,7 @@ def _find_weak_hash(packet: "Packet", _issuer: Issuer) -> tuple[str, str] | None
     name = str(packet.hash_algorithm).rpartition(".")[2]
     if name not in WEAK_HASHES:
         return None
-    return f"the signature by {KEY} uses {name.replace('SHA1', 'SHA-1')} and is not trusted", _NEWER
+    return f"the signature by {KEY} uses {name.replace('SHA1', 'SHA-1')} and is not trusted", _STRONGER
 
 
 def _find_weak_key(_packet: "Packet", issuer: Issuer) -> tuple[str, str] | None:

@@ -81,6 +81,8 @@ def _read_signatures(signature: bytes) -> "list[Packet]":
         raise SourceError("not a detached signature but a clear-signed text", hint)
     if is_page(signature[:4096]):
         raise SourceError("not a signature but an HTML page", f"{_CORRECT}; it may want a log-in")
+    if not signature.strip():
+        raise SourceError("empty, so not a signature", f"try again later, or {_CORRECT}")
     packets = _find_signatures(signature)
     if not packets:
         raise SourceError("not an OpenPGP signature", _CORRECT)

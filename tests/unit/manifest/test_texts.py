@@ -212,12 +212,12 @@ def test_the_fast_answer_is_that_of_the_close_look(data: dict[str, object]) -> N
         (
             f"images: {{a: {{name: {'x' * 250}, on_replace: {{rename: '{{name}} (old)'}}}}}}",
             "3:285: images.a.on_replace.rename: the new name would have 256 characters, the limit is 255; "
-            "shorten it by 1, or name",
+            "shorten the pattern, or the image's name, by 1",
         ),
         (
             f"policy: {{on_replace: {{rename: '{'x' * 255}{{generation}}'}}}}\nimages: {{a: {{}}, b: {{}}}}",
             "3:23: images.a.on_replace.rename (and 1 more): the new name would have 256 characters, the limit is 255; "
-            "shorten it by 1, or name",
+            "shorten the pattern, or the image's name, by 1",
         ),
     ],
 )  # fmt: skip
