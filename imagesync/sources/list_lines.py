@@ -110,8 +110,10 @@ class _Block:
 class _Groups:
     """Digits that are written in groups, over several lines, behind a name or a label."""
 
-    def __init__(self, name: str, label: str | None, digits: str) -> None:
+    def __init__(self, name: str, label: str | None, digits: str, *, has_digest: bool = False) -> None:
         self.name, self.label, self.digits = name, label, digits
+        self.has_digest = has_digest
+        """Whether a digest of this name was read; only a label makes another one its own, too."""
 
     def is_open(self, hint: AlgorithmHint | None) -> bool:
         """Whether more digits may come. Without a name each line may be a digest of its own."""
@@ -128,8 +130,9 @@ class LineReader:
         self._hint = hint
         self._block: _Block | None = None
         self._groups: _Groups | None = None
-        self._is_digest_first = False
-        """Whether a digest had no name before it: a name in a line of its own may be that one's, or the next one's."""
+        self._are_names_unclear = False
+        """Whether a digest had no name before it, or a name none behind it: of which digest a name in a line of its own is,
+        nobody knows."""
 
     def read(self, lines: Iterable[str]) -> Iterator[Entry]:
         """The entries of all lines (without their ends), and the lines that decide nothing (``Entry.problem``)."""
@@ -158,7 +161,7 @@ class LineReader:
         entry = block.finish(where) if block else None
         if groups and (len(groups.digits) in LENGTHS or len(groups.digits) in OTHER_LENGTHS):
             names = (groups.name,) if groups.name else ()
-            self._is_digest_first |= not names
+            self._are_names_unclear |= not names
             entry = make_entry(names, groups.digits, groups.label, self._hint, where)
         if entry:
             yield entry
@@ -170,10 +173,10 @@ class LineReader:
         parts = _split_line(text)
         if isinstance(parts, Parts):
             names, label, digits, sized = parts
-            if not names and waiting:
+            if not names and waiting and (label or not waiting.has_digest):
                 names, label = ((waiting.name,) if waiting.name else ()), label or waiting.label
-                self._groups = _Groups(waiting.name, None, "") if label else None  # one of another kind may follow
-            self._is_digest_first |= not names
+                self._groups = _Groups(waiting.name, None, "", has_digest=True) if label else None
+            self._are_names_unclear |= not names
             if label and label.lower() in _GENERIC:
                 label = None
             if entry := make_entry(names, digits, label, self._hint, where, sized):
@@ -191,8 +194,9 @@ class LineReader:
         then not known to be of the file that is wanted.
         """
         waiting, self._groups = self._groups, None
-        if waiting and not waiting.digits:
-            yield from _mention_files(waiting.name, number)
+        if waiting and not waiting.digits and not waiting.has_digest:
+            self._are_names_unclear |= bool(find_file_names(waiting.name))
+            yield from _mention_files(waiting.name, number - 1)
         if not text:
             return
         if (field := _FIELD.fullmatch(text)) and field[1].lower() != "hash":
@@ -208,7 +212,7 @@ class LineReader:
         """The files that a line names; it may be one whose digest follows."""
         is_comment = text.startswith(_COMMENTS)
         groups = None if is_comment else _begin_groups(text)
-        if groups and (groups.digits or not self._is_digest_first):
+        if groups and (groups.digits or not self._are_names_unclear):
             self._groups = groups
             return
         if not is_comment and _NAME_FIELD.match(text):

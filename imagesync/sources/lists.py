@@ -83,6 +83,8 @@ def _unreadable_error(text: bytes, problem: str) -> SourceError:
     hint = "correct checksum_url"
     if not (start := text[:HEAD].strip()):
         return SourceError("it is empty", hint)
+    if _BEGIN.match(start):
+        return SourceError("nothing in its signed text can be read as a checksum", hint)
     what = (
         problem or f"its first line is {quote_value(start.partition(NEWLINE)[0].decode('utf-8', 'replace').rstrip())}"
     )

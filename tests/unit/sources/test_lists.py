@@ -297,6 +297,7 @@ def test_a_line_that_is_ambiguous_is_refused(text: str, name: str, message: str)
         ),
         ("{}", "nothing in it can be read as a checksum: its first line is '{}'"),
         (f"{A}  {B}\n", "nothing in it can be read as a checksum: line 1 has more than one digest"),
+        ("-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256\n", "nothing in its signed text can be read as a checksum"),
         ("x" * 9000, f"nothing in it can be read as a checksum: its first line is '{'x' * 78}…"),
         ("password: hunter2hunter2\n", "characters, not shown: looks like a secret"),
         ('{"a": ', "it begins like JSON and cannot be read as such"),
@@ -372,17 +373,20 @@ def test_the_time_is_looked_at_while_a_list_is_read() -> None:
         f"SHA256: {S256}\ndisk.qcow2\nSHA256: {B}\nother.qcow2\n",
         f"{S256}\ndisk.qcow2:\n{B}\nother.qcow2:\n",
         f"{group(S256)}\ndisk.qcow2:\n{B}\nother.qcow2:\n",
+        f"other.qcow2\ndisk.qcow2\n{B}\n{S256}\n",
     ],
 )
 def test_a_name_below_its_digest_never_gets_the_next_files_digest(text: str) -> None:
-    """Which of its neighbors is a name's digest nobody knows, if the list began with a digest."""
+    """Which of its neighbors is a name's digest nobody knows, if the list begins with a digest, or with two names."""
     assert "gives no clear digest for disk.qcow2" in explain(text) or "two different" in explain(text)
 
 
 def test_a_name_keeps_the_digests_of_several_algorithms_below_it() -> None:
     """Up to the next line without a digest."""
     text = f"disk.qcow2\nMD5: {HEX['md5']}\nSHA256: {S256}\nother.qcow2\nMD5: {'0' * 32}\nSHA256: {B}\n"
-    assert find_digests(text, PLACE) == (Checksum("sha256", S256), Checksum("md5", HEX["md5"]))
+    expected = (Checksum("sha256", S256), Checksum("md5", HEX["md5"]))
+    assert find_digests(text, PLACE) == expected
+    assert find_digests(text.replace("other.qcow2", S512), PLACE) == expected  # without a label it is nobody's
 
 
 @pytest.mark.parametrize("ours", [True, False])
