@@ -218,7 +218,7 @@ def test_ctrl_c_at_the_question_changes_nothing(tmp_path: Path) -> None:
     """A sentence says so."""
     write_manifest(tmp_path, "small.raw")
     with Terminal(*APPLY, *FILES, folder=tmp_path) as terminal:
-        terminal.wait_for("Apply 1 step?")
+        terminal.wait_for("Apply 1 step to ")
         terminal.type(INTERRUPT)
         assert terminal.wait() == 130
         assert terminal.text.rstrip().endswith("imagesync: interrupted before the first step; nothing was changed")

@@ -59,12 +59,14 @@ def test_large_community_images_of_others_never_end_a_run(workspace: CloudWorksp
 
 
 def test_large_community_images_of_others_never_end_an_export(workspace: CloudWorkspace) -> None:
-    """One fits into a manifest of 8 MiB; it is named which do not."""
+    """Five fit into a manifest of 32 MiB; it is named which do not."""
+    for number in range(3, 7):
+        publish(workspace.cloud, "bob", number, "community")
     env = cloud_environment(workspace.cloud.clouds_yaml)
     words = ("export", "--all-owners", "--name", "big-*", "--managed", "--cloud", "alice", "-o", "big.yaml")
     told = run_forked(*words, env=env, folder=workspace.folder, code=1).stderr
-    assert told.count("left out: with it the manifest has more than 8 MiB") == 2
-    assert "1 image written to big.yaml" in told
+    assert told.count("left out: with it the manifest has more than 32 MiB") == 2
+    assert "5 images written to big.yaml" in told
     listed = run_forked("list", "--cloud", "alice", "--format", "json", env=env)
     assert "a" in {image["name"] for image in json.loads(listed.stdout)}
 

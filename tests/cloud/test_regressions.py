@@ -292,16 +292,16 @@ def test_properties_made_by_the_service_are_never_in_a_plan(workspace: Regressio
 @pytest.mark.parametrize("emptied", [{"tags": [], "members": [], "properties": {}}, {}])
 def test_tags_and_members_emptied(workspace: RegressionWorkspace, emptied: dict[str, Any]) -> None:
     """An empty list, or none at all: what was put there goes, what others added stays."""
-    workspace.want("a", tags=["one", "two"], visibility="shared", members=["p1", "p2"], properties={"p": "1"})
+    workspace.want("a", tags=["one", "two"], visibility="shared", members=["1" * 32, "2" * 32], properties={"p": "1"})
     workspace.apply()
     image_id, http = workspace.image("a")["id"], workspace.cloud.http()
     http.send("PUT", f"/images/{image_id}/tags/theirs").raise_for_status()
-    http.send("POST", f"/images/{image_id}/members", json={"member": "p3"}).raise_for_status()
+    http.send("POST", f"/images/{image_id}/members", json={"member": "3" * 32}).raise_for_status()
     workspace.images["a"] = {"source": "one.raw", "visibility": "shared", **emptied}
     workspace.apply()
     image = workspace.image("a")
     members = http.get(f"/images/{image_id}/members")["members"]
-    assert (image["id"], image["tags"], [one["member_id"] for one in members]) == (image_id, ["theirs"], ["p3"])
+    assert (image["id"], image["tags"], [one["member_id"] for one in members]) == (image_id, ["theirs"], ["3" * 32])
     assert "p" not in image
 
 

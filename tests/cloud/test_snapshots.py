@@ -308,7 +308,7 @@ def test_a_snapshot_is_taken_over_by_its_id_only(workspace: SnapshotWorkspace, t
             assert "images.other: the name 'Wanted' is held by image" in told
             assert image_id in told
             assert "carries a copy of another image's record, as snapshots do" in told
-            assert f"adopt it (adopt: {image_id}) or choose another name" in told
+            assert f"adopt it (adopt: {image_id}), or give this image another name" in told
         told = workspace.run("adopt", str(workspace.folder), "--yes").output
         assert "other: not adopted" in told
         assert workspace.snapshots.look() == workspace.snapshots.seen
