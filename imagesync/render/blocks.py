@@ -14,7 +14,7 @@ from imagesync.text import make_printable
 MIN_SHARING: Final = 3
 """Images that have the same line before it is written once for all of them."""
 MIN_FOLDED: Final = 6
-"""Images of one kind before they are only named, all in one place."""
+"""Images of one kind that come or are replaced before they share lines, and are only named."""
 MAX_NAMES_CHARS: Final = 120
 """Of the names of images that share a line which changes neither who sees nor who can delete them."""
 MAX_KEY_CHARS: Final = 24
@@ -69,11 +69,16 @@ def format_rows(rows: Sequence[Row], paint: Paint, width: int | None, *, share: 
 
 
 def _find_shared(rows: Sequence[Row]) -> _Shared:
-    """The lines that at least ``MIN_SHARING`` images of one kind have, with the rows of these images."""
+    """The lines that several images of one kind have, with the rows of these images.
+
+    Where all images of that kind are named and they are few, each keeps its lines: then it can be read by itself.
+    """
+    numbers = Counter(row.kind for row in rows)
     owners: dict[tuple[Kind, Line], list[Row]] = {}
     for row in rows:
-        for line in dict.fromkeys(row.lines):
-            owners.setdefault((row.kind, line), []).append(row)
+        if not row.is_named or numbers[row.kind] >= MIN_FOLDED:
+            for line in dict.fromkeys(row.lines):
+                owners.setdefault((row.kind, line), []).append(row)
     return {item: tuple(found) for item, found in owners.items() if len(found) >= MIN_SHARING}
 
 

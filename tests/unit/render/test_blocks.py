@@ -61,8 +61,7 @@ def test_many_new_images_are_only_named(number: int) -> None:
     rows = [Row(CREATE, f"k{i}", "1.0 GiB from x", (PUBLIC, RAM), label=f"k{i} (Name {i})") for i in range(number)]
     lines = text(*rows).splitlines()
     if number < MIN_FOLDED:
-        assert lines[:-3] == [f"  + k{i}  create  1.0 GiB from x" for i in range(number)]
-        assert lines[-3] == f"  + create of {number} images: all that are named above"
+        assert lines[::3] == [f"  + k{i}  create  1.0 GiB from x" for i in range(number)]
     else:
         assert lines[0] == f"  + create of {number} images: " + ", ".join(f"k{i} (Name {i})" for i in range(number))
     assert lines[-2:] == ["    ! visibility  private → public", "      min_ram     0 → 512"]
