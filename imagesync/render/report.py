@@ -7,9 +7,8 @@ from typing import Final
 
 from imagesync.model.plan import Create, Kind, summarize
 from imagesync.model.report import Outcome, Report, StepResult, candidates_of
-from imagesync.render.style import Ink, Paint, format_size, leave_plain
+from imagesync.render.style import Ink, Paint, format_count, format_size, leave_plain
 from imagesync.render.text import VERBS
-from imagesync.secrets import clean_diagnostic
 from imagesync.text import make_printable, shorten_list
 
 MAX_NAMED: Final = 10
@@ -42,7 +41,9 @@ def report_text(report: Report, paint: Paint = leave_plain) -> str:
         return paint(Ink.BOLD, "Applied: nothing was left to do.")
     done = _count(report, {Outcome.DONE}, _DONE) or "nothing done"
     rest = _count(report, set(Outcome) - {Outcome.DONE}, _TO_DO)
-    counts = f"{done}; not done: {rest}." if rest else f"{done}."
+    number = len(report.plan.errors)  # the plan itself names them, see plan_text
+    faulty = [f"{format_count(number, 'image')} skipped because of an error"] if number else []
+    counts = "; ".join([done, *([f"not done: {rest}"] if rest else []), *faulty]) + "."
     after = list(_list_next_steps(report)) if report.succeeded else []
     if report.succeeded:
         closing = f"Applied: {done}.{moved}"
@@ -59,8 +60,6 @@ def _list_poor(report: Report) -> Iterator[str]:
     for result in report.results:
         if result.outcome is not Outcome.DONE and result.outcome not in _LEFT:
             yield result_line(result, report.plan.places)
-    for error in report.plan.errors:
-        yield f"{Outcome.FAILED.value:11} {make_printable(str(clean_diagnostic(error.problem)))}"
     yield from (f"not as planned: {make_printable(item)}" for item in report.leftover)
 
 
