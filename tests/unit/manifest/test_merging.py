@@ -63,7 +63,7 @@ policy: {{{policy}}}
 defaults: {{{defaults}}}
 profiles: {{p: {{{profile}}}}}
 images: {{a: {{profiles: [p], {image}}}}}
-targets: {{t: {{images: {{a: {{{overlay}}}}}}}}}
+targets: {{t: {{cloud: c, images: {{a: {{{overlay}}}}}}}}}
 """
     (spec,) = wanted(tmp_path, text, target="t").images
     assert (spec.on_replace.keep, spec.on_replace.hide) == (layers, True)
