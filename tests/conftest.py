@@ -20,6 +20,9 @@ EXHAUSTIVE_SECONDS = 7200
 signal.signal(signal.SIGINT, signal.default_int_handler)
 """A shell starts a background job with SIGINT ignored, and the commands that the tests start would inherit that."""
 
+os.environ.pop("COLUMNS", None)
+"""pytest-xdist gives its workers a width, by which the commands that the tests start would wrap what they print."""
+
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 """The tests start the command some thousand times: without bytecode each start would compile all of imagesync (1 s)."""
 

@@ -10,6 +10,7 @@ import ssl
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -234,19 +235,33 @@ def test_nobody_gets_a_log_in_after_a_redirect_to_another_port(
         assert len(secure.logins) == 1  # of its own URL
 
 
-def test_a_slow_mirror_is_given_up_for_the_next(evil: Mirror) -> None:
-    """It would hold the lease for hours; each mirror may be slow once."""
-    digests = (Checksum("sha256", hashlib.sha256(DATA).hexdigest()),)
-    head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(DATA)}\r\n\r\n".encode()
-
-    def slow(connection: socket.socket) -> None:
-        connection.sendall(head + DATA[:100_000])
+def drip(connection: socket.socket) -> None:
+    """The beginning of a file, and the rest of it slowly."""
+    connection.sendall(f"HTTP/1.1 200 OK\r\nContent-Length: {len(DATA)}\r\n\r\n".encode() + DATA[:100_000])
+    with suppress(OSError):
         for index in range(100_000, 3_000_000, 1_000):
             time.sleep(0.02)
             connection.sendall(DATA[index : index + 1_000])
 
+
+def test_without_a_digest_no_mirror_goes_on_where_another_was_slow(evil: Mirror) -> None:
+    """Nothing would show that both have the same file: half of each would be published."""
     rules = SourceAccess(rate_seconds=0.5, min_rate=200_000)
-    with raw_service(slow) as first:
+    with raw_service(drip) as first:
+        source = UrlSource((f"{first}/disk", evil.publish("/disk", DATA)))
+        with (
+            pytest.raises(SourceError, match=r"less than 195 KiB/s"),
+            open_source(source, Fingerprint(), disk_format="raw", access=rules) as stream,
+        ):
+            b"".join(stream)
+    assert evil.asked == []
+
+
+def test_a_slow_mirror_is_given_up_for_the_next(evil: Mirror) -> None:
+    """It would hold the lease for hours; each mirror may be slow once."""
+    digests = (Checksum("sha256", hashlib.sha256(DATA).hexdigest()),)
+    rules = SourceAccess(rate_seconds=0.5, min_rate=200_000)
+    with raw_service(drip) as first:
         urls = (f"{first}/disk", evil.publish("/disk", DATA))
         with open_source(UrlSource(urls), Fingerprint(digests), disk_format="raw", access=rules) as stream:
             assert b"".join(stream) == DATA

@@ -7,7 +7,7 @@ import pytest
 
 from imagesync.errors import BackendError, Forbidden, Unavailable
 from imagesync.execution.service_imports import Imports, Patience
-from imagesync.model.catalog import Method
+from imagesync.model.catalog import Method, Status
 from tests.fault.conftest import OpenScripted, ScriptedBackend
 from tests.fault.scripted import IMAGE_ID, RESET, Say, image
 
@@ -114,6 +114,37 @@ def test_an_import_that_no_worker_has_taken_up_yet_has_not_failed(open_scripted:
         return next(images, Say())
 
     fetch(open_scripted(answer), ImportClock())
+
+
+@pytest.mark.parametrize("status", [403, 404])
+def test_a_service_that_tells_nothing_of_its_tasks_is_asked_for_the_image_alone(
+    open_scripted: OpenScripted, status: int
+) -> None:
+    """Older ones have none to tell, and a policy may keep them from members."""
+    moving = [Say(body=image(status="importing")), Say()]
+    service = open_scripted(by_path(moving, tasks=Say(status, b"no")))
+    fetch(service, ImportClock())
+    assert service.backend.import_tasks(IMAGE_ID) == []
+
+
+@pytest.mark.parametrize(
+    ("statuses", "is_awaited"),
+    [(("failure", "pending"), True), (("success", "processing"), True), (("pending", "failure"), False)],
+)
+def test_the_newest_task_of_an_image_counts(
+    open_scripted: OpenScripted, statuses: tuple[str, str], is_awaited: bool
+) -> None:
+    """Of several imports of one image, whatever order the service lists them in, and however the earlier ones ended."""
+    tasks = [
+        {"id": str(number), "status": status, "created_at": f"2026-01-0{number}T00:00:00Z", "updated_at": ""}
+        for number, status in enumerate(statuses, 1)
+    ]
+    for listed in (tasks, tasks[::-1]):
+        queued = [Say(body=image(status="queued"))] * 3
+        service = open_scripted(by_path([*queued, Say()], tasks=Say(body={"tasks": listed})))
+        patience = Patience(sleep=lambda _seconds: None)
+        found = Imports(service.backend, patience).wait_until_settled(IMAGE_ID)
+        assert (found.status is Status.ACTIVE) is is_awaited
 
 
 @pytest.mark.parametrize(

@@ -562,3 +562,30 @@ def test_every_write_of_a_run_asks_for_its_lease_when_it_is_repeated(tmp_path: P
     revisions = {image.id: read_revisions(image) for image in store.inventory("base")}
     assert apply(planner(store, tmp_path, 3)).report.succeeded
     assert all(read_revisions(image) != revisions.get(image.id) for image in store.inventory("base"))
+
+
+class RefusesGuards(Local):
+    """A store that gives no answer to a change of an image, but for the records of the lease."""
+
+    is_silent = False
+
+    def update_image(self, image: LiveImage | str, **attrs: Unpack[UpdateFields]) -> LiveImage:
+        (found,) = self.images(image if isinstance(image, str) else image.id)
+        if self.is_silent and LEASE not in found.properties:
+            raise Unavailable("no answer")
+        return super().update_image(image, **attrs)
+
+
+def test_a_recovery_that_fails_is_left_to_the_next_run(tmp_path: Path) -> None:
+    """What the dead run sent may still arrive: the lease is given back, and says so, until a recovery has succeeded."""
+    store = RefusesGuards(Store(tmp_path / "store"), "silent")
+    assert apply(planner(store, tmp_path, 1)).report.succeeded
+    (record,) = store.leases("base")
+    store.update_image(record.id, properties={STATE: State.UNSETTLED.value})
+    store.is_silent = True
+    with pytest.raises(Unavailable):
+        apply(planner(store, tmp_path, 2))
+    assert [one.properties[STATE] for one in store.leases("base")] == [State.UNSETTLED]
+    store.is_silent = False
+    assert apply(planner(store, tmp_path, 2)).report.succeeded
+    assert [one.properties[STATE] for one in store.leases("base")] == [State.FREE]

@@ -107,6 +107,28 @@ def test_a_broken_upload_is_sent_again_a_few_times(tmp_path: Path, error: Backen
     assert service.uploads == MAX_TRIES
 
 
+class BusyForAWhile(Breaking):
+    """A store that is busy with a broken body for a moment."""
+
+    busy: tuple[Status, ...] = ()
+
+    def images(self, image_id: str | None = None) -> list[LiveImage]:
+        if self.is_broken and image_id is not None and self.busy:
+            self.left, *rest = self.busy
+            self.busy = tuple(rest)
+        return super().images(image_id)
+
+
+@pytest.mark.parametrize("busy", [Status.SAVING, Status.UPLOADING])
+def test_a_service_that_is_busy_with_a_broken_body_is_waited_for(tmp_path: Path, busy: Status) -> None:
+    """With that of an upload, or of data that is staged."""
+    service = BusyForAWhile(tmp_path / "store", [Unavailable("broken")])
+    service.busy = (busy, busy, Status.QUEUED)
+    assert apply(service, want_image(tmp_path, b"\0data")).succeeded
+    assert service.uploads == 2
+    assert len(service.busy) == 0
+
+
 @pytest.mark.parametrize("left", [Status.ACTIVE, Status.KILLED, Status.IMPORTING])
 def test_a_record_that_is_not_queued_after_a_broken_upload_is_not_sent_to_again(tmp_path: Path, left: Status) -> None:
     """What the service made of the broken body is for the next run to look at."""

@@ -53,6 +53,22 @@ def test_the_profiles_of_the_defaults_are_for_images_that_list_none(tmp_path: Pa
     assert [spec.min_ram for spec in wanted(tmp_path, text).images] == [1, None]
 
 
+@pytest.mark.parametrize("layers", [1, 2, 3, 4, 5])
+def test_on_replace_is_what_the_last_layer_says(tmp_path: Path, layers: int) -> None:
+    """policy < defaults < profile < image < target; what none of them says is as usual."""
+    texts = [f"on_replace: {{keep: {number}}}" if number <= layers else "" for number in range(1, 6)]
+    policy, defaults, profile, image, overlay = texts
+    text = f"""
+policy: {{{policy}}}
+defaults: {{{defaults}}}
+profiles: {{p: {{{profile}}}}}
+images: {{a: {{profiles: [p], {image}}}}}
+targets: {{t: {{cloud: c, images: {{a: {{{overlay}}}}}}}}}
+"""
+    (spec,) = wanted(tmp_path, text, target="t").images
+    assert (spec.on_replace.keep, spec.on_replace.hide) == (layers, True)
+
+
 def test_what_on_replace_sets_is_merged_key_by_key(tmp_path: Path) -> None:
     """As properties are: ``set``, and the properties in it."""
     text = """

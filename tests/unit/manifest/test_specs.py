@@ -32,6 +32,13 @@ def test_a_mistake_is_one_line_with_place_and_way_out(tmp_path: Path, text: str,
     assert problems(tmp_path, text) == [expected]
 
 
+def test_a_member_by_name_is_of_the_default_domain_unless_it_has_another(tmp_path: Path) -> None:
+    """Its name is Default; the id of that domain differs from cloud to cloud."""
+    members = "[{project: p}, {project: q, domain: D}]"
+    (spec,) = wanted(tmp_path, f"images: {{a: {{visibility: shared, members: {members}}}}}").images
+    assert spec.members == {NamedProject("p", "Default"), NamedProject("q", "D")}
+
+
 def test_days_are_written_in_days_or_weeks(tmp_path: Path) -> None:
     """``delete_after: 2w`` is 14 days."""
     text = "images: {a: {on_replace: {delete_after: 2w}}, b: {on_replace: {delete_after: 90d}}, c: {}}"

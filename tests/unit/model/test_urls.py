@@ -143,6 +143,7 @@ def test_a_glob_names_whole_hosts(host: str, globs: list[str], named: bool) -> N
     [
         ("https://user:S3CRET@m.example:8443/a/b.img?sig=S3CRET#S3CRET", "https://m.example:8443/a/b.img", "m.example:8443"),
         ("http://m.example?sig=S3CRET", "http://m.example", "m.example"),
+        ("https://user:S3@CRET@m.example/a", "https://m.example/a", "m.example"),
         ("https://m.example/a", "https://m.example/a", "m.example"),
         ("https://[2001:db8::1]/a", "https://[2001:db8::1]/a", "[2001:db8::1]"),
     ],

@@ -37,3 +37,11 @@ def test_only_what_users_could_use_vanishes(attrs: dict[str, Any], *, vanishes: 
     """Of a key that was hidden or deactivated nobody loses anything, whatever reason the step names."""
     step = make_step(Delete("a", "id-a"), Reason.SUPERSEDED)
     assert find_vanishing_keys([step], group([live(spec("a"), **attrs)])) == ({"a"} if vanishes else set())
+
+
+def test_a_key_with_several_images_vanishes_with_the_last_one() -> None:
+    """As a broken run leaves them: users have the other one."""
+    steps = [make_step(Delete("a", image_id), Reason.SUPERSEDED) for image_id in ("one", "two")]
+    groups = group([live(spec("a"), "one"), live(spec("a"), "two", generation=2)])
+    assert find_vanishing_keys(steps[:1], groups) == find_vanishing_keys(steps[1:], groups) == set()
+    assert find_vanishing_keys(steps, groups) == {"a"}

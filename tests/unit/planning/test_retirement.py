@@ -2,11 +2,12 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from imagesync.errors import PlanRefused
-from imagesync.model.catalog import Role
+from imagesync.model.catalog import Role, Status
 from imagesync.model.plan import (
     Create,
     Deactivate,
@@ -212,6 +213,17 @@ def test_a_protected_image_leaves_in_no_way_without_permission(on_remove: OnRemo
     with pytest.raises(PlanRefused, match="protected image id-b; pass --allow-protected"):
         plan(catalog(spec("a")), found, Policy(on_remove=on_remove))
     assert plan(catalog(spec("a")), found, Policy(on_remove=on_remove, allow_protected=True)).steps
+
+
+@pytest.mark.parametrize(
+    ("on_remove", "attrs"), [(OnRemove.HIDE, {"hidden": True}), (OnRemove.DEACTIVATE, {"status": Status.DEACTIVATED})]
+)
+def test_a_protected_image_that_was_taken_away_already_needs_no_permission(
+    on_remove: OnRemove, attrs: dict[str, Any]
+) -> None:
+    """Nothing is done to it any more: else each later plan would be refused."""
+    found = inventory(live(spec("a")), live(spec("b"), protected=True, **attrs))
+    assert plan(catalog(spec("a")), found, Policy(on_remove=on_remove)).steps == ()
 
 
 @pytest.mark.parametrize("on_remove", [OnRemove.DELETE, OnRemove.KEEP])

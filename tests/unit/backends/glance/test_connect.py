@@ -3,9 +3,10 @@
 from pathlib import Path
 
 import pytest
+from keystoneauth1.session import Session
 
 from imagesync.backends.glance import open_glance
-from imagesync.backends.glance.connect import add_version, public_address, strip_version
+from imagesync.backends.glance.connect import LOGIN_TIMEOUT, add_version, prepare, public_address, strip_version
 from imagesync.errors import UsageError
 
 
@@ -57,6 +58,14 @@ def test_a_settling_time_that_is_none_is_refused(tmp_path: Path, monkeypatch: py
         UsageError, match=r"cloud c: imagesync_settling_time is .*, not 0 to 60 seconds; correct it in clouds"
     ):
         open_glance("c")
+
+
+@pytest.mark.parametrize(("own", "expected"), [(None, LOGIN_TIMEOUT), (7.0, 7.0)])
+def test_the_identity_service_is_not_waited_for_without_end(own: float | None, expected: float) -> None:
+    """The library itself has no limit; the cloud's own (``api_timeout``) counts."""
+    session = Session(timeout=own)
+    prepare(session)
+    assert session.timeout == expected
 
 
 def use_cloud(folder: Path, monkeypatch: pytest.MonkeyPatch, settings: str) -> None:

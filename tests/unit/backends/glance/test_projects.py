@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -68,6 +69,42 @@ def test_whoever_may_not_list_projects_finds_one_of_the_own(ids: list[str], expe
         else:
             with pytest.raises(Forbidden, match="this user may not look projects up; give the project's id"):
                 find_project_id(api, None, "p", "domain-1")
+
+
+@dataclass(frozen=True)
+class Access:
+    """What a token says of the session."""
+
+    project_name: str = "p"
+    project_id: str = "own"
+    project_domain_name: str = "Mine"
+    project_domain_id: str = "domain-9"
+    user_domain_name: str = "Users"
+    user_domain_id: str = "domain-8"
+
+
+@pytest.mark.parametrize(
+    ("name", "domain", "expected", "asked"),
+    [
+        ("p", "Mine", "own", None),
+        ("p", "domain-9", "own", None),
+        ("p", "Other", "one", "domain-1"),
+        ("p", "Users", "one", "domain-8"),
+        ("q", "Mine", "one", "domain-9"),
+    ],
+)
+def test_the_own_project_is_meant_by_its_name_and_its_domain(
+    name: str, domain: str, expected: str, asked: str | None
+) -> None:
+    """A project of the same name in another domain is another one; what the token says is not asked for."""
+
+    def answer(path: str) -> Say:
+        return listed("domains", "domain-1") if path.startswith("/domains") else listed("projects", "one")
+
+    with identity_service(answer) as (api, server):
+        assert find_project_id(api, Access(), name, domain) == expected  # type: ignore[arg-type]  # as much as is asked
+        queries = [parse_qs(urlsplit(path).query) for path in server.asked if "/projects?" in path]
+        assert queries == ([{"name": [name], "domain_id": [asked]}] if asked else [])
 
 
 @pytest.mark.parametrize("body", [{}, [], {"projects": {}}, {"projects": [{"name": "p"}]}, {"projects": [3]}])

@@ -143,3 +143,45 @@ def test_data_is_in_its_place_before_the_database_names_it(tmp_path: Path) -> No
         backend.upload(image.id, [b"data"], 4)
     assert [status for status, _ in looked] == ["queued", "saving"]
     assert looked[-1][1] == [image.id]  # when the last transaction begins
+
+
+class Untold(Store):
+    """Its transactions come to be; the writes after the first ``told`` are said to have failed."""
+
+    told = 2
+
+    @contextmanager
+    def rows(self, *, write: bool = False) -> Iterator[Rows]:
+        with super().rows(write=write) as rows:
+            yield rows
+        if write:
+            self.told -= 1
+            if self.told == -1:
+                raise BackendError("no answer of the disk")
+
+
+def test_data_that_the_database_names_stays_although_its_transaction_is_said_to_have_failed(tmp_path: Path) -> None:
+    """A commit that came to be may be told as failed: an active image without data would be lost."""
+    store = Untold(tmp_path)
+    with Local(store, "untold") as backend:
+        image = add_queued(backend)
+        store.told = 1  # that the image is saving; the next one is that it is active
+        with pytest.raises(BackendError, match="no answer of the disk"):
+            backend.upload(image.id, [b"data"], 4)
+        assert backend.images(image.id)[0].status is Status.ACTIVE
+        assert b"".join(backend.download(image.id)) == b"data"
+
+
+@pytest.mark.parametrize("place", [0, 2**20, 2**21 - 1])
+def test_data_that_was_changed_is_never_handed_out_whole(tmp_path: Path, place: int) -> None:
+    """Wherever the change is: whoever writes on what comes has a file that is too short."""
+    with Local(Store(tmp_path), "changed") as backend:
+        image = add_queued(backend)
+        backend.upload(image.id, [bytes(2**20)] * 2, 2**21)
+        with open(tmp_path / "content" / image.id, "r+b") as file:
+            file.seek(place)
+            file.write(b"x")
+        received: list[bytes] = []
+        with pytest.raises(BackendError, match="is not what was stored"):
+            received.extend(backend.download(image.id))
+        assert sum(map(len, received)) < 2**21
