@@ -169,6 +169,9 @@ def test_a_saved_plan_of_a_host_that_is_ahead_is_refused_by_one_that_is_right() 
     assert all("the plan was made at 2036-11-" in one and "which is later than now" in one for one in told)
     assert find_untimely_steps(ahead, Clock((NOW + timedelta(days=3652, minutes=-9),))) == []
     assert find_untimely_steps(planned(Clock((NOW,))), Clock((NOW + timedelta(days=9),))) == []
+    soon = planned(Clock((NOW + timedelta(minutes=5),)))
+    assert find_untimely_steps(soon, Clock((NOW,))) == []
+    assert find_untimely_steps(soon, Clock((NOW, NOW - timedelta(minutes=9)))) != []  # the earliest clock decides
     undated = plan(catalog(spec("x", min_ram=1)), inventory(live(spec("x"))))
     assert undated.made == ""
     assert find_faulty_steps(ahead) == ()

@@ -17,6 +17,7 @@ from imagesync.model.catalog import (
     UrlSource,
 )
 from imagesync.model.plan import Create
+from imagesync.model.record import MAX_GENERATION, read
 from imagesync.planning.generations import collect_known, group, settle_digests
 from tests.unit.factories import PROJECT, catalog, digest, inventory, live, plan, rewrite, spec
 from tests.unit.planning.plans import kinds
@@ -154,3 +155,14 @@ def test_a_digest_that_was_computed_of_the_data_outlives_another_hash_of_the_ser
     known = {"md5": "c" * 32, "sha256": digest("a").value, "sha512": published.value}
     assert {item.algorithm: item.value for item in settle_digests(wanted, owned).digests} == known
     assert collect_known(wanted, owned) == known
+
+
+@pytest.mark.parametrize(("field", "next_of"), [("generation", "next_number"), ("retirement", "next_retirement")])
+def test_a_number_never_grows_beyond_what_a_record_may_hold(field: str, next_of: str) -> None:
+    """A forged record has the highest number: the next one is no higher, and a record that holds it can be read."""
+    image = live(spec("a"), "old", Role.RETIRED)
+    record = read(image)
+    assert record is not None
+    for number, expected in ((7, 8), (MAX_GENERATION, MAX_GENERATION)):
+        forged = rewrite(image, managed=replace(record.managed, **{field: number}))
+        assert getattr(group([forged])["a"], next_of) == expected

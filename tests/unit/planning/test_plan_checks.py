@@ -82,6 +82,12 @@ FORGED: dict[str, tuple[Callable[[Plan], Plan], str]] = {
     "kind": (lambda p: replace(p, kind=Kind.STAGE), "kind stage has no such step"),
     "rollback": (lambda p: replace(p, kind=Kind.ROLLBACK), "kind rollback has no such step"),
     "staged": (lambda p: change_action(p, "create:c", stage=True), "kind apply has no such step"),
+    "a secret without a digest": (
+        lambda p: change_record(
+            change_action(p, "create:c", source=UrlSource(("https://me:pass@example.org/c.raw",))), "create:c", url=None
+        ),
+        "its URL has a secret, and its data no digest",
+    ),
     "changes of nothing": (
         lambda p: change_action(p, "create:c", changes=(FieldChange(("name",), "a", "b"),)),
         "it shows changes of an image that it does not replace",

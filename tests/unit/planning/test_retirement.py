@@ -33,6 +33,17 @@ def test_superseded_generations_beyond_keep_are_deleted() -> None:
     assert [step.action.image_id for step in deleted if isinstance(step.action, Delete)] == ["older"]
 
 
+def test_of_several_images_that_retire_at_once_the_newest_is_kept() -> None:
+    """A broken run may leave two current ones."""
+    current = [
+        live(spec("a", content), name, generation=number) for number, (content, name) in enumerate(("ca", "db"), 2)
+    ]
+    for images in (current, current[::-1]):
+        made = plan(catalog(spec("a", "b")), inventory(*images))
+        deleted = [step.action.image_id for step in made.steps if isinstance(step.action, Delete)]
+        assert deleted == [current[0].id]
+
+
 def test_retired_builds_go_when_their_time_is_over() -> None:
     """``delete_after`` counts from the moment of retirement."""
     wanted = spec("a", on_replace=OnReplace(delete_after=90))
