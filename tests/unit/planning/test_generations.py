@@ -164,5 +164,6 @@ def test_a_number_never_grows_beyond_what_a_record_may_hold(field: str, next_of:
     record = read(image)
     assert record is not None
     for number, expected in ((7, 8), (MAX_GENERATION, MAX_GENERATION)):
-        forged = rewrite(image, managed=replace(record.managed, **{field: number}))
+        numbers: dict[str, Any] = {field: number}
+        forged = rewrite(image, managed=replace(record.managed, **numbers))
         assert getattr(group([forged])["a"], next_of) == expected

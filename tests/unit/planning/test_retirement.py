@@ -35,9 +35,7 @@ def test_superseded_generations_beyond_keep_are_deleted() -> None:
 
 def test_of_several_images_that_retire_at_once_the_newest_is_kept() -> None:
     """A broken run may leave two current ones."""
-    current = [
-        live(spec("a", content), name, generation=number) for number, (content, name) in enumerate(("ca", "db"), 2)
-    ]
+    current = [live(spec("a", "c"), "old", generation=2), live(spec("a", "d"), "new", generation=3)]
     for images in (current, current[::-1]):
         made = plan(catalog(spec("a", "b")), inventory(*images))
         deleted = [step.action.image_id for step in made.steps if isinstance(step.action, Delete)]
