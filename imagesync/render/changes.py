@@ -54,9 +54,15 @@ def _as_set(value: Value) -> tuple[str, ...]:
 
 def _describe_sets(before: tuple[str, ...], after: tuple[str, ...]) -> str:
     """``+ added, - removed``; of a set that does not change in both directions the rest is not repeated."""
-    parts = [f"+ {make_printable(item)}" for item in after if item not in before]
-    parts += [f"- {make_printable(item)}" for item in before if item not in after]
+    parts = [f"+ {_format_item(item)}" for item in after if item not in before]
+    parts += [f"- {_format_item(item)}" for item in before if item not in after]
     return ", ".join(parts)
+
+
+def _format_item(item: str) -> str:
+    """One of a list; in quotes if it could be taken for several, or for none."""
+    shown = make_printable(item)
+    return f'"{shown}"' if "," in item or item.strip() != item or not item else shown
 
 
 def _format_pair(before: Value, after: Value, *, whole: bool) -> tuple[str, str]:
@@ -102,7 +108,7 @@ def describe_new_image(create: Create, *, whole: bool) -> Iterator[Line]:
     if state.members:
         yield Line("members", _describe_sets((), state.members), is_named=True)
     if state.tags:
-        yield Line("tags", make_printable(", ".join(state.tags)))
+        yield Line("tags", ", ".join(map(_format_item, state.tags)))
     yield from _describe_properties(state.properties, whole=whole)
 
 

@@ -4,13 +4,14 @@ One block a key: what happens to the image, then its fields, then what becomes o
 many images have in common is written once. Images that users lose stand last.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
 from typing import Final
 
-from imagesync.model.catalog import FileSource, Method, Transfer, UrlSource
+from imagesync.model.catalog import FileSource, Method, Role, Status, Transfer, UrlSource, Visibility
 from imagesync.model.plan import (
     Create,
     Deactivate,
@@ -22,11 +23,12 @@ from imagesync.model.plan import (
     Reason,
     Step,
     Update,
+    Value,
     find_image_id,
     is_promotion,
     summarize,
 )
-from imagesync.model.record import DIGEST, read_digests
+from imagesync.model.record import DIGEST, ROLE, read_digests
 from imagesync.model.urls import public_host, public_url
 from imagesync.render import blocks
 from imagesync.render.blocks import Row, format_rows, wrap
@@ -42,6 +44,8 @@ VERBS: Final = ("create", "update", "replace", "deactivate", "reactivate", "dele
 """What a plan counts, in the order of its last line."""
 _BESIDE: Final = (Reason.SUPERSEDED, Reason.DUPLICATE)
 _LOST: Final = (Reason.REMOVED, Reason.EXPIRED)
+_USUAL: Final[Mapping[str, Value]] = {"visibility": Visibility.PRIVATE.value, "protected": False}
+"""Of a new image; what is so needs no line."""
 _WORDS: Final = {
     Reason.NEW: "",
     Reason.MANIFEST_CHANGED: "",
@@ -65,8 +69,8 @@ class _View:
     """A plan and how it is looked at."""
 
     plan: Plan
-    names: Mapping[str, str]
-    """The name of each live image that the plan touches, by id."""
+    relied: Mapping[str, Mapping[str, Value]]
+    """The values of each live image that the plan touches, by id and by path text."""
     fates: Mapping[str, str]
     whole: bool
 
@@ -92,7 +96,7 @@ def plan_text(
     whole = detail is Detail.WHOLE
     view = _View(
         plan,
-        {item.image_id: str(item.values.get("name") or "") for item in plan.relies},
+        {item.image_id: item.values for item in plan.relies},
         {one.image_id: describe_kept(one, now) for one in plan.kept if one.retires},
         whole,
     )
@@ -162,8 +166,8 @@ def _make_rows(view: _View, key: str, steps: Sequence[Step]) -> Iterator[Row]:
     shown = [step for step in beside if isinstance(step.action, Delete) or step.action.image_id not in gone]
     for step in steps:
         if step not in beside:
-            fates = tuple(_describe_fate(view, one) for one in shown) if step is successor else ()
-            yield _make_row(view, key, step, fates)
+            superseded = shown if step is successor else []
+            yield _make_row(view, key, step, superseded)
 
 
 def _is_superseding(step: Step) -> bool:
@@ -173,12 +177,15 @@ def _is_superseding(step: Step) -> bool:
     return isinstance(step.action, Update) and is_promotion(step)
 
 
-def _make_row(view: _View, key: str, step: Step, fates: tuple[Line, ...]) -> Row:
+def _make_row(view: _View, key: str, step: Step, superseded: Sequence[Step]) -> Row:
+    """``superseded``: the steps that take away what this one puts another image in the place of."""
     match step.action:
         case Create() as create:
-            return _make_create_row(view, key, step, create, fates)
+            return _make_create_row(view, key, step, create, _describe_fates(view, superseded))
+        case Update() as update if is_promotion(step):
+            return _make_promotion_row(view, key, step, update, superseded)
         case Update() as update:
-            return _make_update_row(view, key, step, update, fates)
+            return _make_update_row(view, key, step, update)
         case Deactivate(image_id=image_id):
             kind = blocks.Kind(Ink.STATE, "○", "deactivate", _explain_step(step))
             return Row(kind, key, is_last=step.reason in _LOST, alone=(Line("image", image_id),))
@@ -198,7 +205,8 @@ def _make_create_row(view: _View, key: str, step: Step, create: Create, fates: t
     else:
         kind = blocks.Kind(Ink.ADD, "+", "create", why)
     if create.replaces:
-        lines = describe_changes(create.changes, mark_drift=False, whole=view.whole)
+        changes = (*create.changes, *_find_other_status(view, create))
+        lines = describe_changes(changes, mark_drift=False, whole=view.whole)
     else:
         lines = list(describe_new_image(create, whole=view.whole))
     lines += [
@@ -208,6 +216,14 @@ def _make_create_row(view: _View, key: str, step: Step, create: Create, fates: t
     name = "" if create.replaces else str(create.state.fields.get("name") or "")
     named = [format_value(name)] if name and name != key else []
     return Row(kind, key, ", ".join([*named, _describe_origin(create)]), (*lines, *fates), _label(key, name))
+
+
+def _find_other_status(view: _View, create: Create) -> Iterator[FieldChange]:
+    """Whether users can boot from the new build, if that is another answer than for the old one."""
+    before = view.relied.get(create.replaces[-1], {}).get("status")
+    after = create.state.fields.get("status") or Status.ACTIVE.value
+    if create.source.transfer is not None and before in (Status.ACTIVE, Status.DEACTIVATED) and before != after:
+        yield FieldChange(("status",), before, after)
 
 
 def _describe_comparison(create: Create) -> list[Line]:
@@ -228,24 +244,45 @@ def _describe_content(plan: Plan, create: Create) -> Iterator[Line]:
         yield from (Line("source", make_printable(public_url(url))) for url in create.source.urls)
 
 
-def _make_update_row(view: _View, key: str, step: Step, update: Update, fates: tuple[Line, ...]) -> Row:
+def _make_promotion_row(view: _View, key: str, step: Step, update: Update, superseded: Sequence[Step]) -> Row:
+    why = _explain_step(step)
+    kind = blocks.Kind(Ink.CHANGE, "±", "replace", why) if superseded else blocks.Kind(Ink.ADD, "+", "create", why)
+    fields = sorted((*update.changes, *_find_other_access(view, update, superseded)), key=lambda change: change.path)
+    lines = (*describe_changes(fields, mark_drift=True, whole=view.whole), *_describe_fates(view, superseded))
+    return Row(kind, key, f"by {update.image_id}, no upload", lines)
+
+
+def _find_other_access(view: _View, update: Update, superseded: Sequence[Step]) -> Iterator[FieldChange]:
+    """How a promoted image, where it does not change, differs in what it is called, who sees it and who can delete it.
+
+    It is compared with the image that it supersedes last; without one, with a new image.
+    """
+    images = [view.relied.get(find_image_id(step.action) or "", {}) for step in superseded]
+    old = next((values for values in reversed(images) if values.get(f"properties.{ROLE}") == Role.CURRENT.value), {})
+    new, changed = view.relied.get(update.image_id, {}), {change.path for change in update.changes}
+    for name in ("name", "protected", "visibility"):
+        usual = new.get(name) if name == "name" else _USUAL[name]
+        if (name,) not in changed and new.get(name) != old.get(name, usual):
+            yield FieldChange((name,), old.get(name), new.get(name))
+
+
+def _make_update_row(view: _View, key: str, step: Step, update: Update) -> Row:
     why, is_lost = _explain_step(step), step.reason in _LOST
     mixed = len({change.reason for change in update.changes}) > 1
-    changes = describe_changes(update.changes, mark_drift=mixed or step.reason is not Reason.DRIFT, whole=view.whole)
-    if is_promotion(step):
-        kind = blocks.Kind(Ink.CHANGE, "±", "replace", why) if fates else blocks.Kind(Ink.ADD, "+", "create", why)
-        return Row(kind, key, f"by {update.image_id}, no upload", (*changes, *fates))
+    lines = describe_changes(update.changes, mark_drift=mixed or step.reason is not Reason.DRIFT, whole=view.whole)
     kind = blocks.Kind(Ink.REMOVE if is_lost else Ink.CHANGE, "~", "update", why)
-    what = _describe_update(step, update)
-    if not (changes or what):
-        changes = [Line("", "marker update only, no field changes")]
+    what = _describe_adoption(update) if step.reason is Reason.ADOPT else ""
+    if update.record is None:
+        lines.append(Line("", "our mark is taken off; the image stays and is nobody's", is_named=True))
+    if not (lines or what):
+        lines.append(Line("", "marker update only, no field changes"))
     is_named = is_lost or step.reason is Reason.ADOPT
     alone = (Line("image", update.image_id),) if is_lost or view.whole else ()
-    return Row(kind, key, what, (*changes, *fates), is_named=is_named, is_last=is_lost, alone=alone)
+    return Row(kind, key, what, tuple(lines), is_named=is_named, is_last=is_lost, alone=alone)
 
 
 def _make_delete_row(view: _View, key: str, step: Step, delete: Delete) -> Row:
-    name = view.names.get(delete.image_id, "")
+    name = str(view.relied.get(delete.image_id, {}).get("name") or "")
     named = [format_value(name)] if name and name != key else []
     freed = format_size(delete.size) if delete.size is not None else "no data"
     why = _explain_step(step)
@@ -268,13 +305,8 @@ def _label(key: str, name: str) -> str:
     return f"{key} ({make_printable(name)})" if name and name != key else key
 
 
-def _describe_update(step: Step, update: Update) -> str:
-    """What an update does beside its changes."""
-    if update.record is None:
-        return f"our mark is taken off {update.image_id}"
-    if step.reason is Reason.ADOPT:
-        return update.image_id if update.changes else f"{update.image_id} as it is"
-    return ""
+def _describe_adoption(update: Update) -> str:
+    return update.image_id if update.changes else f"{update.image_id} as it is"
 
 
 def _explain_step(step: Step) -> str:
@@ -319,7 +351,16 @@ def _describe_hosts(create: Create) -> Iterator[Line]:
         yield Line("host", ", ".join(hosts))
 
 
-def _describe_fate(view: _View, step: Step) -> Line:
+def _describe_fates(view: _View, superseded: Sequence[Step]) -> tuple[Line, ...]:
+    """What becomes of the superseded images of a key; of several the same once, with their number."""
+    numbers = Counter(_describe_fate(view, step) for step in superseded)
+    return tuple(
+        Line("old build" if number == 1 else f"{number} old builds", fate, is_named=True)
+        for fate, number in numbers.items()
+    )
+
+
+def _describe_fate(view: _View, step: Step) -> str:
     """What becomes of a superseded image, in words."""
     action = step.action
     image_id = f"{find_image_id(action)} " if view.whole else ""
@@ -332,7 +373,7 @@ def _describe_fate(view: _View, step: Step) -> Line:
             fate += f", {format_size(size)} freed" if view.whole else ""
         case _:
             fate = f"{type(action).__name__.lower()}d"
-    return Line("old build", f"{image_id}{fate}")
+    return f"{image_id}{fate}"
 
 
 def _describe_change(change: FieldChange) -> str:

@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 
 from imagesync.model.catalog import Auto, Checksum, Fingerprint, OnExpire, Status, UrlSource, Visibility
+from imagesync.model.plan import Plan
+from imagesync.model.policy import OnRemove, OnReplace, Policy
 from imagesync.render.style import Detail
 from imagesync.render.text import plan_text
 from tests.unit.factories import NOW, catalog, digest, inventory, live, plan, retired, rewrite, spec
@@ -199,3 +201,62 @@ def test_the_same_note_on_several_images_is_one(number: int, lines: int) -> None
     assert all(key in " ".join(notes) for key in keys)
     whole = plan_text(made, detail=Detail.WHOLE).splitlines()
     assert len([line for line in whole if line.startswith("Note: ")]) == number
+
+
+def test_a_promoted_build_shows_how_it_differs_from_the_one_that_it_supersedes() -> None:
+    """It is public and protected already, hidden as it was: for the users of the key both are new."""
+    wanted = spec("a", "b", name="B", visibility=Visibility.PUBLIC, protected=True)
+    old = [retired(wanted, "old"), retired(replace(wanted, visibility=Visibility.SHARED), "older", 0, days=9)]
+    shown = _read_lines(plan(catalog(wanted), inventory(live(spec("a"), generation=2), *old)))
+    assert {"! visibility private → public", "! protected false → true", "name a → B"} <= set(shown)
+    shown = _read_lines(plan(catalog(wanted), inventory(*old)))
+    assert {"! visibility (none) → public", "! protected (none) → true"} <= set(shown)
+
+
+@pytest.mark.parametrize(
+    ("before", "wanted", "expected"),
+    [
+        (Status.ACTIVE, Status.DEACTIVATED, ["status active → deactivated"]),
+        (Status.DEACTIVATED, None, ["status deactivated → active"]),
+        (Status.ACTIVE, None, []),
+        (Status.DEACTIVATED, Status.DEACTIVATED, []),
+    ],
+)
+def test_a_new_build_shows_whether_users_can_boot_from_it(
+    before: Status, wanted: Status | None, expected: list[str]
+) -> None:
+    """The build that it replaces says how it was before."""
+    made = plan(catalog(spec("a", "b", status=wanted)), inventory(live(spec("a"), status=before)))
+    assert [line for line in _read_lines(made) if line.startswith("status")] == expected
+
+
+@pytest.mark.parametrize("number", [1, 12])
+def test_images_that_are_let_go_of_are_told_apart_from_others_that_leave(number: int) -> None:
+    """One or many: they stay, and lose our mark."""
+    found = inventory(*(live(spec(f"k{index}")) for index in range(number)))
+    shown = _read_lines(plan(catalog(policy=Policy(OnRemove.KEEP)), found))
+    assert shown.count("our mark is taken off; the image stays and is nobody's") == 1
+
+
+def test_every_image_whose_old_build_is_deleted_is_named() -> None:
+    """However many there are beside others whose old builds stay, and how long their names are; each old build counts."""
+    keys = [f"{number:02}-{'x' * 37}" for number in range(20)]
+    gone = keys[::2]
+    wanted = [spec(key, "b", on_replace=OnReplace(keep=0 if key in gone else 2)) for key in keys]
+    found = [live(spec(key), f"now-{key}") for key in keys]
+    found += [retired(spec(key, "c"), f"old-{key}") for key in gone]
+    text = plan_text(plan(catalog(*wanted), inventory(*found)), width=80)
+    part = next(part for part in text.split("\n  ± ") if "2 old builds  deleted" in part)
+    assert [key for key in keys if key in part] == gone
+
+
+def test_a_tag_with_a_comma_is_one_tag() -> None:
+    """Not an addition and a removal."""
+    wanted = spec("a", tags=frozenset({"x, - y", "z"}))
+    assert 'tags "x, - y", z' in _read_lines(plan(catalog(wanted), inventory()))
+    assert 'tags + "x, - y", + z' in _read_lines(plan(catalog(wanted), inventory(live(spec("a")))))
+
+
+def _read_lines(made: Plan) -> list[str]:
+    """The lines of a plan without what is only for the eye."""
+    return [" ".join(line.split()) for line in plan_text(made, now=NOW, width=80).splitlines()]
