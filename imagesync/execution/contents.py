@@ -2,8 +2,8 @@
 
 What is known of an image cannot be compared with what the manifest declares: an older record, a digest in another
 algorithm, or packed data where it was plain. So the source is hashed, in the algorithms of both sides, before anything
-is sent. If an image holds the same bytes, its record gets to know their digests, by one guarded PATCH, and the next plan
-uses it. Else, or if the source cannot be read, the create is carried out as planned, and tells what is wrong.
+is sent. Each image that holds the same bytes gets to know their digests, by one guarded PATCH of its record, and the next
+plan uses the first; or none, if one of them is a candidate that somebody rejected. Else, or if the source cannot be read, the create is carried out as planned, and tells what is wrong.
 """
 
 import threading
@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, TypeAlias
 
 from imagesync.backends.base import Backend
 from imagesync.errors import BackendError, ChecksumMismatch, RunStopped, SourceError, Unavailable
@@ -42,14 +42,16 @@ def settle_contents(
 
     def settle(create: Create) -> None:
         candidates = [_Candidate.read(writes.read_unchanged(image_id)) for image_id in create.may_hold]
-        if (held := _compare(backend, create, candidates, access, check)) is None:
-            return
-        candidate, digests = held
-        declared = tuple(item for item in candidate.record.declared if item.algorithm not in digests)
-        known = tuple(digests[name] for name in sorted(digests))
-        settled = replace(candidate.record, digests=known, declared=declared, url=create.record.url)
-        writes.update(candidate.image, {"properties": settled.properties(candidate.image.id)})
-        found[create.key] = candidate.image.id
+        held = _compare(backend, create, candidates, access, check)
+        for candidate, digests in reversed(
+            held
+        ):  # the one that is used comes last: by then it shows which are rejected
+            declared = tuple(item for item in candidate.record.declared if item.algorithm not in digests)
+            known = tuple(digests[name] for name in sorted(digests))
+            settled = replace(candidate.record, digests=known, declared=declared, url=create.record.url)
+            writes.update(candidate.image, {"properties": settled.properties(candidate.image.id)})
+        if held:
+            found[create.key] = held[0][0].image.id
 
     def attempt(create: Create) -> None:
         try:
@@ -105,25 +107,28 @@ class _Candidate:
         return bool(shared or published) and published.items() <= stream.published_digests.items()
 
 
+_Held: TypeAlias = tuple[_Candidate, Mapping[str, Checksum]]
+
+
 def _compare(
     backend: Backend,
     create: Create,
     candidates: Sequence[_Candidate],
     access: SourceAccess,
     check: Callable[[], None],
-) -> tuple[_Candidate, Mapping[str, Checksum]] | None:
-    """The first candidate that holds the wanted bytes, and by algorithm the digests of them as published; None without."""
+) -> list[_Held]:
+    """The candidates that hold the wanted bytes, and by algorithm the digests of them as published."""
     source = create.source
     if not isinstance(source, FileSource | UrlSource):
-        return None
+        return []
     try:
         if not source.transfer.is_sent:
             return _read_back(backend, create, source.transfer, candidates)
         stream = _read_source(create, source, candidates, access, check)
     except (SourceError, BackendError):
-        return None
+        return []
     found = {name: Checksum(name, value) for name, value in stream.published_digests.items()}
-    return next(((candidate, found) for candidate in candidates if candidate.holds(stream)), None)
+    return [(candidate, found) for candidate in candidates if candidate.holds(stream)]
 
 
 def _read_source(
@@ -149,17 +154,16 @@ def _read_source(
     return stream
 
 
-def _read_back(
-    backend: Backend, create: Create, transfer: Transfer, candidates: Sequence[_Candidate]
-) -> tuple[_Candidate, Mapping[str, Checksum]] | None:
+def _read_back(backend: Backend, create: Create, transfer: Transfer, candidates: Sequence[_Candidate]) -> list[_Held]:
     """What the service fetches need not be reachable from here: the data that it stored is read back."""
     if transfer.compression is not Compression.NONE or not create.fingerprint.digests:
-        return None
+        return []
+    held = list[_Held]()
     for candidate in candidates:
         if candidate.record.converted:
             continue
         with suppress(ChecksumMismatch):
             Verifier(backend).check_stored(candidate.image, create.fingerprint.digests, *declared_formats(create))
             known = {item.algorithm: item for item in (*candidate.record.digests, *create.fingerprint.digests)}
-            return candidate, known
-    return None
+            held.append((candidate, known))
+    return held

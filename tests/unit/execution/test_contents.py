@@ -327,6 +327,30 @@ def test_a_rejected_build_stays_rejected_under_another_digest(backend: Quiet, tm
 
 
 @pytest.mark.parametrize("is_saved", [False, True])
+@pytest.mark.parametrize("is_newer_rejected", [False, True])
+def test_one_rejected_candidate_rejects_a_build_that_two_candidates_hold(
+    backend: Quiet, tmp_path: Path, *, is_newer_rejected: bool, is_saved: bool
+) -> None:
+    """All that hold the bytes are told, not only the first: else the other one would be published."""
+    assert apply(plan_for(backend, tmp_path, LONGER, "sha1")).report.succeeded
+    (current,) = backend.inventory("base")
+    older = stage(backend, tmp_path, DATA, "sha1")
+    backend.update_image(
+        older.id, properties={"imagesync_catalog": "elsewhere"}
+    )  # out of sight while another is staged
+    newer = stage(backend, tmp_path, DATA, "sha1")
+    assert newer.id != older.id
+    backend.update_image(older.id, properties={"imagesync_catalog": "base"})
+    forget_digests(backend, "sha1")
+    backend.deactivate((newer if is_newer_rejected else older).id)
+    planner = plan_for(backend, tmp_path, DATA, "sha384")
+    run(planner, tmp_path, [], is_saved=is_saved)
+    notes = apply(planner).report.plan.notes
+    assert "its build is rejected" in " ".join(notes)
+    assert [one.id for one in backend.inventory("base") if not one.hidden] == [current.id]
+
+
+@pytest.mark.parametrize("is_saved", [False, True])
 def test_an_earlier_build_of_the_same_bytes_is_current_again(backend: Quiet, tmp_path: Path, *, is_saved: bool) -> None:
     """A rollback by the manifest, in which its digest is told in another algorithm."""
     assert apply(plan_for(backend, tmp_path, DATA, "sha1")).report.succeeded
