@@ -3,7 +3,8 @@
 What is known of an image cannot be compared with what the manifest declares: an older record, a digest in another
 algorithm, or packed data where it was plain. So the source is hashed, in the algorithms of both sides, before anything
 is sent. Each image that holds the same bytes gets to know their digests, by one guarded PATCH of its record, and the next
-plan uses the first; or none, if one of them is a candidate that somebody rejected. Else, or if the source cannot be read, the create is carried out as planned, and tells what is wrong.
+plan uses the first; or none, if one of them is a candidate that somebody rejected. Else, or if the source cannot be read,
+the create is carried out as planned, and tells what is wrong.
 """
 
 import threading

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from imagesync.model.plan import Create, Plan, find_image_id
 from imagesync.planning.recovery import list_effects
+from imagesync.planning.staleness import collect_taken_names
 from imagesync.planning.steps import create_id
 
 
@@ -18,7 +19,7 @@ def drop_settled(plan: Plan, settled: Mapping[str, str]) -> tuple[Plan, frozense
 
     Those are the ones whose bytes an image holds already (``settled``: by key its id); and, where that image is not the
     current one, which only the next plan publishes, those that would refer to the build that is not made. To others the
-    key means the image that is current.
+    key means the image that is current. What is left as it is keeps its name: who was to take over that is left, too.
     """
     current = {
         create.key: settled[create.key]
@@ -27,8 +28,8 @@ def drop_settled(plan: Plan, settled: Mapping[str, str]) -> tuple[Plan, frozense
     }
     undone = set(settled)
     waiting = {create_id(key) for key in settled.keys() - current.keys()}
-    while more := [step for step in plan.steps if step.action.key not in undone and waiting & set(step.needs)]:
-        undone |= {step.action.key for step in more}
+    while more := _find_blocked(plan, undone, waiting):
+        undone |= more
         waiting |= {step.id for step in plan.steps if step.action.key in undone}
     left = _drop_keys(plan, undone)
     touched = {find_image_id(step.action) for step in left.steps}
@@ -39,6 +40,16 @@ def drop_settled(plan: Plan, settled: Mapping[str, str]) -> tuple[Plan, frozense
         removed=tuple(key for key in plan.removed if key not in undone),
         changed=tuple(key for key in plan.changed if key not in undone),
     ), frozenset(undone)
+
+
+def _find_blocked(plan: Plan, undone: Collection[str], waiting: Collection[str]) -> set[str]:
+    """The other keys that need a step which is not done, or whose image would get a name that is not given up."""
+    project = plan.target.project_id
+    seen = [each.values for each in plan.relies if each.key in undone and not each.values.get("hidden")]
+    held = {(values.get("owner"), values.get("name")) for values in seen}
+    blocked = {step.action.key for step in plan.steps if not set(waiting).isdisjoint(step.needs)}
+    blocked |= {key for key, name in collect_taken_names(plan) if (plan.owners.get(key, project), name) in held}
+    return blocked - set(undone)
 
 
 def is_same_but_for(plan: Plan, shown: Plan, settled: Collection[str]) -> bool:

@@ -461,6 +461,24 @@ def test_a_saved_plan_leaves_what_would_refer_to_a_build_that_is_not_made(
     assert final.ids["a"] == waiting.id
 
 
+def test_a_saved_plan_gives_no_name_to_an_image_that_another_one_keeps(backend: Quiet, tmp_path: Path) -> None:
+    """Image b was to be called what a is called no more; a has the bytes already and is renamed by the next plan only."""
+    assert apply(plan_for(backend, tmp_path, DATA, "sha1", name="N")).report.succeeded
+    image = forget_digests(backend, "sha1")
+    plan_for(backend, tmp_path, DATA, "sha384", name="M")
+    manifest = json.loads((tmp_path / "base.yaml").read_text())
+    (tmp_path / "b.raw").write_bytes(OTHER)
+    for key, name in (("b", "N"), ("c", "O")):
+        manifest["images"][key] = {**manifest["images"]["a"], "source": {"path": "b.raw"}, "name": name}
+    (tmp_path / "base.yaml").write_text(json.dumps(manifest))
+    planner, told = Planner(backend, read_catalog(tmp_path / "base.yaml")), list[str]()
+    assert run(planner, tmp_path, told, is_saved=True).report.succeeded
+    assert [line.partition(":")[0] for line in told] == ["a", "a", "b"]
+    assert sorted(one.name or "" for one in backend.inventory("base")) == ["N", "O"]
+    assert apply(planner).report.succeeded
+    assert {one.name: one.id == image.id for one in backend.inventory("base")} == {"M": True, "N": False, "O": False}
+
+
 class VanishingStore(Quiet):
     """A store that cannot be asked about one image any more, as soon as the source of another one is read."""
 
