@@ -22,12 +22,14 @@ class Line:
     """What stands under an image of a plan: a name and a text.
 
     ``is_loud``: it makes the image public or protected, or ends that. ``is_named``: every image that has this line is named.
+    ``uncut``: what the text shows a part of; two lines are the same only if that is the same.
     """
 
     name: str
     text: str
     is_loud: bool = False
     is_named: bool = False
+    uncut: tuple[Value, ...] = ()
 
 
 def describe_changes(changes: Sequence[FieldChange], *, mark_drift: bool, whole: bool) -> list[Line]:
@@ -36,7 +38,7 @@ def describe_changes(changes: Sequence[FieldChange], *, mark_drift: bool, whole:
 
 
 def _describe_change(change: FieldChange, *, mark_drift: bool, whole: bool) -> Line:
-    name = make_printable(".".join(change.path))
+    name, uncut = make_printable(".".join(change.path)), _find_cut(change.before, change.after)
     if isinstance(change.before, tuple) or isinstance(change.after, tuple):
         text = _describe_sets(_as_set(change.before), _as_set(change.after))
     else:
@@ -45,7 +47,12 @@ def _describe_change(change: FieldChange, *, mark_drift: bool, whole: bool) -> L
     is_loud = change.path == ("protected",) or (
         change.path == ("visibility",) and bool({change.before, change.after} & {*LOUD_VISIBILITIES})
     )
-    return Line(name, f"{text}{drift}", is_loud, change.path[0] in NAMED_FIELDS)
+    return Line(name, f"{text}{drift}", is_loud, change.path[0] in NAMED_FIELDS, uncut)
+
+
+def _find_cut(*values: Value) -> tuple[Value, ...]:
+    """All of the values, if one is so long that only a part is shown."""
+    return values if any(isinstance(value, str) and len(value) > MAX_VALUE_CHARS for value in values) else ()
 
 
 def _as_set(value: Value) -> tuple[str, ...]:
@@ -126,4 +133,4 @@ def _describe_access(create: Create) -> Line:
 
 def _describe_properties(properties: Mapping[str, str], *, whole: bool) -> Iterator[Line]:
     for name, value in properties.items():
-        yield Line(f"properties.{make_printable(name)}", _format_one(value, whole=whole))
+        yield Line(f"properties.{make_printable(name)}", _format_one(value, whole=whole), uncut=_find_cut(value))

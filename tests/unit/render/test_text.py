@@ -257,6 +257,17 @@ def test_a_tag_with_a_comma_is_one_tag() -> None:
     assert 'tags + "x, - y", + z' in _read_lines(plan(catalog(wanted), inventory(live(spec("a")))))
 
 
+@pytest.mark.parametrize("found", [False, True])
+def test_long_values_that_differ_where_they_are_cut_are_not_taken_for_the_same(*, found: bool) -> None:
+    """Six images, three of them with another end of the value: two groups, new or changed."""
+    keys = [f"k{number}" for number in range(6)]
+    ends = {key: "x" * 100 + "ab"[key > "k2"] for key in keys}
+    wanted = [spec(key, properties={"p": ends[key]}) for key in keys]
+    live_images = [live(spec(key, properties={"p": "y"})) for key in keys] if found else []
+    text = plan_text(plan(catalog(*wanted), inventory(*live_images)))
+    assert text.count("of 3 images: k0, k1, k2\n") == text.count("of 3 images: k3, k4, k5\n") == 1
+
+
 def _read_lines(made: Plan) -> list[str]:
     """The lines of a plan without what is only for the eye."""
     return [" ".join(line.split()) for line in plan_text(made, now=NOW, width=80).splitlines()]
