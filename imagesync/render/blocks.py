@@ -117,10 +117,12 @@ def _format_groups(
     for (kind, line), owners in shared.items():
         sets.setdefault((kind, owners), []).append(line)
     numbers = Counter(row.kind for row in rows)
+    alike = Counter((kind.sign, kind.verb) for kind in numbers)
     order = {kind: position for position, kind in enumerate(numbers)}
     for (kind, owners), lines in sorted(sets.items(), key=lambda item: order[item[0][0]]):
         is_fold = folded.get(kind) == owners
-        if not is_fold and len(owners) == numbers[kind] and owners[0].is_named:
+        is_plain = bool(kind.why) or alike[kind.sign, kind.verb] == 1  # which of those above are meant
+        if not is_fold and len(owners) == numbers[kind] and owners[0].is_named and is_plain:
             names = "all that are named above"
         else:
             labels = [row.label or row.key if is_fold else row.key for row in owners]

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from imagesync.model.catalog import Auto, Checksum, Fingerprint, OnExpire, Status, UrlSource, Visibility
+from imagesync.model.catalog import Auto, Checksum, Fingerprint, OnExpire, Role, Status, UrlSource, Visibility
 from imagesync.model.plan import Plan
 from imagesync.model.policy import OnRemove, OnReplace, Policy
 from imagesync.render.style import Detail
@@ -255,6 +255,18 @@ def test_a_tag_with_a_comma_is_one_tag() -> None:
     wanted = spec("a", tags=frozenset({"x, - y", "z"}))
     assert 'tags "x, - y", z' in _read_lines(plan(catalog(wanted), inventory()))
     assert 'tags + "x, - y", + z' in _read_lines(plan(catalog(wanted), inventory(live(spec("a")))))
+
+
+def test_what_all_new_images_have_in_common_is_not_said_of_others_that_are_made() -> None:
+    """One is made again because an earlier run did not finish it: it stands above, too, and differs."""
+    keys = [f"k{number}" for number in range(7)]
+    wanted = [spec(key, properties={"p": key}, visibility=Visibility.PUBLIC) for key in keys]
+    unfinished = live(wanted[0], "left", Role.STAGING, status=Status.QUEUED, size=None)
+    shown = _read_lines(
+        plan(catalog(replace(wanted[0], visibility=Visibility.PRIVATE), *wanted[1:]), inventory(unfinished))
+    )
+    heads = [line for line in shown if line.startswith("+ create of 6 images")]
+    assert heads == ["+ create of 6 images: k1, k2, k3, k4, k5, k6"]
 
 
 @pytest.mark.parametrize("found", [False, True])
