@@ -37,9 +37,11 @@ def collect_questions(
             names.setdefault(spec.owner_id or inventory.project_id, set()).add(spec.name)
         ids.update(_collect_ids(spec, generations))
         promoted = generations.retired if spec.key in promoting else ()
-        if generations.staging or generations.retired:
+        shared = {owned.id for owned in generations.current if owned.image.visibility is Visibility.SHARED}
+        if shared or generations.staging or generations.retired:
             decision = decide(spec, generations, None, catalog.name, catalog.policy, project=inventory.project_id)
             promoted += (decision.owned,) if isinstance(decision, Promote) else ()
+            members |= shared if isinstance(decision, Make) else set()  # the new build has none of them
         members.update(_collect_members(spec, (*generations.current, *promoted)))
     return Questions(
         {owner: tuple(sorted(found)) for owner, found in sorted(names.items())},

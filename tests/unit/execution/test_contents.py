@@ -524,3 +524,19 @@ def test_an_error_ends_the_other_comparisons_too(tmp_path: Path) -> None:
         silent.given = len(DATA)
         with pytest.raises(Unavailable, match="the store is gone"):
             apply(planner)
+
+
+@pytest.mark.parametrize("is_saved", [False, True])
+def test_a_new_build_shows_the_members_that_others_added_and_that_it_does_not_have(
+    backend: Quiet, tmp_path: Path, *, is_saved: bool
+) -> None:
+    """Members that no manifest declares stay with the old image: they lose the key."""
+    assert apply(plan_for(backend, tmp_path, DATA, visibility="shared")).report.succeeded
+    (image,) = backend.inventory("base")
+    backend.add_member(image.id, "m" * 32)
+    assert plan_for(backend, tmp_path, DATA, visibility="shared").plan().steps == ()
+    planner = plan_for(backend, tmp_path, OTHER, visibility="shared")
+    assert f"members    - {'m' * 32}" in plan_text(planner.plan())
+    assert run(planner, tmp_path, [], is_saved=is_saved).report.succeeded
+    (made,) = [one for one in backend.inventory("base") if not one.hidden]
+    assert backend.members(made.id) == []
