@@ -106,16 +106,32 @@ def _format_days(days: int) -> str:
     )
 
 
-def candidate_lines(candidates: Sequence[Candidate], now: datetime | None) -> Iterator[str]:
-    """A line a candidate: since when it is there, and what becomes of it."""
+def candidate_lines(candidates: Sequence[Candidate], now: datetime | None, *, whole: bool = True) -> Iterator[str]:
+    """A line a candidate: since when it is there, and what becomes of it; of many, unless ``whole``, a line a fate.
+
+    Those of which the rows of the plan say nothing, because they wait or were rejected, are all named.
+    """
     if not candidates:
         return
     yield "Candidates:"
+    if len(candidates) > MAX_LISTED and not whole:
+        yield from _group_candidates(candidates)
+        return
     width = max(len(one.key) for one in candidates)
     for one in candidates:
         age = _format_age(one.created, now)
         since = f"staged {format_value(one.created)}{age}"
         yield f"  {one.key:<{width}}  {one.image_id}  {since}, {_FATES[one.fate]}"
+
+
+def _group_candidates(candidates: Sequence[Candidate]) -> Iterator[str]:
+    for fate in Fate:
+        keys = [one.key for one in candidates if one.fate is fate]
+        shown = keys[:3] if fate in (Fate.PUBLISHED, Fate.DROPPED) else keys
+        more = f" and {len(keys) - len(shown)} more" if len(keys) > len(shown) else ""
+        if keys:
+            words = _FATES[fate].replace(" it", " them") if len(keys) > 1 else _FATES[fate]
+            yield f"  {len(keys)} {words}: {', '.join(shown)}{more}"
 
 
 def _format_age(created: str, now: datetime | None) -> str:

@@ -44,8 +44,10 @@ VERBS: Final = ("create", "update", "replace", "deactivate", "reactivate", "dele
 """What a plan counts, in the order of its last line."""
 _BESIDE: Final = (Reason.SUPERSEDED, Reason.DUPLICATE)
 _LOST: Final = (Reason.REMOVED, Reason.EXPIRED)
-_USUAL: Final[Mapping[str, Value]] = {"visibility": Visibility.PRIVATE.value, "protected": False}
+_USUAL: Final[Mapping[str, Value]] = {"visibility": Visibility.PRIVATE.value, "protected": False, "hidden": False}
 """Of a new image; what is so needs no line."""
+_ACCESS_PATHS: Final = (("hidden",), ("name",), ("protected",), ("visibility",))
+"""Of an earlier build or a candidate that is published, what matters is how these are on the image that it supersedes."""
 _WORDS: Final = {
     Reason.NEW: "",
     Reason.MANIFEST_CHANGED: "",
@@ -102,7 +104,7 @@ def plan_text(
     )
     rows = [row for key, steps in _group_by_key(plan) for row in _make_rows(view, key, steps)]
     lines = [*heading, *([""] if rows else []), *format_rows(rows, paint, width, share=not whole)]
-    candidates = map(make_printable, candidate_lines(plan.candidates, now))
+    candidates = map(make_printable, candidate_lines(plan.candidates, now, whole=whole))
     stays = map(make_printable, kept_lines(plan, now, whole=whole))
     notes = [f"Note: {note}" for note in group_notes((*plan.notes, *note_copies(plan.copies)), whole=whole)]
     expiring = expiry_lines(plan.expires, now, whole=whole)
@@ -247,23 +249,29 @@ def _describe_content(plan: Plan, create: Create) -> Iterator[Line]:
 def _make_promotion_row(view: _View, key: str, step: Step, update: Update, superseded: Sequence[Step]) -> Row:
     why = _explain_step(step)
     kind = blocks.Kind(Ink.CHANGE, "±", "replace", why) if superseded else blocks.Kind(Ink.ADD, "+", "create", why)
-    fields = sorted((*update.changes, *_find_other_access(view, update, superseded)), key=lambda change: change.path)
+    access = tuple(_find_access_changes(view, update, superseded))
+    others = [change for change in update.changes if view.whole or change.path not in _ACCESS_PATHS]
+    fields = sorted({*others, *access}, key=lambda change: change.path)
     lines = (*describe_changes(fields, mark_drift=True, whole=view.whole), *_describe_fates(view, superseded))
     return Row(kind, key, f"by {update.image_id}, no upload", lines)
 
 
-def _find_other_access(view: _View, update: Update, superseded: Sequence[Step]) -> Iterator[FieldChange]:
-    """How a promoted image, where it does not change, differs in what it is called, who sees it and who can delete it.
+def _find_access_changes(view: _View, update: Update, superseded: Sequence[Step]) -> Iterator[FieldChange]:
+    """How a promoted image will differ in what it is called, who sees it and who can delete it.
 
-    It is compared with the image that it supersedes last; without one, with a new image.
+    It is compared with the image that it supersedes last; without one, with a new image. That it was hidden and had
+    another name as a candidate, nobody saw.
     """
     images = [view.relied.get(find_image_id(step.action) or "", {}) for step in superseded]
     old = next((values for values in reversed(images) if values.get(f"properties.{ROLE}") == Role.CURRENT.value), {})
-    new, changed = view.relied.get(update.image_id, {}), {change.path for change in update.changes}
-    for name in ("name", "protected", "visibility"):
-        usual = new.get(name) if name == "name" else _USUAL[name]
-        if (name,) not in changed and new.get(name) != old.get(name, usual):
-            yield FieldChange((name,), old.get(name), new.get(name))
+    new, changed = view.relied.get(update.image_id, {}), {change.path: change for change in update.changes}
+    for path in _ACCESS_PATHS:
+        (name,) = path
+        change = changed.get(path)
+        after = change.after if change else new.get(name)
+        usual = after if name == "name" else _USUAL[name]
+        if after != old.get(name, usual) and not (view.whole and change):
+            yield FieldChange(path, old.get(name), after, change.reason if change else Reason.MANIFEST_CHANGED)
 
 
 def _make_update_row(view: _View, key: str, step: Step, update: Update) -> Row:

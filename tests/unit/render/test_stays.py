@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from imagesync.model.catalog import Status
-from imagesync.model.plan import Deactivate, Kept, Plan, Reason
+from imagesync.model.plan import Candidate, Deactivate, Fate, Kept, Plan, Reason
 from imagesync.planning.steps import make_step
 from imagesync.render.stays import MAX_LISTED, candidate_lines, describe_kept, kept_lines
 from imagesync.render.style import Detail
@@ -91,3 +91,26 @@ def test_a_candidate_of_an_unknown_age_is_listed_without_one(created: str) -> No
     text = "\n".join(candidate_lines([replace(one, created=created)], NOW))
     assert " ago" not in text
     assert "published by this plan" in text
+
+
+def test_many_candidates_are_a_line_a_fate() -> None:
+    """Those that the rows of the plan show are counted; those that wait or were rejected are named."""
+    fates = [Fate.PUBLISHED] * 9 + [Fate.WAITING] * 9
+    found = [Candidate(f"k{number:02}", "i", "2026-11-01T00:00:00Z", fate) for number, fate in enumerate(fates)]
+    lines = list(candidate_lines(found, NOW, whole=False))
+    assert lines == [
+        "Candidates:",
+        "  9 published by this plan: k00, k01, k02 and 6 more",
+        "  9 the next apply publishes them: " + ", ".join(f"k{number:02}" for number in range(9, 18)),
+    ]
+    assert len(list(candidate_lines(found, NOW, whole=True))) == 19
+
+
+def test_many_candidates_that_are_published_are_only_named() -> None:
+    """That a candidate was hidden, and had another name, nobody saw."""
+    keys = [f"k{number:02}" for number in range(40)]
+    images = [live(spec(key), f"{key}-now") for key in keys] + [candidate(spec(key, "b"), f"{key}-new") for key in keys]
+    text = plan_text(plan(catalog(*(spec(key, "b") for key in keys)), inventory(*images)), now=NOW, width=80)
+    assert len(text.splitlines()) < 20
+    assert "(staging)" not in text
+    assert all(key in text for key in keys)
