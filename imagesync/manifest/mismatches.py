@@ -177,7 +177,10 @@ def _is_checksum(value: object, where: Sequence[str | int]) -> bool:
 
 
 def _find_checksum_hint(text: str) -> str:
-    """For what people declare as a digest: an address, or a digest in the form of some program."""
+    """For what people declare as a digest: an address, or a digest in the form of some program.
+
+    The digits are not repeated: without an algorithm before them they may be a token.
+    """
     if (at := re.search(r"https?://\S+", text)) is not None:
         url = at[0] if len(at[0]) <= MAX_WRITTEN_CHARS and not is_secret(at[0]) and "?" not in at[0] else "URL"
         return f"a list of digests is declared as checksum_url: {url}"
@@ -189,7 +192,7 @@ def _find_checksum_hint(text: str) -> str:
     fitting = [one for one, length in HEX_LENGTHS.items() if length == len(digits)]
     if name and name not in fitting:
         return f"{name} has {HEX_LENGTHS[name]} digits, this has {len(digits)}"
-    return f"write {name or fitting[0]}:{digits}" if fitting else f"no algorithm has {len(digits)} digits"
+    return f"write {name or fitting[0]}:HEX with these digits" if fitting else f"no algorithm has {len(digits)} digits"
 
 
 def _find_kind_hint(
