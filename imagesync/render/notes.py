@@ -1,20 +1,38 @@
 """The notes of a plan -> the same sentence about many images once. Pure."""
 
-from collections.abc import Iterable
+import re
+from collections.abc import Callable, Iterable
+from typing import Final
 
 from imagesync.render.blocks import MIN_SHARING
-from imagesync.text import make_printable
+from imagesync.text import GONE, make_printable
+
+MIN_WITHOUT_IDS: Final = 10
+"""Notes that differ in ids and digests only before they are joined without these."""
+_ID: Final = re.compile(r"\b(?:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[a-z0-9]+:[0-9a-f]{32,128})\b")
 
 
 def group_notes(notes: Iterable[str], *, whole: bool) -> list[str]:
-    """Printable sentences. Those that begin with a key and say the same of several are joined, unless ``whole``."""
+    """Printable sentences. Those that begin with a key and say the same of several are joined, unless ``whole``.
+
+    Of very many, ids and digests are left out, if nothing else differs: all details have them.
+    """
+    notes = list(notes)
+    if whole:
+        return list(map(make_printable, notes))
+    joined = _join_alike(notes, MIN_SHARING, lambda text: text)
+    return list(map(make_printable, _join_alike(joined, MIN_WITHOUT_IDS, lambda text: _ID.sub(GONE, text))))
+
+
+def _join_alike(notes: Iterable[str], fewest: int, reduce: Callable[[str], str]) -> list[str]:
     groups: dict[str, list[str]] = {}
     for note in notes:
-        groups.setdefault(note if whole else note.partition(": ")[2] or note, []).append(note)
-    return [make_printable(note) for text, group in groups.items() for note in _join(text, group)]
+        _, colon, text = note.partition(": ")
+        groups.setdefault(reduce(text) if colon else note, []).append(note)
+    return [note for text, group in groups.items() for note in _join(text, group, fewest)]
 
 
-def _join(text: str, group: list[str]) -> list[str]:
-    if len(group) < MIN_SHARING:
+def _join(text: str, group: list[str], fewest: int) -> list[str]:
+    if len(group) < fewest:
         return group
     return [f"{', '.join(note.partition(': ')[0] for note in group)}: {text}"]

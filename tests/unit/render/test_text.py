@@ -8,6 +8,7 @@ import pytest
 from imagesync.model.catalog import Auto, Checksum, Fingerprint, OnExpire, Role, Status, UrlSource, Visibility
 from imagesync.model.plan import Plan
 from imagesync.model.policy import OnRemove, OnReplace, Policy
+from imagesync.render.notes import group_notes
 from imagesync.render.style import Detail
 from imagesync.render.text import plan_text
 from tests.unit.factories import NOW, catalog, digest, inventory, live, plan, retired, rewrite, spec
@@ -283,3 +284,18 @@ def test_long_values_that_differ_where_they_are_cut_are_not_taken_for_the_same(*
 def _read_lines(made: Plan) -> list[str]:
     """The lines of a plan without what is only for the eye."""
     return [" ".join(line.split()) for line in plan_text(made, now=NOW, width=80).splitlines()]
+
+
+@pytest.mark.parametrize(("number", "lines"), [(9, 9), (10, 1)])
+def test_many_notes_that_differ_in_an_id_and_a_digest_are_one(number: int, lines: int) -> None:
+    """Each image is named; the ids and digests are shown with all details."""
+    notes = [
+        f"k{index}: image 00000000-0000-4000-8000-{index:012} is adopted, its content taken for sha256:{index:064x} on trust"
+        for index in range(number)
+    ]
+    found = group_notes(notes, whole=False)
+    assert len(found) == lines
+    if lines == 1:
+        keys = ", ".join(f"k{index}" for index in range(number))
+        assert found == [f"{keys}: image … is adopted, its content taken for … on trust"]
+    assert group_notes(notes, whole=True) == notes
