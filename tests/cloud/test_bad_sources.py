@@ -102,7 +102,7 @@ def test_a_bad_build_is_one_line_and_changes_nothing(workspace: CloudWorkspace, 
     fields: dict[str, Any] = {name: source.pop(name) for name in ("disk_format", "min_disk") if name in source}
     workspace.images["a"] |= {"source": source, **fields}
     done = workspace.run("apply", "--yes", code=1)
-    (told,) = [line for line in done.stdout.splitlines() if line.startswith("failed")]
+    (told,) = [line for line in done.stdout.splitlines() if line.startswith(("failed", "Error: "))]
     assert re.search(message, told), told
     assert workspace.cloud.http().images() == before
 
