@@ -52,8 +52,8 @@ def load_every_catalog(path: Path, options: Options) -> tuple[list[Catalog], lis
             break
         checked.append(target)
         try:
+            place = _choose_target(manifest, target, options)  # UsageError if there is none
             absent = partial(find_absent_references, absent=list_absent_keys(manifest, target))
-            place = _choose_target(manifest, target, options)
             catalogs.append(_resolve(manifest, options, place, (*checks, absent)))
         except ManifestError as error:
             for problem in error.diagnostics:

@@ -13,10 +13,11 @@ class Command(TyperCommand):
     """A command as ``--help`` shows it and as its words are read."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Read the words; UsageError for an option that is given twice: nobody can tell which value was meant."""
+        """Read the words; UsageError for an option that is given twice, or empty: nobody can tell which value was meant."""
         if not ctx.resilient_parsing:  # the shell asks for completions
-            _, _, order = self.make_parser(ctx).parse_args(args=list(args))
+            values, _, order = self.make_parser(ctx).parse_args(args=list(args))
             _check_repeats(order)
+            _check_empty(values, order)
         return super().parse_args(ctx, args)
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
@@ -41,3 +42,10 @@ def _check_repeats(order: list[Any]) -> None:
             param = next(param for param in exclusive if param.name == name)
             words = "/".join([max(param.opts, key=len), *param.secondary_opts])
             raise UsageError(f"{words} is given {times} times", "keep one")
+
+
+def _check_empty(values: dict[str, Any], order: list[Any]) -> None:
+    """UsageError for an empty value, as of an unset variable: as a path it would be the working directory."""
+    for param in order:
+        if values.get(param.name) == "":
+            raise UsageError(f"{max(param.opts, key=len)} is empty", "give it a value, or leave it out")

@@ -109,3 +109,18 @@ def test_heading_question_report_plan_and_events_name_target_and_place(folder: P
     assert ({line["target"] for line in lines}, lines[0]["place"]["label"]) == ({"lab"}, "lab-store")
     plan = json.loads(run("plan", "m.yaml", "--format", "json", folder=folder).stdout)
     assert (plan["manifest"]["target"], plan["target"]["label"]) == ("lab", "lab-store")
+
+
+@pytest.mark.parametrize("option", ["--store", "--cloud", "--target", "--out", "--log-file"])
+def test_an_empty_option_is_refused(folder: Path, option: str) -> None:
+    """``--store "$UNSET"`` was a store in the working directory, beside the manifest."""
+    told = run("plan", "m.yaml", option, "", folder=folder, code=64).stderr
+    assert f"imagesync: {option} is empty; give it a value, or leave it out" in told
+    assert [path.name for path in folder.iterdir()] == ["m.yaml"]
+
+
+@pytest.mark.parametrize("verb", ["validate", "plan"])
+def test_a_target_that_the_manifest_does_not_have_is_refused(folder: Path, verb: str) -> None:
+    """``validate`` ended as a bug of its own."""
+    told = run(verb, "m.yaml", "--target", "prid", folder=folder, code=64).stderr
+    assert "imagesync: the manifest has no target 'prid'; did you mean prod?" in told
