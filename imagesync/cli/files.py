@@ -13,10 +13,12 @@ import tempfile
 from pathlib import Path
 from typing import Any, Final, TextIO
 
-from imagesync.errors import ImagesyncError
+from imagesync.errors import ImagesyncError, UsageError
 from imagesync.paths import check_way
 from imagesync.text import escape_commands, json_text, make_printable
 
+INPUT_SUFFIXES: Final = (".yaml", ".yml", ".db")
+"""Ends of names of manifests and of the database of a local store."""
 _STREAMS: Final = {"/dev/stdin": 0, "/dev/stdout": 1, "/dev/stderr": 2}
 _DESCRIPTOR: Final = re.compile(r"(?:/dev|/proc/(?P<process>self|thread-self|[0-9]+))/fd/(?P<number>[0-9]{1,6})")
 _KINDS: Final = {stat.S_IFDIR: "a folder", stat.S_IFBLK: "a block device", stat.S_IFSOCK: "a socket"}
@@ -67,6 +69,24 @@ def check_writable(*paths: Path | None) -> None:
         if not os.access(place, os.W_OK if is_stream(path) else os.W_OK | os.X_OK):
             what = "you may not write to it" if is_stream(path) else "its folder is read-only"
             raise _refuse(path, what, "check its permissions and mount")
+
+
+def check_results(*paths: Path | None) -> None:
+    """As ``check_writable``, for files that results go to; UsageError if two are one file, or one may be an input."""
+    named = [os.path.abspath(path) for path in paths if path is not None and _find_descriptor(path) is None]
+    for path in paths:
+        if path is not None:
+            check_no_input(path)
+            if named.count(os.path.abspath(path)) > 1 and not is_stream(path):
+                raise UsageError(f"{make_printable(str(path))} is named twice for results", "name a file for each")
+    check_writable(*paths)
+
+
+def check_no_input(path: Path) -> None:
+    """UsageError for the name of a manifest or of the database of a store: a result would take its place."""
+    if path.suffix.lower() in INPUT_SUFFIXES:
+        message = f"{make_printable(str(path))} would be replaced, and may be a manifest or a store"
+        raise UsageError(message, f"name a file that does not end in {', '.join(INPUT_SUFFIXES)}")
 
 
 def _check_descriptor(path: Path, number: int) -> None:

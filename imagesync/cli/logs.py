@@ -11,7 +11,7 @@ from typing import Annotated, Final, TextIO
 
 import typer
 
-from imagesync.cli.files import open_private
+from imagesync.cli.files import check_no_input, open_private
 from imagesync.errors import UsageError
 from imagesync.secrets import hide_secrets
 from imagesync.text import make_printable, remove_secrets
@@ -98,6 +98,7 @@ def set_up_logs(options: LogOptions = LogOptions()) -> None:
     log.setLevel(logging.DEBUG)
     log.propagate = False
     if options.log_file is not None:
+        check_no_input(options.log_file)
         kept = _FileHandler(open_private(options.log_file))
         kept.setFormatter(_FileLine())
         log.addHandler(kept)

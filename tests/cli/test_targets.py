@@ -124,3 +124,24 @@ def test_a_target_that_the_manifest_does_not_have_is_refused(folder: Path, verb:
     """``validate`` ended as a bug of its own."""
     told = run(verb, "m.yaml", "--target", "prid", folder=folder, code=64).stderr
     assert "imagesync: the manifest has no target 'prid'; did you mean prod?" in told
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("plan", "m.yaml", "-o", "m.yaml"),
+        ("plan", "m.yaml", "--log-file", "m.yaml"),
+        ("list", "--store", "lab-store", "--log-file", "lab-store/store.db"),
+        ("plan", "m.yaml", "-o", "p.json", "--ids", "p.json"),
+        ("apply", "m.yaml", "--yes", "-o", "r.json", "--events", "./r.json"),
+    ],
+)
+def test_a_result_replaces_no_manifest_no_store_and_no_other_result(folder: Path, words: tuple[str, ...]) -> None:
+    """Refused before anything is opened."""
+    run("apply", "m.yaml", "--yes", folder=folder)
+    before = {path: path.read_bytes() for path in (folder / "m.yaml", folder / "lab-store" / "store.db")}
+    told = run(*words, folder=folder, code=64).stderr
+    assert "would be replaced, and may be a manifest or a store" in told or "is named twice for results" in told
+    assert {path: path.read_bytes() for path in before} == before
+    assert not (folder / "p.json").exists()
+    assert not (folder / "r.json").exists()

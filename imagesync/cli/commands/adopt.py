@@ -39,7 +39,7 @@ def adopt(
     No data moves. Fields that the manifest declares are brought to what it says, in the same request; the plan shows
     them. Keys without such an image are told of and left alone. Example: imagesync adopt images/ --cloud eu-prod
     """
-    from imagesync.cli.files import check_writable
+    from imagesync.cli.files import check_results
     from imagesync.cli.runs import Run, read_catalog, settings_of
     from imagesync.cli.saved_plans import is_plan_file
     from imagesync.cli.targets import open_selected
@@ -49,7 +49,7 @@ def adopt(
     set_up_logs(logs)
     if is_plan_file(path):
         raise UsageError(f"{make_printable(str(path))} is a saved plan", "carry it out with: imagesync apply")
-    check_writable(results.out, results.ids, results.events)
+    check_results(results.out, results.ids, results.events)
     access = options.make_access()
     with Run(results, yes=yes, is_quiet=logs.quiet) as run:
         catalog = read_catalog(path, options, access)

@@ -39,7 +39,7 @@ def apply(
     To test before publishing: apply --stage uploads and verifies, --ids names the candidates to boot, the next apply
     publishes them without an upload, apply --discard-staged drops them.
     """
-    from imagesync.cli.files import check_writable
+    from imagesync.cli.files import check_results
     from imagesync.cli.modes import check_target, choose_maker, refuse_for_saved_plan
     from imagesync.cli.plan_paths import check_paths
     from imagesync.cli.runs import Run, read_catalog, settings_of
@@ -54,7 +54,7 @@ def apply(
     is_saved = is_plan_file(path)
     if is_saved:
         refuse_for_saved_plan(options, stage=stage, discard=discard_staged)
-    check_writable(results.out, results.ids, results.events)
+    check_results(results.out, results.ids, results.events)
     with Run(results, yes=yes, detail=amount.level, is_quiet=logs.quiet) as run:
         if is_saved:
             saved, missing = read_plan(path, allow_outside=options.allow_outside)

@@ -46,7 +46,7 @@ def plan(
     color: Color = None,
 ) -> ExitCode:
     """Show what apply would do. Example: imagesync plan images/ --cloud eu-prod -o plan.json"""
-    from imagesync.cli.files import check_writable, folder_of, write_json
+    from imagesync.cli.files import check_results, folder_of, write_json
     from imagesync.cli.modes import choose_maker
     from imagesync.cli.runs import find_who_runs, ids_to_pin, read_catalog, show_plan
     from imagesync.cli.saved_plans import is_plan_file, save_plan
@@ -60,7 +60,7 @@ def plan(
     if is_plan_file(path):
         raise UsageError(f"{path} is a saved plan", "look at it with: imagesync show")
     make = choose_maker(options, stage=stage, discard=discard_staged)
-    check_writable(out, ids)
+    check_results(out, ids)
     access = options.make_access()
     catalog = read_catalog(path, options, access)
     with open_selected(options, catalog.target) as backend:

@@ -43,7 +43,7 @@ def rollback(
     manifest that must follow is named, because the next apply would go forward again.
     """
     from imagesync.cli.catalogs import load_catalog
-    from imagesync.cli.files import check_writable
+    from imagesync.cli.files import check_results
     from imagesync.cli.runs import Run, settings_of
     from imagesync.cli.saved_plans import is_plan_file
     from imagesync.cli.targets import open_selected
@@ -53,7 +53,7 @@ def rollback(
     set_up_logs(logs)
     if is_plan_file(path):
         raise UsageError(f"{path} is a saved plan", "give rollback the manifests")
-    check_writable(results.out, results.ids, results.events)
+    check_results(results.out, results.ids, results.events)
     with Run(results, yes=yes, is_quiet=logs.quiet) as run:
         catalog = load_catalog(path, options)  # no source is read: a rollback works while the mirrors do not
         _check_key(key, [spec.key for spec in catalog.images])
