@@ -44,9 +44,8 @@ def settle_contents(
     def settle(create: Create) -> None:
         candidates = [_Candidate.read(writes.read_unchanged(image_id)) for image_id in create.may_hold]
         held = _compare(backend, create, candidates, access, check)
-        for candidate, digests in reversed(
-            held
-        ):  # the one that is used comes last: by then it shows which are rejected
+        # the one that is used comes last: by then the others show whether the build was rejected
+        for candidate, digests in reversed(held):
             declared = tuple(item for item in candidate.record.declared if item.algorithm not in digests)
             known = tuple(digests[name] for name in sorted(digests))
             settled = replace(candidate.record, digests=known, declared=declared, url=create.record.url)

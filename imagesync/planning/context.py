@@ -92,28 +92,9 @@ def make_context(given: PlanInput, excluded: Mapping[str, str] = MappingProxyTyp
     groups = Groups({key: found for key, found in every.items() if catalog.is_in_scope(key)})
     adopted, refused = find_adopted_images(catalog, wanted, given.inventory, groups)
     current = groups.current_ids()
-    decisions = {
-        spec.key: decide(
-            spec,
-            groups[spec.key],
-            adopted.get(spec.key),
-            catalog.name,
-            policy,
-            project=given.inventory.project_id,
-            lapsed=spec.key in lapsed,
-        )
-        for spec in wanted
-    }
+    decisions = _decide_keys(given, wanted, groups, adopted, lapsed)
     decisions |= _leave_disputed(wanted, decisions, groups, given.inventory, adopted, refused)
-    decisions |= {
-        spec.key: Leave(excluded[spec.key], groups[spec.key].staging) for spec in wanted if spec.key in excluded
-    }
-    decisions |= {spec.key: _leave_undated(spec, groups[spec.key]) for spec in wanted if spec.key in undated}
-    decisions |= {
-        spec.key: _leave_lapsed(spec, groups[spec.key])
-        for spec in wanted
-        if spec.key in lapsed and not _is_kept(decisions[spec.key])
-    }
+    decisions |= _leave_excluded(wanted, decisions, groups, excluded, lapsed, undated)
     refusals = [
         spec.places.get("adopt", spec.place).add_to(refused[spec.key])
         for spec in wanted
@@ -148,6 +129,48 @@ def make_context(given: PlanInput, excluded: Mapping[str, str] = MappingProxyTyp
         faults.warnings,
         faults.errors,
     )
+
+
+def _decide_keys(
+    given: PlanInput,
+    wanted: Sequence[ImageSpec],
+    groups: Groups,
+    adopted: Mapping[str, LiveImage],
+    lapsed: frozenset[str],
+) -> dict[str, Decision]:
+    """What becomes of each key by itself."""
+    return {
+        spec.key: decide(
+            spec,
+            groups[spec.key],
+            adopted.get(spec.key),
+            given.catalog.name,
+            given.policy,
+            project=given.inventory.project_id,
+            lapsed=spec.key in lapsed,
+        )
+        for spec in wanted
+    }
+
+
+def _leave_excluded(
+    wanted: Sequence[ImageSpec],
+    decisions: Mapping[str, Decision],
+    groups: Groups,
+    excluded: Mapping[str, str],
+    lapsed: frozenset[str],
+    undated: frozenset[str],
+) -> dict[str, Decision]:
+    """The keys of which nothing is done for another reason than their images: what the caller says, or their expiry."""
+    left: dict[str, Decision] = {}
+    for spec in wanted:
+        if spec.key in excluded:
+            left[spec.key] = Leave(excluded[spec.key], groups[spec.key].staging)
+        if spec.key in undated:
+            left[spec.key] = _leave_undated(spec, groups[spec.key])
+        elif spec.key in lapsed and not _is_kept(left.get(spec.key, decisions[spec.key])):
+            left[spec.key] = _leave_lapsed(spec, groups[spec.key])
+    return left
 
 
 def _find_left(decisions: Mapping[str, Decision]) -> frozenset[str]:

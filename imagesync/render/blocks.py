@@ -1,6 +1,5 @@
 """Rows of a plan -> its text: a block an image, lines that many images share once, wrapped to a width. Pure."""
 
-import re
 import textwrap
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -63,7 +62,7 @@ def format_rows(rows: Sequence[Row], paint: Paint, width: int | None, *, share: 
         shared = _find_shared(part) if share else {}
         own = {row: tuple(line for line in row.lines if (row.kind, line) not in shared) for row in part}
         folded = _fold(own) if share else {}
-        hidden = {row for same in folded.values() for row in same} | {row for row in part if _is_told(row, own[row])}
+        hidden = {row for same in folded.values() for row in same} | {row for row in part if _is_covered(row, own[row])}
         yield from _format_single({row: lines for row, lines in own.items() if row not in hidden}, paint, width)
         yield from _format_groups(part, folded, shared, paint, width)
 
@@ -95,7 +94,7 @@ def _fold(own: Mapping[Row, tuple[Line, ...]]) -> dict[Kind, tuple[Row, ...]]:
     }
 
 
-def _is_told(row: Row, own: tuple[Line, ...]) -> bool:
+def _is_covered(row: Row, own: tuple[Line, ...]) -> bool:
     """Whether all that happens to an image is what others have in common with it."""
     return bool(row.lines) and not (own or row.is_named or row.what)
 
@@ -160,21 +159,16 @@ def _format_lines(lines: Iterable[Line], paint: Paint, width: int | None) -> Ite
             yield paint(Ink.LOUD, each) if line.is_loud else each
 
 
-_SPACES: Final = re.compile(r"\s{2,}$")
-
-
 def wrap(text: str, width: int | None, indent: str) -> list[str]:
     """A line as lines of at most ``width`` characters; a word that is longer is not broken."""
     if width is None or len(text) <= width:
         return [text]
     lead = text[: len(text) - len(text.lstrip())]
-    wrapped = textwrap.wrap(
+    return textwrap.wrap(
         text[len(lead) :],
         width,
         initial_indent=lead,
         subsequent_indent=indent,
         break_long_words=False,
         break_on_hyphens=False,
-        drop_whitespace=True,
-    )
-    return [_SPACES.sub("", line) for line in wrapped] or [text]
+    ) or [text]

@@ -281,7 +281,7 @@ def _make_update_row(view: _View, key: str, step: Step, update: Update) -> Row:
     kind = blocks.Kind(Ink.REMOVE if is_lost else Ink.CHANGE, "~", "update", why)
     what = _describe_adoption(update) if step.reason is Reason.ADOPT else ""
     if update.record is None:
-        lines.append(Line("", "our mark is taken off; the image stays and is nobody's", is_named=True))
+        lines.append(Line("", "the marker is removed; the image stays, and no catalog owns it", is_named=True))
     if not (lines or what):
         lines.append(Line("", "marker update only, no field changes"))
     is_named = is_lost or step.reason is Reason.ADOPT

@@ -236,7 +236,7 @@ def test_images_that_are_let_go_of_are_told_apart_from_others_that_leave(number:
     """One or many: they stay, and lose our mark."""
     found = inventory(*(live(spec(f"k{index}")) for index in range(number)))
     shown = _read_lines(plan(catalog(policy=Policy(OnRemove.KEEP)), found))
-    assert shown.count("our mark is taken off; the image stays and is nobody's") == 1
+    assert shown.count("the marker is removed; the image stays, and no catalog owns it") == 1
 
 
 def test_every_image_whose_old_build_is_deleted_is_named() -> None:
