@@ -85,7 +85,7 @@ def check_results(*paths: Path | None) -> None:
 def check_no_input(path: Path) -> None:
     """UsageError for the name of a manifest or of the database of a store: a result would take its place."""
     if path.suffix.lower() in INPUT_SUFFIXES:
-        message = f"{make_printable(str(path))} would be replaced, and may be a manifest or a store"
+        message = f"{make_printable(str(path))} has the name of a manifest or of a store's database; no result is written there"
         raise UsageError(message, f"name a file that does not end in {', '.join(INPUT_SUFFIXES)}")
 
 

@@ -141,7 +141,7 @@ def test_a_result_replaces_no_manifest_no_store_and_no_other_result(folder: Path
     run("apply", "m.yaml", "--yes", folder=folder)
     before = {path: path.read_bytes() for path in (folder / "m.yaml", folder / "lab-store" / "store.db")}
     told = run(*words, folder=folder, code=64).stderr
-    assert "would be replaced, and may be a manifest or a store" in told or "is named twice for results" in told
+    assert "has the name of a manifest or of a store's database" in told or "is named twice for results" in told
     assert {path: path.read_bytes() for path in before} == before
     assert not (folder / "p.json").exists()
     assert not (folder / "r.json").exists()

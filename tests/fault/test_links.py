@@ -67,14 +67,20 @@ OUTPUTS = pytest.mark.parametrize(
 )
 
 
+def suffix_of(words: tuple[str, ...]) -> str:
+    """The end of the name of an output: an export makes a manifest, and no other result may have the name of one."""
+    return ".yaml" if words[0] == "export" else ".json"
+
+
 @OUTPUTS
 def test_no_output_is_written_through_a_link(checkout: LinkedCheckout, words: tuple[str, ...]) -> None:
     """The link is replaced by a file."""
     if words[0] == "export":
         checkout.run(*APPLY)
-    checkout.link("out.yaml", "token")
-    checkout.run(*words, "out.yaml")
-    out = checkout.here / "out.yaml"
+    name = f"out{suffix_of(words)}"
+    checkout.link(name, "token")
+    checkout.run(*words, name)
+    out = checkout.here / name
     assert (out.is_symlink(), out.stat().st_size > 0) == (False, True)
 
 
@@ -84,13 +90,14 @@ def test_no_output_is_made_in_a_folder_that_a_link_chooses(checkout: LinkedCheck
     if words[0] == "export":
         checkout.run(*APPLY)
     checkout.link("out", ".")
-    result = checkout.run(*words, "out/new.yaml", code=64)
+    name = f"new{suffix_of(words)}"
+    result = checkout.run(*words, f"out/{name}", code=64)
     assert f"give the absolute path {checkout.here}/out\n" in result.stderr
-    assert not (checkout.home / "new.yaml").exists()
+    assert not (checkout.home / name).exists()
     if words[0] == "apply":
         assert not (checkout.here / "store").exists()
-    forked.run(*words, str(checkout.here / "out" / "new.yaml"), folder=checkout.here)
-    assert (checkout.home / "new.yaml").exists()
+    forked.run(*words, str(checkout.here / "out" / name), folder=checkout.here)
+    assert (checkout.home / name).exists()
 
 
 def test_an_export_into_a_linked_folder_is_refused(checkout: LinkedCheckout) -> None:
