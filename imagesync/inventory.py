@@ -1,7 +1,7 @@
 """A backend -> the inventory that planning needs. I/O through the backend only.
 
 Two passes: the owned images first, then only what they leave open (names about to be taken, images to adopt, members),
-so that a catalogue that is as wanted costs two listings however many foreign images the cloud holds.
+so that a catalog that is as wanted costs two listings however many foreign images the cloud holds.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -32,7 +32,7 @@ LOOKS: Final = 3
 
 
 def take_inventory(backend: Backend, catalog: Catalog, *, promoting: frozenset[str] = frozenset()) -> Inventory:
-    """What is live of one catalogue, and what stands in its way; ``promoting``: keys whose retired images are in play.
+    """What is live of one catalog, and what stands in its way; ``promoting``: keys whose retired images are in play.
 
     The owners of the catalog are known by id (``identify_owners``).
     """

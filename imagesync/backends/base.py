@@ -118,10 +118,10 @@ class Backend(Protocol):
         """An active image's data can no longer be read (no change to a deactivated one)."""
 
     def inventory(self, catalog: str, owners: Sequence[str] = ()) -> list[LiveImage]:
-        """Images of these owner projects (none given: our own) that carry this catalogue's mark, hidden ones too."""
+        """Images of these owner projects (none given: our own) that carry this catalog's mark, hidden ones too."""
 
     def leases(self, catalog: str) -> list[LiveImage]:
-        """Hidden images of our project that are records of this catalogue's lease."""
+        """Hidden images of our project that are records of this catalog's lease."""
 
     def find_named(self, names: Sequence[str], owner: str) -> list[LiveImage]:
         """Visible images of one owner that have one of these names."""

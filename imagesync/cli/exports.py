@@ -96,7 +96,7 @@ def _check_owners(owners: Sequence[str], images: Sequence[LiveImage]) -> None:
 
 
 def _choose_path(place: Destination, catalog: str) -> Path | None:
-    """The file to write, or the catalogue's own in a folder; one that is there is replaced only with --force."""
+    """The file to write, or the catalog's own in a folder; one that is there is replaced only with --force."""
     path = place.out
     if path is None or str(path) == "-":
         return None
@@ -131,7 +131,7 @@ def _select(images: Sequence[LiveImage], wanted: Selection) -> list[LiveImage]:
         return [*free, *ours]
     catalogs = Counter(image.properties[f"{PREFIX}catalog"] for image in ours)
     for catalog, number in sorted(catalogs.items()):
-        say(f"{format_count(number, 'image')} of catalogue {make_printable(catalog)} left out; --managed takes them in")
+        say(f"{format_count(number, 'image')} of catalog {make_printable(catalog)} left out; --managed takes them in")
     return free
 
 

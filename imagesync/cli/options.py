@@ -146,7 +146,7 @@ class Options:
         str | None, typer.Option("--max-update", help="Keys that may change: a count, or per cent.", metavar="N|N%")
     ] = None
     allow_protected: Annotated[
-        bool, typer.Option("--allow-protected", help="Let protected images leave the catalogue.")
+        bool, typer.Option("--allow-protected", help="Let protected images leave the catalog.")
     ] = False
     destroy: Annotated[bool, typer.Option("--destroy", help="Allow a manifest that names none of the owned keys.")] = (
         False

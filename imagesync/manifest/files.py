@@ -26,7 +26,7 @@ MAX_ENTRIES: Final = 100_000
 """Files and folders that are looked at, hidden ones and those that are no manifests included."""
 _BLOCK_BYTES: Final = 2**16
 _NOT_THERE: Final = ("no such file or folder", "check the path")
-_LEADS_OUT: Final = ("this link leads out of the catalogue's folder", f"take it out, copy it in, or pass {ALLOW}")
+_LEADS_OUT: Final = ("this link leads out of the catalog's folder", f"take it out, copy it in, or pass {ALLOW}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,7 +59,7 @@ def read_manifest(path: Path | str, *, allow_outside: bool = False) -> Manifest:
         else:
             unread += found
         if too_many := len(sections["images"]) > MAX_KEYS:
-            message = f"more than {MAX_KEYS} images in one catalogue"
+            message = f"more than {MAX_KEYS} images in one catalog"
             problems.append(Diagnostic(file.shown, 0, 0, "images", message, "split it"))
         if len(problems) >= MAX_PROBLEMS or too_many or left.is_used_up():
             raise ManifestError(problems)
@@ -98,7 +98,7 @@ def _read(found: Found, shape: Shape, left: _Left) -> tuple[Part | None, list[Di
     left.size -= len(content)
     if left.size < 0:
         message = f"more than {MAX_TOTAL_BYTES // 2**20} MiB in all files"
-        return None, [Diagnostic(found.shown, 0, 0, "", message, "split the catalogue")]
+        return None, [Diagnostic(found.shown, 0, 0, "", message, "split the catalog")]
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -20,9 +20,9 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """All files of a catalogue as one; of every value can be asked where it stands.
+    """All files of a catalog as one; of every value can be asked where it stands.
 
-    ``base`` is the catalogue's folder, ``folders`` the real folder of each file (relative paths are relative to the
+    ``base`` is the catalog's folder, ``folders`` the real folder of each file (relative paths are relative to the
     file that writes them). ``single`` holds catalog, policy, defaults and default_target, where they are given.
     ``problems``: what is wrong with it whatever the target is; the resolution reports them with its own. ``is_sound``:
     every file fits the schema.
@@ -179,7 +179,7 @@ def find_unknown_names(manifest: Manifest) -> Iterator[Diagnostic]:
         for key, part in target["images"].items() if "images" in target else ():
             if key not in manifest.images:
                 where = format_path(("targets", name, "images", key))
-                yield part.problem(where, "no such image", suggest(key, manifest.images, "the catalogue has"))
+                yield part.problem(where, "no such image", suggest(key, manifest.images, "the catalog has"))
             if "profiles" in part:
                 where = format_path(("targets", name, "images", key, "profiles"))
                 yield part["profiles"].problem(where, "a target cannot change profiles", "list the fields")

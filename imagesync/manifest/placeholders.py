@@ -1,6 +1,6 @@
 """``${name}`` in the strings of a manifest -> the strings meant. Pure.
 
-Values come from the catalogue, then the target, then ``--set``; the environment is never read. A value may name others.
+Values come from the catalog, then the target, then ``--set``; the environment is never read. A value may name others.
 ``${images.KEY.id}`` is known only when a plan is applied: it stays, in properties alone, its key checked. ``$$`` is a
 dollar.
 """
@@ -150,7 +150,7 @@ class Values:
             self._complain(ask, path, f"${{{show_key(found[0])}}} is known only when the plan is applied", hint)
         elif found[1] not in self._keys:
             hint = suggest(found[1], self._keys, "it has")
-            self._complain(ask, path, f"${{{show_key(found[0])}}} names no image of this catalogue", hint)
+            self._complain(ask, path, f"${{{show_key(found[0])}}} names no image of this catalog", hint)
             self.failures -= 1  # what it would be has its form
         return f"${{{found[0]}}}"
 

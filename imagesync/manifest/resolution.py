@@ -71,7 +71,7 @@ def resolve(
     strict: bool = False,
     checks: Sequence[Check] = (),
 ) -> Catalog:
-    """The catalogue as wanted in one target (default: ``default_target``, if the manifest names one).
+    """The catalog as wanted in one target (default: ``default_target``, if the manifest names one).
 
     ``place`` is what ``select_target`` found, and counts instead of ``target``. ``strict``: what would be a warning of an
     unused name is a problem. ``checks`` look for what else is wrong with the images of the target. ManifestError holds
@@ -210,7 +210,7 @@ class _Resolver:
         part = self._manifest.single.get("catalog")
         if part is None:
             file = next(iter(self._manifest.folders))
-            hint = "name the catalogue: it marks what it owns"
+            hint = "name the catalog: it marks what it owns"
             self._problems.append(Diagnostic(file, 1, 1, "catalog", "missing", hint))
             return ""
         return str(self._fill_and_check(part.data, "catalog", ("catalog",), part))

@@ -1,4 +1,4 @@
-"""What must hold among the images of one catalogue -> diagnostics. Pure."""
+"""What must hold among the images of one catalog -> diagnostics. Pure."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter

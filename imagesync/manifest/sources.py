@@ -35,7 +35,7 @@ _SUFFIXES: Final = {".gz": Compression.GZ, ".xz": Compression.XZ, ".bz2": Compre
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """Where the images of one catalogue are made: folders to be relative to, and the list that problems go to."""
+    """Where the images of one catalog are made: folders to be relative to, and the list that problems go to."""
 
     base: str
     folders: Mapping[str, str]

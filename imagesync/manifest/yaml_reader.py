@@ -169,7 +169,7 @@ class _Reader:
         self._left.values -= size
         if self._left.values < 0:
             message = f"more than {MAX_VALUES} values in all files, aliases expanded"
-            self._stop(event, message, "say what is common once, in defaults and profiles, or split the catalogue")
+            self._stop(event, message, "say what is common once, in defaults and profiles, or split the catalog")
 
     def _read_scalar(self, event: Any) -> Node:
         text, mark = event.value, event.start_mark
@@ -228,7 +228,7 @@ class _Reader:
             if name in found or len(name) > MAX_KEY_CHARS or not name.isprintable():
                 self._report_key(key, found)
             if len(found) >= MAX_KEYS:
-                self._stop(key, f"more than {MAX_KEYS} keys in one mapping", "split the catalogue")
+                self._stop(key, f"more than {MAX_KEYS} keys in one mapping", "split the catalog")
             if isinstance(child, AliasEvent):
                 value = value.replace_value(value.value)
             value.key_line, value.key_column = self._place_of(key)

@@ -396,7 +396,7 @@ def is_match(key: str, patterns: Sequence[str]) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A place the catalogue is applied to: a cloud of clouds.yaml or a local store (absolute path), or neither."""
+    """A place the catalog is applied to: a cloud of clouds.yaml or a local store (absolute path), or neither."""
 
     name: str | None = None
     cloud: str | None = None

@@ -15,7 +15,7 @@ TEXT_FIELDS: Final = (
 )
 NUMBER_FIELDS: Final = ("min_disk", "min_ram", "size", "virtual_size")
 CATALOG: Final = "imagesync_catalog"
-"""The property with the name of the catalogue that an image belongs to."""
+"""The property with the name of the catalog that an image belongs to."""
 MAX_NAME_CHARS: Final = 255
 """Of an image's name: a column of the service's database."""
 MAX_PROPERTY_BYTES: Final = 65_535
@@ -149,7 +149,7 @@ class LiveImage:
 class Filter:
     """Which images of an image service are asked for: each condition given must hold; ``owner`` None: everybody's.
 
-    ``catalog``: those that carry the mark of this catalogue.
+    ``catalog``: those that carry the mark of this catalog.
     """
 
     owner: str | None = None

@@ -44,7 +44,7 @@ MANAGED: Final = "imagesync_managed"
 DECLARED: Final = "declared:"
 """How a digest begins in the property that nobody computed from the data: it is the manifest's word for it."""
 LEASE: Final = "imagesync_lease"
-"""Names the catalogue on the record of its lease, which belongs to no catalogue itself."""
+"""Names the catalog on the record of its lease, which belongs to no catalog itself."""
 
 
 _ROLES: Final = {role.value: role for role in Role}

@@ -1,4 +1,4 @@
-"""A catalogue and an inventory -> the catalogue of what can be adopted just now, and why the rest cannot. Pure.
+"""A catalog and an inventory -> the catalog of what can be adopted just now, and why the rest cannot. Pure.
 
 ``adopt`` takes images under management and does nothing else: keys that have an image of theirs are not looked at, keys
 without an image to adopt are told of and left for ``apply``.
@@ -21,14 +21,14 @@ NO_KEY: Final = ("",)
 
 
 def request_adoption(catalog: Catalog) -> Catalog:
-    """The catalogue with ``adopt`` on every image: what its name stands for, where the manifest does not say."""
+    """The catalog with ``adopt`` on every image: what its name stands for, where the manifest does not say."""
     return replace(catalog, images=tuple(replace(spec, adopt=spec.adopt or True) for spec in catalog.images))
 
 
 def pick_adoptable(catalog: Catalog, inventory: Inventory) -> Catalog:
-    """The part of a catalogue (``request_adoption``) that an image can be adopted for; warnings tell of the keys that lack one.
+    """The part of a catalog (``request_adoption``) that an image can be adopted for; warnings tell of the keys that lack one.
 
-    PlanRefused where it cannot be told which image is meant, or another catalogue owns it. References to images that
+    PlanRefused where it cannot be told which image is meant, or another catalog owns it. References to images that
     are ours already are filled in, so that the part stands for itself.
     """
     groups = group(inventory.owned)

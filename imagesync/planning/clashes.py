@@ -23,7 +23,7 @@ class Questions:
 def collect_questions(
     catalog: Catalog, inventory: Inventory, groups: Groups, promoting: frozenset[str] = frozenset()
 ) -> Questions:
-    """What to ask for one catalogue: nothing of an image that already has its name.
+    """What to ask for one catalog: nothing of an image that already has its name.
 
     ``groups`` are the owned images of the inventory. ``promoting`` are keys whose retired images are in play, whatever the
     manifest's content.
@@ -77,9 +77,9 @@ def find_keys_without_image(catalog: Catalog, groups: Groups) -> frozenset[str]:
 
 
 def is_assigned(image: LiveImage, catalog: Catalog, keys: Collection[str]) -> bool:
-    """Whether this is the current build of one of these keys, made by this catalogue for the owner that has it.
+    """Whether this is the current build of one of these keys, made by this catalog for the owner that has it.
 
-    The same mark alone says nothing: other projects may have a catalogue of the same name, or copy a mark of ours.
+    The same mark alone says nothing: other projects may have a catalog of the same name, or copy a mark of ours.
     """
     record = read(image)
     if record is None or record.catalog != catalog.name or record.key not in keys:
@@ -114,7 +114,7 @@ def find_adopted_images(
 
 def _refuse_owned(spec: ImageSpec, image: LiveImage, mark: str) -> str:
     ways = f"let {mark} go of it first (take it out there, with on_remove: keep), or take adopt out here"
-    return f"images.{spec.key}: image {image.id} belongs to catalogue {mark}; {ways}"
+    return f"images.{spec.key}: image {image.id} belongs to catalog {mark}; {ways}"
 
 
 def find_shared_to_adopt(catalog: Catalog, inventory: Inventory, groups: Groups) -> tuple[str, ...]:

@@ -214,7 +214,7 @@ def _delete_all(images: Sequence[Owned], reason: Reason) -> tuple[Step, ...]:
 
 
 def _refuse_protected(images: Sequence[Owned], policy: Policy, verb: str, steps: tuple[Step, ...]) -> KeyPlan:
-    """A protected image leaves the catalogue, in whatever way, only where that is allowed."""
+    """A protected image leaves the catalog, in whatever way, only where that is allowed."""
     protected = [owned for owned in images if owned.image.protected]
     if not protected or policy.allow_protected:
         return KeyPlan(steps)

@@ -199,7 +199,7 @@ def find_reason(path: tuple[str, ...], wanted: Managed, managed: Managed) -> Rea
 
 
 def make_current_record(catalog: str, spec: ImageSpec, members: frozenset[str], base: Record) -> Record:
-    """``base`` (catalogue, key, content, generation) with all else as the manifest now says."""
+    """``base`` (catalog, key, content, generation) with all else as the manifest now says."""
     managed = make_managed(spec, members, base.managed.generation)
     managed = replace(managed, origin=base.managed.origin or managed.origin)
     return replace(base, catalog=catalog, key=spec.key, spec=wanted_digest(spec), managed=managed)

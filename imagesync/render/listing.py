@@ -36,7 +36,7 @@ def image_to_json(image: LiveImage, members: Members = NO_MEMBERS) -> dict[str, 
 
 def listing_text(images: Sequence[LiveImage], members: Members = NO_MEMBERS) -> str:
     """A table: id, name, status, visibility, size, who keeps it, owner; by name, then id. Members where any are known."""
-    rows: list[tuple[str, ...]] = [("ID", "NAME", "STATUS", "VISIBILITY", "SIZE", "CATALOGUE/KEY", "OWNER")]
+    rows: list[tuple[str, ...]] = [("ID", "NAME", "STATUS", "VISIBILITY", "SIZE", "CATALOG/KEY", "OWNER")]
     ordered = sorted(images, key=lambda image: (image.name or "", image.id))
     rows += [_make_row(image) for image in ordered]
     if members:

@@ -116,7 +116,7 @@ def plan_text(
 
 def _format_heading(plan: Plan) -> str:
     counts = f"{format_count(plan.wanted, 'image')} wanted, {plan.owned} owned"
-    return f"Catalogue {plan.catalog} on {describe_place(plan)}: {counts}"
+    return f"Catalog {plan.catalog} on {describe_place(plan)}: {counts}"
 
 
 def describe_errors(plan: Plan) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Digests of local files, kept from run to run, so that a catalogue as wanted reads none of them. Files, SQLite.
+"""Digests of local files, kept from run to run, so that a catalog as wanted reads none of them. Files, SQLite.
 
 A digest counts for a file that has the same path, device, inode, size and times (mtime and ctime, nanoseconds). A cache
 that cannot be read or written is no error: the file is hashed again.

@@ -1,4 +1,4 @@
-"""A catalogue -> the same with the fingerprint of every source. Reads local files and lists; what cannot be read plans nothing.
+"""A catalog -> the same with the fingerprint of every source. Reads local files and lists; what cannot be read plans nothing.
 
 A list of digests is fetched and read once for all images that name it, so that an image follows what upstream publishes.
 Where a list has no entry of a URL's name, the URL is asked where it leads: a list often names what "latest" stands for.

@@ -51,7 +51,7 @@ class Sizes:
         return dict(zip(asked, found, strict=True))
 
     def fill_in(self, catalog: Catalog) -> Catalog:
-        """The catalogue with the known sizes, and a fault for each source that could not be checked."""
+        """The catalog with the known sizes, and a fault for each source that could not be checked."""
         return replace(catalog, images=tuple(map(self._fill_in_image, catalog.images)))
 
     def _fill_in_image(self, spec: ImageSpec) -> ImageSpec:

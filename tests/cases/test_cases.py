@@ -22,7 +22,7 @@ CASES = sorted(path.parent for path in HERE.glob("*/manifest.yaml"))
 
 
 def catalog(file: Path) -> Catalog:
-    """The catalogue of one file, as if it lay at /cases."""
+    """The catalog of one file, as if it lay at /cases."""
     return replace(identify(resolve(load(file))), base="/cases")
 
 

@@ -37,7 +37,7 @@ def workspace(tmp_path: Path) -> ExportWorkspace:
     return ExportWorkspace(tmp_path)
 
 
-def test_a_store_becomes_a_catalogue_and_nothing_moves(workspace: ExportWorkspace) -> None:
+def test_a_store_becomes_a_catalog_and_nothing_moves(workspace: ExportWorkspace) -> None:
     """Export into a folder, adopt, plan: empty; the same export again is the same text."""
     image = filled(workspace.backend, name="Old: 1", tags=["t"])
     assert workspace.run("export", "-o", "images/").stderr == "1 image written to images/exported.yaml\n"

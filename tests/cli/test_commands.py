@@ -50,4 +50,4 @@ def test_validate_judges_every_target_and_every_file(tmp_path: Path) -> None:
     assert "x.yaml:4:14: images.a.name: ${v} is not defined" in done.stderr
     assert "x.yaml:4:28: images.a.source: gone.img: No such file or directory" in done.stderr
     (tmp_path / "gone.img").write_bytes(b"\xf8" * 512)
-    assert "Catalogue x on target one: 1 image," in run("validate", str(tmp_path), "--target", "one").stdout
+    assert "Catalog x on target one: 1 image," in run("validate", str(tmp_path), "--target", "one").stdout

@@ -62,7 +62,7 @@ def test_every_example_is_planned_and_applied(tmp_path: Path, upstream: Mirror, 
 
 
 def test_each_file_of_features_says_what_it_shows() -> None:
-    """A comment in its second line; the catalogue is called like the file."""
+    """A comment in its second line; the catalog is called like the file."""
     for path in (EXAMPLES / "features").glob("*.yaml"):
         lines = path.read_text().splitlines()
         assert lines[1].startswith("# ")

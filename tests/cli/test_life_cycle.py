@@ -34,7 +34,7 @@ images:
 
 
 class LifeCycleWorkspace:
-    """A catalogue of two images in a store, and the command beside it."""
+    """A catalog of two images in a store, and the command beside it."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

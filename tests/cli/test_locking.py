@@ -20,7 +20,7 @@ from tests.waiting import wait_until
 
 
 class LeaseWorkspace:
-    """A catalogue of one image and a store."""
+    """A catalog of one image and a store."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

@@ -26,7 +26,7 @@ IMAGES: dict[str, dict[str, Any]] = {
 
 
 class SavedPlanWorkspace:
-    """A catalogue, a store and the command."""
+    """A catalog, a store and the command."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.store = folder, folder / "store"

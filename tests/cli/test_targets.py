@@ -101,7 +101,7 @@ def test_heading_question_report_plan_and_events_name_target_and_place(folder: P
     env = minimal_environment()
     words = ("apply", "m.yaml", "--out", "report.json", "--events", "events.jsonl")
     done = command.run(*words, folder=folder, env=env, typed="y\n")
-    assert done.stdout.startswith("Catalogue base on target lab (store lab-store): ")
+    assert done.stdout.startswith("Catalog base on target lab (store lab-store): ")
     assert "Apply 1 step to target lab (store lab-store)? [y/N]" in done.stderr
     report = json.loads((folder / "report.json").read_text())["target"]
     assert (report["name"], report["kind"], report["label"]) == ("lab", "store", "lab-store")

@@ -77,7 +77,7 @@ def populate(auth_url: str) -> None:
 
 
 def place_endpoints(database: Path, identity_url: str, image_url: str) -> None:
-    """Point the catalogue of a copied Keystone database to this run's addresses."""
+    """Point the catalog of a copied Keystone database to this run's addresses."""
     connection = sqlite3.connect(database)
     image = "select id from service where type = 'image'"
     with connection:

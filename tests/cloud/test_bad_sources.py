@@ -33,7 +33,7 @@ _applied: WeakKeyDictionary[Cloud, Snapshot] = WeakKeyDictionary()
 
 @pytest.fixture
 def workspace(cloud: Cloud, tmp_path: Path) -> CloudWorkspace:
-    """A catalogue of one image, applied; once for each cloud."""
+    """A catalog of one image, applied; once for each cloud."""
     made = CloudWorkspace(cloud, tmp_path)
     made.images["a"] = {
         "name": "A",

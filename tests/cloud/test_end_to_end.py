@@ -16,7 +16,7 @@ from tests.samples import iso, qcow2
 
 @pytest.fixture
 def workspace(cloud: Cloud, tmp_path: Path) -> CloudWorkspace:
-    """An empty catalogue beside an empty cloud."""
+    """An empty catalog beside an empty cloud."""
     return CloudWorkspace(cloud, tmp_path)
 
 
@@ -168,7 +168,7 @@ def test_an_unknown_cloud_and_wrong_words_are_usage_errors(workspace: CloudWorks
 
 
 def test_an_emptied_manifest_is_refused(workspace: CloudWorkspace) -> None:
-    """An empty catalogue needs --destroy."""
+    """An empty catalog needs --destroy."""
     thirty(workspace)
     workspace.images = {key: workspace.images[key] for key in ("raw-00", "raw-02")}
     workspace.apply()

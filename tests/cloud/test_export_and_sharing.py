@@ -108,7 +108,7 @@ def test_a_grown_project_is_exported_adopted_and_unchanged(workspace: SharingWor
     workspace.is_settled()
     assert workspace.seen() == before
     assert workspace.run("export", "--managed", "--catalog", "base").stdout == text
-    assert f"{len(made) + 1} images of catalogue base left out" in workspace.run("export").stderr
+    assert f"{len(made) + 1} images of catalog base left out" in workspace.run("export").stderr
 
 
 def accept(workspace: SharingWorkspace, image_id: str) -> None:
@@ -167,7 +167,7 @@ def test_what_cannot_be_written_is_told_line_by_line(workspace: SharingWorkspace
     )
 
 
-def test_an_image_of_another_catalogue_is_not_adopted(workspace: SharingWorkspace) -> None:
+def test_an_image_of_another_catalog_is_not_adopted(workspace: SharingWorkspace) -> None:
     """Refused with both ways out; the image stays theirs."""
     workspace.write(mine={"source": "data.raw"})
     workspace.apply()
@@ -177,7 +177,7 @@ def test_an_image_of_another_catalogue_is_not_adopted(workspace: SharingWorkspac
     )
     for name in ("plan", "apply", "adopt"):
         told = workspace.run(name, "other.yaml", code=1).stderr
-        assert f"image {image['id']} belongs to catalogue base; let base go of it first" in told
+        assert f"image {image['id']} belongs to catalog base; let base go of it first" in told
         assert "on_remove: keep" in told
         assert "or take adopt out here" in told
     assert workspace.cloud.http().images() == [image]

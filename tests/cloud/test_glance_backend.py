@@ -64,7 +64,7 @@ def asked(cloud: Cloud) -> list[str]:
 
 
 def test_opening_asks_the_image_service_for_nothing(cloud: Cloud, opened: Opener) -> None:
-    """No discovery: the endpoint is in the catalogue of services."""
+    """No discovery: the endpoint is in the catalog of services."""
     cloud.forget_requests()
     identity = opened("alice").identity()
     assert cloud.requests() == []
@@ -308,7 +308,7 @@ def test_members_of_a_private_image_are_refused(alice: Backend) -> None:
 
 
 def test_the_inventory_is_ours_hidden_ones_too(cloud: Cloud, alice: Backend, opened: Opener) -> None:
-    """By mark and owner, whatever the visibility, in two requests; other catalogues and projects are not in it."""
+    """By mark and owner, whatever the visibility, in two requests; other catalogs and projects are not in it."""
     ours = [
         alice.create_image(hidden=hidden, visibility=visibility, properties={"imagesync_catalog": "base"})
         for hidden in (False, True)

@@ -182,7 +182,7 @@ def test_a_token_from_a_cache_tells_no_time(cloud: Cloud, tmp_path: Path, monkey
 def test_a_region_s_override_of_the_endpoint_is_heeded(
     cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nobody listens where the catalogue of services does not lead."""
+    """Nobody listens where the catalog of services does not lead."""
     auth = f"{{auth_url: '{cloud.auth_url}', username: alice, password: secret-of-the-tests, project_name: images, "
     auth += "project_domain_id: default, user_domain_id: default}"
     use_clouds(monkeypatch, tmp_path, f"{{auth: {auth}, image_endpoint_override: '{cloud.image_url}/v2/'}}")

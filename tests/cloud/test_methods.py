@@ -89,7 +89,7 @@ def web() -> Iterator[Web]:
 
 @pytest.fixture
 def workspace(cloud: Cloud, tmp_path: Path) -> CloudWorkspace:
-    """An empty catalogue beside an empty cloud."""
+    """An empty catalog beside an empty cloud."""
     return CloudWorkspace(cloud, tmp_path)
 
 
@@ -99,7 +99,7 @@ def digest(algorithm: str, data: bytes) -> str:
 
 
 def wanted(workspace: CloudWorkspace, source: object, **attrs: object) -> None:
-    """The catalogue is one image, a."""
+    """The catalog is one image, a."""
     workspace.images = {"a": {**FORMATS, "source": source, **attrs}}
 
 

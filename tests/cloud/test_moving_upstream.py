@@ -17,7 +17,7 @@ ONE, TWO = b"\xb1" * 5000, b"\xb2" * 6000
 
 @pytest.fixture
 def workspace(cloud: Cloud, tmp_path: Path) -> CloudWorkspace:
-    """An empty catalogue beside an empty cloud."""
+    """An empty catalog beside an empty cloud."""
     return CloudWorkspace(cloud, tmp_path)
 
 

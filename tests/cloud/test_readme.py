@@ -60,7 +60,7 @@ def test_the_start_command_does_what_the_first_block_shows(checkout: Path) -> No
 def test_the_manifest_block_is_the_quickstart() -> None:
     """They tell the same story."""
     (block,) = blocks("yaml")
-    assert yaml.safe_load(block) == yaml.safe_load((ROOT / "examples/quickstart/catalogue.yaml").read_text())
+    assert yaml.safe_load(block) == yaml.safe_load((ROOT / "examples/quickstart/catalog.yaml").read_text())
 
 
 OF_THE_TESTS = {"--no-cloud", "--exhaustive", "--every-point", "--turn", "--shells", "--dist"}

@@ -24,7 +24,7 @@ BOUND_ID = "5d1f1f3e-6c1b-4c8e-9d53-0f2b7a1c9e11"
 
 
 class RegressionWorkspace:
-    """One catalogue in a folder of its own, and the command on it as one user of the cloud."""
+    """One catalog in a folder of its own, and the command on it as one user of the cloud."""
 
     def __init__(self, cloud: Cloud, folder: Path, name: str = "base") -> None:
         self.cloud, self.folder, self.name = cloud, folder, name
@@ -86,7 +86,7 @@ class RegressionWorkspace:
 
 @pytest.fixture
 def workspace(cloud: Cloud, tmp_path: Path) -> RegressionWorkspace:
-    """An empty catalogue beside an empty project."""
+    """An empty catalog beside an empty project."""
     return RegressionWorkspace(cloud, tmp_path / "base")
 
 
@@ -128,7 +128,7 @@ def test_a_definition_that_cannot_be_used_removes_nothing(workspace: RegressionW
 
 
 @pytest.mark.trial("one file of several cannot be read", "the whole set was refused, nothing removed")
-def test_a_part_of_the_catalogue_that_cannot_be_read_removes_nothing(workspace: RegressionWorkspace) -> None:
+def test_a_part_of_the_catalog_that_cannot_be_read_removes_nothing(workspace: RegressionWorkspace) -> None:
     """One file of several is broken: its images are not taken for removed."""
     workspace.want("a")
     workspace.want("b")
@@ -204,8 +204,8 @@ def test_a_single_new_version_replaces(workspace: RegressionWorkspace) -> None:
     assert workspace.image("b") == other
 
 
-@pytest.mark.trial("two catalogues with the same names", "each touched only its own")
-def test_two_catalogues_with_the_same_names(workspace: RegressionWorkspace, tmp_path: Path) -> None:
+@pytest.mark.trial("two catalogs with the same names", "each touched only its own")
+def test_two_catalogs_with_the_same_names(workspace: RegressionWorkspace, tmp_path: Path) -> None:
     """Same keys in one project: the second is refused while it wants the same visible name; each touches only its own."""
     workspace.want("a")
     workspace.apply()
@@ -399,7 +399,7 @@ def test_a_delete_refused_as_in_use_leaves_the_image_hidden(
     "more removed, changed or emptied than the limits allow", "refused before any write, with the way out"
 )
 def test_limits_hold_before_anything_is_written(workspace: RegressionWorkspace) -> None:
-    """max_delete, max_update, protected, the emptied catalogue: refused with number, limit and the way out."""
+    """max_delete, max_update, protected, the emptied catalog: refused with number, limit and the way out."""
     for number in range(5):
         workspace.want(f"k{number}", protected=number == 0)
     workspace.apply()
@@ -430,8 +430,8 @@ def test_limits_hold_before_anything_is_written(workspace: RegressionWorkspace) 
     assert workspace.live() == []
 
 
-@pytest.mark.trial("a catalogue whose folder vanished", "an error, nothing removed")
-def test_a_directory_that_vanished_is_an_error_and_no_empty_catalogue(workspace: RegressionWorkspace) -> None:
+@pytest.mark.trial("a catalog whose folder vanished", "an error, nothing removed")
+def test_a_directory_that_vanished_is_an_error_and_no_empty_catalog(workspace: RegressionWorkspace) -> None:
     """Nor is a directory without a manifest, or one whose files are not readable, whatever is permitted."""
     workspace.want("a")
     workspace.apply()

@@ -44,11 +44,11 @@ def with_digest(url: str, data: bytes = b"", **more: str) -> dict[str, Any]:
 
 
 class SecretsWorkspace:
-    """A catalogue with secrets in it, a cloud to log in to, and the command, whose every word is searched."""
+    """A catalog with secrets in it, a cloud to log in to, and the command, whose every word is searched."""
 
     def __init__(self, cloud: Cloud, web: Mirror, folder: Path) -> None:
         self.cloud, self.web, self.inputs, self.left = cloud, web, folder / "inputs", folder / "left"
-        self.catalog = self.inputs / "catalogue"
+        self.catalog = self.inputs / "catalog"
         self.catalog.mkdir(parents=True)
         self.left.mkdir()
         login = "Basic " + base64.b64encode(f"me:{IN_NETRC}".encode()).decode()
@@ -114,7 +114,7 @@ class SecretsWorkspace:
         return result.code, result.output
 
     def on_cloud(self, name: str, *words: str) -> tuple[int, str]:
-        """A command on the catalogue and the cloud, as talkative as it can be."""
+        """A command on the catalog and the cloud, as talkative as it can be."""
         return self.run(name, str(self.catalog), "--cloud", "c", *self.talkative, *words)
 
     def held(self) -> str:

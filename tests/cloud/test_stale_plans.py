@@ -105,9 +105,9 @@ class StalePlanWorkspace:
 def workspace(cloud: Cloud, tmp_path: Path) -> Iterator[StalePlanWorkspace]:
     """Nothing applied, no plan yet."""
     env = cloud_environment(cloud.clouds_yaml, XDG_CACHE_HOME=str(tmp_path / "cache"))
-    (tmp_path / "catalogue").mkdir()
+    (tmp_path / "catalog").mkdir()
     with ForkedCommand(env, tmp_path) as command:
-        yield StalePlanWorkspace(cloud, tmp_path / "catalogue", command)
+        yield StalePlanWorkspace(cloud, tmp_path / "catalog", command)
 
 
 Change = Callable[[StalePlanWorkspace], None]
@@ -210,7 +210,7 @@ def test_what_it_did_not_rely_on_does_not(workspace: StalePlanWorkspace) -> None
         note("something else changed under a saved plan", "applied as it was shown")
 
 
-def test_another_catalogue_s_run_does_not_matter(workspace: StalePlanWorkspace) -> None:
+def test_another_catalog_s_run_does_not_matter(workspace: StalePlanWorkspace) -> None:
     """Its images, its lease: the plan of ours is applied."""
     workspace.beginning()
     other = {"version": 1, "catalog": "other", "defaults": PLAIN, "images": {"x": {"source": "a.raw"}}}

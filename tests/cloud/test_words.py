@@ -83,7 +83,7 @@ def test_projects_by_name_for_owner_and_members(workspace: CloudWorkspace) -> No
     members = workspace.cloud.http().get(f"/images/{found['lent']['id']}/members")["members"]
     assert [member["member_id"] for member in members] == [other]
     workspace.images["theirs"]["owner"] = other
-    assert workspace.run("plan", "--detailed-exitcode").stdout.startswith("Catalogue base")
+    assert workspace.run("plan", "--detailed-exitcode").stdout.startswith("Catalog base")
     workspace.images = {"theirs": image(owner={"project": "nowhere"})}
     told = workspace.run("plan", code=64).stderr
     assert "images.theirs.owner: there is no project 'nowhere' in domain 'Default'; check name and domain" in told

@@ -27,7 +27,7 @@ from tests.samples import qcow2, spell
 
 @dataclass
 class Life:
-    """One catalogue on one backend."""
+    """One catalog on one backend."""
 
     backend: Backend
     folder: Path

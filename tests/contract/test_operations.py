@@ -102,7 +102,7 @@ def test_a_bare_create_has_the_defaults(backend: Backend) -> None:
 
 
 def test_the_records_of_a_lease_are_hidden_ones_of_our_own_with_its_mark(backend: Backend) -> None:
-    """Byte for byte; visible ones, other catalogues' and other projects' are not among them."""
+    """Byte for byte; visible ones, other catalogs' and other projects' are not among them."""
     mark = {"imagesync_lease": "base"}
     ours = backend.create_image(visibility="private", hidden=True, properties=mark)
     backend.create_image(visibility="private", properties=mark)
@@ -368,7 +368,7 @@ def test_every_image_is_listed_hidden_ones_too(backend: Backend) -> None:
 
 
 def test_owned_images_are_found_by_mark_and_owner(backend: Backend) -> None:
-    """Hidden, private, community; neither another catalogue's nor another owner's."""
+    """Hidden, private, community; neither another catalog's nor another owner's."""
     mine = {
         record(backend, hidden=hidden, visibility=one, properties={"imagesync_catalog": "base"}).id
         for hidden in (False, True)

@@ -95,7 +95,7 @@ def _is_lease(image: dict[str, Any]) -> bool:
 @contextmanager
 def open_proxied_workspace(cloud: Cloud, tmp_path: Path) -> Iterator[ProxiedWorkspace]:
     """The manifest's folder and the proxies; nothing is applied."""
-    folder = tmp_path / "catalogue"
+    folder = tmp_path / "catalog"
     folder.mkdir()
     write_data(folder)
     with between(cloud.image_url) as proxy, between(cloud.auth_url.removesuffix("/v3")) as identity:

@@ -33,7 +33,7 @@ class Keystone:
 
 
 def token(image_url: str) -> dict[str, Any]:
-    """A project's token with one service in its catalogue."""
+    """A project's token with one service in its catalog."""
     endpoint = {"interface": "public", "region": "r", "region_id": "r", "url": image_url, "id": "e"}
     project = {"id": "p1", "name": "images", "domain": {"id": "default", "name": "Default"}}
     user = {"id": "u", "name": "alice", "domain": {"id": "default", "name": "Default"}}

@@ -153,7 +153,7 @@ def test_a_large_file_ends_in_a_diagnostic_and_in_bounded_memory(tmp_path: Path,
     ("files", "content", "words"),
     [
         (40, lambda _: b"#" + b"x" * MIB, "more than 32 MiB in all files"),
-        (40, lambda file: images(f"k{file}_{{n}}: {{{{}}}}", 1_000), "more than 10000 images in one catalogue"),
+        (40, lambda file: images(f"k{file}_{{n}}: {{{{}}}}", 1_000), "more than 10000 images in one catalog"),
         (
             160,
             lambda file: b"values: {" + b", ".join(b"v%d_%d: x" % (file, n) for n in range(8_000)) + b"}",
@@ -191,4 +191,4 @@ def test_names_that_only_look_alike_are_names(tmp_path: Path) -> None:
     file = tmp_path / "c.yaml"
     text = "images: {a: {name: paypal, source: none}, b: {name: p\u0430ypal, source: none}}"
     file.write_bytes(HEAD + text.encode())
-    assert command.run("validate", str(file), env=os.environ).stdout == "Catalogue c: 2 images, no problems.\n"
+    assert command.run("validate", str(file), env=os.environ).stdout == "Catalog c: 2 images, no problems.\n"

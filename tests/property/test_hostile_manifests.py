@@ -1,4 +1,4 @@
-"""Whatever text a manifest is, loading ends in a catalogue or in diagnostics: quickly, on one line each, nothing raw."""
+"""Whatever text a manifest is, loading ends in a catalog or in diagnostics: quickly, on one line each, nothing raw."""
 
 import string
 from pathlib import Path
@@ -75,8 +75,8 @@ def written(value: object) -> str:
 
 
 def judged(folder: Path, content: bytes) -> None:
-    """Load and resolve for every target; anything but a catalogue or clean diagnostics fails."""
-    file = folder / "catalogue.yaml"
+    """Load and resolve for every target; anything but a catalog or clean diagnostics fails."""
+    file = folder / "catalog.yaml"
     file.write_bytes(content)
     problem: ImagesyncError | None = None
     try:
@@ -89,7 +89,7 @@ def judged(folder: Path, content: bytes) -> None:
     assert lines
     assert all(line.isprintable() and len(line) < 3000 for line in lines)
     assert not isinstance(problem, ManifestError) or len(lines) == len(problem.diagnostics) + 1
-    note("a manifest made at random", "a catalogue, or printable diagnostics")
+    note("a manifest made at random", "a catalog, or printable diagnostics")
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +100,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @settings(max_examples=200, deadline=5000)
 @given(tree=st.dictionaries(st.sampled_from([*SECTIONS, "x"]), trees, max_size=6))
-def test_any_tree_ends_in_a_catalogue_or_in_diagnostics(folder: Path, tree: dict[str, object]) -> None:
+def test_any_tree_ends_in_a_catalog_or_in_diagnostics(folder: Path, tree: dict[str, object]) -> None:
     """Wrong types, names and values anywhere: never a traceback, never a control character on the terminal."""
     tree.setdefault("version", "1")
     tree.setdefault("images", {"a": {}})
@@ -109,7 +109,7 @@ def test_any_tree_ends_in_a_catalogue_or_in_diagnostics(folder: Path, tree: dict
 
 @settings(max_examples=200, deadline=5000)
 @given(image=st.dictionaries(st.sampled_from(FIELDS), trees, max_size=6))
-def test_any_image_ends_in_a_catalogue_or_in_diagnostics(folder: Path, image: dict[str, object]) -> None:
+def test_any_image_ends_in_a_catalog_or_in_diagnostics(folder: Path, image: dict[str, object]) -> None:
     """The same, one level deeper, where the fields are."""
     judged(folder, written({"version": "1", "catalog": "c", "images": {"a": image, "b": {"source": "none"}}}).encode())
 
@@ -147,7 +147,7 @@ def test_any_bytes_end_in_diagnostics(folder: Path, content: bytes) -> None:
 )
 def test_known_hostile_texts_end_in_diagnostics(folder: Path, content: bytes) -> None:
     """The corpus: each was written to break a loader."""
-    file = folder / "catalogue.yaml"
+    file = folder / "catalog.yaml"
     file.write_bytes(content)
     with pytest.raises(ImagesyncError) as caught:
         resolve(load(file))

@@ -50,7 +50,7 @@ def take_out_idle(fields: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-catalogues = st.dictionaries(st.sampled_from(KEYS), image, max_size=3)
+catalogs = st.dictionaries(st.sampled_from(KEYS), image, max_size=3)
 policies = st.fixed_dictionaries(
     {},
     optional={
@@ -90,7 +90,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @settings(max_examples=60, deadline=None)
-@given(first=catalogues, second=catalogues, policy=policies)
+@given(first=catalogs, second=catalogs, policy=policies)
 def test_apply_then_plan_is_empty(
     folder: Path, first: dict[str, Any], second: dict[str, Any], policy: dict[str, Any]
 ) -> None:
@@ -111,7 +111,7 @@ def test_apply_then_plan_is_empty(
 
 
 @settings(max_examples=40, deadline=None)
-@given(first=catalogues, second=catalogues, policy=policies)
+@given(first=catalogs, second=catalogs, policy=policies)
 def test_staging_and_going_back_end_where_applying_does(
     folder: Path, first: dict[str, Any], second: dict[str, Any], policy: dict[str, Any]
 ) -> None:

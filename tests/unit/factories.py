@@ -121,7 +121,7 @@ def candidate(wanted: ImageSpec, image_id: str = "cand", **attrs: object) -> Liv
 
 
 def catalog(*specs: ImageSpec, **attrs: object) -> Catalog:
-    """A catalogue named base of these images."""
+    """A catalog named base of these images."""
     images = tuple(sorted(specs, key=lambda item: item.key))
     return replace(Catalog("base", images, frozenset(item.key for item in images), base="/images"), **attrs)  # type: ignore[arg-type]
 

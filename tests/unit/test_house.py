@@ -11,6 +11,7 @@ PATCHERS = {"setattr", "delattr", "setitem", "delitem", "patch"}
 ABOUT_MORE_THAN_A_MODULE = {
     "test_docs.py": "docs/ against the schemas",
     "test_house.py": "the tests themselves",
+    "test_language.py": "every text that a person reads",
     "test_public_api.py": "what the package exports",
     "backends/test_open_backend.py": "the function of the package backends",
     "planfile/test_round_trip.py": "writer and reader together",

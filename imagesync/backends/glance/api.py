@@ -258,7 +258,7 @@ class Api:
             text = f"{self.name}: the answer to {_strip_query(path)} is not JSON that can be read"
             raise UnfitAnswer(text, len(answer.body)) from error
         except ValueError as error:
-            hint = "is this an Image API v2? correct the endpoint in the cloud's catalogue or image_endpoint_override"
+            hint = "is this an Image API v2? correct the endpoint in the cloud's catalog or image_endpoint_override"
             raise BackendError(f"{self.name}: the answer to {_strip_query(path)} is not JSON", hint) from error
         return document
 

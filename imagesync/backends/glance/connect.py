@@ -3,7 +3,7 @@
 Nothing of the settings is read from the working directory: it is often a checkout, and whoever may write a file there
 could send the credentials to an address of his own.
 
-No discovery of the image service: its address comes from the catalogue of services, or from the region's
+No discovery of the image service: its address comes from the catalog of services, or from the region's
 ``image_endpoint_override``, and the API is v2.
 """
 
@@ -317,7 +317,7 @@ def prepare(session: "Session") -> None:
 
 
 def add_version(url: str) -> str:
-    """An image endpoint with exactly one /v2 at its end, whatever version (and project) the catalogue put there."""
+    """An image endpoint with exactly one /v2 at its end, whatever version (and project) the catalog put there."""
     return f"{strip_version(url)}/v2"
 
 

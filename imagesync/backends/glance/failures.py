@@ -55,7 +55,7 @@ def error_from_answer(status: int, body: str, what: str, roles: Sequence[str] = 
     the session's user in its project, as far as known.
     """
     if 300 <= status < 400:
-        hint = "correct the image endpoint in the cloud's catalogue, or set image_endpoint_override"
+        hint = "correct the image endpoint in the cloud's catalog, or set image_endpoint_override"
         return BackendError(f"{what}: the service redirects (HTTP {status}), which is not followed", hint)
     text = f"{what}: HTTP {status}: {'the token is not accepted' if status == 401 else extract_message(body)}"
     if status in PASSING:

@@ -63,7 +63,7 @@ def _search(api: Api, query: Query, missing: list[str]) -> list[LiveImage]:
 
 
 def find_owned(api: Api, catalog: str, owners: Sequence[str]) -> list[LiveImage]:
-    """Images of these owners with this catalogue's mark, by id; compared again here, byte for byte.
+    """Images of these owners with this catalog's mark, by id; compared again here, byte for byte.
 
     Without ``owner`` and ``visibility=all`` an admin's listing misses community images. An empty owner is that of a
     service without projects: no filter, and images without an owner.
@@ -75,7 +75,7 @@ def find_owned(api: Api, catalog: str, owners: Sequence[str]) -> list[LiveImage]
 
 
 def find_leases(api: Api, catalog: str, owner: str) -> list[LiveImage]:
-    """Hidden images of one owner with the mark of this catalogue's lease, by id; compared again here, byte for byte."""
+    """Hidden images of one owner with the mark of this catalog's lease, by id; compared again here, byte for byte."""
     query = [(LEASE, catalog), ("owner", owner), ("visibility", "all"), ("os_hidden", "true")]
     found = _list_in_parallel(api, [[(name, value) for name, value in query if value]], OWN)
     return [image for image in found if image.properties.get(LEASE) == catalog and (image.owner or "") == owner]

@@ -132,7 +132,7 @@ def _redirection_error(answer: "requests.Response") -> BackendError:
     there = clean(answer.headers.get("Location", "")) or "nowhere"
     return BackendError(
         f"{what}: the service redirects (HTTP {status}) to {there}, which is not followed",
-        "correct auth_url or the image endpoint (in the cloud's catalogue, or image_endpoint_override)",
+        "correct auth_url or the image endpoint (in the cloud's catalog, or image_endpoint_override)",
     )
 
 

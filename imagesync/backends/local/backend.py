@@ -85,14 +85,14 @@ class Local:
         return self.find_images(Filter(catalog=catalog))
 
     def inventory(self, catalog: str, owners: Sequence[str] = ()) -> list[LiveImage]:
-        """Images with this catalogue's mark and one of these owners (none: the store's project)."""
+        """Images with this catalog's mark and one of these owners (none: the store's project)."""
         wanted = owners or (self._identity.project_id,)
         with self._store.rows() as rows:
             found = rows.list_images(catalog)
         return [image for image in self._load_images(found) if image.owner in wanted]
 
     def leases(self, catalog: str) -> list[LiveImage]:
-        """Hidden images of the store's project that are records of this catalogue's lease."""
+        """Hidden images of the store's project that are records of this catalog's lease."""
         with self._store.rows() as rows:
             found = rows.find_leases(catalog)
         return [

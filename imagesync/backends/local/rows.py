@@ -37,12 +37,12 @@ class Rows:
         self._connection, self._path, self._measure_room = connection, path, measure_room
 
     def list_images(self, catalog: str | None = None) -> list[Row]:
-        """All images, or those with one catalogue's mark, by id."""
+        """All images, or those with one catalog's mark, by id."""
         where, values = ("", ()) if catalog is None else (" WHERE catalog = ?", (catalog,))
         return self._read(f"SELECT id, document FROM images{where}", values)  # noqa: S608
 
     def find_leases(self, catalog: str) -> list[Row]:
-        """Images with the mark of this catalogue's lease, by id; they have no catalogue's own."""
+        """Images with the mark of this catalog's lease, by id; they have no catalog's own."""
         where = f"catalog IS NULL AND json_extract(document, '$.{LEASE}') = ?"
         return self._read(f"SELECT id, document FROM images WHERE {where}", (catalog,))  # noqa: S608
 

@@ -27,10 +27,10 @@ def export(
     visibility: Annotated[Visibility | None, typer.Option("--visibility", help="With this visibility.")] = None,
     all_owners: Annotated[bool, typer.Option("--all-owners", help="Whatever project owns them (for admins).")] = False,
     managed: Annotated[
-        bool, typer.Option("--managed", help="Take in images that a catalogue owns already, under their keys.")
+        bool, typer.Option("--managed", help="Take in images that a catalog owns already, under their keys.")
     ] = False,
     catalog: Annotated[
-        str | None, typer.Option("--catalog", help="The catalogue's name; default: the project's.", metavar="NAME")
+        str | None, typer.Option("--catalog", help="The catalog's name; default: the project's.", metavar="NAME")
     ] = None,
     out: Annotated[
         Path | None,

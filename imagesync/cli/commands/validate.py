@@ -72,5 +72,5 @@ def validate(
         typer.echo(f"Note: {make_printable(note)}")
     for catalog in catalogs:
         where = f" on target {catalog.target.name}" if catalog.target.name else ""
-        typer.echo(f"Catalogue {catalog.name}{where}: {format_count(len(catalog.images), 'image')}, no problems.")
+        typer.echo(f"Catalog {catalog.name}{where}: {format_count(len(catalog.images), 'image')}, no problems.")
     return ExitCode.DONE

@@ -38,7 +38,7 @@ policy: {on_remove: x}
         "7:3: images.a: container_format missing: no image can be made without",
         "7:22: images.a.source: gone.img: No such file or directory",
         "7:40: images.a.tags: 'no' is not a list",
-        "8:34: images.b.properties.kernel_id: ${images.x.id} names no image of this catalogue",
+        "8:34: images.b.properties.kernel_id: ${images.x.id} names no image of this catalog",
         "8:63: images.b.properties.imagesync_id: this name is reserved",
         "8:81: images.b.name: ${nam} is not defined",
         "9:34: images.c.on_replace.rename: {nmae} is no field",

@@ -15,7 +15,7 @@ SHA256 = "sha256:" + "a" * 64
 
 def wanted(folder: Path, text: str, **options: object) -> Catalog:
     """The catalog of this text, below the two lines of ``HEAD`` unless it has its own."""
-    file = folder / "catalogue.yaml"
+    file = folder / "catalog.yaml"
     file.write_text(text if text.startswith("version") else HEAD + text, encoding="utf-8")
     return resolve(load(file), **options)  # type: ignore[arg-type]
 
@@ -24,4 +24,4 @@ def problems(folder: Path, text: str, **options: object) -> list[str]:
     """What is wrong with this text, each problem without the path of the file."""
     with pytest.raises(ManifestError) as caught:
         wanted(folder, text, **options)
-    return [str(item).removeprefix(f"{folder}/catalogue.yaml:") for item in caught.value.diagnostics]
+    return [str(item).removeprefix(f"{folder}/catalog.yaml:") for item in caught.value.diagnostics]

@@ -266,7 +266,7 @@ def test_a_property_that_a_manifest_cannot_hold_is_left_out_and_told_of(name: st
 
 
 def test_visible_namesakes_are_left_out_and_told_of() -> None:
-    """A catalogue can have one of them; hidden ones and those of another owner hold no name here."""
+    """A catalog can have one of them; hidden ones and those of another owner hold no name here."""
     found = made(image("x", "1"), image("x", "2"), image("x", "3", hidden=True), image("x", "4", owner="q"))
     assert {one.id for one in found.images.values()} == {"3", "4"}
     assert [line.partition(":")[0] for line in found.problems] == ["image 1 (x)", "image 2 (x)"]

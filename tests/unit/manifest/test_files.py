@@ -16,7 +16,7 @@ from tests.unit.manifest.one_file import HEAD
 
 
 @pytest.mark.parametrize("name", ["missing", "empty"])
-def test_a_vanished_folder_is_an_error_not_an_empty_catalogue(tmp_path: Path, name: str) -> None:
+def test_a_vanished_folder_is_an_error_not_an_empty_catalog(tmp_path: Path, name: str) -> None:
     """Nothing found must never look like nothing wanted."""
     (tmp_path / "empty").mkdir()
     with pytest.raises(ManifestError, match="check the path"):
@@ -29,7 +29,7 @@ def test_a_link_to_a_folder_outside_is_refused(tmp_path: Path) -> None:
     (tmp_path / "set").mkdir()
     (tmp_path / "set" / "a.yaml").write_text(HEAD + "images: {}\n", encoding="utf-8")
     (tmp_path / "set" / "more").symlink_to(tmp_path / "outside")
-    with pytest.raises(ManifestError, match="leads out of the catalogue's folder"):
+    with pytest.raises(ManifestError, match="leads out of the catalog's folder"):
         load(tmp_path / "set")
 
 

@@ -20,7 +20,7 @@ def test_a_key_that_is_defined_in_three_files_names_the_first(tmp_path: Path) ->
     assert messages == [f"defined in two files; first in {tmp_path}/a.yaml:2"] * 2
 
 
-def test_a_folder_of_files_is_one_catalogue_whatever_their_order(tmp_path: Path) -> None:
+def test_a_folder_of_files_is_one_catalog_whatever_their_order(tmp_path: Path) -> None:
     """Keys merge; the digest does not depend on which file holds what."""
     (tmp_path / "1.yaml").write_text(HEAD + "images: {a: {}}")
     (tmp_path / "2.yml").write_text("version: 1\nimages: {b: {}}")

@@ -30,7 +30,7 @@ targets: {t: {store: s, values: {size: "2"}, images: {a: {visibility: public}}}}
         ("images: {a: {profiles: [x]}}", "3:25: images.a.profiles[0]: there is no profile 'x'; known: none"),
         (
             "images: {}\ntargets: {t: {store: s, images: {b: {}}}}",
-            "4:34: targets.t.images.b: no such image; the catalogue has: none",
+            "4:34: targets.t.images.b: no such image; the catalog has: none",
         ),
         (
             "images: {}\ntargets: {tt: {store: s}}\ndefault_target: t",

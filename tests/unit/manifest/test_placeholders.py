@@ -77,7 +77,7 @@ def test_a_dollar_is_written_twice(tmp_path: Path) -> None:
 
 
 def test_the_last_to_name_a_value_wins_also_inside_other_values(tmp_path: Path) -> None:
-    """Catalogue, then target, then ``--set``."""
+    """Catalog, then target, then ``--set``."""
     text = "values: {a: 'x${b}', b: '1'}\ntargets: {t: {store: s, values: {b: '2'}}}\nimages: {k: {name: '${a}'}}"
     assert wanted(tmp_path, text).images[0].name == "x1"
     assert wanted(tmp_path, text, target="t").images[0].name == "x2"

@@ -52,7 +52,7 @@ def test_a_policy_that_says_one_thing_leaves_the_others_as_they_are_without_it(
     assert wanted(tmp_path, f"images: {{}}\npolicy: {{{written}}}").policy == meant
 
 
-def test_a_store_outside_the_catalogue_is_refused(tmp_path: Path) -> None:
+def test_a_store_outside_the_catalog_is_refused(tmp_path: Path) -> None:
     """A target of a hostile manifest cannot write elsewhere."""
     text = "images: {}\ntargets: {t: {store: ../x}}"
     with pytest.raises(ManifestError, match=r"targets\.t\.store: lies outside the catalog's folder"):

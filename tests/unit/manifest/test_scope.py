@@ -15,8 +15,8 @@ TARGETED = HEAD + "targets: {eu: {cloud: c, only: [ubuntu-*]}}\nimages: {ubuntu-
 
 
 def wanted(folder: Path, text: str, *only: str) -> Catalog:
-    """The catalogue of one file for the target eu."""
-    file = folder / "catalogue.yaml"
+    """The catalog of one file for the target eu."""
+    file = folder / "catalog.yaml"
     file.write_text(text, encoding="utf-8")
     return resolve(load(file), target="eu", only=only)
 

@@ -115,7 +115,7 @@ images:
 
 
 def test_a_link_out_of_the_folder_is_refused(tmp_path: Path) -> None:
-    """A path cannot leave the catalogue by a symbolic link either."""
+    """A path cannot leave the catalog by a symbolic link either."""
     (tmp_path / "in").mkdir()
     (tmp_path / "secret").write_text("x")
     (tmp_path / "in" / "link").symlink_to(tmp_path / "secret")

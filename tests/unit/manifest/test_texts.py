@@ -140,7 +140,7 @@ def test_names_that_most_databases_hold_equal_are_a_problem(tmp_path: Path, text
     target = "t" if "targets" in text else None
     (problem,) = problems(tmp_path, f"defaults: {{source: none}}\n{text}\n", target=target)
     wanted = f"{expected} case, accents or trailing spaces; {WAY}"
-    assert problem == wanted.replace("FILE", f"{tmp_path}/catalogue.yaml")
+    assert problem == wanted.replace("FILE", f"{tmp_path}/catalog.yaml")
 
 
 def test_defaults_count_too_and_one_spelling_overrides(tmp_path: Path) -> None:

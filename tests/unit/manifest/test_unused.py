@@ -18,7 +18,7 @@ images: {a: {name: "x${used}", source: none, profiles: [p]}, b: {source: none}}
 
 def test_unused_profiles_and_values_are_warnings(tmp_path: Path) -> None:
     """Each with its place: what a plan shows does not hang on them."""
-    found = [text.rpartition("catalogue.yaml:")[2] for text in wanted(tmp_path, TEXT, target="t").warnings]
+    found = [text.rpartition("catalog.yaml:")[2] for text in wanted(tmp_path, TEXT, target="t").warnings]
     assert found == [
         "4:29: profiles.q: no image uses this profile; take it out, or use it",
         "3:19: values.idle: nothing uses this value; take it out, or use it",

@@ -113,10 +113,10 @@ def test_several_images_to_adopt_are_refused() -> None:
         plan(catalog(spec("a", adopt=True)), inventory(foreign=twins))
 
 
-def test_an_image_of_another_catalogue_is_not_adopted() -> None:
+def test_an_image_of_another_catalog_is_not_adopted() -> None:
     """Both ways out are named."""
     foreign = replace(live(spec("a"), "foreign"), properties=BOUND_ELSEWHERE)
-    with pytest.raises(PlanRefused, match=r"belongs to catalogue other.*on_remove: keep.*take adopt out here"):
+    with pytest.raises(PlanRefused, match=r"belongs to catalog other.*on_remove: keep.*take adopt out here"):
         plan(catalog(spec("a", adopt="foreign")), inventory(foreign=(foreign,)))
 
 
@@ -169,7 +169,7 @@ def test_an_image_adopted_by_id_is_not_adopted_by_name_too() -> None:
         (
             {"adopt": "foreign"},
             {"name": "a", "properties": BOUND_ELSEWHERE},
-            "image foreign belongs to catalogue other",
+            "image foreign belongs to catalog other",
         ),
         ({"source": KnownContent(digest("a"))}, {"name": "b"}, "there is no image of it and no source"),
         ({"id": "foreign", "owner": None}, {"name": "b"}, "the id foreign is taken"),

@@ -25,8 +25,8 @@ def test_policy_refuses_too_many_removals_in_one_sentence() -> None:
     assert sentence == "would remove 5 of 10 live images (50 %), the limit is 30 %; pass --max-delete 5 to allow"
 
 
-def test_an_empty_catalogue_is_refused_whatever_the_limits_say() -> None:
-    """A catalogue that names none of the keys it owns needs --destroy."""
+def test_an_empty_catalog_is_refused_whatever_the_limits_say() -> None:
+    """A catalog that names none of the keys it owns needs --destroy."""
     made = plan(catalog(), inventory(live(spec("a"))), Policy())
     assert "--destroy" in check(made, Policy())[0]
     assert not check(made, Policy(allow_destroy=True))

@@ -23,7 +23,7 @@ def test_the_table_is_sorted_by_name_and_says_whose_an_image_is() -> None:
     owned, foreign = live(spec("b")), live(spec("a"), properties={}, hidden=True, size=None)
     lines = [line.split() for line in listing_text([owned, foreign]).splitlines()]
     assert lines == [
-        ["ID", "NAME", "STATUS", "VISIBILITY", "SIZE", "CATALOGUE/KEY", "OWNER"],
+        ["ID", "NAME", "STATUS", "VISIBILITY", "SIZE", "CATALOG/KEY", "OWNER"],
         ["id-a", "a", "active", "hidden", "private", PROJECT],
         ["id-b", "b", "active", "private", "4.0", "KiB", "base/b", "current", PROJECT],
     ]

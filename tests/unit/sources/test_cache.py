@@ -102,7 +102,7 @@ def test_a_damaged_cache_is_no_error(tmp_path: Path, damage: str) -> None:
     assert digest(DigestCache(place, settled_now), tmp_path / "disk") == (sha256(b"one"), True)
 
 
-def test_a_catalogue_that_is_known_is_not_read(tmp_path: Path) -> None:
+def test_a_catalog_that_is_known_is_not_read(tmp_path: Path) -> None:
     """identify gives the digests of big files from the cache: a file that cannot be read any more shows it."""
     (tmp_path / "disk").write_bytes(b"one")
     wanted = catalog(spec("a", source=FileSource(str(tmp_path / "disk"), "disk")))

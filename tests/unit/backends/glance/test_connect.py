@@ -23,7 +23,7 @@ from imagesync.errors import UsageError
     ],
 )
 def test_an_endpoint_gets_exactly_one_version(endpoint: str) -> None:
-    """Whatever the catalogue says, without asking for versions."""
+    """Whatever the catalog says, without asking for versions."""
     assert add_version(endpoint) == "http://h:9292/v2"
 
 
