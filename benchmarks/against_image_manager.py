@@ -178,9 +178,9 @@ class Bench:
         images = self.cloud.http("operator").images()
         right = [one for one in images if one["status"] == "active" and one["visibility"] == "public"]
         if len(images) != len(hashes) or {one["os_hash_value"] for one in right} != hashes:
-            said = (self.folder / f"{tool}.log").read_text()[-3000:]
+            output = (self.folder / f"{tool}.log").read_text()[-3000:]
             raise SystemExit(
-                f"{said}\n{tool} made {len(right)} right ones of {len(images)} images, {len(hashes)} were wanted"
+                f"{output}\n{tool} made {len(right)} right ones of {len(images)} images, {len(hashes)} were wanted"
             )
 
 

@@ -147,15 +147,15 @@ class Bench:
         env = {name: value for name, value in os.environ.items() if not name.startswith("OS_")}
         env["OS_CLIENT_CONFIG_FILE"] = str(self.cloud.clouds_yaml)
         self.cloud.forget_requests()
-        with (self.folder / "said.txt").open("w+") as said:
+        with (self.folder / "said.txt").open("w+") as output:
             begun = time.monotonic()
-            process = subprocess.Popen(command, env=env, stdout=said, stderr=said, stdin=subprocess.DEVNULL)
+            process = subprocess.Popen(command, env=env, stdout=output, stderr=output, stdin=subprocess.DEVNULL)
             _, status, usage = os.wait4(process.pid, 0)
             seconds = time.monotonic() - begun
             process.returncode = os.waitstatus_to_exitcode(status)
-            said.seek(0)
+            output.seek(0)
             if process.returncode:
-                raise SystemExit(f"{tool} {way}: exit {process.returncode}\n{said.read()[-3000:]}")
+                raise SystemExit(f"{tool} {way}: exit {process.returncode}\n{output.read()[-3000:]}")
         puts = [one for one in self.cloud.requests() if one.method == "PUT" and one.path.endswith("/file")]
         self._check(tool, way, data)
         return Run(way, tool, sum(one.seconds for one in puts), seconds, usage.ru_maxrss)
@@ -208,8 +208,10 @@ def compare(bench: Bench, ways: list[str], size: int, rounds: int) -> None:
     print(f"{'':6}{'curl':>22}{'imagesync':>24}{'ratio':>8}{'curl':>12}{'imagesync':>12}")
     for way in ways:
         put, whole = ({tool: median(found, way, tool, what) for tool in TOOLS} for what in ("put", "command"))
-        shown = "".join(f"{put[tool]:12.1f} s{size / put[tool]:6.0f} MiB/s" for tool in TOOLS)
-        print(f"{way:4}{shown}{put['curl'] / put['imagesync']:7.2f}{whole['curl']:10.1f} s{whole['imagesync']:10.1f} s")
+        output = "".join(f"{put[tool]:12.1f} s{size / put[tool]:6.0f} MiB/s" for tool in TOOLS)
+        print(
+            f"{way:4}{output}{put['curl'] / put['imagesync']:7.2f}{whole['curl']:10.1f} s{whole['imagesync']:10.1f} s"
+        )
 
 
 def median(found: list[Run], way: str, tool: str, what: str) -> float:

@@ -24,10 +24,10 @@ def table(lines: list[str]) -> str:
     rows = ["| fault | tried | what happened |", "|---|---|---|"]
     for fault in sorted(outcomes, key=lambda fault: (places[fault], fault)):
         counted = outcomes[fault]
-        told = "; ".join(
+        output = "; ".join(
             outcome if len(counted) == 1 else f"{number:,} x {outcome}" for outcome, number in counted.most_common()
         )
-        rows.append(f"| {fault} | {counted.total():,} | {told} |")
+        rows.append(f"| {fault} | {counted.total():,} | {output} |")
     return "\n".join(rows)
 
 

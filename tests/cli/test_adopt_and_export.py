@@ -67,8 +67,8 @@ def test_adopt_is_refused_where_the_name_says_too_little(workspace: ExportWorksp
     """The ids to choose from are named."""
     one, two = record(workspace.backend, name="twin"), record(workspace.backend, name="twin")
     workspace.write(twin={})
-    told = workspace.run("adopt", "base.yaml", "--yes", code=1).stderr
-    assert f"adopt: ID ({', '.join(sorted((one.id, two.id)))})" in told
+    output = workspace.run("adopt", "base.yaml", "--yes", code=1).stderr
+    assert f"adopt: ID ({', '.join(sorted((one.id, two.id)))})" in output
 
 
 def test_adopt_looks_at_no_key_beyond_only(workspace: ExportWorkspace) -> None:

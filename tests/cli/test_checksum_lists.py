@@ -62,7 +62,7 @@ def test_a_file_is_found_by_the_names_that_its_url_has(tmp_path: Path, web: Mirr
     assert "Applied: 5 created" in run(tmp_path, "apply", "--yes")
     web.asked.clear()
     assert "No changes" in run(tmp_path, "plan")
-    heads = [asked.removesuffix(" from 0 to 4095") for asked in web.asked if asked.endswith(" from 0 to 4095")]
+    heads = [requests.removesuffix(" from 0 to 4095") for requests in web.asked if requests.endswith(" from 0 to 4095")]
     assert heads == ["GET /to/latest.raw", "GET /to/newest", "GET /files/disk-1.2.raw"]
 
 
@@ -81,11 +81,11 @@ def test_what_a_url_leads_to_must_be_listed(tmp_path: Path, web: Mirror) -> None
         c={"url": f"{web.address}/to/listed.raw", "checksum_url": listed},
         d={"url": f"{web.address}/to/plain.raw", "checksum_url": listed},
     )
-    said = run(tmp_path, "plan", code=1)
-    assert "images.c.source" not in said
+    output = run(tmp_path, "plan", code=1)
+    assert "images.c.source" not in output
     for name in ("latest.raw", "missing.raw", "plain.raw"):
         expected = f"/files/SHA256SUMS: {name} is not in the checksum list (2 entries, e.g. disk-1.2.raw, disk-1.1.raw)"
-        assert expected in said
+        assert expected in output
 
 
 def test_a_redirect_is_asked_for_only_where_it_may_be(tmp_path: Path, web: Mirror) -> None:
@@ -94,9 +94,9 @@ def test_a_redirect_is_asked_for_only_where_it_may_be(tmp_path: Path, web: Mirro
     listed = web.publish("/SUMS", f"{SHA256}  disk-1.2.raw\n{WRONG}  disk-1.1.raw\n".encode())
     source = {"url": f"{web.address}/to/latest.raw", "checksum_url": listed}
     write(tmp_path, a={**source, "method": "web-download"}, b={**source, "checksum_entry": "disk-9.raw"})
-    said = run(tmp_path, "plan", code=1)
-    assert "latest.raw is not in the checksum list" in said
-    assert "disk-9.raw is not in the checksum list" in said
+    output = run(tmp_path, "plan", code=1)
+    assert "latest.raw is not in the checksum list" in output
+    assert "disk-9.raw is not in the checksum list" in output
     assert web.asked == ["GET /SUMS"]
 
 
@@ -161,12 +161,12 @@ def test_why_a_signature_fails_names_the_keyring_as_the_manifest_does(tmp_path: 
     write(
         tmp_path, **{name: {**source, "signature": {"url": url, "keyring": "keys.asc"}} for name, url in signed.items()}
     )
-    said = run(tmp_path, "plan", code=1)
-    assert "images.old.source.checksum_url: " in said
-    assert "/SUMS.asc: signature verification failed: key 7B5B5F050E0AAD04 in keys.asc is bound by SHA-1 only" in said
-    assert "/SUMS.sig: signature verification failed: signed by key " in said
-    assert ", which is not in keys.asc; add it to keys.asc" in said
-    assert "/SUMS: the list is not clear-signed; name the list's detached signature in signature.url" in said
+    output = run(tmp_path, "plan", code=1)
+    assert "images.old.source.checksum_url: " in output
+    assert "/SUMS.asc: signature verification failed: key 7B5B5F050E0AAD04 in keys.asc is bound by SHA-1 only" in output
+    assert "/SUMS.sig: signature verification failed: signed by key " in output
+    assert ", which is not in keys.asc; add it to keys.asc" in output
+    assert "/SUMS: the list is not clear-signed; name the list's detached signature in signature.url" in output
 
 
 def test_what_stands_around_a_signed_list_is_not_read(tmp_path: Path, web: Mirror) -> None:

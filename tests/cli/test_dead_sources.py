@@ -131,26 +131,26 @@ def test_a_list_that_cannot_be_had_now(tmp_path: Path, web: Mirror, is_live: boo
     if is_live:
         apply_first(tmp_path, web)
     write(tmp_path, a={"url": f"{web.address}/a", "checksum_url": web.publish("/sums", File(b"", 503))})
-    told = run("plan", "m.yaml", "--store", "s", folder=tmp_path, code=code).stdout
+    output = run("plan", "m.yaml", "--store", "s", folder=tmp_path, code=code).stdout
     where = "Note: a: " if is_live else "Error: m.yaml:11:5: images.a.source.checksum_url: "
-    assert f"{where}{web.address}/sums: HTTP 503" in told
-    assert ("nothing is done for this key" in told) == is_live
+    assert f"{where}{web.address}/sums: HTTP 503" in output
+    assert ("nothing is done for this key" in output) == is_live
 
 
 def test_each_key_has_the_error_of_its_own_source(tmp_path: Path, web: Mirror) -> None:
     """Also if two keys name one URL."""
     url = web.publish("/a", File(b"", 404))
     write(tmp_path, a={"url": url, "checksum": digest(DATA)}, b={"url": url, "checksum_url": f"{web.address}/sums"})
-    told = run("plan", "m.yaml", "--store", "s", folder=tmp_path, code=1).stdout
-    assert f"images.a.source.url: {url}: HTTP 404" in told
-    assert f"images.b.source.checksum_url: {web.address}/sums: HTTP 404" in told
+    output = run("plan", "m.yaml", "--store", "s", folder=tmp_path, code=1).stdout
+    assert f"images.a.source.url: {url}: HTTP 404" in output
+    assert f"images.b.source.checksum_url: {web.address}/sums: HTTP 404" in output
 
 
 def test_no_source_is_asked_with_no_source_check(tmp_path: Path, web: Mirror) -> None:
     """Then an apply finds out."""
     write(tmp_path, a={"url": web.publish("/a", File(b"", 404)), "checksum": digest(DATA)})
-    told = run("plan", "m.yaml", "--store", "s", "--no-source-check", folder=tmp_path).stdout
-    assert "Plan: 2 to create; 0 unchanged. Size of the upload not known." in told
+    output = run("plan", "m.yaml", "--store", "s", "--no-source-check", folder=tmp_path).stdout
+    assert "Plan: 2 to create; 0 unchanged. Size of the upload not known." in output
     assert web.asked == []
     words = ("apply", "m.yaml", "--store", "s", "--no-source-check", "--yes")
     assert "HTTP 404" in run(*words, folder=tmp_path, code=1).output
@@ -162,9 +162,9 @@ def test_what_refers_to_an_image_with_an_error_waits_for_it(tmp_path: Path, web:
     document = json.loads((tmp_path / "m.yaml").read_text())
     document["images"]["user"] = {"source": "none", "properties": {"kernel_id": "${images.kernel.id}"}}
     (tmp_path / "m.yaml").write_text(json.dumps(document))
-    told = run("plan", "m.yaml", "--store", "s", folder=tmp_path, code=1).stdout
-    assert "Note: user: it refers to images.kernel, which has no published image yet" in told
-    assert "Plan: 1 to create" in told
+    output = run("plan", "m.yaml", "--store", "s", folder=tmp_path, code=1).stdout
+    assert "Note: user: it refers to images.kernel, which has no published image yet" in output
+    assert "Plan: 1 to create" in output
 
 
 def test_dropping_candidates_needs_no_source(tmp_path: Path, web: Mirror) -> None:

@@ -236,9 +236,9 @@ FORGED: dict[str, tuple[Callable[[ForgedPlanWorkspace, dict[str, Any]], None], s
 def refuse(workspace: ForgedPlanWorkspace, expected: str, code: int = 1) -> None:
     """The plan is refused with this text, and the store is as it was."""
     before = workspace.content(), workspace.images()
-    told = workspace.run("apply", "plan.json", "--yes", code=code)
-    assert expected in told.stderr, told
-    assert told.stdout == "" or "Applied" not in told.stdout
+    output = workspace.run("apply", "plan.json", "--yes", code=code)
+    assert expected in output.stderr, output
+    assert output.stdout == "" or "Applied" not in output.stdout
     assert (workspace.content(), workspace.images()) == before
 
 
@@ -302,10 +302,10 @@ def test_paths_outside_are_read_where_that_is_permitted(workspace: ForgedPlanWor
     workspace.run("plan", "--store", "store", "--allow-outside", "-o", str(moved))
     elsewhere = workspace.folder.parent / "elsewhere"
     elsewhere.mkdir()
-    told = forked.run(
+    output = forked.run(
         "apply", str(moved), "--yes", "--store", str(workspace.folder / "store"), folder=elsewhere, code=1
     )
-    assert "neither below the plan nor below the working directory" in told.stderr
+    assert "neither below the plan nor below the working directory" in output.stderr
     workspace.run("apply", str(moved), "--yes", "--allow-outside")
 
 

@@ -130,7 +130,10 @@ class Runner:
     def judge(self, what: object, output: str) -> None:
         """The canary was neither printed nor sent to the attacker nor written into the checkout, and the home is as it was."""
         assert CANARY not in output, what
-        assert not any(CANARY in heard or encoded() in heard for heard in self.evil.heard), (what, self.evil.heard)
+        assert not any(CANARY in received_lines or encoded() in received_lines for received_lines in self.evil.heard), (
+            what,
+            self.evil.heard,
+        )
         for path in self.checkout.rglob("*"):
             if path.is_file() and not path.is_symlink() and self.checkout in path.resolve().parents:
                 assert CANARY.encode() not in path.read_bytes(), (what, path)
@@ -317,7 +320,7 @@ def test_what_is_committed_never_gets_a_secret(runner: Runner, kind: str, step: 
             runner.run("plan", "images", "--store", "store", "-o", "out/plan.json")
             runner.run("list", "--store", "store")
             runner.run("export", "--store", "store", "-o", "out")
-    assert any(CANARY in heard for heard in runner.own.heard)
+    assert any(CANARY in received_lines for received_lines in runner.own.heard)
     note(
         "committed files that could steal a password or read a file of the runner",
         f"nothing sent, nothing printed ({kind})",

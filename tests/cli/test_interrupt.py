@@ -167,10 +167,10 @@ def test_the_next_plan_says_what_a_killed_run_left(tmp_path: Path, web: str) -> 
         wait_for_event(tmp_path, '"progress", "step": "create:k0"')
         process.kill()
         process.wait()
-    shown = command.run("plan", *APPLY[1:5], folder=tmp_path)
-    assert "unfinished upload of an earlier run" in shown.stdout
-    assert "no data" not in shown.stdout
-    assert "another run" not in shown.stderr  # its process is gone
+    output = command.run("plan", *APPLY[1:5], folder=tmp_path)
+    assert "unfinished upload of an earlier run" in output.stdout
+    assert "no data" not in output.stdout
+    assert "another run" not in output.stderr  # its process is gone
     write_manifest(tmp_path, "small.raw")
     assert "Applied: " in command.run(*APPLY, "--yes", folder=tmp_path).stdout
 
@@ -201,9 +201,9 @@ def test_a_plan_beside_another_run_says_who_it_is(tmp_path: Path) -> None:
     words = ("plan", "--store", "store")
     with open_backend(store=tmp_path / "store") as backend:
         held = take(backend, "c", timeout=0, tell=print, is_new=lambda: True)
-        shown = command.run(*words, folder=tmp_path)
-        assert f"Note: another run holds the lease of catalog c: host {socket.gethostname()}, pid " in shown.stderr
-        assert "another run" not in shown.stdout
+        output = command.run(*words, folder=tmp_path)
+        assert f"Note: another run holds the lease of catalog c: host {socket.gethostname()}, pid " in output.stderr
+        assert "another run" not in output.stdout
         assert command.run(*words, "-q", folder=tmp_path).stderr == ""
         held.release()
     assert command.run(*words, folder=tmp_path).stderr == ""

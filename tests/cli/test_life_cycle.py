@@ -78,10 +78,10 @@ def test_a_rollback_tells_the_line_that_must_follow(workspace: LifeCycleWorkspac
     """Shown first and told last; once the line follows, the plan is empty; without it the next apply goes forward."""
     one, two = (hashlib.sha256(spell(name) * 250).hexdigest() for name in ("one", "two"))
     (old,) = workspace.roles()["retired"]
-    told = workspace.run("rollback", "ubuntu", "--yes", "--ids", "ids.json").stdout
-    assert f"± ubuntu  replace  by {old.id}, no upload  back to an earlier build" in told
-    assert "Plan: 1 to replace; nothing else is touched." in told
-    last = told.splitlines()[-1]
+    output = workspace.run("rollback", "ubuntu", "--yes", "--ids", "ids.json").stdout
+    assert f"± ubuntu  replace  by {old.id}, no upload  back to an earlier build" in output
+    assert "Plan: 1 to replace; nothing else is touched." in output
+    last = output.splitlines()[-1]
     assert f"m.yaml:12: checksum: sha256:{one} (now sha256:{two})" in last
     assert "m.yaml:11: path: a file with that content (now two.raw)" in last
     assert workspace.json("ids.json")["ubuntu"] == old.id
@@ -112,14 +112,14 @@ def test_a_rollback_asks_first(workspace: LifeCycleWorkspace) -> None:
 def test_candidates_are_named_published_and_dropped(workspace: LifeCycleWorkspace) -> None:
     """The ids file, the report, the plan; then one candidate is dropped and another published."""
     workspace.names("three")
-    shown = workspace.run("plan", "--stage").stdout
-    assert "Plan: 1 to stage; nothing else is touched. 2.4 KiB to upload." in shown
-    told = workspace.run("apply", "--stage", "--yes", "--ids", "ids.json", "--out", "report.json").stdout
+    display = workspace.run("plan", "--stage").stdout
+    assert "Plan: 1 to stage; nothing else is touched. 2.4 KiB to upload." in display
+    output = workspace.run("apply", "--stage", "--yes", "--ids", "ids.json", "--out", "report.json").stdout
     (candidate,) = workspace.roles()["staging"]
     assert workspace.json("ids.json") == {"candidates": {"ubuntu": candidate.id}}
     assert workspace.json("report.json")["candidates"] == {"ubuntu": candidate.id}
     assert workspace.json("report.json")["ids"]["ubuntu"] == workspace.roles()["current"][0].id
-    assert f"Candidate ubuntu: image {candidate.id}" in told
+    assert f"Candidate ubuntu: image {candidate.id}" in output
     again = workspace.run("apply", "--stage", "--yes", "--ids", "again.json").stdout
     assert "Nothing to stage." in again
     assert workspace.json("again.json") == workspace.json("ids.json")
@@ -150,11 +150,11 @@ def test_a_rejected_candidate_is_no_change(workspace: LifeCycleWorkspace) -> Non
     workspace.run("apply", "--stage", "--yes")
     (rejected,) = workspace.roles()["staging"]
     open_backend(store=workspace.folder / "store").deactivate(rejected.id)
-    shown = workspace.run("plan", "--detailed-exitcode", "-o", "plan.json").stdout
-    assert f"{rejected.id}  staged {rejected.created_at}" in shown
-    assert "rejected, not published" in shown
-    assert f"Note: ubuntu: candidate {rejected.id} was deactivated: its build is rejected" in shown
-    assert "No changes. 1 image matches the manifest." in shown
+    output = workspace.run("plan", "--detailed-exitcode", "-o", "plan.json").stdout
+    assert f"{rejected.id}  staged {rejected.created_at}" in output
+    assert "rejected, not published" in output
+    assert f"Note: ubuntu: candidate {rejected.id} was deactivated: its build is rejected" in output
+    assert "No changes. 1 image matches the manifest." in output
     document = workspace.json("plan.json")
     assert list(Draft202012Validator(load_schema("plan")).iter_errors(document)) == []
     assert [one["fate"] for one in document["candidates"]] == ["rejected"]

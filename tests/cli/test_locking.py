@@ -154,8 +154,8 @@ def test_unlock_leaves_a_lease_alone_that_went_to_another_run_while_it_asked(wor
 def test_unlock_breaks_nothing_without_a_yes(workspace: LeaseWorkspace, answer: str) -> None:
     """Nor does it by default."""
     held = workspace.held()
-    told = command.run("unlock", "--store", "store", folder=workspace.folder, typed=answer, code=1)
-    assert "Not broken." in told.stderr
+    output = command.run("unlock", "--store", "store", folder=workspace.folder, typed=answer, code=1)
+    assert "Not broken." in output.stderr
     assert [record.properties[STATE] for record in workspace.records()] == ["held"]
     held.release()
 
@@ -178,9 +178,9 @@ def test_unlock_opens_no_store_elsewhere_because_a_plan_names_it(
     elsewhere = tmp_path_factory.mktemp("elsewhere") / "store"
     document["target"]["location"] = str(elsewhere)
     plan.write_text(fit_digest(document))
-    told = forked.run("unlock", "plan.json", "--yes", folder=workspace.folder, code=1).stderr
-    assert f"the plan's store, {elsewhere}, is not among the files below the plan or the working directory" in told
-    assert f"name it: --store {elsewhere}" in told
+    output = forked.run("unlock", "plan.json", "--yes", folder=workspace.folder, code=1).stderr
+    assert f"the plan's store, {elsewhere}, is not among the files below the plan or the working directory" in output
+    assert f"name it: --store {elsewhere}" in output
     assert not elsewhere.exists()
     forked.run("unlock", "plan.json", "--yes", "--allow-outside", folder=workspace.folder)
     assert elsewhere.exists()

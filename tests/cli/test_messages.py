@@ -99,8 +99,8 @@ def test_the_line_is_shown_with_a_caret_and_all_problems_in_one_run(folder: Path
     """Of several files; nothing is wider than the terminal but the message itself."""
     (folder / "one.yaml").write_text(HEAD + "  a: {name: x: y}\n")
     (folder / "two.yaml").write_text("version: 1\nimages:\n\tb: {}\n")
-    shown = run(folder, "validate", ".").stderr.splitlines()
-    assert shown == [
+    output = run(folder, "validate", ".").stderr.splitlines()
+    assert output == [
         'one.yaml:5:14: not valid YAML: a value with a colon and a space in it needs quotes; write name: "x: y"',
         "      a: {name: x: y}",
         "                 ^",
@@ -125,9 +125,9 @@ def test_what_would_do_nothing_stops_every_command_that_reads_manifests(folder: 
     """Not only validate: nothing is made that is not as declared."""
     (folder / "m.yaml").write_text(json.dumps({"version": 1, "catalog": "c", "images": IDLE}))
     for words in (("validate",), ("plan", "--store", "store"), ("apply", "--yes", "--store", "store")):
-        told = run(folder, *words).stderr
-        assert [name for name in IDLE if f"images.{name}." in told] == list(IDLE)
-        assert "problems in the manifests; nothing was planned" in told
+        output = run(folder, *words).stderr
+        assert [name for name in IDLE if f"images.{name}." in output] == list(IDLE)
+        assert "problems in the manifests; nothing was planned" in output
     assert not (folder / "store").exists()
 
 
@@ -135,9 +135,9 @@ def test_notes_are_told_by_validate(folder: Path) -> None:
     """As by plan; they are no problems."""
     (folder / "m.yaml").write_text(HEAD + "  ubuntu: {source: a.qcow2}\nprofiles: {old: {min_ram: 1}}\n")
     note = "profiles.old: no image uses this profile; take it out, or use it"
-    shown = run(folder, "validate", code=0).stdout
-    assert shown.startswith("Note: m.yaml:")
-    assert f": {note}\n" in shown
+    output = run(folder, "validate", code=0).stdout
+    assert output.startswith("Note: m.yaml:")
+    assert f": {note}\n" in output
     found = json.loads(run(folder, "validate", "--format", "json", code=0).stdout)
     assert [one.partition(": ")[2] for one in found["catalogs"][0]["notes"]] == [note]
     assert [one["where"] for one in found["warnings"]] == ["profiles.old"]

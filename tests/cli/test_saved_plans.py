@@ -63,11 +63,11 @@ def test_a_saved_plan_is_applied_as_it_was_shown(workspace: SavedPlanWorkspace) 
     """The same text three times; afterwards nothing is left to do."""
     document = workspace.plan()
     assert list(Draft202012Validator(load_schema("plan")).iter_errors(document)) == []
-    shown = workspace.run("show", "plan.json").stdout
-    assert shown == workspace.run("plan", "--store", "store").stdout
-    told = workspace.run("apply", "plan.json", "--yes").stdout
-    assert told.startswith(shown)
-    assert "Applied: 4 created." in told
+    display = workspace.run("show", "plan.json").stdout
+    assert display == workspace.run("plan", "--store", "store").stdout
+    output = workspace.run("apply", "plan.json", "--yes").stdout
+    assert output.startswith(display)
+    assert "Applied: 4 created." in output
     assert "No changes." in workspace.run("plan", "--store", "store", "--detailed-exitcode").stdout
 
 
@@ -141,8 +141,8 @@ def test_text_that_is_no_json_is_refused(workspace: SavedPlanWorkspace) -> None:
 def test_another_target_is_refused(workspace: SavedPlanWorkspace) -> None:
     """By kind, place, region and project; exit 1."""
     workspace.plan()
-    told = workspace.run("apply", "plan.json", "--yes", "--store", "other", code=1).stderr
-    assert "the plan was made for store" in told
+    output = workspace.run("apply", "plan.json", "--yes", "--store", "other", code=1).stderr
+    assert "the plan was made for store" in output
     assert open_backend(store=workspace.folder / "other").images() == []
 
 
@@ -165,9 +165,9 @@ def test_a_changed_live_image_makes_the_plan_stale(workspace: SavedPlanWorkspace
     else:
         workspace.run("apply", "--yes", "--store", "store", "--only", "e")
     before = sorted((one.id, one.updated_at, one.min_ram) for one in backend.images())
-    told = workspace.run("apply", "plan.json", "--yes", code=1).stderr
-    assert "the plan is stale" in told
-    assert {"field": "min_ram", "record": "imagesync_digest", "gone": "gone"}.get(change, "e:") in told
+    output = workspace.run("apply", "plan.json", "--yes", code=1).stderr
+    assert "the plan is stale" in output
+    assert {"field": "min_ram", "record": "imagesync_digest", "gone": "gone"}.get(change, "e:") in output
     assert sorted((one.id, one.updated_at, one.min_ram) for one in backend.images()) == before
 
 
@@ -254,8 +254,8 @@ def test_a_store_that_is_not_there_is_not_made_by_looking(workspace: SavedPlanWo
 
 def test_apply_asks_where_there_is_somebody_to_answer(workspace: SavedPlanWorkspace) -> None:
     """Without a terminal and without --yes it refuses; nothing is done."""
-    told = workspace.run("apply", "--store", "store", code=64).stderr
-    assert "pass --yes" in told
+    output = workspace.run("apply", "--store", "store", code=64).stderr
+    assert "pass --yes" in output
     assert open_backend(store=workspace.store).images() == []
 
 
@@ -282,8 +282,8 @@ def test_limits_on_the_command_line(workspace: SavedPlanWorkspace) -> None:
     workspace.run("apply", "--yes", "--store", "store")
     changed = {key: {**image, "min_ram": 9} for key, image in IMAGES.items()}
     workspace.write(changed)
-    told = workspace.run("plan", "--store", "store", "--max-update", "50%", code=1).stderr
-    assert "would update 4 of 4 live images (100 %), the limit is 50 %; pass --max-update 4 to allow" in told
+    output = workspace.run("plan", "--store", "store", "--max-update", "50%", code=1).stderr
+    assert "would update 4 of 4 live images (100 %), the limit is 50 %; pass --max-update 4 to allow" in output
     assert "4 to update" in workspace.run("plan", "--store", "store", "--max-update", "4").stdout
     assert "--max-update half" in workspace.run("plan", "--store", "store", "--max-update", "half", code=64).stderr
 

@@ -32,8 +32,8 @@ def test_a_file_with_secrets_is_not_quoted(tmp_path: Path, kind: str) -> None:
     (tmp_path / "images").mkdir()
     (tmp_path / "images" / "base.yaml").symlink_to("../token")
     (tmp_path / "images" / "copy.yaml").write_text(text)
-    shown = run_without_leak(tmp_path, secrets, "validate", "token")
-    assert "token:" in shown
+    output = run_without_leak(tmp_path, secrets, "validate", "token")
+    assert "token:" in output
     for words in (
         ("validate", "token", "--format", "json"),
         ("plan", "images", "--store", "store"),
@@ -48,8 +48,8 @@ def test_files_with_tokens_are_not_quoted(tmp_path: Path) -> None:
     secrets = tuple(token for _, tokens in TOKEN_FILES.values() for token in tokens)
     for number, (text, _) in enumerate(TOKEN_FILES.values()):
         (tmp_path / f"{number:03}.yaml").write_text(text)
-    shown = run_without_leak(tmp_path, secrets, "validate", ".")
-    assert all(f"{number:03}.yaml:" in shown for number in range(len(TOKENS)))
+    output = run_without_leak(tmp_path, secrets, "validate", ".")
+    assert all(f"{number:03}.yaml:" in output for number in range(len(TOKENS)))
     found = json.loads(run_without_leak(tmp_path, secrets, "validate", ".", "--format", "json"))["problems"]
     assert {problem["file"] for problem in found} == {f"{number:03}.yaml" for number in range(len(TOKEN_FILES))}
 
@@ -103,9 +103,9 @@ def test_a_value_whose_key_calls_it_a_secret_is_not_quoted(tmp_path: Path, name:
         **parts,
     }
     (tmp_path / "base.yaml").write_text(json.dumps(document))
-    shown = run_without_leak(tmp_path, (PASSWORD,), "validate")
-    assert f"images.a.properties.{name}: a list is not text" in shown
-    assert f"targets.{name}: this text is not a mapping" in shown
+    output = run_without_leak(tmp_path, (PASSWORD,), "validate")
+    assert f"images.a.properties.{name}: a list is not text" in output
+    assert f"targets.{name}: this text is not a mapping" in output
 
 
 def test_what_is_wrong_is_shown_up_to_80_characters(tmp_path: Path) -> None:
@@ -114,5 +114,5 @@ def test_what_is_wrong_is_shown_up_to_80_characters(tmp_path: Path) -> None:
     (tmp_path / "base.yaml").write_text(
         json.dumps({"version": 1, "catalog": "base", "images": {"a": {"protected": long}}})
     )
-    shown = run_without_leak(tmp_path, (), "validate")
-    assert f"images.a.protected: '{long[:78]}… is not true or false" in shown
+    output = run_without_leak(tmp_path, (), "validate")
+    assert f"images.a.protected: '{long[:78]}… is not true or false" in output

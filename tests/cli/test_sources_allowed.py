@@ -95,8 +95,8 @@ def test_the_digest_to_declare_is_printed_and_then_nothing_is_planned(tmp_path: 
     done = forked.run("plan", "base.yaml", "--store", "s", folder=tmp_path, code=1)
     digest = done.stderr.partition("add checksum: ")[2].partition(" (what image")[0]
     write(tmp_path, a={"url": f"{url}?signature=CANARY", "checksum": digest})
-    told = forked.run("apply", "base.yaml", "--yes", "--store", "s", folder=tmp_path).stdout
-    assert "1 to update" in told
+    output = forked.run("apply", "base.yaml", "--yes", "--store", "s", folder=tmp_path).stdout
+    assert "1 to update" in output
     assert "No changes" in forked.run("plan", "base.yaml", "--store", "s", folder=tmp_path).stdout
     listed = forked.run("list", "--store", "s", "--format", "json", folder=tmp_path).stdout
     assert digest in listed

@@ -40,15 +40,15 @@ def test_a_cloud_of_the_environment_never_gets_the_overlay_of_another_target(
     folder: Path, verb: str, variables: dict[str, str], cloud: str
 ) -> None:
     """Nothing is opened, and the message has the ways on."""
-    told = run(verb, "m.yaml", folder=folder, env=minimal_environment(**variables), code=64).stderr
-    assert f"selects cloud {cloud}, which no target of the manifest names; pass --target NAME (lab, prod), or" in told
-    assert f"--cloud {cloud} for that cloud without the overlay of any target" in told
+    output = run(verb, "m.yaml", folder=folder, env=minimal_environment(**variables), code=64).stderr
+    assert f"selects cloud {cloud}, which no target of the manifest names; pass --target NAME (lab, prod), or" in output
+    assert f"--cloud {cloud} for that cloud without the overlay of any target" in output
 
 
 def test_a_cloud_of_the_environment_selects_its_target(folder: Path) -> None:
     """Not default_target."""
-    told = run("plan", "m.yaml", folder=folder, env=minimal_environment(OS_CLOUD="alice"), code=64).stderr
-    assert "there is no cloud alice" in told
+    output = run("plan", "m.yaml", folder=folder, env=minimal_environment(OS_CLOUD="alice"), code=64).stderr
+    assert "there is no cloud alice" in output
 
 
 def test_a_store_that_no_target_names_has_no_overlay(folder: Path) -> None:
@@ -71,8 +71,8 @@ def test_options_that_select_two_places_are_refused(folder: Path, verb: str, wor
 @pytest.mark.parametrize("words", [("list",), ("export",), ("plan", "m.yaml"), ("apply", "plan.json")])
 def test_a_cloud_and_a_store_exclude_each_other(folder: Path, words: tuple[str, ...]) -> None:
     """In every command that takes both."""
-    told = run(*words, "--store", "s", "--cloud", "c", folder=folder, code=64).stderr
-    assert "--cloud and --store exclude each other" in told
+    output = run(*words, "--store", "s", "--cloud", "c", folder=folder, code=64).stderr
+    assert "--cloud and --store exclude each other" in output
 
 
 @pytest.mark.parametrize(
@@ -114,16 +114,16 @@ def test_heading_question_report_plan_and_events_name_target_and_place(folder: P
 @pytest.mark.parametrize("option", ["--store", "--cloud", "--target", "--out", "--log-file"])
 def test_an_empty_option_is_refused(folder: Path, option: str) -> None:
     """``--store "$UNSET"`` was a store in the working directory, beside the manifest."""
-    told = run("plan", "m.yaml", option, "", folder=folder, code=64).stderr
-    assert f"imagesync: {option} is empty; give it a value, or leave it out" in told
+    output = run("plan", "m.yaml", option, "", folder=folder, code=64).stderr
+    assert f"imagesync: {option} is empty; give it a value, or leave it out" in output
     assert [path.name for path in folder.iterdir()] == ["m.yaml"]
 
 
 @pytest.mark.parametrize("verb", ["validate", "plan"])
 def test_a_target_that_the_manifest_does_not_have_is_refused(folder: Path, verb: str) -> None:
     """``validate`` ended as a bug of its own."""
-    told = run(verb, "m.yaml", "--target", "prid", folder=folder, code=64).stderr
-    assert "imagesync: the manifest has no target 'prid'; did you mean prod?" in told
+    output = run(verb, "m.yaml", "--target", "prid", folder=folder, code=64).stderr
+    assert "imagesync: the manifest has no target 'prid'; did you mean prod?" in output
 
 
 @pytest.mark.parametrize(
@@ -140,8 +140,8 @@ def test_a_result_replaces_no_manifest_no_store_and_no_other_result(folder: Path
     """Refused before anything is opened."""
     run("apply", "m.yaml", "--yes", folder=folder)
     before = {path: path.read_bytes() for path in (folder / "m.yaml", folder / "lab-store" / "store.db")}
-    told = run(*words, folder=folder, code=64).stderr
-    assert "has the name of a manifest or of a store's database" in told or "is named twice for results" in told
+    output = run(*words, folder=folder, code=64).stderr
+    assert "has the name of a manifest or of a store's database" in output or "is named twice for results" in output
     assert {path: path.read_bytes() for path in before} == before
     assert not (folder / "p.json").exists()
     assert not (folder / "r.json").exists()

@@ -37,8 +37,8 @@ def run(folder: Path, *words: str, code: int = 0) -> Result:
 def test_a_failure_is_shown_once(folder: Path, form: str) -> None:
     """Before the closing line, or on standard error if that is for a program; the log file has it once, too."""
     done = run(folder, *APPLY, "--format", form, "--log-file", "run.log", code=1)
-    shown = done.stdout if form == "text" else ""
-    assert (done.stderr + shown).count(REASON) == 1
+    output = done.stdout if form == "text" else ""
+    assert (done.stderr + output).count(REASON) == 1
     assert "failed      create:bad" in done.stderr
     assert done.stderr.count(REASON) == (form == "json")
     log = (folder / "run.log").read_text()

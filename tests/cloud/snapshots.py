@@ -87,8 +87,8 @@ class Snapshots:
             }
         places = (self._cloud.state / "stores").glob("*/*")
         files = {str(place): place.read_bytes() for place in places if place.name in known}
-        shown = {image["id"]: image for image in self._cloud.http().everything("visibility=all")} if known else {}
-        return Seen(rows, files, {image_id: shown[image_id] for image_id in self.ids})
+        output = {image["id"]: image for image in self._cloud.http().everything("visibility=all")} if known else {}
+        return Seen(rows, files, {image_id: output[image_id] for image_id in self.ids})
 
 
 def _common(source: Mapping[str, Any], kind: str) -> dict[str, Any]:

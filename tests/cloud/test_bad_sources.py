@@ -102,8 +102,8 @@ def test_a_bad_build_is_one_line_and_changes_nothing(workspace: CloudWorkspace, 
     fields: dict[str, Any] = {name: source.pop(name) for name in ("disk_format", "min_disk") if name in source}
     workspace.images["a"] |= {"source": source, **fields}
     done = workspace.run("apply", "--yes", code=1)
-    (told,) = [line for line in done.stdout.splitlines() if line.startswith(("failed", "Error: "))]
-    assert re.search(message, told), told
+    (output,) = [line for line in done.stdout.splitlines() if line.startswith(("failed", "Error: "))]
+    assert re.search(message, output), output
     assert workspace.cloud.http().images() == before
 
 
@@ -128,10 +128,10 @@ def test_an_upload_beyond_the_quota_leaves_the_old_image(workspace: CloudWorkspa
         done = workspace.run("apply", "--yes", user="limited", code=1)
     finally:
         workspace.cloud.set_limits("images")
-    (told,) = [line for line in done.stdout.splitlines() if line.startswith("failed")]
-    assert "HTTP 413" in told
-    assert "image_size_total" in told
-    assert "quota" in told
+    (output,) = [line for line in done.stdout.splitlines() if line.startswith("failed")]
+    assert "HTTP 413" in output
+    assert "image_size_total" in output
+    assert "quota" in output
     assert workspace.cloud.http().images() == before
 
 

@@ -246,15 +246,15 @@ def test_a_cloud_that_cannot_be_used_is_one_line(
 def test_a_token_that_expires_in_the_middle_costs_nothing(workspace: CloudWorkspace) -> None:
     """Every token dies while a slow source is read: the upload begins anew, and all is as planned."""
     content = bytes(range(256)) * 4096
-    asked: list[int] = []
+    requests: list[int] = []
 
     class SlowHandler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            asked.append(1)
+            requests.append(1)
             self.send_response(200)
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
-            if len(asked) == 1:
+            if len(requests) == 1:
                 workspace.cloud.expire_tokens()
             self.wfile.write(content)
 
@@ -292,7 +292,7 @@ def test_a_saved_plan_is_applied_to_the_real_service_or_refused(workspace: Cloud
     workspace.images["raw-01"]["min_ram"] = 5
     workspace.run("plan", "-o", saved)
     workspace.cloud.http().patch(workspace.live()["raw-01"]["id"], {"op": "replace", "path": "/min_ram", "value": 9})
-    told = workspace.run("apply", "--yes", code=1, path=saved).stderr
-    assert "min_ram" in told
+    output = workspace.run("apply", "--yes", code=1, path=saved).stderr
+    assert "min_ram" in output
     assert workspace.live()["raw-01"]["min_ram"] == 9
     assert "No changes" not in workspace.apply()

@@ -62,8 +62,8 @@ class SharingWorkspace:
             data = http.send("GET", f"/images/{image['id']}/file")
             members = http.send("GET", f"/images/{image['id']}/members")
             plain = {k: v for k, v in image.items() if not k.startswith("imagesync_") and k != "updated_at"}
-            shown = members.json()["members"] if members.ok else members.status_code
-            found[image["id"]] = ({**plain, "tags": sorted(image["tags"])}, data.status_code, data.content, shown)
+            output = members.json()["members"] if members.ok else members.status_code
+            found[image["id"]] = ({**plain, "tags": sorted(image["tags"])}, data.status_code, data.content, output)
         return found
 
 
@@ -103,8 +103,8 @@ def test_a_grown_project_is_exported_adopted_and_unchanged(workspace: SharingWor
     assert "os_glance" not in text
     assert "owner_specified" not in text
     assert {image["adopt"] for image in yaml.safe_load(text)["images"].values()} == {*made, import_id}
-    shown = workspace.run("adopt", "base.yaml", "--yes").stdout
-    assert f"{len(made) + 1} to update" in shown
+    output = workspace.run("adopt", "base.yaml", "--yes").stdout
+    assert f"{len(made) + 1} to update" in output
     workspace.is_settled()
     assert workspace.seen() == before
     assert workspace.run("export", "--managed", "--catalog", "base").stdout == text
@@ -176,10 +176,10 @@ def test_an_image_of_another_catalog_is_not_adopted(workspace: SharingWorkspace)
         f"version: 1\ncatalog: other\nimages: {{x: {{name: mine, adopt: {image['id']}}}}}\n"
     )
     for name in ("plan", "apply", "adopt"):
-        told = workspace.run(name, "other.yaml", code=1).stderr
-        assert f"image {image['id']} belongs to catalog base; let base go of it first" in told
-        assert "on_remove: keep" in told
-        assert "or take adopt out here" in told
+        output = workspace.run(name, "other.yaml", code=1).stderr
+        assert f"image {image['id']} belongs to catalog base; let base go of it first" in output
+        assert "on_remove: keep" in output
+        assert "or take adopt out here" in output
     assert workspace.cloud.http().images() == [image]
 
 
@@ -214,8 +214,8 @@ def test_who_may_not_ask_for_projects_is_told_so(workspace: SharingWorkspace) ->
     """One line, with the way out; a project that is not there is another line. Nothing is made."""
     wanted = {"source": "data.raw", "visibility": "shared", "members": [{"project": "other"}]}
     workspace.write(shared=wanted)
-    told = workspace.run("plan", "base.yaml", user="alice", code=1).stderr
-    assert told.splitlines() == [
+    output = workspace.run("plan", "base.yaml", user="alice", code=1).stderr
+    assert output.splitlines() == [
         "imagesync: base.yaml:1:110: images.shared.members: project 'other' of domain 'Default': this user may not look "
         "projects up; give the project's id instead of its name, which an administrator finds with: openstack project "
         "show other -f value -c id"
@@ -263,8 +263,8 @@ def test_a_new_kernel_is_followed_by_its_machine_in_the_same_run(workspace: Shar
 def test_only_an_admin_gives_images_to_others(workspace: SharingWorkspace) -> None:
     """The admin's image is the other project's; a member is refused in one line, and nothing is left behind."""
     workspace.write(theirs={"source": "data.raw", "owner": workspace.cloud.project_id("other")})
-    told = workspace.run("apply", "base.yaml", "--yes", user="alice", code=1)
-    assert "failed      create:theirs" in told.stdout
+    output = workspace.run("apply", "base.yaml", "--yes", user="alice", code=1)
+    assert "failed      create:theirs" in output.stdout
     assert workspace.cloud.http().images() == []
     workspace.apply()
     assert [image["owner"] for image in workspace.cloud.http("bob").images()] == [workspace.cloud.project_id("other")]

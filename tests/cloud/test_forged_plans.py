@@ -44,8 +44,8 @@ def make_foreign(workspace: CloudWorkspace, claim: str) -> dict[str, Any]:
         user.patch(made["id"], *operations).raise_for_status()
     kind = {"Content-Type": "application/octet-stream"}
     user.send("PUT", f"/images/{made['id']}/file", data=b"golden", headers=kind).raise_for_status()
-    shown: dict[str, Any] = user.get(f"/images/{made['id']}")
-    return shown
+    output: dict[str, Any] = user.get(f"/images/{made['id']}")
+    return output
 
 
 def forge(workspace: CloudWorkspace, foreign: dict[str, Any], claim: str) -> None:
@@ -70,8 +70,8 @@ def test_a_forged_deletion_of_a_foreign_protected_image(workspace: CloudWorkspac
     forge(workspace, foreign, claim)
     workspace.cloud.forget_requests()
     words = ("apply", "--yes", "--allow-protected", "--destroy", "--allow-outside")
-    told = workspace.run(*words, path=str(workspace.folder / "plan.json"), code=1).output
-    assert f"image {foreign['id']} does not belong to removed of catalog base" in told
+    output = workspace.run(*words, path=str(workspace.folder / "plan.json"), code=1).output
+    assert f"image {foreign['id']} does not belong to removed of catalog base" in output
     assert [one for one in workspace.cloud.requests() if one.method != "GET"] == []
     user = workspace.cloud.http("bob")
     assert user.get(f"/images/{foreign['id']}") == foreign

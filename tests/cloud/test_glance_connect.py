@@ -54,8 +54,8 @@ def test_a_bad_configuration_is_one_clear_line(
 ) -> None:
     """What cannot work is a usage error, refused credentials and silence are the service's; no secret is shown."""
     scope = "project_name: images, project_domain_id: default, user_domain_id: default"
-    told = {"AUTH": cloud.auth_url, "IMAGE": cloud.image_url, "PROJECT": scope, "SECRET": "secret-of-the-tests"}
-    for name, value in told.items():
+    output = {"AUTH": cloud.auth_url, "IMAGE": cloud.image_url, "PROJECT": scope, "SECRET": "secret-of-the-tests"}
+    for name, value in output.items():
         entry = entry.replace(name, value)
     use_clouds(monkeypatch, tmp_path, entry)
     with pytest.raises(kind) as caught:

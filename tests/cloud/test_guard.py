@@ -134,7 +134,7 @@ def overlap(runs: GuardedRuns, image: LiveImage) -> list[list[str]]:
     with ThreadPoolExecutor(2) as pool:
         made = list(pool.map(update, (runs.first, runs.second), (FIRST, SECOND)))
     runs.proxy.forget()
-    return [told + find_altered(writes.list_left(), {image.id: runs.read(image)}) for writes, told in made]
+    return [output + find_altered(writes.list_left(), {image.id: runs.read(image)}) for writes, output in made]
 
 
 def wait_for(barrier: threading.Barrier) -> None:
@@ -152,13 +152,13 @@ def test_of_two_overlapping_updates_at_least_one_run_is_told(runs: GuardedRuns, 
     """By the answer or by the listing at its end: never is another outcome, or a mixed one, a success of both."""
     for _ in range(number):
         image = runs.make(guarded=guarded)
-        told = overlap(runs, image)
+        output = overlap(runs, image)
         left = runs.read(image)
-        assert any(told), (left, told)
+        assert any(output), (left, output)
         mixed = (left.name, left.properties.get("p")) not in (("first", "first"), ("second", "second"), ("n", None))
-        assert not mixed or all(told), (left, told)
+        assert not mixed or all(output), (left, output)
         kind = "updates" if guarded else "first updates of an image without a guard"
-        runs.note(f"two overlapping {kind} of two runs", "one was told" if not all(told) else "both were told")
+        runs.note(f"two overlapping {kind} of two runs", "one was told" if not all(output) else "both were told")
 
 
 @pytest.mark.timeout(300)

@@ -53,12 +53,12 @@ class HostileWorkspace:
         sha256 = f"sha256:{hashlib.sha256(data).hexdigest()}"
         sha512 = f"sha512:{hashlib.sha512(data).hexdigest()}"
         source = {"path": name, "checksum": sha256}
-        elsewhere, shown = {"owner": self.other}, {"visibility": "public"}
+        elsewhere, output = {"owner": self.other}, {"visibility": "public"}
         self.images = {
-            "ours": {"source": source, "properties": {"build": name}, **shown},
-            "pinned": {"source": source, "id": PINNED, **shown},
-            "theirs": {"source": {"path": name, "checksum": sha512}, **elsewhere, **shown},
-            "known": {"source": source, **elsewhere, **shown},
+            "ours": {"source": source, "properties": {"build": name}, **output},
+            "pinned": {"source": source, "id": PINNED, **output},
+            "theirs": {"source": {"path": name, "checksum": sha512}, **elsewhere, **output},
+            "known": {"source": source, **elsewhere, **output},
             "quiet": {"source": "old.raw", **elsewhere},
         }
 
@@ -99,14 +99,14 @@ class HostileWorkspace:
         with self.watching():
             for attack in attacks:
                 attack(self)
-            told = [self.apply(), self.apply()]
+            output = [self.apply(), self.apply()]
         mine = [one for one in self.cloud.http().images() if one["owner"] != self.other and not one["os_hidden"]]
         ours = [one for one in mine if one.get("imagesync_key") == "ours"]
-        assert [one["os_hash_value"] for one in ours] == [hashlib.sha512(NEW).hexdigest()], told
-        assert (ours[0]["name"], ours[0]["build"], ours[0]["visibility"]) == ("ours", "new.raw", "public"), told
+        assert [one["os_hash_value"] for one in ours] == [hashlib.sha512(NEW).hexdigest()], output
+        assert (ours[0]["name"], ours[0]["build"], ours[0]["visibility"]) == ("ours", "new.raw", "public"), output
         pinned = [one for one in mine if one["id"] == PINNED]
         is_taken = self.cloud.http().get(f"/images/{PINNED}")["owner"] == self.other
-        assert is_taken or pinned[0]["status"] == "active", told
+        assert is_taken or pinned[0]["status"] == "active", output
 
     def current(self, key: str) -> dict[str, Any]:
         """The image of a key that imagesync made."""

@@ -49,8 +49,8 @@ def test_deletions_that_wait_are_left_to_the_next_run(cloud: Cloud, tmp_path: Pa
     report = json.loads(result.stdout)
     assert report["interrupted"] is True, report
     assert [step["outcome"] for step in report["results"]] == ["deferred"] * 2, report
-    told = [json.loads(line) for line in events.read_text().splitlines()]
-    assert [event["outcome"] for event in told if event["event"] == "finished"] == ["deferred"] * 2, told
+    output = [json.loads(line) for line in events.read_text().splitlines()]
+    assert [event["outcome"] for event in output if event["event"] == "finished"] == ["deferred"] * 2, output
     assert "it is hidden and marked; the next run deletes it" in result.stderr
     assert {(image["os_hidden"], image["imagesync_role"]) for image in cloud.http().images()} == {(True, "deleting")}
     again = workspace.run("apply", "--yes", "--destroy")

@@ -193,12 +193,12 @@ def test_two_applies_at_once_make_one_set_of_images(workspace: ConcurrentWorkspa
         first = workspace.start("apply", "--yes")
         assert gate.asked.wait(60)
         second = workspace.start("apply", "--yes")
-        told = second.wait_for("at work elsewhere")
+        output = second.wait_for("at work elsewhere")
         gate.opened.set()
         one, two = first.wait(), second.wait()
     holder = json.loads(workspace.holder()["imagesync_lease_holder"])
-    assert f"pid {first.pid}, since " in told
-    assert "waiting for at most 120 s" in told
+    assert f"pid {first.pid}, since " in output
+    assert "waiting for at most 120 s" in output
     assert (one.code, two.code) == (0, 0)
     assert "Applied: 5 created." in one.stdout
     assert two.stdout.endswith("No changes. 5 images match the manifest.\n")
@@ -219,9 +219,9 @@ def test_who_does_not_want_to_wait_is_told_the_holder_and_the_ways_out(workspace
         first = workspace.start("apply", "--yes")
         assert gate.asked.wait(60)
         workspace.files(1)
-        told = workspace.run("apply", "--yes", "--lock-timeout", "0", "--only", "k*", code=1)
-        assert f"pid {first.pid}, since " in told
-        assert "imagesync unlock" in told
+        output = workspace.run("apply", "--yes", "--lock-timeout", "0", "--only", "k*", code=1)
+        assert f"pid {first.pid}, since " in output
+        assert "imagesync unlock" in output
         assert "k0" not in {image.get("imagesync_key") for image in workspace.cloud.http("alice").images()}
         assert "Applied: 1 created." in workspace.run("apply", "--yes", "--no-lock", "--only", "k*")
         gate.opened.set()
@@ -246,10 +246,10 @@ def test_a_killed_apply_is_followed_at_once_on_its_host(workspace: ConcurrentWor
         )
         assert "run it again with --lock-timeout 61 or more" in refused
         begun = time.monotonic()
-        told = workspace.run("apply", "--yes", "--lock-timeout", "30")
+        output = workspace.run("apply", "--yes", "--lock-timeout", "30")
         assert time.monotonic() - begun < 30  # far less than the time of a holder that cannot be asked
-    assert "for what it may have sent" in told
-    assert "Applied: " in told
+    assert "for what it may have sent" in output
+    assert "Applied: " in output
     assert [image["status"] for image in workspace.cloud.http("alice").images()] == ["active"]
     assert workspace.holder()["imagesync_lease_state"] == "free"
 
@@ -263,8 +263,8 @@ def test_unlock_stops_the_apply_that_holds_the_lease(workspace: ConcurrentWorksp
         running = workspace.start("apply", "--yes", "--jobs", "1")
         assert gate.asked.wait(60)
         assert "pass --yes" in workspace.run("unlock", code=64)
-        told = workspace.run("unlock", "--yes")
-        assert f"is held by host {os.uname().nodename}, pid {running.pid}, since " in told
+        output = workspace.run("unlock", "--yes")
+        assert f"is held by host {os.uname().nodename}, pid {running.pid}, since " in output
         running.wait_for("lease of catalog base is lost")
         gate.opened.set()
         stopped = running.wait()
@@ -363,10 +363,10 @@ def test_a_full_quota_names_itself_and_the_way_out(workspace: ConcurrentWorkspac
     workspace.files(1, min_ram=2)
     workspace.cloud.set_limits("images", image_count_total=1)
     try:
-        told = workspace.run("apply", "--yes", user="limited", code=1)
-        assert "the record of the lease of catalog base" in told
-        assert "image_count_total" in told
-        assert "--no-lock" in told
+        output = workspace.run("apply", "--yes", user="limited", code=1)
+        assert "the record of the lease of catalog base" in output
+        assert "image_count_total" in output
+        assert "--no-lock" in output
         workspace.run("apply", "--yes", "--no-lock", user="limited")
     finally:
         workspace.cloud.set_limits("images")

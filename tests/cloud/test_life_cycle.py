@@ -139,11 +139,11 @@ def test_a_rollback_is_two_requests_and_no_byte(workspace: CloudWorkspace) -> No
     workspace.apply()
     new = workspace.live()["ubuntu"]
     workspace.cloud.forget_requests()
-    told = rollback(workspace, "--no-lock")
+    output = rollback(workspace, "--no-lock")
     assert writes(workspace) == ["PATCH", "PATCH"]
     assert sum(int(one.length or 0) for one in workspace.cloud.requests() if one.method == "PUT") == 0
     assert workspace.live()["ubuntu"]["id"] == old["id"]
-    assert "base.yaml:1: checksum: sha256:" in told.splitlines()[-1]
+    assert "base.yaml:1: checksum: sha256:" in output.splitlines()[-1]
     build(workspace, 0)
     assert "No changes." in workspace.run("plan").stdout
     build(workspace, 1)
@@ -212,8 +212,8 @@ def test_a_candidate_that_a_member_of_the_project_rejects_is_never_published(
     before = {image["id"]: image for image in http.images()}
     workspace.cloud.forget_requests()
     for words in ((), ("--reactivate",), ("--stage",), ("--drift-only",)):
-        told = workspace.run("apply", "--yes", *words).stdout
-        assert "No changes." in told or "Nothing to stage." in told
+        output = workspace.run("apply", "--yes", *words).stdout
+        assert "No changes." in output or "Nothing to stage." in output
     with contextlib.closing(open_backend(cloud="operator")) as backend:
         runs = Runs(workspace, backend)
         for night in range(16):

@@ -150,14 +150,14 @@ def test_the_plan_tells_how_and_where_and_what_nobody_verifies(workspace: CloudW
     """Fetched by the service, into which stores; whether it is read back, or published on trust."""
     source = {"url": f"{web.url}/d.raw", "method": "web-download", "stores": ["slow"]}
     wanted(workspace, {**source, "checksum": digest("sha256", DATA)})
-    told = workspace.run("plan").stdout
-    assert "fetched by the service, into slow" in told
-    assert "read back to verify it" in told
-    assert "upload" not in told
+    output = workspace.run("plan").stdout
+    assert "fetched by the service, into slow" in output
+    assert "read back to verify it" in output
+    assert "upload" not in output
     wanted(workspace, {**source, "checksum": digest("sha256", DATA), "verify": "none"})
-    told = workspace.run("plan").stdout
-    assert "read back to verify it" not in told
-    assert "is not read back (verify: none); the declared sha256 is taken on trust" in told
+    output = workspace.run("plan").stdout
+    assert "read back to verify it" not in output
+    assert "is not read back (verify: none); the declared sha256 is taken on trust" in output
     wanted(workspace, {**source, "checksum": digest("sha512", DATA)})
     assert "read back" not in workspace.run("plan").stdout
     wanted(workspace, source)
@@ -266,8 +266,8 @@ def test_foreign_bytes_under_a_sha256_are_not_published(workspace: CloudWorkspac
     """The service does not compute a sha256, so the data is read back: exit 1, and nothing of it is anywhere."""
     wanted(workspace, fetched(web, digest("sha256", DATA), "o.raw"), visibility="public")
     before = stored_files(workspace)
-    told = workspace.run("apply", "--yes", *(["--stage"] if stage else []), code=1).stdout
-    assert f"the service stored {digest('sha256', OTHER).replace(':', ' ')}, not the declared" in told
+    output = workspace.run("apply", "--yes", *(["--stage"] if stage else []), code=1).stdout
+    assert f"the service stored {digest('sha256', OTHER).replace(':', ' ')}, not the declared" in output
     assert downloads(workspace) == 1
     assert workspace.cloud.http().images() == []
     assert stored_files(workspace) == before
@@ -296,8 +296,8 @@ def test_verify_none_publishes_and_records_the_digest_as_declared(
     declared = digest("sha256", DATA)
     wanted(workspace, fetched(web, declared, "o.raw", verify="none"))
     if stage:
-        told = workspace.run("apply", "--yes", "--stage").stdout
-        assert "taken on trust" in told
+        output = workspace.run("apply", "--yes", "--stage").stdout
+        assert "taken on trust" in output
         assert f"its content taken for {declared} on trust" in workspace.run("plan").stdout
     else:
         assert "taken on trust" in workspace.run("plan").stdout
@@ -336,8 +336,8 @@ def test_what_is_read_back_is_held_to_its_format(workspace: CloudWorkspace, web:
     """A qcow2 that is declared raw, with the digest that is right of it: the service takes that, our look at it does not."""
     disk = web.files["/disk.qcow2"]
     wanted(workspace, fetched(web, digest("sha256", disk), "disk.qcow2"))
-    told = workspace.run("apply", "--yes", code=1).stdout
-    assert "the data is qcow2, not raw: a machine would boot the qcow2 file itself" in told
+    output = workspace.run("apply", "--yes", code=1).stdout
+    assert "the data is qcow2, not raw: a machine would boot the qcow2 file itself" in output
     assert (downloads(workspace), web.asked) == (1, ["/disk.qcow2"])
     assert workspace.cloud.http().images() == []
 
@@ -345,8 +345,8 @@ def test_what_is_read_back_is_held_to_its_format(workspace: CloudWorkspace, web:
 def test_what_the_service_finds_in_another_format_is_not_read_back(workspace: CloudWorkspace, web: Web) -> None:
     """Its own look is the first: a raw disk that is declared qcow2, with the digest that is right of it."""
     wanted(workspace, fetched(web, digest("sha256", DATA)), disk_format="qcow2")
-    told = workspace.run("apply", "--yes", code=1).stdout
-    assert f"the service could not fetch {web.url}/d.raw" in told
+    output = workspace.run("apply", "--yes", code=1).stdout
+    assert f"the service could not fetch {web.url}/d.raw" in output
     assert (downloads(workspace), web.asked) == (0, ["/d.raw"])
     assert workspace.cloud.http().images() == []
 
@@ -383,9 +383,9 @@ def test_an_upload_into_several_stores_is_stored_as_it_was_sent(workspace: Cloud
     workspace.cloud.start_limited()
     packed = gzip.compress(DATA)
     wanted(workspace, {"path": workspace.file("d.bin", packed), "stores": "all", "inspect": "none"})
-    told = workspace.run("apply", "--yes", user="limited", code=1).stdout
-    assert f"the service stored {len(DATA)} bytes, we sent {len(packed)}" in told
-    assert "declare method: glance-direct" in told
+    output = workspace.run("apply", "--yes", user="limited", code=1).stdout
+    assert f"the service stored {len(DATA)} bytes, we sent {len(packed)}" in output
+    assert "declare method: glance-direct" in output
     assert workspace.cloud.http().images() == []
 
 
@@ -435,9 +435,9 @@ def test_a_member_may_not_copy_and_is_told_so(workspace: CloudWorkspace) -> None
     wanted(workspace, source)
     settled(workspace, "alice")
     wanted(workspace, {**source, "stores": "all"}, min_ram=5)
-    told = workspace.run("apply", "--yes", user="alice", code=1).stdout
-    assert "does not let this user copy it to slow" in told
-    assert "let an admin apply this" in told
+    output = workspace.run("apply", "--yes", user="alice", code=1).stdout
+    assert "does not let this user copy it to slow" in output
+    assert "let an admin apply this" in output
     assert "drift" not in workspace.run("plan", user="alice").stdout
     (image,) = workspace.cloud.http().images()
     assert (stores(image), image["min_ram"]) == (["fast"], 5)
@@ -632,10 +632,10 @@ def test_a_saved_plan_brings_data_in_and_copies_it(workspace: CloudWorkspace, we
     source = {"url": f"{url}/d.raw?sig=sig-nature", "checksum": digest("sha512", DATA)}
     wanted(workspace, {**source, "method": "web-download", "stores": ["slow"]})
     for expected, done in ((["slow"], "1 created"), (["fast", "slow"], "1 updated")):
-        told = workspace.run("plan", "-o", str(saved)).stdout
+        output = workspace.run("plan", "-o", str(saved)).stdout
         assert f"Applied: {done}." in workspace.run("apply", "--yes", path=str(saved)).stdout
-        assert "pass-word" not in told + saved.read_text()
-        assert "sig-nature" not in told + saved.read_text()
+        assert "pass-word" not in output + saved.read_text()
+        assert "sig-nature" not in output + saved.read_text()
         (image,) = workspace.cloud.http().images()
         assert stores(image) == expected
         workspace.images["a"]["source"]["stores"] = "all"

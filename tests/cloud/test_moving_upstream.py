@@ -50,9 +50,9 @@ def test_a_new_build_upstream_is_a_replacement(workspace: CloudWorkspace, upstre
     assert "No changes" in workspace.run("plan").stdout
     assert upstream.asked == ["GET /latest/SHA256SUMS"]
     publish(upstream, TWO)
-    told = workspace.run("plan").stdout
-    assert "± a  replace  5.9 KiB from disk.raw" in told
-    assert "Plan: 2 to replace; 0 unchanged. 11.7 KiB to upload." in told
+    output = workspace.run("plan").stdout
+    assert "± a  replace  5.9 KiB from disk.raw" in output
+    assert "Plan: 2 to replace; 0 unchanged. 11.7 KiB to upload." in output
     workspace.apply()
     assert {image["os_hash_value"] for image in workspace.live().values()} == {hashlib.sha512(TWO).hexdigest()}
 
@@ -64,8 +64,8 @@ def test_data_that_is_not_what_the_list_says_never_shows(workspace: CloudWorkspa
     before = workspace.live()["a"]
     publish(upstream, TWO)
     upstream.publish("/latest/disk.raw", b"\xb3" * 6000)
-    told = workspace.run("apply", "--yes", code=1)
-    assert "the sha256 is" in told.stdout + told.stderr
+    output = workspace.run("apply", "--yes", code=1)
+    assert "the sha256 is" in output.stdout + output.stderr
     (image,) = workspace.cloud.http().images()
     assert (image["id"], image["os_hidden"]) == (before["id"], False)
 
@@ -92,9 +92,9 @@ def test_a_list_that_tells_nothing_plans_nothing(
     """At the place in the manifest, with exit code 1."""
     follow(upstream, workspace, "a")
     upstream.publish("/latest/SHA256SUMS", listed)
-    told = workspace.run("plan", code=1).stdout
-    assert "images.a.source.checksum_url: " in told
-    assert message in told
+    output = workspace.run("plan", code=1).stdout
+    assert "images.a.source.checksum_url: " in output
+    assert message in output
 
 
 def test_a_signed_list_is_held_to_its_keyring(workspace: CloudWorkspace, upstream: Mirror) -> None:
@@ -107,8 +107,8 @@ def test_a_signed_list_is_held_to_its_keyring(workspace: CloudWorkspace, upstrea
     upstream.publish("/latest/SHA256SUMS.asc", sign(key.signer(), listed, mode=SignatureMode.DETACHED))
     workspace.apply()
     publish(upstream, TWO)
-    told = workspace.run("plan", code=1).stdout
-    assert "SHA256SUMS.asc: signature verification failed: the list is not what key " in told
+    output = workspace.run("plan", code=1).stdout
+    assert "SHA256SUMS.asc: signature verification failed: the list is not what key " in output
     workspace.file("keys.asc", b"nonsense")
     assert "keys.asc cannot be read as OpenPGP keys" in workspace.run("plan", code=1).stdout
     (workspace.folder / "keys.asc").unlink()

@@ -47,15 +47,15 @@ def workspace(cloud: Cloud, tmp_path: Path) -> CloudWorkspace:
 
 def test_large_community_images_of_others_never_end_a_run(workspace: CloudWorkspace) -> None:
     """Plan and apply of a new key go on; the plan mentions the project in which the images lie."""
-    told = workspace.run("plan", user="alice").stdout
-    assert "+ fresh" in told
-    assert f"project {workspace.cloud.project_id('other')} has images of fresh" in told
+    output = workspace.run("plan", user="alice").stdout
+    assert "+ fresh" in output
+    assert f"project {workspace.cloud.project_id('other')} has images of fresh" in output
     workspace.run("apply", "--yes", user="alice")
     assert set(workspace.live("alice")) == {"a", "fresh"}
     workspace.cloud.forget_requests()
     workspace.run("plan", "--detailed-exitcode", user="alice")
-    asked = [one for one in workspace.cloud.requests() if one.agent.startswith("imagesync/")]
-    assert [UUID.sub("ID", one.path) for one in asked] == ["/v2/images", "/v2/images"]
+    requests = [one for one in workspace.cloud.requests() if one.agent.startswith("imagesync/")]
+    assert [UUID.sub("ID", one.path) for one in requests] == ["/v2/images", "/v2/images"]
 
 
 def test_large_community_images_of_others_never_end_an_export(workspace: CloudWorkspace) -> None:
@@ -64,9 +64,9 @@ def test_large_community_images_of_others_never_end_an_export(workspace: CloudWo
         publish(workspace.cloud, "bob", number, "community")
     env = cloud_environment(workspace.cloud.clouds_yaml)
     words = ("export", "--all-owners", "--name", "big-*", "--managed", "--cloud", "alice", "-o", "big.yaml")
-    told = run_forked(*words, env=env, folder=workspace.folder, code=1).stderr
-    assert told.count("left out: with it the manifest has more than 32 MiB") == 2
-    assert "5 images written to big.yaml" in told
+    output = run_forked(*words, env=env, folder=workspace.folder, code=1).stderr
+    assert output.count("left out: with it the manifest has more than 32 MiB") == 2
+    assert "5 images written to big.yaml" in output
     listed = run_forked("list", "--cloud", "alice", "--format", "json", env=env)
     assert "a" in {image["name"] for image in json.loads(listed.stdout)}
 
@@ -79,5 +79,5 @@ def test_large_images_of_ours_are_listed(cloud: Cloud, tmp_path: Path) -> None:
     env = cloud_environment(cloud.clouds_yaml)
     listed = run_forked("list", "--cloud", "alice", "--format", "json", env=env)
     assert set(ids) <= {image["id"] for image in json.loads(listed.stdout)}
-    told = workspace.run("plan", user="alice", code=None).output
-    assert "larger than" not in told
+    output = workspace.run("plan", user="alice", code=None).output
+    assert "larger than" not in output

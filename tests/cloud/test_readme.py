@@ -68,8 +68,8 @@ OF_THE_TESTS = {"--no-cloud", "--exhaustive", "--every-point", "--turn", "--shel
 
 def test_every_option_that_it_names_exists() -> None:
     """And every command."""
-    asked = [["--help"], *([name, "--help"] for name in COMMANDS)]
-    helps = "".join(command.run(*words, env=os.environ).stdout for words in asked)
+    requests = [["--help"], *([name, "--help"] for name in COMMANDS)]
+    helps = "".join(command.run(*words, env=os.environ).stdout for words in requests)
     text = re.sub(r"`openstack [^`]*`", "", README)  # commands of another tool
     named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text)) - OF_THE_TESTS
     assert [option for option in sorted(named) if option not in helps] == []

@@ -56,19 +56,19 @@ class RegressionWorkspace:
     def apply(self, *words: str, user: str = "operator") -> str:
         """Write the manifest and apply it; the next plan must be empty."""
         self.write()
-        told = self.run("apply", "--yes", *words, user=user)
+        output = self.run("apply", "--yes", *words, user=user)
         assert "No changes." in self.run("plan", "--detailed-exitcode", *words, user=user)
-        return told
+        return output
 
     def refused(self, *words: str) -> str:
         """What a refused plan and a refused apply tell; nothing is written."""
         before = self.live()
         self.cloud.forget_requests()
-        told = self.run("plan", *words, code=1)
-        assert self.run("apply", "--yes", *words, code=1).splitlines()[-1] == told.splitlines()[-1]
+        output = self.run("plan", *words, code=1)
+        assert self.run("apply", "--yes", *words, code=1).splitlines()[-1] == output.splitlines()[-1]
         assert [one.path for one in self.cloud.requests() if one.method != "GET"] == []
         assert self.live() == before
-        return told.splitlines()[-1]
+        return output.splitlines()[-1]
 
     def live(self) -> list[dict[str, Any]]:
         """Every image of the tests, all fields."""
@@ -385,8 +385,8 @@ def test_a_delete_refused_as_in_use_leaves_the_image_hidden(
         return call.kind == "DELETE /images/ID" and before["id"] in call.path
 
     proxied.fault = in_use
-    told = workspace.run("apply", "--yes", "--max-delete", "100%", "--allow-protected")
-    assert "in use: it is hidden now, and each run tries again to delete it" in told
+    output = workspace.run("apply", "--yes", "--max-delete", "100%", "--allow-protected")
+    assert "in use: it is hidden now, and each run tries again to delete it" in output
     (after,) = [one for one in workspace.live() if one["id"] == before["id"]]
     assert (after["os_hidden"], after["protected"], after["imagesync_role"]) == (True, False, "deleting")
     assert after["name"] == before["name"]

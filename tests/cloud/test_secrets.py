@@ -121,8 +121,8 @@ class SecretsWorkspace:
         """What anybody who may look at the project's images and imports sees."""
         http = self.cloud.http()
         tasks = [http.get(f"/images/{image['id']}/tasks") for image in http.images()]
-        shown = [{**task, "input": None} for found in tasks for task in found["tasks"]]  # the request, as it was made
-        return json.dumps([http.everything(), shown])
+        output = [{**task, "input": None} for found in tasks for task in found["tasks"]]  # the request, as it was made
+        return json.dumps([http.everything(), output])
 
 
 @pytest.fixture
@@ -143,14 +143,14 @@ def test_no_command_tells_a_secret(workspace: SecretsWorkspace) -> None:
     assert workspace.run("show", str(left / "plan.json"), "--format", "json")[0] == 0
     files = ("--events", str(left / "events.json"), "-o", str(left / "report.json"), "--ids", str(left / "ids.json"))
     workspace.run_command = command.run  # a process of its own has this HOME from its start
-    code, told = workspace.run("apply", str(left / "plan.json"), "--yes", "--allow-outside", *cloud, *files)
-    assert code == 0, told
+    code, output = workspace.run("apply", str(left / "plan.json"), "--yes", "--allow-outside", *cloud, *files)
+    assert code == 0, output
     assert workspace.run("list", *cloud)[0] == 0
     workspace.run_command = forked.run
     workspace.web.publish("/signed.raw", b"a newer buil\0" * 99)
     workspace.images["signed"]["source"]["checksum"] = "sha256:" + "0" * 64
-    code, told = workspace.on_cloud("apply", "--yes", "--stage", *files)
-    assert (code, "the sha256 is" in told) == (1, True), told
+    code, output = workspace.on_cloud("apply", "--yes", "--stage", *files)
+    assert (code, "the sha256 is" in output) == (1, True), output
     workspace.images["signed"] = with_digest(
         f"{workspace.web.address}/signed.raw?v=2&a={SIGNED}", b"a newer buil\0" * 99
     )
@@ -175,8 +175,10 @@ def test_no_other_account_is_told(workspace: SecretsWorkspace, account: str) -> 
     """The other ways to log in."""
     getattr(workspace, f"log_in_with_{account}")()
     left = workspace.left
-    code, told = workspace.on_cloud("apply", "--yes", "--events", str(left / "events"), "-o", str(left / "report.json"))
-    assert code == 0, told
+    code, output = workspace.on_cloud(
+        "apply", "--yes", "--events", str(left / "events"), "-o", str(left / "report.json")
+    )
+    assert code == 0, output
     assert secrets_in(workspace.held()) == []
     note("secrets in what every command writes, at the highest verbosity", "none")
 
@@ -203,9 +205,11 @@ def test_no_failure_of_a_source_tells_a_secret(workspace: SecretsWorkspace, whic
     bad_sources(workspace)
     workspace.images = {which: workspace.images[which]}
     left = workspace.left
-    code, told = workspace.on_cloud("apply", "--yes", "--events", str(left / "events"), "-o", str(left / "report.json"))
-    assert code == 1, told
-    assert "127.0.0.1" in told
+    code, output = workspace.on_cloud(
+        "apply", "--yes", "--events", str(left / "events"), "-o", str(left / "report.json")
+    )
+    assert code == 1, output
+    assert "127.0.0.1" in output
     assert secrets_in(workspace.held()) == []
     note("secrets in what a failing source makes a run write", "none")
 
@@ -214,9 +218,9 @@ def test_no_failure_of_a_source_tells_a_secret(workspace: SecretsWorkspace, whic
 def test_no_refused_account_tells_its_secret(workspace: SecretsWorkspace, account: str) -> None:
     """One line that names the cloud's service."""
     getattr(workspace, f"log_in_with_{account}")(WRONG)
-    code, told = workspace.on_cloud("plan")
-    assert len(told.splitlines()) == 1, told
-    assert (code, "127.0.0.1" in told) == (64 if account == "token" else 1, True), told  # Keystone: no such token
+    code, output = workspace.on_cloud("plan")
+    assert len(output.splitlines()) == 1, output
+    assert (code, "127.0.0.1" in output) == (64 if account == "token" else 1, True), output  # Keystone: no such token
     note("secrets in what a refused log-in makes a run write", "none")
 
 
@@ -224,12 +228,14 @@ def test_no_refused_account_tells_its_secret(workspace: SecretsWorkspace, accoun
 def test_no_proxy_s_password_is_told(workspace: SecretsWorkspace, name: str) -> None:
     """Neither for the services nor for the sources."""
     workspace.more = {name: f"http://me:{OF_PROXY}@127.0.0.1:9"}
-    code, told = workspace.on_cloud("plan")
-    *waits, last = told.splitlines()
-    assert (code, last.startswith("imagesync: ")) == (1, True), told
-    assert all("trying again in" in line for line in waits), told
-    code, told = workspace.run("apply", str(workspace.catalog), "--yes", "--store", str(workspace.left / "store"), "-v")
-    assert code == 1, told
+    code, output = workspace.on_cloud("plan")
+    *waits, last = output.splitlines()
+    assert (code, last.startswith("imagesync: ")) == (1, True), output
+    assert all("trying again in" in line for line in waits), output
+    code, output = workspace.run(
+        "apply", str(workspace.catalog), "--yes", "--store", str(workspace.left / "store"), "-v"
+    )
+    assert code == 1, output
     note("secrets in what a proxy that is not there makes a run write", "none")
 
 
@@ -247,9 +253,9 @@ def test_what_is_tried_again_tells_no_secret(workspace: SecretsWorkspace) -> Non
             return Fault(forward=False, status=503, body=f"no: https://me:{IN_URL}@h/?sig={SIGNED}".encode())
 
         proxy.fault = fault
-        code, told = workspace.on_cloud("apply", "--yes", "--jobs", "1")
-    assert code == 0, told
-    assert "trying again" in told
+        code, output = workspace.on_cloud("apply", "--yes", "--jobs", "1")
+    assert code == 0, output
+    assert "trying again" in output
 
 
 def test_the_log_of_a_bug_tells_no_secret(workspace: SecretsWorkspace) -> None:
@@ -273,11 +279,11 @@ def test_the_log_of_a_bug_tells_no_secret(workspace: SecretsWorkspace) -> None:
     for account in ("password", "credential", "token"):
         getattr(workspace, f"log_in_with_{account}")()
         workspace.more["FAILING"] = "/auth/tokens"
-        code, told = workspace.on_cloud("plan")
-        assert (code, "POST" in told, len(told.splitlines())) == (64, True, 1), told
+        code, output = workspace.on_cloud("plan")
+        assert (code, "POST" in output, len(output.splitlines())) == (64, True, 1), output
         workspace.more["FAILING"] = "/v2/images?"
-        code, told = workspace.on_cloud("plan")
-        assert (code, "imagesync has a bug" in told) == (3, True), told
+        code, output = workspace.on_cloud("plan")
+        assert (code, "imagesync has a bug" in output) == (3, True), output
     logs = list(workspace.left.glob("imagesync-*.log"))
     assert len(logs) == 3
     for log in logs:

@@ -62,8 +62,8 @@ class SnapshotWorkspace:
         """No snapshot was touched, none in a request; the next plan is empty, counts the copies, costs two requests."""
         self.applies += 1
         known = set(self.snapshots.ids)
-        asked = [one for one in self.cloud.requests() if known & set(re.split(r"[/=&,:]", f"{one.path}/{one.query}"))]
-        assert [one for one in asked if one.agent.startswith("imagesync")] == []
+        queries = [one for one in self.cloud.requests() if known & set(re.split(r"[/=&,:]", f"{one.path}/{one.query}"))]
+        assert [one for one in queries if one.agent.startswith("imagesync")] == []
         assert self.snapshots.look() == self.snapshots.seen
         self.cloud.forget_requests()
         if settled:
@@ -75,13 +75,13 @@ class SnapshotWorkspace:
         """The next plan is empty, counts the copies once, and costs so many requests (None: however many)."""
         self.cloud.forget_requests()
         result = self.run("plan", str(self.folder), "--detailed-exitcode", "-v")
-        asked = [one for one in self.cloud.requests() if one.agent.startswith("imagesync")]
+        queries = [one for one in self.cloud.requests() if one.agent.startswith("imagesync")]
         assert "No changes." in result.stdout, result
-        assert requests in (None, len(asked)), asked
+        assert requests in (None, len(queries)), queries
         ours = self.snapshots.ours
-        told = [line for line in result.stdout.splitlines() if "a copy of another image's record" in line]
-        assert len(told) == (1 if ours else 0), result.stdout
-        assert all(line.startswith(f"Note: {len(ours)} image") for line in told)
+        output = [line for line in result.stdout.splitlines() if "a copy of another image's record" in line]
+        assert len(output) == (1 if ours else 0), result.stdout
+        assert all(line.startswith(f"Note: {len(ours)} image") for line in output)
         assert {each for each in self.snapshots.ids if each in result.stderr} == set(ours)
 
     def make(self, name: str, data: bytes) -> str:
@@ -304,13 +304,13 @@ def test_a_snapshot_is_taken_over_by_its_id_only(workspace: SnapshotWorkspace, t
         workspace.images["other"] = {**wanted, **declared}
         for command in ("apply", "plan"):
             words = ("--yes",) if command == "apply" else ()
-            told = workspace.run(command, str(workspace.folder), *words, code=1).output
-            assert "images.other: the name 'Wanted' is held by image" in told
-            assert image_id in told
-            assert "carries a copy of another image's record, as snapshots do" in told
-            assert f"adopt it (adopt: {image_id}), or give this image another name" in told
-        told = workspace.run("adopt", str(workspace.folder), "--yes").output
-        assert "other: not adopted" in told
+            output = workspace.run(command, str(workspace.folder), *words, code=1).output
+            assert "images.other: the name 'Wanted' is held by image" in output
+            assert image_id in output
+            assert "carries a copy of another image's record, as snapshots do" in output
+            assert f"adopt it (adopt: {image_id}), or give this image another name" in output
+        output = workspace.run("adopt", str(workspace.folder), "--yes").output
+        assert "other: not adopted" in output
         assert workspace.snapshots.look() == workspace.snapshots.seen
     workspace.images["other"] = {**wanted, "adopt": image_id}
     workspace.run("apply", str(workspace.folder), "--yes")

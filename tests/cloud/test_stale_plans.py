@@ -186,14 +186,14 @@ def test_what_a_plan_relied_on_stops_it_before_the_first_write(workspace: StaleP
         workspace.cloud.restore(beginning)
         image_id = workspace.image(key)["id"] if key != "created" else ""
         change(workspace)
-        code, told, written = workspace.apply()
-        case = f"{key} {field}: {told}"
+        code, output, written = workspace.apply()
+        case = f"{key} {field}: {output}"
         assert code == 1, case
         assert written == [], case
-        assert "the plan is stale" in told, case
-        assert f"{key}: " in told, case
-        assert field in told, case
-        assert image_id in told or field in ("Changed", "unhidden"), case
+        assert "the plan is stale" in output, case
+        assert f"{key}: " in output, case
+        assert field in output, case
+        assert image_id in output or field in ("Changed", "unhidden"), case
         note("something that a saved plan relied on changed", "refused before the first write, with image and field")
 
 
@@ -203,8 +203,8 @@ def test_what_it_did_not_rely_on_does_not(workspace: StalePlanWorkspace) -> None
     for number, change in enumerate(UNRELATED):
         workspace.cloud.restore(beginning)
         change(workspace)
-        code, told, written = workspace.apply()
-        assert code == 0, (number, told)
+        code, output, written = workspace.apply()
+        assert code == 0, (number, output)
         assert written, number
         assert workspace.image("changed")["min_ram"] == 2
         note("something else changed under a saved plan", "applied as it was shown")
@@ -235,6 +235,6 @@ def test_a_left_over_record_that_was_to_be_filled(workspace: StalePlanWorkspace)
     workspace.cloud.http().send("POST", "/images", json=left).raise_for_status()
     assert workspace.run("plan", str(workspace.folder), "-o", str(workspace.file)).code == 0
     workspace.change("pinned", "imagesync_role", "retired")
-    code, told, written = workspace.apply()
+    code, output, written = workspace.apply()
     assert (code, written) == (1, [])
-    assert f"imagesync_role of image {pinned}" in told
+    assert f"imagesync_role of image {pinned}" in output

@@ -37,8 +37,8 @@ def test_a_reader_who_applies_is_told_which_role_it_takes(workspace: CloudWorksp
     """Before anything is made; a plan may be shown to a reader."""
     workspace.images = {"a": image()}
     assert "1 to create" in workspace.run("plan", user="reader").stdout
-    told = workspace.run("apply", "--yes", user="reader", code=1)
-    assert told.stderr.splitlines()[-1] == (
+    output = workspace.run("apply", "--yes", user="reader", code=1)
+    assert output.stderr.splitlines()[-1] == (
         "imagesync: POST /images: HTTP 403: You are not authorized to complete add_image action; the image service wants the "
         "role member for that, and this user has the role reader: ask for it, or use another user"
     )
@@ -48,9 +48,9 @@ def test_a_reader_who_applies_is_told_which_role_it_takes(workspace: CloudWorksp
 def test_a_member_who_gives_an_image_away_is_told_which_role_it_takes(workspace: CloudWorkspace) -> None:
     """An administrator's."""
     workspace.images = {"a": image(owner={"id": "somebody"})}
-    told = workspace.run("apply", "--yes", user="alice", code=1)
+    output = workspace.run("apply", "--yes", user="alice", code=1)
     assert (
-        "the image service wants the role admin for that, and this user has the role member and reader" in told.output
+        "the image service wants the role admin for that, and this user has the role member and reader" in output.output
     )
 
 
@@ -69,9 +69,9 @@ def test_projects_by_name_for_owner_and_members(workspace: CloudWorkspace) -> No
     """The service would take the words; the images belong to, and are shared with, the projects that are meant."""
     other = workspace.cloud.project_id("other")
     workspace.images = {"theirs": image(owner="other"), "lent": image(visibility="shared", members=["other"])}
-    told = workspace.run("apply", "--yes", code=1).stderr
+    output = workspace.run("apply", "--yes", code=1).stderr
     assert (
-        told.count("'other' is not a project id (32 hexadecimal digits in lower case, or a UUID); for a name write")
+        output.count("'other' is not a project id (32 hexadecimal digits in lower case, or a UUID); for a name write")
         == 2
     )
     assert workspace.cloud.http().images() == []
@@ -85,8 +85,8 @@ def test_projects_by_name_for_owner_and_members(workspace: CloudWorkspace) -> No
     workspace.images["theirs"]["owner"] = other
     assert workspace.run("plan", "--detailed-exitcode").stdout.startswith("Catalog base")
     workspace.images = {"theirs": image(owner={"project": "nowhere"})}
-    told = workspace.run("plan", code=64).stderr
-    assert "images.theirs.owner: there is no project 'nowhere' in domain 'Default'; check name and domain" in told
+    output = workspace.run("plan", code=64).stderr
+    assert "images.theirs.owner: there is no project 'nowhere' in domain 'Default'; check name and domain" in output
 
 
 def test_a_key_of_a_project_by_name_is_removed_from_it(workspace: CloudWorkspace) -> None:
@@ -140,8 +140,8 @@ def test_a_snapshot_of_a_server_that_boots_from_a_volume_is_exported(workspace: 
 
 def test_an_owner_of_export_is_an_id(workspace: CloudWorkspace) -> None:
     """The service takes any word, and finds nothing."""
-    told = command(workspace.cloud, "export", "--owner", "other", user="operator", code=64).stderr
-    assert told == (
+    output = command(workspace.cloud, "export", "--owner", "other", user="operator", code=64).stderr
+    assert output == (
         "imagesync: --owner other: not a project id (32 hexadecimal digits, or a UUID), and it has no image; "
         "give the project's id: openstack project show other -f value -c id\n"
     )

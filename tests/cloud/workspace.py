@@ -49,9 +49,9 @@ class CloudWorkspace:
 
     def apply(self, *words: str, user: str = "operator") -> str:
         """Plan, apply, and the second plan must be empty."""
-        told = self.run("apply", "--yes", *words, user=user).stdout
+        output = self.run("apply", "--yes", *words, user=user).stdout
         assert self.run("plan", "--detailed-exitcode", *words, user=user).stdout.startswith(f"Catalog {self.catalog}")
-        return told
+        return output
 
     def live(self, user: str = "operator") -> dict[str, dict[str, Any]]:
         """Owned images by key; of several the visible one."""

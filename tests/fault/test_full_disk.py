@@ -42,7 +42,7 @@ def mounted(folder: Path, script: str) -> list[tuple[int, str]]:
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, (done.stdout, done.stderr)
     ends = [part.partition("\n") for part in done.stdout.split("\0")[:-1]]
-    return [(int(code), told) for code, _, told in ends]
+    return [(int(code), output) for code, _, output in ends]
 
 
 def wanted(folder: Path, sizes: dict[str, int]) -> None:
@@ -164,12 +164,12 @@ def test_a_full_disk_under_the_files_of_a_run(tmp_path: Path, words: tuple[str, 
 def test_streams_that_take_nothing(tmp_path: Path, words: str, streams: str, code: int) -> None:
     """No traceback, no bug, no code of Python's own; an apply goes to its end."""
     wanted(tmp_path, {"one": 5_000})
-    told = tmp_path / "told"
-    command = f"{IMAGESYNC} {words} --store store base.yaml -o out.json >out.txt 2>{told} {streams}"
+    output = tmp_path / "told"
+    command = f"{IMAGESYNC} {words} --store store base.yaml -o out.json >out.txt 2>{output} {streams}"
     env = {**os.environ, "TMPDIR": str(tmp_path)}
     done = subprocess.run(["sh", "-c", command], cwd=tmp_path, env=env, check=False)
-    assert done.returncode == code, told.read_text()
-    assert "Traceback" not in told.read_text()
+    assert done.returncode == code, output.read_text()
+    assert "Traceback" not in output.read_text()
     assert not list(tmp_path.glob("imagesync-*.log"))
     if "--yes" in words:
         assert json.loads((tmp_path / "out.json").read_text())["succeeded"]
@@ -185,8 +185,8 @@ def test_a_bug_whose_log_has_no_room(monkeypatch: pytest.MonkeyPatch, capsys: py
     monkeypatch.setattr("tempfile.NamedTemporaryFile", full)
     monkeypatch.setenv("OS_PASSWORD", "very-secret")
     write_bug_log("Traceback\n  here\nValueError: very-secret is no\x1b colour\n")
-    told = capsys.readouterr().err
-    assert told.startswith("imagesync has a bug (ValueError: ")
-    assert told.endswith(", and no log could be written: No space left on device\n")
-    assert "very-secret" not in told
-    assert told.removesuffix("\n").isprintable()
+    output = capsys.readouterr().err
+    assert output.startswith("imagesync has a bug (ValueError: ")
+    assert output.endswith(", and no log could be written: No space left on device\n")
+    assert "very-secret" not in output
+    assert output.removesuffix("\n").isprintable()

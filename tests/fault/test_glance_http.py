@@ -345,7 +345,7 @@ def test_data_is_sent_once(open_scripted: OpenScripted) -> None:
     for failure, kind in ((Say(401, b""), Unauthorized), (Say(503, b""), Unavailable), (Say(413, b""), QuotaExceeded)):
         service = open_scripted([failure, Say()])
         refused(kind, lambda service=service: service.backend.upload(IMAGE_ID, iter([b"x"]), 1))  # type: ignore[misc]
-        assert [asked for asked in service.server.asked if asked.startswith("PUT")] == service.server.asked[:1]
+        assert [requests for requests in service.server.asked if requests.startswith("PUT")] == service.server.asked[:1]
         assert service.waits == []
 
 
@@ -556,4 +556,4 @@ def test_no_write_is_repeated_without_the_lease(
             raise LeaseLost("the lease is lost")
 
     refused(kind, lambda: WRITES[write](service.backend.with_lease(check)))
-    assert len([asked for asked in service.server.asked if not asked.startswith("GET")]) == 1
+    assert len([requests for requests in service.server.asked if not requests.startswith("GET")]) == 1

@@ -58,14 +58,14 @@ FIELDS = [
 
 def verdict(ask: Callable[[], object]) -> str:
     """Fine, or one printable line of an error of ours; anything else fails the test by itself."""
-    told = "fine"
+    output = "fine"
     try:
         ask()
     except ImagesyncError as error:
-        told = str(error)
-    assert told.isprintable()
-    assert len(told) < 1000
-    return told
+        output = str(error)
+    assert output.isprintable()
+    assert len(output) < 1000
+    return output
 
 
 def ways(backend: Glance) -> dict[str, Callable[[], object]]:
@@ -101,7 +101,7 @@ def test_a_token_follows_no_redirect_of_any_method(open_scripted: OpenScripted, 
             for way, ask in ways(service.backend).items():
                 service.server.asked.clear()
                 assert "redirect" in verdict(ask), way
-                assert not any("elsewhere" in asked for asked in service.server.asked), way
+                assert not any("elsewhere" in requests for requests in service.server.asked), way
                 note(f"redirect to {name}, on each kind of request", f"{ONE_LINE}, not followed")
     assert other.asked == []
 
@@ -124,15 +124,15 @@ def test_any_value_in_any_field_of_an_image_is_taken_or_refused_in_one_line(
 
         def look(backend: Glance = backend) -> None:
             images = backend.images()
-            shown = listing_text(images) + json_text([image_to_json(one) for one in images])
+            output = listing_text(images) + json_text([image_to_json(one) for one in images])
             catalog = Catalog("base", (), frozenset())
             inventory = take_inventory(backend, catalog)
             target, clock = backend.identity(), read_clocks(datetime.now(UTC), {})
             plan = make_plan(
                 PlanInput(catalog, inventory, policy=Policy(), capabilities=None, target=target, clock=clock)
             )
-            shown += plan_text(plan) + export_manifest("base", images, {}, project="", read_only=frozenset()).text
-            assert all(line.isprintable() for line in shown.split("\n"))
+            output += plan_text(plan) + export_manifest("base", images, {}, project="", read_only=frozenset()).text
+            assert all(line.isprintable() for line in output.split("\n"))
 
         note(
             "wrong type, or text that is none, in a field of an image",
@@ -142,8 +142,8 @@ def test_any_value_in_any_field_of_an_image_is_taken_or_refused_in_one_line(
 
 def test_any_value_in_members_tasks_stores_schemas_and_quotas_does_no_harm(open_scripted: OpenScripted) -> None:
     """Members are needed and refused in one line; what only explains or helps is passed over."""
-    shown: object = None
-    asking = ways(open_scripted(lambda path: Say(body=shown)).backend)
+    display: object = None
+    asking = ways(open_scripted(lambda path: Say(body=display)).backend)
     for value in ODD:
         shapes: list[object] = [value, [value], {"members": value, "tasks": value, "stores": value, "usage": value}]
         shapes += [{name: [value, {name: value}] for name in ("members", "tasks", "stores")}]
@@ -153,12 +153,12 @@ def test_any_value_in_members_tasks_stores_schemas_and_quotas_does_no_harm(open_
         shapes += [{"import-methods": {"value": value}}, {"stores": [{"id": value, "read-only": value}]}]
         shapes += [{"usage": {"image_count_total": value}}, {"usage": {"q": {"usage": value, "limit": value}}}]
         for shape in shapes:
-            shown = shape
+            display = shape
             for way in ("members", "tasks"):
-                told = verdict(asking[way])
+                output = verdict(asking[way])
                 note(
                     "wrong type in members, tasks, stores, schemas, quotas",
-                    "passed over" if told == "fine" else ONE_LINE,
+                    "passed over" if output == "fine" else ONE_LINE,
                 )
             capabilities_from_wire(shape, shape, shape, shape)
 
@@ -196,10 +196,11 @@ ANSWERS = {
 @pytest.mark.parametrize("way", ["list", "create", "update", "delete"])
 def test_an_answer_that_makes_no_sense_is_one_line(open_scripted: OpenScripted, kind: str, way: str) -> None:
     """To every method; a DELETE reads nothing of what is said to it."""
-    told = verdict(ways(open_scripted([ANSWERS[kind]]).backend)[way])
-    assert way == "delete" or told != "fine"
+    output = verdict(ways(open_scripted([ANSWERS[kind]]).backend)[way])
+    assert way == "delete" or output != "fine"
     note(
-        "answer that is no JSON, too large, packed, or of a false length", "passed over" if told == "fine" else ONE_LINE
+        "answer that is no JSON, too large, packed, or of a false length",
+        "passed over" if output == "fine" else ONE_LINE,
     )
 
 
@@ -295,8 +296,8 @@ def test_memory_is_bounded(open_scripted: OpenScripted, kind: str, words: str) -
     """The peak of a process of its own, in MiB; the two passes of a listing run side by side."""
     open_scripted(fresh_pages() if kind == "fresh" else [ANSWERS[kind]])
     done = subprocess.run([sys.executable, "-c", WATCHED], capture_output=True, text=True, check=True)
-    told, peak = json.loads(done.stdout)
-    assert words in told
+    output, peak = json.loads(done.stdout)
+    assert words in output
     assert peak < 300
     note("listing of fresh images without end" if kind == "fresh" else "bomb", f"{ONE_LINE}, below 300 MiB")
 

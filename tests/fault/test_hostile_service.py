@@ -69,10 +69,10 @@ class HostileCloud:
 
     def failing(self, *words: str) -> str:
         """The one line of a run that fails."""
-        code, _, told = self.run(*words)
-        assert code in (1, 64), told
-        assert len(told.splitlines()) == 1, told
-        return told
+        code, _, output = self.run(*words)
+        assert code in (1, 64), output
+        assert len(output.splitlines()) == 1, output
+        return output
 
 
 @pytest.fixture
@@ -98,8 +98,8 @@ def test_everything_in_order_is_a_plan(hostile: HostileCloud) -> None:
     """The stage itself works, so that what fails below fails for its own reason."""
     for run_command in (forked.run, command.run):
         hostile.run_command = run_command
-        code, told, _ = hostile.run("plan")
-        assert (code, "Plan: 1 to create" in told) == (0, True), hostile.run("plan")
+        code, output, _ = hostile.run("plan")
+        assert (code, "Plan: 1 to create" in output) == (0, True), hostile.run("plan")
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
@@ -165,8 +165,8 @@ def test_each_command_says_it_in_one_line(hostile: HostileCloud, words: tuple[st
 def test_a_list_names_what_it_cannot_read(hostile: HostileCloud) -> None:
     """Once, and shows the others: it may be an image of another project."""
     hostile.answer = lambda path: Say(body={"images": [image(owner={"x": "\x1b[2J"})]})
-    code, _, told = hostile.run("list")
-    assert (code, told.count("not listed: ")) == (0, 1), told
+    code, _, output = hostile.run("list")
+    assert (code, output.count("not listed: ")) == (0, 1), output
 
 
 @pytest.mark.parametrize("words", [("list",), ("plan",), ("export", "--managed")])

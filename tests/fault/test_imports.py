@@ -59,7 +59,7 @@ def fetch(service: ScriptedBackend, clock: ImportClock) -> None:
 
 def posts(service: ScriptedBackend) -> int:
     """How often an import was asked for."""
-    return sum(asked.startswith("POST") for asked in service.server.asked)
+    return sum(requests.startswith("POST") for requests in service.server.asked)
 
 
 def test_an_import_whose_answer_was_lost_is_not_begun_twice(open_scripted: OpenScripted) -> None:
@@ -164,9 +164,9 @@ def test_a_failed_import_tells_reason_store_and_what_to_check(
     failed = Say(body=image(status="queued", os_glance_failed_import="fast"))
     with pytest.raises(BackendError) as caught:
         fetch(open_scripted(by_path([failed], tasks=tasks)), ImportClock())
-    told = str(caught.value)
-    assert told.startswith(f"image {IMAGE_ID}: the service could not fetch http://web.example/d.raw: {expected}")
-    assert "secret" not in told
+    output = str(caught.value)
+    assert output.startswith(f"image {IMAGE_ID}: the service could not fetch http://web.example/d.raw: {expected}")
+    assert "secret" not in output
 
 
 def copy(service: ScriptedBackend, *stores: str) -> None:

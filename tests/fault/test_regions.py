@@ -50,9 +50,9 @@ class TwoRegions:
     def planned(self, **settings: Any) -> str:
         """The region of a plan, which asks the image service of that region alone."""
         self.run("plan", "m.yaml", "-o", "plan.json", **settings)
-        asked = {line.split("/")[1] for line in self.images.asked}
+        requests = {line.split("/")[1] for line in self.images.asked}
         region = str(json.loads((self.folder / "plan.json").read_text())["target"]["region"])
-        assert asked == {region}
+        assert requests == {region}
         return region
 
 
@@ -66,12 +66,12 @@ def cloud_of_two(tmp_path: Path) -> Iterator[TwoRegions]:
 def test_several_regions_are_refused_with_their_names(cloud_of_two: TwoRegions) -> None:
     """Before the image service is asked; exit 64."""
     for words in (("plan", "m.yaml"), ("list",), ("export",), ("apply", "m.yaml", "--yes")):
-        told = cloud_of_two.run(*words, code=64).stderr
-        assert told.count("\n") == 1
+        output = cloud_of_two.run(*words, code=64).stderr
+        assert output.count("\n") == 1
         assert (
             "cloud c: its image service is in several regions (east, west); "
             "name one: region_name: east in clouds.yaml, or export OS_REGION_NAME=east"
-        ) in told
+        ) in output
         assert cloud_of_two.images.asked == []
 
 
@@ -84,17 +84,17 @@ def test_each_way_out_works(cloud_of_two: TwoRegions) -> None:
 
 
 def test_regions_of_the_settings_are_refused_before_the_log_in(cloud_of_two: TwoRegions) -> None:
-    told = cloud_of_two.run("plan", "m.yaml", code=64, regions=["east", "west"]).stderr
-    assert "cloud c: it has several regions (east, west); name one" in told
+    output = cloud_of_two.run("plan", "m.yaml", code=64, regions=["east", "west"]).stderr
+    assert "cloud c: it has several regions (east, west); name one" in output
     assert cloud_of_two.identity.asked == []
 
 
 def test_a_plan_of_one_region_is_not_applied_to_another(cloud_of_two: TwoRegions) -> None:
     """Its fingerprint has the region."""
     cloud_of_two.planned(region_name="east")
-    told = cloud_of_two.run("apply", "plan.json", "--yes", code=1, region_name="west").stderr
-    assert "east" in told
-    assert "west" in told
+    output = cloud_of_two.run("apply", "plan.json", "--yes", code=1, region_name="west").stderr
+    assert "east" in output
+    assert "west" in output
 
 
 def test_the_only_region_needs_no_name(cloud_of_two: TwoRegions) -> None:
@@ -108,8 +108,8 @@ def test_the_only_region_needs_no_name(cloud_of_two: TwoRegions) -> None:
 
 
 def test_an_unknown_region_is_told_with_those_that_exist(cloud_of_two: TwoRegions) -> None:
-    told = cloud_of_two.run("plan", "m.yaml", code=64, region_name="north").stderr
-    assert "no image endpoint is known (interface public, region north); it has one in east, west; name one" in told
+    output = cloud_of_two.run("plan", "m.yaml", code=64, region_name="north").stderr
+    assert "no image endpoint is known (interface public, region north); it has one in east, west; name one" in output
 
 
 def test_an_endpoint_of_one_s_own_needs_no_region(cloud_of_two: TwoRegions) -> None:

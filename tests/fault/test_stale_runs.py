@@ -314,13 +314,13 @@ def test_a_run_that_was_stopped_harms_nothing_that_the_next_run_leaves_alone(
         assert is_told(runs.go_on(stopped)), point
         assert runs.check_visible(point) == [], point
         found = {image["id"]: image for image in runs.workspace.live() if not image["os_hidden"]}
-        told = {
+        output = {
             name
             for name in ("name", "min_ram", "tags", "visibility")
             for key in left
             if left[key][name] != found[key][name]
         }
-        assert not told, (point, told)
+        assert not output, (point, output)
         note(
             "a run stopped before each PATCH and DELETE, and resumed after its change was taken back", "nothing changed"
         )

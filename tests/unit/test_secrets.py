@@ -52,9 +52,9 @@ def test_a_token_is_not_shown(name: str) -> None:
         f"a={token}",
     ):
         assert is_secret(text), text
-        for shown in (quote_value(text), show_key(text), hide_secrets(f"images.a: {text}: not found")):
-            assert find_leaks(shown, (token,)) == []
-            assert "characters, not shown: looks like a secret)" in shown
+        for output in (quote_value(text), show_key(text), hide_secrets(f"images.a: {text}: not found")):
+            assert find_leaks(output, (token,)) == []
+            assert "characters, not shown: looks like a secret)" in output
 
 
 @pytest.mark.parametrize(
@@ -93,16 +93,16 @@ def test_what_is_called_a_secret_is_not_shown(text: str) -> None:
 @pytest.mark.parametrize("text", ["a\n\x1b[2J\u202e", "##vso[x]y", "é" * 200, "\x00" * 200, "'\"" * 100, "\ud800"])
 def test_what_is_shown_is_printable_and_short(text: str) -> None:
     """At most 80 characters of a value."""
-    for shown in (quote_value(text), show_key(text)):
-        assert shown.isprintable()
-        assert "##" not in shown
-        assert len(shown) <= MAX_SHOWN_CHARS
+    for output in (quote_value(text), show_key(text)):
+        assert output.isprintable()
+        assert "##" not in output
+        assert len(output) <= MAX_SHOWN_CHARS
 
 
 def test_values_that_are_no_text() -> None:
     """Words as in the manifest; of lists and mappings only that they are some."""
-    shown = [quote_value(value) for value in (None, True, False, 3, [PASSWORD], {"password": PASSWORD})]
-    assert shown == ["null", "true", "false", "3", "a list", "a mapping"]
+    output = [quote_value(value) for value in (None, True, False, 3, [PASSWORD], {"password": PASSWORD})]
+    assert output == ["null", "true", "false", "3", "a list", "a mapping"]
 
 
 def test_names_of_secrets() -> None:

@@ -121,15 +121,15 @@ def test_no_text_commands_a_ci_system_or_a_terminal(hostile: str) -> None:
     assert list(find_commands(f"x {make_printable(text)}")) == []
     for indent in (None, 2):
         document = {text: [text, {"a": text}]}
-        shown = json_text(document, indent=indent)
-        assert list(find_commands(shown)) == []
-        assert json.loads(shown) == document
+        output = json_text(document, indent=indent)
+        assert list(find_commands(output)) == []
+        assert json.loads(output) == document
     for size in range(1, len(text) + 2):
         guard = LineGuard()
         pieces = [text[start : start + size] for start in range(0, len(text), size)]
-        shown = "".join(guard.escape(piece) for piece in [*pieces, "\n", *pieces, "\n"])
-        assert list(find_commands(shown)) == []
-        assert shown.count("\n") == 2 + 2 * text.count("\n")
+        output = "".join(guard.escape(piece) for piece in [*pieces, "\n", *pieces, "\n"])
+        assert list(find_commands(output)) == []
+        assert output.count("\n") == 2 + 2 * text.count("\n")
 
 
 @pytest.mark.parametrize(
@@ -150,9 +150,9 @@ def test_what_commands_nobody_stays_as_it_is(text: str) -> None:
 def test_what_a_renderer_forgot_is_escaped_as_in_json() -> None:
     """So a JSON document that was made without ``json_text`` keeps its values."""
     document = {"a": "##vso[x]\u202e\U000e0041\x7f", "b": ["##", "::x::"]}
-    shown = escape_commands(json.dumps(document, ensure_ascii=False))
-    assert json.loads(shown) == document
-    assert list(find_commands(shown)) == []
+    output = escape_commands(json.dumps(document, ensure_ascii=False))
+    assert json.loads(output) == document
+    assert list(find_commands(output)) == []
     assert escape_commands("::a::\n\x1b[1m  ::b::\x1b[0m\n") == ":\\u003aa::\n\x1b[1m  :\\u003ab::\x1b[0m\n"
 
 
@@ -184,10 +184,10 @@ def test_a_long_stream_is_guarded_in_linear_time() -> None:
 )
 def test_a_word_to_paste_is_read_as_it_was(word: str) -> None:
     """By a shell, byte by byte; what is shown commands neither a terminal nor a CI system."""
-    shown = quote_word(word)
-    assert make_printable(shown) == shown
-    assert list(find_commands(shown)) == []
-    done = subprocess.run(["bash", "-c", f"printf %s {shown}"], capture_output=True, check=True)
+    output = quote_word(word)
+    assert make_printable(output) == output
+    assert list(find_commands(output)) == []
+    done = subprocess.run(["bash", "-c", f"printf %s {output}"], capture_output=True, check=True)
     assert done.stdout == os.fsencode(word)
 
 

@@ -96,16 +96,16 @@ def test_a_catalog_is_planned_only_where_it_was_read_for(backend: Backend, tmp_p
 def test_a_plan_over_its_limits_is_shown_and_changes_nothing(backend: Backend, tmp_path: Path) -> None:
     """5 of 6 images would go, the limit is 30 %: refused before approval, before the lease."""
     before = apply(planner(backend, tmp_path, 6)).ids
-    shown: list[Plan] = []
-    asked: list[Plan] = []
+    output: list[Plan] = []
+    requests: list[Plan] = []
 
     def approve(plan: Plan) -> bool:
-        asked.append(plan)
+        requests.append(plan)
         return True
 
     with pytest.raises(PlanRefused, match="would remove 5 of 6 live images"):
-        apply(planner(backend, tmp_path, 1), hooks=Hooks(show=shown.append, approve=approve))
-    assert (len(shown), asked) == (1, [])
+        apply(planner(backend, tmp_path, 1), hooks=Hooks(show=output.append, approve=approve))
+    assert (len(output), requests) == (1, [])
     assert planner(backend, tmp_path, 6).plan().ids == before
 
 
@@ -224,9 +224,9 @@ def test_a_saved_plan_is_checked_again_under_the_lease(backend: Backend, tmp_pat
 
 def test_a_saved_plan_that_is_declined_changes_nothing(backend: Backend, tmp_path: Path) -> None:
     """It is shown, and not executed."""
-    plan, shown = planner(backend, tmp_path, 1).plan(), list[Plan]()
-    result = apply_saved(backend, plan, hooks=Hooks(show=shown.append, approve=lambda _: False))
-    assert (result.approved, shown) == (False, [plan])
+    plan, output = planner(backend, tmp_path, 1).plan(), list[Plan]()
+    result = apply_saved(backend, plan, hooks=Hooks(show=output.append, approve=lambda _: False))
+    assert (result.approved, output) == (False, [plan])
     assert backend.images() == []
 
 
@@ -314,9 +314,9 @@ def test_after_a_write_without_an_answer_the_lease_says_that_something_may_still
     store = Contested(Store(tmp_path / "store"), "contested")
     assert apply(planner(store, tmp_path, 1)).report.succeeded
     assert [record.properties[STATE] for record in store.leases("base")] == ["unsettled"]
-    told: list[str] = []
-    assert apply(planner(store, tmp_path, 2), hooks=Hooks(warn=told.append)).report.succeeded
-    assert "its last run lost an answer" in told[0]
+    output: list[str] = []
+    assert apply(planner(store, tmp_path, 2), hooks=Hooks(warn=output.append)).report.succeeded
+    assert "its last run lost an answer" in output[0]
     assert [record.properties[STATE] for record in store.leases("base")] == ["free"]
 
 
@@ -324,15 +324,15 @@ def test_a_lease_whose_records_were_deleted_is_taken_with_a_wait_unless_the_cata
     backend: Backend, tmp_path: Path
 ) -> None:
     """A catalog with images had a lease before; whoever held it must have noticed by then. What it sent is made harmless."""
-    told: list[str] = []
+    output: list[str] = []
     settings = Settings(lease_times=Times(beat=0.05, confirm=2.0))
-    assert apply(planner(backend, tmp_path, 1), settings, Hooks(warn=told.append)).report.succeeded
-    assert told == []
+    assert apply(planner(backend, tmp_path, 1), settings, Hooks(warn=output.append)).report.succeeded
+    assert output == []
     (record,) = backend.leases("base")
     backend.delete_image(record.id)
     (image,) = backend.inventory("base")
-    assert apply(planner(backend, tmp_path, 2), settings, Hooks(warn=told.append)).report.succeeded
-    assert told == [
+    assert apply(planner(backend, tmp_path, 2), settings, Hooks(warn=output.append)).report.succeeded
+    assert output == [
         "catalog base: there is no record of its last lease, which may have been deleted while a run held it; waiting 2 s for "
         "what it may have sent"
     ]
@@ -372,14 +372,14 @@ class SlowRecords(Local):
 
 def test_a_key_that_is_new_does_not_make_a_catalog_new(backend: Backend, tmp_path: Path) -> None:
     """``--only`` leaves the others out; the record of the lease was deleted, and its holder may be at work."""
-    told: list[str] = []
+    output: list[str] = []
     assert apply(planner(backend, tmp_path, 1)).report.succeeded
     (record,) = backend.leases("base")
     backend.delete_image(record.id)
     catalog = read_catalog(write_manifest(tmp_path, 2), only=["k1"])
     settings = Settings(lease_times=Times(beat=0.05, confirm=2.0))
-    assert apply(Planner(backend, catalog), settings, Hooks(warn=told.append)).report.succeeded
-    assert "there is no record of its last lease" in told[0]
+    assert apply(Planner(backend, catalog), settings, Hooks(warn=output.append)).report.succeeded
+    assert "there is no record of its last lease" in output[0]
 
 
 def test_a_saved_plan_deletes_nothing_because_of_its_age_if_the_clocks_differ_when_it_is_applied(
@@ -447,16 +447,16 @@ def test_an_image_retires_by_the_middle_clock(tmp_path: Path) -> None:
 
 def test_a_run_whose_lease_was_broken_publishes_nothing(backend: Backend, tmp_path: Path) -> None:
     """The step that is at work ends without the update that publishes; what it uploaded stays for the next run."""
-    times, told = Times(expiry=60, beat=0.01, confirm=45, poll=0.01), list[str]()
+    times, output = Times(expiry=60, beat=0.01, confirm=45, poll=0.01), list[str]()
 
     def break_it(event: Event) -> None:
-        if isinstance(event, Progress) and not told:
+        if isinstance(event, Progress) and not output:
             lease = find_held_lease(backend, "base")
             assert lease is not None
             break_lease(backend, lease)
-            wait_until(lambda: told, bool, "the run knows that its lease is lost")
+            wait_until(lambda: output, bool, "the run knows that its lease is lost")
 
-    hooks = Hooks(watch=lambda _: nullcontext(Watch(notify=break_it)), warn=told.append)
+    hooks = Hooks(watch=lambda _: nullcontext(Watch(notify=break_it)), warn=output.append)
     report = apply(planner(backend, tmp_path, 1), Settings(jobs=1, lease_times=times), hooks).report
     assert (report.succeeded, bool(report.stopped)) == (False, True)
     (image,) = backend.inventory("base")

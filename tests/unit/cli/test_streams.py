@@ -21,13 +21,13 @@ def test_text_goes_to_the_display_while_there_is_one(monkeypatch: pytest.MonkeyP
             guarded = GuardedStream(stream)
             monkeypatch.setattr(sys, name, guarded)
             opened.callback(guarded.detach)
-        shown: list[str] = []
+        output: list[str] = []
         print("before", file=sys.stderr, flush=True)
-        with divert(shown.append):
+        with divert(output.append):
             print("a\x1b[2J", file=sys.stderr, flush=True)
             print("to a file", flush=True)
         print("after", file=sys.stderr, flush=True)
-        assert "".join(shown) == "a\\u001b[2J\n"
+        assert "".join(output) == "a\\u001b[2J\n"
         drawn = b""
         while not drawn.endswith(b"after\r\n"):
             drawn += os.read(ours, 100)

@@ -17,8 +17,8 @@ LEFT = live(spec("a", tags=frozenset({"t", "u"}), properties={"p": "1"}))
 def test_only_a_tag_of_ours_that_is_gone_is_a_change(tags: set[str], is_changed: bool) -> None:
     """Others may add theirs beside it."""
     found = replace(LEFT, tags=frozenset(tags))
-    shown = ", ".join(sorted(tags))
-    assert find_changes(LEFT, found) == ([f"tags is {shown}, it was t, u"] if is_changed else [])
+    output = ", ".join(sorted(tags))
+    assert find_changes(LEFT, found) == ([f"tags is {output}, it was t, u"] if is_changed else [])
     assert bool(find_altered([LEFT], {LEFT.id: found})) is is_changed
 
 

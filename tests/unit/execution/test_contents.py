@@ -123,17 +123,17 @@ def test_what_cannot_be_compared_is_hashed_before_anything_is_sent(
     plan = planner.plan()
     assert [step.reason for step in plan.steps if isinstance(step.action, Create)] == [Reason.CONTENT_UNKNOWN]
     assert f"if {image.id} has these bytes, it is used instead" in plan_text(plan)
-    told: list[str] = []
+    output: list[str] = []
 
     def refuse(_plan: Plan) -> bool:
         raise AssertionError("that the image stays needs no approval")
 
-    settings, hooks = Settings(lock=lock), Hooks(warn=told.append, approve_change=refuse)
+    settings, hooks = Settings(lock=lock), Hooks(warn=output.append, approve_change=refuse)
     saved = save_and_read(plan, tmp_path)
     result = apply_saved(backend, saved, settings, hooks) if is_saved else apply(planner, settings, hooks)
     assert result.report.succeeded
     assert result.ids == {"a": image.id}
-    assert told == [
+    assert output == [
         f"a: the source has the bytes of image {image.id}, whose record now says so; nothing is uploaded",
         *(["a: this plan does nothing else for it; to see what is left, plan again: imagesync plan PATH"] * is_saved),
     ]
@@ -289,11 +289,11 @@ def test_a_candidate_of_the_same_bytes_is_published(backend: Quiet, tmp_path: Pa
     assert apply(plan_for(backend, tmp_path, LONGER, "sha1")).report.succeeded
     waiting = stage(backend, tmp_path, DATA, "sha1")
     forget_digests(backend, "sha1")
-    planner, told = plan_for(backend, tmp_path, DATA, "sha384"), list[str]()
-    assert run(planner, tmp_path, told, is_saved=is_saved).report.succeeded
-    assert f"the source has the bytes of image {waiting.id}" in told[0]
+    planner, output = plan_for(backend, tmp_path, DATA, "sha384"), list[str]()
+    assert run(planner, tmp_path, output, is_saved=is_saved).report.succeeded
+    assert f"the source has the bytes of image {waiting.id}" in output[0]
     if is_saved:
-        assert "this plan does nothing else for it" in told[1]
+        assert "this plan does nothing else for it" in output[1]
         assert apply(plan_for(backend, tmp_path, DATA, "sha384")).report.succeeded
     assert len(backend.inventory("base")) == 2
     assert [one.id for one in backend.inventory("base") if not one.hidden] == [waiting.id]
@@ -404,8 +404,8 @@ def test_packed_or_plain_the_same_bytes_keep_their_image(
     first, then = [DATA, gzip.compress(DATA)][:: -1 if is_packed_first else 1]
     assert apply(plan_for(backend, tmp_path, first, algorithm)).report.succeeded
     (image,) = backend.inventory("base")
-    planner, told = plan_for(backend, tmp_path, then, algorithm), list[str]()
-    assert apply(planner, Settings(), Hooks(warn=told.append)).report.succeeded
+    planner, output = plan_for(backend, tmp_path, then, algorithm), list[str]()
+    assert apply(planner, Settings(), Hooks(warn=output.append)).report.succeeded
     assert [one.id for one in backend.inventory("base")] == [image.id]
     assert known(backend)["sha256"] == hashlib.sha256(then).hexdigest()
     assert plan_for(backend, tmp_path, then, algorithm).plan().steps == ()
@@ -450,11 +450,11 @@ def test_a_saved_plan_leaves_what_would_refer_to_a_build_that_is_not_made(
         "properties": {"kernel": "${images.a.id}" if refers else "none"},
     }
     (tmp_path / "base.yaml").write_text(json.dumps(manifest))
-    planner, told = Planner(backend, read_catalog(tmp_path / "base.yaml")), list[str]()
-    result = run(planner, tmp_path, told, is_saved=True)
+    planner, output = Planner(backend, read_catalog(tmp_path / "base.yaml")), list[str]()
+    result = run(planner, tmp_path, output, is_saved=True)
     assert result.report.succeeded
     left = ["a", "b"] if refers else ["a"]
-    assert [line.partition(":")[0] for line in told[1:]] == left
+    assert [line.partition(":")[0] for line in output[1:]] == left
     assert {one.name for one in backend.inventory("base")} == {waiting.name} | ({"b"} - set(left))
     final = apply(Planner(backend, read_catalog(tmp_path / "base.yaml")))
     assert final.report.succeeded
@@ -471,9 +471,9 @@ def test_a_saved_plan_gives_no_name_to_an_image_that_another_one_keeps(backend: 
     for key, name in (("b", "N"), ("c", "O")):
         manifest["images"][key] = {**manifest["images"]["a"], "source": {"path": "b.raw"}, "name": name}
     (tmp_path / "base.yaml").write_text(json.dumps(manifest))
-    planner, told = Planner(backend, read_catalog(tmp_path / "base.yaml")), list[str]()
-    assert run(planner, tmp_path, told, is_saved=True).report.succeeded
-    assert [line.partition(":")[0] for line in told] == ["a", "a", "b"]
+    planner, output = Planner(backend, read_catalog(tmp_path / "base.yaml")), list[str]()
+    assert run(planner, tmp_path, output, is_saved=True).report.succeeded
+    assert [line.partition(":")[0] for line in output] == ["a", "a", "b"]
     assert sorted(one.name or "" for one in backend.inventory("base")) == ["N", "O"]
     assert apply(planner).report.succeeded
     assert {one.name: one.id == image.id for one in backend.inventory("base")} == {"M": True, "N": False, "O": False}

@@ -123,11 +123,11 @@ def test_what_a_dead_run_sent_is_refused_once_the_next_run_writes(backend: Backe
     late = prepare_late_update(backend, current(backend, "a"))
     die_with_lease(backend)
     refused: list[str] = []
-    told: list[str] = []
-    hooks = Hooks(watch=deliver_during_upload(late, refused), warn=told.append)
+    output: list[str] = []
+    hooks = Hooks(watch=deliver_during_upload(late, refused), warn=output.append)
     report = apply(plan_builds(backend, tmp_path, a=2, b=1), hooks=hooks).report
     assert (report.succeeded, report.leftover, refused) == (True, (), ["late"])
-    assert "its last run did not give the lease back (host " in told[0]
+    assert "its last run did not give the lease back (host " in output[0]
     assert not current(backend, "a").hidden
     assert [record.properties[STATE] for record in backend.leases("base")] == ["free"]
 
@@ -232,13 +232,13 @@ def test_what_a_dead_run_never_filled_is_deleted_and_nobody_is_asked_again(backe
     """Before the first step, at once: a body that still arrives fills nothing. The plan shows it as before."""
     die_with_lease(backend)
     left = leave_unfilled(backend, "a")
-    asked: list[str] = []
+    requests: list[str] = []
 
     def notify(event: Event) -> None:
         if isinstance(event, Progress):
             with pytest.raises(NotFound):
                 backend.images(left)
-            asked.append("gone")
+            requests.append("gone")
 
     def refuse(_plan: object) -> bool:
         raise AssertionError("what the recovery did needs no approval")
@@ -246,7 +246,7 @@ def test_what_a_dead_run_never_filled_is_deleted_and_nobody_is_asked_again(backe
     hooks = Hooks(approve_change=refuse, watch=lambda _: nullcontext(Watch(notify=notify)))
     report = apply(plan_builds(backend, tmp_path, a=1), hooks=hooks).report
     assert report.succeeded
-    assert asked
+    assert requests
     assert [image.status for image in backend.inventory("base")] == ["active"]
 
 
@@ -333,11 +333,11 @@ def test_the_lease_is_asked_while_a_copy_is_waited_for(tmp_path: Path) -> None:
     assert apply(plan_builds(backend, tmp_path, a=1, b=1)).report.succeeded
     backend.reads_left = 10**9
     backend.begin(current(backend, "a"))
-    plan, asked = plan_builds(backend, tmp_path, a=1, b=2).plan(), list[str]()
+    plan, requests = plan_builds(backend, tmp_path, a=1, b=2).plan(), list[str]()
 
     def check() -> None:
-        asked.append("asked")
-        if len(asked) > 20:
+        requests.append("asked")
+        if len(requests) > 20:
             raise LeaseLost("the lease is lost")
 
     with pytest.raises(LeaseLost):

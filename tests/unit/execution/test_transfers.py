@@ -235,15 +235,15 @@ def test_reading_back_ends_when_nobody_waits_for_it(tmp_path: Path) -> None:
     """Of a large image it takes long."""
     service = Service(tmp_path / "store", {"os_hash_algo": "sha3", "os_hash_value": "x", "checksum": None})
     data = bytes(range(256)) * 2**13
-    asked: list[str] = []
+    requests: list[str] = []
 
     def is_stopped() -> bool:
         has_data = any(image.size for image in service.images())
-        asked.append("read back" if has_data else "sent")
+        requests.append("read back" if has_data else "sent")
         return has_data
 
     report = apply_until(service, want_image(tmp_path, data), is_stopped)
-    assert "read back" in asked
+    assert "read back" in requests
     assert [result.outcome for result in report.results] == [Outcome.INTERRUPTED]
     assert service.downloads == 0
     assert service.images() == []

@@ -162,9 +162,9 @@ def test_a_record_is_told_from_images() -> None:
     an administrator that way."""
     assert is_lease(stored(HELD), PROJECT)
     assert is_lease(stored(HELD), "another")
-    for shown in ({"name": "x"}, {"hidden": False}, {"status": Status.ACTIVE}, {"visibility": Visibility.PUBLIC}):
-        assert not is_lease(stored(HELD, **shown), "another")
-        assert is_lease(stored(HELD, **shown), PROJECT)
+    for output in ({"name": "x"}, {"hidden": False}, {"status": Status.ACTIVE}, {"visibility": Visibility.PUBLIC}):
+        assert not is_lease(stored(HELD, **output), "another")
+        assert is_lease(stored(HELD, **output), PROJECT)
     assert not is_lease(stored(HELD, id=str(uuid4())), PROJECT)
     assert not is_lease(damaged(**{ROLE: "current"}), PROJECT)
     unmarked = {name: value for name, value in HELD.properties().items() if name != LEASE}

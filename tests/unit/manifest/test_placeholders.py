@@ -89,10 +89,10 @@ def test_the_environment_is_out_of_reach(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setenv("OS_PASSWORD", "hunter2")
     for text in ("${OS_PASSWORD}", "${env.OS_PASSWORD}", "$OS_PASSWORD", "${values.__class__}"):
         try:
-            shown = wanted(tmp_path, f"images: {{a: {{name: '{text}'}}}}").images[0].name
+            output = wanted(tmp_path, f"images: {{a: {{name: '{text}'}}}}").images[0].name
         except ManifestError as error:
-            shown = str(error)
-        assert "hunter2" not in shown
+            output = str(error)
+        assert "hunter2" not in output
 
 
 def test_a_path_is_relative_to_the_file_that_writes_it(tmp_path: Path) -> None:

@@ -35,8 +35,8 @@ def test_a_long_circle_of_references_is_shortened(tmp_path: Path) -> None:
     """Its message has the first twelve keys and the last."""
     ring = ", ".join(f"k{n:02}: {{properties: {{kernel_id: '${{images.k{(n + 1) % 40:02}.id}}'}}}}" for n in range(40))
     (problem,) = problems(tmp_path, f"images: {{{ring}}}")
-    shown = " -> ".join(f"k{n:02}" for n in range(12))
-    assert problem.endswith(f"the references go round in a circle: {shown} -> … -> k00; break it")
+    output = " -> ".join(f"k{n:02}" for n in range(12))
+    assert problem.endswith(f"the references go round in a circle: {output} -> … -> k00; break it")
 
 
 def test_hidden_images_may_share_a_name(tmp_path: Path) -> None:

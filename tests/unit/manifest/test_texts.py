@@ -157,14 +157,14 @@ def test_defaults_count_too_and_one_spelling_overrides(tmp_path: Path) -> None:
 )
 def test_a_form_of_a_moment_that_gives_control_characters_is_refused(tmp_path: Path, place: str) -> None:
     """With its place, and the directives that are allowed."""
-    told = problems(tmp_path, place.replace("RENAME", '"{name} {created:%Y%n%n%A}"'))
+    output = problems(tmp_path, place.replace("RENAME", '"{name} {created:%Y%n%n%A}"'))
     allowed = "write one of %Y %m %d %H %M %S %y %j %G %V %u"
     where = f"{'policy' if place.startswith('policy') else 'images.a'}.on_replace.rename"
-    assert [one.partition(": ")[2] for one in told] == [
+    assert [one.partition(": ")[2] for one in output] == [
         f"{where}: '%A' is not allowed in {{created:…}}; {allowed}",
         f"{where}: '%n' is not allowed in {{created:…}}; {allowed}",
     ]
-    assert all(one.startswith("3:") for one in told)
+    assert all(one.startswith("3:") for one in output)
 
 
 NAMES = st.sampled_from(

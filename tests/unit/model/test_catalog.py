@@ -56,9 +56,9 @@ def test_a_secret_in_any_of_the_urls_needs_a_digest(secret: str, place: int) -> 
     assert source.needs_digest
     assert not UrlSource(tuple(urls), Checksum("sha256", "a" * 64)).needs_digest
     assert not UrlSource(tuple(urls), checksum_url="https://x.example/SUMS").needs_digest
-    shown = source.withhold_secrets().urls
-    assert shown[place] == "https://x.example/a"
-    assert not UrlSource(shown).needs_digest
+    output = source.withhold_secrets().urls
+    assert output[place] == "https://x.example/a"
+    assert not UrlSource(output).needs_digest
 
 
 def test_packed_data_is_not_stored_as_published() -> None:

@@ -64,8 +64,8 @@ def test_a_hidden_image_is_in_nobodys_way() -> None:
 def test_who_has_a_name_is_asked_before_it_is_taken(*, is_hidden: bool, wanted_hidden: bool, is_asked: bool) -> None:
     """A hidden image of ours does not hold its name: somebody may have taken it meanwhile."""
     found = inventory(live(spec("a", hidden=is_hidden)))
-    asked = collect_questions(catalog(spec("a", hidden=wanted_hidden)), found, group(found.owned))
-    assert asked.names == ({PROJECT: ("a",)} if is_asked else {})
+    requests = collect_questions(catalog(spec("a", hidden=wanted_hidden)), found, group(found.owned))
+    assert requests.names == ({PROJECT: ("a",)} if is_asked else {})
 
 
 @pytest.mark.parametrize(
@@ -83,8 +83,8 @@ def test_members_are_asked_for_where_they_matter(
     """Of shared images: those that the manifest declares, and those that it declared before, which are to go."""
     image = live(spec("a", visibility=visibility, members=recorded))
     wanted = catalog(spec("a", visibility=Visibility.SHARED, members_declared=declared))
-    asked = collect_questions(wanted, inventory(image), group((image,)))
-    assert asked.members == (("id-a",) if is_asked else ())
+    requests = collect_questions(wanted, inventory(image), group((image,)))
+    assert requests.members == (("id-a",) if is_asked else ())
 
 
 @pytest.mark.parametrize(

@@ -134,8 +134,8 @@ def test_a_day_that_has_come_by_some_clocks_only_changes_nothing() -> None:
     """Around midnight, too, when the clocks differ by less than ten minutes."""
     midnight = NOW.replace(hour=0, minute=0, second=0, microsecond=0)
     dated = spec("a", expires=midnight.date().isoformat(), on_expire=OnExpire.HIDE)
-    for shown, other in ((live(dated), NOW), (live(replace(dated, hidden=True)), midnight - timedelta(minutes=1))):
-        given = plan_input(catalog(dated), inventory(shown))
+    for output, other in ((live(dated), NOW), (live(replace(dated, hidden=True)), midnight - timedelta(minutes=1))):
+        given = plan_input(catalog(dated), inventory(output))
         between = Clock((midnight - timedelta(minutes=1), midnight + timedelta(minutes=1)))
         assert make_plan(replace(given, clock=between)).steps == ()
         assert len(make_plan(replace(given, clock=Clock((other,)))).steps) == 1
@@ -148,10 +148,10 @@ def test_of_a_saved_plan_what_is_due_by_its_day_or_age_depends_on_the_clocks() -
     more = plan(catalog(spec("x", min_ram=1)), inventory(live(spec("x"))))
     made = replace(made, steps=(*made.steps, *more.steps))
     assert find_untimely_steps(made, Clock((NOW,))) == []
-    told = find_untimely_steps(made, Clock((NOW,), "the clocks differ"))
+    output = find_untimely_steps(made, Clock((NOW,), "the clocks differ"))
     deletion = "the clocks differ: nothing is deleted because of its age; correct the clock that is wrong"
     other = "the clocks differ: it is not certain that its day has come; correct the clock that is wrong"
-    assert sorted(told) == [
+    assert sorted(output) == [
         f"deactivate:e-deactivate:id-e-deactivate: {other}",
         f"delete:a:old: {deletion}",
         f"delete:e-delete:id-e-delete: {deletion}",
@@ -164,9 +164,9 @@ def test_of_a_saved_plan_what_is_due_by_its_day_or_age_depends_on_the_clocks() -
 def test_a_saved_plan_of_a_host_that_is_ahead_is_refused_by_one_that_is_right() -> None:
     """Its maker may have known no other clock: a local store, say, or a cloud without an identity service."""
     ahead = planned(Clock((NOW + timedelta(days=3652),)))
-    told = find_untimely_steps(ahead, Clock((NOW,)))
-    assert len(told) == len(ahead.steps) == 5
-    assert all("the plan was made at 2036-11-" in one and "which is later than now" in one for one in told)
+    output = find_untimely_steps(ahead, Clock((NOW,)))
+    assert len(output) == len(ahead.steps) == 5
+    assert all("the plan was made at 2036-11-" in one and "which is later than now" in one for one in output)
     assert find_untimely_steps(ahead, Clock((NOW + timedelta(days=3652, minutes=-9),))) == []
     assert find_untimely_steps(planned(Clock((NOW,))), Clock((NOW + timedelta(days=9),))) == []
     soon = planned(Clock((NOW + timedelta(minutes=5),)))

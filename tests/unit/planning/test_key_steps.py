@@ -59,9 +59,9 @@ def test_a_hidden_image_in_whose_favor_a_visible_one_retires_is_shown(role: Role
     old = live(spec("a", "a"), "old")
     staged = live(wanted, "new", role, 9, hidden=True, name="a (staging)")
     made = plan(catalog(wanted), inventory(old, staged))
-    (shown,) = (step for step in made.steps if step.id == "update:a:new")
-    assert isinstance(shown.action, Update)
-    assert {change.path: change.after for change in shown.action.changes} == {("hidden",): False, ("name",): "a"}
+    (output,) = (step for step in made.steps if step.id == "update:a:new")
+    assert isinstance(output.action, Update)
+    assert {change.path: change.after for change in output.action.changes} == {("hidden",): False, ("name",): "a"}
     (retired,) = (step for step in made.steps if step.id == "update:a:old")
     assert retired.needs == ("update:a:new",)
     hidden = plan(catalog(replace(wanted, hidden=True)), inventory(old, staged))

@@ -227,8 +227,8 @@ def test_what_is_said_to_stay_stays() -> None:
 
 def test_many_faults_are_counted() -> None:
     """Nobody reads a thousand."""
-    shown = shorten_faults(tuple(map(str, range(MAX_FAULTS + 5))))
-    assert (len(shown), shown[-1]) == (MAX_FAULTS + 1, "and 5 more")
+    output = shorten_faults(tuple(map(str, range(MAX_FAULTS + 5))))
+    assert (len(output), output[-1]) == (MAX_FAULTS + 1, "and 5 more")
 
 
 @pytest.mark.parametrize("name", ["Name", "MIN_DISK", "Os_Hidden", "TAGS"])

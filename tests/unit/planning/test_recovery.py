@@ -48,19 +48,19 @@ def test_what_a_recovery_does_is_no_change_of_the_plan() -> None:
     """Another reason, a deleted record and a new guard are none; another build, another image, or other values are."""
     left = candidate(spec("b", "c"), "left", status=Status.QUEUED)
     wanted = catalog(spec("a", "b"), spec("b", "c"))
-    shown = plan(wanted, inventory(live(spec("a", "a")), left))
+    output = plan(wanted, inventory(live(spec("a", "a")), left))
     renewed = {**live(spec("a", "a")).properties, "imagesync_rev_2": "this-run"}
     renewed.pop(next(iter(REVISION)))
     after = plan(wanted, inventory(live(spec("a", "a"), properties=renewed)))
-    assert after != shown
-    assert is_same_but_for_recovery(after, shown)
+    assert after != output
+    assert is_same_but_for_recovery(after, output)
     for other in (
         plan(catalog(spec("a", "d"), spec("b", "c")), inventory(live(spec("a", "a")), left)),
         plan(wanted, inventory(live(spec("a", "a"), min_ram=7), left)),
         plan(wanted, inventory(live(spec("a", "a"), name="theirs"), left)),
         plan(wanted, inventory(live(spec("a", "a"), "another"), left)),
     ):
-        assert not is_same_but_for_recovery(other, shown) or other.relies == shown.relies
+        assert not is_same_but_for_recovery(other, output) or other.relies == output.relies
 
 
 def test_a_plan_relies_on_the_guards_that_the_recovery_wrote() -> None:

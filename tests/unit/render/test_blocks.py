@@ -28,10 +28,10 @@ def test_a_change_of_several_images_is_written_once(*, share: bool) -> None:
     """Each image is named; one more change of one of them stands with that one."""
     name = Line("name", "a → b", is_named=True)
     rows = [*updates(MIN_SHARING - 1, RAM), Row(UPDATE, "key-x", lines=(RAM, name), is_named=False)]
-    shown = text(*rows, share=share)
-    assert shown.count("0 → 512") == (1 if share else MIN_SHARING)
+    output = text(*rows, share=share)
+    assert output.count("0 → 512") == (1 if share else MIN_SHARING)
     if share:
-        assert shown.splitlines() == [
+        assert output.splitlines() == [
             "  ~ key-x  update",
             "      name  a → b",
             f"  ~ update of {MIN_SHARING} images: key-000, key-001, key-x",
@@ -46,8 +46,8 @@ def test_fewer_images_are_shown_one_by_one() -> None:
 
 def test_of_many_images_some_are_named_and_the_rest_is_counted() -> None:
     """Within one line or two; not if the change says who sees or can delete them: then all are named."""
-    shown = text(*updates(94, RAM))
-    head = shown.splitlines()[0]
+    output = text(*updates(94, RAM))
+    head = output.splitlines()[0]
     names = head.partition(": ")[2].partition(" and ")[0]
     assert len(names) <= MAX_NAMES_CHARS
     assert head.endswith(f" and {94 - len(names.split(', '))} more")

@@ -29,9 +29,9 @@ def test_two_values_that_differ_look_different(head: str, before: str, after: st
 def test_a_long_value_is_shown_where_it_differs(length: int) -> None:
     """Whole, if all details are wanted."""
     before, after = "a" * (length - 1) + "b", "a" * (length - 1) + "c"
-    shown = line(("properties", "p"), before, after)
-    assert (shown == f"{before} → {after}") is (length <= MAX_VALUE_CHARS)
-    assert len(shown) <= 2 * MAX_VALUE_CHARS + 60
+    output = line(("properties", "p"), before, after)
+    assert (output == f"{before} → {after}") is (length <= MAX_VALUE_CHARS)
+    assert len(output) <= 2 * MAX_VALUE_CHARS + 60
     assert line(("properties", "p"), before, after, whole=True) == f"{before} → {after}"
 
 

@@ -32,10 +32,10 @@ def test_the_table_is_sorted_by_name_and_says_whose_an_image_is() -> None:
 def test_what_others_wrote_cannot_move_the_cursor_of_a_listing() -> None:
     """Names, owners and members."""
     image = live(spec("a"), name="x\x1b[2J", owner="\u202ep")
-    shown = listing_text([image], {image.id: [MemberState("m\x07", "accepted")]})
-    assert all(line.isprintable() for line in shown.splitlines())
-    assert "x\\x1b[2J" in shown
-    assert "m\\x07 accepted" in shown
+    output = listing_text([image], {image.id: [MemberState("m\x07", "accepted")]})
+    assert all(line.isprintable() for line in output.splitlines())
+    assert "x\\x1b[2J" in output
+    assert "m\\x07 accepted" in output
 
 
 def test_a_snapshot_is_not_listed_as_an_image_of_the_catalog() -> None:

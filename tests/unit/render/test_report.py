@@ -19,14 +19,14 @@ def made() -> Plan:
 
 def report(outcomes: dict[str, Outcome], **attrs: object) -> Report:
     """Every step is done but those of these keys."""
-    shown = made()
+    output = made()
     results = [
         StepResult(
             step, outcomes.get(step.action.key, Outcome.DONE), "id", "boom" if step.action.key in outcomes else ""
         )
-        for step in shown.steps
+        for step in output.steps
     ]
-    return replace(Report(shown, tuple(results)), **attrs)  # type: ignore[arg-type]
+    return replace(Report(output, tuple(results)), **attrs)  # type: ignore[arg-type]
 
 
 def test_what_was_done_is_counted_as_it_was_planned() -> None:

@@ -60,10 +60,10 @@ def test_copies_of_records_are_counted_in_one_line(number: int, words: str) -> N
     """Not by id: those are for -v."""
     ours = live(spec("a"))
     copies = tuple(replace(ours, id=f"snapshot-{index}") for index in range(number))
-    shown = plan_text(plan(catalog(spec("a")), inventory(ours, copies=copies)))
-    assert shown.count("copy of another image's record") == (number > 0)
-    assert words in shown
-    assert "snapshot-" not in shown
+    output = plan_text(plan(catalog(spec("a")), inventory(ours, copies=copies)))
+    assert output.count("copy of another image's record") == (number > 0)
+    assert words in output
+    assert "snapshot-" not in output
 
 
 def test_what_becomes_of_an_old_build_stands_below_the_new_one() -> None:
@@ -208,10 +208,10 @@ def test_a_promoted_build_shows_how_it_differs_from_the_one_that_it_supersedes()
     """It is public and protected already, hidden as it was: for the users of the key both are new."""
     wanted = spec("a", "b", name="B", visibility=Visibility.PUBLIC, protected=True)
     old = [retired(wanted, "old"), retired(replace(wanted, visibility=Visibility.SHARED), "older", 0, days=9)]
-    shown = _read_lines(plan(catalog(wanted), inventory(live(spec("a"), generation=2), *old)))
-    assert {"! visibility private → public", "! protected false → true", "name a → B"} <= set(shown)
-    shown = _read_lines(plan(catalog(wanted), inventory(*old)))
-    assert {"! visibility (none) → public", "! protected (none) → true"} <= set(shown)
+    output = _read_lines(plan(catalog(wanted), inventory(live(spec("a"), generation=2), *old)))
+    assert {"! visibility private → public", "! protected false → true", "name a → B"} <= set(output)
+    output = _read_lines(plan(catalog(wanted), inventory(*old)))
+    assert {"! visibility (none) → public", "! protected (none) → true"} <= set(output)
 
 
 @pytest.mark.parametrize(
@@ -235,8 +235,8 @@ def test_a_new_build_shows_whether_users_can_boot_from_it(
 def test_images_that_are_let_go_of_are_told_apart_from_others_that_leave(number: int) -> None:
     """One or many: they stay, and lose our mark."""
     found = inventory(*(live(spec(f"k{index}")) for index in range(number)))
-    shown = _read_lines(plan(catalog(policy=Policy(OnRemove.KEEP)), found))
-    assert shown.count("the marker is removed; the image stays, and no catalog owns it") == 1
+    output = _read_lines(plan(catalog(policy=Policy(OnRemove.KEEP)), found))
+    assert output.count("the marker is removed; the image stays, and no catalog owns it") == 1
 
 
 def test_every_image_whose_old_build_is_deleted_is_named() -> None:
@@ -263,10 +263,10 @@ def test_what_all_new_images_have_in_common_is_not_said_of_others_that_are_made(
     keys = [f"k{number}" for number in range(7)]
     wanted = [spec(key, properties={"p": key}, visibility=Visibility.PUBLIC) for key in keys]
     unfinished = live(wanted[0], "left", Role.STAGING, status=Status.QUEUED, size=None)
-    shown = _read_lines(
+    output = _read_lines(
         plan(catalog(replace(wanted[0], visibility=Visibility.PRIVATE), *wanted[1:]), inventory(unfinished))
     )
-    heads = [line for line in shown if line.startswith("+ create of 6 images")]
+    heads = [line for line in output if line.startswith("+ create of 6 images")]
     assert heads == ["+ create of 6 images: k1, k2, k3, k4, k5, k6"]
 
 

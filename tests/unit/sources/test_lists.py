@@ -279,8 +279,8 @@ def test_the_name_of_a_list_may_tell_its_algorithm(name: str) -> None:
 )
 def test_a_line_that_is_ambiguous_is_refused(text: str, name: str, message: str) -> None:
     """No guess is made; the message says which line and why."""
-    said = explain(text, f"https://mirror.example/24.04/{name}")
-    assert said == f"the checksum list gives no clear digest for disk.qcow2: {message}; declare the checksum itself"
+    output = explain(text, f"https://mirror.example/24.04/{name}")
+    assert output == f"the checksum list gives no clear digest for disk.qcow2: {message}; declare the checksum itself"
     clear = f"{text}SHA256 (disk.qcow2) = {S256}\n"
     assert find_digests(clear, PLACE, f"https://m.example/{name}") == (Checksum("sha256", S256),)
 

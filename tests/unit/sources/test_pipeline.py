@@ -111,15 +111,15 @@ def test_an_error_upstream_of_a_closed_consumer_is_nobody_s() -> None:
 
 def test_who_waits_for_an_item_is_asked_whether_it_is_wanted() -> None:
     """Although the stage before it is silent for good."""
-    released, asked = threading.Event(), list[str]()
+    released, requests = threading.Event(), list[str]()
 
     def wait_for_good() -> Iterator[int]:
         yield 1
         released.wait(60)
 
     def check() -> None:
-        asked.append("check")
-        if len(asked) == 2:
+        requests.append("check")
+        if len(requests) == 2:
             raise ValueError("nobody wants it")
 
     pipeline = Pipeline(interrupt=released.set, check=check)

@@ -20,18 +20,18 @@ def test_waiting_grows_and_heeds_the_service() -> None:
 def test_patience_ends_with_the_tries_and_with_the_time() -> None:
     """Only what may pass is asked again; the last error is told."""
     waits: list[float] = []
-    asked: list[float] = []
+    requests: list[float] = []
 
     def ask(answers: list[float | BackendError]) -> float:
-        answer = answers[len(asked)]
-        asked.append(0)
+        answer = answers[len(requests)]
+        requests.append(0)
         if isinstance(answer, BackendError):
             raise answer
         return answer
 
     def tried(*answers: float | BackendError, pace: Pace) -> float:
         waits.clear()
-        asked.clear()
+        requests.clear()
         return pace.retry(lambda: ask(list(answers)))
 
     pace = Pace(tries=3, longest=10.0, sleep=waits.append, random=lambda: 1.0)

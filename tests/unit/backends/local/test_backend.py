@@ -74,9 +74,9 @@ except BackendError as error:
 """
     backend = open_backend(store=tmp_path)
     image = add_queued(backend)
-    told = start_python(code, str(tmp_path), image.id).communicate(timeout=30)[0]
-    assert "too large" in told
-    assert "space" in told
+    output = start_python(code, str(tmp_path), image.id).communicate(timeout=30)[0]
+    assert "too large" in output
+    assert "space" in output
     assert backend.images(image.id)[0].status is Status.QUEUED
     assert os.listdir(tmp_path / "content") == []
 

@@ -165,9 +165,9 @@ def test_settings_of_a_connection(tmp_path: Path) -> None:
 
 def test_no_query_sorts_or_keeps_rows_in_sqlite(tmp_path: Path) -> None:
     """A sorter would write files without end: none of the statements of a store has one."""
-    asked: list[str] = []
+    requests: list[str] = []
     with closing(Connection(str(make_store(tmp_path)))) as connection:
-        connection.set_trace_callback(asked.append)
+        connection.set_trace_callback(requests.append)
         rows = Rows(connection, tmp_path, lambda: 2**20)
         image = rows.list_images()[0]
         for act in (
@@ -185,7 +185,7 @@ def test_no_query_sorts_or_keeps_rows_in_sqlite(tmp_path: Path) -> None:
         ):
             act()
         connection.set_trace_callback(None)
-        statements = [text for text in asked if re.match("SELECT|INSERT|UPDATE|DELETE", text)]
+        statements = [text for text in requests if re.match("SELECT|INSERT|UPDATE|DELETE", text)]
         assert len(statements) >= 12
         for text in statements:
             codes = [row[1] for row in connection.execute(f"EXPLAIN {text}")]
