@@ -37,7 +37,7 @@ from imagesync.planning.staleness import find_stale_reliances
 from imagesync.planning.stores import is_store_list_needed
 from imagesync.render.place import describe_target
 from imagesync.run import JOBS, Hooks, RunResult, Settings, hold_lease, read_time, recover, run_plan, settle
-from imagesync.sources import Sizes, SourceAccess, check_sources, default_cache, find_unreadable_files, identify
+from imagesync.sources import SourceAccess, SourceChecks, check_sources, default_cache, find_unreadable_files, identify
 from imagesync.text import make_printable, shorten_list
 
 if TYPE_CHECKING:  # what only a run needs is imported when it runs
@@ -111,7 +111,7 @@ def check_place(target: Target, here: Identity) -> None:
 
 
 class Planner:
-    """Makes the plans of one run: each from a new inventory; each URL is asked for its size only once."""
+    """Makes the plans of one run: each from a new inventory; each source is checked only once."""
 
     def __init__(
         self,
@@ -134,24 +134,25 @@ class Planner:
         check_place(catalog.target, backend.identity())
         self.backend, self.catalog, self.policy = backend, catalog, policy or catalog.policy
         self.access = access or SourceAccess()
-        self._make, self._promoting, self._jobs, self._sizes = make, promoting, jobs, Sizes(self.access)
+        self._make, self._promoting, self._jobs = make, promoting, jobs
+        self._sources = SourceChecks(self.access, default_cache())
         self.lease: Held | None = None
         """The lease of the run, whose record shows the clock of the image service."""
 
     def plan(self) -> Plan:
-        """Take the inventory and plan. Capabilities and sizes are asked for only if the plan is not empty."""
+        """Take the inventory and plan. Capabilities are asked for and sources checked only if the plan is not empty."""
         self.catalog = identify_owners(self.backend, self.catalog)
         inventory = take_inventory(self.backend, self.catalog, promoting=self._promoting)
         able = self.backend.capabilities() if is_store_list_needed(self.catalog) else None
         plan = self._make_plan(inventory, able)
         if not plan.steps:
             return plan
-        self._sizes.learn(plan, self._jobs)
+        self._sources.learn(plan, self._jobs)
         return self._make_plan(inventory, self.backend.capabilities())
 
     def _make_plan(self, inventory: Inventory, able: Capabilities | None) -> Plan:
         given = PlanInput(
-            self._sizes.fill_in(self.catalog),
+            self._sources.fill_in(self.catalog),
             inventory,
             policy=self.policy,
             capabilities=able,

@@ -17,7 +17,7 @@ from imagesync.manifest.selection import Choice, select_target
 from imagesync.manifest.source_hosts import find_hosts_not_named, find_undigested
 from imagesync.manifest.unused import find_unused_names
 from imagesync.model.catalog import Catalog, Target
-from imagesync.sources import find_unreadable_files
+from imagesync.sources import HeadChecks, find_unreadable_files
 from imagesync.workflow import select_place
 
 MAX_IMAGES_WITH_PROBLEMS = 5_000
@@ -43,7 +43,7 @@ def load_every_catalog(path: Path, options: Options) -> tuple[list[Catalog], lis
     ManifestError with the problems of all, also of what only making an image would need.
     """
     manifest = read_manifest(path, allow_outside=options.allow_outside)
-    checks = (find_unreadable_files, find_undigested, find_missing_needs)
+    checks = (find_unreadable_files, find_undigested, find_missing_needs, HeadChecks().find_wrong_files)
     catalogs: list[Catalog] = []
     found: defaultdict[Diagnostic, list[str | None]] = defaultdict(list)
     checked: list[str | None] = []

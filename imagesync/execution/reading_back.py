@@ -97,5 +97,5 @@ class StoredData(Hashes):
 def check_digest(item: Checksum, found: str) -> None:
     """ChecksumMismatch if the digest of what the service stored is not the declared one."""
     if found != item.value:
-        message = f"the service stored {item.algorithm} {found}, not the declared {item.value}"
+        message = f"the service stored {item.algorithm}:{found}, not the declared {item}"
         raise ChecksumMismatch(message, "correct the checksum, or find out who changed the file")

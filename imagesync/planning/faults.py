@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from imagesync.errors import Diagnostic
-from imagesync.model.catalog import ImageSpec, SourceFault
+from imagesync.model.catalog import FileSource, ImageSpec, SourceFault
 from imagesync.model.plan import PlanError
 from imagesync.planning.decisions import Decision, Leave, Make
 from imagesync.planning.generations import Groups
@@ -51,8 +51,8 @@ def _list_faults(
 
 
 def _locate(spec: ImageSpec, fault: SourceFault) -> Diagnostic:
-    part = "checksum_url" if fault.hides_content else "url"
+    is_file = isinstance(spec.source, FileSource) and not fault.hides_content
+    part = "path" if is_file else "checksum_url" if fault.hides_content else "url"
     place = spec.places.get(part, spec.source_place)
-    return Diagnostic(
-        place.file, place.line, place.column, f"images.{spec.key}.source.{part}", fault.message, fault.hint
-    )
+    where = f"images.{spec.key}.source" if is_file and part not in spec.places else f"images.{spec.key}.source.{part}"
+    return Diagnostic(place.file, place.line, place.column, where, fault.message, fault.hint)

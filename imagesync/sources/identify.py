@@ -5,12 +5,10 @@ Where a list has no entry of a URL's name, the URL is asked where it leads: a li
 """
 
 import os
-import stat
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from io import BufferedReader
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from imagesync.errors import Diagnostic, ManifestError, PlanRefused, SourceError
@@ -31,10 +29,10 @@ from imagesync.model.urls import is_address_without_scheme, public_url
 from imagesync.secrets import show_key
 from imagesync.sources.access import Deadline, PassingError, SourceAccess
 from imagesync.sources.cache import DigestCache
+from imagesync.sources.local_files import UNREADABLE, explain_unreadable_file, open_regular_file
 from imagesync.sources.matching import NotListedError, Wanted
-from imagesync.sources.measure import make_fault
+from imagesync.sources.source_checks import make_fault
 
-UNREADABLE: Final = "check the path and its permissions"
 MAX_KEYRING_BYTES: Final = 4 * 2**20
 
 if TYPE_CHECKING:
@@ -85,10 +83,10 @@ def check_sources(plan: Plan) -> None:
 
 def _explain_unreadable(source: Source) -> str:
     """Why a local file, or the keyring of a signature, cannot be read; empty where all can, or there is none."""
-    if isinstance(source, FileSource) and (why := _explain_unreadable_file(source.path)):
+    if isinstance(source, FileSource) and (why := explain_unreadable_file(source.path)):
         return f"{show_key(source.shown)}: {why}"
     signature = source.signature if isinstance(source, FileSource | UrlSource) else None
-    if signature and (why := _explain_unreadable_file(signature.keyring)):
+    if signature and (why := explain_unreadable_file(signature.keyring)):
         return f"keyring {show_key(signature.shown)}: {why}"
     return ""
 
@@ -101,22 +99,6 @@ def _advise_on_path(source: Source) -> str:
     if path.startswith("~"):
         return "~ is not the home folder here: write the path from the manifest's folder"
     return UNREADABLE
-
-
-def _explain_unreadable_file(path: str) -> str:
-    """Why a file cannot be read; empty where it can."""
-    try:
-        open_regular_file(path).close()
-    except OSError as error:
-        return str(error.strerror or error.args[1])
-    return ""
-
-
-def open_regular_file(path: str) -> BufferedReader:
-    """A file opened; OSError for what is no regular file (and might never end)."""
-    if not stat.S_ISREG(os.stat(path).st_mode):
-        raise OSError(0, "not a regular file")
-    return open(path, "rb")
 
 
 def _list_of(source: Source) -> ListRef | None:

@@ -111,7 +111,7 @@ class SourceStream:
             message = f"the declared {declared.algorithm} is of the unpacked data, not of the packed file"
             return ChecksumMismatch(message, f"write {found}")
         of_packed = "" if self._plain else " (it is that of the packed file)"
-        message = f"the {declared.algorithm} is {found.partition(':')[2]}, not the declared {declared.value}"
+        message = f"the data has {found}, not the declared {declared}"
         return ChecksumMismatch(message, f"correct the checksum{of_packed}, or find out who changed the file")
 
     def _verify_unpacked(self, chunks: Iterable[bytes]) -> Iterator[bytes]:

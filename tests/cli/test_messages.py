@@ -42,10 +42,10 @@ def run(folder: Path, *words: str, code: int = 1) -> Result:
     return forked.run(*words, folder=folder, env=minimal_environment(COLUMNS="80", NO_COLOR="1"), code=code)
 
 
-def apply(folder: Path, image: str) -> list[str]:
+def apply(folder: Path, image: str, *words: str) -> list[str]:
     """What ``apply`` says of an image that cannot be made: each line once."""
     (folder / "m.yaml").write_text(f"{HEAD}  x: {{{image}}}\n")
-    result = run(folder, "apply", "m.yaml", "--store", "store", "--yes")
+    result = run(folder, "apply", "m.yaml", "--store", "store", "--yes", *words)
     lines = [line for line in result.output.splitlines() if "m.yaml:" in line]
     assert len(lines) == 1, result
     return lines
@@ -79,18 +79,40 @@ def apply(folder: Path, image: str) -> list[str]:
     ],
 )  # fmt: skip
 def test_the_cause_is_in_the_message(folder: Path, image: str, message: str) -> None:
-    """With its place in the manifest, also for what is found while the data is sent."""
-    (line,) = apply(folder, image)
+    """With its place in the manifest, also if it is only found while the data is sent."""
+    (line,) = apply(folder, image, "--no-source-check")
     assert line.removeprefix("failed      create:x: ").startswith(message)
+
+
+@pytest.mark.parametrize("words", [("validate", "m.yaml"), ("plan", "m.yaml", "--store", "store")])
+def test_a_local_file_that_no_machine_boots_is_found_before_the_apply(folder: Path, words: tuple[str, ...]) -> None:
+    """With its place; an apply does the rest and fails."""
+    (folder / "good.qcow2").write_bytes(DISK)
+    (folder / "m.yaml").write_text(f"{HEAD}  good: {{source: good.qcow2}}\n  x: {{source: packed}}\n")
+    cause = "m.yaml:6:7: images.x.source: packed: the data is gzip, not qcow2; declare compression: gz"
+    assert run(folder, *words).output.count(cause) == 1
+    output = run(folder, "apply", "m.yaml", "--store", "store", "--yes").stdout
+    assert output.count(cause) == 1
+    assert "1 created" in output
+    assert "good.qcow2" in output
+
+
+def test_a_declared_digest_of_a_local_file_is_compared_by_the_plan(folder: Path) -> None:
+    """The digest that the file has is not hidden; it is the one to write."""
+    (folder / "m.yaml").write_text(f"{HEAD}  x: {{source: {{path: a.qcow2, checksum: '{sha256(PACKED)}'}}}}\n")
+    output = run(folder, "plan", "m.yaml", "--store", "store").stdout
+    assert f"a.qcow2: the data has {sha256(DISK)}, not the declared {sha256(PACKED)}; correct the checksum" in output
+    assert "1 to create" in run(folder, "plan", "m.yaml", "--store", "store", "--no-source-check", code=0).stdout
 
 
 def test_a_reason_is_told_once_in_the_report(folder: Path) -> None:
     """Progress says that the step failed; in JSON, where the report is for programs, it says why, too."""
     (folder / "m.yaml").write_text(f"{HEAD}  x: {{source: packed}}\n")
-    text = run(folder, "apply", "m.yaml", "--store", "store", "--yes")
+    words = ("apply", "m.yaml", "--store", "store", "--yes", "--no-source-check")
+    text = run(folder, *words)
     assert text.stderr == "failed      create:x\n"
     assert text.stdout.count("the data is gzip") == 1
-    found = run(folder, "apply", "m.yaml", "--store", "store", "--yes", "--format", "json")
+    found = run(folder, *words, "--format", "json")
     assert "the data is gzip" in found.stderr
     assert "the data is gzip" in json.loads(found.stdout)["results"][0]["error"]
 

@@ -8,7 +8,7 @@ import pytest
 from tests import forked
 from tests.command import Result
 
-APPLY = ("apply", "--store", "store", "--yes")
+APPLY = ("apply", "--store", "store", "--yes", "--no-source-check")
 REASON = "the data looks like raw, not qcow2"
 
 
@@ -70,7 +70,7 @@ def test_quiet_says_what_goes_wrong(folder: Path) -> None:
 
 def test_quiet_without_yes_shows_what_is_asked_about(folder: Path) -> None:
     """Nobody approves a plan that was not shown."""
-    refused = run(folder, "apply", "--store", "store", "-q", code=64)
+    refused = run(folder, "apply", "--store", "store", "-q", "--no-source-check", code=64)
     assert "Plan: 2 to create" in refused.stdout
 
 

@@ -64,10 +64,10 @@ URLS: dict[str, tuple[File, dict[str, Any], str]] = {
     "wrong digest": (
         File(NEW),
         {"checksum": sha256(b"other")},
-        r"the sha256 is \w+, not the declared \w+; correct the",
+        r"the data has sha256:\w+, not the declared sha256:\w+; correct the",
     ),
     "cut short": (File(NEW, announced=len(NEW) + 9, ranges=False), {}, "broke|ended after"),
-    "longer than it says": (File(NEW, announced=len(NEW) - 9), {"checksum": sha256(NEW)}, "the sha256 is"),
+    "longer than it says": (File(NEW, announced=len(NEW) - 9), {"checksum": sha256(NEW)}, "the data has sha256:"),
     "not found": (File(b"", 404), {"checksum": sha256(NEW)}, "HTTP 404; correct the URL"),
     "circle": (File(b"", 302, {"Location": "/new.raw"}), {"checksum": sha256(NEW)}, "redirected more than 10 times"),
     "page": (File(b"<!doctype html>"), {}, "the data is an HTML page, not raw"),

@@ -127,7 +127,7 @@ def test_what_goes_wrong_with_one_image_leaves_the_others_done(workspace: CloudW
     workspace.images["raw-02"]["source"] = {"path": "02.raw", "checksum": "sha256:" + "0" * 64}
     workspace.images["raw-04"]["disk_format"] = "qcow2"
     done = workspace.run("apply", "--yes", code=1)
-    assert "not the declared 000" in done.stdout
+    assert "not the declared sha256:000" in done.stdout
     assert "the data looks like raw, not qcow2" in done.stdout
     assert [image["name"] for image in workspace.cloud.http().images()] == ["raw-00"]
 

@@ -65,7 +65,7 @@ def test_data_that_is_not_what_the_list_says_never_shows(workspace: CloudWorkspa
     publish(upstream, TWO)
     upstream.publish("/latest/disk.raw", b"\xb3" * 6000)
     output = workspace.run("apply", "--yes", code=1)
-    assert "the sha256 is" in output.stdout + output.stderr
+    assert "the data has sha256:" in output.stdout + output.stderr
     (image,) = workspace.cloud.http().images()
     assert (image["id"], image["os_hidden"]) == (before["id"], False)
 

@@ -150,7 +150,7 @@ def test_no_command_tells_a_secret(workspace: SecretsWorkspace) -> None:
     workspace.web.publish("/signed.raw", b"a newer buil\0" * 99)
     workspace.images["signed"]["source"]["checksum"] = "sha256:" + "0" * 64
     code, output = workspace.on_cloud("apply", "--yes", "--stage", *files)
-    assert (code, "the sha256 is" in output) == (1, True), output
+    assert (code, "the data has sha256:" in output) == (1, True), output
     workspace.images["signed"] = with_digest(
         f"{workspace.web.address}/signed.raw?v=2&a={SIGNED}", b"a newer buil\0" * 99
     )

@@ -17,7 +17,7 @@ from backports import zstd
 from imagesync.errors import SourceError
 from imagesync.model.catalog import Checksum, Fingerprint, Method, Transfer, UrlSource
 from imagesync.model.plan import Create
-from imagesync.sources import Sizes, SourceAccess, open_source
+from imagesync.sources import SourceAccess, SourceChecks, open_source
 from imagesync.sources.access import Deadline, PassingError
 from imagesync.sources.web import check_source, fetch
 from tests.fault.mirror import File, Mirror, mirror
@@ -390,7 +390,7 @@ def test_a_plan_knows_how_much_its_urls_hold(web: Mirror) -> None:
     """Each URL is asked once in a run; one that is dead is an error of its key, and the other is planned."""
     good = spec("good", source=UrlSource((web.publish("/disk", DATA),)), fingerprint=Fingerprint())
     lost = spec("lost", source=UrlSource((f"{web.address}/missing",)), fingerprint=Fingerprint())
-    wanted, sizes = catalog(good, lost), Sizes()
+    wanted, sizes = catalog(good, lost), SourceChecks()
     assert sizes.learn(plan(wanted, inventory()), jobs=2)
     assert not sizes.learn(plan(wanted, inventory()), jobs=2)
     made = plan(sizes.fill_in(wanted), inventory())
@@ -405,7 +405,7 @@ def test_nothing_is_asked_if_the_caller_does_not_want_it(web: Mirror) -> None:
     """``--no-source-check``; nor of what the service fetches by itself."""
     url = web.publish("/disk", DATA)
     one = spec("one", source=UrlSource((url,)), fingerprint=Fingerprint())
-    assert not Sizes(SourceAccess(asks_sources=False)).learn(plan(catalog(one), inventory()), jobs=2)
+    assert not SourceChecks(SourceAccess(asks_sources=False)).learn(plan(catalog(one), inventory()), jobs=2)
     fetched = spec("one", source=UrlSource((url,), transfer=Transfer(method=Method.WEB_DOWNLOAD)))
-    assert not Sizes().learn(plan(catalog(fetched), inventory()), jobs=2)
+    assert not SourceChecks().learn(plan(catalog(fetched), inventory()), jobs=2)
     assert web.asked == []

@@ -35,6 +35,7 @@ from imagesync.model.image import LiveImage
 from imagesync.model.policy import Limit, Policy
 from imagesync.model.record import LEASE, read, read_revisions
 from imagesync.model.report import Event, Finished, Outcome, Progress, Started
+from imagesync.sources import SourceAccess
 from tests.waiting import wait_until
 
 
@@ -482,7 +483,7 @@ def test_a_lease_that_is_lost_before_the_next_heartbeat_is_seen_at_the_end(backe
 
 def test_a_failed_step_does_not_hide_what_else_went_wrong(backend: Backend, tmp_path: Path) -> None:
     """The final listing is taken also then."""
-    given = planner(backend, tmp_path, 2)
+    given = Planner(backend, read_catalog(write_manifest(tmp_path, 2)), access=SourceAccess(asks_sources=False))
     (tmp_path / "1.raw").unlink()
     hooks = change_when_made(backend, lambda image_id: backend.update_image(image_id, name="theirs"))
     report = apply(given, hooks=hooks).report
@@ -492,7 +493,7 @@ def test_a_failed_step_does_not_hide_what_else_went_wrong(backend: Backend, tmp_
 
 def test_what_was_not_done_because_a_step_failed_is_not_named_again(backend: Backend, tmp_path: Path) -> None:
     """The failed step says why; the next plan would only repeat it."""
-    given = planner(backend, tmp_path, 2)
+    given = Planner(backend, read_catalog(write_manifest(tmp_path, 2)), access=SourceAccess(asks_sources=False))
     (tmp_path / "1.raw").unlink()
     report = apply(given).report
     assert [result.outcome for result in report.results] == [Outcome.DONE, Outcome.FAILED]

@@ -37,10 +37,12 @@ def settled_now() -> int:
     return time.time_ns() + 3600 * 10**9
 
 
-def digest(cache: DigestCache, path: Path) -> tuple[str, bool]:
+def digest(cache: DigestCache, path: Path, algorithm: str = "sha256") -> tuple[str, bool]:
     """The digest that the cache gives, and whether the file was read for it."""
     with opened(path) as file:
-        return cache.read_digest(file, str(path)).value, file.was_read
+        found = cache.read_digest(file, str(path), algorithm)
+        assert found.algorithm == algorithm
+        return found.value, file.was_read
 
 
 def sha256(content: bytes) -> str:
@@ -54,6 +56,16 @@ def test_a_file_is_read_once(tmp_path: Path) -> None:
     for expected in (True, False, False):
         cache = DigestCache(tmp_path / "cache" / "digests.db", settled_now)
         assert digest(cache, tmp_path / "disk") == (sha256(b"one"), expected)
+
+
+def test_each_algorithm_is_kept_for_itself(tmp_path: Path) -> None:
+    """One does not take the place of another."""
+    (tmp_path / "disk").write_bytes(b"one")
+    cache = DigestCache(tmp_path / "digests.db", settled_now)
+    for is_read in (True, False):
+        for algorithm in ("sha256", "md5", "sha512"):
+            expected = hashlib.new(algorithm, b"one").hexdigest()
+            assert digest(cache, tmp_path / "disk", algorithm) == (expected, is_read)
 
 
 def test_a_changed_file_is_read_again(tmp_path: Path) -> None:
@@ -91,14 +103,14 @@ def test_a_damaged_cache_is_no_error(tmp_path: Path, damage: str) -> None:
     elif damage == "digest":
         assert digest(DigestCache(place, settled_now), tmp_path / "disk") == (sha256(b"one"), True)
         with closing(sqlite3.connect(place)) as database, database:
-            database.execute("UPDATE digests SET digest = 'none of ours'")
+            database.execute("UPDATE file_digests SET digest = 'none of ours'")
     elif damage == "schema":
         assert digest(DigestCache(place, settled_now), tmp_path / "disk") == (sha256(b"one"), True)
-        place.write_bytes(place.read_bytes().replace(b"CREATE TABLE digests", b"\xff" * 20))
+        place.write_bytes(place.read_bytes().replace(b"CREATE TABLE file_digests", b"\xff" * 20))
     elif damage == "parent":
         place = tmp_path / "disk" / "digests.db"
     else:
-        sqlite3.connect(place).execute("CREATE TABLE digests (other TEXT)").connection.close()
+        sqlite3.connect(place).execute("CREATE TABLE file_digests (other TEXT)").connection.close()
     assert digest(DigestCache(place, settled_now), tmp_path / "disk") == (sha256(b"one"), True)
 
 
@@ -110,6 +122,6 @@ def test_a_catalog_that_is_known_is_not_read(tmp_path: Path) -> None:
     first = identify(wanted, cache=cache)
     assert identify(wanted, cache=cache) == first
     with sqlite3.connect(tmp_path / "digests.db") as database:
-        database.execute("UPDATE digests SET digest = ?", ("0" * 64,))
+        database.execute("UPDATE file_digests SET digest = ?", ("0" * 64,))
     database.close()
     assert identify(wanted, cache=cache).images[0].fingerprint.digests[0].value == "0" * 64

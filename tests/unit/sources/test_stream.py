@@ -99,9 +99,11 @@ def test_a_digest_of_what_is_inside_packed_data_is_recognized(algorithm: str) ->
 def test_a_wrong_digest_is_told_before_damage_that_it_explains() -> None:
     """Of a packed file that was cut or changed: it is not the declared one."""
     for packed in (gzip.compress(BLOCK)[:-9], gzip.compress(BLOCK) + b"x"):
-        with pytest.raises(ChecksumMismatch, match=r"the sha256 is .*, not the declared 0000.*that of the packed file"):
+        with pytest.raises(
+            ChecksumMismatch, match=r"the data has sha256:.*, not the declared sha256:0000.*that of the packed file"
+        ):
             list(stream([packed], Checksum("sha256", "0" * 64), compression=Compression.GZ))
-    with pytest.raises(ChecksumMismatch, match=r"the sha256 is .*, not the declared 0000"):
+    with pytest.raises(ChecksumMismatch, match=r"the data has sha256:.*, not the declared sha256:0000"):
         list(stream([BLOCK], Checksum("sha256", "0" * 64)))
 
 

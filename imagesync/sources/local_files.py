@@ -1,0 +1,102 @@
+"""A local file that an image is made of -> whether it can be the disk that the manifest declares. Reads files."""
+
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from io import BufferedReader
+from typing import Final
+
+from imagesync.errors import Diagnostic, SourceError
+from imagesync.formats import HEAD
+from imagesync.model.catalog import Checksum, FileSource, Fingerprint, ImageSpec
+from imagesync.secrets import show_key
+from imagesync.sources.cache import DigestCache
+from imagesync.sources.stream import open_source
+
+UNREADABLE: Final = "check the path and its permissions"
+
+
+def explain_unreadable_file(path: str) -> str:
+    """Why a file cannot be read; empty if it can."""
+    try:
+        open_regular_file(path).close()
+    except OSError as error:
+        return _explain(error)
+    return ""
+
+
+def open_regular_file(path: str) -> BufferedReader:
+    """An open file; OSError for what is not a regular file (and might never end)."""
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        raise OSError(0, "not a regular file")
+    return open(path, "rb")
+
+
+def _explain(error: OSError) -> str:
+    return str(error.strerror or error.args[1])
+
+
+def check_head(source: FileSource, disk_format: str | None, container_format: str | None) -> None:
+    """SourceError if the first bytes of a file, unpacked, are not what an apply would publish.
+
+    These are the checks of an apply; only a file of 64 KiB or less is read to its end.
+    """
+    with open_source(source, Fingerprint(), disk_format=disk_format, container_format=container_format) as stream:
+        for _ in stream:
+            if stream.sent >= HEAD:
+                return
+
+
+def check_digests(source: FileSource, digests: Sequence[Checksum], cache: DigestCache) -> None:
+    """ChecksumMismatch if a file does not have these digests. It is read once for each algorithm that is not cached."""
+    try:
+        with open_regular_file(source.path) as file:
+            is_right = all(_has_digest(file, source.path, expected, cache) for expected in digests)
+    except OSError as error:
+        raise SourceError(_explain(error), UNREADABLE) from error
+    if not is_right:
+        with open_source(source, Fingerprint(tuple(digests)), disk_format=None) as stream:
+            for _ in stream:  # the stream of an apply finds out what exactly is wrong
+                pass
+
+
+def _has_digest(file: BufferedReader, path: str, expected: Checksum, cache: DigestCache) -> bool:
+    file.seek(0)
+    return cache.read_digest(file, path, expected.algorithm) == expected
+
+
+class HeadChecks:
+    """The heads of local files, each read once, however many targets have it."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[FileSource, str | None, str | None], SourceError | None] = {}
+
+    def find_wrong_files(self, specs: Sequence[ImageSpec]) -> Iterator[Diagnostic]:
+        """One diagnostic for each local file that an apply would refuse for its first bytes; unreadable files are left out."""
+        for spec in specs:
+            if isinstance(spec.source, FileSource) and spec.disk_format is not None:
+                error = self._check(spec.source, spec.disk_format, spec.container_format)
+                if error is not None:
+                    yield _make_diagnostic(spec, spec.source, error)
+
+    def _check(self, source: FileSource, disk_format: str | None, container_format: str | None) -> SourceError | None:
+        formats = (source, disk_format, container_format)
+        if formats not in self._known:
+            self._known[formats] = _find_error(*formats)
+        return self._known[formats]
+
+
+def _find_error(source: FileSource, disk_format: str | None, container_format: str | None) -> SourceError | None:
+    if explain_unreadable_file(source.path):
+        return None
+    try:
+        check_head(source, disk_format, container_format)
+    except SourceError as error:
+        return error
+    return None
+
+
+def _make_diagnostic(spec: ImageSpec, source: FileSource, error: SourceError) -> Diagnostic:
+    place = spec.source_place
+    message = f"{show_key(source.shown)}: {error.message}"
+    return Diagnostic(place.file, place.line, place.column, f"images.{spec.key}.source", message, error.hint)

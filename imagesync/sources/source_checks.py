@@ -1,0 +1,137 @@
+"""The creates of a plan -> how many bytes their URLs hold, and what is wrong with their sources. Network, files."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+from imagesync.errors import SourceError
+from imagesync.model.catalog import (
+    Catalog,
+    Checksum,
+    FileSource,
+    Fingerprint,
+    ImageSpec,
+    Source,
+    SourceFault,
+    UrlSource,
+)
+from imagesync.model.plan import Create, Plan
+from imagesync.secrets import show_key
+from imagesync.sources.access import PassingError, SourceAccess
+from imagesync.sources.cache import DigestCache
+
+_Result: TypeAlias = int | SourceError | None
+"""The size of a source in bytes, if it became known, or why an apply would fail."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class _UrlQuestion:
+    """The URLs of a source, and the disk format that is expected; empty: any."""
+
+    urls: tuple[str, ...]
+    disk_format: str
+
+
+@dataclass(frozen=True, slots=True)
+class _FileQuestion:
+    """A local file and what it must be. ``digests`` are the published ones; none if they were computed from the file."""
+
+    source: FileSource
+    digests: tuple[Checksum, ...]
+    disk_format: str | None
+    container_format: str | None
+
+
+class SourceChecks:
+    """What is known in this run of the sources that an apply would read: each is checked once."""
+
+    def __init__(self, access: SourceAccess | None = None, cache: DigestCache | None = None) -> None:
+        self._access, self._cache = access or SourceAccess(), cache or DigestCache(None)
+        self._known: dict[_UrlQuestion | _FileQuestion, _Result] = {}
+
+    def learn(self, plan: Plan, jobs: int) -> bool:
+        """Check the sources that the plan would read and that are not checked yet; whether there were any.
+
+        A source that the service fetches by itself need not be reachable from here and is not checked.
+        """
+        if not self._access.asks_sources:
+            return False
+        creates = [step.action for step in plan.steps if isinstance(step.action, Create)]
+        questions = {question: None for create in creates if (question := _ask_about_create(create))}
+        new = [question for question in questions if question not in self._known]
+        self._known.update(self._check_files([one for one in new if isinstance(one, _FileQuestion)], jobs))
+        self._known.update(self._check_urls(sorted(one for one in new if isinstance(one, _UrlQuestion)), jobs))
+        return bool(new)
+
+    def _check_files(self, new: Sequence[_FileQuestion], jobs: int) -> dict[_UrlQuestion | _FileQuestion, _Result]:
+        if not new:
+            return {}
+        from concurrent.futures import ThreadPoolExecutor
+
+        with ThreadPoolExecutor(jobs) as pool:
+            return dict(zip(new, pool.map(self._check_file, new), strict=True))
+
+    def _check_file(self, question: _FileQuestion) -> SourceError | None:
+        from imagesync.sources.local_files import check_digests, check_head
+
+        source = question.source
+        try:
+            check_head(source, question.disk_format, question.container_format)
+            check_digests(source, question.digests, self._cache)
+        except SourceError as error:
+            return SourceError(f"{show_key(source.shown)}: {error.message}", error.hint)
+        return None
+
+    def _check_urls(self, new: Sequence[_UrlQuestion], jobs: int) -> dict[_UrlQuestion | _FileQuestion, _Result]:
+        if not new:
+            return {}
+        from imagesync.sources.checking import try_each
+        from imagesync.sources.web import check_source
+
+        with self._access.spend_check_time() as deadline:
+
+            def check(question: _UrlQuestion) -> int | None:
+                return check_source(question.urls, self._access, deadline, disk_format=question.disk_format)
+
+            return dict(zip(new, try_each(check, new, jobs, deadline), strict=True))
+
+    def fill_in(self, catalog: Catalog) -> Catalog:
+        """The catalog with the known sizes, and a fault for each source that failed its check."""
+        return replace(catalog, images=tuple(map(self._fill_in_image, catalog.images)))
+
+    def _fill_in_image(self, spec: ImageSpec) -> ImageSpec:
+        question = _ask_about_image(spec) if spec.fault is None else None
+        found = self._known.get(question) if question else None
+        if isinstance(found, SourceError):
+            return replace(spec, fault=make_fault(found))
+        return replace(spec, fingerprint=replace(spec.fingerprint, size=found)) if found is not None else spec
+
+
+def make_fault(error: SourceError, *, hides_content: bool = False) -> SourceFault:
+    """An error of a check as the fault of its source."""
+    return SourceFault(error.message, error.hint, isinstance(error, PassingError), hides_content)
+
+
+def _ask_about_create(create: Create) -> _UrlQuestion | _FileQuestion | None:
+    fields = create.state.fields
+    return _ask(create.source, create.fingerprint, fields.get("disk_format"), fields.get("container_format"))
+
+
+def _ask_about_image(spec: ImageSpec) -> _UrlQuestion | _FileQuestion | None:
+    return _ask(spec.source, spec.fingerprint, spec.disk_format, spec.container_format)
+
+
+def _ask(
+    source: Source, fingerprint: Fingerprint, disk_format: object, container_format: object
+) -> _UrlQuestion | _FileQuestion | None:
+    """What to check of a source; None if there is nothing that can be checked from here."""
+    if isinstance(source, UrlSource) and source.transfer.is_sent:
+        return _UrlQuestion(source.urls, str(disk_format or "raw") if source.transfer.inspect else "")
+    if isinstance(source, FileSource):
+        digests = fingerprint.digests if source.checksum or source.checksum_url else ()
+        return _FileQuestion(source, digests, _text(disk_format), _text(container_format))
+    return None
+
+
+def _text(value: object) -> str | None:
+    return str(value) if value is not None else None
