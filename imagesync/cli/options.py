@@ -165,7 +165,10 @@ class Options:
         ),
     ] = 64
     no_source_check: Annotated[
-        bool, typer.Option("--no-source-check", help="Do not check the URLs and local files of images when the plan is made.")
+        bool,
+        typer.Option(
+            "--no-source-check", help="Do not check the URLs and local files of images when the plan is made."
+        ),
     ] = False
     strict: Strict = False
 

@@ -7,7 +7,6 @@ from io import BufferedReader
 from typing import Final
 
 from imagesync.errors import Diagnostic, SourceError
-from imagesync.formats import HEAD
 from imagesync.model.catalog import Checksum, FileSource, Fingerprint, ImageSpec
 from imagesync.secrets import show_key
 from imagesync.sources.cache import DigestCache
@@ -42,9 +41,7 @@ def check_head(source: FileSource, disk_format: str | None, container_format: st
     These are the checks of an apply; only a file of 64 KiB or less is read to its end.
     """
     with open_source(source, Fingerprint(), disk_format=disk_format, container_format=container_format) as stream:
-        for _ in stream:
-            if stream.sent >= HEAD:
-                return
+        next(iter(stream), None)  # the stream gives nothing before its format is checked
 
 
 def check_digests(source: FileSource, digests: Sequence[Checksum], cache: DigestCache) -> None:
