@@ -82,13 +82,13 @@ class ManifestError(ImagesyncError):
         self.diagnostics = tuple(sorted(_merge_repeated(set(diagnostics))))
         count = len(self.diagnostics)
         many = f"{'at least ' * (count >= MAX_PROBLEMS)}{count} problem{'s' * (count != 1)}"
-        super().__init__(f"{many} in the manifests; nothing was planned")
+        super().__init__(f"{many} in the manifests")
 
     def __str__(self) -> str:
         shown = self.diagnostics[:MAX_SHOWN_PROBLEMS]
         lines = [line for item in shown for line in (str(item), *_draw_excerpt(item))]
         if (more := len(self.diagnostics) - len(shown)) > 0:
-            lines.append(f"and {more} more, which validate --format json tells")
+            lines.append(f"and {more} more; see them all with: imagesync validate --format json")
         return "\n".join([*lines, self.message])
 
 

@@ -262,8 +262,8 @@ def select_adoptable(backend: Backend, catalog: Catalog) -> Catalog:
 def check_saved(backend: Backend, plan: Plan, policy: Policy = AS_PLANNED) -> Identity:
     """The target of a saved plan, as the backend knows it.
 
-    PlanRefused if the plan was made for another target, makes a false claim, or needs a permission that ``policy`` does
-    not give. StalePlan if something that it relies on changed.
+    UsageError if the plan was made for another target. PlanRefused if it makes a false claim, or needs a permission that
+    ``policy`` does not give. StalePlan if something that it relies on changed.
     """
     from imagesync.planning.live_checks import find_false_claims
     from imagesync.planning.permissions import find_exceeded_limits
@@ -272,7 +272,7 @@ def check_saved(backend: Backend, plan: Plan, policy: Policy = AS_PLANNED) -> Id
     here = backend.identity()
     if here.fingerprint != plan.target.fingerprint:
         message = f"the plan was made for {_describe(plan.target)}, this is {_describe(here)}"
-        raise PlanRefused([f"{message}; apply it there, or plan for this target"])
+        raise UsageError(message, "apply it there, or plan for this target")
     if faults := find_faulty_steps(plan):
         raise PlanRefused(shorten_faults(faults))
     inventory = take_inventory_for_plan(backend, plan)

@@ -101,6 +101,7 @@ Discard = Annotated[
     ),
 ]
 EVERY_KEY = "*"
+MAX_PERCENT = 100
 Ids = Annotated[
     Path | None,
     typer.Option(
@@ -230,11 +231,13 @@ class Amount:
     ] = False
     summary: Annotated[bool, typer.Option("--summary", help="Show the counts of the plan only.")] = False
 
-    @property
-    def level(self) -> Detail:
-        """UsageError if both are asked for."""
+    def choose(self, shown_as: Form = Form.TEXT) -> Detail:
+        """The amount; UsageError for both options, or one of them where the plan is ``shown_as`` JSON, which has all."""
         if self.detail and self.summary:
             raise UsageError("--detail and --summary exclude each other", "pass one of them")
+        if shown_as is Form.JSON and (self.detail or self.summary):
+            word = "--detail" if self.detail else "--summary"
+            raise UsageError(f"{word} has no effect on --format json, which shows every field", f"leave out {word}")
         return Detail.WHOLE if self.detail else Detail.SUMMARY if self.summary else Detail.USUAL
 
 
@@ -285,7 +288,10 @@ def parse_limit(option: str, text: str | None) -> Limit | None:
     number = text.removesuffix("%").strip()
     if not (number.isascii() and number.isdigit()):
         raise UsageError(f"--{option} {text}: not a count or per cent", f"write --{option} 9 or --{option} 30%")
-    return Limit(int(number), percent=text.endswith("%"))
+    limit = Limit(int(number), percent=text.endswith("%"))
+    if limit.percent and limit.value > MAX_PERCENT:
+        raise UsageError(f"--{option} {text}: more than {MAX_PERCENT} per cent", f"write --{option} {MAX_PERCENT}%")
+    return limit
 
 
 def without_options(*names: str) -> Callable[[Callable[..., int]], Callable[..., int]]:

@@ -47,5 +47,6 @@ def _check_repeats(order: list[Any]) -> None:
 def _check_empty(values: dict[str, Any], order: list[Any]) -> None:
     """UsageError for an empty value, as of an unset variable: as a path it would be the working directory."""
     for param in order:
-        if values.get(param.name) == "":
+        value = values.get(param.name)
+        if value == "" or (isinstance(value, list | tuple) and "" in value):
             raise UsageError(f"{max(param.opts, key=len)} is empty", "give it a value, or leave it out")

@@ -16,6 +16,7 @@ from imagesync.cli.terminal import can_move_cursor, has_colors
 from imagesync.errors import ImagesyncError
 from imagesync.model.plan import Plan
 from imagesync.model.report import Event, Finished, Outcome, Progress, Started
+from imagesync.render.place import describe_place
 from imagesync.render.progress import RunProgress, age_line, end_line, progress_line, start_line
 from imagesync.render.result import event_to_json, run_started_to_json
 from imagesync.text import json_text
@@ -172,7 +173,7 @@ class EventLines:
         self._write(document)
 
     def _write(self, document: dict[str, Any]) -> None:
-        target = {"target": self._plan.target_name} if self._plan else {}
+        target = {"target": self._plan.target_name or describe_place(self._plan)} if self._plan else {}
         at = datetime.now(UTC).isoformat(timespec="milliseconds")
         with self._lock:
             if self._file is None or self._error is not None:

@@ -271,7 +271,8 @@ class Run:
         elif (report.plan.steps or report.plan.errors or self._has_shown_steps) and not (
             self._is_quiet and report.succeeded
         ):
-            typer.echo(report_text(report, paint_for(sys.stdout, self._results.color)), color=True)
+            text = report_text(report, paint_for(sys.stdout, self._results.color), width=width_of(sys.stdout))
+            typer.echo(text, color=True)
         note(report_text(report))
         return problems
 

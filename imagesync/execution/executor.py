@@ -14,7 +14,18 @@ from typing import Protocol
 from imagesync.errors import ImagesyncError, RunStopped
 from imagesync.execution.deletions import Waiting
 from imagesync.model.plan import Delete, Plan, Step
-from imagesync.model.report import Advance, Event, Finished, Outcome, Performed, Progress, Report, Started, StepResult
+from imagesync.model.report import (
+    Advance,
+    Event,
+    Finished,
+    Outcome,
+    Performed,
+    Progress,
+    Report,
+    Started,
+    StepResult,
+    Transferred,
+)
 
 
 class Perform(Protocol):
@@ -96,17 +107,25 @@ class _Run:
 
     def attempt(self, step: Step, perform: Perform) -> StepResult:
         """One step in a thread of the pool."""
-        begun = time.monotonic()
+        begun, sent = time.monotonic(), 0
+
+        def advance(amount: Transferred) -> None:
+            nonlocal sent
+            sent = amount.sent
+            self._notify(Progress(step, amount))
+
+        def end(outcome: Outcome, error: str = "") -> StepResult:
+            return StepResult(step, outcome, error=error, seconds=time.monotonic() - begun, bytes_sent=sent)
+
         try:
-            made = perform(step, lambda amount: self._notify(Progress(step, amount)))
+            made = perform(step, advance)
         except RunStopped:
-            return StepResult(step, Outcome.INTERRUPTED, seconds=time.monotonic() - begun)
+            return end(Outcome.INTERRUPTED)
         except ImagesyncError as error:
-            return StepResult(step, Outcome.FAILED, error=str(error), seconds=time.monotonic() - begun)
+            return end(Outcome.FAILED, str(error))
         except Exception as error:
             self.bug = traceback.format_exc()
-            text = f"a bug in imagesync: {type(error).__name__}"
-            return StepResult(step, Outcome.FAILED, error=text, seconds=time.monotonic() - begun)
+            return end(Outcome.FAILED, f"a bug in imagesync: {type(error).__name__}")
         return StepResult(
             step, made.outcome, made.image_id, made.remark, None, time.monotonic() - begun, made.bytes_sent
         )

@@ -5,8 +5,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Final
 
-from imagesync.model.plan import Create, Kind, summarize
+from imagesync.model.plan import Create, Delete, Kind, Reason, find_image_id, is_promotion, summarize
 from imagesync.model.report import Outcome, Report, StepResult, candidates_of
+from imagesync.render.blocks import wrap
 from imagesync.render.style import Ink, Paint, format_count, format_size, leave_plain
 from imagesync.render.text import VERBS
 from imagesync.text import make_printable, shorten_list
@@ -33,14 +34,17 @@ def result_line(result: StepResult, places: Mapping[str, str]) -> str:
     return ": ".join([outcome_line(result), *parts]) if result.error else outcome_line(result)
 
 
-def report_text(report: Report, paint: Paint = leave_plain) -> str:
-    """What went wrong, one line a step; what is done and what is not, counted as the plan does; what to do."""
-    sent = sum(result.bytes_sent for result in report.results)
+def report_text(report: Report, paint: Paint = leave_plain, *, width: int | None = None) -> str:
+    """What went wrong, one line a step; what is done and what is not, counted as the plan does; what to do.
+
+    ``width``: columns that a line may have; None does not wrap.
+    """
+    sent = sum(result.bytes_sent for result in report.results if result.outcome is Outcome.DONE)
     moved = f" {format_size(sent)} uploaded." if sent else ""
     if not report.results and report.succeeded:  # all of it was so already when the lease was ours
         return paint(Ink.BOLD, "Applied: nothing was left to do.")
     done = _count(report, {Outcome.DONE}, _DONE) or "nothing done"
-    rest = _count(report, set(Outcome) - {Outcome.DONE}, _TO_DO)
+    rest = ", ".join(filter(None, (_count(report, set(Outcome) - {Outcome.DONE}, _TO_DO), _count_old_builds(report))))
     number = len(report.plan.errors)  # the plan itself names them, see plan_text
     faulty = [f"{format_count(number, 'image')} skipped because of an error"] if number else []
     counts = "; ".join([done, *([f"not done: {rest}"] if rest else []), *faulty]) + "."
@@ -52,7 +56,11 @@ def report_text(report: Report, paint: Paint = leave_plain) -> str:
         closing = f"{why}: {counts}{moved} Apply again to go on."
     else:
         closing = f"Failed: {counts}{moved} Mend what is named above and apply again."
-    return "\n".join([*_list_poor(report), *_list_left(report), paint(Ink.BOLD, closing), *after])
+    failures = [line for text in _list_poor(report) for line in wrap(text, width, "    ")]
+    ending = [paint(Ink.BOLD, line) for line in wrap(closing, width, "  ")]
+    return "\n".join(
+        [*failures, *_list_left(report), *ending, *(line for text in after for line in wrap(text, width, "    "))]
+    )
 
 
 def _list_poor(report: Report) -> Iterator[str]:
@@ -81,9 +89,31 @@ def _list_left(report: Report) -> Iterator[str]:
 
 def _count(report: Report, outcomes: set[Outcome], words: Mapping[str, str]) -> str:
     """``1 created, 2 replaced``: the images whose steps ended so; a replacement is counted once, with its retirement."""
-    steps = tuple(one.step for one in report.results if one.outcome in outcomes)
+    left = {id(result) for result in _find_old_builds(report)}
+    steps = tuple(one.step for one in report.results if one.outcome in outcomes and id(one) not in left)
     counts = summarize(replace(report.plan, steps=steps))
     return ", ".join(f"{number} {words[verb]}" for verb in VERBS if (number := getattr(counts, verb)))
+
+
+def _count_old_builds(report: Report) -> str:
+    """``1 old build to delete``: what is left of replacements of which the new build is published."""
+    left = [one.step.action for one in _find_old_builds(report)]
+    builds = {find_image_id(action) for action in left}
+    if not builds:
+        return ""
+    is_deletion = builds == {action.image_id for action in left if isinstance(action, Delete)}
+    return f"{format_count(len(builds), 'old build')} to {'delete' if is_deletion else 'retire'}"
+
+
+def _find_old_builds(report: Report) -> list[StepResult]:
+    """The steps for superseded images that are not done, of keys whose new build is published."""
+    done = [one.step for one in report.results if one.outcome is Outcome.DONE]
+    published = {step.action.key for step in done if isinstance(step.action, Create) or is_promotion(step)}
+    return [
+        one
+        for one in report.results
+        if one.outcome is not Outcome.DONE and one.step.reason is Reason.SUPERSEDED and one.step.action.key in published
+    ]
 
 
 def _list_next_steps(report: Report) -> Iterator[str]:

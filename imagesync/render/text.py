@@ -286,7 +286,8 @@ def _make_update_row(view: _View, key: str, step: Step, update: Update) -> Row:
         lines.append(Line("", "marker update only, no field changes"))
     is_named = is_lost or step.reason is Reason.ADOPT
     alone = (Line("image", update.image_id),) if is_lost or view.whole else ()
-    return Row(kind, key, what, tuple(lines), is_named=is_named, is_last=is_lost, alone=alone)
+    label = _label(key, update.image_id) if step.reason is Reason.ADOPT else ""
+    return Row(kind, key, what, tuple(lines), label, is_named, is_lost, alone)
 
 
 def _make_delete_row(view: _View, key: str, step: Step, delete: Delete) -> Row:

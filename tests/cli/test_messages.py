@@ -129,7 +129,7 @@ def test_the_line_is_shown_with_a_caret_and_all_problems_in_one_run(folder: Path
         "two.yaml:3:1: not valid YAML: a tab stands in the indentation; indent with spaces",
         "    →b: {}",
         "    ^",
-        "2 problems in the manifests; nothing was planned",
+        "2 problems in the manifests",
     ]
     found = json.loads(run(folder, "validate", ".", "--format", "json").stdout)["problems"]
     assert [(item["file"], item["line"], item["column"]) for item in found] == [("one.yaml", 5, 14), ("two.yaml", 3, 1)]
@@ -149,7 +149,7 @@ def test_what_would_do_nothing_stops_every_command_that_reads_manifests(folder: 
     for words in (("validate",), ("plan", "--store", "store"), ("apply", "--yes", "--store", "store")):
         output = run(folder, *words).stderr
         assert [name for name in IDLE if f"images.{name}." in output] == list(IDLE)
-        assert "problems in the manifests; nothing was planned" in output
+        assert "problems in the manifests" in output
     assert not (folder / "store").exists()
 
 

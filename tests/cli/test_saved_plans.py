@@ -139,9 +139,9 @@ def test_text_that_is_no_json_is_refused(workspace: SavedPlanWorkspace) -> None:
 
 
 def test_another_target_is_refused(workspace: SavedPlanWorkspace) -> None:
-    """By kind, place, region and project; exit 1."""
+    """By kind, place, region and project."""
     workspace.plan()
-    output = workspace.run("apply", "plan.json", "--yes", "--store", "other", code=1).stderr
+    output = workspace.run("apply", "plan.json", "--yes", "--store", "other", code=64).stderr
     assert "the plan was made for store" in output
     assert open_backend(store=workspace.folder / "other").images() == []
 
@@ -285,6 +285,10 @@ def test_limits_on_the_command_line(workspace: SavedPlanWorkspace) -> None:
     output = workspace.run("plan", "--store", "store", "--max-update", "50%", code=1).stderr
     assert "would update 4 of 4 live images (100 %), the limit is 50 %; pass --max-update 4 to allow" in output
     assert "4 to update" in workspace.run("plan", "--store", "store", "--max-update", "4").stdout
+    for words in (("--max-update", "101%"), ("--max-delete", "200%")):
+        output = workspace.run("plan", "--store", "store", *words, code=64).stderr
+        assert f"{' '.join(words)}: more than 100 per cent; write {words[0]} 100%" in output
+    assert "4 to update" in workspace.run("plan", "--store", "store", "--max-update", "101").stdout
     assert "--max-update half" in workspace.run("plan", "--store", "store", "--max-update", "half", code=64).stderr
 
 

@@ -111,12 +111,32 @@ def test_heading_question_report_plan_and_events_name_target_and_place(folder: P
     assert (plan["manifest"]["target"], plan["target"]["label"]) == ("lab", "lab-store")
 
 
-@pytest.mark.parametrize("option", ["--store", "--cloud", "--target", "--out", "--log-file"])
+@pytest.mark.parametrize(
+    "option", ["--store", "--cloud", "--target", "--out", "--log-file", "--source-hosts", "--only", "--set"]
+)
 def test_an_empty_option_is_refused(folder: Path, option: str) -> None:
     """``--store "$UNSET"`` was a store in the working directory, beside the manifest."""
     output = run("plan", "m.yaml", option, "", folder=folder, code=64).stderr
     assert f"imagesync: {option} is empty; give it a value, or leave it out" in output
     assert [path.name for path in folder.iterdir()] == ["m.yaml"]
+
+
+@pytest.mark.parametrize(("option", "code"), [("--detail", 64), ("--summary", 64), ("--no-color", 0)])
+def test_json_has_one_amount_of_detail(folder: Path, option: str, code: int) -> None:
+    """An option that would change nothing is refused; an apply shows its plan as text all the same."""
+    run("plan", "m.yaml", "-o", "plan.json", folder=folder)
+    for words in (("plan", "m.yaml"), ("show", "plan.json")):
+        output = run(*words, "--format", "json", option, folder=folder, code=code).stderr
+        assert (f"{option} has no effect on --format json" in output) is (code == 64)
+    done = run("apply", "m.yaml", "--yes", "--format", "json", option, folder=folder)
+    assert json.loads(done.stdout)["succeeded"]
+
+
+def test_events_name_the_place_if_no_target_is_named(folder: Path) -> None:
+    """Lines of several runs can be told apart."""
+    run("apply", "m.yaml", "--yes", "--store", "other", "--events", "events", folder=folder)
+    lines = [json.loads(line) for line in (folder / "events").read_text().splitlines()]
+    assert {line["target"] for line in lines} == {"store other"}
 
 
 @pytest.mark.parametrize("verb", ["validate", "plan"])

@@ -286,7 +286,7 @@ def test_a_saved_plan_is_applied_to_the_real_service_or_refused(workspace: Cloud
     workspace.images = {key: workspace.images[key] for key in ("raw-00", "raw-01", "raw-02")}
     saved = str(workspace.folder / "plan.json")
     workspace.run("plan", "-o", saved)
-    assert "the plan was made for" in workspace.run("apply", "--yes", user="bob", code=1, path=saved).stderr
+    assert "the plan was made for" in workspace.run("apply", "--yes", user="bob", code=64, path=saved).stderr
     assert "Applied: 3 created." in workspace.run("apply", "--yes", path=saved).stdout
     assert "was made meanwhile" in workspace.run("apply", "--yes", code=1, path=saved).stderr
     workspace.images["raw-01"]["min_ram"] = 5

@@ -29,7 +29,7 @@ def test_problems_of_manifests_are_sorted_and_each_once() -> None:
     first, second = (Diagnostic("a.yaml", line, 1, "", "x") for line in (1, 2))
     error = ManifestError([second, first, second])
     assert error.diagnostics == (first, second)
-    assert str(error).splitlines()[-1] == "2 problems in the manifests; nothing was planned"
+    assert str(error).splitlines()[-1] == "2 problems in the manifests"
 
 
 def test_of_many_problems_only_the_first_are_shown() -> None:

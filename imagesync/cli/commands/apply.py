@@ -55,7 +55,7 @@ def apply(
     if is_saved:
         refuse_for_saved_plan(options, stage=stage, discard=discard_staged)
     check_results(results.out, results.ids, results.events)
-    with Run(results, yes=yes, detail=amount.level, is_quiet=logs.quiet) as run:
+    with Run(results, yes=yes, detail=amount.choose(), is_quiet=logs.quiet) as run:
         if is_saved:
             saved, missing = read_plan(path, allow_outside=options.allow_outside)
             check_target(saved, options)

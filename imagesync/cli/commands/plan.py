@@ -56,7 +56,7 @@ def plan(
     from imagesync.workflow import Planner
 
     set_up_logs(logs)
-    detail = amount.level
+    detail = amount.choose(form)
     if is_plan_file(path):
         raise UsageError(f"{path} is a saved plan", "look at it with: imagesync show")
     make = choose_maker(options, stage=stage, discard=discard_staged)

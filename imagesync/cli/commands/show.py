@@ -29,5 +29,5 @@ def show(
 
     set_up_logs(logs)
     plan, _ = read_plan(path)
-    show_plan(plan, form, color, folder_of(path), amount.level)
+    show_plan(plan, form, color, folder_of(path), amount.choose(form))
     return ExitCode.DONE

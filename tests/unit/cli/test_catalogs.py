@@ -56,7 +56,7 @@ targets:
   eu: {cloud: eu, images: {a: {source: there.img}}}
 images: {a: {source: '${file}', disk_format: raw}, b: {source: gone.img, disk_format: raw, container_format: bare}}
 """
-    (tmp_path / "here.img").write_bytes(b"x")
+    (tmp_path / "here.img").write_bytes(b"\x01")
     assert find_problems(tmp_path, text) == [
         "5:32: images.a.source: there.img: No such file or directory (on target eu)",
         "6:10: images.a: container_format missing: no image can be made without",

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 
 import pytest
 
-from imagesync.errors import ChecksumMismatch, ImagesyncError
+from imagesync.errors import ChecksumMismatch, ImagesyncError, RunStopped
 from imagesync.execution.deletions import Waiting
 from imagesync.execution.executor import execute
 from imagesync.model.plan import Deactivate, Delete, Plan, Reason, Step
-from imagesync.model.report import Advance, Event, Finished, Outcome, Performed, Report, Started
+from imagesync.model.report import Advance, Event, Finished, Outcome, Performed, Report, Started, Transferred
 from tests.unit.factories import TARGET
 from tests.waiting import wait_until
 
@@ -78,6 +78,27 @@ def test_a_bug_fails_its_step_and_keeps_the_traceback() -> None:
     report, _ = run(made(("a", ()), ("b", ())), bug="a")
     assert "KeyError" in report.bug
     assert outcomes(report) == {"a": "failed", "b": "done"}
+
+
+@pytest.mark.parametrize("error", [RunStopped(), ChecksumMismatch("wrong"), KeyError("oops"), None])
+def test_bytes_that_were_sent_are_in_the_result_however_the_step_ends(error: Exception | None) -> None:
+    """Of the last try; a step that succeeds says itself how many."""
+
+    class Sending:
+        def __call__(self, step: Step, advance: Advance, /) -> Performed:
+            for sent in (500, 30, 70):
+                advance(Transferred(sent, 100, sent, 100))
+            if error is not None:
+                raise error
+            return Performed(step.id, bytes_sent=100)
+
+        def delete(
+            self, deletes: Sequence[Delete], jobs: int, waiting: Waiting, /
+        ) -> dict[str, Performed | ImagesyncError]:
+            return {}
+
+    report = execute(made(("a", ())), Sending(), jobs=1, notify=lambda _: None, cancelled=threading.Event())
+    assert [result.bytes_sent for result in report.results] == [70 if error else 100]
 
 
 def test_after_an_interruption_no_step_starts() -> None:

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from imagesync.model.plan import Plan
+from imagesync.model.plan import Plan, Reason
+from imagesync.model.policy import OnReplace
 from imagesync.model.report import Outcome, Report, StepResult
 from imagesync.render.report import report_text
 from imagesync.render.text import counts_line
@@ -49,6 +50,43 @@ def test_what_was_not_done_is_counted_too(failed: str, closing: str) -> None:
     lines = report_text(report({failed: Outcome.FAILED})).splitlines()
     assert lines[-1].startswith(closing)
     assert all(line.startswith("failed") and line.endswith("boom") for line in lines[:-1])
+
+
+def test_an_old_build_that_stays_is_not_a_deletion_of_the_plan() -> None:
+    """The new build is published: the key is replaced, and what is left of it has its own name."""
+    wanted = catalog(spec("a", "b", on_replace=OnReplace(keep=0)), spec("z", "b"))
+    output = plan(wanted, inventory(live(spec("a")), live(spec("z"))))
+    assert counts_line(output).startswith("Plan: 2 to replace; ")
+    for kept, words in (("a", "1 old build to delete"), ("z", "1 old build to retire"), ("", "2 old builds to retire")):
+        results = tuple(
+            StepResult(
+                step, Outcome.FAILED if step.reason is Reason.SUPERSEDED and kept in step.action.key else Outcome.DONE
+            )
+            for step in output.steps
+        )
+        closing = report_text(Report(output, results)).splitlines()[-1]
+        assert closing == f"Failed: 2 replaced; not done: {words}. Mend what is named above and apply again."
+
+
+def test_bytes_of_a_transfer_that_failed_are_not_uploaded() -> None:
+    """The report for programs has them."""
+    steps = plan(catalog(spec("a"), spec("b")), inventory())
+    done = StepResult(steps.steps[0], Outcome.DONE, bytes_sent=2048)
+    failed = StepResult(steps.steps[1], Outcome.FAILED, error="x", bytes_sent=1024)
+    assert "1 created; not done: 1 to create. 2.0 KiB uploaded. " in report_text(Report(steps, (done, failed)))
+
+
+def test_a_long_sentence_is_wrapped_and_its_words_are_whole() -> None:
+    """Addresses can be copied."""
+    url = f"https://h.example/{'long/' * 20}disk.img"
+    steps = plan(catalog(spec("a")), inventory())
+    result = StepResult(steps.steps[0], Outcome.FAILED, error=f"{url}: HTTP 404; {'correct the URL ' * 8}")
+    report = Report(steps, (result,))
+    lines = report_text(report, width=60).splitlines()
+    assert max(len(line) for line in lines if url not in line) <= 60
+    assert sum(url in line for line in lines) == 1
+    assert " ".join(" ".join(lines).split()) == " ".join(report_text(report).split())
+    assert all(line.startswith("    ") for line in lines[1 : lines.index(next(x for x in lines if "Failed" in x))])
 
 
 def test_an_interrupted_run_says_what_is_left() -> None:

@@ -299,3 +299,14 @@ def test_many_notes_that_differ_in_an_id_and_a_digest_are_one(number: int, lines
         keys = ", ".join(f"k{index}" for index in range(number))
         assert found == [f"{keys}: image … is adopted, its content taken for … on trust"]
     assert group_notes(notes, whole=True) == notes
+
+
+@pytest.mark.parametrize("number", [1, 5, 6, 40])
+def test_every_image_that_is_adopted_is_named_with_its_id(number: int) -> None:
+    """Also where many share their lines: the id says which image is meant."""
+    keys = [spec(f"k{index}", adopt=True, min_ram=7) for index in range(number)]
+    found = tuple(replace(live(one, f"image-{one.key}"), properties={}) for one in map(spec, (one.key for one in keys)))
+    text = plan_text(plan(catalog(*keys), inventory(foreign=found)), width=80)
+    assert f"{number} to update" in text
+    for one in keys:
+        assert f"image-{one.key}" in text.replace("(", " ").replace(")", " ").replace(",", " ").split()
