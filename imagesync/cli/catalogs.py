@@ -43,7 +43,8 @@ def load_every_catalog(path: Path, options: Options) -> tuple[list[Catalog], lis
     ManifestError with the problems of all, also of what only making an image would need.
     """
     manifest = read_manifest(path, allow_outside=options.allow_outside)
-    checks = (find_unreadable_files, find_undigested, find_missing_needs, HeadChecks().find_wrong_files)
+    heads = () if options.no_source_check else (HeadChecks().find_wrong_files,)
+    checks: tuple[Check, ...] = (find_unreadable_files, find_undigested, find_missing_needs, *heads)
     catalogs: list[Catalog] = []
     found: defaultdict[Diagnostic, list[str | None]] = defaultdict(list)
     checked: list[str | None] = []

@@ -80,6 +80,10 @@ SourceHosts = Annotated[
     ),
 ]
 Format = Annotated[Form, typer.Option("--format", help="How the result is written.")]
+NoSourceCheck = Annotated[
+    bool,
+    typer.Option("--no-source-check", help="Do not check the URLs and local files of images before an apply."),
+]
 Strict = Annotated[
     bool, typer.Option("--strict", help="Profiles and values that nothing uses are errors, not warnings.")
 ]
@@ -165,12 +169,7 @@ class Options:
             min=0,
         ),
     ] = 64
-    no_source_check: Annotated[
-        bool,
-        typer.Option(
-            "--no-source-check", help="Do not check the URLs and local files of images when the plan is made."
-        ),
-    ] = False
+    no_source_check: NoSourceCheck = False
     strict: Strict = False
 
     def __post_init__(self) -> None:

@@ -10,6 +10,7 @@ class ReportSoFar:
     def __init__(self) -> None:
         self._started: dict[str, Step] = {}
         self._results: dict[str, StepResult] = {}
+        self._sent: dict[str, int] = {}
 
     def __call__(self, event: Event) -> None:
         """One event."""
@@ -18,8 +19,8 @@ class ReportSoFar:
                 self._started[step.id] = step
             case Finished(result=result):
                 self._results[result.step.id] = result
-            case Progress():
-                pass
+            case Progress(step=step, amount=amount):
+                self._sent[step.id] = amount.sent
 
     @property
     def has_running(self) -> bool:
@@ -30,8 +31,14 @@ class ReportSoFar:
         """The report of a run that ends now."""
         results = dict(self._results)
         running = self._started.keys() - results.keys()
+        sent = dict(self._sent)
         every = (
-            results.get(step.id) or StepResult(step, Outcome.INTERRUPTED if step.id in running else Outcome.NOT_STARTED)
+            results.get(step.id)
+            or StepResult(
+                step,
+                Outcome.INTERRUPTED if step.id in running else Outcome.NOT_STARTED,
+                bytes_sent=sent.get(step.id, 0),
+            )
             for step in plan.steps
         )
         return Report(plan, tuple(every), interrupted=True)

@@ -15,8 +15,9 @@ from typing import Final
 from imagesync.backends.base import Backend, CreateFields, UpdateFields
 from imagesync.errors import BackendError, Conflict, Forbidden, ImagesyncError, RunStopped, SourceError
 from imagesync.execution.transfers import Transfers
-from imagesync.execution.verification import GIB, Arrived
+from imagesync.execution.verification import Arrived
 from imagesync.execution.writes import Writes, check_status
+from imagesync.formats import GIB
 from imagesync.model.catalog import Content, Role, Status, Visibility
 from imagesync.model.image import LiveImage
 from imagesync.model.plan import Create

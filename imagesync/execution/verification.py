@@ -11,8 +11,9 @@ from functools import partial
 from typing import Final
 
 from imagesync.backends.base import Backend
-from imagesync.errors import BackendError, ChecksumMismatch, Forbidden, FormatMismatch
+from imagesync.errors import BackendError, ChecksumMismatch, Forbidden
 from imagesync.execution.reading_back import Hashes, StoredData, check_digest, read_back
+from imagesync.formats import check_disk_fits
 from imagesync.model.catalog import (
     HEX_LENGTHS,
     Checksum,
@@ -28,7 +29,6 @@ from imagesync.model.plan import Create
 from imagesync.model.record import read
 from imagesync.sources import SourceStream, make_plausibility
 
-GIB: Final = 2**30
 NOT_INSPECTED: Final = Transfer(inspect=False)
 """For data that was published before: it was inspected then, or was not to be."""
 
@@ -183,9 +183,8 @@ class Verifier:
 def check_min_disk(create: Create, needed: int) -> None:
     """Raise FormatMismatch if a declared min_disk is less than the ``needed`` bytes of the image's disk."""
     declared = create.state.fields.get("min_disk")
-    if isinstance(declared, int) and declared and not create.min_disk_auto and needed > declared * GIB:
-        message = f"min_disk is {declared} GB, but the image's virtual size is at least {needed} bytes"
-        raise FormatMismatch(message, f"declare min_disk: {-(-needed // GIB)} or more, or auto")
+    if isinstance(declared, int) and not create.min_disk_auto:
+        check_disk_fits(declared, needed)
 
 
 def declared_formats(create: Create) -> tuple[str | None, str | None]:

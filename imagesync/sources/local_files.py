@@ -3,16 +3,33 @@
 import os
 import stat
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from io import BufferedReader
 from typing import Final
 
 from imagesync.errors import Diagnostic, SourceError
-from imagesync.model.catalog import Checksum, FileSource, Fingerprint, ImageSpec
+from imagesync.formats import check_disk_fits
+from imagesync.model.catalog import Auto, Checksum, FileSource, Fingerprint, ImageSpec
 from imagesync.secrets import show_key
 from imagesync.sources.cache import DigestCache
 from imagesync.sources.stream import open_source
 
 UNREADABLE: Final = "check the path and its permissions"
+
+
+@dataclass(frozen=True, slots=True)
+class DeclaredDisk:
+    """What a manifest says of the disk in a file. ``min_disk`` in GB; 0 if none is declared, or if it is computed."""
+
+    disk_format: str | None
+    container_format: str | None
+    min_disk: int = 0
+
+
+def read_declared_disk(spec: ImageSpec) -> DeclaredDisk:
+    """What the manifest says of the disk of an image."""
+    min_disk = 0 if isinstance(spec.min_disk, Auto) else spec.min_disk
+    return DeclaredDisk(spec.disk_format, spec.container_format, min_disk or 0)
 
 
 def explain_unreadable_file(path: str) -> str:
@@ -35,13 +52,15 @@ def _explain(error: OSError) -> str:
     return str(error.strerror or error.args[1])
 
 
-def check_head(source: FileSource, disk_format: str | None, container_format: str | None) -> None:
+def check_head(source: FileSource, disk: DeclaredDisk) -> None:
     """SourceError if the first bytes of a file, unpacked, are not what an apply would publish.
 
     These are the checks of an apply; only a file of 64 KiB or less is read to its end.
     """
+    disk_format, container_format = disk.disk_format, disk.container_format
     with open_source(source, Fingerprint(), disk_format=disk_format, container_format=container_format) as stream:
         next(iter(stream), None)  # the stream gives nothing before its format is checked
+        check_disk_fits(disk.min_disk, stream.virtual_size or 0)
 
 
 def check_digests(source: FileSource, digests: Sequence[Checksum], cache: DigestCache) -> None:
@@ -66,28 +85,27 @@ class HeadChecks:
     """The heads of local files, each read once, however many targets have it."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple[FileSource, str | None, str | None], SourceError | None] = {}
+        self._known: dict[tuple[FileSource, DeclaredDisk], SourceError | None] = {}
 
     def find_wrong_files(self, specs: Sequence[ImageSpec]) -> Iterator[Diagnostic]:
         """One diagnostic for each local file that an apply would refuse for its first bytes; unreadable files are left out."""
         for spec in specs:
             if isinstance(spec.source, FileSource) and spec.disk_format is not None:
-                error = self._check(spec.source, spec.disk_format, spec.container_format)
+                error = self._check(spec.source, read_declared_disk(spec))
                 if error is not None:
                     yield _make_diagnostic(spec, spec.source, error)
 
-    def _check(self, source: FileSource, disk_format: str | None, container_format: str | None) -> SourceError | None:
-        formats = (source, disk_format, container_format)
-        if formats not in self._known:
-            self._known[formats] = _find_error(*formats)
-        return self._known[formats]
+    def _check(self, source: FileSource, disk: DeclaredDisk) -> SourceError | None:
+        if (source, disk) not in self._known:
+            self._known[source, disk] = _find_error(source, disk)
+        return self._known[source, disk]
 
 
-def _find_error(source: FileSource, disk_format: str | None, container_format: str | None) -> SourceError | None:
+def _find_error(source: FileSource, disk: DeclaredDisk) -> SourceError | None:
     if explain_unreadable_file(source.path):
         return None
     try:
-        check_head(source, disk_format, container_format)
+        check_head(source, disk)
     except SourceError as error:
         return error
     return None

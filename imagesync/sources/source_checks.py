@@ -19,6 +19,7 @@ from imagesync.model.plan import Create, Plan
 from imagesync.secrets import show_key
 from imagesync.sources.access import PassingError, SourceAccess
 from imagesync.sources.cache import DigestCache
+from imagesync.sources.local_files import DeclaredDisk, check_digests, check_head, read_declared_disk
 
 _Result: TypeAlias = int | SourceError | None
 """The size of a source in bytes, if it became known, or why an apply would fail."""
@@ -38,8 +39,7 @@ class _FileQuestion:
 
     source: FileSource
     digests: tuple[Checksum, ...]
-    disk_format: str | None
-    container_format: str | None
+    disk: DeclaredDisk
 
 
 class SourceChecks:
@@ -72,11 +72,9 @@ class SourceChecks:
             return dict(zip(new, pool.map(self._check_file, new), strict=True))
 
     def _check_file(self, question: _FileQuestion) -> SourceError | None:
-        from imagesync.sources.local_files import check_digests, check_head
-
         source = question.source
         try:
-            check_head(source, question.disk_format, question.container_format)
+            check_head(source, question.disk)
             check_digests(source, question.digests, self._cache)
         except SourceError as error:
             return SourceError(f"{show_key(source.shown)}: {error.message}", error.hint)
@@ -114,22 +112,23 @@ def make_fault(error: SourceError, *, hides_content: bool = False) -> SourceFaul
 
 def _ask_about_create(create: Create) -> _UrlQuestion | _FileQuestion | None:
     fields = create.state.fields
-    return _ask(create.source, create.fingerprint, fields.get("disk_format"), fields.get("container_format"))
+    formats = _text(fields.get("disk_format")), _text(fields.get("container_format"))
+    declared = 0 if create.min_disk_auto else fields.get("min_disk")
+    disk = DeclaredDisk(*formats, declared if isinstance(declared, int) else 0)
+    return _ask(create.source, create.fingerprint, disk)
 
 
 def _ask_about_image(spec: ImageSpec) -> _UrlQuestion | _FileQuestion | None:
-    return _ask(spec.source, spec.fingerprint, spec.disk_format, spec.container_format)
+    return _ask(spec.source, spec.fingerprint, read_declared_disk(spec))
 
 
-def _ask(
-    source: Source, fingerprint: Fingerprint, disk_format: object, container_format: object
-) -> _UrlQuestion | _FileQuestion | None:
+def _ask(source: Source, fingerprint: Fingerprint, disk: DeclaredDisk) -> _UrlQuestion | _FileQuestion | None:
     """What to check of a source; None if there is nothing that can be checked from here."""
     if isinstance(source, UrlSource) and source.transfer.is_sent:
-        return _UrlQuestion(source.urls, str(disk_format or "raw") if source.transfer.inspect else "")
+        return _UrlQuestion(source.urls, disk.disk_format or "raw" if source.transfer.inspect else "")
     if isinstance(source, FileSource):
         digests = fingerprint.digests if source.checksum or source.checksum_url else ()
-        return _FileQuestion(source, digests, _text(disk_format), _text(container_format))
+        return _FileQuestion(source, digests, disk)
     return None
 
 

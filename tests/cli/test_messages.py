@@ -97,6 +97,14 @@ def test_a_local_file_that_no_machine_boots_is_found_before_the_apply(folder: Pa
     assert "good.qcow2" in output
 
 
+def test_validate_without_source_checks_looks_into_no_file(folder: Path) -> None:
+    """Only whether it is there: a checkout may hold pointers in the place of large files."""
+    (folder / "m.yaml").write_text(f"{HEAD}  x: {{source: packed}}\n")
+    run(folder, "validate", "m.yaml", "--no-source-check", code=0)
+    (folder / "packed").unlink()
+    assert "packed: No such file" in run(folder, "validate", "m.yaml", "--no-source-check").stderr
+
+
 def test_a_declared_digest_of_a_local_file_is_compared_by_the_plan(folder: Path) -> None:
     """The digest that the file has is not hidden; it is the one to write."""
     (folder / "m.yaml").write_text(f"{HEAD}  x: {{source: {{path: a.qcow2, checksum: '{sha256(PACKED)}'}}}}\n")

@@ -10,6 +10,7 @@ from imagesync.cli.options import (
     AllowOutside,
     Form,
     Format,
+    NoSourceCheck,
     Options,
     PathArgument,
     SourceHosts,
@@ -32,6 +33,7 @@ def validate(
     set_values: Values = [],  # noqa: B006 - Typer reads the default
     allow_outside: AllowOutside = False,
     source_hosts: SourceHosts = [],  # noqa: B006 - Typer reads the default
+    no_source_check: NoSourceCheck = False,
     strict: Strict = False,
     form: Format = Form.TEXT,
     *,
@@ -45,7 +47,12 @@ def validate(
 
     set_up_logs(logs)
     options = Options(
-        target=target, set_values=set_values, allow_outside=allow_outside, source_hosts=source_hosts, strict=strict
+        target=target,
+        set_values=set_values,
+        allow_outside=allow_outside,
+        source_hosts=source_hosts,
+        no_source_check=no_source_check,
+        strict=strict,
     )
     try:
         catalogs, warnings = load_every_catalog(path, options)

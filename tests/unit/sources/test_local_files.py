@@ -9,9 +9,9 @@ import pytest
 
 from imagesync.errors import ChecksumMismatch, FormatMismatch, SourceError
 from imagesync.formats import HEAD
-from imagesync.model.catalog import Checksum, Compression, FileSource, Method, Place, Transfer
+from imagesync.model.catalog import Auto, Checksum, Compression, FileSource, Method, Place, Transfer
 from imagesync.sources import DigestCache
-from imagesync.sources.local_files import HeadChecks, check_digests, check_head, explain_unreadable_file
+from imagesync.sources.local_files import DeclaredDisk, HeadChecks, check_digests, check_head, explain_unreadable_file
 from tests.unit.factories import spec
 
 RAW = bytes(range(256)) * 1024
@@ -48,7 +48,7 @@ def test_a_head_that_an_apply_would_refuse_is_refused(
 ) -> None:
     """For its format, its container, and what is inside a packed file."""
     with pytest.raises(SourceError, match=message):
-        check_head(file_source(tmp_path, data, transfer), disk_format, container_format)
+        check_head(file_source(tmp_path, data, transfer), DeclaredDisk(disk_format, container_format))
 
 
 @pytest.mark.parametrize(
@@ -66,14 +66,24 @@ def test_a_head_that_an_apply_would_take_passes(
     tmp_path: Path, data: bytes, disk_format: str | None, transfer: Transfer
 ) -> None:
     """Also what the manifest says not to inspect, and what the service unpacks."""
-    check_head(file_source(tmp_path, data, transfer), disk_format, "bare")
+    check_head(file_source(tmp_path, data, transfer), DeclaredDisk(disk_format, "bare"))
 
 
 def test_only_the_head_of_a_long_file_is_read(tmp_path: Path) -> None:
     """A hole of a terabyte costs nothing."""
     source = file_source(tmp_path, b"\x01")
     os.truncate(source.path, 2**40)
-    check_head(source, "raw", "bare")
+    check_head(source, DeclaredDisk("raw", "bare"))
+
+
+def test_a_disk_larger_than_min_disk_is_refused(tmp_path: Path) -> None:
+    """Its size is that of a raw file; a disk that fits, or whose min_disk is not declared, passes."""
+    source = file_source(tmp_path, b"\x01")
+    os.truncate(source.path, 5 * 2**30)
+    for min_disk in (0, 5):
+        check_head(source, DeclaredDisk("raw", "bare", min_disk))
+    with pytest.raises(FormatMismatch, match="min_disk is 4 GB, but the image's virtual size is at least 5368709120"):
+        check_head(source, DeclaredDisk("raw", "bare", 4))
 
 
 def checksum(algorithm: str, data: bytes) -> Checksum:
@@ -114,7 +124,7 @@ def test_a_file_that_vanished_is_an_error_of_its_source(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="No such file or directory"):
         check_digests(source, [checksum("md5", RAW)], DigestCache(None))
     with pytest.raises(SourceError, match="No such file or directory"):
-        check_head(source, "raw", "bare")
+        check_head(source, DeclaredDisk("raw", "bare"))
 
 
 def test_a_pipe_is_not_opened(tmp_path: Path) -> None:
@@ -145,6 +155,18 @@ def test_a_wrong_file_has_its_place_and_is_read_once(tmp_path: Path) -> None:
     assert list(HeadChecks().find_wrong_files(images)) == []
 
 
+def test_the_min_disk_of_an_image_is_compared_with_its_file(tmp_path: Path) -> None:
+    """Unless it is computed from the file."""
+    source = file_source(tmp_path, b"\x01")
+    os.truncate(source.path, 2**31)
+    minimums: dict[str, int | Auto] = {"small": 1, "right": 2, "auto": Auto.AUTO}
+    images = [
+        spec(key, source=source, disk_format="raw", container_format="bare", min_disk=value)
+        for key, value in minimums.items()
+    ]
+    assert [problem.where for problem in HeadChecks().find_wrong_files(images)] == ["images.small.source"]
+
+
 def test_an_image_without_a_format_is_not_checked(tmp_path: Path) -> None:
     """It is kept as it is, or its missing format is the problem."""
     source = file_source(tmp_path, PAGE)
@@ -154,4 +176,4 @@ def test_an_image_without_a_format_is_not_checked(tmp_path: Path) -> None:
 def test_the_errors_are_those_of_the_format(tmp_path: Path) -> None:
     """A caller can tell a wrong format from a wrong digest."""
     with pytest.raises(FormatMismatch):
-        check_head(file_source(tmp_path, PAGE), "raw", "bare")
+        check_head(file_source(tmp_path, PAGE), DeclaredDisk("raw", "bare"))

@@ -1,11 +1,13 @@
 """The sources of a plan: which are checked, how often, and what a failed check does."""
 
 import hashlib
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from imagesync.model.catalog import Checksum, FileSource, Fingerprint, ImageSpec, Method, Transfer, UrlSource
+from imagesync.model.catalog import Auto, Checksum, FileSource, Fingerprint, ImageSpec, Method, Transfer, UrlSource
 from imagesync.sources import DigestCache, SourceChecks
 from imagesync.sources.access import SourceAccess
 from tests.unit.factories import catalog, digest, inventory, live, plan, spec
@@ -36,7 +38,7 @@ def test_nobody_is_asked_for_what_is_not_made() -> None:
 DATA = b"\xe1" * 1000
 
 
-def file_image(folder: Path, key: str, declared: str | None, **attrs: str) -> ImageSpec:
+def file_image(folder: Path, key: str, declared: str | None, **attrs: Any) -> ImageSpec:
     """An image of a local file with a declared md5."""
     path = folder / "disk"
     path.write_bytes(DATA)
@@ -65,6 +67,20 @@ def test_a_file_that_would_be_sent_is_checked(tmp_path: Path) -> None:
     assert not any(fault.is_passing or fault.hides_content for fault in faults.values())
     assert all(fault.hint for fault in faults.values())
     assert not checks.learn(plan(wanted, inventory()), 2)
+
+
+def test_a_disk_that_min_disk_is_too_small_for_is_a_fault(tmp_path: Path) -> None:
+    """Before, only an apply found it; ``auto`` is computed from the data."""
+    minimums = {"auto": Auto.AUTO, "none": None, "right": 2, "small": 1}
+    images = [file_image(tmp_path, key, None, min_disk=value) for key, value in minimums.items()]
+    os.truncate(tmp_path / "disk", 2**31)
+    wanted, checks = catalog(*images), SourceChecks(cache=DigestCache(None))
+    checks.learn(plan(wanted, inventory()), 1)
+    faults = {one.key: one.fault for one in checks.fill_in(wanted).images if one.fault}
+    assert list(faults) == ["small"]
+    assert (
+        faults["small"].message == "disk: min_disk is 1 GB, but the image's virtual size is at least 2147483648 bytes"
+    )
 
 
 def test_a_file_of_an_image_that_stays_is_not_read(tmp_path: Path) -> None:
