@@ -60,6 +60,8 @@ def export_images(wanted: Selection, place: Destination, options: Options) -> Ex
     """Write the manifest of the selected images; FAILED if something that was asked for could not be written."""
     if wanted.all_owners and wanted.owners:
         raise UsageError("--owner and --all-owners at once", "name one of them")
+    if place.force and (place.out is None or str(place.out) == "-"):
+        raise UsageError("--force replaces a file, and --out names none", "add --out FILE, or leave --force out")
     with open_existing(options) as backend:
         identity = backend.identity()
         catalog = place.catalog or slug(identity.project_name) or "exported"

@@ -5,6 +5,7 @@ is spelled and explained alike in every command that has it.
 """
 
 import inspect
+import re
 from collections.abc import Callable, Collection
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
 from enum import StrEnum
@@ -20,12 +21,16 @@ from imagesync.errors import UsageError
 from imagesync.lease import LOCK_TIMEOUT
 from imagesync.model.policy import Limit, Policy
 from imagesync.render.style import Detail
+from imagesync.secrets import show_key
 from imagesync.text import make_printable
 
 if TYPE_CHECKING:
     from imagesync.manifest.selection import Choice
     from imagesync.sources import SourceAccess
 
+MAX_LIMIT_DIGITS: Final = 9
+MAX_PERCENT: Final = 100
+_NO_HOST: Final = re.compile(r"[\s/\\@]")
 CONTEXT: Final = {"help_option_names": ["-h", "--help"]}
 
 
@@ -105,7 +110,6 @@ Discard = Annotated[
     ),
 ]
 EVERY_KEY = "*"
-MAX_PERCENT = 100
 Ids = Annotated[
     Path | None,
     typer.Option(
@@ -120,8 +124,8 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 def with_optional_values(words: list[str]) -> list[str]:
     """The command line with a value for --discard-staged if none follows it: every key."""
     return [
-        f"{word}={EVERY_KEY}" if word == "--discard-staged" and (not after or after.startswith("-")) else word
-        for word, after in zip_longest(words, words[1:], fillvalue="")
+        f"{word}={EVERY_KEY}" if word == "--discard-staged" and after.startswith("-") else word
+        for word, after in zip_longest(words, words[1:], fillvalue="-")
     ]
 
 
@@ -153,9 +157,12 @@ class Options:
     allow_protected: Annotated[
         bool, typer.Option("--allow-protected", help="Let protected images leave the catalog.")
     ] = False
-    destroy: Annotated[bool, typer.Option("--destroy", help="Allow a manifest that names none of the owned keys.")] = (
-        False
-    )
+    destroy: Annotated[
+        bool,
+        typer.Option(
+            "--destroy", help="Allow a manifest that names none of the owned keys; no limit of removals applies."
+        ),
+    ] = False
     reactivate: Annotated[bool, typer.Option("--reactivate", help="Reactivate what somebody else deactivated.")] = False
     drift_only: Annotated[bool, typer.Option("--drift-only", help="Only restore what drifted.")] = False
     allow_outside: AllowOutside = False
@@ -174,6 +181,13 @@ class Options:
 
     def __post_init__(self) -> None:
         self.make_choice(None)  # UsageError if two options select a place
+        parse_limit("max-delete", self.max_delete)
+        parse_limit("max-update", self.max_update)
+        for glob in self.source_hosts:
+            check_host(glob)
+        if self.destroy and self.max_delete is not None:
+            message = "--destroy and --max-delete exclude each other: beside --destroy no limit of removals applies"
+            raise UsageError(message, "keep one")
 
     def make_choice(self, environment: str | None) -> "Choice":
         """What selects the place of a run; UsageError if two options do."""
@@ -239,6 +253,12 @@ class Amount:
             raise UsageError(f"{word} has no effect on --format json, which shows every field", f"leave out {word}")
         return Detail.WHOLE if self.detail else Detail.SUMMARY if self.summary else Detail.USUAL
 
+    def check_not_shown(self) -> None:
+        """UsageError if an option changes the text of a plan that is not shown."""
+        if self.detail or self.summary:
+            word = "--detail" if self.detail else "--summary"
+            raise UsageError(f"{word} changes a plan, which --quiet with --yes does not show", "leave one out")
+
 
 @dataclass(frozen=True, slots=True)
 class Locking:
@@ -272,7 +292,7 @@ def parse_pairs(given: list[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for item in given:
         name, equals, value = item.partition("=")
-        if not equals:
+        if not (name and equals):
             raise UsageError(f"--set {make_printable(item)}: not NAME=VALUE", "write --set name=value")
         if name in found:
             raise UsageError(f"--set {make_printable(name)} is given twice", "keep one")
@@ -285,12 +305,21 @@ def parse_limit(option: str, text: str | None) -> Limit | None:
     if text is None:
         return None
     number = text.removesuffix("%").strip()
-    if not (number.isascii() and number.isdigit()):
-        raise UsageError(f"--{option} {text}: not a count or per cent", f"write --{option} 9 or --{option} 30%")
+    if not (number.isascii() and number.isdigit() and len(number) <= MAX_LIMIT_DIGITS):
+        raise UsageError(
+            f"--{option} {make_printable(text)}: not a count or per cent", f"write --{option} 9 or --{option} 30%"
+        )
     limit = Limit(int(number), percent=text.endswith("%"))
     if limit.percent and limit.value > MAX_PERCENT:
         raise UsageError(f"--{option} {text}: more than {MAX_PERCENT} per cent", f"write --{option} {MAX_PERCENT}%")
     return limit
+
+
+def check_host(glob: str) -> None:
+    """UsageError for a value of ``--source-hosts`` that no host can match: a URL, a port, a space."""
+    if _NO_HOST.search(glob) or glob.count(":") == 1:  # an IPv6 address has more of them
+        message = f"--source-hosts {show_key(glob)}: not a host, or a glob of hosts"
+        raise UsageError(message, "write the host alone, as in --source-hosts '*.example.org'")
 
 
 def without_options(*names: str) -> Callable[[Callable[..., int]], Callable[..., int]]:

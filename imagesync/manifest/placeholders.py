@@ -160,7 +160,7 @@ class Values:
             return self._texts[name]
         if name not in self._parts:
             hint = suggest(name, self._parts, "define it under values, or with --set; known")
-            if path[-1] == "rename" and name.partition(":")[0] in FIELDS:
+            if path[-1:] == ("rename",) and name.partition(":")[0] in FIELDS:
                 hint = f"write {{{name}}}, without the $, for what the image has"
             self._complain(ask, path, f"${{{show_key(name)}}} is not defined", hint)
             return ""

@@ -4,9 +4,9 @@ but for looking where symbolic links lead."""
 import hashlib
 import json
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
-from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from functools import cache
 from itertools import islice
@@ -24,7 +24,7 @@ from imagesync.manifest.sources import Setting
 from imagesync.manifest.specs import make_on_replace, make_project, make_spec
 from imagesync.manifest.texts import MAX_PROPERTIES
 from imagesync.manifest.unused import check_given_values, find_idle_patterns, find_unused_names
-from imagesync.manifest.validation import TEXT_KIND, Shape, format_path, locate
+from imagesync.manifest.validation import TEXT_KIND, Shape, format_path, locate, suggest
 from imagesync.model.catalog import (
     Catalog,
     FileSource,
@@ -39,9 +39,11 @@ from imagesync.model.catalog import (
 from imagesync.model.policy import Limit, OnRemove, OnReplace, Policy, Publish, find_rename_faults
 from imagesync.paths import MOVE, find_place_problem
 from imagesync.schemas import load_schema
+from imagesync.secrets import show_key
 from imagesync.text import make_printable, shorten_list
 
 _FORMATS: Final = ("disk_format", "container_format")
+_BRACES: Final = re.compile(r"(?<!\$)\{([\w.-]*)\}")
 MAX_EXCESS_PROPERTIES: Final = 20_000
 """Properties beyond the limit of their images, of all images together, after which resolution stops."""
 
@@ -179,6 +181,7 @@ class _Resolver:
             return _Chosen(name)
         if "only" in data:
             self._check_only(name, part["only"], data["only"])
+        self._check_braces(name, part)
         store = data.get("store")
         if store is not None:
             store = os.path.normpath(os.path.join(self._manifest.folders.get(part.file, self._manifest.base), store))
@@ -186,6 +189,14 @@ class _Resolver:
                 where = format_path(("targets", name, "store"))
                 self._problems.append(part["store"].problem(where, problem, MOVE))
         return _Chosen(name, data.get("cloud"), store, tuple(data.get("only", ())))
+
+    def _check_braces(self, name: str, part: Part) -> None:
+        """A cloud or store with ``{name}``, as other templates have it: a folder of that name would be made."""
+        for field in ("cloud", "store"):
+            if field in part and (found := _BRACES.search(str(part[field].data))):
+                where, word = format_path(("targets", name, field)), show_key(found[0])
+                hint = f"write ${word} for a value of this name" if found[1] else "write ${NAME}"
+                self._problems.append(part[field].problem(where, f"{word} is not filled in without a $", hint))
 
     def _check_only(self, name: str, part: Part, patterns: Sequence[str]) -> None:
         """The globs of a target that no key can match, and the others that no key of the catalog matches."""
@@ -276,8 +287,7 @@ class _Resolver:
         if any(fnmatchcase(key, pattern) for key in self._manifest.images):
             hint = "take it out of --only, or extend the target's only"
             return UsageError(f"{shown}: no such key on target {self._target.name}, whose only leaves it out", hint)
-        close = get_close_matches(pattern, keys, 3)
-        return UsageError(f"{shown}: no such key", f"did you mean {', '.join(close)}?" if close else "check the key")
+        return UsageError(f"{shown}: no such key", suggest(pattern, keys, "the catalog has"))
 
 
 def _drop_unfit(shape: Shape, data: Mapping[str, Any]) -> tuple[dict[str, Any], set[str]]:

@@ -70,14 +70,16 @@ def _find_places(manifest: Manifest, given: Mapping[str, str]) -> Iterator[tuple
     for name, part in manifest.targets.items():
         own = dict(part["values"].items()) if "values" in part else {}
         values = Values({**manifest.values, **own}, given, ())
-        texts = {field: _fill(values, part[field]) for field in ("cloud", "store") if field in part}
+        texts = {
+            field: _fill(values, part[field], ("targets", name, field)) for field in ("cloud", "store") if field in part
+        }
         store = texts.get("store")
         folder = manifest.folders.get(part.file, manifest.base)
         yield name, Target(name, texts.get("cloud"), _join(folder, store) if store is not None else None)
 
 
-def _fill(values: Values, part: Part) -> str:
-    return str(values.fill(part.data, TEXT_KIND, (), part))
+def _fill(values: Values, part: Part, path: tuple[str, ...]) -> str:
+    return str(values.fill(part.data, TEXT_KIND, path, part))
 
 
 def _join(folder: str, path: str) -> str:

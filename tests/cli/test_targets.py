@@ -85,6 +85,9 @@ def test_a_cloud_and_a_store_exclude_each_other(folder: Path, words: tuple[str, 
         (("--no-source-check",), "--no-source-check does not go with a saved plan"),
         (("--strict",), "--strict does not go with a saved plan"),
         (("--stage",), "--stage does not go with a saved plan"),
+        (("--store", "other"), "--store other: the plan was made for target lab (store lab-store); plan for it"),
+        (("--cloud", "other"), "--cloud other: the plan was made for target lab (store lab-store); plan for it"),
+        (("--set", "x=1"), "--set does not go with this saved plan: no manifest is read; leave it out"),
     ],
 )
 def test_a_saved_plan_takes_no_option_that_would_make_another(
@@ -93,7 +96,90 @@ def test_a_saved_plan_takes_no_option_that_would_make_another(
     """It is applied as it is; the target that it was made for may be named."""
     run("plan", "m.yaml", "-o", "plan.json", folder=folder)
     assert message in run("apply", "plan.json", "--yes", *words, folder=folder, code=64).stderr
+    assert not (folder / "other").exists()
     assert "Applied: 1 created" in run("apply", "plan.json", "--yes", "--target", "lab", folder=folder).stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--target", "prod"), "--target prod: the plan was made for target lab"),
+        (("--store", "other"), "--store other: the plan was made for target lab (store lab-store)"),
+        (("--set", "x=1"), "--set does not go with this saved plan"),
+    ],
+)
+def test_unlock_breaks_only_the_lease_of_the_place_of_a_saved_plan(
+    folder: Path, words: tuple[str, ...], message: str
+) -> None:
+    """Before, ``--target`` and ``--set`` were swallowed, and another store was made."""
+    run("plan", "m.yaml", "-o", "plan.json", folder=folder)
+    assert message in run("unlock", "plan.json", "--yes", *words, folder=folder, code=64).stderr
+    assert not (folder / "other").exists()
+    assert "is free" in run("unlock", "plan.json", "--yes", "--store", "lab-store", folder=folder).stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            ("--destroy", "--max-delete", "3"),
+            "--destroy and --max-delete exclude each other: beside --destroy no limit",
+        ),
+        (
+            ("--stage", "--reactivate"),
+            "--stage and --reactivate exclude each other: --stage changes no published image",
+        ),
+        (("--discard-staged", "--destroy"), "--destroy does not go with --discard-staged, which removes no published"),
+        (
+            ("--drift-only", "--max-delete", "3"),
+            "--max-delete does not go with --drift-only, which removes no published",
+        ),
+        (("--stage", "--allow-protected"), "--allow-protected does not go with --stage, which removes no published"),
+        (("--quiet", "--detail"), "--detail changes a plan, which --quiet with --yes does not show; leave one out"),
+        (("--max-delete", "101%"), "--max-delete 101%: more than 100 per cent; write --max-delete 100%"),
+        (("--max-update", "1" * 5000), "not a count or per cent; write --max-update 9"),
+        (
+            ("--source-hosts", "https://x.org"),
+            "--source-hosts https://x.org: not a host, or a glob of hosts; write the",
+        ),
+        (("--source-hosts", "x.org:443"), "--source-hosts x.org:443: not a host, or a glob of hosts; write the host"),
+        (("--only", "{region}"), "--only {region}: no such key; the catalog has: a"),
+        (("--set", "=1"), "--set =1: not NAME=VALUE; write --set name=value"),
+        (("--discard-staged", ""), "--discard-staged is empty; give it a value, or leave it out"),
+    ],
+)
+def test_options_without_effect_are_refused(folder: Path, words: tuple[str, ...], message: str) -> None:
+    """Before, they were swallowed, or another option was blamed."""
+    assert message in run("apply", "m.yaml", "--yes", *words, folder=folder, code=64).stderr
+    assert not (folder / "lab-store").exists()
+
+
+def test_force_without_a_file_is_refused(folder: Path) -> None:
+    """Standard output replaces nothing."""
+    run("apply", "m.yaml", "--yes", folder=folder)
+    for words in ((), ("--out", "-")):
+        output = run("export", "--store", "lab-store", "--force", *words, folder=folder, code=64).stderr
+        assert "--force replaces a file, and --out names none; add --out FILE" in output
+
+
+@pytest.mark.parametrize(
+    ("place", "message"),
+    [
+        ("store: 'x/{region}'", "targets.t.store: {region} is not filled in without a $; write ${region} for a value"),
+        ("cloud: '{}'", "targets.t.cloud: {} is not filled in without a $; write ${NAME}"),
+        ("store: '${region}'", "targets.t.store: ${region} is not defined; define it under values"),
+        ("cloud: '${}'", "targets.t.cloud: ${} is not defined"),
+        ("store: '${'", "targets.t.store: ${ is not closed; close it with }"),
+    ],
+)
+def test_a_place_with_a_wrong_placeholder_is_refused(folder: Path, place: str, message: str) -> None:
+    """A folder ``{region}`` was made; ``${region}`` beside default_target ended as a bug."""
+    text = f"version: 1\ncatalog: c\ndefault_target: t\ntargets: {{t: {{{place}}}}}\nimages: {{a: {{source: none}}}}\n"
+    (folder / "m.yaml").write_text(text)
+    for verb in ("validate", "plan"):
+        assert "m.yaml:4:" in run(verb, "m.yaml", folder=folder, code=1).stderr
+        assert message in run(verb, "m.yaml", folder=folder, code=1).stderr
+    assert [path.name for path in folder.iterdir()] == ["m.yaml"]
 
 
 def test_heading_question_report_plan_and_events_name_target_and_place(folder: Path) -> None:

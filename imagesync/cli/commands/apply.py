@@ -40,7 +40,7 @@ def apply(
     publishes them without an upload, apply --discard-staged drops them.
     """
     from imagesync.cli.files import check_results
-    from imagesync.cli.modes import check_target, choose_maker, refuse_for_saved_plan
+    from imagesync.cli.modes import check_target, choose_maker, refuse_for_saved_plan, refuse_values
     from imagesync.cli.plan_paths import check_paths
     from imagesync.cli.runs import Run, read_catalog, settings_of
     from imagesync.cli.saved_plans import is_plan_file, read_plan, restore_urls
@@ -49,6 +49,8 @@ def apply(
     from imagesync.workflow import apply as apply_catalog
 
     set_up_logs(logs)
+    if logs.quiet and yes:
+        amount.check_not_shown()
     make = choose_maker(options, stage=stage, discard=discard_staged)
     access, settings = options.make_access(), settings_of(path, options, locking)
     is_saved = is_plan_file(path)
@@ -66,6 +68,8 @@ def apply(
                 is_target_given=options.names_target,
                 source_hosts=options.source_hosts,
             )
+            if not missing:
+                refuse_values(options)
             plan = restore_urls(saved, missing, options)
             with open_target_of(plan, options) as backend:
                 return run.finish(apply_saved(backend, plan, settings, run.hooks, options.policy(AS_PLANNED), access))

@@ -41,6 +41,7 @@ def unlock(
 ) -> ExitCode:
     """Break the lease of a run that is dead or must stop. Example: imagesync unlock images/ --cloud eu-prod"""
     from imagesync.cli.catalogs import load_catalog
+    from imagesync.cli.modes import check_target, refuse_values
     from imagesync.cli.plan_paths import check_store
     from imagesync.cli.saved_plans import is_plan_file, read_plan
     from imagesync.cli.targets import open_selected, open_target_of
@@ -58,7 +59,9 @@ def unlock(
         allow_outside=allow_outside,
     )
     if is_plan_file(path):
+        refuse_values(options)
         plan, _ = read_plan(path, allow_outside=allow_outside)
+        check_target(plan, options)
         check_store(plan, path, allow_outside=allow_outside, is_target_given=options.names_target)
         name, target_name, opened = plan.catalog, plan.target_name, open_target_of(plan, options)
     else:
