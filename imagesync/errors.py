@@ -147,7 +147,7 @@ class RunStopped(ImagesyncError):
     """The caller canceled the run: this step ended before it was done, and nothing of it is visible."""
 
     def __init__(self) -> None:
-        super().__init__("the run was interrupted", "run apply again to go on")
+        super().__init__("the run was interrupted", "run apply again to continue")
 
 
 class BackendError(ImagesyncError):

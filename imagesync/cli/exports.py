@@ -139,7 +139,7 @@ def _select(images: Sequence[LiveImage], wanted: Selection) -> list[LiveImage]:
 
 def _drop_odd_ids(images: Sequence[LiveImage], missing: list[str]) -> list[LiveImage]:
     """Those that ``adopt`` can name; ``missing`` takes a sentence for each other."""
-    missing += [f"image {image.id}: its id is no UUID" for image in images if not UUID.fullmatch(image.id)]
+    missing += [f"image {image.id}: its id is not a UUID" for image in images if not UUID.fullmatch(image.id)]
     return [image for image in images if UUID.fullmatch(image.id)]
 
 

@@ -12,7 +12,9 @@ from imagesync.cli.exit_codes import ExitCode
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 MAX_UNWINDING: Final = 5.0
 """Seconds in which a command that is interrupted before its first step must have ended by itself."""
-NOTICE: Final = "Stopping: transfers are broken off, running steps end, no more start.\n{again} to stop at once."
+NOTICE: Final = (
+    "Stopping: transfers are interrupted, running steps finish, no further step starts.\n{again} to stop at once."
+)
 _AGAIN: Final = {signal.SIGINT: "Press ^C again", signal.SIGTERM: "Send SIGTERM again"}
 _END: Final = 0
 

@@ -35,7 +35,7 @@ class LogOptions:
             "--verbose",
             "-v",
             count=True,
-            help="Tell on standard error what is tried again, and why; -vv: each request, too.",
+            help="Report retries and their reasons on standard error; -vv: each request, too.",
             metavar="",
         ),
     ] = 0

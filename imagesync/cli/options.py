@@ -163,7 +163,9 @@ class Options:
             "--destroy", help="Allow a manifest that names none of the owned keys; no limit of removals applies."
         ),
     ] = False
-    reactivate: Annotated[bool, typer.Option("--reactivate", help="Reactivate what somebody else deactivated.")] = False
+    reactivate: Annotated[
+        bool, typer.Option("--reactivate", help="Reactivate images that another user deactivated.")
+    ] = False
     drift_only: Annotated[bool, typer.Option("--drift-only", help="Only restore what drifted.")] = False
     allow_outside: AllowOutside = False
     source_hosts: SourceHosts = field(default_factory=list)

@@ -296,7 +296,7 @@ class Run:
             say(f"imagesync: {make_printable(str(problem))}")
         if self._so_far.has_running:
             say(
-                "Stopped at once: what became of the steps that were broken off is not known. The next run finds it out."
+                "Stopped at once: the outcome of the interrupted steps is unknown. The next run reads it from the service."
             )
 
 

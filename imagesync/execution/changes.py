@@ -48,7 +48,7 @@ def find_altered(left: Iterable[LiveImage], listed: Mapping[str, LiveImage]) -> 
     for image in left:
         found = listed.get(image.id)
         if found is None:
-            sentences.append(f"image {image.id} was written by this run, and is gone or no longer ours")
+            sentences.append(f"image {image.id} was written by this run and was deleted, or lost its marker")
         elif changes := find_changes(image, found):
             sentences.append(
                 f"image {image.id} was written by this run, and was changed meanwhile: {'; '.join(changes)}"
@@ -73,7 +73,7 @@ def _describe(changes: Iterable[_Change]) -> list[str]:
             plain.append(f"{path} is {_format(now)}, it was {_format(before)}")
     if gone:
         what = ", ".join(gone) if len(gone) <= MAX_NAMED else "its imagesync properties"
-        plain.append(f"it is not ours any more: {what} removed" if disowned else f"{what} removed")
+        plain.append(f"it lost its marker: {what} removed" if disowned else f"{what} removed")
     elif guards:
         plain.append("another run wrote to it")
     return plain

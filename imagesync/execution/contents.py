@@ -84,7 +84,7 @@ class _Candidate:
     def read(cls, image: LiveImage) -> "_Candidate":
         """BackendError if its record is gone."""
         if (record := read(image)) is None:
-            raise BackendError(f"image {image.id} has no record any more", "run apply again")
+            raise BackendError(f"image {image.id} lost its marker", "run apply again")
         return cls(image, record)
 
     @property

@@ -75,8 +75,8 @@ class Writes:
         with self._lock:
             self._reported.add(image_id)
         what = "; ".join(changes) or "another run wrote to it"
-        text = f"image {image_id} was changed by somebody else meanwhile: {what}"
-        return Conflict(text, f"{result}; look who did it, and run apply again")
+        text = f"image {image_id} was changed by another user or run meanwhile: {what}"
+        return Conflict(text, f"{result}; find out who changed it, and run apply again")
 
     def find_left(self, image_id: str) -> LiveImage | None:
         """Return an image as this run left it; None if it has not written to it."""

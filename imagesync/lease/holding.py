@@ -150,6 +150,8 @@ class Held:
         try:
             self._chain.patch(self.id, {**self._beat_once(), STATE: state.value})
         except NotFound:
-            self._tell(f"the lease of catalog {self._lease.catalog} was broken meanwhile; look what else was at work")
+            self._tell(
+                f"the lease of catalog {self._lease.catalog} was broken meanwhile; check which other run was active"
+            )
         except ImagesyncError as error:
             self._tell(f"the lease was not given back ({error}); it ends by itself in {self._times.expiry:.0f} s")

@@ -88,7 +88,7 @@ class Holder:
 
     def __str__(self) -> str:
         if not self.host:
-            return "somebody who left no name"
+            return "a run that left no name"
         return f"host {self.host}, pid {self.pid}, since {self.since}"
 
 
@@ -137,7 +137,7 @@ class LeaseHeld(ImagesyncError):
 
     def __init__(self, lease: Lease, waited: float, times: Times, command: str = UNLOCK) -> None:
         self.lease = lease
-        message = f"catalog {lease.catalog} is at work elsewhere: {lease.holder}; waited {waited:.0f} s"
+        message = f"catalog {lease.catalog} is locked by another run: {lease.holder}; waited {waited:.0f} s"
         more = f", and {times.settling:.0f} s more are waited then" if times.settling else ""
         ends = f"a dead holder's lease ends after {times.expiry:.0f} s{more}"
         super().__init__(
@@ -167,7 +167,7 @@ def describe_end(lease: Lease) -> str:
     if not lease.id:
         return "there is no record of its last lease, which may have been deleted while a run held it"
     if lease.at_work:
-        return f"the lease was broken, and its run may still be at work ({'; '.join(map(str, lease.at_work))})"
+        return f"the lease was broken, and its run may still be running ({'; '.join(map(str, lease.at_work))})"
     if lease.state is State.UNSETTLED:
         return f"its last run lost an answer ({lease.holder})"
     return f"its last run did not give the lease back ({lease.holder})"

@@ -178,7 +178,7 @@ class _Taking:
             raise LeaseHeld(lease, self._timeout, self._times, self._unlock)
         if not self._told:
             self._tell(
-                f"catalog {lease.catalog} is at work elsewhere: {lease.holder}; waiting for at most {left:.0f} s "
+                f"catalog {lease.catalog} is locked by another run: {lease.holder}; waiting for at most {left:.0f} s "
                 f"(if that run is dead, break its lease: {self._unlock})"
             )
             self._told = True

@@ -240,7 +240,7 @@ def find_key_hint(key: str, known: Collection[str], *, is_top: bool) -> str:
         if key in _OTHER_WORDS:
             return f"write {_OTHER_WORDS[key]}"
         if _PROPERTY.match(key):
-            return "a property stands below properties"
+            return "a property is declared below properties"
     if is_top and re.match(r"(?i)x-|\.|_|anchors?$|common$|templates?$", key):
         return "a manifest has no place for anchors alone: put common values into defaults, or into profiles"
     return ""

@@ -107,7 +107,7 @@ class Values:
             if "${" in name:
                 inner = (*below, name)
                 self._complain(
-                    whole.ask(inner), (*whole.base, *inner), "${…} cannot stand in a key", "write the key out"
+                    whole.ask(inner), (*whole.base, *inner), "${…} is not allowed in a key", "write the key out"
                 )
         return {**data, **changed} if changed else data
 
@@ -120,9 +120,7 @@ class Values:
             word = self._resolve_mark(found, ask, path, within, in_properties=in_properties)
             length += len(word)
             if length > MAX_TEXT_CHARS or self._spent + length > MAX_FILLED_CHARS:
-                self._complain(
-                    ask, path, "what ${…} stands for becomes too long", f"at most {MAX_TEXT_CHARS} characters"
-                )
+                self._complain(ask, path, "the value of ${…} becomes too long", f"at most {MAX_TEXT_CHARS} characters")
                 raise ManifestError(self.problems)
             parts += text[end : found.start()], word
             end = found.end()

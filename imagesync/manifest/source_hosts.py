@@ -30,7 +30,9 @@ def find_undigested(specs: Sequence[ImageSpec]) -> Iterator[Diagnostic]:
     for spec in specs:
         if isinstance(spec.source, UrlSource) and spec.source.needs_digest:
             yield _problem(
-                spec, WHY_DIGEST, "add checksum or checksum_url; imagesync plan tells the digest of a live build"
+                spec,
+                WHY_DIGEST,
+                "add checksum or checksum_url; imagesync plan --detail shows the digest of a live build",
             )
 
 

@@ -160,7 +160,7 @@ def _find_other_packing(urls: Sequence[str]) -> str:
 def _find_check_problem(data: Mapping[str, Any]) -> tuple[str, str, str] | None:
     """What is wrong with how the digest is declared: key, message, hint."""
     if "checksum" in data and "checksum_url" in data:
-        return "checksum_url", "stands beside a checksum", "keep one: a digest, or the list that it is taken from"
+        return "checksum_url", "is declared beside checksum", "keep one: a digest, or the list that it is taken from"
     if "signature" in data and "checksum_url" not in data:
         return "signature", "signs a list of digests, and there is no checksum_url", "name the list"
     if "checksum_entry" in data and "checksum_url" not in data:

@@ -66,9 +66,9 @@ def _explain(error: yaml.YAMLError, lines: Sequence[str], text: str) -> Finding:
         return 0, 0, _without_quotes(error.problem or error.context), ""
     line, column = mark.line, mark.column
     if (tab := _find_tab(lines, line, column)) is not None:
-        return line, tab, "a tab stands in the indentation", "indent with spaces"
+        return line, tab, "the indentation has a tab", "indent with spaces"
     if "\ufeff" in (lines[line] if line < len(lines) else ""):
-        return line, lines[line].index("\ufeff"), "a byte order mark stands inside the text", "take it out"
+        return line, lines[line].index("\ufeff"), "the text has a byte order mark inside", "take it out"
     context = error.context_mark or mark
     place = _Place(lines, line, column, context.line, context.column, _is_manifest(text))
     for part, explain in _EXPLAINED.items():
@@ -87,7 +87,7 @@ def _explain_unfit(error: yaml.YAMLError, text: str) -> Finding:
     if found is None:
         return 0, 0, _without_quotes(str(error).splitlines()[0]), ""
     before = _BREAK.split(text[: found.start()])
-    message = f"the character U+{ord(found[0]):04X} cannot stand in YAML"
+    message = f"the character U+{ord(found[0]):04X} is not allowed in YAML"
     return len(before) - 1, len(before[-1]), message, "take it out, or write it in double quotes as an escape"
 
 
@@ -165,7 +165,7 @@ def _explain_line_above(at: _Place) -> Finding | None:
         word = re.match(r"([\w.-]+):(\S.*)", line.strip())
         if word and at.may_quote and not _is_private(line) and len(line) <= MAX_WRITTEN_CHARS:
             return at.above, start, "a space is missing after the colon", f"write {word[1]}: {word[2]}"
-        return at.above, start, "this line is no KEY: VALUE", "write a colon and a space after the key"
+        return at.above, start, "this line is not KEY: VALUE", "write a colon and a space after the key"
     if len(at.text) - len(at.text.lstrip()) > start:
         message = f"this line is indented deeper than line {at.above + 1}, which has a value already"
         return (
@@ -185,7 +185,7 @@ def _explain_key(at: _Place) -> Finding:
         return (
             at.line,
             at.column,
-            "a list item stands beside KEY: VALUE lines",
+            "a list item is beside KEY: VALUE lines",
             "write it below a key, or take the - out",
         )
     if at.text[: at.column].strip(" -"):
@@ -200,14 +200,14 @@ def _explain_item(at: _Place) -> Finding:
         return (
             at.line,
             at.column,
-            "KEY: VALUE stands beside list items",
+            "KEY: VALUE is beside list items",
             "write a - before it, or move it out of the list",
         )
     return _explain_key(at)
 
 
 def _explain_end(at: _Place) -> Finding:
-    return at.line, at.column, "this stands after the end of the document", "take out the line ... or --- above it"
+    return at.line, at.column, "this is after the end of the document", "take out the line ... or --- above it"
 
 
 def _explain_bracket(at: _Place) -> Finding:
@@ -246,7 +246,7 @@ def _write_quoted(at: _Place, rest: str) -> str:
 
 
 def _explain_simple_key(at: _Place) -> Finding:
-    return at.from_line, at.from_column, "this line is no KEY: VALUE", "write a colon and a space after the key"
+    return at.from_line, at.from_column, "this line is not KEY: VALUE", "write a colon and a space after the key"
 
 
 def _explain_open_quote(at: _Place) -> Finding:
@@ -255,7 +255,7 @@ def _explain_open_quote(at: _Place) -> Finding:
 
 def _explain_escape(at: _Place) -> Finding:
     hint = "write \\\\ for a backslash, or use single quotes"
-    return at.line, at.column, "after a backslash in double quotes only certain letters can stand", hint
+    return at.line, at.column, "after a backslash in double quotes only certain letters are allowed", hint
 
 
 def _explain_list(at: _Place) -> Finding:

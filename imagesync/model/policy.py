@@ -39,7 +39,7 @@ def find_rename_faults(rename: str) -> Iterator[tuple[str, str]]:
         yield "doubled braces", "write each once: {name}"
         return
     for found in _FOREIGN.finditer(rename):
-        yield f"{found[0]} is no field", f"write {{{found[1] or found[2] or found[3]}}}"
+        yield f"{found[0]} is not a field", f"write {{{found[1] or found[2] or found[3]}}}"
     for found in _BRACES.finditer(rename):
         yield from _find_field_faults(*found[1].partition(":"))
     for found in _STRAY.finditer(_BRACES.sub("", rename)):
@@ -53,7 +53,7 @@ def _find_field_faults(name: str, colon: str, form: str) -> Iterator[tuple[str, 
     if name not in FIELDS:
         close = get_close_matches(name.strip().lower(), FIELDS, 1)
         known = ", ".join(f"{{{field}}}" for field in FIELDS)
-        yield f"{{{show_key(name)}}} is no field", f"did you mean {{{close[0]}}}?" if close else f"there are {known}"
+        yield f"{{{show_key(name)}}} is not a field", f"did you mean {{{close[0]}}}?" if close else f"there are {known}"
     elif name != "created" and colon:
         yield f"{{{name}}} takes no form after a colon", f"write {{{name}}}"
     elif colon and "%" not in form:

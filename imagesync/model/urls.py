@@ -19,7 +19,7 @@ MAX_HOST_CHARS: Final = 253
 """Of a host's name: the limit of the DNS (RFC 1035)."""
 MAX_PORT: Final = 65_535
 WHY_DIGEST: Final = (
-    "a URL with a log-in or a query needs a digest: no hash of a secret is kept, so nothing else tells builds apart"
+    "a URL with a log-in or a query needs a digest: no hash of a secret is kept, so nothing else distinguishes builds"
 )
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 _URL: Final = re.compile(
@@ -83,7 +83,7 @@ def _find_character_problem(url: str, place: int) -> tuple[str, str]:
     names = {" ": "a space", "\\": "a backslash"}
     message = f"holds {names.get(char, 'a character of control')} (character {place + 1})"
     if url != url.strip():
-        return message, "take out what stands before or after the URL"
+        return message, "remove the characters before or after the URL"
     encoded = "".join(char if _is_written_plainly(char) else quote(char) for char in url)
     is_whole = _URL.fullmatch(encoded) is not None and not re.search("[?@]", encoded)
     is_shown = is_whole and not is_secret(url) and len(encoded) <= MAX_WRITTEN_CHARS

@@ -185,7 +185,7 @@ def _find_clashes_of(
         if image.id in taken:
             continue
         if image.id == spec.id:
-            sentence = f"images.{spec.key}: the id {image.id} is taken by an image that is not ours; choose another"
+            sentence = f"images.{spec.key}: the id {image.id} is taken by a foreign image; choose another id"
             yield spec.places.get("id", spec.place), sentence
         elif image.name == spec.name and image.owner == owner and not image.hidden and not spec.hidden:
             yield spec.places.get("name", spec.place), _describe_clash(spec, image)

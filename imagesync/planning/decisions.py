@@ -284,4 +284,4 @@ def _make(spec: ImageSpec, generations: Generations, reason: Reason, may_hold: t
 def _explain_missing_source(generations: Generations) -> str:
     if generations.current:
         return f"the content or format of image {generations.current[-1].id} is not the declared one"
-    return "there is no image of it and no source to make one from"
+    return "there is not an image of it and no source to make one from"

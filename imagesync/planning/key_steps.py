@@ -352,7 +352,7 @@ def _note_passed_over(spec: ImageSpec, generations: Generations) -> tuple[str, .
 
 
 def _note_expired(spec: ImageSpec) -> str:
-    return f"{spec.key}: expired on {spec.expires} and not there: it is not made any more"
+    return f"{spec.key}: expired on {spec.expires}; apply does not create it again"
 
 
 def _note_members(spec: ImageSpec, generations: Generations) -> tuple[str, ...]:

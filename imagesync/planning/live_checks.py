@@ -134,7 +134,7 @@ def _find_adoption_obstacles(case: _Case, step: Step, image: LiveImage) -> Itera
     if image.status not in _ADOPTABLE:
         yield f"image {image.id} is {image.status.value}, and cannot be adopted"
     if case.groups[key].current:
-        yield f"{key} has an image, so that image {image.id} cannot be adopted"
+        yield f"{key} has a current image, so image {image.id} cannot be adopted"
     if isinstance(step.action, Update):
         # the formats of a record without data can still be set
         fixed = {"owner"} if image.status is Status.QUEUED else {"owner", "disk_format", "container_format"}
@@ -205,7 +205,7 @@ def _check_compared(case: _Case, create: Create) -> Iterator[str]:
     ours = {owned.id for owned in case.groups[create.key].every if owned.image.lies_in(case.inventory.project_id)}
     for image_id in create.may_hold:
         if image_id not in ours:
-            yield f"image {image_id} is no image of {create.key} in this project, and cannot be compared"
+            yield f"image {image_id} is not an image of {create.key} in this project, and cannot be compared"
 
 
 def _check_changes(case: _Case, step: Step, update: Update, image: LiveImage) -> Iterator[str]:

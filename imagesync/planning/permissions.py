@@ -44,7 +44,7 @@ def _find_protected_loss(step: Step, image: LiveImage) -> str:
     if isinstance(action, Delete):
         return "delete" if record is None or record.role in (Role.CURRENT, Role.RETIRED) else ""
     if isinstance(action, Update) and action.record is None:
-        return "let go of"
+        return "release"
     if isinstance(action, Update) and step.reason is Reason.REMOVED:
         return "hide" if action.changes else "deactivate"
     if isinstance(action, Update) and record is None:  # one that is adopted

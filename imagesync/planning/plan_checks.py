@@ -75,9 +75,9 @@ def _find_faulty_order(plan: Plan) -> Iterator[str]:
             yield f"{step.id}: the id does not belong to this step, or two steps have it; {AGAIN}"
         for need in step.needs:
             if need not in counts or need == step.id:
-                yield f"{step.id}: it needs {need}, which is no other step of the plan; {AGAIN}"
+                yield f"{step.id}: it needs {need}, which is not another step of the plan; {AGAIN}"
         if step.reason not in REASONS[type(step.action)]:
-            yield f"{step.id}: {step.reason.value} is no reason for this step; {AGAIN}"
+            yield f"{step.id}: {step.reason.value} is not a reason for this step; {AGAIN}"
     try:
         ordered = order_steps(plan.steps)
     except PlanRefused:
@@ -170,7 +170,7 @@ def _check_update(step: Step, update: Update) -> Iterator[str]:
     record, paths = update.record, [change.path for change in update.changes]
     if record is None:
         if step.reason is not Reason.REMOVED or update.changes:
-            yield "only an image whose key was removed is let go of, and it stays as it is"
+            yield "only an image whose key was removed is released, and it stays as it is"
         return
     if record.role is not (Role.RETIRED if step.reason in BESIDE else Role.CURRENT):
         yield f"its record has the role {record.role.value}, which does not fit its reason ({step.reason.value})"

@@ -181,7 +181,7 @@ def remove(
         case OnRemove.KEEP:
             kept = (*current, *generations.retired)
             letting_go = tuple(make_step(Update(generations.key, owned.id, (), None), reason) for owned in kept)
-            return _refuse_protected(kept, policy, "let go of", (*letting_go, *leftovers))
+            return _refuse_protected(kept, policy, "release", (*letting_go, *leftovers))
         case OnRemove.HIDE:
             touched = [owned for owned in current if not owned.image.hidden]
             steps = hide(current, reason)

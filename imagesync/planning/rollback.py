@@ -42,7 +42,7 @@ def rollback_plan(given: PlanInput, *, key: str, to: str | None) -> Plan:
         message = f"images.{key}: the clocks differ on whether it has expired ({spec.expires})"
         raise PlanRefused([f"{message}; correct the clock that is wrong"])
     if key in found.lapsed:
-        message = f"images.{key}: it has expired ({spec.expires}), so that nothing of it is published"
+        message = f"images.{key}: it has expired ({spec.expires}), so no build of it is published"
         raise PlanRefused([f"{message}; change expires first"])
     generations = found.groups[key]
     chosen = _choose_build(spec, generations, to, given.policy)
@@ -125,7 +125,7 @@ def describe_follow_up(spec: ImageSpec, owned: Owned) -> str:
     lines = "; ".join(f"{_format_place(place)}: {text}" for place, text in _find_lines(spec, owned))
     if not lines:
         return f"{spec.key}: the manifest names this build already"
-    return f"{spec.key}: the manifest must follow, or the next apply goes forward again: {lines}"
+    return f"{spec.key}: change the manifest too, or the next apply publishes the newer build again: {lines}"
 
 
 def _format_place(place: Place) -> str:

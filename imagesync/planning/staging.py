@@ -81,7 +81,7 @@ def discard_plan(given: PlanInput, *, keys: str) -> Plan:
     if not matching and keys != "*":
         close = get_close_matches(keys, known, 3) or sorted(key for key in known if context.groups[key].verified)
         ways = f"did you mean {', '.join(close)}?" if close else "nothing is staged"
-        raise PlanRefused([f"--discard-staged {keys}: no such key (a PATH stands before the option); {ways}"])
+        raise PlanRefused([f"--discard-staged {keys}: no such key (write a PATH before the option); {ways}"])
     pinned = {spec.id for spec in images}
     steps: list[Step] = []
     refusals = []

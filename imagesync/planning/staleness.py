@@ -102,7 +102,7 @@ def find_stale_reliances(plan: Plan, inventory: Inventory) -> tuple[str, ...]:
     for reliance in plan.relies:
         image = images.get(reliance.image_id)
         if image is None:
-            sentences.append(f"{reliance.key}: image {reliance.image_id} is gone or no longer ours")
+            sentences.append(f"{reliance.key}: image {reliance.image_id} was deleted, or lost its marker")
             continue
         changed = [path for path, value in reliance.values.items() if value_at(image, path, inventory) != value]
         if changed:

@@ -46,7 +46,9 @@ def note_stores(spec: ImageSpec, image: LiveImage, status: Status, able: Capabil
     if not lacking:
         return ()
     if status is Status.ACTIVE and not image.stores:
-        return (f"{spec.key}: the service does not tell which stores hold image {image.id}; they are not looked after",)
+        return (
+            f"{spec.key}: the service does not report which stores hold image {image.id}; its stores are not managed",
+        )
     if status is Status.DEACTIVATED and image.stores:
         where = ", ".join(lacking)
         return (f"{spec.key}: image {image.id} is not copied to {where} while it is deactivated: the service refuses",)

@@ -16,7 +16,7 @@ MAX_NAMED: Final = 10
 """Steps that one of the closing lines names."""
 MAX_COLUMNS: Final = 79
 """Of a line with names; a longer name has a line of its own."""
-_LEFT: Final = {Outcome.INTERRUPTED: "broken off", Outcome.NOT_STARTED: "not started"}
+_LEFT: Final = {Outcome.INTERRUPTED: "interrupted", Outcome.NOT_STARTED: "not started"}
 """The outcomes of which an interrupted run lists the steps, in words: nothing went wrong with them."""
 _DONE: Final = {verb: f"{verb.removesuffix('e')}ed" for verb in VERBS}
 _TO_DO: Final = {verb: f"to {verb}" for verb in VERBS}
@@ -53,9 +53,9 @@ def report_text(report: Report, paint: Paint = leave_plain, *, width: int | None
         closing = f"Applied: {done}.{moved}"
     elif report.interrupted or report.stopped:
         why = f"Stopped, {make_printable(report.stopped)}" if report.stopped else "Interrupted"
-        closing = f"{why}: {counts}{moved} Apply again to go on."
+        closing = f"{why}: {counts}{moved} Run apply again to continue."
     else:
-        closing = f"Failed: {counts}{moved} Mend what is named above and apply again."
+        closing = f"Failed: {counts}{moved} Fix the errors above and run apply again."
     failures = [line for text in _list_poor(report) for line in wrap(text, width, "    ")]
     ending = [paint(Ink.BOLD, line) for line in wrap(closing, width, "  ")]
     return "\n".join(

@@ -33,7 +33,7 @@ def describe_kept(kept: Kept, now: datetime | None) -> str:
     if kept.keep == 0:
         return "kept until the next apply (keep 0)"
     if kept.days is None:
-        return f"kept for good (keep {kept.keep})"
+        return f"kept without limit (keep {kept.keep})"
     rule = f"(keep {kept.keep}, {format_count(kept.days, 'day')})"
     until = kept.until or (_day_after(now, kept.days) if kept.retires and now else None)
     if until:

@@ -115,7 +115,7 @@ def plan_text(
 
 
 def _format_heading(plan: Plan) -> str:
-    counts = f"{format_count(plan.wanted, 'image')} wanted, {plan.owned} owned"
+    counts = f"{format_count(plan.wanted, 'image')} declared, {plan.owned} owned"
     return f"Catalog {plan.catalog} on {describe_place(plan)}: {counts}"
 
 

@@ -66,7 +66,7 @@ def _read_entries(text: bytes, url: str, check_time: Callable[[], object]) -> It
     if is_document(text):
         return _watch_time(read_document(text), check_time)
     if text.count(b"\n") > MAX_LINES:
-        raise SourceError(f"it has more than {MAX_LINES:,} lines, so it is no checksum list", "correct checksum_url")
+        raise SourceError(f"it has more than {MAX_LINES:,} lines, so it is not a checksum list", "correct checksum_url")
     return LineReader(find_algorithm_of_list(url)).read(_watch_time(_read_lines(text), check_time))
 
 

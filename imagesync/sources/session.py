@@ -194,7 +194,7 @@ def _resolve_redirect(place: str, target: str, url: str) -> str:
         there = there.partition("#")[0]
         if find_url_problem(there) is None and "@" not in urlsplit(there).netloc:
             return there
-    raise SourceError(f"{public_url(url)}: redirects to what is no http or https URL", "correct the URL")
+    raise SourceError(f"{public_url(url)}: redirects to a URL that is not http or https", "correct the URL")
 
 
 def _is_same_server(one: str, other: str) -> bool:

@@ -111,7 +111,7 @@ def test_a_list_tells_of_members_where_they_are_asked_for(workspace: ExportWorks
     assert json.loads(workspace.run("list", image.id).stdout)["members"] == [{"project": "p1", "status": "pending"}]
     plain = workspace.run("list")
     assert "MEMBERS" not in plain.stdout
-    assert plain.stderr == "1 image is shared: --members tells with whom\n"
+    assert plain.stderr == "1 image is shared: --members shows with which projects\n"
     assert "p1 pending" in workspace.run("list", "--members").stdout
 
 

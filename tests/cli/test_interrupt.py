@@ -91,11 +91,13 @@ def test_one_signal_breaks_a_transfer_off_and_leaves_nothing(
         ended = process.wait()
     assert ended.code == code
     assert ended.stdout.endswith(
-        "broken off: create:k1\n"
+        "interrupted: create:k1\n"
         "not started: create:k2\n"
-        "Interrupted: 1 created; not done: 2 to create. 1.0 MiB uploaded. Apply again to go on.\n"
+        "Interrupted: 1 created; not done: 2 to create. 1.0 MiB uploaded. Run apply again to continue.\n"
     )
-    assert ended.stderr.count("Stopping: transfers are broken off, running steps end, no more start.\n") == 1
+    assert (
+        ended.stderr.count("Stopping: transfers are interrupted, running steps finish, no further step starts.\n") == 1
+    )
     outcomes, events = read_files(tmp_path)
     assert outcomes == {"create:k0": "done", "create:k1": "interrupted", "create:k2": "not-started"}
     assert (events[0]["event"], events[-1]["event"], events[-1]["outcome"]) == (
@@ -151,9 +153,9 @@ def test_a_second_signal_ends_a_run_that_hangs(tmp_path: Path, number: signal.Si
         ended = process.wait()
     assert ended.code == code
     assert (
-        "broken off: create:b\nnot started: create:c\nInterrupted: 1 created; not done: 2 to create. " in ended.stdout
+        "interrupted: create:b\nnot started: create:c\nInterrupted: 1 created; not done: 2 to create. " in ended.stdout
     )
-    assert "Stopped at once: what became of the steps that were broken off is not known." in ended.stderr
+    assert "Stopped at once: the outcome of the interrupted steps is unknown." in ended.stderr
     outcomes, events = read_files(tmp_path)
     assert outcomes == {"create:a": "done", "create:b": "interrupted", "create:c": "not-started"}
     assert events[-1]["outcome"] == "interrupted"
@@ -185,7 +187,7 @@ def test_a_run_that_waits_for_the_lease_is_interrupted_before_its_first_step(
         held = take(backend, "c", timeout=0, tell=print, is_new=lambda: True)
         held.start()
         with command.start(*APPLY, "--yes", *FILES, folder=tmp_path) as process:
-            process.wait_for("is at work elsewhere")
+            process.wait_for("is locked by another run")
             os.kill(process.pid, number)
             ended = process.wait()
         held.release()

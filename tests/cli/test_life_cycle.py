@@ -138,7 +138,7 @@ def test_discarding_takes_a_key_or_all(workspace: LifeCycleWorkspace) -> None:
     workspace.names("three")
     workspace.run("apply", "--stage", "--yes")
     assert "Nothing to do." in workspace.run("apply", ".", "--discard-staged", "other", "--yes").stdout
-    assert "a PATH stands before the option" in workspace.run("apply", "--discard-staged", ".", "--yes", code=1).stderr
+    assert "write a PATH before the option" in workspace.run("apply", "--discard-staged", ".", "--yes", code=1).stderr
     assert len(workspace.roles()["staging"]) == 1
     workspace.run("apply", "--discard-staged", "ubuntu", "--yes")
     assert "staging" not in workspace.roles()

@@ -78,7 +78,7 @@ def test_an_apply_that_may_not_wait_changes_nothing(workspace: LeaseWorkspace) -
     refused = workspace.run("apply", "--yes", "--lock-timeout", "0", code=1)
     assert "1 to create" in refused.stdout
     (line,) = refused.stderr.splitlines()
-    assert line.startswith("imagesync: catalog base is at work elsewhere: host ")
+    assert line.startswith("imagesync: catalog base is locked by another run: host ")
     assert workspace.backend.inventory("base") == []
     held.release()
     workspace.run("apply", "--yes", "--lock-timeout", "0")
@@ -129,7 +129,7 @@ def test_unlock_breaks_a_lease_and_its_holder_learns_it(workspace: LeaseWorkspac
     assert "running steps end, no more start" in workspace.told[0]
     held.release()
     refused = workspace.run("apply", "--yes", "--lock-timeout", "0", code=1).stderr
-    assert "the lease was broken, and its run may still be at work (host " in refused
+    assert "the lease was broken, and its run may still be running (host " in refused
     assert "nothing was changed; 0 s were left to wait; run it again with --lock-timeout 105 or more" in refused
     assert [record.properties[STATE] for record in workspace.records()] == ["broken"]
 
@@ -144,7 +144,7 @@ def test_unlock_leaves_a_lease_alone_that_went_to_another_run_while_it_asked(wor
         process.type_text("y\n")
         ended = process.wait()
     assert (ended.code, "It is broken" in ended.stdout) == (1, False)
-    assert "catalog base: the lease went to somebody else meanwhile: host " in ended.stderr
+    assert "catalog base: another run took the lease meanwhile: host " in ended.stderr
     assert [record.properties[STATE] for record in workspace.records()] == ["held"]
     assert not second.is_lost()
     second.release()

@@ -134,7 +134,7 @@ def test_the_line_is_shown_with_a_caret_and_all_problems_in_one_run(folder: Path
         'one.yaml:5:14: not valid YAML: a value with a colon and a space in it needs quotes; write name: "x: y"',
         "      a: {name: x: y}",
         "                 ^",
-        "two.yaml:3:1: not valid YAML: a tab stands in the indentation; indent with spaces",
+        "two.yaml:3:1: not valid YAML: the indentation has a tab; indent with spaces",
         "    →b: {}",
         "    ^",
         "2 problems in the manifests",

@@ -198,7 +198,7 @@ def test_members_by_name_accept_and_go(workspace: SharingWorkspace) -> None:
     listed = {image["id"]: image for image in json.loads(workspace.run("list", "--format", "json", "--members").stdout)}
     assert listed[image_id]["members"][0]["status"] == "accepted"
     assert f"{other} accepted" in workspace.run("list", "--members").stdout
-    assert "1 image is shared: --members tells with whom" in workspace.run("list").stderr
+    assert "1 image is shared: --members shows with which projects" in workspace.run("list").stderr
     named["members"] = [other]
     workspace.write(shared=named)
     workspace.is_settled()

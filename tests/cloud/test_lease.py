@@ -193,7 +193,7 @@ def test_two_applies_at_once_make_one_set_of_images(workspace: ConcurrentWorkspa
         first = workspace.start("apply", "--yes")
         assert gate.asked.wait(60)
         second = workspace.start("apply", "--yes")
-        output = second.wait_for("at work elsewhere")
+        output = second.wait_for("locked by another run")
         gate.opened.set()
         one, two = first.wait(), second.wait()
     holder = json.loads(workspace.holder()["imagesync_lease_holder"])
@@ -271,7 +271,7 @@ def test_unlock_stops_the_apply_that_holds_the_lease(workspace: ConcurrentWorksp
     assert stopped.code == 1
     closing = stopped.stdout.splitlines()[-1]
     assert closing.startswith("Stopped, the lease of catalog base is lost: it was broken or taken over by host ")
-    assert closing.endswith("nothing done; not done: 3 to create. Apply again to go on.")
+    assert closing.endswith("nothing done; not done: 3 to create. Run apply again to continue.")
     assert "the change was not made; run apply again" in stopped.stdout
     assert "is free: nothing to do" in workspace.run("unlock")
     (left,) = workspace.cloud.http("alice").images()
@@ -338,7 +338,7 @@ def test_after_many_applies_one_record_is_left_that_nobody_is_shown(workspace: C
     assert json.loads(listed(record["id"]))["imagesync_lease"] == "base"
     assert len([one for one in json.loads(listed("--format", "json")) if not is_neighbor(one["id"])]) == 2
     assert set(json.loads((workspace.folder / "ids.json").read_text())) == {"k0", "k1"}
-    assert "2 images wanted, 2 owned" in workspace.run("plan")
+    assert "2 images declared, 2 owned" in workspace.run("plan")
 
 
 def test_other_tenants_see_nothing_of_the_records_and_cannot_burn_the_next_id(workspace: ConcurrentWorkspace) -> None:
@@ -382,7 +382,7 @@ def test_a_saved_plan_is_applied_under_the_lease_too(workspace: ConcurrentWorksp
         first = workspace.start("apply", "--yes")
         assert gate.asked.wait(60)
         second = workspace.start("apply", "--yes", path=saved)
-        second.wait_for("at work elsewhere")
+        second.wait_for("locked by another run")
         gate.opened.set()
         first.wait()
         stale = second.wait()

@@ -92,7 +92,7 @@ def test_regions_of_the_settings_are_refused_before_the_log_in(cloud_of_two: Two
 def test_a_plan_of_one_region_is_not_applied_to_another(cloud_of_two: TwoRegions) -> None:
     """Its fingerprint has the region."""
     cloud_of_two.planned(region_name="east")
-    output = cloud_of_two.run("apply", "plan.json", "--yes", code=1, region_name="west").stderr
+    output = cloud_of_two.run("apply", "plan.json", "--yes", code=64, region_name="west").stderr
     assert "east" in output
     assert "west" in output
 

@@ -65,7 +65,7 @@ def test_a_second_apply_at_each_request_of_the_first(
             held.set()
             first = workspace.command.wait()
             point = f"request {number}, {call.kind}: {first} and {refused}"
-            assert (refused.code, "is at work elsewhere: host" in refused.stderr) == (
+            assert (refused.code, "is locked by another run: host" in refused.stderr) == (
                 (1, True) if taken <= number < done else (0, False)
             ), point
             assert "Traceback" not in first.stderr + refused.stderr, point

@@ -78,8 +78,8 @@ def unlock(
         if not yes and not _confirm():
             return ExitCode.FAILED
         if other := break_lease(backend, lease):
-            message = f"catalog {name}: the lease went to somebody else meanwhile: {other.holder}"
-            raise Conflict(message, "that one was left alone; look again")
+            message = f"catalog {name}: another run took the lease meanwhile: {other.holder}"
+            raise Conflict(message, "that lease was left in place; run imagesync unlock again to see it")
     typer.echo(
         f"It is broken: a run that holds it notices within {USUAL.confirm:.0f} s and starts no further step then; unless it "
         "is dead, the next run waits for that."

@@ -41,7 +41,7 @@ policy: {on_remove: x}
         "8:34: images.b.properties.kernel_id: ${images.x.id} names no image of this catalog",
         "8:63: images.b.properties.imagesync_id: this name is reserved",
         "8:81: images.b.name: ${nam} is not defined",
-        "9:34: images.c.on_replace.rename: {nmae} is no field",
+        "9:34: images.c.on_replace.rename: {nmae} is not a field",
         "9:52: images.c.on_replace.keep: 'x' is not a whole number",
         "9:62: images.c.min_disk: ${nam} is not defined",
         "10:10: policy.on_remove: 'x' is not one of delete, deactivate, hide, keep",

@@ -29,7 +29,7 @@ def test_only_a_tag_of_ours_that_is_gone_is_a_change(tags: set[str], is_changed:
         ({"p": "2"}, ["properties.p is '2', it was '1'"]),
         ({"p": None}, ["properties.p is not there, it was '1'"]),
         ({"imagesync_rev_2": "another"}, ["another run wrote to it"]),
-        ({"imagesync_catalog": None}, ["it is not ours any more: imagesync_catalog removed"]),
+        ({"imagesync_catalog": None}, ["it lost its marker: imagesync_catalog removed"]),
     ],
 )
 def test_a_property_counts_if_it_is_ours(changed: dict[str, str | None], expected: list[str]) -> None:
@@ -41,4 +41,4 @@ def test_a_property_counts_if_it_is_ours(changed: dict[str, str | None], expecte
 
 def test_an_image_that_is_not_listed_any_more_was_altered() -> None:
     """Somebody deleted it, or took it out of the catalog."""
-    assert find_altered([LEFT], {}) == ["image id-a was written by this run, and is gone or no longer ours"]
+    assert find_altered([LEFT], {}) == ["image id-a was written by this run and was deleted, or lost its marker"]

@@ -107,7 +107,7 @@ def test_an_image_that_was_changed_before_is_not_touched(store: Settling, change
     writes = Writes(store, [rely(image)])
     changed = change_by_hand(store, image.id, change)
     outcomes = Deletions(store, writes, "base", [], 1).delete([Delete("a", image.id)])
-    assert "changed by somebody else meanwhile" in str(error_of(outcomes, image))
+    assert "changed by another user or run meanwhile" in str(error_of(outcomes, image))
     assert stored(store, image) == changed
 
 

@@ -78,7 +78,7 @@ def test_an_old_build_stays_if_the_new_one_is_not_as_it_was_published(tmp_path: 
     perform_all.delete = performer.delete  # type: ignore[attr-defined]
     report = execute(plan, perform_all, jobs=1, notify=lambda _: None, cancelled=threading.Event())  # type: ignore[arg-type]
     (failed,) = (result for result in report.results if result.outcome is Outcome.FAILED)
-    assert "changed by somebody else meanwhile" in failed.error
+    assert "changed by another user or run meanwhile" in failed.error
     assert store.images(old.id)[0] == old
 
 

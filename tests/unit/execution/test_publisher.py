@@ -309,7 +309,7 @@ class Changed(FaultyStore):
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ({"properties": {"imagesync_catalog": None}}, "it is not ours any more: imagesync_catalog removed"),
+        ({"properties": {"imagesync_catalog": None}}, "it lost its marker: imagesync_catalog removed"),
         ({"name": "theirs"}, "name is 'theirs'"),
         ({"owner": "somebody"}, "owner is 'somebody'"),
     ],
@@ -382,7 +382,7 @@ def test_a_record_that_somebody_changed_while_it_was_shared_is_not_published(
         tmp_path, b"\0data", visibility=Visibility.SHARED, members=("11111111111111111111111111111111",)
     )
     (result,) = apply(service, wanted).results
-    assert "changed by somebody else meanwhile" in str(result.error)
+    assert "changed by another user or run meanwhile" in str(result.error)
     assert (service.images()[0].hidden, service.sent) == (True, [])
 
 

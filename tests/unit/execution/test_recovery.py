@@ -266,7 +266,7 @@ def test_an_image_that_changes_while_the_guards_are_renewed_stops_the_run(backen
     assert apply(plan_builds(backend, tmp_path, a=1)).report.succeeded
     plan = plan_builds(backend, tmp_path, a=2).plan()
     backend.update_image(current(backend, "a").id, min_ram=5, name="theirs")
-    with pytest.raises(Conflict, match="was changed by somebody else meanwhile: name is 'theirs'"):
+    with pytest.raises(Conflict, match="was changed by another user or run meanwhile: name is 'theirs'"):
         recover(backend, plan, jobs=2, check_lease=lambda: None)
 
 

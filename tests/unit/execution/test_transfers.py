@@ -140,7 +140,7 @@ def test_a_record_that_is_not_queued_after_a_broken_upload_is_not_sent_to_again(
 
 @pytest.mark.parametrize(("left", "tried"), [(Status.QUEUED, 3), (Status.KILLED, 1), (Status.ACTIVE, 1)])
 def test_the_next_mirror_is_tried_while_the_record_is_queued(tmp_path: Path, left: Status, tried: int) -> None:
-    """An import that failed half-way may still be at work on it."""
+    """An import that failed half-way may still be running on it."""
     urls = tuple(f"https://{name}.example/a.raw" for name in "abc")
     source = UrlSource(urls, transfer=Transfer(method=Method.WEB_DOWNLOAD))
     service = Breaking(tmp_path / "store", [BackendError("no such host")] * 2, left)

@@ -73,8 +73,8 @@ def test_an_update_of_what_is_so_already_writes_nothing(store: FaultyStore) -> N
     [
         ({GUARD: None, "imagesync_rev_8": "another run"}, "another run wrote to it"),
         ({GUARD: None}, "another run wrote to it"),
-        ({"imagesync_catalog": None}, "it is not ours any more: imagesync_catalog removed"),
-        ({"imagesync_id": None}, "it is not ours any more: imagesync_id removed"),
+        ({"imagesync_catalog": None}, "it lost its marker: imagesync_catalog removed"),
+        ({"imagesync_id": None}, "it lost its marker: imagesync_id removed"),
     ],
     ids=["another run wrote", "no guard", "disowned", "unbound"],
 )
@@ -84,7 +84,7 @@ def test_an_update_after_somebody_wrote_saves_nothing(
     """Between the read and the PATCH another run wrote, or somebody took a mark off: the service refuses it whole."""
     image = active(store)
     changed = change_by_hand(store, image.id, change)
-    with pytest.raises(Conflict, match=f"changed by somebody else meanwhile: {told}; this run's change was not made"):
+    with pytest.raises(Conflict, match=f"changed by another user or run meanwhile: {told}; this run's change was not made"):
         Writes(store).update(image, ATTRS)
     assert stored(store, image) == changed
     assert store.calls == ["update", "read"]
@@ -275,7 +275,7 @@ def test_an_image_that_is_not_as_the_plan_relied_on_is_a_conflict(
     """Before anything is written to it; what the plan did not rely on does not count."""
     image = active(store)
     writes = Writes(store, [Reliance(image.id, "a", {path: value})])  # type: ignore[dict-item]
-    with pytest.raises(Conflict, match="changed by somebody else meanwhile") as caught:
+    with pytest.raises(Conflict, match="changed by another user or run meanwhile") as caught:
         writes.read_unchanged(image.id)
     assert text in str(caught.value)
     assert Writes(store, [Reliance(image.id, "a", {"status": "active"})]).read_unchanged(image.id).name == "old"
@@ -292,7 +292,7 @@ def test_after_a_write_an_image_must_stay_as_the_run_left_it(store: FaultyStore)
     changes: list[tuple[dict[str, str | None], str]] = [
         ({"imagesync_key": "b"}, r"properties\.imagesync_key is 'b', it was not there"),
         ({"imagesync_rev_9": "another", "imagesync_key": None}, "another run wrote to it"),
-        ({"imagesync_rev_9": None, "imagesync_id": None}, "it is not ours any more: imagesync_id removed"),
+        ({"imagesync_rev_9": None, "imagesync_id": None}, "it lost its marker: imagesync_id removed"),
     ]
     for change, text in changes:
         change_by_hand(store, image.id, change)
@@ -321,7 +321,7 @@ def test_a_later_listing_judges_every_write(store: FaultyStore) -> None:
     assert find_altered([one, two, three], listed) == [
         "image two was written by this run, and was changed meanwhile: name is 'm', it was 'n'; protected is True, it was "
         "False; tags is , it was x",
-        "image three was written by this run, and is gone or no longer ours",
+        "image three was written by this run and was deleted, or lost its marker",
     ]
 
 
@@ -493,7 +493,7 @@ def test_a_change_that_no_guard_stops_is_seen_in_the_answer_and_ours_is_taken_ba
     image = active(by_hand)
     by_hand.change = change
     writes = Writes(by_hand, nonce="mine")
-    with pytest.raises(Conflict, match="changed by somebody else meanwhile") as caught:
+    with pytest.raises(Conflict, match="changed by another user or run meanwhile") as caught:
         writes.update(image, ATTRS)
     assert told in str(caught.value)
     assert "what this run changed was taken back" in str(caught.value)
@@ -517,7 +517,7 @@ def test_what_somebody_changes_just_before_an_image_is_claimed_is_seen(
     """The answer to the claim shows it already; what was read before counts."""
     image = unclaimed(by_hand)
     by_hand.change = change
-    with pytest.raises(Conflict, match="changed by somebody else meanwhile"):
+    with pytest.raises(Conflict, match="changed by another user or run meanwhile"):
         Writes(by_hand, nonce="mine").update(image, ATTRS)
     left = stored(by_hand, image)
     assert (left.name, left.hidden, left.tags) == ("old", False, frozenset())
@@ -568,7 +568,7 @@ def test_an_update_without_an_answer_is_not_repeated_on_an_image_that_was_disown
 
     store.__class__ = Disowned
     store.updates = [UpdateFault.NOT_RECEIVED]
-    with pytest.raises(Conflict, match=r"it is not ours any more: imagesync_catalog removed; .* was not made"):
+    with pytest.raises(Conflict, match=r"it lost its marker: imagesync_catalog removed; .* was not made"):
         Writes(store).update(image, ATTRS)
     assert (stored(store, image).name, len(store.sent)) == ("old", 1)
 
@@ -577,7 +577,7 @@ def test_a_status_change_of_an_image_that_was_disowned_meanwhile_is_an_error(by_
     """No guard stops the request: the error says what it did."""
     image = active(by_hand)
     by_hand.change = {"properties": {"imagesync_catalog": None}}
-    with pytest.raises(Conflict, match=r"not ours any more.*it is deactivated now, it was active"):
+    with pytest.raises(Conflict, match=r"lost its marker.*it is deactivated now, it was active"):
         Writes(by_hand).change_status(image.id, Status.DEACTIVATED)
 
 
@@ -588,7 +588,7 @@ def test_no_further_member_of_an_image_that_was_disowned_meanwhile_is_changed(by
     by_hand.add_member(image.id, "p1")
     by_hand.change = {"properties": {"imagesync_catalog": None}}
     writes = Writes(by_hand, [Reliance(image.id, "a", {"properties.imagesync_catalog": "base"})])
-    with pytest.raises(Conflict, match="not ours any more"):
+    with pytest.raises(Conflict, match="lost its marker"):
         writes.change_members(image.id, removed={"p1"}, added={"p2"})
     assert [member.project for member in by_hand.members(image.id)] == []
 
@@ -598,7 +598,7 @@ def test_a_text_names_few_removed_properties_and_no_long_values() -> None:
     marks = {f"imagesync_{name}": "x" for name in ("catalog", "id", "key", "role", "digest", "managed")}
     image = replace(IMAGE, properties=marks)
     assert find_changes(image, replace(image, properties={})) == [
-        "it is not ours any more: its imagesync properties removed"
+        "it lost its marker: its imagesync properties removed"
     ]
     assert find_changes(image, replace(image, properties={**marks, "imagesync_digest": "y"})) == [
         "properties.imagesync_digest is another"

@@ -140,7 +140,7 @@ def test_a_damaged_holder_is_an_unknown_one(holder: str) -> None:
     """It is followed once its heartbeat has not moved for the time of a dead holder."""
     found = read_lease(damaged(**{HOLDER: holder}), PROJECT, "base")
     assert found == replace(HELD, holder=Holder())
-    assert str(Holder()) == "somebody who left no name"
+    assert str(Holder()) == "a run that left no name"
 
 
 def test_a_damaged_state_counts_as_held() -> None:
@@ -214,7 +214,7 @@ def test_a_heartbeat_changes_one_property() -> None:
 def test_the_error_names_the_holder_and_the_command_in_one_line() -> None:
     text = str(LeaseHeld(HELD, 30, USUAL, "imagesync unlock images/ --cloud eu"))
     for part in (
-        "catalog base is at work elsewhere: host a, pid 1, since 2026-11-23 12:00:00 UTC",
+        "catalog base is locked by another run: host a, pid 1, since 2026-11-23 12:00:00 UTC",
         "waited 30 s",
         "--lock-timeout",
         "break the lease: imagesync unlock images/ --cloud eu",
@@ -228,7 +228,7 @@ def test_a_lease_that_was_not_given_back_is_described_by_how_it_ended() -> None:
     assert describe_end(HELD) == f"its last run did not give the lease back ({HERE})"
     assert describe_end(replace(HELD, state=State.UNSETTLED)) == f"its last run lost an answer ({HERE})"
     assert describe_end(replace(HELD, state=State.BROKEN)) == (
-        f"the lease was broken, and its run may still be at work ({HERE})"
+        f"the lease was broken, and its run may still be running ({HERE})"
     )
     text = str(LeaseUnsettled(HELD, 3, USUAL, 10))
     for part in (

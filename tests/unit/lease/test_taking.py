@@ -90,7 +90,7 @@ def test_who_waits_is_told_once_by_whom_for_how_long_and_the_command_and_follows
     assert second.number == 2
     assert begun + 200 <= runs.clock.now <= begun + 204
     assert runs.messages == [
-        "catalog base is at work elsewhere: host a, pid 1, since 2026-11-23 12:00:00 UTC; waiting for at most 500 s "
+        "catalog base is locked by another run: host a, pid 1, since 2026-11-23 12:00:00 UTC; waiting for at most 500 s "
         f"(if that run is dead, break its lease: {UNLOCK})"
     ]
     assert runs.numbers() == [2]
@@ -624,7 +624,7 @@ def test_who_follows_somebody_that_had_to_wait_has_to_wait_as_long(runs: TwoRuns
     expected = USUAL.settling + (0 if "after" in end else USUAL.confirm)
     assert count_seconds_to_settle(third.before, USUAL, runs.clock.world(A)) == expected
     if "after" not in end:
-        assert "may still be at work" in describe_end(third.before)
+        assert "may still be running" in describe_end(third.before)
 
 
 @pytest.mark.parametrize("is_full", [False, True])

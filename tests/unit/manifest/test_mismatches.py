@@ -49,7 +49,7 @@ NO_QUOTES = "the quotes make it text: write"
             "owner: '22475F0B-4155-43BB-BCC9-F0117FB3CA8B' is not a project id (32 hexadecimal digits in lower case, or a UUID); "
             "write it in lower case",
         ),
-        ("os_distro: ubuntu", "os_distro: unknown key; a property stands below properties"),
+        ("os_distro: ubuntu", "os_distro: unknown key; a property is declared below properties"),
         ("url: http://h/x", "url: unknown key; write it below source: source: {url: …}"),
         ("is_public: true", "is_public: unknown key; write visibility: public"),
         ("os_hidden: true", "os_hidden: unknown key; write hidden"),

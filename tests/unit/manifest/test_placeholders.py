@@ -49,7 +49,7 @@ images:
         ("values: {p: '${q}', q: '${p}'}\nimages: {a: {name: '${p}'}}", "circle: p -> q -> p"),
         ("values: {p: '${q}'}\nimages: {a: {name: '${p}'}}", "3:10: values.p: ${q} is not defined"),
         ("values: {mirror: x}\nimages: {a: {name: '${miror}'}}", "did you mean mirror?"),
-        ("images: {a: {properties: {'${x}': y}}}", "${…} cannot stand in a key"),
+        ("images: {a: {properties: {'${x}': y}}}", "${…} is not allowed in a key"),
         ("images: {a: {name: '${images.b.id}'}, b: {}}", "known only when the plan is applied"),
         ("images: {a: {properties: {k: '${images.a.id}'}}}", "circle: a -> a"),
         (

@@ -170,7 +170,7 @@ def test_a_file_of_git_is_no_source_and_no_keyring(tmp_path: Path, source: str) 
         ),
         (
             f"images: {{a: {{source: {{url: 'https://x/y', checksum: '{SHA256}', checksum_url: 'https://x/S'}}}}}}",
-            "3:128: images.a.source.checksum_url: stands beside a checksum; "
+            "3:128: images.a.source.checksum_url: is declared beside checksum; "
             "keep one: a digest, or the list that it is taken from",
         ),
         (
@@ -220,7 +220,7 @@ def test_a_mistake_is_one_line_with_place_and_way_out(tmp_path: Path, text: str,
         ("https://h/a b", "holds a space (character 12); write it percent-encoded: https://h/a%20b"),
         ("https://h/a\\b", "holds a backslash (character 12); write it percent-encoded: https://h/a%5Cb"),
         ("https://h/a b?sig=x", "holds a space (character 12); write it percent-encoded: %20"),
-        ("https://h/x ", "holds a space (character 12); take out what stands before or after the URL"),
+        ("https://h/x ", "holds a space (character 12); remove the characters before or after the URL"),
     ],
 )
 def test_a_url_that_cannot_be_fetched_is_refused(tmp_path: Path, url: str, expected: str) -> None:

@@ -198,9 +198,9 @@ def test_the_fast_answer_is_that_of_the_close_look(data: dict[str, object]) -> N
     [
         (
             "images: {a: {on_replace: {rename: '{nam}'}}}",
-            "3:27: images.a.on_replace.rename: {nam} is no field; did you mean {name}?",
+            "3:27: images.a.on_replace.rename: {nam} is not a field; did you mean {name}?",
         ),
-        ("policy: {on_replace: {rename: '{nam}'}}\nimages: {}", "3:23: policy.on_replace.rename: {nam} is no field; did "
+        ("policy: {on_replace: {rename: '{nam}'}}\nimages: {}", "3:23: policy.on_replace.rename: {nam} is not a field; did "
          "you mean {name}?"),
         ("policy: {on_replace: {rename: '{nam}'}}\nimages: {a: {}, b: {}}", "3:23: policy.on_replace.rename: {nam} is no "
          "field; did you mean {name}?"),

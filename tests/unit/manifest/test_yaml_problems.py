@@ -10,7 +10,7 @@ from imagesync.manifest.yaml_reader import parse
 from tests.unit.manifest.one_file import problems
 
 COLON = "a value with a colon and a space in it needs quotes"
-NO_PAIR = "this line is no KEY: VALUE; write a colon and a space after the key"
+NO_PAIR = "this line is not KEY: VALUE; write a colon and a space after the key"
 NO_INDENT = (
     "the indentation of this line fits no line above it; begin it in the same column as the lines that it belongs to"
 )
@@ -23,9 +23,9 @@ AFTER_END = (
 @pytest.mark.parametrize(
     ("lines", "place", "expected"),
     [
-        ("\ta: {}", "2:1", "a tab stands in the indentation; indent with spaces"),
-        ("  a:\n  \tname: x", "3:3", "a tab stands in the indentation; indent with spaces"),
-        ("  a:\n    name: x\n\tmin_ram: 5", "4:1", "a tab stands in the indentation; indent with spaces"),
+        ("\ta: {}", "2:1", "the indentation has a tab; indent with spaces"),
+        ("  a:\n  \tname: x", "3:3", "the indentation has a tab; indent with spaces"),
+        ("  a:\n    name: x\n\tmin_ram: 5", "4:1", "the indentation has a tab; indent with spaces"),
         ("  a:\n    name: Ubuntu: 24.04", "3:17", f'{COLON}; write name: "Ubuntu: 24.04"'),
         ("  a: {name: Ubuntu: 24.04}", "2:19", f'{COLON}; write name: "Ubuntu: 24.04"'),
         ("  a:\n    tags: [a: b: c]", "3:16", f'{COLON}; put the value in quotes: "a: b: c"'),
@@ -56,17 +56,17 @@ AFTER_END = (
         (
             '  a:\n    name: "C:\\images"',
             "3:14",
-            "after a backslash in double quotes only certain letters can stand; "
+            "after a backslash in double quotes only certain letters are allowed; "
             "write \\\\ for a backslash, or use single quotes",
         ),
         ("  a:\n    tags: - x", "3:11", "a list cannot begin here; begin it in the next line, or write it as [A, B]"),
         ("  a: {name: x\n  b: {}", "2:6", "this { is not closed before line 3; write the closing }, or a comma"),
-        ("  a:\n    name: x\n    - y", "4:5", "a list item stands beside KEY: VALUE lines; "
+        ("  a:\n    name: x\n    - y", "4:5", "a list item is beside KEY: VALUE lines; "
          "write it below a key, or take the - out"),
-        ("  a:\n    tags:\n      - x\n      y: z", "5:7", "KEY: VALUE stands beside list items; "
+        ("  a:\n    tags:\n      - x\n      y: z", "5:7", "KEY: VALUE is beside list items; "
          "write a - before it, or move it out of the list"),
-        ("  a: {}\n...\nx: y", "4:1", "this stands after the end of the document; take out the line ... or --- above it"),
-        ("  a:\n    name: x\n\ufeff  b: {}", "4:1", "a byte order mark stands inside the text; take it out"),
+        ("  a: {}\n...\nx: y", "4:1", "this is after the end of the document; take out the line ... or --- above it"),
+        ("  a:\n    name: x\n\ufeff  b: {}", "4:1", "the text has a byte order mark inside; take it out"),
         ("  a: {name: x}}", "2:15", "this } closes nothing; take it out, or write the {"),
         ('  a: {"name": "x" "min_ram": 5}', "2:19", "a comma is missing before this; "
          "write a comma between two items, or quote the value"),
@@ -79,7 +79,7 @@ AFTER_END = (
         (
             "  a: x\x07",
             "2:7",
-            "the character U+0007 cannot stand in YAML; take it out, or write it in double quotes as an escape",
+            "the character U+0007 is not allowed in YAML; take it out, or write it in double quotes as an escape",
         ),
         (
             "<<<<<<< HEAD\n  a: {}\n=======\n  b: {}\n>>>>>>> x",

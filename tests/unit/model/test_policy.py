@@ -32,20 +32,20 @@ KNOWN = "there are {name}, {key}, {id}, {generation}, {created}"
 @pytest.mark.parametrize(
     ("rename", "message", "hint"),
     [
-        ("{nam} ({created:%Y})", "{nam} is no field", "did you mean {name}?"),
-        ("{Name}", "{Name} is no field", "did you mean {name}?"),
-        ("{ name }", "{ name } is no field", "did you mean {name}?"),
-        ("{}", "{} is no field", KNOWN),
-        ("{version}-old", "{version} is no field", KNOWN),
-        ("{name!r}", "{name!r} is no field", "did you mean {name}?"),
+        ("{nam} ({created:%Y})", "{nam} is not a field", "did you mean {name}?"),
+        ("{Name}", "{Name} is not a field", "did you mean {name}?"),
+        ("{ name }", "{ name } is not a field", "did you mean {name}?"),
+        ("{}", "{} is not a field", KNOWN),
+        ("{version}-old", "{version} is not a field", KNOWN),
+        ("{name!r}", "{name!r} is not a field", "did you mean {name}?"),
         ("{name:>20}", "{name} takes no form after a colon", "write {name}"),
         ("{generation:03d}", "{generation} takes no form after a colon", "write {generation}"),
         ("{created:}", "{created:…} has no % in its form", "write {created:%Y-%m-%d}"),
         ("{created:YYYY}", "{created:…} has no % in its form", "write {created:%Y-%m-%d}"),
         ("{name", "a { without its other half", "write {FIELD}; a name cannot hold braces"),
-        ("{key} $name", "$name is no field", "write {name}"),
-        ("%(name)s old", "%(name)s is no field", "write {name}"),
-        ("<name>", "<name> is no field", "write {name}"),
+        ("{key} $name", "$name is not a field", "write {name}"),
+        ("%(name)s old", "%(name)s is not a field", "write {name}"),
+        ("<name>", "<name> is not a field", "write {name}"),
         (" ", "the new name would be blank", "write a pattern such as {name} (old), or false"),
         ("name}", "a } without its other half", "write {FIELD}; a name cannot hold braces"),
         ("{{name}} old", "doubled braces", "write each once: {name}"),
@@ -62,7 +62,7 @@ def test_what_would_stand_in_a_name_as_it_is_written(rename: str, message: str, 
 def test_what_looks_like_a_secret_is_not_shown() -> None:
     """A pattern may hold anything."""
     ((message, _),) = find_rename_faults("{ghp_" + "aB3" * 12 + "}")
-    assert message == "{(40 characters, not shown: looks like a secret)} is no field"
+    assert message == "{(40 characters, not shown: looks like a secret)} is not a field"
 
 
 @pytest.mark.parametrize("rename", ["{name} ({created:%Y-%m-%d})", "old", "{key}-{generation}", "{id}", "100% {name}"])

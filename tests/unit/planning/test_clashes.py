@@ -171,7 +171,7 @@ def test_an_image_adopted_by_id_is_not_adopted_by_name_too() -> None:
             {"name": "a", "properties": BOUND_ELSEWHERE},
             "image foreign belongs to catalog other",
         ),
-        ({"source": KnownContent(digest("a"))}, {"name": "b"}, "there is no image of it and no source"),
+        ({"source": KnownContent(digest("a"))}, {"name": "b"}, "there is not an image of it and no source"),
         ({"id": "foreign", "owner": None}, {"name": "b"}, "the id foreign is taken"),
     ],
 )

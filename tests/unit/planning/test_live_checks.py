@@ -270,7 +270,7 @@ def test_only_an_image_of_the_key_in_this_project_is_compared(image_id: str) -> 
     forged = change_action(made, "create:a", may_hold=("old", image_id))
     theirs = live(spec("a"), "theirs", Role.RETIRED, owner="f" * 32)
     output = replace(found, owned=(*found.owned, theirs))
-    assert f"image {image_id} is no image of a in this project" in " ".join(refusals(forged, output))
+    assert f"image {image_id} is not an image of a in this project" in " ".join(refusals(forged, output))
     forged = replace(made, relies=tuple(each for each in made.relies if each.image_id != "old"))
     assert "does not say what it relied on of image old" in " ".join(refusals(forged, found))
 

@@ -132,7 +132,7 @@ FORGED: dict[str, tuple[Callable[[Plan], Plan], str]] = {
         lambda p: change_action(p, "update:b:id-b", changes=(FieldChange(("min_ram",), 0, 1),) * 2),
         "changes a field twice",
     ),
-    "let go of": (lambda p: change_action(p, "update:b:id-b", record=None), "whose key was removed is let go of"),
+    "let go of": (lambda p: change_action(p, "update:b:id-b", record=None), "whose key was removed is released"),
     "reference": (lambda p: change_step(p, "update:b:id-b", needs=()), "does not wait for it"),
     "no image of a reference": (
         lambda p: change_state(p, "create:a", properties={"p": "${images.z.id}"}),

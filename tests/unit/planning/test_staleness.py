@@ -63,7 +63,7 @@ def test_a_field_that_the_plan_changes_must_be_as_it_was() -> None:
 def test_an_image_that_is_gone_makes_a_plan_stale() -> None:
     """Deleted, or taken out of the catalog."""
     assert find_stale_reliances(plan(WANTED, inventory(OLD)), inventory()) == (
-        "a: image old is gone or no longer ours",
+        "a: image old was deleted, or lost its marker",
     )
 
 

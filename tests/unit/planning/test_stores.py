@@ -91,7 +91,7 @@ def test_stores_that_are_not_shown_are_not_planned_for() -> None:
     wanted = local("slow")
     plan = made(wanted, live(wanted))
     assert plan.steps == ()
-    assert "does not tell which stores hold image id-a" in plan.notes[0]
+    assert "does not report which stores hold image id-a" in plan.notes[0]
     assert made(wanted, live(wanted, status=Status.DEACTIVATED)).notes[0].startswith("a: image id-a was deactivated")
 
 

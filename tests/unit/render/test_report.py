@@ -40,9 +40,9 @@ def test_what_was_done_is_counted_as_it_was_planned() -> None:
 @pytest.mark.parametrize(
     ("failed", "closing"),
     [
-        ("b", "Failed: 1 created, 1 updated, 1 replaced, 1 deleted; not done: 1 to create. Mend what is named above"),
-        ("a", "Failed: 2 created, 1 updated, 1 deleted; not done: 1 to replace. Mend what is named above"),
-        ("e", "Failed: 2 created, 1 updated, 1 replaced; not done: 1 to delete. Mend what is named above"),
+        ("b", "Failed: 1 created, 1 updated, 1 replaced, 1 deleted; not done: 1 to create. Fix the errors above and run"),
+        ("a", "Failed: 2 created, 1 updated, 1 deleted; not done: 1 to replace. Fix the errors above and run"),
+        ("e", "Failed: 2 created, 1 updated, 1 replaced; not done: 1 to delete. Fix the errors above and run"),
     ],
 )
 def test_what_was_not_done_is_counted_too(failed: str, closing: str) -> None:
@@ -65,7 +65,7 @@ def test_an_old_build_that_stays_is_not_a_deletion_of_the_plan() -> None:
             for step in output.steps
         )
         closing = report_text(Report(output, results)).splitlines()[-1]
-        assert closing == f"Failed: 2 replaced; not done: {words}. Mend what is named above and apply again."
+        assert closing == f"Failed: 2 replaced; not done: {words}. Fix the errors above and run apply again."
 
 
 def test_bytes_of_a_transfer_that_failed_are_not_uploaded() -> None:
@@ -93,9 +93,9 @@ def test_an_interrupted_run_says_what_is_left() -> None:
     """What was broken off and what was not started, by name."""
     text = report_text(report({"a": Outcome.NOT_STARTED, "b": Outcome.INTERRUPTED}, interrupted=True))
     assert text == (
-        "broken off: create:b\n"
+        "interrupted: create:b\n"
         "not started: create:a, update:a:id-a\n"
-        "Interrupted: 1 created, 1 updated, 1 deleted; not done: 1 to create, 1 to replace. Apply again to go on."
+        "Interrupted: 1 created, 1 updated, 1 deleted; not done: 1 to create, 1 to replace. Run apply again to continue."
     )
 
 

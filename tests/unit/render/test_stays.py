@@ -21,7 +21,7 @@ def test_retired_builds_of_images_that_do_not_change_are_counted() -> None:
     images += [retired(spec(key, "b"), f"{key}-old") for key in keys]
     made = plan(catalog(*map(spec, keys)), inventory(*images))
     assert "Retired builds kept: 12.\n" in plan_text(made)
-    assert "k00-old  kept for good (keep 1)" in plan_text(made, detail=Detail.WHOLE)
+    assert "k00-old  kept without limit (keep 1)" in plan_text(made, detail=Detail.WHOLE)
     assert len(made.kept) == 12
 
 
@@ -49,7 +49,7 @@ def test_a_rejected_candidate_is_listed_with_nothing_to_do() -> None:
 @pytest.mark.parametrize(
     ("kept", "text"),
     [
-        (Kept("a", "i", 1, None), "kept for good (keep 1)"),
+        (Kept("a", "i", 1, None), "kept without limit (keep 1)"),
         (Kept("a", "i", 0, None), "kept until the next apply (keep 0)"),
         (Kept("a", "i", 0, 90, protected=True), "protected and stays, --allow-protected deletes it"),
         (Kept("a", "i", 2, 90, until="2027-02-21"), "kept until 2027-02-21 (keep 2, 90 days)"),

@@ -71,7 +71,7 @@ def test_what_becomes_of_an_old_build_stands_below_the_new_one() -> None:
     made = plan(catalog(spec("a", "b")), inventory(live(spec("a", "a"))))
     first, below = plan_text(made).splitlines()[2:4]
     assert first == "  ± a  replace  4.0 KiB from a.raw  new build"
-    assert below == "      old build  hidden, kept for good (keep 1)"
+    assert below == "      old build  hidden, kept without limit (keep 1)"
     assert "superseded" not in plan_text(made)
     assert "old build  id-a hidden, kept" in plan_text(made, detail=Detail.WHOLE)
 

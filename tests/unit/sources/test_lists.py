@@ -305,7 +305,7 @@ def test_a_line_that_is_ambiguous_is_refused(text: str, name: str, message: str)
         ("[" + "0," * 600_000 + "0]", "it is JSON with more values than are read"),
         ("<html>log in</html>", "it is an HTML page, and has no digest for disk.qcow2"),
         (f"<!DOCTYPE html>\n<pre>\n{A}  disk.qcow2\n</pre>\n", "it is an HTML page, and has no digest for disk.qcow2"),
-        ("a\n" * (MAX_LINES + 1), "it has more than 1,000,000 lines, so it is no checksum list"),
+        ("a\n" * (MAX_LINES + 1), "it has more than 1,000,000 lines, so it is not a checksum list"),
         (
             f"{A}  disk.qcow2.xz\n{B}  notes\n",
             "disk.qcow2 is not in the checksum list (2 entries, e.g. disk.qcow2.xz, notes)",
