@@ -125,7 +125,7 @@ def test_what_planning_asks_for_is_asked_for_each_key(number: int) -> None:
     for one in alone:
         for owner, found in one[0].items():
             names.setdefault(owner, set()).update(found)
-    assert ask(drawn) == (names, *(set().union(*(one[place] for one in alone)) for place in range(1, 5)))  # type: ignore[misc]
+    assert ask(drawn) == (names, *(set().union(*(one[place] for one in alone)) for place in range(1, 5)))
 
 
 def test_every_kind_of_state_is_among_the_keys() -> None:

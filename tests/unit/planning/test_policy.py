@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -255,7 +256,7 @@ def test_an_update_of_nothing_owned_is_refused_without_a_share() -> None:
     assert "(" not in sentence
 
 
-def sent(key: str, method: Method = Method.UPLOAD, *stores: str, **attrs: object) -> ImageSpec:
+def sent(key: str, method: Method = Method.UPLOAD, *stores: str, **attrs: Any) -> ImageSpec:
     """An image of a file."""
     transfer = Transfer(method=method, stores=stores)
     return spec(key, source=FileSource(f"/images/{key}.raw", f"{key}.raw", transfer=transfer), **attrs)
