@@ -44,7 +44,8 @@ def draw_key(random: Random, key: str) -> KeyCase:
     owned = tuple(_draw_live(random, wanted, number) for number in range(random.choice([0, 0, 1, 1, 1, 2, 3])))
     foreign = tuple(_draw_foreign(random, wanted, number) for number in range(random.choice([0, 0, 0, 1, 2])))
     if random.random() < 0.2:
-        wanted = replace(wanted, adopt=random.choice([True, f"foreign-{key}-0"]))
+        adopt: bool | str = f"foreign-{key}-0" if random.random() < 0.5 else True
+        wanted = replace(wanted, adopt=adopt)
     owner = wanted.owner_id
     shared = [image.id for image in (*owned, *foreign) if image.visibility is Visibility.SHARED]
     members = {one: tuple(map(MemberState, random.choice([(), ("p1",), ("p1", "p2")]))) for one in shared}
@@ -63,8 +64,13 @@ def join_cases(cases: Sequence[KeyCase], random: Random | None = None) -> tuple[
     wanted = [case.wanted for case in cases if case.wanted is not None]
     owners = {case.key: case.owner for case in cases if case.owner is not None}
     members = {image: them for case in cases for image, them in case.members.items()}
-    images = {name: tuple(images) for name, images in found.items()}
-    return catalog(*wanted, owners=owners), Inventory(PROJECT, **images, members=members)
+    return catalog(*wanted, owners=owners), Inventory(
+        PROJECT,
+        owned=tuple(found["owned"]),
+        foreign=tuple(found["foreign"]),
+        misplaced=tuple(found["misplaced"]),
+        members=members,
+    )
 
 
 def draw_policy(random: Random, *, is_whole: bool = True) -> Policy:

@@ -236,7 +236,7 @@ def test_content_by_every_mix_of_digests(served: str | None, packed: bool, conve
     """Wanted, computed, declared, and the service's own: in two algorithms, that agree, differ or are not there."""
     transfer = Transfer(Compression.GZ if packed else Compression.NONE)
     value = served and served * 128
-    attrs = {"os_hash_algo": "sha512", "os_hash_value": value} if served else {}
+    attrs: dict[str, Any] = {"os_hash_algo": "sha512", "os_hash_value": value} if served else {}
     seen = set()
     for wanted, computed, declared in product([BOTH["1"], BOTH["5"], BOTH["15"]], OTHERS.values(), OTHERS.values()):
         one = spec("a", source=FileSource("/a", "a", transfer=transfer), fingerprint=Fingerprint(wanted, 4096))
@@ -263,7 +263,7 @@ def own(image: LiveImage) -> Owned:
 @pytest.mark.parametrize("asked", list("ab"))
 def test_known_content_by_every_mix_of_digests(asked: str, served: str | None, converted: bool) -> None:
     """The service's hash contradicts it, or a computed digest does; a declared one does not."""
-    attrs = {"os_hash_algo": "sha512", "os_hash_value": served * 128} if served else {}
+    attrs: dict[str, Any] = {"os_hash_algo": "sha512", "os_hash_value": served * 128} if served else {}
     for computed, declared in product(OTHERS.values(), OTHERS.values()):
         image = rewrite(live(spec("a"), **attrs), digests=computed, declared=declared, converted=converted)
         wanted = spec("a", source=KnownContent(SHA512[asked]), fingerprint=Fingerprint((SHA512[asked],)))
@@ -304,7 +304,7 @@ def test_content_without_any_digest_by_its_url(same: bool) -> None:
 def test_what_is_known_of_an_image(served: str | None, packed: bool, converted: bool) -> None:
     """Every digest of it, each once; declared ones only while nothing judges them; the service's only of what was sent."""
     transfer = Transfer(Compression.GZ if packed else Compression.NONE)
-    attrs = {"os_hash_algo": "sha512", "os_hash_value": served * 128} if served else {}
+    attrs: dict[str, Any] = {"os_hash_algo": "sha512", "os_hash_value": served * 128} if served else {}
     usable = {"sha512": served * 128} if served and not packed and not converted else {}
     for wanted, computed, declared in product(BOTH.values(), OTHERS.values(), OTHERS.values()):
         one = spec("a", source=FileSource("/a", "a", transfer=transfer), fingerprint=Fingerprint(wanted, 4096))
@@ -378,7 +378,9 @@ def test_builds_are_ordered_by_number_then_age_then_id() -> None:
     old = [
         rewrite(
             live(spec("a"), f"{retirement}{day}{number}{image_id}", Role.RETIRED),
-            managed=Managed(generation=number, retired=day and f"2026-11-0{day}T00:00:00", retirement=retirement),
+            managed=Managed(
+                generation=number, retired=f"2026-11-0{day}T00:00:00" if day else None, retirement=retirement
+            ),
         )
         for retirement, day, number, image_id in product((0, 1, 2), (None, 1, 2), (1, 2), "xy")
     ]
