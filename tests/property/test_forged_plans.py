@@ -178,11 +178,11 @@ def forge_update(made: Plan, place: int, step: Step, update: Update, image: Live
         "role of the other kind": replace(record, role=Role.CURRENT if is_retirement(step) else Role.RETIRED),
         "converted": replace(record, converted=True),
         "before": replace(record, managed=replace(managed, before={**managed.before, "min_disk": 77})),
+        "generation": replace(record, managed=replace(managed, generation=managed.generation + 1)),
         "retirement": replace(record, managed=replace(managed, retirement=managed.retirement + 50)),
         "retired": replace(record, managed=replace(managed, retired="2020-01-01T00:00:00+00:00")),
     }
-    if image.id in {relied.image_id for relied in made.relies} and not image.id.startswith("foreign"):
-        others["generation"] = replace(record, managed=replace(managed, generation=managed.generation + 1))
+    if not image.id.startswith("foreign"):
         others["url"] = replace(record, url="0" * 64)
     yield from ((f"record: {what}", change_step(made, place, record=other)) for what, other in others.items())
     if step.reason is not Reason.REMOVED or update.changes:

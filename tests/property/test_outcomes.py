@@ -23,7 +23,7 @@ MAX_RUNS = 4
 
 def can_be_used(found: Inventory, ids: set[str]) -> bool:
     """Whether users can use one of these images."""
-    images = [image for image in found.owned if image.id in ids]
+    images = [image for image in (*found.owned, *found.foreign) if image.id in ids]
     return any(not image.hidden and image.status is Status.ACTIVE for image in images)
 
 

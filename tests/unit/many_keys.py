@@ -43,9 +43,15 @@ def draw_key(random: Random, key: str) -> KeyCase:
     wanted = _draw_spec(random, key)
     owned = tuple(_draw_live(random, wanted, number) for number in range(random.choice([0, 0, 1, 1, 1, 2, 3])))
     foreign = tuple(_draw_foreign(random, wanted, number) for number in range(random.choice([0, 0, 0, 1, 2])))
-    if random.random() < 0.2:
+    chance = random.random()
+    if chance < 0.3:
         adopt: bool | str = f"foreign-{key}-0" if random.random() < 0.5 else True
         wanted = replace(wanted, adopt=adopt)
+    if chance < 0.15:
+        fit = replace(
+            _draw_foreign(random, wanted, 0), name=wanted.name, owner=wanted.owner_id or PROJECT, properties={}
+        )
+        owned, foreign = (), (replace(fit, hidden=False),)
     owner = wanted.owner_id
     shared = [image.id for image in (*owned, *foreign) if image.visibility is Visibility.SHARED]
     members = {one: tuple(map(MemberState, random.choice([(), ("p1",), ("p1", "p2")]))) for one in shared}
