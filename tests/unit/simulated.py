@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from imagesync.model.catalog import Status, Visibility
+from imagesync.model.catalog import Role, Status, Visibility
 from imagesync.model.image import Inventory, LiveImage, MemberState
 from imagesync.model.plan import Create, Deactivate, Delete, FieldChange, Plan, Reactivate, Step, Update
 from imagesync.model.record import PREFIX, Record
@@ -59,7 +59,7 @@ class _After:
         has_data = create.source.transfer is not None
         image = LiveImage(
             id=image_id,
-            status=status if has_data else Status.QUEUED,
+            status=(Status.ACTIVE if create.stage else status) if has_data else Status.QUEUED,
             visibility=visibility,
             owner=owner,
             tags=frozenset(create.state.tags),
@@ -70,7 +70,9 @@ class _After:
         )
         if create.stage:
             image = replace(image, hidden=True, visibility=Visibility.PRIVATE, protected=False)
-        self.images[image_id] = mark(image, create.record)
+        record = replace(create.record, digests=create.record.digests or create.record.declared, declared=())
+        record = replace(record, role=Role.STAGING) if create.stage else record
+        self.images[image_id] = mark(image, record)
         self.members[image_id] = tuple(map(MemberState, create.state.members))
         self.taken.add(image_id)
         if not create.stage:
