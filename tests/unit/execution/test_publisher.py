@@ -558,14 +558,14 @@ def test_what_a_record_is_made_with(tmp_path: Path, members: frozenset[str], sta
 def test_a_record_that_the_service_fills_is_not_verified_until_it_says_so(tmp_path: Path, verify: bool) -> None:
     """Its being active proves nothing."""
 
-    class Fetching(Noting):
+    class FetchingNoting(Noting):
         def import_image(self, image_id: str, method: str, **options: Unpack[ImportFields]) -> None:
             self.upload(image_id, [b"\0data"], 5)
 
         def capabilities(self) -> Capabilities:
             return Capabilities(import_methods=frozenset({"web-download"}))
 
-    service = Fetching(tmp_path / "store")
+    service = FetchingNoting(tmp_path / "store")
     digest = Checksum("sha256", hashlib.sha256(b"\0data").hexdigest())
     transfer = Transfer(method=Method.WEB_DOWNLOAD, verify=verify)
     source = UrlSource(("https://x.example/x",), checksum=digest, transfer=transfer)

@@ -262,7 +262,7 @@ def test_what_a_service_fetched_is_not_read_back_any_more(tmp_path: Path) -> Non
         Verifier(service, check).check_stored(image, spec().fingerprint.digests, "raw", "bare")
 
 
-class Choosing(Service):
+class StoreMenu(Service):
     """A service of three stores that offers these ways in; keeps what was asked of it."""
 
     offered = frozenset[str]()
@@ -308,7 +308,7 @@ def test_the_way_into_stores(
     """Into one by a PUT; into several by glance-direct where that is offered, else by a PUT and copies."""
     if method is Method.GLANCE_DIRECT and "glance-direct" not in offered:
         return
-    service = Choosing(tmp_path / "store")
+    service = StoreMenu(tmp_path / "store")
     service.offered = frozenset(offered)
     (tmp_path / "x").write_bytes(b"\0data")
     transfer = Transfer(method=method, stores=stores, all_stores=everywhere)
