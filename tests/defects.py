@@ -54,22 +54,11 @@ NO_PARTS: Final = frozenset({"body", "orelse", "finalbody", "targets", "target",
 """Fields of a statement that hold other statements, or what it defines."""
 PLAIN_BUILDERS: Final = frozenset(
     [
-        "str",
-        "int",
-        "bool",
-        "float",
-        "bytes",
-        "len",
-        "range",
-        "enumerate",
-        "iter",
-        "next",
-        "isinstance",
-        "super",
-        "repr",
-        "hash",
+        *("str", "int", "bool", "float", "bytes", "len", "range", "enumerate", "iter", "next", "isinstance", "super"),
+        *("repr", "hash", "tuple", "list", "set", "frozenset", "dict", "assert_never"),
     ]
 )
+"""Functions whose absence mypy finds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -416,6 +405,8 @@ def _change_method(node: ast.Call, method: ast.Attribute) -> Iterator[tuple[str,
 
 def _can_be_dropped(node: ast.stmt) -> bool:
     match node:
+        case ast.Expr(value=ast.Call(func=ast.Name("assert_never"))):
+            return False
         case ast.Expr(value=ast.Call() | ast.Yield() | ast.YieldFrom()) | ast.Delete():
             return True
         case ast.Assign(targets=[ast.Attribute() | ast.Subscript()]):

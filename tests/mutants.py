@@ -71,6 +71,11 @@ class Job:
     number: int
 
     @property
+    def name(self) -> str:
+        """Tells the defect apart, whatever line it is in."""
+        return f"[{self.defect.kind}] {self.defect.change}: "
+
+    @property
     def file(self) -> str:
         """The path from the root of the repository."""
         return str(self.path.relative_to(ROOT))
@@ -84,8 +89,8 @@ class Job:
             self.defect.take_out(before)
 
 
-def list_jobs(rooms: Sequence[str], every: int) -> list[Job]:
-    """The defects of folders and files, or of each ``every``-th."""
+def list_jobs(rooms: Sequence[str], every: int, again: Sequence[str] = ()) -> list[Job]:
+    """The defects of folders and files, or one in ``every``; of ``again``, lines that an earlier run printed, only those."""
     trees = {str(path): ast.parse(path.read_text(encoding="utf-8")) for path in sorted(PACKAGE.rglob("*.py"))}
     siblings = find_siblings(trees)
     jobs = []
@@ -95,7 +100,10 @@ def list_jobs(rooms: Sequence[str], every: int) -> list[Job]:
                 shuffled = zlib.crc32(f"{Path(name).name} {defect.kind} {defect.change}".encode())
                 if shuffled % every == 0:
                     jobs.append(Job(Path(name), tree, defect, number))
-    return jobs
+    if not again:
+        return jobs
+    printed = {(line.split(":")[0], line[line.index("[") : line.rindex(": ") + 2]) for line in again if "[" in line}
+    return [job for job in jobs if (job.file, job.name) in printed]
 
 
 class ForkedTests:
@@ -177,31 +185,38 @@ def watch_lines(runner: ForkedTests, rooms: Sequence[str]) -> LinesSeen:
             seen.lines.setdefault((name, frame.f_lineno), set()).add(current[0])
         return None
 
+    for name in runner.items:
+        started = time.perf_counter()
+        for _ in runner.run([name]):
+            seen.seconds[name] = time.perf_counter() - started
     threading.settrace(enter)
     for name in runner.items:
         current[0] = name
-        started = time.perf_counter()
         sys.settrace(enter)
         for _ in runner.run([name]):
             sys.settrace(None)
-        seen.seconds[name] = time.perf_counter() - started
     seen.failed = runner.failed
     return seen
 
 
 def choose_tests(job: Job, seen: LinesSeen, budget: float) -> list[str]:
-    """The tests that may notice a defect: those of the module's own file, then the fast ones, up to ``budget`` seconds."""
-    found = (
-        _find_users(job, seen)
-        if job.defect.function is None
-        else seen.lines.get((str(job.path), job.defect.line), set())
-    )
+    """The tests that may notice a defect, up to ``budget`` seconds.
+
+    Those of the module's own file come first, then the fastest of each file, then the second of each.
+    """
+    lines = seen.lines.get((str(job.path), job.defect.line), set())
+    found = (lines if job.defect.function else _find_users(job, seen)) - seen.failed
     own = f"/test_{job.path.stem}.py"
-    ranked = sorted(found - seen.failed, key=lambda name: (own not in name, seen.seconds[name], name))
+    places: Counter[str] = Counter()
+    ranked = []
+    for name in sorted(found, key=lambda name: (seen.seconds[name], name)):
+        file = name.partition("::")[0]
+        places[file] += 1
+        ranked.append((own not in name, places[file], seen.seconds[name], name))
     chosen: list[str] = []
     spent = 0.0
-    for name in ranked:
-        spent += seen.seconds[name]
+    for _, _, seconds, name in sorted(ranked):
+        spent += seconds
         if chosen and spent > budget:
             break
         chosen.append(name)
@@ -268,7 +283,7 @@ class Work:
 
     def __init__(self, options: argparse.Namespace) -> None:
         self.options = options
-        self.jobs = list_jobs(options.rooms, options.every)
+        self.jobs = list_jobs(options.rooms, options.every, options.again.readlines() if options.again else ())
         self.folder = Path(tempfile.mkdtemp(prefix="imagesync-mutants-"))
         self.seen = LinesSeen()
         self.counts: Counter[str] = Counter()
@@ -277,11 +292,7 @@ class Work:
         """Count a verdict; print the defect if no test noticed it."""
         self.counts[verdict] += 1
         if verdict != NOTICED:
-            print(
-                f"{job.file}:{job.defect.line}: [{job.defect.kind}] {job.defect.change}: {verdict}",
-                file=self.options.to,
-                flush=True,
-            )
+            print(f"{job.file}:{job.defect.line}: {job.name}{verdict}", file=self.options.to, flush=True)
 
     def run_functions(self, runner: ForkedTests) -> None:
         """The first process: see the lines, then plant what is inside functions."""
@@ -386,7 +397,10 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("rooms", nargs="+", metavar="PATH", help="folders or files of imagesync/")
     parser.add_argument("--list", action="store_true", help="print the defects and plant none")
     parser.add_argument("--every", type=int, default=1, metavar="N", help="plant about one defect in N")
-    parser.add_argument("--seconds", type=float, default=2, help="of tests for each defect, at most (2)")
+    parser.add_argument(
+        "--again", type=argparse.FileType(), metavar="FILE", help="plant only what an earlier run printed"
+    )
+    parser.add_argument("--seconds", type=float, default=3, help="of tests for each defect, at most (3)")
     parser.add_argument("--tests", nargs="+", metavar="PATH", help="tests to run in the place of the room's")
     parser.add_argument("--to", type=argparse.FileType("w"), default=sys.stdout, metavar="FILE", help="write here")
     options = parser.parse_args()

@@ -8,7 +8,18 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from imagesync.model.catalog import Status
-from imagesync.model.plan import Create, Deactivate, Delete, Reason, Step, Update, find_image_id, is_promotion
+from imagesync.model.image import LiveImage
+from imagesync.model.plan import (
+    Create,
+    Deactivate,
+    Delete,
+    Reactivate,
+    Reason,
+    Step,
+    Update,
+    find_image_id,
+    is_promotion,
+)
 from imagesync.planning.generations import Groups
 
 _TAKING_AWAY: Final = frozenset({Reason.REMOVED, Reason.EXPIRED})
@@ -20,27 +31,50 @@ def find_removed_keys(steps: Sequence[Step], groups: Groups) -> frozenset[str]:
 
 
 def find_vanishing_keys(steps: Sequence[Step], groups: Groups) -> frozenset[str]:
-    """The keys of which users could use an image and can use none afterwards, whatever reason the steps name."""
-    published = {step.action.key for step in steps if _is_publishing(step)}
-    taken = {find_image_id(step.action) for step in steps if _is_taken_from_users(step)}
-    usable = {
-        key: {owned.id for owned in found.current if not owned.image.hidden and owned.image.status is Status.ACTIVE}
-        for key, found in groups.items()
-    }
-    return frozenset(key for key, ids in usable.items() if ids and ids <= taken and key not in published)
+    """The keys of which users could use an image and can use none afterwards, whatever reason the steps name.
+
+    Only images that are current, or become it, count: an earlier build that is still visible does not.
+    """
+    made = {step.action.key for step in steps if isinstance(step.action, Create) and _is_made_usable(step.action)}
+    promoted = {find_image_id(step.action) for step in steps if is_promotion(step)}
+    lost = frozenset(filter(None, (find_image_id(step.action) for step in steps if _is_taken_from_users(step))))
+    shown = frozenset(
+        step.action.image_id for step in steps if isinstance(step.action, Update) and _is_hidden(step, False)
+    )
+    active = frozenset(step.action.image_id for step in steps if isinstance(step.action, Reactivate))
+    vanishing = set()
+    for key, found in groups.items():
+        left = [owned.image for owned in found.every if owned in found.current or owned.id in promoted]
+        was_usable = any(_is_usable(owned.image) for owned in found.current)
+        if was_usable and key not in made and not any(_is_usable(image, shown, active, lost) for image in left):
+            vanishing.add(key)
+    return frozenset(vanishing)
 
 
-def _is_publishing(step: Step) -> bool:
-    if isinstance(step.action, Create):
-        return not step.action.stage and not step.action.state.fields.get("hidden")
-    changes = step.action.changes if isinstance(step.action, Update) else ()
-    return any(change.path == ("hidden",) and change.after is False for change in changes)
+def _is_made_usable(create: Create) -> bool:
+    fields = create.state.fields
+    return not create.stage and not fields.get("hidden") and fields.get("status") != Status.DEACTIVATED.value
+
+
+def _is_usable(
+    image: LiveImage,
+    shown: frozenset[str] = frozenset(),
+    active: frozenset[str] = frozenset(),
+    lost: frozenset[str] = frozenset(),
+) -> bool:
+    """Whether users can use an image, after steps that show, activate and take away images with these ids."""
+    is_visible = not image.hidden or image.id in shown
+    return is_visible and (image.status is Status.ACTIVE or image.id in active) and image.id not in lost
 
 
 def _is_taken_from_users(step: Step) -> bool:
-    if isinstance(step.action, Update):
-        return any(change.path == ("hidden",) and change.after is True for change in step.action.changes)
-    return isinstance(step.action, Delete | Deactivate)
+    return isinstance(step.action, Delete | Deactivate) or _is_hidden(step, True)
+
+
+def _is_hidden(step: Step, after: bool) -> bool:
+    """Whether a step hides (``after`` True) or shows an image."""
+    changes = step.action.changes if isinstance(step.action, Update) else ()
+    return any(change.path == ("hidden",) and change.after is after for change in changes)
 
 
 def find_changed_keys(steps: Sequence[Step], groups: Groups) -> frozenset[str]:

@@ -24,7 +24,7 @@ from imagesync.model.plan import (
     find_image_id,
     is_promotion,
 )
-from imagesync.model.record import LEASE, Record, read
+from imagesync.model.record import LEASE, Managed, Record, read
 from imagesync.model.references import escape_references
 from imagesync.planning.counting import find_changed_keys, find_removed_keys
 from imagesync.planning.generations import Groups, group
@@ -270,18 +270,17 @@ def _check_history(case: _Case, step: Step, update: Update, image: LiveImage) ->
         yield f"the record of image {image.id} would remember values that it never had"
     if record.converted and not (live is not None and live.converted):
         yield f"the record of image {image.id} would say that the service converted it"
-    if live is None:
-        return
+    history = live.managed if live is not None else Managed()
     retired = case.groups[update.key]
-    numbers = {live.managed.retirement, 0}
+    numbers = {history.retirement, 0}
     if is_retirement(step):
-        leaving = len(retired.current)
+        leaving = len(retired.current) or 1  # one that somebody else made
         numbers = set(range(retired.next_retirement, retired.next_retirement + leaving))
     if record.managed.retirement not in numbers:
         yield f"the record of image {image.id} would have another number of its retirement"
-    if record.managed.generation != live.managed.generation:
+    if record.managed.generation != history.generation:
         yield f"the record of image {image.id} would have another number of its build"
-    if record.managed.retired not in (None, live.managed.retired):
+    if record.managed.retired not in (None, history.retired):
         yield f"the record of image {image.id} would have another time of its retirement"
 
 

@@ -212,7 +212,7 @@ def collect_taken_names(plan: Plan) -> tuple[tuple[str, str], ...]:
     for item in plan.steps:
         if isinstance(item.action, Create):
             fields = item.action.state.fields
-            found += [] if fields.get("hidden") else [(item.action.key, fields.get("name"))]
+            found += [] if item.action.stage or fields.get("hidden") else [(item.action.key, fields.get("name"))]
         elif isinstance(item.action, Update):
             renamed = [change.after for change in item.action.changes if change.path == ("name",)]
             kept = relied.get(item.action.image_id, {}).get("name") if _is_unhiding(item.action) else None

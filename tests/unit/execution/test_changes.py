@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from imagesync.execution.changes import find_altered, find_changes
+from imagesync.execution.changes import MAX_NAMED, find_altered, find_changes, find_unmet
+from imagesync.model.catalog import Status, Visibility
 from tests.unit.factories import live, spec
 
 LEFT = live(spec("a", tags=frozenset({"t", "u"}), properties={"p": "1"}))
@@ -42,3 +43,49 @@ def test_a_property_counts_if_it_is_ours(changed: dict[str, str | None], expecte
 def test_an_image_that_is_not_listed_any_more_was_altered() -> None:
     """Somebody deleted it, or took it out of the catalog."""
     assert find_altered([LEFT], {}) == ["image id-a was written by this run and was deleted, or lost its marker"]
+
+
+FIELDS = {
+    "name": "b",
+    "owner": "somebody",
+    "status": Status.DEACTIVATED,
+    "visibility": Visibility.PUBLIC,
+    "hidden": True,
+    "protected": True,
+    "min_disk": 7,
+    "min_ram": 7,
+}
+
+
+@pytest.mark.parametrize("names", [*((name,) for name in FIELDS), ("name", "min_ram"), tuple(FIELDS)])
+def test_each_field_that_changed_is_named(names: tuple[str, ...]) -> None:
+    """Unless it is ignored."""
+    found = replace(LEFT, **{name: FIELDS[name] for name in names})  # type: ignore[arg-type]
+    assert [text.split(" is ")[0] for text in find_changes(LEFT, found)] == list(names)
+    assert find_changes(LEFT, found, names) == []
+    assert [text.split(" is ")[0] for text in find_changes(LEFT, found, names[:1])] == list(names[1:])
+    relied = {name: getattr(LEFT, name) for name in FIELDS}
+    assert [text.split(" is ")[0] for text in find_unmet(relied, found)] == list(names)
+    assert find_unmet({**relied, "members": ("p1",)}, found, names) == []
+    assert find_unmet({}, found) == []
+
+
+@pytest.mark.parametrize("count", range(1, 8))
+def test_a_record_that_was_removed_is_told_in_few_words(count: int) -> None:
+    """Up to MAX_NAMED properties by name; of the two that make it ours, that it is not any more."""
+    marks = sorted(name for name in LEFT.properties if name.startswith("imagesync_") and "_rev_" not in name)
+    for first in range(len(marks) - count + 1):
+        gone = marks[first : first + count]
+        kept = {name: value for name, value in LEFT.properties.items() if name not in gone}
+        (text,) = find_changes(LEFT, replace(LEFT, properties=kept))
+        assert all((name in text) is (count <= MAX_NAMED) for name in gone)
+        assert ("lost its marker" in text) is bool({"imagesync_catalog", "imagesync_id"} & set(gone))
+
+
+def test_each_image_that_was_altered_is_named() -> None:
+    """Of several: the first, the last, one that is gone."""
+    images = [replace(LEFT, id=name) for name in "abcd"]
+    listed = {image.id: image for image in images}
+    listed["a"], listed["d"] = replace(images[0], name="x"), replace(images[3], name="x")
+    del listed["b"]
+    assert [text.split()[1] for text in find_altered(images, listed)] == ["a", "b", "d"]

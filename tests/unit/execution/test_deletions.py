@@ -205,3 +205,45 @@ def test_a_lost_lease_deletes_nothing(store: Settling) -> None:
     assert delete(store, stored(store, image)) == {image.id: Performed(image.id)}
     with pytest.raises(NotFound):
         stored(store, image)
+
+
+def test_each_image_of_many_batches_is_marked_and_deleted_once(store: Settling) -> None:
+    """Two whole batches and a rest."""
+    images = [owned(store, str(number)) for number in range(2 * BATCH + 1)]
+    store.calls.clear()
+    assert delete(store, *images) == {image.id: Performed(image.id) for image in images}
+    assert sorted(store.calls) == ["delete"] * len(images) + ["update"] * len(images)
+    assert store.listings == 6
+
+
+def test_a_run_that_is_stopped_keeps_what_became_of_each(store: Settling) -> None:
+    """One was changed before, two are marked and left to the next run."""
+    changed, *marked = [owned(store, str(number)) for number in range(3)]
+    stopped: list[bool] = []
+    store.between = lambda: stopped.append(True)
+    writes = Writes(store, [rely(image) for image in (changed, *marked)])
+    change_by_hand(store, changed.id, {ROLE: "current"})
+    deletes = [Delete("a", image.id) for image in (changed, *marked)]
+    outcomes = Deletions(store, writes, "base", [], 2).delete(deletes, Waiting(lambda: bool(stopped)))
+    assert isinstance(outcomes.pop(changed.id), Conflict)
+    assert {name: one.outcome for name, one in outcomes.items() if isinstance(one, Performed)} == {
+        image.id: Outcome.DEFERRED for image in marked
+    }
+
+
+@pytest.mark.parametrize(("seconds", "pauses"), [(0.0, []), (0.1, [0.1]), (0.5, [0.2, 0.2, 0.1])])
+def test_the_marks_settle_before_anything_is_deleted(store: Settling, seconds: float, pauses: list[float]) -> None:
+    """In short pauses, after each of which the run may be stopped; not longer than the service needs."""
+    for stop_after in (None, *range(1, len(pauses))):
+        image, now, slept = owned(store), [50.0], list[float]()
+        store.seconds = seconds
+
+        def sleep(pause: float, now: list[float] = now, slept: list[float] = slept) -> None:
+            slept.append(round(pause, 6))
+            now[0] += pause
+
+        waiting = Waiting(lambda slept=slept, end=stop_after: len(slept) == end, sleep, lambda now=now: now[0])  # type: ignore[misc]
+        outcome = Deletions(store, Writes(store), "base", [], 1).delete([Delete("a", image.id)], waiting)[image.id]
+        assert isinstance(outcome, Performed)
+        assert outcome.outcome is (Outcome.DONE if stop_after is None else Outcome.DEFERRED)
+        assert slept == pauses[: stop_after or len(pauses)]

@@ -1,6 +1,7 @@
 """The executor: order, failures and interruption, with performers of the test's own."""
 
 import threading
+import time
 from collections.abc import Sequence
 
 import pytest
@@ -9,7 +10,7 @@ from imagesync.errors import ChecksumMismatch, ImagesyncError, RunStopped
 from imagesync.execution.deletions import Waiting
 from imagesync.execution.executor import execute
 from imagesync.model.plan import Deactivate, Delete, Plan, Reason, Step
-from imagesync.model.report import Advance, Event, Finished, Outcome, Performed, Report, Started, Transferred
+from imagesync.model.report import Advance, Event, Finished, Outcome, Performed, Progress, Report, Started, Transferred
 from tests.unit.factories import TARGET
 from tests.waiting import wait_until
 
@@ -184,3 +185,110 @@ def test_no_more_steps_are_begun_than_may_run_at_once(jobs: int) -> None:
     done = [name for name, outcome in outcomes(report).items() if outcome == "done"]
     assert jobs < len(done) <= 2 * jobs + 1
     assert sorted(done) == sorted(ended)
+
+
+def test_each_step_has_one_beginning_and_one_end_and_its_result_is_whole() -> None:
+    """What the performer said of it: image, remark, outcome, bytes; and not more seconds than have passed."""
+    begun = time.monotonic()
+    events: list[Event] = []
+
+    class Speaking:
+        def __call__(self, step: Step, advance: Advance, /) -> Performed:
+            if step.id == "stopped":
+                raise RunStopped
+            if step.id == "failed":
+                raise ChecksumMismatch("wrong")
+            if step.id == "bug":
+                raise KeyError("oops")
+            advance(Transferred(1, 2, 3, 4))
+            return Performed(f"image of {step.id}", Outcome.DEFERRED, remark=f"remark of {step.id}", bytes_sent=5)
+
+        def delete(
+            self, deletes: Sequence[Delete], jobs: int, waiting: Waiting, /
+        ) -> dict[str, Performed | ImagesyncError]:
+            assert (jobs, waiting.is_cancelled()) == (1, False)
+            return {
+                "-x": Performed("-x", Outcome.DEFERRED, remark="in use"),
+                "-y": Performed("-y"),
+                "-z": ChecksumMismatch("no"),
+            }
+
+    plan = made(*((name, ()) for name in ("said", "failed", "bug", "stopped", "-x", "-y", "-z", "-missing")))
+    report = execute(plan, Speaking(), jobs=1, notify=events.append, cancelled=threading.Event())
+    elapsed = time.monotonic() - begun
+    names = [step.id for step in plan.steps]
+    for kind in (Started, Finished):
+        ids = [e.step.id if isinstance(e, Started) else e.result.step.id for e in events if isinstance(e, kind)]
+        assert sorted(ids) == sorted(names)
+    for name in names:
+        steps = [(type(one), one.result.step if isinstance(one, Finished) else one.step) for one in events]
+        kinds = [kind for kind, step in steps if step.id == name]
+        assert kinds == ([Started, Progress, Finished] if name == "said" else [Started, Finished])
+    assert [event for event in events if isinstance(event, Progress)] == [
+        Progress(plan.steps[0], Transferred(1, 2, 3, 4))
+    ]
+    assert [result.step for result in report.results] == list(plan.steps)
+    assert tuple(event.result for event in sorted_ends(events, names)) == report.results
+    assert all(0 <= result.seconds <= elapsed for result in report.results)
+    found = {one.step.id: (one.outcome, one.image_id, one.error, one.cause, one.bytes_sent) for one in report.results}
+    assert found == {
+        "said": (Outcome.DEFERRED, "image of said", "remark of said", None, 5),
+        "failed": (Outcome.FAILED, None, "wrong", None, 0),
+        "bug": (Outcome.FAILED, None, found["bug"][2], None, 0),
+        "stopped": (Outcome.INTERRUPTED, None, "", None, 0),
+        "-x": (Outcome.DEFERRED, "-x", "in use", None, 0),
+        "-y": (Outcome.DONE, "-y", "", None, 0),
+        "-z": (Outcome.FAILED, None, "no", None, 0),
+        "-missing": (Outcome.NOT_STARTED, None, "", None, 0),
+    }
+    assert not report.interrupted
+
+
+def sorted_ends(events: Sequence[Event], names: Sequence[str]) -> list[Finished]:
+    """The ends of steps in the order of the plan."""
+    return sorted((one for one in events if isinstance(one, Finished)), key=lambda one: names.index(one.result.step.id))
+
+
+@pytest.mark.parametrize("error", [ChecksumMismatch("wrong"), KeyError("oops")])
+def test_deletions_that_fail_together_fail_each(error: Exception) -> None:
+    """Each with the error, or as a bug."""
+
+    class Failing:
+        def __call__(self, step: Step, advance: Advance, /) -> Performed:
+            raise AssertionError
+
+        def delete(self, deletes: Sequence[Delete], jobs: int, waiting: Waiting, /) -> dict[str, Performed]:
+            raise error
+
+    report = execute(
+        made(("-x", ()), ("-y", ())), Failing(), jobs=2, notify=lambda _: None, cancelled=threading.Event()
+    )
+    assert outcomes(report) == {"-x": "failed", "-y": "failed"}
+    assert all(result.error for result in report.results)
+    assert bool(report.bug) is isinstance(error, KeyError)
+
+
+def test_a_step_that_has_become_ready_does_not_wait_for_others() -> None:
+    """One takes long; meanwhile two others are done, one after the other."""
+    last = threading.Event()
+
+    class Waits:
+        def __call__(self, step: Step, advance: Advance, /) -> Performed:
+            if step.id == "long":
+                assert last.wait(60)
+            if step.id == "c":
+                last.set()
+            return Performed(step.id)
+
+        def delete(self, deletes: Sequence[Delete], jobs: int, waiting: Waiting, /) -> dict[str, Performed]:
+            return {}
+
+    plan = made(("long", ()), ("a", ()), ("b", ("a",)), ("c", ("b",)))
+    report = execute(plan, Waits(), jobs=2, notify=lambda _: None, cancelled=threading.Event())
+    assert set(outcomes(report).values()) == {"done"}
+
+
+def test_a_stop_after_the_last_step_interrupts_nothing() -> None:
+    """Everything is done."""
+    report, _ = run(made(("a", ()), ("b", ("a",))), cancel_at="b")
+    assert (outcomes(report), report.interrupted) == ({"a": "done", "b": "done"}, False)

@@ -1,24 +1,38 @@
 """An image is published whatever becomes of a single write, and one that users may see is never deleted."""
 
+import hashlib
+import json
 import threading
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 from uuid import uuid4
 
 import pytest
 
 from imagesync import Performer, execute
-from imagesync.backends.base import UpdateFields
+from imagesync.backends.base import CreateFields, ImportFields, UpdateFields
 from imagesync.backends.local.backend import Local
 from imagesync.backends.local.store import Store
 from imagesync.errors import Forbidden, LeaseLost, QuotaExceeded, Unavailable
-from imagesync.model.catalog import Auto, Catalog, Content, Fingerprint, Role, Status, Visibility
-from imagesync.model.image import LiveImage
+from imagesync.model.catalog import (
+    Auto,
+    Catalog,
+    Checksum,
+    Content,
+    Fingerprint,
+    Method,
+    Role,
+    Status,
+    Transfer,
+    UrlSource,
+    Visibility,
+)
+from imagesync.model.image import Capabilities, LiveImage
 from imagesync.model.plan import Create, Plan
 from imagesync.model.policy import OnReplace
-from imagesync.model.record import ID, ROLE
+from imagesync.model.record import ID, MANAGED, ROLE, read
 from imagesync.model.report import Outcome
 from imagesync.planning.staging import stage_plan
 from tests.pipeline import plan_input, planned
@@ -475,3 +489,88 @@ def test_an_automatic_min_disk_is_the_size_of_the_disk_rounded_up(tmp_path: Path
     assert apply(service, images).succeeded
     assert [image.min_disk for image in service.images()] == [min_disk]
     assert planned(service, images).steps == ()
+
+
+class Noting(FaultyStore):
+    """Keeps what each record was made with."""
+
+    def create_image(self, **attrs: Unpack[CreateFields]) -> LiveImage:
+        self.made = attrs
+        return super().create_image(**attrs)
+
+
+@pytest.mark.parametrize("stage", [False, True])
+@pytest.mark.parametrize("members", [frozenset[str](), frozenset({"a" * 32})])
+def test_what_a_record_is_made_with(tmp_path: Path, members: frozenset[str], stage: bool) -> None:
+    """What is fixed, tags and properties; nothing that shows it to users, except that members need a shared one."""
+    service = Noting(tmp_path / "store")
+    wanted = want_image(
+        tmp_path,
+        b"\0data",
+        name="visible",
+        visibility=Visibility.SHARED,
+        protected=True,
+        min_disk=3,
+        min_ram=5,
+        tags=frozenset({"t", "s"}),
+        properties={"p": "q"},
+        members=members,
+        members_declared=True,
+    )
+    given = plan_input(service, wanted)
+    plan = stage_plan(given) if stage else planned(service, wanted)
+    assert execute(plan, Performer(service, plan), jobs=1, notify=lambda _: None, cancelled=threading.Event()).succeeded
+    made = dict(service.made)
+    properties = made.pop("properties")
+    assert isinstance(properties, dict)
+    image_id = str(made.pop("id"))
+    assert made == {
+        "name": "x (staging)",
+        "hidden": True,
+        "visibility": "shared" if members and not stage else "private",
+        "tags": ("s", "t"),
+        "disk_format": "raw",
+        "container_format": "bare",
+        "min_disk": 3,
+        "min_ram": 5,
+    }
+    (create,) = [step.action for step in plan.steps if isinstance(step.action, Create)]
+    staged = replace(create.record, role=Role.STAGING)
+    marks = {name: text for name, text in properties.items() if name not in (MANAGED, "imagesync_rev_1")}
+    assert marks == {"p": "q", **{name: text for name, text in staged.properties(image_id).items() if name != MANAGED}}
+    assert properties["imagesync_rev_1"]
+    assert json.loads(properties[MANAGED]).keys() - json.loads(staged.properties(image_id)[MANAGED]).keys() == {"n"}
+    (image,) = service.images()
+    record = read(image)
+    assert record is not None
+    final = replace(record, nonce=None)
+    assert {one.algorithm for one in final.digests} >= {"sha256", "sha512"}
+    assert replace(final, digests=()) == replace(
+        create.record, digests=(), role=Role.STAGING if stage else Role.CURRENT
+    )
+    shown = (image.name, image.hidden, image.visibility, image.protected)
+    hidden = ("x (staging)", True, Visibility.PRIVATE, False)
+    assert shown == (hidden if stage else ("visible", False, Visibility.SHARED, True))
+    assert stage or {member.project for member in service.members(image.id)} == members
+
+
+@pytest.mark.parametrize("verify", [False, True])
+def test_a_record_that_the_service_fills_is_not_verified_until_it_says_so(tmp_path: Path, verify: bool) -> None:
+    """Its being active proves nothing."""
+
+    class FetchingNoting(Noting):
+        def import_image(self, image_id: str, method: str, **options: Unpack[ImportFields]) -> None:
+            self.upload(image_id, [b"\0data"], 5)
+
+        def capabilities(self) -> Capabilities:
+            return Capabilities(import_methods=frozenset({"web-download"}))
+
+    service = FetchingNoting(tmp_path / "store")
+    digest = Checksum("sha256", hashlib.sha256(b"\0data").hexdigest())
+    transfer = Transfer(method=Method.WEB_DOWNLOAD, verify=verify)
+    source = UrlSource(("https://x.example/x",), checksum=digest, transfer=transfer)
+    assert apply(service, catalog(spec("x", source=source, fingerprint=Fingerprint((digest,))))).succeeded
+    assert json.loads(service.made["properties"][MANAGED])["u"] is True
+    record = read(service.images()[0])
+    assert record is not None
+    assert (record.unverified, bool(record.declared), digest in record.digests) == (False, not verify, verify)

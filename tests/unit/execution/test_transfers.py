@@ -8,10 +8,10 @@ from typing import Unpack
 import pytest
 
 from imagesync.backends.base import ImportFields
-from imagesync.errors import BackendError, Conflict, RunStopped, Unauthorized, Unavailable
+from imagesync.errors import BackendError, Conflict, QuotaExceeded, RunStopped, Unauthorized, Unavailable
 from imagesync.execution.executor import execute
 from imagesync.execution.performer import Performer
-from imagesync.execution.transfers import MAX_TRIES
+from imagesync.execution.transfers import MAX_TRIES, SLOT
 from imagesync.execution.verification import Verifier
 from imagesync.model.catalog import Catalog, FileSource, Fingerprint, Method, Status, Transfer, UrlSource
 from imagesync.model.image import COPY, Capabilities, LiveImage
@@ -260,3 +260,127 @@ def test_what_a_service_fetched_is_not_read_back_any_more(tmp_path: Path) -> Non
     (image,) = service.images()
     with pytest.raises(RunStopped):
         Verifier(service, check).check_stored(image, spec().fingerprint.digests, "raw", "bare")
+
+
+class StoreMenu(Service):
+    """A service of three stores that offers these ways in; keeps what was asked of it."""
+
+    offered = frozenset[str]()
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, {})
+        self.asked: list[object] = []
+        self.held: tuple[str, ...] = ("default",)
+        self.staged = b""
+
+    def upload(self, image_id: str, chunks: Iterable[bytes], size: int | None, *, store: str | None = None) -> None:
+        self.asked.append(("upload", store))
+        self.held = (store or "default",)
+        super().upload(image_id, chunks, size)
+
+    def stage(self, image_id: str, chunks: Iterable[bytes], size: int | None) -> None:
+        self.asked.append("stage")
+        self.staged = b"".join(chunks)
+
+    def import_image(self, image_id: str, method: str, **options: Unpack[ImportFields]) -> None:
+        self.asked.append((method, options))
+        self.held = (*self.held, *options.get("stores", ()))
+        if method != COPY:
+            super().upload(image_id, [self.staged], None)
+
+    def images(self, image_id: str | None = None) -> list[LiveImage]:
+        return [replace(image, stores=self.held) for image in super().images(image_id)]
+
+    def capabilities(self) -> Capabilities:
+        stores = frozenset({"fast", "slow", "tape"})
+        return replace(super().capabilities(), stores=stores, import_methods=self.offered)
+
+
+@pytest.mark.parametrize("offered", [{COPY}, {"glance-direct"}, {"glance-direct", COPY}])
+@pytest.mark.parametrize("method", [Method.UPLOAD, Method.GLANCE_DIRECT])
+@pytest.mark.parametrize(
+    ("stores", "everywhere"),
+    [((), False), (("slow",), False), (("slow", "fast"), False), ((), True), (("slow",), True)],
+)
+def test_the_way_into_stores(
+    tmp_path: Path, stores: tuple[str, ...], everywhere: bool, method: Method, offered: set[str]
+) -> None:
+    """Into one by a PUT; into several by glance-direct where that is offered, else by a PUT and copies."""
+    if method is Method.GLANCE_DIRECT and "glance-direct" not in offered:
+        return
+    service = StoreMenu(tmp_path / "store")
+    service.offered = frozenset(offered)
+    (tmp_path / "x").write_bytes(b"\0data")
+    transfer = Transfer(method=method, stores=stores, all_stores=everywhere)
+    source = FileSource(str(tmp_path / "x"), "x", transfer=transfer)
+    assert apply(service, identify(catalog(spec("x", source=source)))).succeeded
+    first = stores[0] if stores else None
+    wanted = {*stores, *(("fast", "slow", "tape") if everywhere else ())}
+    if method is Method.GLANCE_DIRECT or (len(wanted) > 1 and "glance-direct" in offered):
+        expected: list[object] = ["stage", ("glance-direct", {"stores": stores, "all_stores": everywhere})]
+    else:
+        expected = [("upload", first)]
+        if len(wanted) > 1:
+            expected.append((COPY, {"stores": sorted(wanted - {first})}))
+    assert service.asked == expected
+
+
+class Mirrors(Importing):
+    """A service that cannot fetch from the first mirrors; ``left`` is the status that such a failure leaves."""
+
+    bad, left = 0, Status.QUEUED
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, {})
+        self.fetched: list[tuple[str, ImportFields]] = []
+
+    def images(self, image_id: str | None = None) -> list[LiveImage]:
+        found = super(Importing, self).images(image_id)
+        return [
+            replace(one, status=self.left) if one.status is Status.QUEUED and self.fetched else one for one in found
+        ]
+
+    def import_image(self, image_id: str, method: str, **options: Unpack[ImportFields]) -> None:
+        self.fetched.append((method, options))
+        if len(self.fetched) <= self.bad:
+            raise BackendError(f"failure {len(self.fetched)}", f"hint {len(self.fetched)}")
+        self.upload(image_id, [b"\0data"], 5)
+
+
+@pytest.mark.parametrize("bad", range(4))
+@pytest.mark.parametrize("left", [Status.QUEUED, Status.KILLED])
+def test_mirrors_are_tried_in_order_until_one_works(tmp_path: Path, left: Status, bad: int) -> None:
+    """Each with the same options; the failure of the last one is told, and how many failed before it."""
+    service = Mirrors(tmp_path / "store")
+    service.bad, service.left = bad, left
+    urls = tuple(f"https://x.example/{number}" for number in range(3))
+    transfer = Transfer(method=Method.WEB_DOWNLOAD, verify=False)
+    (result,) = apply(service, catalog(spec("x", source=UrlSource(urls, transfer=transfer)))).results
+    tried = min(bad + 1, 3) if left is Status.QUEUED else 1
+    assert service.fetched == [
+        ("web-download", {"uri": url, "stores": (), "all_stores": False}) for url in urls[:tried]
+    ]
+    is_failure = bad >= tried
+    assert result.outcome is (Outcome.FAILED if is_failure else Outcome.DONE)
+    if is_failure:
+        assert f"failure {tried}" in result.error
+        assert f"hint {tried}" in result.error
+        assert (f"{tried - 1} mirror" in result.error) is (tried > 1)
+
+
+@pytest.mark.parametrize("busy", [0, 2, 99])
+def test_an_upload_waits_for_a_slot_and_for_no_other_quota(tmp_path: Path, busy: int) -> None:
+    """The limit of uploads at the same time passes; a full project does not."""
+
+    class Full(Service):
+        tries = 0
+
+        def upload(self, image_id: str, chunks: Iterable[bytes], size: int | None, *, store: str | None = None) -> None:
+            self.tries += 1
+            if self.tries <= busy:
+                raise QuotaExceeded("image_size_total" if busy == 99 else f"{SLOT} is 1")
+            super().upload(image_id, chunks, size)
+
+    service = Full(tmp_path / "store", {})
+    report = apply(service, want_image(tmp_path, b"\0data"))
+    assert (report.succeeded, service.tries) == ((False, 1) if busy == 99 else (True, busy + 1))

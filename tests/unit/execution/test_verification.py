@@ -4,7 +4,8 @@ import gzip
 import hashlib
 import threading
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 from typing import Any, Final, Unpack
 
@@ -13,11 +14,15 @@ import pytest
 from imagesync import Performer, execute
 from imagesync.backends.base import ImportFields
 from imagesync.backends.local.backend import Local
-from imagesync.errors import Forbidden, Unavailable
+from imagesync.backends.local.store import Store
+from imagesync.errors import ChecksumMismatch, Forbidden, FormatMismatch, Unavailable
 from imagesync.execution.reading_back import MAX_READS
+from imagesync.execution.verification import Verifier, check_min_disk
+from imagesync.formats import GIB
 from imagesync.model.catalog import (
     Catalog,
     Checksum,
+    Compression,
     FileSource,
     Fingerprint,
     Method,
@@ -27,12 +32,13 @@ from imagesync.model.catalog import (
     UrlSource,
 )
 from imagesync.model.image import Capabilities
-from imagesync.model.plan import Create
+from imagesync.model.plan import Create, ImageState
 from imagesync.model.record import DIGEST, Record, read
+from imagesync.planning.three_way import make_state
 from imagesync.sources import identify
 from tests.pipeline import planned
 from tests.unit.execution.helpers import Service, apply, want_image
-from tests.unit.factories import catalog, spec
+from tests.unit.factories import catalog, live, rewrite, spec
 
 DATA = b"dat\0" * 20_000
 """Longer than the head that is looked at in any case."""
@@ -436,3 +442,122 @@ def test_a_record_says_from_the_beginning_that_nobody_saw_what_the_service_fetch
     assert apply(service, fetched(PUBLISHED) if is_fetched else want_image(tmp_path, DATA)).succeeded
     assert service.unverified == [is_fetched]
     published(service)
+
+
+class Held(Local):
+    """Gives back the same data each time, and counts that; ``final`` says that its hash is final."""
+
+    def __init__(self, folder: Path, data: bytes = DATA, final: bool = False) -> None:
+        super().__init__(Store(folder), "held")
+        self.data, self.final, self.reads = data, final, 0
+
+    def capabilities(self) -> Capabilities:
+        return replace(super().capabilities(), hash_is_final=self.final)
+
+    def download(self, image_id: str) -> Iterator[bytes]:
+        self.reads += 1
+        yield self.data
+
+
+RIGHT = {name: Checksum(name, hashlib.new(name, DATA).hexdigest()) for name in ("sha256", "sha512")}
+WRONG = {name: Checksum(name, hashlib.new(name, b"other").hexdigest()) for name in ("sha256", "sha512")}
+
+
+@dataclass(frozen=True, slots=True)
+class FoundCase:
+    """An active image whose bytes this run has not seen, and what is declared of them."""
+
+    declared: tuple[Checksum, ...]
+    served: Checksum | None
+    """The service's own sha512."""
+    method: Method
+    verify: bool
+    packed: bool
+    unverified: bool
+    is_ours: bool
+    final: bool
+    disk_format: str
+
+    @property
+    def converted(self) -> bool:
+        return self.disk_format != "raw"
+
+    def expect(self) -> tuple[tuple[Checksum, ...], tuple[Checksum, ...]] | None:
+        """The digests that are known then, and those on trust; None for an error."""
+        comparable = not self.packed and not self.converted
+        contradicted = any(one.algorithm == "sha512" and self.served not in (None, one) for one in self.declared)
+        if comparable and contradicted:
+            return None
+        if self.method is not Method.WEB_DOWNLOAD and self.is_ours and not self.unverified:
+            return self.declared, ()
+        if not comparable:
+            return None if self.declared and self.verify else ((), self.declared)
+        known = {self.served} - {None}
+        strongest = self.declared[-1] if self.declared else None
+        if self.declared and self.verify and not ((self.is_ours or self.final) and strongest in known):
+            if any(one != RIGHT[one.algorithm] for one in self.declared):
+                return None
+            known |= set(self.declared)
+        left = () if strongest in known else tuple(one for one in self.declared if one not in known)
+        return tuple(sorted(filter(None, known))), left
+
+
+@pytest.mark.parametrize("final", [False, True])
+@pytest.mark.parametrize("is_ours", [False, True])
+@pytest.mark.parametrize("unverified", [False, True])
+@pytest.mark.parametrize("method", Method)
+def test_what_is_found_in_the_service_by_every_way_it_got_there(
+    tmp_path: Path, method: Method, unverified: bool, is_ours: bool, final: bool
+) -> None:
+    """Sent by an earlier run or fetched, ours or another project's, packed or converted, right or wrong."""
+    digests = [
+        (),
+        (RIGHT["sha256"],),
+        (RIGHT["sha512"],),
+        tuple(RIGHT.values()),
+        (WRONG["sha256"],),
+        (WRONG["sha512"],),
+    ]
+    served = [None, RIGHT["sha512"], WRONG["sha512"]]
+    backend = Held(tmp_path / "store", final=final)
+    for declared, hashed, verify, packed, disk_format in product(
+        digests, served, (False, True), (False, True), ("raw", "qcow2")
+    ):
+        case = FoundCase(declared, hashed, method, verify, packed, unverified, is_ours, final, disk_format)
+        transfer = Transfer(Compression.GZ if packed else Compression.NONE, method, verify=verify, inspect=False)
+        source = UrlSource(("https://x.example/a.raw",), transfer=transfer)
+        one = spec("a", source=source, fingerprint=Fingerprint(declared))
+        project = backend.identity().project_id if is_ours else "f" * 32
+        algorithm: dict[str, Any] = {"os_hash_algo": "sha512", "os_hash_value": hashed.value} if hashed else {}
+        image = live(one, role=Role.STAGING, owner=project, disk_format=disk_format, size=len(DATA))
+        image = rewrite(replace(image, **algorithm), unverified=unverified)
+        create = Create(
+            "a", make_state(one, frozenset(), {}), source, one.fingerprint, Record("base", "a", Role.CURRENT)
+        )
+        expected = case.expect()
+        if expected is None:
+            with pytest.raises(ChecksumMismatch) as caught:
+                Verifier(backend).verify_found(create, source, image)
+            assert caught.value.hint
+        else:
+            found = Verifier(backend).verify_found(create, source, image)
+            assert (found.digests, found.declared) == expected, case
+            assert (found.image, found.sent, found.converted) == (image, 0, case.converted)
+            assert found.virtual_size == len(DATA)
+            larger = Verifier(backend).verify_found(create, source, replace(image, virtual_size=77))
+            assert larger.virtual_size == 77
+
+
+@pytest.mark.parametrize("needed", [GIB - 1, GIB, GIB + 1, 2 * GIB, 2 * GIB + 1])
+@pytest.mark.parametrize("min_disk", [None, 0, 1, 2, "auto"])
+def test_a_disk_must_fit_into_a_declared_min_disk(min_disk: int | str | None, needed: int) -> None:
+    """0 is none; an automatic one always fits."""
+    fields: dict[str, Any] = {} if min_disk in (None, "auto") else {"min_disk": min_disk}
+    one = spec("a")
+    create = Create("a", ImageState(fields), one.source, one.fingerprint, Record("base", "a", Role.CURRENT))
+    create = replace(create, min_disk_auto=min_disk == "auto")
+    if isinstance(min_disk, int) and min_disk and needed > min_disk * GIB:
+        with pytest.raises(FormatMismatch):
+            check_min_disk(create, needed)
+    else:
+        check_min_disk(create, needed)

@@ -1,11 +1,13 @@
 """The keys that limits count, whatever else the steps do."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from imagesync.model.catalog import OnExpire, Status
-from imagesync.model.plan import Delete, Reason
+from imagesync.model.catalog import OnExpire, Role, Status
+from imagesync.model.plan import Create, Deactivate, Delete, FieldChange, Reactivate, Reason, Update
+from imagesync.model.record import read
 from imagesync.planning.counting import find_vanishing_keys
 from imagesync.planning.generations import group
 from imagesync.planning.steps import make_step
@@ -45,3 +47,52 @@ def test_a_key_with_several_images_vanishes_with_the_last_one() -> None:
     groups = group([live(spec("a"), "one"), live(spec("a"), "two", generation=2)])
     assert find_vanishing_keys(steps[:1], groups) == find_vanishing_keys(steps[1:], groups) == set()
     assert find_vanishing_keys(steps, groups) == {"a"}
+
+
+STATES = [(hidden, status) for hidden in (False, True) for status in (Status.ACTIVE, Status.DEACTIVATED)]
+
+
+@pytest.mark.parametrize(("hidden", "status"), STATES)
+@pytest.mark.parametrize(
+    "change", ["none", "show", "hide", "reactivate", "deactivate", "delete", "show and reactivate"]
+)
+def test_a_key_vanishes_unless_what_becomes_current_can_be_used(hidden: bool, status: Status, change: str) -> None:
+    """The one that users have is deleted; another is published, in each state, with each change of it."""
+    other = live(spec("a"), "other", Role.RETIRED, hidden=hidden, status=status)
+    record = read(live(spec("a"), "other"))
+    shown = {"show": (FieldChange(("hidden",), hidden, False),), "hide": (FieldChange(("hidden",), hidden, True),)}
+    changes = shown["show"] if "show" in change else shown.get(change, (FieldChange(("protected",), True, False),))
+    steps = [
+        make_step(Delete("a", "id-a"), Reason.SUPERSEDED),
+        make_step(Update("a", "other", changes, record), Reason.ROLLBACK),
+    ]
+    if "reactivate" in change:
+        steps.append(make_step(Reactivate("a", "other"), Reason.ROLLBACK))
+    if change == "deactivate":
+        steps.append(make_step(Deactivate("a", "other"), Reason.ROLLBACK))
+    if change == "delete":
+        steps.append(make_step(Delete("a", "other"), Reason.SUPERSEDED))
+    is_visible = (not hidden or "show" in change) and change != "hide"
+    is_active = (status is Status.ACTIVE or "reactivate" in change) and change not in ("deactivate", "delete")
+    groups = group([live(spec("a")), other, live(spec("b"))])
+    assert find_vanishing_keys(steps, groups) == (set() if is_visible and is_active else {"a"})
+    assert find_vanishing_keys(steps[:1], groups) == {"a"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "stage", "vanishes"),
+    [
+        ({}, False, False),
+        ({"hidden": False, "status": "active"}, False, False),
+        ({}, True, True),
+        ({"hidden": True}, False, True),
+        ({"status": "deactivated"}, False, True),
+    ],
+)
+def test_a_key_vanishes_unless_its_new_build_can_be_used(fields: dict[str, Any], stage: bool, vanishes: bool) -> None:
+    """One that is staged, hidden or deactivated is of no use to users."""
+    (step,) = plan(catalog(spec("a")), inventory()).steps
+    assert isinstance(step.action, Create)
+    create = replace(step.action, state=replace(step.action.state, fields=fields), stage=stage)
+    steps = [make_step(create, Reason.CONTENT_CHANGED), make_step(Delete("a", "id-a"), Reason.SUPERSEDED)]
+    assert find_vanishing_keys(steps, group([live(spec("a"))])) == ({"a"} if vanishes else set())

@@ -1,24 +1,44 @@
 """Whether an image holds the wanted content, by digests, URL and what the service says."""
 
+from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
+from itertools import product
 from typing import Any
 
 import pytest
 
 from imagesync.errors import PlanRefused
 from imagesync.model.catalog import (
+    HEX_LENGTHS,
     Checksum,
     Compression,
+    Content,
     FileSource,
     Fingerprint,
     KnownContent,
     Role,
+    Source,
+    Status,
     Transfer,
     UrlSource,
 )
+from imagesync.model.image import IMPORT_TASK, LiveImage
 from imagesync.model.plan import Create
-from imagesync.model.record import MAX_GENERATION, read
-from imagesync.planning.generations import collect_known, group, settle_digests
+from imagesync.model.record import MAX_GENERATION, Managed, read
+from imagesync.planning.generations import (
+    Generations,
+    Holds,
+    Owned,
+    choose_digest,
+    collect_known,
+    compare_content,
+    group,
+    has_other_size,
+    is_as_recorded,
+    is_unjudged,
+    settle_digests,
+)
 from tests.unit.factories import PROJECT, catalog, digest, inventory, live, plan, rewrite, spec
 from tests.unit.planning.plans import kinds
 
@@ -167,3 +187,239 @@ def test_a_number_never_grows_beyond_what_a_record_may_hold(field: str, next_of:
         numbers: dict[str, Any] = {field: number}
         forged = rewrite(image, managed=replace(record.managed, **numbers))
         assert getattr(group([forged])["a"], next_of) == expected
+
+
+SHA256, SHA512 = (
+    {letter: digest(letter) for letter in "ab"},
+    {letter: Checksum("sha512", letter * 128) for letter in "ab"},
+)
+BOTH = {"": (), "1": (SHA256["a"],), "5": (SHA512["a"],), "15": (SHA256["a"], SHA512["a"])}
+"""Digests of the content a, by what they stand for."""
+OTHERS = {
+    **BOTH,
+    "x": (SHA256["b"],),
+    "y": (SHA512["b"],),
+    "xy": (SHA256["b"], SHA512["b"]),
+    "1y": (SHA256["a"], SHA512["b"]),
+    "x5": (SHA256["b"], SHA512["a"]),
+}
+
+
+def expect(wanted: Sequence[Checksum], computed: Sequence[Checksum], declared: Sequence[Checksum],
+           served: str | None, *, packed: bool, converted: bool) -> Holds:  # fmt: skip
+    """What the docstring of compare_content says of a file, in other words."""
+    asked = {one.algorithm: one.value for one in wanted}
+    sure = {one.algorithm: one.value for one in computed}
+    known = {one.algorithm: one.value for one in declared} | sure
+    usable = served if not packed and not converted else None
+    if usable and "sha512" in asked:
+        if asked["sha512"] == usable:
+            return Holds.SAME
+        named = set(asked) & set(sure)
+        is_named = bool(named) and all(asked[name] == sure[name] for name in named)
+        return Holds.TAMPERED if is_named else Holds.CHANGED
+    shared = set(asked) & set(known)
+    if not shared:
+        return Holds.UNKNOWN if sure or usable else Holds.CHANGED
+    if all(asked[name] == known[name] for name in shared):
+        return Holds.SAME
+    if served and "sha512" in sure and not converted:
+        was_packed = sure["sha512"] != served
+        return Holds.UNKNOWN if was_packed is not packed else Holds.CHANGED
+    return Holds.CHANGED
+
+
+@pytest.mark.parametrize("converted", [False, True])
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("served", [None, "a", "b"])
+def test_content_by_every_mix_of_digests(served: str | None, packed: bool, converted: bool) -> None:
+    """Wanted, computed, declared, and the service's own: in two algorithms, that agree, differ or are not there."""
+    transfer = Transfer(Compression.GZ if packed else Compression.NONE)
+    value = served and served * 128
+    attrs: dict[str, Any] = {"os_hash_algo": "sha512", "os_hash_value": value} if served else {}
+    seen = set()
+    for wanted, computed, declared in product([BOTH["1"], BOTH["5"], BOTH["15"]], OTHERS.values(), OTHERS.values()):
+        one = spec("a", source=FileSource("/a", "a", transfer=transfer), fingerprint=Fingerprint(wanted, 4096))
+        image = rewrite(live(one, **attrs), digests=computed, declared=declared, converted=converted)
+        found = compare_content(one, own(image))
+        assert found is expect(wanted, computed, declared, value, packed=packed, converted=converted), (
+            wanted,
+            computed,
+            declared,
+        )
+        seen.add(found)
+    assert {Holds.SAME, Holds.CHANGED, Holds.UNKNOWN} <= seen
+
+
+def own(image: LiveImage) -> Owned:
+    """An image with its record."""
+    record = read(image)
+    assert record is not None
+    return Owned(image, record)
+
+
+@pytest.mark.parametrize("converted", [False, True])
+@pytest.mark.parametrize("served", [None, "a", "b"])
+@pytest.mark.parametrize("asked", list("ab"))
+def test_known_content_by_every_mix_of_digests(asked: str, served: str | None, converted: bool) -> None:
+    """The service's hash contradicts it, or a computed digest does; a declared one does not."""
+    attrs: dict[str, Any] = {"os_hash_algo": "sha512", "os_hash_value": served * 128} if served else {}
+    for computed, declared in product(OTHERS.values(), OTHERS.values()):
+        image = rewrite(live(spec("a"), **attrs), digests=computed, declared=declared, converted=converted)
+        wanted = spec("a", source=KnownContent(SHA512[asked]), fingerprint=Fingerprint((SHA512[asked],)))
+        contradicted = any(one.algorithm == "sha512" and one != SHA512[asked] for one in computed)
+        expected = Holds.CHANGED if contradicted else Holds.SAME
+        expected = Holds.TAMPERED if served not in (None, asked) else expected
+        assert compare_content(wanted, own(image)) is expected
+
+
+@pytest.mark.parametrize(
+    "source", [Content.UNMANAGED, Content.NO_DATA, KnownContent(digest("a")), FileSource("/a", "a")]
+)
+@pytest.mark.parametrize("status", Status)
+def test_content_of_an_image_that_is_not_filled(source: Source, status: Status) -> None:
+    """Content that nobody manages is always the same; a record without data must have none; else something is missing."""
+    found = compare_content(spec("a", source=source), own(live(spec("a"), status=status)))
+    filled = status in (Status.ACTIVE, Status.DEACTIVATED)
+    if source is Content.UNMANAGED:
+        assert found is Holds.SAME
+    elif source is Content.NO_DATA:
+        assert found is (Holds.CHANGED if filled else Holds.SAME)
+    else:
+        assert found is (Holds.SAME if filled else Holds.MISSING)
+
+
+@pytest.mark.parametrize("same", [False, True])
+def test_content_without_any_digest_by_its_url(same: bool) -> None:
+    """Of any of the mirrors."""
+    urls = ("https://x/1", "https://x/2")
+    made = spec("a", source=UrlSource(urls[1:] if same else ("https://x/3",)), fingerprint=Fingerprint())
+    wanted = spec("a", source=UrlSource(urls), fingerprint=Fingerprint())
+    assert compare_content(wanted, own(live(made))) is (Holds.SAME if same else Holds.CHANGED)
+
+
+@pytest.mark.parametrize("converted", [False, True])
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("served", [None, "a", "b"])
+def test_what_is_known_of_an_image(served: str | None, packed: bool, converted: bool) -> None:
+    """Every digest of it, each once; declared ones only while nothing judges them; the service's only of what was sent."""
+    transfer = Transfer(Compression.GZ if packed else Compression.NONE)
+    attrs: dict[str, Any] = {"os_hash_algo": "sha512", "os_hash_value": served * 128} if served else {}
+    usable = {"sha512": served * 128} if served and not packed and not converted else {}
+    for wanted, computed, declared in product(BOTH.values(), OTHERS.values(), OTHERS.values()):
+        one = spec("a", source=FileSource("/a", "a", transfer=transfer), fingerprint=Fingerprint(wanted, 4096))
+        owned = own(rewrite(live(one, **attrs), digests=computed, declared=declared, converted=converted))
+        sure = {**usable, **{item.algorithm: item.value for item in computed}}
+        settled = settle_digests(one, owned)
+        assert settled.digests == tuple(Checksum(name, sure[name]) for name in sorted(sure))
+        strongest = wanted[-1] if wanted else None
+        is_judged = strongest is not None and sure.get(strongest.algorithm) == strongest.value
+        left = () if is_judged else tuple(item for item in declared if item.algorithm not in sure)
+        assert settled == replace(owned.record, digests=settled.digests, declared=left)
+        assert collect_known(one, owned) == sure
+        assert is_unjudged(one, owned) is bool(wanted and left)
+        unverified = replace(one, source=FileSource("/a", "a", transfer=replace(transfer, verify=False)))
+        assert is_unjudged(unverified, owned) is False
+        known = {item.algorithm: item.value for item in (*declared, *computed)}
+        agrees = all(known.get(name, value) == value for name, value in usable.items())
+        assert is_as_recorded(one, owned) is agrees
+
+
+@pytest.mark.parametrize(
+    ("compression", "declared", "held", "other"),
+    [
+        (Compression.NONE, 4096, 4096, False),
+        (Compression.NONE, 4096, 4097, True),
+        (Compression.NONE, None, 4097, False),
+        (Compression.NONE, 4096, None, False),
+        (Compression.GZ, 4096, 4097, False),
+    ],
+)
+def test_a_size_that_differs_is_other_content(
+    compression: Compression, declared: int | None, held: int | None, other: bool
+) -> None:
+    """If both are known and nothing was unpacked; of a staged build only a file's size counts."""
+    transfer = Transfer(compression)
+    fingerprint = Fingerprint((digest("a"),), declared)
+    of_file = spec("a", source=FileSource("/a", "a", transfer=transfer), fingerprint=fingerprint)
+    of_url = spec("a", source=UrlSource(("https://x/1",), transfer=transfer), fingerprint=fingerprint)
+    image = live(of_file, size=held)
+    assert has_other_size(of_file, image) is has_other_size(of_url, image) is other
+    assert is_as_recorded(of_file, own(image)) is (compression is not Compression.NONE or declared in (None, held))
+    assert is_as_recorded(of_url, own(image)) is True
+
+
+@pytest.mark.parametrize("algorithm", [None, "sha256", "sha512", "sha384", "md5"])
+def test_the_digest_that_is_written_into_a_manifest(algorithm: str | None) -> None:
+    """The one asked for, else sha256, sha512, the first by name; a declared one only if none was computed."""
+    every = [Checksum(name, "0" * length) for name, length in HEX_LENGTHS.items()]
+    for number in range(2 ** len(every)):
+        some = tuple(one for place, one in enumerate(every) if number >> place & 1)
+        names = [one.algorithm for one in some]
+        usual = [name for name in (algorithm, "sha256", "sha512", *sorted(names)) if name in names]
+        expected = next((one for one in some if one.algorithm == usual[0]), None) if usual else None
+        image = live(spec("a"))
+        assert (
+            choose_digest(own(rewrite(image, digests=some, declared=(SHA256["b"],) if some else ())), algorithm)
+            == expected
+        )
+        assert choose_digest(own(rewrite(image, digests=(), declared=some)), algorithm) == expected
+
+
+def test_builds_are_ordered_by_number_then_age_then_id() -> None:
+    """In each role; the last that retired comes first, by its number, then by its time."""
+    images = [
+        live(spec("a"), image_id, generation=number, created_at=f"2026-11-0{day}T00:00:00Z")
+        for number, day, image_id in product((1, 2), (1, 2), "xy")
+        for image_id in [f"{image_id}{number}{day}"]
+    ]
+    expected = tuple(image.id for image in images)
+    assert tuple(owned.id for owned in group(images[::-1])["a"].current) == expected
+    old = [
+        rewrite(
+            live(spec("a"), f"{retirement}{day}{number}{image_id}", Role.RETIRED),
+            managed=Managed(
+                generation=number, retired=f"2026-11-0{day}T00:00:00" if day else None, retirement=retirement
+            ),
+        )
+        for retirement, day, number, image_id in product((0, 1, 2), (None, 1, 2), (1, 2), "xy")
+    ]
+    generations = group(old)["a"]
+    assert tuple(owned.id for owned in generations.last_retired_first) == tuple(image.id for image in old)[::-1]
+    assert (generations.next_retirement, generations.next_number) == (3, 3)
+    assert (Generations("z").next_retirement, Generations("z").next_number) == (1, 1)
+    assert generations.last_retired_first[0].retired_at == datetime(2026, 11, 2, tzinfo=UTC)
+
+
+STAGED = [
+    (status, hidden, importing, unverified)
+    for status in Status
+    for hidden, importing, unverified in product((False, True), repeat=3)
+]
+
+
+def test_which_staged_builds_are_candidates() -> None:
+    """Whole and verified; active or not decides between a candidate and one that is rejected; users see neither."""
+    images = {
+        f"{status.value} {hidden} {importing} {unverified}": rewrite(
+            live(
+                spec("a"),
+                f"{status.value} {hidden} {importing} {unverified}",
+                Role.STAGING,
+                status=status,
+                hidden=hidden,
+                service={IMPORT_TASK: "x"} if importing else {},
+            ),
+            unverified=unverified,
+        )
+        for status, hidden, importing, unverified in STAGED
+    }
+    generations = group(images.values())["a"]
+    whole = {
+        f"{status.value} {hidden} {importing} {unverified}": (status, hidden)
+        for status, hidden, importing, unverified in STAGED
+        if status in (Status.ACTIVE, Status.DEACTIVATED) and not importing and not unverified
+    }
+    assert {owned.id for owned in generations.verified} == set(whole)
+    for status, found in ((Status.ACTIVE, generations.candidates), (Status.DEACTIVATED, generations.switched_off)):
+        assert [owned.id for owned in found] == [name for name, state in whole.items() if state == (status, True)]

@@ -1,12 +1,14 @@
 """The limits of a plan."""
 
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from imagesync.errors import PlanRefused
-from imagesync.model.catalog import Fingerprint, OnExpire
-from imagesync.model.image import Capabilities, Usage
+from imagesync.model.catalog import FileSource, Fingerprint, ImageSpec, Method, OnExpire, Transfer
+from imagesync.model.image import COPY, Capabilities, LiveImage, Usage
 from imagesync.model.plan import Create, Reason, Update, find_image_id
 from imagesync.model.policy import Limit, OnRemove, OnReplace, Policy
 from imagesync.planning.live_checks import find_false_claims
@@ -211,3 +213,129 @@ def test_a_quota_may_be_used_up_to_its_limit(name: str, usage: int, limit: int, 
             make_plan(given)
     else:
         assert len(make_plan(given).steps) == 2
+
+
+@pytest.mark.parametrize("allow_destroy", [False, True])
+@pytest.mark.parametrize("percent", [False, True])
+@pytest.mark.parametrize("value", [0, 1, 3, 25, 30, 50, 99, 100])
+def test_limits_for_every_number_of_images(value: int, percent: bool, allow_destroy: bool) -> None:
+    """Each limit refuses from one above it on, alone or with the other; the way out names the option and the number."""
+    names = tuple(f"k{number:02}" for number in range(12))
+    empty = plan(catalog(), inventory())
+    for owned in range(12):
+        for number in range(owned + 1):
+            is_over = number > value if not percent else owned >= 4 and number * 100 > owned * value
+            for removed, changed in ((number, 0), (0, number), (number, number)):
+                made = replace(empty, owned=owned, removed=names[:removed], changed=names[:changed])
+                limit, free = Limit(value, percent), Limit(10**6, percent=False)
+                found = "\n".join(check(made, Policy(max_delete=limit, max_update=free, allow_destroy=allow_destroy)))
+                if removed and removed == owned:
+                    assert (f"({owned})" in found and "--destroy" in found) is not allow_destroy
+                    continue
+                is_removal_over = is_over and removed > 0 and not allow_destroy
+                assert bool(found) == is_removal_over
+                if found:
+                    assert f"{removed} of {owned} " in found
+                    assert f"({removed * 100 // owned} %)" in found
+                    assert f"{value} %" in found if percent else f" {value};" in found
+                    assert f"--max-delete {removed} " in found
+                both = check(made, Policy(max_delete=limit, max_update=limit, allow_destroy=allow_destroy))
+                options = ["--max-delete"] * is_removal_over + ["--max-update"] * (is_over and changed > 0)
+                assert [
+                    next(option for option in ("--max-delete", "--max-update") if option in text) for text in both
+                ] == options
+                if options[-1:] == ["--max-update"]:
+                    assert f"--max-update {changed} " in both[-1]
+
+
+def test_an_update_of_nothing_owned_is_refused_without_a_share() -> None:
+    """An adoption changes an image that the catalog does not own yet."""
+    made = replace(plan(catalog(), inventory()), owned=0, changed=("a",))
+    (sentence,) = check(made, Policy(max_update=Limit(0, percent=False)))
+    assert "1 of 0 " in sentence
+    assert "(" not in sentence
+
+
+def sent(key: str, method: Method = Method.UPLOAD, *stores: str, **attrs: Any) -> ImageSpec:
+    """An image of a file."""
+    transfer = Transfer(method=method, stores=stores)
+    return spec(key, source=FileSource(f"/images/{key}.raw", f"{key}.raw", transfer=transfer), **attrs)
+
+
+def refusals(able: Capabilities, *wanted: ImageSpec, found: Sequence[LiveImage] = ()) -> tuple[str, ...]:
+    """What a plan is refused with on a target that can do this; none if it is not."""
+    try:
+        make_plan(plan_input(catalog(*wanted), inventory(*found), able=able))
+    except PlanRefused as error:
+        return tuple(error.refusals)
+    return ()
+
+
+def test_each_of_several_images_is_held_to_what_the_target_can_do() -> None:
+    """One refusal for each fault of each image, in the order of the keys."""
+    able = Capabilities(frozenset({"raw"}), frozenset({"bare"}), stores=frozenset({"fast"}))
+    wanted = [
+        spec("a", disk_format="iso", container_format="ovf"),
+        sent("b", Method.GLANCE_DIRECT),
+        sent("c", Method.UPLOAD, "slow"),
+        spec("d"),
+        sent("e", Method.GLANCE_DIRECT, "slow", "remote", disk_format="iso"),
+    ]
+    places = [text.split(": ")[0] for text in refusals(able, *wanted)]
+    assert sorted(places) == sorted(
+        [
+            *("images.a.disk_format", "images.a.container_format", "images.b.source.method", "images.c.source.stores"),
+            *("images.e.disk_format", "images.e.source.method", "images.e.source.stores"),
+        ]
+    )
+    (stores,) = [text for text in refusals(able, *wanted) if text.startswith("images.e.source.stores")]
+    assert "remote, slow" in stores
+    assert "fast" in stores
+
+
+@pytest.mark.parametrize(
+    "offered", [{"glance-direct"}, {"web-download"}, {"copy-image"}, {"glance-direct", "web-download"}]
+)
+@pytest.mark.parametrize("method", Method)
+@pytest.mark.parametrize("stores", [(), ("fast",), ("fast", "slow")])
+def test_ways_into_a_service(offered: set[str], method: Method, stores: tuple[str, ...]) -> None:
+    """Data goes in by a method that is offered; an upload gets into a second store by copy-image or glance-direct only."""
+    able = Capabilities(import_methods=frozenset(offered), stores=frozenset({"fast", "slow"}))
+    found = [text.split(": ")[0] for text in refusals(able, sent("a", method, *stores))]
+    wrong = []
+    if method is not Method.UPLOAD and method.value not in offered:
+        wrong.append("images.a.source.method")
+    if method is Method.UPLOAD and len(stores) > 1 and offered == {"web-download"}:
+        wrong.append("images.a.source.stores")
+    assert found == wrong
+
+
+def test_a_refused_method_names_those_that_can_be_declared() -> None:
+    """Not what else a service offers: copy-image moves no data into it."""
+    able = Capabilities(import_methods=frozenset({"glance-direct", "copy-image", "vendor-import"}))
+    (text,) = refusals(able, sent("a", Method.WEB_DOWNLOAD))
+    assert "glance-direct or upload" in text
+    assert "copy-image" not in text
+    assert "vendor-import" not in text
+
+
+@pytest.mark.parametrize("methods", [(), ("glance-direct",), ("web-download", "glance-direct")])
+def test_each_live_image_that_lacks_a_store_needs_copying(methods: tuple[str, ...]) -> None:
+    """Whatever else of it changes; what the service offers is named in order, or that it offers nothing."""
+    able = Capabilities(import_methods=frozenset(methods), stores=frozenset({"fast", "slow"}))
+    wanted = [sent(key, Method.UPLOAD, "fast", "slow", min_ram=5, tags=frozenset({"x"})) for key in "ab"]
+    wanted.append(sent("c", Method.UPLOAD, "fast", min_ram=5))
+    found = [replace(live(sent(key)), stores=("fast",)) for key in "abc"]
+    texts = refusals(able, *wanted, found=found)
+    assert [text.split(": ")[0] for text in texts] == ["images.a.source.stores", "images.b.source.stores"]
+    for key, text in zip("ab", texts, strict=True):
+        assert f"image id-{key} " in text
+        assert COPY in text
+        assert (", ".join(sorted(methods)) or "none") in text
+    assert refusals(replace(able, import_methods=able.import_methods | {COPY}), *wanted, found=found) == ()
+
+
+def test_an_image_that_is_only_changed_needs_no_quota() -> None:
+    """Nor does one whose content is in the service already."""
+    able = Capabilities(usage={"image_count_total": Usage(1, 1), "image_size_total": Usage(1, 1)})
+    assert refusals(able, spec("a", min_ram=5), found=[live(spec("a"))]) == ()

@@ -1,0 +1,149 @@
+"""A plan of many keys is the plans of each key, put together; the order of images never matters."""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from random import Random
+
+import pytest
+
+from imagesync.errors import PlanRefused
+from imagesync.model.plan import Fate, Plan
+from imagesync.model.policy import Policy
+from imagesync.planning.clashes import collect_questions, find_keys_without_image, find_shared_to_adopt
+from imagesync.planning.context import PlanInput
+from imagesync.planning.generations import group
+from imagesync.planning.planner import make_plan
+from imagesync.planning.staging import discard_plan, stage_plan
+from tests.honest import find_refusals
+from tests.unit.factories import plan_input
+from tests.unit.many_keys import KeyCase, draw_key, draw_policy, join_cases
+
+KEYS = ("a", "b", "c", "d")
+ROUNDS = range(24)
+PLANNERS: dict[str, Callable[[PlanInput], Plan]] = {
+    "apply": make_plan,
+    "stage": stage_plan,
+    "discard": lambda given: discard_plan(given, keys="*"),
+}
+
+
+def make_input(cases: list[KeyCase], policy: Policy, random: Random | None = None) -> PlanInput:
+    """What a plan of these keys is made from."""
+    return plan_input(*join_cases(cases, random), policy)
+
+
+def plan_or_refusals(planner: Callable[[PlanInput], Plan], given: PlanInput) -> Plan | tuple[str, ...]:
+    """The plan, which no check of saved plans may refuse; or why there is none."""
+    try:
+        made = planner(given)
+    except PlanRefused as error:
+        return error.refusals
+    assert find_refusals(made, given.inventory) == []
+    return made
+
+
+def take_apart(made: Plan) -> dict[str, object]:
+    """What a plan says, in a form that two plans can be added in."""
+    lists = ("steps", "relies", "absent", "removed", "changed", "notes", "kept", "candidates", "errors")
+    found: dict[str, object] = {name: Counter(map(repr, getattr(made, name))) for name in lists}
+    found |= {name: getattr(made, name) for name in ("wanted", "owned", "unchanged")}
+    return found | {name: dict(getattr(made, name)) for name in ("ids", "expires", "owners")}
+
+
+def add_up(plans: list[Plan]) -> dict[str, object]:
+    """The sum of plans."""
+    total = take_apart(plans[0])
+    for made in plans[1:]:
+        for name, value in take_apart(made).items():
+            total[name] = total[name] | value if isinstance(value, dict) else total[name] + value  # type: ignore[operator]
+    return total
+
+
+@pytest.mark.parametrize("name", PLANNERS)
+@pytest.mark.parametrize("number", ROUNDS)
+def test_a_plan_of_many_keys_is_the_plans_of_each(number: int, name: str) -> None:
+    """Each step, note, refusal, count and list of the whole comes from one key, and none is lost."""
+    random = Random(number)
+    policy = draw_policy(random, is_whole=name == "apply")
+    drawn = [draw_key(random, key) for key in KEYS for _ in range(3)]
+    alone = [plan_or_refusals(PLANNERS[name], make_input([case], policy)) for case in drawn]
+    fine = {case.key: (case, made) for case, made in zip(drawn, alone, strict=True) if isinstance(made, Plan)}
+    whole = plan_or_refusals(PLANNERS[name], make_input([case for case, _ in fine.values()], policy, random))
+    assert isinstance(whole, Plan)
+    assert not fine or take_apart(whole) == add_up([made for _, made in fine.values()])
+    refused = {case.key: (case, made) for case, made in zip(drawn, alone, strict=True) if not isinstance(made, Plan)}
+    if refused:
+        assert plan_or_refusals(PLANNERS[name], make_input([case for case, _ in refused.values()], policy, random)) == (
+            tuple(sorted({sentence for _, sentences in refused.values() for sentence in sentences}))
+        )
+
+
+@pytest.mark.parametrize("name", PLANNERS)
+@pytest.mark.parametrize("number", ROUNDS)
+def test_the_order_of_images_does_not_matter(number: int, name: str) -> None:
+    """A service may list them in any; the same state gives the same plan."""
+    random = Random(number)
+    policy = draw_policy(random, is_whole=name == "apply")
+    drawn = [draw_key(random, key) for key in KEYS]
+    sorted_first = plan_or_refusals(PLANNERS[name], make_input(drawn, policy))
+    for _ in range(3):
+        assert plan_or_refusals(PLANNERS[name], make_input(drawn, policy, random)) == sorted_first
+    turned = make_input(drawn, policy, random)
+    turned = replace(turned, catalog=replace(turned.catalog, images=turned.catalog.images[::-1]))
+    found = plan_or_refusals(PLANNERS[name], turned)
+    assert found == sorted_first
+
+
+@pytest.mark.parametrize("number", ROUNDS)
+def test_what_planning_asks_for_is_asked_for_each_key(number: int) -> None:
+    """Names by project, ids, shared images, keys without an image."""
+    random = Random(number)
+    drawn = [draw_key(random, key) for key in KEYS]
+    promoting = frozenset(random.sample(KEYS, 2))
+
+    def ask(cases: list[KeyCase]) -> tuple[dict[str, set[str]], set[str], set[str], set[str], set[str]]:
+        manifest, found = join_cases(cases, random)
+        groups = group(found.owned)
+        questions = collect_questions(manifest, found, groups, promoting)
+        assert [questions.ids, questions.members] == [tuple(sorted(questions.ids)), tuple(sorted(questions.members))]
+        assert all(names == tuple(sorted(set(names))) for names in questions.names.values())
+        assert list(questions.names) == sorted(questions.names)
+        shared = find_shared_to_adopt(manifest, found, groups)
+        assert shared == tuple(sorted(shared))
+        names = {owner: set(names) for owner, names in questions.names.items()}
+        return (
+            names,
+            set(questions.ids),
+            set(questions.members),
+            set(shared),
+            set(find_keys_without_image(manifest, groups)),
+        )
+
+    alone = [ask([case]) for case in drawn]
+    names: dict[str, set[str]] = {}
+    for one in alone:
+        for owner, found in one[0].items():
+            names.setdefault(owner, set()).update(found)
+    assert ask(drawn) == (names, *(set().union(*(one[place] for one in alone)) for place in range(1, 5)))
+
+
+def test_every_kind_of_state_is_among_the_keys() -> None:
+    """The keys are drawn at random: each kind of step, reason and refusal has to be there."""
+    seen: Counter[str] = Counter()
+    for number in ROUNDS:
+        random = Random(number)
+        policy = draw_policy(random)
+        for case in (draw_key(random, key) for key in KEYS for _ in range(3)):
+            made = plan_or_refusals(make_plan, make_input([case], policy))
+            if isinstance(made, Plan):
+                seen.update(f"{type(step.action).__name__} {step.reason.value}" for step in made.steps)
+                seen.update(candidate.fate.value for candidate in made.candidates)
+                seen["kept"] += len(made.kept)
+            else:
+                seen["refused"] += 1
+    assert {"refused", "kept", Fate.DROPPED, Fate.PUBLISHED} <= set(seen)
+    assert {f"Create {one}" for one in ("new", "content-changed", "incomplete")} <= set(seen)
+    assert {f"Delete {one}" for one in ("deleting", "discarded", "superseded", "expired", "removed")} <= set(seen)
+    reasons = ("superseded", "manifest-changed", "duplicate", "adopt", "rollback", "staged", "drift")
+    assert {f"Update {one}" for one in reasons} <= set(seen)
