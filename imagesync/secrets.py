@@ -52,8 +52,14 @@ _SURE: Final = re.compile("|".join(f"(?:{pattern})" for pattern in _PATTERNS), r
 _LOOSE: Final = re.compile(rf"{_SENSITIVE}\w*[\"']?\s+\S", re.IGNORECASE)
 """In a value, not in a sentence of ours: ``password WORD`` of a .netrc file."""
 _SENSITIVE_NAME: Final = re.compile(rf"{_SENSITIVE}|(?:^|[_.-])(?:auth|key|pass|pin|salt)s?$", re.IGNORECASE)
+_DIGESTS: Final = "|".join(
+    rf"{name} [0-9a-fA-F]{{{length}}}"
+    for name, length in (("md5", 32), ("sha1", 40), ("sha224", 56), ("sha256", 64), ("sha384", 96), ("sha512", 128))
+)
+"""``sha256 HEX``: with a blank between, only of just as many digits as the algorithm has."""
 _HARMLESS: Final = re.compile(
     r"(?i)\b(?:md5|sha1|sha224|sha256|sha384|sha512)(?::|\s*=\s*)[0-9a-fA-F]{32,128}\b"
+    rf"|\b(?:{_DIGESTS})\b"
     r"|(?<![0-9a-fA-F-])[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}(?![0-9a-fA-F-])"
 )
 _RUN: Final = re.compile(rf"[A-Za-z0-9+/_=.~-]{{{MIN_RUN},}}")

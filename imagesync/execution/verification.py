@@ -85,7 +85,7 @@ class Verifier:
             theirs = self._hash_stored(image.id, max(stream.digests, key=lambda name: HEX_LENGTHS[name]))
         for name in theirs.keys() & stream.digests.keys():
             if theirs[name] != stream.digests[name]:
-                message = f"the service stored {name} {theirs[name]}, we sent {stream.digests[name]}"
+                message = f"the service stored {name}:{theirs[name]}, we sent {name}:{stream.digests[name]}"
                 raise ChecksumMismatch(message, hint)
 
     def _hash_stored(self, image_id: str, algorithm: str) -> Mapping[str, str]:

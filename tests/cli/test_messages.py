@@ -113,6 +113,16 @@ def test_a_declared_digest_of_a_local_file_is_compared_by_the_plan(folder: Path)
     assert "1 to create" in run(folder, "plan", "m.yaml", "--store", "store", "--no-source-check", code=0).stdout
 
 
+def test_a_log_file_shows_digests(folder: Path) -> None:
+    """Of a wrong file they are what a person looks for; before, they were hidden as if they were secrets."""
+    (folder / "m.yaml").write_text(f"{HEAD}  x: {{source: {{path: a.qcow2, checksum: '{sha256(PACKED)}'}}}}\n")
+    words = ("m.yaml", "--store", "store", "--yes", "--no-source-check", "--log-file", "log")
+    run(folder, "apply", *words)
+    kept = (folder / "log").read_text()
+    assert sha256(DISK) in kept
+    assert sha256(PACKED) in kept
+
+
 def test_a_reason_is_told_once_in_the_report(folder: Path) -> None:
     """Progress says that the step failed; in JSON, where the report is for programs, it says why, too."""
     (folder / "m.yaml").write_text(f"{HEAD}  x: {{source: packed}}\n")

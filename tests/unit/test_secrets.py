@@ -1,5 +1,6 @@
 """Content of files in messages: secrets of every kind are left out, what a person needs to see is not."""
 
+import hashlib
 import time
 
 import pytest
@@ -74,6 +75,25 @@ def test_a_token_is_known_by_how_it_begins(prefix: str) -> None:
 def test_what_is_not_shown_of_a_long_value_is_not_judged() -> None:
     """A secret that begins far behind what is shown hides nothing of it."""
     assert quote_value("word " * 300 + f"password: {PASSWORD}").startswith("'word word")
+
+
+@pytest.mark.parametrize("algorithm", ["md5", "sha1", "sha224", "sha256", "sha384", "sha512"])
+@pytest.mark.parametrize("between", [":", " ", " = "])
+def test_a_digest_beside_its_algorithm_is_shown(algorithm: str, between: str) -> None:
+    """In a log, too. Without an algorithm, with another number of digits or under the name of a secret it is hidden."""
+    value = hashlib.new(algorithm, b"data", usedforsecurity=False).hexdigest()
+    message = f"the service stored {algorithm}{between}{value}, we sent {algorithm}:{value}"
+    assert hide_secrets(message) == message
+    for hidden in (
+        f"the key {value}",
+        f"{algorithm} {value}0",
+        f"{algorithm} {value[:-1]}",
+        f"token: {value}",
+        f"secret={algorithm}{between}{value}",
+    ):
+        assert value[:-1] not in hide_secrets(hidden)
+    assert value in hide_secrets(f"{algorithm}{between}{value} of token {'a1B2' * 10}")
+    assert "a1B2" not in hide_secrets(f"{algorithm}{between}{value} of token {'a1B2' * 10}")
 
 
 @pytest.mark.parametrize(

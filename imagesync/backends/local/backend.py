@@ -279,10 +279,9 @@ class Local:
                 if held:
                     yield held
                 held = chunk
-        if sha512.hexdigest() != document["os_hash_value"]:
-            message = (
-                f"{where} is not what was stored: sha512 {sha512.hexdigest()}, recorded {document['os_hash_value']}"
-            )
+        found, recorded = sha512.hexdigest(), document["os_hash_value"]
+        if found != recorded:
+            message = f"{where} is not what was stored: it has sha512:{found}, recorded is sha512:{recorded}"
             raise BackendError(message, "the file was changed; delete the image and apply again")
         if held:
             yield held
