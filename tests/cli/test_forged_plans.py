@@ -228,7 +228,7 @@ FORGED: dict[str, tuple[Callable[[ForgedPlanWorkspace, dict[str, Any]], None], s
         "min_ram of image",
     ),
     "counts": (set_in("removed", value=[]), "removed: the plan counts it wrongly"),
-    "needs": (set_in("create", "needs", value=["create:z"]), "no other step of the plan"),
+    "needs": (set_in("create", "needs", value=["create:z"]), "not another step of the plan"),
     "kind": (set_in("kind", value="stage"), "kind stage has no such step"),
 }
 

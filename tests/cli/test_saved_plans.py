@@ -167,7 +167,7 @@ def test_a_changed_live_image_makes_the_plan_stale(workspace: SavedPlanWorkspace
     before = sorted((one.id, one.updated_at, one.min_ram) for one in backend.images())
     output = workspace.run("apply", "plan.json", "--yes", code=1).stderr
     assert "the plan is stale" in output
-    assert {"field": "min_ram", "record": "imagesync_digest", "gone": "gone"}.get(change, "e:") in output
+    assert {"field": "min_ram", "record": "imagesync_digest", "gone": "was deleted"}.get(change, "e:") in output
     assert sorted((one.id, one.updated_at, one.min_ram) for one in backend.images()) == before
 
 

@@ -84,7 +84,9 @@ def test_an_update_after_somebody_wrote_saves_nothing(
     """Between the read and the PATCH another run wrote, or somebody took a mark off: the service refuses it whole."""
     image = active(store)
     changed = change_by_hand(store, image.id, change)
-    with pytest.raises(Conflict, match=f"changed by another user or run meanwhile: {told}; this run's change was not made"):
+    with pytest.raises(
+        Conflict, match=f"changed by another user or run meanwhile: {told}; this run's change was not made"
+    ):
         Writes(store).update(image, ATTRS)
     assert stored(store, image) == changed
     assert store.calls == ["update", "read"]

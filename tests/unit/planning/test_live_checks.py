@@ -137,7 +137,7 @@ def test_a_key_that_has_an_image_adopts_none() -> None:
     """Two would be current."""
     made, images = adopting()
     both = replace(images, owned=(live(spec("z"), "mine"),))
-    assert "z has an image" in refusals(made, both)[0]
+    assert "z has a current image" in refusals(made, both)[0]
 
 
 @pytest.mark.parametrize("name", ["owner", "disk_format"])

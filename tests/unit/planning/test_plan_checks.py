@@ -75,10 +75,10 @@ def change_state(made: Plan, step_id: str, **attrs: Any) -> Plan:
 FORGED: dict[str, tuple[Callable[[Plan], Plan], str]] = {
     "id of a step": (lambda p: change_step(p, "create:a", id="create:x"), "does not belong to this step"),
     "one id twice": (lambda p: replace(p, steps=(p.steps[0], *p.steps)), "two steps have it"),
-    "unknown need": (lambda p: change_step(p, "create:c", needs=("create:z",)), "no other step of the plan"),
+    "unknown need": (lambda p: change_step(p, "create:c", needs=("create:z",)), "not another step of the plan"),
     "circle": (lambda p: change_step(p, "create:a", needs=("update:b:id-b",)), "in a circle"),
     "order": (lambda p: replace(p, steps=p.steps[::-1]), "not in the order"),
-    "reason": (lambda p: change_step(p, "create:a", reason=Reason.REMOVED), "no reason for this step"),
+    "reason": (lambda p: change_step(p, "create:a", reason=Reason.REMOVED), "not a reason for this step"),
     "kind": (lambda p: replace(p, kind=Kind.STAGE), "kind stage has no such step"),
     "rollback": (lambda p: replace(p, kind=Kind.ROLLBACK), "kind rollback has no such step"),
     "staged": (lambda p: change_action(p, "create:c", stage=True), "kind apply has no such step"),

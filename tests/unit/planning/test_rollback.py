@@ -141,7 +141,7 @@ def test_a_rollback_to_a_build_on_trust_says_so() -> None:
     wanted = spec("a", "b", source=FileSource("/x/a.raw", "a.raw", checksum=digest("b")))
     held = rewrite(retired(spec("a", "a"), "one"), digests=(), declared=(digest("a"),))
     found = inventory(held, live(wanted, "two", generation=2))
-    trust, follow = sorted(plan_rollback(catalog(wanted), found).notes)
+    follow, trust = sorted(plan_rollback(catalog(wanted), found).notes)
     assert trust == f"a: image one is published, its content taken for {digest('a')} on trust"
     assert f"checksum: {digest('a')} (now {digest('b')}; it was taken on trust, not computed from the data)" in follow
     sha512 = Checksum("sha512", "c" * 128)

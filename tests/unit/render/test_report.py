@@ -40,7 +40,10 @@ def test_what_was_done_is_counted_as_it_was_planned() -> None:
 @pytest.mark.parametrize(
     ("failed", "closing"),
     [
-        ("b", "Failed: 1 created, 1 updated, 1 replaced, 1 deleted; not done: 1 to create. Fix the errors above and run"),
+        (
+            "b",
+            "Failed: 1 created, 1 updated, 1 replaced, 1 deleted; not done: 1 to create. Fix the errors above and run",
+        ),
         ("a", "Failed: 2 created, 1 updated, 1 deleted; not done: 1 to replace. Fix the errors above and run"),
         ("e", "Failed: 2 created, 1 updated, 1 replaced; not done: 1 to delete. Fix the errors above and run"),
     ],
