@@ -170,7 +170,7 @@ class Local:
         """None: each write is one transaction."""
         return 0.0
 
-    def may_publish(self, image_id: str) -> bool:
+    def can_publish(self, image_id: str) -> bool:
         """An admin may."""
         return bool(self.images(image_id))
 
