@@ -1,4 +1,4 @@
-"""Image services behind one protocol: which kinds there are, and how one is opened."""
+"""A target -> an open backend: an image service of a cloud, or a local store. Does I/O when it opens one."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -20,9 +20,9 @@ def _open_local(store: str | None, clouds_file: str | None) -> Backend:
     from imagesync.backends.local import open_local
 
     if clouds_file is not None:
-        raise UsageError("--clouds-file is for a cloud, not for a store", "leave it out")
+        raise UsageError("--clouds-file cannot be used with a store, which has no clouds", "remove --clouds-file")
     if store is None:
-        raise UsageError("a local store needs a folder", "use --store DIR")
+        raise UsageError("the local store has no folder", "pass --store DIR")
     return open_local(store)
 
 
@@ -31,11 +31,11 @@ KINDS: Final[Mapping[str, Callable[[str | None, str | None], Backend]]] = {"glan
 
 WAYS: Final = "--target NAME, --cloud NAME, --store DIR, OS_CLOUD or OS_* variables, or default_target in the manifest"
 ENVIRONMENT_CLOUD: Final = "envvars"
-"""What openstacksdk calls the cloud of the ``OS_*`` variables, unless OS_CLOUD_NAME names it."""
+"""The name that openstacksdk gives to the cloud of the ``OS_*`` variables, unless OS_CLOUD_NAME sets another."""
 
 
 def find_environment_cloud() -> str | None:
-    """The cloud that the environment names: OS_CLOUD, or that of OS_AUTH_URL or OS_ENDPOINT; None if it names none."""
+    """The cloud that the environment selects (OS_CLOUD, or OS_AUTH_URL or OS_ENDPOINT); None if it selects none."""
     if os.environ.get("OS_CLOUD"):
         return os.environ["OS_CLOUD"]
     if any(os.environ.get(name) for name in ("OS_AUTH_URL", "OS_ENDPOINT")):
@@ -44,9 +44,9 @@ def find_environment_cloud() -> str | None:
 
 
 def open_target(target: Target, *, clouds_file: Path | str | None = None) -> Backend:
-    """The cloud or store of a target, such as that of a catalog; the cloud of the environment if it names neither.
+    """The backend of a target: its cloud or store, or the environment's cloud if the target names neither.
 
-    UsageError if there is none; else what ``open_backend`` raises.
+    UsageError if no cloud or store is selected. Also raises what ``open_backend`` raises.
     """
     cloud = target.cloud or (None if target.store else find_environment_cloud())
     if not (cloud or target.store):
@@ -57,14 +57,15 @@ def open_target(target: Target, *, clouds_file: Path | str | None = None) -> Bac
 def open_backend(
     *, cloud: str | None = None, store: Path | str | None = None, clouds_file: Path | str | None = None
 ) -> Backend:
-    """A cloud of clouds.yaml (None: that of the ``OS_*`` variables), or the local store in a folder.
+    """The backend of a cloud of clouds.yaml (None: the cloud of the ``OS_*`` variables), or of a local store.
 
-    ``clouds_file`` is read instead of the user's and the system's clouds.yaml; no settings are ever read from the working
-    directory by themselves. Use it in a ``with`` statement, which closes it.
+    ``clouds_file`` replaces the user's and the system's clouds.yaml. imagesync reads no settings from the working
+    directory unless ``clouds_file`` names a file there. A ``with`` statement closes the backend.
 
-    UsageError for both at once; else what opening it can raise: UsageError, Unauthorized, Unavailable, BackendError.
+    UsageError if both a cloud and a store are given, or if the settings are wrong; Unauthorized, Unavailable or
+    BackendError if the backend cannot be opened.
     """
     if cloud is not None and store is not None:
-        raise UsageError("a cloud and a store at once", "name one of them")
+        raise UsageError(f"both a cloud ({cloud}) and a store ({store}) are given", "name only one of them")
     named = None if clouds_file is None else str(clouds_file)
     return KINDS["glance"](cloud, named) if store is None else KINDS["local"](str(store), named)

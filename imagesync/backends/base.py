@@ -1,7 +1,7 @@
-"""What a backend is: the six operations of the image service's SDK and what planning and applying need beside them.
+"""The protocol of a backend: the operations on images that planning and execution need. No I/O.
 
-Errors are those of ``imagesync.errors``: NotFound, Conflict, InUse, Forbidden, InvalidRequest, QuotaExceeded,
-Unauthorized, Unavailable. Methods are safe to call from several threads at once, one writer per image.
+Methods raise the errors of ``imagesync.errors``: NotFound, Conflict, InUse, Forbidden, InvalidRequest, QuotaExceeded,
+Unauthorized, Unavailable. Several threads may call them at once, if only one thread writes to each image.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -12,7 +12,7 @@ from imagesync.model.image import Capabilities, Filter, Identity, ImportTask, Li
 
 
 class ImageFields(TypedDict, total=False):
-    """Fields of an image that a request can set: ``min_disk`` in GB, ``min_ram`` in MB, ``tags`` the whole set."""
+    """Fields of an image that a request can set. ``min_disk`` is in GB, ``min_ram`` in MB; ``tags`` replaces all tags."""
 
     name: str | None
     container_format: str | None
@@ -27,13 +27,14 @@ class ImageFields(TypedDict, total=False):
 
 
 class UpdateFields(ImageFields, total=False):
-    """What ``update_image`` takes; a field that is not given stays as it is.
+    """Arguments of ``update_image``; a field that is not given does not change.
 
-    ``properties`` adds or replaces those given and removes those given as None; the others stay. disk_format and
-    container_format only while the image is queued; ``owner`` and public visibility as admin.
+    ``properties``: a text adds or replaces the property, None removes it; other properties do not change. disk_format
+    and container_format can change only while the image is queued. Only an administrator can set ``owner`` and public
+    visibility.
 
-    ``required`` names properties, all of them in ``properties``, that the image must have; with ``absent`` it must have
-    none of those in ``properties`` yet. If that does not hold, the update is a Conflict and nothing of it is saved.
+    ``required`` names properties of ``properties`` that the image must already have. With ``absent``, the image must have
+    none of ``properties`` yet. If a condition is not met, the update raises Conflict and saves nothing.
     """
 
     properties: Mapping[str, str | None]
@@ -42,14 +43,14 @@ class UpdateFields(ImageFields, total=False):
 
 
 class CreateFields(ImageFields, total=False):
-    """What ``create_image`` takes; ``id`` is a UUID that the caller chooses."""
+    """Arguments of ``create_image``; ``id`` is a UUID that the caller chooses."""
 
     id: str
     properties: Mapping[str, str]
 
 
 class ImportFields(TypedDict, total=False):
-    """What ``import_image`` takes: the ``uri`` of web-download; into which ``stores``, or ``all_stores``."""
+    """Arguments of ``import_image``: the ``uri`` of web-download; the destination ``stores``, or ``all_stores``."""
 
     uri: str
     stores: Sequence[str]
@@ -57,122 +58,124 @@ class ImportFields(TypedDict, total=False):
 
 
 class Backend(Protocol):
-    """A cloud's image service, or the local store, as one project."""
+    """The image service of a cloud, or a local store, as one project sees it."""
 
     def identity(self) -> Identity:
-        """Where this is and as which project."""
+        """The address of the service and the project of this session."""
 
     def images(self, image_id: str | None = None) -> list[LiveImage]:
-        """Every image the project sees, hidden ones too, or the one with this id (NotFound)."""
+        """All images that the project can see, also hidden ones; or the image with this id (NotFound if it has none)."""
 
     def list_images(self, missing: list[str]) -> list[LiveImage]:
-        """As ``images``; ``missing`` takes a sentence for each record that cannot be read, which is an error there."""
+        """As ``images``, but a record that cannot be read is not an error: a sentence about it is added to ``missing``."""
 
     def find_images(self, wanted: Filter, *, missing: list[str] | None = None) -> list[LiveImage]:
-        """The images, hidden ones too, of which every condition of ``wanted`` holds, by id.
+        """The images, also hidden ones, that meet every condition of ``wanted``, sorted by id.
 
-        ``missing`` as in ``list_images``; None: a record that cannot be read is an error.
+        ``missing`` as in ``list_images``; with None, a record that cannot be read is an error.
         """
 
     def find_strays(self, catalog: str, missing: list[str]) -> list[LiveImage]:
-        """Images of any project with this catalog's mark, as far as they can be had soon: a search that only explains.
+        """Images of any project that carry this catalog's marker; the search is for explanations only.
 
-        It never fails because of what other projects publish. ``missing`` takes a sentence for what it left out.
+        The search is limited, and images of other projects never make it fail. For each part that it leaves out it adds a
+        sentence to ``missing``.
         """
 
     def create_image(self, **attrs: Unpack[CreateFields]) -> LiveImage:
-        """A new record, status queued. An id that was ever given out is a Conflict."""
+        """Create a record with the status queued. Conflict if the id was ever in use, also by a deleted image."""
 
     def update_image(self, image: LiveImage | str, **attrs: Unpack[UpdateFields]) -> LiveImage:
-        """All the changes in one request, or none of them; the image as it is then."""
+        """Save all changes in one request, or none of them; return the image after the update."""
 
     def times(self) -> Mapping[str, datetime]:
-        """What the clocks of the target's services show now, by name of the service, as far as they are known."""
+        """The current time of each service of the target, by name of the service; without services whose time is unknown."""
 
     def with_time_limit(self, seconds: float) -> "Backend":
-        """The same target, by requests that are given up after so many seconds; close the backend itself, not this one."""
+        """The same target, with requests that end after ``seconds``. Close the original backend, not this one."""
 
     def with_lease(self, check: Callable[[], None]) -> "Backend":
-        """The same target, as a run with a lease writes to it; close the backend itself, not this one.
+        """The same target, for a run that has a lease. Close the original backend, not this one.
 
-        ``check`` raises LeaseLost if nothing may be written any more. A backend that repeats requests by itself calls it
-        before each repeat, too.
+        ``check`` raises LeaseLost if the run must no longer write. A backend that repeats requests also calls it before
+        each repeat.
         """
 
     def settling_time(self) -> float:
-        """Seconds after a write until a read shows for certain what became of it.
+        """Seconds after a write until a read certainly shows its result.
 
-        A service may repeat a write by itself, from what it read before, and overwrite a newer one.
+        A service may repeat a write by itself, from an image that it read before, and so overwrite a newer write.
         """
 
-    def may_publish(self, image_id: str) -> bool:
-        """Whether this user may make that image public; nothing is changed."""
+    def can_publish(self, image_id: str) -> bool:
+        """Whether this user may make the image public. The check changes nothing."""
 
     def delete_image(self, image: LiveImage | str) -> None:
-        """The image goes, its id is never given out again. Protected: Forbidden. In use: InUse."""
+        """Delete the image; its id is never used again. Forbidden if it is protected, InUse if something uses it."""
 
     def reactivate(self, image_id: str) -> None:
-        """A deactivated image becomes active (no change to an active one)."""
+        """Make a deactivated image active (no change to an active one)."""
 
     def deactivate(self, image_id: str) -> None:
-        """An active image's data can no longer be read (no change to a deactivated one)."""
+        """Make the data of an active image unreadable (no change to a deactivated one)."""
 
     def inventory(self, catalog: str, owners: Sequence[str] = ()) -> list[LiveImage]:
-        """Images of these owner projects (none given: our own) that carry this catalog's mark, hidden ones too."""
+        """Images that carry this catalog's marker and belong to ``owners`` (default: the session's project), also hidden."""
 
     def leases(self, catalog: str) -> list[LiveImage]:
-        """Hidden images of our project that are records of this catalog's lease."""
+        """The lease records of this catalog: hidden images of the session's project."""
 
     def find_named(self, names: Sequence[str], owner: str) -> list[LiveImage]:
-        """Visible images of one owner that have one of these names."""
+        """Images of one owner that have one of these names and are not hidden."""
 
     def members(self, image_id: str) -> list[MemberState]:
         """The members of a shared image."""
 
     def add_member(self, image_id: str, project: str) -> None:
-        """Share with a project (no change if it is shared already)."""
+        """Share the image with a project (no change if it is a member already)."""
 
     def remove_member(self, image_id: str, project: str) -> None:
-        """Stop sharing with a project (no change if it is not shared)."""
+        """Stop sharing the image with a project (no change if it is not a member)."""
 
     def upload(self, image_id: str, chunks: Iterable[bytes], size: int | None, *, store: str | None = None) -> None:
-        """Fill a queued record, in ``store`` or the service's default one; when it returns the image is active.
+        """Upload the data of a queued image into ``store``, or the service's default store; then the image is active.
 
-        ``size`` is the number of bytes in ``chunks``, None when unknown. An exception that ``chunks`` raises aborts the
-        body, so that the record is queued again, and comes out as it is. Never sends consumed bytes a second time:
-        an expired token is Unauthorized (``renew``, look, open the source again), a lost connection Unavailable.
+        ``size`` is the number of bytes in ``chunks``, None if unknown. An exception of ``chunks`` aborts the request and
+        is raised unchanged; the image is queued again. The method never repeats the request, because the chunks can be
+        read only once. It raises Unauthorized if the token expired (call ``renew``, read the image, open the source
+        again), and Unavailable if the connection was lost.
         """
 
     def stage(self, image_id: str, chunks: Iterable[bytes], size: int | None) -> None:
-        """Bring data to the service without filling the image yet: ``import_image`` of glance-direct does; as ``upload``."""
+        """As ``upload``, but into the staging area; ``import_image`` with glance-direct then fills the image from there."""
 
     def import_image(self, image_id: str, method: str, **options: Unpack[ImportFields]) -> None:
-        """Begin an import: it goes on in the service as long as ``LiveImage.importing`` is true.
+        """Begin an import. It runs in the service as long as ``LiveImage.importing`` is true.
 
-        ``method`` is web-download (of ``uri``), glance-direct (of what was staged) or copy-image (of an active image,
-        into further ``stores``). Sent once: after Unavailable only the image itself shows whether it began.
+        ``method`` is web-download (of ``uri``), glance-direct (of staged data) or copy-image (of an active image into
+        more ``stores``). The request is sent once: after Unavailable, only the image shows whether the import began.
         """
 
     def import_tasks(self, image_id: str) -> list[ImportTask]:
-        """The imports of an image, the newest last; empty where the service does not tell."""
+        """The imports of an image, the newest last; empty if the service does not list them."""
 
     def download(self, image_id: str) -> Iterator[bytes]:
         """The data of an image, in chunks."""
 
     def renew(self) -> None:
-        """Forget the token: the next request authenticates anew."""
+        """Drop the token; the next request authenticates again."""
 
     def project_id(self, name: str, domain: str) -> str:
         """The id of a project by name and domain, from the identity service."""
 
     def capabilities(self) -> Capabilities:
-        """What this target can do, asked from it once."""
+        """The formats, import methods, stores and quotas of this target, read once."""
 
     def close(self) -> None:
-        """Give back connections and files."""
+        """Close connections and files."""
 
     def __enter__(self) -> Self:
-        """The backend; it is closed at the end of the block."""
+        """The backend; the end of the block closes it."""
 
     def __exit__(self, *_error: object) -> None:
         """Close the backend."""

@@ -1,4 +1,4 @@
-"""The Image API's JSON <-> values. Pure: parses once, fails loudly on an unknown shape; inside, types are trusted."""
+"""JSON of the Image API <-> values. Pure. Each document is checked here once; the values have the right types."""
 
 import json
 import re
@@ -24,7 +24,11 @@ from imagesync.text import shorten
 T = TypeVar("T")
 
 DIGEST_FIELDS: Final = ("checksum", "os_hash_algo", "os_hash_value")
-"""Compared with digests of manifests and records, which are lower case; services may write them otherwise."""
+"""Read in lower case, like the digests of manifests and records; a service may use upper case."""
+NOT_IMAGE_API: Final = (
+    "check that the image endpoint (of the service catalog, or image_endpoint_override) is an Image API v2"
+)
+"""What to do about a response that no Image API v2 returns."""
 SERVICE_PREFIX: Final = "os_glance"
 WRITABLE: Final = (
     "name",
@@ -38,18 +42,18 @@ WRITABLE: Final = (
     "owner",
 )
 PLACEHOLDER: Final = "00000000-0000-0000-0000-000000000000"
-"""Stands for a moment in a property that is removed: a UUID, as a service's schema may want for kernel_id."""
+"""Temporary value of a property before its removal. It is a UUID, which a service's schema may require for kernel_id."""
 MAX_NUMBER: Final = 2**63 - 1
 _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,254}")
 _MAX_SHOWN_CHARS: Final = 60
 
 
 def image_from_wire(document: object) -> LiveImage:
-    """One image of the service; BackendError names image and field where a type is not the API's."""
+    """One image of the service. BackendError, with image and field, if a value has another type than the API's."""
     wire = _require_mapping(document, "an image")
     image_id = _parse_required(wire, "id", str, f"the image {_describe(wire.get('name'))}")
     if not _ID.fullmatch(image_id):
-        raise BackendError(f"the service answered an image's id as {_describe(image_id)}", "is this an Image API v2?")
+        raise BackendError(f"the service returned an image with the invalid id {_describe(image_id)}", NOT_IMAGE_API)
     where = f"image {image_id}"
     texts = {name: _parse_optional(wire, name, str, where) for name in TEXT_FIELDS}
     texts |= {name: value.lower() for name in DIGEST_FIELDS if (value := texts[name])}
@@ -78,16 +82,16 @@ def image_from_wire(document: object) -> LiveImage:
 
 
 def is_being_deleted(document: object) -> bool:
-    """Whether it is an image in the middle of its deletion: the service still shows it, without its properties."""
+    """Whether the service is deleting this image: it may still list it, but without its properties."""
     return isinstance(document, dict) and document.get("status") in (Status.DELETED, Status.PENDING_DELETE)
 
 
 def create_to_wire(attrs: CreateFields) -> dict[str, object]:
-    """The body of "Create image": properties stand beside the service's fields, so none may be called like one."""
+    """The body of "Create image". Properties are on the level of the service's fields, so they must have other names."""
     _refuse_unknown(attrs, "create_image", ("id", *WRITABLE))
     properties = attrs.get("properties", {})
     _refuse_field_names(properties)
-    fields = {_wire_name(name): value for name, value in attrs.items() if name not in ("properties", "tags")}
+    fields = {_to_wire_name(name): value for name, value in attrs.items() if name not in ("properties", "tags")}
     tags = {"tags": sorted(set(attrs["tags"]))} if "tags" in attrs else {}
     return {**properties, **fields, **tags}
 
@@ -95,30 +99,33 @@ def create_to_wire(attrs: CreateFields) -> dict[str, object]:
 def update_to_wire(attrs: UpdateFields) -> list[dict[str, object]]:
     """The operations of one JSON patch.
 
-    ``add`` replaces a property that is there. A property goes by ``add`` then ``remove``, which does no harm when it is
-    gone already. A required one is replaced, or removed without ``add``: either is 409 when it is not there.
+    ``add`` also replaces an existing property. ``add`` then ``remove`` removes a property, and does not fail if it does not
+    exist. For a required property it is ``replace``, or ``remove`` alone: both return 409 if it does not exist.
     """
     _refuse_unknown(attrs, "update_image", (*WRITABLE, "required", "absent"))
     properties, required = attrs.get("properties", {}), frozenset(attrs.get("required", ()))
     _refuse_field_names(properties)
     if required - set(properties) or (required and attrs.get("absent")):
-        raise InvalidRequest("update_image: required properties must be given, and cannot be absent")
+        raise InvalidRequest(
+            "update_image: required names properties that are not in properties, or is used with absent",
+            "give each required property in properties, and leave absent out",
+        )
     others = ("properties", "tags", "required", "absent")
-    fields = {_wire_name(name): value for name, value in attrs.items() if name not in others}
+    fields = {_to_wire_name(name): value for name, value in attrs.items() if name not in others}
     if "tags" in attrs:
         fields["tags"] = sorted(set(attrs["tags"]))
-    operations = [_operation("replace", name, value) for name, value in sorted(fields.items())]
+    operations = [_make_operation("replace", name, value) for name, value in sorted(fields.items())]
     for name, value in sorted(properties.items()):
         if value is not None:
-            operations.append(_operation("replace" if name in required else "add", name, value))
+            operations.append(_make_operation("replace" if name in required else "add", name, value))
             continue
-        operations += [] if name in required else [_operation("add", name, PLACEHOLDER)]
-        operations.append({"op": "remove", "path": _pointer(name)})
+        operations += [] if name in required else [_make_operation("add", name, PLACEHOLDER)]
+        operations.append({"op": "remove", "path": _to_pointer(name)})
     return operations
 
 
-def strict_operations(operations: Iterable[Mapping[str, object]]) -> list[dict[str, object]]:
-    """The same patch in the older form (media type v2.0), whose ``add`` is 409 for a property that is there."""
+def make_strict(operations: Iterable[Mapping[str, object]]) -> list[dict[str, object]]:
+    """The same patch in the older form (media type v2.0), in which ``add`` of an existing property returns 409."""
     return [{str(one["op"]): one["path"], **({"value": one["value"]} if "value" in one else {})} for one in operations]
 
 
@@ -132,7 +139,7 @@ def member_from_wire(document: object) -> MemberState:
 
 
 def tasks_from_wire(document: object) -> list[ImportTask]:
-    """The imports of an image by age; read leniently, as they only explain."""
+    """The imports of an image, the oldest first. A value of an unexpected type is empty: it is for explanations only."""
     listed = _get_mapping(document).get("tasks")
     found = [_parse_task(_get_mapping(item)) for item in listed] if isinstance(listed, list) else []
     return sorted(found, key=lambda task: (task.created_at, task.updated_at))
@@ -144,9 +151,10 @@ def _parse_task(wire: Mapping[str, Any]) -> ImportTask:
 
 
 def capabilities_from_wire(schema: object, methods: object, stores: object, usage: object) -> Capabilities:
-    """What ``/v2/schemas/image``, ``/v2/info/import``, ``/v2/info/stores`` and ``/v2/info/usage`` tell; None: not offered.
+    """Capabilities from ``/v2/schemas/image``, ``/v2/info/import``, ``/v2/info/stores`` and ``/v2/info/usage``.
 
-    Read leniently: what a kin service words differently is not known, and then nothing is refused.
+    None: the service does not offer that document. A part that a compatible service writes in another form is unknown,
+    and imagesync refuses nothing because of it.
     """
     fields = _get_mapping(schema, "properties")
     listed = _get_mapping(stores).get("stores")
@@ -165,7 +173,7 @@ def capabilities_from_wire(schema: object, methods: object, stores: object, usag
 
 
 def _can_take_data(store: object) -> bool:
-    """Stores that only read (http) hold no image that is put into them."""
+    """Read-only stores (http) cannot take the data of an upload."""
     return str(_get_mapping(store).get("read-only", "false")).lower() != "true"
 
 
@@ -180,7 +188,7 @@ def _parse_quotas(wire: Mapping[str, Any]) -> dict[str, Usage]:
 
 
 def _get_mapping(document: object, name: str | None = None) -> dict[str, Any]:
-    """A mapping, or the one under ``name`` in it; empty where there is none."""
+    """The document, or its value ``name``, if that is a mapping; else an empty one."""
     if name is not None:
         document = document.get(name) if isinstance(document, dict) else None
     return document if isinstance(document, dict) else {}
@@ -192,23 +200,24 @@ def _parse_choices(values: object) -> frozenset[str]:
 
 def _require_mapping(document: object, what: str) -> dict[str, Any]:
     if not isinstance(document, dict):
-        raise BackendError(f"the image service answered {what} that is no JSON object", "is this an Image API v2?")
+        raise BackendError(f"the image service returned {what} that is not a JSON object", NOT_IMAGE_API)
     return document
 
 
 def _parse_required(wire: Mapping[str, Any], name: str, kind: Callable[..., T], where: str) -> T:
     value = _parse_optional(wire, name, kind, where)
     if value is None:
-        raise BackendError(f"{where}: the service answered no {name}", "is this an Image API v2?")
+        raise BackendError(f"{where}: the service returned no {name}", NOT_IMAGE_API)
     return value
 
 
 def _parse_optional(wire: Mapping[str, Any], name: str, kind: Callable[..., T], where: str) -> T | None:
-    """A field of exactly this type (True is no number), or None."""
+    """A field of exactly this type (a bool is not an int here), or None."""
     value = wire.get(name)
     if value is not None and type(value) is not kind:
-        text = f"{where}: the service answered {name} as {type(value).__name__}, not {getattr(kind, '__name__', kind)}"
-        raise BackendError(text, "is this an Image API v2?")
+        expected = getattr(kind, "__name__", kind)
+        text = f"{where}: the service returned {name} with the type {type(value).__name__}; expected {expected}"
+        raise BackendError(text, NOT_IMAGE_API)
     return value
 
 
@@ -217,31 +226,31 @@ def _parse_enum(kind: Callable[[str], T], wire: Mapping[str, Any], name: str, wh
     try:
         return kind(value)
     except ValueError as error:
-        raise BackendError(f"{where}: the service answered an unknown {name}, {_describe(value)}") from error
+        text = f"{where}: the service returned the unknown {name} {_describe(value)}"
+        raise BackendError(text, "update imagesync; if this is the latest version, report a bug") from error
 
 
 def _parse_number(wire: Mapping[str, Any], name: str, where: str) -> int | None:
     value = _parse_optional(wire, name, int, where)
     if value is not None and not 0 <= value <= MAX_NUMBER:
-        text = f"{where}: the service answered {name} as {_describe(value)}, not as a number from 0"
-        raise BackendError(text, "is this an Image API v2?")
+        text = f"{where}: the service returned {name} {_describe(value)}; it must be 0 to {MAX_NUMBER}"
+        raise BackendError(text, NOT_IMAGE_API)
     return value
 
 
 def _parse_time(wire: Mapping[str, Any], name: str, where: str) -> str:
-    """A moment as the service writes it; empty where it tells none."""
+    """A time in the form of the service; empty if there is none."""
     value = _parse_optional(wire, name, str, where) or ""
     try:
         datetime.fromisoformat(value or "2000-01-01")
     except ValueError as error:
-        raise BackendError(
-            f"{where}: the service answered {name} as {_describe(value)}, not as a time", "is this an Image API v2?"
-        ) from error
+        text = f"{where}: the service returned {name} {_describe(value)}, which is not an ISO 8601 time"
+        raise BackendError(text, NOT_IMAGE_API) from error
     return value
 
 
 def _describe(value: object) -> str:
-    """An odd value, as far as it fits into a line."""
+    """A value for a message, shortened."""
     if isinstance(value, dict | list):
         return f"a {type(value).__name__}"
     return shorten(repr(value[:_MAX_SHOWN_CHARS] if isinstance(value, str) else value), _MAX_SHOWN_CHARS)
@@ -251,7 +260,7 @@ def _parse_words(wire: Mapping[str, Any], name: str, where: str) -> frozenset[st
     values: list[object] = _parse_optional(wire, name, list, where) or []
     words = [value for value in values if isinstance(value, str)]
     if len(words) != len(values):
-        raise BackendError(f"{where}: the service answered {name} that are not all text", "is this an Image API v2?")
+        raise BackendError(f"{where}: the service returned {name} that are not all text", NOT_IMAGE_API)
     return frozenset(words)
 
 
@@ -263,29 +272,28 @@ def _to_json(value: object) -> str:
     try:
         return json.dumps(value)
     except RecursionError as error:
-        text = "the image service answered something that is nested too deep"
-        raise BackendError(text, "is this an Image API v2?") from error
+        raise BackendError("the image service returned JSON that is nested too deep", NOT_IMAGE_API) from error
 
 
-def _wire_name(name: str) -> str:
+def _to_wire_name(name: str) -> str:
     return "os_hidden" if name == "hidden" else name
 
 
-def _pointer(name: str) -> str:
+def _to_pointer(name: str) -> str:
     """RFC 6901: ``~`` and ``/`` are escaped."""
     return "/" + name.replace("~", "~0").replace("/", "~1")
 
 
-def _operation(kind: str, name: str, value: object) -> dict[str, object]:
-    return {"op": kind, "path": _pointer(name), "value": value}
+def _make_operation(kind: str, name: str, value: object) -> dict[str, object]:
+    return {"op": kind, "path": _to_pointer(name), "value": value}
 
 
 def _refuse_unknown(attrs: Mapping[str, object], operation: str, known: tuple[str, ...]) -> None:
     if unknown := sorted(set(attrs) - {*known, "tags", "properties"}):
-        hint = f"it takes {', '.join(known)}, tags, properties"
-        raise InvalidRequest(f"{operation} does not take {', '.join(unknown)}", hint)
+        hint = f"it accepts {', '.join(known)}, tags, properties"
+        raise InvalidRequest(f"{operation} does not accept {', '.join(unknown)}", hint)
 
 
 def _refuse_field_names(properties: Mapping[str, object]) -> None:
     if taken := sorted(name for name in properties if name in OWN_FIELDS or name.startswith(SERVICE_PREFIX)):
-        raise InvalidRequest(f"a property cannot be called {taken[0]!r}: that is the service's own", "rename it")
+        raise InvalidRequest(f"property {taken[0]!r} has the name of a field of the service", "rename the property")

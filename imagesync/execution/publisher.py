@@ -47,7 +47,7 @@ class Publisher:
         self._backend, self._transfers, self._writes = backend, transfers, writes
         self._new_id, self._resolve, self._public_keys = new_id, resolve, public_keys
         self._lock = threading.Lock()
-        self._may_publish: bool | None = None
+        self._can_publish: bool | None = None
 
     def publish(self, create: Create, advance: Advance) -> tuple[str, int]:
         """Return the id of the published image, and the number of bytes that were sent from here; RunStopped if the transfer
@@ -157,9 +157,9 @@ class Publisher:
         if not is_public and key not in self._public_keys:
             return
         with self._lock:
-            if self._may_publish is None:
-                self._may_publish = self._backend.may_publish(image_id)
-        if not self._may_publish:
+            if self._can_publish is None:
+                self._can_publish = self._backend.can_publish(image_id)
+        if not self._can_publish:
             where = "visibility" if is_public else "on_replace.set.visibility"
             raise Forbidden(
                 f"this user may not make images public, as {where} asks for",

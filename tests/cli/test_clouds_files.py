@@ -18,7 +18,7 @@ from tests.forked import ForkedRuns
 
 PASSWORD = "canary-password"
 MANIFEST = "version: 1\ncatalog: c\nimages: {a: {source: none}}\n"
-REFUSED = "credentials are not accepted"
+REFUSED = "the service rejected the credentials"
 SUFFIXES = ("yaml", "yml", "json")
 
 
@@ -183,15 +183,15 @@ def test_a_clouds_file_that_is_named_is_the_only_one(checkout: Checkout, own: Id
         assert any(PASSWORD.encode() in text for text in own.heard)
     assert evil.heard == []
     result = checkout.run("plan", "images", "--clouds-file", "mine.yaml", "--cloud", "prod")
-    assert "clouds of mine.yaml: lab" in result.stderr
+    assert "mine.yaml has these clouds: lab" in result.stderr
 
 
 @pytest.mark.parametrize(
     ("words", "env", "message"),
     [
-        (("--clouds-file", "none.yaml"), {}, "there is no file none.yaml; check --clouds-file"),
-        (("--clouds-file", "mine.yaml"), {"OS_CLIENT_CONFIG_FILE": "/else.yaml"}, "leave one of them out"),
-        (("--clouds-file", "mine.yaml", "--store", "s"), {}, "is for a cloud, not for a store"),
+        (("--clouds-file", "none.yaml"), {}, "--clouds-file: file none.yaml does not exist; correct the path"),
+        (("--clouds-file", "mine.yaml"), {"OS_CLIENT_CONFIG_FILE": "/else.yaml"}, "run: unset OS_CLIENT_CONFIG_FILE"),
+        (("--clouds-file", "mine.yaml", "--store", "s"), {}, "cannot be used with a store"),
     ],
 )
 def test_a_clouds_file_that_cannot_be_meant_is_a_usage_error(
@@ -207,13 +207,13 @@ def test_a_clouds_file_that_cannot_be_meant_is_a_usage_error(
 
 
 @pytest.mark.parametrize("variable", ["OS_CLIENT_CONFIG_FILE", "OS_CLIENT_SECURE_FILE"])
-@pytest.mark.parametrize(("path", "why"), [("none.yaml", "which does not exist"), ("images", "which is a folder")])
+@pytest.mark.parametrize(("path", "why"), [("none.yaml", "does not exist"), ("images", "is a folder, not a file")])
 def test_a_file_that_a_variable_names_must_be_there(checkout: Checkout, variable: str, path: str, why: str) -> None:
     """The library would read the next file, and the cloud of another one could be meant."""
     for words in (("list",), ("plan", "images"), ("apply", "images", "--yes")):
         result = checkout.run(*words, "--cloud", "prod", **{variable: path})
         assert result.code == 64
-        expected = f"imagesync: {variable} names {path}, {why}; correct the variable, or unset it\n"
+        expected = f"imagesync: {variable}: {path} {why}; correct the variable, or run: unset {variable}\n"
         assert (result.stdout, result.stderr) == ("", expected)
 
 
@@ -222,24 +222,28 @@ def test_a_file_that_a_variable_names_must_be_there(checkout: Checkout, variable
     [
         (
             "clouds:\n  lab:\n    auth: {auth_url: 'http://127.0.0.1:9/v3', username: u}\n",
-            "cloud lab in c.yaml: it has no password; write password below its auth, or in a secure.yaml in the same place",
+            "cloud lab in c.yaml: password is missing; "
+            "write password below auth of this cloud, or in secure.yaml in the same folder",
         ),
         (
             "clouds:\n  lab:\n    auth: {auth_url: 'http://127.0.0.1:9/v3', username: u, pasword: x}\n",
-            "cloud lab in c.yaml: pasword is no setting of its auth_type; write password",
+            "cloud lab in c.yaml: its auth_type has no setting pasword; write password instead",
         ),
         (
             "clouds:\n  lab:\n    auth: {auth_url: '127.0.0.1:9/v3', username: u, password: x}\n",
-            "cloud lab in c.yaml: its auth_url has no http:// or https:// at its beginning; "
-            "write the whole address of the identity service",
+            "cloud lab in c.yaml: auth_url does not begin with http:// or https://; "
+            "write the complete address of the identity service",
         ),
         (
             "clouds:\n  lab: x\n",
-            "cloud lab in c.yaml: its settings are no mapping; "
-            "write auth, region_name and so on below its name, each on a line",
+            "cloud lab in c.yaml: its settings are not a mapping; "
+            "write auth, region_name and its other settings below the name of the cloud, each on its own line",
         ),
-        ("- a\n", "cloud lab: c.yaml is empty or no mapping; write clouds: in its first line, and the clouds below it"),
-        ("clouds: {eu: {}}\n", "there is no cloud lab in c.yaml; clouds of c.yaml: eu"),
+        (
+            "- a\n",
+            "cloud lab: c.yaml is empty or not a mapping; write clouds: in its first line, and the clouds below it",
+        ),
+        ("clouds: {eu: {}}\n", "cloud lab is not defined in c.yaml; c.yaml has these clouds: eu"),
     ],
 )
 def test_what_is_wrong_with_the_settings_of_a_cloud(checkout: Checkout, text: str, expected: str) -> None:

@@ -48,7 +48,7 @@ def test_a_cloud_of_the_environment_never_gets_the_overlay_of_another_target(
 def test_a_cloud_of_the_environment_selects_its_target(folder: Path) -> None:
     """Not default_target."""
     output = run("plan", "m.yaml", folder=folder, env=minimal_environment(OS_CLOUD="alice"), code=64).stderr
-    assert "there is no cloud alice" in output
+    assert "cloud alice is not defined" in output
 
 
 def test_a_store_that_no_target_names_has_no_overlay(folder: Path) -> None:

@@ -158,11 +158,11 @@ def test_refusals_come_in_the_service_s_own_words(alice: Backend, opened: Opener
     alice.update_image(image, protected=False)
 
 
-def test_a_probe_tells_who_may_publish_and_changes_nothing(alice: Backend, opened: Opener) -> None:
+def test_a_probe_tells_who_can_publish_and_changes_nothing(alice: Backend, opened: Opener) -> None:
     """A member may not, an admin of the project may."""
     image = record(alice)
-    assert not alice.may_publish(image.id)
-    assert opened("operator").may_publish(image.id)
+    assert not alice.can_publish(image.id)
+    assert opened("operator").can_publish(image.id)
     assert alice.images(image.id) == [image]
 
 

@@ -73,7 +73,7 @@ def test_without_clouds_yaml_the_ways_are_told(tmp_path: Path, monkeypatch: pyte
     monkeypatch.delenv("OS_CLIENT_CONFIG_FILE", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(UsageError, match=r"there is no cloud c; .*OS_\*"):
+    with pytest.raises(UsageError, match=r"cloud c is not defined; .*OS_\*"):
         open_glance("c")
 
 
@@ -215,9 +215,9 @@ def test_an_image_service_in_two_regions_is_never_the_first_one(
     try:
         assert region_of("interface: public") == "RegionOne"
         assert region_of("interface: internal, region_name: RegionTwo") == "RegionTwo"
-        with pytest.raises(UsageError, match=r"in several regions \(RegionOne, RegionTwo\); name one: region_name"):
+        with pytest.raises(UsageError, match=r"in several regions \(RegionOne, RegionTwo\); select one: region_name"):
             region_of("interface: internal")
-        with pytest.raises(UsageError, match="region RegionTwo\\); it has one in RegionOne; name one"):
+        with pytest.raises(UsageError, match="region RegionTwo\\); it has one in RegionOne; select one"):
             region_of("region_name: RegionTwo")
         monkeypatch.setenv("OS_REGION_NAME", "RegionTwo")
         assert region_of("interface: internal") == "RegionTwo"

@@ -49,9 +49,7 @@ def test_a_member_who_gives_an_image_away_is_told_which_role_it_takes(workspace:
     """An administrator's."""
     workspace.images = {"a": image(owner={"id": "somebody"})}
     output = workspace.run("apply", "--yes", user="alice", code=1)
-    assert (
-        "the image service wants the role admin for that, and this user has the role member and reader" in output.output
-    )
+    assert "the image service requires the role admin, and this user has only member and reader" in output.output
 
 
 def test_an_administrator_sees_no_leases_of_other_projects(workspace: CloudWorkspace) -> None:

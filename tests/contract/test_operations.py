@@ -392,10 +392,10 @@ def test_visible_images_are_found_by_name(backend: Backend, name: str) -> None:
     assert [image.id for image in backend.find_named([name, "none"], backend.identity().project_id)] == [wanted.id]
 
 
-def test_an_admin_may_publish(backend: Backend) -> None:
+def test_an_admin_can_publish(backend: Backend) -> None:
     """Asking changes nothing."""
     image = record(backend, visibility="private")
-    assert backend.may_publish(image.id)
+    assert backend.can_publish(image.id)
     assert backend.images(image.id)[0].visibility is Visibility.PRIVATE
 
 

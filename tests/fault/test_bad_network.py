@@ -114,7 +114,7 @@ def test_each_fault_on_the_log_in(workspace: ProxiedWorkspace) -> None:
         ended.set()
         if name == EXPIRED:
             assert (result.code, result.output.count("\n")) == (1, 1), (name, result)
-            assert "credentials are not accepted" in result.stderr, (name, result)
+            assert "the service rejected the credentials" in result.stderr, (name, result)
             note("log-in refused (401)", "one line, not tried again")
             continue
         assert (result.code, workspace.state(), spoilt.kinds) == (0, expected, kinds), (name, result)

@@ -241,7 +241,7 @@ def test_a_listing_that_goes_on_and_on_is_one_line(open_scripted: OpenScripted) 
 @pytest.mark.parametrize("item", [None, 3, "x", [], True])
 def test_a_page_of_what_is_no_image_is_one_line(open_scripted: OpenScripted, item: object) -> None:
     """Never a traceback."""
-    assert "no JSON object" in verdict(open_scripted([Say(body={"images": [item]})]).backend.images)
+    assert "not a JSON object" in verdict(open_scripted([Say(body={"images": [item]})]).backend.images)
 
 
 def test_a_page_that_goes_on_elsewhere_is_asked_of_the_same_service(open_scripted: OpenScripted) -> None:
@@ -326,7 +326,7 @@ def saying(data: bytes) -> Callable[[socket.socket], None]:
 
 
 RAW: dict[str, tuple[Callable[[socket.socket], None], str]] = {
-    "body that drips": (dripping, "takes longer than 1 s"),
+    "body that drips": (dripping, "no complete response within 1 s"),
     "head that drips": (drip(b"HTTP/1.1 200 OK\r\n", b"a"), "no connection: .*1"),
     "error page that drips": (
         drip(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 60000\r\n\r\nno", b"o"),
@@ -338,7 +338,7 @@ RAW: dict[str, tuple[Callable[[socket.socket], None], str]] = {
     "connection that says nothing": (silent, "no connection"),
     "answer of HTTP/0.9": (saying(b"<html>hello</html>" * 100), "no connection"),
     "garbage instead of HTTP": (saying(os.urandom(4096)), "no connection"),
-    "an alert of TLS": (saying(b"\x15\x03\x01\x00\x02\x02\x28"), "the server wants TLS"),
+    "an alert of TLS": (saying(b"\x15\x03\x01\x00\x02\x02\x28"), "the server requires TLS"),
     "status that is none": (saying(b"HTTP/1.1 banana\r\n\r\n"), "no connection"),
     "connection closed at once": (saying(b""), "no connection"),
     "thousands of headers": (saying(b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 5000 + b"\r\n"), "no connection"),

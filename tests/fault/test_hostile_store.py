@@ -72,11 +72,11 @@ class CommittedStore:
 
 ATTACKS = {
     CommittedStore.link_content: "content is a link",
-    CommittedStore.name_file: "names another file, which SQLite would delete",
-    CommittedStore.take_path_as_id: "has an image with the id",
-    CommittedStore.replace_by_view: "another schema than a store's (view images)",
-    CommittedStore.repeat_rows: "bytes that it can hold",
-    CommittedStore.repeat_schema: "takes much longer than any query of a store",
+    CommittedStore.name_file: "names a super-journal, a file that SQLite would delete",
+    CommittedStore.take_path_as_id: "an image has the invalid id",
+    CommittedStore.replace_by_view: "does not have the schema of a store (view images)",
+    CommittedStore.repeat_rows: "bytes that its files have",
+    CommittedStore.repeat_schema: "exceeds the time limit, which no query of a store reaches",
 }
 
 

@@ -181,10 +181,10 @@ def test_lost_and_changed_data_is_told_and_made_again(workspace: StoreWorkspace)
     (workspace.store / "content" / changed.id).write_bytes(b"\xa1" * 5000)
     (workspace.store / "content" / "notes.txt").write_text("mine")
     assert backend.images(lost.id)[0].status is Status.KILLED
-    with pytest.raises(BackendError, match="not what was stored"):
+    with pytest.raises(BackendError, match="was changed: it has sha512"):
         list(backend.download(changed.id))
     ended = workspace.apply()
     assert ended.code == 0
     assert "is missing" in ended.output
-    assert "notes.txt is not the store's" in ended.output
+    assert "notes.txt is not a file of the store" in ended.output
     assert (workspace.store / "content" / "notes.txt").read_text() == "mine"

@@ -70,7 +70,7 @@ def test_several_regions_are_refused_with_their_names(cloud_of_two: TwoRegions) 
         assert output.count("\n") == 1
         assert (
             "cloud c: its image service is in several regions (east, west); "
-            "name one: region_name: east in clouds.yaml, or export OS_REGION_NAME=east"
+            "select one: region_name: east in clouds.yaml, or export OS_REGION_NAME=east"
         ) in output
         assert cloud_of_two.images.asked == []
 
@@ -85,7 +85,7 @@ def test_each_way_out_works(cloud_of_two: TwoRegions) -> None:
 
 def test_regions_of_the_settings_are_refused_before_the_log_in(cloud_of_two: TwoRegions) -> None:
     output = cloud_of_two.run("plan", "m.yaml", code=64, regions=["east", "west"]).stderr
-    assert "cloud c: it has several regions (east, west); name one" in output
+    assert "cloud c: it has several regions (east, west); select one" in output
     assert cloud_of_two.identity.asked == []
 
 
@@ -109,7 +109,7 @@ def test_the_only_region_needs_no_name(cloud_of_two: TwoRegions) -> None:
 
 def test_an_unknown_region_is_told_with_those_that_exist(cloud_of_two: TwoRegions) -> None:
     output = cloud_of_two.run("plan", "m.yaml", code=64, region_name="north").stderr
-    assert "no image endpoint is known (interface public, region north); it has one in east, west; name one" in output
+    assert "no image endpoint found (interface public, region north); it has one in east, west; select one" in output
 
 
 def test_an_endpoint_of_one_s_own_needs_no_region(cloud_of_two: TwoRegions) -> None:

@@ -45,7 +45,7 @@ def test_an_https_address_of_a_plain_server_is_told_as_that() -> None:
     """For the services of a cloud and for sources: not as a wrong certificate, nor as a broken network."""
     with answering(PLAIN) as host:
         with (
-            pytest.raises(UsageError, match="the address begins with https://, and the server speaks plain HTTP"),
+            pytest.raises(UsageError, match="the address begins with https://, but the server uses plain HTTP"),
             translate_errors("identity", is_first=True),
         ):
             requests.get(f"https://{host}/v3", timeout=10)
@@ -57,7 +57,7 @@ def test_an_http_address_of_a_server_that_wants_tls_is_told_as_that() -> None:
     """By the alert that it answers."""
     with answering(ALERT) as host:
         with (
-            pytest.raises(UsageError, match="the address begins with http://, and the server wants TLS"),
+            pytest.raises(UsageError, match="the address begins with http://, but the server requires TLS"),
             translate_errors("identity", is_first=True),
         ):
             requests.get(f"http://{host}/v3", timeout=10)

@@ -1,9 +1,9 @@
-"""Requests to a service of the cloud -> JSON, or an error of ours: retries, bounds, the service's own words. Does I/O.
+"""Requests to a service of the cloud -> JSON, or an error of ``imagesync.errors``. Does I/O.
 
-Reads are repeated on connection errors, 429 and 5xx, and so are the writes that bear it (DELETE, POST of a chosen id,
-status actions). A PATCH whose answer is lost is Unavailable: the caller reads back. It is repeated only where it
-certainly was not carried out: no connection came about, or 429. Data is sent once. No redirect is followed (one to
-another host would carry the token there).
+After a connection error, 429 or 5xx, ``Api`` repeats reads, and writes that are safe to repeat (DELETE, POST of a chosen
+id, status actions). It repeats a PATCH only if the service certainly did not execute it: no connection, or 429. If the
+response to a PATCH is lost, the error is Unavailable and the caller reads the image. Image data is sent once. No redirect
+is followed, because a redirect could send the token to another host.
 """
 
 import json
@@ -25,6 +25,7 @@ from imagesync.backends.glance.response_limits import (
     read_whole,
 )
 from imagesync.backends.glance.retry import Pace, Patience, parse_retry_after
+from imagesync.backends.wire import NOT_IMAGE_API
 from imagesync.errors import BackendError, Conflict, LeaseLost, Unavailable
 from imagesync.model.urls import public_host
 
@@ -36,13 +37,13 @@ log = logging.getLogger(__name__)
 
 PATCH_TYPE: Final = "application/openstack-images-v2.1-json-patch"
 STRICT_PATCH_TYPE: Final = "application/openstack-images-v2.0-json-patch"
-"""The older form, in which ``add`` of a property that is there is 409 and saves nothing."""
+"""The older form, in which ``add`` of an existing property returns 409 and saves nothing."""
 MAX_RESPONSE_VALUES: Final = 1_000_000
-"""Of JSON in one answer: two bytes of it may take two hundred in memory."""
+"""JSON values in one response: two bytes of JSON may take two hundred bytes of memory."""
 MAX_ERROR_PAGE_BYTES: Final = 64 * 2**10
 CONNECT_TIMEOUT: Final = 10.0
 SENDING_TIMEOUT: Final = 300.0
-"""Seconds that one chunk of data may wait to be taken: the HTTP library applies the connect timeout while it sends."""
+"""Seconds to send one chunk of data. The HTTP library uses the connect timeout also while it sends."""
 CHUNK: Final = 2**20
 
 Data: TypeAlias = bytes | Body | Iterator[bytes]
@@ -50,9 +51,9 @@ Data: TypeAlias = bytes | Body | Iterator[bytes]
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Seconds for what may take longer than one answer.
+    """Limits in seconds for operations that may take longer than one response.
 
-    ``listing``: all pages of a listing. ``storing``: from the last byte of data to the answer, because the service's
+    ``listing``: all pages of a listing. ``storing``: from the last byte of data to the response, because the service's
     store may copy the data first.
     """
 
@@ -64,10 +65,10 @@ DEFAULT_TIMEOUTS: Final = Timeouts()
 
 
 class StrictPatch(list[dict[str, object]]):
-    """Operations of a PATCH in the older form."""
+    """Operations of a PATCH in the older form, ``STRICT_PATCH_TYPE``."""
 
 
-def _content_type(method: str, body: object) -> str:
+def _choose_content_type(method: str, body: object) -> str:
     if method != "PATCH":
         return "application/json"
     return STRICT_PATCH_TYPE if isinstance(body, StrictPatch) else PATCH_TYPE
@@ -75,7 +76,7 @@ def _content_type(method: str, body: object) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a service answered; the body is whole, that of a refusal may be cut."""
+    """The response of a service. The body of a success is complete; the body of an error may be cut."""
 
     status: int
     headers: Mapping[str, str]
@@ -83,33 +84,34 @@ class Answer:
 
     @property
     def retry_after(self) -> float:
-        """Seconds that the service asks to be left alone for."""
+        """Seconds to wait, from the header Retry-After."""
         return parse_retry_after(self.headers.get("Retry-After"))
 
     @property
-    def well(self) -> bool:
-        """Whether the request was carried out."""
-        return 200 <= self.status < 300
+    def is_success(self) -> bool:
+        """Whether the service executed the request."""
+        return _is_success(self.status)
 
 
 @dataclass(frozen=True, slots=True)
 class Silence:
-    """No answer came; ``sent`` unless the request certainly did not reach the service."""
+    """There was no response. ``sent`` is False only if the request certainly did not reach the service."""
 
     error: Unavailable
     sent: bool
 
     @property
     def retry_after(self) -> float:
-        """Seconds that the identity service asks to be left alone for, where it was that one."""
+        """Seconds to wait, from the header Retry-After of the identity service; 0 without one."""
         return self.error.retry_after
 
 
 class Api:
     """Requests to one service below ``url``; safe for threads.
 
-    ``check_lease`` is called right before each request that is no GET, a repeated one, too: between two tries a minute may
-    pass. It raises LeaseLost if nothing may be written any more. ``roles``: of the session's user, for messages.
+    ``check_lease`` is called immediately before each request that is not a GET, and before each repeat of one, because a
+    minute may pass between two tries. It raises LeaseLost if the run must no longer write. ``roles`` are the roles of the
+    session's user, for messages.
     """
 
     def __init__(
@@ -134,26 +136,26 @@ class Api:
         self.name = f"{name} at {public_host(url)}"
 
     def get(self, path: str) -> Any:
-        """The JSON of a GET."""
+        """The JSON of the response to a GET."""
         return self.decode(self.request("GET", path), path)
 
     def send(self, method: str, path: str, body: object = None, *, repeat: bool = True) -> Any:
-        """The JSON of a write; None where the answer has none."""
+        """The JSON of the response to a write; None if its body is empty."""
         answer = self.request(method, path, body, repeat=repeat)
         return self.decode(answer, path) if answer.body else None
 
     def delete(self, path: str) -> None:
-        """DELETE; 404 to a repeated one means that the first, whose answer was lost, did it."""
+        """Send a DELETE. If a repeated one returns 404, an earlier try, whose response was lost, has deleted it."""
         self.request("DELETE", path, settled_by=HTTPStatus.NOT_FOUND)
 
     def request(
         self, method: str, path: str, body: object = None, *, repeat: bool = True, settled_by: int | None = None
     ) -> Answer:
-        """A success, or the error of the last try.
+        """The response of a success; else the error of the last try is raised.
 
-        ``repeat``: doing it twice does no harm. ``settled_by``: a status that, answered to a repeated request, tells
-        that an earlier try was carried out. Where the lease was lost between two tries, the error is that of a try that
-        may have been carried out, else LeaseLost.
+        ``repeat``: the request is safe to repeat. ``settled_by``: if a repeated request returns this status, the service
+        executed an earlier try. If the lease is lost between two tries, the error is that of a try that the service may
+        have executed; if there is none, it is LeaseLost.
         """
         patience, repeated, renewed = Patience(self._pace), False, False
         error: BackendError | None = None
@@ -165,18 +167,18 @@ class Api:
             if isinstance(met, Answer) and met.status == HTTPStatus.UNAUTHORIZED and not renewed:
                 renewed = True
                 continue
-            if isinstance(met, Answer) and (met.well or (repeated and met.status == settled_by)):
+            if isinstance(met, Answer) and (met.is_success or (repeated and met.status == settled_by)):
                 return met
             may = _is_passing(met) and (repeat or not _is_perhaps_done(met))
             if not may or not patience.can_retry(met.retry_after):
                 raise self._make_error(met, method, path)
-            why = f"HTTP {met.status}" if isinstance(met, Answer) else "no answer" if met.sent else "no connection"
+            why = f"HTTP {met.status}" if isinstance(met, Answer) else "no response" if met.sent else "no connection"
             patience.wait(f"{method} {_strip_query(path)}: {why}")
             if _is_perhaps_done(met):
                 repeated, error = True, self._make_error(met, method, path)
 
     def _attempt(self, method: str, path: str, body: object) -> Answer | Silence:
-        kind = {} if body is None else {"Content-Type": _content_type(method, body)}
+        kind = {} if body is None else {"Content-Type": _choose_content_type(method, body)}
         data = None if body is None else json.dumps(body).encode()
         try:
             token = self._get_token()
@@ -197,10 +199,11 @@ class Api:
             try:
                 return dict(self._session.get_auth_headers() or {})
             except (AttributeError, IndexError, KeyError, TypeError) as error:
-                raise BackendError("identity service: its answer is no token", "correct auth_url") from error
+                text = "identity service: its response has no valid token"
+                raise BackendError(text, "correct auth_url in clouds.yaml or OS_AUTH_URL") from error
 
     def _drop(self, token: Mapping[str, str]) -> None:
-        """Forget a refused token, unless another thread has renewed it, or it ended by itself, meanwhile."""
+        """Drop a rejected token, unless another thread has renewed it or it has expired in the meantime."""
         with self._lock, suppress(Unavailable):
             if self._get_token() == token:
                 self.renew()
@@ -208,22 +211,21 @@ class Api:
     def _exchange(
         self, method: str, path: str, headers: Mapping[str, str], data: Data | None, timeout: tuple[float, float]
     ) -> Answer:
-        """One request and its whole answer."""
+        """One request and its complete response."""
         with translate_errors(self.name), self._open(method, path, headers, data, timeout) as response:
             log.debug("%s %s: HTTP %d", method, _strip_query(path), response.status_code)
-            well = 200 <= response.status_code < 300
             what = f"{method} {_strip_query(path)}"
             content = (
                 read_whole(response, what, largest=MAX_RESPONSE_BYTES, seconds=timeout[1])
-                if well
-                else _read_error_page(response, spoilt=data is not None, seconds=timeout[1])
+                if _is_success(response.status_code)
+                else _read_error_page(response, had_body=data is not None, seconds=timeout[1])
             )
             return Answer(response.status_code, response.headers, content)
 
     def _open(
         self, method: str, path: str, headers: Mapping[str, str], data: Data | None, timeout: tuple[float, float]
     ) -> "requests.Response":
-        """Exactly one request: no renewal of the token, redirect or retry below; the body of the answer is unread."""
+        """Send exactly one request; the body is unread. keystoneauth neither renews the token, redirects nor retries."""
         return self._session.request(
             self._url + path,
             method,
@@ -246,50 +248,51 @@ class Api:
         return error_from_answer(met.status, body, f"{method} {_strip_query(path)}", self._roles)
 
     def decode(self, answer: Answer, path: str) -> Any:
-        """The JSON of an answer; UnfitAnswer if it has too many values, or text that is none."""
+        """The JSON of a response; UnfitAnswer if it has too many values or invalid text, BackendError if it is not JSON."""
         if sum(map(answer.body.count, (b",", b":", b"[", b"{"))) > MAX_RESPONSE_VALUES:
-            text = f"{self.name}: the answer to {_strip_query(path)} has more than {MAX_RESPONSE_VALUES} values"
+            text = f"{self.name}: the response to {_strip_query(path)} has more than {MAX_RESPONSE_VALUES} values"
             raise UnfitAnswer(text, len(answer.body))
         try:
             document = json.loads(answer.body)
-            if b"\\u" in answer.body:  # half a character, which nothing could write or send
+            if b"\\u" in answer.body:  # a lone surrogate, which cannot be encoded again
                 json.dumps(document, ensure_ascii=False).encode()
         except (UnicodeEncodeError, RecursionError) as error:
-            text = f"{self.name}: the answer to {_strip_query(path)} is not JSON that can be read"
+            text = (
+                f"{self.name}: the response to {_strip_query(path)} is JSON that is nested too deep or has invalid text"
+            )
             raise UnfitAnswer(text, len(answer.body)) from error
         except ValueError as error:
-            hint = "is this an Image API v2? correct the endpoint in the cloud's catalog or image_endpoint_override"
-            raise BackendError(f"{self.name}: the answer to {_strip_query(path)} is not JSON", hint) from error
+            text = f"{self.name}: the response to {_strip_query(path)} is not JSON"
+            raise BackendError(text, NOT_IMAGE_API) from error
         return document
 
     def read_tail(self, path: str, largest: int) -> tuple[bytes, int]:
-        """The last bytes of the answer to a GET, and how many there are in all; the others are read and dropped."""
+        """The last bytes of the response to a GET, and the size of its body, which is read to its end."""
         with self._open_data(path) as response, translate_errors(self.name):
             return read_tail(response, f"GET {_strip_query(path)}", largest=largest, seconds=self._timeout[1])
 
     def upload(self, path: str, body: Body, size: int | None, further: Mapping[str, str]) -> None:
-        """PUT of data with ``further`` headers, exactly once; a failure of the chunks is BrokenOff."""
+        """PUT the data with ``further`` headers, exactly once. BodyAborted if the chunks raise an exception."""
         headers = {**self._pace.retry(self._get_token), **further, "Content-Type": "application/octet-stream"}
         if size is not None:
             headers["x-openstack-image-size"] = str(size)
-        # requests takes a length of 0 for an unknown one
+        # requests treats the length 0 as unknown
         data: Data = b"".join(body) if size == 0 else iter(body) if size is None else body
         self._check_lease()
         answer = self._exchange("PUT", path, headers, data, (SENDING_TIMEOUT, self.timeouts.storing))
-        if not answer.well:
+        if not answer.is_success:
             raise self._make_error(answer, "PUT", path)
-        if not body.complete:
-            raise Unavailable(
-                f"PUT {_strip_query(path)}: answered before all data was sent", "look at the image, try again"
-            )
+        if not body.is_complete:
+            text = f"PUT {_strip_query(path)}: the service responded before it had received all data"
+            raise Unavailable(text, "check the status of the image, then run apply again")
 
     def download(self, path: str) -> Iterator[bytes]:
-        """The body of a GET in chunks of about a MiB; a break in the middle is Unavailable."""
+        """The body of the response to a GET in chunks of about 1 MiB; Unavailable if the connection is lost."""
         with self._open_data(path) as response, translate_errors(self.name):
             yield from response.iter_content(CHUNK)
 
     def _open_data(self, path: str) -> "requests.Response":
-        """The answer to a GET of data, body unread."""
+        """The response to a GET of image data, with an unread body."""
         for renewed in (False, True):
             token = self._pace.retry(self._get_token)
             headers = {**token, "Accept": "*/*", "Accept-Encoding": "identity"}
@@ -301,35 +304,39 @@ class Api:
                 answer = Answer(
                     response.status_code,
                     response.headers,
-                    _read_error_page(response, spoilt=False, seconds=self._timeout[1]),
+                    _read_error_page(response, had_body=False, seconds=self._timeout[1]),
                 )
             if answer.status != HTTPStatus.UNAUTHORIZED or renewed:
                 break
             self._drop(token)
         if answer.status == HTTPStatus.NO_CONTENT:
-            raise Conflict(f"GET {_strip_query(path)}: the image has no data", "it is queued: upload first")
+            text = f"GET {_strip_query(path)}: the image is queued and has no data"
+            raise Conflict(text, "run apply to upload its data")
         raise self._make_error(answer, "GET", path)
 
     def renew(self) -> None:
-        """Forget the token: the next request authenticates anew."""
+        """Drop the token; the next request authenticates again."""
         self._session.invalidate()
 
 
-def _read_error_page(response: "requests.Response", *, spoilt: bool, seconds: float) -> bytes:
-    """What an error page says, as far as it can be had; of a ``spoilt`` connection one byte less.
+def _read_error_page(response: "requests.Response", *, had_body: bool, seconds: float) -> bytes:
+    """The body of an error response, as far as it arrives in time; one byte less if the request ``had_body``.
 
-    A connection whose answer is not read to its end is closed, not pooled. That is wanted where the request had a body:
-    the service may have refused without reading it, and would take the rest of it for the next request.
+    The service may reject a request without reading its body, and then reads the rest of the body as the next request.
+    An unread byte makes the HTTP library close the connection instead of reusing it.
     """
     limit, remaining = MAX_ERROR_PAGE_BYTES, getattr(response.raw, "length_remaining", None)
-    if spoilt and remaining is not None:
+    if had_body and remaining is not None:
         limit = min(limit, max(0, remaining - 1))
     return read_beginning(response, largest=limit, seconds=seconds)
 
 
 def _strip_query(path: str) -> str:
-    """A path without its query."""
     return path.partition("?")[0]
+
+
+def _is_success(status: int) -> bool:
+    return 200 <= status < 300
 
 
 def _is_passing(met: Answer | Silence) -> bool:
@@ -337,5 +344,5 @@ def _is_passing(met: Answer | Silence) -> bool:
 
 
 def _is_perhaps_done(met: Answer | Silence) -> bool:
-    """Whether the service may have carried the request out although no success was answered."""
+    """Whether the service may have executed the request although it reported no success."""
     return met.sent if isinstance(met, Silence) else met.status != HTTPStatus.TOO_MANY_REQUESTS

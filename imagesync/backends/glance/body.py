@@ -1,4 +1,4 @@
-"""Chunks of image data -> a request body that is sent at most once, or breaks off. No I/O of its own."""
+"""Chunks of image data -> a request body that is sent at most once. No I/O of its own."""
 
 from collections.abc import Iterable, Iterator
 from typing import Final
@@ -6,29 +6,29 @@ from typing import Final
 from imagesync.errors import SourceError
 
 PIECE: Final = 2**18
-"""The most bytes in one chunk of a chunked body: uWSGI, which serves Glance, refuses those of 1 MiB (HTTP 500)."""
+"""Maximum bytes in one chunk of a chunked body: uWSGI, which serves Glance, rejects chunks of 1 MiB (HTTP 500)."""
 
 
-class BrokenOff(Exception):
-    """The chunks failed: the connection must be closed in mid-body.
+class BodyAborted(Exception):
+    """The chunks raised an exception; the connection must be closed before the body is complete.
 
-    Not an OSError on purpose: the HTTP layers take one of those for a trouble of the connection, swallow it and wait
-    for an answer to a body that never ends.
+    It is not an OSError, because the HTTP libraries handle an OSError as a connection problem: they ignore it and wait
+    for the response to an incomplete body.
     """
 
 
 class Body:
-    """Chunks of ``size`` bytes in all (None: unknown).
+    """Chunks with ``size`` bytes in total (None: unknown).
 
-    With ``len()``, so that requests says ``Content-Length``; use ``iter()`` of it for a body of unknown length. What
-    the chunks raise is kept in ``error``; ``complete`` tells that every byte was handed to the connection.
+    It has ``len()``, because requests then sends ``Content-Length``; pass ``iter(body)`` for an unknown length. ``error`` is
+    the exception that the chunks raised. ``is_complete`` is True once the connection has taken every byte.
     """
 
     def __init__(self, chunks: Iterable[bytes], size: int | None) -> None:
         self._chunks = chunks
         self._size = size
         self.sent = 0
-        self.complete = False
+        self.is_complete = False
         self.error: BaseException | None = None
 
     def __len__(self) -> int:
@@ -39,15 +39,19 @@ class Body:
             yield from self._measure()
         except Exception as error:
             self.error = error
-            raise BrokenOff from error
-        self.complete = True
+            raise BodyAborted from error
+        self.is_complete = True
 
     def _measure(self) -> Iterator[bytes]:
-        """Of a known size the last chunk is handed on only when no other one follows: with it the service has the whole."""
+        """The chunks, checked against the size.
+
+        With a known size, the last chunk follows only when the source has ended: it completes the image in the service.
+        """
         held = b""
         for chunk in self._chunks:
             if self._size is not None and self.sent + len(chunk) > self._size:
-                raise SourceError(f"the source gives more than the {self._size} bytes it announced", "try again")
+                text = f"the source sent more than the announced {self._size} bytes"
+                raise SourceError(text, "run apply again; if it fails again, correct the source")
             self.sent += len(chunk)
             if self._size is None:
                 yield from _split(chunk)
@@ -56,7 +60,8 @@ class Body:
                 yield held
             held = chunk
         if self._size is not None and self.sent < self._size:
-            raise SourceError(f"the source ended after {self.sent} of {self._size} bytes", "try again")
+            text = f"the source ended after {self.sent} of {self._size} bytes"
+            raise SourceError(text, "run apply again; if it fails again, correct the source")
         if held:
             yield held
 

@@ -1,9 +1,9 @@
-"""A cloud's name -> an authenticated connection to its image service. Reads clouds.yaml and ``OS_*``; asks for a token.
+"""A cloud's name -> an authenticated connection to its image service. Reads clouds.yaml and ``OS_*``; requests a token.
 
-Nothing of the settings is read from the working directory: it is often a checkout, and whoever may write a file there
-could send the credentials to an address of his own.
+No settings are read from the working directory. It is often a checkout, and an attacker who adds a file there could
+direct the credentials to another address.
 
-No discovery of the image service: its address comes from the catalog of services, or from the region's
+The image service is not discovered: its address is that of the service catalog, or of the region's
 ``image_endpoint_override``, and the API is v2.
 """
 
@@ -37,36 +37,37 @@ if TYPE_CHECKING:
     from openstack.config.cloud_region import CloudRegion
 
 CONNECTIONS: Final = 32
-"""Connections kept to one host: as many as there may be steps at work."""
+"""Connections kept to one host: as many as steps can run at the same time."""
 
 READ_TIMEOUT: Final = 120.0
 LOGIN_TIMEOUT: Final = 30.0
-"""Seconds for a request to the identity service, which would otherwise be waited for without end."""
-AT_FIRST: Final = Pace(tries=4)
-"""For the log-in: who has mistyped an address waits for some seconds only."""
+"""Seconds for a request to the identity service; the library has no limit."""
+LOGIN_PACE: Final = Pace(tries=4)
+"""For authentication: a user who mistyped an address waits only some seconds."""
 
 SETTLING_TIME: Final = 2.5
-"""Seconds. After a database deadlock Glance repeats a PATCH every 0.5 s, from the image that it read before."""
+"""Seconds. After a database deadlock, Glance repeats a PATCH every 0.5 s, from the image that it read before."""
 MAX_SETTLING_TIME: Final = 60.0
 
 NAME_OF_NONE: Final = "defaults"
-"""What the library calls the one cloud of a configuration without clouds."""
-WHERE: Final = "clouds.yaml is looked for in ~/.config/openstack and in /etc/openstack; or set OS_* variables"
+"""The name that the library gives to the only cloud of a configuration without clouds."""
+WHERE: Final = "write clouds.yaml in ~/.config/openstack or /etc/openstack, pass --clouds-file, or set OS_* variables"
 NAMED_FILES: Final = ("OS_CLIENT_CONFIG_FILE", "OS_CLIENT_SECURE_FILE")
 SKIPPED: Final = "Skipping config file "
-"""How the library begins what it logs of a file that it cannot parse."""
+"""The beginning of the library's log message about a file that it cannot parse."""
 SUFFIXES: Final = (".yaml", ".yml", ".json")
-"""Of the files that the library reads."""
+"""Suffixes of the files that the library reads."""
 
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """A keystoneauth session and where it leads.
+    """A keystoneauth session and the addresses of its services.
 
-    ``url`` is the image service's and ends in /v2, ``identity_url`` the identity service's and ends in /v3 (None
-    without one: ``auth_type: none``); ``read_timeout`` and ``settling_time`` in seconds; ``issued``: when the identity
-    service issued the first token, by its clock; None if it may have come from a cache, and is old;
-    ``connected``: when that was by ``read_uptime``. ``roles``: names of the user's roles in the project.
+    ``url`` is the image service's and ends in /v2. ``identity_url`` is the identity service's and ends in /v3; None if
+    there is no identity service (``auth_type: none``). ``read_timeout`` and ``settling_time`` are in seconds.
+
+    ``issued`` is the time of the first token by the identity service's clock; None if the token may be an old one from a
+    cache. ``connected`` is the same time as ``read_uptime`` gives it. ``roles`` are the user's roles in the project.
     """
 
     session: "Session"
@@ -80,27 +81,27 @@ class Connection:
     roles: tuple[str, ...] = ()
 
 
-def connect(cloud: str | None, pace: Pace = AT_FIRST, *, clouds_file: str | None = None) -> Connection:
-    """Read the configuration, authenticate, find the endpoint.
+def connect(cloud: str | None, pace: Pace = LOGIN_PACE, *, clouds_file: str | None = None) -> Connection:
+    """Read the configuration, authenticate, and find the image endpoint.
 
-    ``clouds_file``: the only file with clouds that is read, instead of the user's and the system's.
-    UsageError (no such cloud, configuration incomplete, no image endpoint), Unauthorized or Unavailable, one line each.
+    ``clouds_file`` replaces the user's and the system's clouds.yaml. UsageError if the cloud does not exist, its settings
+    are incomplete or there is no image endpoint; Unauthorized if the service rejects the credentials; else Unavailable.
     """
-    with _collect_warnings() as said:
-        region = _read_region(cloud, said, clouds_file)
+    with _collect_warnings() as records:
+        region = _read_region(cloud, records, clouds_file)
         label = f"cloud {cloud or region.name}"
         with _translate_setting_errors(label, region):
             what = f"{label}{_describe_address(region)}"
             with translate_errors(what, is_first=True):
                 session = region.get_session()
             prepare(session)
-            url, access = pace.retry(partial(_log_in, session, region, what))
+            url, access = pace.retry(partial(_authenticate, session, region, what))
             name = settle_region(label, region, url, find_regions(region, access))
     return _make_connection(cloud, region, access, add_version(url or ""), name)
 
 
-def _log_in(session: "Session", region: "CloudRegion", what: str) -> "tuple[str | None, AccessInfo | None]":
-    """Where the image service is, and what the token says; changes nothing but the token that the session keeps."""
+def _authenticate(session: "Session", region: "CloudRegion", what: str) -> "tuple[str | None, AccessInfo | None]":
+    """The image endpoint and the content of the token; safe to repeat, because only the session's token changes."""
     with translate_errors(what, is_first=True):
         url = region.get_endpoint("image") or _find_endpoint(session, region)
         session.get_auth_headers()
@@ -123,7 +124,7 @@ def _find_endpoint(session: "Session", region: "CloudRegion") -> str | None:
 
 
 def _describe_address(region: "CloudRegion") -> str:
-    """Where its identity service is, as far as the settings say."""
+    """The host of the identity service, for messages; empty if the settings have no valid auth_url."""
     settings = region.config.get("auth")
     url = settings.get("auth_url") if isinstance(settings, dict) else None
     return f" at {public_host(url)}" if isinstance(url, str) and "://" in url else ""
@@ -131,7 +132,7 @@ def _describe_address(region: "CloudRegion") -> str:
 
 @contextmanager
 def _translate_setting_errors(label: str, region: "CloudRegion") -> Iterator[None]:
-    """Whatever the libraries make of odd settings (a password ``no`` is a plain Exception) as a UsageError."""
+    """Raise errors of the libraries about the settings as UsageError; the password ``no`` is a plain Exception there."""
     try:
         yield
     except ImagesyncError:
@@ -139,11 +140,12 @@ def _translate_setting_errors(label: str, region: "CloudRegion") -> Iterator[Non
     except Exception as error:
         message, hint = explain_error(error)
         auth_type = region.config.get("auth_type")
-        raise UsageError(f"{label}: {message} (auth_type {auth_type})", hint or "correct its settings") from error
+        hint = hint or "correct the settings of this cloud in clouds.yaml or OS_*"
+        raise UsageError(f"{label}: {message} (auth_type {auth_type})", hint) from error
 
 
-def _read_region(cloud: str | None, said: list[logging.LogRecord], clouds_file: str | None) -> "CloudRegion":
-    """The settings of a cloud: whatever the library makes of bad ones, the message is one line."""
+def _read_region(cloud: str | None, records: list[logging.LogRecord], clouds_file: str | None) -> "CloudRegion":
+    """The settings of a cloud; UsageError, in one line, for every error of the library."""
     config = None
     try:
         config = _read_settings(clouds_file)
@@ -153,7 +155,7 @@ def _read_region(cloud: str | None, said: list[logging.LogRecord], clouds_file: 
     except UsageError:
         raise
     except Exception as error:  # the library raises AttributeError, TypeError, … for a clouds.yaml of another shape
-        raise _make_setting_error(config, cloud, said, error) from error
+        raise _make_setting_error(config, cloud, records, error) from error
     if problem := find_setting_problem(region.config, of_environment=region.name == "envvars"):
         where = f" in {config.config_filename}" if cloud and config.config_filename else ""
         raise UsageError(f"cloud {cloud or region.name}{where}: {problem[0]}", problem[1])
@@ -161,37 +163,37 @@ def _read_region(cloud: str | None, said: list[logging.LogRecord], clouds_file: 
 
 
 def _make_setting_error(
-    config: "OpenStackConfig | None", cloud: str | None, said: list[logging.LogRecord], error: Exception
+    config: "OpenStackConfig | None", cloud: str | None, records: list[logging.LogRecord], error: Exception
 ) -> UsageError:
-    """What is wrong if the library cannot read the settings of a cloud."""
-    skipped = [clean(record.getMessage()) for record in said]
+    """The error for settings of a cloud that the library cannot read."""
+    skipped = [clean(record.getMessage()) for record in records]
     if skipped and skipped[0].startswith(SKIPPED):
         text = skipped[0].removeprefix(SKIPPED)
-        hint = "indent with spaces, not with tabs" if "'\\t'" in text else "correct it"
+        hint = "indent with spaces, not with tabs" if "'\\t'" in text else "correct the file"
         return UsageError(f"the file with clouds is not valid YAML: {text}", hint)
     message, hint = explain_error(error)
     label = f"cloud {cloud or 'of the environment'}"
     if config is not None and cloud is not None and cloud not in config.get_cloud_names():
         where = f" in {config.config_filename}" if config.config_filename is not None else ""
-        return UsageError(f"there is no cloud {cloud}{where}", _suggest_remedy(config, cloud))
+        return UsageError(f"cloud {cloud} is not defined{where}", _suggest_remedy(config, cloud))
     where = f" in {config.config_filename}" if config is not None and config.config_filename and hint else ""
     return UsageError("; ".join([*skipped, f"{label}{where}: {message}"]), hint or _suggest_remedy(config, cloud))
 
 
 def _read_settings(clouds_file: str | None = None) -> "OpenStackConfig":
-    """The settings of all clouds: of ``clouds_file``, or of the files of the user and the system; never of the folder
-    that one works in, in which the library would look first.
+    """The settings of all clouds, from ``clouds_file``, or from the files of the user and the system.
 
-    ``OS_CLIENT_CONFIG_FILE`` and ``OS_CLIENT_SECURE_FILE`` name files of the runner's own choice; the library heeds
-    them. A vendor's settings may name an address, too, so that their files are looked for in the same places.
+    The library reads the working directory first by default; the paths given here replace its default. It also reads
+    ``OS_CLIENT_CONFIG_FILE`` and ``OS_CLIENT_SECURE_FILE``, which the user sets. The settings of a vendor may contain an
+    address, so their files are read from the same folders only.
     """
     from openstack.config import OpenStackConfig, loader
 
     if clouds_file is not None and not os.path.isfile(clouds_file):
-        raise UsageError(f"there is no file {clouds_file}", "check --clouds-file")
+        raise UsageError(f"--clouds-file: file {clouds_file} does not exist", "correct the path")
     for variable in NAMED_FILES if clouds_file is None else ():
         if (path := os.environ.get(variable)) and (why := _explain_unreadable(path)):
-            raise UsageError(f"{variable} names {path}, {why}", "correct the variable, or unset it")
+            raise UsageError(f"{variable}: {path} {why}", f"correct the variable, or run: unset {variable}")
     folders = loader.CONFIG_SEARCH_PATH[1:]
     clouds, secure, vendors = (
         [os.path.join(folder, name + suffix) for folder in folders for suffix in SUFFIXES]
@@ -201,18 +203,18 @@ def _read_settings(clouds_file: str | None = None) -> "OpenStackConfig":
         config_files=clouds if clouds_file is None else [clouds_file], secure_files=secure, vendor_files=vendors
     )
     if clouds_file is not None and config.config_filename != clouds_file:
-        text = f"OS_CLIENT_CONFIG_FILE is set, and is another file than --clouds-file {clouds_file}"
-        raise UsageError(text, "leave one of them out")
+        text = f"OS_CLIENT_CONFIG_FILE is set to a file other than --clouds-file {clouds_file}"
+        raise UsageError(text, "remove --clouds-file, or run: unset OS_CLIENT_CONFIG_FILE")
     return config
 
 
 def _explain_unreadable(path: str) -> str:
-    """Why a file with settings cannot be read; empty if it can. The library would go on without it, and without a word."""
+    """Why a file with settings cannot be read; empty if it can. The library ignores such a file without a warning."""
     if not os.path.exists(path):
-        return "which does not exist"
+        return "does not exist"
     if os.path.isdir(path):
-        return "which is a folder"
-    return "" if os.access(path, os.R_OK) else "which may not be read (permissions)"
+        return "is a folder, not a file"
+    return "" if os.access(path, os.R_OK) else "cannot be read: permission denied"
 
 
 def list_clouds() -> list[str]:
@@ -220,7 +222,7 @@ def list_clouds() -> list[str]:
     with _collect_warnings():
         try:
             names = _read_settings().get_cloud_names()
-        except Exception:  # as in _region: whatever the library raises for a file of another shape
+        except Exception:  # as in _read_region: the library raises many types for a file of another shape
             return []
     return sorted(set(names) - {NAME_OF_NONE})
 
@@ -236,16 +238,16 @@ def _suggest_remedy(config: "OpenStackConfig | None", cloud: str | None) -> str:
         and here
         and not (used and os.path.realpath(used) == os.path.realpath(here))
     ):
-        return f"pass --clouds-file {here} if you trust it: a {here} in the working directory is not read by itself"
+        return f"pass --clouds-file {here} if you trust it; imagesync does not read it from the working directory by itself"
     if config is None or config.config_filename is None:
         return WHERE
     if cloud in names:
         return f"correct it in {config.config_filename}"
-    return f"clouds of {config.config_filename}: {', '.join(names) or 'none'}"
+    return f"{config.config_filename} has these clouds: {', '.join(names) or 'none'}"
 
 
 def _find_file_here() -> str:
-    """The name of a file with clouds in the working directory; empty if there is none. It is not opened."""
+    """The name of a file with clouds in the working directory, which is not opened; empty if there is none."""
     return next((name for name in ("clouds" + suffix for suffix in SUFFIXES) if os.path.isfile(name)), "")
 
 
@@ -255,7 +257,7 @@ def _make_connection(
     session = region.get_session()
     auth_url = getattr(session.auth, "auth_url", None)
     location = public_address(auth_url or url)
-    if auth_url and region.get_endpoint("image"):  # of the settings, not of the identity service's catalog
+    if auth_url and region.get_endpoint("image"):  # of the settings, not of the service catalog
         location = f"{location}, image endpoint {public_address(url)}"
     identity = Identity(
         "glance",
@@ -281,7 +283,7 @@ def _make_connection(
 
 
 def _read_settling_time(region: "CloudRegion", cloud: str | None) -> float:
-    """``imagesync_settling_time`` of the cloud; the library reads numbers as it likes, text among them."""
+    """``imagesync_settling_time`` of the cloud; the library may return a number of clouds.yaml as text."""
     value = region.config.get("imagesync_settling_time", SETTLING_TIME)
     try:
         seconds = float(value)
@@ -289,19 +291,20 @@ def _read_settling_time(region: "CloudRegion", cloud: str | None) -> float:
         seconds = -1.0
     if not 0 <= seconds <= MAX_SETTLING_TIME:
         where = f"cloud {cloud or region.name}: imagesync_settling_time"
-        raise UsageError(f"{where} is {value!r}, not 0 to {MAX_SETTLING_TIME:.0f} seconds", "correct it in clouds.yaml")
+        text = f"{where} is {value!r}; it must be 0 to {MAX_SETTLING_TIME:.0f} seconds"
+        raise UsageError(text, "correct it in clouds.yaml")
     return seconds
 
 
 def get_access(session: "Session") -> "AccessInfo | None":
-    """What the token says (project, domains); None where there is no identity service."""
+    """The content of the token (project, domains, service catalog); None without an identity service."""
     from keystoneauth1.identity.base import BaseIdentityPlugin
 
     return session.auth.get_access(session) if isinstance(session.auth, BaseIdentityPlugin) else None
 
 
 def prepare(session: "Session") -> None:
-    """Our name to the services, as many connections as there may be threads, and bounds to what they answer."""
+    """Set the user agent, the number of connections, and the limits of size and time for responses."""
     from keystoneauth1.session import TCPKeepAliveAdapter
 
     from imagesync.backends.glance.response_limits import guard_answer
@@ -317,25 +320,25 @@ def prepare(session: "Session") -> None:
 
 
 def add_version(url: str) -> str:
-    """An image endpoint with exactly one /v2 at its end, whatever version (and project) the catalog put there."""
+    """An image endpoint that ends with /v2, in place of the version (and project) of the service catalog."""
     return f"{strip_version(url)}/v2"
 
 
 def strip_version(url: str) -> str:
-    """A service's address without version, query and trailing slash."""
+    """The address of a service without version, query and trailing slash."""
     parts = urlsplit(url)
     path = re.sub(r"/v\d+(\.\d+)?(/(AUTH_)?[0-9a-f-]{32,36})?$", "", parts.path.rstrip("/"))
     return urlunsplit((parts.scheme, parts.netloc, path, "", ""))
 
 
 def public_address(url: str) -> str:
-    """A service's address as it may be shown and kept, without a slash at its end."""
+    """The address of a service without secrets and without a trailing slash."""
     return public_url(url).rstrip("/")
 
 
 @contextmanager
 def _collect_warnings() -> Iterator[list[logging.LogRecord]]:
-    """What the libraries log while they read the configuration (a skipped file, say): part of our own message."""
+    """The warnings that the libraries log while they read the configuration, such as a skipped file, for messages."""
     handler = logging.handlers.BufferingHandler(1000)
     handler.setLevel(logging.WARNING)
     loggers = [logging.getLogger(name) for name in ("openstack", "keystoneauth")]

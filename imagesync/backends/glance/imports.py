@@ -1,4 +1,4 @@
-"""Imports of the Image API: bytes that the service stages, fetches or copies by itself. Does I/O through ``Api``."""
+"""Imports, for which the service stages, fetches or copies the data -> requests of the Image API. Does I/O through ``Api``."""
 
 from imagesync.backends.base import ImportFields
 from imagesync.backends.glance.api import Api
@@ -8,9 +8,9 @@ from imagesync.model.image import ImportTask
 
 
 def begin(api: Api, path: str, method: str, options: ImportFields) -> None:
-    """POST /import of the image at ``path``, once: repeated, it would meet its own task (409) or begin a second one.
+    """POST /import of the image at ``path``, once. A repeated request would fail with 409 or begin a second import.
 
-    Whether all the stores must succeed is left to the service's default ("Import an image"): they must.
+    By the service's default, the import fails if one of the stores fails (Image API, "Import an image").
     """
     named = {"name": method, "uri": options["uri"]} if "uri" in options else {"name": method}
     body: dict[str, object] = {"method": named}
@@ -22,7 +22,7 @@ def begin(api: Api, path: str, method: str, options: ImportFields) -> None:
 
 
 def list_tasks(api: Api, path: str) -> list[ImportTask]:
-    """GET /tasks of the image at ``path``, the newest last; services before API 2.12 have none to tell."""
+    """GET /tasks of the image at ``path``, the newest last; empty for services before API 2.12, which have no tasks."""
     try:
         return tasks_from_wire(api.get(f"{path}/tasks"))
     except (NotFound, Forbidden):

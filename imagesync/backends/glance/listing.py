@@ -1,7 +1,7 @@
-"""Questions about many images -> listings of the Image API, merged. Does I/O through ``Api``.
+"""Queries for many images -> images, merged from listings of the Image API. Does I/O through ``Api``.
 
-A listing is asked twice, visible and hidden images, because the service keeps them apart (``os_hidden``); the passes
-run in parallel.
+Each query is two requests, for visible and for hidden images, because the service lists only one kind at a time
+(``os_hidden``). The requests run in parallel.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,20 +18,26 @@ from imagesync.model.record import CATALOG, LEASE
 
 TRIES: Final = 5
 MAX_CONDITION_BYTES: Final = 6000
-"""Of a filter in a URL, percent-encoded."""
+"""Bytes of a percent-encoded filter in a URL."""
 PARALLEL: Final = 8
 
 Query: TypeAlias = list[tuple[str, str]]
-"""Conditions of one listing; ``tag`` may stand there more than once."""
+"""Conditions of one listing; ``tag`` may occur more than once."""
 
 
 def list_all(api: Api, missing: list[str] | None = None) -> list[LiveImage]:
-    """Every image that the project sees, by id. ``missing`` takes a sentence for each record that cannot be read."""
+    """All images that the project can see, sorted by id.
+
+    A sentence for each record that cannot be read is added to ``missing``; with None, it is a BackendError.
+    """
     return _list_in_parallel(api, _both_passes([]), ANYBODY, missing)
 
 
 def find_images(api: Api, wanted: Filter, missing: list[str] | None = None) -> list[LiveImage]:
-    """The images that a filter names, by id; ``visibility=all``, or community images of others are missing."""
+    """The images that a filter selects, sorted by id.
+
+    Without ``visibility=all``, the service does not list community images of other projects.
+    """
     query = [("visibility", wanted.visibility.value if wanted.visibility else "all")]
     query += [("owner", wanted.owner)] if wanted.owner else []
     query += [("name", f"eq:{wanted.name}")] if wanted.name is not None else []
@@ -42,9 +48,9 @@ def find_images(api: Api, wanted: Filter, missing: list[str] | None = None) -> l
 
 
 def find_strays(api: Api, catalog: str, missing: list[str]) -> list[LiveImage]:
-    """Images of any project with this catalog's mark, by id, as far as they can be had soon; never an error.
+    """Images of any project that carry this catalog's marker, sorted by id, within the limits ``STRAYS``; never an error.
 
-    ``missing`` takes a sentence for each record that cannot be read, and for the reason if the search ends early.
+    A sentence for each record that cannot be read is added to ``missing``, and the reason if the search ends early.
     """
     passes = _both_passes([(CATALOG, catalog), ("visibility", "all")])
     with ThreadPoolExecutor(len(passes)) as pool:
@@ -63,10 +69,11 @@ def _search(api: Api, query: Query, missing: list[str]) -> list[LiveImage]:
 
 
 def find_owned(api: Api, catalog: str, owners: Sequence[str]) -> list[LiveImage]:
-    """Images of these owners with this catalog's mark, by id; compared again here, byte for byte.
+    """Images of these owners that carry this catalog's marker, sorted by id.
 
-    Without ``owner`` and ``visibility=all`` an admin's listing misses community images. An empty owner is that of a
-    service without projects: no filter, and images without an owner.
+    The database of a service may ignore case, so owner and marker are compared again here. Without ``owner`` and
+    ``visibility=all``, an administrator's listing has no community images. The empty owner is that of a service without
+    projects: the listing has no filter for it, and the images have no owner.
     """
     queries = [[(CATALOG, catalog), ("owner", owner), ("visibility", "all")] for owner in sorted(set(owners))]
     passes = [one for query in queries for one in _both_passes([(name, value) for name, value in query if value])]
@@ -75,23 +82,23 @@ def find_owned(api: Api, catalog: str, owners: Sequence[str]) -> list[LiveImage]
 
 
 def find_leases(api: Api, catalog: str, owner: str) -> list[LiveImage]:
-    """Hidden images of one owner with the mark of this catalog's lease, by id; compared again here, byte for byte."""
+    """Hidden images of one owner that carry the lease marker of this catalog, sorted by id; compared as ``find_owned``."""
     query = [(LEASE, catalog), ("owner", owner), ("visibility", "all"), ("os_hidden", "true")]
     found = _list_in_parallel(api, [[(name, value) for name, value in query if value]], OWN)
     return [image for image in found if image.properties.get(LEASE) == catalog and (image.owner or "") == owner]
 
 
 def find_named(api: Api, names: Sequence[str], owner: str) -> list[LiveImage]:
-    """Visible images of one owner that have one of these names, by id; many names in one request."""
+    """Images of one owner that have one of these names and are not hidden, sorted by id; one request for many names."""
     common = [("os_hidden", "false"), *([("owner", owner), ("visibility", "all")] if owner else [])]
-    found = _list_in_parallel(api, [[("name", condition), *common] for condition in name_conditions(names)], OWN)
+    found = _list_in_parallel(api, [[("name", condition), *common] for condition in make_name_conditions(names)], OWN)
     return [image for image in found if image.name in names and (image.owner or "") == owner]
 
 
-def name_conditions(names: Sequence[str]) -> Iterator[str]:
-    """Names as ``name=`` filters: ``in:"a","b"`` within the length of a URL; ``eq:`` for one with a quote in it.
+def make_name_conditions(names: Sequence[str]) -> Iterator[str]:
+    """Values of ``name=`` filters, at most ``MAX_CONDITION_BYTES`` long: ``in:"a","b"``, or ``eq:`` for one name.
 
-    The service reads any character in a quoted name but the quote, which it knows no escape for.
+    A name that contains a quote needs ``eq:``, because the service has no escape for a quote in a quoted name.
     """
     batch: list[str] = []
     for name in sorted(set(names)):
@@ -122,9 +129,9 @@ def _list_in_parallel(
 
 
 def _list_images(api: Api, query: Query, bounds: Bounds, missing: list[str] | None) -> list[LiveImage]:
-    """One listing; begun again when the image that a page begins after vanished meanwhile.
+    """One listing, started again if the image after which a page begins was deleted in the meantime.
 
-    The service answers that with 400 "No image found with ID …", never for a first page.
+    The service then returns 400 "No image found with ID …", but never for the first page.
     """
     for _ in range(TRIES):
         found: list[LiveImage] = []
@@ -138,11 +145,14 @@ def _list_images(api: Api, query: Query, bounds: Bounds, missing: list[str] | No
             if missing is not None:
                 missing += skipped
             return found
-    raise Unavailable(f"{api.name}: images vanish faster than they can be listed", "try again later")
+    raise Unavailable(f"{api.name}: the image list changed during each of {TRIES} attempts", "try again later")
 
 
 def _read_images(api: Api, query: Query, bounds: Bounds, missing: list[str] | None, found: list[LiveImage]) -> None:
-    """Append the images of one listing to ``found``; a record that is none is an error, or a sentence in ``missing``."""
+    """Append the images of one listing to ``found``.
+
+    A sentence for each record that cannot be read is added to ``missing``; with None, it is a BackendError.
+    """
     path = f"/images?{urlencode([*query, ('limit', str(bounds.page))])}"
     for item in Listing(api, path, bounds, missing).read("images"):
         if is_being_deleted(item):

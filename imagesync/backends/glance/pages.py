@@ -1,7 +1,7 @@
-"""A listing of the Image API -> its items, page by page, within bounds. Does I/O through ``Api``.
+"""A listing of the Image API -> its items, page by page, within limits. Does I/O through ``Api``.
 
-A page that is too large is asked for again with half as many images. What other projects publish may cost time, but
-must not end a run: where the caller allows it, a record that is too large alone is skipped and named.
+If a page is too large, it is requested again with half as many images. Images of other projects may cost time, but must
+not make a run fail: if the caller allows it, a single record that is too large is skipped and named.
 """
 
 import json
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from imagesync.backends.glance.response_limits import MAX_RESPONSE_BYTES, UnfitAnswer
+from imagesync.backends.wire import NOT_IMAGE_API
 from imagesync.errors import BackendError, Unavailable
 from imagesync.text import make_printable, shorten
 
@@ -19,21 +20,21 @@ if TYPE_CHECKING:
     from imagesync.backends.glance.api import Api
 
 PAGE: Final = 1000
-"""The most that Glance gives in one page."""
+"""Maximum images in one page of Glance."""
 MAX_PAGES: Final = 10_000
 MAX_SKIPPED_BYTES: Final = 128 * 2**20
-"""Of one record that is skipped: it is read to its end, because the address of the next page follows it."""
+"""Bytes of one skipped record, which is read to its end, because the address of the next page follows it."""
 MAX_ID_CHARS: Final = 64
-"""Of the id of a skipped image, in a message."""
+"""Characters of a skipped image's id in a message."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What one listing may cost in all.
+    """The limits of one listing in total.
 
-    ``size``: bytes of the pages that are kept; three times as many are needed to keep them. ``dropped``: bytes that are
-    read in vain, of pages that are too large. ``page``: images of the first page. ``patient``: whether a request that
-    fails is tried again.
+    ``items``: images. ``size``: bytes of the pages that are kept; they take three times as much memory. ``dropped``: bytes
+    of pages that are too large and therefore dropped. ``page``: images of the first page. ``patient``: whether a failed
+    request is repeated.
     """
 
     items: int = 100_000
@@ -47,13 +48,16 @@ class Bounds:
 ANYBODY: Final = Bounds()
 """For images of any project."""
 OWN: Final = Bounds(size=768 * 2**20)
-"""For images of the projects that a catalog names: 10,000 of them with records of 64 KiB each."""
+"""For images of the projects that a catalog names: enough for 10,000 images with records of 64 KiB."""
 STRAYS: Final = Bounds(items=10_000, size=64 * 2**20, dropped=512 * 2**20, seconds=60.0, page=100, patient=False)
-"""For a search that only explains: whatever other projects publish, it ends soon."""
+"""For a search whose result is only explained to the user: it ends soon, whatever images other projects have."""
 
 
 class Listing:
-    """One listing below ``path``. ``missing`` takes a sentence for each record that is skipped; None: that is an error."""
+    """One listing below ``path``.
+
+    A sentence for each skipped record is added to ``missing``; with None, such a record is a BackendError.
+    """
 
     def __init__(self, api: "Api", path: str, bounds: Bounds = ANYBODY, missing: list[str] | None = None) -> None:
         self._api, self._bounds, self._missing = api, bounds, missing
@@ -65,15 +69,18 @@ class Listing:
         self._pages, self._ids = set[str](), set[str]()
 
     def read(self, key: str) -> Iterator[dict[str, Any]]:
-        """The items; an error when the service hands pages out without end, or more than the bounds allow."""
+        """The items of all pages.
+
+        BackendError if the pages repeat or are more than the limits allow, Unavailable if the time limit is exceeded.
+        """
         while self._following:
             self._check_bounds()
             self._pages.add(_set_limit(self._following, PAGE))
-            page = self._ask()
+            page = self._read_page()
             if page is None:
                 continue
             if not isinstance(page, dict) or not isinstance(page.get(key), list):
-                raise BackendError(f"{self._api.name}: a listing has no {key!r}", "is this an Image API v2?")
+                raise BackendError(f"{self._api.name}: a page of a listing has no list {key!r}", NOT_IMAGE_API)
             ids = _collect_ids(page[key])
             if ids and ids <= self._ids:
                 raise self._endless_error()
@@ -81,8 +88,8 @@ class Listing:
             yield from page[key]
             self._follow(page.get("next") if page[key] else None)
 
-    def _ask(self) -> Any:
-        """The next page, as large as can be read; None: a record was skipped."""
+    def _read_page(self) -> Any:
+        """The next page, with as many images as can be read; None if a record was skipped."""
         while True:
             path = _set_limit(self._following, self._limit)
             try:
@@ -102,9 +109,9 @@ class Listing:
             return page
 
     def _skip(self, path: str, error: UnfitAnswer) -> None:
-        """Go on after a record that cannot be read, or end here if the service does not say where the next one is."""
+        """Continue after a record that cannot be read, or end the listing if it contains no link to the next page."""
         if self._missing is None:
-            hint = "look for an image whose properties are this large, and shorten them"
+            hint = "find the image of this project that has such large properties, and remove some of them"
             raise BackendError(f"{self._api.name}: the record of one image cannot be read: {error.message}", hint)
         try:
             tail, size = self._api.read_tail(path, MAX_SKIPPED_BYTES)
@@ -113,37 +120,39 @@ class Listing:
         self._dropped += size
         link = _find_next_link(tail)
         marker = dict(parse_qsl(urlsplit(link).query)).get("marker", "") if link else ""
-        name = f"image {shorten(make_printable(marker), MAX_ID_CHARS)}" if marker else "an image, and all after it"
+        name = (
+            f"image {shorten(make_printable(marker), MAX_ID_CHARS)}" if marker else "an image and all images after it"
+        )
         self._missing.append(f"{name}: {error.message}")
         self._follow(link)
 
     def _follow(self, link: object) -> None:
-        """Go on at a link, which must be a new one."""
-        self._following = path_below_version(link) if isinstance(link, str) else ""
+        """Set the next page; BackendError if this link was read already."""
+        self._following = to_path_below_version(link) if isinstance(link, str) else ""
         if self._following and (_set_limit(self._following, PAGE) in self._pages or len(self._pages) >= MAX_PAGES):
             raise self._endless_error()
 
     def _check_bounds(self) -> None:
-        """BackendError when the listing has cost as much as it may."""
+        """BackendError or Unavailable if the listing exceeds a limit."""
         bounds, what = self._bounds, f"{self._api.name}: the listing {self._first.partition('?')[0]}"
         if time.monotonic() > self._end:
             text = f"{what} takes longer than {self._seconds:.0f} s"
-            raise Unavailable(text, "ask for fewer, by a filter, or try again later")
+            raise Unavailable(text, "use a filter to list fewer images, or try again later")
         text = ""
         if len(self._ids) > bounds.items or self._kept > bounds.size:
             text = f"has more than {bounds.items} images or {bounds.size // 2**20} MiB"
         elif self._dropped > bounds.dropped:
             text = f"has more than {bounds.dropped // 2**20} MiB in pages that are too large"
         if text:
-            raise BackendError(f"{what} {text}", "ask for fewer, by a filter")
+            raise BackendError(f"{what} {text}", "use a filter to list fewer images")
 
     def _endless_error(self) -> BackendError:
-        what = self._first.partition("?")[0]
-        return BackendError(f"{self._api.name}: the listing {what} never ends", "tell the cloud's operator")
+        text = f"{self._api.name}: the listing {self._first.partition('?')[0]} repeats pages and never ends"
+        return BackendError(text, "report this to the cloud's operator")
 
 
 def _set_limit(path: str, limit: int) -> str:
-    """The path of a page of ``limit`` images; one without a limit gives as many as the service wants."""
+    """The path of a page of ``limit`` images; without a limit, the service chooses how many."""
     place, _, query = path.partition("?")
     pairs = parse_qsl(query, keep_blank_values=True)
     if limit >= PAGE and "limit" not in dict(pairs):
@@ -152,7 +161,7 @@ def _set_limit(path: str, limit: int) -> str:
 
 
 def _find_next_link(tail: bytes) -> str | None:
-    """The address of the next page, from the last bytes of a page: Glance writes it after the images."""
+    """The address of the next page, from the last bytes of a page, because Glance writes it after the images."""
     try:
         rest = json.loads("{" + tail.decode(errors="replace").rpartition("]")[2].lstrip(" ,\n"))
     except ValueError:
@@ -165,10 +174,10 @@ def _collect_ids(items: list[Any]) -> set[str]:
     return {item["id"] for item in items if isinstance(item, dict) and isinstance(item.get("id"), str)}
 
 
-def path_below_version(link: str) -> str:
-    """A ``next`` link as a path below /v2, whatever host or prefix it names: a token goes nowhere else."""
+def to_path_below_version(link: str) -> str:
+    """A ``next`` link as a path below /v2, without its host and prefix: the token must not reach another host."""
     try:
         parts = urlsplit(link)
     except ValueError as error:
-        raise BackendError("the image service's listing goes on at no address", "is this an Image API v2?") from error
+        raise BackendError("the image service returned an invalid link to the next page", NOT_IMAGE_API) from error
     return f"/{parts.path.rpartition('/v2/')[2].lstrip('/')}?{parts.query}"

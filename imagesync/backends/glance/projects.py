@@ -1,4 +1,4 @@
-"""A project's name and domain -> its id, asked from the identity service. Does I/O through ``Api``."""
+"""A project's name and domain -> its id, from the identity service. Does I/O through ``Api``."""
 
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
@@ -8,19 +8,19 @@ from imagesync.errors import BackendError, Forbidden, NotFound, UsageError
 from imagesync.model.catalog import is_project_id
 from imagesync.text import quote_word
 
-NEEDS_ID: Final = "give the project's id instead of its name, which an administrator finds with"
+NEEDS_ID: Final = "write the project's id instead of its name; an administrator finds the id with"
 
 if TYPE_CHECKING:
     from keystoneauth1.access import AccessInfo
 
 
 def find_project_id(api: Api, access: "AccessInfo | None", name: str, domain: str) -> str:
-    """The id of the one project of this name; ``domain`` by name or id.
+    """The id of the project with this name in ``domain``, which is a name or an id.
 
-    Whoever may not list projects still finds those that are open to the session's user. Forbidden when that does not
-    help, UsageError when there is no such project.
+    A user who may not list all projects can find those in which the user has a role. Forbidden if the project is not
+    among them, UsageError if it does not exist.
     """
-    if access is not None and name == access.project_name and domain in _own_domain(access):
+    if access is not None and name == access.project_name and domain in _list_domain_names(access):
         return str(access.project_id)
     try:
         domain_id = _find_domain_id(api, access, domain)
@@ -29,21 +29,21 @@ def find_project_id(api: Api, access: "AccessInfo | None", name: str, domain: st
         return _find_among_own(api, access, name, domain, error)
     if len(found) != 1:
         hint = (
-            "it looks like an id: write it without project:"
+            "the name looks like an id; write an id without project:"
             if is_project_id(name)
-            else "check name and domain, or give the project's id"
+            else "check the name and the domain, or write the project's id"
         )
-        raise UsageError(f"there is no project {name!r} in domain {domain!r}", hint)
+        raise UsageError(f"project {name!r} does not exist in domain {domain!r}", hint)
     return str(found[0]["id"])
 
 
-def _own_domain(access: "AccessInfo") -> tuple[str | None, ...]:
+def _list_domain_names(access: "AccessInfo") -> tuple[str | None, ...]:
     return access.project_domain_name, access.project_domain_id
 
 
 def _find_domain_id(api: Api, access: "AccessInfo | None", domain: str) -> str:
-    """By what the token says where possible: looking domains up is an admin's right."""
-    if access is not None and domain in _own_domain(access):
+    """The id of a domain, if possible from the token, because only an administrator can list domains."""
+    if access is not None and domain in _list_domain_names(access):
         return str(access.project_domain_id)
     if access is not None and domain in (access.user_domain_name, access.user_domain_id):
         return str(access.user_domain_id)
@@ -52,16 +52,16 @@ def _find_domain_id(api: Api, access: "AccessInfo | None", domain: str) -> str:
 
 
 def _find_among_own(api: Api, access: "AccessInfo | None", name: str, domain: str, refused: Forbidden) -> str:
-    """Among the projects that the user has a role in."""
+    """The id of a project in which the user has a role; Forbidden if the project is not among them."""
     try:
         own = _list_projects(api, "/auth/projects")
     except (Forbidden, NotFound):
         own = []
-    domains = {domain, str(access.project_domain_id) if access and domain in _own_domain(access) else domain}
+    domains = {domain, str(access.project_domain_id) if access and domain in _list_domain_names(access) else domain}
     found = [project["id"] for project in own if project.get("name") == name and project.get("domain_id") in domains]
     if len(found) == 1:
         return str(found[0])
-    text = f"project {name!r} of domain {domain!r}: this user may not look projects up"
+    text = f"project {name!r} of domain {domain!r}: this user may not list projects"
     raise Forbidden(text, f"{NEEDS_ID}: openstack project show {quote_word(name)} -f value -c id") from refused
 
 
@@ -74,5 +74,6 @@ def _require_items(document: object, key: str) -> list[dict[str, Any]]:
     if not isinstance(items, list) or not all(
         isinstance(item, dict) and isinstance(item.get("id"), str) for item in items
     ):
-        raise BackendError(f"the identity service answered something without {key!r}", "correct auth_url")
+        text = f"the identity service returned a document without a list {key!r}"
+        raise BackendError(text, "correct auth_url in clouds.yaml or OS_AUTH_URL")
     return items

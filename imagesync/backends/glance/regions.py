@@ -1,6 +1,6 @@
-"""A cloud's settings and its catalog of services -> the one region that is meant, never just the first. Reads OS_REGION_NAME.
+"""A cloud's settings and its service catalog -> the region that the user selected. Reads OS_REGION_NAME.
 
-The library takes the first of several regions without a word, and the plan of one region could be applied to another.
+Of several regions, the library uses the first one without a warning, and a plan for one region could be applied to another.
 """
 
 import os
@@ -22,10 +22,11 @@ MAX_NAME_CHARS: Final = 64
 
 
 def choose_region(config: "OpenStackConfig", cloud: str | None) -> str | None:
-    """The region to ask the library for; None if the settings name none, or one, so that it has no choice.
+    """The region to request from the library; None if the settings name at most one, which it then uses.
 
-    Of several ``regions`` the one of the cloud's ``region_name``, which the library ignores beside them, or else of
-    OS_REGION_NAME, which it reads for a cloud of the environment only. UsageError if neither names one of them.
+    If the cloud has several ``regions``, its ``region_name`` selects one, else OS_REGION_NAME. The library ignores
+    ``region_name`` beside ``regions``, and OS_REGION_NAME for a cloud of clouds.yaml. UsageError if neither names one of
+    ``regions``.
     """
     name = str(cloud or config.default_cloud)
     entry = config.cloud_config["clouds"].get(name) or {}
@@ -42,7 +43,7 @@ def choose_region(config: "OpenStackConfig", cloud: str | None) -> str | None:
 
 
 def find_regions(region: "CloudRegion", access: "AccessInfo | None") -> list[str]:
-    """The regions in which the image service has an endpoint that could be used, sorted; none without a catalog."""
+    """The regions in which the image service has a suitable endpoint, sorted; empty without a service catalog."""
     if access is None or not access.has_service_catalog():
         return []
     endpoints = access.service_catalog.get_endpoint_data_list(
@@ -54,19 +55,19 @@ def find_regions(region: "CloudRegion", access: "AccessInfo | None") -> list[str
 
 
 def settle_region(label: str, region: "CloudRegion", url: str | None, regions: Sequence[str]) -> str:
-    """The name of the region that is used; empty if neither settings nor catalog name one.
+    """The name of the region that is used; empty if neither the settings nor the service catalog name one.
 
-    A region that is not named has its name all the same, so that the plan for it fits after it was named. UsageError if
-    there are several and none is named, and, without a ``url``, if the one that is named has no endpoint.
+    The only region of the service catalog is used by name also if the settings do not name it. A plan then stays valid
+    after the user adds its name. UsageError if there are several regions and the settings name none, or if there is no
+    ``url``.
     """
     named = region.get_region_name("image")
     if not url:
         interface = region.get_interface("image")
         others = f"; it has one in {_list(regions)}" if regions else ""
-        message = f"{label}: no image endpoint is known (interface {interface}, region {named or 'any'}){others}"
-        raise UsageError(
-            message, _suggest(regions) if regions else "check project, auth_type, region_name and interface"
-        )
+        message = f"{label}: no image endpoint found (interface {interface}, region {named or 'any'}){others}"
+        remedy = "check project, auth_type, region_name and interface of this cloud in clouds.yaml or OS_*"
+        raise UsageError(message, _suggest(regions) if regions else remedy)
     if named or len(regions) == 1:
         return named or regions[0]
     if regions and not region.get_endpoint("image"):
@@ -76,13 +77,13 @@ def settle_region(label: str, region: "CloudRegion", url: str | None, regions: S
 
 def _suggest(regions: Iterable[str]) -> str:
     example = next((_show(name) for name in regions if name), "NAME")
-    return f"name one: region_name: {example} in clouds.yaml, or export OS_REGION_NAME={quote_word(example)}"
+    return f"select one: region_name: {example} in clouds.yaml, or export OS_REGION_NAME={quote_word(example)}"
 
 
 def _list(regions: Sequence[str]) -> str:
-    shown = [_show(name) or "one without a name" for name in regions[:MAX_SHOWN]]
+    names = [_show(name) or "one without a name" for name in regions[:MAX_SHOWN]]
     more = [f"and {len(regions) - MAX_SHOWN} more"] if len(regions) > MAX_SHOWN else []
-    return ", ".join([*shown, *more])
+    return ", ".join([*names, *more])
 
 
 def _show(name: object) -> str:

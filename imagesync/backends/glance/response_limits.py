@@ -1,7 +1,7 @@
-"""What a service may do to us with an answer: its size, its time and where it sends us are bounded. Does I/O.
+"""Responses of services -> their bodies, within limits of size and time; redirects are refused. Does I/O.
 
-No redirect leads credentials anywhere: keystoneauth would send the password (or the token) again to whatever host an
-answer names. Only a question without a body may be led on, and only on the same host.
+keystoneauth follows a redirect with the password or the token, to whatever host the response names. Therefore only a
+request without credentials may be redirected, and only to the same host.
 """
 
 import io
@@ -19,54 +19,61 @@ if TYPE_CHECKING:
     import requests
 
 MAX_RESPONSE_BYTES: Final = 16 * 2**20
-"""Of one answer of the image service."""
+"""Bytes of one response of the image service."""
 MAX_LOGIN_BYTES: Final = 8 * 2**20
-LOGIN_SECONDS: Final = 60.0
-REFUSAL_SECONDS: Final = 10.0
+MAX_LOGIN_SECONDS: Final = 60.0
+MAX_ERROR_SECONDS: Final = 10.0
+"""Seconds for the body of an error response."""
 _REDIRECTS: Final = frozenset({301, 302, 303, 305, 307, 308})
 _PIECE: Final = 65536
 _TAIL: Final = 65536
-"""Bytes at the end of an answer that is skipped: what follows the images of a page."""
+"""Bytes at the end of a skipped page: they contain what follows the images."""
+_WRONG_ADDRESS: Final = "check auth_url and the image endpoint (of the service catalog, or image_endpoint_override)"
 
 
 class UnfitAnswer(BackendError):
-    """An answer that is too large, or whose text is none. ``size``: bytes that were read of it.
+    """A response that is too large or has invalid text; ``size`` is the number of bytes read.
 
-    Of a page of a listing, a smaller one may fit.
+    If it is a page of a listing, a page with fewer images may fit.
     """
 
     def __init__(self, message: str, size: int) -> None:
-        super().__init__(message, "is this an Image API v2?")
+        super().__init__(message, _WRONG_ADDRESS)
         self.size = size
 
 
 def guard_answer(answer: "requests.Response", *_: object, stream: bool = False, **_given: object) -> None:
-    """A hook of requests, called before a body is read: refuses redirects, and reads what would be read unbounded."""
+    """Refuse redirects, and read a body that the library would read without limits; a response hook of requests.
+
+    requests calls it before it reads the body. BackendError for a response that is refused.
+    """
     if not re.fullmatch(r"[0-9]{0,18}", answer.headers.get("Content-Length", "")):
         # the library would wait for the end of the connection
         answer.close()
         raise BackendError(
-            f"{_describe_request(answer)}: the answer's Content-Length is no number", "is this an Image API v2?"
+            f"{_describe_request(answer)}: Content-Length of the response is not a number", _WRONG_ADDRESS
         )
     if answer.status_code in _REDIRECTS and not _can_follow(answer, stream=stream):
         answer.close()
         raise _redirection_error(answer)
-    if answer.status_code == HTTPStatus.UNAUTHORIZED and not stream and _is_first_question(answer):
+    if answer.status_code == HTTPStatus.UNAUTHORIZED and not stream and _is_discovery(answer):
         from keystoneauth1.exceptions import HttpError
 
-        # for Unauthorized, the library would ask again with a token: while it gets one, which waits for this answer
+        # after Unauthorized the library requests a token while it is requesting one, and waits for itself
         answer.close()
-        raise HttpError(
-            f"{_describe_request(answer)}: who is not logged in is not told how to", http_status=answer.status_code
-        )
+        text = f"{_describe_request(answer)}: the service requires authentication to list its versions"
+        raise HttpError(text, http_status=answer.status_code)
     if not stream:
         what = _describe_request(answer)
-        # requests goes on reading here
-        answer.raw = io.BytesIO(read_whole(answer, what, largest=MAX_LOGIN_BYTES, seconds=LOGIN_SECONDS))
+        # requests then reads the body from here
+        answer.raw = io.BytesIO(read_whole(answer, what, largest=MAX_LOGIN_BYTES, seconds=MAX_LOGIN_SECONDS))
 
 
 def read_whole(answer: "requests.Response", what: str, *, largest: int, seconds: float) -> bytes:
-    """The body of an answer to ``what``; UnfitAnswer when it is too large, Unavailable when it takes too long."""
+    """The body of the response to the request ``what``.
+
+    UnfitAnswer if it has more than ``largest`` bytes, Unavailable if it is not complete within ``seconds``.
+    """
     from requests import ConnectionError as Broken
     from urllib3.exceptions import HTTPError
 
@@ -76,32 +83,32 @@ def read_whole(answer: "requests.Response", what: str, *, largest: int, seconds:
             content += piece
             if len(content) > largest:
                 answer.close()
-                raise UnfitAnswer(f"{what}: the answer is larger than {largest // 2**20} MiB", len(content))
+                raise UnfitAnswer(f"{what}: the response is larger than {largest // 2**20} MiB", len(content))
             if time.monotonic() > end:
                 answer.close()
-                raise Unavailable(f"{what}: the answer takes longer than {seconds:.0f} s", "try again later")
+                raise Unavailable(f"{what}: no complete response within {seconds:.0f} s", "try again later")
     except HTTPError as error:
         raise Broken(error) from error
     return bytes(content)
 
 
 def read_tail(answer: "requests.Response", what: str, *, largest: int, seconds: float) -> tuple[bytes, int]:
-    """The last bytes of an answer, and how many it has; UnfitAnswer and Unavailable as for ``read_whole``."""
+    """The last bytes of a body, and its size in bytes; UnfitAnswer and Unavailable as for ``read_whole``."""
     tail, size, end = b"", 0, time.monotonic() + seconds
     for piece in answer.iter_content(_PIECE):
         tail, size = (tail + piece)[-_TAIL:], size + len(piece)
         if size > largest:
-            raise UnfitAnswer(f"{what}: the answer is larger than {largest // 2**20} MiB", size)
+            raise UnfitAnswer(f"{what}: the response is larger than {largest // 2**20} MiB", size)
         if time.monotonic() > end:
-            raise Unavailable(f"{what}: the answer takes longer than {seconds:.0f} s", "try again later")
+            raise Unavailable(f"{what}: no complete response within {seconds:.0f} s", "try again later")
     return tail, size
 
 
 def read_beginning(answer: "requests.Response", *, largest: int, seconds: float) -> bytes:
-    """As much of an error page as can be had in ``seconds``, in ten at most."""
+    """The first bytes of a body: those that arrive within ``seconds`` and ``MAX_ERROR_SECONDS``, at most ``largest``."""
     from urllib3.exceptions import HTTPError
 
-    content, end = bytearray(), time.monotonic() + min(seconds, REFUSAL_SECONDS)
+    content, end = bytearray(), time.monotonic() + min(seconds, MAX_ERROR_SECONDS)
     with suppress(HTTPError, OSError):
         while len(content) < largest and time.monotonic() < end:
             piece = answer.raw.read1(largest - len(content), decode_content=True)
@@ -112,8 +119,8 @@ def read_beginning(answer: "requests.Response", *, largest: int, seconds: float)
 
 
 def _can_follow(answer: "requests.Response", *, stream: bool) -> bool:
-    """A GET of the identity service's versions, which carries nothing, to the same host and no worse protected."""
-    if stream or not _is_first_question(answer):
+    """Whether the request carries no credentials, and the redirect leads to the same host and not from HTTPS to HTTP."""
+    if stream or not _is_discovery(answer):
         return False
     try:
         here, there = urlsplit(answer.url), urlsplit(urljoin(answer.url, answer.headers.get("Location", "")))
@@ -122,18 +129,16 @@ def _can_follow(answer: "requests.Response", *, stream: bool) -> bool:
     return here.hostname == there.hostname and there.scheme in (here.scheme, "https")
 
 
-def _is_first_question(answer: "requests.Response") -> bool:
-    """Whether it is for the identity service's versions, which is asked before there is a token."""
+def _is_discovery(answer: "requests.Response") -> bool:
+    """Whether the request was for the versions of the identity service, which is sent before there is a token."""
     return answer.request.method == "GET" and "X-Auth-Token" not in answer.request.headers
 
 
 def _redirection_error(answer: "requests.Response") -> BackendError:
     what, status = _describe_request(answer), answer.status_code
-    there = clean(answer.headers.get("Location", "")) or "nowhere"
-    return BackendError(
-        f"{what}: the service redirects (HTTP {status}) to {there}, which is not followed",
-        "correct auth_url or the image endpoint (in the cloud's catalog, or image_endpoint_override)",
-    )
+    there = clean(answer.headers.get("Location", "")) or "no address"
+    text = f"{what}: the service returned a redirect (HTTP {status}) to {there}, which imagesync does not follow"
+    return BackendError(text, _WRONG_ADDRESS)
 
 
 def _describe_request(answer: "requests.Response") -> str:

@@ -1,4 +1,4 @@
-"""How often and how long a service is asked again that does not answer, or not now. Sleeps."""
+"""Failed requests -> whether and when to repeat them. Sleeps."""
 
 import logging
 import random
@@ -18,23 +18,23 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """At most ``tries`` requests and ``longest`` seconds of waiting in all."""
+    """At most ``tries`` requests, and at most ``longest`` seconds of waiting in total."""
 
     tries: int = 5
     longest: float = 60.0
     sleep: Callable[[float], None] = time.sleep
     random: Callable[[], float] = random.random
 
-    def choose_delay(self, attempt: int, asked: float) -> float:
-        """Seconds before the next try: what the service asks for, else 1, 2, 4, … less up to a half."""
-        return max(asked, 2.0 ** (attempt - 1) * (0.5 + self.random() / 2))
+    def choose_delay(self, attempt: int, retry_after: float) -> float:
+        """Seconds before the next try: at least ``retry_after``, else 1, 2, 4, … reduced at random by up to a half."""
+        return max(retry_after, 2.0 ** (attempt - 1) * (0.5 + self.random() / 2))
 
-    def retry(self, ask: Callable[[], T]) -> T:
-        """What ``ask`` returns, which does no harm when it is done again: as it is while it raises Unavailable."""
+    def retry(self, request: Callable[[], T]) -> T:
+        """The result of ``request``, which must be safe to repeat; it is repeated after Unavailable."""
         patience = Patience(self)
         while True:
             try:
-                return ask()
+                return request()
             except Unavailable as error:
                 if not patience.can_retry(error.retry_after):
                     raise
@@ -43,26 +43,26 @@ class Pace:
 
 
 class Patience:
-    """What is left of a pace for one request that failed."""
+    """The tries and seconds of a pace that are left for one request."""
 
     def __init__(self, pace: Pace) -> None:
         self._pace = pace
         self._attempt, self._waited, self._next = 1, 0.0, 0.0
 
-    def can_retry(self, asked: float) -> bool:
-        """Whether there is to be another try, where the service asks for so many seconds."""
-        self._next = self._pace.choose_delay(self._attempt, asked)
+    def can_retry(self, retry_after: float) -> bool:
+        """Whether another try is allowed, at least ``retry_after`` seconds from now."""
+        self._next = self._pace.choose_delay(self._attempt, retry_after)
         return self._attempt < self._pace.tries and self._waited + self._next <= self._pace.longest
 
     def wait(self, why: str) -> None:
-        """Until that try."""
+        """Wait until the next try."""
         log.info("%s; trying again in %.1f s", why, self._next)
         self._pace.sleep(self._next)
         self._attempt, self._waited = self._attempt + 1, self._waited + self._next
 
 
 def parse_retry_after(retry_after: str | None) -> float:
-    """``Retry-After`` in seconds, given as a number or as a date (RFC 9110, 10.2.3); 0 for none and for nonsense."""
+    """``Retry-After`` in seconds, from a number or a date (RFC 9110, 10.2.3); 0 if it is missing or invalid."""
     if not retry_after:
         return 0.0
     if retry_after.isascii() and retry_after.strip().isdigit():

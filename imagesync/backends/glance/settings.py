@@ -1,6 +1,6 @@
-"""What the OpenStack libraries say of a cloud's settings -> what is wrong with them, in the words of clouds.yaml. No I/O.
+"""Settings of a cloud, and errors of the OpenStack libraries about them -> messages in the terms of clouds.yaml. No I/O.
 
-The libraries name arguments of their own functions, and let an empty or misspelt setting pass until a request fails.
+The libraries name arguments of their own functions, and accept an empty or misspelled setting until a request fails.
 """
 
 import re
@@ -15,7 +15,7 @@ KNOWN_TYPES: Final = (
     *("password", "v3password", "token", "v3token", "v3applicationcredential", "v3totp", "v3oidcpassword"),
     *("v3oidcclientcredentials", "v3oidcaccesstoken", "v3multifactor", "admin_token", "none", "http_basic"),
 )
-"""Values of ``auth_type`` that people use."""
+"""Common values of ``auth_type``."""
 KNOWN_SETTINGS: Final = (
     *(
         "auth_url",
@@ -36,17 +36,17 @@ KNOWN_SETTINGS: Final = (
         "endpoint",
     ),
 )
-"""Keys of ``auth``, as far as people use them."""
+"""Common keys of ``auth``."""
 _PASSWORD_TYPES: Final = ("password", "v3password", None)
 
 Found = tuple[str, str] | None
-"""What is wrong, after the name of the cloud, and what to do; None: nothing that is known."""
+"""What is wrong (to follow the name of the cloud) and what to do; None if no problem is known."""
 
 
 def find_setting_problem(settings: Mapping[str, object], *, of_environment: bool = False) -> Found:
-    """What is missing or misspelt in the settings of one cloud that the libraries have read, before they are used.
+    """What is missing or misspelled in the settings of a cloud, which the libraries have read but not used yet.
 
-    ``of_environment``: they come from ``OS_*`` variables.
+    ``of_environment``: the settings are ``OS_*`` variables.
     """
     auth = settings.get("auth")
     values = dict(auth) if isinstance(auth, Mapping) else {}
@@ -65,25 +65,25 @@ def find_setting_problem(settings: Mapping[str, object], *, of_environment: bool
 def _find_address_problem(url: str) -> Found:
     if re.match(r"https?://", url, re.IGNORECASE):
         has_space = any(char.isspace() for char in url)
-        return ("its auth_url holds a space", "take it out") if has_space else None
-    return "its auth_url has no http:// or https:// at its beginning", "write the whole address of the identity service"
+        return ("auth_url contains a space", "remove the space") if has_space else None
+    return "auth_url does not begin with http:// or https://", "write the complete address of the identity service"
 
 
 def _describe_missing(name: str, values: Mapping[str, object]) -> tuple[str, str]:
-    """A setting that is not there, or that is there under another name."""
+    """The problem of a missing setting, which may be there under a misspelled name."""
     others = [key for key in values if key not in KNOWN_SETTINGS]
     close = get_close_matches(name, others, 1, 0.75)
     if close:
-        return f"it has no {name}, and {close[0]} is no setting", f"write {name} for {close[0]}"
-    return f"it has no {name}", _ADD.get(name, f"write {name} below its auth")
+        return f"{name} is missing, and {close[0]} is not a known setting", f"write {name} instead of {close[0]}"
+    return f"{name} is missing", _ADD.get(name, f"write {name} below auth of this cloud")
 
 
 _ADD: Final = {
-    "password": "write password below its auth, or in a secure.yaml in the same place",
-    "application_credential_secret": "write it below its auth, or in a secure.yaml in the same place",
+    "password": "write password below auth of this cloud, or in secure.yaml in the same folder",
+    "application_credential_secret": "write it below auth of this cloud, or in secure.yaml in the same folder",
 }
 
-_WORDED: Final[tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], tuple[str, str]]], ...]] = (
+_MEANINGS: Final[tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], tuple[str, str]]], ...]] = (
     (re.compile(r"^(\w+) is a required attribute"), lambda found: _describe_missing(found[1], {})),
     (re.compile(r"parameters which were not given: (\w+)"), lambda found: _describe_missing(found[1], {})),
     (re.compile(r"missing \d+ required (?:\w+ )*arguments?: '(\w+)'"), lambda found: _describe_missing(found[1], {})),
@@ -93,32 +93,37 @@ _WORDED: Final[tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], tuple[str,
     (
         re.compile(r"Configuration file (\S+) is empty or not a valid mapping"),
         lambda found: (
-            f"{found[1]} is empty or no mapping",
+            f"{found[1]} is empty or not a mapping",
             "write clouds: in its first line, and the clouds below it",
         ),
     ),
     (
         re.compile(r"object has no attribute 'get'|dictionary update sequence"),
-        lambda _: ("its settings are no mapping", "write auth, region_name and so on below its name, each on a line"),
+        lambda _: (
+            "its settings are not a mapping",
+            "write auth, region_name and its other settings below the name of the cloud, each on its own line",
+        ),
     ),
 )
-"""What the libraries say, in part, and what it means."""
+"""Parts of messages of the libraries, and what each means."""
 
 
 def _describe_unknown(name: str) -> tuple[str, str]:
     close = get_close_matches(name, KNOWN_SETTINGS, 1)
-    return f"{name} is no setting of its auth_type", f"write {close[0]}" if close else "take it out of its auth"
+    remedy = f"write {close[0]} instead" if close else f"remove {name} from auth of this cloud"
+    return f"its auth_type has no setting {name}", remedy
 
 
 def _describe_type(name: str) -> tuple[str, str]:
     close = get_close_matches(name, KNOWN_TYPES, 1)
-    return f"there is no auth_type {name}", f"write {close[0]}" if close else f"use one of {', '.join(KNOWN_TYPES[:5])}"
+    remedy = f"write {close[0]} instead" if close else f"use one of {', '.join(KNOWN_TYPES[:5])}"
+    return f"auth_type {name} does not exist", remedy
 
 
 def explain_error(error: BaseException) -> tuple[str, str]:
-    """What a library's error means, and what to do; its own words if it is none that is known."""
+    """What an error of a library means and what to do; the error's own text, without a remedy, if it is unknown."""
     text = str(error)
-    for pattern, describe in _WORDED:
+    for pattern, describe in _MEANINGS:
         if found := pattern.search(text):
             return describe(found)
     return clean(redact(text)), ""

@@ -1,4 +1,4 @@
-"""The embedded image service: one folder, for trying, tests and places without a network."""
+"""The embedded local store: an image service in one folder, for trials, tests and hosts without a network."""
 
 from imagesync.backends.local.backend import Local, open_local
 

@@ -1,7 +1,8 @@
-"""The Backend protocol on a folder: the image service's rules without a service. Does I/O through ``Store``.
+"""Operations of a Backend -> changes of a folder, by the rules of the image service. Does I/O through ``Store``.
 
-One project with an admin's rights, whose id is made with the store. Kept: statuses, what may change when, ids never given
-out again, protection, limits, format refusal. Not there: roles, import methods, stores, other projects' sessions.
+The store is one project, whose id is created with the store, and its user is an administrator. It has the service's
+statuses, rules for changes, unique ids, protection, limits, and checks of the format. It has no roles, import methods,
+service stores or sessions of other projects.
 """
 
 import contextlib
@@ -18,7 +19,7 @@ from imagesync.backends.base import CreateFields, ImportFields, UpdateFields
 from imagesync.backends.local import rules
 from imagesync.backends.local.content import Part
 from imagesync.backends.local.failures import translate_errors
-from imagesync.backends.local.rows import Row, Rows
+from imagesync.backends.local.rows import Row, Rows, not_found_error
 from imagesync.backends.local.store import Store
 from imagesync.backends.wire import create_to_wire, image_from_wire, update_to_wire
 from imagesync.errors import (
@@ -28,7 +29,6 @@ from imagesync.errors import (
     FormatMismatch,
     ImagesyncError,
     InvalidRequest,
-    NotFound,
     QuotaExceeded,
     UsageError,
 )
@@ -38,17 +38,18 @@ from imagesync.model.record import CATALOG
 
 CHUNK: Final = 2**20
 _CHANGEABLE: Final = ("active", "deactivated")
+_PLAN_AGAIN: Final = "make the plan again: imagesync plan PATH"
 
 T = TypeVar("T")
 
 
 def open_local(path: Path | str) -> "Local":
-    """The store in a folder, made where there is none. BackendError, or UsageError for one of a newer version."""
+    """The store in a folder; it is created if it does not exist. UsageError if its version is newer; else BackendError."""
     return Local(Store(Path(path)), str(path))
 
 
 class Local:
-    """One folder as an image service."""
+    """A folder as a Backend."""
 
     def __init__(self, store: Store, label: str) -> None:
         self._store = store
@@ -60,39 +61,39 @@ class Local:
         return self._identity
 
     def images(self, image_id: str | None = None) -> list[LiveImage]:
-        """Every image, or one (NotFound)."""
+        """All images, or one (NotFound if it does not exist)."""
         with self._store.rows() as rows:
             found = rows.list_images() if image_id is None else [rows.get(image_id)]
         live = self._load_images(found)
         if image_id is not None and not live:
-            raise NotFound(f"there is no image {image_id}")
+            raise not_found_error(image_id)
         return live
 
     def _load_images(self, documents: Iterable[Row]) -> list[LiveImage]:
-        """As values; told of those whose data is not what it was."""
+        """Records as values; an image whose data is damaged is killed, and a warning is logged."""
         return [image_from_wire(whole) for one in documents if (whole := self._store.mark_if_damaged(one)) is not None]
 
     def list_images(self, missing: list[str]) -> list[LiveImage]:  # noqa: ARG002 - every record can be read
-        """Every image."""
+        """All images."""
         return self.images()
 
     def find_images(self, wanted: Filter, *, missing: list[str] | None = None) -> list[LiveImage]:  # noqa: ARG002
-        """The images that a filter names."""
+        """The images that a filter selects."""
         return [image for image in self.images() if wanted.is_match(image)]
 
     def find_strays(self, catalog: str, missing: list[str]) -> list[LiveImage]:  # noqa: ARG002
-        """The images with this catalog's mark."""
+        """The images that carry this catalog's marker."""
         return self.find_images(Filter(catalog=catalog))
 
     def inventory(self, catalog: str, owners: Sequence[str] = ()) -> list[LiveImage]:
-        """Images with this catalog's mark and one of these owners (none: the store's project)."""
+        """Images that carry this catalog's marker and belong to ``owners`` (default: the store's project)."""
         wanted = owners or (self._identity.project_id,)
         with self._store.rows() as rows:
             found = rows.list_images(catalog)
         return [image for image in self._load_images(found) if image.owner in wanted]
 
     def leases(self, catalog: str) -> list[LiveImage]:
-        """Hidden images of the store's project that are records of this catalog's lease."""
+        """The lease records of this catalog: hidden images of the store's project."""
         with self._store.rows() as rows:
             found = rows.find_leases(catalog)
         return [
@@ -100,11 +101,11 @@ class Local:
         ]
 
     def find_named(self, names: Sequence[str], owner: str) -> list[LiveImage]:
-        """Visible images of one owner that have one of these names."""
+        """Images of one owner that have one of these names and are not hidden."""
         return [image for image in self.images() if image.name in names and image.owner == owner and not image.hidden]
 
     def create_image(self, **attrs: Unpack[CreateFields]) -> LiveImage:
-        """A new record, status queued."""
+        """Create a record with the status queued."""
         image_id, now = attrs.get("id") or str(uuid4()), _format_now()
         rules.check_new_id(image_id)
         document: Row = {
@@ -132,10 +133,10 @@ class Local:
         return image_from_wire(document)
 
     def update_image(self, image: LiveImage | str, **attrs: Unpack[UpdateFields]) -> LiveImage:
-        """All the changes at once, or none of them."""
+        """Save all changes, or none of them."""
         operations = update_to_wire(attrs)
         with self._store.rows(write=True) as rows:
-            before = rows.get(_id(image))
+            before = rows.get(_get_id(image))
             _check_condition(before, attrs)
             after = dict(before)
             for operation in operations:
@@ -155,7 +156,7 @@ class Local:
         rows.put(document, document.get(CATALOG))
 
     def times(self) -> Mapping[str, datetime]:
-        """A store has no clock of its own."""
+        """Empty: the store has no other clock than the host's."""
         return {}
 
     def with_time_limit(self, seconds: float) -> Self:  # noqa: ARG002 - nothing here waits for a service
@@ -167,67 +168,72 @@ class Local:
         return self
 
     def settling_time(self) -> float:
-        """None: each write is one transaction."""
+        """0 seconds, because each write is one transaction."""
         return 0.0
 
-    def may_publish(self, image_id: str) -> bool:
-        """An admin may."""
+    def can_publish(self, image_id: str) -> bool:
+        """True if the image exists, because the user is an administrator."""
         return bool(self.images(image_id))
 
     def delete_image(self, image: LiveImage | str) -> None:
-        """The image and its data go; the id stays taken."""
-        image_id = _id(image)
+        """Delete the image and its data; its id is never used again."""
+        image_id = _get_id(image)
         with self._store.rows(write=True) as rows:
             if rows.get(image_id)["protected"]:
-                raise Forbidden(f"image {image_id} is protected and cannot be deleted", "set protected to false first")
+                raise Forbidden(
+                    f"image {image_id} is protected and cannot be deleted", "set protected: false and apply"
+                )
             rows.remove(image_id)
         self._store.content.remove(image_id)
 
     def reactivate(self, image_id: str) -> None:
-        """A deactivated image becomes active."""
+        """Make a deactivated image active."""
         self._change_status(image_id, "active")
 
     def deactivate(self, image_id: str) -> None:
-        """An active image is deactivated."""
+        """Make the data of an active image unreadable."""
         self._change_status(image_id, "deactivated")
 
     def _change_status(self, image_id: str, status: str) -> None:
         with self._store.rows(write=True) as rows:
             document = rows.get(image_id)
             if document["status"] not in _CHANGEABLE:
-                raise Forbidden(f"image {image_id} is {document['status']} and cannot become {status}")
+                text = f"image {image_id}: the status is {document['status']} and cannot change to {status}"
+                raise Forbidden(text, "run apply to upload its data first")
             self._put(rows, {**document, "status": status})
 
     def members(self, image_id: str) -> list[MemberState]:
-        """The members of a shared image; nobody can accept here, they stay pending."""
+        """The members of a shared image. They are pending, because other projects cannot accept an image of a store."""
         with self._store.rows() as rows:
             _check_shared(rows, image_id)
             return [MemberState(project) for project in rows.list_members(image_id)]
 
     def add_member(self, image_id: str, project: str) -> None:
-        """Share with a project."""
+        """Share the image with a project."""
         with self._store.rows(write=True) as rows:
             _check_shared(rows, image_id)
             if len({*rows.list_members(image_id), project}) > rules.MAX_ENTRIES:
-                raise QuotaExceeded(f"image {image_id}: more than {rules.MAX_ENTRIES} members", "remove some")
+                text = f"image {image_id}: more than {rules.MAX_ENTRIES} members"
+                raise QuotaExceeded(text, "remove members that are not needed")
             rows.add_member(image_id, project)
 
     def remove_member(self, image_id: str, project: str) -> None:
-        """Stop sharing with a project."""
+        """Stop sharing the image with a project."""
         with self._store.rows(write=True) as rows:
             _check_shared(rows, image_id)
             rows.remove_member(image_id, project)
 
     def upload(self, image_id: str, chunks: Iterable[bytes], size: int | None, *, store: str | None = None) -> None:
-        """The data of a queued image; whatever breaks it off leaves the image queued and without data."""
+        """Write the data of a queued image. If that fails, the image is queued again and has no data."""
         if store is not None:
-            raise InvalidRequest(f"a local store has no store {store!r} within it", "leave stores out")
+            raise InvalidRequest(f"a local store has no service store {store!r}", "remove stores from the manifest")
         with self._store.part(image_id) as part:
             with self._store.rows(write=True) as rows:
                 document = rows.get(image_id)
                 rules.check_uploadable(document)
                 if document["status"] != "queued":
-                    raise Conflict(f"image {image_id} is {document['status']}: only a queued one takes data")
+                    text = f"image {image_id}: the status is {document['status']}; only a queued image accepts data"
+                    raise Conflict(text, _PLAN_AGAIN)
                 self._put(rows, {**document, "status": "saving"})
             try:
                 found = _receive(part, chunks, size, document)
@@ -239,9 +245,9 @@ class Local:
                 raise
 
     def _give_up(self, image_id: str) -> None:
-        """Queued and without data again, unless what failed came to be all the same: a commit may, and be told as failed.
+        """Queue the image again and delete its data, unless the database has the upload: a commit may fail and yet be saved.
 
-        The data goes first: where the disk is full it is what makes room.
+        The data is deleted first, because the write to the database may need its space on a full disk.
         """
         with contextlib.suppress(ImagesyncError), self._store.rows(write=True) as rows:
             document = rows.find(image_id)
@@ -251,27 +257,27 @@ class Local:
                 self._put(rows, {**document, "status": "queued"})
 
     def stage(self, image_id: str, chunks: Iterable[bytes], size: int | None) -> None:  # noqa: ARG002
-        """There is no staging area."""
+        """InvalidRequest: a local store has no staging area."""
         raise _no_imports_error("glance-direct")
 
     def import_image(self, image_id: str, method: str, **options: Unpack[ImportFields]) -> None:  # noqa: ARG002
-        """A folder fetches and copies nothing by itself."""
+        """InvalidRequest: a local store has no import methods."""
         raise _no_imports_error(method)
 
     def import_tasks(self, image_id: str) -> list[ImportTask]:  # noqa: ARG002
-        """Nothing is ever imported."""
+        """Empty: a local store has no imports."""
         return []
 
     def download(self, image_id: str) -> Iterator[bytes]:
-        """The data, a MiB at a time; Conflict while there is none."""
+        """The data in chunks of 1 MiB; Conflict if there is none."""
         with self._store.rows() as rows:
             document = rows.get(image_id)
         if document["size"] is None:
-            raise Conflict(f"image {image_id} has no data", "it is queued")
+            raise Conflict(f"image {image_id} is queued and has no data", "run apply to upload its data")
         return self._read(document)
 
     def _read(self, document: Row) -> Iterator[bytes]:
-        """The last bytes come only once all of them are what was stored."""
+        """The chunks; the last one only after the digest of all data was compared with the record."""
         where, sha512, held = f"store {self._store.path}: the data of image {document['id']}", hashlib.sha512(), b""
         with translate_errors(self._store.path), self._store.content.open_data(document["id"]) as file:
             while chunk := file.read(CHUNK):
@@ -281,22 +287,21 @@ class Local:
                 held = chunk
         found, recorded = sha512.hexdigest(), document["os_hash_value"]
         if found != recorded:
-            message = f"{where} is not what was stored: it has sha512:{found}, recorded is sha512:{recorded}"
-            raise BackendError(message, "the file was changed; delete the image and apply again")
+            message = f"{where} was changed: it has sha512:{found}; the record has sha512:{recorded}"
+            raise BackendError(message, "delete the image and run apply again")
         if held:
             yield held
 
     def renew(self) -> None:
-        """There is no token."""
+        """Nothing: a local store has no token."""
 
     def project_id(self, name: str, domain: str) -> str:
-        """A store has no identity service to ask."""
-        raise UsageError(
-            f"project {name!r} of domain {domain!r}: a local store knows no projects by name", "give the project's id"
-        )
+        """UsageError: a local store has no identity service."""
+        text = f"project {name!r} of domain {domain!r}: a local store cannot find a project by name"
+        raise UsageError(text, "write the project's id instead of its name")
 
     def capabilities(self) -> Capabilities:
-        """The formats of the Image API; no import methods, stores or quotas."""
+        """The formats of the Image API; no import methods, service stores or quotas."""
         return rules.CAPABILITIES
 
     def __enter__(self) -> Self:
@@ -306,31 +311,31 @@ class Local:
         self.close()
 
     def close(self) -> None:
-        """Nothing is held open any more."""
+        """Close the files of the store."""
         self._store.close()
 
 
 def _check_condition(document: Row, attrs: UpdateFields) -> None:
-    """Conflict where a required property is missing, or one that must be absent is there."""
-    present = rules.properties_of(document)
+    """Conflict if a required property is missing, or a property that must be absent exists."""
+    present = rules.get_properties(document)
     for name in attrs.get("required", ()):
         if name not in present:
-            raise Conflict(f"image {document['id']}: property {name} does not exist")
+            raise Conflict(f"image {document['id']}: property {name} does not exist", _PLAN_AGAIN)
     for name in attrs.get("properties", {}) if attrs.get("absent") else ():
         if name in present:
-            raise Conflict(f"image {document['id']}: property {name} exists already")
+            raise Conflict(f"image {document['id']}: property {name} exists already", _PLAN_AGAIN)
 
 
 def _no_imports_error(method: str) -> InvalidRequest:
-    return InvalidRequest(f"a local store has no import methods, so no {method}", "use method: upload")
+    return InvalidRequest(f"a local store has no import method {method}", "set method: upload in the manifest")
 
 
-def _id(image: LiveImage | str) -> str:
+def _get_id(image: LiveImage | str) -> str:
     return image if isinstance(image, str) else image.id
 
 
 def _to_plain(value: Any) -> Any:
-    """As a service would get it: enumerations are text."""
+    """The value as JSON has it: enumerations are text."""
     return json.loads(json.dumps(value))
 
 
@@ -340,33 +345,34 @@ def _format_now() -> str:
 
 def _check_shared(rows: Rows, image_id: str) -> None:
     if rows.get(image_id)["visibility"] != "shared":
-        raise Forbidden(f"image {image_id} is not shared: it has no members", "make its visibility shared")
+        raise Forbidden(f"image {image_id} is not shared and cannot have members", "set visibility: shared")
 
 
 def _receive(part: Part, chunks: Iterable[bytes], size: int | None, document: Row) -> Row:
-    """Every chunk written, hashed and looked at; what the service tells of them afterwards."""
+    """Write, hash and inspect every chunk; return the fields of the record that describe the data."""
     md5, sha512 = hashlib.md5(usedforsecurity=False), hashlib.sha512()
     inspection, count = Inspection(document["disk_format"], document["container_format"], is_measured=False), 0
     for chunk in chunks:
         part.write(chunk)
         md5.update(chunk)
         sha512.update(chunk)
-        _judge(document["id"], partial(inspection.feed, chunk))
+        _inspect(document["id"], partial(inspection.feed, chunk))
         count += len(chunk)
     if size is not None and count != size:
-        raise InvalidRequest(f"image {document['id']}: {count} bytes came, {size} were announced")
+        text = f"image {document['id']}: the source sent {count} bytes; it announced {size}"
+        raise InvalidRequest(text, "run apply again; if it fails again, correct the source")
     return {
         "size": count,
-        "virtual_size": _judge(document["id"], inspection.finish),
+        "virtual_size": _inspect(document["id"], inspection.finish),
         "checksum": md5.hexdigest(),
         "os_hash_algo": "sha512",
         "os_hash_value": sha512.hexdigest(),
     }
 
 
-def _judge(image_id: str, look: Callable[[], T]) -> T:
-    """The result of a look at the data, which the service's rules may refuse."""
+def _inspect(image_id: str, inspect: Callable[[], T]) -> T:
+    """The result of ``inspect``; data that the service's rules refuse is an InvalidRequest."""
     try:
-        return look()
+        return inspect()
     except FormatMismatch as error:
         raise InvalidRequest(f"image {image_id}: {error.message}", error.hint) from error

@@ -1,7 +1,7 @@
-"""A database file -> a connection that a database of anybody's making cannot make slow, large or harmful. SQLite.
+"""A database file, which an attacker may have written -> a connection with limits of time and size. Does I/O (SQLite).
 
-A file of a few pages can say that it has 10^50 rows, and its schema can hold views that never end. So nothing in a schema
-is trusted, all of it is compared with our own before it is used, and every statement has limits of time and size.
+A file of some pages can have 10^50 rows, and its schema can have views that never end. Therefore the schema is not
+trusted: it is compared with the store's schema before the first use, and every statement has limits of time and size.
 """
 
 import sqlite3
@@ -14,13 +14,13 @@ from typing import Any, Final
 from imagesync.text import one_line
 
 MAX_VALUE_BYTES: Final = 64 * 2**20
-"""Of one value; the largest record that the rules of an image allow has 50 MiB."""
+"""Bytes of one value. The largest record that the rules of an image allow has 50 MiB."""
 MAX_SECONDS: Final = 20.0
-"""Processor time of one statement, with what is done with its rows."""
+"""Processor time of one statement, including the processing of its rows."""
 MAX_SCHEMA_SECONDS: Final = 2.0
-"""Of each statement until the schema is read, which takes a store less than a millisecond."""
+"""Processor time of each statement until the schema is read; a store's schema takes less than a millisecond."""
 STEPS: Final = 100
-"""Instructions of SQLite between two looks at the clock: each can read a value of the greatest size."""
+"""SQLite instructions between two checks of the time. Each of them can read a value of ``MAX_VALUE_BYTES``."""
 _SETTINGS: Final = (
     "trusted_schema = OFF",
     "cell_size_check = ON",
@@ -29,17 +29,17 @@ _SETTINGS: Final = (
     "synchronous = FULL",
     "cache_size = -2000",
 )
-"""``cache_size`` (2,000 KiB) is else what the file itself suggests. The last two read the schema, under the limits."""
+"""Without ``cache_size`` (2,000 KiB), the file itself chooses it. The last two read the schema, within the limits."""
 
 
 class Connection(sqlite3.Connection):
-    """One whose statements are interrupted (SQLITE_INTERRUPT) after ``max_seconds`` of processor time each."""
+    """A connection that interrupts each statement after ``max_seconds`` of processor time (SQLITE_INTERRUPT)."""
 
     def __init__(self, address: str, *, max_seconds: float = MAX_SECONDS, **options: Any) -> None:
         super().__init__(address, isolation_level=None, check_same_thread=False, **options)
         self._clock = _Clock(min(max_seconds, MAX_SCHEMA_SECONDS))
         self.is_checked = False
-        """Whether its schema was compared with ours."""
+        """Whether its schema was compared with the store's schema."""
         self.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_VALUE_BYTES)
         self.set_progress_handler(self._clock.is_late, STEPS)
         try:
@@ -52,13 +52,13 @@ class Connection(sqlite3.Connection):
             raise
 
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> sqlite3.Cursor:  # type: ignore[override]
-        """Begin a statement: its time runs from now on."""
+        """Start a statement and its time limit."""
         self._clock.start()
         return super().execute(sql, parameters)
 
 
 class _Clock:
-    """The processor time of one statement; time that other processes take, or a lock is waited for, does not count."""
+    """The processor time of one statement; the time of other processes and of waits for a lock does not count."""
 
     def __init__(self, max_seconds: float) -> None:
         self._max_seconds, self._end = max_seconds, 0.0
@@ -71,7 +71,7 @@ class _Clock:
 
 
 def find_foreign_schema(connection: sqlite3.Connection, tables: Sequence[str]) -> str:
-    """What differs between the database's schema and that which ``tables`` make: a view, say; empty if nothing does."""
+    """The first difference between the schema of the database and that of ``tables``; empty if there is none."""
     wanted = _read_schema_of(tuple(tables))
     found = connection.execute(f"{_SCHEMA} LIMIT ?", (wanted.total() + 1,))
     return _describe_difference(Counter(found), wanted)

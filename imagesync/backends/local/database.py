@@ -1,7 +1,7 @@
-"""``store.db`` (SQLite, write-ahead log): opening, making, and transactions; read-only where it cannot be written. Does I/O.
+"""A store's folder -> transactions on its database ``store.db`` (SQLite with a write-ahead log). Does I/O.
 
-A folder that cannot be written is read all the same: beside a writer through the log that it has open, at rest as a file
-that nobody changes, which is looked at again afterwards.
+A read-only folder can be read too. If another process has the database open, imagesync reads it with that process's log.
+Otherwise it reads the file as immutable, and then checks that the file did not change meanwhile.
 """
 
 import contextlib
@@ -16,7 +16,7 @@ from uuid import uuid4
 
 from imagesync.backends.local.connection import MAX_SECONDS, Connection, find_foreign_schema
 from imagesync.backends.local.content import open_without_links
-from imagesync.backends.local.failures import BUSY_SECONDS, MEND, damage_error, translate_errors
+from imagesync.backends.local.failures import BUSY_SECONDS, RESTORE, damage_error, translate_errors
 from imagesync.backends.local.rows import TABLES, Rows
 from imagesync.errors import BackendError, UsageError
 
@@ -25,9 +25,9 @@ _MAGIC: Final = b"SQLite format 3\0"
 
 
 class Database:
-    """The database of the store in ``folder``; ``writable`` tells whether it can be more than read.
+    """The database of the store in ``folder``; ``writable`` is False if it can only be read.
 
-    ``max_seconds`` of processor time are what one statement may take.
+    One statement may take ``max_seconds`` of processor time.
     """
 
     def __init__(self, folder: Path, *, max_seconds: float = MAX_SECONDS) -> None:
@@ -38,31 +38,33 @@ class Database:
         weakref.finalize(self, _close, self._idle)
 
     def open(self, others: list[str]) -> None:
-        """Check it, or make it where there is none; ``others`` is what the folder has of images already."""
+        """Check the database, or create it; ``others`` are the names of the data files that the folder has.
+
+        BackendError if it is damaged, or missing although there are data files. UsageError if its version is newer.
+        """
         with translate_errors(self._folder):
             begins = self._read_beginning()
             if begins:
                 self._check_version()
             elif others or self._is_there(self._log):
                 message = f"store {self._folder}: store.db is {'empty' if self._file.exists() else 'missing'}"
-                held = f"content holds {len(others)} file{'s' * (len(others) != 1)}" if others else "its log is there"
-                raise BackendError(f"{message}, but {held}; nothing was made or removed", MEND)
+                rest = f"content has {len(others)} file{'s' * (len(others) != 1)}" if others else "its log exists"
+                raise BackendError(f"{message}, but {rest}; imagesync changed nothing", RESTORE)
             elif not self.writable:
-                raise BackendError(
-                    f"store {self._folder}: there is none, and the folder is read-only", "take another one"
-                )
+                text = f"store {self._folder} does not exist and cannot be created: the folder is read-only"
+                raise BackendError(text, "make the folder writable, or use another folder")
             else:
                 self._make()
 
     def _read_beginning(self) -> bytes:
-        """The first bytes; none where there is no database yet."""
+        """The first bytes of the file; empty if there is no database yet."""
         try:
             with open(self._file, "rb", opener=open_without_links) as file:
                 begins = file.read(len(_MAGIC))
         except FileNotFoundError:
             return b""
         if begins and begins != _MAGIC:
-            raise damage_error(self._folder, "store.db is no SQLite database")
+            raise damage_error(self._folder, "store.db is not a SQLite database")
         return begins
 
     def _is_there(self, path: Path) -> bool:
@@ -74,17 +76,17 @@ class Database:
             (version,) = connection.execute("PRAGMA user_version").fetchone()
             is_empty = connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone() is None
         if version > VERSION:
-            message = f"store {self._folder} is of version {version}, this imagesync knows {VERSION}"
-            raise UsageError(message, "use the imagesync that made it, or another folder")
+            message = f"store {self._folder} has version {version}; this imagesync supports version {VERSION}"
+            raise UsageError(message, "update imagesync, or use another folder")
         if version < VERSION and not is_empty:
-            raise damage_error(self._folder, "store.db is the database of something else")
+            raise damage_error(self._folder, "store.db is the database of another program")
         if version < VERSION:
-            self._make()  # whoever began it was killed before the tables were there
+            self._make()  # a process was killed before it had created the tables
 
     def _check_schema(self, connection: Connection) -> None:
-        """BackendError, before any table is read, for another schema than ours: what a view gives may never end."""
-        if different := find_foreign_schema(connection, TABLES):
-            raise damage_error(self._folder, f"store.db has another schema than a store's ({different})")
+        """BackendError, before any table is read, if the schema is not a store's: a query of a view may never end."""
+        if difference := find_foreign_schema(connection, TABLES):
+            raise damage_error(self._folder, f"store.db does not have the schema of a store ({difference})")
 
     def _make(self) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -107,14 +109,14 @@ class Database:
         return Connection(address, max_seconds=self._max_seconds, timeout=BUSY_SECONDS, uri=not self.writable)
 
     def _is_at_rest(self) -> bool:
-        """Whether nobody has it open, as far as its log tells."""
+        """Whether no process has the database open; a process that has it open keeps a log."""
         return not self._log.exists()
 
     @contextmanager
     def transaction(self, *, write: bool) -> Iterator[Rows]:
-        """All of it, or nothing where the block raises."""
+        """A transaction; if the block raises an error, nothing is saved."""
         if write and not self.writable:
-            raise BackendError(f"store {self._folder} is read-only", "check its permissions and its mount")
+            raise BackendError(f"store {self._folder} is read-only", "check its permissions and the mount options")
         with translate_errors(self._folder):
             before = self._read_state() if not self.writable and self._is_at_rest() else None
             with self._connection() as connection:
@@ -122,13 +124,14 @@ class Database:
                 yield Rows(connection, self._folder, self._measure_room)
                 connection.execute("COMMIT")
             if before is not None and not (self._is_at_rest() and self._read_state() == before):
-                raise BackendError(f"store {self._folder} was written while it was read", "run again")
+                text = f"store {self._folder}: another process changed it during the read"
+                raise BackendError(text, "run the command again")
 
     @contextmanager
     def _connection(self) -> Iterator[Connection]:
-        """One that no other thread has, kept for the next transaction: the last to be closed empties the log, at a cost.
+        """A connection that no other thread uses. It is kept for the next transaction, because closing the last one is slow.
 
-        What is read as a file at rest is opened anew each time, and so is what met an error.
+        A database that is read as immutable is opened again each time. After an error, the connection is closed.
         """
         try:
             connection = self._idle.pop()
@@ -148,15 +151,15 @@ class Database:
             connection.close()
 
     def close(self) -> None:
-        """Nothing is held open any more; a later transaction opens it again."""
+        """Close all connections; a later transaction opens the database again."""
         _close(self._idle)
 
     def _measure_room(self) -> int:
-        """Bytes of the database and its log: all rows together cannot be larger, unless some are counted twice."""
+        """Bytes of the database and its log. All rows together cannot be larger, unless a row is read twice."""
         return os.stat(self._file).st_size + (os.stat(self._log).st_size if self._log.exists() else 0)
 
     def _read_state(self) -> tuple[int, ...]:
-        """Tells whether a database that is read as a file at rest was at rest."""
+        """Values that change when another process writes to the file."""
         status = os.stat(self._file)
         return status.st_ino, status.st_size, status.st_mtime_ns
 

@@ -1,7 +1,7 @@
-"""A folder -> images and their data, safe for several threads and processes and for a kill at any instant. Does I/O.
+"""A folder -> images and their data, for several threads and processes. Does I/O.
 
-``store.db`` says what there is, ``content/ID`` is the data of an image. Data is whole and in its place before the database
-says that it is there, so that what the database shows always exists.
+``store.db`` has the records, ``content/ID`` is the data of an image. A process may be killed at any time: the data is
+complete and has its final name before the database has the status active.
 """
 
 import logging
@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from imagesync.backends.local.connection import MAX_SECONDS
-from imagesync.backends.local.content import Content, Part, image_of
+from imagesync.backends.local.content import Content, Part, parse_image_id
 from imagesync.backends.local.database import Database
 from imagesync.backends.local.failures import translate_errors
 from imagesync.backends.local.places import check_places
@@ -21,10 +21,10 @@ log = logging.getLogger(__name__)
 
 
 class Store:
-    """The folder. Opening makes it where there is none and tidies up after processes that were killed.
+    """The store in a folder. Opening it creates a missing store, and cleans up after processes that were killed.
 
-    It removes only what it made: what else lies there is told of and left alone. A store that has links in it, or whose
-    database is not ours, is refused before anything is read or removed.
+    It deletes only files of the store. Other files are kept, and a warning is logged. BackendError, before anything is
+    read or deleted, if the store has links or the database is not that of a store.
     """
 
     def __init__(self, path: Path, *, max_seconds: float = MAX_SECONDS) -> None:
@@ -39,23 +39,23 @@ class Store:
                 self._tidy()
 
     def rows(self, *, write: bool = False) -> AbstractContextManager[Rows]:
-        """One transaction: all of it, or nothing where the block raises."""
+        """A transaction; if the block raises an error, nothing is saved."""
         return self._database.transaction(write=write)
 
     def close(self) -> None:
-        """Nothing is held open any more."""
+        """Close the database."""
         self._database.close()
 
     def part(self, image_id: str) -> AbstractContextManager[Part]:
-        """A file for an image's data, held until what was written is recorded; gone afterwards unless it was kept."""
+        """A locked file for an image's data. The end of the block deletes it unless ``keep`` was called."""
         return self.content.part(image_id)
 
     def data(self, image_id: str) -> Path:
-        """Where the data of an image is."""
+        """The path of the data of an image."""
         return self.content.data(image_id)
 
     def _tidy(self) -> None:
-        """Set images back to queued whose upload's process is gone; delete data files that no image uses."""
+        """Queue images again whose upload was killed; delete data files that no image uses."""
         with self.rows(write=True) as rows:
             documents = rows.list_images()
             filled = frozenset(document["id"] for document in documents if document["size"] is not None)
@@ -65,25 +65,25 @@ class Store:
                     rows.put({**document, "status": "queued"}, document.get(CATALOG))
 
     def _delete_leftovers(self, rows: Rows, filled: frozenset[str]) -> set[str]:
-        """Delete the data files that no image and no upload uses; return the ids of images that are being filled."""
+        """Delete the data files that no image and no upload uses; return the ids of images that are being uploaded."""
         foreign, busy = [], set()
         for name in self.content.list_names():
-            image_id = image_of(name)
+            image_id = parse_image_id(name)
             if name in filled:
                 continue
-            if image_id is None or not rows.has_given_out(image_id):
+            if image_id is None or not rows.has_used_id(image_id):
                 foreign.append(name)
             elif not self.content.delete_unused(name, filled, rows.check_intact):
                 busy.add(image_id)
         if foreign:
-            more = f" and {len(foreign) - 1} more" if len(foreign) > 1 else ""
-            log.warning("store %s: content/%s%s is not the store's; left alone", self.path, foreign[0], more)
+            more = f" (and {len(foreign) - 1} more)" if len(foreign) > 1 else ""
+            log.warning("store %s: content/%s%s is not a file of the store; it is kept", self.path, foreign[0], more)
         return busy
 
     def mark_if_damaged(self, document: Row) -> Row | None:
-        """The image as it may be shown: one whose data is gone, or of another length, is killed and never active.
+        """The record; with the status killed if its data file is missing or has another size.
 
-        None where it was deleted meanwhile.
+        None if another process has deleted the image in the meantime.
         """
         if not self.content.find_damage(document):
             return document
@@ -91,6 +91,6 @@ class Store:
             found = rows.find(document["id"])
         if found is None or not (wrong := self.content.find_damage(found)):
             return found
-        hint = "shown as killed; apply uploads it again where a manifest wants it"
+        hint = "its status is shown as killed; apply uploads it again if a manifest declares it"
         log.warning("store %s: the data of image %s %s: %s", self.path, found["id"], wrong, hint)
         return {**found, "status": "killed"}

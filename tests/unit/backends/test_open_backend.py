@@ -1,4 +1,4 @@
-"""Which backend is opened."""
+"""Arguments of ``open_backend`` -> the backend."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from imagesync import open_backend
 from imagesync.errors import UsageError
 
 
-def test_a_cloud_and_a_store_at_once_are_refused(tmp_path: Path) -> None:
-    """One target at a time."""
+def test_a_cloud_together_with_a_store_is_refused(tmp_path: Path) -> None:
+    """A backend has one target."""
     with pytest.raises(UsageError):
         open_backend(cloud="x", store=tmp_path)

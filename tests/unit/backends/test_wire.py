@@ -1,4 +1,4 @@
-"""The image service's JSON <-> values."""
+"""JSON of the image service <-> values."""
 
 from typing import Any
 
@@ -25,7 +25,7 @@ IMAGE_ID = "a57ae423-5f2c-40d7-923a-ea7ef2afe0b5"
 
 
 def wire(**fields: object) -> dict[str, Any]:
-    """An image as Glance answers it."""
+    """An image as Glance returns it."""
     return {
         "id": IMAGE_ID,
         "name": "n",
@@ -54,8 +54,8 @@ def wire(**fields: object) -> dict[str, Any]:
     }
 
 
-def kin() -> dict[str, Any]:
-    """An image of a kin service: a snapshot with fields of its own, none of the newer ones of Glance."""
+def make_compatible() -> dict[str, Any]:
+    """An image of a compatible service: a snapshot with extra fields and without the newer fields of Glance."""
     newer = ("os_hidden", "os_hash_algo", "os_hash_value", "stores")
     own: dict[str, Any] = {
         "image_location": "snapshot",
@@ -80,8 +80,8 @@ def kin() -> dict[str, Any]:
         {"os_hash_algo": "Sha512", "os_hash_value": "B" * 128},
     ],
 )
-def test_tampering_is_found_however_the_service_writes_its_digest(digests: dict[str, str]) -> None:
-    """Algorithms and digits of the service are compared in lower case, by the plan too."""
+def test_tampering_is_found_in_upper_and_lower_case(digests: dict[str, str]) -> None:
+    """The service's algorithms and digits are compared in lower case, also by the planner."""
     wanted = spec("a", fingerprint=Fingerprint((Checksum("sha512", "a" * 128),)))
     image = image_from_wire(wire(**digests))
     tampered = live(wanted, **{name: getattr(image, name) for name in DIGEST_FIELDS})
@@ -106,9 +106,9 @@ def test_every_field_of_the_service_becomes_an_attribute() -> None:
     assert (image.tags, image.properties) == (frozenset("ab"), {})
 
 
-def test_fields_of_a_kin_service_come_through_as_properties() -> None:
-    """Unknown fields are kept and can be read as attributes; null ones are None and remembered."""
-    image = image_from_wire(kin())
+def test_extra_fields_of_a_compatible_service_are_properties() -> None:
+    """Unknown fields are kept and can be read as attributes. Fields with null are None and listed in ``nulls``."""
+    image = image_from_wire(make_compatible())
     assert (image.image_location, image.image_state, image.image_type) == ("snapshot", "available", "snapshot")
     assert (image.kernel_id, image.ramdisk_id) == (None, None)
     assert image.base_image_ref == "e50cf54b-799c-4150-b974-588bd85d3896"
@@ -116,24 +116,26 @@ def test_fields_of_a_kin_service_come_through_as_properties() -> None:
     assert {"kernel_id", "ramdisk_id", "virtual_size"} == image.nulls
 
 
-@pytest.mark.parametrize("document", [wire(), kin(), wire(name=None, owner=None, disk_format=None, tags=[])])
-def test_to_wire_gives_every_field_back(document: dict[str, Any]) -> None:
-    """In the service's own names, nulls too; only what every image has (os_hidden) may be added."""
+@pytest.mark.parametrize(
+    "document", [wire(), make_compatible(), wire(name=None, owner=None, disk_format=None, tags=[])]
+)
+def test_json_of_an_image_has_every_field_of_the_service(document: dict[str, Any]) -> None:
+    """It has the service's names, also of fields with null. Only os_hidden is added if it is missing."""
     back = image_to_json(image_from_wire(document))
     assert {"os_hidden": False, **document} == back
     assert list(back) == sorted(back)
 
 
 def test_locations_and_other_structures_are_kept_as_json_text() -> None:
-    """Extension values that are not text become JSON text; locations come back as they were."""
+    """Values of extra fields that are not text become JSON text; locations are written unchanged."""
     places = [{"url": "rbd://x", "metadata": {}}]
     image = image_from_wire(wire(locations=places, x_flags=["a", 1], x_number=3))
     assert image.properties == {"x_flags": '["a", 1]', "x_number": "3"}
     assert image_to_json(image)["locations"] == places
 
 
-def test_what_only_the_service_writes_is_no_property() -> None:
-    """``os_glance_*`` is kept apart, so that it is neither compared nor copied."""
+def test_fields_that_only_the_service_writes_are_not_properties() -> None:
+    """``os_glance_*`` is separate, because it is neither compared nor copied."""
     image = image_from_wire(wire(os_glance_failed_import="fast", os_distro="x"))
     assert image.properties == {"os_distro": "x"}
     assert image.service == {"os_glance_failed_import": "fast"}
@@ -158,7 +160,7 @@ def test_what_only_the_service_writes_is_no_property() -> None:
     ],
 )
 def test_a_wrong_type_is_an_error_that_names_image_and_field(field: str, value: object) -> None:
-    """Loud at the border: nothing behind it checks types again."""
+    """No other code checks the types again."""
     with pytest.raises(BackendError) as caught:
         image_from_wire(wire(**{field: value}))
     assert IMAGE_ID in str(caught.value)
@@ -166,14 +168,14 @@ def test_a_wrong_type_is_an_error_that_names_image_and_field(field: str, value: 
 
 
 @pytest.mark.parametrize("document", [None, [], "x", 3, {}, {"id": 7}])
-def test_what_is_no_image_is_an_error(document: object) -> None:
-    """Another service, or a proxy, answered."""
+def test_a_document_that_is_not_an_image_is_an_error(document: object) -> None:
+    """Another service or a proxy may have returned it."""
     with pytest.raises(BackendError):
         image_from_wire(document)
 
 
-def test_a_create_flattens_properties_into_the_body() -> None:
-    """Tags once and sorted, ``hidden`` under the service's name."""
+def test_the_body_of_a_create_has_properties_beside_the_fields() -> None:
+    """Tags are sorted and unique; ``hidden`` has the service's name."""
     body = create_to_wire(
         {"id": IMAGE_ID, "name": "n", "hidden": True, "visibility": "private", "tags": ["b", "a", "b"]}
         | {"properties": {"os_distro": "x"}}  # type: ignore[arg-type]
@@ -189,16 +191,16 @@ def test_a_create_flattens_properties_into_the_body() -> None:
 
 
 @pytest.mark.parametrize("name", ["status", "os_hidden", "name", "os_glance_import_task", "self"])
-def test_a_property_called_like_a_field_is_refused_before_it_is_sent(name: str) -> None:
-    """It would set the field, or be refused in the middle of an apply."""
+def test_a_property_with_the_name_of_a_field_is_refused_before_the_request(name: str) -> None:
+    """It would set the field, or the service would reject it in the middle of an apply."""
     with pytest.raises(InvalidRequest, match=name):
         create_to_wire({"properties": {name: "x"}})
     with pytest.raises(InvalidRequest, match=name):
         update_to_wire({"properties": {name: None}})
 
 
-def test_unknown_attributes_are_refused_with_those_there_are() -> None:
-    """A misspelt one must not become a property."""
+def test_the_error_for_an_unknown_attribute_lists_the_known_ones() -> None:
+    """A misspelled attribute must not become a property."""
     with pytest.raises(InvalidRequest, match=r"min_dsk.*min_disk"):
         create_to_wire({"min_dsk": 3})  # type: ignore[typeddict-unknown-key]
     with pytest.raises(InvalidRequest, match="id"):
@@ -206,7 +208,7 @@ def test_unknown_attributes_are_refused_with_those_there_are() -> None:
 
 
 def test_an_update_replaces_fields_and_adds_properties() -> None:
-    """One operation a field, in one order whatever the order of the arguments."""
+    """One operation for each field; their order does not depend on the order of the arguments."""
     attrs: UpdateFields = {"name": None, "hidden": True, "tags": ["b", "a"], "properties": {"p": "1"}}
     expected = [
         {"op": "replace", "path": "/name", "value": None},
@@ -219,8 +221,8 @@ def test_an_update_replaces_fields_and_adds_properties() -> None:
     assert update_to_wire(reversed_attrs) == expected
 
 
-def test_a_property_goes_by_add_then_remove_with_its_name_escaped() -> None:
-    """``remove`` of a missing property is refused (409): the pair is not. RFC 6901 escapes ``~`` and ``/``."""
+def test_add_then_remove_deletes_a_property_with_an_escaped_name() -> None:
+    """The service rejects ``remove`` alone for a missing property (409). RFC 6901 escapes ``~`` and ``/``."""
     operations = update_to_wire({"properties": {"a/b~c": None}})
     assert [(operation["op"], operation["path"]) for operation in operations] == [
         ("add", "/a~1b~0c"),
@@ -228,20 +230,20 @@ def test_a_property_goes_by_add_then_remove_with_its_name_escaped() -> None:
     ]
 
 
-def test_nothing_to_change_is_no_operation() -> None:
-    """So that no request is made."""
+def test_an_update_without_changes_has_no_operations() -> None:
+    """The backend then sends no request."""
     assert update_to_wire({}) == []
 
 
 def test_members_carry_project_and_status() -> None:
-    """Other fields of the answer are of no use."""
+    """Other fields of the response are ignored."""
     assert member_from_wire({"member_id": "p", "status": "accepted", "schema": "x"}) == MemberState("p", "accepted")
     with pytest.raises(BackendError):
         member_from_wire({"status": "accepted"})
 
 
 def test_capabilities_are_read_from_the_service_s_own_documents() -> None:
-    """Formats and read-only fields from the schema, methods, stores and quotas from /info."""
+    """Formats and read-only fields are in the schema; methods, stores and quotas in /info."""
     schema = {
         "properties": {
             "disk_format": {"enum": [None, "raw", "qcow2"]},
@@ -265,24 +267,24 @@ def test_capabilities_are_read_from_the_service_s_own_documents() -> None:
 
 
 @pytest.mark.parametrize("document", [None, [], "x", {"properties": 3, "stores": 1, "usage": [], "import-methods": 2}])
-def test_capabilities_that_are_not_offered_are_unknown_not_refused(document: object) -> None:
-    """Nothing is known then, and nothing is forbidden."""
+def test_capabilities_that_the_service_does_not_list_are_unknown(document: object) -> None:
+    """imagesync then refuses nothing because of them."""
     able = capabilities_from_wire(document, document, document, document)
     assert (able.disk_formats, able.stores, able.usage, able.hidden) == (frozenset(), frozenset(), {}, True)
 
 
-def test_a_service_without_hidden_images_says_so() -> None:
-    """Image API before 2.7: the schema has no os_hidden."""
+def test_a_schema_without_os_hidden_means_no_hidden_images() -> None:
+    """Services with an Image API before 2.7 have no hidden images."""
     assert not capabilities_from_wire({"properties": {"name": {}}}, None, None, None).hidden
 
 
-def test_a_value_wins_over_a_remembered_null() -> None:
-    """A LiveImage changed on our side shows the change."""
+def test_a_value_has_precedence_over_a_null_of_the_service() -> None:
+    """JSON of a LiveImage that imagesync changed has the new value."""
     assert image_to_json(LiveImage("x", name="n", nulls=frozenset({"name"})))["name"] == "n"
 
 
-def test_imports_are_read_by_age_and_leniently() -> None:
-    """The newest last; what is of another shape is empty, as imports only explain."""
+def test_imports_are_sorted_by_age_and_wrong_values_are_empty() -> None:
+    """The newest is last. Imports are only for explanations, so a value of a wrong type is not an error."""
     first = {"id": "1", "status": "failure", "message": "m", "created_at": "2026-01-01T00:00:00", "updated_at": "u"}
     second = {"id": "2", "status": "processing", "message": None, "created_at": "2026-01-02T00:00:00"}
     older, newer = tasks_from_wire({"tasks": [second, first]})
@@ -291,8 +293,8 @@ def test_imports_are_read_by_age_and_leniently() -> None:
     assert tasks_from_wire([]) == tasks_from_wire({"tasks": "none"}) == []
 
 
-def test_a_store_that_only_reads_is_none_to_put_data_into() -> None:
-    """An http store is listed by the service, marked read-only."""
+def test_a_read_only_store_is_not_a_destination() -> None:
+    """The service lists an http store as read-only."""
     listed = {"stores": [{"id": "fast", "default": "true"}, {"id": "web", "read-only": "true"}, {"id": "slow"}]}
     assert capabilities_from_wire(None, None, listed, None).stores == {"fast", "slow"}
 
@@ -307,5 +309,5 @@ def test_a_store_that_only_reads_is_none_to_put_data_into() -> None:
     ],
 )
 def test_the_service_s_hash_is_final_if_no_store_keeps_only_an_address(stores: object, *, expected: bool) -> None:
-    """Stores of type http are listed as read-only; where no list is offered, nobody knows."""
+    """The service lists stores of type http as read-only; without a list, their types are unknown."""
     assert capabilities_from_wire({}, {}, stores, {}).hash_is_final is expected

@@ -190,7 +190,7 @@ class MayNotPublish(Local):
         self.uploads += 1
         super().upload(image_id, chunks, size, store=store)
 
-    def may_publish(self, image_id: str) -> bool:
+    def can_publish(self, image_id: str) -> bool:
         self.asked += 1
         return False
 

@@ -1,4 +1,4 @@
-"""Addresses of the services: one version, and no secrets."""
+"""Settings of a cloud -> addresses of its services, time limits and the settling time."""
 
 from pathlib import Path
 
@@ -23,19 +23,19 @@ from imagesync.errors import UsageError
     ],
 )
 def test_an_endpoint_gets_exactly_one_version(endpoint: str) -> None:
-    """Whatever the catalog says, without asking for versions."""
+    """The version of the service catalog is replaced, without a request for the versions."""
     assert add_version(endpoint) == "http://h:9292/v2"
 
 
 def test_a_path_before_the_version_is_kept() -> None:
-    """Many clouds serve everything on one host."""
+    """Many clouds have all services on one host."""
     assert add_version("https://h/image") == "https://h/image/v2"
     assert add_version("https://h/v1/image/v2/") == "https://h/v1/image/v2"
     assert strip_version("https://h/identity/v3") == "https://h/identity"
 
 
 def test_an_address_is_shown_without_secrets() -> None:
-    """It is kept in plan files."""
+    """Plan files contain it."""
     assert public_address("https://u:p@h:5000/v3/?x=1") == "https://h:5000/v3"
 
 
@@ -45,24 +45,24 @@ def test_an_address_is_shown_without_secrets() -> None:
 def test_the_settling_time_is_a_setting_of_the_cloud(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: str, expected: float
 ) -> None:
-    """Seconds between the mark of an image and its deletion."""
+    """Seconds between the marker for deletion on an image and its deletion."""
     use_cloud(tmp_path, monkeypatch, settings)
     with open_glance("c") as backend:
         assert backend.settling_time() == expected
 
 
 @pytest.mark.parametrize("value", ["-1", "61", "soon", "nan", "[]"])
-def test_a_settling_time_that_is_none_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+def test_an_invalid_settling_time_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     use_cloud(tmp_path, monkeypatch, f"imagesync_settling_time: {value}")
     with pytest.raises(
-        UsageError, match=r"cloud c: imagesync_settling_time is .*, not 0 to 60 seconds; correct it in clouds"
+        UsageError, match=r"cloud c: imagesync_settling_time is .*; it must be 0 to 60 seconds; correct it in clouds"
     ):
         open_glance("c")
 
 
 @pytest.mark.parametrize(("own", "expected"), [(None, LOGIN_TIMEOUT), (7.0, 7.0)])
-def test_the_identity_service_is_not_waited_for_without_end(own: float | None, expected: float) -> None:
-    """The library itself has no limit; the cloud's own (``api_timeout``) counts."""
+def test_requests_to_the_identity_service_have_a_time_limit(own: float | None, expected: float) -> None:
+    """The library has none; the cloud's ``api_timeout`` has precedence."""
     session = Session(timeout=own)
     prepare(session)
     assert session.timeout == expected

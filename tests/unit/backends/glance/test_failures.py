@@ -1,4 +1,4 @@
-"""What the service answers -> an error of one line."""
+"""Error responses -> errors of one line."""
 
 import pytest
 
@@ -42,13 +42,13 @@ PAGE = """<html>
         ("[" * 30_000, "[" * 399 + "…"),
     ],
 )
-def test_the_reason_is_taken_out_of_whatever_page_carries_it(body: str, sentence: str) -> None:
-    """One printable line: Glance answers HTML or JSON with a general part and a detail, Keystone JSON of its own."""
+def test_the_message_is_extracted_from_every_kind_of_error_page(body: str, sentence: str) -> None:
+    """One printable line: Glance returns HTML or JSON with a general part and a detail, Keystone another JSON."""
     assert extract_message(body) == sentence
 
 
 def test_no_secret_of_an_address_or_a_token_reaches_a_message() -> None:
-    """Queries sign URLs; user information is a password."""
+    """The query of a URL may contain a signature, its user information a password."""
     text = clean("GET http://user:pw@h/x?sig=abc (see 'https://h/y?token=1') gAAAAAB" + "k" * 60)
     assert text == "GET http://h/x (see 'https://h/y') (a token)"
 
@@ -71,8 +71,8 @@ def test_no_secret_of_an_address_or_a_token_reaches_a_message() -> None:
         (503, Unavailable),
     ],
 )
-def test_a_status_is_an_error_of_ours(status: int, kind: type[BackendError]) -> None:
-    """The table of DESIGN: where, what, and the way out in one line."""
+def test_each_status_has_its_error_class(status: int, kind: type[BackendError]) -> None:
+    """The message is one line and begins with the request."""
     error = error_from_answer(status, "because", "GET /images/x")
     assert type(error) is kind
     assert str(error).startswith("GET /images/x: ")
@@ -89,33 +89,35 @@ DENIED = "You are not authorized to complete {} action."
         (
             DENIED.format("add_image"),
             ("reader",),
-            "the image service wants the role member for that, and this user has the role reader: ask for it, or use another "
-            "user",
+            "the image service requires the role member, and this user has only reader: ask an administrator for the role, "
+            "or use another user",
         ),
         (
             DENIED.format("download_image"),
             (),
-            "the image service wants the role member for that, and this user has another role: ask for it, or use another user",
+            "the image service requires the role member, and this user does not have it: ask an administrator for the role, "
+            "or use another user",
         ),
         (
             DENIED.format("publicize_image"),
             ("reader", "member"),
-            "the image service wants the role admin for that, and this user has the role member and reader: ask for it, or use "
-            "another user",
+            "the image service requires the role admin, and this user has only member and reader: ask an administrator for "
+            "the role, or use another user",
         ),
         (
             "You are not permitted to create images owned by &#x27;x&#x27;",
             ("member",),
-            "the image service wants the role admin for that, and this user has the role member: ask for it, or use another user",
+            "the image service requires the role admin, and this user has only member: ask an administrator for the role, "
+            "or use another user",
         ),
         (
             DENIED.format("modify_image"),
             ("member",),
-            "the image belongs to another project: use a user with the role member there, or with admin",
+            "the image belongs to another project: use a user with the role member in that project, or with admin",
         ),
         ("Image x is protected and cannot be deleted.", ("member",), ""),
     ],
 )
-def test_a_refusal_says_which_role_is_needed(body: str, roles: tuple[str, ...], hint: str) -> None:
-    """By the service's default policy; what is refused for another reason needs no role."""
+def test_the_hint_of_a_refusal_names_the_required_role(body: str, roles: tuple[str, ...], hint: str) -> None:
+    """The role is that of the service's default policy; a refusal for another reason names none."""
     assert error_from_answer(403, body, "POST /images", roles).hint == hint

@@ -1,4 +1,4 @@
-"""A project by its name and domain: exactly one, or an error that says what to give instead."""
+"""A project's name and domain -> its id, or an error with a remedy."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,7 +19,7 @@ REFUSED = Say(403, b"no")
 
 @contextmanager
 def identity_service(answer: Callable[[str], Say]) -> Iterator[tuple[Api, Server]]:
-    """Requests to a service that answers by path."""
+    """A service whose responses depend on the path, and an ``Api`` for it."""
     server = Server(answer)
     with listening(server) as address:
         session = Session(auth=NoAuth(endpoint=address))
@@ -27,34 +27,34 @@ def identity_service(answer: Callable[[str], Say]) -> Iterator[tuple[Api, Server
         session.session.close()
 
 
-def listed(kind: str, *ids: str) -> Say:
-    """Projects or domains, all of one name and domain."""
+def list_items(kind: str, *ids: str) -> Say:
+    """Projects or domains with the same name and domain."""
     return Say(body={kind: [{"id": one, "name": "p", "domain_id": "domain-1"} for one in ids]})
 
 
 @pytest.mark.parametrize(("ids", "expected"), [(["one"], "one"), ([], None), (["one", "two"], None)])
-def test_there_is_one_project_of_a_name_or_none_is_meant(ids: list[str], expected: str | None) -> None:
-    """Of several, whichever came first would be shared with."""
+def test_a_name_of_several_projects_is_an_error(ids: list[str], expected: str | None) -> None:
+    """Otherwise the image would be shared with the first of them."""
 
     def answer(path: str) -> Say:
-        return listed("domains", "domain-1") if path.startswith("/domains") else listed("projects", *ids)
+        return list_items("domains", "domain-1") if path.startswith("/domains") else list_items("projects", *ids)
 
     with identity_service(answer) as (api, server):
         if expected:
             assert find_project_id(api, None, "p", "D") == expected
         else:
-            with pytest.raises(UsageError, match=r"there is no project 'p' in domain 'D'; .*give the project's id"):
+            with pytest.raises(UsageError, match=r"project 'p' does not exist in domain 'D'; .*write the project's id"):
                 find_project_id(api, None, "p", "D")
         assert parse_qs(urlsplit(server.asked[-1]).query) == {"name": ["p"], "domain_id": ["domain-1"]}
 
 
 @pytest.mark.parametrize(("ids", "expected"), [(["one"], "one"), ([], None), (["one", "two"], None)])
-def test_whoever_may_not_list_projects_finds_one_of_the_own(ids: list[str], expected: str | None) -> None:
-    """Of the name in that domain, and of no other."""
+def test_a_user_who_may_not_list_projects_finds_their_own(ids: list[str], expected: str | None) -> None:
+    """Projects of another name or of another domain do not count."""
 
     def answer(path: str) -> Say:
         if path.startswith("/auth/projects"):
-            own = listed("projects", *ids).body
+            own = list_items("projects", *ids).body
             assert isinstance(own, dict)
             others = [
                 {"id": "x", "name": "q", "domain_id": "domain-1"},
@@ -67,13 +67,13 @@ def test_whoever_may_not_list_projects_finds_one_of_the_own(ids: list[str], expe
         if expected:
             assert find_project_id(api, None, "p", "domain-1") == expected
         else:
-            with pytest.raises(Forbidden, match="this user may not look projects up; give the project's id"):
+            with pytest.raises(Forbidden, match="this user may not list projects; write the project's id"):
                 find_project_id(api, None, "p", "domain-1")
 
 
 @dataclass(frozen=True)
 class Access:
-    """What a token says of the session."""
+    """The content of the session's token."""
 
     project_name: str = "p"
     project_id: str = "own"
@@ -84,7 +84,7 @@ class Access:
 
 
 @pytest.mark.parametrize(
-    ("name", "domain", "expected", "asked"),
+    ("name", "domain", "expected", "domain_id"),
     [
         ("p", "Mine", "own", None),
         ("p", "domain-9", "own", None),
@@ -93,25 +93,28 @@ class Access:
         ("q", "Mine", "one", "domain-9"),
     ],
 )
-def test_the_own_project_is_meant_by_its_name_and_its_domain(
-    name: str, domain: str, expected: str, asked: str | None
+def test_the_session_s_project_is_found_by_name_and_domain_without_a_request(
+    name: str, domain: str, expected: str, domain_id: str | None
 ) -> None:
-    """A project of the same name in another domain is another one; what the token says is not asked for."""
+    """The token contains it. A project of the same name in another domain is another project."""
 
     def answer(path: str) -> Say:
-        return listed("domains", "domain-1") if path.startswith("/domains") else listed("projects", "one")
+        return list_items("domains", "domain-1") if path.startswith("/domains") else list_items("projects", "one")
 
     with identity_service(answer) as (api, server):
-        assert find_project_id(api, Access(), name, domain) == expected  # type: ignore[arg-type]  # as much as is asked
+        assert find_project_id(api, Access(), name, domain) == expected  # type: ignore[arg-type]  # only the part that is used
         queries = [parse_qs(urlsplit(path).query) for path in server.asked if "/projects?" in path]
-        assert queries == ([{"name": [name], "domain_id": [asked]}] if asked else [])
+        assert queries == ([{"name": [name], "domain_id": [domain_id]}] if domain_id else [])
 
 
 @pytest.mark.parametrize("body", [{}, [], {"projects": {}}, {"projects": [{"name": "p"}]}, {"projects": [3]}])
-def test_an_answer_of_another_shape_is_one_line(body: object) -> None:
-    """It is no identity service."""
+def test_a_response_of_another_shape_is_an_error_of_one_line(body: object) -> None:
+    """The address is not that of an identity service."""
     with (
-        identity_service(lambda path: listed("domains") if path.startswith("/domains") else Say(body=body)) as (api, _),
-        pytest.raises(BackendError, match="the identity service answered something without 'projects'"),
+        identity_service(lambda path: list_items("domains") if path.startswith("/domains") else Say(body=body)) as (
+            api,
+            _,
+        ),
+        pytest.raises(BackendError, match="the identity service returned a document without a list 'projects'"),
     ):
         find_project_id(api, None, "p", "D")

@@ -1,4 +1,4 @@
-"""Which region of a cloud is meant: named in the settings or the environment, the only one, or none of several."""
+"""Settings, environment and service catalog -> the region of a cloud, or an error that lists the regions."""
 
 import json
 from pathlib import Path
@@ -14,8 +14,8 @@ from imagesync.errors import UsageError
 TWO = ["east", "west"]
 
 
-def region_of(folder: Path, monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any], given: str = "") -> str:
-    """The region of a cloud ``c`` with these settings, and with OS_REGION_NAME if it is ``given``."""
+def open_region(folder: Path, monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any], given: str = "") -> str:
+    """The region of a cloud ``c`` with these settings, and with OS_REGION_NAME if ``given`` is not empty."""
     entry = {"auth_type": "none", "auth": {"endpoint": "http://images.example"}, **settings}
     (folder / "clouds.json").write_text(json.dumps({"clouds": {"c": entry}}))
     monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(folder / "clouds.json"))
@@ -40,18 +40,18 @@ def region_of(folder: Path, monkeypatch: pytest.MonkeyPatch, settings: dict[str,
         ({"regions": [{"name": "east"}, {"name": "west", "values": {"api_timeout": 7}}]}, "west", "west"),
     ],
 )
-def test_the_region_that_is_named_is_taken(
+def test_the_named_region_is_used(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any], given: str, expected: str
 ) -> None:
-    """By the cloud itself, or by OS_REGION_NAME; beside ``regions`` the library ignores both."""
-    assert region_of(tmp_path, monkeypatch, settings, given) == expected
+    """The cloud's region_name or OS_REGION_NAME names it; with ``regions``, the library ignores both."""
+    assert open_region(tmp_path, monkeypatch, settings, given) == expected
 
 
 @pytest.mark.parametrize(
     ("settings", "given", "message"),
     [
-        ({"regions": TWO}, "", "cloud c: it has several regions (east, west); name one: region_name: east in clouds"),
-        ({"regions": TWO}, "north", "cloud c: region north is not one of its regions (east, west); name one"),
+        ({"regions": TWO}, "", "cloud c: it has several regions (east, west); select one: region_name: east in clouds"),
+        ({"regions": TWO}, "north", "cloud c: region north is not one of its regions (east, west); select one"),
         ({"regions": TWO, "region_name": "north"}, "", "it has several regions (east, west)"),
         pytest.param(
             {"region_name": "east,west"},
@@ -63,16 +63,16 @@ def test_the_region_that_is_named_is_taken(
         ({"regions": ["a b", "x"]}, "", "region_name: a b in clouds.yaml, or export OS_REGION_NAME='a b'"),
     ],
 )
-def test_the_first_of_several_is_never_taken(
+def test_the_first_of_several_regions_is_never_used(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any], given: str, message: str
 ) -> None:
     with pytest.raises(UsageError) as caught:
-        region_of(tmp_path, monkeypatch, settings, given)
+        open_region(tmp_path, monkeypatch, settings, given)
     assert message in str(caught.value)
 
 
 class Region(SimpleNamespace):
-    """The settings of a cloud in one region, as far as they are asked."""
+    """The part of a cloud's settings in one region that is used."""
 
     def get_region_name(self, _service: str) -> str | None:
         return getattr(self, "name", None)
@@ -95,25 +95,30 @@ class Region(SimpleNamespace):
         (Region(override="http://h"), ["east"], "east"),
     ],
 )
-def test_a_region_that_is_not_named_has_its_name(region: Any, regions: list[str], expected: str) -> None:
-    """An endpoint of one's own needs no region of the catalog."""
+def test_the_only_region_is_used_by_its_name(region: Any, regions: list[str], expected: str) -> None:
+    """An endpoint of the settings needs no region of the service catalog."""
     assert settle_region("cloud c", region, "http://h", regions) == expected
 
 
 @pytest.mark.parametrize(
     ("region", "url", "regions", "message"),
     [
-        (Region(), "http://h", TWO, "cloud c: its image service is in several regions (east, west); name one: "),
-        (Region(), "http://h", ["", "east"], "(one without a name, east); name one: region_name: east in clouds.yaml"),
-        (Region(name="north"), None, TWO, "(interface public, region north); it has one in east, west; name one"),
+        (Region(), "http://h", TWO, "cloud c: its image service is in several regions (east, west); select one: "),
+        (
+            Region(),
+            "http://h",
+            ["", "east"],
+            "(one without a name, east); select one: region_name: east in clouds.yaml",
+        ),
+        (Region(name="north"), None, TWO, "(interface public, region north); it has one in east, west; select one"),
         (Region(), None, [], "(interface public, region any); check project, auth_type, region_name and interface"),
-        (Region(), "http://h", ["a\x1b[2J", "$(x)"], "(a\\x1b[2J, $(x)); name one"),
+        (Region(), "http://h", ["a\x1b[2J", "$(x)"], "(a\\x1b[2J, $(x)); select one"),
         (Region(), "http://h", ["$(x)", "b"], "or export OS_REGION_NAME='$(x)'"),
         (Region(), "http://h", [f"r{number:02}" for number in range(30)], "r19, and 10 more)"),
     ],
 )
-def test_regions_that_could_be_meant_are_listed(region: Any, url: str | None, regions: list[str], message: str) -> None:
-    """With what to do; names come from a service and are shown safely."""
+def test_the_error_lists_the_regions(region: Any, url: str | None, regions: list[str], message: str) -> None:
+    """It has a remedy. The names are those of a service, and control characters in them are escaped."""
     with pytest.raises(UsageError) as caught:
         settle_region("cloud c", region, url, regions)
     assert message in str(caught.value)

@@ -1,4 +1,4 @@
-"""Where an answer may lead to."""
+"""Redirects of services: which of them are followed."""
 
 import io
 
@@ -13,7 +13,7 @@ from imagesync.errors import BackendError
 def make_redirect(
     url: str, target: str, *, token: str = "", method: str = "GET", status: int = 302
 ) -> requests.Response:
-    """The answer to a request, before its body is read."""
+    """The response to a request, before its body is read."""
     answer = requests.Response()
     answer.status_code, answer.url = status, url
     answer.headers["Location"] = target
@@ -35,23 +35,23 @@ def make_redirect(
         ("https://h/identity", "https://[", False),
     ],
 )
-def test_only_the_same_host_is_followed_and_never_to_what_is_worse_protected(
+def test_only_a_redirect_to_the_same_host_and_not_to_plain_http_is_followed(
     url: str, target: str, is_followed: bool
 ) -> None:
-    """The log-in is sent to wherever the identity service says it is."""
+    """The library sends the password to the address that the identity service returns."""
     answer = make_redirect(url, target)
     if is_followed:
         guard_answer(answer)
         assert answer.raw.read() == b"moved"
         return
-    with pytest.raises(BackendError, match="which is not followed"):
+    with pytest.raises(BackendError, match="which imagesync does not follow"):
         guard_answer(answer)
 
 
 @pytest.mark.parametrize("changed", [{"token": "t"}, {"method": "POST"}])
 @pytest.mark.parametrize("status", [301, 302, 303, 305, 307, 308])
-def test_what_carries_something_is_not_led_on(changed: dict[str, str], status: int) -> None:
-    """A token, or a body with a password: not even on the same host."""
+def test_a_request_with_credentials_is_never_redirected(changed: dict[str, str], status: int) -> None:
+    """It has a token, or a body with a password; it is not redirected even on the same host."""
     answer = make_redirect("https://h/identity", "https://h/identity/v3", status=status, **changed)
-    with pytest.raises(BackendError, match="which is not followed"):
+    with pytest.raises(BackendError, match="which imagesync does not follow"):
         guard_answer(answer)

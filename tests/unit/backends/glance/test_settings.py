@@ -1,4 +1,4 @@
-"""What is wrong with the settings of a cloud, in the words of clouds.yaml."""
+"""Wrong settings of a cloud -> messages in the terms of clouds.yaml."""
 
 import pytest
 
@@ -10,7 +10,7 @@ WHOLE = {"auth_url": "https://h/v3", "username": "u", "password": "p", "project_
 def problem(
     *missing: str, auth: dict[str, str] | None = None, environment: bool = False, auth_type: str = "password"
 ) -> object:
-    """Of settings that lack something or have something else."""
+    """The problem of settings without the ``missing`` ones, and with those of ``auth``."""
     values = {name: value for name, value in {**WHOLE, **(auth or {})}.items() if name not in missing}
     return find_setting_problem({"auth_type": auth_type, "auth": values}, of_environment=environment)
 
@@ -24,38 +24,40 @@ def problem(
         (
             ("password",),
             {},
-            ("it has no password", "write password below its auth, or in a secure.yaml in the same place"),
+            ("password is missing", "write password below auth of this cloud, or in secure.yaml in the same folder"),
         ),
         (
             ("password",),
             {"pasword": "x"},
-            ("it has no password, and pasword is no setting", "write password for pasword"),
+            ("password is missing, and pasword is not a known setting", "write password instead of pasword"),
         ),
-        (("username",), {}, ("it has no username", "write username below its auth")),
-        (("auth_url",), {}, ("it has no auth_url", "write auth_url below its auth")),
+        (("username",), {}, ("username is missing", "write username below auth of this cloud")),
+        (("auth_url",), {}, ("auth_url is missing", "write auth_url below auth of this cloud")),
         (
             (),
             {"auth_url": "h:5000/v3"},
             (
-                "its auth_url has no http:// or https:// at its beginning",
-                "write the whole address of the identity service",
+                "auth_url does not begin with http:// or https://",
+                "write the complete address of the identity service",
             ),
         ),
-        ((), {"auth_url": "https://h/v3 x"}, ("its auth_url holds a space", "take it out")),
+        ((), {"auth_url": "https://h/v3 x"}, ("auth_url contains a space", "remove the space")),
     ],
 )
-def test_what_a_password_needs(missing: tuple[str, ...], auth: dict[str, str], expected: object) -> None:
-    """Found before a request fails: the identity service would only say that the request is wrong."""
+def test_settings_missing_beside_a_password_are_named(
+    missing: tuple[str, ...], auth: dict[str, str], expected: object
+) -> None:
+    """They are found before a request; the identity service would report only an invalid request."""
     assert problem(*missing, auth=auth) == expected
 
 
-def test_settings_of_the_environment_are_variables() -> None:
-    """There is no file to write into."""
-    assert problem("password", environment=True) == ("it has no password", "set OS_PASSWORD")
+def test_the_remedy_for_settings_of_the_environment_is_a_variable() -> None:
+    """There is no file to edit."""
+    assert problem("password", environment=True) == ("password is missing", "set OS_PASSWORD")
 
 
-def test_other_ways_to_log_in_are_left_to_the_library() -> None:
-    """It knows what they need."""
+def test_the_library_checks_the_settings_of_other_auth_types() -> None:
+    """It knows which settings they require."""
     assert problem("password", "username", auth_type="v3token") is None
     assert find_setting_problem({"auth_type": "none"}) is None
 
@@ -65,43 +67,43 @@ def test_other_ways_to_log_in_are_left_to_the_library() -> None:
     [
         (
             "password is a required attribute",
-            "it has no password",
-            "write password below its auth, or in a secure.yaml in the same place",
+            "password is missing",
+            "write password below auth of this cloud, or in secure.yaml in the same folder",
         ),
         (
             "Auth plugin requires parameters which were not given: auth_url",
-            "it has no auth_url",
-            "write auth_url below its auth",
+            "auth_url is missing",
+            "write auth_url below auth of this cloud",
         ),
         (
             "Token.__init__() missing 1 required positional argument: 'token'",
-            "it has no token",
-            "write token below its auth",
+            "token is missing",
+            "write token below auth of this cloud",
         ),
         (
             "You must provide an auth secret",
-            "it has no application_credential_secret",
-            "write it below its auth, or in a secure.yaml in the same place",
+            "application_credential_secret is missing",
+            "write it below auth of this cloud, or in secure.yaml in the same folder",
         ),
         (
             "Password.__init__() got an unexpected keyword argument 'pasword'",
-            "pasword is no setting of its auth_type",
-            "write password",
+            "its auth_type has no setting pasword",
+            "write password instead",
         ),
-        ("The plugin v3passwrd could not be found", "there is no auth_type v3passwrd", "write v3password"),
+        ("The plugin v3passwrd could not be found", "auth_type v3passwrd does not exist", "write v3password instead"),
         (
             "'str' object has no attribute 'get'",
-            "its settings are no mapping",
-            "write auth, region_name and so on below its name, each on a line",
+            "its settings are not a mapping",
+            "write auth, region_name and its other settings below the name of the cloud, each on its own line",
         ),
         (
             "Configuration file c.yaml is empty or not a valid mapping.",
-            "c.yaml is empty or no mapping",
+            "c.yaml is empty or not a mapping",
             "write clouds: in its first line, and the clouds below it",
         ),
         ("something else, password=abc", "something else, password=…", ""),
     ],
 )
-def test_what_the_libraries_say_in_the_words_of_the_file(text: str, message: str, hint: str) -> None:
-    """Names of arguments become names of settings; what is not known stays, without secrets."""
+def test_errors_of_the_libraries_are_explained_in_terms_of_the_file(text: str, message: str, hint: str) -> None:
+    """An unknown error is shown without secrets."""
     assert explain_error(Exception(text)) == (message, hint)

@@ -1,4 +1,4 @@
-"""What the tests of the local store have in common."""
+"""Functions that several tests of the local store use."""
 
 import subprocess
 import sys
@@ -8,7 +8,7 @@ from imagesync.model.image import LiveImage
 
 
 def add_queued(backend: Backend, name: str = "n") -> LiveImage:
-    """Make a raw image that has no data yet."""
+    """Create a raw image without data."""
     return backend.create_image(name=name, disk_format="raw", container_format="bare")
 
 

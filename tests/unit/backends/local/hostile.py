@@ -1,6 +1,6 @@
-"""Databases of a store that an attacker made: pages that name each other many times, views, journals that name a file.
+"""Hostile databases of a store: pages that refer to each other many times, views, journals that name a file. Writes files.
 
-The layout of pages and journals is that of https://sqlite.org/fileformat2.html. Writes files.
+The layout of pages and journals is that of https://sqlite.org/fileformat2.html.
 """
 
 import sqlite3
@@ -14,12 +14,12 @@ from tests.unit.backends.local.helpers import add_queued
 
 PAGE = 4096
 LEVELS, FAN = 18, 100
-"""Inner pages below each other (SQLite follows 20), and how often each names the next: 10^36 rows of one leaf."""
+"""Levels of inner pages (SQLite follows 20), and how often each page refers to the next: 10^36 rows of one leaf."""
 ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i AS id, i AS document FROM n"
 
 
 def make_store(folder: Path, images: int = 5) -> Path:
-    """A store at rest with some queued images; the path of its database."""
+    """Create a store with some queued images, and close it; return the path of its database."""
     with open_backend(store=folder) as backend:
         for number in range(images):
             add_queued(backend, f"n{number}")
@@ -27,22 +27,22 @@ def make_store(folder: Path, images: int = 5) -> Path:
 
 
 def run_sql(database: Path, *statements: str) -> list[Any]:
-    """Statements on a database that nobody has open; the rows of the last one."""
+    """Run statements on a database that no process has open; return the rows of the last one."""
     with closing(sqlite3.connect(database, isolation_level=None)) as connection:
         return [connection.execute(statement).fetchall() for statement in statements][-1]
 
 
 def multiply_rows(database: Path, name: str, *, key: bytes | None = None, levels: int = LEVELS) -> None:
-    """A table, or with ``key`` an index with that key in its inner pages, that seems to have 10^36 times its rows.
+    """Make a table seem to have 10^36 times its rows; with ``key``, an index that has this key in its inner pages.
 
-    With fewer ``levels`` there are fewer, so that a test of a time limit ends without the limit, too.
+    With fewer ``levels`` there are fewer rows, and a test of a time limit also ends if the limit has no effect.
     """
     ((root,),) = run_sql(database, f"SELECT rootpage FROM sqlite_master WHERE name = '{name}'")
     _grow(database, root, 0, key, levels)
 
 
 def multiply_schema(database: Path, *, levels: int = LEVELS) -> None:
-    """The same for the table of the schema, which begins behind the head of the first page."""
+    """The same for the table of the schema, which begins after the header of the first page."""
     _grow(database, 1, 100, None, levels)
 
 
@@ -76,11 +76,11 @@ def _inner_page(child: int, at: int, key: bytes | None) -> bytearray:
 
 
 NULL_KEY = bytes([3, 0, 1, 1])
-"""The key (NULL, 1) of an index: a head of three bytes, NULL, an integer of one byte."""
+"""The key (NULL, 1) of an index: a header of three bytes, NULL, an integer of one byte."""
 
 
 def write_journal(database: Path, victim: Path) -> Path:
-    """A hot journal without pages that names ``victim`` as its super-journal: SQLite deletes that after the rollback."""
+    """Write a hot journal without pages and with the super-journal ``victim``, which SQLite deletes after the rollback."""
     pages = database.stat().st_size // PAGE
     magic = bytes.fromhex("d9d505f920a163d7")
     head = (magic + struct.pack(">IIIII", 0, 1, pages, 512, PAGE)).ljust(512, b"\0")

@@ -1,4 +1,4 @@
-"""The store as a backend: several writers, failures in the middle of an upload, what it does not have."""
+"""The local store as a Backend: several writers, failed uploads, and operations that it does not have."""
 
 import os
 import threading
@@ -18,8 +18,8 @@ from imagesync.model.catalog import Status
 from tests.unit.backends.local.helpers import add_queued, start_python
 
 
-def test_many_writers_of_one_image_lose_nothing(tmp_path: Path) -> None:
-    """Unlike the real service: forty properties at once, forty kept."""
+def test_simultaneous_updates_of_one_image_are_all_saved(tmp_path: Path) -> None:
+    """Of forty properties that threads set at the same time, forty are saved; Glance would lose some."""
     backend = open_backend(store=tmp_path)
     image = add_queued(backend)
     with ThreadPoolExecutor(8) as pool:
@@ -27,11 +27,11 @@ def test_many_writers_of_one_image_lose_nothing(tmp_path: Path) -> None:
     assert len(backend.images(image.id)[0].properties) == 40
 
 
-def test_of_many_creates_with_one_id_one_wins(tmp_path: Path) -> None:
-    """The others are told."""
+def test_of_many_creates_with_one_id_one_succeeds(tmp_path: Path) -> None:
+    """The others are a Conflict."""
     backend = open_backend(store=tmp_path)
 
-    def create(_number: int) -> bool:
+    def can_create(_number: int) -> bool:
         try:
             backend.create_image(id="00000000-0000-4000-8000-000000000000")
         except Conflict:
@@ -39,11 +39,11 @@ def test_of_many_creates_with_one_id_one_wins(tmp_path: Path) -> None:
         return True
 
     with ThreadPoolExecutor(8) as pool:
-        assert sum(pool.map(create, range(16))) == 1
+        assert sum(pool.map(can_create, range(16))) == 1
 
 
-def test_an_image_deleted_while_it_is_filled_is_gone(tmp_path: Path) -> None:
-    """The upload is told, and its data does not stay."""
+def test_an_image_deleted_during_its_upload_does_not_exist(tmp_path: Path) -> None:
+    """The upload fails, and its data is deleted."""
     backend = open_backend(store=tmp_path)
     image = add_queued(backend)
     deleted = threading.Event()
@@ -53,14 +53,14 @@ def test_an_image_deleted_while_it_is_filled_is_gone(tmp_path: Path) -> None:
         deleted.set()
         return [b"data"]
 
-    with pytest.raises(BackendError, match="no image"):
+    with pytest.raises(BackendError, match="does not exist"):
         backend.upload(image.id, (chunk for chunk in [b"a", *chunks()]), None)
     assert deleted.is_set()
     assert os.listdir(tmp_path / "content") == []
 
 
 def test_a_full_disk_leaves_the_image_queued(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A limit on the size of files stands for it; one line, and the next upload works."""
+    """The test limits the size of files instead. The error is one line, and the next upload works."""
     code = """
 import resource
 from imagesync.errors import BackendError
@@ -81,23 +81,23 @@ except BackendError as error:
     assert os.listdir(tmp_path / "content") == []
 
 
-def test_it_has_neither_import_methods_nor_stores(tmp_path: Path) -> None:
-    """Said by what it can do, and refused in one line that tells the way out."""
+def test_a_local_store_has_neither_import_methods_nor_service_stores(tmp_path: Path) -> None:
+    """Its capabilities have none, and the error has a remedy."""
     store = open_backend(store=tmp_path / "s")
     image_id = add_queued(store).id
     assert (store.capabilities().import_methods, store.capabilities().stores) == (frozenset(), frozenset())
-    with pytest.raises(InvalidRequest, match="no glance-direct; use method: upload"):
+    with pytest.raises(InvalidRequest, match="no import method glance-direct; set method: upload"):
         store.stage(image_id, [b"x"], 1)
-    with pytest.raises(InvalidRequest, match="no web-download; use method: upload"):
+    with pytest.raises(InvalidRequest, match="no import method web-download; set method: upload"):
         store.import_image(image_id, "web-download", uri="http://x/")
-    with pytest.raises(InvalidRequest, match="no store 'fast' within it; leave stores out"):
+    with pytest.raises(InvalidRequest, match="no service store 'fast'; remove stores"):
         store.upload(image_id, [b"x"], 1, store="fast")
     assert store.import_tasks(image_id) == []
     assert store.images(image_id)[0].status is Status.QUEUED
 
 
 class FullDatabase(Store):
-    """No transaction that writes comes to be while ``is_full``."""
+    """A store whose write transactions fail while ``is_full`` is True."""
 
     is_full = False
 
@@ -106,17 +106,17 @@ class FullDatabase(Store):
         with super().rows(write=write) as rows:
             yield rows
             if write and self.is_full:
-                raise BackendError("no room for the database")
+                raise BackendError("no space for the database")
 
 
-def test_data_is_deleted_only_once_the_database_does_not_name_it_any_more(tmp_path: Path) -> None:
-    """A deletion that fails leaves an image that is whole."""
+def test_data_is_deleted_only_after_its_record(tmp_path: Path) -> None:
+    """If the deletion fails, the image still has its data."""
     store = FullDatabase(tmp_path)
     with Local(store, "full") as backend:
         image = add_queued(backend)
         backend.upload(image.id, [b"data"], 4)
         store.is_full = True
-        with pytest.raises(BackendError, match="no room"):
+        with pytest.raises(BackendError, match="no space"):
             backend.delete_image(image.id)
         assert backend.images(image.id)[0].status is Status.ACTIVE
         assert b"".join(backend.download(image.id)) == b"data"
@@ -125,56 +125,56 @@ def test_data_is_deleted_only_once_the_database_does_not_name_it_any_more(tmp_pa
     assert os.listdir(tmp_path / "content") == []
 
 
-def test_data_is_in_its_place_before_the_database_names_it(tmp_path: Path) -> None:
-    """It is whole when the last transaction of an upload begins."""
-    looked = list[tuple[str, list[str]]]()
+def test_data_has_its_final_name_before_the_image_is_active(tmp_path: Path) -> None:
+    """It is complete when the last transaction of an upload begins."""
+    states = list[tuple[str, list[str]]]()
 
-    class Looking(Store):
+    class Observed(Store):
         def rows(self, *, write: bool = False) -> AbstractContextManager[Rows]:
             with Store.rows(self) as rows:
                 statuses = [document["status"] for document in rows.list_images()]
-            looked.append((*statuses[:1], os.listdir(tmp_path / "content")) if statuses else ("", []))
+            states.append((*statuses[:1], os.listdir(tmp_path / "content")) if statuses else ("", []))
             return super().rows(write=write)
 
-    store = Looking(tmp_path)
-    with Local(store, "looking") as backend:
+    store = Observed(tmp_path)
+    with Local(store, "observed") as backend:
         image = add_queued(backend)
-        looked.clear()
+        states.clear()
         backend.upload(image.id, [b"data"], 4)
-    assert [status for status, _ in looked] == ["queued", "saving"]
-    assert looked[-1][1] == [image.id]  # when the last transaction begins
+    assert [status for status, _ in states] == ["queued", "saving"]
+    assert states[-1][1] == [image.id]  # when the last transaction begins
 
 
-class Untold(Store):
-    """Its transactions come to be; the writes after the first ``told`` are said to have failed."""
+class FalseFailure(Store):
+    """A store that saves every transaction, but reports the write after the first ``writes`` as failed."""
 
-    told = 2
+    writes = 2
 
     @contextmanager
     def rows(self, *, write: bool = False) -> Iterator[Rows]:
         with super().rows(write=write) as rows:
             yield rows
         if write:
-            self.told -= 1
-            if self.told == -1:
-                raise BackendError("no answer of the disk")
+            self.writes -= 1
+            if self.writes == -1:
+                raise BackendError("no response of the disk")
 
 
-def test_data_that_the_database_names_stays_although_its_transaction_is_said_to_have_failed(tmp_path: Path) -> None:
-    """A commit that came to be may be told as failed: an active image without data would be lost."""
-    store = Untold(tmp_path)
-    with Local(store, "untold") as backend:
+def test_data_is_kept_if_a_failed_transaction_was_saved(tmp_path: Path) -> None:
+    """A commit may fail and yet be saved; without its data, the active image would be lost."""
+    store = FalseFailure(tmp_path)
+    with Local(store, "false failure") as backend:
         image = add_queued(backend)
-        store.told = 1  # that the image is saving; the next one is that it is active
-        with pytest.raises(BackendError, match="no answer of the disk"):
+        store.writes = 1  # the first write sets the status saving, the next one active
+        with pytest.raises(BackendError, match="no response of the disk"):
             backend.upload(image.id, [b"data"], 4)
         assert backend.images(image.id)[0].status is Status.ACTIVE
         assert b"".join(backend.download(image.id)) == b"data"
 
 
 @pytest.mark.parametrize("place", [0, 2**20, 2**21 - 1])
-def test_data_that_was_changed_is_never_handed_out_whole(tmp_path: Path, place: int) -> None:
-    """Wherever the change is: whoever writes on what comes has a file that is too short."""
+def test_changed_data_is_never_downloaded_completely(tmp_path: Path, place: int) -> None:
+    """Wherever the change is, the downloaded file is too short."""
     with Local(Store(tmp_path), "changed") as backend:
         image = add_queued(backend)
         backend.upload(image.id, [bytes(2**20)] * 2, 2**21)
@@ -182,6 +182,6 @@ def test_data_that_was_changed_is_never_handed_out_whole(tmp_path: Path, place: 
             file.seek(place)
             file.write(b"x")
         received: list[bytes] = []
-        with pytest.raises(BackendError, match="is not what was stored"):
+        with pytest.raises(BackendError, match="was changed: it has sha512"):
             received.extend(backend.download(image.id))
         assert sum(map(len, received)) < 2**21

@@ -1,4 +1,4 @@
-"""Databases of anybody's making: nothing of them is executed, and each ends quickly with an error and in little memory."""
+"""Hostile databases: nothing in them is executed, and each leads quickly, with little memory, to an error."""
 
 import re
 import sqlite3
@@ -26,14 +26,14 @@ from tests.unit.backends.local.hostile import (
 )
 
 MAX_SECONDS = 0.2
-"""Of processor time for one statement, in these tests."""
+"""Processor time of one statement in these tests."""
 FEW_LEVELS = 2
-"""Of inner pages: some million rows, which take seconds."""
+"""Levels of inner pages: some million rows, which take seconds."""
 
 
 @contextmanager
-def refused_quickly(words: str) -> Iterator[None]:
-    """The block raises a BackendError with these words, with little processor time and memory."""
+def expect_quick_refusal(words: str) -> Iterator[None]:
+    """The block must raise a BackendError with these words, with little processor time and memory."""
     began = time.process_time()
     tracemalloc.start()
     try:
@@ -59,20 +59,20 @@ SCHEMAS = {
     "table images": ("ALTER TABLE images ADD COLUMN more AS (hex(zeroblob(100000000)))",),
     "table members": ("DROP TABLE members", "CREATE VIRTUAL TABLE members USING fts5(image_id, project)"),
 }
-"""By what is named of it, what an attacker does to a store's schema."""
+"""Changes of an attacker to a store's schema, by the difference that the message names."""
 
 
 @pytest.mark.parametrize("different", SCHEMAS)
 def test_another_schema_is_refused_before_any_query(tmp_path: Path, different: str) -> None:
-    """A recursive view that was named like our table wrote 11 GB of temporary files."""
+    """A recursive view with the name of a table wrote 11 GB of temporary files."""
     run_sql(make_store(tmp_path), *SCHEMAS[different])
     before = (tmp_path / "store.db").read_bytes()
-    with refused_quickly(rf"store.db has another schema than a store's \({different}\)"):
+    with expect_quick_refusal(rf"store.db does not have the schema of a store \({different}\)"):
         open_backend(store=tmp_path)
     assert (tmp_path / "store.db").read_bytes() == before
 
 
-def test_the_name_of_what_differs_is_shown_safely(tmp_path: Path) -> None:
+def test_the_name_of_a_difference_is_escaped_and_shortened(tmp_path: Path) -> None:
     run_sql(make_store(tmp_path), 'CREATE TABLE "a\x1b[2J\n' + "x" * 500 + '" (y)')
     with pytest.raises(BackendError) as caught:
         open_backend(store=tmp_path)
@@ -80,7 +80,7 @@ def test_the_name_of_what_differs_is_shown_safely(tmp_path: Path) -> None:
     assert len(str(caught.value)) < 400 + len(str(tmp_path))
 
 
-def test_the_schema_of_a_store_is_ours(tmp_path: Path) -> None:
+def test_the_schema_of_a_store_has_no_difference(tmp_path: Path) -> None:
     with closing(Connection(str(make_store(tmp_path)))) as connection:
         assert find_foreign_schema(connection, TABLES) == ""
         assert find_foreign_schema(connection, TABLES[:-1]) == "table given_out"
@@ -90,52 +90,52 @@ def test_the_schema_of_a_store_is_ours(tmp_path: Path) -> None:
 
 
 def test_a_schema_that_changes_after_the_store_was_opened_is_refused(tmp_path: Path) -> None:
-    """Each new connection compares it."""
+    """Each new connection compares the schema."""
     make_store(tmp_path)
     store = Store(tmp_path)
     store.close()
     run_sql(tmp_path / "store.db", "CREATE VIEW more AS SELECT 1")
-    with pytest.raises(BackendError, match="another schema"), store.rows():
+    with pytest.raises(BackendError, match="does not have the schema of a store"), store.rows():
         pass
 
 
-def test_members_without_end_are_told_by_their_size(tmp_path: Path) -> None:
-    """Of one image, from the index of the table."""
+def test_endless_members_exceed_the_size_of_the_database(tmp_path: Path) -> None:
+    """They are read from the index of the table."""
     database = make_store(tmp_path, images=1)
     with open_backend(store=tmp_path) as backend:
         image = backend.update_image(backend.images()[0], visibility="shared")
         backend.add_member(image.id, "p")
     multiply_rows(database, "sqlite_autoindex_members_1", key=bytes([3, 85, 15]) + image.id.encode() + b"p")
     store = open_backend(store=tmp_path)
-    with refused_quickly("bytes that it can hold"):
+    with expect_quick_refusal("bytes that its files have"):
         store.members(image.id)
 
 
-def test_a_table_without_end_is_told_by_its_size(tmp_path: Path) -> None:
-    """Inner pages that name one page again and again give 10^36 rows; the time limit is not needed."""
+def test_an_endless_table_exceeds_the_size_of_the_database(tmp_path: Path) -> None:
+    """Inner pages that refer to one page many times have 10^36 rows; the time limit is not needed."""
     multiply_rows(make_store(tmp_path), "images")
-    with refused_quickly(r"store.db gives more than the [\d,]+ bytes that it can hold; restore"):
+    with expect_quick_refusal(r"store.db returns more than the [\d,]+ bytes that its files have; restore"):
         open_backend(store=tmp_path)
 
 
-def test_an_index_without_end_is_told_by_its_time(tmp_path: Path) -> None:
-    """No row fits, so that no row is ever given."""
+def test_an_endless_index_exceeds_the_time_limit(tmp_path: Path) -> None:
+    """No row matches, so the query never returns a row."""
     database = make_store(tmp_path)
     multiply_rows(database, "images_by_catalog", key=NULL_KEY, levels=FEW_LEVELS)
     store = Store(tmp_path, max_seconds=MAX_SECONDS)
-    with refused_quickly("a query of store.db takes much longer"), store.rows() as rows:
+    with expect_quick_refusal("a query of store.db exceeds the time limit"), store.rows() as rows:
         rows.find_leases("c")
 
 
-def test_a_schema_without_end_is_told_by_its_time(tmp_path: Path) -> None:
-    """SQLite reads it all before the first query."""
+def test_an_endless_schema_exceeds_the_time_limit(tmp_path: Path) -> None:
+    """SQLite reads all of it before the first query."""
     multiply_schema(make_store(tmp_path), levels=FEW_LEVELS)
-    with refused_quickly("is damaged: a query of store.db takes much longer"):
+    with expect_quick_refusal("is damaged: a query of store.db exceeds the time limit"):
         Store(tmp_path, max_seconds=MAX_SECONDS)
 
 
 def test_a_long_statement_is_interrupted() -> None:
-    """And the next one has its own time."""
+    """The next statement has its own time limit."""
     with closing(Connection(":memory:", max_seconds=MAX_SECONDS)) as connection:
         for _ in range(2):
             with pytest.raises(sqlite3.OperationalError, match="interrupted"):
@@ -143,17 +143,17 @@ def test_a_long_statement_is_interrupted() -> None:
             assert connection.execute(f"SELECT count(*) FROM ({ENDLESS} LIMIT 1000)").fetchone() == (1000,)
 
 
-def test_a_value_has_a_limit(tmp_path: Path) -> None:
-    """A few bytes of a file can claim to be a gigabyte."""
+def test_the_size_of_a_value_is_limited(tmp_path: Path) -> None:
+    """Some bytes of a file can be the header of a value of a gigabyte."""
     run_sql(
         make_store(tmp_path, images=1), f"UPDATE images SET document = CAST(zeroblob({MAX_VALUE_BYTES + 1}) AS TEXT)"
     )
-    with refused_quickly("a record is larger than 64 MiB"):
+    with expect_quick_refusal("a record is larger than 64 MiB"):
         open_backend(store=tmp_path)
 
 
 def test_settings_of_a_connection(tmp_path: Path) -> None:
-    """Whatever the file suggests: 10^6 pages of cache, say."""
+    """They do not depend on the file, which may have another setting, such as 10^6 pages of cache."""
     database = make_store(tmp_path)
     run_sql(database, "PRAGMA default_cache_size = 1000000")
     wanted = {"trusted_schema": 0, "cell_size_check": 1, "mmap_size": 0, "temp_store": 2, "synchronous": 2}
@@ -164,7 +164,7 @@ def test_settings_of_a_connection(tmp_path: Path) -> None:
 
 
 def test_no_query_sorts_or_keeps_rows_in_sqlite(tmp_path: Path) -> None:
-    """A sorter would write files without end: none of the statements of a store has one."""
+    """A sorter could write files without end, so no statement of a store uses one."""
     requests: list[str] = []
     with closing(Connection(str(make_store(tmp_path)))) as connection:
         connection.set_trace_callback(requests.append)
@@ -179,7 +179,7 @@ def test_no_query_sorts_or_keeps_rows_in_sqlite(tmp_path: Path) -> None:
             lambda: rows.remove_member(image["id"], "p"),
             lambda: rows.put(image, "c"),
             lambda: rows.add({**image, "id": "x"}, None),
-            lambda: rows.has_given_out("x"),
+            lambda: rows.has_used_id("x"),
             lambda: rows.remove("x"),
             rows.read_project_id,
         ):
@@ -193,7 +193,7 @@ def test_no_query_sorts_or_keeps_rows_in_sqlite(tmp_path: Path) -> None:
 
 
 def test_lists_are_sorted(tmp_path: Path) -> None:
-    """By id, as they were while SQLite sorted them."""
+    """Images are sorted by id, members by project."""
     with open_backend(store=tmp_path) as backend:
         for _ in range(20):
             add_queued(backend)

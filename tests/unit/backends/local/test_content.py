@@ -1,4 +1,4 @@
-"""The files of data: which of them nobody uses."""
+"""Data files of a store: which of them are deleted, and how they are written."""
 
 import fcntl
 import os
@@ -18,29 +18,29 @@ PART = f"{IMAGE_ID}.{'0' * 32}.part"
 
 @pytest.fixture
 def content(tmp_path: Path) -> Content:
-    """An empty folder."""
+    """An empty folder for data."""
     made = Content(tmp_path)
     made.make()
     return made
 
 
 def put(content: Content, name: str) -> Path:
-    """A file with data."""
+    """Write a file with data; return its path."""
     path = content.data(name)
     path.write_bytes(b"data")
     return path
 
 
 @pytest.mark.parametrize("name", [IMAGE_ID, PART])
-def test_a_file_that_nobody_uses_is_deleted(content: Content, name: str) -> None:
-    """Once the database was looked at."""
+def test_an_unused_file_is_deleted(content: Content, name: str) -> None:
+    """The database is checked before."""
     path, checked = put(content, name), list[bool]()
     assert content.delete_unused(name, frozenset(), lambda: checked.append(path.exists()))
     assert (path.exists(), checked) == (False, [True])
 
 
 def test_nothing_is_deleted_if_the_database_is_damaged(content: Content) -> None:
-    """It may be wrong about what is used."""
+    """A damaged database may not list every used file."""
 
     def fail() -> None:
         raise BackendError("damaged")
@@ -52,16 +52,18 @@ def test_nothing_is_deleted_if_the_database_is_damaged(content: Content) -> None
 
 
 @pytest.mark.parametrize("is_used", [True, False])
-def test_a_part_that_was_renamed_meanwhile_is_judged_by_its_new_name(content: Content, is_used: bool) -> None:
-    """Its image may have it by now."""
+def test_a_part_file_that_was_renamed_is_deleted_only_if_its_new_name_is_unused(
+    content: Content, is_used: bool
+) -> None:
+    """The image may have its data in the meantime."""
     path = put(content, IMAGE_ID)
     assert content.delete_unused(PART, frozenset({IMAGE_ID} if is_used else ()), lambda: None)
     assert path.exists() is is_used
 
 
 @pytest.mark.parametrize("place", [IMAGE_ID, PART])
-def test_what_an_upload_has_locked_is_left_alone(content: Content, place: str) -> None:
-    """Be it renamed already."""
+def test_a_file_that_an_upload_has_locked_is_kept(content: Content, place: str) -> None:
+    """The upload may have renamed it already."""
     path = put(content, place)
     with path.open("rb") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
@@ -69,13 +71,13 @@ def test_what_an_upload_has_locked_is_left_alone(content: Content, place: str) -
     assert path.exists()
 
 
-def test_a_file_that_is_gone_needs_no_deletion(content: Content) -> None:
-    """Another process did it."""
+def test_a_file_that_does_not_exist_counts_as_deleted(content: Content) -> None:
+    """Another process has deleted it."""
     assert content.delete_unused(PART, frozenset(), lambda: None)
 
 
-def test_data_is_on_the_disk_before_it_gets_its_name(content: Content, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And the name is on the disk before anybody is told: a crash of the host leaves no image without its data."""
+def test_data_is_on_the_disk_before_it_has_its_final_name(content: Content, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The name is on the disk before the upload returns; after a crash of the host, each active image has its data."""
     calls = list[str]()
 
     def note(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -96,10 +98,12 @@ def test_data_is_on_the_disk_before_it_gets_its_name(content: Content, monkeypat
     assert stat.S_IMODE(content.data(IMAGE_ID).stat().st_mode) == 0o600
 
 
-@pytest.mark.parametrize(("held", "found"), [(4, ""), (3, "has 3 bytes, not 4"), (5, "has 5 bytes, not 4")])
-def test_a_file_of_another_size_is_damaged(tmp_path: Path, held: int, found: str) -> None:
-    """A shorter one and a longer one: neither is what was stored."""
+@pytest.mark.parametrize(
+    ("size", "damage"), [(4, ""), (3, "has 3 bytes; the record has 4"), (5, "has 5 bytes; the record has 4")]
+)
+def test_a_file_of_another_size_is_damaged(tmp_path: Path, size: int, damage: str) -> None:
+    """A shorter file and a longer one are both damaged."""
     content = Content(tmp_path)
     content.make()
-    content.data("image").write_bytes(bytes(held))
-    assert content.find_damage({"id": "image", "size": 4}) == found
+    content.data("image").write_bytes(bytes(size))
+    assert content.find_damage({"id": "image", "size": 4}) == damage

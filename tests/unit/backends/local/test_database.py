@@ -1,4 +1,4 @@
-"""``store.db``: several processes, other versions, and what is no store."""
+"""``store.db``: several processes, other versions, and files that are not a store."""
 
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
@@ -17,8 +17,8 @@ def is_intact(folder: Path) -> bool:
         return connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
 
 
-def test_processes_and_threads_write_side_by_side(tmp_path: Path) -> None:
-    """Nothing is lost, nothing refused."""
+def test_processes_and_threads_write_at_the_same_time(tmp_path: Path) -> None:
+    """Every write is saved."""
     code = "b = open_backend(store=sys.argv[1])\nfor n in range(15): b.create_image(name=sys.argv[2])"
     processes = [start_python(code, str(tmp_path), str(number)) for number in range(3)]
     backend = open_backend(store=tmp_path)
@@ -32,7 +32,7 @@ def test_processes_and_threads_write_side_by_side(tmp_path: Path) -> None:
 
 
 def test_a_store_of_a_newer_version_is_refused(tmp_path: Path) -> None:
-    """And not touched."""
+    """Its format is unknown to this version."""
     open_backend(store=tmp_path)
     with sqlite3.connect(tmp_path / "store.db") as connection:
         connection.execute("PRAGMA user_version = 99")
@@ -41,8 +41,8 @@ def test_a_store_of_a_newer_version_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", ["a file", "no database", "a folder for the database"])
-def test_what_is_no_store_is_one_line(tmp_path: Path, damage: str) -> None:
-    """Where, what, way out; never a traceback."""
+def test_the_error_for_files_that_are_not_a_store_is_one_line(tmp_path: Path, damage: str) -> None:
+    """It names the path."""
     path = tmp_path / "s"
     if damage == "a file":
         path.write_text("x")

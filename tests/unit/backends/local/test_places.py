@@ -1,4 +1,4 @@
-"""What lies in a store's folder: links, wrong kinds of files and journals that name others are refused untouched."""
+"""A store's folder with links, wrong kinds of files, or journals that name other files: it is refused and not changed."""
 
 import os
 import shutil
@@ -14,14 +14,14 @@ from tests.unit.backends.local.hostile import make_store, run_sql, write_journal
 ID = "01234567-89ab-cdef-0123-456789abcdef"
 
 
-def contents(folder: Path) -> dict[str, bytes]:
-    """Every file below a folder."""
+def read_files(folder: Path) -> dict[str, bytes]:
+    """The content of every file below a folder, by path."""
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 @pytest.fixture
 def real(tmp_path: Path) -> Path:
-    """A store with one image that has data and one that was deleted, whose file is there again: opening it deletes that."""
+    """A store with an image that has data, and with the file of a deleted image, which opening the store would delete."""
     folder = tmp_path / "real"
     with open_backend(store=folder) as backend:
         kept, gone = add_queued(backend), add_queued(backend)
@@ -32,7 +32,7 @@ def real(tmp_path: Path) -> Path:
 
 
 def refuse(folder: Path) -> str:
-    """The message of a store that is refused."""
+    """The message of the error when the store is opened."""
     with pytest.raises(BackendError) as caught:
         open_backend(store=folder)
     assert "\n" not in str(caught.value)
@@ -40,8 +40,8 @@ def refuse(folder: Path) -> str:
 
 
 @pytest.mark.parametrize("name", ["content", "store.db", "store.db-wal", "store.db-shm", "store.db-journal"])
-def test_a_store_with_a_link_is_refused_and_nothing_behind_it_is_touched(tmp_path: Path, real: Path, name: str) -> None:
-    """A link at ``content`` deleted files of the real store; a link at the database would be written."""
+def test_a_store_with_a_link_is_refused_and_its_target_is_not_changed(tmp_path: Path, real: Path, name: str) -> None:
+    """With a link ``content``, imagesync would delete files of the real store; with a link ``store.db``, write to it."""
     store = tmp_path / "committed"
     shutil.copytree(real, store)
     if (store / name).is_dir():
@@ -52,14 +52,14 @@ def test_a_store_with_a_link_is_refused_and_nothing_behind_it_is_touched(tmp_pat
     if not victim.exists():
         victim.write_bytes(b"mine")
     (store / name).symlink_to(victim)
-    before = contents(real), contents(store)
+    before = read_files(real), read_files(store)
     message = refuse(store)
-    assert f"store {store}: {name} is a link; nothing was read or removed there" in message
-    assert (contents(real), contents(store)) == before
+    assert f"store {store}: {name} is a link; imagesync changed nothing" in message
+    assert (read_files(real), read_files(store)) == before
 
 
-def test_a_link_that_leads_nowhere_is_refused_too(tmp_path: Path) -> None:
-    """Else SQLite would make the file."""
+def test_a_broken_link_is_refused(tmp_path: Path) -> None:
+    """Otherwise SQLite would create the file."""
     (tmp_path / "store").mkdir()
     (tmp_path / "store" / "store.db").symlink_to(tmp_path / "new")
     assert "store.db is a link" in refuse(tmp_path / "store")
@@ -68,12 +68,12 @@ def test_a_link_that_leads_nowhere_is_refused_too(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", [ID, f"{ID}.{'0' * 32}.part", "notes.txt"])
 def test_data_that_is_a_link_is_refused(real: Path, tmp_path: Path, name: str) -> None:
-    """What it leads to would be served as an image."""
+    """Otherwise its target would be downloaded as an image."""
     (tmp_path / "secret").write_text("secret")
     (real / "content" / name).symlink_to(tmp_path / "secret")
-    before = contents(real)
+    before = read_files(real)
     assert f"content/{name} is a link" in refuse(real)
-    assert contents(real) == before
+    assert read_files(real) == before
 
 
 @pytest.mark.parametrize(
@@ -85,8 +85,8 @@ def test_data_that_is_a_link_is_refused(real: Path, tmp_path: Path, name: str) -
         ("store.db-journal", os.mkdir, "is not a regular file"),
     ],
 )
-def test_what_is_no_file_is_refused(real: Path, name: str, make: object, message: str) -> None:
-    """Opening a pipe would wait for ever."""
+def test_a_pipe_or_a_folder_instead_of_a_file_is_refused(real: Path, name: str, make: object, message: str) -> None:
+    """Opening a pipe would wait without end."""
     make(real / name)  # type: ignore[operator]
     assert f"{name} {message}" in refuse(real)
 
@@ -96,20 +96,20 @@ def test_a_content_that_is_a_file_is_refused(tmp_path: Path) -> None:
     assert "content is not a folder" in refuse(tmp_path)
 
 
-def test_a_folder_of_somebody_else_s_in_content_is_left_alone(real: Path) -> None:
-    """``lost+found``, say, if the folder is a disk of its own."""
+def test_a_foreign_folder_in_content_is_kept(real: Path) -> None:
+    """An example is ``lost+found``, if content is a separate disk."""
     (real / "content" / "lost+found").mkdir()
     assert len(open_backend(store=real).images()) == 1
 
 
-def test_the_folder_of_a_store_may_be_reached_by_a_link(tmp_path: Path, real: Path) -> None:
-    """An absolute path is the caller's choice."""
+def test_the_path_of_a_store_may_be_a_link(tmp_path: Path, real: Path) -> None:
+    """The user has selected this path."""
     (tmp_path / "link").symlink_to(real)
     assert len(open_backend(store=tmp_path / "link").images()) == 1
 
 
 def test_data_that_becomes_a_link_later_is_not_read(tmp_path: Path) -> None:
-    """It is opened without following links, and an image with another file than its own is damaged."""
+    """imagesync opens data without following links, and an image whose data file is a link is damaged."""
     (tmp_path / "secret").write_text("data")
     with open_backend(store=tmp_path / "s") as backend:
         image = add_queued(backend)
@@ -125,19 +125,19 @@ def test_data_that_becomes_a_link_later_is_not_read(tmp_path: Path) -> None:
 
 
 def test_a_journal_that_names_a_file_is_refused(tmp_path: Path) -> None:
-    """SQLite itself would delete that file."""
+    """SQLite would delete that file."""
     database, victim = make_store(tmp_path / "s"), tmp_path / "victim"
     victim.write_text("precious")
     journal = write_journal(database, victim)
     before = journal.read_bytes()
-    assert "store.db-journal names another file, which SQLite would delete" in refuse(tmp_path / "s")
+    assert "store.db-journal names a super-journal, a file that SQLite would delete" in refuse(tmp_path / "s")
     assert (victim.read_text(), journal.read_bytes()) == ("precious", before)
     run_sql(database, "SELECT count(*) FROM images")
     assert not victim.exists()
 
 
-def test_an_honest_journal_is_rolled_back(tmp_path: Path) -> None:
-    """It was left by a process that was killed while it made the store."""
+def test_a_journal_without_a_super_journal_is_rolled_back(tmp_path: Path) -> None:
+    """A process that was killed while it created the store has left it."""
     database = make_store(tmp_path / "s", images=2)
     journal = write_journal(database, tmp_path / "none")
     journal.write_bytes(journal.read_bytes()[:512])
@@ -147,7 +147,7 @@ def test_an_honest_journal_is_rolled_back(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("image_id", ["../../victim", "/VICTIM", "..", "", "a\x1b[2J"])
 def test_a_record_whose_id_is_a_path_is_damage(tmp_path: Path, image_id: str) -> None:
-    """The id is the name of a file: it would have been read, served and deleted."""
+    """The id is the name of a file, which imagesync would read, offer for download and delete."""
     victim = tmp_path / "victim"
     victim.write_text("precious")
     image_id = image_id.replace("/VICTIM", str(victim))
@@ -159,7 +159,7 @@ def test_a_record_whose_id_is_a_path_is_damage(tmp_path: Path, image_id: str) ->
         f"INSERT INTO given_out VALUES ('{quoted}')",
     )
     message = refuse(tmp_path / "s")
-    assert "is damaged: it has an image with the id" in message
+    assert "is damaged: an image has the invalid id" in message
     assert message.isprintable()
     with pytest.raises(ImagesyncError):
         open_backend(store=tmp_path / "s").delete_image(image_id)

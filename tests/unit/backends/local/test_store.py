@@ -1,4 +1,4 @@
-"""The folder of a store: opened again, and tidied after processes that were killed."""
+"""The folder of a store: it is opened again, and cleaned up after processes that were killed."""
 
 import os
 import signal
@@ -15,8 +15,8 @@ from imagesync.model.image import LiveImage
 from tests.unit.backends.local.helpers import add_queued, start_python
 
 
-def test_it_is_the_same_project_when_opened_again(tmp_path: Path) -> None:
-    """Images, data and burnt ids too; nobody else can read it."""
+def test_a_store_that_is_opened_again_is_the_same_project(tmp_path: Path) -> None:
+    """It has the same images, data and used ids, and other users cannot read it."""
     first = open_backend(store=tmp_path / "s")
     image, gone = add_queued(first), add_queued(first)
     first.upload(image.id, [b"data"], 4)
@@ -42,15 +42,15 @@ open_backend(store=sys.argv[1]).upload(sys.argv[2], chunks(), None)
 
 
 def start_upload(folder: Path, image: LiveImage) -> subprocess.Popen[str]:
-    """Start a process that has written half of an image's data and waits."""
+    """Start a process that writes half of an image's data and waits."""
     process = start_python(UPLOADING, str(folder), image.id)
     assert process.stdout is not None
     assert process.stdout.readline() == "half\n"
     return process
 
 
-def test_an_upload_killed_in_the_middle_is_queued_again(tmp_path: Path) -> None:
-    """At the next opening; no half file stays."""
+def test_the_image_of_a_killed_upload_is_queued_again(tmp_path: Path) -> None:
+    """The next opening of the store queues it and deletes the incomplete file."""
     backend = open_backend(store=tmp_path)
     image = add_queued(backend)
     with start_upload(tmp_path, image) as process:
@@ -63,8 +63,8 @@ def test_an_upload_killed_in_the_middle_is_queued_again(tmp_path: Path) -> None:
     assert b"".join(again.download(image.id)) == b"data"
 
 
-def test_an_upload_that_goes_on_elsewhere_is_left_alone(tmp_path: Path) -> None:
-    """Opening the store does not take a living process for a dead one."""
+def test_an_upload_of_another_process_continues(tmp_path: Path) -> None:
+    """Opening the store changes nothing that a running process uses."""
     backend = open_backend(store=tmp_path)
     image = add_queued(backend)
     with start_upload(tmp_path, image) as process:
@@ -76,8 +76,8 @@ def test_an_upload_that_goes_on_elsewhere_is_left_alone(tmp_path: Path) -> None:
     assert b"".join(again.download(image.id)) == b"x" * 101
 
 
-def test_data_that_is_stored_and_not_yet_recorded_is_left_alone(tmp_path: Path) -> None:
-    """Another process that opens the store between the rename of the data and the record of it takes nothing away."""
+def test_data_that_is_not_yet_recorded_is_kept(tmp_path: Path) -> None:
+    """Another process may open the store after the upload has renamed the data and before it writes the record."""
     backend = open_backend(store=tmp_path)
     image, store = add_queued(backend), Store(tmp_path)
     with store.part(image.id) as part:
@@ -91,8 +91,8 @@ def test_data_that_is_stored_and_not_yet_recorded_is_left_alone(tmp_path: Path) 
     assert os.listdir(tmp_path / "content") == []
 
 
-def test_data_without_an_image_is_removed(tmp_path: Path) -> None:
-    """Left by a kill between the deletion of a row and of its file."""
+def test_data_without_an_image_is_deleted(tmp_path: Path) -> None:
+    """A process that was killed after it deleted the record, and before it deleted the file, has left it."""
     backend = open_backend(store=tmp_path)
     image = add_queued(backend)
     backend.delete_image(image)
@@ -101,10 +101,10 @@ def test_data_without_an_image_is_removed(tmp_path: Path) -> None:
     assert os.listdir(tmp_path / "content") == []
 
 
-def test_a_file_that_is_called_like_an_image_which_never_was_is_left_alone(tmp_path: Path) -> None:
-    """Only what the store gave out an id for can be its own."""
+def test_a_file_named_by_an_id_that_was_never_used_is_kept(tmp_path: Path) -> None:
+    """It cannot be data of the store."""
     Store(tmp_path / "store").close()
     file = tmp_path / "store" / "content" / "0a4d55a8-d778-4c4f-9b32-b8bd1ecd6d41"
-    file.write_bytes(b"somebody's")
+    file.write_bytes(b"foreign")
     Store(tmp_path / "store").close()
-    assert file.read_bytes() == b"somebody's"
+    assert file.read_bytes() == b"foreign"
