@@ -106,7 +106,7 @@ def _find_foreign(case: _Case, step: Step) -> Iterator[str]:
             yield from _find_adoption_obstacles(case, step, image)
     elif record.key != key or record.role is Role.LEASE or LEASE in image.properties:
         yield f"image {image_id} does not belong to {key} of catalog {case.plan.catalog}"
-    elif record.role not in _find_allowed_roles(case.plan, step):
+    elif record.role not in _find_allowed_roles(case.plan, step, image):
         yield f"image {image_id} is {record.role.value}, which does not fit the step's reason ({step.reason.value})"
 
 
@@ -148,8 +148,10 @@ def _is_taken_over(step: Step, image_id: str) -> bool:
     return isinstance(step.action, Update) and step.action.image_id == image_id
 
 
-def _find_allowed_roles(plan: Plan, step: Step) -> frozenset[Role]:
+def _find_allowed_roles(plan: Plan, step: Step, image: LiveImage) -> frozenset[Role]:
     match step.action:
+        case Create() if image.status is Status.QUEUED:  # a published record without data can be filled
+            return frozenset({Role.STAGING, Role.CURRENT})
         case Create():
             return frozenset({Role.STAGING})
         case Delete(image_id=image_id):
@@ -186,7 +188,7 @@ def _check_replaced(case: _Case, create: Create) -> Iterator[str]:
     if create.stage:
         return
     retired = {find_image_id(step.action) for step in case.plan.steps if is_retirement(step)}
-    current = {owned.id for owned in case.groups[create.key].current}
+    current = {owned.id for owned in case.groups[create.key].current} - {create.fill}
     foreign = {image_id for image_id in create.replaces if image_id not in current}
     if len(foreign) > 1 or (current and foreign) or not current <= set(create.replaces):
         yield f"it does not replace what is current of {create.key}"

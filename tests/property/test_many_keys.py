@@ -8,15 +8,18 @@ from random import Random
 import pytest
 
 from imagesync.errors import PlanRefused
-from imagesync.model.plan import Fate, Plan
+from imagesync.model.catalog import Catalog, ImageSpec, Visibility
+from imagesync.model.plan import Fate, Plan, Reason, Update
 from imagesync.model.policy import Policy
+from imagesync.planning.adoption import pick_adoptable, request_adoption
 from imagesync.planning.clashes import collect_questions, find_keys_without_image, find_shared_to_adopt
 from imagesync.planning.context import PlanInput
+from imagesync.planning.decisions import Make, Promote, decide
 from imagesync.planning.generations import group
 from imagesync.planning.planner import make_plan
 from imagesync.planning.staging import discard_plan, stage_plan
 from tests.honest import find_refusals
-from tests.unit.factories import plan_input
+from tests.unit.factories import PROJECT, plan_input
 from tests.unit.many_keys import KeyCase, draw_key, draw_policy, join_cases
 
 KEYS = ("a", "b", "c", "d")
@@ -126,6 +129,87 @@ def test_what_planning_asks_for_is_asked_for_each_key(number: int) -> None:
         for owner, found in one[0].items():
             names.setdefault(owner, set()).update(found)
     assert ask(drawn) == (names, *(set().union(*(one[place] for one in alone)) for place in range(1, 5)))
+
+
+def list_questions(
+    spec: ImageSpec, given: PlanInput, promoting: frozenset[str]
+) -> tuple[set[str], set[str], set[str], set[str]]:
+    """What planning one key has to know, in plain words: names, ids, members of owned images, and of those to adopt."""
+    found, groups = given.inventory, group(given.inventory.owned)
+    generations = groups[spec.key]
+    visible = {owned.image.name for owned in generations.current if not owned.image.hidden}
+    names = set() if spec.hidden or spec.name in visible else {spec.name}
+    ids = ({spec.id} if spec.id else set()) - {owned.id for owned in generations.every}
+    ids |= {spec.adopt} if isinstance(spec.adopt, str) and not generations.current else set()
+    decision = decide(spec, generations, None, "base", given.catalog.policy, project=PROJECT)
+    near = [*generations.current, *(generations.retired if spec.key in promoting else ())]
+    near += [decision.owned] if isinstance(decision, Promote) else []
+    shared = {owned.id for owned in near if owned.image.visibility is Visibility.SHARED}
+    known = {owned.id for owned in near if spec.members_declared or owned.record.managed.members}
+    replaced = {owned.id for owned in generations.current} if isinstance(decision, Make) else set()
+    adoptable = set()
+    if spec.adopt and spec.members_declared and not generations.current:
+        for image in found.foreign:
+            is_named = image.name == spec.name and not image.hidden
+            if image.owner == (spec.owner or PROJECT) and (
+                image.id == spec.adopt if spec.adopt is not True else is_named
+            ):
+                adoptable |= {image.id} if image.visibility is Visibility.SHARED else set()
+    return names, ids, shared & (known | replaced), adoptable
+
+
+@pytest.mark.parametrize("number", range(60))
+def test_what_planning_asks_for_one_key(number: int) -> None:
+    """Nothing that it knows, and nothing of images that do not matter."""
+    random = Random(number)
+    for key in KEYS:
+        for promoting in (frozenset({key}), frozenset[str]()):
+            case = draw_key(random, key)
+            given = make_input([case], draw_policy(random))
+            groups = group(given.inventory.owned)
+            asked = collect_questions(given.catalog, given.inventory, groups, promoting)
+            shared = find_shared_to_adopt(given.catalog, given.inventory, groups)
+            if case.wanted is None:
+                assert (asked.names, asked.ids, asked.members, shared) == ({}, (), (), ())
+                continue
+            names, ids, members, adoptable = list_questions(case.wanted, given, promoting)
+            assert asked.names == ({case.owner or PROJECT: tuple(names)} if names else {})
+            assert (set(asked.ids), set(asked.members), set(shared)) == (ids, members, adoptable)
+            lacks = not groups[key].current and not case.wanted.adopt
+            assert find_keys_without_image(given.catalog, groups) == ({key} if lacks else set())
+
+
+@pytest.mark.parametrize("number", ROUNDS)
+def test_what_can_be_adopted_of_many_keys_is_what_can_be_adopted_of_each(number: int) -> None:
+    """Keys that have an image of theirs are left out; the others are taken, warned of, or refused."""
+    random = Random(number)
+    drawn = [draw_key(random, key) for key in KEYS]
+
+    def pick(cases: list[KeyCase]) -> Catalog | tuple[str, ...]:
+        manifest, found = join_cases(cases, random)
+        try:
+            return pick_adoptable(request_adoption(manifest), found)
+        except PlanRefused as error:
+            return error.refusals
+
+    alone = {case.key: (case, pick([case])) for case in drawn}
+    refused = [(case, found) for case, found in alone.values() if not isinstance(found, Catalog)]
+    if refused:
+        assert pick([case for case, _ in refused]) == tuple(sorted(one for _, found in refused for one in found))
+    fine = {key: (case, found) for key, (case, found) in alone.items() if isinstance(found, Catalog)}
+    whole = pick([case for case, _ in fine.values()])
+    assert isinstance(whole, Catalog)
+    picked = [key for key, (_, found) in fine.items() if found.images]
+    assert (whole.only, [spec.key for spec in whole.images]) == (tuple(picked) or ("",), picked)
+    assert whole.warnings == tuple(sorted(one for _, found in fine.values() for one in found.warnings))
+    for key, (case, found) in fine.items():
+        assert isinstance(found, Catalog)
+        assert not (case.owned and (found.images or found.warnings)), key
+        if case.wanted is not None and not case.owned:
+            assert bool(found.images) is not bool(found.warnings)
+        if found.images:
+            made = make_plan(plan_input(found, join_cases([case])[1], Policy()))
+            assert [step.reason for step in made.steps if isinstance(step.action, Update)] == [Reason.ADOPT]
 
 
 def test_every_kind_of_state_is_among_the_keys() -> None:

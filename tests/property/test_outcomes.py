@@ -153,8 +153,10 @@ def test_staging_changes_nothing_that_is_there_and_leaves_less_to_do(number: int
     made = make_plan(plan_input(manifest, after, policy))
     creates = [step.action for step in made.steps if isinstance(step.action, Create)]
     assert [create.key for create in creates if create.source.transfer is not None] == []
-    discarded = carry_out(discard_plan(plan_input(manifest, after, policy), keys="*"), after)
-    assert not any(one.candidates for one in group(discarded.owned).values())
+    pinned = {spec.id for spec in manifest.images}
+    if not any(owned.id in pinned for one in group(after.owned).values() for owned in one.candidates):
+        discarded = carry_out(discard_plan(plan_input(manifest, after, policy), keys="*"), after)
+        assert not any(one.candidates for one in group(discarded.owned).values())
 
 
 @pytest.mark.parametrize("number", range(40))

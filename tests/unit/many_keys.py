@@ -110,6 +110,7 @@ def _draw_spec(random: Random, key: str) -> ImageSpec:
         source=source,
         owner=random.choice([None, None, None, OTHER]),
         visibility=visibility,
+        id=random.choice([*[None] * 8, f"id-{key}-0", f"pinned-{key}"]),
         hidden=random.choice([None, False, True]),
         protected=random.choice([None, False, True]),
         status=random.choice([None, None, Status.ACTIVE, Status.DEACTIVATED]),
