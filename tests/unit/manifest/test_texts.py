@@ -202,7 +202,7 @@ def test_the_fast_answer_is_that_of_the_close_look(data: dict[str, object]) -> N
         ),
         ("policy: {on_replace: {rename: '{nam}'}}\nimages: {}", "3:23: policy.on_replace.rename: {nam} is not a field; did "
          "you mean {name}?"),
-        ("policy: {on_replace: {rename: '{nam}'}}\nimages: {a: {}, b: {}}", "3:23: policy.on_replace.rename: {nam} is no "
+        ("policy: {on_replace: {rename: '{nam}'}}\nimages: {a: {}, b: {}}", "3:23: policy.on_replace.rename: {nam} is not a "
          "field; did you mean {name}?"),
         ("images: {a: {on_replace: {rename: ''}}}", "3:27: images.a.on_replace.rename: '' is not a pattern, or false"),
         (
