@@ -1,8 +1,8 @@
 """imagesync keeps the virtual-machine images of a cloud the way a version-controlled set of YAML manifests says.
 
 The whole run: ``read_catalog``, ``open_target``, ``Planner``, ``apply``; the command line calls the same functions. Its
-parts: ``load``, ``resolve``, ``take_inventory``, ``make_plan``, ``execute``. Names load on first use, so that importing the
-package costs next to nothing.
+parts: ``load``, ``resolve``, ``take_inventory``, ``make_plan``, ``execute``. Names load on first use: importing the
+package costs almost nothing.
 """
 
 from importlib import import_module

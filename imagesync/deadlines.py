@@ -1,7 +1,8 @@
-"""Total deadlines for HTTP responses: the read timeout holds for a whole head; and a look at where a connection leads.
+"""Total deadlines for HTTP responses: the read timeout covers a whole head; and a check of the address that a
+connection leads to.
 
-The HTTP library applies its timeout to each single read, so a server that sends a byte now and then, or ``100 Continue``
-for ever, would hold a run without end. Does I/O.
+The HTTP library applies its timeout to each single read, so a server that sends a byte now and then, or ``100
+Continue`` without end, would hold a run forever. Does I/O.
 """
 
 import socket
@@ -26,7 +27,7 @@ Judge: TypeAlias = Callable[[str, str], None]
 def apply_deadlines(adapter: "HTTPAdapter", judge: Judge | None = None) -> None:
     """From now on the adapter's connections are those of this module, through an HTTP proxy too (a SOCKS one has its own).
 
-    ``judge`` sees those that go to the server itself; the address of a proxy tells nothing of the server behind it.
+    ``judge`` sees those that go to the server itself; the address of a proxy says nothing about the server behind it.
     """
     through = adapter.proxy_manager_for
 

@@ -8,7 +8,7 @@ The tree; each class carries objects and words itself in ``__str__``:
     ├── PlanRefused           policy, clash or capability forbids the plan              (exit 1)
     ├── StalePlan             the cloud is no longer as the plan saw it                 (exit 1)
     ├── RunStopped            the caller canceled the run while a step was running      (exit 130)
-    ├── BackendError          the image service or the store said no                    (exit 1)
+    ├── BackendError          the image service or the store refused or failed           (exit 1)
     │   ├── NotFound          404: no such image, or not visible to this project
     │   ├── Conflict          409/410: the present state forbids the request
     │   │   └── InUse         409 on DELETE: something still uses the image
@@ -32,7 +32,7 @@ MAX_SHOWN_PROBLEMS: Final = 100
 MAX_SHOWN_CHANGES: Final = 10
 """Changes of live images that the message of a stale plan lists."""
 MAX_PROBLEMS: Final = 200
-"""Problems of manifests after which loading stops: nobody reads more, and each costs time."""
+"""Problems of manifests after which loading stops: a reader needs no more, and each costs time."""
 MAX_EXCERPT_CHARS: Final = 70
 """Of a line of a file that is shown: a terminal has 80 columns."""
 
@@ -140,7 +140,7 @@ class StalePlan(ImagesyncError):
 
 
 class LeaseLost(ImagesyncError):
-    """The run no longer holds the lease of its catalog, and must not write any more."""
+    """The run no longer holds the lease of its catalog, and must stop writing."""
 
 
 class RunStopped(ImagesyncError):
@@ -207,4 +207,4 @@ class FormatMismatch(SourceError):
 
 
 class Bug(Exception):
-    """Something that nobody foresaw; its text is the traceback. Not an ImagesyncError: exit 3, a log is written."""
+    """An unexpected error of imagesync; its text is the traceback. Not an ImagesyncError: exit 3, a log is written."""

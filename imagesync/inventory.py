@@ -1,7 +1,7 @@
 """A backend -> the inventory that planning needs. I/O through the backend only.
 
 Two passes: the owned images first, then only what they leave open (names about to be taken, images to adopt, members),
-so that a catalog that is as wanted costs two listings however many foreign images the cloud holds.
+so an unchanged catalog costs two listings, however many foreign images the cloud holds.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -28,11 +28,12 @@ from imagesync.planning.staleness import collect_taken_names
 from imagesync.secrets import quote_value
 
 LOOKS: Final = 3
-"""How often all is looked at where it changes in the midst of it: another run, or somebody, is at work."""
+"""How often the inventory is read if it changes meanwhile: another run or user is active."""
 
 
 def take_inventory(backend: Backend, catalog: Catalog, *, promoting: frozenset[str] = frozenset()) -> Inventory:
-    """What is live of one catalog, and what stands in its way; ``promoting``: keys whose retired images are in play.
+    """The live images of one catalog, and foreign images that conflict with it; ``promoting``: keys whose retired
+    images are in play.
 
     The owners of the catalog are known by id (``identify_owners``).
     """
@@ -51,10 +52,10 @@ def take_inventory(backend: Backend, catalog: Catalog, *, promoting: frozenset[s
 
 
 def _look_until_consistent(look: Callable[[], Inventory], ownership: Ownership) -> Inventory:
-    """What is found at a time when nothing goes and nothing comes between the listing and the questions after it.
+    """Read an inventory in which no image appears or disappears between the listing and the requests after it.
 
-    An image that was listed may be gone when its members are asked for (NotFound); one that was not may hold a name, and
-    be ours: it would be taken for somebody's in the way.
+    An image that was listed may be deleted before its members are requested (NotFound). An image that was not listed
+    may have a declared name and belong to the catalog: it would look like a foreign image.
     """
     for _ in range(LOOKS - 1):
         with suppress(NotFound):
@@ -147,7 +148,9 @@ def take_inventory_for_plan(
 
 
 def _list_marked(backend: Backend, ownership: Ownership) -> Inventory:
-    """What carries the catalog's mark in the projects that it names: ours, copies, and what is in a wrong project."""
+    """Images that carry the catalog's marker in the projects that it names: owned images, copies, and images in a wrong
+    project.
+    """
     listed = backend.inventory(ownership.catalog, ownership.projects)
     return Inventory(
         ownership.project,
@@ -203,8 +206,9 @@ def _find_image(backend: Backend, image_id: str) -> list[LiveImage]:
 
 
 def read_members(backend: Backend, images: Iterable[LiveImage], jobs: int) -> dict[str, tuple[MemberState, ...]]:
-    """The members of those images that are shared, by image id: one request each. An image is left out if the user
-    may not ask, or if it is gone."""
+    """The members of those images that are shared, by image id: one request each. An image is left out if the user may
+    not list its members, or if it was deleted.
+    """
     shared = [image.id for image in images if image.visibility is Visibility.SHARED]
     with ThreadPoolExecutor(jobs) as pool:
         found = zip(shared, pool.map(lambda image_id: _list_members_if_allowed(backend, image_id), shared), strict=True)

@@ -1,6 +1,6 @@
 """A path of the command line -> whether a link in it leads out of the working directory. Looks where links lead.
 
-The working directory is often a checkout that anybody may have written: a link in it must not choose which file is read
+The working directory is often a checkout that untrusted people wrote: a link in it must not choose which file is read
 or written. An absolute path is the runner's own choice, links included: git-sync and Nix work with links.
 """
 
@@ -37,7 +37,7 @@ def find_place_problem(path: str, folder: str) -> str | None:
 def find_way_out(path: Path | str) -> str | None:
     """Where a link in a relative path leads out of the working directory, or into ``.git``; None if none does.
 
-    ``..`` that the runner wrote is no link: ``../images`` may be read, but no link in it may lead anywhere else.
+    ``..`` that the runner wrote is not a link: ``../images`` may be read, but no link in it may lead anywhere else.
     """
     if os.path.isabs(path):
         return None

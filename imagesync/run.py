@@ -129,8 +129,9 @@ def recover(backend: Backend, plan: Plan, settings: Settings, lease: "Held") -> 
 def settle(
     backend: Backend, plan: Plan, settings: Settings, hooks: Hooks, lease: "Held | None", access: SourceAccess
 ) -> dict[str, str]:
-    """The keys, and the ids of their images, that hold the declared bytes already although no digest told it; see
-    ``execution.contents``."""
+    """The keys, and the ids of their images, that already hold the declared bytes although no digest showed it; see
+    ``execution.contents``.
+    """
     unknown = find_unknown(plan)
     if not unknown:
         return {}
@@ -195,12 +196,12 @@ class _Control:
         return self.error is not None or self._watch.cancelled.is_set() or self._is_lease_lost()
 
     def check_lease(self) -> None:
-        """LeaseLost if the lease is no longer ours: asked before each write."""
+        """LeaseLost if this run no longer holds the lease: called before each write."""
         if self._lease is not None:
             self._lease.check()
 
     def look_at_lease(self) -> None:
-        """Ask the service once more whether the lease is ours: the last thing that a run does."""
+        """Ask the service again whether this run holds the lease: the last request of a run."""
         if self._lease is not None:
             with suppress(ImagesyncError):
                 self._lease.look()
@@ -258,10 +259,10 @@ def run_plan(
 def _find_leftover(
     backend: Backend, report: Report, plan_again: Callable[[], Plan] | None, writes: "Writes"
 ) -> tuple[str, ...]:
-    """What is not as the run should have left it. Deletions that the service deferred are known.
+    """The differences from what the run should have left. Deletions that the service deferred are known.
 
-    One listing after the last write judges every write, and every name that was published; if somebody else may have
-    been writing, it waits until a read is final. After a run without a failed step its plan must have come true, too.
+    One listing after the last write judges every write, and every name that was published; if another run may have been
+    writing, it waits until a read is final. After a run without a failed step its plan must have come true, too.
     """
     from imagesync.execution.changes import find_altered
 

@@ -1,7 +1,8 @@
 """Content of files -> what messages may show of it: short, printable, nothing that looks like a secret. Pure.
 
-A manifest may be a link to a token file, or hold a password by mistake, and messages lie in logs that many can read. A
-word too many that is hidden costs a look at the file and line that the message names; one too few is a leak.
+A manifest may be a link to a token file, or hold a password by mistake, and many people can read the logs that keep
+messages. If a harmless word is hidden, the reader has to open the file at the line that the message names; if a secret
+is not hidden, it leaks.
 """
 
 import re
@@ -50,7 +51,7 @@ _PATTERNS: Final = (
 )
 _SURE: Final = re.compile("|".join(f"(?:{pattern})" for pattern in _PATTERNS), re.IGNORECASE | re.DOTALL)
 _LOOSE: Final = re.compile(rf"{_SENSITIVE}\w*[\"']?\s+\S", re.IGNORECASE)
-"""In a value, not in a sentence of ours: ``password WORD`` of a .netrc file."""
+"""In a value, not in a sentence of imagesync: ``password WORD`` of a .netrc file."""
 _SENSITIVE_NAME: Final = re.compile(rf"{_SENSITIVE}|(?:^|[_.-])(?:auth|key|pass|pin|salt)s?$", re.IGNORECASE)
 _DIGESTS: Final = "|".join(
     rf"{name} [0-9a-fA-F]{{{length}}}"
@@ -127,7 +128,7 @@ def _describe(text: str) -> str:
 
 
 def _is_random(run: str) -> bool:
-    """Whether a run of letters and digits is no name: what people write keeps to one kind of character for a while."""
+    """Whether a run of letters and digits looks random: names keep one kind of character for several letters."""
     if any(map(_is_random_word, _WORD.findall(run))):
         return True
     letters = [char for char in run if char.isalnum()]

@@ -1,7 +1,7 @@
 """Text from anywhere -> text that may be shown: secrets removed, commands and control characters escaped; JSON text. Pure.
 
 CI systems carry out commands that they find in a log: ``##vso[…]`` and ``##[…]`` anywhere in a line (Azure Pipelines,
-TeamCity, GitHub), ``::…::`` at the start of one (GitHub, Gitea, Forgejo). No text of somebody else may hold one.
+TeamCity, GitHub), ``::…::`` at the start of one (GitHub, Gitea, Forgejo). No text from outside may hold one.
 
 Messages of services and libraries, and tracebacks, quote what they are about: signed URLs, URLs with a log-in, headers,
 bodies of log-in requests. Everything that looks like a secret is removed, even if that removes a word too many.
@@ -16,7 +16,7 @@ from json.encoder import encode_basestring
 from typing import Any, Final
 
 GONE: Final = "…"
-"""Stands for what was removed."""
+"""Shown in the place of what was removed."""
 MIN_SECRET: Final = 4
 """Characters of the shortest known secret that is removed; a shorter one would match half of any text."""
 _LOGIN: Final = re.compile(r"(\w+://)[^\s/@'\"]+@")
@@ -57,7 +57,7 @@ def make_printable(text: str) -> str:
 def quote_word(text: str) -> str:
     """A word of a command to paste: as it is, in quotes, or, where it holds what may not be shown, as ``$'…'``.
 
-    bash, zsh, ksh and BusyBox read that form. Bytes of a path that are no text are given back as they were.
+    bash, zsh, ksh and BusyBox read that form. Bytes of a path that are not text are returned unchanged.
     """
     if make_printable(text) == text:
         return shlex.quote(text)
@@ -90,10 +90,10 @@ _OPEN: Final = re.compile(r"#[^\x00-\x7f]*\Z")
 
 
 class LineGuard:
-    """Escapes what would command a terminal or a CI system, in text that comes piece by piece.
+    """Escapes what would command a terminal or a CI system, in text that arrives in pieces.
 
-    The last line of defense, at the stream: what a renderer forgot. Colors of our own stay. Escapes are those of JSON, so
-    that a JSON document keeps its values.
+    The last line of defense, at the stream: what a renderer forgot. Colors of imagesync stay. Escapes are those of
+    JSON: a JSON document keeps its values.
     """
 
     def __init__(self) -> None:
@@ -118,12 +118,12 @@ def escape_commands(text: str) -> str:
 
 
 def _escape_raw(found: re.Match[str]) -> str:
-    """Our own colors and the start of a line that is written anew stay as they are."""
+    """Colors of imagesync and the start of a line that is rewritten stay as they are."""
     return found[0] if len(found[0]) > 1 else _escape(found)
 
 
 def shorten(text: str, max_chars: int) -> str:
-    """At most ``max_chars`` characters; ``…`` at the end stands for the rest."""
+    """At most ``max_chars`` characters; ``…`` at the end replaces the rest."""
     return text if len(text) <= max_chars else f"{text[: max_chars - 1]}{GONE}"
 
 
@@ -173,5 +173,5 @@ def _write_json(value: Any, line: str, step: str) -> str:
 
 
 def _escape(found: re.Match[str]) -> str:
-    """A character that is not printable can stand in a string only, where JSON knows an escape for it."""
+    """A character that is not printable can only be in a string, where JSON has an escape for it."""
     return found[0] if found[0].isprintable() else json.dumps(found[0])[1:-1].replace("\x7f", "\\u007f")

@@ -11,7 +11,7 @@ _NO_TLS: Final = (
     "PACKET_LENGTH_TOO_LONG",
     "RECORD_LAYER_FAILURE",
 )
-"""Reasons that OpenSSL gives if the answer to its greeting is no TLS: they depend on its version."""
+"""Reasons that OpenSSL reports if the answer is not TLS; they depend on its version."""
 _ALERTS: Final = ("\\x15\\x03", "\x15\x03")
 """How a server that wants TLS begins its answer to plain HTTP: as ``http.client`` quotes it, and as it is."""
 _WANTS_TLS: Final = ("HTTPS port", "HTTP request to an HTTPS server", "speaking plain HTTP to an SSL-enabled")

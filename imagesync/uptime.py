@@ -1,4 +1,4 @@
-"""Seconds on a clock that goes on while the host sleeps: what others wait for, and what their clocks show, goes on, too."""
+"""Seconds on a clock that continues while the host sleeps, as the clocks of other hosts do."""
 
 import time
 

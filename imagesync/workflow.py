@@ -237,8 +237,8 @@ def _plan_again(
 ) -> tuple[Plan, bool]:
     """The plan under the lease, and whether it does what was shown.
 
-    After a run that did not end cleanly, what that one sent is made harmless first. Images that turn out to hold the
-    declared bytes keep them. What this changes is no change.
+    After a run that did not end cleanly, its late requests are made harmless first. Images that turn out to hold the
+    declared bytes are kept. These two do not count as changes of the plan.
     """
     plan = planner.plan()
     is_recovered = lease is not None and lease.before is not None

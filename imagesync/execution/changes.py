@@ -1,4 +1,4 @@
-"""An image as it was and as it is -> what somebody changed, as short texts for a person. Pure."""
+"""An image as it was and as it is -> what another user changed, as short texts for a person. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, TypeAlias
@@ -13,7 +13,7 @@ COMPARED: Final = ("name", "owner", "status", "visibility", "hidden", "protected
 MAX_NAMED: Final = 3
 """Removed properties of the record that a text names; more are the whole record."""
 LONG: Final = (DIGEST, MANAGED, SPEC)
-"""Properties whose values tell a person nothing."""
+"""Properties whose values mean nothing to a person."""
 _PROPERTIES: Final = "properties."
 _Change: TypeAlias = tuple[str, Value, Value]
 """Path, value before, value now."""
@@ -27,7 +27,7 @@ def find_unmet(relied: Mapping[str, Value], image: LiveImage, ignored: Sequence[
 
 
 def find_changes(left: LiveImage, image: LiveImage, ignored: Sequence[str] = ()) -> list[str]:
-    """What is not as this run left it; tags and properties that others add beside ours are no change."""
+    """The differences from what this run left. Tags and properties that other users add are not differences."""
     fields = [name for name in COMPARED if getattr(left, name) != getattr(image, name)]
     changes: list[_Change] = [(name, live_field(left, name), live_field(image, name)) for name in fields]
     if left.tags - image.tags:
@@ -57,7 +57,7 @@ def find_altered(left: Iterable[LiveImage], listed: Mapping[str, LiveImage]) -> 
 
 
 def _describe(changes: Iterable[_Change]) -> list[str]:
-    """Changes as texts: those of the record as one text, because nobody reads its properties one by one."""
+    """Changes as texts: one text for all properties of the record."""
     plain, gone, guards = list[str](), list[str](), list[str]()
     disowned = False
     for path, before, now in changes:

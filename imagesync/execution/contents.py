@@ -1,10 +1,10 @@
 """The creates of a plan whose bytes an image may hold already -> which one does. Does I/O, before the first step.
 
-What is known of an image cannot be compared with what the manifest declares: an older record, a digest in another
-algorithm, or packed data where it was plain. So the source is hashed, in the algorithms of both sides, before anything
-is sent. Each image that holds the same bytes gets to know their digests, by one guarded PATCH of its record, and the next
-plan uses the first; or none, if one of them is a candidate that somebody rejected. Else, or if the source cannot be read,
-the create is carried out as planned, and tells what is wrong.
+Sometimes the digests of an image cannot be compared with the declared ones: an older record, a digest in another
+algorithm, or packed data that was plain before. Then the source is hashed in the algorithms of both sides before
+anything is sent. One guarded PATCH writes the digests into the record of each image that holds the same bytes, and the
+next plan uses the first of them. It uses none if an operator rejected one of them as a candidate. If no image holds the
+bytes, or the source cannot be read, the create is carried out as planned and reports its errors.
 """
 
 import threading
@@ -58,7 +58,7 @@ def settle_contents(
             settle(create)
         except Unavailable:
             raise
-        except BackendError:  # what is wrong with one image stops only its key: the steps of that one tell it
+        except BackendError:  # an error with one image stops only its key: the steps of that key report it
             return
 
     with ThreadPoolExecutor(jobs) as pool:
@@ -82,14 +82,14 @@ class _Candidate:
 
     @classmethod
     def read(cls, image: LiveImage) -> "_Candidate":
-        """BackendError if its record is gone."""
+        """BackendError if it has no record."""
         if (record := read(image)) is None:
             raise BackendError(f"image {image.id} lost its marker", "run apply again")
         return cls(image, record)
 
     @property
     def published(self) -> dict[str, str]:
-        # nobody compared declared ones with the data
+        # declared digests were never compared with the data
         return {item.algorithm: item.value for item in self.record.digests}
 
     @property

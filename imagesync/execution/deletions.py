@@ -35,7 +35,7 @@ _Made: TypeAlias = dict[str, Performed | ImagesyncError | None]
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """How to wait: ``is_cancelled`` says that nobody wants the rest any more; ``sleep`` and ``clock`` are in seconds."""
+    """How to wait: ``is_cancelled`` says whether the run was canceled; ``sleep`` and ``clock`` are in seconds."""
 
     is_cancelled: Callable[[], bool] = lambda: False
     sleep: Callable[[float], None] = time.sleep
@@ -110,7 +110,7 @@ class Deletions:
         return Performed(image_id)
 
     def _wait(self, waiting: Waiting) -> bool:
-        """Wait until a read shows for certain what became of the marks; False if the run was cancelled meanwhile."""
+        """Wait until a read is certain to show the marks. Return False if the run was canceled meanwhile."""
         end = waiting.clock() + self._backend.settling_time()
         while (left := end - waiting.clock()) > 0:
             if waiting.is_cancelled():

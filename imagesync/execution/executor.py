@@ -1,8 +1,8 @@
 """A plan -> a report: a pool of threads carries out the steps in the order of their needs. The I/O is in ``perform``.
 
 Only the calling thread touches graph and results. If a step fails, the steps that need it are skipped, each naming the
-cause; the others are done. Images are deleted together, when nothing else is left to do. Once ``cancelled`` is set no
-further step starts.
+cause; the others are done. Images are deleted together, after all other steps. Once ``cancelled`` is set, no further
+step starts.
 """
 
 import time
@@ -32,7 +32,7 @@ class Perform(Protocol):
     """Carries out steps; ``execution.performer.Performer`` does."""
 
     def __call__(self, step: Step, advance: Advance, /) -> Performed:
-        """One step that deletes nothing; ImagesyncError says why it failed, RunStopped that it was broken off."""
+        """Carry out one step that deletes nothing. ImagesyncError if it failed, RunStopped if it was interrupted."""
 
     def delete(
         self, deletes: Sequence[Delete], jobs: int, waiting: Waiting, /
@@ -131,7 +131,7 @@ class _Run:
         )
 
     def delete(self, steps: Sequence[Step], perform: Perform, jobs: int, cancelled: Cancelled) -> None:
-        """All these deletions at once; one that was not begun, because the run was cancelled, is not started."""
+        """Carry out all deletions together. If the run was canceled, the ones that did not begin are "not started"."""
         for step in steps:
             self.started.add(step.id)
             self._notify(Started(step))
@@ -151,14 +151,14 @@ class _Run:
             self.finish(_make_deletion_result(step, outcome, error, seconds))
 
     def finish(self, result: StepResult) -> None:
-        """Keep a result and tell of it."""
+        """Store a result and send its event."""
         self.results[result.step.id] = result
         self._notify(Finished(result))
 
     def make_report(self, *, interrupted: bool) -> Report:
         """All results in plan order; what never had its turn is not started."""
         every = tuple(self.results.get(step.id, StepResult(step, Outcome.NOT_STARTED)) for step in self.plan.steps)
-        # deferred: what was marked to go, and not deleted any more
+        # deferred: marked for deletion, and not deleted in this run
         open_ends = (Outcome.NOT_STARTED, Outcome.INTERRUPTED, Outcome.DEFERRED)
         stopped = interrupted and any(result.outcome in open_ends for result in every)
         return Report(self.plan, every, interrupted=stopped, bug=self.bug)

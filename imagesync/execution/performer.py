@@ -37,8 +37,8 @@ class Performer:
     """Performs the steps of one plan; safe for threads.
 
     ``ids`` maps keys to image ids as they become known, ``writes`` knows how the run left each image. ``check_lease``
-    raises if this run may not write any more. ``access``: the rules for what is fetched. ``is_stopped`` says whether
-    nobody wants the rest any more: transfers are broken off then, what is short is done.
+    raises if this run must no longer write. ``access``: the rules for what is fetched. ``is_stopped`` says whether the
+    run was canceled: then transfers are interrupted and short steps finish.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class Performer:
             return resolve_references(text, self.ids)
 
     def __call__(self, step: Step, advance: Advance) -> Performed:
-        """Carry out one step that is no ``Delete``; ImagesyncError says why it failed, RunStopped that it was broken off."""
+        """Carry out one step other than ``Delete``. ImagesyncError if it failed, RunStopped if it was interrupted."""
         match step.action:
             case Create() as create:
                 made, sent = self._publisher.publish(create, advance)
@@ -121,7 +121,7 @@ class Performer:
             self.writes.change_members(update.image_id, removed, ())
             image = self.writes.read_unchanged(update.image_id)  # no guard stops the requests that change members
         image = self.writes.update(image, self._make_attrs(update, _drop_stores(update.record, stores)))
-        # after the record, which names them: a run that dies in between leaves no member that nobody knows
+        # after the record, which names them: a run that dies in between leaves no unrecorded member
         self.writes.change_members(update.image_id, (), _names(members, "after") - _names(members, "before"))
         if stores:
             self._imports.copy(update.image_id, sorted(_names(stores, "after") - _names(stores, "before")))

@@ -1,4 +1,4 @@
-"""A ``Create`` -> a published image, staged so that users never see it unverified. Does I/O.
+"""A ``Create`` -> a published image, staged first: users never see it unverified. Does I/O.
 
 Record (hidden, private, role staging) -> may this user publish? -> the data, by the declared method, verified
 (``transfers``) -> members and deactivation -> one PATCH that publishes. A failure before that PATCH deletes the record,
@@ -50,8 +50,9 @@ class Publisher:
         self._can_publish: bool | None = None
 
     def publish(self, create: Create, advance: Advance) -> tuple[str, int]:
-        """Return the id of the published image, and the number of bytes that were sent from here; RunStopped if the transfer
-        was broken off."""
+        """Return the id of the published image, and the number of bytes that were sent from here; RunStopped if the
+        transfer was interrupted.
+        """
         image_id = create.fill or self._stage(create).id
         if create.fill is not None:
             self._check_record(self._writes.read(create.fill))
@@ -90,10 +91,11 @@ class Publisher:
     def _discard(self, create: Create, image_id: str, *, keep_importing: bool = False) -> None:
         """Delete a record that was not published, unless its id is pinned.
 
-        If the service cannot show it, it stays, because users may see it already: the next plan finds it. It stays, too,
-        if somebody changed it: it may not be ours any more. One with data gets the role ``deleting`` first, so that no
-        other run publishes it while the DELETE is on its way; one without is never published, and the end of a broken
-        upload could undo the mark. With ``keep_importing`` one that the service is filling stays: the next run takes it up.
+        It stays if the service cannot show it, because users may see it already: the next plan finds it. It also stays
+        if another user changed it, because the catalog may no longer own it. A record with data first gets the role
+        ``deleting``: no other run publishes it while the DELETE is on its way. A record without data is never
+        published, and the end of a failed upload could undo the mark. With ``keep_importing``, a record that the
+        service is filling stays: the next run continues it.
         """
         if create.image_id is not None:
             return
@@ -189,7 +191,9 @@ class Publisher:
         return replace(arrived, image=image)
 
     def _check_record(self, image: LiveImage) -> None:
-        """Conflict if somebody changed the staging record; its status may differ, because its data may have arrived."""
+        """Conflict if another user changed the staging record; its status may differ, because its data may have
+        arrived.
+        """
         self._writes.check_unchanged(image, ("status",))
         if (left := self._writes.find_left(image.id)) is not None:
             self._writes.leave(replace(left, status=image.status))

@@ -38,10 +38,10 @@ def recover(
 ) -> Plan:
     """Delete what an earlier run never filled, and renew the guards of all other images of the catalog.
 
-    Return the plan with the new guards. Conflict if an image is not as the plan relied on, or if its guard moves just now:
-    something is still written to it. A copy between stores that is at work is waited for, unless it stands still for
-    ``copy_patience`` seconds: at its end the service writes the image back as it was at the beginning, with the old guard.
-    What cannot be deleted is left to the plan's own step.
+    Return the plan with the new guards. Conflict if an image is not as the plan relied on, or if its guard is changing
+    now: another run still writes to it. A running copy between stores is waited for, unless it makes no progress for
+    ``copy_patience`` seconds: at its end the service writes the image back as it was when the copy began, with the old
+    guard. What cannot be deleted is left to the plan's own step.
     """
 
     def pause(seconds: float) -> None:
@@ -70,7 +70,7 @@ class _Recovering:
         self._relied = {each.image_id for each in plan.relies}
 
     def delete(self, image_id: str) -> None:
-        """A staging record that was never filled goes."""
+        """Delete a staging record that was never filled."""
         if image_id not in self._owned:
             return
         try:
@@ -79,7 +79,7 @@ class _Recovering:
             self._backend.delete_image(image_id)
         except Unavailable:
             raise
-        except BackendError:  # gone, filled meanwhile, or protected: the next plan tells what becomes of it
+        except BackendError:  # deleted, filled meanwhile, or protected: the next plan decides about it
             return
 
     def renew(self, image_id: str) -> LiveImage:
@@ -93,7 +93,7 @@ class _Recovering:
         except (Forbidden, NotFound):
             if image_id in self._relied:
                 raise
-            return image  # it is gone, or its project lets nobody here write to it
+            return image  # it was deleted, or this session may not write in its project
         except Unavailable:
             raise
         except BackendError:

@@ -70,8 +70,9 @@ class Imports:
             raise self._explain_failure(image, f"could not {done}", CHECKS[COPY])
 
     def wait_until_settled(self, image_id: str) -> LiveImage:
-        """Wait until no import of the image is running; return it. BackendError if one does not move for too long, RunStopped
-        if nobody waits for it any more."""
+        """Wait until no import of the image is running; return it. BackendError if one does not move for too long,
+        RunStopped if the run was canceled.
+        """
         patience, pause = self._patience, self._patience.first
         seen, since = "", patience.clock()
         while True:

@@ -64,7 +64,7 @@ class Transfers:
         self._verifier = Verifier(backend, self._check_stopped)
 
     def fill(self, create: Create, image_id: str, advance: Advance) -> Arrived:
-        """Fill a queued record, so that it is active and verified; a running import is waited for."""
+        """Fill a queued record until it is active and verified. A running import is waited for."""
         if not isinstance(create.source, FileSource | UrlSource):
             raise SourceError(f"{create.key} has no source to upload from", "declare one")
         if create.fill is not None:
@@ -186,7 +186,7 @@ class Transfers:
         return stream
 
     def _watch(self, create: Create, stream: SourceStream, advance: Advance) -> Iterator[bytes]:
-        """Yield the chunks and tell how far it is; FormatMismatch as soon as the disk turns out larger than min_disk."""
+        """Yield the chunks and report progress; FormatMismatch as soon as the disk turns out larger than min_disk."""
         sent = 0
         for chunk in stream:
             self._check_stopped()

@@ -95,8 +95,8 @@ class Verifier:
     def verify_found(self, create: Create, source: FileSource | UrlSource, image: LiveImage) -> Arrived:
         """Verify an active image whose bytes were not read in this run.
 
-        An import of what an earlier run staged holds verified bytes, unless it lies in another project, whose members may
-        have filled the image. What the service fetched was seen by nobody.
+        An import of what an earlier run staged holds verified bytes, unless it lies in another project, whose members
+        may have filled the image. The bytes that the service fetched by itself were never verified.
         """
         staged = read(image)
         converted = not _has_declared_formats(create, image)
@@ -168,8 +168,8 @@ class Verifier:
     ) -> None:
         """Download what the service stored, hash and inspect it in one pass; a broken connection is retried.
 
-        ChecksumMismatch if it has not every declared digest, FormatMismatch if it is not what it is said to be, or, as
-        ``transfer`` says, nothing to boot from.
+        ChecksumMismatch if it does not have every declared digest. FormatMismatch if it is not of the declared format
+        or, unless ``transfer`` allows it, is not bootable.
         """
         begin = partial(StoredData, declared, disk_format, container_format, transfer)
         try:

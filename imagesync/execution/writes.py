@@ -2,9 +2,9 @@
 
 The service has no locks: it answers 2xx to an update that a concurrent one overwrites, an answer can get lost after the
 update was saved, and a request can arrive late. So every PATCH of an owned image moves its guard (``model.record.
-Revision``): it removes the revision that was read and adds the next one with this run's nonce. If somebody wrote
-meanwhile, the service refuses the whole PATCH. Within one run each image has one writer; one listing after the last write
-(``changes.find_altered``) shows whether anything of it was overwritten.
+Revision``): it removes the revision that was read and adds the next one with this run's nonce. If another run wrote
+meanwhile, the service refuses the whole PATCH. Within one run each image has one writer; one listing after the last
+write (``changes.find_altered``) shows whether anything of it was overwritten.
 
 Every PATCH that the executor sends to an image goes through this module.
 """
@@ -34,7 +34,7 @@ class Writes:
     """Writes to the images of one backend in one run; safe for threads as long as each image has one writer.
 
     ``relies`` are what the plan relied on: an image that is written to for the first time must still be so, and later
-    as the run itself left it. ``check_lease`` raises if this run may not write any more. ``nonce`` names the run.
+    as the run itself left it. ``check_lease`` raises if this run must no longer write. ``nonce`` names the run.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Writes:
         self._left: dict[str, LiveImage] = {}
         self._reported: set[str] = set()
         self.is_contested = False
-        """Whether a write was refused or got no answer: somebody else may be writing, and a read may not be final yet."""
+        """Whether a write was refused or got no answer: another run may be writing, and a read may not be final yet."""
         self.is_unanswered = False
         """Whether a write got no answer: it may still arrive."""
 
@@ -71,7 +71,7 @@ class Writes:
         return image
 
     def make_conflict(self, image_id: str, changes: Sequence[str], result: str) -> Conflict:
-        """Return the error that says what somebody changed; the final listing need not say it again."""
+        """Return the error that names what another user changed; the final listing does not repeat it."""
         with self._lock:
             self._reported.add(image_id)
         what = "; ".join(changes) or "another run wrote to it"
@@ -90,12 +90,12 @@ class Writes:
         return image
 
     def forget(self, image_id: str) -> None:
-        """An image is gone, or ours no more: how it was left counts no more."""
+        """Forget how an image was left: it was deleted, or the catalog no longer owns it."""
         with self._lock:
             self._left.pop(image_id, None)
 
     def list_left(self) -> list[LiveImage]:
-        """Every image as this run left it, by id; without those of which an error said that somebody changed them."""
+        """Every image as this run left it, by id; without those that an error already reported as changed."""
         with self._lock:
             return [image for image_id, image in sorted(self._left.items()) if image_id not in self._reported]
 
@@ -107,11 +107,11 @@ class Writes:
     def update(self, image: LiveImage, attrs: UpdateFields, *, ignored: Sequence[str] = ()) -> LiveImage:
         """Make an image, which was just read, have ``attrs``; return it as the service then shows it.
 
-        Only what it lacks is sent (each operation of a PATCH costs the service 10 ms). Raises Conflict if somebody else
-        changed it meanwhile: the guard stops the PATCH of another run only, so the answer is compared with what was
-        read, apart from ``ignored`` paths, and this change is taken back. Raises Unavailable if a PATCH got no answer
-        and the image does not show it (it may still arrive), BackendError if the service answered and yet did not keep
-        the update, any other error of the backend.
+        Only what it lacks is sent (each operation of a PATCH costs the service 10 ms). Raises Conflict if another user
+        changed it meanwhile: the guard stops only the PATCH of another run. So the answer is compared with what was
+        read, apart from ``ignored`` paths, and this change is undone. Raises Unavailable if a PATCH got no answer and
+        the image does not show it (it may still arrive), BackendError if the service answered and did not keep the
+        update, and any other error of the backend.
         """
         lacking = select_lacking(image, attrs)
         return self._write(image, attrs, lacking, ignored) if lacking else self.leave(image)
@@ -237,7 +237,7 @@ class Writes:
                 request(image_id, project)
 
     def _claim(self, image: LiveImage) -> LiveImage:
-        """Give an image that has no guard its first one; Conflict if somebody has done so meanwhile.
+        """Give an image its first guard. Conflict if another run has done so meanwhile.
 
         The id is bound at once: the first guard is soon replaced by the next one, the id stays.
         """
@@ -270,7 +270,7 @@ def _check_sizes(image: LiveImage, lacking: UpdateFields) -> None:
 
 
 def _find_unsent(before: LiveImage, found: LiveImage, sent: Collection[str]) -> list[str]:
-    """What somebody changed of an image beside the fields, tags and properties that this run sent."""
+    """What another user changed of an image, other than the fields, tags and properties that this run sent."""
     guards = [revision.name for image in (before, found) for revision in read_revisions(image)]
     return find_changes(before, found, [*sent, *(f"properties.{name}" for name in (*sent, *guards))])
 

@@ -3,6 +3,6 @@
 from typing import Final
 
 LOCK_TIMEOUT: Final = 120.0
-"""Seconds that a run waits for the lease unless it is told otherwise: longer than a dead holder's lease lasts."""
+"""Default seconds that a run waits for the lease: longer than a dead holder's lease lasts."""
 UNLOCK: Final = "imagesync unlock PATH"
 """The command that breaks a lease, for messages; the command line knows the whole of it."""

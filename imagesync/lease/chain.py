@@ -19,7 +19,9 @@ from imagesync.uptime import read_uptime
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What the protocol needs of the world: a clock in seconds, sleep, chance, unique ids, who we are, who is gone."""
+    """What the protocol needs of the world: a clock in seconds, sleep, randomness, unique ids, this process, which
+    processes ended.
+    """
 
     here: Holder
     gone: Callable[[Holder], bool]
@@ -41,7 +43,7 @@ class Posted(Enum):
     MINE = auto()
     ANOTHERS = auto()
     BURNT = auto()
-    """Its id was given out, and its record is gone: nobody can follow there."""
+    """Its id was used, and its record was deleted: no record can follow there."""
     LOST = auto()
     """It did not arrive, or not yet."""
 
@@ -70,9 +72,10 @@ class Chain:
         self._backend = self._backend.with_time_limit(seconds)
 
     def look(self, own: str = "") -> Look:
-        """List the records; ``own`` is the id of our own. Another one with our nonce came late: it is taken away.
+        """List the records; ``own`` is the id of the record of this run. Another one with its nonce arrived late and is
+        deleted.
 
-        One that we stepped back from (``step_back``) stays: the chain goes on behind it.
+        One that this run stepped back from (``step_back``) stays: the chain continues behind it.
         """
         asked = self._world.clock()
         found = self.list()
@@ -93,8 +96,9 @@ class Chain:
     def make(
         self, end: Lease | None, *, before: Lease | None = None, is_fresh: bool = False, state: State = State.HELD
     ) -> Lease:
-        """Our record behind ``end``; ``is_fresh``: with an id that nobody else can have in mind. ``before``: the lease of a
-        holder that did not give it back."""
+        """The record of this run behind ``end``; ``is_fresh``: with an id that no other run can know. ``before``: the
+        lease of a holder that did not give it back.
+        """
         following = "" if end is None or is_fresh or end.next in self._doomed else end.next
         return Lease(
             following or self._world.new_id(),
@@ -108,7 +112,9 @@ class Chain:
         )
 
     def post(self, lease: Lease) -> Posted:
-        """Make a record: of all who try one id, one makes it. A lost answer is told by the nonce."""
+        """Make a record: of all runs that try one id, one makes it. After a lost answer, the nonce shows which run made
+        it.
+        """
         try:
             self._backend.create_image(id=lease.id, visibility="private", hidden=True, properties=lease.properties())
         except QuotaExceeded as error:
@@ -119,12 +125,12 @@ class Chain:
             image = self._find(lease.id)
             if image is None:
                 return Posted.BURNT if isinstance(error, Conflict) else Posted.LOST
-            if not image.hidden:  # somebody made it visible: no listing of leases shows it any more
+            if not image.hidden:  # a user made it visible: no listing of leases shows it now
                 return Posted.BURNT
             found = read_lease(image, self._project, self.catalog)
             if found is None:
-                return Posted.BURNT  # an image that is no record: nobody makes one with this id any more
-            # one of ours that we stepped back from is not held: whoever saw that may have followed it
+                return Posted.BURNT  # an image that is not a record: no run can make one with this id
+            # a record that this run stepped back from is not held: another run may have followed it
             is_mine = found.nonce == lease.nonce and found.state is lease.state
             return Posted.MINE if is_mine else Posted.ANOTHERS
         return Posted.MINE
@@ -137,18 +143,18 @@ class Chain:
         return image
 
     def patch(self, image_id: str, properties: Mapping[str, str]) -> None:
-        """Change a record; NotFound where it is gone."""
+        """Change a record; NotFound if it was deleted."""
         self._backend.update_image(image_id, properties=properties)
 
     def step_back(self, image_id: str) -> None:
-        """Our record, just made, says that nobody holds it: whoever comes next follows it."""
+        """Mark the record that was just made as free: the next run follows it."""
         try:
             self.patch(image_id, {STATE: State.FREE.value})
         except BackendError:
             self.remove(image_id)
 
     def delete(self, image_id: str) -> None:
-        """A record goes, or is gone already; its protection, which somebody set by hand, goes first."""
+        """Delete a record, if it exists; first remove a protection that a user set by hand."""
         self._doomed.add(image_id)
         with contextlib.suppress(NotFound):
             try:

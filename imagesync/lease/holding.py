@@ -1,8 +1,8 @@
 """A lease that is held: heartbeats, the signs that it is lost, and giving it back. Does I/O.
 
-A heartbeat from a thread of its own; when it is refused, when another live record is seen, or when none is confirmed for
-too long, the lease is lost. It is no fence: what was sent before may still arrive. The guard of each write is
-(``execution.writes``).
+A thread sends heartbeats. The lease is lost if a heartbeat is refused, if another live record is seen, or if none is
+confirmed for too long. The lease is not a fence: a request that was sent before may still arrive. The guard of each
+write stops it (``execution.writes``).
 """
 
 import contextlib
@@ -16,7 +16,7 @@ from imagesync.lease.record import AFTER, BEAT, STATE, Lease, State, Times, find
 
 
 class Held:
-    """A lease that is ours until it is lost or given back.
+    """The lease that this run holds until it is lost or given back.
 
     ``before`` is the lease of the holder that did not give it back, if there was one: what that one has sent may still
     arrive.
@@ -45,7 +45,7 @@ class Held:
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
         self.why = ""
-        """Why the lease was lost, and to whom; empty while it is ours."""
+        """Why the lease was lost, and to which run; empty while this run holds it."""
 
     @property
     def number(self) -> int:
@@ -86,14 +86,13 @@ class Held:
         return bool(self.why)
 
     def check(self) -> None:
-        """LeaseLost if it is no longer ours."""
+        """LeaseLost if this run no longer holds it."""
         if self.is_lost():
             raise LeaseLost(self.why, "the change was not made; run apply again")
 
     def beat(self) -> None:
-        """One heartbeat, and a look whether another record is live.
-
-        What is confirmed counts from when it was sent; a service that cannot be asked is only no confirmation.
+        """Send one heartbeat, and check whether another record is live.  A confirmation counts from the time of
+        sending. A service that does not answer confirms nothing.
         """
         sent = self._world.clock()
         try:
@@ -139,7 +138,7 @@ class Held:
             self._tell(f"{self.why}; running steps end, no more start")
 
     def release(self) -> None:
-        """No more heartbeats; the record says that nobody holds it. What is not ours any more is left alone."""
+        """Stop the heartbeats and mark the record as free. A record that this run no longer holds is left as it is."""
         self._ended.set()
         if self._thread is not None:
             self._thread.join(self._times.confirm)

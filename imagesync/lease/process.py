@@ -1,8 +1,8 @@
-"""This process as the holder of a lease, and whether another one on this host is gone. Asks the operating system.
+"""This process as the holder of a lease, and whether another process on this host ended. Asks the operating system.
 
-A process is told by its host, boot and pid, and by when it started, because pids are used again. One boot may have
-several spaces of pids (containers, which may share the host's name too), so that the space is part of ``boot``. Where
-the system tells none of it, no process is ever taken for gone.
+A process is identified by its host, boot, pid and start time, because pids are reused. One boot may have several pid
+namespaces (containers, which may also share the host's name), so the namespace is part of ``boot``. If the system does
+not report these, no process is ever considered ended.
 """
 
 import os
@@ -35,7 +35,7 @@ def is_gone(holder: Holder, here: Holder) -> bool:
     except ProcessLookupError:
         return True
     except OSError:
-        pass  # somebody else's
+        pass  # of another user
     state, start = _read_stat(int(holder.pid))
     return bool(start) and (start != holder.start or state in DEAD)
 

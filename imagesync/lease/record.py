@@ -1,10 +1,10 @@
 """The lease that keeps two runs on one catalog apart: its record <-> a value, and whose lease counts. No I/O.
 
 Of all that the image service offers only a POST with a chosen id is atomic, and an id is never given out twice. So the
-holders of a catalog's lease form a chain: each record names, in ``next``, the random id of its successor, and whoever
-makes the record with that id has followed. Nobody else can know that id, because other tenants see nothing of the
-record. No two clocks are compared: a record that has not moved for a while, by the clock of the one who waits, is that
-of a dead holder.
+holders of a catalog's lease form a chain: each record names, in ``next``, the random id of its successor, and the run
+that makes the record with that id is the next holder. Other tenants cannot know that id, because they do not see the
+record. No two clocks are compared: a record that has not changed for a while, by the clock of the run that waits, is
+that of a dead holder.
 """
 
 import json
@@ -30,7 +30,7 @@ STATE: Final = "imagesync_lease_state"
 AFTER: Final = "imagesync_lease_after"
 
 MAX_NUMBER: Final = 2**53
-"""In the chain; a higher one, which nobody reaches by counting, reads as 0."""
+"""In the chain; a higher one, which counting cannot reach, is read as 0."""
 MAX_HOLDERS: Final = 8
 """That are read from one record."""
 MAX_HOLDER_CHARS: Final = 100
@@ -38,10 +38,10 @@ MAX_HOLDER_CHARS: Final = 100
 
 
 class State(StrEnum):
-    """What a record says of its lease; one that nobody holds only remembers where the chain goes on.
+    """What a record says of its lease. A free record only names where the chain continues.
 
-    ``unsettled``: nobody holds it, but something that was sent under it may still arrive (an answer was lost), as after a
-    holder that died. ``broken``: it was taken away from its holder, which may not have noticed yet.
+    ``unsettled``: it is free, but a request that was sent under it may still arrive (an answer was lost), as after a
+    holder that died. ``broken``: ``unlock`` took it from its holder, which may not have noticed yet.
     """
 
     HELD = "held"
@@ -52,13 +52,13 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """Seconds. ``expiry`` without a sign of life ends a lease for those who wait.
+    """Times in seconds. ``expiry`` without a sign of life ends a lease for the runs that wait.
 
-    Its holder, who sends one every ``beat``, gives up when none that was sent in the last ``confirm`` was answered:
-    before anybody may follow. ``poll`` is how often one who waits looks. ``lag`` is how old a listing may be: after a
-    record that follows no other one was made, one to two times this passes until the list is looked at. ``settling`` is
-    how long who follows a holder that did not give its lease back waits for what that one has sent; where that holder may
-    not have noticed that its lease ended, ``confirm`` comes on top.
+    The holder sends a heartbeat every ``beat`` and gives up if none of the last ``confirm`` was answered: before
+    another run may follow. ``poll`` is how often a waiting run reads the list. ``lag`` is how old a listing may be: a
+    run that made a record without a predecessor waits one to two times this before it reads the list. ``settling`` is
+    how long the next holder waits for late requests of a holder that did not give its lease back. If that holder may
+    not have noticed the end of its lease, ``confirm`` is added.
     """
 
     expiry: float = 60.0
@@ -74,10 +74,10 @@ USUAL: Final = Times()
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """A process: ``boot`` stands for one boot and process space of its host, ``start`` for when it began in that.
+    """A process: ``boot`` names one boot and pid namespace of its host, ``start`` the time at which it began there.
 
-    All are text without meaning but to their own host; empty where they are not known. ``since`` is an ISO time, to be
-    shown only.
+    All are text that has a meaning on their own host only; empty if unknown. ``since`` is an ISO time, to be shown
+    only.
     """
 
     host: str = ""
@@ -128,12 +128,12 @@ class Lease:
 
     @property
     def at_work(self) -> tuple[Holder, ...]:
-        """Who may be at work although the lease was taken from it."""
+        """Runs that may still be running although the lease was taken from them."""
         return (*((self.holder,) if self.state is State.BROKEN else ()), *self.after)
 
 
 class LeaseHeld(ImagesyncError):
-    """Somebody else holds the lease, for longer than one wanted to wait. ``command`` breaks it."""
+    """Another run held the lease for longer than the timeout. ``command`` breaks it."""
 
     def __init__(self, lease: Lease, waited: float, times: Times, command: str = UNLOCK) -> None:
         self.lease = lease
@@ -158,12 +158,12 @@ class LeaseUnsettled(ImagesyncError):
 
 
 def assume_lease(catalog: str) -> Lease:
-    """The lease of a run whose record is gone: deleted by hand, or by a clean-up. That run may be at work still."""
+    """The lease of a run whose record was deleted, by hand or by a clean-up. That run may still be running."""
     return Lease("", catalog, 0, "", "", Holder(), state=State.BROKEN)
 
 
 def describe_end(lease: Lease) -> str:
-    """What became of a lease that nobody holds and that was not given back, for a message."""
+    """How a free lease ended that was not given back, for a message."""
     if not lease.id:
         return "there is no record of its last lease, which may have been deleted while a run held it"
     if lease.at_work:
@@ -176,8 +176,7 @@ def describe_end(lease: Lease) -> str:
 def read_lease(image: LiveImage, project: str, catalog: str) -> Lease | None:
     """The record that an image is; None unless it is private, in this project, about itself and of exactly this catalog.
 
-    What else is damaged reads as held by nobody known: it ends like that of a dead holder, when it has not moved for
-    its time.
+    Any other damage is read as an unknown holder; the lease then expires like that of a dead holder.
     """
     text = image.properties.get
     is_ours = (image.owner or "") == project and image.visibility is Visibility.PRIVATE
@@ -225,7 +224,7 @@ def _parse_holder(text: str) -> Holder:
 
 
 def _parse_holders(text: str) -> tuple[Holder, ...]:
-    """What cannot be read was written by somebody: nobody known, who may be at work."""
+    """An unreadable holder is an unknown run, which may be running."""
     if not text:
         return ()
     try:
@@ -236,7 +235,7 @@ def _parse_holders(text: str) -> tuple[Holder, ...]:
 
 
 def _clean(value: object) -> str:
-    """Text that may stand in a message, whoever wrote it."""
+    """Text of another run, made safe for a message."""
     return shorten(make_printable(value), MAX_HOLDER_CHARS) if isinstance(value, str) else ""
 
 
@@ -262,19 +261,19 @@ def update_sightings(before: Mapping[str, Sighting], found: Iterable[Lease], at:
 
 
 def is_live(seen: Sighting, asked: float, times: Times, gone: Callable[[Holder], bool]) -> bool:
-    """Whether a lease is held by somebody who may be alive: its process is not gone, and it gave a sign of life lately.
+    """Whether the holder of a lease may be alive: its process has not ended, and it gave a sign of life recently.
 
-    ``asked`` is when the last look began: what was seen may be that old.
+    ``asked`` is when the last request began: what it showed may be that old.
     """
     lease = seen.lease
     return lease.state is State.HELD and asked - seen.at < times.expiry and not gone(lease.holder)
 
 
 def is_lease(image: LiveImage, project: str) -> bool:
-    """Whether an image is the record of a lease: nobody's image, never shown or counted.
+    """Whether an image is the record of a lease. Such a record is never shown or counted.
 
-    Of another project, which an administrator sees, only one without anything to show: whoever writes images there could
-    hide any other one behind these properties.
+    In another project, which an administrator sees, only an empty record counts: its owner could hide any other image
+    behind these properties.
     """
     is_one = LEASE in image.properties and image.properties.get(ROLE) == Role.LEASE and is_bound(image)
     is_bare = (

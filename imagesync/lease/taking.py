@@ -54,10 +54,8 @@ class _Taking:
         self._lost_posts = 0
 
     def take(self) -> Held:
-        """The lease, ours.
-
-        LeaseHeld when it stays with somebody else; LeaseUnsettled when the time that is left is not enough for what a
-        holder that did not give it back has sent.
+        """Return the lease that this run now holds.  LeaseHeld if another run keeps it. LeaseUnsettled if too little
+        time is left to wait for late requests of a holder that did not give it back.
         """
         while True:
             seen = self._chain.look()
@@ -92,10 +90,10 @@ class _Taking:
             self._pause(posted)
             return None
         try:
-            if is_fresh:  # somebody else may have begun the chain, too, which a listing shows a moment later
+            if is_fresh:  # another run may have begun the chain too, which a listing shows a moment later
                 self._world.sleep(self._times.lag * (1 + self._world.chance()))
             confirmed = self._confirm(lease, sent)
-        except BaseException:  # an interruption, say: nobody need wait for us
+        except BaseException:  # for example an interruption: no other run has to wait for this one
             self._step_back(lease, before, is_fresh=is_fresh)
             raise
         if confirmed is None:
@@ -126,11 +124,11 @@ class _Taking:
         self._world.sleep(self._times.poll * self._world.chance())
 
     def _confirm(self, lease: Lease, sent: float) -> Look | None:
-        """Look until our record is the only live one; None if another has the better claim, or time ran out.
-
-        It has none if a record that was not there before is the end of the chain and was not given back: it was broken,
-        say, and who made it may be at work; then that one is followed. Of several live ones all but that with the smallest
-        id go. A record that took too long to make, or is not shown for too long, may look dead to others already.
+        """Read the list until the record of this run is the only live one; None if another run has the better claim, or
+        time ran out.  This run has no claim if a new record is at the end of the chain and was not given back: for
+        example it was broken, and its run may be running. Then this run follows it. Of several live records, all but
+        the one with the smallest id are deleted. A record that took too long to make, or was not listed for too long,
+        may look dead to other runs.
         """
         is_contested = False
         while True:
@@ -154,7 +152,9 @@ class _Taking:
         return None
 
     def _step_back(self, lease: Lease, before: Lease | None, *, is_fresh: bool) -> None:
-        """Our record, which we do not rely on, must not hide that the one before it is missing; nobody follows a fresh one."""
+        """The record of this run, which it does not rely on, must not hide that the one before it is missing. No run
+        follows a fresh record.
+        """
         if not is_fresh and (before is None or before.id):
             self._chain.step_back(lease.id)
         else:
@@ -205,12 +205,12 @@ def take(
     unlock: str = UNLOCK,
     is_new: Callable[[], bool] = lambda: False,
 ) -> Held:
-    """The lease of a catalog, as soon as nobody else has it; LeaseHeld after ``timeout`` seconds.
+    """The lease of a catalog, as soon as no other run has it; LeaseHeld after ``timeout`` seconds.
 
-    LeaseUnsettled if then the time is not left in which what a dead holder sent may arrive: ``Held.before`` names that
-    one, and the caller waits with ``wait_for_last_holder``. ``unlock``: the command that breaks the lease, for messages.
-    ``is_new`` says whether there was hardly a lease before, because the catalog has no image; it is asked where no record is
-    found.
+    LeaseUnsettled if too little time is left to wait for late requests of a dead holder. ``Held.before`` names that
+    holder, and the caller waits with ``wait_for_last_holder``. ``unlock``: the command that breaks the lease, for
+    messages. ``is_new`` says whether the catalog has no image, so a lease before this one is unlikely; it is called if
+    no record is found.
     """
     world = world or make_world()
     chain = Chain(backend, catalog, times, world)
@@ -218,8 +218,9 @@ def take(
 
 
 def wait_for_last_holder(held: Held, catalog: str, times: Times, world: World, warn: Callable[[str], None]) -> None:
-    """Wait until a holder that did not give the lease back has noticed, and what it sent has arrived; LeaseLost if the
-    lease is not ours any more then."""
+    """Wait until a holder that did not give the lease back has noticed its end and its requests have arrived. LeaseLost
+    if this run lost the lease meanwhile.
+    """
     if held.before is None:
         return
     seconds = count_seconds_to_settle(held.before, times, world)
@@ -260,25 +261,26 @@ def hold(
 
 
 def find_held_lease(backend: Backend, catalog: str) -> Lease | None:
-    """Who has the lease now, as far as its record says; None where nobody does."""
+    """The holder of the lease by its record; None if it is free."""
     chain = Chain(backend, catalog, USUAL, make_world())
     return find_end(lease for lease in chain.list() if lease.state is State.HELD)
 
 
 def find_running_holder(backend: Backend, catalog: str) -> Lease | None:
-    """The lease of another run that may be running now, by one listing; None if nobody holds it, or a process of this host
-    that has ended."""
+    """The lease of another run that may be running now, by one listing; None if the lease is free, or its holder is a
+    process of this host that has ended.
+    """
     world = make_world()
     chain = Chain(backend, catalog, USUAL, world)
     return find_end(lease for lease in chain.list() if lease.state is State.HELD and not world.gone(lease.holder))
 
 
 def break_lease(backend: Backend, lease: Lease, world: World | None = None) -> Lease | None:
-    """Take a lease away from its holder, whether alive or not: that one stops when it notices, within ``USUAL.confirm``.
+    """Break a lease, whether its holder is alive or not. A live holder notices within ``USUAL.confirm`` and stops.
 
-    A record that says ``broken``, and names the holder, is made behind the end of the chain first, so that whoever follows
-    waits until then, and for what the holder sent. None when it is done; else who took the lease over meanwhile: that one is left
-    alone.
+    First a record that says ``broken`` and names the holder is made at the end of the chain: the next run waits until
+    the holder must have noticed, and for its late requests. Return None when it is done, or the run that took the lease
+    meanwhile, which is left as it is.
     """
     world = world or make_world()
     chain = Chain(backend, lease.catalog, USUAL, world)

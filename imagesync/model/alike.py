@@ -1,12 +1,12 @@
-"""Names that a database of the image service holds equal -> pairs of them, and what to say of each. Pure.
+"""Names that a database of the image service holds equal -> pairs of them, and a sentence about each. Pure.
 
 Most clouds keep the names of properties and the tags in MariaDB or MySQL, with the collation utf8mb3_general_ci: case,
 accents and trailing spaces make no difference there. Tried on Glance 33 with MariaDB 10.11:
 
 * A property ``Foo`` cannot become ``foo``, nor have it beside it (HTTP 500, nothing is saved); not even after its
   removal, because its row stays in the table.
-* A tag ``A`` cannot become ``a`` in one request (HTTP 500), but in two. An image may get both; then neither can be taken
-  away. In both cases the other fields of the request are saved.
+* A tag ``A`` cannot become ``a`` in one request (HTTP 500), but in two. An image may get both; then neither can be
+  removed. In both cases the other fields of the request are saved.
 """
 
 from collections.abc import Iterable, Iterator
@@ -26,7 +26,7 @@ def fold_name(name: str) -> str:
     ``s`` (not ``ss``), ``ä`` ``a``, ``İ`` and ``ı`` ``i``, ``ſ`` ``s``, ``ς`` ``σ``; no two characters that are equal
     there differ here. Some that differ there are equal here: letters that only have a capital in newer versions of
     Unicode, an accent of its own (``a`` and U+0308), ``й`` and ``и``, and ``ﬁ`` and ``fi``. ``ø``, ``ł``, ``đ`` and
-    ``æ`` are letters of their own; so are full-width letters, and か and が. A trailing tab is no trailing space.
+    ``æ`` are letters of their own; so are full-width letters, and か and が. A trailing tab is not a trailing space.
     """
     if name.isascii():
         return name.upper().rstrip(" ")

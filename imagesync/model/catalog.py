@@ -183,7 +183,7 @@ class UrlSource:
 
     @property
     def needs_digest(self) -> bool:
-        """Whether nothing may be kept that tells its URL from another, so that only a digest can identify the data."""
+        """Whether no hash of its URL may be stored: then only a digest can identify the data."""
         return not (self.checksum or self.checksum_url) and any(map(has_secret, self.urls))
 
     def withhold_secrets(self) -> "UrlSource":
@@ -243,7 +243,7 @@ class Fingerprint:
 
 
 class Place(NamedTuple):
-    """Where a value stands in a manifest; lines and columns count from 1."""
+    """The place of a value in a manifest; lines and columns count from 1."""
 
     file: str = ""
     line: int = 0
@@ -276,7 +276,7 @@ def is_project_id(text: str) -> bool:
 
 
 class Auto(Enum):
-    """A number that the data tells: min_disk from the virtual size in the image's header."""
+    """A number that is read from the data: min_disk from the virtual size in the image's header."""
 
     AUTO = "auto"
 
@@ -285,8 +285,8 @@ class Auto(Enum):
 class SourceFault:
     """Why a source could not be checked when the plan was made.
 
-    ``is_passing``: it may be gone at the next try (no connection, a status 5xx, no time left). ``hides_content``: the list
-    of digests could not be had, so that nobody knows which build is wanted.
+    ``is_passing``: a later try may succeed (no connection, a status 5xx, no time left). ``hides_content``: the list of
+    digests could not be read, so the declared build is unknown.
     """
 
     message: str
@@ -300,13 +300,13 @@ class SourceFault:
 
 @dataclass(frozen=True, slots=True)
 class ImageSpec:
-    """One wanted image. None means "not declared": the live value is left alone (a create takes the default).
+    """One declared image. None means "not declared": the live value is left alone (a create takes the default).
 
     ``min_disk`` in GB, ``min_ram`` in MB, ``expires`` an ISO date. Values of ``properties`` may hold
-    ``${images.KEY.id}``, which becomes the id of another wanted image when the plan is applied. ``places`` tells where
-    the ``image`` stands, its ``source``, and the parts that name the content or the image: ``checksum``, ``url``, ``path``,
-    ``checksum_url``, the formats, ``id``, ``name`` and ``adopt``. ``fault``: what asking for its source gave instead of an
-    answer.
+    ``${images.KEY.id}``, which becomes the id of another wanted image when the plan is applied. ``places`` has the
+    places of the ``image``, its ``source``, and the parts that name the content or the image: ``checksum``, ``url``,
+    ``path``, ``checksum_url``, the formats, ``id``, ``name`` and ``adopt``. ``fault``: why the check of its source
+    failed.
     """
 
     key: str
@@ -337,12 +337,12 @@ class ImageSpec:
 
     @property
     def place(self) -> Place:
-        """Where the image stands."""
+        """The place of the image."""
         return self.places.get("image", Place())
 
     @property
     def source_place(self) -> Place:
-        """Where its source stands; without one, where the image does."""
+        """The place of its source, or of the image if it has none."""
         return self.places.get("source", self.place)
 
     @property
@@ -370,7 +370,7 @@ class ImageSpec:
 
     @property
     def url_identity(self) -> str | None:
-        """The identity of the first URL, which stands for content that has no digest.
+        """The identity of the first URL, which identifies content that has no digest.
 
         None for another source, and for a URL with a secret: such an image needs a digest.
         """

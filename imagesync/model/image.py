@@ -29,7 +29,9 @@ OWN_FIELDS: Final = frozenset(
 """Fields of the service itself, by its own names ("Show image"); everything else is a property."""
 
 IMPORT_TASK: Final = "os_glance_import_task"
-"""What the service writes on an image while an import of it is at work; also for a copy, when the status stays active."""
+"""The property that the service writes on an image while an import of it is running, also during a copy, when the
+status stays active.
+"""
 COPY: Final = "copy-image"
 """The import method that brings an active image into further stores; by default policy for admins."""
 FAILED_STORES: Final = "os_glance_failed_import"
@@ -86,12 +88,14 @@ class LiveImage:
         return {name: value for name, value in found if name is not None and name in HEX_LENGTHS and value}
 
     def lies_in(self, project: str) -> bool:
-        """Whether it is this project's; a service without projects tells no owner, and all its images are."""
+        """Whether it belongs to this project. A service without projects reports no owner: all its images belong to
+        it.
+        """
         return (self.owner or "") in ("", project)
 
     @property
     def importing(self) -> bool:
-        """Whether the service is at work on an import (or a copy between stores) of this image."""
+        """Whether the service is running an import (or a copy between stores) of this image."""
         return self.status is Status.IMPORTING or bool(self.service.get(IMPORT_TASK))
 
     @property
@@ -147,9 +151,9 @@ class LiveImage:
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which images of an image service are asked for: each condition given must hold; ``owner`` None: everybody's.
+    """A filter of images: each given condition must hold. ``owner`` None: of any project.
 
-    ``catalog``: those that carry the mark of this catalog.
+    ``catalog``: images that carry the marker of this catalog.
     """
 
     owner: str | None = None
@@ -195,7 +199,9 @@ class MemberState:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Whom a backend speaks to and as whom. ``fingerprint`` tells targets apart: not the user, never a secret."""
+    """The service, project and user of a backend. ``fingerprint`` distinguishes targets: it holds neither the user nor
+    a secret.
+    """
 
     kind: str
     location: str
@@ -206,7 +212,7 @@ class Identity:
 
     @property
     def fingerprint(self) -> str:
-        """Tells targets apart in plan files: kind, place, region and project."""
+        """What distinguishes targets in plan files: kind, place, region and project."""
         return "|".join((self.kind, self.location, self.region, self.project_id))
 
 
@@ -220,10 +226,10 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What a target can do. Empty ``disk_formats`` or ``container_formats``: not known, anything goes.
+    """What a target can do. Empty ``disk_formats`` or ``container_formats``: not known, everything is allowed.
 
-    ``hash_is_final``: the data behind the service's own hash of an active image cannot be exchanged. A store of type http
-    keeps only an address, which whoever registered it may fill with something else.
+    ``hash_is_final``: the data of an active image cannot be exchanged behind the service's own hash. A store of type
+    http keeps only an address, and the server behind it may later give other data.
     """
 
     disk_formats: frozenset[str] = frozenset()
@@ -258,5 +264,5 @@ class Inventory:
     notes: tuple[str, ...] = ()
 
     def index_images(self) -> dict[str, LiveImage]:
-        """The owned and the foreign images by id; made anew each time."""
+        """The owned and the foreign images by id; a new mapping for each call."""
         return {image.id: image for image in (*self.owned, *self.foreign)}

@@ -1,7 +1,7 @@
 """The plan as a value: steps over a closed union of actions, with reasons, order and what it relied on. No I/O.
 
-Everything that apply does is in here, so that a plan can be shown, saved, compared and refused; the planner makes it,
-renderers show it, the executor walks it, the performer interprets its actions.
+Everything that apply does is in here: a plan can be shown, saved, compared and refused; the planner makes it, renderers
+show it, the executor walks it, the performer interprets its actions.
 """
 
 from collections.abc import Mapping
@@ -142,7 +142,7 @@ class Reactivate:
 
 @dataclass(frozen=True, slots=True)
 class Delete:
-    """An image is deleted for good; ``unprotect`` takes its protection off first. ``size`` in bytes, freed."""
+    """An image is deleted permanently; ``unprotect`` removes its protection first. ``size`` in bytes, freed."""
 
     key: str
     image_id: str
@@ -182,9 +182,10 @@ class Kind(StrEnum):
 
 
 class Fate(StrEnum):
-    """What becomes of a candidate: published or dropped by this plan, or by the next whole one, or rejected.
+    """The fate of a candidate: published or dropped by this plan, or by the next whole one, or rejected.
 
-    ``rejected``: somebody deactivated a candidate of this build; it stays, unpublished, as long as the build is wanted.
+    ``rejected``: an operator deactivated a candidate of this build; it stays, unpublished, as long as the build is
+    declared.
     """
 
     PUBLISHED = "published"
@@ -206,10 +207,10 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A superseded image that stays: for good, until a day, or because it is protected.
+    """A superseded image that stays: without limit, until a day, or because it is protected.
 
-    ``keep`` and ``days`` are those of ``on_replace`` (``days``: delete_after). ``until`` is the ISO day on which an image
-    that is retired already goes; for one that this plan retires (``retires``) the days count from then.
+    ``keep`` and ``days`` are those of ``on_replace`` (``days``: delete_after). ``until`` is the ISO day on which an
+    image that is retired already is deleted; for one that this plan retires (``retires``) the days count from then.
     """
 
     key: str
@@ -235,15 +236,14 @@ class Plan:
 
     ``absent`` are keys that had no current image, ``ids`` the current image of each key, ``wanted`` and ``owned`` count
     keys, ``removed`` and ``changed`` name the keys that policy counts, ``notes`` are sentences a reader must see.
-    ``base`` is the manifest's folder, ``target_name`` the target it was resolved for. ``kept`` are the superseded images
-    that stay, ``candidates`` the verified builds that are not published yet. ``owners`` are the projects, by key, of all
-    keys that belong to another one than the session's. ``copies`` are ids of images that carry a copied record: they
-    come and go with the snapshots of users, and two plans that differ only in them are equal. ``expires``: the ISO day on
-    which each wanted image expires that does. ``errors`` are of keys for which nothing is done, so that a run fails
-    although all steps are done. ``made``: the ISO time, by
-    the clock that is last, of a plan with a step that is due by its day or age; empty for all others. No clock shows in
-    any of the rest, so that two plans of the same state are equal. ``places``: ``FILE:LINE:COLUMN`` of each
-    wanted key, for messages; a saved plan has none.
+    ``base`` is the manifest's folder, ``target_name`` the target it was resolved for. ``kept`` are the superseded
+    images that stay, ``candidates`` the verified builds that are not published yet. ``owners`` are the projects, by
+    key, of all keys that belong to another one than the session's. ``copies`` are ids of images that carry a copied
+    record: they change with the snapshots of users, and two plans that differ only in them are equal. ``expires``: the
+    ISO day on which each wanted image expires that does. ``errors`` are of keys for which nothing is done: the run
+    fails although all steps are done. ``made``: the ISO time, by the clock that is last, of a plan with a step that is
+    due by its day or age; empty for all others. No other field depends on a clock: two plans of the same state are
+    equal. ``places``: ``FILE:LINE:COLUMN`` of each wanted key, for messages; a saved plan has none.
     """
 
     catalog: str

@@ -11,7 +11,7 @@ from typing import Final
 from imagesync.secrets import show_key
 
 FIELDS: Final = ("name", "key", "id", "generation", "created")
-"""What may stand in braces in ``OnReplace.rename``."""
+"""Names that are allowed in braces in ``OnReplace.rename``."""
 _ANY: Final = "|".join(FIELDS)
 RENAME_FIELD: Final = re.compile(rf"\{{({_ANY})(?::([^{{}}]*))?\}}")
 """A field of ``OnReplace.rename``; only ``created`` has a form of its own after the colon."""
@@ -30,7 +30,7 @@ _TRUTHS: Final = frozenset({"false", "true", "no", "yes", "off", "on", "none", "
 
 
 def find_rename_faults(rename: str) -> Iterator[tuple[str, str]]:
-    """What is wrong with a pattern for names, and what to write: everything that would stand in a name as it is written."""
+    """What is wrong with a pattern for names, and what to write: everything that would be part of a name unchanged."""
     if rename.lower() in _TRUTHS:
         yield f"{rename!r} would become the name of images", "write false, without quotes, for names that stay"
     if not rename.strip():
@@ -76,7 +76,7 @@ def measure_shortest_name(rename: str, name: str, key: str) -> int:
 
 
 def format_created(moment: datetime, form: str) -> str:
-    """A moment by a form; directives that are not allowed stand as they are."""
+    """A moment by a form; directives that are not allowed are left as they are."""
     return _DIRECTIVE.sub(lambda found: moment.strftime(found[0]) if found[1] in WIDTHS else found[0], form)
 
 

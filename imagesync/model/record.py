@@ -5,8 +5,8 @@ digests of the content, digest of the wanted state, and what is managed. What is
 hash}`` of eight hexadecimal digits each: the three-way merge then knows which properties, tags, members and fields
 imagesync set, and a drifted value from a changed manifest.
 
-A record counts only on the image whose id it names. Compute services copy all properties of an image into the
-snapshots of its servers, and anybody may copy those of a public image: such a copied marker makes no image ours.
+A record counts only on the image whose id it names. Compute services copy all properties of an image into the snapshots
+of its servers, and any user may copy those of a public image. The catalog does not own an image because of such a copy.
 
 The revision is the guard of every write: a property whose *name* ends in a counter. A PATCH removes the name that it
 has read and adds the next one; the service refuses to remove a property that is not there, and then saves nothing.
@@ -42,7 +42,7 @@ DIGEST: Final = "imagesync_digest"
 SPEC: Final = "imagesync_spec"
 MANAGED: Final = "imagesync_managed"
 DECLARED: Final = "declared:"
-"""How a digest begins in the property that nobody computed from the data: it is the manifest's word for it."""
+"""The prefix of a digest that was not computed from the data: the manifest declares it."""
 LEASE: Final = "imagesync_lease"
 """Names the catalog on the record of its lease, which belongs to no catalog itself."""
 
@@ -120,19 +120,19 @@ class Managed:
     retirement: int = 0
 
     def names(self) -> tuple[frozenset[str], ...]:
-        """The names alone: what decides whether the record itself must be written anew."""
+        """The names alone: they decide whether the record itself must be written again."""
         return frozenset(self.fields), frozenset(self.properties), frozenset(self.tags), frozenset(self.members)
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What the properties say of an image, as a value.
+    """The marker of an image, as a value.
 
     ``digests`` are of the published bytes: computed from them, or compared with a digest that was. ``declared`` are the
     manifest's, taken on trust. Content without any is identified by ``url``, the sha256 of its first URL in hexadecimal
-    (the URL itself may hold a secret). ``nonce`` recognises a POST whose answer was lost. ``unverified``: a
-    staged image that the service fills by itself, so that its being active proves nothing. ``converted``: the service
-    made something else of the verified bytes (another format, unpacked), so that its own hash is not that of ours.
+    (the URL itself may hold a secret). ``nonce`` identifies a POST whose answer was lost. ``unverified``: a staged
+    image that the service fills by itself: its status active proves nothing. ``converted``: the service converted the
+    verified bytes (another format, unpacked): its own hash differs from the declared one.
     """
 
     catalog: str

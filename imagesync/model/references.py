@@ -11,12 +11,12 @@ _LITERAL: Final = re.compile(r"\$(?=\{images\.)")
 
 
 def escape_references(text: str) -> str:
-    """Text that happens to look like a reference, told apart from one: ``resolve_references`` gives it back."""
+    """Text that only looks like a reference, escaped: ``resolve_references`` gives it back."""
     return _LITERAL.sub("$$", text)
 
 
 def resolve_references(text: str, ids: Mapping[str, str]) -> str:
-    """``${images.KEY.id}`` as the id, where it is known; else as it stands. ``$${images.`` is the plain text."""
+    """``${images.KEY.id}`` as the id, if it is known; else unchanged. ``$${images.`` is the plain text."""
     return REFERENCE.sub(lambda found: ids.get(found[1], found[0]) if found[1] else "$", text)
 
 

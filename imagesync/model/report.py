@@ -85,7 +85,7 @@ def candidates_of(report: Report) -> dict[str, str]:
 
 
 def rejected_of(report: Report) -> dict[str, list[str]]:
-    """The candidates that stay unpublished because somebody rejected their build, by key."""
+    """The candidates that stay unpublished because an operator rejected their build, by key."""
     found: dict[str, list[str]] = {}
     for one in report.plan.candidates:
         if one.fate is Fate.REJECTED:

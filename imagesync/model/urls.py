@@ -143,7 +143,7 @@ def has_secret(url: str) -> bool:
 
 
 def public_url(url: str) -> str:
-    """A URL that may be shown and kept: without log-in, query and fragment. ValueError if it is no URL at all."""
+    """A URL that may be shown and kept: without log-in, query and fragment. ValueError if it is not a URL."""
     if _PUBLIC.fullmatch(url):
         return url
     parts = urlsplit(url)
@@ -151,12 +151,12 @@ def public_url(url: str) -> str:
 
 
 def public_host(url: str) -> str:
-    """Host and port of a URL, without log-in. ValueError if it is no URL at all."""
+    """Host and port of a URL, without log-in. ValueError if it is not a URL."""
     return _strip_login(urlsplit(url).netloc)
 
 
 def remove_login(url: str) -> str:
-    """The URL as it is sent to a server: what is before ``@`` goes into a header."""
+    """The URL as it is sent to a server: what is before ``@`` is sent in a header."""
     parts = urlsplit(url)
     return urlunsplit((parts.scheme, _strip_login(parts.netloc), parts.path, parts.query, ""))
 
@@ -166,5 +166,5 @@ def _strip_login(netloc: str) -> str:
 
 
 def url_identity(url: str) -> str | None:
-    """What stands for a URL in a record: its sha256 in hexadecimal; None for one with a secret."""
+    """The identity of a URL in a record: its sha256 in hexadecimal; None for one with a secret."""
     return None if has_secret(url) else hashlib.sha256(url.encode()).hexdigest()

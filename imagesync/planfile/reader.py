@@ -1,7 +1,7 @@
-"""A plan's JSON document, the saved form -> the plan. Pure, but for the schema that it reads.
+"""A plan's JSON document, the saved form -> the plan. Pure, except for reading the schema.
 
-What was altered after it was made is refused, and so is what another version wrote. URLs come back as far as they were
-shown; ``find_withheld_urls`` says whose whole URL has to be found again in the manifests.
+What was altered after it was made is refused, and so is what another version wrote. URLs are restored as far as the
+file has them; ``find_withheld_urls`` names the keys whose whole URL is read from the manifests again.
 """
 
 import os

@@ -2,7 +2,7 @@
 
 The document holds everything that apply does and nothing secret: of a URL it has what may be shown and, where that is
 not all, the sha256 of the whole, by which the manifest's own URL is found again. Paths are relative to the manifest's
-folder, and that to the document's own, so that a checkout elsewhere gives the same bytes.
+folder, and that folder to the document's own: a checkout elsewhere gives the same bytes.
 """
 
 import hashlib
