@@ -4,7 +4,6 @@
 output of each command on the pages that can be typed without a cloud. With names of pages it writes only these.
 """
 
-import json
 import re
 import shutil
 import sys
@@ -28,7 +27,11 @@ SECTIONS: Final = (
     ("The fields of a manifest", "", ()),
     ("The fields of an image", "image", ("$defs", "image")),
     ("The fields of `source`", "source", ("$defs", "source", "anyOf", 1)),
-    ("The fields of `source.signature`", "source.signature", ("$defs", "source", "anyOf", 1, "properties", "signature")),
+    (
+        "The fields of `source.signature`",
+        "source.signature",
+        ("$defs", "source", "anyOf", 1, "properties", "signature"),
+    ),
     ("The fields of `on_replace`", "on_replace", ("$defs", "on_replace")),
     ("The fields of `on_replace.set`", "on_replace.set", ("$defs", "on_replace", "properties", "set")),
     ("The fields of `policy`", "policy", ("$defs", "policy")),

@@ -63,7 +63,9 @@ def test_every_option_that_a_page_names_exists() -> None:
     """And every command; options of other programs are left out."""
     helps = "".join(command.run(*words, env=os.environ).stdout for words in [["--help"], *list_help_requests()])
     for page in [README, *DOCS.glob("*.md")]:
-        text = re.sub(r"`(openstack|apt-get|pytest|gpg|certutil) [^`]*`|^```sh\n.*?^```$", "", read(page), flags=re.S | re.M)
+        text = re.sub(
+            r"`(openstack|apt-get|pytest|gpg|certutil) [^`]*`|^```sh\n.*?^```$", "", read(page), flags=re.S | re.M
+        )
         named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text)) - OPTIONS_OF_THE_TESTS
         assert [option for option in sorted(named) if option not in helps] == [], page.name
         used = set(re.findall(r"`imagesync ([a-z]+)\b", text))
@@ -101,7 +103,9 @@ def split_sentences(page: str) -> list[str]:
 
 def test_long_sentences_are_found() -> None:
     """Over the ends of lines; an item, a cell and a block are texts of their own."""
-    words = "word " * 20
+    words = " ".join(["word"] * 20)
     assert max(len(text.split()) for text in split_sentences(f"{words}\n{words}.")) == 40
-    assert max(len(text.split()) for text in split_sentences(f"* {words}\n* {words}\n\n```sh\n{words}{words}\n```")) == 21
+    assert (
+        max(len(text.split()) for text in split_sentences(f"* {words}\n* {words}\n\n```sh\n{words} {words}\n```")) == 21
+    )
     assert max(len(text.split()) for text in split_sentences(f"| {words} | {words} |")) == 20

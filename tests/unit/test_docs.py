@@ -29,7 +29,9 @@ CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
-    ("name", "render"), [("manifest", render_manifest_page), ("commands", render_commands_page)], ids=["manifest", "commands"]
+    ("name", "render"),
+    [("manifest", render_manifest_page), ("commands", render_commands_page)],
+    ids=["manifest", "commands"],
 )
 def test_a_generated_page_is_fresh(name: str, render: Callable[[], str]) -> None:
     """``python -m tests.documents`` writes it again."""

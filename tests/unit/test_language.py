@@ -107,6 +107,7 @@ PENDING: Final[tuple[str, ...]] = (
     "schemas",
     "examples",
     "benchmarks",
+    "CHANGELOG.md",
     "docs/manifest.md",  # generated from the schema
     "docs/commands.md",  # generated from the help
 )
