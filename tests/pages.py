@@ -81,6 +81,11 @@ def mask(text: str) -> str:
     return text
 
 
+def is_same(output: str, other: str) -> bool:
+    """Whether two outputs differ in ids, times, ages and the order of lines only: lists are in the order of ids."""
+    return sorted(mask(output).splitlines()) == sorted(mask(other).splitlines())
+
+
 def include_file(block: re.Match[str]) -> str:
     """The block with the text that its file has now."""
     return f"{block[1]}{(ROOT / block['path']).read_text(encoding='utf-8')}```"
@@ -120,7 +125,7 @@ class Typist:
             self._code = result.code
         output = result.stdout + PROGRESS.sub("", result.stderr)
         assert not result.code or after.startswith("echo $?"), f"{found['line']}: exit {result.code}\n{output}"
-        return found[0] if mask(output) == mask(found["output"]) else f"$ {found['line']}\n{output}"
+        return found[0] if is_same(output, found["output"]) else f"$ {found['line']}\n{output}"
 
     def _run(self, line: str) -> command.Result:
         words = shlex.split(line)
