@@ -156,7 +156,7 @@ def test_uploads_wait_for_a_slot(workspace: CloudWorkspace) -> None:
     assert refused
 
 
-@pytest.mark.trial("bad builds while somebody lists all the time", "only the old image was seen")
+@pytest.mark.trial("bad builds while another user lists all the time", "only the old image was seen")
 def test_a_reader_never_sees_a_bad_build(workspace: CloudWorkspace, upstream: Mirror) -> None:
     """Somebody who lists all the time while five bad builds are tried sees the old image, and only it."""
     seen: set[tuple[str, ...]] = set()

@@ -158,7 +158,9 @@ def test_of_two_overlapping_updates_at_least_one_run_is_told(runs: GuardedRuns, 
         mixed = (left.name, left.properties.get("p")) not in (("first", "first"), ("second", "second"), ("n", None))
         assert not mixed or all(output), (left, output)
         kind = "updates" if guarded else "first updates of an image without a guard"
-        runs.note(f"two overlapping {kind} of two runs", "one was told" if not all(output) else "both were told")
+        runs.note(
+            f"two overlapping {kind} of two runs", "one run reported it" if not all(output) else "both reported it"
+        )
 
 
 @pytest.mark.timeout(300)

@@ -288,7 +288,7 @@ def test_properties_made_by_the_service_are_never_in_a_plan(workspace: Regressio
     assert [name for name in workspace.image("a") if name.startswith(READ_ONLY)] == []
 
 
-@pytest.mark.trial("tags, members and properties emptied", "ours went, those of others stayed")
+@pytest.mark.trial("tags, members and properties emptied", "those of the catalog were removed, those of others stayed")
 @pytest.mark.parametrize("emptied", [{"tags": [], "members": [], "properties": {}}, {}])
 def test_tags_and_members_emptied(workspace: RegressionWorkspace, emptied: dict[str, Any]) -> None:
     """An empty list, or none at all: what was put there goes, what others added stays."""
@@ -339,7 +339,7 @@ Not the digest: without it nothing tells that the content is the declared one, a
 """
 
 
-@pytest.mark.trial("older, stranger and damaged markers", "nothing planned, or one update; no data sent")
+@pytest.mark.trial("older, unknown and damaged markers", "nothing planned, or one update; no data sent")
 def test_an_upgrade_from_an_older_marker_plans_nothing(workspace: RegressionWorkspace) -> None:
     """Markers frozen as they are written today; damaged or strange ones cost one update at most, never data."""
     old = b"build one " * 500  # of which the digests are

@@ -61,7 +61,7 @@ def check_image(workspace: ProxiedWorkspace, disturbed: Disturbed, hit: Hit, cha
         expected = label in ("removed", "replaced (retired)") or change == "deleted"
         assert after is not None or expected or is_own_record(hit), point
         note(
-            f"an image {change} by hand just before a request that writes to it", "nothing lost, and told or converged"
+            f"an image {change} by hand just before a request that writes to it", "nothing lost; reported or converged"
         )
         return
     if not hit.call.kind.startswith("DELETE /images/ID") or after is not None:  # of a deleted image nothing is to tell

@@ -199,7 +199,7 @@ def test_an_answer_that_makes_no_sense_is_one_line(open_scripted: OpenScripted, 
     output = verdict(ways(open_scripted([ANSWERS[kind]]).backend)[way])
     assert way == "delete" or output != "fine"
     note(
-        "answer that is no JSON, too large, packed, or of a false length",
+        "response that is not JSON, too large, packed, or of a false length",
         "passed over" if output == "fine" else ONE_LINE,
     )
 
@@ -228,14 +228,14 @@ def test_a_listing_that_never_ends_is_one_line(open_scripted: OpenScripted, kind
     service = open_scripted(LOOPS[kind])
     assert "never ends" in verdict(service.backend.images)
     assert len(service.server.asked) < 12
-    note("listing that goes round in a circle", ONE_LINE)
+    note("listing whose pages form a circle", ONE_LINE)
 
 
 def test_a_listing_that_goes_on_and_on_is_one_line(open_scripted: OpenScripted) -> None:
     """Each page has something new: the time for the whole listing ends."""
     service = open_scripted(pages(lambda n: str(n + 1), lambda n: f"i{n}"), timeouts=Timeouts(listing=0.5))
     assert "takes longer than 0 s" in verdict(service.backend.images)
-    note("listing that goes on and on", ONE_LINE)
+    note("listing that never ends", ONE_LINE)
 
 
 @pytest.mark.parametrize("item", [None, 3, "x", [], True])
@@ -252,7 +252,7 @@ def test_a_page_that_goes_on_elsewhere_is_asked_of_the_same_service(open_scripte
         service = open_scripted(lambda path: Say(body={"images": []}) if "marker" in path else first)
         assert [found.id for found in service.backend.images()] == ["one"]
     assert other.asked == []
-    note("listing that goes on at another host", "the rest was asked of the same service")
+    note("listing that continues at another host", "the rest was asked of the same service")
 
 
 WATCHED = r"""

@@ -177,7 +177,7 @@ def test_a_netrc_entry_is_for_its_own_host_only(
     get(evil.publish("/SUMS", TEXT), access())
     get(lead(inside, f"{evil.address}/SUMS", "/led"), access())
     assert evil.logins == []
-    note(".netrc with a default entry, a URL of a stranger", "no log-in sent")
+    note(".netrc with a default entry, a URL of another host", "no log-in sent")
 
 
 def test_a_host_that_is_called_default_gets_no_log_in(

@@ -170,7 +170,7 @@ class OvertakenRun:
         assert self.current() == self.expected, point
         assert self.check_visible(point) == []
         if lacking == ["status"]:
-            return "an image was deactivated; the next plan said so, and apply --reactivate made it right"
+            return "an image was deactivated; the next plan reported it, and apply --reactivate made it right"
         return "the next apply made it right" if lacking else "one right build of each key was visible"
 
 

@@ -70,4 +70,7 @@ def test_a_second_apply_at_each_request_of_the_first(
             ), point
             assert "Traceback" not in first.stderr + refused.stderr, point
             assert (first.code, workspace.state()) == (0, expected), point
-            note("a second apply at each request of the first", "told who is at work, or the images are as wanted")
+            note(
+                "a second apply at each request of the first",
+                "reported who holds the lease, or the images are as declared",
+            )

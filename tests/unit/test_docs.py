@@ -1,16 +1,41 @@
-"""The documentation of the manifest names every field of the schema and no other; CONTRIBUTING.md every room."""
+"""Generated pages are fresh, links lead somewhere, samples fit the schema, and CONTRIBUTING.md names every room."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import jsonschema
+import pytest
+import yaml
+
 from imagesync.schemas import load_schema
+from tests.documents import NOTES, SECTIONS, find_fields, make_anchor, render_commands_page, render_manifest_page
+from tests.pages import DOCS, read_blocks
 
 ROOT = Path(__file__).parents[2]
-PAGE = ROOT / "docs" / "manifest.md"
+PARTS = {
+    "image": "images.KEY",
+    "source": "source",
+    "on_replace": "on_replace",
+    "policy": "policy",
+    "target": "targets.NAME",
+    "removed": "removed.KEY",
+    "project": "project",
+}
+"""Parts of the schema, and what is before the names of their fields in the headings of docs/manifest.md."""
 UNNAMED = {"__init__.py", "__main__.py", "__pycache__", "version.py"}
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("name", "render"),
+    [("manifest", render_manifest_page), ("commands", render_commands_page)],
+    ids=["manifest", "commands"],
+)
+def test_a_generated_page_is_fresh(name: str, render: Callable[[], str]) -> None:
+    """``python -m tests.documents`` writes it again."""
+    assert (DOCS / f"{name}.md").read_text(encoding="utf-8") == render()
 
 
 def fields(node: dict[str, Any]) -> Iterator[str]:
@@ -19,12 +44,63 @@ def fields(node: dict[str, Any]) -> Iterator[str]:
         yield from part.get("properties", ())
 
 
-def test_every_field_has_a_row() -> None:
-    """Part by part: no field is left out, and none is told of that is not there."""
+def test_every_field_has_a_section() -> None:
+    """Part by part: no field of the schema is left out, and no section is of a field that does not exist."""
     whole = load_schema("manifest")
-    parts = [whole["$defs"][name] for name in ("image", "source", "on_replace", "policy", "target")] + [whole]
-    wanted = sorted(name for part in parts for name in set(fields(part)))
-    assert sorted(re.findall(r"^\| `(\w+)` \|", PAGE.read_text(), re.MULTILINE)) == wanted
+    parts = {f"{prefix}.": whole["$defs"][name] for name, prefix in PARTS.items()} | {"": whole}
+    parts |= {"source.signature.": whole["$defs"]["source"]["anyOf"][1]["properties"]["signature"]}
+    parts |= {"on_replace.set.": whole["$defs"]["on_replace"]["properties"]["set"]}
+    expected = sorted(prefix + name for prefix, part in parts.items() for name in set(fields(part)))
+    page = (DOCS / "manifest.md").read_text(encoding="utf-8")
+    assert sorted(re.findall(r"^### `([\w.]+)`$", page, re.MULTILINE)) == expected
+
+
+def test_notes_are_of_fields_that_exist() -> None:
+    """The page has a note of each kind that its file has; a misspelt name in it is an error."""
+    parts = yaml.safe_load(NOTES.read_text(encoding="utf-8"))["parts"]
+    known = {prefix or "file": set(find_fields(load_schema("manifest"), place)) for _, prefix, place in SECTIONS}
+    assert parts.keys() == known.keys()
+    assert [f"{name}.{field}" for name in parts for field in parts[name]["fields"] if field not in known[name]] == []
+
+
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted(DOCS.glob("*.md"))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    """Relative links lead to a file of the repository, and their anchors to one heading of that page."""
+    text = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    links = [link for link in re.findall(r"\]\(([^)\s]+)\)", text) if not re.match(r"https?://", link)]
+    assert [link for link in links if not is_found(page, link)] == []
+
+
+def is_found(page: Path, link: str) -> bool:
+    """Whether the file exists and has exactly one heading with the anchor."""
+    name, _, anchor = link.partition("#")
+    path = (page.parent / name).resolve() if name else page
+    return path.is_file() and (not anchor or list_anchors(path).count(anchor) == 1)
+
+
+def list_anchors(page: Path) -> list[str]:
+    """The anchors of all headings of a page, as code forges make them."""
+    text = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    return [make_anchor(heading) for heading in re.findall(r"^#+ (.+)$", text, re.MULTILINE)]
+
+
+def test_every_page_is_listed() -> None:
+    """docs/index.md leads to each page of the folder."""
+    listed = set(re.findall(r"\]\(([\w-]+)\.md\)", (DOCS / "index.md").read_text(encoding="utf-8")))
+    assert listed == {page.stem for page in DOCS.glob("*.md")} - {"index"}
+
+
+def test_parts_of_manifests_on_the_pages_fit_the_schema() -> None:
+    """Each ``yaml`` block is a manifest, or a part of one."""
+    checker = jsonschema.Draft202012Validator(load_schema("manifest"))
+    for page in PAGES:
+        for block in read_blocks(page.read_text(encoding="utf-8")):
+            if block.kind == "yaml":
+                problems = [error.message for error in checker.iter_errors({"version": 1} | yaml.safe_load(block.text))]
+                assert problems == [], f"{page.name}: {block.text}"
 
 
 def test_contributing_names_every_room() -> None:

@@ -31,15 +31,15 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
 
 @pytest.fixture
 def example(tmp_path: Path) -> Path:
-    """The Python example of the README as a program beside a copy of the examples."""
-    (block,) = re.findall(r"^```python\n(.*?)^```", (ROOT / "README.md").read_text(), re.DOTALL | re.MULTILINE)
+    """The example of docs/python.md as a program beside a copy of the examples."""
+    (block,) = re.findall(r"^```python\n(.*?)^```", (ROOT / "docs" / "python.md").read_text(), re.DOTALL | re.MULTILINE)
     shutil.copytree(ROOT / "examples", tmp_path / "examples", ignore=shutil.ignore_patterns("lab-store"))
     program = tmp_path / "example.py"
     program.write_text(block)
     return program
 
 
-def test_the_readme_example_runs_and_takes_the_lease(example: Path) -> None:
+def test_the_example_of_the_page_runs_and_takes_the_lease(example: Path) -> None:
     """It creates the image of the quickstart; the record of the lease that it took is free again."""
     command = [sys.executable, example.name]
     done = subprocess.run(
@@ -52,7 +52,7 @@ def test_the_readme_example_runs_and_takes_the_lease(example: Path) -> None:
         assert record.properties["imagesync_lease_state"] == "free"
 
 
-def test_the_readme_example_is_typed(example: Path) -> None:
+def test_the_example_of_the_page_is_typed(example: Path) -> None:
     """``mypy --strict`` finds nothing: the public names carry their types."""
     command = [sys.executable, "-m", "mypy", "--strict", str(example)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)

@@ -1,0 +1,111 @@
+"""README, the tutorial and the guides are typed: every command of them is run, and each output is what is printed."""
+
+import os
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from imagesync.cli.app import COMMANDS
+from tests import command
+from tests.command import ROOT
+from tests.pages import CLOUD_GUIDES, DOCS, GUIDES, README, Typist, list_commands, read_blocks
+
+MAX_SENTENCE_WORDS = 30
+MAX_README_LINES = 200
+GENERATED = {"manifest", "commands"}
+OPTIONS_OF_THE_TESTS = {"--no-cloud", "--exhaustive", "--every-point", "--turn", "--shells", "--dist"}
+TUTORIAL = DOCS / "tutorial.md"
+
+
+def read(page: Path) -> str:
+    """The text of a page."""
+    return page.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", GUIDES)
+def test_a_page_can_be_typed_in_an_empty_folder(tmp_path: Path, name: str) -> None:
+    """``python -m tests.documents NAME`` writes the outputs again."""
+    page = read(DOCS / f"{name}.md")
+    assert list_commands(page)
+    assert Typist(tmp_path).play(page) == page
+
+
+def test_readme_can_be_typed_in_a_checkout(tmp_path: Path) -> None:
+    """With the examples, from a store that does not exist yet."""
+    shutil.copytree(ROOT / "examples", tmp_path / "examples", ignore=shutil.ignore_patterns("lab-store"))
+    assert Typist(tmp_path).play(read(README)) == read(README)
+
+
+def test_each_page_with_commands_is_typed() -> None:
+    """A page with a ``console`` block is in one of the two lists."""
+    found = {page.stem for page in DOCS.glob("*.md") if list_commands(read(page))}
+    assert found == {*GUIDES, *CLOUD_GUIDES}
+
+
+def test_the_start_command_does_what_the_first_block_shows() -> None:
+    """Its parts after the installation are the commands of that block."""
+    first = next(block.text for block in read_blocks(read(README)) if block.kind == "sh")
+    parts = [part.strip().removeprefix(".venv/bin/") for part in first.split("&&")]
+    assert parts[2:] == list_commands(read(README))[:2]
+    assert parts[:2] == ["python3 -m venv .venv", "pip install -q ."]
+
+
+def test_the_manifest_block_is_the_quickstart() -> None:
+    """README shows the manifest that its first command applies."""
+    (block,) = (block.text for block in read_blocks(read(README)) if block.kind == "yaml")
+    assert yaml.safe_load(block) == yaml.safe_load((ROOT / "examples/quickstart/catalog.yaml").read_text())
+
+
+def test_every_option_that_a_page_names_exists() -> None:
+    """And every command; options of other programs are left out."""
+    helps = "".join(command.run(*words, env=os.environ).stdout for words in [["--help"], *list_help_requests()])
+    for page in [README, *DOCS.glob("*.md")]:
+        text = re.sub(
+            r"`(openstack|apt-get|pytest|gpg|certutil) [^`]*`|^```sh\n.*?^```$", "", read(page), flags=re.S | re.M
+        )
+        named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text)) - OPTIONS_OF_THE_TESTS
+        assert [option for option in sorted(named) if option not in helps] == [], page.name
+        used = set(re.findall(r"`imagesync ([a-z]+)\b", text))
+        assert used - set(COMMANDS) == set(), page.name
+
+
+def list_help_requests() -> list[list[str]]:
+    """The words that print the help of each command."""
+    return [[name, "--help"] for name in COMMANDS]
+
+
+def test_readme_is_short() -> None:
+    """Its details are in docs/."""
+    assert len(read(README).splitlines()) <= MAX_README_LINES
+
+
+@pytest.mark.parametrize("page", [README, TUTORIAL], ids=lambda page: page.stem)
+def test_sentences_are_short(page: Path) -> None:
+    """README and the tutorial: at most 30 words a sentence, tables cell by cell."""
+    assert [text for text in split_sentences(read(page)) if len(text.split()) > MAX_SENTENCE_WORDS] == []
+
+
+def split_sentences(page: str) -> list[str]:
+    """The sentences of a page without its blocks: of paragraphs, of items and of cells."""
+    text = re.sub(r"^```.*?^```$|<!--.*?-->", "", page, flags=re.DOTALL | re.MULTILINE)
+    text = re.sub(r"^(#|\*|\d+\.|\|)", r"\n\n\1", text, flags=re.MULTILINE)
+    text = re.sub(r"\]\([^)]*\)", "]", text).replace("|", "\n\n")
+    return [
+        " ".join(sentence.split())
+        for part in re.split(r"\n\s*\n", text)
+        for sentence in re.split(r"(?<=[.!?:])\s+", part)
+        if sentence.strip()
+    ]
+
+
+def test_long_sentences_are_found() -> None:
+    """Over the ends of lines; an item, a cell and a block are texts of their own."""
+    words = " ".join(["word"] * 20)
+    assert max(len(text.split()) for text in split_sentences(f"{words}\n{words}.")) == 40
+    assert (
+        max(len(text.split()) for text in split_sentences(f"* {words}\n* {words}\n\n```sh\n{words} {words}\n```")) == 21
+    )
+    assert max(len(text.split()) for text in split_sentences(f"| {words} | {words} |")) == 20

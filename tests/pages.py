@@ -1,0 +1,139 @@
+"""Pages of the documentation that a reader can type: their files and commands are run, and what they print is compared.
+
+A ``yaml`` block whose first line is ``# NAME.yaml`` is a file that the reader writes. A ``console`` block is a list of
+commands (``$ …``), each with its output: standard output, then standard error without the lines of progress. A command
+that fails is followed by ``$ echo $?``.
+"""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from tests import command, forked
+from tests.command import ROOT, minimal_environment
+
+DOCS: Final = ROOT / "docs"
+README: Final = ROOT / "README.md"
+GUIDES: Final = (
+    "tutorial",
+    "rotate",
+    "roll-back",
+    "test-before-publishing",
+    "share",
+    "adopt",
+    "expire",
+    "protect",
+    "several-clouds",
+    "operations",
+)
+"""Pages of ``docs/`` whose commands need nothing but an empty folder."""
+CLOUD_GUIDES: Final = ("saved-plans",)
+"""Pages of ``docs/`` whose commands need a cloud called ``mycloud``, beside a copy of ``examples/``."""
+FENCE: Final = re.compile(r"^```(?P<kind>\w*)\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE)
+INCLUDED: Final = re.compile(r"^(<!-- from (?P<path>\S+) -->\n```text\n).*?^```$", re.DOTALL | re.MULTILINE)
+"""A ``text`` block that is the text of a file of the repository."""
+COMMAND: Final = re.compile(r"^\$ (?P<line>.*)\n(?P<output>(?:(?!\$ ).*\n)*)", re.MULTILINE)
+FILE_NAME: Final = re.compile(r"^# ([\w./-]+\.ya?ml)\n")
+PROGRESS: Final = re.compile(r"^(done|started|running|failed) +[\w-]+:.*\n", re.MULTILINE)
+SHELL_WORDS: Final = frozenset("|<>;&$*\\`")
+"""Characters of a command line that only a shell understands."""
+MASKS: Final = (
+    (re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"), "ID"),
+    (re.compile(r"\b[0-9a-f]{32}\b"), "PROJECT"),
+    (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)"), "TIME"),
+    (re.compile(r"\((just now|\d+ (second|minute)s? ago)\)"), "AGE"),
+    (re.compile(r"\buntil \d{4}-\d\d-\d\d\b"), "until DAY"),
+)
+"""What differs from run to run, and what it is compared as."""
+
+
+class Block(NamedTuple):
+    """A fenced block: its kind (``yaml``, ``console``, …) and its text, which ends with a line end."""
+
+    kind: str
+    text: str
+
+
+def read_blocks(page: str) -> list[Block]:
+    """The fenced blocks of a page, in order."""
+    return [Block(found["kind"], found["text"]) for found in FENCE.finditer(page)]
+
+
+def list_commands(page: str) -> list[str]:
+    """The command lines of a page, in order."""
+    return [found["line"] for block in read_blocks(page) if block.kind == "console" for found in find_commands(block)]
+
+
+def find_commands(block: Block) -> list[re.Match[str]]:
+    """Each command of a ``console`` block, with its output."""
+    return list(COMMAND.finditer(block.text))
+
+
+def mask(text: str) -> str:
+    """The text without what differs from run to run."""
+    for pattern, name in MASKS:
+        text = pattern.sub(name, text)
+    return text
+
+
+def is_same(output: str, other: str) -> bool:
+    """Whether two outputs differ in ids, times, ages and the order of lines only: lists are in the order of ids."""
+    return sorted(mask(output).splitlines()) == sorted(mask(other).splitlines())
+
+
+def include_file(block: re.Match[str]) -> str:
+    """The block with the text that its file has now."""
+    return f"{block[1]}{(ROOT / block['path']).read_text(encoding='utf-8')}```"
+
+
+class Typist:
+    """Types the pages of a folder as a reader does; the commands find no cloud except those of ``env``."""
+
+    def __init__(self, folder: Path, env: Mapping[str, str] | None = None) -> None:
+        self._folder = folder
+        self._env = dict(minimal_environment() if env is None else env)
+        self._code = 0
+
+    def play(self, page: str) -> str:
+        """The page with what its commands print now; equal to the page if nothing but ids, times and ages differs.
+
+        AssertionError for a command that fails and is not followed by ``echo $?``.
+        """
+        return FENCE.sub(self._play_block, INCLUDED.sub(include_file, page))
+
+    def _play_block(self, fence: re.Match[str]) -> str:
+        block = Block(fence["kind"], fence["text"])
+        if block.kind == "yaml" and (name := FILE_NAME.match(block.text)):
+            path = self._folder / name[1]
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(block.text)
+        if block.kind != "console":
+            return fence[0]
+        commands = find_commands(block)
+        nexts = [found["line"] for found in commands[1:]] + [""]
+        played = [self._play_command(found, after) for found, after in zip(commands, nexts, strict=True)]
+        return f"```console\n{''.join(played)}```"
+
+    def _play_command(self, found: re.Match[str], after: str) -> str:
+        result = self._run(found["line"])
+        if not found["line"].startswith("echo $?"):
+            self._code = result.code
+        output = result.stdout + PROGRESS.sub("", result.stderr)
+        assert not result.code or after.startswith("echo $?"), f"{found['line']}: exit {result.code}\n{output}"
+        return found[0] if is_same(output, found["output"]) else f"$ {found['line']}\n{output}"
+
+    def _run(self, line: str) -> command.Result:
+        words = shlex.split(line)
+        if words[0] == "imagesync" and not SHELL_WORDS & set(line):
+            return forked.run(*words[1:], code=None, folder=self._folder, env=self._env)
+        shell = f'imagesync() {{ "{sys.executable}" -m imagesync "$@"; }}\n(exit {self._code})\n{line}'
+        env = {**self._env, "PATH": os.environ["PATH"]}
+        done = subprocess.run(
+            ["bash", "-c", shell], cwd=self._folder, env=env, capture_output=True, text=True, check=False
+        )
+        return command.Result(done.returncode, done.stdout, done.stderr)
