@@ -38,6 +38,13 @@ class _Commands(TyperGroup):
         """In the order of the table."""
         return list(COMMANDS)
 
+    def invoke(self, ctx: Any) -> Any:
+        """As usual; Interrupted for ^C, of which Typer makes an exit without a word."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as error:
+            raise Interrupted("interrupted; nothing was changed") from error
+
     def get_command(self, _ctx: Any, cmd_name: str) -> Any:
         """The command of a name; None if there is none."""
         if cmd_name not in COMMANDS:

@@ -1,5 +1,6 @@
 """Fields of images and their changes -> lines of a plan. Pure."""
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -13,6 +14,8 @@ LOUD_VISIBILITIES: Final = (Visibility.PUBLIC.value, Visibility.COMMUNITY.value)
 """Every user of the cloud sees or finds such an image."""
 NAMED_FIELDS: Final = frozenset({"visibility", "protected", "hidden", "members", "owner", "status"})
 """Fields of which a plan names every image that changes: who can see the image, use it, or delete it."""
+DIGEST_CHARS: Final = 8
+"""Of the digest of a value that is cut: it tells values apart that begin alike."""
 CONTEXT_CHARS: Final = 12
 """Characters of a long value that are shown before the place where it differs from another."""
 
@@ -89,8 +92,10 @@ def _format_pair(before: Value, after: Value, *, whole: bool) -> tuple[str, str]
 def _cut(text: str, start: int) -> str:
     shown = make_printable(text[start : start + MAX_VALUE_CHARS])
     head = GONE if start else ""
-    rest = len(text) - start - MAX_VALUE_CHARS
-    return f"{head}{shown}{GONE} ({len(text)} characters)" if rest > 0 else f"{head}{shown}"
+    if len(text) - start <= MAX_VALUE_CHARS:
+        return f"{head}{shown}"
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:DIGEST_CHARS]
+    return f"{head}{shown}{GONE} ({len(text)} characters, sha256 {digest}{GONE})"
 
 
 def _format_one(value: Value, *, whole: bool) -> str:

@@ -148,7 +148,9 @@ class WebSession:
             hint = "check the server's name, or name its authority in REQUESTS_CA_BUNDLE"
             raise SourceError(f"{shown}: the TLS certificate is not accepted", hint) from error
         except requests.Timeout as error:
-            raise PassingError(f"{shown}: no answer in {read:.0f} s", "try again later") from error
+            is_connected = not isinstance(error, requests.ConnectTimeout)
+            lack = f"no answer in {read:.0f} s" if is_connected else f"no connection in {connect:.0f} s"
+            raise PassingError(f"{shown}: {lack}", "try again later") from error
         except requests.exceptions.ProxyError as error:
             raise PassingError(f"{shown}: the proxy does not answer", "check the *_proxy variables") from error
         except requests.ConnectionError as error:

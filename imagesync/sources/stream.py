@@ -208,7 +208,7 @@ def open_source(
             raise SourceError(f"{source.shown}: {error.strerror}", "check the path and its permissions") from error
         return
     verified = bool(fingerprint.digests)
-    with open_url(source.urls, verified=verified, pauses=pauses, access=access) as download:
+    with open_url(source.urls, verified=verified, pauses=pauses, access=access, check=check) as download:
         yield from _close_after(begin(download.read_blocks(), download.size, interrupt=download.abandon))
 
 

@@ -9,13 +9,14 @@ import re
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 from imagesync.errors import SourceError
 from imagesync.formats import is_page
 from imagesync.model.urls import public_url
+from imagesync.sources.abandonment import call_until
 from imagesync.sources.access import NO_DEADLINE, Deadline, PassingError, SourceAccess
 from imagesync.sources.session import RefusedError, WebSession
 
@@ -46,15 +47,25 @@ class SlowError(PassingError):
 
 @contextmanager
 def open_url(
-    urls: Sequence[str], *, verified: bool, pauses: Sequence[float] = PAUSES, access: SourceAccess | None = None
+    urls: Sequence[str],
+    *,
+    verified: bool,
+    pauses: Sequence[float] = PAUSES,
+    access: SourceAccess | None = None,
+    check: Callable[[], None] = lambda: None,
 ) -> Iterator["Download"]:
     """The file at the first mirror that answers; SourceError when none does.
 
-    ``verified``: a digest will judge the whole, so that another mirror may go on where one broke off.
+    ``verified``: a digest will judge the whole, so that another mirror may go on where one broke off. ``check`` is called
+    while no mirror has answered; what it raises ends the wait.
     """
     access = access or SourceAccess()
     with WebSession(access) as session:
-        yield Download(session, tuple(urls), pauses, verified=verified, access=access)
+
+        def begin(is_wanted: Callable[[], bool]) -> Download:
+            return Download(session, tuple(urls), pauses, verified=verified, access=access, is_wanted=is_wanted)
+
+        yield call_until(check, begin, Download.close)
 
 
 def fetch(
@@ -221,8 +232,10 @@ def _ask_head(session: WebSession, url: str) -> "requests.Response":
         raise
 
 
-def _open_first(session: WebSession, urls: Sequence[str], pauses: Sequence[float]) -> tuple[int, "requests.Response"]:
-    """The first mirror that answers; all are tried again while one of them may get well."""
+def _open_first(
+    session: WebSession, urls: Sequence[str], pauses: Sequence[float], is_wanted: Callable[[], bool]
+) -> tuple[int, "requests.Response"]:
+    """The first mirror that answers; all are tried again while one of them may get well and the answer is wanted."""
     failures: list[SourceError] = []
     for pause in pauses:
         time.sleep(pause)
@@ -233,6 +246,8 @@ def _open_first(session: WebSession, urls: Sequence[str], pauses: Sequence[float
             except SourceError as error:
                 log.info("%s", error.message)
                 failures.append(error)
+                if not is_wanted():
+                    raise
         if not any(isinstance(error, PassingError) for error in failures):
             break
     raise failures[-1]
@@ -288,10 +303,11 @@ class Download:
         *,
         verified: bool,
         access: SourceAccess,
+        is_wanted: Callable[[], bool] = lambda: True,
     ) -> None:
         self._session, self._urls, self._pauses, self._verified = session, urls, pauses, verified
         self._access, self._slow = access, set[int]()
-        self._index, self._answer = _open_first(session, urls, pauses[:3])
+        self._index, self._answer = _open_first(session, urls, pauses[:3], is_wanted)
         if (coding := self._answer.headers.get("Content-Encoding", "").strip().lower()) in _UNSEEN_CODINGS:
             self._answer.close()
             message = f"{public_url(urls[self._index])}: the server packed it ({coding}), although it was asked not to"
@@ -305,6 +321,14 @@ class Download:
         """Called from another thread: whoever waits for the next block need not wait any more."""
         self._abandoned.set()
         self._cut()
+
+    def close(self) -> None:
+        """Read nothing of it."""
+        self._answer.close()
+
+    def _check_abandoned(self) -> None:
+        if self._abandoned.is_set():
+            raise PassingError(f"{public_url(self._urls[self._index])}: nobody waits for it any more", "run again")
 
     def _cut(self) -> None:
         with suppress(OSError, ValueError, RuntimeError):
@@ -376,7 +400,8 @@ class Download:
         """How many bytes of a new answer are known already; None where nothing tells that it is the same file."""
         url = self._urls[index]
         condition = {"If-Range": self._version} if self._version and index == self._index else {}
-        answer = self._session.ask(url, {"Range": f"bytes={self._offset}-", **condition})
+        headers = {"Range": f"bytes={self._offset}-", **condition}
+        answer = call_until(self._check_abandoned, lambda _: self._session.ask(url, headers), lambda late: late.close())
         start = 0
         if answer.status_code == 206:
             placed = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", answer.headers.get("Content-Range", ""))

@@ -16,7 +16,7 @@ from imagesync.lease.record import STATE
 from imagesync.lease.taking import take
 from imagesync.schemas import load_schema
 from tests import command
-from tests.silent import silent_server
+from tests.silent import full_server, silent_server
 from tests.terminal import INTERRUPT, Terminal
 from tests.waiting import wait_until
 
@@ -118,6 +118,32 @@ def wait_for_event(folder: Path, text: str) -> None:
         return path.read_text() if path.exists() else ""
 
     wait_until(read, lambda lines: text in lines, f"there is an event with {text}")
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_one_signal_ends_a_step_that_waits_for_a_connection(tmp_path: Path, number: signal.Signals, code: int) -> None:
+    """Before, it waited for half a minute, and then called the step failed."""
+    with full_server() as address:
+        write_manifest(tmp_path, f"{address}/a.raw", "small.raw")
+        with command.start(*APPLY, "--yes", "--jobs", "1", "--no-source-check", *FILES, folder=tmp_path) as process:
+            wait_for_event(tmp_path, '"started", "step": "create:k0"')
+            os.kill(process.pid, number)
+            ended = process.wait()
+    assert ended.code == code
+    assert "Interrupted: nothing done; not done: 2 to create." in ended.stdout
+    outcomes, _ = read_files(tmp_path)
+    assert outcomes == {"create:k0": "interrupted", "create:k1": "not-started"}
+
+
+def test_ctrl_c_ends_a_plan_with_a_sentence(tmp_path: Path) -> None:
+    """Although a source is silent; before, it ended without a word."""
+    with silent_server(DATA, 0) as silent:
+        write_manifest(tmp_path, f"{silent.address}/slow.raw")
+        with command.start("plan", "--store", "store", "--source-hosts", "127.0.0.1", folder=tmp_path) as process:
+            assert silent.asked.wait(60)
+            os.kill(process.pid, signal.SIGINT)
+            ended = process.wait()
+    assert (ended.code, ended.stderr) == (130, "imagesync: interrupted; nothing was changed\n")
 
 
 HANGING = """

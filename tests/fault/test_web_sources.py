@@ -24,6 +24,7 @@ from tests.fault.mirror import File, Mirror, mirror
 from tests.fault.scripted import Say, Server, drip, dripping, endless, listening, raw_service
 from tests.trials import note
 from tests.unit.factories import catalog, inventory, plan, spec
+from tests.waiting import wait_until
 
 DATA = bytes(range(251)) * 20_000
 NO_PAUSE = (0.0,) * 5
@@ -409,3 +410,27 @@ def test_nothing_is_asked_if_the_caller_does_not_want_it(web: Mirror) -> None:
     fetched = spec("one", source=UrlSource((url,), transfer=Transfer(method=Method.WEB_DOWNLOAD)))
     assert not SourceChecks().learn(plan(catalog(fetched), inventory()), jobs=2)
     assert web.asked == []
+
+
+def test_a_stream_that_nobody_wants_does_not_wait_for_the_server_that_it_asks_again() -> None:
+    """After a broken connection the second answer may be long in coming."""
+    is_closed, is_asked_again = threading.Event(), threading.Event()
+    waited, head = list[bool](), b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (2 * len(DATA))
+
+    def answer(connection: socket.socket) -> None:
+        if not answered:
+            answered.append(True)
+            connection.sendall(head + DATA)
+            return
+        is_asked_again.set()
+        waited.append(is_closed.wait(20))
+
+    answered: list[bool] = []
+    with raw_service(answer) as address:
+        source = UrlSource((f"{address}/a.raw",))
+        with open_source(source, Fingerprint(), disk_format=None, access=ANY, pauses=NO_PAUSE) as stream:
+            chunks = iter(stream)
+            next(chunks)
+            assert is_asked_again.wait(20)
+        is_closed.set()
+        wait_until(lambda: waited, lambda found: found[:1] == [True], "the server learns that the stream is closed")

@@ -1,5 +1,6 @@
 """Changes of fields as lines: nothing that differs looks the same."""
 
+import hashlib
 from typing import Any
 
 import pytest
@@ -37,7 +38,17 @@ def test_a_long_value_is_shown_where_it_differs(length: int) -> None:
 
 def test_a_long_new_value_says_how_long_it_is() -> None:
     """It is the only one, so its end may be left out."""
-    assert line(("properties", "p"), None, "a" * 100) == f"(none) → {'a' * MAX_VALUE_CHARS}… (100 characters)"
+    digest = hashlib.sha256(b"a" * 100).hexdigest()[:8]
+    shown = f"(none) → {'a' * MAX_VALUE_CHARS}… (100 characters, sha256 {digest}…)"
+    assert line(("properties", "p"), None, "a" * 100) == shown
+
+
+def test_long_values_that_begin_alike_and_are_as_long_are_told_apart() -> None:
+    """Of two images, and of one before and after."""
+    one, other = ("a" * 200 + end for end in "xy")
+    assert line(("properties", "p"), None, one) != line(("properties", "p"), None, other)
+    pair = (f"b{one}{'c' * 100}", f"d{one}{'c' * 100}"), (f"b{other}{'c' * 100}", f"d{other}{'c' * 100}")
+    assert line(("properties", "p"), *pair[0]) != line(("properties", "p"), *pair[1])
 
 
 def test_of_sets_only_what_comes_and_goes_is_shown() -> None:

@@ -1,0 +1,47 @@
+"""A call that may wait for a server -> its result, or an error as soon as nobody wants the result. Threads."""
+
+import threading
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+T = TypeVar("T")
+
+PATIENCE: Final = 0.2
+"""Seconds between two checks whether the result is still wanted."""
+
+
+def call_until(check: Callable[[], None], work: Callable[[Callable[[], bool]], T], discard: Callable[[T], None]) -> T:
+    """The result of ``work``, or its error. ``check`` is called while it runs; what that raises is raised here at once.
+
+    A connection that is being opened cannot be interrupted, so ``work`` runs in a thread that is left behind then. It gets a
+    function that says whether its result is still wanted; a result that comes too late goes to ``discard``.
+    """
+    changed, results, errors = threading.Condition(), list[T](), list[BaseException]()
+    is_wanted = True
+
+    def run() -> None:
+        try:
+            made = work(lambda: is_wanted)
+        except BaseException as error:
+            with changed:
+                errors.append(error)
+                changed.notify_all()
+            return
+        with changed:
+            results.append(made)
+            changed.notify_all()
+            is_late = not is_wanted
+        if is_late:
+            discard(made)
+
+    threading.Thread(target=run, name="imagesync-open", daemon=True).start()  # a daemon: the process may end before it
+    with changed:
+        try:
+            while not changed.wait_for(lambda: results or errors, PATIENCE):
+                check()
+        except BaseException:
+            is_wanted = False
+            raise
+        if errors:
+            raise errors[0]
+        return results[0]
