@@ -85,9 +85,9 @@ class ManifestError(ImagesyncError):
         super().__init__(f"{many} in the manifests")
 
     def __str__(self) -> str:
-        shown = self.diagnostics[:MAX_SHOWN_PROBLEMS]
-        lines = [line for item in shown for line in (str(item), *_draw_excerpt(item))]
-        if (more := len(self.diagnostics) - len(shown)) > 0:
+        display = self.diagnostics[:MAX_SHOWN_PROBLEMS]
+        lines = [line for item in display for line in (str(item), *_draw_excerpt(item))]
+        if (more := len(self.diagnostics) - len(display)) > 0:
             lines.append(f"and {more} more; see them all with: imagesync validate --format json")
         return "\n".join([*lines, self.message])
 
@@ -110,10 +110,10 @@ def _draw_excerpt(problem: Diagnostic) -> list[str]:
         return []
     at = min(problem.column - 1, len(problem.excerpt))
     start = max(0, at - MAX_EXCERPT_CHARS // 2) if len(problem.excerpt) > MAX_EXCERPT_CHARS else 0
-    shown = problem.excerpt[start : start + MAX_EXCERPT_CHARS]
-    head, tail = "… " * (start > 0), " …" * (start + len(shown) < len(problem.excerpt))
-    wide = sum(unicodedata.east_asian_width(char) in "WF" for char in shown[: at - start])
-    return [f"    {head}{shown}{tail}", f"    {' ' * (len(head) + at - start + wide)}^"]
+    display = problem.excerpt[start : start + MAX_EXCERPT_CHARS]
+    head, tail = "… " * (start > 0), " …" * (start + len(display) < len(problem.excerpt))
+    wide = sum(unicodedata.east_asian_width(char) in "WF" for char in display[: at - start])
+    return [f"    {head}{display}{tail}", f"    {' ' * (len(head) + at - start + wide)}^"]
 
 
 class PlanRefused(ImagesyncError):
@@ -133,9 +133,9 @@ class StalePlan(ImagesyncError):
         if len(self.changes) == 1:
             super().__init__(f"the plan is stale: {self.changes[0]}", hint)
             return
-        shown = [f"  {change}" for change in self.changes[:MAX_SHOWN_CHANGES]]
-        more = len(self.changes) - len(shown)
-        lines = [*shown, *([f"  and {more} more"] if more else [])]
+        display = [f"  {change}" for change in self.changes[:MAX_SHOWN_CHANGES]]
+        more = len(self.changes) - len(display)
+        lines = [*display, *([f"  and {more} more"] if more else [])]
         super().__init__("\n".join([f"the plan is stale, {len(self.changes)} changes:", *lines, hint]))
 
 

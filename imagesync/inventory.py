@@ -185,11 +185,11 @@ def _note_missing(missing: Sequence[str]) -> str:
     )
 
 
-def _answer(backend: Backend, owned: Inventory, asked: Questions) -> Inventory:
+def _answer(backend: Backend, owned: Inventory, queries: Questions) -> Inventory:
     ours = {image.id for image in owned.owned}
-    found = {image.id: image for owner, names in asked.names.items() for image in backend.find_named(names, owner)}
-    found |= {image.id: image for image_id in asked.ids for image in _find_image(backend, image_id)}
-    members = _list_members(backend, asked.members)
+    found = {image.id: image for owner, names in queries.names.items() for image in backend.find_named(names, owner)}
+    found |= {image.id: image for image_id in queries.ids for image in _find_image(backend, image_id)}
+    members = _list_members(backend, queries.members)
     foreign = tuple(image for _, image in sorted(found.items()) if image.id not in ours)
     return replace(owned, foreign=foreign, members=members)
 

@@ -138,8 +138,10 @@ def settle(
     for create in unknown:
         size = create.fingerprint.size
         if size is None or size >= LARGE:  # it takes long enough to be mentioned
-            shown = "" if size is None else f" ({format_size(size)})"
-            hooks.warn(f"{create.key}: the source{shown} is compared with image {create.may_hold[0]} before it is sent")
+            display = "" if size is None else f" ({format_size(size)})"
+            hooks.warn(
+                f"{create.key}: the source{display} is compared with image {create.may_hold[0]} before it is sent"
+            )
     from imagesync.execution.contents import settle_contents
 
     def check_lease() -> None:

@@ -100,7 +100,7 @@ def is_secret(text: str) -> bool:
     )
 
 
-def names_secret(name: str) -> bool:
+def is_secret_name(name: str) -> bool:
     """Whether the value of a key of this name is a secret, whatever it looks like."""
     return _SENSITIVE_NAME.search(name) is not None
 

@@ -134,8 +134,8 @@ def one_line(text: str, max_chars: int) -> str:
 
 def shorten_list(sentences: Sequence[str], most: int = 10) -> list[str]:
     """The first sentences, each printable, and how many more there are."""
-    shown = [make_printable(sentence) for sentence in sentences[:most]]
-    return [*shown, f"and {len(sentences) - most} more"] if len(sentences) > most else shown
+    display = [make_printable(sentence) for sentence in sentences[:most]]
+    return [*display, f"and {len(sentences) - most} more"] if len(sentences) > most else display
 
 
 _UNSEEN: Final = re.compile(r"[^\x20-\x7e\n]")

@@ -174,16 +174,16 @@ def apply(planner: Planner, settings: Settings = Settings(), hooks: Hooks = Hook
     (another run holds the lease longer than ``lock_timeout``) and BackendError before the first write. What goes wrong
     with single steps is in the report; so is a bug of imagesync (``report.bug``, a traceback).
     """
-    shown = planner.plan()
-    hooks.show(shown)
-    planner.check_limits(shown)
-    if not shown.steps:
-        return RunResult(Report(shown, ()), shown.ids)
-    if not hooks.approve(shown):
-        return RunResult(Report(shown, ()), shown.ids, approved=False)
-    with hold_lease(planner.backend, shown, settings, hooks) as lease:
+    display = planner.plan()
+    hooks.show(display)
+    planner.check_limits(display)
+    if not display.steps:
+        return RunResult(Report(display, ()), display.ids)
+    if not hooks.approve(display):
+        return RunResult(Report(display, ()), display.ids, approved=False)
+    with hold_lease(planner.backend, display, settings, hooks) as lease:
         planner.lease = lease
-        plan, is_as_shown = _plan_again(planner, shown, settings, hooks, lease)
+        plan, is_as_shown = _plan_again(planner, display, settings, hooks, lease)
         if not is_as_shown:
             if not (hooks.approve_change or hooks.approve)(plan):
                 raise StalePlan(["the live images changed after the plan was shown"])
@@ -233,7 +233,7 @@ def apply_saved(
 
 
 def _plan_again(
-    planner: Planner, shown: Plan, settings: Settings, hooks: Hooks, lease: "Held | None"
+    planner: Planner, display: Plan, settings: Settings, hooks: Hooks, lease: "Held | None"
 ) -> tuple[Plan, bool]:
     """The plan under the lease, and whether it does what was shown.
 
@@ -247,10 +247,10 @@ def _plan_again(
         plan = planner.plan()
     if settled := settle(planner.backend, plan, settings, hooks, lease, planner.access):
         plan = planner.plan()
-        return plan, is_same_but_for(plan, shown, settled)
+        return plan, is_same_but_for(plan, display, settled)
     if is_recovered:
-        return plan, is_same_but_for_recovery(plan, shown)
-    return plan, replace(plan, notes=()) == replace(shown, notes=())  # the lease shows one clock more
+        return plan, is_same_but_for_recovery(plan, display)
+    return plan, replace(plan, notes=()) == replace(display, notes=())  # the lease shows one clock more
 
 
 def select_adoptable(backend: Backend, catalog: Catalog) -> Catalog:

@@ -130,12 +130,12 @@ class _Finder:
     def make(
         self, kind: str, parent: ast.AST, field: str, index: int | None, node: ast.AST, after: object, text: str = ""
     ) -> Defect:
-        shown = text or f"{_show(node)}  ->  {_show(after) if isinstance(after, ast.AST) else after}"
+        display = text or f"{_show(node)}  ->  {_show(after) if isinstance(after, ast.AST) else after}"
         if isinstance(after, ast.AST):
             ast.copy_location(after, node)
             ast.fix_missing_locations(after)
         line = getattr(node, "lineno", getattr(parent, "lineno", 0))
-        return Defect(line, kind, shown, parent, field, index, after, self.function, self.names)
+        return Defect(line, kind, display, parent, field, index, after, self.function, self.names)
 
     def walk_body(
         self, parent: ast.AST, field: str, function: tuple[str, int] | None, prefix: str, names: tuple[str, ...]

@@ -12,7 +12,7 @@ from imagesync.planning.staleness import find_stale_reliances
 def find_refusals(made: Plan, inventory: Inventory, able: Capabilities | None = None) -> list[str]:
     """Everything that apply would refuse of a plan that a planner just made."""
     document = plan_to_json(made, tool="test", folder=made.base)
-    read = plan_from_json(document, folder=made.base, shown="plan.json")
+    read = plan_from_json(document, folder=made.base, display="plan.json")
     saved = made if find_withheld_urls(document) else read
     stale = find_stale_reliances(saved, inventory)
     return [*find_faulty_steps(saved), *stale, *find_false_claims(saved, inventory, able)]

@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 @dataclass
 class SilentFile:
     """The file at every path of ``address``: of its ``data`` only ``given`` bytes come (None: all of them); the rest when
-    ``is_over`` is set. ``asked``: is set when a GET came."""
+    ``is_over`` is set. ``queries``: is set when a GET came."""
 
     address: str
     data: bytes
     given: int | None
     is_over: threading.Event = field(default_factory=threading.Event)
-    asked: threading.Event = field(default_factory=threading.Event)
+    queries: threading.Event = field(default_factory=threading.Event)
 
 
 class SilentHandler(http.server.BaseHTTPRequestHandler):
@@ -39,7 +39,7 @@ class SilentHandler(http.server.BaseHTTPRequestHandler):
         given = len(silent.data) if silent.given is None else silent.given
         with contextlib.suppress(OSError):
             self.wfile.write(silent.data[:given])
-            silent.asked.set()
+            silent.queries.set()
             if given < len(silent.data):
                 silent.is_over.wait(120)
                 self.wfile.write(silent.data[given:])

@@ -90,11 +90,11 @@ def set_up_logs(options: LogOptions = LogOptions()) -> None:
     for handler in list(log.handlers):
         log.removeHandler(handler)
         handler.close()
-    shown = logging.StreamHandler(sys.stderr)
-    shown.setLevel((logging.WARNING, logging.INFO, logging.DEBUG)[min(options.verbose, 2)])
-    shown.setFormatter(_OneLine("%(asctime)s %(message)s" if options.verbose else "imagesync: %(message)s"))
-    shown.addFilter(lambda record: not getattr(record, SHOWN, False))
-    log.addHandler(shown)
+    display = logging.StreamHandler(sys.stderr)
+    display.setLevel((logging.WARNING, logging.INFO, logging.DEBUG)[min(options.verbose, 2)])
+    display.setFormatter(_OneLine("%(asctime)s %(message)s" if options.verbose else "imagesync: %(message)s"))
+    display.addFilter(lambda record: not getattr(record, SHOWN, False))
+    log.addHandler(display)
     log.setLevel(logging.DEBUG)
     log.propagate = False
     if options.log_file is not None:

@@ -33,10 +33,10 @@ def choose_maker(options: Options, *, stage: bool, discard: str | None) -> Maker
 
 def refuse_for_saved_plan(options: Options, *, stage: bool, discard: str | None) -> None:
     """UsageError if an option asks for another plan than the saved one."""
-    asked = {"--only": options.only, "--drift-only": options.drift_only, "--reactivate": options.reactivate}
-    asked |= {"--strict": options.strict, "--no-source-check": options.no_source_check}
-    asked |= {_find_option(stage=stage, discard=discard): True}
-    if word := next((word for word, value in asked.items() if word and value), ""):
+    queries = {"--only": options.only, "--drift-only": options.drift_only, "--reactivate": options.reactivate}
+    queries |= {"--strict": options.strict, "--no-source-check": options.no_source_check}
+    queries |= {_find_option(stage=stage, discard=discard): True}
+    if word := next((word for word, value in queries.items() if word and value), ""):
         raise UsageError(
             f"{word} does not go with a saved plan", f"give it to plan: imagesync plan {word} -o plan.json"
         )

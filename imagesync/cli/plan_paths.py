@@ -50,10 +50,10 @@ def _list_roots(file: Path) -> tuple[str, str]:
 
 def _find_false_places(plan: Plan) -> Iterator[str]:
     """Sources that are not what the plan shows: a reader must see which file is read."""
-    for step_id, path, shown in _list_files(plan):
-        if shown != os.path.relpath(path, plan.base):
+    for step_id, path, display in _list_files(plan):
+        if display != os.path.relpath(path, plan.base):
             real = make_printable(os.path.relpath(path, plan.base))
-            yield f"{step_id}: the plan shows {make_printable(shown)!r} and reads {real!r}; {AGAIN}"
+            yield f"{step_id}: the plan shows {make_printable(display)!r} and reads {real!r}; {AGAIN}"
     for step in plan.steps:
         if isinstance(step.action, Create) and isinstance(step.action.source, UrlSource):
             for url in list_urls(step.action.source):
@@ -76,9 +76,9 @@ def _find_places_outside(plan: Plan, roots: Sequence[str]) -> Iterator[str]:
             f"the plan's folder of manifests, {make_printable(plan.base)}, lies neither below the plan nor below the "
             f"working directory; {_OUTSIDE}"
         )
-    for step_id, path, shown in _list_files(plan):
+    for step_id, path, display in _list_files(plan):
         if problem := find_place_problem(path, base):
-            yield f"{step_id}: {make_printable(shown)} {problem}; {_OUTSIDE}"
+            yield f"{step_id}: {make_printable(display)} {problem}; {_OUTSIDE}"
 
 
 def _list_files(plan: Plan) -> Iterator[tuple[str, str, str]]:
@@ -86,6 +86,6 @@ def _list_files(plan: Plan) -> Iterator[tuple[str, str, str]]:
     for step in plan.steps:
         source = step.action.source if isinstance(step.action, Create) else None
         if isinstance(source, FileSource):
-            yield step.id, source.path, source.shown
+            yield step.id, source.path, source.display
         if isinstance(source, FileSource | UrlSource) and source.signature:
-            yield step.id, source.signature.keyring, source.signature.shown
+            yield step.id, source.signature.keyring, source.signature.display

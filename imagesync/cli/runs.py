@@ -38,7 +38,7 @@ from imagesync.render.result import report_to_json, run_finished_to_json
 from imagesync.render.style import Detail, format_count
 from imagesync.render.text import counts_line, plan_text
 from imagesync.run import Hooks, RunResult, Settings, Watch
-from imagesync.secrets import clean_diagnostic, hide_secrets, is_secret, names_secret
+from imagesync.secrets import clean_diagnostic, hide_secrets, is_secret, is_secret_name
 from imagesync.sources import SourceAccess
 from imagesync.text import json_text, make_printable, quote_word
 
@@ -94,7 +94,7 @@ def make_unlock_command(path: Path, options: Options) -> str:
 def _hide_secret(pair: str) -> str:
     """NAME=VALUE; of a value that is called a secret, or looks like one, only that it is to be filled in."""
     name, _, value = pair.partition("=")
-    return f"{name}=VALUE" if names_secret(name) or is_secret(value) else pair
+    return f"{name}=VALUE" if is_secret_name(name) or is_secret(value) else pair
 
 
 def show_plan(plan: Plan, form: Form, color: bool | None, folder: Path, detail: Detail) -> None:

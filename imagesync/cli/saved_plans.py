@@ -42,19 +42,19 @@ def read_plan(path: Path, *, allow_outside: bool | None = None) -> tuple[Plan, f
     ``allow_outside`` permits a relative path whose links lead out of the working directory; None: the command has no such
     option.
     """
-    shown = make_printable(str(path))
+    display = make_printable(str(path))
     check_way(path, option="" if allow_outside is None else "--allow-outside", is_allowed=bool(allow_outside))
     try:
         with open(path, "rb") as file:
             content = file.read(MAX_PLAN_BYTES + 1)
         if len(content) > MAX_PLAN_BYTES:
-            raise UsageError(f"{shown} is too large for a saved plan", "plan again")
+            raise UsageError(f"{display} is too large for a saved plan", "plan again")
         document = json.loads(content, object_pairs_hook=_make_object)
     except OSError as error:
-        raise UsageError(f"{shown} cannot be read: {error.strerror}", "check the path") from error
+        raise UsageError(f"{display} cannot be read: {error.strerror}", "check the path") from error
     except (ValueError, RecursionError) as error:
-        raise UsageError(f"{shown} is not a saved plan", "make one with: imagesync plan -o plan.json") from error
-    plan = plan_from_json(document, folder=os.path.abspath(folder_of(path)), shown=shown)
+        raise UsageError(f"{display} is not a saved plan", "make one with: imagesync plan -o plan.json") from error
+    plan = plan_from_json(document, folder=os.path.abspath(folder_of(path)), display=display)
     return plan, find_withheld_urls(document)
 
 

@@ -44,8 +44,8 @@ def _find_given(options: Options) -> Target:
 
 
 def _open(target: Target, options: Options) -> Backend:
-    shown = str(options.store) if options.store else _shorten_path(target.store)
-    return open_target(Target(target.name, target.cloud, shown), clouds_file=options.clouds_file)
+    display = str(options.store) if options.store else _shorten_path(target.store)
+    return open_target(Target(target.name, target.cloud, display), clouds_file=options.clouds_file)
 
 
 def check_ways(options: Options, *, option: str = "") -> None:

@@ -96,7 +96,7 @@ class _Candidate:
     def stored(self) -> Mapping[str, str]:
         return {} if self.record.converted else self.image.digests
 
-    def holds(self, stream: SourceStream) -> bool:
+    def has_bytes_of(self, stream: SourceStream) -> bool:
         """Whether it has the bytes of a stream that ran to its end."""
         shared = self.stored.keys() & stream.digests.keys()
         if any(self.stored[name] != stream.digests[name] for name in shared):
@@ -128,7 +128,7 @@ def _compare(
     except (SourceError, BackendError):
         return []
     found = {name: Checksum(name, value) for name, value in stream.published_digests.items()}
-    return [(candidate, found) for candidate in candidates if candidate.holds(stream)]
+    return [(candidate, found) for candidate in candidates if candidate.has_bytes_of(stream)]
 
 
 def _read_source(

@@ -85,7 +85,7 @@ class _Recovering:
     def renew(self, image_id: str) -> LiveImage:
         """The image with a new guard; as it was, if it lies in another project and what that one did is in the way."""
         image = self._owned[image_id]
-        is_ours = image.lies_in(self._project)
+        is_ours = image.is_in_project(self._project)
         try:
             if is_ours:
                 image = self._await_copy(image)

@@ -117,7 +117,7 @@ class Transfers:
     def _fetch(self, source: FileSource | UrlSource, image_id: str) -> None:
         """Make the service fetch from the first mirror that works; if none does, raise the failure of the last one."""
         if not isinstance(source, UrlSource):
-            raise SourceError(f"{source.shown} cannot be fetched by the service", "give a url")
+            raise SourceError(f"{source.display} cannot be fetched by the service", "give a url")
         transfer = source.transfer
         for index, url in enumerate(source.urls, 1):
             try:

@@ -105,7 +105,7 @@ class Verifier:
         if comparable:
             for item in create.fingerprint.digests:
                 check_digest(item, image.digests.get(item.algorithm, item.value))
-        is_sent = source.transfer.is_sent and image.lies_in(self._backend.identity().project_id)
+        is_sent = source.transfer.is_sent and image.is_in_project(self._backend.identity().project_id)
         if is_sent and staged is not None and not staged.unverified:
             known = _sort({item.algorithm: item for item in create.fingerprint.digests})
             if source.transfer.method is Method.GLANCE_DIRECT:
@@ -133,7 +133,9 @@ class Verifier:
             self._check_head(image, transfer, image.disk_format, image.container_format)
             return ()
         known = {name: Checksum(name, value) for name, value in image.digests.items()}
-        is_final = image.lies_in(self._backend.identity().project_id) or self._backend.capabilities().hash_is_final
+        is_final = (
+            image.is_in_project(self._backend.identity().project_id) or self._backend.capabilities().hash_is_final
+        )
         is_judged = is_final and create.fingerprint.strongest in known.values()
         disk_format, container_format = declared_formats(create)
         if declared and transfer.verify and not is_judged:

@@ -122,10 +122,10 @@ class Inspection:
             raise FormatMismatch(f"the data is {' and '.join(found)} at once", hint)
         expected = wanted if wanted in RECOGNISABLE else RAW
         if wanted != RAW and expected != self.recognised:
-            shown = {"": "looks like raw", "gpt": "is a raw disk with partitions"}.get(
+            display = {"": "looks like raw", "gpt": "is a raw disk with partitions"}.get(
                 name := "".join(found), f"is {name}"
             )
-            raise FormatMismatch(f"the data {shown}, not {wanted}", _advise(wanted, self.recognised))
+            raise FormatMismatch(f"the data {display}, not {wanted}", _advise(wanted, self.recognised))
 
     def _check_safety(self) -> None:
         self._safe = True

@@ -24,17 +24,17 @@ _SKIPPED: Final = re.compile(rb"[\x50-\x5f]\x2a\x4d\x18")
 
 def is_gzip(head: bytes) -> bool:
     """One member at least."""
-    return head.startswith(b"\x1f\x8b\x08") and _inflates(head, 31)
+    return head.startswith(b"\x1f\x8b\x08") and _is_inflatable(head, 31)
 
 
 def is_zlib(head: bytes) -> bool:
     """The stream as it is inside of other formats. Its header has a checksum."""
     if len(head) < 2 or head[0] & 0x8F != 0x08 or int.from_bytes(head[:2], "big") % 31 or head[1] & 0x20:
         return False
-    return _inflates(head, 15)
+    return _is_inflatable(head, 15)
 
 
-def _inflates(head: bytes, window: int) -> bool:
+def _is_inflatable(head: bytes, window: int) -> bool:
     try:
         zlib.decompressobj(window).decompress(head[:MAX_TRIAL], MAX_TRIAL)
     except zlib.error:

@@ -77,7 +77,7 @@ class Chain:
 
         One that this run stepped back from (``step_back``) stays: the chain continues behind it.
         """
-        asked = self._world.clock()
+        queries = self._world.clock()
         found = self.list()
         self._seen = update_sightings(self._seen, found, self._world.clock())
         late = (lease for lease in found if lease.nonce == self.nonce and lease.id != own)
@@ -85,7 +85,7 @@ class Chain:
         for stray in strays:
             self.remove(stray)
         others = tuple(lease for lease in found if lease.id != own and lease.id not in strays)
-        live = tuple(lease for lease in others if is_live(self._seen[lease.id], asked, self._times, self._world.gone))
+        live = tuple(lease for lease in others if is_live(self._seen[lease.id], queries, self._times, self._world.gone))
         return Look(others, live, next((lease for lease in found if lease.id == own), None))
 
     def list(self) -> tuple[Lease, ...]:

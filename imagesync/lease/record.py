@@ -260,13 +260,13 @@ def update_sightings(before: Mapping[str, Sighting], found: Iterable[Lease], at:
     }
 
 
-def is_live(seen: Sighting, asked: float, times: Times, gone: Callable[[Holder], bool]) -> bool:
+def is_live(seen: Sighting, queries: float, times: Times, gone: Callable[[Holder], bool]) -> bool:
     """Whether the holder of a lease may be alive: its process has not ended, and it gave a sign of life recently.
 
-    ``asked`` is when the last request began: what it showed may be that old.
+    ``queries`` is when the last request began: what it showed may be that old.
     """
     lease = seen.lease
-    return lease.state is State.HELD and asked - seen.at < times.expiry and not gone(lease.holder)
+    return lease.state is State.HELD and queries - seen.at < times.expiry and not gone(lease.holder)
 
 
 def is_lease(image: LiveImage, project: str) -> bool:

@@ -79,11 +79,11 @@ def _describe_source(image: LiveImage) -> Entry:
     if image.status is Status.QUEUED:
         return {"source": "none"}
     digests = (f"{image.os_hash_algo}:{image.os_hash_value}", f"md5:{image.checksum}")
-    known = next((digest for digest in digests if _tells_content(digest)), None)
+    known = next((digest for digest in digests if _has_content_entry(digest)), None)
     return {"source": {"checksum": known}} if known and image.size != 0 else {}
 
 
-def _tells_content(text: str) -> bool:
+def _has_content_entry(text: str) -> bool:
     """Whether a text is a digest, and not that of nothing."""
     try:
         checksum = Checksum.parse(text)
@@ -105,11 +105,11 @@ def _collect_texts(image: LiveImage, around: Surroundings) -> tuple[list[str], d
         problems.setdefault(path, message)
     bad_tags = {path[1] for path in problems if path[0] == "tags"}
     bad_names = {path[1] for path in problems if path[0] == "properties"}
-    said = [f"{_describe_path(path, tags)} left out: {message}" for path, message in problems.items()]
+    lines_of_text = [f"{_describe_path(path, tags)} left out: {message}" for path, message in problems.items()]
     return (
         [escape_dollars(tag) for index, tag in enumerate(tags) if index not in bad_tags],
         {name: _write_value(name, text, around) for name, text in properties.items() if name not in bad_names},
-        said,
+        lines_of_text,
     )
 
 

@@ -64,12 +64,12 @@ def export_manifest(
     twins = {image.id for group in namesakes for image in group}
     keyed = assign_keys([image for image in writable if image.id not in twins])
     kept = {key: keyed[key] for key in sorted(keyed)}
-    entries, said = _make_entries(kept, project, members, read_only)
+    entries, lines_of_text = _make_entries(kept, project, members, read_only)
     if excess := _find_excess(entries, max_values):
         why = _explain_excess(max_values)
         problems += [_describe_problem(kept.pop(key), why) for key in excess]
-        entries, said = _make_entries(kept, project, members, read_only)
-    return Exported(_write_shortest(catalog, entries), kept, tuple(sorted([*problems, *said])))
+        entries, lines_of_text = _make_entries(kept, project, members, read_only)
+    return Exported(_write_shortest(catalog, entries), kept, tuple(sorted([*problems, *lines_of_text])))
 
 
 def _make_entries(
@@ -84,8 +84,8 @@ def _make_entries(
     entries: dict[str, Entry] = {}
     problems: list[str] = []
     for key, image in kept.items():
-        entries[key], said = make_entry(key, image, around)
-        problems += [_describe_problem(image, why) for why in said]
+        entries[key], lines_of_text = make_entry(key, image, around)
+        problems += [_describe_problem(image, why) for why in lines_of_text]
     return entries, problems
 
 

@@ -34,7 +34,7 @@ class Found:
     """A manifest file: its path, its name in diagnostics, its absolute folder, and its place without links."""
 
     path: str
-    shown: str
+    display: str
     folder: str
     real: str
 
@@ -51,7 +51,7 @@ def find_files(path: Path, *, allow_outside: bool = False) -> tuple[list[Found],
             problems.append(item)
         else:
             found.setdefault(item.real, item)
-    return sorted(found.values(), key=lambda item: item.shown), problems
+    return sorted(found.values(), key=lambda item: item.display), problems
 
 
 def _find_below(path: Path, *, allow_outside: bool) -> Iterator[Found | Diagnostic]:

@@ -60,7 +60,7 @@ def read_manifest(path: Path | str, *, allow_outside: bool = False) -> Manifest:
             unread += found
         if too_many := len(sections["images"]) > MAX_KEYS:
             message = f"more than {MAX_KEYS} images in one catalog"
-            problems.append(Diagnostic(file.shown, 0, 0, "images", message, "split it"))
+            problems.append(Diagnostic(file.display, 0, 0, "images", message, "split it"))
         if len(problems) >= MAX_PROBLEMS or too_many or left.is_used_up():
             raise ManifestError(problems)
     problems += _find_case_clashes(sections)
@@ -68,10 +68,10 @@ def read_manifest(path: Path | str, *, allow_outside: bool = False) -> Manifest:
         raise ManifestError(problems)
     if not any("images" in root for root in roots):
         hint = "list them, or write images: {} for none"
-        problems.append(Diagnostic(files[0].shown, 0, 0, "images", "missing", hint))
+        problems.append(Diagnostic(files[0].display, 0, 0, "images", "missing", hint))
     base = path if path.is_dir() else path.parent
     real = {folder: os.path.realpath(folder) for folder in {file.folder for file in files}}
-    folders = {file.shown: real[file.folder] for file in files}
+    folders = {file.display: real[file.folder] for file in files}
     images, profiles, targets, values, removed, single = sections.values()
     manifest = Manifest(str(base.resolve()), images, profiles, targets, values, removed, single, folders)
     unknown = islice(find_unknown_names(manifest), MAX_PROBLEMS)
@@ -98,12 +98,12 @@ def _read(found: Found, shape: Shape, left: _Left) -> tuple[Part | None, list[Di
     left.size -= len(content)
     if left.size < 0:
         message = f"more than {MAX_TOTAL_BYTES // 2**20} MiB in all files"
-        return None, [Diagnostic(found.shown, 0, 0, "", message, "split the catalog")]
+        return None, [Diagnostic(found.display, 0, 0, "", message, "split the catalog")]
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        return None, [Diagnostic(found.shown, 1, 1, "", f"not UTF-8 (byte {error.start})", "save it as UTF-8")]
-    return _read_text(Document(found.shown, text), shape, left)
+        return None, [Diagnostic(found.display, 1, 1, "", f"not UTF-8 (byte {error.start})", "save it as UTF-8")]
+    return _read_text(Document(found.display, text), shape, left)
 
 
 def _read_text(document: Document, shape: Shape, left: _Left) -> tuple[Part | None, list[Diagnostic]]:

@@ -12,7 +12,7 @@ from typing import Any, Final
 from imagesync.manifest.yaml_reader import Node, parse_scalar
 from imagesync.manifest.yaml_writer import write_scalar
 from imagesync.model.catalog import HEX_LENGTHS, is_project_id
-from imagesync.secrets import is_secret, names_secret, quote_value
+from imagesync.secrets import is_secret, is_secret_name, quote_value
 
 KINDS: Final = {
     "integer": "a whole number",
@@ -52,17 +52,17 @@ _NUMBER: Final = re.compile(r"([0-9][0-9_' ]*)([a-zA-Z%. ].*)?")
 
 def describe_mismatch(error: Any, where: Sequence[str | int]) -> str:
     """What is wrong with the value of one ``jsonschema`` error: it, and the limit."""
-    shown = _show_instance(error.instance, where)
+    display = _show_instance(error.instance, where)
     value = error.validator_value
     if _is_checksum(error.instance, where):
-        return f"{shown} is not a digest"
+        return f"{display} is not a digest"
     sentences = {
-        "minimum": f"{shown} is less than the minimum of {value}",
-        "maximum": f"{shown} is more than the maximum of {value}",
-        "enum": f"{shown} is not {_list_words(value)}",
-        "const": f"{shown} is not {error.schema.get('x-expected', repr(value))}",
-        "type": f"{shown} is not {KINDS.get(value, value) if isinstance(value, str) else value}",
-        "pattern": f"{shown} is not {error.schema.get('x-expected', f'of the form {value}')}",
+        "minimum": f"{display} is less than the minimum of {value}",
+        "maximum": f"{display} is more than the maximum of {value}",
+        "enum": f"{display} is not {_list_words(value)}",
+        "const": f"{display} is not {error.schema.get('x-expected', repr(value))}",
+        "type": f"{display} is not {KINDS.get(value, value) if isinstance(value, str) else value}",
+        "pattern": f"{display} is not {error.schema.get('x-expected', f'of the form {value}')}",
         "maxLength": f"longer than {value} characters",
         "minLength": "empty",
         "minItems": "an empty list",
@@ -71,9 +71,9 @@ def describe_mismatch(error: Any, where: Sequence[str | int]) -> str:
         "maxProperties": f"more than {value} properties",
         "not": f"{' and '.join(value.get('required', ())) if isinstance(value, dict) else value} exclude each other",
         "dependentRequired": f"{_list_dependents(value, error.instance)}",
-        "anyOf": f"{shown} is not {error.schema.get('x-expected', 'of an allowed kind')}",
+        "anyOf": f"{display} is not {error.schema.get('x-expected', 'of an allowed kind')}",
     }
-    return sentences.get(error.validator, f"{shown} does not fit {error.validator}")
+    return sentences.get(error.validator, f"{display} does not fit {error.validator}")
 
 
 def _list_words(words: object) -> str:
@@ -97,7 +97,7 @@ def _show_instance(instance: object, where: Sequence[str | int]) -> str:
 
 
 def _is_private(where: Sequence[str | int]) -> bool:
-    return not where or any(isinstance(part, str) and names_secret(part) for part in where)
+    return not where or any(isinstance(part, str) and is_secret_name(part) for part in where)
 
 
 def suggest_value(error: Any, node: Node, where: Sequence[str | int]) -> str:

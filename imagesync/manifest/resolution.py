@@ -175,8 +175,8 @@ class _Resolver:
             self._problems += values.problems
 
     def _read_target(self, name: str, part: Part) -> _Chosen:
-        said = {field: value.data for field, value in part.items() if field in ("cloud", "store", "only")}
-        data = self._fill_and_check(said, "target", ("targets", name), part)
+        lines_of_text = {field: value.data for field, value in part.items() if field in ("cloud", "store", "only")}
+        data = self._fill_and_check(lines_of_text, "target", ("targets", name), part)
         if data is None:
             return _Chosen(name)
         if "only" in data:
@@ -283,11 +283,11 @@ class _Resolver:
 
     def _refuse_pattern(self, pattern: str, keys: Sequence[str]) -> UsageError:
         """The error of a glob of ``--only`` that matches no key of the target."""
-        shown = f"--only {make_printable(pattern)}"
+        display = f"--only {make_printable(pattern)}"
         if any(fnmatchcase(key, pattern) for key in self._manifest.images):
             hint = "take it out of --only, or extend the target's only"
-            return UsageError(f"{shown}: no such key on target {self._target.name}, whose only leaves it out", hint)
-        return UsageError(f"{shown}: no such key", suggest(pattern, keys, "the catalog has"))
+            return UsageError(f"{display}: no such key on target {self._target.name}, whose only leaves it out", hint)
+        return UsageError(f"{display}: no such key", suggest(pattern, keys, "the catalog has"))
 
 
 def _drop_unfit(shape: Shape, data: Mapping[str, Any]) -> tuple[dict[str, Any], set[str]]:

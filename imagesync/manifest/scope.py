@@ -5,16 +5,16 @@ from fnmatch import fnmatchcase
 from itertools import product
 
 
-def intersect_patterns(asked: Sequence[str], target: Sequence[str], keys: Iterable[str]) -> tuple[str, ...]:
+def intersect_patterns(queries: Sequence[str], target: Sequence[str], keys: Iterable[str]) -> tuple[str, ...]:
     """What lies both in ``--only`` and in the target's ``only``, as patterns of which one has to match.
 
     Of two patterns of which one covers the other the narrower stays; where they merely overlap, only the keys that
     the manifest names are meant, so that nothing outside either of them is ever taken for removed.
     """
-    if not asked or not target:
-        return tuple(asked or target)
+    if not queries or not target:
+        return tuple(queries or target)
     found: set[str] = set()
-    for one, other in product(asked, target):
+    for one, other in product(queries, target):
         if _is_covered(one, other):
             found.add(one)
         elif _is_covered(other, one):

@@ -98,15 +98,15 @@ def _find_only(places: Mapping[str, Target], part: str, wanted: str, word: str) 
     named = {name: value for name, place in places.items() if (value := getattr(place, part)) is not None}
     found = [name for name, value in named.items() if real(value) == real(wanted)]
     if len(found) > 1:
-        shown = make_printable(wanted)
-        message = f"{word}: targets {_list_names(found)} all name {part} {shown}, each with its own overlay"
+        display = make_printable(wanted)
+        message = f"{word}: targets {_list_names(found)} all name {part} {display}, each with its own overlay"
         raise UsageError(message, f"name one: --target {found[0]}")
     return places[found[0]] if found else None
 
 
 def _refuse_environment(cloud: str, places: Mapping[str, Target]) -> UsageError:
-    shown, word = make_printable(cloud), quote_word(cloud)
-    message = f"the environment (OS_CLOUD or OS_*) selects cloud {shown}, which no target of the manifest names"
+    display, word = make_printable(cloud), quote_word(cloud)
+    message = f"the environment (OS_CLOUD or OS_*) selects cloud {display}, which no target of the manifest names"
     target = next(iter(places))
     ways = f"pass --target {target}" if len(places) == 1 else f"pass --target NAME ({_list_names(list(places))})"
     return UsageError(message, f"{ways}, or --cloud {word} for that cloud without the overlay of any target")

@@ -56,6 +56,6 @@ def _find_circles(specs: Sequence[ImageSpec], merged: Mapping[str, Merged]) -> I
         start = ring.index(min(ring[:-1]))
         turned = [*ring[start:-1], *ring[: start + 1]]
         where = format_path(("images", turned[0], "properties"))
-        shown = turned if len(turned) <= MAX_SHOWN_KEYS else [*turned[:MAX_SHOWN_KEYS], "…", turned[-1]]
-        message = f"the references go round in a circle: {' -> '.join(map(show_key, shown))}"
+        display = turned if len(turned) <= MAX_SHOWN_KEYS else [*turned[:MAX_SHOWN_KEYS], "…", turned[-1]]
+        message = f"the references go round in a circle: {' -> '.join(map(show_key, display))}"
         yield locate(merged[turned[0]].node, ("properties",)).problem(where, message, "break it")

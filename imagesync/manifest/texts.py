@@ -29,7 +29,7 @@ def find_text_problems(data: Mapping[str, Any], key: str = "") -> Iterator[Probl
     """What the service refuses or would hide: reserved names, control characters, characters beyond the basic plane; and a
     pattern that gives no name."""
     properties, replaced = data.get("properties", {}), data.get("on_replace", {}) or {}
-    if not (_CHANGING.isdisjoint(replaced) and _are_simple(data.get("name", ""), properties, data.get("tags", ()))):
+    if not (_CHANGING.isdisjoint(replaced) and _is_each_simple(data.get("name", ""), properties, data.get("tags", ()))):
         yield from _look_closely(data, key)
 
 
@@ -58,7 +58,7 @@ def _look_closely(data: Mapping[str, Any], key: str) -> Iterator[Problem]:
             yield from _find_unfit_characters(place, text)
 
 
-def _are_simple(name: str, properties: Mapping[str, str], tags: Sequence[str]) -> bool:
+def _is_each_simple(name: str, properties: Mapping[str, str], tags: Sequence[str]) -> bool:
     """Whether the texts of an image certainly fit, as nearly all do: the fast answer."""
     text = "".join((name, *properties, *properties.values(), *tags))
     is_small = len(text) * 4 <= MAX_PROPERTY_BYTES and len(properties) <= MAX_PROPERTIES
@@ -76,7 +76,7 @@ def find_alike_names(data: Mapping[str, Any]) -> Iterator[tuple[Path, Path, str]
     Each as its path, the path of the earlier one, and the earlier one. What ``on_replace`` sets counts too.
     """
     named = data.get("properties", ()), data.get("tags", ())
-    if "set" not in (data.get("on_replace") or ()) and not any(map(_may_be_alike, named)):
+    if "set" not in (data.get("on_replace") or ()) and not any(map(_can_be_alike, named)):
         return
     properties, tags = dict[str, Path](), dict[str, Path]()
     for base, part in _find_parts(data):
@@ -88,7 +88,7 @@ def find_alike_names(data: Mapping[str, Any]) -> Iterator[tuple[Path, Path, str]
         yield from ((places[name], places[first], first) for name, first in find_alike(places))
 
 
-def _may_be_alike(names: Collection[str]) -> bool:
+def _can_be_alike(names: Collection[str]) -> bool:
     """Whether two names may be alike, or are equal: the fast answer."""
     if sum(map(len, names)) > MAX_PROPERTY_BYTES:
         return True

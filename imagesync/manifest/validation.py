@@ -91,8 +91,8 @@ class Shape:
         """
         if self.is_fitting(data):
             return []
-        told = list(islice(self._explain(self._schema, data, root, base, Effort()), MAX_PROBLEMS))
-        return told or [root.problem(format_path(base), "does not fit the schema", "compare it with imagesync schema")]
+        texts = list(islice(self._explain(self._schema, data, root, base, Effort()), MAX_PROBLEMS))
+        return texts or [root.problem(format_path(base), "does not fit the schema", "compare it with imagesync schema")]
 
     def _explain(
         self, schema: Schema, data: Any, node: Node, base: Sequence[str | int], effort: Effort

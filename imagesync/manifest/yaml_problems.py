@@ -13,7 +13,7 @@ import yaml
 
 from imagesync.errors import Diagnostic
 from imagesync.manifest.yaml_writer import write_scalar
-from imagesync.secrets import is_secret, names_secret, quote_value
+from imagesync.secrets import is_secret, is_secret_name, quote_value
 
 PREFIX: Final = "not valid YAML: "
 COLON: Final = "a value with a colon and a space in it needs quotes"
@@ -50,7 +50,7 @@ def _is_manifest(text: str) -> bool:
 
 def _is_private(line: str) -> bool:
     """Whether a line holds a secret: it looks like one, or its key calls it one."""
-    return is_secret(line) or any(map(names_secret, re.findall(r"[\w.-]+(?=\s*[:=])", line)))
+    return is_secret(line) or any(map(is_secret_name, re.findall(r"[\w.-]+(?=\s*[:=])", line)))
 
 
 def _show_char(char: str) -> str:

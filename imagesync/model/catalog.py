@@ -114,12 +114,12 @@ class Checksum:
 class Signature:
     """Where the OpenPGP signature of a checksum list is, and the file with the keys one of which must have made it.
 
-    ``url`` is the list's own where that is clear-signed. ``keyring`` is absolute; ``shown`` relative to the catalog's folder.
+    ``url`` is the list's own where that is clear-signed. ``keyring`` is absolute; ``display`` relative to the catalog's folder.
     """
 
     url: str
     keyring: str
-    shown: str
+    display: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,14 +152,14 @@ class Transfer:
 
 @dataclass(frozen=True, slots=True)
 class FileSource:
-    """Bytes of a local file. ``path`` is absolute; ``shown`` is relative to the catalog's folder.
+    """Bytes of a local file. ``path`` is absolute; ``display`` is relative to the catalog's folder.
 
     ``checksum_entry``: how the checksum list calls the file, if not by its own name; it says where the digest is, not which
     content is wanted, so sources that differ in it alone are equal.
     """
 
     path: str
-    shown: str
+    display: str
     checksum: Checksum | None = None
     checksum_url: str | None = None
     checksum_entry: str | None = field(default=None, compare=False)

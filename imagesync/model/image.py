@@ -87,7 +87,7 @@ class LiveImage:
         found = (("md5", self.checksum), (self.os_hash_algo, self.os_hash_value))
         return {name: value for name, value in found if name is not None and name in HEX_LENGTHS and value}
 
-    def lies_in(self, project: str) -> bool:
+    def is_in_project(self, project: str) -> bool:
         """Whether it belongs to this project. A service without projects reports no owner: all its images belong to
         it.
         """

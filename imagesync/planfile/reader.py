@@ -48,23 +48,23 @@ from imagesync.planfile.writer import FORMAT_VERSION, Json, digest_of, write_sum
 from imagesync.secrets import quote_value, show_key
 
 
-def plan_from_json(document: object, *, folder: str, shown: str) -> Plan:
-    """The plan of a document that lies in ``folder``; UsageError (``shown`` names the file) for one that is none.
+def plan_from_json(document: object, *, folder: str, display: str) -> Plan:
+    """The plan of a document that lies in ``folder``; UsageError (``display`` names the file) for one that is none.
 
     It must fit the schema and its own digest.
     """
     if not isinstance(document, dict) or "format_version" not in document:
-        raise UsageError(f"{shown} is not a saved plan", "make one with: imagesync plan -o plan.json")
+        raise UsageError(f"{display} is not a saved plan", "make one with: imagesync plan -o plan.json")
     if document["format_version"] != FORMAT_VERSION:
         version = document["format_version"]
         raise UsageError(
-            f"{shown} has format_version {quote_value(version)}; this imagesync reads {FORMAT_VERSION}", "plan again"
+            f"{display} has format_version {quote_value(version)}; this imagesync reads {FORMAT_VERSION}", "plan again"
         )
-    _check_shape(document, shown)
+    _check_shape(document, display)
     if digest_of(document) != document["digest"]:
-        raise UsageError(f"{shown} was altered after it was made: its digest does not fit", "plan again")
+        raise UsageError(f"{display} was altered after it was made: its digest does not fit", "plan again")
     if (place := _find_unprintable(document)) is not None:
-        raise UsageError(f"{shown} is not a saved plan: {place} holds control characters", "plan again")
+        raise UsageError(f"{display} is not a saved plan: {place} holds control characters", "plan again")
     base = os.path.normpath(os.path.join(folder, document["manifest"]["base"]))
     plan = Plan(
         catalog=document["catalog"],
@@ -98,7 +98,7 @@ def plan_from_json(document: object, *, folder: str, shown: str) -> Plan:
         made=document["made"],
     )
     if write_summary(plan) != document["summary"]:
-        raise UsageError(f"{shown} is not a saved plan: its summary does not fit its steps", "plan again")
+        raise UsageError(f"{display} is not a saved plan: its summary does not fit its steps", "plan again")
     return plan
 
 
@@ -138,7 +138,7 @@ def _read_kept(kept: Json) -> Kept:
     )
 
 
-def _check_shape(document: Json, shown: str) -> None:
+def _check_shape(document: Json, display: str) -> None:
     import jsonschema_rs
 
     from imagesync.schemas import load_schema
@@ -146,7 +146,7 @@ def _check_shape(document: Json, shown: str) -> None:
     error = next(iter(jsonschema_rs.validator_for(load_schema("plan")).iter_errors(document)), None)
     if error is not None:
         place = ".".join(show_key(str(part)) for part in error.instance_path) or "the document"
-        raise UsageError(f"{shown} is not a saved plan: {place} does not fit its schema", "plan again")
+        raise UsageError(f"{display} is not a saved plan: {place} does not fit its schema", "plan again")
 
 
 def _read_step(step: Json, base: str) -> Step:

@@ -224,7 +224,7 @@ def _write_fingerprint(fingerprint: Fingerprint) -> Json:
 def _write_source(source: Source, base: str) -> Json:
     match source:
         case FileSource():
-            where: Json = {"kind": "file", "path": os.path.relpath(source.path, base), "shown": source.shown}
+            where: Json = {"kind": "file", "path": os.path.relpath(source.path, base), "shown": source.display}
             return {**where, **_write_checks(source, base), "transfer": _write_transfer(source.transfer)}
         case UrlSource():
             urls = [{"url": public_url(url), "withheld": has_secret(url)} for url in source.urls]
@@ -242,7 +242,7 @@ def _write_checks(source: FileSource | UrlSource, base: str) -> Json:
     url, signature, signed = source.checksum_url, source.signature, None
     if signature:
         keyring = os.path.relpath(signature.keyring, base)
-        signed = {"url": public_url(signature.url), "keyring": keyring, "shown": signature.shown}
+        signed = {"url": public_url(signature.url), "keyring": keyring, "shown": signature.display}
     return {
         "signature": signed,
         "checksum": str(source.checksum) if source.checksum else None,

@@ -38,15 +38,15 @@ def pick_adoptable(catalog: Catalog, inventory: Inventory) -> Catalog:
     project = inventory.project_id
     if refusals:
         raise PlanRefused(sorted(refusals.values()))
-    told = {
+    texts = {
         spec.key: why for spec in free if (why := _explain_rejection(catalog, spec, adopted.get(spec.key), project))
     }
-    picked = _drop_dangling([spec for spec in free if spec.key not in told], ours, told)
+    picked = _drop_dangling([spec for spec in free if spec.key not in texts], ours, texts)
     return replace(
         catalog,
         images=tuple(replace(spec, properties=_fill_references(spec, ours)) for spec in picked),
         only=tuple(spec.key for spec in picked) or NO_KEY,
-        warnings=tuple(f"{key}: {why}" for key, why in sorted(told.items())),
+        warnings=tuple(f"{key}: {why}" for key, why in sorted(texts.items())),
     )
 
 
@@ -59,14 +59,16 @@ def _explain_rejection(catalog: Catalog, spec: ImageSpec, image: LiveImage | Non
     return f"not adopted: image {image.id} has not the declared content or format; apply puts a new build in its place"
 
 
-def _drop_dangling(specs: list[ImageSpec], ours: Mapping[str, str], told: dict[str, str]) -> list[ImageSpec]:
+def _drop_dangling(specs: list[ImageSpec], ours: Mapping[str, str], texts: dict[str, str]) -> list[ImageSpec]:
     """Without those that refer to an image which is neither ours nor adopted with them; each is told of."""
     while True:
         known = {spec.key for spec in specs} | set(ours)
         lacking = {spec.key: min(find_references(spec) - known) for spec in specs if find_references(spec) - known}
         if not lacking:
             return specs
-        told |= {key: f"not adopted: it refers to images.{other}, which has no image" for key, other in lacking.items()}
+        texts |= {
+            key: f"not adopted: it refers to images.{other}, which has no image" for key, other in lacking.items()
+        }
         specs = [spec for spec in specs if spec.key not in lacking]
 
 

@@ -56,10 +56,10 @@ def _has_name(spec: ImageSpec, generations: Generations) -> bool:
 
 
 def _collect_ids(spec: ImageSpec, generations: Generations) -> set[str]:
-    asked = {spec.adopt} if isinstance(spec.adopt, str) and not generations.current else set()
+    queries = {spec.adopt} if isinstance(spec.adopt, str) and not generations.current else set()
     if spec.id and spec.id not in {owned.id for owned in generations.every}:
-        asked.add(spec.id)
-    return asked
+        queries.add(spec.id)
+    return queries
 
 
 def _collect_members(spec: ImageSpec, images: Iterable[Owned]) -> set[str]:

@@ -19,7 +19,7 @@ MAX_DIFFERENCE: Final = timedelta(minutes=10)
 class Clock:
     """What several clocks show, at least one; ``difference`` says which of them differ too much."""
 
-    shown: tuple[datetime, ...]
+    display: tuple[datetime, ...]
     difference: str = ""
 
     @property
@@ -31,17 +31,17 @@ class Clock:
     @property
     def earliest(self) -> datetime:
         """By the clock that is last."""
-        return min(self.shown)
+        return min(self.display)
 
     @property
     def middle(self) -> datetime:
         """The one in the middle; of two the later one, so that what it dates is kept rather longer."""
-        return sorted(self.shown)[len(self.shown) // 2]
+        return sorted(self.display)[len(self.display) // 2]
 
     @property
     def latest(self) -> datetime:
         """By the clock that is first."""
-        return max(self.shown)
+        return max(self.display)
 
 
 def read_clocks(here: datetime, services: Mapping[str, datetime]) -> Clock:
@@ -52,7 +52,7 @@ def read_clocks(here: datetime, services: Mapping[str, datetime]) -> Clock:
     clock = Clock((here, *services.values()))
     if clock.latest - clock.earliest <= MAX_DIFFERENCE:
         return clock
-    return Clock(clock.shown, _describe(here, services))
+    return Clock(clock.display, _describe(here, services))
 
 
 def date_plan(steps: Iterable[Step], clock: Clock) -> str:

@@ -52,9 +52,9 @@ def _find_blocked(plan: Plan, undone: Collection[str], waiting: Collection[str])
     return blocked - set(undone)
 
 
-def is_same_but_for(plan: Plan, shown: Plan, settled: Collection[str]) -> bool:
+def is_same_but_for(plan: Plan, display: Plan, settled: Collection[str]) -> bool:
     """Whether a plan does what the plan that was shown does, but for these keys, which get no new build after all."""
-    return list_effects(_drop_keys(plan, settled)) == list_effects(_drop_keys(shown, settled))
+    return list_effects(_drop_keys(plan, settled)) == list_effects(_drop_keys(display, settled))
 
 
 def _drop_keys(plan: Plan, keys: Collection[str]) -> Plan:

@@ -345,9 +345,9 @@ def _list_candidates(context: PlanningContext, steps: Sequence[Step]) -> list[Ca
         for key, generations in sorted(context.groups.items())
         for decision in [context.decisions.get(key)]
         for left in [_find_left_ids(decision)]
-        for shown in [_find_shown_ids(decision, generations, left)]
+        for display in [_find_shown_ids(decision, generations, left)]
         for owned in generations.verified
-        if owned.id in shown
+        if owned.id in display
     ]
 
 

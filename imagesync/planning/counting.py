@@ -27,7 +27,7 @@ _TAKING_AWAY: Final = frozenset({Reason.REMOVED, Reason.EXPIRED})
 
 def find_removed_keys(steps: Sequence[Step], groups: Groups) -> frozenset[str]:
     """The keys of which these steps take a current image away: of several, as a broken run leaves them, any may be in use."""
-    return frozenset(step.action.key for step in steps if _takes_away(step) and _is_about_any_current(step, groups))
+    return frozenset(step.action.key for step in steps if _is_removal(step) and _is_about_any_current(step, groups))
 
 
 def find_vanishing_keys(steps: Sequence[Step], groups: Groups) -> frozenset[str]:
@@ -38,7 +38,7 @@ def find_vanishing_keys(steps: Sequence[Step], groups: Groups) -> frozenset[str]
     made = {step.action.key for step in steps if isinstance(step.action, Create) and _is_made_usable(step.action)}
     promoted = {find_image_id(step.action) for step in steps if is_promotion(step)}
     lost = frozenset(filter(None, (find_image_id(step.action) for step in steps if _is_taken_from_users(step))))
-    shown = frozenset(
+    display = frozenset(
         step.action.image_id for step in steps if isinstance(step.action, Update) and _is_hidden(step, False)
     )
     active = frozenset(step.action.image_id for step in steps if isinstance(step.action, Reactivate))
@@ -46,7 +46,7 @@ def find_vanishing_keys(steps: Sequence[Step], groups: Groups) -> frozenset[str]
     for key, found in groups.items():
         left = [owned.image for owned in found.every if owned in found.current or owned.id in promoted]
         was_usable = any(_is_usable(owned.image) for owned in found.current)
-        if was_usable and key not in made and not any(_is_usable(image, shown, active, lost) for image in left):
+        if was_usable and key not in made and not any(_is_usable(image, display, active, lost) for image in left):
             vanishing.add(key)
     return frozenset(vanishing)
 
@@ -58,12 +58,12 @@ def _is_made_usable(create: Create) -> bool:
 
 def _is_usable(
     image: LiveImage,
-    shown: frozenset[str] = frozenset(),
+    display: frozenset[str] = frozenset(),
     active: frozenset[str] = frozenset(),
     lost: frozenset[str] = frozenset(),
 ) -> bool:
     """Whether users can use an image, after steps that show, activate and take away images with these ids."""
-    is_visible = not image.hidden or image.id in shown
+    is_visible = not image.hidden or image.id in display
     return is_visible and (image.status is Status.ACTIVE or image.id in active) and image.id not in lost
 
 
@@ -86,12 +86,12 @@ def find_changed_keys(steps: Sequence[Step], groups: Groups) -> frozenset[str]:
 
 def _is_change(step: Step, current: Mapping[str, str]) -> bool:
     if step.action.key not in current:
-        return _changes_adopted(step)
+        return _is_change_of_adopted(step)
     is_about_current = find_image_id(step.action) == current[step.action.key]
     return isinstance(step.action, Create) or is_promotion(step) or is_about_current
 
 
-def _changes_adopted(step: Step) -> bool:
+def _is_change_of_adopted(step: Step) -> bool:
     """Whether a step changes an image that somebody else made, or puts another in its place; to note what is managed is no
     change."""
     if isinstance(step.action, Create):
@@ -100,7 +100,7 @@ def _changes_adopted(step: Step) -> bool:
     return step.reason is Reason.ADOPT and bool(changes)
 
 
-def _takes_away(step: Step) -> bool:
+def _is_removal(step: Step) -> bool:
     changes = step.action.changes if isinstance(step.action, Update) else ()
     return step.reason in _TAKING_AWAY or any(change.reason is Reason.EXPIRED for change in changes)
 

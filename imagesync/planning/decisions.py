@@ -135,7 +135,9 @@ def _find_comparable(spec: ImageSpec, generations: Generations, policy: Policy, 
     """
     usable = (owned for owned in generations.last_retired_first if is_usable(spec, owned, reactivate=policy.reactivate))
     for owned in (*reversed(generations.current), *reversed(generations.verified), *usable):
-        is_fit = spec.id in (None, owned.id) and owned.image.lies_in(project) and not has_other_size(spec, owned.image)
+        is_fit = (
+            spec.id in (None, owned.id) and owned.image.is_in_project(project) and not has_other_size(spec, owned.image)
+        )
         if is_fit and _has_same_formats(spec, owned) and compare_content(spec, owned) is Holds.UNKNOWN:
             yield owned
 

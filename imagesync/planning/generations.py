@@ -262,8 +262,8 @@ def settle_digests(spec: ImageSpec, owned: Owned) -> Record:
 def is_unjudged(spec: ImageSpec, owned: Owned) -> bool:
     """Whether a build holds the wanted content on trust only, and the manifest wants it verified."""
     transfer = spec.source.transfer
-    asked = bool(spec.fingerprint.digests) and (transfer is None or transfer.verify)
-    return asked and bool(settle_digests(spec, owned).declared)
+    queries = bool(spec.fingerprint.digests) and (transfer is None or transfer.verify)
+    return queries and bool(settle_digests(spec, owned).declared)
 
 
 def has_other_size(spec: ImageSpec, image: LiveImage) -> bool:

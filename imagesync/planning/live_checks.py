@@ -204,7 +204,7 @@ def _check_replaced(case: _Case, create: Create) -> Iterator[str]:
 
 def _check_compared(case: _Case, create: Create) -> Iterator[str]:
     """Only images of the key, in the session's project, get to know what their bytes turn out to be."""
-    ours = {owned.id for owned in case.groups[create.key].every if owned.image.lies_in(case.inventory.project_id)}
+    ours = {owned.id for owned in case.groups[create.key].every if owned.image.is_in_project(case.inventory.project_id)}
     for image_id in create.may_hold:
         if image_id not in ours:
             yield f"image {image_id} is not an image of {create.key} in this project, and cannot be compared"
@@ -240,7 +240,7 @@ def _check_content(case: _Case, step: Step, update: Update, image: LiveImage) ->
         yield f"nothing shows that image {image.id} has the digests that its record would claim"
     if live is not None and (record.url not in (None, live.url) or not set(record.declared) <= set(live.declared)):
         yield f"the record of image {image.id} would name another origin of its data"
-    is_ours = image.lies_in(case.inventory.project_id)
+    is_ours = image.is_in_project(case.inventory.project_id)
     if is_ours or update.verify or is_retirement(step):
         return
     if not (is_promotion(step) or step.reason is Reason.ADOPT or _is_shown_to_more(update, image)):

@@ -88,6 +88,6 @@ def note_misplaced(images: Sequence[LiveImage]) -> list[str]:
 
 def name_some(names: Sequence[str]) -> str:
     """The first few names as text, and how many more there are."""
-    shown = ", ".join(make_printable(name) for name in names[:MAX_NAMED_KEYS])
+    display = ", ".join(make_printable(name) for name in names[:MAX_NAMED_KEYS])
     rest = len(names) - MAX_NAMED_KEYS
-    return f"{shown} and {rest} more" if rest > 0 else shown
+    return f"{display} and {rest} more" if rest > 0 else display

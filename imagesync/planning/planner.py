@@ -68,15 +68,15 @@ def _plan_keys(given: PlanInput, images: Mapping[str, LiveImage]) -> tuple[Plann
 def _leave_oversized(part: KeyPlan, inventory: Inventory, images: Mapping[str, LiveImage]) -> KeyPlan:
     """The steps of a key; only a note, if the owner of an image in another project made one of them too large."""
     sentences = sorted(set(find_oversized(part.steps, images)))
-    if not sentences or not _lies_elsewhere(part, inventory, images):
+    if not sentences or not _is_elsewhere(part, inventory, images):
         return part
     return KeyPlan(notes=(f"{'; '.join(sentences)}; nothing is done for this key",))
 
 
-def _lies_elsewhere(part: KeyPlan, inventory: Inventory, images: Mapping[str, LiveImage]) -> bool:
+def _is_elsewhere(part: KeyPlan, inventory: Inventory, images: Mapping[str, LiveImage]) -> bool:
     """Whether a step touches an image in another project."""
     touched = (images.get(find_image_id(step.action) or "") for step in part.steps)
-    return any(image is not None and not image.lies_in(inventory.project_id) for image in touched)
+    return any(image is not None and not image.is_in_project(inventory.project_id) for image in touched)
 
 
 def _find_leaving(context: PlanningContext) -> Iterator[Generations]:

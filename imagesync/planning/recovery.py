@@ -38,9 +38,9 @@ def find_unfilled(plan: Plan) -> tuple[str, ...]:
     return tuple(each.image_id for each in plan.relies if each.image_id in deleted and _is_unfilled(each))
 
 
-def is_same_but_for_recovery(plan: Plan, shown: Plan) -> bool:
+def is_same_but_for_recovery(plan: Plan, display: Plan) -> bool:
     """Whether a plan made after a recovery does to the same images what the plan that was shown does."""
-    return list_effects(plan) == list_effects(shown)
+    return list_effects(plan) == list_effects(display)
 
 
 def list_effects(plan: Plan) -> tuple[object, ...]:

@@ -85,11 +85,11 @@ def _choose_build(spec: ImageSpec, generations: Generations, to: str | None, pol
     # a rollback that broke off in the middle left two current images: either may be named
     halfway = generations.current if len(generations.current) > 1 else ()
     usable += halfway
-    asked = [owned for owned in (*whole, *halfway) if to in (owned.id, str(owned.record.managed.generation))]
-    if len(asked) > 1:
-        ids = ", ".join(owned.id for owned in asked)
+    queries = [owned for owned in (*whole, *halfway) if to in (owned.id, str(owned.record.managed.generation))]
+    if len(queries) > 1:
+        ids = ", ".join(owned.id for owned in queries)
         raise PlanRefused([f"images.{spec.key}: several images are generation {to}: {ids}; pass --to IMAGE_ID"])
-    found = asked if to is not None else [owned for owned in usable if owned not in halfway]
+    found = queries if to is not None else [owned for owned in usable if owned not in halfway]
     if found and found[0] in usable:
         return found[0]
     raise PlanRefused([f"images.{spec.key}: {_explain_refusal(generations, found or whole, to)}"])
@@ -100,8 +100,8 @@ def _explain_refusal(generations: Generations, found: list[Owned], to: str | Non
     if found and (to is None or to in (found[0].id, str(found[0].record.managed.generation))):
         ways = "pass --reactivate, or declare status: active, to take it back into use"
         return f"image {found[0].id} was deactivated, not by imagesync; {ways}"
-    asked = "there is no earlier build to go back to" if to is None else f"no retired build is {to}"
-    return f"{asked}; there is {there or 'no image of it at all'}"
+    queries = "there is no earlier build to go back to" if to is None else f"no retired build is {to}"
+    return f"{queries}; there is {there or 'no image of it at all'}"
 
 
 def _describe_build(owned: Owned) -> str:
@@ -164,6 +164,6 @@ def _find_content_lines(spec: ImageSpec, owned: Owned) -> Iterator[tuple[Place, 
         yield place, f"checksum: {digest} ({now})"
     if isinstance(source, FileSource):
         place = spec.places.get("path", spec.source_place)
-        yield place, f"path: a file with that content (now {source.shown})"
+        yield place, f"path: a file with that content (now {source.display})"
     elif isinstance(source, UrlSource) and origin and not spec.is_published_at(owned.record.url):
         yield spec.places.get("url", spec.source_place), f"url: {origin}"

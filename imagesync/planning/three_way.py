@@ -69,7 +69,7 @@ def merge_states(
     properties = _merge_properties(spec, managed, ids)
     ours = set(properties)
     ours |= {name for name in image.properties.keys() - ours if hash_name(name) in managed.properties}
-    shown = tuple(sorted(member.project for member in live_members))
+    display = tuple(sorted(member.project for member in live_members))
     before = ImageState(
         fields={name: live_field(image, name) for name in fields},
         properties={
@@ -78,12 +78,12 @@ def merge_states(
             if name in image.properties and not (spec.ignore and is_left_alone(spec, managed, "properties", name))
         },
         tags=tuple(sorted(image.tags)),
-        members=shown,
+        members=display,
     )
     tags = before.tags if is_left_alone(spec, managed, "tags") else _merge_set(image.tags, spec.tags, managed.tags)
     sharing = fields.get("visibility", image.visibility.value) == Visibility.SHARED.value
-    wanted = _merge_set(frozenset(shown), members, managed.members) if sharing else ()
-    after = ImageState(fields, properties, tags, shown if spec.is_ignored("members") else wanted)
+    wanted = _merge_set(frozenset(display), members, managed.members) if sharing else ()
+    after = ImageState(fields, properties, tags, display if spec.is_ignored("members") else wanted)
     return before, after
 
 

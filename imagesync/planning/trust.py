@@ -35,7 +35,7 @@ def judge(spec: ImageSpec, owned: Owned, project: str, able: Capabilities | None
 
     ``able`` None: nothing is known of the service, and its hash is not relied on.
     """
-    if owned.image.lies_in(project) or spec.source in (Content.UNMANAGED, Content.NO_DATA):
+    if owned.image.is_in_project(project) or spec.source in (Content.UNMANAGED, Content.NO_DATA):
         return Trust.GIVEN
     declared = spec.fingerprint.digests
     if not declared or not is_stored_as_published(spec, owned):
@@ -61,7 +61,7 @@ def believe_history(managed: Managed, image: LiveImage, project: str) -> Managed
 
     The owner of an image may write that it was public once. Only the manifest makes an image of theirs visible.
     """
-    if image.lies_in(project):
+    if image.is_in_project(project):
         return managed
     return replace(managed, before={name: value for name, value in managed.before.items() if name != "visibility"})
 

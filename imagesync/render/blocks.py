@@ -136,11 +136,11 @@ def _list_names(labels: Sequence[str], *, whole: bool) -> str:
     names = list(map(make_printable, labels))
     if whole or len(", ".join(names)) <= MAX_NAMES_CHARS:
         return ", ".join(names)
-    shown = list[str]()
-    while len(", ".join([*shown, names[len(shown)]])) <= MAX_NAMES_CHARS:
-        shown.append(names[len(shown)])
-    shown = shown or names[:1]
-    return f"{', '.join(shown)} and {len(names) - len(shown)} more"
+    display = list[str]()
+    while len(", ".join([*display, names[len(display)]])) <= MAX_NAMES_CHARS:
+        display.append(names[len(display)])
+    display = display or names[:1]
+    return f"{', '.join(display)} and {len(names) - len(display)} more"
 
 
 def _format_head(kind: Kind, text: str, paint: Paint, width: int | None) -> Iterator[str]:

@@ -71,8 +71,8 @@ def _describe_sets(before: tuple[str, ...], after: tuple[str, ...]) -> str:
 
 def _format_item(item: str) -> str:
     """One of a list; in quotes if it could be taken for several, or for none."""
-    shown = make_printable(item)
-    return f'"{shown}"' if "," in item or item.strip() != item or not item else shown
+    display = make_printable(item)
+    return f'"{display}"' if "," in item or item.strip() != item or not item else display
 
 
 def _format_pair(before: Value, after: Value, *, whole: bool) -> tuple[str, str]:
@@ -90,12 +90,12 @@ def _format_pair(before: Value, after: Value, *, whole: bool) -> tuple[str, str]
 
 
 def _cut(text: str, start: int) -> str:
-    shown = make_printable(text[start : start + MAX_VALUE_CHARS])
+    display = make_printable(text[start : start + MAX_VALUE_CHARS])
     head = GONE if start else ""
     if len(text) - start <= MAX_VALUE_CHARS:
-        return f"{head}{shown}"
+        return f"{head}{display}"
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:DIGEST_CHARS]
-    return f"{head}{shown}{GONE} ({len(text)} characters, sha256 {digest}{GONE})"
+    return f"{head}{display}{GONE} ({len(text)} characters, sha256 {digest}{GONE})"
 
 
 def _format_one(value: Value, *, whole: bool) -> str:

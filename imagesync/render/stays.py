@@ -56,17 +56,17 @@ def kept_lines(plan: Plan, now: datetime | None, *, whole: bool) -> Iterator[str
     """
     kept = [one for one in plan.kept if not one.retires]
     touched = {step.action.key for step in plan.steps}
-    shown = [one for one in kept if whole or one.key in touched]
-    rest = len(kept) - len(shown)
-    if not shown:
+    display = [one for one in kept if whole or one.key in touched]
+    rest = len(kept) - len(display)
+    if not display:
         yield from [f"Retired builds kept: {rest}."] if rest else []
         return
     yield "Retired builds kept:"
-    if len(shown) <= MAX_LISTED or whole:
-        width = max(len(one.key) for one in shown)
-        yield from (f"  {one.key:<{width}}  {one.image_id}  {describe_kept(one, now)}" for one in shown)
+    if len(display) <= MAX_LISTED or whole:
+        width = max(len(one.key) for one in display)
+        yield from (f"  {one.key:<{width}}  {one.image_id}  {describe_kept(one, now)}" for one in display)
     else:
-        yield from _group_kept(shown, now)
+        yield from _group_kept(display, now)
     yield from [f"  and {rest} of images that this plan does not change"] if rest else []
 
 
@@ -127,11 +127,11 @@ def candidate_lines(candidates: Sequence[Candidate], now: datetime | None, *, wh
 def _group_candidates(candidates: Sequence[Candidate]) -> Iterator[str]:
     for fate in Fate:
         keys = [one.key for one in candidates if one.fate is fate]
-        shown = keys[:3] if fate in (Fate.PUBLISHED, Fate.DROPPED) else keys
-        more = f" and {len(keys) - len(shown)} more" if len(keys) > len(shown) else ""
+        display = keys[:3] if fate in (Fate.PUBLISHED, Fate.DROPPED) else keys
+        more = f" and {len(keys) - len(display)} more" if len(keys) > len(display) else ""
         if keys:
             words = _FATES[fate].replace(" it", " them") if len(keys) > 1 else _FATES[fate]
-            yield f"  {len(keys)} {words}: {', '.join(shown)}{more}"
+            yield f"  {len(keys)} {words}: {', '.join(display)}{more}"
 
 
 def _format_age(created: str, now: datetime | None) -> str:

@@ -165,10 +165,10 @@ def _make_rows(view: _View, key: str, steps: Sequence[Step]) -> Iterator[Row]:
     successor = next((step for step in steps if _is_superseding(step)), None)
     beside = [step for step in steps if step.reason in _BESIDE] if successor else []
     gone = {step.action.image_id for step in beside if isinstance(step.action, Delete)}
-    shown = [step for step in beside if isinstance(step.action, Delete) or step.action.image_id not in gone]
+    display = [step for step in beside if isinstance(step.action, Delete) or step.action.image_id not in gone]
     for step in steps:
         if step not in beside:
-            superseded = shown if step is successor else []
+            superseded = display if step is successor else []
             yield _make_row(view, key, step, superseded)
 
 
@@ -330,8 +330,8 @@ def _explain_step(step: Step) -> str:
 
 def _describe_origin(create: Create) -> str:
     match create.source:
-        case FileSource(shown=shown, transfer=transfer):
-            return f"{format_size(create.fingerprint.size)} from {format_value(shown)}{_describe_transfer(create, transfer)}"
+        case FileSource(display=display, transfer=transfer):
+            return f"{format_size(create.fingerprint.size)} from {format_value(display)}{_describe_transfer(create, transfer)}"
         case UrlSource(urls=urls, transfer=transfer):
             names = ", ".join(dict.fromkeys(map(_find_file_name, urls)))
             known = f"{format_size(create.fingerprint.size)} " if create.fingerprint.size is not None else ""

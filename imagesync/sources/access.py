@@ -73,7 +73,7 @@ class SourceAccess:
         """Whether a host may be asked at all."""
         return not self.hosts or is_host_named(host, self.hosts)
 
-    def may_be_internal(self, host: str) -> bool:
+    def can_be_internal(self, host: str) -> bool:
         """Whether whoever runs this said that a host is one of its own."""
         return bool(self.hosts) and is_host_named(host, self.hosts)
 

@@ -84,16 +84,16 @@ def check_sources(plan: Plan) -> None:
 def _explain_unreadable(source: Source) -> str:
     """Why a local file, or the keyring of a signature, cannot be read; empty where all can, or there is none."""
     if isinstance(source, FileSource) and (why := explain_unreadable_file(source.path)):
-        return f"{show_key(source.shown)}: {why}"
+        return f"{show_key(source.display)}: {why}"
     signature = source.signature if isinstance(source, FileSource | UrlSource) else None
     if signature and (why := explain_unreadable_file(signature.keyring)):
-        return f"keyring {show_key(signature.shown)}: {why}"
+        return f"keyring {show_key(signature.display)}: {why}"
     return ""
 
 
 def _advise_on_path(source: Source) -> str:
     """What to do about a file that cannot be read."""
-    path = source.shown if isinstance(source, FileSource) else ""
+    path = source.display if isinstance(source, FileSource) else ""
     if is_address_without_scheme(path) and not os.path.lexists(path):
         return "if it is an address, write https:// before it"
     if path.startswith("~"):
@@ -111,7 +111,7 @@ def _wanted_of(source: FileSource | UrlSource) -> Wanted:
     """What a list must name for this source: a path, or the URL of its published place."""
     place = source.path if isinstance(source, FileSource) else source.urls[0]
     is_asked = isinstance(source, UrlSource) and source.transfer.is_sent
-    return Wanted(place, source.checksum_entry or "", may_be_asked=is_asked)
+    return Wanted(place, source.checksum_entry or "", can_be_asked=is_asked)
 
 
 def _read_lists(catalog: Catalog, jobs: int, access: SourceAccess) -> Lists:
@@ -162,7 +162,7 @@ def _follow_redirects(found: Found, content: bytes, url: str, access: SourceAcce
     from imagesync.sources.web import fetch_redirects
 
     lacking = sorted(one for one, what in found.items() if isinstance(what, NotListedError))
-    missing = [one for one in lacking if one.may_be_asked and not one.entry]
+    missing = [one for one in lacking if one.can_be_asked and not one.entry]
     if not missing:
         return found
     hops = fetch_redirects([one.place for one in missing], access, deadline)
@@ -184,10 +184,10 @@ def _verify_list(url: str, content: bytes, signature: Signature, access: SourceA
             keyring = file.read(MAX_KEYRING_BYTES)
     except OSError as error:
         why = error.strerror or error.args[1]
-        raise SourceError(f"keyring {show_key(signature.shown)}: {why}", UNREADABLE) from error
+        raise SourceError(f"keyring {show_key(signature.display)}: {why}", UNREADABLE) from error
     apart = None if signature.url == url else fetch(signature.url, access, deadline, max_bytes=SMALL_BYTES)
     try:
-        return verify_signature(content, apart, keyring, show_key(signature.shown))
+        return verify_signature(content, apart, keyring, show_key(signature.display))
     except SourceError as error:
         raise SourceError(f"{public_url(signature.url)}: {error.message}", error.hint) from error
 
@@ -205,8 +205,8 @@ def _take_fingerprint(spec: ImageSpec, lists: Lists, cache: DigestCache) -> Fing
             case _:
                 return Fingerprint()
     except OSError as error:
-        shown = show_key(source.shown) if isinstance(source, FileSource) else ""
-        return _problem(spec, f"{shown}: {error.strerror or error.args[1]}", _advise_on_path(source))
+        display = show_key(source.display) if isinstance(source, FileSource) else ""
+        return _problem(spec, f"{display}: {error.strerror or error.args[1]}", _advise_on_path(source))
     except SourceError as error:
         return make_fault(error, hides_content=True)
 

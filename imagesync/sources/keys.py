@@ -82,8 +82,8 @@ def _find_weak_binding(_packet: "Packet", issuer: Issuer) -> tuple[str, str] | N
         own = [one for one in bindings if show_key_id(one) == (primary.key.key_id or "").upper()]
         names = {str(one.hash_algorithm).rpartition(".")[2] for one in own}
         if names and names <= WEAK_HASHES:
-            shown = " and ".join(sorted(name.replace("SHA1", "SHA-1") for name in names))
-            return f"{KEY} is bound by {shown} only and not trusted", _NEWER
+            display = " and ".join(sorted(name.replace("SHA1", "SHA-1") for name in names))
+            return f"{KEY} is bound by {display} only and not trusted", _NEWER
     return None
 
 

@@ -109,7 +109,7 @@ def _walk(document: Any) -> Iterator[Entry]:
             waiting += (("", item, hint) for item in reversed(node))
         elif isinstance(node, dict):
             hint = _find_hint(node, key) or hint
-            is_read = _may_have_digests(node)
+            is_read = _can_have_digests(node)
             if is_read:
                 yield from _read_object(node, _find_names(node, key), hint)
             is_read = is_read and bool(_find_names(node, ""))
@@ -120,7 +120,7 @@ def _walk(document: Any) -> Iterator[Entry]:
             )
 
 
-def _may_have_digests(node: Mapping[str, Any]) -> bool:
+def _can_have_digests(node: Mapping[str, Any]) -> bool:
     """Whether it is worth a closer look: most objects of a long document are not."""
     return any(
         len(value) >= MIN_CHARS

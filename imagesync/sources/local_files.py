@@ -113,5 +113,5 @@ def _find_error(source: FileSource, disk: DeclaredDisk) -> SourceError | None:
 
 def _make_diagnostic(spec: ImageSpec, source: FileSource, error: SourceError) -> Diagnostic:
     place = spec.source_place
-    message = f"{show_key(source.shown)}: {error.message}"
+    message = f"{show_key(source.display)}: {error.message}"
     return Diagnostic(place.file, place.line, place.column, f"images.{spec.key}.source", message, error.hint)

@@ -55,7 +55,7 @@ class Wanted(NamedTuple):
 
     place: str
     entry: str = ""
-    may_be_asked: bool = False
+    can_be_asked: bool = False
     is_other_name: bool = False
 
     @property

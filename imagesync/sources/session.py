@@ -85,7 +85,7 @@ class WebSession:
         if not self._access.is_allowed(host):
             where = f"{public_url(url)}: " + (f"redirects to {host}, which" if redirects else f"{host}")
             raise SourceError(f"{where} is not named by --source-hosts", f"add --source-hosts {host} if it is trusted")
-        self._is_led_inside = came_from_public and not self._access.may_be_internal(host)
+        self._is_led_inside = came_from_public and not self._access.can_be_internal(host)
         with suppress(ValueError):
             self._judge(host, str(ip_address(host)))
         if self._is_led_inside and Reach.INTERNAL in self._reached[host]:  # over a connection that is kept
@@ -126,7 +126,7 @@ class WebSession:
         """One request; what goes wrong with it as a SourceError about ``url``."""
         import requests
 
-        shown, (connect, read) = public_url(url), map(self._deadline.limit, TIMEOUTS)
+        display, (connect, read) = public_url(url), map(self._deadline.limit, TIMEOUTS)
         try:
             return self._session.request(
                 method,
@@ -138,28 +138,28 @@ class WebSession:
                 auth=_make_auth(login),
             )
         except SourceError as error:
-            raise SourceError(f"{shown}: {error.message}", error.hint) from error
+            raise SourceError(f"{display}: {error.message}", error.hint) from error
         except requests.exceptions.SSLError as error:
             if is_plain_server(_list_causes(error)):
-                message = f"{shown}: the address begins with https://, and the server speaks plain HTTP"
+                message = f"{display}: the address begins with https://, and the server speaks plain HTTP"
                 raise SourceError(message, "write http:// if that is right") from error
             if not any(isinstance(cause, ssl.SSLCertVerificationError) for cause in _list_causes(error)):
-                raise PassingError(f"{shown}: the TLS connection failed", "try again later") from error
+                raise PassingError(f"{display}: the TLS connection failed", "try again later") from error
             hint = "check the server's name, or name its authority in REQUESTS_CA_BUNDLE"
-            raise SourceError(f"{shown}: the TLS certificate is not accepted", hint) from error
+            raise SourceError(f"{display}: the TLS certificate is not accepted", hint) from error
         except requests.Timeout as error:
             is_connected = not isinstance(error, requests.ConnectTimeout)
             lack = f"no answer in {read:.0f} s" if is_connected else f"no connection in {connect:.0f} s"
-            raise PassingError(f"{shown}: {lack}", "try again later") from error
+            raise PassingError(f"{display}: {lack}", "try again later") from error
         except requests.exceptions.ProxyError as error:
-            raise PassingError(f"{shown}: the proxy does not answer", "check the *_proxy variables") from error
+            raise PassingError(f"{display}: the proxy does not answer", "check the *_proxy variables") from error
         except requests.ConnectionError as error:
             if is_tls_server(_list_causes(error)):
-                message = f"{shown}: the address begins with http://, and the server wants TLS"
+                message = f"{display}: the address begins with http://, and the server wants TLS"
                 raise SourceError(message, "write https://") from error
-            raise PassingError(f"{shown}: no connection", "check the address and the network") from error
+            raise PassingError(f"{display}: no connection", "check the address and the network") from error
         except (requests.RequestException, ValueError) as error:
-            raise SourceError(f"{shown}: cannot be fetched", "correct the URL") from error
+            raise SourceError(f"{display}: cannot be fetched", "correct the URL") from error
 
 
 def _list_causes(error: BaseException) -> Iterator[BaseException]:

@@ -77,7 +77,7 @@ class SourceChecks:
             check_head(source, question.disk)
             check_digests(source, question.digests, self._cache)
         except SourceError as error:
-            return SourceError(f"{show_key(source.shown)}: {error.message}", error.hint)
+            return SourceError(f"{show_key(source.display)}: {error.message}", error.hint)
         return None
 
     def _check_urls(self, new: Sequence[_UrlQuestion], jobs: int) -> dict[_UrlQuestion | _FileQuestion, _Result]:

@@ -205,7 +205,7 @@ def open_source(
                 blocks = iter(lambda: file.read(CHUNK), b"")
                 yield from _close_after(begin(blocks, size))
         except OSError as error:
-            raise SourceError(f"{source.shown}: {error.strerror}", "check the path and its permissions") from error
+            raise SourceError(f"{source.display}: {error.strerror}", "check the path and its permissions") from error
         return
     verified = bool(fingerprint.digests)
     with open_url(source.urls, verified=verified, pauses=pauses, access=access, check=check) as download:

@@ -81,7 +81,7 @@ def test_adopt_looks_at_no_key_beyond_only(workspace: ExportWorkspace) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "texts"),
     [
         (["export", "--catalog", "no key"], "--catalog no key: not a key"),
         (["export", "--owner", "x", "--all-owners"], "name one of them"),
@@ -90,11 +90,11 @@ def test_adopt_looks_at_no_key_beyond_only(workspace: ExportWorkspace) -> None:
         (["adopt", "plan.json"], "plan.json is a saved plan; carry it out with: imagesync apply"),
     ],
 )
-def test_wrong_words_are_one_line(workspace: ExportWorkspace, words: list[str], told: str) -> None:
+def test_wrong_words_are_one_line(workspace: ExportWorkspace, words: list[str], texts: str) -> None:
     """With the way out, before anything is done."""
     workspace.write(a={})
     done = workspace.run(*words, code=1 if "nowhere/x.yaml" in words else 64)
-    assert told in done.stderr
+    assert texts in done.stderr
     assert len(done.stderr.splitlines()) == 1
 
 

@@ -60,9 +60,11 @@ def test_a_file_is_found_by_the_names_that_its_url_has(tmp_path: Path, web: Mirr
         declared={"url": f"{web.address}/files/latest.raw", "checksum_url": many, "checksum_entry": "disk-1.2.raw"},
     )
     assert "Applied: 5 created" in run(tmp_path, "apply", "--yes")
-    web.asked.clear()
+    web.queries.clear()
     assert "No changes" in run(tmp_path, "plan")
-    heads = [requests.removesuffix(" from 0 to 4095") for requests in web.asked if requests.endswith(" from 0 to 4095")]
+    heads = [
+        requests.removesuffix(" from 0 to 4095") for requests in web.queries if requests.endswith(" from 0 to 4095")
+    ]
     assert heads == ["GET /to/latest.raw", "GET /to/newest", "GET /files/disk-1.2.raw"]
 
 
@@ -97,7 +99,7 @@ def test_a_redirect_is_asked_for_only_where_it_may_be(tmp_path: Path, web: Mirro
     output = run(tmp_path, "plan", code=1)
     assert "latest.raw is not in the checksum list" in output
     assert "disk-9.raw is not in the checksum list" in output
-    assert web.asked == ["GET /SUMS"]
+    assert web.queries == ["GET /SUMS"]
 
 
 def test_another_entry_with_the_same_digest_changes_nothing(tmp_path: Path, web: Mirror) -> None:
@@ -146,7 +148,7 @@ def test_a_list_of_another_algorithm_is_not_a_file_that_changed(tmp_path: Path, 
     assert "/b2sums.txt: the checksum list has only BLAKE2B digests for disk.raw" in run(
         tmp_path, "apply", "--yes", code=1
     )
-    assert web.asked == ["GET /b2sums.txt"]
+    assert web.queries == ["GET /b2sums.txt"]
 
 
 def test_why_a_signature_fails_names_the_keyring_as_the_manifest_does(tmp_path: Path, web: Mirror) -> None:

@@ -26,16 +26,16 @@ class Identity:
     """An identity service that refuses everybody, at once: ``heard`` is all that was sent to it."""
 
     def __init__(self) -> None:
-        self.heard: list[bytes] = []
+        self.messages: list[bytes] = []
         service = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
-                service.heard.append(self.rfile.read(int(self.headers.get("Content-Length", 0))))
+                service.messages.append(self.rfile.read(int(self.headers.get("Content-Length", 0))))
                 self.send_error(401)
 
             def do_GET(self) -> None:
-                service.heard.append(self.path.encode())
+                service.messages.append(self.path.encode())
                 self.send_error(404)
 
             def log_message(self, format: str, *args: Any) -> None:
@@ -148,13 +148,13 @@ def test_no_settings_are_read_from_the_working_directory(
     """
     (checkout.folder / name).write_text(json.dumps(files(checkout, evil)[name]))
     assert REFUSED in checkout.run_in_process("plan", "images", "--cloud", "prod").stderr
-    assert any(PASSWORD.encode() in text for text in own.heard)
+    assert any(PASSWORD.encode() in text for text in own.messages)
     entry = checkout.entry("", profile="vendor")
     checkout.clouds.write_text(
         json.dumps({"clouds": {"prod": {**entry, "auth": {"username": "u", "password": PASSWORD}}}})
     )
     assert "auth_url" in checkout.run_in_process("plan", "images", "--cloud", "prod").stderr
-    assert evil.heard == []
+    assert evil.messages == []
 
 
 def test_a_wanted_cloud_of_the_working_directory_is_told_of(checkout: Checkout, evil: Identity) -> None:
@@ -178,10 +178,10 @@ def test_a_clouds_file_that_is_named_is_the_only_one(checkout: Checkout, own: Id
         ("apply", "--yes", "images"),
         ("unlock", "--yes", "images"),
     ):
-        own.heard.clear()
+        own.messages.clear()
         assert REFUSED in checkout.run(*words, "--clouds-file", "mine.yaml", "--cloud", "lab").stderr
-        assert any(PASSWORD.encode() in text for text in own.heard)
-    assert evil.heard == []
+        assert any(PASSWORD.encode() in text for text in own.messages)
+    assert evil.messages == []
     result = checkout.run("plan", "images", "--clouds-file", "mine.yaml", "--cloud", "prod")
     assert "mine.yaml has these clouds: lab" in result.stderr
 

@@ -111,13 +111,13 @@ def delete_foreign(workspace: ForgedPlanWorkspace, plan: dict[str, Any]) -> None
     plan["relies"].append({"image_id": new, "key": "removed", "values": workspace.relied_values()})
 
 
-def read_elsewhere(path: str, shown: str) -> Callable[[ForgedPlanWorkspace, dict[str, Any]], None]:
+def read_elsewhere(path: str, display: str) -> Callable[[ForgedPlanWorkspace, dict[str, Any]], None]:
     """A new image is made of another file."""
 
     def forge(workspace: ForgedPlanWorkspace, plan: dict[str, Any]) -> None:
         (workspace.folder / "link.raw").symlink_to("../secret.raw")
         one = step(plan, "create")
-        one["source"] |= {"path": path, "shown": shown}
+        one["source"] |= {"path": path, "shown": display}
         digest = f"sha256:{hashlib.sha256(b'secret' * 100).hexdigest()}"
         one["fingerprint"] |= {"digests": [digest], "size": 600}
         one["record"]["digests"] = [digest]

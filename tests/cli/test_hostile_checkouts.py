@@ -43,13 +43,13 @@ class Listener:
     """A server that keeps all that is sent to it, heads included, and refuses every log-in."""
 
     def __init__(self) -> None:
-        self.heard: list[str] = []
+        self.messages: list[str] = []
         listener = self
 
         class RefusingHandler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-                listener.heard.append(f"{self.requestline}\n{self.headers}\n{body.decode('latin-1')}")
+                listener.messages.append(f"{self.requestline}\n{self.headers}\n{body.decode('latin-1')}")
                 self.send_response(401)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
@@ -130,9 +130,11 @@ class Runner:
     def judge(self, what: object, output: str) -> None:
         """The canary was neither printed nor sent to the attacker nor written into the checkout, and the home is as it was."""
         assert CANARY not in output, what
-        assert not any(CANARY in received_lines or encoded() in received_lines for received_lines in self.evil.heard), (
+        assert not any(
+            CANARY in received_lines or encoded() in received_lines for received_lines in self.evil.messages
+        ), (
             what,
-            self.evil.heard,
+            self.evil.messages,
         )
         for path in self.checkout.rglob("*"):
             if path.is_file() and not path.is_symlink() and self.checkout in path.resolve().parents:
@@ -320,7 +322,7 @@ def test_what_is_committed_never_gets_a_secret(runner: Runner, kind: str, step: 
             runner.run("plan", "images", "--store", "store", "-o", "out/plan.json")
             runner.run("list", "--store", "store")
             runner.run("export", "--store", "store", "-o", "out")
-    assert any(CANARY in received_lines for received_lines in runner.own.heard)
+    assert any(CANARY in received_lines for received_lines in runner.own.messages)
     note(
         "committed files that could steal a password or read a file of the runner",
         f"nothing sent, nothing printed ({kind})",
@@ -374,5 +376,5 @@ def test_no_module_of_the_checkout_is_imported(runner: Runner) -> None:
         )
         runner.judge(words, done.stdout + done.stderr)
         assert "Traceback" not in done.stderr
-    assert runner.evil.heard == []
-    assert runner.own.heard
+    assert runner.evil.messages == []
+    assert runner.own.messages

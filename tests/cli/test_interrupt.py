@@ -140,7 +140,7 @@ def test_ctrl_c_ends_a_plan_with_a_sentence(tmp_path: Path) -> None:
     with silent_server(DATA, 0) as silent:
         write_manifest(tmp_path, f"{silent.address}/slow.raw")
         with command.start("plan", "--store", "store", "--source-hosts", "127.0.0.1", folder=tmp_path) as process:
-            assert silent.asked.wait(60)
+            assert silent.queries.wait(60)
             os.kill(process.pid, signal.SIGINT)
             ended = process.wait()
     assert (ended.code, ended.stderr) == (130, "imagesync: interrupted; nothing was changed\n")

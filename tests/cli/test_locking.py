@@ -28,11 +28,13 @@ class LeaseWorkspace:
         image = {"source": "a.raw", "disk_format": "raw", "container_format": "bare"}
         (folder / "base.yaml").write_text(json.dumps({"version": 1, "catalog": "base", "images": {"a": image}}))
         self.backend = open_backend(store=folder / "store")
-        self.told: list[str] = []
+        self.texts: list[str] = []
 
     def held(self) -> Held:
         """The lease, held by this process."""
-        held = take(self.backend, "base", timeout=0, tell=self.told.append, times=Times(beat=0.01), is_new=lambda: True)
+        held = take(
+            self.backend, "base", timeout=0, tell=self.texts.append, times=Times(beat=0.01), is_new=lambda: True
+        )
         held.start()
         return held
 
@@ -96,7 +98,7 @@ def test_whatever_ends_a_run_gives_the_lease_back(workspace: LeaseWorkspace) -> 
             timeout=0,
             times=times,
             unlock="",
-            warn=workspace.told.append,
+            warn=workspace.texts.append,
             is_new=lambda: True,
         ):
             assert "lease" in {thread.name for thread in threading.enumerate()}
@@ -126,7 +128,7 @@ def test_unlock_breaks_a_lease_and_its_holder_learns_it(workspace: LeaseWorkspac
     assert not held.is_lost()
     assert "is held by host " in workspace.run("unlock", "--yes").stdout
     wait_until(held.is_lost, bool, "the holder notices that its lease was broken")
-    assert "running steps end, no more start" in workspace.told[0]
+    assert "running steps end, no more start" in workspace.texts[0]
     held.release()
     refused = workspace.run("apply", "--yes", "--lock-timeout", "0", code=1).stderr
     assert "the lease was broken, and its run may still be running (host " in refused

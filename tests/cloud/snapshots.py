@@ -28,7 +28,7 @@ class Seen:
 
     rows: Mapping[str, list[tuple[Any, ...]]]
     files: Mapping[str, bytes]
-    shown: Mapping[str, Any]
+    display: Mapping[str, Any]
 
 
 class Snapshots:

@@ -117,7 +117,7 @@ def test_an_upload_beyond_the_quota_leaves_the_old_image(workspace: CloudWorkspa
 
     class FilesThatLowerLimits(dict[str, File]):
         def get(self, path: str, default: Any = None) -> Any:
-            if len(upstream.asked) == 2:
+            if len(upstream.queries) == 2:
                 workspace.cloud.set_limits("images", image_size_total=1, image_count_total=100)
             return super().get(path, default)
 

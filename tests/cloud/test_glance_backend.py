@@ -58,7 +58,7 @@ def record(backend: Backend, name: str = "n", **properties: str) -> LiveImage:
     return backend.create_image(name=name, disk_format="raw", container_format="bare", properties=properties)
 
 
-def asked(cloud: Cloud) -> list[str]:
+def queries(cloud: Cloud) -> list[str]:
     """The requests that the image service received, without their order."""
     return sorted(f"{request.method} {request.path}" for request in cloud.requests())
 
@@ -95,7 +95,7 @@ def test_a_created_image_has_every_attribute(cloud: Cloud, alice: Backend) -> No
         tags=["b", "a"],
         properties={"os_distro": "x", "kernel_id": "k"},
     )
-    assert asked(cloud) == ["POST /v2/images"]
+    assert queries(cloud) == ["POST /v2/images"]
     seen = cloud.http("alice").get(f"/images/{image_id}")
     assert (seen["min_disk"], seen["min_ram"], seen["protected"], seen["os_hidden"]) == (3, 512, True, True)
     assert (sorted(seen["tags"]), seen["os_distro"], seen["visibility"]) == (["a", "b"], "x", "community")
@@ -130,7 +130,7 @@ def test_an_update_is_one_patch(cloud: Cloud, alice: Backend) -> None:
     changes = {"gone": None, "changed": "2", "never": None, "a/b~c:": "3", "kernel_id": None, "ramdisk_id": None}
     cloud.forget_requests()
     after = alice.update_image(image, name=None, min_ram=7, hidden=True, tags=["x"], properties=changes)
-    assert asked(cloud) == [f"PATCH /v2/images/{image.id}"]
+    assert queries(cloud) == [f"PATCH /v2/images/{image.id}"]
     assert after.properties == {"changed": "2", "a/b~c:": "3"}
     assert (after.name, after.min_ram, after.hidden, after.tags) == (None, 7, True, frozenset("x"))
 
@@ -140,7 +140,7 @@ def test_an_empty_update_only_looks(cloud: Cloud, alice: Backend) -> None:
     image = record(alice)
     cloud.forget_requests()
     assert alice.update_image(image.id) == alice.images(image.id)[0]
-    assert asked(cloud) == [f"GET /v2/images/{image.id}"] * 2
+    assert queries(cloud) == [f"GET /v2/images/{image.id}"] * 2
 
 
 def test_refusals_come_in_the_service_s_own_words(alice: Backend, opened: Opener) -> None:
@@ -321,7 +321,7 @@ def test_the_inventory_is_ours_hidden_ones_too(cloud: Cloud, alice: Backend, ope
     cloud.forget_requests()
     found = alice.inventory("base")
     assert {image.id for image in found} == {image.id for image in ours}
-    assert asked(cloud) == ["GET /v2/images"] * 2
+    assert queries(cloud) == ["GET /v2/images"] * 2
 
 
 def test_an_admin_sees_the_community_images_of_an_owner(cloud: Cloud, opened: Opener) -> None:
@@ -339,7 +339,7 @@ def test_listings_have_as_many_pages_as_it_takes(cloud: Cloud, alice: Backend) -
     alice.create_image(hidden=True)
     cloud.forget_requests()
     assert len(ours(alice.images())) == 2003
-    assert asked(cloud) == ["GET /v2/images"] * 4
+    assert queries(cloud) == ["GET /v2/images"] * 4
 
 
 @pytest.mark.trial("a page of a listing whose marker vanished", "the listing began again, and was whole")

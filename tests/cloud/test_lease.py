@@ -136,12 +136,12 @@ def backend(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Iterator[Backend]:
 
 
 class Gate:
-    """A web server whose one file lacks its last byte until ``opened`` is set; ``asked`` is set when a client waits."""
+    """A web server whose one file lacks its last byte until ``opened`` is set; ``queries`` is set when a client waits."""
 
     size = 2**22
 
     def __init__(self) -> None:
-        self.asked, self.opened = threading.Event(), threading.Event()
+        self.queries, self.opened = threading.Event(), threading.Event()
         self.url = ""
 
 
@@ -159,7 +159,7 @@ def gated() -> Iterator[Gate]:
         def do_GET(self) -> None:
             self.do_HEAD()
             self.wfile.write(b"\0" * (gate.size - 1))
-            gate.asked.set()
+            gate.queries.set()
             gate.opened.wait(300)
             self.wfile.write(b"\0")
 
@@ -191,7 +191,7 @@ def test_two_applies_at_once_make_one_set_of_images(workspace: ConcurrentWorkspa
         manifest["images"]["slow"] = {"source": gate.url}
         (workspace.folder / "base.yaml").write_text(json.dumps(manifest))
         first = workspace.start("apply", "--yes")
-        assert gate.asked.wait(60)
+        assert gate.queries.wait(60)
         second = workspace.start("apply", "--yes")
         output = second.wait_for("locked by another run")
         gate.opened.set()
@@ -217,7 +217,7 @@ def test_who_does_not_want_to_wait_is_told_the_holder_and_the_ways_out(workspace
     with gated() as gate:
         workspace.write({"slow": gate.url})
         first = workspace.start("apply", "--yes")
-        assert gate.asked.wait(60)
+        assert gate.queries.wait(60)
         workspace.files(1)
         output = workspace.run("apply", "--yes", "--lock-timeout", "0", "--only", "k*", code=1)
         assert f"pid {first.pid}, since " in output
@@ -235,7 +235,7 @@ def test_a_killed_apply_is_followed_at_once_on_its_host(workspace: ConcurrentWor
     with gated() as gate:
         workspace.write({"slow": gate.url})
         first = workspace.start("apply", "--yes")
-        assert gate.asked.wait(60)
+        assert gate.queries.wait(60)
         first.kill()
         first.wait()
         gate.opened.set()
@@ -261,7 +261,7 @@ def test_unlock_stops_the_apply_that_holds_the_lease(workspace: ConcurrentWorksp
     with gated() as gate:
         workspace.write({"slow": gate.url, "z1": gate.url, "z2": gate.url})
         running = workspace.start("apply", "--yes", "--jobs", "1")
-        assert gate.asked.wait(60)
+        assert gate.queries.wait(60)
         assert "pass --yes" in workspace.run("unlock", code=64)
         output = workspace.run("unlock", "--yes")
         assert f"is held by host {os.uname().nodename}, pid {running.pid}, since " in output
@@ -308,18 +308,18 @@ def test_heartbeats_go_on_beside_as_many_uploads_as_there_may_be(
 def test_the_lease_costs_six_requests_and_an_empty_plan_none(workspace: ConcurrentWorkspace) -> None:
     """Look, take, look again, clear the earlier record away, look at the end, give back; a heartbeat every 15 s is two more."""
 
-    def asked(number: int, *words: str) -> list[str]:
+    def queries(number: int, *words: str) -> list[str]:
         """What an apply that changes two images asks for."""
         workspace.files(2, min_ram=number)
         workspace.cloud.forget_requests()
         workspace.run("apply", "--yes", *words)
         return sorted(request.method for request in workspace.cloud.requests())
 
-    asked(1)
-    without = asked(2, "--no-lock")
+    queries(1)
+    without = queries(2, "--no-lock")
     for number in (3, 4):
-        assert asked(number) == sorted([*without, "GET", "POST", "GET", "DELETE", "GET", "PATCH"])
-    assert asked(4) == ["GET", "GET"]
+        assert queries(number) == sorted([*without, "GET", "POST", "GET", "DELETE", "GET", "PATCH"])
+    assert queries(4) == ["GET", "GET"]
 
 
 def test_after_many_applies_one_record_is_left_that_nobody_is_shown(workspace: ConcurrentWorkspace) -> None:
@@ -380,7 +380,7 @@ def test_a_saved_plan_is_applied_under_the_lease_too(workspace: ConcurrentWorksp
         saved = str(workspace.folder / "plan.json")
         workspace.run("plan", "-o", saved)
         first = workspace.start("apply", "--yes")
-        assert gate.asked.wait(60)
+        assert gate.queries.wait(60)
         second = workspace.start("apply", "--yes", path=saved)
         second.wait_for("locked by another run")
         gate.opened.set()

@@ -34,7 +34,7 @@ class Web:
 
     files: dict[str, bytes]
     url: str = ""
-    asked: list[str] = field(default_factory=list)
+    queries: list[str] = field(default_factory=list)
     hold: threading.Event = field(default_factory=threading.Event)
     begun: threading.Event = field(default_factory=threading.Event)
     on_first: Callable[[], None] = lambda: None
@@ -50,8 +50,8 @@ def serving(files: dict[str, bytes]) -> Iterator[Web]:
         def do_GET(self) -> None:
             is_check = "Range" in self.headers
             if not is_check:
-                web.asked.append(self.path)
-            if len(web.asked) == 1 and not is_check:
+                web.queries.append(self.path)
+            if len(web.queries) == 1 and not is_check:
                 web.on_first()
             content = web.files.get(self.path.partition("?")[0])
             web.begun.set()
@@ -162,7 +162,7 @@ def test_the_plan_tells_how_and_where_and_what_nobody_verifies(workspace: CloudW
     assert "read back" not in workspace.run("plan").stdout
     wanted(workspace, source)
     assert "nothing verifies what the service fetches" in workspace.run("plan").stdout
-    assert web.asked == []
+    assert web.queries == []
 
 
 def test_min_disk_of_what_the_service_fetched(workspace: CloudWorkspace, web: Web) -> None:
@@ -180,7 +180,7 @@ def test_mirrors_are_fetched_in_order_until_one_works(workspace: CloudWorkspace,
     urls = [f"{web.url}/none.raw", f"http://127.0.0.1:{free_port()}/d.raw", f"{web.url}/d.raw"]
     wanted(workspace, {"url": urls, "method": "web-download"})
     assert settled(workspace)["size"] == len(DATA)
-    assert web.asked == ["/none.raw", "/d.raw"]
+    assert web.queries == ["/none.raw", "/d.raw"]
 
 
 @pytest.mark.parametrize(
@@ -285,7 +285,7 @@ def test_a_sha256_that_was_read_back_is_recorded_as_computed(workspace: CloudWor
     assert (image["id"], image["imagesync_digest"]) == (staged["id"], staged["imagesync_digest"])
     assert {*service_words(OTHER), digest("sha256", OTHER)} < {*image["imagesync_digest"].split()}
     assert "declared:" not in image["imagesync_digest"]
-    assert (downloads(workspace), web.asked) == (2, ["/d.raw", "/o.raw"])
+    assert (downloads(workspace), web.queries) == (2, ["/d.raw", "/o.raw"])
 
 
 @pytest.mark.parametrize("stage", [False, True])
@@ -304,7 +304,7 @@ def test_verify_none_publishes_and_records_the_digest_as_declared(
     image = settled(workspace)
     words = {*service_words(OTHER), f"declared:{declared}", f"url:{url_identity(f'{web.url}/o.raw')}"}
     assert {*image["imagesync_digest"].split()} == words
-    assert (downloads(workspace), web.asked) == (1, ["/o.raw"])
+    assert (downloads(workspace), web.queries) == (1, ["/o.raw"])
     wanted(workspace, fetched(web, declared, "o.raw"))
     assert settled(workspace)["id"] == image["id"]  # published on trust before: no other build
 
@@ -329,7 +329,7 @@ def test_a_candidate_on_trust_is_verified_once_the_manifest_asks_for_it(
     else:
         assert "the service stored sha256" in workspace.run("apply", "--yes", code=1).stdout
         assert workspace.cloud.http().images() == []
-    assert (downloads(workspace), len(web.asked)) == (2, 1)
+    assert (downloads(workspace), len(web.queries)) == (2, 1)
 
 
 def test_what_is_read_back_is_held_to_its_format(workspace: CloudWorkspace, web: Web) -> None:
@@ -338,7 +338,7 @@ def test_what_is_read_back_is_held_to_its_format(workspace: CloudWorkspace, web:
     wanted(workspace, fetched(web, digest("sha256", disk), "disk.qcow2"))
     output = workspace.run("apply", "--yes", code=1).stdout
     assert "the data is qcow2, not raw: a machine would boot the qcow2 file itself" in output
-    assert (downloads(workspace), web.asked) == (1, ["/disk.qcow2"])
+    assert (downloads(workspace), web.queries) == (1, ["/disk.qcow2"])
     assert workspace.cloud.http().images() == []
 
 
@@ -347,7 +347,7 @@ def test_what_the_service_finds_in_another_format_is_not_read_back(workspace: Cl
     wanted(workspace, fetched(web, digest("sha256", DATA)), disk_format="qcow2")
     output = workspace.run("apply", "--yes", code=1).stdout
     assert f"the service could not fetch {web.url}/d.raw" in output
-    assert (downloads(workspace), web.asked) == (0, ["/d.raw"])
+    assert (downloads(workspace), web.queries) == (0, ["/d.raw"])
     assert workspace.cloud.http().images() == []
 
 
@@ -492,7 +492,7 @@ def test_an_import_of_an_interrupted_run_is_taken_up(workspace: CloudWorkspace, 
         await_status(workspace, left, "active")
     image = settled(workspace)
     assert (image["id"], image["imagesync_role"], image["os_hidden"]) == (left, "current", False)
-    assert web.asked == ["/d.raw"]
+    assert web.queries == ["/d.raw"]
 
 
 @pytest.mark.parametrize("right", [False, True])
@@ -509,7 +509,7 @@ def test_an_import_of_an_interrupted_run_is_never_trusted(workspace: CloudWorksp
     else:
         assert "the service stored sha256" in workspace.run("apply", "--yes", code=1).stdout
         assert workspace.cloud.http().images() == []
-    assert (downloads(workspace), web.asked) == (1, ["/d.raw"])
+    assert (downloads(workspace), web.queries) == (1, ["/d.raw"])
 
 
 def test_an_import_that_is_uploaded_instead_by_now_is_not_trusted(workspace: CloudWorkspace, web: Web) -> None:
@@ -639,4 +639,4 @@ def test_a_saved_plan_brings_data_in_and_copies_it(workspace: CloudWorkspace, we
         (image,) = workspace.cloud.http().images()
         assert stores(image) == expected
         workspace.images["a"]["source"]["stores"] = "all"
-    assert web.asked == ["/d.raw?sig=sig-nature"]
+    assert web.queries == ["/d.raw?sig=sig-nature"]

@@ -46,9 +46,9 @@ def test_a_new_build_upstream_is_a_replacement(workspace: CloudWorkspace, upstre
     """The list is fetched once a run for all images, the data once an image that changed."""
     follow(upstream, workspace, "a", "b")
     workspace.apply()
-    upstream.asked.clear()
+    upstream.queries.clear()
     assert "No changes" in workspace.run("plan").stdout
-    assert upstream.asked == ["GET /latest/SHA256SUMS"]
+    assert upstream.queries == ["GET /latest/SHA256SUMS"]
     publish(upstream, TWO)
     output = workspace.run("plan").stdout
     assert "± a  replace  5.9 KiB from disk.raw" in output

@@ -36,7 +36,7 @@ class Mirror:
     def __init__(self, address: str) -> None:
         self.address = address
         self.files: dict[str, File] = {}
-        self.asked: list[str] = []
+        self.queries: list[str] = []
         self.logins: list[str] = []
         self.answered: list[int] = []
 
@@ -62,7 +62,7 @@ class MirrorHandler(http.server.BaseHTTPRequestHandler):
         wanted = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
         is_head = wanted is not None and bool(wanted[2])
         part = f" from {wanted[1]}{f' to {wanted[2]}' * is_head}" if wanted else ""
-        self.mirror.asked.append(f"{self.command} {path}{part}")
+        self.mirror.queries.append(f"{self.command} {path}{part}")
         self.mirror.logins += [login] if (login := self.headers.get("Authorization")) else []
         file = self.mirror.files.get(path, File(b"gone", 404))
         if file.login is not None and self.headers.get("Authorization") != file.login:

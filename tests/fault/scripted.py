@@ -45,18 +45,18 @@ class Server:
     def __init__(self, answers: list[Say] | Callable[[str], Say]) -> None:
         self._answers = answers
         self._lock = threading.Lock()
-        self.asked: list[str] = []
+        self.queries: list[str] = []
         self.headers: list[dict[str, str]] = []
         self.bodies: list[bytes] = []
 
     def answer(self, method: str, path: str, headers: dict[str, str]) -> Say:
         """The next answer."""
         with self._lock:
-            self.asked.append(f"{method} {path}")
+            self.queries.append(f"{method} {path}")
             self.headers.append(headers)
             if callable(self._answers):
                 return self._answers(path)
-            return self._answers[min(len(self.asked), len(self._answers)) - 1]
+            return self._answers[min(len(self.queries), len(self._answers)) - 1]
 
 
 class ScriptedHandler(BaseHTTPRequestHandler):

@@ -54,23 +54,23 @@ def test_a_service_without_authentication_needs_only_an_endpoint(open_scripted: 
     """No identity service, no project, no token."""
     service = open_scripted([Say()])
     assert service.backend.images(IMAGE_ID)[0].id == IMAGE_ID
-    assert service.server.asked == [f"GET /image/v2/images/{IMAGE_ID}"]
+    assert service.server.queries == [f"GET /image/v2/images/{IMAGE_ID}"]
     assert service.server.headers[0].get("X-Auth-Token", "notused") == "notused"
     identity = service.backend.identity()
     assert (identity.project_id, identity.region, identity.label) == ("", "r", "c")
     assert identity.location.startswith("http://127.0.0.1:")
 
 
-@pytest.mark.parametrize(("seconds", "asked"), [(60.0, 2), (0.5, 1)])
+@pytest.mark.parametrize(("seconds", "queries"), [(60.0, 2), (0.5, 1)])
 def test_within_a_time_limit_a_request_is_repeated_once_at_most(
-    open_scripted: OpenScripted, seconds: float, asked: int
+    open_scripted: OpenScripted, seconds: float, queries: int
 ) -> None:
     """A heartbeat that is asked for again and again would be the last one; without a limit there are five tries."""
     service = open_scripted([Say(503)])
     refused(Unavailable, lambda: service.backend.with_time_limit(seconds).images(IMAGE_ID))
-    assert len(service.server.asked) == asked
+    assert len(service.server.queries) == queries
     refused(Unavailable, lambda: service.backend.images(IMAGE_ID))
-    assert len(service.server.asked) == asked + 5
+    assert len(service.server.queries) == queries + 5
 
 
 def test_images_without_an_owner_are_ours_where_there_are_no_projects(open_scripted: OpenScripted) -> None:
@@ -78,7 +78,7 @@ def test_images_without_an_owner_are_ours_where_there_are_no_projects(open_scrip
     marked = [image("a", imagesync_catalog="base"), image("b", imagesync_catalog="BASE"), image("c", owner="x")]
     service = open_scripted([Say(body={"images": marked})])
     assert [found.id for found in service.backend.inventory("base")] == ["a"]
-    assert all("owner=" not in path for path in service.server.asked)
+    assert all("owner=" not in path for path in service.server.queries)
 
 
 @pytest.mark.parametrize(
@@ -159,14 +159,14 @@ def test_pages_that_repeat_themselves_end(open_scripted: OpenScripted) -> None:
     """A marker seen twice: the listing would never end."""
     service = open_scripted([Say(body={"images": [image()], "next": "/v2/images?marker=x"})])
     assert "never ends" in refused(BackendError, service.backend.images)
-    assert len(service.server.asked) <= 6
+    assert len(service.server.queries) <= 6
 
 
 def test_an_empty_page_ends_a_listing(open_scripted: OpenScripted) -> None:
     """Whatever it says comes next."""
     service = open_scripted([Say(body={"images": [], "next": "/v2/images?marker=x"})])
     assert service.backend.images() == []
-    assert len(service.server.asked) == 2
+    assert len(service.server.queries) == 2
 
 
 @pytest.mark.parametrize("link", ["/v2/images", "/image/v2/images", "http://elsewhere.invalid/x/v2/images"])
@@ -180,7 +180,7 @@ def test_the_next_page_is_asked_from_the_same_service(open_scripted: OpenScripte
 
     service = open_scripted(pages)
     assert [found.id for found in service.backend.images()] == ["a", "b"]
-    assert service.server.asked[-1] == "GET /image/v2/images?marker=m&path=/v2/x"
+    assert service.server.queries[-1] == "GET /image/v2/images?marker=m&path=/v2/x"
 
 
 def test_a_listing_whose_marker_vanished_begins_again(open_scripted: OpenScripted) -> None:
@@ -219,7 +219,7 @@ def test_tries_are_bounded(open_scripted: OpenScripted) -> None:
     """Five, then the service's own words."""
     service = open_scripted([Say(503, b"<html><body>maintenance until noon</body></html>")])
     assert "maintenance until noon" in refused(Unavailable, lambda: service.backend.images(IMAGE_ID))
-    assert (len(service.server.asked), service.waits) == (5, [1.0, 2.0, 4.0, 8.0])
+    assert (len(service.server.queries), service.waits) == (5, [1.0, 2.0, 4.0, 8.0])
 
 
 def test_the_service_says_how_long_to_wait(open_scripted: OpenScripted) -> None:
@@ -238,7 +238,7 @@ def test_a_refusal_is_not_repeated(open_scripted: OpenScripted, status: int) -> 
     service = open_scripted([Say(status, b"no")])
     with pytest.raises(BackendError):
         service.backend.images(IMAGE_ID)
-    assert (len(service.server.asked), service.waits) == (2 if status == 401 else 1, [])
+    assert (len(service.server.queries), service.waits) == (2 if status == 401 else 1, [])
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
@@ -254,7 +254,7 @@ def test_a_patch_is_never_repeated_blindly(open_scripted: OpenScripted, failure:
     """Whether it was carried out is for the caller to see."""
     service = open_scripted([failure, Say()])
     refused(Unavailable, lambda: service.backend.update_image(IMAGE_ID, name="n"))
-    assert service.server.asked == [f"PATCH /image/v2/images/{IMAGE_ID}"]
+    assert service.server.queries == [f"PATCH /image/v2/images/{IMAGE_ID}"]
 
 
 def test_a_patch_that_was_turned_away_is_repeated(open_scripted: OpenScripted) -> None:
@@ -345,7 +345,9 @@ def test_data_is_sent_once(open_scripted: OpenScripted) -> None:
     for failure, kind in ((Say(401, b""), Unauthorized), (Say(503, b""), Unavailable), (Say(413, b""), QuotaExceeded)):
         service = open_scripted([failure, Say()])
         refused(kind, lambda service=service: service.backend.upload(IMAGE_ID, iter([b"x"]), 1))  # type: ignore[misc]
-        assert [requests for requests in service.server.asked if requests.startswith("PUT")] == service.server.asked[:1]
+        assert [
+            requests for requests in service.server.queries if requests.startswith("PUT")
+        ] == service.server.queries[:1]
         assert service.waits == []
 
 
@@ -408,7 +410,7 @@ def test_a_probe_that_publishes_is_taken_back(open_scripted: OpenScripted) -> No
     """A service that overlooks a missing property has made the image public."""
     service = open_scripted([Say(), Say()])
     assert service.backend.can_publish(IMAGE_ID)
-    assert service.server.asked == [f"PATCH /image/v2/images/{IMAGE_ID}"] * 2
+    assert service.server.queries == [f"PATCH /image/v2/images/{IMAGE_ID}"] * 2
 
 
 def test_no_secret_of_a_page_reaches_a_message(open_scripted: OpenScripted) -> None:
@@ -500,7 +502,7 @@ def test_without_the_lease_nothing_is_written(open_scripted: OpenScripted, write
 
     leased = service.backend.with_lease(check)
     refused(LeaseLost, lambda: write(leased))
-    assert service.server.asked == []
+    assert service.server.queries == []
     assert leased.images(IMAGE_ID)[0].id == IMAGE_ID
 
 
@@ -538,7 +540,7 @@ def test_a_lease_that_is_lost_while_a_token_is_fetched_is_noticed(send: Callable
         api = Api(session, address, "image service", check_lease=check)
         refused(LeaseLost, lambda: send(api))
         session.session.close()
-    assert server.asked == []
+    assert server.queries == []
 
 
 @pytest.mark.parametrize("write", ["create", "delete", "reactivate", "deactivate", "share", "unshare"])
@@ -554,8 +556,8 @@ def test_no_write_is_repeated_without_the_lease(
     service = open_scripted([first])
 
     def check() -> None:
-        if service.server.asked:
+        if service.server.queries:
             raise LeaseLost("the lease is lost")
 
     refused(kind, lambda: WRITES[write](service.backend.with_lease(check)))
-    assert len([requests for requests in service.server.asked if not requests.startswith("GET")]) == 1
+    assert len([requests for requests in service.server.queries if not requests.startswith("GET")]) == 1

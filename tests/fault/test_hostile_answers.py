@@ -99,11 +99,11 @@ def test_a_token_follows_no_redirect_of_any_method(open_scripted: OpenScripted, 
         for place, name in ((f"{address}/v2/images", "another host"), ("/elsewhere", "the same host")):
             service = open_scripted([Say(status, b"", {"Location": place})])
             for way, ask in ways(service.backend).items():
-                service.server.asked.clear()
+                service.server.queries.clear()
                 assert "redirect" in verdict(ask), way
-                assert not any("elsewhere" in requests for requests in service.server.asked), way
+                assert not any("elsewhere" in requests for requests in service.server.queries), way
                 note(f"redirect to {name}, on each kind of request", f"{ONE_LINE}, not followed")
-    assert other.asked == []
+    assert other.queries == []
 
 
 def test_an_endless_body_behind_a_redirect_is_not_read(open_scripted: OpenScripted) -> None:
@@ -227,7 +227,7 @@ def test_a_listing_that_never_ends_is_one_line(open_scripted: OpenScripted, kind
     """Told by a link seen before, or by a page that brings nothing new."""
     service = open_scripted(LOOPS[kind])
     assert "never ends" in verdict(service.backend.images)
-    assert len(service.server.asked) < 12
+    assert len(service.server.queries) < 12
     note("listing whose pages form a circle", ONE_LINE)
 
 
@@ -251,7 +251,7 @@ def test_a_page_that_goes_on_elsewhere_is_asked_of_the_same_service(open_scripte
         first = Say(body={"images": [image("one")], "next": f"{address}/v2/images?marker=one"})
         service = open_scripted(lambda path: Say(body={"images": []}) if "marker" in path else first)
         assert [found.id for found in service.backend.images()] == ["one"]
-    assert other.asked == []
+    assert other.queries == []
     note("listing that continues at another host", "the rest was asked of the same service")
 
 

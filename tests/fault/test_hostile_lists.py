@@ -130,7 +130,7 @@ def test_a_list_is_asked_for_and_read_once(web: Mirror, tmp_path: Path) -> None:
     url = web.publish("/SUMS", "".join(entries).encode())
     catalog = resolve(load(write_manifest(tmp_path, [url] * 500)))
     found = identify(catalog, jobs=8)
-    assert web.asked == ["GET /SUMS"]
+    assert web.queries == ["GET /SUMS"]
     numbers = {spec.key: int(spec.fingerprint.digests[0].value, 16) for spec in found.images}
     assert numbers == {f"i{number}": number for number in range(500)}
 

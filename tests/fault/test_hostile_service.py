@@ -107,7 +107,7 @@ def test_the_password_follows_no_redirect(hostile: HostileCloud, status: int) ->
     """The library would send it again, to whatever host the answer names."""
     hostile.keystone.say = lambda path: Say(status, b"", elsewhere(hostile)) if path.endswith("tokens") else None
     assert "redirect" in hostile.failing("plan")
-    assert hostile.other.asked == []
+    assert hostile.other.queries == []
     note("redirect of the log-in to another host", "one line, not followed")
 
 
@@ -116,7 +116,7 @@ def test_the_way_to_log_in_is_not_asked_on_another_host(hostile: HostileCloud) -
     hostile.config["auth"]["auth_url"] = hostile.settings["auth_url"].removesuffix("/v3")
     hostile.keystone.say = lambda path: Say(302, b"", elsewhere(hostile, "/v3/")) if "tokens" not in path else None
     assert "redirect" in hostile.failing("plan")
-    assert hostile.other.asked == []
+    assert hostile.other.queries == []
 
 
 @pytest.mark.parametrize("version", ["/v3", ""])

@@ -72,7 +72,7 @@ def test_no_redirect_leads_from_a_public_server_inside(evil: Mirror, inside: Mir
         get(url, access())
     with pytest.raises(SourceError, match="private address"):
         check_source([url], access())
-    assert inside.asked == []
+    assert inside.queries == []
     note("source or list redirected from a public server to a private address", "refused, nothing sent there")
 
 
@@ -86,7 +86,7 @@ def test_neither_does_a_chain_of_redirects(evil: Mirror, inside: Mirror) -> None
     for url in (second, named):
         with pytest.raises(SourceError):
             get(url, access())
-    assert inside.asked == []
+    assert inside.queries == []
 
 
 def test_a_name_is_judged_by_the_address_that_it_has_now(evil: Mirror) -> None:
@@ -102,7 +102,7 @@ def test_a_name_is_judged_by_the_address_that_it_has_now(evil: Mirror) -> None:
     evil.publish("/secret", TEXT)
     with pytest.raises(SourceError, match="to localhost, which has a private address"):
         get(url.replace("127.0.0.1", "localhost"), SourceAccess(classify=lambda address: rebinding(address)))
-    assert "GET /secret" not in evil.asked
+    assert "GET /secret" not in evil.queries
 
 
 def test_a_kept_connection_inside_is_not_used_after_a_redirect(evil: Mirror, inside: Mirror) -> None:
@@ -114,7 +114,7 @@ def test_a_kept_connection_inside_is_not_used_after_a_redirect(evil: Mirror, ins
         )  # read to its end, so that the connection stays
         with pytest.raises(SourceError, match="private address"):
             session.ask(lead(evil, f"{inside.address}/secret"))
-    assert inside.asked == ["GET /first"]
+    assert inside.queries == ["GET /first"]
 
 
 def test_a_named_host_may_be_inside_and_no_other(evil: Mirror, inside: Mirror) -> None:
@@ -145,7 +145,7 @@ def test_a_link_local_address_is_never_asked() -> None:
         for rules in (access(), access("*")):
             with pytest.raises(SourceError, match="link-local address, which is never asked"):
                 get(url, rules)
-        assert metadata.asked == []
+        assert metadata.queries == []
     note("URL with a link-local address (metadata of the machine)", "refused, nothing sent there")
 
 
@@ -158,7 +158,7 @@ def test_the_address_of_a_proxy_is_not_judged(evil: Mirror, inside: Mirror, monk
     lead(inside, "http://10.0.0.5/secret", "http://images.example/led")
     with pytest.raises(SourceError, match=r"to 10\.0\.0\.5, which has a private address"):
         get("http://images.example/led", access())
-    assert not any("10.0.0.5" in line for line in inside.asked)
+    assert not any("10.0.0.5" in line for line in inside.queries)
 
 
 def _basic(words: str) -> str:
@@ -254,7 +254,7 @@ def test_without_a_digest_no_mirror_goes_on_where_another_was_slow(evil: Mirror)
             open_source(source, Fingerprint(), disk_format="raw", access=rules) as stream,
         ):
             b"".join(stream)
-    assert evil.asked == []
+    assert evil.queries == []
 
 
 def test_a_slow_mirror_is_given_up_for_the_next(evil: Mirror) -> None:
@@ -274,5 +274,5 @@ def test_a_slow_mirror_is_given_up_for_the_next(evil: Mirror) -> None:
         ):
             b"".join(stream)
         assert time.monotonic() - begun < 60
-    assert any(line.startswith("GET /disk from ") for line in evil.asked)
+    assert any(line.startswith("GET /disk from ") for line in evil.queries)
     note("mirror that is slower than 64 KiB/s for a minute", "given up for the next mirror")

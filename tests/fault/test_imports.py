@@ -59,7 +59,7 @@ def fetch(service: ScriptedBackend, clock: ImportClock) -> None:
 
 def posts(service: ScriptedBackend) -> int:
     """How often an import was asked for."""
-    return sum(requests.startswith("POST") for requests in service.server.asked)
+    return sum(requests.startswith("POST") for requests in service.server.queries)
 
 
 def test_an_import_whose_answer_was_lost_is_not_begun_twice(open_scripted: OpenScripted) -> None:

@@ -20,18 +20,20 @@ def answers() -> list[Say]:
 
 
 @pytest.fixture
-def asked() -> list[str]:
+def queries() -> list[str]:
     """Methods of the requests, in order."""
     return []
 
 
 @pytest.fixture
-def backend(answers: list[Say], asked: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Backend]:
+def backend(
+    answers: list[Say], queries: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Backend]:
     """A backend on the scripted service."""
 
     def answer(_path: str) -> Say:
-        asked.append(server.asked[-1].partition(" ")[0])
-        return answers[0] if asked[-1] == "DELETE" else Say(body=image())
+        queries.append(server.queries[-1].partition(" ")[0])
+        return answers[0] if queries[-1] == "DELETE" else Say(body=image())
 
     server = Server(answer)
     with listening(server) as address:
@@ -43,18 +45,18 @@ def backend(answers: list[Say], asked: list[str], tmp_path: Path, monkeypatch: p
 
 
 def test_an_image_in_use_is_told_with_the_words_of_the_service(
-    backend: Backend, answers: list[Say], asked: list[str]
+    backend: Backend, answers: list[Say], queries: list[str]
 ) -> None:
     """One request, which is not repeated."""
     answers.append(Say(409, b"<html>Image is in use by volume 7</html>"))
     with pytest.raises(InUse, match="in use by volume 7"):
         backend.delete_image(IMAGE_ID)
-    assert asked == ["DELETE"]
+    assert queries == ["DELETE"]
 
 
-def test_a_refused_deletion_is_not_an_image_in_use(backend: Backend, answers: list[Say], asked: list[str]) -> None:
+def test_a_refused_deletion_is_not_an_image_in_use(backend: Backend, answers: list[Say], queries: list[str]) -> None:
     """403: a protected image, or one of another project."""
     answers.append(Say(403))
     with pytest.raises(Forbidden):
         backend.delete_image(IMAGE_ID)
-    assert asked == ["DELETE"]
+    assert queries == ["DELETE"]

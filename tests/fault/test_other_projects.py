@@ -137,7 +137,7 @@ def test_a_search_that_fails_never_ends_the_plan(open_scripted: OpenScripted, an
     missing: list[str] = []
     assert service.backend.find_strays("base", missing) == []
     assert len(missing) == 2
-    assert len(service.server.asked) == 2
+    assert len(service.server.queries) == 2
     assert service.waits == []
 
 

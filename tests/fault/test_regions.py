@@ -43,14 +43,14 @@ class TwoRegions:
         entry = {"auth": {**auth, **domains}, "api_timeout": 5, **settings}
         (self.folder / ".clouds.yaml").write_text(json.dumps({"clouds": {"c": entry}}))
         more = {"OS_REGION_NAME": region} if region else {}
-        self.images.asked.clear()
+        self.images.queries.clear()
         env = cloud_environment(self.folder / ".clouds.yaml", **more)
         return forked.run(*words, "--cloud", "c", folder=self.folder, env=env, code=code)
 
     def planned(self, **settings: Any) -> str:
         """The region of a plan, which asks the image service of that region alone."""
         self.run("plan", "m.yaml", "-o", "plan.json", **settings)
-        requests = {line.split("/")[1] for line in self.images.asked}
+        requests = {line.split("/")[1] for line in self.images.queries}
         region = str(json.loads((self.folder / "plan.json").read_text())["target"]["region"])
         assert requests == {region}
         return region
@@ -72,7 +72,7 @@ def test_several_regions_are_refused_with_their_names(cloud_of_two: TwoRegions) 
             "cloud c: its image service is in several regions (east, west); "
             "select one: region_name: east in clouds.yaml, or export OS_REGION_NAME=east"
         ) in output
-        assert cloud_of_two.images.asked == []
+        assert cloud_of_two.images.queries == []
 
 
 def test_each_way_out_works(cloud_of_two: TwoRegions) -> None:
@@ -86,7 +86,7 @@ def test_each_way_out_works(cloud_of_two: TwoRegions) -> None:
 def test_regions_of_the_settings_are_refused_before_the_log_in(cloud_of_two: TwoRegions) -> None:
     output = cloud_of_two.run("plan", "m.yaml", code=64, regions=["east", "west"]).stderr
     assert "cloud c: it has several regions (east, west); select one" in output
-    assert cloud_of_two.identity.asked == []
+    assert cloud_of_two.identity.queries == []
 
 
 def test_a_plan_of_one_region_is_not_applied_to_another(cloud_of_two: TwoRegions) -> None:
@@ -116,5 +116,5 @@ def test_an_endpoint_of_one_s_own_needs_no_region(cloud_of_two: TwoRegions) -> N
     """image_endpoint_override says where the service is."""
     url = f"{cloud_of_two.image_url}/mine"
     cloud_of_two.run("plan", "m.yaml", "-o", "plan.json", image_endpoint_override=url)
-    assert {line.split("/")[1] for line in cloud_of_two.images.asked} == {"mine"}
+    assert {line.split("/")[1] for line in cloud_of_two.images.queries} == {"mine"}
     cloud_of_two.run("plan", "m.yaml", auth_type="none", auth={"endpoint": url})

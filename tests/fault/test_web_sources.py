@@ -61,7 +61,7 @@ def test_a_broken_connection_is_taken_up_where_it_broke(web: Mirror) -> None:
     """By a range of the same version of the file; nothing is fetched twice."""
     url = web.publish("/disk", File(DATA, cuts=[3_000_000, 1_200_000], headers=TAG))
     assert read(url, digest=False) == DATA
-    starts = [int(line.rpartition(" ")[2]) for line in web.asked[1:]]
+    starts = [int(line.rpartition(" ")[2]) for line in web.queries[1:]]
     assert len(starts) == 2
     assert 0 < starts[0] <= 3_000_000
     assert starts[0] < starts[1] <= 4_200_000
@@ -70,21 +70,21 @@ def test_a_broken_connection_is_taken_up_where_it_broke(web: Mirror) -> None:
 def test_a_server_without_ranges_is_read_again_up_to_the_break(web: Mirror) -> None:
     """What is known already is passed over; the digest judges the whole."""
     assert read(web.publish("/disk", File(DATA, cuts=[2_000_000], ranges=False))) == DATA
-    assert len(web.asked) == 2
+    assert len(web.queries) == 2
 
 
 def test_another_mirror_goes_on_where_one_broke_for_good(web: Mirror) -> None:
     """The first has no more to give; the digest judges the whole."""
     first = web.publish("/a", File(DATA, cuts=[1_500_000, 0, 0, 0, 0]))
     assert read(first, web.publish("/b", DATA)) == DATA
-    assert web.asked[-1].startswith("GET /b from ")
+    assert web.queries[-1].startswith("GET /b from ")
 
 
 def test_another_mirror_is_not_asked_for_the_version_of_the_first(web: Mirror) -> None:
     """Its own tag of the same file is another, and it would send the whole again."""
     first = web.publish("/a", File(DATA, cuts=[1_500_000, 0, 0, 0, 0], headers=TAG))
     assert read(first, web.publish("/b", File(DATA, headers={"ETag": '"other"'}))) == DATA
-    assert (web.asked[-1].startswith("GET /b from "), web.answered[-1]) == (True, 206)
+    assert (web.queries[-1].startswith("GET /b from "), web.answered[-1]) == (True, 206)
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_a_part_that_begins_elsewhere_is_not_the_rest(digest: bool) -> None:
     server = Server([Say(200, DATA, TAG, cut=3_000_000), part_of(DATA, 0, len(DATA))])
     with listening(server) as address:
         assert read(f"{address}/disk", digest=digest) == DATA
-    assert len(server.asked) == 2
+    assert len(server.queries) == 2
 
 
 @pytest.mark.parametrize("digest", [True, False])
@@ -126,7 +126,7 @@ def test_any_part_is_put_where_it_belongs(digest: bool, shift: int | None) -> No
     taken for the whole file, and the data had the right length and wrong bytes."""
 
     def answer(_path: str) -> Say:
-        if len(server.asked) == 1:
+        if len(server.queries) == 1:
             return Say(200, DATA, TAG, cut=3_000_000)
         start = int(server.headers[-1]["Range"].strip("bytes=-"))
         part = part_of(DATA, max(start + (shift or 0), 0), len(DATA))
@@ -146,14 +146,14 @@ def test_a_part_of_a_file_of_another_size_is_none_of_this_one() -> None:
     other = DATA + b"more"
 
     def answer(_path: str) -> Say:
-        if len(server.asked) == 1:
+        if len(server.queries) == 1:
             return Say(200, DATA, TAG, cut=3_000_000)
         return part_of(other, int(server.headers[-1]["Range"].strip("bytes=-")), len(other))
 
     server = Server(answer)
     with listening(server) as address, pytest.raises(SourceError, match="the file changed while it was read"):
         read(f"{address}/disk", digest=False)
-    assert len(server.asked) == 2
+    assert len(server.queries) == 2
 
 
 def test_a_file_that_changes_while_it_is_read_is_an_error(web: Mirror) -> None:
@@ -167,7 +167,7 @@ def test_a_connection_that_always_breaks_is_given_up(web: Mirror) -> None:
     """After a bounded number of tries, told in one line."""
     with pytest.raises(SourceError, match=r"broke \(read \d+ of \d+ bytes\); try again later"):
         read(web.publish("/disk", File(DATA, cuts=[10] * 50, headers=TAG)))
-    assert len(web.asked) <= 7
+    assert len(web.queries) <= 7
 
 
 @pytest.mark.parametrize("announced", [len(DATA) + 10, len(DATA) - 10])
@@ -321,7 +321,7 @@ def test_a_passing_failure_is_tried_again(web: Mirror) -> None:
     url = web.publish("/SUMS", File(b"text", cuts=[0]))
     with pytest.raises(SourceError):
         fetch(web.publish("/down", File(b"", 503)), ANY, pauses=NO_PAUSE)
-    assert web.asked.count("GET /down") == len(NO_PAUSE)
+    assert web.queries.count("GET /down") == len(NO_PAUSE)
     assert fetch(url, ANY, pauses=NO_PAUSE) == b"text"
 
 
@@ -331,7 +331,7 @@ def test_a_document_that_breaks_off_is_read_again(web: Mirror, cut: int) -> None
     data = bytes(index % 251 for index in range(4 * 2**20))
     url = web.publish("/SUMS", File(data, cuts=[cut, cut]))
     assert fetch(url, ANY, pauses=(0.0, 0.0, 0.0)) == data
-    assert web.asked == ["GET /SUMS"] * 3
+    assert web.queries == ["GET /SUMS"] * 3
     url = web.publish("/again", File(data, cuts=[cut, cut]))
     with pytest.raises(SourceError, match="the connection broke"):
         fetch(url, ANY, pauses=(0.0, 0.0))
@@ -340,7 +340,7 @@ def test_a_document_that_breaks_off_is_read_again(web: Mirror, cut: int) -> None
 def test_a_size_is_asked_without_reading(web: Mirror) -> None:
     """By asking for the first bytes; for the whole, which is not read, if a server gives no parts."""
     assert check_source([web.publish("/a", DATA)], ANY) == len(DATA)
-    assert web.asked == ["GET /a from 0 to 4095"]
+    assert web.queries == ["GET /a from 0 to 4095"]
     for status in (400, 403, 405, 416, 501):
         assert check_source([web.publish(f"/{status}", File(DATA, head=status))], ANY, pauses=NOW) == len(DATA)
     assert check_source([web.publish("/b", File(DATA, ranges=False))], ANY) == len(DATA)
@@ -354,7 +354,7 @@ def test_an_answer_that_stays_is_asked_for_once(web: Mirror, status: int) -> Non
     with pytest.raises(SourceError, match=f"HTTP {status}; correct the URL") as caught:
         check_source([web.publish("/a", File(b"", status))], ANY)
     assert not isinstance(caught.value, PassingError)
-    assert len(web.asked) == 1 + (status == 403)
+    assert len(web.queries) == 1 + (status == 403)
 
 
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504, 507, 520])
@@ -363,7 +363,7 @@ def test_an_answer_that_may_pass_is_asked_for_again(web: Mirror, status: int) ->
     urls = [f"{web.address}/missing", web.publish("/a", File(b"", status))]
     with pytest.raises(PassingError, match=f"HTTP {status}; try again later"):
         check_source(urls, ANY, pauses=(0.0, 0.0))
-    assert [line.split()[1] for line in web.asked] == ["/missing", "/a"] * 2
+    assert [line.split()[1] for line in web.queries] == ["/missing", "/a"] * 2
 
 
 def test_a_server_that_cannot_be_reached_may_pass() -> None:
@@ -409,7 +409,7 @@ def test_nothing_is_asked_if_the_caller_does_not_want_it(web: Mirror) -> None:
     assert not SourceChecks(SourceAccess(asks_sources=False)).learn(plan(catalog(one), inventory()), jobs=2)
     fetched = spec("one", source=UrlSource((url,), transfer=Transfer(method=Method.WEB_DOWNLOAD)))
     assert not SourceChecks().learn(plan(catalog(fetched), inventory()), jobs=2)
-    assert web.asked == []
+    assert web.queries == []
 
 
 def test_a_stream_that_nobody_wants_does_not_wait_for_the_server_that_it_asks_again() -> None:

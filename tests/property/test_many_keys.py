@@ -167,14 +167,14 @@ def test_what_planning_asks_for_one_key(number: int) -> None:
             case = draw_key(random, key)
             given = make_input([case], draw_policy(random))
             groups = group(given.inventory.owned)
-            asked = collect_questions(given.catalog, given.inventory, groups, promoting)
+            queries = collect_questions(given.catalog, given.inventory, groups, promoting)
             shared = find_shared_to_adopt(given.catalog, given.inventory, groups)
             if case.wanted is None:
-                assert (asked.names, asked.ids, asked.members, shared) == ({}, (), (), ())
+                assert (queries.names, queries.ids, queries.members, shared) == ({}, (), (), ())
                 continue
             names, ids, members, adoptable = list_questions(case.wanted, given, promoting)
-            assert asked.names == ({case.owner or PROJECT: tuple(names)} if names else {})
-            assert (set(asked.ids), set(asked.members), set(shared)) == (ids, members, adoptable)
+            assert queries.names == ({case.owner or PROJECT: tuple(names)} if names else {})
+            assert (set(queries.ids), set(queries.members), set(shared)) == (ids, members, adoptable)
             lacks = not groups[key].current and not case.wanted.adopt
             assert find_keys_without_image(given.catalog, groups) == ({key} if lacks else set())
 

@@ -124,14 +124,14 @@ def test_members_are_asked_for_only_of_images_that_are_shared_now(tmp_path: Path
 
 
 class Named(Local):
-    """A store beside an identity service that knows two projects; ``asked`` lists the questions."""
+    """A store beside an identity service that knows two projects; ``queries`` lists the questions."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(Store(folder), "named")
-        self.asked: list[str] = []
+        self.queries: list[str] = []
 
     def project_id(self, name: str, domain: str) -> str:
-        self.asked.append(f"{domain}/{name}")
+        self.queries.append(f"{domain}/{name}")
         if name == "own":
             return self.identity().project_id
         return {"other": OTHER}[name]
@@ -145,9 +145,9 @@ def test_owners_by_name_are_asked_for_once(tmp_path: Path) -> None:
     found = identify_owners(backend, wanted)
     assert [one.owner_id for one in found.images] == [OTHER, OTHER, "d" * 32, None]
     assert found.owner_ids == {"x": OTHER, "y": "c" * 32}
-    assert backend.asked == ["Default/other"]
+    assert backend.queries == ["Default/other"]
     assert identify_owners(backend, found) == found
-    assert backend.asked == ["Default/other"]
+    assert backend.queries == ["Default/other"]
 
 
 def test_a_project_that_is_not_known_by_id_has_no_images(tmp_path: Path) -> None:

@@ -107,7 +107,7 @@ PENDING: Final[tuple[str, ...]] = (
     "docs/commands.md",  # generated from the help
 )
 """Places that are not rewritten yet."""
-VERBS: Final = frozenset({"add", "approve", "confirm", "delete", "feed", "request", "take", "wait"})
+VERBS: Final = frozenset({"add", "approve", "confirm", "delete", "agree", "feed", "hand", "learn", "request", "take", "wait", "want"})
 """Verbs of functions that do something and return whether it worked; any other function that returns a bool is a question."""
 
 
@@ -195,15 +195,16 @@ def find_names(path: Path) -> Iterator[str]:
         place = f"{path.relative_to(ROOT)}:{getattr(node, 'lineno', 0)}: {name}"
         if isinstance(name, str) and name.lstrip("_") in PARTICIPLES:
             yield f"{place} is a participle; use a noun or a verb"
-        if isinstance(node, ast.FunctionDef) and not is_well_named(node):
+        if isinstance(node, ast.FunctionDef) and "tests" not in path.parts and not is_well_named(node):
             yield f"{place} returns a bool; call it is_, has_ or can_"
 
 
 def is_well_named(function: ast.FunctionDef) -> bool:
-    """Whether a function that returns a bool is called like a question, or like the work it does."""
-    is_predicate = function.returns is not None and ast.unparse(function.returns) == "bool"
+    """Whether a function that returns a bool is called like a question, or like the work it does; a property is a value."""
+    is_property = any(ast.unparse(one) in ("property", "cached_property") for one in function.decorator_list)
+    is_predicate = function.returns is not None and ast.unparse(function.returns) == "bool" and not is_property
     first = function.name.lstrip("_").split("_")[0]
-    return not is_predicate or function.name.startswith("__") or first in {"is", "has", "can", "test"} | VERBS
+    return not is_predicate or function.name.startswith("__") or first in {"is", "has", "can", "isatty"} | VERBS
 
 
 def find_errors_without_remedy(path: Path) -> Iterator[str]:

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from imagesync.secrets import MAX_SHOWN_CHARS, hide_secrets, is_secret, names_secret, quote_value, show_key
+from imagesync.secrets import MAX_SHOWN_CHARS, hide_secrets, is_secret, is_secret_name, quote_value, show_key
 from tests.secret_files import PASSWORD, TOKENS, find_leaks
 
 HARMLESS = [
@@ -128,11 +128,12 @@ def test_values_that_are_no_text() -> None:
 def test_names_of_secrets() -> None:
     """A key says that its value is one."""
     assert all(
-        map(names_secret, ("password", "admin_pass", "OS_PASSWORD", "apiKey", "clientSecret", "auth", "x-token"))
+        map(is_secret_name, ("password", "admin_pass", "OS_PASSWORD", "apiKey", "clientSecret", "auth", "x-token"))
     )
     assert not any(
         map(
-            names_secret, ("name", "tags", "keyring", "compass", "key_manager", "passthrough", "images", "hw_rng_model")
+            is_secret_name,
+            ("name", "tags", "keyring", "compass", "key_manager", "passthrough", "images", "hw_rng_model"),
         )
     )
 

@@ -26,7 +26,7 @@ TOKEN = "gAAAAABmabcdefghijklmnopqrstuvwxyz-_0123456789=="
 
 
 @pytest.mark.parametrize(
-    ("text", "shown"),
+    ("text", "display"),
     [
         ("GET https://m.example/a.img?sig=S3CRET: 403", "GET https://m.example/a.img: 403"),
         ("https://user:S3CRET@m.example/a.img is gone", "https://m.example/a.img is gone"),
@@ -38,9 +38,9 @@ TOKEN = "gAAAAABmabcdefghijklmnopqrstuvwxyz-_0123456789=="
         ("images.a#b and C# stay", "images.a and C# stay"),
     ],
 )  # fmt: skip
-def test_messages_of_others(text: str, shown: str) -> None:
+def test_messages_of_others(text: str, display: str) -> None:
     """Log-ins, queries and tokens go; what a person needs stays."""
-    assert remove_secrets(text) == shown
+    assert remove_secrets(text) == display
 
 
 @pytest.mark.parametrize(
@@ -68,14 +68,14 @@ def test_nothing_is_left_of_a_secret_that_holds_another_one(known: tuple[str, ..
     assert redact("it is abcd-efgh here", known) == "it is … here"
 
 
-@pytest.mark.parametrize(("secret", "shown"), [("abcd", "is …"), ("abc", "is abc"), ("", "is abc")])
-def test_a_secret_that_is_too_short_to_be_one_stays(secret: str, shown: str) -> None:
+@pytest.mark.parametrize(("secret", "display"), [("abcd", "is …"), ("abc", "is abc"), ("", "is abc")])
+def test_a_secret_that_is_too_short_to_be_one_stays(secret: str, display: str) -> None:
     """It would match half of any text."""
-    assert redact(f"is {secret or 'abc'}", [secret]) == shown
+    assert redact(f"is {secret or 'abc'}", [secret]) == display
 
 
 @pytest.mark.parametrize(
-    ("text", "shown"),
+    ("text", "display"),
     [
         ("Ubuntu 24.04 (日本), naïve", "Ubuntu 24.04 (日本), naïve"),
         ("\x1b[2J", "\\x1b[2J"),
@@ -88,11 +88,11 @@ def test_a_secret_that_is_too_short_to_be_one_stays(secret: str, shown: str) -> 
         ("\U000e0041", "\\U000e0041"),
     ],
 )
-def test_what_moves_a_cursor_or_turns_text_is_a_visible_escape(text: str, shown: str) -> None:
+def test_what_moves_a_cursor_or_turns_text_is_a_visible_escape(text: str, display: str) -> None:
     """Controls, bidirectional overrides, invisible characters, surrogates; letters of every script stay."""
-    assert make_printable(text) == shown
+    assert make_printable(text) == display
     assert make_printable(text).isprintable()
-    assert make_printable(shown) == shown
+    assert make_printable(display) == display
 
 
 def test_a_text_that_is_too_long_shows_that_it_goes_on() -> None:

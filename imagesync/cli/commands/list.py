@@ -48,8 +48,8 @@ def list_images(
         known = read_members(backend, shared, options.jobs) if image_id or members else {}
     if unasked := len(shared) - len(known):
         are = "is" if unasked == 1 else "are"
-        told = "this user may not list their members" if image_id or members else "--members shows with which projects"
-        say(f"{format_count(unasked, 'image')} {are} shared: {told}")
+        texts = "this user may not list their members" if image_id or members else "--members shows with which projects"
+        say(f"{format_count(unasked, 'image')} {are} shared: {texts}")
     for sentence in shorten_list(list(dict.fromkeys(missing))):
         say(f"not listed: {sentence}")
     if image_id is not None:

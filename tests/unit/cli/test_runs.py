@@ -11,7 +11,7 @@ TOKEN = "gAAAAABmabcdefghijklmnopqrstuvwxyz-_0123456789=="
 
 
 @pytest.mark.parametrize(
-    ("pair", "shown"),
+    ("pair", "display"),
     [
         ("STREAM=noble", "STREAM=noble"),
         ("TOKEN=s3cr3t-Pa55", "TOKEN=VALUE"),
@@ -20,7 +20,7 @@ TOKEN = "gAAAAABmabcdefghijklmnopqrstuvwxyz-_0123456789=="
         ("EMPTY=", "EMPTY="),
     ],
 )
-def test_the_command_of_unlock_tells_no_secret(pair: str, shown: str) -> None:
+def test_the_command_of_unlock_tells_no_secret(pair: str, display: str) -> None:
     """It stands in logs of pipelines."""
     command = make_unlock_command(Path("images"), Options(cloud="eu", set_values=[pair]))
-    assert command == f"imagesync unlock images --cloud eu --set {shown}"
+    assert command == f"imagesync unlock images --cloud eu --set {display}"

@@ -93,7 +93,9 @@ def known(backend: Backend) -> dict[str, str]:
 def save_and_read(plan: Plan, folder: Path) -> Plan:
     """What is left of a plan in its file."""
     return plan_from_json(
-        json.loads(json.dumps(plan_to_json(plan, tool="t", folder=str(folder)))), folder=str(folder), shown="plan.json"
+        json.loads(json.dumps(plan_to_json(plan, tool="t", folder=str(folder)))),
+        folder=str(folder),
+        display="plan.json",
     )
 
 
@@ -268,9 +270,9 @@ def test_what_is_wrong_with_one_image_stops_only_its_key(tmp_path: Path) -> None
 STAGE: Any = {"make": stage_plan}
 
 
-def run(planner: Planner, folder: Path, told: list[str], *, is_saved: bool) -> RunResult:
+def run(planner: Planner, folder: Path, texts: list[str], *, is_saved: bool) -> RunResult:
     """Apply at once, or what a plan file keeps of it."""
-    hooks = Hooks(warn=told.append)
+    hooks = Hooks(warn=texts.append)
     if is_saved:
         return apply_saved(planner.backend, save_and_read(planner.plan(), folder), Settings(), hooks)
     return apply(planner, Settings(), hooks)
@@ -520,8 +522,8 @@ def test_an_error_ends_the_other_comparisons_too(tmp_path: Path) -> None:
         first, second = find_unknown(planner.plan())
         assert (first.key, second.key) == ("a", "b")
         backend.gone = first.may_hold[0]
-        backend.read_first = silent.asked
-        silent.asked.clear()
+        backend.read_first = silent.queries
+        silent.queries.clear()
         silent.given = len(DATA)
         with pytest.raises(Unavailable, match="the store is gone"):
             apply(planner)

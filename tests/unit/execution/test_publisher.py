@@ -182,16 +182,16 @@ def test_a_post_that_arrives_late_publishes_nothing(tmp_path: Path, pinned: str 
 
 
 class MayNotPublish(Local):
-    """A store whose user may not make images public; ``asked`` counts the questions, ``uploads`` what was sent."""
+    """A store whose user may not make images public; ``queries`` counts the questions, ``uploads`` what was sent."""
 
-    asked = uploads = 0
+    queries = uploads = 0
 
     def upload(self, image_id: str, chunks: Iterable[bytes], size: int | None, *, store: str | None = None) -> None:
         self.uploads += 1
         super().upload(image_id, chunks, size, store=store)
 
     def can_publish(self, image_id: str) -> bool:
-        self.asked += 1
+        self.queries += 1
         return False
 
 
@@ -215,7 +215,7 @@ def test_a_right_that_the_retirement_needs_is_asked_for_before_the_new_build_is_
     service = MayNotPublish(Store(tmp_path / "store"), "member")
     on_replace = OnReplace(hide=False, set_fields=(("visibility", "public"),))
     assert apply(service, want_image(tmp_path, b"\0old")).succeeded
-    assert service.asked == 0
+    assert service.queries == 0
     report = apply(service, want_image(tmp_path, b"\0new", on_replace=on_replace))
     created, retired = report.results
     assert created.error == (
@@ -231,11 +231,11 @@ def test_a_right_that_the_image_needs_is_asked_for_before_it_is_uploaded(tmp_pat
     """Once for all images of a run; an image that is not public needs none."""
     service = MayNotPublish(Store(tmp_path / "store"), "member")
     assert apply(service, want_image(tmp_path, b"\0data", visibility=Visibility.SHARED)).succeeded
-    assert service.asked == 0
+    assert service.queries == 0
     report = apply(service, want_image(tmp_path, b"\0new", visibility=Visibility.PUBLIC))
     created, *_ = report.results
     assert str(created.error).startswith("this user may not make images public, as visibility asks for; ")
-    assert (service.asked, service.uploads) == (1, 1)
+    assert (service.queries, service.uploads) == (1, 1)
     assert [image.visibility for image in service.images()] == [Visibility.SHARED]
 
 
@@ -321,7 +321,7 @@ class Changed(FaultyStore):
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "texts"),
     [
         ({"properties": {"imagesync_catalog": None}}, "it lost its marker: imagesync_catalog removed"),
         ({"name": "theirs"}, "name is 'theirs'"),
@@ -331,7 +331,7 @@ class Changed(FaultyStore):
 )
 @pytest.mark.parametrize("reads_before", [0, 1])
 def test_a_waiting_record_that_somebody_changed_after_the_plan_is_not_published(
-    tmp_path: Path, change: dict[str, Any], told: str, reads_before: int
+    tmp_path: Path, change: dict[str, Any], texts: str, reads_before: int
 ) -> None:
     """One with a pinned id: nothing is written to it, or, if the change comes later, the upload is not published."""
     service = Changed(tmp_path / "store")
@@ -341,7 +341,7 @@ def test_a_waiting_record_that_somebody_changed_after_the_plan_is_not_published(
     service.is_full, service.change, service.reads_before = False, change, reads_before
     service.sent.clear()
     report = execute(plan, Performer(service, plan), jobs=1, notify=lambda _: None, cancelled=threading.Event())
-    assert told in str(report.results[0].error)
+    assert texts in str(report.results[0].error)
     service.change = None
     (left,) = service.images()
     assert (left.status is Status.ACTIVE, left.hidden, service.sent) == (bool(reads_before), True, [])
@@ -548,9 +548,9 @@ def test_what_a_record_is_made_with(tmp_path: Path, members: frozenset[str], sta
     assert replace(final, digests=()) == replace(
         create.record, digests=(), role=Role.STAGING if stage else Role.CURRENT
     )
-    shown = (image.name, image.hidden, image.visibility, image.protected)
+    display = (image.name, image.hidden, image.visibility, image.protected)
     hidden = ("x (staging)", True, Visibility.PRIVATE, False)
-    assert shown == (hidden if stage else ("visible", False, Visibility.SHARED, True))
+    assert display == (hidden if stage else ("visible", False, Visibility.SHARED, True))
     assert stage or {member.project for member in service.members(image.id)} == members
 
 

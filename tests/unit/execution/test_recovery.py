@@ -451,18 +451,18 @@ def test_after_a_dead_run_the_final_listing_waits_until_a_read_is_final(tmp_path
     """Somebody else may have been writing: the settling time is asked for once more than otherwise."""
 
     class CountingStore(Local):
-        asked = 0
+        queries = 0
 
         def settling_time(self) -> float:
-            self.asked += 1
+            self.queries += 1
             return 0.0
 
     backend = CountingStore(Store(tmp_path / "store"), "counting")
     assert apply(plan_builds(backend, tmp_path, a=1)).report.succeeded
-    usual, backend.asked = backend.asked, 0
+    usual, backend.queries = backend.queries, 0
     die_with_lease(backend)
     assert apply(plan_builds(backend, tmp_path, a=1, b=1)).report.succeeded
-    assert backend.asked == usual + 1
+    assert backend.queries == usual + 1
     backend.close()
 
 

@@ -30,7 +30,7 @@ class Written(Local):
         self, folder: Path, images: Sequence[LiveImage], tasks: Sequence[Sequence[ImportTask]] = ((),)
     ) -> None:
         super().__init__(Store(folder), "written")
-        self.shown, self.tasks = list(images), list(tasks)
+        self.display, self.tasks = list(images), list(tasks)
         self.begun: list[tuple[str, str, dict[str, Any]]] = []
         self.error: Exception | None = None
         self.reads = 0
@@ -38,7 +38,7 @@ class Written(Local):
     def images(self, image_id: str | None = None) -> list[LiveImage]:
         assert image_id == "i"
         self.reads += 1
-        return [self.shown.pop(0) if len(self.shown) > 1 else self.shown[0]]
+        return [self.display.pop(0) if len(self.display) > 1 else self.display[0]]
 
     def import_tasks(self, image_id: str) -> list[ImportTask]:
         assert image_id == "i"
@@ -136,8 +136,8 @@ def test_nobody_waits_for_an_import_any_more(tmp_path: Path) -> None:
 def test_an_import_has_succeeded_if_the_image_is_active(tmp_path: Path, method: Method, status: Status) -> None:
     """Else the service's reason is passed on, and what to check."""
     failed = (ImportTask("old", "failure", "another reason"), ImportTask("t", "failure", "No room. "))
-    shown = replace(QUEUED, status=status, service={FAILED_STORES: "one,two"})
-    backend, watch = Written(tmp_path, [shown], [failed]), Watch()
+    display = replace(QUEUED, status=status, service={FAILED_STORES: "one,two"})
+    backend, watch = Written(tmp_path, [display], [failed]), Watch()
     options: dict[str, Any] = {"stores": ("one", "two"), "all_stores": False}
     options |= {"uri": "https://me:secret@x.example/a?sig=1"} if method is Method.WEB_DOWNLOAD else {}
     imports = Imports(backend, watch.patience())
@@ -231,9 +231,9 @@ def test_only_stores_that_lack_an_image_get_a_copy(tmp_path: Path, wanted: list[
 @pytest.mark.parametrize("reached", [(), ("two",)])
 def test_a_copy_that_did_not_reach_every_store_is_a_failure(tmp_path: Path, reached: tuple[str, ...]) -> None:
     """Also if it reached some."""
-    shown = replace(ACTIVE, stores=("one", *reached), service={FAILED_STORES: "three"})
+    display = replace(ACTIVE, stores=("one", *reached), service={FAILED_STORES: "three"})
     with pytest.raises(BackendError) as caught:
-        Imports(Written(tmp_path, [ACTIVE, shown]), Watch().patience()).copy("i", ["two", "three"])
+        Imports(Written(tmp_path, [ACTIVE, display]), Watch().patience()).copy("i", ["two", "three"])
     assert "two, three" in str(caught.value)
     assert caught.value.hint == CHECKS[COPY]
 

@@ -269,21 +269,21 @@ class StoreMenu(Service):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder, {})
-        self.asked: list[object] = []
+        self.queries: list[object] = []
         self.held: tuple[str, ...] = ("default",)
         self.staged = b""
 
     def upload(self, image_id: str, chunks: Iterable[bytes], size: int | None, *, store: str | None = None) -> None:
-        self.asked.append(("upload", store))
+        self.queries.append(("upload", store))
         self.held = (store or "default",)
         super().upload(image_id, chunks, size)
 
     def stage(self, image_id: str, chunks: Iterable[bytes], size: int | None) -> None:
-        self.asked.append("stage")
+        self.queries.append("stage")
         self.staged = b"".join(chunks)
 
     def import_image(self, image_id: str, method: str, **options: Unpack[ImportFields]) -> None:
-        self.asked.append((method, options))
+        self.queries.append((method, options))
         self.held = (*self.held, *options.get("stores", ()))
         if method != COPY:
             super().upload(image_id, [self.staged], None)
@@ -322,7 +322,7 @@ def test_the_way_into_stores(
         expected = [("upload", first)]
         if len(wanted) > 1:
             expected.append((COPY, {"stores": sorted(wanted - {first})}))
-    assert service.asked == expected
+    assert service.queries == expected
 
 
 class Mirrors(Importing):

@@ -69,7 +69,7 @@ def test_an_update_of_what_is_so_already_writes_nothing(store: FaultyStore) -> N
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "texts"),
     [
         ({GUARD: None, "imagesync_rev_8": "another run"}, "another run wrote to it"),
         ({GUARD: None}, "another run wrote to it"),
@@ -79,13 +79,13 @@ def test_an_update_of_what_is_so_already_writes_nothing(store: FaultyStore) -> N
     ids=["another run wrote", "no guard", "disowned", "unbound"],
 )
 def test_an_update_after_somebody_wrote_saves_nothing(
-    store: FaultyStore, change: dict[str, str | None], told: str
+    store: FaultyStore, change: dict[str, str | None], texts: str
 ) -> None:
     """Between the read and the PATCH another run wrote, or somebody took a mark off: the service refuses it whole."""
     image = active(store)
     changed = change_by_hand(store, image.id, change)
     with pytest.raises(
-        Conflict, match=f"changed by another user or run meanwhile: {told}; this run's change was not made"
+        Conflict, match=f"changed by another user or run meanwhile: {texts}; this run's change was not made"
     ):
         Writes(store).update(image, ATTRS)
     assert stored(store, image) == changed
@@ -481,7 +481,7 @@ def by_hand(tmp_path: Path) -> ChangedByHand:
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "texts"),
     [
         ({"min_ram": 7}, "min_ram is 7, it was 0"),
         ({"protected": True}, "protected is True, it was False"),
@@ -489,7 +489,7 @@ def by_hand(tmp_path: Path) -> ChangedByHand:
     ],
 )
 def test_a_change_that_no_guard_stops_is_seen_in_the_answer_and_ours_is_taken_back(
-    by_hand: ChangedByHand, change: UpdateFields, told: str
+    by_hand: ChangedByHand, change: UpdateFields, texts: str
 ) -> None:
     """Somebody changes what this run does not send: that stays, and everything that this run sent is as before."""
     image = active(by_hand)
@@ -497,7 +497,7 @@ def test_a_change_that_no_guard_stops_is_seen_in_the_answer_and_ours_is_taken_ba
     writes = Writes(by_hand, nonce="mine")
     with pytest.raises(Conflict, match="changed by another user or run meanwhile") as caught:
         writes.update(image, ATTRS)
-    assert told in str(caught.value)
+    assert texts in str(caught.value)
     assert "what this run changed was taken back" in str(caught.value)
     left = stored(by_hand, image)
     assert (left.name, left.hidden, left.tags, left.properties.get("a")) == ("old", False, frozenset(), None)

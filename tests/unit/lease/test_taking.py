@@ -389,7 +389,7 @@ def test_of_two_that_begin_a_chain_at_once_the_smaller_id_stays(runs: TwoRuns, i
 def test_a_listing_that_lags_is_waited_for(runs: TwoRuns) -> None:
     """A record is shown a moment after it was made: who begins a chain looks when others have been shown."""
     made_at: dict[str, float] = {}
-    runs.hooked.shown = lambda image: runs.clock.now - made_at.setdefault(image.id, runs.clock.now) >= 0.4
+    runs.hooked.display = lambda image: runs.clock.now - made_at.setdefault(image.id, runs.clock.now) >= 0.4
     failed: list[LeaseHeld] = []
 
     def rival() -> None:
@@ -407,7 +407,7 @@ def test_a_listing_that_lags_is_waited_for(runs: TwoRuns) -> None:
 
 def test_a_record_that_is_never_shown_is_not_relied_on(runs: TwoRuns) -> None:
     """Nobody else would see it either."""
-    runs.hooked.shown = lambda image: False
+    runs.hooked.display = lambda image: False
     with pytest.raises(Unavailable, match="to make, or to show, the record of the lease"):
         runs.take()
     assert runs.records() == []

@@ -54,7 +54,7 @@ class HookedStore:
         self.before_update: Callable[[], object] = lambda: None
         self.before_look: Callable[[], object] = lambda: None
         self.after_look: Callable[[], object] = lambda: None
-        self.shown: Callable[[LiveImage], bool] = lambda image: True
+        self.display: Callable[[LiveImage], bool] = lambda image: True
         self.undeletable: set[str] = set()
 
     def __getattr__(self, name: str) -> Any:
@@ -85,7 +85,7 @@ class HookedStore:
     def leases(self, catalog: str) -> list[LiveImage]:
         """What was seen may be old when it arrives, and a listing may lag."""
         self.before_look()
-        found = [image for image in self._real.leases(catalog) if self.shown(image)]
+        found = [image for image in self._real.leases(catalog) if self.display(image)]
         self.after_look()
         return found
 

@@ -233,7 +233,7 @@ def test_dollars_come_back_as_they_were(tmp_path: Path, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("attrs", "told"),
+    ("attrs", "texts"),
     [
         ({"name": None}, "left out: it has no name; give it one"),
         ({"name": "\U0001f600"}, "left out: its name holds a character beyond the basic plane"),
@@ -245,13 +245,13 @@ def test_dollars_come_back_as_they_were(tmp_path: Path, text: str) -> None:
         ),
     ],
 )
-def test_an_image_that_cannot_be_managed_is_left_out_and_told_of(attrs: dict[str, Any], told: str) -> None:
+def test_an_image_that_cannot_be_managed_is_left_out_and_told_of(attrs: dict[str, Any], texts: str) -> None:
     """In one line without anything that moves a cursor; the others are written."""
     found = made(image("fine", "f"), image(**{"image_id": "bad", **attrs}))
     assert list(found.images) == ["fine"]
     (line,) = found.problems
     assert line.startswith("image bad")
-    assert told in line
+    assert texts in line
     assert line.isprintable()
 
 

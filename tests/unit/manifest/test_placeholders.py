@@ -34,7 +34,7 @@ images:
     (spec,) = catalog.images
     assert (spec.disk_format, spec.visibility, spec.min_ram, spec.protected) == ("raw", "private", 512, True)
     assert isinstance(spec.source, FileSource)
-    assert (str(spec.source.checksum), spec.source.shown) == (f"md5:{'a' * 32}", "raw.img")
+    assert (str(spec.source.checksum), spec.source.display) == (f"md5:{'a' * 32}", "raw.img")
     assert (catalog.name, catalog.target.cloud) == ("lab", "lab-cloud")
     policy = catalog.policy
     assert (policy.on_remove, policy.max_delete.value, policy.publish) == ("hide", 10, "staged-only")

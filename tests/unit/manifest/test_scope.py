@@ -30,11 +30,11 @@ def test_only_never_widens_what_the_target_has(tmp_path: Path, only: tuple[str, 
     assert "debian-12" in catalog.keys
 
 
-@pytest.mark.parametrize(("target", "asked"), [("ubuntu-?", "*"), ("ubuntu-?", "ubuntu-*"), ("*-24", "ubuntu-*")])
-def test_patterns_that_overlap_give_no_more_than_both(tmp_path: Path, target: str, asked: str) -> None:
+@pytest.mark.parametrize(("target", "queries"), [("ubuntu-?", "*"), ("ubuntu-?", "ubuntu-*"), ("*-24", "ubuntu-*")])
+def test_patterns_that_overlap_give_no_more_than_both(tmp_path: Path, target: str, queries: str) -> None:
     """A ``*`` is not covered by a ``?``, and where two patterns merely overlap only named keys are meant."""
     text = HEAD + f"targets: {{eu: {{cloud: c, only: ['{target}']}}}}\nimages: {{ubuntu-2: {{}}, ubuntu-24: {{}}}}\n"
-    catalog = wanted(tmp_path, text, asked)
+    catalog = wanted(tmp_path, text, queries)
     assert not catalog.is_in_scope("ubuntu-18")
     assert not catalog.is_in_scope("debian-12")
 

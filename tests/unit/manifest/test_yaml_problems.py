@@ -96,7 +96,7 @@ def test_the_cause_is_named_where_it_is(lines: str, place: str, expected: str) -
 
 
 @pytest.mark.parametrize(
-    ("line", "shown"),
+    ("line", "display"),
     [
         ("  name: Ubuntu: 24.04", ["      name: Ubuntu: 24.04", "                  ^"]),
         ("  a:\t\"x\" y", ["      a:→\"x\" y", "             ^"]),
@@ -105,11 +105,11 @@ def test_the_cause_is_named_where_it_is(lines: str, place: str, expected: str) -
         (f"  n: x: {'yy' * 90}", [f"      n: x: {'y' * 62} …", "          ^"]),
     ],
 )  # fmt: skip
-def test_the_line_is_shown_with_a_caret(line: str, shown: list[str]) -> None:
+def test_the_line_is_shown_with_a_caret(line: str, display: list[str]) -> None:
     """At most 80 columns of it, the caret below the column."""
     _, found = parse(f"images: {{}}\nx:\n{line}\n", "m.yaml")
     *drawn, _ = str(ManifestError(found)).split("\n")[1:]
-    assert drawn == shown
+    assert drawn == display
     assert all(len(part) <= 80 for part in drawn)
 
 

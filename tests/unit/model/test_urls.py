@@ -139,7 +139,7 @@ def test_a_glob_names_whole_hosts(host: str, globs: list[str], named: bool) -> N
 
 
 @pytest.mark.parametrize(
-    ("url", "shown", "host"),
+    ("url", "display", "host"),
     [
         ("https://user:S3CRET@m.example:8443/a/b.img?sig=S3CRET#S3CRET", "https://m.example:8443/a/b.img", "m.example:8443"),
         ("http://m.example?sig=S3CRET", "http://m.example", "m.example"),
@@ -148,9 +148,9 @@ def test_a_glob_names_whole_hosts(host: str, globs: list[str], named: bool) -> N
         ("https://[2001:db8::1]/a", "https://[2001:db8::1]/a", "[2001:db8::1]"),
     ],
 )  # fmt: skip
-def test_a_url_has_no_log_in_query_or_fragment(url: str, shown: str, host: str) -> None:
+def test_a_url_has_no_log_in_query_or_fragment(url: str, display: str, host: str) -> None:
     """Any of them may be a secret."""
-    assert public_url(url) == shown
+    assert public_url(url) == display
     assert public_host(url) == host
 
 

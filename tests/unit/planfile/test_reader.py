@@ -30,21 +30,21 @@ def document_of(path: tuple[str | int, ...], value: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("text", UNPRINTABLE)
 @pytest.mark.parametrize(
-    ("path", "shown"),
+    ("path", "display"),
     [
         (("target", "label"), "target.label"),
         (("target", "location"), "target.location"),
         (("manifest", "target"), "manifest.target"),
         (("owners", "a"), "owners.a"),
         (("copies",), "copies"),
-        (("steps", 0, "source", "shown"), "steps.source.shown"),
+        (("steps", 0, "source", "shown"), "steps.source.display"),
     ],
 )
-def test_a_text_that_could_command_a_terminal_is_refused(path: tuple[str | int, ...], shown: str, text: str) -> None:
+def test_a_text_that_could_command_a_terminal_is_refused(path: tuple[str | int, ...], display: str, text: str) -> None:
     """Whatever it is shown for; values of images may hold any character."""
     value = [text] if path == ("copies",) else text
-    with pytest.raises(UsageError, match=rf"^f\.json is not a saved plan: {shown} holds control characters"):
-        plan_from_json(document_of(path, value), folder="/images", shown="f.json")
+    with pytest.raises(UsageError, match=rf"^f\.json is not a saved plan: {display} holds control characters"):
+        plan_from_json(document_of(path, value), folder="/images", display="f.json")
 
 
 @pytest.mark.parametrize("name", UNPRINTABLE)
@@ -52,13 +52,13 @@ def test_a_text_that_could_command_a_terminal_is_refused(path: tuple[str | int, 
 def test_a_name_that_could_command_a_terminal_is_refused(member: str, name: str) -> None:
     """A key of an image, say."""
     with pytest.raises(UsageError, match=rf"^f\.json is not a saved plan: {member} holds control characters"):
-        plan_from_json(document_of((member, name), "x"), folder="/images", shown="f.json")
+        plan_from_json(document_of((member, name), "x"), folder="/images", display="f.json")
 
 
 def test_a_value_of_an_image_may_hold_any_character() -> None:
     """It is escaped where it is shown."""
     document = document_of(("steps", 0, "document", "properties", "p"), UNPRINTABLE[0])
-    (create, *_) = plan_from_json(document, folder="/images", shown="f.json").steps
+    (create, *_) = plan_from_json(document, folder="/images", display="f.json").steps
     assert isinstance(create.action, Create)
     assert create.action.state.properties == {"p": UNPRINTABLE[0]}
 
@@ -67,7 +67,7 @@ def test_a_value_of_an_image_may_hold_any_character() -> None:
 def test_counts_that_do_not_fit_the_steps_are_refused(name: str) -> None:
     """A reader decides by them."""
     with pytest.raises(UsageError, match=r"^f\.json is not a saved plan: its summary does not fit its steps"):
-        plan_from_json(document_of(("summary", name), 7), folder="/images", shown="f.json")
+        plan_from_json(document_of(("summary", name), 7), folder="/images", display="f.json")
 
 
 @pytest.mark.parametrize(

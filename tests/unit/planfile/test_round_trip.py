@@ -72,7 +72,7 @@ def test_a_plan_of_any_kind_is_saved_and_read_back(kind: Kind) -> None:
             made = plan_rollback(wanted, found)
     assert made.steps
     document = plan_to_json(made, tool="test", folder="/images")
-    assert plan_from_json(document, folder="/images", shown="plan.json") == made
+    assert plan_from_json(document, folder="/images", display="plan.json") == made
 
 
 def test_errors_of_keys_are_saved_and_read_back() -> None:
@@ -82,7 +82,7 @@ def test_errors_of_keys_are_saved_and_read_back() -> None:
     made = plan(catalog(spec("a", source=source, fault=fault), base="/images"), inventory())
     document = plan_to_json(made, tool="test", folder="/images")
     assert [error["message"] for error in document["errors"]] == ["https://x/a: HTTP 404"]
-    assert plan_from_json(document, folder="/images", shown="plan.json") == made
+    assert plan_from_json(document, folder="/images", display="plan.json") == made
     sound = plan(catalog(spec("a"), base="/images"), inventory())
     assert "errors" not in plan_to_json(sound, tool="test", folder="/images")
 
@@ -97,7 +97,7 @@ def test_what_is_not_verified_stands_in_a_saved_plan(verify: bool) -> None:
     assert step["source"]["transfer"]["verify"] is verify
     assert (step["record"]["digests"], step["record"]["declared"]) == ([], [str(digest("a"))])
     assert any("verify: none" in note for note in document["notes"]) is not verify
-    assert plan_from_json(document, folder="/images", shown="plan.json") == made
+    assert plan_from_json(document, folder="/images", display="plan.json") == made
 
 
 def test_no_query_and_no_log_in_of_any_url_stands_in_a_saved_plan() -> None:
@@ -225,7 +225,7 @@ def test_every_field_of_a_plan_comes_back_from_a_saved_one() -> None:
     """None is lost, and none takes the place of another. ``copies`` and ``made`` are not compared by plans themselves."""
     made = make_full_plan()
     document = json.loads(json.dumps(plan_to_json(made, tool="test", folder="/co")))
-    found = plan_from_json(document, folder="/co", shown="plan.json")
+    found = plan_from_json(document, folder="/co", display="plan.json")
     assert found == made
     assert (found.copies, found.made) == (made.copies, made.made)
 
@@ -246,7 +246,7 @@ def test_paths_of_a_saved_plan_follow_its_file() -> None:
     made = make_full_plan()
     document = plan_to_json(made, tool="test", folder="/co")
     assert "/co" not in json.dumps(document)
-    found = plan_from_json(document, folder="/elsewhere/co", shown="plan.json")
+    found = plan_from_json(document, folder="/elsewhere/co", display="plan.json")
     signed = replace(SIGNED, keyring="/elsewhere/co/images/keys/vendor.asc")
     file, url = (step.action.source for step in found.steps[:2] if isinstance(step.action, Create))
     assert found.base == "/elsewhere/co/images"

@@ -60,8 +60,8 @@ def test_a_key_vanishes_unless_what_becomes_current_can_be_used(hidden: bool, st
     """The one that users have is deleted; another is published, in each state, with each change of it."""
     other = live(spec("a"), "other", Role.RETIRED, hidden=hidden, status=status)
     record = read(live(spec("a"), "other"))
-    shown = {"show": (FieldChange(("hidden",), hidden, False),), "hide": (FieldChange(("hidden",), hidden, True),)}
-    changes = shown["show"] if "show" in change else shown.get(change, (FieldChange(("protected",), True, False),))
+    display = {"show": (FieldChange(("hidden",), hidden, False),), "hide": (FieldChange(("hidden",), hidden, True),)}
+    changes = display["show"] if "show" in change else display.get(change, (FieldChange(("protected",), True, False),))
     steps = [
         make_step(Delete("a", "id-a"), Reason.SUPERSEDED),
         make_step(Update("a", "other", changes, record), Reason.ROLLBACK),

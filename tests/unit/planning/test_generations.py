@@ -208,20 +208,20 @@ OTHERS = {
 def expect(wanted: Sequence[Checksum], computed: Sequence[Checksum], declared: Sequence[Checksum],
            served: str | None, *, packed: bool, converted: bool) -> Holds:  # fmt: skip
     """What the docstring of compare_content says of a file, in other words."""
-    asked = {one.algorithm: one.value for one in wanted}
+    queries = {one.algorithm: one.value for one in wanted}
     sure = {one.algorithm: one.value for one in computed}
     known = {one.algorithm: one.value for one in declared} | sure
     usable = served if not packed and not converted else None
-    if usable and "sha512" in asked:
-        if asked["sha512"] == usable:
+    if usable and "sha512" in queries:
+        if queries["sha512"] == usable:
             return Holds.SAME
-        named = set(asked) & set(sure)
-        is_named = bool(named) and all(asked[name] == sure[name] for name in named)
+        named = set(queries) & set(sure)
+        is_named = bool(named) and all(queries[name] == sure[name] for name in named)
         return Holds.TAMPERED if is_named else Holds.CHANGED
-    shared = set(asked) & set(known)
+    shared = set(queries) & set(known)
     if not shared:
         return Holds.UNKNOWN if sure or usable else Holds.CHANGED
-    if all(asked[name] == known[name] for name in shared):
+    if all(queries[name] == known[name] for name in shared):
         return Holds.SAME
     if served and "sha512" in sure and not converted:
         was_packed = sure["sha512"] != served
@@ -260,16 +260,16 @@ def own(image: LiveImage) -> Owned:
 
 @pytest.mark.parametrize("converted", [False, True])
 @pytest.mark.parametrize("served", [None, "a", "b"])
-@pytest.mark.parametrize("asked", list("ab"))
-def test_known_content_by_every_mix_of_digests(asked: str, served: str | None, converted: bool) -> None:
+@pytest.mark.parametrize("queries", list("ab"))
+def test_known_content_by_every_mix_of_digests(queries: str, served: str | None, converted: bool) -> None:
     """The service's hash contradicts it, or a computed digest does; a declared one does not."""
     attrs: dict[str, Any] = {"os_hash_algo": "sha512", "os_hash_value": served * 128} if served else {}
     for computed, declared in product(OTHERS.values(), OTHERS.values()):
         image = rewrite(live(spec("a"), **attrs), digests=computed, declared=declared, converted=converted)
-        wanted = spec("a", source=KnownContent(SHA512[asked]), fingerprint=Fingerprint((SHA512[asked],)))
-        contradicted = any(one.algorithm == "sha512" and one != SHA512[asked] for one in computed)
+        wanted = spec("a", source=KnownContent(SHA512[queries]), fingerprint=Fingerprint((SHA512[queries],)))
+        contradicted = any(one.algorithm == "sha512" and one != SHA512[queries] for one in computed)
         expected = Holds.CHANGED if contradicted else Holds.SAME
-        expected = Holds.TAMPERED if served not in (None, asked) else expected
+        expected = Holds.TAMPERED if served not in (None, queries) else expected
         assert compare_content(wanted, own(image)) is expected
 
 

@@ -39,8 +39,8 @@ def test_a_long_value_is_shown_where_it_differs(length: int) -> None:
 def test_a_long_new_value_says_how_long_it_is() -> None:
     """It is the only one, so its end may be left out."""
     digest = hashlib.sha256(b"a" * 100).hexdigest()[:8]
-    shown = f"(none) → {'a' * MAX_VALUE_CHARS}… (100 characters, sha256 {digest}…)"
-    assert line(("properties", "p"), None, "a" * 100) == shown
+    display = f"(none) → {'a' * MAX_VALUE_CHARS}… (100 characters, sha256 {digest}…)"
+    assert line(("properties", "p"), None, "a" * 100) == display
 
 
 def test_long_values_that_begin_alike_and_are_as_long_are_told_apart() -> None:

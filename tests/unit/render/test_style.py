@@ -6,7 +6,7 @@ from imagesync.render.style import Ink, format_count, format_size, format_value,
 
 
 @pytest.mark.parametrize(
-    ("count_of_bytes", "shown"),
+    ("count_of_bytes", "display"),
     [
         (None, "unknown size"),
         (0, "0 B"),
@@ -18,13 +18,13 @@ from imagesync.render.style import Ink, format_count, format_size, format_value,
         (2**40, "1.0 TiB"),
     ],
 )
-def test_sizes_have_binary_units(count_of_bytes: int | None, shown: str) -> None:
+def test_sizes_have_binary_units(count_of_bytes: int | None, display: str) -> None:
     """One digit behind the point."""
-    assert format_size(count_of_bytes) == shown
+    assert format_size(count_of_bytes) == display
 
 
 @pytest.mark.parametrize(
-    ("found", "shown"),
+    ("found", "display"),
     [
         (None, "(none)"),
         ((), "(none)"),
@@ -37,9 +37,9 @@ def test_sizes_have_binary_units(count_of_bytes: int | None, shown: str) -> None
         ("x" * 73, "x" * 71 + "…"),
     ],
 )
-def test_a_value_is_one_short_line(found: object, shown: str) -> None:
+def test_a_value_is_one_short_line(found: object, display: str) -> None:
     """As the manifest would write it."""
-    assert format_value(found) == shown
+    assert format_value(found) == display
 
 
 def test_one_of_a_thing_is_no_plural() -> None:

@@ -15,20 +15,20 @@ from tests.unit.factories import NOW, catalog, digest, inventory, live, plan, re
 
 
 @pytest.mark.parametrize(
-    ("url", "shown"),
+    ("url", "display"),
     [
         ("https://user:S3CRET@m.example:8443/x/a.img?sig=S3CRET", ("from a.img", "host        m.example:8443")),
         ("https://m.example?sig=S3CRET", ("from m.example", "host        m.example")),
     ],
 )
 @pytest.mark.parametrize("detail", Detail)
-def test_of_a_url_the_plan_shows_no_secret(url: str, shown: tuple[str, ...], detail: Detail) -> None:
+def test_of_a_url_the_plan_shows_no_secret(url: str, display: tuple[str, ...], detail: Detail) -> None:
     """The log-in and the query may be secrets, also that of a URL without a path."""
     made = plan(catalog(spec("a", source=UrlSource((url,), Checksum("sha256", "a" * 64)))), inventory())
     text = plan_text(made, detail=detail)
     assert "S3CRET" not in text
     if detail is Detail.USUAL:
-        assert all(part in text for part in shown)
+        assert all(part in text for part in display)
 
 
 def test_every_mirror_is_shown() -> None:
@@ -162,12 +162,12 @@ def test_an_image_that_users_lose_stands_last() -> None:
     assert "      image  id-gone" in text
 
 
-@pytest.mark.parametrize(("expires", "shown"), [("2026-12-23", True), ("2026-12-24", False), ("2026-11-24", True)])
-def test_an_image_that_expires_soon_is_announced(expires: str, *, shown: bool) -> None:
+@pytest.mark.parametrize(("expires", "display"), [("2026-12-23", True), ("2026-12-24", False), ("2026-11-24", True)])
+def test_an_image_that_expires_soon_is_announced(expires: str, *, display: bool) -> None:
     """Within thirty days of the reader's clock; a plan itself holds no clock."""
     made = plan(catalog(spec("a", expires=expires, on_expire=OnExpire.HIDE)), inventory(live(spec("a"))))
     assert made.expires == {"a": expires}
-    assert (f"  a  {expires} (" in plan_text(made, now=NOW)) is shown
+    assert (f"  a  {expires} (" in plan_text(made, now=NOW)) is display
     assert "Expiring" not in plan_text(made)
     assert f"  a  {expires} (" in plan_text(made, now=NOW, detail=Detail.WHOLE)
 

@@ -45,10 +45,10 @@ def test_a_named_host_may_be_internal_and_others_are_not_asked() -> None:
     """Without globs every host may be asked, and none is trusted."""
     named, every = SourceAccess(("*.corp.example",)), SourceAccess()
     assert named.is_allowed("mirror.corp.example")
-    assert named.may_be_internal("mirror.corp.example")
+    assert named.can_be_internal("mirror.corp.example")
     assert not named.is_allowed("evil.example")
     assert every.is_allowed("evil.example")
-    assert not every.may_be_internal("evil.example")
+    assert not every.can_be_internal("evil.example")
 
 
 def test_the_time_for_checks_is_one_for_the_whole_run() -> None:

@@ -45,7 +45,7 @@ def test_a_name_of_several_projects_is_an_error(ids: list[str], expected: str | 
         else:
             with pytest.raises(UsageError, match=r"project 'p' does not exist in domain 'D'; .*write the project's id"):
                 find_project_id(api, None, "p", "D")
-        assert parse_qs(urlsplit(server.asked[-1]).query) == {"name": ["p"], "domain_id": ["domain-1"]}
+        assert parse_qs(urlsplit(server.queries[-1]).query) == {"name": ["p"], "domain_id": ["domain-1"]}
 
 
 @pytest.mark.parametrize(("ids", "expected"), [(["one"], "one"), ([], None), (["one", "two"], None)])
@@ -103,7 +103,7 @@ def test_the_session_s_project_is_found_by_name_and_domain_without_a_request(
 
     with identity_service(answer) as (api, server):
         assert find_project_id(api, Access(), name, domain) == expected  # type: ignore[arg-type]  # only the part that is used
-        queries = [parse_qs(urlsplit(path).query) for path in server.asked if "/projects?" in path]
+        queries = [parse_qs(urlsplit(path).query) for path in server.queries if "/projects?" in path]
         assert queries == ([{"name": [name], "domain_id": [domain_id]}] if domain_id else [])
 
 
