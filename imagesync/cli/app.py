@@ -83,7 +83,7 @@ def root(
 
 
 def _escape_lines(error: ImagesyncError) -> str:
-    """The lines of an error without anything that moves a cursor, whoever's words are in it.
+    """The lines of an error without characters that move a cursor, also in quoted texts.
 
     Problems of manifests quote files, so nothing in them may look like a secret.
     """

@@ -29,7 +29,7 @@ LIBRARIES = (
 def write_bug_log(text: str) -> None:
     """Write a private log with the traceback ``text``, without secrets; its path to standard error.
 
-    If no log can be written, the last line of the traceback goes to standard error.
+    If no log can be written, the last line of the traceback is written to standard error.
     """
     known = [value for name, value in os.environ.items() if SECRET_NAMES.search(name)]
     text = redact(text, known)

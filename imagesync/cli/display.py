@@ -140,7 +140,7 @@ class Display:
         self._print(Text(line[:INDENT], style).append_text(joined))
 
     def _print(self, text: Text) -> None:
-        # the terminal wraps a long line, so that what is copied from it is whole
+        # the terminal wraps a long line: a copy of it is whole
         self._console.print(text, soft_wrap=True)
 
     def _draw(self) -> RenderableType:
@@ -157,7 +157,7 @@ class Display:
         return Group(*lines, *(_cut(Text(note), layout.columns) for note in notes))
 
     def _read_size(self) -> ConsoleDimensions:
-        """The size of the terminal, which may have changed; some terminals do not know theirs."""
+        """The size of the terminal, which may have changed; some terminals do not report it."""
         try:
             columns, lines = os.get_terminal_size(self._stream.fileno())
         except OSError:
@@ -198,14 +198,16 @@ class Layout:
 
 
 def make_row(key: str, moved: Moved, state: str) -> Row:
-    """The row of a transfer, or of all; ``state`` stands in the place of rate and time."""
+    """The row of a transfer, or of all; ``state`` is shown in the place of rate and time."""
     share = min(moved.done / moved.total, 1.0) if moved.total else None
     tail = state or f"{rate_text(moved):>{RATE}}{'':{GAP}}{left_text(moved)}"
     return Row(key, share, amount_text(moved), tail)
 
 
 def choose_layout(rows: Sequence[Row], columns: int, keys: int) -> Layout:
-    """A layout for lines of at most ``columns``; ``keys``: of the longest key of the whole plan, so that nothing jumps."""
+    """A layout for lines of at most ``columns``; ``keys``: of the longest key of the whole plan: the columns never
+    move.
+    """
     amount = max([AMOUNT, *(len(row.amount) for row in rows)])
     tail = max([RATE + GAP + LEFT, *(len(row.tail) for row in rows)])
     room = columns - amount - tail - 3 * GAP

@@ -49,7 +49,7 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """Where the manifest goes: standard output without ``out``; ``catalog`` None: called like the project."""
+    """Where the manifest is written: standard output without ``out``; ``catalog`` None: called like the project."""
 
     out: Path | None = None
     catalog: str | None = None
@@ -87,7 +87,7 @@ def export_images(wanted: Selection, place: Destination, options: Options) -> Ex
 
 
 def _check_owners(owners: Sequence[str], images: Sequence[LiveImage]) -> None:
-    """UsageError for an owner that is no id and has no image: the service takes any word, and finds nothing."""
+    """UsageError for an owner that is not an id and has no image: the service accepts any word and finds nothing."""
     found = {image.owner for image in images}
     if names := [owner for owner in owners if not is_project_id(owner) and owner not in found]:
         word = quote_word(names[0])
@@ -122,7 +122,7 @@ def _find(backend: Backend, wanted: Selection, missing: list[str]) -> list[LiveI
 
 
 def _select(images: Sequence[LiveImage], wanted: Selection) -> list[LiveImage]:
-    """Those whose name matches and that nobody manages yet; with ``managed`` the current build of each key too.
+    """Images whose name matches and that no catalog owns; with ``managed`` the current build of each key too.
 
     A snapshot with a copy of another image's record is an image like any other.
     """

@@ -1,7 +1,7 @@
 """Results -> files that only their owner can read, whole or not at all; pipes, devices and streams are written. Does I/O.
 
-No file is written through a link: whoever may put one into the working directory would choose what is overwritten. A link
-at the place of an output is replaced, and a relative path must not lead out of the working directory by a link.
+No file is written through a link: the author of a checkout could choose with it what is overwritten. A link at the
+place of an output is replaced, and a relative path must not lead out of the working directory by a link.
 """
 
 import fcntl

@@ -20,9 +20,9 @@ _END: Final = 0
 
 
 class Interrupted(BaseException):
-    """A signal came before the first step, or while somebody was asked; its text is a sentence for a person.
+    """A signal came before the first step, or during the confirmation; its text is a sentence for a person.
 
-    No KeyboardInterrupt: Click makes an Abort of that, which does not know the signal.
+    It is not a KeyboardInterrupt: Click turns that into an Abort, which does not have the signal.
     """
 
     def __init__(self, text: str, number: int = signal.SIGINT) -> None:

@@ -24,7 +24,7 @@ SHOWN: Final = "is_shown"
 
 @dataclass(frozen=True, slots=True)
 class LogOptions:
-    """How much is said, and where it is kept."""
+    """How much is reported, and where it is logged."""
 
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="Only problems: no progress, and with --yes no plan.")
@@ -48,7 +48,7 @@ class LogOptions:
 
 
 class _OneLine(logging.Formatter):
-    """A record as one printable line, whoever's words are in it."""
+    """A record as one printable line, also with quoted texts."""
 
     def format(self, record: logging.LogRecord) -> str:
         return make_printable(super().format(record))
@@ -64,7 +64,7 @@ class _FileLine(logging.Formatter):
 
 
 class _FileHandler(logging.StreamHandler[TextIO]):
-    """A log file; one that cannot be written any more stops no run."""
+    """A log file. An error of writing it does not stop the run."""
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002, N802 - as logging has it
         """Write no more."""

@@ -58,7 +58,7 @@ def refuse_values(options: Options) -> None:
 def check_target(plan: Plan, options: Options) -> None:
     """UsageError if --target, --cloud or --store names another place than the one that a saved plan was made for.
 
-    That two clouds of clouds.yaml are the same place, only the services can tell.
+    Whether two clouds of clouds.yaml are the same place is known only after logging in.
     """
     if options.target not in (None, plan.target_name):
         made = f"target {plan.target_name}" if plan.target_name else "no target of the manifest"

@@ -13,7 +13,7 @@ class Command(TyperCommand):
     """A command as ``--help`` shows it and as its words are read."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Read the words; UsageError for an option that is given twice, or empty: nobody can tell which value was meant."""
+        """Read the words; UsageError for an option that is given twice, or empty: the intended value is unknown."""
         if not ctx.resilient_parsing:  # the shell asks for completions
             values, _, order = self.make_parser(ctx).parse_args(args=list(args))
             _check_repeats(order)
@@ -34,7 +34,7 @@ class Command(TyperCommand):
 
 
 def _check_repeats(order: list[Any]) -> None:
-    """UsageError if an option that takes one value, or one of two opposite words, stands twice in ``order``."""
+    """UsageError if an option that takes one value, or one of two opposite words, is twice in ``order``."""
     single = [param for param in order if isinstance(param, TyperOption) and not (param.multiple or param.count)]
     exclusive = [param for param in single if not param.is_flag or param.secondary_opts]
     for name, times in Counter(param.name for param in exclusive).items():

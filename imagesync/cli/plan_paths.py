@@ -21,7 +21,7 @@ def check_paths(
 ) -> None:
     """PlanRefused with one sentence for each place that a plan from ``file`` must not name.
 
-    ``is_target_given``: the command line says which target to open, so that the plan's own store is not opened.
+    ``is_target_given``: the command line names the target to open: the plan's own store is not opened.
     ``source_hosts``: globs, one of which must name each host (none: every host is allowed).
     """
     faults = list(_find_false_places(plan))

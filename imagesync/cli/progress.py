@@ -41,8 +41,9 @@ class Watcher(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Saying:
-    """How a run is shown. ``is_quiet``: only steps that are not done. ``tells_why``: a failed step has its reason, because
-    no closing lines will tell it. ``color`` as for ``has_colors``."""
+    """How a run is shown. ``is_quiet``: only steps that are not done. ``tells_why``: a failed step is shown with its
+    reason, because no closing lines follow. ``color`` as for ``has_colors``.
+    """
 
     is_quiet: bool = False
     tells_why: bool = False
@@ -60,7 +61,7 @@ def open_watcher(plan: Plan, stream: TextIO, saying: Saying) -> AbstractContextM
 
 
 def _write_line(stream: TextIO, line: str) -> None:
-    """Write a line to a stream; one that cannot be written (a full disk, a closed pipe) is not: the run goes on."""
+    """Write a line to a stream; an error of writing (a full disk, a closed pipe) is ignored: the run continues."""
     with contextlib.suppress(OSError):
         stream.write(f"{line}\n")
         stream.flush()
@@ -111,7 +112,7 @@ class LogLines:
                         self._write(end_line(result, tells_why=self._saying.tells_why))
 
     def _is_worth_a_line(self, outcome: Outcome) -> bool:
-        """Whether the end of a step is shown; the closing lines name what was broken off, and what went wrong."""
+        """Whether the end of a step is shown; the closing lines name interrupted and failed steps."""
         if self._saying.is_quiet:
             return self._saying.tells_why and outcome not in (Outcome.DONE, Outcome.INTERRUPTED)
         return outcome is not Outcome.INTERRUPTED
@@ -140,8 +141,8 @@ class LogLines:
 class EventLines:
     """Writes each event as a line of JSON, from any thread; nothing without a path. A context manager.
 
-    Of one transfer at most one progress event a second. A file that cannot be written any more does not stop the run: it
-    is one of ``problems`` afterwards.
+    Of one transfer at most one progress event a second. An error of writing the file does not stop the run: it is one
+    of ``problems`` afterwards.
     """
 
     def __init__(self, path: Path | None, *, clock: Callable[[], float] = time.monotonic) -> None:

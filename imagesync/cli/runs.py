@@ -173,7 +173,7 @@ class Run:
             self._interrupts.__exit__(kind, error, trace)
 
     def _end_early(self, error: BaseException) -> None:
-        """The run was left before its result was written: by an error, an interrupt, or somebody who answers with ^C."""
+        """The run was left before its result was written: by an error, an interrupt, or ^C at the confirmation."""
         if not isinstance(error, Interrupted | KeyboardInterrupt | typer.Abort):
             lines = "; ".join(str(error).split("\n"))
             self._events.end(run_finished_to_json(None, make_printable(hide_secrets(lines))))
@@ -233,7 +233,9 @@ class Run:
             yield Watch(notify, self._interrupts.cancelled)
 
     def _saying(self) -> Saying:
-        """How the steps are shown: a report in JSON is read by a program, so that failures are explained as they come."""
+        """How the steps are shown: a report in JSON is read by a program, so failures are explained when they
+        happen.
+        """
         is_json = self._results.form is Form.JSON
         return Saying(is_quiet=self._is_quiet, tells_why=is_json, color=self._results.color)
 

@@ -69,7 +69,7 @@ def _make_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def restore_urls(plan: Plan, missing: frozenset[str], options: Options) -> Plan:
     """The plan with the URLs that its file must not hold, read from the manifests that it was made from.
 
-    Nothing in the file tells whether they are still the same; what comes from them must have the digest of the plan.
+    The file does not show whether they are still the same; data from them must have the digest of the plan.
     """
     if not missing:
         return plan

@@ -23,9 +23,8 @@ def say(text: str) -> None:
 
 
 def complete() -> None:
-    """Streams that the process was started without lead nowhere.
-
-    Else the next file to be opened takes the stream's number, and what is told is written into it.
+    """Open the null device for streams that the process was started without. Otherwise the next file to be opened gets
+    the stream's number, and output is written into it.
     """
     for number in (0, 1, 2):
         try:
@@ -38,7 +37,7 @@ def complete() -> None:
 
 
 class GuardedStream(io.TextIOWrapper):
-    """A stream that never carries what commands a terminal or a CI system, whoever's words are in it."""
+    """A stream whose text never commands a terminal or a CI system, also in quoted texts."""
 
     def __init__(self, stream: io.TextIOWrapper) -> None:
         # Click opens a stream of its own beside one in ASCII
@@ -66,7 +65,9 @@ class GuardedStream(io.TextIOWrapper):
 
 @contextlib.contextmanager
 def divert(show: Callable[[str], None]) -> Iterator[None]:
-    """While the block runs, what is written to standard output or error, if that is a terminal, goes to ``show``."""
+    """While the block runs, what is written to standard output or error, if that is a terminal, is given to
+    ``show``.
+    """
     diverted = [one for one in (sys.stdout, sys.stderr) if isinstance(one, GuardedStream) and one.isatty()]
     for stream in diverted:
         stream.flush()
@@ -79,7 +80,9 @@ def divert(show: Callable[[str], None]) -> Iterator[None]:
 
 
 class TerminalStream(io.TextIOBase):
-    """Standard error as a terminal that is drawn on: nothing is escaped, and an error of writing is no error of a run."""
+    """Standard error as a terminal that is drawn on: nothing is escaped, and an error of writing does not fail the
+    run.
+    """
 
     def __init__(self, stream: TextIO) -> None:
         super().__init__()
@@ -108,7 +111,7 @@ class TerminalStream(io.TextIOBase):
 
 
 _replaced: list[TextIO] = []
-"""Streams that others stand for now: one that nobody holds would close the file that both write to."""
+"""Replaced streams, kept alive: deleting one would close the file that both write to."""
 
 
 def guard() -> None:

@@ -37,8 +37,8 @@ class Row:
     """What happens to an image: its kind, its key, what is done in words, and the lines under it.
 
     ``label`` names it among others: the key, and the image's name if that is another. ``is_named``: it is always named,
-    because an image or its content comes or leaves. ``is_last``: it stands after all others, because users lose the image.
-    ``alone``: lines that it has only if it is not folded with others.
+    because an image or its content is added or removed. ``is_last``: it comes after all others, because users lose the
+    image. ``alone``: lines that it has only if it is not folded with others.
     """
 
     kind: Kind

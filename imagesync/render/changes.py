@@ -15,14 +15,14 @@ LOUD_VISIBILITIES: Final = (Visibility.PUBLIC.value, Visibility.COMMUNITY.value)
 NAMED_FIELDS: Final = frozenset({"visibility", "protected", "hidden", "members", "owner", "status"})
 """Fields of which a plan names every image that changes: who can see the image, use it, or delete it."""
 DIGEST_CHARS: Final = 8
-"""Of the digest of a value that is cut: it tells values apart that begin alike."""
+"""Characters of the digest of a cut value: it distinguishes values that begin alike."""
 CONTEXT_CHARS: Final = 12
 """Characters of a long value that are shown before the place where it differs from another."""
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """What stands under an image of a plan: a name and a text.
+    """A line under an image of a plan: a name and a text.
 
     ``is_loud``: it makes the image public or protected, or ends that. ``is_named``: every image that has this line is named.
     ``uncut``: what the text shows a part of; two lines are the same only if that is the same.

@@ -21,7 +21,7 @@ def describe_target(name: str | None, here: Identity) -> str:
 
 
 def place_to_json(here: Identity) -> dict[str, Any]:
-    """All that tells places apart, as saved plans, reports and events have it."""
+    """All that distinguishes places, as in saved plans, reports and events."""
     return {
         "kind": here.kind,
         "location": here.location,

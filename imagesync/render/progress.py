@@ -1,7 +1,8 @@
-"""Events of a run -> how far it is: bytes, rate and time left of each transfer and of the whole, as values and words. Pure.
+"""Events of a run -> its progress: bytes, rate and time left of each transfer and of the whole, as values and words.
+Pure.
 
-Times are seconds of a clock that never goes back; the caller reads it. Bytes are those of the source as it is sent: of a
-packed source, whose unpacked size nobody knows before its end, those that are read.
+Times are seconds of a clock that never goes back; the caller reads it. Bytes are those of the source as it is sent: of
+a packed source, whose unpacked size is unknown before its end, the bytes that are read.
 """
 
 from collections import deque
@@ -263,7 +264,7 @@ def start_line(step: Step) -> str | None:
 
 
 def progress_line(step: Step, moved: Moved, *, has_begun: bool) -> str:
-    """The line of a log for a transfer that goes on."""
+    """The line of a log for a transfer that continues."""
     share = f" ({100 * moved.done // moved.total} %)" if moved.total else ""
     state = describe_state(moved, has_begun=has_begun)
     parts = [f"{amount_text(moved)}{share}", *([state] if state else [rate_text(moved), left_text(moved)])]

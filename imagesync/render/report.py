@@ -23,7 +23,7 @@ _TO_DO: Final = {verb: f"to {verb}" for verb in VERBS}
 
 
 def outcome_line(result: StepResult) -> str:
-    """One finished step, while others go on; why it failed is told once, in the report."""
+    """One finished step, while others continue; the report has the reason of a failure."""
     return f"{result.outcome.value:11} {make_printable(result.step.id)}"
 
 
@@ -41,7 +41,7 @@ def report_text(report: Report, paint: Paint = leave_plain, *, width: int | None
     """
     sent = sum(result.bytes_sent for result in report.results if result.outcome is Outcome.DONE)
     moved = f" {format_size(sent)} uploaded." if sent else ""
-    if not report.results and report.succeeded:  # all of it was so already when the lease was ours
+    if not report.results and report.succeeded:  # everything was done already when this run got the lease
         return paint(Ink.BOLD, "Applied: nothing was left to do.")
     done = _count(report, {Outcome.DONE}, _DONE) or "nothing done"
     rest = ", ".join(filter(None, (_count(report, set(Outcome) - {Outcome.DONE}, _TO_DO), _count_old_builds(report))))

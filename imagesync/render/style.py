@@ -1,4 +1,4 @@
-"""What a reader sees: colours where they are wanted, sizes, and values that cannot move a cursor. Pure."""
+"""What a reader sees: colors if enabled, sizes, and values that cannot move a cursor. Pure."""
 
 from collections.abc import Callable
 from enum import StrEnum
@@ -11,7 +11,7 @@ MAX_VALUE_CHARS: Final = 72
 
 
 class Ink(StrEnum):
-    """Colours by what they say; the ANSI code of each."""
+    """Colors by meaning; the ANSI code of each."""
 
     ADD = "32"
     CHANGE = "33"
@@ -34,7 +34,7 @@ Paint = Callable[[Ink, str], str]
 
 
 def paint_text(ink: Ink, text: str) -> str:
-    """Text in a colour, for a terminal."""
+    """Text in a color, for a terminal."""
     return f"\x1b[{ink.value}m{text}\x1b[0m"
 
 
@@ -68,7 +68,7 @@ def format_count(number: int, noun: str) -> str:
 
 
 def format_part(done: int, total: int) -> str:
-    """``0.64 of 2.00 GiB``: both in the unit of the total, so that the eye compares them."""
+    """``0.64 of 2.00 GiB``: both in the unit of the total, to compare them easily."""
     for unit, scale, digits in (("TiB", 2**40, 3), ("GiB", 2**30, 2), ("MiB", 2**20, 1), ("KiB", 2**10, 1)):
         if total >= scale:
             return f"{done / scale:.{digits}f} of {total / scale:.{digits}f} {unit}"

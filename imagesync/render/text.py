@@ -1,7 +1,7 @@
 """A plan -> text for people. Pure: colors, the width and the reader's clock are parameters.
 
 One block a key: what happens to the image, then its fields, then what becomes of the builds that it supersedes. What
-many images have in common is written once. Images that users lose stand last.
+many images have in common is written once. Images that users lose come last.
 """
 
 from collections import Counter
@@ -180,7 +180,7 @@ def _is_superseding(step: Step) -> bool:
 
 
 def _make_row(view: _View, key: str, step: Step, superseded: Sequence[Step]) -> Row:
-    """``superseded``: the steps that take away what this one puts another image in the place of."""
+    """``superseded``: the steps that retire or delete the images that this one replaces."""
     match step.action:
         case Create() as create:
             return _make_create_row(view, key, step, create, _describe_fates(view, superseded))
@@ -259,8 +259,8 @@ def _make_promotion_row(view: _View, key: str, step: Step, update: Update, super
 def _find_access_changes(view: _View, update: Update, superseded: Sequence[Step]) -> Iterator[FieldChange]:
     """How a promoted image will differ in what it is called, who sees it and who can delete it.
 
-    It is compared with the image that it supersedes last; without one, with a new image. That it was hidden and had
-    another name as a candidate, nobody saw.
+    It is compared with the image that it supersedes last; without one, with a new image. Its hidden state and its name
+    as a candidate do not matter: users never saw them.
     """
     images = [view.relied.get(find_image_id(step.action) or "", {}) for step in superseded]
     old = next((values for values in reversed(images) if values.get(f"properties.{ROLE}") == Role.CURRENT.value), {})

@@ -1,4 +1,4 @@
-"""A call that may wait for a server -> its result, or an error as soon as nobody wants the result. Threads."""
+"""A call that may wait for a server -> its result, or an error as soon as the result is no longer needed. Threads."""
 
 import threading
 from collections.abc import Callable
@@ -13,8 +13,8 @@ PATIENCE: Final = 0.2
 def call_until(check: Callable[[], None], work: Callable[[Callable[[], bool]], T], discard: Callable[[T], None]) -> T:
     """The result of ``work``, or its error. ``check`` is called while it runs; what that raises is raised here at once.
 
-    A connection that is being opened cannot be interrupted, so ``work`` runs in a thread that is left behind then. It gets a
-    function that says whether its result is still wanted; a result that comes too late goes to ``discard``.
+    A connection that is being opened cannot be interrupted, so ``work`` runs in a thread that is abandoned then. It gets a
+    function that returns whether its result is still needed; a late result is passed to ``discard``.
     """
     changed, results, errors = threading.Condition(), list[T](), list[BaseException]()
     is_wanted = True

@@ -1,7 +1,7 @@
 """Which servers may be asked for sources, how patiently, and for how long in all. No I/O; reads the clock.
 
-A pull request chooses the URLs, and the runner stands in a network of its own: a server of the internet must not be able
-to send the run to an address there.
+A pull request chooses the URLs, and the runner is in an internal network: a server of the internet must not be able to
+send the run to an address there.
 """
 
 import time
@@ -25,7 +25,9 @@ _EMBEDDING: Final = IPv6Network("64:ff9b::/96")
 
 
 class Reach(Enum):
-    """From where an address can be reached. ``INTERNAL``: private, shared or loopback ones, and all that is no host's."""
+    """From where an address can be reached. ``INTERNAL``: private, shared or loopback ones, and all that cannot be a
+    host's.
+    """
 
     PUBLIC = "public"
     INTERNAL = "private"
@@ -50,7 +52,7 @@ def _unwrap(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
 
 
 class PassingError(SourceError):
-    """A failure that may be gone at the next try."""
+    """A failure that the next try may not have."""
 
 
 @dataclass(slots=True)
@@ -74,12 +76,12 @@ class SourceAccess:
         return not self.hosts or is_host_named(host, self.hosts)
 
     def can_be_internal(self, host: str) -> bool:
-        """Whether whoever runs this said that a host is one of its own."""
+        """Whether --source-hosts permits a host to be internal."""
         return bool(self.hosts) and is_host_named(host, self.hosts)
 
     @contextmanager
     def spend_check_time(self) -> "Iterator[Deadline]":
-        """The end of the time for checks; what the block takes is gone from it."""
+        """The end of the time for checks; the time that the block takes is subtracted from it."""
         begun = time.monotonic()
         try:
             yield Deadline(begun + self.check_seconds)
@@ -101,7 +103,7 @@ class Deadline:
         return min(seconds, left)
 
     def make_error(self) -> PassingError:
-        """The error of whoever was not done in time."""
+        """The error of a check that was not done in time."""
         message = f"not checked: the sources of a run are checked for {CHECK_SECONDS:.0f} s in all"
         return PassingError(message, "find the server that is slow, or give a digest instead of a list")
 

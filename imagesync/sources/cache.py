@@ -1,7 +1,7 @@
-"""Digests of local files, kept from run to run, so that a catalog as wanted reads none of them. Files, SQLite.
+"""Digests of local files, kept from run to run: an unchanged catalog reads no file. Files, SQLite.
 
-A digest counts for a file that has the same path, device, inode, size and times (mtime and ctime, nanoseconds). A cache
-that cannot be read or written is no error: the file is hashed again.
+A digest counts for a file that has the same path, device, inode, size and times (mtime and ctime, nanoseconds). If the
+cache cannot be read or written, the file is hashed again.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 ALGORITHM: Final = "sha256"
 SETTLED: Final = 2 * 10**9
-"""Nanoseconds since its last change after which a file's times tell every further change apart."""
+"""Nanoseconds since its last change after which a file's times show every further change."""
 KEPT_DAYS: Final = 180
 _HEX: Final = re.compile("[0-9a-f]+")
 _TABLE: Final = """CREATE TABLE IF NOT EXISTS file_digests

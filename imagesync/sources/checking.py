@@ -69,7 +69,7 @@ class FewThreads:
 def try_each(work: Callable[[T], R], items: Sequence[T], jobs: int, deadline: Deadline) -> list[R | SourceError]:
     """The result for each item, or why it has none, ``jobs`` at a time.
 
-    Whoever is not done at the deadline is given up. Any other error of ``work`` is raised here.
+    An item that is not done at the deadline is abandoned. Any other error of ``work`` is raised here.
     """
     found: dict[int, R | SourceError] = {}
     errors: list[BaseException] = []
@@ -95,7 +95,7 @@ def try_each(work: Callable[[T], R], items: Sequence[T], jobs: int, deadline: De
                 found[index] = result
                 changed.notify_all()
 
-    # a look-up of a name cannot be interrupted, and the end of the process would wait for a thread that is no daemon
+    # resolving a name cannot be interrupted, and the end of the process would wait for a non-daemon thread
     for number in range(min(jobs, len(items))):
         threading.Thread(target=run, name=f"imagesync-check-{number}", daemon=True).start()
     with changed:

@@ -24,7 +24,7 @@ _OTHERS: Final = re.compile(
 _COMMON_ENDING: Final = re.compile(r"[-_ ]?(?:hash|check)?sums?$|[-_ ]?(?:hash(?:es)?|digests?)$")
 _BEFORE_ENDING: Final = re.compile(r"(?:\.(?:txt|text|asc|gpg|sig|sign|pgp|json|lst|list|md|csv))+$")
 AFTER_NAME: Final = frozenset({"download", "raw", "content", "file", "view", "latest"})
-"""What stands behind a file's name in the URLs of download sites."""
+"""What follows a file's name in the URLs of download sites."""
 MAX_NAMES_OF_LINE: Final = 4
 _FILE_ENDINGS: Final = frozenset(
     (
@@ -41,9 +41,9 @@ class Entry(NamedTuple):
 
     ``names``: as written, of one file, the one that says most first; empty where the list names none. ``algorithm``: a
     hashlib name in lower case, or, in upper case, one that is not verified here. ``value``: lower-case hexadecimal.
-    ``sized``: the file's name if what stands before it is a size. ``problem``: why the digest is not unmistakable.
-    ``is_mention``: no entry, but a word of a line that could be one of this file. ``about``: the file that a line without
-    a digest names: if it is not the wanted one, a digest without a name may be that file's.
+    ``sized``: the file's name if the word before it is a size. ``problem``: why the digest is not unmistakable.
+    ``is_mention``: no entry, but a word of a line that could be one of this file. ``about``: the file that a line
+    without a digest names: if it is not the wanted one, a digest without a name may be that file's.
     """
 
     names: tuple[str, ...]
@@ -90,7 +90,7 @@ def is_verified(algorithm: str) -> bool:
 def find_algorithm_of_list(url: str) -> AlgorithmHint | None:
     """The algorithm in the name of a list: ``SHA256SUMS``, ``disk.img.sha512``, ``CHECKSUM.SHA256``, ``b2sums.txt``.
 
-    The name may stand in the query (``?file=B2SUMS``), or before ``/download``.
+    The name may be in the query (``?file=B2SUMS``), or before ``/download``.
     """
     parts = urlsplit(url)
     names = [part for part in unquote(parts.path).split("/") if part][-2:][::-1] or [""]
@@ -101,7 +101,7 @@ def find_algorithm_of_list(url: str) -> AlgorithmHint | None:
 
 
 def _find_algorithm_in_name(name: str) -> str | None:
-    """What stands at the end of the name counts before what it begins with: the rest may be the image's own name."""
+    """The end of the name takes precedence over its beginning: the rest may be the image's own name."""
     name = _BEFORE_ENDING.sub("", name[-MAX_NAME_CHARS:].lower())
     whole = [found for piece in name.split(".") for found in _NAME_PART.findall(piece)] or [""]
     ends = [part for part in (*_split_name(whole[-1])[::-1], *_split_name(whole[0])[:1]) if any(map(str.isdigit, part))]

@@ -1,7 +1,9 @@
-"""A catalog -> the same with the fingerprint of every source. Reads local files and lists; what cannot be read plans nothing.
+"""A catalog -> the same with the fingerprint of every source. Reads local files and lists; an unreadable file stops the
+plan.
 
-A list of digests is fetched and read once for all images that name it, so that an image follows what upstream publishes.
-Where a list has no entry of a URL's name, the URL is asked where it leads: a list often names what "latest" stands for.
+A list of digests is fetched and read once for all images that name it, so an image follows what upstream publishes. If
+a list has no entry for a URL's name, the redirects of the URL are read: a list often names the file that "latest" leads
+to.
 """
 
 import os

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 KEY: Final = "{key}"
 """Where the words of a reason name the key."""
 WEAK_HASHES: Final = frozenset({"MD5", "SHA1", "RipeMD"})
-"""By their names in the library, which trusts none of them any more."""
+"""By their names in the library, which no longer trusts any of them."""
 MIN_MODULUS_BITS: Final = 2048
 _NEWER: Final = "ask the upstream for its present key, and put it into the keyring"
 _STRONGER: Final = "ask the upstream to sign with SHA-256 or better; until then declare the checksum itself"

@@ -131,8 +131,9 @@ class LineReader:
         self._block: _Block | None = None
         self._groups: _Groups | None = None
         self._are_names_unclear = False
-        """Whether a digest had no name before it, or a name none behind it: of which digest a name in a line of its own is,
-        nobody knows."""
+        """Whether a digest had no name before it, or a name no digest behind it: then a name in a separate line may
+        belong to any digest.
+        """
 
     def read(self, lines: Iterable[str]) -> Iterator[Entry]:
         """The entries of all lines (without their ends), and the lines that decide nothing (``Entry.problem``)."""
@@ -190,8 +191,8 @@ class LineReader:
     def _read_other_line(self, text: str, number: int) -> Iterator[Entry]:
         """A heading, a name whose digest follows, or the beginning of groups; anything else says nothing.
 
-        A name in a field of its own (YAML, or blocks of lines) is of a digest that nobody knows: a digest without a name is
-        then not known to be of the file that is wanted.
+        A name in a separate field (YAML, or blocks of lines) belongs to an unknown digest: then a digest without a name
+        may be of another file.
         """
         waiting, self._groups = self._groups, None
         if waiting and not waiting.digits and not waiting.has_digest:
@@ -220,7 +221,7 @@ class LineReader:
         yield from _mention_files(text, number)
 
     def _add_groups(self, groups: _Groups, text: str) -> bool:
-        """Whether a line went on with the groups of the last ones."""
+        """Whether a line continued the groups of the last ones."""
         if (digits := _join_groups(text)) and groups.is_open(self._hint):
             groups.digits += digits
             return True
@@ -232,7 +233,7 @@ class LineReader:
 
 
 def _split_line(text: str) -> Parts | str | None:
-    """A line that has a run of digits: its parts; or why it decides nothing; or None if it is no entry at all."""
+    """A line that has a run of digits: its parts; or why it decides nothing; or None if it is not an entry."""
     if bsd := _split_bsd(text):
         return bsd
     if "|" in text:
@@ -256,7 +257,7 @@ def _split_line(text: str) -> Parts | str | None:
 
 
 def _split_gnu(label: str | None, digits: str, rest: str, *, is_escaped: bool) -> Parts:
-    """What stands behind a digest: one space and ``*``, or two spaces, come before the name itself."""
+    """What follows a digest: one space and ``*``, or two spaces, come before the name itself."""
     name = rest[2:] if rest[:2] in ("  ", " *") and rest[2:3].strip() else rest.strip().removeprefix("*")
     if is_escaped:
         name = _unescape(name)
@@ -314,9 +315,8 @@ def _split_cells(text: str) -> Parts | str | None:
 
 
 def _read_heading(text: str) -> str | None:
-    """The algorithm that a heading names; empty if it names several; None if the line is no heading.
-
-    A comment of the form ``# NAME HASH`` is one, too, if nobody knows an algorithm of that name.
+    """The algorithm that a heading names; empty if it names several; None if the line is not a heading. A comment of
+    the form ``# NAME HASH`` is one, too, if no algorithm has that name.
     """
     if len(text) > MAX_HEADING_CHARS:
         return None
@@ -380,7 +380,7 @@ def _join_groups(text: str) -> str:
 
 
 def _read_label(text: str) -> str | None:
-    """The algorithm, or a word like ``checksum``, that stands before a digest; None if it is something else."""
+    """The algorithm, or a word like ``checksum``, before a digest; None if it is something else."""
     label = text.strip().rstrip(":=- \t|,;").strip(_QUOTES)
     return label if read_algorithm(label) or label.lower() in _GENERIC else None
 

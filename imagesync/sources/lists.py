@@ -45,9 +45,9 @@ def read_list(
 ) -> dict[Wanted, tuple[Checksum, ...] | SourceError]:
     """For each file the digests, strongest first, that a list has for it; or why it has none.
 
-    ``url``: where the list is: its name may tell the algorithm, and names in it are relative to its folder. Which entry
-    is meant says ``matching.Matches``. SourceError for a list that is none; ``check_time`` is called now and then, and
-    may raise.
+    ``url``: where the list is: its name may hold the algorithm, and names in it are relative to its folder. Which entry
+    is meant says ``matching.Matches``. SourceError for a document that is not a list; ``check_time`` is called now and
+    then, and may raise.
     """
     text = _decode(content)
     if is_page(text[:HEAD]):
@@ -71,7 +71,7 @@ def _read_entries(text: bytes, url: str, check_time: Callable[[], object]) -> It
 
 
 def _watch_time(items: Iterable[T], check_time: Callable[[], object]) -> Iterator[T]:
-    """The same items; lines that are no entries take time, too."""
+    """The same items; lines that are not entries take time, too."""
     for number, item in enumerate(items):
         if not number % LINES_BETWEEN_CHECKS:
             check_time()
@@ -92,7 +92,7 @@ def _unreadable_error(text: bytes, problem: str) -> SourceError:
 
 
 def _decode(content: bytes) -> bytes:
-    """The list as UTF-8 with Unix line ends; piece by piece, so that a long one is not there in many forms at a time."""
+    """The list as UTF-8 with Unix line ends; in pieces: a long list is not in memory in several forms at a time."""
     coding = next((name for mark, name in _WIDE if content.startswith(mark)), _guess_wide_coding(content[:64]))
     if coding:
         decoder, pieces = codecs.getincrementaldecoder(coding)("replace"), range(0, len(content), _PIECE)

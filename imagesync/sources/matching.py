@@ -30,7 +30,7 @@ MAX_KEPT_NAMES: Final = 2000
 MAX_EXPLAINED: Final = 200
 """Missing names for which it is looked for."""
 MAX_DEPTH: Final = 64
-"""Folders of one path that are told apart by their number."""
+"""Folders of one path, distinguished by their number."""
 MAX_SCHEME_CHARS: Final = 16
 _ENDINGS: Final = frozenset(
     (
@@ -240,7 +240,7 @@ class Matches:
         )
 
     def _find_elsewhere(self, path: Path) -> DigestMap | None:
-        """The same where nobody knows the place of the list's folder among those of the file: the longest end counts."""
+        """The same if the place of the list's folder among those of the file is unknown: the longest end counts."""
         tails, root = list(_list_tails(path))[::-1], self._layout.depth
         whole = (self._get_whole(tail) or self._rooted.get(tail, 0) for tail in tails)
         below = (_merge(self._relative.get(tail, root), self._rooted.get(tail, root)) for tail in tails)
@@ -257,7 +257,7 @@ class Matches:
         return next((known for tail in reversed(tails) if (known := self._rooted.get(tail))), {})
 
     def _find_relative(self, wanted: Wanted, path: Path) -> Path | None:
-        """The path as the list would name it, if the file is in the list's folder or below; None if nobody knows."""
+        """The path as the list would name it, if the file is in the list's folder or below; None if that is unknown."""
         folder = self._folder
         is_below = len(folder) < len(path) <= len(folder) + MAX_COMPARED_PARTS and path[: len(folder)] == folder
         return path[len(folder) :] if is_below and self._server and self._server == _server_of(wanted.place) else None

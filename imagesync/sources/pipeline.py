@@ -1,7 +1,7 @@
 """An iterable -> the same items, made ahead of their consumer in a thread of its own. No I/O of its own.
 
-What one stage makes waits in a short queue for the next, so that reading, unpacking, hashing and sending go on side by
-side in constant memory. An error of a stage comes out where its items would have, as itself.
+A short queue between two stages lets reading, unpacking, hashing and sending run at the same time in constant memory.
+An error of a stage is raised in the place of its items.
 """
 
 import contextlib
@@ -32,7 +32,7 @@ def _give_way() -> None:
 
 
 class Stopped(Exception):
-    """The pipeline is closed: whoever waits for its items goes home."""
+    """The pipeline is closed: a consumer that waits for its items ends."""
 
 
 class Pipeline:
@@ -113,7 +113,7 @@ class _Stage(Generic[T]):
             self._changed.notify_all()
 
     def _hand_over(self, item: T) -> bool:
-        """Put an item into the queue once there is room; False when nobody wants it any more."""
+        """Put an item into the queue once there is room; False if the pipeline is closed."""
         with self._changed:
             self._changed.wait_for(lambda: self.stopped or len(self._made) < self._depth)
             if self.stopped:

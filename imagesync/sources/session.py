@@ -1,12 +1,13 @@
 """A URL -> the answer of its server. Does I/O.
 
-What one URL can make the run do is decided here: which hosts are asked, where a redirect may lead, who gets a log-in.
+This module decides what one URL can make the run do: which hosts are contacted, where a redirect may lead, which host
+gets credentials.
 
-* A log-in comes from the URL, or from the entry of its very host in the user's netrc file. After a redirect to another
-  host nobody gets one.
+* Credentials come from the URL, or from the entry of exactly its host in the user's netrc file. After a redirect to
+  another host no host gets any.
 * A redirect never leads from a public address to an internal one, and link-local addresses are never asked. Judged is
   the address that was connected to, before a byte is sent: a name can mean another address each time it is looked up.
-  Behind a proxy only addresses that stand in a URL can be judged.
+  Behind a proxy only addresses that are written in a URL can be judged.
 """
 
 import io
@@ -36,7 +37,7 @@ _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 
 
 class RefusedError(Exception):
-    """An answer that is no success."""
+    """An unsuccessful response."""
 
     def __init__(self, status: int) -> None:
         super().__init__(status)
@@ -80,7 +81,7 @@ class WebSession:
         raise SourceError(f"{public_url(url)}: redirected more than {MAX_REDIRECTS} times", "correct the URL")
 
     def _check_host(self, place: str, url: str, redirects: int, *, came_from_public: bool) -> None:
-        """SourceError for a host that may not be asked, as far as its name tells; ``redirects`` led to it."""
+        """SourceError for a host that may not be contacted, as far as its name shows; ``redirects`` led to it."""
         host = read_host(place)
         if not self._access.is_allowed(host):
             where = f"{public_url(url)}: " + (f"redirects to {host}, which" if redirects else f"{host}")
@@ -224,7 +225,7 @@ def _find_login(url: str) -> tuple[str, str] | None:
 
 
 def _find_netrc_login(host: str) -> tuple[str, str] | None:
-    """The entry of one host. The file's ``default`` entry, which is for every host, is for none of ours."""
+    """The entry of one host. The file's ``default`` entry, which is for every host, is never used."""
     import netrc
 
     named = os.environ.get("NETRC")

@@ -1,8 +1,8 @@
 """A source -> its stored bytes, in one pass and constant memory. Reads files and the network, in threads.
 
-read -> digest of what was published -> unpack -> digest of what is stored -> look at the format -> hand on. The first
-chunk is handed on only once the format is right, the last only once digests are, so that a wrong image is never
-complete anywhere, and most begin nowhere.
+read -> digest of what was published -> unpack -> digest of what is stored -> check the format -> hand on. The first
+chunk is handed on only after the format was checked, the last only after the digests were. So a wrong image is never
+complete in the service, and most are not even begun there.
 """
 
 import hashlib
@@ -30,14 +30,15 @@ from imagesync.sources.web import PAUSES, open_url
 
 
 class SourceStream:
-    """Verified bytes. ``size`` of what comes out, where known; after the last chunk ``digests`` of it and ``virtual_size``.
+    """Verified bytes. ``size`` of what is handed on, if known; after the last chunk ``digests`` of it and
+    ``virtual_size``.
 
-    ``published_digests`` are then of the bytes as they were published: in the declared algorithms, in sha256, and of packed
-    data in those that services use, so that a digest that is declared later can be compared; and in ``algorithms``, in
-    which the bytes that come out are hashed besides, too.
+    ``published_digests`` are then of the bytes as they were published: in the declared algorithms, in sha256, and of
+    packed data in those that services use: a digest that is declared later can be compared. They are also in
+    ``algorithms``, in which the unpacked bytes are hashed, too.
 
-    ``virtual_size`` grows while the stream runs: it is never more than the final one. ``interrupt`` wakes whatever gives
-    the blocks when nobody wants them any more. ``check`` is called while the next chunk is waited for, and may raise.
+    ``virtual_size`` grows while the stream runs: it is never more than the final one. ``interrupt`` wakes the reader of
+    the blocks when they are no longer needed. ``check`` is called while the next chunk is waited for, and may raise.
     """
 
     def __init__(
@@ -115,7 +116,7 @@ class SourceStream:
         return ChecksumMismatch(message, f"correct the checksum{of_packed}, or find out who changed the file")
 
     def _verify_unpacked(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
-        """The same chunks; what is wrong with packed data is told once its content is known as far as it can be."""
+        """The same chunks; an error in packed data is raised once as much as possible of its content is known."""
         hashes = _start_hashes(() if self._plain else {item.algorithm for item in self._expected.digests})
         try:
             for chunk in chunks:

@@ -88,7 +88,7 @@ def unpack(blocks: Iterable[bytes], transfer: Transfer) -> Iterator[bytes]:
 
 
 def _unpack_members(pieces: Iterable[bytes], codec: "_Codec") -> Iterator[bytes]:
-    """The content of all members; padding may stand between them and after the last."""
+    """The content of all members; padding may be between them and after the last."""
     member: Decoder | None = None
     begun = False
     for rest in pieces:

@@ -1,7 +1,7 @@
 """URLs of one file, mirrors in order -> its bytes, its size, or a small document. Network.
 
-A broken connection is taken up again where it broke off, a slow mirror is given up for the next one. Bytes are handed on
-as they are published, whatever ``Content-Encoding`` says. Every failure is one line without credentials or query.
+A broken connection is resumed where it ended; a slow mirror is abandoned for the next one. Bytes are handed on as they
+are published, whatever ``Content-Encoding`` says. Every failure is one line without credentials or query.
 """
 
 import logging
@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 CHUNK: Final = 2**20
 PAUSES: Final = (0.0, 1.0, 2.0, 4.0, 8.0)
-"""Seconds before each further try; the count begins anew whenever a MiB came through."""
+"""Seconds before each further try; the count restarts after each MiB that was received."""
 MAX_DOCUMENT_BYTES: Final = 16 * 2**20
 """Of a checksum list."""
 SMALL_BYTES: Final = 2**20
@@ -56,7 +56,7 @@ def open_url(
 ) -> Iterator["Download"]:
     """The file at the first mirror that answers; SourceError when none does.
 
-    ``verified``: a digest will judge the whole, so that another mirror may go on where one broke off. ``check`` is called
+    ``verified``: a digest will verify the whole: another mirror may continue where one failed. ``check`` is called
     while no mirror has answered; what it raises ends the wait.
     """
     access = access or SourceAccess()
@@ -171,10 +171,10 @@ def check_source(
     disk_format: str = "",
     pauses: Sequence[float] = PAUSES[:2],
 ) -> int | None:
-    """Bytes behind the first mirror that answers, as far as it tells; no more than the first few are read.
+    """The size of the file at the first mirror that answers, if it reports one; only the first bytes are read.
 
-    SourceError if no mirror answers, or if the first that does gives a page for people where a ``disk_format`` is wanted
-    (empty: anything goes); PassingError if one of them may get well. ``pauses``: seconds before each try.
+    SourceError if no mirror answers, or if the first that does gives a page for people where a ``disk_format`` is
+    expected (empty: any data); PassingError if one of them may recover. ``pauses``: seconds before each try.
     """
     failures: list[SourceError] = []
     with WebSession(access, deadline) as session:
@@ -197,7 +197,7 @@ def check_source(
 
 
 def _read_head(session: WebSession, url: str, deadline: Deadline) -> tuple[int | None, bytes]:
-    """How many bytes a URL holds, as far as the server tells, and the first of them."""
+    """The size of the file at a URL, if the server reports it, and its first bytes."""
     with _ask_head(session, url) as answer, _translate_errors(url):
         head = bytearray()
         while len(head) < _HEAD_BYTES and (piece := answer.raw.read1(_HEAD_BYTES, decode_content=True)):
@@ -276,7 +276,7 @@ def _translate_errors(url: str) -> Iterator[None]:
 
 
 def _gather(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """Small pieces as blocks of a MiB; before an error of theirs, what came until then."""
+    """Small pieces as blocks of a MiB; before an error, what was received until then."""
     block = bytearray()
     try:
         for piece in pieces:
@@ -293,7 +293,7 @@ def _gather(pieces: Iterable[bytes]) -> Iterator[bytes]:
 
 
 class Download:
-    """One file while it is read, from whichever mirror; ``size`` None where no server told it."""
+    """One file while it is read, from whichever mirror; ``size`` None if no server reported it."""
 
     def __init__(
         self,
@@ -318,7 +318,7 @@ class Download:
         self._abandoned = threading.Event()
 
     def abandon(self) -> None:
-        """Called from another thread: whoever waits for the next block need not wait any more."""
+        """Called from another thread: ends the wait for the next block."""
         self._abandoned.set()
         self._cut()
 
@@ -328,7 +328,7 @@ class Download:
 
     def _check_abandoned(self) -> None:
         if self._abandoned.is_set():
-            raise PassingError(f"{public_url(self._urls[self._index])}: nobody waits for it any more", "run again")
+            raise PassingError(f"{public_url(self._urls[self._index])}: the transfer was abandoned", "run again")
 
     def _cut(self) -> None:
         with suppress(OSError, ValueError, RuntimeError):
@@ -354,7 +354,7 @@ class Download:
                 skip = self._resume(broken, failures)
 
     def _receive(self, skip: int) -> Iterator[bytes]:
-        """What one answer brings, but for the first ``skip`` bytes, which are known."""
+        """The bytes of one response, except for the first ``skip`` bytes, which are known."""
         from imagesync.deadlines import read_at_rate
 
         url = self._urls[self._index]
@@ -397,7 +397,7 @@ class Download:
         raise SourceError(f"{broken.message} (read {self._offset}{whole} bytes)", broken.hint)
 
     def _resume_at(self, index: int) -> int | None:
-        """How many bytes of a new answer are known already; None where nothing tells that it is the same file."""
+        """How many bytes of a new response are known already; None if nothing shows that it is the same file."""
         url = self._urls[index]
         condition = {"If-Range": self._version} if self._version and index == self._index else {}
         headers = {"Range": f"bytes={self._offset}-", **condition}
@@ -423,6 +423,6 @@ class Download:
 
 
 def _version(answer: "requests.Response") -> str | None:
-    """What tells one version of a file from another: a strong entity tag, else the time of its last change."""
+    """What distinguishes two versions of a file: a strong entity tag, else the time of its last change."""
     tag = answer.headers.get("ETag", "")
     return tag if tag.startswith('"') else answer.headers.get("Last-Modified")

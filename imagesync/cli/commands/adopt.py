@@ -34,10 +34,11 @@ def adopt(
     locking: Locking,
     logs: LogOptions,
 ) -> ExitCode:
-    """Take images that exist under management: for each key adopt: ID, or else the one visible image of its name.
+    """Bring existing images under management: for each key the image of adopt: ID, or else the one visible image of its
+    name.
 
-    No data moves. Fields that the manifest declares are brought to what it says, in the same request; the plan shows
-    them. Keys without such an image are told of and left alone. Example: imagesync adopt images/ --cloud eu-prod
+    No data moves. The same request changes fields to the declared values; the plan shows them. Keys without such an
+    image are reported and left as they are. Example: imagesync adopt images/ --cloud eu-prod
     """
     from imagesync.cli.files import check_results
     from imagesync.cli.runs import Run, read_catalog, settings_of
