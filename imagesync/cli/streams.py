@@ -16,10 +16,23 @@ NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO})
 
 
 def say(text: str) -> None:
-    """A line on standard error, if it can be written: no work ends half done for want of a log. A log file has it, too."""
+    """A line on standard error, if it can be written: no work ends half done for want of a log. A log file has it, too.
+
+    On a terminal a long line is wrapped between words; one that begins with four blanks is a line of a file and stays.
+    """
     logging.getLogger("imagesync").info("%s", text, extra={"is_shown": True})
     with contextlib.suppress(OSError):
-        print(text, file=sys.stderr, flush=True)  # noqa: T201
+        print(_wrap(text) if sys.stderr.isatty() else text, file=sys.stderr, flush=True)  # noqa: T201
+
+
+def _wrap(text: str) -> str:
+    from imagesync.cli.terminal import width_of
+    from imagesync.render.blocks import wrap
+
+    width = width_of(sys.stderr)
+    return "\n".join(
+        each for line in text.split("\n") for each in ([line] if line.startswith("    ") else wrap(line, width, "    "))
+    )
 
 
 def complete() -> None:

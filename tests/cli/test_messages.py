@@ -11,6 +11,7 @@ import pytest
 from tests import forked
 from tests.command import Result, minimal_environment
 from tests.samples import qcow2
+from tests.terminal import Terminal
 
 DISK = qcow2(2**20)
 PACKED = gzip.compress(DISK, mtime=0)
@@ -111,6 +112,22 @@ def test_a_declared_digest_of_a_local_file_is_compared_by_the_plan(folder: Path)
     output = run(folder, "plan", "m.yaml", "--store", "store").stdout
     assert f"a.qcow2: the data has {sha256(DISK)}, not the declared {sha256(PACKED)}; correct the checksum" in output
     assert "1 to create" in run(folder, "plan", "m.yaml", "--store", "store", "--no-source-check", code=0).stdout
+
+
+def test_errors_are_wrapped_between_words_on_a_terminal(folder: Path) -> None:
+    """At 80 columns; the line of the file and what has no blank stay whole."""
+    name = f"{'long-' * 20}name"
+    (folder / "m.yaml").write_text(f"{HEAD}  x: {{source: {name}, name: {'n' * 60}}}\n  y: {{source: packed}}\n")
+    with Terminal("validate", "m.yaml", folder=folder) as terminal:
+        assert terminal.wait() == 1
+        lines = terminal.text.splitlines()
+    assert [line for line in lines if len(line) > 80 and "long-" not in line] == []
+    assert name[:79] in terminal.text
+    words = " ".join(line.strip() for line in lines)
+    assert (
+        "y.source: packed: the data is gzip, not qcow2; declare compression: gz under source (by itself only" in words
+    )
+    assert len([line for line in lines if line.startswith("    ")]) >= 3
 
 
 def test_a_log_file_shows_digests(folder: Path) -> None:
