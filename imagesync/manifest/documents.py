@@ -1,7 +1,6 @@
-"""One manifest file -> its values as plain data, and where each of them stands once somebody asks. Pure.
-
-Most runs never ask. The tree with places takes several times the time and memory of the data, so it is made from the text
-when the first message needs it.
+"""One manifest file -> its values as plain data, and the place of each when a message needs it. Pure. Most runs never
+need a place. The tree with places takes several times the time and memory of the data, so it is made from the text when
+the first message needs it.
 """
 
 from collections.abc import Iterator, Sequence
@@ -48,7 +47,7 @@ class Part:
 
     @property
     def node(self) -> Node:
-        """Where it stands, with everything in it."""
+        """Its place, and the places of all its parts."""
         return locate(self.document.root, self.path)
 
     @property

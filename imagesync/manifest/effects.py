@@ -1,7 +1,7 @@
 """What is declared and would do nothing -> diagnostics, and sentences for what may be a mistake. Pure.
 
-Some fields act only beside another. A value that stands in defaults or a profile is right as soon as it acts for one of
-the images that take it.
+Some fields act only beside another. A value in defaults or a profile is right if it has an effect for at least one
+image that takes it.
 """
 
 import re
@@ -36,8 +36,8 @@ Path = tuple[str | int, ...]
 class _Rule:
     """A field that acts only beside another one.
 
-    ``is_idle``: whether it is declared and does nothing. ``is_chosen``: whether the image itself says the contrary, so that
-    a value which it inherits may be meant for others; without it every image may do without the other field.
+    ``is_idle``: whether it is declared and does nothing. ``is_chosen``: whether the image itself declares the opposite:
+    then an inherited value may be meant for other images. Without it, no image needs the other field.
     """
 
     path: Path
@@ -96,10 +96,10 @@ _RULES: Final = (
 
 
 def find_idle_values(specs: Sequence[ImageSpec], merged: Mapping[str, Merged]) -> Iterator[Diagnostic]:
-    """Values that do nothing where they stand; those of one place in a file are judged together."""
+    """Values that have no effect at their place; values of one place in a file are checked together."""
     for rule in _RULES:
         if not any(map(rule.is_idle, specs)):
-            continue  # nobody has to look for places
+            continue  # no place has to be found
         by_place: dict[tuple[str, int, int], list[ImageSpec]] = {}
         for spec in specs:
             node = merged[spec.key].node
@@ -130,7 +130,7 @@ def _problem(merged: Mapping[str, Merged], spec: ImageSpec, path: Path, message:
 
 
 def _find_contradictions(spec: ImageSpec, merged: Mapping[str, Merged]) -> Iterator[Diagnostic]:
-    """A property that ``on_replace`` sets and takes away."""
+    """A property that ``on_replace`` sets and removes."""
     names = dict(spec.on_replace.set_properties)
     for index, path in enumerate(spec.on_replace.unset):
         if (name := path.removeprefix(_PROPERTIES)) in names:
@@ -170,7 +170,7 @@ def _suggest_field(pattern: str, spec: ImageSpec) -> str:
 
 
 def find_unmatched_globs(globs: Sequence[str], part: Part, name: str) -> Iterator[Diagnostic]:
-    """Globs of a target's ``only`` that no key can match, whatever images there are; ``part``: where they stand."""
+    """Globs of a target's ``only`` that no key can match, whatever images there are; ``part``: their place."""
     for index, pattern in enumerate(globs):
         if not pattern or _NO_KEY.search(pattern):
             message = f"{quote_value(pattern)} matches no key: a key has letters, digits and . _ -"

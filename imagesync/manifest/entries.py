@@ -1,4 +1,4 @@
-"""One live image -> its entry in a manifest: what has to be said, and what a manifest cannot say. Pure."""
+"""One live image -> its entry in a manifest, and the values that a manifest cannot express. Pure."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -43,7 +43,7 @@ class Surroundings:
 
 
 def make_entry(key: str, image: LiveImage, around: Surroundings) -> tuple[Entry, list[str]]:
-    """One image as the manifest says it, and what of it could not be said."""
+    """The manifest entry of one image, and what it could not express."""
     tags, properties, problems = _collect_texts(image, around)
     entry: Entry = {"name": escape_dollars(image.name or "")} if image.name != key else {}
     entry |= {"adopt": image.id, **_describe_source(image)}

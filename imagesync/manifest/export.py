@@ -1,7 +1,7 @@
 """Live images -> the manifest that takes them under management as they are. Pure.
 
-The manifest says no more than has to be said: what is the service's default or its own making is left out, and what all
-images share stands in ``defaults``. Adopted, it changes nothing.
+The manifest is minimal: it leaves out defaults of the service and values that the service computes, and values that all
+images share are in ``defaults``. Adopting it changes nothing.
 """
 
 import re
@@ -152,8 +152,8 @@ def _report_namesakes(namesakes: Sequence[Sequence[LiveImage]]) -> Iterator[str]
 def assign_keys(images: Sequence[LiveImage]) -> dict[str, LiveImage]:
     """A key for each image, made from its name; an owned one keeps its own.
 
-    Of images whose names give one key the oldest has it and the others get a part of their id, so that keys stay what
-    they are when images are added.
+    If names of several images give the same key, the oldest image gets it and the others get a part of their id: keys
+    do not change when images are added.
     """
     found: dict[str, LiveImage] = {}
     taken: set[str] = set()
@@ -200,7 +200,7 @@ def _write_manifest(catalog: str, defaults: Entry, entries: Mapping[str, Entry])
 
 
 def _find_common_values(entries: Sequence[Entry]) -> Entry:
-    """What may stand in ``defaults``: only what every image declares, so that no image gets what it does not have.
+    """Values for ``defaults``: only fields that every image declares, so no image gets a value that it does not have.
 
     Formats and visibility that most images have; tags and properties that are the same in all (a list is replaced as a
     whole, properties are merged).

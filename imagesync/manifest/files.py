@@ -23,7 +23,7 @@ MAX_FILE_BYTES: Final = 32 * 2**20
 MAX_DEPTH: Final = 64
 """Folders in each other below the one that is given."""
 MAX_ENTRIES: Final = 100_000
-"""Files and folders that are looked at, hidden ones and those that are no manifests included."""
+"""Files and folders that are looked at, including hidden ones and those that are not manifests."""
 _BLOCK_BYTES: Final = 2**16
 _NOT_THERE: Final = ("no such file or folder", "check the path")
 _LEADS_OUT: Final = ("this link leads out of the catalog's folder", f"take it out, copy it in, or pass {ALLOW}")
@@ -166,7 +166,7 @@ class _Folder:
         return os.path.normpath(os.path.join(self.path, name)) if self.path == "." else os.path.join(self.path, name)
 
     def enter(self, name: str) -> "_Folder":
-        """A folder in it that is no link."""
+        """A subfolder that is not a link."""
         return _Folder(self.join(name), os.path.join(self.real, name), self.depth + 1)
 
 

@@ -1,7 +1,7 @@
 """Manifest files -> a ``Manifest``: every file read, its structure checked, merged. Reads files, nothing else.
 
 All problems of all files come in one ManifestError: an image that failed to load must never look like one that was
-removed, so that with any problem there is no manifest at all.
+removed. So a manifest with any problem is not returned.
 """
 
 import os

@@ -20,7 +20,7 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """All files of a catalog as one; of every value can be asked where it stands.
+    """All files of a catalog as one; every value has a place.
 
     ``base`` is the catalog's folder, ``folders`` the real folder of each file (relative paths are relative to the
     file that writes them). ``single`` holds catalog, policy, defaults and default_target, where they are given.
@@ -42,9 +42,9 @@ class Manifest:
 
 @dataclass(slots=True)
 class Merged:
-    """One image as all parts of its definition together say: plain data at once, the tree with places when it is asked for.
+    """One image as all parts of its definition together say: plain data at once, the tree with places on demand.
 
-    ``parts`` are those that say something of it, later ones win; ``own`` is the image itself, where it stands.
+    ``parts`` define it, later ones win; ``own`` is the image itself with its place.
     """
 
     own: Part
@@ -96,7 +96,7 @@ class Merger:
         return Merged(own, (*below, own, *above), data)
 
     def _merge_below(self, profiles: tuple[str, ...]) -> tuple[tuple[Part, ...], Any]:
-        """The same for all images with the same profiles, so that it is merged once."""
+        """The same for all images with the same profiles, merged once."""
         if profiles not in self._below:
             parts = [self._manifest.profiles[name] for name in profiles if name in self._manifest.profiles]
             if "defaults" in self._manifest.single:
@@ -172,7 +172,7 @@ def _children_of_node(node: Node) -> dict[str, Node] | None:
 
 
 def find_unknown_names(manifest: Manifest) -> Iterator[Diagnostic]:
-    """Profiles, overlaid images and targets that no name in the manifest stands for, and removed keys that are there."""
+    """Unknown profiles, overlaid images and targets, and removed keys that the manifest still has."""
     users: list[tuple[tuple[str, ...], Part]] = [(("images", key), part) for key, part in manifest.images.items()]
     users += [(("defaults",), manifest.single["defaults"])] if "defaults" in manifest.single else []
     for name, target in manifest.targets.items():
@@ -205,7 +205,7 @@ def find_unknown_names(manifest: Manifest) -> Iterator[Diagnostic]:
 
 
 def _find_kept_keys(manifest: Manifest) -> Iterator[Diagnostic]:
-    """Keys that are told to be removed, and are there."""
+    """Keys that are declared removed, and that the manifest still has."""
     for key, part in manifest.removed.items():
         if key in manifest.images:
             hint = "take it out of removed, or out of images"

@@ -132,7 +132,7 @@ def _advise_on_nothing(wanted: Collection[str], rule: Mapping[str, Any]) -> str:
 
 
 def _find_date_hint(text: str) -> str:
-    """The date that was meant; of 1/2/2027 nobody knows which is the month."""
+    """The intended date; the month of 1/2/2027 is ambiguous."""
     if found := re.fullmatch(r"(\d{4})[/.]?(\d\d?)[/.]?(\d\d?)", text):
         year, month, day = found.groups()
     elif found := re.fullmatch(r"(\d\d?)\.(\d\d?)\.(\d{4})", text):
@@ -158,7 +158,7 @@ def _list_wanted(error: Any) -> set[str]:
 
 
 def _find_scalar_hint(text: str, node: Node, wanted: Collection[str], where: Sequence[str | int]) -> str:
-    """For a text in the place of a number or of true or false; ``node`` knows whether it stands in quotes."""
+    """For a text in the place of a number or of true or false; ``node`` knows whether it is in quotes."""
     value = parse_scalar(text)
     is_integer = type(value) is int
     if not node.plain and ((is_integer and "integer" in wanted) or (isinstance(value, bool) and "boolean" in wanted)):

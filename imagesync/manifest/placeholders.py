@@ -29,11 +29,11 @@ _IMAGE: Final = re.compile(r"images\.(.+)\.id")
 
 Path: TypeAlias = tuple[str | int, ...]
 Ask: TypeAlias = Callable[[], Node]
-"""Where a text stands, once somebody asks."""
+"""The place of a text, found on demand."""
 
 
 class Spot(Protocol):
-    """Where the values of some data stand, and how they are written."""
+    """The places of the values of some data, and how they are written."""
 
     @property
     def node(self) -> Node:
@@ -45,7 +45,7 @@ class Spot(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Filling:
-    """Data that is filled in: where it stands in the whole, and in its own tree."""
+    """Data that is filled in: its place in the whole, and in its own tree."""
 
     base: Path
     spot: Spot
@@ -75,7 +75,7 @@ class Values:
     def fill(self, data: Any, kind: Kind, path: Path, spot: Spot) -> Any:
         """The data with every string filled in; the very same object where there is nothing to fill.
 
-        ``kind`` says what a filled text is, ``path`` where the data stands in the whole, ``spot`` where in which file.
+        ``kind`` is the kind of a filled text, ``path`` the path to the data, ``spot`` its place in a file.
         """
         return self._fill(data, kind, _Filling(path, spot), ())
 

@@ -59,7 +59,7 @@ class _Unusual(Exception):
 
 
 class _PlainReader:
-    """One document: the parser's next event, the values still allowed, and what anchors stand for."""
+    """One document: the parser's next event, the values still allowed, and the values of anchors."""
 
     def __init__(self, text: str, values: int, names: dict[str, str]) -> None:
         self._next: Callable[[], Any] = make_parser(text).get_event
@@ -96,7 +96,7 @@ class _PlainReader:
         return data
 
     def _repeat(self, event: Any, kind: Kind) -> Any:
-        """What an alias stands for, counted once more; scalars in it may be something else at a place of another kind."""
+        """The value of an alias, counted again; scalars in it may be something else at a place of another kind."""
         data, other, size = self._anchors.get(event.anchor, (None, None, 0))
         self.left -= size
         if type(data) is ScalarEvent:
@@ -171,8 +171,8 @@ class _PlainReader:
 def _choose(event: Any, kind: Kind) -> Scalar:
     """What a scalar without a tag is at a place.
 
-    Where numbers may be, ``"${ram}"`` is none even when it is filled in, and ``${ram}`` may be one: data does not tell them
-    apart.
+    Where numbers may be, ``"${ram}"`` is none even when it is filled in, and ``${ram}`` may be one: data does not
+    distinguish them.
     """
     text, is_quoted = event.value, bool(event.style)
     if len(text) > MAX_TEXT_CHARS or "\0" in text or (is_quoted and "$" in text and not kind.is_text):

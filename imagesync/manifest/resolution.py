@@ -1,5 +1,6 @@
 """A Manifest -> a Catalog for one target: values filled in, defaults, profiles and overlays merged, specs made. Pure,
-but for looking where symbolic links lead."""
+except for reading symbolic links.
+"""
 
 import hashlib
 import json
@@ -164,7 +165,7 @@ class _Resolver:
         return found
 
     def _report(self, problems: Sequence[Diagnostic]) -> None:
-        """Add problems, but for those of places that have one: a profile is part of many images."""
+        """Add problems, except for places that already have one: a profile is part of many images."""
         self._problems += [one for one in problems if (one.file, one.line, one.column) not in self._known]
 
     def _check_default_target(self, given: Mapping[str, str]) -> None:
@@ -309,7 +310,7 @@ def _children_of(part: Part | None, name: str) -> Mapping[str, Part]:
 
 
 def _digest_images(specs: Sequence[ImageSpec], base: str) -> str:
-    """What identifies the images, wherever the checkout lies and whatever lines they stand in."""
+    """What identifies the images, independent of the folder of the checkout and of line numbers."""
     known: dict[int, object] = {}
     """By the id of an object that many images share: what it is."""
 
@@ -329,7 +330,7 @@ _SHARED: Final = (OnReplace, Transfer, Fingerprint)
 
 
 def _remove_place(value: Any, base: str) -> object:
-    """A source without where the checkout lies, and without secrets: the digest of a catalog stands in plans."""
+    """A source without the folder of the checkout, and without secrets: plans hold the digest of a catalog."""
     if not isinstance(value, _PLACED):
         return value
     if signature := value.signature:

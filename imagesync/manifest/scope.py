@@ -6,10 +6,10 @@ from itertools import product
 
 
 def intersect_patterns(queries: Sequence[str], target: Sequence[str], keys: Iterable[str]) -> tuple[str, ...]:
-    """What lies both in ``--only`` and in the target's ``only``, as patterns of which one has to match.
+    """What lies both in ``--only`` and in the target's ``only``, as patterns, one of which must match.
 
-    Of two patterns of which one covers the other the narrower stays; where they merely overlap, only the keys that
-    the manifest names are meant, so that nothing outside either of them is ever taken for removed.
+    Of two patterns of which one covers the other the narrower stays; if they only overlap, only the keys of the
+    manifest count: nothing outside either of them is ever considered removed.
     """
     if not queries or not target:
         return tuple(queries or target)

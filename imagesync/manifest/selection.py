@@ -66,7 +66,7 @@ def select_target(manifest: Manifest, choice: Choice, values: Mapping[str, str])
 
 
 def _find_places(manifest: Manifest, given: Mapping[str, str]) -> Iterator[tuple[str, Target]]:
-    """Each target as far as its place can be told; what is wrong with it the resolution reports."""
+    """Each target as far as its place is known; the resolution reports its problems."""
     for name, part in manifest.targets.items():
         own = dict(part["values"].items()) if "values" in part else {}
         values = Values({**manifest.values, **own}, given, ())

@@ -1,5 +1,6 @@
-"""``source`` of one image, as plain data -> a ``Source``, and a problem for each mistake in it. Pure, but for looking
-where symbolic links lead."""
+"""``source`` of one image, as plain data -> a ``Source``, and a problem for each mistake in it. Pure, except for
+reading symbolic links.
+"""
 
 import os
 import re
@@ -49,7 +50,7 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """One image while its spec is made: where its values stand, and where its problems go."""
+    """One image while its spec is made: the places of its values, and its problems."""
 
     key: str
     merged: Merged
@@ -69,7 +70,7 @@ class Draft:
         self.setting.problems.append(node.problem(format_path(("images", self.key, *path)), message, hint))
 
     def place(self, *path: str | int) -> Place:
-        """Where one of its values stands."""
+        """The place of one of its values."""
         node = locate(self.node, path)
         return Place(node.file, node.key_line or node.line, node.key_column or node.column)
 

@@ -67,7 +67,7 @@ def _complain_of_alike_names(image: Draft, data: Mapping[str, Any]) -> None:
 
 
 class _Places(Mapping[str, Place]):
-    """``ImageSpec.places``, found when somebody asks."""
+    """``ImageSpec.places``, found on demand."""
 
     __slots__ = ("_found", "_image")
 
@@ -91,7 +91,7 @@ class _Places(Mapping[str, Place]):
 
 
 def _find_places(image: Draft) -> dict[str, Place]:
-    """Where the image stands, its source, and the parts that name the content, as far as they are written."""
+    """The places of the image, its source, and the parts that name the content, as far as they are written."""
     written = image.node.items()
     paths: list[tuple[str, ...]] = [(name,) for name in _NAMING if name in written]
     if "source" in written and (source := written["source"].items()):
@@ -115,7 +115,7 @@ def make_project(value: str | Mapping[str, str]) -> Member:
 
 
 USUAL: Final = OnReplace()
-"""What becomes of a superseded image where nothing is said of it."""
+"""The fate of a superseded image if nothing is declared."""
 
 
 def make_on_replace(data: Mapping[str, Any]) -> OnReplace:

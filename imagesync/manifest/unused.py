@@ -27,7 +27,7 @@ def check_given_values(manifest: Manifest, given: Mapping[str, str]) -> None:
 
 
 def find_unused_names(manifest: Manifest) -> Iterator[Diagnostic]:
-    """Profiles that no image takes, and values that no ``${name}`` stands for."""
+    """Profiles that no image takes, and values that no ``${name}`` names."""
     taken = {name for node in manifest.images.values() for name in profiles_of(manifest, node)}
     for name, node in manifest.profiles.items():
         if name not in taken:

@@ -37,7 +37,7 @@ class Kind:
     further: "Kind | None" = None
     items: "Kind | None" = None
     is_text: bool = field(init=False)
-    """Whether a number or a boolean is its text here, so that quotes make no difference."""
+    """Whether a number or a boolean counts as its text here: quotes make no difference."""
 
     def __post_init__(self) -> None:
         self.is_text = "string" in self.scalars and not self.scalars & {"boolean", "integer"}
@@ -85,9 +85,9 @@ class Shape:
         return bool(self._fits.is_valid(data))
 
     def find_problems(self, data: Any, root: Node, base: Sequence[str | int] = ()) -> list[Diagnostic]:
-        """What does not fit, told as below ``base``; nothing in most cases, which the fast gate tells.
+        """The misfits, with paths below ``base``; usually none, as the fast check shows.
 
-        Only what the gate does not let through is looked at closely, which takes a hundred times as long.
+        Only what the fast check rejects is examined closely, which takes a hundred times as long.
         """
         if self.is_fitting(data):
             return []
@@ -150,13 +150,13 @@ class Shape:
         return {name: self._limit_entries(data[name], effort) for name in names[:MAX_EXPLAINED_ENTRIES]}
 
     def _build_fast_validator(self, rule: Schema) -> Any:
-        """The validator that tells whether a value fits: fast."""
+        """The fast validator: whether a value fits."""
         import jsonschema_rs
 
         return self._build_once("gate", rule, jsonschema_rs.validator_for)
 
     def _build_slow_validator(self, rule: Schema) -> Any:
-        """The validator that tells what does not fit, and why: slow."""
+        """The slow validator: what does not fit, and why."""
         from jsonschema import Draft202012Validator
 
         return self._build_once("closely", rule, Draft202012Validator)

@@ -35,7 +35,7 @@ _CLOSING: Final = {"}": "{", "]": "["}
 
 
 def explain_syntax_error(error: yaml.YAMLError, text: str, file: str) -> Diagnostic:
-    """The one diagnostic of a file that is no YAML, with the line it is about if that may be shown."""
+    """The one diagnostic of a file that is not YAML, with the line if that may be shown."""
     lines = _BREAK.split(text)
     line, column, message, hint = _find_conflict(lines) or _explain(error, lines, text)
     may_be_shown = line < len(lines) and _is_manifest(text) and not _is_private(lines[line])
@@ -44,7 +44,7 @@ def explain_syntax_error(error: yaml.YAMLError, text: str, file: str) -> Diagnos
 
 
 def _is_manifest(text: str) -> bool:
-    """Whether lines may be quoted: a file may be a link to somebody's settings, with passwords in them."""
+    """Whether lines may be quoted: a file may be a link to a user's settings, with passwords in them."""
     return _OWN_KEY.search(text) is not None
 
 
@@ -54,7 +54,7 @@ def _is_private(line: str) -> bool:
 
 
 def _show_char(char: str) -> str:
-    """One character for one, so that a caret below finds its column."""
+    """One character for one: a caret below stays in its column."""
     return "→" if char == "\t" else char if char.isprintable() else "?"
 
 
@@ -135,7 +135,7 @@ class _Place:
 
 
 def _explain_colon(at: _Place) -> Finding | None:
-    """``name: Ubuntu: 24.04``, or a line below one that is no pair."""
+    """``name: Ubuntu: 24.04``, or a line below one that is not a pair."""
     pair = _PAIR.match(at.text)
     if pair and pair.start("value") <= at.column:
         value = re.sub(r"\s+#.*", "", pair["value"]).strip()

@@ -1,4 +1,4 @@
-"""YAML text -> a tree of plain data that knows where everything stands. Pure.
+"""YAML text -> a tree of plain data with the place of every part. Pure.
 
 Straight from the parser's events (a seventh of the time of constructing objects), which gives line and column, duplicate
 keys and full control of scalars: null, true, false and integers as in the YAML 1.2 core schema, all else keeps its text.
@@ -41,7 +41,7 @@ Scalar: TypeAlias = str | int | bool | None
 class Node:
     """A value with its place. ``value`` is a dict or a list of Nodes, or a scalar; ``text`` what a scalar was written as.
 
-    ``plain``: written without quotes, so that a number is a number. ``file`` is the file's name in diagnostics.
+    ``plain``: written without quotes: then a number is a number. ``file`` is the file's name in diagnostics.
     """
 
     value: "dict[str, Node] | list[Node] | Scalar"
@@ -245,7 +245,7 @@ class _Reader:
         return self._number_line(mark), mark.column + 1
 
     def _number_line(self, mark: Any) -> int:
-        """The number of a line, the same object for all that stands in it: there may be a million nodes."""
+        """The number of a line, the same object for all nodes of the line: there may be a million nodes."""
         line: int = mark.line + 1
         if line != self._line:
             self._line = line

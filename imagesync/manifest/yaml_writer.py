@@ -1,7 +1,7 @@
 """Plain data -> YAML text that this loader reads back as the same data. Pure.
 
-Block style, keys in the order given, lists of short words on one line. Text stands without quotes where the loader gives
-the very text back and no reader could take it for anything else; all other text is quoted and escaped.
+Block style, keys in the order given, lists of short words on one line. Text is written without quotes if the loader
+returns the same text and no reader could misread it; all other text is quoted and escaped.
 """
 
 import re
@@ -11,7 +11,7 @@ from typing import Final, TypeAlias
 from imagesync.text import break_marks, make_printable
 
 Item: TypeAlias = str | Mapping[str, str]
-"""Of a list: a text, or a mapping that stands on one line."""
+"""An item of a list: a text, or a mapping on one line."""
 Data: TypeAlias = "str | int | bool | Sequence[Item] | Mapping[str, Data]"
 
 _FIRST: Final = r"[^\s\-?:,\[\]{}#&*!|>'\"%@`~=<]"

@@ -1,7 +1,7 @@
 """A catalog and an inventory -> the catalog of what can be adopted just now, and why the rest cannot. Pure.
 
-``adopt`` takes images under management and does nothing else: keys that have an image of theirs are not looked at, keys
-without an image to adopt are told of and left for ``apply``.
+``adopt`` brings images under management and does nothing else: keys that own an image are ignored, keys without an
+image to adopt are reported and left for ``apply``.
 """
 
 from collections.abc import Mapping
@@ -21,19 +21,20 @@ NO_KEY: Final = ("",)
 
 
 def request_adoption(catalog: Catalog) -> Catalog:
-    """The catalog with ``adopt`` on every image: what its name stands for, where the manifest does not say."""
+    """The catalog with ``adopt`` on every image: the image of its name, unless the manifest names one."""
     return replace(catalog, images=tuple(replace(spec, adopt=spec.adopt or True) for spec in catalog.images))
 
 
 def pick_adoptable(catalog: Catalog, inventory: Inventory) -> Catalog:
-    """The part of a catalog (``request_adoption``) that an image can be adopted for; warnings tell of the keys that lack one.
+    """The part of a catalog (``request_adoption``) that an image can be adopted for; warnings name the keys that lack
+    one.
 
-    PlanRefused where it cannot be told which image is meant, or another catalog owns it. References to images that
-    are ours already are filled in, so that the part stands for itself.
+    PlanRefused if the intended image is ambiguous, or another catalog owns it. References to owned images are filled
+    in, so the part needs no other keys.
     """
     groups = group(inventory.owned)
     ours = groups.current_ids()
-    free = [spec for spec in catalog.images if spec.key not in groups]  # with builds of its own apply goes on from them
+    free = [spec for spec in catalog.images if spec.key not in groups]  # with owned builds apply continues from them
     adopted, refusals = find_adopted_images(catalog, free, inventory, groups)
     project = inventory.project_id
     if refusals:
@@ -60,7 +61,7 @@ def _explain_rejection(catalog: Catalog, spec: ImageSpec, image: LiveImage | Non
 
 
 def _drop_dangling(specs: list[ImageSpec], ours: Mapping[str, str], texts: dict[str, str]) -> list[ImageSpec]:
-    """Without those that refer to an image which is neither ours nor adopted with them; each is told of."""
+    """Without those that refer to an image which is neither owned nor adopted with them; each is reported."""
     while True:
         known = {spec.key for spec in specs} | set(ours)
         lacking = {spec.key: min(find_references(spec) - known) for spec in specs if find_references(spec) - known}

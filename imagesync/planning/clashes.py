@@ -1,4 +1,4 @@
-"""Names and images that are not ours: what has to be asked for, what may be adopted, what clashes. Pure."""
+"""Declared names and foreign images: what to request, what may be adopted, what conflicts. Pure."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -79,7 +79,7 @@ def find_keys_without_image(catalog: Catalog, groups: Groups) -> frozenset[str]:
 def is_assigned(image: LiveImage, catalog: Catalog, keys: Collection[str]) -> bool:
     """Whether this is the current build of one of these keys, made by this catalog for the owner that has it.
 
-    The same mark alone says nothing: other projects may have a catalog of the same name, or copy a mark of ours.
+    The marker alone proves nothing: other projects may have a catalog of the same name, or copy a marker.
     """
     record = read(image)
     if record is None or record.catalog != catalog.name or record.key not in keys:
@@ -146,7 +146,7 @@ def find_clashes(
     inventory: Inventory,
     adopted: Mapping[str, LiveImage],
 ) -> list[str]:
-    """Visible images of the same project that already hold a wanted name, and pinned ids that are somebody else's.
+    """Visible images of the same project that already have a declared name, and pinned ids of foreign images.
 
     Each sentence begins with the place in the manifest.
     """

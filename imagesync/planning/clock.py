@@ -1,7 +1,7 @@
-"""What several clocks show -> the time that a plan goes by. Pure.
+"""What several clocks show -> the time that a plan uses. Pure.
 
-What is deleted because of its age is gone for good, so the earliest of all clocks counts, and if they differ by much
-nothing is deleted that way. When an image retires the middle one is noted: one wrong clock of three changes nothing.
+A deletion because of age is permanent, so the earliest of all clocks counts, and if they differ by much nothing is
+deleted that way. When an image retires the middle one is noted: one wrong clock of three changes nothing.
 """
 
 from collections.abc import Iterable, Mapping
@@ -35,7 +35,7 @@ class Clock:
 
     @property
     def middle(self) -> datetime:
-        """The one in the middle; of two the later one, so that what it dates is kept rather longer."""
+        """The one in the middle; of two the later one, which keeps an image rather longer."""
         return sorted(self.display)[len(self.display) // 2]
 
     @property
@@ -47,7 +47,7 @@ class Clock:
 def read_clocks(here: datetime, services: Mapping[str, datetime]) -> Clock:
     """The clock of this host and those of services, by name; all with a time zone.
 
-    The sentence about a difference has no times in it, so that plans that are made one after the other are the same.
+    The sentence about a difference has no times in it, so plans that are made one after the other are the same.
     """
     clock = Clock((here, *services.values()))
     if clock.latest - clock.earliest <= MAX_DIFFERENCE:

@@ -53,7 +53,7 @@ def _find_blocked(plan: Plan, undone: Collection[str], waiting: Collection[str])
 
 
 def is_same_but_for(plan: Plan, display: Plan, settled: Collection[str]) -> bool:
-    """Whether a plan does what the plan that was shown does, but for these keys, which get no new build after all."""
+    """Whether a plan does what the displayed plan does, except for these keys, which need no new build."""
     return list_effects(_drop_keys(plan, settled)) == list_effects(_drop_keys(display, settled))
 
 

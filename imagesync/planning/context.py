@@ -48,12 +48,12 @@ class PlanInput:
 
 @dataclass(frozen=True, slots=True)
 class PlanningContext:
-    """What is wanted today, what is there, and what becomes of each wanted key.
+    """The declared images of today, the live images, and the decision for each declared key.
 
-    ``wanted`` is without the keys in ``expired``, which ``on_expire: delete`` takes away; ``lapsed`` are the keys that
-    ``on_expire`` hides or deactivates. Of the keys in ``undated`` the clocks do not say whether their day has come: they
-    are left as they are. ``ids`` are what references to keys mean, ``made`` the keys whose image this plan
-    makes. ``refusals`` are sentences that forbid any plan.
+    ``wanted`` is without the keys in ``expired``, which ``on_expire: delete`` removes; ``lapsed`` are the keys that
+    ``on_expire`` hides or deactivates. For the keys in ``undated`` the clocks do not say whether their day has come:
+    they are left as they are. ``ids`` are what references to keys mean, ``made`` the keys whose image this plan makes.
+    ``refusals`` are sentences that forbid any plan.
     """
 
     given: PlanInput
@@ -186,7 +186,7 @@ def _leave_disputed(
     adopted: Mapping[str, LiveImage],
     refused: Mapping[str, str],
 ) -> dict[str, Decision]:
-    """The keys in whose way another project stands: they are left as they are, and the plan says why."""
+    """The keys that another project blocks: they are left as they are, and the plan says why."""
     found: dict[str, Decision] = {}
     for spec in wanted:
         if sentences := find_disputes(spec, decisions, inventory, adopted, refused):
@@ -236,8 +236,8 @@ def _find_dangling(wanted: Sequence[ImageSpec], known: set[str]) -> list[str]:
 def _split_expired(
     given: PlanInput,
 ) -> tuple[tuple[ImageSpec, ...], frozenset[str], frozenset[str], frozenset[str]]:
-    """The images as wanted today, the keys that ``on_expire: delete`` takes away, those that it hides or deactivates, and
-    those of which the clocks do not say whether their day has come."""
+    """The declared images of today, the keys that ``on_expire: delete`` removes, those that it hides or deactivates, and
+    those for which the clocks do not agree whether their day has come."""
     wanted, gone, lapsed, undated = [], [], [], []
     earliest, latest = (moment.date().isoformat() for moment in (given.clock.earliest, given.clock.latest))
     for spec in given.catalog.images:
@@ -257,25 +257,27 @@ def _split_expired(
 
 
 def _leave_undated(spec: ImageSpec, generations: Generations) -> Leave:
-    """What ``on_expire`` took away must not come back because a clock is behind."""
+    """What ``on_expire`` removed must not come back because a clock is behind."""
     sentence = f"{spec.key}: the clocks differ on whether it has expired ({spec.expires}); nothing is done for this key"
     return Leave(sentence, generations.staging)
 
 
 def _is_kept(decision: Decision) -> bool:
-    """Whether an expired key may have this decision: nothing is made, published or taken over for it any more."""
+    """Whether an expired key may have this decision: nothing is made, published or adopted for it after that day."""
     return isinstance(decision, Leave | Refuse) or (isinstance(decision, Keep) and not decision.adopted)
 
 
 def _leave_lapsed(spec: ImageSpec, generations: Generations) -> Leave:
-    """What is current is hidden or deactivated, and counted as taken away; a new build would take its place uncounted."""
+    """The current image is hidden or deactivated, and counted as removed; a new build would replace it uncounted."""
     return Leave(
         f"{spec.key}: it has expired ({spec.expires}): no image is made, published or adopted", generations.staging
     )
 
 
 class _Places(Mapping[str, str]):
-    """Where the wanted images stand, as text; looked for when a message needs it, which costs a second for 10,000 images."""
+    """The places of the declared images, as text; found when a message needs them, which costs a second for 10,000
+    images.
+    """
 
     def __init__(self, images: Sequence[ImageSpec]) -> None:
         self._images = {spec.key: spec for spec in images}
@@ -357,7 +359,7 @@ def _find_left_ids(decision: Decision | None) -> frozenset[str]:
 
 
 def _find_shown_ids(decision: Decision | None, generations: Generations, left: frozenset[str]) -> frozenset[str]:
-    """The staged images of a key that a plan lists: those that can be tried, and those that somebody rejected."""
+    """The staged images of a key that a plan lists: those that can be tried, and those that an operator rejected."""
     rejected = left if isinstance(decision, Leave) and decision.rejected else frozenset()
     return rejected | {owned.id for owned in generations.candidates}
 

@@ -1,7 +1,7 @@
 """The steps of a plan -> the keys that limits count. Pure.
 
-Limits count keys, not images, and whatever takes a key away counts: that it left the manifest, or that its day has come;
-that its image is deleted, hidden, deactivated or let go of. The clean-up of builds that were superseded does not count.
+Limits count keys, not images. Every removal of a key counts: it left the manifest or expired; its image is deleted,
+hidden, deactivated or released. The clean-up of builds that were superseded does not count.
 """
 
 from collections.abc import Mapping, Sequence
@@ -62,7 +62,7 @@ def _is_usable(
     active: frozenset[str] = frozenset(),
     lost: frozenset[str] = frozenset(),
 ) -> bool:
-    """Whether users can use an image, after steps that show, activate and take away images with these ids."""
+    """Whether users can use an image, after steps that show, activate and remove images with these ids."""
     is_visible = not image.hidden or image.id in display
     return is_visible and (image.status is Status.ACTIVE or image.id in active) and image.id not in lost
 
@@ -78,7 +78,7 @@ def _is_hidden(step: Step, after: bool) -> bool:
 
 
 def find_changed_keys(steps: Sequence[Step], groups: Groups) -> frozenset[str]:
-    """The keys with an image, current or adopted, that these steps change or replace, and do not take away."""
+    """The keys with an image, current or adopted, that these steps change or replace, and do not remove."""
     current = groups.current_ids()
     found = {step.action.key for step in steps if _is_change(step, current)}
     return frozenset(found) - find_removed_keys(steps, groups)
@@ -92,8 +92,7 @@ def _is_change(step: Step, current: Mapping[str, str]) -> bool:
 
 
 def _is_change_of_adopted(step: Step) -> bool:
-    """Whether a step changes an image that somebody else made, or puts another in its place; to note what is managed is no
-    change."""
+    """Whether a step changes an image that another user made, or replaces it; writing the marker is not a change."""
     if isinstance(step.action, Create):
         return bool(step.action.replaces)
     changes = step.action.changes if isinstance(step.action, Update) else (step,)

@@ -29,7 +29,7 @@ from imagesync.planning.trust import Trust, is_made_visible, judge
 
 @dataclass(frozen=True, slots=True)
 class Keep:
-    """The current image has the wanted content: at most its fields change. ``adopted``: it becomes ours now."""
+    """The current image has the wanted content: at most its fields change. ``adopted``: it is adopted now."""
 
     owned: Owned
     adopted: bool = False
@@ -47,7 +47,7 @@ class Promote:
 class Make:
     """A new image is uploaded; ``fill`` is a queued record with the pinned id that waits for its data.
 
-    ``may_hold``: images that may hold the same bytes, which only the source itself can tell.
+    ``may_hold``: images that may hold the same bytes, which only reading the source can show.
     """
 
     reason: Reason
@@ -66,7 +66,7 @@ class Refuse:
 class Leave:
     """The key is left as it is; ``sentence`` says why and what to do. Of its staged images ``staged`` stay.
 
-    ``rejected``: they hold the wanted build, and somebody deactivated one of them.
+    ``rejected``: they hold the declared build, and an operator deactivated one of them.
     """
 
     sentence: str
@@ -129,7 +129,7 @@ def _find_promotable(
 
 
 def _find_comparable(spec: ImageSpec, generations: Generations, policy: Policy, project: str) -> Iterator[Owned]:
-    """Images that could be current if they held the wanted content, of which nothing known tells whether they do.
+    """Images that could be current if they held the declared content, for which no known digest decides that.
 
     What lies in another project is not compared: its record may say anything.
     """
@@ -143,7 +143,7 @@ def _find_comparable(spec: ImageSpec, generations: Generations, policy: Policy, 
 
 
 def adopt_image(spec: ImageSpec, image: LiveImage, catalog: str) -> Owned:
-    """An image of somebody else's making as ours: unless the service's hash judges it, its digest is taken on trust."""
+    """A foreign image as an owned one: unless the service's hash verifies it, its digest is taken on trust."""
     record = Record(
         catalog, spec.key, Role.CURRENT, url=spec.url_identity, managed=Managed(), declared=spec.fingerprint.digests
     )
@@ -158,9 +158,10 @@ def pass_over_content(spec: ImageSpec, image: LiveImage, catalog: str) -> Owned:
 
 
 def _is_as_wanted(spec: ImageSpec, owned: Owned, *, lapsed: bool) -> bool:
-    """A deactivated staged build is one that somebody rejected, or that was to be published so when the run was killed.
+    """A deactivated staged build is one that an operator rejected, or that a killed run was about to publish as
+    deactivated.
 
-    An image that ``on_expire`` deactivates was to be published so only if its own record says it.
+    An image that ``on_expire`` deactivates counts as the latter only if its own record says it.
     """
     if owned.image.status is Status.ACTIVE:
         return True
@@ -180,7 +181,7 @@ def _find_staged(spec: ImageSpec, generations: Generations) -> tuple[Owned, ...]
 
 
 def _find_rejected(spec: ImageSpec, generations: Generations, *, lapsed: bool) -> tuple[Owned, ...]:
-    """The staged images of the wanted build that somebody deactivated, perhaps after a trial."""
+    """The staged images of the declared build that an operator deactivated, perhaps after a trial."""
     return tuple(owned for owned in _find_staged(spec, generations) if not _is_as_wanted(spec, owned, lapsed=lapsed))
 
 
@@ -198,7 +199,7 @@ def _explain_rejection(spec: ImageSpec, generations: Generations, rejected: Sequ
 
 
 def is_usable(spec: ImageSpec, owned: Owned, *, reactivate: bool) -> bool:
-    """Whether a retired build can be current again: one that somebody else deactivated would be there for nobody."""
+    """Whether a retired build can be current again: an image that another user deactivated would be unusable."""
     if owned.image.status is Status.DEACTIVATED:
         return reactivate or find_wanted_status(spec, owned.record.managed) is not None
     return owned.image.status is Status.ACTIVE
@@ -210,7 +211,7 @@ def is_wanted_build(spec: ImageSpec, owned: Owned) -> bool:
 
 
 def _has_same_formats(spec: ImageSpec, owned: Owned) -> bool:
-    """disk_format and container_format are fixed once data is in, so that another format is another image.
+    """disk_format and container_format are fixed once data is uploaded: another format needs another image.
 
     Of an image that the service converted, those count that it was made with.
     """

@@ -13,7 +13,7 @@ from imagesync.planning.clock import MAX_DIFFERENCE
 
 @dataclass(frozen=True, slots=True)
 class Owned:
-    """A live image of ours with its record."""
+    """An owned live image with its record."""
 
     image: LiveImage
     record: Record
@@ -30,7 +30,7 @@ class Owned:
 
     @property
     def retired_at(self) -> datetime | None:
-        """When it retired, as far as its record tells."""
+        """When it retired, if its record says so."""
         try:
             since = datetime.fromisoformat(self.record.managed.retired or "")
         except ValueError:
@@ -70,7 +70,7 @@ class Generations:
 
     @property
     def candidates(self) -> tuple[Owned, ...]:
-        """Verified builds that can be tried: not those that somebody deactivated, see ``switched_off``.
+        """Verified builds that can be tried: not those that an operator deactivated, see ``switched_off``.
 
         Nor one that users see, although its record says staging: the service lost a part of its publishing.
         """
@@ -79,7 +79,9 @@ class Generations:
 
     @property
     def switched_off(self) -> tuple[Owned, ...]:
-        """Verified builds that are deactivated: by somebody who rejected them, or as the manifest wanted them published."""
+        """Verified builds that are deactivated: by an operator who rejected them, or because the manifest declared them
+        deactivated.
+        """
         found = (owned for owned in self.verified if owned.image.status is Status.DEACTIVATED)
         return tuple(owned for owned in found if owned.image.hidden)
 
@@ -185,15 +187,14 @@ def _compare_published(spec: ImageSpec, owned: Owned) -> Holds:
     """Whether an image holds the data of a file or URL.
 
     1. If the service stores the bytes as published, its own digests decide, where it has one in a wanted algorithm: one
-       that differs means that the data was tampered with if the record names the wanted content, else that other
-       content is wanted; one that agrees means the same content.
-    2. Else the record decides: the same content has a recorded digest in a wanted algorithm, and none that differs. A
-       declared digest counts too, where none was computed in its algorithm; but it is no proof of tampering. If only
-       digests in other algorithms are known, nothing is decided.
-    3. Content without any digest is the same while the URL that it came from is one of the mirrors.
+    that differs means that the data was tampered with if the record names the wanted content, else that other content
+    is wanted; one that agrees means the same content. 2. Else the record decides: the same content has a recorded
+    digest in a wanted algorithm, and none that differs. A declared digest counts too if none was computed in its
+    algorithm, but it does not prove tampering. If only digests in other algorithms are known, nothing is decided. 3.
+    Content without any digest is the same while the URL that it came from is one of the mirrors.
 
-    Nothing is decided either where the data was published packed and is now declared plain, or the other way round: then
-    all digests differ, and the service may hold the same bytes.
+    Nothing is decided either where the data was published packed and is now declared plain, or the reverse: then all
+    digests differ, and the service may hold the same bytes.
     """
     wanted = spec.fingerprint.digests
     recorded = owned.record.known
@@ -216,7 +217,7 @@ def _compare_published(spec: ImageSpec, owned: Owned) -> Holds:
 
 
 def _is_packed_otherwise(spec: ImageSpec, owned: Owned) -> bool:
-    """Whether the data of an image was published packed and is now declared plain, or the other way round.
+    """Whether the data of an image was published packed and is now declared plain, or the reverse.
 
     What the service computed is of the unpacked bytes: where that is what was recorded, nothing was packed.
     """
@@ -235,7 +236,9 @@ def collect_known(spec: ImageSpec, owned: Owned) -> dict[str, str]:
 
 
 def is_as_recorded(spec: ImageSpec, owned: Owned) -> bool:
-    """Whether nothing that the service says of a staged build contradicts its record; what is packed or converted tells nothing."""
+    """Whether nothing that the service says of a staged build contradicts its record; packed or converted data proves
+    nothing.
+    """
     if not is_stored_as_published(spec, owned):
         return True
     size = spec.fingerprint.size if isinstance(spec.source, FileSource) else None
@@ -273,7 +276,7 @@ def has_other_size(spec: ImageSpec, image: LiveImage) -> bool:
 
 
 def is_stored_as_published(spec: ImageSpec, owned: Owned) -> bool:
-    """Whether the service holds the very bytes that were published, so that its own digests are of them.
+    """Whether the service holds the very bytes that were published, so its own digests are of them.
 
     What lies in the project that ``owner:`` names is never taken for converted where the service converts nothing: else
     that project could turn its hash off by its record.

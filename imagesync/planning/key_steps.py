@@ -81,7 +81,7 @@ def plan_key(context: PlanningContext, spec: ImageSpec) -> KeyPlan:
 
 
 def _leave_alone(context: PlanningContext, spec: ImageSpec, decision: Leave, generations: Generations) -> KeyPlan:
-    """Nothing but what ``on_expire`` says of the current image, and the removal of staged images that are of no use."""
+    """Nothing but what ``on_expire`` says of the current image, and the deletion of unused staged images."""
     if context.given.policy.drift_only:
         return KeyPlan(notes=(decision.sentence,) if is_tampered(spec, generations) else ())
     if spec.key in context.lapsed and not generations.current and not decision.rejected:
@@ -147,7 +147,7 @@ def create(context: PlanningContext, spec: ImageSpec, generations: Generations, 
     """The new image of a key."""
     members = context.members(spec)
     transfer, digests = spec.source.transfer, spec.fingerprint.digests
-    fetched = transfer is not None and not transfer.is_sent  # nobody here has seen a byte of it
+    fetched = transfer is not None and not transfer.is_sent  # no byte of it was verified here
     record = Record(
         catalog=context.given.catalog.name,
         key=spec.key,
@@ -282,7 +282,9 @@ def _make_update_step(
 
 
 def _collect_judged_digests(spec: ImageSpec, owned: Owned) -> tuple[Checksum, ...]:
-    """What is believed of an image in another project: the declared digests, which it is held to, and the service's own."""
+    """The trusted digests of an image in another project: the declared ones, which are verified, and the service's
+    own.
+    """
     known = {digest.algorithm: digest for digest in spec.fingerprint.digests}
     if is_stored_as_published(spec, owned):
         known = {name: Checksum(name, value) for name, value in owned.image.digests.items()} | known
@@ -326,7 +328,7 @@ def _note_status(context: PlanningContext, spec: ImageSpec, owned: Owned, manage
 
 
 def _note_trust(spec: ImageSpec, owned: Owned, reason: Reason | None) -> tuple[str, ...]:
-    """That an image becomes current whose declared digest nobody has compared with its data."""
+    """That an image becomes current although its declared digest was never compared with its data."""
     if reason is None or not owned.record.declared:
         return ()
     done = "adopted" if reason is Reason.ADOPT else "published"
@@ -341,7 +343,7 @@ def _note_unadopted(spec: ImageSpec, adopted: LiveImage | None) -> tuple[str, ..
 
 
 def _note_passed_over(spec: ImageSpec, generations: Generations) -> tuple[str, ...]:
-    """Earlier builds with the wanted content that somebody else deactivated."""
+    """Earlier builds with the declared content that another user deactivated."""
     deactivated = [owned for owned in generations.last_retired_first if owned.image.status is Status.DEACTIVATED]
     found = [owned.id for owned in deactivated if is_wanted_build(spec, owned)]
     ways = "declare status: active, or pass --reactivate, to go back to it without an upload"

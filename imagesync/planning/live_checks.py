@@ -251,7 +251,7 @@ def _check_content(case: _Case, step: Step, update: Update, image: LiveImage) ->
 
 
 def _check_history(case: _Case, step: Step, update: Update, image: LiveImage) -> Iterator[str]:
-    """What a record remembers, and no step shows: a later plan acts upon it."""
+    """Values of a record that no step shows: a later plan acts on them."""
     record, live = update.record, case.find_owned_record(image)
     if record is None:
         return
@@ -276,7 +276,7 @@ def _check_history(case: _Case, step: Step, update: Update, image: LiveImage) ->
     retired = case.groups[update.key]
     numbers = {history.retirement, 0}
     if is_retirement(step):
-        leaving = len(retired.current) or 1  # one that somebody else made
+        leaving = len(retired.current) or 1  # one that another user made
         numbers = set(range(retired.next_retirement, retired.next_retirement + leaving))
     if record.managed.retirement not in numbers:
         yield f"the record of image {image.id} would have another number of its retirement"
@@ -293,7 +293,7 @@ def _is_shown_to_more(update: Update, image: LiveImage) -> bool:
 
 
 def _find_missing_reliances(case: _Case) -> Iterator[str]:
-    """What a plan must have relied on, and does not name: then nobody would notice that it changed."""
+    """What a plan must have relied on, and does not name: a change of it would not be noticed."""
     relied = {reliance.image_id: reliance for reliance in case.plan.relies}
     if len(relied) < len(case.plan.relies):
         yield f"the plan names an image twice in what it relied on; {AGAIN}"
@@ -324,7 +324,7 @@ def _find_surplus_reliances(case: _Case) -> Iterator[str]:
 
 
 def _check_ids(case: _Case) -> Iterator[str]:
-    """The image that each key is said to have: references and pinned ids mean it."""
+    """The image that the plan names for each key: references and pinned ids mean it."""
     published = {
         find_image_id(step.action): step.action.key
         for step in case.plan.steps
@@ -333,7 +333,7 @@ def _check_ids(case: _Case) -> Iterator[str]:
     for key, image_id in case.plan.ids.items():
         image = case.images.get(image_id)
         if image is None or published.get(image_id) == key:
-            continue  # one that is gone meanwhile and that no step is about is no matter
+            continue  # one that was deleted meanwhile and that no step uses does not matter
         record = case.find_owned_record(image)
         if record is None or record.key != key:
             yield f"{key}: image {image_id} is not an image of this key"

@@ -71,7 +71,7 @@ def _find_given_name(item: Step, images: Mapping[str, LiveImage]) -> str | None:
 
 
 def _find_givers(item: Step, names: Mapping[str, str], givers: Mapping[str, Mapping[str, str | None]]) -> list[str]:
-    """The steps that give the name, which this one takes away, to another image."""
+    """The steps that give the name, which this step frees, to another image."""
     if isinstance(item.action, Create | Reactivate) or not _is_name_freed(item):
         return []
     found = givers.get(names.get(item.action.image_id, ""), {})

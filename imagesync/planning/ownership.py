@@ -1,8 +1,9 @@
-"""Whose image it is: ours only by a record that is bound to it, in a project that its key may have images in. Pure.
+"""Who owns an image: the catalog does only by a record that is bound to it, in a project that its key may have images
+in. Pure.
 
-The project is the trust boundary: whoever may write images in it may forge any record there. So owners belong to keys:
-``owner:`` of one key says nothing about another. All comparisons are made here, byte for byte; filters of the service
-ignore case and more on some databases.
+The project is the trust boundary: a user who may write images in it may forge any record there. So owners belong to
+keys: ``owner:`` of one key says nothing about another. All comparisons are made here, byte for byte; filters of the
+service ignore case and more on some databases.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -32,7 +33,7 @@ class Ownership:
 
     @property
     def projects(self) -> tuple[str, ...]:
-        """The projects to look into, sorted."""
+        """The projects to read, sorted."""
         return tuple(sorted({self.project, *self.owners.values()}))
 
     def is_ours(self, image: LiveImage) -> bool:

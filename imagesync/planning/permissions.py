@@ -1,4 +1,4 @@
-"""A saved plan and what whoever applies it permits -> the sentences that refuse it. Pure."""
+"""A saved plan and the permissions of the user who applies it -> the sentences that refuse it. Pure."""
 
 from dataclasses import replace
 
@@ -16,7 +16,7 @@ from imagesync.planning.policy import check
 def find_exceeded_limits(plan: Plan, inventory: Inventory, policy: Policy) -> tuple[str, ...]:
     """One sentence for each permission that applying a plan needs and ``policy`` does not give.
 
-    The file cannot show that its maker had a permission, so whoever applies it gives it again.
+    The file cannot prove that its maker had a permission, so the user who applies it gives it again.
     """
     images = {image.id: image for image in (*inventory.owned, *inventory.foreign)}
     groups = group(inventory.owned)

@@ -1,7 +1,7 @@
 """A saved plan by itself -> one sentence for each thing that no planner writes. Pure.
 
-A plan file is untrusted: its digest has no key, so anybody can write one that fits it. What can be seen without the live
-images is checked here, the rest in ``planning.live_checks``.
+A plan file is untrusted: its digest has no key, so an attacker can write a matching one. What can be seen without the
+live images is checked here, the rest in ``planning.live_checks``.
 """
 
 from collections import Counter
@@ -182,7 +182,7 @@ def _check_update(step: Step, update: Update) -> Iterator[str]:
 
 
 def _find_missing_needs(plan: Plan, step: Step) -> Iterator[str]:
-    """What a step must wait for: the images that it refers to, and the one in whose place an old build goes."""
+    """What a step must wait for: the images that it refers to, and the successor of an old build."""
     made = {other.action.key for other in plan.steps if isinstance(other.action, Create)}
     for key in sorted(_find_referenced_keys(step)):
         if key in made and create_id(key) not in step.needs:
@@ -263,7 +263,7 @@ def _find_contradictions(plan: Plan) -> Iterator[str]:
 
 
 def _find_false_fates(plan: Plan) -> Iterator[str]:
-    """What is said to stay, or to be published, and is not."""
+    """Images that the plan lists as kept or published, and are not."""
     deleted = {step.action.image_id for step in plan.steps if isinstance(step.action, Delete)}
     retired = {find_image_id(step.action) for step in plan.steps if is_retirement(step)}
     published = {find_image_id(step.action) for step in plan.steps if is_replacing(step)}

@@ -26,7 +26,7 @@ from imagesync.planning.steps import KeyPlan, collect_refusals, collect_steps
 def make_plan(given: PlanInput) -> Plan:
     """The steps that turn what is live into what is wanted; PlanRefused for what is wrong with the set as a whole.
 
-    Limits of the policy are checked apart, by ``policy.check``, so that a plan over its limits can still be looked at.
+    Limits of the policy are checked apart, by ``policy.check``, so a plan over its limits can still be shown.
     """
     images = given.inventory.index_images()
     context, parts = _plan_keys(given, images)
@@ -47,8 +47,8 @@ def make_plan(given: PlanInput) -> Plan:
 def _plan_keys(given: PlanInput, images: Mapping[str, LiveImage]) -> tuple[PlanningContext, list[KeyPlan]]:
     """The steps of each wanted key, and what they were made from.
 
-    A key with an image in another project is left as it is if its owner made a step larger than the service can hold: that
-    must not stop the other keys. What refers to it is then planned anew.
+    A key with an image in another project is left as it is if its owner made a step larger than the service can hold:
+    that must not stop the other keys. Keys that refer to it are then planned again.
     """
     excluded: dict[str, str] = {}
     while True:

@@ -1,4 +1,4 @@
-"""A plan and the limits it is held to -> the sentences that refuse it. Pure."""
+"""A plan and its limits -> the sentences that refuse it. Pure."""
 
 from collections.abc import Iterator, Sequence
 from typing import Final

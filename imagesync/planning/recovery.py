@@ -19,14 +19,14 @@ UNFILLED: Final = (Status.QUEUED.value, Status.SAVING.value)
 
 @dataclass(frozen=True, slots=True)
 class Recovery:
-    """Ids of images: staging records to delete, and images of ours whose guard is to be renewed."""
+    """Ids of images: staging records to delete, and owned images whose guard is to be renewed."""
 
     unfilled: tuple[str, ...] = ()
     guarded: tuple[str, ...] = ()
 
 
 def plan_recovery(plan: Plan, owned: Iterable[LiveImage]) -> Recovery:
-    """What to do about the images of a catalog; those that are marked to go harm nobody."""
+    """What to do about the images of a catalog; those that are marked for deletion do no harm."""
     unfilled = find_unfilled(plan)
     guarded = [image.id for image in owned if image.properties.get(ROLE) != Role.DELETING.value]
     return Recovery(unfilled, tuple(sorted(set(guarded) - set(unfilled))))

@@ -72,7 +72,7 @@ def _make_changes(owned: Owned, on_replace: OnReplace, reason: Reason) -> Iterat
 
 
 def make_retired_name(pattern: str, owned: Owned) -> str:
-    """``{name}``, ``{key}``, ``{id}``, ``{generation}`` and ``{created:%Y-%m-%d}`` filled in; all else as it stands.
+    """``{name}``, ``{key}``, ``{id}``, ``{generation}`` and ``{created:%Y-%m-%d}`` filled in; all else unchanged.
 
     Not ``str.format``: a manifest is not to reach into objects.
     """
@@ -104,9 +104,9 @@ def expire_generations(
 ) -> KeyPlan:
     """Deletion of what exceeds ``keep`` or ``delete_after``, and why the rest stays.
 
-    ``leaving`` retire in this plan by the steps ``retiring``. Those that were current last are kept. ``needs``: the step
-    that brings the build which makes others superfluous; where it fails, they stay. ``now`` None: none is too old.
-    ``spared``: ids of images that somebody else made, which this run takes over: they stay until the next one.
+    ``leaving`` retire in this plan by the steps ``retiring``. Those that were current last are kept. ``needs``: the
+    step that brings the build which makes others superfluous; where it fails, they stay. ``now`` None: none is too old.
+    ``spared``: ids of images that another user made, which this run adopts: they stay until the next one.
     """
     order = [*sorted(leaving, key=lambda owned: owned.order, reverse=True), *generations.last_retired_first]
     left = {owned.id for owned in leaving}
@@ -170,8 +170,8 @@ def remove(
 ) -> KeyPlan:
     """What ``on_remove`` does with the images of a key that the manifest no longer names.
 
-    ``keep`` lets go of all of them, the retired ones too: they stay as they are, and are nobody's any more. Under
-    ``hide`` and ``deactivate`` they go on ageing by the policy's ``on_replace``.
+    ``keep`` releases all of them, the retired ones too: they stay as they are, and no catalog owns them. Under ``hide``
+    and ``deactivate`` they continue to age by the policy's ``on_replace``.
     """
     current = generations.current
     leftovers = sweep(generations.staging, generations.deleting)
@@ -198,9 +198,9 @@ def remove(
 def sweep(
     staging: Sequence[Owned], deleting: Sequence[Owned], needs: Mapping[str, tuple[str, ...]] = MappingProxyType({})
 ) -> tuple[Step, ...]:
-    """Left-over staging records go: nobody ever saw them, and they protect nothing; so does what is marked to go.
+    """Delete left-over staging records, which users never saw, and images that are marked for deletion.
 
-    ``needs``: by image id the steps that must be done before it goes.
+    ``needs``: by image id the steps that must be done before its deletion.
     """
     left = tuple(
         make_step(_delete(owned), Reason.DISCARDED if owned.is_verified else Reason.INCOMPLETE, needs.get(owned.id, ()))

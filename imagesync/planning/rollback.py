@@ -82,7 +82,7 @@ def _refuse_unjudged(spec: ImageSpec, chosen: Owned, given: PlanInput) -> list[s
 def _choose_build(spec: ImageSpec, generations: Generations, to: str | None, policy: Policy) -> Owned:
     whole = [owned for owned in generations.last_retired_first if owned.filled]
     usable = [owned for owned in whole if is_usable(spec, owned, reactivate=policy.reactivate)]
-    # a rollback that broke off in the middle left two current images: either may be named
+    # an interrupted rollback left two current images: either may be named
     halfway = generations.current if len(generations.current) > 1 else ()
     usable += halfway
     queries = [owned for owned in (*whole, *halfway) if to in (owned.id, str(owned.record.managed.generation))]
@@ -110,7 +110,7 @@ def _describe_build(owned: Owned) -> str:
 
 
 def _take_content_of(spec: ImageSpec, owned: Owned) -> ImageSpec:
-    """As the manifest says, but for what is fixed once the data is in."""
+    """As the manifest declares, except for what is fixed once the data is uploaded."""
     image = owned.image
     return replace(
         spec,
@@ -121,7 +121,7 @@ def _take_content_of(spec: ImageSpec, owned: Owned) -> ImageSpec:
 
 
 def describe_follow_up(spec: ImageSpec, owned: Owned) -> str:
-    """Which lines of the manifest have to name this build, lest the next apply goes forward again."""
+    """The lines of the manifest that must name this build, or the next apply publishes the newer one again."""
     lines = "; ".join(f"{_format_place(place)}: {text}" for place, text in _find_lines(spec, owned))
     if not lines:
         return f"{spec.key}: the manifest names this build already"

@@ -40,9 +40,8 @@ def _check_name(update: Update) -> Iterator[str]:
 
 
 def _check_numbers(update: Update, record: Record, image: LiveImage) -> Iterator[str]:
-    """Properties and tags, with those that somebody else put on the image.
-
-    No API tells these limits. A service that let an image have more than the usual number has a higher one.
+    """Properties and tags, including those that another user put on the image. No API reports these limits. A service
+    that let an image have more than the usual number has a higher one.
     """
     properties = {name for name in image.properties if not name.startswith(PREFIX)}
     before = {"properties": len(image.properties), "tags": len(image.tags)}

@@ -1,8 +1,8 @@
 """A ``PlanInput`` -> the plans of test before publishing: candidates made, or dropped. Pure.
 
-A candidate is a staged build that is active, hidden and private: verified, and seen by nobody but its project. ``stage``
-adds those that are missing and does nothing else: what is published stays as it is, whatever the manifest says of it.
-The next whole plan publishes a candidate that is still wanted, and drops the others.
+A candidate is a staged build that is active, hidden and private: verified, and visible to its project only. ``stage``
+adds those that are missing and does nothing else: published images stay as they are, whatever the manifest declares.
+The next whole plan publishes a candidate that is still declared, and drops the others.
 """
 
 from collections.abc import Sequence

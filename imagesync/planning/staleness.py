@@ -36,7 +36,7 @@ _ID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 def collect_reliances(steps: Sequence[Step], inventory: Inventory) -> tuple[Reliance, ...]:
     """For each live image that a step touches: the fields it changes, its status and visibility, and its record.
 
-    Of an image of ours whose id a step writes into a property of another: that it is there, and its role.
+    For an owned image whose id a step writes into a property of another: that it exists, and its role.
     """
     images = {image.id: image for image in (*inventory.owned, *inventory.foreign)}
     paths: dict[str, set[str]] = {}
@@ -121,7 +121,7 @@ def _name_fields(paths: Sequence[str]) -> str:
 
 
 def _find_rejected_builds(plan: Plan, inventory: Inventory) -> Iterator[str]:
-    """Builds that the plan makes, and of which somebody staged and rejected a candidate since it was made."""
+    """Builds that the plan makes, and of which a candidate was staged and rejected since it was made."""
     groups, known = group(inventory.owned), {find_image_id(item.action) for item in plan.steps}
     for item in plan.steps:
         action = item.action
@@ -196,7 +196,7 @@ def _is_met(step: Step, image: LiveImage | None, inventory: Inventory) -> bool:
 
 
 def _is_as_changed(change: FieldChange, image: LiveImage, inventory: Inventory) -> bool:
-    """Whether a value is that of a change; what is empty may be told as not there."""
+    """Whether a value is that of a change; an empty value may be missing."""
     found = value_at(image, ".".join(change.path), inventory)
     return found == change.after or (found in ((), None) and change.after in ((), None))
 

@@ -1,7 +1,7 @@
 """Where and how an image's bytes shall lie in the service -> changes of stores, imports to take up again, notes. Pure.
 
 ``stores`` is wanted state: an image that is not in every declared store is copied there; stores beyond those are left
-alone, so that whoever copies further never meets a plan that undoes it.
+alone, so a plan never undoes what another user copied.
 """
 
 from collections.abc import Iterable
@@ -66,12 +66,11 @@ def note_verification(spec: ImageSpec) -> tuple[str, ...]:
 
 
 def find_resumable(spec: ImageSpec, wanted: str, staging: Iterable[Owned]) -> Owned | None:
-    """The staged image that this run can go on with instead of making another; the newest one.
+    """The staged image that this run can continue instead of making another; the newest one.
 
-    An import of an interrupted run that is at work, or done and not yet verified; or a candidate that was made with
-    ``verify: none``, which the manifest no longer says. ``wanted`` is the digest of the wanted state: only a record made
-    for just this state and content is taken up. What imagesync itself was sending when it was interrupted is not: that
-    ended with it.
+    An import of an interrupted run that is still running, or done and not yet verified; or a candidate that was made
+    with ``verify: none``, which the manifest no longer declares. ``wanted`` is the digest of the wanted state: only a
+    record for exactly this state and content is continued. An upload of imagesync itself is not: it ended with its run.
     """
     transfer = spec.source.transfer
     if transfer is None:
@@ -84,7 +83,7 @@ def find_resumable(spec: ImageSpec, wanted: str, staging: Iterable[Owned]) -> Ow
 
 
 def _is_unfinished(spec: ImageSpec, transfer: Transfer, owned: Owned) -> bool:
-    """Whether an import of the wanted content by the wanted method is at work, or waits to be verified."""
+    """Whether an import of the wanted content by the declared method is running, or waits to be verified."""
     image, record = owned.image, owned.record
     alive = image.importing or (image.status is Status.ACTIVE and record.unverified)
     named = {*record.digests, *record.declared}

@@ -1,8 +1,8 @@
 """A wanted image and its live one -> the two states to compare and the record to write. Pure.
 
 This is the three-way merge: the manifest (wanted), the service (live) and the record (what imagesync set last).
-Declared is managed; what imagesync set and the manifest no longer names is removed or goes back to its default; all else is left
-alone. The wanted side is built so that equal states mean "nothing to do": a diff can never oscillate.
+Declared values are managed. Values that imagesync set and the manifest no longer declares are removed or reset to their
+default; all others are left as they are. Equal states mean "nothing to do": a diff can never oscillate.
 """
 
 import hashlib
@@ -38,7 +38,7 @@ DEFAULTS: Final[Mapping[str, Value]] = {
 
 
 def is_left_alone(spec: ImageSpec, managed: Managed, *path: str) -> bool:
-    """``ignore``, but for what ``on_replace`` changed when the image retired: that comes back with it."""
+    """``ignore``, except for what ``on_replace`` changed when the image retired: that comes back with it."""
     return bool(spec.ignore) and spec.is_ignored(*path) and ".".join(path) not in managed.before
 
 
@@ -63,7 +63,7 @@ def merge_states(
 ) -> tuple[ImageState, ImageState]:
     """The live state and the wanted one, both reduced to what is managed: unequal parts are what has to change.
 
-    Values of properties are as a manifest writes them, so that text which looks like a reference is none.
+    Values of properties are as a manifest writes them: text that only looks like a reference is escaped.
     """
     fields = _merge_fields(spec, image, managed)
     properties = _merge_properties(spec, managed, ids)
@@ -116,7 +116,7 @@ def _merge_properties(spec: ImageSpec, managed: Managed, ids: Mapping[str, str])
 
 
 def _restore_properties(managed: Managed) -> dict[str, str]:
-    """Properties that ``on_replace`` took away or changed when it retired the image: they come back with it."""
+    """Properties that ``on_replace`` removed or changed when it retired the image: they come back with it."""
     changed = ((path.partition("."), value) for path, value in managed.before.items())
     return {
         name: escape_references(str(value))
@@ -167,7 +167,7 @@ def _declared_stores(spec: ImageSpec) -> Value:
 
 
 def _public_origin(spec: ImageSpec) -> str | None:
-    """Where the bytes come from, without credentials and query: what a record may tell."""
+    """The URL of the bytes without credentials and query: a record may hold it."""
     return public_url(spec.source.urls[0]) if isinstance(spec.source, UrlSource) else None
 
 

@@ -57,9 +57,8 @@ def is_shown_to_more(image: LiveImage, visibility: Visibility | None, *, hidden:
 
 
 def believe_history(managed: Managed, image: LiveImage, project: str) -> Managed:
-    """What is managed, without a visibility to go back to if the image lies in another project.
-
-    The owner of an image may write that it was public once. Only the manifest makes an image of theirs visible.
+    """The managed values, without an earlier visibility if the image is in another project. Its owner could forge that
+    it was public once. Only the manifest makes an image of another project visible.
     """
     if image.is_in_project(project):
         return managed

@@ -76,8 +76,6 @@ PARTICIPLES: Final = frozenset({"told", "said", "asked", "shown", "heard", "heed
 """Participles that no function, variable or module is called."""
 PENDING: Final[tuple[str, ...]] = (
     "imagesync/formats",
-    "imagesync/manifest",
-    "imagesync/planning",
     "tests/cli",
     "tests/cloud",
     "tests/contract",
