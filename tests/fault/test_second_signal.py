@@ -79,7 +79,7 @@ def test_the_second_signal_does_not_wait_for_the_service(
         wait_until(service.asked.is_set, bool, "the service is asked to make an image")
         os.kill(process.pid, number)
         process.wait_for("again to stop at once.")
-        assert process.is_running
+        assert process.is_running()
         os.kill(process.pid, number)
         ended = process.wait()
         assert not service.may_answer.is_set()
