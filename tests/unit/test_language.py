@@ -97,7 +97,6 @@ PENDING: Final[tuple[str, ...]] = (
     "schemas",
     "examples",
     "benchmarks",
-    "CHANGELOG.md",
     "docs/manifest.md",  # generated from the schema
     "docs/commands.md",  # generated from the help
 )
