@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from imagesync.errors import PlanRefused
 from imagesync.model.catalog import (
     Checksum,
     Compression,
@@ -199,3 +200,14 @@ def test_references_to_images_that_are_there_are_filled_in_before_an_adoption() 
     found = inventory(live(spec("ours")), foreign=(foreign,))
     picked = pick_adoptable(request_adoption(catalog(wanted, spec("ours"))), found)
     assert picked.images[0].properties == {"base": "x id-ours", "q": "r"}
+
+
+def test_an_adoption_that_leaves_open_which_image_is_meant_is_refused() -> None:
+    """Every such key is named, and nothing is adopted."""
+    foreign = tuple(replace(live(spec(key), f"{key}-{number}"), properties={}) for key in "ab" for number in range(2))
+    one = replace(live(spec("c"), "c-0"), properties={})
+    manifest = request_adoption(catalog(spec("b"), spec("a"), spec("c")))
+    with pytest.raises(PlanRefused) as refused:
+        pick_adoptable(manifest, inventory(foreign=(*foreign, one)))
+    assert [text.split(": ")[0] for text in refused.value.refusals] == ["images.a", "images.b"]
+    assert "a-0, a-1" in refused.value.refusals[0]
