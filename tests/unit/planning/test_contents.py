@@ -82,4 +82,9 @@ def test_images_that_may_hold_the_bytes_in_the_order_in_which_they_are_compared(
     )
     (create,) = find_unknown(plan(catalog(DISK), found))
     assert create.may_hold == ("second", "first", "fourth", "third", "fifth", "sixth")
-    assert find_unknown(plan(catalog(DISK, replace(DISK, key="b", name="b")), found)) == (create,)
+    other = replace(DISK, key="b", name="b")
+    both = plan(catalog(DISK, other), replace(found, owned=(*found.owned, live(spec("b")))))
+    assert [(one.key, one.may_hold) for one in find_unknown(both)] == [("a", create.may_hold), ("b", ("id-b",))]
+    rest, dropped = drop_settled(both, {"a": "second", "b": "id-b"})
+    assert (len(rest.steps), len(rest.relies), set(dropped)) == (0, 0, {"a", "b"})
+    assert rest.ids == {"a": "second", "b": "id-b"}
