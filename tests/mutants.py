@@ -48,6 +48,8 @@ PYTEST: Final = (
     *("--no-cloud", "-o", "addopts=--import-mode=importlib", "-p", "no:cacheprovider", "-p", "no:terminal"),
     *("-W", "ignore::pytest.PytestWarning"),
 )
+MAX_TRACED_CALLS: Final = 50
+"""Of one function in one test, whose lines are noted: a test that calls it more often would take minutes."""
 NOTICED, MISSED, UNUSED = "noticed", "NOT NOTICED", "not run by any test"
 
 
@@ -172,6 +174,7 @@ def watch_lines(runner: ForkedTests, rooms: Sequence[str]) -> LinesSeen:
     seen, current = LinesSeen(), [""]
     inside = tuple(str((ROOT / room).resolve()) for room in rooms)
     package = str(PACKAGE)
+    calls: Counter[CodeType] = Counter()
 
     def note(frame: FrameType, event: str, _: object) -> Any:
         seen.lines.setdefault((frame.f_code.co_filename, frame.f_lineno), set()).add(current[0])
@@ -180,7 +183,8 @@ def watch_lines(runner: ForkedTests, rooms: Sequence[str]) -> LinesSeen:
     def enter(frame: FrameType, event: str, _: object) -> Any:
         name = frame.f_code.co_filename
         if name.startswith(inside):
-            return note(frame, event, _)
+            calls[frame.f_code] += 1
+            return note(frame, event, _) if calls[frame.f_code] <= MAX_TRACED_CALLS else None
         if name.startswith(package):
             seen.lines.setdefault((name, frame.f_lineno), set()).add(current[0])
         return None
@@ -192,6 +196,7 @@ def watch_lines(runner: ForkedTests, rooms: Sequence[str]) -> LinesSeen:
     threading.settrace(enter)
     for name in runner.items:
         current[0] = name
+        calls.clear()
         sys.settrace(enter)
         for _ in runner.run([name]):
             sys.settrace(None)

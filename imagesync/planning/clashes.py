@@ -177,12 +177,10 @@ def _find_clashes_of(
 ) -> Iterator[tuple[Place, str]]:
     if not isinstance(decision, Keep | Promote | Make):
         return
-    kept = decision.owned.id if isinstance(decision, Keep | Promote) else None
-    taken = (kept, adopted.id if adopted is not None else None)
     owner = spec.owner_id or inventory.project_id
     near = {image.id: image for word in (spec.id, spec.name) for image in foreign.get(word, ())}
     for image in near.values():
-        if image.id in taken:
+        if adopted is not None and image.id == adopted.id:
             continue
         if image.id == spec.id:
             sentence = f"images.{spec.key}: the id {image.id} is taken by a foreign image; choose another id"

@@ -101,7 +101,9 @@ PENDING: Final[tuple[str, ...]] = (
     "docs/commands.md",  # generated from the help
 )
 """Places that are not rewritten yet."""
-VERBS: Final = frozenset({"add", "approve", "confirm", "delete", "agree", "feed", "hand", "learn", "request", "take", "wait", "want"})
+VERBS: Final = frozenset(
+    {"add", "approve", "confirm", "delete", "agree", "feed", "hand", "learn", "request", "take", "wait", "want"}
+)
 """Verbs of functions that do something and return whether it worked; any other function that returns a bool is a question."""
 
 

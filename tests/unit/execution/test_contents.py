@@ -17,8 +17,9 @@ from imagesync.backends.base import Backend, UpdateFields
 from imagesync.backends.local.backend import Local
 from imagesync.backends.local.store import Store
 from imagesync.errors import Forbidden, PlanRefused, Unavailable
-from imagesync.model.catalog import HEX_LENGTHS, Checksum, Role
-from imagesync.model.image import LiveImage
+from imagesync.execution.contents import settle_contents
+from imagesync.model.catalog import HEX_LENGTHS, Checksum, Compression, Fingerprint, Method, Role, Transfer, UrlSource
+from imagesync.model.image import Capabilities, LiveImage
 from imagesync.model.plan import Create, Plan, Reason
 from imagesync.model.policy import Policy, Publish
 from imagesync.model.record import read
@@ -29,8 +30,11 @@ from imagesync.planning.staging import stage_plan
 from imagesync.render.report import report_text
 from imagesync.render.text import plan_text
 from imagesync.sources import SourceAccess
+from tests.pipeline import planned
 from tests.silent import silent_server
-from tests.unit.factories import mark
+from tests.unit.execution.helpers import Service, want_image
+from tests.unit.execution.helpers import apply as apply_catalog
+from tests.unit.factories import catalog, mark, spec
 
 DATA = bytes(range(256)) * 300
 OTHER = bytes(reversed(range(256))) * 300
@@ -543,3 +547,32 @@ def test_a_new_build_shows_the_members_that_others_added_and_that_it_does_not_ha
     assert run(planner, tmp_path, [], is_saved=is_saved).report.succeeded
     (made,) = [one for one in backend.inventory("base") if not one.hidden]
     assert backend.members(made.id) == []
+
+
+@pytest.mark.parametrize("kind", ["right", "wrong", "converted", "packed"])
+def test_what_the_service_fetches_is_compared_by_reading_back_what_is_stored(tmp_path: Path, kind: str) -> None:
+    """The source need not be reachable from here; what was unpacked or converted tells nothing."""
+
+    class Unhashed(Service):
+        def capabilities(self) -> Capabilities:
+            return Capabilities(import_methods=frozenset({"web-download"}))
+
+    data = b"\0stored" * 100
+    service = Unhashed(tmp_path / "store", {"os_hash_algo": None, "os_hash_value": None, "checksum": None})
+    assert apply_catalog(service, want_image(tmp_path, data)).succeeded
+    (image,) = service.images()
+    record = read(image)
+    assert record is not None
+    if kind == "converted":
+        service.update_image(image, properties=replace(record, converted=True).properties(image.id))
+    digest = Checksum("sha384", hashlib.sha384(b"other" if kind == "wrong" else data).hexdigest())
+    packing = Compression.GZ if kind == "packed" else Compression.NONE
+    source = UrlSource(("https://x.invalid/x",), digest, transfer=Transfer(packing, Method.WEB_DOWNLOAD))
+    plan = planned(service, catalog(spec("x", source=source, fingerprint=Fingerprint((digest,)))))
+    service.downloads = 0
+    found = settle_contents(service, plan, jobs=1, check_lease=lambda: None, access=SourceAccess())
+    assert found == ({"x": image.id} if kind == "right" else {})
+    left = read(service.images()[0])
+    assert left is not None
+    assert set(left.digests) == {*record.digests, *([digest] if kind == "right" else [])}
+    assert service.downloads == (kind in ("right", "wrong"))

@@ -1,5 +1,6 @@
 """What must never be taken for removed: keys outside a target."""
 
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pytest
@@ -57,3 +58,32 @@ def test_patterns_with_brackets_cover_nothing() -> None:
     """A class of characters is no text: of ``[ab]`` and ``[[]*``, which matches its letters, nothing lies in both."""
     assert intersect_patterns(["[ab]"], ["[[]*"], ["a", "b"]) == ()
     assert intersect_patterns(["[ab]"], ["?"], ["a", "c"]) == ("a",)
+
+
+GLOBS = ["a", "b", "ab", "*", "?", "a*", "*b", "a?", "?b", "??", "a*b", "*a*", "a?*", "[ab]", "[ab]*", "x*"]
+KEYS = ["a", "b", "ab", "abb", "ba", "bb", "x", "xa", ""]
+
+
+@pytest.mark.parametrize("asked", GLOBS)
+def test_what_lies_in_both_of_two_patterns(asked: str) -> None:
+    """Never more than both allow, of named keys just that; of a pattern and one that covers it, the narrower."""
+    for target in GLOBS:
+        found = intersect_patterns([asked], [target], KEYS)
+        assert found == tuple(sorted(found))
+        for key in (*KEYS, "aab", "abc", "xyz"):
+            is_in_both = fnmatchcase(key, asked) and fnmatchcase(key, target)
+            is_found = any(fnmatchcase(key, pattern) for pattern in found)
+            assert is_found is is_in_both if key in KEYS and "[" not in asked + target else is_found <= is_in_both
+        if asked == target or target == "*":
+            assert found in ((asked,), tuple(key for key in sorted(KEYS) if fnmatchcase(key, asked)))
+        if asked == target and "[" not in asked:
+            assert found == (asked,)
+
+
+def test_without_patterns_of_one_side_those_of_the_other_count() -> None:
+    """As they are written; of several, each pair."""
+    assert intersect_patterns(["b", "a*"], [], KEYS) == ("b", "a*")
+    assert intersect_patterns([], ["b", "a*"], KEYS) == ("b", "a*")
+    assert intersect_patterns([], [], KEYS) == ()
+    assert intersect_patterns(["x*", "a*"], ["ab*", "xa"], KEYS) == ("ab*", "xa")
+    assert intersect_patterns(["*b", "*a"], ["a*", "b*"], KEYS) == ("a", "ab", "abb", "b", "ba", "bb")

@@ -5,7 +5,22 @@ from pathlib import Path
 
 import pytest
 
-from imagesync.model.catalog import Member, NamedProject, is_project_id
+from imagesync.model.catalog import (
+    Compression,
+    FileSource,
+    ImageSpec,
+    Member,
+    Method,
+    NamedProject,
+    OnExpire,
+    Signature,
+    Status,
+    Transfer,
+    UrlSource,
+    Visibility,
+    is_project_id,
+)
+from imagesync.model.policy import OnReplace
 from imagesync.schemas import load_schema
 from tests.unit.manifest.one_file import problems, wanted
 
@@ -123,3 +138,163 @@ def test_an_image_is_adopted_by_its_id(tmp_path: Path, written: str) -> None:
     """A name, or a truth in quotes, is none."""
     (problem,) = problems(tmp_path, f"images: {{a: {{adopt: {written}}}}}")
     assert "is not true, false or an image's id (a UUID)" in problem
+
+
+EVERYTHING = """
+images:
+  a:
+    name: n
+    source:
+      url: [https://x.example/a.raw.xz, https://y.example/a.raw.xz]
+      checksum_url: https://x.example/SHA256SUMS
+      checksum_entry: entry
+      signature: {url: https://x.example/SHA256SUMS.gpg, keyring: keys.asc}
+      method: web-download
+      compression: none
+      stores: [fast, slow, fast]
+      verify: none
+      inspect: none
+      max_size: 5000
+    id: 6a1b8b0e-0b5e-4f7e-9d6e-00000000000a
+    owner: {project: p, domain: d}
+    disk_format: qcow2
+    container_format: ovf
+    visibility: shared
+    min_disk: 3
+    min_ram: 5
+    status: deactivated
+    protected: true
+    hidden: false
+    tags: [u, t]
+    members: [0123456789abcdef0123456789abcdef, {id: k}]
+    properties: {q: "2", p: "1"}
+    ignore: [min_ram, properties.z]
+    expires: 2027-02-03
+    on_expire: hide
+    on_replace:
+      keep: 4
+      delete_after: 2w
+      hide: false
+      deactivate: true
+      rename: "{name} old"
+      set: {visibility: private, protected: false, min_disk: 7, min_ram: 8, tags: [y, x], properties: {s: "4", r: "3"}}
+      unset: [properties.p]
+"""
+
+
+def test_every_field_of_a_manifest_is_a_value(tmp_path: Path) -> None:
+    """The whole image, with nothing left out and nothing added."""
+    (spec,) = wanted(tmp_path, EVERYTHING).images
+    transfer = Transfer(method=Method.WEB_DOWNLOAD, stores=("fast", "slow"), verify=False, inspect=False, max_size=5000)
+    source = UrlSource(
+        ("https://x.example/a.raw.xz", "https://y.example/a.raw.xz"),
+        checksum_url="https://x.example/SHA256SUMS",
+        signature=Signature("https://x.example/SHA256SUMS.gpg", f"{tmp_path}/keys.asc", "keys.asc"),
+        transfer=transfer,
+    )
+    on_replace = OnReplace(
+        keep=4,
+        delete_after=14,
+        hide=False,
+        deactivate=True,
+        rename="{name} old",
+        set_fields=(("min_disk", 7), ("min_ram", 8), ("protected", False), ("visibility", "private")),
+        set_properties=(("r", "3"), ("s", "4")),
+        set_tags=("x", "y"),
+        unset=("properties.p",),
+    )
+    assert spec == ImageSpec(
+        key="a",
+        name="n",
+        source=source,
+        id="6a1b8b0e-0b5e-4f7e-9d6e-00000000000a",
+        owner=NamedProject("p", "d"),
+        disk_format="qcow2",
+        container_format="ovf",
+        visibility=Visibility.SHARED,
+        min_disk=3,
+        min_ram=5,
+        status=Status.DEACTIVATED,
+        protected=True,
+        hidden=False,
+        tags=frozenset({"t", "u"}),
+        members=frozenset({"0123456789abcdef" * 2, "k"}),
+        members_declared=True,
+        properties={"p": "1", "q": "2"},
+        ignore=("min_ram", "properties.z"),
+        expires="2027-02-03",
+        on_expire=OnExpire.HIDE,
+        on_replace=on_replace,
+    )
+    assert isinstance(spec.source, UrlSource)
+    assert spec.source.checksum_entry == "entry"
+    assert list(spec.properties) == ["p", "q"]
+    lines = {name: place.line for name, place in spec.places.items()}
+    # two lines of head come before the text, which begins with an empty one
+    assert lines == {
+        "image": 5,
+        "name": 6,
+        "source": 7,
+        "url": 8,
+        "checksum_url": 9,
+        "id": 18,
+        "disk_format": 20,
+        "container_format": 21,
+    }
+
+
+def test_an_image_of_which_nothing_is_said_has_nothing_declared(tmp_path: Path) -> None:
+    """Its name is its key."""
+    (spec,) = wanted(tmp_path, "images: {a: {}}").images
+    assert spec == ImageSpec("a", "a")
+    assert {name: place.line for name, place in spec.places.items()} == {"image": 3, "source": 3}
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ("keep: 3", OnReplace(keep=3)),
+        ("keep: 0", OnReplace(keep=0)),
+        ("delete_after: 9d", OnReplace(delete_after=9)),
+        ("hide: false", OnReplace(hide=False)),
+        ("deactivate: true", OnReplace(deactivate=True)),
+        ("rename: false", OnReplace()),
+        ("set: {tags: [b, a]}", OnReplace(set_tags=("a", "b"))),
+        ("unset: [properties.p]", OnReplace(unset=("properties.p",))),
+    ],
+)
+def test_what_is_not_said_of_a_superseded_image_is_as_usual(tmp_path: Path, written: str, expected: OnReplace) -> None:
+    """One build is kept, hidden."""
+    text = f"images: {{a: {{properties: {{p: x}}, on_replace: {{{written}}}}}}}"
+    (spec,) = wanted(tmp_path, text).images
+    assert spec.on_replace == expected
+
+
+@pytest.mark.parametrize(
+    ("written", "path"),
+    [
+        ("a.raw", "a.raw"),
+        ("file:a%20b.raw", "a b.raw"),
+        ("file:///images/a%20b.raw", "/images/a b.raw"),
+        ("a%20b.raw", "a%20b.raw"),
+        ("sub/file:a.raw", "sub/file:a.raw"),
+    ],
+)
+def test_a_file_in_the_short_form(tmp_path: Path, written: str, path: str) -> None:
+    """Only a file: address has escaped characters."""
+    (spec,) = wanted(tmp_path, f'images: {{a: {{source: "{written}"}}}}', allow_outside=True).images
+    assert isinstance(spec.source, FileSource)
+    assert spec.source.path == str(tmp_path / path)
+
+
+@pytest.mark.parametrize("suffix", ["", ".raw", ".gz", ".xz", ".bz2", ".zst", ".XZ", ".xz.raw"])
+@pytest.mark.parametrize("container", ["bare", "compressed"])
+@pytest.mark.parametrize("kind", ["path: ", "url: https://x.example/"])
+def test_packing_by_the_name_of_a_source(tmp_path: Path, kind: str, container: str, suffix: str) -> None:
+    """Unless what is stored is packed, too; declared packing wins."""
+    known = {".gz": Compression.GZ, ".xz": Compression.XZ, ".bz2": Compression.BZ2, ".zst": Compression.ZST}
+    text = f"images: {{a: {{container_format: {container}, source: {{{kind}x{suffix}}}}}}}"
+    (spec,) = wanted(tmp_path, text).images
+    assert spec.source.transfer is not None
+    expected = known.get(suffix.lower(), Compression.NONE) if container == "bare" else Compression.NONE
+    assert spec.source.transfer == Transfer(expected)

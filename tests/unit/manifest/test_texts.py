@@ -1,12 +1,16 @@
 """What the service would refuse or hide in names, tags and properties."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imagesync.manifest.texts import find_alike_names, find_text_problems
+from imagesync.manifest.texts import MAX_PROPERTIES, find_alike_names, find_text_problems
+from imagesync.model.image import MAX_NAME_CHARS, MAX_PROPERTY_BYTES
+from imagesync.model.policy import ID_CHARS
 from tests.unit.manifest.one_file import problems, wanted
 
 MANY_A, MANY_B = (", ".join(f"{letter}{number}: x" for number in range(100)) for letter in "ab")
@@ -231,3 +235,93 @@ def test_a_pattern_may_give_a_name_of_255_characters(tmp_path: Path) -> None:
     wanted(tmp_path, f"images: {{a: {{name: {'x' * 218}, on_replace: {{rename: '{{name}} {{id}}'}}}}}}")
     (problem,) = problems(tmp_path, f"images: {{a: {{name: {'x' * 219}, on_replace: {{rename: '{{name}} {{id}}'}}}}}}")
     assert "256 characters" in problem
+
+
+def count_properties(number: int) -> str:
+    """An image with so many properties."""
+    return f"properties: {{{', '.join(f'p{one}: x' for one in range(number))}}}"
+
+
+LIMITS: dict[str, tuple[Callable[[int], str], int, str]] = {
+    "properties": (count_properties, MAX_PROPERTIES, "properties"),
+    "bytes": (lambda number: f"properties: {{p: {'x' * number}}}", MAX_PROPERTY_BYTES, "properties.p"),
+    "bytes of two": (
+        lambda number: f"properties: {{p: {'ä' * (number // 2)}{'x' * (number % 2)}}}",
+        MAX_PROPERTY_BYTES,
+        "properties.p",
+    ),
+    "bytes with an id": (
+        lambda number: f"properties: {{p: '${{images.b.id}}{'x' * (number - ID_CHARS)}'}}",
+        MAX_PROPERTY_BYTES,
+        "properties.p",
+    ),
+    "bytes set": (
+        lambda number: f"on_replace: {{set: {{properties: {{p: {'x' * number}}}}}}}",
+        MAX_PROPERTY_BYTES,
+        "on_replace.set.properties.p",
+    ),
+    "characters of a name": (
+        lambda number: f"name: {'x' * (number - 4)}, on_replace: {{rename: '{{name}} old'}}",
+        MAX_NAME_CHARS,
+        "on_replace.rename",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LIMITS)
+@pytest.mark.parametrize("beyond", [-1, 0, 1, 2])
+def test_a_limit_holds_to_the_last_one(tmp_path: Path, name: str, beyond: int) -> None:
+    """At it an image is fine; one more is one problem, with the limit."""
+    write, limit, where = LIMITS[name]
+    text = f"images: {{a: {{{write(limit + beyond)}}}, b: {{}}}}"
+    if beyond <= 0:
+        assert wanted(tmp_path, text).images
+    else:
+        (problem,) = problems(tmp_path, text)
+        assert f" images.a.{where}: " in problem
+        assert str(limit) in problem
+
+
+BIDI = ["\x00", "\x08", "\x0b", "\x1f", "\x7f", "\x9f", "\u2028", "\u2029", "\u202a", "\u202e", "\u2066", "\u2069"]
+PLAIN = ["\t", "\n", " ", "\xa0", "\u2027", "\u202f", "\u2065", "\u206a", "\ud7ff", "\ue000", "\uffff"]
+BEYOND = ["\U00010000", "\U0010ffff", "\ud800", "\udfff"]
+
+
+@pytest.mark.parametrize("char", [*BIDI, *PLAIN, *BEYOND])
+def test_characters_at_the_ends_of_what_a_service_takes(char: str) -> None:
+    """In each text of an image, and in no other."""
+    text = f"a{char}b"
+    data = {
+        "name": text,
+        "tags": ["x", text],
+        "properties": {"p": text, text: "x"},
+        "on_replace": {"rename": "x", "set": {"tags": [text], "properties": {"p": text}}},
+    }
+    paths = [
+        ("name",),
+        ("tags", 1),
+        ("properties", "p"),
+        ("properties", text),
+        ("on_replace", "set", "tags", 0),
+        ("on_replace", "set", "properties", "p"),
+    ]
+    found = [path for path, _, _ in find_text_problems(data)]
+    assert sorted(found, key=repr) == ([] if char in PLAIN else sorted(paths, key=repr))
+    alone = [path for path, _, _ in find_text_problems({name: data[name] for name in ("name", "tags", "properties")})]
+    assert sorted(alone, key=repr) == ([] if char in PLAIN else sorted(paths[:4], key=repr))
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        ({"properties": {"imagesync_x": "1", "fine": "1"}}, ("properties", "imagesync_x")),
+        (
+            {"on_replace": {"set": {"properties": {"fine": "1", "imagesync_x": "1"}}}},
+            ("on_replace", "set", "properties", "imagesync_x"),
+        ),
+        ({"on_replace": {"unset": ["properties.fine", "properties.imagesync_x"]}}, ("on_replace", "unset", 1)),
+    ],
+)
+def test_a_reserved_name_is_found_where_it_stands(data: dict[str, Any], expected: tuple[str | int, ...]) -> None:
+    """What is set, what on_replace sets, what it takes away."""
+    assert [path for path, _, _ in find_text_problems(data)] == [expected]

@@ -1,20 +1,37 @@
 """What an image of the manifest answers about itself."""
 
+from dataclasses import replace
+from itertools import product
+
 import pytest
 
+from imagesync.errors import Bug
 from imagesync.model.catalog import (
+    HEX_LENGTHS,
+    Auto,
     Catalog,
     Checksum,
     Compression,
     Content,
     FileSource,
+    Fingerprint,
     ImageSpec,
     KnownContent,
+    Member,
     Method,
+    NamedProject,
+    Place,
+    Signature,
     Source,
+    SourceFault,
     Transfer,
     UrlSource,
+    Visibility,
+    is_project_id,
 )
+from imagesync.model.fields import declared_fields, live_value
+from imagesync.model.urls import url_identity
+from tests.unit.factories import live
 
 FILE = FileSource("/i/a.raw", "a.raw")
 URL = UrlSource(("https://x.example/a.raw?sig=1", "https://y.example/a.raw"))
@@ -104,3 +121,120 @@ def test_ignore_takes_globs_of_paths(path: tuple[str, ...], expected: bool) -> N
 def test_only_narrows_the_keys(only: tuple[str, ...], key: str, expected: bool) -> None:
     """Without any pattern every key is in scope."""
     assert Catalog("base", only=only).is_in_scope(key) == expected
+
+
+@pytest.mark.parametrize("name", HEX_LENGTHS)
+def test_a_digest_is_read_in_any_case_and_only_whole(name: str) -> None:
+    """As many hexadecimal digits as the algorithm has, with blanks around each part."""
+    length = HEX_LENGTHS[name]
+    digits = ("0123456789abcdef" * 8)[:length]
+    found = Checksum(name, digits)
+    for text in (f"{name}:{digits}", f" {name.upper()} : {digits.upper()} "):
+        assert Checksum.parse(text) == found
+    wrong = [digits[:-1], digits + "0", digits[:-1] + "g", "g" + digits[1:], digits[:-2] + "\n0", ""]
+    for text in (*(f"{name}:{part}" for part in wrong), f"{name}{digits}", name, f"x{name}:{digits}", f":{digits}"):
+        with pytest.raises(ValueError, match=r"ALGORITHM|takes"):
+            Checksum.parse(text)
+
+
+def test_the_strongest_digest_is_that_of_the_longest_algorithm() -> None:
+    """In any order; none of none."""
+    every = [Checksum(name, "0" * length) for name, length in HEX_LENGTHS.items()]
+    for first, second in product(every, every):
+        longer = max(first, second, key=lambda one: len(one.value))
+        assert Fingerprint((first, second)).strongest == longer
+    assert Fingerprint().strongest is None
+
+
+def test_no_secret_is_left_in_any_address_of_a_source() -> None:
+    """Mirrors, list and signature; all else stays as it is."""
+    secret, shown = "https://me:secret@x.example/{}?sig=1", "https://x.example/{}"
+    source = UrlSource(
+        (secret.format(1), secret.format(2)),
+        Checksum("sha256", "a" * 64),
+        secret.format("list"),
+        "entry",
+        Signature(secret.format("signature"), "/keys", "keys"),
+        Transfer(max_size=3),
+    )
+    assert source.withhold_secrets() == replace(
+        source,
+        urls=(shown.format(1), shown.format(2)),
+        checksum_url=shown.format("list"),
+        signature=Signature(shown.format("signature"), "/keys", "keys"),
+    )
+    assert source.withhold_secrets().checksum_entry == "entry"
+    plain = UrlSource((shown.format(1),))
+    assert plain.withhold_secrets() == plain
+
+
+def test_places_and_faults_as_text() -> None:
+    """Without a line only the file; without a hint only the message."""
+    assert (str(Place("f", 1, 2)), str(Place("f")), str(Place())) == ("f:1:2", "f", "")
+    assert (Place("f", 1, 2).add_to("x"), Place("f").add_to("x")) == ("f:1:2: x", "x")
+    assert (str(SourceFault("m", "h")), str(SourceFault("m"))) == ("m; h", "m")
+
+
+@pytest.mark.parametrize(
+    ("text", "is_id"),
+    [
+        ("0123456789abcdef" * 2, True),
+        ("01234567-89ab-cdef-0123-456789abcdef", True),
+        ("0123456789abcdef" * 2 + "0", False),
+        ("0123456789abcdef" * 2 + "\n", False),
+        ("x" + "0123456789abcdef" * 2, False),
+        ("01234567-89ab-cdef-0123-456789abcdef0", False),
+        ("0123456789ABCDEF" * 2, False),
+        ("admin", False),
+    ],
+)
+def test_what_looks_like_the_id_of_a_project(text: str, is_id: bool) -> None:
+    """As the identity service makes them."""
+    assert is_project_id(text) is is_id
+
+
+def test_content_without_a_digest_is_that_of_any_of_its_mirrors() -> None:
+    """A source without an address has none."""
+    spec = ImageSpec("a", "a", UrlSource(("https://x.example/1", "https://x.example/2", "https://x.example/3")))
+    known = [url_identity(f"https://x.example/{number}") for number in range(1, 5)]
+    assert [spec.is_published_at(identity) for identity in known] == [True, True, True, False]
+    assert not spec.is_published_at(None)
+    secret = ImageSpec("a", "a", UrlSource(("https://x.example/1?sig=1", "https://x.example/2?sig=1")))
+    assert not any(secret.is_published_at(identity) for identity in known)
+    assert ImageSpec("a", "a", FILE).is_published_at(None)
+    assert not ImageSpec("a", "a", FILE).is_published_at(known[0])
+
+
+def test_owners_of_keys_by_id() -> None:
+    """Of all keys, once none is only a name any more."""
+    found = Catalog("base", owners={"a": "1", "b": "2"})
+    assert found.owner_ids == {"a": "1", "b": "2"}
+    mixed: list[dict[str, Member]] = [{"a": "1", "b": NamedProject("p", "d")}, {"a": NamedProject("p", "d"), "b": "1"}]
+    for owners in mixed:
+        with pytest.raises(Bug, match="p"):
+            assert Catalog("base", owners=owners).owner_ids
+
+
+def test_fields_of_wanted_and_of_live_images_are_plain() -> None:
+    """Each field by its name; what is not declared is not there, False and 0 are."""
+    declared = {
+        "name": "n",
+        "visibility": "shared",
+        "disk_format": "raw",
+        "container_format": "bare",
+        "owner": "o",
+        "min_disk": 0,
+        "min_ram": 3,
+        "protected": False,
+        "hidden": True,
+    }
+    spec = ImageSpec("a", **{**declared, "visibility": Visibility.SHARED})  # type: ignore[arg-type]
+    assert declared_fields(spec) == declared
+    assert declared_fields(replace(spec, min_disk=Auto.AUTO)) == {
+        name: value for name, value in declared.items() if name != "min_disk"
+    }
+    assert declared_fields(ImageSpec("a", "n")) == {"name": "n"}
+    image = live(spec, owner="o", stores=("z", "y"), tags=frozenset({"t", "s"}), properties={"p.q": "1"}, size=7)
+    assert {name: live_value(image, name) for name in declared} == declared
+    paths = ("tags", "stores", "properties.p.q", "properties.x", "size", "status", "checksum")
+    assert [live_value(image, path) for path in paths] == [("s", "t"), ("y", "z"), "1", None, 7, "active", None]

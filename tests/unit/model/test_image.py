@@ -1,6 +1,13 @@
 """What an image of the service says of itself."""
 
-from imagesync.model.image import LiveImage
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from imagesync.model.catalog import Status, Visibility
+from imagesync.model.image import FAILED_STORES, IMPORT_TASK, Filter, Identity, ImportTask, Inventory, LiveImage
+from imagesync.model.record import CATALOG
 
 
 def test_digests_are_those_that_a_manifest_can_declare() -> None:
@@ -11,3 +18,85 @@ def test_digests_are_those_that_a_manifest_can_declare() -> None:
     assert LiveImage("id", checksum=md5, os_hash_algo="blake2b", os_hash_value="00").digests == {"md5": md5}
     assert LiveImage("id", os_hash_algo="sha512").digests == {}
     assert LiveImage("id", checksum="", os_hash_value=sha512).digests == {}
+
+
+@pytest.mark.parametrize(
+    ("owner", "lies"), [("p", True), ("q", False), ("", True), (None, True), ("pp", False), ("P", False)]
+)
+def test_whose_an_image_is(owner: str | None, lies: bool) -> None:
+    """A service without projects tells no owner: all its images are the session's."""
+    assert LiveImage("id", owner=owner).lies_in("p") is lies
+
+
+@pytest.mark.parametrize("status", Status)
+@pytest.mark.parametrize("task", [None, "", "t"])
+def test_an_import_is_running_by_status_or_mark(status: Status, task: str | None) -> None:
+    """The mark is the service's own: a property of that name, which anybody could set, is none."""
+    service = {} if task is None else {IMPORT_TASK: task}
+    assert LiveImage("id", status=status, service=service).importing is (status is Status.IMPORTING or bool(task))
+    assert LiveImage("id", status=status, properties=service).importing is (status is Status.IMPORTING)
+
+
+@pytest.mark.parametrize(
+    ("text", "stores"), [(None, ()), ("", ()), ("a", ("a",)), ("a,b", ("a", "b")), (",a,", ("a",))]
+)
+def test_stores_that_an_import_did_not_reach(text: str | None, stores: tuple[str, ...]) -> None:
+    """As the service lists them."""
+    service = {} if text is None else {FAILED_STORES: text}
+    assert LiveImage("id", service=service).failed_stores == stores
+    assert LiveImage("id", properties=service).failed_stores == ()
+
+
+SNAPSHOT = (
+    *("image_location", "image_state", "instance_uuid", "base_image_ref", "kernel_id", "ramdisk_id", "user_id"),
+    *("image_type", "owner_id"),
+)
+
+
+def test_what_a_snapshot_says_of_itself() -> None:
+    """Each property by its name; None where it is not there."""
+    image = LiveImage("id", properties={name: f"the {name}" for name in SNAPSHOT})
+    assert {name: getattr(image, name) for name in SNAPSHOT} == image.properties
+    assert {getattr(LiveImage("id"), name) for name in SNAPSHOT} == {None}
+
+
+@pytest.mark.parametrize(
+    ("status", "unfinished"),
+    [("pending", True), ("processing", True), ("success", False), ("failure", False), ("", False)],
+)
+def test_an_import_that_the_service_still_means_to_do(status: str, unfinished: bool) -> None:
+    """It has not begun, or is at work."""
+    assert ImportTask("t", status).unfinished is unfinished
+
+
+def test_targets_differ_by_kind_place_region_and_project() -> None:
+    """Not by the user's words for them."""
+    here = Identity("cloud", "https://x", "p", "name", "r", "label")
+    others = [replace(here, **{name: "another"}) for name in ("kind", "location", "region", "project_id")]
+    assert len({here.fingerprint, *(other.fingerprint for other in others)}) == 5
+    assert replace(here, project_name="x", label="y").fingerprint == here.fingerprint
+
+
+def test_images_of_an_inventory_by_id() -> None:
+    """Ours and those of others."""
+    one, two, three = (LiveImage(name) for name in "abc")
+    assert Inventory("p", owned=(one, two), foreign=(three,)).index_images() == {"a": one, "b": two, "c": three}
+
+
+@pytest.mark.parametrize("number", range(32))
+def test_a_filter_asks_for_all_that_it_names(number: int) -> None:
+    """Each condition by itself and with every other."""
+    image = LiveImage(
+        "id", name="n", owner="o", tags=frozenset({"s", "t"}), visibility=Visibility.SHARED, properties={CATALOG: "c"}
+    )
+    fitting: dict[str, Any] = {
+        "owner": "o", "name": "n", "tags": frozenset({"t"}), "visibility": Visibility.SHARED, "catalog": "c"
+    }  # fmt: skip
+    wrong: dict[str, Any] = {
+        "owner": "x", "name": "x", "tags": frozenset({"t", "x"}), "visibility": Visibility.PRIVATE, "catalog": "x"
+    }  # fmt: skip
+    asked = {name: value for place, (name, value) in enumerate(fitting.items()) if number >> place & 1}
+    assert Filter(**asked).is_match(image)
+    for name, value in wrong.items():
+        assert not Filter(**{**asked, name: value}).is_match(image)
+    assert Filter(**{**asked, "owner": ""}).is_match(replace(image, owner=None))

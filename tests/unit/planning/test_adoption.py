@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from imagesync.errors import PlanRefused
 from imagesync.model.catalog import (
     Checksum,
     Compression,
@@ -176,3 +177,37 @@ def test_a_key_that_has_a_build_of_its_own_adopts_none(role: Role) -> None:
     assert (part.images, part.warnings) == ((), ())
     without = pick_adoptable(request_adoption(catalog(spec("a"))), inventory(foreign=(foreign,)))
     assert [one.key for one in without.images] == ["a"]
+
+
+def test_each_key_whose_references_lack_an_image_is_told_of_with_the_first_that_lacks() -> None:
+    """Directly or through another; a reference to what is there, or is adopted with it, is none."""
+    refer = {"a": "${images.ours.id} ${images.z.id} ${images.y.id}", "b": "${images.a.id}", "c": "${images.d.id}"}
+    wanted = [spec(key, properties={"base": text}) for key, text in refer.items()]
+    foreign = tuple(replace(live(spec(key), f"foreign-{key}"), properties={}) for key in "abcd")
+    manifest = request_adoption(catalog(*wanted, spec("d"), spec("ours"), spec("y"), spec("z")))
+    picked = pick_adoptable(manifest, inventory(live(spec("ours")), foreign=foreign))
+    assert [one.key for one in picked.images] == ["c", "d"]
+    told = {text.split(": ")[0]: text for text in picked.warnings}
+    assert sorted(told) == ["a", "b", "y", "z"]
+    assert "images.y" in told["a"]
+    assert "images.a" in told["b"]
+
+
+def test_references_to_images_that_are_there_are_filled_in_before_an_adoption() -> None:
+    """The part of the catalog stands for itself."""
+    wanted = spec("a", properties={"base": "x ${images.ours.id}", "q": "r"})
+    foreign = replace(live(spec("a"), "foreign"), properties={})
+    found = inventory(live(spec("ours")), foreign=(foreign,))
+    picked = pick_adoptable(request_adoption(catalog(wanted, spec("ours"))), found)
+    assert picked.images[0].properties == {"base": "x id-ours", "q": "r"}
+
+
+def test_an_adoption_that_leaves_open_which_image_is_meant_is_refused() -> None:
+    """Every such key is named, and nothing is adopted."""
+    foreign = tuple(replace(live(spec(key), f"{key}-{number}"), properties={}) for key in "ab" for number in range(2))
+    one = replace(live(spec("c"), "c-0"), properties={})
+    manifest = request_adoption(catalog(spec("b"), spec("a"), spec("c")))
+    with pytest.raises(PlanRefused) as refused:
+        pick_adoptable(manifest, inventory(foreign=(*foreign, one)))
+    assert [text.split(": ")[0] for text in refused.value.refusals] == ["images.a", "images.b"]
+    assert "a-0, a-1" in refused.value.refusals[0]

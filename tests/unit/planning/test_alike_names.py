@@ -74,3 +74,13 @@ def test_alike_tags_of_one_image_are_noted(
 def test_our_tag_that_changes_its_case_is_not_noted() -> None:
     """That can be done in two requests."""
     assert notes(live(spec("a", tags=frozenset({"A"}))), tags=frozenset({"a"})) == []
+
+
+def test_each_image_with_alike_names_is_noted() -> None:
+    """Of several that a plan changes, ours and one that is adopted; what differs in no name is not."""
+    ours = [live(spec(key, properties={"Foo": "1"})) for key in "abc"]
+    foreign = replace(live(spec("d"), "foreign"), properties={"Foo": "1"})
+    wanted = [spec(key, properties={"foo": "1"}) for key in "ab"]
+    wanted += [spec("c", properties={"Foo": "2"}), spec("d", properties={"foo": "1"}, adopt="foreign")]
+    made = plan(catalog(*wanted), inventory(*ours, foreign=(foreign,)))
+    assert [note.split(": image ")[0] for note in made.notes if "'foo'" in note] == ["a", "b", "d"]

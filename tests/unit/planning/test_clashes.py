@@ -10,7 +10,7 @@ from imagesync.model.catalog import KnownContent, Place, Role, Status, Visibilit
 from imagesync.model.plan import Reason
 from imagesync.planning.clashes import collect_questions, is_assigned
 from imagesync.planning.generations import group
-from tests.unit.factories import PROJECT, catalog, digest, inventory, live, plan, rewrite, spec
+from tests.unit.factories import PROJECT, catalog, digest, inventory, live, plan, retired, rewrite, spec
 from tests.unit.planning.plans import kinds
 
 OTHER = "f" * 32
@@ -200,3 +200,28 @@ def test_a_protected_image_in_another_project_does_not_stop_the_plan() -> None:
     assert any("would delete the protected image id-old" in note for note in found.notes)
     with pytest.raises(PlanRefused, match="would delete the protected image id-old"):
         plan(wanted, inventory(live(spec("a")), protected))
+
+
+OURS = {
+    "kept": (live(spec("a", name="old")),),
+    "published again": (
+        live(spec("a", "b", name="old"), "now", generation=2),
+        retired(spec("a", name="old"), "earlier"),
+    ),
+    "made": (live(spec("a", "b", name="old")),),
+}
+
+
+@pytest.mark.parametrize("name", OURS)
+@pytest.mark.parametrize("taken", ["new", "other"])
+def test_a_name_clashes_whatever_gets_it(name: str, taken: str) -> None:
+    """An image that is kept and renamed, one that is published again, a new build."""
+    foreign = tuple(replace(live(spec("z", name=taken), f"foreign-{number}"), properties={}) for number in range(2))
+    wanted, found = catalog(spec("a", name="new")), inventory(*OURS[name], foreign=foreign)
+    if taken == "other":
+        assert plan(wanted, found).steps
+        return
+    with pytest.raises(PlanRefused) as refused:
+        plan(wanted, found)
+    assert ["foreign-0" in refused.value.refusals[0], "foreign-1" in refused.value.refusals[1]] == [True, True]
+    assert len(refused.value.refusals) == 2

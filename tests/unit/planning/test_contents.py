@@ -6,8 +6,9 @@ import pytest
 
 from imagesync.model.catalog import Checksum, Fingerprint
 from imagesync.model.plan import Create
-from imagesync.planning.contents import drop_settled, find_unknown
-from tests.unit.factories import catalog, inventory, live, plan, retired, spec
+from imagesync.model.record import Managed
+from imagesync.planning.contents import drop_settled, find_unknown, is_same_but_for
+from tests.unit.factories import PROJECT, candidate, catalog, inventory, live, plan, retired, rewrite, spec
 
 DISK = spec("a", fingerprint=Fingerprint((Checksum("sha512", "a" * 128),), size=4096))
 """Compared with images of which only a sha256 is known."""
@@ -41,3 +42,49 @@ def test_a_plan_of_which_nothing_is_settled_stays_as_it_is() -> None:
     rest, dropped = drop_settled(made, {})
     assert (replace(rest, ids=made.ids), dropped) == (made, frozenset())
     assert [step.action.key for step in rest.steps if isinstance(step.action, Create)] == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize(("owner", "undone"), [(None, {"a", "b"}), ("f" * 32, {"a"})])
+def test_who_was_to_take_over_the_name_of_a_key_that_is_left_is_left_too(owner: str | None, undone: set[str]) -> None:
+    """In the same project; the others stay, with what they rely on and how they are counted."""
+    renamed = replace(DISK, name="new name")
+    others = (spec("b", name="a", owner=owner), spec("d", min_ram=1), spec("e", min_ram=1))
+    found = inventory(
+        *(live(spec("a"), "now", generation=2), retired(spec("a"), "old")),
+        *(live(spec(key), owner=owner if key == "b" and owner else PROJECT) for key in "bde"),
+    )
+    wanted = catalog(renamed, *others, owners={"b": owner} if owner else {})
+    made = plan(wanted, found)
+    assert made.changed == ("a", "b", "d", "e")
+    rest, dropped = drop_settled(made, {"a": "old"})
+    assert dropped == undone
+    left = tuple(key for key in "abde" if key not in undone)
+    assert tuple(step.action.key for step in rest.steps) == left
+    assert {each.key for each in rest.relies} == set(left)
+    assert (rest.removed, rest.changed) == ((), left)
+    assert rest.ids == made.ids
+    assert is_same_but_for(rest, made, undone)
+    assert not is_same_but_for(rest, made, set())
+    assert not is_same_but_for(rest, replace(made, steps=made.steps[:-1]), undone)
+
+
+def test_images_that_may_hold_the_bytes_in_the_order_in_which_they_are_compared() -> None:
+    """Current ones first, then candidates, then retired ones; of each the newest first; of other formats none."""
+    found = inventory(
+        live(spec("a"), "first", generation=1),
+        live(spec("a"), "second", generation=2),
+        candidate(spec("a"), "third"),
+        rewrite(candidate(spec("a"), "fourth"), managed=Managed(generation=10)),
+        retired(spec("a"), "fifth", 3, days=1),
+        retired(spec("a"), "sixth", 4, days=2),
+        retired(replace(spec("a"), disk_format="qcow2"), "other", 5),
+        replace(retired(spec("a"), "larger", 6), size=5000),
+    )
+    (create,) = find_unknown(plan(catalog(DISK), found))
+    assert create.may_hold == ("second", "first", "fourth", "third", "fifth", "sixth")
+    other = replace(DISK, key="b", name="b")
+    both = plan(catalog(DISK, other), replace(found, owned=(*found.owned, live(spec("b")))))
+    assert [(one.key, one.may_hold) for one in find_unknown(both)] == [("a", create.may_hold), ("b", ("id-b",))]
+    rest, dropped = drop_settled(both, {"a": "second", "b": "id-b"})
+    assert (len(rest.steps), len(rest.relies), set(dropped)) == (0, 0, {"a", "b"})
+    assert rest.ids == {"a": "second", "b": "id-b"}

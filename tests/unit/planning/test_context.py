@@ -7,9 +7,10 @@ from datetime import timedelta
 import pytest
 
 from imagesync.errors import PlanRefused
-from imagesync.model.catalog import OnExpire, Status
+from imagesync.model.catalog import OnExpire, Place, Status
 from imagesync.model.plan import Create, Plan
 from imagesync.model.policy import Policy, Publish
+from imagesync.planning.clock import Clock
 from imagesync.planning.context import PlanInput
 from imagesync.planning.planner import make_plan
 from imagesync.planning.staging import stage_plan
@@ -113,3 +114,36 @@ def test_a_plan_names_the_projects_of_the_images_that_it_names() -> None:
     made = plan(catalog(wanted, spec("b")), inventory(live(wanted, owner="project-2")))
     assert (made.owners, made.ids["a"]) == ({"a": "project-2"}, "id-a")
     assert {step.action.key for step in made.steps} == {"b"}
+
+
+def test_a_plan_knows_where_its_keys_stand() -> None:
+    """Those whose line is known."""
+    wanted = [spec("a", places={"image": Place("f", 3, 5)}), spec("b", places={"image": Place("g", 7, 1)}), spec("c")]
+    made = plan(catalog(*wanted), inventory())
+    assert (dict(made.places), len(made.places)) == ({"a": "f:3:5", "b": "g:7:1"}, 2)
+    assert made.places.get("c") is None
+
+
+def test_every_key_that_refers_to_no_image_is_refused_with_its_place() -> None:
+    """Each reference by itself; one to a key that is there is none."""
+    texts = {"a": "${images.x.id} ${images.y.id} ${images.ours.id}", "b": "${images.z.id}", "c": "${images.ours.id}"}
+    wanted = [
+        spec(key, properties={"base": text}, places={"image": Place("f", line, 1)})
+        for line, (key, text) in enumerate(texts.items(), 1)
+    ]
+    with pytest.raises(PlanRefused) as refused:
+        plan(catalog(*wanted, spec("ours")), inventory(live(spec("ours"))))
+    found = [(text.split(" images.")[0], text.split("refers to images.")[1][0]) for text in refused.value.refusals]
+    assert found == [("f:1:1:", "x"), ("f:1:1:", "y"), ("f:2:1:", "z")]
+
+
+@pytest.mark.parametrize("on_expire", [OnExpire.HIDE, OnExpire.DEACTIVATE])
+def test_every_key_of_an_uncertain_day_is_left(on_expire: OnExpire) -> None:
+    """Several, and keys after them; what is not dated is planned as ever."""
+    dated = [spec(key, expires="2026-11-23", on_expire=on_expire, min_ram=5) for key in "ab"]
+    clock = Clock((NOW - timedelta(days=1), NOW), "they differ")
+    found = inventory(*(live(spec(key)) for key in "abc"))
+    made = make_plan(replace(plan_input(catalog(*dated, spec("c", min_ram=5)), found), clock=clock))
+    assert [step.action.key for step in made.steps] == ["c"]
+    assert {note.split(": ")[0] for note in made.notes} >= {"a", "b"}
+    assert (made.wanted, made.unchanged, made.owned) == (3, 0, 1)
