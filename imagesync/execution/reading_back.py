@@ -88,7 +88,7 @@ class StoredData(Hashes):
         """After the last byte: FormatMismatch, or ChecksumMismatch if the data has not every declared digest."""
         self._plausibility.finish()
         self._inspection.finish()
-        check_not_disguised(self._format, self._inspection.recognised)
+        check_not_disguised(self._format, self._inspection.recognized)
         found = self.hexdigests()
         for item in self._declared:
             check_digest(item, found[item.algorithm])

@@ -1,7 +1,7 @@
-"""The bytes of an image -> what they are, whether they are whole, and safe. Pure: bytes in, a verdict out.
+"""The bytes of an image -> FormatMismatch if they are not of the declared format, truncated, or unsafe. Pure.
 
-``inspection`` holds data against its declared format, as the image service does; ``plausibility`` refuses what no
-machine boots.
+``inspection`` checks data against its declared format, as the image service does. ``plausibility`` refuses data from which
+no machine can boot, such as an HTML page.
 """
 
 from imagesync.formats.inspection import HEAD, RAW, Inspection, check_not_disguised

@@ -1,8 +1,8 @@
-"""The first bytes of data -> what it is if it is no disk: packed, an archive, text, a file of another kind. Pure.
+"""The first bytes of data -> what it is if it is not a disk: packed, an archive, text, another kind of file. Pure.
 
-A machine that boots such data finds nothing, and no image service refuses it as ``raw``. What a head only looks like is
-verified as far as it can be (a checksum, a trial of the decoder), so that no disk is taken for something else. File systems
-are disks, also one without partitions that no machine boots, such as squashfs.
+No machine boots from such data, but the image service accepts it as ``raw``. A short magic number is verified with a
+checksum or a trial of the decoder if possible, because a disk may begin with the same bytes. File systems count as disks,
+also those from which no machine boots, such as squashfs.
 """
 
 import re
@@ -28,21 +28,21 @@ from imagesync.formats.texts import name_text
 
 
 class Kind(Enum):
-    """What can be done about data that is no disk."""
+    """Kinds of data that is not a disk; the remedy depends on the kind."""
 
     PACKED = auto()
-    """One file, packed; imagesync unpacks some kinds (``Finding.compression``)."""
+    """One packed file; imagesync can unpack it if ``Finding.compression`` is not empty."""
     ARCHIVE = auto()
-    """Several files. Those of ``PACKING_ARCHIVES`` are packed, too."""
+    """Several files. Archives of ``PACKING_ARCHIVES`` are also packed."""
     DISK_FILE = auto()
-    """A disk in a file that only some programs read."""
+    """A disk in a file format that only some programs can read."""
     TEXT = auto()
     OTHER = auto()
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What data is: ``name`` as people call it; ``compression``: the value of the manifest that unpacks it, if any."""
+    """What data is. ``name`` is its common name; ``compression`` is the manifest's value that unpacks it, or empty."""
 
     kind: Kind
     name: str
@@ -50,7 +50,7 @@ class Finding:
 
 
 def recognize(head: bytes) -> Finding | None:
-    """What data with this head (64 KiB, or all of it) is; None if it may be a disk, or is empty."""
+    """What data with this head is (its first 64 KiB, or all of it); None if it is empty or may be a disk."""
     for finding, is_one in _PACKED.items():
         if is_one(head):
             return finding
@@ -64,7 +64,7 @@ def recognize(head: bytes) -> Finding | None:
 
 
 def _is_boot_sector(head: bytes) -> bool:
-    """Whether a BIOS would run the first sector. Some programs are bootable disks, too."""
+    """Whether a BIOS would run the first sector. Some programs are also bootable disks."""
     return head[510:512] == b"\x55\xaa"
 
 
@@ -78,7 +78,7 @@ def _matches(pattern: bytes) -> Callable[[bytes], bool]:
 
 
 def _is_tar(head: bytes) -> bool:
-    """The sum of the first header is right: the oldest form has no magic."""
+    """Whether the checksum of the first header is correct; the oldest form has no magic number."""
     header = head[:512]
     if len(header) < 512 or not header[0]:
         return False
@@ -100,7 +100,7 @@ def _is_cpio(head: bytes) -> bool:
 
 
 def _is_windows_program(head: bytes) -> bool:
-    """Also a kernel for EFI. The header of a program for DOS says where the other one is."""
+    """Whether a DOS header refers to a PE header; a kernel for EFI has both, too."""
     place = int.from_bytes(head[60:64], "little")
     return head.startswith(b"MZ") and head[place : place + 4] == b"PE\0\0"
 

@@ -1,7 +1,7 @@
-"""The bytes of an image -> whether all bytes that its headers and tables name came. Pure: bytes in, a verdict out.
+"""The bytes of an image -> FormatMismatch if it has fewer bytes than its headers and tables refer to. Pure.
 
-One pass. Only headers and tables are read, in pieces; the data between them is passed over. A table that lies before the
-place that names it cannot be read any more: only its own extent counts, and for qcow2 the refcounts.
+One pass over the data reads headers and tables, in pieces, and skips everything else. A table that lies before the
+reference to it cannot be read: only its own end counts, and for qcow2 also the refcounts.
 
 Sources of the rules: qemu's ``docs/interop/qcow2.txt`` and ``block/{vmdk,vpc,vdi,parallels}.c``, the VMDK 5.0, VHD and VHDX
 specifications, ECMA-119 (ISO 9660), UEFI section 5.3 (GPT), the LUKS on-disk format 1.2.3.
@@ -22,11 +22,11 @@ from imagesync.formats.parsers.volumes import Gpt, Iso, Luks
 
 
 class Extent:
-    """Compares what one image announces with the bytes that come.
+    """Compares the size that an image needs by its headers and tables with the size of the data.
 
     Args:
-        kind: The recognized format: qcow2, vmdk, vhd, vhdx, vdi, iso, gpt, luks; ploop if it is declared so. Of
-            raw data only the footer of a fixed vhd announces something.
+        kind: The recognized format: qcow2, vmdk, vhd, vhdx, vdi, iso, gpt, luks; ploop if that is declared. Raw data has
+            a known size only if it has the footer of a fixed vhd.
     """
 
     def __init__(self, kind: str) -> None:
@@ -36,18 +36,18 @@ class Extent:
         self._parser = parser(self._reader) if parser else None
 
     def feed(self, chunk: bytes) -> None:
-        """The next bytes, from the first byte of the file on."""
+        """Read the next bytes; the first call has the first bytes of the file."""
         self._reader.feed(chunk)
 
     def finish(self) -> None:
-        """After the last byte: FormatMismatch if the file ends before a byte that its data names."""
+        """To be called after the last byte: FormatMismatch if the file has fewer bytes than it needs."""
         self._reader.finish()
         if self._kind in _RAW:
             self._check_fixed_vhd()
         missing = self._parser.find_missing() if self._parser else None
         needed, size = self._reader.needed, self._reader.size
         if needed > size:
-            missing = f"its tables name bytes up to {needed}, the file has {size}"
+            missing = f"its tables refer to bytes up to {needed}; the file has {size} bytes"
         if missing:
             raise FormatMismatch(f"the {self._kind} data is cut short: {missing}", "fetch the file again")
 
@@ -56,9 +56,9 @@ class Extent:
         announced, found = read_fixed_size(self._reader.last), self._reader.size - SECTOR
         if announced is not None and announced != found:
             message = (
-                f"the data ends with the footer of a fixed vhd of {announced} bytes, and {found} bytes come before it"
+                f"the data ends with the footer of a fixed vhd of {announced} bytes, but {found} bytes are before it"
             )
-            raise FormatMismatch(message, "fetch the file again; if it is right as it is, declare source.inspect: none")
+            raise FormatMismatch(message, "fetch the file again; if it is correct, declare source.inspect: none")
 
 
 _RAW: Final = frozenset({"raw", "gpt", "luks"})

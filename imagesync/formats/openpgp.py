@@ -1,7 +1,7 @@
-"""The first bytes of data -> whether they are OpenPGP data without armor: a message, a signature, a key. Pure.
+"""The first bytes of data -> whether they are OpenPGP data without armor: a message, a signature or a key. Pure.
 
-RFC 9580, sections 4.2 (headers of packets) and 5 (packets). There is no magic: the first packet must be a sane one, and
-what follows it, too.
+The rules are those of RFC 9580, sections 4.2 (packet headers) and 5 (packets). There is no magic number, so the first two
+packets must be valid.
 """
 
 import zlib
@@ -14,7 +14,7 @@ _HASHES: Final = frozenset({1, 2, 3, 8, 9, 10, 11, 12, 14})
 
 
 class _Packet(NamedTuple):
-    """``end`` is None if the packet has no length, or consists of several parts."""
+    """A packet header; ``end`` is None if the packet has no length or consists of several parts."""
 
     tag: int
     start: int
@@ -22,27 +22,27 @@ class _Packet(NamedTuple):
 
 
 def is_openpgp(head: bytes) -> bool:
-    """A message that is encrypted, signed or packed, detached signatures, or keys."""
-    first = _read_sane_packet(head, 0)
+    """Whether the data is an encrypted, signed or compressed message, detached signatures, or keys."""
+    first = _read_valid_packet(head, 0)
     if first is None or first.tag not in _FOLLOWERS:
         return False
     if first.tag == _COMPRESSED:
         return True
     if first.end is None or first.end >= len(head):
         return first.tag == _SIGNATURE and first.end == len(head)
-    following = _read_sane_packet(head, first.end)
+    following = _read_valid_packet(head, first.end)
     return following is not None and following.tag in _FOLLOWERS[first.tag]
 
 
-def _read_sane_packet(head: bytes, place: int) -> _Packet | None:
-    """The header of a packet; None if there is none, or if its body is not what such a packet has."""
+def _read_valid_packet(head: bytes, place: int) -> _Packet | None:
+    """The header of a packet; None if there is none, or if the body is not valid for its tag."""
     packet = _read_packet(head, place)
-    is_sane = _BODIES.get(packet.tag) if packet else None
-    return packet if packet and is_sane and is_sane(head[packet.start : packet.end]) else None
+    is_valid = _BODIES.get(packet.tag) if packet else None
+    return packet if packet and is_valid and is_valid(head[packet.start : packet.end]) else None
 
 
 def _read_packet(head: bytes, place: int) -> _Packet | None:
-    """The header of a packet; None if there is none."""
+    """The header of the packet at ``place``; None if there is none."""
     first = head[place] if place + 6 <= len(head) else 0
     if not first & 0x80:
         return None
@@ -58,13 +58,13 @@ def _read_packet(head: bytes, place: int) -> _Packet | None:
 
 
 def _make_packet(head: bytes, tag: int, place: int, size: int) -> _Packet:
-    """The length of the packet lies at this place, in so many bytes."""
+    """The header of a packet whose length is at ``place`` and has ``size`` bytes."""
     start = place + size
     return _Packet(tag, start, start + int.from_bytes(head[place:start], "big") if size else None)
 
 
 def _is_session_key(body: bytes) -> bool:
-    """Version 6 has the fingerprint of the key in the place of its number, with its length and version."""
+    """Whether the body is a session key. Version 6 has the key's fingerprint, with length and version, instead of its id."""
     if len(body) < 36:
         return False
     place = {3: 9, 6: 2 + body[1]}.get(body[0], 0)
@@ -72,7 +72,7 @@ def _is_session_key(body: bytes) -> bool:
 
 
 def _is_password(body: bytes) -> bool:
-    """Version 4 says how the key is derived, versions 5 and 6 in which mode the data is encrypted."""
+    """Whether the body is a password-based key. Version 4 has the key derivation, versions 5 and 6 the encryption mode."""
     if len(body) < 5 or body[0] not in (4, 5, 6):
         return False
     cipher, way = body[2:4] if body[0] == 6 else body[1:3]
@@ -110,7 +110,7 @@ def _is_literal(body: bytes) -> bool:
 
 
 def _is_compressed(body: bytes) -> bool:
-    """Zip or zlib, in which a message is, or bzip2."""
+    """Whether the body is ZIP or zlib data with a message inside, or bzip2 data."""
     window = {1: -15, 2: 15}.get(body[0] if body else 0)
     if window is None:
         return body.startswith(b"\3BZh")
@@ -118,7 +118,7 @@ def _is_compressed(body: bytes) -> bool:
         inside = zlib.decompressobj(window).decompress(body[1:4096], 64)
     except zlib.error:
         return False
-    packet = _read_sane_packet(inside, 0)
+    packet = _read_valid_packet(inside, 0)
     return packet is not None and packet.tag in _MESSAGES
 
 
@@ -139,7 +139,7 @@ _BODIES: Final[dict[int, Callable[[bytes], bool]]] = {
     18: _is_encrypted,
     20: _is_encrypted,
 }
-"""By the tag of a packet: whether its body is sane."""
+"""Checks of the body of a packet, by its tag."""
 _MESSAGES: Final = frozenset({2, 4, 8, 11})
 _ENCRYPTED: Final = frozenset({1, 3, 18, 20})
 _ON_KEYS: Final = frozenset({2, 7, 13, 14})
@@ -152,4 +152,4 @@ _FOLLOWERS: Final = {
     6: _ON_KEYS,
     _COMPRESSED: frozenset[int](),
 }
-"""By the tag of the first packet: those of the packets that may come next."""
+"""The tags that may follow a first packet, by its tag."""

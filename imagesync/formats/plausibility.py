@@ -1,26 +1,26 @@
-"""The first bytes of data, its formats -> whether a machine could boot it at all. Pure: bytes in, a verdict out.
+"""The first bytes of data and its declared formats -> FormatMismatch if no machine can boot from it. Pure.
 
-The image service stores as ``raw`` whatever it is given. In containers other than ``bare`` an archive is right, and so is
-a packed kernel; a page for people is right nowhere.
+The image service accepts any data as ``raw``. In other containers than ``bare``, an archive or a packed kernel is valid; an
+HTML page is never valid.
 """
 
 from typing import Final
 
 from imagesync.errors import FormatMismatch
 from imagesync.formats.contents import PACKING_ARCHIVES, PARALLELS, Finding, Kind, recognize
-from imagesync.formats.inspection import HEAD, PLOOP, RECOGNISABLE
+from imagesync.formats.inspection import HEAD, PLOOP, RECOGNIZABLE
 from imagesync.formats.texts import LFS_POINTER, VMDK_DESCRIPTOR, is_page
 
 COMPRESSED: Final = "compressed"
-"""The container format of packed disks."""
+"""The container format for packed disks."""
 _KERNELS: Final = frozenset({"aki", "ari", "ami"})
 
 
 class Plausibility:
-    """Looks at the head of the data of one image.
+    """Checks the head of the data of one image.
 
-    Nothing is refused if ``disk_format`` is None. ``unpacked``: imagesync unpacked it on the way. ``is_staged``: the service
-    may unpack it, or convert it otherwise, before it stores it.
+    Nothing is refused if ``disk_format`` is None. ``unpacked``: imagesync has unpacked the data. ``is_staged``: the service
+    may still unpack or convert the data before it stores it.
     """
 
     def __init__(
@@ -31,10 +31,10 @@ class Plausibility:
         self._is_packed = container_format == COMPRESSED
         self._head = bytearray()
         self.is_judged = False
-        """Whether enough came to tell."""
+        """Whether the head is complete and was checked."""
 
     def feed(self, chunk: bytes) -> None:
-        """The next bytes; FormatMismatch as soon as enough came to tell that they are nothing to boot from."""
+        """Read the next bytes; FormatMismatch as soon as they show that no machine can boot from the data."""
         if self.is_judged:
             return
         self._head += chunk[: HEAD - len(self._head)]
@@ -42,7 +42,7 @@ class Plausibility:
             self.finish()
 
     def finish(self) -> None:
-        """After the last byte; FormatMismatch as for ``feed``."""
+        """To be called after the last byte; FormatMismatch as for ``feed``."""
         if self.is_judged:
             return
         self.is_judged, head = True, bytes(self._head)
@@ -60,35 +60,35 @@ class Plausibility:
         found = recognize(head)
         if found and not self._is_right(found):
             state = "even after unpacking, the data is" if self._unpacked else "the data is"
-            is_final = self._format in RECOGNISABLE or found.name == VMDK_DESCRIPTOR
+            is_final = self._format in RECOGNIZABLE or found.name == VMDK_DESCRIPTOR
             advice = self._advise(found) if is_final else f"{self._advise(found)}; {_IGNORE_HINT}"
             raise FormatMismatch(f"{state} {found.name}, not {self._format}", advice)
 
     def _is_right(self, found: Finding) -> bool:
-        """Whether data that is no disk yet may become one, or is of the declared format."""
+        """Whether the service may still make a disk of the data, or the data is of the declared format."""
         if self._is_staged and found.kind not in (Kind.TEXT, Kind.OTHER):
             return True
         return found.name == PARALLELS and self._format == PLOOP
 
     def _advise(self, found: Finding) -> str:
         if found.kind is Kind.ARCHIVE:
-            return "publish the disk inside it"
+            return "extract the disk and use it as the source"
         if found.kind is Kind.DISK_FILE:
-            return "convert it to a format that the image service knows"
+            return "convert it to a format of the image service: qemu-img convert -O qcow2"
         if found.kind is Kind.PACKED and found.compression and not self._unpacked:
             return f"declare compression: {found.compression} {_BY_NAME}"
         if found.kind is Kind.PACKED:
-            return "unpack it and publish what is inside"
+            return "unpack it and use the unpacked file as the source"
         return _ADVICE.get(found.name, _PAGE_HINT if found.kind is Kind.TEXT else "correct the source")
 
 
-_BY_NAME: Final = "under source (by itself only a name that ends in .gz, .xz, .bz2 or .zst is unpacked)"
-_PAGE_HINT: Final = "correct the source; it may want a log-in"
-_IGNORE_HINT: Final = "if it is right as it is, declare source.inspect: none"
-"""Helps where the image service takes any data, as for raw."""
+_BY_NAME: Final = "under source (without it, only a name that ends with .gz, .xz, .bz2 or .zst is unpacked)"
+_PAGE_HINT: Final = "correct the source; it may require a log-in"
+_IGNORE_HINT: Final = "if the data is correct, declare source.inspect: none"
+"""A remedy if the image service accepts any data, as for raw."""
 _ADVICE: Final = {
-    LFS_POINTER: "fetch the file that it stands for (git lfs pull)",
-    VMDK_DESCRIPTOR: "publish the file that it describes, converted to one with its descriptor inside (qemu-img convert)",
+    LFS_POINTER: "get the file to which it points: git lfs pull",
+    VMDK_DESCRIPTOR: "convert the disk that it describes to a single file: qemu-img convert -O vmdk, and use that file",
 }
 
 
@@ -96,6 +96,6 @@ def _check_packed(head: bytes) -> None:
     found = recognize(head)
     if found is None or not (found.kind is Kind.PACKED or found.name in PACKING_ARCHIVES):
         what = found.name if found else "not packed" if head else "empty"
-        message = f"container_format is {COMPRESSED}, and the data is {what}"
-        advice = f"publish the packed file, or declare container_format: bare; {_IGNORE_HINT}"
+        message = f"container_format is {COMPRESSED}, but the data is {what}"
+        advice = f"use the packed file as the source, or declare container_format: bare; {_IGNORE_HINT}"
         raise FormatMismatch(message, advice)

@@ -1,7 +1,7 @@
-"""The first bytes of data -> the text that they are, in whatever coding, and what people call it. Pure.
+"""The first bytes of data -> the common name of the text that they are, in any coding; empty if they are not text. Pure.
 
-No disk begins with so many characters and not one control character. Where no mark names the coding, the characters must be
-usual ones, too: a pattern that fills an empty disk is no text.
+No disk begins with that many characters without a control character. Without a byte-order mark, the characters must also
+be usual ones, because a pattern that fills an empty disk is not text.
 """
 
 import codecs
@@ -10,18 +10,18 @@ import unicodedata
 from typing import Final
 
 MAX_TEXT: Final = 4096
-"""Bytes of a head that are looked at."""
+"""Bytes of a head that are checked."""
 MIN_PADDED: Final = 100
-"""Bytes of a text that zeros may follow: a sector holds a short one. Fewer may begin a disk."""
+"""Bytes of a text that is followed by zeros to the end of its sector; a disk may begin with fewer."""
 MIN_CHARACTERS: Final = 8
 MIN_ASCII, MIN_SPACE = 1 / 20, 1 / 256
-"""The least length, and the least shares of ASCII characters and of white space, of a text whose coding is guessed."""
+"""Minimum length, and minimum shares of ASCII characters and of white space, of a text whose coding is guessed."""
 LFS_POINTER: Final = "a Git LFS pointer"
 VMDK_DESCRIPTOR: Final = "a vmdk descriptor"
 
 
 def is_page(head: bytes) -> bool:
-    """Whether data is a page for people: the answer of a portal that wants a log-in, say."""
+    """Whether data is an HTML page, such as that of a portal that requires a log-in."""
     head = head.removeprefix(codecs.BOM_UTF8)
     place = _skip_space(head, 0)
     while head.startswith(b"<!--", place):
@@ -36,10 +36,10 @@ def _skip_space(text: bytes, place: int) -> int:
 
 
 def name_text(head: bytes, *, is_whole: bool = False) -> str:
-    """What people call the text that data with this head is; empty if it is none. ``is_whole``: there is no more data."""
+    """The common name of the text with this head; empty if it is not text. ``is_whole``: there is no more data."""
     if is_page(head):
         return PAGE
-    if head.startswith(_DESCRIPTOR):  # however short it is, and whatever follows: tools pad it with zeros
+    if head.startswith(_DESCRIPTOR):  # also a short one; programs fill it with zeros
         return VMDK_DESCRIPTOR
     if is_whole and len(text_bytes := head.rstrip(b"\0")) >= MIN_PADDED:
         head = text_bytes
@@ -50,7 +50,7 @@ def name_text(head: bytes, *, is_whole: bool = False) -> str:
 
 
 def _read_text(head: bytes) -> str:
-    """The text that a head is, without white space before it; empty if it is none."""
+    """The text of a head without leading white space; empty if it is not text."""
     marked = next((coding for mark, coding in _MARKS.items() if head.startswith(mark)), "utf-8")
     guesses = (_decode(head, coding) for coding in _UNMARKED)
     text = _decode(head, marked) or next(filter(_is_usual, guesses), "")
@@ -58,17 +58,17 @@ def _read_text(head: bytes) -> str:
 
 
 def _decode(head: bytes, coding: str) -> str:
-    """The text; empty if it is not in this coding, or has control characters that no terminal is sent."""
+    """The text; empty if it is not in this coding, or has control characters that text does not have."""
     try:
         text = codecs.getincrementaldecoder(coding)().decode(head)
     except UnicodeDecodeError:
         return ""
-    is_code_page = coding == "latin-1"  # most code pages have letters where this one has further control characters
-    return text if all(_is_shown(one, is_code_page=is_code_page) for one in text) else ""
+    is_code_page = coding == "latin-1"  # most code pages have letters in the place of its upper control characters
+    return text if all(_is_of_text(one, is_code_page=is_code_page) for one in text) else ""
 
 
-def _is_shown(one: str, *, is_code_page: bool) -> bool:
-    if ord(one) & 0xFFFE == 0xFFFE:  # no character: bytes of all ones
+def _is_of_text(one: str, *, is_code_page: bool) -> bool:
+    if ord(one) & 0xFFFE == 0xFFFE:  # not a character: bytes of all ones
         return False
     return one in "\a\b\t\n\v\f\r\x1b" or unicodedata.category(one) != "Cc" or (is_code_page and one > "\x7f")
 
@@ -87,9 +87,9 @@ _MARKS: Final = {
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
-"""Byte-order marks. Texts in UTF-32 are recognized without theirs."""
+"""Byte-order marks. Texts in UTF-32 are recognized without their mark."""
 _UNMARKED: Final = ("utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be", "latin-1")
-"""Codings without a mark. The last one stands for every code page of one byte a character."""
+"""Codings without a mark. The last one represents every code page with one byte for each character."""
 _NAMES: Final = {
     "version https://git-lfs.github.com/spec/": LFS_POINTER,
     "# Disk DescriptorFile": VMDK_DESCRIPTOR,
@@ -98,4 +98,4 @@ _NAMES: Final = {
     "{": "JSON",
     "[": "JSON",
 }
-"""How a text begins, and what it is then."""
+"""The names of texts, by their first characters."""

@@ -68,7 +68,9 @@ def believe_history(managed: Managed, image: LiveImage, project: str) -> Managed
 def note_read_back(spec: ImageSpec, image: LiveImage, able: Capabilities | None) -> str:
     """That the data is read back, and what that proves."""
     proof = (
-        "" if able is not None and able.hash_is_final else " That proves it for that moment only: see docs/how-it-decides.md"
+        ""
+        if able is not None and able.hash_is_final
+        else " That proves it for that moment only: see docs/how-it-decides.md"
     )
     return (
         f"{spec.key}: image {image.id} lies in project {image.owner}, which may have changed it; its data is read back and "

@@ -148,10 +148,10 @@ class SourceStream:
             self.sent += len(chunk)
             self.virtual_size = max(inspection.least_size, self._announced)
             if self.sent >= HEAD:
-                check_not_disguised(self._disk_format, inspection.recognised)
+                check_not_disguised(self._disk_format, inspection.recognized)
         plausibility.finish()
         size = inspection.finish()
-        check_not_disguised(self._disk_format, inspection.recognised)
+        check_not_disguised(self._disk_format, inspection.recognized)
         found = {name: digest.hexdigest() for name, digest in stored.items()}
         self.digests = {**self.published_digests, **found} if self._plain else found
         self.virtual_size = size

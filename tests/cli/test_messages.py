@@ -57,8 +57,8 @@ def apply(folder: Path, image: str, *words: str) -> list[str]:
     [
         ("source: packed", "m.yaml:5:3: the data is gzip, not qcow2; declare compression: gz under source"),
         ("source: a.zstd", "m.yaml:5:3: the data is zstd, not qcow2; declare compression: zst under source"),
-        ("source: a.vmdk, disk_format: vmdk", "m.yaml:5:3: the data is a vmdk descriptor, not vmdk; publish the file that it"),
-        ("source: a.vhd, disk_format: vhd", "m.yaml:5:3: the data looks like raw, not vhd; correct the source; a fixed vhd"),
+        ("source: a.vmdk, disk_format: vmdk", "m.yaml:5:3: the data is a vmdk descriptor, not vmdk; convert the disk that it describes"),
+        ("source: a.vhd, disk_format: vhd", "m.yaml:5:3: the data looks like raw, not vhd; declare disk_format: raw for a fixed vhd"),
         (
             f"source: {{path: a.gz, checksum: '{sha256(DISK)}'}}",
             "m.yaml:5:3: the declared sha256 is of the unpacked data, not of the packed file; "

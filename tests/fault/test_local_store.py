@@ -96,7 +96,7 @@ def test_two_applies_at_once(workspace: StoreWorkspace) -> None:
         ):
             results = [first.wait(), second.wait()]
         assert [result.code for result in results] == [0, 0], results
-        assert "locked" not in str(results)
+        assert "locked store.db" not in str(results)
         assert workspace.state() == expected
         note("two applies at once on one store", "both succeeded")
 

@@ -247,7 +247,7 @@ def test_a_page_instead_of_an_image_is_refused(web: Mirror) -> None:
     """By how it begins; a server that calls everything a page may give right data."""
     page, label = b"<!DOCTYPE html><html>log in</html>", {"Content-Type": "text/html; charset=utf-8"}
     for file in (File(page, headers=label), File(page)):
-        with pytest.raises(SourceError, match=r"the data is an HTML page, not raw; .* it may want a log-in"):
+        with pytest.raises(SourceError, match=r"the data is an HTML page, not raw; .* it may require a log-in"):
             read(web.publish("/disk", file), digest=False)
     assert read(web.publish("/labeled", File(DATA, headers=label)), digest=False) == DATA
 

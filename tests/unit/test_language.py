@@ -75,7 +75,6 @@ WORDS: Final = (
 PARTICIPLES: Final = frozenset({"told", "said", "asked", "shown", "heard", "heeded", "tells"})
 """Participles that no function, variable or module is called."""
 PENDING: Final[tuple[str, ...]] = (
-    "imagesync/formats",
     "tests/cli",
     "tests/cloud",
     "tests/contract",
@@ -86,7 +85,6 @@ PENDING: Final[tuple[str, ...]] = (
     "tests/unit/*.py",
     "tests/unit/cli",
     "tests/unit/execution",
-    "tests/unit/formats",
     "tests/unit/lease",
     "tests/unit/manifest",
     "tests/unit/model",

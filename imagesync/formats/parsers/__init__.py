@@ -1,1 +1,1 @@
-"""Formats of disks -> the bytes that their headers and tables name. Pure; one module for each format."""
+"""Formats of disks -> the bytes to which their headers and tables refer. Pure; one module for each format."""

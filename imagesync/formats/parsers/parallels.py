@@ -1,4 +1,4 @@
-"""A Parallels disk (ploop) -> the end of what its header and its table of clusters name. Pure."""
+"""A Parallels disk (ploop) -> the end of the bytes to which its header and table of clusters refer. Pure."""
 
 import struct
 from typing import Final
@@ -11,10 +11,10 @@ MAGICS: Final = (b"WithoutFreeSpace", b"WithouFreSpacExt")
 
 
 class Parallels(Parser):
-    """Clusters of one size; an entry of 0 means none. The last cluster of the disk may be shorter."""
+    """Clusters of equal size; an entry of 0 means no cluster. The last cluster of the disk may be shorter."""
 
     def _start(self) -> None:
-        self._want_table(0, 64, self._read_header)
+        self._request_table(0, 64, self._read_header)
 
     def _read_header(self, data: bytes, _: int) -> None:
         sectors, entries, size = struct.unpack_from("<IIQ", data, 28)
@@ -23,7 +23,7 @@ class Parallels(Parser):
         self._unit = SECTOR if data.startswith(MAGICS[0]) else sectors * SECTOR
         self._cluster = sectors * SECTOR
         self._last, self._rest = max(size - 1, 0) // sectors, (size * SECTOR) % self._cluster or self._cluster
-        self._want_table(64, entries * 4, self._read_table, MAX_DIRECTORY)
+        self._request_table(64, entries * 4, self._read_table, MAX_DIRECTORY)
 
     def _read_table(self, data: bytes, start: int) -> None:
         entries = read_little(data)

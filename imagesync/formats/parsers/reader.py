@@ -1,25 +1,25 @@
-"""The chunks of a stream -> the ranges that a parser wants of it, in pieces. Pure: no I/O, bounded memory."""
+"""The chunks of a stream -> the ranges that a parser requests, in pieces. Pure, with limited memory."""
 
 from collections.abc import Callable
 from heapq import heappop, heappush
 from typing import Final
 
 PIECE: Final = 2**16
-"""Bytes of a table that are read at once; no range between two pieces is kept."""
+"""Bytes of a table that are read at once."""
 MAX_WAITING: Final = 2**15
-"""Tables that are known and have not come yet: about 5 MiB, for 16 TiB of qcow2. What is named beyond is not read."""
+"""Requested ranges that the stream has not reached: about 5 MiB, for 16 TiB of qcow2. More requests are rejected."""
 MAX_HELD: Final = 2**24
-"""Bytes from the first one on that are kept until all tables among them are read, in whatever order they name each other."""
+"""First bytes of a file that are kept until all tables in them are read, in the order of their references."""
 SECTOR: Final = 512
 MIB: Final = 2**20
 TAIL: Final = 1536
-"""The end of a file that has its header there: a streamOptimized vmdk has three sectors."""
+"""Bytes at the end of a file that has its header there: a streamOptimized vmdk has three sectors."""
 
 Handler = Callable[[bytes, int], None]
 
 
 class Reader:
-    """The stream as a parser sees it: the ranges that it wants, in the order of their ends, and the bytes it needs."""
+    """Reads a stream for a parser: the ranges that it requests, in the order of their ends, and the bytes that it needs."""
 
     def __init__(self) -> None:
         self.needed = 0
@@ -37,24 +37,27 @@ class Reader:
         self._tail = b""
 
     def need(self, end: int) -> None:
-        """The file is cut short if it has fewer bytes than this."""
+        """Require a file of at least ``end`` bytes."""
         if end > self.needed:
             self.needed = end
 
-    def want(self, start: int, length: int, handler: Handler) -> bool:
-        """Call the handler with these bytes and their offset, in pieces; False if it is too late or too much."""
+    def request(self, start: int, length: int, handler: Handler) -> bool:
+        """Call the handler with these bytes and their offset, in pieces.
+
+        Returns False, and does nothing, if the stream is past them or too many ranges are waiting.
+        """
         if start < self._passed or length <= 0 or len(self._waiting) >= MAX_WAITING:
             return False
         self._push(start, length, handler)
         return True
 
     def hold(self, end: int) -> None:
-        """Read the tables before this place in whatever order they are wanted. Called at the first bytes."""
+        """Keep the bytes before ``end``, so their tables can be requested in any order. Only for the first bytes."""
         if self._held < end <= MAX_HELD:
             self._held = end
 
     def feed(self, chunk: bytes) -> None:
-        """The next bytes of the stream. Short ones are collected, so that no piece spans more than two chunks."""
+        """Read the next bytes of the stream. Short chunks are collected, because a piece may span at most two chunks."""
         self.size += len(chunk)
         if not self._short and len(chunk) >= PIECE:
             self._process(chunk)
@@ -64,7 +67,7 @@ class Reader:
             self._process_short()
 
     def finish(self) -> None:
-        """Handle what was collected."""
+        """To be called after the last byte: process the collected chunks."""
         self._is_complete = True
         if self._short:
             self._process_short()
@@ -84,7 +87,7 @@ class Reader:
         while waiting and waiting[0][0] <= end:
             until, start, _, left, handler = heappop(waiting)
             self._passed = until if until > self._held else 0
-            # Tables that overlap would cost many times their bytes. Those of a sane file do not.
+            # overlapping tables would cost many times their bytes; those of a valid file do not overlap
             if (until, start) == self._previous:
                 continue
             self._handled += until - start
@@ -96,7 +99,7 @@ class Reader:
             handler(bytes(tail + data[max(start - begin, 0) : until - begin]), start)
             if left:
                 self._push(until, left, handler)
-            if self._held > end and not self._is_complete:  # the header asks for more bytes at once
+            if self._held > end and not self._is_complete:  # the header has called hold
                 self._short = bytearray(data)
                 return
         if waiting and waiting[0][0] < end + PIECE:

@@ -1,4 +1,4 @@
-"""A vhd file -> the end of what its footers and its table of blocks name. Pure."""
+"""A vhd file -> the end of the bytes to which its footers and table of blocks refer. Pure."""
 
 import struct
 
@@ -7,18 +7,18 @@ from imagesync.formats.parsers.reader import SECTOR
 
 
 class Vhd(Parser):
-    """A dynamic or differencing disk: its footer is its head, too."""
+    """A dynamic or differencing disk, which begins with a copy of its footer."""
 
     def _start(self) -> None:
         self._has_short_footer = False
-        self._want_table(0, SECTOR, self._read_footer)
+        self._request_table(0, SECTOR, self._read_footer)
 
     def _read_footer(self, data: bytes, _: int) -> None:
         self._has_short_footer = data[28:32] == b"vpc " and data[32:34] < b"\0\5"
         (offset,) = struct.unpack_from(">Q", data, 16)
         (kind,) = struct.unpack_from(">I", data, 60)
         if kind in (3, 4):  # dynamic, differencing
-            self._want_table(offset, 1024, self._read_header)
+            self._request_table(offset, 1024, self._read_header)
 
     def _read_header(self, data: bytes, _: int) -> None:
         if not data.startswith(b"cxsparse"):
@@ -26,7 +26,7 @@ class Vhd(Parser):
         table, _, entries, block = struct.unpack_from(">QIII", data, 16)
         bitmap = (block // SECTOR + 7) // 8
         self._length = (bitmap + SECTOR - 1) // SECTOR * SECTOR + block
-        self._want_table(table, entries * 4, self._read_table)
+        self._request_table(table, entries * 4, self._read_table)
 
     def _read_table(self, data: bytes, _: int) -> None:
         found = [sector for sector in read_big(data, "I") if sector != 0xFFFF_FFFF]
@@ -34,7 +34,7 @@ class Vhd(Parser):
             self._need(max(found) * SECTOR + self._length)
 
     def find_missing(self) -> str | None:
-        """The footer ends the file; before Virtual PC 2004 (version 5) it had 511 bytes."""
+        """A problem if the file does not end with a footer. Before Virtual PC 2004 (version 5), it had 511 bytes."""
         last = self._reader.last
         lengths = (SECTOR, SECTOR - 1) if self._has_short_footer else (SECTOR,)
         if self._reader.size > SECTOR and any(last[-length:].startswith(b"conectix") for length in lengths):
@@ -43,11 +43,11 @@ class Vhd(Parser):
 
 
 def read_fixed_size(last: bytes) -> int | None:
-    """Bytes of the disk by the footer of a fixed VHD, which lies before the footer; None if the data has none.
+    """The size in bytes of a fixed VHD's disk, which is before its footer; None if the data has no such footer.
 
     Args:
-        last: The last 512 bytes of the file or more. Nothing else shows a fixed VHD. The checksum of the footer must be right:
-            any raw data may end in this way.
+        last: The last 512 bytes of the file or more. The footer is the only sign of a fixed VHD. Its checksum must be
+            correct, because raw data may contain anything.
     """
     footer = last[-SECTOR:]
     if len(footer) < SECTOR or not footer.startswith(b"conectix") or footer[60:64] != b"\0\0\0\2":

@@ -1,4 +1,4 @@
-"""A vhdx file -> the end of what its headers, regions, metadata and its table of blocks name. Pure."""
+"""A vhdx file -> the end of the bytes to which its headers, regions, metadata and table of blocks refer. Pure."""
 
 import struct
 from typing import Final
@@ -9,7 +9,7 @@ from imagesync.formats.parsers.reader import MIB, PIECE, SECTOR
 
 
 class Vhdx(Parser):
-    """Regions and blocks; what a block is may be known only at the end."""
+    """Regions and blocks; the size of a block may be known only at the end."""
 
     BAT: Final = UUID("2DC27766-F623-4200-9D64-115E9BFD4A08").bytes_le
     METADATA: Final = UUID("8B7CA206-4790-4B9A-B8FE-575F050F886E").bytes_le
@@ -24,9 +24,9 @@ class Vhdx(Parser):
         self._highest: tuple[int, int] | None = None
         self._regions: set[bytes] = set()
         for header in (64, 128):
-            self._want_table(header * 1024, 80, self._read_header)
+            self._request_table(header * 1024, 80, self._read_header)
         for table in (192, 256):
-            self._want_table(table * 1024, PIECE, self._read_regions)
+            self._request_table(table * 1024, PIECE, self._read_regions)
 
     def _read_header(self, data: bytes, _: int) -> None:
         if data.startswith(b"head"):
@@ -42,10 +42,10 @@ class Vhdx(Parser):
                 continue
             self._regions.add(kind)
             if kind == self.METADATA:
-                self._want(offset, min(length, PIECE), self._read_metadata)
+                self._request(offset, min(length, PIECE), self._read_metadata)
             elif kind == self.BAT:
                 self._bat = offset
-                self._want(offset, length, self._read_bat)
+                self._request(offset, length, self._read_bat)
 
     def _read_metadata(self, data: bytes, start: int) -> None:
         if len(data) < PIECE or not data.startswith(b"metadata"):
@@ -53,11 +53,11 @@ class Vhdx(Parser):
         for number in range(min(struct.unpack_from("<H", data, 10)[0], 2047)):
             kind, offset, length = struct.unpack_from("<16sII", data, 32 + 32 * number)
             if kind == self.FILE_PARAMETERS and length >= 8:
-                self._want(start + offset, 8, self._read_block_size)
+                self._request(start + offset, 8, self._read_block_size)
             elif kind == self.SECTOR_SIZE and length >= 4:
-                self._want(start + offset, 4, self._read_sector_size)
+                self._request(start + offset, 4, self._read_sector_size)
             elif kind == self.DISK_SIZE and length >= 8:
-                self._want(start + offset, 8, self._read_disk_size)
+                self._request(start + offset, 8, self._read_disk_size)
 
     def _read_block_size(self, data: bytes, _: int) -> None:
         self._block, flags = struct.unpack("<II", data)
@@ -70,7 +70,7 @@ class Vhdx(Parser):
         self._size = int.from_bytes(data, "little")
 
     def _read_bat(self, data: bytes, start: int) -> None:
-        """Note the highest block; what it is and its length may only be known when the metadata came."""
+        """Save the highest block; its kind and its length are known only after the metadata."""
         entries = read_little(data, "Q") if data.strip(b"\0") else ()
         found = ((entry, number) for number, entry in enumerate(entries) if entry & 7 in self.PRESENT)
         entry, number = max(found, default=(0, 0))
@@ -78,7 +78,10 @@ class Vhdx(Parser):
             self._highest = entry, (start - self._bat) // 8 + number
 
     def find_missing(self) -> str | None:
-        """Of each group of entries the last one names a bitmap of 1 MiB. qemu ends a fixed disk within its last block."""
+        """Need the highest block, whose kind and length are known now.
+
+        The last entry of each group is a bitmap of 1 MiB. qemu ends a fixed disk within its last block.
+        """
         if self._highest is None:
             return None
         entry, number = self._highest

@@ -1,4 +1,4 @@
-"""Formats: what the image service would refuse is refused here, as soon as it can be told; by the service's own cases."""
+"""Data that the image service rejects is refused here as early as possible; the cases are those of the service."""
 
 import itertools
 import struct
@@ -27,8 +27,8 @@ from tests.samples import (
 )
 
 
-def looked_at(disk_format: str, container_format: str, data: bytes, step: int = 2**20) -> Inspection:
-    """All of the data inspected."""
+def inspect_all(disk_format: str, container_format: str, data: bytes, step: int = 2**20) -> Inspection:
+    """Inspect all data, in chunks of ``step`` bytes."""
     inspection = Inspection(disk_format, container_format)
     for start in range(0, len(data), step):
         inspection.feed(data[start : start + step])
@@ -38,39 +38,39 @@ def looked_at(disk_format: str, container_format: str, data: bytes, step: int = 
 
 @pytest.mark.parametrize("case", TAKEN)
 def test_good_data_of_every_format_passes(case: str) -> None:
-    """Whole and in small pieces."""
+    """Data in one piece and in small chunks."""
     disk_format, container_format, data = TAKEN[case]
     for step in (2**20, 1000):
-        found = looked_at(disk_format, container_format, data, step)
-        check_not_disguised(disk_format, found.recognised)
+        found = inspect_all(disk_format, container_format, data, step)
+        check_not_disguised(disk_format, found.recognized)
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_unsafe_and_foreign_data_is_told_in_one_line(case: str) -> None:
-    """With what it is and a way out."""
+def test_the_error_for_unsafe_or_other_data_has_a_reason_and_a_hint(case: str) -> None:
+    """The reason names the found format."""
     disk_format, container_format, data, why = REFUSED[case]
     for step in (2**20, 1000):
         with pytest.raises(FormatMismatch) as caught:
-            looked_at(disk_format, container_format, data, step)
+            inspect_all(disk_format, container_format, data, step)
         assert why in str(caught.value)
         assert caught.value.hint
 
 
 @pytest.mark.parametrize("case", DISGUISED)
-def test_a_file_around_a_disk_is_no_raw_disk(case: str) -> None:
-    """The service would take it; a machine would boot the file itself."""
+def test_a_file_that_contains_a_disk_is_not_a_raw_disk(case: str) -> None:
+    """The service would accept it, and a machine would boot the file itself."""
     disk_format, container_format, data = DISGUISED[case]
-    found = looked_at(disk_format, container_format, data)
-    with pytest.raises(FormatMismatch, match=f"declare disk_format: {found.recognised}"):
-        check_not_disguised(disk_format, found.recognised)
+    found = inspect_all(disk_format, container_format, data)
+    with pytest.raises(FormatMismatch, match=f"declare disk_format: {found.recognized}"):
+        check_not_disguised(disk_format, found.recognized)
 
 
 @pytest.mark.parametrize(
     ("disk_format", "data"),
     [("qcow2", qcow2(GIB)), ("vhd", vhd()), ("vhdx", vhdx()), ("vdi", vdi())],
 )
-def test_the_header_tells_the_virtual_size_before_the_data_ends(disk_format: str, data: bytes) -> None:
-    """So that a min_disk that is too small is seen at once."""
+def test_the_virtual_size_is_known_from_the_header(disk_format: str, data: bytes) -> None:
+    """A min_disk that is too small can be refused before all data is sent."""
     inspection = Inspection(disk_format)
     inspection.feed(data)
     assert inspection.least_size == GIB
@@ -79,33 +79,33 @@ def test_the_header_tells_the_virtual_size_before_the_data_ends(disk_format: str
 
 
 @pytest.mark.parametrize("data", [b"\0disk".ljust(70_000, b"\1"), partitioned(), b""])
-def test_a_fixed_vhd_is_no_vhd_to_the_service(data: bytes) -> None:
-    """It looks at the first bytes, as for all formats, and finds a raw disk."""
+def test_a_fixed_vhd_is_raw_for_the_service(data: bytes) -> None:
+    """The service inspects the first bytes, which are those of a raw disk."""
     with pytest.raises(FormatMismatch) as caught:
-        looked_at("vhd", "bare", data)
-    assert "a fixed vhd must be declared raw, or converted: qemu-img convert -O vpc" in caught.value.hint
+        inspect_all("vhd", "bare", data)
+    assert "declare disk_format: raw for a fixed vhd, or convert it: qemu-img convert -O vpc" in caught.value.hint
     with pytest.raises(FormatMismatch) as caught:
-        looked_at("vhdx", "bare", data)
-    assert caught.value.hint == "correct disk_format, or the source"
+        inspect_all("vhdx", "bare", data)
+    assert caught.value.hint == "correct disk_format or the source"
 
 
-def test_a_fixed_vhd_that_is_not_whole_is_no_raw_disk() -> None:
-    """Its footer tells, unless the manifest says inspect: none."""
+def test_an_incomplete_fixed_vhd_is_refused_as_raw() -> None:
+    """Its footer has another size. With inspect: none it is accepted."""
     footer = b"conectix".ljust(48, b"\0") + (2**30).to_bytes(8, "big") + b"\0\0\0\0\0\0\0\2"
     footer += (sum(footer) ^ 0xFFFF_FFFF).to_bytes(4, "big")
     data = partitioned() + footer.ljust(512, b"\0")
     with pytest.raises(
-        FormatMismatch, match="the footer of a fixed vhd of 1073741824 bytes, and 80512 bytes come before"
+        FormatMismatch, match="the footer of a fixed vhd of 1073741824 bytes, but 80512 bytes are before"
     ):
-        looked_at("raw", "bare", data)
+        inspect_all("raw", "bare", data)
     inspection = Inspection("raw", is_measured=False)
     inspection.feed(data)
     inspection.finish()
-    looked_at("raw", "ova", data)
+    inspect_all("raw", "ova", data)
 
 
-def test_the_size_of_raw_data_is_what_came() -> None:
-    """It grows."""
+def test_the_size_of_raw_data_is_the_number_of_bytes_read() -> None:
+    """It grows with each chunk."""
     inspection = Inspection("raw")
     inspection.feed(bytes(70_000))
     assert inspection.least_size == 70_000
@@ -117,7 +117,7 @@ def test_the_size_of_raw_data_is_what_came() -> None:
     "case", ["backing file", "data file", "extent elsewhere", "qcow2 that is raw", "iso that is raw"]
 )
 def test_the_first_64_kib_are_enough_to_refuse(case: str) -> None:
-    """Not the end of four gibibytes."""
+    """An upload of four gibibytes is then stopped at its beginning."""
     disk_format, container_format, data, _ = REFUSED[case]
     with pytest.raises(FormatMismatch):
         Inspection(disk_format, container_format).feed(data[: 2**16].ljust(2**16, b"\0"))
@@ -125,18 +125,18 @@ def test_the_first_64_kib_are_enough_to_refuse(case: str) -> None:
 
 @pytest.mark.parametrize("container_format", ["ovf", "ova", "docker", "ami", "compressed"])
 @pytest.mark.parametrize("case", ["backing file", "data file", "extent elsewhere", "flat vmdk", "no extent"])
-def test_formats_that_point_at_other_files_are_unsafe_in_any_container(case: str, container_format: str) -> None:
-    """The service judges bare images only."""
+def test_formats_that_refer_to_other_files_are_unsafe_in_every_container(case: str, container_format: str) -> None:
+    """The service checks only bare images."""
     disk_format, _, data, why = REFUSED[case]
     with pytest.raises(FormatMismatch, match=why):
-        looked_at(disk_format, container_format, data)
+        inspect_all(disk_format, container_format, data)
 
 
-def test_other_formats_are_judged_in_a_bare_image_only() -> None:
-    """What looks like a partition table in an archive is none."""
+def test_other_formats_are_checked_only_in_a_bare_image() -> None:
+    """An archive may contain bytes that look like a partition table."""
     with pytest.raises(FormatMismatch):
-        looked_at("raw", "bare", partitioned(0))
-    assert looked_at("raw", "ova", partitioned(0)).recognised == "gpt"
+        inspect_all("raw", "bare", partitioned(0))
+    assert inspect_all("raw", "ova", partitioned(0)).recognized == "gpt"
 
 
 PLOOP = struct.pack("<16sIIIIIQIIIQI", b"WithoutFreeSpace", 2, 0, 0, 2, 1, 2, 0, 0, 0, 0, 1).ljust(1536, b"\0")
@@ -157,25 +157,25 @@ CUT: dict[str, tuple[str, bytes]] = {
 
 @pytest.mark.parametrize("case", CUT)
 def test_a_truncated_file_is_refused(case: str) -> None:
-    """Also after the format was found safe, and by its length rather than by what is missing at its end."""
+    """It is refused also if its format is safe. The message names the missing bytes."""
     disk_format, data = CUT[case]
     for step in (2**20, 1000):
         with pytest.raises(FormatMismatch, match="data is cut short: ") as caught:
-            looked_at(disk_format, "bare", data, step)
+            inspect_all(disk_format, "bare", data, step)
         assert caught.value.hint == "fetch the file again"
 
 
-def test_a_truncated_file_around_a_disk_is_no_raw_disk_first() -> None:
-    """That it was declared raw is the greater mistake."""
-    found = looked_at("raw", "bare", qcow2()[:-1])
+def test_a_truncated_file_that_contains_a_disk_is_refused_for_its_format() -> None:
+    """The wrong disk_format is reported before the missing bytes."""
+    found = inspect_all("raw", "bare", qcow2()[:-1])
     with pytest.raises(FormatMismatch, match="a machine would boot the qcow2 file itself"):
-        check_not_disguised("raw", found.recognised)
+        check_not_disguised("raw", found.recognized)
 
 
 @pytest.mark.parametrize(("disk_format", "container_format"), [("qcow2", "ovf"), ("raw", "ova"), ("ami", "ami")])
-def test_the_length_of_what_is_no_bare_disk_is_not_judged(disk_format: str, container_format: str) -> None:
-    """An archive, a kernel."""
-    looked_at(disk_format, container_format, gpt()[:-1] if disk_format != "qcow2" else qcow2()[:-1])
+def test_the_length_of_an_archive_or_a_kernel_is_not_checked(disk_format: str, container_format: str) -> None:
+    """Only the length of a disk in a bare image is known."""
+    inspect_all(disk_format, container_format, gpt()[:-1] if disk_format != "qcow2" else qcow2()[:-1])
 
 
 @settings(max_examples=60, deadline=None)
@@ -184,8 +184,8 @@ def test_the_length_of_what_is_no_bare_disk_is_not_judged(disk_format: str, cont
     disk_format=st.sampled_from(["vmdk", "vhdx", "raw", "qcow2"]),
     cuts=st.lists(st.integers(0, 2**17), max_size=6),
 )
-def test_the_verdict_does_not_depend_on_how_the_data_is_cut(case: bytes, disk_format: str, cuts: list[int]) -> None:
-    """Pieces come as a network gives them."""
+def test_the_verdict_does_not_depend_on_the_chunks(case: bytes, disk_format: str, cuts: list[int]) -> None:
+    """A network may deliver chunks of any size."""
 
     def verdict(edges: list[int]) -> str:
         inspection = Inspection(disk_format)

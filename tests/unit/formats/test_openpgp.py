@@ -1,4 +1,4 @@
-"""OpenPGP data without armor is recognized: as a program writes it, and by hand where that one has another habit."""
+"""OpenPGP data without armor is recognized: data of a program, and other forms written by hand."""
 
 import bz2
 import random
@@ -23,7 +23,7 @@ LITERAL = b"\xac\x18b\0\0\0\0\0" + DATA[:18]
 
 
 @pytest.mark.parametrize("kind", KEYS)
-def test_what_a_program_makes_is_recognized(kind: str) -> None:
+def test_data_of_a_program_is_recognized(kind: str) -> None:
     """Messages, detached signatures, public and secret keys."""
     key = KEYS[kind]
     public = key.extract_certificate()
@@ -53,8 +53,8 @@ def test_what_a_program_makes_is_recognized(kind: str) -> None:
         b"\xc8\xc0\x20\2" + zlib.compress(LITERAL),
     ],
 )
-def test_what_others_write_is_recognized(data: bytes) -> None:
-    """Older and newer forms of packets, data of unknown length, all ways of packing."""
+def test_other_forms_are_recognized(data: bytes) -> None:
+    """They have older and newer packet headers, data of unknown length, and all compressions."""
     assert is_openpgp(data)
 
 
@@ -85,13 +85,13 @@ def test_what_others_write_is_recognized(data: bytes) -> None:
         bytes(600),
     ],
 )
-def test_what_only_begins_so_is_not(data: bytes) -> None:
-    """Each field counts, and what follows."""
+def test_data_with_an_invalid_field_is_not_recognized(data: bytes) -> None:
+    """Each field of the first packet is checked, and the packet after it."""
     assert not is_openpgp(data)
 
 
-def test_random_data_is_not() -> None:
-    """Nor if it begins as such data does: of 65,536 encrypted disks one begins with two certain bytes."""
+def test_random_data_is_not_recognized() -> None:
+    """It may begin with the same bytes: of 65,536 encrypted disks, one begins with two given bytes."""
     chance = random.Random(2)
     for begin in (
         b"\x85\1",

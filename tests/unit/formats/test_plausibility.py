@@ -1,4 +1,4 @@
-"""What is no disk is refused by its first bytes, and no disk is taken for something else."""
+"""Data that is not a disk is refused by its first bytes, and no disk is refused."""
 
 import bz2
 import gzip
@@ -24,11 +24,11 @@ from imagesync.formats.packers import is_lzma
 from tests.samples import TAKEN, TEXT_VMDK, kernel, partitioned
 
 DISK = bytes(512) + random.Random(1).randbytes(200_000)
-GZ, ADVICE = gzip.compress(DISK), "if it is right as it is, declare source.inspect: none"
+GZ, ADVICE = gzip.compress(DISK), "if the data is correct, declare source.inspect: none"
 
 
 def make_tar(form: int) -> bytes:
-    """An archive of one file, in one of the three forms."""
+    """A tar archive of one file, in one of the three formats."""
     box = io.BytesIO()
     with tarfile.open(fileobj=box, mode="w", format=form) as tar:
         item = tarfile.TarInfo("disk.raw")
@@ -38,7 +38,7 @@ def make_tar(form: int) -> bytes:
 
 
 def make_old_tar() -> bytes:
-    """As the first tar wrote it: no magic, only the sum."""
+    """A tar archive in the oldest format, which has a checksum but no magic number."""
     made = bytearray(make_tar(tarfile.USTAR_FORMAT))
     made[257:512] = bytes(255)
     made[148:156] = b" " * 8
@@ -47,7 +47,7 @@ def make_old_tar() -> bytes:
 
 
 def make_zip() -> bytes:
-    """An archive of one file."""
+    """A zip archive of one file."""
     box = io.BytesIO()
     with zipfile.ZipFile(box, "w", zipfile.ZIP_DEFLATED) as packed:
         packed.writestr("disk.raw", DISK)
@@ -55,7 +55,7 @@ def make_zip() -> bytes:
 
 
 def make_cpio(magic: bytes) -> bytes:
-    """The header and the beginning of the first file."""
+    """A cpio header and the beginning of the first file."""
     name = b"disk.raw\0"
     if magic in (b"070701", b"070702"):
         return magic + b"%08x" % 0 * 11 + b"%08x" % len(name) + b"0" * 8 + name + DISK
@@ -66,18 +66,23 @@ def make_cpio(magic: bytes) -> bytes:
 
 
 def make_program() -> bytes:
-    """For Windows: the header for DOS names the place of the other one."""
+    """A program for Windows, whose DOS header has the offset of the PE header."""
     return (b"MZ".ljust(60, b"\0") + (128).to_bytes(4, "little")).ljust(128, b"\0") + b"PE\0\0\x64\x86" + DISK
 
 
 def skip(length: int, content: bytes) -> bytes:
-    """A frame that zstd and lz4 skip, and what follows it."""
+    """A frame that zstd and lz4 skip, and then ``content``."""
     return b"\x5a\x2a\x4d\x18" + length.to_bytes(4, "little") + bytes(length) + content
 
 
-UNPACK, INSIDE, CORRECT, CONVERT = "unpack it", "publish the disk inside it", "correct the source", "convert it"
+UNPACK, INSIDE, CORRECT, CONVERT = (
+    "unpack it",
+    "extract the disk and use it as the source",
+    "correct the source",
+    "convert it",
+)
 COMPRESSED_ZEROS = bytes.fromhex("1f9d9000020a1c4890a0c183")
-"""As ``compress`` begins for a disk that begins with zeros: a code that repeats, one higher each time."""
+"""The first bytes of ``compress`` for a disk that begins with zeros: each code is higher by one."""
 GERMAN, RUSSIAN = "Zugriff verweigert für Ünbekannt\r\n", "Доступ запрещён: файл не найден\n"
 LFS = "version https://git-lfs.github.com/spec/v1\noid sha256:" + "0" * 64 + "\nsize 4194304\n"
 NO_DISKS: dict[str, tuple[bytes, str, str]] = {
@@ -98,15 +103,15 @@ NO_DISKS: dict[str, tuple[bytes, str, str]] = {
     "lrzip": (b"LRZI\0\6" + DISK, "lrzip", UNPACK),
     "lzip": (b"LZIP\1" + DISK, "lzip", "unpack it"),
     "lzop": (b"\x89LZO\0\r\n\x1a\n" + DISK, "lzop", "unpack it"),
-    "tar": (make_tar(tarfile.GNU_FORMAT), "a tar archive", "publish the disk inside it"),
-    "posix tar": (make_tar(tarfile.PAX_FORMAT), "a tar archive", "publish the disk inside it"),
-    "old tar": (make_old_tar(), "a tar archive", "publish the disk inside it"),
-    "zip": (make_zip(), "a zip archive", "publish the disk inside it"),
-    "7z": (b"7z\xbc\xaf\x27\x1c\0\4" + DISK, "a 7z archive", "publish the disk inside it"),
-    "rar": (b"Rar!\x1a\x07\1\0" + DISK, "a rar archive", "publish the disk inside it"),
-    "ar": (b"!<arch>\ndebian-binary   " + DISK, "an ar archive", "publish the disk inside it"),
-    "cab": (b"MSCF\0\0\0\0" + DISK, "a cab archive", "publish the disk inside it"),
-    "xar": (b"xar!\0\x1c\0\1" + DISK, "an xar archive", "publish the disk inside it"),
+    "tar": (make_tar(tarfile.GNU_FORMAT), "a tar archive", "extract the disk and use it as the source"),
+    "posix tar": (make_tar(tarfile.PAX_FORMAT), "a tar archive", "extract the disk and use it as the source"),
+    "old tar": (make_old_tar(), "a tar archive", "extract the disk and use it as the source"),
+    "zip": (make_zip(), "a zip archive", "extract the disk and use it as the source"),
+    "7z": (b"7z\xbc\xaf\x27\x1c\0\4" + DISK, "a 7z archive", "extract the disk and use it as the source"),
+    "rar": (b"Rar!\x1a\x07\1\0" + DISK, "a rar archive", "extract the disk and use it as the source"),
+    "ar": (b"!<arch>\ndebian-binary   " + DISK, "an ar archive", "extract the disk and use it as the source"),
+    "cab": (b"MSCF\0\0\0\0" + DISK, "a cab archive", "extract the disk and use it as the source"),
+    "xar": (b"xar!\0\x1c\0\1" + DISK, "an xar archive", "extract the disk and use it as the source"),
     "wim": (b"MSWIM\0\0\0\xd0\0\0\0" + DISK, "a WIM archive", INSIDE),
     "rpm": (b"\xed\xab\xee\xdb\3\0" + DISK, "an rpm package", INSIDE),
     "vma": (b"VMA\0\0\0\0\1" + DISK, "a Proxmox backup", INSIDE),
@@ -138,13 +143,13 @@ NO_DISKS: dict[str, tuple[bytes, str, str]] = {
     "torrent": (b"d8:announce31:http://t.example/announce" + DISK, "a torrent", CORRECT),
     "zsync": (b"zsync: 0.6.2\nFilename: a\n\n" + DISK, "a zsync file", CORRECT),
     **{
-        f"cpio {magic!r}": (make_cpio(magic), "a cpio archive", "publish the disk inside it")
+        f"cpio {magic!r}": (make_cpio(magic), "a cpio archive", "extract the disk and use it as the source")
         for magic in (b"070701", b"070702", b"070707", b"\xc7\x71", b"\x71\xc7")
     },
-    "a pointer": (LFS.encode(), "a Git LFS pointer", "fetch the file that it stands for (git lfs pull)"),
-    "a page": (b"\r\n<!-- x -->\n<!DOCTYPE HTML>\n<title>Log in</title>", "an HTML page", "it may want a log-in"),
-    "a page with a mark": (b"\xef\xbb\xbf<html lang=de>".ljust(90_000), "an HTML page", "it may want a log-in"),
-    "an error": (b'<?xml version="1.0"?><Error><Code>AccessDenied</Code></Error>', "XML", "it may want a log-in"),
+    "a pointer": (LFS.encode(), "a Git LFS pointer", "get the file to which it points: git lfs pull"),
+    "a page": (b"\r\n<!-- x -->\n<!DOCTYPE HTML>\n<title>Log in</title>", "an HTML page", "it may require a log-in"),
+    "a page with a mark": (b"\xef\xbb\xbf<html lang=de>".ljust(90_000), "an HTML page", "it may require a log-in"),
+    "an error": (b'<?xml version="1.0"?><Error><Code>AccessDenied</Code></Error>', "XML", "it may require a log-in"),
     "a document": (json.dumps({"errors": ["denied"] * 9000}).encode(), "JSON", "correct the source"),
     "a sentence": (b"404: Not Found", "text", "correct the source"),
     "a long text": (("Zugriff verweigert für Ünbekannt\n" * 9000).encode(), "text", "correct the source"),
@@ -156,23 +161,23 @@ NO_DISKS: dict[str, tuple[bytes, str, str]] = {
     },
     **{f"in {coding}": ((GERMAN * 900).encode(coding), "text", CORRECT) for coding in ("latin-1", "cp1252", "cp850")},
     **{f"in {coding}": ((RUSSIAN * 900).encode(coding), "text", CORRECT) for coding in ("cp1251", "koi8-r", "cp866")},
-    "a page in utf-16": ("<html><p>Zugriff für".encode("utf-16-le"), "an HTML page", "it may want a log-in"),
-    "a page in utf-32": ("<html><p>Zugriff für".encode("utf-32"), "an HTML page", "it may want a log-in"),
-    "an error in utf-32": ("<Error> AccessDenied".encode("utf-32"), "XML", "it may want a log-in"),
+    "a page in utf-16": ("<html><p>Zugriff für".encode("utf-16-le"), "an HTML page", "it may require a log-in"),
+    "a page in utf-32": ("<html><p>Zugriff für".encode("utf-32"), "an HTML page", "it may require a log-in"),
+    "an error in utf-32": ("<Error> AccessDenied".encode("utf-32"), "XML", "it may require a log-in"),
     "a document in latin-1": ('{"fehler": "verweigert für"}'.encode("latin-1"), "JSON", CORRECT),
     "armored": (b"-----BEGIN PGP MESSAGE-----\n\nwWwG\n", "PGP data", CORRECT),
-    "a padded descriptor": (TEXT_VMDK.ljust(512, b"\0"), "a vmdk descriptor", "publish the file that it describes"),
+    "a padded descriptor": (TEXT_VMDK.ljust(512, b"\0"), "a vmdk descriptor", "convert the disk that it describes"),
     "a padded text": ((b"404: Not Found\n" * 9).ljust(4096, b"\0"), "text", CORRECT),
     "a padded text in utf-16": ((GERMAN * 2).encode("utf-16-le").ljust(4096, b"\0"), "text", CORRECT),
-    "a descriptor": (TEXT_VMDK, "a vmdk descriptor", "publish the file that it describes"),
+    "a descriptor": (TEXT_VMDK, "a vmdk descriptor", "convert the disk that it describes"),
 }
-"""Data, what it is called, and what to do."""
+"""Data, its common name, and the remedy."""
 
 
 def judge(
     data: bytes, disk_format: str = "raw", container_format: str = "bare", *, unpacked: bool = False, size: int = 2**16
 ) -> None:
-    """The verdict on data that comes in pieces of that size."""
+    """Check data in chunks of ``size`` bytes."""
     plausibility = Plausibility(disk_format, container_format, unpacked=unpacked)
     for start in range(0, len(data), size):
         plausibility.feed(data[start : start + size])
@@ -181,10 +186,10 @@ def judge(
 
 @pytest.mark.parametrize("case", NO_DISKS)
 @pytest.mark.parametrize("disk_format", ["raw", "ploop", "qcow2", "iso"])
-def test_what_is_no_disk_is_refused(case: str, disk_format: str) -> None:
-    """Whatever format it is declared to have; the message says what it is, and what to do.
+def test_data_that_is_not_a_disk_is_refused(case: str, disk_format: str) -> None:
+    """It is refused with every declared format; the message has its name and the remedy.
 
-    ``inspect: none`` helps only where the service takes any data.
+    ``inspect: none`` is a remedy only if the service accepts any data.
     """
     data, name, advice = NO_DISKS[case]
     with pytest.raises(FormatMismatch) as caught:
@@ -196,8 +201,8 @@ def test_what_is_no_disk_is_refused(case: str, disk_format: str) -> None:
 
 
 @pytest.mark.parametrize("case", NO_DISKS)
-def test_the_head_is_enough_however_it_comes(case: str) -> None:
-    """Before a byte is sent: nothing more of a long one is needed."""
+def test_the_head_is_enough_in_any_chunks(case: str) -> None:
+    """Data is refused before a byte is sent; no more than the head is needed."""
     data = NO_DISKS[case][0]
     if len(data) >= HEAD:
         plausibility = Plausibility("raw", "bare", unpacked=False)
@@ -208,23 +213,23 @@ def test_the_head_is_enough_however_it_comes(case: str) -> None:
             judge(data, size=size)
 
 
-def test_no_data_is_no_disk() -> None:
-    """An interrupted download, or a disk that was full."""
+def test_a_source_without_data_is_refused() -> None:
+    """A download may have been interrupted, or a disk may have been full."""
     with pytest.raises(FormatMismatch, match="there is no data: the source has 0 bytes"):
         judge(b"")
 
 
-def test_what_is_packed_twice_is_told() -> None:
-    """Then no compression helps: it was unpacked once."""
+def test_data_that_is_packed_twice_is_refused() -> None:
+    """It was unpacked once already, so the remedy is not a value of compression."""
     with pytest.raises(FormatMismatch) as caught:
         judge(GZ, unpacked=True)
     assert caught.value.message == "even after unpacking, the data is gzip, not raw"
-    assert "unpack it and publish what is inside" in caught.value.hint
+    assert "unpack it and use the unpacked file as the source" in caught.value.hint
 
 
 @pytest.mark.parametrize("case", TAKEN)
-def test_a_disk_is_taken_for_nothing_else(case: str) -> None:
-    """Nor a kernel or an archive where they are right."""
+def test_no_disk_is_refused(case: str) -> None:
+    """Neither is a kernel or an archive with its formats."""
     disk_format, container_format, data = TAKEN[case]
     judge(data, disk_format, container_format)
 
@@ -271,14 +276,14 @@ def test_a_disk_is_taken_for_nothing_else(case: str) -> None:
         b"\x41\x42\1\0" * 1250,
     ],
 )
-def test_what_only_begins_like_something_may_be_a_disk(beginning: bytes) -> None:
-    """A magic of few bytes is not enough."""
+def test_data_that_only_begins_like_another_format_may_be_a_disk(beginning: bytes) -> None:
+    """A magic number of few bytes is not enough."""
     assert recognize(beginning + DISK[:5000]) is None
     judge(beginning + DISK)
 
 
-def test_disks_at_random_are_taken() -> None:
-    """Boot sectors hold any code, encrypted disks anything; magics of two bytes say nothing."""
+def test_random_data_is_not_refused() -> None:
+    """A boot sector may have any code, an encrypted disk any bytes; a magic number of two bytes proves nothing."""
     chance = random.Random(7)
     for _ in range(3000):
         judge(chance.randbytes(700))
@@ -313,7 +318,7 @@ BOOT_CODE: dict[str, bytes] = {
     "ELF for multiboot": b"\x7fELF\1\1\1",
     "none": b"",
 }
-"""How the first sector of disks begins."""
+"""The first bytes of disks."""
 FILE_SYSTEMS: dict[str, bytes] = {
     "ext4": bytes(1024 + 56) + b"\x53\xef",
     "btrfs": bytes(65536 + 64) + b"_BHRfS_M",
@@ -338,23 +343,23 @@ FILE_SYSTEMS: dict[str, bytes] = {
 
 
 @pytest.mark.parametrize("code", BOOT_CODE)
-def test_a_boot_sector_is_a_disk_whatever_its_code(code: str) -> None:
-    """With the table of partitions of an MBR or a GPT."""
+def test_data_with_a_boot_sector_is_a_disk(code: str) -> None:
+    """It has the partition table of an MBR or a GPT, and any code."""
     for table in (partitioned(), partitioned(0xEE, 1)):
         judge(BOOT_CODE[code] + table[len(BOOT_CODE[code]) :])
-    assert recognize(kernel()) is None  # where its boot sector is not sane, the service says so
+    assert recognize(kernel()) is None  # if its boot sector is invalid, the service rejects it
 
 
 @pytest.mark.parametrize("kind", FILE_SYSTEMS)
 def test_a_file_system_is_a_disk(kind: str) -> None:
-    """Without partitions, too, and whatever follows."""
+    """It may have no partitions, and any bytes may follow."""
     head = FILE_SYSTEMS[kind]
     judge(head.ljust(90_000, b"\0"))
     judge(head + DISK)
 
 
-def test_a_parallels_disk_is_right_as_ploop_only() -> None:
-    """It is no raw disk, though the service takes it as one."""
+def test_a_parallels_disk_is_valid_only_as_ploop() -> None:
+    """It is not a raw disk, although the service accepts it as one."""
     for magic in (b"WithoutFreeSpace", b"WithouFreSpacExt"):
         judge(magic + DISK, "ploop")
         with pytest.raises(FormatMismatch, match="the data is a Parallels disk, not raw"):
@@ -365,8 +370,8 @@ def test_a_parallels_disk_is_right_as_ploop_only() -> None:
     ("disk_format", "container_format"),
     [*itertools.product(("aki", "ari", "ami"), ("aki", "ari", "ami", "bare")), ("vmdk", "ova"), ("raw", "docker")],
 )
-def test_archives_and_packed_kernels_are_right_where_they_are_usual(disk_format: str, container_format: str) -> None:
-    """A page is right nowhere."""
+def test_archives_and_packed_kernels_are_valid_in_their_containers(disk_format: str, container_format: str) -> None:
+    """An HTML page is never valid."""
     for data in (GZ, make_tar(tarfile.USTAR_FORMAT), make_cpio(b"070701"), b"text", b""):
         judge(data, disk_format, container_format)
     with pytest.raises(FormatMismatch, match="the data is an HTML page"):
@@ -375,22 +380,22 @@ def test_archives_and_packed_kernels_are_right_where_they_are_usual(disk_format:
 
 @pytest.mark.parametrize("case", NO_DISKS)
 def test_compressed_data_must_be_packed(case: str) -> None:
-    """Plain data under that label cannot be unpacked by who reads it."""
+    """A service could not unpack other data."""
     data, name, advice = NO_DISKS[case]
     if advice.startswith(("declare compression", UNPACK)) or name in PACKING_ARCHIVES:
         judge(data, "raw", "compressed")
         return
     with pytest.raises(FormatMismatch) as caught:
         judge(data, "raw", "compressed")
-    assert caught.value.message == f"container_format is compressed, and the data is {name}"
-    assert "publish the packed file, or declare container_format: bare" in caught.value.hint
+    assert caught.value.message == f"container_format is compressed, but the data is {name}"
+    assert "use the packed file as the source, or declare container_format: bare" in caught.value.hint
     assert ADVICE in caught.value.hint
 
 
 @pytest.mark.parametrize(("data", "what"), [(DISK, "not packed"), (b"", "empty"), (b"text", "text")])
-def test_disks_and_nothing_are_not_compressed(data: bytes, what: str) -> None:
-    """Though they may be anything else."""
-    with pytest.raises(FormatMismatch, match=f"^container_format is compressed, and the data is {what}"):
+def test_disks_and_empty_data_are_not_compressed(data: bytes, what: str) -> None:
+    """They are refused only with container_format compressed."""
+    with pytest.raises(FormatMismatch, match=f"^container_format is compressed, but the data is {what}"):
         judge(data, "raw", "compressed")
 
 
@@ -404,10 +409,10 @@ def test_disks_and_nothing_are_not_compressed(data: bytes, what: str) -> None:
         ("a tar archive", lambda file: ("tar", "-c", "-C", str(Path(file).parent), "disk")),
     ],
 )
-def test_what_the_programs_make_is_recognized(
+def test_data_of_the_programs_is_recognized(
     tmp_path: Path, program: str, make: Callable[[str], tuple[str, ...]]
 ) -> None:
-    """Not only what Python makes."""
+    """The other tests use data that Python wrote."""
     (tmp_path / "disk").write_bytes(DISK)
     made = subprocess.run(make(str(tmp_path / "disk")), capture_output=True, check=True).stdout
     found = recognize(made[:HEAD])
@@ -415,8 +420,8 @@ def test_what_the_programs_make_is_recognized(
     assert found.name == program
 
 
-def test_the_service_unpacks_what_is_staged_and_makes_no_disk_of_a_page() -> None:
-    """Packed data is right for a service that unpacks it; a text is right for none."""
+def test_packed_data_may_be_staged_but_a_page_may_not() -> None:
+    """The service may unpack packed data, but cannot make a disk of text."""
     packed = Plausibility("raw", "bare", unpacked=False, is_staged=True)
     packed.feed(gzip.compress(b"\0" * 4096))
     packed.finish()
@@ -429,8 +434,8 @@ def test_the_service_unpacks_what_is_staged_and_makes_no_disk_of_a_page() -> Non
 
 @pytest.mark.timeout(30)
 @pytest.mark.parametrize("text", [b"<!---->", b"<!-- c -->\n", b"<!-- ", b"<!--->", b" ", b"<!doctype html ", b"<"])
-def test_a_head_full_of_comments_costs_nothing(text: bytes) -> None:
-    """A pattern that could read them in several ways took a minute for thirty, and hours for more."""
+def test_a_head_full_of_comments_costs_little_time(text: bytes) -> None:
+    """A regular expression with several ways to match took a minute for thirty comments, and hours for more."""
     head = (text * HEAD)[:HEAD]
     assert is_page(head) is text.startswith(b"<!doctype")
     assert recognize(head) is not None
@@ -448,7 +453,7 @@ def test_a_head_full_of_comments_costs_nothing(text: bytes) -> None:
     ],
 )
 def test_text_with_odd_characters_is_text(data: bytes, name: str) -> None:
-    """Spaces and marks that are not printed; a page in another coding; nothing but white space."""
+    """These are invisible characters, a page in another coding, and white space alone."""
     found = recognize(data[:HEAD])
     assert found is not None
     assert found.name == name
@@ -456,12 +461,12 @@ def test_text_with_odd_characters_is_text(data: bytes, name: str) -> None:
 
 @pytest.mark.parametrize("preset", range(10))
 def test_lzma_of_every_preset_is_recognized(preset: int) -> None:
-    """The largest dictionary that the program writes has 64 MiB."""
+    """The largest dictionary of the program has 64 MiB."""
     assert is_lzma(lzma.compress(bytes(range(256)) * 1000, lzma.FORMAT_ALONE, preset=preset)[:65536])
 
 
-def test_a_head_that_asks_for_gigabytes_is_not_decoded() -> None:
-    """Its decoder would take them: data that somebody else chose must not."""
+def test_a_head_whose_decoder_needs_gigabytes_is_not_decoded() -> None:
+    """Data of an attacker must not use that much memory."""
     packed = bytearray(lzma.compress(bytes(range(256)) * 1000, lzma.FORMAT_ALONE))
     packed[1:5] = (2**31 + 2**30).to_bytes(4, "little")
     assert not is_lzma(bytes(packed))
