@@ -25,7 +25,7 @@ def test_digests_are_those_that_a_manifest_can_declare() -> None:
 )
 def test_whose_an_image_is(owner: str | None, lies: bool) -> None:
     """A service without projects tells no owner: all its images are the session's."""
-    assert LiveImage("id", owner=owner).lies_in("p") is lies
+    assert LiveImage("id", owner=owner).is_in_project("p") is lies
 
 
 @pytest.mark.parametrize("status", Status)
