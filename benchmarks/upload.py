@@ -111,7 +111,7 @@ def written(path: Path, blocks: Iterator[bytes]) -> Data:
 
 
 def packed(plain: Data, times: int = 1) -> Data:
-    """The file as ``xz -T0`` packs it, in many blocks; ``times`` in a row. The plain file goes."""
+    """The file as ``xz -T0`` packs it, in many blocks; ``times`` in a row. The plain file is deleted."""
     path = plain.path.with_name(f"{plain.path.name}.xz")
     subprocess.run(["xz", "-T0", "-1", "-f", "-k", str(plain.path)], check=True)
     sha512 = hashlib.sha512()
