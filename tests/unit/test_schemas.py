@@ -58,3 +58,28 @@ def test_a_description_names_how_many_items_a_list_has(name: str) -> None:
 def list_limits(field: Mapping[str, Any], keyword: str) -> Iterator[int]:
     """The values of a keyword in each form of a field."""
     yield from (form[keyword] for form in (field, *field.get("anyOf", ())) if keyword in form)
+
+
+@pytest.mark.parametrize("name", ["manifest", "plan", "events"])
+def test_every_value_of_a_document_has_a_description(name: str) -> None:
+    """Of the value itself, or of what it refers to; alternatives of a value need none."""
+    schema = load_schema(name)
+    assert [path for path, field in list_properties(schema) if "description" not in resolve(schema, field)] == []
+
+
+def list_properties(node: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Each property of each object with its path; forms without a type or title only add a condition."""
+    properties = node.get("properties", {})
+    if "type" in node or "title" in node:
+        yield from ((f"{path}.{name}", field) for name, field in properties.items() if set(field) != {"const"})
+    below = {**properties, **node.get("$defs", {}), **{f"{n}": form for n, form in enumerate(list_parts(node))}}
+    for name, part in below.items():
+        yield from list_properties(part, f"{path}.{name}")
+
+
+def list_parts(node: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """The forms of a value, and what a list or a mapping holds."""
+    for keyword in ("anyOf", "oneOf"):
+        yield from node.get(keyword, ())
+    for keyword in ("items", "additionalProperties"):
+        yield from [node[keyword]] if isinstance(node.get(keyword), dict) else []
