@@ -8,7 +8,7 @@ import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -42,8 +42,6 @@ SECTIONS: Final = (
 """Heading, prefix of the fields, and place in the schema of each mapping of a manifest."""
 PREFIXES: Final = {"": "", "image": "images.KEY.", "target": "targets.NAME.", "removed": "removed.KEY."}
 """What is before the name of a field in its heading, if it is not the prefix itself."""
-PARTS: Final = {"create": "On create", "update": "On update", "change": "A change"}
-"""Notes of a field, and what introduces them."""
 
 
 def render_manifest_page() -> str:
@@ -83,25 +81,24 @@ def make_anchor(heading: str) -> str:
 
 
 def render_field(schema: Mapping[str, Any], name: str, field: Mapping[str, Any], notes: Mapping[str, str]) -> list[str]:
-    """Description, type, default, limits, notes and example of a field."""
+    """Description, which has default and limits, further notes, type and example of a field."""
     whole = resolve(schema, field)
-    unknown = set(notes) - set(PARTS) - {"type", "default", "limits"}
+    unknown = set(notes) - {"type", "more"}
     assert not unknown, f"{NOTES.name}: {name}: unknown notes {sorted(unknown)}"
-    lines = [end_sentence(field.get("description", whole.get("description", ""))), ""]
+    text, default, limits = split_description(whole["description"])
+    lines = [f"{text} {notes.get('more', '')}".strip(), ""]
     lines.append(f"* Type: {notes.get('type') or describe_type(schema, whole)}")
-    if default := notes.get("default") or ("default" in whole and f"`{write_value(whole['default'])}`"):
-        lines.append(f"* Default: {default}")
-    limits = [", ".join(describe_limits(schema, whole)), notes.get("limits", "").strip()]
-    lines += [f"* Limits: {'. '.join(filter(None, limits))}"] if any(limits) else []
-    lines += [f"* {title}: {notes[part].strip()}" for part, title in PARTS.items() if part in notes]
+    lines += [f"* {title}: {value}" for title, value in (("Default", default), ("Limits", limits)) if value]
     if examples := whole.get("examples"):
         lines.append(f"* Example: `{name}: {write_value(examples[0])}`")
     return lines
 
 
-def end_sentence(text: str) -> str:
-    """The text as a sentence, with a period."""
-    return f"{text.rstrip('.')}." if text else text
+def split_description(description: str) -> tuple[str, str, str]:
+    """What a field does, its default and its limits: a description ends with ``Default: X. At most Y.``"""
+    text, _, rest = description.partition("Default: ")
+    default, _, limits = rest.partition(". At ")
+    return text.strip(), default.removesuffix("."), limits and f"at {limits.removesuffix('.')}"
 
 
 def write_value(value: Any) -> str:
@@ -141,19 +138,6 @@ def describe_form(schema: Mapping[str, Any], form: Mapping[str, Any]) -> str:
         return f"a list; each item: {describe_type(schema, items)}"
     names = {"string": "text", "integer": "a whole number", "boolean": "`true` or `false`", "object": "a mapping"}
     return names[form["type"]]
-
-
-def describe_limits(schema: Mapping[str, Any], node: Mapping[str, Any]) -> Iterator[str]:
-    """The limits in words, each once."""
-    texts: dict[str, None] = {}
-    for form in list_forms(schema, node):
-        units = [("Length", "characters"), ("Items", "items"), ("Properties", "entries")]
-        texts |= {f"at most {form[f'max{word}']:,} {unit}": None for word, unit in units if f"max{word}" in form}
-        items = [*list_forms(schema, form.get("items", {}))] if form.get("type") == "array" else []
-        texts |= {f"an item at most {item['maxLength']:,} characters": None for item in items if "maxLength" in item}
-        texts |= {f"at least {form['minimum']:,}": None for _ in [0] if "minimum" in form}
-        texts |= {f"at most {form['maximum']:,}": None for _ in [0] if "maximum" in form}
-    yield from texts
 
 
 def render_commands_page() -> str:

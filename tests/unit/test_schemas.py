@@ -1,0 +1,85 @@
+"""The manifest schema explains each field to a person who has never seen a manifest."""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+import jsonschema
+import pytest
+
+from imagesync.schemas import load_schema
+from tests.documents import SECTIONS, find_fields, make_title, resolve
+
+SCHEMA: Final = load_schema("manifest")
+FIELDS: Final = {
+    make_title(prefix, name): resolve(SCHEMA, field)
+    for _, prefix, place in SECTIONS
+    for name, field in find_fields(SCHEMA, place).items()
+}
+MAX_TITLE_WORDS: Final = 6
+MAX_SENTENCE_WORDS: Final = 30
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_a_field_has_a_title_a_description_and_examples(name: str) -> None:
+    """Editors show them; the examples are values that the field takes."""
+    field = FIELDS[name]
+    assert 0 < len(field["title"].split()) <= MAX_TITLE_WORDS
+    assert field["description"].endswith(".")
+    assert max(len(sentence.split()) for sentence in re.split(r"[.;:] ", field["description"])) <= MAX_SENTENCE_WORDS
+    checker = jsonschema.Draft202012Validator({**field, "$defs": SCHEMA["$defs"]})
+    assert field["examples"]
+    assert [error.message for example in field["examples"] for error in checker.iter_errors(example)] == []
+
+
+@pytest.mark.parametrize("name", [name for name, field in FIELDS.items() if "default" in field])
+def test_a_description_names_the_default(name: str) -> None:
+    """The default is a keyword of the schema and a sentence of the description: both have the same value."""
+    default = FIELDS[name]["default"]
+    text = str(default).lower() if isinstance(default, bool) else str(default)
+    assert re.search(rf"Default: {re.escape(text)}(?![\w%])", FIELDS[name]["description"])
+
+
+@pytest.mark.parametrize("name", [name for name, field in FIELDS.items() if "maximum" in str(field)])
+def test_a_description_names_the_largest_number(name: str) -> None:
+    """In a form that people can read."""
+    assert [
+        limit for limit in list_limits(FIELDS[name], "maximum") if f"{limit:,}" not in FIELDS[name]["description"]
+    ] == []
+
+
+@pytest.mark.parametrize("name", [name for name, field in FIELDS.items() if "maxItems" in str(field)])
+def test_a_description_names_how_many_items_a_list_has(name: str) -> None:
+    """The limit of the field itself, not of a field below it."""
+    limits = list_limits(FIELDS[name], "maxItems")
+    assert [limit for limit in limits if f"At most {limit:,} " not in FIELDS[name]["description"]] == []
+
+
+def list_limits(field: Mapping[str, Any], keyword: str) -> Iterator[int]:
+    """The values of a keyword in each form of a field."""
+    yield from (form[keyword] for form in (field, *field.get("anyOf", ())) if keyword in form)
+
+
+@pytest.mark.parametrize("name", ["manifest", "plan", "events"])
+def test_every_value_of_a_document_has_a_description(name: str) -> None:
+    """Of the value itself, or of what it refers to; alternatives of a value need none."""
+    schema = load_schema(name)
+    assert [path for path, field in list_properties(schema) if "description" not in resolve(schema, field)] == []
+
+
+def list_properties(node: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Each property of each object with its path; forms without a type or title only add a condition."""
+    properties = node.get("properties", {})
+    if "type" in node or "title" in node:
+        yield from ((f"{path}.{name}", field) for name, field in properties.items() if set(field) != {"const"})
+    below = {**properties, **node.get("$defs", {}), **{f"{n}": form for n, form in enumerate(list_parts(node))}}
+    for name, part in below.items():
+        yield from list_properties(part, f"{path}.{name}")
+
+
+def list_parts(node: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """The forms of a value, and what a list or a mapping holds."""
+    for keyword in ("anyOf", "oneOf"):
+        yield from node.get(keyword, ())
+    for keyword in ("items", "additionalProperties"):
+        yield from [node[keyword]] if isinstance(node.get(keyword), dict) else []
