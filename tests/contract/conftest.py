@@ -1,4 +1,4 @@
-"""Every backend, one after the other: what is asked here holds for each."""
+"""The backends on which each test of this folder runs."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +12,7 @@ from tests.cloud.service import Cloud
 
 @pytest.fixture(params=["local", "glance", pytest.param("glance-mariadb", marks=pytest.mark.exhaustive)])
 def backend(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Backend]:
-    """An empty local store, or an empty project of the real image service, with an admin's rights."""
+    """An empty local store, or an empty project of a real image service, with an administrator's rights."""
     if request.param == "local":
         opened = open_backend(store=tmp_path / "store")
     else:

@@ -1,4 +1,4 @@
-"""Export, adopt, plan: nothing moves, nothing changes, and nothing is left to do, on every backend."""
+"""Exported images are adopted without a change, and the next plan is empty, on every backend."""
 
 import hashlib
 from dataclasses import replace
@@ -27,34 +27,34 @@ def export(backend: Backend) -> Exported:
     return export_manifest("base", images, members, project=project, read_only=backend.capabilities().read_only)
 
 
-def read_back(folder: Path, made: Exported) -> Catalog:
-    """The manifest as apply would see it."""
+def load_exported(folder: Path, made: Exported) -> Catalog:
+    """The exported manifest as a resolved catalog."""
     (folder / "base.yaml").write_text(made.text, encoding="utf-8")
     return identify(resolve(load(folder / "base.yaml")))
 
 
-def as_others_see_it(backend: Backend, image: LiveImage) -> LiveImage:
-    """An image without our marks and what every write changes."""
+def remove_markers(backend: Backend, image: LiveImage) -> LiveImage:
+    """An image without markers and without the time of the last update."""
     properties = {name: value for name, value in image.properties.items() if not name.startswith(PREFIX)}
     return replace(image, properties=properties, updated_at="")
 
 
-def content(backend: Backend, image: LiveImage) -> str | None:
-    """The sha256 of the data; none while it has none."""
+def hash_data(backend: Backend, image: LiveImage) -> str | None:
+    """The sha256 of the data; None if there is none."""
     if image.status is Status.QUEUED:
         return None
     return hashlib.sha256(b"".join(backend.download(image.id))).hexdigest()
 
 
 @pytest.mark.parametrize("way", ["apply", "adopt"])
-def test_what_is_exported_is_adopted_without_a_change(backend: Backend, tmp_path: Path, way: str) -> None:
-    """Ids, bytes, members and every field are what they were; the next plan is empty."""
-    before = [as_others_see_it(backend, image) for image in create_varied_images(backend)]
-    data = {image.id: content(backend, image) for image in before}
+def test_exported_images_are_adopted_without_a_change(backend: Backend, tmp_path: Path, way: str) -> None:
+    """Ids, data, members and every field stay the same; the next plan is empty."""
+    before = [remove_markers(backend, image) for image in create_varied_images(backend)]
+    data = {image.id: hash_data(backend, image) for image in before}
     made = export(backend)
     assert made.problems == ()
     assert {image.id for image in made.images.values()} == {image.id for image in before}
-    catalog = read_back(tmp_path, made)
+    catalog = load_exported(tmp_path, made)
     part = (
         catalog
         if way == "apply"
@@ -65,15 +65,15 @@ def test_what_is_exported_is_adopted_without_a_change(backend: Backend, tmp_path
     assert [step.action for step in plan.steps if getattr(step.action, "changes", None)] == []
     applied(backend, plan)
     assert planned(backend, catalog).steps == ()
-    after = {image.id: as_others_see_it(backend, image) for image in ours(backend.images())}
+    after = {image.id: remove_markers(backend, image) for image in ours(backend.images())}
     assert after == {image.id: image for image in before}
-    assert {image_id: content(backend, image) for image_id, image in after.items()} == data
+    assert {image_id: hash_data(backend, image) for image_id, image in after.items()} == data
     shared = next(image for image in before if image.name == "shared with two")
     assert [member.project for member in backend.members(shared.id)] == ["p$2", "p1"]
 
 
 def test_the_manifest_is_the_same_every_time(backend: Backend) -> None:
-    """Whatever order the images come in."""
+    """It does not depend on the order of the images."""
     list(create_varied_images(backend))
     first = export(backend)
     assert first.text == export(backend).text
@@ -83,7 +83,7 @@ def test_the_manifest_is_the_same_every_time(backend: Backend) -> None:
 
 
 def test_images_are_found_by_owner_name_tags_and_visibility(backend: Backend) -> None:
-    """Hidden ones too; each condition narrows; compared byte for byte."""
+    """Hidden images are found, too. Each condition must be met, and is compared byte for byte."""
     one = record(backend, name="a: b", tags=["x", "y"])
     two = record(backend, name="a: b", tags=["x"], hidden=True, visibility="community")
     other = record(backend, name="a: b", owner="f" * 32)
@@ -102,19 +102,19 @@ def test_images_are_found_by_owner_name_tags_and_visibility(backend: Backend) ->
         assert {image.id for image in ours(backend.find_images(wanted))} == expected, wanted
 
 
-def test_an_image_of_another_project_is_adopted_by_its_owner(backend: Backend, tmp_path: Path) -> None:
-    """The manifest says ``owner`` where it is not the session's project."""
+def test_an_image_of_another_project_is_adopted_with_its_owner(backend: Backend, tmp_path: Path) -> None:
+    """The manifest declares ``owner`` if it is not the session's project."""
     image = filled(backend, name="theirs", owner="f" * 32)
     made = export_manifest("base", [image], {}, project=backend.identity().project_id)
     assert f"owner: {'f' * 32}" in made.text
-    catalog = read_back(tmp_path, made)
+    catalog = load_exported(tmp_path, made)
     applied(backend, planned(backend, catalog))
     assert planned(backend, catalog).steps == ()
     assert backend.images(image.id)[0].owner == "f" * 32
 
 
 def test_only_what_can_be_adopted_is_adopted(backend: Backend, tmp_path: Path) -> None:
-    """Each key by its id or else its name; what lacks an image or holds another content is told of and left alone."""
+    """A key adopts by id or by name. A key without an image, or with other content, has a warning and no step."""
     by_name = filled(backend, name="By name", tags=["theirs"])
     by_id = filled(backend, name="Other name", hidden=True)
     other = filled(backend, b"other", name="Other content")
@@ -140,10 +140,10 @@ def test_only_what_can_be_adopted_is_adopted(backend: Backend, tmp_path: Path) -
     assert backend.images(other.id)[0] == other
 
 
-def test_with_nothing_to_adopt_nothing_is_planned(backend: Backend, tmp_path: Path) -> None:
-    """Not even the removal of keys that the manifest does not name."""
-    ours = {"imagesync_catalog": "base", "imagesync_key": "gone", "imagesync_role": "current"}
-    filled(backend, name="gone", properties=ours)
+def test_without_an_image_to_adopt_the_plan_is_empty(backend: Backend, tmp_path: Path) -> None:
+    """Keys that the manifest does not declare are not removed, either."""
+    markers = {"imagesync_catalog": "base", "imagesync_key": "gone", "imagesync_role": "current"}
+    filled(backend, name="gone", properties=markers)
     (tmp_path / "base.yaml").write_text("version: 1\ncatalog: base\nimages: {missing: {name: missing}}\n")
     catalog = request_adoption(identify(resolve(load(tmp_path / "base.yaml"))))
     part = pick_adoptable(catalog, take_inventory(backend, catalog))

@@ -1,4 +1,4 @@
-"""The life of one key on every backend: staged, published, superseded, taken back, dropped, disowned; then the plan is empty."""
+"""The life of one key on every backend: stage, publish, supersede, roll back, discard, release; then the plan is empty."""
 
 import json
 from collections.abc import Callable
@@ -33,25 +33,25 @@ class Life:
     folder: Path
 
     def catalog(self, policy: dict[str, Any] | None = None, **images: dict[str, Any]) -> Catalog:
-        """A manifest with these images, identified."""
+        """A catalog with these images, whose sources are identified."""
         defaults = {"disk_format": "raw", "container_format": "bare", "visibility": "private"}
         document = {"version": 1, "catalog": "base", "defaults": defaults, "policy": policy or {}, "images": images}
         (self.folder / "base.yaml").write_text(json.dumps(document))
         return identify(resolve(load(self.folder / "base.yaml")))
 
     def file(self, name: str, data: bytes) -> str:
-        """An image file."""
+        """Write an image file; return its name."""
         (self.folder / name).write_bytes(data)
         return name
 
     def apply(self, catalog: Catalog) -> Report:
-        """Plan and apply; the next plan is empty."""
+        """Plan and apply; the next plan must be empty."""
         report = applied(self.backend, planned(self.backend, catalog))
         assert planned(self.backend, catalog).steps == ()
         return report
 
-    def by(self, make: Callable[..., Plan], catalog: Catalog, **more: Any) -> Plan:
-        """A plan of another kind."""
+    def plan_with(self, make: Callable[..., Plan], catalog: Catalog, **more: Any) -> Plan:
+        """A plan of another kind, which ``make`` makes."""
         return make(plan_input(self.backend, catalog, promoting=catalog.keys), **more)
 
     def images(self, role: Role, key: str = "a") -> list[LiveImage]:
@@ -62,20 +62,20 @@ class Life:
 
 @pytest.fixture
 def life(backend: Backend, tmp_path: Path) -> Life:
-    """Nothing applied yet."""
+    """A catalog without images, and three files for images."""
     made = Life(backend, tmp_path)
     for name in ("one", "two", "three"):
         made.file(f"{name}.raw", spell(name) * 500)
     return made
 
 
-def sent(report: Report) -> int:
-    """Bytes of a run."""
+def count_bytes(report: Report) -> int:
+    """Bytes that a run has sent."""
     return sum(result.bytes_sent for result in report.results)
 
 
-def test_a_build_is_staged_then_published_without_a_byte(life: Life) -> None:
-    """Private and hidden until then; published as the manifest says by then; every known digest is in the record."""
+def test_a_staged_build_is_published_without_an_upload(life: Life) -> None:
+    """It is private and hidden until then. Then it has the declared fields, and its record has every known digest."""
     image: dict[str, Any] = {
         "source": life.file("disk.qcow2", qcow2(3 * 2**30)),
         "disk_format": "qcow2",
@@ -89,8 +89,8 @@ def test_a_build_is_staged_then_published_without_a_byte(life: Life) -> None:
     }
     life.apply(life.catalog(a={"source": "one.raw", "name": "Disk"}))
     catalog = life.catalog(a=image)
-    report = applied(life.backend, life.by(stage_plan, catalog))
-    assert sent(report) > 0
+    report = applied(life.backend, life.plan_with(stage_plan, catalog))
+    assert count_bytes(report) > 0
     (staged,) = life.images(Role.STAGING)
     assert (staged.status, staged.hidden, staged.visibility, staged.protected) == (
         Status.ACTIVE,
@@ -98,12 +98,12 @@ def test_a_build_is_staged_then_published_without_a_byte(life: Life) -> None:
         "private",
         False,
     )
-    assert life.by(stage_plan, catalog).steps == ()
+    assert life.plan_with(stage_plan, catalog).steps == ()
     (old,) = life.images(Role.CURRENT)
     assert (old.hidden, old.name, old.min_disk) == (False, "Disk", 0)
 
     report = life.apply(life.catalog(a=image | {"properties": {"p": "2"}, "min_ram": 5, "tags": ["t", "u"]}))
-    assert sent(report) == 0
+    assert count_bytes(report) == 0
     (published,) = life.images(Role.CURRENT)
     assert (published.id, published.hidden, published.name) == (staged.id, False, "Disk")
     assert (published.min_disk, published.min_ram, published.protected) == (3, 5, True)
@@ -118,33 +118,33 @@ def test_a_build_is_staged_then_published_without_a_byte(life: Life) -> None:
     assert [image.id for image in life.images(Role.RETIRED)] == [old.id]
 
 
-def test_staging_leaves_all_else_as_it_is(life: Life) -> None:
-    """Changed fields and keys that left the manifest wait for the whole plan."""
+def test_staging_changes_nothing_else(life: Life) -> None:
+    """Changed fields and removed keys wait for a plan without --stage."""
     life.apply(life.catalog(a={"source": "one.raw"}, b={"source": "two.raw"}))
     before = {image.id: image for image in ours(life.backend.images())}
     catalog = life.catalog({"max_delete": 1}, a={"source": "three.raw", "min_ram": 7})
-    applied(life.backend, life.by(stage_plan, catalog))
+    applied(life.backend, life.plan_with(stage_plan, catalog))
     after = {image.id: image for image in ours(life.backend.images())}
     assert {image_id: after[image_id] for image_id in before} == before
     assert len(after) == len(before) + 1
 
 
-def test_a_candidate_is_dropped_on_its_own(life: Life) -> None:
-    """Its test failed: what is published stays, and the next apply makes it anew."""
+def test_a_candidate_can_be_discarded_alone(life: Life) -> None:
+    """The published image stays, and the next apply builds the candidate again."""
     life.apply(life.catalog(a={"source": "one.raw"}))
     catalog = life.catalog(a={"source": "two.raw"}, b={"source": "three.raw"})
-    applied(life.backend, life.by(stage_plan, catalog))
-    applied(life.backend, life.by(discard_plan, catalog, keys="a"))
+    applied(life.backend, life.plan_with(stage_plan, catalog))
+    applied(life.backend, life.plan_with(discard_plan, catalog, keys="a"))
     assert life.images(Role.STAGING) == []
     assert len(life.images(Role.STAGING, "b")) == 1
     assert [image.size for image in life.images(Role.CURRENT)] == [3000]
-    assert sent(life.apply(catalog)) == 3000
+    assert count_bytes(life.apply(catalog)) == 3000
 
 
-def test_a_queued_left_over_is_no_candidate(life: Life) -> None:
-    """A crash before the data: made anew, the left-over goes."""
+def test_a_queued_image_is_not_a_candidate(life: Life) -> None:
+    """A run stopped before the upload: the next run makes a new image and deletes the queued one."""
     catalog = life.catalog(a={"source": "one.raw"})
-    applied(life.backend, life.by(stage_plan, catalog))
+    applied(life.backend, life.plan_with(stage_plan, catalog))
     (staged,) = life.images(Role.STAGING)
     life.backend.delete_image(staged)
     left = str(uuid4())
@@ -158,15 +158,15 @@ def test_a_queued_left_over_is_no_candidate(life: Life) -> None:
         container_format="bare",
         properties={**marks, "imagesync_id": left},
     )
-    plan = life.by(stage_plan, catalog)
+    plan = life.plan_with(stage_plan, catalog)
     assert plan.candidates == ()
     assert [step.id for step in plan.steps] == ["create:a"]
     life.apply(catalog)
     assert len(ours(life.backend.images())) == 1
 
 
-def test_rolled_back_and_forward_again(life: Life) -> None:
-    """What on_replace changed comes back, with the metadata of today; the next apply goes forward again, or is empty."""
+def test_a_rollback_can_be_reverted(life: Life) -> None:
+    """A rollback restores what on_replace changed, with the declared fields. The next apply reverts it, or is empty."""
     on_replace = {
         "keep": 1,
         "deactivate": True,
@@ -184,8 +184,8 @@ def test_rolled_back_and_forward_again(life: Life) -> None:
     assert (retired.status, retired.name, retired.min_ram) == (Status.DEACTIVATED, "N (build 1)", 9)
     assert (retired.properties["purpose"], retired.properties["p"], "gone" in retired.properties) == ("old", "x", False)
 
-    plan = life.by(rollback_plan, second, key="a", to=None)
-    assert sent(applied(life.backend, plan)) == 0
+    plan = life.plan_with(rollback_plan, second, key="a", to=None)
+    assert count_bytes(applied(life.backend, plan)) == 0
     (current,) = life.images(Role.CURRENT)
     assert (current.id, current.status, current.name, current.min_ram) == (retired.id, Status.ACTIVE, "N", 0)
     assert current.tags == {"t"}
@@ -195,12 +195,12 @@ def test_rolled_back_and_forward_again(life: Life) -> None:
     followed = life.catalog(policy, a=image | {"source": "one.raw", "properties": {"p": "2", "gone": "1"}})
     assert planned(life.backend, followed).steps == ()
     forward = life.apply(second)
-    assert sent(forward) == 0
+    assert count_bytes(forward) == 0
     assert [image.id for image in life.images(Role.RETIRED)] == [current.id]
 
 
-def test_images_retired_by_their_own_rules(life: Life) -> None:
-    """An image's on_replace is laid over the policy's field by field."""
+def test_on_replace_of_an_image_has_precedence(life: Life) -> None:
+    """Each field of an image's on_replace replaces that of the policy."""
     policy = {"on_replace": {"keep": 2, "hide": False, "rename": "{key} old"}}
     image = {"on_replace": {"rename": "{key}-{generation}"}}
     life.apply(life.catalog(policy, a=image | {"source": "one.raw"}))
@@ -209,19 +209,19 @@ def test_images_retired_by_their_own_rules(life: Life) -> None:
     assert sorted((found.name, found.hidden) for found in life.images(Role.RETIRED)) == [("a-1", False), ("a-2", False)]
 
 
-def test_a_disowned_key_loses_all_its_marks(life: Life) -> None:
-    """Its retired images too; nothing is deleted but what nobody ever saw; the next plan is empty."""
+def test_a_released_key_loses_all_its_markers(life: Life) -> None:
+    """Its retired images lose them, too. Only images that were never published are deleted; the next plan is empty."""
     life.apply(life.catalog(a={"source": "one.raw"}, b={"source": "one.raw"}))
     life.apply(life.catalog(a={"source": "two.raw"}, b={"source": "one.raw"}))
-    applied(life.backend, life.by(stage_plan, life.catalog(a={"source": "three.raw"}, b={"source": "one.raw"})))
+    applied(life.backend, life.plan_with(stage_plan, life.catalog(a={"source": "three.raw"}, b={"source": "one.raw"})))
     life.apply(life.catalog({"on_remove": "keep", "max_delete": 1}, b={"source": "one.raw"}))
     left = [image for image in ours(life.backend.images()) if image.name == "a"]
     assert sorted(image.size or 0 for image in left) == [3000, 3000]
     assert [name for image in left for name in image.properties if name.startswith("imagesync_")] == []
 
 
-def test_an_expired_image_is_hidden_and_comes_back(life: Life) -> None:
-    """A later day in the manifest shows it again."""
+def test_an_expired_image_is_hidden_until_the_day_changes(life: Life) -> None:
+    """A later day in the manifest makes it visible again."""
     life.apply(life.catalog(a={"source": "one.raw"}))
     life.apply(life.catalog(a={"source": "one.raw", "expires": "2020-01-01"}))
     assert life.images(Role.CURRENT)[0].hidden
@@ -231,8 +231,8 @@ def test_an_expired_image_is_hidden_and_comes_back(life: Life) -> None:
     assert life.images(Role.CURRENT)[0].status is Status.DEACTIVATED
 
 
-def test_a_protected_image_goes_only_when_that_is_allowed(life: Life) -> None:
-    """Unprotected, then deleted."""
+def test_a_protected_image_is_deleted_only_if_that_is_allowed(life: Life) -> None:
+    """The run removes its protection, then deletes it."""
     life.apply(life.catalog(a={"source": "one.raw", "protected": True}, b={"source": "two.raw"}))
     catalog = life.catalog({"max_delete": 1}, b={"source": "two.raw"})
     policy = replace(catalog.policy, allow_protected=True)
@@ -241,10 +241,10 @@ def test_a_protected_image_goes_only_when_that_is_allowed(life: Life) -> None:
 
 
 def test_a_rejected_build_is_never_published(life: Life) -> None:
-    """Not by a plan, not by staging again; nothing changes until the manifest names another build, or it is forgotten."""
+    """Neither a plan nor staging publishes it, until the manifest declares another build or the rejection is removed."""
     life.apply(life.catalog(a={"source": "one.raw"}))
     catalog = life.catalog(a={"source": "two.raw", "min_ram": 7}, b={"source": "two.raw"})
-    applied(life.backend, life.by(stage_plan, catalog))
+    applied(life.backend, life.plan_with(stage_plan, catalog))
     (staged,) = life.images(Role.STAGING)
     (first,) = life.images(Role.STAGING, "b")
     life.backend.deactivate(staged.id)
@@ -257,40 +257,40 @@ def test_a_rejected_build_is_never_published(life: Life) -> None:
             ("a", staged.id, Fate.REJECTED),
             ("b", first.id, Fate.REJECTED),
         }
-    assert life.by(stage_plan, catalog).steps == ()
-    assert life.by(discard_plan, catalog, keys="*").steps == ()
+    assert life.plan_with(stage_plan, catalog).steps == ()
+    assert life.plan_with(discard_plan, catalog, keys="*").steps == ()
     assert sorted(ours(life.backend.images()), key=lambda image: image.id) == before
 
     life.apply(life.catalog(a={"source": "three.raw"}, b={"source": "two.raw"}))
     assert [image.size for image in life.images(Role.CURRENT)] == [5000]
     assert life.images(Role.STAGING) == []
-    applied(life.backend, life.by(discard_plan, catalog, keys="b"))
+    applied(life.backend, life.plan_with(discard_plan, catalog, keys="b"))
     life.apply(life.catalog(a={"source": "three.raw"}, b={"source": "two.raw"}))
     assert [image.size for image in life.images(Role.CURRENT, "b")] == [3000]
 
 
-def test_a_rejection_that_is_taken_back_publishes_the_candidate(life: Life) -> None:
-    """Activated again: the next plan is the ordinary one, and sends nothing."""
+def test_a_candidate_is_published_after_its_rejection_is_removed(life: Life) -> None:
+    """The image is reactivated; the next plan publishes it and sends nothing."""
     life.apply(life.catalog(a={"source": "one.raw"}))
     catalog = life.catalog(a={"source": "two.raw"})
-    applied(life.backend, life.by(stage_plan, catalog))
+    applied(life.backend, life.plan_with(stage_plan, catalog))
     (staged,) = life.images(Role.STAGING)
     life.backend.deactivate(staged.id)
     assert planned(life.backend, catalog).steps == ()
     life.backend.reactivate(staged.id)
-    assert sent(life.apply(catalog)) == 0
+    assert count_bytes(life.apply(catalog)) == 0
     assert [image.id for image in life.images(Role.CURRENT)] == [staged.id]
 
 
-def test_under_staged_only_a_build_is_staged_before_it_is_published(life: Life) -> None:
-    """Nothing is uploaded by a whole plan; fields of what is published are changed as ever."""
+def test_with_staged_only_a_build_must_be_staged_before_it_is_published(life: Life) -> None:
+    """A plan without --stage uploads nothing, but changes fields of published images."""
     policy = {"publish": "staged-only"}
     root = {"source": "two.raw", "properties": {"kernel_id": "${images.a.id}"}}
     wanted = life.catalog(policy, a={"source": "one.raw"}, r=root, n={"source": "none"})
     life.apply(wanted)
     assert [image.name for image in ours(life.backend.images())] == ["n"]
-    applied(life.backend, life.by(stage_plan, wanted))
-    assert sent(life.apply(wanted)) == 0
+    applied(life.backend, life.plan_with(stage_plan, wanted))
+    assert count_bytes(life.apply(wanted)) == 0
     (current,) = life.images(Role.CURRENT)
     (referring,) = life.images(Role.CURRENT, "r")
     assert referring.properties["kernel_id"] == current.id

@@ -1,4 +1,4 @@
-"""The six operations, members and data: the same calls and the same answers on every backend."""
+"""Operations on images, members and data have the same results on every backend."""
 
 import hashlib
 import re
@@ -20,20 +20,23 @@ from tests.samples import DISGUISED, REFUSED, TAKEN, iso, qcow2
 from tests.waiting import wait_until
 
 
-def record(backend: Backend, **attrs: Any) -> LiveImage:
-    """A queued image, raw and bare unless said otherwise."""
+def create_queued(backend: Backend, **attrs: Any) -> LiveImage:
+    """Create a queued image, which is raw and bare by default."""
     return backend.create_image(**{"name": "n", "disk_format": "raw", "container_format": "bare", **attrs})
 
 
-def filled(backend: Backend, data: bytes = b"data", **attrs: Any) -> LiveImage:
-    """An active image."""
-    image = record(backend, **attrs)
+def create_active(backend: Backend, data: bytes = b"data", **attrs: Any) -> LiveImage:
+    """Create an active image."""
+    image = create_queued(backend, **attrs)
     backend.upload(image.id, [data], len(data))
     return backend.images(image.id)[0]
 
 
 def await_queued(backend: Backend, image: LiveImage) -> None:
-    """Wait until the service has undone a broken upload; for a moment its answers differ, so read three times."""
+    """Wait until the service has queued the image again after an aborted upload.
+
+    For a moment its responses differ, so each check reads the image three times.
+    """
     wait_until(
         lambda: [backend.images(image.id)[0].status for _ in range(3)],
         lambda statuses: set(statuses) == {Status.QUEUED},
@@ -43,22 +46,22 @@ def await_queued(backend: Backend, image: LiveImage) -> None:
 
 
 def upload_after_break(backend: Backend, image: LiveImage, data: bytes) -> None:
-    """Upload until it is accepted: a service that still has the broken body before it answers Conflict.
+    """Upload until the service accepts it. While it still reads the aborted body, it returns Conflict.
 
-    ``apply`` repeats such an upload, too. A slow service may not yet have seen the broken body when it is queued.
+    ``apply`` also repeats such an upload. A slow service may queue the image before it reads the end of the body.
     """
 
-    def attempt() -> bool:
+    def can_upload() -> bool:
         with suppress(Conflict):
             backend.upload(image.id, [data], len(data))
             return True
         return False
 
-    wait_until(attempt, bool, "the service takes the data", pause=0.05)
+    wait_until(can_upload, bool, "the service accepts the data", pause=0.05)
 
 
-def test_create_takes_every_parameter_and_gives_every_field(backend: Backend) -> None:
-    """What is given comes back; what is not has the service's defaults; units are GB and MB."""
+def test_create_accepts_every_parameter_and_returns_every_field(backend: Backend) -> None:
+    """The image has the given values, and the service's defaults for others. Units are GB and MB."""
     image_id = str(uuid4())
     made = backend.create_image(
         id=image_id,
@@ -95,27 +98,27 @@ def test_create_takes_every_parameter_and_gives_every_field(backend: Backend) ->
 
 
 def test_a_bare_create_has_the_defaults(backend: Backend) -> None:
-    """Shared, visible, unprotected, no formats; the id is made."""
+    """The image is shared, visible and not protected, has no formats, and the backend chooses its id."""
     image = backend.create_image()
     assert (image.name, image.visibility, image.hidden, image.protected) == (None, Visibility.SHARED, False, False)
     assert (image.disk_format, image.min_disk, image.tags, dict(image.properties)) == (None, 0, frozenset(), {})
 
 
-def test_the_records_of_a_lease_are_hidden_ones_of_our_own_with_its_mark(backend: Backend) -> None:
-    """Byte for byte; visible ones, other catalogs' and other projects' are not among them."""
+def test_lease_records_are_hidden_images_of_the_project_with_the_lease_marker(backend: Backend) -> None:
+    """The marker is compared byte for byte. Images that are visible, or of another catalog or project, are not listed."""
     mark = {"imagesync_lease": "base"}
-    ours = backend.create_image(visibility="private", hidden=True, properties=mark)
+    lease = backend.create_image(visibility="private", hidden=True, properties=mark)
     backend.create_image(visibility="private", properties=mark)
     backend.create_image(visibility="private", hidden=True, properties={"imagesync_lease": "BASE"})
     backend.create_image(visibility="private", hidden=True, properties={"imagesync_catalog": "base"})
     backend.create_image(visibility="private", hidden=True, properties=mark, owner="0" * 32)
-    assert [image.id for image in backend.leases("base")] == [ours.id]
+    assert [image.id for image in backend.leases("base")] == [lease.id]
     assert backend.inventory("base", [backend.identity().project_id])[0].properties == {"imagesync_catalog": "base"}
 
 
-def test_update_changes_what_is_given_and_nothing_else(backend: Backend) -> None:
-    """Each field, tags as a whole, properties one by one; None takes a property away, also one that is not there."""
-    image = record(backend, tags=["old"], properties={"keep": "1", "change": "1", "drop": "1"})
+def test_update_changes_only_the_given_fields(backend: Backend) -> None:
+    """Tags are replaced as a whole, properties one by one; None removes a property, also one that does not exist."""
+    image = create_queued(backend, tags=["old"], properties={"keep": "1", "change": "1", "drop": "1"})
     changed = backend.update_image(
         image,
         name="new",
@@ -140,25 +143,25 @@ def test_update_changes_what_is_given_and_nothing_else(backend: Backend) -> None
 
 
 def test_an_update_is_all_or_nothing(backend: Backend) -> None:
-    """One field that is refused leaves the others as they were."""
-    image = filled(backend)
+    """If one field is rejected, no other field changes."""
+    image = create_active(backend)
     with pytest.raises(Forbidden):
         backend.update_image(image.id, name="new", disk_format="qcow2")
     assert backend.images(image.id)[0].name == "n"
 
 
-def test_formats_are_fixed_once_there_is_data(backend: Backend) -> None:
-    """disk_format and container_format change only while the image is queued."""
-    image = filled(backend)
+def test_formats_cannot_change_after_the_upload(backend: Backend) -> None:
+    """disk_format and container_format can change only while the image is queued."""
+    image = create_active(backend)
     for attrs in ({"disk_format": "iso"}, {"container_format": "ovf"}):
         with pytest.raises(Forbidden):
             backend.update_image(image.id, **attrs)  # type: ignore[arg-type]
 
 
-def test_an_upload_makes_it_active_with_digests_and_sizes(backend: Backend) -> None:
-    """md5 and sha512 of what was stored; the same bytes come back."""
+def test_an_uploaded_image_is_active_and_has_digests_and_sizes(backend: Backend) -> None:
+    """They are md5 and sha512 of the data; a download returns the same bytes."""
     data = bytes(range(256)) * 5000
-    image = record(backend)
+    image = create_queued(backend)
     backend.upload(image.id, (data[start : start + 100_000] for start in range(0, len(data), 100_000)), None)
     found = backend.images(image.id)[0]
     assert (found.status, found.size) == (Status.ACTIVE, len(data))
@@ -168,34 +171,34 @@ def test_an_upload_makes_it_active_with_digests_and_sizes(backend: Backend) -> N
 
 
 @pytest.mark.parametrize(("disk_format", "data", "virtual"), [("qcow2", qcow2(2**30), 2**30), ("iso", iso(), None)])
-def test_real_formats_tell_their_virtual_size(
+def test_the_virtual_size_is_that_of_the_header(
     backend: Backend, disk_format: str, data: bytes, virtual: int | None
 ) -> None:
-    """From the header, in bytes."""
-    image = filled(backend, data, disk_format=disk_format)
+    """It is in bytes."""
+    image = create_active(backend, data, disk_format=disk_format)
     assert image.virtual_size == (virtual or len(data))
 
 
 def test_data_of_another_format_is_refused(backend: Backend) -> None:
-    """The record is queued again, without data."""
-    image = record(backend, disk_format="qcow2")
+    """The image is queued again and has no data."""
+    image = create_queued(backend, disk_format="qcow2")
     with pytest.raises(InvalidRequest):
         backend.upload(image.id, [b"no qcow2 at al\0" * 100], 1500)
     assert backend.images(image.id)[0].status is Status.QUEUED
 
 
 @pytest.mark.parametrize("case", [*TAKEN, *DISGUISED])
-def test_good_data_of_every_format_is_taken(backend: Backend, case: str) -> None:
-    """Also a file around a disk that is declared raw."""
+def test_good_data_of_every_format_is_accepted(backend: Backend, case: str) -> None:
+    """So is a file that contains a disk and is declared as raw."""
     disk_format, container_format, data = (TAKEN | DISGUISED)[case]
-    assert filled(backend, data, disk_format=disk_format, container_format=container_format).size == len(data)
+    assert create_active(backend, data, disk_format=disk_format, container_format=container_format).size == len(data)
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_unsafe_and_foreign_data_is_refused(backend: Backend, case: str) -> None:
-    """Nothing is active."""
+def test_unsafe_data_and_data_of_another_format_is_refused(backend: Backend, case: str) -> None:
+    """The image is queued again."""
     disk_format, container_format, data, _ = REFUSED[case]
-    image = record(backend, disk_format=disk_format, container_format=container_format)
+    image = create_queued(backend, disk_format=disk_format, container_format=container_format)
     with pytest.raises(InvalidRequest):
         backend.upload(image.id, [data], len(data))
     assert backend.images(image.id)[0].status is Status.QUEUED
@@ -203,8 +206,8 @@ def test_unsafe_and_foreign_data_is_refused(backend: Backend, case: str) -> None
 
 @pytest.mark.parametrize("chunks", [[b"abcd"], [b"abcdef"], [b"abcde", b"f"], []])
 def test_a_length_other_than_announced_is_refused(backend: Backend, chunks: list[bytes]) -> None:
-    """Less or more; queued again, and the right data is taken afterwards."""
-    image = record(backend)
+    """Fewer or more bytes are refused, the image is queued again, and the next upload is accepted."""
+    image = create_queued(backend)
     with pytest.raises(ImagesyncError):
         backend.upload(image.id, chunks, 5)
     await_queued(backend, image)
@@ -213,15 +216,15 @@ def test_a_length_other_than_announced_is_refused(backend: Backend, chunks: list
 
 
 @pytest.mark.parametrize("size", [4_000_000, None])
-def test_an_error_of_the_data_comes_out_and_leaves_the_record_queued(backend: Backend, size: int | None) -> None:
-    """Nothing is stored; the next upload works."""
+def test_an_error_of_the_data_is_raised_and_the_image_is_queued_again(backend: Backend, size: int | None) -> None:
+    """The image has no data, and the next upload is accepted."""
 
     def broken() -> Iterator[bytes]:
         yield b"\xf8" * 1_000_000
         yield b"\xf8" * 1_000_000
         raise ValueError("the source broke")
 
-    image = record(backend)
+    image = create_queued(backend)
     with pytest.raises(ValueError, match="the source broke"):
         backend.upload(image.id, broken(), size)
     await_queued(backend, image)
@@ -230,25 +233,25 @@ def test_an_error_of_the_data_comes_out_and_leaves_the_record_queued(backend: Ba
     assert backend.images(image.id)[0].status is Status.ACTIVE
 
 
-def test_only_a_queued_image_with_formats_takes_data(backend: Backend) -> None:
-    """Content is never overwritten in place."""
+def test_only_a_queued_image_with_formats_accepts_data(backend: Backend) -> None:
+    """The data of an image never changes."""
     with pytest.raises(Conflict):
-        backend.upload(filled(backend).id, [b"other"], 5)
+        backend.upload(create_active(backend).id, [b"other"], 5)
     with pytest.raises(InvalidRequest):
         backend.upload(backend.create_image(name="n").id, [b"x"], 1)
     with pytest.raises(NotFound):
         backend.upload(str(uuid4()), [b"x"], 1)
 
 
-def test_an_image_without_data_has_none_to_download(backend: Backend) -> None:
-    """A conflict, not an empty file."""
+def test_a_download_of_an_image_without_data_is_a_conflict(backend: Backend) -> None:
+    """The result is not an empty file."""
     with pytest.raises(Conflict):
-        list(backend.download(record(backend).id))
+        list(backend.download(create_queued(backend).id))
 
 
 def test_deactivate_and_reactivate_can_be_repeated(backend: Backend) -> None:
-    """Both ways twice; the data stays."""
-    image = filled(backend)
+    """Each is done twice; the image keeps its data."""
+    image = create_active(backend)
     for _ in range(2):
         backend.deactivate(image.id)
         assert backend.images(image.id)[0].status is Status.DEACTIVATED
@@ -258,16 +261,16 @@ def test_deactivate_and_reactivate_can_be_repeated(backend: Backend) -> None:
     assert b"".join(backend.download(image.id)) == b"data"
 
 
-def test_a_queued_image_has_no_status_to_change(backend: Backend) -> None:
-    """Forbidden both ways."""
-    image = record(backend)
+def test_the_status_of_a_queued_image_cannot_change(backend: Backend) -> None:
+    """Both operations are Forbidden."""
+    image = create_queued(backend)
     for change in (backend.deactivate, backend.reactivate):
         with pytest.raises(Forbidden):
             change(image.id)
 
 
-def test_an_id_is_never_given_out_twice(backend: Backend) -> None:
-    """Neither while the image is there nor after it was deleted."""
+def test_an_id_is_never_used_twice(backend: Backend) -> None:
+    """It cannot be used while the image exists, nor after its deletion."""
     image_id = str(uuid4())
     backend.create_image(id=image_id, name="first")
     for _ in range(2):
@@ -279,9 +282,9 @@ def test_an_id_is_never_given_out_twice(backend: Backend) -> None:
             continue
 
 
-def test_delete_takes_it_away_for_good(backend: Backend) -> None:
-    """By value or id; what is not there is NotFound for each operation."""
-    image = filled(backend)
+def test_a_deleted_image_does_not_exist(backend: Backend) -> None:
+    """Each operation on it raises NotFound."""
+    image = create_active(backend)
     backend.delete_image(image)
     for call in (backend.images, backend.delete_image, backend.deactivate, backend.reactivate, backend.members):
         with pytest.raises(NotFound):
@@ -291,8 +294,8 @@ def test_delete_takes_it_away_for_good(backend: Backend) -> None:
 
 
 def test_a_protected_image_cannot_be_deleted(backend: Backend) -> None:
-    """By an admin neither, until the protection is off."""
-    image = record(backend, protected=True)
+    """An administrator must remove the protection, too."""
+    image = create_queued(backend, protected=True)
     with pytest.raises(Forbidden):
         backend.delete_image(image)
     backend.update_image(image, protected=False)
@@ -319,15 +322,15 @@ def test_a_protected_image_cannot_be_deleted(backend: Backend) -> None:
         ({"min_disk": 2**31}, InvalidRequest),
     ],
 )
-def test_what_is_beyond_the_limits_is_refused(backend: Backend, attrs: dict[str, Any], error: type[Exception]) -> None:
-    """At create; nothing is made."""
+def test_values_beyond_the_limits_are_refused(backend: Backend, attrs: dict[str, Any], error: type[Exception]) -> None:
+    """No image is created."""
     with pytest.raises(error):
         backend.create_image(**attrs)
     assert ours(backend.images()) == []
 
 
-def test_128_properties_and_tags_are_taken(backend: Backend) -> None:
-    """The limit itself is allowed; replacing one at the limit too."""
+def test_128_properties_and_tags_are_accepted(backend: Backend) -> None:
+    """128 is the limit. At the limit, a property can be replaced."""
     many = {f"p{number}": "v" for number in range(128)}
     image = backend.create_image(tags=[f"t{number}" for number in range(128)], properties=many)
     backend.update_image(image, properties={"p0": "new"})
@@ -336,9 +339,9 @@ def test_128_properties_and_tags_are_taken(backend: Backend) -> None:
         backend.update_image(image, properties={"r": "one too many"})
 
 
-def test_members_come_and_go_on_a_shared_image(backend: Backend) -> None:
-    """Pending; both ways can be repeated; any string is a project."""
-    image = record(backend, visibility="shared")
+def test_members_of_a_shared_image_can_be_added_and_removed(backend: Backend) -> None:
+    """They are pending. Both operations can be repeated, and accept any text as a project."""
+    image = create_queued(backend, visibility="shared")
     for _ in range(2):
         backend.add_member(image.id, "project-b")
         backend.add_member(image.id, "project-a")
@@ -349,8 +352,8 @@ def test_members_come_and_go_on_a_shared_image(backend: Backend) -> None:
 
 
 def test_only_a_shared_image_has_members(backend: Backend) -> None:
-    """They stay, out of reach, while it is not."""
-    image = record(backend, visibility="shared")
+    """An image that is not shared keeps its members, but they cannot be read or changed."""
+    image = create_queued(backend, visibility="shared")
     backend.add_member(image.id, "project-a")
     backend.update_image(image, visibility="private")
     with pytest.raises(Forbidden):
@@ -361,22 +364,22 @@ def test_only_a_shared_image_has_members(backend: Backend) -> None:
     assert backend.members(image.id) == [MemberState("project-a")]
 
 
-def test_every_image_is_listed_hidden_ones_too(backend: Backend) -> None:
-    """``images()`` and ``images(id)``."""
-    ids = {record(backend, hidden=hidden, visibility=one).id for hidden in (False, True) for one in Visibility}
+def test_every_image_is_listed_also_hidden_ones(backend: Backend) -> None:
+    """``images()`` lists them with every visibility."""
+    ids = {create_queued(backend, hidden=hidden, visibility=one).id for hidden in (False, True) for one in Visibility}
     assert {image.id for image in ours(backend.images())} == ids
 
 
-def test_owned_images_are_found_by_mark_and_owner(backend: Backend) -> None:
-    """Hidden, private, community; neither another catalog's nor another owner's."""
+def test_owned_images_are_found_by_marker_and_owner(backend: Backend) -> None:
+    """They may be hidden and have any visibility. Images of another catalog or owner are not listed."""
     mine = {
-        record(backend, hidden=hidden, visibility=one, properties={"imagesync_catalog": "base"}).id
+        create_queued(backend, hidden=hidden, visibility=one, properties={"imagesync_catalog": "base"}).id
         for hidden in (False, True)
         for one in Visibility
     }
-    record(backend, properties={"imagesync_catalog": "Base"})
-    record(backend)
-    elsewhere = record(backend, owner="f" * 32, properties={"imagesync_catalog": "base"})
+    create_queued(backend, properties={"imagesync_catalog": "Base"})
+    create_queued(backend)
+    elsewhere = create_queued(backend, owner="f" * 32, properties={"imagesync_catalog": "base"})
     assert {image.id for image in backend.inventory("base")} == mine
     assert [image.id for image in backend.inventory("base", ["f" * 32])] == [elsewhere.id]
 
@@ -385,22 +388,22 @@ def test_owned_images_are_found_by_mark_and_owner(backend: Backend) -> None:
     "name", ["plain", "a:b", 'quoted "x"', "comma, x", "sla/sh", "in:x", "ünïcode", "50 %", "a&b=c"]
 )
 def test_visible_images_are_found_by_name(backend: Backend, name: str) -> None:
-    """Whatever is in it; hidden ones and other names are left out."""
-    wanted = record(backend, name=name)
-    record(backend, name=name, hidden=True)
-    record(backend, name="other")
+    """The name may contain any character; hidden images and other names are not listed."""
+    wanted = create_queued(backend, name=name)
+    create_queued(backend, name=name, hidden=True)
+    create_queued(backend, name="other")
     assert [image.id for image in backend.find_named([name, "none"], backend.identity().project_id)] == [wanted.id]
 
 
-def test_an_admin_can_publish(backend: Backend) -> None:
-    """Asking changes nothing."""
-    image = record(backend, visibility="private")
+def test_an_administrator_can_publish(backend: Backend) -> None:
+    """The check changes nothing."""
+    image = create_queued(backend, visibility="private")
     assert backend.can_publish(image.id)
     assert backend.images(image.id)[0].visibility is Visibility.PRIVATE
 
 
-def test_it_says_what_it_can_do(backend: Backend) -> None:
-    """Formats and read-only fields, from the service itself."""
+def test_capabilities_are_those_of_the_service(backend: Backend) -> None:
+    """They have its formats and read-only fields."""
     able = backend.capabilities()
     assert {"qcow2", "raw", "iso"} <= able.disk_formats
     assert {"bare", "ovf"} <= able.container_formats
@@ -408,8 +411,8 @@ def test_it_says_what_it_can_do(backend: Backend) -> None:
     assert able.hidden
 
 
-def test_a_target_is_recognized_when_it_is_opened_again(backend: Backend, tmp_path: Path) -> None:
-    """Its fingerprint, which a saved plan keeps, is the same; that of another store or project is not."""
+def test_a_target_that_is_opened_again_has_the_same_fingerprint(backend: Backend, tmp_path: Path) -> None:
+    """A saved plan contains the fingerprint. Another store or project has another one."""
     if backend.identity().kind == "store":
         again, other = open_backend(store=tmp_path / "store"), open_backend(store=tmp_path / "other")
     else:

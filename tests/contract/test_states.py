@@ -1,7 +1,7 @@
-"""From state to state on every backend: after each step the image is as the manifest says, and the next plan is empty.
+"""Scenarios on every backend: after each apply the images are as declared, and the next plan is empty.
 
-A scenario is a list of states; a state is the images of the manifest and, by key, what must then be seen. ``None`` for a
-key: nothing visible is left of it.
+A scenario is a list of states. A state has the images of the manifest and, by key, the expected fields of the image after
+the apply; ``None`` means that the key has no current image.
 """
 
 import hashlib
@@ -37,9 +37,10 @@ FILES = {
 
 @dataclass(frozen=True)
 class State:
-    """What the manifest says, and what is seen afterwards.
+    """The content of the manifest, and the expected images after the apply.
 
-    ``retired`` counts images of the catalog that are not current; ``released``: by name, images that it does not own.
+    ``retired`` is the number of images of the catalog that are not current; ``released`` are images that it no longer
+    owns, by name.
     """
 
     images: Mapping[str, Mapping[str, Any]]
@@ -51,12 +52,12 @@ class State:
 
 
 def a(**attrs: Any) -> dict[str, dict[str, Any]]:
-    """One image, key a, of one.raw unless said otherwise."""
+    """One image with the key a, and the source one.raw by default."""
     return {"a": {"source": "one.raw", **attrs}}
 
 
 def keep(number: int) -> dict[str, Any]:
-    """A policy that keeps so many superseded generations."""
+    """A policy that keeps ``number`` superseded generations."""
     return {"on_replace": {"keep": number}}
 
 
@@ -240,7 +241,7 @@ SCENARIOS: dict[str, list[State]] = {
 
 
 def resolved(folder: Path, state: State) -> Catalog:
-    """The state's manifest, loaded and resolved."""
+    """The manifest of the state, loaded, resolved and identified."""
     defaults = {"disk_format": "raw", "container_format": "bare", "visibility": "private"}
     policy = {"max_delete": "100%", **state.policy}
     document = {"version": 1, "catalog": "base", "defaults": defaults, "policy": policy, "images": state.images}
@@ -255,8 +256,8 @@ def owned(backend: Backend) -> dict[str, LiveImage]:
     return {record.key: image for image, record in marked if record and record.role is Role.CURRENT}
 
 
-def look(backend: Backend, images: Mapping[str, LiveImage], image: LiveImage, name: str) -> object:
-    """A field, or else a property, of a live image as plain data; another image's id as ``@KEY``."""
+def read_field(backend: Backend, images: Mapping[str, LiveImage], image: LiveImage, name: str) -> object:
+    """A field, or else a property, of a live image as plain data; the id of another image is ``@KEY``."""
     if name == "members":
         return [member.project for member in backend.members(image.id)]
     if name == "tags":
@@ -270,7 +271,7 @@ def look(backend: Backend, images: Mapping[str, LiveImage], image: LiveImage, na
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_from_state_to_state(backend: Backend, tmp_path: Path, scenario: str) -> None:
-    """Each state is reached, seen, and planned again as nothing to do."""
+    """Each state is reached, and the next plan has no steps."""
     for name, data in FILES.items():
         (tmp_path / name).write_bytes(data)
     for state in SCENARIOS[scenario]:
@@ -281,10 +282,10 @@ def test_from_state_to_state(backend: Backend, tmp_path: Path, scenario: str) ->
             if expected is None:
                 assert key not in images
                 continue
-            assert {name: look(backend, images, images[key], name) for name in expected} == expected
+            assert {name: read_field(backend, images, images[key], name) for name in expected} == expected
         for image_name, wanted in state.released.items():
             (image,) = [one for one in ours(backend.images()) if one.name == image_name and read(one) is None]
-            assert {name: look(backend, images, image, name) for name in wanted} == wanted
+            assert {name: read_field(backend, images, image, name) for name in wanted} == wanted
         if state.retired is not None:
             assert len(backend.inventory("base")) - len(images) == state.retired
         assert planned(backend, catalog).steps == ()
@@ -292,7 +293,7 @@ def test_from_state_to_state(backend: Backend, tmp_path: Path, scenario: str) ->
 
 @pytest.mark.parametrize("adopt", ["by id", "by name"])
 def test_an_adopted_image_keeps_its_id_and_data(backend: Backend, tmp_path: Path, adopt: str) -> None:
-    """No byte moves; what is declared is set, what is not is left alone."""
+    """No data is sent; declared fields are set, and no others."""
     found = backend.create_image(
         name="Old", disk_format="raw", container_format="bare", visibility="private", tags=["t"]
     )
@@ -305,8 +306,8 @@ def test_an_adopted_image_keeps_its_id_and_data(backend: Backend, tmp_path: Path
     assert planned(backend, catalog).steps == ()
 
 
-def test_drift_is_put_right(backend: Backend, tmp_path: Path) -> None:
-    """What somebody else changed goes back; what they added stays."""
+def test_drift_is_restored(backend: Backend, tmp_path: Path) -> None:
+    """Values that another user changed are restored; values that another user added stay."""
     (tmp_path / "one.raw").write_bytes(FILES["one.raw"])
     state = State(a(min_ram=5, tags=["ours"], properties={"p": "1"}))
     catalog = resolved(tmp_path, state)
@@ -325,8 +326,8 @@ def test_drift_is_put_right(backend: Backend, tmp_path: Path) -> None:
     assert planned(backend, catalog).steps == ()
 
 
-def test_a_pinned_id_is_given_kept_and_never_refilled(backend: Backend, tmp_path: Path) -> None:
-    """The image has it; fields may change; new content, or another image's id, is refused before anything is done."""
+def test_an_image_with_a_pinned_id_never_has_new_content(backend: Backend, tmp_path: Path) -> None:
+    """The image keeps its id, and its fields may change. The planner refuses new content, and the id of another image."""
     for name, data in FILES.items():
         (tmp_path / name).write_bytes(data)
     pinned, taken = "6a1b8b0e-0b5e-4f7e-9d6e-0242ac120002", "6a1b8b0e-0b5e-4f7e-9d6e-0242ac120003"
@@ -346,7 +347,7 @@ def test_a_pinned_id_is_given_kept_and_never_refilled(backend: Backend, tmp_path
 
 
 def test_an_image_for_another_owner(backend: Backend, tmp_path: Path) -> None:
-    """Made for it, changed, replaced and given away; each time the next plan is empty."""
+    """It is created, changed, replaced, and an image gets another owner; each time the next plan is empty."""
     for name, data in FILES.items():
         (tmp_path / name).write_bytes(data)
     other = "f" * 32
@@ -363,10 +364,10 @@ def test_an_image_for_another_owner(backend: Backend, tmp_path: Path) -> None:
     assert backend.inventory("base") == []
 
 
-def test_an_owner_no_longer_named_is_told_and_left_alone(backend: Backend, tmp_path: Path) -> None:
-    """The plan names project and key; the image there stays, byte for byte, and a new one is made in our own project.
+def test_images_of_an_owner_that_is_no_longer_declared_are_kept(backend: Backend, tmp_path: Path) -> None:
+    """The plan names the project and the key. The image stays the same, and a new one is created in the session's project.
 
-    Anybody can write such a record on an image of its own, so that it must not stop a run.
+    Every project can write such a record on its own image, so it must not stop a run.
     """
     (tmp_path / "one.raw").write_bytes(FILES["one.raw"])
     other = "f" * 32
@@ -381,10 +382,10 @@ def test_an_owner_no_longer_named_is_told_and_left_alone(backend: Backend, tmp_p
 
 
 @pytest.mark.parametrize("declared", [False, True])
-def test_a_key_that_left_the_manifest_is_removed_in_another_project_only_if_it_says_so(
+def test_an_image_of_another_project_is_removed_only_if_the_manifest_declares_it(
     backend: Backend, tmp_path: Path, *, declared: bool
 ) -> None:
-    """Other keys declare that project: its image of the removed key is told, and stays; with ``removed`` it goes."""
+    """Other keys declare that project. The plan names its image of the removed key; only with ``removed`` it is deleted."""
     for name, data in FILES.items():
         (tmp_path / name).write_bytes(data)
     other = "f" * 32
@@ -402,10 +403,10 @@ def test_a_key_that_left_the_manifest_is_removed_in_another_project_only_if_it_s
     assert keys == ({"b"} if declared else {"a", "b"})
 
 
-def test_the_owner_of_one_key_opens_no_other(backend: Backend, tmp_path: Path) -> None:
-    """The project that one key names makes images with bound records of another key: none of them is ours.
+def test_the_owner_of_one_key_owns_no_other_key(backend: Backend, tmp_path: Path) -> None:
+    """The owner of one key creates images with bound records of another key. The catalog does not own them.
 
-    It planted a current image, and a verified staged build with the digest that is declared next.
+    They are a current image, and a verified staged build with the digest that the manifest declares next.
     """
     for name, data in FILES.items():
         (tmp_path / name).write_bytes(data)
@@ -433,8 +434,8 @@ def test_the_owner_of_one_key_opens_no_other(backend: Backend, tmp_path: Path) -
     assert owned(backend)["a"].size == len(FILES["two.raw"])
 
 
-def test_the_record_of_an_adopted_image_claims_what_the_service_computed(backend: Backend, tmp_path: Path) -> None:
-    """A sha256 is taken on trust and stays so; a sha512 that the service confirms takes its place at the next write."""
+def test_the_record_of_an_adopted_image_has_the_digests_of_the_service(backend: Backend, tmp_path: Path) -> None:
+    """A declared sha256 is not verified. A sha512 that the service confirms replaces it at the next write."""
     found = backend.create_image(name="a", disk_format="raw", container_format="bare", visibility="private")
     backend.upload(found.id, [FILES["two.raw"]], len(FILES["two.raw"]))
     sha256, sha512 = (f"{name}:{hashlib.new(name, FILES['two.raw']).hexdigest()}" for name in ("sha256", "sha512"))

@@ -77,7 +77,6 @@ PARTICIPLES: Final = frozenset({"told", "said", "asked", "shown", "heard", "heed
 PENDING: Final[tuple[str, ...]] = (
     "tests/cli",
     "tests/cloud",
-    "tests/contract",
     "tests/fault",
     "tests/property",
     "tests/cases",
