@@ -160,7 +160,7 @@ class Options:
     destroy: Annotated[
         bool,
         typer.Option(
-            "--destroy", help="Allow a manifest that names none of the owned keys; no limit of removals applies."
+            "--destroy", help="Allow a plan that removes every image of the catalog; it does not lift --max-delete."
         ),
     ] = False
     reactivate: Annotated[
@@ -187,9 +187,6 @@ class Options:
         parse_limit("max-update", self.max_update)
         for glob in self.source_hosts:
             check_host(glob)
-        if self.destroy and self.max_delete is not None:
-            message = "--destroy and --max-delete exclude each other: beside --destroy no limit of removals applies"
-            raise UsageError(message, "keep one")
 
     def make_choice(self, environment: str | None) -> "Choice":
         """What selects the place of a run; UsageError if two options do."""

@@ -14,13 +14,14 @@ MIN_KEYS_FOR_PERCENT: Final = 4
 
 def check(plan: Plan, policy: Policy) -> tuple[str, ...]:
     """One sentence for each limit that the plan exceeds: the number, the limit and the way out."""
-    if plan.removed and len(plan.removed) == plan.owned and not policy.allow_destroy:
+    is_emptied = bool(plan.removed) and len(plan.removed) == plan.owned
+    if is_emptied and not policy.allow_destroy:
         return (
             f"every live image of catalog {plan.catalog} ({plan.owned}) would be removed; "
             "check the path, the target and the days in expires, or pass --destroy to allow",
         )
     removed, changed = len(plan.removed), len(plan.changed)
-    over = [] if policy.allow_destroy else [_check_limit("remove", "delete", removed, plan.owned, policy.max_delete)]
+    over = [] if is_emptied else [_check_limit("remove", "delete", removed, plan.owned, policy.max_delete)]
     over.append(_check_limit("update", "update", changed, plan.owned, policy.max_update))
     return tuple(sentence for sentence in over if sentence)
 

@@ -122,10 +122,6 @@ def test_unlock_breaks_only_the_lease_of_the_place_of_a_saved_plan(
     ("words", "message"),
     [
         (
-            ("--destroy", "--max-delete", "3"),
-            "--destroy and --max-delete exclude each other: beside --destroy no limit",
-        ),
-        (
             ("--stage", "--reactivate"),
             "--stage and --reactivate exclude each other: --stage changes no published image",
         ),

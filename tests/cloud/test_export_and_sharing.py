@@ -216,8 +216,8 @@ def test_who_may_not_ask_for_projects_is_told_so(workspace: SharingWorkspace) ->
     workspace.write(shared=wanted)
     output = workspace.run("plan", "base.yaml", user="alice", code=1).stderr
     assert output.splitlines() == [
-        "imagesync: base.yaml:1:110: images.shared.members: project 'other' of domain 'Default': this user may not look "
-        "projects up; give the project's id instead of its name, which an administrator finds with: openstack project "
+        "imagesync: base.yaml:1:110: images.shared.members: project 'other' of domain 'Default': this user may not list "
+        "projects; write the project's id instead of its name; an administrator finds the id with: openstack project "
         "show other -f value -c id"
     ]
     wanted["members"] = [{"project": "nowhere"}]

@@ -442,7 +442,7 @@ def test_projects_are_found_by_name(cloud: Cloud, alice: Backend, opened: Opener
     assert alice.project_id("images", "Default") == cloud.project_id("images")
     with pytest.raises(Forbidden, match="id instead"):
         alice.project_id("other", "Default")
-    with pytest.raises(UsageError, match="no project 'nope'"):
+    with pytest.raises(UsageError, match="project 'nope' does not exist"):
         opened("operator").project_id("nope", "Default")
 
 

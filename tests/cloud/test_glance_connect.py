@@ -40,7 +40,7 @@ def use_clouds(monkeypatch: pytest.MonkeyPatch, path: Path, entry: str) -> None:
         ("{auth: {}}", UsageError, "auth_url"),
         ("{auth_type: sorcery, auth: {auth_url: AUTH}}", UsageError, "sorcery"),
         ("{auth_type: none}", UsageError, "endpoint"),
-        ("{auth: text}", UsageError, "its settings are no mapping"),
+        ("{auth: text}", UsageError, "its settings are not a mapping"),
         ("[", UsageError, "clouds.yaml"),
     ],
 )
@@ -123,7 +123,7 @@ def test_an_application_credential_or_a_token_will_do(
         backend.close()
     cloud.expire_tokens()
     backend = open_glance("c")
-    with pytest.raises(Unauthorized, match="not accepted"):
+    with pytest.raises(Unauthorized, match="the service rejected the token"):
         backend.images()
     backend.close()
 

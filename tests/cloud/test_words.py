@@ -39,8 +39,8 @@ def test_a_reader_who_applies_is_told_which_role_it_takes(workspace: CloudWorksp
     assert "1 to create" in workspace.run("plan", user="reader").stdout
     output = workspace.run("apply", "--yes", user="reader", code=1)
     assert output.stderr.splitlines()[-1] == (
-        "imagesync: POST /images: HTTP 403: You are not authorized to complete add_image action; the image service wants the "
-        "role member for that, and this user has the role reader: ask for it, or use another user"
+        "imagesync: POST /images: HTTP 403: You are not authorized to complete add_image action; the image service requires "
+        "the role member, and this user has only reader: ask an administrator for the role, or use another user"
     )
     assert workspace.cloud.http().images() == []
 
@@ -84,7 +84,10 @@ def test_projects_by_name_for_owner_and_members(workspace: CloudWorkspace) -> No
     assert workspace.run("plan", "--detailed-exitcode").stdout.startswith("Catalog base")
     workspace.images = {"theirs": image(owner={"project": "nowhere"})}
     output = workspace.run("plan", code=64).stderr
-    assert "images.theirs.owner: there is no project 'nowhere' in domain 'Default'; check name and domain" in output
+    assert (
+        "images.theirs.owner: project 'nowhere' does not exist in domain 'Default'; check the name and the domain"
+        in output
+    )
 
 
 def test_a_key_of_a_project_by_name_is_removed_from_it(workspace: CloudWorkspace) -> None:

@@ -147,7 +147,7 @@ def test_a_service_that_does_not_say_what_follows_ends_the_search(open_scripted:
     missing: list[str] = []
     found = open_scripted(service).backend.find_strays("base", missing)
     assert [one.id[:8] for one in found] == ["00000001"]
-    assert missing == ["an image, and all after it: GET /images: the answer is larger than 16 MiB"]
+    assert missing == ["an image and all images after it: GET /images: the response is larger than 16 MiB"]
 
 
 def test_a_record_that_never_ends_ends_the_listing(open_scripted: OpenScripted) -> None:
@@ -156,13 +156,15 @@ def test_a_record_that_never_ends_ends_the_listing(open_scripted: OpenScripted) 
     missing: list[str] = []
     found = open_scripted(lambda path: hostile if "os_hidden=false" in path else Say(body={"images": [record(1)]}))
     assert [one.id[:8] for one in found.backend.list_images(missing)] == ["00000001"]
-    assert missing == ["an image, and all after it: GET /images: the answer is larger than 16 MiB"]
+    assert missing == ["an image and all images after it: GET /images: the response is larger than 16 MiB"]
 
 
 def test_a_record_of_ours_that_is_too_large_is_one_line(open_scripted: OpenScripted) -> None:
     """Planned without it, its image would be made again."""
     backend = open_scripted(PagingService([record(1), record(2, 20 * MIB)])).backend
-    with pytest.raises(BackendError, match=r"the record of one image cannot be read: .* larger than 16 MiB; look for"):
+    with pytest.raises(
+        BackendError, match=r"the record of one image cannot be read: .* larger than 16 MiB; find the image"
+    ):
         backend.inventory("base", ["stranger"])
 
 

@@ -191,7 +191,9 @@ def test_redirects_are_followed_and_circles_are_an_error(web: Mirror) -> None:
 )
 def test_a_redirect_to_what_is_no_web_server_is_one_line(web: Mirror, place: str) -> None:
     """A mirror must not have a local file read."""
-    with pytest.raises(SourceError, match=r"redirects to what is no http|cannot be fetched|redirected more than"):
+    with pytest.raises(
+        SourceError, match=r"redirects to a URL that is not http|cannot be fetched|redirected more than"
+    ):
         fetch(web.publish("/SUMS", File(b"", 302, {"Location": place})), ANY, pauses=NO_PAUSE[:1])
     note("source redirected to file:// and the like", ONE_LINE)
 

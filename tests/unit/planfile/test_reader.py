@@ -37,7 +37,7 @@ def document_of(path: tuple[str | int, ...], value: Any) -> dict[str, Any]:
         (("manifest", "target"), "manifest.target"),
         (("owners", "a"), "owners.a"),
         (("copies",), "copies"),
-        (("steps", 0, "source", "shown"), "steps.source.display"),
+        (("steps", 0, "source", "shown"), "steps.source.shown"),
     ],
 )
 def test_a_text_that_could_command_a_terminal_is_refused(path: tuple[str | int, ...], display: str, text: str) -> None:
