@@ -1,1 +1,1 @@
-"""Measurements against peers, on the real services of the test suite."""
+"""Measurements of imagesync and similar tools on the real services of the test suite."""

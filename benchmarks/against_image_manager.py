@@ -1,4 +1,4 @@
-"""imagesync and openstack-image-manager on the same service and images, in the same run. See README.md beside this."""
+"""imagesync and openstack-image-manager on the same service with the same images, in the same run. See README.md."""
 
 import argparse
 import datetime
@@ -35,17 +35,17 @@ class Measured:
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):
-    """Serves a folder without a word."""
+    """Serves a folder without a log."""
 
     protocol_version = "HTTP/1.1"
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name of the base class
-        """Nothing."""
+        """Log nothing."""
 
 
 @contextmanager
 def served(folder: Path) -> Iterator[str]:
-    """A folder over HTTP on loopback."""
+    """Serve a folder over HTTP on loopback."""
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(folder))) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
@@ -53,7 +53,7 @@ def served(folder: Path) -> Iterator[str]:
 
 
 def peer_command() -> str:
-    """openstack-image-manager in a virtual environment of its own, kept for the next time."""
+    """The command openstack-image-manager in a separate virtual environment, which is kept."""
     cache = Path(os.environ.get("IMAGESYNC_TEST_CACHE", Path.home() / ".cache" / "imagesync-tests"))
     venv = cache / hashlib.sha256(PEER.encode()).hexdigest()[:16]
     command = venv / "bin" / "openstack-image-manager"
@@ -64,7 +64,7 @@ def peer_command() -> str:
 
 
 def prepare(folder: Path, number: int) -> dict[str, str]:
-    """Image files of 4 KiB; name -> sha256."""
+    """Write image files of 4 KiB; name -> sha256."""
     (folder / "files").mkdir()
     digests = {}
     for index in range(number):
@@ -84,7 +84,7 @@ PROPERTIES = {
 
 
 def write_manifest(folder: Path, url: str, digests: dict[str, str]) -> None:
-    """The images as imagesync's manifest."""
+    """Write the images as a manifest of imagesync."""
     manifest = {
         "version": 1,
         "catalog": "bench",
@@ -106,7 +106,7 @@ def write_manifest(folder: Path, url: str, digests: dict[str, str]) -> None:
 
 
 def write_definitions(folder: Path, url: str, digests: dict[str, str]) -> None:
-    """The same images as openstack-image-manager's definitions."""
+    """Write the same images as definitions of openstack-image-manager."""
     images = [
         {
             "name": name,
@@ -137,7 +137,7 @@ def write_definitions(folder: Path, url: str, digests: dict[str, str]) -> None:
 
 
 class Bench:
-    """The commands of both tools against one cloud."""
+    """The commands of both tools for one cloud."""
 
     def __init__(self, cloud: Cloud, folder: Path, digests: dict[str, str], jobs: int) -> None:
         self.cloud, self.folder, self.digests = cloud, folder, digests
@@ -150,7 +150,7 @@ class Bench:
         }
 
     def measure(self, tool: str) -> list[Measured]:
-        """From nothing to applied, and once more with nothing to do."""
+        """Apply to an empty project, and then again with nothing to do."""
         self.cloud.reset()
         first, second = self.commands[tool]
         found = [self._timed(tool, "apply", first)]
@@ -170,7 +170,7 @@ class Bench:
         return Measured(tool, what, seconds, len(self.cloud.requests()))
 
     def _check(self, tool: str) -> None:
-        """Every image is there, active, public, of the right bytes."""
+        """Check that every image exists, is active and public, and has the right data."""
         hashes = {
             hashlib.sha512((self.folder / "files" / f"{name[-4:]}.raw").read_bytes()).hexdigest()
             for name in self.digests

@@ -1,4 +1,4 @@
-"""CPU time and memory of large catalogs: load and resolve, plan, JSON; against PyYAML in the same run. See README.md."""
+"""CPU time and memory for large catalogs: load and resolve, plan, JSON; and PyYAML in the same run. See README.md."""
 
 import argparse
 import gc
@@ -26,13 +26,13 @@ SHARED = {
     "hw_qemu_guest_agent": "'yes'",
 }
 MAX_IMAGES = 10_000
-"""Of one catalog that is loaded."""
+"""Images of a catalog that is loaded."""
 OTHER_VALUES = 11
 """Values of an image beside its properties."""
 
 
 def write_image(number: int, values: int) -> str:
-    """One image of so many values, as people write them: most of them properties."""
+    """One image with ``values`` values, most of them properties, as in a typical manifest."""
     digest = hashlib.sha256(str(number).encode()).hexdigest()
     names = dict(SHARED)
     names |= {f"custom_{index}": f"value {index}" for index in range(values - OTHER_VALUES - len(SHARED))}
@@ -60,20 +60,20 @@ def write_manifests(folder: Path, images: int, values: int) -> None:
 
 
 def take_cpu() -> float:
-    """Seconds of processor that this process has used, in user and system mode."""
+    """CPU seconds of this process, in user and system mode."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     return used.ru_utime + used.ru_stime
 
 
 def measure(action: Callable[[], Any]) -> tuple[float, Any]:
-    """Seconds of processor that an action takes, and what it gives."""
+    """The CPU seconds of an action, and its result."""
     before = take_cpu()
     found = action()
     return take_cpu() - before, found
 
 
 def load_yaml(folder: Path) -> dict[str, float]:
-    """PyYAML's C loader on the text of the one file: the rival."""
+    """PyYAML's C loader with the text of the one file, for comparison."""
     text = (folder / "one" / "all.yaml").read_text()
     return {"yaml.load, CSafeLoader": measure(lambda: yaml.load(text, Loader=yaml.CSafeLoader))[0]}
 
@@ -86,7 +86,7 @@ def load_catalog(folder: Path, name: str) -> dict[str, float]:
 
 
 def repeat_images(catalog: Any, number: int) -> Any:
-    """The catalog with so many images: more than one manifest may have are those again, under other names."""
+    """The catalog with ``number`` images. Images beyond the limit of a manifest are copies with other names."""
     rounds = range(-(-number // len(catalog.images)))
     images = [
         replace(spec, key=f"{turn}-{spec.key}", name=f"{turn} {spec.name}")
@@ -97,7 +97,7 @@ def repeat_images(catalog: Any, number: int) -> Any:
 
 
 def plan_catalog(folder: Path) -> dict[str, float]:
-    """A plan with nothing to do, from the listing on; one that makes all images; and the JSON of both."""
+    """An empty plan from the listing, a plan that creates all images, and the JSON of both."""
     from imagesync import load, make_plan, resolve
     from imagesync.inventory import take_inventory
     from imagesync.model.image import Inventory
@@ -139,7 +139,7 @@ WAYS: dict[str, Callable[[Path], dict[str, float]]] = {
 
 
 def run_apart(way: str, folder: Path) -> dict[str, float]:
-    """One way in a process of its own, with the peak of its memory."""
+    """Run one measurement in a separate process; add the peak of its memory."""
     words = [sys.executable, "-m", "benchmarks.catalog_size", "--way", way, "--folder", str(folder)]
     done = subprocess.run(words, capture_output=True, text=True, check=True)
     found: dict[str, float] = json.loads(done.stdout)
@@ -147,7 +147,7 @@ def run_apart(way: str, folder: Path) -> dict[str, float]:
 
 
 def run_way(way: str, folder: Path) -> None:
-    """What a process of its own does: garbage is collected as rarely as in the command imagesync, for PyYAML too."""
+    """One measurement; garbage is collected as rarely as in the command imagesync, also for PyYAML."""
     from imagesync.cli.app import COLLECT_RARELY
 
     gc.set_threshold(*COLLECT_RARELY)

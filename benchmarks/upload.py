@@ -1,4 +1,4 @@
-"""imagesync's upload beside a bare ``curl -T`` to the same real service, and its peak memory. See README.md beside this."""
+"""Uploads of imagesync and of ``curl -T`` to the same real service, and the peak memory of imagesync. See README.md."""
 
 import argparse
 import hashlib
@@ -20,7 +20,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tests.cloud.service import Cloud, free_port
+from tests.cloud.service import Cloud, find_free_port
 
 MIB = 2**20
 WAYS = ("file", "url", "xz")
@@ -29,7 +29,7 @@ TOOLS = ("curl", "imagesync")
 
 @dataclass(frozen=True)
 class Run:
-    """One upload: seconds of the PUT as the service logged it, of the whole command, and the command's peak RSS in KiB."""
+    """One upload: seconds of the PUT in the service's log, seconds of the whole command, and its peak RSS in KiB."""
 
     way: str
     tool: str
@@ -40,7 +40,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Data:
-    """One image: its file, packed or not, the sha256 of the file, sha512 and size of what is to be stored."""
+    """One image: its file, packed or not, the sha256 of the file, and the sha512 and size of the data to store."""
 
     path: Path
     sha256: str
@@ -49,28 +49,28 @@ class Data:
 
 
 class Sending(http.server.SimpleHTTPRequestHandler):
-    """Serves files as a web server does: the kernel copies them."""
+    """Serves files; the kernel copies the data, as for a web server."""
 
     protocol_version = "HTTP/1.1"
 
     def copyfile(self, source: Any, outputfile: Any) -> None:
-        """The body of an answer."""
+        """Send the body of a response."""
         outputfile.flush()
         self.connection.sendfile(source)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name of the base class
-        """Nothing."""
+        """Log nothing."""
 
 
 def serve(folder: str, port: int) -> None:
-    """A folder over HTTP on loopback until the process ends."""
+    """Serve a folder over HTTP on loopback until the process ends."""
     http.server.ThreadingHTTPServer(("127.0.0.1", port), partial(Sending, directory=folder)).serve_forever()
 
 
 @contextmanager
 def served(folder: Path) -> Iterator[str]:
-    """A folder behind a server in a process of its own."""
-    port = free_port()
+    """Serve a folder from a separate process."""
+    port = find_free_port()
     server = multiprocessing.get_context("spawn").Process(target=serve, args=(str(folder), port), daemon=True)
     server.start()
     try:
@@ -81,13 +81,13 @@ def served(folder: Path) -> Iterator[str]:
 
 
 def noise(mebibytes: int) -> Iterator[bytes]:
-    """What does not pack: a disk full of packed or encrypted things."""
+    """Random data, which cannot be packed, like a disk with packed or encrypted files."""
     chance = random.Random(1)
     return (chance.randbytes(MIB) for _ in range(mebibytes))
 
 
 def disk(mebibytes: int) -> Iterator[bytes]:
-    """What a disk image holds: a third noise, a third text, a third nothing, in runs of 4 MiB."""
+    """Data as in a disk image: a third random data, a third text, a third zeros, in runs of 4 MiB."""
     chance = random.Random(2)
     words = [bytes(chance.choices(b"abcdefghijklmnopqrstuvwxyz", k=chance.randint(2, 9))) for _ in range(5000)]
     lines = [b" ".join(chance.choices(words, k=2000))[:8191] + b"\n" for _ in range(256)]
@@ -99,7 +99,7 @@ def disk(mebibytes: int) -> Iterator[bytes]:
 
 
 def written(path: Path, blocks: Iterator[bytes]) -> Data:
-    """A file of these blocks."""
+    """Write a file with these blocks."""
     sha256, sha512, size = hashlib.sha256(), hashlib.sha512(), 0
     with path.open("wb") as file:
         for block in blocks:
@@ -121,7 +121,7 @@ def packed(plain: Data, times: int = 1) -> Data:
             while block := file.read(MIB):
                 sha512.update(block)
     plain.path.unlink()
-    if times > 1:  # piece by piece: a child's peak RSS begins with that of its parent
+    if times > 1:  # in pieces, because a child's peak RSS begins with that of its parent
         once = path.rename(path.with_suffix(".once"))
         with path.open("wb") as whole:
             for _ in range(times):
@@ -134,7 +134,7 @@ def packed(plain: Data, times: int = 1) -> Data:
 
 
 class Bench:
-    """Both tools against one cloud."""
+    """Both tools with one cloud."""
 
     def __init__(self, cloud: Cloud, folder: Path, url: str) -> None:
         self.cloud, self.folder, self.url = cloud, folder, url
@@ -199,12 +199,12 @@ def compare(bench: Bench, ways: list[str], size: int, rounds: int) -> None:
         for way in chosen:
             for number in range(rounds):
                 for tool in TOOLS[:: 1 - number % 2 * 2]:
-                    one = bench.run(way, tool, data)  # type: ignore[arg-type]  # made where a way was chosen
+                    one = bench.run(way, tool, data)  # type: ignore[arg-type]  # ``data`` is made for the chosen way
                     found.append(one)
                     print(f"  {way:5} {tool:10} PUT {one.put:6.1f} s, command {one.command:6.1f} s", flush=True)
         if data:
             data.path.unlink()
-    print(f"\n{size} MiB, medians of {rounds}: PUT as the service logged it, then the whole command")
+    print(f"\n{size} MiB, medians of {rounds}: PUT in the log of the service, then the whole command")
     print(f"{'':6}{'curl':>22}{'imagesync':>24}{'ratio':>8}{'curl':>12}{'imagesync':>12}")
     for way in ways:
         put, whole = ({tool: median(found, way, tool, what) for tool in TOOLS} for what in ("put", "command"))
@@ -253,7 +253,7 @@ def main() -> None:
             raise SystemExit(f"{folder} has less than {needed // MIB} MiB free; choose smaller sizes, or TMPDIR")
         with served(folder) as url:
             bench = Bench(cloud, folder, url)
-            bench.run("file", "curl", written(folder / "first.raw", noise(1)))  # the service's workers wake up
+            bench.run("file", "curl", written(folder / "first.raw", noise(1)))  # the workers of the service start
             print(f"load at the beginning {os.getloadavg()[0]:.1f}, {os.cpu_count()} cores", flush=True)
             if words.only != "memory":
                 compare(bench, words.ways, words.size, words.rounds)

@@ -77,7 +77,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     """
     if not session.config.option.collectonly and any(map(needs_cloud, session.items)):
         with contextlib.suppress(OSError, RuntimeError, subprocess.CalledProcessError):
-            install.environment()
+            install.prepare_environment()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,1 +1,1 @@
-"""A real Keystone and Glance on loopback, for tests: installed, started, reset and stopped from here."""
+"""A real Keystone and Glance on loopback for tests: installs, starts, resets and stops them."""

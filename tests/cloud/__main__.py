@@ -1,4 +1,4 @@
-"""``python -m tests.cloud -- COMMAND``: runs a command beside a fresh cloud, with clouds.yaml in its environment."""
+"""``python -m tests.cloud -- COMMAND``: runs a command with a new cloud, whose clouds.yaml is in its environment."""
 
 import os
 import subprocess
@@ -8,7 +8,7 @@ from tests.cloud.service import Cloud
 
 
 def main() -> int:
-    """Run the command (a shell when none is given); its exit code."""
+    """Run the command (a shell if none is given); its exit code."""
     command = [word for word in sys.argv[1:] if word != "--"] or [os.environ.get("SHELL", "sh")]
     with Cloud() as cloud:
         print(f"identity {cloud.auth_url}, images {cloud.image_url}, clouds.yaml {cloud.clouds_yaml}", file=sys.stderr)

@@ -1,7 +1,7 @@
-"""The database under the image service: SQLite, or a MariaDB of its own. Runs a process, writes files.
+"""The database of the image service: SQLite, or a separate MariaDB. Runs a process, writes files.
 
-SQLite starts at once and compares names byte by byte. Most clouds have MariaDB, whose tables as the image service makes
-them (utf8mb3_general_ci) hold names equal that differ only in case, accents or trailing spaces.
+SQLite starts at once and compares names byte by byte. Most clouds have MariaDB. For its tables (utf8mb3_general_ci), names
+are equal that differ only in case, accents or trailing spaces.
 """
 
 import contextlib
@@ -21,7 +21,7 @@ NO_MARIADB = "these tests need MariaDB: apt-get install --no-install-recommends 
 
 
 class Tables:
-    """An open connection, the same for each kind of database: values are marked with ``?`` in statements."""
+    """An open connection with the same methods for each kind of database; ``?`` is a value in statements."""
 
     def __init__(self, connection: Any, mark: str) -> None:
         self._cursor, self._mark = connection.cursor(), mark
@@ -38,24 +38,24 @@ class Tables:
 
 
 class Database(Protocol):
-    """What ``Cloud`` needs of a database."""
+    """The part of a database that ``Cloud`` needs."""
 
     @property
     def url(self) -> str:
-        """How the image service finds it, in the words of SQLAlchemy."""
+        """Its address for SQLAlchemy."""
 
     @property
     def is_new(self) -> bool:
-        """Whether the tables of the image service must still be made."""
+        """Whether the tables of the image service must still be created."""
 
     def open(self) -> contextlib.AbstractContextManager[Tables]:
-        """A connection; one transaction, saved at its end."""
+        """A connection with one transaction, which is saved at its end."""
 
     def start(self) -> None:
         """Start it, if it is a process."""
 
     def stop(self) -> None:
-        """End the process."""
+        """Stop the process."""
 
 
 class Sqlite:
@@ -69,19 +69,19 @@ class Sqlite:
 
     @contextlib.contextmanager
     def open(self) -> Iterator[Tables]:
-        """A connection; one transaction, saved at its end."""
+        """A connection with one transaction, which is saved at its end."""
         with contextlib.closing(sqlite3.connect(self._path, timeout=30)) as connection, connection:
             yield Tables(connection, "?")
 
     def start(self) -> None:
-        """Nothing to start."""
+        """There is nothing to start."""
 
     def stop(self) -> None:
-        """Nothing to end."""
+        """There is nothing to stop."""
 
 
 class MariaDb:
-    """A server with a folder and a socket of its own, without a port; it dies with this process."""
+    """A server with its own folder and socket, without a port; it ends with this process."""
 
     is_new = True
 
@@ -92,7 +92,7 @@ class MariaDb:
 
     @contextlib.contextmanager
     def open(self, database: str | None = "glance") -> Iterator[Tables]:
-        """A connection; one transaction, saved at its end."""
+        """A connection with one transaction, which is saved at its end."""
         connection = pymysql.connect(
             unix_socket=str(self._socket), user="root", database=database, charset="utf8mb4", read_timeout=60
         )
@@ -101,8 +101,8 @@ class MariaDb:
             connection.commit()
 
     def start(self) -> None:
-        """Make the folder, start the server, wait for it. RuntimeError if it is not installed or does not start."""
-        temporary = self._folder / "tmp"  # a server deletes what others left in its folder for temporary tables
+        """Create the folder, start the server, and wait for it. RuntimeError if it is not installed or does not start."""
+        temporary = self._folder / "tmp"  # a server deletes files of other servers in its folder for temporary tables
         temporary.mkdir(parents=True)
         options = ["--no-defaults", f"--datadir={self._folder / 'data'}", f"--tmpdir={temporary}"]
         options += ["--user=root"] if os.getuid() == 0 else []
@@ -137,7 +137,7 @@ class MariaDb:
             return probe.connect_ex(str(self._socket)) == 0
 
     def stop(self) -> None:
-        """End the server at once; nobody needs its data."""
+        """Kill the server; its data is not needed."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
@@ -145,7 +145,7 @@ class MariaDb:
 
 
 def _find(tool: str) -> str:
-    """A tool of MariaDB's packages, some of which are where only root looks."""
+    """The path of a MariaDB tool, which may be in a folder of root's PATH."""
     found = shutil.which(tool, path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin")
     if found is None:
         raise RuntimeError(f"{tool} is not installed; {NO_MARIADB}")

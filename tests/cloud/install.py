@@ -1,4 +1,4 @@
-"""The pinned services -> a virtual environment of their own, made on first use and kept. Writes files, runs pip."""
+"""The pinned services -> a separate virtual prepare_environment, created on first use and kept. Writes files, runs pip."""
 
 import fcntl
 import hashlib
@@ -12,17 +12,17 @@ HERE = Path(__file__).parent
 REQUIREMENTS = HERE / "requirements.txt"
 
 
-def cache_folder() -> Path:
-    """Where environments are kept: ``IMAGESYNC_TEST_CACHE``, else the user's cache folder."""
+def find_cache_folder() -> Path:
+    """The folder of environments: ``IMAGESYNC_TEST_CACHE``, or a folder in the user's cache."""
     named = os.environ.get("IMAGESYNC_TEST_CACHE")
     return Path(named) if named else Path.home() / ".cache" / "imagesync-tests"
 
 
-def environment() -> Path:
-    """The folder of the virtual environment, complete; a second process that comes meanwhile waits for the first."""
+def prepare_environment() -> Path:
+    """The folder of the complete virtual prepare_environment; a second process waits until the first has created it."""
     made_by = (REQUIREMENTS, HERE / "bootstrap.py", HERE / "configuration.py")
     seed = sys.version.encode() + b"".join(path.read_bytes() for path in made_by)
-    folder = cache_folder() / hashlib.sha256(seed).hexdigest()[:16]
+    folder = find_cache_folder() / hashlib.sha256(seed).hexdigest()[:16]
     folder.parent.mkdir(parents=True, exist_ok=True)
     with (folder.parent / f"{folder.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

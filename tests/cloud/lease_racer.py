@@ -1,13 +1,13 @@
-"""A program for ``test_lease.py``: takes the lease of one catalog again and again, and may die while it holds it.
+"""A program for ``test_lease.py``: takes the lease of one catalog many times, and may die while it holds the lease.
 
-A holder creates the file FOLDER/inside with ``O_EXCL``, looks at it again and again while it holds the lease, and removes
-it before it releases the lease. If the file of another process is there, two processes hold the lease: a violation,
-unless the other was killed (FOLDER/killed), or knows by now that it lost the lease (FOLDER/lost). The seed decides how
-the last round ends: by a release, by an exit without one, or by SIGKILL, inside or in the midst of the POST of the record.
-Racers also delete the newest record, be it held or free, as a careless clean-up would. Does I/O.
+A holder creates the file FOLDER/inside with ``O_EXCL``, reads it repeatedly while it holds the lease, and deletes it before
+it releases the lease. If the file of another process is there, two processes hold the lease. That is a violation, unless
+the other process was killed (FOLDER/killed), or knows that it has lost the lease (FOLDER/lost). The seed decides how the
+last round ends: with a release, without one, or with SIGKILL, while it holds the lease or during the POST of the record.
+Racers also delete the newest record, held or free, as a careless clean-up would. Does I/O.
 
-Arguments: FOLDER, CLOUD, PROCESSES, TIMES, SEED: that many processes, forked from this one, take the lease TIMES times each.
-Files written: taken (number and pid of each lease), killed, lost, deleted, told, failed, violations.
+Arguments: FOLDER, CLOUD, PROCESSES, TIMES, SEED: PROCESSES processes, forked from this one, take the lease TIMES times each.
+Files written: taken (number and pid of each lease), killed, lost, deleted, messages, failed, violations.
 """
 
 import contextlib
@@ -35,11 +35,11 @@ from imagesync.model.image import LiveImage
 
 TIMES = Times(expiry=7.0, beat=0.5, confirm=5.5, poll=0.5, lag=1.5, settling=0.0)
 DELETED_SHARE = 0.15
-"""Of the rounds: before them the newest record is deleted."""
+"""Share of the rounds before which the newest record is deleted."""
 
 
 class LossyBackend:
-    """The real service, but answers to POSTs get lost, arrive late, or never; listings may be older than they are."""
+    """The real service, but responses to POSTs are lost or late, and listings may be old."""
 
     def __init__(self, backend: Backend, chance: random.Random, note: Callable[[str, str], None]) -> None:
         self._backend, self._chance, self._note = backend, chance, note
@@ -50,11 +50,11 @@ class LossyBackend:
         return getattr(self._backend, name)
 
     def with_time_limit(self, seconds: float) -> "LossyBackend":
-        """The same faults; the requests of a test are short."""
+        """The backend itself, with the same faults; the requests of a test are short."""
         return self
 
     def create_image(self, **attrs: Any) -> LiveImage:
-        """Of ten answers one is lost, one POST is sent twice, as by a proxy, and one arrives up to two seconds late."""
+        """Of ten responses one is lost, one POST is sent twice, as by a proxy, and one arrives up to two seconds late."""
         if self.dies:
             self._note("killed", str(os.getpid()))
             threading.Thread(target=self._send_late, kwargs=attrs).start()
@@ -75,7 +75,7 @@ class LossyBackend:
             self._backend.create_image(**attrs)
 
     def leases(self, catalog: str) -> list[LiveImage]:
-        """Of ten listings one is that of up to 0.4 s before, as from a replica of the database."""
+        """Of ten listings, one is up to 0.4 s old, as from a replica of the database."""
         if self._chance.random() < 0.1:
             found = self._backend.leases(catalog)
             time.sleep(self._chance.random() * 0.4)
@@ -84,10 +84,10 @@ class LossyBackend:
 
 
 @contextlib.contextmanager
-def inside(folder: Path) -> Iterator[Callable[[], None]]:
-    """Hold the file ``inside`` during the block; write down a violation if another process holds it, or takes it.
+def hold_file(folder: Path) -> Iterator[Callable[[], None]]:
+    """Hold the file ``inside`` during the block; write a violation if another process holds it or takes it.
 
-    Gives a function that looks whether the file is still ours.
+    Yields a function that checks whether this process still holds the file.
     """
     mark, own = folder / "inside", str(os.getpid())
     while True:
@@ -103,31 +103,31 @@ def inside(folder: Path) -> Iterator[Callable[[], None]]:
     os.write(handle, own.encode())
     os.close(handle)
 
-    def look() -> None:
+    def check() -> None:
         if read(mark) != own:
             note(folder, "violations", f"{read(mark)} beside {own}")
 
-    yield look
+    yield check
     if read(mark) == own:
         mark.unlink()
 
 
 def read(path: Path) -> str:
-    """The text of a file that may not be there."""
+    """The text of a file; empty if it does not exist."""
     with contextlib.suppress(FileNotFoundError):
         return path.read_text()
     return ""
 
 
 def note(folder: Path, name: str, text: str) -> None:
-    """One line, written at once."""
+    """Append one line in one write."""
     handle = os.open(folder / name, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     os.write(handle, f"{text}\n".encode())
     os.close(handle)
 
 
 def delete_newest(backend: Backend, folder: Path) -> None:
-    """As a clean-up of queued images by age would."""
+    """Delete the newest record, as a clean-up of queued images by age would."""
     found = backend.leases("base")
     if found:
         newest = max(found, key=lambda image: int(image.properties.get("imagesync_lease_number", "0")))
@@ -137,14 +137,14 @@ def delete_newest(backend: Backend, folder: Path) -> None:
 
 
 def race(folder: Path, cloud: str, times: int, seed: int) -> None:
-    """Take the lease a number of times, hold it for a while, and leave it."""
+    """Take the lease ``times`` times; each time, hold it for a while and release it."""
     chance = random.Random(seed)
     real = open_backend(cloud=cloud)
     backend: Any = LossyBackend(real, chance, partial(note, folder))
     here = identify_process()
     if seed % 4 == 0:
         here = replace(here, boot="another host")
-    world, tell = World(here, partial(is_gone, here=here)), partial(note, folder, "told")
+    world, tell = World(here, partial(is_gone, here=here)), partial(note, folder, "messages")
     for left in range(times, 0, -1):
         if chance.random() < DELETED_SHARE:
             delete_newest(real, folder)
@@ -160,11 +160,11 @@ def race(folder: Path, cloud: str, times: int, seed: int) -> None:
         except ImagesyncError:
             note(folder, "lost", str(os.getpid()))
             continue
-        with inside(folder) as look:
+        with hold_file(folder) as check:
             note(folder, "taken", f"{held.number} {os.getpid()}")
             end = time.monotonic() + chance.random()
             while time.monotonic() < end and not held.is_lost():
-                look()
+                check()
                 time.sleep(0.02)
             if held.is_lost():
                 note(folder, "lost", str(os.getpid()))
@@ -178,7 +178,7 @@ def race(folder: Path, cloud: str, times: int, seed: int) -> None:
 
 
 def main() -> None:
-    """Fork the racers and wait for all; the exit code says whether one ended with an error."""
+    """Fork the racers and wait for all; the exit code is not 0 if one ended with an error."""
     folder, cloud = Path(sys.argv[1]), sys.argv[2]
     processes, times, seed = map(int, sys.argv[3:6])
     children = []

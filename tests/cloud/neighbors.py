@@ -1,9 +1,8 @@
-"""Images of other projects that look like owned ones; no test may change them. Writes the database and the data files.
+"""Foreign images that look like owned ones; no test may change them. Writes the database and the data files.
 
-Every test of the real service runs beside these 156 images. They have the names, tags, keys and markers that the tests
-use, in every visibility, status and role; the ids of some owners are nearly that of the tests' project.
-After each test every row and every byte must be unchanged, and no request may have tried to write to one
-(``Cloud.harm_done``).
+These 156 images exist during every test of the real service. They have the names, tags, keys and markers that the tests
+use, with every visibility, status and role. The ids of some owners are nearly that of the tests' project. After each test,
+every row and every byte must be unchanged, and no request may have tried to write to one (``Cloud.harm_done``).
 """
 
 import hashlib
@@ -17,14 +16,14 @@ from tests.cloud.databases import Database
 from tests.samples import spell
 
 NUMBER: Final = 156
-"""Each marker in each visibility, three times."""
+"""Each marker with each visibility, three times."""
 IDS: Final = "0ff00000-0000-4000-8000-"
-"""How the ids of all of them begin."""
+"""The beginning of all their ids."""
 PARTS: Final = ("image_locations", "image_members", "image_properties", "image_tags")
 STAMP: Final = "2000-01-01 00:00:00.000000"
-"""When they were made: long before any other image, so that a test can ask the service for all others only."""
+"""Their creation time, long before any other image: a listing can leave them out by time."""
 OTHERS: Final = "created_at=gt:2000-01-01T00:00:00Z"
-"""Leaves them out of a listing."""
+"""The filter that leaves them out of a listing."""
 
 NAMES: Final = (
     *("a", "A", "b", "ubuntu", "Ubuntu 24.04", "ubuntu-24.04", "debian-12", "raw-00", "raw-01", "real-qcow2", "tiny"),
@@ -34,22 +33,22 @@ VISIBILITIES: Final = ("public", "private", "shared", "community")
 STATUSES: Final = ("active", "active", "queued", "active", "active", "deactivated", "active")
 TAGS: Final = (("linux", "n1"), (), ("x", "y", "one"), ("old", "new"))
 ALIKE: Final = ("Base", "base ", "bäse")
-"""Names of catalogs that MariaDB holds equal to that of the tests."""
+"""Names of catalogs that are equal to that of the tests for MariaDB."""
 MEMBERS: Final = ("accepted", "pending", "rejected")
 
 
 def is_neighbor(image_id: str) -> bool:
-    """Whether this is the id of one of them."""
+    """Whether this is the id of a neighbor."""
     return image_id.startswith(IDS)
 
 
-def ours(images: Iterable[LiveImage]) -> list[LiveImage]:
-    """Listed images without theirs: those that a test can have made."""
+def drop_neighbors(images: Iterable[LiveImage]) -> list[LiveImage]:
+    """Listed images without the neighbors: those that a test can have created."""
     return [image for image in images if not is_neighbor(image.id)]
 
 
 def _marks(key: str, owner: str) -> tuple[dict[str, str], ...]:
-    """Markers as somebody else could write them; ``owner`` is the project that they pretend to be of."""
+    """Markers as another project could write them; ``owner`` is the project that they name."""
     mark = {"imagesync_catalog": "base", "imagesync_key": key}
     digest = {"imagesync_digest": f"sha256:{hashlib.sha256(key.encode()).hexdigest()}", "imagesync_spec": "0" * 32}
     named = {"owner": hashlib.sha256(json.dumps(owner).encode()).hexdigest()[:8], "name": "00000000"}
@@ -73,13 +72,13 @@ def _marks(key: str, owner: str) -> tuple[dict[str, str], ...]:
 def _properties(number: int, project: str) -> dict[str, str]:
     name = NAMES[number % len(NAMES)] or "a"
     marks = _marks(name, project)[number % 13]
-    if number % 2:  # bound to the image: the most that another project can forge
+    if number % 2:  # bound to the image; another project cannot forge more
         marks = {**marks, "imagesync_id": f"{IDS}{number:012x}", f"imagesync_rev_{number}": "0" * 32}
     return {"os_distro": "ubuntu", "os_version": f"24.{number}", "p": "1", **marks}
 
 
 def _rows(number: int, project: str, stores: Path) -> Iterator[tuple[str, dict[str, object]]]:
-    """One of them as rows of tables."""
+    """One neighbor as rows of tables."""
     image_id, status = f"{IDS}{number:012x}", STATUSES[number % len(STATUSES)]
     visibility, data = VISIBILITIES[number % 4], content(number)
     owners = (project.upper(), project[:-1], "images", "0f" * 16, "f0" * 16)
@@ -117,19 +116,19 @@ def _rows(number: int, project: str, stores: Path) -> Iterator[tuple[str, dict[s
 
 
 def content(number: int) -> bytes:
-    """The data of one of them."""
+    """The data of one neighbor."""
     return spell(f"data of image {number} of somebody else\n") * 10
 
 
 class Neighbors:
-    """Those of one running service: its database, and the folder of its stores."""
+    """The neighbors in one running service, with its database and the folder of its stores."""
 
     def __init__(self, database: Database, stores: Path) -> None:
         self._database, self._stores = database, stores
         self._planted: Mapping[str, Sequence[Any]] = {}
 
     def plant(self, project: str) -> None:
-        """All of them, as they shall stay; ``project`` is the id of ours."""
+        """Create all neighbors; ``project`` is the id of the tests' project."""
         with self._database.open() as tables:
             for table in (*PARTS, "images"):
                 tables.write(f"delete from {table} where {_whose(table)}")
@@ -141,15 +140,15 @@ class Neighbors:
                     tables.write(f"insert into {table} ({','.join(row)}) values ({marks})", [[*row.values()]])
                     if table == "image_locations":
                         (self._stores / "fast" / f"{IDS}{number:012x}").write_bytes(content(number))
-        self._planted = self._there()
+        self._planted = self._read_all()
 
     @property
-    def planted(self) -> bool:
-        """Whether they are there."""
+    def is_planted(self) -> bool:
+        """Whether the neighbors exist."""
         return bool(self._planted)
 
-    def _there(self) -> dict[str, list[Any]]:
-        """Each row of each table, all columns, and each file with its bytes."""
+    def _read_all(self) -> dict[str, list[Any]]:
+        """Each row of each table with all columns, and each file with its bytes."""
         with self._database.open() as tables:
             found: dict[str, list[Any]] = {
                 table: tables.read(f"select * from {table} where {_whose(table)} order by id")
@@ -158,9 +157,9 @@ class Neighbors:
         places = [place for place in sorted(self._stores.glob("*/*")) if is_neighbor(place.name)]
         return {**found, "files": [(str(place), place.read_bytes()) for place in places]}
 
-    def changed(self) -> list[str]:
-        """What is not as it was planted, row by row and file by file."""
-        found = self._there()
+    def list_changes(self) -> list[str]:
+        """Each row and file that differs from its planted state."""
+        found = self._read_all()
         return [
             f"{table}: {row}"
             for table, rows in self._planted.items()
@@ -173,6 +172,6 @@ def _whose(table: str) -> str:
     return f"substr({column}, 1, {len(IDS)}) = '{IDS}'"
 
 
-def others(table: str) -> str:
-    """The SQL condition for the rows of a table that are not theirs."""
+def exclude_neighbors(table: str) -> str:
+    """The SQL condition for the rows of a table that are not those of neighbors."""
     return "1" if table in ("tasks", "task_info") else f"not ({_whose(table)})"

@@ -1,4 +1,4 @@
-"""Starts, resets and stops the real services on loopback, and asks them over plain HTTP. Runs processes, writes files."""
+"""Starts, resets and stops the real services on loopback, and sends them plain HTTP requests. Runs processes, writes files."""
 
 import contextlib
 import json
@@ -19,15 +19,15 @@ import requests
 
 from tests.cloud import bootstrap, configuration
 from tests.cloud.databases import Database, MariaDb, Sqlite
-from tests.cloud.install import HERE, environment
-from tests.cloud.neighbors import OTHERS, Neighbors, is_neighbor, others
+from tests.cloud.install import HERE, prepare_environment
+from tests.cloud.neighbors import OTHERS, Neighbors, exclude_neighbors, is_neighbor
 
 TABLES = ("image_locations", "image_members", "image_properties", "image_tags", "task_info", "tasks", "images")
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request that the image service received; ``length`` of its body as declared, ``seconds`` until the answer."""
+    """One request to the image service; ``length`` is the declared size of its body, ``seconds`` the time until the response."""
 
     method: str
     path: str
@@ -38,8 +38,8 @@ class Request:
     seconds: float
 
 
-def free_port() -> int:
-    """A port nobody listens on just now."""
+def find_free_port() -> int:
+    """A port on which no program listens now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -47,14 +47,14 @@ def free_port() -> int:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """All that the image service holds: the rows of each table, the content of each file in its stores."""
+    """The complete state of the image service: the rows of each table, the content of each file in its stores."""
 
     rows: dict[str, list[tuple[Any, ...]]]
     files: dict[Path, bytes]
 
 
 class Http:
-    """Plain requests to the image service as one user: judges what imagesync did without any of its code."""
+    """Plain requests to the image service as one user: they check what imagesync did without using its code."""
 
     def __init__(self, url: str, token: str) -> None:
         self.url = f"{url}/v2"
@@ -62,7 +62,7 @@ class Http:
         self.session.headers["X-Auth-Token"] = token
 
     def send(self, method: str, path: str, **options: Any) -> requests.Response:
-        """One request below /v2; any answer is returned."""
+        """One request below /v2; any response is returned."""
         return self.session.request(method, f"{self.url}{path}", timeout=120, **options)
 
     def get(self, path: str) -> Any:
@@ -72,17 +72,17 @@ class Http:
         return answer.json()
 
     def images(self, query: str = "") -> list[dict[str, Any]]:
-        """Every image, hidden ones too, by name; without the records of leases, which are nobody's images."""
+        """Every image by name, also hidden ones, without lease records."""
         return [image for image in self.everything(query) if image.get("imagesync_role") != "lease"]
 
     def leases(self) -> list[dict[str, Any]]:
-        """The records of leases."""
+        """The lease records."""
         return [image for image in self.everything() if image.get("imagesync_role") == "lease"]
 
     def everything(self, query: str = "") -> list[dict[str, Any]]:
-        """Every image there is for this user, by name, but those of the neighbors.
+        """Every image that this user can see, by name, without the neighbors.
 
-        Nor those that the service is just deleting: between its two transactions it lists them, without properties.
+        Images that the service is deleting are left out: between its two transactions it lists them, without properties.
         """
         found: dict[str, dict[str, Any]] = {}
         for hidden in ("true", "false"):
@@ -102,21 +102,21 @@ class Http:
 
 
 class Cloud:
-    """A running Keystone and Glance, the latter on SQLite or on MariaDB; use it as a context manager."""
+    """A running Keystone and Glance, the latter on SQLite or on MariaDB; a context manager."""
 
     def __init__(self, *, mariadb: bool = False) -> None:
-        self.venv = environment()
+        self.venv = prepare_environment()
         self.folder = Path(tempfile.mkdtemp(prefix="imagesync-cloud-"))
         self.state = self.folder / "state"
         self.database: Database = (
             MariaDb(self.folder / "mariadb") if mariadb else Sqlite(self.state / configuration.DATABASE)
         )
-        ports = [free_port() for _ in range(3)]
+        ports = [find_free_port() for _ in range(3)]
         self.auth_url = f"http://127.0.0.1:{ports[0]}/v3"
         self.image_url = f"http://127.0.0.1:{ports[1]}"
         self.limited_url = f"http://127.0.0.1:{ports[2]}"
         self.clouds_yaml = self.folder / "clouds.yaml"
-        # with SQLite its threads are as many as can do something at once, and each process loads for five seconds
+        # with SQLite, one process has enough threads, and each process takes five seconds to load
         self._processes_of_glance = 2 if mariadb else 1
         self._processes: list[subprocess.Popen[bytes]] = []
         self._tokens: dict[str, str] = {}
@@ -154,7 +154,7 @@ class Cloud:
         self._wait(f"{self.image_url}/versions")
 
     def start_limited(self) -> None:
-        """A second Glance on the same database that enforces the limits that Keystone keeps (cloud ``limited``)."""
+        """Start a second Glance on the same database, which enforces the limits of Keystone (cloud ``limited``)."""
         if (self.folder / "limited").exists():
             return
         endpoint = self.identity("GET", "/endpoints?interface=public&service_id=" + self._service())["endpoints"][0][
@@ -167,7 +167,7 @@ class Cloud:
         self._wait(f"{self.limited_url}/versions")
 
     def set_limits(self, project: str, **limits: int) -> None:
-        """Limits of one project by name (image_count_total, image_size_total in MiB, …), in Keystone."""
+        """Set limits of one project by name (image_count_total, image_size_total in MiB, …) in Keystone."""
         project_id = self.project_id(project)
         for found in self.identity("GET", f"/limits?project_id={project_id}")["limits"]:
             self.identity("DELETE", f"/limits/{found['id']}")
@@ -189,7 +189,7 @@ class Cloud:
         return str(self.identity("GET", "/services?type=image")["services"][0]["id"])
 
     def identity(self, method: str, path: str, body: object = None, *, token: str | None = None) -> Any:
-        """A request to Keystone, as admin unless there is another's token."""
+        """Send a request to Keystone, as admin unless ``token`` is given."""
         headers = {"X-Auth-Token": token or self.token("admin")}
         answer = requests.request(method, f"{self.auth_url}{path}", json=body, headers=headers, timeout=60)
         answer.raise_for_status()
@@ -200,7 +200,7 @@ class Cloud:
         return str(self.identity("GET", f"/projects?name={name}")["projects"][0]["id"])
 
     def token(self, user: str) -> str:
-        """A token of one user; kept for the run."""
+        """A token of one user, which is kept."""
         if user not in self._tokens:
             project = "admin" if user == "admin" else bootstrap.USERS[user][0]
             self._tokens[user] = bootstrap.token(self.auth_url, user, project)
@@ -213,7 +213,7 @@ class Cloud:
         return self._http[user]
 
     def expire_tokens(self) -> None:
-        """Every token issued until now is refused by Glance from now on; tokens have whole seconds, so wait for the next."""
+        """Make Glance reject every token issued until now. Tokens have whole seconds, so this waits for the next one."""
         limit = int(time.time()) + 1
         while time.time() < limit:
             time.sleep(0.02)
@@ -222,7 +222,7 @@ class Cloud:
         self._http.clear()
 
     def requests(self) -> list[Request]:
-        """What the image service received since ``forget_requests``."""
+        """The requests to the image service since ``forget_requests``."""
         return self._logged_from(self._mark)
 
     def _logged_from(self, mark: int) -> list[Request]:
@@ -235,17 +235,17 @@ class Cloud:
         return log.stat().st_size if log.exists() else 0
 
     def forget_requests(self) -> None:
-        """Count from here."""
+        """Count requests from now on."""
         self._mark = self._log_size()
 
     def settle_neighbors(self) -> None:
-        """From now on there are images of other projects (``tests.cloud.neighbors``)."""
-        if not self._neighbors.planted:
+        """Create the images of other projects (``tests.cloud.neighbors``), unless they exist."""
+        if not self._neighbors.is_planted:
             self._neighbors.plant(self.project_id("images"))
 
     def harm_done(self) -> list[str]:
-        """What was done, or tried, to images of the neighbors since the last call; afterwards they are as new."""
-        found = self._neighbors.changed()
+        """The changes to neighbors, and the write requests for them, since the last call; they are then restored."""
+        found = self._neighbors.list_changes()
         for one in self._logged_from(self._watched):
             if any(map(is_neighbor, one.path.split("/"))) and one.method not in ("GET", "HEAD"):
                 found.append(f"{one.method} {one.path}: {one.status}")
@@ -255,10 +255,10 @@ class Cloud:
         return found
 
     def reset(self) -> None:
-        """No image of a test is left, nor the memory of one: every id can be used again."""
+        """Delete all images of tests and all traces of them; every id can be used again."""
         with self.database.open() as tables:
             for table in TABLES:
-                tables.write(f"delete from {table} where {others(table)}")
+                tables.write(f"delete from {table} where {exclude_neighbors(table)}")
         for store in (self.state / "stores").iterdir():
             for data in store.iterdir():
                 if is_neighbor(data.name):
@@ -269,9 +269,9 @@ class Cloud:
         self.forget_requests()
 
     def snapshot(self) -> Snapshot:
-        """What there is now, to go back to."""
+        """The present state, for ``restore``."""
         with self.database.open() as tables:
-            rows = {table: tables.read(f"select * from {table} where {others(table)}") for table in TABLES}
+            rows = {table: tables.read(f"select * from {table} where {exclude_neighbors(table)}") for table in TABLES}
         files = [path for path in (self.state / "stores").glob("*/*") if path.is_file() and not is_neighbor(path.name)]
         return Snapshot(rows, {path: path.read_bytes() for path in files})
 
@@ -323,7 +323,7 @@ class Cloud:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _template(self) -> Path:
-        """Databases, keys and users, made once for an installation by the services' own tools."""
+        """Databases, keys and users, created once for an installation by the tools of the services."""
         kept = self.venv / "template"
         if kept.exists():
             return kept
@@ -354,7 +354,7 @@ class Cloud:
         return kept
 
     def _make_tables(self) -> None:
-        """The image service's own tool makes its tables, in the database that its configuration names."""
+        """Create the tables with the image service's own tool, in the database of its configuration."""
         self._tool("glance-manage", f"--config-file={self.folder}/glance/glance-api.conf", "db", "sync")
 
     def _tool(self, name: str, *arguments: str) -> None:
@@ -363,7 +363,7 @@ class Cloud:
             raise RuntimeError(f"{name} {arguments[-1]} failed: {done.stderr[-2000:]}")
 
     def _run(self, name: str, module: str, url: str, processes: int) -> None:
-        """One service under uWSGI, in a process group that dies with this process."""
+        """Start one service under uWSGI, in a process group that ends with this process."""
         address = url.removeprefix("http://").split("/")[0]
         options = (
             f"--http11-socket={address} --master --need-app --lazy-apps --enable-threads --die-on-term --threads=16"
@@ -378,7 +378,7 @@ class Cloud:
             "CLOUD_STATE": str(self.state),
             "CLOUD_DATABASE": self.database.url,
             "PYTHONWARNINGS": "ignore",
-            "EVENTLET_NO_GREENDNS": "yes",  # nothing uses it, and it takes a fourth of the time to load the service
+            "EVENTLET_NO_GREENDNS": "yes",  # not used, and a quarter of the time to load the service
         }
         guard = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []
         with (self.folder / f"{name}.uwsgi.log").open("ab") as log:

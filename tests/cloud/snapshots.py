@@ -1,4 +1,4 @@
-"""Images as Nova and Cinder make them of a server or volume that began with an image: its properties come along."""
+"""Images as Nova and Cinder create them of a server or volume that began with an image: they inherit its properties."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,11 +10,11 @@ from tests.cloud.service import Cloud, Http
 from tests.samples import spell
 
 MAX_INHERITED_BYTES: Final = 255
-"""Nova cuts each property at so many bytes on its way into a snapshot (``nova.utils.get_system_metadata_from_image``)."""
+"""Nova cuts each property of a snapshot at this number of bytes (``nova.utils.get_system_metadata_from_image``)."""
 
 
 def inherit_properties(source: Mapping[str, Any]) -> dict[str, str]:
-    """What a snapshot of a server has of the image that the server was booted from."""
+    """The properties that a snapshot of a server inherits from the server's image."""
     return {
         name: value.encode()[:MAX_INHERITED_BYTES].decode(errors="ignore")
         for name, value in source.items()
@@ -24,7 +24,7 @@ def inherit_properties(source: Mapping[str, Any]) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """Snapshots as they are: every row of the database, every byte, and what the service shows to an admin."""
+    """The state of snapshots: every row of the database, every byte, and what the service returns to an administrator."""
 
     rows: Mapping[str, list[tuple[Any, ...]]]
     files: Mapping[str, bytes]
@@ -32,16 +32,16 @@ class Seen:
 
 
 class Snapshots:
-    """The snapshots that users of one cloud took, and how they were then."""
+    """The snapshots that users of one cloud took, and their state at the last ``note``."""
 
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
         self.ids: list[str] = []
         self.ours: list[str] = []
-        self.seen = self.look()
+        self.seen = self.read_state()
 
     def take(self, source: Mapping[str, Any], *, user: str = "alice", **fields: Any) -> str:
-        """A snapshot of a server of this user, booted from ``source``, as Nova makes it; other fields as given."""
+        """Take a snapshot of a server of this user, booted from ``source``, as Nova does; with other ``fields`` as given."""
         http = self._cloud.http(user)
         project = self._cloud.project_id({"alice": "images", "operator": "images", "bob": "other"}[user])
         nova = {
@@ -56,7 +56,7 @@ class Snapshots:
         return self._fill(user, {**inherit_properties(source), **nova, **_common(source, "snapshot"), **fields}, http)
 
     def save_volume(self, source: Mapping[str, Any], *, user: str = "alice", **fields: Any) -> str:
-        """An image of a volume that was made from ``source``, as Cinder's upload-to-image makes it: no mark of its own."""
+        """Create an image of a volume that was made from ``source``, as Cinder's upload-to-image does; it has no marker of its own."""
         made = {**inherit_properties(source), **_common(source, "volume"), **fields}
         return self._fill(user, made, self._cloud.http(user))
 
@@ -73,11 +73,11 @@ class Snapshots:
         return str(image["id"])
 
     def note(self) -> None:
-        """Keep how they are now, with those that were just taken."""
-        self.seen = self.look()
+        """Save the present state, including new snapshots."""
+        self.seen = self.read_state()
 
-    def look(self) -> Seen:
-        """How they are now."""
+    def read_state(self) -> Seen:
+        """The present state."""
         known = set(self.ids)
         among = ", ".join(f"'{image_id}'" for image_id in self.ids)
         with self._cloud.database.open() as tables:

@@ -1,4 +1,4 @@
-"""Sources that are wrong, on the real cloud: one clear line each, nothing left over, the old image still visible."""
+"""Bad sources, on the real cloud: each is one line of error, leaves nothing, and the old image stays visible."""
 
 import gzip
 import hashlib
@@ -22,7 +22,7 @@ OLD, NEW = b"\xb1" * 5000, bytes(range(256)) * 4000
 
 @pytest.fixture
 def upstream() -> Iterator[Mirror]:
-    """Where builds are published."""
+    """A web server for builds."""
     with mirror() as found:
         yield found
 
@@ -33,7 +33,7 @@ _applied: WeakKeyDictionary[Cloud, Snapshot] = WeakKeyDictionary()
 
 @pytest.fixture
 def workspace(cloud: Cloud, tmp_path: Path) -> CloudWorkspace:
-    """A catalog of one image, applied; once for each cloud."""
+    """A catalog of one image, applied once for each cloud."""
     made = CloudWorkspace(cloud, tmp_path)
     made.images["a"] = {
         "name": "A",
@@ -52,7 +52,7 @@ def workspace(cloud: Cloud, tmp_path: Path) -> CloudWorkspace:
 
 
 def sha256(data: bytes) -> str:
-    """As a manifest declares it."""
+    """The digest in the form of a manifest."""
     return f"sha256:{hashlib.sha256(data).hexdigest()}"
 
 
@@ -95,7 +95,7 @@ URLS: dict[str, tuple[File, dict[str, Any], str]] = {
 @pytest.mark.trial("a build that is not what was declared", "one line, the old image untouched, nothing left over")
 @pytest.mark.parametrize("fault", URLS)
 def test_a_bad_build_is_one_line_and_changes_nothing(workspace: CloudWorkspace, upstream: Mirror, fault: str) -> None:
-    """Exit 1; the staged record is gone, and the old image as it was."""
+    """Exit code 1; the staged record is deleted, and the old image does not change."""
     before = workspace.cloud.http().images()
     file, more, message = URLS[fault]
     source: dict[str, Any] = {"url": upstream.publish("/new.raw", file), **more}
@@ -109,7 +109,7 @@ def test_a_bad_build_is_one_line_and_changes_nothing(workspace: CloudWorkspace, 
 
 @pytest.mark.trial("a quota used up in mid-upload", "one line, the old image untouched")
 def test_an_upload_beyond_the_quota_leaves_the_old_image(workspace: CloudWorkspace, upstream: Mirror) -> None:
-    """The limit is lowered after the plan was made: 413 to the data, in the service's words, with the way out."""
+    """The limit is lowered after the plan. The service returns 413 to the data; the error has its message and a remedy."""
     workspace.images["a"] |= {"source": workspace.file("big.raw", NEW * 3), "visibility": "private"}
     workspace.apply()
     before = workspace.cloud.http().images()
@@ -136,7 +136,7 @@ def test_an_upload_beyond_the_quota_leaves_the_old_image(workspace: CloudWorkspa
 
 
 def test_uploads_wait_for_a_slot(workspace: CloudWorkspace) -> None:
-    """A project that may upload one image at a time gets all of them, one after the other."""
+    """In a project that may upload one image at a time, all images are uploaded one after the other."""
     workspace.images = {
         f"image-{number}": {
             "source": workspace.file(f"{number}.raw", bytes([number]) * 2**22),
@@ -158,7 +158,7 @@ def test_uploads_wait_for_a_slot(workspace: CloudWorkspace) -> None:
 
 @pytest.mark.trial("bad builds while another user lists all the time", "only the old image was seen")
 def test_a_reader_never_sees_a_bad_build(workspace: CloudWorkspace, upstream: Mirror) -> None:
-    """Somebody who lists all the time while five bad builds are tried sees the old image, and only it."""
+    """A reader that lists the images all the time, while five bad builds are tried, sees only the old image."""
     seen: set[tuple[str, ...]] = set()
     stop = threading.Event()
 

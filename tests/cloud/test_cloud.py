@@ -1,4 +1,4 @@
-"""The facts of the real service that imagesync relies on, over plain HTTP."""
+"""The properties of the real service on which imagesync relies, over plain HTTP."""
 
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,8 @@ from tests.cloud.service import Cloud
 RAW = {"disk_format": "raw", "container_format": "bare"}
 
 
-def test_an_id_is_given_out_once_and_never_again(cloud: Cloud) -> None:
-    """POST of a chosen id is atomic; DELETE does not free it."""
+def test_an_id_is_used_once(cloud: Cloud) -> None:
+    """A POST with a chosen id is atomic; a DELETE does not free the id."""
     image_id = str(uuid4())
     http = cloud.http("alice")
     codes = [http.send("POST", "/images", json={"id": image_id, **RAW}).status_code for _ in range(2)]
@@ -24,14 +24,14 @@ def test_an_id_is_given_out_once_and_never_again(cloud: Cloud) -> None:
 
 
 def test_a_member_may_not_publish(cloud: Cloud) -> None:
-    """403 at POST; an admin of the project may."""
+    """A POST returns 403 for a member; an administrator of the project may publish."""
     body = {"visibility": "public", **RAW}
     assert cloud.http("alice").send("POST", "/images", json=body).status_code == 403
     assert cloud.http("operator").send("POST", "/images", json=body).status_code == 201
 
 
-def test_data_that_is_not_of_its_format_is_refused(cloud: Cloud) -> None:
-    """415, and the record stays queued."""
+def test_data_of_another_format_is_rejected(cloud: Cloud) -> None:
+    """The service returns 415, and the image is queued again."""
     http = cloud.http("alice")
     image = http.send("POST", "/images", json={**RAW, "disk_format": "qcow2"}).json()
     kind = {"Content-Type": "application/octet-stream"}
@@ -40,8 +40,8 @@ def test_data_that_is_not_of_its_format_is_refused(cloud: Cloud) -> None:
     assert http.get(f"/images/{image['id']}")["status"] == "queued"
 
 
-def test_expired_tokens_are_refused_and_new_ones_taken(cloud: Cloud) -> None:
-    """The service's own middleware answers 401."""
+def test_expired_tokens_are_rejected_and_new_ones_accepted(cloud: Cloud) -> None:
+    """The service's own middleware returns 401."""
     http = cloud.http("alice")
     http.get("/images")
     cloud.expire_tokens()
@@ -50,7 +50,7 @@ def test_expired_tokens_are_refused_and_new_ones_taken(cloud: Cloud) -> None:
 
 
 def test_limits_of_a_project_are_enforced(cloud: Cloud) -> None:
-    """413 at the limit, on the endpoint that enforces limits."""
+    """The endpoint that enforces limits returns 413 at the limit."""
     cloud.start_limited()
     cloud.set_limits("images", image_count_total=1)
     http = cloud.http("alice")
@@ -61,7 +61,7 @@ def test_limits_of_a_project_are_enforced(cloud: Cloud) -> None:
 
 
 def test_requests_are_counted_and_a_reset_leaves_nothing(cloud: Cloud) -> None:
-    """The log names each request once; reset forgets images and requests."""
+    """The log has each request once; a reset deletes images and requests."""
     http = cloud.http("alice")
     http.send("POST", "/images", json=RAW)
     assert [(request.method, request.status) for request in cloud.requests()] == [("POST", 201)]
@@ -71,8 +71,8 @@ def test_requests_are_counted_and_a_reset_leaves_nothing(cloud: Cloud) -> None:
     assert http.images() == []
 
 
-def test_a_listing_is_of_all_images_but_the_neighbors(cloud: Cloud) -> None:
-    """Which the service leaves out by itself; there are many, and nobody else's image is left out with them."""
+def test_a_listing_has_all_images_except_the_neighbors(cloud: Cloud) -> None:
+    """The service leaves the neighbors out, and no other image."""
     for user in ("alice", "operator"):
         for hidden in (True, False):
             body = {"name": user, "os_hidden": hidden, "visibility": "community", **RAW}
@@ -85,16 +85,16 @@ def test_a_listing_is_of_all_images_but_the_neighbors(cloud: Cloud) -> None:
             everything = {image["id"]: image for page in pages for image in page}
             others = [image for image_id, image in everything.items() if not is_neighbor(image_id)]
             assert len(others) < len(everything)
-            assert sorted(http.everything(query), key=by_id) == sorted(others, key=by_id)
+            assert sorted(http.everything(query), key=get_id) == sorted(others, key=get_id)
 
 
-def by_id(image: dict[str, Any]) -> str:
-    """To compare listings, whose order is the service's."""
+def get_id(image: dict[str, Any]) -> str:
+    """The id of an image, to sort listings, whose order may differ."""
     return str(image["id"])
 
 
-def test_a_schema_is_checked_once_and_what_is_sent_each_time(cloud: Cloud) -> None:
-    """The same answer to the same wrong request, however often it comes."""
+def test_a_schema_is_checked_once_and_each_request_is_validated(cloud: Cloud) -> None:
+    """The same wrong request has the same response each time."""
     http = cloud.http("alice")
     answers = [http.send("POST", "/images", json={"min_ram": "much", **RAW}) for _ in range(12)]
     assert {answer.status_code for answer in answers} == {400}
@@ -107,7 +107,7 @@ def test_a_schema_is_checked_once_and_what_is_sent_each_time(cloud: Cloud) -> No
 
 
 def test_a_missing_mariadb_is_an_error_with_the_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The tests that need it fail then; none is skipped."""
+    """Tests that need MariaDB fail without it; none is skipped."""
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(RuntimeError, match=r"not installed; .* apt-get install --no-install-recommends mariadb-server"):
         MariaDb(tmp_path / "mariadb").start()

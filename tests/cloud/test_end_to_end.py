@@ -1,4 +1,4 @@
-"""The command against the real cloud, judged over plain HTTP: from nothing to applied, and every kind of edit."""
+"""The command against the real cloud, checked over plain HTTP: the first apply, and every kind of edit."""
 
 import hashlib
 import http.server
@@ -16,12 +16,12 @@ from tests.samples import iso, qcow2
 
 @pytest.fixture
 def workspace(cloud: Cloud, tmp_path: Path) -> CloudWorkspace:
-    """An empty catalog beside an empty cloud."""
+    """An empty catalog and an empty cloud."""
     return CloudWorkspace(cloud, tmp_path)
 
 
 def thirty(workspace: CloudWorkspace) -> None:
-    """Thirty images, three with real formats."""
+    """Thirty images, three of them with real formats."""
     for number in range(27):
         name = workspace.file(f"{number:02}.raw", bytes([number + 128]) * 4096)
         workspace.images[f"raw-{number:02}"] = {
@@ -41,7 +41,7 @@ def thirty(workspace: CloudWorkspace) -> None:
 
 
 def test_from_nothing_through_every_kind_of_edit(workspace: CloudWorkspace) -> None:
-    """Each edit is planned, applied and empty again; what is live is as the manifest says."""
+    """Each edit is planned and applied; then the images are as declared and the plan is empty."""
     thirty(workspace)
     assert "Plan: 30 to create" in workspace.apply()
     live = workspace.live()
@@ -86,8 +86,8 @@ def test_from_nothing_through_every_kind_of_edit(workspace: CloudWorkspace) -> N
     assert "raw-26" not in workspace.live()
 
 
-def test_a_no_op_plan_costs_two_requests_whatever_the_cloud_holds(workspace: CloudWorkspace) -> None:
-    """Owned images are found by the service; foreign ones cost nothing."""
+def test_an_empty_plan_costs_two_requests_with_any_number_of_images(workspace: CloudWorkspace) -> None:
+    """The service finds the owned images; foreign images need no requests."""
     thirty(workspace)
     workspace.apply()
     workspace.cloud.foreign(2000)
@@ -97,14 +97,14 @@ def test_a_no_op_plan_costs_two_requests_whatever_the_cloud_holds(workspace: Clo
 
 
 def test_a_create_costs_at_most_six_requests_an_image(workspace: CloudWorkspace) -> None:
-    """Record, data, look, publish, look."""
+    """These are the record, the data, a check, the publication, and a check."""
     thirty(workspace)
     workspace.run("apply", "--yes")
     assert len(workspace.cloud.requests()) <= 6 * 30
 
 
-def test_a_member_can_do_all_but_publish(workspace: CloudWorkspace) -> None:
-    """Asking for public is one clear line, exit 1, and nothing is left over; the others are done."""
+def test_a_member_can_do_everything_except_publish(workspace: CloudWorkspace) -> None:
+    """A public image is one line of error, exit code 1, and leaves nothing; the other images are done."""
     thirty(workspace)
     workspace.images = {key: workspace.images[key] for key in ("raw-00", "raw-01")}
     done = workspace.run("apply", "--yes", user="alice", code=1)
@@ -120,8 +120,8 @@ def test_a_member_can_do_all_but_publish(workspace: CloudWorkspace) -> None:
     assert [image["name"] for image in workspace.cloud.http("alice").images()] == ["raw-01"]
 
 
-def test_what_goes_wrong_with_one_image_leaves_the_others_done(workspace: CloudWorkspace) -> None:
-    """A wrong checksum and data of another format: one line each, exit 1, nothing half-made."""
+def test_an_error_of_one_image_does_not_stop_the_others(workspace: CloudWorkspace) -> None:
+    """A wrong checksum and data of another format are one line each, exit code 1, and leave nothing."""
     thirty(workspace)
     workspace.images = {key: workspace.images[key] for key in ("raw-00", "raw-02", "raw-04")}
     workspace.images["raw-02"]["source"] = {"path": "02.raw", "checksum": "sha256:" + "0" * 64}
@@ -134,7 +134,7 @@ def test_what_goes_wrong_with_one_image_leaves_the_others_done(workspace: CloudW
 
 @pytest.mark.parametrize("source", ["missing.raw", "."])
 def test_an_unreadable_file_plans_nothing(workspace: CloudWorkspace, source: str) -> None:
-    """What is wrong with the set changes nothing."""
+    """An error of one file changes no image."""
     thirty(workspace)
     workspace.images["raw-00"]["source"] = source
     done = workspace.run("apply", "--yes", code=1)
@@ -143,7 +143,7 @@ def test_an_unreadable_file_plans_nothing(workspace: CloudWorkspace, source: str
 
 
 def test_a_foreign_image_of_the_same_name_is_a_clash(workspace: CloudWorkspace) -> None:
-    """The error names its id and both ways out; the image is not touched."""
+    """The error has its id and both remedies; the image does not change."""
     thirty(workspace)
     http = workspace.cloud.http()
     foreign = http.send("POST", "/images", json={"name": "raw-00", "visibility": "private"}).json()
@@ -153,22 +153,22 @@ def test_a_foreign_image_of_the_same_name_is_a_clash(workspace: CloudWorkspace) 
     assert http.images() == [foreign]
 
 
-def test_without_a_terminal_apply_refuses_to_go_on(workspace: CloudWorkspace) -> None:
-    """Exit 64, with the way out."""
+def test_without_a_terminal_apply_is_refused(workspace: CloudWorkspace) -> None:
+    """Exit code 64, with the remedy."""
     thirty(workspace)
     assert "--yes" in workspace.run("apply", code=64).stderr
     assert workspace.cloud.http().images() == []
 
 
-def test_an_unknown_cloud_and_wrong_words_are_usage_errors(workspace: CloudWorkspace) -> None:
-    """One line, exit 64."""
+def test_an_unknown_cloud_and_wrong_options_are_usage_errors(workspace: CloudWorkspace) -> None:
+    """One line, exit code 64."""
     thirty(workspace)
     assert len(workspace.run("plan", user="nowhere", code=64).stderr.splitlines()) == 1
     workspace.run("plan", "--nonsense", code=64)
 
 
 def test_an_emptied_manifest_is_refused(workspace: CloudWorkspace) -> None:
-    """An empty catalog needs --destroy."""
+    """An empty catalog requires --destroy."""
     thirty(workspace)
     workspace.images = {key: workspace.images[key] for key in ("raw-00", "raw-02")}
     workspace.apply()
@@ -180,7 +180,7 @@ def test_an_emptied_manifest_is_refused(workspace: CloudWorkspace) -> None:
 
 
 def test_drift_is_restored(workspace: CloudWorkspace) -> None:
-    """A value changed by somebody else comes back; what others added stays."""
+    """A value that another user changed is restored; values that other users added stay."""
     thirty(workspace)
     workspace.images = {"raw-01": workspace.images["raw-01"]}
     workspace.apply()
@@ -196,7 +196,7 @@ def test_drift_is_restored(workspace: CloudWorkspace) -> None:
 
 
 def test_a_full_quota_is_refused_at_plan_time(workspace: CloudWorkspace) -> None:
-    """The service's own usage says that it cannot hold the plan: nothing is begun."""
+    """By the service's own usage, the plan does not fit; nothing is begun."""
     thirty(workspace)
     workspace.images = {key: workspace.images[key] for key in ("raw-00", "raw-02")}
     workspace.cloud.start_limited()
@@ -210,7 +210,7 @@ def test_a_full_quota_is_refused_at_plan_time(workspace: CloudWorkspace) -> None
 
 
 def config(workspace: CloudWorkspace, **changes: Any) -> None:
-    """A clouds.yaml of its own, with the operator's cloud changed."""
+    """A clouds.yaml in which the operator's cloud is changed."""
     clouds = yaml.safe_load(workspace.cloud.clouds_yaml.read_text())
     cloud = clouds["clouds"]["operator"]
     cloud |= {name: value for name, value in changes.items() if name != "password"}
@@ -230,7 +230,7 @@ def config(workspace: CloudWorkspace, **changes: Any) -> None:
 def test_a_cloud_that_cannot_be_used_is_one_line(
     workspace: CloudWorkspace, changes: dict[str, Any], code: int, expected: str
 ) -> None:
-    """Wrong credentials, unreachable services, an unknown region: where, what and the way out; no secret."""
+    """Wrong credentials, unavailable services and an unknown region: the line has the place, the reason and a remedy, and no secret."""
     thirty(workspace)
     if "auth" in changes:
         own = yaml.safe_load(workspace.cloud.clouds_yaml.read_text())["clouds"]["operator"]["auth"]
@@ -243,8 +243,8 @@ def test_a_cloud_that_cannot_be_used_is_one_line(
     assert workspace.cloud.http().images() == []
 
 
-def test_a_token_that_expires_in_the_middle_costs_nothing(workspace: CloudWorkspace) -> None:
-    """Every token dies while a slow source is read: the upload begins anew, and all is as planned."""
+def test_a_token_that_expires_in_the_middle_is_renewed(workspace: CloudWorkspace) -> None:
+    """Every token expires while a slow source is read: the upload begins again, and the result is as planned."""
     content = bytes(range(256)) * 4096
     requests: list[int] = []
 
@@ -259,7 +259,7 @@ def test_a_token_that_expires_in_the_middle_costs_nothing(workspace: CloudWorksp
             self.wfile.write(content)
 
         def log_message(self, format: str, *args: object) -> None:
-            """Nothing."""
+            """Log nothing."""
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), SlowHandler) as server:
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
@@ -281,7 +281,7 @@ def test_a_token_that_expires_in_the_middle_costs_nothing(workspace: CloudWorksp
 
 
 def test_a_saved_plan_is_applied_to_the_real_service_or_refused(workspace: CloudWorkspace) -> None:
-    """As it was shown; stale once a field it relied on has changed; for no other project."""
+    """It is applied as shown. It is stale if a field on which it relied has changed, and refused for another project."""
     thirty(workspace)
     workspace.images = {key: workspace.images[key] for key in ("raw-00", "raw-01", "raw-02")}
     saved = str(workspace.folder / "plan.json")

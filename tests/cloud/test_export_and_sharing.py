@@ -1,4 +1,4 @@
-"""Export, adoption and sharing on the real services, judged over plain HTTP."""
+"""Export, adoption and sharing on the real services, checked over plain HTTP."""
 
 import json
 from pathlib import Path
@@ -17,18 +17,18 @@ from tests.waiting import wait_until
 
 
 class SharingWorkspace:
-    """A folder for manifests, and the command run in it as one user of the cloud."""
+    """A folder for manifests, and the command as one user of the cloud."""
 
     def __init__(self, cloud: Cloud, folder: Path) -> None:
         self.cloud, self.folder = cloud, folder
 
     def run(self, *words: str, user: str = "operator", code: int = 0) -> Result:
-        """``imagesync WORDS --cloud USER``."""
+        """Run ``imagesync WORDS --cloud USER``."""
         env = cloud_environment(self.cloud.clouds_yaml)
         return forked.run(*words, "--cloud", user, folder=self.folder, env=env, code=code)
 
     def write(self, **images: dict[str, Any]) -> None:
-        """The manifest base.yaml."""
+        """Write the manifest base.yaml."""
         (self.folder / "data.raw").write_bytes(b"dat\0" * 1000)
         plain = {"disk_format": "raw", "container_format": "bare"}
         document = {"version": 1, "catalog": "base", "defaults": plain, "images": images}
@@ -40,11 +40,11 @@ class SharingWorkspace:
         self.is_settled(user)
 
     def is_settled(self, user: str = "operator") -> None:
-        """The plan is empty."""
+        """Whether the plan is empty."""
         assert "No changes." in self.run("plan", "base.yaml", "--detailed-exitcode", user=user).stdout
 
     def fill(self, user: str) -> list[LiveImage]:
-        """The zoo, in the project of one user."""
+        """Create images of every kind in the project of one user."""
         backend = open_backend(cloud=user)
         made = (
             list(create_varied_images(backend))
@@ -54,8 +54,8 @@ class SharingWorkspace:
         backend.close()
         return made
 
-    def seen(self, user: str = "operator") -> dict[str, Any]:
-        """Every image with its data and members, without our marks and what every write changes."""
+    def read_images(self, user: str = "operator") -> dict[str, Any]:
+        """Every image with its data and members, without markers and without the time of the last update."""
         http = self.cloud.http(user)
         found = {}
         for image in http.images("visibility=all"):
@@ -69,13 +69,13 @@ class SharingWorkspace:
 
 @pytest.fixture
 def workspace(cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SharingWorkspace:
-    """An empty folder beside an empty cloud."""
+    """An empty folder and an empty cloud."""
     monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(cloud.clouds_yaml))
     return SharingWorkspace(cloud, tmp_path)
 
 
 def imported(workspace: SharingWorkspace) -> str:
-    """An image whose data came by an import: it keeps the service's own ``os_glance_*``."""
+    """An image whose data was imported; the service adds its own ``os_glance_*``."""
     http = workspace.cloud.http()
     image = {"name": "imported", "disk_format": "raw", "container_format": "bare", "visibility": "private"}
     image_id = str(http.send("POST", "/images", json=image).json()["id"])
@@ -86,8 +86,8 @@ def imported(workspace: SharingWorkspace) -> str:
     return image_id
 
 
-def test_a_grown_project_is_exported_adopted_and_unchanged(workspace: SharingWorkspace) -> None:
-    """Every kind of image: ids, bytes, members, acceptance and foreign fields are what they were; the plan is empty."""
+def test_a_project_with_all_kinds_of_images_is_exported_and_adopted(workspace: SharingWorkspace) -> None:
+    """Ids, data, members, acceptances and foreign fields stay the same; then the plan is empty."""
     made = {image.id: image for image in workspace.fill("operator")}
     import_id = imported(workspace)
     shared = next(image.id for image in made.values() if image.name == "shared with nobody")
@@ -95,7 +95,7 @@ def test_a_grown_project_is_exported_adopted_and_unchanged(workspace: SharingWor
     workspace.cloud.http().send("POST", f"/images/{shared}/members", json={"member": other}).raise_for_status()
     accept(workspace, shared)
     workspace.fill("bob")
-    before = workspace.seen()
+    before = workspace.read_images()
     assert any(name.startswith("os_glance") for name in before[import_id][0])
     done = workspace.run("export", "--catalog", "base", "-o", ".")
     assert done.stderr == f"{len(made) + 1} images written to base.yaml\n"
@@ -106,31 +106,31 @@ def test_a_grown_project_is_exported_adopted_and_unchanged(workspace: SharingWor
     output = workspace.run("adopt", "base.yaml", "--yes").stdout
     assert f"{len(made) + 1} to update" in output
     workspace.is_settled()
-    assert workspace.seen() == before
+    assert workspace.read_images() == before
     assert workspace.run("export", "--managed", "--catalog", "base").stdout == text
     assert f"{len(made) + 1} images of catalog base left out" in workspace.run("export").stderr
 
 
 def accept(workspace: SharingWorkspace, image_id: str) -> None:
-    """Project other accepts an image."""
+    """Make project other accept an image."""
     place = f"/images/{image_id}/members/{workspace.cloud.project_id('other')}"
     workspace.cloud.http("bob").send("PUT", place, json={"status": "accepted"}).raise_for_status()
 
 
-def test_a_member_exports_and_adopts_what_is_its_own(workspace: SharingWorkspace) -> None:
-    """Without an admin's rights; images of others are neither written nor touched."""
+def test_a_member_exports_and_adopts_images_of_its_project(workspace: SharingWorkspace) -> None:
+    """It has no administrator's rights; images of other projects are neither exported nor changed."""
     workspace.fill("alice")
     workspace.fill("bob")
-    others = workspace.seen("bob")
+    others = workspace.read_images("bob")
     workspace.run("export", "-o", "base.yaml", user="alice")
     assert yaml.safe_load((workspace.folder / "base.yaml").read_text())["catalog"] == "images"
     workspace.run("adopt", "base.yaml", "--yes", user="alice")
     workspace.is_settled("alice")
-    assert workspace.seen("bob") == others
+    assert workspace.read_images("bob") == others
 
 
-def test_what_is_exported_can_be_chosen(workspace: SharingWorkspace) -> None:
-    """By glob of the name, all tags, visibility and owner; the service does the rest."""
+def test_the_images_to_export_can_be_selected(workspace: SharingWorkspace) -> None:
+    """They are selected by name pattern, tags, visibility and owner; the service filters them."""
     backend = open_backend(cloud="operator")
     for name, tags in (("linux-1", ["x"]), ("linux-2", ["x", "y"]), ("Linux: 3", ["y"])):
         record(backend, name=name, tags=tags)
@@ -149,8 +149,8 @@ def test_what_is_exported_can_be_chosen(workspace: SharingWorkspace) -> None:
     assert keys("--all-owners", "--visibility", "community", "--name", "th*rs") == {"theirs"}
 
 
-def test_what_cannot_be_written_is_told_line_by_line(workspace: SharingWorkspace) -> None:
-    """Exit 1; the rest is written, and never over a file that is there."""
+def test_images_that_cannot_be_exported_are_listed(workspace: SharingWorkspace) -> None:
+    """Exit code 1; the other images are written, but never to a file that exists."""
     backend = open_backend(cloud="operator")
     nameless, one, two = record(backend, name=None), record(backend, name="twin"), record(backend, name="twin")
     fine = record(backend, name="fine", properties={"bell": "\x07", "good": "1"})
@@ -168,7 +168,7 @@ def test_what_cannot_be_written_is_told_line_by_line(workspace: SharingWorkspace
 
 
 def test_an_image_of_another_catalog_is_not_adopted(workspace: SharingWorkspace) -> None:
-    """Refused with both ways out; the image stays theirs."""
+    """The error has both remedies; the image still belongs to the other catalog."""
     workspace.write(mine={"source": "data.raw"})
     workspace.apply()
     (image,) = workspace.cloud.http().images()
@@ -183,8 +183,8 @@ def test_an_image_of_another_catalog_is_not_adopted(workspace: SharingWorkspace)
     assert workspace.cloud.http().images() == [image]
 
 
-def test_members_by_name_accept_and_go(workspace: SharingWorkspace) -> None:
-    """Asked from Keystone; an acceptance is shown and never a difference; after it the member can be removed."""
+def test_members_by_name_can_accept_and_be_removed(workspace: SharingWorkspace) -> None:
+    """Keystone finds their ids. An acceptance is shown, but is not a difference; after it, the member can be removed."""
     other = workspace.cloud.project_id("other")
     named = {"source": "data.raw", "visibility": "shared", "members": [{"project": "other", "domain": "Default"}]}
     workspace.write(shared=named)
@@ -210,8 +210,8 @@ def test_members_by_name_accept_and_go(workspace: SharingWorkspace) -> None:
     assert json.loads(workspace.run("list", image_id).stdout)["members"] == []
 
 
-def test_who_may_not_ask_for_projects_is_told_so(workspace: SharingWorkspace) -> None:
-    """One line, with the way out; a project that is not there is another line. Nothing is made."""
+def test_a_user_who_may_not_list_projects_gets_a_remedy(workspace: SharingWorkspace) -> None:
+    """It is one line with a remedy; for a project that does not exist it is another line. No image is made."""
     wanted = {"source": "data.raw", "visibility": "shared", "members": [{"project": "other"}]}
     workspace.write(shared=wanted)
     output = workspace.run("plan", "base.yaml", user="alice", code=1).stderr
@@ -227,8 +227,8 @@ def test_who_may_not_ask_for_projects_is_told_so(workspace: SharingWorkspace) ->
     assert workspace.cloud.http().images() == []
 
 
-def test_a_list_asks_members_only_where_it_is_told_to(workspace: SharingWorkspace) -> None:
-    """The whole list costs two requests, however many images are shared."""
+def test_a_list_reads_members_only_with_the_option(workspace: SharingWorkspace) -> None:
+    """The whole list costs two requests, with any number of shared images."""
     backend = open_backend(cloud="alice")
     for number in range(5):
         record(backend, name=f"s{number}", visibility="shared")
@@ -238,8 +238,8 @@ def test_a_list_asks_members_only_where_it_is_told_to(workspace: SharingWorkspac
     assert len(workspace.cloud.requests()) == 2
 
 
-def test_a_new_kernel_is_followed_by_its_machine_in_the_same_run(workspace: SharingWorkspace) -> None:
-    """The kernel is replaced first; the machine keeps its id and names the new one."""
+def test_a_new_kernel_is_used_by_its_machine_in_the_same_run(workspace: SharingWorkspace) -> None:
+    """The kernel is replaced first; the machine keeps its id and refers to the new kernel."""
     kernel = {"source": "data.raw", "disk_format": "aki", "container_format": "aki"}
     machine = {"source": "data.raw", "disk_format": "ami", "container_format": "ami"}
     machine["properties"] = {"kernel_id": "${images.z-kernel.id}"}  # type: ignore[assignment]
@@ -260,8 +260,8 @@ def test_a_new_kernel_is_followed_by_its_machine_in_the_same_run(workspace: Shar
     assert finished.index("z-kernel") < finished.index("a-machine")
 
 
-def test_only_an_admin_gives_images_to_others(workspace: SharingWorkspace) -> None:
-    """The admin's image is the other project's; a member is refused in one line, and nothing is left behind."""
+def test_only_an_administrator_creates_images_for_other_projects(workspace: SharingWorkspace) -> None:
+    """The administrator's image belongs to the other project. A member gets one line of error, and nothing is left."""
     workspace.write(theirs={"source": "data.raw", "owner": workspace.cloud.project_id("other")})
     output = workspace.run("apply", "base.yaml", "--yes", user="alice", code=1)
     assert "failed      create:theirs" in output.stdout

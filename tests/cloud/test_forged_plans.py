@@ -1,4 +1,4 @@
-"""Forged plans, with a digest that fits, on the real service: an admin applies them, and nothing foreign is touched."""
+"""Forged plans with a matching digest, on the real service: an administrator applies them, and no foreign image changes."""
 
 import json
 from pathlib import Path
@@ -30,7 +30,7 @@ def workspace(cloud: Cloud, tmp_path: Path) -> CloudWorkspace:
 
 
 def make_foreign(workspace: CloudWorkspace, claim: str) -> dict[str, Any]:
-    """A protected image of another project, which may carry a record."""
+    """A protected image of another project, which may have a record."""
     live = workspace.live()["removed"]
     marks = {f"imagesync_{name}": live[f"imagesync_{name}"] for name in MARKS} if "record" in claim else {}
     body = {"name": "golden", "protected": True, **PLAIN, **marks}
@@ -49,7 +49,7 @@ def make_foreign(workspace: CloudWorkspace, claim: str) -> dict[str, Any]:
 
 
 def forge(workspace: CloudWorkspace, foreign: dict[str, Any], claim: str) -> None:
-    """The plan's deletion is of the foreign image; it says that it relied on it just as it is."""
+    """Make the plan delete the foreign image, and rely on its present state."""
     file = workspace.folder / "plan.json"
     plan = json.loads(file.read_text())
     (step,) = plan["steps"]
@@ -65,7 +65,7 @@ def forge(workspace: CloudWorkspace, foreign: dict[str, Any], claim: str) -> Non
 
 @pytest.mark.parametrize("claim", CLAIMS)
 def test_a_forged_deletion_of_a_foreign_protected_image(workspace: CloudWorkspace, claim: str) -> None:
-    """Refused before the first write, with every permission given; the image is the same, with its data."""
+    """It is refused before the first write, also with every permission; the image and its data do not change."""
     foreign = make_foreign(workspace, claim)
     forge(workspace, foreign, claim)
     workspace.cloud.forget_requests()
@@ -80,6 +80,6 @@ def test_a_forged_deletion_of_a_foreign_protected_image(workspace: CloudWorkspac
 
 
 def test_the_plan_that_was_not_forged_is_applied(workspace: CloudWorkspace) -> None:
-    """Otherwise the test above would prove nothing."""
+    """Without this test, the one above would prove nothing."""
     workspace.run("apply", "--yes", path=str(workspace.folder / "plan.json"))
     assert set(workspace.live()) == {"kept"}

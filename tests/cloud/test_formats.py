@@ -1,6 +1,7 @@
-"""Disks of every format, under every declaration, to the real Glance and to our own look at them.
+"""Disks of every format with every declared format: the real Glance and imagesync's inspection must agree.
 
-Needs qemu-img, genisoimage, xorrisofs and sgdisk (Debian: qemu-utils genisoimage xorriso gdisk); a test whose program is missing fails.
+Needs qemu-img, genisoimage, xorrisofs and sgdisk (Debian: qemu-utils genisoimage xorriso gdisk); a test whose program is
+missing fails.
 """
 
 import random
@@ -45,7 +46,7 @@ KINDS: Final[dict[str, tuple[str, str, tuple[str, ...]]]] = {
 
 
 def make_disk(folder: Path, kind: str) -> Path:
-    """A small disk of random data."""
+    """A small disk with random data."""
     plain, made = folder / "plain", folder / "made"
     plain.write_bytes(random.Random(3).randbytes(3 * 2**20 + 512))
     _, program, options = KINDS[kind]
@@ -63,7 +64,7 @@ def make_disk(folder: Path, kind: str) -> Path:
 
 
 def judge(path: Path, disk_format: str) -> str:
-    """Why we refuse a file; empty if we take it."""
+    """Why imagesync refuses a file; empty if it accepts the file."""
     try:
         with open_source(FileSource(str(path), "x"), Fingerprint(), disk_format=disk_format) as stream:
             for _ in stream:
@@ -78,9 +79,10 @@ PLAIN: Final = ("raw", "vhd, fixed")
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_passes_here_passes_there(cloud: Cloud, tmp_path: Path, kind: str) -> None:
-    """And what is declared rightly is taken by both, or by neither (the service knows no subclusters yet). Cut anywhere,
-    nothing that has tables is taken here."""
+def test_data_that_imagesync_accepts_is_accepted_by_glance(cloud: Cloud, tmp_path: Path, kind: str) -> None:
+    """Correctly declared data is accepted by both or by neither (the service does not support subclusters yet). Data that is
+    cut short is refused here, if its format has tables.
+    """
     right, http = KINDS[kind][0], cloud.http()
     made = make_disk(tmp_path, kind)
     for declared in DECLARED:

@@ -1,4 +1,4 @@
-"""The glance backend on the real Keystone and Glance; judged over plain HTTP."""
+"""The Glance backend on the real Keystone and Glance, checked over plain HTTP."""
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -21,7 +21,7 @@ from imagesync.errors import (
 )
 from imagesync.model.catalog import Status, Visibility
 from imagesync.model.image import LiveImage, MemberState
-from tests.cloud.neighbors import ours
+from tests.cloud.neighbors import drop_neighbors
 from tests.cloud.service import Cloud
 from tests.fault.proxy import Call, Fault, between
 from tests.waiting import wait_until
@@ -32,7 +32,7 @@ MIB = 2**20
 
 @pytest.fixture
 def opened(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Iterator[Opener]:
-    """Opens the backend as a user of the cloud; closed afterwards."""
+    """A function that opens the backend as a user of the cloud; it is closed afterwards."""
     monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(cloud.clouds_yaml))
     backends: list[Backend] = []
 
@@ -47,24 +47,24 @@ def opened(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Iterator[Opener]:
 
 @pytest.fixture
 def alice(opened: Opener, cloud: Cloud) -> Backend:
-    """An ordinary member of project images; requests are counted from here."""
+    """A backend as a member of project images; requests are counted from here."""
     backend = opened("alice")
     cloud.forget_requests()
     return backend
 
 
-def record(backend: Backend, name: str = "n", **properties: str) -> LiveImage:
-    """A queued raw image."""
+def create_queued(backend: Backend, name: str = "n", **properties: str) -> LiveImage:
+    """Create a queued raw image."""
     return backend.create_image(name=name, disk_format="raw", container_format="bare", properties=properties)
 
 
 def queries(cloud: Cloud) -> list[str]:
-    """The requests that the image service received, without their order."""
+    """The requests that the image service received, sorted."""
     return sorted(f"{request.method} {request.path}" for request in cloud.requests())
 
 
-def test_opening_asks_the_image_service_for_nothing(cloud: Cloud, opened: Opener) -> None:
-    """No discovery: the endpoint is in the catalog of services."""
+def test_opening_sends_no_request_to_the_image_service(cloud: Cloud, opened: Opener) -> None:
+    """The endpoint is in the service catalog, so there is no discovery."""
     cloud.forget_requests()
     identity = opened("alice").identity()
     assert cloud.requests() == []
@@ -73,14 +73,14 @@ def test_opening_asks_the_image_service_for_nothing(cloud: Cloud, opened: Opener
     assert identity.label == "alice"
 
 
-def test_requests_carry_our_name(cloud: Cloud, alice: Backend) -> None:
-    """Operators see who asks."""
+def test_requests_have_the_user_agent_of_imagesync(cloud: Cloud, alice: Backend) -> None:
+    """Operators can see which client sends requests."""
     alice.images()
     assert {request.agent.partition("/")[0] for request in cloud.requests()} == {"imagesync"}
 
 
 def test_a_created_image_has_every_attribute(cloud: Cloud, alice: Backend) -> None:
-    """One POST; properties, tags and os_hidden included."""
+    """One POST has all of them, including properties, tags and os_hidden."""
     image_id = str(uuid4())
     image = alice.create_image(
         id=image_id,
@@ -103,9 +103,9 @@ def test_a_created_image_has_every_attribute(cloud: Cloud, alice: Backend) -> No
     cloud.http("alice").patch(image_id, {"op": "replace", "path": "/protected", "value": False})
 
 
-def test_an_id_that_is_taken_is_a_conflict(alice: Backend, opened: Opener) -> None:
-    """Ours, another project's, or a deleted one's: ids are given out once."""
-    image = record(alice)
+def test_an_id_in_use_is_a_conflict(alice: Backend, opened: Opener) -> None:
+    """It may be the id of an image of this project, of another project, or of a deleted image."""
+    image = create_queued(alice)
     with pytest.raises(Conflict, match="already exists"):
         alice.create_image(id=image.id)
     with pytest.raises(Conflict, match="another project"):
@@ -115,8 +115,8 @@ def test_an_id_that_is_taken_is_a_conflict(alice: Backend, opened: Opener) -> No
         alice.create_image(id=image.id)
 
 
-def test_a_repeated_create_meets_its_own_record(alice: Backend) -> None:
-    """The answer to the first POST was lost: the nonce among our properties tells."""
+def test_a_repeated_create_finds_its_own_record(alice: Backend) -> None:
+    """The response to the first POST was lost: the nonce among the imagesync properties identifies the record."""
     image_id, ours = str(uuid4()), {"imagesync_catalog": "c", "imagesync_managed": '{"n":"nonce-1"}'}
     alice.create_image(id=image_id, properties=ours)
     assert alice.create_image(id=image_id, properties=ours).id == image_id
@@ -125,8 +125,8 @@ def test_a_repeated_create_meets_its_own_record(alice: Backend) -> None:
 
 
 def test_an_update_is_one_patch(cloud: Cloud, alice: Backend) -> None:
-    """Fields, tags, properties added, changed and removed, removed though not there, with awkward names."""
-    image = record(alice, gone="1", changed="1", kernel_id="k")
+    """It has fields, tags, and properties that are added, changed and removed, with unusual names."""
+    image = create_queued(alice, gone="1", changed="1", kernel_id="k")
     changes = {"gone": None, "changed": "2", "never": None, "a/b~c:": "3", "kernel_id": None, "ramdisk_id": None}
     cloud.forget_requests()
     after = alice.update_image(image, name=None, min_ram=7, hidden=True, tags=["x"], properties=changes)
@@ -135,17 +135,17 @@ def test_an_update_is_one_patch(cloud: Cloud, alice: Backend) -> None:
     assert (after.name, after.min_ram, after.hidden, after.tags) == (None, 7, True, frozenset("x"))
 
 
-def test_an_empty_update_only_looks(cloud: Cloud, alice: Backend) -> None:
-    """A PATCH without operations would still be a request that writes."""
-    image = record(alice)
+def test_an_empty_update_only_reads(cloud: Cloud, alice: Backend) -> None:
+    """A PATCH without operations would still be a write request."""
+    image = create_queued(alice)
     cloud.forget_requests()
     assert alice.update_image(image.id) == alice.images(image.id)[0]
     assert queries(cloud) == [f"GET /v2/images/{image.id}"] * 2
 
 
-def test_refusals_come_in_the_service_s_own_words(alice: Backend, opened: Opener) -> None:
-    """403, 404 and 400, each as an error of its own and one line."""
-    image = record(alice)
+def test_errors_have_the_message_of_the_service(alice: Backend, opened: Opener) -> None:
+    """403, 404 and 400 have their own error classes, and one line each."""
+    image = create_queued(alice)
     with pytest.raises(Forbidden, match="publicize_image"):
         alice.update_image(image, visibility="public")
     with pytest.raises(NotFound, match="No image found"):
@@ -158,17 +158,17 @@ def test_refusals_come_in_the_service_s_own_words(alice: Backend, opened: Opener
     alice.update_image(image, protected=False)
 
 
-def test_a_probe_tells_who_can_publish_and_changes_nothing(alice: Backend, opened: Opener) -> None:
-    """A member may not, an admin of the project may."""
-    image = record(alice)
+def test_the_check_who_can_publish_changes_nothing(alice: Backend, opened: Opener) -> None:
+    """A member cannot publish; an administrator of the project can."""
+    image = create_queued(alice)
     assert not alice.can_publish(image.id)
     assert opened("operator").can_publish(image.id)
     assert alice.images(image.id) == [image]
 
 
-def test_a_deleted_image_is_gone(alice: Backend) -> None:
-    """And a second deletion finds nothing."""
-    image = record(alice)
+def test_a_deleted_image_does_not_exist(alice: Backend) -> None:
+    """A second deletion raises NotFound."""
+    image = create_queued(alice)
     alice.delete_image(image)
     for ask in (alice.delete_image, alice.images, alice.update_image):
         with pytest.raises(NotFound):
@@ -177,19 +177,19 @@ def test_a_deleted_image_is_gone(alice: Backend) -> None:
 
 @pytest.mark.parametrize("image_id", ["", ".", "..", "a/../b", "%2e%2e", "?x=1"])
 def test_an_id_never_reaches_another_resource(alice: Backend, image_id: str) -> None:
-    """Whatever it holds, it is one segment of a path."""
-    record(alice)
+    """With any characters, it is one segment of the path."""
+    create_queued(alice)
     with pytest.raises(NotFound):
         alice.images(image_id)
     with pytest.raises(NotFound):
         alice.delete_image(image_id)
-    assert len(ours(alice.images())) == 1
+    assert len(drop_neighbors(alice.images())) == 1
 
 
 @pytest.mark.parametrize("size", [3 * MIB, None])
-def test_uploaded_data_is_there_and_comes_back(cloud: Cloud, alice: Backend, size: int | None) -> None:
-    """With a known length and without."""
-    image = record(alice)
+def test_uploaded_data_can_be_downloaded(cloud: Cloud, alice: Backend, size: int | None) -> None:
+    """It is uploaded with a known length, and without."""
+    image = create_queued(alice)
     alice.upload(image.id, [b"a" * MIB, b"b" * (MIB + 1), b"c" * (MIB - 1)], size)
     live = alice.images(image.id)[0]
     assert (live.status, live.size) == (Status.ACTIVE, 3 * MIB)
@@ -202,7 +202,7 @@ def test_uploaded_data_is_there_and_comes_back(cloud: Cloud, alice: Backend, siz
 @pytest.mark.parametrize("size", [0, None])
 def test_empty_data_is_data(alice: Backend, size: int | None) -> None:
     """Zero bytes make an active image of size 0."""
-    image = record(alice)
+    image = create_queued(alice)
     alice.upload(image.id, [], size)
     assert (alice.images(image.id)[0].status, alice.images(image.id)[0].size) == (Status.ACTIVE, 0)
     assert b"".join(alice.download(image.id)) == b""
@@ -210,9 +210,9 @@ def test_empty_data_is_data(alice: Backend, size: int | None) -> None:
 
 @pytest.mark.parametrize("size", [8 * MIB, None])
 @pytest.mark.parametrize("error", [ValueError("bad data"), BrokenPipeError(32, "pipe"), ConnectionResetError("peer")])
-def test_a_failing_source_breaks_the_body_off(alice: Backend, size: int | None, error: Exception) -> None:
-    """The error comes out as it was, also one that looks like the connection's; the record can be filled again."""
-    image = record(alice)
+def test_a_failing_source_aborts_the_body(alice: Backend, size: int | None, error: Exception) -> None:
+    """The error is raised unchanged, also one that looks like a connection error; the image can be uploaded again."""
+    image = create_queued(alice)
 
     def failing() -> Iterator[bytes]:
         yield b"x" * MIB
@@ -229,13 +229,13 @@ def test_a_failing_source_breaks_the_body_off(alice: Backend, size: int | None, 
 
 
 def _until(backend: Backend, image_id: str, status: Status) -> None:
-    """The service notices a body, and its end, a moment later."""
+    """Wait until the service has noticed a body and its end."""
     wait_until(lambda: backend.images(image_id)[0].status, lambda found: found is status, f"the image is {status}")
 
 
-def test_the_reason_of_a_refused_upload_is_read_while_data_is_sent(alice: Backend) -> None:
-    """The service answers and closes long before the data ends."""
-    image = record(alice)
+def test_the_reason_of_a_rejected_upload_is_read_while_data_is_sent(alice: Backend) -> None:
+    """The service responds and closes the connection long before the end of the data."""
+    image = create_queued(alice)
     alice.upload(image.id, [b"x"], 1)
     for size in (64 * MIB, None):
         with pytest.raises(Conflict, match="from active to saving"):
@@ -243,8 +243,8 @@ def test_the_reason_of_a_refused_upload_is_read_while_data_is_sent(alice: Backen
     assert alice.images(image.id)[0].size == 1
 
 
-def test_data_of_another_format_is_refused_with_the_reason(alice: Backend) -> None:
-    """415, and nothing is active."""
+def test_data_of_another_format_is_rejected_with_the_reason(alice: Backend) -> None:
+    """The service returns 415, and no image is active."""
     image = alice.create_image(disk_format="qcow2", container_format="bare")
     with pytest.raises(InvalidRequest, match="does not match stream data"):
         alice.upload(image.id, [b"x" * MIB], MIB)
@@ -252,8 +252,8 @@ def test_data_of_another_format_is_refused_with_the_reason(alice: Backend) -> No
 
 
 def test_an_expired_token_is_renewed_for_requests_but_not_for_data(cloud: Cloud, alice: Backend) -> None:
-    """Consumed bytes are never sent again: the upload is Unauthorized, and works after ``renew``."""
-    image = record(alice)
+    """Chunks that were read are never sent again: the upload raises Unauthorized, and works after ``renew``."""
+    image = create_queued(alice)
     cloud.expire_tokens()
     with pytest.raises(Unauthorized):
         alice.upload(image.id, (b"x" * MIB for _ in range(8)), 8 * MIB)
@@ -266,8 +266,8 @@ def test_an_expired_token_is_renewed_for_requests_but_not_for_data(cloud: Cloud,
 
 
 def test_an_image_without_data_cannot_be_read(alice: Backend) -> None:
-    """The service answers 204; a deactivated one is refused."""
-    image = record(alice)
+    """The service returns 204; for a deactivated image, an error."""
+    image = create_queued(alice)
     with pytest.raises(Conflict, match="no data"):
         b"".join(alice.download(image.id))
     alice.upload(image.id, [b"x"], 1)
@@ -277,8 +277,8 @@ def test_an_image_without_data_cannot_be_read(alice: Backend) -> None:
 
 
 def test_deactivate_and_reactivate_may_be_repeated(alice: Backend) -> None:
-    """They say what shall be, not what shall be done; without data there is nothing to do it to."""
-    image = record(alice)
+    """They set a status. A queued image cannot have another status."""
+    image = create_queued(alice)
     with pytest.raises(Forbidden):
         alice.deactivate(image.id)
     alice.upload(image.id, [b"x"], 1)
@@ -289,8 +289,8 @@ def test_deactivate_and_reactivate_may_be_repeated(alice: Backend) -> None:
 
 
 def test_members_may_be_added_and_removed_twice(alice: Backend) -> None:
-    """409 and 404 mean that it is so already."""
-    image = record(alice)
+    """409 and 404 mean that there is nothing to change."""
+    image = create_queued(alice)
     alice.update_image(image, visibility="shared")
     for project in ("p1", "p1", "p 2"):
         alice.add_member(image.id, project)
@@ -301,21 +301,21 @@ def test_members_may_be_added_and_removed_twice(alice: Backend) -> None:
 
 
 def test_members_of_a_private_image_are_refused(alice: Backend) -> None:
-    """403, not silence."""
+    """The service returns 403."""
     image = alice.create_image(visibility="private")
     with pytest.raises(Forbidden):
         alice.add_member(image.id, "p1")
 
 
-def test_the_inventory_is_ours_hidden_ones_too(cloud: Cloud, alice: Backend, opened: Opener) -> None:
-    """By mark and owner, whatever the visibility, in two requests; other catalogs and projects are not in it."""
+def test_the_inventory_has_the_owned_images_also_hidden_ones(cloud: Cloud, alice: Backend, opened: Opener) -> None:
+    """They are found by marker and owner, with any visibility, in two requests. Images of other catalogs and projects are not in it."""
     ours = [
         alice.create_image(hidden=hidden, visibility=visibility, properties={"imagesync_catalog": "base"})
         for hidden in (False, True)
         for visibility in ("private", "community", "shared")
     ]
-    record(alice, imagesync_catalog="Base")
-    record(alice, imagesync_catalog="other")
+    create_queued(alice, imagesync_catalog="Base")
+    create_queued(alice, imagesync_catalog="other")
     opened("bob").create_image(visibility="community", properties={"imagesync_catalog": "base"})
     cloud.foreign(50)
     cloud.forget_requests()
@@ -324,34 +324,34 @@ def test_the_inventory_is_ours_hidden_ones_too(cloud: Cloud, alice: Backend, ope
     assert queries(cloud) == ["GET /v2/images"] * 2
 
 
-def test_an_admin_sees_the_community_images_of_an_owner(cloud: Cloud, opened: Opener) -> None:
-    """A filter by property alone misses them."""
+def test_an_administrator_finds_the_community_images_of_an_owner(cloud: Cloud, opened: Opener) -> None:
+    """A filter by property alone does not find them."""
     image = opened("bob").create_image(visibility="community", properties={"imagesync_catalog": "base"})
     other = cloud.project_id("other")
     assert [found.id for found in opened("operator").inventory("base", [other])] == [image.id]
     assert opened("operator").inventory("base") == []
 
 
-def test_listings_have_as_many_pages_as_it_takes(cloud: Cloud, alice: Backend) -> None:
-    """A page holds 1,000 images at most."""
+def test_listings_have_all_pages(cloud: Cloud, alice: Backend) -> None:
+    """A page has at most 1,000 images."""
     cloud.foreign(2001)
-    record(alice)
+    create_queued(alice)
     alice.create_image(hidden=True)
     cloud.forget_requests()
-    assert len(ours(alice.images())) == 2003
+    assert len(drop_neighbors(alice.images())) == 2003
     assert queries(cloud) == ["GET /v2/images"] * 4
 
 
 @pytest.mark.trial("a page of a listing whose marker vanished", "the listing began again, and was whole")
-def test_a_listing_is_whole_although_the_image_that_a_page_begins_after_vanished(
+def test_a_listing_is_complete_after_the_deletion_of_a_page_s_last_image(
     cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Deleted between two pages: the service answers 400, and the listing begins again."""
+    """It is deleted between two pages: the service returns 400, and the listing starts again."""
     cloud.foreign(2001)
     made, gone = {image["id"] for image in cloud.http("alice").images()}, list[str]()
 
     def delete_last(path: str) -> None:
-        """The last image of a page, which bob's project owns, after the service has answered the page."""
+        """Delete the last image of a page, which bob's project owns, after the service has returned the page."""
         gone.append(cloud.http("alice").get(path.removeprefix("/v2"))["images"][-1]["id"])
         cloud.http("bob").send("DELETE", f"/images/{gone[0]}").raise_for_status()
 
@@ -366,13 +366,13 @@ def test_a_listing_is_whole_although_the_image_that_a_page_begins_after_vanished
         (tmp_path / "clouds.yaml").write_text(yaml.safe_dump(clouds))
         monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(tmp_path / "clouds.yaml"))
         with closing(open_glance("alice")) as backend:
-            found = ours(backend.images())
+            found = drop_neighbors(backend.images())
     assert {image.id for image in found} == made - set(gone)
     assert sum(f"marker={gone[0]}" in call.path for call in proxy.calls) == 1
 
 
-def test_a_page_after_an_image_that_vanished_is_an_invalid_request(cloud: Cloud, alice: Backend) -> None:
-    """What a listing begins again by: 400, though it says "No image found"."""
+def test_a_page_after_a_deleted_image_is_an_invalid_request(cloud: Cloud, alice: Backend) -> None:
+    """The service returns 400, after which a listing starts again, although its message is "No image found"."""
     answer = cloud.http("alice").send("GET", f"/images?marker={uuid4()}")
     assert (answer.status_code, "No image found" in answer.text) == (400, True)
 
@@ -380,10 +380,10 @@ def test_a_page_after_an_image_that_vanished_is_an_invalid_request(cloud: Cloud,
 AWKWARD = ["a,b", 'a"b', "a'b", "a\\b", "a:b", " a", "a ", "in:x", "eq:x", "a&b=c", "%61", "#x", "ä,ö", "", "a\tb"]
 
 
-def test_names_are_found_whatever_they_hold(cloud: Cloud, alice: Backend) -> None:
-    """As many as possible in one request, and no other name with them."""
+def test_names_with_any_characters_are_found(cloud: Cloud, alice: Backend) -> None:
+    """One request has as many names as possible, and finds no other names."""
     for name in [*AWKWARD, "a", "b"]:
-        record(alice, name=name)
+        create_queued(alice, name=name)
     cloud.forget_requests()
     project = alice.identity().project_id
     assert sorted(str(image.name) for image in alice.find_named(AWKWARD, project)) == sorted(AWKWARD)
@@ -393,24 +393,24 @@ def test_names_are_found_whatever_they_hold(cloud: Cloud, alice: Backend) -> Non
 
 
 def test_a_thousand_names_are_few_requests(cloud: Cloud, alice: Backend) -> None:
-    """The length of a URL is bounded, and the service takes it."""
-    record(alice, name="Ubuntu 24.04 (0999)")
+    """The length of a URL is limited, and the service accepts it."""
+    create_queued(alice, name="Ubuntu 24.04 (0999)")
     names = [f"Ubuntu 24.04 ({number:04})" for number in range(1000)]
     found = alice.find_named(names, alice.identity().project_id)
     assert [image.name for image in found] == ["Ubuntu 24.04 (0999)"]
     assert len(cloud.requests()) < 10
 
 
-def test_names_are_asked_of_one_owner_and_of_visible_images(alice: Backend, opened: Opener) -> None:
-    """Hidden images are out of name look-ups, others' do not clash."""
-    record(alice, name="x")
+def test_names_are_those_of_one_owner_without_hidden_images(alice: Backend, opened: Opener) -> None:
+    """Hidden images, and images of other owners, do not clash."""
+    create_queued(alice, name="x")
     alice.create_image(name="x", hidden=True)
     opened("bob").create_image(name="x", visibility="community")
     assert len(alice.find_named(["x"], alice.identity().project_id)) == 1
 
 
-def test_capabilities_are_asked_once(cloud: Cloud, alice: Backend) -> None:
-    """Formats, methods, stores from the service's own documents."""
+def test_capabilities_are_read_once(cloud: Cloud, alice: Backend) -> None:
+    """Formats, methods and stores are those of the service's documents."""
     able = alice.capabilities()
     assert {"raw", "qcow2", "iso"} <= able.disk_formats
     assert "bare" in able.container_formats
@@ -422,21 +422,21 @@ def test_capabilities_are_asked_once(cloud: Cloud, alice: Backend) -> None:
     assert len(cloud.requests()) == 4
 
 
-def test_a_full_quota_says_so(cloud: Cloud, opened: Opener) -> None:
-    """413 in the service's words; the usage is among the capabilities."""
+def test_a_full_quota_has_the_message_of_the_service(cloud: Cloud, opened: Opener) -> None:
+    """The service returns 413; the usage is among the capabilities."""
     cloud.start_limited()
     cloud.set_limits("images", image_count_total=1)
     limited = opened("limited")
-    record(limited)
+    create_queued(limited)
     with pytest.raises(QuotaExceeded, match="quota"):
-        record(limited)
+        create_queued(limited)
     usage = limited.capabilities().usage["image_count_total"]
     cloud.set_limits("images")
     assert (usage.usage, usage.limit) == (1, 1)
 
 
 def test_projects_are_found_by_name(cloud: Cloud, alice: Backend, opened: Opener) -> None:
-    """An admin finds any, a member its own; what may not be asked is Forbidden with a way out."""
+    """An administrator finds all projects, a member only its own; else it is Forbidden, with a remedy."""
     assert opened("operator").project_id("other", "Default") == cloud.project_id("other")
     assert opened("operator").project_id("other", "default") == cloud.project_id("other")
     assert alice.project_id("images", "Default") == cloud.project_id("images")
@@ -446,7 +446,7 @@ def test_projects_are_found_by_name(cloud: Cloud, alice: Backend, opened: Opener
         opened("operator").project_id("nope", "Default")
 
 
-def test_an_unknown_cloud_names_those_there_are(cloud: Cloud, opened: Opener) -> None:
-    """A misspelt name is the commonest mistake."""
+def test_the_error_for_an_unknown_cloud_lists_the_known_ones(cloud: Cloud, opened: Opener) -> None:
+    """A misspelled name is the most common mistake."""
     with pytest.raises(UsageError, match=r"nope.*alice, bob"):
         opened("nope")

@@ -1,4 +1,4 @@
-"""From clouds.yaml and the environment to the image service of the real cloud, and what goes wrong on the way."""
+"""clouds.yaml and the environment -> the image service of the real cloud, and the errors on the way."""
 
 import contextlib
 import time
@@ -11,12 +11,12 @@ from openstack.config import cloud_region
 
 from imagesync.backends.glance import open_glance
 from imagesync.errors import Unauthorized, Unavailable, UsageError
-from tests.cloud.neighbors import ours
+from tests.cloud.neighbors import drop_neighbors
 from tests.cloud.service import Cloud
 
 
 def use_clouds(monkeypatch: pytest.MonkeyPatch, path: Path, entry: str) -> None:
-    """A clouds.yaml with one cloud, ``c``."""
+    """Use a clouds.yaml with one cloud, ``c``."""
     (path / "clouds.yaml").write_text(f"clouds:\n  c: {entry}\n")
     monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(path / "clouds.yaml"))
 
@@ -44,7 +44,7 @@ def use_clouds(monkeypatch: pytest.MonkeyPatch, path: Path, entry: str) -> None:
         ("[", UsageError, "clouds.yaml"),
     ],
 )
-def test_a_bad_configuration_is_one_clear_line(
+def test_a_bad_configuration_is_an_error_of_one_line(
     cloud: Cloud,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -52,7 +52,7 @@ def test_a_bad_configuration_is_one_clear_line(
     kind: type[Exception],
     words: str,
 ) -> None:
-    """What cannot work is a usage error, refused credentials and silence are the service's; no secret is shown."""
+    """An invalid setting is a usage error; rejected credentials and no response are errors of the service. No secret is shown."""
     scope = "project_name: images, project_domain_id: default, user_domain_id: default"
     output = {"AUTH": cloud.auth_url, "IMAGE": cloud.image_url, "PROJECT": scope, "SECRET": "secret-of-the-tests"}
     for name, value in output.items():
@@ -68,8 +68,8 @@ def test_a_bad_configuration_is_one_clear_line(
     assert any(word in text for word in words.split("|")), text
 
 
-def test_without_clouds_yaml_the_ways_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A fresh machine."""
+def test_the_error_without_clouds_yaml_has_the_remedies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A new machine has no clouds.yaml."""
     monkeypatch.delenv("OS_CLIENT_CONFIG_FILE", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
@@ -78,7 +78,7 @@ def test_without_clouds_yaml_the_ways_are_told(tmp_path: Path, monkeypatch: pyte
 
 
 def test_the_environment_alone_is_enough(cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """``OS_*`` variables as every OpenStack client reads them."""
+    """imagesync reads ``OS_*`` variables, as every OpenStack client does."""
     monkeypatch.delenv("OS_CLIENT_CONFIG_FILE", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
@@ -93,15 +93,15 @@ def test_the_environment_alone_is_enough(cloud: Cloud, tmp_path: Path, monkeypat
     for name, value in settings.items():
         monkeypatch.setenv(f"OS_{name}", value)
     backend = open_glance(None)
-    assert ours(backend.images()) == []
+    assert drop_neighbors(backend.images()) == []
     assert backend.identity().project_name == "images"
     backend.close()
 
 
-def test_an_application_credential_or_a_token_will_do(
+def test_an_application_credential_or_a_token_is_enough(
     cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What automation uses; without the right to renew a token, an expired one is Unauthorized."""
+    """Automation uses them. A token cannot be renewed, so an expired one is Unauthorized."""
     token = cloud.token("alice")
     headers = {"X-Auth-Token": token}
     session = cloud.http("alice").session
@@ -119,7 +119,7 @@ def test_an_application_credential_or_a_token_will_do(
     ):
         use_clouds(monkeypatch, tmp_path, entry)
         backend = open_glance("c")
-        assert ours(backend.images()) == []
+        assert drop_neighbors(backend.images()) == []
         backend.close()
     cloud.expire_tokens()
     backend = open_glance("c")
@@ -131,7 +131,7 @@ def test_an_application_credential_or_a_token_will_do(
 def test_the_clock_of_the_identity_service_is_known(
     cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By the token that it issued: here it is that of this host."""
+    """It is known from the token; here it is the clock of this host."""
     monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(cloud.clouds_yaml))
     with contextlib.closing(open_glance("alice")) as backend:
         (moment,) = backend.times().values()
@@ -139,10 +139,10 @@ def test_the_clock_of_the_identity_service_is_known(
         assert list(backend.times()) == ["the identity service"]
 
 
-def test_the_clock_of_the_identity_service_goes_on_while_the_host_sleeps(
+def test_the_clock_of_the_identity_service_continues_while_the_host_sleeps(
     cloud: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A laptop that was closed for three hours: else the two clocks would differ by three hours."""
+    """After three hours of sleep, the two clocks would otherwise differ by three hours."""
     monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(cloud.clouds_yaml))
     with contextlib.closing(open_glance("alice")) as backend:
         (before,) = backend.times().values()
@@ -153,41 +153,41 @@ def test_the_clock_of_the_identity_service_goes_on_while_the_host_sleeps(
 
 
 class Keyring:
-    """A keyring as the library wants one."""
+    """A keyring with the interface that the library requires."""
 
     def __init__(self) -> None:
         self.kept: dict[tuple[str, str], str] = {}
 
     def get_password(self, service: str, name: str) -> str | None:
-        """What was kept."""
+        """The saved password."""
         return self.kept.get((service, name))
 
     def set_password(self, service: str, name: str, secret: str) -> None:
-        """Keep it."""
+        """Save the password."""
         self.kept[service, name] = secret
 
 
-def test_a_token_from_a_cache_tells_no_time(cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It may have been issued hours ago, and its clock would look as if it were hours behind."""
+def test_a_token_from_a_cache_has_no_time(cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The service may have issued it hours ago, and its clock would seem to be hours behind."""
     cached = tmp_path / "cached.yaml"
     cached.write_text(f"cache: {{auth: true}}\n{cloud.clouds_yaml.read_text()}")
     monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(cached))
     monkeypatch.setattr(cloud_region, "keyring", Keyring())
     for _ in range(2):
         with contextlib.closing(open_glance("alice")) as backend:
-            assert ours(backend.images()) == []
+            assert drop_neighbors(backend.images()) == []
             assert backend.times() == {}
 
 
-def test_a_region_s_override_of_the_endpoint_is_heeded(
+def test_a_region_s_override_of_the_endpoint_is_used(
     cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nobody listens where the catalog of services does not lead."""
+    """The address of the service catalog has no server."""
     auth = f"{{auth_url: '{cloud.auth_url}', username: alice, password: secret-of-the-tests, project_name: images, "
     auth += "project_domain_id: default, user_domain_id: default}"
     use_clouds(monkeypatch, tmp_path, f"{{auth: {auth}, image_endpoint_override: '{cloud.image_url}/v2/'}}")
     backend = open_glance("c")
-    assert ours(backend.images()) == []
+    assert drop_neighbors(backend.images()) == []
     overridden = backend.identity()
     backend.close()
     use_clouds(monkeypatch, tmp_path, f"{{auth: {auth}}}")
@@ -200,7 +200,7 @@ def test_a_region_s_override_of_the_endpoint_is_heeded(
 def test_an_image_service_in_two_regions_is_never_the_first_one(
     cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """On the interface that is used: the others are not affected, and a region that is the only one has its name."""
+    """Only regions with the interface in use count, and the only region is used by its name."""
     service = cloud.identity("GET", "/services?type=image")["services"][0]["id"]
     where = {"service_id": service, "interface": "internal", "region": "RegionTwo", "url": cloud.image_url}
     made = cloud.identity("POST", "/endpoints", {"endpoint": where})["endpoint"]["id"]

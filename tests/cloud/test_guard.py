@@ -1,6 +1,6 @@
 """The guard of writes on the real service: late, overlapping and unanswered PATCHes of two runs, and deletions.
 
-Each run is a ``Writes`` of its own. The same is tried with MariaDB under the service, in the exhaustive part.
+Each run has its own ``Writes``. The exhaustive part repeats the tests with MariaDB.
 """
 
 import threading
@@ -39,7 +39,7 @@ class GuardedRuns:
         self.cloud, self.proxy, self.first, self.second, self.database = cloud, proxy, first, second, database
 
     def make(self, *, guarded: bool = True, hidden: bool = False) -> LiveImage:
-        """An image of the catalog."""
+        """Create an image of the catalog."""
         image_id = str(uuid4())
         marks = {"imagesync_catalog": "base", "imagesync_key": image_id, "imagesync_id": image_id, ROLE: "retired"}
         guard = {"imagesync_rev_1": "earlier"} if guarded else {}
@@ -48,11 +48,11 @@ class GuardedRuns:
         )
 
     def read(self, image: LiveImage) -> LiveImage:
-        """As it is now."""
+        """The image as it is now."""
         return self.first.images(image.id)[0]
 
     def note(self, fault: str, outcome: str) -> None:
-        """One trial."""
+        """Record one trial."""
         note(f"{fault}, on {self.database}", outcome)
 
 
@@ -82,8 +82,8 @@ def is_patch(call: Call) -> bool:
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("number", MANY)
-def test_an_update_that_comes_after_another_run_wrote_saves_nothing(runs: GuardedRuns, number: int) -> None:
-    """Both read the same; the later PATCH is refused, whatever it changes, and the image is as the other left it."""
+def test_an_update_after_a_write_of_another_run_saves_nothing(runs: GuardedRuns, number: int) -> None:
+    """Both runs read the same image. The service rejects the later PATCH, and the image is as the first run left it."""
     for _ in range(number):
         image = runs.make()
         left = Writes(runs.first).update(image, FIRST)
@@ -97,8 +97,8 @@ def test_an_update_that_comes_after_another_run_wrote_saves_nothing(runs: Guarde
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("is_saved", [True, False])
-def test_an_update_whose_answer_is_lost_is_made_once(runs: GuardedRuns, is_saved: bool) -> None:
-    """Whether the service got it or not."""
+def test_an_update_whose_response_is_lost_is_made_once(runs: GuardedRuns, is_saved: bool) -> None:
+    """This holds whether the service received it or not."""
     for _ in range(10):
         image = runs.make()
         faults = iter([Fault(forward=is_saved, cut=0)])
@@ -113,7 +113,7 @@ def test_an_update_whose_answer_is_lost_is_made_once(runs: GuardedRuns, is_saved
 
 
 def overlap(runs: GuardedRuns, image: LiveImage) -> list[list[str]]:
-    """Two runs update an image from the same read, their PATCHes at the same moment: what each is told in the end."""
+    """Two runs send PATCHes at the same time, from the same read; the outcome that each run reports."""
     barrier = threading.Barrier(2)
 
     def meet(call: Call) -> Fault | None:
@@ -138,7 +138,7 @@ def overlap(runs: GuardedRuns, image: LiveImage) -> list[list[str]]:
 
 
 def wait_for(barrier: threading.Barrier) -> None:
-    """PATCHes of both runs meet; once one run has ended, those of the other go on alone."""
+    """Make PATCHes of both runs arrive together; after one run has ended, those of the other continue alone."""
     try:
         barrier.wait(60)
     except threading.BrokenBarrierError:
@@ -146,10 +146,10 @@ def wait_for(barrier: threading.Barrier) -> None:
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("number", [20])  # each waits until a read is final
+@pytest.mark.parametrize("number", [20])  # each run waits until a read shows the final state
 @pytest.mark.parametrize("guarded", [True, False], ids=["guarded", "first guard"])
-def test_of_two_overlapping_updates_at_least_one_run_is_told(runs: GuardedRuns, number: int, guarded: bool) -> None:
-    """By the answer or by the listing at its end: never is another outcome, or a mixed one, a success of both."""
+def test_of_two_overlapping_updates_at_least_one_run_fails(runs: GuardedRuns, number: int, guarded: bool) -> None:
+    """The response or its listing at the end shows it. Both runs never report success for another or a mixed outcome."""
     for _ in range(number):
         image = runs.make(guarded=guarded)
         output = overlap(runs, image)
@@ -165,10 +165,10 @@ def test_of_two_overlapping_updates_at_least_one_run_is_told(runs: GuardedRuns, 
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("is_late", [True, False], ids=["read before the mark", "read after the mark"])
-def test_an_image_that_another_run_makes_current_between_mark_and_deletion_is_not_harmed(
+def test_an_image_that_another_run_publishes_between_marker_and_deletion_is_kept(
     runs: GuardedRuns, is_late: bool
 ) -> None:
-    """A rollback that read it before is refused; one that read it after the mark keeps it: the deletion is not made."""
+    """A rollback that read the image before the marker is refused. One that read it after the marker keeps it, and it is not deleted."""
     images = [runs.make(hidden=True) for _ in range(20)]
     other, outcomes = Writes(runs.second, nonce="other"), list[str]()
 
@@ -191,7 +191,7 @@ def test_an_image_that_another_run_makes_current_between_mark_and_deletion_is_no
 
 
 def delete(runs: GuardedRuns, images: list[LiveImage], between_phases: Callable[[], None]) -> dict[str, object]:
-    """Delete images; something else happens while the run waits."""
+    """Delete images, while something else happens during the wait."""
     relies = [Reliance(image.id, "a", {"name": image.name, f"properties.{ROLE}": "retired"}) for image in images]
     pending = [between_phases]
 

@@ -1,7 +1,7 @@
-"""A tenant in whose project the manifest has one key (``owner:``) writes everything that it may: other keys never suffer.
+"""The owner of one key (``owner:``) writes everything that its project may: other keys never suffer.
 
-The apply runs as an admin, on the real service. All the time somebody else lists what is public: never other bytes than
-those of the manifest.
+The apply runs as an administrator on the real service. All the time, a user of a third project lists public images, and
+sees only data of the manifest.
 """
 
 import hashlib
@@ -36,7 +36,7 @@ Attack = Callable[["HostileWorkspace"], object]
 
 
 class HostileWorkspace:
-    """A catalog with keys of two projects, applied once; the tenant of the other project; what must stay."""
+    """A catalog with keys of two projects, applied once; the tenant of the other project; the images that must stay."""
 
     def __init__(self, cloud: Cloud, folder: Path, command: ForkedCommand) -> None:
         self.cloud, self.folder, self._command = cloud, folder, command
@@ -48,7 +48,7 @@ class HostileWorkspace:
         self.images: dict[str, dict[str, Any]] = {}
 
     def want(self, name: str) -> None:
-        """All keys with one build; ``theirs`` by a digest of the service, ``known`` by one that it does not compute."""
+        """Declare all keys with one build; ``theirs`` by a digest of the service, ``known`` by another digest."""
         data = (self.folder / name).read_bytes()
         sha256 = f"sha256:{hashlib.sha256(data).hexdigest()}"
         sha512 = f"sha512:{hashlib.sha512(data).hexdigest()}"
@@ -63,7 +63,7 @@ class HostileWorkspace:
         }
 
     def run(self, *words: str) -> Result:
-        """``imagesync WORDS`` as the operator; it never ends in a bug, and shows no control character."""
+        """Run ``imagesync WORDS`` as the operator; it must not end with a bug, nor print a control character."""
         document = {
             "version": 1,
             "catalog": "base",
@@ -80,11 +80,11 @@ class HostileWorkspace:
         return result
 
     def apply(self) -> Result:
-        """Apply, whatever comes of the keys in the other project."""
+        """Apply, with any result for the keys of the other project."""
         return self.run("apply", str(self.folder), "--yes")
 
     def begin(self) -> None:
-        """The old build of every key is there, but for ``pinned``, made once for each cloud; the new one is wanted."""
+        """Start with the old build of every key, except ``pinned``, made once for each cloud; declare the new build."""
         self.want("old.raw")
         del self.images["pinned"]
         if self.cloud in _begun:
@@ -95,7 +95,7 @@ class HostileWorkspace:
         self.want("new.raw")
 
     def endure(self, *attacks: Attack) -> None:
-        """While somebody lists, the tenant attacks, and two applies follow; the keys of ours are as wanted then."""
+        """While a user lists images, attack and apply twice; then the catalog's own keys must be as declared."""
         with self.watching():
             for attack in attacks:
                 attack(self)
@@ -119,7 +119,7 @@ class HostileWorkspace:
         self.evil.patch(self.current(key)["id"], *operations).raise_for_status()
 
     def plant(self, key: str, data: bytes | None = EVIL, **changes: Any) -> str:
-        """The tenant copies the image of a key with all its marks, binds them to the copy, and fills it."""
+        """The tenant copies the image of a key with all its markers, binds the markers to the copy, and uploads data."""
         source = self.current(key)
         copied = {name: value for name, value in source.items() if name not in OWN_FIELDS and isinstance(value, str)}
         body = {**copied, **PLAIN, "name": source["name"], "visibility": "private", **changes}
@@ -138,7 +138,7 @@ class HostileWorkspace:
 
     @contextmanager
     def watching(self) -> Iterator[None]:
-        """A user of a third project lists all the time; each public image that it sees holds declared bytes."""
+        """A user of a third project lists images all the time; each public image that it sees must have declared data."""
         http = Http(self.cloud.image_url, self.cloud.token("alice"))
         wrong: list[str] = []
         stop, sightings = threading.Event(), [0]
@@ -169,7 +169,7 @@ class HostileWorkspace:
 
 @pytest.fixture
 def workspace(cloud: Cloud, tmp_path: Path) -> Iterator[HostileWorkspace]:
-    """Nothing applied yet."""
+    """A catalog that is not applied yet."""
     env = cloud_environment(cloud.clouds_yaml, XDG_CACHE_HOME=str(tmp_path / "cache"))
     (tmp_path / "catalog").mkdir()
     with ForkedCommand(env, tmp_path) as command:
@@ -177,12 +177,12 @@ def workspace(cloud: Cloud, tmp_path: Path) -> Iterator[HostileWorkspace]:
 
 
 def managed(**parts: Any) -> str:
-    """What a record says of its history."""
+    """The record's history of a build."""
     return json.dumps(parts)
 
 
 def digests(data: bytes) -> str:
-    """Recorded digests of some bytes."""
+    """The recorded digests of some data."""
     return " ".join(f"{name}:{hashlib.new(name, data).hexdigest()}" for name in ("md5", "sha256", "sha512"))
 
 
@@ -190,7 +190,7 @@ ROLES: Final = ("current", "staging", "retired", "deleting", "lease")
 
 
 def plant_roles(key: str, data: bytes, **changes: Any) -> Attack:
-    """Bound copies in every role, with the recorded digests of some bytes, for one key."""
+    """Plant bound copies in every role, with the recorded digests of some data, for one key."""
 
     def attack(workspace: HostileWorkspace) -> None:
         for role in ROLES:
@@ -201,7 +201,7 @@ def plant_roles(key: str, data: bytes, **changes: Any) -> Attack:
 
 
 def replace_real(key: str, data: bytes, **changes: Any) -> Attack:
-    """The real image is deleted, and a private one put in its place."""
+    """Delete the real image and create a private one instead."""
 
     def attack(workspace: HostileWorkspace) -> None:
         workspace.plant(key, imagesync_digest=digests(data), **changes)
@@ -211,7 +211,7 @@ def replace_real(key: str, data: bytes, **changes: Any) -> Attack:
 
 
 def name_another(workspace: HostileWorkspace) -> None:
-    """Foreign images with the names that are about to be taken, after the real ones are gone."""
+    """Delete the real images, and give foreign images the names that the plan will use."""
     for key in ("theirs", "known"):
         workspace.remove(key)
         for _ in range(2):
@@ -220,12 +220,12 @@ def name_another(workspace: HostileWorkspace) -> None:
 
 
 def take_pinned_id(workspace: HostileWorkspace) -> None:
-    """The id that the manifest pins for a key of ours."""
+    """Create an image with the id that the manifest pins for another key."""
     workspace.evil.send("POST", "/images", json={**PLAIN, "id": PINNED, "visibility": "shared"}).raise_for_status()
 
 
 def leave_no_image_to_adopt(workspace: HostileWorkspace) -> None:
-    """A key that adopts an image by id, and one that has no source, whose images are gone."""
+    """Delete the images of a key that adopts an image by id, and of a key without a source."""
     gone = workspace.plant("known")
     workspace.evil.send("DELETE", f"/images/{gone}").raise_for_status()
     workspace.images["theirs"] = {"adopt": gone, "owner": workspace.other}
@@ -236,7 +236,7 @@ def leave_no_image_to_adopt(workspace: HostileWorkspace) -> None:
 
 
 def protect_removed(workspace: HostileWorkspace) -> None:
-    """A key that left the manifest, whose image somebody protects."""
+    """Protect the image of a key that the manifest no longer declares."""
     workspace.patch("quiet", protected=True)
     del workspace.images["quiet"]
     workspace.removed = {"quiet": {"owner": workspace.other}}
@@ -257,7 +257,7 @@ ODD: Final = (
 
 
 def write_nonsense(**changes: Any) -> Attack:
-    """Records whose parts are of every wrong type, on the real images and on planted ones."""
+    """Write records with wrong types in every part, on the real images and on planted ones."""
 
     def attack(workspace: HostileWorkspace) -> None:
         for number, text in enumerate(ODD):
@@ -270,7 +270,7 @@ def write_nonsense(**changes: Any) -> Attack:
 
 
 def say_it_was_public(workspace: HostileWorkspace) -> None:
-    """A private image whose visibility the manifest does not declare, with a record that says it was public."""
+    """Create a private image with a record of public visibility, which the manifest does not declare."""
     before = managed(b={"visibility": "public"}, g=1)
     workspace.plant("quiet", imagesync_managed=before, imagesync_digest=digests(OLD))
     workspace.remove("quiet")
@@ -320,8 +320,8 @@ COMBINED: Final = (
 
 
 @pytest.mark.timeout(900)
-def test_attacks_at_once_stop_and_deceive_nobody(workspace: HostileWorkspace) -> None:
-    """Our key gets its new build as if there were none; never other bytes are public."""
+def test_simultaneous_attacks_change_no_other_key(workspace: HostileWorkspace) -> None:
+    """The catalog's own key gets its new build, and no other data is public."""
     workspace.begin()
     attacks = dict(ATTACKS)
     workspace.endure(*(attacks[name] for name in COMBINED))
@@ -333,14 +333,14 @@ def test_attacks_at_once_stop_and_deceive_nobody(workspace: HostileWorkspace) ->
 @pytest.mark.trial(
     "a tenant of the project that one key names forges records", "other keys as planned; no wrong byte public"
 )
-def test_an_attack_alone_stops_and_deceives_nobody(workspace: HostileWorkspace, attack: Attack) -> None:
-    """As all at once."""
+def test_a_single_attack_changes_no_other_key(workspace: HostileWorkspace, attack: Attack) -> None:
+    """The result is as for all attacks together."""
     workspace.begin()
     workspace.endure(attack)
 
 
-def test_a_hash_that_the_owner_turned_off_is_believed_all_the_same(workspace: HostileWorkspace) -> None:
-    """A record that says "converted", with the digest that is declared next, does not keep the old build public."""
+def test_a_hash_that_a_record_calls_converted_is_still_compared(workspace: HostileWorkspace) -> None:
+    """A record that claims a conversion, with the digest that is declared next, does not keep the old build public."""
     workspace.begin()
     dict(ATTACKS)["a hash that is turned off"](workspace)
     assert workspace.apply().code == 0

@@ -17,8 +17,8 @@ SETTLING = 30
 """Seconds between the phases: long enough that the interruption comes between them."""
 
 
-def test_deletions_that_wait_are_left_to_the_next_run(cloud: Cloud, tmp_path: Path) -> None:
-    """Exit 130 at once; report and events say what is deferred; the images are hidden, and the next run deletes them."""
+def test_waiting_deletions_are_deferred_to_the_next_run(cloud: Cloud, tmp_path: Path) -> None:
+    """Exit code 130 at once. Report and events list the deferred deletions; the images are hidden, and the next run deletes them."""
     folder = tmp_path / "catalog"
     folder.mkdir()
     workspace = CloudWorkspace(cloud, folder)

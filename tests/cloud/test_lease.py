@@ -43,7 +43,7 @@ from tests.waiting import wait_until
 
 
 def run_race(cloud: Cloud, folder: Path, *, processes: int, times: int, seed: int) -> dict[str, list[str]]:
-    """One race: the lines of each file that the racers wrote, by its name."""
+    """One race; the lines of each file that the racers wrote, by file name."""
     folder.mkdir()
     for name in ("taken", "killed", "lost", "deleted", "violations"):
         (folder / name).touch()
@@ -55,9 +55,10 @@ def run_race(cloud: Cloud, folder: Path, *, processes: int, times: int, seed: in
     return {path.name: path.read_text().splitlines() for path in folder.iterdir()}
 
 
-def test_processes_that_race_and_die_are_never_two_inside(cloud: Cloud, tmp_path: Path) -> None:
-    """Some are killed inside, some in the midst of a POST, some go without a release; POSTs get lost or arrive late, and
-    somebody deletes the newest record."""
+def test_racing_and_dying_processes_never_hold_the_lease_together(cloud: Cloud, tmp_path: Path) -> None:
+    """Some are killed while they hold it, some during a POST, some exit without a release. POSTs get lost or arrive late, and a
+    clean-up deletes the newest record.
+    """
     found = run_race(cloud, tmp_path / "race", processes=6, times=2, seed=0)
     assert found["violations"] == []
     assert len(found["taken"]) >= 6
@@ -69,7 +70,7 @@ def test_processes_that_race_and_die_are_never_two_inside(cloud: Cloud, tmp_path
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("database", ["cloud", "mariadb_cloud"])
 def test_sixteen_processes_race_on_each_database(request: pytest.FixtureRequest, tmp_path: Path, database: str) -> None:
-    """Each race has faults of its own."""
+    """Each race has its own faults."""
     cloud: Cloud = request.getfixturevalue(database)
     for seed in points.choose(request.config, range(points.TURNS)):
         cloud.reset()
@@ -89,54 +90,54 @@ class ConcurrentWorkspace:
         self._started = contextlib.ExitStack()
 
     def write(self, sources: dict[str, str], **fields: object) -> None:
-        """The manifest: an image a source."""
+        """Write the manifest, with one image for each source."""
         defaults = {"disk_format": "raw", "container_format": "bare", **fields}
         images = {key: {"source": source} for key, source in sources.items()}
         document = {"version": 1, "catalog": "base", "defaults": defaults, "images": images}
         (self.folder / "base.yaml").write_text(json.dumps(document))
 
     def files(self, number: int, **fields: object) -> None:
-        """That many images of small files."""
+        """Declare ``count`` images with small files."""
         for index in range(number):
             (self.folder / f"{index}.raw").write_bytes(bytes([index]) * 4096)
         self.write({f"k{index}": f"{index}.raw" for index in range(number)}, **fields)
 
     def start(self, *words: str, user: str = "alice", path: str | None = None) -> Process:
-        """``imagesync WORDS``, running; it is killed at the end of the test if it still runs."""
+        """Start ``imagesync WORDS``; it is killed at the end of the test if it still runs."""
         process = command.start(*words, path or str(self.folder), "--cloud", user, env=self.env)
         return self._started.enter_context(process)
 
     def close(self) -> None:
-        """Kill what still runs."""
+        """Kill commands that still run."""
         self._started.close()
 
     def run(self, *words: str, user: str = "alice", code: int = 0) -> str:
-        """``imagesync WORDS``, done: both outputs."""
+        """Run ``imagesync WORDS``; both outputs."""
         return forked.run(*words, str(self.folder), "--cloud", user, env=self.env, code=code).output
 
     def holder(self) -> dict[str, Any]:
-        """The only record of a lease."""
+        """The only lease record."""
         (lease,) = self.cloud.http("alice").leases()
         return lease
 
 
 @pytest.fixture
 def workspace(cloud: Cloud, tmp_path: Path) -> Iterator[ConcurrentWorkspace]:
-    """An empty folder beside an empty cloud."""
+    """An empty folder and an empty cloud."""
     with contextlib.closing(ConcurrentWorkspace(cloud, tmp_path)) as workspace:
         yield workspace
 
 
 @pytest.fixture
 def backend(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Iterator[Backend]:
-    """The cloud as alice sees it, from Python."""
+    """The cloud as alice sees it, as a Backend."""
     monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(cloud.clouds_yaml))
     with contextlib.closing(open_backend(cloud="alice")) as opened:
         yield opened
 
 
 class Gate:
-    """A web server whose one file lacks its last byte until ``opened`` is set; ``queries`` is set when a client waits."""
+    """A web server with one file, whose last byte it sends only when ``opened`` is set; ``queries`` is set when a client waits."""
 
     size = 2**22
 
@@ -147,7 +148,7 @@ class Gate:
 
 @contextlib.contextmanager
 def gated() -> Iterator[Gate]:
-    """A running gate; it is opened at the end of the block, so no client waits for ever."""
+    """A running gate. The end of the block opens it, so no client waits without end."""
     gate = Gate()
 
     class GateHandler(http.server.BaseHTTPRequestHandler):
@@ -164,7 +165,7 @@ def gated() -> Iterator[Gate]:
             self.wfile.write(b"\0")
 
         def log_message(self, format: str, *args: object) -> None:
-            """Silent."""
+            """Log nothing."""
 
     class GateServer(http.server.ThreadingHTTPServer):
         daemon_threads = True
@@ -184,7 +185,7 @@ def gated() -> Iterator[Gate]:
 
 @pytest.mark.trial("two applies at once on a cloud", "one set of images, both succeeded")
 def test_two_applies_at_once_make_one_set_of_images(workspace: ConcurrentWorkspace) -> None:
-    """The second says who is at work, waits, plans again and finds nothing left to do."""
+    """The second reports the running one, waits, plans again, and has nothing to do."""
     with gated() as gate:
         workspace.files(4)
         manifest = json.loads((workspace.folder / "base.yaml").read_text())
@@ -212,8 +213,8 @@ def test_two_applies_at_once_make_one_set_of_images(workspace: ConcurrentWorkspa
     ]
 
 
-def test_who_does_not_want_to_wait_is_told_the_holder_and_the_ways_out(workspace: ConcurrentWorkspace) -> None:
-    """Exit 1, nothing changed; ``--no-lock`` goes ahead."""
+def test_without_a_wait_the_error_has_the_holder_and_the_remedies(workspace: ConcurrentWorkspace) -> None:
+    """Exit code 1, nothing changed; with ``--no-lock`` it runs."""
     with gated() as gate:
         workspace.write({"slow": gate.url})
         first = workspace.start("apply", "--yes")
@@ -230,8 +231,8 @@ def test_who_does_not_want_to_wait_is_told_the_holder_and_the_ways_out(workspace
 
 
 @pytest.mark.trial("an apply killed while it holds the lease", "the next one on its host waited only for late requests")
-def test_a_killed_apply_is_followed_at_once_on_its_host(workspace: ConcurrentWorkspace) -> None:
-    """Its process is gone: only what it may have sent is waited for; what it left is cleared away."""
+def test_the_next_apply_on_the_host_of_a_killed_one_starts_at_once(workspace: ConcurrentWorkspace) -> None:
+    """The process no longer runs: the next run waits only for requests that it may have sent, and deletes what it left."""
     with gated() as gate:
         workspace.write({"slow": gate.url})
         first = workspace.start("apply", "--yes")
@@ -256,8 +257,9 @@ def test_a_killed_apply_is_followed_at_once_on_its_host(workspace: ConcurrentWor
 
 @pytest.mark.trial("a lease broken by unlock", "its holder published nothing more and started no further step")
 def test_unlock_stops_the_apply_that_holds_the_lease(workspace: ConcurrentWorkspace) -> None:
-    """It shows the holder and asks; the running step ends without publishing, no other starts, the report says to whom
-    the lease was lost, and the next run publishes the verified build without an upload."""
+    """It shows the holder and asks. The running step ends without publishing, and no other starts. The report names the new
+    holder of the lease, and the next run publishes the verified build without an upload.
+    """
     with gated() as gate:
         workspace.write({"slow": gate.url, "z1": gate.url, "z2": gate.url})
         running = workspace.start("apply", "--yes", "--jobs", "1")
@@ -279,10 +281,8 @@ def test_unlock_stops_the_apply_that_holds_the_lease(workspace: ConcurrentWorksp
     assert found == ("slow", "staging", "active", True)
 
 
-def test_heartbeats_go_on_beside_as_many_uploads_as_there_may_be(
-    workspace: ConcurrentWorkspace, backend: Backend
-) -> None:
-    """Eight uploads wait for the rest of their source; the lease has a ninth connection."""
+def test_heartbeats_continue_during_the_maximum_of_uploads(workspace: ConcurrentWorkspace, backend: Backend) -> None:
+    """Eight uploads wait for the rest of their source; the lease uses a ninth connection."""
 
     def statuses() -> list[str]:
         return [image["status"] for image in workspace.cloud.http("alice").images()]
@@ -306,7 +306,7 @@ def test_heartbeats_go_on_beside_as_many_uploads_as_there_may_be(
 
 
 def test_the_lease_costs_six_requests_and_an_empty_plan_none(workspace: ConcurrentWorkspace) -> None:
-    """Look, take, look again, clear the earlier record away, look at the end, give back; a heartbeat every 15 s is two more."""
+    """They read, take, read again, delete the earlier record, read at the end, and release; each heartbeat (15 s) is two more."""
 
     def queries(number: int, *words: str) -> list[str]:
         """What an apply that changes two images asks for."""
@@ -322,8 +322,8 @@ def test_the_lease_costs_six_requests_and_an_empty_plan_none(workspace: Concurre
     assert queries(4) == ["GET", "GET"]
 
 
-def test_after_many_applies_one_record_is_left_that_nobody_is_shown(workspace: ConcurrentWorkspace) -> None:
-    """Not in the list, the ids, the plan or the counts; by its id every field."""
+def test_after_many_applies_one_record_is_left_that_no_output_shows(workspace: ConcurrentWorkspace) -> None:
+    """It is not in the list, the ids, the plan or the counts; by its id, every field is shown."""
     for number in range(1, 5):
         workspace.files(2, min_ram=number)
         workspace.run("apply", "--yes", "--ids", str(workspace.folder / "ids.json"))
@@ -341,8 +341,8 @@ def test_after_many_applies_one_record_is_left_that_nobody_is_shown(workspace: C
     assert "2 images declared, 2 owned" in workspace.run("plan")
 
 
-def test_other_tenants_see_nothing_of_the_records_and_cannot_burn_the_next_id(workspace: ConcurrentWorkspace) -> None:
-    """They could compute the ids of the chain, and burn them: 400 of them stopped two applies."""
+def test_other_tenants_cannot_see_the_records_or_use_the_next_id(workspace: ConcurrentWorkspace) -> None:
+    """If they could compute the ids of the chain, they could use them first: 400 such ids stopped two applies."""
     for number in (1, 2):
         workspace.files(1, min_ram=number)
         workspace.run("apply", "--yes")
@@ -355,8 +355,8 @@ def test_other_tenants_see_nothing_of_the_records_and_cannot_burn_the_next_id(wo
     assert UUID(record["imagesync_lease_next"]).version == 4
 
 
-def test_a_full_quota_names_itself_and_the_way_out(workspace: ConcurrentWorkspace) -> None:
-    """An update needs no room but for the lease: 413 says so, and --no-lock does without."""
+def test_the_error_for_a_full_quota_has_a_remedy(workspace: ConcurrentWorkspace) -> None:
+    """Only the lease of this update needs space. The error has the quota of the 413, and the remedy --no-lock."""
     workspace.cloud.start_limited()
     workspace.files(1, min_ram=1)
     workspace.run("apply", "--yes", "--no-lock")
@@ -374,7 +374,7 @@ def test_a_full_quota_names_itself_and_the_way_out(workspace: ConcurrentWorkspac
 
 
 def test_a_saved_plan_is_applied_under_the_lease_too(workspace: ConcurrentWorkspace) -> None:
-    """Judged again once the lease is there: what the other run made meanwhile makes it stale."""
+    """It is checked again with the lease: if another run has changed something, it is stale."""
     with gated() as gate:
         workspace.write({"slow": gate.url})
         saved = str(workspace.folder / "plan.json")

@@ -1,4 +1,4 @@
-"""The life of one image on the real service, judged over plain HTTP: no gap, nothing unverified, no byte where none is due."""
+"""The life of one image on the real service, checked over plain HTTP: no gap, no unverified data, no upload without need."""
 
 import contextlib
 import hashlib
@@ -26,7 +26,7 @@ NAME = "Ubuntu 24.04"
 
 
 class Reader:
-    """A reader who lists the images of one name, over and over, and keeps what was seen."""
+    """A reader that lists the images with one name all the time, and keeps each result."""
 
     def __init__(self, cloud: Cloud) -> None:
         self._http = cloud.http("bob")
@@ -41,7 +41,7 @@ class Reader:
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[None]:
-        """From the first sighting on, until the end of the block."""
+        """Read from the first image found until the end of the block."""
         self._thread.start()
         try:
             yield
@@ -60,7 +60,7 @@ def workspace(cloud: Cloud, tmp_path: Path) -> CloudWorkspace:
 
 
 def build(workspace: CloudWorkspace, number: int, **attrs: Any) -> str:
-    """The manifest names build ``number``; its sha512."""
+    """Declare build ``number`` in the manifest; return its sha512."""
     data = spell(f"build {number}\n") * 1500
     source = {"path": workspace.file(f"{number}.raw", data), "checksum": f"sha256:{hashlib.sha256(data).hexdigest()}"}
     kind = {"disk_format": "raw", "container_format": "bare", "visibility": "public"}
@@ -69,7 +69,7 @@ def build(workspace: CloudWorkspace, number: int, **attrs: Any) -> str:
 
 
 def spoil(image: dict[str, Any], number: int) -> None:
-    """What the manifest names cannot be published: a wrong checksum, or data of another format."""
+    """Declare a build that cannot be published: a wrong checksum, or data of another format."""
     if number % 2:
         image["source"]["checksum"] = "sha256:" + "0" * 64
     else:
@@ -77,18 +77,18 @@ def spoil(image: dict[str, Any], number: int) -> None:
 
 
 def rollback(workspace: CloudWorkspace, *words: str) -> str:
-    """What ``imagesync rollback ubuntu`` tells."""
+    """The output of ``imagesync rollback ubuntu``."""
     return workspace.run("rollback", "ubuntu", "--yes", *words).stdout
 
 
 class Runs:
-    """Run after run without a process for each: what the commands do, from load to execute."""
+    """Runs without a process for each; they do what the commands do, from load to execute."""
 
     def __init__(self, workspace: CloudWorkspace, backend: Backend) -> None:
         self._workspace, self._backend = workspace, backend
 
     def run(self, make: Callable[..., Plan], **more: Any) -> bool:
-        """One plan of a kind, carried out; whether all went well."""
+        """Make and execute one plan of a kind; whether all steps succeeded."""
         wanted = {"version": 1, "catalog": "base", "images": self._workspace.images}
         (self._workspace.folder / "base.yaml").write_text(json.dumps(wanted))
         catalog = identify(resolve(load(self._workspace.folder)))
@@ -101,7 +101,7 @@ class Runs:
 def test_a_reader_never_sees_a_gap_or_an_unverified_image(
     workspace: CloudWorkspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Twelve replacements, bad builds among them, staged ones and rollbacks: one or two of that name, each known good."""
+    """Twelve replacements, with bad builds, staged builds and rollbacks: one or two images of that name, each with good data."""
     monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(workspace.cloud.clouds_yaml))
     backend = open_backend(cloud="operator")
     runs = Runs(workspace, backend)
@@ -128,12 +128,12 @@ def test_a_reader_never_sees_a_gap_or_an_unverified_image(
 
 
 def writes(workspace: CloudWorkspace) -> list[str]:
-    """The methods of the requests that change something; of runs with ``--no-lock``, so that none is the lease's."""
+    """The methods of the write requests; the runs use ``--no-lock``, so none is a request for the lease."""
     return sorted(one.method for one in workspace.cloud.requests() if one.method not in ("GET", "HEAD"))
 
 
-def test_a_rollback_is_two_requests_and_no_byte(workspace: CloudWorkspace) -> None:
-    """At once, and so is going back in the manifest; the line that must follow is named."""
+def test_a_rollback_is_two_requests_without_data(workspace: CloudWorkspace) -> None:
+    """It is done at once, and so is its reversal in the manifest; the output has the line to add to the manifest."""
     old = workspace.live()["ubuntu"]
     build(workspace, 1)
     workspace.apply()
@@ -154,7 +154,7 @@ def test_a_rollback_is_two_requests_and_no_byte(workspace: CloudWorkspace) -> No
 
 
 def test_a_tested_candidate_is_published_by_one_request(workspace: CloudWorkspace) -> None:
-    """Staged and named for the pipeline, seen by nobody else; then two requests, no byte."""
+    """It is staged and has a name for the pipeline; other users cannot see it. Then two requests without data publish it."""
     wanted = build(workspace, 1)
     ids = workspace.folder / "ids.json.out"
     workspace.run("apply", "--stage", "--yes", "--ids", str(ids))
@@ -173,8 +173,8 @@ def test_a_tested_candidate_is_published_by_one_request(workspace: CloudWorkspac
     assert workspace.live()["ubuntu"]["id"] == candidate
 
 
-def test_a_failed_candidate_is_dropped_alone(workspace: CloudWorkspace) -> None:
-    """One mark and one DELETE; what is published is untouched."""
+def test_a_failed_candidate_is_discarded_alone(workspace: CloudWorkspace) -> None:
+    """It costs one marker and one DELETE; the published image does not change."""
     before = workspace.live()["ubuntu"]
     build(workspace, 1, min_ram=5)
     workspace.run("apply", "--stage", "--yes")
@@ -185,7 +185,7 @@ def test_a_failed_candidate_is_dropped_alone(workspace: CloudWorkspace) -> None:
 
 
 def test_a_candidate_of_another_format_is_never_left(workspace: CloudWorkspace) -> None:
-    """What cannot be verified is no candidate, and leaves nothing behind."""
+    """Data that fails verification is not a candidate, and nothing of it is left."""
     build(workspace, 1)
     spoil(workspace.images["ubuntu"], 2)
     workspace.run("apply", "--stage", "--yes", code=1)
@@ -202,7 +202,7 @@ def test_a_candidate_of_another_format_is_never_left(workspace: CloudWorkspace) 
 def test_a_candidate_that_a_member_of_the_project_rejects_is_never_published(
     workspace: CloudWorkspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Twenty nightly applies, of every kind, change nothing; the next build is published, and the rejected image is gone."""
+    """Twenty nightly applies of every kind change nothing. The next build is published, and the rejected image is deleted."""
     monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(workspace.cloud.clouds_yaml))
     http = workspace.cloud.http()
     build(workspace, 1, min_ram=5)
@@ -230,8 +230,8 @@ def test_a_candidate_that_a_member_of_the_project_rejects_is_never_published(
     assert workspace.live()["ubuntu"]["id"] not in before
 
 
-def test_a_rejection_is_forgotten_or_taken_back_as_the_note_says(workspace: CloudWorkspace) -> None:
-    """Dropped by its key it is staged anew; activated again it is published."""
+def test_a_rejection_is_removed_as_the_note_says(workspace: CloudWorkspace) -> None:
+    """If its key is discarded, the build is staged again; if it is reactivated, it is published."""
     http = workspace.cloud.http()
     build(workspace, 1)
     workspace.run("apply", "--stage", "--yes")

@@ -1,4 +1,4 @@
-"""On MariaDB under the image service, which holds names equal that differ in case, accents or trailing spaces."""
+"""MariaDB under the image service, for which names are equal that differ in case, accents or trailing spaces."""
 
 import hashlib
 from collections.abc import Sequence
@@ -26,21 +26,21 @@ def workspace(mariadb_cloud: Cloud, tmp_path: Path) -> CloudWorkspace:
 
 
 def want(workspace: CloudWorkspace, build: int = 0, **attrs: Any) -> None:
-    """The manifest has one image with this build and these fields."""
+    """Declare one image with this build and these fields."""
     data = spell(f"build {build}\n") * 50
     source = {"path": workspace.file(f"{build}.raw", data), "checksum": f"sha256:{hashlib.sha256(data).hexdigest()}"}
     workspace.images["a"] = {**RAW, "source": source, **attrs}
 
 
 def add(workspace: CloudWorkspace, *operations: dict[str, object]) -> str:
-    """Somebody else patches the live image; its id."""
+    """Patch the live image as another user; its id."""
     image_id = str(workspace.live()["a"]["id"])
     assert workspace.cloud.http().patch(image_id, *operations).status_code == 200
     return image_id
 
 
-def test_the_service_is_reset_and_goes_back_to_a_snapshot(mariadb_cloud: Cloud) -> None:
-    """What tests ask of the cloud holds on MariaDB too: snapshot, restore, images of others, reset."""
+def test_the_service_can_be_reset_and_restored(mariadb_cloud: Cloud) -> None:
+    """The functions of the test cloud work with MariaDB, too: snapshot, restore, neighbors, reset."""
     http = mariadb_cloud.http("alice")
     image = http.send("POST", "/images", json={**RAW, "name": "kept", "p": "ä", "tags": ["t"]}).json()
     http.send("PUT", f"/images/{image['id']}/file", data=b"x", headers={"Content-Type": "application/octet-stream"})
@@ -53,8 +53,8 @@ def test_the_service_is_reset_and_goes_back_to_a_snapshot(mariadb_cloud: Cloud) 
     assert http.send("GET", f"/images/{image['id']}/file").content == b"x"
 
 
-def test_no_two_characters_that_the_database_holds_equal_are_different_here(mariadb_cloud: Cloud) -> None:
-    """Every character of the basic plane, by the weight that the collation of the service's tables gives it."""
+def test_characters_that_are_equal_for_the_database_are_equal_here(mariadb_cloud: Cloud) -> None:
+    """Every character up to U+FFFF is compared by its weight in the collation of the service's tables."""
     characters = [chr(code) for code in range(1, 0x10000) if not 0xD800 <= code < 0xE000]
     with mariadb_cloud.database.open() as tables:
         ((collation,),) = tables.read(
@@ -79,7 +79,7 @@ def test_no_two_characters_that_the_database_holds_equal_are_different_here(mari
 
 @pytest.mark.parametrize("ours", [True, False])
 def test_a_property_cannot_change_its_case(workspace: CloudWorkspace, ours: bool) -> None:
-    """A note in the plan; one clear line at apply, exit 1, nothing changed; three ways out."""
+    """The plan has a note. The apply has one line of error with three remedies, exit code 1, and changes nothing."""
     want(workspace, properties={"Foo": "1"} if ours else {})
     workspace.apply()
     image_id = add(workspace, {"op": "add", "path": "/Foo", "value": "1"})
@@ -99,8 +99,8 @@ def test_a_property_cannot_change_its_case(workspace: CloudWorkspace, ours: bool
         assert workspace.live()["a"][name] == "1"
 
 
-def test_a_name_that_the_image_once_had_in_another_case_is_hinted_at(workspace: CloudWorkspace) -> None:
-    """MariaDB keeps the row of a removed property; a new build has none."""
+def test_the_error_hints_at_a_former_property_in_another_case(workspace: CloudWorkspace) -> None:
+    """MariaDB keeps the row of a removed property; a new build has no such row."""
     for properties in ({"Foo": "1"}, {}):
         want(workspace, properties=properties)
         workspace.apply()
@@ -114,7 +114,7 @@ def test_a_name_that_the_image_once_had_in_another_case_is_hinted_at(workspace: 
 
 @pytest.mark.parametrize(("before", "after"), [(["A"], ["a"]), (["naive", "x"], ["naïve", "y"]), (["A", "b"], ["a"])])
 def test_a_tag_can_change_its_case(workspace: CloudWorkspace, before: list[str], after: list[str]) -> None:
-    """With the other changes of the same apply; then the plan is empty."""
+    """It changes together with the other fields of the same apply; then the plan is empty."""
     want(workspace, tags=before, name="one")
     workspace.apply()
     want(workspace, tags=after, name="two", min_ram=1)
@@ -123,8 +123,8 @@ def test_a_tag_can_change_its_case(workspace: CloudWorkspace, before: list[str],
     assert (sorted(live["tags"]), live["name"], live["min_ram"]) == (after, "two", 1)
 
 
-def test_one_of_two_alike_tags_stays_with_one_clear_line(workspace: CloudWorkspace) -> None:
-    """Neither can be taken away; a new build has only what is wanted."""
+def test_one_of_two_alike_tags_stays_and_the_error_is_one_line(workspace: CloudWorkspace) -> None:
+    """The service can remove neither of them; a new build has only the declared tags."""
     want(workspace, tags=["A"])
     workspace.apply()
     image_id = add(workspace, {"op": "replace", "path": "/tags", "value": ["A", "a"]})
@@ -140,7 +140,7 @@ def test_one_of_two_alike_tags_stays_with_one_clear_line(workspace: CloudWorkspa
 
 
 def test_a_value_may_be_as_long_as_a_column_and_no_longer(workspace: CloudWorkspace) -> None:
-    """65,535 bytes are kept; one more, or an emoji, is refused with file and line before anything is sent."""
+    """A value of 65,535 bytes is saved. A longer one, or an emoji, is refused with file and line before any request."""
     want(workspace, properties={"x": "ä" * 32_767 + "a"})
     workspace.apply()
     assert len(workspace.live()["a"]["x"].encode()) == 65_535
@@ -156,8 +156,8 @@ def test_a_value_may_be_as_long_as_a_column_and_no_longer(workspace: CloudWorksp
     assert workspace.cloud.requests() == []
 
 
-def look_alikes(cloud: Cloud) -> Sequence[str]:
-    """The ids of somebody else's images in our own project: marks, names, tags and leases nearly as ours."""
+def add_look_alikes(cloud: Cloud) -> Sequence[str]:
+    """Add foreign images to the project, with markers, names, tags and leases that are nearly those of the catalog; their ids."""
     http, made = cloud.http("alice"), []
     for catalog in ALIKE:
         for role in ("current", "staging", "retired", "lease"):
@@ -170,10 +170,10 @@ def look_alikes(cloud: Cloud) -> Sequence[str]:
     return made
 
 
-def test_images_of_catalogs_with_alike_names_are_not_ours(workspace: CloudWorkspace) -> None:
-    """Through a life, from create to removal: never planned for or written to."""
+def test_images_of_catalogs_with_alike_names_are_foreign(workspace: CloudWorkspace) -> None:
+    """From creation to removal, no plan has a step for them and no request changes them."""
     cloud = workspace.cloud
-    foreign = look_alikes(cloud)
+    foreign = add_look_alikes(cloud)
     http = cloud.http()
 
     def show() -> list[dict[str, Any]]:
@@ -196,10 +196,10 @@ def test_images_of_catalogs_with_alike_names_are_not_ours(workspace: CloudWorksp
     assert show() == before
 
 
-def test_two_catalogs_with_alike_names_live_side_by_side(
+def test_two_catalogs_with_alike_names_do_not_interfere(
     workspace: CloudWorkspace, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """Each sees its own images only."""
+    """Each finds only its own images."""
     other = CloudWorkspace(workspace.cloud, tmp_path_factory.mktemp("other"), catalog="Base")
     want(workspace, name="one")
     want(other, name="two")

@@ -1,4 +1,4 @@
-"""Sources that move: lists of digests on a web server, followed by plans against the real cloud."""
+"""Sources that change: checksum lists on a web server, which plans follow on the real cloud."""
 
 import gzip
 import hashlib
@@ -17,25 +17,25 @@ ONE, TWO = b"\xb1" * 5000, b"\xb2" * 6000
 
 @pytest.fixture
 def workspace(cloud: Cloud, tmp_path: Path) -> CloudWorkspace:
-    """An empty catalog beside an empty cloud."""
+    """An empty catalog and an empty cloud."""
     return CloudWorkspace(cloud, tmp_path)
 
 
 @pytest.fixture
 def upstream() -> Iterator[Mirror]:
-    """Where builds are published."""
+    """A web server for builds."""
     with mirror() as found:
         yield found
 
 
 def publish(upstream: Mirror, build: bytes) -> str:
-    """A build, and the list that names its digest."""
+    """Publish a build, and the list with its digest."""
     upstream.publish("/latest/SHA256SUMS", f"{hashlib.sha256(build).hexdigest()} *disk.raw\n".encode())
     return upstream.publish("/latest/disk.raw", build)
 
 
 def follow(upstream: Mirror, workspace: CloudWorkspace, *keys: str, **more: object) -> None:
-    """Images that follow the list."""
+    """Declare images that follow the list."""
     url = publish(upstream, ONE)
     source = {"url": url, "checksum_url": f"{upstream.address}/latest/SHA256SUMS", **more}
     for key in keys:
@@ -43,7 +43,7 @@ def follow(upstream: Mirror, workspace: CloudWorkspace, *keys: str, **more: obje
 
 
 def test_a_new_build_upstream_is_a_replacement(workspace: CloudWorkspace, upstream: Mirror) -> None:
-    """The list is fetched once a run for all images, the data once an image that changed."""
+    """The list is fetched once for all images of a run, the data once for each image that changed."""
     follow(upstream, workspace, "a", "b")
     workspace.apply()
     upstream.queries.clear()
@@ -57,8 +57,8 @@ def test_a_new_build_upstream_is_a_replacement(workspace: CloudWorkspace, upstre
     assert {image["os_hash_value"] for image in workspace.live().values()} == {hashlib.sha512(TWO).hexdigest()}
 
 
-def test_data_that_is_not_what_the_list_says_never_shows(workspace: CloudWorkspace, upstream: Mirror) -> None:
-    """A mirror that is between two builds: one clear line, the old image stays, nothing is left over."""
+def test_data_with_another_digest_than_the_list_is_never_published(workspace: CloudWorkspace, upstream: Mirror) -> None:
+    """A mirror may be in the middle of an update: one line of error, the old image stays, and nothing is left."""
     follow(upstream, workspace, "a")
     workspace.apply()
     before = workspace.live()["a"]
@@ -86,10 +86,10 @@ def test_data_that_is_not_what_the_list_says_never_shows(workspace: CloudWorkspa
         (File(b"", 404), "HTTP 404"),
     ],
 )
-def test_a_list_that_tells_nothing_plans_nothing(
+def test_a_list_without_the_entry_is_an_error(
     workspace: CloudWorkspace, upstream: Mirror, listed: File, message: str
 ) -> None:
-    """At the place in the manifest, with exit code 1."""
+    """The error has the place in the manifest, and exit code 1."""
     follow(upstream, workspace, "a")
     upstream.publish("/latest/SHA256SUMS", listed)
     output = workspace.run("plan", code=1).stdout
@@ -97,8 +97,8 @@ def test_a_list_that_tells_nothing_plans_nothing(
     assert message in output
 
 
-def test_a_signed_list_is_held_to_its_keyring(workspace: CloudWorkspace, upstream: Mirror) -> None:
-    """Detached beside it; a signature that no longer fits the list, or another key, plans nothing."""
+def test_a_signed_list_is_checked_against_its_keyring(workspace: CloudWorkspace, upstream: Mirror) -> None:
+    """The signature is a separate file. If it does not match the list, or the key is another one, nothing is planned."""
     key = Tsk.generate("Upstream <images@example.org>")
     workspace.file("keys.asc", str(key.extract_certificate()).encode())
     address = f"{upstream.address}/latest/SHA256SUMS.asc"
@@ -115,8 +115,8 @@ def test_a_signed_list_is_held_to_its_keyring(workspace: CloudWorkspace, upstrea
     assert "keyring keys.asc: No such file or directory" in workspace.run("plan", code=1).stderr
 
 
-def test_a_clear_signed_list_is_read_and_held_to_its_keyring(workspace: CloudWorkspace, upstream: Mirror) -> None:
-    """As Fedora and Rocky publish CHECKSUM: the signature's URL is the list's own."""
+def test_a_clear_signed_list_is_checked_against_its_keyring(workspace: CloudWorkspace, upstream: Mirror) -> None:
+    """Fedora and Rocky publish CHECKSUM in this form: the URL of the signature is that of the list."""
     key = Tsk.generate("Upstream <images@example.org>")
     workspace.file("keys.asc", str(key.extract_certificate()).encode())
     url = upstream.publish("/disk.raw", ONE)
@@ -130,10 +130,8 @@ def test_a_clear_signed_list_is_read_and_held_to_its_keyring(workspace: CloudWor
     assert "/CHECKSUM: signature verification failed: the list is not what key " in workspace.run("plan", code=1).stdout
 
 
-def test_a_mirror_serves_where_the_first_is_down_and_the_origin_is_the_published_place(
-    workspace: CloudWorkspace, upstream: Mirror
-) -> None:
-    """What the record keeps is the first URL, without its query."""
+def test_a_mirror_is_used_and_the_origin_stays_the_first_url(workspace: CloudWorkspace, upstream: Mirror) -> None:
+    """The record has the first URL, without its query."""
     urls = [f"{upstream.address}/down?sig=secret", upstream.publish("/up", ONE)]
     source = {"url": urls, "checksum": f"sha256:{hashlib.sha256(ONE).hexdigest()}"}
     workspace.images["a"] = {"source": source, "disk_format": "raw", "container_format": "bare"}
@@ -145,10 +143,10 @@ def test_a_mirror_serves_where_the_first_is_down_and_the_origin_is_the_published
 
 
 @pytest.mark.parametrize("is_packed_first", [False, True])
-def test_a_build_that_is_packed_otherwise_keeps_its_image(
+def test_a_build_in_another_compression_keeps_its_image(
     workspace: CloudWorkspace, upstream: Mirror, *, is_packed_first: bool
 ) -> None:
-    """All its published digests differ; the service's own hash shows that the bytes are the same. Nothing is sent."""
+    """All its published digests differ; the service's hash shows that the data is the same. Nothing is sent."""
     packed, plain = gzip.compress(ONE), ONE
     shapes = {"/disk.raw.gz": packed, "/disk.raw": plain}
     if not is_packed_first:
@@ -168,8 +166,8 @@ def test_a_build_that_is_packed_otherwise_keeps_its_image(
     assert "No changes" in workspace.run("plan").stdout
 
 
-def test_a_candidate_whose_digest_is_told_otherwise_is_published(workspace: CloudWorkspace) -> None:
-    """Its record is an old one, which knows sha256 alone, and the service's own hash is another: the source is hashed."""
+def test_a_candidate_with_another_kind_of_digest_is_published(workspace: CloudWorkspace) -> None:
+    """Its old record has only a sha256, and the service's hash is of another kind: imagesync hashes the source."""
     path = workspace.file("a.raw", TWO)
     image = {"disk_format": "raw", "container_format": "bare"}
     workspace.images["a"] = {**image, "source": {"path": path, "checksum": f"sha1:{hashlib.sha1(TWO).hexdigest()}"}}

@@ -1,4 +1,4 @@
-"""Very large images that another project publishes with our mark, and our own, on the real service."""
+"""Very large images with the catalog's marker, of another project and of the session's project, on the real service."""
 
 import json
 from pathlib import Path
@@ -18,7 +18,7 @@ ID = "0b16b16b-0000-4000-8000-{:012x}"
 
 
 def publish(cloud: Cloud, user: str, number: int, visibility: str) -> str:
-    """Make one very large image with our mark for key ``fresh``, as if it had been made for that project; its id."""
+    """Create one very large image with the catalog's marker for key ``fresh``; its id."""
     project = cloud.project_id({"bob": "other", "alice": "images"}[user])
     image_id = ID.format(number)
     marks = {"imagesync_id": image_id, "imagesync_catalog": "base", "imagesync_key": "fresh"}
@@ -33,7 +33,7 @@ def publish(cloud: Cloud, user: str, number: int, visibility: str) -> str:
 
 @pytest.fixture
 def workspace(cloud: Cloud, tmp_path: Path) -> CloudWorkspace:
-    """One key that has its image, then a new one; three very large community images of another project."""
+    """A key with an image, a new key, and three very large community images of another project."""
     made = CloudWorkspace(cloud, tmp_path)
     source = made.file("a.raw", b"\xe1" * 2000)
     plain = {"source": source, "disk_format": "raw", "container_format": "bare"}
@@ -45,8 +45,8 @@ def workspace(cloud: Cloud, tmp_path: Path) -> CloudWorkspace:
     return made
 
 
-def test_large_community_images_of_others_never_end_a_run(workspace: CloudWorkspace) -> None:
-    """Plan and apply of a new key go on; the plan mentions the project in which the images lie."""
+def test_large_community_images_of_others_do_not_stop_a_run(workspace: CloudWorkspace) -> None:
+    """Plan and apply of a new key succeed; the plan names the project of those images."""
     output = workspace.run("plan", user="alice").stdout
     assert "+ fresh" in output
     assert f"project {workspace.cloud.project_id('other')} has images of fresh" in output
@@ -58,8 +58,8 @@ def test_large_community_images_of_others_never_end_a_run(workspace: CloudWorksp
     assert [UUID.sub("ID", one.path) for one in requests] == ["/v2/images", "/v2/images"]
 
 
-def test_large_community_images_of_others_never_end_an_export(workspace: CloudWorkspace) -> None:
-    """Five fit into a manifest of 32 MiB; it is named which do not."""
+def test_large_community_images_of_others_do_not_stop_an_export(workspace: CloudWorkspace) -> None:
+    """Five fit into a manifest of 32 MiB; the output names the others."""
     for number in range(3, 7):
         publish(workspace.cloud, "bob", number, "community")
     env = cloud_environment(workspace.cloud.clouds_yaml)
@@ -71,8 +71,8 @@ def test_large_community_images_of_others_never_end_an_export(workspace: CloudWo
     assert "a" in {image["name"] for image in json.loads(listed.stdout)}
 
 
-def test_large_images_of_ours_are_listed(cloud: Cloud, tmp_path: Path) -> None:
-    """More in one page than one answer may hold: a plan reads them all."""
+def test_large_owned_images_are_listed(cloud: Cloud, tmp_path: Path) -> None:
+    """A page of them is larger than the limit of a response; a plan still reads all of them."""
     workspace = CloudWorkspace(cloud, tmp_path)
     workspace.images["fresh"] = {"id": ID.format(0)}
     ids = [publish(cloud, "alice", number, "private") for number in range(5)]

@@ -1,4 +1,4 @@
-"""What tools of this kind are known to get wrong, each by name, with the command on the real service, judged over plain HTTP."""
+"""Known bugs of tools of this kind, each by name: the command on the real service, checked over plain HTTP."""
 
 import hashlib
 import json
@@ -24,7 +24,7 @@ BOUND_ID = "5d1f1f3e-6c1b-4c8e-9d53-0f2b7a1c9e11"
 
 
 class RegressionWorkspace:
-    """One catalog in a folder of its own, and the command on it as one user of the cloud."""
+    """A catalog in its own folder, and the command as one user of the cloud."""
 
     def __init__(self, cloud: Cloud, folder: Path, name: str = "base") -> None:
         self.cloud, self.folder, self.name = cloud, folder, name
@@ -36,20 +36,20 @@ class RegressionWorkspace:
         (folder / "two.raw").write_bytes(b"build two\0" * 700)
 
     def want(self, key: str, source: str = "one.raw", **more: Any) -> None:
-        """One image of the manifest."""
+        """Declare one image."""
         self.images[key] = {"source": source, **more}
 
     def write(self) -> None:
-        """The manifest as it is now."""
+        """Write the manifest."""
         document = {"version": 1, "catalog": self.name, "defaults": RAW, "policy": self.policy, "images": self.images}
         (self.folder / "base.yaml").write_text(json.dumps(document))
 
     def start(self, *words: str, user: str = "operator") -> Process:
-        """``imagesync WORDS`` on the manifest that lies there, running."""
+        """Start ``imagesync WORDS`` on the written manifest."""
         return command.start(*words, str(self.folder), "--cloud", user, env=cloud_environment(self.clouds))
 
     def run(self, *words: str, code: int = 0, user: str = "operator") -> str:
-        """``imagesync WORDS`` on the manifest that lies there; all that it told."""
+        """Run ``imagesync WORDS`` on the written manifest; its output."""
         env = cloud_environment(self.clouds)
         return forked.run(*words, str(self.folder), "--cloud", user, env=env, code=code).output
 
@@ -61,7 +61,7 @@ class RegressionWorkspace:
         return output
 
     def refused(self, *words: str) -> str:
-        """What a refused plan and a refused apply tell; nothing is written."""
+        """The output of a refused plan and a refused apply, which must write nothing."""
         before = self.live()
         self.cloud.forget_requests()
         output = self.run("plan", *words, code=1)
@@ -71,7 +71,7 @@ class RegressionWorkspace:
         return output.splitlines()[-1]
 
     def live(self) -> list[dict[str, Any]]:
-        """Every image of the tests, all fields."""
+        """All fields of every image of the test."""
         return self.cloud.http().images()
 
     def image(self, key: str) -> dict[str, Any]:
@@ -86,13 +86,13 @@ class RegressionWorkspace:
 
 @pytest.fixture
 def workspace(cloud: Cloud, tmp_path: Path) -> RegressionWorkspace:
-    """An empty catalog beside an empty project."""
+    """An empty catalog and an empty project."""
     return RegressionWorkspace(cloud, tmp_path / "base")
 
 
 @pytest.fixture
 def proxied(workspace: RegressionWorkspace, tmp_path: Path) -> Iterator[Proxy]:
-    """The operator's requests to the image service go through a proxy."""
+    """A workspace whose requests to the image service use a proxy."""
     with between(workspace.cloud.image_url) as proxy:
         clouds = yaml.safe_load(workspace.cloud.clouds_yaml.read_text())
         clouds["clouds"]["operator"] |= {"image_endpoint_override": proxy.address}
@@ -114,8 +114,8 @@ UNUSABLE: dict[str, str] = {
 
 
 @pytest.mark.trial("a definition that is YAML but cannot be used", "the whole set was refused, nothing removed")
-def test_a_definition_that_cannot_be_used_removes_nothing(workspace: RegressionWorkspace) -> None:
-    """Valid YAML, but unusable: the whole set is refused, and the live image of that key is as it was."""
+def test_an_invalid_manifest_removes_nothing(workspace: RegressionWorkspace) -> None:
+    """It is valid YAML, but the loader refuses the whole catalog, and the live image of that key does not change."""
     workspace.want("a")
     workspace.want("b")
     workspace.apply()
@@ -129,7 +129,7 @@ def test_a_definition_that_cannot_be_used_removes_nothing(workspace: RegressionW
 
 @pytest.mark.trial("one file of several cannot be read", "the whole set was refused, nothing removed")
 def test_a_part_of_the_catalog_that_cannot_be_read_removes_nothing(workspace: RegressionWorkspace) -> None:
-    """One file of several is broken: its images are not taken for removed."""
+    """One of several files is invalid: its images do not count as removed."""
     workspace.want("a")
     workspace.want("b")
     workspace.apply()
@@ -144,8 +144,10 @@ def test_a_part_of_the_catalog_that_cannot_be_read_removes_nothing(workspace: Re
 
 
 @pytest.mark.trial("kill -9 between upload and publishing", "never visible, then published, no byte sent again")
-def test_killed_between_upload_and_metadata_it_heals(workspace: RegressionWorkspace, proxied: Proxy) -> None:
-    """The data is in, the publishing PATCH never came: nobody sees the image; the next apply publishes it, no byte sent."""
+def test_a_run_killed_between_upload_and_publication_is_completed(
+    workspace: RegressionWorkspace, proxied: Proxy
+) -> None:
+    """The data is uploaded, but the PATCH was never sent: users cannot see the image; the next apply publishes it without an upload."""
     workspace.want("a", properties={"p": "1"}, tags=["t"])
     workspace.write()
     running: queue.SimpleQueue[Process] = queue.SimpleQueue()
@@ -172,8 +174,8 @@ def test_killed_between_upload_and_metadata_it_heals(workspace: RegressionWorksp
 
 
 @pytest.mark.trial("only a property changed", "the live image got it by one PATCH")
-def test_a_change_of_a_property_reaches_the_image_that_is_there(workspace: RegressionWorkspace) -> None:
-    """One PATCH of the live image, no upload: id and data stay."""
+def test_a_changed_property_updates_the_existing_image(workspace: RegressionWorkspace) -> None:
+    """It is one PATCH of the live image, without an upload: id and data stay the same."""
     workspace.want("a", properties={"hw_disk_bus": "virtio"})
     workspace.apply()
     before = workspace.image("a")
@@ -188,8 +190,8 @@ def test_a_change_of_a_property_reaches_the_image_that_is_there(workspace: Regre
 
 
 @pytest.mark.trial("only the source changed", "replaced, the old build hidden")
-def test_a_single_new_version_replaces(workspace: RegressionWorkspace) -> None:
-    """Only the source changes: the new build is published under the name, the one before is hidden."""
+def test_a_new_version_replaces_the_old_one(workspace: RegressionWorkspace) -> None:
+    """Only the source changes: the new build is published with the name, and the old one is hidden."""
     workspace.want("a", name="Ubuntu 24.04")
     workspace.want("b")
     workspace.apply()
@@ -206,7 +208,7 @@ def test_a_single_new_version_replaces(workspace: RegressionWorkspace) -> None:
 
 @pytest.mark.trial("two catalogs with the same names", "each touched only its own")
 def test_two_catalogs_with_the_same_names(workspace: RegressionWorkspace, tmp_path: Path) -> None:
-    """Same keys in one project: the second is refused while it wants the same visible name; each touches only its own."""
+    """With the same keys in one project, the second is refused while it declares the same visible name; each changes only its images."""
     workspace.want("a")
     workspace.apply()
     mine = workspace.image("a")
@@ -227,8 +229,8 @@ def test_two_catalogs_with_the_same_names(workspace: RegressionWorkspace, tmp_pa
 
 @pytest.mark.trial("our marker copied to the byte by another project", "its image was never touched")
 @pytest.mark.parametrize("user", ["operator", "alice"])
-def test_a_public_image_of_another_project_with_our_marker(workspace: RegressionWorkspace, user: str) -> None:
-    """A copy of our own marker, to the byte, on somebody else's image: not ours, whatever is done to ours."""
+def test_a_public_image_of_another_project_with_the_marker(workspace: RegressionWorkspace, user: str) -> None:
+    """An exact copy of the marker on a foreign image does not make it an owned image, whatever the run changes."""
     workspace.want("a", tags=["t"], owner=workspace.cloud.project_id("images"))
     workspace.apply(user=user)
     mine = workspace.image("a")
@@ -244,7 +246,7 @@ def test_a_public_image_of_another_project_with_our_marker(workspace: Regression
     workspace.want("b")
     del workspace.images["a"]
     workspace.apply("--destroy", user=user)
-    workspace.want("a")  # without an owner, and no image of this key but theirs
+    workspace.want("a")  # without an owner; only the foreign project has an image of this key
     workspace.apply(user=user)
     workspace.images = {}
     workspace.apply("--destroy", user=user)
@@ -254,7 +256,7 @@ def test_a_public_image_of_another_project_with_our_marker(workspace: Regression
 
 @pytest.mark.trial("two current images of one key, made by a race", "the older stayed, the other retired, no upload")
 def test_a_duplicate_name_made_by_a_race(workspace: RegressionWorkspace) -> None:
-    """Two runs both made the image: of the two current ones the older stays, the other retires; nothing is uploaded."""
+    """Two runs both created the image: of the two current ones the older stays, the other is retired; nothing is uploaded."""
     workspace.want("a")
     workspace.apply()
     mine = workspace.image("a")
@@ -273,7 +275,7 @@ def test_a_duplicate_name_made_by_a_race(workspace: RegressionWorkspace) -> None
 
 @pytest.mark.trial("properties that the service made", "never planned, never copied")
 def test_properties_made_by_the_service_are_never_in_a_plan(workspace: RegressionWorkspace) -> None:
-    """An import leaves ``os_glance_*`` on the image: not drift, not planned, not copied to the next build."""
+    """An import leaves ``os_glance_*`` on the image: it is not drift, not planned, and not copied to the next build."""
     workspace.images["a"] = {"source": {"path": "one.raw", "method": "glance-direct"}}
     workspace.apply()
     assert [name for name in workspace.image("a") if name.startswith(READ_ONLY)]
@@ -291,7 +293,7 @@ def test_properties_made_by_the_service_are_never_in_a_plan(workspace: Regressio
 @pytest.mark.trial("tags, members and properties emptied", "those of the catalog were removed, those of others stayed")
 @pytest.mark.parametrize("emptied", [{"tags": [], "members": [], "properties": {}}, {}])
 def test_tags_and_members_emptied(workspace: RegressionWorkspace, emptied: dict[str, Any]) -> None:
-    """An empty list, or none at all: what was put there goes, what others added stays."""
+    """With an empty list, or none, the declared values are removed; values that other users added stay."""
     workspace.want("a", tags=["one", "two"], visibility="shared", members=["1" * 32, "2" * 32], properties={"p": "1"})
     workspace.apply()
     image_id, http = workspace.image("a")["id"], workspace.cloud.http()
@@ -333,16 +335,16 @@ DAMAGED: list[tuple[dict[str, str | None], int]] = [
     ({"imagesync_rev_12": None}, 0),
     ({"imagesync_rev_12": None, "imagesync_spec": None, "imagesync_managed": None}, 1),
 ]
-"""What is otherwise, None for missing; how many updates that may cost at most.
+"""Changed properties of a marker (None: missing), and the maximum number of updates.
 
-Not the digest: without it nothing tells that the content is the declared one, and a new build takes its workspace.
+The digest is not among them: without it imagesync cannot know the content, and a new build replaces the image.
 """
 
 
 @pytest.mark.trial("older, unknown and damaged markers", "nothing planned, or one update; no data sent")
 def test_an_upgrade_from_an_older_marker_plans_nothing(workspace: RegressionWorkspace) -> None:
-    """Markers frozen as they are written today; damaged or strange ones cost one update at most, never data."""
-    old = b"build one " * 500  # of which the digests are
+    """Markers of this version, saved as literals. A damaged or unknown one leads to one update at most, and to no upload."""
+    old = b"build one " * 500  # the digests are those of this data
     (workspace.folder / "one.raw").write_bytes(old)
     workspace.want("a", min_ram=1, tags=["t"], properties={"p": "1"})
     workspace.write()
@@ -370,7 +372,7 @@ def test_an_upgrade_from_an_older_marker_plans_nothing(workspace: RegressionWork
 def test_a_delete_refused_as_in_use_leaves_the_image_hidden(
     workspace: RegressionWorkspace, proxied: Proxy, protected: bool
 ) -> None:
-    """409: told of, exit 0; nobody brings it back, and the next run tries again."""
+    """The service returns 409. The output reports it, exit code 0. The image stays hidden, and the next run tries again."""
     workspace.want("a", protected=protected)
     workspace.want("b")
     workspace.apply()
@@ -398,8 +400,8 @@ def test_a_delete_refused_as_in_use_leaves_the_image_hidden(
 @pytest.mark.trial(
     "more removed, changed or emptied than the limits allow", "refused before any write, with the way out"
 )
-def test_limits_hold_before_anything_is_written(workspace: RegressionWorkspace) -> None:
-    """max_delete, max_update, protected, the emptied catalog: refused with number, limit and the way out."""
+def test_limits_are_checked_before_any_write(workspace: RegressionWorkspace) -> None:
+    """These are max_delete, max_update, protection and an empty catalog: the error has the number, the limit and a remedy."""
     for number in range(5):
         workspace.want(f"k{number}", protected=number == 0)
     workspace.apply()
@@ -431,8 +433,8 @@ def test_limits_hold_before_anything_is_written(workspace: RegressionWorkspace) 
 
 
 @pytest.mark.trial("a catalog whose folder vanished", "an error, nothing removed")
-def test_a_directory_that_vanished_is_an_error_and_no_empty_catalog(workspace: RegressionWorkspace) -> None:
-    """Nor is a directory without a manifest, or one whose files are not readable, whatever is permitted."""
+def test_a_missing_folder_is_an_error_and_not_an_empty_catalog(workspace: RegressionWorkspace) -> None:
+    """So is a folder without a manifest, or with unreadable files, whatever options are given."""
     workspace.want("a")
     workspace.apply()
     moved = workspace.folder.with_name("moved")

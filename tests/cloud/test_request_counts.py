@@ -1,4 +1,4 @@
-"""What an apply costs the image service: requests by kind, for small images, for their removal, for nothing to do."""
+"""The requests of an apply by kind: for small images, for their removal, and for an empty plan."""
 
 from collections import Counter
 from pathlib import Path
@@ -19,7 +19,7 @@ MAX_REST = 30
 
 
 def count(cloud: Cloud, ids: set[str]) -> Counter[str]:
-    """Requests of imagesync since the last count, by method and path; those of the lease's record apart."""
+    """The requests of imagesync since the last count, by method and path; those for the lease are separate."""
     found = [one for one in cloud.requests() if one.agent.startswith("imagesync/")]
     cloud.forget_requests()
     about = [(one, UUID.search(one.path)) for one in found]
@@ -29,8 +29,8 @@ def count(cloud: Cloud, ids: set[str]) -> Counter[str]:
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("number", [20, pytest.param(100, marks=pytest.mark.exhaustive)])
-def test_what_an_apply_costs(cloud: Cloud, tmp_path: Path, number: int) -> None:
-    """Four requests make an image, two delete it, two listings find that there is nothing to do."""
+def test_the_requests_of_an_apply(cloud: Cloud, tmp_path: Path, number: int) -> None:
+    """An image costs four requests, its deletion two; an empty plan costs two listings."""
     workspace = CloudWorkspace(cloud, tmp_path)
     for index in range(number):
         source = workspace.file(f"{index}.raw", spell(f"{index:02}") * KIB)

@@ -1,6 +1,6 @@
-"""Snapshots that carry a copy of an image's record: no apply of any kind touches one, on the real service.
+"""Snapshots with a copy of an image's record: no apply of any kind changes one, on the real service.
 
-Nova copies every property of an image into the snapshots of its servers, Cinder into images made from volumes.
+Nova copies every property of an image to the snapshots of its servers, Cinder to images of volumes.
 """
 
 import json
@@ -26,7 +26,7 @@ MANY = 150
 
 
 class SnapshotWorkspace:
-    """A manifest, the command run on it as the operator, and snapshots that must stay what they are."""
+    """A manifest, the command as the operator, and snapshots that must not change."""
 
     def __init__(self, cloud: Cloud, folder: Path, command: ForkedCommand) -> None:
         self.cloud, self.folder, self._command = cloud, folder, command
@@ -36,13 +36,13 @@ class SnapshotWorkspace:
         self.applies = 0
 
     def build(self, number: int) -> str:
-        """The file of a build."""
+        """Write the file of a build."""
         name = f"build-{number}.raw"
         (self.folder / name).write_bytes(spell(f"build {number} ") * 150)
         return name
 
     def run(self, *words: str, code: int = 0) -> Result:
-        """``imagesync WORDS`` on the manifest as it is now."""
+        """Run ``imagesync WORDS`` on the manifest."""
         document = {
             "version": 1, "catalog": "base", "policy": self.policy, "defaults": PLAIN, "images": self.images,
         }  # fmt: skip
@@ -53,18 +53,18 @@ class SnapshotWorkspace:
         return result
 
     def apply(self, *words: str, settled: bool = True, requests: int | None = 2) -> Result:
-        """One apply beside the snapshots, and all that must hold after it."""
+        """Apply beside the snapshots, and check the result."""
         result = self.run("apply", str(self.folder), "--yes", *words)
-        self.judge(settled=settled, requests=requests)
+        self.check(settled=settled, requests=requests)
         return result
 
-    def judge(self, *, settled: bool = True, requests: int | None = 2) -> None:
-        """No snapshot was touched, none in a request; the next plan is empty, counts the copies, costs two requests."""
+    def check(self, *, settled: bool = True, requests: int | None = 2) -> None:
+        """No snapshot was changed, and no request has its id; the next plan is empty, counts the copies, and costs two requests."""
         self.applies += 1
         known = set(self.snapshots.ids)
         queries = [one for one in self.cloud.requests() if known & set(re.split(r"[/=&,:]", f"{one.path}/{one.query}"))]
         assert [one for one in queries if one.agent.startswith("imagesync")] == []
-        assert self.snapshots.look() == self.snapshots.seen
+        assert self.snapshots.read_state() == self.snapshots.seen
         self.cloud.forget_requests()
         if settled:
             self.is_settled(requests)
@@ -72,7 +72,7 @@ class SnapshotWorkspace:
         note("an apply beside snapshots that carry a copy of the record", "each snapshot untouched; next plan empty")
 
     def is_settled(self, requests: int | None = 2) -> None:
-        """The next plan is empty, counts the copies once, and costs so many requests (None: however many)."""
+        """Whether the next plan is empty, counts the copies once, and costs ``requests`` requests (None: any number)."""
         self.cloud.forget_requests()
         result = self.run("plan", str(self.folder), "--detailed-exitcode", "-v")
         queries = [one for one in self.cloud.requests() if one.agent.startswith("imagesync")]
@@ -85,7 +85,7 @@ class SnapshotWorkspace:
         assert {each for each in self.snapshots.ids if each in result.stderr} == set(ours)
 
     def make(self, name: str, data: bytes) -> str:
-        """An image that nobody manages, and its id."""
+        """Create a foreign image; its id."""
         http = self.cloud.http()
         image_id = str(http.send("POST", "/images", json={**PLAIN, "name": name}).json()["id"])
         kind = {"Content-Type": "application/octet-stream"}
@@ -94,7 +94,7 @@ class SnapshotWorkspace:
         return image_id
 
     def image(self, key: str, role: str = "current") -> dict[str, Any]:
-        """An image of a key, which is bound; the newest of several."""
+        """The newest image of a key, which is bound."""
         found = [
             one
             for one in self.cloud.http().images()
@@ -103,7 +103,7 @@ class SnapshotWorkspace:
         return max(found, key=lambda one: str(one["imagesync_managed"]))
 
     def take(self, *keys: str, role: str = "current") -> None:
-        """Snapshots of the images of some keys: with the wanted name, a volume's, another project's."""
+        """Take snapshots of the images of some keys: with the declared name, of a volume, and in another project."""
         for source in (self.image(key, role) for key in keys):
             self.snapshots.take(source)
             self.snapshots.take(source, user="bob", visibility="community", name=source["name"])
@@ -111,7 +111,7 @@ class SnapshotWorkspace:
         self._note()
 
     def take_all_ways(self, key: str) -> None:
-        """Snapshots of one image that are shown to others, hidden, named like it, and of a volume."""
+        """Take snapshots of one image: a shared one, a hidden one, one with its name, and one of a volume."""
         source = self.image(key)
         for user in ("alice", "bob"):
             self.snapshots.take(source, user=user, os_hidden=True, name=source["name"])
@@ -128,15 +128,15 @@ class SnapshotWorkspace:
 
 @pytest.fixture
 def workspace(cloud: Cloud, tmp_path: Path) -> Iterator[SnapshotWorkspace]:
-    """Nothing applied, no snapshot yet."""
+    """A catalog that is not applied, and no snapshot."""
     env = cloud_environment(cloud.clouds_yaml, XDG_CACHE_HOME=str(tmp_path / "cache"))
     (tmp_path / "catalog").mkdir()
     with ForkedCommand(env, tmp_path) as command:
         yield SnapshotWorkspace(cloud, tmp_path / "catalog", command)
 
 
-def test_builds_come_and_go_beside_snapshots(workspace: SnapshotWorkspace) -> None:
-    """A candidate that is published, the way back and forth, a rollback, a candidate that is dropped: 12 applies."""
+def test_builds_are_replaced_beside_snapshots(workspace: SnapshotWorkspace) -> None:
+    """A candidate is published, a build is replaced and restored, rolled back, and a candidate is discarded: 12 applies."""
     first, second, third = (workspace.build(number) for number in (1, 2, 3))
     ubuntu = {"source": first, "properties": {"os_version": "1", "long": "x" * 300}, "tags": ["linux"]}
     workspace.images |= {"ubuntu": ubuntu, "pinned": {"source": first, "id": PINNED}}
@@ -159,7 +159,7 @@ def test_builds_come_and_go_beside_snapshots(workspace: SnapshotWorkspace) -> No
     workspace.apply()
     workspace.run("rollback", "ubuntu", str(workspace.folder), "--yes")
     ubuntu["source"] = first
-    workspace.judge()
+    workspace.check()
     workspace.take("ubuntu")  # rolled back
     workspace.apply()
     ubuntu["source"] = third
@@ -174,7 +174,7 @@ def test_builds_come_and_go_beside_snapshots(workspace: SnapshotWorkspace) -> No
 
 
 def test_fields_change_beside_snapshots(workspace: SnapshotWorkspace) -> None:
-    """Adoption, drift, another name, deactivation and its end, a retired build whose days are over: 9 applies."""
+    """Adoption, drift, a new name, deactivation and reactivation, and the end of a retired build: 9 applies."""
     http, first, second = workspace.cloud.http(), workspace.build(1), workspace.build(2)
     mine = workspace.make("mine", (workspace.folder / first).read_bytes())
     ubuntu: dict[str, Any] = {"source": first, "properties": {"os_version": "1"}}
@@ -197,7 +197,7 @@ def test_fields_change_beside_snapshots(workspace: SnapshotWorkspace) -> None:
     more = workspace.make("more", b"m")
     workspace.images["more"] = {"adopt": True}
     workspace.run("adopt", str(workspace.folder), "--yes")
-    workspace.judge()
+    workspace.check()
     assert workspace.image("more")["id"] == more
     workspace.take("more", "ubuntu")
     workspace.apply()
@@ -212,8 +212,8 @@ def test_fields_change_beside_snapshots(workspace: SnapshotWorkspace) -> None:
     assert workspace.applies == 9
 
 
-def test_keys_leave_and_expire_beside_snapshots(workspace: SnapshotWorkspace) -> None:
-    """By every way there is: 9 applies."""
+def test_keys_are_removed_and_expire_beside_snapshots(workspace: SnapshotWorkspace) -> None:
+    """Keys are removed in every possible way: 9 applies."""
     ways = ("hide", "deactivate", "keep", "delete")
     first = workspace.build(1)
     workspace.images |= {f"gone-{way}": {"source": first} for way in ways}
@@ -235,7 +235,7 @@ def test_keys_leave_and_expire_beside_snapshots(workspace: SnapshotWorkspace) ->
 
 @pytest.mark.trial(f"{MANY} snapshots with a copy of the record", "a plan without changes stays at 2 requests")
 def test_many_snapshots_cost_no_request(workspace: SnapshotWorkspace) -> None:
-    """And none of them is named in one."""
+    """No request has the id of a snapshot."""
     workspace.images["ubuntu"] = {"source": workspace.build(1)}
     workspace.apply()
     source, http = workspace.image("ubuntu"), workspace.cloud.http("alice")
@@ -249,8 +249,8 @@ def test_many_snapshots_cost_no_request(workspace: SnapshotWorkspace) -> None:
     workspace.apply()
 
 
-def test_snapshots_are_listed_and_exported_as_what_they_are(workspace: SnapshotWorkspace) -> None:
-    """A manifest of them holds none of our properties; adopting it writes our marks, and nothing else."""
+def test_snapshots_are_listed_and_exported_as_foreign_images(workspace: SnapshotWorkspace) -> None:
+    """Their exported manifest has none of the imagesync properties; adoption writes only markers."""
     workspace.images["ubuntu"] = {"source": workspace.build(1), "properties": {"os_version": "1"}}
     workspace.apply()
     source = workspace.image("ubuntu")
@@ -292,8 +292,8 @@ Take = Callable[[SnapshotWorkspace, dict[str, Any]], str]
     ],
     ids=["nova", "cinder"],
 )
-def test_a_snapshot_is_taken_over_by_its_id_only(workspace: SnapshotWorkspace, take: Take) -> None:
-    """With the wanted name in the same project it is an error of the set; by id it is adopted, and bound from then on."""
+def test_a_snapshot_is_adopted_only_by_its_id(workspace: SnapshotWorkspace, take: Take) -> None:
+    """With the declared name in the same project, it is an error of the catalog. By id it is adopted, and then bound."""
     workspace.images["ubuntu"] = {"source": workspace.build(1)}
     workspace.apply()
     base = workspace.image("ubuntu")["id"]
@@ -311,7 +311,7 @@ def test_a_snapshot_is_taken_over_by_its_id_only(workspace: SnapshotWorkspace, t
             assert f"adopt it (adopt: {image_id}), or give this image another name" in output
         output = workspace.run("adopt", str(workspace.folder), "--yes").output
         assert "other: not adopted" in output
-        assert workspace.snapshots.look() == workspace.snapshots.seen
+        assert workspace.snapshots.read_state() == workspace.snapshots.seen
     workspace.images["other"] = {**wanted, "adopt": image_id}
     workspace.run("apply", str(workspace.folder), "--yes")
     taken = workspace.cloud.http().get(f"/images/{image_id}")

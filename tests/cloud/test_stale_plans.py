@@ -1,6 +1,6 @@
-"""A saved plan and what changed before it is applied: what it relied on stops it before the first write, all else does not.
+"""Changes between the saving of a plan and its apply: a plan is stale only if something changed on which it relies.
 
-Changes are made by plain HTTP on the real service, each on the same beginning.
+The changes are made over plain HTTP on the real service, each from the same beginning.
 """
 
 import json
@@ -50,7 +50,7 @@ MARKS = ("catalog", "key", "role", "digest", "spec", "managed")
 
 
 class StalePlanWorkspace:
-    """A cloud, a plan of every kind of step that was saved, and the command that applies it."""
+    """A cloud, a saved plan with every kind of step, and the command that applies it."""
 
     def __init__(self, cloud: Cloud, folder: Path, command: ForkedCommand) -> None:
         self.cloud, self.folder, self._command = cloud, folder, command
@@ -59,16 +59,16 @@ class StalePlanWorkspace:
             (folder / name).write_bytes(data)
 
     def want(self, images: dict[str, dict[str, Any]]) -> None:
-        """The manifest."""
+        """Write the manifest."""
         document = {"version": 1, "catalog": "base", "defaults": PLAIN, "images": images}
         (self.folder / "base.yaml").write_text(json.dumps(document))
 
     def run(self, *words: str) -> Result:
-        """``imagesync WORDS`` as the operator."""
+        """Run ``imagesync WORDS`` as the operator."""
         return self._command.run(*words, "--cloud", "operator")
 
     def beginning(self) -> Snapshot:
-        """BEFORE is there, and the plan for AFTER is workspace."""
+        """Apply BEFORE and save the plan for AFTER."""
         self.want(BEFORE)
         applied = self.run("apply", "--yes", str(self.folder))
         assert applied.code == 0, applied
@@ -82,7 +82,7 @@ class StalePlanWorkspace:
         return next(one for one in self.cloud.http().images() if one.get("imagesync_key") == key)
 
     def apply(self) -> tuple[int, str, list[str]]:
-        """The saved plan: exit code, what was told, what was written."""
+        """Apply the saved plan: exit code, output, and write requests."""
         self.cloud.forget_requests()
         result = self.run("apply", "--yes", str(self.file))
         return (
@@ -92,18 +92,18 @@ class StalePlanWorkspace:
         )
 
     def change(self, key: str, field: str, value: object) -> None:
-        """One field, by JSON patch."""
+        """Change one field by a JSON patch."""
         answer = self.cloud.http().patch(self.image(key)["id"], {"op": "replace", "path": f"/{field}", "value": value})
         answer.raise_for_status()
 
     def act(self, key: str, method: str, path: str = "", **options: Any) -> None:
-        """One request on the image of a key."""
+        """Send one request for the image of a key."""
         self.cloud.http().send(method, f"/images/{self.image(key)['id']}{path}", **options).raise_for_status()
 
 
 @pytest.fixture
 def workspace(cloud: Cloud, tmp_path: Path) -> Iterator[StalePlanWorkspace]:
-    """Nothing applied, no plan yet."""
+    """A catalog that is not applied, without a plan."""
     env = cloud_environment(cloud.clouds_yaml, XDG_CACHE_HOME=str(tmp_path / "cache"))
     (tmp_path / "catalog").mkdir()
     with ForkedCommand(env, tmp_path) as command:
@@ -114,17 +114,17 @@ Change = Callable[[StalePlanWorkspace], None]
 
 
 def patched(key: str, field: str, value: object) -> Change:
-    """A field of the image of a key is another."""
+    """A change of one field of a key's image."""
     return lambda workspace: workspace.change(key, field, value)
 
 
 def acted(key: str, method: str, path: str = "", **options: Any) -> Change:
-    """A request on the image of a key."""
+    """A request for a key's image."""
     return lambda workspace: workspace.act(key, method, path, **options)
 
 
 def made(name: str, **more: Any) -> Change:
-    """An image of that name in our project."""
+    """A new image of that name in the session's project."""
     body = {"name": name, "visibility": "private", **more}
     return lambda workspace: workspace.cloud.http().send("POST", "/images", json=body).raise_for_status()
 
@@ -160,7 +160,7 @@ RELIED: list[tuple[str, str, Change]] = [
     ("changed", "Changed", made("Changed")),
     ("unhidden", "unhidden", made("unhidden")),
 ]
-"""The key, the field (or else the name) that is named, and what somebody does."""
+"""The key, the field (or else the name) that the message names, and the change."""
 
 UNRELATED: list[Change] = [
     patched("changed", "min_ram", 1),
@@ -179,8 +179,8 @@ UNRELATED: list[Change] = [
 ]
 
 
-def test_what_a_plan_relied_on_stops_it_before_the_first_write(workspace: StalePlanWorkspace) -> None:
-    """Exit 1, one line that names image and field; nothing was written, and what is there is what was there."""
+def test_a_change_on_which_the_plan_relies_makes_it_stale(workspace: StalePlanWorkspace) -> None:
+    """Exit code 1, one line with the image and the field; nothing was written, and no image has changed."""
     beginning = workspace.beginning()
     for key, field, change in RELIED:
         workspace.cloud.restore(beginning)
@@ -197,8 +197,8 @@ def test_what_a_plan_relied_on_stops_it_before_the_first_write(workspace: StaleP
         note("something that a saved plan relied on changed", "refused before the first write, with image and field")
 
 
-def test_what_it_did_not_rely_on_does_not(workspace: StalePlanWorkspace) -> None:
-    """Applied as it was shown."""
+def test_any_other_change_does_not_make_it_stale(workspace: StalePlanWorkspace) -> None:
+    """The plan is applied as shown."""
     beginning = workspace.beginning()
     for number, change in enumerate(UNRELATED):
         workspace.cloud.restore(beginning)
@@ -210,8 +210,8 @@ def test_what_it_did_not_rely_on_does_not(workspace: StalePlanWorkspace) -> None
         note("something else changed under a saved plan", "applied as it was shown")
 
 
-def test_another_catalog_s_run_does_not_matter(workspace: StalePlanWorkspace) -> None:
-    """Its images, its lease: the plan of ours is applied."""
+def test_a_run_of_another_catalog_does_not_make_it_stale(workspace: StalePlanWorkspace) -> None:
+    """The other catalog has its own images and its own lease."""
     workspace.beginning()
     other = {"version": 1, "catalog": "other", "defaults": PLAIN, "images": {"x": {"source": "a.raw"}}}
     (workspace.folder.parent / "other").mkdir()
@@ -221,8 +221,8 @@ def test_another_catalog_s_run_does_not_matter(workspace: StalePlanWorkspace) ->
     assert workspace.apply()[0] == 0
 
 
-def test_a_left_over_record_that_was_to_be_filled(workspace: StalePlanWorkspace) -> None:
-    """A record with a pinned id that waits for its data is relied on too."""
+def test_a_plan_relies_on_a_queued_image_that_it_will_upload(workspace: StalePlanWorkspace) -> None:
+    """The record has a pinned id and waits for its data."""
     pinned = "6a1b8b0e-0b5e-4f7e-9d6e-0242ac120009"
     workspace.want({"pinned": {"source": "a.raw", "id": pinned}})
     marks = {

@@ -1,16 +1,16 @@
-"""Bad image data, applied to the embedded store and to the real service: one line each, and the old image stays.
+"""Bad image data, applied to the local store and to the real service: one line each, and the old image stays.
 
 imagesync sends data while it still reads it, so some faults are found when the upload has already begun. How each case
 is built:
 
 1. Every key gets a good old image, and all of them are applied.
-2. The manifest then names a bad source for every key (``bad_sources``): a server that breaks off, damaged or cut
-   compressed data, data that unpacks without end, a wrong digest, or a format that is refused.
+2. The manifest then names a bad source for every key (``bad_sources``): a server that closes the connection, damaged or
+   cut compressed data, data that unpacks without end, a wrong digest, or a format that is refused.
 3. A second apply must fail. Its report has one line for each key, with the reason. Every old image must still be
    active, visible and unchanged, and nothing else may be left.
 
-On the real service the requests are counted too. A fault that the first bytes show must not begin an upload at all;
-only the faults in ``FOUND_LATE`` may, and none of those uploads may succeed.
+On the real service the requests are counted too. A fault in the first bytes must not begin an upload at all; only the
+faults in ``FOUND_LATE`` may, and none of those uploads may succeed.
 """
 
 import bz2
@@ -33,7 +33,7 @@ from imagesync import open_backend
 from imagesync.backends.base import Backend
 from imagesync.model.image import LiveImage
 from tests import command
-from tests.cloud.neighbors import ours
+from tests.cloud.neighbors import drop_neighbors
 from tests.cloud.service import Cloud
 from tests.command import cloud_environment
 from tests.fault.mirror import File, Mirror, mirror
@@ -43,14 +43,14 @@ DATA = bytes(range(256)) * 20_000
 XZ = lzma.compress(DATA + os.urandom(200_000), preset=0)
 WRONG_FORMATS = ["backing file", "data file", "extent elsewhere", "55 AA and no table", "qcow2 that is raw"]
 WRONG_FORMATS += ["vhdx that is raw"]
-"""Samples that are refused by their first bytes."""
+"""Samples that are refused because of their first bytes."""
 FOUND_LATE = frozenset({"truncated", "short", "wrong-digest", "corrupt-xz", "cut-zst", "bomb-gz", "bomb-bz2"})
-"""Faults that stand further on in the data: the upload may have begun, and is not begun a second time."""
+"""Faults after the first bytes: the upload may have begun, and is not begun a second time."""
 
 
 @dataclass(frozen=True)
 class BadSource:
-    """A source that must be refused, the words of the line that says why, and further fields of its image."""
+    """A source that must be refused, the words of the line with the reason, and more fields of its image."""
 
     source: dict[str, Any]
     words: str
@@ -58,17 +58,17 @@ class BadSource:
 
 
 def sha256(data: bytes) -> str:
-    """A declared digest."""
+    """A digest in the form of a manifest."""
     return f"sha256:{hashlib.sha256(data).hexdigest()}"
 
 
 def bad_sources(folder: Path, web: Mirror) -> dict[str, BadSource]:
-    """All of them by key; their files are written into the folder or published on the web server."""
+    """All bad sources by key; their files are written to the folder or published on the web server."""
     return {**bad_urls(web), **bad_files(folder), **bad_formats(folder)}
 
 
 def bad_urls(web: Mirror) -> dict[str, BadSource]:
-    """A connection that breaks off, and a file that is not the one whose digest is declared."""
+    """A server that closes the connection, and a file with another digest than declared."""
     truncated = web.publish("/truncated", File(DATA, announced=len(DATA) + 5000, ranges=False))
     short = web.publish("/short", File(DATA[:-5000], ranges=False))
     return {
@@ -121,12 +121,12 @@ class StreamingWorkspace:
         document = {"version": 1, "catalog": "base", "defaults": defaults, "images": images}
         (self.folder / "base.yaml").write_text(json.dumps(document))
         result = command.run("apply", "--yes", str(self.folder), *self.target, *words, env=self.env, code=code)
-        assert "Safety check" not in result.stderr  # the words of the library: imagesync says it in its own
+        assert "Safety check" not in result.stderr  # the message of the library; imagesync has its own
         return result.stdout
 
     def live(self) -> dict[str, LiveImage]:
-        """Every image by name, hidden ones too, without the record of the lease."""
-        images = ours(self._backend.images())
+        """Every image by name, also hidden ones, without the lease record."""
+        images = drop_neighbors(self._backend.images())
         return {str(image.name): image for image in images if "imagesync_lease" not in image.properties}
 
 
@@ -140,7 +140,7 @@ def cloud_workspace(cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 @pytest.fixture
 def store_workspace(tmp_path: Path) -> Iterator[StreamingWorkspace]:
-    """A workspace of the embedded store."""
+    """A workspace of a local store."""
     store = tmp_path / "store"
     with closing(open_backend(store=store)) as backend:
         yield StreamingWorkspace(tmp_path, ("--store", str(store)), None, backend)
@@ -154,7 +154,7 @@ def web() -> Iterator[Mirror]:
 
 
 def fail_on_bad_sources(workspace: StreamingWorkspace, web: Mirror) -> None:
-    """Apply the good old images, then the bad ones: one line each, and every old image is as it was."""
+    """Apply the good old images, then the bad ones: one line each, and no old image changes."""
     bad = bad_sources(workspace.folder, web)
     for key in bad:
         (workspace.folder / f"{key}.old").write_bytes(b"\0old " + key.encode())
@@ -170,15 +170,15 @@ def fail_on_bad_sources(workspace: StreamingWorkspace, web: Mirror) -> None:
     assert {(image.status.value, image.hidden) for image in before.values()} == {("active", False)}
 
 
-def test_bad_data_leaves_the_images_of_the_store_as_they_were(store_workspace: StreamingWorkspace, web: Mirror) -> None:
+def test_bad_data_does_not_change_the_images_of_the_store(store_workspace: StreamingWorkspace, web: Mirror) -> None:
     """Each fault is one line of the report."""
     fail_on_bad_sources(store_workspace, web)
 
 
-def test_bad_data_leaves_the_images_of_the_cloud_as_they_were(
+def test_bad_data_does_not_change_the_images_of_the_cloud(
     cloud: Cloud, cloud_workspace: StreamingWorkspace, web: Mirror
 ) -> None:
-    """Each fault is one line of the report; only faults that are found late may cost an upload, and none succeeds."""
+    """Each fault is one line of the report. Only faults that are found late may cost an upload, and none succeeds."""
     fail_on_bad_sources(cloud_workspace, web)
     uploads = [one.status for one in cloud.requests() if one.method == "PUT"]
     refused = [status for status in uploads if not 200 <= status < 300]
@@ -188,7 +188,7 @@ def test_bad_data_leaves_the_images_of_the_cloud_as_they_were(
 
 
 def test_a_fault_in_the_first_bytes_begins_no_upload(cloud: Cloud, cloud_workspace: StreamingWorkspace) -> None:
-    """The service would keep the rejected bytes, and the record could not be filled again."""
+    """The service would keep the rejected bytes, and the image could not be uploaded again."""
     (cloud_workspace.folder / "x.img").write_bytes(vmdk(extent='RW 2048 SPARSE "/etc/shadow"') + bytes(2**22))
     report = cloud_workspace.apply({"x": {"source": "x.img", "disk_format": "vmdk"}}, code=1)
     assert "Invalid extent filenames" in report

@@ -1,4 +1,4 @@
-"""What the real services refuse or take without a word, and what is said of it."""
+"""Requests that the real services reject or accept without a message, and what imagesync prints about them."""
 
 import json
 from pathlib import Path
@@ -33,8 +33,8 @@ def command(cloud: Cloud, *words: str, user: str, folder: Path | None = None, co
     return forked.run(*words, "--cloud", user, env=cloud_environment(cloud.clouds_yaml), folder=folder, code=code)
 
 
-def test_a_reader_who_applies_is_told_which_role_it_takes(workspace: CloudWorkspace) -> None:
-    """Before anything is made; a plan may be shown to a reader."""
+def test_the_error_of_an_apply_as_reader_names_the_required_role(workspace: CloudWorkspace) -> None:
+    """It is refused before any write; a reader may plan."""
     workspace.images = {"a": image()}
     assert "1 to create" in workspace.run("plan", user="reader").stdout
     output = workspace.run("apply", "--yes", user="reader", code=1)
@@ -45,15 +45,15 @@ def test_a_reader_who_applies_is_told_which_role_it_takes(workspace: CloudWorksp
     assert workspace.cloud.http().images() == []
 
 
-def test_a_member_who_gives_an_image_away_is_told_which_role_it_takes(workspace: CloudWorkspace) -> None:
-    """An administrator's."""
+def test_the_error_of_a_member_for_another_owner_names_the_required_role(workspace: CloudWorkspace) -> None:
+    """It is the role of an administrator."""
     workspace.images = {"a": image(owner={"id": "somebody"})}
     output = workspace.run("apply", "--yes", user="alice", code=1)
     assert "the image service requires the role admin, and this user has only member and reader" in output.output
 
 
 def test_an_administrator_sees_no_leases_of_other_projects(workspace: CloudWorkspace) -> None:
-    """Alice's apply leaves one in her project; the image that it made is listed."""
+    """Alice's apply leaves one in her project; the image that it created is listed."""
     workspace.images = {"a": image()}
     workspace.run("apply", "--yes", user="alice")
     (lease,) = [found["id"] for found in workspace.cloud.http().leases()]
@@ -64,7 +64,7 @@ def test_an_administrator_sees_no_leases_of_other_projects(workspace: CloudWorks
 
 
 def test_projects_by_name_for_owner_and_members(workspace: CloudWorkspace) -> None:
-    """The service would take the words; the images belong to, and are shared with, the projects that are meant."""
+    """The service would accept names instead of ids; the images belong to, and are shared with, the right projects."""
     other = workspace.cloud.project_id("other")
     workspace.images = {"theirs": image(owner="other"), "lent": image(visibility="shared", members=["other"])}
     output = workspace.run("apply", "--yes", code=1).stderr
@@ -91,7 +91,7 @@ def test_projects_by_name_for_owner_and_members(workspace: CloudWorkspace) -> No
 
 
 def test_a_key_of_a_project_by_name_is_removed_from_it(workspace: CloudWorkspace) -> None:
-    """``removed`` takes the name, too."""
+    """``removed`` also accepts the name."""
     named = {"project": "other"}
     workspace.images = {"theirs": image(owner=named), "ours": image()}
     workspace.apply()
@@ -106,7 +106,7 @@ def test_a_key_of_a_project_by_name_is_removed_from_it(workspace: CloudWorkspace
 
 
 def test_a_snapshot_of_a_server_that_boots_from_a_volume_is_exported(workspace: CloudWorkspace) -> None:
-    """An image of 0 bytes, with properties that name volumes: neither its digest nor those are in the manifest."""
+    """It is an image of 0 bytes, with properties that name volumes: the manifest has neither its digest nor those."""
     http = workspace.cloud.http("alice")
     volumes = [{"source_type": "snapshot", "destination_type": "volume", "snapshot_id": "0", "boot_index": 0}]
     written = {
@@ -140,7 +140,7 @@ def test_a_snapshot_of_a_server_that_boots_from_a_volume_is_exported(workspace: 
 
 
 def test_an_owner_of_export_is_an_id(workspace: CloudWorkspace) -> None:
-    """The service takes any word, and finds nothing."""
+    """The service accepts any text, and finds nothing."""
     output = command(workspace.cloud, "export", "--owner", "other", user="operator", code=64).stderr
     assert output == (
         "imagesync: --owner other: not a project id (32 hexadecimal digits, or a UUID), and it has no image; "
@@ -148,8 +148,8 @@ def test_an_owner_of_export_is_an_id(workspace: CloudWorkspace) -> None:
     )
 
 
-def test_a_property_called_like_a_field_in_another_case(workspace: CloudWorkspace) -> None:
-    """The service has it beside the field: by a direct apply and by a saved plan."""
+def test_a_property_with_the_name_of_a_field_in_another_case(workspace: CloudWorkspace) -> None:
+    """The service has both: a direct apply and a saved plan must keep them apart."""
     workspace.images = {"a": image(properties={"Name": "x", "MIN_DISK": "7"})}
     workspace.apply()
     workspace.images["a"]["properties"]["Tags"] = "y"

@@ -14,7 +14,7 @@ from imagesync.model.image import Filter, LiveImage
 from imagesync.model.record import PREFIX
 from imagesync.planning.adoption import pick_adoptable, request_adoption
 from imagesync.sources import identify
-from tests.cloud.neighbors import ours
+from tests.cloud.neighbors import drop_neighbors
 from tests.pipeline import applied, planned
 from tests.varied_images import create_varied_images, filled, record
 
@@ -65,7 +65,7 @@ def test_exported_images_are_adopted_without_a_change(backend: Backend, tmp_path
     assert [step.action for step in plan.steps if getattr(step.action, "changes", None)] == []
     applied(backend, plan)
     assert planned(backend, catalog).steps == ()
-    after = {image.id: remove_markers(backend, image) for image in ours(backend.images())}
+    after = {image.id: remove_markers(backend, image) for image in drop_neighbors(backend.images())}
     assert after == {image.id: image for image in before}
     assert {image_id: hash_data(backend, image) for image_id, image in after.items()} == data
     shared = next(image for image in before if image.name == "shared with two")
@@ -99,7 +99,7 @@ def test_images_are_found_by_owner_name_tags_and_visibility(backend: Backend) ->
         (Filter(visibility=Visibility.COMMUNITY), {two.id}),
     ]
     for wanted, expected in cases:
-        assert {image.id for image in ours(backend.find_images(wanted))} == expected, wanted
+        assert {image.id for image in drop_neighbors(backend.find_images(wanted))} == expected, wanted
 
 
 def test_an_image_of_another_project_is_adopted_with_its_owner(backend: Backend, tmp_path: Path) -> None:

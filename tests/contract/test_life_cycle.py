@@ -20,7 +20,7 @@ from imagesync.model.report import Report
 from imagesync.planning.rollback import rollback_plan
 from imagesync.planning.staging import discard_plan, stage_plan
 from imagesync.sources import identify
-from tests.cloud.neighbors import ours
+from tests.cloud.neighbors import drop_neighbors
 from tests.pipeline import applied, plan_input, planned
 from tests.samples import qcow2, spell
 
@@ -121,10 +121,10 @@ def test_a_staged_build_is_published_without_an_upload(life: Life) -> None:
 def test_staging_changes_nothing_else(life: Life) -> None:
     """Changed fields and removed keys wait for a plan without --stage."""
     life.apply(life.catalog(a={"source": "one.raw"}, b={"source": "two.raw"}))
-    before = {image.id: image for image in ours(life.backend.images())}
+    before = {image.id: image for image in drop_neighbors(life.backend.images())}
     catalog = life.catalog({"max_delete": 1}, a={"source": "three.raw", "min_ram": 7})
     applied(life.backend, life.plan_with(stage_plan, catalog))
-    after = {image.id: image for image in ours(life.backend.images())}
+    after = {image.id: image for image in drop_neighbors(life.backend.images())}
     assert {image_id: after[image_id] for image_id in before} == before
     assert len(after) == len(before) + 1
 
@@ -162,7 +162,7 @@ def test_a_queued_image_is_not_a_candidate(life: Life) -> None:
     assert plan.candidates == ()
     assert [step.id for step in plan.steps] == ["create:a"]
     life.apply(catalog)
-    assert len(ours(life.backend.images())) == 1
+    assert len(drop_neighbors(life.backend.images())) == 1
 
 
 def test_a_rollback_can_be_reverted(life: Life) -> None:
@@ -215,7 +215,7 @@ def test_a_released_key_loses_all_its_markers(life: Life) -> None:
     life.apply(life.catalog(a={"source": "two.raw"}, b={"source": "one.raw"}))
     applied(life.backend, life.plan_with(stage_plan, life.catalog(a={"source": "three.raw"}, b={"source": "one.raw"})))
     life.apply(life.catalog({"on_remove": "keep", "max_delete": 1}, b={"source": "one.raw"}))
-    left = [image for image in ours(life.backend.images()) if image.name == "a"]
+    left = [image for image in drop_neighbors(life.backend.images()) if image.name == "a"]
     assert sorted(image.size or 0 for image in left) == [3000, 3000]
     assert [name for image in left for name in image.properties if name.startswith("imagesync_")] == []
 
@@ -237,7 +237,7 @@ def test_a_protected_image_is_deleted_only_if_that_is_allowed(life: Life) -> Non
     catalog = life.catalog({"max_delete": 1}, b={"source": "two.raw"})
     policy = replace(catalog.policy, allow_protected=True)
     applied(life.backend, planned(life.backend, catalog, policy))
-    assert [image.name for image in ours(life.backend.images())] == ["b"]
+    assert [image.name for image in drop_neighbors(life.backend.images())] == ["b"]
 
 
 def test_a_rejected_build_is_never_published(life: Life) -> None:
@@ -249,7 +249,7 @@ def test_a_rejected_build_is_never_published(life: Life) -> None:
     (first,) = life.images(Role.STAGING, "b")
     life.backend.deactivate(staged.id)
     life.backend.deactivate(first.id)
-    before = sorted(ours(life.backend.images()), key=lambda image: image.id)
+    before = sorted(drop_neighbors(life.backend.images()), key=lambda image: image.id)
     for policy in (Policy(), Policy(reactivate=True), Policy(publish=Publish.STAGED_ONLY), Policy(drift_only=True)):
         plan = planned(life.backend, catalog, policy)
         assert plan.steps == ()
@@ -259,7 +259,7 @@ def test_a_rejected_build_is_never_published(life: Life) -> None:
         }
     assert life.plan_with(stage_plan, catalog).steps == ()
     assert life.plan_with(discard_plan, catalog, keys="*").steps == ()
-    assert sorted(ours(life.backend.images()), key=lambda image: image.id) == before
+    assert sorted(drop_neighbors(life.backend.images()), key=lambda image: image.id) == before
 
     life.apply(life.catalog(a={"source": "three.raw"}, b={"source": "two.raw"}))
     assert [image.size for image in life.images(Role.CURRENT)] == [5000]
@@ -288,7 +288,7 @@ def test_with_staged_only_a_build_must_be_staged_before_it_is_published(life: Li
     root = {"source": "two.raw", "properties": {"kernel_id": "${images.a.id}"}}
     wanted = life.catalog(policy, a={"source": "one.raw"}, r=root, n={"source": "none"})
     life.apply(wanted)
-    assert [image.name for image in ours(life.backend.images())] == ["n"]
+    assert [image.name for image in drop_neighbors(life.backend.images())] == ["n"]
     applied(life.backend, life.plan_with(stage_plan, wanted))
     assert count_bytes(life.apply(wanted)) == 0
     (current,) = life.images(Role.CURRENT)

@@ -15,7 +15,7 @@ from imagesync.backends.base import Backend
 from imagesync.errors import Conflict, Forbidden, ImagesyncError, InvalidRequest, NotFound, QuotaExceeded
 from imagesync.model.catalog import Status, Visibility
 from imagesync.model.image import LiveImage, MemberState
-from tests.cloud.neighbors import ours
+from tests.cloud.neighbors import drop_neighbors
 from tests.samples import DISGUISED, REFUSED, TAKEN, iso, qcow2
 from tests.waiting import wait_until
 
@@ -326,7 +326,7 @@ def test_values_beyond_the_limits_are_refused(backend: Backend, attrs: dict[str,
     """No image is created."""
     with pytest.raises(error):
         backend.create_image(**attrs)
-    assert ours(backend.images()) == []
+    assert drop_neighbors(backend.images()) == []
 
 
 def test_128_properties_and_tags_are_accepted(backend: Backend) -> None:
@@ -367,7 +367,7 @@ def test_only_a_shared_image_has_members(backend: Backend) -> None:
 def test_every_image_is_listed_also_hidden_ones(backend: Backend) -> None:
     """``images()`` lists them with every visibility."""
     ids = {create_queued(backend, hidden=hidden, visibility=one).id for hidden in (False, True) for one in Visibility}
-    assert {image.id for image in ours(backend.images())} == ids
+    assert {image.id for image in drop_neighbors(backend.images())} == ids
 
 
 def test_owned_images_are_found_by_marker_and_owner(backend: Backend) -> None:

@@ -21,7 +21,7 @@ from imagesync.model.catalog import Catalog, Role
 from imagesync.model.image import LiveImage
 from imagesync.model.record import read
 from imagesync.sources import identify
-from tests.cloud.neighbors import ours
+from tests.cloud.neighbors import drop_neighbors
 from tests.pipeline import applied, planned
 from tests.samples import iso, qcow2
 
@@ -284,7 +284,7 @@ def test_from_state_to_state(backend: Backend, tmp_path: Path, scenario: str) ->
                 continue
             assert {name: read_field(backend, images, images[key], name) for name in expected} == expected
         for image_name, wanted in state.released.items():
-            (image,) = [one for one in ours(backend.images()) if one.name == image_name and read(one) is None]
+            (image,) = [one for one in drop_neighbors(backend.images()) if one.name == image_name and read(one) is None]
             assert {name: read_field(backend, images, image, name) for name in wanted} == wanted
         if state.retired is not None:
             assert len(backend.inventory("base")) - len(images) == state.retired
@@ -301,7 +301,7 @@ def test_an_adopted_image_keeps_its_id_and_data(backend: Backend, tmp_path: Path
     images = {"a": {"name": "Old", "adopt": found.id if adopt == "by id" else True, "min_ram": 5}}
     catalog = resolved(tmp_path, State(images))
     applied(backend, planned(backend, catalog))
-    (image,) = ours(backend.images())
+    (image,) = drop_neighbors(backend.images())
     assert (image.id, image.min_ram, image.size, image.tags) == (found.id, 5, 4, frozenset({"t"}))
     assert planned(backend, catalog).steps == ()
 
@@ -446,7 +446,7 @@ def test_the_record_of_an_adopted_image_has_the_digests_of_the_service(backend: 
     ):
         catalog = resolved(tmp_path, State({"a": {"adopt": True, **attrs}}))
         applied(backend, planned(backend, catalog))
-        (image,) = ours(backend.images())
+        (image,) = drop_neighbors(backend.images())
         record = read(image)
         assert record is not None
         assert [item.algorithm for item in record.declared] == declared

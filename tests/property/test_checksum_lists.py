@@ -1,4 +1,4 @@
-"""Generated checksum lists: what is written in a form is read from it, nothing else is, and nothing breaks the reader."""
+"""Generated checksum lists: the reader finds each written entry and no other, and no input breaks it."""
 
 import json
 import random
@@ -35,7 +35,7 @@ FORMS: dict[str, Callable[[str, str, str], str]] = {
 
 
 def find(content: bytes, name: str) -> tuple[str, ...] | SourceError:
-    """What a list says of a file beside it."""
+    """The digest that a list has for a file beside it."""
     wanted = Wanted(f"/images/{name}")
     found = read_list(content, [wanted], "https://m.example/LIST")[wanted]
     return tuple(map(str, found)) if isinstance(found, tuple) else found
@@ -44,8 +44,8 @@ def find(content: bytes, name: str) -> tuple[str, ...] | SourceError:
 @pytest.mark.parametrize("form", FORMS)
 @settings(deadline=None)
 @given(entries=st.dictionaries(NAMES, DIGESTS, min_size=2, max_size=5), coding=st.sampled_from(["utf-8", "utf-16"]))
-def test_what_is_written_is_read(form: str, entries: dict[str, tuple[str, str]], coding: str) -> None:
-    """Whatever is in the names: brackets, equals signs, spaces, things that look like labels. Each file has its own digest."""
+def test_written_entries_are_read(form: str, entries: dict[str, tuple[str, str]], coding: str) -> None:
+    """Names may have brackets, equals signs, spaces and texts that look like labels. Each file has its own digest."""
     lines = "".join(f"{FORMS[form](name, *digest)}\n" for name, digest in entries.items())
     for name, digest in entries.items():
         assert find(lines.encode(coding), name) == (":".join(digest),)
@@ -54,7 +54,7 @@ def test_what_is_written_is_read(form: str, entries: dict[str, tuple[str, str]],
 @settings(deadline=None)
 @given(entries=st.dictionaries(NAMES, DIGESTS, min_size=2, max_size=5))
 def test_json_that_is_written_is_read(entries: dict[str, tuple[str, str]]) -> None:
-    """A field beside the name."""
+    """The digest is a field beside the name."""
     document = [{"name": name, algorithm: digits} for name, (algorithm, digits) in entries.items()]
     for name, digest in entries.items():
         assert find(json.dumps(document).encode(), name) == (":".join(digest),)
@@ -87,8 +87,8 @@ PIECES = (
     pieces=st.lists(st.sampled_from(PIECES), max_size=40),
     coding=st.sampled_from(["utf-8", "utf-16", "utf-16-le", "utf-32"]),
 )
-def test_nothing_breaks_the_reader(pieces: list[str], coding: str) -> None:
-    """Pieces of all forms in any order: a digest that is in the text, or an error of one line."""
+def test_no_text_breaks_the_reader(pieces: list[str], coding: str) -> None:
+    """Parts of all forms in any order lead to a digest in the text, or to an error of one line."""
     text = "".join(pieces)
     try:
         found = find(text.encode(coding, "surrogatepass"), "a.img")
@@ -105,13 +105,13 @@ def test_nothing_breaks_the_reader(pieces: list[str], coding: str) -> None:
 @settings(deadline=None)
 @given(content=st.binary(max_size=2000))
 def test_no_bytes_break_the_reader(content: bytes) -> None:
-    """Nor do bytes that are no text."""
+    """Bytes that are not text do not break it, either."""
     with suppress(SourceError):
         read_list(content, [Wanted("https://m.example/a.img")], "https://m.example/LIST")
 
 
 def test_the_order_of_lines_does_not_matter() -> None:
-    """Entries of a list are a set."""
+    """The result does not depend on it."""
     lines = [f"{number % 16:x}" * 64 + f"  {folder}/{name}\n" for number, (folder, name) in enumerate(PATHS)]
     seen = set()
     for seed in range(20):

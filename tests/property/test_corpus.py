@@ -1,7 +1,7 @@
-"""Files written to break a loader, each through the real command: a diagnostic, in bounded memory, nothing raw, no traceback.
+"""Hostile files for the loader, each with the real command: it ends with a diagnostic, limited memory and printable output.
 
-Small ones lie in ``corpus/``; large ones are made here. How long each took is for a person to look at (under a second on a
-quiet machine); a test only ends what never would.
+Small files are in ``corpus/``; large ones are created here. A person can check how long each took (under a second on an
+idle machine); a test only has a limit for an endless one.
 """
 
 import os
@@ -29,7 +29,7 @@ finally:
 
 
 def images(line: str, count: int) -> bytes:
-    """That many lines below ``images``, each with its number in it."""
+    """Lines below ``images``, each with its number."""
     return b"images:\n" + b"".join(f"  {line.format(n=number)}\n".encode() for number in range(count))
 
 
@@ -107,13 +107,13 @@ USUAL = {
 
 
 def is_clean(text: str) -> bool:
-    """Lines that cannot move a cursor, each of which a person can read."""
+    """Whether the lines cannot move a cursor and can be read."""
     return all(line.isprintable() and len(line) < 3000 for line in text.splitlines())
 
 
 @pytest.fixture(scope="module")
 def forked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForkedCommand]:
-    """The command, loaded once."""
+    """The command in a process that is loaded once."""
     env = {name: value for name, value in os.environ.items() if not name.startswith("OS_")}
     folder = tmp_path_factory.mktemp("corpus")
     with ForkedCommand({**env, "HOME": "/a-secret-place"}, folder) as found:
@@ -122,8 +122,8 @@ def forked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForkedCommand]:
 
 @pytest.mark.trial("a manifest of the corpus, each written to break a loader", "diagnostics, nothing raw, no traceback")
 @pytest.mark.parametrize("file", CORPUS, ids=lambda file: file.stem)
-def test_each_file_of_the_corpus_ends_in_a_diagnostic(forked: ForkedCommand, file: Path) -> None:
-    """Exit 1, the file named and a count; no image of a manifest that is in doubt."""
+def test_each_file_of_the_corpus_leads_to_a_diagnostic(forked: ForkedCommand, file: Path) -> None:
+    """Exit code 1; the output has the file and a count. No image of an invalid manifest is planned."""
     result = forked.run("validate", str(file))
     assert result.code == 1, result
     assert file.name in result.stderr
@@ -137,8 +137,8 @@ def test_each_file_of_the_corpus_ends_in_a_diagnostic(forked: ForkedCommand, fil
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=() if name in USUAL else pytest.mark.exhaustive) for name in LARGE]
 )
-def test_a_large_file_ends_in_a_diagnostic_and_in_bounded_memory(tmp_path: Path, name: str) -> None:
-    """200 MB of memory for the whole process, and no more lines than a person reads."""
+def test_a_large_file_leads_to_a_diagnostic_with_limited_memory(tmp_path: Path, name: str) -> None:
+    """The process uses at most 200 MB of memory, and prints a limited number of lines."""
     file = tmp_path / "c.yaml"
     file.write_bytes(LARGE[name]())
     done = command.run("validate", str(file), program=("-c", MEASURED), env=os.environ, code=1, seconds=PATIENCE)
@@ -163,7 +163,7 @@ def test_a_large_file_ends_in_a_diagnostic_and_in_bounded_memory(tmp_path: Path,
     ],
     ids=["bytes", "images", "values", "problems"],
 )
-def test_many_files_are_bounded_as_one_is(
+def test_many_files_have_the_limits_of_one(
     tmp_path: Path, files: int, content: Callable[[int], bytes], words: str
 ) -> None:
     """Bytes, images, values and problems are counted over all of them."""
@@ -174,8 +174,8 @@ def test_many_files_are_bounded_as_one_is(
     assert len(done.stderr.splitlines()) <= 102
 
 
-def test_many_problems_are_counted_and_the_first_are_told(tmp_path: Path) -> None:
-    """A hundred lines, then how many more there are and how to see them."""
+def test_many_problems_are_counted_and_the_first_are_shown(tmp_path: Path) -> None:
+    """The output has a hundred lines, then the number of the others and how to see them."""
     file = tmp_path / "c.yaml"
     file.write_bytes(HEAD + images("k{n}: {{source: none, min_ram: -1}}", 150))
     lines = command.run("validate", str(file), env=os.environ, code=1).stderr.splitlines()
@@ -187,7 +187,7 @@ def test_many_problems_are_counted_and_the_first_are_told(tmp_path: Path) -> Non
 
 
 def test_names_that_only_look_alike_are_names(tmp_path: Path) -> None:
-    """A Cyrillic letter in a name is that letter, not a problem; in a key it is one (see the corpus)."""
+    """A Cyrillic letter in a name is valid; in a key it is a problem (see the corpus)."""
     file = tmp_path / "c.yaml"
     text = "images: {a: {name: paypal, source: none}, b: {name: p\u0430ypal, source: none}}"
     file.write_bytes(HEAD + text.encode())

@@ -1,4 +1,4 @@
-"""Extents, against the programs that make images: what they make passes, and what is cut off it is refused.
+"""Extents of disks that real programs make: complete disks are accepted, disks that are cut short are refused.
 
 Needs qemu-img, genisoimage, xorrisofs and sgdisk (Debian: qemu-utils genisoimage xorriso gdisk); a test whose program is
 missing fails.
@@ -62,13 +62,13 @@ CONTENTS: Final = ("full", "sparse", "start", "zeros", "empty", "zlib", "zstd")
 
 
 def run(*command: str | Path) -> None:
-    """The program must be there and succeed."""
+    """Run a program, which must exist and succeed."""
     subprocess.run(command, check=True, capture_output=True)
 
 
 @pytest.fixture(scope="module")
 def disks(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Raw disks of SIZE with different contents."""
+    """Raw disks of SIZE bytes with different contents."""
     folder, numbers = tmp_path_factory.mktemp("disks"), random.Random(1)
     sparse = bytearray(SIZE)
     for begin, length in ((0, 512), (3 * 2**20 + 4096, 512), (5 * 2**20, 200_000), (SIZE - 512, 512)):
@@ -92,7 +92,7 @@ def judge(kind: str, data: bytes) -> str | None:
 
 
 def check(kind: str, data: bytes, slack: int = 0, step: int = 10) -> None:
-    """Whole it passes, cut anywhere it is refused, but where only the ``slack`` last bytes are missing."""
+    """A complete disk is accepted. Cut at any place it is refused, unless only some of the last ``slack`` bytes are missing."""
     assert judge(kind, data) is None
     found = recognize(data[:HEAD])
     assert found is None or kind == "ploop", found
@@ -109,7 +109,7 @@ def check(kind: str, data: bytes, slack: int = 0, step: int = 10) -> None:
 
 
 def find_slack(kind: str, options: str, content: str, data: bytes) -> int:
-    """Bytes at the end that nothing names, as the format and the program have it."""
+    """The number of bytes at the end to which nothing refers, for this format and program."""
     has_nothing = content in ("start", "zeros", "empty")
     if kind == "qcow2" and content in ("zlib", "zstd"):
         return 511
@@ -150,7 +150,7 @@ def test_disks_of_qemu(kind: str, program: str, options: str, content: str, disk
 
 @pytest.mark.parametrize("size", ["512", "4k", "64k"])
 def test_snapshots_and_changes_of_a_qcow2(size: str, disks: Path, tmp_path: Path) -> None:
-    """Snapshots, writes after them, a larger disk, bitmaps."""
+    """These are snapshots, writes after them, a larger disk, and bitmaps."""
     made = tmp_path / "made"
     run("qemu-img", "convert", "-O", "qcow2", "-o", f"cluster_size={size}", disks / "sparse", made)
     steps: list[list[str]] = [
@@ -175,7 +175,7 @@ def test_snapshots_and_changes_of_a_qcow2(size: str, disks: Path, tmp_path: Path
 
 
 def test_an_encrypted_qcow2(disks: Path, tmp_path: Path) -> None:
-    """The header of its encryption is in a cluster that an extension names."""
+    """A header extension refers to the cluster of the encryption header."""
     made = tmp_path / "made"
     secret = "secret,id=s,data=abc"
     options = "encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=500"
@@ -185,7 +185,7 @@ def test_an_encrypted_qcow2(disks: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("force", ["on", "off"])
 def test_a_fixed_vhd_of_qemu(force: str, disks: Path, tmp_path: Path) -> None:
-    """Its footer names its size: a part that is missing before it is found out. Without the footer it is a raw disk."""
+    """Its footer has its size, so missing bytes before the footer are found. Without the footer it is a raw disk."""
     made = tmp_path / "made"
     run("qemu-img", "convert", "-O", "vpc", "-o", f"subformat=fixed,force_size={force}", disks / "sparse", made)
     data = made.read_bytes()
@@ -221,7 +221,7 @@ ISOS: Final = [
 
 @pytest.mark.parametrize("command", ISOS, ids=" ".join)
 def test_isos(command: list[str], tmp_path: Path) -> None:
-    """Plain, Joliet, with UDF, bootable, hybrid."""
+    """These are plain, Joliet, UDF, bootable and hybrid."""
     numbers, folder, made = random.Random(2), tmp_path / "folder", tmp_path / "made.iso"
     folder.mkdir()
     for name, length in (("a", 1), ("b", 3_000_000), ("c", 700_001), ("boot", 2048)):
@@ -233,7 +233,7 @@ def test_isos(command: list[str], tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("size", [SIZE, 64 * 2**20])
 def test_disks_with_a_gpt(size: int, tmp_path: Path) -> None:
-    """As sgdisk makes them."""
+    """sgdisk makes them."""
     made = tmp_path / "made"
     with made.open("wb") as file:
         file.truncate(size)

@@ -1,4 +1,4 @@
-"""Whatever text a manifest is, loading ends in a catalog or in diagnostics: quickly, on one line each, nothing raw."""
+"""Any text as a manifest leads quickly to a catalog or to diagnostics of one printable line each."""
 
 import string
 from pathlib import Path
@@ -14,18 +14,18 @@ from imagesync.schemas import load_schema
 from tests.trials import note
 
 
-def keys_of(part: object) -> set[str]:
-    """Every key that the schema knows, at any depth."""
+def list_keys(part: object) -> set[str]:
+    """Every key of the schema, at any depth."""
     if isinstance(part, list):
-        return {key for item in part for key in keys_of(item)}
+        return {key for item in part for key in list_keys(item)}
     if not isinstance(part, dict):
         return set()
     known = part.get("properties")
     own = set(known) if isinstance(known, dict) else set()
-    return own | {key for item in part.values() for key in keys_of(item)}
+    return own | {key for item in part.values() for key in list_keys(item)}
 
 
-FIELDS = [*sorted(keys_of(load_schema("manifest")["$defs"])), "<<"]
+FIELDS = [*sorted(list_keys(load_schema("manifest")["$defs"])), "<<"]
 SECTIONS = sorted(load_schema("manifest")["properties"])
 WORDS = [
     *("qcow2", "raw", "bare", "public", "shared", "auto", "none", "null", "~", "true", "no", "1", "-1", "0x1f", "1e9"),
@@ -58,12 +58,12 @@ trees = st.recursive(
 )
 
 
-def written(value: object) -> str:
-    """YAML of a tree; scalars plain where that is possible, so that the parser meets them as people write them."""
+def write_yaml(value: object) -> str:
+    """YAML of a tree, with plain scalars if possible, as people write them."""
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{written(key)}: {written(item)}" for key, item in value.items()) + "}"
+        return "{" + ", ".join(f"{write_yaml(key)}: {write_yaml(item)}" for key, item in value.items()) + "}"
     if isinstance(value, list):
-        return "[" + ", ".join(map(written, value)) + "]"
+        return "[" + ", ".join(map(write_yaml, value)) + "]"
     text = str(value)
     if text.isascii() and text and all(char.isalnum() or char in "._/-~" for char in text):
         return text
@@ -74,8 +74,8 @@ def written(value: object) -> str:
     )
 
 
-def judged(folder: Path, content: bytes) -> None:
-    """Load and resolve for every target; anything but a catalog or clean diagnostics fails."""
+def load_all(folder: Path, content: bytes) -> None:
+    """Load and resolve for every target; any result except a catalog or printable diagnostics fails."""
     file = folder / "catalog.yaml"
     file.write_bytes(content)
     problem: ImagesyncError | None = None
@@ -100,27 +100,29 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @settings(max_examples=200, deadline=5000)
 @given(tree=st.dictionaries(st.sampled_from([*SECTIONS, "x"]), trees, max_size=6))
-def test_any_tree_ends_in_a_catalog_or_in_diagnostics(folder: Path, tree: dict[str, object]) -> None:
-    """Wrong types, names and values anywhere: never a traceback, never a control character on the terminal."""
+def test_any_tree_leads_to_a_catalog_or_diagnostics(folder: Path, tree: dict[str, object]) -> None:
+    """It has wrong types, names and values anywhere. There is never a traceback or a control character in the output."""
     tree.setdefault("version", "1")
     tree.setdefault("images", {"a": {}})
-    judged(folder, written(tree).encode())
+    load_all(folder, write_yaml(tree).encode())
 
 
 @settings(max_examples=200, deadline=5000)
 @given(image=st.dictionaries(st.sampled_from(FIELDS), trees, max_size=6))
-def test_any_image_ends_in_a_catalog_or_in_diagnostics(folder: Path, image: dict[str, object]) -> None:
-    """The same, one level deeper, where the fields are."""
-    judged(folder, written({"version": "1", "catalog": "c", "images": {"a": image, "b": {"source": "none"}}}).encode())
+def test_any_image_leads_to_a_catalog_or_diagnostics(folder: Path, image: dict[str, object]) -> None:
+    """The same, one level deeper, in the fields of an image."""
+    load_all(
+        folder, write_yaml({"version": "1", "catalog": "c", "images": {"a": image, "b": {"source": "none"}}}).encode()
+    )
 
 
 @settings(max_examples=200, deadline=5000)
 @given(
     content=st.one_of(st.binary(max_size=200), st.text(max_size=200).map(lambda text: text.encode("utf-8", "replace")))
 )
-def test_any_bytes_end_in_diagnostics(folder: Path, content: bytes) -> None:
-    """Other encodings, NULs, half characters, arbitrary text."""
-    judged(folder, content)
+def test_any_bytes_lead_to_diagnostics(folder: Path, content: bytes) -> None:
+    """These are other encodings, NULs, surrogates, and any text."""
+    load_all(folder, content)
 
 
 @pytest.mark.parametrize(
@@ -145,8 +147,8 @@ def test_any_bytes_end_in_diagnostics(folder: Path, content: bytes) -> None:
         b"version: 1\nimages:\n" + b"".join(b"  k%d: {}\n" % number for number in range(3)) + b"  k1: {}\n",
     ],
 )
-def test_known_hostile_texts_end_in_diagnostics(folder: Path, content: bytes) -> None:
-    """The corpus: each was written to break a loader."""
+def test_known_hostile_texts_lead_to_diagnostics(folder: Path, content: bytes) -> None:
+    """These are the files of the corpus."""
     file = folder / "catalog.yaml"
     file.write_bytes(content)
     with pytest.raises(ImagesyncError) as caught:

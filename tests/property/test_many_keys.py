@@ -32,12 +32,12 @@ PLANNERS: dict[str, Callable[[PlanInput], Plan]] = {
 
 
 def make_input(cases: list[KeyCase], policy: Policy, random: Random | None = None) -> PlanInput:
-    """What a plan of these keys is made from."""
+    """The input for a plan of these keys."""
     return plan_input(*join_cases(cases, random), policy)
 
 
 def plan_or_refusals(planner: Callable[[PlanInput], Plan], given: PlanInput) -> Plan | tuple[str, ...]:
-    """The plan, which no check of saved plans may refuse; or why there is none."""
+    """The plan, which every check of saved plans must accept; or the refusals."""
     try:
         made = planner(given)
     except PlanRefused as error:
@@ -47,7 +47,7 @@ def plan_or_refusals(planner: Callable[[PlanInput], Plan], given: PlanInput) -> 
 
 
 def take_apart(made: Plan) -> dict[str, object]:
-    """What a plan says, in a form that two plans can be added in."""
+    """The content of a plan in a form in which plans can be added."""
     lists = ("steps", "relies", "absent", "removed", "changed", "notes", "kept", "candidates", "errors")
     found: dict[str, object] = {name: Counter(map(repr, getattr(made, name))) for name in lists}
     found |= {name: getattr(made, name) for name in ("wanted", "owned", "unchanged")}
@@ -181,7 +181,7 @@ def test_what_planning_asks_for_one_key(number: int) -> None:
 
 @pytest.mark.parametrize("number", ROUNDS)
 def test_what_can_be_adopted_of_many_keys_is_what_can_be_adopted_of_each(number: int) -> None:
-    """Keys that have an image of theirs are left out; the others are taken, warned of, or refused."""
+    """Keys that own an image are left out; the others are adopted, have a warning, or are refused."""
     random = Random(number)
     drawn = [draw_key(random, key) for key in KEYS]
 

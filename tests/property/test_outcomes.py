@@ -161,7 +161,7 @@ def test_staging_changes_nothing_that_is_there_and_leaves_less_to_do(number: int
 
 @pytest.mark.parametrize("number", range(40))
 def test_restoring_drift_does_nothing_else(number: int) -> None:
-    """No image is made, published, let go of or deleted, but where the data itself is another than was published."""
+    """It does not create, publish, release or delete images, except if the data itself differs from what was published."""
     random = Random(number)
     policy = replace(draw_policy(random), drift_only=True)
     manifest, found = draw_catalog(random, policy)

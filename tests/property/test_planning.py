@@ -1,4 +1,4 @@
-"""For any two manifests: apply the first, apply the second, and nothing is left to do. On the embedded store."""
+"""Any two manifests on the local store: after the first and then the second is applied, the plan is empty."""
 
 import json
 import shutil
@@ -38,11 +38,11 @@ image = st.fixed_dictionaries(
         "properties": st.dictionaries(st.sampled_from(["p", "q", "r.s"]), texts, max_size=3),
         "members": st.lists(st.sampled_from(["p1", "p2"]), unique=True, max_size=2),
     },
-).map(lambda fields: take_out_idle(fields))
+).map(lambda fields: remove_ineffective(fields))
 
 
-def take_out_idle(fields: dict[str, Any]) -> dict[str, Any]:
-    """Without what would do nothing, which is an error: members of what is not shared, a size from no data."""
+def remove_ineffective(fields: dict[str, Any]) -> dict[str, Any]:
+    """The manifest without values that have no effect, which are errors: members of an image that is not shared, a size without data."""
     members = [{"id": member} for member in fields.get("members", ()) if fields.get("visibility") == "shared"]
     found = {**fields, "members": members}
     if found["source"] == "none" and found.get("min_disk") == "auto":
@@ -69,7 +69,7 @@ policies = st.fixed_dictionaries(
 
 
 def resolved(folder: Path, images: dict[str, Any], policy: dict[str, Any]) -> Catalog:
-    """A manifest with distinct names, loaded and resolved; a record without data cannot change its status."""
+    """A manifest with distinct names, loaded and resolved; an image without data cannot change its status."""
     named = {key: {**one, "name": f"{one.get('name', 'I')}-{key}"} for key, one in images.items()}
     for one in named.values():
         if one["source"] == "none":
@@ -91,10 +91,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @settings(max_examples=60, deadline=None)
 @given(first=catalogs, second=catalogs, policy=policies)
-def test_apply_then_plan_is_empty(
+def test_the_plan_after_an_apply_is_empty(
     folder: Path, first: dict[str, Any], second: dict[str, Any], policy: dict[str, Any]
 ) -> None:
-    """And a key that stays as it is keeps its image; the graph of steps is in order."""
+    """A key without changes keeps its image, and the graph of steps is in order."""
     shutil.rmtree(folder / "store", ignore_errors=True)
     backend = open_backend(store=folder / "store")
     for images in (first, second):
@@ -112,10 +112,10 @@ def test_apply_then_plan_is_empty(
 
 @settings(max_examples=40, deadline=None)
 @given(first=catalogs, second=catalogs, policy=policies)
-def test_staging_and_going_back_end_where_applying_does(
+def test_staging_and_rollback_lead_to_the_same_state_as_apply(
     folder: Path, first: dict[str, Any], second: dict[str, Any], policy: dict[str, Any]
 ) -> None:
-    """A staged plan touches nothing that is there; whatever is rolled back, the next apply is as wanted and empties the plan."""
+    """A staged plan changes no existing image. After any rollback, the next apply leads to the declared state and an empty plan."""
     shutil.rmtree(folder / "store", ignore_errors=True)
     backend = open_backend(store=folder / "store")
     for images in (first, second):

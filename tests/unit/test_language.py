@@ -78,7 +78,6 @@ PENDING: Final[tuple[str, ...]] = (
     "tests/cli",
     "tests/cloud",
     "tests/fault",
-    "tests/property",
     "tests/cases",
     "tests/*.py",
     "tests/unit/*.py",

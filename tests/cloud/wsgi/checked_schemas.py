@@ -1,11 +1,11 @@
-"""A schema that was found right is not checked again: half of the time of a PATCH went into checking Glance's own, anew.
+"""A valid schema is not checked again: half of the time of a PATCH was spent to check Glance's own schemas each time.
 
-Only the check of the schema itself is left out. What a client sends is validated as ever, with the same messages.
+Only the check of the schema itself is skipped. The requests of clients are validated with the same messages.
 """
 
 
 def check_once(validator):
-    """Let a class of validators check each schema, by its content, only once in this process."""
+    """Make a class of validators check each schema, by its content, only once in this process."""
     check, found_right = validator.check_schema, set()
 
     def check_schema(schema, **options):

@@ -1,10 +1,10 @@
-"""Glance's own WSGI application, with what the tests need around it; its code stays untouched.
+"""Glance's WSGI application, with additions for the tests; its code does not change.
 
 * Requests are written to a log, one JSON line each.
-* Its transactions on SQLite are one writer's at a time.
-* Its schemas of a request, which never change, are checked against the schema of schemas once and not at each request.
-* What it need not do at each request is left out (``settled_service``).
-* Tokens issued before the time in the file ``expired`` reach the service spoilt, so that its own middleware answers 401.
+* Only one of its transactions on SQLite writes at a time.
+* Its schemas of requests never change, so they are checked against the schema of schemas once, not at each request.
+* Work that is not needed at each request is left out (``settled_service``).
+* A token issued before the time in the file ``expired`` is replaced by an invalid one, and Glance's middleware returns 401.
 """
 
 import base64
@@ -28,14 +28,16 @@ read_policy_once()
 from glance.db.sqlalchemy import api as database  # noqa: E402
 from glance.wsgi.api import application as glance  # noqa: E402
 
-if os.environ["CLOUD_DATABASE"].startswith("sqlite"):  # MariaDB is asked as everywhere: there the statements may matter
+if os.environ["CLOUD_DATABASE"].startswith(
+    "sqlite"
+):  # with MariaDB the statements stay those of the service, because they may matter
     database.sa_orm = OrmOfManyQueries()
 check_once(jsonschema.Draft202012Validator)
 collect_rarely()
 
 
 def is_expired(token):
-    """Whether a Fernet token was issued before the moment that the tests set."""
+    """Whether a Fernet token was issued before the time that the tests set."""
     try:
         with open(EXPIRED) as handle:
             limit = int(handle.read())
@@ -46,8 +48,8 @@ def is_expired(token):
 
 
 def application(environ, start_response):
-    """One request to Glance, logged."""
-    writer.begins(environ["REQUEST_METHOD"])
+    """Handle one request to Glance and log it."""
+    writer.begin_request(environ["REQUEST_METHOD"])
     if is_expired(environ.get("HTTP_X_AUTH_TOKEN", "")):
         environ["HTTP_X_AUTH_TOKEN"] = "expired"
     started = time.time()

@@ -1,7 +1,7 @@
-"""Keystone's own WSGI application on SQLite; its code stays untouched.
+"""Keystone's WSGI application on SQLite; its code does not change.
 
-Every first log-in of a day writes the user's date of activity: several at once would break with "database is locked",
-and uWSGI leaves who asked without an answer then.
+The first authentication of a day writes the user's date of activity. Several at once would fail with "database is locked",
+and uWSGI would then send no response.
 """
 
 import os
@@ -20,6 +20,6 @@ collect_rarely()
 
 
 def application(environ, start_response):
-    """One request to Keystone."""
-    writer.begins(environ["REQUEST_METHOD"])
+    """Handle one request to Keystone."""
+    writer.begin_request(environ["REQUEST_METHOD"])
     return keystone(environ, start_response)

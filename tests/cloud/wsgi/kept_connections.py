@@ -1,4 +1,4 @@
-"""SQLite's connections are kept, as those of any other database are: a new one for each query reads the schema again."""
+"""SQLite connections are kept, as those of other databases are: a new connection for each query reads the schema again."""
 
 import sqlalchemy
 from oslo_db.sqlalchemy import engines
@@ -6,14 +6,14 @@ from sqlalchemy.pool import QueuePool
 
 
 class KeptConnections(QueuePool):
-    """As many connections as are needed at once, some of which stay open."""
+    """As many connections as are needed at the same time; some of them stay open."""
 
     def __init__(self, creator, **options):
         super().__init__(creator, **{**options, "pool_size": 5, "max_overflow": -1})
 
 
 class Pools:
-    """The pools of SQLAlchemy for oslo.db, which has no setting for that of SQLite."""
+    """The pools of SQLAlchemy for oslo.db, which has no setting for the pool of SQLite."""
 
     NullPool = KeptConnections
 
@@ -25,7 +25,7 @@ _pools = engines.pool
 
 
 def forget_transaction(connection, record):
-    """What oslo.db notes of a transaction ends with it, however it ended: the connection goes to somebody else."""
+    """Delete oslo.db's note about a transaction when it has ended, before another thread uses the connection."""
     record.info.pop("in_transaction", None)
 
 

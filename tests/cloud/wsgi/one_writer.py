@@ -1,7 +1,7 @@
-"""SQLite under a service with many threads and processes.
+"""SQLite for a service with many threads and processes.
 
-OpenStack's services read, then write, in a deferred transaction, which SQLite refuses to a second writer at once. Here
-transactions of writing requests start with BEGIN IMMEDIATE behind a file lock.
+OpenStack's services read, then write, in a deferred transaction, which SQLite refuses to a second simultaneous writer.
+Here, transactions of write requests start with BEGIN IMMEDIATE after they have taken a file lock.
 """
 
 import fcntl
@@ -15,7 +15,7 @@ READING = ("GET", "HEAD")
 
 
 class OneWriter:
-    """The lock in a file, and what each thread is at; to be made before the service opens its database."""
+    """The lock in a file, and the request of each thread; to be created before the service opens its database."""
 
     def __init__(self, path):
         self._path = path
@@ -24,12 +24,12 @@ class OneWriter:
         sqlalchemy.event.listen(Engine, "commit", self._release)
         sqlalchemy.event.listen(Engine, "rollback", self._release)
 
-    def begins(self, method):
-        """This thread has a request from now on; one that never had any is the service's own, and writes."""
+    def begin_request(self, method):
+        """Note that this thread has a request now. A thread without a request is the service's own, and writes."""
         self._current.reads = method in READING
 
     def _begin(self, conn, cursor, statement, parameters, context, executemany):
-        """A writing request's BEGIN takes the lock first; a nested one of the same thread does not."""
+        """Take the lock before a write request's BEGIN, but not for a nested BEGIN of the same thread."""
         here = self._current
         if statement == "BEGIN" and not getattr(here, "reads", False) and not getattr(here, "locked", False):
             handle = os.open(self._path, os.O_RDWR | os.O_CREAT)
@@ -40,7 +40,7 @@ class OneWriter:
         return statement, parameters
 
     def _release(self, conn):
-        """The lock goes with the transaction."""
+        """Release the lock at the end of the transaction."""
         handle = conn.info.pop("write_lock", None)
         if handle is not None:
             self._current.locked = False

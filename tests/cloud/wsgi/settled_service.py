@@ -1,9 +1,9 @@
-"""What a service of the tests need not do at each request; what it answers stays the same.
+"""Work that a service of the tests need not do at each request; its responses stay the same.
 
-* It reads its rules of policy once, and the signatures of the functions that check them: no test changes them.
-* Its garbage collector leaves alone what the service consists of.
-* On SQLite Glance reads the parts of images (properties, tags, places of data) with a query each: in its own query, which
-  joins them all, an image with nine properties and three tags has 27 rows. The queries are of one transaction.
+* It reads its policy rules, and the signatures of the functions that check them, once: no test changes them.
+* Its garbage collector skips the objects of the service itself.
+* On SQLite, Glance reads the parts of images (properties, tags, locations) with one query each. Its own query joins them
+  all, and an image with nine properties and three tags has 27 rows. The queries are in one transaction.
 """
 
 import gc
@@ -16,13 +16,13 @@ from oslo_policy.policy import Enforcer
 from sqlalchemy import orm
 
 COLLECT_RARELY = (100_000, 20, 50)
-"""Thresholds of the garbage collector; a long list of images makes some ten thousand objects that are no garbage."""
+"""Thresholds of the garbage collector; a long list of images creates some ten thousand objects that are still in use."""
 
 
 def read_policy_once():
-    """Each enforcer reads its rules at its first check only; oslo.policy looks for newer files at each of them.
+    """Make each enforcer read its rules only at its first check; oslo.policy looks for newer files at each check.
 
-    It also reads the signature of each function that checks a rule, some times for each image of a list.
+    It also reads the signature of each function that checks a rule, several times for each image of a list.
     """
     load, lock = Enforcer.load_rules, threading.RLock()
 
@@ -45,7 +45,7 @@ def collect_rarely():
 
 
 class InspectionOnce:
-    """The module ``inspect`` for a module that asks for the same signatures again and again."""
+    """The module ``inspect`` for a module that requests the same signatures repeatedly."""
 
     getfullargspec = staticmethod(lru_cache(maxsize=4096)(inspect.getfullargspec))
 
@@ -54,7 +54,7 @@ class InspectionOnce:
 
 
 class OrmOfManyQueries:
-    """SQLAlchemy's ORM for a module that joins what belongs to a row."""
+    """SQLAlchemy's ORM for a module that joins the parts of a row."""
 
     joinedload = staticmethod(orm.selectinload)
 
