@@ -82,12 +82,9 @@ PENDING: Final[tuple[str, ...]] = (
     "tests/*.py",
     "tests/unit/*.py",
     "tests/unit/cli",
-    "tests/unit/execution",
-    "tests/unit/lease",
     "tests/unit/manifest",
     "tests/unit/model",
     "tests/unit/planfile",
-    "tests/unit/planning",
     "tests/unit/render",
     "tests/unit/sources",
 )

@@ -1,4 +1,4 @@
-"""What the tests of execution have in common: a store that fails as told, and a run from catalog to report."""
+"""What the tests of execution have in common: a store that fails on request, and a run from catalog to report."""
 
 import threading
 from collections.abc import Iterable, Iterator
@@ -37,7 +37,7 @@ class UpdateFault(Enum):
 class FaultyStore(Local):
     """Counts updates, reads of one image and deletes; ``updates`` and ``reads`` are the faults of the next ones.
 
-    Reads fail only after the first update, so that ``reads`` are the reads that follow an update.
+    Reads fail only after the first update: ``reads`` are the reads that follow an update.
     """
 
     def __init__(self, folder: Path) -> None:

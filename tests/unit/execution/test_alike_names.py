@@ -1,4 +1,6 @@
-"""What HTTP 500 means for an update that changes a name into an alike one. A store with the rules of MariaDB stands in."""
+"""What HTTP 500 means for an update that changes a name into an alike one. A store with the rules of MariaDB replaces
+it.
+"""
 
 from pathlib import Path
 from typing import Unpack
@@ -86,7 +88,7 @@ def test_any_other_failure_stays_as_it_is(attrs: UpdateFields, error: Unavailabl
 
 
 def test_a_name_that_the_image_may_once_have_had_is_mentioned() -> None:
-    """MariaDB keeps the row of a removed property, and nobody can ask for it."""
+    """MariaDB keeps the row of a removed property, and no request shows it."""
     found = explain_failure(LiveImage("id"), {"properties": {"foo": "1"}}, FAULT)
     assert isinstance(found, Unavailable)
     assert str(found) == (

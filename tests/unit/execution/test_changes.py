@@ -1,4 +1,4 @@
-"""An image as it was and as it is: what somebody changed."""
+"""An image as it was and as it is: what another user changed."""
 
 from dataclasses import replace
 
@@ -16,7 +16,7 @@ LEFT = live(spec("a", tags=frozenset({"t", "u"}), properties={"p": "1"}))
     [({"t", "u"}, False), ({"t", "u", "theirs"}, False), ({"t"}, True), ({"t", "theirs"}, True), (set[str](), True)],
 )
 def test_only_a_tag_of_ours_that_is_gone_is_a_change(tags: set[str], is_changed: bool) -> None:
-    """Others may add theirs beside it."""
+    """Other users may add properties."""
     found = replace(LEFT, tags=frozenset(tags))
     output = ", ".join(sorted(tags))
     assert find_changes(LEFT, found) == ([f"tags is {output}, it was t, u"] if is_changed else [])
@@ -34,14 +34,14 @@ def test_only_a_tag_of_ours_that_is_gone_is_a_change(tags: set[str], is_changed:
     ],
 )
 def test_a_property_counts_if_it_is_ours(changed: dict[str, str | None], expected: list[str]) -> None:
-    """The manifest's, or one of the record, which nobody else may add either."""
+    """One of the manifest, or one of the record, which other users must not add either."""
     properties = {**LEFT.properties, **changed}
     found = replace(LEFT, properties={name: value for name, value in properties.items() if value is not None})
     assert find_changes(LEFT, found) == expected
 
 
 def test_an_image_that_is_not_listed_any_more_was_altered() -> None:
-    """Somebody deleted it, or took it out of the catalog."""
+    """A user deleted it, or removed its marker."""
     assert find_altered([LEFT], {}) == ["image id-a was written by this run and was deleted, or lost its marker"]
 
 
@@ -72,7 +72,7 @@ def test_each_field_that_changed_is_named(names: tuple[str, ...]) -> None:
 
 @pytest.mark.parametrize("count", range(1, 8))
 def test_a_record_that_was_removed_is_told_in_few_words(count: int) -> None:
-    """Up to MAX_NAMED properties by name; of the two that make it ours, that it is not any more."""
+    """Up to MAX_NAMED properties by name; of the two that prove ownership, that it lost its marker."""
     marks = sorted(name for name in LEFT.properties if name.startswith("imagesync_") and "_rev_" not in name)
     for first in range(len(marks) - count + 1):
         gone = marks[first : first + count]
@@ -83,7 +83,7 @@ def test_a_record_that_was_removed_is_told_in_few_words(count: int) -> None:
 
 
 def test_each_image_that_was_altered_is_named() -> None:
-    """Of several: the first, the last, one that is gone."""
+    """Of several: the first, the last, one that was deleted."""
     images = [replace(LEFT, id=name) for name in "abcd"]
     listed = {image.id: image for image in images}
     listed["a"], listed["d"] = replace(images[0], name="x"), replace(images[3], name="x")

@@ -1,4 +1,4 @@
-"""The same bytes keep their image, whatever digest is told of them and whenever."""
+"""The same bytes keep their image, whatever digest is declared and whenever."""
 
 import gzip
 import hashlib
@@ -121,7 +121,7 @@ def test_another_digest_of_the_same_bytes_changes_nothing(
 def test_what_cannot_be_compared_is_hashed_before_anything_is_sent(
     backend: Quiet, tmp_path: Path, *, packed: bool, is_saved: bool, lock: bool
 ) -> None:
-    """The same bytes: the id stays, nothing is sent, nobody is asked again, and the next plan is empty."""
+    """The same bytes: the id stays, nothing is sent, no question is asked again, and the next plan is empty."""
     data = gzip.compress(DATA) if packed else DATA
     assert apply(plan_for(backend, tmp_path, data, "sha1")).report.succeeded
     image = forget_digests(backend, "sha1")
@@ -168,7 +168,7 @@ def test_other_bytes_are_a_new_build(backend: Quiet, tmp_path: Path, *, is_saved
 
 
 def test_what_else_changes_is_done_too(backend: Quiet, tmp_path: Path) -> None:
-    """By the plan that is made once the bytes are known; nobody is asked again."""
+    """By the plan that is made once the bytes are known; no question is asked again."""
     assert apply(plan_for(backend, tmp_path, DATA, "sha1")).report.succeeded
     image = forget_digests(backend, "sha1")
     report = apply(plan_for(backend, tmp_path, DATA, "sha384", min_ram=512)).report
@@ -192,7 +192,7 @@ def test_a_digest_that_the_source_does_not_have_fails_its_step(backend: Quiet, t
 
 
 def test_of_a_pinned_id_only_the_same_bytes_can_be_told(backend: Quiet, tmp_path: Path) -> None:
-    """The service never gives it out again: other bytes fail, at once where their number tells it, and the image stays."""
+    """The service never gives it out again: other bytes fail, at once if their number differs, and the image stays."""
     pinned = "6a1b8b0e-0b5e-4f7e-9d6e-00000000000a"
     assert apply(plan_for(backend, tmp_path, DATA, "sha1", id=pinned)).report.succeeded
     forget_digests(backend, "sha1")
@@ -220,7 +220,7 @@ def test_what_another_project_holds_is_not_compared(backend: Quiet, tmp_path: Pa
 
 
 def test_what_was_taken_on_trust_proves_nothing(backend: Quiet, tmp_path: Path) -> None:
-    """A declared digest that nobody compared with the data: no other one is recorded as computed because of it."""
+    """A declared digest that was never compared with the data: no other one is recorded as computed because of it."""
     assert apply(plan_for(backend, tmp_path, OTHER, "sha1")).report.succeeded
     (image,) = backend.inventory("base")
     record = read(image)
@@ -292,7 +292,7 @@ def stage(backend: Quiet, folder: Path, data: bytes, algorithm: str, **attrs: An
 
 @pytest.mark.parametrize("is_saved", [False, True])
 def test_a_candidate_of_the_same_bytes_is_published(backend: Quiet, tmp_path: Path, *, is_saved: bool) -> None:
-    """Its digest is told in another algorithm meanwhile; a saved plan leaves the key to the next one."""
+    """Its digest is declared in another algorithm meanwhile; a saved plan leaves the key to the next one."""
     assert apply(plan_for(backend, tmp_path, LONGER, "sha1")).report.succeeded
     waiting = stage(backend, tmp_path, DATA, "sha1")
     forget_digests(backend, "sha1")
@@ -321,7 +321,7 @@ def test_a_candidate_of_other_bytes_goes_once_the_new_build_is_there(backend: Qu
 
 
 def test_a_rejected_build_stays_rejected_under_another_digest(backend: Quiet, tmp_path: Path) -> None:
-    """The candidate that somebody deactivated has the bytes: they are not uploaded anew, and not published."""
+    """The candidate that an operator deactivated has the bytes: they are not uploaded again, and not published."""
     assert apply(plan_for(backend, tmp_path, LONGER, "sha1")).report.succeeded
     (current,) = backend.inventory("base")
     rejected = stage(backend, tmp_path, DATA, "sha1")
@@ -338,7 +338,7 @@ def test_a_rejected_build_stays_rejected_under_another_digest(backend: Quiet, tm
 def test_one_rejected_candidate_rejects_a_build_that_two_candidates_hold(
     backend: Quiet, tmp_path: Path, *, is_newer_rejected: bool, is_saved: bool
 ) -> None:
-    """All that hold the bytes are told, not only the first: else the other one would be published."""
+    """All that hold the bytes are recorded, not only the first: else the other one would be published."""
     assert apply(plan_for(backend, tmp_path, LONGER, "sha1")).report.succeeded
     (current,) = backend.inventory("base")
     older = stage(backend, tmp_path, DATA, "sha1")
@@ -359,7 +359,7 @@ def test_one_rejected_candidate_rejects_a_build_that_two_candidates_hold(
 
 @pytest.mark.parametrize("is_saved", [False, True])
 def test_an_earlier_build_of_the_same_bytes_is_current_again(backend: Quiet, tmp_path: Path, *, is_saved: bool) -> None:
-    """A rollback by the manifest, in which its digest is told in another algorithm."""
+    """A rollback by the manifest, in which its digest is declared in another algorithm."""
     assert apply(plan_for(backend, tmp_path, DATA, "sha1")).report.succeeded
     (first,) = backend.inventory("base")
     assert apply(plan_for(backend, tmp_path, OTHER, "sha1")).report.succeeded
@@ -388,7 +388,7 @@ def test_an_earlier_build_that_somebody_deactivated_is_not_compared(backend: Qui
 
 
 def test_where_only_candidates_are_published_stage_compares(backend: Quiet, tmp_path: Path) -> None:
-    """The sentence says which image may hold the build; the candidate stays, and is not staged anew."""
+    """The sentence says which image may hold the build; the candidate stays, and is not staged again."""
     policy = Policy(publish=Publish.STAGED_ONLY)
     waiting = stage(backend, tmp_path, DATA, "sha1")
     forget_digests(backend, "sha1")
@@ -431,7 +431,7 @@ def test_other_bytes_packed_otherwise_are_a_new_build(backend: Quiet, tmp_path: 
 
 @pytest.mark.parametrize("is_packed", [False, True])
 def test_other_bytes_packed_alike_are_not_read_twice(backend: Quiet, tmp_path: Path, *, is_packed: bool) -> None:
-    """Their digests tell that they are others."""
+    """Their digests show that they differ."""
     first, then = (gzip.compress(DATA), gzip.compress(OTHER)) if is_packed else (DATA, OTHER)
     assert apply(plan_for(backend, tmp_path, first, "sha256")).report.succeeded
     (create,) = [
@@ -487,7 +487,7 @@ def test_a_saved_plan_gives_no_name_to_an_image_that_another_one_keeps(backend: 
 
 
 class VanishingStore(Quiet):
-    """A store that cannot be asked about one image any more, as soon as the source of another one is read."""
+    """A store that fails for one image as soon as the source of another one is read."""
 
     gone = ""
     read_first = threading.Event()
@@ -551,7 +551,7 @@ def test_a_new_build_shows_the_members_that_others_added_and_that_it_does_not_ha
 
 @pytest.mark.parametrize("kind", ["right", "wrong", "converted", "packed"])
 def test_what_the_service_fetches_is_compared_by_reading_back_what_is_stored(tmp_path: Path, kind: str) -> None:
-    """The source need not be reachable from here; what was unpacked or converted tells nothing."""
+    """The source need not be reachable from here; unpacked or converted data proves nothing."""
 
     class Unhashed(Service):
         def capabilities(self) -> Capabilities:

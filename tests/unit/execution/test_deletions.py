@@ -1,4 +1,4 @@
-"""Deletions in two phases: what is marked and still so is deleted; what somebody changed meanwhile stays."""
+"""Deletions in two phases: what is marked and still so is deleted; what another user changed meanwhile stays."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -76,7 +76,7 @@ def error_of(outcomes: Outcomes, image: LiveImage) -> ImagesyncError:
 
 
 def test_images_are_marked_and_then_deleted(store: Settling) -> None:
-    """Two requests each, beside two listings for all of them; protection goes with the mark."""
+    """Two requests each, beside two listings for all of them; the mark removes the protection."""
     images = [owned(store, str(number), protected=number == 1) for number in range(4)]
     store.calls.clear()
     assert delete(store, *images) == {image.id: Performed(image.id) for image in images}

@@ -67,7 +67,7 @@ def test_needs_come_first() -> None:
 
 
 def test_a_failure_skips_what_needs_it_and_names_the_cause() -> None:
-    """The rest goes on; the root cause is told once."""
+    """The rest continues; the root cause is named once."""
     report, _ = run(made(("a", ()), ("b", ("a",)), ("c", ("b",)), ("d", ())), failing="a")
     assert outcomes(report) == {"a": "failed", "b": "skipped", "c": "skipped", "d": "done"}
     assert [result.cause for result in report.results] == [None, "a", "a", None]
@@ -188,7 +188,7 @@ def test_no_more_steps_are_begun_than_may_run_at_once(jobs: int) -> None:
 
 
 def test_each_step_has_one_beginning_and_one_end_and_its_result_is_whole() -> None:
-    """What the performer said of it: image, remark, outcome, bytes; and not more seconds than have passed."""
+    """What the performer returned: image, remark, outcome, bytes; and not more seconds than have passed."""
     begun = time.monotonic()
     events: list[Event] = []
 

@@ -62,7 +62,7 @@ def test_an_image_that_is_let_go_loses_every_mark(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("change", [{"hidden": True}, {"visibility": "shared"}, {"name": "theirs"}])
 def test_an_old_build_stays_if_the_new_one_is_not_as_it_was_published(tmp_path: Path, change: UpdateFields) -> None:
-    """Somebody changed the new build between its publication and the retirement of the old one."""
+    """A user changed the new build between its publication and the retirement of the old one."""
     store = FaultyStore(tmp_path / "store")
     apply(store, want_image(tmp_path, b"\0one"))
     (old,) = store.images()
@@ -101,7 +101,7 @@ def test_data_that_is_to_be_verified_is_read_back_before_anything_is_written(tmp
 
 
 class ChangedWhileRead(FaultyStore):
-    """A store in which somebody protects an image while its data is read."""
+    """A store in which a user protects an image while its data is read."""
 
     def download(self, image_id: str) -> Iterator[bytes]:
         yield from super().download(image_id)
@@ -109,7 +109,7 @@ class ChangedWhileRead(FaultyStore):
 
 
 def test_what_was_changed_while_the_data_was_read_back_is_seen_before_anything_is_written(tmp_path: Path) -> None:
-    """That may take an hour: what was read before says nothing any more."""
+    """That may take an hour: what was read before proves nothing by then."""
     store = ChangedWhileRead(tmp_path / "store")
     apply(store, want_image(tmp_path, b"\0data"))
     (image,) = store.images()
@@ -156,7 +156,7 @@ class DiesAfterSharing(Local):
 
 
 def test_a_member_that_a_killed_run_added_is_known_to_the_next_manifest(tmp_path: Path) -> None:
-    """The record names it before it is added: an image stayed shared with a project that no manifest named any more."""
+    """The record names it before it is added: an image stayed shared with a project that no manifest still named."""
     service = DiesAfterSharing(Store(tmp_path / "store"), "dying")
 
     def share(*projects: str) -> Report:
@@ -174,7 +174,7 @@ def test_a_member_that_a_killed_run_added_is_known_to_the_next_manifest(tmp_path
 
 @pytest.mark.parametrize("visibility", [Visibility.PRIVATE, Visibility.PUBLIC, Visibility.COMMUNITY])
 def test_an_image_that_is_shared_no_more_has_no_members(tmp_path: Path, visibility: Visibility) -> None:
-    """Those whom somebody else added neither: nobody could take them off afterwards, or see them."""
+    """Nor those that another user added: later no request could remove or show them."""
     store = FaultyStore(tmp_path / "store")
     member, other = "a" * 32, "b" * 32
     assert apply(store, want_image(tmp_path, b"\0data", visibility=Visibility.SHARED, members={member})).succeeded

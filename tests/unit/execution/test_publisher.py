@@ -112,7 +112,7 @@ def test_nothing_is_deleted_once_the_publishing_update_was_sent(tmp_path: Path, 
 
 
 class Published(Local):
-    """A service in which somebody else publishes the image during its upload, which then fails."""
+    """A service in which another user publishes the image during its upload, which then fails."""
 
     def upload(self, image_id: str, chunks: Iterable[bytes], size: int | None, *, store: str | None = None) -> None:
         super().upload(image_id, chunks, size, store=store)
@@ -250,7 +250,7 @@ class Deactivating(Local):
 
 
 def test_without_the_lease_nothing_is_deactivated(tmp_path: Path) -> None:
-    """It may be lost while the data is sent: another run may go on with the record then."""
+    """It may be lost while the data is sent: another run may continue with the record then."""
     service = Deactivating(Store(tmp_path / "store"), "store")
     plan = planned(service, want_image(tmp_path, b"\0data", status=Status.DEACTIVATED))
 
@@ -279,7 +279,7 @@ class SilentDeactivation(Local):
 
 
 def test_a_deactivation_without_an_answer_leaves_the_run_unsettled(tmp_path: Path) -> None:
-    """The request may arrive when the next run is at work."""
+    """The request may arrive while the next run is running."""
     service = SilentDeactivation(Store(tmp_path / "store"), "silent")
     plan = planned(service, want_image(tmp_path, b"\0data", status=Status.DEACTIVATED))
     performer = Performer(service, plan)
@@ -297,7 +297,7 @@ def test_an_image_that_is_not_deactivated_as_declared_is_an_error(tmp_path: Path
 
 
 class Changed(FaultyStore):
-    """A store whose images are changed by somebody after some reads; ``is_full``: it takes no data."""
+    """A store whose images another user changes after some reads; ``is_full``: it takes no data."""
 
     change: dict[str, Any] | None = None
     reads_before = 0
@@ -348,7 +348,7 @@ def test_a_waiting_record_that_somebody_changed_after_the_plan_is_not_published(
 
 
 class ChangedDuring(FaultyStore):
-    """A store in which somebody changes the staging record at one of these requests; that of ``fails`` is refused."""
+    """A store in which a user changes the staging record at one of these requests; that of ``fails`` is refused."""
 
     change: UpdateFields = {}  # noqa: RUF012 - replaced, never changed
     at = "upload"
@@ -377,7 +377,7 @@ class ChangedDuring(FaultyStore):
 def test_a_record_that_somebody_changed_during_the_upload_is_left_alone(
     tmp_path: Path, change: UpdateFields, fails: str
 ) -> None:
-    """It may not be ours any more: it is neither published nor deleted, whether the upload succeeded or not."""
+    """The catalog may no longer own it: it is neither published nor deleted, whether the upload succeeded or not."""
     service = ChangedDuring(tmp_path / "store")
     service.change, service.fails = change, fails
     assert not apply(service, want_image(tmp_path, b"\0data")).succeeded
@@ -442,7 +442,7 @@ def test_a_record_is_bound_to_the_id_that_a_service_chose(tmp_path: Path, data: 
 
 
 class SilentDelete(Local):
-    """A store that tells another size than was sent, and gives no answer to a DELETE."""
+    """A store that reports another size than was sent, and gives no answer to a DELETE."""
 
     def images(self, image_id: str | None = None) -> list[LiveImage]:
         return [replace(one, size=6) if one.size else one for one in super().images(image_id)]
@@ -466,7 +466,7 @@ def test_a_record_whose_deletion_got_no_answer_leaves_the_run_unsettled(tmp_path
 def test_a_waiting_record_that_users_may_see_is_not_discarded(
     tmp_path: Path, visibility: Visibility, hidden: bool
 ) -> None:
-    """It was so when the plan was made, and its data cannot be had: only what nobody saw goes."""
+    """It was so when the plan was made, and its data cannot be had: only what users never saw is deleted."""
     service = Refusing(tmp_path / "store")
     (step,) = planned(service, want_image(tmp_path, b"\0data")).steps
     create, image_id = step.action, str(uuid4())

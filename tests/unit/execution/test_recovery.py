@@ -67,7 +67,7 @@ def plan_builds(
 
 
 def die_with_lease(backend: Backend) -> None:
-    """A process of this host took the lease, and is gone."""
+    """A process of this host took the lease, and ended."""
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
     world = make_world()
@@ -153,7 +153,7 @@ def test_what_a_dead_run_sent_to_an_image_that_the_next_run_leaves_alone_is_refu
 def test_what_its_owner_did_to_an_image_in_another_project_stops_no_recovery(
     backend: Backend, tmp_path: Path, *, is_ours: bool
 ) -> None:
-    """As many properties as the service takes, and no guard: none can be added. An image of ours is another matter."""
+    """As many properties as the service takes, and no guard: none can be added. An owned image is different."""
     owner = {} if is_ours else {"owner": OTHER}
     assert apply(plan_builds(backend, tmp_path, (), owner, a=1, b=1)).report.succeeded
     image = current(backend, "a")
@@ -251,7 +251,7 @@ def test_what_a_dead_run_never_filled_is_deleted_and_nobody_is_asked_again(backe
 
 
 def test_a_record_that_was_filled_meanwhile_is_left_to_the_next_plan(backend: Backend, tmp_path: Path) -> None:
-    """It is not what the plan relied on any more."""
+    """The plan relied on another state."""
     left = leave_unfilled(backend, "a")
     backend.update_image(left, disk_format="raw", container_format="bare")
     plan = plan_builds(backend, tmp_path, a=1).plan()
@@ -262,7 +262,7 @@ def test_a_record_that_was_filled_meanwhile_is_left_to_the_next_plan(backend: Ba
 
 
 def test_an_image_that_changes_while_the_guards_are_renewed_stops_the_run(backend: Backend, tmp_path: Path) -> None:
-    """Somebody still writes: nothing was done yet."""
+    """Another run still writes: nothing was done yet."""
     assert apply(plan_builds(backend, tmp_path, a=1)).report.succeeded
     plan = plan_builds(backend, tmp_path, a=2).plan()
     backend.update_image(current(backend, "a").id, min_ram=5, name="theirs")
@@ -290,7 +290,7 @@ class CopyAtWork(Local):
         return [self._show(image) for image in super().inventory(catalog, owners)]
 
     def begin(self, image: LiveImage) -> None:
-        """The copy is at work from now on."""
+        """The copy is running from now on."""
         self.copied, self.before = image.id, image
 
     def _show(self, image: LiveImage) -> LiveImage:
@@ -313,8 +313,9 @@ def test_a_copy_that_a_dead_run_began_is_waited_for(tmp_path: Path) -> None:
 
 
 def test_a_copy_that_stands_still_stops_nothing(tmp_path: Path) -> None:
-    """Its worker died with the service, and nobody takes the sign of it off: it is waited for a moment, then the guard is
-    renewed all the same."""
+    """Its worker died with the service, and its sign is never removed: it is waited for a moment, then the guard is
+    renewed all the same.
+    """
     backend = CopyAtWork(Store(tmp_path / "store"), "copying")
     assert apply(plan_builds(backend, tmp_path, a=1, b=1)).report.succeeded
     backend.reads_left = 10**9
@@ -346,7 +347,7 @@ def test_the_lease_is_asked_while_a_copy_is_waited_for(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("error", [Forbidden("it is protected"), InUse("a volume uses it"), BackendError("no")])
 def test_a_record_that_cannot_be_deleted_stops_no_other_key(tmp_path: Path, error: BackendError) -> None:
-    """Somebody protected it, say: the plan's own step takes the protection off, and what goes wrong is that step's."""
+    """For example a user protected it: the plan's own step removes the protection, and reports its errors."""
 
     class Keeping(Local):
         """A store that does not delete at first."""
@@ -395,7 +396,7 @@ class RefusingUpdates(Local):
 def test_a_guard_that_cannot_be_renewed_stops_the_run_where_something_may_still_arrive(
     tmp_path: Path, error: BackendError, key: str, stops: bool
 ) -> None:
-    """The plan relies on a, and not on b: that one may be gone, or be nobody's to write to, and stays as it is."""
+    """The plan relies on a, and not on b: that one may be deleted or not writable, and stays as it is."""
     store = RefusingUpdates(Store(tmp_path / "store"), "refusing")
     assert apply(plan_builds(store, tmp_path, a=1, b=1)).report.succeeded
     plan = plan_builds(store, tmp_path, a=2, b=1).plan()
@@ -448,7 +449,7 @@ def test_the_wait_after_a_dead_run_counts_to_the_time_that_one_may_wait(tmp_path
 
 
 def test_after_a_dead_run_the_final_listing_waits_until_a_read_is_final(tmp_path: Path) -> None:
-    """Somebody else may have been writing: the settling time is asked for once more than otherwise."""
+    """Another run may have been writing: the settling time is read once more than otherwise."""
 
     class CountingStore(Local):
         queries = 0

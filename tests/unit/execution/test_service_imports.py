@@ -107,7 +107,7 @@ def moving(image: LiveImage) -> Iterator[tuple[str, LiveImage, tuple[ImportTask,
 
 @pytest.mark.parametrize("sign", ["none", "older task", "status", "updated_at", "service", "stores", "task"])
 def test_an_import_that_shows_no_sign_of_life_is_given_up(tmp_path: Path, sign: str) -> None:
-    """Any sign starts the time anew; what became of an earlier task is none."""
+    """Any sign restarts the time; the end of an earlier task is not a sign."""
     changed = {name: (image, tasks) for name, image, tasks in moving(COPYING)}
     image, tasks = changed.get(sign, (COPYING, (RUNNING,)))
     earlier = (ImportTask("old", "failure"), *tasks) if sign == "older task" else tasks
@@ -122,7 +122,7 @@ def test_an_import_that_shows_no_sign_of_life_is_given_up(tmp_path: Path, sign: 
 
 
 def test_nobody_waits_for_an_import_any_more(tmp_path: Path) -> None:
-    """The next run finds it; one that has ended is not broken off."""
+    """The next run finds it; one that has ended is not interrupted."""
     watch = Watch()
     backend = Written(tmp_path, [IMPORTING])
     with pytest.raises(RunStopped):

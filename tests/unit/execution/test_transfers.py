@@ -24,7 +24,7 @@ from tests.unit.factories import catalog, spec
 
 
 def test_a_disk_larger_than_min_disk_begins_no_upload(tmp_path: Path) -> None:
-    """Its header tells; the error tells what to declare."""
+    """Its header shows it; the error says what to declare."""
     service = Service(tmp_path / "store", {})
     data = qcow2(5 * GIB - 1) + bytes(2**22)
     (result,) = apply(service, want_image(tmp_path, data, disk_format="qcow2", min_disk=4)).results
@@ -187,7 +187,7 @@ def test_data_is_sent_into_the_first_store_and_copied_from_there(
 
 
 def apply_until(backend: Service, images: Catalog, is_stopped: Callable[[], bool]) -> Report:
-    """Carry out a plan; nobody wants the rest any more once ``is_stopped`` says so."""
+    """Carry out a plan; the run is canceled once ``is_stopped`` says so."""
     made = planned(backend, images)
     performer = Performer(backend, made, is_stopped=is_stopped)
     cancelled = type("Stop", (), {"is_set": staticmethod(is_stopped)})()
@@ -350,7 +350,7 @@ class Mirrors(Importing):
 @pytest.mark.parametrize("bad", range(4))
 @pytest.mark.parametrize("left", [Status.QUEUED, Status.KILLED])
 def test_mirrors_are_tried_in_order_until_one_works(tmp_path: Path, left: Status, bad: int) -> None:
-    """Each with the same options; the failure of the last one is told, and how many failed before it."""
+    """Each with the same options; the error names the failure of the last one, and how many failed before it."""
     service = Mirrors(tmp_path / "store")
     service.bad, service.left = bad, left
     urls = tuple(f"https://x.example/{number}" for number in range(3))

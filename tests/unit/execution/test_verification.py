@@ -367,7 +367,7 @@ def test_a_record_that_another_project_filled_is_judged(tmp_path: Path, name: st
 
 
 def test_digests_that_the_service_computed_are_kept_with_ours(tmp_path: Path) -> None:
-    """So that a manifest that declares another algorithm later uploads nothing."""
+    """A manifest that declares another algorithm later uploads nothing."""
     service = Service(tmp_path / "store", {})
     assert apply(service, want_image(tmp_path, b"\0data")).succeeded
     (image,) = service.images()
@@ -379,7 +379,7 @@ def test_digests_that_the_service_computed_are_kept_with_ours(tmp_path: Path) ->
 
 
 def test_a_service_that_hashes_otherwise_is_read_back(tmp_path: Path) -> None:
-    """No digest in common is no proof."""
+    """Without a digest in common there is no proof."""
     answers = {"os_hash_algo": "blake2b", "os_hash_value": "00", "checksum": None}
     service = Service(tmp_path / "store", answers)
     assert apply(service, want_image(tmp_path, b"\0data")).succeeded
@@ -509,7 +509,7 @@ class FoundCase:
 def test_what_is_found_in_the_service_by_every_way_it_got_there(
     tmp_path: Path, method: Method, unverified: bool, is_ours: bool, final: bool
 ) -> None:
-    """Sent by an earlier run or fetched, ours or another project's, packed or converted, right or wrong."""
+    """Sent by an earlier run or fetched, of this or another project, packed or converted, right or wrong."""
     digests = [
         (),
         (RIGHT["sha256"],),

@@ -40,7 +40,7 @@ def active(store: FaultyStore, **properties: str) -> LiveImage:
 
 
 def change_by_hand(store: FaultyStore, image_id: str, properties: dict[str, str | None]) -> LiveImage:
-    """A change by somebody else, without any guard or fault."""
+    """A change by another user, without any guard or fault."""
     return super(FaultyStore, store).update_image(image_id, properties=properties)
 
 
@@ -81,7 +81,7 @@ def test_an_update_of_what_is_so_already_writes_nothing(store: FaultyStore) -> N
 def test_an_update_after_somebody_wrote_saves_nothing(
     store: FaultyStore, change: dict[str, str | None], texts: str
 ) -> None:
-    """Between the read and the PATCH another run wrote, or somebody took a mark off: the service refuses it whole."""
+    """Between the read and the PATCH another run wrote, or a user removed a mark: the service refuses it whole."""
     image = active(store)
     changed = change_by_hand(store, image.id, change)
     with pytest.raises(
@@ -109,7 +109,7 @@ def test_several_guards_become_one(store: FaultyStore) -> None:
 
 
 class Overlapped(FaultyStore):
-    """A service in which the update of another run is saved together with each of ours."""
+    """A service in which the update of another run is saved together with each of this run."""
 
     def update_image(self, image: LiveImage | str, **attrs: Unpack[UpdateFields]) -> LiveImage:
         changed = super().update_image(image, **attrs)
@@ -117,7 +117,7 @@ class Overlapped(FaultyStore):
 
 
 def test_a_guard_of_another_run_beside_ours_is_a_conflict(tmp_path: Path) -> None:
-    """Both updates were saved, and nobody knows of which the values are."""
+    """Both updates were saved, and it is unknown whose values were kept."""
     store = Overlapped(tmp_path / "store")
     image = active(store)
     with pytest.raises(Conflict, match="another run wrote to it"):
@@ -214,7 +214,7 @@ def test_a_refused_update_is_not_sent_again(store: FaultyStore) -> None:
 
 
 def test_a_failed_read_ends_the_writes(store: FaultyStore) -> None:
-    """Nothing is sent again as long as nobody knows what was saved."""
+    """Nothing is sent again while it is unknown what was saved."""
     image = active(store)
     store.updates, store.reads = [UpdateFault.NO_ANSWER], [UpdateFault.NO_ANSWER]
     with pytest.raises(Unavailable, match="read"):
@@ -289,7 +289,7 @@ def test_after_a_write_an_image_must_stay_as_the_run_left_it(store: FaultyStore)
     writes = Writes(store, [Reliance(image.id, "a", {"name": "old"})])
     writes.update(image, {"name": "new"})
     assert writes.read_unchanged(image.id).name == "new"
-    change_by_hand(store, image.id, {"theirs": "1"})  # beside ours: no change of what the run left
+    change_by_hand(store, image.id, {"theirs": "1"})  # beside those of this run: what the run left did not change
     assert writes.read_unchanged(image.id).properties["theirs"] == "1"
     changes: list[tuple[dict[str, str | None], str]] = [
         ({"imagesync_key": "b"}, r"properties\.imagesync_key is 'b', it was not there"),
@@ -317,7 +317,7 @@ def test_a_write_without_an_answer_makes_the_run_contested(
 
 
 def test_a_later_listing_judges_every_write(store: FaultyStore) -> None:
-    """An image that is gone, and one that is not as it was left, are told; one that is, is not."""
+    """An image that was deleted or changed is reported; an unchanged one is not."""
     one, two, three = (replace(IMAGE, id=name) for name in ("one", "two", "three"))
     listed = {"one": one, "two": replace(two, name="m", tags=frozenset(), protected=True)}
     assert find_altered([one, two, three], listed) == [
@@ -452,7 +452,7 @@ def test_a_status_is_checked_on_an_image_that_was_read_already() -> None:
 
 
 class ChangedByHand(FaultyStore):
-    """A store in which somebody changes an image, without a guard, just before the first update or status change."""
+    """A store in which a user changes an image, without a guard, just before the first update or status change."""
 
     change: UpdateFields = {}  # noqa: RUF012 - replaced, never changed
 
@@ -491,7 +491,7 @@ def by_hand(tmp_path: Path) -> ChangedByHand:
 def test_a_change_that_no_guard_stops_is_seen_in_the_answer_and_ours_is_taken_back(
     by_hand: ChangedByHand, change: UpdateFields, texts: str
 ) -> None:
-    """Somebody changes what this run does not send: that stays, and everything that this run sent is as before."""
+    """A user changes what this run does not send: that stays, and everything that this run sent is as before."""
     image = active(by_hand)
     by_hand.change = change
     writes = Writes(by_hand, nonce="mine")
@@ -531,7 +531,7 @@ def test_what_somebody_changes_just_before_an_image_is_claimed_is_seen(
 def test_a_claim_without_an_answer_counts_only_if_its_guard_is_the_only_one(
     store: FaultyStore, others: dict[str, str | None]
 ) -> None:
-    """Another run's guard in the place of ours, or beside it: that one writes to the image, too."""
+    """Another run's guard replaces or joins the one of this run: that run writes to the image, too."""
     image = unclaimed(store)
 
     class Claimed(FaultyStore):
@@ -559,7 +559,7 @@ def test_what_cannot_be_taken_back_is_in_the_error(by_hand: ChangedByHand) -> No
 def test_an_update_without_an_answer_is_not_repeated_on_an_image_that_was_disowned_meanwhile(
     store: FaultyStore,
 ) -> None:
-    """The read after the lost answer shows it: a repeat would not require the marks that are gone."""
+    """The read after the lost answer shows it: a repeat would not require the removed marks."""
     image = active(store)
 
     class Disowned(FaultyStore):
@@ -624,7 +624,7 @@ class Silent(FaultyStore):
 
 @pytest.mark.parametrize("change", ["status", "members"])
 def test_other_requests_without_an_answer_leave_the_run_unsettled_too(tmp_path: Path, change: str) -> None:
-    """They may arrive when the next run is at work."""
+    """They may arrive while the next run is running."""
     store = Silent(tmp_path / "store")
     image, writes = active(store), Writes(store)
     writes.leave(image)

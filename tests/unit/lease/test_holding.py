@@ -18,7 +18,7 @@ from tests.waiting import wait_until
 
 
 def test_another_live_record_ends_the_lease_and_its_holder_is_named(runs: TwoRuns) -> None:
-    """Seen at the next heartbeat, whether our own record is gone or still there."""
+    """Seen at the next heartbeat, whether the record of this run was deleted or still exists."""
     for keep in (False, True):
         first = runs.take(A, gone=lambda holder: holder == A)
         if keep:
@@ -60,7 +60,7 @@ def test_a_record_that_somebody_deleted_ends_the_lease(runs: TwoRuns) -> None:
 
 
 def test_a_record_that_others_can_see_ends_the_lease(runs: TwoRuns) -> None:
-    """The id of its successor is known to others then; it counts for nobody."""
+    """The id of its successor is known to other runs then; it does not count."""
     held = runs.take()
     runs.backend.update_image(held.id, visibility="public")
     held.beat()
@@ -100,7 +100,7 @@ def test_a_heartbeat_that_was_sent_in_time_and_confirmed_too_late_brings_nothing
 
 
 def test_a_heartbeat_counts_from_when_it_was_sent(runs: TwoRuns) -> None:
-    """However late its answer comes: whoever waits for us counts from what the service saved."""
+    """However late its answer comes: a waiting run counts from what the service saved."""
     held, delays = runs.take(), iter([30.0])
     runs.hooked.before_update = lambda: runs.clock.sleep(next(delays, 0.0))
     held.beat()
@@ -128,7 +128,7 @@ def test_a_service_that_fails_for_a_moment_loses_nothing(runs: TwoRuns) -> None:
 
 
 def test_a_run_that_lost_an_answer_says_so_in_its_record(runs: TwoRuns) -> None:
-    """Whoever follows waits until what was sent has arrived, or never will."""
+    """The next holder waits until what was sent has arrived, or never will."""
     held = runs.take(A)
     held.is_settled = False
     held.release()
@@ -208,7 +208,7 @@ def test_a_lease_is_not_given_back_beside_a_heartbeat_that_hangs(runs: TwoRuns) 
 
 
 def test_a_bug_in_the_heartbeat_loses_the_lease_and_tells(runs: TwoRuns) -> None:
-    """It never goes on unnoticed."""
+    """It never continues unnoticed."""
 
     def bug() -> None:
         raise KeyError("oops")

@@ -1,4 +1,4 @@
-"""Whether a holder's process is gone, asked from the operating system."""
+"""Whether a holder's process ended, asked from the operating system."""
 
 import os
 import subprocess
@@ -13,7 +13,7 @@ from imagesync.lease.record import Holder
 
 @pytest.fixture
 def other() -> Holder:
-    """A process of this host that has ended and that nobody has asked about yet."""
+    """A process of this host that has ended and that no process has waited for yet."""
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
         with open(f"/proc/{process.pid}/stat", encoding="ascii") as stat:
             start = stat.read().rpartition(")")[2].split()[19]

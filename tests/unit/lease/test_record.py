@@ -51,7 +51,7 @@ def damaged(**changes: str) -> LiveImage:
 
 
 def never(holder: Holder) -> bool:
-    """No process is known to be gone."""
+    """No process is known to have ended."""
     return False
 
 
@@ -71,7 +71,7 @@ def test_a_lease_is_read_as_it_was_written(lease: Lease) -> None:
 
 
 def test_of_holders_before_this_one_only_so_many_are_read() -> None:
-    """Whoever may write to a record could name any number of them."""
+    """A user who may write to a record could name any number of them."""
     named = replace(HELD, after=tuple(Holder(f"h{number}") for number in range(MAX_HOLDERS + 1)))
     found = read_lease(stored(named), PROJECT, "base")
     assert found == replace(named, after=named.after[:MAX_HOLDERS])
@@ -123,7 +123,9 @@ def test_a_record_of_another_catalog_or_kind_is_no_lease(changes: dict[str, str]
     [("x", 0), ("", 0), ("\u0664", 0), ("9" * 200, 0), ("9" * 30, 0), (str(2**53), 0), (str(2**53 - 1), 2**53 - 1)],
 )
 def test_a_damaged_number_is_none(number: str, expected: int) -> None:
-    """One too large neither: records behind it would all have the same number, and nobody could tell which is the end."""
+    """Nor one that is too large: records behind it would all have the same number, and the end of the chain would be
+    unknown.
+    """
     found = read_lease(damaged(**{NUMBER: number}), PROJECT, "base")
     assert found == replace(HELD, number=expected)
 
@@ -148,7 +150,7 @@ def test_a_damaged_state_counts_as_held() -> None:
 
 
 def test_what_a_record_says_cannot_move_a_cursor() -> None:
-    """Whoever wrote it: control characters are escaped, and a name has at most 100 characters."""
+    """From any writer: control characters are escaped, and a name has at most 100 characters."""
     found = read_lease(damaged(**{HOLDER: '{"host": "\\u001b[2Jx", "pid": 3}'}), PROJECT, "base")
     assert found is not None
     assert str(found.holder) == "host \\x1b[2Jx, pid , since "
@@ -158,8 +160,9 @@ def test_what_a_record_says_cannot_move_a_cursor() -> None:
 
 
 def test_a_record_is_told_from_images() -> None:
-    """By its mark, its role and its own id: a copy is an image like any other. Nobody hides an image of another project from
-    an administrator that way."""
+    """By its mark, its role and its own id: a copy is an image like any other. An image of another project cannot be
+    hidden from an administrator that way.
+    """
     assert is_lease(stored(HELD), PROJECT)
     assert is_lease(stored(HELD), "another")
     for output in ({"name": "x"}, {"hidden": False}, {"status": Status.ACTIVE}, {"visibility": Visibility.PUBLIC}):
@@ -181,7 +184,7 @@ def test_the_highest_number_with_the_smallest_id_is_the_end_of_the_chain() -> No
 
 @pytest.mark.parametrize("moved", [{"beat": "18"}, {"nonce": "other"}, {"number": 5}, {"state": State.FREE}])
 def test_whatever_moves_in_a_record_is_a_sign_of_life(moved: dict[str, object]) -> None:
-    """The time is counted from the first look that saw it so; a record that is not listed any more is forgotten."""
+    """The time is counted from the first look that saw it so; a record that is no longer listed is forgotten."""
     before = {OWN: Sighting(HELD, 10.0)}
     assert update_sightings({}, [HELD], 10.0) == before
     assert update_sightings(before, [HELD], 50.0) == before

@@ -52,7 +52,7 @@ def test_the_record_is_small_hidden_private_and_nameless(runs: TwoRuns) -> None:
 
 
 def test_however_often_it_is_taken_one_record_is_left(runs: TwoRuns) -> None:
-    """Each has the id that the one before named; that of a free lease remembers where the chain goes on."""
+    """Each has the id that the one before named; that of a free lease names where the chain continues."""
     following = ""
     for number in range(1, 6):
         held = runs.take(A if number % 2 else B)
@@ -155,7 +155,7 @@ def test_time_out_names_the_holder_and_the_ways_out(runs: TwoRuns) -> None:
 
 
 def test_whose_process_is_gone_is_followed_at_once_if_there_is_time_for_what_it_sent(runs: TwoRuns) -> None:
-    """Nobody waits for its heartbeat; the ten seconds of what may still arrive count to the time one may wait."""
+    """No run waits for its heartbeat; the ten seconds of what may still arrive count to the time one may wait."""
     runs.take(A)
     begun = runs.clock.now
     with pytest.raises(
@@ -187,7 +187,7 @@ def test_a_successor_whose_id_was_given_out_is_passed_by(runs: TwoRuns) -> None:
 
 
 def test_a_slow_post_takes_the_lease_from_nobody(runs: TwoRuns) -> None:
-    """It was sent behind an end of long ago: meanwhile one run came and went, and the next one is at work."""
+    """It was sent behind an end of long ago: meanwhile one run ended, and the next one is running."""
     runs.take(A).release()
     working: list[Held] = []
 
@@ -210,8 +210,9 @@ def test_a_slow_post_takes_the_lease_from_nobody(runs: TwoRuns) -> None:
 
 @pytest.mark.parametrize("state", [State.UNSETTLED, State.BROKEN, State.HELD])
 def test_two_begin_a_chain_and_one_does_not_give_it_back(runs: TwoRuns, state: State) -> None:
-    """Both with the number 1: the other one has ended, or its process is gone, before ours is looked at. What it sent may
-    still arrive, so it is followed."""
+    """Both with the number 1: the other one has ended, or its process has, before the record of this run is read. What
+    it sent may still arrive, so it is followed.
+    """
     other = Lease(runs.clock.new_id(), "base", 1, runs.clock.new_id(), "n", B, state=state)
 
     def arrive(_now: float) -> None:
@@ -229,7 +230,7 @@ def test_two_begin_a_chain_and_one_does_not_give_it_back(runs: TwoRuns, state: S
 @pytest.mark.parametrize("is_new", [True, False])
 @pytest.mark.parametrize("change", ["deleted", "shared", "deleted, its id given out"])
 def test_a_holder_whose_record_is_gone_may_be_at_work(runs: TwoRuns, change: str, *, is_new: bool) -> None:
-    """By hand, or by a clean-up of queued images by age; its heartbeats hang, so that it does not know it yet.
+    """By hand, or by a clean-up of queued images by age; its heartbeats hang: it does not know it yet.
 
     A catalog without images had hardly a lease before.
     """
@@ -275,7 +276,7 @@ def test_an_interruption_does_not_hide_that_a_record_is_missing(runs: TwoRuns, *
 
 
 def test_the_chain_goes_on_behind_a_record_that_was_given_back_at_once(runs: TwoRuns) -> None:
-    """Taken away, its id would be one that was given out: nobody could tell it from that of a holder."""
+    """If it were deleted, its id would be a used one, which looks like that of a holder."""
     chain = Chain(runs.backend, "base", USUAL, runs.clock.world(A))
     lease = chain.make(None)
     assert chain.post(lease) is Posted.MINE
@@ -334,7 +335,7 @@ def test_who_was_hindered_until_its_record_was_too_old_tries_again(runs: TwoRuns
 
 
 def hold_beside(runs: TwoRuns) -> Held:
-    """The lease, held by B without a look at anybody else."""
+    """The lease, held by B without reading other records."""
     world = runs.clock.world(B)
     chain = Chain(runs.backend, "base", USUAL, world)
     lease = chain.make(None)
@@ -373,9 +374,9 @@ def test_of_two_that_begin_a_chain_at_once_the_smaller_id_stays(runs: TwoRuns, i
             failed.append(error)
 
     if is_first:
-        runs.hooked.before_create = rival  # the other's record is made and looked at before ours is made
+        runs.hooked.before_create = rival  # the other run makes and reads its record before this run makes one
     else:
-        runs.hooked.after_create = rival  # ours, with the smaller id, is there when the other looks
+        runs.hooked.after_create = rival  # the record of this run, with the smaller id, exists when the other run reads
     runs.clock.meanwhile = lambda now: found["b"].release() if found else None
     held = runs.take(A)
     assert bool(found) is is_first
@@ -406,7 +407,7 @@ def test_a_listing_that_lags_is_waited_for(runs: TwoRuns) -> None:
 
 
 def test_a_record_that_is_never_shown_is_not_relied_on(runs: TwoRuns) -> None:
-    """Nobody else would see it either."""
+    """Other runs would not see it either."""
     runs.hooked.display = lambda image: False
     with pytest.raises(Unavailable, match="to make, or to show, the record of the lease"):
         runs.take()
@@ -414,14 +415,14 @@ def test_a_record_that_is_never_shown_is_not_relied_on(runs: TwoRuns) -> None:
 
 
 def test_a_lost_answer_is_told_by_the_nonce(runs: TwoRuns) -> None:
-    """The record is there: it is ours."""
+    """The record exists: this run made it."""
     runs.hooked.after_create = lose
     assert runs.take().number == 1
     assert runs.numbers() == [1]
 
 
 def test_posts_that_never_arrive_are_an_error(runs: TwoRuns) -> None:
-    """After three of them; nothing is there, and nothing is ours."""
+    """After three of them; there is no record, and no lease."""
     tries: list[int] = []
 
     def fail() -> None:
@@ -437,7 +438,7 @@ def test_posts_that_never_arrive_are_an_error(runs: TwoRuns) -> None:
 
 
 def test_a_post_that_arrives_late_is_taken_away_and_ends_nothing(runs: TwoRuns) -> None:
-    """It was taken for lost, and another one made: both are ours, one counts."""
+    """It was taken for lost, and another one made: both are of this run, one counts."""
     late: list[dict[str, Any]] = []
     real = runs.hooked.create_image
 
@@ -541,8 +542,9 @@ def test_unlock_finds_a_lease_that_was_given_back_meanwhile(runs: TwoRuns) -> No
 
 @pytest.mark.parametrize("undone", [0, 1, 9])
 def test_unlock_needs_no_room(runs: TwoRuns, undone: int) -> None:
-    """The project's quota is used up: the record itself says that its lease is broken. A heartbeat that was under way may
-    bring back what it said before."""
+    """The project's quota is used up: the record itself says that its lease is broken. A heartbeat that was under way
+    may restore what it declared before.
+    """
     held = runs.take(A)
     lease = find_held_lease(runs.backend, "base")
     assert lease is not None
@@ -584,7 +586,9 @@ def test_unlock_passes_a_burnt_successor_by(runs: TwoRuns) -> None:
 
 @pytest.mark.parametrize("is_gone", [True, False])
 def test_who_follows_a_broken_lease_waits_until_its_holder_must_have_noticed(runs: TwoRuns, *, is_gone: bool) -> None:
-    """That one may be between two heartbeats, or none of its heartbeats is answered; a process that is gone does nothing."""
+    """That one may be between two heartbeats, or none of its heartbeats is answered; a process that ended does
+    nothing.
+    """
     runs.take(A)
     lease = find_held_lease(runs.backend, "base")
     assert lease is not None
@@ -629,7 +633,7 @@ def test_who_follows_somebody_that_had_to_wait_has_to_wait_as_long(runs: TwoRuns
 
 @pytest.mark.parametrize("is_full", [False, True])
 def test_unlock_of_one_that_waited_names_also_the_one_that_it_waited_for(runs: TwoRuns, *, is_full: bool) -> None:
-    """Both may be at work still: the wait ends when both are known to be gone, or must have noticed."""
+    """Both may still be running: the wait ends when both are known to have ended, or must have noticed."""
     runs.take(A)
     runs.backend.delete_image(runs.records()[0].id)
     runs.take(B, is_new=False)
@@ -668,7 +672,7 @@ def test_a_record_that_its_run_stepped_back_from_is_not_held(runs: TwoRuns) -> N
 
 
 def test_a_lease_that_is_broken_while_it_is_taken_is_not_taken(runs: TwoRuns) -> None:
-    """The record of unlock says who may be at work; it is neither passed over nor taken away."""
+    """The record of unlock names the run that may be running; it is neither skipped nor deleted."""
     runs.take(B).release()
     broken: list[Lease] = []
 
@@ -687,7 +691,7 @@ def test_a_lease_that_is_broken_while_it_is_taken_is_not_taken(runs: TwoRuns) ->
 
 
 def test_what_was_there_while_somebody_waited_is_not_forgotten(runs: TwoRuns) -> None:
-    """The record of the holder that it waits for is deleted: the catalog is no new one, whatever its images say."""
+    """The record of the holder that it waits for is deleted: the catalog is not new, whatever its images say."""
     first = runs.take(A)
     waited = iter([first.id])
 
@@ -702,7 +706,7 @@ def test_what_was_there_while_somebody_waited_is_not_forgotten(runs: TwoRuns) ->
 
 
 def test_a_record_that_somebody_made_visible_stops_nobody(runs: TwoRuns) -> None:
-    """No listing of leases shows it, and its id is given out; its run may be at work."""
+    """No listing of leases shows it, and its id is used; its run may be running."""
     runs.take(A).release()
     runs.hooked.undeletable = {runs.records()[0].id}
     second = runs.take(B)
@@ -724,7 +728,7 @@ def test_who_waited_is_told_to_wait_for_longer_than_that(runs: TwoRuns) -> None:
 
 @pytest.mark.parametrize("text", ["{", "3", "[", '"x"'])
 def test_holders_that_cannot_be_read_are_somebody_who_may_be_at_work(runs: TwoRuns, text: str) -> None:
-    """Somebody edited the record by hand."""
+    """A user edited the record by hand."""
     held = runs.take(A)
     runs.backend.update_image(held.id, properties={AFTER: text, STATE: State.UNSETTLED.value})
     (lease,) = runs.records()
@@ -736,7 +740,7 @@ def test_holders_that_cannot_be_read_are_somebody_who_may_be_at_work(runs: TwoRu
 def test_a_record_that_names_something_else_as_the_next_one_stops_nobody(
     runs: TwoRuns, state: State, following: str
 ) -> None:
-    """Somebody edited it by hand. The chain goes on with an id that nobody else has in mind; unlock does so, too."""
+    """A user edited it by hand. The chain continues with an id that no other run can know; unlock does so, too."""
     held = runs.take(A)
     other = runs.backend.create_image(name="somebody's").id
     named = held.id if following == "itself" else other
@@ -754,7 +758,7 @@ def test_a_record_that_names_something_else_as_the_next_one_stops_nobody(
 
 @pytest.mark.parametrize("damage", [{NUMBER: "x"}, {NUMBER: None, HOLDER: "["}, {STATE: "?", HOLDER: "3"}, {NEXT: "x"}])
 def test_a_damaged_record_counts_and_ends_after_its_time(runs: TwoRuns, damage: dict[str, str | None]) -> None:
-    """As one held by nobody known; the chain goes on behind it."""
+    """As one of an unknown holder; the chain continues behind it."""
     first = runs.take(A)
     runs.backend.update_image(first.id, properties=damage)
     begun = runs.clock.now

@@ -23,7 +23,7 @@ UNLOCK = "imagesync unlock images/ --cloud eu"
 
 
 class Clock:
-    """Time that passes when somebody sleeps; ``meanwhile`` is called with the time after each sleep."""
+    """Time that passes when a run sleeps; ``meanwhile`` is called with the time after each sleep."""
 
     def __init__(self) -> None:
         self.now = 1000.0

@@ -170,7 +170,7 @@ def test_a_reference_to_what_is_not_adopted_keeps_an_image_out() -> None:
 
 @pytest.mark.parametrize("role", [Role.CURRENT, Role.STAGING, Role.RETIRED, Role.DELETING])
 def test_a_key_that_has_a_build_of_its_own_adopts_none(role: Role) -> None:
-    """Whatever became of that build: ``apply`` goes on from there."""
+    """Whatever became of that build: ``apply`` continues from there."""
     foreign = replace(live(spec("a"), "foreign"), properties={})
     found = inventory(live(spec("a", "b"), "own", role, hidden=role is not Role.CURRENT), foreign=(foreign,))
     part = pick_adoptable(request_adoption(catalog(spec("a"))), found)
@@ -194,7 +194,7 @@ def test_each_key_whose_references_lack_an_image_is_told_of_with_the_first_that_
 
 
 def test_references_to_images_that_are_there_are_filled_in_before_an_adoption() -> None:
-    """The part of the catalog stands for itself."""
+    """The part of the catalog needs no other keys."""
     wanted = spec("a", properties={"base": "x ${images.ours.id}", "q": "r"})
     foreign = replace(live(spec("a"), "foreign"), properties={})
     found = inventory(live(spec("ours")), foreign=(foreign,))

@@ -19,7 +19,7 @@ def notes(image: LiveImage, **wanted: Any) -> list[str]:
 
 
 def with_properties(image: LiveImage, **further: str) -> LiveImage:
-    """The image with what somebody else added."""
+    """The image with what another user added."""
     return replace(image, properties={**image.properties, **further})
 
 
@@ -29,7 +29,7 @@ def with_properties(image: LiveImage, **further: str) -> LiveImage:
     ids=["ours", "somebody else's"],
 )
 def test_a_property_in_another_case_is_noted(image: LiveImage) -> None:
-    """Whoever wrote the live one."""
+    """Whatever user wrote the live one."""
     (note,) = notes(image, properties={"foo": "1"})
     assert note.startswith(f"a: image id-a: {PROPERTY}; a service on MariaDB or MySQL refuses that (HTTP 500); keep")
 
@@ -65,7 +65,7 @@ def test_what_is_not_changed_is_not_noted() -> None:
 def test_alike_tags_of_one_image_are_noted(
     image_tags: Iterable[str], wanted: Iterable[str], expected: list[str]
 ) -> None:
-    """The live ones are somebody else's, so that they stay beside ours."""
+    """Another user set the live ones: they stay beside the declared ones."""
     image = replace(live(spec("a")), tags=frozenset(image_tags))
     found = notes(image, tags=frozenset(wanted))
     assert [note.removeprefix("a: image id-a: ").partition(";")[0] for note in found] == expected
@@ -77,7 +77,7 @@ def test_our_tag_that_changes_its_case_is_not_noted() -> None:
 
 
 def test_each_image_with_alike_names_is_noted() -> None:
-    """Of several that a plan changes, ours and one that is adopted; what differs in no name is not."""
+    """Of several that a plan changes, owned ones and one that is adopted; images without such names are not."""
     ours = [live(spec(key, properties={"Foo": "1"})) for key in "abc"]
     foreign = replace(live(spec("d"), "foreign"), properties={"Foo": "1"})
     wanted = [spec(key, properties={"foo": "1"}) for key in "ab"]

@@ -62,7 +62,7 @@ def test_a_hidden_image_is_in_nobodys_way() -> None:
     [(False, False, False), (True, False, True), (True, True, False), (False, True, False)],
 )
 def test_who_has_a_name_is_asked_before_it_is_taken(*, is_hidden: bool, wanted_hidden: bool, is_asked: bool) -> None:
-    """A hidden image of ours does not hold its name: somebody may have taken it meanwhile."""
+    """A hidden owned image does not hold its name: another user may have taken it meanwhile."""
     found = inventory(live(spec("a", hidden=is_hidden)))
     requests = collect_questions(catalog(spec("a", hidden=wanted_hidden)), found, group(found.owned))
     assert requests.names == ({PROJECT: ("a",)} if is_asked else {})

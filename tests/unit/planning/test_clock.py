@@ -21,7 +21,7 @@ YESTERDAY = (NOW - timedelta(days=1)).date().isoformat()
 
 
 def test_the_earliest_clock_counts_and_the_middle_one_is_noted() -> None:
-    """Small differences are no problem; of two clocks the later one is the middle."""
+    """Small differences do not matter; of two clocks the later one is the middle."""
     services = {IDENTITY: NOW - timedelta(minutes=6), IMAGE: NOW + timedelta(minutes=4)}
     clock = read_clocks(NOW, services)
     assert (clock.earliest, clock.middle, clock.latest) == (services[IDENTITY], NOW, services[IMAGE])
@@ -115,7 +115,7 @@ def test_the_day_of_a_retirement_is_believed_unless_it_is_after_the_latest_clock
 
 
 def test_what_has_expired_does_not_come_back_where_a_clock_is_behind() -> None:
-    """What was deleted is not made anew, what was hidden or deactivated stays so; what refers to it waits, too."""
+    """What was deleted is not made again, what was hidden or deactivated stays so; what refers to it waits, too."""
     keys = {how: spec(f"e-{how}", expires=YESTERDAY, on_expire=how) for how in OnExpire}
     kernel = spec("kernel", expires=YESTERDAY, on_expire=OnExpire.DELETE)
     user = spec("user", properties={"kernel_id": "${images.kernel.id}"})
@@ -142,8 +142,9 @@ def test_a_day_that_has_come_by_some_clocks_only_changes_nothing() -> None:
 
 
 def test_of_a_saved_plan_what_is_due_by_its_day_or_age_depends_on_the_clocks() -> None:
-    """Of retired builds and of what expired. Hidden too early, an image is missing until somebody notices; what the
-    manifest wants besides depends on no clock."""
+    """Of retired builds and of what expired. Hidden too early, an image is missing until a user notices; what else the
+    manifest declares depends on no clock.
+    """
     made = planned(Clock((NOW,)))
     more = plan(catalog(spec("x", min_ram=1)), inventory(live(spec("x"))))
     made = replace(made, steps=(*made.steps, *more.steps))

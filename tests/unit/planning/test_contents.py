@@ -37,7 +37,7 @@ def test_what_refers_to_a_settled_key_is_done_if_that_keeps_its_current_image(
 
 
 def test_a_plan_of_which_nothing_is_settled_stays_as_it_is() -> None:
-    """The creates tell what is wrong with their sources."""
+    """The creates report what is wrong with their sources."""
     made = plan(catalog(DISK, *USERS), FOUND)
     rest, dropped = drop_settled(made, {})
     assert (replace(rest, ids=made.ids), dropped) == (made, frozenset())

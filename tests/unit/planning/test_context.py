@@ -43,7 +43,7 @@ def test_an_expiry_is_its_own_reason(on_expire: OnExpire, expected: list[tuple[s
 
 
 def test_an_image_that_expired_before_it_was_made_is_not_made() -> None:
-    """An upload that nobody may see helps nobody; the plan says so."""
+    """An upload that users may not see is useless; the plan says so."""
     made = plan(catalog(spec("a", expires="2026-11-23")), inventory())
     assert made.steps == ()
     assert "expired on 2026-11-23" in made.notes[0]
@@ -59,7 +59,7 @@ def test_references_mean_the_images_that_only_leaves_out() -> None:
 
 
 def test_a_reference_to_what_is_not_there_and_not_made_is_refused() -> None:
-    """Its text would otherwise stand where an id belongs."""
+    """Otherwise its text would be in the place of an id."""
     root = spec("root", properties={"kernel_id": "${images.kernel.id}"})
     with pytest.raises(PlanRefused, match=r"images.root: it refers to images.kernel, of which there is no image"):
         plan(catalog(root, keys=frozenset({"kernel", "root"}), only=("root",)), inventory())
@@ -76,7 +76,7 @@ def test_restoring_drift_leaves_references_to_what_is_there() -> None:
 
 @pytest.mark.parametrize("make", [make_plan, stage_plan])
 def test_what_refers_to_a_rejected_key_without_an_image_waits_for_it(make: Callable[[PlanInput], Plan]) -> None:
-    """The other keys go on; the note names the key that it waits for, and its own candidate stays."""
+    """The other keys continue; the note names the key that it waits for, and its own candidate stays."""
     root = spec("root", properties={"kernel_id": "${images.kernel.id}"})
     top = spec("top", properties={"root_id": "${images.root.id}"})
     found = inventory(candidate(spec("kernel"), "k", status=Status.DEACTIVATED), candidate(root, "r"))

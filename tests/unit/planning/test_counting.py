@@ -36,7 +36,7 @@ def test_a_key_that_is_only_changed_is_not_taken_away() -> None:
     ("attrs", "vanishes"), [({}, True), ({"hidden": True}, False), ({"status": Status.DEACTIVATED}, False)]
 )
 def test_only_what_users_could_use_vanishes(attrs: dict[str, Any], *, vanishes: bool) -> None:
-    """Of a key that was hidden or deactivated nobody loses anything, whatever reason the step names."""
+    """Users lose nothing of a key that was hidden or deactivated, whatever reason the step names."""
     step = make_step(Delete("a", "id-a"), Reason.SUPERSEDED)
     assert find_vanishing_keys([step], group([live(spec("a"), **attrs)])) == ({"a"} if vanishes else set())
 
@@ -90,7 +90,7 @@ def test_a_key_vanishes_unless_what_becomes_current_can_be_used(hidden: bool, st
     ],
 )
 def test_a_key_vanishes_unless_its_new_build_can_be_used(fields: dict[str, Any], stage: bool, vanishes: bool) -> None:
-    """One that is staged, hidden or deactivated is of no use to users."""
+    """One that is staged, hidden or deactivated is not usable by users."""
     (step,) = plan(catalog(spec("a")), inventory()).steps
     assert isinstance(step.action, Create)
     create = replace(step.action, state=replace(step.action.state, fields=fields), stage=stage)

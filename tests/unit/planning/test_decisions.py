@@ -90,7 +90,7 @@ def test_the_manifest_going_back_promotes_the_kept_build() -> None:
 
 
 def test_an_earlier_build_that_somebody_deactivated_is_not_taken() -> None:
-    """It would be there for nobody: the build is uploaded, and the plan says why."""
+    """No user could boot it: the build is uploaded, and the plan says why."""
     found = inventory(
         replace(retired(spec("a", "a"), "one"), status=Status.DEACTIVATED), live(spec("a", "b"), "two", generation=2)
     )
@@ -126,7 +126,9 @@ def test_a_verified_staging_image_is_promoted() -> None:
     ],
 )
 def test_a_staged_build_that_was_deactivated(wanted: Status | None, steps: list[tuple[str, str, str]]) -> None:
-    """It is published where the manifest wants it so: a run was killed on its way there; else somebody rejected it."""
+    """It is published where the manifest wants it so: a run was killed on its way there; else an operator rejected
+    it.
+    """
     off = spec("a", status=wanted)
     found = live(off, "s", Role.STAGING, hidden=True, status=Status.DEACTIVATED)
     made = plan(catalog(off), inventory(found))
@@ -244,20 +246,20 @@ def test_the_build_after_a_rejected_one_is_published_and_the_rejected_one_goes()
 
 
 def test_a_rejection_ends_when_its_build_is_current() -> None:
-    """Somebody went back to it, by rollback: the rejected copy of it is of no use any more."""
+    """An operator rolled back to it: its rejected copy is no longer needed."""
     found = inventory(live(spec("a", "b"), "now"), REJECTED)
     assert actions(plan(catalog(spec("a", "b")), found)) == [("Delete", "cand", "discarded")]
 
 
 def test_a_rejected_key_counts_as_ever_where_only_drift_is_restored() -> None:
-    """A new build is no drift."""
+    """A new build is not drift."""
     found = inventory(live(spec("a"), "old"), REJECTED)
     made = plan(catalog(spec("a", "b")), found, Policy(drift_only=True))
     assert (made.unchanged, made.notes) == (1, ())
 
 
 def test_a_rejected_build_leaves_a_damaged_image_and_says_so() -> None:
-    """Also while only drift is restored: what was published before is no reason to publish what was rejected."""
+    """Also while only drift is restored: an earlier publication does not justify publishing a rejected build."""
     wanted = spec("a", fingerprint=Fingerprint((Checksum("sha512", "b" * 128),), 4096))
     current = live(wanted, "old", os_hash_algo="sha512", os_hash_value="f" * 128)
     found = inventory(current, candidate(wanted, status=Status.DEACTIVATED))
@@ -341,7 +343,9 @@ def test_under_staged_only_other_ways_stay_as_they_are() -> None:
 
 
 def test_under_staged_only_what_a_killed_run_fetches_waits_for_the_next_staging() -> None:
-    """An unverified import is no candidate; it stays for the run that can verify it. A queued left-over goes."""
+    """An unverified import is not a candidate; it stays for the run that can verify it. A queued left-over is
+    deleted.
+    """
     source = UrlSource(("https://example.org/a.raw",), transfer=Transfer(method=Method.WEB_DOWNLOAD))
     wanted = spec("a", source=source)
     left = candidate(wanted, "fetched")

@@ -16,7 +16,7 @@ PLACES = {"places": {"source": Place("m.yaml", 4, 7), "url": Place("m.yaml", 5, 
 
 
 def make(fault: SourceFault, content: str = "b") -> ImageSpec:
-    """A new build of "a" whose source has a fault; of a build that nobody knows there is no digest."""
+    """A new build of "a" whose source has a fault; of an unknown build there is no digest."""
     known = {} if not fault.hides_content else {"fingerprint": Fingerprint()}
     return spec("a", content, fault=fault, source=UrlSource(("https://x/b.img",)), **PLACES, **known)
 

@@ -45,7 +45,7 @@ from tests.unit.planning.plans import kinds
 
 @pytest.mark.parametrize("role", [Role.CURRENT, Role.STAGING, Role.RETIRED, Role.DELETING])
 def test_a_new_build_has_a_number_that_no_other_had(role: Role) -> None:
-    """Those of builds that were only staged, or are marked to go, count too: the order of builds is theirs."""
+    """Those of builds that were only staged, or are marked for deletion, count too for the order of builds."""
     others = live(spec("a", "c"), "one"), live(spec("a", "d"), "two", role, 7, hidden=role is not Role.CURRENT)
     made = plan(catalog(spec("a", "b")), inventory(*others))
     (create,) = [step.action for step in made.steps if isinstance(step.action, Create)]
@@ -61,7 +61,7 @@ def test_tampered_content_is_found() -> None:
 
 
 def test_a_stronger_digest_of_the_same_content_uploads_nothing() -> None:
-    """A manifest that goes from sha256 to sha512 is compared with the service's own hash."""
+    """A manifest that changes from sha256 to sha512 is compared with the service's own hash."""
     sha512 = digest("a").__class__("sha512", "a" * 128)
     image = live(spec("a"), os_hash_algo="sha512", os_hash_value="a" * 128)
     assert not plan(catalog(spec("a", fingerprint=Fingerprint((sha512,)))), inventory(image)).steps
@@ -88,7 +88,7 @@ def test_content_that_is_known_by_another_algorithm_only_is_hashed_before_it_is_
 
 
 def test_of_several_current_images_references_mean_the_newest() -> None:
-    """A run that broke off may leave two."""
+    """An interrupted run may leave two."""
     found = group([live(spec("a"), "new", generation=2), live(spec("a"), "old")])
     assert found.current_ids() == {"a": "new"}
 
@@ -112,7 +112,7 @@ def test_a_mirror_put_before_the_first_is_no_new_build() -> None:
 
 @pytest.mark.parametrize(("computed", "same"), [("a", True), ("b", False), (None, True)])
 def test_exported_content_is_checked_against_what_was_computed(computed: str | None, *, same: bool) -> None:
-    """By the record, where the service computes another digest; a digest on trust tells nothing."""
+    """By the record, where the service computes another digest; a digest on trust proves nothing."""
     wanted = spec("a", source=KnownContent(digest("a")), fingerprint=Fingerprint((digest("a"),)))
     digests = (digest(computed),) if computed else ()
     image = rewrite(live(wanted), digests=digests, declared=() if computed else (digest("b"),))
@@ -158,7 +158,7 @@ def test_a_declared_digest_is_the_content_as_long_as_nothing_contradicts_it() ->
 
 
 def test_what_contradicts_a_declared_digest_is_no_tampering() -> None:
-    """Nobody knew the content, so nobody changed it: it is another one."""
+    """The content was unknown, so it was not tampered with: it is another one."""
     sha512 = Checksum("sha512", "a" * 128)
     wanted = spec("a", fingerprint=Fingerprint((sha512,)))
     image = live(wanted, os_hash_algo="sha512", os_hash_value="b" * 128)
@@ -179,7 +179,7 @@ def test_a_digest_that_was_computed_of_the_data_outlives_another_hash_of_the_ser
 
 @pytest.mark.parametrize(("field", "next_of"), [("generation", "next_number"), ("retirement", "next_retirement")])
 def test_a_number_never_grows_beyond_what_a_record_may_hold(field: str, next_of: str) -> None:
-    """A forged record has the highest number: the next one is no higher, and a record that holds it can be read."""
+    """A forged record has the highest number: the next one is not higher, and a record that holds it can be read."""
     image = live(spec("a"), "old", Role.RETIRED)
     record = read(image)
     assert record is not None
@@ -194,7 +194,7 @@ SHA256, SHA512 = (
     {letter: Checksum("sha512", letter * 128) for letter in "ab"},
 )
 BOTH = {"": (), "1": (SHA256["a"],), "5": (SHA512["a"],), "15": (SHA256["a"], SHA512["a"])}
-"""Digests of the content a, by what they stand for."""
+"""Digests of the content a, by what they are digests of."""
 OTHERS = {
     **BOTH,
     "x": (SHA256["b"],),
@@ -278,7 +278,7 @@ def test_known_content_by_every_mix_of_digests(queries: str, served: str | None,
 )
 @pytest.mark.parametrize("status", Status)
 def test_content_of_an_image_that_is_not_filled(source: Source, status: Status) -> None:
-    """Content that nobody manages is always the same; a record without data must have none; else something is missing."""
+    """Unmanaged content is always the same; a record without data must have none; else something is missing."""
     found = compare_content(spec("a", source=source), own(live(spec("a"), status=status)))
     filled = status in (Status.ACTIVE, Status.DEACTIVATED)
     if source is Content.UNMANAGED:

@@ -54,7 +54,7 @@ def test_references_are_ordered_and_resolved() -> None:
 
 @pytest.mark.parametrize("role", [Role.CURRENT, Role.RETIRED])
 def test_a_hidden_image_in_whose_favor_a_visible_one_retires_is_shown(role: Role) -> None:
-    """Somebody gave a staged record another role: the key must not be left without a visible image."""
+    """A user gave a staged record another role: the key must not be left without a visible image."""
     wanted = spec("a", "b")
     old = live(spec("a", "a"), "old")
     staged = live(wanted, "new", role, 9, hidden=True, name="a (staging)")

@@ -351,14 +351,14 @@ def test_a_copied_record_is_adopted_like_any_other_image() -> None:
 
 
 def test_the_plan_of_these_tests_has_steps_of_several_kinds() -> None:
-    """So that a check that refuses everything would be seen."""
+    """A check that refuses everything would be noticed here."""
     assert {type(step.action) for step in honest().steps} >= {Create, Update, Delete}
     assert refusals(honest()) == ()
 
 
 @pytest.mark.parametrize("number", [1, 3, 2**31 - 1])
 def test_a_number_of_a_build_that_is_off_by_one_is_another(number: int) -> None:
-    """The order in which builds retire, and are deleted, is theirs."""
+    """They decide the order in which builds retire and are deleted."""
     images = inventory(live(spec("a"), generation=2))
     made = plan(catalog(spec("a", min_ram=1)), images)
     (fault,) = refusals(change_managed(made, "update:a:id-a", generation=number), images)

@@ -38,7 +38,7 @@ def test_whatever_takes_a_name_away_waits_for_what_gives_it_to_another(on_remove
 
 
 def test_a_candidate_takes_a_name_over_without_a_gap() -> None:
-    """The key was renamed, its build staged: the old key's image goes once the candidate has the name."""
+    """The key was renamed, its build staged: the old key's image is deleted once the candidate has the name."""
     found = inventory(live(spec("old", name="N")), candidate(spec("new", name="N")), live(spec("k")))
     made = plan(catalog(spec("new", name="N"), spec("k")), found, Policy(on_remove=OnRemove.DELETE))
     assert [(one.id, one.needs) for one in made.steps] == [

@@ -54,7 +54,7 @@ def test_the_projects_that_are_looked_into() -> None:
 
 
 def test_misplaced_images_are_told_once_for_each_project() -> None:
-    """However many somebody plants."""
+    """However many an attacker plants."""
     planted = [live(spec(f"k{number}"), f"i{number}", owner=OTHER) for number in range(100)]
     (note,) = note_misplaced(planted)
     assert note.startswith(
@@ -65,7 +65,7 @@ def test_misplaced_images_are_told_once_for_each_project() -> None:
 
 
 def test_names_are_shown_without_control_characters() -> None:
-    """They are anybody's text."""
+    """Any user may write their text."""
     assert name_some(["a\x1b[2J"] * MAX_NAMED_KEYS) == ", ".join(["a\\x1b[2J"] * MAX_NAMED_KEYS)
 
 

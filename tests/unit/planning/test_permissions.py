@@ -1,4 +1,4 @@
-"""What whoever applies a saved plan must permit again."""
+"""What the user who applies a saved plan must permit again."""
 
 from dataclasses import replace
 
@@ -41,7 +41,7 @@ def test_a_protected_build_that_was_superseded_goes_only_with_the_permission(on_
 
 
 def test_a_protected_image_that_is_taken_over_keeps_its_protection() -> None:
-    """Unless whoever applies the plan permits it."""
+    """Unless the user who applies the plan permits it."""
     image = replace(ADOPTED, protected=True, disk_format="raw", container_format="bare", size=4096)
     before = inventory(foreign=(image,))
     made = plan(catalog(spec("z", adopt="adopted", protected=False)), before)
@@ -51,7 +51,7 @@ def test_a_protected_image_that_is_taken_over_keeps_its_protection() -> None:
 
 
 def test_left_over_records_need_no_permission() -> None:
-    """Nobody ever saw them."""
+    """Users never saw them."""
     left = inventory(candidate(spec("a", "b"), protected=True), live(spec("a")))
     made = plan(catalog(spec("a")), left)
     assert [type(step.action) for step in made.steps] == [Delete]

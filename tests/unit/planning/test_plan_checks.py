@@ -226,7 +226,7 @@ def test_what_is_said_to_stay_stays() -> None:
 
 
 def test_many_faults_are_counted() -> None:
-    """Nobody reads a thousand."""
+    """A thousand are too many to read."""
     output = shorten_faults(tuple(map(str, range(MAX_FAULTS + 5))))
     assert (len(output), output[-1]) == (MAX_FAULTS + 1, "and 5 more")
 

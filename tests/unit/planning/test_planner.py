@@ -100,7 +100,7 @@ def test_plans_a_second_apart_are_equal() -> None:
 
 
 def test_what_a_killed_run_left_does_not_count_against_the_limits() -> None:
-    """A key that has a staged build alone is made, not updated, nor removed: the next plain apply goes on."""
+    """A key that has a staged build alone is made, not updated, nor removed: the next plain apply continues."""
     wanted = [spec(f"k{number}", min_ram=7) for number in range(5)]
     owned = [live(spec(one.key), f"i{one.key}") for one in wanted]
     left = live(spec("new"), "s", Role.STAGING, hidden=True, name="new (staging)")
@@ -112,7 +112,7 @@ def test_what_a_killed_run_left_does_not_count_against_the_limits() -> None:
 
 
 class CountedImages(tuple[LiveImage, ...]):
-    """Images that count how often somebody goes through all of them."""
+    """Images that count how often all of them are read."""
 
     passes = 0
 

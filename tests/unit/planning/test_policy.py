@@ -97,7 +97,7 @@ def test_of_two_current_images_either_counts(on_remove: OnRemove, hidden: str) -
 @pytest.mark.parametrize("on_expire", [OnExpire.HIDE, OnExpire.DEACTIVATE])
 @pytest.mark.parametrize("ready", ["new content", "staged", "retired"])
 def test_an_expiry_counts_also_where_another_build_is_wanted(on_expire: OnExpire, ready: str) -> None:
-    """On that day upstream has moved, too. Nothing is made or published, what is current is taken away and counted."""
+    """On that day upstream has moved, too. Nothing is made or published, what is current is removed and counted."""
     keys = [f"k{number}" for number in range(5)]
     wanted = [spec(key, "b", expires=EXPIRED, on_expire=on_expire) for key in keys]
     images = [live(spec(key, "a"), f"old-{key}", generation=2) for key in keys]
@@ -123,7 +123,7 @@ def test_what_has_expired_is_not_adopted(on_expire: OnExpire, content: str) -> N
 
 
 def test_what_somebody_else_made_is_not_deleted_by_the_run_that_replaces_it() -> None:
-    """``keep: 0``: it retires first, so that there is a run in which it can be brought back; it counts as changed."""
+    """``keep: 0``: it retires first: there is a run in which it can be restored; it counts as changed."""
     foreign = replace(live(spec("a"), "foreign"), properties={}, disk_format="qcow2")
     wanted = spec("a", "b", adopt="foreign", on_replace=OnReplace(keep=0))
     made = plan(catalog(wanted), inventory(foreign=(foreign,)))
@@ -135,7 +135,7 @@ def test_what_somebody_else_made_is_not_deleted_by_the_run_that_replaces_it() ->
 
 @pytest.mark.parametrize(("min_ram", "changed"), [(None, ()), (5, ("a",))])
 def test_an_adoption_counts_if_it_changes_the_image(min_ram: int | None, changed: tuple[str, ...]) -> None:
-    """To note what is managed is no change."""
+    """Writing the marker is not a change."""
     foreign = replace(live(spec("a"), "foreign"), properties={})
     made = plan(catalog(spec("a", adopt="foreign", min_ram=min_ram)), inventory(foreign=(foreign,)))
     assert [step.reason for step in made.steps] == [Reason.ADOPT]
@@ -183,7 +183,7 @@ def test_the_clean_up_of_superseded_builds_does_not_count() -> None:
 
 @pytest.mark.parametrize("name", ["disk_format", "container_format"])
 def test_a_format_that_the_service_does_not_take_is_refused(name: str) -> None:
-    """Before anything is uploaded; a service that tells no formats is believed to take any."""
+    """Before anything is uploaded; a service that reports no formats is assumed to take any."""
     known = Capabilities(disk_formats=frozenset({"raw", "iso"}), container_formats=frozenset({"bare"}))
     wanted = catalog(spec("a", **{name: "other"}))
     with pytest.raises(PlanRefused) as caught:
@@ -208,7 +208,7 @@ def test_a_format_that_the_service_does_not_take_is_refused(name: str) -> None:
     ],
 )
 def test_a_quota_may_be_used_up_to_its_limit(name: str, usage: int, limit: int, is_refused: bool) -> None:
-    """By two images of 64 MiB each; 0 permits none, -1 is no limit."""
+    """By two images of 64 MiB each; 0 permits none, -1 means unlimited."""
     able = Capabilities(usage={name: Usage(usage, limit)})
     images = [spec(key, fingerprint=Fingerprint((digest("a"),), size=64 * 2**20)) for key in "ab"]
     given = plan_input(catalog(*images), inventory(), able=able)
@@ -303,7 +303,9 @@ def test_each_of_several_images_is_held_to_what_the_target_can_do() -> None:
 @pytest.mark.parametrize("method", Method)
 @pytest.mark.parametrize("stores", [(), ("fast",), ("fast", "slow")])
 def test_ways_into_a_service(offered: set[str], method: Method, stores: tuple[str, ...]) -> None:
-    """Data goes in by a method that is offered; an upload gets into a second store by copy-image or glance-direct only."""
+    """Data is sent by a method that is offered; an upload is copied into a second store by copy-image or glance-direct
+    only.
+    """
     able = Capabilities(import_methods=frozenset(offered), stores=frozenset({"fast", "slow"}))
     found = [text.split(": ")[0] for text in refusals(able, sent("a", method, *stores))]
     wrong = []

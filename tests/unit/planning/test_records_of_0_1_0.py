@@ -52,7 +52,7 @@ def test_images_as_wanted_need_no_step() -> None:
 
 
 def test_a_hash_of_a_url_with_a_secret_leaves_the_record() -> None:
-    """The URL needs a digest now; one that the image has is declared, and only the record is written anew."""
+    """The URL needs a digest now; one that the image has is declared, and only the record is written again."""
     with pytest.raises(PlanRefused, match=r"images\.kernel\.source: a URL with a log-in or a query needs a digest"):
         planned(SIGNED, SIGNED_IMAGE)
     digest = Checksum("sha512", "c" * 128)
@@ -78,7 +78,7 @@ def test_the_digest_to_declare_is_told() -> None:
 
 @pytest.mark.parametrize(("wanted", "image"), MADE_FROM, ids=lambda one: one.id if isinstance(one, LiveImage) else "")
 def test_the_same_image_would_be_recorded_alike(wanted: ImageSpec, image: LiveImage) -> None:
-    """The digest of what is wanted and the hashes of all values; but for what retirement added."""
+    """The digest of what is wanted and the hashes of all values; except for what retirement added."""
     record = read(image)
     assert record is not None
     assert wanted_digest(wanted) == image.properties["imagesync_spec"]
@@ -162,7 +162,7 @@ def test_a_retired_image_comes_back_as_it_was() -> None:
 
 
 def test_retirement_is_recorded_as_0_1_0_did() -> None:
-    """The record of the image that a new build supersedes, but for the time, which is that of the apply."""
+    """The record of the image that a new build supersedes, except for the time, which is that of the apply."""
     current = replace(RETIRED_IMAGE, name="Debian", status=REPLACED_IMAGE.status, tags=frozenset(), hidden=False)
     text = REPLACED_IMAGE.properties["imagesync_managed"].replace('"g":2', '"g":1')
     properties = {**RETIRED_IMAGE.properties, "imagesync_role": "current", "imagesync_managed": text}

@@ -20,7 +20,7 @@ from tests.unit.factories import REVISION, candidate, catalog, inventory, live, 
 def test_staging_records_without_data_go_and_the_guards_of_all_others_are_renewed(
     status: Status, is_unfilled: bool
 ) -> None:
-    """An active one that is of no use goes as the plan says: it may hold what somebody boots to test it."""
+    """An active unused one is deleted by the plan: an operator may be booting it for a test."""
     left = candidate(spec("b", "c"), "left", status=status)
     found = inventory(live(spec("a", "a")), live(spec("b", "a")), retired(spec("b", "d"), "old", days=99), left)
     made = plan(catalog(spec("a", "b"), spec("b", "a")), found)
@@ -38,7 +38,7 @@ def test_what_a_plan_does_not_touch_is_guarded_anew_too() -> None:
 
 
 def test_an_image_that_a_staging_record_only_looks_like_is_not_deleted_at_once() -> None:
-    """A queued image that is published, without data, is no staging record."""
+    """A queued image that is published, without data, is not a staging record."""
     found = inventory(live(spec("a"), status=Status.QUEUED), live(spec("b")))
     made = plan(catalog(spec("b")), found)
     assert plan_recovery(made, found.owned).unfilled == ()

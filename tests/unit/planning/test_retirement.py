@@ -1,4 +1,4 @@
-"""Superseded builds and removed keys: what goes, what stays and why."""
+"""Superseded builds and removed keys: what is deleted, what stays and why."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -25,7 +25,7 @@ from tests.unit.planning.plans import actions, changes, kinds
 
 
 def test_superseded_generations_beyond_keep_are_deleted() -> None:
-    """``keep: 1``: of two earlier builds the older goes, after the new one is there."""
+    """``keep: 1``: of two earlier builds the older is deleted, after the new one is published."""
     old, older = live(spec("a", "a"), "old", generation=2), live(spec("a", "c"), "older", Role.RETIRED, hidden=True)
     made = plan(catalog(spec("a", "b")), inventory(old, older))
     assert [kind for kind, _, _ in kinds(made)] == ["Create", "Update", "Delete"]
@@ -56,7 +56,7 @@ def test_retired_builds_go_when_their_time_is_over() -> None:
 
 
 def test_every_retired_image_has_its_reason_to_stay() -> None:
-    """For good, until a day, from this retirement on, protected: as values and in words."""
+    """Without limit, until a day, from this retirement on, protected: as values and in words."""
     on_replace = OnReplace(keep=2, delete_after=90)
     wanted = spec("a", "d", on_replace=on_replace)
     found = inventory(
@@ -99,8 +99,9 @@ def test_what_was_current_last_is_kept() -> None:
 
 @pytest.mark.parametrize(("minutes", "gone"), [(5, "older"), (11, "wrong")])
 def test_a_retirement_in_the_future_is_not_believed(minutes: int, gone: str) -> None:
-    """One run had a clock that was ahead. What counts then is when the image was last written to; else that build would be
-    kept for ever, and better ones would go in its place. Clocks that differ a little are no problem."""
+    """One run had a clock that was ahead. What counts then is when the image was last written to; else that build would
+    be kept for ever, and better ones would go in its place. Clocks may differ a little.
+    """
     wrong = retired(spec("a", "a"), "wrong", 1, days=0)
     record = read(wrong)
     assert record is not None
@@ -115,7 +116,7 @@ def test_a_retirement_in_the_future_is_not_believed(minutes: int, gone: str) -> 
 
 
 def test_delete_after_has_a_reason_of_its_own() -> None:
-    """A kept one whose days are over goes as outdated, and counts as a deletion."""
+    """A kept one whose days are over is deleted as outdated, and counts as a deletion."""
     wanted = spec("a", on_replace=OnReplace(delete_after=90))
     made = plan(catalog(wanted), inventory(live(wanted, generation=2), retired(spec("a", "b"), "old", days=90)))
     assert actions(made) == [("Delete", "old", "outdated")]
@@ -155,7 +156,7 @@ def test_an_earlier_build_goes_only_once_the_new_one_is_there() -> None:
 
 
 def test_a_left_over_delete_alone_is_counted() -> None:
-    """``keep`` was lowered: nothing takes the place of anything, and one goes."""
+    """``keep`` was lowered: nothing is replaced, and one is deleted."""
     wanted = spec("a", on_replace=OnReplace(keep=0))
     made = plan(catalog(wanted), inventory(live(wanted, generation=2), retired(spec("a", "b"), "old")))
     (only,) = [one for one in made.steps if isinstance(one.action, Delete)]
@@ -188,7 +189,7 @@ def test_a_disowned_image_loses_the_mark() -> None:
 
 
 def test_disowning_takes_every_mark_off() -> None:
-    """Current and retired images stay as they are and are nobody's; candidates go."""
+    """Current and retired images stay as they are, unowned; candidates are deleted."""
     found = inventory(live(spec("b"), "now"), retired(spec("b", "c"), "old"), candidate(spec("b", "d")))
     made = plan(catalog(spec("a"), keys=frozenset("a")), found, Policy(on_remove=OnRemove.KEEP))
     updates = [one.action for one in made.steps if isinstance(one.action, Update)]
@@ -217,7 +218,7 @@ def test_a_protected_image_leaves_only_with_permission() -> None:
 
 @pytest.mark.parametrize("on_remove", list(OnRemove))
 def test_a_protected_image_leaves_in_no_way_without_permission(on_remove: OnRemove) -> None:
-    """Deleted, deactivated, hidden or let go of."""
+    """Deleted, deactivated, hidden or released."""
     found = inventory(live(spec("a")), live(spec("b"), protected=True))
     with pytest.raises(PlanRefused, match="protected image id-b; pass --allow-protected"):
         plan(catalog(spec("a")), found, Policy(on_remove=on_remove))
@@ -230,7 +231,7 @@ def test_a_protected_image_leaves_in_no_way_without_permission(on_remove: OnRemo
 def test_a_protected_image_that_was_taken_away_already_needs_no_permission(
     on_remove: OnRemove, attrs: dict[str, Any]
 ) -> None:
-    """Nothing is done to it any more: else each later plan would be refused."""
+    """Nothing more is done to it: else each later plan would be refused."""
     found = inventory(live(spec("a")), live(spec("b"), protected=True, **attrs))
     assert plan(catalog(spec("a")), found, Policy(on_remove=on_remove)).steps == ()
 
@@ -257,7 +258,7 @@ def test_an_image_that_an_earlier_run_began_to_delete_is_deleted(on_remove: OnRe
 
 
 def test_what_retires_now_is_not_too_old_whatever_its_record_says() -> None:
-    """Somebody wrote a time of retirement into the record of the current image."""
+    """A user wrote a time of retirement into the record of the current image."""
     new = spec("a", "b", on_replace=OnReplace(keep=2, delete_after=1))
     old = live(spec("a", "a"))
     record = read(old)

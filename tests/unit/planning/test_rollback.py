@@ -28,7 +28,7 @@ def test_nothing_of_an_expired_key_is_published_again() -> None:
 
 @pytest.mark.parametrize("wrong", ["2036-01-01T00:00:00+00:00", "1999-01-01T00:00:00+00:00", None])
 def test_what_was_current_last_is_known_without_a_clock(wrong: str | None) -> None:
-    """Retirements are numbered: a clock that was wrong, and whoever touches the images later, change no order."""
+    """Retirements are numbered: a wrong clock, or a later change of the images, does not change the order."""
     images = []
     for number, content in enumerate("abc", 1):
         image = retired(spec("a", content), f"g{number}", number, days=30 - number)
@@ -85,7 +85,7 @@ def test_a_rollback_takes_the_build_that_is_named(to: str | None, image_id: str)
 
 
 def test_without_an_earlier_build_a_rollback_says_what_there_is() -> None:
-    """Neither a queued one nor one that somebody else deactivated can be current."""
+    """Neither a queued one nor one that another user deactivated can be current."""
     wanted, now = catalog(spec("a")), live(spec("a"), "now", generation=2)
     with pytest.raises(PlanRefused, match="no earlier build to go back to; there is generation 2, current: image now"):
         plan_rollback(wanted, inventory(now))
@@ -127,7 +127,7 @@ def test_a_file_without_a_declared_checksum_is_told_by_both() -> None:
 
 @pytest.mark.parametrize(("entry", "more"), [(None, ""), ("a-2.raw", " and checksum_entry: a-2.raw")])
 def test_a_declared_digest_takes_the_place_of_a_list_and_its_entry(entry: str | None, more: str) -> None:
-    """Neither of them may stand beside it."""
+    """Neither of them may be beside it."""
     lines = {"checksum_url": Place("images.yaml", 7, 5)}
     source = UrlSource(("https://x/a",), checksum_url="https://x/SUMS", checksum_entry=entry)
     wanted = spec("a", "b", source=source, places=lines)

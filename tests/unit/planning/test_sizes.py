@@ -38,7 +38,7 @@ def test_the_name_of_a_retired_image_is_no_longer_than_a_name_may_be(length: int
 
 @pytest.mark.parametrize("size", [30_000, MAX_RECORD_BYTES])
 def test_the_record_of_a_retired_image_stays_below_what_a_property_holds(size: int) -> None:
-    """It keeps what ``on_replace`` took away, to bring it back at a rollback: it grew to 90 KB."""
+    """It stores what ``on_replace`` removed, to restore it at a rollback: it grew to 90 KB."""
     unset = OnReplace(unset=("properties.long",))
     properties = {**live(spec("a", "a")).properties, "long": "x" * size}
     if size < MAX_RECORD_BYTES:
@@ -71,7 +71,7 @@ def test_a_rollback_is_held_to_the_same_limits() -> None:
     ],
 )
 def test_the_parts_of_a_retired_image_are_counted_with_those_of_others(part: str, on_replace: OnReplace) -> None:
-    """Somebody put all on it that the service takes, less one; or more, and then its limit is higher than usual."""
+    """A user put all on it that the service takes, less one; or more, and then its limit is higher than usual."""
     own = live(spec("a", "a")).properties
 
     def look(number: int) -> object:
@@ -98,7 +98,9 @@ def test_properties_that_are_taken_off_make_room() -> None:
 
 @pytest.mark.parametrize("expires", [None, "2000-01-01"], ids=["replaced", "expired"])
 def test_the_owner_of_another_project_stops_only_the_key_that_is_his(expires: str | None) -> None:
-    """He names his image as long as he may, and puts as much on it; the other keys go on, what refers to his waits."""
+    """The owner uses the longest name and the most properties; the other keys continue, keys that refer to this one
+    wait.
+    """
     rename = OnReplace(rename="{name} (retired)")
     theirs = spec("theirs", "b", owner="p2", on_replace=rename, expires=expires, on_expire=OnExpire.HIDE)
     user = spec("user", "d", properties={"kernel_id": "${images.theirs.id}"})

@@ -87,7 +87,7 @@ def test_a_candidate_is_published_without_a_byte() -> None:
 
 @pytest.mark.parametrize("status", [Status.QUEUED, Status.SAVING])
 def test_what_is_not_active_is_no_candidate(status: Status) -> None:
-    """Left by a crash: never published, made anew."""
+    """Left by a crash: never published, made again."""
     found = inventory(live(spec("a"), "old"), candidate(spec("a", "b"), status=status))
     made = plan(catalog(spec("a", "b")), found)
     assert made.candidates == ()
@@ -167,7 +167,7 @@ def test_a_rejected_candidate_of_a_key_that_left_goes(on_remove: OnRemove) -> No
 
 
 def test_a_rejected_candidate_is_dropped_only_by_its_key() -> None:
-    """Dropping all candidates must not forget a rejection; the note says how to. Then the build is made anew."""
+    """Dropping all candidates must not forget a rejection; the note says how to. Then the build is made again."""
     wanted = catalog(spec("a", "b"), spec("b", "b"))
     rejected = candidate(spec("a", "b"), "one", status=Status.DEACTIVATED)
     found = inventory(rejected, candidate(spec("b", "b"), "two"))
@@ -192,7 +192,7 @@ def test_a_candidate_with_the_pinned_id_is_not_dropped() -> None:
 
 @pytest.mark.parametrize("has_image", [True, False])
 def test_no_build_of_an_expired_key_is_staged(has_image: bool) -> None:
-    """Nothing is made of the key any more."""
+    """Nothing more is made of the key."""
     dated = spec("a", "b", expires="2000-01-01", on_expire=OnExpire.HIDE)
     found = inventory(live(spec("a", "c"))) if has_image else inventory()
     made = plan_stage(catalog(dated), found)

@@ -52,7 +52,7 @@ def test_a_touched_image_that_changed_makes_a_plan_stale(attrs: dict[str, Any], 
 
 
 def test_a_field_that_the_plan_changes_must_be_as_it_was() -> None:
-    """Somebody else's change is not overwritten."""
+    """The change of another user is not overwritten."""
     image = live(spec("a"))
     made = plan(catalog(spec("a", min_ram=1)), inventory(image))
     assert find_stale_reliances(made, inventory(replace(image, min_ram=2))) == (
@@ -103,7 +103,9 @@ def test_a_plan_takes_the_names_that_it_makes_visible() -> None:
 
 @pytest.mark.parametrize("make", [plan, plan_stage])
 def test_a_build_that_was_rejected_meanwhile_makes_a_plan_stale(make: Callable[..., Plan]) -> None:
-    """It is neither published nor staged again; the rejection of another build, or one that the plan knew, is no matter."""
+    """It is neither published nor staged again; the rejection of another build, or one that the plan knew, does not
+    matter.
+    """
     found = inventory(live(spec("a"), "old"))
     made = make(catalog(spec("a", "b")), found)
     rejected = candidate(spec("a", "b"), status=Status.DEACTIVATED)
@@ -157,7 +159,7 @@ AT_ONCE = spec("a", "b", on_replace=OnReplace(keep=0))
             [live(spec("a"))],
             [[live(spec("a", properties={"p": "1"}))]],
         ),
-        (  # the last tag goes
+        (  # the last tag is removed
             (live(spec("a", tags=frozenset({"t"}))),),
             spec("a", tags=frozenset()),
             [live(spec("a"))],
@@ -192,7 +194,7 @@ def test_a_step_whose_outcome_is_not_there_afterwards_is_named(
 
 
 def test_members_are_as_they_were_to_be() -> None:
-    """Added, taken off, and gone with the sharing."""
+    """Added, removed, and removed with the sharing."""
     more, private = replace(SHARED, members=frozenset({"p1", "p2"})), replace(SHARED, visibility=Visibility.PRIVATE)
     found = inventory(live(SHARED), members=OF_P1)
     for wanted, after in ((more, inventory(live(more), members=OF_P1)), (private, found)):
@@ -204,7 +206,7 @@ def test_members_are_as_they_were_to_be() -> None:
 
 
 def test_an_image_that_was_let_go_of_is_not_looked_for() -> None:
-    """It is nobody's any more."""
+    """No catalog owns it now."""
     made = plan(catalog(), inventory(live(spec("a"))), Policy(on_remove=OnRemove.KEEP, allow_destroy=True))
     assert len(made.steps) == 1
     assert find_unmet_steps(report_of(made), inventory()) == ()

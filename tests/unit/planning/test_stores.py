@@ -74,13 +74,13 @@ def test_a_copy_that_somebody_took_away_is_drift() -> None:
 
 
 def test_stores_beyond_the_declared_are_left_alone() -> None:
-    """More copies than declared are nobody's fault; neither are those of an image that declares none."""
+    """More copies than declared are not drift; neither are those of an image that declares none."""
     for wanted in (local("fast"), local()):
         assert made(wanted, live(wanted, stores=("fast", "slow"))).steps == ()
 
 
 def test_all_stores_are_those_of_the_service() -> None:
-    """Without knowing them nothing can be said; with them, what is missing is copied."""
+    """If they are unknown, nothing is planned; with them, what is missing is copied."""
     image = live(local(all_stores=True), stores=IN_FAST)
     assert made(local(all_stores=True), image, able=None).steps == ()
     assert stores_change(made(local(all_stores=True), image))[1] == ("fast", "slow")
@@ -168,7 +168,7 @@ def test_what_will_be_read_back_is_in_the_plan() -> None:
 
 
 def test_a_build_that_the_service_fetches_claims_no_digest() -> None:
-    """Nobody has seen a byte of it when its record is written; what is sent from here is verified on the way."""
+    """No byte of it was read when its record is written; what is sent from here is verified on the way."""
     for image, digests, declared in (
         (fetched(digest("a")), (), (digest("a"),)),
         (local(), (digest("a"),), ()),
@@ -221,7 +221,7 @@ def test_an_import_that_goes_on_or_waits_to_be_verified_is_taken_up(attrs: dict[
     ],
 )
 def test_what_is_no_longer_wanted_is_not_taken_up(now: ImageSpec) -> None:
-    """Another content, another wanted state, another source or method: made anew, and the left-over goes."""
+    """Another content, another wanted state, another source or method: made again, and the left-over is deleted."""
     for status in (Status.IMPORTING, Status.ACTIVE):
         plan = made(now, staged(fetched(digest("a")), status=status))
         assert {type(step.action).__name__ for step in plan.steps} == {"Create", "Delete"}
@@ -250,7 +250,7 @@ def test_a_candidate_on_trust_is_published_only_where_the_manifest_says_so() -> 
 
 
 def test_a_candidate_that_the_service_confirms_is_not_on_trust() -> None:
-    """Its own sha512 is the one that is wanted now: published, and the record has no declared digest any more."""
+    """Its own sha512 is the one that is wanted now: published, and the record no longer has a declared digest."""
     sha512 = Checksum("sha512", "c" * 128)
     image = unjudged(fetched(digest("a")), os_hash_algo="sha512", os_hash_value=sha512.value)
     plan = made(fetched(sha512), image)

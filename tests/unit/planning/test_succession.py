@@ -29,7 +29,7 @@ from tests.unit.factories import catalog, inventory, live, plan, spec
 def test_a_field_that_the_new_build_has_otherwise(
     before: dict[str, Any], after: dict[str, Any], change: tuple[Any, Any, Any]
 ) -> None:
-    """Whoever set it on the old image: the manifest, or somebody by hand."""
+    """Whether the manifest or a user set it on the old image."""
     by_hand = {name: value for name, value in before.items() if name != "properties"}
     old = live(spec("a"), **by_hand)
     if properties := before.get("properties"):

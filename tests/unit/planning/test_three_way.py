@@ -51,7 +51,7 @@ def test_drift_is_told_from_a_manifest_change() -> None:
 
 
 def test_three_way_merge_removes_only_what_imagesync_set() -> None:
-    """A property and a tag of ours that left the manifest go; those of others stay."""
+    """A property and a tag that left the manifest are removed; those of other users stay."""
     before = spec("a", properties={"ours": "1"}, tags=frozenset({"ours"}))
     image = live(before)
     image = replace(image, properties={**image.properties, "theirs": "1"}, tags=frozenset({"ours", "theirs"}))
@@ -66,7 +66,7 @@ def test_a_field_no_longer_declared_goes_back_to_its_default() -> None:
 
 
 def test_a_value_that_becomes_managed_is_recorded() -> None:
-    """Declaring what is there already changes the record alone, so that dropping it later is seen."""
+    """Declaring what is there already changes the record alone: removing it later is noticed."""
     image = live(spec("a"), min_ram=512)
     made = plan(catalog(spec("a", min_ram=512)), inventory(image))
     assert changes(made) == {}
@@ -114,7 +114,7 @@ def test_members_can_be_ignored() -> None:
 
 
 def test_members_are_merged_three_ways() -> None:
-    """Members of ours that left the manifest go; those of others stay."""
+    """Members that left the manifest are removed; those of other users stay."""
     before = spec("a", visibility=Visibility.SHARED, members=frozenset({"p1"}), members_declared=True)
     after = replace(before, members=frozenset({"p2"}))
     found = inventory(live(before), members={"id-a": (MemberState("p1"), MemberState("other"))})
@@ -199,6 +199,6 @@ def test_a_record_goes_on_naming_where_the_bytes_came_from() -> None:
     ],
 )
 def test_names_are_those_of_the_whole_record(attrs: dict[str, Any]) -> None:
-    """They decide whether a record is written anew; the hashes of values are not needed for that."""
+    """They decide whether a record is written again; the hashes of values are not needed for that."""
     wanted, members = spec("a", **attrs), frozenset({"m", "n"})
     assert list_managed_names(wanted, members) == make_managed(wanted, members, 1).names()

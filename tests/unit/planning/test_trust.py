@@ -34,7 +34,7 @@ OTHER = "f" * 32
 SHA512 = Checksum("sha512", "5" * 128)
 MD5 = "6" * 32
 TWO = Fingerprint((Checksum("md5", MD5), SHA512), 4096)
-"""A weak digest, which somebody else may have forged, and a strong one."""
+"""A weak digest, which another user may have forged, and a strong one."""
 FINAL = Capabilities(hash_is_final=True)
 HASH: dict[str, Any] = {"os_hash_algo": "sha512", "os_hash_value": SHA512.value}
 
