@@ -84,7 +84,7 @@ def test_a_catalog_is_planned_only_where_it_was_read_for(backend: Backend, tmp_p
         read_catalog(path, cloud="eu"),
         read_catalog(path, cloud="other"),
     ):
-        with pytest.raises(UsageError, match=r"was read for (store .*|cloud \w+), and the backend is store "):
+        with pytest.raises(UsageError, match=r"was read for (store .*|cloud \w+), but the backend is store "):
             Planner(backend, catalog)
     with pytest.raises(UsageError, match="no target selected"):
         read_catalog(path)
