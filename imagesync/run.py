@@ -209,7 +209,7 @@ class _Control:
         """Read from the service whether this run still holds the lease: the last request of a run."""
         if self._lease is not None:
             with suppress(ImagesyncError):
-                self._lease.look()
+                self._lease.check_listing()
 
     def add_reason(self, report: Report) -> Report:
         """The report; if the lease is lost, with the reason."""

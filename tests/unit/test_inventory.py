@@ -165,9 +165,7 @@ def test_two_names_of_one_project_are_one_project(tmp_path: Path, owner: Member 
     backend = Named(tmp_path / "store")
     project = backend.identity().project_id
     one, two = spec("a", name="N", owner=project), spec("b", name="N", owner=project if owner == "own" else owner)
-    with pytest.raises(
-        ManifestError, match=r"images\.b\.name: images\.a in the same project has the name 'N' too"
-    ):
+    with pytest.raises(ManifestError, match=r"images\.b\.name: images\.a in the same project has the name 'N' too"):
         identify_owners(backend, catalog(one, replace(two, places={"image": Place("m.yaml", 3, 5)})))
     identify_owners(backend, catalog(one, replace(two, hidden=True)))
     identify_owners(backend, catalog(one, replace(two, owner=OTHER)))

@@ -83,7 +83,6 @@ PENDING: Final[tuple[str, ...]] = (
     "tests/unit/*.py",
     "tests/unit/cli",
     "tests/unit/execution",
-    "tests/unit/lease",
     "tests/unit/manifest",
     "tests/unit/model",
     "tests/unit/planfile",

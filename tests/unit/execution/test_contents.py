@@ -141,7 +141,10 @@ def test_what_cannot_be_compared_is_hashed_before_anything_is_sent(
     assert result.ids == {"a": image.id}
     assert output == [
         f"a: image {image.id} already holds the bytes of the source; its digests are recorded, no upload is needed",
-        *(["a: this plan has no other steps for this key; plan again to see what is left: imagesync plan PATH"] * is_saved),
+        *(
+            ["a: this plan has no other steps for this key; plan again to see what is left: imagesync plan PATH"]
+            * is_saved
+        ),
     ]
     assert [one.id for one in backend.inventory("base")] == [image.id]
     assert "Applied: " in report_text(result.report)
