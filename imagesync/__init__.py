@@ -1,8 +1,8 @@
 """imagesync keeps the virtual-machine images of a cloud the way a version-controlled set of YAML manifests says.
 
-The whole run: ``read_catalog``, ``open_target``, ``Planner``, ``apply``; the command line calls the same functions. Its
-parts: ``load``, ``resolve``, ``take_inventory``, ``make_plan``, ``execute``. Names load on first use: importing the
-package costs almost nothing.
+A whole run: ``read_catalog``, ``open_target``, ``Planner``, ``apply``; the command line calls the same functions. Its
+parts: ``load``, ``resolve``, ``take_inventory``, ``make_plan``, ``execute``. Each name is loaded on first use, because
+importing all modules is slow.
 """
 
 from importlib import import_module

@@ -1,8 +1,7 @@
-"""Total deadlines for HTTP responses: the read timeout covers a whole head; and a check of the address that a
-connection leads to.
+"""Total deadlines for HTTP responses, and a check of the address of each new connection. Does I/O.
 
-The HTTP library applies its timeout to each single read, so a server that sends a byte now and then, or ``100
-Continue`` without end, would hold a run forever. Does I/O.
+The HTTP library applies its read timeout to each single read. A server that sends one byte now and then, or endless
+``100 Continue`` responses, would block a run forever. Here the timeout covers the whole head of a response.
 """
 
 import socket
@@ -21,13 +20,13 @@ if TYPE_CHECKING:
 
 
 Judge: TypeAlias = Callable[[str, str], None]
-"""Called with the host and the address of a new connection before a byte is sent; raises to refuse it."""
+"""Called with the host and the address of a new connection, before anything is sent; raises to refuse it."""
 
 
 def apply_deadlines(adapter: "HTTPAdapter", judge: Judge | None = None) -> None:
-    """From now on the adapter's connections are those of this module, through an HTTP proxy too (a SOCKS one has its own).
+    """Make the adapter use this module's connections, also through an HTTP proxy (a SOCKS proxy has its own).
 
-    ``judge`` sees those that go to the server itself; the address of a proxy says nothing about the server behind it.
+    ``judge`` checks direct connections only: the address of a proxy shows nothing about the server behind it.
     """
     through = adapter.proxy_manager_for
 
@@ -65,7 +64,7 @@ class _SecurePool(HTTPSConnectionPool):
 
 
 def _make_judged_pools(judge: Judge | None) -> tuple[type[HTTPConnectionPool], type[HTTPConnectionPool]]:
-    """The pools of this module, for http and https, whose new connections ``judge`` sees."""
+    """The pools for http and https; ``judge`` checks each new connection."""
     if judge is None:
         return _Pool, _SecurePool
 
@@ -96,7 +95,7 @@ def _make_judged_pools(judge: Judge | None) -> tuple[type[HTTPConnectionPool], t
 
 
 def _receive_in_time(connection: HTTPConnection, receive: Callable[[], HTTPResponse]) -> HTTPResponse:
-    """What ``receive`` returns; TimeoutError, which the library knows, when the head is not whole in time."""
+    """What ``receive`` returns; TimeoutError, which the library handles, if the head is not complete in time."""
     channel, seconds, late = connection.sock, connection.timeout, threading.Event()
     if channel is None or not isinstance(seconds, int | float):
         return receive()
@@ -117,20 +116,21 @@ def _receive_in_time(connection: HTTPConnection, receive: Callable[[], HTTPRespo
     else:
         if not late.is_set():
             return answer
-        answer.close()  # a head that was cut off looks whole to the library
+        answer.close()  # the library accepts a head that was cut off as a complete one
     finally:
         timer.cancel()
-    raise TimeoutError(f"the answer takes longer than {seconds:.0f} s")
+    raise TimeoutError(f"no complete response within {seconds:.0f} s")
 
 
 class TooSlow(TimeoutError):
-    """A body came too slowly to be waited for."""
+    """A body arrived more slowly than the minimum rate."""
 
 
 def read_at_rate(pieces: Iterator[bytes], min_rate: int, seconds: float, cut: Callable[[], object]) -> Iterator[bytes]:
-    """The pieces of a body; TooSlow when ``seconds`` in a row bring less than ``min_rate`` bytes a second (0: no limit).
+    """The pieces of a body; TooSlow if the rate stays below ``min_rate`` bytes per second for ``seconds`` (0: no limit).
 
-    ``cut`` ends, from another thread, the wait for the next piece. The time that the taker takes is not counted.
+    ``cut`` is called from another thread and must end the wait for the next piece. Only that waiting time counts, not
+    the time that the caller needs for a piece.
     """
     if not min_rate:
         yield from pieces
@@ -161,7 +161,7 @@ def read_at_rate(pieces: Iterator[bytes], min_rate: int, seconds: float, cut: Ca
 
 
 class _Pace:
-    """How much came while it was waited for, in windows of ``seconds``; for one reader and one watcher."""
+    """Bytes and waiting time of the current window of ``seconds``; for one reading and one watching thread."""
 
     def __init__(self, least: float, seconds: float) -> None:
         self._least, self._seconds = least, seconds
@@ -170,12 +170,12 @@ class _Pace:
         self._waited = self._received = 0.0
 
     def begin_to_wait(self) -> None:
-        """From now on the time counts."""
+        """Start to count the time."""
         with self._lock:
             self._since = time.monotonic()
 
     def count(self, size: int) -> None:
-        """A piece came: the time does not count until the next one is waited for."""
+        """Count a piece, and stop to count the time until the reader waits again."""
         with self._lock:
             self._waited, self._since = self._measure_wait(), None
             self._received += size
@@ -183,7 +183,7 @@ class _Pace:
                 self._waited = self._received = 0.0
 
     def is_too_slow(self) -> bool:
-        """Whether a whole window has brought too little."""
+        """Whether a whole window passed with too few bytes."""
         with self._lock:
             return self._measure_wait() > self._seconds
 

@@ -4,22 +4,22 @@ The tree; each class carries objects and words itself in ``__str__``:
 
     ImagesyncError
     ├── UsageError            the command line or the configuration is wrong            (exit 64)
-    ├── ManifestError         the set of manifests is unusable: holds Diagnostics       (exit 1)
+    ├── ManifestError         the manifests have problems: holds Diagnostics            (exit 1)
     ├── PlanRefused           policy, clash or capability forbids the plan              (exit 1)
-    ├── StalePlan             the cloud is no longer as the plan saw it                 (exit 1)
+    ├── StalePlan             the live images changed after the plan was made           (exit 1)
     ├── RunStopped            the caller canceled the run while a step was running      (exit 130)
     ├── BackendError          the image service or the store refused or failed           (exit 1)
     │   ├── NotFound          404: no such image, or not visible to this project
-    │   ├── Conflict          409/410: the present state forbids the request
-    │   │   └── InUse         409 on DELETE: something still uses the image
-    │   ├── Forbidden         403: policy, or a protected or read-only thing
-    │   ├── InvalidRequest    400/415: the service finds the request or the data wrong
+    │   ├── Conflict          409/410: the current state forbids the request
+    │   │   └── InUse         409 on DELETE: a server or a volume still uses the image
+    │   ├── Forbidden         403: policy, or the image is protected or read-only
+    │   ├── InvalidRequest    400/415: the service rejects the request or the data as invalid
     │   ├── QuotaExceeded     413: a limit of the project
-    │   ├── Unauthorized      401: the token or the credentials are not accepted
-    │   └── Unavailable       no answer, or 429/5xx after the retries
-    └── SourceError           the bytes of an image could not be had
-        ├── ChecksumMismatch  they are not the declared ones
-        └── FormatMismatch    they are not of the declared disk_format, or unsafe
+    │   ├── Unauthorized      401: the service does not accept the token or the credentials
+    │   └── Unavailable       no response, or 429/5xx after the retries
+    └── SourceError           the source of an image could not be read
+        ├── ChecksumMismatch  its bytes do not have the declared digest
+        └── FormatMismatch    its bytes are not of the declared disk_format, or are unsafe
 """
 
 import unicodedata
@@ -28,21 +28,21 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 MAX_SHOWN_PROBLEMS: Final = 100
-"""Problems of manifests that a message lists."""
+"""Problems of manifests in one message."""
 MAX_SHOWN_CHANGES: Final = 10
-"""Changes of live images that the message of a stale plan lists."""
+"""Changes of live images in the message of a stale plan."""
 MAX_PROBLEMS: Final = 200
-"""Problems of manifests after which loading stops: a reader needs no more, and each costs time."""
+"""Loading stops after this many problems of manifests: a reader needs no more, and each costs time."""
 MAX_EXCERPT_CHARS: Final = 70
-"""Of a line of a file that is shown: a terminal has 80 columns."""
+"""Characters of the excerpt of a file: a terminal has 80 columns."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Diagnostic:
     """One problem of one place in a manifest: ``FILE:LINE:COLUMN: where: message; hint``.
 
-    Lines and columns count from 1; 0 means that the place has none (a whole file, a ``--set`` value). ``excerpt``: that
-    line of the file, printable, where a person sees the mistake only in it.
+    Lines and columns count from 1; 0 means that the place has none (a whole file, a ``--set`` value). ``excerpt`` is
+    that line of the file, printable; only for problems that the message alone does not explain.
     """
 
     file: str
@@ -60,7 +60,7 @@ class Diagnostic:
 
 
 class ImagesyncError(Exception):
-    """Anything that imagesync expects to go wrong; its text is one line fit for a person."""
+    """Every expected failure. Its text is for users: what is wrong, then ``hint``, which says what to do."""
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message, hint)
@@ -76,7 +76,7 @@ class UsageError(ImagesyncError):
 
 
 class ManifestError(ImagesyncError):
-    """The manifests cannot be used; every problem of every file is in ``diagnostics``, sorted, each once."""
+    """The manifests have problems. ``diagnostics`` holds every problem of every file once, sorted."""
 
     def __init__(self, diagnostics: Sequence[Diagnostic]) -> None:
         self.diagnostics = tuple(sorted(_merge_repeated(set(diagnostics))))
@@ -93,7 +93,7 @@ class ManifestError(ImagesyncError):
 
 
 def _merge_repeated(problems: Iterable[Diagnostic]) -> Iterator[Diagnostic]:
-    """One problem for each place: a line of defaults, a profile or the policy is that of many images."""
+    """One problem for each place: a line of defaults, of a profile or of the policy applies to many images."""
     groups: dict[object, list[Diagnostic]] = {}
     for item in problems:
         same = (item.file, item.line, item.column, item.message, item.hint) if item.line else item
@@ -105,7 +105,7 @@ def _merge_repeated(problems: Iterable[Diagnostic]) -> Iterator[Diagnostic]:
 
 
 def _draw_excerpt(problem: Diagnostic) -> list[str]:
-    """The line of the file, indented and cut around the place, and a caret below the column; nothing without an excerpt."""
+    """The part of the line around the column, indented, and a caret below it; empty if there is no excerpt."""
     if not problem.excerpt:
         return []
     at = min(problem.column - 1, len(problem.excerpt))
@@ -117,7 +117,7 @@ def _draw_excerpt(problem: Diagnostic) -> list[str]:
 
 
 class PlanRefused(ImagesyncError):
-    """The plan may not be made or applied; ``refusals`` holds one sentence a reason."""
+    """imagesync refuses to make or to apply the plan; ``refusals`` holds one sentence for each reason."""
 
     def __init__(self, refusals: Sequence[str]) -> None:
         self.refusals = tuple(refusals)
@@ -125,7 +125,7 @@ class PlanRefused(ImagesyncError):
 
 
 class StalePlan(ImagesyncError):
-    """What the plan relied on has changed; ``changes`` holds one sentence a change, of which the text has the first."""
+    """Images that the plan relies on have changed; ``changes`` holds one sentence for each change."""
 
     def __init__(self, changes: Sequence[str]) -> None:
         self.changes = tuple(changes)
@@ -140,11 +140,11 @@ class StalePlan(ImagesyncError):
 
 
 class LeaseLost(ImagesyncError):
-    """The run no longer holds the lease of its catalog, and must stop writing."""
+    """The run no longer holds the lease of its catalog and must not write."""
 
 
 class RunStopped(ImagesyncError):
-    """The caller canceled the run: this step ended before it was done, and nothing of it is visible."""
+    """The caller canceled the run during this step; users see no result of the step."""
 
     def __init__(self) -> None:
         super().__init__("the run was interrupted", "run apply again to continue")
@@ -159,19 +159,19 @@ class NotFound(BackendError):
 
 
 class Conflict(BackendError):
-    """The present state of the image forbids the request."""
+    """The current state of the image forbids the request."""
 
 
 class InUse(Conflict):
-    """The image cannot be deleted while something uses it."""
+    """The image cannot be deleted while a server or a volume uses it."""
 
 
 class Forbidden(BackendError):
-    """The service's policy forbids it, or the thing is protected or read-only."""
+    """The service's policy forbids the request, or the image is protected or read-only."""
 
 
 class InvalidRequest(BackendError):
-    """The service finds the request, or the data, wrong."""
+    """The service rejects the request or the data as invalid."""
 
 
 class QuotaExceeded(BackendError):
@@ -179,14 +179,14 @@ class QuotaExceeded(BackendError):
 
 
 class Unauthorized(BackendError):
-    """The token or the credentials are not accepted."""
+    """The service does not accept the token or the credentials."""
 
 
 class Unavailable(BackendError):
-    """No answer, or only failures, from the service: whether a write got through is unknown.
+    """The service sent no response, or only 429 or 5xx: whether a write was carried out is unknown.
 
-    ``retry_after``: seconds that it asks to be left alone for, 0 where it does not say. ``status``: of its answer, 0 if
-    there was none.
+    ``retry_after``: seconds that the service asks the client to wait, 0 if it names none. ``status``: the HTTP status, 0
+    without a response.
     """
 
     def __init__(self, message: str, hint: str = "", *, retry_after: float = 0.0, status: int = 0) -> None:
@@ -195,11 +195,11 @@ class Unavailable(BackendError):
 
 
 class SourceError(ImagesyncError):
-    """The bytes of an image could not be read."""
+    """The source of an image could not be read."""
 
 
 class ChecksumMismatch(SourceError):
-    """The bytes are not the declared ones."""
+    """The bytes do not have the declared digest."""
 
 
 class FormatMismatch(SourceError):

@@ -1,7 +1,7 @@
 """A backend -> the inventory that planning needs. I/O through the backend only.
 
-Two passes: the owned images first, then only what they leave open (names about to be taken, images to adopt, members),
-so an unchanged catalog costs two listings, however many foreign images the cloud holds.
+The first pass lists the owned images. The second one reads only what they leave open: names that the plan would use,
+images to adopt, members. An unchanged catalog costs two listings, however many foreign images the cloud has.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -27,19 +27,19 @@ from imagesync.planning.ownership import Ownership, make_ownership
 from imagesync.planning.staleness import collect_taken_names
 from imagesync.secrets import quote_value
 
-LOOKS: Final = 3
-"""How often the inventory is read if it changes meanwhile: another run or user is active."""
+MAX_READS: Final = 3
+"""Times that the inventory is read if another run or user changes it meanwhile."""
 
 
 def take_inventory(backend: Backend, catalog: Catalog, *, promoting: frozenset[str] = frozenset()) -> Inventory:
-    """The live images of one catalog, and foreign images that conflict with it; ``promoting``: keys whose retired
-    images are in play.
+    """The live images of one catalog, and the foreign images that conflict with it.
 
-    The owners of the catalog are known by id (``identify_owners``).
+    ``promoting``: keys of which a retired build may become current. The catalog must have the ids of its owners
+    (``identify_owners``).
     """
     ownership = make_ownership(catalog, backend.identity().project_id)
 
-    def look() -> Inventory:
+    def read() -> Inventory:
         owned = _list_marked(backend, ownership)
         groups = group(owned.owned)
         found = _answer(backend, owned, collect_questions(catalog, owned, groups, promoting))
@@ -48,27 +48,28 @@ def take_inventory(backend: Backend, catalog: Catalog, *, promoting: frozenset[s
         shared = find_shared_to_adopt(catalog, found, groups)
         return replace(found, members={**found.members, **_list_members(backend, shared)})
 
-    return replace(_look_until_consistent(look, ownership), projects=_find_project_ids(backend, _name_members(catalog)))
+    return replace(_read_until_consistent(read, ownership), projects=_find_project_ids(backend, _name_members(catalog)))
 
 
-def _look_until_consistent(look: Callable[[], Inventory], ownership: Ownership) -> Inventory:
+def _read_until_consistent(read: Callable[[], Inventory], ownership: Ownership) -> Inventory:
     """Read an inventory in which no image appears or disappears between the listing and the requests after it.
 
-    An image that was listed may be deleted before its members are requested (NotFound). An image that was not listed
-    may have a declared name and belong to the catalog: it would look like a foreign image.
+    Another user may delete a listed image before its members are requested (NotFound). An owned image that is created
+    after the listing would be found by its name only, and would be taken for a foreign image.
     """
-    for _ in range(LOOKS - 1):
+    for _ in range(MAX_READS - 1):
         with suppress(NotFound):
-            found = look()
+            found = read()
             if not any(map(ownership.is_ours, found.foreign)):
                 return found
-    return look()
+    return read()
 
 
 def identify_owners(backend: Backend, catalog: Catalog) -> Catalog:
-    """The catalog with the id of each project that ``owner`` or ``removed`` names; asks the identity service for names only.
+    """The catalog with the id of each project that ``owner`` or ``removed`` names.
 
-    ManifestError if two visible images have one name in one project, which could not be seen before.
+    Only projects that are given by name cost a request to the identity service. ManifestError if two visible images of
+    one project have the same name: only the ids show that two names mean one project.
     """
     named = [(spec.owner, _describe_place(spec, "owner")) for spec in catalog.images]
     named += [(owner, f"owner of {key}") for key, owner in sorted(catalog.owners.items())]
@@ -88,8 +89,8 @@ def _find_namesakes(images: Sequence[ImageSpec], project: str) -> Iterator[Diagn
     for spec in images:
         other = spec if spec.hidden else seen.setdefault((spec.name, spec.owner_id or project), spec)
         if other is not spec:
-            message = f"the name {quote_value(spec.name)} is that of images.{other.key} too, in the same project"
-            yield Diagnostic(*spec.place, f"images.{spec.key}.name", message, "give one another name")
+            message = f"images.{other.key} in the same project has the name {quote_value(spec.name)} too"
+            yield Diagnostic(*spec.place, f"images.{spec.key}.name", message, "choose another name for one of them")
 
 
 def _describe_place(spec: ImageSpec, name: str) -> str:
@@ -100,7 +101,7 @@ def _describe_place(spec: ImageSpec, name: str) -> str:
 
 
 def _find_project_ids(backend: Backend, named: Iterable[tuple[Member | None, str]]) -> dict[Member, str]:
-    """The ids of all projects that are named, each asked for once; an error says where it is named first."""
+    """The ids of all named projects, with one request for each; an error gives the first place that names it."""
     wanted: dict[NamedProject, str] = {}
     for project, where in named:
         if isinstance(project, NamedProject):
@@ -120,11 +121,13 @@ def _name_members(catalog: Catalog) -> Iterator[tuple[Member, str]]:
 
 
 def take_inventory_for_plan(
-    backend: Backend, plan: Plan, written: Collection[str] = (), gone: Collection[str] = ()
+    backend: Backend, plan: Plan, written: Collection[str] = (), deleted: Collection[str] = ()
 ) -> Inventory:
-    """What is live of all that a plan names or relied on, that its run has ``written``, and that holds a name it takes.
+    """The live images that concern a plan.
 
-    ``gone``: images that its run has deleted. The listing shows one that is still there; no request asks for it.
+    These are the owned images, those that the plan names or relies on, those that its run has ``written``, and those
+    with a name that it gives to an image. ``deleted``: images that its run deleted; no request asks for them, and the
+    listing shows those that still exist.
     """
     project = backend.identity().project_id
     ownership = Ownership(plan.catalog, project, plan.owners)
@@ -136,21 +139,19 @@ def take_inventory_for_plan(
     named |= {image_id for step in plan.steps if (image_id := find_image_id(step.action)) is not None}
     with_members = tuple(reliance.image_id for reliance in plan.relies if "members" in reliance.values)
 
-    def look() -> Inventory:
+    def read() -> Inventory:
         owned = _list_marked(backend, ownership)
         ours = {image.id for image in owned.owned}
-        ids = sorted({*written, *named} - ours - set(gone))
+        ids = sorted({*written, *named} - ours - set(deleted))
         found = _answer(backend, owned, Questions(taken, tuple(ids), members=()))
         shared = {image.id for image in (*found.owned, *found.foreign) if image.visibility is Visibility.SHARED}
         return replace(found, members=_list_members(backend, [each for each in with_members if each in shared]))
 
-    return _look_until_consistent(look, ownership)
+    return _read_until_consistent(read, ownership)
 
 
 def _list_marked(backend: Backend, ownership: Ownership) -> Inventory:
-    """Images that carry the catalog's marker in the projects that it names: owned images, copies, and images in a wrong
-    project.
-    """
+    """Images with the catalog's marker in its projects: owned images, copies, and images in a wrong project."""
     listed = backend.inventory(ownership.catalog, ownership.projects)
     return Inventory(
         ownership.project,
@@ -163,10 +164,10 @@ def _list_marked(backend: Backend, ownership: Ownership) -> Inventory:
 def _find_strays(
     backend: Backend, catalog: Catalog, groups: Groups, ownership: Ownership
 ) -> tuple[list[LiveImage], tuple[str, ...]]:
-    """Builds of keys that lack one, in projects that the manifests name no more: asked only where a key lacks one.
+    """Builds of keys without an image, in projects that the manifests no longer name, and notes for the plan.
 
-    Any project may publish images with the catalog's mark, so this search only explains: what it could not look at is a
-    note for the reader of the plan.
+    Only keys without an image cost requests. Any project may publish images with the catalog's marker, so these builds
+    are only mentioned. A note names what could not be read.
     """
     lacking = find_keys_without_image(catalog, groups)
     if not lacking:
@@ -180,8 +181,8 @@ def _find_strays(
 def _note_missing(missing: Sequence[str]) -> str:
     more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
     return (
-        "images of other projects with this catalog's mark could not all be looked at "
-        f"({min(missing)}{more}); a build that lies in another project may not be mentioned here"
+        "not all images of other projects with this catalog's marker could be read "
+        f"({min(missing)}{more}); this plan may not mention a build in another project"
     )
 
 
@@ -206,8 +207,9 @@ def _find_image(backend: Backend, image_id: str) -> list[LiveImage]:
 
 
 def read_members(backend: Backend, images: Iterable[LiveImage], jobs: int) -> dict[str, tuple[MemberState, ...]]:
-    """The members of those images that are shared, by image id: one request each. An image is left out if the user may
-    not list its members, or if it was deleted.
+    """The members of the shared images among these, by image id; one request for each.
+
+    An image is left out if the user may not list its members, or if it was deleted.
     """
     shared = [image.id for image in images if image.visibility is Visibility.SHARED]
     with ThreadPoolExecutor(jobs) as pool:

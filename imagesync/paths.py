@@ -1,7 +1,7 @@
-"""A path of the command line -> whether a link in it leads out of the working directory. Looks where links lead.
+"""A path of the command line -> whether a link in it leads out of the working directory. Follows links, no other I/O.
 
 The working directory is often a checkout that untrusted people wrote: a link in it must not choose which file is read
-or written. An absolute path is the runner's own choice, links included: git-sync and Nix work with links.
+or written. An absolute path is the choice of the user, links included: git-sync and Nix work with links.
 """
 
 import os
@@ -18,16 +18,16 @@ def is_within(path: str, folder: str) -> bool:
 
 
 def is_among_files(path: str, folder: str) -> bool:
-    """Whether a real path is below a real folder, and not git's: ``.git/config`` may hold the runner's token."""
+    """Whether a real path is below a real folder, and not in ``.git``: ``.git/config`` may hold the user's token."""
     return is_within(path, folder) and ".git" not in path[len(folder) :].lower().split(os.sep)
 
 
 MOVE: Final = "move it, or pass --allow-outside"
-"""What to do about such a place."""
+"""The hint of a place problem."""
 
 
 def find_place_problem(path: str, folder: str) -> str | None:
-    """Why what a manifest in ``folder`` names may not be used, links included; None if it may."""
+    """Why a manifest in ``folder`` may not name this path, links included; None if it may."""
     real, real_folder = os.path.realpath(path), os.path.realpath(folder)
     if not is_within(real, real_folder):
         return "lies outside the catalog's folder"
@@ -37,7 +37,7 @@ def find_place_problem(path: str, folder: str) -> str | None:
 def find_way_out(path: Path | str) -> str | None:
     """Where a link in a relative path leads out of the working directory, or into ``.git``; None if none does.
 
-    ``..`` that the runner wrote is not a link: ``../images`` may be read, but no link in it may lead anywhere else.
+    ``..`` that the user wrote is not a link: ``../images`` may be read, but no link in it may lead to another place.
     """
     if os.path.isabs(path):
         return None
@@ -47,15 +47,15 @@ def find_way_out(path: Path | str) -> str | None:
 
 
 def explain_way_out(path: Path | str, real: str, *, option: str = "") -> tuple[str, str]:
-    """The message about such a path, and what to do. ``option`` is one that permits it."""
+    """The message about a path with such a link, and the hint. ``option`` is the option that permits it."""
     absolute = quote_word(os.path.join(os.path.realpath(os.curdir), path))
     also = f", or pass {option}" if option else ""
-    message = f"a link leads to {make_printable(real)}, which is not among the files of the working directory"
-    return message, f"if you trust it, give the absolute path {absolute}{also}"
+    message = f"a link leads to {make_printable(real)}, which is outside the working directory or in .git"
+    return message, f"if you trust the link, use the absolute path {absolute}{also}"
 
 
 def check_way(path: Path | str, *, option: str = "", is_allowed: bool = False) -> None:
-    """UsageError for a path with such a link, unless that ``is_allowed``."""
+    """UsageError if a link in a path leads out of the working directory, unless ``is_allowed``."""
     real = None if is_allowed else find_way_out(path)
     if real is not None:
         message, hint = explain_way_out(path, real, option=option)

@@ -1,6 +1,6 @@
-"""A plan -> its execution under the lease, and its outcome checked. I/O goes through the backend and the sources only.
+"""An approved plan -> its execution under the lease, and the check of its outcome. I/O through backend and sources only.
 
-``workflow`` makes the plan and asks for approval; here is what both kinds of plan, fresh and saved, then have in common.
+``workflow`` makes the plan and asks for approval. This module is the part that fresh and saved plans have in common.
 """
 
 import threading
@@ -37,9 +37,9 @@ JOBS: Final = 8
 class Settings:
     """How a run is carried out.
 
-    ``jobs``: steps and questions at once. ``lock``: whether the run takes the catalog's lease; ``lock_timeout``: seconds
-    to wait while another run holds it, and for what a dead one has sent; ``lease_times``: the lease's own seconds;
-    ``unlock``: the command that breaks the lease, for messages.
+    ``jobs``: steps or requests at the same time. ``lock``: whether the run takes the catalog's lease. ``lock_timeout``:
+    seconds to wait while another run holds it, and for late requests of a dead run. ``lease_times``: the durations of
+    the lease protocol. ``unlock``: the command that breaks the lease, for messages.
     """
 
     jobs: int = JOBS
@@ -63,7 +63,7 @@ def _agree(_plan: Plan) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """Who follows the steps of a run: ``notify`` gets every event, from any thread; ``cancelled`` stops further steps.
+    """How a caller follows a run: ``notify`` gets every event, from any thread; ``cancelled`` stops further steps.
 
     If ``notify`` raises, running steps end, no more start, and ``apply`` raises that error.
     """
@@ -78,15 +78,15 @@ def _watch_nothing(_plan: Plan) -> AbstractContextManager[Watch]:
 
 @dataclass(frozen=True, slots=True)
 class Hooks:
-    """What the caller of a run hears of it and decides. By default it hears nothing and agrees.
+    """The caller's part of a run. By default nothing is reported and every plan is approved.
 
-    ``show`` gets the plan first, also one that is over its limits. ``approve`` says whether a plan within its limits is
-    applied. If the live images changed between approval and lease, ``approve_change`` says whether the new plan is
-    applied instead; without it ``approve`` is asked again. ``warn`` gets sentences for a person, from any thread: who
-    holds the lease, that it was lost.
+    ``show`` gets the plan first, also a plan that exceeds its limits. ``approve`` returns whether a plan within its
+    limits is applied. If the live images changed between approval and lease, ``approve_change`` returns whether the new
+    plan is applied instead; without it ``approve`` is called again. ``warn`` gets sentences for the user, from any
+    thread: which run holds the lease, or that it was lost.
 
-    ``watch`` gets the plan and returns a context manager that is entered while its steps run and gives a ``Watch``. To
-    hear events only: ``watch=lambda plan: nullcontext(Watch(notify=print))``.
+    ``watch`` gets the plan and returns a context manager, which gives a ``Watch`` and is open while the steps run. To
+    receive only the events: ``watch=lambda plan: nullcontext(Watch(notify=print))``.
     """
 
     show: Callable[[Plan], None] = _ignore
@@ -98,9 +98,9 @@ class Hooks:
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """What became of a run: its report, and the id of each key's current image after it.
+    """The result of a run: its report, and the id of each key's current image after it.
 
-    Without ``approved`` nothing was executed: the caller declined the plan.
+    If ``approved`` is false, the caller declined the plan and nothing was executed.
     """
 
     report: Report
@@ -109,15 +109,17 @@ class RunResult:
 
 
 def read_time(backend: Backend, lease: "Held | None") -> Clock:
-    """The time by this host and by the services of the target, as far as they show it."""
+    """The current time by this host's clock and by the clocks of the target's services, as far as they show it."""
     moment = lease.moment if lease is not None else None
     services = {**backend.times(), **({"the image service": moment} if moment else {})}
     return read_clocks(datetime.now(UTC), services)
 
 
 def recover(backend: Backend, plan: Plan, settings: Settings, lease: "Held") -> Plan:
-    """Make harmless what a run sent that did not give its lease back, whatever this plan is about; the plan with the guards
-    that were renewed."""
+    """Make the late requests of a run that did not release its lease harmless, for all images of the catalog.
+
+    Return the plan with the renewed guards.
+    """
     from imagesync.execution import recovery
 
     leased = backend.with_lease(lease.check)
@@ -129,19 +131,18 @@ def recover(backend: Backend, plan: Plan, settings: Settings, lease: "Held") -> 
 def settle(
     backend: Backend, plan: Plan, settings: Settings, hooks: Hooks, lease: "Held | None", access: SourceAccess
 ) -> dict[str, str]:
-    """The keys, and the ids of their images, that already hold the declared bytes although no digest showed it; see
-    ``execution.contents``.
+    """Compare sources with live images of unknown content; see ``execution.contents``.
+
+    Return, by key, the id of the image that already holds the declared bytes.
     """
     unknown = find_unknown(plan)
     if not unknown:
         return {}
     for create in unknown:
         size = create.fingerprint.size
-        if size is None or size >= LARGE:  # it takes long enough to be mentioned
+        if size is None or size >= LARGE:  # the comparison may take minutes
             display = "" if size is None else f" ({format_size(size)})"
-            hooks.warn(
-                f"{create.key}: the source{display} is compared with image {create.may_hold[0]} before it is sent"
-            )
+            hooks.warn(f"{create.key}: comparing the source{display} with image {create.may_hold[0]} before any upload")
     from imagesync.execution.contents import settle_contents
 
     def check_lease() -> None:
@@ -152,14 +153,16 @@ def settle(
     settled = settle_contents(leased, plan, jobs=settings.jobs, check_lease=check_lease, access=access)
     for key, image_id in sorted(settled.items()):
         hooks.warn(
-            f"{key}: the source has the bytes of image {image_id}, whose record now says so; nothing is uploaded"
+            f"{key}: image {image_id} already holds the bytes of the source; its digests are recorded, no upload is needed"
         )
     return settled
 
 
 def hold_lease(backend: Backend, plan: Plan, settings: Settings, hooks: Hooks) -> AbstractContextManager["Held | None"]:
-    """The lease of a plan's catalog, held while the block runs; None if the settings want none. Errors as those of
-    ``lease.taking.hold``."""
+    """The lease of a plan's catalog, held while the block runs; None if ``settings.lock`` is false.
+
+    Raises the errors of ``lease.taking.hold``.
+    """
     from imagesync.execution.recovery import list_own
     from imagesync.lease.taking import hold
 
@@ -177,9 +180,9 @@ def hold_lease(backend: Backend, plan: Plan, settings: Settings, hooks: Hooks) -
 
 
 class _Control:
-    """Between a run and its caller: passes events on, and says when no further step may start.
+    """Passes events to the caller and decides when no further step may start.
 
-    That is when the caller cancels, when its ``notify`` raises (``error``), or when the lease is lost.
+    No step starts after the caller canceled, its ``notify`` raised (``error``), or the lease was lost.
     """
 
     def __init__(self, watch: Watch, lease: "Held | None") -> None:
@@ -187,7 +190,7 @@ class _Control:
         self.error: Exception | None = None
 
     def notify(self, event: Event) -> None:
-        """Pass an event on; an error of the caller's must not break the step that the event is about."""
+        """Pass an event to the caller; an error of the caller's code must not stop the step."""
         try:
             self._watch.notify(event)
         except Exception as error:
@@ -202,14 +205,14 @@ class _Control:
         if self._lease is not None:
             self._lease.check()
 
-    def look_at_lease(self) -> None:
-        """Ask the service again whether this run holds the lease: the last request of a run."""
+    def confirm_lease(self) -> None:
+        """Read from the service whether this run still holds the lease: the last request of a run."""
         if self._lease is not None:
             with suppress(ImagesyncError):
-                self._lease.look()
+                self._lease.check_listing()
 
     def add_reason(self, report: Report) -> Report:
-        """The report with the reason if the lease is lost."""
+        """The report; if the lease is lost, with the reason."""
         if self._lease is None or not self._is_lease_lost():
             return report
         interrupted = report.interrupted and self._watch.cancelled.is_set()
@@ -228,7 +231,10 @@ def run_plan(
     plan_again: Callable[[], Plan] | None,
     access: SourceAccess,
 ) -> RunResult:
-    """Execute a plan, then check its outcome: ``plan_again`` must give an empty plan, or without it each step have held."""
+    """Execute a plan, then check its outcome.
+
+    ``plan_again`` must return an empty plan. If it is None, each step is checked instead.
+    """
     from imagesync.execution.executor import execute
     from imagesync.execution.performer import Performer
 
@@ -253,7 +259,7 @@ def run_plan(
         report = control.add_reason(report)
         if not report.interrupted and not report.stopped:
             report = replace(report, leftover=_find_leftover(backend, report, plan_again, performer.writes))
-            control.look_at_lease()
+            control.confirm_lease()
             report = control.add_reason(report)
     return RunResult(report, plan.ids if plan.kind is Kind.STAGE else performer.ids)  # a candidate is not current
 
@@ -261,10 +267,10 @@ def run_plan(
 def _find_leftover(
     backend: Backend, report: Report, plan_again: Callable[[], Plan] | None, writes: "Writes"
 ) -> tuple[str, ...]:
-    """The differences from what the run should have left. Deletions that the service deferred are known.
+    """The differences between the live images and what the run should have left, except deferred deletions.
 
-    One listing after the last write judges every write, and every name that was published; if another run may have been
-    writing, it waits until a read is final. After a run without a failed step its plan must have come true, too.
+    One listing after the last write checks every write and every published name. If another run may have written, the
+    listing waits until a read is certain to show it. If no step failed, the plan must also have its effect.
     """
     from imagesync.execution.changes import find_altered
 
@@ -272,8 +278,8 @@ def _find_leftover(
         time.sleep(backend.settling_time())
     left = writes.list_left()
     deleted = [one for one in report.results if isinstance(one.step.action, Delete) and one.outcome is Outcome.DONE]
-    gone = [one.image_id for one in deleted if one.image_id is not None]
-    inventory = take_inventory_for_plan(backend, report.plan, written=[image.id for image in left], gone=gone)
+    ids = [one.image_id for one in deleted if one.image_id is not None]
+    inventory = take_inventory_for_plan(backend, report.plan, written=[image.id for image in left], deleted=ids)
     listed = {image.id: image for image in (*inventory.owned, *inventory.foreign)}
     found = [*find_altered(left, listed), *find_published_clashes(report, inventory)]
     if found or not report.is_carried_out:

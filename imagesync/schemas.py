@@ -1,4 +1,4 @@
-"""Finds the JSON Schemas: in the installed package, else in the checkout. Reads files, nothing else."""
+"""The name of a JSON Schema -> its file, text or data: from the installed package, else from the checkout. Reads files."""
 
 import json
 from pathlib import Path
@@ -8,9 +8,9 @@ NAMES: Final = ("manifest", "plan", "events")
 
 
 def schema_path(name: str) -> Path:
-    """The file of one schema: packaged as ``imagesync/schemas``, else the checkout's.
+    """The file of one schema: in the package's folder ``schemas``, else in the checkout's.
 
-    No symlink joins the two: archives and some systems do not keep links.
+    A symlink between the two would be lost in archives and on systems without links.
     """
     package = Path(__file__).parent
     places = [folder / f"{name}.schema.json" for folder in (package / "schemas", package.parent / "schemas")]

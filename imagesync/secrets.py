@@ -1,8 +1,8 @@
-"""Content of files -> what messages may show of it: short, printable, nothing that looks like a secret. Pure.
+"""Values from files -> text for messages: short, printable, without anything that looks like a secret. Pure.
 
-A manifest may be a link to a token file, or hold a password by mistake, and many people can read the logs that keep
-messages. If a harmless word is hidden, the reader has to open the file at the line that the message names; if a secret
-is not hidden, it leaks.
+A manifest may be a link to a token file, or hold a password by mistake, and many people can read the logs of a run.
+Hiding too much costs little: the reader opens the file at the line that the message names. Hiding too little leaks a
+secret.
 """
 
 import re
@@ -14,11 +14,11 @@ from imagesync.errors import Diagnostic
 from imagesync.text import make_printable, shorten
 
 MAX_SHOWN_CHARS: Final = 80
-"""Of one value, in a message."""
+"""Characters of one value in a message."""
 MAX_JUDGED_CHARS: Final = 1024
-"""Of a value, from its beginning: a secret that begins later is not shown anyway."""
+"""Characters of a value that are searched for secrets: a message never shows what follows."""
 MIN_RUN: Final = 20
-"""Characters of the shortest run that is judged by how random it looks."""
+"""Characters of the shortest run of letters and digits that may be hidden because it looks random."""
 
 _PREFIXES: Final = (
     *("gh[opusr]_", "github_pat_", "gl(?:pat|dt|rt|ft|cbt|ptt|imt|agent|soat|ffct)-", "xox[a-z]-", "xapp-", "gAAAA"),
@@ -51,13 +51,13 @@ _PATTERNS: Final = (
 )
 _SURE: Final = re.compile("|".join(f"(?:{pattern})" for pattern in _PATTERNS), re.IGNORECASE | re.DOTALL)
 _LOOSE: Final = re.compile(rf"{_SENSITIVE}\w*[\"']?\s+\S", re.IGNORECASE)
-"""In a value, not in a sentence of imagesync: ``password WORD`` of a .netrc file."""
+"""``password WORD``, as in a .netrc file; for values only, because sentences of imagesync have it too."""
 _SENSITIVE_NAME: Final = re.compile(rf"{_SENSITIVE}|(?:^|[_.-])(?:auth|key|pass|pin|salt)s?$", re.IGNORECASE)
 _DIGESTS: Final = "|".join(
     rf"{name} [0-9a-fA-F]{{{length}}}"
     for name, length in (("md5", 32), ("sha1", 40), ("sha224", 56), ("sha256", 64), ("sha384", 96), ("sha512", 128))
 )
-"""``sha256 HEX``: with a blank between, only of just as many digits as the algorithm has."""
+"""``sha256 HEX``: after a blank, the number of digits must be that of the algorithm."""
 _HARMLESS: Final = re.compile(
     r"(?i)\b(?:md5|sha1|sha224|sha256|sha384|sha512)(?::|\s*=\s*)[0-9a-fA-F]{32,128}\b"
     rf"|\b(?:{_DIGESTS})\b"
@@ -69,9 +69,9 @@ _HEX: Final = re.compile(r"[0-9a-f]+|[0-9A-F]+")
 
 
 def quote_value(value: object) -> str:
-    """A value in quotes, at most 80 characters of it; in the place of what looks like a secret, how long it is.
+    """A value in quotes, cut after 80 characters; for a value that looks like a secret, only its length.
 
-    Of a list or a mapping, only that it is one: its values have keys that say more of them than they do.
+    A list or a mapping is only named as such: a secret in it may be recognizable by its key alone.
     """
     if value is None or isinstance(value, bool):
         return {True: "true", False: "false", None: "null"}[value]
@@ -88,12 +88,12 @@ def quote_value(value: object) -> str:
 
 
 def show_key(name: str) -> str:
-    """A key or another name without quotes, by the same rules."""
+    """A key or another name as in ``quote_value``, without quotes."""
     return _describe(name) if is_secret(name) else shorten(make_printable(name), MAX_SHOWN_CHARS)
 
 
 def is_secret(text: str) -> bool:
-    """Whether a value looks like a secret, or holds one."""
+    """Whether a value looks like a secret, or a part of it does."""
     text = text[:MAX_JUDGED_CHARS]
     return bool(_SURE.search(text) or _LOOSE.search(text)) or any(
         map(_is_random, _RUN.findall(_HARMLESS.sub(" ", text)))
@@ -101,12 +101,12 @@ def is_secret(text: str) -> bool:
 
 
 def is_secret_name(name: str) -> bool:
-    """Whether the value of a key of this name is a secret, whatever it looks like."""
+    """Whether a key of this name holds a secret, whatever its value looks like."""
     return _SENSITIVE_NAME.search(name) is not None
 
 
 def hide_secrets(message: str) -> str:
-    """A whole message in which nothing looks like a secret: the last line of defense."""
+    """A whole message without anything that looks like a secret; for text that was not built with ``quote_value``."""
     message = _SURE.sub(lambda found: _describe(found[0]), message)
     kept = iter(_HARMLESS.findall(message))
     parts = [
@@ -117,7 +117,7 @@ def hide_secrets(message: str) -> str:
 
 
 def clean_diagnostic(problem: Diagnostic) -> Diagnostic:
-    """A problem whose words hold nothing that looks like a secret; the name of its file stays."""
+    """A problem without anything that looks like a secret; the name of its file is kept."""
     where, message, hint = map(hide_secrets, (problem.where, problem.message, problem.hint))
     excerpt = "" if is_secret(problem.excerpt) else problem.excerpt
     return replace(problem, where=where, message=message, hint=hint, excerpt=excerpt)
@@ -128,7 +128,7 @@ def _describe(text: str) -> str:
 
 
 def _is_random(run: str) -> bool:
-    """Whether a run of letters and digits looks random: names keep one kind of character for several letters."""
+    """Whether a run of letters and digits looks random: in names, several characters of one kind follow each other."""
     if any(map(_is_random_word, _WORD.findall(run))):
         return True
     letters = [char for char in run if char.isalnum()]

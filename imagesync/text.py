@@ -1,10 +1,10 @@
-"""Text from anywhere -> text that may be shown: secrets removed, commands and control characters escaped; JSON text. Pure.
+"""Text from outside -> text that is safe to show: without secrets, commands and control characters; JSON text. Pure.
 
-CI systems carry out commands that they find in a log: ``##vso[…]`` and ``##[…]`` anywhere in a line (Azure Pipelines,
-TeamCity, GitHub), ``::…::`` at the start of one (GitHub, Gitea, Forgejo). No text from outside may hold one.
+CI systems execute commands that they find in a log: ``##vso[…]`` and ``##[…]`` anywhere in a line (Azure Pipelines,
+TeamCity, GitHub), ``::…::`` at the start of a line (GitHub, Gitea, Forgejo). They are escaped.
 
-Messages of services and libraries, and tracebacks, quote what they are about: signed URLs, URLs with a log-in, headers,
-bodies of log-in requests. Everything that looks like a secret is removed, even if that removes a word too many.
+Messages of services and libraries, and tracebacks, may quote signed URLs, URLs with a log-in, headers, and bodies of
+log-in requests. Everything that looks like a secret is removed, even if that sometimes removes a harmless word.
 """
 
 import json
@@ -15,10 +15,10 @@ from collections.abc import Iterable, Sequence
 from json.encoder import encode_basestring
 from typing import Any, Final
 
-GONE: Final = "…"
-"""Shown in the place of what was removed."""
+ELLIPSIS: Final = "…"
+"""Replaces text that was removed."""
 MIN_SECRET: Final = 4
-"""Characters of the shortest known secret that is removed; a shorter one would match half of any text."""
+"""Characters of the shortest known secret that is removed: a shorter one would match parts of harmless words."""
 _LOGIN: Final = re.compile(r"(\w+://)[^\s/@'\"]+@")
 _QUERY: Final = re.compile(r"(?<=[\w/.%~-])[?#][^\s'\"<>)]*[^\s'\"<>).,;:?]")
 _TOKEN: Final = re.compile(r"\bgAAAA[\w=-]{20,}")
@@ -29,25 +29,26 @@ _NAMED: Final = re.compile(
 
 
 def remove_secrets(text: str) -> str:
-    """A text whose URLs have neither log-in nor query, and which has no token."""
+    """A text without tokens, and without the log-ins and queries of its URLs."""
     text = _LOGIN.sub(r"\1", text)
     text = _QUERY.sub("", text)
     return _TOKEN.sub("(a token)", text)
 
 
 def redact(text: str, known: Iterable[str] = ()) -> str:
-    """A traceback: besides, no value that is called a secret, and none of those ``known`` to be one."""
+    """A traceback as after ``remove_secrets``, and without ``known`` secrets and the values of secret names."""
     for secret in sorted(known, key=len, reverse=True):
         if len(secret) >= MIN_SECRET:
-            text = text.replace(secret, GONE)
-    return _NAMED.sub(rf"\1{GONE}", remove_secrets(text))
+            text = text.replace(secret, ELLIPSIS)
+    return _NAMED.sub(rf"\1{ELLIPSIS}", remove_secrets(text))
 
 
 def make_printable(text: str) -> str:
-    """Text that cannot move a cursor or turn the direction of writing: ``\\x1b``, ``\\n``, ``\\u202e`` are visible escapes.
+    """Text that cannot move the cursor or change the writing direction: ``\\x1b``, ``\\n``, ``\\u202e`` become escapes.
 
-    Escaped is what ``str.isprintable`` rejects: control and format characters (bidirectional ones too), line separators,
-    spaces other than U+0020, surrogates and unassigned characters. So is a ``#`` after another one.
+    All characters that ``str.isprintable`` rejects are escaped: control and format characters (also bidirectional
+    ones), line separators, spaces other than U+0020, surrogates and unassigned characters. A ``#`` after another ``#``
+    is escaped too.
     """
     if not text.isprintable():
         text = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
@@ -55,9 +56,9 @@ def make_printable(text: str) -> str:
 
 
 def quote_word(text: str) -> str:
-    """A word of a command to paste: as it is, in quotes, or, where it holds what may not be shown, as ``$'…'``.
+    """A word of a command that the user can paste: unchanged, in quotes, or, if it has characters to escape, as ``$'…'``.
 
-    bash, zsh, ksh and BusyBox read that form. Bytes of a path that are not text are returned unchanged.
+    bash, zsh, ksh and BusyBox read that form. The shell gives back the same bytes, also those that are not text.
     """
     if make_printable(text) == text:
         return shlex.quote(text)
@@ -72,11 +73,11 @@ def _escape_for_shell(char: str) -> str:
 
 
 _MARKS: Final = re.compile(r"#(?:[^\x00-\x7f]*#)+")
-"""What a command begins with. Characters between the two may have no weight where strings are compared by a locale."""
+"""The start of a command. A comparison by locale may ignore the characters between the two ``#``."""
 
 
 def break_marks(text: str, escape: str) -> str:
-    """A text in which no ``#`` follows another one: ``escape`` takes the place of the second."""
+    """A text in which ``escape`` replaces each ``#`` that follows another one."""
     return text if text.count("#") < 2 else _MARKS.sub(lambda found: f"#{found[0][1:].replace('#', escape)}", text)
 
 
@@ -90,18 +91,18 @@ _OPEN: Final = re.compile(r"#[^\x00-\x7f]*\Z")
 
 
 class LineGuard:
-    """Escapes what would command a terminal or a CI system, in text that arrives in pieces.
+    """Escapes commands for a terminal or a CI system, in text that arrives in pieces.
 
-    The last line of defense, at the stream: what a renderer forgot. Colors of imagesync stay. Escapes are those of
-    JSON: a JSON document keeps its values.
+    It guards the output stream against text that a renderer did not clean. Colors of imagesync are kept. The escapes
+    are those of JSON, so the values of a JSON document do not change.
     """
 
     def __init__(self) -> None:
         self._before = ""
-        """What matters of the line that is not ended yet: nothing but blanks, a colon, or a ``#`` at its end."""
+        """The relevant part of the unfinished line: empty (only blanks), ``:``, ``x#`` (ends with ``#``), or ``x``."""
 
     def escape(self, text: str) -> str:
-        """The next piece."""
+        """The next piece, escaped."""
         is_printable = text.replace("\n", "").replace("\t", "").isprintable()
         joined = self._before + (text if is_printable else _RAW.sub(_escape_raw, text))
         joined = _START.sub(r"\1\\u003a", break_marks(joined, "\\u0023"))
@@ -113,27 +114,27 @@ class LineGuard:
 
 
 def escape_commands(text: str) -> str:
-    """A whole text without anything that commands a terminal or a CI system."""
+    """A whole text without commands for a terminal or a CI system."""
     return LineGuard().escape(text)
 
 
 def _escape_raw(found: re.Match[str]) -> str:
-    """Colors of imagesync and the start of a line that is rewritten stay as they are."""
+    """Keep colors of imagesync and the sequence that rewrites a line; escape other characters."""
     return found[0] if len(found[0]) > 1 else _escape(found)
 
 
 def shorten(text: str, max_chars: int) -> str:
     """At most ``max_chars`` characters; ``…`` at the end replaces the rest."""
-    return text if len(text) <= max_chars else f"{text[: max_chars - 1]}{GONE}"
+    return text if len(text) <= max_chars else f"{text[: max_chars - 1]}{ELLIPSIS}"
 
 
 def one_line(text: str, max_chars: int) -> str:
-    """A message of another program, however many lines it has, as one printable line of at most ``max_chars`` characters."""
+    """A message of another program as one printable line of at most ``max_chars`` characters."""
     return shorten(make_printable(" ".join(text.split())), max_chars)
 
 
 def shorten_list(sentences: Sequence[str], most: int = 10) -> list[str]:
-    """The first sentences, each printable, and how many more there are."""
+    """The first ``most`` sentences, printable, then the number of the others."""
     display = [make_printable(sentence) for sentence in sentences[:most]]
     return [*display, f"and {len(sentences) - most} more"] if len(sentences) > most else display
 
@@ -142,16 +143,16 @@ _UNSEEN: Final = re.compile(r"[^\x20-\x7e\n]")
 
 
 def json_text(document: object, *, indent: int | None = 2) -> str:
-    """JSON, sorted, letters of every script as they are; with ``indent`` None on one line."""
+    """JSON with sorted names and unescaped letters of every script; on one line if ``indent`` is None."""
     text = json.dumps(document, ensure_ascii=False) if indent is None else _write_json(document, "\n", " " * indent)
     text = text if text.isascii() and "\x7f" not in text else _UNSEEN.sub(_escape, text)
     return break_marks(text, "\\u0023")
 
 
 def _write_json(value: Any, line: str, step: str) -> str:
-    """What ``json.dumps`` writes sorted and indented, in half its time; ``line`` begins each line.
+    """The output of ``json.dumps``, sorted and indented, in half the time; ``line`` is the start of each line.
 
-    The standard library writes piece by piece, in Python, as soon as there is an indent.
+    With an indent, the standard library does not use its C code.
     """
     kind = type(value)
     if kind is str:
@@ -173,5 +174,5 @@ def _write_json(value: Any, line: str, step: str) -> str:
 
 
 def _escape(found: re.Match[str]) -> str:
-    """A character that is not printable can only be in a string, where JSON has an escape for it."""
+    """The JSON escape of a character that is not printable: in JSON it can only be part of a string."""
     return found[0] if found[0].isprintable() else json.dumps(found[0])[1:-1].replace("\x7f", "\\u007f")

@@ -1,8 +1,8 @@
-"""Seconds on a clock that continues while the host sleeps, as the clocks of other hosts do."""
+"""A clock in seconds that continues while the host sleeps, as the clocks of other hosts do. Reads the system's clock."""
 
 import time
 
 
 def read_uptime() -> float:
-    """Seconds since some moment before; of a clock that stands still while the host sleeps where there is no better one."""
+    """Seconds since an unspecified moment. On a system without CLOCK_BOOTTIME the clock stops while the host sleeps."""
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))

@@ -1,8 +1,8 @@
-"""A backend and a catalog, or a saved plan -> the plan of a run, and the run itself.
+"""A backend and a catalog, or a saved plan -> a plan and its run. I/O through the backend and the sources only.
 
-The one way through imagesync, for the command line and for Python: take the inventory, plan, check the limits, ask for
-approval, take the lease, plan again, execute, check the outcome. I/O goes through the backend and the sources only.
-Nothing here prints, prompts, handles signals or ends the process: the caller does, through ``Hooks``.
+The command line and Python callers use the same functions: take the inventory, plan, check the limits, ask for approval,
+take the lease, plan again, execute, check the outcome. Nothing here prints, prompts, handles signals or ends the
+process. The caller does, through ``Hooks``.
 """
 
 import os
@@ -44,11 +44,11 @@ if TYPE_CHECKING:  # what only a run needs is imported when it runs
     from imagesync.lease.holding import Held
 
 AS_PLANNED: Final = Policy(max_delete=Limit(100), max_update=Limit(100))
-"""What a saved plan may do if its caller says nothing: its limits were checked when it was made."""
+"""The default limits of a saved plan: the policy's limits were checked when the plan was made."""
 
 
 Maker: TypeAlias = Callable[[PlanInput], Plan]
-"""What ``planning.planner.make_plan`` is: a plan from what is wanted and what is live."""
+"""A function like ``planning.planner.make_plan``: a catalog and an inventory -> a plan."""
 
 
 def read_catalog(
@@ -66,10 +66,11 @@ def read_catalog(
 ) -> Catalog:
     """The catalog of the manifests at ``path`` for one target, with the digests and sizes of its sources.
 
-    One of ``target``, ``cloud`` and ``store`` selects the target (``cloud``, ``store``: the one that names it), else the
-    environment (OS_CLOUD, OS_*), else the manifest's ``default_target``. ``open_target(catalog.target)`` opens it. Reads
-    the manifests, local source files and published checksum lists; ``access`` says from where and for how long.
-    ``strict``: unused names are problems. ManifestError holds every problem; UsageError as from ``select_place``.
+    One of ``target``, ``cloud`` and ``store`` selects the target, else the environment (OS_CLOUD, OS_*), else the
+    manifest's ``default_target``. If the manifest has a target for that cloud or store, its overlay applies.
+    ``open_target(catalog.target)`` opens the backend. Reads the manifests, local source files and published checksum
+    lists; ``access`` limits the hosts and the time. ``strict``: unused names are problems. Raises ManifestError with
+    every problem, and the UsageError of ``select_place``.
     """
     access = access or SourceAccess()
     manifest = read_manifest(path, allow_outside=allow_outside)
@@ -88,7 +89,7 @@ def read_catalog(
 
 
 def select_place(manifest: Manifest, choice: Choice, values: Mapping[str, str]) -> Target:
-    """As ``select_target``; UsageError, too, if the manifest has targets and nothing selects a place."""
+    """As ``select_target``; also UsageError if the manifest has targets and none is selected."""
     place = select_target(manifest, choice, values)
     if manifest.targets and place == Target():
         raise UsageError("no target selected", f"use {WAYS}")
@@ -96,7 +97,7 @@ def select_place(manifest: Manifest, choice: Choice, values: Mapping[str, str]) 
 
 
 def check_place(target: Target, here: Identity) -> None:
-    """UsageError if a catalog was read for another place than the one that was opened."""
+    """UsageError if a catalog was read for another cloud or store than the backend's."""
     if target.store is not None:
         is_here = here.kind == "store" and os.path.realpath(target.store) == os.path.realpath(here.location)
         wanted = f"store {make_printable(target.store)}"
@@ -106,12 +107,14 @@ def check_place(target: Target, here: Identity) -> None:
     else:
         return
     if not is_here:
-        message = f"the catalog was read for {wanted}, and the backend is {describe_target(None, here)}"
-        raise UsageError(message, "open it by open_target(catalog.target), or read it for this cloud or store")
+        message = f"the catalog was read for {wanted}, but the backend is {describe_target(None, here)}"
+        raise UsageError(
+            message, "open the backend with open_target(catalog.target), or read the catalog for this cloud or store"
+        )
 
 
 class Planner:
-    """Makes the plans of one run: each from a new inventory; each source is checked only once."""
+    """Makes the plans of one run, each from a new inventory; it checks each source only once."""
 
     def __init__(
         self,
@@ -124,12 +127,11 @@ class Planner:
         jobs: int = JOBS,
         access: SourceAccess | None = None,
     ) -> None:
-        """UsageError if the backend is not the place that the catalog was read for, whose overlay it may hold.
+        """UsageError if the catalog was read for another cloud or store: it may have the overlay of that target.
 
-        ``policy`` None: the manifest's. ``access``: the rules for what is fetched; pass what ``read_catalog`` got.
-
-        ``make`` makes the plan: ``make_plan``, ``stage_plan``, or a ``partial`` of
-        ``discard_plan`` or ``rollback_plan``. ``promoting``: keys of which an earlier build is to become current.
+        ``policy`` None: the manifest's. ``access``: the rules for requests to sources, the same as for
+        ``read_catalog``. ``make``: ``make_plan``, ``stage_plan``, or a ``partial`` of ``discard_plan`` or
+        ``rollback_plan``. ``promoting``: keys of which an earlier build may become current.
         """
         check_place(catalog.target, backend.identity())
         self.backend, self.catalog, self.policy = backend, catalog, policy or catalog.policy
@@ -137,10 +139,10 @@ class Planner:
         self._make, self._promoting, self._jobs = make, promoting, jobs
         self._sources = SourceChecks(self.access, default_cache())
         self.lease: Held | None = None
-        """The lease of the run, whose record shows the clock of the image service."""
+        """The lease of the run; its record shows the clock of the image service."""
 
     def plan(self) -> Plan:
-        """Take the inventory and plan. Capabilities are asked for and sources checked only if the plan is not empty."""
+        """Take the inventory and plan. Only a plan with steps costs requests for capabilities and sources."""
         self.catalog = identify_owners(self.backend, self.catalog)
         inventory = take_inventory(self.backend, self.catalog, promoting=self._promoting)
         able = self.backend.capabilities() if is_store_list_needed(self.catalog) else None
@@ -162,17 +164,17 @@ class Planner:
         return self._make(given)
 
     def check_limits(self, plan: Plan) -> None:
-        """PlanRefused with one sentence for each limit of the policy that the plan exceeds."""
+        """Raise PlanRefused, with one sentence for each limit of the policy that the plan exceeds."""
         if refusals := check(plan, self.policy):
             raise PlanRefused(refusals)
 
 
 def apply(planner: Planner, settings: Settings = Settings(), hooks: Hooks = Hooks()) -> RunResult:
-    """Make the live images what the planner's catalog says.
+    """Make the live images match the planner's catalog.
 
-    Raises PlanRefused (the set as a whole, or a limit), StalePlan (the caller did not approve a changed plan), LeaseHeld
-    (another run holds the lease longer than ``lock_timeout``) and BackendError before the first write. What goes wrong
-    with single steps is in the report; so is a bug of imagesync (``report.bug``, a traceback).
+    Before the first write it may raise PlanRefused (the whole catalog, or a limit), StalePlan (the caller did not
+    approve a changed plan), LeaseHeld (another run holds the lease longer than ``lock_timeout``) and BackendError.
+    Failures of single steps are in the report, and so is a bug of imagesync (``report.bug``, a traceback).
     """
     display = planner.plan()
     hooks.show(display)
@@ -190,7 +192,7 @@ def apply(planner: Planner, settings: Settings = Settings(), hooks: Hooks = Hook
             planner.check_limits(plan)
         if not plan.steps:
             return RunResult(Report(plan, ()), plan.ids)
-        # a second rollback would go back one build more: its outcome is checked, not planned again
+        # a second rollback plan would go back one more build: so each step is checked instead
         again = None if plan.kind is Kind.ROLLBACK else planner.plan
         return run_plan(planner.backend, plan, settings, hooks, lease, again, planner.access)
 
@@ -203,11 +205,11 @@ def apply_saved(
     policy: Policy = AS_PLANNED,
     access: SourceAccess | None = None,
 ) -> RunResult:
-    """Carry out a saved plan exactly, or nothing of it: StalePlan if anything that it relies on has changed.
+    """Carry out a saved plan exactly; StalePlan, and nothing is written, if anything that it relies on has changed.
 
-    PlanRefused if it says of the live images, or of its own steps, what is not so: a plan file is untrusted input. The
-    paths of its sources are the caller's to check. ``policy``: the limits and permissions of this run; by default no
-    limit counts keys, and protected images and the last images of a catalog are not removed.
+    A plan file is untrusted input: PlanRefused if it makes a false claim about the live images or about its own steps.
+    The caller must check the paths of its sources. ``policy``: the limits and permissions of this run; by default the
+    number of keys is not limited, and protected images and the last images of a catalog are not removed.
     """
     check_sources(plan)
     plan = replace(plan, target=check_saved(backend, plan, policy))
@@ -227,7 +229,7 @@ def apply_saved(
         plan, undone = drop_settled(plan, settled)
         for key in sorted(undone):
             hooks.warn(
-                f"{key}: this plan does nothing else for it; to see what is left, plan again: imagesync plan PATH"
+                f"{key}: this plan has no other steps for this key; plan again to see what is left: imagesync plan PATH"
             )
         return run_plan(backend, plan, settings, hooks, lease, None, access)
 
@@ -235,10 +237,10 @@ def apply_saved(
 def _plan_again(
     planner: Planner, display: Plan, settings: Settings, hooks: Hooks, lease: "Held | None"
 ) -> tuple[Plan, bool]:
-    """The plan under the lease, and whether it does what was shown.
+    """The plan under the lease, and whether it has the same steps as the one that was shown.
 
-    After a run that did not end cleanly, its late requests are made harmless first. Images that turn out to hold the
-    declared bytes are kept. These two do not count as changes of the plan.
+    After a run that did not end cleanly, its late requests are made harmless first. Images that prove to hold the
+    declared bytes are kept. Neither counts as a change of the plan.
     """
     plan = planner.plan()
     is_recovered = lease is not None and lease.before is not None
@@ -250,17 +252,17 @@ def _plan_again(
         return plan, is_same_but_for(plan, display, settled)
     if is_recovered:
         return plan, is_same_but_for_recovery(plan, display)
-    return plan, replace(plan, notes=()) == replace(display, notes=())  # the lease shows one clock more
+    return plan, replace(plan, notes=()) == replace(display, notes=())  # notes may name the clock that the lease shows
 
 
 def select_adoptable(backend: Backend, catalog: Catalog) -> Catalog:
-    """The part of a catalog for which live images can be adopted; its warnings say why the other keys cannot."""
+    """The images of a catalog that can adopt a live image; a warning explains each key that cannot."""
     wanted = identify_owners(backend, request_adoption(catalog))
     return pick_adoptable(wanted, take_inventory(backend, wanted))
 
 
 def check_saved(backend: Backend, plan: Plan, policy: Policy = AS_PLANNED) -> Identity:
-    """The target of a saved plan, as the backend knows it.
+    """Check a saved plan against the live images; return its target as the backend reports it.
 
     UsageError if the plan was made for another target. PlanRefused if it makes a false claim, or needs a permission that
     ``policy`` does not give. StalePlan if something that it relies on changed.
@@ -271,8 +273,8 @@ def check_saved(backend: Backend, plan: Plan, policy: Policy = AS_PLANNED) -> Id
 
     here = backend.identity()
     if here.fingerprint != plan.target.fingerprint:
-        message = f"the plan was made for {_describe(plan.target)}, this is {_describe(here)}"
-        raise UsageError(message, "apply it there, or plan for this target")
+        message = f"the plan was made for {_describe(plan.target)}, but the selected target is {_describe(here)}"
+        raise UsageError(message, "select the target of the plan, or make a new plan: imagesync plan PATH")
     if faults := find_faulty_steps(plan):
         raise PlanRefused(shorten_faults(faults))
     inventory = take_inventory_for_plan(backend, plan)

@@ -1,8 +1,8 @@
-"""One run at a time for a catalog: the record of the lease, how it is held, whether its holder's process is alive."""
+"""The lease that lets only one run at a time write to a catalog: its record, its protocol, its heartbeats."""
 
 from typing import Final
 
 LOCK_TIMEOUT: Final = 120.0
-"""Default seconds that a run waits for the lease: longer than a dead holder's lease lasts."""
+"""Default seconds that a run waits for the lease: longer than the lease of a dead run lasts."""
 UNLOCK: Final = "imagesync unlock PATH"
-"""The command that breaks a lease, for messages; the command line knows the whole of it."""
+"""The command that breaks a lease, for messages; the command line replaces it by one with path and target."""

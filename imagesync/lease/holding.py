@@ -1,8 +1,8 @@
-"""A lease that is held: heartbeats, the signs that it is lost, and giving it back. Does I/O.
+"""A lease that this run holds: heartbeats, the detection of its loss, and its release. Does I/O.
 
-A thread sends heartbeats. The lease is lost if a heartbeat is refused, if another live record is seen, or if none is
-confirmed for too long. The lease is not a fence: a request that was sent before may still arrive. The guard of each
-write stops it (``execution.writes``).
+A thread sends heartbeats. The lease is lost if the service refuses a heartbeat, if a listing shows another live record,
+or if no heartbeat is confirmed for too long. A request that this run sent before may still arrive later; the guard of
+each write (``execution.writes``) makes it fail.
 """
 
 import contextlib
@@ -16,9 +16,9 @@ from imagesync.lease.record import AFTER, BEAT, STATE, Lease, State, Times, find
 
 
 class Held:
-    """The lease that this run holds until it is lost or given back.
+    """The lease that this run holds until it is lost or released.
 
-    ``before`` is the lease of the holder that did not give it back, if there was one: what that one has sent may still
+    ``before`` is the lease of an earlier holder that did not release it, or None: requests of that holder may still
     arrive.
     """
 
@@ -30,26 +30,26 @@ class Held:
         world: World,
         *,
         sent: float,
-        tell: Callable[[str], None],
+        warn: Callable[[str], None],
         before: Lease | None = None,
     ) -> None:
-        self._chain, self._lease, self._times, self._world, self._tell = chain, lease, times, world, tell
+        self._chain, self._lease, self._times, self._world, self._warn = chain, lease, times, world, warn
         self.before = before
         self.is_settled = before is None
-        """Whether nothing that was sent under it, or by a holder before it, can still do harm, as far as its run knows."""
+        """Whether no late request of this run or of an earlier holder can do harm, as far as this run knows."""
         self.has_waited = before is None
-        """Whether a holder before it must have noticed by now that its lease ended."""
+        """Whether an earlier holder must have noticed by now that its lease ended."""
         self._confirmed = self._taken = sent
         self._beats = 0
         self._lock = threading.Lock()
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
         self.why = ""
-        """Why the lease was lost, and to which run; empty while this run holds it."""
+        """The reason of the loss, with the run that has the lease now; empty while this run holds it."""
 
     @property
     def number(self) -> int:
-        """Its place in the chain."""
+        """The number of its record in the chain."""
         return self._lease.number
 
     @property
@@ -59,7 +59,7 @@ class Held:
 
     @property
     def moment(self) -> datetime | None:
-        """What the clock of the service shows now: when it made our record, and what has passed since then."""
+        """The current time of the service's clock: the time at which it made our record, plus the time since then."""
         try:
             made = datetime.fromisoformat(self._lease.updated)
         except ValueError:
@@ -68,7 +68,7 @@ class Held:
         return (made if made.tzinfo else made.replace(tzinfo=UTC)) + passed
 
     def start(self) -> None:
-        """Send heartbeats from now on, until it is lost or given back."""
+        """Start the thread that sends heartbeats until the lease is lost or released."""
         self._thread = threading.Thread(target=self._keep_beating, name="lease", daemon=True)
         self._thread.start()
 
@@ -80,24 +80,25 @@ class Held:
                 self._lose(f"its heartbeat failed: a bug in imagesync: {type(error).__name__}")
 
     def is_lost(self) -> bool:
-        """Whether it can no longer be relied on, as of this moment: asked before each step."""
+        """Whether the lease is lost at this moment; without a request, for a check before each step."""
         if self._world.clock() - self._confirmed > self._times.confirm:
             self._lose(f"the service has confirmed no heartbeat for {self._times.confirm:.0f} s")
         return bool(self.why)
 
     def check(self) -> None:
-        """LeaseLost if this run no longer holds it."""
+        """Raise LeaseLost if this run no longer holds it."""
         if self.is_lost():
             raise LeaseLost(self.why, "the change was not made; run apply again")
 
     def beat(self) -> None:
-        """Send one heartbeat, and check whether another record is live.  A confirmation counts from the time of
-        sending. A service that does not answer confirms nothing.
+        """Send one heartbeat, and check whether another record is live.
+
+        A confirmed heartbeat counts from the time at which it was sent; one without an answer does not count.
         """
         sent = self._world.clock()
         try:
             self._chain.patch(self.id, self._beat_once())
-            self.look()
+            self.check_listing()
             if not self.is_lost():
                 self._confirmed = sent
         except NotFound:
@@ -106,26 +107,26 @@ class Held:
             self.is_lost()
 
     def _beat_once(self) -> dict[str, str]:
-        """What the next heartbeat writes into the record."""
+        """The properties that the next heartbeat writes into the record."""
         self._beats += 1
         return {BEAT: str(self._beats), **({AFTER: ""} if self._lease.after and self.has_waited else {})}
 
-    def look(self) -> None:
-        """One listing: lost if our record is not there or says so, or another one is live."""
-        seen = self._chain.look(self.id)
+    def check_listing(self) -> None:
+        """Read one listing. The lease is lost if our record is missing or not held, or if another record is live."""
+        seen = self._chain.read(self.id)
         if seen.own is None:
             self._lose_to(seen.live)
         elif seen.own.state is not State.HELD:
-            self._lose("it was broken")
+            self._lose("a user broke it with unlock")
         elif other := find_end(seen.live):
-            how = "it was taken over by" if other.number > self.number else "another run has one beside it:"
+            how = "it was taken over by" if other.number > self.number else "another run holds it too:"
             self._lose(f"{how} {other.holder}")
 
     def _lose_to(self, live: tuple[Lease, ...]) -> None:
         end = find_end(live)
         if end is None:
             with contextlib.suppress(ImagesyncError):
-                end = find_end(self._chain.look(self.id).found)
+                end = find_end(self._chain.read(self.id).found)
         if end is None or end.number < self.number:
             self._lose("its record was deleted")
         else:
@@ -135,22 +136,25 @@ class Held:
         with self._lock:
             first, self.why = not self.why, self.why or f"the lease of catalog {self._lease.catalog} is lost: {why}"
         if first:
-            self._tell(f"{self.why}; running steps end, no more start")
+            self._warn(f"{self.why}; running steps end, no more start")
 
     def release(self) -> None:
-        """Stop the heartbeats and mark the record as free. A record that this run no longer holds is left as it is."""
+        """Stop the heartbeats and mark the record as free. A record that this run no longer holds is not changed."""
         self._ended.set()
         if self._thread is not None:
             self._thread.join(self._times.confirm)
         busy = self._thread is not None and self._thread.is_alive()
-        if self.why or busy:  # two writers of one record lose updates: a busy one lets it end by itself
+        if self.why or busy:  # beside a heartbeat that is still running, this update could be lost: the lease expires
             return
         state = State.FREE if self.is_settled else State.UNSETTLED
         try:
             self._chain.patch(self.id, {**self._beat_once(), STATE: state.value})
         except NotFound:
-            self._tell(
-                f"the lease of catalog {self._lease.catalog} was broken meanwhile; check which other run was active"
+            self._warn(
+                f"the lease of catalog {self._lease.catalog} was broken during this run; check which other run was active"
             )
         except ImagesyncError as error:
-            self._tell(f"the lease was not given back ({error}); it ends by itself in {self._times.expiry:.0f} s")
+            self._warn(
+                f"the lease of catalog {self._lease.catalog} was not released ({error}); "
+                f"it expires in {self._times.expiry:.0f} s"
+            )

@@ -1,8 +1,8 @@
-"""This process as the holder of a lease, and whether another process on this host ended. Asks the operating system.
+"""A process -> the holder of a lease, and whether another holder on this host has ended. Reads ``/proc``.
 
 A process is identified by its host, boot, pid and start time, because pids are reused. One boot may have several pid
-namespaces (containers, which may also share the host's name), so the namespace is part of ``boot``. If the system does
-not report these, no process is ever considered ended.
+namespaces (containers, which may also have the host's name), so the namespace is part of ``boot``. On a system without
+``/proc`` no process is ever considered ended.
 """
 
 import os
@@ -13,19 +13,19 @@ from pathlib import Path
 from imagesync.lease.record import Holder
 
 DEAD = frozenset("ZX")
-"""States of a process that has ended and whose parent has not asked yet."""
+"""States of a process that has ended and whose parent has not read its exit status yet."""
 
 
 def identify_process() -> Holder:
-    """The facts of this process, as of now."""
+    """This process as a holder."""
     since = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     pid = os.getpid()
     _, start = _read_stat(pid)
     return Holder(socket.gethostname() or "localhost", _read_boot(), str(pid), start, since)
 
 
-def is_gone(holder: Holder, here: Holder) -> bool:
-    """Whether a process of this host and boot has certainly ended; ``here`` is our own."""
+def has_ended(holder: Holder, here: Holder) -> bool:
+    """Whether a process of this host and boot has certainly ended; ``here`` is this process."""
     if not here.boot or (holder.host, holder.boot) != (here.host, here.boot) or not holder.start:
         return False
     if not (holder.pid.isascii() and holder.pid.isdigit() and 0 < int(holder.pid) < 2**31):
@@ -35,7 +35,7 @@ def is_gone(holder: Holder, here: Holder) -> bool:
     except ProcessLookupError:
         return True
     except OSError:
-        pass  # of another user
+        pass  # it runs as another user
     state, start = _read_stat(int(holder.pid))
     return bool(start) and (start != holder.start or state in DEAD)
 
@@ -49,7 +49,7 @@ def _read_boot() -> str:
 
 
 def _read_stat(pid: int) -> tuple[str, str]:
-    """State and start, in ticks since the boot; empty where they cannot be had. The name before them may hold anything."""
+    """State and start time in ticks since the boot, or two empty texts. The name before them may have any character."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
     except OSError:

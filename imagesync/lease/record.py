@@ -1,10 +1,9 @@
-"""The lease that keeps two runs on one catalog apart: its record <-> a value, and whose lease counts. No I/O.
+"""The record of a catalog's lease <-> a value, and the rules that decide which record counts. No I/O.
 
-Of all that the image service offers only a POST with a chosen id is atomic, and an id is never given out twice. So the
-holders of a catalog's lease form a chain: each record names, in ``next``, the random id of its successor, and the run
-that makes the record with that id is the next holder. Other tenants cannot know that id, because they do not see the
-record. No two clocks are compared: a record that has not changed for a while, by the clock of the run that waits, is
-that of a dead holder.
+The image service has only one atomic operation: a POST with a chosen id. It never gives out an id twice. So the holders
+of a lease form a chain: each record names in ``next`` the random id of its successor. The run that makes the record with
+that id is the next holder. Other tenants do not see the record and cannot know that id. No two clocks are compared: if a
+record does not change for a while, by the clock of the waiting run, its holder is dead.
 """
 
 import json
@@ -30,18 +29,18 @@ STATE: Final = "imagesync_lease_state"
 AFTER: Final = "imagesync_lease_after"
 
 MAX_NUMBER: Final = 2**53
-"""In the chain; a higher one, which counting cannot reach, is read as 0."""
+"""Upper bound of the number in the chain; a higher one must be damaged and is read as 0."""
 MAX_HOLDERS: Final = 8
-"""That are read from one record."""
+"""Earlier holders that are read from one record."""
 MAX_HOLDER_CHARS: Final = 100
-"""Of each part of a holder that is read from a record."""
+"""Characters of each part of a holder that are read from a record."""
 
 
 class State(StrEnum):
-    """What a record says of its lease. A free record only names where the chain continues.
+    """The state of a lease. A free record only names the next id of the chain.
 
-    ``unsettled``: it is free, but a request that was sent under it may still arrive (an answer was lost), as after a
-    holder that died. ``broken``: ``unlock`` took it from its holder, which may not have noticed yet.
+    ``unsettled``: the lease is free, but a request of its run may still arrive, because an answer was lost. ``broken``:
+    ``unlock`` took the lease from its holder, which may not have noticed yet.
     """
 
     HELD = "held"
@@ -52,13 +51,13 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """Times in seconds. ``expiry`` without a sign of life ends a lease for the runs that wait.
+    """The durations of the protocol, in seconds.
 
-    The holder sends a heartbeat every ``beat`` and gives up if none of the last ``confirm`` was answered: before
-    another run may follow. ``poll`` is how often a waiting run reads the list. ``lag`` is how old a listing may be: a
-    run that made a record without a predecessor waits one to two times this before it reads the list. ``settling`` is
-    how long the next holder waits for late requests of a holder that did not give its lease back. If that holder may
-    not have noticed the end of its lease, ``confirm`` is added.
+    A waiting run takes the lease if its record did not change for ``expiry``. The holder sends a heartbeat every
+    ``beat``. It gives up, before another run may follow, if none was answered within ``confirm``. A waiting run reads
+    the list every ``poll``. A listing may be ``lag`` old: a run that made a record without a predecessor waits one to
+    two times this before it reads the list. If a holder did not release its lease, the next one waits ``settling`` for
+    late requests, and ``confirm`` more if that holder may not have noticed the end of its lease.
     """
 
     expiry: float = 60.0
@@ -76,8 +75,7 @@ USUAL: Final = Times()
 class Holder:
     """A process: ``boot`` names one boot and pid namespace of its host, ``start`` the time at which it began there.
 
-    All are text that has a meaning on their own host only; empty if unknown. ``since`` is an ISO time, to be shown
-    only.
+    All are texts that only their own host can interpret, empty if unknown. ``since`` is an ISO time, only for messages.
     """
 
     host: str = ""
@@ -88,16 +86,16 @@ class Holder:
 
     def __str__(self) -> str:
         if not self.host:
-            return "a run that left no name"
+            return "an unknown run"
         return f"host {self.host}, pid {self.pid}, since {self.since}"
 
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """One record, ``id`` of its image: ``number`` in the chain, ``next`` the id of its successor (empty if it has none),
-    ``nonce`` of the run that made it; ``beat`` changes with each heartbeat; ``updated``: when, by the service's clock.
+    """One record. ``id`` is the id of its image, ``number`` its position in the chain, ``next`` the id of its successor.
 
-    ``after``: holders before this one that may not have noticed that their lease ended, until that has been waited for.
+    ``nonce`` identifies the run that made it. ``beat`` changes with each heartbeat; ``updated`` is the time of the last
+    change by the service's clock. ``after``: earlier holders that may not have noticed yet that their lease ended.
     """
 
     id: str
@@ -127,7 +125,7 @@ class Lease:
         }
 
     @property
-    def at_work(self) -> tuple[Holder, ...]:
+    def maybe_running(self) -> tuple[Holder, ...]:
         """Runs that may still be running although the lease was taken from them."""
         return (*((self.holder,) if self.state is State.BROKEN else ()), *self.after)
 
@@ -138,45 +136,47 @@ class LeaseHeld(ImagesyncError):
     def __init__(self, lease: Lease, waited: float, times: Times, command: str = UNLOCK) -> None:
         self.lease = lease
         message = f"catalog {lease.catalog} is locked by another run: {lease.holder}; waited {waited:.0f} s"
-        more = f", and {times.settling:.0f} s more are waited then" if times.settling else ""
-        ends = f"a dead holder's lease ends after {times.expiry:.0f} s{more}"
+        total = times.expiry + times.settling
         super().__init__(
-            message, f"nothing was changed; wait longer (--lock-timeout; {ends}), or break the lease: {command}"
+            message,
+            f"nothing was changed; wait longer with --lock-timeout (the lease of a dead run is free after {total:.0f} s), "
+            f"or, if that run is dead, break the lease: {command}",
         )
 
 
 class LeaseUnsettled(ImagesyncError):
-    """The lease could be had, but not the time in which what its last holder sent may still arrive."""
+    """The lease is free, but too little time is left to wait for late requests of its last holder."""
 
     def __init__(self, lease: Lease, left: float, times: Times, seconds: float, waited: float = 0.0) -> None:
-        message = f"catalog {lease.catalog}: {describe_end(lease)}; what it sent may arrive for {seconds:.0f} s"
+        message = f"catalog {lease.catalog}: {describe_end(lease)}; its requests may arrive for {seconds:.0f} s"
         super().__init__(
             message,
-            f"nothing was changed; {max(left, 0):.0f} s were left to wait; run it again with --lock-timeout "
+            f"nothing was changed; only {max(left, 0):.0f} s were left to wait; run again with --lock-timeout "
             f"{max(times.expiry, waited) + seconds:.0f} or more",
         )
 
 
 def assume_lease(catalog: str) -> Lease:
-    """The lease of a run whose record was deleted, by hand or by a clean-up. That run may still be running."""
+    """The lease of a run whose record was deleted, by hand or by a cleanup job. That run may still be running."""
     return Lease("", catalog, 0, "", "", Holder(), state=State.BROKEN)
 
 
 def describe_end(lease: Lease) -> str:
-    """How a free lease ended that was not given back, for a message."""
+    """How a lease ended that its holder did not release, for a message."""
     if not lease.id:
-        return "there is no record of its last lease, which may have been deleted while a run held it"
-    if lease.at_work:
-        return f"the lease was broken, and its run may still be running ({'; '.join(map(str, lease.at_work))})"
+        return "it has no lease record; the record may have been deleted during a run"
+    if lease.maybe_running:
+        return f"the lease was broken, and its run may still be running ({'; '.join(map(str, lease.maybe_running))})"
     if lease.state is State.UNSETTLED:
-        return f"its last run lost an answer ({lease.holder})"
-    return f"its last run did not give the lease back ({lease.holder})"
+        return f"its last run got no answer to a request ({lease.holder})"
+    return f"its last run did not release the lease ({lease.holder})"
 
 
 def read_lease(image: LiveImage, project: str, catalog: str) -> Lease | None:
-    """The record that an image is; None unless it is private, in this project, about itself and of exactly this catalog.
+    """The record of a lease in the properties of an image.
 
-    Any other damage is read as an unknown holder; the lease then expires like that of a dead holder.
+    None unless the image is private, in this project, named by its own record, and of exactly this catalog. A record
+    with any other damage has an unknown holder; it expires like the record of a dead run.
     """
     text = image.properties.get
     is_ours = (image.owner or "") == project and image.visibility is Visibility.PRIVATE
@@ -246,34 +246,34 @@ def find_end(leases: Iterable[Lease]) -> Lease | None:
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """A record as it was last seen, and when, by the clock of the one who waits, it was first seen so."""
+    """A record as the last listing showed it; ``at``: when, by this run's clock, a listing first showed that state."""
 
     lease: Lease
     at: float
 
 
 def update_sightings(before: Mapping[str, Sighting], found: Iterable[Lease], at: float) -> dict[str, Sighting]:
-    """By id of the record what is seen now: whatever moved in one is a sign of life."""
+    """The sightings after a listing, by record id; a record that changed in any way starts a new sighting."""
     return {
         lease.id: old if (old := before.get(lease.id)) is not None and old.lease == lease else Sighting(lease, at)
         for lease in found
     }
 
 
-def is_live(seen: Sighting, queries: float, times: Times, gone: Callable[[Holder], bool]) -> bool:
-    """Whether the holder of a lease may be alive: its process has not ended, and it gave a sign of life recently.
+def is_live(seen: Sighting, asked_at: float, times: Times, has_ended: Callable[[Holder], bool]) -> bool:
+    """Whether the holder of a lease may be alive: its process has not ended, and its record changed recently.
 
-    ``queries`` is when the last request began: what it showed may be that old.
+    ``asked_at`` is when the last listing was requested: its content may be that old.
     """
     lease = seen.lease
-    return lease.state is State.HELD and queries - seen.at < times.expiry and not gone(lease.holder)
+    return lease.state is State.HELD and asked_at - seen.at < times.expiry and not has_ended(lease.holder)
 
 
 def is_lease(image: LiveImage, project: str) -> bool:
-    """Whether an image is the record of a lease. Such a record is never shown or counted.
+    """Whether an image is the record of a lease. imagesync never shows or counts such an image.
 
-    In another project, which an administrator sees, only an empty record counts: its owner could hide any other image
-    behind these properties.
+    In another project (an administrator sees those) it must also have no name and no data: otherwise a user there could
+    hide any image by these properties.
     """
     is_one = LEASE in image.properties and image.properties.get(ROLE) == Role.LEASE and is_bound(image)
     is_bare = (

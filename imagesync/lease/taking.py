@@ -1,7 +1,7 @@
-"""Taking and breaking the lease of a catalog, through the Backend protocol only. Does I/O.
+"""The name of a catalog -> its lease, taken or broken. I/O through the Backend protocol only.
 
-List the records; wait while the holder of one may be alive; POST the record that follows the end of the chain, which only
-one can; list again, and hold the lease only if no other record is live.
+To take it: list the records; wait while the holder of one may be alive; POST the record that follows the end of the
+chain, which only one run can do; list again, and hold the lease only if no other record is live.
 """
 
 from collections.abc import Callable, Iterator
@@ -12,7 +12,7 @@ from typing import Final
 from imagesync.backends.base import Backend
 from imagesync.errors import BackendError, Conflict, QuotaExceeded, Unavailable
 from imagesync.lease import UNLOCK
-from imagesync.lease.chain import Chain, Look, Posted, World, make_world
+from imagesync.lease.chain import Chain, Listing, Posted, World, make_world
 from imagesync.lease.holding import Held
 from imagesync.lease.record import (
     STATE,
@@ -28,9 +28,9 @@ from imagesync.lease.record import (
 )
 
 SETTLING_FACTOR: Final = 4
-"""Times the backend's settling time that who follows a dead run waits: some 19 repeats of the service's own."""
+"""After a dead run, the next one waits this many times the backend's settling time: some 19 retries of the service."""
 MAX_LOST_POSTS: Final = 3
-"""POSTs of a record that a service may leave without answer and without effect."""
+"""POSTs of a record that may have no answer and no effect, before the run fails."""
 
 
 class _Taking:
@@ -42,31 +42,33 @@ class _Taking:
         times: Times,
         world: World,
         timeout: float,
-        tell: Callable[[str], None],
+        warn: Callable[[str], None],
         unlock: str,
         *,
         is_new: Callable[[], bool],
     ) -> None:
-        self._chain, self._times, self._world, self._tell, self._unlock = chain, times, world, tell, unlock
+        self._chain, self._times, self._world, self._warn, self._unlock = chain, times, world, warn, unlock
         self._is_new, self._has_seen = is_new, False
         self._timeout, self._begun = timeout, world.clock()
-        self._told = False
+        self._has_warned = False
         self._lost_posts = 0
 
     def take(self) -> Held:
-        """Return the lease that this run now holds.  LeaseHeld if another run keeps it. LeaseUnsettled if too little
-        time is left to wait for late requests of a holder that did not give it back.
+        """Return the lease that this run now holds.
+
+        LeaseHeld if another run keeps it. LeaseUnsettled if too little time is left to wait for late requests of a
+        holder that did not release it.
         """
         while True:
-            seen = self._chain.look()
+            seen = self._chain.read()
             self._has_seen = self._has_seen or bool(seen.found)
             if seen.live:
                 self._wait(seen.live)
             elif held := self._follow(seen):
                 return held
 
-    def _follow(self, seen: Look) -> Held | None:
-        """Make the record behind the end of the chain, and hold the lease if it is the only live one; None: look again."""
+    def _follow(self, seen: Listing) -> Held | None:
+        """Make the record that follows the end of the chain; return the lease if no other record is live, else None."""
         end = find_end(seen.found)
         before = find_end(lease for lease in seen.found if lease.state is not State.FREE)
         if end is None and (self._has_seen or not self._is_new()):
@@ -75,9 +77,9 @@ class _Taking:
         lease = self._chain.make(end, before=before)
         is_fresh, sent = end is None or lease.id != end.next, self._world.clock()
         posted = self._chain.post(lease)
-        # a damaged end may name a record of the past as the one that follows
+        # a damaged end may name an earlier record as its successor
         if posted is Posted.BURNT or (posted is Posted.ANOTHERS and lease.id in {one.id for one in seen.found}):
-            again = self._chain.look()  # a POST that was slow may have met the chain as it was long ago
+            again = self._chain.read()  # if the POST was slow, the chain may have grown meanwhile
             if again.live or find_end(again.found) != end:
                 self._pause(posted)
                 return None
@@ -90,10 +92,10 @@ class _Taking:
             self._pause(posted)
             return None
         try:
-            if is_fresh:  # another run may have begun the chain too, which a listing shows a moment later
+            if is_fresh:  # another run may have begun a chain too; a listing shows its record a moment later
                 self._world.sleep(self._times.lag * (1 + self._world.chance()))
             confirmed = self._confirm(lease, sent)
-        except BaseException:  # for example an interruption: no other run has to wait for this one
+        except BaseException:  # for example an interrupt: other runs must not have to wait for this one
             self._step_back(lease, before, is_fresh=is_fresh)
             raise
         if confirmed is None:
@@ -104,35 +106,35 @@ class _Taking:
             self._chain.remove(old.id)
         self._chain.set_time_limit(self._times.confirm / 3)
         return Held(
-            self._chain, confirmed.own or lease, self._times, self._world, sent=sent, tell=self._tell, before=before
+            self._chain, confirmed.own or lease, self._times, self._world, sent=sent, warn=self._warn, before=before
         )
 
     def _pause(self, posted: Posted) -> None:
-        """Before another try. A service that takes no POST at all is not asked for ever."""
+        """Pause before the next try; after too many tries raise Unavailable or BackendError."""
         if posted is Posted.LOST:
             self._lost_posts += 1
             if self._lost_posts >= MAX_LOST_POSTS:
                 raise Unavailable(
-                    f"the service made no record of the lease of catalog {self._chain.catalog} in {MAX_LOST_POSTS} tries",
-                    "nothing was changed; run it again later",
+                    f"the service made no lease record of catalog {self._chain.catalog} in {MAX_LOST_POSTS} tries",
+                    "nothing was changed; run again later",
                 )
         if self._seconds_waited() > max(self._timeout, self._times.confirm):
             raise BackendError(
-                f"the lease of catalog {self._chain.catalog} could not be taken in {self._seconds_waited():.0f} s",
-                "nothing was changed; run it again, wait longer (--lock-timeout), or do without the lease (--no-lock)",
+                f"the lease of catalog {self._chain.catalog} could not be taken within {self._seconds_waited():.0f} s",
+                "nothing was changed; run again, wait longer (--lock-timeout), or run without the lease (--no-lock)",
             )
         self._world.sleep(self._times.poll * self._world.chance())
 
-    def _confirm(self, lease: Lease, sent: float) -> Look | None:
-        """Read the list until the record of this run is the only live one; None if another run has the better claim, or
-        time ran out.  This run has no claim if a new record is at the end of the chain and was not given back: for
-        example it was broken, and its run may be running. Then this run follows it. Of several live records, all but
-        the one with the smallest id are deleted. A record that took too long to make, or was not listed for too long,
-        may look dead to other runs.
+    def _confirm(self, lease: Lease, sent: float) -> Listing | None:
+        """List until the record of this run is the only live one; None if another record has precedence.
+
+        Another record has precedence if it is live and has a smaller id. It also has precedence if it is at the end of
+        the chain and was not released: for example a user broke it, and its run may still be running. This run then
+        follows it. Unavailable if the service made or listed the record so late that other runs may take it for dead.
         """
         is_contested = False
         while True:
-            seen = self._chain.look(lease.id)
+            seen = self._chain.read(lease.id)
             is_contested = is_contested or bool(seen.live)
             seconds = self._world.clock() - sent
             if seconds > self._times.confirm:
@@ -147,13 +149,15 @@ class _Taking:
                 break
             self._world.sleep(self._times.poll * (0.5 + self._world.chance() / 2))
         if not is_contested:
-            message = f"the service took {seconds:.0f} s to make, or to show, the record of the lease"
-            raise Unavailable(message, "try again later; nothing was changed")
+            message = f"the service took {seconds:.0f} s to make or to list the lease record"
+            raise Unavailable(message, "nothing was changed; run again later")
         return None
 
     def _step_back(self, lease: Lease, before: Lease | None, *, is_fresh: bool) -> None:
-        """The record of this run, which it does not rely on, must not hide that the one before it is missing. No run
-        follows a fresh record.
+        """Give up the record that this run just made.
+
+        A fresh record is deleted, because no run can follow it. So is one behind a missing record: if it stayed as free,
+        the next run would not see that a record is missing.
         """
         if not is_fresh and (before is None or before.id):
             self._chain.step_back(lease.id)
@@ -176,22 +180,23 @@ class _Taking:
         left = self._timeout - self._seconds_waited()
         if left <= 0:
             raise LeaseHeld(lease, self._timeout, self._times, self._unlock)
-        if not self._told:
-            self._tell(
+        if not self._has_warned:
+            self._warn(
                 f"catalog {lease.catalog} is locked by another run: {lease.holder}; waiting for at most {left:.0f} s "
                 f"(if that run is dead, break its lease: {self._unlock})"
             )
-            self._told = True
+            self._has_warned = True
         self._world.sleep(min(self._times.poll, left))
 
 
 def count_seconds_to_settle(before: Lease, times: Times, world: World) -> float:
-    """How long a run that did not give its lease back may still send something, or what it sent may arrive.
+    """Seconds for which requests of a run that did not release its lease may still arrive.
 
-    One whose lease was broken does not know that before its next heartbeat, or before none was confirmed for long enough.
+    If its lease was broken, the run may also send new ones until it notices: at its next heartbeat, or when none was
+    confirmed for long enough.
     """
-    is_at_work = any(not world.gone(one) for one in before.at_work)
-    return times.settling + is_at_work * times.confirm
+    is_maybe_running = any(not world.has_ended(one) for one in before.maybe_running)
+    return times.settling + is_maybe_running * times.confirm
 
 
 def take(
@@ -199,36 +204,37 @@ def take(
     catalog: str,
     *,
     timeout: float,
-    tell: Callable[[str], None],
+    warn: Callable[[str], None],
     times: Times = USUAL,
     world: World | None = None,
     unlock: str = UNLOCK,
     is_new: Callable[[], bool] = lambda: False,
 ) -> Held:
-    """The lease of a catalog, as soon as no other run has it; LeaseHeld after ``timeout`` seconds.
+    """Take the lease of a catalog as soon as no other run has it; LeaseHeld after ``timeout`` seconds.
 
-    LeaseUnsettled if too little time is left to wait for late requests of a dead holder. ``Held.before`` names that
-    holder, and the caller waits with ``wait_for_last_holder``. ``unlock``: the command that breaks the lease, for
-    messages. ``is_new`` says whether the catalog has no image, so a lease before this one is unlikely; it is called if
-    no record is found.
+    LeaseUnsettled if too little time is left to wait for late requests of a dead holder. ``Held.before`` is the lease of
+    that holder, and the caller must call ``wait_for_last_holder``. ``unlock``: the command that breaks the lease, for
+    messages. ``is_new`` is called if no record is found; it returns whether the catalog has no image, because then an
+    earlier lease is unlikely.
     """
     world = world or make_world()
     chain = Chain(backend, catalog, times, world)
-    return _Taking(chain, times, world, timeout, tell, unlock, is_new=is_new).take()
+    return _Taking(chain, times, world, timeout, warn, unlock, is_new=is_new).take()
 
 
 def wait_for_last_holder(held: Held, catalog: str, times: Times, world: World, warn: Callable[[str], None]) -> None:
-    """Wait until a holder that did not give the lease back has noticed its end and its requests have arrived. LeaseLost
-    if this run lost the lease meanwhile.
+    """Wait until a holder that did not release the lease has noticed its end and its requests have arrived.
+
+    LeaseLost if this run lost the lease meanwhile.
     """
     if held.before is None:
         return
     seconds = count_seconds_to_settle(held.before, times, world)
-    waiting = f"; waiting {seconds:.0f} s for what it may have sent" if seconds else ""
+    waiting = f"; waiting {seconds:.0f} s for its late requests" if seconds else ""
     warn(f"catalog {catalog}: {describe_end(held.before)}{waiting}")
     world.sleep(seconds)
     held.has_waited = True
-    held.look()  # what arrived late may be the record of another run
+    held.check_listing()  # the late request may be the POST of another run's record
     held.check()
 
 
@@ -243,15 +249,15 @@ def hold(
     warn: Callable[[str], None],
     is_new: Callable[[], bool] = lambda: False,
 ) -> Iterator[Held]:
-    """A lease, held with heartbeats while the block runs; arguments and errors as for ``take``.
+    """Hold the lease with heartbeats while the block runs; arguments and errors as for ``take``.
 
-    After a run that did not give it back the block begins when what that one sent has arrived, or never will. ``lag``
-    and ``settling`` of ``times`` are limits: a backend that settles sooner is waited for less.
+    After a run that did not release it, the block begins when no late request of that run can arrive. ``lag`` and
+    ``settling`` of ``times`` are maxima: for a backend that settles sooner the wait is shorter.
     """
     settled = backend.settling_time()
     times = replace(times, settling=min(times.settling, SETTLING_FACTOR * settled), lag=min(times.lag, settled))
     world = make_world()
-    held = take(backend, catalog, timeout=timeout, tell=warn, times=times, world=world, unlock=unlock, is_new=is_new)
+    held = take(backend, catalog, timeout=timeout, warn=warn, times=times, world=world, unlock=unlock, is_new=is_new)
     try:
         held.start()
         wait_for_last_holder(held, catalog, times, world, warn)
@@ -261,26 +267,27 @@ def hold(
 
 
 def find_held_lease(backend: Backend, catalog: str) -> Lease | None:
-    """The holder of the lease by its record; None if it is free."""
+    """The held lease of a catalog by its records; None if it is free."""
     chain = Chain(backend, catalog, USUAL, make_world())
     return find_end(lease for lease in chain.list() if lease.state is State.HELD)
 
 
 def find_running_holder(backend: Backend, catalog: str) -> Lease | None:
-    """The lease of another run that may be running now, by one listing; None if the lease is free, or its holder is a
-    process of this host that has ended.
+    """The lease of another run that may be running now, by one listing.
+
+    None if the lease is free, or if its holder is a process of this host that has ended.
     """
     world = make_world()
     chain = Chain(backend, catalog, USUAL, world)
-    return find_end(lease for lease in chain.list() if lease.state is State.HELD and not world.gone(lease.holder))
+    return find_end(lease for lease in chain.list() if lease.state is State.HELD and not world.has_ended(lease.holder))
 
 
 def break_lease(backend: Backend, lease: Lease, world: World | None = None) -> Lease | None:
     """Break a lease, whether its holder is alive or not. A live holder notices within ``USUAL.confirm`` and stops.
 
-    First a record that says ``broken`` and names the holder is made at the end of the chain: the next run waits until
-    the holder must have noticed, and for its late requests. Return None when it is done, or the run that took the lease
-    meanwhile, which is left as it is.
+    First a record with state ``broken`` and the holder is added at the end of the chain: the next run then waits until
+    the holder must have noticed, and for its late requests. Return None, or the lease of a run that took over meanwhile,
+    which is not broken.
     """
     world = world or make_world()
     chain = Chain(backend, lease.catalog, USUAL, world)
@@ -298,23 +305,24 @@ def break_lease(backend: Backend, lease: Lease, world: World | None = None) -> L
             return None
         if posted is Posted.ANOTHERS:
             if made.id in {one.id for one in found}:
-                continue  # a damaged record names one of the past as the one that follows
+                continue  # a damaged record names an earlier record as its successor
             others = [one for one in chain.list() if one.id != lease.id and one.state is State.HELD]
             if others:
                 return find_end(others)
         if posted in (Posted.MINE, Posted.ANOTHERS):
             chain.delete(lease.id)
             return None
-    raise BackendError(f"no record could be made in the lease of catalog {lease.catalog}", "run unlock again")
+    raise BackendError(f"the service made no lease record of catalog {lease.catalog}", "run unlock again")
 
 
 def _break_in_place(chain: Chain, lease: Lease, world: World) -> None:
-    """The record itself says ``broken``, where there is no room for another; a heartbeat of just then may undo that."""
+    """Write ``broken`` into the record itself, if the quota has no room for another; a heartbeat may undo that."""
     for _ in range(MAX_LOST_POSTS):
         chain.patch(lease.id, {STATE: State.BROKEN.value})
         world.sleep(USUAL.lag)
         if all(one.state is not State.HELD for one in chain.list() if one.id == lease.id):
             return
     raise Conflict(
-        f"the lease of catalog {lease.catalog} cannot be broken: its record is written to", "run unlock again"
+        f"the lease of catalog {lease.catalog} cannot be broken: its holder keeps writing to its record",
+        "run unlock again",
     )

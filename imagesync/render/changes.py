@@ -8,7 +8,7 @@ from typing import Final
 from imagesync.model.catalog import Visibility
 from imagesync.model.plan import Create, FieldChange, Reason, Value
 from imagesync.render.style import MAX_VALUE_CHARS, format_value
-from imagesync.text import GONE, make_printable
+from imagesync.text import ELLIPSIS, make_printable
 
 LOUD_VISIBILITIES: Final = (Visibility.PUBLIC.value, Visibility.COMMUNITY.value)
 """Every user of the cloud sees or finds such an image."""
@@ -91,11 +91,11 @@ def _format_pair(before: Value, after: Value, *, whole: bool) -> tuple[str, str]
 
 def _cut(text: str, start: int) -> str:
     display = make_printable(text[start : start + MAX_VALUE_CHARS])
-    head = GONE if start else ""
+    head = ELLIPSIS if start else ""
     if len(text) - start <= MAX_VALUE_CHARS:
         return f"{head}{display}"
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:DIGEST_CHARS]
-    return f"{head}{display}{GONE} ({len(text)} characters, sha256 {digest}{GONE})"
+    return f"{head}{display}{ELLIPSIS} ({len(text)} characters, sha256 {digest}{ELLIPSIS})"
 
 
 def _format_one(value: Value, *, whole: bool) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from imagesync.render.blocks import MIN_SHARING
-from imagesync.text import GONE, make_printable
+from imagesync.text import ELLIPSIS, make_printable
 
 MIN_WITHOUT_IDS: Final = 10
 """Notes that differ in ids and digests only before they are joined without these."""
@@ -21,7 +21,7 @@ def group_notes(notes: Iterable[str], *, whole: bool) -> list[str]:
     if whole:
         return list(map(make_printable, notes))
     joined = _join_alike(notes, MIN_SHARING, lambda text: text)
-    return list(map(make_printable, _join_alike(joined, MIN_WITHOUT_IDS, lambda text: _ID.sub(GONE, text))))
+    return list(map(make_printable, _join_alike(joined, MIN_WITHOUT_IDS, lambda text: _ID.sub(ELLIPSIS, text))))
 
 
 def _join_alike(notes: Iterable[str], fewest: int, reduce: Callable[[str], str]) -> list[str]:

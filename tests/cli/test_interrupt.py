@@ -210,7 +210,7 @@ def test_a_run_that_waits_for_the_lease_is_interrupted_before_its_first_step(
     """Nothing was changed; the files say so, too."""
     write_manifest(tmp_path, "small.raw")
     with open_backend(store=tmp_path / "store") as backend:
-        held = take(backend, "c", timeout=0, tell=print, is_new=lambda: True)
+        held = take(backend, "c", timeout=0, warn=print, is_new=lambda: True)
         held.start()
         with command.start(*APPLY, "--yes", *FILES, folder=tmp_path) as process:
             process.wait_for("is locked by another run")
@@ -228,7 +228,7 @@ def test_a_plan_beside_another_run_says_who_it_is(tmp_path: Path) -> None:
     write_manifest(tmp_path, "small.raw")
     words = ("plan", "--store", "store")
     with open_backend(store=tmp_path / "store") as backend:
-        held = take(backend, "c", timeout=0, tell=print, is_new=lambda: True)
+        held = take(backend, "c", timeout=0, warn=print, is_new=lambda: True)
         output = command.run(*words, folder=tmp_path)
         assert f"Note: another run holds the lease of catalog c: host {socket.gethostname()}, pid " in output.stderr
         assert "another run" not in output.stdout
@@ -237,7 +237,7 @@ def test_a_plan_beside_another_run_says_who_it_is(tmp_path: Path) -> None:
     assert command.run(*words, folder=tmp_path).stderr == ""
     command.run(*APPLY, "--yes", folder=tmp_path)
     with open_backend(store=tmp_path / "store") as backend:
-        held = take(backend, "c", timeout=0, tell=print)
+        held = take(backend, "c", timeout=0, warn=print)
         assert command.run(*words, folder=tmp_path).stderr == ""
         held.release()
 

@@ -33,7 +33,7 @@ class LeaseWorkspace:
     def held(self) -> Held:
         """The lease, held by this process."""
         held = take(
-            self.backend, "base", timeout=0, tell=self.texts.append, times=Times(beat=0.01), is_new=lambda: True
+            self.backend, "base", timeout=0, warn=self.texts.append, times=Times(beat=0.01), is_new=lambda: True
         )
         held.start()
         return held
@@ -132,7 +132,7 @@ def test_unlock_breaks_a_lease_and_its_holder_learns_it(workspace: LeaseWorkspac
     held.release()
     refused = workspace.run("apply", "--yes", "--lock-timeout", "0", code=1).stderr
     assert "the lease was broken, and its run may still be running (host " in refused
-    assert "nothing was changed; 0 s were left to wait; run it again with --lock-timeout 105 or more" in refused
+    assert "nothing was changed; only 0 s were left to wait; run again with --lock-timeout 105 or more" in refused
     assert [record.properties[STATE] for record in workspace.records()] == ["broken"]
 
 

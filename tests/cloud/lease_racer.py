@@ -28,7 +28,7 @@ from imagesync import open_backend
 from imagesync.backends.base import Backend
 from imagesync.errors import ImagesyncError, Unavailable
 from imagesync.lease.chain import World
-from imagesync.lease.process import identify_process, is_gone
+from imagesync.lease.process import has_ended, identify_process
 from imagesync.lease.record import Times
 from imagesync.lease.taking import take, wait_for_last_holder
 from imagesync.model.image import LiveImage
@@ -144,19 +144,19 @@ def race(folder: Path, cloud: str, times: int, seed: int) -> None:
     here = identify_process()
     if seed % 4 == 0:
         here = replace(here, boot="another host")
-    world, tell = World(here, partial(is_gone, here=here)), partial(note, folder, "messages")
+    world, report = World(here, partial(has_ended, here=here)), partial(note, folder, "messages")
     for left in range(times, 0, -1):
         if chance.random() < DELETED_SHARE:
             delete_newest(real, folder)
         backend.dies = left == 1 and seed % 6 == 5
         try:
-            held = take(backend, "base", timeout=600, tell=tell, times=TIMES, world=world)
+            held = take(backend, "base", timeout=600, warn=report, times=TIMES, world=world)
         except Unavailable as error:  # three POSTs in a row were lost, say
             note(folder, "failed", str(error))
             continue
         held.start()
         try:
-            wait_for_last_holder(held, "base", TIMES, world, tell)
+            wait_for_last_holder(held, "base", TIMES, world, report)
         except ImagesyncError:
             note(folder, "lost", str(os.getpid()))
             continue

@@ -242,14 +242,12 @@ def test_the_next_apply_on_the_host_of_a_killed_one_starts_at_once(workspace: Co
         gate.opened.set()
         assert workspace.holder()["imagesync_lease_state"] == "held"
         refused = workspace.run("apply", "--yes", "--lock-timeout", "0", code=1)
-        assert (
-            f"its last run did not give the lease back (host {os.uname().nodename}, pid {first.pid}, since " in refused
-        )
-        assert "run it again with --lock-timeout 61 or more" in refused
+        assert f"its last run did not release the lease (host {os.uname().nodename}, pid {first.pid}, since " in refused
+        assert "run again with --lock-timeout 61 or more" in refused
         begun = time.monotonic()
         output = workspace.run("apply", "--yes", "--lock-timeout", "30")
         assert time.monotonic() - begun < 30  # far less than the time of a holder that cannot be asked
-    assert "for what it may have sent" in output
+    assert "for its late requests" in output
     assert "Applied: " in output
     assert [image["status"] for image in workspace.cloud.http("alice").images()] == ["active"]
     assert workspace.holder()["imagesync_lease_state"] == "free"
@@ -293,7 +291,7 @@ def test_heartbeats_continue_during_the_maximum_of_uploads(workspace: Concurrent
     with gated() as gate, ThreadPoolExecutor(1) as pool:
         workspace.write({f"slow{number}": gate.url for number in range(8)})
         plan = planned(backend, identify(resolve(load(workspace.folder))))
-        held = take(backend, "base", timeout=0, tell=print, times=Times(beat=0.1, poll=0.05), is_new=lambda: True)
+        held = take(backend, "base", timeout=0, warn=print, times=Times(beat=0.1, poll=0.05), is_new=lambda: True)
         held.start()
         running = pool.submit(applied, backend, plan, jobs=8)
         wait_until(statuses, lambda found: found == ["saving"] * 8, "the service receives eight bodies at once")

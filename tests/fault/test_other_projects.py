@@ -105,7 +105,7 @@ def test_a_record_of_another_project_that_cannot_be_read_is_skipped(open_scripte
     assert [one.id[:8] for one in inventory.misplaced] == ["00000001", "00000002", "00000900"]
     (sentence,) = inventory.notes
     assert "00000500" in sentence
-    assert "a build that lies in another project may not be mentioned" in sentence
+    assert "this plan may not mention a build in another project" in sentence
     note("record of another project that is too large or odd", "skipped, the plan says so")
 
 

@@ -10,7 +10,7 @@ import pytest
 from imagesync.backends.local.backend import Local
 from imagesync.backends.local.store import Store
 from imagesync.errors import Bug, ManifestError, NotFound, UsageError
-from imagesync.inventory import LOOKS, identify_owners, take_inventory, take_inventory_for_plan
+from imagesync.inventory import MAX_READS, identify_owners, take_inventory, take_inventory_for_plan
 from imagesync.model.catalog import Catalog, Member, NamedProject, Place, Role, Visibility
 from imagesync.model.image import LiveImage, MemberState
 from imagesync.model.record import Managed, Record, hash_value
@@ -33,7 +33,7 @@ class Lagging(Local):
         return [] if self.listings <= self.late else found
 
 
-@pytest.mark.parametrize("late", range(LOOKS))
+@pytest.mark.parametrize("late", range(MAX_READS))
 def test_an_image_of_ours_that_was_made_in_the_midst_is_not_taken_for_one_in_the_way(tmp_path: Path, late: int) -> None:
     """It was not listed, and has a name that is asked for: all is looked at again."""
     store = Lagging(Store(tmp_path / "store"), "lagging")
@@ -52,7 +52,7 @@ def test_looking_again_ends(tmp_path: Path) -> None:
     assert apply(store, wanted).succeeded
     store.late, store.listings = 99, 0
     found = take_inventory(store, wanted)
-    assert (found.owned, [image.name for image in found.foreign], store.listings) == ((), ["x"], LOOKS)
+    assert (found.owned, [image.name for image in found.foreign], store.listings) == ((), ["x"], MAX_READS)
 
 
 class Vanishing(Local):
@@ -67,7 +67,7 @@ class Vanishing(Local):
         return super().members(image_id)
 
 
-@pytest.mark.parametrize("vanished", range(LOOKS + 1))
+@pytest.mark.parametrize("vanished", range(MAX_READS + 1))
 def test_an_image_that_is_gone_when_its_members_are_asked_for_is_looked_for_again(
     tmp_path: Path, vanished: int
 ) -> None:
@@ -77,7 +77,7 @@ def test_an_image_that_is_gone_when_its_members_are_asked_for_is_looked_for_agai
     wanted = want_image(tmp_path, b"\0data", **shared)
     assert apply(store, wanted).succeeded
     store.vanished = vanished
-    if vanished < LOOKS:
+    if vanished < MAX_READS:
         (members,) = take_inventory(store, wanted).members.values()
         assert [member.project for member in members] == [MEMBER]
     else:
@@ -165,9 +165,7 @@ def test_two_names_of_one_project_are_one_project(tmp_path: Path, owner: Member 
     backend = Named(tmp_path / "store")
     project = backend.identity().project_id
     one, two = spec("a", name="N", owner=project), spec("b", name="N", owner=project if owner == "own" else owner)
-    with pytest.raises(
-        ManifestError, match=r"images\.b\.name: the name 'N' is that of images\.a too, in the same project"
-    ):
+    with pytest.raises(ManifestError, match=r"images\.b\.name: images\.a in the same project has the name 'N' too"):
         identify_owners(backend, catalog(one, replace(two, places={"image": Place("m.yaml", 3, 5)})))
     identify_owners(backend, catalog(one, replace(two, hidden=True)))
     identify_owners(backend, catalog(one, replace(two, owner=OTHER)))

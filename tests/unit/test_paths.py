@@ -49,8 +49,8 @@ def test_a_link_that_leads_out_is_refused(checkout: Path, path: str, real: str) 
     with pytest.raises(UsageError) as caught:
         check_way(path, option="--allow-outside")
     expected = (
-        f"{path}: a link leads to {checkout.parent / real}, which is not among the files of the working directory; "
-        f"if you trust it, give the absolute path {checkout / path}, or pass --allow-outside"
+        f"{path}: a link leads to {checkout.parent / real}, which is outside the working directory or in .git; "
+        f"if you trust the link, use the absolute path {checkout / path}, or pass --allow-outside"
     )
     assert str(caught.value) == expected
     check_way(path, is_allowed=True)

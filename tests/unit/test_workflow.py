@@ -84,7 +84,7 @@ def test_a_catalog_is_planned_only_where_it_was_read_for(backend: Backend, tmp_p
         read_catalog(path, cloud="eu"),
         read_catalog(path, cloud="other"),
     ):
-        with pytest.raises(UsageError, match=r"was read for (store .*|cloud \w+), and the backend is store "):
+        with pytest.raises(UsageError, match=r"was read for (store .*|cloud \w+), but the backend is store "):
             Planner(backend, catalog)
     with pytest.raises(UsageError, match="no target selected"):
         read_catalog(path)
@@ -121,7 +121,7 @@ def test_a_lease_that_another_run_holds_is_waited_for_no_longer_than_the_setting
     backend: Backend, tmp_path: Path
 ) -> None:
     """LeaseHeld, and nothing is changed."""
-    held = take(backend, "base", timeout=0, tell=lambda _: None, is_new=lambda: True)
+    held = take(backend, "base", timeout=0, warn=lambda _: None, is_new=lambda: True)
     with pytest.raises(LeaseHeld, match="waited 0 s"):
         apply(planner(backend, tmp_path, 1), Settings(lock_timeout=0))
     assert backend.inventory("base") == []
@@ -317,7 +317,7 @@ def test_after_a_write_without_an_answer_the_lease_says_that_something_may_still
     assert [record.properties[STATE] for record in store.leases("base")] == ["unsettled"]
     output: list[str] = []
     assert apply(planner(store, tmp_path, 2), hooks=Hooks(warn=output.append)).report.succeeded
-    assert "its last run lost an answer" in output[0]
+    assert "its last run got no answer to a request" in output[0]
     assert [record.properties[STATE] for record in store.leases("base")] == ["free"]
 
 
@@ -334,8 +334,8 @@ def test_a_lease_whose_records_were_deleted_is_taken_with_a_wait_unless_the_cata
     (image,) = backend.inventory("base")
     assert apply(planner(backend, tmp_path, 2), settings, Hooks(warn=output.append)).report.succeeded
     assert output == [
-        "catalog base: there is no record of its last lease, which may have been deleted while a run held it; waiting 2 s for "
-        "what it may have sent"
+        "catalog base: it has no lease record; the record may have been deleted during a run; waiting 2 s for its late "
+        "requests"
     ]
     (later,) = [one for one in backend.inventory("base") if one.id == image.id]
     assert read_revisions(later) != read_revisions(image)
@@ -380,7 +380,7 @@ def test_a_key_that_is_new_does_not_make_a_catalog_new(backend: Backend, tmp_pat
     catalog = read_catalog(write_manifest(tmp_path, 2), only=["k1"])
     settings = Settings(lease_times=Times(beat=0.05, confirm=2.0))
     assert apply(Planner(backend, catalog), settings, Hooks(warn=output.append)).report.succeeded
-    assert "there is no record of its last lease" in output[0]
+    assert "it has no lease record" in output[0]
 
 
 def test_a_saved_plan_deletes_nothing_because_of_its_age_if_the_clocks_differ_when_it_is_applied(

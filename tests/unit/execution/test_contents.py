@@ -140,8 +140,11 @@ def test_what_cannot_be_compared_is_hashed_before_anything_is_sent(
     assert result.report.succeeded
     assert result.ids == {"a": image.id}
     assert output == [
-        f"a: the source has the bytes of image {image.id}, whose record now says so; nothing is uploaded",
-        *(["a: this plan does nothing else for it; to see what is left, plan again: imagesync plan PATH"] * is_saved),
+        f"a: image {image.id} already holds the bytes of the source; its digests are recorded, no upload is needed",
+        *(
+            ["a: this plan has no other steps for this key; plan again to see what is left: imagesync plan PATH"]
+            * is_saved
+        ),
     ]
     assert [one.id for one in backend.inventory("base")] == [image.id]
     assert "Applied: " in report_text(result.report)
@@ -298,9 +301,9 @@ def test_a_candidate_of_the_same_bytes_is_published(backend: Quiet, tmp_path: Pa
     forget_digests(backend, "sha1")
     planner, output = plan_for(backend, tmp_path, DATA, "sha384"), list[str]()
     assert run(planner, tmp_path, output, is_saved=is_saved).report.succeeded
-    assert f"the source has the bytes of image {waiting.id}" in output[0]
+    assert f"image {waiting.id} already holds the bytes of the source" in output[0]
     if is_saved:
-        assert "this plan does nothing else for it" in output[1]
+        assert "this plan has no other steps for this key" in output[1]
         assert apply(plan_for(backend, tmp_path, DATA, "sha384")).report.succeeded
     assert len(backend.inventory("base")) == 2
     assert [one.id for one in backend.inventory("base") if not one.hidden] == [waiting.id]

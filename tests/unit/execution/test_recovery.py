@@ -72,7 +72,7 @@ def die_with_lease(backend: Backend) -> None:
     ended.wait()
     world = make_world()
     here = replace(world.here, pid=str(ended.pid))
-    take(backend, "base", timeout=60, tell=lambda _: None, world=replace(world, here=here), is_new=lambda: True)
+    take(backend, "base", timeout=60, warn=lambda _: None, world=replace(world, here=here), is_new=lambda: True)
 
 
 def leave_unfilled(backend: Backend, key: str) -> str:
@@ -127,7 +127,7 @@ def test_what_a_dead_run_sent_is_refused_once_the_next_run_writes(backend: Backe
     hooks = Hooks(watch=deliver_during_upload(late, refused), warn=output.append)
     report = apply(plan_builds(backend, tmp_path, a=2, b=1), hooks=hooks).report
     assert (report.succeeded, report.leftover, refused) == (True, (), ["late"])
-    assert "its last run did not give the lease back (host " in output[0]
+    assert "its last run did not release the lease (host " in output[0]
     assert not current(backend, "a").hidden
     assert [record.properties[STATE] for record in backend.leases("base")] == ["free"]
 
@@ -442,7 +442,7 @@ def test_the_wait_after_a_dead_run_counts_to_the_time_that_one_may_wait(tmp_path
         assert apply(plan_builds(backend, tmp_path, a=1), settings).report.succeeded
         assert time.monotonic() - begun >= 4 * backend.settling_time()
     else:
-        with pytest.raises(LeaseUnsettled, match=r"nothing was changed; 0 s were left to wait.*--lock-timeout"):
+        with pytest.raises(LeaseUnsettled, match=r"nothing was changed; only 0 s were left to wait.*--lock-timeout"):
             apply(plan_builds(backend, tmp_path, a=1), settings)
         assert backend.inventory("base") == []
     backend.close()

@@ -1,4 +1,4 @@
-"""What the tests of the lease share."""
+"""Fixtures for the tests of the lease."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +11,7 @@ from tests.unit.lease.two_runs import TwoRuns
 
 @pytest.fixture
 def runs(tmp_path: Path) -> Iterator[TwoRuns]:
-    """An empty store."""
+    """Two runs on an empty store."""
     backend = open_local(tmp_path / "store")
     yield TwoRuns(backend)
     backend.close()

@@ -1,4 +1,4 @@
-"""A lease that is held: what ends it, and how it is given back."""
+"""What ends a held lease, and how a run releases it."""
 
 import itertools
 import threading
@@ -17,15 +17,15 @@ from tests.unit.lease.two_runs import MAX_WAIT, A, B, TwoRuns
 from tests.waiting import wait_until
 
 
-def test_another_live_record_ends_the_lease_and_its_holder_is_named(runs: TwoRuns) -> None:
-    """Seen at the next heartbeat, whether the record of this run was deleted or still exists."""
+def test_another_live_record_ends_the_lease_and_the_message_names_its_holder(runs: TwoRuns) -> None:
+    """The next heartbeat detects it, whether the run's own record still exists or not."""
     for keep in (False, True):
-        first = runs.take(A, gone=lambda holder: holder == A)
+        first = runs.take(A, has_ended=lambda holder: holder == A)
         if keep:
             other = Lease(runs.clock.new_id(), "base", first.number + 1, "", "n", B)
             runs.backend.create_image(id=other.id, hidden=True, visibility="private", properties=other.properties())
         else:
-            runs.take(B, gone=lambda holder: True)
+            runs.take(B, has_ended=lambda holder: True)
         assert not first.is_lost()
         first.beat()
         assert first.is_lost()
@@ -35,8 +35,8 @@ def test_another_live_record_ends_the_lease_and_its_holder_is_named(runs: TwoRun
         assert runs.records()[-1].state is State.HELD
 
 
-def test_a_dead_record_that_could_not_be_deleted_ends_nothing(runs: TwoRuns) -> None:
-    """It is known to be dead, and does not move."""
+def test_a_dead_record_that_could_not_be_deleted_does_not_end_the_lease(runs: TwoRuns) -> None:
+    """It does not change, so it stays dead."""
     first = runs.take(A)
     runs.hooked.undeletable.add(first.id)
     second = runs.take(B)
@@ -51,24 +51,24 @@ def test_a_dead_record_that_could_not_be_deleted_ends_nothing(runs: TwoRuns) -> 
     assert runs.numbers() == [3]
 
 
-def test_a_record_that_somebody_deleted_ends_the_lease(runs: TwoRuns) -> None:
-    """By hand, with another tool."""
+def test_a_deleted_record_ends_the_lease(runs: TwoRuns) -> None:
+    """A user deletes it by hand, with another tool."""
     held = runs.take()
     runs.backend.delete_image(held.id)
     held.beat()
     assert "its record was deleted" in held.why
 
 
-def test_a_record_that_others_can_see_ends_the_lease(runs: TwoRuns) -> None:
-    """The id of its successor is known to other runs then; it does not count."""
+def test_a_published_record_ends_the_lease(runs: TwoRuns) -> None:
+    """Other projects then know the id of its successor, so no run accepts the record."""
     held = runs.take()
     runs.backend.update_image(held.id, visibility="public")
     held.beat()
     assert held.is_lost()
 
 
-def test_without_a_confirmed_heartbeat_the_lease_is_lost_before_anybody_may_follow(runs: TwoRuns) -> None:
-    """45 s after the last one that was confirmed was sent; a late confirmation brings it back no more."""
+def test_without_a_confirmed_heartbeat_the_lease_is_lost_before_another_run_may_follow(runs: TwoRuns) -> None:
+    """45 s after the last confirmed one was sent; a later confirmation does not restore it."""
     held = runs.take()
     runs.clock.now += 30
     held.beat()
@@ -81,8 +81,8 @@ def test_without_a_confirmed_heartbeat_the_lease_is_lost_before_anybody_may_foll
     assert "confirmed no heartbeat for 45 s" in held.why
 
 
-def test_a_heartbeat_that_is_confirmed_late_does_not_count(runs: TwoRuns) -> None:
-    """It counts from when it was sent."""
+def test_a_heartbeat_that_is_confirmed_too_late_does_not_count(runs: TwoRuns) -> None:
+    """46 s pass between the request and its answer."""
     held = runs.take()
 
     runs.hooked.before_update = lambda: runs.clock.sleep(46)
@@ -90,8 +90,8 @@ def test_a_heartbeat_that_is_confirmed_late_does_not_count(runs: TwoRuns) -> Non
     assert held.is_lost()
 
 
-def test_a_heartbeat_that_was_sent_in_time_and_confirmed_too_late_brings_nothing_back(runs: TwoRuns) -> None:
-    """When its answer came, the time after the one before it was over."""
+def test_a_heartbeat_that_is_confirmed_after_the_loss_does_not_restore_the_lease(runs: TwoRuns) -> None:
+    """Its answer arrives more than 45 s after the heartbeat before it."""
     held = runs.take()
     runs.clock.now += 40
     runs.hooked.before_update = lambda: runs.clock.sleep(10)
@@ -99,8 +99,8 @@ def test_a_heartbeat_that_was_sent_in_time_and_confirmed_too_late_brings_nothing
     assert held.is_lost()
 
 
-def test_a_heartbeat_counts_from_when_it_was_sent(runs: TwoRuns) -> None:
-    """However late its answer comes: a waiting run counts from what the service saved."""
+def test_a_heartbeat_counts_from_the_time_of_sending(runs: TwoRuns) -> None:
+    """The time of its answer does not count: a waiting run counts from the time at which the service saved it."""
     held, delays = runs.take(), iter([30.0])
     runs.hooked.before_update = lambda: runs.clock.sleep(next(delays, 0.0))
     held.beat()
@@ -111,8 +111,8 @@ def test_a_heartbeat_counts_from_when_it_was_sent(runs: TwoRuns) -> None:
     assert held.is_lost()
 
 
-def test_a_service_that_fails_for_a_moment_loses_nothing(runs: TwoRuns) -> None:
-    """The next heartbeat is confirmed."""
+def test_a_short_failure_of_the_service_does_not_end_the_lease(runs: TwoRuns) -> None:
+    """Two heartbeats fail, the next one is confirmed in time."""
     held = runs.take()
     failures = iter([Unavailable("down"), Unavailable("down")])
 
@@ -127,8 +127,8 @@ def test_a_service_that_fails_for_a_moment_loses_nothing(runs: TwoRuns) -> None:
         assert not held.is_lost()
 
 
-def test_a_run_that_lost_an_answer_says_so_in_its_record(runs: TwoRuns) -> None:
-    """The next holder waits until what was sent has arrived, or never will."""
+def test_a_run_that_got_no_answer_records_that_its_lease_is_unsettled(runs: TwoRuns) -> None:
+    """The next run waits until no request of this one can arrive."""
     held = runs.take(A)
     held.is_settled = False
     held.release()
@@ -137,8 +137,8 @@ def test_a_run_that_lost_an_answer_says_so_in_its_record(runs: TwoRuns) -> None:
     assert runs.take(B, timeout=10).before is not None
 
 
-def test_a_run_that_ends_before_it_made_harmless_what_a_dead_one_sent_says_so_in_its_record(runs: TwoRuns) -> None:
-    """An interruption while it waited, say: the next run waits, too."""
+def test_a_run_that_ends_before_the_recovery_leaves_the_lease_unsettled(runs: TwoRuns) -> None:
+    """For example it was interrupted while it waited: the next run must wait too."""
     runs.take(A)
     second = runs.take(B)
     assert not second.is_settled
@@ -151,7 +151,7 @@ def test_a_run_that_ends_before_it_made_harmless_what_a_dead_one_sent_says_so_in
 
 
 def test_the_record_shows_the_clock_of_the_service(runs: TwoRuns) -> None:
-    """When it was made, and what has passed since then by our own clock."""
+    """The time at which the record was made, plus the time since then by this host's clock."""
     held = runs.take()
     first = held.moment
     assert first is not None
@@ -160,18 +160,18 @@ def test_the_record_shows_the_clock_of_the_service(runs: TwoRuns) -> None:
     assert held.moment == first + timedelta(seconds=100)
 
 
-def test_giving_back_a_lease_that_was_broken_says_so(runs: TwoRuns) -> None:
-    """The run was done, but perhaps not alone."""
+def test_the_release_of_a_broken_lease_is_reported(runs: TwoRuns) -> None:
+    """The run ended, but another one may have been active."""
     held = runs.take()
     runs.backend.delete_image(held.id)
     held.release()
-    assert "was broken meanwhile" in runs.messages[0]
+    assert "was broken during this run" in runs.messages[0]
     with pytest.raises(NotFound):
         runs.backend.images(held.id)
 
 
-def test_heartbeats_come_by_themselves_and_end_with_the_lease(runs: TwoRuns) -> None:
-    """A thread sends them; after the release none is sent."""
+def test_a_thread_sends_heartbeats_until_the_release(runs: TwoRuns) -> None:
+    """After the release none is sent."""
     before, third, beats = threading.active_count(), threading.Event(), itertools.count(1)
     runs.times = Times(beat=0.005)
     held = runs.take()
@@ -185,8 +185,8 @@ def test_heartbeats_come_by_themselves_and_end_with_the_lease(runs: TwoRuns) -> 
     assert runs.records()[0].state is State.FREE
 
 
-def test_a_lease_is_not_given_back_beside_a_heartbeat_that_hangs(runs: TwoRuns) -> None:
-    """Two writers of one record lose updates: it ends by itself then, and no further heartbeat is sent."""
+def test_a_lease_is_not_released_while_a_heartbeat_hangs(runs: TwoRuns) -> None:
+    """Two writers of one record lose updates: the lease expires instead, and no further heartbeat is sent."""
     before, begun, may_end, sent = threading.active_count(), threading.Event(), threading.Event(), list[int]()
     runs.times = Times(beat=0.005, confirm=0.1, lag=0.0)
     held = runs.take()
@@ -207,8 +207,8 @@ def test_a_lease_is_not_given_back_beside_a_heartbeat_that_hangs(runs: TwoRuns) 
     assert (len(sent), runs.records()[0].state) == (1, State.HELD)
 
 
-def test_a_bug_in_the_heartbeat_loses_the_lease_and_tells(runs: TwoRuns) -> None:
-    """It never continues unnoticed."""
+def test_a_bug_in_the_heartbeat_ends_the_lease_and_is_reported(runs: TwoRuns) -> None:
+    """The run must not continue without heartbeats."""
 
     def bug() -> None:
         raise KeyError("oops")

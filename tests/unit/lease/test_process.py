@@ -1,4 +1,4 @@
-"""Whether a holder's process ended, asked from the operating system."""
+"""The operating system shows whether a holder's process has ended."""
 
 import os
 import subprocess
@@ -7,48 +7,48 @@ from dataclasses import replace
 
 import pytest
 
-from imagesync.lease.process import identify_process, is_gone
+from imagesync.lease.process import has_ended, identify_process
 from imagesync.lease.record import Holder
 
 
 @pytest.fixture
 def other() -> Holder:
-    """A process of this host that has ended and that no process has waited for yet."""
+    """A process of this host that has ended and whose exit status was not read yet."""
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
         with open(f"/proc/{process.pid}/stat", encoding="ascii") as stat:
             start = stat.read().rpartition(")")[2].split()[19]
         holder = replace(identify_process(), pid=str(process.pid), start=start)
-        assert not is_gone(holder, identify_process())
+        assert not has_ended(holder, identify_process())
         process.kill()
         os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
-        assert is_gone(holder, identify_process())
+        assert has_ended(holder, identify_process())
     return holder
 
 
-def test_this_process_is_not_gone() -> None:
-    """Nor is another one of this host that lives."""
+def test_a_running_process_has_not_ended() -> None:
+    """This process, asked about itself."""
     here = identify_process()
     assert here.host
     assert here.pid == str(os.getpid())
-    assert not is_gone(here, here)
+    assert not has_ended(here, here)
 
 
-def test_a_process_that_has_ended_is_gone(other: Holder) -> None:
-    """Whether its parent has noticed or not; a later process with its pid is another."""
+def test_a_dead_process_has_ended(other: Holder) -> None:
+    """Whether its parent has read the exit status or not. A later process with the same pid is another process."""
     here = identify_process()
-    assert is_gone(other, here)
-    assert is_gone(replace(here, start="1"), here)
+    assert has_ended(other, here)
+    assert has_ended(replace(here, start="1"), here)
 
 
 @pytest.mark.parametrize(
     "change",
     [{"host": "x"}, {"boot": "x"}, {"boot": ""}, {"start": ""}, {"pid": "-1"}, {"pid": "0"}, {"pid": "9" * 30}],
 )
-def test_what_cannot_be_known_is_never_taken_for_gone(other: Holder, change: dict[str, str]) -> None:
-    """Another host, an earlier boot, another space of pids (a container), a damaged record."""
-    assert not is_gone(replace(other, **change), identify_process())
+def test_a_process_that_cannot_be_checked_counts_as_running(other: Holder, change: dict[str, str]) -> None:
+    """Another host, an earlier boot, another pid namespace (a container), a damaged record."""
+    assert not has_ended(replace(other, **change), identify_process())
 
 
-def test_where_the_system_tells_nothing_nobody_is_gone(other: Holder) -> None:
-    """Two that know nothing of their boot are not of the same boot."""
-    assert not is_gone(replace(other, boot=""), replace(identify_process(), boot=""))
+def test_without_boot_ids_no_process_has_ended(other: Holder) -> None:
+    """Two unknown boots are not the same boot."""
+    assert not has_ended(replace(other, boot=""), replace(identify_process(), boot=""))

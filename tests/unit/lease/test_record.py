@@ -1,4 +1,4 @@
-"""The record of a lease: written and read as properties of an image, and the rules of who may take it when."""
+"""The record of a lease as properties of an image, and the rules that decide when a run may take it."""
 
 from dataclasses import replace
 from uuid import uuid4
@@ -51,7 +51,7 @@ def damaged(**changes: str) -> LiveImage:
 
 
 def never(holder: Holder) -> bool:
-    """No process is known to have ended."""
+    """No process has ended."""
     return False
 
 
@@ -70,15 +70,15 @@ def test_a_lease_is_read_as_it_was_written(lease: Lease) -> None:
     assert read_lease(stored(lease), PROJECT, "base") == lease
 
 
-def test_of_holders_before_this_one_only_so_many_are_read() -> None:
-    """A user who may write to a record could name any number of them."""
+def test_only_eight_earlier_holders_are_read() -> None:
+    """A user who may write to the record could add any number of them."""
     named = replace(HELD, after=tuple(Holder(f"h{number}") for number in range(MAX_HOLDERS + 1)))
     found = read_lease(stored(named), PROJECT, "base")
     assert found == replace(named, after=named.after[:MAX_HOLDERS])
 
 
 def test_the_record_of_0_1_0_is_read() -> None:
-    """Literal text: runs of two versions keep apart only if each reads the other's record."""
+    """Literal text: two versions of imagesync must read each other's records."""
     image = LiveImage(
         "b1801677-bd6d-4216-a870-486380dea9ba",
         owner=PROJECT,
@@ -108,13 +108,13 @@ def test_the_record_of_0_1_0_is_read() -> None:
     ],
 )
 def test_only_a_private_record_of_our_project_about_itself_counts(attrs: dict[str, object]) -> None:
-    """Others may copy the properties of what they see, and show us what they made."""
+    """Users of other projects may copy the properties of an image and share the copy."""
     assert read_lease(stored(HELD, **attrs), PROJECT, "base") is None
 
 
 @pytest.mark.parametrize("changes", [{LEASE: "Base"}, {LEASE: "base "}, {ROLE: "current"}, {ID: "another"}])
-def test_a_record_of_another_catalog_or_kind_is_no_lease(changes: dict[str, str]) -> None:
-    """Compared exactly: a database may find ``Base`` for ``base``."""
+def test_a_record_of_another_catalog_or_role_is_not_a_lease(changes: dict[str, str]) -> None:
+    """Names are compared exactly: a database may return ``Base`` for ``base``."""
     assert read_lease(damaged(**changes), PROJECT, "base") is None
 
 
@@ -122,35 +122,33 @@ def test_a_record_of_another_catalog_or_kind_is_no_lease(changes: dict[str, str]
     ("number", "expected"),
     [("x", 0), ("", 0), ("\u0664", 0), ("9" * 200, 0), ("9" * 30, 0), (str(2**53), 0), (str(2**53 - 1), 2**53 - 1)],
 )
-def test_a_damaged_number_is_none(number: str, expected: int) -> None:
-    """Nor one that is too large: records behind it would all have the same number, and the end of the chain would be
-    unknown.
-    """
+def test_a_damaged_number_is_read_as_0(number: str, expected: int) -> None:
+    """So is one that is too large: all later records would have the same number, and the end would be unknown."""
     found = read_lease(damaged(**{NUMBER: number}), PROJECT, "base")
     assert found == replace(HELD, number=expected)
 
 
 @pytest.mark.parametrize("following", ["", "x", "../tasks", NEXT_ID.upper(), f"{{{NEXT_ID}}}"])
-def test_a_successor_that_is_no_id_is_none(following: str) -> None:
-    """It would become a part of a path."""
+def test_a_successor_that_is_not_an_id_is_ignored(following: str) -> None:
+    """Its text would become a part of a request's path."""
     found = read_lease(damaged(**{NEXT: following}), PROJECT, "base")
     assert found == replace(HELD, next="")
 
 
 @pytest.mark.parametrize("holder", ["", "[", "3", "[]", '{"host": 3}', "[" * 100_000])
 def test_a_damaged_holder_is_an_unknown_one(holder: str) -> None:
-    """It is followed once its heartbeat has not moved for the time of a dead holder."""
+    """Its lease expires like that of a dead run."""
     found = read_lease(damaged(**{HOLDER: holder}), PROJECT, "base")
     assert found == replace(HELD, holder=Holder())
-    assert str(Holder()) == "a run that left no name"
+    assert str(Holder()) == "an unknown run"
 
 
 def test_a_damaged_state_counts_as_held() -> None:
     assert read_lease(damaged(**{STATE: "?"}), PROJECT, "base") == HELD
 
 
-def test_what_a_record_says_cannot_move_a_cursor() -> None:
-    """From any writer: control characters are escaped, and a name has at most 100 characters."""
+def test_control_characters_of_a_record_are_escaped() -> None:
+    """A name is cut after 100 characters."""
     found = read_lease(damaged(**{HOLDER: '{"host": "\\u001b[2Jx", "pid": 3}'}), PROJECT, "base")
     assert found is not None
     assert str(found.holder) == "host \\x1b[2Jx, pid , since "
@@ -159,9 +157,10 @@ def test_what_a_record_says_cannot_move_a_cursor() -> None:
     assert found.holder.host == "h" * 99 + "…"
 
 
-def test_a_record_is_told_from_images() -> None:
-    """By its mark, its role and its own id: a copy is an image like any other. An image of another project cannot be
-    hidden from an administrator that way.
+def test_a_lease_record_is_distinguished_from_images() -> None:
+    """By its marker, its role and its own id: a copied record is an ordinary image.
+
+    A user of another project cannot hide an image from an administrator by such properties.
     """
     assert is_lease(stored(HELD), PROJECT)
     assert is_lease(stored(HELD), "another")
@@ -183,8 +182,8 @@ def test_the_highest_number_with_the_smallest_id_is_the_end_of_the_chain() -> No
 
 
 @pytest.mark.parametrize("moved", [{"beat": "18"}, {"nonce": "other"}, {"number": 5}, {"state": State.FREE}])
-def test_whatever_moves_in_a_record_is_a_sign_of_life(moved: dict[str, object]) -> None:
-    """The time is counted from the first look that saw it so; a record that is no longer listed is forgotten."""
+def test_each_change_of_a_record_restarts_its_expiry(moved: dict[str, object]) -> None:
+    """The time counts from the first listing that shows the change; a record that is no longer listed is forgotten."""
     before = {OWN: Sighting(HELD, 10.0)}
     assert update_sightings({}, [HELD], 10.0) == before
     assert update_sightings(before, [HELD], 50.0) == before
@@ -193,8 +192,8 @@ def test_whatever_moves_in_a_record_is_a_sign_of_life(moved: dict[str, object]) 
     assert update_sightings(before, [], 50.0) == {}
 
 
-def test_a_lease_is_live_until_it_is_given_back_or_its_holder_is_gone_or_silent() -> None:
-    """Silent: not moved for the expiry, as of the moment when the last look began."""
+def test_a_lease_is_live_until_release_end_of_the_process_or_expiry() -> None:
+    """The expiry counts until the moment at which the last listing was requested."""
     seen, end = Sighting(HELD, 100.0), 100.0 + USUAL.expiry
     assert is_live(seen, 100.0, USUAL, never)
     assert is_live(seen, end - 0.1, USUAL, never)
@@ -204,8 +203,8 @@ def test_a_lease_is_live_until_it_is_given_back_or_its_holder_is_gone_or_silent(
         assert not is_live(Sighting(replace(HELD, state=state), 100.0), 100.0, USUAL, never)
 
 
-def test_a_holder_gives_up_before_anybody_may_follow() -> None:
-    """A heartbeat that is under way when it gives up has ended by then, too."""
+def test_a_holder_gives_up_before_another_run_may_follow() -> None:
+    """A heartbeat that is running at that moment also ends before."""
     assert Times().confirm + Times().beat <= Times().expiry
 
 
@@ -226,16 +225,16 @@ def test_the_error_names_the_holder_and_the_command_in_one_line() -> None:
     assert "\n" not in text
 
 
-def test_a_lease_that_was_not_given_back_is_described_by_how_it_ended() -> None:
-    """Whose it was, and that there was no time to wait for what it sent."""
-    assert describe_end(HELD) == f"its last run did not give the lease back ({HERE})"
-    assert describe_end(replace(HELD, state=State.UNSETTLED)) == f"its last run lost an answer ({HERE})"
+def test_the_end_of_an_unreleased_lease_is_described() -> None:
+    """With its holder, and with the time that its requests may need to arrive."""
+    assert describe_end(HELD) == f"its last run did not release the lease ({HERE})"
+    assert describe_end(replace(HELD, state=State.UNSETTLED)) == f"its last run got no answer to a request ({HERE})"
     assert describe_end(replace(HELD, state=State.BROKEN)) == (
         f"the lease was broken, and its run may still be running ({HERE})"
     )
     text = str(LeaseUnsettled(HELD, 3, USUAL, 10))
     for part in (
-        "did not give the lease back (host a, pid 1",
+        "did not release the lease (host a, pid 1",
         "may arrive for 10 s",
         "3 s were left",
         "--lock-timeout 70 or more",

@@ -1,4 +1,4 @@
-"""The protocol of taking and breaking a lease, by a clock that only the test moves."""
+"""The protocol that takes and breaks a lease, with a clock that only the test moves."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -51,8 +51,8 @@ def test_the_record_is_small_hidden_private_and_nameless(runs: TwoRuns) -> None:
     assert lease.next not in ("", held.id)
 
 
-def test_however_often_it_is_taken_one_record_is_left(runs: TwoRuns) -> None:
-    """Each has the id that the one before named; that of a free lease names where the chain continues."""
+def test_repeated_leases_leave_one_record(runs: TwoRuns) -> None:
+    """Each record has the id that the one before named; the record of a free lease names the next id."""
     following = ""
     for number in range(1, 6):
         held = runs.take(A if number % 2 else B)
@@ -68,14 +68,14 @@ def test_however_often_it_is_taken_one_record_is_left(runs: TwoRuns) -> None:
 
 
 def test_catalogs_have_leases_of_their_own(runs: TwoRuns) -> None:
-    """One never waits for another."""
+    """A run on one catalog does not wait for a run on another."""
     runs.take()
-    other = take(runs.backend, "other", timeout=0, tell=runs.tell, world=runs.clock.world(B), is_new=lambda: True)
+    other = take(runs.backend, "other", timeout=0, warn=runs.report, world=runs.clock.world(B), is_new=lambda: True)
     assert other.number == 1
 
 
-def test_who_waits_is_told_once_by_whom_for_how_long_and_the_command_and_follows_at_once(runs: TwoRuns) -> None:
-    """As long as the heartbeat moves it waits, beyond the expiry; the release lets it in."""
+def test_a_waiting_run_reports_holder_wait_and_command_once_and_follows_at_once(runs: TwoRuns) -> None:
+    """It waits longer than the expiry while heartbeats arrive; the release ends its wait."""
     first = runs.take(A)
     begun = runs.clock.now
 
@@ -96,8 +96,8 @@ def test_who_waits_is_told_once_by_whom_for_how_long_and_the_command_and_follows
     assert runs.numbers() == [2]
 
 
-def test_a_dead_holder_is_followed_after_its_time_and_not_before(runs: TwoRuns) -> None:
-    """60 s without a sign of life, by the clock of the one who waits; who it was is known to the follower."""
+def test_a_run_follows_a_dead_holder_after_the_expiry_and_not_before(runs: TwoRuns) -> None:
+    """60 s without a heartbeat, by the clock of the waiting run; that run knows the dead holder."""
     runs.take(A)
     begun = runs.clock.now
     second = runs.take(B)
@@ -108,8 +108,8 @@ def test_a_dead_holder_is_followed_after_its_time_and_not_before(runs: TwoRuns) 
     assert second.before.holder == A
 
 
-def test_one_sign_of_life_starts_the_time_anew(runs: TwoRuns) -> None:
-    """The last heartbeat counts."""
+def test_one_heartbeat_restarts_the_expiry(runs: TwoRuns) -> None:
+    """The waiting run counts from the last heartbeat."""
     first = runs.take(A)
     begun = runs.clock.now
     beats = iter([40.0])
@@ -126,24 +126,24 @@ def test_one_sign_of_life_starts_the_time_anew(runs: TwoRuns) -> None:
     assert begun + 100 <= runs.clock.now < begun + 104
 
 
-def test_a_look_that_took_long_does_not_make_a_holder_dead(runs: TwoRuns) -> None:
-    """What was seen is as old as the question: a waiter that was asleep in between looks again."""
+def test_a_slow_listing_does_not_make_a_holder_dead(runs: TwoRuns) -> None:
+    """A listing is as old as its request: a waiting run that slept in between lists again."""
     first = runs.take(A)
-    looks = iter(range(1, 1000))
+    listings = iter(range(1, 1000))
 
     def asleep() -> None:
-        if next(looks) == 2:
+        if next(listings) == 2:
             runs.clock.now += 3600
             first.beat()
 
-    runs.hooked.after_look = asleep
+    runs.hooked.after_listing = asleep
     with pytest.raises(LeaseHeld):
         runs.take(B, timeout=30)
     assert runs.numbers() == [1]
 
 
-def test_time_out_names_the_holder_and_the_ways_out(runs: TwoRuns) -> None:
-    """And nothing is changed."""
+def test_a_timeout_names_the_holder_and_what_to_do(runs: TwoRuns) -> None:
+    """Nothing is changed."""
     runs.take(A)
     with pytest.raises(LeaseHeld) as caught:
         runs.take(B, timeout=30)
@@ -154,30 +154,28 @@ def test_time_out_names_the_holder_and_the_ways_out(runs: TwoRuns) -> None:
     assert runs.numbers() == [1]
 
 
-def test_whose_process_is_gone_is_followed_at_once_if_there_is_time_for_what_it_sent(runs: TwoRuns) -> None:
-    """No run waits for its heartbeat; the ten seconds of what may still arrive count to the time one may wait."""
+def test_a_holder_whose_process_has_ended_is_followed_at_once_if_time_is_left_for_its_requests(runs: TwoRuns) -> None:
+    """No run waits for its heartbeat. The ten seconds for its late requests count as waiting time."""
     runs.take(A)
     begun = runs.clock.now
-    with pytest.raises(
-        LeaseUnsettled, match=r"did not give the lease back \(host a.*may arrive for 10 s.*9 s were left"
-    ):
-        runs.take(B, timeout=9, gone=lambda holder: holder == A)
+    with pytest.raises(LeaseUnsettled, match=r"did not release the lease \(host a.*may arrive for 10 s.*9 s were left"):
+        runs.take(B, timeout=9, has_ended=lambda holder: holder == A)
     assert runs.numbers() == [1]
-    second = runs.take(B, timeout=10, gone=lambda holder: holder == A)
+    second = runs.take(B, timeout=10, has_ended=lambda holder: holder == A)
     assert second.number == 2
     assert second.before is not None
     assert runs.clock.now == begun
 
 
-def test_where_nothing_arrives_late_a_dead_holder_costs_no_time(runs: TwoRuns) -> None:
-    """A local store: each write is done or not."""
+def test_without_late_requests_a_dead_holder_costs_no_time(runs: TwoRuns) -> None:
+    """A local store has no late requests."""
     runs.times = Times(settling=0)
     runs.take(A)
-    assert runs.take(B, timeout=0, gone=lambda holder: holder == A).number == 2
+    assert runs.take(B, timeout=0, has_ended=lambda holder: holder == A).number == 2
 
 
-def test_a_successor_whose_id_was_given_out_is_passed_by(runs: TwoRuns) -> None:
-    """Its record was deleted: a new id is taken, and the chain counts on."""
+def test_a_successor_id_that_was_used_is_replaced(runs: TwoRuns) -> None:
+    """Its image was deleted. The next record gets a new id and the next number."""
     runs.take(A).release()
     (lease,) = runs.records()
     runs.burn(lease.next)
@@ -186,8 +184,8 @@ def test_a_successor_whose_id_was_given_out_is_passed_by(runs: TwoRuns) -> None:
     assert held.id != lease.next
 
 
-def test_a_slow_post_takes_the_lease_from_nobody(runs: TwoRuns) -> None:
-    """It was sent behind an end of long ago: meanwhile one run ended, and the next one is running."""
+def test_a_slow_post_does_not_take_the_lease_of_a_running_holder(runs: TwoRuns) -> None:
+    """The end of the chain that it follows is old: meanwhile one run ended and another one is running."""
     runs.take(A).release()
     working: list[Held] = []
 
@@ -198,7 +196,7 @@ def test_a_slow_post_takes_the_lease_from_nobody(runs: TwoRuns) -> None:
         runs.hooked.before_create = fail
 
     def fail() -> None:
-        raise AssertionError("a second record beside that of a run at work")
+        raise AssertionError("a second record beside that of a running holder")
 
     runs.hooked.before_create = overtake
     with pytest.raises(LeaseHeld, match="host b"):
@@ -209,9 +207,10 @@ def test_a_slow_post_takes_the_lease_from_nobody(runs: TwoRuns) -> None:
 
 
 @pytest.mark.parametrize("state", [State.UNSETTLED, State.BROKEN, State.HELD])
-def test_two_begin_a_chain_and_one_does_not_give_it_back(runs: TwoRuns, state: State) -> None:
-    """Both with the number 1: the other one has ended, or its process has, before the record of this run is read. What
-    it sent may still arrive, so it is followed.
+def test_two_runs_begin_a_chain_and_one_does_not_release_it(runs: TwoRuns, state: State) -> None:
+    """Both records have number 1.
+
+    The other run ends without a release, so this run follows it: its requests may still arrive.
     """
     other = Lease(runs.clock.new_id(), "base", 1, runs.clock.new_id(), "n", B, state=state)
 
@@ -220,7 +219,7 @@ def test_two_begin_a_chain_and_one_does_not_give_it_back(runs: TwoRuns, state: S
         runs.backend.create_image(id=other.id, hidden=True, visibility="private", properties=other.properties())
 
     runs.clock.meanwhile = arrive
-    held = runs.take(A, gone=lambda holder: holder == B)
+    held = runs.take(A, has_ended=lambda holder: holder == B)
     assert held.number == 2
     assert held.before is not None
     assert (held.before.state, held.before.holder) == (state, B)
@@ -229,10 +228,10 @@ def test_two_begin_a_chain_and_one_does_not_give_it_back(runs: TwoRuns, state: S
 
 @pytest.mark.parametrize("is_new", [True, False])
 @pytest.mark.parametrize("change", ["deleted", "shared", "deleted, its id given out"])
-def test_a_holder_whose_record_is_gone_may_be_at_work(runs: TwoRuns, change: str, *, is_new: bool) -> None:
-    """By hand, or by a clean-up of queued images by age; its heartbeats hang: it does not know it yet.
+def test_a_holder_whose_record_was_deleted_may_be_running(runs: TwoRuns, change: str, *, is_new: bool) -> None:
+    """A user or a cleanup job deletes it. The heartbeats of its run hang, so it has not noticed yet.
 
-    A catalog without images had hardly a lease before.
+    A catalog without images probably had no lease before.
     """
     if "given out" in change:
         runs.take(A).release()
@@ -248,7 +247,7 @@ def test_a_holder_whose_record_is_gone_may_be_at_work(runs: TwoRuns, change: str
         assert runs.take(B, timeout=0).before is None
         assert runs.clock.now == begun + 1.5 * runs.times.lag
         return
-    with pytest.raises(LeaseUnsettled, match=r"there is no record of its last lease.*may arrive for 55 s"):
+    with pytest.raises(LeaseUnsettled, match=r"it has no lease record.*may arrive for 55 s"):
         runs.take(B, timeout=54, is_new=is_new)
     second = runs.take(B, timeout=55, is_new=is_new)
     assert runs.clock.now == begun + 1.5 * runs.times.lag
@@ -261,8 +260,8 @@ def test_a_holder_whose_record_is_gone_may_be_at_work(runs: TwoRuns, change: str
 
 
 @pytest.mark.parametrize("is_new", [True, False])
-def test_an_interruption_does_not_hide_that_a_record_is_missing(runs: TwoRuns, *, is_new: bool) -> None:
-    """The run that comes after it knows as much."""
+def test_an_interrupted_run_does_not_hide_a_missing_record(runs: TwoRuns, *, is_new: bool) -> None:
+    """The next run still sees that the record is missing."""
 
     def interrupt(_now: float) -> None:
         raise KeyboardInterrupt
@@ -275,18 +274,21 @@ def test_an_interruption_does_not_hide_that_a_record_is_missing(runs: TwoRuns, *
     assert (runs.take(B, is_new=is_new).before is None) is is_new
 
 
-def test_the_chain_goes_on_behind_a_record_that_was_given_back_at_once(runs: TwoRuns) -> None:
-    """If it were deleted, its id would be a used one, which looks like that of a holder."""
+def test_the_chain_continues_behind_a_record_that_was_freed_at_once(runs: TwoRuns) -> None:
+    """If it were deleted, its used id could not be distinguished from that of a deleted holder."""
     chain = Chain(runs.backend, "base", USUAL, runs.clock.world(A))
     lease = chain.make(None)
     assert chain.post(lease) is Posted.MINE
     chain.step_back(lease.id)
-    assert [(one.id, one.state) for one in chain.look().found] == [(lease.id, State.FREE)]
+    assert [(one.id, one.state) for one in chain.read().found] == [(lease.id, State.FREE)]
     assert runs.take(B).id == lease.next
 
 
-def test_a_late_delete_of_our_own_finds_another_record(runs: TwoRuns) -> None:
-    """A POST got no answer and arrived after all; the DELETE of its record gets none either, and may arrive at any time."""
+def test_a_late_delete_of_this_run_does_not_delete_its_lease(runs: TwoRuns) -> None:
+    """A POST got no answer and arrived late.
+
+    The DELETE of its record gets no answer either and may arrive at any time.
+    """
     runs.take(B).release()
     (end,) = runs.records()
     runs.hooked.undeletable = {end.next}
@@ -312,8 +314,8 @@ def test_a_late_delete_of_our_own_finds_another_record(runs: TwoRuns) -> None:
     assert not held.is_lost()
 
 
-def test_who_was_hindered_until_its_record_was_too_old_tries_again(runs: TwoRuns) -> None:
-    """Another run held the lease, too, for longer than a record may be unconfirmed, and gave it back."""
+def test_a_run_tries_again_when_its_record_became_too_old(runs: TwoRuns) -> None:
+    """Another run also held the lease, longer than a record may be unconfirmed, and then released it."""
     rivals: list[Held] = []
 
     def rival() -> None:
@@ -335,16 +337,16 @@ def test_who_was_hindered_until_its_record_was_too_old_tries_again(runs: TwoRuns
 
 
 def hold_beside(runs: TwoRuns) -> Held:
-    """The lease, held by B without reading other records."""
+    """The lease, held by B, which does not check for other records."""
     world = runs.clock.world(B)
     chain = Chain(runs.backend, "base", USUAL, world)
     lease = chain.make(None)
     assert chain.post(lease) is Posted.MINE
-    return Held(chain, lease, USUAL, world, sent=runs.clock.now, tell=runs.tell)
+    return Held(chain, lease, USUAL, world, sent=runs.clock.now, warn=runs.report)
 
 
-def test_of_two_that_follow_one_record_one_has_it(runs: TwoRuns) -> None:
-    """The other looks again, waits, and follows."""
+def test_of_two_runs_that_follow_one_record_one_gets_the_lease(runs: TwoRuns) -> None:
+    """The other run lists again, waits, and follows."""
     runs.take(A).release()
     rivals: list[Held] = []
 
@@ -361,8 +363,8 @@ def test_of_two_that_follow_one_record_one_has_it(runs: TwoRuns) -> None:
 
 
 @pytest.mark.parametrize("is_first", [True, False])
-def test_of_two_that_begin_a_chain_at_once_the_smaller_id_stays(runs: TwoRuns, is_first: bool) -> None:
-    """Both see none, and make a record with an id of their own: never do both go in."""
+def test_of_two_runs_that_begin_a_chain_the_smaller_id_gets_the_lease(runs: TwoRuns, is_first: bool) -> None:
+    """Both list no record, and each makes one with its own id: only one of them may hold the lease."""
     found: dict[str, Held] = {}
     failed: list[LeaseHeld] = []
 
@@ -374,21 +376,21 @@ def test_of_two_that_begin_a_chain_at_once_the_smaller_id_stays(runs: TwoRuns, i
             failed.append(error)
 
     if is_first:
-        runs.hooked.before_create = rival  # the other run makes and reads its record before this run makes one
+        runs.hooked.before_create = rival  # the other run makes and lists its record before this run does
     else:
-        runs.hooked.after_create = rival  # the record of this run, with the smaller id, exists when the other run reads
+        runs.hooked.after_create = rival  # the record of this run, with the smaller id, exists when the other run lists
     runs.clock.meanwhile = lambda now: found["b"].release() if found else None
     held = runs.take(A)
     assert bool(found) is is_first
     assert not held.is_lost()
-    held.look()
+    held.check_listing()
     assert not held.is_lost()
     assert runs.numbers() == [held.number]
     assert [error.lease.holder for error in failed] == ([] if is_first else [A])
 
 
-def test_a_listing_that_lags_is_waited_for(runs: TwoRuns) -> None:
-    """A record is shown a moment after it was made: who begins a chain looks when others have been shown."""
+def test_a_run_that_begins_a_chain_waits_for_the_lag_of_listings(runs: TwoRuns) -> None:
+    """A listing shows a record a moment after it was made, so the run lists after that time."""
     made_at: dict[str, float] = {}
     runs.hooked.display = lambda image: runs.clock.now - made_at.setdefault(image.id, runs.clock.now) >= 0.4
     failed: list[LeaseHeld] = []
@@ -406,23 +408,23 @@ def test_a_listing_that_lags_is_waited_for(runs: TwoRuns) -> None:
     assert not held.is_lost()
 
 
-def test_a_record_that_is_never_shown_is_not_relied_on(runs: TwoRuns) -> None:
+def test_a_record_that_is_never_listed_is_not_used(runs: TwoRuns) -> None:
     """Other runs would not see it either."""
     runs.hooked.display = lambda image: False
-    with pytest.raises(Unavailable, match="to make, or to show, the record of the lease"):
+    with pytest.raises(Unavailable, match="to make or to list the lease record"):
         runs.take()
     assert runs.records() == []
 
 
-def test_a_lost_answer_is_told_by_the_nonce(runs: TwoRuns) -> None:
-    """The record exists: this run made it."""
+def test_the_nonce_shows_which_run_made_a_record_after_a_lost_answer(runs: TwoRuns) -> None:
+    """The record exists and has this run's nonce."""
     runs.hooked.after_create = lose
     assert runs.take().number == 1
     assert runs.numbers() == [1]
 
 
 def test_posts_that_never_arrive_are_an_error(runs: TwoRuns) -> None:
-    """After three of them; there is no record, and no lease."""
+    """After three of them; no record exists."""
     tries: list[int] = []
 
     def fail() -> None:
@@ -430,15 +432,13 @@ def test_posts_that_never_arrive_are_an_error(runs: TwoRuns) -> None:
         lose()
 
     runs.hooked.before_create = fail
-    with pytest.raises(
-        Unavailable, match="made no record of the lease of catalog base in 3 tries; nothing was changed"
-    ):
+    with pytest.raises(Unavailable, match="made no lease record of catalog base in 3 tries; nothing was changed"):
         runs.take()
     assert len(tries) == 3
 
 
-def test_a_post_that_arrives_late_is_taken_away_and_ends_nothing(runs: TwoRuns) -> None:
-    """It was taken for lost, and another one made: both are of this run, one counts."""
+def test_a_late_record_of_this_run_is_deleted_and_does_not_end_the_lease(runs: TwoRuns) -> None:
+    """The run took its POST for lost and made another record: one of the two counts."""
     late: list[dict[str, Any]] = []
     real = runs.hooked.create_image
 
@@ -456,8 +456,8 @@ def test_a_post_that_arrives_late_is_taken_away_and_ends_nothing(runs: TwoRuns) 
     assert [lease.id for lease in runs.records()] == [held.id]
 
 
-def test_a_post_that_took_too_long_is_not_relied_on(runs: TwoRuns) -> None:
-    """Others may have taken its record for dead already: it is given back."""
+def test_a_record_whose_post_took_too_long_is_not_used(runs: TwoRuns) -> None:
+    """Other runs may already take its record for dead, so the run frees it."""
     runs.take(B).release()
     runs.hooked.after_create = lambda: runs.clock.sleep(46)
     with pytest.raises(Unavailable, match=r"took 4[678] s to make"):
@@ -465,40 +465,40 @@ def test_a_post_that_took_too_long_is_not_relied_on(runs: TwoRuns) -> None:
     assert [(one.number, one.state) for one in runs.records()] == [(1, State.FREE), (2, State.FREE)]
 
 
-def test_an_interruption_while_the_lease_is_taken_gives_it_back(runs: TwoRuns) -> None:
-    """Ctrl-C in the moment after the POST: the next run need not wait until the record is that of a dead holder."""
+def test_an_interrupt_during_the_taking_frees_the_lease(runs: TwoRuns) -> None:
+    """Ctrl-C directly after the POST: the next run does not have to wait for the expiry."""
     runs.take(B).release()
-    runs.hooked.after_look = interrupt_second(iter(range(9)))
+    runs.hooked.after_listing = interrupt_second_listing(iter(range(9)))
     with pytest.raises(KeyboardInterrupt):
         runs.take(A)
-    runs.hooked.after_look = lambda: None
+    runs.hooked.after_listing = lambda: None
     second = runs.take(B, timeout=0)
     assert (second.number, second.before) == (3, None)
 
 
-def interrupt_second(looks: Iterator[int]) -> Callable[[], None]:
-    """Ctrl-C at the second look."""
+def interrupt_second_listing(listings: Iterator[int]) -> Callable[[], None]:
+    """Ctrl-C at the second listing."""
 
     def interrupt() -> None:
-        if next(looks):
+        if next(listings):
             raise KeyboardInterrupt
 
     return interrupt
 
 
-def test_no_room_names_the_quota_and_the_way_out(runs: TwoRuns) -> None:
-    """The lease needs one record."""
+def test_a_full_quota_is_named_with_what_to_do(runs: TwoRuns) -> None:
+    """The lease needs room for one record."""
 
     def full() -> None:
         raise QuotaExceeded("POST /images: HTTP 413: image_count_total is over its limit of 3")
 
     runs.hooked.before_create = full
-    with pytest.raises(QuotaExceeded, match=r"lease of catalog base.*image_count_total.*--no-lock"):
+    with pytest.raises(QuotaExceeded, match=r"lease record of catalog base.*image_count_total.*--no-lock"):
         runs.take()
 
 
 def test_unlock_breaks_a_lease_and_its_holder_stops(runs: TwoRuns) -> None:
-    """The next run takes it at once, and knows that it was broken and whose it was."""
+    """The next run takes it at once, and knows that it was broken and its holder."""
     held = runs.take(A)
     lease = find_held_lease(runs.backend, "base")
     assert lease is not None
@@ -517,12 +517,12 @@ def test_unlock_breaks_a_lease_and_its_holder_stops(runs: TwoRuns) -> None:
     assert runs.take(B).before is None
 
 
-def test_unlock_leaves_alone_who_followed_meanwhile(runs: TwoRuns) -> None:
-    """Only the lease that was shown is broken."""
+def test_unlock_does_not_break_the_lease_of_a_run_that_followed_meanwhile(runs: TwoRuns) -> None:
+    """Only the lease that the user saw is broken."""
     runs.take(A)
     lease = find_held_lease(runs.backend, "base")
     assert lease is not None
-    second = runs.take(B, gone=lambda holder: True)
+    second = runs.take(B, has_ended=lambda holder: True)
     other = break_lease(runs.backend, lease, runs.clock.world(A))
     assert other is not None
     assert other.holder == B
@@ -530,8 +530,8 @@ def test_unlock_leaves_alone_who_followed_meanwhile(runs: TwoRuns) -> None:
     assert not second.is_lost()
 
 
-def test_unlock_finds_a_lease_that_was_given_back_meanwhile(runs: TwoRuns) -> None:
-    """Nothing is left to break, and nothing is changed."""
+def test_unlock_changes_nothing_if_the_lease_was_released_meanwhile(runs: TwoRuns) -> None:
+    """The record stays free."""
     held = runs.take(A)
     lease = find_held_lease(runs.backend, "base")
     assert lease is not None
@@ -541,10 +541,8 @@ def test_unlock_finds_a_lease_that_was_given_back_meanwhile(runs: TwoRuns) -> No
 
 
 @pytest.mark.parametrize("undone", [0, 1, 9])
-def test_unlock_needs_no_room(runs: TwoRuns, undone: int) -> None:
-    """The project's quota is used up: the record itself says that its lease is broken. A heartbeat that was under way
-    may restore what it declared before.
-    """
+def test_unlock_works_with_a_full_quota(runs: TwoRuns, undone: int) -> None:
+    """Unlock writes ``broken`` into the record itself. A heartbeat that is running may restore the former state."""
     held = runs.take(A)
     lease = find_held_lease(runs.backend, "base")
     assert lease is not None
@@ -567,15 +565,15 @@ def test_unlock_needs_no_room(runs: TwoRuns, undone: int) -> None:
     assert break_lease(backend, lease, runs.clock.world(B)) is None
     assert find_held_lease(runs.backend, "base") is None
     held.beat()
-    assert held.why.endswith("it was broken")
+    assert held.why.endswith("a user broke it with unlock")
     runs.hooked.before_create = lambda: None
     second = runs.take(B)
     assert second.before is not None
     assert (second.before.state, second.before.holder) == (State.BROKEN, A)
 
 
-def test_unlock_passes_a_burnt_successor_by(runs: TwoRuns) -> None:
-    """As a run does."""
+def test_unlock_replaces_a_successor_id_that_was_used(runs: TwoRuns) -> None:
+    """The broken record gets a new id."""
     runs.take(A)
     lease = find_held_lease(runs.backend, "base")
     assert lease is not None
@@ -584,27 +582,27 @@ def test_unlock_passes_a_burnt_successor_by(runs: TwoRuns) -> None:
     assert [(one.number, one.state) for one in runs.records()] == [(2, State.BROKEN)]
 
 
-@pytest.mark.parametrize("is_gone", [True, False])
-def test_who_follows_a_broken_lease_waits_until_its_holder_must_have_noticed(runs: TwoRuns, *, is_gone: bool) -> None:
-    """That one may be between two heartbeats, or none of its heartbeats is answered; a process that ended does
-    nothing.
-    """
+@pytest.mark.parametrize("has_ended", [True, False])
+def test_the_run_after_a_broken_lease_waits_until_its_holder_must_have_noticed(
+    runs: TwoRuns, *, has_ended: bool
+) -> None:
+    """It may be between two heartbeats, or get no answers. A process that has ended cannot send anything."""
     runs.take(A)
     lease = find_held_lease(runs.backend, "base")
     assert lease is not None
     break_lease(runs.backend, lease, runs.clock.world(B))
-    expected = USUAL.settling if is_gone else USUAL.settling + USUAL.confirm
+    expected = USUAL.settling if has_ended else USUAL.settling + USUAL.confirm
     with pytest.raises(LeaseUnsettled, match=f"may arrive for {expected:.0f} s"):
-        runs.take(B, timeout=expected - 1, gone=lambda _: is_gone)
-    held = runs.take(B, timeout=expected, gone=lambda _: is_gone)
+        runs.take(B, timeout=expected - 1, has_ended=lambda _: has_ended)
+    held = runs.take(B, timeout=expected, has_ended=lambda _: has_ended)
     assert held.before is not None
-    assert count_seconds_to_settle(held.before, USUAL, runs.clock.world(B, lambda _: is_gone)) == expected
+    assert count_seconds_to_settle(held.before, USUAL, runs.clock.world(B, lambda _: has_ended)) == expected
 
 
 @pytest.mark.parametrize("end", ["interrupted", "killed", "interrupted after the wait"])
 @pytest.mark.parametrize("how", ["broken", "deleted"])
-def test_who_follows_somebody_that_had_to_wait_has_to_wait_as_long(runs: TwoRuns, end: str, how: str) -> None:
-    """The first holder is alive, and does not know that its lease ended; the second one ends while it waits for that."""
+def test_the_run_after_an_interrupted_wait_must_wait_as_long(runs: TwoRuns, end: str, how: str) -> None:
+    """The first holder is alive and has not noticed the end of its lease; the second run ends during its wait."""
     first = runs.take(A)
     lease = find_held_lease(runs.backend, "base")
     assert lease is not None
@@ -620,10 +618,10 @@ def test_who_follows_somebody_that_had_to_wait_has_to_wait_as_long(runs: TwoRuns
                 runs.clock.sleep(seconds / 10)
                 second.beat()
 
-        wait_for_last_holder(second, "base", USUAL, replace(runs.clock.world(B), sleep=sleep), runs.tell)
+        wait_for_last_holder(second, "base", USUAL, replace(runs.clock.world(B), sleep=sleep), runs.report)
     if end != "killed":
         second.release()
-    third = runs.take(A, gone=lambda holder: holder == B, is_new=False)
+    third = runs.take(A, has_ended=lambda holder: holder == B, is_new=False)
     assert third.before is not None
     expected = USUAL.settling + (0 if "after" in end else USUAL.confirm)
     assert count_seconds_to_settle(third.before, USUAL, runs.clock.world(A)) == expected
@@ -632,8 +630,8 @@ def test_who_follows_somebody_that_had_to_wait_has_to_wait_as_long(runs: TwoRuns
 
 
 @pytest.mark.parametrize("is_full", [False, True])
-def test_unlock_of_one_that_waited_names_also_the_one_that_it_waited_for(runs: TwoRuns, *, is_full: bool) -> None:
-    """Both may still be running: the wait ends when both are known to have ended, or must have noticed."""
+def test_unlock_of_a_waiting_run_also_names_the_holder_that_it_waited_for(runs: TwoRuns, *, is_full: bool) -> None:
+    """Both may still be running: the wait ends when both have ended or must have noticed."""
     runs.take(A)
     runs.backend.delete_image(runs.records()[0].id)
     runs.take(B, is_new=False)
@@ -647,17 +645,19 @@ def test_unlock_of_one_that_waited_names_also_the_one_that_it_waited_for(runs: T
     runs.hooked.before_create = full if is_full else (lambda: None)
     backend: Any = runs.hooked
     assert break_lease(backend, lease, runs.clock.world(A)) is None
-    assert [(one.state, one.at_work) for one in runs.records()] == [(State.BROKEN, (B, Holder()))]
+    assert [(one.state, one.maybe_running) for one in runs.records()] == [(State.BROKEN, (B, Holder()))]
     runs.hooked.before_create = lambda: None
-    third = runs.take(A, gone=lambda holder: holder == B)
+    third = runs.take(A, has_ended=lambda holder: holder == B)
     assert third.before is not None
     known = runs.clock.world(A, lambda holder: holder == B)
     assert count_seconds_to_settle(third.before, USUAL, known) == USUAL.confirm + USUAL.settling
 
 
-def test_a_record_that_its_run_stepped_back_from_is_not_held(runs: TwoRuns) -> None:
-    """Listings lag: it still shows the holder before, the run steps back, is not shown that, and makes its record again. Who
-    saw that the record is free may have followed it."""
+def test_a_record_that_its_run_freed_is_not_held(runs: TwoRuns) -> None:
+    """A listing that lags still shows the holder before.
+
+    The run frees its record and then makes it again. Another run may already have followed the free record.
+    """
     first = runs.take(B)
     (end,) = runs.records()
     first.release()
@@ -666,13 +666,13 @@ def test_a_record_that_its_run_stepped_back_from_is_not_held(runs: TwoRuns) -> N
     assert chain.post(lease) is Posted.MINE
     chain.step_back(lease.id)
     assert chain.post(lease) is Posted.ANOTHERS
-    held = Held(chain, lease, USUAL, runs.clock.world(A), sent=runs.clock.now, tell=runs.tell)
-    held.look()
+    held = Held(chain, lease, USUAL, runs.clock.world(A), sent=runs.clock.now, warn=runs.report)
+    held.check_listing()
     assert held.is_lost()
 
 
 def test_a_lease_that_is_broken_while_it_is_taken_is_not_taken(runs: TwoRuns) -> None:
-    """The record of unlock names the run that may be running; it is neither skipped nor deleted."""
+    """The record of unlock names the run that may still be running, so it must be followed."""
     runs.take(B).release()
     broken: list[Lease] = []
 
@@ -686,12 +686,12 @@ def test_a_lease_that_is_broken_while_it_is_taken_is_not_taken(runs: TwoRuns) ->
     runs.hooked.after_create = unlock
     held = runs.take(A)
     assert held.before is not None
-    assert held.before.at_work == (A,)
+    assert held.before.maybe_running == (A,)
     assert held.number == 4
 
 
-def test_what_was_there_while_somebody_waited_is_not_forgotten(runs: TwoRuns) -> None:
-    """The record of the holder that it waits for is deleted: the catalog is not new, whatever its images say."""
+def test_a_record_that_was_deleted_during_the_wait_is_remembered(runs: TwoRuns) -> None:
+    """The record of the holder that it waits for is deleted: the catalog is not new, even without images."""
     first = runs.take(A)
     waited = iter([first.id])
 
@@ -705,8 +705,8 @@ def test_what_was_there_while_somebody_waited_is_not_forgotten(runs: TwoRuns) ->
     assert count_seconds_to_settle(second.before, USUAL, runs.clock.world(B)) == USUAL.confirm + USUAL.settling
 
 
-def test_a_record_that_somebody_made_visible_stops_nobody(runs: TwoRuns) -> None:
-    """No listing of leases shows it, and its id is used; its run may be running."""
+def test_a_record_that_was_made_visible_does_not_block_the_next_run(runs: TwoRuns) -> None:
+    """The listing of leases no longer shows it, and its id is used. Its run may be running."""
     runs.take(A).release()
     runs.hooked.undeletable = {runs.records()[0].id}
     second = runs.take(B)
@@ -719,30 +719,30 @@ def test_a_record_that_somebody_made_visible_stops_nobody(runs: TwoRuns) -> None
     assert second.is_lost()
 
 
-def test_who_waited_is_told_to_wait_for_longer_than_that(runs: TwoRuns) -> None:
-    """For what it waited already, and what comes then."""
+def test_the_suggested_timeout_includes_the_time_already_waited(runs: TwoRuns) -> None:
+    """It adds the time for late requests."""
     runs.take(A)
     (lease,) = runs.records()
     assert "with --lock-timeout 173 or more" in str(LeaseUnsettled(lease, 5, USUAL, 55, 118))
 
 
 @pytest.mark.parametrize("text", ["{", "3", "[", '"x"'])
-def test_holders_that_cannot_be_read_are_somebody_who_may_be_at_work(runs: TwoRuns, text: str) -> None:
+def test_unreadable_earlier_holders_count_as_a_run_that_may_be_running(runs: TwoRuns, text: str) -> None:
     """A user edited the record by hand."""
     held = runs.take(A)
     runs.backend.update_image(held.id, properties={AFTER: text, STATE: State.UNSETTLED.value})
     (lease,) = runs.records()
-    assert lease.at_work == (Holder(),)
+    assert lease.maybe_running == (Holder(),)
 
 
 @pytest.mark.parametrize("state", [State.FREE, State.HELD])
 @pytest.mark.parametrize("following", ["itself", "an image"])
-def test_a_record_that_names_something_else_as_the_next_one_stops_nobody(
+def test_a_record_with_a_wrong_successor_does_not_block_the_next_run(
     runs: TwoRuns, state: State, following: str
 ) -> None:
-    """A user edited it by hand. The chain continues with an id that no other run can know; unlock does so, too."""
+    """A user edited it by hand. The chain continues with a new random id, also after unlock."""
     held = runs.take(A)
-    other = runs.backend.create_image(name="somebody's").id
+    other = runs.backend.create_image(name="foreign").id
     named = held.id if following == "itself" else other
     runs.backend.update_image(held.id, properties={STATE: state.value, NEXT: named})
     if state is State.HELD:
@@ -753,12 +753,12 @@ def test_a_record_that_names_something_else_as_the_next_one_stops_nobody(
     second = runs.take(B)
     assert [one.id for one in runs.records()] == [second.id]
     assert second.id not in (held.id, other)
-    assert runs.backend.images(other)[0].name == "somebody's"
+    assert runs.backend.images(other)[0].name == "foreign"
 
 
 @pytest.mark.parametrize("damage", [{NUMBER: "x"}, {NUMBER: None, HOLDER: "["}, {STATE: "?", HOLDER: "3"}, {NEXT: "x"}])
-def test_a_damaged_record_counts_and_ends_after_its_time(runs: TwoRuns, damage: dict[str, str | None]) -> None:
-    """As one of an unknown holder; the chain continues behind it."""
+def test_a_damaged_record_counts_until_it_expires(runs: TwoRuns, damage: dict[str, str | None]) -> None:
+    """It has an unknown holder; the chain continues behind it."""
     first = runs.take(A)
     runs.backend.update_image(first.id, properties=damage)
     begun = runs.clock.now
@@ -770,7 +770,7 @@ def test_a_damaged_record_counts_and_ends_after_its_time(runs: TwoRuns, damage: 
 
 
 def test_forged_records_are_ignored(runs: TwoRuns) -> None:
-    """Those of another project, copies on other images, and those that others may see: not waited for, not deleted."""
+    """Records of another project, copies on other images, and public records: no run waits for them or deletes them."""
     forged = [Lease(runs.clock.new_id(), "base", 7, "", "n", B) for _ in range(3)]
     ids = [
         runs.backend.create_image(
@@ -788,14 +788,14 @@ def test_forged_records_are_ignored(runs: TwoRuns) -> None:
     assert {image.id for image in runs.backend.images()} == {*ids, held.id}
 
 
-def test_a_record_that_arrives_late_ends_the_lease_before_the_first_step(runs: TwoRuns) -> None:
-    """A POST of the run before, or of one beside it, comes while what it sent is waited for."""
+def test_a_late_record_of_another_run_ends_the_lease_before_the_first_step(runs: TwoRuns) -> None:
+    """A POST of another run arrives while this one waits for late requests."""
     first = runs.take(A)
     runs.backend.update_image(first.id, properties={STATE: State.UNSETTLED.value})
     late = Chain(runs.backend, "base", USUAL, runs.clock.world(B))
 
     def arrive(message: str) -> None:
-        if "lost an answer" in message:
+        if "got no answer" in message:
             assert late.post(late.make(runs.records()[-1], is_fresh=True)) is Posted.MINE
 
     held = hold(runs.backend, "base", timeout=120, times=USUAL, unlock=UNLOCK, warn=arrive)
@@ -803,8 +803,8 @@ def test_a_record_that_arrives_late_ends_the_lease_before_the_first_step(runs: T
         held.__enter__()
 
 
-def test_a_look_that_took_long_shows_a_sign_of_life_of_its_end(runs: TwoRuns) -> None:
-    """What a listing shows may have been written while it was waited for: the time counts from when it came."""
+def test_a_heartbeat_during_a_slow_listing_counts_from_the_end_of_the_listing(runs: TwoRuns) -> None:
+    """A heartbeat may be saved during the listing, so its time counts from the answer of the listing."""
     first = runs.take(A)
     begun, delays = runs.clock.now, iter([30.0])
 
@@ -816,15 +816,15 @@ def test_a_look_that_took_long_shows_a_sign_of_life_of_its_end(runs: TwoRuns) ->
     def meanwhile(now: float) -> None:
         assert first.is_lost() == (now > begun + 75)
 
-    runs.hooked.before_look = wait
+    runs.hooked.before_listing = wait
     runs.clock.meanwhile = meanwhile
     second = runs.take(B)
     assert second.number == 2
     assert begun + 90 <= runs.clock.now < begun + 93
 
 
-def test_a_lease_is_kept_alive_while_what_a_dead_run_sent_is_waited_for(runs: TwoRuns) -> None:
-    """Else a third run would take it for dead before the second one has begun."""
+def test_heartbeats_are_sent_during_the_wait_for_late_requests(runs: TwoRuns) -> None:
+    """Without them, a third run would take the second one for dead."""
     held = runs.take(A)
     held.is_settled = False
     held.release()
@@ -838,8 +838,8 @@ def test_a_lease_is_kept_alive_while_what_a_dead_run_sent_is_waited_for(runs: Tw
 
 
 @pytest.mark.parametrize("is_broken", [False, True])
-def test_a_record_that_somebody_protected_goes_all_the_same(runs: TwoRuns, *, is_broken: bool) -> None:
-    """Else each run would wait for the dead holder again."""
+def test_a_protected_record_is_deleted_all_the_same(runs: TwoRuns, *, is_broken: bool) -> None:
+    """If it stayed, each run would wait for the dead holder again."""
     held = runs.take(A)
     runs.backend.update_image(held.id, protected=True)
     if is_broken:
@@ -847,5 +847,5 @@ def test_a_record_that_somebody_protected_goes_all_the_same(runs: TwoRuns, *, is
         assert lease is not None
         assert break_lease(runs.backend, lease, runs.clock.world(B)) is None
         assert [one.state for one in runs.records()] == [State.BROKEN]
-    second = runs.take(B, gone=lambda _: True)
+    second = runs.take(B, has_ended=lambda _: True)
     assert [one.id for one in runs.records()] == [second.id]

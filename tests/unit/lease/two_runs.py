@@ -1,4 +1,4 @@
-"""A local store, two processes that want the lease of one catalog, and a clock that only the test moves."""
+"""A local store, two processes that try to take the lease of one catalog, and a clock that only the test moves."""
 
 import itertools
 import threading
@@ -31,29 +31,29 @@ class Clock:
         self._numbers = itertools.count(1)
 
     def sleep(self, seconds: float) -> None:
-        """The others have their turn."""
+        """Advance the time, then let other runs act."""
         self.now += seconds
         self.meanwhile(self.now)
 
     def new_id(self) -> str:
-        """Ids ascend."""
+        """A new id, greater than the ones before."""
         return str(UUID(int=next(self._numbers)))
 
-    def world(self, here: Holder, gone: Callable[[Holder], bool] = lambda holder: False) -> World:
-        """The world as one process sees it."""
-        return World(here, gone, lambda: self.now, self.sleep, self.new_id, lambda: 0.5)
+    def world(self, here: Holder, has_ended: Callable[[Holder], bool] = lambda holder: False) -> World:
+        """The environment of one process."""
+        return World(here, has_ended, lambda: self.now, self.sleep, self.new_id, lambda: 0.5)
 
 
 class HookedStore:
-    """The store, with something of the test's own around its answers."""
+    """A store that calls hooks of the test before and after its requests."""
 
     def __init__(self, real: Local) -> None:
         self._real = real
         self.before_create: Callable[[], object] = lambda: None
         self.after_create: Callable[[], object] = lambda: None
         self.before_update: Callable[[], object] = lambda: None
-        self.before_look: Callable[[], object] = lambda: None
-        self.after_look: Callable[[], object] = lambda: None
+        self.before_listing: Callable[[], object] = lambda: None
+        self.after_listing: Callable[[], object] = lambda: None
         self.display: Callable[[LiveImage], bool] = lambda image: True
         self.undeletable: set[str] = set()
 
@@ -61,37 +61,37 @@ class HookedStore:
         return getattr(self._real, name)
 
     def with_time_limit(self, seconds: float) -> "HookedStore":
-        """Itself."""
+        """The same store."""
         return self
 
     def create_image(self, **attrs: Any) -> LiveImage:
-        """What happens before may fail, too."""
+        """Create an image; the hook before it may raise."""
         self.before_create()
         image = self._real.create_image(**attrs)
         self.after_create()
         return image
 
     def update_image(self, image: str, **attrs: Any) -> LiveImage:
-        """A heartbeat, say."""
+        """Update an image; a heartbeat does."""
         self.before_update()
         return self._real.update_image(image, **attrs)
 
     def delete_image(self, image: str) -> None:
-        """Some cannot be deleted at this moment."""
+        """Delete an image; Unavailable for the undeletable ones."""
         if image in self.undeletable:
             raise Unavailable("no answer")
         self._real.delete_image(image)
 
     def leases(self, catalog: str) -> list[LiveImage]:
-        """What was seen may be old when it arrives, and a listing may lag."""
-        self.before_look()
+        """List the records; hooks make the listing slow or outdated."""
+        self.before_listing()
         found = [image for image in self._real.leases(catalog) if self.display(image)]
-        self.after_look()
+        self.after_listing()
         return found
 
 
 class TwoRuns:
-    """A store, and two processes that want the lease of one catalog."""
+    """A store, and two processes that try to take the lease of one catalog."""
 
     def __init__(self, backend: Local) -> None:
         self.backend = backend
@@ -101,8 +101,8 @@ class TwoRuns:
         self.messages: list[str] = []
         self.reported = threading.Event()
 
-    def tell(self, message: str) -> None:
-        """Take down what a run reports."""
+    def report(self, message: str) -> None:
+        """Store a message of a run."""
         self.messages.append(message)
         self.reported.set()
 
@@ -110,33 +110,33 @@ class TwoRuns:
         self,
         here: Holder = A,
         timeout: float = 120,
-        gone: Callable[[Holder], bool] = lambda _: False,
+        has_ended: Callable[[Holder], bool] = lambda _: False,
         *,
         is_new: bool = True,
     ) -> Held:
-        """The lease, in the end."""
+        """Take the lease, waiting as long as ``timeout``."""
         return take(
             cast("Any", self.hooked),
             "base",
             timeout=timeout,
-            tell=self.tell,
+            warn=self.report,
             times=self.times,
-            world=self.clock.world(here, gone),
+            world=self.clock.world(here, has_ended),
             unlock=UNLOCK,
             is_new=lambda: is_new,
         )
 
     def records(self) -> list[Lease]:
-        """The records by number."""
+        """The records of the lease, sorted by number."""
         found = [read_lease(image, self.project, "base") for image in self.backend.leases("base")]
         return sorted((lease for lease in found if lease), key=lambda lease: lease.number)
 
     def numbers(self) -> list[int]:
-        """Their numbers."""
+        """The numbers of the records."""
         return [lease.number for lease in self.records()]
 
     def burn(self, image_id: str) -> None:
-        """An id is given out, and its image deleted."""
+        """Use an id: create an image with it and delete the image."""
         self.backend.create_image(id=image_id)
         self.backend.delete_image(image_id)
 
@@ -147,5 +147,5 @@ class TwoRuns:
 
 
 def lose() -> None:
-    """The answer does not arrive."""
+    """Lose the answer of a request."""
     raise Unavailable("no answer")
