@@ -30,7 +30,7 @@ HOSTILE: Final[Mapping[str, str]] = MappingProxyType(
 )
 """Texts that command one of them."""
 USUAL: Final = ("Azure", "GitHub", "GitHub, on a line of its own", "a terminal's title")
-"""One of each way to be told from text; the others are tried in the exhaustive part."""
+"""One of each way to differ from text; the others are tried in the exhaustive part."""
 _INK: Final = re.compile(rf"\x1b\[(?:0|{'|'.join(ink.value for ink in Ink)})m")
 
 
@@ -40,7 +40,7 @@ def pick_kinds(kinds: Iterable[str], usual: Collection[str] = USUAL) -> list[Any
 
 
 def find_commands(text: str) -> Iterator[str]:
-    """Each line of which somebody would carry out a part, or that holds what a reader does not see."""
+    """Each line of which a CI system or terminal would carry out a part, or that holds what a reader does not see."""
     for line in re.split(r"\r\n|\r|\n", text):
         plain = _INK.sub("", line)
         # .NET compares strings by the rules of a language, for which some characters have no weight

@@ -82,7 +82,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """A test that is one trial, ``@pytest.mark.trial(fault, what happened)``, goes into the table when it passed."""
+    """A test that is one trial, ``@pytest.mark.trial(fault, what happened)``, is added to the table when it passed."""
     report = yield
     if report.when == "call" and report.passed and (trial := item.get_closest_marker("trial")):
         note(*trial.args)

@@ -63,7 +63,7 @@ PLAIN_BUILDERS: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Defect:
-    """One changed place: what stands in ``field`` (at ``index``) of ``parent`` becomes ``after``.
+    """One changed place: the text in ``field`` (at ``index``) of ``parent`` becomes ``after``.
 
     ``function`` is the outermost function that holds the place, by name and first line; None outside of functions.
     ``names`` are what the statement of a place outside of functions defines.

@@ -3,7 +3,7 @@
 The defects are those of ``tests/defects.py``. The tests are run once, to see which test runs which line. Each defect is
 then planted in a fork of that process, which runs the tests of its line: those of the module's own file first, then the
 fast ones, until one fails. A defect outside of functions (a table, a default) is planted in a fork that imports
-imagesync anew. Runs processes, writes into a temporary folder; the code of the working tree is read and left alone.
+imagesync again. Runs processes, writes into a temporary folder; the code of the working tree is read and left alone.
 """
 
 import argparse
@@ -74,7 +74,7 @@ class Job:
 
     @property
     def name(self) -> str:
-        """Tells the defect apart, whatever line it is in."""
+        """Identifies the defect, whatever line it is in."""
         return f"[{self.defect.kind}] {self.defect.change}: "
 
     @property

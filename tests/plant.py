@@ -7,7 +7,7 @@ Each defect is planted in a copy of the tree, which is as committed otherwise. T
       becomes: -(-owned * limit.value // 100)
       tests: tests/unit/planning
 
-``was`` must stand in the file once. ``tests`` are words for pytest, without ``--update-cases``. The exit code is 1 if a
+``was`` must be in the file once. ``tests`` are words for pytest, without ``--update-cases``. The exit code is 1 if a
 defect was not noticed. Runs processes, writes into a temporary folder.
 """
 

@@ -50,7 +50,7 @@ def vmdk(kind: str = "monolithicSparse", extent: str = 'RW 2048 SPARSE "disk.vmd
 
 
 def stream_vmdk(*, descriptor_in_footer: int = 1) -> bytes:
-    """A stream-optimised extent, whose last sectors repeat the header."""
+    """A stream-optimized extent, whose last sectors repeat the header."""
     end = struct.pack("<Q", 2**64 - 1)
     body = vmdk("streamOptimized", 'RW 2048 SPARSE "disk.vmdk"')
     footer = struct.pack("<4sIIQQQQIQQ", b"KDMV", 1, 3, 2048, 128, descriptor_in_footer, 20, 512, 21, 26)
@@ -185,5 +185,5 @@ REFUSED: dict[str, tuple[str, str, bytes, str]] = {
 
 
 def spell(text: str) -> bytes:
-    """Data that differs as texts of ASCII characters do, and is no text itself: two bytes a character."""
+    """Data that differs as texts of ASCII characters do, and is not text itself: two bytes a character."""
     return b"".join(bytes((ord(character), 1)) for character in text)

@@ -6,7 +6,7 @@ from typing import Final
 
 
 def _random_text(seed: int, length: int, alphabet: str = string.ascii_letters + string.digits) -> str:
-    """The same text in each run; no secret of anybody."""
+    """The same text in each run; not a real secret."""
     source = random.Random(seed)
     return "".join(source.choice(alphabet) for _ in range(length))
 
@@ -42,7 +42,7 @@ TOKENS: Final[dict[str, str]] = {
 }
 """Tokens by whose they are."""
 PASSWORD: Final = "correct-Horse7battery"
-"""One that a person chose: only what stands before it says what it is."""
+"""One that a person chose: only the text before it says what it is."""
 FILES: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "OpenSSH key": (
         f"-----BEGIN OPENSSH PRIVATE KEY-----\n{_BLOCK}\n-----END OPENSSH PRIVATE KEY-----\n",

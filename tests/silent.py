@@ -50,7 +50,7 @@ class SilentHandler(http.server.BaseHTTPRequestHandler):
 
 @contextlib.contextmanager
 def full_server() -> Iterator[str]:
-    """The address of a server that takes no connection: its queue is full, so that connecting hangs."""
+    """The address of a server that takes no connection: its queue is full: connecting hangs."""
     with contextlib.ExitStack() as opened, socket.create_server(("127.0.0.1", 0), backlog=0) as server:
         for _ in range(8):
             waiting = opened.enter_context(socket.socket())

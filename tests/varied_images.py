@@ -80,7 +80,7 @@ def create_machine_images(backend: Backend) -> Iterator[LiveImage]:
 
 
 def record(backend: Backend, **attrs: Any) -> LiveImage:
-    """A private record without data, raw and bare unless said otherwise."""
+    """A private record without data, raw and bare unless declared otherwise."""
     plain = {"disk_format": "raw", "container_format": "bare", "visibility": "private"}
     return backend.create_image(**{**plain, **attrs})
 

@@ -1,4 +1,4 @@
-"""Manifests in which one text stands wherever a manifest may hold text, and is wrong there. No I/O."""
+"""Manifests in which one text is wherever a manifest may hold text, and is wrong there. No I/O."""
 
 from collections.abc import Iterator
 from typing import Any

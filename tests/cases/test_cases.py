@@ -27,7 +27,7 @@ def catalog(file: Path) -> Catalog:
 
 
 def images(case: Path) -> list[LiveImage]:
-    """What is live: the earlier manifest as applied, then what somebody else changed."""
+    """What is live: the earlier manifest as applied, then what another user changed."""
     drift = yaml.safe_load((case / "drift.yaml").read_text()) if (case / "drift.yaml").exists() else {}
     found = [*earlier(case, "retired.yaml", Role.RETIRED), *earlier(case, "staged.yaml", Role.STAGING)]
     rejected = earlier(case, "rejected.yaml", Role.STAGING, "rejected")

@@ -1,4 +1,4 @@
-"""``export`` and ``adopt`` on the embedded store: what is written, asked, told and returned."""
+"""``export`` and ``adopt`` on the embedded store: files, questions, output and exit codes."""
 
 import json
 from pathlib import Path

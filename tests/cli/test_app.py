@@ -59,7 +59,7 @@ def test_wrong_words_are_a_usage_error_in_one_line(tmp_path: Path, words: tuple[
 
 
 def test_a_bug_leaves_a_log_with_what_a_report_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Versions, Python and platform, then the traceback; nobody else can read it."""
+    """Versions, Python and platform, then the traceback; only its owner can read it."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     write_bug_log("Traceback (most recent call last):\nKeyError: 1\n")
     (log,) = tmp_path.iterdir()

@@ -69,7 +69,9 @@ def test_a_file_is_found_by_the_names_that_its_url_has(tmp_path: Path, web: Mirr
 
 
 def test_what_a_url_leads_to_must_be_listed(tmp_path: Path, web: Mirror) -> None:
-    """A redirect to a file that the list does not name is no way around the list; nor is a server that does not answer."""
+    """A redirect to a file that the list does not name does not bypass the list; nor does a server that does not
+    answer.
+    """
     web.publish("/to/latest.raw", redirect("/files/disk-1.3.raw"))
     web.publish("/files/disk-1.3.raw", DATA)
     web.publish("/to/listed.raw", redirect("/files/disk-1.2.raw"))

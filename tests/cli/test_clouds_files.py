@@ -1,4 +1,4 @@
-"""Whoever may write into the working directory cannot send the credentials of a cloud to an address of his own.
+"""A user who may write into the working directory cannot send the credentials of a cloud to another address.
 
 openstacksdk looks for settings in the working directory first, and merges what it finds into those of the user.
 """
@@ -23,7 +23,7 @@ SUFFIXES = ("yaml", "yml", "json")
 
 
 class Identity:
-    """An identity service that refuses everybody, at once: ``heard`` is all that was sent to it."""
+    """An identity service that refuses every user, at once: ``heard`` is all that was sent to it."""
 
     def __init__(self) -> None:
         self.messages: list[bytes] = []
@@ -109,7 +109,7 @@ class Checkout:
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The user's home, in which each test writes clouds.yaml anew."""
+    """The user's home, in which each test writes its own clouds.yaml."""
     return tmp_path_factory.mktemp("home")
 
 

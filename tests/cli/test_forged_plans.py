@@ -32,7 +32,7 @@ AFTER: dict[str, dict[str, Any]] = {
 
 
 class ForgedPlanWorkspace:
-    """A store with images of ours and a foreign one, a plan that was saved, and the command that applies it."""
+    """A store with owned images and a foreign one, a plan that was saved, and the command that applies it."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder / "work"

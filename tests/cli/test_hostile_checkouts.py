@@ -1,7 +1,8 @@
-"""A checkout that anybody may have written, on a runner with the password of a cloud: what is committed never gets it.
+"""A checkout that an attacker may have written, on a runner with the password of a cloud: what is committed never gets
+it.
 
 Each variant is a set of committed files: names that openstacksdk, requests, git, Python, SQLite or YAML read, or once
-read, and what they could do there. The canary stands for the runner's secrets: the password of the cloud, a log-in in
+read, and what they could do there. The canary represents the runner's secrets: the password of the cloud, a log-in in
 ``~/.netrc``, a token file, variables of the environment. It may go to the runner's own cloud alone.
 """
 
@@ -298,7 +299,7 @@ KINDS: dict[str, Callable[[], dict[str, Files]]] = {
 
 
 def test_there_are_two_hundred_variants() -> None:
-    """Counted once, so that none is lost unseen."""
+    """Counted once: a lost test would be noticed."""
     assert sum(len(make()) for make in KINDS.values()) + len(MODULES) >= 200
 
 

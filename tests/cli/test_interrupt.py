@@ -83,7 +83,7 @@ def read_files(folder: Path) -> tuple[dict[str, str], list[dict[str, Any]]]:
 def test_one_signal_breaks_a_transfer_off_and_leaves_nothing(
     tmp_path: Path, web: str, number: signal.Signals, code: int
 ) -> None:
-    """Although its source has fallen silent. What is done and what is left is said, and in the files."""
+    """Although its source has fallen silent. Output and files name what is done and what is left."""
     write_manifest(tmp_path, "small.raw", f"{web}/slow.raw", "small.raw")
     with command.start(*APPLY, "--yes", "--jobs", "1", *FILES, folder=tmp_path) as process:
         wait_for_event(tmp_path, '"progress", "step": "create:k1"')
@@ -165,7 +165,7 @@ with Run(files, yes=True) as run:
         while True:
             time.sleep(100)
 """
-"""A run of three steps, of which one is done, and one hangs for good."""
+"""A run of three steps, of which one is done, and one hangs forever."""
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -198,7 +198,7 @@ def test_the_next_plan_says_what_a_killed_run_left(tmp_path: Path, web: str) -> 
     output = command.run("plan", *APPLY[1:5], folder=tmp_path)
     assert "unfinished upload of an earlier run" in output.stdout
     assert "no data" not in output.stdout
-    assert "another run" not in output.stderr  # its process is gone
+    assert "another run" not in output.stderr  # its process ended
     write_manifest(tmp_path, "small.raw")
     assert "Applied: " in command.run(*APPLY, "--yes", folder=tmp_path).stdout
 
@@ -263,7 +263,7 @@ def test_ctrl_c_on_a_terminal_leaves_no_piece_of_a_bar(tmp_path: Path, web: str)
         assert terminal.wait() == 130
         drawn, text = terminal.drawn, terminal.text
     assert "k1     ━" in text
-    last = drawn[drawn.rindex("\x1b[2K") :]  # nothing is drawn over any more
+    last = drawn[drawn.rindex("\x1b[2K") :]  # nothing is drawn over now
     assert "total" not in last
     assert "Interrupted: 1 created; not done: 1 to create." in text
     assert drawn.count("\x1b[?25h") == drawn.count("\x1b[?25l")

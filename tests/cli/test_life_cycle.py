@@ -1,4 +1,4 @@
-"""``rollback``, ``--stage`` and ``--discard-staged`` on the embedded store: what is shown, asked, told and written."""
+"""``rollback``, ``--stage`` and ``--discard-staged`` on the embedded store: output, questions and files."""
 
 import hashlib
 import json
@@ -75,7 +75,9 @@ def workspace(tmp_path: Path) -> LifeCycleWorkspace:
 
 
 def test_a_rollback_tells_the_line_that_must_follow(workspace: LifeCycleWorkspace) -> None:
-    """Shown first and told last; once the line follows, the plan is empty; without it the next apply goes forward."""
+    """Shown first and reported last; once the line follows, the plan is empty; without it the next apply publishes the
+    newer build again.
+    """
     one, two = (hashlib.sha256(spell(name) * 250).hexdigest() for name in ("one", "two"))
     (old,) = workspace.roles()["retired"]
     output = workspace.run("rollback", "ubuntu", "--yes", "--ids", "ids.json").stdout
@@ -91,7 +93,7 @@ def test_a_rollback_tells_the_line_that_must_follow(workspace: LifeCycleWorkspac
 
 
 def test_a_rollback_reads_no_source(workspace: LifeCycleWorkspace) -> None:
-    """It works while files and mirrors are gone."""
+    """It works without files and mirrors."""
     for name in ("one", "two"):
         (workspace.folder / f"{name}.raw").unlink()
     workspace.run("rollback", "ubuntu", "--yes")
@@ -99,7 +101,7 @@ def test_a_rollback_reads_no_source(workspace: LifeCycleWorkspace) -> None:
 
 
 def test_a_rollback_asks_first(workspace: LifeCycleWorkspace) -> None:
-    """Without a terminal and --yes nothing is done; an unknown key, a saved plan and --only are told from each other."""
+    """Without a terminal and --yes nothing is done; an unknown key, a saved plan and --only have different messages."""
     before = workspace.roles()
     assert "--yes" in workspace.run("rollback", "ubuntu", code=64).stderr
     assert "did you mean ubuntu?" in workspace.run("rollback", "ubunut", "--yes", code=64).stderr

@@ -189,7 +189,7 @@ def test_what_would_do_nothing_stops_every_command_that_reads_manifests(folder: 
 
 
 def test_notes_are_told_by_validate(folder: Path) -> None:
-    """As by plan; they are no problems."""
+    """As by plan; they are not problems."""
     (folder / "m.yaml").write_text(HEAD + "  ubuntu: {source: a.qcow2}\nprofiles: {old: {min_ram: 1}}\n")
     note = "profiles.old: no image uses this profile; take it out, or use it"
     output = run(folder, "validate", code=0).stdout

@@ -91,7 +91,7 @@ def test_every_kind_of_step_survives_being_saved(workspace: SavedPlanWorkspace) 
 def test_the_same_input_is_saved_as_the_same_bytes_wherever_the_checkout_lies(
     workspace: SavedPlanWorkspace, tmp_path: Path
 ) -> None:
-    """Paths are relative to the manifest; nobody but the owner can read the file."""
+    """Paths are relative to the manifest; only the owner can read the file."""
     workspace.plan()
     first = (workspace.folder / "plan.json").read_bytes()
     assert (workspace.folder / "plan.json").stat().st_mode & 0o777 == 0o600

@@ -110,7 +110,7 @@ def test_a_value_whose_key_calls_it_a_secret_is_not_quoted(tmp_path: Path, name:
 
 
 def test_what_is_wrong_is_shown_up_to_80_characters(tmp_path: Path) -> None:
-    """A long value that is no secret is cut, and its beginning says which it is."""
+    """A long value that is not a secret is cut, and its beginning says which it is."""
     long = "a long value that is shown to anybody " * 20
     (tmp_path / "base.yaml").write_text(
         json.dumps({"version": 1, "catalog": "base", "images": {"a": {"protected": long}}})

@@ -48,7 +48,7 @@ def test_a_host_that_is_not_named_is_a_problem_with_its_place(tmp_path: Path, wo
 
 
 def test_a_saved_plan_is_held_to_the_hosts_of_its_apply(tmp_path: Path, web: Mirror) -> None:
-    """Whoever may write the file may name any host in it."""
+    """A user who may write the file may name any host in it."""
     write(tmp_path, a={"url": web.publish("/a", DATA)})
     forked.run("plan", "base.yaml", "--store", "s", "-o", "plan.json", folder=tmp_path)
     apply = ("apply", "plan.json", "--yes", "--source-hosts")
@@ -118,7 +118,7 @@ def test_a_saved_plan_of_a_url_with_a_secret_has_neither_it_nor_its_hash(tmp_pat
 
 
 def test_the_digest_of_a_catalog_tells_nothing_of_a_secret(tmp_path: Path) -> None:
-    """It stands in plans, beside all that it is made of but the secret."""
+    """Plans hold it, beside all its parts except the secret."""
     digests = []
     for secret in ("one", "two"):
         write(tmp_path, a={"url": f"https://me:{secret}@mirror.example/a?{secret}", "checksum": DIGEST})

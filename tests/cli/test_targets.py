@@ -215,7 +215,7 @@ def test_json_has_one_amount_of_detail(folder: Path, option: str, code: int) -> 
 
 
 def test_events_name_the_place_if_no_target_is_named(folder: Path) -> None:
-    """Lines of several runs can be told apart."""
+    """Lines of several runs can be distinguished."""
     run("apply", "m.yaml", "--yes", "--store", "other", "--events", "events", folder=folder)
     lines = [json.loads(line) for line in (folder / "events").read_text().splitlines()]
     assert {line["target"] for line in lines} == {"store other"}

@@ -69,7 +69,7 @@ def test_quiet_says_what_goes_wrong(folder: Path) -> None:
 
 
 def test_quiet_without_yes_shows_what_is_asked_about(folder: Path) -> None:
-    """Nobody approves a plan that was not shown."""
+    """A plan that was not shown cannot be approved."""
     refused = run(folder, "apply", "--store", "store", "-q", "--no-source-check", code=64)
     assert "Plan: 2 to create" in refused.stdout
 

@@ -1,6 +1,6 @@
 """Addresses and folders of one run -> the configuration files of Keystone, Glance and their clients. Writes files.
 
-Nobody needs their databases after a power failure: the disk is not waited for, and locks of a slow machine are.
+No test needs their databases after a power failure: the disk is not waited for, and locks of a slow machine are.
 """
 
 from pathlib import Path
@@ -12,7 +12,9 @@ DATABASE = "glance.db"
 
 
 def write_keystone(folder: Path, state: Path) -> None:
-    """keystone.conf: SQLite and Fernet keys below ``state``; passwords hashed cheaply, for each command logs in anew."""
+    """keystone.conf: SQLite and Fernet keys below ``state``; passwords hashed cheaply, for each command logs in
+    again.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "keystone.conf").write_text(
         f"""[DEFAULT]

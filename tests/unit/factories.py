@@ -23,7 +23,7 @@ TARGET = Identity("store", "store-1", PROJECT, "local", label="./lab")
 
 
 def digest(seed: str) -> Checksum:
-    """A sha256 told apart by its first letter."""
+    """A sha256 that differs by its first letter."""
     return Checksum("sha256", (seed * 64)[:64])
 
 
@@ -127,7 +127,7 @@ def catalog(*specs: ImageSpec, **attrs: object) -> Catalog:
 
 
 def inventory(*owned: LiveImage, **attrs: object) -> Inventory:
-    """What is live: these images of ours."""
+    """The live images: these owned ones."""
     return replace(Inventory(PROJECT, owned=owned), **attrs)  # type: ignore[arg-type]
 
 

@@ -80,7 +80,7 @@ def join_cases(cases: Sequence[KeyCase], random: Random | None = None) -> tuple[
 
 
 def draw_policy(random: Random, *, is_whole: bool = True) -> Policy:
-    """A policy; protected images may mostly go, lest most plans are refused. ``is_whole``: not of staging."""
+    """A policy; protected images may mostly go, or most plans would be refused. ``is_whole``: not of staging."""
     return Policy(
         on_remove=random.choice(list(OnRemove)),
         allow_protected=random.random() < 0.8,

@@ -1,4 +1,4 @@
-"""A plan carried out on values: what is live afterwards, if everything goes well."""
+"""A plan carried out on values: what is live afterwards, if everything succeeds."""
 
 from collections.abc import Mapping
 from dataclasses import replace

@@ -71,7 +71,7 @@ def test_without_a_least_rate_nothing_is_cut() -> None:
 
 
 def test_the_time_of_the_caller_does_not_count() -> None:
-    """A slow upload of what was read is no slow source."""
+    """A slow upload of what was read is not a slow source."""
     cut = threading.Event()
     for _ in read_at_rate(iter([b"a", b"b"]), 1024, 0.05, cut.set):
         assert not cut.wait(0.2)

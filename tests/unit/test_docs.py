@@ -104,14 +104,14 @@ def test_parts_of_manifests_on_the_pages_fit_the_schema() -> None:
 
 
 def test_contributing_names_every_room() -> None:
-    """Packages and modules of imagesync, but for the package's own face and version."""
+    """Packages and modules of imagesync, except for the package's exports and version."""
     rooms = [path for path in (ROOT / "imagesync").iterdir() if path.is_dir() or path.suffix == ".py"]
     names = [f"{path.name}/" if path.is_dir() else path.name for path in rooms if path.name not in UNNAMED]
     assert [name for name in names if f"`{name}`" not in CONTRIBUTING] == []
 
 
 def test_every_path_that_contributing_names_exists() -> None:
-    """From the root, or below imagesync/; capital letters stand for a name of one's own."""
+    """From the root, or below imagesync/; capital letters are placeholders."""
     named = {word for word in re.findall(r"`([\w./-]+)`", CONTRIBUTING) if "/" in word or word.endswith((".py", ".md"))}
     paths = [path for path in named if not re.search(r"NAME|ROOM|test_X", path) and not path.startswith("~")]
     assert [

@@ -33,7 +33,7 @@ def test_problems_of_manifests_are_sorted_and_each_once() -> None:
 
 
 def test_of_many_problems_only_the_first_are_shown() -> None:
-    """And how many more there are; of too many nobody knows the number."""
+    """And how many more there are; the number of too many is unknown."""
     lines = str(ManifestError([Diagnostic("a", number, 1, "", "x") for number in range(MAX_PROBLEMS)])).splitlines()
     assert len(lines) == MAX_SHOWN_PROBLEMS + 2
     assert lines[-2].startswith("and 100 more")

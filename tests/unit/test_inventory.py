@@ -1,4 +1,4 @@
-"""What is live of a catalog, taken while others are at work."""
+"""What is live of a catalog, read while other users are active."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -23,7 +23,7 @@ MEMBER = "f" * 32
 
 
 class Lagging(Local):
-    """A store whose first ``late`` listings lack what somebody has just made; ``listings`` counts them."""
+    """A store whose first ``late`` listings lack what another user has just made; ``listings`` counts them."""
 
     late = listings = 0
 

@@ -64,7 +64,7 @@ def test_tracebacks(text: str) -> None:
 
 @pytest.mark.parametrize("known", [("abcd", "abcd-efgh"), ("abcd-efgh", "abcd"), ("efgh", "abcd-efgh", "cd-e")])
 def test_nothing_is_left_of_a_secret_that_holds_another_one(known: tuple[str, ...]) -> None:
-    """The longest goes first."""
+    """The longest is removed first."""
     assert redact("it is abcd-efgh here", known) == "it is … here"
 
 
@@ -143,7 +143,7 @@ def test_no_text_commands_a_ci_system_or_a_terminal(hostile: str) -> None:
     ],
 )
 def test_what_commands_nobody_stays_as_it_is(text: str) -> None:
-    """Our own colors, and the line of a terminal that is written anew, too."""
+    """Colors of imagesync, and the line of a terminal that is rewritten, too."""
     assert escape_commands(text) == text
 
 

@@ -67,7 +67,7 @@ def test_an_http_address_of_a_server_that_wants_tls_is_told_as_that() -> None:
 
 @pytest.mark.parametrize(("scheme", "answer"), [("https", PLAIN), ("http", ALERT)])
 def test_later_it_leaves_open_what_was_done(scheme: str, answer: bytes) -> None:
-    """In the midst of a run nobody changed the address: the answer to a write is lost, and the image is read back."""
+    """The address cannot have changed during a run: the answer to a write is lost, and the image is read back."""
     with answering(answer) as host, pytest.raises(Unavailable, match=r"TLS|plain HTTP"), translate_errors("service"):
         requests.get(f"{scheme}://{host}/v2", timeout=10)
 

@@ -13,7 +13,7 @@ ASLEEP = 10**6
 
 
 def test_the_clock_goes_on_while_the_host_sleeps(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Others do not sleep: a lease that was confirmed before is theirs afterwards."""
+    """Other hosts do not sleep: they may hold afterward a lease that was confirmed before."""
     boot, now = 1_000, time.monotonic()
     monkeypatch.setattr(time, "CLOCK_BOOTTIME", boot, raising=False)
     monkeypatch.setattr(time, "clock_gettime", lambda clock: now + ASLEEP * (clock == boot))

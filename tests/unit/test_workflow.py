@@ -302,7 +302,7 @@ class Contested(Local):
 
 
 def test_after_a_write_without_an_answer_the_final_listing_waits_until_a_read_is_final(tmp_path: Path) -> None:
-    """Somebody else may be writing, or the service may repeat a write by itself."""
+    """Another user may be writing, or the service may repeat a write by itself."""
     store = Contested(Store(tmp_path / "store"), "contested")
     assert apply(planner(store, tmp_path, 1), Settings(lock=False)).report.succeeded
     assert store.settled == 1
@@ -324,7 +324,7 @@ def test_after_a_write_without_an_answer_the_lease_says_that_something_may_still
 def test_a_lease_whose_records_were_deleted_is_taken_with_a_wait_unless_the_catalog_is_new(
     backend: Backend, tmp_path: Path
 ) -> None:
-    """A catalog with images had a lease before; whoever held it must have noticed by then. What it sent is made harmless."""
+    """A catalog with images had a lease before; its holder must have noticed by then. What it sent is made harmless."""
     output: list[str] = []
     settings = Settings(lease_times=Times(beat=0.05, confirm=2.0))
     assert apply(planner(backend, tmp_path, 1), settings, Hooks(warn=output.append)).report.succeeded
@@ -351,7 +351,7 @@ class SlowClock(Local):
 
 
 def test_a_clock_that_only_the_lease_shows_changes_no_plan(tmp_path: Path) -> None:
-    """The image service's, from its record: it adds a note, and nobody is asked again."""
+    """The image service's, from its record: it adds a note, and the question is not repeated."""
     store = SlowRecords(Store(tmp_path / "store"), "slow")
 
     def refuse(_plan: Plan) -> bool:
@@ -372,7 +372,7 @@ class SlowRecords(Local):
 
 
 def test_a_key_that_is_new_does_not_make_a_catalog_new(backend: Backend, tmp_path: Path) -> None:
-    """``--only`` leaves the others out; the record of the lease was deleted, and its holder may be at work."""
+    """``--only`` leaves the others out; the record of the lease was deleted, and its holder may be running."""
     output: list[str] = []
     assert apply(planner(backend, tmp_path, 1)).report.succeeded
     (record,) = backend.leases("base")
@@ -386,7 +386,7 @@ def test_a_key_that_is_new_does_not_make_a_catalog_new(backend: Backend, tmp_pat
 def test_a_saved_plan_deletes_nothing_because_of_its_age_if_the_clocks_differ_when_it_is_applied(
     tmp_path: Path,
 ) -> None:
-    """Whoever made it may have gone by a clock that was ahead; what it does besides is not done either."""
+    """It may have been made by a clock that was ahead; its other steps are not done either."""
     store = SlowClock(Store(tmp_path / "store"), "slow")
     store.behind = timedelta()
     path = write_manifest(tmp_path, 1)
@@ -409,7 +409,8 @@ def test_a_saved_plan_deletes_nothing_because_of_its_age_if_the_clocks_differ_wh
 
 def test_a_plan_goes_by_the_earliest_clock_and_says_that_they_differ(tmp_path: Path) -> None:
     """Here that of the identity service: what expired only by this host's clock stays; the plan under the lease is the
-    same, so that nobody is asked again."""
+    same, so the question is not repeated.
+    """
     store = SlowClock(Store(tmp_path / "store"), "slow")
     assert apply(Planner(store, read_catalog(write_manifest(tmp_path, 1)))).report.succeeded
     path = write_manifest(tmp_path, 2)
@@ -447,7 +448,7 @@ def test_an_image_retires_by_the_middle_clock(tmp_path: Path) -> None:
 
 
 def test_a_run_whose_lease_was_broken_publishes_nothing(backend: Backend, tmp_path: Path) -> None:
-    """The step that is at work ends without the update that publishes; what it uploaded stays for the next run."""
+    """The running step ends without the update that publishes; what it uploaded stays for the next run."""
     times, output = Times(expiry=60, beat=0.01, confirm=45, poll=0.01), list[str]()
 
     def break_it(event: Event) -> None:
@@ -529,7 +530,7 @@ def test_images_that_exist_are_selected_for_adoption(backend: Backend, tmp_path:
 
 
 class Leased(Local):
-    """A store that a run may write to only through what ``with_lease`` gives, but for the records of the lease."""
+    """A store that a run may write to only through what ``with_lease`` gives, except for the records of the lease."""
 
     check: Callable[[], None] | None = None
 
@@ -566,7 +567,7 @@ def test_every_write_of_a_run_asks_for_its_lease_when_it_is_repeated(tmp_path: P
 
 
 class RefusesGuards(Local):
-    """A store that gives no answer to a change of an image, but for the records of the lease."""
+    """A store that gives no answer to a change of an image, except for the records of the lease."""
 
     is_silent = False
 

@@ -1,7 +1,7 @@
 """Images as imagesync 0.1.0 wrote them, letter for letter, with the manifest images that they were made from.
 
 Clouds are full of such records, so nothing generates these: a test that fails here says that images which are as wanted
-would be planned anew. Do not adapt a literal to the code.
+would be planned again. Do not adapt a literal to the code.
 """
 
 from dataclasses import replace

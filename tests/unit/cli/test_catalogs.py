@@ -49,7 +49,7 @@ policy: {on_remove: x}
 
 
 def test_a_problem_of_one_target_names_it(tmp_path: Path) -> None:
-    """What is wrong for all is told once."""
+    """A problem of all targets is reported once."""
     text = """\
 targets:
   lab: {store: s, values: {file: here.img}}
@@ -92,7 +92,7 @@ def test_a_file_that_cannot_be_parsed_hides_what_depends_on_it(tmp_path: Path) -
 
 
 def test_unused_names_are_warnings_unless_strict(tmp_path: Path) -> None:
-    """Told once, whatever the number of targets."""
+    """Reported once, whatever the number of targets."""
     text = "values: {v: 1}\ntargets: {a: {store: s}, b: {store: t}}\nimages: {a: {source: none}}\n"
     (tmp_path / "m.yaml").write_text(HEAD + text)
     catalogs, warnings = load_every_catalog(tmp_path / "m.yaml", Options())

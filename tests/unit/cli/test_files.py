@@ -128,7 +128,7 @@ def test_an_open_stream_is_continued(log: tuple[Path, int], write: Callable[[Pat
 
 
 def test_paths_in_a_stream_are_relative_to_the_working_directory(tmp_path: Path) -> None:
-    """Nobody reads a plan in /dev."""
+    """A plan in /dev cannot be read."""
     os.mkfifo(tmp_path / "pipe")
     assert folder_of(Path("/dev/stdout")) == folder_of(Path("/dev/fd/7")) == folder_of(tmp_path / "pipe") == Path()
     assert folder_of(tmp_path / "plan.json") == tmp_path
@@ -158,6 +158,6 @@ def test_a_name_of_the_greatest_length_can_be_written(tmp_path: Path, write: Cal
 
 
 def test_a_file_for_others_has_their_mode(tmp_path: Path) -> None:
-    """An export is no secret."""
+    """An export is not secret."""
     write_private(tmp_path / "a", "text", mode=0o644)
     assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o644

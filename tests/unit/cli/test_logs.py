@@ -1,4 +1,4 @@
-"""How much is said, and what a log file holds."""
+"""How much is reported, and what a log file holds."""
 
 import logging
 import re
@@ -43,7 +43,7 @@ def say_everything() -> None:
     ],
 )
 def test_how_much_is_said(options: LogOptions, texts: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    """On standard error; what was shown already is not said again."""
+    """On standard error; what was shown already is not repeated."""
     set_up_logs(options)
     say_everything()
     lines = capsys.readouterr().err.splitlines()
@@ -53,7 +53,7 @@ def test_how_much_is_said(options: LogOptions, texts: list[str], capsys: pytest.
 
 
 def test_a_log_file_has_everything_with_times(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Also what was shown, each once; standard error is as without it. Nobody else can read it."""
+    """Also what was shown, each once; standard error is as without it. Only its owner can read it."""
     path = tmp_path / "run.log"
     set_up_logs(LogOptions(log_file=path))
     assert has_log_file()
@@ -79,7 +79,7 @@ def test_a_log_file_has_everything_with_times(tmp_path: Path, capsys: pytest.Cap
     ],
 )
 def test_a_log_file_has_no_secret(tmp_path: Path, secret: str) -> None:
-    """Whoever says it, in whatever it is quoted."""
+    """From any module, in any quotes."""
     path = tmp_path / "run.log"
     set_up_logs(LogOptions(log_file=path))
     LOG.info("the service said: %s", secret)

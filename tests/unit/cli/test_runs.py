@@ -1,4 +1,4 @@
-"""What a command tells of its run."""
+"""What a command reports of its run."""
 
 from pathlib import Path
 
@@ -21,6 +21,6 @@ TOKEN = "gAAAAABmabcdefghijklmnopqrstuvwxyz-_0123456789=="
     ],
 )
 def test_the_command_of_unlock_tells_no_secret(pair: str, display: str) -> None:
-    """It stands in logs of pipelines."""
+    """Logs of pipelines keep it."""
     command = make_unlock_command(Path("images"), Options(cloud="eu", set_values=[pair]))
     assert command == f"imagesync unlock images --cloud eu --set {display}"

@@ -13,7 +13,7 @@ from imagesync.cli.streams import GuardedStream, TerminalStream, divert
 
 
 def test_text_goes_to_the_display_while_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Escaped as ever; before and after it is written to the stream, and what is no terminal always is."""
+    """Escaped as ever; before and after it is written to the stream, and output to a pipe always is."""
     ours, its = pty.openpty()
     with open(its, "w", encoding="utf-8") as terminal, io.BytesIO() as file, ExitStack() as opened:
         under = io.TextIOWrapper(file, encoding="utf-8")

@@ -133,7 +133,7 @@ def test_only_what_says_something_is_written() -> None:
     ],
 )
 def test_the_source_is_what_the_service_knows_of_the_data(attrs: dict[str, Any], source: object) -> None:
-    """Its hash, or the md5, or nothing; ``none`` without data. The digest of nothing tells no content from another."""
+    """Its hash, or the md5, or nothing; ``none`` without data. The digest of no data identifies no content."""
     assert document(image(**attrs))["images"]["x"].get("source") == source
 
 
@@ -161,7 +161,7 @@ def test_a_default_is_given_to_no_image_that_has_no_such_value() -> None:
 
 
 def test_marks_and_what_others_note_of_this_very_image_are_left_out() -> None:
-    """Ours, the SDK's digests, the compute service's notes on a snapshot, read-only fields of the service."""
+    """The marker, the SDK's digests, the compute service's notes on a snapshot, read-only fields of the service."""
     foreign = {"owner_specified.openstack.md5": "x", "instance_uuid": "i", "locked": "1", "os_distro": "debian"}
     found = export_manifest("base", [image(properties=foreign)], {}, project="p", read_only=frozenset({"locked"}))
     assert yaml.safe_load(found.text)["images"]["x"]["properties"] == {"os_distro": "debian"}
@@ -223,7 +223,7 @@ def test_kernel_and_ramdisk_are_references_to_exported_images() -> None:
     "text", ["$", "$5", "$$", "${x}", "$${x}", "$$$", "${images.x.id}", "$${images.x.id}", "a$b${"]
 )
 def test_dollars_come_back_as_they_were(tmp_path: Path, text: str) -> None:
-    """In names, tags and properties; single ones stand as they are."""
+    """In names, tags and properties; single ones are left as they are."""
     found = made(image(f"x {text}", tags=frozenset({text}), properties={"p": text}))
     (tmp_path / "x.yaml").write_text(found.text)
     catalog = resolve(load(tmp_path / "x.yaml"))

@@ -34,7 +34,7 @@ def test_a_link_to_a_folder_outside_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_link_that_leads_nowhere_is_refused(tmp_path: Path) -> None:
-    """A manifest that is gone is no manifest without images."""
+    """A deleted manifest is not a manifest without images."""
     (tmp_path / "a.yaml").write_text(HEAD + "images: {}\n", encoding="utf-8")
     (tmp_path / "b.yaml").symlink_to(tmp_path / "gone.yaml")
     with pytest.raises(ManifestError, match=r"b\.yaml"):

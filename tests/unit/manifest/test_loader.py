@@ -56,14 +56,14 @@ def test_a_mistake_is_one_line_with_place_and_way_out(tmp_path: Path, text: str,
     ],
 )
 def test_a_manifest_without_images_says_so(tmp_path: Path, text: str, expected: str) -> None:
-    """None at all must be said: it would look like all removed."""
+    """An empty catalog must be declared: a missing one would look like all removed."""
     (problem,) = problems(tmp_path, f"defaults: {{source: none}}\n{text}\n")
     assert expected in problem
 
 
 @pytest.mark.parametrize("number", [1, 3])
 def test_nothing_is_read_after_a_file_that_is_too_much(tmp_path: Path, number: int) -> None:
-    """Its aliases stand for ten million values: one problem, however many files follow."""
+    """Its aliases expand to ten million values: one problem, however many files follow."""
     lists = ["  a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
     lists += [f"  a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 7)]
     (tmp_path / "1.yaml").write_text("\n".join(["version: 1", "catalog: x", "values:", *lists, "images: {}"]))

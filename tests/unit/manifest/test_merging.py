@@ -1,4 +1,4 @@
-"""Defaults, profiles, images and targets to one definition, and names that stand for nothing."""
+"""Defaults, profiles, images and targets to one definition, and unknown names."""
 
 from pathlib import Path
 
@@ -82,7 +82,7 @@ images: {a: {on_replace: {set: {properties: {b: 2}}}}}
 
 
 def test_a_key_that_is_removed_is_not_there(tmp_path: Path) -> None:
-    """Else nobody could tell which project has its images."""
+    """Otherwise the project of its images would be unknown."""
     text = f"images: {{a: {{}}}}\nremoved: {{a: {{owner: {'d' * 32}}}, b: {{owner: {'d' * 32}}}}}"
     (problem,) = problems(tmp_path, text)
     assert problem.endswith("removed.a: the catalog has an image of this key; take it out of removed, or out of images")

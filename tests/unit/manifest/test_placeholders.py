@@ -1,4 +1,4 @@
-"""``${name}`` in manifests: where it may stand, what it becomes, and what is wrong with it."""
+"""``${name}`` in manifests: where it is allowed, what it becomes, and what is wrong with it."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from tests.unit.manifest.one_file import HEAD, problems, wanted
 
 
 def test_a_placeholder_may_stand_in_any_value(tmp_path: Path) -> None:
-    """Choices, numbers, switches, checksums and ids too: what it becomes is held to the schema."""
+    """Choices, numbers, switches, checksums and ids too: its result is checked against the schema."""
     text = """version: 1
 catalog: ${set}
 values: {set: lab, fmt: raw, ram: "512", on: "true", who: private, sum: "${half}${half}", half: aaaaaaaaaaaaaaaa,
@@ -67,7 +67,7 @@ def test_a_wrong_placeholder_is_told_at_its_place(tmp_path: Path, text: str, exp
 
 
 def test_a_dollar_is_written_twice(tmp_path: Path) -> None:
-    """``$$`` is a dollar, a lone one stands for itself, and an escaped reference is never resolved."""
+    """``$$`` is a dollar, a lone one is itself, and an escaped reference is never resolved."""
     (spec,) = wanted(
         tmp_path, "images: {a: {name: $$x$y, properties: {p: '$${images.a.id}', q: '$$${b}'}}}\nvalues: {b: c}"
     ).images
@@ -145,7 +145,7 @@ def test_values_name_values_so_deep_and_no_deeper(tmp_path: Path, depth: int) ->
 
 
 def test_a_value_is_never_a_reference(tmp_path: Path) -> None:
-    """What a value holds stands in a property as it is: whoever sets it names no image."""
+    """A property gets a value unchanged: its author cannot refer to an image."""
     text = "values: {v: '$${images.b.id}'}\nimages: {a: {properties: {k: '${v}'}}, b: {}}"
     spec = next(one for one in wanted(tmp_path, text).images if one.key == "a")
     assert find_references(spec) == frozenset()

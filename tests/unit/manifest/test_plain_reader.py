@@ -84,7 +84,7 @@ def test_there_is_no_answer_or_that_of_the_other_reader(images: str, values: int
 
 
 def map_first(found: tuple[Any, int] | None) -> tuple[Any, int] | tuple[()]:
-    """``repr`` tells 1 from True, and the order of keys."""
+    """``repr`` distinguishes 1 from True, and the order of keys."""
     return (repr(found[0]), found[1]) if found else ()
 
 

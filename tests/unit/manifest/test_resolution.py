@@ -92,7 +92,7 @@ def test_a_default_target_that_a_value_misnames_is_refused(tmp_path: Path) -> No
 
 
 def test_the_digest_of_a_catalog_says_nothing_of_secrets(tmp_path: Path) -> None:
-    """It stands in plans that many can read; who knows the rest could try secrets until it fits."""
+    """Many people can read plans; an attacker with the rest could try secrets until it fits."""
 
     def digest(login: str, query: str, path: str = "a.raw") -> str:
         place = f"https://{login}x.example/{path}?{query}"

@@ -55,7 +55,7 @@ def test_an_only_that_matches_no_image_of_the_target_is_refused(tmp_path: Path, 
 
 
 def test_patterns_with_brackets_cover_nothing() -> None:
-    """A class of characters is no text: of ``[ab]`` and ``[[]*``, which matches its letters, nothing lies in both."""
+    """A class of characters is not text: of ``[ab]`` and ``[[]*``, which matches its letters, nothing lies in both."""
     assert intersect_patterns(["[ab]"], ["[[]*"], ["a", "b"]) == ()
     assert intersect_patterns(["[ab]"], ["?"], ["a", "c"]) == ("a",)
 
@@ -64,20 +64,20 @@ GLOBS = ["a", "b", "ab", "*", "?", "a*", "*b", "a?", "?b", "??", "a*b", "*a*", "
 KEYS = ["a", "b", "ab", "abb", "ba", "bb", "x", "xa", ""]
 
 
-@pytest.mark.parametrize("asked", GLOBS)
-def test_what_lies_in_both_of_two_patterns(asked: str) -> None:
+@pytest.mark.parametrize("questions", GLOBS)
+def test_what_lies_in_both_of_two_patterns(questions: str) -> None:
     """Never more than both allow, of named keys just that; of a pattern and one that covers it, the narrower."""
     for target in GLOBS:
-        found = intersect_patterns([asked], [target], KEYS)
+        found = intersect_patterns([questions], [target], KEYS)
         assert found == tuple(sorted(found))
         for key in (*KEYS, "aab", "abc", "xyz"):
-            is_in_both = fnmatchcase(key, asked) and fnmatchcase(key, target)
+            is_in_both = fnmatchcase(key, questions) and fnmatchcase(key, target)
             is_found = any(fnmatchcase(key, pattern) for pattern in found)
-            assert is_found is is_in_both if key in KEYS and "[" not in asked + target else is_found <= is_in_both
-        if asked == target or target == "*":
-            assert found in ((asked,), tuple(key for key in sorted(KEYS) if fnmatchcase(key, asked)))
-        if asked == target and "[" not in asked:
-            assert found == (asked,)
+            assert is_found is is_in_both if key in KEYS and "[" not in questions + target else is_found <= is_in_both
+        if questions == target or target == "*":
+            assert found in ((questions,), tuple(key for key in sorted(KEYS) if fnmatchcase(key, questions)))
+        if questions == target and "[" not in questions:
+            assert found == (questions,)
 
 
 def test_without_patterns_of_one_side_those_of_the_other_count() -> None:

@@ -90,7 +90,7 @@ def test_a_cloud_of_the_environment_that_no_target_names_is_refused(tmp_path: Pa
     "given", [{"target": "a", "cloud": "b"}, {"target": "a", "store": "b"}, {"cloud": "a", "store": "b"}]
 )
 def test_what_selects_a_place_excludes_the_others(given: dict[str, str]) -> None:
-    """Nobody can tell which was meant."""
+    """The intended one is unknown."""
     words = " and ".join(f"--{name}" for name in given)
     with pytest.raises(UsageError, match=f"^{words} exclude each other"):
         Choice(**given)

@@ -59,7 +59,7 @@ images:
 
 @pytest.mark.parametrize("source", ["x.gz", "{path: x.gz, compression: gz}", "{url: 'https://x/y.xz'}"])
 def test_what_is_stored_packed_is_not_unpacked(tmp_path: Path, source: str) -> None:
-    """Whatever the name says, and whoever declares what it is packed with."""
+    """Whatever the name says, and wherever the compression is declared."""
     text = f"images: {{a: {{container_format: FORMAT, source: {source}}}}}"
     for container_format, expected in (("compressed", True), ("bare", False)):
         (spec,) = wanted(tmp_path, text.replace("FORMAT", container_format)).images

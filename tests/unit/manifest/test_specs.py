@@ -117,7 +117,7 @@ def suggest(name: str) -> str:
     ],
 )
 def test_a_bare_word_is_no_project(tmp_path: Path, written: str, expected: str) -> None:
-    """The service takes any word: the image would belong to, or be shared with, nobody."""
+    """The service takes any word: the image would belong to, or be shared with, no project."""
     for text in (f"owner: {written}", f"visibility: shared, members: [{written}]"):
         (problem,) = problems(tmp_path, f"values: {{team: demo}}\nimages: {{a: {{{text}}}}}")
         assert problem.endswith(f": {expected}")

@@ -148,7 +148,7 @@ def test_names_that_most_databases_hold_equal_are_a_problem(tmp_path: Path, text
 
 
 def test_defaults_count_too_and_one_spelling_overrides(tmp_path: Path) -> None:
-    """The same name is no other name."""
+    """The same name is not another name."""
     defaults = "defaults: {source: none, properties: {Foo: 1}}\n"
     (problem,) = problems(
         tmp_path, f"{defaults}images: {{a: {{properties: {{foo: 2}}}}, b: {{properties: {{Foo: 2}}}}}}"
@@ -323,5 +323,5 @@ def test_characters_at_the_ends_of_what_a_service_takes(char: str) -> None:
     ],
 )
 def test_a_reserved_name_is_found_where_it_stands(data: dict[str, Any], expected: tuple[str | int, ...]) -> None:
-    """What is set, what on_replace sets, what it takes away."""
+    """What is set, what on_replace sets, what it removes."""
     assert [path for path, _, _ in find_text_problems(data)] == [expected]

@@ -65,7 +65,7 @@ def test_what_was_meant_is_named_or_what_there_is() -> None:
 
 
 def test_a_long_value_is_shortened_in_its_message(tmp_path: Path) -> None:
-    """The mark … says that it goes on."""
+    """The mark … says that it continues."""
     (problem,) = problems(tmp_path, f"images: {{a: {{protected: {'x' * 500}}}}}")
     assert problem == f"3:14: images.a.protected: '{'x' * 78}… is not true or false"
 

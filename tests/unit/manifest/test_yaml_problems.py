@@ -1,4 +1,4 @@
-"""Text that is no YAML: the place, the cause, what to write, and the line with a caret."""
+"""Text that is not YAML: the place, the cause, what to write, and the line with a caret."""
 
 from pathlib import Path
 

@@ -95,7 +95,7 @@ def test_the_loader_reads_back_what_was_written(mapping: dict[str, str], items: 
 
 @pytest.mark.parametrize("text", AWKWARD)
 def test_no_reader_of_yaml_takes_text_for_something_else(text: str) -> None:
-    """But for numbers and dates, which this loader keeps as they are written, another library reads the same."""
+    """Except for numbers and dates, which this loader keeps as they are written, another library reads the same."""
     loaded = yaml.safe_load(yaml_text({"a": text}))["a"]
     if isinstance(loaded, str):
         assert loaded == text

@@ -1,4 +1,4 @@
-"""Which names a database of the image service holds equal, and what is said of them."""
+"""Which names a database of the image service considers equal, and the messages about them."""
 
 import pytest
 
@@ -53,7 +53,7 @@ def test_other_names_stay_different(one: str, other: str) -> None:
 
 
 def test_each_alike_name_is_found_with_the_first_one() -> None:
-    """Equal names are no pair."""
+    """Equal names are not a pair."""
     assert list(find_alike(["a", "b", "A", "a", "ä "])) == [("A", "a"), ("ä ", "a")]
 
 
@@ -68,7 +68,7 @@ def test_a_property_is_explained_only_if_it_is_added_beside_an_alike_one() -> No
 
 
 def test_two_alike_tags_are_explained() -> None:
-    """Neither can be taken away."""
+    """Neither can be removed."""
     ((what, ways),) = explain_alike_tags(["b", "a", "A"])
     assert what == (
         "tags 'A' and 'a' differ only in case, accents or trailing spaces; "

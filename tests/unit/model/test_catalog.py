@@ -66,7 +66,7 @@ def test_the_first_url_is_the_identity() -> None:
 @pytest.mark.parametrize("place", [0, 1, 2])
 @pytest.mark.parametrize("secret", ["https://x.example/a?sig=1", "https://me:word@x.example/a"])
 def test_a_secret_in_any_of_the_urls_needs_a_digest(secret: str, place: int) -> None:
-    """Whichever mirror it is: what stands for the content then is neither shown nor kept."""
+    """Whichever mirror it is: the identity of the content is then neither shown nor kept."""
     urls = ["https://y.example/a", "https://z.example/a"]
     urls.insert(place, secret)
     source = UrlSource(tuple(urls))
@@ -79,7 +79,7 @@ def test_a_secret_in_any_of_the_urls_needs_a_digest(secret: str, place: int) -> 
 
 
 def test_packed_data_is_not_stored_as_published() -> None:
-    """The service gets the unpacked bytes, so that its digests are not those of the manifest."""
+    """The service gets the unpacked bytes, so its digests differ from those of the manifest."""
     packed = FileSource("/i/a.raw.xz", "a.raw.xz", transfer=Transfer(compression=Compression.XZ))
     stored = {source: ImageSpec("a", "a", source).is_stored_as_published for source in (FILE, URL, KNOWN, packed)}
     assert stored == {FILE: True, URL: True, KNOWN: True, packed: False}
@@ -148,7 +148,7 @@ def test_the_strongest_digest_is_that_of_the_longest_algorithm() -> None:
 
 def test_no_secret_is_left_in_any_address_of_a_source() -> None:
     """Mirrors, list and signature; all else stays as it is."""
-    secret, shown = "https://me:secret@x.example/{}?sig=1", "https://x.example/{}"
+    secret, display = "https://me:secret@x.example/{}?sig=1", "https://x.example/{}"
     source = UrlSource(
         (secret.format(1), secret.format(2)),
         Checksum("sha256", "a" * 64),
@@ -159,12 +159,12 @@ def test_no_secret_is_left_in_any_address_of_a_source() -> None:
     )
     assert source.withhold_secrets() == replace(
         source,
-        urls=(shown.format(1), shown.format(2)),
-        checksum_url=shown.format("list"),
-        signature=Signature(shown.format("signature"), "/keys", "keys"),
+        urls=(display.format(1), display.format(2)),
+        checksum_url=display.format("list"),
+        signature=Signature(display.format("signature"), "/keys", "keys"),
     )
     assert source.withhold_secrets().checksum_entry == "entry"
-    plain = UrlSource((shown.format(1),))
+    plain = UrlSource((display.format(1),))
     assert plain.withhold_secrets() == plain
 
 
@@ -206,7 +206,7 @@ def test_content_without_a_digest_is_that_of_any_of_its_mirrors() -> None:
 
 
 def test_owners_of_keys_by_id() -> None:
-    """Of all keys, once none is only a name any more."""
+    """Of all keys, once every name is resolved."""
     found = Catalog("base", owners={"a": "1", "b": "2"})
     assert found.owner_ids == {"a": "1", "b": "2"}
     mixed: list[dict[str, Member]] = [{"a": "1", "b": NamedProject("p", "d")}, {"a": NamedProject("p", "d"), "b": "1"}]

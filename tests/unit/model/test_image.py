@@ -24,14 +24,14 @@ def test_digests_are_those_that_a_manifest_can_declare() -> None:
     ("owner", "lies"), [("p", True), ("q", False), ("", True), (None, True), ("pp", False), ("P", False)]
 )
 def test_whose_an_image_is(owner: str | None, lies: bool) -> None:
-    """A service without projects tells no owner: all its images are the session's."""
+    """A service without projects reports no owner: all its images are the session's."""
     assert LiveImage("id", owner=owner).is_in_project("p") is lies
 
 
 @pytest.mark.parametrize("status", Status)
 @pytest.mark.parametrize("task", [None, "", "t"])
 def test_an_import_is_running_by_status_or_mark(status: Status, task: str | None) -> None:
-    """The mark is the service's own: a property of that name, which anybody could set, is none."""
+    """The mark is the service's own: a property of that name, which any user could set, is not one."""
     service = {} if task is None else {IMPORT_TASK: task}
     assert LiveImage("id", status=status, service=service).importing is (status is Status.IMPORTING or bool(task))
     assert LiveImage("id", status=status, properties=service).importing is (status is Status.IMPORTING)
@@ -65,7 +65,7 @@ def test_what_a_snapshot_says_of_itself() -> None:
     [("pending", True), ("processing", True), ("success", False), ("failure", False), ("", False)],
 )
 def test_an_import_that_the_service_still_means_to_do(status: str, unfinished: bool) -> None:
-    """It has not begun, or is at work."""
+    """It has not begun, or is running."""
     assert ImportTask("t", status).unfinished is unfinished
 
 
@@ -78,7 +78,7 @@ def test_targets_differ_by_kind_place_region_and_project() -> None:
 
 
 def test_images_of_an_inventory_by_id() -> None:
-    """Ours and those of others."""
+    """Owned ones and foreign ones."""
     one, two, three = (LiveImage(name) for name in "abc")
     assert Inventory("p", owned=(one, two), foreign=(three,)).index_images() == {"a": one, "b": two, "c": three}
 
@@ -95,8 +95,8 @@ def test_a_filter_asks_for_all_that_it_names(number: int) -> None:
     wrong: dict[str, Any] = {
         "owner": "x", "name": "x", "tags": frozenset({"t", "x"}), "visibility": Visibility.PRIVATE, "catalog": "x"
     }  # fmt: skip
-    asked = {name: value for place, (name, value) in enumerate(fitting.items()) if number >> place & 1}
-    assert Filter(**asked).is_match(image)
+    questions = {name: value for place, (name, value) in enumerate(fitting.items()) if number >> place & 1}
+    assert Filter(**questions).is_match(image)
     for name, value in wrong.items():
-        assert not Filter(**{**asked, name: value}).is_match(image)
-    assert Filter(**{**asked, "owner": ""}).is_match(replace(image, owner=None))
+        assert not Filter(**{**questions, name: value}).is_match(image)
+    assert Filter(**{**questions, "owner": ""}).is_match(replace(image, owner=None))

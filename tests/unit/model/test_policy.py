@@ -1,4 +1,4 @@
-"""Patterns for the names of superseded images: what may stand in them, and how long the names are."""
+"""Patterns for the names of superseded images: what they may hold, and how long the names are."""
 
 from datetime import UTC, datetime
 

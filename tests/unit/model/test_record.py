@@ -170,7 +170,7 @@ def test_damaged_parts_of_a_record_read_as_empty(properties: dict[str, str], exp
 @pytest.mark.parametrize("image", [image for _, image in MADE_FROM])
 @pytest.mark.parametrize("other", ["", "id-of-another", "ID-UBUNTU", None])
 def test_a_record_counts_only_on_the_image_that_it_names(image: LiveImage, other: str | None) -> None:
-    """A snapshot carries every property of the image that its server was booted from: it is nobody's."""
+    """A snapshot carries every property of the image that its server was booted from: no catalog owns it."""
     copied = {name: value for name, value in image.properties.items() if name != "imagesync_id" or other is not None}
     copied |= {"imagesync_id": other} if other is not None else {}
     copy = replace(image, properties=copied)

@@ -216,7 +216,7 @@ def list_values(value: object) -> Iterator[object]:
 
 
 def has_default(value: object, one: Field[object]) -> bool:
-    """Whether a field of a value holds what it holds where nobody gives it."""
+    """Whether a field of a value has its default."""
     usual = one.default if one.default_factory is MISSING else one.default_factory()
     return bool(getattr(value, one.name) == usual)
 
@@ -231,7 +231,9 @@ def test_every_field_of_a_plan_comes_back_from_a_saved_one() -> None:
 
 
 def test_the_plan_of_that_test_has_a_value_in_every_field() -> None:
-    """Those that a saved plan does not hold apart: of records at work, which no plan makes, and of the manifest itself."""
+    """Fields that a saved plan does not distinguish: of running records, which no plan makes, and of the manifest
+    itself.
+    """
     values = list(list_values(make_full_plan()))
     for kind in {type(value) for value in values}:
         for one in fields(kind):  # type: ignore[arg-type]

@@ -187,10 +187,10 @@ def test_each_key_whose_references_lack_an_image_is_told_of_with_the_first_that_
     manifest = request_adoption(catalog(*wanted, spec("d"), spec("ours"), spec("y"), spec("z")))
     picked = pick_adoptable(manifest, inventory(live(spec("ours")), foreign=foreign))
     assert [one.key for one in picked.images] == ["c", "d"]
-    told = {text.split(": ")[0]: text for text in picked.warnings}
-    assert sorted(told) == ["a", "b", "y", "z"]
-    assert "images.y" in told["a"]
-    assert "images.a" in told["b"]
+    texts = {text.split(": ")[0]: text for text in picked.warnings}
+    assert sorted(texts) == ["a", "b", "y", "z"]
+    assert "images.y" in texts["a"]
+    assert "images.a" in texts["b"]
 
 
 def test_references_to_images_that_are_there_are_filled_in_before_an_adoption() -> None:

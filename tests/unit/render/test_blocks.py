@@ -25,7 +25,7 @@ def text(*rows: Row, share: bool = True, width: int | None = None) -> str:
 
 @pytest.mark.parametrize("share", [False, True])
 def test_a_change_of_several_images_is_written_once(*, share: bool) -> None:
-    """Each image is named; one more change of one of them stands with that one."""
+    """Each image is named; one more change of one of them is shown with that one."""
     name = Line("name", "a → b", is_named=True)
     rows = [*updates(MIN_SHARING - 1, RAM), Row(UPDATE, "key-x", lines=(RAM, name), is_named=False)]
     output = text(*rows, share=share)

@@ -52,14 +52,14 @@ def test_long_values_that_begin_alike_and_are_as_long_are_told_apart() -> None:
 
 
 def test_of_sets_only_what_comes_and_goes_is_shown() -> None:
-    """Ninety members that stay are no change."""
+    """Ninety members that stay are not a change."""
     many = tuple(f"m{i}" for i in range(90))
     assert line(("members",), many, (*many[1:], "new")) == "+ new, - m0"
     assert line(("tags",), None, ("x",)) == "+ x"
 
 
 def test_drift_is_marked() -> None:
-    """Where it stands beside changes of the manifest."""
+    """If it is beside changes of the manifest."""
     assert line(("min_ram",), 1, 2, mark_drift=True) == "1 → 2  (drift)"
 
 

@@ -9,7 +9,7 @@ from tests.unit.factories import PROJECT, live, spec
 
 
 def test_json_has_the_fields_of_the_service() -> None:
-    """Properties stand beside fields; members only if they are known."""
+    """Properties are beside fields; members only if they are known."""
     image = live(spec("a", properties={"os": "linux"}), hidden=True, visibility=Visibility.SHARED)
     found = image_to_json(image, {image.id: [MemberState("p2", "pending")]})
     assert (found["id"], found["os_hidden"], found["visibility"], found["os"]) == ("id-a", True, "shared", "linux")

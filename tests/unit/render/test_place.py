@@ -29,7 +29,7 @@ def test_the_place_in_words(here: Identity, name: str | None, text: str) -> None
 
 
 def test_the_place_for_other_programs() -> None:
-    """All that tells places apart."""
+    """All that distinguishes places."""
     assert place_to_json(CLOUD) == {
         "kind": "glance",
         "location": "https://keystone.example/v3",

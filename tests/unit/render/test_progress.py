@@ -37,7 +37,7 @@ def plan_uploads(**sizes: int | None) -> Plan:
 
 
 def test_a_rate_is_known_after_a_while_and_sinks_while_nothing_comes() -> None:
-    """The mean of the last seconds: what was before does not count any more."""
+    """The mean of the last seconds: earlier values no longer count."""
     rate = Rate()
     assert rate.read(0) is None
     rate.note(0, 0)
@@ -111,7 +111,7 @@ def test_all_of_it_does_not_end_before_a_part() -> None:
 
 
 def test_a_packed_source_is_measured_by_what_is_read() -> None:
-    """Nobody knows its unpacked size before its end."""
+    """Its unpacked size is unknown before its end."""
     made = plan_uploads(a=100)
     (step,) = made.steps
     progress = RunProgress(made)
@@ -212,7 +212,7 @@ def test_the_line_of_a_large_transfer_has_bytes_time_and_rate() -> None:
 
 
 def test_amounts_have_one_unit_and_nothing_stands_for_the_unknown() -> None:
-    """So that two numbers side by side can be compared."""
+    """Two numbers side by side can be compared."""
     assert amount_text(Moved(5 * MIB, 2 * GIB)) == "0.00 of 2.00 GiB"
     assert amount_text(Moved(5, 20)) == "5 of 20 B"
     assert (rate_text(Moved(1, 2)), left_text(Moved(1, 2))) == ("", "")

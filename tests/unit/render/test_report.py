@@ -93,7 +93,7 @@ def test_a_long_sentence_is_wrapped_and_its_words_are_whole() -> None:
 
 
 def test_an_interrupted_run_says_what_is_left() -> None:
-    """What was broken off and what was not started, by name."""
+    """What was interrupted and what was not started, by name."""
     text = report_text(report({"a": Outcome.NOT_STARTED, "b": Outcome.INTERRUPTED}, interrupted=True))
     assert text == (
         "interrupted: create:b\n"

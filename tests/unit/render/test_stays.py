@@ -58,7 +58,7 @@ def test_a_rejected_candidate_is_listed_with_nothing_to_do() -> None:
     ],
 )
 def test_why_and_until_when_an_image_is_kept(kept: Kept, text: str) -> None:
-    """Nothing that ends is called for good."""
+    """Nothing that ends is called unlimited."""
     assert describe_kept(kept, NOW) == text
 
 
@@ -86,7 +86,7 @@ def test_the_age_of_a_candidate_has_two_digits_where_it_can(passed: timedelta, a
 
 @pytest.mark.parametrize("created", ["", "some day", "2026-11-01T00:00:00"])
 def test_a_candidate_of_an_unknown_age_is_listed_without_one(created: str) -> None:
-    """The service tells no time, or one without a zone."""
+    """The service reports no time, or one without a zone."""
     (one,) = plan(catalog(spec("a", "b")), inventory(live(spec("a")), candidate(spec("a", "b")))).candidates
     text = "\n".join(candidate_lines([replace(one, created=created)], NOW))
     assert " ago" not in text
@@ -107,7 +107,7 @@ def test_many_candidates_are_a_line_a_fate() -> None:
 
 
 def test_many_candidates_that_are_published_are_only_named() -> None:
-    """That a candidate was hidden, and had another name, nobody saw."""
+    """The hidden state and the name of a candidate were never visible to users."""
     keys = [f"k{number:02}" for number in range(40)]
     images = [live(spec(key), f"{key}-now") for key in keys] + [candidate(spec(key, "b"), f"{key}-new") for key in keys]
     text = plan_text(plan(catalog(*(spec(key, "b") for key in keys)), inventory(*images)), now=NOW, width=80)

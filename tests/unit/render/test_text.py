@@ -118,7 +118,7 @@ FIELDS: dict[str, tuple[dict[str, Any], str]] = {
 
 @pytest.mark.parametrize("name", FIELDS)
 def test_of_a_new_image_the_plan_shows_what_users_get_to_see(name: str) -> None:
-    """Public and protected stand out; what a new image has by default is not shown, but for its visibility."""
+    """Public and protected are marked; what a new image has by default is not shown, except for its visibility."""
     attrs, expected = FIELDS[name]
     lines = [" ".join(line.split()) for line in plan_text(plan(catalog(spec("a", **attrs)), inventory())).splitlines()]
     assert expected in lines
@@ -259,7 +259,7 @@ def test_a_tag_with_a_comma_is_one_tag() -> None:
 
 
 def test_what_all_new_images_have_in_common_is_not_said_of_others_that_are_made() -> None:
-    """One is made again because an earlier run did not finish it: it stands above, too, and differs."""
+    """One is made again because an earlier run did not finish it: it is listed above, too, and differs."""
     keys = [f"k{number}" for number in range(7)]
     wanted = [spec(key, properties={"p": key}, visibility=Visibility.PUBLIC) for key in keys]
     unfinished = live(wanted[0], "left", Role.STAGING, status=Status.QUEUED, size=None)

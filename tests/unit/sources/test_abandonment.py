@@ -1,4 +1,4 @@
-"""A call that may wait for long ends when nobody wants its result."""
+"""A call that may wait for long ends when its result is no longer needed."""
 
 import threading
 from collections.abc import Callable
@@ -14,7 +14,7 @@ class NoLongerWanted(Exception):
 
 
 def go_on() -> None:
-    """Nobody minds."""
+    """It does not matter."""
 
 
 def test_a_call_gives_its_result_or_its_error() -> None:
@@ -47,7 +47,7 @@ def test_a_call_that_nobody_waits_for_is_left_behind_and_its_result_discarded() 
 
 
 def test_an_error_that_comes_too_late_is_dropped() -> None:
-    """Nobody is there to hear it."""
+    """It is not reported."""
     may_end, ended = threading.Event(), threading.Event()
 
     def work(_: Callable[[], bool]) -> None:

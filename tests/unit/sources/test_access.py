@@ -52,7 +52,7 @@ def test_a_named_host_may_be_internal_and_others_are_not_asked() -> None:
 
 
 def test_the_time_for_checks_is_one_for_the_whole_run() -> None:
-    """What one check took is gone for the next; then there is none."""
+    """The time of one check is missing for the next; then there is none."""
     access = SourceAccess(check_seconds=0.05)
     with access.spend_check_time() as deadline:
         assert 0 < deadline.limit(10) <= 0.05

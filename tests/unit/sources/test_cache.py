@@ -69,7 +69,7 @@ def test_each_algorithm_is_kept_for_itself(tmp_path: Path) -> None:
 
 
 def test_a_changed_file_is_read_again(tmp_path: Path) -> None:
-    """Also one of the same size whose time was put back: the inode's own time tells."""
+    """Also one of the same size whose time was reset: the inode's own time shows it."""
     path = tmp_path / "disk"
     path.write_bytes(b"one")
     os.utime(path, ns=(OLD, OLD))
@@ -115,7 +115,7 @@ def test_a_damaged_cache_is_no_error(tmp_path: Path, damage: str) -> None:
 
 
 def test_a_catalog_that_is_known_is_not_read(tmp_path: Path) -> None:
-    """identify gives the digests of big files from the cache: a file that cannot be read any more shows it."""
+    """identify gives the digests of big files from the cache: a changed entry of the cache shows it."""
     (tmp_path / "disk").write_bytes(b"one")
     wanted = catalog(spec("a", source=FileSource(str(tmp_path / "disk"), "disk")))
     cache = DigestCache(tmp_path / "digests.db", settled_now)

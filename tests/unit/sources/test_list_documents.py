@@ -153,7 +153,7 @@ BLAKE2S = "d" * 64
     ],
 )
 def test_an_algorithm_is_told_by_any_field_beside_a_digest_or_around_it(document: Any) -> None:
-    """A digest of it is none of another algorithm of the same length; what an inner field tells counts first."""
+    """A digest of it is none of another algorithm of the same length; an inner field takes precedence."""
     with pytest.raises(SourceError, match="has only BLAKE2S"):
         choose(document)
     assert choose([document, {"blake2s": {"name": "disk.qcow2", "sha256": A}}]) == [f"sha256:{A}"]
@@ -177,7 +177,7 @@ def test_an_object_that_says_two_things_under_one_name_is_refused(text: str) -> 
 
 
 def test_a_file_in_a_field_of_an_unknown_name_is_the_digests_file() -> None:
-    """Another file's digest is not ours because its field is called ``iso``."""
+    """A field with this name does not make another file's digest the declared one: ``iso``."""
     assert choose([{"iso-image": "disk.qcow2", "sha256": A}, {"iso-image": "other.iso", "sha256": B}]) == [
         f"sha256:{A}"
     ]

@@ -243,7 +243,7 @@ def test_what_a_list_says_of_an_algorithm_counts_before_its_length(text: str) ->
     ],
 )
 def test_an_algorithm_that_cannot_be_verified_is_refused_by_name(text: str, name: str, algorithm: str) -> None:
-    """It is no digest of another algorithm because it is as long, nor a file that was changed."""
+    """The same length does not make it a digest of another algorithm, nor the file a changed one."""
     message = explain(text, f"https://mirror.example/24.04/{name}")
     assert (
         f"the checksum list has only {algorithm} digests for disk.qcow2; imagesync verifies md5, sha1, sha256"
@@ -334,7 +334,7 @@ def test_the_nearest_names_are_shown() -> None:
 
 
 def test_several_algorithms_come_strongest_first() -> None:
-    """All of them are kept, so that a manifest may go from one to another without an upload."""
+    """All of them are kept, so a manifest may change from one to another without an upload."""
     text = f"MD5 (disk) = {'d' * 32}\nSHA256 (disk) = {A}\nSHA512 (disk) = {LONG}\n"
     assert [digest.algorithm for digest in find_digests(text, "/images/disk")] == ["sha512", "sha256", "md5"]
 
@@ -351,13 +351,13 @@ def test_one_reading_serves_all_files() -> None:
 
 
 def test_a_line_that_is_no_entry_however_long_is_passed_over() -> None:
-    """A name of more than a path's length is nobody's."""
+    """A name longer than a path belongs to no file."""
     long = "x" * MAX_LINE_BYTES
     assert find_digests(f"{B}  {long}/disk\n{A}  disk\n", "/images/disk") == (Checksum("sha256", A),)
 
 
 def test_the_time_is_looked_at_while_a_list_is_read() -> None:
-    """Millions of lines take seconds; whoever calls may end the reading."""
+    """Millions of lines take seconds; the caller may end the reading."""
     looks: list[None] = []
     read_list(f"{A}  other\n".encode() * 20_000, [Wanted("/disk")], "", lambda: looks.append(None))
     assert len(looks) == 5
@@ -377,7 +377,7 @@ def test_the_time_is_looked_at_while_a_list_is_read() -> None:
     ],
 )
 def test_a_name_below_its_digest_never_gets_the_next_files_digest(text: str) -> None:
-    """Which of its neighbors is a name's digest nobody knows, if the list begins with a digest, or with two names."""
+    """Which of its neighbors is a name's digest is unknown, if the list begins with a digest, or with two names."""
     assert "gives no clear digest for disk.qcow2" in explain(text) or "two different" in explain(text)
 
 
@@ -386,7 +386,7 @@ def test_a_name_keeps_the_digests_of_several_algorithms_below_it() -> None:
     text = f"disk.qcow2\nMD5: {HEX['md5']}\nSHA256: {S256}\nother.qcow2\nMD5: {'0' * 32}\nSHA256: {B}\n"
     expected = (Checksum("sha256", S256), Checksum("md5", HEX["md5"]))
     assert find_digests(text, PLACE) == expected
-    assert find_digests(text.replace("other.qcow2", S512), PLACE) == expected  # without a label it is nobody's
+    assert find_digests(text.replace("other.qcow2", S512), PLACE) == expected  # without a label it belongs to no file
 
 
 @pytest.mark.parametrize("ours", [True, False])

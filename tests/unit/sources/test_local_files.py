@@ -128,7 +128,7 @@ def test_a_file_that_vanished_is_an_error_of_its_source(tmp_path: Path) -> None:
 
 
 def test_a_pipe_is_not_opened(tmp_path: Path) -> None:
-    """Nobody may ever write to it: its problem is that it is not a file."""
+    """A writer may never come: its problem is that it is not a file."""
     os.mkfifo(tmp_path / "pipe")
     source = FileSource(str(tmp_path / "pipe"), "pipe")
     assert explain_unreadable_file(source.path) == "not a regular file"
@@ -174,6 +174,6 @@ def test_an_image_without_a_format_is_not_checked(tmp_path: Path) -> None:
 
 
 def test_the_errors_are_those_of_the_format(tmp_path: Path) -> None:
-    """A caller can tell a wrong format from a wrong digest."""
+    """A caller can distinguish a wrong format from a wrong digest."""
     with pytest.raises(FormatMismatch):
         check_head(file_source(tmp_path, PAGE), DeclaredDisk("raw", "bare"))

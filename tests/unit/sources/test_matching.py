@@ -37,7 +37,7 @@ def choose(text: str, place: str, entry: str = "", url: str = LIST) -> str:
     ],
 )
 def test_a_path_is_seen_from_the_list(text: str, place: str, chosen: str) -> None:
-    """In the list's folder or below it; a folder that all entries share is that of whoever made the list."""
+    """In the list's folder or below it; a folder that all entries share is that of the author of the list."""
     assert choose(text, f"https://m.example{place}") == chosen
 
 
@@ -69,7 +69,7 @@ def test_a_file_of_the_same_name_in_another_folder_is_another_file(text: str, pl
     ],
 )
 def test_of_a_list_elsewhere_the_longest_common_end_of_the_paths_counts(text: str, place: str, chosen: str) -> None:
-    """On another server, or for a file here, nobody knows where the list's folder is."""
+    """On another server, or for a file here, the place of the list's folder is unknown."""
     assert choose(text, f"https://other.example{place}") == chosen
     assert choose(text, place) == chosen
 

@@ -110,7 +110,7 @@ def test_an_error_upstream_of_a_closed_consumer_is_nobody_s() -> None:
 
 
 def test_who_waits_for_an_item_is_asked_whether_it_is_wanted() -> None:
-    """Although the stage before it is silent for good."""
+    """Although the stage before it is silent forever."""
     released, requests = threading.Event(), list[str]()
 
     def wait_for_good() -> Iterator[int]:

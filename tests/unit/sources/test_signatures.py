@@ -13,7 +13,7 @@ from imagesync.sources.signatures import MAX_SIGNATURES, verify_signature
 LIST = b"- digest\n" + b"a" * 64 + b"  disk\n"
 OTHER = b"b" * 64 + b"  disk\n"
 SIGNED = Path(__file__).parent / "signed"
-"""Keys and signatures of LIST that no program makes any more without being told to; made with GnuPG 2.2."""
+"""Keys and signatures of LIST that no program still makes by default; made with GnuPG 2.2."""
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +74,7 @@ def test_one_right_signature_of_several_is_enough(keys: list[Tsk]) -> None:
 
 
 def test_too_many_signatures_are_none(keys: list[Tsk]) -> None:
-    """Each one may cost a reading of the whole list; the right one stands at the end."""
+    """Each one may cost a reading of the whole list; the right one is at the end."""
     wrong = detached(keys[0], OTHER)
     many = binary(wrong) * (MAX_SIGNATURES - 1) + binary(detached(keys[0]))
     assert verify_signature(LIST, many, ring(keys[0])) == LIST
@@ -83,7 +83,7 @@ def test_too_many_signatures_are_none(keys: list[Tsk]) -> None:
 
 
 def test_a_clear_signed_list_comes_out_without_the_signature(keys: list[Tsk]) -> None:
-    """Text that was put around what is signed does not; nor does what stands in its header."""
+    """Text that was put around what is signed does not; nor does the text in its header."""
     signed = clear(keys[0])
     around = b"b" * 64 + b"  disk\n\n"
     second = clear(keys[1], OTHER)

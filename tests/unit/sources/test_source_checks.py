@@ -18,7 +18,9 @@ NOBODY = "http://127.0.0.1:9/a.raw"
 
 @pytest.mark.parametrize("method", list(Method), ids=lambda method: method.name)
 def test_only_servers_whose_bytes_come_by_here_are_asked(method: Method) -> None:
-    """What the service fetches itself need not be reachable from here: no question, and no fault if nobody answers."""
+    """What the service fetches itself need not be reachable from here: no question, and no fault if no server
+    answers.
+    """
     source = UrlSource((NOBODY,), digest("a"), transfer=Transfer(method=method))
     wanted = catalog(spec("a", source=source, fingerprint=Fingerprint((digest("a"),))))
     sizes, made = SourceChecks(SourceAccess()), plan(wanted, inventory())

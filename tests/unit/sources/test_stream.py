@@ -109,7 +109,7 @@ def test_a_wrong_digest_is_told_before_damage_that_it_explains() -> None:
 
 @pytest.mark.parametrize("case", [*REFUSED, *DISGUISED])
 def test_wrong_data_is_never_handed_on_whole(case: str) -> None:
-    """However it comes; what the first 64 KiB tell hands nothing on at all."""
+    """However it comes; an error in the first 64 KiB hands nothing on at all."""
     disk_format, container_format, data = {**DISGUISED, **{name: one[:3] for name, one in REFUSED.items()}}[case]
     for step in (1000, 2**16, 2**20):
         given_out: list[bytes] = []
@@ -145,7 +145,7 @@ def test_good_data_comes_out_as_it_went_in(case: str) -> None:
 
 
 def test_the_virtual_size_is_known_with_the_first_chunk() -> None:
-    """So that min_disk can be judged before anything is sent."""
+    """min_disk can be checked before anything is sent."""
     found = stream([qcow2(5 * GIB), BLOCK], disk_format="qcow2")
     next(chunks := iter(found))
     assert found.virtual_size == 5 * GIB
@@ -187,7 +187,7 @@ def test_an_error_of_the_blocks_comes_out_as_itself(compression: Compression, er
 
 
 def begun_and_left(source: FileSource | UrlSource, error: BaseException) -> None:
-    """A consumer that takes one chunk and goes."""
+    """A consumer that takes one chunk and ends."""
     with open_source(source, Fingerprint(), disk_format="raw") as found:
         next(kept := iter(found))
         assert kept is not None
@@ -196,7 +196,7 @@ def begun_and_left(source: FileSource | UrlSource, error: BaseException) -> None
 
 @pytest.mark.parametrize("compression", [Compression.NONE, Compression.GZ])
 def test_a_consumer_that_stops_leaves_nothing_running(tmp_path: Path, compression: Compression) -> None:
-    """An upload that is refused, in whatever way the consumer goes."""
+    """An upload that is refused, however the consumer ends."""
     data = BLOCK * 200
     (tmp_path / "x").write_bytes(gzip.compress(data, 1) if compression is Compression.GZ else data)
     source = FileSource(str(tmp_path / "x"), "x", transfer=Transfer(compression))

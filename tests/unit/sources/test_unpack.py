@@ -115,7 +115,7 @@ def test_a_small_empty_disk_is_no_bomb() -> None:
 
 
 def test_plain_data_has_no_limit_but_a_declared_one() -> None:
-    """It is no larger than its file."""
+    """It is not larger than its file."""
     assert of(ZEROS, Compression.NONE) == ZEROS
     with pytest.raises(SourceError, match="holds more than the 1000 bytes"):
         of(ZEROS, Compression.NONE, max_size=1000)
@@ -135,7 +135,7 @@ def test_a_window_that_takes_too_much_memory_is_refused() -> None:
 
 
 def test_an_error_of_the_blocks_is_not_damage() -> None:
-    """A disk that fails is no archive's fault."""
+    """A failing disk is not an error of the archive."""
 
     def blocks() -> Iterator[bytes]:
         yield PACK[Compression.BZ2](b"x" * 1000)

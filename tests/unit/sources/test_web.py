@@ -1,4 +1,4 @@
-"""URLs: mirrors in order, and answers that are no image."""
+"""URLs: mirrors in order, and responses that are not an image."""
 
 import contextlib
 import threading
@@ -23,7 +23,7 @@ class TwoPathHandler(BaseHTTPRequestHandler):
         self.send_header("Location", "/loop")
         self.send_header("Content-Length", str(len(DATA) + (self.path == "/short")))
         self.end_headers()
-        with contextlib.suppress(ConnectionError):  # whoever asked has heard enough
+        with contextlib.suppress(ConnectionError):  # the client has read enough
             self.wfile.write(DATA)
 
     def log_message(self, format: str, *args: object) -> None:
