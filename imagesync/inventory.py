@@ -60,7 +60,7 @@ def _read_until_consistent(read: Callable[[], Inventory], ownership: Ownership) 
     for _ in range(MAX_READS - 1):
         with suppress(NotFound):
             found = read()
-            if not any(map(ownership.is_ours, found.foreign)):
+            if not any(map(ownership.is_owned, found.foreign)):
                 return found
     return read()
 
@@ -155,7 +155,7 @@ def _list_marked(backend: Backend, ownership: Ownership) -> Inventory:
     listed = backend.inventory(ownership.catalog, ownership.projects)
     return Inventory(
         ownership.project,
-        owned=ownership.select_ours(listed),
+        owned=ownership.select_owned(listed),
         copies=ownership.select_copies(listed),
         misplaced=ownership.select_misplaced(listed),
     )

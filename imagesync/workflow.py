@@ -28,11 +28,11 @@ from imagesync.model.policy import Limit, Policy
 from imagesync.model.report import Report
 from imagesync.planning.adoption import pick_adoptable, request_adoption
 from imagesync.planning.clock import find_untimely_steps
-from imagesync.planning.contents import drop_settled, is_same_but_for
+from imagesync.planning.contents import drop_settled, is_same_except_keys
 from imagesync.planning.context import PlanInput
 from imagesync.planning.planner import make_plan
 from imagesync.planning.policy import check
-from imagesync.planning.recovery import is_same_but_for_recovery
+from imagesync.planning.recovery import is_same_except_recovery
 from imagesync.planning.staleness import find_stale_reliances
 from imagesync.planning.stores import is_store_list_needed
 from imagesync.render.place import describe_target
@@ -249,9 +249,9 @@ def _plan_again(
         plan = planner.plan()
     if settled := settle(planner.backend, plan, settings, hooks, lease, planner.access):
         plan = planner.plan()
-        return plan, is_same_but_for(plan, display, settled)
+        return plan, is_same_except_keys(plan, display, settled)
     if is_recovered:
-        return plan, is_same_but_for_recovery(plan, display)
+        return plan, is_same_except_recovery(plan, display)
     return plan, replace(plan, notes=()) == replace(display, notes=())  # notes may name the clock that the lease shows
 
 

@@ -24,7 +24,7 @@ COPY_PATIENCE: Final = 30.0
 def list_own(backend: Backend, plan: Plan) -> tuple[LiveImage, ...]:
     """All images of a plan's catalog, also those that ``--only`` leaves out."""
     ownership = Ownership(plan.catalog, backend.identity().project_id, plan.owners)
-    return ownership.select_ours(backend.inventory(plan.catalog, ownership.projects))
+    return ownership.select_owned(backend.inventory(plan.catalog, ownership.projects))
 
 
 def recover(

@@ -1,1 +1,1 @@
-"""Catalog and inventory -> plan. Pure: no clock, no network, no backend."""
+"""Turns a catalog and an inventory into a plan. Pure: it reads no clock, no network and no backend."""

@@ -1,7 +1,7 @@
-"""Steps that give an image a name alike to one that it has -> notes for the reader of the plan. Pure.
+"""Steps that add a property or tag with almost the same name as another one -> notes for the reader. Pure.
 
-Some services can do that (PostgreSQL, SQLite), most cannot (MariaDB, MySQL), and none says which it is: so the plan is
-not refused.
+Services on PostgreSQL or SQLite accept both names, services on MariaDB or MySQL do not. No API reports the database, so
+the plan is not refused.
 """
 
 from collections.abc import Iterable, Iterator
@@ -12,7 +12,7 @@ from imagesync.model.plan import Step, Update
 
 
 def note_alike_names(steps: Iterable[Step], inventory: Inventory) -> Iterator[str]:
-    """One sentence for each property that an update adds beside an alike one, and for each pair of alike tags."""
+    """One sentence for each property that an update adds next to an alike one, and for each pair of alike tags."""
     images = {image.id: image for image in (*inventory.owned, *inventory.foreign)}
     for step in steps:
         if isinstance(step.action, Update) and step.action.image_id in images:

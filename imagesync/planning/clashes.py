@@ -1,4 +1,4 @@
-"""Declared names and foreign images: what to request, what may be adopted, what conflicts. Pure."""
+"""Declared names and foreign images -> what to request, which images can be adopted, what conflicts. Pure."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,11 @@ from imagesync.planning.ownership import describe_holder
 
 @dataclass(frozen=True, slots=True)
 class Questions:
-    """What planning has to know beyond the owned images: by owner the names about to be taken, ids, shared images."""
+    """What planning must know besides the owned images.
+
+    ``names``: the names that the plan may take, by owner. ``ids``: images to look up. ``members``: shared images whose
+    members to read.
+    """
 
     names: Mapping[str, tuple[str, ...]]
     ids: tuple[str, ...]
@@ -23,10 +27,10 @@ class Questions:
 def collect_questions(
     catalog: Catalog, inventory: Inventory, groups: Groups, promoting: frozenset[str] = frozenset()
 ) -> Questions:
-    """What to ask for one catalog: nothing of an image that already has its name.
+    """What to request for a catalog; the name of an image that is already published is not requested.
 
-    ``groups`` are the owned images of the inventory. ``promoting`` are keys whose retired images are in play, whatever the
-    manifest's content.
+    ``groups`` are the owned images of the inventory. ``promoting`` are keys whose retired images may be published,
+    whatever content the manifest declares.
     """
     names: dict[str, set[str]] = {}
     ids: set[str] = set()
@@ -41,7 +45,7 @@ def collect_questions(
         if shared or generations.staging or generations.retired:
             decision = decide(spec, generations, None, catalog.name, catalog.policy, project=inventory.project_id)
             promoted += (decision.owned,) if isinstance(decision, Promote) else ()
-            members |= shared if isinstance(decision, Make) else set()  # the new build has none of them
+            members |= shared if isinstance(decision, Make) else set()  # a new build begins without members
         members.update(_collect_members(spec, (*generations.current, *promoted)))
     return Questions(
         {owner: tuple(sorted(found)) for owner, found in sorted(names.items())},
@@ -56,14 +60,14 @@ def _has_name(spec: ImageSpec, generations: Generations) -> bool:
 
 
 def _collect_ids(spec: ImageSpec, generations: Generations) -> set[str]:
-    queries = {spec.adopt} if isinstance(spec.adopt, str) and not generations.current else set()
+    ids = {spec.adopt} if isinstance(spec.adopt, str) and not generations.current else set()
     if spec.id and spec.id not in {owned.id for owned in generations.every}:
-        queries.add(spec.id)
-    return queries
+        ids.add(spec.id)
+    return ids
 
 
 def _collect_members(spec: ImageSpec, images: Iterable[Owned]) -> set[str]:
-    """Members can be read of shared images only, and matter only where they are declared or recorded."""
+    """Only shared images have members to read. They matter only if the manifest declares or the record has members."""
     return {
         owned.id
         for owned in images
@@ -72,14 +76,14 @@ def _collect_members(spec: ImageSpec, images: Iterable[Owned]) -> set[str]:
 
 
 def find_keys_without_image(catalog: Catalog, groups: Groups) -> frozenset[str]:
-    """Keys that have no current image where it is looked for."""
+    """Keys that have no current image among ``groups``, and adopt none."""
     return frozenset(spec.key for spec in catalog.images if not groups[spec.key].current and not spec.adopt)
 
 
 def is_assigned(image: LiveImage, catalog: Catalog, keys: Collection[str]) -> bool:
-    """Whether this is the current build of one of these keys, made by this catalog for the owner that has it.
+    """Whether this image is the current build of one of ``keys``, and this catalog made it for its present owner.
 
-    The marker alone proves nothing: other projects may have a catalog of the same name, or copy a marker.
+    The marker alone proves nothing: another project may have a catalog of the same name, or copy a marker.
     """
     record = read(image)
     if record is None or record.catalog != catalog.name or record.key not in keys:
@@ -90,7 +94,7 @@ def is_assigned(image: LiveImage, catalog: Catalog, keys: Collection[str]) -> bo
 def find_adopted_images(
     catalog: Catalog, wanted: Sequence[ImageSpec], inventory: Inventory, groups: Groups
 ) -> tuple[dict[str, LiveImage], dict[str, str]]:
-    """The image that each key with ``adopt`` takes over, and the sentence of each key that cannot."""
+    """By key, the image that ``adopt`` takes over, and one sentence for each key that cannot adopt."""
     adopted: dict[str, LiveImage] = {}
     refusals: dict[str, str] = {}
     by_id = {spec.adopt for spec in wanted if isinstance(spec.adopt, str)}
@@ -103,30 +107,40 @@ def find_adopted_images(
         elif len(found) == 1:
             adopted[spec.key] = found[0]
         elif isinstance(spec.adopt, str):
-            refusals[spec.key] = f"images.{spec.key}: there is no image {spec.adopt} of this project to adopt"
+            refusals[spec.key] = (
+                f"images.{spec.key}: project {spec.owner_id or inventory.project_id} has no foreign image {spec.adopt}; "
+                "check the id that adopt names"
+            )
         elif found:
             ids = ", ".join(sorted(image.id for image in found))
             refusals[spec.key] = (
-                f"images.{spec.key}: {len(found)} images are named {spec.name!r}; say which by adopt: ID ({ids})"
+                f"images.{spec.key}: {len(found)} images are named {spec.name!r}; choose one with adopt: ID ({ids})"
             )
     return adopted, refusals
 
 
 def _refuse_owned(spec: ImageSpec, image: LiveImage, mark: str) -> str:
-    ways = f"let {mark} go of it first (take it out there, with on_remove: keep), or take adopt out here"
+    ways = f"{describe_release(mark)} first, or remove adopt here"
     return f"images.{spec.key}: image {image.id} belongs to catalog {mark}; {ways}"
 
 
+def describe_release(catalog: str) -> str:
+    """How another catalog releases an image: the words after "; "."""
+    return f"release it in catalog {catalog} (remove its key there, with policy.on_remove: keep)"
+
+
 def find_shared_to_adopt(catalog: Catalog, inventory: Inventory, groups: Groups) -> tuple[str, ...]:
-    """Ids of shared images that keys with declared members may take over: their members have to be asked for."""
-    asking = [spec for spec in catalog.images if spec.adopt and spec.members_declared and not groups[spec.key].current]
-    found = {image.id: image for spec in asking for image in _find_adoptable(spec, inventory)}
+    """Ids of shared images that keys with declared members may adopt: the caller must read their members."""
+    adopting = [
+        spec for spec in catalog.images if spec.adopt and spec.members_declared and not groups[spec.key].current
+    ]
+    found = {image.id: image for spec in adopting for image in _find_adoptable(spec, inventory)}
     return tuple(sorted(image.id for image in found.values() if image.visibility is Visibility.SHARED))
 
 
 def _find_adoptable(spec: ImageSpec, inventory: Inventory) -> list[LiveImage]:
     owner = spec.owner_id or inventory.project_id
-    ours = {image.id for image in inventory.owned}
+    owned = {image.id for image in inventory.owned}
     if isinstance(spec.adopt, str):
         return [image for image in inventory.foreign if image.id == spec.adopt and image.owner == owner]
     return [
@@ -135,8 +149,8 @@ def _find_adoptable(spec: ImageSpec, inventory: Inventory) -> list[LiveImage]:
         if image.name == spec.name
         and image.owner == owner
         and not image.hidden
-        and image.id not in ours
-        and (is_bound(image) or CATALOG not in image.properties)  # a snapshot is taken over by its id only
+        and image.id not in owned
+        and (is_bound(image) or CATALOG not in image.properties)  # a copied marker (a snapshot) is adopted by id only
     ]
 
 
@@ -146,7 +160,7 @@ def find_clashes(
     inventory: Inventory,
     adopted: Mapping[str, LiveImage],
 ) -> list[str]:
-    """Visible images of the same project that already have a declared name, and pinned ids of foreign images.
+    """One sentence for each declared name that a visible foreign image of the project has, and each pinned id of one.
 
     Each sentence begins with the place in the manifest.
     """
@@ -160,10 +174,10 @@ def find_clashes(
 
 def _index_foreign(inventory: Inventory) -> Mapping[str | None, Sequence[LiveImage]]:
     """The foreign images by id and by name."""
-    ours = {image.id for image in inventory.owned}
+    owned = {image.id for image in inventory.owned}
     found: dict[str | None, list[LiveImage]] = {}
     for image in inventory.foreign:
-        for word in {image.id, image.name} if image.id not in ours else ():
+        for word in {image.id, image.name} if image.id not in owned else ():
             found.setdefault(word, []).append(image)
     return found
 
@@ -183,7 +197,7 @@ def _find_clashes_of(
         if adopted is not None and image.id == adopted.id:
             continue
         if image.id == spec.id:
-            sentence = f"images.{spec.key}: the id {image.id} is taken by a foreign image; choose another id"
+            sentence = f"images.{spec.key}: a foreign image has the id {image.id}; choose another id"
             yield spec.places.get("id", spec.place), sentence
         elif image.name == spec.name and image.owner == owner and not image.hidden and not spec.hidden:
             yield spec.places.get("name", spec.place), _describe_clash(spec, image)
@@ -196,9 +210,9 @@ def find_disputes(
     adopted: Mapping[str, LiveImage],
     refused: Mapping[str, str],
 ) -> list[str]:
-    """What another project put in the way of one key: it must not stop the other keys.
+    """Sentences about one key that another project can cause: they must not stop the other keys.
 
-    That is all that is wrong with a key whose images lie there, and a pinned id that was taken there.
+    These are all problems of a key whose images are in another project, and a pinned id that another project has.
     """
     is_elsewhere = spec.owner_id not in (None, inventory.project_id)
     takers = {image.owner for image in inventory.foreign if image.id == spec.id} if spec.id else set()
@@ -214,7 +228,9 @@ def find_disputes(
 def _describe_clash(spec: ImageSpec, image: LiveImage) -> str:
     adopt = f"adopt it (adopt: {image.id})"
     if (record := read(image)) is not None:
-        adopt = f"let catalog {record.catalog} go of it (take it out there, with on_remove: keep) and {adopt}"
-    ways = f"{adopt}, or give this image another name"
+        adopt = f"{describe_release(record.catalog)} and {adopt}"
     holder = describe_holder(image)
-    return f"images.{spec.key}: the name {spec.name!r} is held by image {image.id}, which {holder}; {ways}"
+    return (
+        f"images.{spec.key}: image {image.id}, which {holder}, already has the name {spec.name!r}; "
+        f"{adopt}, or declare another name"
+    )

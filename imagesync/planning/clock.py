@@ -1,7 +1,8 @@
-"""What several clocks show -> the time that a plan uses. Pure.
+"""The times of several clocks -> the time that a plan uses. Pure.
 
-A deletion because of age is permanent, so the earliest of all clocks counts, and if they differ by much nothing is
-deleted that way. When an image retires the middle one is noted: one wrong clock of three changes nothing.
+A deletion because of age is permanent. So the earliest clock counts, and if the clocks differ too much, no image is
+deleted because of its age. The time of a retirement is that of the middle clock: one wrong clock of three does not
+change it.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,13 +14,14 @@ from imagesync.model.plan import Delete, Plan, Reason, Step, Update
 
 _BY_AGE: Final = frozenset({Reason.EXPIRED, Reason.OUTDATED})
 MAX_DIFFERENCE: Final = timedelta(minutes=10)
+"""Clocks that differ by more are not used to delete images."""
 
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """What several clocks show, at least one; ``difference`` says which of them differ too much."""
+    """The ``times`` of one or more clocks; ``difference`` names the clocks that differ too much."""
 
-    display: tuple[datetime, ...]
+    times: tuple[datetime, ...]
     difference: str = ""
 
     @property
@@ -30,51 +32,53 @@ class Clock:
 
     @property
     def earliest(self) -> datetime:
-        """By the clock that is last."""
-        return min(self.display)
+        """The earliest of the times."""
+        return min(self.times)
 
     @property
     def middle(self) -> datetime:
-        """The one in the middle; of two the later one, which keeps an image rather longer."""
-        return sorted(self.display)[len(self.display) // 2]
+        """The median of the times; the later one of two, which keeps an image longer."""
+        return sorted(self.times)[len(self.times) // 2]
 
     @property
     def latest(self) -> datetime:
-        """By the clock that is first."""
-        return max(self.display)
+        """The latest of the times."""
+        return max(self.times)
 
 
 def read_clocks(here: datetime, services: Mapping[str, datetime]) -> Clock:
-    """The clock of this host and those of services, by name; all with a time zone.
+    """The clock of this host (``here``) together with those of services, by name; all times have a zone.
 
-    The sentence about a difference has no times in it, so plans that are made one after the other are the same.
+    The sentence about a difference contains no times, so two plans of the same state are the same.
     """
     clock = Clock((here, *services.values()))
     if clock.latest - clock.earliest <= MAX_DIFFERENCE:
         return clock
-    return Clock(clock.display, _describe(here, services))
+    return Clock(clock.times, _describe(here, services))
 
 
 def date_plan(steps: Iterable[Step], clock: Clock) -> str:
-    """What ``made`` of a plan with these steps is."""
+    """``made`` of a plan with these steps: the earliest time in ISO 8601, or empty if no step depends on a day or age."""
     return clock.earliest.astimezone(UTC).isoformat(timespec="seconds") if any(map(is_dated, steps)) else ""
 
 
 def find_untimely_steps(plan: Plan, clock: Clock) -> list[str]:
-    """Of a plan that was made earlier: one sentence for each step that is due by its day or age, if the clocks differ now,
-    or show an earlier time than the plan was made at: then its maker had a wrong clock."""
+    """One sentence for each step of a saved plan that is due by a day or age, if the clocks do not confirm that.
+
+    They do not if they differ now, or if they are earlier than ``plan.made``: then the plan was made with a wrong clock.
+    """
     dated = [step for step in plan.steps if is_dated(step)]
     if clock.difference:
-        late = f"{clock.difference}: it is not certain that its day has come; correct the clock that is wrong"
+        late = f"{clock.difference}: it is not certain that the image has expired; correct the clock that is wrong"
         return [f"{step.id}: {clock.problem if isinstance(step.action, Delete) else late}" for step in dated]
     if plan.made and datetime.fromisoformat(plan.made) - clock.earliest > MAX_DIFFERENCE:
-        why = f"the plan was made at {plan.made} by its maker's clock, which is later than now; correct that clock"
+        why = f"the plan is dated {plan.made}, which is in the future; correct the clock of the host that made it"
         return [f"{step.id}: {why}" for step in dated]
     return []
 
 
 def is_dated(step: Step) -> bool:
-    """Whether a step is there because of a day or an age."""
+    """Whether a step is due because of a day (``expires``) or an age (``delete_after``)."""
     changes = step.action.changes if isinstance(step.action, Update) else ()
     return step.reason in _BY_AGE or any(change.reason is Reason.EXPIRED for change in changes)
 

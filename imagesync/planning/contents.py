@@ -1,4 +1,4 @@
-"""A plan with creates whose bytes an image may hold already -> which they are, and what is left of it. Pure."""
+"""A plan whose new builds may equal existing images -> the keys that need no new build, and the remaining plan. Pure."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
@@ -10,16 +10,16 @@ from imagesync.planning.steps import create_id
 
 
 def find_unknown(plan: Plan) -> tuple[Create, ...]:
-    """The creates before which the source is hashed, because an image may hold the same bytes."""
+    """The creates whose source must be hashed first, because an existing image may hold the same bytes."""
     return tuple(step.action for step in plan.steps if isinstance(step.action, Create) and step.action.may_hold)
 
 
 def drop_settled(plan: Plan, settled: Mapping[str, str]) -> tuple[Plan, frozenset[str]]:
-    """A saved plan without the keys that are left as they are, and those keys.
+    """A saved plan without the keys that are left as they are; and those keys.
 
-    Those are the ones whose bytes an image holds already (``settled``: by key its id); and, where that image is not the
-    current one, which only the next plan publishes, those that would refer to the build that is not made. To others the
-    key means the image that is current. What is left as it is keeps its name: who was to take over that is left, too.
+    A key is left as it is if an image already holds its bytes (``settled``: key to image id). If that image is not
+    current, only the next plan publishes it, so keys that refer to the new build are left as well; otherwise a
+    reference means the current image. A key that is left keeps its name, so a key that was to take that name is left, too.
     """
     current = {
         create.key: settled[create.key]
@@ -43,7 +43,7 @@ def drop_settled(plan: Plan, settled: Mapping[str, str]) -> tuple[Plan, frozense
 
 
 def _find_blocked(plan: Plan, undone: Collection[str], waiting: Collection[str]) -> set[str]:
-    """The other keys that need a step which is not done, or whose image would get a name that is not given up."""
+    """The other keys that wait for a step which is not done, or take a name that stays in use."""
     project = plan.target.project_id
     seen = [each.values for each in plan.relies if each.key in undone and not each.values.get("hidden")]
     held = {(values.get("owner"), values.get("name")) for values in seen}
@@ -52,13 +52,13 @@ def _find_blocked(plan: Plan, undone: Collection[str], waiting: Collection[str])
     return blocked - set(undone)
 
 
-def is_same_but_for(plan: Plan, display: Plan, settled: Collection[str]) -> bool:
-    """Whether a plan does what the displayed plan does, except for these keys, which need no new build."""
-    return list_effects(_drop_keys(plan, settled)) == list_effects(_drop_keys(display, settled))
+def is_same_except_keys(plan: Plan, approved: Plan, settled: Collection[str]) -> bool:
+    """Whether a plan does what the approved plan does, except for the keys ``settled``, which need no new build."""
+    return list_effects(_drop_keys(plan, settled)) == list_effects(_drop_keys(approved, settled))
 
 
 def _drop_keys(plan: Plan, keys: Collection[str]) -> Plan:
-    """A plan without the steps of these keys; no other step waits for them."""
+    """A plan without the steps of ``keys``, and without waits for those steps."""
     dropped = {step.id for step in plan.steps if step.action.key in keys} | {create_id(key) for key in keys}
     steps = tuple(
         replace(step, needs=tuple(need for need in step.needs if need not in dropped))

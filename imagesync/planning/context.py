@@ -1,4 +1,4 @@
-"""A ``PlanInput`` -> what every kind of plan starts from, and a plan put together from its parts. Pure."""
+"""A ``PlanInput`` -> the decisions that every kind of plan starts from; and steps -> a whole ``Plan``. Pure."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, replace
@@ -26,10 +26,9 @@ from imagesync.planning.undigested import refuse_undigested
 
 @dataclass(frozen=True, slots=True)
 class PlanInput:
-    """All that a plan is made from: what is wanted, what is live, what is permitted, the target and the time.
+    """All that a plan is made from: declared images, live images, permissions, the target and the time.
 
-    ``capabilities`` None: the target was not asked, and nothing is checked against them (a plan without steps needs
-    none).
+    ``capabilities`` None: they are unknown, and no step is checked against them. A plan without steps needs none.
     """
 
     catalog: Catalog
@@ -42,18 +41,18 @@ class PlanInput:
 
     @property
     def deletion_time(self) -> datetime | None:
-        """The time by which images are deleted because of their age; None if none may be."""
+        """The time that decides whether an image is old enough to be deleted; None if none may be deleted by age."""
         return None if self.clock.problem else self.clock.earliest
 
 
 @dataclass(frozen=True, slots=True)
 class PlanningContext:
-    """The declared images of today, the live images, and the decision for each declared key.
+    """The images declared today, the live images, and the decision for each declared key.
 
-    ``wanted`` is without the keys in ``expired``, which ``on_expire: delete`` removes; ``lapsed`` are the keys that
-    ``on_expire`` hides or deactivates. For the keys in ``undated`` the clocks do not say whether their day has come:
-    they are left as they are. ``ids`` are what references to keys mean, ``made`` the keys whose image this plan makes.
-    ``refusals`` are sentences that forbid any plan.
+    ``wanted`` are the declared images without ``expired``: keys that ``on_expire: delete`` removes. ``lapsed`` are keys
+    that ``on_expire`` hides or deactivates. ``undated`` are keys for which the clocks disagree on ``expires``: they are
+    left as they are. ``ids`` is the image that a reference to a key means; ``made`` are the keys that this plan makes an
+    image for. ``refusals`` are sentences that forbid any plan.
     """
 
     given: PlanInput
@@ -72,26 +71,26 @@ class PlanningContext:
 
     @property
     def ownership(self) -> Ownership:
-        """Where the images of the catalog may be."""
+        """The projects that the catalog may own images in."""
         return make_ownership(self.given.catalog, self.given.inventory.project_id)
 
-    def members(self, spec: ImageSpec) -> frozenset[str]:
-        """The wanted members of an image as project ids."""
+    def find_members(self, spec: ImageSpec) -> frozenset[str]:
+        """The declared members of an image as project ids."""
         projects = self.given.inventory.projects
         return frozenset(member if isinstance(member, str) else projects[member] for member in spec.members)
 
 
 def make_context(given: PlanInput, excluded: Mapping[str, str] = MappingProxyType({})) -> PlanningContext:
-    """What is there against what is wanted, with a decision for each key.
+    """Compares declared and live images and decides on each key.
 
-    ``excluded``: keys that are left as they are for a reason that only their steps show, and the sentence about it.
+    ``excluded``: keys to leave as they are for a reason that only their steps show; by key the sentence about it.
     """
     catalog, policy = given.catalog, given.policy
     wanted, expired, lapsed, undated = _split_expired(given)
     every = group(given.inventory.owned, given.clock.latest)
     groups = Groups({key: found for key, found in every.items() if catalog.is_in_scope(key)})
     adopted, refused = find_adopted_images(catalog, wanted, given.inventory, groups)
-    current = groups.current_ids()
+    current = groups.find_current_ids()
     decisions = _decide_keys(given, wanted, groups, adopted, lapsed)
     decisions |= _leave_disputed(wanted, decisions, groups, given.inventory, adopted, refused)
     decisions |= _leave_excluded(wanted, decisions, groups, excluded, lapsed, undated)
@@ -101,15 +100,15 @@ def make_context(given: PlanInput, excluded: Mapping[str, str] = MappingProxyTyp
         if spec.key in refused and not isinstance(decisions[spec.key], Leave)
     ]
     refusals += refuse_undigested(wanted, groups)
-    # a reference to an image that --only leaves out means its current image
-    ids = {key: image_id for key, image_id in every.current_ids().items() if key not in groups}
+    # a reference to a key that --only excludes means its current image
+    ids = {key: image_id for key, image_id in every.find_current_ids().items() if key not in groups}
     faults = find_faults(wanted, decisions, groups)
     decisions |= faults.left
     decisions |= _leave_dependents(wanted, decisions, groups)
     ids |= {key: current[key] for key in _find_left(decisions) if key in current}
     ids |= {key: found.owned.id for key, found in decisions.items() if isinstance(found, Keep | Promote)}
     made = frozenset(key for key, found in decisions.items() if isinstance(found, Make))
-    if policy.drift_only:  # nothing is made: a reference means the image that is there
+    if policy.drift_only:  # makes no image: a reference means the current one
         ids |= {key: image_id for key, image_id in current.items() if key in made}
         made = frozenset()
     left = _find_left(decisions)
@@ -138,7 +137,7 @@ def _decide_keys(
     adopted: Mapping[str, LiveImage],
     lapsed: frozenset[str],
 ) -> dict[str, Decision]:
-    """What becomes of each key by itself."""
+    """The decision on each key, without regard to the other keys."""
     return {
         spec.key: decide(
             spec,
@@ -161,7 +160,7 @@ def _leave_excluded(
     lapsed: frozenset[str],
     undated: frozenset[str],
 ) -> dict[str, Decision]:
-    """The keys of which nothing is done for another reason than their images: what the caller says, or their expiry."""
+    """The keys that are left as they are because the caller excludes them, or because of their expiry."""
     left: dict[str, Decision] = {}
     for spec in wanted:
         if spec.key in excluded:
@@ -186,7 +185,7 @@ def _leave_disputed(
     adopted: Mapping[str, LiveImage],
     refused: Mapping[str, str],
 ) -> dict[str, Decision]:
-    """The keys that another project blocks: they are left as they are, and the plan says why."""
+    """The keys that images of another project block: they are left as they are, and a note says why."""
     found: dict[str, Decision] = {}
     for spec in wanted:
         if sentences := find_disputes(spec, decisions, inventory, adopted, refused):
@@ -198,8 +197,8 @@ def _leave_disputed(
 def _leave_dependents(
     wanted: Sequence[ImageSpec], decisions: Mapping[str, Decision], groups: Groups
 ) -> dict[str, Decision]:
-    """The keys that cannot be as wanted because they refer, directly or not, to one that is left without an image."""
-    current = groups.current_ids()
+    """The keys that refer, directly or through others, to a key that stays without an image."""
+    current = groups.find_current_ids()
     found: dict[str, Decision] = {}
     while True:
         missing = _find_left({**decisions, **found}) - set(current)
@@ -218,7 +217,7 @@ def _wait_for(spec: ImageSpec, key: str, decision: Decision, generations: Genera
     used = decision.owned.id if isinstance(decision, Promote) else None
     used = decision.fill if isinstance(decision, Make) else used
     sentence = (
-        f"{spec.key}: it refers to images.{key}, which has no published image yet; nothing is done until it has one"
+        f"{spec.key}: it refers to images.{key}, which has no published image yet; this key is left as it is until then"
     )
     return Leave(sentence, tuple(owned for owned in generations.staging if owned.id == used))
 
@@ -226,7 +225,8 @@ def _wait_for(spec: ImageSpec, key: str, decision: Decision, generations: Genera
 def _find_dangling(wanted: Sequence[ImageSpec], known: set[str]) -> list[str]:
     return [
         spec.place.add_to(
-            f"images.{spec.key}: it refers to images.{key}, of which there is no image, and this run makes none"
+            f"images.{spec.key}: it refers to images.{key}, which has no image, and this run makes none; "
+            "include that key in the run, or remove the reference"
         )
         for spec in wanted
         for key in sorted(find_references(spec) - known)
@@ -236,9 +236,8 @@ def _find_dangling(wanted: Sequence[ImageSpec], known: set[str]) -> list[str]:
 def _split_expired(
     given: PlanInput,
 ) -> tuple[tuple[ImageSpec, ...], frozenset[str], frozenset[str], frozenset[str]]:
-    """The declared images of today, the keys that ``on_expire: delete`` removes, those that it hides or deactivates, and
-    those for which the clocks do not agree whether their day has come."""
-    wanted, gone, lapsed, undated = [], [], [], []
+    """``wanted``, ``expired``, ``lapsed`` and ``undated`` of a ``PlanningContext``, in this order."""
+    wanted, expired, lapsed, undated = [], [], [], []
     earliest, latest = (moment.date().isoformat() for moment in (given.clock.earliest, given.clock.latest))
     for spec in given.catalog.images:
         is_deleted = spec.on_expire is OnExpire.DELETE
@@ -248,36 +247,34 @@ def _split_expired(
             wanted.append(spec)
             undated.append(spec.key)
         elif is_deleted:
-            gone.append(spec.key)
+            expired.append(spec.key)
         else:
             off = spec.on_expire is OnExpire.DEACTIVATE
             wanted.append(replace(spec, status=Status.DEACTIVATED) if off else replace(spec, hidden=True))
             lapsed.append(spec.key)
-    return tuple(wanted), frozenset(gone), frozenset(lapsed), frozenset(undated)
+    return tuple(wanted), frozenset(expired), frozenset(lapsed), frozenset(undated)
 
 
 def _leave_undated(spec: ImageSpec, generations: Generations) -> Leave:
-    """What ``on_expire`` removed must not come back because a clock is behind."""
+    """A clock that is behind must not bring back what ``on_expire`` removed."""
     sentence = f"{spec.key}: the clocks differ on whether it has expired ({spec.expires}); nothing is done for this key"
     return Leave(sentence, generations.staging)
 
 
 def _is_kept(decision: Decision) -> bool:
-    """Whether an expired key may have this decision: nothing is made, published or adopted for it after that day."""
+    """Whether an expired key may have this decision: no image is made, published or adopted for it after that day."""
     return isinstance(decision, Leave | Refuse) or (isinstance(decision, Keep) and not decision.adopted)
 
 
 def _leave_lapsed(spec: ImageSpec, generations: Generations) -> Leave:
-    """The current image is hidden or deactivated, and counted as removed; a new build would replace it uncounted."""
+    """``on_expire`` hides or deactivates the current image, which counts as a removal; a new build would evade that."""
     return Leave(
         f"{spec.key}: it has expired ({spec.expires}): no image is made, published or adopted", generations.staging
     )
 
 
 class _Places(Mapping[str, str]):
-    """The places of the declared images, as text; found when a message needs them, which costs a second for 10,000
-    images.
-    """
+    """The places of the declared images, as text. They are computed on demand: all of 10,000 images take a second."""
 
     def __init__(self, images: Sequence[ImageSpec]) -> None:
         self._images = {spec.key: spec for spec in images}
@@ -296,13 +293,13 @@ class _Places(Mapping[str, str]):
 
 
 def assemble_plan(context: PlanningContext, steps: Sequence[Step], parts: Sequence[KeyPlan], kind: Kind) -> Plan:
-    """The plan of these steps, put in order."""
+    """The plan of these steps; it sorts them, counts keys and lists candidates. PlanRefused for circular references."""
     catalog, ordered = context.given.catalog, order_steps(steps)
     touched = {item.action.key for item in ordered}
     keys = {spec.key for spec in context.wanted}
-    current = context.groups.current_ids()
+    current = context.groups.find_current_ids()
     removed, changed = find_removed_keys(ordered, context.groups), find_changed_keys(ordered, context.groups)
-    if kind is Kind.STAGE or kind is Kind.DISCARD:  # what is published stays as it is
+    if kind is Kind.STAGE or kind is Kind.DISCARD:  # published images stay as they are
         removed, changed = frozenset(), frozenset()
     live = set(current) & catalog.keys - context.lapsed - context.expired - context.undated
     left = frozenset[str]() if context.given.policy.drift_only else _find_left(context.decisions)
@@ -347,19 +344,19 @@ def _list_candidates(context: PlanningContext, steps: Sequence[Step]) -> list[Ca
         for key, generations in sorted(context.groups.items())
         for decision in [context.decisions.get(key)]
         for left in [_find_left_ids(decision)]
-        for display in [_find_shown_ids(decision, generations, left)]
+        for listed in [_find_listed_ids(decision, generations, left)]
         for owned in generations.verified
-        if owned.id in display
+        if owned.id in listed
     ]
 
 
 def _find_left_ids(decision: Decision | None) -> frozenset[str]:
-    """The staged images that a key which is left as it is keeps."""
+    """The ids of the staged images that stay because their key is left as it is."""
     return frozenset(owned.id for owned in decision.staged) if isinstance(decision, Leave) else frozenset()
 
 
-def _find_shown_ids(decision: Decision | None, generations: Generations, left: frozenset[str]) -> frozenset[str]:
-    """The staged images of a key that a plan lists: those that can be tried, and those that an operator rejected."""
+def _find_listed_ids(decision: Decision | None, generations: Generations, left: frozenset[str]) -> frozenset[str]:
+    """The ids of the staged images that a plan lists: active candidates, and those that an operator rejected."""
     rejected = left if isinstance(decision, Leave) and decision.rejected else frozenset()
     return rejected | {owned.id for owned in generations.candidates}
 

@@ -1,7 +1,7 @@
 """The steps of a plan -> the keys that limits count. Pure.
 
-Limits count keys, not images. Every removal of a key counts: it left the manifest or expired; its image is deleted,
-hidden, deactivated or released. The clean-up of builds that were superseded does not count.
+Limits count keys, not images. A key counts as removed if it left the manifest or expired, whether its image is deleted,
+hidden, deactivated or released. The deletion of superseded builds does not count.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,23 +22,26 @@ from imagesync.model.plan import (
 )
 from imagesync.planning.generations import Groups
 
-_TAKING_AWAY: Final = frozenset({Reason.REMOVED, Reason.EXPIRED})
+_REMOVALS: Final = frozenset({Reason.REMOVED, Reason.EXPIRED})
 
 
 def find_removed_keys(steps: Sequence[Step], groups: Groups) -> frozenset[str]:
-    """The keys of which these steps take a current image away: of several, as a broken run leaves them, any may be in use."""
+    """The keys of which these steps remove a current image.
+
+    An interrupted run may leave several current images of a key: any of them may be in use.
+    """
     return frozenset(step.action.key for step in steps if _is_removal(step) and _is_about_any_current(step, groups))
 
 
 def find_vanishing_keys(steps: Sequence[Step], groups: Groups) -> frozenset[str]:
-    """The keys of which users could use an image and can use none afterwards, whatever reason the steps name.
+    """The keys of which users can use an image before these steps and none after, whatever reason the steps name.
 
-    Only images that are current, or become it, count: an earlier build that is still visible does not.
+    Only images that are or become current count; an earlier build that is still visible does not.
     """
     made = {step.action.key for step in steps if isinstance(step.action, Create) and _is_made_usable(step.action)}
     promoted = {find_image_id(step.action) for step in steps if is_promotion(step)}
-    lost = frozenset(filter(None, (find_image_id(step.action) for step in steps if _is_taken_from_users(step))))
-    display = frozenset(
+    lost = frozenset(filter(None, (find_image_id(step.action) for step in steps if _is_loss(step))))
+    visible = frozenset(
         step.action.image_id for step in steps if isinstance(step.action, Update) and _is_hidden(step, False)
     )
     active = frozenset(step.action.image_id for step in steps if isinstance(step.action, Reactivate))
@@ -46,7 +49,7 @@ def find_vanishing_keys(steps: Sequence[Step], groups: Groups) -> frozenset[str]
     for key, found in groups.items():
         left = [owned.image for owned in found.every if owned in found.current or owned.id in promoted]
         was_usable = any(_is_usable(owned.image) for owned in found.current)
-        if was_usable and key not in made and not any(_is_usable(image, display, active, lost) for image in left):
+        if was_usable and key not in made and not any(_is_usable(image, visible, active, lost) for image in left):
             vanishing.add(key)
     return frozenset(vanishing)
 
@@ -58,16 +61,16 @@ def _is_made_usable(create: Create) -> bool:
 
 def _is_usable(
     image: LiveImage,
-    display: frozenset[str] = frozenset(),
+    visible: frozenset[str] = frozenset(),
     active: frozenset[str] = frozenset(),
     lost: frozenset[str] = frozenset(),
 ) -> bool:
     """Whether users can use an image, after steps that show, activate and remove images with these ids."""
-    is_visible = not image.hidden or image.id in display
+    is_visible = not image.hidden or image.id in visible
     return is_visible and (image.status is Status.ACTIVE or image.id in active) and image.id not in lost
 
 
-def _is_taken_from_users(step: Step) -> bool:
+def _is_loss(step: Step) -> bool:
     return isinstance(step.action, Delete | Deactivate) or _is_hidden(step, True)
 
 
@@ -78,8 +81,8 @@ def _is_hidden(step: Step, after: bool) -> bool:
 
 
 def find_changed_keys(steps: Sequence[Step], groups: Groups) -> frozenset[str]:
-    """The keys with an image, current or adopted, that these steps change or replace, and do not remove."""
-    current = groups.current_ids()
+    """The keys whose current or adopted image these steps change or replace, but do not remove."""
+    current = groups.find_current_ids()
     found = {step.action.key for step in steps if _is_change(step, current)}
     return frozenset(found) - find_removed_keys(steps, groups)
 
@@ -101,7 +104,7 @@ def _is_change_of_adopted(step: Step) -> bool:
 
 def _is_removal(step: Step) -> bool:
     changes = step.action.changes if isinstance(step.action, Update) else ()
-    return step.reason in _TAKING_AWAY or any(change.reason is Reason.EXPIRED for change in changes)
+    return step.reason in _REMOVALS or any(change.reason is Reason.EXPIRED for change in changes)
 
 
 def _is_about_any_current(step: Step, groups: Groups) -> bool:

@@ -1,4 +1,4 @@
-"""One wanted image and its generations -> what becomes of the key: keep, promote or make. Pure."""
+"""One declared image and its generations -> the decision on its key: keep, promote, make, leave or refuse. Pure."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -29,7 +29,7 @@ from imagesync.planning.trust import Trust, is_made_visible, judge
 
 @dataclass(frozen=True, slots=True)
 class Keep:
-    """The current image has the wanted content: at most its fields change. ``adopted``: it is adopted now."""
+    """The current image has the declared content: at most its fields change. ``adopted``: this run adopts it."""
 
     owned: Owned
     adopted: bool = False
@@ -37,7 +37,7 @@ class Keep:
 
 @dataclass(frozen=True, slots=True)
 class Promote:
-    """A verified staged build, or an earlier one, becomes the current image without moving a byte."""
+    """A verified staged build, or an earlier build, becomes the current image without an upload."""
 
     owned: Owned
     reason: Reason
@@ -45,9 +45,9 @@ class Promote:
 
 @dataclass(frozen=True, slots=True)
 class Make:
-    """A new image is uploaded; ``fill`` is a queued record with the pinned id that waits for its data.
+    """A new image is made; ``fill`` is the id of a queued image record that receives the data.
 
-    ``may_hold``: images that may hold the same bytes, which only reading the source can show.
+    ``may_hold``: ids of images that may hold the same bytes; only the source can show it.
     """
 
     reason: Reason
@@ -57,16 +57,16 @@ class Make:
 
 @dataclass(frozen=True, slots=True)
 class Refuse:
-    """The key cannot be planned: one sentence says why and what to do."""
+    """The key cannot be planned: ``sentence`` says why and what to do."""
 
     sentence: str
 
 
 @dataclass(frozen=True, slots=True)
 class Leave:
-    """The key is left as it is; ``sentence`` says why and what to do. Of its staged images ``staged`` stay.
+    """The key is left as it is; ``sentence`` says why and what to do. Its staged images in ``staged`` stay.
 
-    ``rejected``: they hold the declared build, and an operator deactivated one of them.
+    ``rejected``: these hold the declared build, and an operator deactivated one of them.
     """
 
     sentence: str
@@ -87,9 +87,10 @@ def decide(
     project: str,
     lapsed: bool = False,
 ) -> Decision:
-    """What becomes of one key.
+    """The decision on one key.
 
-    ``project`` is the session's; ``lapsed``: ``on_expire`` has hidden or deactivated what is wanted of it.
+    ``adopted`` is the foreign image that the key adopts, if any. ``project`` is the session's project. ``lapsed``: the
+    key has expired, and ``spec`` is already hidden or deactivated by ``on_expire``.
     """
 
     def can_judge(owned: Owned) -> bool:
@@ -98,7 +99,7 @@ def decide(
     wanted = [owned for owned in generations.current if is_wanted_build(spec, owned)]
     kept = [owned for owned in wanted if can_judge(owned) or not is_made_visible(spec, owned.image)]
     if kept:
-        return Keep(min(kept, key=lambda owned: is_made_visible(spec, owned.image)))  # what users see already, first
+        return Keep(min(kept, key=lambda owned: is_made_visible(spec, owned.image)))  # a visible one first
     if rejected := _find_rejected(spec, generations, lapsed=lapsed):
         return Leave(_explain_rejection(spec, generations, rejected), _find_staged(spec, generations), rejected=True)
     if adopted is not None:
@@ -117,7 +118,7 @@ def decide(
 def _find_promotable(
     spec: ImageSpec, generations: Generations, policy: Policy, can_judge: Callable[[Owned], bool]
 ) -> Promote | None:
-    """A verified staged build, or else an earlier one, that holds the wanted content and can be current."""
+    """A verified staged build, or else an earlier build, that holds the declared content and can be current."""
     for owned in reversed(generations.verified):
         fits = is_wanted_build(spec, owned) and is_as_recorded(spec, owned) and can_judge(owned)
         if fits and not is_unjudged(spec, owned):
@@ -129,9 +130,9 @@ def _find_promotable(
 
 
 def _find_comparable(spec: ImageSpec, generations: Generations, policy: Policy, project: str) -> Iterator[Owned]:
-    """Images that could be current if they held the declared content, for which no known digest decides that.
+    """Images that could be current, for which no known digest shows whether they hold the declared content.
 
-    What lies in another project is not compared: its record may say anything.
+    Images in another project are left out: their owner can forge the record.
     """
     usable = (owned for owned in generations.last_retired_first if is_usable(spec, owned, reactivate=policy.reactivate))
     for owned in (*reversed(generations.current), *reversed(generations.verified), *usable):
@@ -143,7 +144,7 @@ def _find_comparable(spec: ImageSpec, generations: Generations, policy: Policy, 
 
 
 def adopt_image(spec: ImageSpec, image: LiveImage, catalog: str) -> Owned:
-    """A foreign image as an owned one: unless the service's hash verifies it, its digest is taken on trust."""
+    """A foreign image as an owned one. Its digest is only declared, unless the service's own hash confirms it."""
     record = Record(
         catalog, spec.key, Role.CURRENT, url=spec.url_identity, managed=Managed(), declared=spec.fingerprint.digests
     )
@@ -152,16 +153,16 @@ def adopt_image(spec: ImageSpec, image: LiveImage, catalog: str) -> Owned:
 
 
 def pass_over_content(spec: ImageSpec, image: LiveImage, catalog: str) -> Owned:
-    """An image that was to be adopted and holds other content: of that only the service's own digests are known."""
+    """A foreign image that has other content than its key declares: only the service's own digests of it are known."""
     taken = adopt_image(spec, image, catalog)
     return replace(taken, record=replace(taken.record, declared=(), url=None))
 
 
 def _is_as_wanted(spec: ImageSpec, owned: Owned, *, lapsed: bool) -> bool:
-    """A deactivated staged build is one that an operator rejected, or that a killed run was about to publish as
-    deactivated.
+    """Whether a staged build has the status that imagesync gave it; if not, an operator deactivated (rejected) it.
 
-    An image that ``on_expire`` deactivates counts as the latter only if its own record says it.
+    imagesync deactivates a build before it publishes it as deactivated, and an interrupted run may leave it so. If
+    ``on_expire`` asks for the deactivation, the image's own record must show that imagesync did it.
     """
     if owned.image.status is Status.ACTIVE:
         return True
@@ -171,49 +172,49 @@ def _is_as_wanted(spec: ImageSpec, owned: Owned, *, lapsed: bool) -> bool:
 
 
 def is_tampered(spec: ImageSpec, generations: Generations) -> bool:
-    """Whether the service has other data of the current image than was published."""
+    """Whether the data of the current image differs from what imagesync published."""
     return bool(generations.current) and compare_content(spec, generations.current[-1]) is Holds.TAMPERED
 
 
 def _find_staged(spec: ImageSpec, generations: Generations) -> tuple[Owned, ...]:
-    """The verified staged images that hold the wanted build."""
+    """The verified staged images that hold the declared build."""
     return tuple(owned for owned in generations.verified if is_wanted_build(spec, owned))
 
 
 def _find_rejected(spec: ImageSpec, generations: Generations, *, lapsed: bool) -> tuple[Owned, ...]:
-    """The staged images of the declared build that an operator deactivated, perhaps after a trial."""
+    """The staged images of the declared build that an operator deactivated: rejected candidates."""
     return tuple(owned for owned in _find_staged(spec, generations) if not _is_as_wanted(spec, owned, lapsed=lapsed))
 
 
 def _explain_rejection(spec: ImageSpec, generations: Generations, rejected: Sequence[Owned]) -> str:
-    """That the wanted build is not published because candidates of it were deactivated, and the ways out."""
+    """Why the declared build is not published, and what to do."""
     ids = [owned.id for owned in rejected]
-    stays = ", and the current image stays as it is" if generations.current else ""
-    stays += ", although its data is not what was published" if is_tampered(spec, generations) else ""
+    stays = "; the current image stays as it is" if generations.current else ""
+    stays += ", although its data is not what imagesync published" if is_tampered(spec, generations) else ""
     activate = " && ".join(f"openstack image set --activate {image_id}" for image_id in ids)
     return (
-        f"{spec.key}: candidate {', '.join(ids)} was deactivated: its build is rejected, nothing is published{stays}; "
-        f"to publish it, activate it ({activate}) and apply; to forget the rejection, drop it (imagesync apply PATH "
-        f"--discard-staged {spec.key}); or declare another build"
+        f"{spec.key}: candidate {', '.join(ids)} was deactivated, so its build is rejected and not published{stays}; "
+        f"to publish it: {activate}, then apply; to drop it: imagesync apply PATH --discard-staged {spec.key}; "
+        "or declare another build"
     )
 
 
 def is_usable(spec: ImageSpec, owned: Owned, *, reactivate: bool) -> bool:
-    """Whether a retired build can be current again: an image that another user deactivated would be unusable."""
+    """Whether a retired build can be current again; not one that another user deactivated, unless it is reactivated."""
     if owned.image.status is Status.DEACTIVATED:
         return reactivate or find_wanted_status(spec, owned.record.managed) is not None
     return owned.image.status is Status.ACTIVE
 
 
 def is_wanted_build(spec: ImageSpec, owned: Owned) -> bool:
-    """Whether an image holds the wanted content in the wanted formats, under the wanted id where one is pinned."""
+    """Whether an image has the declared content, formats and, if one is pinned, id."""
     return compare_content(spec, owned) is Holds.SAME and _has_same_formats(spec, owned) and spec.id in (None, owned.id)
 
 
 def _has_same_formats(spec: ImageSpec, owned: Owned) -> bool:
-    """disk_format and container_format are fixed once data is uploaded: another format needs another image.
+    """Whether an image has the declared formats: once data is uploaded the service never changes them.
 
-    Of an image that the service converted, those count that it was made with.
+    If the service converted the image, the formats that imagesync sent count.
     """
     image, made_with = owned.image, owned.record.managed.fields
     if image.status is Status.QUEUED:
@@ -228,7 +229,7 @@ def _has_same_formats(spec: ImageSpec, owned: Owned) -> bool:
 
 
 def _find_reason(spec: ImageSpec, generations: Generations) -> Reason:
-    """Why a new build is made, if no image turns out to hold its bytes."""
+    """The reason of a new build, provided that no existing image holds its bytes."""
     if not generations.current:
         return Reason.INCOMPLETE if generations.staging else Reason.NEW
     match compare_content(spec, generations.current[-1]):
@@ -245,17 +246,18 @@ def _find_reason(spec: ImageSpec, generations: Generations) -> Reason:
 def _make_if_allowed(
     spec: ImageSpec, generations: Generations, reason: Reason, policy: Policy, may_hold: tuple[str, ...] = ()
 ) -> Decision:
-    """The new build; or nothing, if only staged builds may be published. What was tampered with was published before."""
+    """``Make``; or ``Leave`` if only staged builds may be published. A tampered build was published before: remake it."""
     found = _make(spec, generations, reason, may_hold)
     is_free = policy.publish is Publish.ANY or not spec.has_data or reason is Reason.CONTENT_TAMPERED
     if is_free or not isinstance(found, Make):
         return found
-    why, ways = "the wanted build is not staged yet", "stages it"
+    why, ways = "the declared build is not staged yet", "to stage it"
     if found.may_hold:
-        why = f"whether image {found.may_hold[0]} holds the wanted build is not known"
-        ways = "compares them, and stages the build if it is another"
+        why = f"it is unknown whether image {found.may_hold[0]} holds the declared build"
+        ways = "to compare them, and to stage the build if it differs"
     sentence = (
-        f"{spec.key}: {why}, and policy.publish is staged-only: nothing is done; imagesync apply PATH --stage {ways}"
+        f"{spec.key}: {why}, and policy.publish is staged-only, so it is not published; "
+        f"{ways}: imagesync apply PATH --stage"
     )
     left = {found.fill, *found.may_hold}
     return Leave(sentence, tuple(owned for owned in generations.staging if owned.id in left))
@@ -265,7 +267,7 @@ def _make(spec: ImageSpec, generations: Generations, reason: Reason, may_hold: t
     where = f"images.{spec.key}"
     if not spec.has_data and not spec.is_record_only:
         return Refuse(
-            f"{where}: {_explain_missing_source(generations)}; give it a source, or adopt an image that has the content"
+            f"{where}: {_explain_missing_source(generations)}; declare a source, or adopt an image that has the content"
         )
     if spec.has_data and not (spec.disk_format and spec.container_format):
         return Refuse(f"{where}: an upload needs disk_format and container_format; declare both")
@@ -279,12 +281,12 @@ def _make(spec: ImageSpec, generations: Generations, reason: Reason, may_hold: t
     if pinned.image.status is Status.QUEUED and (spec.has_data or pinned.record.role is Role.STAGING):
         return Make(Reason.INCOMPLETE, fill=pinned.id)
     return Refuse(
-        f"{where}: new content cannot go into the pinned id {pinned.id} (image {pinned.image.status.value}) and the service "
-        "never gives an id out twice; choose another id, or leave id out"
+        f"{where}: the pinned id {pinned.id} already has an image ({pinned.image.status.value}), and the service never uses "
+        "an id for a second image; choose another id, or remove id"
     )
 
 
 def _explain_missing_source(generations: Generations) -> str:
     if generations.current:
-        return f"the content or format of image {generations.current[-1].id} is not the declared one"
-    return "there is not an image of it and no source to make one from"
+        return f"image {generations.current[-1].id} does not have the declared content and format"
+    return "no image exists, and no source is declared to make one from"

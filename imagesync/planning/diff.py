@@ -1,4 +1,4 @@
-"""Two states of one image -> the field changes between them. The only importer of deepdiff; no I/O."""
+"""Two states of one image -> the field changes between them. The only module that imports deepdiff. Pure."""
 
 from collections.abc import Callable, Iterator
 from typing import cast
@@ -11,8 +11,8 @@ Why = Callable[[tuple[str, ...]], Reason]
 def compare(before: ImageState, after: ImageState, why: Why) -> tuple[FieldChange, ...]:
     """The changes that turn ``before`` into ``after``, sorted by path; ``why`` gives the reason for one path.
 
-    A name that only one side has is a change from or to None. Equal states, by far the most, never reach deepdiff;
-    tags and members are compared as sets, because deepdiff lists every member of a set under the same path.
+    A name that only one side has is a change from or to None. Equal states (nearly all) never reach deepdiff, which is
+    slow. Tags and members are compared as sets, because deepdiff gives every member of a set the same path.
     """
     if before == after:
         return ()
@@ -23,13 +23,13 @@ def compare(before: ImageState, after: ImageState, why: Why) -> tuple[FieldChang
 def _compare_mappings(before: ImageState, after: ImageState) -> Iterator[tuple[tuple[str, ...], Value, Value]]:
     from deepdiff import DeepDiff
 
-    delta = DeepDiff(_tree(before), _tree(after), view="tree", threshold_to_diff_deeper=0)
+    delta = DeepDiff(_make_tree(before), _make_tree(after), view="tree", threshold_to_diff_deeper=0)
     for level in (level for levels in delta.values() for level in levels):
         path = tuple(cast("list[str]", level.path(output_format="list")))
         yield path if path[0] == "properties" else path[1:], _plain_value(level.t1), _plain_value(level.t2)
 
 
-def _tree(state: ImageState) -> dict[str, dict[str, object]]:
+def _make_tree(state: ImageState) -> dict[str, dict[str, object]]:
     return {"fields": dict(state.fields), "properties": dict(state.properties)}
 
 

@@ -1,4 +1,4 @@
-"""Sources that could not be checked -> which keys are left as they are, and whether that is a warning or an error. Pure."""
+"""Faults of sources -> the keys that are left as they are, and a warning or an error for each. Pure."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from imagesync.planning.generations import Groups
 
 @dataclass(frozen=True, slots=True)
 class Faults:
-    """``left``: keys for which nothing is done; ``warnings``: sentences; ``errors``: what fails the run."""
+    """``left``: the keys that are left as they are; ``warnings``: sentences; ``errors``: these fail the run."""
 
     left: Mapping[str, Leave]
     warnings: tuple[str, ...]
@@ -20,11 +20,11 @@ class Faults:
 
 
 def find_faults(wanted: Sequence[ImageSpec], decisions: Mapping[str, Decision], groups: Groups) -> Faults:
-    """What the faults of sources do to the keys whose source matters for their decision.
+    """The effect of source faults on the keys whose decision depends on the source.
 
-    A fault that may pass is a warning for a key with a published image, and an error for any other; every other fault is an
-    error. A key with an error is left as it is. So is one whose list of digests could not be had: what is wanted of it is
-    not known.
+    A temporary fault is a warning for a key with a published image, and an error for any other key. A permanent fault is
+    always an error. A key with an error is left as it is. So is a key whose checksum list is not available: the digest
+    that it declares is unknown.
     """
     left: dict[str, Leave] = {}
     warnings: list[str] = []
@@ -44,7 +44,7 @@ def find_faults(wanted: Sequence[ImageSpec], decisions: Mapping[str, Decision], 
 def _list_faults(
     wanted: Sequence[ImageSpec], decisions: Mapping[str, Decision]
 ) -> Iterator[tuple[ImageSpec, SourceFault]]:
-    """The faults that matter: of what is wanted, or of what would be read."""
+    """The faults that matter: of checksum lists, and of files or URLs that this plan would read."""
     for spec in wanted:
         if spec.fault is not None and (spec.fault.hides_content or isinstance(decisions[spec.key], Make)):
             yield spec, spec.fault

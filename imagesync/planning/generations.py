@@ -1,4 +1,4 @@
-"""Owned images -> the generations of each key: current, staged, retired; and whether one holds the content. Pure."""
+"""Owned images -> the builds of each key by role; and whether a build holds the declared content. Pure."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -25,12 +25,12 @@ class Owned:
 
     @property
     def order(self) -> tuple[int, str, str]:
-        """Sorts builds from the oldest: by generation (``created_at`` has whole seconds only), then age, then id."""
+        """Sort key, oldest first: generation (``created_at`` has whole seconds only), then creation time, then id."""
         return self.record.managed.generation, self.image.created_at, self.image.id
 
     @property
     def retired_at(self) -> datetime | None:
-        """When it retired, if its record says so."""
+        """When it retired; None if its record has no readable time."""
         try:
             since = datetime.fromisoformat(self.record.managed.retired or "")
         except ValueError:
@@ -39,18 +39,21 @@ class Owned:
 
     @property
     def filled(self) -> bool:
-        """Whether it is whole: its data is in the service."""
+        """Whether the service has all of its data."""
         return self.image.status in (Status.ACTIVE, Status.DEACTIVATED)
 
     @property
     def is_verified(self) -> bool:
-        """Whether it is whole and its data was verified: what the service itself fetches is not until its record says so."""
+        """Whether the service has all of its data and imagesync verified it.
+
+        Data that the service fetched itself counts as verified only if the record says so.
+        """
         return self.filled and not self.image.importing and not self.record.unverified
 
 
 @dataclass(frozen=True, slots=True)
 class Generations:
-    """Everything of one key, oldest first."""
+    """The owned images of one key by role, each oldest first."""
 
     key: str
     current: tuple[Owned, ...] = ()
@@ -65,31 +68,29 @@ class Generations:
 
     @property
     def verified(self) -> tuple[Owned, ...]:
-        """Staged builds that are whole and verified: the last bytes are sent only once they are right."""
+        """Staged builds that are verified. imagesync sends the last bytes of a build only after it verified the rest."""
         return tuple(owned for owned in self.staging if owned.is_verified)
 
     @property
     def candidates(self) -> tuple[Owned, ...]:
-        """Verified builds that can be tried: not those that an operator deactivated, see ``switched_off``.
+        """Verified staged builds that are active and hidden; ``switched_off`` has the deactivated ones.
 
-        Nor one that users see, although its record says staging: the service lost a part of its publishing.
+        A visible build with a staging record is left out: the service lost a part of the update that published it.
         """
         active = (owned for owned in self.verified if owned.image.status is Status.ACTIVE)
         return tuple(owned for owned in active if owned.image.hidden)
 
     @property
     def switched_off(self) -> tuple[Owned, ...]:
-        """Verified builds that are deactivated: by an operator who rejected them, or because the manifest declared them
-        deactivated.
-        """
+        """Verified staged builds that are deactivated: an operator rejected them, or the manifest declares it."""
         found = (owned for owned in self.verified if owned.image.status is Status.DEACTIVATED)
         return tuple(owned for owned in found if owned.image.hidden)
 
     @property
     def last_retired_first(self) -> tuple[Owned, ...]:
-        """Retired builds from the one that was current last; a build may have been current more than once.
+        """Retired builds, the last retired first; a build may have been current more than once.
 
-        Clocks may be wrong: times count only for records that do not number retirements.
+        Clocks may be wrong, so times count only for records without a retirement number.
         """
         oldest = datetime.min.replace(tzinfo=UTC)
 
@@ -112,35 +113,37 @@ class Generations:
 
 
 class Groups(dict[str, Generations]):
-    """The images of each key; of a key without any an empty ``Generations``, which is not kept."""
+    """The images of each key; an empty ``Generations``, which is not stored, for a key without images."""
 
     def __missing__(self, key: str) -> Generations:
         return Generations(key)
 
-    def current_ids(self) -> dict[str, str]:
-        """The id of each key's current image; of several, as a broken run leaves them, the newest."""
+    def find_current_ids(self) -> dict[str, str]:
+        """The id of each key's current image; the newest if an interrupted run left several."""
         return {key: found.current[-1].id for key, found in self.items() if found.current}
 
 
 class Holds(Enum):
-    """Whether an image holds the wanted content."""
+    """Whether an image holds the declared content."""
 
     SAME = auto()
     CHANGED = auto()
     UNKNOWN = auto()
-    """What is known of it cannot be compared with what is declared."""
+    """No known digest can be compared with a declared one."""
     TAMPERED = auto()
+    """The service holds other data than imagesync published."""
     MISSING = auto()
+    """The service does not have all of its data."""
 
 
 def group(images: Iterable[LiveImage], latest: datetime | None = None) -> Groups:
-    """Owned images by key; images without a record or with the lease's role are left out.
+    """Owned images by key; images without a record and lease records are left out.
 
-    ``latest``: the time by the clock that is first. A build that retired later by its record was dated by a wrong clock:
-    what counts then is when it was last written to.
+    ``latest`` is the time of the latest clock. If a record has a later time of retirement, a wrong clock wrote it: the
+    time of the last update (``updated_at``) replaces it.
     """
     found = [Owned(image, record) for image in images if (record := read(image))]
-    owned = sorted((_date_anew(item, latest) for item in found), key=lambda item: item.order)
+    owned = sorted((_correct_retirement(item, latest) for item in found), key=lambda item: item.order)
     keys = sorted({item.record.key for item in owned if item.record.role is not Role.LEASE})
     by_role: dict[tuple[str, Role], list[Owned]] = {}
     for item in owned:
@@ -149,7 +152,7 @@ def group(images: Iterable[LiveImage], latest: datetime | None = None) -> Groups
     return Groups({key: Generations(key, *(tuple(by_role.get((key, role), ())) for role in roles)) for key in keys})
 
 
-def _date_anew(owned: Owned, latest: datetime | None) -> Owned:
+def _correct_retirement(owned: Owned, latest: datetime | None) -> Owned:
     since = owned.retired_at
     if latest is None or since is None or since - latest <= MAX_DIFFERENCE:
         return owned
@@ -158,11 +161,11 @@ def _date_anew(owned: Owned, latest: datetime | None) -> Owned:
 
 
 def compare_content(spec: ImageSpec, owned: Owned) -> Holds:
-    """Whether ``owned`` has the content that ``spec`` wants.
+    """Whether ``owned`` has the content that ``spec`` declares.
 
-    Unmanaged content is always the same. A record without data is the same as long as it has none. Content that is
-    only known by a digest is the same unless a digest of the service, or one that was computed, contradicts it. For the
-    rest see ``_compare_published``. An image that is not filled lacks its content.
+    Unmanaged content is always the same. An image declared without data is the same while it has none. Content that is
+    declared only by a digest is the same unless the service's own or a computed digest contradicts it. Content of a
+    file or URL: see ``_compare_published``. An image without all of its data misses its content.
     """
     source = spec.source
     if source is Content.UNMANAGED:
@@ -186,15 +189,15 @@ def _compare_known(wanted: Checksum, owned: Owned) -> Holds:
 def _compare_published(spec: ImageSpec, owned: Owned) -> Holds:
     """Whether an image holds the data of a file or URL.
 
-    1. If the service stores the bytes as published, its own digests decide, where it has one in a wanted algorithm: one
-    that differs means that the data was tampered with if the record names the wanted content, else that other content
-    is wanted; one that agrees means the same content. 2. Else the record decides: the same content has a recorded
-    digest in a wanted algorithm, and none that differs. A declared digest counts too if none was computed in its
-    algorithm, but it does not prove tampering. If only digests in other algorithms are known, nothing is decided. 3.
-    Content without any digest is the same while the URL that it came from is one of the mirrors.
+    1. If the service stores the bytes as published, and has a digest in a declared algorithm, its digests decide. If one
+       differs, the result is TAMPERED if the record names the declared content, else CHANGED. If one agrees, SAME.
+    2. Otherwise the record decides. SAME if it has a digest in a declared algorithm and none that differs, else CHANGED.
+       A digest that was only declared counts if none was computed in its algorithm, but it cannot prove tampering. If
+       only digests in other algorithms are known: UNKNOWN.
+    3. Content without any digest is SAME while its recorded URL is one of the mirrors.
 
-    Nothing is decided either where the data was published packed and is now declared plain, or the reverse: then all
-    digests differ, and the service may hold the same bytes.
+    UNKNOWN also if the data was published packed and is now declared plain, or the reverse: then all digests differ, but
+    the service may hold the same bytes.
     """
     wanted = spec.fingerprint.digests
     recorded = owned.record.known
@@ -219,7 +222,7 @@ def _compare_published(spec: ImageSpec, owned: Owned) -> Holds:
 def _is_packed_otherwise(spec: ImageSpec, owned: Owned) -> bool:
     """Whether the data of an image was published packed and is now declared plain, or the reverse.
 
-    What the service computed is of the unpacked bytes: where that is what was recorded, nothing was packed.
+    The service's digests are of the unpacked bytes: if the recorded digests are the same, the data was plain.
     """
     live = owned.image.digests
     shared = [item for item in owned.record.digests if item.algorithm in live]
@@ -230,14 +233,15 @@ def _is_packed_otherwise(spec: ImageSpec, owned: Owned) -> bool:
 
 
 def collect_known(spec: ImageSpec, owned: Owned) -> dict[str, str]:
-    """Algorithm to digits of every digest that was computed of the published data of an image."""
+    """Algorithm to hexadecimal digits of every digest that was computed from the published data of an image."""
     live = owned.image.digests if is_stored_as_published(spec, owned) else {}
     return {**live, **{item.algorithm: item.value for item in owned.record.digests}}
 
 
 def is_as_recorded(spec: ImageSpec, owned: Owned) -> bool:
-    """Whether nothing that the service says of a staged build contradicts its record; packed or converted data proves
-    nothing.
+    """Whether the service's digests and size of a staged build agree with its record.
+
+    Packed or converted data cannot be compared and counts as agreeing.
     """
     if not is_stored_as_published(spec, owned):
         return True
@@ -248,10 +252,10 @@ def is_as_recorded(spec: ImageSpec, owned: Owned) -> bool:
 
 
 def settle_digests(spec: ImageSpec, owned: Owned) -> Record:
-    """The record with every digest that is known by now, the service's own included where nothing was packed.
+    """The record with every digest that is known now, including the service's own if it stores the published bytes.
 
-    Declared ones stay as long as nothing judges them: they leave when the strongest wanted digest is a known one, and
-    those in an algorithm that is known leave at once.
+    A declared digest is dropped if a digest in its algorithm is known. All of them are dropped if the strongest digest
+    of the manifest is a known one.
     """
     record = owned.record
     known = {digest.algorithm: digest for digest in record.digests}
@@ -263,34 +267,35 @@ def settle_digests(spec: ImageSpec, owned: Owned) -> Record:
 
 
 def is_unjudged(spec: ImageSpec, owned: Owned) -> bool:
-    """Whether a build holds the wanted content on trust only, and the manifest wants it verified."""
+    """Whether the content of a build was never verified, although the manifest asks for verification."""
     transfer = spec.source.transfer
-    queries = bool(spec.fingerprint.digests) and (transfer is None or transfer.verify)
-    return queries and bool(settle_digests(spec, owned).declared)
+    is_verification_declared = bool(spec.fingerprint.digests) and (transfer is None or transfer.verify)
+    return is_verification_declared and bool(settle_digests(spec, owned).declared)
 
 
 def has_other_size(spec: ImageSpec, image: LiveImage) -> bool:
-    """Whether an image cannot hold the declared data, whatever its digests are of."""
+    """Whether an image has another size than the declared data and so cannot hold it."""
     size = spec.fingerprint.size
     return spec.is_stored_as_published and None not in (size, image.size) and size != image.size
 
 
 def is_stored_as_published(spec: ImageSpec, owned: Owned) -> bool:
-    """Whether the service holds the very bytes that were published, so its own digests are of them.
+    """Whether the service holds exactly the published bytes, so its own digests are of them.
 
-    What lies in the project that ``owner:`` names is never taken for converted where the service converts nothing: else
-    that project could turn its hash off by its record.
+    A record that says ``converted`` is not believed if the image is in the project that ``owner:`` names and imagesync
+    uploaded the data: nothing converts an upload, and that project could turn the comparison off.
     """
     transfer = spec.source.transfer
-    is_theirs = spec.owner_id is not None and spec.owner_id == owned.image.owner
-    is_sent_as_is = is_theirs and transfer is not None and transfer.method is Method.UPLOAD
+    is_in_declared_project = spec.owner_id is not None and spec.owner_id == owned.image.owner
+    is_sent_as_is = is_in_declared_project and transfer is not None and transfer.method is Method.UPLOAD
     return spec.is_stored_as_published and (is_sent_as_is or not owned.record.converted)
 
 
 def choose_digest(owned: Owned, algorithm: str | None) -> Checksum | None:
-    """The recorded digest to write into a manifest; None without any.
+    """The recorded digest to write into a manifest; None if there is none.
 
-    In ``algorithm`` if it is known, else the one that people write. One on trust only if there is no other.
+    In ``algorithm`` if it is known, else in sha256 or sha512, else any. A digest that was only declared counts if none
+    was computed.
     """
     found = {digest.algorithm: digest for digest in owned.record.digests or owned.record.declared}
     order = (algorithm or "sha256", "sha256", "sha512", *sorted(found))

@@ -1,7 +1,7 @@
 """The decision on one key -> its steps. Pure.
 
-``plan_key`` writes the create, or the update and status change of a kept or promoted image, and with it the retirement
-of what is superseded and the removal of what is left over.
+``plan_key`` returns the create, or the update and status change of a kept or promoted image. It adds the retirement of
+superseded images and the deletion of left-over ones.
 """
 
 from collections.abc import Sequence
@@ -46,7 +46,7 @@ from imagesync.planning.trust import Trust, believe_history, is_made_visible, ju
 
 
 def plan_key(context: PlanningContext, spec: ImageSpec) -> KeyPlan:
-    """All the steps of one wanted key."""
+    """All the steps of one declared key."""
     decision, generations = context.decisions[spec.key], context.groups[spec.key]
     adopted, policy = context.adopted.get(spec.key), context.given.policy
     match decision:
@@ -81,7 +81,7 @@ def plan_key(context: PlanningContext, spec: ImageSpec) -> KeyPlan:
 
 
 def _leave_alone(context: PlanningContext, spec: ImageSpec, decision: Leave, generations: Generations) -> KeyPlan:
-    """Nothing but what ``on_expire`` says of the current image, and the deletion of unused staged images."""
+    """Only what ``on_expire`` does to the current image, and the deletion of unused staged images."""
     if context.given.policy.drift_only:
         return KeyPlan(notes=(decision.sentence,) if is_tampered(spec, generations) else ())
     if spec.key in context.lapsed and not generations.current and not decision.rejected:
@@ -99,7 +99,7 @@ def _leave_alone(context: PlanningContext, spec: ImageSpec, decision: Leave, gen
 def _add_retirements(
     context: PlanningContext, spec: ImageSpec, decision: Keep | Promote | Make, generations: Generations, first: KeyPlan
 ) -> KeyPlan:
-    """The steps of a key together with those that take its superseded, surplus and left-over images away."""
+    """The steps ``first`` and those that retire or delete superseded, surplus and left-over images of the key."""
     used = (decision.fill,) if isinstance(decision, Make) else (decision.owned.id,)
     leaving = [owned for owned in generations.current if owned.id not in used]
     if isinstance(decision, Keep) and not (
@@ -107,7 +107,7 @@ def _add_retirements(
     ):
         return first  # nearly all keys
     if isinstance(decision, Keep):
-        needs = _find_publishing_step(first)  # a duplicate stays until the image that is kept is as wanted
+        needs = _find_publishing_step(first)  # a duplicate stays until the kept image is as declared
         retiring = retire_all(generations, leaving, spec.on_replace, Reason.DUPLICATE, needs)
     else:
         retiring = retire_superseded(spec, generations, leaving, first)
@@ -116,7 +116,7 @@ def _add_retirements(
     left = replace(generations, retired=tuple(owned for owned in generations.retired if owned.id not in used))
     needs = () if isinstance(decision, Keep) else _find_publishing_step(first)
     foreign = context.adopted.get(spec.key)
-    gone = expire_generations(
+    expiry = expire_generations(
         left,
         leaving,
         retiring,
@@ -129,13 +129,13 @@ def _add_retirements(
     left_over = [owned for owned in generations.staging if owned.id not in used and owned.id != spec.id]
     compared = decision.may_hold if isinstance(decision, Make) else ()
     swept = sweep(left_over, generations.deleting, {image_id: _find_publishing_step(first) for image_id in compared})
-    return KeyPlan((*first.steps, *retiring, *gone.steps, *swept), first.notes, kept=gone.kept)
+    return KeyPlan((*first.steps, *retiring, *expiry.steps, *swept), first.notes, kept=expiry.kept)
 
 
 def retire_superseded(
     spec: ImageSpec, generations: Generations, leaving: Sequence[Owned], first: KeyPlan
 ) -> list[Step]:
-    """The retirement of the images in whose place the last step of ``first`` publishes another: after that, no gap."""
+    """The steps that retire the images ``leaving``, after the last step of ``first`` published their successor: no gap."""
     return retire_all(generations, leaving, spec.on_replace, Reason.SUPERSEDED, _find_publishing_step(first))
 
 
@@ -144,10 +144,10 @@ def _find_publishing_step(first: KeyPlan) -> tuple[str, ...]:
 
 
 def create(context: PlanningContext, spec: ImageSpec, generations: Generations, make: Make) -> Step:
-    """The new image of a key."""
-    members = context.members(spec)
+    """The step that creates the new image of a key."""
+    members = context.find_members(spec)
     transfer, digests = spec.source.transfer, spec.fingerprint.digests
-    fetched = transfer is not None and not transfer.is_sent  # no byte of it was verified here
+    fetched = transfer is not None and not transfer.is_sent  # the service fetches it: imagesync verifies no byte
     record = Record(
         catalog=context.given.catalog.name,
         key=spec.key,
@@ -181,8 +181,8 @@ def _find_needed_steps(context: PlanningContext, spec: ImageSpec) -> tuple[str, 
 
 
 def bring_up(context: PlanningContext, spec: ImageSpec, owned: Owned, reason: Reason | None) -> KeyPlan:
-    """What makes one existing image the current one as wanted; ``reason`` None: it is current already."""
-    members, project = context.members(spec), context.given.inventory.project_id
+    """The steps that make an existing image current and as declared; ``reason`` None: it is current already."""
+    members, project = context.find_members(spec), context.given.inventory.project_id
     managed = believe_history(owned.record.managed, owned.image, project)
     trust = judge(spec, owned, project, context.given.capabilities)
     is_published = reason is not None or is_made_visible(spec, owned.image)
@@ -191,11 +191,11 @@ def bring_up(context: PlanningContext, spec: ImageSpec, owned: Owned, reason: Re
         judged = replace(owned.record, digests=_collect_judged_digests(spec, owned), declared=())
         owned = replace(owned, record=judged)
     if owned.record.role is Role.STAGING:
-        # it is as it was staged, which no manifest says: everything is set, what is left to others once it is there too
+        # a staged image has temporary values: set every field, including those that ignore leaves alone later
         managed = replace(managed, fields={**dict.fromkeys(DEFAULTS, ""), **managed.fields})
         spec = replace(spec, ignore=())
     if owned.image.hidden and any(not other.image.hidden for other in context.groups[spec.key].current):
-        managed = replace(managed, fields={"hidden": "", **managed.fields})  # a visible image retires in favor of it
+        managed = replace(managed, fields={"hidden": "", **managed.fields})  # it replaces a visible image: show it
     if owned.record.role is Role.STAGING or owned.record.declared:
         owned = replace(owned, record=settle_digests(spec, owned))
     live_members = context.given.inventory.members.get(owned.id, ())
@@ -205,7 +205,7 @@ def bring_up(context: PlanningContext, spec: ImageSpec, owned: Owned, reason: Re
     made: list[Record] = []
 
     def make_record() -> Record:
-        if not made:  # nearly all images need none
+        if not made:  # nearly all images need no new record
             made.append(_make_next_record(context.given.catalog.name, spec, members, owned.record))
         return made[0]
 
@@ -231,29 +231,29 @@ def bring_up(context: PlanningContext, spec: ImageSpec, owned: Owned, reason: Re
 
 
 def _make_next_record(catalog: str, spec: ImageSpec, members: frozenset[str], base: Record) -> Record:
-    """The record of an image once it is current and as the manifest says."""
+    """The record of an image after it is current and as declared."""
     record = replace(make_current_record(catalog, spec, members, base), role=Role.CURRENT)
     return replace(record, url=_find_kept_identity(spec, base))
 
 
 def _find_kept_identity(spec: ImageSpec, base: Record) -> str | None:
-    """The identity of the URL that stays in a record: an earlier version kept a hash of URLs with secrets."""
+    """The URL identity to keep in a record; None drops the hash of a URL with secrets that an earlier version kept."""
     return None if isinstance(spec.source, UrlSource) and has_secret(spec.source.urls[0]) else base.url
 
 
 def _is_record_named(spec: ImageSpec, members: frozenset[str], record: Record) -> bool:
-    """Whether a record names what is managed now: if so it stays as it is, whatever the values were."""
+    """Whether a record names everything that is managed now; it is then not rewritten, even if its values differ."""
     names = list_managed_names(spec, members)
     return (names, _find_kept_identity(spec, record)) == (record.managed.names(), record.url)
 
 
 def _ignore_converted_formats(spec: ImageSpec, owned: Owned) -> ImageSpec:
-    """The formats of an image that the service converted are its own choice."""
+    """The spec without formats if the service converted the image: it chose the formats itself."""
     return replace(spec, disk_format=None, container_format=None) if owned.record.converted else spec
 
 
 def _predict_status(owned: Owned, status: Step | None) -> Status:
-    """What the image's status is when its update is done: a status step comes first, see ``_chain``."""
+    """The status of the image when its update is done; ``_chain`` puts a status step first."""
     match status:
         case Step(action=Reactivate()):
             return Status.ACTIVE
@@ -277,13 +277,13 @@ def _make_update_step(
     found = {change.reason for change in changes}
     only = found.pop() if len(found) == 1 else Reason.MANIFEST_CHANGED
     if not changes and spec.key in context.lapsed and spec.status is Status.DEACTIVATED:
-        only = Reason.EXPIRED  # the note of the deactivation that follows
+        only = Reason.EXPIRED  # the update only prepares the deactivation that follows
     return make_step(action, reason or only, _find_needed_steps(context, spec))
 
 
 def _collect_judged_digests(spec: ImageSpec, owned: Owned) -> tuple[Checksum, ...]:
-    """The trusted digests of an image in another project: the declared ones, which are verified, and the service's
-    own.
+    """The trusted digests of an image in another project: the declared ones, which the run verifies, and the
+    service's own.
     """
     known = {digest.algorithm: digest for digest in spec.fingerprint.digests}
     if is_stored_as_published(spec, owned):
@@ -311,7 +311,10 @@ def _make_status_step(
 
 
 def _chain(update: Step | None, status: Step | None, *, promoted: bool) -> tuple[Step, ...]:
-    """One writer per image. A status change comes before the update that publishes, or that follows a reactivation."""
+    """Both steps, one after the other: an image has one writer at a time.
+
+    The status change comes first if the update publishes the image, or if it is a reactivation.
+    """
     if update is None or status is None:
         return tuple(item for item in (update, status) if item)
     status_first = promoted or isinstance(status.action, Reactivate)
@@ -320,44 +323,45 @@ def _chain(update: Step | None, status: Step | None, *, promoted: bool) -> tuple
 
 
 def _note_status(context: PlanningContext, spec: ImageSpec, owned: Owned, managed: Managed) -> tuple[str, ...]:
-    by_others = owned.image.status is Status.DEACTIVATED and find_wanted_status(spec, managed) is None
-    if not by_others or context.given.policy.reactivate:
+    is_foreign = owned.image.status is Status.DEACTIVATED and find_wanted_status(spec, managed) is None
+    if not is_foreign or context.given.policy.reactivate:
         return ()
-    ways = "declare status: active, or pass --reactivate, to take it back into use"
-    return (f"{spec.key}: image {owned.id} was deactivated, not by imagesync, and stays so; {ways}",)
+    ways = "to reactivate it, declare status: active or pass --reactivate"
+    return (f"{spec.key}: another user deactivated image {owned.id}, so it stays deactivated; {ways}",)
 
 
 def _note_trust(spec: ImageSpec, owned: Owned, reason: Reason | None) -> tuple[str, ...]:
-    """That an image becomes current although its declared digest was never compared with its data."""
+    """A note if an image becomes current and its declared digest was never compared with its data."""
     if reason is None or not owned.record.declared:
         return ()
     done = "adopted" if reason is Reason.ADOPT else "published"
-    return (f"{spec.key}: image {owned.id} is {done}, its content taken for {owned.record.declared[0]} on trust",)
+    digest = owned.record.declared[0]
+    return (f"{spec.key}: image {owned.id} is {done} without verification: its content is assumed to be {digest}",)
 
 
 def _note_unadopted(spec: ImageSpec, adopted: LiveImage | None) -> tuple[str, ...]:
     if adopted is None:
         return ()
-    why = "does not hold the declared content, or not in the declared format"
-    return (f"{spec.key}: image {adopted.id}, named to be adopted, {why}: a new build takes its place",)
+    why = "does not have the declared content and format"
+    return (f"{spec.key}: image {adopted.id}, which adopt names, {why}; a new build replaces it",)
 
 
 def _note_passed_over(spec: ImageSpec, generations: Generations) -> tuple[str, ...]:
-    """Earlier builds with the declared content that another user deactivated."""
+    """A note on an earlier build that has the declared content but that another user deactivated."""
     deactivated = [owned for owned in generations.last_retired_first if owned.image.status is Status.DEACTIVATED]
     found = [owned.id for owned in deactivated if is_wanted_build(spec, owned)]
-    ways = "declare status: active, or pass --reactivate, to go back to it without an upload"
+    ways = "to publish it again without an upload, declare status: active or pass --reactivate"
     return tuple(
-        f"{spec.key}: image {image_id} has this content, but was deactivated, not by imagesync; {ways}"
+        f"{spec.key}: image {image_id} has this content, but another user deactivated it; {ways}"
         for image_id in found[:1]
     )
 
 
 def _note_expired(spec: ImageSpec) -> str:
-    return f"{spec.key}: expired on {spec.expires}; apply does not create it again"
+    return f"{spec.key}: it expired on {spec.expires}; apply does not create it again"
 
 
 def _note_members(spec: ImageSpec, generations: Generations) -> tuple[str, ...]:
     if not (spec.members and generations.current):
         return ()
-    return (f"{spec.key}: members have to accept the new build; what they accepted does not carry over to it",)
+    return (f"{spec.key}: each member must accept the new build; their acceptance of the old one does not apply to it",)

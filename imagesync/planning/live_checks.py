@@ -1,7 +1,7 @@
-"""A saved plan against the live images -> one sentence for each claim that is not true. Pure.
+"""A saved plan and the live images -> one sentence for each false claim of the plan. Pure.
 
-A plan file is untrusted. So whatever it says of ownership, of what it relied on and of its own counts is derived again
-from its steps and from the images as they are; ``planning.plan_checks`` and ``planning.staleness`` come before.
+A plan file is untrusted. So this module derives ownership, reliances and counts again, from the plan's steps and the
+live images. ``planning.plan_checks`` and ``planning.staleness`` run first.
 """
 
 from collections.abc import Iterator, Mapping
@@ -31,7 +31,7 @@ from imagesync.planning.generations import Groups, group
 from imagesync.planning.ordering import chain_name_changes
 from imagesync.planning.ownership import Ownership
 from imagesync.planning.plan_checks import AGAIN, is_retirement
-from imagesync.planning.staleness import collect_reliances, value_at
+from imagesync.planning.staleness import collect_reliances, read_value
 from imagesync.planning.succession import find_differences
 from imagesync.planning.trust import is_shown_to_more
 
@@ -42,7 +42,7 @@ _ROLES: Final[Mapping[Reason, frozenset[Role]]] = {
     Reason.STAGED: frozenset({Role.STAGING}),
     Reason.ROLLBACK: frozenset({Role.RETIRED, Role.CURRENT}),
 }
-"""The role that an image has before an update or a change of its status, by reason; otherwise it is current."""
+"""The roles that an image may have before an update or a status change, by reason; without an entry: current."""
 _DELETED: Final[Mapping[Reason, frozenset[Role]]] = {
     Reason.REMOVED: _EVERY,
     Reason.EXPIRED: _EVERY,
@@ -52,12 +52,12 @@ _DELETED: Final[Mapping[Reason, frozenset[Role]]] = {
     Reason.DISCARDED: frozenset({Role.STAGING}),
     Reason.DELETING: frozenset({Role.DELETING}),
 }
-"""The role that an image has before it is deleted, by reason; one that retires first is current."""
+"""The roles that an image may have before its deletion, by reason; an image that retires first is current."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Case:
-    """A plan and what is live: ``images`` by id, ``groups`` the owned ones by key; ``able`` None: not asked."""
+    """A plan and the live images: ``images`` by id, ``groups`` the owned ones by key; ``able`` None: unknown."""
 
     plan: Plan
     inventory: Inventory
@@ -71,13 +71,13 @@ class _Case:
 
     def find_owned_record(self, image: LiveImage) -> Record | None:
         """The record of an image of the catalog; None for a foreign image."""
-        return read(image) if self.ownership.is_ours(image) else None
+        return read(image) if self.ownership.is_owned(image) else None
 
 
 def find_false_claims(plan: Plan, inventory: Inventory, able: Capabilities | None = None) -> tuple[str, ...]:
     """One sentence for each claim of a plan that the live images disprove.
 
-    ``able``: what the service can do; it is needed only if the plan names images in other projects.
+    ``able``: the service's capabilities; needed only if the plan names images in other projects.
     """
     images = {image.id: image for image in (*inventory.owned, *inventory.foreign)}
     case = _Case(plan, inventory, images, group(inventory.owned), able)
@@ -92,13 +92,13 @@ def find_false_claims(plan: Plan, inventory: Inventory, able: Capabilities | Non
 
 
 def _find_foreign(case: _Case, step: Step) -> Iterator[str]:
-    """Why the image that a step touches is not one that it may touch."""
+    """One sentence for each reason why a step may not touch its image."""
     key, image_id = step.action.key, find_image_id(step.action)
     if image_id is None:
         return
     image = case.images.get(image_id)
     if image is None:
-        yield f"there is no image {image_id} of this catalog, or to adopt"
+        yield f"image {image_id} does not exist, or is neither owned by this catalog nor declared for adoption"
     elif (record := case.find_owned_record(image)) is None:
         if not _is_adoption(case.plan, step):
             yield f"image {image_id} does not belong to {key} of catalog {case.plan.catalog}"
@@ -107,13 +107,13 @@ def _find_foreign(case: _Case, step: Step) -> Iterator[str]:
     elif record.key != key or record.role is Role.LEASE or LEASE in image.properties:
         yield f"image {image_id} does not belong to {key} of catalog {case.plan.catalog}"
     elif record.role not in _find_allowed_roles(case.plan, step, image):
-        yield f"image {image_id} is {record.role.value}, which does not fit the step's reason ({step.reason.value})"
+        yield f"image {image_id} has role {record.role.value}, which does not match the step's reason ({step.reason.value})"
 
 
 def _is_adoption(plan: Plan, step: Step) -> bool:
-    """Whether a step may touch a foreign image: it adopts it, or it retires one that the manifest names to be adopted.
+    """Whether a step may touch a foreign image: it adopts the image, or retires it in favor of a new build.
 
-    That one has other content, so a new build takes its place. It is never deleted by a saved plan.
+    The latter happens if ``adopt`` names an image with other content than declared. No saved plan deletes that image.
     """
     if step.reason is Reason.ADOPT:
         return not isinstance(step.action, Delete)
@@ -128,29 +128,29 @@ def _find_adoption_obstacles(case: _Case, step: Step, image: LiveImage) -> Itera
     key = step.action.key
     owner = case.plan.owners.get(key, case.inventory.project_id)
     if (image.owner or "") != owner:
-        yield f"image {image.id} is not in project {owner}, and cannot be adopted"
-    if read(image) is not None or LEASE in image.properties:  # a copied record is none
-        yield f"image {image.id} carries a record of something else, and cannot be adopted"
+        yield f"image {image.id} is not in project {owner}, so it cannot be adopted"
+    if read(image) is not None or LEASE in image.properties:  # read() returns None for a copied record
+        yield f"image {image.id} is owned by another catalog or is a lease record, so it cannot be adopted"
     if image.status not in _ADOPTABLE:
-        yield f"image {image.id} is {image.status.value}, and cannot be adopted"
+        yield f"image {image.id} is {image.status.value}, so it cannot be adopted"
     if case.groups[key].current:
         yield f"{key} has a current image, so image {image.id} cannot be adopted"
     if isinstance(step.action, Update):
-        # the formats of a record without data can still be set
+        # the service still lets the formats of an image without data change
         fixed = {"owner"} if image.status is Status.QUEUED else {"owner", "disk_format", "container_format"}
         if fixed := fixed & {change.path[0] for change in step.action.changes}:
-            yield f"an adoption does not change {', '.join(sorted(fixed))} of image {image.id}"
-    elif not any(_is_taken_over(other, image.id) for other in case.plan.steps):
-        yield f"image {image.id} is not adopted by the plan"
+            yield f"an adoption cannot change {', '.join(sorted(fixed))} of image {image.id}"
+    elif not any(_is_update_of(other, image.id) for other in case.plan.steps):
+        yield f"the plan changes the status of image {image.id} but does not adopt it"
 
 
-def _is_taken_over(step: Step, image_id: str) -> bool:
+def _is_update_of(step: Step, image_id: str) -> bool:
     return isinstance(step.action, Update) and step.action.image_id == image_id
 
 
 def _find_allowed_roles(plan: Plan, step: Step, image: LiveImage) -> frozenset[Role]:
     match step.action:
-        case Create() if image.status is Status.QUEUED:  # a published record without data can be filled
+        case Create() if image.status is Status.QUEUED:  # a published image without data can receive data
             return frozenset({Role.STAGING, Role.CURRENT})
         case Create():
             return frozenset({Role.STAGING})
@@ -164,7 +164,7 @@ def _find_allowed_roles(plan: Plan, step: Step, image: LiveImage) -> frozenset[R
 
 
 def _check_step(case: _Case, step: Step) -> Iterator[str]:
-    """What a step says of a live image, against that image."""
+    """Compares what a step says about a live image with that image."""
     image = case.images.get(find_image_id(step.action) or "")
     match step.action:
         case Create() as create:
@@ -180,43 +180,43 @@ def _check_step(case: _Case, step: Step) -> Iterator[str]:
             yield f"image {image.id} is {image.status.value}, not deactivated"
         case Delete() as delete if image is not None:
             if (delete.size, delete.unprotect) != (image.size, image.protected):
-                yield f"size or protection of image {image.id} is another"
+                yield f"the size or protection of image {image.id} differs from the plan"
 
 
 def _check_replaced(case: _Case, create: Create) -> Iterator[str]:
-    """A new build takes the place of every current image of its key; each of them retires in the plan."""
+    """A new build must replace every current image of its key, and each of these must retire in the plan."""
     if create.stage:
         return
     retired = {find_image_id(step.action) for step in case.plan.steps if is_retirement(step)}
     current = {owned.id for owned in case.groups[create.key].current} - {create.fill}
     foreign = {image_id for image_id in create.replaces if image_id not in current}
     if len(foreign) > 1 or (current and foreign) or not current <= set(create.replaces):
-        yield f"it does not replace what is current of {create.key}"
+        yield f"it does not replace the current image of {create.key}"
     elif not set(create.replaces) <= retired:
-        yield "an image that it replaces does not retire"
+        yield "it replaces an image that no step retires"
     elif (
         create.replaces
         and (old := case.images.get(create.replaces[-1])) is not None
         and create.changes != find_differences(old, create.state, case.inventory.members)
     ):
-        yield f"it differs from image {old.id} in other fields than the plan shows"
+        yield f"the fields in which it differs from image {old.id} are not those that the plan shows"
 
 
 def _check_compared(case: _Case, create: Create) -> Iterator[str]:
-    """Only images of the key, in the session's project, get to know what their bytes turn out to be."""
-    ours = {owned.id for owned in case.groups[create.key].every if owned.image.is_in_project(case.inventory.project_id)}
+    """The new build may be compared only with images of its key in the session's project."""
+    own = {owned.id for owned in case.groups[create.key].every if owned.image.is_in_project(case.inventory.project_id)}
     for image_id in create.may_hold:
-        if image_id not in ours:
-            yield f"image {image_id} is not an image of {create.key} in this project, and cannot be compared"
+        if image_id not in own:
+            yield f"image {image_id} cannot be compared: it is not an image of {create.key} in this project"
 
 
 def _check_changes(case: _Case, step: Step, update: Update, image: LiveImage) -> Iterator[str]:
     for change in update.changes:
         path = ".".join(change.path)
-        live = value_at(image, path, case.inventory)
+        live = read_value(image, path, case.inventory)
         known: tuple[Value, ...] = (live, escape_references(live) if isinstance(live, str) else live)
         if change.before not in known and not (change.before in ((), None) and live in ((), None)):
-            yield f"{path} of image {image.id} is another than the plan shows"
+            yield f"{path} of image {image.id} differs from the plan"
         if change.path == ("owner",) and change.after != case.plan.owners.get(update.key, case.inventory.project_id):
             yield f"the new owner of image {image.id} is not the project of its key"
     successor = case.plan.ids.get(update.key)
@@ -229,7 +229,7 @@ def _check_changes(case: _Case, step: Step, update: Update, image: LiveImage) ->
 
 
 def _check_content(case: _Case, step: Step, update: Update, image: LiveImage) -> Iterator[str]:
-    """The digests that a record claims: only what is known of the data, or is compared with it first."""
+    """A record may claim only digests that are known to be of the data, or that the step verifies first."""
     record, live = update.record, case.find_owned_record(image)
     if record is None:
         return
@@ -237,28 +237,28 @@ def _check_content(case: _Case, step: Step, update: Update, image: LiveImage) ->
     strongest = max(record.digests, key=lambda digest: HEX_LENGTHS[digest.algorithm], default=None)
     known = served | set(update.verify) | set(live.digests if live else ())
     if not set(record.digests) <= known and strongest not in served:
-        yield f"nothing shows that image {image.id} has the digests that its record would claim"
+        yield f"the new record of image {image.id} claims digests that are not known to be of its data"
     if live is not None and (record.url not in (None, live.url) or not set(record.declared) <= set(live.declared)):
-        yield f"the record of image {image.id} would name another origin of its data"
-    is_ours = image.is_in_project(case.inventory.project_id)
-    if is_ours or update.verify or is_retirement(step):
+        yield f"the new record of image {image.id} names another origin of its data"
+    is_in_own_project = image.is_in_project(case.inventory.project_id)
+    if is_in_own_project or update.verify or is_retirement(step):
         return
     if not (is_promotion(step) or step.reason is Reason.ADOPT or _is_shown_to_more(update, image)):
         return
     final = case.able is not None and case.able.hash_is_final and strongest in served
     if record.declared or not (final or set(record.digests) <= served):
-        yield f"image {image.id} lies in another project, and its data is not read back before it is published"
+        yield f"image {image.id} is in another project, and the step publishes it without reading its data back"
 
 
 def _check_history(case: _Case, step: Step, update: Update, image: LiveImage) -> Iterator[str]:
-    """Values of a record that no step shows: a later plan acts on them."""
+    """The values of a record that no change of a step shows, but that a later plan uses."""
     record, live = update.record, case.find_owned_record(image)
     if record is None:
         return
     before = live.managed.before if live is not None else {}
-    if is_retirement(step):  # what a rollback brings back: just what this step, and the one after it, change
+    if is_retirement(step):  # the values a rollback restores: those that this step and the deactivation after it change
         changed = {
-            ".".join(change.path): value_at(image, ".".join(change.path), case.inventory) for change in update.changes
+            ".".join(change.path): read_value(image, ".".join(change.path), case.inventory) for change in update.changes
         }
         deactivated = any(
             isinstance(other.action, Deactivate) and other.action.image_id == image.id for other in case.plan.steps
@@ -269,21 +269,21 @@ def _check_history(case: _Case, step: Step, update: Update, image: LiveImage) ->
     }
     known = {path: tuple(value) if isinstance(value, list) else value for path, value in before.items()}
     if not remembered.items() <= known.items():
-        yield f"the record of image {image.id} would remember values that it never had"
+        yield f"the new record of image {image.id} has earlier values that the image never had"
     if record.converted and not (live is not None and live.converted):
-        yield f"the record of image {image.id} would say that the service converted it"
+        yield f"the new record of image {image.id} claims that the service converted it"
     history = live.managed if live is not None else Managed()
     retired = case.groups[update.key]
     numbers = {history.retirement, 0}
     if is_retirement(step):
-        leaving = len(retired.current) or 1  # one that another user made
+        leaving = len(retired.current) or 1  # an adopted image
         numbers = set(range(retired.next_retirement, retired.next_retirement + leaving))
     if record.managed.retirement not in numbers:
-        yield f"the record of image {image.id} would have another number of its retirement"
+        yield f"the new record of image {image.id} has a wrong retirement number"
     if record.managed.generation != history.generation:
-        yield f"the record of image {image.id} would have another number of its build"
+        yield f"the new record of image {image.id} has a wrong generation"
     if record.managed.retired not in (None, history.retired):
-        yield f"the record of image {image.id} would have another time of its retirement"
+        yield f"the new record of image {image.id} has a wrong time of retirement"
 
 
 def _is_shown_to_more(update: Update, image: LiveImage) -> bool:
@@ -293,38 +293,38 @@ def _is_shown_to_more(update: Update, image: LiveImage) -> bool:
 
 
 def _find_missing_reliances(case: _Case) -> Iterator[str]:
-    """What a plan must have relied on, and does not name: a change of it would not be noticed."""
+    """Reliances that the plan must name and does not: a change of these values would go unnoticed."""
     relied = {reliance.image_id: reliance for reliance in case.plan.relies}
     if len(relied) < len(case.plan.relies):
-        yield f"the plan names an image twice in what it relied on; {AGAIN}"
+        yield f"the plan lists an image twice among its reliances; {AGAIN}"
     for wanted in collect_reliances(case.plan.steps, case.inventory):
         found = relied.get(wanted.image_id)
         if found is None or found.key != wanted.key:
-            yield f"{wanted.key}: the plan does not say what it relied on of image {wanted.image_id}; {AGAIN}"
+            yield f"{wanted.key}: the plan does not list the values of image {wanted.image_id} that it relies on; {AGAIN}"
         elif missing := sorted(set(wanted.values) - set(found.values)):
             yield (
-                f"{wanted.key}: the plan does not say what it relied on of image {wanted.image_id}: "
+                f"{wanted.key}: the plan does not list these values of image {wanted.image_id} that it relies on: "
                 f"{', '.join(missing)}; {AGAIN}"
             )
-    current = case.groups.current_ids()
+    current = case.groups.find_current_ids()
     for step in case.plan.steps:
         if isinstance(step.action, Create) and step.action.key not in {*current, *case.plan.absent}:
-            yield f"{step.id}: the plan does not say that {step.action.key} had no image; {AGAIN}"
+            yield f"{step.id}: the plan does not list {step.action.key} among the keys without an image; {AGAIN}"
     if case.plan.kind is Kind.APPLY:
         chained = chain_name_changes(case.plan.steps, case.inventory)
         for step, complete in zip(case.plan.steps, chained, strict=True):
             if late := set(complete.needs) - set(step.needs):
-                yield f"{step.id}: it does not wait for {', '.join(sorted(late))}, which gives its name on; {AGAIN}"
+                yield f"{step.id}: it does not wait for {', '.join(sorted(late))}, which publishes the name again; {AGAIN}"
 
 
 def _find_surplus_reliances(case: _Case) -> Iterator[str]:
     needed = {each.image_id for each in collect_reliances(case.plan.steps, case.inventory)}
     for image_id in sorted({each.image_id for each in case.plan.relies} - needed):
-        yield f"the plan names image {image_id} in what it relied on, and no step of it touches that image"
+        yield f"the plan lists image {image_id} among its reliances, but no step touches that image"
 
 
 def _check_ids(case: _Case) -> Iterator[str]:
-    """The image that the plan names for each key: references and pinned ids mean it."""
+    """The image that the plan names for each key, which references and pinned ids mean, must belong to that key."""
     published = {
         find_image_id(step.action): step.action.key
         for step in case.plan.steps
@@ -333,20 +333,20 @@ def _check_ids(case: _Case) -> Iterator[str]:
     for key, image_id in case.plan.ids.items():
         image = case.images.get(image_id)
         if image is None or published.get(image_id) == key:
-            continue  # one that was deleted meanwhile and that no step uses does not matter
+            continue  # a deleted image that no step uses does no harm
         record = case.find_owned_record(image)
         if record is None or record.key != key:
             yield f"{key}: image {image_id} is not an image of this key"
 
 
 def _check_counts(case: _Case) -> Iterator[str]:
-    """The keys that limits count, from the steps."""
+    """The counts of the plan must be those of its steps: limits depend on them."""
     plan = case.plan
     removed, changed = find_removed_keys(plan.steps, case.groups), find_changed_keys(plan.steps, case.groups)
     if plan.kind in (Kind.STAGE, Kind.DISCARD):
         removed, changed = frozenset(), frozenset()
     wrong = (removed ^ set(plan.removed)) | (changed ^ set(plan.changed))
     for key in sorted(wrong):
-        yield f"{key}: the plan counts it wrongly among the keys that it removes or changes"
+        yield f"{key}: the plan's lists of removed and changed keys do not match its steps"
     if plan.owned < len(removed | changed) or plan.wanted < len(changed) or plan.unchanged > plan.wanted:
-        yield "the plan's counts of keys do not fit its steps"
+        yield "the plan's counts of keys do not match its steps"

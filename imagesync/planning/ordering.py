@@ -1,4 +1,4 @@
-"""Steps in any order -> steps in the order they are shown and started. Pure."""
+"""Steps in any order -> steps in the order in which they are printed and started. Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -12,7 +12,7 @@ _RANK = {Create: 0, Reactivate: 1, Update: 2, Deactivate: 3, Delete: 4}
 
 
 def order_steps(steps: Sequence[Step]) -> tuple[Step, ...]:
-    """Topological order, then by key, kind and id; PlanRefused where steps wait for each other in a circle."""
+    """The steps in topological order, then by key, kind and id; PlanRefused if steps wait for each other in a circle."""
     waiting = {item.id: len(item.needs) for item in steps}
     dependants: dict[str, list[Step]] = {}
     for item in steps:
@@ -30,7 +30,7 @@ def order_steps(steps: Sequence[Step]) -> tuple[Step, ...]:
                 heappush(ready, (_sort_key(dependant), dependant))
     if len(ordered) < len(steps):
         circle = sorted({item.action.key for item in steps} - {item.action.key for item in ordered})
-        raise PlanRefused([f"images {', '.join(circle)} refer to each other in a circle; take one reference out"])
+        raise PlanRefused([f"images {', '.join(circle)} refer to each other in a circle; remove one reference"])
     return tuple(ordered)
 
 
@@ -39,9 +39,9 @@ def _sort_key(item: Step) -> tuple[str, int, str]:
 
 
 def chain_name_changes(steps: Sequence[Step], inventory: Inventory) -> tuple[Step, ...]:
-    """Steps that take a visible name away wait for those that give it to another image: there is never none.
+    """The steps, where each that frees a visible name waits for those that give it to another image: no gap for users.
 
-    A wait that would close a circle is left out: who owns another project (``owner:``) may have named images there so.
+    A wait that would close a circle is left out: the owner of another project (``owner:``) may choose names that do so.
     """
     images = {image.id: image for image in inventory.owned}
     givers: dict[str, dict[str, str | None]] = {}
@@ -58,7 +58,7 @@ def chain_name_changes(steps: Sequence[Step], inventory: Inventory) -> tuple[Ste
 
 
 def _find_given_name(item: Step, images: Mapping[str, LiveImage]) -> str | None:
-    """The name that a new build, or one that is published again, is visible under."""
+    """The visible name of a new build, or of a build that is published again; None if it stays hidden."""
     fields: Mapping[str, Value] = {}
     if isinstance(item.action, Create):
         fields = item.action.state.fields
@@ -71,7 +71,7 @@ def _find_given_name(item: Step, images: Mapping[str, LiveImage]) -> str | None:
 
 
 def _find_givers(item: Step, names: Mapping[str, str], givers: Mapping[str, Mapping[str, str | None]]) -> list[str]:
-    """The steps that give the name, which this step frees, to another image."""
+    """The ids of the steps that give another image the name that this step frees."""
     if isinstance(item.action, Create | Reactivate) or not _is_name_freed(item):
         return []
     found = givers.get(names.get(item.action.image_id, ""), {})
@@ -79,7 +79,7 @@ def _find_givers(item: Step, names: Mapping[str, str], givers: Mapping[str, Mapp
 
 
 def _is_waiting_for(step: str, other: str, needs: Mapping[str, Sequence[str]]) -> bool:
-    """Whether a step is another one, or waits for it through others."""
+    """Whether ``step`` is ``other``, or waits for it directly or through other steps."""
     seen, left = {step}, [step]
     while left:
         found = left.pop()

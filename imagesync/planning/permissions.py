@@ -1,4 +1,4 @@
-"""A saved plan and the permissions of the user who applies it -> the sentences that refuse it. Pure."""
+"""A saved plan and the permissions of the user who applies it -> sentences that refuse the plan. Pure."""
 
 from dataclasses import replace
 
@@ -14,13 +14,13 @@ from imagesync.planning.policy import check
 
 
 def find_exceeded_limits(plan: Plan, inventory: Inventory, policy: Policy) -> tuple[str, ...]:
-    """One sentence for each permission that applying a plan needs and ``policy`` does not give.
+    """One sentence for each permission that the plan needs and ``policy`` does not give.
 
-    The file cannot prove that its maker had a permission, so the user who applies it gives it again.
+    The file cannot prove that its maker had a permission, so the user who applies it must give it again.
     """
     images = {image.id: image for image in (*inventory.owned, *inventory.foreign)}
     groups = group(inventory.owned)
-    # a file may name any reason: what counts is what its steps do
+    # the reasons and lists in a file may be forged: count what its steps do
     removed = tuple(sorted({*plan.removed, *find_vanishing_keys(plan.steps, groups)}))
     plan = replace(plan, removed=removed, changed=tuple(key for key in plan.changed if key not in removed))
     visible = {
@@ -34,12 +34,14 @@ def find_exceeded_limits(plan: Plan, inventory: Inventory, policy: Policy) -> tu
     for step in plan.steps:
         image = images.get(find_image_id(step.action) or "")
         if image is not None and image.protected and (verb := _find_protected_loss(step, image)):
-            refusals.append(f"{step.id}: would {verb} the protected image {image.id}; pass --allow-protected to allow")
+            refusals.append(
+                f"{step.id}: would {verb} the protected image {image.id}; pass --allow-protected to allow it"
+            )
     return tuple(refusals)
 
 
 def _find_protected_loss(step: Step, image: LiveImage) -> str:
-    """What takes a protected image out of the catalog, or out of its owner's hands; empty if nothing does."""
+    """The verb for what a step does to a protected image; empty if that needs no permission."""
     record, action = read(image), step.action
     if isinstance(action, Delete):
         return "delete" if record is None or record.role in (Role.CURRENT, Role.RETIRED) else ""
@@ -47,7 +49,7 @@ def _find_protected_loss(step: Step, image: LiveImage) -> str:
         return "release"
     if isinstance(action, Update) and step.reason is Reason.REMOVED:
         return "hide" if action.changes else "deactivate"
-    if isinstance(action, Update) and record is None:  # one that is adopted
+    if isinstance(action, Update) and record is None:  # an adoption
         unprotected = any(change.path == ("protected",) for change in action.changes)
         return "take over" if unprotected or is_retirement(step) else ""
     return ""

@@ -1,7 +1,7 @@
 """A ``PlanInput`` -> the plan of the whole manifest. Pure: the clock and the target's identity are part of the input.
 
-Three passes: decide for each key (keep, promote, make), write the steps of each key, order them all. The same input
-gives the same bytes, whatever the order of images in either side.
+Three passes: decide on each key, make the steps of each key, order all steps. The same input gives the same plan,
+whatever the order of the declared or live images.
 """
 
 from collections.abc import Iterator, Mapping
@@ -24,13 +24,13 @@ from imagesync.planning.steps import KeyPlan, collect_refusals, collect_steps
 
 
 def make_plan(given: PlanInput) -> Plan:
-    """The steps that turn what is live into what is wanted; PlanRefused for what is wrong with the set as a whole.
+    """The plan that changes the live images to the declared ones; PlanRefused for errors of the manifest as a whole.
 
-    Limits of the policy are checked apart, by ``policy.check``, so a plan over its limits can still be shown.
+    ``policy.check`` checks the limits of the policy separately, so a plan that exceeds them can still be printed.
     """
     images = given.inventory.index_images()
     context, parts = _plan_keys(given, images)
-    leaving = [_take_away(context, generations) for generations in _find_leaving(context)]
+    leaving = [_remove_key(context, generations) for generations in _find_leaving(context)]
     parts += [_leave_oversized(part, given.inventory, images) for part in leaving]
     inventory, wanted = given.inventory, context.wanted
     misplaced = [one for one in inventory.misplaced if (mark := read(one)) and given.catalog.is_in_scope(mark.key)]
@@ -45,10 +45,10 @@ def make_plan(given: PlanInput) -> Plan:
 
 
 def _plan_keys(given: PlanInput, images: Mapping[str, LiveImage]) -> tuple[PlanningContext, list[KeyPlan]]:
-    """The steps of each wanted key, and what they were made from.
+    """The decisions and the steps of each declared key.
 
-    A key with an image in another project is left as it is if its owner made a step larger than the service can hold:
-    that must not stop the other keys. Keys that refer to it are then planned again.
+    The owner of another project can make a step too large for the service to hold. Such a key is left as it is, because
+    it must not stop the other keys; keys that refer to it are then planned again.
     """
     excluded: dict[str, str] = {}
     while True:
@@ -66,7 +66,7 @@ def _plan_keys(given: PlanInput, images: Mapping[str, LiveImage]) -> tuple[Plann
 
 
 def _leave_oversized(part: KeyPlan, inventory: Inventory, images: Mapping[str, LiveImage]) -> KeyPlan:
-    """The steps of a key; only a note, if the owner of an image in another project made one of them too large."""
+    """The steps of a key; or only a note if one is too large and an image of the key is in another project."""
     sentences = sorted(set(find_oversized(part.steps, images)))
     if not sentences or not _is_elsewhere(part, inventory, images):
         return part
@@ -80,13 +80,13 @@ def _is_elsewhere(part: KeyPlan, inventory: Inventory, images: Mapping[str, Live
 
 
 def _find_leaving(context: PlanningContext) -> Iterator[Generations]:
-    """The keys that left the manifest, and those whose day has come."""
+    """The images of the keys that left the manifest, and of the keys that ``on_expire: delete`` removes."""
     groups = context.groups
     leaving = (set(groups) - context.given.catalog.keys) | (set(groups) & context.expired)
     yield from (groups[key] for key in sorted(leaving))
 
 
-def _take_away(context: PlanningContext, generations: Generations) -> KeyPlan:
+def _remove_key(context: PlanningContext, generations: Generations) -> KeyPlan:
     policy, now = context.given.policy, context.given.deletion_time
     if policy.drift_only:
         return KeyPlan()
@@ -96,5 +96,5 @@ def _take_away(context: PlanningContext, generations: Generations) -> KeyPlan:
         found = remove(generations, policy, policy.on_remove, Reason.REMOVED, now)
     own = ("", context.given.inventory.project_id)
     if found.refusals and any((owned.image.owner or "") not in own for owned in generations.every):
-        return KeyPlan(notes=found.refusals)  # who protects an image there must not stop the other keys
+        return KeyPlan(notes=found.refusals)  # another project that protects its image must not stop the other keys
     return found

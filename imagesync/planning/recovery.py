@@ -1,8 +1,8 @@
-"""A plan made after a run that did not end cleanly -> what must be done before it is carried out. Pure.
+"""A plan made after an interrupted run -> what to do before that plan is executed. Pure.
 
-What that run sent may still arrive. A staging record that it never filled is deleted and not taken up again. The guard
-of every other image of the catalog is renewed, whatever the plan does: that run may have had another manifest, and what
-was sent under the old guard is refused then.
+Requests of the interrupted run may still arrive. So staging records that it never filled are deleted and not reused. The
+guard of every other owned image is renewed, even if the plan does not touch the image, because the interrupted run may
+have had another manifest: the service then rejects requests with the old guard.
 """
 
 from collections.abc import Iterable
@@ -15,36 +15,37 @@ from imagesync.model.plan import Action, Create, Delete, Plan, Reliance, find_im
 from imagesync.model.record import REVISION, ROLE
 
 UNFILLED: Final = (Status.QUEUED.value, Status.SAVING.value)
+"""The statuses of an image without all of its data."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recovery:
-    """Ids of images: staging records to delete, and owned images whose guard is to be renewed."""
+    """Ids of images: staging records to delete (``unfilled``), and owned images whose guard to renew (``guarded``)."""
 
     unfilled: tuple[str, ...] = ()
     guarded: tuple[str, ...] = ()
 
 
 def plan_recovery(plan: Plan, owned: Iterable[LiveImage]) -> Recovery:
-    """What to do about the images of a catalog; those that are marked for deletion do no harm."""
+    """The recovery of the owned images of a catalog; those with role ``deleting`` need none."""
     unfilled = find_unfilled(plan)
     guarded = [image.id for image in owned if image.properties.get(ROLE) != Role.DELETING.value]
     return Recovery(unfilled, tuple(sorted(set(guarded) - set(unfilled))))
 
 
 def find_unfilled(plan: Plan) -> tuple[str, ...]:
-    """The staging records without data that a plan deletes, by id."""
+    """The ids of the staging records without data that a plan deletes."""
     deleted = {find_image_id(step.action) for step in plan.steps if isinstance(step.action, Delete)}
     return tuple(each.image_id for each in plan.relies if each.image_id in deleted and _is_unfilled(each))
 
 
-def is_same_but_for_recovery(plan: Plan, display: Plan) -> bool:
-    """Whether a plan made after a recovery does to the same images what the plan that was shown does."""
-    return list_effects(plan) == list_effects(display)
+def is_same_except_recovery(plan: Plan, approved: Plan) -> bool:
+    """Whether a plan made after a recovery has the same effects as the approved plan."""
+    return list_effects(plan) == list_effects(approved)
 
 
 def list_effects(plan: Plan) -> tuple[object, ...]:
-    """Actions and what they rely on, to compare two plans; without what a recovery deletes and the guards that it renews."""
+    """Actions and reliances, to compare two plans; without the images that a recovery deletes and the guards it renews."""
     unfilled = set(find_unfilled(plan))
     kept = [step for step in plan.steps if find_image_id(step.action) not in unfilled]
     actions = tuple((step.id, _drop_generation(step.action)) for step in kept)
@@ -53,7 +54,7 @@ def list_effects(plan: Plan) -> tuple[object, ...]:
 
 
 def _drop_generation(action: Action) -> Action:
-    """The number of a build counts those that were only staged, too."""
+    """The action with generation 1: a staging record that a recovery deletes changes the generation of the next build."""
     if not isinstance(action, Create):
         return action
     return replace(action, record=replace(action.record, managed=replace(action.record.managed, generation=1)))
@@ -64,7 +65,7 @@ def _drop_guard(reliance: Reliance) -> Reliance:
 
 
 def renew_reliances(plan: Plan, guards: dict[str, dict[str, str]]) -> Plan:
-    """The plan with the guards that the images have now: by image id the guard's property name and value."""
+    """The plan with the present guards; ``guards``: by image id, property name to value."""
     return replace(plan, relies=tuple(_add_guard(each, guards.get(each.image_id)) for each in plan.relies))
 
 

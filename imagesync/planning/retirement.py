@@ -1,4 +1,4 @@
-"""Images that a new build supersedes, or whose key left the manifest -> the steps that take them away. Pure."""
+"""Images that a new build supersedes, or whose key left the manifest -> the steps that retire or remove them. Pure."""
 
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -19,7 +19,7 @@ from imagesync.planning.steps import KeyPlan, make_step
 def retire_all(
     generations: Generations, leaving: Sequence[Owned], on_replace: OnReplace, reason: Reason, needs: Sequence[str]
 ) -> list[Step]:
-    """The updates (and deactivations) that turn superseded images, oldest first, into retired generations."""
+    """The updates (and deactivations) that retire superseded images, oldest first."""
     numbered = enumerate(leaving, generations.next_retirement)
     return [step for number, owned in numbered for step in _retire(owned, number, on_replace, reason, needs)]
 
@@ -72,9 +72,9 @@ def _make_changes(owned: Owned, on_replace: OnReplace, reason: Reason) -> Iterat
 
 
 def make_retired_name(pattern: str, owned: Owned) -> str:
-    """``{name}``, ``{key}``, ``{id}``, ``{generation}`` and ``{created:%Y-%m-%d}`` filled in; all else unchanged.
+    """``pattern`` with ``{name}``, ``{key}``, ``{id}``, ``{generation}`` and ``{created:%Y-%m-%d}`` replaced.
 
-    Not ``str.format``: a manifest is not to reach into objects.
+    ``str.format`` would let a manifest read attributes of objects.
     """
     image = owned.image
     plain = {
@@ -102,11 +102,11 @@ def expire_generations(
     needs: Sequence[str] = (),
     spared: Collection[str] = (),
 ) -> KeyPlan:
-    """Deletion of what exceeds ``keep`` or ``delete_after``, and why the rest stays.
+    """The deletion of retired images that exceed ``keep`` or ``delete_after``, and why the other images stay.
 
-    ``leaving`` retire in this plan by the steps ``retiring``. Those that were current last are kept. ``needs``: the
-    step that brings the build which makes others superfluous; where it fails, they stay. ``now`` None: none is too old.
-    ``spared``: ids of images that another user made, which this run adopts: they stay until the next one.
+    ``leaving`` are the images that the steps ``retiring`` retire in this plan. ``keep`` keeps the last retired.
+    ``needs``: the step that publishes the new build; if it fails, no image is deleted. ``now`` None: none is deleted by
+    age. ``spared``: ids of foreign images that this run adopts; they stay at least until the next run.
     """
     order = [*sorted(leaving, key=lambda owned: owned.order, reverse=True), *generations.last_retired_first]
     left = {owned.id for owned in leaving}
@@ -168,10 +168,10 @@ def _delete(owned: Owned) -> Delete:
 def remove(
     generations: Generations, policy: Policy, on_remove: OnRemove, reason: Reason, now: datetime | None
 ) -> KeyPlan:
-    """What ``on_remove`` does with the images of a key that the manifest no longer names.
+    """What ``on_remove`` does to the images of a key that the manifest no longer declares.
 
-    ``keep`` releases all of them, the retired ones too: they stay as they are, and no catalog owns them. Under ``hide``
-    and ``deactivate`` they continue to age by the policy's ``on_replace``.
+    ``keep`` releases all of them, also the retired ones: they stay as they are, and no catalog owns them. With ``hide``
+    and ``deactivate`` the retired ones are deleted later, as the policy's ``on_replace`` says.
     """
     current = generations.current
     leftovers = sweep(generations.staging, generations.deleting)
@@ -180,8 +180,8 @@ def remove(
             return _refuse_protected(generations.every, policy, "delete", _delete_all(generations.every, reason))
         case OnRemove.KEEP:
             kept = (*current, *generations.retired)
-            letting_go = tuple(make_step(Update(generations.key, owned.id, (), None), reason) for owned in kept)
-            return _refuse_protected(kept, policy, "release", (*letting_go, *leftovers))
+            releases = tuple(make_step(Update(generations.key, owned.id, (), None), reason) for owned in kept)
+            return _refuse_protected(kept, policy, "release", (*releases, *leftovers))
         case OnRemove.HIDE:
             touched = [owned for owned in current if not owned.image.hidden]
             steps = hide(current, reason)
@@ -190,15 +190,15 @@ def remove(
             steps = deactivate(current, reason)
         case _:
             assert_never(on_remove)
-    ageing = expire_generations(generations, (), (), policy.on_replace, policy, now)
-    found = _refuse_protected(touched, policy, on_remove.value, (*steps, *ageing.steps, *leftovers))
-    return replace(found, kept=ageing.kept)
+    expiry = expire_generations(generations, (), (), policy.on_replace, policy, now)
+    found = _refuse_protected(touched, policy, on_remove.value, (*steps, *expiry.steps, *leftovers))
+    return replace(found, kept=expiry.kept)
 
 
 def sweep(
     staging: Sequence[Owned], deleting: Sequence[Owned], needs: Mapping[str, tuple[str, ...]] = MappingProxyType({})
 ) -> tuple[Step, ...]:
-    """Delete left-over staging records, which users never saw, and images that are marked for deletion.
+    """The deletion of left-over staging records, which users never saw, and of images with role ``deleting``.
 
     ``needs``: by image id the steps that must be done before its deletion.
     """
@@ -214,22 +214,22 @@ def _delete_all(images: Sequence[Owned], reason: Reason) -> tuple[Step, ...]:
 
 
 def _refuse_protected(images: Sequence[Owned], policy: Policy, verb: str, steps: tuple[Step, ...]) -> KeyPlan:
-    """A protected image leaves the catalog, in whatever way, only where that is allowed."""
+    """The steps; or a refusal if one of ``images`` is protected and the policy does not allow its removal."""
     protected = [owned for owned in images if owned.image.protected]
     if not protected or policy.allow_protected:
         return KeyPlan(steps)
     key, image_id = protected[0].record.key, protected[0].id
-    sentence = f"{key}: would {verb} the protected image {image_id}; pass --allow-protected to allow"
+    sentence = f"{key}: would {verb} the protected image {image_id}; pass --allow-protected to allow it"
     return KeyPlan(refusals=(sentence,))
 
 
 def hide(images: Sequence[Owned], reason: Reason) -> tuple[Step, ...]:
-    """Those of the images that are visible go out of default listings; nothing else of them changes."""
+    """The steps that hide those of the images that are visible, and change no other field."""
     return tuple(_hide(owned, reason) for owned in images if not owned.image.hidden)
 
 
 def deactivate(images: Sequence[Owned], reason: Reason) -> tuple[Step, ...]:
-    """Those of the images that are active are deactivated; nothing else of them changes."""
+    """The steps that deactivate those of the images that are active, and change no other field."""
     return tuple(item for owned in images if owned.image.status is Status.ACTIVE for item in _deactivate(owned, reason))
 
 

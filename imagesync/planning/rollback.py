@@ -1,8 +1,8 @@
-"""A ``PlanInput`` and a key -> the plan that publishes an earlier build of it again. Pure.
+"""A ``PlanInput`` and a key -> the plan that publishes an earlier build of the key again. Pure.
 
-Two updates and no bytes: the build that was current last (or one that is named) becomes current, the present one retires
-by ``on_replace``. Nothing else of the manifest is done, and nothing is deleted. The manifest has to follow: the plan's
-notes say which line of which file, and what it has to name.
+The plan has two updates and no upload: the last retired build, or the build that the user names, becomes current, and
+the present one retires as ``on_replace`` says. The plan does nothing else and deletes nothing. The user must then change
+the manifest: the plan's notes name the file, the line and the new value.
 """
 
 from collections.abc import Iterator
@@ -33,24 +33,27 @@ from imagesync.planning.trust import Trust, judge
 
 
 def rollback_plan(given: PlanInput, *, key: str, to: str | None) -> Plan:
-    """Key ``key`` back to generation or image id ``to`` (None: what was current last); PlanRefused says what there is."""
+    """The plan that publishes generation or image id ``to`` of ``key`` again; None: the last retired build.
+
+    PlanRefused if the key is not declared or has expired, or has no such build; the message lists its builds.
+    """
     found = make_context(given)
     spec = next((one for one in found.wanted if one.key == key), None)
     if spec is None:
-        raise PlanRefused([f"images.{key}: the manifest wants no such image today; check the key, and its expires"])
+        raise PlanRefused([f"images.{key}: the manifest declares no such image today; check the key and its expires"])
     if key in found.undated:
         message = f"images.{key}: the clocks differ on whether it has expired ({spec.expires})"
         raise PlanRefused([f"{message}; correct the clock that is wrong"])
     if key in found.lapsed:
-        message = f"images.{key}: it has expired ({spec.expires}), so no build of it is published"
+        message = f"images.{key}: it has expired ({spec.expires}), so no build of it can be published"
         raise PlanRefused([f"{message}; change expires first"])
     generations = found.groups[key]
     chosen = _choose_build(spec, generations, to, given.policy)
     wanted = _take_content_of(spec, chosen)
-    # references mean the images as they are: nothing else of the manifest is done
-    context = replace(found, ids={**found.ids, **found.groups.current_ids()}, made=frozenset())
+    # a rollback changes no other key, so a reference means the current image of its key
+    context = replace(found, ids={**found.ids, **found.groups.find_current_ids()}, made=frozenset())
     refusals = [
-        f"images.{key}: it refers to images.{other}, of which there is no image; apply first"
+        f"images.{key}: it refers to images.{other}, which has no image; run apply first"
         for other in sorted(find_references(spec) - set(context.ids))
     ]
     first = bring_up(context, wanted, chosen, Reason.ROLLBACK)
@@ -69,39 +72,41 @@ def rollback_plan(given: PlanInput, *, key: str, to: str | None) -> Plan:
 
 
 def _refuse_unjudged(spec: ImageSpec, chosen: Owned, given: PlanInput) -> list[str]:
-    """An earlier build in another project is published again only if the manifest declares what it must hold."""
+    """Refuses an earlier build in another project, unless the manifest declares what it must hold."""
     trust = judge(spec, chosen, given.inventory.project_id, given.capabilities)
     if trust is Trust.GIVEN or (trust is not Trust.NOTHING and is_wanted_build(spec, chosen)):
         return []
     return [
-        f"images.{spec.key}: project {chosen.image.owner} may have changed image {chosen.id}, and nothing that the manifest "
-        "declares shows what it must hold; declare that build (checksum), and apply"
+        f"images.{spec.key}: project {chosen.image.owner} may have changed image {chosen.id}, and the manifest does not "
+        "declare its content, so it cannot be verified; declare the checksum of that build, and run apply"
     ]
 
 
 def _choose_build(spec: ImageSpec, generations: Generations, to: str | None, policy: Policy) -> Owned:
     whole = [owned for owned in generations.last_retired_first if owned.filled]
     usable = [owned for owned in whole if is_usable(spec, owned, reactivate=policy.reactivate)]
-    # an interrupted rollback left two current images: either may be named
+    # an interrupted rollback left two current images: --to may name either
     halfway = generations.current if len(generations.current) > 1 else ()
     usable += halfway
-    queries = [owned for owned in (*whole, *halfway) if to in (owned.id, str(owned.record.managed.generation))]
-    if len(queries) > 1:
-        ids = ", ".join(owned.id for owned in queries)
-        raise PlanRefused([f"images.{spec.key}: several images are generation {to}: {ids}; pass --to IMAGE_ID"])
-    found = queries if to is not None else [owned for owned in usable if owned not in halfway]
+    named = [owned for owned in (*whole, *halfway) if to in (owned.id, str(owned.record.managed.generation))]
+    if len(named) > 1:
+        ids = ", ".join(owned.id for owned in named)
+        raise PlanRefused([f"images.{spec.key}: several images have generation {to}: {ids}; pass --to IMAGE_ID"])
+    found = named if to is not None else [owned for owned in usable if owned not in halfway]
     if found and found[0] in usable:
         return found[0]
     raise PlanRefused([f"images.{spec.key}: {_explain_refusal(generations, found or whole, to)}"])
 
 
 def _explain_refusal(generations: Generations, found: list[Owned], to: str | None) -> str:
-    there = "; ".join(_describe_build(owned) for owned in (*generations.current, *generations.last_retired_first))
+    builds = "; ".join(_describe_build(owned) for owned in (*generations.current, *generations.last_retired_first))
     if found and (to is None or to in (found[0].id, str(found[0].record.managed.generation))):
-        ways = "pass --reactivate, or declare status: active, to take it back into use"
-        return f"image {found[0].id} was deactivated, not by imagesync; {ways}"
-    queries = "there is no earlier build to go back to" if to is None else f"no retired build is {to}"
-    return f"{queries}; there is {there or 'no image of it at all'}"
+        ways = "to publish it again, pass --reactivate or declare status: active"
+        return f"another user deactivated image {found[0].id}; {ways}"
+    lacking = (
+        "no earlier build exists to go back to" if to is None else f"no retired build has the generation or id {to}"
+    )
+    return f"{lacking}; existing builds: {builds or 'none'}"
 
 
 def _describe_build(owned: Owned) -> str:
@@ -110,7 +115,7 @@ def _describe_build(owned: Owned) -> str:
 
 
 def _take_content_of(spec: ImageSpec, owned: Owned) -> ImageSpec:
-    """As the manifest declares, except for what is fixed once the data is uploaded."""
+    """The declared image with the formats and the id of an existing one, which the service never changes."""
     image = owned.image
     return replace(
         spec,
@@ -121,11 +126,11 @@ def _take_content_of(spec: ImageSpec, owned: Owned) -> ImageSpec:
 
 
 def describe_follow_up(spec: ImageSpec, owned: Owned) -> str:
-    """The lines of the manifest that must name this build, or the next apply publishes the newer one again."""
+    """A note with the lines of the manifest to change, because otherwise the next apply publishes the newer build again."""
     lines = "; ".join(f"{_format_place(place)}: {text}" for place, text in _find_lines(spec, owned))
     if not lines:
-        return f"{spec.key}: the manifest names this build already"
-    return f"{spec.key}: change the manifest too, or the next apply publishes the newer build again: {lines}"
+        return f"{spec.key}: the manifest already declares this build"
+    return f"{spec.key}: change the manifest, or the next apply publishes the newer build again: {lines}"
 
 
 def _format_place(place: Place) -> str:
@@ -156,10 +161,10 @@ def _find_content_lines(spec: ImageSpec, owned: Owned) -> Iterator[tuple[Place, 
     if digest:
         now = f"now {declared}" if declared else "now none"
         if not isinstance(source, KnownContent) and source.checksum_url:
-            now = f"in place of checksum_url: {source.checksum_url}"
+            now = f"replaces checksum_url: {source.checksum_url}"
             now += f" and checksum_entry: {source.checksum_entry}" if source.checksum_entry else ""
         if digest not in owned.record.digests:
-            now += "; it was taken on trust, not computed from the data"
+            now += "; imagesync did not compute it from the data"
         place = spec.places.get("checksum") or spec.places.get("checksum_url") or spec.source_place
         yield place, f"checksum: {digest} ({now})"
     if isinstance(source, FileSource):

@@ -1,7 +1,7 @@
-"""The steps of a plan -> a sentence for each that writes more than the service can hold. Pure.
+"""The steps of a plan -> one sentence for each value that is larger than the service accepts. Pure.
 
-Such a step would fail only after the new build was published: the name of a retired image, its record, its properties
-and its tags grow by what ``on_replace`` changes.
+``on_replace`` makes the name, the record, the properties and the tags of a retired image larger. Without this check such
+a step would fail only after the new build was published.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,12 +13,14 @@ from imagesync.model.plan import Create, Step, Update
 from imagesync.model.record import MANAGED, PREFIX, Record
 
 MAX_RECORD_BYTES: Final = MAX_PROPERTY_BYTES - 256
-"""Of a record's longest property, less what the run itself adds to it: a time."""
+"""The limit of a record's longest property. The margin is for the time of the retirement, which the run adds."""
 
 
 def find_oversized(steps: Sequence[Step], images: Mapping[str, LiveImage]) -> Iterator[str]:
-    """One sentence for each name, record, and number of properties or tags that is too large: the image, the size, the
-    limit, and the way out. ``images``: what is live, by id."""
+    """One sentence for each name, record, and number of properties or tags that exceeds a limit.
+
+    It has the image, the size, the limit, and what to do. ``images``: the live images by id.
+    """
     for step in steps:
         action = step.action
         if isinstance(action, Update) and action.record is not None:
@@ -34,14 +36,15 @@ def _check_name(update: Update) -> Iterator[str]:
     for change in update.changes:
         if change.path == ("name",) and isinstance(change.after, str) and len(change.after) > MAX_NAME_CHARS:
             yield (
-                f"{update.key}: the new name of image {update.image_id} has {len(change.after)} characters, the "
-                f"limit is {MAX_NAME_CHARS}; shorten name, or on_replace.rename"
+                f"{update.key}: the new name of image {update.image_id} is {len(change.after)} characters long; the "
+                f"limit is {MAX_NAME_CHARS}; shorten name or on_replace.rename"
             )
 
 
 def _check_numbers(update: Update, record: Record, image: LiveImage) -> Iterator[str]:
-    """Properties and tags, including those that another user put on the image. No API reports these limits. A service
-    that let an image have more than the usual number has a higher one.
+    """Counts properties and tags, including those that other users set.
+
+    No API reports these limits. If an image already has more than the usual limit, the service has a higher one.
     """
     properties = {name for name in image.properties if not name.startswith(PREFIX)}
     before = {"properties": len(image.properties), "tags": len(image.tags)}
@@ -56,8 +59,8 @@ def _check_numbers(update: Update, record: Record, image: LiveImage) -> Iterator
     for name, number in after.items():
         if before[name] <= MAX_PARTS < number:
             yield (
-                f"{update.key}: image {image.id} would have {number} {name}, the service's limit is {MAX_PARTS}; "
-                f"take {name} off the image, or out of {where}"
+                f"{update.key}: image {image.id} would have {number} {name}; the service's limit is {MAX_PARTS}; "
+                f"remove {name} from the image or from {where}"
             )
 
 
@@ -67,6 +70,6 @@ def _check_record(key: str, image_id: str, record: Record) -> Iterator[str]:
         whose = f"image {image_id}" if image_id else "the new image"
         where = "on_replace" if record.role is Role.RETIRED else "the manifest"
         yield (
-            f"{key}: the record of {whose} would have {size} bytes, the limit is {MAX_RECORD_BYTES}; "
-            f"name fewer or shorter properties and tags in {where}"
+            f"{key}: the record of {whose} would be {size} bytes long; the limit is {MAX_RECORD_BYTES}; "
+            f"declare fewer or shorter properties and tags in {where}"
         )

@@ -1,8 +1,8 @@
-"""A ``PlanInput`` -> the plans of test before publishing: candidates made, or dropped. Pure.
+"""A ``PlanInput`` -> the plan that stages candidates, or the plan that drops them. Pure.
 
-A candidate is a staged build that is active, hidden and private: verified, and visible to its project only. ``stage``
-adds those that are missing and does nothing else: published images stay as they are, whatever the manifest declares.
-The next whole plan publishes a candidate that is still declared, and drops the others.
+A candidate is a verified, staged build that is active, hidden and private: only its project sees it. Staging adds the
+missing candidates and changes no published image, whatever the manifest declares. The next ``apply`` publishes the
+candidates whose build is still declared, and drops the others.
 """
 
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ from imagesync.planning.stores import note_verification
 
 
 def stage_plan(given: PlanInput) -> Plan:
-    """Every build that would be uploaded, as a candidate; PlanRefused as for the whole plan."""
+    """The plan that makes a candidate of each build that ``apply`` would upload; PlanRefused as for ``make_plan``."""
     context = make_context(replace(given, policy=replace(given.policy, publish=Publish.ANY)))
     parts = [_stage_key(context, spec) for spec in context.wanted]
     steps = _drop_other_needs(collect_steps(parts))
@@ -53,7 +53,7 @@ def _stage_key(context: PlanningContext, spec: ImageSpec) -> KeyPlan:
             return KeyPlan((staged,), note_verification(spec))
         case Promote(owned) if owned.record.role is Role.RETIRED:
             note = (
-                f"{spec.key}: retired image {owned.id} has this content; the next apply publishes it, nothing is staged"
+                f"{spec.key}: retired image {owned.id} has this content, so no candidate is needed: apply publishes it"
             )
             return KeyPlan(notes=(note,))
         case _:
@@ -61,7 +61,7 @@ def _stage_key(context: PlanningContext, spec: ImageSpec) -> KeyPlan:
 
 
 def _drop_other_needs(steps: Sequence[Step]) -> tuple[Step, ...]:
-    """A candidate waits for those it refers to; a record without data it gets to know when it is published."""
+    """The steps without waits for steps of other plans: an image without data is made when the candidate is published."""
     ids = {item.id for item in steps}
     return tuple(replace(item, needs=tuple(need for need in item.needs if need in ids)) for item in steps)
 
@@ -71,17 +71,17 @@ def _is_lapsed(context: PlanningContext, spec: ImageSpec) -> bool:
 
 
 def discard_plan(given: PlanInput, *, keys: str) -> Plan:
-    """The deletion of the candidates whose key matches the glob ``keys``; PlanRefused where it matches no key at all.
+    """The plan that deletes the candidates whose key matches the glob ``keys``; PlanRefused if it matches no key.
 
-    ``*`` leaves rejected candidates, which remember the rejection; any other glob drops those, too.
+    ``*`` keeps rejected candidates, because they record the rejection; any other glob deletes them, too.
     """
     context, images = make_context(given), given.catalog.images
     known = sorted({*context.groups, *(spec.key for spec in images)})
     matching = [key for key in known if fnmatchcase(key, keys)]
     if not matching and keys != "*":
         close = get_close_matches(keys, known, 3) or sorted(key for key in known if context.groups[key].verified)
-        ways = f"did you mean {', '.join(close)}?" if close else "nothing is staged"
-        raise PlanRefused([f"--discard-staged {keys}: no such key (write a PATH before the option); {ways}"])
+        ways = f"did you mean {', '.join(close)}?" if close else "no candidate is staged"
+        raise PlanRefused([f"--discard-staged {keys}: no key matches (write PATH before the option); {ways}"])
     pinned = {spec.id for spec in images}
     steps: list[Step] = []
     refusals = []
@@ -90,13 +90,13 @@ def discard_plan(given: PlanInput, *, keys: str) -> Plan:
         generations, decision = context.groups[key], context.decisions.get(key)
         if keys == "*" and isinstance(decision, Leave) and decision.rejected:
             notes.append(
-                f"{key}: the rejected candidate stays; to drop it, too: imagesync apply PATH --discard-staged {key}"
+                f"{key}: the rejected candidate stays; to drop it: imagesync apply PATH --discard-staged {key}"
             )
         for owned in (*generations.candidates, *(generations.switched_off if keys != "*" else ())):
             if owned.id in pinned:
                 refusals.append(
-                    f"images.{key}: the candidate has the pinned id {owned.id}, which the service never gives out again; "
-                    "take id out of the manifest, or choose another, and drop it then"
+                    f"images.{key}: the candidate has the pinned id {owned.id}, which the service never gives to a new "
+                    "image; remove id from the manifest, or choose another id, and run this again"
                 )
             steps.append(make_step(Delete(key, owned.id, owned.image.size, owned.image.protected), Reason.DISCARDED))
     if refusals:

@@ -1,4 +1,4 @@
-"""What a plan relied on, and whether it still holds. Pure."""
+"""Steps and live images -> the values that a plan relies on; a plan and live images -> what changed since. Pure."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -28,15 +28,16 @@ from imagesync.planning.generations import group
 from imagesync.planning.ownership import describe_holder
 
 MAX_NAMED_FIELDS: Final = 5
-"""Fields of one image that a message about a stale plan names."""
+"""A message about a stale plan names at most this many fields of an image, and counts the rest."""
 _ALWAYS: Final = ("name", "owner", "status", "hidden", "visibility", "protected")
 _ID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 def collect_reliances(steps: Sequence[Step], inventory: Inventory) -> tuple[Reliance, ...]:
-    """For each live image that a step touches: the fields it changes, its status and visibility, and its record.
+    """The values that steps rely on, sorted by image id.
 
-    For an owned image whose id a step writes into a property of another: that it exists, and its role.
+    For each live image that a step touches: the fields it changes, the fields that always count, and the record. For an
+    owned image whose id a step writes into a property: only its role.
     """
     images = {image.id: image for image in (*inventory.owned, *inventory.foreign)}
     paths: dict[str, set[str]] = {}
@@ -51,7 +52,7 @@ def collect_reliances(steps: Sequence[Step], inventory: Inventory) -> tuple[Reli
             paths.setdefault(touched, set()).update(_list_paths(item, images.get(touched)))
     return tuple(
         Reliance(
-            image_id, keys[image_id], {path: value_at(images[image_id], path, inventory) for path in sorted(found)}
+            image_id, keys[image_id], {path: read_value(images[image_id], path, inventory) for path in sorted(found)}
         )
         for image_id, found in sorted(paths.items())
         if image_id in images
@@ -59,14 +60,14 @@ def collect_reliances(steps: Sequence[Step], inventory: Inventory) -> tuple[Reli
 
 
 def _find_touched_ids(action: Action) -> tuple[str, ...]:
-    """The images that an action writes to, or whose fields or bytes it is compared with."""
+    """The ids of the images that an action writes to, or whose fields or bytes the run compares with a new build."""
     compared = (*action.may_hold, *action.replaces[-1:]) if isinstance(action, Create) else ()
     touched = find_image_id(action)
     return (touched, *compared) if touched is not None else compared
 
 
 def _find_mentioned_ids(action: Action) -> Iterator[str]:
-    """What looks like an image's id in the properties that an action writes."""
+    """Everything that looks like an image id in the properties that an action writes."""
     texts: list[Value] = []
     if isinstance(action, Create):
         texts += action.state.properties.values()
@@ -88,40 +89,40 @@ def _is_unhiding(action: Action) -> bool:
     return isinstance(action, Update) and any(c.path == ("hidden",) and c.after is False for c in action.changes)
 
 
-def value_at(image: LiveImage, path: str, inventory: Inventory) -> Value:
-    """One relied-on value of a live image, by path text."""
+def read_value(image: LiveImage, path: str, inventory: Inventory) -> Value:
+    """One value of a live image by its path text, for example ``properties.os_distro``; the ids of members are sorted."""
     if path == "members":
         return tuple(sorted(member.project for member in inventory.members.get(image.id, ())))
     return live_value(image, path)
 
 
 def find_stale_reliances(plan: Plan, inventory: Inventory) -> tuple[str, ...]:
-    """One sentence for each thing that the plan relied on and that is no longer so."""
+    """One sentence for each value that the plan relied on and that has changed."""
     images = {image.id: image for image in (*inventory.owned, *inventory.foreign)}
     sentences = []
     for reliance in plan.relies:
         image = images.get(reliance.image_id)
         if image is None:
-            sentences.append(f"{reliance.key}: image {reliance.image_id} was deleted, or lost its marker")
+            sentences.append(f"{reliance.key}: image {reliance.image_id} was deleted or lost its marker meanwhile")
             continue
-        changed = [path for path, value in reliance.values.items() if value_at(image, path, inventory) != value]
+        changed = [path for path, value in reliance.values.items() if read_value(image, path, inventory) != value]
         if changed:
             sentences.append(f"{reliance.key}: {_name_fields(changed)} of image {reliance.image_id} changed meanwhile")
-    made = group(inventory.owned).current_ids()
-    sentences += [f"{key}: image {made[key]} was made meanwhile" for key in plan.absent if key in made]
+    made = group(inventory.owned).find_current_ids()
+    sentences += [f"{key}: another run created image {made[key]} meanwhile" for key in plan.absent if key in made]
     sentences += _find_rejected_builds(plan, inventory)
     return tuple(sentences) + tuple(_find_taken_names(plan, inventory))
 
 
 def _name_fields(paths: Sequence[str]) -> str:
-    """The fields that changed, some of them; those of imagesync's own record only if nothing else changed."""
+    """The changed fields as text; those of imagesync's own record only if no other field changed."""
     named = [path for path in paths if not path.startswith(f"properties.{PREFIX}")] or list(paths)
     more = len(named) - MAX_NAMED_FIELDS
     return ", ".join([*named[:MAX_NAMED_FIELDS], *([f"{more} more fields"] if more > 0 else [])])
 
 
 def _find_rejected_builds(plan: Plan, inventory: Inventory) -> Iterator[str]:
-    """Builds that the plan makes, and of which a candidate was staged and rejected since it was made."""
+    """One sentence for each build of the plan of which a candidate was staged and rejected since the plan was made."""
     groups, known = group(inventory.owned), {find_image_id(item.action) for item in plan.steps}
     for item in plan.steps:
         action = item.action
@@ -133,18 +134,18 @@ def _find_rejected_builds(plan: Plan, inventory: Inventory) -> Iterator[str]:
                 same_url and not action.fingerprint.digests
             )
             if same and owned.id not in known:
-                yield f"{action.key}: candidate {owned.id} of this build was deactivated, and so rejected, meanwhile"
+                yield f"{action.key}: candidate {owned.id} was deactivated meanwhile, so this build is rejected"
 
 
 def _find_taken_names(plan: Plan, inventory: Inventory) -> Iterator[str]:
-    ours = {find_image_id(item.action) for item in plan.steps}  # what is adopted is foreign; see live_checks
+    touched = {find_image_id(item.action) for item in plan.steps}  # includes foreign images to adopt, see live_checks
     for key, image in _find_namesakes(plan, inventory):
-        if image.id not in ours:
-            yield f"{key}: the name {image.name!r} was taken meanwhile by image {image.id}"
+        if image.id not in touched:
+            yield f"{key}: image {image.id} has taken the name {image.name!r} meanwhile"
 
 
 def _find_namesakes(plan: Plan, inventory: Inventory) -> Iterator[tuple[str, LiveImage]]:
-    """Each key whose name the plan takes, with a foreign visible image of that name in the key's project."""
+    """Each key whose name the plan takes, with each visible foreign image of that name in the key's project."""
     for key, name in collect_taken_names(plan):
         owner = plan.owners.get(key, inventory.project_id)
         for image in inventory.foreign:
@@ -153,26 +154,26 @@ def _find_namesakes(plan: Plan, inventory: Inventory) -> Iterator[tuple[str, Liv
 
 
 def find_published_clashes(report: Report, inventory: Inventory) -> tuple[str, ...]:
-    """One sentence for each name that this run made visible and that another visible image of the project has, too."""
+    """One sentence for each name that this run published and that another visible image of the project also has."""
     published = {
         result.step.action.key for result in report.results if result.outcome in (Outcome.DONE, Outcome.DEFERRED)
     }
     return tuple(
-        f"{key}: the name {image.name!r} is held by image {image.id}, too, which {describe_holder(image)}; give one of them "
-        f"another name, or take {key} out of one of the manifests"
+        f"{key}: image {image.id}, which {describe_holder(image)}, also has the name {image.name!r}; give one of them "
+        f"another name, or remove {key} from one of the manifests"
         for key, image in _find_namesakes(report.plan, inventory)
         if key in published
     )
 
 
 def find_unmet_steps(report: Report, inventory: Inventory) -> tuple[str, ...]:
-    """One sentence for each step that was done and whose outcome a later look does not find."""
+    """One sentence for each step that was done but whose result the inventory after the run does not show."""
     images = {image.id: image for image in (*inventory.owned, *inventory.foreign)}
     done = [result for result in report.results if result.outcome is Outcome.DONE]
-    gone = {result.image_id for result in done if isinstance(result.step.action, Delete)}
-    done = [result for result in done if result.image_id not in gone or isinstance(result.step.action, Delete)]
+    deleted = {result.image_id for result in done if isinstance(result.step.action, Delete)}
+    done = [result for result in done if result.image_id not in deleted or isinstance(result.step.action, Delete)]
     return tuple(
-        f"{result.step.id} was done, and the service shows otherwise"
+        f"{result.step.id} was done, but the service reports other values; run apply again"
         for result in done
         if not _is_met(result.step, images.get(result.image_id or ""), inventory)
     )
@@ -197,7 +198,7 @@ def _is_met(step: Step, image: LiveImage | None, inventory: Inventory) -> bool:
 
 def _is_as_changed(change: FieldChange, image: LiveImage, inventory: Inventory) -> bool:
     """Whether a value is that of a change; an empty value may be missing."""
-    found = value_at(image, ".".join(change.path), inventory)
+    found = read_value(image, ".".join(change.path), inventory)
     return found == change.after or (found in ((), None) and change.after in ((), None))
 
 
@@ -206,7 +207,7 @@ def _has_reference(value: Value) -> bool:
 
 
 def collect_taken_names(plan: Plan) -> tuple[tuple[str, str], ...]:
-    """Key and name of every image that the plan makes visible or renames."""
+    """The key and name of each image that the plan publishes or renames."""
     relied = {reliance.image_id: reliance.values for reliance in plan.relies}
     found: list[tuple[str, Value]] = []
     for item in plan.steps:

@@ -1,4 +1,4 @@
-"""What planning one key gives: its steps, and what the reader must know of it. Pure."""
+"""The part of a plan that is about one key, as a value; and step ids. Pure."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -10,8 +10,8 @@ from imagesync.model.plan import Action, Create, Kept, Reason, Step
 class KeyPlan:
     """The part of a plan that is about one key.
 
-    ``notes`` are sentences for the reader, ``refusals`` sentences that forbid the whole plan, ``kept`` the superseded
-    images that stay.
+    ``notes``: sentences for the reader of the plan. ``refusals``: sentences that forbid the whole plan. ``kept``: the
+    superseded images that stay.
     """
 
     steps: tuple[Step, ...] = ()
@@ -21,7 +21,7 @@ class KeyPlan:
 
 
 def make_step(action: Action, reason: Reason, needs: Sequence[str] = ()) -> Step:
-    """A step with an id made of action, key and image; a create has no image yet."""
+    """A step; its id is ``KIND:KEY:IMAGE_ID``, or ``create:KEY`` because a create has no image yet."""
     if isinstance(action, Create):
         return Step(create_id(action.key), action, reason, tuple(needs))
     kind = type(action).__name__.lower()

@@ -1,7 +1,7 @@
-"""Where and how an image's bytes shall lie in the service -> changes of stores, imports to take up again, notes. Pure.
+"""The declared stores and import of an image -> copies to stores, imports to continue, and notes. Pure.
 
-``stores`` is wanted state: an image that is not in every declared store is copied there; stores beyond those are left
-alone, so a plan never undoes what another user copied.
+A plan copies an image to each declared store that lacks it. It leaves copies in other stores alone, because another user
+may have made them.
 """
 
 from collections.abc import Iterable
@@ -15,12 +15,12 @@ from imagesync.planning.generations import Holds, Owned, compare_content, is_unj
 
 
 def is_store_list_needed(catalog: Catalog) -> bool:
-    """Whether a plan cannot be made without knowing which stores there are (``stores: all``)."""
+    """Whether planning needs the list of the service's stores: an image declares ``stores: all``."""
     return any((transfer := spec.source.transfer) and transfer.all_stores for spec in catalog.images)
 
 
-def _wanted_stores(spec: ImageSpec, able: Capabilities | None) -> frozenset[str]:
-    """The stores that must hold an image, as far as it is known which there are."""
+def _find_declared_stores(spec: ImageSpec, able: Capabilities | None) -> frozenset[str]:
+    """The stores that must hold an image; ``all`` means the stores in ``able``, and none if ``able`` is None."""
     transfer = spec.source.transfer
     return transfer.wanted_stores(able.stores if able else frozenset()) if transfer else frozenset()
 
@@ -28,49 +28,56 @@ def _wanted_stores(spec: ImageSpec, able: Capabilities | None) -> frozenset[str]
 def plan_store_copy(
     spec: ImageSpec, image: LiveImage, status: Status, able: Capabilities | None, why: Why
 ) -> tuple[FieldChange, ...]:
-    """The copy to the stores that lack an image, if the service can make it; ``status`` is what the image has by then.
+    """The change that copies an image to the declared stores that lack it; ``status`` is the status before the copy.
 
-    An image whose stores are not shown (to non-admins those of a deactivated one never are) is taken as it is: to plan
-    for what cannot be seen would be to plan it for ever.
+    There is none if the service does not report the image's stores (it never reports those of a deactivated image to a
+    user who is not an admin): each later plan would have the same change again.
     """
-    lacking = _wanted_stores(spec, able) - set(image.stores)
+    lacking = _find_declared_stores(spec, able) - set(image.stores)
     if not (lacking and image.stores) or status is not Status.ACTIVE:
         return ()
-    path, there = ("stores",), tuple(sorted(image.stores))
-    return (FieldChange(path, there, tuple(sorted({*there, *lacking})), why(path)),)
+    path, live = ("stores",), tuple(sorted(image.stores))
+    return (FieldChange(path, live, tuple(sorted({*live, *lacking})), why(path)),)
 
 
 def note_stores(spec: ImageSpec, image: LiveImage, status: Status, able: Capabilities | None) -> tuple[str, ...]:
-    """What a reader must know of stores that are wanted and for which nothing is planned."""
-    lacking = sorted(_wanted_stores(spec, able) - set(image.stores))
+    """A note if an image lacks a declared store and the plan does not copy it there."""
+    lacking = sorted(_find_declared_stores(spec, able) - set(image.stores))
     if not lacking:
         return ()
     if status is Status.ACTIVE and not image.stores:
         return (
-            f"{spec.key}: the service does not report which stores hold image {image.id}; its stores are not managed",
+            f"{spec.key}: the service does not report the stores of image {image.id}, so imagesync does not manage them",
         )
     if status is Status.DEACTIVATED and image.stores:
-        where = ", ".join(lacking)
-        return (f"{spec.key}: image {image.id} is not copied to {where} while it is deactivated: the service refuses",)
+        stores = ", ".join(lacking)
+        return (
+            f"{spec.key}: image {image.id} is not copied to {stores}: the service never copies a deactivated image",
+        )
     return ()
 
 
 def note_verification(spec: ImageSpec) -> tuple[str, ...]:
-    """That the manifest forgoes to verify what the service fetches; a URL without any digest has a warning of its own."""
+    """A note if the manifest turns off the verification of data that the service fetches (``verify: none``).
+
+    There is none for a URL without a digest: it has its own warning.
+    """
     source, digest = spec.source, spec.fingerprint.strongest
     if not isinstance(source, UrlSource) or source.transfer.verify or digest is None:
         return ()
-    what = f"what the service fetches from {public_url(source.urls[0])} is not read back (verify: none)"
-    why = f"the declared {digest.algorithm} is taken on trust, unless the service computes one itself"
+    what = (
+        f"imagesync does not verify the data that the service fetches from {public_url(source.urls[0])} (verify: none)"
+    )
+    why = f"the declared {digest.algorithm} is compared only if the service computes a {digest.algorithm} itself"
     return (f"{spec.key}: {what}; {why}",)
 
 
 def find_resumable(spec: ImageSpec, wanted: str, staging: Iterable[Owned]) -> Owned | None:
-    """The staged image that this run can continue instead of making another; the newest one.
+    """The newest staged image that this run can continue; None if it must make a new one.
 
-    An import of an interrupted run that is still running, or done and not yet verified; or a candidate that was made
-    with ``verify: none``, which the manifest no longer declares. ``wanted`` is the digest of the wanted state: only a
-    record for exactly this state and content is continued. An upload of imagesync itself is not: it ended with its run.
+    That is an import of an interrupted run which still runs, or is done but not verified. Or it is a candidate that was
+    made with ``verify: none``, which the manifest no longer declares. ``wanted`` is the digest of the declared state: the
+    record must have it. An upload by imagesync is never continued, because it ended with its run.
     """
     transfer = spec.source.transfer
     if transfer is None:
@@ -83,7 +90,7 @@ def find_resumable(spec: ImageSpec, wanted: str, staging: Iterable[Owned]) -> Ow
 
 
 def _is_unfinished(spec: ImageSpec, transfer: Transfer, owned: Owned) -> bool:
-    """Whether an import of the wanted content by the declared method is running, or waits to be verified."""
+    """Whether an import of the declared content by the declared method is running, or waits to be verified."""
     image, record = owned.image, owned.record
     alive = image.importing or (image.status is Status.ACTIVE and record.unverified)
     named = {*record.digests, *record.declared}
@@ -92,6 +99,6 @@ def _is_unfinished(spec: ImageSpec, transfer: Transfer, owned: Owned) -> bool:
 
 
 def _is_unjudged_candidate(spec: ImageSpec, transfer: Transfer, owned: Owned) -> bool:
-    """Whether a candidate holds the wanted content on trust only; data that this run would send is sent instead."""
+    """Whether the service fetched the declared content of a candidate and nothing verified it yet."""
     settled = owned.image.status is Status.ACTIVE and not owned.image.importing
     return settled and not transfer.is_sent and is_unjudged(spec, owned) and compare_content(spec, owned) is Holds.SAME

@@ -1,4 +1,4 @@
-"""A live image and the build that takes its place -> the changes that users of the image see. Pure."""
+"""A live image and the build that replaces it -> the changes that users of the image see. Pure."""
 
 from collections.abc import Mapping, Sequence
 
@@ -13,10 +13,10 @@ from imagesync.planning.diff import compare
 def find_differences(
     old: LiveImage, new: ImageState, members: Mapping[str, Sequence[MemberState]]
 ) -> tuple[FieldChange, ...]:
-    """How the published state of a new build differs from the image that it supersedes, by path.
+    """The differences between the published state of a new build and the image that it supersedes, by path.
 
-    All properties are compared, because a new image has none of those that others set on the old one. The content, and
-    what is stored where, are not compared. ``members``: by image id, of the images whose members are known.
+    All properties are compared, because a new image has none of those that other users set on the old one. Content and
+    stores are not compared. ``members``: by image id, of the images whose members are known.
     """
     fields: dict[str, Value] = {name: live_field(old, name) for name in new.fields if name != "status"}
     before = ImageState(

@@ -1,8 +1,9 @@
-"""A wanted image and its live one -> the two states to compare and the record to write. Pure.
+"""A declared image and its live one -> the two states to compare and the record to write. Pure.
 
-This is the three-way merge: the manifest (wanted), the service (live) and the record (what imagesync set last).
-Declared values are managed. Values that imagesync set and the manifest no longer declares are removed or reset to their
-default; all others are left as they are. Equal states mean "nothing to do": a diff can never oscillate.
+This is a three-way merge of the manifest (declared), the service (live) and the record (what imagesync set last).
+imagesync manages declared values. It removes values that it set and the manifest no longer declares, or resets them to
+their default. It leaves all other values as they are. The states before and after are equal if there is nothing to do,
+so the plan after an apply is empty.
 """
 
 import hashlib
@@ -34,16 +35,16 @@ DEFAULTS: Final[Mapping[str, Value]] = {
     "protected": False,
     "hidden": False,
 }
-"""What an image has that says nothing, and what a field goes back to that is no longer declared."""
+"""The fields of a new image for which nothing is declared; a field that is no longer declared is reset to them."""
 
 
 def is_left_alone(spec: ImageSpec, managed: Managed, *path: str) -> bool:
-    """``ignore``, except for what ``on_replace`` changed when the image retired: that comes back with it."""
+    """Whether ``ignore`` applies to a path; not if ``on_replace`` changed it when the image retired: it is restored."""
     return bool(spec.ignore) and spec.is_ignored(*path) and ".".join(path) not in managed.before
 
 
 def make_state(spec: ImageSpec, members: frozenset[str], ids: Mapping[str, str]) -> ImageState:
-    """What a new image ends as: everything declared, defaults for the rest."""
+    """The state of a new image: everything that is declared, and defaults for the other fields."""
     status = {"status": spec.status.value} if spec.status else {}
     return ImageState(
         fields={**DEFAULTS, **declared_fields(spec), **status},
@@ -61,29 +62,29 @@ def merge_states(
     live_members: tuple[MemberState, ...],
     ids: Mapping[str, str],
 ) -> tuple[ImageState, ImageState]:
-    """The live state and the wanted one, both reduced to what is managed: unequal parts are what has to change.
+    """The live state and the declared state, both reduced to managed values: the differences are the changes to make.
 
-    Values of properties are as a manifest writes them: text that only looks like a reference is escaped.
+    Property values are written as in a manifest: text that only looks like a reference is escaped.
     """
     fields = _merge_fields(spec, image, managed)
     properties = _merge_properties(spec, managed, ids)
-    ours = set(properties)
-    ours |= {name for name in image.properties.keys() - ours if hash_name(name) in managed.properties}
-    display = tuple(sorted(member.project for member in live_members))
+    names = set(properties)
+    names |= {name for name in image.properties.keys() - names if hash_name(name) in managed.properties}
+    projects = tuple(sorted(member.project for member in live_members))
     before = ImageState(
         fields={name: live_field(image, name) for name in fields},
         properties={
             name: escape_references(value) if "$" in (value := image.properties[name]) else value
-            for name in sorted(ours)
+            for name in sorted(names)
             if name in image.properties and not (spec.ignore and is_left_alone(spec, managed, "properties", name))
         },
         tags=tuple(sorted(image.tags)),
-        members=display,
+        members=projects,
     )
     tags = before.tags if is_left_alone(spec, managed, "tags") else _merge_set(image.tags, spec.tags, managed.tags)
     sharing = fields.get("visibility", image.visibility.value) == Visibility.SHARED.value
-    wanted = _merge_set(frozenset(display), members, managed.members) if sharing else ()
-    after = ImageState(fields, properties, tags, display if spec.is_ignored("members") else wanted)
+    wanted = _merge_set(frozenset(projects), members, managed.members) if sharing else ()
+    after = ImageState(fields, properties, tags, projects if spec.is_ignored("members") else wanted)
     return before, after
 
 
@@ -99,7 +100,7 @@ def _merge_fields(spec: ImageSpec, image: LiveImage, managed: Managed) -> dict[s
 
 
 def compute_min_disk(image: LiveImage) -> int:
-    """GB that the virtual size needs, rounded up (the stored size where the service knows no virtual one)."""
+    """The virtual size in GiB, rounded up; the stored size if the service reports no virtual size."""
     return -(-(image.virtual_size or image.size or 0) // 2**30)
 
 
@@ -116,7 +117,7 @@ def _merge_properties(spec: ImageSpec, managed: Managed, ids: Mapping[str, str])
 
 
 def _restore_properties(managed: Managed) -> dict[str, str]:
-    """Properties that ``on_replace`` removed or changed when it retired the image: they come back with it."""
+    """The properties that ``on_replace`` removed or changed when the image retired, with their earlier values."""
     changed = ((path.partition("."), value) for path, value in managed.before.items())
     return {
         name: escape_references(str(value))
@@ -125,25 +126,25 @@ def _restore_properties(managed: Managed) -> dict[str, str]:
     }
 
 
-def _merge_set(live: frozenset[str], wanted: frozenset[str], ours: tuple[str, ...]) -> tuple[str, ...]:
-    foreign = {item for item in live if hash_name(item) not in ours}
+def _merge_set(live: frozenset[str], wanted: frozenset[str], managed: tuple[str, ...]) -> tuple[str, ...]:
+    foreign = {item for item in live if hash_name(item) not in managed}
     return tuple(sorted(foreign | wanted))
 
 
 def make_managed(spec: ImageSpec, members: frozenset[str], generation: int) -> Managed:
-    """What imagesync manages on an image once it is as the manifest says."""
+    """What imagesync manages on an image after it is as declared."""
     return Managed(
         fields={name: hash_value(value) for name, value in sorted(_list_managed_fields(spec).items())},
         properties=hash_values(spec.properties),
         tags=hash_names(spec.tags),
         members=hash_names(members),
         generation=generation,
-        origin=_public_origin(spec),
+        origin=_find_public_origin(spec),
     )
 
 
 def list_managed_names(spec: ImageSpec, members: frozenset[str]) -> tuple[frozenset[str], ...]:
-    """``make_managed(…).names()``, without the hashes of values: nearly all images need no new record."""
+    """``make_managed(…).names()`` without hashing values, which is faster; nearly all images need no new record."""
     texts = (spec.properties, spec.tags, members)
     return frozenset(_list_managed_fields(spec)), *(hash_all(tuple(names)) for names in texts)
 
@@ -154,25 +155,25 @@ def _list_managed_fields(spec: ImageSpec) -> dict[str, Value]:
         fields["status"] = spec.status.value
     if isinstance(spec.min_disk, Auto):
         fields["min_disk"] = spec.min_disk.value
-    if stores := _declared_stores(spec):
+    if stores := _list_declared_stores(spec):
         fields["stores"] = stores
     return fields
 
 
-def _declared_stores(spec: ImageSpec) -> Value:
+def _list_declared_stores(spec: ImageSpec) -> Value:
     transfer = spec.source.transfer
     if transfer is None:
         return None
     return "all" if transfer.all_stores else tuple(sorted(transfer.stores))
 
 
-def _public_origin(spec: ImageSpec) -> str | None:
-    """The URL of the bytes without credentials and query: a record may hold it."""
+def _find_public_origin(spec: ImageSpec) -> str | None:
+    """The URL of the data without credentials and query, because any user of the image can read its record."""
     return public_url(spec.source.urls[0]) if isinstance(spec.source, UrlSource) else None
 
 
 def wanted_digest(spec: ImageSpec) -> str:
-    """Identity of the wanted state, content and members apart: 32 hexadecimal digits, the same in every version."""
+    """The identity of the declared state without content and members: 32 hexadecimal digits, the same in every version."""
     parts = {
         "fields": declared_fields(spec),
         "properties": dict(spec.properties),
@@ -183,7 +184,7 @@ def wanted_digest(spec: ImageSpec) -> str:
 
 
 def find_reason(path: tuple[str, ...], wanted: Managed, managed: Managed) -> Reason:
-    """Drift where imagesync had set the very value that is wanted (``wanted``) before; else the manifest changed."""
+    """DRIFT if imagesync set the declared value (``wanted``) before (``managed``), else MANIFEST_CHANGED."""
     match path:
         case ("properties", name):
             hashes = (wanted.properties.get(hash_name(name)), managed.properties.get(hash_name(name)))
@@ -199,17 +200,17 @@ def find_reason(path: tuple[str, ...], wanted: Managed, managed: Managed) -> Rea
 
 
 def make_current_record(catalog: str, spec: ImageSpec, members: frozenset[str], base: Record) -> Record:
-    """``base`` (catalog, key, content, generation) with all else as the manifest now says."""
+    """``base`` with its content and generation, and everything else as the manifest declares now."""
     managed = make_managed(spec, members, base.managed.generation)
     managed = replace(managed, origin=base.managed.origin or managed.origin)
     return replace(base, catalog=catalog, key=spec.key, spec=wanted_digest(spec), managed=managed)
 
 
 def find_wanted_status(spec: ImageSpec, managed: Managed) -> Status | None:
-    """active or deactivated where the manifest says so, or where imagesync had deactivated it; else None."""
+    """The declared status; ACTIVE if none is declared and imagesync deactivated the image; else None: not managed."""
     if is_left_alone(spec, managed, "status"):
         return None
     if spec.status:
         return spec.status
-    ours = managed.fields.get("status") == hash_value(Status.DEACTIVATED.value) or "status" in managed.before
-    return Status.ACTIVE if ours else None
+    recorded = managed.fields.get("status") == hash_value(Status.DEACTIVATED.value)
+    return Status.ACTIVE if recorded or "status" in managed.before else None

@@ -1,8 +1,9 @@
-"""What is believed of the content of an image in another project. Pure.
+"""An image in another project -> what proves its content. Pure.
 
-The owner of an image may write any property of it, and may delete it and make another one in its place. So no digest that
-a record names is believed before such an image is published, promoted or adopted: only the service's own hash of the
-data, where the service can be relied on for it, or the data itself, read back and compared with what the manifest declares.
+The owner of an image can write any of its properties, and can replace the image by another one. So before imagesync
+publishes, promotes or adopts such an image, it does not believe the digests of its record. It believes the service's own
+hash, if the service's stores cannot change the data later. Otherwise it reads the data back and compares it with the
+declared digest.
 """
 
 from dataclasses import replace
@@ -18,22 +19,22 @@ _RANKS: Final = {Visibility.PRIVATE: 0, Visibility.SHARED: 1, Visibility.COMMUNI
 
 
 class Trust(Enum):
-    """What shows that an image holds the declared content."""
+    """What proves that an image holds the declared content."""
 
     GIVEN = auto()
-    """It lies in the session's own project, or the manifest declares no content."""
+    """No proof is needed: the image is in the session's own project, or the manifest declares no content."""
     HASH = auto()
-    """The service's own hash is the declared one, and the data behind it cannot be exchanged."""
+    """The service's own hash equals the declared digest, and the service's stores cannot change the data."""
     DATA = auto()
-    """Only the data itself, which has to be read back."""
+    """Only the data itself: it must be read back."""
     NOTHING = auto()
-    """The declared digest is not of the bytes that the service stores, or there is none."""
+    """Nothing: no digest is declared, or the service stores other bytes than the digest is of."""
 
 
 def judge(spec: ImageSpec, owned: Owned, project: str, able: Capabilities | None) -> Trust:
-    """What shows that an image holds the content that its key wants; ``project`` is the session's.
+    """What proves that an image holds the content that its key declares; ``project`` is the session's.
 
-    ``able`` None: nothing is known of the service, and its hash is not relied on.
+    ``able`` None: the capabilities of the service are unknown, so its hash proves nothing.
     """
     if owned.image.is_in_project(project) or spec.source in (Content.UNMANAGED, Content.NO_DATA):
         return Trust.GIVEN
@@ -46,19 +47,20 @@ def judge(spec: ImageSpec, owned: Owned, project: str, able: Capabilities | None
 
 
 def is_made_visible(spec: ImageSpec, image: LiveImage) -> bool:
-    """Whether the manifest wants an image to be seen by more users than see it now."""
+    """Whether the declared visibility lets more users see an image than see it now."""
     return is_shown_to_more(image, spec.visibility, hidden=bool(spec.hidden))
 
 
 def is_shown_to_more(image: LiveImage, visibility: Visibility | None, *, hidden: bool) -> bool:
-    """Whether an image that gets this visibility (None: keeps its own) is seen by more users than see it now."""
+    """Whether ``visibility`` (None: the present one) and ``hidden`` let more users see an image than see it now."""
     wider = visibility is not None and _RANKS[visibility] > _RANKS[image.visibility]
     return wider or (image.hidden and not hidden)
 
 
 def believe_history(managed: Managed, image: LiveImage, project: str) -> Managed:
-    """The managed values, without an earlier visibility if the image is in another project. Its owner could forge that
-    it was public once. Only the manifest makes an image of another project visible.
+    """The managed values; without the earlier visibility if the image is in another project.
+
+    Its owner could forge an earlier visibility of public. Only the manifest may make such an image visible.
     """
     if image.is_in_project(project):
         return managed
@@ -66,13 +68,13 @@ def believe_history(managed: Managed, image: LiveImage, project: str) -> Managed
 
 
 def note_read_back(spec: ImageSpec, image: LiveImage, able: Capabilities | None) -> str:
-    """That the data is read back, and what that proves."""
+    """A note that the data is read back, and what that proves."""
     proof = (
         ""
         if able is not None and able.hash_is_final
-        else " That proves it for that moment only: see docs/how-it-decides.md"
+        else "; this proves its content at that moment only, see docs/how-it-decides.md"
     )
     return (
-        f"{spec.key}: image {image.id} lies in project {image.owner}, which may have changed it; its data is read back and "
-        f"compared with the declared checksum first.{proof}"
+        f"{spec.key}: image {image.id} is in project {image.owner}, which may have changed it; apply first reads its data "
+        f"back and compares it with the declared checksum{proof}"
     )

@@ -1,4 +1,4 @@
-"""Images whose URL has a secret and no digest -> one sentence each, with the digest to declare. Pure."""
+"""Images whose URL contains a secret and that have no digest -> one sentence each, with the digest to declare. Pure."""
 
 from collections.abc import Iterator, Sequence
 
@@ -14,7 +14,7 @@ def refuse_undigested(wanted: Sequence[ImageSpec], groups: Groups) -> Iterator[s
             continue
         held = [(owned.id, choose_digest(owned, None)) for owned in groups[spec.key].current]
         known = next(
-            (f"add checksum: {digest} (what image {image_id} holds)" for image_id, digest in held if digest), ""
+            (f"add checksum: {digest} (the content of image {image_id})" for image_id, digest in held if digest), ""
         )
         sentence = f"images.{spec.key}.source: {WHY_DIGEST}; {known or 'add checksum or checksum_url'}"
         yield spec.source_place.add_to(sentence)

@@ -54,7 +54,7 @@ def test_adopt_shows_asks_and_tells_what_it_cannot_adopt(workspace: ExportWorksp
     image = filled(workspace.backend, name="Old")
     workspace.write(old={"name": "Old", "min_ram": 5}, new={"name": "New"})
     done = workspace.run("adopt", "base.yaml", code=64)
-    assert "Note: new: not adopted: there is no visible image named 'New'" in done.stdout
+    assert "Note: new: not adopted: no visible image is named 'New'" in done.stdout
     assert "min_ram  0 → 5" in done.stdout
     assert "pass --yes" in done.stderr
     assert workspace.backend.images(image.id) == [image]

@@ -212,14 +212,14 @@ FORGED: dict[str, tuple[Callable[[ForgedPlanWorkspace, dict[str, Any]], None], s
         set_in("target", "location", value="/nowhere/store"),
         "the plan's store, /nowhere/store, is not among",
     ),
-    "reliance without values": (forget_relied, "does not say what it relied on"),
-    "no reliance": (set_in("relies", value=[]), "does not say what it relied on"),
-    "nothing absent": (set_in("absent", value=[]), "does not say that created had no image"),
-    "name of a foreign image": (hide_clash, "the name 'golden' was taken meanwhile"),
+    "reliance without values": (forget_relied, "does not list these values of image"),
+    "no reliance": (set_in("relies", value=[]), "does not list the values of image"),
+    "nothing absent": (set_in("absent", value=[]), "does not list created among the keys without an image"),
+    "name of a foreign image": (hide_clash, "has taken the name 'golden' meanwhile"),
     "protected image adopted": (adopt_protected, "would take over the protected image"),
     "marker in a property": (
         set_in("create", "document", "properties", value={"imagesync_lease": "base"}),
-        "not a manifest's to set",
+        "which a manifest cannot set",
     ),
     "role": (set_in("create", "record", "role", value="retired"), "a new image becomes current"),
     "catalog": (set_in("update", "record", "catalog", value="other"), "another catalog or key"),
@@ -227,9 +227,9 @@ FORGED: dict[str, tuple[Callable[[ForgedPlanWorkspace, dict[str, Any]], None], s
         set_in("update", "changes", value=[{"path": ["min_ram"], "before": 9, "after": 2, "reason": "drift"}]),
         "min_ram of image",
     ),
-    "counts": (set_in("removed", value=[]), "removed: the plan counts it wrongly"),
+    "counts": (set_in("removed", value=[]), "removed: the plan's lists of removed and changed keys do not match"),
     "needs": (set_in("create", "needs", value=["create:z"]), "not another step of the plan"),
-    "kind": (set_in("kind", value="stage"), "kind stage has no such step"),
+    "kind": (set_in("kind", value="stage"), "kind stage cannot have this step"),
 }
 
 
@@ -317,11 +317,11 @@ def test_permissions_are_given_again(workspace: ForgedPlanWorkspace) -> None:
     assert "although it is protected" in workspace.run("show", "plan.json").stdout
     refuse(workspace, "would delete the protected image")
     refused = workspace.run("apply", "plan.json", "--yes", "--allow-protected", "--max-delete", "0", code=1).stderr
-    assert "would remove 1 of 4 live images (25 %), the limit is 0; pass --max-delete 1" in refused
+    assert "the plan would remove 1 of 4 live images (25 %); the limit is 0; pass --max-delete 1" in refused
     workspace.run("apply", "plan.json", "--yes", "--allow-protected")
     workspace.want({})
     workspace.plan("--destroy")
-    refuse(workspace, "pass --destroy to allow")
+    refuse(workspace, "pass --destroy to allow it")
     workspace.run("apply", "plan.json", "--yes", "--destroy")
 
 

@@ -140,7 +140,7 @@ def test_discarding_takes_a_key_or_all(workspace: LifeCycleWorkspace) -> None:
     workspace.names("three")
     workspace.run("apply", "--stage", "--yes")
     assert "Nothing to do." in workspace.run("apply", ".", "--discard-staged", "other", "--yes").stdout
-    assert "write a PATH before the option" in workspace.run("apply", "--discard-staged", ".", "--yes", code=1).stderr
+    assert "write PATH before the option" in workspace.run("apply", "--discard-staged", ".", "--yes", code=1).stderr
     assert len(workspace.roles()["staging"]) == 1
     workspace.run("apply", "--discard-staged", "ubuntu", "--yes")
     assert "staging" not in workspace.roles()
@@ -155,7 +155,7 @@ def test_a_rejected_candidate_is_no_change(workspace: LifeCycleWorkspace) -> Non
     output = workspace.run("plan", "--detailed-exitcode", "-o", "plan.json").stdout
     assert f"{rejected.id}  staged {rejected.created_at}" in output
     assert "rejected, not published" in output
-    assert f"Note: ubuntu: candidate {rejected.id} was deactivated: its build is rejected" in output
+    assert f"Note: ubuntu: candidate {rejected.id} was deactivated, so its build is rejected" in output
     assert "No changes. 1 image matches the manifest." in output
     document = workspace.json("plan.json")
     assert list(Draft202012Validator(load_schema("plan")).iter_errors(document)) == []
@@ -163,7 +163,7 @@ def test_a_rejected_candidate_is_no_change(workspace: LifeCycleWorkspace) -> Non
     assert "No changes." in workspace.run("apply", "--yes", "--out", "report.json", "--ids", "ids.json").stdout
     report = workspace.json("report.json")
     assert report["rejected"] == {"ubuntu": [rejected.id]}
-    assert "its build is rejected" in report["notes"][0]
+    assert "so its build is rejected" in report["notes"][0]
     assert workspace.json("ids.json")["ubuntu"] == workspace.roles()["current"][0].id
     workspace.names("two")
     workspace.run("plan", "-o", "next.json")

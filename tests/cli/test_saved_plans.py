@@ -283,7 +283,9 @@ def test_limits_on_the_command_line(workspace: SavedPlanWorkspace) -> None:
     changed = {key: {**image, "min_ram": 9} for key, image in IMAGES.items()}
     workspace.write(changed)
     output = workspace.run("plan", "--store", "store", "--max-update", "50%", code=1).stderr
-    assert "would update 4 of 4 live images (100 %), the limit is 50 %; pass --max-update 4 to allow" in output
+    assert (
+        "the plan would update 4 of 4 live images (100 %); the limit is 50 %; pass --max-update 4 to allow it" in output
+    )
     assert "4 to update" in workspace.run("plan", "--store", "store", "--max-update", "4").stdout
     for words in (("--max-update", "101%"), ("--max-delete", "200%")):
         output = workspace.run("plan", "--store", "store", *words, code=64).stderr

@@ -288,7 +288,7 @@ def test_a_saved_plan_is_applied_to_the_real_service_or_refused(workspace: Cloud
     workspace.run("plan", "-o", saved)
     assert "the plan was made for" in workspace.run("apply", "--yes", user="bob", code=64, path=saved).stderr
     assert "Applied: 3 created." in workspace.run("apply", "--yes", path=saved).stdout
-    assert "was made meanwhile" in workspace.run("apply", "--yes", code=1, path=saved).stderr
+    assert "another run created image" in workspace.run("apply", "--yes", code=1, path=saved).stderr
     workspace.images["raw-01"]["min_ram"] = 5
     workspace.run("plan", "-o", saved)
     workspace.cloud.http().patch(workspace.live()["raw-01"]["id"], {"op": "replace", "path": "/min_ram", "value": 9})

@@ -157,7 +157,7 @@ def test_the_plan_shows_method_stores_and_missing_verification(workspace: CloudW
     wanted(workspace, {**source, "checksum": digest("sha256", DATA), "verify": "none"})
     output = workspace.run("plan").stdout
     assert "read back to verify it" not in output
-    assert "is not read back (verify: none); the declared sha256 is taken on trust" in output
+    assert "(verify: none); the declared sha256 is compared only if the service computes a sha256 itself" in output
     wanted(workspace, {**source, "checksum": digest("sha512", DATA)})
     assert "read back" not in workspace.run("plan").stdout
     wanted(workspace, source)
@@ -300,7 +300,7 @@ def test_verify_none_publishes_and_records_the_digest_as_declared(
     if stage:
         output = workspace.run("apply", "--yes", "--stage").stdout
         assert "taken on trust" in output
-        assert f"its content taken for {declared} on trust" in workspace.run("plan").stdout
+        assert f"without verification: its content is assumed to be {declared}" in workspace.run("plan").stdout
     else:
         assert "taken on trust" in workspace.run("plan").stdout
     image = apply_and_settle(workspace)
@@ -394,7 +394,7 @@ def test_an_upload_into_several_stores_must_stay_unchanged(workspace: CloudWorks
 @pytest.mark.parametrize(
     ("user", "source", "expected"),
     [
-        ("operator", {"stores": ["fast", "cold"]}, "has no store cold; it has fast, slow"),
+        ("operator", {"stores": ["fast", "cold"]}, "has no store cold; use fast, slow"),
         ("limited", {"method": "web-download"}, "does not offer web-download; use glance-direct or upload"),
     ],
 )

@@ -215,7 +215,7 @@ def test_two_catalogs_with_the_same_names(workspace: RegressionWorkspace, tmp_pa
     other = RegressionWorkspace(workspace.cloud, tmp_path / "other", "other")
     other.want("a", source="two.raw")
     other.write()
-    assert f"held by image {mine['id']}, which belongs to catalog base" in other.refused()
+    assert f"image {mine['id']}, which belongs to catalog base, already has the name" in other.refused()
     other.images["a"]["name"] = "a of other"
     other.apply()
     theirs = other.image("a")
@@ -408,7 +408,7 @@ def test_limits_are_checked_before_any_write(workspace: RegressionWorkspace) -> 
     full = {key: dict(image) for key, image in workspace.images.items()}
     workspace.images = {key: image for key, image in full.items() if key in ("k0", "k1", "k2")}
     workspace.write()
-    assert "would remove 2 of 5 live images (40 %), the limit is 30 %; pass --max-delete 2" in workspace.refused()
+    assert "remove 2 of 5 live images (40 %); the limit is 30 %; pass --max-delete 2" in workspace.refused()
     assert "would remove 2 of 5" in workspace.refused("--max-delete", "1")
     workspace.policy = {"max_delete": 1}
     workspace.write()
@@ -416,7 +416,7 @@ def test_limits_are_checked_before_any_write(workspace: RegressionWorkspace) -> 
     workspace.policy = {}
     workspace.images = {key: {**image, "min_ram": 7} for key, image in full.items()}
     workspace.write()
-    assert "would update 5 of 5 live images (100 %), the limit is 50 %" in workspace.refused("--max-update", "50%")
+    assert "update 5 of 5 live images (100 %); the limit is 50 %" in workspace.refused("--max-update", "50%")
     workspace.images = {key: image for key, image in full.items() if key != "k0"}
     workspace.write()
     assert "protected" in workspace.refused()

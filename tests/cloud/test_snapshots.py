@@ -305,10 +305,10 @@ def test_a_snapshot_is_adopted_only_by_its_id(workspace: SnapshotWorkspace, take
         for command in ("apply", "plan"):
             words = ("--yes",) if command == "apply" else ()
             output = workspace.run(command, str(workspace.folder), *words, code=1).output
-            assert "images.other: the name 'Wanted' is held by image" in output
+            assert "already has the name 'Wanted'" in output
             assert image_id in output
             assert "carries a copy of another image's record, as snapshots do" in output
-            assert f"adopt it (adopt: {image_id}), or give this image another name" in output
+            assert f"adopt it (adopt: {image_id}), or declare another name" in output
         output = workspace.run("adopt", str(workspace.folder), "--yes").output
         assert "other: not adopted" in output
         assert workspace.snapshots.read_state() == workspace.snapshots.seen

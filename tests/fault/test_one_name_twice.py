@@ -72,7 +72,7 @@ def test_two_catalogs_take_one_name_at_the_same_moment(
     for result in results:
         other = "two" if result is results[0] else "one"
         clash = (
-            f"which belongs to catalog {other}; give one of them another name, or take a out of one of the manifests"
+            f"which belongs to catalog {other}, also has the name 'the-name'; give one of them another name, or remove"
         )
         assert (clash in result.stdout) == (result.code == 1), result
         assert result.code in (0, 1), result

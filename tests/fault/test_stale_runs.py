@@ -160,7 +160,7 @@ class OvertakenRun:
         lacking = self.check_visible(point)
         result = self.workspace.command.run(*words)
         assert result.code == 0, (point, result)
-        if may_be_deactivated and "was deactivated, not by imagesync, and stays so" in result.output:
+        if may_be_deactivated and "so it stays deactivated" in result.output:
             assert self.workspace.command.run(*words, "--reactivate").code == 0
             lacking = ["status"]
         if may_be_shared and self.current() != self.expected:

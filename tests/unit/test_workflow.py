@@ -104,7 +104,7 @@ def test_a_plan_over_its_limits_is_shown_and_changes_nothing(backend: Backend, t
         requests.append(plan)
         return True
 
-    with pytest.raises(PlanRefused, match="would remove 5 of 6 live images"):
+    with pytest.raises(PlanRefused, match="the plan would remove 5 of 6 live images"):
         apply(planner(backend, tmp_path, 1), hooks=Hooks(show=output.append, approve=approve))
     assert (len(output), requests) == (1, [])
     assert planner(backend, tmp_path, 6).plan().ids == before
@@ -218,7 +218,7 @@ def test_a_saved_plan_is_checked_again_under_the_lease(backend: Backend, tmp_pat
     def run_another(_plan: Plan) -> bool:
         return apply(planner(backend, tmp_path, 1)).report.succeeded
 
-    with pytest.raises(StalePlan, match="was made meanwhile"):
+    with pytest.raises(StalePlan, match="another run created image"):
         apply_saved(backend, plan, hooks=Hooks(approve=run_another))
     assert len(backend.inventory("base")) == 1
 
@@ -280,8 +280,8 @@ def test_a_name_that_another_image_took_at_the_same_time_is_reported(
     report = apply(planner(backend, tmp_path, 1), hooks=change_when_made(backend, take_name)).report
     (sentence,) = report.leftover
     whose = "belongs to catalog other" if marks else "is not managed by imagesync"
-    assert sentence.startswith("k0: the name 'k0' is held by image ")
-    assert f"which {whose}; give one of them another name, or take k0 out of one of the manifests" in sentence
+    assert sentence.startswith("k0: image ")
+    assert f", which {whose}, also has the name 'k0'; give one of them another name, or remove k0 from one" in sentence
 
 
 class Contested(Local):

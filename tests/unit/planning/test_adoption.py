@@ -31,7 +31,9 @@ def test_adoption_takes_the_one_image_of_that_name() -> None:
     foreign = replace(live(spec("a"), "foreign"), properties={})
     made = plan(catalog(spec("a", adopt=True)), inventory(foreign=(foreign,)))
     assert kinds(made) == [("Update", "a", "adopt")]
-    assert made.notes == (f"a: image foreign is adopted, its content taken for {digest('a')} on trust",)
+    assert made.notes == (
+        f"a: image foreign is adopted without verification: its content is assumed to be {digest('a')}",
+    )
     assert recorded(made) == ((), (digest("a"),))
 
 
@@ -113,7 +115,7 @@ def test_what_does_not_fit_is_not_adopted() -> None:
     ):
         made = plan(catalog(spec("a", adopt="foreign")), inventory(foreign=(found,)))
         assert kinds(made) == [("Create", "a", "content-changed"), ("Update", "a", "superseded")]
-        assert any("named to be adopted" in note for note in made.notes)
+        assert any("which adopt names" in note for note in made.notes)
     made = plan(
         catalog(spec("a", adopt="foreign", source=Content.NO_DATA, fingerprint=Fingerprint())),
         inventory(foreign=(foreign,)),
@@ -148,7 +150,7 @@ def test_the_adopt_command_takes_the_keys_that_lack_an_image() -> None:
     found = pick_adoptable(wanted, inventory(live(spec("ours")), foreign=(foreign,)))
     assert [one.key for one in found.images] == ["free"]
     assert found.only == ("free",)
-    assert found.warnings == ("nowhere: not adopted: there is no visible image named 'nowhere'",)
+    assert found.warnings == ("nowhere: not adopted: no visible image is named 'nowhere'",)
 
 
 def test_the_adopt_command_without_anything_to_adopt_looks_at_no_key() -> None:

@@ -20,7 +20,7 @@ BOUND_ELSEWHERE = {"imagesync_catalog": "other", "imagesync_id": "foreign"}
 def test_a_name_held_by_a_foreign_image_is_a_clash() -> None:
     """The error names its id and both ways out."""
     foreign = replace(live(spec("a"), "foreign"), properties={})
-    with pytest.raises(PlanRefused, match=r"held by image foreign.*adopt: foreign.*another name"):
+    with pytest.raises(PlanRefused, match=r"image foreign, .*already has the name.*adopt: foreign.*another name"):
         plan(catalog(spec("a")), inventory(foreign=(foreign,)))
 
 
@@ -31,15 +31,15 @@ def test_a_clash_names_its_place_and_both_ways_out() -> None:
     with pytest.raises(PlanRefused) as refused:
         plan(catalog(spec("a", name="n", **places)), inventory(foreign=(foreign,)))
     assert refused.value.refusals == (
-        "m.yaml:4:7: images.a: the name 'n' is held by image foreign, which is not managed by imagesync; "
-        "adopt it (adopt: foreign), or give this image another name",
+        "m.yaml:4:7: images.a: image foreign, which is not managed by imagesync, already has the name 'n'; "
+        "adopt it (adopt: foreign), or declare another name",
     )
     marked = replace(foreign, name="a", properties=BOUND_ELSEWHERE)
     with pytest.raises(PlanRefused) as refused:
         plan(catalog(spec("a", places={"image": Place("m.yaml", 3, 5)})), inventory(foreign=(marked,)))
     assert refused.value.refusals == (
-        "m.yaml:3:5: images.a: the name 'a' is held by image foreign, which belongs to catalog other; let catalog other go "
-        "of it (take it out there, with on_remove: keep) and adopt it (adopt: foreign), or give this image another name",
+        "m.yaml:3:5: images.a: image foreign, which belongs to catalog other, already has the name 'a'; release it in "
+        "catalog other (remove its key there, with policy.on_remove: keep) and adopt it (adopt: foreign), or declare another name",
     )
 
 
@@ -116,7 +116,7 @@ def test_several_images_to_adopt_are_refused() -> None:
 def test_an_image_of_another_catalog_is_not_adopted() -> None:
     """Both ways out are named."""
     foreign = replace(live(spec("a"), "foreign"), properties=BOUND_ELSEWHERE)
-    with pytest.raises(PlanRefused, match=r"belongs to catalog other.*on_remove: keep.*take adopt out here"):
+    with pytest.raises(PlanRefused, match=r"belongs to catalog other.*on_remove: keep.*remove adopt here"):
         plan(catalog(spec("a", adopt="foreign")), inventory(foreign=(foreign,)))
 
 
@@ -128,7 +128,7 @@ def test_a_snapshot_is_adopted_by_its_id_only(name: str) -> None:
     (step,) = plan(catalog(spec("a", adopt="snapshot")), inventory(foreign=(snapshot,))).steps
     assert (step.reason, step.id) == ("adopt", "update:a:snapshot")
     for adopt in (True, False):
-        with pytest.raises(PlanRefused, match="held by image snapshot, which carries a copy of another image's record"):
+        with pytest.raises(PlanRefused, match="image snapshot, which carries a copy of another image's record"):
             plan(catalog(spec("a", adopt=adopt)), inventory(foreign=(snapshot,)))
 
 
@@ -138,7 +138,7 @@ def test_an_image_of_another_project_is_not_adopted(adopt: str | bool) -> None:
     wanted = spec("a", adopt=adopt)
     foreign = replace(live(spec("a"), "foreign", owner=OTHER), properties={})
     if adopt is not True:
-        with pytest.raises(PlanRefused, match="there is no image foreign of this project to adopt"):
+        with pytest.raises(PlanRefused, match="has no foreign image foreign"):
             plan(catalog(wanted), inventory(foreign=(foreign,)))
     else:
         assert kinds(plan(catalog(wanted), inventory(foreign=(foreign,)))) == [("Create", "a", "new")]
@@ -157,22 +157,22 @@ def test_an_image_adopted_by_id_is_not_adopted_by_name_too() -> None:
     """It has one key."""
     foreign = replace(live(spec("a"), "foreign"), properties={})
     wanted = catalog(spec("b", adopt="foreign"), spec("a", adopt=True))
-    with pytest.raises(PlanRefused, match=r"images\.a: the name 'a' is held by image foreign"):
+    with pytest.raises(PlanRefused, match=r"images\.a: image foreign, .*already has the name 'a'"):
         plan(wanted, inventory(foreign=(foreign,)))
 
 
 @pytest.mark.parametrize(
     ("attrs", "foreign", "sentence"),
     [
-        ({}, {"name": "a"}, "the name 'a' is held by image foreign"),
-        ({"adopt": "gone"}, {"name": "a"}, "there is no image gone of this project to adopt"),
+        ({}, {"name": "a"}, "already has the name 'a'"),
+        ({"adopt": "gone"}, {"name": "a"}, "has no foreign image gone"),
         (
             {"adopt": "foreign"},
             {"name": "a", "properties": BOUND_ELSEWHERE},
             "image foreign belongs to catalog other",
         ),
-        ({"source": KnownContent(digest("a"))}, {"name": "b"}, "there is not an image of it and no source"),
-        ({"id": "foreign", "owner": None}, {"name": "b"}, "the id foreign is taken"),
+        ({"source": KnownContent(digest("a"))}, {"name": "b"}, "no image exists, and no source"),
+        ({"id": "foreign", "owner": None}, {"name": "b"}, "a foreign image has the id foreign"),
     ],
 )
 def test_what_another_project_puts_in_the_way_stops_its_key_only(

@@ -151,7 +151,7 @@ def test_of_a_saved_plan_what_is_due_by_its_day_or_age_depends_on_the_clocks() -
     assert find_untimely_steps(made, Clock((NOW,))) == []
     output = find_untimely_steps(made, Clock((NOW,), "the clocks differ"))
     deletion = "the clocks differ: nothing is deleted because of its age; correct the clock that is wrong"
-    other = "the clocks differ: it is not certain that its day has come; correct the clock that is wrong"
+    other = "the clocks differ: it is not certain that the image has expired; correct the clock that is wrong"
     assert sorted(output) == [
         f"deactivate:e-deactivate:id-e-deactivate: {other}",
         f"delete:a:old: {deletion}",
@@ -167,7 +167,7 @@ def test_a_saved_plan_of_a_host_that_is_ahead_is_refused_by_one_that_is_right() 
     ahead = planned(Clock((NOW + timedelta(days=3652),)))
     output = find_untimely_steps(ahead, Clock((NOW,)))
     assert len(output) == len(ahead.steps) == 5
-    assert all("the plan was made at 2036-11-" in one and "which is later than now" in one for one in output)
+    assert all("the plan is dated 2036-11-" in one and "which is in the future" in one for one in output)
     assert find_untimely_steps(ahead, Clock((NOW + timedelta(days=3652, minutes=-9),))) == []
     assert find_untimely_steps(planned(Clock((NOW,))), Clock((NOW + timedelta(days=9),))) == []
     soon = planned(Clock((NOW + timedelta(minutes=5),)))

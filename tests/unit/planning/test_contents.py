@@ -7,7 +7,7 @@ import pytest
 from imagesync.model.catalog import Checksum, Fingerprint
 from imagesync.model.plan import Create
 from imagesync.model.record import Managed
-from imagesync.planning.contents import drop_settled, find_unknown, is_same_but_for
+from imagesync.planning.contents import drop_settled, find_unknown, is_same_except_keys
 from tests.unit.factories import PROJECT, candidate, catalog, inventory, live, plan, retired, rewrite, spec
 
 DISK = spec("a", fingerprint=Fingerprint((Checksum("sha512", "a" * 128),), size=4096))
@@ -63,9 +63,9 @@ def test_who_was_to_take_over_the_name_of_a_key_that_is_left_is_left_too(owner: 
     assert {each.key for each in rest.relies} == set(left)
     assert (rest.removed, rest.changed) == ((), left)
     assert rest.ids == made.ids
-    assert is_same_but_for(rest, made, undone)
-    assert not is_same_but_for(rest, made, set())
-    assert not is_same_but_for(rest, replace(made, steps=made.steps[:-1]), undone)
+    assert is_same_except_keys(rest, made, undone)
+    assert not is_same_except_keys(rest, made, set())
+    assert not is_same_except_keys(rest, replace(made, steps=made.steps[:-1]), undone)
 
 
 def test_images_that_may_hold_the_bytes_in_the_order_in_which_they_are_compared() -> None:

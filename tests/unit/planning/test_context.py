@@ -61,7 +61,7 @@ def test_references_mean_the_images_that_only_leaves_out() -> None:
 def test_a_reference_to_what_is_not_there_and_not_made_is_refused() -> None:
     """Otherwise its text would be in the place of an id."""
     root = spec("root", properties={"kernel_id": "${images.kernel.id}"})
-    with pytest.raises(PlanRefused, match=r"images.root: it refers to images.kernel, of which there is no image"):
+    with pytest.raises(PlanRefused, match=r"images.root: it refers to images.kernel, which has no image"):
         plan(catalog(root, keys=frozenset({"kernel", "root"}), only=("root",)), inventory())
 
 
@@ -82,7 +82,7 @@ def test_what_refers_to_a_rejected_key_without_an_image_waits_for_it(make: Calla
     found = inventory(candidate(spec("kernel"), "k", status=Status.DEACTIVATED), candidate(root, "r"))
     made = make(plan_input(catalog(spec("kernel"), root, top, spec("z")), found))
     assert [step.id for step in made.steps] == ["create:z"]
-    waits = "which has no published image yet; nothing is done until it has one"
+    waits = "which has no published image yet; this key is left as it is until then"
     assert made.notes[1:] == (
         f"root: it refers to images.kernel, {waits}",
         f"top: it refers to images.root, {waits}",

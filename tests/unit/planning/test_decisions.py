@@ -96,7 +96,7 @@ def test_an_earlier_build_that_somebody_deactivated_is_not_taken() -> None:
     )
     made = plan(catalog(spec("a", "a")), found)
     assert actions(made)[0] == ("Create", "a", "content-changed")
-    assert any("image one has this content, but was deactivated" in note for note in made.notes)
+    assert any("image one has this content, but another user deactivated it" in note for note in made.notes)
     assert actions(plan(catalog(spec("a", "a")), found, Policy(reactivate=True)))[0] == (
         "Reactivate",
         "one",
@@ -197,7 +197,7 @@ def test_known_content_that_is_another_is_refused() -> None:
     """There is nothing to make a new build from: the sentence names the image."""
     other = KnownContent(Checksum("sha512", "b" * 128))
     foreign = replace(live(spec("a"), "foreign", os_hash_algo="sha512", os_hash_value="c" * 128), properties={})
-    with pytest.raises(PlanRefused, match="image foreign is not the declared one"):
+    with pytest.raises(PlanRefused, match="image foreign does not have the declared content"):
         plan(catalog(spec("a", source=other, adopt="foreign")), inventory(foreign=(foreign,)))
 
 
@@ -229,9 +229,9 @@ def test_a_rejection_is_told_with_the_ways_out() -> None:
     """One sentence; it is not counted as an image that matches the manifest."""
     made = plan(catalog(spec("a", "b")), inventory(live(spec("a"), "old"), REJECTED))
     assert made.notes == (
-        "a: candidate cand was deactivated: its build is rejected, nothing is published, and the current image stays as it "
-        "is; to publish it, activate it (openstack image set --activate cand) and apply; to forget the rejection, drop it "
-        "(imagesync apply PATH --discard-staged a); or declare another build",
+        "a: candidate cand was deactivated, so its build is rejected and not published; the current image "
+        "stays as it is; to publish it: openstack image set --activate cand, then apply; to drop it: "
+        "imagesync apply PATH --discard-staged a; or declare another build",
     )
     assert (made.unchanged, made.ids) == (0, {"a": "old"})
 
@@ -266,7 +266,7 @@ def test_a_rejected_build_leaves_a_damaged_image_and_says_so() -> None:
     for policy in (Policy(), Policy(drift_only=True)):
         made = plan(catalog(wanted), found, policy)
         assert made.steps == ()
-        assert "although its data is not what was published" in made.notes[0]
+        assert "although its data is not what imagesync published" in made.notes[0]
 
 
 def test_a_rejected_image_that_is_put_back_into_use_is_published() -> None:
@@ -314,8 +314,8 @@ def test_under_staged_only_nothing_is_done_until_the_build_is_staged(beside: tup
     made = plan(catalog(spec("a", "b", min_ram=7)), inventory(*beside), STAGED_ONLY)
     assert made.steps == ()
     assert made.notes == (
-        "a: the wanted build is not staged yet, and policy.publish is staged-only: nothing is done; "
-        "imagesync apply PATH --stage stages it",
+        "a: the declared build is not staged yet, and policy.publish is staged-only, so it is not published; "
+        "to stage it: imagesync apply PATH --stage",
     )
     assert made.unchanged == 0
 

@@ -90,7 +90,7 @@ def test_content_that_is_known_by_another_algorithm_only_is_hashed_before_it_is_
 def test_of_several_current_images_references_mean_the_newest() -> None:
     """An interrupted run may leave two."""
     found = group([live(spec("a"), "new", generation=2), live(spec("a"), "old")])
-    assert found.current_ids() == {"a": "new"}
+    assert found.find_current_ids() == {"a": "new"}
 
 
 def test_content_without_digest_is_its_url() -> None:
@@ -119,7 +119,7 @@ def test_exported_content_is_checked_against_what_was_computed(computed: str | N
     if same:
         assert not [step for step in plan(catalog(wanted), inventory(image)).steps if isinstance(step.action, Create)]
         return
-    with pytest.raises(PlanRefused, match="not the declared one"):
+    with pytest.raises(PlanRefused, match="does not have the declared content"):
         plan(catalog(wanted), inventory(image))
 
 
@@ -137,7 +137,7 @@ def test_what_could_not_be_current_is_not_compared(attrs: dict[str, Any]) -> Non
 def test_exported_content_is_checked_against_the_live_hash() -> None:
     """``source: {checksum}`` cannot be made, only compared."""
     wanted = spec("a", source=KnownContent(digest("a")), fingerprint=Fingerprint((digest("a"),)))
-    with pytest.raises(PlanRefused, match="not the declared one"):
+    with pytest.raises(PlanRefused, match="does not have the declared content"):
         plan(catalog(wanted), inventory(live(wanted, os_hash_algo="sha256", os_hash_value="f" * 64)))
 
 

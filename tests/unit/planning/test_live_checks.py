@@ -70,13 +70,25 @@ FORGED_STEPS: dict[str, tuple[Any, Reason, str]] = {
     "deactivate a foreign image": (Deactivate("z", "foreign"), Reason.DRIFT, "does not belong to z"),
     "reactivate a foreign image": (Reactivate("z", "foreign"), Reason.DRIFT, "does not belong to z"),
     "let go of a foreign image": (Update("z", "foreign", (), None), Reason.REMOVED, "does not belong to z"),
-    "deactivate as an adoption": (Deactivate("z", "foreign"), Reason.ADOPT, "is not adopted by the plan"),
+    "deactivate as an adoption": (Deactivate("z", "foreign"), Reason.ADOPT, "but does not adopt it"),
     "an image of another key": (Delete("a", "id-b", 4096), Reason.REMOVED, "does not belong to a"),
-    "an image that is not there": (Delete("a", "nowhere", 4096), Reason.REMOVED, "there is no image nowhere"),
-    "a current image as superseded": (Delete("b", "id-b", 4096), Reason.SUPERSEDED, "is current, which does not fit"),
-    "a current image as left over": (Delete("b", "id-b", 4096), Reason.INCOMPLETE, "is current, which does not fit"),
-    "a retired image as a candidate": (Delete("a", "old", 4096), Reason.DISCARDED, "is retired, which does not fit"),
-    "a staged image as current": (Deactivate("c", "cand"), Reason.DRIFT, "is staging, which does not fit"),
+    "an image that is not there": (Delete("a", "nowhere", 4096), Reason.REMOVED, "image nowhere does not exist"),
+    "a current image as superseded": (
+        Delete("b", "id-b", 4096),
+        Reason.SUPERSEDED,
+        "has role current, which does not match",
+    ),
+    "a current image as left over": (
+        Delete("b", "id-b", 4096),
+        Reason.INCOMPLETE,
+        "has role current, which does not match",
+    ),
+    "a retired image as a candidate": (
+        Delete("a", "old", 4096),
+        Reason.DISCARDED,
+        "has role retired, which does not match",
+    ),
+    "a staged image as current": (Deactivate("c", "cand"), Reason.DRIFT, "has role staging, which does not match"),
     "another size": (Delete("b", "id-b", 1), Reason.REMOVED, "size or protection"),
     "hidden protection": (Delete("b", "id-b", 4096, unprotect=True), Reason.REMOVED, "size or protection"),
     "active already": (Reactivate("b", "id-b"), Reason.DRIFT, "is active, not deactivated"),
@@ -121,10 +133,13 @@ def adopting(**attrs: Any) -> tuple[Plan, Inventory]:
     ("attrs", "expected"),
     [
         ({"owner": "project-2"}, "is not in project project-1"),
-        ({"properties": {"imagesync_catalog": "other", "imagesync_id": "adopted"}}, "a record of something else"),
-        ({"properties": {"imagesync_lease": "base"}}, "a record of something else"),
-        ({"status": Status.SAVING}, "is saving, and cannot be adopted"),
-        ({"status": Status.PENDING_DELETE}, "is pending_delete, and cannot be adopted"),
+        (
+            {"properties": {"imagesync_catalog": "other", "imagesync_id": "adopted"}},
+            "is owned by another catalog or is a lease record",
+        ),
+        ({"properties": {"imagesync_lease": "base"}}, "is owned by another catalog or is a lease record"),
+        ({"status": Status.SAVING}, "is saving, so it cannot be adopted"),
+        ({"status": Status.PENDING_DELETE}, "is pending_delete, so it cannot be adopted"),
     ],
 )
 def test_what_cannot_be_adopted(attrs: dict[str, Any], expected: str) -> None:
@@ -145,7 +160,7 @@ def test_an_adoption_does_not_change_what_no_manifest_can_change(name: str) -> N
     """Nor does it give the image away."""
     made, images = adopting()
     forged = change_action(made, "update:z:adopted", changes=(FieldChange((name,), PROJECT, "other"),))
-    assert f"does not change {name}" in refusals(forged, images)[0]
+    assert f"cannot change {name}" in refusals(forged, images)[0]
 
 
 def test_an_image_that_was_to_be_adopted_retires_and_is_not_deleted() -> None:
@@ -185,18 +200,21 @@ def retire_early(made: Plan) -> Plan:
 
 
 FORGED: dict[str, tuple[Callable[[Plan], Plan], str]] = {
-    "relies on nothing": (lambda p: replace(p, relies=()), "does not say what it relied on of image id-a"),
-    "empty values": (lambda p: edit_relies(p, values={}), "does not say what it relied on of image cand"),
-    "another key": (lambda p: edit_relies(p, key="x"), "does not say what it relied on of image cand"),
-    "twice": (lambda p: replace(p, relies=(p.relies[0], *p.relies)), "names an image twice"),
+    "relies on nothing": (lambda p: replace(p, relies=()), "does not list the values of image id-a that it relies on"),
+    "empty values": (lambda p: edit_relies(p, values={}), "does not list these values of image cand that it relies on"),
+    "another key": (lambda p: edit_relies(p, key="x"), "does not list the values of image cand that it relies on"),
+    "twice": (lambda p: replace(p, relies=(p.relies[0], *p.relies)), "lists an image twice"),
     "more than it touches": (
         lambda p: replace(p, relies=(*p.relies, replace(p.relies[0], image_id="id-e", values={}))),
-        "names image id-e in what it relied on, and no step",
+        "lists image id-e among its reliances, but no step",
     ),
-    "nothing absent": (lambda p: replace(p, absent=()), "create:d: the plan does not say that d had no image"),
+    "nothing absent": (
+        lambda p: replace(p, absent=()),
+        "create:d: the plan does not list d among the keys without an image",
+    ),
     "another value before": (
         lambda p: change_action(p, "update:a:id-a", changes=(FieldChange(("min_ram",), 9, 1),)),
-        "min_ram of image id-a is another than the plan shows",
+        "min_ram of image id-a differs from the plan",
     ),
     "another owner": (
         lambda p: change_action(p, "update:a:id-a", changes=(FieldChange(("owner",), PROJECT, "x"),)),
@@ -204,51 +222,60 @@ FORGED: dict[str, tuple[Callable[[Plan], Plan], str]] = {
     ),
     "a digest that nobody knows": (
         lambda p: change_record(p, "update:a:id-a", digests=(digest("9"),)),
-        "nothing shows that image id-a has the digests",
+        "the new record of image id-a claims digests",
     ),
     "another URL": (lambda p: change_record(p, "update:a:id-a", url="0" * 64), "another origin"),
     "values to bring back that it never had": (
         lambda p: change_managed(p, "update:a:id-a", before={"visibility": "public"}),
-        "image id-a would remember values that it never had",
+        "the new record of image id-a has earlier values that the image never had",
     ),
     "more to bring back than what changes": (
         lambda p: change_managed(p, "update:b:id-b", before={"hidden": False, "visibility": "public"}),
-        "image id-b would remember values that it never had",
+        "the new record of image id-b has earlier values that the image never had",
     ),
     "data that the service converted": (
         lambda p: change_record(p, "update:a:id-a", converted=True),
-        "image id-a would say that the service converted it",
+        "the new record of image id-a claims that the service converted it",
     ),
-    "another number": (lambda p: change_managed(p, "update:a:id-a", generation=7), "another number of its build"),
+    "another number": (lambda p: change_managed(p, "update:a:id-a", generation=7), "has a wrong generation"),
     "a retirement of another number": (
         lambda p: change_managed(p, "update:b:id-b", retirement=7),
-        "the record of image id-b would have another number of its retirement",
+        "the new record of image id-b has a wrong retirement number",
     ),
     "a retirement of an image that does not retire": (
         lambda p: change_managed(p, "update:a:id-a", retirement=1),
-        "the record of image id-a would have another number of its retirement",
+        "the new record of image id-a has a wrong retirement number",
     ),
     "another time": (
         lambda p: change_managed(p, "update:a:id-a", retired="2000-01-01T00:00:00+00:00"),
-        "another time of its retirement",
+        "has a wrong time of retirement",
     ),
     "a digest on trust": (lambda p: change_record(p, "update:a:id-a", declared=(digest("9"),)), "another origin"),
-    "replaces nothing": (lambda p: change_action(p, "create:b", replaces=()), "does not replace what is current of b"),
+    "replaces nothing": (
+        lambda p: change_action(p, "create:b", replaces=()),
+        "does not replace the current image of b",
+    ),
     "replaces a foreign image": (
         lambda p: change_action(p, "create:b", replaces=("id-b", "foreign")),
-        "does not replace what is current of b",
+        "does not replace the current image of b",
     ),
     "replaces with another change": (
         lambda p: change_action(p, "create:b", changes=(FieldChange(("min_ram",), 0, 512),)),
-        "create:b: it differs from image id-b in other fields than the plan shows",
+        "create:b: the fields in which it differs from image id-b are not those that the plan shows",
     ),
     "id of a foreign image": (lambda p: change_ids(p, a="foreign"), "a: image foreign is not an image of this key"),
     "id of another key": (lambda p: change_ids(p, a="id-b"), "a: image id-b is not an image of this key"),
     "duplicate of itself": (retire_early, "no other image of b is current"),
-    "uncounted": (lambda p: replace(p, changed=()), "a: the plan counts it wrongly"),
-    "counted twice": (lambda p: replace(p, removed=("a",)), "a: the plan counts it wrongly"),
-    "counted and untouched": (lambda p: replace(p, removed=("z",)), "z: the plan counts it wrongly"),
-    "counts": (lambda p: replace(p, owned=0), "counts of keys do not fit"),
+    "uncounted": (lambda p: replace(p, changed=()), "a: the plan's lists of removed and changed keys do not match"),
+    "counted twice": (
+        lambda p: replace(p, removed=("a",)),
+        "a: the plan's lists of removed and changed keys do not match",
+    ),
+    "counted and untouched": (
+        lambda p: replace(p, removed=("z",)),
+        "z: the plan's lists of removed and changed keys do not match",
+    ),
+    "counts": (lambda p: replace(p, owned=0), "counts of keys do not match"),
 }
 
 
@@ -270,23 +297,28 @@ def test_only_an_image_of_the_key_in_this_project_is_compared(image_id: str) -> 
     forged = change_action(made, "create:a", may_hold=("old", image_id))
     theirs = live(spec("a"), "theirs", Role.RETIRED, owner="f" * 32)
     output = replace(found, owned=(*found.owned, theirs))
-    assert f"image {image_id} is not an image of a in this project" in " ".join(refusals(forged, output))
+    assert f"image {image_id} cannot be compared: it is not an image of a in this project" in " ".join(
+        refusals(forged, output)
+    )
     forged = replace(made, relies=tuple(each for each in made.relies if each.image_id != "old"))
-    assert "does not say what it relied on of image old" in " ".join(refusals(forged, found))
+    assert "does not list the values of image old that it relies on" in " ".join(refusals(forged, found))
 
 
 def test_what_is_replaced_retires() -> None:
     """Otherwise two builds of the key would be current."""
     made = honest()
     forged = replace(made, steps=tuple(step for step in made.steps if step.id != "update:b:id-b"), kept=())
-    assert "an image that it replaces does not retire" in refusals(forged)[0]
+    assert "it replaces an image that no step retires" in refusals(forged)[0]
 
 
 def test_a_removed_key_is_counted_among_the_removed() -> None:
     """Not among the changed ones, which have another limit."""
     made = plan(catalog(), inventory(live(spec("b"))))
     forged = replace(made, changed=("b",), removed=(), wanted=1)
-    assert "b: the plan counts it wrongly" in refusals(forged, inventory(live(spec("b"))))[0]
+    assert (
+        "b: the plan's lists of removed and changed keys do not match"
+        in refusals(forged, inventory(live(spec("b"))))[0]
+    )
 
 
 def test_a_name_is_given_on_without_a_gap() -> None:
@@ -294,14 +326,14 @@ def test_a_name_is_given_on_without_a_gap() -> None:
     before = inventory(live(spec("old", name="N")))
     made = plan(catalog(spec("new", name="N")), before)
     forged = change_step(made, "delete:old:id-old", needs=())
-    assert "does not wait for create:new, which gives its name on" in refusals(forged, before)[0]
+    assert "does not wait for create:new, which publishes the name again" in refusals(forged, before)[0]
 
 
 def test_a_rollback_names_the_image_that_becomes_current() -> None:
     """The old one retires only after that one was seen as it should be."""
     before = inventory(live(spec("a", "b"), "now", generation=2), retired(spec("a"), "old"))
     made = plan_rollback(catalog(spec("a", "b")), before)
-    assert "no step brings" in find_faulty_steps(replace(made, ids={}))[0]
+    assert "no step publishes" in find_faulty_steps(replace(made, ids={}))[0]
 
 
 OTHER = "project-2"
@@ -319,7 +351,7 @@ def test_data_in_another_project_is_read_back() -> None:
     made, before, able = in_another_project()
     assert find_false_claims(made, before, able) == ()
     forged = change_action(made, "update:c:cand", verify=())
-    assert "its data is not read back" in find_false_claims(forged, before, able)[0]
+    assert "without reading its data back" in find_false_claims(forged, before, able)[0]
 
 
 def test_an_owned_image_in_another_project_that_is_shown_to_more_users_is_read_back() -> None:
@@ -329,7 +361,7 @@ def test_an_owned_image_in_another_project_that_is_shown_to_more_users_is_read_b
     made = plan(catalog(wanted), before)
     assert find_false_claims(made, before) == ()
     forged = change_action(made, "update:c:id-c", verify=())
-    assert "its data is not read back" in find_false_claims(forged, before)[0]
+    assert "without reading its data back" in find_false_claims(forged, before)[0]
 
 
 def test_a_project_that_the_plan_does_not_name_for_the_key_is_foreign() -> None:
@@ -362,4 +394,4 @@ def test_a_number_of_a_build_that_is_off_by_one_is_another(number: int) -> None:
     images = inventory(live(spec("a"), generation=2))
     made = plan(catalog(spec("a", min_ram=1)), images)
     (fault,) = refusals(change_managed(made, "update:a:id-a", generation=number), images)
-    assert "the record of image id-a would have another number of its build" in fault
+    assert "the new record of image id-a has a wrong generation" in fault

@@ -84,7 +84,7 @@ def test_steps_that_wait_for_each_other_are_refused() -> None:
     wanted = catalog(
         spec("a", properties={"p": "${images.b.id}"}), spec("b", properties={"p": "${images.a.id}"}), spec("c")
     )
-    with pytest.raises(PlanRefused, match="images a, b refer to each other in a circle; take one reference out"):
+    with pytest.raises(PlanRefused, match="images a, b refer to each other in a circle; remove one reference"):
         plan(wanted, inventory())
 
 

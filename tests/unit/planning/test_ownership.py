@@ -32,7 +32,7 @@ OWNERSHIP = make_ownership(catalog(spec("a"), spec("b", owner=OTHER), owners={"o
 def test_an_image_is_ours_in_the_project_of_its_key_only(key: str, owner: str | None, *, expected: bool) -> None:
     """The session's own project is always one of them; a declared key's owner wins over ``removed``."""
     image = live(spec(key), "i", owner=owner)
-    assert OWNERSHIP.is_ours(image) is expected
+    assert OWNERSHIP.is_owned(image) is expected
     assert (image in OWNERSHIP.select_misplaced([image])) is not expected
     assert OWNERSHIP.select_copies([image]) == ()
 
@@ -42,7 +42,7 @@ def test_a_copy_or_another_catalogs_image_is_not_ours(change: dict[str, str]) ->
     """A copy is counted as such; an image of a catalog whose name differs in case only is none of our business."""
     image = live(spec("a"), "i")
     image = replace(image, properties={**image.properties, **change})
-    assert not OWNERSHIP.is_ours(image)
+    assert not OWNERSHIP.is_owned(image)
     assert (OWNERSHIP.select_copies([image]) == (image,)) is ("imagesync_id" in change)
     assert OWNERSHIP.select_misplaced([image]) == ()
 
@@ -58,7 +58,7 @@ def test_misplaced_images_are_told_once_for_each_project() -> None:
     planted = [live(spec(f"k{number}"), f"i{number}", owner=OTHER) for number in range(100)]
     (note,) = note_misplaced(planted)
     assert note.startswith(
-        f"project {OTHER} has images of k0, k1, k10 and 97 more, which the manifest does not give to it"
+        f"project {OTHER} has images of k0, k1, k10 and 97 more, but the manifest does not declare it as their owner"
     )
     assert f"removed: {{KEY: {{owner: {OTHER}}}}}" in note
     assert note_misplaced([]) == []

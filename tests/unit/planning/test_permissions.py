@@ -22,9 +22,9 @@ def test_protected_images_leave_only_with_the_permission_of_who_applies(on_remov
     before = inventory(live(spec("a"), protected=True), live(spec("b")))
     made = plan(catalog(spec("b")), before, allowed)
     refused = find_exceeded_limits(made, before, LIMITLESS)
-    assert [sentence.endswith("the protected image id-a; pass --allow-protected to allow") for sentence in refused] == [
-        True
-    ]
+    assert [
+        sentence.endswith("the protected image id-a; pass --allow-protected to allow it") for sentence in refused
+    ] == [True]
     assert find_exceeded_limits(made, before, replace(LIMITLESS, allow_protected=True)) == ()
 
 
@@ -86,11 +86,11 @@ def test_limits_of_who_applies_count_what_steps_do(change: str) -> None:
         plan(catalog(*map(spec, keys)), inventory(*map(live, map(spec, keys)))), steps=steps, changed=tuple(keys)
     )
     refused = find_exceeded_limits(made, before, LIMITLESS)
-    assert "every live image of catalog base (4) would be removed" in refused[0]
+    assert "the plan would remove every live image of catalog base (4)" in refused[0]
     assert find_exceeded_limits(made, before, replace(LIMITLESS, allow_destroy=True)) == ()
     one = replace(made, steps=steps[:1], changed=("a",))
     assert find_exceeded_limits(one, before, replace(LIMITLESS, max_delete=Limit(0, percent=False))) == (
-        "would remove 1 of 4 live images (25 %), the limit is 0; pass --max-delete 1 to allow",
+        "the plan would remove 1 of 4 live images (25 %); the limit is 0; pass --max-delete 1 to allow it",
     )
 
 
@@ -106,7 +106,9 @@ def test_limits_of_who_applies_count_live_keys() -> None:
     before = inventory(live(spec("a")), live(spec("b")), live(spec("c")), live(spec("d")))
     made = replace(plan(catalog(spec("a"), spec("b")), before), owned=100)
     refused = find_exceeded_limits(made, before, replace(LIMITLESS, max_delete=Limit(30)))
-    assert refused == ("would remove 2 of 4 live images (50 %), the limit is 30 %; pass --max-delete 2 to allow",)
+    assert refused == (
+        "the plan would remove 2 of 4 live images (50 %); the limit is 30 %; pass --max-delete 2 to allow it",
+    )
 
 
 def test_images_that_were_hidden_long_ago_do_not_dilute_them() -> None:
@@ -115,4 +117,6 @@ def test_images_that_were_hidden_long_ago_do_not_dilute_them() -> None:
     before = inventory(*past, *(live(spec(key)) for key in "abcd"))
     made = plan(catalog(spec("a"), spec("b")), before, Policy(on_remove=OnRemove.HIDE))
     (refused,) = find_exceeded_limits(made, before, replace(LIMITLESS, max_delete=Limit(30)))
-    assert refused == "would remove 2 of 4 live images (50 %), the limit is 30 %; pass --max-delete 2 to allow"
+    assert (
+        refused == "the plan would remove 2 of 4 live images (50 %); the limit is 30 %; pass --max-delete 2 to allow it"
+    )

@@ -73,36 +73,36 @@ def change_state(made: Plan, step_id: str, **attrs: Any) -> Plan:
 
 
 FORGED: dict[str, tuple[Callable[[Plan], Plan], str]] = {
-    "id of a step": (lambda p: change_step(p, "create:a", id="create:x"), "does not belong to this step"),
+    "id of a step": (lambda p: change_step(p, "create:a", id="create:x"), "does not match this step"),
     "one id twice": (lambda p: replace(p, steps=(p.steps[0], *p.steps)), "two steps have it"),
     "unknown need": (lambda p: change_step(p, "create:c", needs=("create:z",)), "not another step of the plan"),
     "circle": (lambda p: change_step(p, "create:a", needs=("update:b:id-b",)), "in a circle"),
     "order": (lambda p: replace(p, steps=p.steps[::-1]), "not in the order"),
-    "reason": (lambda p: change_step(p, "create:a", reason=Reason.REMOVED), "not a reason for this step"),
-    "kind": (lambda p: replace(p, kind=Kind.STAGE), "kind stage has no such step"),
-    "rollback": (lambda p: replace(p, kind=Kind.ROLLBACK), "kind rollback has no such step"),
-    "staged": (lambda p: change_action(p, "create:c", stage=True), "kind apply has no such step"),
+    "reason": (lambda p: change_step(p, "create:a", reason=Reason.REMOVED), "cannot have the reason"),
+    "kind": (lambda p: replace(p, kind=Kind.STAGE), "kind stage cannot have this step"),
+    "rollback": (lambda p: replace(p, kind=Kind.ROLLBACK), "kind rollback cannot have this step"),
+    "staged": (lambda p: change_action(p, "create:c", stage=True), "kind apply cannot have this step"),
     "a secret without a digest": (
         lambda p: change_record(
             change_action(p, "create:c", source=UrlSource(("https://me:pass@example.org/c.raw",))), "create:c", url=None
         ),
-        "its URL has a secret, and its data no digest",
+        "its URL contains a secret, so its data needs a digest",
     ),
     "changes of nothing": (
         lambda p: change_action(p, "create:c", changes=(FieldChange(("name",), "a", "b"),)),
-        "it shows changes of an image that it does not replace",
+        "it lists changes to an image, but replaces none",
     ),
     "compared without a reason": (
         lambda p: change_action(p, "create:a", may_hold=("old",)),
-        "content-changed) does not fit the images that it may be compared with",
+        "content-changed) does not match the images that it may be compared with",
     ),
     "compared with nothing": (
         lambda p: change_step(p, "create:a", reason=Reason.CONTENT_UNKNOWN),
-        "content-unknown) does not fit the images that it may be compared with",
+        "content-unknown) does not match the images that it may be compared with",
     ),
     "filled and compared": (
         lambda p: change_action(p, "create:c", fill="x", may_hold=("old",)),
-        "image x is filled, and nothing is compared",
+        "it fills image x, so it cannot be compared with other images",
     ),
     "catalog of a record": (lambda p: change_record(p, "create:a", catalog="x"), "another catalog or key"),
     "key of a record": (lambda p: change_record(p, "update:b:id-b", key="x"), "another catalog or key"),
@@ -118,11 +118,14 @@ FORGED: dict[str, tuple[Callable[[Plan], Plan], str]] = {
         "another digest than its source declares",
     ),
     "URL of a record": (lambda p: change_record(p, "create:c", url="0" * 64), "names another URL"),
-    "no data": (lambda p: change_action(p, "create:a", source=Content.UNMANAGED), "no data to make an image of"),
+    "no data": (lambda p: change_action(p, "create:a", source=Content.UNMANAGED), "no data to make an image from"),
     "fill": (lambda p: change_action(p, "create:a", image_id="one", fill="other"), "cannot fill image other"),
     "owner": (lambda p: change_state(p, "create:a", fields={"owner": "x"}), "its owner x is not the project"),
-    "lease": (lambda p: change_state(p, "create:a", properties={"imagesync_lease": "base"}), "not a manifest's to set"),
-    "marker": (lambda p: change_state(p, "create:a", properties={"ImageSync_id": "x"}), "not a manifest's to set"),
+    "lease": (
+        lambda p: change_state(p, "create:a", properties={"imagesync_lease": "base"}),
+        "which a manifest cannot set",
+    ),
+    "marker": (lambda p: change_state(p, "create:a", properties={"ImageSync_id": "x"}), "which a manifest cannot set"),
     "field as property": (lambda p: change_state(p, "create:a", properties={"os_hidden": "0"}), "'os_hidden'"),
     "changed marker": (
         lambda p: change_action(p, "update:b:id-b", changes=(FieldChange(("properties", "imagesync_key"), "b", "x"),)),
@@ -132,11 +135,14 @@ FORGED: dict[str, tuple[Callable[[Plan], Plan], str]] = {
         lambda p: change_action(p, "update:b:id-b", changes=(FieldChange(("min_ram",), 0, 1),) * 2),
         "changes a field twice",
     ),
-    "let go of": (lambda p: change_action(p, "update:b:id-b", record=None), "whose key was removed is released"),
+    "let go of": (
+        lambda p: change_action(p, "update:b:id-b", record=None),
+        "releases an image whose key was not removed",
+    ),
     "reference": (lambda p: change_step(p, "update:b:id-b", needs=()), "does not wait for it"),
     "no image of a reference": (
         lambda p: change_state(p, "create:a", properties={"p": "${images.z.id}"}),
-        "which the plan does not make",
+        "which no step creates",
     ),
     "retired too early": (lambda p: change_step(p, "update:a:old", needs=()), "does not wait for create:a"),
     "deactivated too early": (lambda p: change_step(p, "deactivate:a:old", needs=()), "wait for update:a:old"),
@@ -187,7 +193,7 @@ def test_a_time_of_retirement_is_not_a_plan_s_to_say() -> None:
     assert isinstance(action, Update)
     assert action.record is not None
     managed = replace(action.record.managed, retired="2001-01-01T00:00:00+00:00")
-    assert "still to come" in find_faulty_steps(change_record(made, "update:a:old", managed=managed))[0]
+    assert "before the image retires" in find_faulty_steps(change_record(made, "update:a:old", managed=managed))[0]
 
 
 def test_a_retired_build_goes_only_after_the_new_one_is_there() -> None:
@@ -201,14 +207,14 @@ def test_an_image_does_not_retire_without_a_successor() -> None:
     """The plan must bring the image that takes its place."""
     made = replaced()
     alone = replace(made, steps=(replace(next(s for s in made.steps if s.id == "update:a:old"), needs=()),))
-    assert "no step brings the image" in find_faulty_steps(alone)[0]
+    assert "no step publishes the image" in find_faulty_steps(alone)[0]
 
 
 def test_plans_of_one_purpose_have_only_its_steps() -> None:
     """A stage publishes nothing, and replaces nothing; a discard drops candidates only."""
     staged = plan_stage(catalog(spec("a", "b")), inventory(live(spec("a"))))
     assert "kind stage" in find_faulty_steps(change_action(staged, "create:a", stage=False))[0]
-    assert "replaces nothing" in find_faulty_steps(change_action(staged, "create:a", replaces=("id-a",)))[0]
+    assert "cannot replace an image" in find_faulty_steps(change_action(staged, "create:a", replaces=("id-a",)))[0]
     dropped = plan_discard(catalog(spec("a")), inventory(candidate(spec("a", "b"))))
     assert "kind discard" in find_faulty_steps(change_step(dropped, "delete:a:cand", reason=Reason.REMOVED))[0]
 
@@ -218,11 +224,11 @@ def test_what_is_said_to_stay_stays() -> None:
     found = inventory(live(spec("a", "b"), "now", generation=2), retired(spec("a"), "old"))
     back = plan_rollback(catalog(spec("a", "b")), found)
     (kept,) = back.kept
-    assert "is kept" in find_faulty_steps(replace(back, kept=(replace(kept, retires=False),)))[0]
+    assert "as kept" in find_faulty_steps(replace(back, kept=(replace(kept, retires=False),)))[0]
     dropped = plan_discard(catalog(spec("a")), inventory(candidate(spec("a", "b"))))
     (one,) = dropped.candidates
     forged = replace(dropped, candidates=(replace(one, fate=Fate.WAITING),))
-    assert "candidate cand is waiting" in find_faulty_steps(forged)[0]
+    assert "candidate cand as waiting" in find_faulty_steps(forged)[0]
 
 
 def test_many_faults_are_counted() -> None:

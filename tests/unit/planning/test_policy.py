@@ -24,7 +24,10 @@ def test_policy_refuses_too_many_removals_in_one_sentence() -> None:
     found = inventory(*map(live, keep), *(live(spec(f"g{number}")) for number in range(5)))
     made = plan(catalog(*keep), found)
     (sentence,) = check(made, Policy())
-    assert sentence == "would remove 5 of 10 live images (50 %), the limit is 30 %; pass --max-delete 5 to allow"
+    assert (
+        sentence
+        == "the plan would remove 5 of 10 live images (50 %); the limit is 30 %; pass --max-delete 5 to allow it"
+    )
 
 
 def test_an_empty_catalog_is_refused_whatever_the_limits_say() -> None:
@@ -73,7 +76,9 @@ def test_an_expiry_counts_as_a_removal(on_expire: OnExpire) -> None:
     made = plan(catalog(*wanted), inventory(*(live(spec(key)) for key in keys)))
     assert made.removed == ("k0", "k1", "k2", "k3", "k4")
     (sentence,) = check(made, Policy(max_delete=Limit(1, percent=False)))
-    assert sentence == "would remove 5 of 10 live images (50 %), the limit is 1; pass --max-delete 5 to allow"
+    assert (
+        sentence == "the plan would remove 5 of 10 live images (50 %); the limit is 1; pass --max-delete 5 to allow it"
+    )
 
 
 @pytest.mark.parametrize("on_remove", OnRemove)
@@ -87,11 +92,11 @@ def test_of_two_current_images_either_counts(on_remove: OnRemove, hidden: str) -
     found = inventory(*two, live(spec("b")))
     made = plan(catalog(spec("b")), found, policy)
     assert made.removed == ("a",)
-    assert "would remove 1 of 2 live images" in check(made, policy)[0]
+    assert "the plan would remove 1 of 2 live images" in check(made, policy)[0]
     assert find_false_claims(made, found) == ()
     assert find_false_claims(replace(made, removed=()), found) != ()
     (sentence,) = find_exceeded_limits(made, found, policy)
-    assert "would remove 1 of 2 live images" in sentence
+    assert "the plan would remove 1 of 2 live images" in sentence
 
 
 @pytest.mark.parametrize("on_expire", [OnExpire.HIDE, OnExpire.DEACTIVATE])
@@ -107,7 +112,7 @@ def test_an_expiry_counts_also_where_another_build_is_wanted(on_expire: OnExpire
     assert made.removed == tuple(keys)
     assert {find_image_id(step.action) for step in made.steps} == {f"old-{key}" for key in keys}
     assert {step.reason for step in made.steps} == {Reason.EXPIRED}
-    assert "every live image of catalog base (5) would be removed" in check(made, Policy())[0]
+    assert "the plan would remove every live image of catalog base (5)" in check(made, Policy())[0]
     assert "k0: it has expired (2026-11-01): no image is made, published or adopted" in made.notes
 
 
@@ -146,7 +151,7 @@ def test_an_adoption_counts_if_it_changes_the_image(min_ram: int | None, changed
 def test_a_catalog_whose_last_images_expire_needs_destroy() -> None:
     """However few they are."""
     made = plan(catalog(spec("a", expires=EXPIRED, on_expire=OnExpire.DELETE)), inventory(live(spec("a"))))
-    assert "every live image of catalog base (1) would be removed" in check(made, Policy())[0]
+    assert "the plan would remove every live image of catalog base (1)" in check(made, Policy())[0]
     assert not check(made, Policy(allow_destroy=True))
 
 
@@ -189,7 +194,7 @@ def test_a_format_that_the_service_does_not_take_is_refused(name: str) -> None:
     with pytest.raises(PlanRefused) as caught:
         make_plan(plan_input(wanted, inventory(), able=known))
     takes = {"disk_format": "iso, raw", "container_format": "bare"}[name]
-    assert str(caught.value) == f"images.a.{name}: this service does not take other; it takes {takes}"
+    assert str(caught.value) == f"images.a.{name}: this service does not accept other; use one of {takes}"
     assert make_plan(plan_input(wanted, inventory(), able=Capabilities())).steps
     assert make_plan(plan_input(catalog(spec("a")), inventory(), able=known)).steps
 
@@ -213,7 +218,7 @@ def test_a_quota_may_be_used_up_to_its_limit(name: str, usage: int, limit: int, 
     images = [spec(key, fingerprint=Fingerprint((digest("a"),), size=64 * 2**20)) for key in "ab"]
     given = plan_input(catalog(*images), inventory(), able=able)
     if is_refused:
-        with pytest.raises(PlanRefused, match=f"{name}.; raise the quota or remove images first"):
+        with pytest.raises(PlanRefused, match=f"{name}.; raise the quota or delete images first"):
             make_plan(given)
     else:
         assert len(make_plan(given).steps) == 2

@@ -72,7 +72,7 @@ def test_a_hash_of_a_url_with_a_secret_leaves_the_record() -> None:
 def test_the_digest_to_declare_is_told() -> None:
     """It is the recorded one of the live build."""
     properties = {**SIGNED_IMAGE.properties, "imagesync_digest": f"sha256:{'d' * 64} url:{'e' * 64}"}
-    with pytest.raises(PlanRefused, match=f"add checksum: sha256:{'d' * 64} .what image id-kernel holds"):
+    with pytest.raises(PlanRefused, match=f"add checksum: sha256:{'d' * 64} .the content of image id-kernel"):
         planned(SIGNED, replace(SIGNED_IMAGE, properties=properties))
 
 

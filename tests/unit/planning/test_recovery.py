@@ -7,7 +7,7 @@ import pytest
 from imagesync.model.catalog import Role, Status
 from imagesync.planning.recovery import (
     Recovery,
-    is_same_but_for_recovery,
+    is_same_except_recovery,
     plan_recovery,
     renew_reliances,
 )
@@ -53,14 +53,14 @@ def test_what_a_recovery_does_is_no_change_of_the_plan() -> None:
     renewed.pop(next(iter(REVISION)))
     after = plan(wanted, inventory(live(spec("a", "a"), properties=renewed)))
     assert after != output
-    assert is_same_but_for_recovery(after, output)
+    assert is_same_except_recovery(after, output)
     for other in (
         plan(catalog(spec("a", "d"), spec("b", "c")), inventory(live(spec("a", "a")), left)),
         plan(wanted, inventory(live(spec("a", "a"), min_ram=7), left)),
         plan(wanted, inventory(live(spec("a", "a"), name="theirs"), left)),
         plan(wanted, inventory(live(spec("a", "a"), "another"), left)),
     ):
-        assert not is_same_but_for_recovery(other, output) or other.relies == output.relies
+        assert not is_same_except_recovery(other, output) or other.relies == output.relies
 
 
 def test_a_plan_relies_on_the_guards_that_the_recovery_wrote() -> None:

@@ -87,15 +87,17 @@ def test_a_rollback_takes_the_build_that_is_named(to: str | None, image_id: str)
 def test_without_an_earlier_build_a_rollback_says_what_there_is() -> None:
     """Neither a queued one nor one that another user deactivated can be current."""
     wanted, now = catalog(spec("a")), live(spec("a"), "now", generation=2)
-    with pytest.raises(PlanRefused, match="no earlier build to go back to; there is generation 2, current: image now"):
+    with pytest.raises(
+        PlanRefused, match="no earlier build exists to go back to; existing builds: generation 2, current: image now"
+    ):
         plan_rollback(wanted, inventory(now))
     queued = replace(retired(spec("a", "b"), "old"), status=Status.QUEUED)
     with pytest.raises(PlanRefused, match="generation 1, retired, queued: image old"):
         plan_rollback(wanted, inventory(now, queued))
-    with pytest.raises(PlanRefused, match="no retired build is 7"):
+    with pytest.raises(PlanRefused, match="no retired build has the generation or id 7"):
         plan_rollback(wanted, inventory(now, retired(spec("a", "b"), "old")), to="7")
     off = replace(retired(spec("a", "b"), "old"), status=Status.DEACTIVATED)
-    with pytest.raises(PlanRefused, match="image old was deactivated, not by imagesync; pass --reactivate"):
+    with pytest.raises(PlanRefused, match="another user deactivated image old; to publish it again, pass --reactivate"):
         plan_rollback(wanted, inventory(now, off))
     made = plan_rollback(wanted, inventory(now, off), policy=Policy(reactivate=True))
     assert actions(made)[0] == ("Reactivate", "old", "rollback")
@@ -113,7 +115,7 @@ def test_a_rollback_says_which_lines_must_follow() -> None:
     assert "images.yaml:6: url: https://x/1" in note
     assert "images.yaml:9: disk_format: raw (now qcow2)" in note
     (done,) = plan_rollback(catalog(held), found).notes
-    assert done == "a: the manifest names this build already"
+    assert done == "a: the manifest already declares this build"
 
 
 def test_a_file_without_a_declared_checksum_is_told_by_both() -> None:
@@ -133,7 +135,7 @@ def test_a_declared_digest_takes_the_place_of_a_list_and_its_entry(entry: str | 
     wanted = spec("a", "b", source=source, places=lines)
     found = inventory(retired(spec("a", "a"), "one"), live(wanted, "two", generation=2))
     (note,) = plan_rollback(catalog(wanted), found).notes
-    assert f"images.yaml:7: checksum: {digest('a')} (in place of checksum_url: https://x/SUMS{more})" in note
+    assert f"images.yaml:7: checksum: {digest('a')} (replaces checksum_url: https://x/SUMS{more})" in note
 
 
 def test_a_rollback_to_a_build_on_trust_says_so() -> None:
@@ -142,14 +144,14 @@ def test_a_rollback_to_a_build_on_trust_says_so() -> None:
     held = rewrite(retired(spec("a", "a"), "one"), digests=(), declared=(digest("a"),))
     found = inventory(held, live(wanted, "two", generation=2))
     follow, trust = sorted(plan_rollback(catalog(wanted), found).notes)
-    assert trust == f"a: image one is published, its content taken for {digest('a')} on trust"
-    assert f"checksum: {digest('a')} (now {digest('b')}; it was taken on trust, not computed from the data)" in follow
+    assert trust == f"a: image one is published without verification: its content is assumed to be {digest('a')}"
+    assert f"checksum: {digest('a')} (now {digest('b')}; imagesync did not compute it from the data)" in follow
     sha512 = Checksum("sha512", "c" * 128)
     known = inventory(rewrite(held, digests=(sha512,)), live(wanted, "two", generation=2))
-    (follow,) = (note for note in plan_rollback(catalog(wanted), known).notes if "change the manifest too" in note)
+    (follow,) = (note for note in plan_rollback(catalog(wanted), known).notes if "change the manifest, or" in note)
     assert f"checksum: {sha512} (now {digest('b')})" in follow
     named = spec("a", "a", source=FileSource("/x/a.raw", "a.raw", checksum=digest("a")))
-    assert "a: the manifest names this build already" in plan_rollback(catalog(named), found).notes
+    assert "a: the manifest already declares this build" in plan_rollback(catalog(named), found).notes
 
 
 def test_a_rollback_that_broke_off_is_ended_by_name() -> None:

@@ -32,7 +32,7 @@ def test_the_name_of_a_retired_image_is_no_longer_than_a_name_may_be(length: int
     with pytest.raises(PlanRefused) as caught:
         replacing(rename, name)
     assert str(caught.value) == (
-        "a: the new name of image id-a has 256 characters, the limit is 255; shorten name, or on_replace.rename"
+        "a: the new name of image id-a is 256 characters long; the limit is 255; shorten name or on_replace.rename"
     )
 
 
@@ -47,8 +47,8 @@ def test_the_record_of_a_retired_image_stays_below_what_a_property_holds(size: i
     with pytest.raises(PlanRefused) as caught:
         replacing(unset, properties=properties)
     (sentence,) = caught.value.refusals
-    assert sentence.startswith("a: the record of image id-a would have 65")
-    assert f"the limit is {MAX_RECORD_BYTES}; name fewer or shorter properties and tags in on_replace" in sentence
+    assert sentence.startswith("a: the record of image id-a would be 65")
+    assert f"the limit is {MAX_RECORD_BYTES}; declare fewer or shorter properties and tags in on_replace" in sentence
 
 
 def test_a_rollback_is_held_to_the_same_limits() -> None:
@@ -57,7 +57,7 @@ def test_a_rollback_is_held_to_the_same_limits() -> None:
     new = spec("a", "b", on_replace=rename)
     found = inventory(live(new, generation=2), retired(spec("a", "a"), "old"))
     given = plan_input(catalog(new), found)
-    with pytest.raises(PlanRefused, match="has 256 characters"):
+    with pytest.raises(PlanRefused, match="is 256 characters long"):
         rollback_plan(given, key="a", to=None)
     short = replace(new, on_replace=OnReplace())
     assert rollback_plan(plan_input(catalog(short), found), key="a", to=None).steps
@@ -84,7 +84,7 @@ def test_the_parts_of_a_retired_image_are_counted_with_those_of_others(part: str
     with pytest.raises(PlanRefused) as caught:
         look(MAX_PARTS - 1)
     assert str(caught.value) == (
-        f"a: image id-a would have 129 {part}, the service's limit is 128; take {part} off the image, or out of on_replace.set"
+        f"a: image id-a would have 129 {part}; the service's limit is 128; remove {part} from the image or from on_replace.set"
     )
 
 

@@ -136,7 +136,7 @@ def test_discarding_drops_candidates_and_nothing_else() -> None:
     found = inventory(candidate(spec("a", "b"), "one"), live(spec("b")), candidate(spec("b", "b"), "two"))
     assert actions(plan_discard(wanted, found)) == [("Delete", "one", "discarded"), ("Delete", "two", "discarded")]
     assert actions(plan_discard(wanted, found, "b")) == [("Delete", "two", "discarded")]
-    with pytest.raises(PlanRefused, match="no such key"):
+    with pytest.raises(PlanRefused, match="no key matches"):
         plan_discard(wanted, found, "bb")
 
 
@@ -173,7 +173,7 @@ def test_a_rejected_candidate_is_dropped_only_by_its_key() -> None:
     found = inventory(rejected, candidate(spec("b", "b"), "two"))
     made = plan_discard(wanted, found)
     assert actions(made) == [("Delete", "two", "discarded")]
-    assert made.notes == ("a: the rejected candidate stays; to drop it, too: imagesync apply PATH --discard-staged a",)
+    assert made.notes == ("a: the rejected candidate stays; to drop it: imagesync apply PATH --discard-staged a",)
     assert [one.fate for one in made.candidates] == [Fate.REJECTED, Fate.DROPPED]
     named = plan_discard(wanted, found, "a")
     assert actions(named) == [("Delete", "one", "discarded")]
@@ -186,7 +186,7 @@ def test_a_candidate_with_the_pinned_id_is_not_dropped() -> None:
     wanted, pinned = catalog(spec("a", "b", id="cand")), candidate(spec("a", "b"))
     rejected = replace(pinned, status=Status.DEACTIVATED)
     for found in ((pinned,), (pinned, live(spec("a"), "old")), (pinned, retired(spec("a", "c"), "older")), (rejected,)):
-        with pytest.raises(PlanRefused, match="never gives out again"):
+        with pytest.raises(PlanRefused, match="never gives to a new image"):
             plan_discard(wanted, inventory(*found), "a")
 
 

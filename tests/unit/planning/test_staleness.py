@@ -63,14 +63,16 @@ def test_a_field_that_the_plan_changes_must_be_as_it_was() -> None:
 def test_an_image_that_is_gone_makes_a_plan_stale() -> None:
     """Deleted, or taken out of the catalog."""
     assert find_stale_reliances(plan(WANTED, inventory(OLD)), inventory()) == (
-        "a: image old was deleted, or lost its marker",
+        "a: image old was deleted or lost its marker meanwhile",
     )
 
 
 def test_an_image_that_was_made_meanwhile_makes_a_plan_stale() -> None:
     """Two builds of one key would be current."""
     made = plan(catalog(spec("a")), inventory())
-    assert find_stale_reliances(made, inventory(live(spec("a"), "other"))) == ("a: image other was made meanwhile",)
+    assert find_stale_reliances(made, inventory(live(spec("a"), "other"))) == (
+        "a: another run created image other meanwhile",
+    )
 
 
 @pytest.mark.parametrize(
@@ -81,7 +83,7 @@ def test_a_name_that_was_taken_meanwhile_makes_a_plan_stale(attrs: dict[str, Any
     """By a visible image of the same project."""
     made = plan(catalog(spec("a")), inventory())
     foreign = replace(LiveImage("foreign", name="a", owner=PROJECT), **attrs)
-    expected = ("a: the name 'a' was taken meanwhile by image foreign",) if is_stale else ()
+    expected = ("a: image foreign has taken the name 'a' meanwhile",) if is_stale else ()
     assert find_stale_reliances(made, inventory(foreign=(foreign,))) == expected
 
 
@@ -110,7 +112,7 @@ def test_a_build_that_was_rejected_meanwhile_makes_a_plan_stale(make: Callable[.
     made = make(catalog(spec("a", "b")), found)
     rejected = candidate(spec("a", "b"), status=Status.DEACTIVATED)
     assert find_stale_reliances(made, inventory(*found.owned, rejected)) == (
-        "a: candidate cand of this build was deactivated, and so rejected, meanwhile",
+        "a: candidate cand was deactivated meanwhile, so this build is rejected",
     )
     other = candidate(spec("a", "c"), status=Status.DEACTIVATED)
     assert find_stale_reliances(made, inventory(*found.owned, other)) == ()
@@ -188,7 +190,7 @@ def test_a_step_whose_outcome_is_not_there_afterwards_is_named(
     assert find_unmet_steps(report_of(made), inventory(*met)) == ()
     for found in unmet:
         (sentence,) = find_unmet_steps(report_of(made), inventory(*found))
-        assert sentence.endswith(" was done, and the service shows otherwise")
+        assert sentence.endswith(" was done, but the service reports other values; run apply again")
         assert sentence.split()[0] in {step.id for step in made.steps}
         assert find_unmet_steps(report_of(made, Outcome.FAILED), inventory(*found)) == ()
 

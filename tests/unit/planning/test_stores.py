@@ -91,8 +91,12 @@ def test_stores_that_are_not_shown_are_not_planned_for() -> None:
     wanted = local("slow")
     plan = made(wanted, live(wanted))
     assert plan.steps == ()
-    assert "does not report which stores hold image id-a" in plan.notes[0]
-    assert made(wanted, live(wanted, status=Status.DEACTIVATED)).notes[0].startswith("a: image id-a was deactivated")
+    assert "does not report the stores of image id-a" in plan.notes[0]
+    assert (
+        made(wanted, live(wanted, status=Status.DEACTIVATED))
+        .notes[0]
+        .startswith("a: another user deactivated image id-a")
+    )
 
 
 def test_a_deactivated_image_is_copied_once_it_is_active() -> None:
@@ -101,7 +105,7 @@ def test_a_deactivated_image_is_copied_once_it_is_active() -> None:
     image = live(asleep, status=Status.DEACTIVATED, stores=IN_FAST)
     plan = made(asleep, image)
     assert plan.steps == ()
-    assert plan.notes == ("a: image id-a is not copied to slow while it is deactivated: the service refuses",)
+    assert plan.notes == ("a: image id-a is not copied to slow: the service never copies a deactivated image",)
     kinds = [type(step.action).__name__ for step in made(replace(asleep, status=Status.ACTIVE), image).steps]
     assert kinds == ["Reactivate", "Update"]
 
@@ -123,14 +127,16 @@ def test_what_the_service_does_not_offer_is_refused() -> None:
     assert "use glance-direct or upload" in refused(
         fetched(digest("a")), replace(ABLE, import_methods=frozenset({"glance-direct"}))
     )
-    assert refused(local("cold"), ABLE) == ("images.a.source.stores: this service has no store cold; it has fast, slow")
+    assert refused(local("cold"), ABLE) == ("images.a.source.stores: this service has no store cold; use fast, slow")
     assert refused(local("fast"), nothing) == (
-        "images.a.source.stores: this service has no store fast; it has none to choose from: leave it out"
+        "images.a.source.stores: this service has no store fast; it has only one, so remove stores"
     )
-    assert "into one store only" in refused(local(all_stores=True), replace(ABLE, import_methods=frozenset()))
+    assert "to one store only" in refused(local(all_stores=True), replace(ABLE, import_methods=frozenset()))
     image = live(local(), stores=IN_FAST)
     uncopied = replace(ABLE, import_methods=frozenset({"web-download"}))
-    assert "does not offer copy-image (its import methods: web-download)" in refused(local("slow"), uncopied, image)
+    assert "does not offer copy-image to copy it (import methods: web-download)" in refused(
+        local("slow"), uncopied, image
+    )
     assert "no store cold" in refused(local("cold"), ABLE, image)
 
 
@@ -146,8 +152,8 @@ def test_what_is_not_verified_is_noted() -> None:
         assert made(fetched(digest_)).notes == ()
         (note,) = made(fetched(digest_, verify=False)).notes
         assert note == (
-            "a: what the service fetches from https://x.example/a.raw is not read back (verify: none); "
-            f"the declared {known} is taken on trust, unless the service computes one itself"
+            "a: imagesync does not verify the data that the service fetches from https://x.example/a.raw (verify: none); "
+            f"the declared {known} is compared only if the service computes a {known} itself"
         )
     assert made(fetched(verify=False)).notes == ()
 
@@ -238,7 +244,9 @@ def test_a_candidate_on_trust_is_published_only_where_the_manifest_says_so() -> 
     trusting, wanted = fetched(digest("a"), verify=False), fetched(digest("a"))
     plan = made(trusting, unjudged(trusting))
     assert [type(step.action).__name__ for step in plan.steps] == ["Update"]
-    assert plan.notes == (f"a: image cand is published, its content taken for {digest('a')} on trust",)
+    assert plan.notes == (
+        f"a: image cand is published without verification: its content is assumed to be {digest('a')}",
+    )
     plan = made(wanted, unjudged(wanted))
     assert [getattr(step.action, "fill", "") for step in plan.steps] == ["cand"]
     assert [one.fate.value for one in plan.candidates] == ["published"]

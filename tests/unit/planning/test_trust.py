@@ -131,10 +131,12 @@ def test_a_planted_image_is_read_back_before_it_is_made_public(want: ImageSpec, 
     needs_reading = want == by_sha256() or not able.hash_is_final
     assert updates(found)["planted"].verify == (want.fingerprint.digests if needs_reading else ())
     notes = [
-        note for note in found.notes if "its data is read back and compared with the declared checksum first" in note
+        note
+        for note in found.notes
+        if "apply first reads its data back and compares it with the declared checksum" in note
     ]
     assert bool(notes) is needs_reading
-    assert any("for that moment only" in note for note in notes) is not able.hash_is_final
+    assert any("at that moment only" in note for note in notes) is not able.hash_is_final
 
 
 def test_a_planted_image_with_other_data_is_replaced() -> None:
@@ -220,7 +222,7 @@ def test_a_rollback_in_another_project_needs_the_build_declared() -> None:
     old = replace(retired(wanted(fingerprint=Fingerprint((Checksum("sha512", "4" * 128),), 4096)), "old"), owner=OTHER)
     given = plan_input(catalog(wanted()), inventory(current, old), able=FINAL)
     with pytest.raises(
-        PlanRefused, match=r"project f+ may have changed image old, .*declare that build \(checksum\), and apply"
+        PlanRefused, match=r"project f+ may have changed image old, .*declare the checksum of that build, and run apply"
     ):
         rollback_plan(given, key="a", to=None)
     mine = replace(given, inventory=inventory(replace(current, owner=PROJECT), replace(old, owner=PROJECT)))

@@ -290,14 +290,15 @@ def _read_lines(made: Plan) -> list[str]:
 def test_many_notes_that_differ_in_an_id_and_a_digest_are_one(number: int, lines: int) -> None:
     """Each image is named; the ids and digests are shown with all details."""
     notes = [
-        f"k{index}: image 00000000-0000-4000-8000-{index:012} is adopted, its content taken for sha256:{index:064x} on trust"
+        f"k{index}: image 00000000-0000-4000-8000-{index:012} is adopted without verification: its content is assumed "
+        f"to be sha256:{index:064x}"
         for index in range(number)
     ]
     found = group_notes(notes, whole=False)
     assert len(found) == lines
     if lines == 1:
         keys = ", ".join(f"k{index}" for index in range(number))
-        assert found == [f"{keys}: image … is adopted, its content taken for … on trust"]
+        assert found == [f"{keys}: image … is adopted without verification: its content is assumed to be …"]
     assert group_notes(notes, whole=True) == notes
 
 
