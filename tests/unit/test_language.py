@@ -76,7 +76,6 @@ PARTICIPLES: Final = frozenset({"told", "said", "asked", "shown", "heard", "heed
 """Participles that no function, variable or module is called."""
 PENDING: Final[tuple[str, ...]] = (
     "tests/cli",
-    "tests/cloud",
     "tests/fault",
     "tests/cases",
     "tests/*.py",
