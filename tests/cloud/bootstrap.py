@@ -1,7 +1,7 @@
-"""An empty folder -> databases, keys, users and projects of a cloud, ready to be copied for each run.
+"""An empty folder -> databases, keys, users and projects of a cloud, which each run copies. Runs Keystone once.
 
-Runs Keystone once. Users: ``admin`` (admin of project admin), ``operator`` (admin of project images), ``alice`` (member
-of images), ``bob`` (member of other), ``reader`` (reader of images), ``glance`` (the service itself).
+Users: ``admin`` (admin of project admin), ``operator`` (admin of project images), ``alice`` (member of images), ``bob``
+(member of other), ``reader`` (reader of images), ``glance`` (the service itself).
 """
 
 import sqlite3
@@ -20,8 +20,8 @@ USERS = {
 IMAGE_PLACEHOLDER = "http://image.invalid"
 
 
-def token(auth_url: str, user: str, project: str) -> str:
-    """A password token scoped to a project."""
+def request_token(auth_url: str, user: str, project: str) -> str:
+    """A token for a user's password, scoped to a project."""
     domain = {"id": "default"}
     body = {
         "auth": {
@@ -38,8 +38,8 @@ def token(auth_url: str, user: str, project: str) -> str:
 
 
 def populate(auth_url: str) -> None:
-    """Projects, users, roles, the image service and its endpoint, by Keystone's own API."""
-    headers = {"X-Auth-Token": token(auth_url, "admin", "admin")}
+    """Create projects, users, roles, the image service and its endpoint with Keystone's API."""
+    headers = {"X-Auth-Token": request_token(auth_url, "admin", "admin")}
 
     def post(path: str, kind: str, **fields: object) -> str:
         answer = requests.post(f"{auth_url}/{path}", json={kind: fields}, headers=headers, timeout=60)
@@ -77,7 +77,7 @@ def populate(auth_url: str) -> None:
 
 
 def place_endpoints(database: Path, identity_url: str, image_url: str) -> None:
-    """Point the catalog of a copied Keystone database to this run's addresses."""
+    """Set the addresses of this run in the service catalog of a copied Keystone database."""
     connection = sqlite3.connect(database)
     image = "select id from service where type = 'image'"
     with connection:

@@ -1,6 +1,7 @@
-"""Addresses and folders of one run -> the configuration files of Keystone, Glance and their clients. Writes files.
+"""Addresses and folders of one run -> configuration files of Keystone, Glance and their clients. Writes files.
 
-No test needs their databases after a power failure: the disk is not waited for, and locks of a slow machine are.
+The services do not wait for the disk, because their databases are not needed after a power failure. They wait for locks of
+a slow machine.
 """
 
 from pathlib import Path
@@ -8,13 +9,11 @@ from pathlib import Path
 from tests.cloud.bootstrap import PASSWORD, USERS
 
 DATABASE = "glance.db"
-"""The file of the image service's SQLite, in the folder of the cloud's state."""
+"""The SQLite file of the image service, in the folder of the cloud's state."""
 
 
 def write_keystone(folder: Path, state: Path) -> None:
-    """keystone.conf: SQLite and Fernet keys below ``state``; passwords hashed cheaply, for each command logs in
-    again.
-    """
+    """keystone.conf with SQLite and Fernet keys below ``state``. Password hashes are cheap, because each command authenticates."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "keystone.conf").write_text(
         f"""[DEFAULT]
@@ -38,9 +37,9 @@ backend = dogpile.cache.memory
 
 
 def write_glance(folder: Path, state: Path, database: str, auth_url: str, etc: Path, endpoint_id: str | None) -> None:
-    """glance-api.conf for the database at a URL; with ``endpoint_id`` the service asks Keystone for the limits of projects.
+    """glance-api.conf for the database at a URL; with ``endpoint_id``, the service enforces the limits of Keystone.
 
-    That one also offers fewer ways in, and unpacks what it imports by a plugin of its own.
+    The service with limits also has fewer import methods, and a plugin that unpacks imported data.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for name in ("fast", "slow", "staging", "tasks"):
@@ -93,11 +92,11 @@ enforce_new_defaults = true
 
 
 SETTLING_TIME = 0.2
-"""Seconds between the two phases of a deletion: the tests' database repeats no write by itself."""
+"""Seconds between the two phases of a deletion. It is short, because the tests' database does not repeat writes."""
 
 
 def write_clouds(path: Path, auth_url: str, limited_url: str) -> None:
-    """clouds.yaml: an entry a user, and ``limited``: alice on the endpoint that enforces limits."""
+    """clouds.yaml with an entry for each user, and ``limited``: alice on the endpoint that enforces limits."""
     lines = ["clouds:"]
     for name, user, project in [
         ("admin", "admin", "admin"),

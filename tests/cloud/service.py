@@ -203,7 +203,7 @@ class Cloud:
         """A token of one user, which is kept."""
         if user not in self._tokens:
             project = "admin" if user == "admin" else bootstrap.USERS[user][0]
-            self._tokens[user] = bootstrap.token(self.auth_url, user, project)
+            self._tokens[user] = bootstrap.request_token(self.auth_url, user, project)
         return self._tokens[user]
 
     def http(self, user: str = "operator") -> Http:
