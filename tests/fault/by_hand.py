@@ -1,7 +1,7 @@
-"""Changes that somebody makes by hand, and an apply in which they come just before chosen requests. Does I/O.
+"""Changes that a user makes by hand, and an apply in which they happen just before chosen requests. Does I/O.
 
 The hand reaches the image service directly, the apply through the proxy of ``proxied_workspace``: when a request that
-writes to an image arrives there, the image is changed first, and then the request goes on.
+writes to an image arrives there, the image is changed first, and then the request continues.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -122,7 +122,7 @@ class Disturbed:
 
 
 def read(http: Http, image_id: str) -> dict[str, Any] | None:
-    """An image, with its members; None if it is gone."""
+    """An image, with its members; None if it was deleted."""
     answer = http.send("GET", f"/images/{image_id}")
     if answer.status_code == 404:
         return None

@@ -40,7 +40,7 @@ class OpenScripted(Protocol):
 
 @pytest.fixture
 def open_scripted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenScripted]:
-    """Opens a backend on a server with these answers; nobody waits in earnest."""
+    """Opens a backend on a server with these answers; waits take no real time."""
     monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(tmp_path / "clouds.yaml"))
     ends: list[Callable[[], object]] = []
 

@@ -1,8 +1,9 @@
 """Runs ``imagesync`` hundreds of times without paying for its start each time.
 
-``CommandServer`` is a Python process that imports the whole command once (about a second) and then forks a child for each run.
-``ForkServer`` takes one that nobody uses, or starts one, and leaves it to the next. ``ForkedCommand`` is the plain one: a
-run can be started, killed and waited for. ``tests.fault.write_faults`` has one that also stops a run at each of its writes.
+``CommandServer`` is a Python process that imports the whole command once (about a second) and then forks a child for
+each run. ``ForkServer`` takes an unused one, or starts one, and leaves it to the next. ``ForkedCommand`` is the plain
+one: a run can be started, killed and waited for. ``tests.fault.write_faults`` has one that also stops a run at each of
+its writes.
 
 Protocol, one line of JSON in each direction: the test sends ``{"words": [...], "env": {...}, "stdout": FILE, "stderr":
 FILE}``, and perhaps ``folder``; this module, run as a program, answers the pid of the child at once and its exit status
@@ -79,7 +80,7 @@ class CommandServer:
 
 
 _idle: defaultdict[tuple[str, ...], list[CommandServer]] = defaultdict(list)
-"""Servers that nobody uses, by module and variables: a start takes a second, so they are kept until this process ends."""
+"""Unused servers, by module and variables: a start takes a second, so they are kept until this process ends."""
 
 
 def _take(kind: tuple[str, ...], more: Mapping[str, str]) -> CommandServer:
@@ -131,7 +132,7 @@ class ForkServer:
 
 
 class ForkedCommand(ForkServer):
-    """One run at a time, which can be stopped and killed while it goes on; it is at the end of the block.
+    """One run at a time, which can be stopped and killed while it runs; it has ended at the end of the block.
 
     ``module``: the program that forks; by default it runs the command.
     """
@@ -174,7 +175,7 @@ class ForkedCommand(ForkServer):
         os.kill(self._pid, signal.SIGSTOP)
 
     def go_on(self) -> None:
-        """Let the run go on that was stopped."""
+        """Continue the run that was stopped."""
         os.kill(self._pid, signal.SIGCONT)
 
 

@@ -1,4 +1,4 @@
-"""A web server on loopback with files whose delivery can fail: broken off, of another length, changed. Does I/O."""
+"""A web server on loopback with files whose delivery can fail: interrupted, of another length, changed. Does I/O."""
 
 import http.server
 import re
@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 class File:
     """What is published at one path.
 
-    ``cuts``: after how many bytes the first answers break off, one number for each answer; ``ranges``: whether the server
-    supports range requests; ``announced``: a false Content-Length; ``tags``: the entity tag of each answer, if it changes;
-    ``head``: the status of the answer to whoever asks for the first bytes only; ``login``: the Authorization header that is required.
+    ``cuts``: after how many bytes the first responses are interrupted, one number for each response; ``ranges``:
+    whether the server supports range requests; ``announced``: a false Content-Length; ``tags``: the entity tag of each
+    answer, if it changes; ``head``: the status of the response to a request for the first bytes only; ``login``: the
+    Authorization header that is required.
     """
 
     data: bytes = b""
@@ -106,7 +107,7 @@ class MirrorServer(http.server.ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A client that goes away is no news."""
+        """A client that disconnects is not reported."""
 
 
 @contextmanager

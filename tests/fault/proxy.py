@@ -103,7 +103,7 @@ class Proxy:
             self.fault = lambda _call: None
 
     def settle(self, seconds: float = 10.0) -> None:
-        """Wait until nothing is on its way any more: every connection has ended, as those of a killed client do."""
+        """Wait until no request is on its way: every connection has ended, as those of a killed client do."""
         wait_until(
             lambda: len(self._server.connections), lambda number: number == 0, "no connection is open", seconds=seconds
         )
@@ -122,7 +122,7 @@ class ProxyHandler(http.server.BaseHTTPRequestHandler):
     proxy: Proxy
 
     def __getattr__(self, name: str) -> Callable[[], None]:
-        """``do_GET`` and so on: every method goes the same way."""
+        """``do_GET`` and so on: every method is handled the same way."""
         if name.startswith("do_"):
             return self._spoil
         raise AttributeError(name)
@@ -227,7 +227,7 @@ class ProxyServer(http.server.ThreadingHTTPServer):
         super().shutdown_request(request)
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A client that was killed is no news."""
+        """A client that was killed is not reported."""
 
 
 @contextmanager

@@ -103,7 +103,7 @@ class ScriptedHandler(BaseHTTPRequestHandler):
 
 
 class QuietServer(ThreadingHTTPServer):
-    """Its threads end with the client's connections; resets are no news."""
+    """Its threads end with the client's connections; resets are not reported."""
 
     daemon_threads = True
 
@@ -150,7 +150,7 @@ def raw_service(answer: Callable[[socket.socket], None]) -> Iterator[str]:
 
 
 def drip(head: bytes, byte: bytes) -> Callable[[socket.socket], None]:
-    """A byte now and then after the head, always before anybody would call it silence."""
+    """A byte now and then after the head, always before it counts as silence."""
 
     def answer(connection: socket.socket) -> None:
         connection.sendall(head)

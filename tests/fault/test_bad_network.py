@@ -1,7 +1,7 @@
 """A network that fails between imagesync and the real service: each fault on each kind of request, and at random.
 
-Where a retry is safe the run goes on as if nothing had been; else it fails with one line, and the next one converges. A
-repeated POST never makes two images.
+If a retry is safe, the run continues as if nothing had happened; else it fails with one line, and the next one
+converges. A repeated POST never makes two images.
 """
 
 import random
@@ -95,7 +95,9 @@ def test_each_fault_on_each_kind_of_request(workspace: ProxiedWorkspace) -> None
 
 @pytest.mark.exhaustive
 def test_each_fault_on_the_log_in(workspace: ProxiedWorkspace) -> None:
-    """Every kind of request to the identity service is repeated, so that the same run goes on; but who is refused is not."""
+    """Every kind of request to the identity service is repeated, and the same run continues; but a refusal is not
+    repeated.
+    """
     beginning = workspace.prepare()
     write_manifest(
         workspace.folder, {**AFTER, "shared": {**AFTER["shared"], "members": [{"id": "p2"}, {"project": "other"}]}}
@@ -124,7 +126,7 @@ def test_each_fault_on_the_log_in(workspace: ProxiedWorkspace) -> None:
 
 @pytest.mark.exhaustive
 def test_each_fault_on_the_log_in_after_the_token_expired(workspace: ProxiedWorkspace) -> None:
-    """In mid-run, before each kind of request: every new token takes two tries, and the same run goes on."""
+    """In mid-run, before each kind of request: every new token takes two tries, and the same run continues."""
     beginning = workspace.prepare()
     kinds, expected = workspace.apply_undisturbed(beginning)
     workspace.identity.forget()
@@ -149,7 +151,7 @@ def test_each_fault_on_the_log_in_after_the_token_expired(workspace: ProxiedWork
 
 @pytest.mark.exhaustive
 def test_no_identity_service_for_a_moment(workspace: ProxiedWorkspace) -> None:
-    """Its address is found, and nobody listens there."""
+    """Its address is found, and no server listens there."""
     beginning = workspace.prepare()
     _, expected = workspace.apply_undisturbed(beginning)
     workspace.words += ("-v",)
@@ -194,7 +196,7 @@ def test_no_answer_to_the_data(workspace: ProxiedWorkspace, monkeypatch: pytest.
 
 @pytest.mark.exhaustive
 def test_connections_refused_before_each_kind_of_request(workspace: ProxiedWorkspace) -> None:
-    """The service is gone for a moment: nothing was sent, so that any request is repeated, in the same run."""
+    """The service is down for a moment: nothing was sent, so any request is repeated, in the same run."""
     beginning = workspace.prepare()
     workspace.proxy.forget()
     assert workspace.apply().code == 0

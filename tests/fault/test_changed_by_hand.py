@@ -2,8 +2,8 @@
 
 What is lost its marker is not written to and not deleted. The guard cannot stop three things, which are tried as well:
 a request that no guard protects (data, members, status, DELETE) and that was under way is saved, once, and no further
-one; an update by an admin of an image that was just given to another project is saved, and taken back; what the service
-takes from anybody else's update is kept.
+one; an update by an admin of an image that was just given to another project is saved, and undone; what the service
+saves of another user's update is kept.
 """
 
 from typing import Any
@@ -19,8 +19,9 @@ GIVEN = "given to another project"
 HIDING = ("hidden or shown", "deleted", "renamed")
 """Changes after which users do not find the image by the name of its key."""
 KEPT = ("hidden or shown", "another role", "deactivated")
-"""Changes that the next apply lets be: hiding is not declared, a deactivated candidate is rejected, and a hidden record to
-which somebody gave the role of the current image is taken for it if its key has no visible image."""
+"""Changes that the next apply keeps: hiding is not declared, a deactivated candidate is rejected, and a hidden record
+to which a user gave the role of the current image counts as current if its key has no visible image.
+"""
 STANDING = {"deactivated", "reactivated", "replaced", "shared", "updated"}
 """Keys that have a visible image before and after the apply."""
 USUAL = [
@@ -64,7 +65,7 @@ def check_image(workspace: ProxiedWorkspace, disturbed: Disturbed, hit: Hit, cha
             f"an image {change} by hand just before a request that writes to it", "nothing lost; reported or converged"
         )
         return
-    if not hit.call.kind.startswith("DELETE /images/ID") or after is not None:  # of a deleted image nothing is to tell
+    if not hit.call.kind.startswith("DELETE /images/ID") or after is not None:  # a deleted image has nothing to report
         assert disturbed.result.code == 1, point
         assert hit.image_id in disturbed.result.stdout, point
     if hit.call.method == "PATCH" and hit.spot != ("replaced (new)", 0):

@@ -29,7 +29,7 @@ def own_mounts() -> list[str]:
 
 
 def mounted(folder: Path, script: str) -> list[tuple[int, str]]:
-    """Commands, one a line, in a shell whose mounts are its own: exit code and all that was told, of each ``imagesync``."""
+    """Commands, one a line, in a shell whose mounts are its own: exit code and output of each ``imagesync``."""
     lines = ["set -eu", f"cd {shlex.quote(str(folder))}"]
     for line in script.strip().splitlines():
         words = line.strip()
@@ -60,7 +60,7 @@ SOME, MORE = (64, 192, 384, 1024), (128, 160, 256, 320, 448, 512)
 
 @pytest.mark.parametrize("room", [*SOME, *(pytest.param(room, marks=pytest.mark.exhaustive) for room in MORE)])
 def test_a_store_on_a_small_disk(tmp_path: Path, room: int) -> None:
-    """As much as fits is there and whole, one line a step tells of the rest, which follows when there is room."""
+    """As much as fits is there and whole, one line a step reports the rest, which follows when there is room."""
     wanted(tmp_path, {"one": 50_000, "two": 60_000, "three": 70_000})
     (tmp_path / "disk").mkdir()
     short, whole, again, listed = mounted(
@@ -119,7 +119,7 @@ def test_a_store_on_a_disk_that_may_not_be_written(tmp_path: Path) -> None:
     ids=lambda words: words[0],
 )
 def test_a_full_disk_under_the_files_of_a_run(tmp_path: Path, words: tuple[str, ...]) -> None:
-    """At each write of theirs: the run is whole or never began, one line names the file, and no half file is left."""
+    """At each of their writes: the run is whole or never began, one line names the file, and no half file is left."""
     (tmp_path / "out").mkdir()
     with open_store_workspace(tmp_path, ["out"]) as workspace:
         command = [str(tmp_path / word) if word.startswith("out/") else word for word in words]
@@ -162,7 +162,7 @@ def test_a_full_disk_under_the_files_of_a_run(tmp_path: Path, words: tuple[str, 
     ],
 )
 def test_streams_that_take_nothing(tmp_path: Path, words: str, streams: str, code: int) -> None:
-    """No traceback, no bug, no code of Python's own; an apply goes to its end."""
+    """No traceback, no bug, no code of Python's own; an apply runs to its end."""
     wanted(tmp_path, {"one": 5_000})
     output = tmp_path / "told"
     command = f"{IMAGESYNC} {words} --store store base.yaml -o out.json >out.txt 2>{output} {streams}"
@@ -177,7 +177,7 @@ def test_streams_that_take_nothing(tmp_path: Path, words: str, streams: str, cod
 
 
 def test_a_bug_whose_log_has_no_room(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """What it was is told all the same, in one line without secrets."""
+    """The cause is still reported, in one line without secrets."""
 
     def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")

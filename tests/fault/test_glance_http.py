@@ -171,7 +171,7 @@ def test_an_empty_page_ends_a_listing(open_scripted: OpenScripted) -> None:
 
 @pytest.mark.parametrize("link", ["/v2/images", "/image/v2/images", "http://elsewhere.invalid/x/v2/images"])
 def test_the_next_page_is_asked_from_the_same_service(open_scripted: OpenScripted, link: str) -> None:
-    """Whatever prefix or host a proxy puts into the link: the token goes nowhere else."""
+    """Whatever prefix or host a proxy puts into the link: the token is sent nowhere else."""
 
     def pages(path: str) -> Say:
         if "marker=m" in path:
@@ -209,7 +209,7 @@ def test_a_listing_whose_markers_always_vanish_gives_up(open_scripted: OpenScrip
 
 @pytest.mark.parametrize("failure", [Say(500, b"oops"), Say(502, b""), Say(503), Say(504), Say(429), RESET, Say(cut=5)])
 def test_a_read_is_repeated(open_scripted: OpenScripted, failure: Say) -> None:
-    """What may be gone at the next try, an answer that breaks off too."""
+    """Errors that the next try may not have, also an interrupted response."""
     service = open_scripted([failure, failure, Say()])
     assert service.backend.images(IMAGE_ID)[0].id == IMAGE_ID
     assert service.waits == [1.0, 2.0]
@@ -223,7 +223,7 @@ def test_tries_are_bounded(open_scripted: OpenScripted) -> None:
 
 
 def test_the_service_says_how_long_to_wait(open_scripted: OpenScripted) -> None:
-    """Retry-After; longer than anybody waits ends the tries."""
+    """Retry-After; a wait that is too long ends the tries."""
     service = open_scripted([Say(429, headers={"Retry-After": "17"}), Say()])
     service.backend.images(IMAGE_ID)
     assert service.waits == [17.0]
@@ -273,7 +273,7 @@ def test_a_deletion_whose_answer_was_lost_is_done(open_scripted: OpenScripted, f
 
 
 def test_a_loser_of_racing_deletions_finds_nothing(open_scripted: OpenScripted) -> None:
-    """400 "transition from deleted to deleted": it is gone."""
+    """400 "transition from deleted to deleted": it was deleted."""
     service = open_scripted([Say(400, b"transition from deleted to deleted"), Say(404, b"No image found")])
     assert "No image found" in refused(NotFound, lambda: service.backend.delete_image(IMAGE_ID))
 
@@ -285,7 +285,7 @@ def test_an_image_in_use_is_told_from_other_conflicts(open_scripted: OpenScripte
 
 
 def test_a_create_whose_answer_was_lost_meets_its_own_record(open_scripted: OpenScripted) -> None:
-    """The id is ours, made a moment ago; a chosen one is told by the nonce."""
+    """The id is that of this run, made a moment ago; the nonce identifies a chosen one."""
     ours = {"imagesync_managed": '{"n":"1"}'}
     service = open_scripted([RESET, Say(409, b"already exists"), Say(body=image("x", **ours))])
     assert service.backend.create_image(name="n").id == "x"
@@ -294,7 +294,7 @@ def test_a_create_whose_answer_was_lost_meets_its_own_record(open_scripted: Open
     service = open_scripted([Say(503, b""), Say(409, b"already exists"), Say(body=image("x", imagesync_managed="{}"))])
     refused(Conflict, lambda: service.backend.create_image(id="x", properties=ours))
     service = open_scripted([Say(503, b""), Say(409, b"already exists"), Say(body=image("x", p="1"))])
-    refused(Conflict, lambda: service.backend.create_image(id="x", properties={"p": "1"}))  # anybody may have made it
+    refused(Conflict, lambda: service.backend.create_image(id="x", properties={"p": "1"}))  # any user may have made it
 
 
 def test_the_same_id_is_sent_again(open_scripted: OpenScripted) -> None:
@@ -306,7 +306,7 @@ def test_the_same_id_is_sent_again(open_scripted: OpenScripted) -> None:
 
 
 class NumberedTokens(BaseAuthPlugin):
-    """An authentication whose tokens are 0, 1, 2, …; the first two who ask get theirs at the same moment."""
+    """An authentication whose tokens are 0, 1, 2, …; the first two requests get their tokens at the same moment."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -384,7 +384,7 @@ def test_a_connection_with_a_refused_body_is_not_used_again(open_scripted: OpenS
 
 
 def test_a_connection_lost_during_an_upload_tells_what_became_of_the_record(open_scripted: OpenScripted) -> None:
-    """It is Unavailable, with the state that the service shows; a record that is gone is NotFound."""
+    """It is Unavailable, with the state that the service shows; a deleted record is NotFound."""
     service = open_scripted([RESET, Say(body=image(status="queued"))])
     assert "queued" in refused(Unavailable, lambda: service.backend.upload(IMAGE_ID, [b"x"], 1))
     service = open_scripted([RESET, Say(404, b"gone")])
@@ -422,7 +422,7 @@ def test_no_secret_of_a_page_reaches_a_message(open_scripted: OpenScripted) -> N
 
 
 def test_a_service_that_is_gone_is_one_line(open_scripted: OpenScripted) -> None:
-    """Nobody listens: five tries, the address and the reason; a PATCH too, for it was never sent."""
+    """No server listens: five tries, the address and the reason; a PATCH too, for it was never sent."""
     service = open_scripted([Say()])
     with listening(Server([Say()])) as address:
         pass
@@ -494,7 +494,7 @@ WRITES: dict[str, Callable[[Backend], object]] = {
 
 @pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
 def test_without_the_lease_nothing_is_written(open_scripted: OpenScripted, write: Callable[[Backend], object]) -> None:
-    """Lost since the caller asked, while a new token was fetched, say. What only reads goes on."""
+    """Lost since the caller asked, while a new token was fetched, say. What only reads continues."""
     service = open_scripted([Say()])
 
     def check() -> None:

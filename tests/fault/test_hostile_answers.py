@@ -57,7 +57,7 @@ FIELDS = [
 
 
 def verdict(ask: Callable[[], object]) -> str:
-    """Fine, or one printable line of an error of ours; anything else fails the test by itself."""
+    """Fine, or one printable line of an error of imagesync; anything else fails the test by itself."""
     output = "fine"
     try:
         ask()
@@ -195,7 +195,7 @@ ANSWERS = {
 @pytest.mark.parametrize("kind", ANSWERS)
 @pytest.mark.parametrize("way", ["list", "create", "update", "delete"])
 def test_an_answer_that_makes_no_sense_is_one_line(open_scripted: OpenScripted, kind: str, way: str) -> None:
-    """To every method; a DELETE reads nothing of what is said to it."""
+    """To every method; a DELETE reads nothing of its response."""
     output = verdict(ways(open_scripted([ANSWERS[kind]]).backend)[way])
     assert way == "delete" or output != "fine"
     note(
@@ -224,7 +224,7 @@ LOOPS = {
 
 @pytest.mark.parametrize("kind", LOOPS)
 def test_a_listing_that_never_ends_is_one_line(open_scripted: OpenScripted, kind: str) -> None:
-    """Told by a link seen before, or by a page that brings nothing new."""
+    """Recognized by a link seen before, or by a page without new images."""
     service = open_scripted(LOOPS[kind])
     assert "never ends" in verdict(service.backend.images)
     assert len(service.server.queries) < 12

@@ -190,7 +190,7 @@ def test_any_other_error_of_a_question_is_no_answer() -> None:
 
 
 def test_few_threads_work_on_long_documents() -> None:
-    """The others wait, no longer than their deadline; what was given up is not begun any more."""
+    """The others wait, no longer than their deadline; an abandoned one is not begun."""
     release, begun = threading.Event(), list[str]()
 
     def work(name: str) -> str:

@@ -1,4 +1,6 @@
-"""A service that lies, never ends or leads astray: one clear line, bounded memory, and no secret goes to another host."""
+"""A service that lies, never ends or leads astray: one clear line, bounded memory, and no secret is sent to another
+host.
+"""
 
 import json
 from collections.abc import Callable, Iterator
@@ -17,7 +19,7 @@ MANIFEST = {"version": 1, "catalog": "base", "images": {"a": {"source": "none", 
 
 
 class Keystone:
-    """An identity service on loopback that logs anybody in, unless its ``say`` answers otherwise."""
+    """An identity service on loopback that logs any user in, unless its ``say`` answers otherwise."""
 
     def __init__(self) -> None:
         self.image_url = ""
@@ -89,13 +91,13 @@ def hostile(tmp_path: Path) -> Iterator[HostileCloud]:
 
 
 def elsewhere(hostile: HostileCloud, path: str = "/v3/auth/tokens") -> dict[str, str]:
-    """A header that leads to the other host, which goes by another name too."""
+    """A header that leads to the other host, which has another name too."""
     address: str = hostile.other.address  # type: ignore[attr-defined]
     return {"Location": address.replace("127.0.0.1", "localhost") + path}
 
 
 def test_everything_in_order_is_a_plan(hostile: HostileCloud) -> None:
-    """The stage itself works, so that what fails below fails for its own reason."""
+    """The stage itself works, so a failure below has its own reason."""
     for run_command in (forked.run, command.run):
         hostile.run_command = run_command
         code, output, _ = hostile.run("plan")

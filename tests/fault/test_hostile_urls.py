@@ -1,4 +1,4 @@
-"""Where a URL may lead the run: redirects into the network of the runner, log-ins for strangers, hosts not named.
+"""Where a URL may lead the run: redirects into the network of the runner, credentials for other hosts, hosts not named.
 
 The servers all listen on loopback; ``classify`` says which of their addresses counts as public.
 """
@@ -32,7 +32,7 @@ NO_PAUSE = (0.0,)
 
 @pytest.fixture
 def evil() -> Iterator[Mirror]:
-    """A server of the internet, as far as the run can tell: at 127.0.0.1."""
+    """A server of the internet, as far as the run knows: at 127.0.0.1."""
     with mirror() as found:
         yield found
 
@@ -109,16 +109,14 @@ def test_a_kept_connection_inside_is_not_used_after_a_redirect(evil: Mirror, ins
     """A first mirror inside may be asked; a second one outside must not lead to it."""
     inside.publish("/secret", TEXT)
     with WebSession(access()) as session:
-        assert (
-            session.ask(inside.publish("/first", TEXT)).content == TEXT
-        )  # read to its end, so that the connection stays
+        assert session.ask(inside.publish("/first", TEXT)).content == TEXT  # read to its end, to keep the connection
         with pytest.raises(SourceError, match="private address"):
             session.ask(lead(evil, f"{inside.address}/secret"))
     assert inside.queries == ["GET /first"]
 
 
 def test_a_named_host_may_be_inside_and_no_other(evil: Mirror, inside: Mirror) -> None:
-    """Whoever runs it names it: the manifest cannot."""
+    """The user who runs it names it: the manifest cannot."""
     url = lead(evil, inside.publish("/SUMS", TEXT))
     assert get(url, access("127.0.0.*")) == TEXT
     with pytest.raises(SourceError, match=r"redirects to 127\.0\.0\.2, which is not named by --source-hosts"):
@@ -168,7 +166,7 @@ def _basic(words: str) -> str:
 def test_a_netrc_entry_is_for_its_own_host_only(
     evil: Mirror, inside: Mirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """``default`` is for nobody: it would send the log-in of a corporation to whatever host a manifest names."""
+    """``default`` is never used: it would send the credentials of a company to any host that a manifest names."""
     netrc = tmp_path / "netrc"
     monkeypatch.setenv("NETRC", str(netrc))
     netrc.write_text("machine 127.0.0.2 login me password CANARY\ndefault login me password CANARY\n")

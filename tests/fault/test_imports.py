@@ -1,4 +1,6 @@
-"""Imports that a real Glance does not show: lost answers, tasks that never end, services that tell nothing of them."""
+"""Imports that a real Glance does not show: lost answers, tasks that never end, services that report nothing of
+them.
+"""
 
 from collections import Counter
 from collections.abc import Callable
@@ -24,7 +26,7 @@ def task(status: str, message: str = "") -> Say:
 
 
 class ImportClock:
-    """Time that passes only while somebody sleeps."""
+    """Time that passes only while the code sleeps."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -63,7 +65,7 @@ def posts(service: ScriptedBackend) -> int:
 
 
 def test_an_import_whose_answer_was_lost_is_not_begun_twice(open_scripted: OpenScripted) -> None:
-    """The image tells that it began: it is waited for."""
+    """The image shows that it began: it is waited for."""
     running = Say(body=image(status="importing"))
     service = open_scripted(by_path([running, running, Say()], posted=RESET))
     fetch(service, ImportClock())
@@ -94,7 +96,7 @@ def test_an_import_that_does_not_move_is_given_up(open_scripted: OpenScripted) -
 
 
 def test_an_import_that_moves_is_waited_for_as_long_as_it_does(open_scripted: OpenScripted) -> None:
-    """Every change that the service shows begins the limit anew; between two of them it shows none for a while."""
+    """Every change that the service shows restarts the limit; between two of them it shows none for a while."""
     moving = [Say(body=image(status="importing", updated_at=f"2026-01-01T00:00:{n // 8:02}Z")) for n in range(80)]
     clock = ImportClock()
     fetch(open_scripted(by_path([*moving, Say()], tasks=task("processing"))), clock)
@@ -120,7 +122,7 @@ def test_an_import_that_no_worker_has_taken_up_yet_has_not_failed(open_scripted:
 def test_a_service_that_tells_nothing_of_its_tasks_is_asked_for_the_image_alone(
     open_scripted: OpenScripted, status: int
 ) -> None:
-    """Older ones have none to tell, and a policy may keep them from members."""
+    """Older services report none, and a policy may hide them from members."""
     moving = [Say(body=image(status="importing")), Say()]
     service = open_scripted(by_path(moving, tasks=Say(status, b"no")))
     fetch(service, ImportClock())
@@ -176,7 +178,7 @@ def copy(service: ScriptedBackend, *stores: str) -> None:
 
 
 def test_a_copy_is_made_only_into_stores_that_lack_the_image(open_scripted: OpenScripted) -> None:
-    """One that is at work already is waited for; nothing is asked for when that was all."""
+    """One that is running already is waited for; no other is requested if that was all."""
     running = Say(body=image(stores="fast", os_glance_import_task="t"))
     service = open_scripted(by_path([running, Say(body=image(stores="fast,slow"))]))
     copy(service, "fast", "slow")
@@ -184,7 +186,7 @@ def test_a_copy_is_made_only_into_stores_that_lack_the_image(open_scripted: Open
 
 
 def test_a_copy_that_ends_without_its_store_has_failed(open_scripted: OpenScripted) -> None:
-    """The image stays active, so that only its stores tell."""
+    """The image stays active: only its stores show it."""
     left = Say(body=image(stores="fast", os_glance_failed_import="slow"))
     with pytest.raises(BackendError, match="could not copy it to slow: full; failed in slow; check that store"):
         copy(open_scripted(by_path([left], tasks=task("failure", "full"))), "slow")
@@ -198,7 +200,7 @@ def test_a_copy_that_is_forbidden_tells_both_ways_out(open_scripted: OpenScripte
 
 
 def test_a_copy_without_an_answer_was_begun_only_if_the_image_shows_it(open_scripted: OpenScripted) -> None:
-    """An image that is active tells nothing: it was so before."""
+    """An active image proves nothing: it was active before."""
     still, running = Say(body=image(stores="fast")), Say(body=image(stores="fast", os_glance_import_task="t"))
     service = open_scripted(by_path([still], posted=RESET))
     with pytest.raises(Unavailable):

@@ -1,4 +1,4 @@
-"""What a service answers to DELETE, as an error of ours. A scripted service: a real one uses no image."""
+"""What a service answers to DELETE, as an error of imagesync. A scripted service: a real one uses no image."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Links that anybody may have committed: the command reads and writes nothing that they choose."""
+"""Links that an attacker may have committed: the command reads and writes nothing that they choose."""
 
 import json
 import os
@@ -86,7 +86,7 @@ def test_no_output_is_written_through_a_link(checkout: LinkedCheckout, words: tu
 
 @OUTPUTS
 def test_no_output_is_made_in_a_folder_that_a_link_chooses(checkout: LinkedCheckout, words: tuple[str, ...]) -> None:
-    """Said before the work; the absolute path is the way to mean it."""
+    """Reported before the work; the absolute path is the way to mean it."""
     if words[0] == "export":
         checkout.run(*APPLY)
     checkout.link("out", ".")
@@ -134,7 +134,7 @@ def test_an_export_replaces_no_link_without_force(checkout: LinkedCheckout) -> N
 def test_no_input_is_read_through_a_link_that_leads_out(
     checkout: LinkedCheckout, words: tuple[str, ...], code: int
 ) -> None:
-    """A message about a token file that is no manifest quoted 60 characters of it."""
+    """A message about a token file that is not a manifest quoted 60 characters of it."""
     for name in ("link.yaml", "link.json"):
         checkout.link(name, f"token{Path(name).suffix}")
     checkout.link("link", ".")

@@ -103,7 +103,7 @@ def test_two_applies_at_once(workspace: StoreWorkspace) -> None:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_of_two_applies_and_a_reader_one_is_killed(workspace: StoreWorkspace, seed: int) -> None:
-    """After some of the writes: the other goes on to the end, and whoever reads meanwhile sees every image whole."""
+    """After some of the writes: the other runs to its end, and a reader meanwhile sees every image whole."""
     assert workspace.apply().code == 0
     expected = workspace.state()
     workspace.restore()
@@ -148,7 +148,7 @@ def test_a_lost_database_is_never_made_anew_over_data(workspace: StoreWorkspace,
 
 @pytest.mark.parametrize("seed", [*range(8), *(pytest.param(n, marks=pytest.mark.exhaustive) for n in range(8, 30))])
 def test_a_database_with_bytes_changed_at_random(workspace: StoreWorkspace, seed: int) -> None:
-    """One line of what is wrong, where it matters, and no data goes that way; else the images are as wanted."""
+    """One line of what is wrong, if it matters, and no data follows the link; else the images are as declared."""
     assert workspace.apply().code == 0
     expected = workspace.state()
     workspace.restore()

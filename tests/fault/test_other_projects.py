@@ -142,7 +142,7 @@ def test_a_search_that_fails_never_ends_the_plan(open_scripted: OpenScripted, an
 
 
 def test_a_service_that_does_not_say_what_follows_ends_the_search(open_scripted: OpenScripted) -> None:
-    """The address of the next page stands before the images, and is lost with them."""
+    """The address of the next page comes before the images, and is lost with them."""
     service = PagingService([record(1), record(2, 20 * MIB), record(3)], tail=False)
     missing: list[str] = []
     found = open_scripted(service).backend.find_strays("base", missing)

@@ -98,7 +98,7 @@ def test_a_plan_of_one_region_is_not_applied_to_another(cloud_of_two: TwoRegions
 
 
 def test_the_only_region_needs_no_name(cloud_of_two: TwoRegions) -> None:
-    """Its own is in the plan, so that the plan fits after it was named in the settings, too."""
+    """Its own is in the plan, so the plan still fits after it was named in the settings."""
     cloud_of_two.regions["west"] = "internal"
     assert cloud_of_two.planned() == "east"
     first = (cloud_of_two.folder / "plan.json").read_text()

@@ -1,7 +1,8 @@
 """A run that was overtaken: stopped past its lease and resumed, or killed while a request of it arrives later.
 
-Meanwhile another run with a newer manifest goes to its end. Whatever the overtaken run had on its way, at the end exactly
-one right build of each key is visible, or the next plain apply makes it so; and both runs have said what happened.
+Meanwhile another run with a newer manifest runs to its end. Whatever the overtaken run had on its way, at the end
+exactly one right build of each key is visible, or the next plain apply makes it so; and both runs have reported what
+happened.
 """
 
 import hashlib
@@ -40,11 +41,11 @@ REVERTED: dict[str, dict[str, Any]] = {
     "created": OLDER["created"],
     "record": OLDER["record"],
 }
-"""What the second run makes where somebody took most of the change back: those images are as it wants them, or nearly."""
+"""What the second run makes if a user reverted most of the change: those images are as it declares them, or nearly."""
 
 
 class StoppedRequest:
-    """The request at which a run was stopped; it waits at the proxy until the run may go on."""
+    """The request at which a run was stopped; it waits at the proxy until the run may continue."""
 
     def __init__(self) -> None:
         self.call = Call(-1, "", "")
@@ -94,7 +95,7 @@ class OvertakenRun:
         return [image for image in self.workspace.state() if json.loads(image)["imagesync_role"] == "current"]
 
     def is_shared_with_one_more(self) -> bool:
-        """Whether all is as the second manifest leads to, but for members that it does not name."""
+        """Whether all is as the second manifest declares, except for members that it does not name."""
         pairs = [(json.loads(one), json.loads(other)) for one, other in zip(self.current(), self.expected, strict=True)]
         more = [set(one.pop("members")) >= set(other.pop("members")) for one, other in pairs]
         return all(more) and all(one == other for one, other in pairs)
@@ -132,13 +133,13 @@ class OvertakenRun:
         return found
 
     def go_on(self, stopped: "StoppedRequest") -> Result:
-        """The first run goes on, and its request arrives; how it ended."""
+        """The first run continues, and its request arrives; how it ended."""
         self.first.go_on()
         stopped.may_go_on.set()
         return self.first.wait()
 
     def check_visible(self, point: str) -> list[str]:
-        """The builds in sight are whole ones, and no key has two; the keys that lack theirs."""
+        """The builds in sight are whole ones, and no key has two; the keys without one."""
         digests = {hashlib.sha512(content).hexdigest(): name for name, content in DATA.items()}
         found: dict[str, list[str]] = {}
         for image in self.workspace.live():
@@ -151,9 +152,9 @@ class OvertakenRun:
     def heal(self, point: str, *, may_be_deactivated: bool = False, may_be_shared: bool = False) -> str:
         """The next plain apply brings what the second one wanted; what had to be done.
 
-        ``may_be_deactivated``: no guard stops that request, and the newer manifest leaves the status open. What was deactivated
-        is never put back into use unasked: a person may have done it. The plan says so. ``may_be_shared``: nor does a guard
-        stop the request that adds a member, and members whom somebody else added are left alone.
+        ``may_be_deactivated``: no guard stops that request, and the newer manifest leaves the status open. What was
+        deactivated is never put back into use unasked: a person may have done it. The plan says so. ``may_be_shared``:
+        nor does a guard stop the request that adds a member, and members that another user added are left as they are.
         """
         self.workspace.proxy.forget()
         words = self.words(self.newer, is_short=False)

@@ -1,6 +1,7 @@
-"""A second apply at every request of a first one, which waits there: who comes second is told who is at work, or was first.
+"""A second apply at every request of a first one, which waits there: the second learns which run is active, or was
+first.
 
-Whatever the first has half done, it is never taken for a bug, a refusal or a thing to put right.
+Whatever the first has half done, it is never reported as a bug, a refusal or drift.
 """
 
 import threading
@@ -16,7 +17,7 @@ from tests.trials import note
 
 
 def test_a_plan_while_another_run_makes_images(workspace: ProxiedWorkspace, tmp_path: Path) -> None:
-    """They come after the listing, and before it is asked who holds the names: ours, and in nobody's way."""
+    """They come after the listing, and before the request for the holders of names: owned, and without conflict."""
     workspace.prepare()
     workspace.set_api_timeout(60)
     come, held = threading.Event(), threading.Event()

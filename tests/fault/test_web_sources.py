@@ -1,4 +1,4 @@
-"""URLs on servers that break off, lie and change: the bytes are whole and right, or one line says why not."""
+"""URLs on servers that interrupt, lie and change: the bytes are whole and right, or one line says why not."""
 
 import gzip
 import hashlib
@@ -96,7 +96,9 @@ def test_another_mirror_is_not_asked_for_the_version_of_the_first(web: Mirror) -
     ],
 )
 def test_a_weak_tag_tells_no_version(web: Mirror, headers: dict[str, str], message: str) -> None:
-    """RFC 9110, 8.8.1: files with the same one may differ by bytes. The time of the last change does, where it is told."""
+    """RFC 9110, 8.8.1: files with the same one may differ by bytes. The time of the last change does, if it is
+    reported.
+    """
     url = web.publish("/disk", File(DATA, cuts=[2_000_000], headers=headers, ranges=bool(not message)))
     if message:
         with pytest.raises(SourceError, match=message):
@@ -157,14 +159,14 @@ def test_a_part_of_a_file_of_another_size_is_none_of_this_one() -> None:
 
 
 def test_a_file_that_changes_while_it_is_read_is_an_error(web: Mirror) -> None:
-    """Two halves of two builds are no image."""
+    """Two halves of two builds are not an image."""
     url = web.publish("/disk", File(DATA, cuts=[2_000_000], tags=['"one"', '"two"']))
     with pytest.raises(SourceError, match="changed while it was read"):
         read(url, digest=False)
 
 
 def test_a_connection_that_always_breaks_is_given_up(web: Mirror) -> None:
-    """After a bounded number of tries, told in one line."""
+    """After a bounded number of tries, in one line."""
     with pytest.raises(SourceError, match=r"broke \(read \d+ of \d+ bytes\); try again later"):
         read(web.publish("/disk", File(DATA, cuts=[10] * 50, headers=TAG)))
     assert len(web.queries) <= 7
@@ -238,7 +240,7 @@ def test_a_list_without_end_is_one_line(kind: str, answer: Callable[[socket.sock
 
 @pytest.mark.parametrize("head", [b"Content-Length: 60000\r\n", b""])
 def test_a_source_that_drips_is_given_up(head: bytes) -> None:
-    """A byte now and then is no download, whether its end is known or not."""
+    """A byte now and then is not a download, whether its end is known or not."""
     answer = drip(b"HTTP/1.1 200 OK\r\n" + head + b"\r\n", b"a")
     with raw_service(answer) as address, pytest.raises(SourceError, match="less than 64 KiB/s"):
         read(f"{address}/disk", access=SourceAccess(rate_seconds=0.4))
@@ -303,7 +305,7 @@ def test_a_certificate_that_nobody_trusts_is_one_line(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("answer", [b"", b"\x15\x03\x03\x00\x02\x02\x28"])
 def test_a_handshake_that_fails_may_succeed_later(answer: bytes) -> None:
-    """The server closes the connection, or sends an alert; that tells nothing of its certificate."""
+    """The server closes the connection, or sends an alert; that says nothing about its certificate."""
     with (
         raw_service(lambda connection: connection.sendall(answer)) as address,
         pytest.raises(PassingError, match=r"TLS connection failed|no connection"),
@@ -346,7 +348,7 @@ def test_a_size_is_asked_without_reading(web: Mirror) -> None:
     for status in (400, 403, 405, 416, 501):
         assert check_source([web.publish(f"/{status}", File(DATA, head=status))], ANY, pauses=NOW) == len(DATA)
     assert check_source([web.publish("/b", File(DATA, ranges=False))], ANY) == len(DATA)
-    assert check_source([web.publish("/c", File(DATA, ranges=False, announced=0))], ANY) is None  # it tells nothing
+    assert check_source([web.publish("/c", File(DATA, ranges=False, announced=0))], ANY) is None  # it proves nothing
     assert check_source([f"{web.address}/missing", f"{web.address}/a"], ANY) == len(DATA)
 
 
@@ -378,7 +380,7 @@ def test_a_server_that_cannot_be_reached_may_pass() -> None:
 @pytest.mark.parametrize("label", ["text/html", "application/octet-stream"])
 @pytest.mark.parametrize("page", [b"<!DOCTYPE html><p>Log in", b"\n<!-- x --> <HTML>" + b"x" * 9000])
 def test_a_page_for_people_is_no_image(web: Mirror, page: bytes, label: str, ranges: bool) -> None:
-    """Its bytes tell, whatever the server calls it; an image that is called a page is an image."""
+    """Its bytes decide, whatever the server calls it; an image that is called a page is an image."""
     url = web.publish("/a", File(page, headers={"Content-Type": label}, ranges=ranges))
     with pytest.raises(SourceError, match="/a: the data is an HTML page, not qcow2; correct the URL") as caught:
         check_source([url], ANY, disk_format="qcow2")

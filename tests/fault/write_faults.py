@@ -17,7 +17,7 @@ How it works (Linux 5.5 or newer, without privileges):
    an error such as ENOSPC without being carried out. Otherwise the kernel continues the call.
 
 The test gets the exit code, both streams and the list of all watched calls, for example ``rename store.db``. A first
-run without a fault tells how many calls there are; the test then repeats the run once for each of them.
+run without a fault counts the calls; the test then repeats the run once for each of them.
 
 Structures and numbers are those of ``linux/seccomp.h``, ``linux/filter.h`` and ``asm/unistd.h``.
 """
@@ -160,7 +160,7 @@ class Supervisor:
 
 
 def _path_of(thread: int, name: str, arguments: Sequence[int]) -> str:
-    """The file that a stopped call is about; empty if it changes none, or the thread is gone."""
+    """The file that a stopped call is about; empty if it changes none, or the thread ended."""
     try:
         if name in BY_DESCRIPTOR:
             return os.readlink(f"/proc/{thread}/fd/{arguments[0]}")

@@ -74,10 +74,6 @@ WORDS: Final = (
 """Words with a plainer or more common one, or that two names for one thing would be."""
 PARTICIPLES: Final = frozenset({"told", "said", "asked", "shown", "heard", "heeded", "tells"})
 """Participles that no function, variable or module is called."""
-PENDING: Final[tuple[str, ...]] = (
-    "tests/fault",
-)
-"""Places that are not rewritten yet."""
 VERBS: Final = frozenset(
     {"add", "approve", "confirm", "delete", "agree", "feed", "hand", "learn", "request", "take", "wait", "want"}
 )
@@ -90,15 +86,6 @@ def list_files() -> list[Path]:
     found += [path for suffix in ("yaml", "md") for path in ROOT.glob(f"examples/**/*.{suffix}")]
     found += [path for folder in ("imagesync", "tests", "benchmarks") for path in ROOT.glob(f"{folder}/**/*.py")]
     return sorted(path for path in found if path != Path(__file__))
-
-
-def is_pending(path: Path) -> bool:
-    """Whether a file is of a place that is not rewritten yet."""
-    relative = path.relative_to(ROOT)
-    return any(
-        relative.match(place) if "*" in place else relative == Path(place) or Path(place) in relative.parents
-        for place in PENDING
-    )
 
 
 def read_texts(path: Path) -> Iterator[tuple[int, str]]:
@@ -202,19 +189,19 @@ HINTS_AT: Final = {item.__name__: 1 for item in list_error_classes()} | {"Diagno
 
 def test_texts_use_plain_words() -> None:
     """What this finds is a sentence to write again, not a word to replace."""
-    assert [line for path in list_files() if not is_pending(path) for line in find_words(path)] == []
+    assert [line for path in list_files() for line in find_words(path)] == []
 
 
 def test_names_are_nouns_verbs_and_questions() -> None:
     """Functions are verbs; predicates begin with is_, has_ or can_."""
-    modules = [path for path in list_files() if path.suffix == ".py" and not is_pending(path)]
+    modules = [path for path in list_files() if path.suffix == ".py"]
     assert [line for path in modules for line in find_names(path)] == []
 
 
 def test_each_error_has_a_remedy() -> None:
     """Every place that makes an error says what to do."""
-    modules = [path for path in (ROOT / "imagesync").rglob("*.py") if not is_pending(path)]
-    assert [line for path in sorted(modules) for line in find_errors_without_remedy(path)] == []
+    modules = sorted((ROOT / "imagesync").rglob("*.py"))
+    assert [line for path in modules for line in find_errors_without_remedy(path)] == []
 
 
 def test_the_list_recommends_nothing_that_it_forbids() -> None:
