@@ -1,6 +1,6 @@
 """Every request that writes to an image, with the image changed by hand just before it, in an apply that does everything.
 
-What is lost its marker is not written to and not deleted. The guard cannot stop three things, which are tried as well:
+What lost its marker is not written to and not deleted. The guard cannot stop three things, which are tried as well:
 a request that no guard protects (data, members, status, DELETE) and that was under way is saved, once, and no further
 one; an update by an admin of an image that was just given to another project is saved, and undone; what the service
 saves of another user's update is kept.
