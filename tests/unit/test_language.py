@@ -74,9 +74,7 @@ WORDS: Final = (
 """Words with a plainer or more common one, or that two names for one thing would be."""
 PARTICIPLES: Final = frozenset({"told", "said", "asked", "shown", "heard", "heeded", "tells"})
 """Participles that no function, variable or module is called."""
-PENDING: Final[tuple[str, ...]] = (
-    "tests/fault",
-)
+PENDING: Final[tuple[str, ...]] = ("tests/fault",)
 """Places that are not rewritten yet."""
 VERBS: Final = frozenset(
     {"add", "approve", "confirm", "delete", "agree", "feed", "hand", "learn", "request", "take", "wait", "want"}
