@@ -13,9 +13,9 @@ from typer.main import get_command
 
 from imagesync.cli import streams
 from imagesync.cli.exit_codes import ExitCode
-from imagesync.cli.interrupts import Interrupted, exit_code_of
+from imagesync.cli.interrupts import Interrupted, choose_exit_code
 from imagesync.cli.logs import set_up_logs
-from imagesync.cli.options import CONTEXT, with_optional_values
+from imagesync.cli.options import CONTEXT, fill_optional_values
 from imagesync.cli.parsing import Command
 from imagesync.cli.streams import say
 from imagesync.errors import Bug, ImagesyncError, ManifestError, UsageError
@@ -108,7 +108,7 @@ def _run(words: list[str]) -> int:
     """Run a command line; its exit code. An error becomes a line on standard error."""
     set_up_logs()
     try:
-        return app(with_optional_values(words), prog_name=PROGRAM, standalone_mode=False) or ExitCode.DONE
+        return app(fill_optional_values(words), prog_name=PROGRAM, standalone_mode=False) or ExitCode.DONE
     except UsageError as error:
         say(f"imagesync: {_escape_lines(error)}")
         return ExitCode.USAGE
@@ -117,7 +117,7 @@ def _run(words: list[str]) -> int:
         return ExitCode.FAILED
     except Interrupted as error:
         say(f"imagesync: {error.text}")
-        return exit_code_of(error.number)
+        return choose_exit_code(error.number)
     except (KeyboardInterrupt, typer.Abort):
         say("imagesync: interrupted; nothing was changed")
         return ExitCode.INTERRUPTED

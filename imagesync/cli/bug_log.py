@@ -47,10 +47,10 @@ def describe_environment() -> str:
     """Versions, Python and platform, one a line: what a report of a bug needs."""
     python = f"{platform.python_implementation()} {platform.python_version()}"
     lines = [f"imagesync {__version__}", f"python {python}", f"platform {platform.platform()}"]
-    return "\n".join([*lines, *(f"{name} {_version_of(name)}" for name in LIBRARIES)])
+    return "\n".join([*lines, *(f"{name} {_find_version(name)}" for name in LIBRARIES)])
 
 
-def _version_of(name: str) -> str:
+def _find_version(name: str) -> str:
     try:
         return version(name)
     except PackageNotFoundError:

@@ -19,13 +19,13 @@ from imagesync.model.report import Event, Finished, Outcome, StepResult
 from imagesync.render.progress import (
     Moved,
     RunProgress,
-    amount_text,
     describe_others,
     describe_state,
     draw_bar,
-    end_line,
-    left_text,
-    rate_text,
+    format_amount,
+    format_end,
+    format_rate,
+    format_time_left,
 )
 from imagesync.render.style import format_count
 from imagesync.text import make_printable
@@ -72,11 +72,11 @@ class Display:
         stream: TextIO,
         *,
         has_colors: bool,
-        tells_why: bool = False,
+        with_reason: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._progress, self._clock, self._lock = RunProgress(plan), clock, threading.Lock()
-        self._stream, self._tells_why = stream, tells_why
+        self._stream, self._with_reason = stream, with_reason
         self._keys = max((cell_len(make_printable(step.action.key)) for step in plan.steps), default=0)
         self._has_total = len(plan.steps) > 1
         self._console = Console(
@@ -134,7 +134,7 @@ class Display:
     def _print_result(self, result: StepResult) -> None:
         """The line of a step that ended, wrapped between words."""
         style = "red" if result.outcome is Outcome.FAILED else ""
-        line = end_line(result, tells_why=self._tells_why)
+        line = format_end(result, with_reason=self._with_reason)
         parts = Text(line[INDENT:], style).wrap(self._console, max(self._console.width - INDENT, INDENT))
         joined = Text("\n" + " " * INDENT).join(parts)
         self._print(Text(line[:INDENT], style).append_text(joined))
@@ -200,8 +200,8 @@ class Layout:
 def make_row(key: str, moved: Moved, state: str) -> Row:
     """The row of a transfer, or of all; ``state`` is shown in the place of rate and time."""
     share = min(moved.done / moved.total, 1.0) if moved.total else None
-    tail = state or f"{rate_text(moved):>{RATE}}{'':{GAP}}{left_text(moved)}"
-    return Row(key, share, amount_text(moved), tail)
+    tail = state or f"{format_rate(moved):>{RATE}}{'':{GAP}}{format_time_left(moved)}"
+    return Row(key, share, format_amount(moved), tail)
 
 
 def choose_layout(rows: Sequence[Row], columns: int, keys: int) -> Layout:

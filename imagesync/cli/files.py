@@ -25,14 +25,14 @@ _KINDS: Final = {stat.S_IFDIR: "a folder", stat.S_IFBLK: "a block device", stat.
 """What no output can be, by the type of the file."""
 
 
-def folder_of(path: Path) -> Path:
+def find_folder(path: Path) -> Path:
     """The folder that paths in a file are relative to: the file's own; the working directory for a pipe or a stream."""
     return Path() if is_stream(path) else path.parent
 
 
 def is_stream(path: Path) -> bool:
     """Whether an output is a pipe, a character device or an open stream (/dev/stdout, /dev/fd/N), and no file."""
-    return _find_descriptor(path) is not None or _type_of(path) in (stat.S_IFIFO, stat.S_IFCHR)
+    return _find_descriptor(path) is not None or _read_type(path) in (stat.S_IFIFO, stat.S_IFCHR)
 
 
 def _find_descriptor(path: Path) -> int | None:
@@ -44,7 +44,7 @@ def _find_descriptor(path: Path) -> int | None:
     return int(found["number"])
 
 
-def _type_of(path: Path) -> int:
+def _read_type(path: Path) -> int:
     """What a path is itself, links not followed; 0 if it is not there."""
     try:
         return stat.S_IFMT(os.lstat(path).st_mode)
@@ -63,7 +63,7 @@ def check_writable(*paths: Path | None) -> None:
         check_way(path.parent)
         if not path.parent.is_dir():
             raise _refuse(path, f"there is no folder {path.parent}", "make it, or check the path")
-        if what := _KINDS.get(_type_of(path)):
+        if what := _KINDS.get(_read_type(path)):
             raise _refuse(path, f"it is {what}", "name a file in it" if what == "a folder" else "name a file")
         place = path if is_stream(path) else path.parent
         if not os.access(place, os.W_OK if is_stream(path) else os.W_OK | os.X_OK):

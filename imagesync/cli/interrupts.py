@@ -64,7 +64,7 @@ class Interrupts:
     @property
     def exit_code(self) -> ExitCode:
         """That of a process which the first signal ended."""
-        return exit_code_of(self.number)
+        return choose_exit_code(self.number)
 
     def let_steps_end(self) -> None:
         """From now on the first signal raises nothing: steps run, or their results are written."""
@@ -92,6 +92,6 @@ class Interrupts:
             self._abandon()
 
 
-def exit_code_of(number: int) -> ExitCode:
+def choose_exit_code(number: int) -> ExitCode:
     """128 and the number of a signal, as shells say it."""
     return ExitCode.TERMINATED if number == signal.SIGTERM else ExitCode.INTERRUPTED

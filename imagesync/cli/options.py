@@ -34,7 +34,7 @@ _NO_HOST: Final = re.compile(r"[\s/\\@]")
 CONTEXT: Final = {"help_option_names": ["-h", "--help"]}
 
 
-def new_command() -> typer.Typer:
+def make_command() -> typer.Typer:
     """The home of one command: each module of ``commands`` has one, called ``app``."""
     return typer.Typer(
         add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None, context_settings=CONTEXT
@@ -121,7 +121,7 @@ Ids = Annotated[
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
-def with_optional_values(words: list[str]) -> list[str]:
+def fill_optional_values(words: list[str]) -> list[str]:
     """The command line with a value for --discard-staged if none follows it: every key."""
     return [
         f"{word}={EVERY_KEY}" if word == "--discard-staged" and after.startswith("-") else word
@@ -243,11 +243,11 @@ class Amount:
     ] = False
     summary: Annotated[bool, typer.Option("--summary", help="Show the counts of the plan only.")] = False
 
-    def choose(self, shown_as: Form = Form.TEXT) -> Detail:
-        """The amount; UsageError for both options, or one of them where the plan is ``shown_as`` JSON, which has all."""
+    def choose(self, form: Form = Form.TEXT) -> Detail:
+        """The amount; UsageError for both options, or one of them where the plan is ``form`` JSON, which has all."""
         if self.detail and self.summary:
             raise UsageError("--detail and --summary exclude each other", "pass one of them")
-        if shown_as is Form.JSON and (self.detail or self.summary):
+        if form is Form.JSON and (self.detail or self.summary):
             word = "--detail" if self.detail else "--summary"
             raise UsageError(f"{word} has no effect on --format json, which shows every field", f"leave out {word}")
         return Detail.WHOLE if self.detail else Detail.SUMMARY if self.summary else Detail.USUAL
@@ -330,7 +330,7 @@ def with_options(command: Callable[..., int], *, without: Collection[str] = ()) 
     """A command some of whose parameters are dataclasses: their fields become options of the command, in their place."""
     hints = get_type_hints(command, include_extras=True)
     parts = {
-        name: [option for option in _options_of(hints[name]) if option.name not in without]
+        name: [option for option in _list_options(hints[name]) if option.name not in without]
         for name in inspect.signature(command).parameters
         if is_dataclass(hints[name])
     }
@@ -353,17 +353,17 @@ def with_options(command: Callable[..., int], *, without: Collection[str] = ()) 
     return run
 
 
-def _options_of(value: Any) -> list[inspect.Parameter]:
+def _list_options(value: Any) -> list[inspect.Parameter]:
     """The fields of a dataclass that are options; those without a help are none."""
     hints = get_type_hints(value, include_extras=True)
     return [
         inspect.Parameter(
-            item.name, inspect.Parameter.KEYWORD_ONLY, default=_default_of(item), annotation=hints[item.name]
+            item.name, inspect.Parameter.KEYWORD_ONLY, default=_find_default(item), annotation=hints[item.name]
         )
         for item in fields(value)
         if hasattr(hints[item.name], "__metadata__")
     ]
 
 
-def _default_of(item: Any) -> Any:
+def _find_default(item: Any) -> Any:
     return item.default if item.default is not MISSING else item.default_factory()

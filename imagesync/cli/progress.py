@@ -17,7 +17,7 @@ from imagesync.errors import ImagesyncError
 from imagesync.model.plan import Plan
 from imagesync.model.report import Event, Finished, Outcome, Progress, Started
 from imagesync.render.place import describe_place
-from imagesync.render.progress import RunProgress, age_line, end_line, progress_line, start_line
+from imagesync.render.progress import RunProgress, format_age, format_end, format_progress, format_start
 from imagesync.render.result import event_to_json, run_started_to_json
 from imagesync.text import json_text
 
@@ -40,24 +40,24 @@ class Watcher(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Saying:
-    """How a run is shown. ``is_quiet``: only steps that are not done. ``tells_why``: a failed step is shown with its
+class ProgressStyle:
+    """How a run is shown. ``is_quiet``: only steps that are not done. ``with_reason``: a failed step is shown with its
     reason, because no closing lines follow. ``color`` as for ``has_colors``.
     """
 
     is_quiet: bool = False
-    tells_why: bool = False
+    with_reason: bool = False
     color: bool | None = None
 
 
-def open_watcher(plan: Plan, stream: TextIO, saying: Saying) -> AbstractContextManager[Watcher]:
+def open_watcher(plan: Plan, stream: TextIO, style: ProgressStyle) -> AbstractContextManager[Watcher]:
     """What shows a run on a stream: bars on a terminal, lines elsewhere and if it is to be quiet."""
-    if saying.is_quiet or not can_move_cursor(stream):
-        return LogLines(plan, partial(_write_line, stream), saying)
+    if style.is_quiet or not can_move_cursor(stream):
+        return LogLines(plan, partial(_write_line, stream), style)
     from imagesync.cli.display import Display
 
-    colors = has_colors(stream, saying.color)
-    return Display(plan, stream, has_colors=colors, tells_why=saying.tells_why)
+    colors = has_colors(stream, style.color)
+    return Display(plan, stream, has_colors=colors, with_reason=style.with_reason)
 
 
 def _write_line(stream: TextIO, line: str) -> None:
@@ -77,11 +77,11 @@ class LogLines:
         self,
         plan: Plan,
         write: Callable[[str], None],
-        saying: Saying = Saying(),
+        style: ProgressStyle = ProgressStyle(),
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._progress, self._write, self._saying, self._clock = RunProgress(plan), write, saying, clock
+        self._progress, self._write, self._style, self._clock = RunProgress(plan), write, style, clock
         self._lock, self._ended = threading.Lock(), threading.Event()
         self._shown: dict[str, float] = {}
         self._thread = threading.Thread(target=self._tick_on, name="progress", daemon=True)
@@ -105,21 +105,21 @@ class LogLines:
             match event:
                 case Started(step=step):
                     self._shown[step.id] = at
-                    if not self._saying.is_quiet and (line := start_line(step)):
+                    if not self._style.is_quiet and (line := format_start(step)):
                         self._write(line)
                 case Finished(result=result):
                     if self._is_worth_a_line(result.outcome):
-                        self._write(end_line(result, tells_why=self._saying.tells_why))
+                        self._write(format_end(result, with_reason=self._style.with_reason))
 
     def _is_worth_a_line(self, outcome: Outcome) -> bool:
         """Whether the end of a step is shown; the closing lines name interrupted and failed steps."""
-        if self._saying.is_quiet:
-            return self._saying.tells_why and outcome not in (Outcome.DONE, Outcome.INTERRUPTED)
+        if self._style.is_quiet:
+            return self._style.with_reason and outcome not in (Outcome.DONE, Outcome.INTERRUPTED)
         return outcome is not Outcome.INTERRUPTED
 
     def tick(self) -> None:
         """Write a line about each running step of which none was written for so long."""
-        if self._saying.is_quiet:
+        if self._style.is_quiet:
             return
         with self._lock:
             at, progress = self._clock(), self._progress
@@ -128,9 +128,9 @@ class LogLines:
                     continue
                 self._shown[step.id] = at
                 if step in progress.list_transfers():
-                    line = progress_line(step, progress.measure(step, at), has_begun=progress.has_begun(step))
+                    line = format_progress(step, progress.measure(step, at), has_begun=progress.has_begun(step))
                 else:
-                    line = age_line(step, progress.age(step, at))
+                    line = format_age(step, progress.age(step, at))
                 self._write(line)
 
     def _tick_on(self) -> None:

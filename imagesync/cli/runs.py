@@ -23,20 +23,20 @@ from imagesync.cli.interrupts import Interrupted, Interrupts
 from imagesync.cli.logs import has_log_file, note
 from imagesync.cli.options import Form, Locking, Options, Results, parse_pairs
 from imagesync.cli.partial_report import ReportSoFar
-from imagesync.cli.progress import EventLines, LogLines, Saying, Watcher, open_watcher
-from imagesync.cli.saved_plans import to_document
+from imagesync.cli.progress import EventLines, LogLines, ProgressStyle, Watcher, open_watcher
+from imagesync.cli.saved_plans import make_document
 from imagesync.cli.streams import say
-from imagesync.cli.terminal import confirm, paint_for, width_of
+from imagesync.cli.terminal import choose_paint, confirm, find_width
 from imagesync.errors import Bug, ImagesyncError
 from imagesync.model.catalog import Catalog
 from imagesync.model.plan import Kind, Plan
 from imagesync.model.report import Event, Report, candidates_of
 from imagesync.planfile.writer import plan_text_json
 from imagesync.render.place import describe_place
-from imagesync.render.report import report_text
+from imagesync.render.report import format_report
 from imagesync.render.result import report_to_json, run_finished_to_json
 from imagesync.render.style import Detail, format_count
-from imagesync.render.text import counts_line, plan_text
+from imagesync.render.text import format_counts, format_plan
 from imagesync.run import Hooks, RunResult, Settings, Watch
 from imagesync.secrets import clean_diagnostic, hide_secrets, is_secret, is_secret_name
 from imagesync.sources import SourceAccess
@@ -64,7 +64,7 @@ def read_catalog(path: Path, options: Options, access: SourceAccess) -> Catalog:
     )
 
 
-def settings_of(path: Path, options: Options, locking: Locking) -> Settings:
+def make_settings(path: Path, options: Options, locking: Locking) -> Settings:
     """How the options want the run on the manifests, or the saved plan, at ``path`` to be carried out."""
     return Settings(
         jobs=options.jobs,
@@ -101,7 +101,7 @@ def show_plan(plan: Plan, form: Form, color: bool | None, folder: Path, detail: 
     """A plan on standard output; paths in its JSON are relative to ``folder``."""
     _log_copies(plan)
     if form is Form.JSON:
-        typer.echo(plan_text_json(to_document(plan, folder)), nl=False)
+        typer.echo(plan_text_json(make_document(plan, folder)), nl=False)
         for error in plan.errors:
             say(f"imagesync: {make_printable(str(clean_diagnostic(error.problem)))}")
     else:
@@ -109,8 +109,8 @@ def show_plan(plan: Plan, form: Form, color: bool | None, folder: Path, detail: 
 
 
 def _format_plan(plan: Plan, stream: TextIO, color: bool | None, detail: Detail) -> str:
-    paint, width = paint_for(stream, color), width_of(stream)
-    return plan_text(plan, paint, now=datetime.now(UTC), detail=detail, width=width)
+    paint, width = choose_paint(stream, color), find_width(stream)
+    return format_plan(plan, paint, now=datetime.now(UTC), detail=detail, width=width)
 
 
 def _log_copies(plan: Plan) -> None:
@@ -119,7 +119,7 @@ def _log_copies(plan: Plan) -> None:
         log.info("images with a copy of another image's record: %s", ", ".join(plan.copies))
 
 
-def find_who_runs(backend: Backend, catalog: str) -> str:
+def describe_running(backend: Backend, catalog: str) -> str:
     """A sentence about another run that holds the lease of a catalog, or nothing; it costs one request."""
     from imagesync.lease.taking import find_running_holder
 
@@ -133,7 +133,7 @@ def find_who_runs(backend: Backend, catalog: str) -> str:
     return ""
 
 
-def ids_to_pin(report: Report, ids: Mapping[str, str]) -> dict[str, Any]:
+def make_pins(report: Report, ids: Mapping[str, str]) -> dict[str, Any]:
     """Key -> id of the current image; of a run that stages, under ``candidates``, key -> id of the build to try."""
     return {"candidates": candidates_of(report)} if report.plan.kind is Kind.STAGE else dict(ids)
 
@@ -202,7 +202,7 @@ class Run:
         if self._plan is None or plan != self._plan:
             self._plan = plan
             self._events.start(plan)
-            note(f"catalog {plan.catalog}, {describe_place(plan)}: {counts_line(plan)}")
+            note(f"catalog {plan.catalog}, {describe_place(plan)}: {format_counts(plan)}")
 
     def _approve(self, plan: Plan) -> bool:
         refusal = "what would be changed is asked first, and there is no terminal to ask on"
@@ -219,7 +219,7 @@ class Run:
     def _watch(self, plan: Plan) -> Iterator[Watch]:
         self._begin(plan)
         with ExitStack() as opened:
-            watcher = opened.enter_context(open_watcher(plan, sys.stderr, self._saying()))
+            watcher = opened.enter_context(open_watcher(plan, sys.stderr, self._make_style()))
             watchers: list[Callable[[Event], None]] = [watcher, self._events, self._so_far]
             if has_log_file():
                 watchers.append(opened.enter_context(LogLines(plan, note)))
@@ -232,12 +232,12 @@ class Run:
             self._interrupts.let_steps_end()
             yield Watch(notify, self._interrupts.cancelled)
 
-    def _saying(self) -> Saying:
+    def _make_style(self) -> ProgressStyle:
         """How the steps are shown: a report in JSON is read by a program, so failures are explained when they
         happen.
         """
         is_json = self._results.form is Form.JSON
-        return Saying(is_quiet=self._is_quiet, tells_why=is_json, color=self._results.color)
+        return ProgressStyle(is_quiet=self._is_quiet, with_reason=is_json, color=self._results.color)
 
     def finish(self, result: RunResult) -> ExitCode:
         """Write and print what became of the run."""
@@ -261,7 +261,7 @@ class Run:
         """Files first, and all of them: one that cannot be written, or a closed pipe, costs none of the others."""
         document, problems = report_to_json(report, dict(ids)), list[ImagesyncError]()
         self._events.end(run_finished_to_json(report))
-        for path, content in ((self._results.out, document), (self._results.ids, ids_to_pin(report, ids))):
+        for path, content in ((self._results.out, document), (self._results.ids, make_pins(report, ids))):
             try:
                 if path:
                     write_json(path, content)
@@ -273,9 +273,9 @@ class Run:
         elif (report.plan.steps or report.plan.errors or self._has_shown_steps) and not (
             self._is_quiet and report.succeeded
         ):
-            text = report_text(report, paint_for(sys.stdout, self._results.color), width=width_of(sys.stdout))
+            text = format_report(report, choose_paint(sys.stdout, self._results.color), width=find_width(sys.stdout))
             typer.echo(text, color=True)
-        note(report_text(report))
+        note(format_report(report))
         return problems
 
     def _abandon(self) -> None:

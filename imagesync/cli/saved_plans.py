@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from imagesync.cli.catalogs import load_catalog_of
-from imagesync.cli.files import folder_of, write_private
+from imagesync.cli.files import find_folder, write_private
 from imagesync.cli.options import Options
 from imagesync.errors import ImagesyncError, UsageError
 from imagesync.model.catalog import Catalog, UrlSource
@@ -26,14 +26,14 @@ def is_plan_file(path: Path) -> bool:
     return path.suffix.lower() == ".json"
 
 
-def to_document(plan: Plan, folder: Path) -> Json:
+def make_document(plan: Plan, folder: Path) -> Json:
     """The JSON document of a plan that will lie in ``folder``."""
     return plan_to_json(plan, tool=f"imagesync {__version__}", folder=os.path.abspath(folder))
 
 
 def save_plan(plan: Plan, path: Path) -> None:
     """A file that only its owner can read, whole or not at all."""
-    write_private(path, plan_text_json(to_document(plan, folder_of(path))))
+    write_private(path, plan_text_json(make_document(plan, find_folder(path))))
 
 
 def read_plan(path: Path, *, allow_outside: bool | None = None) -> tuple[Plan, frozenset[str]]:
@@ -54,7 +54,7 @@ def read_plan(path: Path, *, allow_outside: bool | None = None) -> tuple[Plan, f
         raise UsageError(f"{display} cannot be read: {error.strerror}", "check the path") from error
     except (ValueError, RecursionError) as error:
         raise UsageError(f"{display} is not a saved plan", "make one with: imagesync plan -o plan.json") from error
-    plan = plan_from_json(document, folder=os.path.abspath(folder_of(path)), display=display)
+    plan = plan_from_json(document, folder=os.path.abspath(find_folder(path)), display=display)
     return plan, find_withheld_urls(document)
 
 
@@ -73,7 +73,7 @@ def restore_urls(plan: Plan, missing: frozenset[str], options: Options) -> Plan:
     """
     if not missing:
         return plan
-    sources = {spec.key: spec.source for spec in _manifests_of(plan, missing, options).images}
+    sources = {spec.key: spec.source for spec in _load_manifests(plan, missing, options).images}
 
     def restore(step: Step) -> Step:
         action = step.action
@@ -89,7 +89,7 @@ def restore_urls(plan: Plan, missing: frozenset[str], options: Options) -> Plan:
     return replace(plan, steps=tuple(map(restore, plan.steps)))
 
 
-def _manifests_of(plan: Plan, missing: frozenset[str], options: Options) -> Catalog:
+def _load_manifests(plan: Plan, missing: frozenset[str], options: Options) -> Catalog:
     try:
         return load_catalog_of(Path(plan.base), plan.target_name, options)
     except ImagesyncError as error:

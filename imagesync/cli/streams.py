@@ -26,10 +26,10 @@ def say(text: str) -> None:
 
 
 def _wrap(text: str) -> str:
-    from imagesync.cli.terminal import width_of
+    from imagesync.cli.terminal import find_width
     from imagesync.render.blocks import wrap
 
-    width = width_of(sys.stderr)
+    width = find_width(sys.stderr)
     return "\n".join(
         each for line in text.split("\n") for each in ([line] if line.startswith("    ") else wrap(line, width, "    "))
     )

@@ -13,13 +13,13 @@ from imagesync.paths import check_way
 
 def open_selected(options: Options, target: Target) -> Backend:
     """The backend of the target that was selected; UsageError if nothing selects one: there is no silent default."""
-    check_ways(options, option="--allow-outside")
+    check_links(options, option="--allow-outside")
     return _open(target, options)
 
 
 def open_existing(options: Options) -> Backend:
     """The backend of a command that reads no manifest: a store that does not exist is not made."""
-    check_ways(options)
+    check_links(options)
     if options.store and not (options.store / "store.db").exists():
         raise UsageError(f"there is no store in {options.store}", "apply makes one")
     given = _find_given(options)
@@ -30,7 +30,7 @@ def open_existing(options: Options) -> Backend:
 
 def open_target_of(plan: Plan, options: Options) -> Backend:
     """The backend that a saved plan names, unless --cloud, --store or the environment select another."""
-    check_ways(options, option="--allow-outside")
+    check_links(options, option="--allow-outside")
     made_for, given = plan.target, _find_given(options)
     declared = Target(store=made_for.location) if made_for.kind == "store" else Target(cloud=made_for.label or None)
     return _open(given if given.cloud or given.store else declared, options)
@@ -48,7 +48,7 @@ def _open(target: Target, options: Options) -> Backend:
     return open_target(Target(target.name, target.cloud, display), clouds_file=options.clouds_file)
 
 
-def check_ways(options: Options, *, option: str = "") -> None:
+def check_links(options: Options, *, option: str = "") -> None:
     """UsageError if a link leads from --store or --clouds-file out of the working directory; ``option`` permits it."""
     for path in (options.store, options.clouds_file):
         if path is not None:

@@ -14,13 +14,13 @@ MIN_WIDTH: Final = 40
 """Columns of the narrowest terminal that text is wrapped for."""
 
 
-def paint_for(stream: TextIO, wanted: bool | None) -> Paint:
+def choose_paint(stream: TextIO, wanted: bool | None) -> Paint:
     """Colors if ``wanted``; if it is None, on a terminal that can show them, unless NO_COLOR is set."""
     return paint_text if has_colors(stream, wanted) else leave_plain
 
 
 def has_colors(stream: TextIO, wanted: bool | None) -> bool:
-    """Whether a stream gets colors; ``wanted`` as in ``paint_for``."""
+    """Whether a stream gets colors; ``wanted`` as in ``choose_paint``."""
     return can_move_cursor(stream) and not os.environ.get("NO_COLOR") if wanted is None else wanted
 
 
@@ -29,7 +29,7 @@ def can_move_cursor(stream: TextIO) -> bool:
     return stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
-def width_of(stream: TextIO) -> int | None:
+def find_width(stream: TextIO) -> int | None:
     """The columns of a terminal; None for a file or a pipe, whose lines are not wrapped: other programs search them."""
     return max(MIN_WIDTH, shutil.get_terminal_size().columns) if stream.isatty() else None
 

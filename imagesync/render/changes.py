@@ -43,7 +43,7 @@ def describe_changes(changes: Sequence[FieldChange], *, mark_drift: bool, whole:
 def _describe_change(change: FieldChange, *, mark_drift: bool, whole: bool) -> Line:
     name, uncut = make_printable(".".join(change.path)), _find_cut(change.before, change.after)
     if isinstance(change.before, tuple) or isinstance(change.after, tuple):
-        text = _describe_sets(_as_set(change.before), _as_set(change.after))
+        text = _describe_sets(_read_set(change.before), _read_set(change.after))
     else:
         text = " → ".join(_format_pair(change.before, change.after, whole=whole))
     drift = "  (drift)" if mark_drift and change.reason is Reason.DRIFT else ""
@@ -58,7 +58,7 @@ def _find_cut(*values: Value) -> tuple[Value, ...]:
     return values if any(isinstance(value, str) and len(value) > MAX_VALUE_CHARS for value in values) else ()
 
 
-def _as_set(value: Value) -> tuple[str, ...]:
+def _read_set(value: Value) -> tuple[str, ...]:
     return value if isinstance(value, tuple) else ()
 
 

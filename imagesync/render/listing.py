@@ -34,7 +34,7 @@ def image_to_json(image: LiveImage, members: Members = NO_MEMBERS) -> dict[str, 
     return dict(sorted({**dict.fromkeys(image.nulls), **image.properties, **image.service, **fields}.items()))
 
 
-def listing_text(images: Sequence[LiveImage], members: Members = NO_MEMBERS) -> str:
+def format_listing(images: Sequence[LiveImage], members: Members = NO_MEMBERS) -> str:
     """A table: id, name, status, visibility, size, who keeps it, owner; by name, then id. Members where any are known."""
     rows: list[tuple[str, ...]] = [("ID", "NAME", "STATUS", "VISIBILITY", "SIZE", "CATALOG/KEY", "OWNER")]
     ordered = sorted(images, key=lambda image: (image.name or "", image.id))

@@ -11,7 +11,7 @@ from typing import Final
 
 from imagesync.model.plan import Create, Deactivate, Delete, Plan, Reactivate, Reason, Step, Update, is_promotion
 from imagesync.model.report import Event, Finished, Outcome, Progress, Started, StepResult
-from imagesync.render.report import outcome_line, result_line
+from imagesync.render.report import format_outcome, format_result
 from imagesync.render.style import format_count, format_duration, format_elapsed, format_part, format_size
 from imagesync.text import make_printable
 
@@ -106,10 +106,10 @@ class _Transfer:
 
     def measure(self, at: float) -> Moved:
         rate = self._rate.read(at)
-        return Moved(self.done, self.total, rate, _seconds_left(self.done, self.total, rate), at - self._last)
+        return Moved(self.done, self.total, rate, _estimate_seconds(self.done, self.total, rate), at - self._last)
 
 
-def _seconds_left(done: int, total: int | None, rate: float | None) -> float | None:
+def _estimate_seconds(done: int, total: int | None, rate: float | None) -> float | None:
     return (total - done) / rate if total is not None and rate else None
 
 
@@ -173,7 +173,7 @@ class RunProgress:
         totals = [moved.total for moved in every]
         done, rate = sum(moved.done for moved in every), self._rate.read(at)
         total = None if None in totals else sum(total or 0 for total in totals)
-        left = _seconds_left(done, total, rate)
+        left = _estimate_seconds(done, total, rate)
         if left is not None:  # all of it cannot end before one of its parts
             left = max([left, *(self.measure(step, at).left or 0 for step in self.list_transfers())])
         return Moved(done, total, rate, left)
@@ -228,17 +228,17 @@ def describe_state(moved: Moved, *, has_begun: bool) -> str:
     return f"no data for {format_duration(moved.silence)}" if moved.silence >= LONG else ""
 
 
-def amount_text(moved: Moved) -> str:
+def format_amount(moved: Moved) -> str:
     """``0.64 of 2.00 GiB``; without a total ``652.0 MiB``."""
     return format_size(moved.done) if moved.total is None else format_part(moved.done, moved.total)
 
 
-def rate_text(moved: Moved) -> str:
+def format_rate(moved: Moved) -> str:
     """``20.4 MiB/s``; nothing if it is not known."""
     return "" if moved.rate is None else f"{format_size(int(moved.rate))}/s"
 
 
-def left_text(moved: Moved) -> str:
+def format_time_left(moved: Moved) -> str:
     """``4 min left``; nothing if it is not known."""
     return "" if moved.left is None else f"{format_duration(moved.left)} left"
 
@@ -252,7 +252,7 @@ def draw_bar(share: float | None, width: int, *, is_ascii: bool) -> tuple[str, s
     return done * full, rest * (width - full)
 
 
-def start_line(step: Step) -> str | None:
+def format_start(step: Step) -> str | None:
     """The line of a log for a transfer that begins; None for a small one."""
     action = step.action
     if not isinstance(action, Create) or not is_transfer(step):
@@ -263,25 +263,25 @@ def start_line(step: Step) -> str | None:
     return f"{'started':11} {make_printable(step.id)}: {'size unknown' if size is None else format_size(size)}"
 
 
-def progress_line(step: Step, moved: Moved, *, has_begun: bool) -> str:
+def format_progress(step: Step, moved: Moved, *, has_begun: bool) -> str:
     """The line of a log for a transfer that continues."""
     share = f" ({100 * moved.done // moved.total} %)" if moved.total else ""
     state = describe_state(moved, has_begun=has_begun)
-    parts = [f"{amount_text(moved)}{share}", *([state] if state else [rate_text(moved), left_text(moved)])]
+    parts = [f"{format_amount(moved)}{share}", *([state] if state else [format_rate(moved), format_time_left(moved)])]
     return f"{'running':11} {make_printable(step.id)}: {', '.join(filter(None, parts))}"
 
 
-def age_line(step: Step, seconds: float) -> str:
+def format_age(step: Step, seconds: float) -> str:
     """The line of a log for a step that sends no data and takes long."""
     return f"{'running':11} {make_printable(step.id)}: for {format_elapsed(seconds)}"
 
 
-def end_line(result: StepResult, *, tells_why: bool = False) -> str:
+def format_end(result: StepResult, *, with_reason: bool = False) -> str:
     """The line of a step that ended; of a large transfer with its bytes, time and rate.
 
-    ``tells_why``: with the reason of a failure, which otherwise only the closing lines have.
+    ``with_reason``: with the reason of a failure, which otherwise only the closing lines have.
     """
-    line = result_line(result, {}) if tells_why else outcome_line(result)
+    line = format_result(result, {}) if with_reason else format_outcome(result)
     if result.outcome is not Outcome.DONE or result.bytes_sent < LARGE:
         return line
     rate = f", {format_size(int(result.bytes_sent / result.seconds))}/s" if result.seconds >= 1 else ""

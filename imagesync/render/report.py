@@ -22,19 +22,19 @@ _DONE: Final = {verb: f"{verb.removesuffix('e')}ed" for verb in VERBS}
 _TO_DO: Final = {verb: f"to {verb}" for verb in VERBS}
 
 
-def outcome_line(result: StepResult) -> str:
+def format_outcome(result: StepResult) -> str:
     """One finished step, while others continue; the report has the reason of a failure."""
     return f"{result.outcome.value:11} {make_printable(result.step.id)}"
 
 
-def result_line(result: StepResult, places: Mapping[str, str]) -> str:
+def format_result(result: StepResult, places: Mapping[str, str]) -> str:
     """One finished step, and why it failed: of what is made, with the place of the image in the manifest."""
     place = places.get(result.step.action.key, "") if isinstance(result.step.action, Create) else ""
     parts = [make_printable(part) for part in (place, result.error) if part]
-    return ": ".join([outcome_line(result), *parts]) if result.error else outcome_line(result)
+    return ": ".join([format_outcome(result), *parts]) if result.error else format_outcome(result)
 
 
-def report_text(report: Report, paint: Paint = leave_plain, *, width: int | None = None) -> str:
+def format_report(report: Report, paint: Paint = leave_plain, *, width: int | None = None) -> str:
     """What went wrong, one line a step; what is done and what is not, counted as the plan does; what to do.
 
     ``width``: columns that a line may have; None does not wrap.
@@ -45,7 +45,7 @@ def report_text(report: Report, paint: Paint = leave_plain, *, width: int | None
         return paint(Ink.BOLD, "Applied: nothing was left to do.")
     done = _count(report, {Outcome.DONE}, _DONE) or "nothing done"
     rest = ", ".join(filter(None, (_count(report, set(Outcome) - {Outcome.DONE}, _TO_DO), _count_old_builds(report))))
-    number = len(report.plan.errors)  # the plan itself names them, see plan_text
+    number = len(report.plan.errors)  # the plan itself names them, see format_plan
     faulty = [f"{format_count(number, 'image')} skipped because of an error"] if number else []
     counts = "; ".join([done, *([f"not done: {rest}"] if rest else []), *faulty]) + "."
     after = list(_list_next_steps(report)) if report.succeeded else []
@@ -67,7 +67,7 @@ def _list_poor(report: Report) -> Iterator[str]:
     """What went wrong."""
     for result in report.results:
         if result.outcome is not Outcome.DONE and result.outcome not in _LEFT:
-            yield result_line(result, report.plan.places)
+            yield format_result(result, report.plan.places)
     yield from (f"not as planned: {make_printable(item)}" for item in report.leftover)
 
 

@@ -35,21 +35,21 @@ def describe_kept(kept: Kept, now: datetime | None) -> str:
     if kept.days is None:
         return f"kept without limit (keep {kept.keep})"
     rule = f"(keep {kept.keep}, {format_count(kept.days, 'day')})"
-    until = kept.until or (_day_after(now, kept.days) if kept.retires and now else None)
+    until = kept.until or (_add_days(now, kept.days) if kept.retires and now else None)
     if until:
         return f"kept until {until} {rule}"
     since = "from its retirement on" if kept.retires else "since a day that is not known"
     return f"kept {since} {rule}"
 
 
-def _day_after(now: datetime, days: int) -> str | None:
+def _add_days(now: datetime, days: int) -> str | None:
     try:
         return (now + timedelta(days=days)).date().isoformat()
     except OverflowError:
         return None
 
 
-def kept_lines(plan: Plan, now: datetime | None, *, whole: bool) -> Iterator[str]:
+def list_kept(plan: Plan, now: datetime | None, *, whole: bool) -> Iterator[str]:
     """The retired builds that stay: of the keys that change a line each, or a line a group of them where there are many.
 
     Of all others, unless ``whole``, only their number.
@@ -80,7 +80,7 @@ def _group_kept(kept: Sequence[Kept], now: datetime | None) -> Iterator[str]:
         yield f"  {format_count(len(keys), 'build')} {words}: {named}{more}"
 
 
-def expiry_lines(expires: Mapping[str, str], now: datetime | None, *, whole: bool) -> list[str]:
+def list_expiries(expires: Mapping[str, str], now: datetime | None, *, whole: bool) -> list[str]:
     """The images that expire within ``EXPIRY_DAYS``, the first ones first; all that expire ever, if ``whole``."""
     today = now.date() if now else None
     found = list[tuple[date, str]]()
@@ -106,7 +106,7 @@ def _format_days(days: int) -> str:
     )
 
 
-def candidate_lines(candidates: Sequence[Candidate], now: datetime | None, *, whole: bool = True) -> Iterator[str]:
+def list_candidates(candidates: Sequence[Candidate], now: datetime | None, *, whole: bool = True) -> Iterator[str]:
     """A line a candidate: since when it is there, and what becomes of it; of many, unless ``whole``, a line a fate.
 
     Those of which the rows of the plan say nothing, because they wait or were rejected, are all named.

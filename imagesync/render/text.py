@@ -35,7 +35,7 @@ from imagesync.render.blocks import Row, format_rows, wrap
 from imagesync.render.changes import Line, describe_changes, describe_new_image
 from imagesync.render.notes import group_notes
 from imagesync.render.place import describe_place
-from imagesync.render.stays import candidate_lines, describe_kept, expiry_lines, kept_lines
+from imagesync.render.stays import describe_kept, list_candidates, list_expiries, list_kept
 from imagesync.render.style import Detail, Ink, Paint, format_count, format_size, format_value, leave_plain
 from imagesync.secrets import clean_diagnostic
 from imagesync.text import make_printable
@@ -77,7 +77,7 @@ class _View:
     whole: bool
 
 
-def plan_text(
+def format_plan(
     plan: Plan,
     paint: Paint = leave_plain,
     *,
@@ -91,7 +91,7 @@ def plan_text(
     have; None does not wrap.
     """
     heading = [paint(Ink.BOLD, line) for line in wrap(_format_heading(plan), width, "  ")]
-    counts = [paint(Ink.BOLD, line) for line in wrap(counts_line(plan), width, "  ")]
+    counts = [paint(Ink.BOLD, line) for line in wrap(format_counts(plan), width, "  ")]
     errors = [each for line in describe_errors(plan) for each in wrap(line, width, "    ")]
     if detail is Detail.SUMMARY:
         return "\n".join([*heading, *errors, *counts])
@@ -104,10 +104,10 @@ def plan_text(
     )
     rows = [row for key, steps in _group_by_key(plan) for row in _make_rows(view, key, steps)]
     lines = [*heading, *([""] if rows else []), *format_rows(rows, paint, width, share=not whole)]
-    candidates = map(make_printable, candidate_lines(plan.candidates, now, whole=whole))
-    stays = map(make_printable, kept_lines(plan, now, whole=whole))
+    candidates = map(make_printable, list_candidates(plan.candidates, now, whole=whole))
+    stays = map(make_printable, list_kept(plan, now, whole=whole))
     notes = [f"Note: {note}" for note in group_notes((*plan.notes, *note_copies(plan.copies)), whole=whole)]
-    expiring = expiry_lines(plan.expires, now, whole=whole)
+    expiring = list_expiries(plan.expires, now, whole=whole)
     parts = [
         [each for line in part for each in wrap(line, width, "    ")] for part in (candidates, stays, expiring, notes)
     ]
@@ -138,7 +138,7 @@ def note_copies(copies: Sequence[str]) -> list[str]:
     ]
 
 
-def counts_line(plan: Plan) -> str:
+def format_counts(plan: Plan) -> str:
     """``Plan: 2 to create, …; 14 unchanged.`` or ``No changes. …``."""
     if not plan.steps and plan.kind is not Kind.APPLY:
         return "Nothing to stage." if plan.kind is Kind.STAGE else "Nothing to do."
@@ -217,7 +217,7 @@ def _make_create_row(view: _View, key: str, step: Step, create: Create, fates: t
     ]
     name = "" if create.replaces else str(create.state.fields.get("name") or "")
     named = [format_value(name)] if name and name != key else []
-    return Row(kind, key, ", ".join([*named, _describe_origin(create)]), (*lines, *fates), _label(key, name))
+    return Row(kind, key, ", ".join([*named, _describe_origin(create)]), (*lines, *fates), _make_label(key, name))
 
 
 def _find_other_status(view: _View, create: Create) -> Iterator[FieldChange]:
@@ -286,7 +286,7 @@ def _make_update_row(view: _View, key: str, step: Step, update: Update) -> Row:
         lines.append(Line("", "marker update only, no field changes"))
     is_named = is_lost or step.reason is Reason.ADOPT
     alone = (Line("image", update.image_id),) if is_lost or view.whole else ()
-    label = _label(key, update.image_id) if step.reason is Reason.ADOPT else ""
+    label = _make_label(key, update.image_id) if step.reason is Reason.ADOPT else ""
     return Row(kind, key, what, tuple(lines), label, is_named, is_lost, alone)
 
 
@@ -304,13 +304,13 @@ def _make_delete_row(view: _View, key: str, step: Step, delete: Delete) -> Row:
         key,
         ", ".join([*named, freed]),
         lines if delete.unprotect else (),
-        _label(key, name),
+        _make_label(key, name),
         is_last=True,
         alone=(Line("image", delete.image_id),),
     )
 
 
-def _label(key: str, name: str) -> str:
+def _make_label(key: str, name: str) -> str:
     return f"{key} ({make_printable(name)})" if name and name != key else key
 
 

@@ -13,7 +13,7 @@ from imagesync.model.image import LiveImage
 from imagesync.model.record import read
 from imagesync.planfile.writer import plan_text_json, plan_to_json
 from imagesync.planning.policy import check
-from imagesync.render.text import plan_text
+from imagesync.render.text import format_plan
 from imagesync.sources import identify
 from tests.unit.factories import NOW, inventory, live, plan
 
@@ -63,7 +63,7 @@ def test_case(case: Path, request: pytest.FixtureRequest) -> None:
     made = plan(wanted, inventory(*images(case)))
     refusals = check(made, wanted.policy)
     results = {
-        "plan.txt": plan_text(made, now=NOW) + "\n" + "".join(f"refused: {sentence}\n" for sentence in refusals),
+        "plan.txt": format_plan(made, now=NOW) + "\n" + "".join(f"refused: {sentence}\n" for sentence in refusals),
         "plan.json": plan_text_json(plan_to_json(made, tool="imagesync", folder="/cases")),
     }
     for name, text in results.items():

@@ -99,7 +99,7 @@ CHANGES: Final[dict[str, Callable[[Cloud, dict[str, Any]], object]]] = {
     "a member more": _share,
 }
 DISOWNING: Final = ("all marks removed", "catalog removed", "id removed", "given to another project")
-"""Changes after which an image is lost its marker."""
+"""Changes after which an image has lost its marker."""
 
 
 @dataclass(frozen=True)

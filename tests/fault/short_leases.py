@@ -10,7 +10,7 @@ from pathlib import Path
 from imagesync import Hooks, Planner, Settings, apply, open_backend, read_catalog
 from imagesync.errors import ImagesyncError
 from imagesync.lease.record import Times
-from imagesync.render.report import report_text
+from imagesync.render.report import format_report
 from tests.fault.fork_server import import_command, serve
 
 TIMES = Times(expiry=4.0, beat=0.5, confirm=3.0, poll=0.2)
@@ -27,7 +27,7 @@ def run() -> None:
     except ImagesyncError as error:
         print(error, file=sys.stderr)
         sys.exit(1)
-    print(report_text(report))
+    print(format_report(report))
     sys.exit(0 if report.succeeded and not report.leftover else 1)
 
 

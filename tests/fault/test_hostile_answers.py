@@ -23,8 +23,8 @@ from imagesync.errors import BackendError, ImagesyncError, Unavailable
 from imagesync.manifest.export import export_manifest
 from imagesync.model.catalog import Catalog
 from imagesync.planning.clock import read_clocks
-from imagesync.render.listing import image_to_json, listing_text
-from imagesync.render.text import plan_text
+from imagesync.render.listing import format_listing, image_to_json
+from imagesync.render.text import format_plan
 from imagesync.text import json_text
 from tests import bombs
 from tests.fault.conftest import OpenScripted
@@ -124,14 +124,14 @@ def test_any_value_in_any_field_of_an_image_is_taken_or_refused_in_one_line(
 
         def look(backend: Glance = backend) -> None:
             images = backend.images()
-            output = listing_text(images) + json_text([image_to_json(one) for one in images])
+            output = format_listing(images) + json_text([image_to_json(one) for one in images])
             catalog = Catalog("base", (), frozenset())
             inventory = take_inventory(backend, catalog)
             target, clock = backend.identity(), read_clocks(datetime.now(UTC), {})
             plan = make_plan(
                 PlanInput(catalog, inventory, policy=Policy(), capabilities=None, target=target, clock=clock)
             )
-            output += plan_text(plan) + export_manifest("base", images, {}, project="", read_only=frozenset()).text
+            output += format_plan(plan) + export_manifest("base", images, {}, project="", read_only=frozenset()).text
             assert all(line.isprintable() for line in output.split("\n"))
 
         note(

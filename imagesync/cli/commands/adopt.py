@@ -13,12 +13,12 @@ from imagesync.cli.options import (
     PathArgument,
     Results,
     Yes,
-    new_command,
+    make_command,
     without_options,
 )
 from imagesync.errors import UsageError
 
-app = new_command()
+app = make_command()
 
 
 @app.command()
@@ -41,7 +41,7 @@ def adopt(
     image are reported and left as they are. Example: imagesync adopt images/ --cloud eu-prod
     """
     from imagesync.cli.files import check_results
-    from imagesync.cli.runs import Run, read_catalog, settings_of
+    from imagesync.cli.runs import Run, make_settings, read_catalog
     from imagesync.cli.saved_plans import is_plan_file
     from imagesync.cli.targets import open_selected
     from imagesync.text import make_printable
@@ -61,4 +61,4 @@ def adopt(
                 typer.echo("\n".join(lines))
                 return ExitCode.DONE
             planner = Planner(backend, part, policy=options.policy(part.policy), jobs=options.jobs, access=access)
-            return run.finish(apply(planner, settings_of(path, options, locking), run.hooks))
+            return run.finish(apply(planner, make_settings(path, options, locking), run.hooks))

@@ -13,11 +13,11 @@ from imagesync.cli.options import (
     Results,
     Stage,
     Yes,
-    new_command,
+    make_command,
     with_options,
 )
 
-app = new_command()
+app = make_command()
 
 
 @app.command()
@@ -42,7 +42,7 @@ def apply(
     from imagesync.cli.files import check_results
     from imagesync.cli.modes import check_target, choose_maker, refuse_for_saved_plan, refuse_values
     from imagesync.cli.plan_paths import check_paths
-    from imagesync.cli.runs import Run, read_catalog, settings_of
+    from imagesync.cli.runs import Run, make_settings, read_catalog
     from imagesync.cli.saved_plans import is_plan_file, read_plan, restore_urls
     from imagesync.cli.targets import open_selected, open_target_of
     from imagesync.workflow import AS_PLANNED, Planner, apply_saved
@@ -52,7 +52,7 @@ def apply(
     if logs.quiet and yes:
         amount.check_not_shown()
     make = choose_maker(options, stage=stage, discard=discard_staged)
-    access, settings = options.make_access(), settings_of(path, options, locking)
+    access, settings = options.make_access(), make_settings(path, options, locking)
     is_saved = is_plan_file(path)
     if is_saved:
         refuse_for_saved_plan(options, stage=stage, discard=discard_staged)

@@ -7,10 +7,10 @@ import typer
 
 from imagesync.cli.exit_codes import ExitCode
 from imagesync.cli.logs import LogOptions, set_up_logs
-from imagesync.cli.options import CloudName, CloudsFile, Options, StorePath, new_command, with_options
+from imagesync.cli.options import CloudName, CloudsFile, Options, StorePath, make_command, with_options
 from imagesync.model.catalog import Visibility
 
-app = new_command()
+app = make_command()
 
 
 @app.command()

@@ -6,10 +6,10 @@ import typer
 
 from imagesync.cli.exit_codes import ExitCode
 from imagesync.cli.logs import LogOptions, set_up_logs
-from imagesync.cli.options import CloudName, CloudsFile, Form, Format, Options, StorePath, new_command, with_options
+from imagesync.cli.options import CloudName, CloudsFile, Form, Format, Options, StorePath, make_command, with_options
 from imagesync.cli.streams import say
 
-app = new_command()
+app = make_command()
 
 
 @app.command("list")
@@ -31,7 +31,7 @@ def list_images(
     from imagesync.inventory import read_members
     from imagesync.lease.record import is_lease
     from imagesync.model.catalog import Visibility
-    from imagesync.render.listing import image_to_json, listing_text
+    from imagesync.render.listing import format_listing, image_to_json
     from imagesync.render.style import format_count
     from imagesync.text import json_text, shorten_list
 
@@ -57,5 +57,5 @@ def list_images(
     elif form is Form.JSON:
         typer.echo(json_text([image_to_json(image, known) for image in found]))
     else:
-        typer.echo(listing_text(found, known))
+        typer.echo(format_listing(found, known))
     return ExitCode.DONE

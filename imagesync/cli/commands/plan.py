@@ -17,12 +17,12 @@ from imagesync.cli.options import (
     Options,
     PathArgument,
     Stage,
-    new_command,
+    make_command,
     without_options,
 )
 from imagesync.errors import UsageError
 
-app = new_command()
+app = make_command()
 
 
 @app.command()
@@ -46,9 +46,9 @@ def plan(
     color: Color = None,
 ) -> ExitCode:
     """Show what apply would do. Example: imagesync plan images/ --cloud eu-prod -o plan.json"""
-    from imagesync.cli.files import check_results, folder_of, write_json
+    from imagesync.cli.files import check_results, find_folder, write_json
     from imagesync.cli.modes import choose_maker
-    from imagesync.cli.runs import find_who_runs, ids_to_pin, read_catalog, show_plan
+    from imagesync.cli.runs import describe_running, make_pins, read_catalog, show_plan
     from imagesync.cli.saved_plans import is_plan_file, save_plan
     from imagesync.cli.streams import say
     from imagesync.cli.targets import open_selected
@@ -68,15 +68,15 @@ def plan(
             backend, catalog, policy=options.policy(catalog.policy), make=make, jobs=options.jobs, access=access
         )
         made = planner.plan()
-        running = find_who_runs(backend, made.catalog) if made.steps and not logs.quiet else ""
-    show_plan(made, form, color, folder_of(out) if out else Path(), detail)
+        running = describe_running(backend, made.catalog) if made.steps and not logs.quiet else ""
+    show_plan(made, form, color, find_folder(out) if out else Path(), detail)
     if running:
         say(running)
     planner.check_limits(made)
     if out:
         save_plan(made, out)
     if ids:
-        write_json(ids, ids_to_pin(Report(made, ()), made.ids))
+        write_json(ids, make_pins(Report(made, ()), made.ids))
     if made.errors:
         return ExitCode.FAILED
     return ExitCode.CHANGES if made.steps and detailed_exitcode else ExitCode.DONE

@@ -11,10 +11,10 @@ import typer
 from imagesync.cli.completion import complete_keys
 from imagesync.cli.exit_codes import ExitCode
 from imagesync.cli.logs import LogOptions, set_up_logs
-from imagesync.cli.options import Locking, Options, PathArgument, Results, Yes, new_command, without_options
+from imagesync.cli.options import Locking, Options, PathArgument, Results, Yes, make_command, without_options
 from imagesync.errors import UsageError
 
-app = new_command()
+app = make_command()
 
 
 @app.command()
@@ -44,7 +44,7 @@ def rollback(
     """
     from imagesync.cli.catalogs import load_catalog
     from imagesync.cli.files import check_results
-    from imagesync.cli.runs import Run, settings_of
+    from imagesync.cli.runs import Run, make_settings
     from imagesync.cli.saved_plans import is_plan_file
     from imagesync.cli.targets import open_selected
     from imagesync.planning.rollback import rollback_plan
@@ -66,7 +66,7 @@ def rollback(
                 promoting=frozenset({key}),
                 jobs=options.jobs,
             )
-            return run.finish(apply(planner, settings_of(path, options, locking), run.hooks))
+            return run.finish(apply(planner, make_settings(path, options, locking), run.hooks))
 
 
 def _check_key(key: str, known: Sequence[str]) -> None:

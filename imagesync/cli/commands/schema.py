@@ -6,11 +6,11 @@ import typer
 
 from imagesync.cli.completion import complete_schemas
 from imagesync.cli.exit_codes import ExitCode
-from imagesync.cli.options import new_command
+from imagesync.cli.options import make_command
 from imagesync.errors import UsageError
 from imagesync.schemas import NAMES, schema_text
 
-app = new_command()
+app = make_command()
 
 
 @app.command()

@@ -7,9 +7,9 @@ import typer
 
 from imagesync.cli.exit_codes import ExitCode
 from imagesync.cli.logs import LogOptions, set_up_logs
-from imagesync.cli.options import Amount, Color, Form, Format, new_command, with_options
+from imagesync.cli.options import Amount, Color, Form, Format, make_command, with_options
 
-app = new_command()
+app = make_command()
 
 
 @app.command()
@@ -23,11 +23,11 @@ def show(
     logs: LogOptions,
 ) -> ExitCode:
     """Show a saved plan. Example: imagesync show plan.json"""
-    from imagesync.cli.files import folder_of
+    from imagesync.cli.files import find_folder
     from imagesync.cli.runs import show_plan
     from imagesync.cli.saved_plans import read_plan
 
     set_up_logs(logs)
     plan, _ = read_plan(path)
-    show_plan(plan, form, color, folder_of(path), amount.choose(form))
+    show_plan(plan, form, color, find_folder(path), amount.choose(form))
     return ExitCode.DONE

@@ -16,13 +16,13 @@ from imagesync.cli.options import (
     TargetName,
     Values,
     Yes,
-    new_command,
+    make_command,
     with_options,
 )
 from imagesync.cli.streams import say
 from imagesync.errors import Conflict
 
-app = new_command()
+app = make_command()
 
 
 @app.command()

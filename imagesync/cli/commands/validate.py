@@ -17,12 +17,12 @@ from imagesync.cli.options import (
     Strict,
     TargetName,
     Values,
-    new_command,
+    make_command,
     with_options,
 )
 from imagesync.errors import ManifestError
 
-app = new_command()
+app = make_command()
 
 
 @app.command()

@@ -96,7 +96,7 @@ def test_bars_come_and_go_and_what_ended_stays(screen: Screen) -> None:
     """Above them."""
     made = plan_of("a", "b")
     a, b = made.steps
-    with Display(made, screen.stream, has_colors=False, tells_why=True) as display:
+    with Display(made, screen.stream, has_colors=False, with_reason=True) as display:
         display(Started(a))
         display(Started(b))
         display(Progress(a, Transferred(GIB, 2 * GIB)))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from imagesync.cli.files import check_writable, folder_of, is_stream, open_private, write_private
+from imagesync.cli.files import check_writable, find_folder, is_stream, open_private, write_private
 from imagesync.errors import ImagesyncError, UsageError
 
 
@@ -130,8 +130,10 @@ def test_an_open_stream_is_continued(log: tuple[Path, int], write: Callable[[Pat
 def test_paths_in_a_stream_are_relative_to_the_working_directory(tmp_path: Path) -> None:
     """A plan in /dev cannot be read."""
     os.mkfifo(tmp_path / "pipe")
-    assert folder_of(Path("/dev/stdout")) == folder_of(Path("/dev/fd/7")) == folder_of(tmp_path / "pipe") == Path()
-    assert folder_of(tmp_path / "plan.json") == tmp_path
+    assert (
+        find_folder(Path("/dev/stdout")) == find_folder(Path("/dev/fd/7")) == find_folder(tmp_path / "pipe") == Path()
+    )
+    assert find_folder(tmp_path / "plan.json") == tmp_path
     assert not is_stream(Path("dev/stdout"))
 
 

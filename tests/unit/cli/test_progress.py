@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator, FormatChecker
 
-from imagesync.cli.progress import INTERVAL, EventLines, LogLines, Saying
+from imagesync.cli.progress import INTERVAL, EventLines, LogLines, ProgressStyle
 from imagesync.model.plan import Deactivate, Plan, Reason
 from imagesync.model.report import Finished, Outcome, Progress, Report, Started, StepResult, Transferred
 from imagesync.planning.steps import make_step
@@ -75,17 +75,17 @@ def test_the_closing_lines_alone_name_what_was_broken_off() -> None:
     assert lines == []
 
 
-@pytest.mark.parametrize("tells_why", [False, True])
+@pytest.mark.parametrize("with_reason", [False, True])
 @pytest.mark.parametrize("outcome", [Outcome.FAILED, Outcome.SKIPPED, Outcome.DEFERRED, Outcome.DONE])
-def test_a_quiet_log_has_what_no_closing_line_tells(outcome: Outcome, tells_why: bool) -> None:
+def test_a_quiet_log_has_what_no_closing_line_tells(outcome: Outcome, with_reason: bool) -> None:
     """Neither starts nor what is done."""
     clock, lines = HandClock(), list[str]()
-    log = LogLines(UPLOAD, lines.append, Saying(is_quiet=True, tells_why=tells_why), clock=clock)
+    log = LogLines(UPLOAD, lines.append, ProgressStyle(is_quiet=True, with_reason=with_reason), clock=clock)
     log(Started(STEP))
     clock.now = 100
     log.tick()
     log(Finished(StepResult(STEP, outcome, error="why")))
-    is_told = tells_why and outcome is not Outcome.DONE
+    is_told = with_reason and outcome is not Outcome.DONE
     assert lines == ([f"{outcome.value:11} create:up: why"] if is_told else [])
 
 

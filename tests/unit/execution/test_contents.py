@@ -27,8 +27,8 @@ from imagesync.planfile.reader import plan_from_json
 from imagesync.planfile.writer import plan_to_json
 from imagesync.planning.contents import find_unknown
 from imagesync.planning.staging import stage_plan
-from imagesync.render.report import report_text
-from imagesync.render.text import plan_text
+from imagesync.render.report import format_report
+from imagesync.render.text import format_plan
 from imagesync.sources import SourceAccess
 from tests.pipeline import planned
 from tests.silent import silent_server
@@ -128,7 +128,7 @@ def test_what_cannot_be_compared_is_hashed_before_anything_is_sent(
     planner = plan_for(backend, tmp_path, data, "sha384")
     plan = planner.plan()
     assert [step.reason for step in plan.steps if isinstance(step.action, Create)] == [Reason.CONTENT_UNKNOWN]
-    assert f"if {image.id} has these bytes, it is used instead" in plan_text(plan)
+    assert f"if {image.id} has these bytes, it is used instead" in format_plan(plan)
     output: list[str] = []
 
     def refuse(_plan: Plan) -> bool:
@@ -147,7 +147,7 @@ def test_what_cannot_be_compared_is_hashed_before_anything_is_sent(
         ),
     ]
     assert [one.id for one in backend.inventory("base")] == [image.id]
-    assert "Applied: " in report_text(result.report)
+    assert "Applied: " in format_report(result.report)
     assert {"sha1", "sha256", "sha384"} <= known(backend).keys()
     assert plan_for(backend, tmp_path, data, "sha384").plan().steps == ()
     assert plan_for(backend, tmp_path, data, "sha1").plan().steps == ()
@@ -546,7 +546,7 @@ def test_a_new_build_shows_the_members_that_others_added_and_that_it_does_not_ha
     backend.add_member(image.id, "m" * 32)
     assert plan_for(backend, tmp_path, DATA, visibility="shared").plan().steps == ()
     planner = plan_for(backend, tmp_path, OTHER, visibility="shared")
-    assert f"members    - {'m' * 32}" in plan_text(planner.plan())
+    assert f"members    - {'m' * 32}" in format_plan(planner.plan())
     assert run(planner, tmp_path, [], is_saved=is_saved).report.succeeded
     (made,) = [one for one in backend.inventory("base") if not one.hidden]
     assert backend.members(made.id) == []

@@ -12,7 +12,7 @@ from imagesync.model.policy import Limit, OnReplace, Policy
 from imagesync.model.record import read
 from imagesync.planfile.writer import plan_text_json, plan_to_json
 from imagesync.planning.policy import check
-from imagesync.render.text import plan_text
+from imagesync.render.text import format_plan
 from tests.unit.factories import NOW, candidate, catalog, inventory, live, plan, retired, spec
 from tests.unit.planning.plans import changes, kinds
 
@@ -96,7 +96,7 @@ def test_plans_a_second_apart_are_equal() -> None:
     assert first == second
     midnight = plan(catalog(wanted), found, now=NOW + timedelta(days=1))
     assert first == midnight
-    assert plan_text(first, now=NOW) != plan_text(first, now=NOW + timedelta(days=1))
+    assert format_plan(first, now=NOW) != format_plan(first, now=NOW + timedelta(days=1))
 
 
 def test_what_a_killed_run_left_does_not_count_against_the_limits() -> None:

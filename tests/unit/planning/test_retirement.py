@@ -19,7 +19,7 @@ from imagesync.model.plan import (
 )
 from imagesync.model.policy import OnRemove, OnReplace, Policy
 from imagesync.model.record import read
-from imagesync.render.text import plan_text
+from imagesync.render.text import format_plan
 from tests.unit.factories import NOW, candidate, catalog, inventory, live, mark, plan, retired, rewrite, spec
 from tests.unit.planning.plans import actions, changes, kinds
 
@@ -73,7 +73,7 @@ def test_every_retired_image_has_its_reason_to_stay() -> None:
         Kept("a", "oldest", 2, 90, "2027-02-01", protected=True),
         Kept("b", "for-good", 1),
     )
-    text = plan_text(made, now=NOW)
+    text = format_plan(made, now=NOW)
     assert "old build  hidden, kept until 2027-02-21 (keep 2, 90 days)" in text
     assert "earlier  kept until 2027-02-11 (keep 2, 90 days)" in text
     assert "oldest  protected and stays" in text
@@ -120,7 +120,7 @@ def test_delete_after_has_a_reason_of_its_own() -> None:
     wanted = spec("a", on_replace=OnReplace(delete_after=90))
     made = plan(catalog(wanted), inventory(live(wanted, generation=2), retired(spec("a", "b"), "old", days=90)))
     assert actions(made) == [("Delete", "old", "outdated")]
-    assert "kept as long as delete_after says" in plan_text(made)
+    assert "kept as long as delete_after says" in format_plan(made)
     assert summarize(made).delete == 1
 
 
@@ -161,8 +161,8 @@ def test_a_left_over_delete_alone_is_counted() -> None:
     made = plan(catalog(wanted), inventory(live(wanted, generation=2), retired(spec("a", "b"), "old")))
     (only,) = [one for one in made.steps if isinstance(one.action, Delete)]
     assert only.reason is Reason.SUPERSEDED
-    assert "superseded, more than keep allows" in plan_text(made)
-    assert "Plan: 1 to delete; " in plan_text(made)
+    assert "superseded, more than keep allows" in format_plan(made)
+    assert "Plan: 1 to delete; " in format_plan(made)
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from imagesync.model.plan import Create, Plan, Update, summarize
 from imagesync.model.policy import Policy
 from imagesync.model.record import Record, read
 from imagesync.planning.planner import make_plan
-from imagesync.render.text import plan_text
+from imagesync.render.text import format_plan
 from tests.unit.factories import candidate, catalog, digest, inventory, live, plan_input, rewrite, spec
 from tests.unit.planning.plans import plan_stage
 
@@ -170,7 +170,7 @@ def test_what_will_be_read_back_is_in_the_plan() -> None:
         (step,) = made(image).steps
         assert isinstance(step.action, Create)
         assert step.action.is_read_back is expected
-        assert ("read back to verify it" in plan_text(made(image))) is expected
+        assert ("read back to verify it" in format_plan(made(image))) is expected
 
 
 def test_a_build_that_the_service_fetches_claims_no_digest() -> None:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from imagesync.model.catalog import Visibility
 from imagesync.model.image import MemberState
-from imagesync.render.listing import image_to_json, listing_text
+from imagesync.render.listing import format_listing, image_to_json
 from tests.unit.factories import PROJECT, live, spec
 
 
@@ -21,7 +21,7 @@ def test_json_has_the_fields_of_the_service() -> None:
 def test_the_table_is_sorted_by_name_and_says_whose_an_image_is() -> None:
     """A column is as wide as its widest cell."""
     owned, foreign = live(spec("b")), live(spec("a"), properties={}, hidden=True, size=None)
-    lines = [line.split() for line in listing_text([owned, foreign]).splitlines()]
+    lines = [line.split() for line in format_listing([owned, foreign]).splitlines()]
     assert lines == [
         ["ID", "NAME", "STATUS", "VISIBILITY", "SIZE", "CATALOG/KEY", "OWNER"],
         ["id-a", "a", "active", "hidden", "private", PROJECT],
@@ -32,7 +32,7 @@ def test_the_table_is_sorted_by_name_and_says_whose_an_image_is() -> None:
 def test_what_others_wrote_cannot_move_the_cursor_of_a_listing() -> None:
     """Names, owners and members."""
     image = live(spec("a"), name="x\x1b[2J", owner="\u202ep")
-    output = listing_text([image], {image.id: [MemberState("m\x07", "accepted")]})
+    output = format_listing([image], {image.id: [MemberState("m\x07", "accepted")]})
     assert all(line.isprintable() for line in output.splitlines())
     assert "x\\x1b[2J" in output
     assert "m\\x07 accepted" in output
@@ -41,5 +41,5 @@ def test_what_others_wrote_cannot_move_the_cursor_of_a_listing() -> None:
 def test_a_snapshot_is_not_listed_as_an_image_of_the_catalog() -> None:
     """Its record is another image's."""
     snapshot = replace(live(spec("b")), id="snapshot")
-    assert "(a copy of the record of base/b)" in listing_text([snapshot])
-    assert "base/b current" not in listing_text([snapshot])
+    assert "(a copy of the record of base/b)" in format_listing([snapshot])
+    assert "base/b current" not in format_listing([snapshot])

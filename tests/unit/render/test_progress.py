@@ -13,16 +13,16 @@ from imagesync.render.progress import (
     Moved,
     Rate,
     RunProgress,
-    age_line,
-    amount_text,
     describe_others,
     describe_step,
     draw_bar,
-    end_line,
-    left_text,
-    progress_line,
-    rate_text,
-    start_line,
+    format_age,
+    format_amount,
+    format_end,
+    format_progress,
+    format_rate,
+    format_start,
+    format_time_left,
 )
 from tests.unit.factories import TARGET, catalog, inventory, plan, spec
 
@@ -143,7 +143,7 @@ def test_a_plan_without_transfers_has_no_bytes() -> None:
     assert (progress.list_transfers(), progress.list_others()) == ([], list(made.steps))
     assert describe_others(progress, 5) == "let the service fetch a"
     assert describe_others(progress, 95) == "let the service fetch a (1 min 35 s)"
-    assert age_line(made.steps[0], progress.age(made.steps[0], 95)) == "running     create:a: for 1 min 35 s"
+    assert format_age(made.steps[0], progress.age(made.steps[0], 95)) == "running     create:a: for 1 min 35 s"
 
 
 def test_many_steps_are_one_line() -> None:
@@ -178,10 +178,10 @@ def create_of(size: int | None) -> Step:
 
 def test_a_log_has_the_start_of_large_transfers_only() -> None:
     """One whose size is unknown may be large."""
-    assert start_line(create_of(LARGE)) == "started     create:a: 64.0 MiB"
-    assert start_line(create_of(None)) == "started     create:a: size unknown"
-    assert start_line(create_of(LARGE - 1)) is None
-    assert start_line(make_step(Delete("a", "i"), Reason.REMOVED)) is None
+    assert format_start(create_of(LARGE)) == "started     create:a: 64.0 MiB"
+    assert format_start(create_of(None)) == "started     create:a: size unknown"
+    assert format_start(create_of(LARGE - 1)) is None
+    assert format_start(make_step(Delete("a", "i"), Reason.REMOVED)) is None
 
 
 @pytest.mark.parametrize(
@@ -197,25 +197,25 @@ def test_a_log_has_the_start_of_large_transfers_only() -> None:
 )
 def test_a_log_says_how_far_a_transfer_is(moved: Moved, has_begun: bool, text: str) -> None:
     """Nothing that is not known yet."""
-    assert progress_line(create_of(None), moved, has_begun=has_begun) == f"running     create:a: {text}"
+    assert format_progress(create_of(None), moved, has_begun=has_begun) == f"running     create:a: {text}"
 
 
 def test_the_line_of_a_large_transfer_has_bytes_time_and_rate() -> None:
     """A small one is as short as any other step."""
     step = create_of(2 * GIB)
     result = StepResult(step, Outcome.DONE, "i", seconds=102.4, bytes_sent=2 * GIB)
-    assert end_line(result) == "done        create:a: 2.0 GiB in 1 min 42 s, 20.0 MiB/s"
-    assert end_line(replace(result, bytes_sent=5)) == "done        create:a"
+    assert format_end(result) == "done        create:a: 2.0 GiB in 1 min 42 s, 20.0 MiB/s"
+    assert format_end(replace(result, bytes_sent=5)) == "done        create:a"
     failed = replace(result, outcome=Outcome.FAILED, error="no")
-    assert end_line(failed) == "failed      create:a"
-    assert end_line(failed, tells_why=True) == "failed      create:a: no"
+    assert format_end(failed) == "failed      create:a"
+    assert format_end(failed, with_reason=True) == "failed      create:a: no"
 
 
 def test_amounts_have_one_unit_and_nothing_stands_for_the_unknown() -> None:
     """Two numbers side by side can be compared."""
-    assert amount_text(Moved(5 * MIB, 2 * GIB)) == "0.00 of 2.00 GiB"
-    assert amount_text(Moved(5, 20)) == "5 of 20 B"
-    assert (rate_text(Moved(1, 2)), left_text(Moved(1, 2))) == ("", "")
+    assert format_amount(Moved(5 * MIB, 2 * GIB)) == "0.00 of 2.00 GiB"
+    assert format_amount(Moved(5, 20)) == "5 of 20 B"
+    assert (format_rate(Moved(1, 2)), format_time_left(Moved(1, 2))) == ("", "")
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,9 @@ import pytest
 from imagesync.model.catalog import Status
 from imagesync.model.plan import Candidate, Deactivate, Fate, Kept, Plan, Reason
 from imagesync.planning.steps import make_step
-from imagesync.render.stays import MAX_LISTED, candidate_lines, describe_kept, kept_lines
+from imagesync.render.stays import MAX_LISTED, describe_kept, list_candidates, list_kept
 from imagesync.render.style import Detail
-from imagesync.render.text import plan_text
+from imagesync.render.text import format_plan
 from tests.unit.factories import NOW, TARGET, candidate, catalog, inventory, live, plan, retired, spec
 
 
@@ -20,8 +20,8 @@ def test_retired_builds_of_images_that_do_not_change_are_counted() -> None:
     images = [live(spec(key), f"{key}-now", generation=2) for key in keys]
     images += [retired(spec(key, "b"), f"{key}-old") for key in keys]
     made = plan(catalog(*map(spec, keys)), inventory(*images))
-    assert "Retired builds kept: 12.\n" in plan_text(made)
-    assert "k00-old  kept without limit (keep 1)" in plan_text(made, detail=Detail.WHOLE)
+    assert "Retired builds kept: 12.\n" in format_plan(made)
+    assert "k00-old  kept without limit (keep 1)" in format_plan(made, detail=Detail.WHOLE)
     assert len(made.kept) == 12
 
 
@@ -31,16 +31,16 @@ def test_so_many_retired_builds_are_listed_one_by_one(number: int, lines: int) -
     keys = [f"k{index}" for index in range(number)]
     steps = tuple(make_step(Deactivate(key, "i"), Reason.DRIFT) for key in keys)
     made = Plan("base", TARGET, steps, kept=tuple(Kept(key, "i", 1) for key in keys))
-    assert len(list(kept_lines(made, NOW, whole=False))) == lines
-    assert len(list(kept_lines(made, NOW, whole=True))) == number + 1
+    assert len(list(list_kept(made, NOW, whole=False))) == lines
+    assert len(list(list_kept(made, NOW, whole=True))) == number + 1
     other = replace(made, kept=(*made.kept, Kept("x", "i", 1)))
-    assert list(kept_lines(other, NOW, whole=False))[-1] == "  and 1 of images that this plan does not change"
+    assert list(list_kept(other, NOW, whole=False))[-1] == "  and 1 of images that this plan does not change"
 
 
 def test_a_rejected_candidate_is_listed_with_nothing_to_do() -> None:
     """No changes, and why."""
     rejected = candidate(spec("a", "b"), status=Status.DEACTIVATED)
-    text = plan_text(plan(catalog(spec("a", "b")), inventory(live(spec("a")), rejected)))
+    text = format_plan(plan(catalog(spec("a", "b")), inventory(live(spec("a")), rejected)))
     assert "  a  cand  staged 2026-11-01T00:00:00Z, rejected, not published" in text
     assert "Note: a: candidate cand was deactivated" in text
     assert text.endswith("No changes. 0 images match the manifest.")
@@ -80,7 +80,7 @@ def test_the_age_of_a_candidate_has_two_digits_where_it_can(passed: timedelta, a
     (one,) = plan(catalog(spec("a", "b")), inventory(live(spec("a")), candidate(spec("a", "b")))).candidates
     created = (NOW - passed).isoformat()
     assert f"staged {created} ({age}), published by this plan" in "\n".join(
-        candidate_lines([replace(one, created=created)], NOW)
+        list_candidates([replace(one, created=created)], NOW)
     )
 
 
@@ -88,7 +88,7 @@ def test_the_age_of_a_candidate_has_two_digits_where_it_can(passed: timedelta, a
 def test_a_candidate_of_an_unknown_age_is_listed_without_one(created: str) -> None:
     """The service reports no time, or one without a zone."""
     (one,) = plan(catalog(spec("a", "b")), inventory(live(spec("a")), candidate(spec("a", "b")))).candidates
-    text = "\n".join(candidate_lines([replace(one, created=created)], NOW))
+    text = "\n".join(list_candidates([replace(one, created=created)], NOW))
     assert " ago" not in text
     assert "published by this plan" in text
 
@@ -97,20 +97,20 @@ def test_many_candidates_are_a_line_a_fate() -> None:
     """Those that the rows of the plan show are counted; those that wait or were rejected are named."""
     fates = [Fate.PUBLISHED] * 9 + [Fate.WAITING] * 9
     found = [Candidate(f"k{number:02}", "i", "2026-11-01T00:00:00Z", fate) for number, fate in enumerate(fates)]
-    lines = list(candidate_lines(found, NOW, whole=False))
+    lines = list(list_candidates(found, NOW, whole=False))
     assert lines == [
         "Candidates:",
         "  9 published by this plan: k00, k01, k02 and 6 more",
         "  9 the next apply publishes them: " + ", ".join(f"k{number:02}" for number in range(9, 18)),
     ]
-    assert len(list(candidate_lines(found, NOW, whole=True))) == 19
+    assert len(list(list_candidates(found, NOW, whole=True))) == 19
 
 
 def test_many_candidates_that_are_published_are_only_named() -> None:
     """The hidden state and the name of a candidate were never visible to users."""
     keys = [f"k{number:02}" for number in range(40)]
     images = [live(spec(key), f"{key}-now") for key in keys] + [candidate(spec(key, "b"), f"{key}-new") for key in keys]
-    text = plan_text(plan(catalog(*(spec(key, "b") for key in keys)), inventory(*images)), now=NOW, width=80)
+    text = format_plan(plan(catalog(*(spec(key, "b") for key in keys)), inventory(*images)), now=NOW, width=80)
     assert len(text.splitlines()) < 20
     assert "(staging)" not in text
     assert all(key in text for key in keys)

@@ -10,7 +10,7 @@ from imagesync.model.plan import Plan
 from imagesync.model.policy import OnRemove, OnReplace, Policy
 from imagesync.render.notes import group_notes
 from imagesync.render.style import Detail
-from imagesync.render.text import plan_text
+from imagesync.render.text import format_plan
 from tests.unit.factories import NOW, catalog, digest, inventory, live, plan, retired, rewrite, spec
 
 
@@ -25,7 +25,7 @@ from tests.unit.factories import NOW, catalog, digest, inventory, live, plan, re
 def test_of_a_url_the_plan_shows_no_secret(url: str, display: tuple[str, ...], detail: Detail) -> None:
     """The log-in and the query may be secrets, also that of a URL without a path."""
     made = plan(catalog(spec("a", source=UrlSource((url,), Checksum("sha256", "a" * 64)))), inventory())
-    text = plan_text(made, detail=detail)
+    text = format_plan(made, detail=detail)
     assert "S3CRET" not in text
     if detail is Detail.USUAL:
         assert all(part in text for part in display)
@@ -35,14 +35,14 @@ def test_every_mirror_is_shown() -> None:
     """Any of them may be the one that gives the data; one host is named once."""
     urls = ("https://m.example/1", "https://m.example/2", "http://10.0.0.5:8080/x")
     made = plan(catalog(spec("a", source=UrlSource(urls))), inventory())
-    assert "host        m.example, 10.0.0.5:8080" in plan_text(made)
-    assert all(url in plan_text(made, detail=Detail.WHOLE) for url in urls)
+    assert "host        m.example, 10.0.0.5:8080" in format_plan(made)
+    assert all(url in format_plan(made, detail=Detail.WHOLE) for url in urls)
 
 
 def test_a_name_that_moves_the_cursor_is_shown_with_escapes() -> None:
     """The reader sees which characters they are."""
     before = spec("a")
-    text = plan_text(plan(catalog(replace(before, name="b")), inventory(live(before, name="x\x1b[2J\u202ey"))))
+    text = format_plan(plan(catalog(replace(before, name="b")), inventory(live(before, name="x\x1b[2J\u202ey"))))
     assert "name  x\\x1b[2J\\u202ey → b" in text
     assert all(line.isprintable() for line in text.split("\n"))
 
@@ -51,8 +51,8 @@ def test_the_digest_that_a_build_replaces_is_shown_even_if_it_was_only_declared(
     """Content that was taken on trust has a digest, too; digests are shown whole, with all details."""
     image = rewrite(live(spec("a", "a")), digests=(), declared=(digest("a"),))
     made = plan(catalog(spec("a", "b")), inventory(image))
-    assert f"content    {digest('a')} → {digest('b')}" in plan_text(made, detail=Detail.WHOLE)
-    assert "sha256" not in plan_text(made)
+    assert f"content    {digest('a')} → {digest('b')}" in format_plan(made, detail=Detail.WHOLE)
+    assert "sha256" not in format_plan(made)
 
 
 @pytest.mark.parametrize(("number", "words"), [(0, ""), (1, "1 image carries a copy"), (2, "2 images carry a copy")])
@@ -60,7 +60,7 @@ def test_copies_of_records_are_counted_in_one_line(number: int, words: str) -> N
     """Not by id: those are for -v."""
     ours = live(spec("a"))
     copies = tuple(replace(ours, id=f"snapshot-{index}") for index in range(number))
-    output = plan_text(plan(catalog(spec("a")), inventory(ours, copies=copies)))
+    output = format_plan(plan(catalog(spec("a")), inventory(ours, copies=copies)))
     assert output.count("copy of another image's record") == (number > 0)
     assert words in output
     assert "snapshot-" not in output
@@ -69,11 +69,11 @@ def test_copies_of_records_are_counted_in_one_line(number: int, words: str) -> N
 def test_what_becomes_of_an_old_build_stands_below_the_new_one() -> None:
     """One row for the key; the old build has none of its own."""
     made = plan(catalog(spec("a", "b")), inventory(live(spec("a", "a"))))
-    first, below = plan_text(made).splitlines()[2:4]
+    first, below = format_plan(made).splitlines()[2:4]
     assert first == "  ± a  replace  4.0 KiB from a.raw  new build"
     assert below == "      old build  hidden, kept without limit (keep 1)"
-    assert "superseded" not in plan_text(made)
-    assert "old build  id-a hidden, kept" in plan_text(made, detail=Detail.WHOLE)
+    assert "superseded" not in format_plan(made)
+    assert "old build  id-a hidden, kept" in format_plan(made, detail=Detail.WHOLE)
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_only_digests_of_one_algorithm_are_shown_as_an_exchange(
 ) -> None:
     """The record of the build that is replaced may have none in that of the new one."""
     made = plan(catalog(spec("a", fingerprint=Fingerprint(wanted, size=2**20))), inventory(live(spec("a"), "old")))
-    lines = plan_text(made, detail=Detail.WHOLE).splitlines()
+    lines = format_plan(made, detail=Detail.WHOLE).splitlines()
     assert [line.split(maxsplit=1)[1] for line in lines if line.startswith("      content")] == contents
 
 
@@ -120,7 +120,9 @@ FIELDS: dict[str, tuple[dict[str, Any], str]] = {
 def test_of_a_new_image_the_plan_shows_what_users_get_to_see(name: str) -> None:
     """Public and protected are marked; what a new image has by default is not shown, except for its visibility."""
     attrs, expected = FIELDS[name]
-    lines = [" ".join(line.split()) for line in plan_text(plan(catalog(spec("a", **attrs)), inventory())).splitlines()]
+    lines = [
+        " ".join(line.split()) for line in format_plan(plan(catalog(spec("a", **attrs)), inventory())).splitlines()
+    ]
     assert expected in lines
     assert "protected" in name or not any("protected" in line for line in lines)
 
@@ -141,7 +143,7 @@ def test_a_new_build_shows_the_changes_that_an_update_would_show(
     content: str, attrs: dict[str, Any], expected: str
 ) -> None:
     """A replacement that renames, opens or protects the image shows all three."""
-    text = plan_text(plan(catalog(spec("a", content, **attrs)), inventory(live(spec("a")))))
+    text = format_plan(plan(catalog(spec("a", content, **attrs)), inventory(live(spec("a")))))
     assert ("replace" in text) is (content == "b")
     assert expected in [" ".join(line.split()) for line in text.splitlines()]
 
@@ -149,14 +151,14 @@ def test_a_new_build_shows_the_changes_that_an_update_would_show(
 def test_a_promoted_build_shows_its_changes() -> None:
     """An earlier build that becomes current again, and public."""
     wanted = spec("a", "b", visibility=Visibility.PUBLIC)
-    text = plan_text(plan(catalog(wanted), inventory(live(spec("a")), retired(spec("a", "b"), "old"))))
+    text = format_plan(plan(catalog(wanted), inventory(live(spec("a")), retired(spec("a", "b"), "old"))))
     assert "    ! visibility  private → public" in text
 
 
 def test_an_image_that_users_lose_stands_last() -> None:
     """Whatever its key is; with its name and id."""
     gone = live(spec("a", name="Old one"), "id-gone")
-    text = plan_text(plan(catalog(spec("b"), spec("c")), inventory(gone)))
+    text = format_plan(plan(catalog(spec("b"), spec("c")), inventory(gone)))
     rows = [line for line in text.splitlines() if line[:3].strip() in tuple("+-") or line.startswith("  - ")]
     assert rows[-1] == "  - a  delete  Old one, 4.0 KiB  not in the manifest"
     assert "      image  id-gone" in text
@@ -167,9 +169,9 @@ def test_an_image_that_expires_soon_is_announced(expires: str, *, display: bool)
     """Within thirty days of the reader's clock; a plan itself holds no clock."""
     made = plan(catalog(spec("a", expires=expires, on_expire=OnExpire.HIDE)), inventory(live(spec("a"))))
     assert made.expires == {"a": expires}
-    assert (f"  a  {expires} (" in plan_text(made, now=NOW)) is display
-    assert "Expiring" not in plan_text(made)
-    assert f"  a  {expires} (" in plan_text(made, now=NOW, detail=Detail.WHOLE)
+    assert (f"  a  {expires} (" in format_plan(made, now=NOW)) is display
+    assert "Expiring" not in format_plan(made)
+    assert f"  a  {expires} (" in format_plan(made, now=NOW, detail=Detail.WHOLE)
 
 
 def test_an_expired_image_that_is_not_there_is_not_unchanged() -> None:
@@ -177,15 +179,15 @@ def test_an_expired_image_that_is_not_there_is_not_unchanged() -> None:
     wanted = catalog(spec("a", expires="2020-01-01", on_expire=OnExpire.HIDE), spec("b"))
     made = plan(wanted, inventory(live(spec("b"))))
     assert (made.steps, made.unchanged, made.expires) == ((), 1, {})
-    assert plan_text(made).endswith("No changes. 1 image matches the manifest.")
+    assert format_plan(made).endswith("No changes. 1 image matches the manifest.")
 
 
 def test_the_summary_is_the_place_and_the_counts() -> None:
     """Two lines, whatever changes."""
     made = plan(catalog(spec("a", "b"), spec("b")), inventory(live(spec("a"))))
-    lines = plan_text(made, detail=Detail.SUMMARY).splitlines()
+    lines = format_plan(made, detail=Detail.SUMMARY).splitlines()
     assert lines == [
-        plan_text(made).splitlines()[0],
+        format_plan(made).splitlines()[0],
         "Plan: 1 to create, 1 to replace; 0 unchanged. 8.0 KiB to upload.",
     ]
 
@@ -197,10 +199,10 @@ def test_the_same_note_on_several_images_is_one(number: int, lines: int) -> None
     wanted = [spec(key, members=frozenset({"m" * 32}), visibility=Visibility.SHARED) for key in keys]
     old = [live(spec(key, "b")) for key in keys]
     made = plan(catalog(*wanted), inventory(*old))
-    notes = [line for line in plan_text(made).splitlines() if line.startswith("Note: ")]
+    notes = [line for line in format_plan(made).splitlines() if line.startswith("Note: ")]
     assert len(notes) == lines
     assert all(key in " ".join(notes) for key in keys)
-    whole = plan_text(made, detail=Detail.WHOLE).splitlines()
+    whole = format_plan(made, detail=Detail.WHOLE).splitlines()
     assert len([line for line in whole if line.startswith("Note: ")]) == number
 
 
@@ -246,7 +248,7 @@ def test_every_image_whose_old_build_is_deleted_is_named() -> None:
     wanted = [spec(key, "b", on_replace=OnReplace(keep=0 if key in gone else 2)) for key in keys]
     found = [live(spec(key), f"now-{key}") for key in keys]
     found += [retired(spec(key, "c"), f"old-{key}") for key in gone]
-    text = plan_text(plan(catalog(*wanted), inventory(*found)), width=80)
+    text = format_plan(plan(catalog(*wanted), inventory(*found)), width=80)
     part = next(part for part in text.split("\n  ± ") if "2 old builds  deleted" in part)
     assert [key for key in keys if key in part] == gone
 
@@ -277,13 +279,13 @@ def test_long_values_that_differ_where_they_are_cut_are_not_taken_for_the_same(*
     ends = {key: "x" * 100 + "ab"[key > "k2"] for key in keys}
     wanted = [spec(key, properties={"p": ends[key]}) for key in keys]
     live_images = [live(spec(key, properties={"p": "y"})) for key in keys] if found else []
-    text = plan_text(plan(catalog(*wanted), inventory(*live_images)))
+    text = format_plan(plan(catalog(*wanted), inventory(*live_images)))
     assert text.count("of 3 images: k0, k1, k2\n") == text.count("of 3 images: k3, k4, k5\n") == 1
 
 
 def _read_lines(made: Plan) -> list[str]:
     """The lines of a plan without what is only for the eye."""
-    return [" ".join(line.split()) for line in plan_text(made, now=NOW, width=80).splitlines()]
+    return [" ".join(line.split()) for line in format_plan(made, now=NOW, width=80).splitlines()]
 
 
 @pytest.mark.parametrize(("number", "lines"), [(9, 9), (10, 1)])
@@ -307,7 +309,7 @@ def test_every_image_that_is_adopted_is_named_with_its_id(number: int) -> None:
     """Also where many share their lines: the id says which image is meant."""
     keys = [spec(f"k{index}", adopt=True, min_ram=7) for index in range(number)]
     found = tuple(replace(live(one, f"image-{one.key}"), properties={}) for one in map(spec, (one.key for one in keys)))
-    text = plan_text(plan(catalog(*keys), inventory(foreign=found)), width=80)
+    text = format_plan(plan(catalog(*keys), inventory(foreign=found)), width=80)
     assert f"{number} to update" in text
     for one in keys:
         assert f"image-{one.key}" in text.replace("(", " ").replace(")", " ").replace(",", " ").split()
