@@ -92,7 +92,7 @@ def test_no_output_is_made_in_a_folder_that_a_link_chooses(checkout: LinkedCheck
     checkout.link("out", ".")
     name = f"new{suffix_of(words)}"
     result = checkout.run(*words, f"out/{name}", code=64)
-    assert f"give the absolute path {checkout.here}/out\n" in result.stderr
+    assert f"use the absolute path {checkout.here}/out\n" in result.stderr
     assert not (checkout.home / name).exists()
     if words[0] == "apply":
         assert not (checkout.here / "store").exists()
@@ -140,7 +140,7 @@ def test_no_input_is_read_through_a_link_that_leads_out(
     checkout.link("link", ".")
     result = checkout.run(*words, code=code)
     assert "which is outside the working directory or in .git" in result.output
-    assert f"give the absolute path {checkout.here}/link" in result.output
+    assert f"use the absolute path {checkout.here}/link" in result.output
     is_without_option = words[0] in ("show", "list")
     assert ("--allow-outside" in result.output) is not is_without_option
 
