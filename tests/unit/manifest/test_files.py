@@ -86,7 +86,7 @@ def test_a_root_that_is_a_link_out_of_the_working_directory_is_not_opened(
         load(name)
     assert SECRET not in str(caught.value)
     absolute = tmp_path / "checkout" / name
-    assert f"give the absolute path {absolute}, or pass --allow-outside" in str(caught.value)
+    assert f"use the absolute path {absolute}, or pass --allow-outside" in str(caught.value)
     write(tmp_path / "home" / "a.yaml")
     assert list(load(name, allow_outside=True).images) == list(load(absolute).images) == ["a"]
 
