@@ -125,7 +125,7 @@ def test_errors_are_wrapped_between_words_on_a_terminal(folder: Path) -> None:
     assert name[:79] in terminal.text
     words = " ".join(line.strip() for line in lines)
     assert (
-        "y.source: packed: the data is gzip, not qcow2; declare compression: gz under source (by itself only" in words
+        "y.source: packed: the data is gzip, not qcow2; declare compression: gz under source (without it, only" in words
     )
     assert len([line for line in lines if line.startswith("    ")]) >= 3
 

@@ -93,7 +93,7 @@ def test_the_digest_to_declare_is_printed_and_then_nothing_is_planned(tmp_path: 
     forked.run("apply", "base.yaml", "--yes", "--store", "s", folder=tmp_path)
     write(tmp_path, a={"url": f"{url}?signature=CANARY"})
     done = forked.run("plan", "base.yaml", "--store", "s", folder=tmp_path, code=1)
-    digest = done.stderr.partition("add checksum: ")[2].partition(" (what image")[0]
+    digest = done.stderr.partition("add checksum: ")[2].partition(" (the content of image")[0]
     write(tmp_path, a={"url": f"{url}?signature=CANARY", "checksum": digest})
     output = forked.run("apply", "base.yaml", "--yes", "--store", "s", folder=tmp_path).stdout
     assert "1 to update" in output

@@ -338,7 +338,7 @@ def test_an_image_with_a_pinned_id_never_has_new_content(backend: Backend, tmp_p
     with pytest.raises(PlanRefused, match=f"pinned id {pinned}"):
         planned(backend, resolved(tmp_path, State(a(id=pinned, source="two.raw"))))
     backend.create_image(id=taken, name="theirs")
-    with pytest.raises(PlanRefused, match=f"the id {taken} is taken"):
+    with pytest.raises(PlanRefused, match=f"a foreign image has the id {taken}"):
         planned(backend, resolved(tmp_path, State(a(id=taken))))
     applied(backend, planned(backend, resolved(tmp_path, State({}))))
     again = planned(backend, catalog)
