@@ -18,7 +18,7 @@ from imagesync.backends.base import Backend
 from imagesync.errors import BackendError, ChecksumMismatch, RunStopped, SourceError, Unavailable
 from imagesync.execution.verification import Verifier, declared_formats
 from imagesync.execution.writes import Writes
-from imagesync.model.catalog import HEX_LENGTHS, Checksum, Compression, FileSource, Transfer, UrlSource
+from imagesync.model.catalog import HEX_LENGTHS, Checksum, Compression, FileSource, Status, Transfer, UrlSource
 from imagesync.model.image import LiveImage
 from imagesync.model.plan import Create, Plan
 from imagesync.model.record import Record, read
@@ -44,8 +44,8 @@ def settle_contents(
     def settle(create: Create) -> None:
         candidates = [_Candidate.read(writes.read_unchanged(image_id)) for image_id in create.may_hold]
         held = _compare(backend, create, candidates, access, check)
-        # the one that is used comes last: by then the others show whether the build was rejected
-        for candidate, digests in reversed(held):
+        # a run that ends between two records must leave the rejected ones recorded, else the next one publishes the build
+        for candidate, digests in sorted(held, key=lambda one: one[0].image.status is not Status.DEACTIVATED):
             declared = tuple(item for item in candidate.record.declared if item.algorithm not in digests)
             known = tuple(digests[name] for name in sorted(digests))
             settled = replace(candidate.record, digests=known, declared=declared, url=create.record.url)

@@ -579,3 +579,60 @@ def test_what_the_service_fetches_is_compared_by_reading_back_what_is_stored(tmp
     assert left is not None
     assert set(left.digests) == {*record.digests, *([digest] if kind == "right" else [])}
     assert service.downloads == (kind in ("right", "wrong"))
+
+
+@pytest.mark.parametrize("algorithm", ["md5", "sha1"])
+def test_a_weak_hash_of_the_service_outweighs_no_digest_that_differs(
+    backend: Quiet, tmp_path: Path, algorithm: str
+) -> None:
+    """Other bytes with the same weak hash can be made on purpose: all that is known of the image must agree."""
+    assert apply(plan_for(backend, tmp_path, OTHER, "sha384")).report.succeeded
+    image = forget_digests(backend, "sha384")
+    weak = hashlib.new(algorithm, DATA).hexdigest()
+    alike = {"checksum": weak} if algorithm == "md5" else {"os_hash_algo": algorithm, "os_hash_value": weak}
+    backend.hashes = {**NO_HASHES, **alike}
+    result = apply(plan_for(backend, tmp_path, DATA, "sha256"))
+    assert result.report.succeeded
+    assert result.ids["a"] != image.id
+
+
+class RecordsOne(Quiet):
+    """A store that is out of reach once the digests of one image are recorded."""
+
+    recorded: str | None = ""
+
+    def update_image(self, image: LiveImage | str, **attrs: Unpack[UpdateFields]) -> LiveImage:
+        if self.recorded is not None and "imagesync_digest" in attrs.get("properties", {}):
+            self.recorded = self.recorded or str(image)
+            if self.recorded != image:
+                raise Unavailable("no connection")
+        return super().update_image(image, **attrs)
+
+
+@pytest.mark.parametrize("is_newer_rejected", [False, True])
+def test_a_run_that_ends_between_two_records_publishes_no_rejected_build(
+    tmp_path: Path, *, is_newer_rejected: bool
+) -> None:
+    """The rejected one is recorded first: else the next run would know only of the other one, and publish it."""
+    with RecordsOne(Store(tmp_path / "store"), "ending") as backend:
+        backend.recorded = None
+        assert apply(plan_for(backend, tmp_path, LONGER, "sha1")).report.succeeded
+        (current,) = backend.inventory("base")
+        older = stage(backend, tmp_path, DATA, "sha1")
+        backend.update_image(older.id, properties={"imagesync_catalog": "elsewhere"})
+        newer = stage(backend, tmp_path, DATA, "sha1")
+        backend.update_image(older.id, properties={"imagesync_catalog": "base"})
+        record = read(newer)
+        assert record is not None
+        third = replace(record, managed=replace(record.managed, generation=3))
+        backend.update_image(newer.id, properties=third.properties(newer.id))
+        forget_digests(backend, "sha1")
+        backend.deactivate((newer if is_newer_rejected else older).id)
+        backend.recorded = ""
+        with pytest.raises(Unavailable):
+            apply(plan_for(backend, tmp_path, DATA, "sha384"))
+        assert backend.recorded
+        backend.recorded = None
+        notes = apply(plan_for(backend, tmp_path, DATA, "sha384")).report.plan.notes
+        assert "so its build is rejected" in " ".join(notes)
+        assert [one.id for one in backend.inventory("base") if not one.hidden] == [current.id]
