@@ -126,3 +126,21 @@ def test_a_snapshot_with_a_copied_record_is_exported_as_any_image(workspace: Exp
     assert list(found["images"]) == ["Snapshot"]
     assert "kept" in json.dumps(found)
     assert "imagesync_" not in json.dumps(found)
+
+
+def test_an_export_that_leaves_an_image_out_has_failed(workspace: ExportWorkspace) -> None:
+    """The others are written; a pipeline that exports learns by the exit code that one is missing."""
+    kept, nameless = filled(workspace.backend, name="a"), filled(workspace.backend, name=None)
+    done = workspace.run("export", "-o", "base.yaml", code=1)
+    assert f"image {nameless.id}: left out: it has no name" in done.stderr
+    written = yaml.safe_load((workspace.folder / "base.yaml").read_text())
+    assert [image["adopt"] for image in written["images"].values()] == [kept.id]
+
+
+def test_the_record_of_a_lease_is_no_image_to_export(workspace: ExportWorkspace) -> None:
+    """It stays after each apply; an export neither has it nor complains of it."""
+    workspace.write(a={"source": "none"})
+    workspace.run("apply", "base.yaml", "--yes")
+    assert [image for image in workspace.backend.images() if image.name is None]
+    for words in ((), ("--managed",)):
+        assert "no name" not in workspace.run("export", *words).stderr

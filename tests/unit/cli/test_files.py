@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from imagesync.cli.files import check_writable, find_folder, is_stream, open_private, write_private
+from imagesync.cli.files import check_results, check_writable, find_folder, is_stream, open_private, write_private
 from imagesync.errors import ImagesyncError, UsageError
 
 
@@ -163,3 +163,15 @@ def test_a_file_for_others_has_their_mode(tmp_path: Path) -> None:
     """An export is not secret."""
     write_private(tmp_path / "a", "text", mode=0o644)
     assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o644
+
+
+def test_no_file_is_named_for_two_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However it is written: the second would replace the first. Streams may be."""
+    monkeypatch.chdir(tmp_path)
+    out, other = Path("out.json"), Path("ids.json")
+    check_results(out, other, None)
+    check_results(Path("/dev/stderr"), Path("/dev/stderr"))
+    for again in (out, tmp_path / out, Path("x/../out.json")):
+        for named in ((out, again), (other, out, again), (out, None, again)):
+            with pytest.raises(UsageError, match="is named twice for results"):
+                check_results(*named)

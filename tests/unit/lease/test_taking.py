@@ -849,3 +849,18 @@ def test_a_protected_record_is_deleted_all_the_same(runs: TwoRuns, *, is_broken:
         assert [one.state for one in runs.records()] == [State.BROKEN]
     second = runs.take(B, has_ended=lambda _: True)
     assert [one.id for one in runs.records()] == [second.id]
+
+
+def test_a_slow_post_continues_the_chain_that_other_runs_continued_meanwhile(runs: TwoRuns) -> None:
+    """They have ended, too, and the id of its record was used by one of them: nothing is missing, nothing has to settle."""
+    runs.take(A).release()
+
+    def overtake() -> None:
+        runs.hooked.before_create = lambda: None
+        runs.take(B).release()
+        runs.take(B).release()
+
+    runs.hooked.before_create = overtake
+    held = runs.take(A)
+    assert (held.number, held.before) == (4, None)
+    assert (runs.numbers(), runs.messages) == ([4], [])

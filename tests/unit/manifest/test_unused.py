@@ -71,3 +71,27 @@ def test_a_target_without_a_place_is_a_problem(tmp_path: Path) -> None:
     """Nothing could be applied to it."""
     (problem,) = problems(tmp_path, "targets: {t: {only: [a]}}\nimages: {a: {source: none}}")
     assert problem == "3:11: targets.t: a mapping is not a target: it needs cloud or store"
+
+
+PROJECT = "e" * 32
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        "images: {a: {source: none, owner: '${x}'}}",
+        "profiles: {p: {owner: '${x}'}}\nimages: {a: {source: none, profiles: [p]}}",
+        "defaults: {owner: '${x}'}\nimages: {a: {source: none}}",
+        "policy: {on_replace: {rename: '${x}'}}\nimages: {a: {source: none}}",
+        "default_target: '${x}'\ntargets: {PROJECT: {store: s}}\nimages: {a: {source: none}}",
+        "targets: {t: {store: '${x}'}}\nimages: {a: {source: none}}",
+        "targets: {t: {store: s, images: {a: {owner: '${x}'}}}}\nimages: {a: {source: none}}",
+        "removed: {old: {owner: '${x}'}}\nimages: {a: {source: none}}",
+        "removed: {old: {owner: {project: '${x}'}}}\nimages: {a: {source: none}}",
+    ],
+)
+def test_a_value_may_be_used_in_any_part_of_a_manifest(tmp_path: Path, part: str) -> None:
+    """Strict, too; and it can be set where only that part uses it."""
+    part = part.replace("PROJECT", PROJECT)
+    assert wanted(tmp_path, f"values: {{x: {PROJECT}}}\n{part}", strict=True).warnings == ()
+    assert wanted(tmp_path, part, values={"x": PROJECT}, strict=True)

@@ -14,6 +14,7 @@ from imagesync.model.record import (
     Revision,
     is_bound,
     is_marked,
+    is_reserved,
     read,
     read_digests,
     read_revisions,
@@ -196,3 +197,12 @@ def test_guards_are_read_by_their_names(names: tuple[str, ...], expected: tuple[
     image = LiveImage("i", properties=dict.fromkeys(names, "n"))
     assert read_revisions(image) == tuple(Revision(number, "n") for number in expected)
     assert {revision.name for revision in read_revisions(image)} <= set(names)
+
+
+@pytest.mark.parametrize(
+    "name", ["imagesync_key", "ImageSync_key", "\u00edmagesync_key", "os_glance_x", "\u00d6s_Glance_x"]
+)
+def test_a_name_that_a_database_takes_for_one_of_the_record_is_reserved(name: str) -> None:
+    """MariaDB and MySQL compare names without case and accents: written beside the record, it would replace a part."""
+    assert is_reserved(name)
+    assert not is_reserved(f"x{name}")

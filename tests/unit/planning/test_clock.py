@@ -186,3 +186,29 @@ def test_a_rollback_publishes_nothing_of_what_may_have_expired() -> None:
     given = replace(plan_input(catalog(dated), found), clock=read_clocks(NOW, {IMAGE: NOW - timedelta(days=30)}))
     with pytest.raises(PlanRefused, match="the clocks differ on whether it has expired"):
         rollback_plan(given, key="a", to=None)
+
+
+@pytest.mark.parametrize(("minutes", "is_deleted"), [((-5, 4), False), ((0, 9), True), ((-9, 0), False)])
+def test_a_build_is_old_once_all_clocks_have_reached_its_time(minutes: tuple[int, int], is_deleted: bool) -> None:
+    """Clocks that differ by less than ten minutes are no problem, and the one that is ahead deletes nothing early."""
+    wanted = spec("a", on_replace=OnReplace(keep=5, delete_after=2))
+    image = retired(wanted, "old", days=3)
+    record = read(image)
+    assert record is not None
+    since = (NOW - timedelta(days=2)).isoformat()
+    found = inventory(live(wanted, generation=2), rewrite(image, managed=replace(record.managed, retired=since)))
+    clock = Clock(tuple(NOW + timedelta(minutes=shift) for shift in minutes))
+    made = make_plan(replace(plan_input(catalog(wanted), found), clock=clock))
+    assert [step.id for step in made.steps] == (["delete:a:old"] if is_deleted else [])
+
+
+def test_what_expires_in_one_step_with_other_changes_depends_on_the_clocks_too() -> None:
+    """The step has the reason of the other change; the one that is due by its day is one of several."""
+    dated = spec("a", expires=YESTERDAY, on_expire=OnExpire.HIDE)
+    made = make_plan(plan_input(catalog(replace(dated, min_ram=7)), inventory(live(dated))))
+    (step,) = made.steps
+    assert step.reason is Reason.MANIFEST_CHANGED
+    assert made.made
+    assert find_untimely_steps(made, Clock((NOW,))) == []
+    (sentence,) = find_untimely_steps(made, Clock((NOW,), "the clocks differ"))
+    assert "it is not certain that the image has expired" in sentence

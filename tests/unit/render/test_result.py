@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from imagesync.errors import Diagnostic
+from imagesync.model.plan import PlanError
 from imagesync.model.report import Event, Finished, Outcome, Progress, Report, Started, StepResult, Transferred
 from imagesync.render.place import place_to_json
-from imagesync.render.result import diagnostics_to_json, event_to_json, report_to_json
+from imagesync.render.result import diagnostics_to_json, event_to_json, report_to_json, run_finished_to_json
 from tests.unit.factories import catalog, inventory, plan, spec
 
 PLAN = plan(catalog(spec("a")), inventory())
@@ -97,3 +98,12 @@ def test_no_part_of_a_problem_shows_what_looks_like_a_secret(part: str) -> None:
     assert SECRET not in json.dumps(found)
     assert f"({len(SECRET)} characters, not shown: looks like a secret) here" in found[part]
     assert (found["file"], found["line"], found["column"]) == ("a.yaml", 1, 2)
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_run_that_skips_a_key_because_of_an_error_has_failed(number: int) -> None:
+    """As the exit code says; what the other keys needed is done."""
+    errors = (PlanError("b", Diagnostic("a.yaml", 3, 14, "images.b.source", "HTTP 404")),) * number
+    done = replace(RESULT, outcome=Outcome.DONE, error="")
+    found = run_finished_to_json(Report(replace(PLAN, errors=errors), (done,)))
+    assert found["outcome"] == ("failed" if number else "done")

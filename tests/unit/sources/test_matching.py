@@ -193,3 +193,14 @@ def test_another_name_of_a_url_is_never_the_only_file_of_a_list() -> None:
     """What a redirect leads to must be named."""
     wanted = Wanted("https://m.example/images/a", is_other_name=True)
     assert isinstance(read_list(f"{A}  c\n".encode(), [wanted], LIST)[wanted], NotListedError)
+
+
+@pytest.mark.parametrize("url", [LIST, "https://other.example/SHA256SUMS"])
+@pytest.mark.parametrize("entry", ["", "x/mini.img"])
+def test_a_relative_and_a_whole_path_that_differ_are_two_digests(entry: str, url: str) -> None:
+    """Both end as the wanted path does: neither the first one of the list nor one of the two kinds is preferred."""
+    place = "https://m.example/pub/x/mini.img"
+    lines = [f"{A}  deep/x/mini.img", f"{B}  /far/x/mini.img", f"{C}  other/z.img"]
+    for text in ("\n".join(lines), "\n".join(reversed(lines))):
+        found = choose(f"{text}\n", place, entry, url)
+        assert "two different sha256 digests" in found
