@@ -323,3 +323,10 @@ def test_images_beyond_the_limits_of_a_manifest_are_left_out(
     path = tmp_path / "base.yaml"
     path.write_text(exported.text)
     assert find_differences(exported, resolve(load(path))) == []
+
+
+def test_keys_differ_in_more_than_case() -> None:
+    """Files and logs that are named like keys can be kept on any disk; the oldest image has the plain key."""
+    found = keys(*(image(name, f"{number}{UUID[1:]}{number:012}") for number, name in enumerate(("Web", "web", "WEB"))))
+    assert len({key.lower() for key in found.values()}) == 3
+    assert next(iter(found.values())) == "Web"

@@ -15,10 +15,11 @@ from imagesync.model.plan import (
     Kept,
     Reason,
     Update,
+    find_image_id,
     summarize,
 )
 from imagesync.model.policy import OnRemove, OnReplace, Policy
-from imagesync.model.record import read
+from imagesync.model.record import hash_names, read
 from imagesync.render.text import format_plan
 from tests.unit.factories import NOW, candidate, catalog, inventory, live, mark, plan, retired, rewrite, spec
 from tests.unit.planning.plans import actions, changes, kinds
@@ -266,3 +267,24 @@ def test_what_retires_now_is_not_too_old_whatever_its_record_says() -> None:
     forged = rewrite(old, managed=replace(record.managed, retired="2000-01-01T00:00:00+00:00"))
     made = plan(catalog(new), inventory(forged))
     assert [type(step.action).__name__ for step in made.steps] == ["Create", "Update"]
+
+
+def test_a_retired_build_remembers_what_the_manifest_and_what_the_retirement_set() -> None:
+    """Published again, it loses the tags and properties of both that are declared no more; those of other users stay."""
+    old = spec("a", "a", tags=frozenset({"t"}), properties={"p": "1"})
+    new = spec("a", "b", on_replace=OnReplace(set_tags=("old",), set_properties=(("q", "2"),)))
+    made = plan(catalog(new), inventory(live(old, "one")))
+    (retirement,) = (step.action for step in made.steps if isinstance(step.action, Update))
+    assert retirement.record is not None
+    assert set(retirement.record.managed.tags) == set(hash_names(("t", "old")))
+    assert set(retirement.record.managed.properties) == set(hash_names(("p", "q")))
+    image = live(old, "one")
+    later = mark(
+        replace(image, hidden=True, tags=frozenset({"t", "old", "x"}), properties={**image.properties, "q": "2"}),
+        retirement.record,
+    )
+    back = plan(catalog(spec("a", "a")), inventory(later, live(new, "two", generation=2)))
+    (published,) = (step.action for step in back.steps if find_image_id(step.action) == "one")
+    assert isinstance(published, Update)
+    after = {change.path: change.after for change in published.changes}
+    assert after == {("hidden",): False, ("tags",): ("x",), ("properties", "p"): None, ("properties", "q"): None}

@@ -6,6 +6,7 @@ import pytest
 
 from imagesync.errors import PlanRefused
 from imagesync.model.catalog import Checksum, FileSource, OnExpire, Place, Status, UrlSource
+from imagesync.model.image import LiveImage
 from imagesync.model.plan import (
     Kind,
     Update,
@@ -14,7 +15,20 @@ from imagesync.model.plan import (
 from imagesync.model.policy import OnReplace, Policy
 from imagesync.model.record import read
 from imagesync.planning.live_checks import find_false_claims
-from tests.unit.factories import NOW, candidate, catalog, digest, inventory, live, mark, plan, retired, rewrite, spec
+from tests.unit.factories import (
+    NOW,
+    PROJECT,
+    candidate,
+    catalog,
+    digest,
+    inventory,
+    live,
+    mark,
+    plan,
+    retired,
+    rewrite,
+    spec,
+)
 from tests.unit.planning.plans import actions, plan_rollback
 
 
@@ -180,3 +194,22 @@ def test_a_rollback_says_that_a_pinned_id_must_follow() -> None:
     made = plan_rollback(catalog(wanted), found)
     assert any("id: one (now two)" in note for note in made.notes)
     assert not any("id: one" in note for note in plan_rollback(catalog(spec("a", "b")), found).notes)
+
+
+@pytest.mark.parametrize(
+    ("name", "is_hidden", "is_refused"), [("a", False, True), ("a", True, False), ("b", False, False)]
+)
+def test_a_rollback_gives_no_second_image_a_name_that_is_taken(name: str, is_hidden: bool, is_refused: bool) -> None:
+    """Another user made a visible image of this name since: a machine could boot either."""
+    found = inventory(
+        retired(spec("a", "a"), "one"),
+        live(spec("a", "b"), "two", generation=2),
+        foreign=(LiveImage("their", name, Status.ACTIVE, owner=PROJECT, hidden=is_hidden),),
+    )
+    if is_refused:
+        with pytest.raises(
+            PlanRefused, match="image their, which is not managed by imagesync, already has the name 'a'"
+        ):
+            plan_rollback(catalog(spec("a", "b")), found)
+        return
+    assert [step[1] for step in actions(plan_rollback(catalog(spec("a", "b")), found))] == ["one", "two"]
