@@ -304,6 +304,6 @@ def test_packing_by_the_name_of_a_source(tmp_path: Path, kind: str, container: s
     ("text", "is_declared"), [("", False), ("members: []", True), (f"members: [{'e' * 32}]", True)]
 )
 def test_an_empty_list_of_members_is_declared(tmp_path: Path, text: str, is_declared: bool) -> None:
-    """It ends the sharing; without the field, the members of an image are nobody's business."""
+    """It ends the sharing; without the field, the members of an image stay as they are."""
     (spec,) = wanted(tmp_path, f"images: {{a: {{visibility: shared, {text}}}}}").images
     assert spec.members_declared is is_declared

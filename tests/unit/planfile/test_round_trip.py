@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass, replace
+from typing import Any
 
 import pytest
 
@@ -91,7 +92,8 @@ def test_errors_of_keys_are_saved_and_read_back() -> None:
 def test_no_error_of_a_saved_plan_shows_what_looks_like_a_secret(part: str) -> None:
     """A file that is kept and handed on; the rule that found the problem may have forgotten to hide the value."""
     secret = "ghp_" + "aB3dE5gH7jK9mN1pQ3sT5vX7zA9cE1fG3hJ5"
-    fault = replace(SourceFault("https://x/a: HTTP 404", "correct the URL"), **{part: f"it is {secret} here"})
+    changed: Any = {part: f"it is {secret} here"}
+    fault = replace(SourceFault("https://x/a: HTTP 404", "correct the URL"), **changed)
     made = plan(catalog(spec("a", source=UrlSource(("https://x/a.raw",)), fault=fault), base="/images"), inventory())
     document = plan_to_json(made, tool="test", folder="/images")
     assert secret not in json.dumps(document)

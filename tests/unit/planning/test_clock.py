@@ -190,7 +190,7 @@ def test_a_rollback_publishes_nothing_of_what_may_have_expired() -> None:
 
 @pytest.mark.parametrize(("minutes", "is_deleted"), [((-5, 4), False), ((0, 9), True), ((-9, 0), False)])
 def test_a_build_is_old_once_all_clocks_have_reached_its_time(minutes: tuple[int, int], is_deleted: bool) -> None:
-    """Clocks that differ by less than ten minutes are no problem, and the one that is ahead deletes nothing early."""
+    """Clocks that differ by less than ten minutes are not a problem, and the one that is ahead deletes nothing early."""
     wanted = spec("a", on_replace=OnReplace(keep=5, delete_after=2))
     image = retired(wanted, "old", days=3)
     record = read(image)

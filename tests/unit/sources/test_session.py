@@ -1,7 +1,8 @@
-"""What a request to a web server tells, and which answer it takes."""
+"""What a request sends to a web server, and which answer it takes."""
 
 import io
 from collections.abc import Mapping
+from typing import Self
 
 import pytest
 import requests
@@ -20,6 +21,9 @@ class Redirecting(WebSession):
         super().__init__(SourceAccess())
         self._target, self._status = target, status
         self.logins: list[tuple[str, str] | None] = []
+
+    def __enter__(self) -> Self:
+        return self
 
     def _send(
         self, method: str, place: str, url: str, headers: Mapping[str, str], login: tuple[str, str] | None
