@@ -150,7 +150,7 @@ def test_no_source_is_asked_with_no_source_check(tmp_path: Path, web: Mirror) ->
     """Then an apply finds out."""
     write(tmp_path, a={"url": web.publish("/a", File(b"", 404)), "checksum": digest(DATA)})
     output = run("plan", "m.yaml", "--store", "s", "--no-source-check", folder=tmp_path).stdout
-    assert "Plan: 2 to create; 0 unchanged. Size of the upload not known." in output
+    assert "Plan: 2 to create; 0 unchanged. Upload size unknown." in output
     assert web.queries == []
     words = ("apply", "m.yaml", "--store", "s", "--no-source-check", "--yes")
     assert "HTTP 404" in run(*words, folder=tmp_path, code=1).output

@@ -81,8 +81,8 @@ def test_a_rollback_tells_the_line_that_must_follow(workspace: LifeCycleWorkspac
     one, two = (hashlib.sha256(spell(name) * 250).hexdigest() for name in ("one", "two"))
     (old,) = workspace.roles()["retired"]
     output = workspace.run("rollback", "ubuntu", "--yes", "--ids", "ids.json").stdout
-    assert f"± ubuntu  replace  by {old.id}, no upload  back to an earlier build" in output
-    assert "Plan: 1 to replace; nothing else is touched." in output
+    assert f"± ubuntu  replace  with {old.id}, no upload  back to an earlier build" in output
+    assert "Plan: 1 to replace; no other changes." in output
     last = output.splitlines()[-1]
     assert f"m.yaml:12: checksum: sha256:{one} (now sha256:{two})" in last
     assert "m.yaml:11: path: a file with that content (now two.raw)" in last
@@ -115,7 +115,7 @@ def test_candidates_are_named_published_and_dropped(workspace: LifeCycleWorkspac
     """The ids file, the report, the plan; then one candidate is dropped and another published."""
     workspace.names("three")
     display = workspace.run("plan", "--stage").stdout
-    assert "Plan: 1 to stage; nothing else is touched. 2.4 KiB to upload." in display
+    assert "Plan: 1 to stage; no other changes. 2.4 KiB to upload." in display
     output = workspace.run("apply", "--stage", "--yes", "--ids", "ids.json", "--out", "report.json").stdout
     (candidate,) = workspace.roles()["staging"]
     assert workspace.json("ids.json") == {"candidates": {"ubuntu": candidate.id}}

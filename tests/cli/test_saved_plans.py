@@ -324,5 +324,5 @@ def test_what_was_left_to_do_is_told_also_if_it_was_nothing(tmp_path: Path) -> N
             left = replace(record, digests=tuple(one for one in record.digests if one.algorithm == algorithm))
             backend.update_image(found.id, properties=left.properties(found.id))
     assert "replace  2.5 KiB from a.raw  compared first" in done.stdout
-    assert done.stdout.endswith("\nApplied: nothing was left to do.\n")
+    assert done.stdout.endswith("\nApplied: nothing left to do.\n")
     assert f"a: image {found.id} already holds the bytes of the source; its digests are recorded" in done.stderr

@@ -76,8 +76,8 @@ def test_every_retired_image_has_its_reason_to_stay() -> None:
     text = format_plan(made, now=NOW)
     assert "old build  hidden, kept until 2027-02-21 (keep 2, 90 days)" in text
     assert "earlier  kept until 2027-02-11 (keep 2, 90 days)" in text
-    assert "oldest  protected and stays" in text
-    assert "and 1 of images that this plan does not change" in text
+    assert "oldest  kept because it is protected" in text
+    assert "and 1 more, of keys that this plan does not change" in text
 
 
 def test_a_property_that_is_set_and_unset_is_set() -> None:
@@ -120,7 +120,7 @@ def test_delete_after_has_a_reason_of_its_own() -> None:
     wanted = spec("a", on_replace=OnReplace(delete_after=90))
     made = plan(catalog(wanted), inventory(live(wanted, generation=2), retired(spec("a", "b"), "old", days=90)))
     assert actions(made) == [("Delete", "old", "outdated")]
-    assert "kept as long as delete_after says" in format_plan(made)
+    assert "older than delete_after allows" in format_plan(made)
     assert summarize(made).delete == 1
 
 

@@ -74,7 +74,7 @@ def test_one_that_differs_stands_alone() -> None:
     lines = text(*rows).splitlines()
     assert lines[:2] == ["  + k4  create  x", "    ! visibility  private → public"]
     assert lines[2] == "  + create of 8 images: k0, k1, k2, k3, k5, k6, k7, k8"
-    assert lines[3:] == ["  + create of 9 images: all that are named above", "      min_ram  0 → 512"]
+    assert lines[3:] == ["  + create of 9 images: all those named above", "      min_ram  0 → 512"]
 
 
 def test_images_of_another_kind_share_nothing() -> None:

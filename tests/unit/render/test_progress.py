@@ -192,7 +192,7 @@ def test_a_log_has_the_start_of_large_transfers_only() -> None:
         (Moved(GIB // 2, 2 * GIB), True, "0.50 of 2.00 GiB (25 %)"),
         (Moved(GIB // 2, None, 0.0, None, 9), True, "512.0 MiB, 0 B/s"),
         (Moved(GIB // 2, None, 0.0, None, 25), True, "512.0 MiB, no data for 25 s"),
-        (Moved(GIB, GIB, 1.0, 0.0), True, "1.00 of 1.00 GiB (100 %), checking and publishing"),
+        (Moved(GIB, GIB, 1.0, 0.0), True, "1.00 of 1.00 GiB (100 %), verifying and publishing"),
     ],
 )
 def test_a_log_says_how_far_a_transfer_is(moved: Moved, has_begun: bool, text: str) -> None:

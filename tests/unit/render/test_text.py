@@ -238,7 +238,7 @@ def test_images_that_are_let_go_of_are_told_apart_from_others_that_leave(number:
     """One or many: they stay, and lose our mark."""
     found = inventory(*(live(spec(f"k{index}")) for index in range(number)))
     output = _read_lines(plan(catalog(policy=Policy(OnRemove.KEEP)), found))
-    assert output.count("the marker is removed; the image stays, and no catalog owns it") == 1
+    assert output.count("released: the image stays, and no catalog owns it") == 1
 
 
 def test_every_image_whose_old_build_is_deleted_is_named() -> None:
