@@ -70,7 +70,7 @@ def format_rows(rows: Sequence[Row], paint: Paint, width: int | None, *, share: 
 def _find_shared(rows: Sequence[Row]) -> _Shared:
     """The lines that several images of one kind have, with the rows of these images.
 
-    If the images of a kind are named and few, each keeps its lines, so that its block is complete.
+    If the images of a kind are named and few, each keeps its lines, and its block is complete.
     """
     numbers = Counter(row.kind for row in rows)
     owners: dict[tuple[Kind, Line], list[Row]] = {}

@@ -83,11 +83,11 @@ def test_adopt_looks_at_no_key_beyond_only(workspace: ExportWorkspace) -> None:
 @pytest.mark.parametrize(
     ("words", "texts"),
     [
-        (["export", "--catalog", "no key"], "--catalog no key: not a key"),
-        (["export", "--owner", "x", "--all-owners"], "name one of them"),
+        (["export", "--catalog", "no key"], "--catalog no key: not a valid name"),
+        (["export", "--owner", "x", "--all-owners"], "pass one of them"),
         (["export", "-o", "nowhere/x.yaml"], "cannot be written"),
         (["adopt", "base.yaml", "--drift-only"], "--drift-only"),
-        (["adopt", "plan.json"], "plan.json is a saved plan; carry it out with: imagesync apply"),
+        (["adopt", "plan.json"], "plan.json is a saved plan; apply it with: imagesync apply plan.json"),
     ],
 )
 def test_wrong_words_are_one_line(workspace: ExportWorkspace, words: list[str], texts: str) -> None:
@@ -111,7 +111,7 @@ def test_a_list_tells_of_members_where_they_are_asked_for(workspace: ExportWorks
     assert json.loads(workspace.run("list", image.id).stdout)["members"] == [{"project": "p1", "status": "pending"}]
     plain = workspace.run("list")
     assert "MEMBERS" not in plain.stdout
-    assert plain.stderr == "1 image is shared: --members shows with which projects\n"
+    assert plain.stderr == "1 image is shared; to show the members, pass --members\n"
     assert "p1 pending" in workspace.run("list", "--members").stdout
 
 

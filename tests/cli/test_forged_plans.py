@@ -201,16 +201,16 @@ FORGED: dict[str, tuple[Callable[[ForgedPlanWorkspace, dict[str, Any]], None], s
     "file outside, absolute": (read_elsewhere("/etc/hostname", "hostname"), "reads"),
     "link to the outside": (read_elsewhere("link.raw", "link.raw"), "lies outside the catalog's folder"),
     "file of git": (read_elsewhere(".git/config", ".git/config"), "lies in .git, which may hold credentials"),
-    "another file shown": (read_elsewhere("a.raw", "b.raw"), "the plan shows 'b.raw' and reads 'a.raw'"),
+    "another file shown": (read_elsewhere("a.raw", "b.raw"), "the plan shows the file 'b.raw' but would read 'a.raw'"),
     "URL of a file": (fetch_from_disk, "file is not http or https"),
     "keyring outside": (sign_elsewhere, "lies outside the catalog's folder"),
     "base outside": (
         set_in("manifest", "base", value="../.."),
-        "neither below the plan nor below the working directory",
+        "neither below the plan's folder nor below the working directory",
     ),
     "store outside": (
         set_in("target", "location", value="/nowhere/store"),
-        "the plan's store, /nowhere/store, is not among",
+        "the store of the plan, /nowhere/store, is neither below",
     ),
     "reliance without values": (forget_relied, "does not list these values of image"),
     "no reliance": (set_in("relies", value=[]), "does not list the values of image"),
@@ -305,7 +305,7 @@ def test_paths_outside_are_read_where_that_is_permitted(workspace: ForgedPlanWor
     output = forked.run(
         "apply", str(moved), "--yes", "--store", str(workspace.folder / "store"), folder=elsewhere, code=1
     )
-    assert "neither below the plan nor below the working directory" in output.stderr
+    assert "neither below the plan's folder nor below the working directory" in output.stderr
     workspace.run("apply", str(moved), "--yes", "--allow-outside")
 
 
@@ -340,7 +340,7 @@ def test_a_withheld_url_comes_with_the_source_that_the_plan_shows(workspace: For
     document = workspace.plan("--no-source-check")
     step(document, "create")["source"]["urls"][0]["url"] = "https://example.org/a.raw"
     workspace.forge(document)
-    refuse(workspace, "have another source now: plan again", code=64)
+    refuse(workspace, "now declare another source: make the plan again", code=64)
 
 
 HONEST: dict[str, tuple[dict[str, dict[str, Any]], tuple[str, ...], dict[str, Any]]] = {

@@ -230,7 +230,7 @@ def test_a_plan_beside_another_run_says_who_it_is(tmp_path: Path) -> None:
     with open_backend(store=tmp_path / "store") as backend:
         held = take(backend, "c", timeout=0, warn=print, is_new=lambda: True)
         output = command.run(*words, folder=tmp_path)
-        assert f"Note: another run holds the lease of catalog c: host {socket.gethostname()}, pid " in output.stderr
+        assert f"Note: the lease of catalog c is held by host {socket.gethostname()}, pid " in output.stderr
         assert "another run" not in output.stdout
         assert command.run(*words, "-q", folder=tmp_path).stderr == ""
         held.release()

@@ -248,7 +248,7 @@ def test_results_for_other_programs(workspace: SavedPlanWorkspace) -> None:
 
 def test_a_store_that_is_not_there_is_not_made_by_looking(workspace: SavedPlanWorkspace) -> None:
     """``list`` of a mistyped folder is an error, not an empty answer."""
-    assert "no store in nowhere" in workspace.run("list", "--store", "nowhere", code=64).stderr
+    assert "no store exists in nowhere" in workspace.run("list", "--store", "nowhere", code=64).stderr
     assert not (workspace.folder / "nowhere").exists()
 
 
@@ -289,13 +289,13 @@ def test_limits_on_the_command_line(workspace: SavedPlanWorkspace) -> None:
     assert "4 to update" in workspace.run("plan", "--store", "store", "--max-update", "4").stdout
     for words in (("--max-update", "101%"), ("--max-delete", "200%")):
         output = workspace.run("plan", "--store", "store", *words, code=64).stderr
-        assert f"{' '.join(words)}: more than 100 per cent; write {words[0]} 100%" in output
+        assert f"{' '.join(words)}: more than 100 %; write {words[0]} 100%" in output
     assert "4 to update" in workspace.run("plan", "--store", "store", "--max-update", "101").stdout
     assert "--max-update half" in workspace.run("plan", "--store", "store", "--max-update", "half", code=64).stderr
 
 
 @pytest.mark.parametrize(
-    ("place", "why"), [("nowhere/r.json", "there is no folder nowhere"), ("folder", "it is a folder")]
+    ("place", "why"), [("nowhere/r.json", "the folder nowhere does not exist"), ("folder", "it is a folder")]
 )
 def test_a_file_that_cannot_be_written_is_known_before_the_work(
     workspace: SavedPlanWorkspace, place: str, why: str

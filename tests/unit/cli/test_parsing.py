@@ -26,13 +26,13 @@ from tests.forked import run
 )
 def test_an_option_with_one_value_is_given_once(words: tuple[str, ...], named: str) -> None:
     """Before, the last one counted."""
-    assert f"imagesync: {named} is given 2 times; keep one\n" == run(*words, code=64).stderr
+    assert f"imagesync: {named} is given 2 times; pass it once\n" == run(*words, code=64).stderr
 
 
 def test_a_run_without_a_lease_waits_for_none() -> None:
     """Two options that contradict each other."""
     words = ("apply", "x", "--no-lock", "--lock-timeout", "5")
-    assert "--no-lock and --lock-timeout exclude each other" in run(*words, code=64).stderr
+    assert "--lock-timeout has no effect with --no-lock" in run(*words, code=64).stderr
 
 
 def test_a_flag_and_an_option_with_many_values_may_be_repeated() -> None:
