@@ -66,7 +66,7 @@ def _find_hosts_not_named(plan: Plan, hosts: Sequence[str]) -> Iterator[str]:
         if isinstance(step.action, Create):
             for host in sorted({read_host(url) for url in list_urls(step.action.source)}):
                 if not is_host_named(host, hosts):
-                    yield f"{step.id}: no --source-hosts matches {make_printable(host)}; {AGAIN}"
+                    yield f"{step.id}: {make_printable(host)} is not named by --source-hosts; {AGAIN}"
 
 
 def _find_places_outside(plan: Plan, roots: Sequence[str]) -> Iterator[str]:

@@ -142,7 +142,7 @@ def is_full(error: OSError) -> bool:
 def flush(code: int) -> int:
     """Flush both streams and return the exit code; 1 instead of 0 if a stream fails.
 
-    The rest of a failed stream goes to the null device: otherwise Python would exit with code 120.
+    The rest of a failed stream is written to the null device: otherwise Python would exit with code 120.
     """
     for stream in (sys.stdout, sys.stderr):
         try:

@@ -198,7 +198,7 @@ def adopt_protected(workspace: ForgedPlanWorkspace, plan: dict[str, Any]) -> Non
 FORGED: dict[str, tuple[Callable[[ForgedPlanWorkspace, dict[str, Any]], None], str]] = {
     "foreign image deleted": (delete_foreign, "does not belong to removed of catalog base"),
     "file outside": (read_elsewhere("../secret.raw", "../secret.raw"), "lies outside the catalog's folder"),
-    "file outside, absolute": (read_elsewhere("/etc/hostname", "hostname"), "reads"),
+    "file outside, absolute": (read_elsewhere("/etc/hostname", "hostname"), "would read"),
     "link to the outside": (read_elsewhere("link.raw", "link.raw"), "lies outside the catalog's folder"),
     "file of git": (read_elsewhere(".git/config", ".git/config"), "lies in .git, which may hold credentials"),
     "another file shown": (read_elsewhere("a.raw", "b.raw"), "the plan shows the file 'b.raw' but would read 'a.raw'"),

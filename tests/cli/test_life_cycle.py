@@ -184,7 +184,7 @@ def test_a_saved_plan_to_stage_does_just_that(workspace: LifeCycleWorkspace) -> 
     workspace.names("three")
     workspace.run("plan", "--stage", "-o", "plan.json")
     assert list(Draft202012Validator(load_schema("plan")).iter_errors(workspace.json("plan.json"))) == []
-    assert "give it to plan" in workspace.run("apply", "plan.json", "--stage", "--yes", code=64).stderr
+    assert "pass it to plan" in workspace.run("apply", "plan.json", "--stage", "--yes", code=64).stderr
     workspace.run("apply", "plan.json", "--yes")
     assert {role: len(images) for role, images in workspace.roles().items()} == {
         "current": 1,

@@ -216,7 +216,7 @@ def test_a_url_with_a_secret_is_not_in_the_file_and_found_again_beside_it(worksp
     workspace.write({"u": {"source": {"url": url.replace("a.raw", "b.raw"), "checksum": "sha256:" + "0" * 64}}})
     assert "plan again" in workspace.run("apply", "plan.json", "--yes", code=64).stderr
     (workspace.folder / "base.yaml").unlink()
-    assert "never holds" in workspace.run("apply", "plan.json", "--yes", code=64).stderr
+    assert "never contains" in workspace.run("apply", "plan.json", "--yes", code=64).stderr
 
 
 def test_results_for_other_programs(workspace: SavedPlanWorkspace) -> None:

@@ -78,15 +78,21 @@ def test_a_cloud_and_a_store_exclude_each_other(folder: Path, words: tuple[str, 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("--target", "prod"), "--target prod: the plan was made for target lab; plan for it"),
+        (("--target", "prod"), "--target prod: the plan was made for target lab; make a plan for that place"),
         (("--only", "a"), "--only cannot change a saved plan; pass it to plan"),
         (("--drift-only",), "--drift-only cannot change a saved plan"),
         (("--reactivate",), "--reactivate cannot change a saved plan"),
         (("--no-source-check",), "--no-source-check cannot change a saved plan"),
         (("--strict",), "--strict cannot change a saved plan"),
         (("--stage",), "--stage cannot change a saved plan"),
-        (("--store", "other"), "--store other: the plan was made for target lab (store lab-store); plan for it"),
-        (("--cloud", "other"), "--cloud other: the plan was made for target lab (store lab-store); plan for it"),
+        (
+            ("--store", "other"),
+            "--store other: the plan was made for target lab (store lab-store); make a plan for that place",
+        ),
+        (
+            ("--cloud", "other"),
+            "--cloud other: the plan was made for target lab (store lab-store); make a plan for that place",
+        ),
         (("--set", "x=1"), "--set has no effect on this saved plan, because no manifest is read; remove it"),
     ],
 )

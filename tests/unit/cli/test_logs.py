@@ -107,5 +107,5 @@ def test_a_full_disk_under_the_log_stops_nothing(capsys: pytest.CaptureFixture[s
 
 def test_quiet_and_verbose_contradict_each_other() -> None:
     """One of them is a mistake."""
-    with pytest.raises(UsageError, match="contradict"):
+    with pytest.raises(UsageError, match="exclude each other"):
         set_up_logs(LogOptions(quiet=True, verbose=1))
