@@ -21,7 +21,7 @@ def open_existing(options: Options) -> Backend:
     """The backend for a command that reads no manifest; UsageError for a store that does not exist."""
     check_links(options)
     if options.store and not (options.store / "store.db").exists():
-        raise UsageError(f"no store exists in {options.store}", "check the path; imagesync apply creates a store")
+        raise UsageError(f"no store exists in {options.store}", "check the path; only imagesync apply creates stores")
     given = _find_given(options)
     if not (given.cloud or given.store):
         raise UsageError("no cloud or store selected", "pass --cloud NAME or --store DIR, or set OS_CLOUD or OS_*")

@@ -49,7 +49,7 @@ def test_a_store_becomes_a_catalog_and_nothing_moves(workspace: ExportWorkspace)
     assert workspace.run("export", "--managed").stdout == text
 
 
-def test_adopt_shows_asks_and_tells_what_it_cannot_adopt(workspace: ExportWorkspace) -> None:
+def test_adopt_prints_asks_and_reports_what_it_cannot_adopt(workspace: ExportWorkspace) -> None:
     """Without a terminal and --yes nothing is done; the report has the ids."""
     image = filled(workspace.backend, name="Old")
     workspace.write(old={"name": "Old", "min_ram": 5}, new={"name": "New"})
@@ -104,7 +104,7 @@ def test_an_empty_project_gives_an_empty_manifest(workspace: ExportWorkspace) ->
     assert yaml.safe_load(text) == {"version": 1, "catalog": "exported", "images": {}}
 
 
-def test_a_list_tells_of_members_where_they_are_asked_for(workspace: ExportWorkspace) -> None:
+def test_a_list_has_members_if_they_are_requested(workspace: ExportWorkspace) -> None:
     """For one image, or with --members; else a line says that there are shared ones."""
     image = record(workspace.backend, name="s", visibility="shared")
     workspace.backend.add_member(image.id, "p1")

@@ -21,7 +21,7 @@ from tests.terminal import INTERRUPT, Terminal
 from tests.waiting import wait_until
 
 
-def test_an_interrupted_apply_ends_in_good_order_and_goes_on_the_next_time(tmp_path: Path) -> None:
+def test_an_interrupted_apply_ends_in_order_and_the_next_one_continues(tmp_path: Path) -> None:
     """Running steps end, no more start, exit 130; nothing half-made stays, and the next apply does the rest."""
     images = {}
     for number in range(30):
@@ -223,7 +223,7 @@ def test_a_run_that_waits_for_the_lease_is_interrupted_before_its_first_step(
     assert (outcomes, events[-1]["outcome"]) == ({"create:k0": "not-started"}, "interrupted")
 
 
-def test_a_plan_beside_another_run_says_who_it_is(tmp_path: Path) -> None:
+def test_a_plan_names_the_holder_of_the_lease(tmp_path: Path) -> None:
     """Host, pid and since when; not on standard output, and not if there is nothing to do."""
     write_manifest(tmp_path, "small.raw")
     words = ("plan", "--store", "store")

@@ -74,7 +74,7 @@ def workspace(tmp_path: Path) -> LifeCycleWorkspace:
     return made
 
 
-def test_a_rollback_tells_the_line_that_must_follow(workspace: LifeCycleWorkspace) -> None:
+def test_a_rollback_names_the_line_to_change(workspace: LifeCycleWorkspace) -> None:
     """Shown first and reported last; once the line follows, the plan is empty; without it the next apply publishes the
     newer build again.
     """

@@ -195,7 +195,7 @@ def test_a_file_that_changed_since_fails_its_image_only(workspace: SavedPlanWork
     assert set(live) == {"b", "d"}
 
 
-def test_a_file_that_is_gone_applies_nothing(workspace: SavedPlanWorkspace) -> None:
+def test_a_missing_plan_file_applies_nothing(workspace: SavedPlanWorkspace) -> None:
     """An error of the set."""
     workspace.plan()
     (workspace.folder / "a.raw").unlink()
@@ -252,7 +252,7 @@ def test_a_store_that_is_not_there_is_not_made_by_looking(workspace: SavedPlanWo
     assert not (workspace.folder / "nowhere").exists()
 
 
-def test_apply_asks_where_there_is_somebody_to_answer(workspace: SavedPlanWorkspace) -> None:
+def test_apply_asks_only_on_a_terminal(workspace: SavedPlanWorkspace) -> None:
     """Without a terminal and without --yes it refuses; nothing is done."""
     output = workspace.run("apply", "--store", "store", code=64).stderr
     assert "pass --yes" in output
@@ -308,7 +308,7 @@ def test_a_file_that_cannot_be_written_is_known_before_the_work(
         assert (done.stderr.count("\n"), done.stdout) == (1, "")
 
 
-def test_what_was_left_to_do_is_told_also_if_it_was_nothing(tmp_path: Path) -> None:
+def test_the_closing_line_says_that_nothing_was_left_to_do(tmp_path: Path) -> None:
     """The source turned out to have the bytes of the image: a plan was shown, and nothing of it remained."""
     data = bytes(range(256)) * 10
     (tmp_path / "a.raw").write_bytes(data)

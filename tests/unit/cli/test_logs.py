@@ -42,7 +42,7 @@ def say_everything() -> None:
         (LogOptions(verbose=5), ["a request", "tried again", "left alone"]),
     ],
 )
-def test_how_much_is_said(options: LogOptions, texts: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_how_much_is_printed(options: LogOptions, texts: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """On standard error; what was shown already is not repeated."""
     set_up_logs(options)
     say_everything()

@@ -181,7 +181,7 @@ def test_a_key_that_has_a_build_of_its_own_adopts_none(role: Role) -> None:
     assert [one.key for one in without.images] == ["a"]
 
 
-def test_each_key_whose_references_lack_an_image_is_told_of_with_the_first_that_lacks() -> None:
+def test_each_key_with_a_reference_to_a_missing_image_is_reported_with_the_first_one() -> None:
     """Directly or through another; a reference to what is there, or is adopted with it, is none."""
     refer = {"a": "${images.ours.id} ${images.z.id} ${images.y.id}", "b": "${images.a.id}", "c": "${images.d.id}"}
     wanted = [spec(key, properties={"base": text}) for key, text in refer.items()]

@@ -50,7 +50,7 @@ def test_a_hidden_or_foreign_owned_namesake_is_no_clash() -> None:
     assert plan(catalog(spec("a")), inventory(foreign=(hidden, other))).steps
 
 
-def test_a_hidden_image_is_in_nobodys_way() -> None:
+def test_a_hidden_image_does_not_clash() -> None:
     """Wanted hidden, it takes no name that users see."""
     foreign = replace(live(spec("a"), "foreign"), properties={})
     made = plan(catalog(spec("a", hidden=True)), inventory(foreign=(foreign,)))
@@ -61,7 +61,7 @@ def test_a_hidden_image_is_in_nobodys_way() -> None:
     ("is_hidden", "wanted_hidden", "is_asked"),
     [(False, False, False), (True, False, True), (True, True, False), (False, True, False)],
 )
-def test_who_has_a_name_is_asked_before_it_is_taken(*, is_hidden: bool, wanted_hidden: bool, is_asked: bool) -> None:
+def test_a_name_is_requested_before_it_is_taken(*, is_hidden: bool, wanted_hidden: bool, is_asked: bool) -> None:
     """A hidden owned image does not hold its name: another user may have taken it meanwhile."""
     found = inventory(live(spec("a", hidden=is_hidden)))
     requests = collect_questions(catalog(spec("a", hidden=wanted_hidden)), found, group(found.owned))
@@ -98,7 +98,7 @@ def test_members_are_asked_for_where_they_matter(
         ("base", "a", Role.CURRENT, "copied", False),
     ],
 )
-def test_a_build_in_a_project_that_is_not_named_is_ours_only_as_it_was_published(
+def test_a_build_in_an_undeclared_project_is_owned_only_as_it_was_published(
     catalog_name: str, key: str, role: Role, owner: str, is_it: bool
 ) -> None:
     """The current build of a key that lacks one, where its record says that we put it."""

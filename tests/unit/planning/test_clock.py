@@ -130,7 +130,7 @@ def test_what_has_expired_does_not_come_back_where_a_clock_is_behind() -> None:
         assert any(f"{key}: the clocks differ on whether it has expired ({YESTERDAY})" in note for note in made.notes)
 
 
-def test_a_day_that_has_come_by_some_clocks_only_changes_nothing() -> None:
+def test_a_day_that_only_some_clocks_have_reached_changes_nothing() -> None:
     """Around midnight, too, when the clocks differ by less than ten minutes."""
     midnight = NOW.replace(hour=0, minute=0, second=0, microsecond=0)
     dated = spec("a", expires=midnight.date().isoformat(), on_expire=OnExpire.HIDE)

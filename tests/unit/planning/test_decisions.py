@@ -89,7 +89,7 @@ def test_the_manifest_going_back_promotes_the_kept_build() -> None:
     assert first.changes == (FieldChange(("hidden",), True, False, Reason.ROLLBACK),)
 
 
-def test_an_earlier_build_that_somebody_deactivated_is_not_taken() -> None:
+def test_an_earlier_build_that_another_user_deactivated_is_not_promoted() -> None:
     """No user could boot it: the build is uploaded, and the plan says why."""
     found = inventory(
         replace(retired(spec("a", "a"), "one"), status=Status.DEACTIVATED), live(spec("a", "b"), "two", generation=2)
@@ -164,7 +164,7 @@ def test_a_staged_build_that_the_service_still_works_on_is_not_published() -> No
     assert kinds(plan(catalog(wanted), inventory(live(spec("a")), busy)))[0] == ("Create", "a", "incomplete")
 
 
-def test_an_incomplete_staging_image_is_made_anew() -> None:
+def test_an_incomplete_staging_image_is_replaced() -> None:
     """A queued left-over is deleted; the image is created."""
     staged = live(spec("a"), "s", Role.STAGING, hidden=True, status=Status.QUEUED)
     made = plan(catalog(spec("a")), inventory(staged))
@@ -225,7 +225,7 @@ def test_a_rejected_build_is_not_published_in_any_way(beside: tuple[LiveImage, .
     assert (made.changed, made.removed) == ((), ())
 
 
-def test_a_rejection_is_told_with_the_ways_out() -> None:
+def test_a_rejection_is_a_note_that_says_what_to_do() -> None:
     """One sentence; it is not counted as an image that matches the manifest."""
     made = plan(catalog(spec("a", "b")), inventory(live(spec("a"), "old"), REJECTED))
     assert made.notes == (
@@ -236,7 +236,7 @@ def test_a_rejection_is_told_with_the_ways_out() -> None:
     assert (made.unchanged, made.ids) == (0, {"a": "old"})
 
 
-def test_the_build_after_a_rejected_one_is_published_and_the_rejected_one_goes() -> None:
+def test_the_build_after_a_rejected_one_is_published_and_the_rejected_one_deleted() -> None:
     """Also when the manifest goes back to what is current."""
     found = inventory(live(spec("a"), "old"), REJECTED)
     made = plan(catalog(spec("a", "c")), found)
@@ -269,7 +269,7 @@ def test_a_rejected_build_leaves_a_damaged_image_and_says_so() -> None:
         assert "although its data is not what imagesync published" in made.notes[0]
 
 
-def test_a_rejected_image_that_is_put_back_into_use_is_published() -> None:
+def test_a_rejected_candidate_that_is_reactivated_is_published() -> None:
     """The way out that the note names."""
     made = plan(catalog(spec("a", "b")), inventory(live(spec("a"), "old"), replace(REJECTED, status=Status.ACTIVE)))
     assert actions(made)[0] == ("Update", "cand", "staged")

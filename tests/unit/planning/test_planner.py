@@ -121,7 +121,7 @@ class CountedImages(tuple[LiveImage, ...]):
         return super().__iter__()
 
 
-def test_all_images_are_gone_through_a_fixed_number_of_times() -> None:
+def test_all_images_are_read_a_fixed_number_of_times() -> None:
     """Not once for each key: time is in proportion to the catalog, with steps and without."""
     passes = []
     for number in (10, 40):

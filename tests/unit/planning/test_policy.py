@@ -127,7 +127,7 @@ def test_what_has_expired_is_not_adopted(on_expire: OnExpire, content: str) -> N
     assert any(note.startswith("a: ") and "expire" in note for note in made.notes)
 
 
-def test_what_somebody_else_made_is_not_deleted_by_the_run_that_replaces_it() -> None:
+def test_an_image_of_another_user_is_not_deleted_by_the_run_that_replaces_it() -> None:
     """``keep: 0``: it retires first: there is a run in which it can be restored; it counts as changed."""
     foreign = replace(live(spec("a"), "foreign"), properties={}, disk_format="qcow2")
     wanted = spec("a", "b", adopt="foreign", on_replace=OnReplace(keep=0))
@@ -280,7 +280,7 @@ def refusals(able: Capabilities, *wanted: ImageSpec, found: Sequence[LiveImage] 
     return ()
 
 
-def test_each_of_several_images_is_held_to_what_the_target_can_do() -> None:
+def test_each_of_several_images_is_checked_against_the_capabilities() -> None:
     """One refusal for each fault of each image, in the order of the keys."""
     able = Capabilities(frozenset({"raw"}), frozenset({"bare"}), stores=frozenset({"fast"}))
     wanted = [

@@ -42,7 +42,7 @@ def test_of_several_images_that_retire_at_once_the_newest_is_kept() -> None:
         assert deleted == [current[0].id]
 
 
-def test_retired_builds_go_when_their_time_is_over() -> None:
+def test_retired_builds_are_deleted_after_their_time() -> None:
     """``delete_after`` counts from the moment of retirement."""
     wanted = spec("a", on_replace=OnReplace(delete_after=90))
     old = live(spec("a", "c"), "old", Role.RETIRED, hidden=True)
@@ -145,7 +145,7 @@ def test_deactivate_on_replace_follows_the_retirement() -> None:
     assert changes(made)["name"] == ("a", "a (2026-11-01)")
 
 
-def test_an_earlier_build_goes_only_once_the_new_one_is_there() -> None:
+def test_an_earlier_build_is_deleted_only_after_the_new_one_is_published() -> None:
     """Where the new build fails, the one to roll back to stays."""
     found = inventory(
         live(spec("a", "1"), "old", Role.RETIRED, 1, hidden=True),
@@ -197,7 +197,7 @@ def test_disowning_takes_every_mark_off() -> None:
     assert ("Delete", "cand", "discarded") in actions(made)
 
 
-def test_superseded_images_of_a_hidden_key_go_on_ageing() -> None:
+def test_superseded_images_of_a_hidden_key_continue_to_age() -> None:
     """By the policy's on_replace; the hidden one stays."""
     policy = Policy(on_remove=OnRemove.HIDE, on_replace=OnReplace(keep=1, delete_after=30))
     found = inventory(live(spec("b"), "now", generation=3, hidden=True), retired(spec("b", "c"), "old", 2, days=31))
@@ -228,7 +228,7 @@ def test_a_protected_image_leaves_in_no_way_without_permission(on_remove: OnRemo
 @pytest.mark.parametrize(
     ("on_remove", "attrs"), [(OnRemove.HIDE, {"hidden": True}), (OnRemove.DEACTIVATE, {"status": Status.DEACTIVATED})]
 )
-def test_a_protected_image_that_was_taken_away_already_needs_no_permission(
+def test_a_protected_image_that_was_already_removed_needs_no_permission(
     on_remove: OnRemove, attrs: dict[str, Any]
 ) -> None:
     """Nothing more is done to it: else each later plan would be refused."""

@@ -118,7 +118,7 @@ def test_a_rollback_says_which_lines_must_follow() -> None:
     assert done == "a: the manifest already declares this build"
 
 
-def test_a_file_without_a_declared_checksum_is_told_by_both() -> None:
+def test_a_file_without_a_declared_checksum_is_named_by_path_and_digest() -> None:
     """The line of the source gets the digest, the path the file."""
     wanted = spec("a", "b", source=FileSource("/x/new.raw", "new.raw"), places={"source": Place("m.yaml", 3, 1)})
     found = inventory(retired(spec("a", "a"), "one"), live(wanted, "two", generation=2))
@@ -154,7 +154,7 @@ def test_a_rollback_to_a_build_on_trust_says_so() -> None:
     assert "a: the manifest already declares this build" in plan_rollback(catalog(named), found).notes
 
 
-def test_a_rollback_that_broke_off_is_ended_by_name() -> None:
+def test_an_interrupted_rollback_is_finished_with_to() -> None:
     """Two current images: the one that is named stays, the other retires."""
     found = inventory(live(spec("a", "a"), "one"), live(spec("a", "b"), "two", generation=2))
     made = plan_rollback(catalog(spec("a", "b")), found, to="one")

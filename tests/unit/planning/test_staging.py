@@ -115,7 +115,7 @@ def test_a_candidate_of_another_size_is_not_published(size: int, is_published: b
     assert actions(made)[0] == (("Update", "cand", "staged") if is_published else ("Create", "a", "content-changed"))
 
 
-def test_a_candidate_no_longer_wanted_goes_with_the_next_whole_plan() -> None:
+def test_the_next_apply_drops_a_candidate_that_is_no_longer_declared() -> None:
     """Staging leaves it, and says what becomes of it."""
     found = inventory(live(spec("a")), candidate(spec("a", "b")))
     assert actions(plan(catalog(spec("a")), found)) == [("Delete", "cand", "discarded")]
@@ -157,7 +157,7 @@ def test_under_staged_only_staging_makes_what_a_whole_plan_waits_for() -> None:
 
 
 @pytest.mark.parametrize("on_remove", list(OnRemove))
-def test_a_rejected_candidate_of_a_key_that_left_goes(on_remove: OnRemove) -> None:
+def test_a_rejected_candidate_of_a_removed_key_is_deleted(on_remove: OnRemove) -> None:
     """As other staged images do."""
     found = inventory(live(spec("a"), "old"), candidate(spec("a", "b"), status=Status.DEACTIVATED), live(spec("b")))
     made = plan(catalog(spec("b")), found, Policy(on_remove=on_remove))

@@ -60,7 +60,7 @@ def test_a_field_that_the_plan_changes_must_be_as_it_was() -> None:
     )
 
 
-def test_an_image_that_is_gone_makes_a_plan_stale() -> None:
+def test_a_deleted_image_makes_a_plan_stale() -> None:
     """Deleted, or taken out of the catalog."""
     assert find_stale_reliances(plan(WANTED, inventory(OLD)), inventory()) == (
         "a: image old was deleted or lost its marker meanwhile",
@@ -207,7 +207,7 @@ def test_members_are_as_they_were_to_be() -> None:
     assert find_unmet_steps(report_of(plan(catalog(more), found)), inventory(live(more), members=both)) == ()
 
 
-def test_an_image_that_was_let_go_of_is_not_looked_for() -> None:
+def test_a_released_image_is_not_expected_afterwards() -> None:
     """No catalog owns it now."""
     made = plan(catalog(), inventory(live(spec("a"))), Policy(on_remove=OnRemove.KEEP, allow_destroy=True))
     assert len(made.steps) == 1

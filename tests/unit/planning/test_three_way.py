@@ -36,7 +36,7 @@ def test_a_changed_field_is_one_update(attrs: dict[str, Any], path: str, values:
     assert changes(made) == {path: values}
 
 
-def test_drift_is_told_from_a_manifest_change() -> None:
+def test_drift_differs_from_a_change_of_the_manifest() -> None:
     """A live value that is no longer what imagesync wrote is drift; a new wanted value is not."""
     before = spec("a", min_ram=512, properties={"p": "1", "q": "1"})
     after = replace(before, properties={"p": "1", "q": "2"})
@@ -59,7 +59,7 @@ def test_three_way_merge_removes_only_what_imagesync_set() -> None:
     assert changes(made) == {"properties.ours": ("1", None), "tags": (("ours", "theirs"), ("theirs",))}
 
 
-def test_a_field_no_longer_declared_goes_back_to_its_default() -> None:
+def test_a_field_that_is_no_longer_declared_is_reset_to_its_default() -> None:
     """min_ram that imagesync set and the manifest dropped becomes 0 again; one set by others stays."""
     assert changes(plan(catalog(spec("a")), inventory(live(spec("a", min_ram=512))))) == {"min_ram": (512, 0)}
     assert not plan(catalog(spec("a")), inventory(live(spec("a"), min_ram=512))).steps
@@ -180,7 +180,7 @@ def test_what_on_replace_took_comes_back_as_the_text_that_it_was() -> None:
     assert {".".join(change.path): change.after for change in first.changes}["properties.p"] == "$${images.a.id}"
 
 
-def test_a_record_goes_on_naming_where_the_bytes_came_from() -> None:
+def test_a_record_keeps_the_origin_of_the_data() -> None:
     """Another mirror of the same bytes is where the next build comes from."""
     before = spec("a", source=UrlSource(("https://one.example/a.raw",), digest("a")))
     after = replace(before, source=UrlSource(("https://two.example/a.raw",), digest("a")), min_ram=1)

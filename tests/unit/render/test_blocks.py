@@ -67,7 +67,7 @@ def test_many_new_images_are_only_named(number: int) -> None:
     assert lines[-2:] == ["    ! visibility  private → public", "      min_ram     0 → 512"]
 
 
-def test_one_that_differs_stands_alone() -> None:
+def test_an_image_that_differs_has_its_own_block() -> None:
     """Among many that are folded; what it has in common with them is named for it, too."""
     rows = [Row(CREATE, f"k{i}", "x", (RAM,)) for i in range(9)]
     rows[4] = Row(CREATE, "k4", "x", (RAM, PUBLIC))
@@ -84,7 +84,7 @@ def test_images_of_another_kind_share_nothing() -> None:
     assert text(*rows).count("0 → 512") == 4
 
 
-def test_images_that_go_stand_last_and_are_named() -> None:
+def test_images_that_users_lose_are_last_and_named() -> None:
     """With their ids as long as they are few."""
 
     def gone(number: int) -> list[Row]:

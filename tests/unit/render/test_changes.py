@@ -43,7 +43,7 @@ def test_a_long_new_value_says_how_long_it_is() -> None:
     assert line(("properties", "p"), None, "a" * 100) == display
 
 
-def test_long_values_that_begin_alike_and_are_as_long_are_told_apart() -> None:
+def test_long_values_with_the_same_beginning_and_length_are_distinguished() -> None:
     """Of two images, and of one before and after."""
     one, other = ("a" * 200 + end for end in "xy")
     assert line(("properties", "p"), None, one) != line(("properties", "p"), None, other)
@@ -51,7 +51,7 @@ def test_long_values_that_begin_alike_and_are_as_long_are_told_apart() -> None:
     assert line(("properties", "p"), *pair[0]) != line(("properties", "p"), *pair[1])
 
 
-def test_of_sets_only_what_comes_and_goes_is_shown() -> None:
+def test_only_added_and_removed_items_of_a_set_are_printed() -> None:
     """Ninety members that stay are not a change."""
     many = tuple(f"m{i}" for i in range(90))
     assert line(("members",), many, (*many[1:], "new")) == "+ new, - m0"
@@ -76,7 +76,7 @@ def test_drift_is_marked() -> None:
         (("properties", "visibility"), "private", "public", False, False),
     ],
 )
-def test_what_stands_out(path: tuple[str, ...], before: Any, after: Any, *, loud: bool, named: bool) -> None:
+def test_which_changes_are_loud(path: tuple[str, ...], before: Any, after: Any, *, loud: bool, named: bool) -> None:
     """Who sees the image, and who can delete it."""
     (found,) = describe_changes([FieldChange(path, before, after)], mark_drift=False, whole=False)
     assert (found.is_loud, found.is_named) == (loud, named)

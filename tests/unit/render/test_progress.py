@@ -211,7 +211,7 @@ def test_the_line_of_a_large_transfer_has_bytes_time_and_rate() -> None:
     assert format_end(failed, with_reason=True) == "failed      create:a: no"
 
 
-def test_amounts_have_one_unit_and_nothing_stands_for_the_unknown() -> None:
+def test_amounts_have_one_unit_and_an_unknown_one_is_empty() -> None:
     """Two numbers side by side can be compared."""
     assert format_amount(Moved(5 * MIB, 2 * GIB)) == "0.00 of 2.00 GiB"
     assert format_amount(Moved(5, 20)) == "5 of 20 B"
