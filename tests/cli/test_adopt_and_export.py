@@ -64,7 +64,7 @@ def test_adopt_prints_asks_and_reports_what_it_cannot_adopt(workspace: ExportWor
 
 
 def test_adopt_is_refused_where_the_name_says_too_little(workspace: ExportWorkspace) -> None:
-    """The ids to choose from are named."""
+    """The error lists the ids."""
     one, two = record(workspace.backend, name="twin"), record(workspace.backend, name="twin")
     workspace.write(twin={})
     output = workspace.run("adopt", "base.yaml", "--yes", code=1).stderr
@@ -72,7 +72,7 @@ def test_adopt_is_refused_where_the_name_says_too_little(workspace: ExportWorksp
 
 
 def test_adopt_looks_at_no_key_beyond_only(workspace: ExportWorkspace) -> None:
-    """The others stay as they are."""
+    """The other keys stay as they are."""
     for name in ("a", "b"):
         record(workspace.backend, name=name)
     workspace.write(a={}, b={})
@@ -91,7 +91,7 @@ def test_adopt_looks_at_no_key_beyond_only(workspace: ExportWorkspace) -> None:
     ],
 )
 def test_wrong_words_are_one_line(workspace: ExportWorkspace, words: list[str], texts: str) -> None:
-    """With the way out, before anything is done."""
+    """With the remedy, before anything is done."""
     workspace.write(a={})
     done = workspace.run(*words, code=1 if "nowhere/x.yaml" in words else 64)
     assert texts in done.stderr
@@ -99,7 +99,7 @@ def test_wrong_words_are_one_line(workspace: ExportWorkspace, words: list[str], 
 
 
 def test_an_empty_project_gives_an_empty_manifest(workspace: ExportWorkspace) -> None:
-    """Which is valid."""
+    """The manifest is valid."""
     text = workspace.run("export").stdout
     assert yaml.safe_load(text) == {"version": 1, "catalog": "exported", "images": {}}
 

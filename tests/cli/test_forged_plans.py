@@ -285,7 +285,7 @@ def test_a_file_that_is_no_plan_is_refused(workspace: ForgedPlanWorkspace, name:
 
 
 def test_a_name_that_is_there_twice(workspace: ForgedPlanWorkspace) -> None:
-    """Another program would show the first value."""
+    """Another program might use the first value."""
     workspace.plan()
     file = workspace.folder / "plan.json"
     file.write_text(file.read_text().replace("{", '{"catalog": "harmless",', 1))
@@ -326,7 +326,7 @@ def test_permissions_are_given_again(workspace: ForgedPlanWorkspace) -> None:
 
 
 def test_a_plan_shows_the_target_that_it_is_applied_to(workspace: ForgedPlanWorkspace) -> None:
-    """Not the name that it claims."""
+    """It does not print the name that the plan claims."""
     document = workspace.plan()
     document["target"] |= {"label": "./harmless", "project_name": "harmless"}
     workspace.forge(document)
@@ -368,7 +368,7 @@ def test_an_honest_plan_is_applied(workspace: ForgedPlanWorkspace, name: str) ->
 
 
 def test_candidates_and_earlier_builds_of_honest_plans(workspace: ForgedPlanWorkspace) -> None:
-    """Staged, published; staged, dropped."""
+    """Candidates are staged and published, or staged and dropped."""
     workspace.plan("--stage")
     workspace.run("apply", "plan.json", "--yes")
     workspace.plan()

@@ -123,7 +123,7 @@ def altered(document: dict[str, Any]) -> dict[str, Any]:
 def test_an_altered_file_is_refused(
     workspace: SavedPlanWorkspace, change: Callable[[dict[str, Any]], object], expected: str
 ) -> None:
-    """Exit 64, nothing is done."""
+    """Exit 64; nothing is changed."""
     document = workspace.plan()
     (workspace.folder / "plan.json").write_text(json.dumps(change(document)))
     assert expected in workspace.run("apply", "plan.json", "--yes", code=64).stderr
@@ -132,7 +132,7 @@ def test_an_altered_file_is_refused(
 
 
 def test_text_that_is_no_json_is_refused(workspace: SavedPlanWorkspace) -> None:
-    """So is a file that is not there."""
+    """A missing file is refused, too."""
     (workspace.folder / "plan.json").write_text("no json")
     assert "not a saved plan" in workspace.run("apply", "plan.json", "--yes", code=64).stderr
     assert "cannot be read" in workspace.run("show", "gone.json", code=64).stderr
@@ -185,7 +185,7 @@ def test_an_unrelated_change_does_not(workspace: SavedPlanWorkspace) -> None:
 
 
 def test_a_file_that_changed_since_fails_its_image_only(workspace: SavedPlanWorkspace) -> None:
-    """What is uploaded is what was planned."""
+    """Apply uploads only the planned data."""
     workspace.plan()
     (workspace.folder / "a.raw").write_bytes(b"swappe\0" * 100)
     done = workspace.run("apply", "plan.json", "--yes", code=1)
@@ -196,7 +196,7 @@ def test_a_file_that_changed_since_fails_its_image_only(workspace: SavedPlanWork
 
 
 def test_a_missing_plan_file_applies_nothing(workspace: SavedPlanWorkspace) -> None:
-    """An error of the set."""
+    """It is an error of the whole run."""
     workspace.plan()
     (workspace.folder / "a.raw").unlink()
     assert "images.a.source: a.raw: No such file" in workspace.run("apply", "plan.json", "--yes", code=1).stderr
@@ -272,7 +272,7 @@ def test_apply_does_what_is_answered_on_the_terminal(
 
 
 def test_colours_only_where_they_are_wanted(workspace: SavedPlanWorkspace) -> None:
-    """Not in a pipe, unless asked for."""
+    """Not in a pipe, unless --color is given."""
     assert "\x1b[" not in workspace.run("plan", "--store", "store").stdout
     assert "\x1b[32m+\x1b[0m a" in workspace.run("plan", "--store", "store", "--color").stdout
 

@@ -52,7 +52,7 @@ def test_a_cloud_of_the_environment_selects_its_target(folder: Path) -> None:
 
 
 def test_a_store_that_no_target_names_has_no_overlay(folder: Path) -> None:
-    """Before, every other place got that of default_target."""
+    """In an earlier version it got the overlay of default_target."""
     run("apply", "m.yaml", "--store", "other", "--yes", folder=folder)
     (image,) = json.loads(run("list", "--store", "other", "--format", "json", folder=folder).stdout)
     assert (image["name"], image["visibility"]) == ("a", "private")
@@ -64,7 +64,7 @@ def test_a_store_that_no_target_names_has_no_overlay(folder: Path) -> None:
 @pytest.mark.parametrize("words", [("--target", "lab", "--store", "s"), ("--target", "lab", "--cloud", "c")])
 @pytest.mark.parametrize("verb", ["plan", "apply", "adopt", "unlock"])
 def test_options_that_select_two_places_are_refused(folder: Path, verb: str, words: tuple[str, ...]) -> None:
-    """Before, the first of them counted."""
+    """In an earlier version the first one won."""
     assert "exclude each other" in run(verb, "m.yaml", *words, folder=folder, code=64).stderr
 
 
@@ -117,7 +117,7 @@ def test_a_saved_plan_takes_no_option_that_would_make_another(
 def test_unlock_breaks_only_the_lease_of_the_place_of_a_saved_plan(
     folder: Path, words: tuple[str, ...], message: str
 ) -> None:
-    """Before, ``--target`` and ``--set`` were swallowed, and another store was made."""
+    """An earlier version ignored ``--target`` and ``--set`` and created another store."""
     run("plan", "m.yaml", "-o", "plan.json", folder=folder)
     assert message in run("unlock", "plan.json", "--yes", *words, folder=folder, code=64).stderr
     assert not (folder / "other").exists()
@@ -157,13 +157,13 @@ def test_unlock_breaks_only_the_lease_of_the_place_of_a_saved_plan(
     ],
 )
 def test_options_without_effect_are_refused(folder: Path, words: tuple[str, ...], message: str) -> None:
-    """Before, they were swallowed, or another option was blamed."""
+    """An earlier version ignored them, or named another option."""
     assert message in run("apply", "m.yaml", "--yes", *words, folder=folder, code=64).stderr
     assert not (folder / "lab-store").exists()
 
 
 def test_force_without_a_file_is_refused(folder: Path) -> None:
-    """Standard output replaces nothing."""
+    """Standard output replaces no file."""
     run("apply", "m.yaml", "--yes", folder=folder)
     for words in ((), ("--out", "-")):
         output = run("export", "--store", "lab-store", "--force", *words, folder=folder, code=64).stderr

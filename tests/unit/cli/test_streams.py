@@ -37,7 +37,7 @@ def test_text_is_given_to_the_display_while_it_is_open(monkeypatch: pytest.Monke
 
 
 def test_a_closed_terminal_does_not_fail_the_run() -> None:
-    """Its window was closed."""
+    """The user closed its window."""
     ours, its = pty.openpty()
     with open(its, "w", encoding="utf-8") as terminal:
         drawn = TerminalStream(terminal)

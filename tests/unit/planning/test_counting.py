@@ -19,7 +19,7 @@ PAST = "2026-11-01"
 @pytest.mark.parametrize("on_expire", OnExpire)
 @pytest.mark.parametrize("attrs", [{}, {"min_ram": 1}, {"tags": frozenset({"t"})}, {"name": "other"}])
 def test_a_key_that_expires_counts_as_removed_whatever_else_changes(on_expire: OnExpire, attrs: dict[str, Any]) -> None:
-    """It is removed, not changed: a limit of removals must see it."""
+    """It counts as removed, not as changed: the limit of removals applies."""
     wanted = catalog(spec("a", expires=PAST, on_expire=on_expire, **attrs), spec("b"))
     made = plan(wanted, inventory(live(spec("a")), live(spec("b"))))
     assert (made.removed, made.changed, made.owned) == (("a",), (), 2)

@@ -75,7 +75,7 @@ def test_of_two_current_images_the_one_with_the_wanted_content_wins() -> None:
 
 
 def test_the_manifest_going_back_promotes_the_kept_build() -> None:
-    """A retired generation with the wanted digest becomes current again: no bytes move."""
+    """A retired build with the declared digest becomes current again, without an upload."""
     wanted = spec("a", "a")
     retired = live(wanted, "one", Role.RETIRED, hidden=True)
     record = read(retired)
@@ -172,7 +172,7 @@ def test_an_incomplete_staging_image_is_replaced() -> None:
 
 
 def test_a_queued_staging_image_with_the_pinned_id_is_filled() -> None:
-    """Deleting it would burn the id for ever."""
+    """The service would never accept its id again."""
     staged = live(spec("a"), "pinned", Role.STAGING, hidden=True, status=Status.QUEUED)
     (step,) = plan(catalog(spec("a", id="pinned")), inventory(staged)).steps
     assert isinstance(step.action, Create)
@@ -180,13 +180,13 @@ def test_a_queued_staging_image_with_the_pinned_id_is_filled() -> None:
 
 
 def test_a_pinned_id_cannot_get_new_content() -> None:
-    """A plan error that says what to do."""
+    """The error says what to do."""
     with pytest.raises(PlanRefused, match="pinned id pinned"):
         plan(catalog(spec("a", "b", id="pinned")), inventory(live(spec("a", "a"), "pinned")))
 
 
 def test_no_source_is_an_error_only_where_an_image_must_be_made() -> None:
-    """Without source the content is not managed."""
+    """Without ``source`` the content is not managed."""
     wanted = spec("a", source=Content.UNMANAGED, fingerprint=Fingerprint())
     assert not plan(catalog(wanted), inventory(live(wanted))).steps
     with pytest.raises(PlanRefused, match="no source"):
@@ -270,13 +270,13 @@ def test_a_rejected_build_leaves_a_damaged_image_and_says_so() -> None:
 
 
 def test_a_rejected_candidate_that_is_reactivated_is_published() -> None:
-    """The way out that the note names."""
+    """This is the remedy in the note."""
     made = plan(catalog(spec("a", "b")), inventory(live(spec("a"), "old"), replace(REJECTED, status=Status.ACTIVE)))
     assert actions(made)[0] == ("Update", "cand", "staged")
 
 
 def test_other_staged_images_of_a_rejected_key_go() -> None:
-    """What a killed run left, and a candidate of another build."""
+    """Left-overs of a killed run, and a candidate of another build."""
     left = candidate(spec("a", "b"), "queued", status=Status.QUEUED)
     other = candidate(spec("a", "c"), "other")
     made = plan(catalog(spec("a", "b")), inventory(REJECTED, left, other))
@@ -292,14 +292,14 @@ def test_other_staged_images_of_a_rejected_key_go() -> None:
     ],
 )
 def test_the_current_image_of_a_rejected_key_expires(on_expire: OnExpire, expected: list[tuple[str, str, str]]) -> None:
-    """Its last day is kept; the rejected build is not published as a deactivated one either."""
+    """``expires`` still takes effect; the rejected build is not published, not even as a deactivated one."""
     wanted = spec("a", "b", expires="2026-11-23", on_expire=on_expire)
     made = plan(catalog(wanted), inventory(live(spec("a"), "old"), REJECTED))
     assert sorted(actions(made)) == sorted(expected)
 
 
 def test_an_image_that_names_the_rejected_content_is_not_adopted() -> None:
-    """Adoption would publish it, too."""
+    """Adoption would also publish it."""
     foreign = replace(live(spec("a", "b"), "foreign"), properties={})
     made = plan(catalog(spec("a", "b", adopt="foreign")), inventory(REJECTED, foreign=(foreign,)))
     assert made.steps == ()
@@ -321,7 +321,7 @@ def test_under_staged_only_nothing_is_done_until_the_build_is_staged(beside: tup
 
 
 def test_under_staged_only_a_candidate_is_published() -> None:
-    """The ordinary way."""
+    """The usual case."""
     found = inventory(live(spec("a"), "old"), candidate(spec("a", "b")))
     assert actions(plan(catalog(spec("a", "b")), found, STAGED_ONLY)) == [
         ("Update", "cand", "staged"),
@@ -363,6 +363,6 @@ def test_under_staged_only_what_a_killed_run_fetches_waits_for_the_next_staging(
 
 
 def test_under_staged_only_an_expired_image_that_is_not_there_is_not_asked_for() -> None:
-    """No command would stage it."""
+    """No command could stage it."""
     made = plan(catalog(spec("a", expires="2026-11-23")), inventory(), STAGED_ONLY)
     assert "expired on 2026-11-23" in made.notes[0]

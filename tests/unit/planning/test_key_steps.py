@@ -27,7 +27,7 @@ def test_a_status_no_longer_declared_is_undone() -> None:
 
 
 def test_a_deactivation_by_another_user_is_reported_and_not_undone() -> None:
-    """It may have been for a security reason."""
+    """The other user may have had a security reason."""
     found = inventory(live(spec("a"), status=Status.DEACTIVATED))
     made = plan(catalog(spec("a")), found)
     assert not made.steps

@@ -51,7 +51,7 @@ def test_a_protected_image_that_is_taken_over_keeps_its_protection() -> None:
 
 
 def test_left_over_records_need_no_permission() -> None:
-    """Users never saw them."""
+    """Users never saw staging records."""
     left = inventory(candidate(spec("a", "b"), protected=True), live(spec("a")))
     made = plan(catalog(spec("a")), left)
     assert [type(step.action) for step in made.steps] == [Delete]
@@ -59,7 +59,7 @@ def test_left_over_records_need_no_permission() -> None:
 
 
 def test_the_last_images_of_a_catalog_are_removed_only_with_destroy() -> None:
-    """Whatever the plan says of its counts and ids."""
+    """Whatever counts and ids the plan claims."""
     before = inventory(live(spec("a")), live(spec("b")))
     made = replace(plan(catalog(), before), owned=9, ids={"z": "id-a"})
     assert "pass --destroy" in find_exceeded_limits(made, before, LIMITLESS)[0]
@@ -68,7 +68,7 @@ def test_the_last_images_of_a_catalog_are_removed_only_with_destroy() -> None:
 
 @pytest.mark.parametrize("change", ["hide", "deactivate", "hide one of two"])
 def test_limits_at_apply_count_what_the_steps_do(change: str) -> None:
-    """A file may give any reason for it: here that the manifest wants it so."""
+    """A file may name any reason, here a change of the manifest."""
     keys = "abcd"
     images = [live(spec(key)) for key in keys]
     if change == "hide one of two":
@@ -95,14 +95,14 @@ def test_limits_at_apply_count_what_the_steps_do(change: str) -> None:
 
 
 def test_what_another_build_replaces_does_not_vanish() -> None:
-    """Users have that one."""
+    """Users have the other build."""
     before = inventory(live(spec("a")), live(spec("b")))
     made = plan(catalog(spec("a", "b"), spec("b")), before)
     assert find_exceeded_limits(made, before, replace(LIMITLESS, max_delete=Limit(0, percent=False))) == ()
 
 
 def test_limits_at_apply_count_live_keys() -> None:
-    """Not those that the plan claims to have seen."""
+    """Not the number that the plan claims."""
     before = inventory(live(spec("a")), live(spec("b")), live(spec("c")), live(spec("d")))
     made = replace(plan(catalog(spec("a"), spec("b")), before), owned=100)
     refused = find_exceeded_limits(made, before, replace(LIMITLESS, max_delete=Limit(30)))

@@ -204,7 +204,7 @@ def test_a_retired_build_is_deleted_only_after_the_new_one_is_published() -> Non
 
 
 def test_an_image_does_not_retire_without_a_successor() -> None:
-    """The plan must bring the image that takes its place."""
+    """The plan must publish its successor."""
     made = replaced()
     alone = replace(made, steps=(replace(next(s for s in made.steps if s.id == "update:a:old"), needs=()),))
     assert "no step publishes the image" in find_faulty_steps(alone)[0]
@@ -232,7 +232,7 @@ def test_images_listed_as_kept_are_kept() -> None:
 
 
 def test_many_faults_are_counted() -> None:
-    """A thousand are too many to read."""
+    """A refusal with a thousand sentences is useless."""
     output = shorten_faults(tuple(map(str, range(MAX_FAULTS + 5))))
     assert (len(output), output[-1]) == (MAX_FAULTS + 1, "and 5 more")
 

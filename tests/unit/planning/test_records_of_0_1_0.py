@@ -104,7 +104,7 @@ def test_a_change_by_another_user_is_drift(attrs: dict[str, Any], path: str, val
 
 
 def test_members_that_another_user_removed_are_drift() -> None:
-    """As recorded by 0.1.0."""
+    """The record is as 0.1.0 wrote it."""
     made = plan(catalog(CREATED), inventory(CREATED_IMAGE, members={"id-ubuntu": CREATED_MEMBERS["id-ubuntu"][:1]}))
     assert changes(made) == {"members": (("project-2",), ("project-2", "project-3"), "drift")}
 

@@ -19,7 +19,7 @@ from tests.unit.planning.plans import actions, plan_rollback
 
 
 def test_nothing_of_an_expired_key_is_published_again() -> None:
-    """A rollback would take the current image away without a count."""
+    """A rollback would remove the current image without counting it."""
     wanted = spec("a", "b", expires="2026-11-01", on_expire=OnExpire.HIDE)
     found = inventory(retired(spec("a", "a"), "one"), live(spec("a", "b"), "two", generation=2))
     with pytest.raises(PlanRefused, match=r"images.a: it has expired \(2026-11-01\).*change expires first"):
@@ -129,7 +129,7 @@ def test_a_file_without_a_declared_checksum_is_named_by_path_and_digest() -> Non
 
 @pytest.mark.parametrize(("entry", "more"), [(None, ""), ("a-2.raw", " and checksum_entry: a-2.raw")])
 def test_a_declared_digest_takes_the_place_of_a_list_and_its_entry(entry: str | None, more: str) -> None:
-    """Neither of them may be beside it."""
+    """A declared digest excludes both."""
     lines = {"checksum_url": Place("images.yaml", 7, 5)}
     source = UrlSource(("https://x/a",), checksum_url="https://x/SUMS", checksum_entry=entry)
     wanted = spec("a", "b", source=source, places=lines)
@@ -164,7 +164,7 @@ def test_an_interrupted_rollback_is_finished_with_to() -> None:
 
 
 def test_a_key_with_a_rejected_candidate_is_rolled_back_as_usual() -> None:
-    """The rejection stays."""
+    """The candidate stays rejected."""
     rejected = candidate(spec("a", "c"), status=Status.DEACTIVATED)
     found = inventory(live(spec("a", "b"), "now", generation=2), retired(spec("a"), "old"), rejected)
     assert actions(plan_rollback(catalog(spec("a", "c")), found)) == [
@@ -174,7 +174,7 @@ def test_a_key_with_a_rejected_candidate_is_rolled_back_as_usual() -> None:
 
 
 def test_a_rollback_says_that_a_pinned_id_must_follow() -> None:
-    """Else the next apply makes the pinned image again."""
+    """Otherwise the next apply uploads the pinned image again."""
     wanted = spec("a", "b", id="two")
     found = inventory(live(wanted, "two", generation=2), retired(spec("a", "a"), "one"))
     made = plan_rollback(catalog(wanted), found)

@@ -141,7 +141,7 @@ def test_what_the_service_does_not_offer_is_refused() -> None:
 
 
 def test_all_stores_of_a_service_that_has_but_one() -> None:
-    """Nothing to choose: an upload is in all of them."""
+    """There is no choice: an upload is in all of them."""
     assert len(made(local(all_stores=True), able=Capabilities()).steps) == 1
 
 

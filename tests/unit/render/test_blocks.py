@@ -45,7 +45,7 @@ def test_fewer_images_are_shown_one_by_one() -> None:
 
 
 def test_of_many_images_some_are_named_and_the_rest_is_counted() -> None:
-    """Within one line or two; not if the change says who sees or can delete them: then all are named."""
+    """The names fill at most two lines; if the change is about access, all images are named."""
     output = text(*updates(94, RAM))
     head = output.splitlines()[0]
     names = head.partition(": ")[2].partition(" and ")[0]

@@ -21,7 +21,7 @@ def line(path: tuple[str, ...], before: Any, after: Any, *, whole: bool = False,
 
 @given(st.text(max_size=200), st.text(max_size=100), st.text(max_size=100))
 def test_two_values_that_differ_look_different(head: str, before: str, after: str) -> None:
-    """However late they differ."""
+    """Also if they differ only at the end."""
     left, _, right = line(("properties", "p"), f"{head}{before}x", f"{head}{after}y").partition(" → ")
     assert left != right
 
@@ -37,7 +37,7 @@ def test_a_long_value_is_shown_where_it_differs(length: int) -> None:
 
 
 def test_a_long_new_value_says_how_long_it_is() -> None:
-    """It is the only one, so its end may be left out."""
+    """The end of a long new value is cut."""
     digest = hashlib.sha256(b"a" * 100).hexdigest()[:8]
     display = f"(none) → {'a' * MAX_VALUE_CHARS}… (100 characters, sha256 {digest}…)"
     assert line(("properties", "p"), None, "a" * 100) == display
@@ -59,7 +59,7 @@ def test_only_added_and_removed_items_of_a_set_are_printed() -> None:
 
 
 def test_drift_is_marked() -> None:
-    """If it is beside changes of the manifest."""
+    """Only next to changes of the manifest."""
     assert line(("min_ram",), 1, 2, mark_drift=True) == "1 → 2  (drift)"
 
 

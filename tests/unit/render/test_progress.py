@@ -123,7 +123,7 @@ def test_a_packed_source_is_measured_by_what_is_read() -> None:
 
 
 def test_a_source_of_unknown_size_has_no_time_and_the_whole_no_total() -> None:
-    """Only what was sent, and how fast."""
+    """Only the sent bytes and the rate are known."""
     made = plan_uploads(a=None, b=100)
     step = next(step for step in made.steps if step.action.key == "a")
     progress = RunProgress(made)
@@ -134,7 +134,7 @@ def test_a_source_of_unknown_size_has_no_time_and_the_whole_no_total() -> None:
 
 
 def test_a_plan_without_transfers_has_no_bytes() -> None:
-    """What the service fetches is none."""
+    """Data that the service fetches itself does not count."""
     fetched = UrlSource(("https://example.org/a.raw",), transfer=Transfer(method=Method.WEB_DOWNLOAD))
     made = plan(catalog(spec("a", source=fetched)), inventory())
     progress = RunProgress(made)
@@ -196,7 +196,7 @@ def test_a_log_has_the_start_of_large_transfers_only() -> None:
     ],
 )
 def test_a_log_says_how_far_a_transfer_is(moved: Moved, has_begun: bool, text: str) -> None:
-    """Nothing that is not known yet."""
+    """Unknown values are left out."""
     assert format_progress(create_of(None), moved, has_begun=has_begun) == f"running     create:a: {text}"
 
 

@@ -175,7 +175,7 @@ def test_an_image_that_expires_soon_is_announced(expires: str, *, display: bool)
 
 
 def test_an_expired_image_that_is_not_there_is_not_unchanged() -> None:
-    """Nothing of it matches the manifest."""
+    """No image of the key matches the manifest."""
     wanted = catalog(spec("a", expires="2020-01-01", on_expire=OnExpire.HIDE), spec("b"))
     made = plan(wanted, inventory(live(spec("b"))))
     assert (made.steps, made.unchanged, made.expires) == ((), 1, {})
@@ -254,7 +254,7 @@ def test_every_image_whose_old_build_is_deleted_is_named() -> None:
 
 
 def test_a_tag_with_a_comma_is_one_tag() -> None:
-    """Not an addition and a removal."""
+    """It is not printed as two tags."""
     wanted = spec("a", tags=frozenset({"x, - y", "z"}))
     assert 'tags "x, - y", z' in _read_lines(plan(catalog(wanted), inventory()))
     assert 'tags + "x, - y", + z' in _read_lines(plan(catalog(wanted), inventory(live(spec("a")))))
