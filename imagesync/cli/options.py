@@ -277,7 +277,7 @@ class Locking:
         float | None,
         typer.Option(
             "--lock-timeout",
-            help=f"Wait so long for the lease while another run holds it (default: {LOCK_TIMEOUT:g}).",
+            help=f"Wait this long for the lease while another run holds it (default: {LOCK_TIMEOUT:g}).",
             metavar="SECONDS",
             min=0,
         ),
