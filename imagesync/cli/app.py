@@ -1,4 +1,4 @@
-"""The ``imagesync`` command: the table of its commands, and one handler that turns errors into a line and an exit code."""
+"""The ``imagesync`` command: its table of commands, and the handler that turns an error into a line and an exit code."""
 
 import gc
 import os
@@ -24,29 +24,28 @@ from imagesync.text import make_printable
 from imagesync.version import __version__
 
 COMMANDS: Final = ("validate", "plan", "apply", "rollback", "unlock", "show", "list", "adopt", "export", "schema")
-"""Each is a module of ``imagesync.cli.commands``, in the order of the help."""
+"""The commands in the order of ``--help``; each is a module of ``imagesync.cli.commands``."""
 PROGRAM: Final = "imagesync"
 COLLECT_RARELY: Final = (400_000, 50, 100)
-"""Thresholds of the garbage collector: there are few cycles, and with the usual ones reading a catalog takes half as
-long again."""
+"""Thresholds of the garbage collector. With the defaults, reading a catalog takes 50 % longer, and there are few cycles."""
 
 
 class _Commands(TyperGroup):
-    """The commands; a command's module is imported when the command is needed."""
+    """The group of commands; it imports the module of a command only when the command is used."""
 
     def list_commands(self, _ctx: Any) -> list[str]:
-        """In the order of the table."""
+        """The names in the order of the table."""
         return list(COMMANDS)
 
     def invoke(self, ctx: Any) -> Any:
-        """As usual; Interrupted for ^C, of which Typer makes an exit without a word."""
+        """Run the command; Interrupted for ^C, for which Typer would exit without a message."""
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt as error:
             raise Interrupted("interrupted; nothing was changed") from error
 
     def get_command(self, _ctx: Any, cmd_name: str) -> Any:
-        """The command of a name; None if there is none."""
+        """The command of a name; None if it does not exist."""
         if cmd_name not in COMMANDS:
             return None
         home = import_module(f"imagesync.cli.commands.{cmd_name}").app
@@ -57,15 +56,15 @@ class _Commands(TyperGroup):
 
 app = typer.Typer(
     cls=_Commands,
-    help="Keep a cloud's virtual-machine images the way YAML manifests say: plan, then apply.",
+    help="Keep a cloud's virtual-machine images as YAML manifests declare them: plan, then apply.",
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings=CONTEXT,
 )
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
+def _print_version(is_given: bool) -> None:
+    if is_given:
         typer.echo(f"imagesync {__version__}")
         raise typer.Exit
 
@@ -74,18 +73,18 @@ def _print_version(wanted: bool) -> None:
 def root(
     ctx: typer.Context,
     _version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version.")
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
-    """Keep a cloud's virtual-machine images the way YAML manifests say: plan, then apply."""
+    """Keep a cloud's virtual-machine images as YAML manifests declare them: plan, then apply."""
     if ctx.invoked_subcommand is None:
         typer.echo(ctx.get_help())
 
 
 def _escape_lines(error: ImagesyncError) -> str:
-    """The lines of an error without characters that move a cursor, also in quoted texts.
+    """The lines of an error without control characters, which quoted texts may contain.
 
-    Problems of manifests quote files, so nothing in them may look like a secret.
+    Problems of manifests quote files: values that look like a secret are removed from them.
     """
     if isinstance(error, ManifestError):
         error = ManifestError(list(map(clean_diagnostic, error.diagnostics)))
@@ -100,12 +99,12 @@ def _report_bug(text: str) -> ExitCode:
 
 
 def _report_unwritten(error: OSError) -> ExitCode:
-    say(f"imagesync: the output cannot be written: {error.strerror}; make space and run again")
+    say(f"imagesync: cannot write the output: {error.strerror}; free some space and run again")
     return ExitCode.FAILED
 
 
 def _run(words: list[str]) -> int:
-    """Run a command line; its exit code. An error becomes a line on standard error."""
+    """Run a command line and return its exit code. An error becomes a line on standard error."""
     set_up_logs()
     try:
         return app(fill_optional_values(words), prog_name=PROGRAM, standalone_mode=False) or ExitCode.DONE
@@ -128,16 +127,16 @@ def _run(words: list[str]) -> int:
     except Bug as error:
         return _report_bug(str(error))
     except Exception as error:
-        # What is wrong with the words of the command line: the class is private to Typer.
-        words_wrong = getattr(error, "format_message", None)
-        if words_wrong is None:
+        # an error of the command line; its class is private to Typer
+        format_message = getattr(error, "format_message", None)
+        if format_message is None:
             return _report_bug(traceback.format_exc())
-        say(f"imagesync: {words_wrong().rstrip('.')}; see --help")
+        say(f"imagesync: {format_message().rstrip('.')}; see --help")
         return ExitCode.USAGE
 
 
 def _complete() -> int:
-    """Answer the shell, which asks at each Tab; an error offers nothing, and says nothing in the middle of a line."""
+    """Answer the shell, which asks at each Tab. An error prints nothing, because the user is typing a line."""
     try:
         app([], prog_name=PROGRAM, standalone_mode=False)
     except (Exception, KeyboardInterrupt):
@@ -151,5 +150,5 @@ def main() -> None:
     streams.guard()
     gc.set_threshold(*COLLECT_RARELY)
     code = _complete() if "_IMAGESYNC_COMPLETE" in os.environ else _run(sys.argv[1:])
-    gc.freeze()  # the interpreter's end would look through all of it once more
+    gc.freeze()  # else the interpreter collects all objects once more before it ends
     raise SystemExit(streams.flush(code))

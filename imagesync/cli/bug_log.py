@@ -1,4 +1,4 @@
-"""A traceback -> the log of a bug: private, without secrets, with versions and platform. Does I/O."""
+"""A traceback -> the log file of a bug: private, without secrets, with versions and platform. Does I/O."""
 
 import os
 import platform
@@ -11,7 +11,7 @@ from imagesync.text import escape_commands, make_printable, redact
 from imagesync.version import __version__
 
 SECRET_NAMES = re.compile("PASSWORD|PASSCODE|SECRET|TOKEN|_KEY$")
-"""Environment variables whose values are in no log."""
+"""Environment variables whose values are removed from the log."""
 LIBRARIES = (
     "typer",
     "rich",
@@ -23,13 +23,13 @@ LIBRARIES = (
     "keystoneauth1",
     "openstacksdk",
 )
-"""Libraries whose versions help to explain a bug."""
+"""Libraries whose versions are in the log."""
 
 
 def write_bug_log(text: str) -> None:
-    """Write a private log with the traceback ``text``, without secrets; its path to standard error.
+    """Write the traceback ``text``, without secrets, to a private log file, and its path to standard error.
 
-    If no log can be written, the last line of the traceback is written to standard error.
+    If the file cannot be written, write the last line of the traceback to standard error.
     """
     known = [value for name, value in os.environ.items() if SECRET_NAMES.search(name)]
     text = redact(text, known)
@@ -38,13 +38,13 @@ def write_bug_log(text: str) -> None:
             log.write(escape_commands(f"{describe_environment()}\n\n{text}"))
     except OSError as error:
         last = make_printable(text.strip().rpartition("\n")[2])
-        say(f"imagesync has a bug ({last}), and no log could be written: {error.strerror}")
+        say(f"imagesync has a bug ({last}); its log could not be written: {error.strerror}")
     else:
-        say(f"imagesync has a bug; what happened is in {log.name}")
+        say(f"imagesync has a bug; please report it with the file {log.name}")
 
 
 def describe_environment() -> str:
-    """Versions, Python and platform, one a line: what a report of a bug needs."""
+    """The versions of imagesync, Python, the platform and libraries, one on each line."""
     python = f"{platform.python_implementation()} {platform.python_version()}"
     lines = [f"imagesync {__version__}", f"python {python}", f"platform {platform.platform()}"]
     return "\n".join([*lines, *(f"{name} {_find_version(name)}" for name in LIBRARIES)])

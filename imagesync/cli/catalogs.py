@@ -1,4 +1,4 @@
-"""A path and options -> catalogs. Reads the manifests, and whether their local files can be read."""
+"""A path and options -> catalogs. Reads the manifests, and checks that their local files can be read."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,26 +21,26 @@ from imagesync.sources import HeadChecks, find_unreadable_files
 from imagesync.workflow import select_place
 
 MAX_IMAGES_WITH_PROBLEMS = 5_000
-"""Images, over all targets, after which a manifest with problems is not checked for the next target."""
+"""Once this many images of all targets were checked and a problem was found, the other targets are not checked."""
 
 
 def load_catalog(path: Path, options: Options) -> Catalog:
-    """The catalog of the target that the options, the environment or the manifest select; no source is read."""
+    """The catalog of the target that the options, the environment or the manifest select. It reads no source."""
     manifest = read_manifest(path, allow_outside=options.allow_outside)
     place = select_place(manifest, options.make_choice(find_environment_cloud()), parse_pairs(options.set_values))
     return _resolve(manifest, options, place)
 
 
 def load_catalog_of(path: Path, target: str | None, options: Options) -> Catalog:
-    """The catalog of one target of the manifests, or without a target's overlay; no source is read."""
+    """The catalog of one target of the manifests; without a target's overlay for None. It reads no source."""
     manifest = read_manifest(path, allow_outside=options.allow_outside)
     return _resolve(manifest, options, _choose_target(manifest, target, options))
 
 
 def load_every_catalog(path: Path, options: Options) -> tuple[list[Catalog], list[Diagnostic]]:
-    """The catalog of the target that is named, or of each that the manifest has, and what is a warning only.
+    """The catalog of the target in the options, or of each target of the manifest; and the warnings.
 
-    ManifestError with the problems of all, also of what only making an image would need.
+    ManifestError with the problems of all targets, including those that only creating an image would meet.
     """
     manifest = read_manifest(path, allow_outside=options.allow_outside)
     heads = () if options.no_source_check else (HeadChecks().find_wrong_files,)
@@ -72,7 +72,7 @@ def _list_targets(manifest: Manifest, options: Options) -> Iterator[str | None]:
 
 
 def _name_targets(found: Mapping[Diagnostic, Sequence[str | None]], checked: Sequence[str | None]) -> list[Diagnostic]:
-    """The problems; those that not every target has name the first one that has them."""
+    """The problems; a problem that only some targets have names the first of them."""
     return [
         problem
         if len(targets) == len(checked) or problem.where.startswith("targets.")
@@ -82,7 +82,7 @@ def _name_targets(found: Mapping[Diagnostic, Sequence[str | None]], checked: Seq
 
 
 def _choose_target(manifest: Manifest, name: str | None, options: Options) -> Target:
-    """The target of this name; a place without an overlay for None."""
+    """The target of this name; for None a place without an overlay."""
     return select_target(manifest, Choice(name), parse_pairs(options.set_values)) if name is not None else Target()
 
 

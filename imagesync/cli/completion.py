@@ -1,6 +1,6 @@
-"""What the shell offers at Tab: targets, keys and clouds. Reads manifests and clouds.yaml; never prints, never raises.
+"""Completions for the shell: targets, keys, clouds and schemas. Reads manifests and clouds.yaml; never prints or raises.
 
-A word that cannot be found out is not offered: a broken manifest must not break the command line it is typed in.
+If a manifest cannot be read, there are no completions: an error must not disturb the line that the user is typing.
 """
 
 from collections.abc import Iterable
@@ -10,24 +10,24 @@ import typer
 
 
 def complete_targets(ctx: typer.Context, incomplete: str) -> list[str]:
-    """Targets of the manifest whose path was typed before, else of the working directory."""
+    """The targets of the manifest whose path was typed before; without one, of the working directory."""
     return _filter_names(_read_names("targets", ctx), incomplete)
 
 
 def complete_keys(ctx: typer.Context, incomplete: str) -> list[str]:
-    """Keys of the manifest whose path was typed before, else of the working directory."""
+    """The keys of the manifest whose path was typed before; without one, of the working directory."""
     return _filter_names(_read_names("images", ctx), incomplete)
 
 
 def complete_clouds(incomplete: str) -> list[str]:
-    """Clouds of clouds.yaml."""
+    """The clouds of clouds.yaml."""
     from imagesync.backends.glance.connect import list_clouds
 
     return _filter_names(list_clouds(), incomplete)
 
 
 def complete_schemas(incomplete: str) -> list[str]:
-    """Schemas of ``imagesync schema``."""
+    """The names of the schemas of ``imagesync schema``."""
     from imagesync.schemas import NAMES
 
     return _filter_names(NAMES, incomplete)
@@ -49,6 +49,6 @@ def _read_names(section: str, ctx: typer.Context) -> Iterable[str]:
 
 
 def _find_path(ctx: typer.Context) -> Path:
-    """The path that was typed; in front of an option that still lacks its value, the parser has not taken it yet."""
+    """The path that was typed. The parser has not read it yet if the option after it lacks its value."""
     words = [Path(word) for word in ctx.args if not word.startswith("-")]
     return next((path for path in words if path.exists()), ctx.params.get("path") or Path())

@@ -1,4 +1,7 @@
-"""How far a run is -> bars at the bottom of a terminal, finished steps above them. Does I/O; imported only on a terminal."""
+"""Events of a run -> progress bars at the bottom of a terminal, finished steps above them. Does I/O.
+
+It is imported only on a terminal, because rich is slow to import.
+"""
 
 import os
 import threading
@@ -31,28 +34,29 @@ from imagesync.render.style import format_count
 from imagesync.text import make_printable
 
 REDRAWS: Final = 4
-"""A second."""
+"""Redraws per second."""
 MARGIN: Final = 3
-"""Columns at the right edge that stay free: the terminal itself writes ^C there."""
+"""Free columns at the right edge, where the terminal itself may write ^C."""
 GAP: Final = 2
+"""Columns between two values of a row."""
 AMOUNT: Final = 18
-"""Columns for the usual values, as of those that follow; longer ones take their columns from the bar."""
+"""The width of a usual amount, and below of a rate and of a time left; a longer value takes columns from the bar."""
 RATE: Final = 11
 LEFT: Final = 11
 MIN_BAR: Final = 6
 MAX_BAR: Final = 40
 INDENT: Final = 12
-"""Columns of the outcome, at the beginning of the line of a step."""
+"""The width of the outcome at the beginning of the line of a step."""
 ROWS_LEFT: Final = 4
-"""Rows of the terminal that bars of transfers do not take."""
+"""Rows of the terminal that stay free of bars."""
 USUAL: Final = ConsoleDimensions(80, 24)
-"""The size of a terminal that does not know it."""
+"""The size that is used if the terminal does not report one."""
 TOTAL: Final = "total"
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One bar: ``share`` from 0 to 1, None if the total is not known."""
+    """The row of one bar; ``share`` is from 0 to 1, None if the total is unknown."""
 
     key: str
     share: float | None
@@ -61,9 +65,9 @@ class Row:
 
 
 class Display:
-    """A context manager that shows a run while the block runs; call it with each event, from any thread.
+    """A context manager that draws the progress of a run; call it with each event, from any thread.
 
-    What others write to the terminal meanwhile is shown above the bars, too.
+    Text that other code writes to the terminal meanwhile is printed above the bars.
     """
 
     def __init__(
@@ -80,7 +84,7 @@ class Display:
         self._keys = max((cell_len(make_printable(step.action.key)) for step in plan.steps), default=0)
         self._has_total = len(plan.steps) > 1
         self._console = Console(
-            file=TerminalStream(stream),  # type: ignore[arg-type]  # all that rich asks of a stream is there
+            file=TerminalStream(stream),  # type: ignore[arg-type]  # it has every method that rich calls
             force_terminal=True,
             color_system="standard" if has_colors else None,
             no_color=not has_colors,
@@ -110,14 +114,15 @@ class Display:
         self.close()
 
     def close(self) -> None:
-        """Take the bars away; again and again is the same as once."""
+        """Remove the bars; a second call does nothing."""
         self._open.close()
 
     def __call__(self, event: Event) -> None:
-        """One event."""
+        """Take one event."""
         with self._lock:
             self._progress.note(event, self._clock())
-        if isinstance(event, Finished) and event.result.outcome is not Outcome.INTERRUPTED:  # the closing lines name it
+        # the closing lines name interrupted steps
+        if isinstance(event, Finished) and event.result.outcome is not Outcome.INTERRUPTED:
             self._print_result(event.result)
 
     def refresh(self) -> None:
@@ -125,14 +130,14 @@ class Display:
         self._live.refresh()
 
     def _show_text(self, text: str) -> None:
-        """Show whole lines above the bars; the beginning of a line waits for the rest."""
+        """Print whole lines above the bars; an unfinished line waits for its end."""
         with self._lock:
             whole, newline, self._unfinished = (self._unfinished + text).rpartition("\n")
         if newline:
             self._print(Text.from_ansi(whole))
 
     def _print_result(self, result: StepResult) -> None:
-        """The line of a step that ended, wrapped between words."""
+        """Print the line of a step that ended, wrapped between words."""
         style = "red" if result.outcome is Outcome.FAILED else ""
         line = format_end(result, with_reason=self._with_reason)
         parts = Text(line[INDENT:], style).wrap(self._console, max(self._console.width - INDENT, INDENT))
@@ -140,7 +145,7 @@ class Display:
         self._print(Text(line[:INDENT], style).append_text(joined))
 
     def _print(self, text: Text) -> None:
-        # the terminal wraps a long line: a copy of it is whole
+        # the terminal wraps long lines itself, so a user can copy them whole
         self._console.print(text, soft_wrap=True)
 
     def _draw(self) -> RenderableType:
@@ -157,7 +162,7 @@ class Display:
         return Group(*lines, *(_cut(Text(note), layout.columns) for note in notes))
 
     def _read_size(self) -> ConsoleDimensions:
-        """The size of the terminal, which may have changed; some terminals do not report it."""
+        """The size of the terminal now: users resize it, and some terminals report none."""
         try:
             columns, lines = os.get_terminal_size(self._stream.fileno())
         except OSError:
@@ -188,7 +193,10 @@ class Display:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Columns of the rows: of the key, the bar (0: none), the amount. ``is_split``: a key has a line of its own."""
+    """The widths of all columns together, the key, the bar (0: none) and the amount.
+
+    ``is_split``: each key has a line of its own.
+    """
 
     columns: int
     key: int
@@ -198,15 +206,16 @@ class Layout:
 
 
 def make_row(key: str, moved: Moved, state: str) -> Row:
-    """The row of a transfer, or of all; ``state`` is shown in the place of rate and time."""
+    """The row of one transfer, or of all together; ``state`` replaces rate and time left."""
     share = min(moved.done / moved.total, 1.0) if moved.total else None
     tail = state or f"{format_rate(moved):>{RATE}}{'':{GAP}}{format_time_left(moved)}"
     return Row(key, share, format_amount(moved), tail)
 
 
 def choose_layout(rows: Sequence[Row], columns: int, keys: int) -> Layout:
-    """A layout for lines of at most ``columns``; ``keys``: of the longest key of the whole plan: the columns never
-    move.
+    """A layout for lines of at most ``columns``.
+
+    ``keys`` is the length of the longest key of the whole plan, so the columns never move during a run.
     """
     amount = max([AMOUNT, *(len(row.amount) for row in rows)])
     tail = max([RATE + GAP + LEFT, *(len(row.tail) for row in rows)])
@@ -231,6 +240,6 @@ def draw_row(row: Row, layout: Layout, *, is_ascii: bool) -> Iterator[Text]:
 
 
 def _cut(line: Text, columns: int) -> Text:
-    """The line, not longer than the terminal."""
+    """The line, cut to ``columns``."""
     line.truncate(columns, overflow="ellipsis")
     return line

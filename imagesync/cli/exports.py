@@ -1,4 +1,4 @@
-"""Live images -> the manifest that describes them, checked by the loader before it is written. Does I/O."""
+"""Live images -> a manifest that describes them, which the loader checks before it is written. Does I/O."""
 
 import os
 import re
@@ -32,12 +32,12 @@ from imagesync.text import make_printable, quote_word, shorten_list
 
 _GLOB = "*?["
 UUID = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
-"""The form of an image's id that a manifest takes."""
+"""The form of image ids that a manifest accepts."""
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which images are exported. ``names`` are globs, one of which must match; ``tags`` must all be there."""
+    """Which images to export. ``names``: globs, one of which must match. ``tags``: the image must have all of them."""
 
     names: Sequence[str] = ()
     owners: Sequence[str] = ()
@@ -49,7 +49,7 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """Where the manifest is written: standard output without ``out``; ``catalog`` None: called like the project."""
+    """Where to write the manifest: standard output if ``out`` is None. ``catalog`` None: the name of the project."""
 
     out: Path | None = None
     catalog: str | None = None
@@ -57,17 +57,18 @@ class Destination:
 
 
 def export_images(wanted: Selection, place: Destination, options: Options) -> ExitCode:
-    """Write the manifest of the selected images; FAILED if something that was asked for could not be written."""
+    """Write the manifest of the selected images; FAILED if a selected image, or a field of one, could not be written."""
     if wanted.all_owners and wanted.owners:
-        raise UsageError("--owner and --all-owners at once", "name one of them")
+        raise UsageError("--owner and --all-owners exclude each other", "pass one of them")
     if place.force and (place.out is None or str(place.out) == "-"):
-        raise UsageError("--force replaces a file, and --out names none", "add --out FILE, or leave --force out")
+        raise UsageError("--force has no effect without --out FILE", "add --out FILE, or remove --force")
     with open_existing(options) as backend:
         identity = backend.identity()
         catalog = place.catalog or slug(identity.project_name) or "exported"
         if not KEY.fullmatch(catalog):
             raise UsageError(
-                f"--catalog {make_printable(catalog)}: not a key", "use letters, digits and . _ -, at most 64"
+                f"--catalog {make_printable(catalog)}: not a valid name",
+                "use at most 64 letters, digits, and the characters . _ -",
             )
         path = _choose_path(place, catalog)
         missing: list[str] = []
@@ -87,18 +88,19 @@ def export_images(wanted: Selection, place: Destination, options: Options) -> Ex
 
 
 def _check_owners(owners: Sequence[str], images: Sequence[LiveImage]) -> None:
-    """UsageError for an owner that is not an id and has no image: the service accepts any word and finds nothing."""
+    """UsageError for an owner that has no image and is not an id: the service accepts any word, and returns no image."""
     found = {image.owner for image in images}
     if names := [owner for owner in owners if not is_project_id(owner) and owner not in found]:
         word = quote_word(names[0])
-        hint = f"give the project's id: openstack project show {word} -f value -c id"
-        raise UsageError(
-            f"--owner {word}: not a project id (32 hexadecimal digits, or a UUID), and it has no image", hint
-        )
+        hint = f"pass the id of the project: openstack project show {word} -f value -c id"
+        raise UsageError(f"--owner {word}: not a project id (32 hexadecimal digits, or a UUID)", hint)
 
 
 def _choose_path(place: Destination, catalog: str) -> Path | None:
-    """The file to write, or the catalog's own in a folder; one that is there is replaced only with --force."""
+    """The file to write; CATALOG.yaml if the path is a folder; None for standard output.
+
+    UsageError if the file exists and ``--force`` is not given.
+    """
     path = place.out
     if path is None or str(path) == "-":
         return None
@@ -108,12 +110,13 @@ def _choose_path(place: Destination, catalog: str) -> Path | None:
         path /= f"{catalog}.yaml"
     check_way(path.parent)
     if os.path.lexists(path) and not place.force:
-        raise UsageError(f"{make_printable(str(path))} exists", "write elsewhere, or pass --force to replace it")
+        message = f"{make_printable(str(path))} already exists"
+        raise UsageError(message, "write to another file, or pass --force to replace it")
     return path
 
 
 def _find(backend: Backend, wanted: Selection, missing: list[str]) -> list[LiveImage]:
-    """What the service finds by owner, tags, visibility and a whole name; globs are for ``_select``."""
+    """The images that the service returns for owner, tags, visibility and a whole name; ``_select`` matches globs."""
     name = wanted.names[0] if len(wanted.names) == 1 and not any(char in wanted.names[0] for char in _GLOB) else None
     owners: list[str | None] = [None] if wanted.all_owners else [*(wanted.owners or [backend.identity().project_id])]
     filters = [Filter(owner, name, frozenset(wanted.tags), wanted.visibility) for owner in owners]
@@ -122,29 +125,30 @@ def _find(backend: Backend, wanted: Selection, missing: list[str]) -> list[LiveI
 
 
 def _select(images: Sequence[LiveImage], wanted: Selection) -> list[LiveImage]:
-    """Images whose name matches and that no catalog owns; with ``managed`` the current build of each key too.
+    """Images whose name matches and that no catalog owns; with ``managed`` also the current build of each key.
 
-    A snapshot with a copy of another image's record is an image like any other.
+    A snapshot with a copied record counts as not owned.
     """
     named = [image for image in images if not wanted.names or is_match(image.name or "", wanted.names)]
     free = [image for image in named if read(image) is None and LEASE not in image.properties]
-    ours = [image for image in named if (record := read(image)) is not None and record.role is Role.CURRENT]
+    owned = [image for image in named if (record := read(image)) is not None and record.role is Role.CURRENT]
     if wanted.managed:
-        return [*free, *ours]
-    catalogs = Counter(image.properties[f"{PREFIX}catalog"] for image in ours)
+        return [*free, *owned]
+    catalogs = Counter(image.properties[f"{PREFIX}catalog"] for image in owned)
     for catalog, number in sorted(catalogs.items()):
-        say(f"{format_count(number, 'image')} of catalog {make_printable(catalog)} left out; --managed takes them in")
+        count = format_count(number, "image")
+        say(f"{count} of catalog {make_printable(catalog)} left out; to include them, pass --managed")
     return free
 
 
 def _drop_odd_ids(images: Sequence[LiveImage], missing: list[str]) -> list[LiveImage]:
-    """Those that ``adopt`` can name; ``missing`` takes a sentence for each other."""
+    """The images whose id a manifest accepts; ``missing`` gets a sentence for each other one."""
     missing += [f"image {image.id}: its id is not a UUID" for image in images if not UUID.fullmatch(image.id)]
     return [image for image in images if UUID.fullmatch(image.id)]
 
 
 def _check(made: Exported) -> None:
-    """The text loaded and resolved as apply would, and compared with the images: it must say what they are."""
+    """Load and resolve the text as apply would, and compare it with the images; Bug if it differs from them."""
     with tempfile.TemporaryDirectory(prefix="imagesync-") as folder:
         path = Path(folder) / "export.yaml"
         path.write_text(made.text, encoding="utf-8")
@@ -153,7 +157,7 @@ def _check(made: Exported) -> None:
         except ManifestError as error:
             raise Bug(f"export wrote a manifest that does not load:\n{error}\n{made.text}") from error
     if wrong:
-        raise Bug("export wrote a manifest that says something else: " + ", ".join(wrong) + f"\n{made.text}")
+        raise Bug("export wrote a manifest that differs from the images: " + ", ".join(wrong) + f"\n{made.text}")
 
 
 def _make_folder(path: Path) -> None:
@@ -161,7 +165,7 @@ def _make_folder(path: Path) -> None:
         path.mkdir(exist_ok=True)
     except OSError as error:
         raise UsageError(
-            f"{make_printable(str(path))}: {error.strerror}", "name a file or a folder to write to"
+            f"{make_printable(str(path))}: {error.strerror}", "pass a file or folder that can be written"
         ) from error
 
 

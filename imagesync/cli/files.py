@@ -1,7 +1,7 @@
-"""Results -> files that only their owner can read, whole or not at all; pipes, devices and streams are written. Does I/O.
+"""Results -> files, complete or not at all, that only their owner can read; or pipes, devices and streams. Does I/O.
 
-No file is written through a link: the author of a checkout could choose with it what is overwritten. A link at the
-place of an output is replaced, and a relative path must not lead out of the working directory by a link.
+imagesync never writes a file through a link, because the author of a checkout could choose which file it overwrites. It
+replaces a link at the path of an output, and refuses a relative path that leaves the working directory through a link.
 """
 
 import fcntl
@@ -18,25 +18,25 @@ from imagesync.paths import check_way
 from imagesync.text import escape_commands, json_text, make_printable
 
 INPUT_SUFFIXES: Final = (".yaml", ".yml", ".db")
-"""Ends of names of manifests and of the database of a local store."""
+"""The suffixes of manifests and of the database of a local store."""
 _STREAMS: Final = {"/dev/stdin": 0, "/dev/stdout": 1, "/dev/stderr": 2}
 _DESCRIPTOR: Final = re.compile(r"(?:/dev|/proc/(?P<process>self|thread-self|[0-9]+))/fd/(?P<number>[0-9]{1,6})")
 _KINDS: Final = {stat.S_IFDIR: "a folder", stat.S_IFBLK: "a block device", stat.S_IFSOCK: "a socket"}
-"""What no output can be, by the type of the file."""
+"""Types of files that an output cannot be."""
 
 
 def find_folder(path: Path) -> Path:
-    """The folder that paths in a file are relative to: the file's own; the working directory for a pipe or a stream."""
+    """The folder that the paths in a file are relative to: its own; the working directory for a pipe or stream."""
     return Path() if is_stream(path) else path.parent
 
 
 def is_stream(path: Path) -> bool:
-    """Whether an output is a pipe, a character device or an open stream (/dev/stdout, /dev/fd/N), and no file."""
+    """Whether an output is a pipe, a character device or an open stream (/dev/stdout, /dev/fd/N) instead of a file."""
     return _find_descriptor(path) is not None or _read_type(path) in (stat.S_IFIFO, stat.S_IFCHR)
 
 
 def _find_descriptor(path: Path) -> int | None:
-    """The number of an open stream that a path names."""
+    """The number of the open stream that a path names; None if it names none."""
     text = os.path.abspath(path)
     found = _DESCRIPTOR.fullmatch(text)
     if found is None or found["process"] not in (None, "self", "thread-self", str(os.getpid())):
@@ -45,7 +45,7 @@ def _find_descriptor(path: Path) -> int | None:
 
 
 def _read_type(path: Path) -> int:
-    """What a path is itself, links not followed; 0 if it is not there."""
+    """The type of the file at a path, without following links; 0 if it does not exist."""
     try:
         return stat.S_IFMT(os.lstat(path).st_mode)
     except OSError:
@@ -53,7 +53,7 @@ def _read_type(path: Path) -> int:
 
 
 def check_writable(*paths: Path | None) -> None:
-    """Raise an error for a path that cannot be written at all: better known before the work than after it."""
+    """Raise an error for a path that cannot be written, before the run instead of after it."""
     for path in paths:
         if path is None:
             continue
@@ -62,30 +62,33 @@ def check_writable(*paths: Path | None) -> None:
             continue
         check_way(path.parent)
         if not path.parent.is_dir():
-            raise _refuse(path, f"there is no folder {path.parent}", "make it, or check the path")
+            raise _refuse(path, f"the folder {path.parent} does not exist", "create it, or check the path")
         if what := _KINDS.get(_read_type(path)):
             raise _refuse(path, f"it is {what}", "name a file in it" if what == "a folder" else "name a file")
         place = path if is_stream(path) else path.parent
         if not os.access(place, os.W_OK if is_stream(path) else os.W_OK | os.X_OK):
-            what = "you may not write to it" if is_stream(path) else "its folder is read-only"
+            what = "it is not writable" if is_stream(path) else "its folder is not writable"
             raise _refuse(path, what, "check its permissions and mount")
 
 
 def check_results(*paths: Path | None) -> None:
-    """As ``check_writable``, for files that results go to; UsageError if two are one file, or one may be an input."""
+    """``check_writable`` for the files of results; UsageError if two are the same file, or one looks like an input."""
     named = [os.path.abspath(path) for path in paths if path is not None and _find_descriptor(path) is None]
     for path in paths:
         if path is not None:
             check_no_input(path)
             if named.count(os.path.abspath(path)) > 1 and not is_stream(path):
-                raise UsageError(f"{make_printable(str(path))} is named twice for results", "name a file for each")
+                message = f"two results would be written to {make_printable(str(path))}"
+                raise UsageError(message, "name a different file for each")
     check_writable(*paths)
 
 
 def check_no_input(path: Path) -> None:
-    """UsageError for the name of a manifest or of the database of a store: a result would take its place."""
+    """UsageError for a path with the suffix of a manifest or of a store's database: the result would replace it."""
     if path.suffix.lower() in INPUT_SUFFIXES:
-        message = f"{make_printable(str(path))} has the name of a manifest or of a store's database; no result is written there"
+        message = (
+            f"{make_printable(str(path))} has the suffix of a manifest or of a store's database and is not overwritten"
+        )
         raise UsageError(message, f"name a file that does not end in {', '.join(INPUT_SUFFIXES)}")
 
 
@@ -93,9 +96,9 @@ def _check_descriptor(path: Path, number: int) -> None:
     try:
         mode = fcntl.fcntl(number, fcntl.F_GETFL) & os.O_ACCMODE
     except OSError:
-        raise _refuse(path, "there is no such stream", f"open it, for example with {number}>FILE") from None
+        raise _refuse(path, "the stream is not open", f"open it, for example with {number}>FILE") from None
     if mode == os.O_RDONLY:
-        raise _refuse(path, "that stream is only for reading", "name another one, or a file")
+        raise _refuse(path, "the stream is open only for reading", "name another stream or a file")
 
 
 def _refuse(path: Path, why: str, hint: str) -> ImagesyncError:
@@ -103,9 +106,9 @@ def _refuse(path: Path, why: str, hint: str) -> ImagesyncError:
 
 
 def write_private(path: Path, text: str, *, mode: int = 0o600) -> None:
-    """A file that only its owner can read (or with another ``mode``), whole or not at all; or the text to a stream.
+    """Write a complete file with permissions ``mode``, or none; write the text to ``path`` if it is a stream.
 
-    A log that shows it is not commanded by it.
+    Lines that a CI system would take as commands are escaped.
     """
     check_way(path.parent)
     try:
@@ -129,12 +132,12 @@ def write_private(path: Path, text: str, *, mode: int = 0o600) -> None:
 
 
 def write_json(path: Path, document: Any) -> None:
-    """Sorted JSON, whole or not at all."""
+    """Write a complete file of sorted JSON, or none."""
     write_private(path, json_text(document) + "\n")
 
 
 def open_private(path: Path) -> TextIO:
-    """A file to be written and read at the same time: a new one, private and in its place at once; or a stream."""
+    """Open a file that others may read while it is written: a new private file, at its path at once; or a stream."""
     check_way(path.parent)
     try:
         if is_stream(path):
@@ -153,12 +156,12 @@ def open_private(path: Path) -> TextIO:
 
 
 def _make_beside(path: Path) -> tuple[int, str]:
-    """A new file that replaces what is at ``path`` later: a link there is replaced, and never followed."""
+    """Make a new file next to ``path``, to replace it later: a link at ``path`` is replaced and never followed."""
     return tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:200]}.")
 
 
 def _open_stream(path: Path) -> TextIO:
-    """A pipe or a device opened, never made or replaced; of an open stream a copy, which continues where that one is."""
+    """Open a pipe or device, which is never created or replaced; or copy an open stream, to continue at its position."""
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
     number = _find_descriptor(path)
@@ -168,5 +171,5 @@ def _open_stream(path: Path) -> TextIO:
 
 
 def make_write_error(path: Path, error: OSError) -> ImagesyncError:
-    """The error of a file that could not be written."""
+    """The error for a file that could not be written."""
     return _refuse(path, error.strerror or str(error), "check the folder and its space")

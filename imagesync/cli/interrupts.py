@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM during a run -> a stop in good order, or at once. Does I/O: handles signals, ends the process."""
+"""SIGINT and SIGTERM during a run -> an orderly stop, or an immediate one. Does I/O: it handles signals."""
 
 import signal
 import threading
@@ -11,7 +11,7 @@ from imagesync.cli.exit_codes import ExitCode
 
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 MAX_UNWINDING: Final = 5.0
-"""Seconds in which a command that is interrupted before its first step must have ended by itself."""
+"""Seconds within which a command that is interrupted before its first step must end by itself."""
 NOTICE: Final = (
     "Stopping: transfers are interrupted, running steps finish, no further step starts.\n{again} to stop at once."
 )
@@ -20,9 +20,9 @@ _END: Final = 0
 
 
 class Interrupted(BaseException):
-    """A signal came before the first step, or during the confirmation; its text is a sentence for a person.
+    """A signal arrived before the first step, or during the confirmation; ``text`` is the sentence for the user.
 
-    It is not a KeyboardInterrupt: Click turns that into an Abort, which does not have the signal.
+    It is not a KeyboardInterrupt, because Click turns that into an Abort and loses the signal.
     """
 
     def __init__(self, text: str, number: int = signal.SIGINT) -> None:
@@ -31,18 +31,18 @@ class Interrupted(BaseException):
 
 
 class Interrupts:
-    """The signals that end a run, caught while the block runs; also in a background job, for which shells ignore SIGINT.
+    """A context manager that catches SIGINT and SIGTERM; also in a background job, where shells ignore SIGINT.
 
-    The first one raises ``Interrupted`` in the main thread; once ``let_steps_end`` was called it only sets ``cancelled``. The
-    second one, and a first one that does not end the block in ``MAX_UNWINDING`` seconds, calls ``abandon`` in a thread of
-    its own: that one must end the process. ``say`` gets a sentence for a person.
+    The first signal raises ``Interrupted`` in the main thread; after ``let_steps_end`` it only sets ``cancelled``. A second
+    signal calls ``abandon`` in another thread, which must end the process. So does a first signal if the block has not
+    ended ``MAX_UNWINDING`` seconds later. ``say`` prints a sentence for the user.
     """
 
     def __init__(self, say: Callable[[str], None], abandon: Callable[[], None]) -> None:
         self._say, self._abandon = say, abandon
         self.cancelled = threading.Event()
         self.number = 0
-        """Of the first signal; 0 before."""
+        """The number of the first signal; 0 before it."""
         self._has_steps = False
         self._came: SimpleQueue[int] = SimpleQueue()
         self._before: dict[int, Any] = {}
@@ -63,18 +63,18 @@ class Interrupts:
 
     @property
     def exit_code(self) -> ExitCode:
-        """That of a process which the first signal ended."""
+        """The exit code of a process that the first signal ended."""
         return choose_exit_code(self.number)
 
     def let_steps_end(self) -> None:
-        """From now on the first signal raises nothing: steps run, or their results are written."""
+        """From now on the first signal raises no error, because steps run or results are written."""
         self._has_steps = True
 
     def _catch(self, number: int, _frame: FrameType | None) -> None:
         is_first = not self.number
         self.number = self.number or number
         self.cancelled.set()
-        self._came.put(number)  # the only queue that may be written to from here
+        self._came.put(number)  # only a SimpleQueue is safe in a signal handler
         if is_first and not self._has_steps:
             raise Interrupted("interrupted", number)
 
@@ -93,5 +93,5 @@ class Interrupts:
 
 
 def choose_exit_code(number: int) -> ExitCode:
-    """128 and the number of a signal, as shells say it."""
+    """128 plus the number of a signal, as in shells."""
     return ExitCode.TERMINATED if number == signal.SIGTERM else ExitCode.INTERRUPTED

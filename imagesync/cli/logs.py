@@ -1,4 +1,4 @@
-"""What ``-v``, ``-vv`` and ``--log-file`` write: notices, retries and their reasons, requests; never a secret. Does I/O."""
+"""``-v``, ``-vv`` and ``--log-file`` -> handlers that write warnings, retries and requests, without secrets. Does I/O."""
 
 import contextlib
 import logging
@@ -19,15 +19,15 @@ from imagesync.version import __version__
 
 LOGGER: Final = "imagesync"
 SHOWN: Final = "is_shown"
-"""Marks a record that a person has seen already: it is for the file only."""
+"""Marks a record that was printed already and is for the log file only."""
 
 
 @dataclass(frozen=True, slots=True)
 class LogOptions:
-    """How much is reported, and where it is logged."""
+    """How much a command prints, and its log file."""
 
     quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="Only problems: no progress, and with --yes no plan.")
+        bool, typer.Option("--quiet", "-q", help="Print only problems: no progress, and with --yes no plan.")
     ] = False
     verbose: Annotated[
         int,
@@ -35,27 +35,30 @@ class LogOptions:
             "--verbose",
             "-v",
             count=True,
-            help="Report retries and their reasons on standard error; -vv: each request, too.",
+            help="Print retries and their reasons to standard error; -vv also prints each request.",
             metavar="",
+            show_default=False,
         ),
     ] = 0
     log_file: Annotated[
         Path | None,
         typer.Option(
-            "--log-file", help="Write all of that, and what is shown, with times; no secrets.", metavar="FILE"
+            "--log-file",
+            help="Write requests, retries and the printed output to this file, with times and without secrets.",
+            metavar="FILE",
         ),
     ] = None
 
 
 class _OneLine(logging.Formatter):
-    """A record as one printable line, also with quoted texts."""
+    """Formats a record as one printable line."""
 
     def format(self, record: logging.LogRecord) -> str:
         return make_printable(super().format(record))
 
 
 class _FileLine(logging.Formatter):
-    """A record as one line without secrets; its time is UTC, as ISO 8601 writes it."""
+    """Formats a record as one line without secrets, with its time in UTC (ISO 8601)."""
 
     def format(self, record: logging.LogRecord) -> str:
         at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
@@ -64,28 +67,28 @@ class _FileLine(logging.Formatter):
 
 
 class _FileHandler(logging.StreamHandler[TextIO]):
-    """A log file. An error of writing it does not stop the run."""
+    """Writes a log file. An error of the file does not stop the run."""
 
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002, N802 - as logging has it
-        """Write no more."""
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002, N802 - the name in logging
+        """Stop writing to the file."""
         logging.getLogger(LOGGER).removeHandler(self)
         self.close()
 
     def close(self) -> None:
-        """Close the file, too."""
+        """Close the handler and the file."""
         with contextlib.suppress(OSError):
             self.stream.close()
         super().close()
 
 
 def set_up_logs(options: LogOptions = LogOptions()) -> None:
-    """Write warnings to standard error, with ``-v`` retries, with ``-vv`` each request; everything to a log file.
+    """Set the handlers: warnings to standard error, with ``-v`` retries, with ``-vv`` requests; all to the log file.
 
     ImagesyncError if the file cannot be written.
     """
     if options.quiet and options.verbose:
-        raise UsageError("--quiet and --verbose contradict each other", "leave one out")
-    logging.getLogger("oslo_utils").addHandler(logging.NullHandler())  # imagesync words what it finds in an image
+        raise UsageError("--quiet and --verbose exclude each other", "pass one of them")
+    logging.getLogger("oslo_utils").addHandler(logging.NullHandler())  # imagesync reports problems of images itself
     log = logging.getLogger(LOGGER)
     for handler in list(log.handlers):
         log.removeHandler(handler)
@@ -106,16 +109,16 @@ def set_up_logs(options: LogOptions = LogOptions()) -> None:
 
 
 def _name_command() -> list[str]:
-    """The command, without its options: they may hold a value that is a secret."""
+    """The command without its options, because their values may be secrets."""
     return [word for word in sys.argv[1:2] if not word.startswith("-")]
 
 
 def has_log_file() -> bool:
-    """Whether what is shown is kept in a file."""
+    """Whether there is a log file."""
     return any(isinstance(handler, _FileHandler) for handler in logging.getLogger(LOGGER).handlers)
 
 
 def note(text: str, level: int = logging.INFO) -> None:
-    """Keep in the log file what a person has seen, line by line."""
+    """Write printed text to the log file, line by line."""
     for line in text.splitlines():
         logging.getLogger(LOGGER).log(level, "%s", line, extra={SHOWN: True})

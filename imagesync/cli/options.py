@@ -1,7 +1,7 @@
-"""The options of the commands: each once, with its help. No I/O.
+"""The options of the commands, each defined once, with its help. No I/O.
 
-``with_options`` gives a command the fields of ``Options``, and of other such values, beside its own parameters: an option
-is spelled and explained alike in every command that has it.
+``with_options`` adds the fields of ``Options``, and of other dataclasses, to the parameters of a command. So an option has
+the same name and help in every command.
 """
 
 import inspect
@@ -35,76 +35,78 @@ CONTEXT: Final = {"help_option_names": ["-h", "--help"]}
 
 
 def make_command() -> typer.Typer:
-    """The home of one command: each module of ``commands`` has one, called ``app``."""
+    """A Typer application for one command; each module of ``commands`` has one as ``app``."""
     return typer.Typer(
         add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None, context_settings=CONTEXT
     )
 
 
 class Form(StrEnum):
-    """How a result is written."""
+    """The format of the output."""
 
     TEXT = "text"
     JSON = "json"
 
 
-PathArgument = Annotated[Path, typer.Argument(help="A manifest, or a folder of them.", metavar="[PATH]")]
+PathArgument = Annotated[Path, typer.Argument(help="A manifest, or a folder of manifests.", metavar="PATH")]
 PathOrPlan = Annotated[
-    Path, typer.Argument(help="A manifest, a folder of them, or a saved plan.", metavar="[PATH | PLAN.json]")
+    Path, typer.Argument(help="A manifest, a folder of manifests, or a saved plan.", metavar="PATH|PLAN.json")
 ]
 TargetName = Annotated[
     str | None,
-    typer.Option("--target", help="A target of the manifest.", metavar="NAME", autocompletion=complete_targets),
+    typer.Option("--target", help="Use this target of the manifest.", metavar="NAME", autocompletion=complete_targets),
 ]
 CloudName = Annotated[
     str | None,
-    typer.Option("--cloud", help="A cloud of clouds.yaml.", metavar="NAME", autocompletion=complete_clouds),
+    typer.Option("--cloud", help="Use this cloud of clouds.yaml.", metavar="NAME", autocompletion=complete_clouds),
 ]
 CloudsFile = Annotated[
     Path | None,
     typer.Option(
-        "--clouds-file", help="Read this file instead of the user's and the system's clouds.yaml.", metavar="FILE"
+        "--clouds-file", help="Use this file instead of the user's and the system's clouds.yaml.", metavar="FILE"
     ),
 ]
 StorePath = Annotated[
-    Path | None, typer.Option("--store", help="A local store: a folder, made on first use.", metavar="DIR")
+    Path | None, typer.Option("--store", help="Use the local store in this folder; apply creates it.", metavar="DIR")
 ]
-Values = Annotated[list[str], typer.Option("--set", help="A value for ${NAME} (repeatable).", metavar="NAME=VALUE")]
+Values = Annotated[
+    list[str], typer.Option("--set", help="Set the value of ${NAME} (repeatable).", metavar="NAME=VALUE")
+]
 AllowOutside = Annotated[
     bool,
     typer.Option(
-        "--allow-outside", help="Let paths and links leave the catalog's folder, and a saved plan lie elsewhere."
+        "--allow-outside",
+        help="Allow paths and links to leave the catalog's folder, and a saved plan to use files elsewhere.",
     ),
 ]
 SourceHosts = Annotated[
     list[str],
     typer.Option(
         "--source-hosts",
-        help="Fetch from these hosts only: a glob (repeatable). They may be private ones.",
+        help="Fetch only from hosts that match this glob (repeatable); they may be private hosts.",
         metavar="HOST",
     ),
 ]
-Format = Annotated[Form, typer.Option("--format", help="How the result is written.")]
+Format = Annotated[Form, typer.Option("--format", help="The format of the output.")]
 NoSourceCheck = Annotated[
     bool,
-    typer.Option("--no-source-check", help="Do not check the URLs and local files of images before an apply."),
+    typer.Option("--no-source-check", help="Do not check in advance the URLs and local files of images."),
 ]
-Strict = Annotated[
-    bool, typer.Option("--strict", help="Profiles and values that nothing uses are errors, not warnings.")
-]
+Strict = Annotated[bool, typer.Option("--strict", help="Report unused profiles and values as errors, not as warnings.")]
 Color = Annotated[
-    bool | None, typer.Option("--color/--no-color", help="Default: on a terminal, unless NO_COLOR is set.")
+    bool | None,
+    typer.Option("--color/--no-color", help="Use colors (default: on a terminal, unless NO_COLOR is set)."),
 ]
 
 Stage = Annotated[
     bool,
-    typer.Option("--stage", help="Only upload and verify new builds, and leave them as private, hidden candidates."),
+    typer.Option("--stage", help="Only upload and verify new builds, as private, hidden candidates; publish nothing."),
 ]
 Discard = Annotated[
     str | None,
     typer.Option(
         "--discard-staged",
-        help="Only drop candidates: all that are not rejected, or every one of a key (a glob).",
+        help="Only drop candidates: all except rejected ones, or all of the keys that match KEY (a glob).",
         metavar="[KEY]",
         autocompletion=complete_keys,
     ),
@@ -114,15 +116,15 @@ Ids = Annotated[
     Path | None,
     typer.Option(
         "--ids",
-        help="Write key -> image id as JSON, for other tools to pin; with --stage the candidates' ids.",
+        help="Write the image id of each key as JSON, for tools that pin images; with --stage those of candidates.",
         metavar="FILE",
     ),
 ]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
 
 
 def fill_optional_values(words: list[str]) -> list[str]:
-    """The command line with a value for --discard-staged if none follows it: every key."""
+    """The words of the command line; ``--discard-staged`` without a value gets ``*``, which matches every key."""
     return [
         f"{word}={EVERY_KEY}" if word == "--discard-staged" and after.startswith("-") else word
         for word, after in zip_longest(words, words[1:], fillvalue="-")
@@ -131,7 +133,7 @@ def fill_optional_values(words: list[str]) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What a plan is made for, from and with."""
+    """The options that select the target, the manifest and the limits of a plan."""
 
     target: TargetName = None
     cloud: CloudName = None
@@ -142,38 +144,43 @@ class Options:
         list[str],
         typer.Option(
             "--only",
-            help="Look at these keys only: a glob (repeatable).",
+            help="Plan only the keys that match this glob (repeatable).",
             metavar="KEY",
             autocompletion=complete_keys,
         ),
     ] = field(default_factory=list)
-    jobs: Annotated[int, typer.Option("--jobs", help="Steps done at once.", min=1, max=64)] = 8
+    jobs: Annotated[
+        int, typer.Option("--jobs", help="Run this many steps at the same time.", metavar="N", min=1, max=64)
+    ] = 8
     max_delete: Annotated[
-        str | None, typer.Option("--max-delete", help="Keys that may vanish: a count, or per cent.", metavar="N|N%")
+        str | None,
+        typer.Option("--max-delete", help="Allow at most this number, or percentage, of removed keys.", metavar="N|N%"),
     ] = None
     max_update: Annotated[
-        str | None, typer.Option("--max-update", help="Keys that may change: a count, or per cent.", metavar="N|N%")
+        str | None,
+        typer.Option("--max-update", help="Allow at most this number, or percentage, of changed keys.", metavar="N|N%"),
     ] = None
     allow_protected: Annotated[
-        bool, typer.Option("--allow-protected", help="Let protected images leave the catalog.")
+        bool, typer.Option("--allow-protected", help="Allow a plan that deletes, hides or releases protected images.")
     ] = False
     destroy: Annotated[
         bool,
         typer.Option(
-            "--destroy", help="Allow a plan that removes every image of the catalog; it does not lift --max-delete."
+            "--destroy",
+            help="Allow a plan that removes every image of the catalog; all other plans keep the limit of --max-delete.",
         ),
     ] = False
     reactivate: Annotated[
         bool, typer.Option("--reactivate", help="Reactivate images that another user deactivated.")
     ] = False
-    drift_only: Annotated[bool, typer.Option("--drift-only", help="Only restore what drifted.")] = False
+    drift_only: Annotated[bool, typer.Option("--drift-only", help="Only restore drifted values.")] = False
     allow_outside: AllowOutside = False
     source_hosts: SourceHosts = field(default_factory=list)
     min_source_rate: Annotated[
         int,
         typer.Option(
             "--min-source-rate",
-            help="Give up a mirror that is slower for a minute; 0: never.",
+            help="Give up a mirror that is slower than this for a minute; 0: never.",
             metavar="KIB/S",
             min=0,
         ),
@@ -189,13 +196,13 @@ class Options:
             check_host(glob)
 
     def make_choice(self, environment: str | None) -> "Choice":
-        """What selects the place of a run; UsageError if two options do."""
+        """The choice of the place of a run; UsageError if two options select one."""
         from imagesync.manifest.selection import Choice
 
         return Choice(self.target, self.cloud, str(self.store) if self.store else None, environment)
 
     def make_access(self) -> "SourceAccess":
-        """The rules of this run for what it fetches."""
+        """The rules of this run for access to sources."""
         from imagesync.sources import SourceAccess
 
         rate = self.min_source_rate * 1024
@@ -203,11 +210,11 @@ class Options:
 
     @property
     def names_target(self) -> bool:
-        """Whether the command line names the cloud or store of a saved plan."""
+        """Whether an option names the cloud or store, instead of the saved plan."""
         return bool(self.cloud or self.store)
 
     def policy(self, declared: Policy) -> Policy:
-        """The manifest's policy with what the command line permits."""
+        """The manifest's policy with the limits and permissions of the command line."""
         return replace(
             declared,
             max_delete=parse_limit("max-delete", self.max_delete) or declared.max_delete,
@@ -221,64 +228,67 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """Where the results of a run go beside standard output."""
+    """The format of the output of a run, and the files for its results."""
 
     form: Format = Form.TEXT
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Write the report as JSON.", metavar="FILE.json")] = (
-        None
-    )
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Write the report as JSON to this file.", metavar="FILE.json")
+    ] = None
     ids: Ids = None
     events: Annotated[
-        Path | None, typer.Option("--events", help="Write what happens as lines of JSON.", metavar="FILE")
+        Path | None,
+        typer.Option(
+            "--events", help="Write the events of the run to this file, one JSON object a line.", metavar="FILE"
+        ),
     ] = None
     color: Color = None
 
 
 @dataclass(frozen=True, slots=True)
 class Amount:
-    """How much of a plan is shown."""
+    """How much of a plan is printed."""
 
     detail: Annotated[
         bool, typer.Option("--detail", help="Show every field, id, digest and retired build of the plan.")
     ] = False
-    summary: Annotated[bool, typer.Option("--summary", help="Show the counts of the plan only.")] = False
+    summary: Annotated[bool, typer.Option("--summary", help="Show only the counts of the plan.")] = False
 
     def choose(self, form: Form = Form.TEXT) -> Detail:
-        """The amount; UsageError for both options, or one of them where the plan is ``form`` JSON, which has all."""
+        """The amount; UsageError for both options, or for one of them with JSON, which always has every field."""
         if self.detail and self.summary:
             raise UsageError("--detail and --summary exclude each other", "pass one of them")
         if form is Form.JSON and (self.detail or self.summary):
             word = "--detail" if self.detail else "--summary"
-            raise UsageError(f"{word} has no effect on --format json, which shows every field", f"leave out {word}")
+            raise UsageError(f"{word} has no effect on --format json, which has every field", f"remove {word}")
         return Detail.WHOLE if self.detail else Detail.SUMMARY if self.summary else Detail.USUAL
 
     def check_not_shown(self) -> None:
-        """UsageError if an option changes the text of a plan that is not shown."""
+        """UsageError for an option about the text of a plan that is not printed."""
         if self.detail or self.summary:
             word = "--detail" if self.detail else "--summary"
-            raise UsageError(f"{word} changes a plan, which --quiet with --yes does not show", "leave one out")
+            raise UsageError(f"{word} has no effect, because --quiet with --yes prints no plan", f"remove {word}")
 
 
 @dataclass(frozen=True, slots=True)
 class Locking:
-    """Whether a run takes the lease, and how many seconds it waits for it; UsageError if it would wait for none."""
+    """Whether a run takes the lease, and how many seconds it waits for it; UsageError if the options exclude each other."""
 
     lock_timeout: Annotated[
         float | None,
         typer.Option(
             "--lock-timeout",
-            help=f"How long to wait while another run has the lease (default {LOCK_TIMEOUT:g}).",
+            help=f"Wait this long for the lease while another run holds it (default: {LOCK_TIMEOUT:g}).",
             metavar="SECONDS",
             min=0,
         ),
     ] = None
-    no_lock: Annotated[bool, typer.Option("--no-lock", help="Take no lease: nothing keeps another run out.")] = False
+    no_lock: Annotated[
+        bool, typer.Option("--no-lock", help="Take no lease: other runs may change the catalog, too.")
+    ] = False
 
     def __post_init__(self) -> None:
         if self.no_lock and self.lock_timeout is not None:
-            raise UsageError(
-                "--no-lock and --lock-timeout exclude each other: there is nothing to wait for", "keep one"
-            )
+            raise UsageError("--lock-timeout has no effect with --no-lock, which takes no lease", "pass one of them")
 
     @property
     def seconds(self) -> float:
@@ -294,40 +304,40 @@ def parse_pairs(given: list[str]) -> dict[str, str]:
         if not (name and equals):
             raise UsageError(f"--set {make_printable(item)}: not NAME=VALUE", "write --set name=value")
         if name in found:
-            raise UsageError(f"--set {make_printable(name)} is given twice", "keep one")
+            raise UsageError(f"--set {make_printable(name)} is given twice", "pass it once")
         found[name] = value
     return found
 
 
 def parse_limit(option: str, text: str | None) -> Limit | None:
-    """``9`` or ``30%`` as a limit."""
+    """``9`` or ``30%`` as a limit; UsageError for any other text."""
     if text is None:
         return None
     number = text.removesuffix("%").strip()
     if not (number.isascii() and number.isdigit() and len(number) <= MAX_LIMIT_DIGITS):
         raise UsageError(
-            f"--{option} {make_printable(text)}: not a count or per cent", f"write --{option} 9 or --{option} 30%"
+            f"--{option} {make_printable(text)}: not a number or a percentage", f"write --{option} 9 or --{option} 30%"
         )
     limit = Limit(int(number), percent=text.endswith("%"))
     if limit.percent and limit.value > MAX_PERCENT:
-        raise UsageError(f"--{option} {text}: more than {MAX_PERCENT} per cent", f"write --{option} {MAX_PERCENT}%")
+        raise UsageError(f"--{option} {text}: more than {MAX_PERCENT} %", f"write --{option} {MAX_PERCENT}%")
     return limit
 
 
 def check_host(glob: str) -> None:
-    """UsageError for a value of ``--source-hosts`` that no host can match: a URL, a port, a space."""
-    if _NO_HOST.search(glob) or glob.count(":") == 1:  # an IPv6 address has more of them
-        message = f"--source-hosts {show_key(glob)}: not a host, or a glob of hosts"
-        raise UsageError(message, "write the host alone, as in --source-hosts '*.example.org'")
+    """UsageError for a value of ``--source-hosts`` that no host can match: it has a URL, a port or a space."""
+    if _NO_HOST.search(glob) or glob.count(":") == 1:  # an IPv6 address has several colons
+        message = f"--source-hosts {show_key(glob)}: not a host or a glob of hosts"
+        raise UsageError(message, "write only the host, for example --source-hosts '*.example.org'")
 
 
 def without_options(*names: str) -> Callable[[Callable[..., int]], Callable[..., int]]:
-    """As ``with_options``, for a command that does not use the fields of these names: it does not have those options."""
+    """``with_options`` for a command that does not have the options of these fields."""
     return partial(with_options, without=names)
 
 
 def with_options(command: Callable[..., int], *, without: Collection[str] = ()) -> Callable[..., int]:
-    """A command some of whose parameters are dataclasses: their fields become options of the command, in their place."""
+    """The command with each parameter that is a dataclass replaced by the fields of that dataclass, as options."""
     hints = get_type_hints(command, include_extras=True)
     parts = {
         name: [option for option in _list_options(hints[name]) if option.name not in without]
@@ -354,7 +364,7 @@ def with_options(command: Callable[..., int], *, without: Collection[str] = ()) 
 
 
 def _list_options(value: Any) -> list[inspect.Parameter]:
-    """The fields of a dataclass that are options; those without a help are none."""
+    """The fields of a dataclass that are options: those with ``Annotated`` types."""
     hints = get_type_hints(value, include_extras=True)
     return [
         inspect.Parameter(

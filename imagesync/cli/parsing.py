@@ -1,4 +1,4 @@
-"""The class of every command: an option that takes one value is given once, and ``--help`` groups options by topic. No I/O."""
+"""The class of every command: it rejects repeated and empty options, and groups options in ``--help``. No I/O."""
 
 from collections import Counter
 from typing import Any
@@ -10,10 +10,10 @@ from imagesync.errors import UsageError
 
 
 class Command(TyperCommand):
-    """A command as ``--help`` shows it and as its words are read."""
+    """A command with stricter options and a grouped ``--help``."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Read the words; UsageError for an option that is given twice, or empty: the intended value is unknown."""
+        """Parse the words; UsageError for a repeated or empty option, because its intended value is unknown."""
         if not ctx.resilient_parsing:  # the shell asks for completions
             values, _, order = self.make_parser(ctx).parse_args(args=list(args))
             _check_repeats(order)
@@ -21,7 +21,7 @@ class Command(TyperCommand):
         return super().parse_args(ctx, args)
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
-        """Write the arguments, then a section for each topic."""
+        """Write the arguments, then one section for each topic."""
         sections: dict[str, list[tuple[str, str]]] = {}
         for param in self.get_params(ctx):
             if record := param.get_help_record(ctx):
@@ -34,19 +34,19 @@ class Command(TyperCommand):
 
 
 def _check_repeats(order: list[Any]) -> None:
-    """UsageError if an option that takes one value, or one of two opposite words, is twice in ``order``."""
+    """UsageError if ``order`` has an option twice that takes one value, or both words of a pair such as --color/--no-color."""
     single = [param for param in order if isinstance(param, TyperOption) and not (param.multiple or param.count)]
     exclusive = [param for param in single if not param.is_flag or param.secondary_opts]
     for name, times in Counter(param.name for param in exclusive).items():
         if times > 1:
             param = next(param for param in exclusive if param.name == name)
             words = "/".join([max(param.opts, key=len), *param.secondary_opts])
-            raise UsageError(f"{words} is given {times} times", "keep one")
+            raise UsageError(f"{words} is given {times} times", "pass it once")
 
 
 def _check_empty(values: dict[str, Any], order: list[Any]) -> None:
-    """UsageError for an empty value, as of an unset variable: as a path it would be the working directory."""
+    """UsageError for an empty value, for example of an unset variable: an empty path would mean the working directory."""
     for param in order:
         value = values.get(param.name)
         if value == "" or (isinstance(value, list | tuple) and "" in value):
-            raise UsageError(f"{max(param.opts, key=len)} is empty", "give it a value, or leave it out")
+            raise UsageError(f"{max(param.opts, key=len)} is empty", "pass a value, or remove it")

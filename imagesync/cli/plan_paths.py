@@ -1,4 +1,4 @@
-"""The paths and URLs of a saved plan -> a refusal of those that lie elsewhere than they may. Looks where links lead."""
+"""The paths and URLs of a saved plan -> a refusal of those outside the allowed places. It follows links on the disk."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -13,16 +13,16 @@ from imagesync.paths import find_place_problem, is_within
 from imagesync.planning.plan_checks import AGAIN, shorten_faults
 from imagesync.text import make_printable, quote_word
 
-_OUTSIDE = "plan the manifests that are here, or pass --allow-outside if you trust the plan"
+_OUTSIDE = "make a plan of the manifests here, or pass --allow-outside if you trust the plan"
 
 
 def check_paths(
     plan: Plan, file: Path, *, allow_outside: bool, is_target_given: bool, source_hosts: Sequence[str] = ()
 ) -> None:
-    """PlanRefused with one sentence for each place that a plan from ``file`` must not name.
+    """PlanRefused with one sentence for each path or host that a plan from ``file`` must not use.
 
-    ``is_target_given``: the command line names the target to open: the plan's own store is not opened.
-    ``source_hosts``: globs, one of which must name each host (none: every host is allowed).
+    ``is_target_given``: the command line names the target, so the plan's own store is not opened. ``source_hosts``: globs,
+    one of which must match each host; without globs every host is allowed.
     """
     faults = list(_find_false_places(plan))
     faults += _find_hosts_not_named(plan, source_hosts) if source_hosts else []
@@ -34,14 +34,14 @@ def check_paths(
 
 
 def check_store(plan: Plan, file: Path, *, allow_outside: bool, is_target_given: bool) -> None:
-    """PlanRefused if a plan from ``file`` selects a store that is neither below it nor below the working directory."""
+    """PlanRefused if the store of a plan is neither below the folder of ``file`` nor below the working directory."""
     target = plan.target
     if allow_outside or is_target_given or target.kind != "store":
         return
     if not any(find_place_problem(target.location, root) is None for root in _list_roots(file)):
         place = make_printable(target.location)
-        fault = f"the plan's store, {place}, is not among the files below the plan or the working directory"
-        raise PlanRefused([f"{fault}; name it: --store {quote_word(target.location)}"])
+        fault = f"the store of the plan, {place}, is neither below the plan's folder nor below the working directory"
+        raise PlanRefused([f"{fault}; to use it, pass --store {quote_word(target.location)}"])
 
 
 def _list_roots(file: Path) -> tuple[str, str]:
@@ -49,11 +49,11 @@ def _list_roots(file: Path) -> tuple[str, str]:
 
 
 def _find_false_places(plan: Plan) -> Iterator[str]:
-    """Sources that are not what the plan shows: a reader must see which file is read."""
+    """One sentence for each file that is not the one the plan shows, and each invalid URL."""
     for step_id, path, display in _list_files(plan):
         if display != os.path.relpath(path, plan.base):
             real = make_printable(os.path.relpath(path, plan.base))
-            yield f"{step_id}: the plan shows {make_printable(display)!r} and reads {real!r}; {AGAIN}"
+            yield f"{step_id}: the plan shows the file {make_printable(display)!r} but would read {real!r}; {AGAIN}"
     for step in plan.steps:
         if isinstance(step.action, Create) and isinstance(step.action.source, UrlSource):
             for url in list_urls(step.action.source):
@@ -73,7 +73,7 @@ def _find_places_outside(plan: Plan, roots: Sequence[str]) -> Iterator[str]:
     base = os.path.realpath(plan.base)
     if not any(is_within(base, root) for root in roots):
         yield (
-            f"the plan's folder of manifests, {make_printable(plan.base)}, lies neither below the plan nor below the "
+            f"the manifests of the plan, in {make_printable(plan.base)}, are neither below the plan's folder nor below the "
             f"working directory; {_OUTSIDE}"
         )
     for step_id, path, display in _list_files(plan):
@@ -82,7 +82,7 @@ def _find_places_outside(plan: Plan, roots: Sequence[str]) -> Iterator[str]:
 
 
 def _list_files(plan: Plan) -> Iterator[tuple[str, str, str]]:
-    """Id of the step, path, and the path that is shown, of each file that applying a plan may read."""
+    """The step's id, the path, and the printed path of each file that applying a plan may read."""
     for step in plan.steps:
         source = step.action.source if isinstance(step.action, Create) else None
         if isinstance(source, FileSource):

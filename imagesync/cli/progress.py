@@ -1,4 +1,4 @@
-"""Events of a run -> bars on a terminal, lines of a log, and lines of JSON in a file. Does I/O."""
+"""Events of a run -> progress bars on a terminal, lines of a log, and lines of JSON in a file. Does I/O."""
 
 import contextlib
 import threading
@@ -22,27 +22,29 @@ from imagesync.render.result import event_to_json, run_started_to_json
 from imagesync.text import json_text
 
 INTERVAL: Final = 30.0
-"""Seconds between two lines of a log about one step."""
+"""Seconds between two log lines about one step."""
 MIN_EVENT_SECONDS: Final = 1.0
-"""Between two progress events of one transfer."""
+"""Seconds between two progress events of one transfer."""
 TICK: Final = 1.0
-"""Seconds between two looks whether a line is due."""
+"""Seconds between two checks whether a log line is due."""
 
 
 class Watcher(Protocol):
-    """Shows events of a run, from any thread; ``close`` ends that, also more than once."""
+    """Prints the events of a run; it may be called from any thread."""
 
     def __call__(self, event: Event, /) -> None:
-        """One event."""
+        """Take one event."""
 
     def close(self) -> None:
-        """Nothing more is shown."""
+        """Print nothing more; a second call does nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProgressStyle:
-    """How a run is shown. ``is_quiet``: only steps that are not done. ``with_reason``: a failed step is shown with its
-    reason, because no closing lines follow. ``color`` as for ``has_colors``.
+    """How the progress of a run is printed.
+
+    ``is_quiet``: only steps that were not done. ``with_reason``: print the reason of a failed step at once, because no
+    closing lines follow. ``color``: see ``has_colors``.
     """
 
     is_quiet: bool = False
@@ -51,7 +53,7 @@ class ProgressStyle:
 
 
 def open_watcher(plan: Plan, stream: TextIO, style: ProgressStyle) -> AbstractContextManager[Watcher]:
-    """What shows a run on a stream: bars on a terminal, lines elsewhere and if it is to be quiet."""
+    """A watcher for a stream: bars on a terminal; lines on other streams and for a quiet run."""
     if style.is_quiet or not can_move_cursor(stream):
         return LogLines(plan, partial(_write_line, stream), style)
     from imagesync.cli.display import Display
@@ -61,16 +63,16 @@ def open_watcher(plan: Plan, stream: TextIO, style: ProgressStyle) -> AbstractCo
 
 
 def _write_line(stream: TextIO, line: str) -> None:
-    """Write a line to a stream; an error of writing (a full disk, a closed pipe) is ignored: the run continues."""
+    """Write a line to a stream. An error (a full disk, a closed pipe) is ignored, because the run must continue."""
     with contextlib.suppress(OSError):
         stream.write(f"{line}\n")
         stream.flush()
 
 
 class LogLines:
-    """Shows a run as lines: the start of a large transfer, each long step every ``INTERVAL``, the end of each step.
+    """Prints a run as lines: the start of a large transfer, long steps every ``INTERVAL``, the end of each step.
 
-    ``write`` gets a line; it must not raise.
+    ``write`` prints a line; it must not raise.
     """
 
     def __init__(
@@ -94,11 +96,11 @@ class LogLines:
         self.close()
 
     def close(self) -> None:
-        """No more lines."""
+        """Print nothing more."""
         self._ended.set()
 
     def __call__(self, event: Event) -> None:
-        """One event."""
+        """Take one event."""
         with self._lock:
             at = self._clock()
             self._progress.note(event, at)
@@ -112,13 +114,13 @@ class LogLines:
                         self._write(format_end(result, with_reason=self._style.with_reason))
 
     def _is_worth_a_line(self, outcome: Outcome) -> bool:
-        """Whether the end of a step is shown; the closing lines name interrupted and failed steps."""
+        """Whether the end of a step gets a line; the closing lines name interrupted and failed steps."""
         if self._style.is_quiet:
             return self._style.with_reason and outcome not in (Outcome.DONE, Outcome.INTERRUPTED)
         return outcome is not Outcome.INTERRUPTED
 
     def tick(self) -> None:
-        """Write a line about each running step of which none was written for so long."""
+        """Print a line about each running step whose last line is ``INTERVAL`` old."""
         if self._style.is_quiet:
             return
         with self._lock:
@@ -139,10 +141,10 @@ class LogLines:
 
 
 class EventLines:
-    """Writes each event as a line of JSON, from any thread; nothing without a path. A context manager.
+    """A context manager that writes each event as a line of JSON; nothing if ``path`` is None. Thread-safe.
 
-    Of one transfer at most one progress event a second. An error of writing the file does not stop the run: it is one
-    of ``problems`` afterwards.
+    It writes at most one progress event a second for each transfer. An error of the file does not stop the run;
+    ``list_problems`` reports it afterwards.
     """
 
     def __init__(self, path: Path | None, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -155,12 +157,12 @@ class EventLines:
             self._file = open_private(path)
 
     def start(self, plan: Plan) -> None:
-        """The run begins: this is its plan, or the one that is applied instead."""
+        """Write that the run begins with this plan; again if another plan is applied instead."""
         self._plan = plan
         self._write(run_started_to_json(plan))
 
     def __call__(self, event: Event) -> None:
-        """One event of a step."""
+        """Take one event of a step."""
         if isinstance(event, Progress):
             with self._lock:
                 at, last = self._clock(), self._sent.get(event.step.id)
@@ -170,7 +172,7 @@ class EventLines:
         self._write(event_to_json(event))
 
     def end(self, document: dict[str, Any]) -> None:
-        """The run ended."""
+        """Write the last line."""
         self._write(document)
 
     def _write(self, document: dict[str, Any]) -> None:
@@ -189,11 +191,11 @@ class EventLines:
         return self
 
     def __exit__(self, *_raised: object) -> None:
-        with self._lock, contextlib.suppress(OSError):  # all was flushed, or is one of ``problems``
+        with self._lock, contextlib.suppress(OSError):  # everything was flushed, or ``_error`` is set
             if self._file is not None:
                 self._file.close()
                 self._file = None
 
-    def problems(self) -> list[ImagesyncError]:
-        """Why the file lacks events, if it does."""
+    def list_problems(self) -> list[ImagesyncError]:
+        """The error that made the file incomplete, if there was one."""
         return [make_write_error(self._path, self._error)] if self._path and self._error else []

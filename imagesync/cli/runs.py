@@ -1,4 +1,4 @@
-"""A run as a person sees it: plans shown, approval asked, progress, results written, an exit code. Does I/O."""
+"""A run on a terminal: it prints the plan, asks for approval, prints progress and writes results. Does I/O."""
 
 import logging
 import os
@@ -45,11 +45,11 @@ from imagesync.text import json_text, make_printable, quote_word
 log = logging.getLogger(__name__)
 
 MAX_ENDING: Final = 5.0
-"""Seconds that a run which is stopped at once waits for results that are being written."""
+"""Seconds that an immediate stop waits for results that are being written."""
 
 
 def read_catalog(path: Path, options: Options, access: SourceAccess) -> Catalog:
-    """The catalog of one target with the digests and sizes of its sources."""
+    """The catalog of one target, with the digests and sizes of its sources."""
     return workflow.read_catalog(
         path,
         target=options.target,
@@ -65,7 +65,7 @@ def read_catalog(path: Path, options: Options, access: SourceAccess) -> Catalog:
 
 
 def make_settings(path: Path, options: Options, locking: Locking) -> Settings:
-    """How the options want the run on the manifests, or the saved plan, at ``path`` to be carried out."""
+    """The settings of a run of the manifests, or of the saved plan, at ``path``."""
     return Settings(
         jobs=options.jobs,
         lock=not locking.no_lock,
@@ -75,7 +75,7 @@ def make_settings(path: Path, options: Options, locking: Locking) -> Settings:
 
 
 def make_unlock_command(path: Path, options: Options) -> str:
-    """The command that breaks the lease that a run with these options waits for, to be pasted."""
+    """The command that breaks the lease for which a run with these options waits; ready to paste."""
     place = str(path)
     words = ["imagesync", "unlock", f"./{place}" if place.startswith("-") else place]
     for option, value in (
@@ -92,13 +92,13 @@ def make_unlock_command(path: Path, options: Options) -> str:
 
 
 def _hide_secret(pair: str) -> str:
-    """NAME=VALUE; of a value that is called a secret, or looks like one, only that it is to be filled in."""
+    """``pair``; with the placeholder VALUE if its name or its value looks like a secret."""
     name, _, value = pair.partition("=")
     return f"{name}=VALUE" if is_secret_name(name) or is_secret(value) else pair
 
 
 def show_plan(plan: Plan, form: Form, color: bool | None, folder: Path, detail: Detail) -> None:
-    """A plan on standard output; paths in its JSON are relative to ``folder``."""
+    """Print a plan to standard output; paths in its JSON are relative to ``folder``."""
     _log_copies(plan)
     if form is Form.JSON:
         typer.echo(plan_text_json(make_document(plan, folder)), nl=False)
@@ -114,34 +114,34 @@ def _format_plan(plan: Plan, stream: TextIO, color: bool | None, detail: Detail)
 
 
 def _log_copies(plan: Plan) -> None:
-    """With -v: which images carry a copied record; the plan itself only counts them."""
+    """Log the ids of images with a copied record, for ``-v``; the plan only counts them."""
     if plan.copies:
         log.info("images with a copy of another image's record: %s", ", ".join(plan.copies))
 
 
 def describe_running(backend: Backend, catalog: str) -> str:
-    """A sentence about another run that holds the lease of a catalog, or nothing; it costs one request."""
+    """A note about another run that holds the lease of a catalog; empty if there is none. It costs one request."""
     from imagesync.lease.taking import find_running_holder
 
-    with suppress(ImagesyncError):  # it only explains
+    with suppress(ImagesyncError):  # the note only explains the plan
         if lease := find_running_holder(backend, catalog):
             seen = f", last sign of life {make_printable(lease.updated)}" if lease.updated else ""
             return (
-                f"Note: another run holds the lease of catalog {catalog}: {lease.holder}{seen}.\n"
-                "What it does now changes this plan; what it is uploading is shown as unfinished."
+                f"Note: the lease of catalog {catalog} is held by {lease.holder}{seen}.\n"
+                "That run may change what this plan shows. Its uploads are shown as unfinished."
             )
     return ""
 
 
 def make_pins(report: Report, ids: Mapping[str, str]) -> dict[str, Any]:
-    """Key -> id of the current image; of a run that stages, under ``candidates``, key -> id of the build to try."""
+    """The content of ``--ids``: the id of the current image by key; of a stage run, ``candidates`` by key."""
     return {"candidates": candidates_of(report)} if report.plan.kind is Kind.STAGE else dict(ids)
 
 
 class Run:
-    """One run on this terminal, a context manager: ``hooks`` for the workflow, then ``finish`` with its result.
+    """A context manager for one run: pass ``hooks`` to the workflow, then ``finish`` its result.
 
-    However the block is left, by an interrupt too, the files that were asked for are written, as far as there is a plan.
+    If a plan was made, the requested files are written however the block ends, also after an interrupt.
     """
 
     def __init__(self, results: Results, *, yes: bool, detail: Detail = Detail.USUAL, is_quiet: bool = False) -> None:
@@ -173,7 +173,7 @@ class Run:
             self._interrupts.__exit__(kind, error, trace)
 
     def _end_early(self, error: BaseException) -> None:
-        """The run was left before its result was written: by an error, an interrupt, or ^C at the confirmation."""
+        """Write the files of a run that an error, an interrupt or ^C at the confirmation ended early."""
         if not isinstance(error, Interrupted | KeyboardInterrupt | typer.Abort):
             lines = "; ".join(str(error).split("\n"))
             self._events.end(run_finished_to_json(None, make_printable(hide_secrets(lines))))
@@ -181,13 +181,13 @@ class Run:
         self._interrupts.let_steps_end()
         number = self._interrupts.number or signal.SIGINT
         if self._plan is None:
-            raise Interrupted("interrupted before anything was planned; nothing was changed", number) from error
+            raise Interrupted("interrupted before the plan was made; nothing was changed", number) from error
         with self._ending:
             _raise_last(self._write(self._so_far.make_report(self._plan), self._plan.ids))
         raise Interrupted("interrupted before the first step; nothing was changed", number) from error
 
     def _show(self, plan: Plan) -> None:
-        """The plan before it is applied: on standard output, or on standard error if the other is for JSON."""
+        """Print the plan before it is applied: to standard output, or to standard error if that is for JSON."""
         _log_copies(plan)
         self._begin(plan)
         self._has_shown_steps = bool(plan.steps)
@@ -198,20 +198,19 @@ class Run:
         typer.echo(text, err=is_json, color=True)
 
     def _begin(self, plan: Plan) -> None:
-        """Events and the log know the plan that is carried out, if it is another than the one before."""
+        """Give the plan to the events and the log, if it is another plan than before."""
         if self._plan is None or plan != self._plan:
             self._plan = plan
             self._events.start(plan)
             note(f"catalog {plan.catalog}, {describe_place(plan)}: {format_counts(plan)}")
 
     def _approve(self, plan: Plan) -> bool:
-        refusal = "what would be changed is asked first, and there is no terminal to ask on"
         question = f"Apply {format_count(len(plan.steps), 'step')} to {describe_place(plan)}?"
-        return self._yes or confirm(question, without_terminal=refusal)
+        return self._yes or confirm(question)
 
     def _approve_change(self, plan: Plan) -> bool:
         if self._yes:
-            say("what is live changed meanwhile; this is the plan that is applied:")
+            say("Live images changed meanwhile; apply continues with this plan:")
             self._show(plan)
         return self._yes
 
@@ -233,14 +232,12 @@ class Run:
             yield Watch(notify, self._interrupts.cancelled)
 
     def _make_style(self) -> ProgressStyle:
-        """How the steps are shown: a report in JSON is read by a program, so failures are explained when they
-        happen.
-        """
+        """How to print the steps. A JSON report is for programs, so the reason of a failure is printed at once."""
         is_json = self._results.form is Form.JSON
         return ProgressStyle(is_quiet=self._is_quiet, with_reason=is_json, color=self._results.color)
 
     def finish(self, result: RunResult) -> ExitCode:
-        """Write and print what became of the run."""
+        """Write the results, print the closing lines, and return the exit code."""
         self._interrupts.let_steps_end()
         with self._ending:
             self._is_ended = True
@@ -258,7 +255,7 @@ class Run:
             return ExitCode.DONE if report.succeeded else ExitCode.FAILED
 
     def _write(self, report: Report, ids: Mapping[str, str]) -> list[ImagesyncError]:
-        """Files first, and all of them: one that cannot be written, or a closed pipe, costs none of the others."""
+        """Write all files, then print. Returns the errors, because one bad file must not prevent the others."""
         document, problems = report_to_json(report, dict(ids)), list[ImagesyncError]()
         self._events.end(run_finished_to_json(report))
         for path, content in ((self._results.out, document), (self._results.ids, make_pins(report, ids))):
@@ -267,7 +264,7 @@ class Run:
                     write_json(path, content)
             except ImagesyncError as error:
                 problems.append(error)
-        problems += self._events.problems()
+        problems += self._events.list_problems()
         if self._results.form is Form.JSON:
             typer.echo(json_text(document))
         elif (report.plan.steps or report.plan.errors or self._has_shown_steps) and not (
@@ -279,8 +276,8 @@ class Run:
         return problems
 
     def _abandon(self) -> None:
-        """End the process at once, whatever still runs, after the results so far were written. Runs in a thread of its own."""
-        if self._ending.acquire(timeout=MAX_ENDING):  # else the results are being written just now, and that hangs
+        """Write the results up to now and end the process, whatever still runs. It runs in its own thread."""
+        if self._ending.acquire(timeout=MAX_ENDING):  # else another thread hangs while it writes the results
             with suppress(Exception):
                 self._write_so_far()
         with suppress(Exception):
@@ -291,10 +288,10 @@ class Run:
         if self._watcher is not None:
             self._watcher.close()
         if self._plan is None:
-            say("imagesync: stopped at once; nothing was changed")
+            say("imagesync: stopped; nothing was changed")
             return
         report = self._so_far.make_report(self._plan)
-        for problem in self._write(report, self._so_far.ids(self._plan)):
+        for problem in self._write(report, self._so_far.find_ids(self._plan)):
             say(f"imagesync: {make_printable(str(problem))}")
         if self._so_far.has_running:
             say(
@@ -303,7 +300,7 @@ class Run:
 
 
 def _raise_last(problems: Sequence[ImagesyncError]) -> None:
-    """Raise the last problem, after a line for each of the others."""
+    """Raise the last problem; print one line for each other one."""
     for error in problems[:-1]:
         say(f"imagesync: {make_printable(str(error))}")
     for error in problems[-1:]:

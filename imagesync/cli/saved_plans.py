@@ -1,4 +1,4 @@
-"""A plan <-> its file; and the URLs that the file must not hold, from the manifests. Does I/O."""
+"""A plan <-> its file; and the URLs that the file must not contain, from the manifests. Does I/O."""
 
 import json
 import os
@@ -27,20 +27,20 @@ def is_plan_file(path: Path) -> bool:
 
 
 def make_document(plan: Plan, folder: Path) -> Json:
-    """The JSON document of a plan that will lie in ``folder``."""
+    """The JSON document of a plan whose file will be in ``folder``."""
     return plan_to_json(plan, tool=f"imagesync {__version__}", folder=os.path.abspath(folder))
 
 
 def save_plan(plan: Plan, path: Path) -> None:
-    """A file that only its owner can read, whole or not at all."""
+    """Write a complete plan file that only its owner can read, or none."""
     write_private(path, plan_text_json(make_document(plan, find_folder(path))))
 
 
 def read_plan(path: Path, *, allow_outside: bool | None = None) -> tuple[Plan, frozenset[str]]:
-    """The plan, and the keys of the images whose whole URLs it does not hold.
+    """The plan in a file, and the keys of the images whose URLs the file does not contain in full.
 
-    ``allow_outside`` permits a relative path whose links lead out of the working directory; None: the command has no such
-    option.
+    ``allow_outside`` permits a relative path that leaves the working directory through a link; None: the command has no
+    such option. UsageError for an unreadable file or one that is not a saved plan.
     """
     display = make_printable(str(path))
     check_way(path, option="" if allow_outside is None else "--allow-outside", is_allowed=bool(allow_outside))
@@ -48,18 +48,19 @@ def read_plan(path: Path, *, allow_outside: bool | None = None) -> tuple[Plan, f
         with open(path, "rb") as file:
             content = file.read(MAX_PLAN_BYTES + 1)
         if len(content) > MAX_PLAN_BYTES:
-            raise UsageError(f"{display} is too large for a saved plan", "plan again")
+            message = f"{display} is larger than {MAX_PLAN_BYTES >> 20} MiB, the limit of a saved plan"
+            raise UsageError(message, "make the plan again: imagesync plan PATH -o PLAN.json")
         document = json.loads(content, object_pairs_hook=_make_object)
     except OSError as error:
         raise UsageError(f"{display} cannot be read: {error.strerror}", "check the path") from error
     except (ValueError, RecursionError) as error:
-        raise UsageError(f"{display} is not a saved plan", "make one with: imagesync plan -o plan.json") from error
+        raise UsageError(f"{display} is not a saved plan", "make one: imagesync plan PATH -o PLAN.json") from error
     plan = plan_from_json(document, folder=os.path.abspath(find_folder(path)), display=display)
     return plan, find_withheld_urls(document)
 
 
 def _make_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A JSON object; ValueError if it has a name twice: another reader would show the other value."""
+    """A JSON object; ValueError if it has a name twice, because another reader would use the other value."""
     made = dict(pairs)
     if len(made) < len(pairs):
         raise ValueError("a name twice")
@@ -67,9 +68,9 @@ def _make_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def restore_urls(plan: Plan, missing: frozenset[str], options: Options) -> Plan:
-    """The plan with the URLs that its file must not hold, read from the manifests that it was made from.
+    """The plan with the URLs that its file must not contain, read from the manifests that it was made from.
 
-    The file does not show whether they are still the same; data from them must have the digest of the plan.
+    The file cannot show whether these URLs have changed, but their data must have the digest in the plan.
     """
     if not missing:
         return plan
@@ -82,7 +83,8 @@ def restore_urls(plan: Plan, missing: frozenset[str], options: Options) -> Plan:
         found = sources.get(action.key)
         if not (isinstance(found, UrlSource) and found.withhold_secrets() == action.source):
             raise UsageError(
-                _explain_missing_url(action.key), f"the manifests in {plan.base} have another source now: plan again"
+                _explain_missing_url(action.key),
+                f"the manifests in {plan.base} now declare another source: make the plan again",
             )
         return replace(step, action=replace(action, source=found))
 
@@ -93,9 +95,9 @@ def _load_manifests(plan: Plan, missing: frozenset[str], options: Options) -> Ca
     try:
         return load_catalog_of(Path(plan.base), plan.target_name, options)
     except ImagesyncError as error:
-        hint = f"apply it where {plan.base} holds its manifests, with the same --set"
+        hint = f"apply the plan on a host that has its manifests in {plan.base}, with the same --set"
         raise UsageError(_explain_missing_url(min(missing)), hint) from error
 
 
 def _explain_missing_url(key: str) -> str:
-    return f"{key}: its URL has credentials or a query, which a saved plan never holds"
+    return f"{key}: its URL has credentials or a query, which a saved plan never contains"

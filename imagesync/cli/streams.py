@@ -1,4 +1,4 @@
-"""The three streams that a process is started with: closed ones, full ones, and a line on standard error. Does I/O."""
+"""The standard streams of a process: it opens missing ones, guards output, and prints lines to standard error. Does I/O."""
 
 import codecs
 import contextlib
@@ -13,12 +13,13 @@ from typing import Final, TextIO
 from imagesync.text import LineGuard
 
 NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO})
+"""Errors of a stream that cannot take more output."""
 
 
 def say(text: str) -> None:
-    """A line on standard error, if it can be written: no work ends half done for want of a log. A log file has it, too.
+    """Print a line to standard error and write it to the log file. An error is ignored: it must not interrupt a run.
 
-    On a terminal a long line is wrapped between words; one that begins with four blanks is a line of a file and stays.
+    On a terminal a long line is wrapped between words, unless it begins with four spaces: then it quotes a file.
     """
     logging.getLogger("imagesync").info("%s", text, extra={"is_shown": True})
     with contextlib.suppress(OSError):
@@ -36,24 +37,25 @@ def _wrap(text: str) -> str:
 
 
 def complete() -> None:
-    """Open the null device for streams that the process was started without. Otherwise the next file to be opened gets
-    the stream's number, and output is written into it.
+    """Open the null device for each standard stream that is closed.
+
+    Otherwise the next file that is opened gets the number of the stream, and output is written to that file.
     """
     for number in (0, 1, 2):
         try:
             os.fstat(number)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free
+            os.open(os.devnull, os.O_RDWR)  # it gets the lowest free number, which is this one
     for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, os.fdopen(number, mode, encoding="utf-8", closefd=False))
 
 
 class GuardedStream(io.TextIOWrapper):
-    """A stream whose text never commands a terminal or a CI system, also in quoted texts."""
+    """A text stream that escapes control characters and commands of CI systems, which quoted texts may contain."""
 
     def __init__(self, stream: io.TextIOWrapper) -> None:
-        # Click opens a stream of its own beside one in ASCII
+        # Click opens a second stream if this one is ASCII
         encoding = "utf-8" if codecs.lookup(stream.encoding).name == "ascii" else stream.encoding
         super().__init__(
             stream.buffer,
@@ -64,10 +66,10 @@ class GuardedStream(io.TextIOWrapper):
         )
         self._guard = LineGuard()
         self.show: Callable[[str], None] | None = None
-        """What shows text while a display that moves is on this terminal: the text must not be written into it."""
+        """Prints text while progress bars are on this terminal; a direct write would damage them."""
 
     def write(self, text: str, /) -> int:
-        """Write a text, escaped; its length."""
+        """Write the escaped text; returns the length of the text."""
         escaped = self._guard.escape(text)
         if self.show is not None:
             self.show(escaped)
@@ -78,9 +80,7 @@ class GuardedStream(io.TextIOWrapper):
 
 @contextlib.contextmanager
 def divert(show: Callable[[str], None]) -> Iterator[None]:
-    """While the block runs, what is written to standard output or error, if that is a terminal, is given to
-    ``show``.
-    """
+    """While the block runs, give text for standard output and error to ``show``, if they are terminals."""
     diverted = [one for one in (sys.stdout, sys.stderr) if isinstance(one, GuardedStream) and one.isatty()]
     for stream in diverted:
         stream.flush()
@@ -93,9 +93,7 @@ def divert(show: Callable[[str], None]) -> Iterator[None]:
 
 
 class TerminalStream(io.TextIOBase):
-    """Standard error as a terminal that is drawn on: nothing is escaped, and an error of writing does not fail the
-    run.
-    """
+    """A terminal for progress bars: it escapes nothing, and ignores errors, because the run must continue."""
 
     def __init__(self, stream: TextIO) -> None:
         super().__init__()
@@ -103,19 +101,19 @@ class TerminalStream(io.TextIOBase):
 
     @property
     def encoding(self) -> str:  # type: ignore[override]  # typeshed has a plain attribute
-        """That of the stream."""
+        """The encoding of the stream."""
         return self._encoding
 
     def isatty(self) -> bool:
-        """Yes."""
+        """True: rich draws only on a terminal."""
         return True
 
     def fileno(self) -> int:
-        """That of the stream."""
+        """The descriptor of the stream."""
         return self._descriptor
 
     def write(self, text: str, /) -> int:
-        """Write all of it at once, as far as it can be written; its length."""
+        """Write the text without a buffer; returns its length."""
         left = text.encode(self._encoding, "replace")
         with contextlib.suppress(OSError):
             while left:
@@ -124,11 +122,11 @@ class TerminalStream(io.TextIOBase):
 
 
 _replaced: list[TextIO] = []
-"""Replaced streams, kept alive: deleting one would close the file that both write to."""
+"""The replaced streams; to delete one would close the file that its replacement writes to."""
 
 
 def guard() -> None:
-    """Guard standard output and standard error."""
+    """Replace standard output and standard error by guarded streams."""
     for name in ("stdout", "stderr"):
         stream: TextIO = getattr(sys, name)
         if type(stream) is io.TextIOWrapper:
@@ -137,12 +135,15 @@ def guard() -> None:
 
 
 def is_full(error: OSError) -> bool:
-    """Whether this is a stream's: our own files are named in their errors."""
+    """Whether an error means that a standard stream is full; errors of other files have a file name."""
     return error.filename is None and error.errno in NO_ROOM
 
 
 def flush(code: int) -> int:
-    """The exit code; what a stream could not take is dropped, or Python would exit with a code of its own."""
+    """Flush both streams and return the exit code; 1 instead of 0 if a stream fails.
+
+    The rest of a failed stream is written to the null device: otherwise Python would exit with code 120.
+    """
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()

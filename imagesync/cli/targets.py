@@ -1,4 +1,4 @@
-"""Options and a catalog's target -> the backend they select. Opens it."""
+"""Options and the target of a catalog or plan -> the open backend that they select. Does I/O."""
 
 import os
 
@@ -12,24 +12,24 @@ from imagesync.paths import check_way
 
 
 def open_selected(options: Options, target: Target) -> Backend:
-    """The backend of the target that was selected; UsageError if nothing selects one: there is no silent default."""
+    """The backend of the selected target; UsageError if nothing selects one, because there is no silent default."""
     check_links(options, option="--allow-outside")
     return _open(target, options)
 
 
 def open_existing(options: Options) -> Backend:
-    """The backend of a command that reads no manifest: a store that does not exist is not made."""
+    """The backend for a command that reads no manifest; UsageError for a store that does not exist."""
     check_links(options)
     if options.store and not (options.store / "store.db").exists():
-        raise UsageError(f"there is no store in {options.store}", "apply makes one")
+        raise UsageError(f"no store exists in {options.store}", "check the path; only imagesync apply creates stores")
     given = _find_given(options)
     if not (given.cloud or given.store):
-        raise UsageError("no cloud or store selected", "use --cloud NAME, --store DIR, or OS_CLOUD or OS_* variables")
+        raise UsageError("no cloud or store selected", "pass --cloud NAME or --store DIR, or set OS_CLOUD or OS_*")
     return _open(given, options)
 
 
 def open_target_of(plan: Plan, options: Options) -> Backend:
-    """The backend that a saved plan names, unless --cloud, --store or the environment select another."""
+    """The backend that --cloud, --store or the environment select; without these, the backend of the saved plan."""
     check_links(options, option="--allow-outside")
     made_for, given = plan.target, _find_given(options)
     declared = Target(store=made_for.location) if made_for.kind == "store" else Target(cloud=made_for.label or None)
@@ -37,7 +37,7 @@ def open_target_of(plan: Plan, options: Options) -> Backend:
 
 
 def _find_given(options: Options) -> Target:
-    """What --cloud, --store or the environment select."""
+    """The target that --cloud, --store or the environment select."""
     if options.cloud or options.store:
         return Target(cloud=options.cloud, store=str(options.store) if options.store else None)
     return Target(cloud=find_environment_cloud())
@@ -49,14 +49,17 @@ def _open(target: Target, options: Options) -> Backend:
 
 
 def check_links(options: Options, *, option: str = "") -> None:
-    """UsageError if a link leads from --store or --clouds-file out of the working directory; ``option`` permits it."""
+    """UsageError if --store or --clouds-file leaves the working directory through a link.
+
+    ``option`` is the option that allows it, for the message; empty if the command has none.
+    """
     for path in (options.store, options.clouds_file):
         if path is not None:
             check_way(path, option=option, is_allowed=options.allow_outside)
 
 
 def _shorten_path(path: str | None) -> str | None:
-    """A path below the working directory as a person would write it here."""
+    """A path below the working directory as a relative path; any other path unchanged."""
     if path is None:
         return None
     relative = os.path.relpath(path)

@@ -8,7 +8,7 @@ TOPICS: Final = {
     "Manifest": "--set --only --strict --allow-outside",
     "Selection": "--name --owner --tag --visibility --all-owners --managed",
     "Sources": "--source-hosts --min-source-rate --no-source-check",
-    "What is done": "--stage --discard-staged --to --reactivate --drift-only",
+    "Actions": "--stage --discard-staged --to --reactivate --drift-only",
     "Limits": "--max-delete --max-update --allow-protected --destroy",
     "Run": "--yes --jobs --lock-timeout --no-lock",
     "Results": "--format --detail --summary --out --ids --events --detailed-exitcode --catalog --force --members --color",
@@ -16,10 +16,10 @@ TOPICS: Final = {
 }
 """Options by topic, in the order of the help."""
 OTHER: Final = "Options"
-"""Heading of the options without a topic, the last one."""
+"""The last heading, for the options without a topic."""
 _TOPIC_OF: Final = {word: topic for topic, words in TOPICS.items() for word in words.split()}
 
 
 def find_topic(words: Iterable[str]) -> str:
-    """The topic of an option that is spelled in these ways."""
+    """The topic of the option with these spellings."""
     return next((_TOPIC_OF[word] for word in words if word in _TOPIC_OF), OTHER)

@@ -1,1 +1,1 @@
-"""Renderings of plans and reports: they read values and give text."""
+"""Turns plans, reports and listings into text and JSON. Pure."""

@@ -1,4 +1,4 @@
-"""Rows of a plan -> its text: a block an image, lines that many images share once, wrapped to a width. Pure."""
+"""Rows of a plan -> its text: one block for each image; lines that many images share are printed once. Pure."""
 
 import textwrap
 from collections import Counter
@@ -11,20 +11,20 @@ from imagesync.render.style import Ink, Paint, format_count
 from imagesync.text import make_printable
 
 MIN_SHARING: Final = 3
-"""Images that have the same line before it is written once for all of them."""
+"""A line that at least this many images have is printed once for all of them."""
 MIN_FOLDED: Final = 6
-"""Images of one kind that come or are replaced before they share lines, and are only named."""
+"""At least this many images of one kind, all new or all replaced, share lines and are only named."""
 MAX_NAMES_CHARS: Final = 120
-"""Of the names of images that share a line which changes neither who sees nor who can delete them."""
+"""The limit of the list of names above a shared line, unless the line changes who can see or delete the images."""
 MAX_KEY_CHARS: Final = 24
-"""Width of the column of keys; a longer key moves the rest of its line to the right."""
+"""The width of the column of keys; a longer key moves the rest of its line to the right."""
 MAX_NAME_CHARS: Final = 36
-"""Width of the column of names of fields; a longer one moves the rest of its line to the right."""
+"""The width of the column of field names; a longer name moves the rest of its line to the right."""
 _INDENT: Final = " " * 6
 
 
 class Kind(NamedTuple):
-    """What rows have in common that are shown as one group."""
+    """What the rows of one group have in common."""
 
     ink: Ink
     sign: str
@@ -34,11 +34,11 @@ class Kind(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What happens to an image: its kind, its key, what is done in words, and the lines under it.
+    """What happens to an image: the kind of change, the key, a description (``what``), and the lines under it.
 
-    ``label`` names it among others: the key, and the image's name if that is another. ``is_named``: it is always named,
-    because an image or its content is added or removed. ``is_last``: it comes after all others, because users lose the
-    image. ``alone``: lines that it has only if it is not folded with others.
+    ``label`` names the image in a list: its key, and its name if that differs. ``is_named``: the row always names the
+    image, because an image or its content is added or removed. ``is_last``: the row is printed after all others, because
+    users lose the image. ``alone``: lines that are printed only if the row is not folded with others.
     """
 
     kind: Kind
@@ -55,7 +55,7 @@ _Shared: TypeAlias = Mapping[tuple[Kind, Line], tuple[Row, ...]]
 
 
 def format_rows(rows: Sequence[Row], paint: Paint, width: int | None, *, share: bool) -> Iterator[str]:
-    """The text of the rows. ``share``: what several images have in common is written once; ``width``: None does not wrap."""
+    """The lines of the rows. ``share``: print common lines of several images once. ``width`` None: do not wrap."""
     rows = sorted(rows, key=lambda row: (row.is_last, row.key))
     for is_last in (False, True):
         part = [row for row in rows if row.is_last is is_last]
@@ -70,7 +70,7 @@ def format_rows(rows: Sequence[Row], paint: Paint, width: int | None, *, share: 
 def _find_shared(rows: Sequence[Row]) -> _Shared:
     """The lines that several images of one kind have, with the rows of these images.
 
-    Where all images of that kind are named and they are few, each keeps its lines: then it can be read by itself.
+    If the images of a kind are named and few, each keeps its lines, and its block is complete.
     """
     numbers = Counter(row.kind for row in rows)
     owners: dict[tuple[Kind, Line], list[Row]] = {}
@@ -82,7 +82,7 @@ def _find_shared(rows: Sequence[Row]) -> _Shared:
 
 
 def _fold(own: Mapping[Row, tuple[Line, ...]]) -> dict[Kind, tuple[Row, ...]]:
-    """The rows that are only named, because they are many of one kind; ``own``: the lines that no others have."""
+    """The rows that are only named, because there are many of one kind; ``own``: the lines that they do not share."""
     found: dict[Kind, list[Row]] = {}
     for row, lines in own.items():
         if row.is_named and not lines:
@@ -95,7 +95,7 @@ def _fold(own: Mapping[Row, tuple[Line, ...]]) -> dict[Kind, tuple[Row, ...]]:
 
 
 def _is_covered(row: Row, own: tuple[Line, ...]) -> bool:
-    """Whether all that happens to an image is what others have in common with it."""
+    """Whether an image has only shared lines, and so needs no block of its own."""
     return bool(row.lines) and not (own or row.is_named or row.what)
 
 
@@ -111,7 +111,7 @@ def _format_single(rows: Mapping[Row, tuple[Line, ...]], paint: Paint, width: in
 def _format_groups(
     rows: Sequence[Row], folded: Mapping[Kind, tuple[Row, ...]], shared: _Shared, paint: Paint, width: int | None
 ) -> Iterator[str]:
-    """What is folded, with the lines of just these images; then the lines that other sets of images have."""
+    """The folded rows with the lines that exactly these images share; then the lines that other sets of images share."""
     sets: dict[tuple[Kind, tuple[Row, ...]], list[Line]] = {item: [] for item in folded.items()}
     for (kind, line), owners in shared.items():
         sets.setdefault((kind, owners), []).append(line)
@@ -120,9 +120,9 @@ def _format_groups(
     order = {kind: position for position, kind in enumerate(numbers)}
     for (kind, owners), lines in sorted(sets.items(), key=lambda item: order[item[0][0]]):
         is_fold = folded.get(kind) == owners
-        is_plain = bool(kind.why) or alike[kind.sign, kind.verb] == 1  # which of those above are meant
+        is_plain = bool(kind.why) or alike[kind.sign, kind.verb] == 1  # else a reader cannot see which rows are meant
         if not is_fold and len(owners) == numbers[kind] and owners[0].is_named and is_plain:
-            names = "all that are named above"
+            names = "all those named above"
         else:
             labels = [row.label or row.key if is_fold else row.key for row in owners]
             names = _list_names(labels, whole=is_fold or any(line.is_named for line in lines))
@@ -136,11 +136,11 @@ def _list_names(labels: Sequence[str], *, whole: bool) -> str:
     names = list(map(make_printable, labels))
     if whole or len(", ".join(names)) <= MAX_NAMES_CHARS:
         return ", ".join(names)
-    display = list[str]()
-    while len(", ".join([*display, names[len(display)]])) <= MAX_NAMES_CHARS:
-        display.append(names[len(display)])
-    display = display or names[:1]
-    return f"{', '.join(display)} and {len(names) - len(display)} more"
+    listed = list[str]()
+    while len(", ".join([*listed, names[len(listed)]])) <= MAX_NAMES_CHARS:
+        listed.append(names[len(listed)])
+    listed = listed or names[:1]
+    return f"{', '.join(listed)} and {len(names) - len(listed)} more"
 
 
 def _format_head(kind: Kind, text: str, paint: Paint, width: int | None) -> Iterator[str]:
@@ -160,7 +160,7 @@ def _format_lines(lines: Iterable[Line], paint: Paint, width: int | None) -> Ite
 
 
 def wrap(text: str, width: int | None, indent: str) -> list[str]:
-    """A line as lines of at most ``width`` characters; a word that is longer is not broken."""
+    """``text`` as lines of at most ``width`` characters; a longer word is not broken. None does not wrap."""
     if width is None or len(text) <= width:
         return [text]
     lead = text[: len(text) - len(text.lstrip())]

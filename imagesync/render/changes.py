@@ -1,4 +1,4 @@
-"""Fields of images and their changes -> lines of a plan. Pure."""
+"""Fields of images, and changes of fields -> lines of a plan. Pure."""
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,21 +11,21 @@ from imagesync.render.style import MAX_VALUE_CHARS, format_value
 from imagesync.text import ELLIPSIS, make_printable
 
 LOUD_VISIBILITIES: Final = (Visibility.PUBLIC.value, Visibility.COMMUNITY.value)
-"""Every user of the cloud sees or finds such an image."""
+"""Every user of the cloud can use an image with one of these visibilities."""
 NAMED_FIELDS: Final = frozenset({"visibility", "protected", "hidden", "members", "owner", "status"})
-"""Fields of which a plan names every image that changes: who can see the image, use it, or delete it."""
+"""Fields that decide who can see, use or delete an image: a plan names every image whose value changes."""
 DIGEST_CHARS: Final = 8
-"""Characters of the digest of a cut value: it distinguishes values that begin alike."""
+"""Characters of the digest that is printed after a cut value, to distinguish values with the same beginning."""
 CONTEXT_CHARS: Final = 12
-"""Characters of a long value that are shown before the place where it differs from another."""
+"""Characters of a long value that are printed before the first difference from another value."""
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
     """A line under an image of a plan: a name and a text.
 
-    ``is_loud``: it makes the image public or protected, or ends that. ``is_named``: every image that has this line is named.
-    ``uncut``: what the text shows a part of; two lines are the same only if that is the same.
+    ``is_loud``: the change makes the image public or protected, or ends that. ``is_named``: a shared line names all of its
+    images. ``uncut``: the whole values, if the text has only parts of them; lines with different values are not shared.
     """
 
     name: str
@@ -36,7 +36,7 @@ class Line:
 
 
 def describe_changes(changes: Sequence[FieldChange], *, mark_drift: bool, whole: bool) -> list[Line]:
-    """A line a change. ``whole``: long values are not shortened."""
+    """One line for each change. ``whole``: do not shorten long values."""
     return [_describe_change(change, mark_drift=mark_drift, whole=whole) for change in changes]
 
 
@@ -54,7 +54,7 @@ def _describe_change(change: FieldChange, *, mark_drift: bool, whole: bool) -> L
 
 
 def _find_cut(*values: Value) -> tuple[Value, ...]:
-    """All of the values, if one is so long that only a part is shown."""
+    """The values, if one of them is so long that it is cut; else nothing."""
     return values if any(isinstance(value, str) and len(value) > MAX_VALUE_CHARS for value in values) else ()
 
 
@@ -63,20 +63,20 @@ def _read_set(value: Value) -> tuple[str, ...]:
 
 
 def _describe_sets(before: tuple[str, ...], after: tuple[str, ...]) -> str:
-    """``+ added, - removed``; of a set that does not change in both directions the rest is not repeated."""
+    """``+ added, - removed``; items that stay are not printed."""
     parts = [f"+ {_format_item(item)}" for item in after if item not in before]
     parts += [f"- {_format_item(item)}" for item in before if item not in after]
     return ", ".join(parts)
 
 
 def _format_item(item: str) -> str:
-    """One of a list; in quotes if it could be taken for several, or for none."""
-    display = make_printable(item)
-    return f'"{display}"' if "," in item or item.strip() != item or not item else display
+    """One item of a list; quoted if it has a comma, begins or ends with a space, or is empty."""
+    text = make_printable(item)
+    return f'"{text}"' if "," in item or item.strip() != item or not item else text
 
 
 def _format_pair(before: Value, after: Value, *, whole: bool) -> tuple[str, str]:
-    """Two values, each on one line; of long ones what differs, and some characters before it."""
+    """Two values, each on one line; long values from a few characters before the first difference."""
     if not (isinstance(before, str) and isinstance(after, str)) or whole:
         return _format_one(before, whole=whole), _format_one(after, whole=whole)
     if max(len(before), len(after)) <= MAX_VALUE_CHARS:
@@ -90,12 +90,12 @@ def _format_pair(before: Value, after: Value, *, whole: bool) -> tuple[str, str]
 
 
 def _cut(text: str, start: int) -> str:
-    display = make_printable(text[start : start + MAX_VALUE_CHARS])
+    part = make_printable(text[start : start + MAX_VALUE_CHARS])
     head = ELLIPSIS if start else ""
     if len(text) - start <= MAX_VALUE_CHARS:
-        return f"{head}{display}"
+        return f"{head}{part}"
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:DIGEST_CHARS]
-    return f"{head}{display}{ELLIPSIS} ({len(text)} characters, sha256 {digest}{ELLIPSIS})"
+    return f"{head}{part}{ELLIPSIS} ({len(text)} characters, sha256 {digest}{ELLIPSIS})"
 
 
 def _format_one(value: Value, *, whole: bool) -> str:
@@ -105,7 +105,7 @@ def _format_one(value: Value, *, whole: bool) -> str:
 
 
 def describe_new_image(create: Create, *, whole: bool) -> Iterator[Line]:
-    """What the users of the cloud get to see of a new image; without what it has by default."""
+    """The fields of a new image that users of the cloud see; without those that have their default."""
     state, fields = create.state, create.state.fields
     yield _describe_access(create)
     formats = [f"{fields.get('disk_format')} in {fields.get('container_format')}"] if fields.get("disk_format") else []
@@ -125,7 +125,7 @@ def describe_new_image(create: Create, *, whole: bool) -> Iterator[Line]:
 
 
 def _describe_access(create: Create) -> Line:
-    """Who sees the image, and whether it can be used and deleted."""
+    """The line about who can see, use and delete the image."""
     fields = create.state.fields
     visibility = str(fields.get("visibility"))
     words = [visibility]

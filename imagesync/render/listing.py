@@ -17,9 +17,9 @@ Members = Mapping[str, Sequence[MemberState]]
 
 
 def image_to_json(image: LiveImage, members: Members = NO_MEMBERS) -> dict[str, object]:
-    """Every field of an image in the service's own names, sorted; what it returned as null is None.
+    """Every field of an image under the service's own name, sorted; None for a field that the service returned as null.
 
-    ``members`` by image id: where those of the image are known, they are a list with project and status of each.
+    ``members`` by image id: if those of the image are known, they become a list with the project and status of each.
     """
     fields: dict[str, object] = {
         name: getattr(image, name) for name in (*TEXT_FIELDS, *NUMBER_FIELDS, "id", "protected")
@@ -35,7 +35,10 @@ def image_to_json(image: LiveImage, members: Members = NO_MEMBERS) -> dict[str, 
 
 
 def format_listing(images: Sequence[LiveImage], members: Members = NO_MEMBERS) -> str:
-    """A table: id, name, status, visibility, size, who keeps it, owner; by name, then id. Members where any are known."""
+    """A table of images, sorted by name, then id; with a column of members if ``members`` has any.
+
+    The other columns: id, name, status, visibility, size, catalog and key, owner.
+    """
     rows: list[tuple[str, ...]] = [("ID", "NAME", "STATUS", "VISIBILITY", "SIZE", "CATALOG/KEY", "OWNER")]
     ordered = sorted(images, key=lambda image: (image.name or "", image.id))
     rows += [_make_row(image) for image in ordered]

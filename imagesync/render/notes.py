@@ -1,4 +1,4 @@
-"""The notes of a plan -> the same sentence about many images once. Pure."""
+"""The notes of a plan -> printable sentences; a sentence about several keys is printed once. Pure."""
 
 import re
 from collections.abc import Callable, Iterable
@@ -8,14 +8,14 @@ from imagesync.render.blocks import MIN_SHARING
 from imagesync.text import ELLIPSIS, make_printable
 
 MIN_WITHOUT_IDS: Final = 10
-"""Notes that differ in ids and digests only before they are joined without these."""
+"""At least this many notes that differ only in ids and digests are joined, without these."""
 _ID: Final = re.compile(r"\b(?:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[a-z0-9]+:[0-9a-f]{32,128})\b")
 
 
 def group_notes(notes: Iterable[str], *, whole: bool) -> list[str]:
-    """Printable sentences. Those that begin with a key and say the same of several are joined, unless ``whole``.
+    """The notes as printable sentences; unless ``whole``, those that differ only in their key are joined.
 
-    Of very many, ids and digests are left out, if nothing else differs: all details have them.
+    Many notes that differ only in ids and digests are joined, too, and lose these: ``--detail`` prints them.
     """
     notes = list(notes)
     if whole:

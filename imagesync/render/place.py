@@ -1,4 +1,4 @@
-"""Where a plan is for, in words and as JSON. Pure."""
+"""The place that a plan is for -> text and JSON. Pure."""
 
 from typing import Any
 
@@ -8,12 +8,12 @@ from imagesync.text import make_printable
 
 
 def describe_place(plan: Plan) -> str:
-    """``target prod (cloud alice, project images)``; without a target of the manifest ``cloud alice, project images``."""
+    """``target prod (cloud alice, project images)``; ``cloud alice, project images`` for a plan without a target."""
     return describe_target(plan.target_name, plan.target)
 
 
 def describe_target(name: str | None, here: Identity) -> str:
-    """A target's name and its place, or the place alone."""
+    """The name of a target and its place; the place alone if ``name`` is None."""
     kind = "cloud" if here.kind == "glance" else here.kind
     project = f", project {make_printable(here.project_name)}" if here.project_name else ""
     place = f"{kind} {make_printable(here.label or here.location)}{project}"
@@ -21,7 +21,7 @@ def describe_target(name: str | None, here: Identity) -> str:
 
 
 def place_to_json(here: Identity) -> dict[str, Any]:
-    """All that distinguishes places, as in saved plans, reports and events."""
+    """All values that distinguish places, as in saved plans, reports and events."""
     return {
         "kind": here.kind,
         "location": here.location,

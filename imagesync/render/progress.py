@@ -1,8 +1,7 @@
-"""Events of a run -> its progress: bytes, rate and time left of each transfer and of the whole, as values and words.
-Pure.
+"""Events of a run -> its progress, as values and text: bytes, rate and time left, of each transfer and of all. Pure.
 
-Times are seconds of a clock that never goes back; the caller reads it. Bytes are those of the source as it is sent: of
-a packed source, whose unpacked size is unknown before its end, the bytes that are read.
+Times are seconds of a monotonic clock that the caller reads. Bytes are the bytes sent to the service; for a packed source
+they are the bytes read, because its unpacked size is unknown before its end.
 """
 
 from collections import deque
@@ -16,27 +15,27 @@ from imagesync.render.style import format_count, format_duration, format_elapsed
 from imagesync.text import make_printable
 
 WINDOW: Final = 15.0
-"""Seconds of which a rate is the mean: it follows changes, and does not jump with each chunk."""
+"""A rate is the mean of this many seconds: it follows changes, but does not jump with each chunk."""
 MIN_SECONDS: Final = 3.0
-"""Of a transfer, before its rate is shown: the first chunks fill buffers."""
+"""A transfer has no rate before this many seconds, because its first chunks only fill buffers."""
 SPACING: Final = 0.25
-"""Seconds between two marks of a rate."""
+"""The least number of seconds between two marks of a rate."""
 LARGE: Final = 64 * 2**20
-"""Bytes of a transfer whose start a log shows; one of unknown size is one, too."""
+"""A log has a line for the start of each transfer with at least this many bytes, or of unknown size."""
 LONG: Final = 10.0
-"""Seconds after which a step that sends no data says how long it has been running, and a transfer that nothing comes."""
+"""Seconds after which the age of a step without data, or the silence of a transfer, is printed."""
 MAX_NAMED: Final = 3
-"""Steps beside the transfers that a line names."""
+"""A line names at most this many steps that are not transfers."""
 
 
 class Rate:
-    """Bytes a second, over the last ``WINDOW`` seconds; it sinks while nothing comes."""
+    """Bytes per second over the last ``WINDOW`` seconds; it falls while no bytes move."""
 
     def __init__(self) -> None:
         self._marks: deque[tuple[float, int]] = deque()
 
     def note(self, at: float, count: int) -> None:
-        """So many bytes were moved by then; less than before means that it began again."""
+        """Add a mark: ``count`` bytes were moved by the time ``at``. A smaller count than before means a new attempt."""
         marks = self._marks
         if marks and count < marks[-1][1]:
             marks.clear()
@@ -46,7 +45,7 @@ class Rate:
         self._forget(at)
 
     def read(self, at: float) -> float | None:
-        """The rate; None as long as too little is known."""
+        """The rate; None until it is known."""
         self._forget(at)
         if not self._marks:
             return None
@@ -54,14 +53,14 @@ class Rate:
         return (now - before) / (at - since) if at - since >= MIN_SECONDS else None
 
     def _forget(self, at: float) -> None:
-        """Keep one mark from before the window: the rate is measured from there."""
+        """Keep one mark from before the window, because the rate is measured from there."""
         while len(self._marks) > 1 and self._marks[1][0] <= at - WINDOW:
             self._marks.popleft()
 
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """How far something is: ``done`` bytes of ``total``, bytes a second, seconds that are left; None: not known.
+    """The progress of a transfer, or of all: bytes moved and in total, bytes per second, seconds left; None: unknown.
 
     ``silence``: seconds since the last byte.
     """
@@ -74,12 +73,12 @@ class Moved:
 
     @property
     def is_complete(self) -> bool:
-        """Whether all bytes are moved."""
+        """Whether all bytes were moved."""
         return self.total is not None and self.done >= self.total
 
 
 class _Transfer:
-    """The bytes of one create."""
+    """The progress of the transfer of one create."""
 
     def __init__(self, create: Create) -> None:
         self.done, self.total = 0, create.fingerprint.size
@@ -91,7 +90,7 @@ class _Transfer:
         self._rate.note(at, 0)
 
     def note(self, event: Progress, at: float) -> int:
-        """How many bytes more there are."""
+        """Take the counts of an event; returns how many bytes were added."""
         amount, before = event.amount, self.done
         is_plain = amount.total is not None
         self.done = amount.sent if is_plain or amount.source_total is None else amount.read
@@ -101,7 +100,7 @@ class _Transfer:
         return max(self.done - before, 0)
 
     def finish(self, outcome: Outcome) -> None:
-        """What was not done counts as nothing: neither as moved nor as to be moved."""
+        """Count all bytes as moved; none, and none in total, if the transfer was not done."""
         self.done = self.total = (self.total or self.done) if outcome is Outcome.DONE else 0
 
     def measure(self, at: float) -> Moved:
@@ -114,19 +113,19 @@ def _estimate_seconds(done: int, total: int | None, rate: float | None) -> float
 
 
 class RunProgress:
-    """How far a run is, by its events; not safe for threads."""
+    """The progress of a run, computed from its events. Not thread-safe."""
 
     def __init__(self, plan: Plan) -> None:
         self.steps = len(plan.steps)
         self.ended = self.done = self.failed = 0
         self.running: dict[str, Step] = {}
-        """In the order in which they began."""
+        """The running steps by id, in the order in which they began."""
         self._begun: dict[str, float] = {}
         self._transfers = {step.id: _Transfer(step.action) for step in plan.steps if is_transfer(step)}  # type: ignore[arg-type]
         self._moved, self._rate = 0, Rate()
 
     def note(self, event: Event, at: float) -> None:
-        """One event, and when it came."""
+        """Take one event; ``at`` is its time."""
         match event:
             case Started(step=step):
                 self.running[step.id], self._begun[step.id] = step, at
@@ -150,7 +149,7 @@ class RunProgress:
         return [step for step in self.running.values() if step.id in self._transfers]
 
     def list_others(self) -> list[Step]:
-        """The running steps that send none."""
+        """The running steps that send no data."""
         return [step for step in self.running.values() if step.id not in self._transfers]
 
     def age(self, step: Step, at: float) -> float:
@@ -162,11 +161,11 @@ class RunProgress:
         return self._transfers[step.id].has_begun
 
     def measure(self, step: Step, at: float) -> Moved:
-        """How far a transfer is."""
+        """The progress of one transfer."""
         return self._transfers[step.id].measure(at)
 
     def measure_all(self, at: float) -> Moved | None:
-        """How far all transfers are together; None if the plan has none."""
+        """The progress of all transfers together; None if the plan has none."""
         if not self._transfers:
             return None
         every = [transfer.measure(at) for transfer in self._transfers.values()]
@@ -174,19 +173,19 @@ class RunProgress:
         done, rate = sum(moved.done for moved in every), self._rate.read(at)
         total = None if None in totals else sum(total or 0 for total in totals)
         left = _estimate_seconds(done, total, rate)
-        if left is not None:  # all of it cannot end before one of its parts
+        if left is not None:  # the whole cannot end before one of its parts
             left = max([left, *(self.measure(step, at).left or 0 for step in self.list_transfers())])
         return Moved(done, total, rate, left)
 
 
 def is_transfer(step: Step) -> bool:
-    """Whether a step sends data from here."""
+    """Whether a step sends data from this host."""
     action = step.action
     return isinstance(action, Create) and (way := action.source.transfer) is not None and way.is_sent
 
 
 def describe_step(step: Step) -> str:
-    """What a step does, in words: ``update debian-13``."""
+    """What a step does, as text: ``update debian-13``."""
     action = step.action
     match action:
         case Create(source=source, stage=stage):
@@ -202,7 +201,7 @@ def describe_step(step: Step) -> str:
 
 
 def describe_others(progress: RunProgress, at: float) -> str:
-    """What runs beside the transfers, on one line: a few steps, for how long if that is long; deletions as a count."""
+    """The running steps that send no data, on one line: a few by name, long ones with their age; deletions as a count."""
     steps = progress.list_others()
     deletes = [step for step in steps if isinstance(step.action, Delete)]
     words = [f"{describe_step(step)}{_note_age(progress.age(step, at))}" for step in steps if step not in deletes]
@@ -220,11 +219,11 @@ def _note_age(seconds: float) -> str:
 
 
 def describe_state(moved: Moved, *, has_begun: bool) -> str:
-    """What a transfer without a rate is doing."""
+    """What a transfer does while no bytes move; empty while they move."""
     if not has_begun:
         return "opening the source"
     if moved.is_complete:
-        return "checking and publishing"
+        return "verifying and publishing"
     return f"no data for {format_duration(moved.silence)}" if moved.silence >= LONG else ""
 
 
@@ -234,17 +233,17 @@ def format_amount(moved: Moved) -> str:
 
 
 def format_rate(moved: Moved) -> str:
-    """``20.4 MiB/s``; nothing if it is not known."""
+    """``20.4 MiB/s``; empty if it is unknown."""
     return "" if moved.rate is None else f"{format_size(int(moved.rate))}/s"
 
 
 def format_time_left(moved: Moved) -> str:
-    """``4 min left``; nothing if it is not known."""
+    """``4 min left``; empty if it is unknown."""
     return "" if moved.left is None else f"{format_duration(moved.left)} left"
 
 
 def draw_bar(share: float | None, width: int, *, is_ascii: bool) -> tuple[str, str]:
-    """A bar of so many columns: the part that is done, and the rest; without a ``share`` from 0 to 1, blanks."""
+    """The done and the remaining part of a bar of ``width`` columns; ``share`` is from 0 to 1, None gives spaces."""
     if share is None:
         return "", " " * width
     full = int(share * width)
@@ -253,7 +252,7 @@ def draw_bar(share: float | None, width: int, *, is_ascii: bool) -> tuple[str, s
 
 
 def format_start(step: Step) -> str | None:
-    """The line of a log for a transfer that begins; None for a small one."""
+    """The log line for the start of a transfer; None for a small one."""
     action = step.action
     if not isinstance(action, Create) or not is_transfer(step):
         return None
@@ -264,7 +263,7 @@ def format_start(step: Step) -> str | None:
 
 
 def format_progress(step: Step, moved: Moved, *, has_begun: bool) -> str:
-    """The line of a log for a transfer that continues."""
+    """The log line for a running transfer."""
     share = f" ({100 * moved.done // moved.total} %)" if moved.total else ""
     state = describe_state(moved, has_begun=has_begun)
     parts = [f"{format_amount(moved)}{share}", *([state] if state else [format_rate(moved), format_time_left(moved)])]
@@ -272,14 +271,14 @@ def format_progress(step: Step, moved: Moved, *, has_begun: bool) -> str:
 
 
 def format_age(step: Step, seconds: float) -> str:
-    """The line of a log for a step that sends no data and takes long."""
+    """The log line for a running step that sends no data."""
     return f"{'running':11} {make_printable(step.id)}: for {format_elapsed(seconds)}"
 
 
 def format_end(result: StepResult, *, with_reason: bool = False) -> str:
-    """The line of a step that ended; of a large transfer with its bytes, time and rate.
+    """The line for a step that ended; for a large transfer with its bytes, time and rate.
 
-    ``with_reason``: with the reason of a failure, which otherwise only the closing lines have.
+    ``with_reason``: add the reason of a failure, which otherwise only the closing lines have.
     """
     line = format_result(result, {}) if with_reason else format_outcome(result)
     if result.outcome is not Outcome.DONE or result.bytes_sent < LARGE:

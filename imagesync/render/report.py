@@ -1,4 +1,4 @@
-"""A report -> text for people. Pure: colors are a parameter."""
+"""A report -> the closing lines of a run. Pure: colors and the width are parameters."""
 
 import textwrap
 from collections.abc import Iterator, Mapping
@@ -13,39 +13,39 @@ from imagesync.render.text import VERBS
 from imagesync.text import make_printable, shorten_list
 
 MAX_NAMED: Final = 10
-"""Steps that one of the closing lines names."""
+"""A closing line names at most this many steps, and counts the rest."""
 MAX_COLUMNS: Final = 79
-"""Of a line with names; a longer name has a line of its own."""
+"""The width of a line with names; a longer name has a line of its own."""
 _LEFT: Final = {Outcome.INTERRUPTED: "interrupted", Outcome.NOT_STARTED: "not started"}
-"""The outcomes of which an interrupted run lists the steps, in words: nothing went wrong with them."""
+"""The outcomes whose steps an interrupted run lists; these steps did not fail."""
 _DONE: Final = {verb: f"{verb.removesuffix('e')}ed" for verb in VERBS}
 _TO_DO: Final = {verb: f"to {verb}" for verb in VERBS}
 
 
 def format_outcome(result: StepResult) -> str:
-    """One finished step, while others continue; the report has the reason of a failure."""
+    """The line for a step that ended, without the reason of a failure."""
     return f"{result.outcome.value:11} {make_printable(result.step.id)}"
 
 
 def format_result(result: StepResult, places: Mapping[str, str]) -> str:
-    """One finished step, and why it failed: of what is made, with the place of the image in the manifest."""
+    """The line for a step that ended, with the reason of a failure; for a create also its place in the manifest."""
     place = places.get(result.step.action.key, "") if isinstance(result.step.action, Create) else ""
     parts = [make_printable(part) for part in (place, result.error) if part]
     return ": ".join([format_outcome(result), *parts]) if result.error else format_outcome(result)
 
 
 def format_report(report: Report, paint: Paint = leave_plain, *, width: int | None = None) -> str:
-    """What went wrong, one line a step; what is done and what is not, counted as the plan does; what to do.
+    """The closing lines: one line for each step that failed, the counts of done and other steps, and what to do.
 
-    ``width``: columns that a line may have; None does not wrap.
+    Counts are those of images, as in the plan. ``width``: the columns of a line; None does not wrap.
     """
     sent = sum(result.bytes_sent for result in report.results if result.outcome is Outcome.DONE)
     moved = f" {format_size(sent)} uploaded." if sent else ""
-    if not report.results and report.succeeded:  # everything was done already when this run got the lease
-        return paint(Ink.BOLD, "Applied: nothing was left to do.")
+    if not report.results and report.succeeded:  # another run did everything before this one got the lease
+        return paint(Ink.BOLD, "Applied: nothing left to do.")
     done = _count(report, {Outcome.DONE}, _DONE) or "nothing done"
     rest = ", ".join(filter(None, (_count(report, set(Outcome) - {Outcome.DONE}, _TO_DO), _count_old_builds(report))))
-    number = len(report.plan.errors)  # the plan itself names them, see format_plan
+    number = len(report.plan.errors)  # format_plan names them
     faulty = [f"{format_count(number, 'image')} skipped because of an error"] if number else []
     counts = "; ".join([done, *([f"not done: {rest}"] if rest else []), *faulty]) + "."
     after = list(_list_next_steps(report)) if report.succeeded else []
@@ -64,7 +64,7 @@ def format_report(report: Report, paint: Paint = leave_plain, *, width: int | No
 
 
 def _list_poor(report: Report) -> Iterator[str]:
-    """What went wrong."""
+    """One line for each step that failed or was skipped or deferred, and for each left-over."""
     for result in report.results:
         if result.outcome is not Outcome.DONE and result.outcome not in _LEFT:
             yield format_result(result, report.plan.places)
@@ -72,7 +72,7 @@ def _list_poor(report: Report) -> Iterator[str]:
 
 
 def _list_left(report: Report) -> Iterator[str]:
-    """What an interrupted run did not end, and did not begin."""
+    """The steps that an interrupted run did not end, and those that it did not start."""
     for outcome, words in _LEFT.items():
         names = [result.step.id for result in report.results if result.outcome is outcome]
         if names:
@@ -88,7 +88,7 @@ def _list_left(report: Report) -> Iterator[str]:
 
 
 def _count(report: Report, outcomes: set[Outcome], words: Mapping[str, str]) -> str:
-    """``1 created, 2 replaced``: the images whose steps ended so; a replacement is counted once, with its retirement."""
+    """``1 created, 2 replaced``: the images whose steps have one of ``outcomes``; a replacement counts once."""
     left = {id(result) for result in _find_old_builds(report)}
     steps = tuple(one.step for one in report.results if one.outcome in outcomes and id(one) not in left)
     counts = summarize(replace(report.plan, steps=steps))
@@ -96,7 +96,7 @@ def _count(report: Report, outcomes: set[Outcome], words: Mapping[str, str]) -> 
 
 
 def _count_old_builds(report: Report) -> str:
-    """``1 old build to delete``: what is left of replacements of which the new build is published."""
+    """``1 old build to delete``: the old builds of replacements whose new build is published; empty if there are none."""
     left = [one.step.action for one in _find_old_builds(report)]
     builds = {find_image_id(action) for action in left}
     if not builds:
@@ -106,7 +106,7 @@ def _count_old_builds(report: Report) -> str:
 
 
 def _find_old_builds(report: Report) -> list[StepResult]:
-    """The steps for superseded images that are not done, of keys whose new build is published."""
+    """The steps on superseded images that are not done, of keys whose new build is published."""
     done = [one.step for one in report.results if one.outcome is Outcome.DONE]
     published = {step.action.key for step in done if isinstance(step.action, Create) or is_promotion(step)}
     return [
@@ -117,7 +117,7 @@ def _find_old_builds(report: Report) -> list[StepResult]:
 
 
 def _list_next_steps(report: Report) -> Iterator[str]:
-    """What the reader has to do, or can do, next: after a rollback, and with candidates."""
+    """What the reader must or can do next: after a rollback, and with candidates."""
     if report.plan.kind is Kind.ROLLBACK:
         yield from (f"Note: {make_printable(note)}" for note in report.plan.notes)
     if report.plan.kind is Kind.STAGE:

@@ -23,7 +23,7 @@ Json = dict[str, Any]
 
 
 def event_to_json(event: Event) -> Json:
-    """One line of ``--events``: ``event`` is started, progress or finished."""
+    """One line of ``--events``; its ``event`` is started, progress or finished."""
     match event:
         case Started(step=step):
             return {"event": "started", "step": step.id}
@@ -43,7 +43,7 @@ def event_to_json(event: Event) -> Json:
 
 
 def run_started_to_json(plan: Plan) -> Json:
-    """The first line of ``--events``: what is to be done, and where."""
+    """The first line of ``--events``: the place, the number of steps and the bytes to upload."""
     return {
         "event": "run-started",
         "catalog": plan.catalog,
@@ -54,7 +54,7 @@ def run_started_to_json(plan: Plan) -> Json:
 
 
 def run_finished_to_json(report: Report | None, error: str = "", *, interrupted: bool = False) -> Json:
-    """The last line of ``--events``; ``error``: why nothing was begun, or no more."""
+    """The last line of ``--events``. ``error``: why the run did not start, or stopped."""
     results = report.results if report else ()
     counts = {outcome.value: sum(result.outcome is outcome for result in results) for outcome in Outcome}
     return {
@@ -67,7 +67,7 @@ def run_finished_to_json(report: Report | None, error: str = "", *, interrupted:
 
 
 def _judge(report: Report | None, error: str, *, interrupted: bool) -> str:
-    """How a run ended, in one word."""
+    """The outcome of a run: done, unchanged, failed, lost, interrupted or not-started."""
     if interrupted or (report is not None and report.interrupted):
         return "interrupted"
     if report is None:
@@ -80,7 +80,7 @@ def _judge(report: Report | None, error: str, *, interrupted: bool) -> str:
 
 
 def result_to_json(result: StepResult) -> Json:
-    """How one step ended; ``seconds`` of wall time."""
+    """The result of one step; ``seconds`` is its duration."""
     return {
         "step": result.step.id,
         "action": type(result.step.action).__name__.lower(),
@@ -95,10 +95,11 @@ def result_to_json(result: StepResult) -> Json:
 
 
 def report_to_json(report: Report, ids: dict[str, str]) -> Json:
-    """A whole run: ``ids`` is the current image of each key, ``candidates`` what the next apply publishes.
+    """The report of a run as JSON.
 
-    ``target`` is the place, ``rejected`` are the ids of rejected candidates by key, ``notes`` the sentences of the plan,
-    ``errors`` the problems of keys for which it does nothing.
+    ``ids``: the current image of each key. ``candidates``: by key, the image that the next apply publishes.
+    ``rejected``: by key, the ids of rejected candidates. ``notes``: the sentences of the plan. ``errors``: the problems of
+    the keys that the plan leaves as they are.
     """
     return {
         "catalog": report.plan.catalog,
@@ -117,7 +118,7 @@ def report_to_json(report: Report, ids: dict[str, str]) -> Json:
 
 
 def diagnostics_to_json(diagnostics: Sequence[Diagnostic]) -> list[Json]:
-    """What is wrong with manifests, one object a problem; nothing in it that looks like a secret of a file."""
+    """The problems of manifests, one object each; values of a file that look like a secret are removed."""
     return [
         {
             "file": item.file,

@@ -1,6 +1,6 @@
-"""Images that are not current -> why they stay and until when, in words. Pure: the reader's clock is a parameter.
+"""Retired builds, candidates and expiries of a plan -> text. Pure: the reader's clock is a parameter.
 
-A plan holds no clock: what an image of this plan's own retirement says in days becomes a day here, an age a duration.
+A plan has no clock. So this module turns a number of days into a date, and a date into an age.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,15 +13,15 @@ from imagesync.render.style import format_count, format_value
 from imagesync.text import make_printable
 
 MAX_LISTED: Final = 10
-"""Retired builds, or images that expire, that a plan lists one by one; ``--detail`` and the JSON document have all."""
+"""A plan lists at most this many retired builds, candidates or expiring images; ``--detail`` lists all."""
 EXPIRY_DAYS: Final = 30
-"""Days before an image expires from which on plans announce it."""
+"""A plan announces the expiry of an image this many days before."""
 
 _FATES: Final = {
     Fate.PUBLISHED: "published by this plan",
     Fate.DROPPED: "dropped by this plan",
     Fate.WAITING: "the next apply publishes it",
-    Fate.UNWANTED: "no longer wanted, the next apply drops it",
+    Fate.UNWANTED: "no longer declared, the next apply drops it",
     Fate.REJECTED: "rejected, not published",
 }
 
@@ -29,7 +29,7 @@ _FATES: Final = {
 def describe_kept(kept: Kept, now: datetime | None) -> str:
     """``kept until 2027-02-21 (keep 1, 90 days)``."""
     if kept.protected:
-        return "protected and stays, --allow-protected deletes it"
+        return "kept because it is protected (--allow-protected deletes it)"
     if kept.keep == 0:
         return "kept until the next apply (keep 0)"
     if kept.days is None:
@@ -38,7 +38,7 @@ def describe_kept(kept: Kept, now: datetime | None) -> str:
     until = kept.until or (_add_days(now, kept.days) if kept.retires and now else None)
     if until:
         return f"kept until {until} {rule}"
-    since = "from its retirement on" if kept.retires else "since a day that is not known"
+    since = "from its retirement" if kept.retires else "since an unknown day"
     return f"kept {since} {rule}"
 
 
@@ -50,24 +50,24 @@ def _add_days(now: datetime, days: int) -> str | None:
 
 
 def list_kept(plan: Plan, now: datetime | None, *, whole: bool) -> Iterator[str]:
-    """The retired builds that stay: of the keys that change a line each, or a line a group of them where there are many.
+    """The retired builds that stay. Keys that the plan changes: one line a build, or a line for each group of many.
 
-    Of all others, unless ``whole``, only their number.
+    Other keys: only their number, unless ``whole``.
     """
     kept = [one for one in plan.kept if not one.retires]
     touched = {step.action.key for step in plan.steps}
-    display = [one for one in kept if whole or one.key in touched]
-    rest = len(kept) - len(display)
-    if not display:
+    listed = [one for one in kept if whole or one.key in touched]
+    rest = len(kept) - len(listed)
+    if not listed:
         yield from [f"Retired builds kept: {rest}."] if rest else []
         return
     yield "Retired builds kept:"
-    if len(display) <= MAX_LISTED or whole:
-        width = max(len(one.key) for one in display)
-        yield from (f"  {one.key:<{width}}  {one.image_id}  {describe_kept(one, now)}" for one in display)
+    if len(listed) <= MAX_LISTED or whole:
+        width = max(len(one.key) for one in listed)
+        yield from (f"  {one.key:<{width}}  {one.image_id}  {describe_kept(one, now)}" for one in listed)
     else:
-        yield from _group_kept(display, now)
-    yield from [f"  and {rest} of images that this plan does not change"] if rest else []
+        yield from _group_kept(listed, now)
+    yield from [f"  and {rest} more, of keys that this plan does not change"] if rest else []
 
 
 def _group_kept(kept: Sequence[Kept], now: datetime | None) -> Iterator[str]:
@@ -81,7 +81,7 @@ def _group_kept(kept: Sequence[Kept], now: datetime | None) -> Iterator[str]:
 
 
 def list_expiries(expires: Mapping[str, str], now: datetime | None, *, whole: bool) -> list[str]:
-    """The images that expire within ``EXPIRY_DAYS``, the first ones first; all that expire ever, if ``whole``."""
+    """The images that expire within ``EXPIRY_DAYS``, sorted by day; all images with an expiry if ``whole``."""
     today = now.date() if now else None
     found = list[tuple[date, str]]()
     for key, day in expires.items():
@@ -107,9 +107,9 @@ def _format_days(days: int) -> str:
 
 
 def list_candidates(candidates: Sequence[Candidate], now: datetime | None, *, whole: bool = True) -> Iterator[str]:
-    """A line a candidate: since when it is there, and what becomes of it; of many, unless ``whole``, a line a fate.
+    """One line for each candidate: its age and its fate. Many candidates, unless ``whole``: one line for each fate.
 
-    Those of which the rows of the plan say nothing, because they wait or were rejected, are all named.
+    Candidates that wait or are rejected are all named, because the rows of the plan do not name them.
     """
     if not candidates:
         return
@@ -127,11 +127,11 @@ def list_candidates(candidates: Sequence[Candidate], now: datetime | None, *, wh
 def _group_candidates(candidates: Sequence[Candidate]) -> Iterator[str]:
     for fate in Fate:
         keys = [one.key for one in candidates if one.fate is fate]
-        display = keys[:3] if fate in (Fate.PUBLISHED, Fate.DROPPED) else keys
-        more = f" and {len(keys) - len(display)} more" if len(keys) > len(display) else ""
+        listed = keys[:3] if fate in (Fate.PUBLISHED, Fate.DROPPED) else keys
+        more = f" and {len(keys) - len(listed)} more" if len(keys) > len(listed) else ""
         if keys:
             words = _FATES[fate].replace(" it", " them") if len(keys) > 1 else _FATES[fate]
-            yield f"  {len(keys)} {words}: {', '.join(display)}{more}"
+            yield f"  {len(keys)} {words}: {', '.join(listed)}{more}"
 
 
 def _format_age(created: str, now: datetime | None) -> str:

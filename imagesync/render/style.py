@@ -1,4 +1,4 @@
-"""What a reader sees: colors if enabled, sizes, and values that cannot move a cursor. Pure."""
+"""Values -> short printable text: sizes, counts, durations; and colors. Pure."""
 
 from collections.abc import Callable
 from enum import StrEnum
@@ -7,11 +7,11 @@ from typing import Final
 from imagesync.text import make_printable, shorten
 
 MAX_VALUE_CHARS: Final = 72
-"""Of a field's value in a plan or a listing."""
+"""The limit of a field's value in a plan or a listing."""
 
 
 class Ink(StrEnum):
-    """Colors by meaning; the ANSI code of each."""
+    """Colors by meaning; each value is the ANSI code."""
 
     ADD = "32"
     CHANGE = "33"
@@ -23,7 +23,7 @@ class Ink(StrEnum):
 
 
 class Detail(StrEnum):
-    """How much of a plan is shown: its counts; what users see; or every field, id and digest of each image."""
+    """How much of a plan is printed: only counts; what users see; or every field, id and digest of each image."""
 
     SUMMARY = "summary"
     USUAL = "usual"
@@ -34,17 +34,17 @@ Paint = Callable[[Ink, str], str]
 
 
 def paint_text(ink: Ink, text: str) -> str:
-    """Text in a color, for a terminal."""
+    """``text`` in a color, for a terminal."""
     return f"\x1b[{ink.value}m{text}\x1b[0m"
 
 
 def leave_plain(_ink: Ink, text: str) -> str:
-    """Text as it is."""
+    """``text`` unchanged."""
     return text
 
 
 def format_size(count: int | None) -> str:
-    """Bytes as people read them."""
+    """A number of bytes with a unit: ``1.5 GiB``; None is unknown."""
     if count is None:
         return "unknown size"
     for unit, scale in (("TiB", 2**40), ("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
@@ -54,7 +54,7 @@ def format_size(count: int | None) -> str:
 
 
 def format_value(found: object) -> str:
-    """A field's value on one line, cut to a width."""
+    """A field's value as one printable line of at most ``MAX_VALUE_CHARS``."""
     if found is None or found == ():
         return "(none)"
     if isinstance(found, bool):
@@ -76,7 +76,7 @@ def format_part(done: int, total: int) -> str:
 
 
 def format_duration(seconds: float) -> str:
-    """A time as people say it, so coarse that it does not pretend to know more: ``38 s``, ``4 min``, ``1 h 20 min``."""
+    """A time left, rounded because it is an estimate: ``38 s``, ``4 min``, ``1 h 20 min``."""
     whole = max(round(seconds), 0)
     if whole < 100:
         return f"{whole} s"

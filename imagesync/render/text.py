@@ -1,7 +1,7 @@
 """A plan -> text for people. Pure: colors, the width and the reader's clock are parameters.
 
-One block a key: what happens to the image, then its fields, then what becomes of the builds that it supersedes. What
-many images have in common is written once. Images that users lose come last.
+One block for each key: what happens to the image, its fields, and the fate of the builds that it supersedes. Common lines
+of many images are printed once. Images that users lose come last.
 """
 
 from collections import Counter
@@ -41,38 +41,38 @@ from imagesync.secrets import clean_diagnostic
 from imagesync.text import make_printable
 
 VERBS: Final = ("create", "update", "replace", "deactivate", "reactivate", "delete", "stage")
-"""What a plan counts, in the order of its last line."""
+"""What a plan counts, in the order of the closing line."""
 _BESIDE: Final = (Reason.SUPERSEDED, Reason.DUPLICATE)
 _LOST: Final = (Reason.REMOVED, Reason.EXPIRED)
 _USUAL: Final[Mapping[str, Value]] = {"visibility": Visibility.PRIVATE.value, "protected": False, "hidden": False}
-"""Of a new image; what is so needs no line."""
+"""The defaults of a new image, which need no line."""
 _ACCESS_PATHS: Final = (("hidden",), ("name",), ("protected",), ("visibility",))
-"""Of an earlier build or a candidate that is published, what matters is how these are on the image that it supersedes."""
+"""Fields of a promoted image that are compared with those of the image that it supersedes."""
 _WORDS: Final = {
     Reason.NEW: "",
     Reason.MANIFEST_CHANGED: "",
     Reason.REMOVED: "not in the manifest",
     Reason.CONTENT_CHANGED: "new build",
     Reason.CONTENT_UNKNOWN: "compared first",
-    Reason.CONTENT_TAMPERED: "the data in the service was changed",
+    Reason.CONTENT_TAMPERED: "its data in the service was changed",
     Reason.ROLLBACK: "back to an earlier build",
     Reason.INCOMPLETE: "an earlier run did not finish it",
     Reason.ADOPT: "adopted",
     Reason.STAGED: "candidate published",
     Reason.DISCARDED: "candidate dropped",
-    Reason.UNVERIFIED: "nothing shows what the other project's image holds",
+    Reason.UNVERIFIED: "the image of the other project cannot be verified",
     Reason.DELETING: "an earlier run began to delete it",
-    Reason.OUTDATED: "superseded, kept as long as delete_after says",
+    Reason.OUTDATED: "superseded, older than delete_after allows",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class _View:
-    """A plan and how it is looked at."""
+    """A plan and what its text needs besides."""
 
     plan: Plan
     relied: Mapping[str, Mapping[str, Value]]
-    """The values of each live image that the plan touches, by id and by path text."""
+    """The values of each live image that the plan touches, by image id and path text."""
     fates: Mapping[str, str]
     whole: bool
 
@@ -85,10 +85,10 @@ def format_plan(
     detail: Detail = Detail.USUAL,
     width: int | None = None,
 ) -> str:
-    """The plan: its place, what happens to each image, what stays, notes and the counts.
+    """The text of a plan: its place, what happens to each image, what stays, notes, errors and counts.
 
-    ``now``, the reader's clock, turns days into a day and gives candidates an age. ``width``: columns that a line may
-    have; None does not wrap.
+    ``now``: the reader's clock, for dates and ages; without it they are left out. ``width``: the columns of a line; None
+    does not wrap.
     """
     heading = [paint(Ink.BOLD, line) for line in wrap(_format_heading(plan), width, "  ")]
     counts = [paint(Ink.BOLD, line) for line in wrap(format_counts(plan), width, "  ")]
@@ -120,11 +120,11 @@ def _format_heading(plan: Plan) -> str:
 
 
 def describe_errors(plan: Plan) -> Iterator[str]:
-    """A line for each key that cannot be planned, and what that means for the run."""
+    """One line for each key that cannot be planned, and one line about the effect on the run."""
     yield from (f"Error: {make_printable(str(clean_diagnostic(error.problem)))}" for error in plan.errors)
     if plan.errors:
         number = format_count(len(plan.errors), "image")
-        yield f"Nothing is done for {number} with an error; apply does the rest and exits with 1."
+        yield f"Apply skips {number} with an error, makes all other changes, and exits with code 1."
 
 
 def note_copies(copies: Sequence[str]) -> list[str]:
@@ -133,8 +133,8 @@ def note_copies(copies: Sequence[str]) -> list[str]:
         return []
     are = "image carries" if len(copies) == 1 else "images carry"
     return [
-        f"{len(copies)} {are} a copy of another image's record, as snapshots of servers do. imagesync does not touch "
-        "them. Their ids: -v"
+        f"{len(copies)} {are} a copy of another image's record, as snapshots of servers do; imagesync does not change "
+        "them; to list their ids, pass -v"
     ]
 
 
@@ -147,10 +147,8 @@ def format_counts(plan: Plan) -> str:
         return f"No changes. {plan.unchanged} {matching} the manifest."
     counts = summarize(plan)
     parts = [f"{getattr(counts, verb)} to {verb}" for verb in VERBS if getattr(counts, verb)]
-    moved = {0: "", None: " Size of the upload not known."}.get(
-        counts.upload, f" {format_size(counts.upload)} to upload."
-    )
-    rest = f"{counts.unchanged} unchanged" if plan.kind is Kind.APPLY else "nothing else is touched"
+    moved = {0: "", None: " Upload size unknown."}.get(counts.upload, f" {format_size(counts.upload)} to upload.")
+    rest = f"{counts.unchanged} unchanged" if plan.kind is Kind.APPLY else "no other changes"
     return f"Plan: {', '.join(parts)}; {rest}.{moved}"
 
 
@@ -164,23 +162,23 @@ def _group_by_key(plan: Plan) -> Iterator[tuple[str, list[Step]]]:
 def _make_rows(view: _View, key: str, steps: Sequence[Step]) -> Iterator[Row]:
     successor = next((step for step in steps if _is_superseding(step)), None)
     beside = [step for step in steps if step.reason in _BESIDE] if successor else []
-    gone = {step.action.image_id for step in beside if isinstance(step.action, Delete)}
-    display = [step for step in beside if isinstance(step.action, Delete) or step.action.image_id not in gone]
+    deleted = {step.action.image_id for step in beside if isinstance(step.action, Delete)}
+    last = [step for step in beside if isinstance(step.action, Delete) or step.action.image_id not in deleted]
     for step in steps:
         if step not in beside:
-            superseded = display if step is successor else []
+            superseded = last if step is successor else []
             yield _make_row(view, key, step, superseded)
 
 
 def _is_superseding(step: Step) -> bool:
-    """Whether this step puts an image in the place of another: a new build, or an earlier one promoted."""
+    """Whether a step replaces an image: by a new build, or by one that it promotes."""
     if isinstance(step.action, Create):
         return bool(step.action.replaces)
     return isinstance(step.action, Update) and is_promotion(step)
 
 
 def _make_row(view: _View, key: str, step: Step, superseded: Sequence[Step]) -> Row:
-    """``superseded``: the steps that retire or delete the images that this one replaces."""
+    """The row of one step; ``superseded``: the steps that retire or delete the images that it replaces."""
     match step.action:
         case Create() as create:
             return _make_create_row(view, key, step, create, _describe_fates(view, superseded))
@@ -221,7 +219,7 @@ def _make_create_row(view: _View, key: str, step: Step, create: Create, fates: t
 
 
 def _find_other_status(view: _View, create: Create) -> Iterator[FieldChange]:
-    """Whether users can boot from the new build, if that is another answer than for the old one."""
+    """The change of the status, if users can boot from only one of the old and the new build."""
     before = view.relied.get(create.replaces[-1], {}).get("status")
     after = create.state.fields.get("status") or Status.ACTIVE.value
     if create.source.transfer is not None and before in (Status.ACTIVE, Status.DEACTIVATED) and before != after:
@@ -229,14 +227,15 @@ def _find_other_status(view: _View, create: Create) -> Iterator[FieldChange]:
 
 
 def _describe_comparison(create: Create) -> list[Line]:
-    """The images that are used instead, if the source turns out to have their bytes."""
+    """One line for each image that apply uses instead, if it has the bytes of the source."""
     return [
-        Line("", f"if {image_id} has these bytes, it is used instead", is_named=True) for image_id in create.may_hold
+        Line("", f"if image {image_id} has the same data, it is used instead", is_named=True)
+        for image_id in create.may_hold
     ]
 
 
 def _describe_content(plan: Plan, create: Create) -> Iterator[Line]:
-    """Digests, of the superseded build too, and where the bytes come from."""
+    """The digests of the new and the superseded build, and the URLs of the data."""
     relied = [item.values.get(f"properties.{DIGEST}") for item in plan.relies if item.image_id in create.replaces]
     before = read_digests(str(relied[0] or "")) if relied else {}
     for digest in create.fingerprint.digests:
@@ -253,14 +252,14 @@ def _make_promotion_row(view: _View, key: str, step: Step, update: Update, super
     others = [change for change in update.changes if view.whole or change.path not in _ACCESS_PATHS]
     fields = sorted({*others, *access}, key=lambda change: change.path)
     lines = (*describe_changes(fields, mark_drift=True, whole=view.whole), *_describe_fates(view, superseded))
-    return Row(kind, key, f"by {update.image_id}, no upload", lines)
+    return Row(kind, key, f"with {update.image_id}, no upload", lines)
 
 
 def _find_access_changes(view: _View, update: Update, superseded: Sequence[Step]) -> Iterator[FieldChange]:
-    """How a promoted image will differ in what it is called, who sees it and who can delete it.
+    """The changes of name and access that users see when an image is promoted.
 
-    It is compared with the image that it supersedes last; without one, with a new image. Its hidden state and its name
-    as a candidate do not matter: users never saw them.
+    The promoted image is compared with the newest image that it supersedes, or with a new image if there is none. Users
+    never saw the temporary name and hidden state of a candidate.
     """
     images = [view.relied.get(find_image_id(step.action) or "", {}) for step in superseded]
     old = next((values for values in reversed(images) if values.get(f"properties.{ROLE}") == Role.CURRENT.value), {})
@@ -281,7 +280,7 @@ def _make_update_row(view: _View, key: str, step: Step, update: Update) -> Row:
     kind = blocks.Kind(Ink.REMOVE if is_lost else Ink.CHANGE, "~", "update", why)
     what = _describe_adoption(update) if step.reason is Reason.ADOPT else ""
     if update.record is None:
-        lines.append(Line("", "the marker is removed; the image stays, and no catalog owns it", is_named=True))
+        lines.append(Line("", "released: the image stays, and no catalog owns it", is_named=True))
     if not (lines or what):
         lines.append(Line("", "marker update only, no field changes"))
     is_named = is_lost or step.reason is Reason.ADOPT
@@ -337,11 +336,11 @@ def _describe_origin(create: Create) -> str:
             known = f"{format_size(create.fingerprint.size)} " if create.fingerprint.size is not None else ""
             return f"{known}from {names}{_describe_transfer(create, transfer)}"
         case _:
-            return "a record without data"
+            return "an image without data"
 
 
 def _describe_transfer(create: Create, transfer: Transfer) -> str:
-    """How the bytes get in and where they will lie, unless that is the service's default."""
+    """How the data gets to the service, and into which stores, if that is not the default."""
     back = ", read back to verify it" if create.is_read_back else ""
     ways = {Method.UPLOAD: "", Method.WEB_DOWNLOAD: ", fetched by the service", Method.GLANCE_DIRECT: ", imported"}
     stores = "all stores" if transfer.all_stores else ", ".join(map(format_value, transfer.stores))
@@ -349,19 +348,19 @@ def _describe_transfer(create: Create, transfer: Transfer) -> str:
 
 
 def _find_file_name(url: str) -> str:
-    """The last part of a URL's path; the host where it has none."""
+    """The last part of a URL's path; the host if the path is empty."""
     return make_printable(public_url(url).partition("://")[2].rpartition("/")[2] or public_host(url))
 
 
 def _describe_hosts(create: Create) -> Iterator[Line]:
-    """The hosts that the data is fetched from; whole URLs are shown with all details."""
+    """The hosts that the data is fetched from; ``--detail`` prints whole URLs instead."""
     if isinstance(create.source, UrlSource):
         hosts = dict.fromkeys(make_printable(public_host(url)) for url in create.source.urls)
         yield Line("host", ", ".join(hosts))
 
 
 def _describe_fates(view: _View, superseded: Sequence[Step]) -> tuple[Line, ...]:
-    """What becomes of the superseded images of a key; of several the same once, with their number."""
+    """The fates of the superseded images of a key; the same fate of several images once, with their number."""
     numbers = Counter(_describe_fate(view, step) for step in superseded)
     return tuple(
         Line("old build" if number == 1 else f"{number} old builds", fate, is_named=True)
@@ -370,7 +369,7 @@ def _describe_fates(view: _View, superseded: Sequence[Step]) -> tuple[Line, ...]
 
 
 def _describe_fate(view: _View, step: Step) -> str:
-    """What becomes of a superseded image, in words."""
+    """The fate of a superseded image, as text."""
     action = step.action
     image_id = f"{find_image_id(action)} " if view.whole else ""
     match action:

@@ -49,7 +49,7 @@ def test_a_store_becomes_a_catalog_and_nothing_moves(workspace: ExportWorkspace)
     assert workspace.run("export", "--managed").stdout == text
 
 
-def test_adopt_shows_asks_and_tells_what_it_cannot_adopt(workspace: ExportWorkspace) -> None:
+def test_adopt_prints_asks_and_reports_what_it_cannot_adopt(workspace: ExportWorkspace) -> None:
     """Without a terminal and --yes nothing is done; the report has the ids."""
     image = filled(workspace.backend, name="Old")
     workspace.write(old={"name": "Old", "min_ram": 5}, new={"name": "New"})
@@ -64,7 +64,7 @@ def test_adopt_shows_asks_and_tells_what_it_cannot_adopt(workspace: ExportWorksp
 
 
 def test_adopt_is_refused_where_the_name_says_too_little(workspace: ExportWorkspace) -> None:
-    """The ids to choose from are named."""
+    """The error lists the ids."""
     one, two = record(workspace.backend, name="twin"), record(workspace.backend, name="twin")
     workspace.write(twin={})
     output = workspace.run("adopt", "base.yaml", "--yes", code=1).stderr
@@ -72,7 +72,7 @@ def test_adopt_is_refused_where_the_name_says_too_little(workspace: ExportWorksp
 
 
 def test_adopt_looks_at_no_key_beyond_only(workspace: ExportWorkspace) -> None:
-    """The others stay as they are."""
+    """The other keys stay as they are."""
     for name in ("a", "b"):
         record(workspace.backend, name=name)
     workspace.write(a={}, b={})
@@ -83,15 +83,15 @@ def test_adopt_looks_at_no_key_beyond_only(workspace: ExportWorkspace) -> None:
 @pytest.mark.parametrize(
     ("words", "texts"),
     [
-        (["export", "--catalog", "no key"], "--catalog no key: not a key"),
-        (["export", "--owner", "x", "--all-owners"], "name one of them"),
+        (["export", "--catalog", "no key"], "--catalog no key: not a valid name"),
+        (["export", "--owner", "x", "--all-owners"], "pass one of them"),
         (["export", "-o", "nowhere/x.yaml"], "cannot be written"),
         (["adopt", "base.yaml", "--drift-only"], "--drift-only"),
-        (["adopt", "plan.json"], "plan.json is a saved plan; carry it out with: imagesync apply"),
+        (["adopt", "plan.json"], "plan.json is a saved plan; apply it with: imagesync apply plan.json"),
     ],
 )
 def test_wrong_words_are_one_line(workspace: ExportWorkspace, words: list[str], texts: str) -> None:
-    """With the way out, before anything is done."""
+    """With the remedy, before anything is done."""
     workspace.write(a={})
     done = workspace.run(*words, code=1 if "nowhere/x.yaml" in words else 64)
     assert texts in done.stderr
@@ -99,19 +99,19 @@ def test_wrong_words_are_one_line(workspace: ExportWorkspace, words: list[str], 
 
 
 def test_an_empty_project_gives_an_empty_manifest(workspace: ExportWorkspace) -> None:
-    """Which is valid."""
+    """The manifest is valid."""
     text = workspace.run("export").stdout
     assert yaml.safe_load(text) == {"version": 1, "catalog": "exported", "images": {}}
 
 
-def test_a_list_tells_of_members_where_they_are_asked_for(workspace: ExportWorkspace) -> None:
+def test_a_list_has_members_if_they_are_requested(workspace: ExportWorkspace) -> None:
     """For one image, or with --members; else a line says that there are shared ones."""
     image = record(workspace.backend, name="s", visibility="shared")
     workspace.backend.add_member(image.id, "p1")
     assert json.loads(workspace.run("list", image.id).stdout)["members"] == [{"project": "p1", "status": "pending"}]
     plain = workspace.run("list")
     assert "MEMBERS" not in plain.stdout
-    assert plain.stderr == "1 image is shared: --members shows with which projects\n"
+    assert plain.stderr == "1 image is shared; to show the members, pass --members\n"
     assert "p1 pending" in workspace.run("list", "--members").stdout
 
 

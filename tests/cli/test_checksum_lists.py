@@ -173,7 +173,7 @@ def test_why_a_signature_fails_names_the_keyring_as_the_manifest_does(tmp_path: 
     assert "/SUMS: the list is not clear-signed; name the list's detached signature in signature.url" in output
 
 
-def test_what_stands_around_a_signed_list_is_not_read(tmp_path: Path, web: Mirror) -> None:
+def test_text_around_a_signed_list_is_not_read(tmp_path: Path, web: Mirror) -> None:
     """Neither before nor behind it, with a keyring and without."""
     key = Tsk.generate("One <one@example.org>")
     (tmp_path / "keys.asc").write_text(str(key.extract_certificate()))

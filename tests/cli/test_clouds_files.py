@@ -157,7 +157,7 @@ def test_no_settings_are_read_from_the_working_directory(
     assert evil.messages == []
 
 
-def test_a_wanted_cloud_of_the_working_directory_is_told_of(checkout: Checkout, evil: Identity) -> None:
+def test_an_ignored_cloud_of_the_working_directory_is_reported(checkout: Checkout, evil: Identity) -> None:
     """With the option to use it; the file itself is not opened."""
     for name in ("clouds.yaml", "secure.yaml"):
         (checkout.folder / name).write_text("{not yaml at all")

@@ -36,7 +36,7 @@ def test_problems_are_lines_with_places_and_exit_1(tmp_path: Path) -> None:
 
 
 def test_no_target_lists_the_ways(tmp_path: Path) -> None:
-    """Never a silent default; exit 64."""
+    """There is no silent default; exit 64."""
     assert "--cloud NAME" in run("plan", "examples/features/status.yaml", code=64).stderr
 
 

@@ -90,7 +90,7 @@ def test_keys_are_offered_from_the_working_directory(folder: Path) -> None:
 
 @pytest.mark.parametrize("text", [None, "images: [", "version: 1\ncatalog: x\nimages: {a: {no: 1}}"])
 def test_a_manifest_that_does_not_load_offers_nothing_and_says_nothing(folder: Path, text: str | None) -> None:
-    """Not a line, and no log of a bug."""
+    """It prints nothing and writes no bug log."""
     path = folder / "images/base.yaml"
     path.unlink() if text is None else path.write_text(text)
     assert offer(folder, "imagesync plan images --target ") == []
@@ -105,7 +105,7 @@ def test_a_clouds_yaml_that_does_not_load_offers_nothing(folder: Path) -> None:
 
 
 def test_an_interruption_while_the_shell_waits_says_nothing(folder: Path) -> None:
-    """^C in the middle of a line is not for us to comment."""
+    """^C while the user types a line prints nothing."""
     clouds = folder / ".openstack/clouds.yaml"
     clouds.unlink()
     os.mkfifo(clouds)

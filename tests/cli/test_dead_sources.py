@@ -82,7 +82,7 @@ def test_a_new_image_without_a_source_is_an_error_and_all_else_is_done(
 
 @pytest.mark.parametrize("file", [File(b"", 404), File(b"<html>")])
 def test_a_live_image_stays_if_its_new_build_is_dead(tmp_path: Path, web: Mirror, file: File) -> None:
-    """Its fields wait with the build."""
+    """Its other changes wait, too."""
     source = apply_first(tmp_path, web)
     web.publish("/b", file)
     write(tmp_path, a=source)
@@ -92,7 +92,7 @@ def test_a_live_image_stays_if_its_new_build_is_dead(tmp_path: Path, web: Mirror
 
 
 def test_a_live_image_is_planned_if_its_new_build_may_come(tmp_path: Path, web: Mirror) -> None:
-    """A server that has no time just now is a warning; apply asks it again."""
+    """A 503 is a warning; apply requests the source again."""
     source = apply_first(tmp_path, web)
     web.publish("/b", File(b"", 503))
     write(tmp_path, a=source)
@@ -115,7 +115,7 @@ def test_a_live_image_is_planned_if_its_new_build_may_come(tmp_path: Path, web: 
 def test_a_list_that_says_nothing_is_an_error_of_its_keys(
     tmp_path: Path, web: Mirror, listed: File, message: str, is_live: bool
 ) -> None:
-    """Nothing is done for them; all else is."""
+    """These keys are skipped; all other keys are planned."""
     if is_live:
         apply_first(tmp_path, web)
     source = {"url": f"{web.address}/a", "checksum_url": web.publish("/sums", listed)}
@@ -147,17 +147,17 @@ def test_each_key_has_the_error_of_its_own_source(tmp_path: Path, web: Mirror) -
 
 
 def test_no_source_is_asked_with_no_source_check(tmp_path: Path, web: Mirror) -> None:
-    """Then an apply finds out."""
+    """Then the apply reports it."""
     write(tmp_path, a={"url": web.publish("/a", File(b"", 404)), "checksum": digest(DATA)})
     output = run("plan", "m.yaml", "--store", "s", "--no-source-check", folder=tmp_path).stdout
-    assert "Plan: 2 to create; 0 unchanged. Size of the upload not known." in output
+    assert "Plan: 2 to create; 0 unchanged. Upload size unknown." in output
     assert web.queries == []
     words = ("apply", "m.yaml", "--store", "s", "--no-source-check", "--yes")
     assert "HTTP 404" in run(*words, folder=tmp_path, code=1).output
 
 
 def test_what_refers_to_an_image_with_an_error_waits_for_it(tmp_path: Path, web: Mirror) -> None:
-    """It has no id yet."""
+    """The image has no id yet."""
     write(tmp_path, kernel={"url": web.publish("/a", File(b"", 404)), "checksum": digest(DATA)})
     document = json.loads((tmp_path / "m.yaml").read_text())
     document["images"]["user"] = {"source": "none", "properties": {"kernel_id": "${images.kernel.id}"}}
@@ -168,6 +168,6 @@ def test_what_refers_to_an_image_with_an_error_waits_for_it(tmp_path: Path, web:
 
 
 def test_dropping_candidates_needs_no_source(tmp_path: Path, web: Mirror) -> None:
-    """No list has to be read for it."""
+    """It reads no checksum list."""
     write(tmp_path, a={"url": f"{web.address}/a", "checksum_url": f"{web.address}/sums"})
     assert "Nothing to do." in run("plan", "m.yaml", "--store", "s", "--discard-staged", folder=tmp_path).stdout

@@ -198,19 +198,19 @@ def adopt_protected(workspace: ForgedPlanWorkspace, plan: dict[str, Any]) -> Non
 FORGED: dict[str, tuple[Callable[[ForgedPlanWorkspace, dict[str, Any]], None], str]] = {
     "foreign image deleted": (delete_foreign, "does not belong to removed of catalog base"),
     "file outside": (read_elsewhere("../secret.raw", "../secret.raw"), "lies outside the catalog's folder"),
-    "file outside, absolute": (read_elsewhere("/etc/hostname", "hostname"), "reads"),
+    "file outside, absolute": (read_elsewhere("/etc/hostname", "hostname"), "would read"),
     "link to the outside": (read_elsewhere("link.raw", "link.raw"), "lies outside the catalog's folder"),
     "file of git": (read_elsewhere(".git/config", ".git/config"), "lies in .git, which may hold credentials"),
-    "another file shown": (read_elsewhere("a.raw", "b.raw"), "the plan shows 'b.raw' and reads 'a.raw'"),
+    "another file shown": (read_elsewhere("a.raw", "b.raw"), "the plan shows the file 'b.raw' but would read 'a.raw'"),
     "URL of a file": (fetch_from_disk, "file is not http or https"),
     "keyring outside": (sign_elsewhere, "lies outside the catalog's folder"),
     "base outside": (
         set_in("manifest", "base", value="../.."),
-        "neither below the plan nor below the working directory",
+        "neither below the plan's folder nor below the working directory",
     ),
     "store outside": (
         set_in("target", "location", value="/nowhere/store"),
-        "the plan's store, /nowhere/store, is not among",
+        "the store of the plan, /nowhere/store, is neither below",
     ),
     "reliance without values": (forget_relied, "does not list these values of image"),
     "no reliance": (set_in("relies", value=[]), "does not list the values of image"),
@@ -285,7 +285,7 @@ def test_a_file_that_is_no_plan_is_refused(workspace: ForgedPlanWorkspace, name:
 
 
 def test_a_name_that_is_there_twice(workspace: ForgedPlanWorkspace) -> None:
-    """Another program would show the first value."""
+    """Another program might use the first value."""
     workspace.plan()
     file = workspace.folder / "plan.json"
     file.write_text(file.read_text().replace("{", '{"catalog": "harmless",', 1))
@@ -305,7 +305,7 @@ def test_paths_outside_are_read_where_that_is_permitted(workspace: ForgedPlanWor
     output = forked.run(
         "apply", str(moved), "--yes", "--store", str(workspace.folder / "store"), folder=elsewhere, code=1
     )
-    assert "neither below the plan nor below the working directory" in output.stderr
+    assert "neither below the plan's folder nor below the working directory" in output.stderr
     workspace.run("apply", str(moved), "--yes", "--allow-outside")
 
 
@@ -326,7 +326,7 @@ def test_permissions_are_given_again(workspace: ForgedPlanWorkspace) -> None:
 
 
 def test_a_plan_shows_the_target_that_it_is_applied_to(workspace: ForgedPlanWorkspace) -> None:
-    """Not the name that it claims."""
+    """It does not print the name that the plan claims."""
     document = workspace.plan()
     document["target"] |= {"label": "./harmless", "project_name": "harmless"}
     workspace.forge(document)
@@ -340,7 +340,7 @@ def test_a_withheld_url_comes_with_the_source_that_the_plan_shows(workspace: For
     document = workspace.plan("--no-source-check")
     step(document, "create")["source"]["urls"][0]["url"] = "https://example.org/a.raw"
     workspace.forge(document)
-    refuse(workspace, "have another source now: plan again", code=64)
+    refuse(workspace, "now declare another source: make the plan again", code=64)
 
 
 HONEST: dict[str, tuple[dict[str, dict[str, Any]], tuple[str, ...], dict[str, Any]]] = {
@@ -368,7 +368,7 @@ def test_an_honest_plan_is_applied(workspace: ForgedPlanWorkspace, name: str) ->
 
 
 def test_candidates_and_earlier_builds_of_honest_plans(workspace: ForgedPlanWorkspace) -> None:
-    """Staged, published; staged, dropped."""
+    """Candidates are staged and published, or staged and dropped."""
     workspace.plan("--stage")
     workspace.run("apply", "plan.json", "--yes")
     workspace.plan()

@@ -21,7 +21,7 @@ from tests.terminal import INTERRUPT, Terminal
 from tests.waiting import wait_until
 
 
-def test_an_interrupted_apply_ends_in_good_order_and_goes_on_the_next_time(tmp_path: Path) -> None:
+def test_an_interrupted_apply_ends_in_order_and_the_next_one_continues(tmp_path: Path) -> None:
     """Running steps end, no more start, exit 130; nothing half-made stays, and the next apply does the rest."""
     images = {}
     for number in range(30):
@@ -122,7 +122,7 @@ def wait_for_event(folder: Path, text: str) -> None:
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_one_signal_ends_a_step_that_waits_for_a_connection(tmp_path: Path, number: signal.Signals, code: int) -> None:
-    """Before, it waited for half a minute, and then called the step failed."""
+    """An earlier version waited for half a minute and then reported a failure."""
     with full_server() as address:
         write_manifest(tmp_path, f"{address}/a.raw", "small.raw")
         with command.start(*APPLY, "--yes", "--jobs", "1", "--no-source-check", *FILES, folder=tmp_path) as process:
@@ -136,7 +136,7 @@ def test_one_signal_ends_a_step_that_waits_for_a_connection(tmp_path: Path, numb
 
 
 def test_ctrl_c_ends_a_plan_with_a_sentence(tmp_path: Path) -> None:
-    """Although a source is silent; before, it ended without a word."""
+    """Also while a source sends nothing; an earlier version ended without a message."""
     with silent_server(DATA, 0) as silent:
         write_manifest(tmp_path, f"{silent.address}/slow.raw")
         with command.start("plan", "--store", "store", "--source-hosts", "127.0.0.1", folder=tmp_path) as process:
@@ -170,7 +170,7 @@ with Run(files, yes=True) as run:
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_second_signal_ends_a_run_that_hangs(tmp_path: Path, number: signal.Signals, code: int) -> None:
-    """The sentence and the files are there all the same."""
+    """It still prints the sentence and writes the files."""
     with command.start(program=("-c", HANGING), folder=tmp_path) as process:
         process.wait_for("done        create:a")
         os.kill(process.pid, number)
@@ -189,7 +189,7 @@ def test_a_second_signal_ends_a_run_that_hangs(tmp_path: Path, number: signal.Si
 
 
 def test_the_next_plan_says_what_a_killed_run_left(tmp_path: Path, web: str) -> None:
-    """The record that was being filled is an unfinished upload."""
+    """The plan prints the unfinished upload."""
     write_manifest(tmp_path, f"{web}/slow.raw")
     with command.start(*APPLY, "--yes", *FILES, folder=tmp_path) as process:
         wait_for_event(tmp_path, '"progress", "step": "create:k0"')
@@ -207,7 +207,7 @@ def test_the_next_plan_says_what_a_killed_run_left(tmp_path: Path, web: str) -> 
 def test_a_run_that_waits_for_the_lease_is_interrupted_before_its_first_step(
     tmp_path: Path, number: signal.Signals, code: int
 ) -> None:
-    """Nothing was changed; the files say so, too."""
+    """Nothing was changed; the result files show that."""
     write_manifest(tmp_path, "small.raw")
     with open_backend(store=tmp_path / "store") as backend:
         held = take(backend, "c", timeout=0, warn=print, is_new=lambda: True)
@@ -223,14 +223,14 @@ def test_a_run_that_waits_for_the_lease_is_interrupted_before_its_first_step(
     assert (outcomes, events[-1]["outcome"]) == ({"create:k0": "not-started"}, "interrupted")
 
 
-def test_a_plan_beside_another_run_says_who_it_is(tmp_path: Path) -> None:
+def test_a_plan_names_the_holder_of_the_lease(tmp_path: Path) -> None:
     """Host, pid and since when; not on standard output, and not if there is nothing to do."""
     write_manifest(tmp_path, "small.raw")
     words = ("plan", "--store", "store")
     with open_backend(store=tmp_path / "store") as backend:
         held = take(backend, "c", timeout=0, warn=print, is_new=lambda: True)
         output = command.run(*words, folder=tmp_path)
-        assert f"Note: another run holds the lease of catalog c: host {socket.gethostname()}, pid " in output.stderr
+        assert f"Note: the lease of catalog c is held by host {socket.gethostname()}, pid " in output.stderr
         assert "another run" not in output.stdout
         assert command.run(*words, "-q", folder=tmp_path).stderr == ""
         held.release()

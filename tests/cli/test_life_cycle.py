@@ -74,15 +74,15 @@ def workspace(tmp_path: Path) -> LifeCycleWorkspace:
     return made
 
 
-def test_a_rollback_tells_the_line_that_must_follow(workspace: LifeCycleWorkspace) -> None:
+def test_a_rollback_names_the_line_to_change(workspace: LifeCycleWorkspace) -> None:
     """Shown first and reported last; once the line follows, the plan is empty; without it the next apply publishes the
     newer build again.
     """
     one, two = (hashlib.sha256(spell(name) * 250).hexdigest() for name in ("one", "two"))
     (old,) = workspace.roles()["retired"]
     output = workspace.run("rollback", "ubuntu", "--yes", "--ids", "ids.json").stdout
-    assert f"± ubuntu  replace  by {old.id}, no upload  back to an earlier build" in output
-    assert "Plan: 1 to replace; nothing else is touched." in output
+    assert f"± ubuntu  replace  with {old.id}, no upload  back to an earlier build" in output
+    assert "Plan: 1 to replace; no other changes." in output
     last = output.splitlines()[-1]
     assert f"m.yaml:12: checksum: sha256:{one} (now sha256:{two})" in last
     assert "m.yaml:11: path: a file with that content (now two.raw)" in last
@@ -115,7 +115,7 @@ def test_candidates_are_named_published_and_dropped(workspace: LifeCycleWorkspac
     """The ids file, the report, the plan; then one candidate is dropped and another published."""
     workspace.names("three")
     display = workspace.run("plan", "--stage").stdout
-    assert "Plan: 1 to stage; nothing else is touched. 2.4 KiB to upload." in display
+    assert "Plan: 1 to stage; no other changes. 2.4 KiB to upload." in display
     output = workspace.run("apply", "--stage", "--yes", "--ids", "ids.json", "--out", "report.json").stdout
     (candidate,) = workspace.roles()["staging"]
     assert workspace.json("ids.json") == {"candidates": {"ubuntu": candidate.id}}
@@ -184,7 +184,7 @@ def test_a_saved_plan_to_stage_does_just_that(workspace: LifeCycleWorkspace) -> 
     workspace.names("three")
     workspace.run("plan", "--stage", "-o", "plan.json")
     assert list(Draft202012Validator(load_schema("plan")).iter_errors(workspace.json("plan.json"))) == []
-    assert "give it to plan" in workspace.run("apply", "plan.json", "--stage", "--yes", code=64).stderr
+    assert "pass it to plan" in workspace.run("apply", "plan.json", "--stage", "--yes", code=64).stderr
     workspace.run("apply", "plan.json", "--yes")
     assert {role: len(images) for role, images in workspace.roles().items()} == {
         "current": 1,

@@ -70,7 +70,7 @@ def test_the_command_that_breaks_a_lease_can_be_pasted(workspace: LeaseWorkspace
     held.release()
     assert (
         workspace.run_all(*done.stdout.split("\0")[:-1]).stdout
-        == "The lease of catalog base on store store is free: nothing to do.\n"
+        == "The lease of catalog base on store store is free; nothing to do.\n"
     )
 
 
@@ -122,7 +122,7 @@ def test_plan_and_an_empty_apply_take_no_lease(workspace: LeaseWorkspace) -> Non
 
 def test_unlock_breaks_a_lease_and_its_holder_learns_it(workspace: LeaseWorkspace) -> None:
     """Without --yes and a terminal it refuses; a free lease is nothing to do; the next apply waits, or says why it does not."""
-    assert workspace.run("unlock").stdout == "The lease of catalog base on store store is free: nothing to do.\n"
+    assert workspace.run("unlock").stdout == "The lease of catalog base on store store is free; nothing to do.\n"
     held = workspace.held()
     assert "--yes" in workspace.run("unlock", code=64).stderr
     assert not held.is_lost()
@@ -140,13 +140,13 @@ def test_unlock_leaves_a_lease_alone_that_went_to_another_run_while_it_asked(wor
     """The answer was about the holder that was shown."""
     first = workspace.held()
     with command.start("unlock", "--store", "store", folder=workspace.folder, typed="") as process:
-        wait_until(process.read_output, lambda text: "Break it?" in text, "unlock asks")
+        wait_until(process.read_output, lambda text: "Break the lease?" in text, "unlock asks")
         first.release()
         second = workspace.held()
         process.type_text("y\n")
         ended = process.wait()
-    assert (ended.code, "It is broken" in ended.stdout) == (1, False)
-    assert "catalog base: another run took the lease meanwhile: host " in ended.stderr
+    assert (ended.code, "The lease is broken" in ended.stdout) == (1, False)
+    assert "the lease of catalog base was taken meanwhile by host " in ended.stderr
     assert [record.properties[STATE] for record in workspace.records()] == ["held"]
     assert not second.is_lost()
     second.release()
@@ -157,7 +157,7 @@ def test_unlock_breaks_nothing_without_a_yes(workspace: LeaseWorkspace, answer: 
     """Nor does it by default."""
     held = workspace.held()
     output = command.run("unlock", "--store", "store", folder=workspace.folder, typed=answer, code=1)
-    assert "Not broken." in output.stderr
+    assert "The lease was not broken." in output.stderr
     assert [record.properties[STATE] for record in workspace.records()] == ["held"]
     held.release()
 
@@ -166,7 +166,7 @@ def test_unlock_takes_a_saved_plan_too(workspace: LeaseWorkspace) -> None:
     """As apply does."""
     workspace.run("plan", "-o", "plan.json")
     held = workspace.held()
-    assert "It is broken" in workspace.run("unlock", "plan.json", "--yes").stdout
+    assert "The lease is broken" in workspace.run("unlock", "plan.json", "--yes").stdout
     held.release()
 
 
@@ -181,8 +181,11 @@ def test_unlock_opens_no_store_elsewhere_because_a_plan_names_it(
     document["target"]["location"] = str(elsewhere)
     plan.write_text(fit_digest(document))
     output = forked.run("unlock", "plan.json", "--yes", folder=workspace.folder, code=1).stderr
-    assert f"the plan's store, {elsewhere}, is not among the files below the plan or the working directory" in output
-    assert f"name it: --store {elsewhere}" in output
+    assert (
+        f"the store of the plan, {elsewhere}, is neither below the plan's folder nor below the working directory"
+        in output
+    )
+    assert f"to use it, pass --store {elsewhere}" in output
     assert not elsewhere.exists()
     forked.run("unlock", "plan.json", "--yes", "--allow-outside", folder=workspace.folder)
     assert elsewhere.exists()

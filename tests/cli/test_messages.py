@@ -140,7 +140,7 @@ def test_a_log_file_shows_digests(folder: Path) -> None:
     assert sha256(PACKED) in kept
 
 
-def test_a_reason_is_told_once_in_the_report(folder: Path) -> None:
+def test_a_reason_is_printed_once_in_the_report(folder: Path) -> None:
     """Progress says that the step failed; in JSON, where the report is for programs, it says why, too."""
     (folder / "m.yaml").write_text(f"{HEAD}  x: {{source: packed}}\n")
     words = ("apply", "m.yaml", "--store", "store", "--yes", "--no-source-check")
@@ -188,7 +188,7 @@ def test_what_would_do_nothing_stops_every_command_that_reads_manifests(folder: 
     assert not (folder / "store").exists()
 
 
-def test_notes_are_told_by_validate(folder: Path) -> None:
+def test_validate_prints_notes(folder: Path) -> None:
     """As by plan; they are not problems."""
     (folder / "m.yaml").write_text(HEAD + "  ubuntu: {source: a.qcow2}\nprofiles: {old: {min_ram: 1}}\n")
     note = "profiles.old: no image uses this profile; take it out, or use it"

@@ -123,7 +123,7 @@ def altered(document: dict[str, Any]) -> dict[str, Any]:
 def test_an_altered_file_is_refused(
     workspace: SavedPlanWorkspace, change: Callable[[dict[str, Any]], object], expected: str
 ) -> None:
-    """Exit 64, nothing is done."""
+    """Exit 64; nothing is changed."""
     document = workspace.plan()
     (workspace.folder / "plan.json").write_text(json.dumps(change(document)))
     assert expected in workspace.run("apply", "plan.json", "--yes", code=64).stderr
@@ -132,7 +132,7 @@ def test_an_altered_file_is_refused(
 
 
 def test_text_that_is_no_json_is_refused(workspace: SavedPlanWorkspace) -> None:
-    """So is a file that is not there."""
+    """A missing file is refused, too."""
     (workspace.folder / "plan.json").write_text("no json")
     assert "not a saved plan" in workspace.run("apply", "plan.json", "--yes", code=64).stderr
     assert "cannot be read" in workspace.run("show", "gone.json", code=64).stderr
@@ -185,7 +185,7 @@ def test_an_unrelated_change_does_not(workspace: SavedPlanWorkspace) -> None:
 
 
 def test_a_file_that_changed_since_fails_its_image_only(workspace: SavedPlanWorkspace) -> None:
-    """What is uploaded is what was planned."""
+    """Apply uploads only the planned data."""
     workspace.plan()
     (workspace.folder / "a.raw").write_bytes(b"swappe\0" * 100)
     done = workspace.run("apply", "plan.json", "--yes", code=1)
@@ -195,8 +195,8 @@ def test_a_file_that_changed_since_fails_its_image_only(workspace: SavedPlanWork
     assert set(live) == {"b", "d"}
 
 
-def test_a_file_that_is_gone_applies_nothing(workspace: SavedPlanWorkspace) -> None:
-    """An error of the set."""
+def test_a_missing_plan_file_applies_nothing(workspace: SavedPlanWorkspace) -> None:
+    """It is an error of the whole run."""
     workspace.plan()
     (workspace.folder / "a.raw").unlink()
     assert "images.a.source: a.raw: No such file" in workspace.run("apply", "plan.json", "--yes", code=1).stderr
@@ -216,7 +216,7 @@ def test_a_url_with_a_secret_is_not_in_the_file_and_found_again_beside_it(worksp
     workspace.write({"u": {"source": {"url": url.replace("a.raw", "b.raw"), "checksum": "sha256:" + "0" * 64}}})
     assert "plan again" in workspace.run("apply", "plan.json", "--yes", code=64).stderr
     (workspace.folder / "base.yaml").unlink()
-    assert "never holds" in workspace.run("apply", "plan.json", "--yes", code=64).stderr
+    assert "never contains" in workspace.run("apply", "plan.json", "--yes", code=64).stderr
 
 
 def test_results_for_other_programs(workspace: SavedPlanWorkspace) -> None:
@@ -248,11 +248,11 @@ def test_results_for_other_programs(workspace: SavedPlanWorkspace) -> None:
 
 def test_a_store_that_is_not_there_is_not_made_by_looking(workspace: SavedPlanWorkspace) -> None:
     """``list`` of a mistyped folder is an error, not an empty answer."""
-    assert "no store in nowhere" in workspace.run("list", "--store", "nowhere", code=64).stderr
+    assert "no store exists in nowhere" in workspace.run("list", "--store", "nowhere", code=64).stderr
     assert not (workspace.folder / "nowhere").exists()
 
 
-def test_apply_asks_where_there_is_somebody_to_answer(workspace: SavedPlanWorkspace) -> None:
+def test_apply_asks_only_on_a_terminal(workspace: SavedPlanWorkspace) -> None:
     """Without a terminal and without --yes it refuses; nothing is done."""
     output = workspace.run("apply", "--store", "store", code=64).stderr
     assert "pass --yes" in output
@@ -272,7 +272,7 @@ def test_apply_does_what_is_answered_on_the_terminal(
 
 
 def test_colours_only_where_they_are_wanted(workspace: SavedPlanWorkspace) -> None:
-    """Not in a pipe, unless asked for."""
+    """Not in a pipe, unless --color is given."""
     assert "\x1b[" not in workspace.run("plan", "--store", "store").stdout
     assert "\x1b[32m+\x1b[0m a" in workspace.run("plan", "--store", "store", "--color").stdout
 
@@ -289,13 +289,13 @@ def test_limits_on_the_command_line(workspace: SavedPlanWorkspace) -> None:
     assert "4 to update" in workspace.run("plan", "--store", "store", "--max-update", "4").stdout
     for words in (("--max-update", "101%"), ("--max-delete", "200%")):
         output = workspace.run("plan", "--store", "store", *words, code=64).stderr
-        assert f"{' '.join(words)}: more than 100 per cent; write {words[0]} 100%" in output
+        assert f"{' '.join(words)}: more than 100 %; write {words[0]} 100%" in output
     assert "4 to update" in workspace.run("plan", "--store", "store", "--max-update", "101").stdout
     assert "--max-update half" in workspace.run("plan", "--store", "store", "--max-update", "half", code=64).stderr
 
 
 @pytest.mark.parametrize(
-    ("place", "why"), [("nowhere/r.json", "there is no folder nowhere"), ("folder", "it is a folder")]
+    ("place", "why"), [("nowhere/r.json", "the folder nowhere does not exist"), ("folder", "it is a folder")]
 )
 def test_a_file_that_cannot_be_written_is_known_before_the_work(
     workspace: SavedPlanWorkspace, place: str, why: str
@@ -308,7 +308,7 @@ def test_a_file_that_cannot_be_written_is_known_before_the_work(
         assert (done.stderr.count("\n"), done.stdout) == (1, "")
 
 
-def test_what_was_left_to_do_is_told_also_if_it_was_nothing(tmp_path: Path) -> None:
+def test_the_closing_line_says_that_nothing_was_left_to_do(tmp_path: Path) -> None:
     """The source turned out to have the bytes of the image: a plan was shown, and nothing of it remained."""
     data = bytes(range(256)) * 10
     (tmp_path / "a.raw").write_bytes(data)
@@ -324,5 +324,5 @@ def test_what_was_left_to_do_is_told_also_if_it_was_nothing(tmp_path: Path) -> N
             left = replace(record, digests=tuple(one for one in record.digests if one.algorithm == algorithm))
             backend.update_image(found.id, properties=left.properties(found.id))
     assert "replace  2.5 KiB from a.raw  compared first" in done.stdout
-    assert done.stdout.endswith("\nApplied: nothing was left to do.\n")
+    assert done.stdout.endswith("\nApplied: nothing left to do.\n")
     assert f"a: image {found.id} already holds the bytes of the source; its digests are recorded" in done.stderr

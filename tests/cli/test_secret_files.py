@@ -73,7 +73,7 @@ def test_files_with_secrets_are_not_quoted_as_sources(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", pick_kinds(TOKENS, ("GitHub", "AWS secret", "JWT", "crypt")))
-def test_a_token_is_not_quoted_wherever_it_stands_in_a_manifest(tmp_path: Path, kind: str) -> None:
+def test_a_token_is_not_quoted_wherever_it_is_in_a_manifest(tmp_path: Path, kind: str) -> None:
     """As a value and as a key of everything, in text and JSON."""
     token = TOKENS[kind]
     for document in wrong_manifests(token):

@@ -47,7 +47,7 @@ def test_a_host_that_is_not_named_is_a_problem_with_its_place(tmp_path: Path, wo
     assert "ok.example is not" not in done.stderr.lower()
 
 
-def test_a_saved_plan_is_held_to_the_hosts_of_its_apply(tmp_path: Path, web: Mirror) -> None:
+def test_a_saved_plan_uses_only_the_hosts_that_apply_allows(tmp_path: Path, web: Mirror) -> None:
     """A user who may write the file may name any host in it."""
     write(tmp_path, a={"url": web.publish("/a", DATA)})
     forked.run("plan", "base.yaml", "--store", "s", "-o", "plan.json", folder=tmp_path)
@@ -117,7 +117,7 @@ def test_a_saved_plan_of_a_url_with_a_secret_has_neither_it_nor_its_hash(tmp_pat
     assert "1 created" in forked.run("apply", "plan.json", "--yes", folder=tmp_path).stdout
 
 
-def test_the_digest_of_a_catalog_tells_nothing_of_a_secret(tmp_path: Path) -> None:
+def test_the_digest_of_a_catalog_does_not_depend_on_a_secret(tmp_path: Path) -> None:
     """Plans hold it, beside all its parts except the secret."""
     digests = []
     for secret in ("one", "two"):

@@ -152,7 +152,7 @@ def test_data_that_is_not_listed_is_refused(tmp_path: Path, web: Mirror, upstrea
 
 
 @pytest.mark.parametrize("upstream", [one for one in UPSTREAMS if one.signature], ids=lambda upstream: upstream.key)
-def test_a_list_that_somebody_else_signed_is_refused(tmp_path: Path, web: Mirror, upstream: Upstream) -> None:
+def test_a_list_with_the_signature_of_another_key_is_refused(tmp_path: Path, web: Mirror, upstream: Upstream) -> None:
     """By a key that is not in the keyring, or changed after it was signed."""
     write(tmp_path, web, upstream)
     publish(web, upstream, upstream.make_image(), STRANGER)

@@ -48,7 +48,7 @@ def test_a_failure_is_shown_once(folder: Path, form: str) -> None:
     assert "Failed: 1 created; not done: 1 to create." in log
 
 
-def test_quiet_says_nothing_of_what_goes_well(folder: Path) -> None:
+def test_quiet_prints_nothing_about_success(folder: Path) -> None:
     """Neither the plan nor a closing line; the files that were asked for are written."""
     write(folder, good={})
     done = run(folder, *APPLY, "-q", "-o", "report.json")
@@ -59,7 +59,7 @@ def test_quiet_says_nothing_of_what_goes_well(folder: Path) -> None:
     assert "No changes." in run(folder, "plan", "--store", "store", "-q").stdout
 
 
-def test_quiet_says_what_goes_wrong(folder: Path) -> None:
+def test_quiet_prints_failures(folder: Path) -> None:
     """The failed step and the closing line."""
     done = run(folder, *APPLY, "-q", code=1)
     assert done.stderr == ""

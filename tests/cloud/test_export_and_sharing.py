@@ -162,7 +162,7 @@ def test_images_that_cannot_be_exported_are_listed(workspace: SharingWorkspace) 
     images = yaml.safe_load((workspace.folder / "base.yaml").read_text())["images"]
     assert {key: image["properties"] for key, image in images.items()} == {"fine": {"good": 1}}
     assert (
-        "base.yaml exists; write elsewhere, or pass --force"
+        "base.yaml already exists; write to another file, or pass --force"
         in workspace.run("export", "-o", "base.yaml", code=64).stderr
     )
 
@@ -198,7 +198,7 @@ def test_members_by_name_can_accept_and_be_removed(workspace: SharingWorkspace) 
     listed = {image["id"]: image for image in json.loads(workspace.run("list", "--format", "json", "--members").stdout)}
     assert listed[image_id]["members"][0]["status"] == "accepted"
     assert f"{other} accepted" in workspace.run("list", "--members").stdout
-    assert "1 image is shared: --members shows with which projects" in workspace.run("list").stderr
+    assert "1 image is shared; to show the members, pass --members" in workspace.run("list").stderr
     named["members"] = [other]
     workspace.write(shared=named)
     workspace.is_settled()

@@ -273,7 +273,7 @@ def test_unlock_stops_the_apply_that_holds_the_lease(workspace: ConcurrentWorksp
     assert closing.startswith("Stopped, the lease of catalog base is lost: it was broken or taken over by host ")
     assert closing.endswith("nothing done; not done: 3 to create. Run apply again to continue.")
     assert "the change was not made; run apply again" in stopped.stdout
-    assert "is free: nothing to do" in workspace.run("unlock")
+    assert "is free; nothing to do" in workspace.run("unlock")
     (left,) = workspace.cloud.http("alice").images()
     found = (left["imagesync_key"], left["imagesync_role"], left["status"], left["os_hidden"])
     assert found == ("slow", "staging", "active", True)

@@ -156,7 +156,7 @@ def test_a_build_in_another_compression_keeps_its_image(
         source = {"url": upstream.publish(path, data), "checksum": f"sha256:{hashlib.sha256(data).hexdigest()}"}
         workspace.images["a"] = {"source": source, "disk_format": "raw", "container_format": "bare"}
         if before:
-            assert f"if {before} has these bytes, it is used instead" in workspace.run("plan").stdout
+            assert f"if image {before} has the same data, it is used instead" in workspace.run("plan").stdout
             workspace.cloud.forget_requests()
         workspace.apply()
         assert before in ("", workspace.live()["a"]["id"])

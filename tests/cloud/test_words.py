@@ -143,8 +143,8 @@ def test_an_owner_of_export_is_an_id(workspace: CloudWorkspace) -> None:
     """The service accepts any text, and finds nothing."""
     output = command(workspace.cloud, "export", "--owner", "other", user="operator", code=64).stderr
     assert output == (
-        "imagesync: --owner other: not a project id (32 hexadecimal digits, or a UUID), and it has no image; "
-        "give the project's id: openstack project show other -f value -c id\n"
+        "imagesync: --owner other: not a project id (32 hexadecimal digits, or a UUID); "
+        "pass the id of the project: openstack project show other -f value -c id\n"
     )
 
 

@@ -187,6 +187,6 @@ def test_a_bug_whose_log_has_no_room(monkeypatch: pytest.MonkeyPatch, capsys: py
     write_bug_log("Traceback\n  here\nValueError: very-secret is no\x1b colour\n")
     output = capsys.readouterr().err
     assert output.startswith("imagesync has a bug (ValueError: ")
-    assert output.endswith(", and no log could be written: No space left on device\n")
+    assert output.endswith("; its log could not be written: No space left on device\n")
     assert "very-secret" not in output
     assert output.removesuffix("\n").isprintable()

@@ -1,1 +1,1 @@
-"""One module a command: its options, its few lines of work, its exit code."""
+"""One module for each command: its options, its call of the workflow, its exit code."""

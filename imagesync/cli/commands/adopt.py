@@ -1,4 +1,4 @@
-"""``imagesync adopt``: what exists already comes under management, and nothing else is done. Does I/O."""
+"""``imagesync adopt``: bring existing images under management, and do nothing else. Does I/O."""
 
 from pathlib import Path
 
@@ -34,22 +34,23 @@ def adopt(
     locking: Locking,
     logs: LogOptions,
 ) -> ExitCode:
-    """Bring existing images under management: for each key the image of adopt: ID, or else the one visible image of its
-    name.
+    """Bring existing images under management. Example: imagesync adopt images/ --cloud eu-prod
 
-    No data moves. The same request changes fields to the declared values; the plan shows them. Keys without such an
-    image are reported and left as they are. Example: imagesync adopt images/ --cloud eu-prod
+    Each key adopts the image that adopt: ID names, or else the only visible image with its name. No data moves. The plan
+    shows the fields that adopt changes to the declared values. Keys without such an image are reported and left as they
+    are.
     """
     from imagesync.cli.files import check_results
     from imagesync.cli.runs import Run, make_settings, read_catalog
     from imagesync.cli.saved_plans import is_plan_file
     from imagesync.cli.targets import open_selected
-    from imagesync.text import make_printable
+    from imagesync.text import make_printable, quote_word
     from imagesync.workflow import Planner, apply, select_adoptable
 
     set_up_logs(logs)
     if is_plan_file(path):
-        raise UsageError(f"{make_printable(str(path))} is a saved plan", "carry it out with: imagesync apply")
+        word = quote_word(str(path))
+        raise UsageError(f"{make_printable(str(path))} is a saved plan", f"apply it with: imagesync apply {word}")
     check_results(results.out, results.ids, results.events)
     access = options.make_access()
     with Run(results, yes=yes, is_quiet=logs.quiet) as run:

@@ -1,4 +1,4 @@
-"""``imagesync apply``: make the cloud as the manifests, or a saved plan, say. Does I/O."""
+"""``imagesync apply``: change the cloud to match the manifests, or apply a saved plan. Does I/O."""
 
 from pathlib import Path
 
@@ -34,10 +34,10 @@ def apply(
     locking: Locking,
     logs: LogOptions,
 ) -> ExitCode:
-    """Make the cloud as the manifests say. Example: imagesync apply images/ --cloud eu-prod --yes
+    """Change the cloud to match the manifests. Example: imagesync apply images/ --cloud eu-prod --yes
 
-    To test before publishing: apply --stage uploads and verifies, --ids names the candidates to boot, the next apply
-    publishes them without an upload, apply --discard-staged drops them.
+    To test builds before publishing: apply --stage uploads and verifies them as candidates, and --ids writes the ids of
+    the images to boot. The next apply publishes the candidates without an upload; apply --discard-staged drops them.
     """
     from imagesync.cli.files import check_results
     from imagesync.cli.modes import check_target, choose_maker, refuse_for_saved_plan, refuse_values

@@ -19,28 +19,38 @@ def export(
     cloud: CloudName = None,
     clouds_file: CloudsFile = None,
     store: StorePath = None,
-    names: Annotated[list[str], typer.Option("--name", help="By name: a glob (repeatable).", metavar="GLOB")] = [],  # noqa: B006
-    owners: Annotated[
-        list[str], typer.Option("--owner", help="Those of this project, not one's own (repeatable).", metavar="ID")
+    names: Annotated[
+        list[str], typer.Option("--name", help="Only images whose name matches (repeatable).", metavar="GLOB")
     ] = [],  # noqa: B006
-    tags: Annotated[list[str], typer.Option("--tag", help="With this tag (repeatable: with all).", metavar="TAG")] = [],  # noqa: B006
-    visibility: Annotated[Visibility | None, typer.Option("--visibility", help="With this visibility.")] = None,
-    all_owners: Annotated[bool, typer.Option("--all-owners", help="Whatever project owns them (for admins).")] = False,
+    owners: Annotated[
+        list[str],
+        typer.Option("--owner", help="Images of this project instead of your own (repeatable).", metavar="ID"),
+    ] = [],  # noqa: B006
+    tags: Annotated[
+        list[str], typer.Option("--tag", help="Only images with this tag (repeatable: with all tags).", metavar="TAG")
+    ] = [],  # noqa: B006
+    visibility: Annotated[
+        Visibility | None, typer.Option("--visibility", help="Only images with this visibility.")
+    ] = None,
+    all_owners: Annotated[bool, typer.Option("--all-owners", help="Images of all projects (for admins).")] = False,
     managed: Annotated[
-        bool, typer.Option("--managed", help="Take in images that a catalog owns already, under their keys.")
+        bool, typer.Option("--managed", help="Include images that a catalog already owns, under their keys.")
     ] = False,
     catalog: Annotated[
-        str | None, typer.Option("--catalog", help="The catalog's name; default: the project's.", metavar="NAME")
+        str | None,
+        typer.Option("--catalog", help="The name of the catalog (default: the name of the project).", metavar="NAME"),
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", help="Write a .yaml file, or NAME.yaml in a folder.", metavar="FILE|DIR"),
+        typer.Option(
+            "--out", "-o", help="Write to this .yaml file, or to CATALOG.yaml in this folder.", metavar="FILE|DIR"
+        ),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace the file if there is one.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
     *,
     logs: LogOptions,
 ) -> ExitCode:
-    """Write the manifest of the project's images as they are. Example: imagesync export --cloud eu-prod -o images/"""
+    """Write a manifest that describes existing images. Example: imagesync export --cloud eu-prod -o images/"""
     from imagesync.cli.exports import Destination, Selection, export_images
 
     set_up_logs(logs)

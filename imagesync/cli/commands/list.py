@@ -1,4 +1,4 @@
-"""``imagesync list``: the images the project sees, or every field of one. Does I/O."""
+"""``imagesync list``: print the images that the project sees, or every field of one. Does I/O."""
 
 from typing import Annotated
 
@@ -15,18 +15,18 @@ app = make_command()
 @app.command("list")
 @with_options
 def list_images(
-    image_id: Annotated[str | None, typer.Argument(help="One image: all its fields.", metavar="[IMAGE_ID]")] = None,
+    image_id: Annotated[str | None, typer.Argument(help="Show every field of this image.", metavar="IMAGE_ID")] = None,
     cloud: CloudName = None,
     clouds_file: CloudsFile = None,
     store: StorePath = None,
     members: Annotated[
-        bool, typer.Option("--members", help="With whom the project's images are shared, and who accepted.")
+        bool, typer.Option("--members", help="Show the members of shared images, and which of them accepted.")
     ] = False,
     form: Format = Form.TEXT,
     *,
     logs: LogOptions,
 ) -> ExitCode:
-    """List the images the project sees, or every field of one. Example: imagesync list --cloud eu-prod"""
+    """List the images that the project sees, or show one. Example: imagesync list --cloud eu-prod"""
     from imagesync.cli.targets import open_existing
     from imagesync.inventory import read_members
     from imagesync.lease.record import is_lease
@@ -48,8 +48,9 @@ def list_images(
         known = read_members(backend, shared, options.jobs) if image_id or members else {}
     if unasked := len(shared) - len(known):
         are = "is" if unasked == 1 else "are"
-        texts = "this user may not list their members" if image_id or members else "--members shows with which projects"
-        say(f"{format_count(unasked, 'image')} {are} shared: {texts}")
+        is_asked = bool(image_id) or members
+        why = "this user may not list their members" if is_asked else "to show the members, pass --members"
+        say(f"{format_count(unasked, 'image')} {are} shared; {why}")
     for sentence in shorten_list(list(dict.fromkeys(missing))):
         say(f"not listed: {sentence}")
     if image_id is not None:

@@ -1,4 +1,4 @@
-"""``imagesync plan``: show what apply would do, and save it. Does I/O."""
+"""``imagesync plan``: print what apply would do, and save it. Does I/O."""
 
 from pathlib import Path
 from typing import Annotated
@@ -34,13 +34,13 @@ def plan(
     form: Format = Form.TEXT,
     amount: Amount,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Save the plan for apply and show.", metavar="FILE.json")
+        Path | None, typer.Option("--out", "-o", help="Save the plan to this file, for apply.", metavar="FILE.json")
     ] = None,
     ids: Ids = None,
     stage: Stage = False,
     discard_staged: Discard = None,
     detailed_exitcode: Annotated[
-        bool, typer.Option("--detailed-exitcode", help="Exit 2 if there are changes.")
+        bool, typer.Option("--detailed-exitcode", help="Exit with code 2 if there are changes.")
     ] = False,
     logs: LogOptions,
     color: Color = None,
@@ -53,12 +53,14 @@ def plan(
     from imagesync.cli.streams import say
     from imagesync.cli.targets import open_selected
     from imagesync.model.report import Report
+    from imagesync.text import make_printable, quote_word
     from imagesync.workflow import Planner
 
     set_up_logs(logs)
     detail = amount.choose(form)
     if is_plan_file(path):
-        raise UsageError(f"{path} is a saved plan", "look at it with: imagesync show")
+        word = quote_word(str(path))
+        raise UsageError(f"{make_printable(str(path))} is a saved plan", f"print it with: imagesync show {word}")
     make = choose_maker(options, stage=stage, discard=discard_staged)
     check_results(out, ids)
     access = options.make_access()

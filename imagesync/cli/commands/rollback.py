@@ -1,4 +1,4 @@
-"""``imagesync rollback``: an earlier build of one key is published again. Does I/O."""
+"""``imagesync rollback``: publish an earlier build of one key again. Does I/O."""
 
 from collections.abc import Sequence
 from difflib import get_close_matches
@@ -20,7 +20,7 @@ app = make_command()
 @app.command()
 @without_options("only", "max_delete", "destroy", "drift_only", "min_source_rate", "no_source_check")
 def rollback(
-    key: Annotated[str, typer.Argument(help="The image's key.", metavar="KEY", autocompletion=complete_keys)],
+    key: Annotated[str, typer.Argument(help="The key of the image.", metavar="KEY", autocompletion=complete_keys)],
     path: PathArgument = Path(),
     *,
     options: Options,
@@ -28,7 +28,7 @@ def rollback(
         str | None,
         typer.Option(
             "--to",
-            help="Which build (default: what was current last).",
+            help="Publish this build (default: the last retired one).",
             metavar="GENERATION|IMAGE_ID",
         ),
     ] = None,
@@ -39,8 +39,8 @@ def rollback(
 ) -> ExitCode:
     """Publish an earlier build of an image again, at once. Example: imagesync rollback ubuntu-24.04 images/ --cloud eu-prod
 
-    No data moves: the earlier build is shown again and the present one retires as on_replace says. The line of the
-    manifest that must follow is named, because the next apply would go forward again.
+    No data moves: the earlier build becomes visible again, and the present one retires as on_replace says. The output
+    names the line of the manifest to change; without that change the next apply publishes the newer build again.
     """
     from imagesync.cli.catalogs import load_catalog
     from imagesync.cli.files import check_results
@@ -48,14 +48,15 @@ def rollback(
     from imagesync.cli.saved_plans import is_plan_file
     from imagesync.cli.targets import open_selected
     from imagesync.planning.rollback import rollback_plan
+    from imagesync.text import make_printable
     from imagesync.workflow import Planner, apply
 
     set_up_logs(logs)
     if is_plan_file(path):
-        raise UsageError(f"{path} is a saved plan", "give rollback the manifests")
+        raise UsageError(f"{make_printable(str(path))} is a saved plan", "pass the path of the manifests instead")
     check_results(results.out, results.ids, results.events)
     with Run(results, yes=yes, is_quiet=logs.quiet) as run:
-        catalog = load_catalog(path, options)  # no source is read: a rollback works while the mirrors do not
+        catalog = load_catalog(path, options)  # reads no source: a rollback must work while mirrors do not
         _check_key(key, [spec.key for spec in catalog.images])
         with open_selected(options, catalog.target) as backend:
             planner = Planner(
@@ -72,5 +73,5 @@ def rollback(
 def _check_key(key: str, known: Sequence[str]) -> None:
     if key not in known:
         close = get_close_matches(key, known, 3)
-        hint = f"did you mean {', '.join(close)}?" if close else f"it has {', '.join(known) or 'none'}"
-        raise UsageError(f"the manifest has no image {key!r} here", hint)
+        hint = f"did you mean {', '.join(close)}?" if close else f"declared keys: {', '.join(known) or 'none'}"
+        raise UsageError(f"the manifest does not declare an image {key!r} for this target", hint)

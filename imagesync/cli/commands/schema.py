@@ -1,4 +1,4 @@
-"""``imagesync schema``: one of the JSON Schemas, as it lies in the package. Reads one file."""
+"""``imagesync schema``: print one of the JSON Schemas of the package. Reads one file."""
 
 from typing import Annotated
 
@@ -16,11 +16,11 @@ app = make_command()
 @app.command()
 def schema(
     name: Annotated[
-        str, typer.Argument(help="manifest, plan or events.", metavar="[NAME]", autocompletion=complete_schemas)
+        str, typer.Argument(help="manifest, plan or events.", metavar="NAME", autocompletion=complete_schemas)
     ] = "manifest",
 ) -> ExitCode:
     """Print a JSON Schema. Example: imagesync schema > manifest.schema.json"""
     if name not in NAMES:
-        raise UsageError(f"there is no schema {name!r}", f"there are: {', '.join(NAMES)}")
+        raise UsageError(f"no schema is named {name!r}", f"choose one of {', '.join(NAMES)}")
     typer.echo(schema_text(name), nl=False)
     return ExitCode.DONE

@@ -1,4 +1,4 @@
-"""``imagesync show``: a saved plan as it was shown when it was made. Reads one file."""
+"""``imagesync show``: print a saved plan. Reads one file."""
 
 from pathlib import Path
 from typing import Annotated
@@ -15,7 +15,7 @@ app = make_command()
 @app.command()
 @with_options
 def show(
-    path: Annotated[Path, typer.Argument(help="A plan saved by plan -o.", metavar="PLAN.json")],
+    path: Annotated[Path, typer.Argument(help="A plan that imagesync plan -o saved.", metavar="PLAN.json")],
     *,
     form: Format = Form.TEXT,
     amount: Amount,

@@ -1,4 +1,4 @@
-"""``imagesync unlock``: break the lease of a catalog whose holder is dead, or must stop. Asks first. Does I/O."""
+"""``imagesync unlock``: break the lease of a catalog whose holder is dead or must stop. Asks first. Does I/O."""
 
 from pathlib import Path
 
@@ -72,17 +72,17 @@ def unlock(
         lease_name = f"The lease of catalog {name} on {describe_target(target_name, backend.identity())}"
         lease = find_held_lease(backend, name)
         if lease is None:
-            typer.echo(f"{lease_name} is free: nothing to do.")
+            typer.echo(f"{lease_name} is free; nothing to do.")
             return ExitCode.DONE
         typer.echo(f"{lease_name} is held by {lease.holder}.")
         if not yes and not _confirm():
             return ExitCode.FAILED
         if other := break_lease(backend, lease):
-            message = f"catalog {name}: another run took the lease meanwhile: {other.holder}"
-            raise Conflict(message, "that lease was left in place; run imagesync unlock again to see it")
+            message = f"the lease of catalog {name} was taken meanwhile by {other.holder}, and was not broken"
+            raise Conflict(message, "to break it, too, run imagesync unlock again")
     typer.echo(
-        f"It is broken: a run that holds it notices within {USUAL.confirm:.0f} s and starts no further step then; unless it "
-        "is dead, the next run waits for that."
+        f"The lease is broken. If its holder still runs, it notices that within {USUAL.confirm:.0f} s and starts no further "
+        "step; the next run waits for it."
     )
     return ExitCode.DONE
 
@@ -90,9 +90,7 @@ def unlock(
 def _confirm() -> bool:
     from imagesync.cli.terminal import confirm
 
-    question = "Break it? Be sure that its holder is dead, or may be stopped."
-    refusal = "unlock asks before it breaks a lease, and there is no terminal to ask on"
-    agreed = confirm(question, without_terminal=refusal)
+    agreed = confirm("Break the lease? Make sure that its holder is dead, or may be stopped.")
     if not agreed:
-        say("Not broken.")
+        say("The lease was not broken.")
     return agreed

@@ -1,4 +1,4 @@
-"""``imagesync validate``: manifests -> their problems, or how many images each target has. Reads files."""
+"""``imagesync validate``: print the problems of manifests, or the number of images of each target. Reads files."""
 
 from pathlib import Path
 
@@ -39,7 +39,7 @@ def validate(
     *,
     logs: LogOptions,
 ) -> ExitCode:
-    """Check manifests, for every target, without any network. Example: imagesync validate images/"""
+    """Check manifests for every target, without network access. Example: imagesync validate images/"""
     from imagesync.cli.catalogs import load_every_catalog
     from imagesync.render.result import diagnostics_to_json
     from imagesync.render.style import format_count

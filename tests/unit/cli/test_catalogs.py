@@ -19,7 +19,7 @@ def find_problems(folder: Path, text: str, **options: object) -> list[str]:
     return [str(one).removeprefix(f"{folder}/m.yaml:").partition(";")[0] for one in caught.value.diagnostics]
 
 
-def test_problems_of_every_layer_are_told_at_once(tmp_path: Path) -> None:
+def test_problems_of_every_layer_are_reported_at_once(tmp_path: Path) -> None:
     """What does not fit the schema hides nothing of the rest, be it in the same image, and is one problem where it is."""
     text = """\
 profiles:

@@ -92,7 +92,7 @@ def plan_of(*keys: str) -> Plan:
     )
 
 
-def test_bars_come_and_go_and_what_ended_stays(screen: Screen) -> None:
+def test_bars_appear_and_disappear_and_ended_steps_stay(screen: Screen) -> None:
     """Above them."""
     made = plan_of("a", "b")
     a, b = made.steps

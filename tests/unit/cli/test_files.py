@@ -143,9 +143,9 @@ def test_what_cannot_be_written_is_known_before(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     for path, message in {
         tmp_path: "it is a folder; name a file in it",
-        tmp_path / "no\x1b" / "x": f"there is no folder {tmp_path}/no\\x1b; make it",
-        Path("/dev/fd/999"): "there is no such stream; open it, for example with 999>FILE",
-        Path(f"/dev/fd/{readable}"): "that stream is only for reading",
+        tmp_path / "no\x1b" / "x": f"the folder {tmp_path}/no\\x1b does not exist; create it",
+        Path("/dev/fd/999"): "the stream is not open; open it, for example with 999>FILE",
+        Path(f"/dev/fd/{readable}"): "the stream is open only for reading",
     }.items():
         with pytest.raises(ImagesyncError) as caught:
             check_writable(path)

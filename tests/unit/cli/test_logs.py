@@ -42,7 +42,7 @@ def say_everything() -> None:
         (LogOptions(verbose=5), ["a request", "tried again", "left alone"]),
     ],
 )
-def test_how_much_is_said(options: LogOptions, texts: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_how_much_is_printed(options: LogOptions, texts: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """On standard error; what was shown already is not repeated."""
     set_up_logs(options)
     say_everything()
@@ -107,5 +107,5 @@ def test_a_full_disk_under_the_log_stops_nothing(capsys: pytest.CaptureFixture[s
 
 def test_quiet_and_verbose_contradict_each_other() -> None:
     """One of them is a mistake."""
-    with pytest.raises(UsageError, match="contradict"):
+    with pytest.raises(UsageError, match="exclude each other"):
         set_up_logs(LogOptions(quiet=True, verbose=1))

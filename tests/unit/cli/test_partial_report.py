@@ -27,4 +27,4 @@ def test_running_steps_are_interrupted_with_the_bytes_that_were_sent() -> None:
         C.id: (Outcome.NOT_STARTED, 0),
     }
     assert so_far.has_running
-    assert so_far.ids(PLAN) == {"a": "id-a"}
+    assert so_far.find_ids(PLAN) == {"a": "id-a"}

@@ -54,7 +54,7 @@ def test_a_log_has_start_progress_and_end_of_a_large_transfer() -> None:
 
 
 def test_a_small_step_is_one_line_at_its_end_and_a_long_one_says_that_it_runs() -> None:
-    """As is a step of which the service does the work."""
+    """So is a step that the service executes."""
     clock, lines = HandClock(), list[str]()
     log = LogLines(Plan("base", TARGET, (SMALL,)), lines.append, clock=clock)
     log(Started(SMALL))
@@ -68,7 +68,7 @@ def test_a_small_step_is_one_line_at_its_end_and_a_long_one_says_that_it_runs() 
 
 
 def test_the_closing_lines_alone_name_what_was_broken_off() -> None:
-    """Such a step has no line of its own."""
+    """An interrupted step has no line of its own."""
     lines = list[str]()
     log = LogLines(UPLOAD, lines.append)
     log(Finished(StepResult(STEP, Outcome.INTERRUPTED)))
@@ -78,7 +78,7 @@ def test_the_closing_lines_alone_name_what_was_broken_off() -> None:
 @pytest.mark.parametrize("with_reason", [False, True])
 @pytest.mark.parametrize("outcome", [Outcome.FAILED, Outcome.SKIPPED, Outcome.DEFERRED, Outcome.DONE])
 def test_a_quiet_log_has_what_no_closing_line_tells(outcome: Outcome, with_reason: bool) -> None:
-    """Neither starts nor what is done."""
+    """Neither the starts nor the successful ends of steps."""
     clock, lines = HandClock(), list[str]()
     log = LogLines(UPLOAD, lines.append, ProgressStyle(is_quiet=True, with_reason=with_reason), clock=clock)
     log(Started(STEP))

@@ -20,7 +20,7 @@ TOKEN = "gAAAAABmabcdefghijklmnopqrstuvwxyz-_0123456789=="
         ("EMPTY=", "EMPTY="),
     ],
 )
-def test_the_command_of_unlock_tells_no_secret(pair: str, display: str) -> None:
+def test_the_unlock_command_contains_no_secret(pair: str, display: str) -> None:
     """Logs of pipelines keep it."""
     command = make_unlock_command(Path("images"), Options(cloud="eu", set_values=[pair]))
     assert command == f"imagesync unlock images --cloud eu --set {display}"

@@ -12,7 +12,7 @@ import pytest
 from imagesync.cli.streams import GuardedStream, TerminalStream, divert
 
 
-def test_text_goes_to_the_display_while_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_text_is_given_to_the_display_while_it_is_open(monkeypatch: pytest.MonkeyPatch) -> None:
     """Escaped as ever; before and after it is written to the stream, and output to a pipe always is."""
     ours, its = pty.openpty()
     with open(its, "w", encoding="utf-8") as terminal, io.BytesIO() as file, ExitStack() as opened:
@@ -36,8 +36,8 @@ def test_text_goes_to_the_display_while_there_is_one(monkeypatch: pytest.MonkeyP
     os.close(ours)
 
 
-def test_a_terminal_that_is_gone_is_no_error_of_the_run() -> None:
-    """Its window was closed."""
+def test_a_closed_terminal_does_not_fail_the_run() -> None:
+    """The user closed its window."""
     ours, its = pty.openpty()
     with open(its, "w", encoding="utf-8") as terminal:
         drawn = TerminalStream(terminal)

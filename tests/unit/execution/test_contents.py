@@ -128,7 +128,7 @@ def test_what_cannot_be_compared_is_hashed_before_anything_is_sent(
     planner = plan_for(backend, tmp_path, data, "sha384")
     plan = planner.plan()
     assert [step.reason for step in plan.steps if isinstance(step.action, Create)] == [Reason.CONTENT_UNKNOWN]
-    assert f"if {image.id} has these bytes, it is used instead" in format_plan(plan)
+    assert f"if image {image.id} has the same data, it is used instead" in format_plan(plan)
     output: list[str] = []
 
     def refuse(_plan: Plan) -> bool:

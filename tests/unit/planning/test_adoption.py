@@ -27,7 +27,7 @@ from tests.unit.planning.plans import kinds
 
 
 def test_adoption_takes_the_one_image_of_that_name() -> None:
-    """No byte moves; the content is taken on trust, and the plan says so."""
+    """Nothing is uploaded; a note says that the content was not verified."""
     foreign = replace(live(spec("a"), "foreign"), properties={})
     made = plan(catalog(spec("a", adopt=True)), inventory(foreign=(foreign,)))
     assert kinds(made) == [("Update", "a", "adopt")]
@@ -45,7 +45,7 @@ def recorded(made: Plan) -> tuple[tuple[Checksum, ...], tuple[Checksum, ...]]:
 
 
 def test_an_adopted_image_is_recorded_with_what_the_service_computed() -> None:
-    """Its own hash beside the declared one; of packed data it is another file's."""
+    """The service's own hash next to the declared one; not if the data is packed, because it is then of other bytes."""
     foreign = replace(live(spec("a"), "foreign", os_hash_algo="sha512", os_hash_value="c" * 128), properties={})
     made = plan(catalog(spec("a", adopt=True)), inventory(foreign=(foreign,)))
     assert recorded(made) == ((Checksum("sha512", "c" * 128),), (digest("a"),))
@@ -66,7 +66,7 @@ def test_an_adopted_image_is_recorded_with_what_the_service_computed() -> None:
 def test_an_image_of_another_size_is_not_taken_for_the_declared_content(
     compression: Compression, size: int | None, *, is_adopted: bool
 ) -> None:
-    """It cannot hold the file's bytes; what is unpacked on the way has a size of its own."""
+    """It cannot hold the bytes of the file; packed data has another size than its file."""
     foreign = replace(live(spec("a"), "foreign", size=size), properties={})
     source = FileSource("/images/a.raw", "a.raw", transfer=Transfer(compression))
     made = plan(catalog(spec("a", adopt=True, source=source)), inventory(foreign=(foreign,)))
@@ -74,7 +74,7 @@ def test_an_image_of_another_size_is_not_taken_for_the_declared_content(
 
 
 def test_a_record_on_trust_is_judged_at_the_next_write_and_not_before() -> None:
-    """The service has the wanted digest by now: no step only for the record, and no declared digest in the next one."""
+    """The service reports the declared digest later: no step only for the record; the next record has no declared digest."""
     sha512 = Checksum("sha512", "c" * 128)
     wanted = spec("a", fingerprint=Fingerprint((sha512,)))
     image = live(wanted, os_hash_algo="sha512", os_hash_value=sha512.value)
@@ -90,7 +90,7 @@ def test_a_record_on_trust_is_judged_at_the_next_write_and_not_before() -> None:
 
 
 def test_an_image_that_is_not_taken_for_the_declared_content_is_not_recorded_as_if() -> None:
-    """Its format is another: it retires with the service's digests only, and is never taken for that content again."""
+    """It has another format: it retires with only the service's digests, so no later plan promotes it for this content."""
     foreign = live(spec("a"), "foreign", os_hash_algo="sha512", os_hash_value="c" * 128)
     foreign = replace(foreign, properties={}, disk_format="qcow2")
     made = plan(catalog(spec("a", adopt=True)), inventory(foreign=(foreign,)))
@@ -99,7 +99,7 @@ def test_an_image_that_is_not_taken_for_the_declared_content_is_not_recorded_as_
 
 
 def test_an_adopted_image_whose_hash_contradicts_is_replaced() -> None:
-    """The service's own sha512 says that the content is another."""
+    """The service's own sha512 differs from the declared one."""
     wanted = spec("a", fingerprint=Fingerprint((digest("b").__class__("sha512", "b" * 128),)), adopt="foreign")
     foreign = replace(live(spec("a"), "foreign", os_hash_algo="sha512", os_hash_value="c" * 128), properties={})
     made = plan(catalog(wanted), inventory(foreign=(foreign,)))
@@ -134,7 +134,7 @@ def test_content_that_the_service_confirms_is_not_taken_on_trust() -> None:
 
 
 def test_status_protection_and_hiding_are_not_flipped_by_adoption() -> None:
-    """What is declared as it is changes nothing."""
+    """Live values that are also declared cause no change."""
     wanted = spec("a", adopt="foreign", protected=True, hidden=True, status=Status.DEACTIVATED)
     foreign = replace(live(wanted, "foreign", status=Status.DEACTIVATED), properties={})
     (only,) = plan(catalog(wanted), inventory(foreign=(foreign,))).steps
@@ -143,7 +143,7 @@ def test_status_protection_and_hiding_are_not_flipped_by_adoption() -> None:
 
 
 def test_the_adopt_command_takes_the_keys_that_lack_an_image() -> None:
-    """``adopt`` on every image; a key that has one is left alone, one that finds none is warned of."""
+    """``adopt`` on every image; a key with an image is left as it is, and a key that finds none gets a warning."""
     foreign = LiveImage("foreign", name="free", owner=PROJECT, status=Status.ACTIVE, disk_format="raw")
     foreign = replace(foreign, container_format="bare")
     wanted = request_adoption(catalog(spec("free"), spec("ours"), spec("nowhere")))
@@ -161,7 +161,7 @@ def test_the_adopt_command_without_anything_to_adopt_looks_at_no_key() -> None:
 
 
 def test_a_reference_to_what_is_not_adopted_keeps_an_image_out() -> None:
-    """The plan of the part would refuse it."""
+    """A plan of only these keys would refuse the reference."""
     foreign = LiveImage("foreign", name="root", owner=PROJECT, status=Status.ACTIVE, disk_format="raw")
     foreign = replace(foreign, container_format="bare")
     root = spec("root", properties={"kernel_id": "${images.kernel.id}"})
@@ -181,8 +181,8 @@ def test_a_key_that_has_a_build_of_its_own_adopts_none(role: Role) -> None:
     assert [one.key for one in without.images] == ["a"]
 
 
-def test_each_key_whose_references_lack_an_image_is_told_of_with_the_first_that_lacks() -> None:
-    """Directly or through another; a reference to what is there, or is adopted with it, is none."""
+def test_each_key_with_a_reference_to_a_missing_image_is_reported_with_the_first_one() -> None:
+    """Directly or through another key; not if the image exists or is adopted in the same run."""
     refer = {"a": "${images.ours.id} ${images.z.id} ${images.y.id}", "b": "${images.a.id}", "c": "${images.d.id}"}
     wanted = [spec(key, properties={"base": text}) for key, text in refer.items()]
     foreign = tuple(replace(live(spec(key), f"foreign-{key}"), properties={}) for key in "abcd")
@@ -205,7 +205,7 @@ def test_references_to_images_that_are_there_are_filled_in_before_an_adoption() 
 
 
 def test_an_adoption_that_leaves_open_which_image_is_meant_is_refused() -> None:
-    """Every such key is named, and nothing is adopted."""
+    """The refusal names every such key, and nothing is adopted."""
     foreign = tuple(replace(live(spec(key), f"{key}-{number}"), properties={}) for key in "ab" for number in range(2))
     one = replace(live(spec("c"), "c-0"), properties={})
     manifest = request_adoption(catalog(spec("b"), spec("a"), spec("c")))

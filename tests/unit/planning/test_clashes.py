@@ -18,14 +18,14 @@ BOUND_ELSEWHERE = {"imagesync_catalog": "other", "imagesync_id": "foreign"}
 
 
 def test_a_name_held_by_a_foreign_image_is_a_clash() -> None:
-    """The error names its id and both ways out."""
+    """The error has its id and both remedies."""
     foreign = replace(live(spec("a"), "foreign"), properties={})
     with pytest.raises(PlanRefused, match=r"image foreign, .*already has the name.*adopt: foreign.*another name"):
         plan(catalog(spec("a")), inventory(foreign=(foreign,)))
 
 
 def test_a_clash_names_its_place_and_both_ways_out() -> None:
-    """Of an image that another catalog has, the way to it."""
+    """For an image of another catalog, also how to release it there."""
     places: dict[str, Any] = {"places": {"image": Place("m.yaml", 3, 5), "name": Place("m.yaml", 4, 7)}}
     foreign = replace(live(spec("a", name="n"), "foreign"), properties={})
     with pytest.raises(PlanRefused) as refused:
@@ -50,8 +50,8 @@ def test_a_hidden_or_foreign_owned_namesake_is_no_clash() -> None:
     assert plan(catalog(spec("a")), inventory(foreign=(hidden, other))).steps
 
 
-def test_a_hidden_image_is_in_nobodys_way() -> None:
-    """Wanted hidden, it takes no name that users see."""
+def test_a_hidden_image_does_not_clash() -> None:
+    """An image that is declared hidden takes no visible name."""
     foreign = replace(live(spec("a"), "foreign"), properties={})
     made = plan(catalog(spec("a", hidden=True)), inventory(foreign=(foreign,)))
     assert kinds(made) == [("Create", "a", "new")]
@@ -61,7 +61,7 @@ def test_a_hidden_image_is_in_nobodys_way() -> None:
     ("is_hidden", "wanted_hidden", "is_asked"),
     [(False, False, False), (True, False, True), (True, True, False), (False, True, False)],
 )
-def test_who_has_a_name_is_asked_before_it_is_taken(*, is_hidden: bool, wanted_hidden: bool, is_asked: bool) -> None:
+def test_a_name_is_requested_before_it_is_taken(*, is_hidden: bool, wanted_hidden: bool, is_asked: bool) -> None:
     """A hidden owned image does not hold its name: another user may have taken it meanwhile."""
     found = inventory(live(spec("a", hidden=is_hidden)))
     requests = collect_questions(catalog(spec("a", hidden=wanted_hidden)), found, group(found.owned))
@@ -80,7 +80,7 @@ def test_who_has_a_name_is_asked_before_it_is_taken(*, is_hidden: bool, wanted_h
 def test_members_are_asked_for_where_they_matter(
     visibility: Visibility, recorded: frozenset[str], declared: bool, is_asked: bool
 ) -> None:
-    """Of shared images: those that the manifest declares, and those that it declared before, which are to go."""
+    """Of shared images: members that the manifest declares, and members that it declared before and that must be removed."""
     image = live(spec("a", visibility=visibility, members=recorded))
     wanted = catalog(spec("a", visibility=Visibility.SHARED, members_declared=declared))
     requests = collect_questions(wanted, inventory(image), group((image,)))
@@ -98,7 +98,7 @@ def test_members_are_asked_for_where_they_matter(
         ("base", "a", Role.CURRENT, "copied", False),
     ],
 )
-def test_a_build_in_a_project_that_is_not_named_is_ours_only_as_it_was_published(
+def test_a_build_in_an_undeclared_project_is_owned_only_as_it_was_published(
     catalog_name: str, key: str, role: Role, owner: str, is_it: bool
 ) -> None:
     """The current build of a key that lacks one, where its record says that we put it."""
@@ -107,14 +107,14 @@ def test_a_build_in_a_project_that_is_not_named_is_ours_only_as_it_was_published
 
 
 def test_several_images_to_adopt_are_refused() -> None:
-    """Names repeat in the service: the manifest must say which."""
+    """The service allows equal names: the manifest must name the id."""
     twins = tuple(replace(live(spec("a"), name), properties={}) for name in ("x", "y"))
     with pytest.raises(PlanRefused, match=r"2 images.*adopt: ID \(x, y\)"):
         plan(catalog(spec("a", adopt=True)), inventory(foreign=twins))
 
 
 def test_an_image_of_another_catalog_is_not_adopted() -> None:
-    """Both ways out are named."""
+    """The error has both remedies."""
     foreign = replace(live(spec("a"), "foreign"), properties=BOUND_ELSEWHERE)
     with pytest.raises(PlanRefused, match=r"belongs to catalog other.*on_remove: keep.*remove adopt here"):
         plan(catalog(spec("a", adopt="foreign")), inventory(foreign=(foreign,)))
@@ -122,7 +122,7 @@ def test_an_image_of_another_catalog_is_not_adopted() -> None:
 
 @pytest.mark.parametrize("name", ["base", "other"])
 def test_a_snapshot_is_adopted_by_its_id_only(name: str) -> None:
-    """It carries a copy of a record, be it of this catalog or another; by its name it is in the way."""
+    """It carries a copied record, of this catalog or another; an image with the same name is a clash."""
     snapshot = replace(live(spec("a"), "source"), id="snapshot")
     snapshot = replace(snapshot, properties={**snapshot.properties, "imagesync_catalog": name})
     (step,) = plan(catalog(spec("a", adopt="snapshot")), inventory(foreign=(snapshot,))).steps
@@ -134,7 +134,7 @@ def test_a_snapshot_is_adopted_by_its_id_only(name: str) -> None:
 
 @pytest.mark.parametrize("adopt", ["foreign", True])
 def test_an_image_of_another_project_is_not_adopted(adopt: str | bool) -> None:
-    """By its id it is refused; by its name it is passed over, and a new build is made."""
+    """Adoption by id is refused; adoption by name ignores it, and a new build is made."""
     wanted = spec("a", adopt=adopt)
     foreign = replace(live(spec("a"), "foreign", owner=OTHER), properties={})
     if adopt is not True:
@@ -147,14 +147,14 @@ def test_an_image_of_another_project_is_not_adopted(adopt: str | bool) -> None:
 
 
 def test_a_hidden_image_is_adopted_by_its_id_only() -> None:
-    """Users do not see it under that name."""
+    """Users do not see a hidden image under its name."""
     hidden = replace(live(spec("a"), "foreign", hidden=True), properties={})
     assert kinds(plan(catalog(spec("a", adopt=True)), inventory(foreign=(hidden,)))) == [("Create", "a", "new")]
     assert kinds(plan(catalog(spec("a", adopt="foreign")), inventory(foreign=(hidden,)))) == [("Update", "a", "adopt")]
 
 
 def test_an_image_adopted_by_id_is_not_adopted_by_name_too() -> None:
-    """It has one key."""
+    """An image has only one key."""
     foreign = replace(live(spec("a"), "foreign"), properties={})
     wanted = catalog(spec("b", adopt="foreign"), spec("a", adopt=True))
     with pytest.raises(PlanRefused, match=r"images\.a: image foreign, .*already has the name 'a'"):
@@ -178,7 +178,7 @@ def test_an_image_adopted_by_id_is_not_adopted_by_name_too() -> None:
 def test_what_another_project_puts_in_the_way_stops_its_key_only(
     attrs: dict[str, Any], foreign: dict[str, Any], sentence: str
 ) -> None:
-    """The key is left, with the sentence as a note; so is a key that refers to it; in our project it is an error."""
+    """The key and keys that refer to it are left as they are, with a note; in the session's project it is an error."""
     theirs = spec("a", **{"owner": OTHER, **attrs})
     ours, needing = spec("ours"), spec("needing", properties={"kernel_id": "${images.a.id}"})
     image = replace(live(spec("a"), "foreign", owner=OTHER), **{"properties": {}, **foreign})

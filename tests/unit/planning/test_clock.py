@@ -33,7 +33,7 @@ def test_the_earliest_clock_counts_and_the_middle_one_is_noted() -> None:
 
 @pytest.mark.parametrize("here", [timedelta(days=3652), timedelta(days=-3652)])
 def test_one_wrong_clock_of_three_dates_nothing(here: timedelta) -> None:
-    """Ten years ahead or behind: what retires is dated by the two others."""
+    """It is ten years ahead or behind: the time of a retirement is that of the other two."""
     assert read_clocks(NOW + here, {IDENTITY: NOW, IMAGE: NOW}).middle == NOW
 
 
@@ -79,7 +79,7 @@ def planned(clock: Clock) -> Plan:
 
 
 def test_nothing_is_deleted_by_time_if_the_clocks_differ() -> None:
-    """What can be taken back, hiding and deactivating, is done; the plan says why the rest is not."""
+    """Steps that can be undone (hide, deactivate) are done; a note says why nothing is deleted."""
     certain, uncertain = planned(Clock((NOW,))), planned(Clock((NOW,), "the clocks differ"))
     deleted = {"delete:a:old": Reason.OUTDATED, "delete:e-delete:id-e-delete": Reason.EXPIRED}
     others = {step.id: step.reason for step in uncertain.steps}
@@ -130,8 +130,8 @@ def test_what_has_expired_does_not_come_back_where_a_clock_is_behind() -> None:
         assert any(f"{key}: the clocks differ on whether it has expired ({YESTERDAY})" in note for note in made.notes)
 
 
-def test_a_day_that_has_come_by_some_clocks_only_changes_nothing() -> None:
-    """Around midnight, too, when the clocks differ by less than ten minutes."""
+def test_a_day_that_only_some_clocks_have_reached_changes_nothing() -> None:
+    """Also around midnight, if the clocks differ by less than ten minutes."""
     midnight = NOW.replace(hour=0, minute=0, second=0, microsecond=0)
     dated = spec("a", expires=midnight.date().isoformat(), on_expire=OnExpire.HIDE)
     for output, other in ((live(dated), NOW), (live(replace(dated, hidden=True)), midnight - timedelta(minutes=1))):
@@ -163,7 +163,7 @@ def test_of_a_saved_plan_what_is_due_by_its_day_or_age_depends_on_the_clocks() -
 
 
 def test_a_saved_plan_of_a_host_that_is_ahead_is_refused_by_one_that_is_right() -> None:
-    """Its maker may have known no other clock: a local store, say, or a cloud without an identity service."""
+    """The host may have had no other clock, for example with a local store."""
     ahead = planned(Clock((NOW + timedelta(days=3652),)))
     output = find_untimely_steps(ahead, Clock((NOW,)))
     assert len(output) == len(ahead.steps) == 5
@@ -180,7 +180,7 @@ def test_a_saved_plan_of_a_host_that_is_ahead_is_refused_by_one_that_is_right() 
 
 
 def test_a_rollback_publishes_nothing_of_what_may_have_expired() -> None:
-    """It would show what ``on_expire`` hid."""
+    """A rollback would show what ``on_expire`` hid."""
     dated = spec("a", "b", expires=YESTERDAY, on_expire=OnExpire.HIDE)
     found = inventory(live(replace(dated, hidden=True), generation=2), retired(spec("a", "c"), "old"))
     given = replace(plan_input(catalog(dated), found), clock=read_clocks(NOW, {IMAGE: NOW - timedelta(days=30)}))

@@ -45,7 +45,7 @@ def test_a_plan_of_which_nothing_is_settled_stays_as_it_is() -> None:
 
 
 @pytest.mark.parametrize(("owner", "undone"), [(None, {"a", "b"}), ("f" * 32, {"a"})])
-def test_who_was_to_take_over_the_name_of_a_key_that_is_left_is_left_too(owner: str | None, undone: set[str]) -> None:
+def test_a_key_that_was_to_take_the_name_of_a_key_that_is_left_is_left_too(owner: str | None, undone: set[str]) -> None:
     """In the same project; the others stay, with what they rely on and how they are counted."""
     renamed = replace(DISK, name="new name")
     others = (spec("b", name="a", owner=owner), spec("d", min_ram=1), spec("e", min_ram=1))

@@ -50,7 +50,7 @@ def test_an_image_that_expired_before_it_was_made_is_not_made() -> None:
 
 
 def test_references_mean_the_images_that_only_leaves_out() -> None:
-    """A narrowed plan does not take an id for a text."""
+    """A plan with ``only`` still fills in the ids of the other keys."""
     kernel, root = spec("kernel"), spec("root", properties={"kernel_id": "${images.kernel.id}"})
     image = live(root)
     image = replace(image, properties={**image.properties, "kernel_id": "k"})
@@ -66,7 +66,7 @@ def test_a_reference_to_what_is_not_there_and_not_made_is_refused() -> None:
 
 
 def test_restoring_drift_leaves_references_to_what_is_there() -> None:
-    """A new build of what is referred to waits, and so does its id."""
+    """The new build is not made, so a reference means the current image."""
     root = spec("root", properties={"kernel_id": "${images.kernel.id}"})
     image = live(root)
     image = replace(image, properties={**image.properties, "kernel_id": "k"})
@@ -139,7 +139,7 @@ def test_every_key_that_refers_to_no_image_is_refused_with_its_place() -> None:
 
 @pytest.mark.parametrize("on_expire", [OnExpire.HIDE, OnExpire.DEACTIVATE])
 def test_every_key_of_an_uncertain_day_is_left(on_expire: OnExpire) -> None:
-    """Several, and keys after them; what is not dated is planned as ever."""
+    """Several keys, also before other ones; keys without an expiry are planned as usual."""
     dated = [spec(key, expires="2026-11-23", on_expire=on_expire, min_ram=5) for key in "ab"]
     clock = Clock((NOW - timedelta(days=1), NOW), "they differ")
     found = inventory(*(live(spec(key)) for key in "abc"))

@@ -18,14 +18,14 @@ PAST = "2026-11-01"
 
 @pytest.mark.parametrize("on_expire", OnExpire)
 @pytest.mark.parametrize("attrs", [{}, {"min_ram": 1}, {"tags": frozenset({"t"})}, {"name": "other"}])
-def test_a_key_that_expires_is_taken_away_whatever_changes_besides(on_expire: OnExpire, attrs: dict[str, Any]) -> None:
-    """It is removed, not changed: a limit of removals must see it."""
+def test_a_key_that_expires_counts_as_removed_whatever_else_changes(on_expire: OnExpire, attrs: dict[str, Any]) -> None:
+    """It counts as removed, not as changed: the limit of removals applies."""
     wanted = catalog(spec("a", expires=PAST, on_expire=on_expire, **attrs), spec("b"))
     made = plan(wanted, inventory(live(spec("a")), live(spec("b"))))
     assert (made.removed, made.changed, made.owned) == (("a",), (), 2)
 
 
-def test_a_key_that_is_only_changed_is_not_taken_away() -> None:
+def test_a_key_that_is_only_changed_does_not_count_as_removed() -> None:
     """An update, a change of the status, a new build; a key without an image is neither."""
     wanted = catalog(spec("a", min_ram=1), spec("b", status=Status.DEACTIVATED), spec("c", "b"), spec("new"))
     made = plan(wanted, inventory(*(live(spec(key)) for key in "abc")))

@@ -75,7 +75,7 @@ def test_of_two_current_images_the_one_with_the_wanted_content_wins() -> None:
 
 
 def test_the_manifest_going_back_promotes_the_kept_build() -> None:
-    """A retired generation with the wanted digest becomes current again: no bytes move."""
+    """A retired build with the declared digest becomes current again, without an upload."""
     wanted = spec("a", "a")
     retired = live(wanted, "one", Role.RETIRED, hidden=True)
     record = read(retired)
@@ -89,7 +89,7 @@ def test_the_manifest_going_back_promotes_the_kept_build() -> None:
     assert first.changes == (FieldChange(("hidden",), True, False, Reason.ROLLBACK),)
 
 
-def test_an_earlier_build_that_somebody_deactivated_is_not_taken() -> None:
+def test_an_earlier_build_that_another_user_deactivated_is_not_promoted() -> None:
     """No user could boot it: the build is uploaded, and the plan says why."""
     found = inventory(
         replace(retired(spec("a", "a"), "one"), status=Status.DEACTIVATED), live(spec("a", "b"), "two", generation=2)
@@ -164,7 +164,7 @@ def test_a_staged_build_that_the_service_still_works_on_is_not_published() -> No
     assert kinds(plan(catalog(wanted), inventory(live(spec("a")), busy)))[0] == ("Create", "a", "incomplete")
 
 
-def test_an_incomplete_staging_image_is_made_anew() -> None:
+def test_an_incomplete_staging_image_is_replaced() -> None:
     """A queued left-over is deleted; the image is created."""
     staged = live(spec("a"), "s", Role.STAGING, hidden=True, status=Status.QUEUED)
     made = plan(catalog(spec("a")), inventory(staged))
@@ -172,7 +172,7 @@ def test_an_incomplete_staging_image_is_made_anew() -> None:
 
 
 def test_a_queued_staging_image_with_the_pinned_id_is_filled() -> None:
-    """Deleting it would burn the id for ever."""
+    """The service would never accept its id again."""
     staged = live(spec("a"), "pinned", Role.STAGING, hidden=True, status=Status.QUEUED)
     (step,) = plan(catalog(spec("a", id="pinned")), inventory(staged)).steps
     assert isinstance(step.action, Create)
@@ -180,13 +180,13 @@ def test_a_queued_staging_image_with_the_pinned_id_is_filled() -> None:
 
 
 def test_a_pinned_id_cannot_get_new_content() -> None:
-    """A plan error that says what to do."""
+    """The error says what to do."""
     with pytest.raises(PlanRefused, match="pinned id pinned"):
         plan(catalog(spec("a", "b", id="pinned")), inventory(live(spec("a", "a"), "pinned")))
 
 
 def test_no_source_is_an_error_only_where_an_image_must_be_made() -> None:
-    """Without source the content is not managed."""
+    """Without ``source`` the content is not managed."""
     wanted = spec("a", source=Content.UNMANAGED, fingerprint=Fingerprint())
     assert not plan(catalog(wanted), inventory(live(wanted))).steps
     with pytest.raises(PlanRefused, match="no source"):
@@ -225,7 +225,7 @@ def test_a_rejected_build_is_not_published_in_any_way(beside: tuple[LiveImage, .
     assert (made.changed, made.removed) == ((), ())
 
 
-def test_a_rejection_is_told_with_the_ways_out() -> None:
+def test_a_rejection_is_a_note_that_says_what_to_do() -> None:
     """One sentence; it is not counted as an image that matches the manifest."""
     made = plan(catalog(spec("a", "b")), inventory(live(spec("a"), "old"), REJECTED))
     assert made.notes == (
@@ -236,7 +236,7 @@ def test_a_rejection_is_told_with_the_ways_out() -> None:
     assert (made.unchanged, made.ids) == (0, {"a": "old"})
 
 
-def test_the_build_after_a_rejected_one_is_published_and_the_rejected_one_goes() -> None:
+def test_the_build_after_a_rejected_one_is_published_and_the_rejected_one_deleted() -> None:
     """Also when the manifest goes back to what is current."""
     found = inventory(live(spec("a"), "old"), REJECTED)
     made = plan(catalog(spec("a", "c")), found)
@@ -269,14 +269,14 @@ def test_a_rejected_build_leaves_a_damaged_image_and_says_so() -> None:
         assert "although its data is not what imagesync published" in made.notes[0]
 
 
-def test_a_rejected_image_that_is_put_back_into_use_is_published() -> None:
-    """The way out that the note names."""
+def test_a_rejected_candidate_that_is_reactivated_is_published() -> None:
+    """This is the remedy in the note."""
     made = plan(catalog(spec("a", "b")), inventory(live(spec("a"), "old"), replace(REJECTED, status=Status.ACTIVE)))
     assert actions(made)[0] == ("Update", "cand", "staged")
 
 
 def test_other_staged_images_of_a_rejected_key_go() -> None:
-    """What a killed run left, and a candidate of another build."""
+    """Left-overs of a killed run, and a candidate of another build."""
     left = candidate(spec("a", "b"), "queued", status=Status.QUEUED)
     other = candidate(spec("a", "c"), "other")
     made = plan(catalog(spec("a", "b")), inventory(REJECTED, left, other))
@@ -292,14 +292,14 @@ def test_other_staged_images_of_a_rejected_key_go() -> None:
     ],
 )
 def test_the_current_image_of_a_rejected_key_expires(on_expire: OnExpire, expected: list[tuple[str, str, str]]) -> None:
-    """Its last day is kept; the rejected build is not published as a deactivated one either."""
+    """``expires`` still takes effect; the rejected build is not published, not even as a deactivated one."""
     wanted = spec("a", "b", expires="2026-11-23", on_expire=on_expire)
     made = plan(catalog(wanted), inventory(live(spec("a"), "old"), REJECTED))
     assert sorted(actions(made)) == sorted(expected)
 
 
 def test_an_image_that_names_the_rejected_content_is_not_adopted() -> None:
-    """Adoption would publish it, too."""
+    """Adoption would also publish it."""
     foreign = replace(live(spec("a", "b"), "foreign"), properties={})
     made = plan(catalog(spec("a", "b", adopt="foreign")), inventory(REJECTED, foreign=(foreign,)))
     assert made.steps == ()
@@ -321,7 +321,7 @@ def test_under_staged_only_nothing_is_done_until_the_build_is_staged(beside: tup
 
 
 def test_under_staged_only_a_candidate_is_published() -> None:
-    """The ordinary way."""
+    """The usual case."""
     found = inventory(live(spec("a"), "old"), candidate(spec("a", "b")))
     assert actions(plan(catalog(spec("a", "b")), found, STAGED_ONLY)) == [
         ("Update", "cand", "staged"),
@@ -363,6 +363,6 @@ def test_under_staged_only_what_a_killed_run_fetches_waits_for_the_next_staging(
 
 
 def test_under_staged_only_an_expired_image_that_is_not_there_is_not_asked_for() -> None:
-    """No command would stage it."""
+    """No command could stage it."""
     made = plan(catalog(spec("a", expires="2026-11-23")), inventory(), STAGED_ONLY)
     assert "expired on 2026-11-23" in made.notes[0]

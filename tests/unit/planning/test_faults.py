@@ -58,7 +58,7 @@ def test_a_fault_that_stays_is_an_error_of_a_published_image_too(fault: SourceFa
 
 
 def test_a_build_that_may_come_is_planned() -> None:
-    """The size is not known; apply asks again."""
+    """The size is unknown; apply requests the source again."""
     steps, errors, notes = describe(plan(catalog(make(BUSY)), inventory(live(spec("a"), "now"))))
     assert (steps[0], errors, notes) == (("Create", "a", "content-changed"), [], ["a: https://x/b.img: HTTP 503"])
 
@@ -72,12 +72,12 @@ def test_what_is_wanted_is_not_known_without_the_list() -> None:
 
 
 def test_a_source_that_nothing_reads_does_not_matter() -> None:
-    """The build is published already."""
+    """The declared build is already published."""
     assert describe(plan(catalog(make(DEAD, "a")), inventory(live(spec("a"))))) == ([], [], [])
 
 
 def test_what_refers_to_a_key_with_an_error_waits() -> None:
-    """It would get no id."""
+    """The reference would have no id."""
     user = spec("user", properties={"kernel_id": "${images.a.id}"})
     steps, errors, notes = describe(plan(catalog(make(DEAD), user), inventory()))
     assert (steps, len(errors), len(notes)) == ([], 1, 1)
@@ -85,12 +85,12 @@ def test_what_refers_to_a_key_with_an_error_waits() -> None:
 
 
 def test_dropping_candidates_has_no_errors() -> None:
-    """It reads no source."""
+    """Dropping candidates reads no source."""
     made = plan_discard(catalog(make(NO_LIST)), inventory(candidate(spec("a", "b"))))
     assert (made.kind, made.errors, [one[0] for one in actions(made)]) == (Kind.DISCARD, (), ["Delete"])
 
 
 def test_a_run_with_an_error_fails_when_all_steps_are_done() -> None:
-    """Its exit code is 1, and what it did is checked all the same."""
+    """The exit code is 1, and the check after the run is done, too."""
     report = Report(plan(catalog(make(DEAD)), inventory()), ())
     assert (report.is_carried_out, report.succeeded) == (True, False)

@@ -94,7 +94,7 @@ def test_of_several_current_images_references_mean_the_newest() -> None:
 
 
 def test_content_without_digest_is_its_url() -> None:
-    """Another URL is another content."""
+    """Another URL means other content."""
     one = spec("a", source=UrlSource(("https://x/1",)), fingerprint=Fingerprint())
     two = replace(one, source=UrlSource(("https://x/2",)), fingerprint=Fingerprint())
     assert not plan(catalog(one), inventory(live(one))).steps
@@ -102,7 +102,7 @@ def test_content_without_digest_is_its_url() -> None:
 
 
 def test_a_mirror_put_before_the_first_is_no_new_build() -> None:
-    """Content without a digest came from one of the mirrors; a URL that is none of them is another content."""
+    """Content without a digest is the same if its recorded URL is one of the mirrors."""
     old = spec("a", source=UrlSource(("https://x/1",)), fingerprint=Fingerprint())
     more = replace(old, source=UrlSource(("https://y/1", "https://x/1")))
     other = replace(old, source=UrlSource(("https://y/1", "https://x/2")))
@@ -142,7 +142,7 @@ def test_exported_content_is_checked_against_the_live_hash() -> None:
 
 
 def test_unnamed_file_sources_do_not_matter_to_identity() -> None:
-    """Where the file lies is not what it holds."""
+    """The path of a file does not change its content."""
     moved = spec("a", source=FileSource("/elsewhere/a.raw", "../a.raw"))
     assert not plan(catalog(moved), inventory(live(spec("a")))).steps
 

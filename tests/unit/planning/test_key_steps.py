@@ -26,8 +26,8 @@ def test_a_status_no_longer_declared_is_undone() -> None:
     assert isinstance(made.steps[0].action, Reactivate)
 
 
-def test_somebody_elses_deactivation_is_reported_not_undone() -> None:
-    """It may have been for a security reason."""
+def test_a_deactivation_by_another_user_is_reported_and_not_undone() -> None:
+    """The other user may have had a security reason."""
     found = inventory(live(spec("a"), status=Status.DEACTIVATED))
     made = plan(catalog(spec("a")), found)
     assert not made.steps
@@ -71,7 +71,7 @@ def test_a_hidden_image_in_whose_favor_a_visible_one_retires_is_shown(role: Role
     assert changed == [("name",), ("hidden",)]  # the new one keeps hidden, the old one retires
 
 
-def test_a_staging_record_with_the_pinned_id_is_never_swept() -> None:
+def test_a_staging_record_with_the_pinned_id_is_never_deleted() -> None:
     """The service would not give the id out again."""
     kept = spec("a", "a", id="pinned", status=Status.ACTIVE)
     left = candidate(spec("a", "b"), "pinned", status=Status.QUEUED)

@@ -149,7 +149,7 @@ def test_what_cannot_be_adopted(attrs: dict[str, Any], expected: str) -> None:
 
 
 def test_a_key_that_has_an_image_adopts_none() -> None:
-    """Two would be current."""
+    """Two images would be current."""
     made, images = adopting()
     both = replace(images, owned=(live(spec("z"), "mine"),))
     assert "z has a current image" in refusals(made, both)[0]
@@ -157,7 +157,7 @@ def test_a_key_that_has_an_image_adopts_none() -> None:
 
 @pytest.mark.parametrize("name", ["owner", "disk_format"])
 def test_an_adoption_does_not_change_what_no_manifest_can_change(name: str) -> None:
-    """Nor does it give the image away."""
+    """It does not change the owner either."""
     made, images = adopting()
     forged = change_action(made, "update:z:adopted", changes=(FieldChange((name,), PROJECT, "other"),))
     assert f"cannot change {name}" in refusals(forged, images)[0]
@@ -305,7 +305,7 @@ def test_only_an_image_of_the_key_in_this_project_is_compared(image_id: str) -> 
 
 
 def test_what_is_replaced_retires() -> None:
-    """Otherwise two builds of the key would be current."""
+    """Otherwise two images of the key would be current."""
     made = honest()
     forged = replace(made, steps=tuple(step for step in made.steps if step.id != "update:b:id-b"), kept=())
     assert "it replaces an image that no step retires" in refusals(forged)[0]
@@ -347,7 +347,7 @@ def in_another_project() -> tuple[Plan, Inventory, Capabilities]:
 
 
 def test_data_in_another_project_is_read_back() -> None:
-    """A plan cannot leave that out."""
+    """A forged plan cannot skip that."""
     made, before, able = in_another_project()
     assert find_false_claims(made, before, able) == ()
     forged = change_action(made, "update:c:cand", verify=())
@@ -355,7 +355,7 @@ def test_data_in_another_project_is_read_back() -> None:
 
 
 def test_an_owned_image_in_another_project_that_is_shown_to_more_users_is_read_back() -> None:
-    """Whether it is made public or unhidden."""
+    """If it becomes public, or visible."""
     wanted = spec("c", owner=OTHER, visibility=Visibility.PUBLIC)
     before = inventory(live(spec("c", owner=OTHER), owner=OTHER))
     made = plan(catalog(wanted), before)
@@ -365,7 +365,7 @@ def test_an_owned_image_in_another_project_that_is_shown_to_more_users_is_read_b
 
 
 def test_a_project_that_the_plan_does_not_name_for_the_key_is_foreign() -> None:
-    """Owners belong to keys."""
+    """The owner of one key does not apply to another."""
     made, before, able = in_another_project()
     for owners in ({}, {"x": OTHER}):
         (fault, *_) = find_false_claims(replace(made, owners=owners), before, able)

@@ -60,7 +60,7 @@ def test_a_build_that_comes_back_deactivated_does_not_wait_for_itself() -> None:
     ]
 
 
-def test_names_that_somebody_swapped_stop_no_plan() -> None:
+def test_swapped_names_in_another_project_do_not_stop_a_plan() -> None:
     """Two builds that come back deactivated, each under the other's name: each would wait until the other has its own.
 
     Who owns the project of ``owner:`` can name images there so. One of the two waits, as in every plan of the same images.

@@ -29,7 +29,7 @@ OWNERSHIP = make_ownership(catalog(spec("a"), spec("b", owner=OTHER), owners={"o
         ("a", PROJECT.upper(), False),
     ],
 )
-def test_an_image_is_ours_in_the_project_of_its_key_only(key: str, owner: str | None, *, expected: bool) -> None:
+def test_an_image_is_owned_only_in_the_project_of_its_key(key: str, owner: str | None, *, expected: bool) -> None:
     """The session's own project is always one of them; a declared key's owner wins over ``removed``."""
     image = live(spec(key), "i", owner=owner)
     assert OWNERSHIP.is_owned(image) is expected
@@ -38,7 +38,7 @@ def test_an_image_is_ours_in_the_project_of_its_key_only(key: str, owner: str | 
 
 
 @pytest.mark.parametrize("change", [{"imagesync_id": "another"}, {"imagesync_id": ""}, {"imagesync_catalog": "Base"}])
-def test_a_copy_or_another_catalogs_image_is_not_ours(change: dict[str, str]) -> None:
+def test_a_copy_or_an_image_of_another_catalog_is_not_owned(change: dict[str, str]) -> None:
     """A copy is counted as such; an image of a catalog whose name differs in case only is none of our business."""
     image = live(spec("a"), "i")
     image = replace(image, properties={**image.properties, **change})
@@ -47,13 +47,13 @@ def test_a_copy_or_another_catalogs_image_is_not_ours(change: dict[str, str]) ->
     assert OWNERSHIP.select_misplaced([image]) == ()
 
 
-def test_the_projects_that_are_looked_into() -> None:
+def test_the_projects_to_read() -> None:
     """The session's, those of declared keys, those of removed keys; each once."""
     assert OWNERSHIP.projects == tuple(sorted({PROJECT, OTHER, "e" * 32}))
     assert make_ownership(catalog(spec("a", owner=PROJECT)), PROJECT).projects == (PROJECT,)
 
 
-def test_misplaced_images_are_told_once_for_each_project() -> None:
+def test_misplaced_images_are_reported_once_for_each_project() -> None:
     """However many an attacker plants."""
     planted = [live(spec(f"k{number}"), f"i{number}", owner=OTHER) for number in range(100)]
     (note,) = note_misplaced(planted)
@@ -69,7 +69,7 @@ def test_names_are_shown_without_control_characters() -> None:
     assert name_some(["a\x1b[2J"] * MAX_NAMED_KEYS) == ", ".join(["a\\x1b[2J"] * MAX_NAMED_KEYS)
 
 
-def test_a_misplaced_image_of_a_key_out_of_scope_is_not_told() -> None:
+def test_a_misplaced_image_of_a_key_out_of_scope_is_not_reported() -> None:
     """--only looks at its keys alone."""
     planted = live(spec("z"), "i", owner=OTHER)
     wanted = catalog(spec("a"), only=("a",))

@@ -16,7 +16,7 @@ LIMITLESS = Policy(max_delete=Limit(100), max_update=Limit(100))
 
 
 @pytest.mark.parametrize("on_remove", [OnRemove.DELETE, OnRemove.KEEP, OnRemove.HIDE, OnRemove.DEACTIVATE])
-def test_protected_images_leave_only_with_the_permission_of_who_applies(on_remove: OnRemove) -> None:
+def test_a_saved_plan_needs_allow_protected_again_for_protected_images(on_remove: OnRemove) -> None:
     """The file cannot show that its maker had it."""
     allowed = Policy(on_remove=on_remove, allow_protected=True)
     before = inventory(live(spec("a"), protected=True), live(spec("b")))
@@ -29,7 +29,7 @@ def test_protected_images_leave_only_with_the_permission_of_who_applies(on_remov
 
 
 @pytest.mark.parametrize("on_replace", [OnReplace(keep=0), OnReplace(keep=5, delete_after=1)])
-def test_a_protected_build_that_was_superseded_goes_only_with_the_permission(on_replace: OnReplace) -> None:
+def test_a_superseded_protected_build_is_deleted_only_with_allow_protected(on_replace: OnReplace) -> None:
     """Whether there are too many of them, or it is too old."""
     wanted = spec("a", on_replace=on_replace)
     before = inventory(live(wanted), replace(retired(spec("a", "b"), "old", days=9), protected=True))
@@ -51,15 +51,15 @@ def test_a_protected_image_that_is_taken_over_keeps_its_protection() -> None:
 
 
 def test_left_over_records_need_no_permission() -> None:
-    """Users never saw them."""
+    """Users never saw staging records."""
     left = inventory(candidate(spec("a", "b"), protected=True), live(spec("a")))
     made = plan(catalog(spec("a")), left)
     assert [type(step.action) for step in made.steps] == [Delete]
     assert find_exceeded_limits(made, left, LIMITLESS) == ()
 
 
-def test_the_last_images_of_a_catalog_go_only_with_destroy() -> None:
-    """Whatever the plan says of its counts and ids."""
+def test_the_last_images_of_a_catalog_are_removed_only_with_destroy() -> None:
+    """Whatever counts and ids the plan claims."""
     before = inventory(live(spec("a")), live(spec("b")))
     made = replace(plan(catalog(), before), owned=9, ids={"z": "id-a"})
     assert "pass --destroy" in find_exceeded_limits(made, before, LIMITLESS)[0]
@@ -67,8 +67,8 @@ def test_the_last_images_of_a_catalog_go_only_with_destroy() -> None:
 
 
 @pytest.mark.parametrize("change", ["hide", "deactivate", "hide one of two"])
-def test_limits_of_who_applies_count_what_steps_do(change: str) -> None:
-    """A file may give any reason for it: here that the manifest wants it so."""
+def test_limits_at_apply_count_what_the_steps_do(change: str) -> None:
+    """A file may name any reason, here a change of the manifest."""
     keys = "abcd"
     images = [live(spec(key)) for key in keys]
     if change == "hide one of two":
@@ -95,14 +95,14 @@ def test_limits_of_who_applies_count_what_steps_do(change: str) -> None:
 
 
 def test_what_another_build_replaces_does_not_vanish() -> None:
-    """Users have that one."""
+    """Users have the other build."""
     before = inventory(live(spec("a")), live(spec("b")))
     made = plan(catalog(spec("a", "b"), spec("b")), before)
     assert find_exceeded_limits(made, before, replace(LIMITLESS, max_delete=Limit(0, percent=False))) == ()
 
 
-def test_limits_of_who_applies_count_live_keys() -> None:
-    """Not those that the plan claims to have seen."""
+def test_limits_at_apply_count_live_keys() -> None:
+    """Not the number that the plan claims."""
     before = inventory(live(spec("a")), live(spec("b")), live(spec("c")), live(spec("d")))
     made = replace(plan(catalog(spec("a"), spec("b")), before), owned=100)
     refused = find_exceeded_limits(made, before, replace(LIMITLESS, max_delete=Limit(30)))

@@ -196,7 +196,7 @@ def test_a_time_of_retirement_is_not_a_plan_s_to_say() -> None:
     assert "before the image retires" in find_faulty_steps(change_record(made, "update:a:old", managed=managed))[0]
 
 
-def test_a_retired_build_goes_only_after_the_new_one_is_there() -> None:
+def test_a_retired_build_is_deleted_only_after_the_new_one_is_published() -> None:
     """Where the new build fails, the old ones stay."""
     wanted = catalog(spec("a", "b", on_replace=OnReplace(keep=1)))
     made = plan(wanted, inventory(live(spec("a"), "now", generation=2), retired(spec("a", "c"), "old")))
@@ -204,7 +204,7 @@ def test_a_retired_build_goes_only_after_the_new_one_is_there() -> None:
 
 
 def test_an_image_does_not_retire_without_a_successor() -> None:
-    """The plan must bring the image that takes its place."""
+    """The plan must publish its successor."""
     made = replaced()
     alone = replace(made, steps=(replace(next(s for s in made.steps if s.id == "update:a:old"), needs=()),))
     assert "no step publishes the image" in find_faulty_steps(alone)[0]
@@ -219,7 +219,7 @@ def test_plans_of_one_purpose_have_only_its_steps() -> None:
     assert "kind discard" in find_faulty_steps(change_step(dropped, "delete:a:cand", reason=Reason.REMOVED))[0]
 
 
-def test_what_is_said_to_stay_stays() -> None:
+def test_images_listed_as_kept_are_kept() -> None:
     """Kept images and candidates, as the steps have it."""
     found = inventory(live(spec("a", "b"), "now", generation=2), retired(spec("a"), "old"))
     back = plan_rollback(catalog(spec("a", "b")), found)
@@ -232,7 +232,7 @@ def test_what_is_said_to_stay_stays() -> None:
 
 
 def test_many_faults_are_counted() -> None:
-    """A thousand are too many to read."""
+    """A refusal with a thousand sentences is useless."""
     output = shorten_faults(tuple(map(str, range(MAX_FAULTS + 5))))
     assert (len(output), output[-1]) == (MAX_FAULTS + 1, "and 5 more")
 

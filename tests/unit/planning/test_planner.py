@@ -18,7 +18,7 @@ from tests.unit.planning.plans import changes, kinds
 
 
 def test_a_new_key_is_created() -> None:
-    """What is wanted and not there is made; its absence is relied on."""
+    """A declared image that does not exist is created; the plan relies on its absence."""
     made = plan(catalog(spec("a")), inventory())
     assert kinds(made) == [("Create", "a", "new")]
     assert made.absent == ("a",)
@@ -33,7 +33,7 @@ def test_an_image_as_wanted_needs_no_step() -> None:
 
 
 def test_keys_outside_only_are_left_alone() -> None:
-    """With ``only``, what lies outside is neither changed nor taken for removed."""
+    """Keys outside ``only`` are neither changed nor removed."""
     found = inventory(live(spec("a")), live(spec("b")), live(spec("c")))
     wanted = catalog(spec("a", min_ram=1), keys=frozenset({"a", "b"}), only=("a",))
     assert kinds(plan(wanted, found)) == [("Update", "a", "manifest-changed")]
@@ -89,7 +89,7 @@ def test_the_same_input_gives_the_same_bytes() -> None:
 
 
 def test_plans_a_second_apart_are_equal() -> None:
-    """Ages and days are for the reader's clock."""
+    """A plan contains no age and no day of the reader's clock."""
     wanted = spec("a", "b", on_replace=OnReplace(keep=5, delete_after=90))
     found = inventory(live(spec("a"), "old", generation=2), retired(spec("a", "c"), "r"), candidate(wanted))
     first, second = (plan(catalog(wanted), found, now=NOW + timedelta(seconds=n)) for n in (0, 1))
@@ -121,7 +121,7 @@ class CountedImages(tuple[LiveImage, ...]):
         return super().__iter__()
 
 
-def test_all_images_are_gone_through_a_fixed_number_of_times() -> None:
+def test_all_images_are_read_a_fixed_number_of_times() -> None:
     """Not once for each key: time is in proportion to the catalog, with steps and without."""
     passes = []
     for number in (10, 40):

@@ -19,7 +19,7 @@ from tests.unit.factories import candidate, catalog, digest, inventory, live, pl
 
 
 def test_policy_refuses_too_many_removals_in_one_sentence() -> None:
-    """Number, limit and way out."""
+    """It has the number, the limit and the remedy."""
     keep = [spec(f"k{number}") for number in range(5)]
     found = inventory(*map(live, keep), *(live(spec(f"g{number}")) for number in range(5)))
     made = plan(catalog(*keep), found)
@@ -119,7 +119,7 @@ def test_an_expiry_counts_also_where_another_build_is_wanted(on_expire: OnExpire
 @pytest.mark.parametrize("on_expire", [OnExpire.HIDE, OnExpire.DEACTIVATE])
 @pytest.mark.parametrize("content", ["a", "b"])
 def test_what_has_expired_is_not_adopted(on_expire: OnExpire, content: str) -> None:
-    """Adoption would take an image that is in use away from users."""
+    """Adoption would hide or deactivate an image that users have."""
     foreign = replace(live(spec("a"), "foreign"), properties={})
     wanted = spec("a", content, adopt="foreign", expires=EXPIRED, on_expire=on_expire)
     made = plan(catalog(wanted), inventory(foreign=(foreign,)))
@@ -127,7 +127,7 @@ def test_what_has_expired_is_not_adopted(on_expire: OnExpire, content: str) -> N
     assert any(note.startswith("a: ") and "expire" in note for note in made.notes)
 
 
-def test_what_somebody_else_made_is_not_deleted_by_the_run_that_replaces_it() -> None:
+def test_an_image_of_another_user_is_not_deleted_by_the_run_that_replaces_it() -> None:
     """``keep: 0``: it retires first: there is a run in which it can be restored; it counts as changed."""
     foreign = replace(live(spec("a"), "foreign"), properties={}, disk_format="qcow2")
     wanted = spec("a", "b", adopt="foreign", on_replace=OnReplace(keep=0))
@@ -149,7 +149,7 @@ def test_an_adoption_counts_if_it_changes_the_image(min_ram: int | None, changed
 
 
 def test_a_catalog_whose_last_images_expire_needs_destroy() -> None:
-    """However few they are."""
+    """Even if there is only one."""
     made = plan(catalog(spec("a", expires=EXPIRED, on_expire=OnExpire.DELETE)), inventory(live(spec("a"))))
     assert "the plan would remove every live image of catalog base (1)" in check(made, Policy())[0]
     assert not check(made, Policy(allow_destroy=True))
@@ -168,7 +168,7 @@ def test_images_that_were_removed_before_do_not_dilute_a_limit() -> None:
 
 
 def test_an_image_that_expired_before_counts_no_more() -> None:
-    """It is hidden already: neither live nor removed by this plan."""
+    """It is already hidden: neither live nor removed by this plan."""
     hidden = live(spec("a", hidden=True), hidden=True)
     wanted = [spec("a", expires=EXPIRED), spec("b")]
     made = plan(catalog(*wanted), inventory(hidden, live(spec("b"))))
@@ -280,7 +280,7 @@ def refusals(able: Capabilities, *wanted: ImageSpec, found: Sequence[LiveImage] 
     return ()
 
 
-def test_each_of_several_images_is_held_to_what_the_target_can_do() -> None:
+def test_each_of_several_images_is_checked_against_the_capabilities() -> None:
     """One refusal for each fault of each image, in the order of the keys."""
     able = Capabilities(frozenset({"raw"}), frozenset({"bare"}), stores=frozenset({"fast"}))
     wanted = [

@@ -69,7 +69,7 @@ def test_a_hash_of_a_url_with_a_secret_leaves_the_record() -> None:
     assert planned(wanted, replace(image, properties=written)).steps == ()
 
 
-def test_the_digest_to_declare_is_told() -> None:
+def test_the_message_has_the_digest_to_declare() -> None:
     """It is the recorded one of the live build."""
     properties = {**SIGNED_IMAGE.properties, "imagesync_digest": f"sha256:{'d' * 64} url:{'e' * 64}"}
     with pytest.raises(PlanRefused, match=f"add checksum: sha256:{'d' * 64} .the content of image id-kernel"):
@@ -97,14 +97,14 @@ def test_the_same_image_would_be_recorded_alike(wanted: ImageSpec, image: LiveIm
         ({"properties": {**CREATED_IMAGE.properties, "os_distro": "x"}}, "properties.os_distro", ("x", "ubuntu")),
     ],
 )
-def test_what_somebody_changed_is_drift(attrs: dict[str, Any], path: str, values: tuple[object, object]) -> None:
+def test_a_change_by_another_user_is_drift(attrs: dict[str, Any], path: str, values: tuple[object, object]) -> None:
     """The recorded hash is that of the wanted value: the manifest did not change."""
     made = planned(CREATED, replace(CREATED_IMAGE, **attrs))
     assert changes(made) == {path: (*values, "drift")}
 
 
-def test_members_that_somebody_removed_are_drift() -> None:
-    """As recorded by 0.1.0."""
+def test_members_that_another_user_removed_are_drift() -> None:
+    """The record is as 0.1.0 wrote it."""
     made = plan(catalog(CREATED), inventory(CREATED_IMAGE, members={"id-ubuntu": CREATED_MEMBERS["id-ubuntu"][:1]}))
     assert changes(made) == {"members": (("project-2",), ("project-2", "project-3"), "drift")}
 
@@ -117,7 +117,7 @@ def test_another_hash_in_the_record_is_seen() -> None:
 
 
 @pytest.mark.parametrize("name", ["22dfdc7d", "2315397a", "20142cf8", '"min_ram"'])
-def test_another_name_in_the_record_is_written_anew(name: str) -> None:
+def test_a_record_with_another_name_is_rewritten(name: str) -> None:
     """A property, a tag, a member and a field that are wanted and not recorded."""
     other = '"other"' if name.startswith('"') else "00000000"
     text = CREATED_IMAGE.properties["imagesync_managed"].replace(name, other)
@@ -127,7 +127,7 @@ def test_another_name_in_the_record_is_written_anew(name: str) -> None:
     assert step.action.record is not None
 
 
-def test_what_left_the_manifest_is_taken_away() -> None:
+def test_what_left_the_manifest_is_removed() -> None:
     """Properties, tags, members and fields that the record names."""
     made = planned(
         replace(CREATED, properties={}, tags=frozenset(), members=frozenset(), min_ram=None, min_disk=None),

@@ -17,9 +17,7 @@ from tests.unit.factories import REVISION, candidate, catalog, inventory, live, 
 @pytest.mark.parametrize(
     ("status", "is_unfilled"), [(Status.QUEUED, True), (Status.SAVING, True), (Status.ACTIVE, False)]
 )
-def test_staging_records_without_data_go_and_the_guards_of_all_others_are_renewed(
-    status: Status, is_unfilled: bool
-) -> None:
+def test_unfilled_staging_records_are_deleted_and_all_other_guards_renewed(status: Status, is_unfilled: bool) -> None:
     """An active unused one is deleted by the plan: an operator may be booting it for a test."""
     left = candidate(spec("b", "c"), "left", status=status)
     found = inventory(live(spec("a", "a")), live(spec("b", "a")), retired(spec("b", "d"), "old", days=99), left)
@@ -29,7 +27,7 @@ def test_staging_records_without_data_go_and_the_guards_of_all_others_are_renewe
     assert plan_recovery(made, found.owned) == Recovery(unfilled, tuple(sorted(guarded)))
 
 
-def test_what_a_plan_does_not_touch_is_guarded_anew_too() -> None:
+def test_guards_of_images_that_the_plan_does_not_touch_are_renewed_too() -> None:
     """The run before may have had another manifest. What is marked to go is let go."""
     going = live(spec("b", "c"), "going", Role.DELETING, hidden=True)
     found = inventory(live(spec("a")), live(spec("b")), retired(spec("b", "d"), "old"), going)

@@ -43,7 +43,7 @@ def test_of_several_images_that_retire_at_once_the_newest_is_kept() -> None:
         assert deleted == [current[0].id]
 
 
-def test_retired_builds_go_when_their_time_is_over() -> None:
+def test_retired_builds_are_deleted_after_their_time() -> None:
     """``delete_after`` counts from the moment of retirement."""
     wanted = spec("a", on_replace=OnReplace(delete_after=90))
     old = live(spec("a", "c"), "old", Role.RETIRED, hidden=True)
@@ -77,8 +77,8 @@ def test_every_retired_image_has_its_reason_to_stay() -> None:
     text = format_plan(made, now=NOW)
     assert "old build  hidden, kept until 2027-02-21 (keep 2, 90 days)" in text
     assert "earlier  kept until 2027-02-11 (keep 2, 90 days)" in text
-    assert "oldest  protected and stays" in text
-    assert "and 1 of images that this plan does not change" in text
+    assert "oldest  kept because it is protected" in text
+    assert "and 1 more, of keys that this plan does not change" in text
 
 
 def test_a_property_that_is_set_and_unset_is_set() -> None:
@@ -121,7 +121,7 @@ def test_delete_after_has_a_reason_of_its_own() -> None:
     wanted = spec("a", on_replace=OnReplace(delete_after=90))
     made = plan(catalog(wanted), inventory(live(wanted, generation=2), retired(spec("a", "b"), "old", days=90)))
     assert actions(made) == [("Delete", "old", "outdated")]
-    assert "kept as long as delete_after says" in format_plan(made)
+    assert "older than delete_after allows" in format_plan(made)
     assert summarize(made).delete == 1
 
 
@@ -146,7 +146,7 @@ def test_deactivate_on_replace_follows_the_retirement() -> None:
     assert changes(made)["name"] == ("a", "a (2026-11-01)")
 
 
-def test_an_earlier_build_goes_only_once_the_new_one_is_there() -> None:
+def test_an_earlier_build_is_deleted_only_after_the_new_one_is_published() -> None:
     """Where the new build fails, the one to roll back to stays."""
     found = inventory(
         live(spec("a", "1"), "old", Role.RETIRED, 1, hidden=True),
@@ -198,7 +198,7 @@ def test_disowning_takes_every_mark_off() -> None:
     assert ("Delete", "cand", "discarded") in actions(made)
 
 
-def test_superseded_images_of_a_hidden_key_go_on_ageing() -> None:
+def test_superseded_images_of_a_hidden_key_continue_to_age() -> None:
     """By the policy's on_replace; the hidden one stays."""
     policy = Policy(on_remove=OnRemove.HIDE, on_replace=OnReplace(keep=1, delete_after=30))
     found = inventory(live(spec("b"), "now", generation=3, hidden=True), retired(spec("b", "c"), "old", 2, days=31))
@@ -229,7 +229,7 @@ def test_a_protected_image_leaves_in_no_way_without_permission(on_remove: OnRemo
 @pytest.mark.parametrize(
     ("on_remove", "attrs"), [(OnRemove.HIDE, {"hidden": True}), (OnRemove.DEACTIVATE, {"status": Status.DEACTIVATED})]
 )
-def test_a_protected_image_that_was_taken_away_already_needs_no_permission(
+def test_a_protected_image_that_was_already_removed_needs_no_permission(
     on_remove: OnRemove, attrs: dict[str, Any]
 ) -> None:
     """Nothing more is done to it: else each later plan would be refused."""

@@ -33,7 +33,7 @@ from tests.unit.planning.plans import actions, plan_rollback
 
 
 def test_nothing_of_an_expired_key_is_published_again() -> None:
-    """A rollback would take the current image away without a count."""
+    """A rollback would remove the current image without counting it."""
     wanted = spec("a", "b", expires="2026-11-01", on_expire=OnExpire.HIDE)
     found = inventory(retired(spec("a", "a"), "one"), live(spec("a", "b"), "two", generation=2))
     with pytest.raises(PlanRefused, match=r"images.a: it has expired \(2026-11-01\).*change expires first"):
@@ -132,7 +132,7 @@ def test_a_rollback_says_which_lines_must_follow() -> None:
     assert done == "a: the manifest already declares this build"
 
 
-def test_a_file_without_a_declared_checksum_is_told_by_both() -> None:
+def test_a_file_without_a_declared_checksum_is_named_by_path_and_digest() -> None:
     """The line of the source gets the digest, the path the file."""
     wanted = spec("a", "b", source=FileSource("/x/new.raw", "new.raw"), places={"source": Place("m.yaml", 3, 1)})
     found = inventory(retired(spec("a", "a"), "one"), live(wanted, "two", generation=2))
@@ -143,7 +143,7 @@ def test_a_file_without_a_declared_checksum_is_told_by_both() -> None:
 
 @pytest.mark.parametrize(("entry", "more"), [(None, ""), ("a-2.raw", " and checksum_entry: a-2.raw")])
 def test_a_declared_digest_takes_the_place_of_a_list_and_its_entry(entry: str | None, more: str) -> None:
-    """Neither of them may be beside it."""
+    """A declared digest excludes both."""
     lines = {"checksum_url": Place("images.yaml", 7, 5)}
     source = UrlSource(("https://x/a",), checksum_url="https://x/SUMS", checksum_entry=entry)
     wanted = spec("a", "b", source=source, places=lines)
@@ -168,7 +168,7 @@ def test_a_rollback_to_a_build_on_trust_says_so() -> None:
     assert "a: the manifest already declares this build" in plan_rollback(catalog(named), found).notes
 
 
-def test_a_rollback_that_broke_off_is_ended_by_name() -> None:
+def test_an_interrupted_rollback_is_finished_with_to() -> None:
     """Two current images: the one that is named stays, the other retires."""
     found = inventory(live(spec("a", "a"), "one"), live(spec("a", "b"), "two", generation=2))
     made = plan_rollback(catalog(spec("a", "b")), found, to="one")
@@ -178,7 +178,7 @@ def test_a_rollback_that_broke_off_is_ended_by_name() -> None:
 
 
 def test_a_key_with_a_rejected_candidate_is_rolled_back_as_usual() -> None:
-    """The rejection stays."""
+    """The candidate stays rejected."""
     rejected = candidate(spec("a", "c"), status=Status.DEACTIVATED)
     found = inventory(live(spec("a", "b"), "now", generation=2), retired(spec("a"), "old"), rejected)
     assert actions(plan_rollback(catalog(spec("a", "c")), found)) == [
@@ -188,7 +188,7 @@ def test_a_key_with_a_rejected_candidate_is_rolled_back_as_usual() -> None:
 
 
 def test_a_rollback_says_that_a_pinned_id_must_follow() -> None:
-    """Else the next apply makes the pinned image again."""
+    """Otherwise the next apply uploads the pinned image again."""
     wanted = spec("a", "b", id="two")
     found = inventory(live(wanted, "two", generation=2), retired(spec("a", "a"), "one"))
     made = plan_rollback(catalog(wanted), found)

@@ -51,7 +51,7 @@ def test_the_record_of_a_retired_image_stays_below_what_a_property_holds(size: i
     assert f"the limit is {MAX_RECORD_BYTES}; declare fewer or shorter properties and tags in on_replace" in sentence
 
 
-def test_a_rollback_is_held_to_the_same_limits() -> None:
+def test_a_rollback_has_the_same_limits() -> None:
     """It retires the current image, too."""
     rename = OnReplace(rename="{name}" + "x" * 255)
     new = spec("a", "b", on_replace=rename)

@@ -44,13 +44,13 @@ def test_staging_again_does_nothing() -> None:
 
 
 def test_a_record_without_data_is_not_staged() -> None:
-    """There is nothing to verify in it."""
+    """It has no data to verify."""
     wanted = catalog(spec("a", source=Content.NO_DATA, fingerprint=Fingerprint()))
     assert plan_stage(wanted, inventory()).steps == ()
 
 
 def test_what_a_retired_image_holds_is_not_staged() -> None:
-    """The next apply publishes that one; the plan says so."""
+    """The next apply publishes the retired image; a note says so."""
     found = inventory(retired(spec("a", "b"), "one"), live(spec("a"), "two", generation=2))
     made = plan_stage(catalog(spec("a", "b")), found)
     assert made.steps == ()
@@ -87,7 +87,7 @@ def test_a_candidate_is_published_without_a_byte() -> None:
 
 @pytest.mark.parametrize("status", [Status.QUEUED, Status.SAVING])
 def test_what_is_not_active_is_no_candidate(status: Status) -> None:
-    """Left by a crash: never published, made again."""
+    """A crash left it: it is never published but made again."""
     found = inventory(live(spec("a"), "old"), candidate(spec("a", "b"), status=status))
     made = plan(catalog(spec("a", "b")), found)
     assert made.candidates == ()
@@ -115,8 +115,8 @@ def test_a_candidate_of_another_size_is_not_published(size: int, is_published: b
     assert actions(made)[0] == (("Update", "cand", "staged") if is_published else ("Create", "a", "content-changed"))
 
 
-def test_a_candidate_no_longer_wanted_goes_with_the_next_whole_plan() -> None:
-    """Staging leaves it, and says what becomes of it."""
+def test_the_next_apply_drops_a_candidate_that_is_no_longer_declared() -> None:
+    """A stage run leaves it and prints its fate."""
     found = inventory(live(spec("a")), candidate(spec("a", "b")))
     assert actions(plan(catalog(spec("a")), found)) == [("Delete", "cand", "discarded")]
     made = plan_stage(catalog(spec("a", "c")), found)
@@ -151,14 +151,14 @@ def test_a_rejected_build_is_not_staged_again() -> None:
 
 
 def test_under_staged_only_staging_makes_what_a_whole_plan_waits_for() -> None:
-    """The policy is about publishing."""
+    """The policy limits only publishing."""
     given = plan_input(catalog(spec("a", "b")), inventory(live(spec("a"))), Policy(publish=Publish.STAGED_ONLY))
     assert actions(stage_plan(given)) == [("Create", "a", "content-changed")]
 
 
 @pytest.mark.parametrize("on_remove", list(OnRemove))
-def test_a_rejected_candidate_of_a_key_that_left_goes(on_remove: OnRemove) -> None:
-    """As other staged images do."""
+def test_a_rejected_candidate_of_a_removed_key_is_deleted(on_remove: OnRemove) -> None:
+    """Like other staged images."""
     found = inventory(live(spec("a"), "old"), candidate(spec("a", "b"), status=Status.DEACTIVATED), live(spec("b")))
     made = plan(catalog(spec("b")), found, Policy(on_remove=on_remove))
     reason = "removed" if on_remove is OnRemove.DELETE else "discarded"
@@ -192,7 +192,7 @@ def test_a_candidate_with_the_pinned_id_is_not_dropped() -> None:
 
 @pytest.mark.parametrize("has_image", [True, False])
 def test_no_build_of_an_expired_key_is_staged(has_image: bool) -> None:
-    """Nothing more is made of the key."""
+    """No more builds of the key are made."""
     dated = spec("a", "b", expires="2000-01-01", on_expire=OnExpire.HIDE)
     found = inventory(live(spec("a", "c"))) if has_image else inventory()
     made = plan_stage(catalog(dated), found)

@@ -44,7 +44,7 @@ def test_a_plan_of_what_is_still_there_is_not_stale() -> None:
     ],
 )
 def test_a_touched_image_that_changed_makes_a_plan_stale(attrs: dict[str, Any], path: str) -> None:
-    """Its state, its protection and its record."""
+    """A change of its state, protection or record."""
     made = plan(WANTED, inventory(OLD))
     assert find_stale_reliances(made, inventory(replace(OLD, **attrs))) == (
         f"a: {path} of image old changed meanwhile",
@@ -60,7 +60,7 @@ def test_a_field_that_the_plan_changes_must_be_as_it_was() -> None:
     )
 
 
-def test_an_image_that_is_gone_makes_a_plan_stale() -> None:
+def test_a_deleted_image_makes_a_plan_stale() -> None:
     """Deleted, or taken out of the catalog."""
     assert find_stale_reliances(plan(WANTED, inventory(OLD)), inventory()) == (
         "a: image old was deleted or lost its marker meanwhile",
@@ -122,7 +122,7 @@ def test_a_build_that_was_rejected_meanwhile_makes_a_plan_stale(make: Callable[.
 
 
 def test_a_build_without_a_digest_that_was_rejected_meanwhile_makes_a_plan_stale() -> None:
-    """It is known by its URL."""
+    """The build is identified by its URL."""
     wanted = spec("a", source=UrlSource(("https://example.org/a.raw",)), fingerprint=Fingerprint())
     made = plan(catalog(wanted), inventory())
     rejected = candidate(wanted, status=Status.DEACTIVATED)
@@ -207,7 +207,7 @@ def test_members_are_as_they_were_to_be() -> None:
     assert find_unmet_steps(report_of(plan(catalog(more), found)), inventory(live(more), members=both)) == ()
 
 
-def test_an_image_that_was_let_go_of_is_not_looked_for() -> None:
+def test_a_released_image_is_not_expected_afterwards() -> None:
     """No catalog owns it now."""
     made = plan(catalog(), inventory(live(spec("a"))), Policy(on_remove=OnRemove.KEEP, allow_destroy=True))
     assert len(made.steps) == 1
@@ -220,7 +220,7 @@ def find_clashes_of(made: Plan, found: Inventory, outcome: Outcome = Outcome.DON
 
 
 def test_only_a_name_that_this_run_published_is_held_against_others() -> None:
-    """A step that did not succeed took no name."""
+    """A failed step took no name."""
     made = plan(catalog(spec("a")), inventory())
     assert isinstance(made.steps[0].action, Create)
     taken = inventory(live(spec("a"), "new"), foreign=(LiveImage("foreign", name="a", owner=PROJECT),))
@@ -230,7 +230,7 @@ def test_only_a_name_that_this_run_published_is_held_against_others() -> None:
 
 @pytest.mark.parametrize(("number", "lines"), [(1, 1), (2, 4), (10, 12), (300, 13)])
 def test_a_stale_plan_is_a_message_that_can_be_read(number: int, lines: int) -> None:
-    """A line a change, at most ten, and what to do."""
+    """One line for each change, at most ten, and the remedy."""
     text = str(StalePlan([f"k{index}: min_ram of image i{index} changed meanwhile" for index in range(number)]))
     assert len(text.splitlines()) == lines
     assert max(map(len, text.splitlines())) < 140

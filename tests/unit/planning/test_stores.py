@@ -65,7 +65,7 @@ def test_a_store_that_lacks_the_image_is_a_change() -> None:
     assert stores_change(made(local("slow"), image)) == (("fast",), ("fast", "slow"), "manifest-changed")
 
 
-def test_a_copy_that_somebody_took_away_is_drift() -> None:
+def test_a_copy_that_another_user_removed_is_drift() -> None:
     """The record remembers what was declared; ``drift_only`` puts it back too."""
     image = live(local("fast", "slow"), stores=IN_FAST)
     expected = (("fast",), ("fast", "slow"), "drift")
@@ -141,7 +141,7 @@ def test_what_the_service_does_not_offer_is_refused() -> None:
 
 
 def test_all_stores_of_a_service_that_has_but_one() -> None:
-    """Nothing to choose: an upload is in all of them."""
+    """There is no choice: an upload is in all of them."""
     assert len(made(local(all_stores=True), able=Capabilities()).steps) == 1
 
 
@@ -205,7 +205,7 @@ def staged(wanted: ImageSpec, **attrs: object) -> LiveImage:
         {"status": Status.ACTIVE},
     ],
 )
-def test_an_import_that_goes_on_or_waits_to_be_verified_is_taken_up(attrs: dict[str, object]) -> None:
+def test_an_import_that_runs_or_waits_to_be_verified_is_continued(attrs: dict[str, object]) -> None:
     """It is filled and verified by this run, not promoted on trust, and not swept away."""
     wanted = fetched(digest("a"))
     (step,) = made(wanted, staged(wanted, **attrs)).steps

@@ -36,7 +36,7 @@ def test_a_changed_field_is_one_update(attrs: dict[str, Any], path: str, values:
     assert changes(made) == {path: values}
 
 
-def test_drift_is_told_from_a_manifest_change() -> None:
+def test_drift_differs_from_a_change_of_the_manifest() -> None:
     """A live value that is no longer what imagesync wrote is drift; a new wanted value is not."""
     before = spec("a", min_ram=512, properties={"p": "1", "q": "1"})
     after = replace(before, properties={"p": "1", "q": "2"})
@@ -59,7 +59,7 @@ def test_three_way_merge_removes_only_what_imagesync_set() -> None:
     assert changes(made) == {"properties.ours": ("1", None), "tags": (("ours", "theirs"), ("theirs",))}
 
 
-def test_a_field_no_longer_declared_goes_back_to_its_default() -> None:
+def test_a_field_that_is_no_longer_declared_is_reset_to_its_default() -> None:
     """min_ram that imagesync set and the manifest dropped becomes 0 again; one set by others stays."""
     assert changes(plan(catalog(spec("a")), inventory(live(spec("a", min_ram=512))))) == {"min_ram": (512, 0)}
     assert not plan(catalog(spec("a")), inventory(live(spec("a"), min_ram=512))).steps
@@ -106,7 +106,7 @@ def test_each_field_can_be_ignored(pattern: str, declared: dict[str, Any], chang
 
 
 def test_members_can_be_ignored() -> None:
-    """Who was added stays, who was taken off is not added again."""
+    """Added members stay, and removed ones are not added again."""
     wanted = spec("a", visibility=Visibility.SHARED, members=frozenset({"p1", "p2"}), members_declared=True)
     found = inventory(live(wanted), members={"id-a": (MemberState("p1"), MemberState("p3"))})
     assert changes(plan(catalog(wanted), found)) == {"members": (("p1", "p3"), ("p1", "p2", "p3"))}
@@ -123,7 +123,7 @@ def test_members_are_merged_three_ways() -> None:
 
 @pytest.mark.parametrize("visibility", [one for one in Visibility if one is not Visibility.SHARED])
 def test_an_image_that_is_not_shared_has_no_members(visibility: Visibility) -> None:
-    """They go with the sharing, those of others too; declared beside another visibility they are never added."""
+    """All members are removed with the sharing; members declared with another visibility are never added."""
     before = spec("a", visibility=Visibility.SHARED, members=frozenset({"p1"}), members_declared=True)
     after = replace(before, visibility=visibility)
     found = inventory(live(before), members={"id-a": (MemberState("p1"), MemberState("other"))})
@@ -135,7 +135,7 @@ def test_an_image_that_is_not_shared_has_no_members(visibility: Visibility) -> N
 
 
 def test_members_of_an_earlier_build_are_taken_off_with_the_manifest() -> None:
-    """Those that left the manifest meanwhile, too."""
+    """Also members that left the manifest meanwhile."""
     shared = spec("a", "a", visibility=Visibility.SHARED, members=frozenset({"p1", "p2"}), members_declared=True)
     now = replace(shared, fingerprint=Fingerprint((digest("b"),)), members=frozenset({"p1"}))
     wanted = replace(shared, members=frozenset({"p1"}))
@@ -172,7 +172,7 @@ def test_what_the_manifest_declares_wins_over_what_was_before_a_retirement() -> 
 
 
 def test_what_on_replace_took_comes_back_as_the_text_that_it_was() -> None:
-    """What looks like a reference is none: it was read from the image."""
+    """Text of the image that looks like a reference is not one."""
     image = retired(spec("a", "a"), "one", before={"hidden": False, "properties.p": "${images.a.id}"})
     made = plan(catalog(spec("a", "a")), inventory(image, live(spec("a", "b"), "two", generation=2)))
     first = made.steps[0].action
@@ -180,7 +180,7 @@ def test_what_on_replace_took_comes_back_as_the_text_that_it_was() -> None:
     assert {".".join(change.path): change.after for change in first.changes}["properties.p"] == "$${images.a.id}"
 
 
-def test_a_record_goes_on_naming_where_the_bytes_came_from() -> None:
+def test_a_record_keeps_the_origin_of_the_data() -> None:
     """Another mirror of the same bytes is where the next build comes from."""
     before = spec("a", source=UrlSource(("https://one.example/a.raw",), digest("a")))
     after = replace(before, source=UrlSource(("https://two.example/a.raw",), digest("a")), min_ram=1)

@@ -114,7 +114,7 @@ def test_what_shows_the_content(
     ],
 )
 def test_whether_more_users_will_see_it(want: dict[str, Any], live_as: dict[str, Any], *, expected: bool) -> None:
-    """Wider visibility, or out of hiding."""
+    """If the visibility widens, or the image is no longer hidden."""
     image = live(wanted(), "i", **{"visibility": Visibility.PUBLIC, **live_as})
     assert is_made_visible(wanted(**want), image) is expected
 

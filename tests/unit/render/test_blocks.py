@@ -45,7 +45,7 @@ def test_fewer_images_are_shown_one_by_one() -> None:
 
 
 def test_of_many_images_some_are_named_and_the_rest_is_counted() -> None:
-    """Within one line or two; not if the change says who sees or can delete them: then all are named."""
+    """The names fill at most two lines; if the change is about access, all images are named."""
     output = text(*updates(94, RAM))
     head = output.splitlines()[0]
     names = head.partition(": ")[2].partition(" and ")[0]
@@ -67,14 +67,14 @@ def test_many_new_images_are_only_named(number: int) -> None:
     assert lines[-2:] == ["    ! visibility  private → public", "      min_ram     0 → 512"]
 
 
-def test_one_that_differs_stands_alone() -> None:
+def test_an_image_that_differs_has_its_own_block() -> None:
     """Among many that are folded; what it has in common with them is named for it, too."""
     rows = [Row(CREATE, f"k{i}", "x", (RAM,)) for i in range(9)]
     rows[4] = Row(CREATE, "k4", "x", (RAM, PUBLIC))
     lines = text(*rows).splitlines()
     assert lines[:2] == ["  + k4  create  x", "    ! visibility  private → public"]
     assert lines[2] == "  + create of 8 images: k0, k1, k2, k3, k5, k6, k7, k8"
-    assert lines[3:] == ["  + create of 9 images: all that are named above", "      min_ram  0 → 512"]
+    assert lines[3:] == ["  + create of 9 images: all those named above", "      min_ram  0 → 512"]
 
 
 def test_images_of_another_kind_share_nothing() -> None:
@@ -84,7 +84,7 @@ def test_images_of_another_kind_share_nothing() -> None:
     assert text(*rows).count("0 → 512") == 4
 
 
-def test_images_that_go_stand_last_and_are_named() -> None:
+def test_images_that_users_lose_are_last_and_named() -> None:
     """With their ids as long as they are few."""
 
     def gone(number: int) -> list[Row]:

@@ -21,7 +21,7 @@ def line(path: tuple[str, ...], before: Any, after: Any, *, whole: bool = False,
 
 @given(st.text(max_size=200), st.text(max_size=100), st.text(max_size=100))
 def test_two_values_that_differ_look_different(head: str, before: str, after: str) -> None:
-    """However late they differ."""
+    """Also if they differ only at the end."""
     left, _, right = line(("properties", "p"), f"{head}{before}x", f"{head}{after}y").partition(" → ")
     assert left != right
 
@@ -37,13 +37,13 @@ def test_a_long_value_is_shown_where_it_differs(length: int) -> None:
 
 
 def test_a_long_new_value_says_how_long_it_is() -> None:
-    """It is the only one, so its end may be left out."""
+    """The end of a long new value is cut."""
     digest = hashlib.sha256(b"a" * 100).hexdigest()[:8]
     display = f"(none) → {'a' * MAX_VALUE_CHARS}… (100 characters, sha256 {digest}…)"
     assert line(("properties", "p"), None, "a" * 100) == display
 
 
-def test_long_values_that_begin_alike_and_are_as_long_are_told_apart() -> None:
+def test_long_values_with_the_same_beginning_and_length_are_distinguished() -> None:
     """Of two images, and of one before and after."""
     one, other = ("a" * 200 + end for end in "xy")
     assert line(("properties", "p"), None, one) != line(("properties", "p"), None, other)
@@ -51,7 +51,7 @@ def test_long_values_that_begin_alike_and_are_as_long_are_told_apart() -> None:
     assert line(("properties", "p"), *pair[0]) != line(("properties", "p"), *pair[1])
 
 
-def test_of_sets_only_what_comes_and_goes_is_shown() -> None:
+def test_only_added_and_removed_items_of_a_set_are_printed() -> None:
     """Ninety members that stay are not a change."""
     many = tuple(f"m{i}" for i in range(90))
     assert line(("members",), many, (*many[1:], "new")) == "+ new, - m0"
@@ -59,7 +59,7 @@ def test_of_sets_only_what_comes_and_goes_is_shown() -> None:
 
 
 def test_drift_is_marked() -> None:
-    """If it is beside changes of the manifest."""
+    """Only next to changes of the manifest."""
     assert line(("min_ram",), 1, 2, mark_drift=True) == "1 → 2  (drift)"
 
 
@@ -76,7 +76,7 @@ def test_drift_is_marked() -> None:
         (("properties", "visibility"), "private", "public", False, False),
     ],
 )
-def test_what_stands_out(path: tuple[str, ...], before: Any, after: Any, *, loud: bool, named: bool) -> None:
+def test_which_changes_are_loud(path: tuple[str, ...], before: Any, after: Any, *, loud: bool, named: bool) -> None:
     """Who sees the image, and who can delete it."""
     (found,) = describe_changes([FieldChange(path, before, after)], mark_drift=False, whole=False)
     assert (found.is_loud, found.is_named) == (loud, named)

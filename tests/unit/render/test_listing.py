@@ -39,7 +39,7 @@ def test_what_others_wrote_cannot_move_the_cursor_of_a_listing() -> None:
 
 
 def test_a_snapshot_is_not_listed_as_an_image_of_the_catalog() -> None:
-    """Its record is another image's."""
+    """It carries the record of another image."""
     snapshot = replace(live(spec("b")), id="snapshot")
     assert "(a copy of the record of base/b)" in format_listing([snapshot])
     assert "base/b current" not in format_listing([snapshot])

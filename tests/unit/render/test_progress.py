@@ -123,7 +123,7 @@ def test_a_packed_source_is_measured_by_what_is_read() -> None:
 
 
 def test_a_source_of_unknown_size_has_no_time_and_the_whole_no_total() -> None:
-    """Only what was sent, and how fast."""
+    """Only the sent bytes and the rate are known."""
     made = plan_uploads(a=None, b=100)
     step = next(step for step in made.steps if step.action.key == "a")
     progress = RunProgress(made)
@@ -134,7 +134,7 @@ def test_a_source_of_unknown_size_has_no_time_and_the_whole_no_total() -> None:
 
 
 def test_a_plan_without_transfers_has_no_bytes() -> None:
-    """What the service fetches is none."""
+    """Data that the service fetches itself does not count."""
     fetched = UrlSource(("https://example.org/a.raw",), transfer=Transfer(method=Method.WEB_DOWNLOAD))
     made = plan(catalog(spec("a", source=fetched)), inventory())
     progress = RunProgress(made)
@@ -192,11 +192,11 @@ def test_a_log_has_the_start_of_large_transfers_only() -> None:
         (Moved(GIB // 2, 2 * GIB), True, "0.50 of 2.00 GiB (25 %)"),
         (Moved(GIB // 2, None, 0.0, None, 9), True, "512.0 MiB, 0 B/s"),
         (Moved(GIB // 2, None, 0.0, None, 25), True, "512.0 MiB, no data for 25 s"),
-        (Moved(GIB, GIB, 1.0, 0.0), True, "1.00 of 1.00 GiB (100 %), checking and publishing"),
+        (Moved(GIB, GIB, 1.0, 0.0), True, "1.00 of 1.00 GiB (100 %), verifying and publishing"),
     ],
 )
 def test_a_log_says_how_far_a_transfer_is(moved: Moved, has_begun: bool, text: str) -> None:
-    """Nothing that is not known yet."""
+    """Unknown values are left out."""
     assert format_progress(create_of(None), moved, has_begun=has_begun) == f"running     create:a: {text}"
 
 
@@ -211,7 +211,7 @@ def test_the_line_of_a_large_transfer_has_bytes_time_and_rate() -> None:
     assert format_end(failed, with_reason=True) == "failed      create:a: no"
 
 
-def test_amounts_have_one_unit_and_nothing_stands_for_the_unknown() -> None:
+def test_amounts_have_one_unit_and_an_unknown_one_is_empty() -> None:
     """Two numbers side by side can be compared."""
     assert format_amount(Moved(5 * MIB, 2 * GIB)) == "0.00 of 2.00 GiB"
     assert format_amount(Moved(5, 20)) == "5 of 20 B"

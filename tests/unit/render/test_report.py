@@ -49,7 +49,7 @@ def test_what_was_done_is_counted_as_it_was_planned() -> None:
     ],
 )
 def test_what_was_not_done_is_counted_too(failed: str, closing: str) -> None:
-    """And each of its steps named, with its error."""
+    """Each failed step is named with its error."""
     lines = format_report(report({failed: Outcome.FAILED})).splitlines()
     assert lines[-1].startswith(closing)
     assert all(line.startswith("failed") and line.endswith("boom") for line in lines[:-1])

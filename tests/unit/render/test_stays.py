@@ -34,7 +34,7 @@ def test_so_many_retired_builds_are_listed_one_by_one(number: int, lines: int) -
     assert len(list(list_kept(made, NOW, whole=False))) == lines
     assert len(list(list_kept(made, NOW, whole=True))) == number + 1
     other = replace(made, kept=(*made.kept, Kept("x", "i", 1)))
-    assert list(list_kept(other, NOW, whole=False))[-1] == "  and 1 of images that this plan does not change"
+    assert list(list_kept(other, NOW, whole=False))[-1] == "  and 1 more, of keys that this plan does not change"
 
 
 def test_a_rejected_candidate_is_listed_with_nothing_to_do() -> None:
@@ -51,10 +51,10 @@ def test_a_rejected_candidate_is_listed_with_nothing_to_do() -> None:
     [
         (Kept("a", "i", 1, None), "kept without limit (keep 1)"),
         (Kept("a", "i", 0, None), "kept until the next apply (keep 0)"),
-        (Kept("a", "i", 0, 90, protected=True), "protected and stays, --allow-protected deletes it"),
+        (Kept("a", "i", 0, 90, protected=True), "kept because it is protected (--allow-protected deletes it)"),
         (Kept("a", "i", 2, 90, until="2027-02-21"), "kept until 2027-02-21 (keep 2, 90 days)"),
         (Kept("a", "i", 2, 1, retires=True), "kept until 2026-11-24 (keep 2, 1 day)"),
-        (Kept("a", "i", 2, 90), "kept since a day that is not known (keep 2, 90 days)"),
+        (Kept("a", "i", 2, 90), "kept since an unknown day (keep 2, 90 days)"),
     ],
 )
 def test_why_and_until_when_an_image_is_kept(kept: Kept, text: str) -> None:

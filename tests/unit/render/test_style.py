@@ -38,7 +38,7 @@ def test_sizes_have_binary_units(count_of_bytes: int | None, display: str) -> No
     ],
 )
 def test_a_value_is_one_short_line(found: object, display: str) -> None:
-    """As the manifest would write it."""
+    """Values are written as in a manifest."""
     assert format_value(found) == display
 
 

@@ -66,7 +66,7 @@ def test_copies_of_records_are_counted_in_one_line(number: int, words: str) -> N
     assert "snapshot-" not in output
 
 
-def test_what_becomes_of_an_old_build_stands_below_the_new_one() -> None:
+def test_the_fate_of_an_old_build_is_below_the_new_one() -> None:
     """One row for the key; the old build has none of its own."""
     made = plan(catalog(spec("a", "b")), inventory(live(spec("a", "a"))))
     first, below = format_plan(made).splitlines()[2:4]
@@ -155,7 +155,7 @@ def test_a_promoted_build_shows_its_changes() -> None:
     assert "    ! visibility  private → public" in text
 
 
-def test_an_image_that_users_lose_stands_last() -> None:
+def test_an_image_that_users_lose_is_last() -> None:
     """Whatever its key is; with its name and id."""
     gone = live(spec("a", name="Old one"), "id-gone")
     text = format_plan(plan(catalog(spec("b"), spec("c")), inventory(gone)))
@@ -175,7 +175,7 @@ def test_an_image_that_expires_soon_is_announced(expires: str, *, display: bool)
 
 
 def test_an_expired_image_that_is_not_there_is_not_unchanged() -> None:
-    """Nothing of it matches the manifest."""
+    """No image of the key matches the manifest."""
     wanted = catalog(spec("a", expires="2020-01-01", on_expire=OnExpire.HIDE), spec("b"))
     made = plan(wanted, inventory(live(spec("b"))))
     assert (made.steps, made.unchanged, made.expires) == ((), 1, {})
@@ -234,11 +234,11 @@ def test_a_new_build_shows_whether_users_can_boot_from_it(
 
 
 @pytest.mark.parametrize("number", [1, 12])
-def test_images_that_are_let_go_of_are_told_apart_from_others_that_leave(number: int) -> None:
+def test_released_images_are_distinguished_from_other_removed_ones(number: int) -> None:
     """One or many: they stay, and lose our mark."""
     found = inventory(*(live(spec(f"k{index}")) for index in range(number)))
     output = _read_lines(plan(catalog(policy=Policy(OnRemove.KEEP)), found))
-    assert output.count("the marker is removed; the image stays, and no catalog owns it") == 1
+    assert output.count("released: the image stays, and no catalog owns it") == 1
 
 
 def test_every_image_whose_old_build_is_deleted_is_named() -> None:
@@ -254,13 +254,13 @@ def test_every_image_whose_old_build_is_deleted_is_named() -> None:
 
 
 def test_a_tag_with_a_comma_is_one_tag() -> None:
-    """Not an addition and a removal."""
+    """It is not printed as two tags."""
     wanted = spec("a", tags=frozenset({"x, - y", "z"}))
     assert 'tags "x, - y", z' in _read_lines(plan(catalog(wanted), inventory()))
     assert 'tags + "x, - y", + z' in _read_lines(plan(catalog(wanted), inventory(live(spec("a")))))
 
 
-def test_what_all_new_images_have_in_common_is_not_said_of_others_that_are_made() -> None:
+def test_the_common_lines_of_new_images_are_not_those_of_remade_ones() -> None:
     """One is made again because an earlier run did not finish it: it is listed above, too, and differs."""
     keys = [f"k{number}" for number in range(7)]
     wanted = [spec(key, properties={"p": key}, visibility=Visibility.PUBLIC) for key in keys]
