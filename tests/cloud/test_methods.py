@@ -386,7 +386,7 @@ def test_an_upload_into_several_stores_must_stay_unchanged(workspace: CloudWorks
     packed = gzip.compress(DATA)
     wanted(workspace, {"path": workspace.file("d.bin", packed), "stores": "all", "inspect": "none"})
     output = workspace.run("apply", "--yes", user="limited", code=1).stdout
-    assert f"the service stored {len(DATA)} bytes, we sent {len(packed)}" in output
+    assert f"the service stored {len(DATA)} bytes, imagesync sent {len(packed)}" in output
     assert "declare method: glance-direct" in output
     assert workspace.cloud.http().images() == []
 

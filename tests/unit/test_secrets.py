@@ -82,7 +82,7 @@ def test_what_is_not_shown_of_a_long_value_is_not_judged() -> None:
 def test_a_digest_beside_its_algorithm_is_shown(algorithm: str, between: str) -> None:
     """In a log, too. Without an algorithm, with another number of digits or under the name of a secret it is hidden."""
     value = hashlib.new(algorithm, b"data", usedforsecurity=False).hexdigest()
-    message = f"the service stored {algorithm}{between}{value}, we sent {algorithm}:{value}"
+    message = f"the service stored {algorithm}{between}{value}, imagesync sent {algorithm}:{value}"
     assert hide_secrets(message) == message
     for hidden in (
         f"the key {value}",

@@ -254,7 +254,7 @@ def test_an_image_that_was_changed_after_its_write_is_reported(backend: Backend,
     hooks = change_when_made(backend, lambda image_id: backend.update_image(image_id, name="theirs"))
     report = apply(planner(backend, tmp_path, 1), hooks=hooks).report
     (sentence,) = report.leftover
-    assert "was written by this run, and was changed meanwhile: name is 'theirs', it was 'k0'" in sentence
+    assert "which this run wrote: name is 'theirs', it was 'k0'" in sentence
     assert not report.succeeded
 
 
