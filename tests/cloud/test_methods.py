@@ -193,7 +193,7 @@ def test_a_source_that_the_service_cannot_fetch_is_an_error(workspace: CloudWork
     workspace.images["b"] = {**FORMATS, "source": {"path": workspace.file("d.raw", DATA)}}
     done = workspace.run("apply", "--yes", code=1)
     assert "the service could not fetch http://127.0.0.1:" in done.stdout
-    assert "check that the service reaches it" in done.stdout
+    assert "check that the service can reach this URL" in done.stdout
     assert "pass-word" not in done.stdout + done.stderr
     assert "sig-nature" not in done.stdout + done.stderr
     assert [image["name"] for image in workspace.cloud.http().images()] == ["b"]
@@ -439,7 +439,7 @@ def test_a_member_may_not_copy_and_the_error_has_remedies(workspace: CloudWorksp
     wanted(workspace, {**source, "stores": "all"}, min_ram=5)
     output = workspace.run("apply", "--yes", user="alice", code=1).stdout
     assert "does not let this user copy it to slow" in output
-    assert "let an admin apply this" in output
+    assert "apply as an admin" in output
     assert "drift" not in workspace.run("plan", user="alice").stdout
     (image,) = workspace.cloud.http().images()
     assert (stores(image), image["min_ram"]) == (["fast"], 5)
