@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, TypeAlias
 
-from imagesync.model.fields import live_field, live_value
+from imagesync.model.fields import read_live_field, read_live_value
 from imagesync.model.image import LiveImage
 from imagesync.model.plan import Value
 from imagesync.model.record import CATALOG, DIGEST, ID, MANAGED, PREFIX, REVISION, SPEC
@@ -22,14 +22,14 @@ _Change: TypeAlias = tuple[str, Value, Value]
 def find_unmet(relied: Mapping[str, Value], image: LiveImage, ignored: Sequence[str] = ()) -> list[str]:
     """The differences between the values that a plan relied on and an image as it is now, except ``ignored`` paths."""
     paths = [path for path in relied if path not in ("members", *ignored)]  # members need a request of their own
-    changes = [(path, relied[path], live_value(image, path)) for path in paths]
+    changes = [(path, relied[path], read_live_value(image, path)) for path in paths]
     return _describe([change for change in changes if change[1] != change[2]])
 
 
 def find_changes(left: LiveImage, image: LiveImage, ignored: Sequence[str] = ()) -> list[str]:
     """The differences from the image as this run left it, except tags and properties that other users added."""
     fields = [name for name in COMPARED if getattr(left, name) != getattr(image, name)]
-    changes: list[_Change] = [(name, live_field(left, name), live_field(image, name)) for name in fields]
+    changes: list[_Change] = [(name, read_live_field(left, name), read_live_field(image, name)) for name in fields]
     if left.tags - image.tags:
         changes.append(("tags", tuple(sorted(left.tags)), tuple(sorted(image.tags))))
     names = sorted(name for name in {*left.properties, *image.properties} if _is_watched(name, left))

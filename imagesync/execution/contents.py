@@ -16,7 +16,7 @@ from typing import Final, TypeAlias
 
 from imagesync.backends.base import Backend
 from imagesync.errors import BackendError, ChecksumMismatch, RunStopped, SourceError, Unavailable
-from imagesync.execution.verification import Verifier, declared_formats
+from imagesync.execution.verification import Verifier, read_declared_formats
 from imagesync.execution.writes import Writes
 from imagesync.model.catalog import HEX_LENGTHS, Checksum, Compression, FileSource, Transfer, UrlSource
 from imagesync.model.image import LiveImage
@@ -138,7 +138,7 @@ def _read_source(
     access: SourceAccess,
     check: Callable[[], None],
 ) -> SourceStream:
-    disk_format, container_format = declared_formats(create)
+    disk_format, container_format = read_declared_formats(create)
     algorithms = {name for candidate in candidates for name in (*candidate.published, *candidate.stored)}
     with open_source(
         source,
@@ -163,7 +163,7 @@ def _read_back(backend: Backend, create: Create, transfer: Transfer, candidates:
         if candidate.record.converted:
             continue
         with suppress(ChecksumMismatch):
-            Verifier(backend).check_stored(candidate.image, create.fingerprint.digests, *declared_formats(create))
+            Verifier(backend).check_stored(candidate.image, create.fingerprint.digests, *read_declared_formats(create))
             known = {item.algorithm: item for item in (*candidate.record.digests, *create.fingerprint.digests)}
             held.append((candidate, known))
     return held

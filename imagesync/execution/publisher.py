@@ -85,7 +85,7 @@ class Publisher:
         verified candidate, which it publishes without an upload.
         """
         ignored = ("status",) if _is_deactivated(create) else ()
-        image = self._writes.update(arrived.image, _published_fields(create, arrived), ignored=ignored)
+        image = self._writes.update(arrived.image, _make_published_fields(create, arrived), ignored=ignored)
         if ignored:
             check_status(image, Status.DEACTIVATED)
 
@@ -109,7 +109,7 @@ class Publisher:
             if is_bound(image) and _is_staging_record(image):
                 if image.status in (Status.ACTIVE, Status.DEACTIVATED):
                     self._writes.update(image, {"properties": {ROLE: Role.DELETING.value}})
-                with self._writes.noting():
+                with self._writes.note_unanswered():
                     self._backend.delete_image(image_id)
                 self._writes.forget(image_id)
 
@@ -178,13 +178,13 @@ class Publisher:
         image = arrived.image
         self._check_record(image)
         if create.stage:
-            record = replace(_final_record(create, arrived), role=Role.STAGING)
+            record = replace(_make_final_record(create, arrived), role=Role.STAGING)
             self._writes.update(image, {"properties": record.properties(image.id)})
             return arrived
         self._add_members(create, image.id)
         if _is_deactivated(create):
             self._writes.check_lease()
-            with self._writes.noting():
+            with self._writes.note_unanswered():
                 self._backend.deactivate(image.id)
         if create.state.members or _is_deactivated(create):
             found = self._writes.read(image.id)
@@ -199,17 +199,17 @@ class Publisher:
             self._writes.leave(replace(left, status=image.status))
 
 
-def _published_fields(create: Create, arrived: Arrived) -> UpdateFields:
+def _make_published_fields(create: Create, arrived: Arrived) -> UpdateFields:
     """The update that publishes a staged image."""
     fields = create.state.fields
     attrs: dict[str, object] = {name: fields[name] for name in PUBLISHED if name in fields}
     if create.min_disk_auto:
         attrs["min_disk"] = -(-arrived.virtual_size // GIB)
-    attrs["properties"] = _final_record(create, arrived).properties(arrived.image.id)
+    attrs["properties"] = _make_final_record(create, arrived).properties(arrived.image.id)
     return attrs  # type: ignore[return-value]  # names of PUBLISHED are fields of an update
 
 
-def _final_record(create: Create, arrived: Arrived) -> Record:
+def _make_final_record(create: Create, arrived: Arrived) -> Record:
     return replace(create.record, digests=arrived.digests, declared=arrived.declared, converted=arrived.converted)
 
 

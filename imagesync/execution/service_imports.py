@@ -9,7 +9,7 @@ from imagesync.backends.base import Backend, ImportFields
 from imagesync.errors import BackendError, Forbidden, RunStopped, Unavailable
 from imagesync.model.catalog import Method, Status
 from imagesync.model.image import COPY, LiveImage
-from imagesync.model.urls import public_url
+from imagesync.model.urls import redact_url
 
 CHECKS: Final[Mapping[str, str]] = {
     Method.WEB_DOWNLOAD.value: "check that the service can reach this URL, and that the URL serves the whole file",
@@ -125,4 +125,4 @@ def _describe(options: ImportFields) -> str:
     where = " into all stores" if options.get("all_stores") else ""
     if stores := options.get("stores"):
         where = f" into {', '.join(stores)}"
-    return f"fetch {public_url(options['uri'])}{where}" if "uri" in options else f"import the staged data{where}"
+    return f"fetch {redact_url(options['uri'])}{where}" if "uri" in options else f"import the staged data{where}"

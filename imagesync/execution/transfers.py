@@ -31,7 +31,7 @@ from imagesync.errors import (
     Unavailable,
 )
 from imagesync.execution.service_imports import Imports
-from imagesync.execution.verification import Arrived, Verifier, check_min_disk, declared_formats
+from imagesync.execution.verification import Arrived, Verifier, check_min_disk, read_declared_formats
 from imagesync.model.catalog import FileSource, Method, Status, Transfer, UrlSource
 from imagesync.model.image import Capabilities
 from imagesync.model.plan import Create
@@ -100,7 +100,7 @@ class Transfers:
     def _upload(self, image_id: str, transfer: Transfer, send: Callable[[Put], SourceStream]) -> SourceStream:
         chosen = bool(transfer.stores) or transfer.all_stores
         able = self._backend.capabilities() if chosen else Capabilities()
-        wanted = transfer.wanted_stores(able.stores)
+        wanted = transfer.select_stores(able.stores)
         if len(wanted) > 1 and Method.GLANCE_DIRECT in able.import_methods:
             return self._import_staged(image_id, transfer, send)
         first = transfer.stores[0] if transfer.stores else None
@@ -172,7 +172,7 @@ class Transfers:
     def _stream(
         self, create: Create, source: FileSource | UrlSource, image_id: str, advance: Advance, put: Put
     ) -> SourceStream:
-        disk_format, container_format = declared_formats(create)
+        disk_format, container_format = read_declared_formats(create)
         with open_source(
             source,
             create.fingerprint,

@@ -138,7 +138,7 @@ class Verifier:
             image.is_in_project(self._backend.identity().project_id) or self._backend.capabilities().hash_is_final
         )
         is_judged = is_final and create.fingerprint.strongest in known.values()
-        disk_format, container_format = declared_formats(create)
+        disk_format, container_format = read_declared_formats(create)
         if declared and transfer.verify and not is_judged:
             self.check_stored(image, declared, disk_format, container_format, transfer)
             known |= {item.algorithm: item for item in declared}
@@ -189,7 +189,7 @@ def check_min_disk(create: Create, needed: int) -> None:
         check_disk_fits(declared, needed)
 
 
-def declared_formats(create: Create) -> tuple[str | None, str | None]:
+def read_declared_formats(create: Create) -> tuple[str | None, str | None]:
     """Return the declared disk_format and container_format; None for one that is not declared."""
     disk_format, container_format = (
         value if isinstance(value := create.state.fields.get(name), str) else None
@@ -206,7 +206,7 @@ def _has_declared_formats(create: Create, image: LiveImage) -> bool:
 
 def _list_converted(create: Create, image: LiveImage) -> Iterator[str]:
     """The formats that the service changed, each with the declared one."""
-    for name, declared in zip(("disk_format", "container_format"), declared_formats(create), strict=True):
+    for name, declared in zip(("disk_format", "container_format"), read_declared_formats(create), strict=True):
         if (found := getattr(image, name)) != declared:
             yield f"{name} {found} (declared: {declared})"
 

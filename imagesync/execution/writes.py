@@ -20,7 +20,7 @@ from imagesync.errors import BackendError, Conflict, ImagesyncError, Unavailable
 from imagesync.execution.alike_names import explain_failure, make_way_for_tags
 from imagesync.execution.changes import COMPARED, find_changes, find_unmet
 from imagesync.model.catalog import Status
-from imagesync.model.fields import live_field
+from imagesync.model.fields import read_live_field
 from imagesync.model.image import MAX_PROPERTY_BYTES, LiveImage
 from imagesync.model.plan import Reliance
 from imagesync.model.record import CATALOG, ID, PREFIX, Revision, read_revisions
@@ -160,7 +160,7 @@ class Writes:
         raise BackendError(f"image {image.id}: the service did not keep the update of {names}", "run apply again")
 
     @contextmanager
-    def noting(self) -> Iterator[None]:
+    def note_unanswered(self) -> Iterator[None]:
         """Run a write request that has no guard; if it gets no answer, store that fact and raise the error."""
         try:
             yield
@@ -174,7 +174,7 @@ class Writes:
 
     def _take_back(self, before: LiveImage, found: LiveImage, sent: Collection[str]) -> str:
         """Restore the former values of the ``sent`` fields in one PATCH; return the result, for a message."""
-        fields = {name: live_field(before, name) for name in sent if name in COMPARED}
+        fields = {name: read_live_field(before, name) for name in sent if name in COMPARED}
         properties = {name: before.properties.get(name) for name in sent if name not in (*COMPARED, "tags")}
         attrs: UpdateFields = {**fields, "properties": properties}  # type: ignore[typeddict-item]  # fields that were sent
         if "tags" in sent:
@@ -212,7 +212,7 @@ class Writes:
         change = self._backend.deactivate if status is Status.DEACTIVATED else self._backend.reactivate
         unanswered: Unavailable | None = None
         try:
-            with self.noting():
+            with self.note_unanswered():
                 change(image_id)
         except Unavailable as error:
             unanswered = error
@@ -233,7 +233,7 @@ class Writes:
             self.check_lease()
             if number:
                 self.read_unchanged(image_id)
-            with self.noting():
+            with self.note_unanswered():
                 request(image_id, project)
 
     def _claim(self, image: LiveImage) -> LiveImage:

@@ -118,9 +118,9 @@ class _Taking:
                     f"the service made no lease record of catalog {self._chain.catalog} in {MAX_LOST_POSTS} tries",
                     "nothing was changed; run again later",
                 )
-        if self._seconds_waited() > max(self._timeout, self._times.confirm):
+        if self._count_seconds_waited() > max(self._timeout, self._times.confirm):
             raise BackendError(
-                f"the lease of catalog {self._chain.catalog} could not be taken within {self._seconds_waited():.0f} s",
+                f"the lease of catalog {self._chain.catalog} could not be taken within {self._count_seconds_waited():.0f} s",
                 "nothing was changed; run again, wait longer (--lock-timeout), or run without the lease (--no-lock)",
             )
         self._world.sleep(self._times.poll * self._world.chance())
@@ -167,17 +167,17 @@ class _Taking:
     def _check_time_to_settle(self, before: Lease | None) -> None:
         if before is None:
             return
-        left = self._timeout - self._seconds_waited()
+        left = self._timeout - self._count_seconds_waited()
         seconds = count_seconds_to_settle(before, self._times, self._world)
         if seconds and seconds > left:
-            raise LeaseUnsettled(before, left, self._times, seconds, self._seconds_waited())
+            raise LeaseUnsettled(before, left, self._times, seconds, self._count_seconds_waited())
 
-    def _seconds_waited(self) -> float:
+    def _count_seconds_waited(self) -> float:
         return self._world.clock() - self._begun
 
     def _wait(self, live: tuple[Lease, ...]) -> None:
         lease = find_end(live) or live[0]
-        left = self._timeout - self._seconds_waited()
+        left = self._timeout - self._count_seconds_waited()
         if left <= 0:
             raise LeaseHeld(lease, self._timeout, self._times, self._unlock)
         if not self._has_warned:

@@ -17,7 +17,7 @@ from imagesync.manifest.texts import MAX_PROPERTIES, find_text_problems
 from imagesync.manifest.yaml_reader import MAX_KEYS, MAX_VALUES
 from imagesync.manifest.yaml_writer import Data, yaml_text
 from imagesync.model.catalog import Catalog, Status
-from imagesync.model.fields import declared_fields, live_field
+from imagesync.model.fields import collect_declared_fields, read_live_field
 from imagesync.model.image import LiveImage, MemberState
 from imagesync.model.record import PREFIX, read
 from imagesync.model.references import resolve_references
@@ -233,8 +233,8 @@ def find_differences(made: Exported, catalog: Catalog) -> list[str]:
         image = made.images[spec.key]
         found += [
             f"{spec.key}.{name}"
-            for name, value in declared_fields(spec).items()
-            if value != live_field(image, name) or spec.adopt != image.id
+            for name, value in collect_declared_fields(spec).items()
+            if value != read_live_field(image, name) or spec.adopt != image.id
         ]
         values = {name: resolve_references(value, ids) for name, value in spec.properties.items()}
         found += [

@@ -28,7 +28,7 @@ from imagesync.model.catalog import (
     Transfer,
     UrlSource,
 )
-from imagesync.model.urls import find_url_problem, has_secret, is_address_without_scheme, public_url
+from imagesync.model.urls import find_url_problem, has_secret, is_address_without_scheme, redact_url
 from imagesync.paths import MOVE, find_place_problem
 
 _SUFFIXES: Final = {".gz": Compression.GZ, ".xz": Compression.XZ, ".bz2": Compression.BZ2, ".zst": Compression.ZST}
@@ -154,7 +154,7 @@ def _find_other_packing(urls: Sequence[str]) -> str:
     for url, packing in zip(urls[1:], others, strict=True):
         if packing is not first:
             ways = [one.value if one is not Compression.NONE else "not packed" for one in (first, packing)]
-            return f"by their names the mirrors differ: the first one is {ways[0]}, {public_url(url)} is {ways[1]}"
+            return f"by their names the mirrors differ: the first one is {ways[0]}, {redact_url(url)} is {ways[1]}"
     return ""
 
 

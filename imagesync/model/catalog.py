@@ -14,7 +14,7 @@ from typing import Final, NamedTuple, TypeAlias
 
 from imagesync.errors import Bug
 from imagesync.model.policy import OnReplace, Policy
-from imagesync.model.urls import has_secret, public_url, url_identity
+from imagesync.model.urls import has_secret, identify_url, redact_url
 
 
 class Visibility(StrEnum):
@@ -145,7 +145,7 @@ class Transfer:
         """Whether imagesync itself sends the bytes: a web-download is fetched by the service."""
         return self.method is not Method.WEB_DOWNLOAD
 
-    def wanted_stores(self, offered: frozenset[str]) -> frozenset[str]:
+    def select_stores(self, offered: frozenset[str]) -> frozenset[str]:
         """The stores that must hold the data, in a service that has ``offered``; empty if none is declared."""
         return frozenset(self.stores) | (offered if self.all_stores else frozenset())
 
@@ -191,9 +191,9 @@ class UrlSource:
         signature, listed = self.signature, self.checksum_url
         return replace(
             self,
-            urls=tuple(map(public_url, self.urls)),
-            checksum_url=public_url(listed) if listed else None,
-            signature=replace(signature, url=public_url(signature.url)) if signature else None,
+            urls=tuple(map(redact_url, self.urls)),
+            checksum_url=redact_url(listed) if listed else None,
+            signature=replace(signature, url=redact_url(signature.url)) if signature else None,
         )
 
 
@@ -374,12 +374,12 @@ class ImageSpec:
 
         None for another source, and for a URL with a secret: such an image needs a digest.
         """
-        return url_identity(self.source.urls[0]) if isinstance(self.source, UrlSource) else None
+        return identify_url(self.source.urls[0]) if isinstance(self.source, UrlSource) else None
 
     def is_published_at(self, identity: str | None) -> bool:
         """Whether this is the identity of the first URL, or of another mirror of the same file."""
         mirrors = self.source.urls[1:] if isinstance(self.source, UrlSource) else ()
-        return identity == self.url_identity or (identity is not None and identity in map(url_identity, mirrors))
+        return identity == self.url_identity or (identity is not None and identity in map(identify_url, mirrors))
 
     def is_ignored(self, *path: str) -> bool:
         """Whether ``ignore`` leaves a field to others once the image exists."""

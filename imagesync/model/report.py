@@ -75,7 +75,7 @@ class Report:
         return ended and all(result.outcome in good for result in self.results)
 
 
-def candidates_of(report: Report) -> dict[str, str]:
+def list_waiting_candidates(report: Report) -> dict[str, str]:
     """The candidates that the next whole plan publishes, by key: those that were there, and those of this run."""
     waiting = {one.key: one.image_id for one in report.plan.candidates if one.fate is Fate.WAITING}
     for result in report.results:
@@ -84,7 +84,7 @@ def candidates_of(report: Report) -> dict[str, str]:
     return dict(sorted(waiting.items()))
 
 
-def rejected_of(report: Report) -> dict[str, list[str]]:
+def list_rejected_candidates(report: Report) -> dict[str, list[str]]:
     """The candidates that stay unpublished because an operator rejected their build, by key."""
     found: dict[str, list[str]] = {}
     for one in report.plan.candidates:

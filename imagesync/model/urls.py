@@ -142,7 +142,7 @@ def has_secret(url: str) -> bool:
     return "@" in urlsplit(url).netloc or "?" in url
 
 
-def public_url(url: str) -> str:
+def redact_url(url: str) -> str:
     """A URL that may be shown and kept: without log-in, query and fragment. ValueError if it is not a URL."""
     if _PUBLIC.fullmatch(url):
         return url
@@ -150,7 +150,7 @@ def public_url(url: str) -> str:
     return urlunsplit((parts.scheme, _strip_login(parts.netloc), parts.path, "", ""))
 
 
-def public_host(url: str) -> str:
+def redact_host(url: str) -> str:
     """Host and port of a URL, without log-in. ValueError if it is not a URL."""
     return _strip_login(urlsplit(url).netloc)
 
@@ -165,6 +165,6 @@ def _strip_login(netloc: str) -> str:
     return netloc.rpartition("@")[2]
 
 
-def url_identity(url: str) -> str | None:
+def identify_url(url: str) -> str | None:
     """The identity of a URL in a record: its sha256 in hexadecimal; None for one with a secret."""
     return None if has_secret(url) else hashlib.sha256(url.encode()).hexdigest()

@@ -44,11 +44,11 @@ from imagesync.model.plan import (
     Value,
 )
 from imagesync.model.record import Managed, Record
-from imagesync.planfile.writer import FORMAT_VERSION, Json, digest_of, write_summary
+from imagesync.planfile.writer import FORMAT_VERSION, Json, compute_digest, write_summary
 from imagesync.secrets import quote_value, show_key
 
 
-def plan_from_json(document: object, *, folder: str, display: str) -> Plan:
+def decode_plan(document: object, *, folder: str, display: str) -> Plan:
     """The plan of a document that lies in ``folder``; UsageError (``display`` names the file) for one that is none.
 
     It must fit the schema and its own digest.
@@ -61,7 +61,7 @@ def plan_from_json(document: object, *, folder: str, display: str) -> Plan:
             f"{display} has format_version {quote_value(version)}; this imagesync reads {FORMAT_VERSION}", "plan again"
         )
     _check_shape(document, display)
-    if digest_of(document) != document["digest"]:
+    if compute_digest(document) != document["digest"]:
         raise UsageError(f"{display} was altered after it was made: its digest does not fit", "plan again")
     if (place := _find_unprintable(document)) is not None:
         raise UsageError(f"{display} is not a saved plan: {place} holds control characters", "plan again")

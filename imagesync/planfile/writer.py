@@ -38,16 +38,16 @@ from imagesync.model.plan import (
     summarize,
 )
 from imagesync.model.record import Record
-from imagesync.model.urls import has_secret, public_url
+from imagesync.model.urls import has_secret, redact_url
 from imagesync.secrets import clean_diagnostic
-from imagesync.text import json_text
+from imagesync.text import format_json
 
 FORMAT_VERSION: Final = 1
 
 Json = dict[str, Any]
 
 
-def plan_to_json(plan: Plan, *, tool: str, folder: str) -> Json:
+def encode_plan(plan: Plan, *, tool: str, folder: str) -> Json:
     """The document of a plan that will lie in ``folder`` (absolute); ``tool`` names what made it."""
     document: Json = {
         "format_version": FORMAT_VERSION,
@@ -88,15 +88,15 @@ def plan_to_json(plan: Plan, *, tool: str, folder: str) -> Json:
         "made": plan.made,
         **({"errors": [_write_error(one) for one in plan.errors]} if plan.errors else {}),
     }
-    return {**document, "digest": digest_of(document)}
+    return {**document, "digest": compute_digest(document)}
 
 
-def plan_text_json(document: Json) -> str:
+def format_document(document: Json) -> str:
     """The bytes of a document: the same plan gives the same."""
-    return json_text(document) + "\n"
+    return format_json(document) + "\n"
 
 
-def digest_of(document: Json) -> str:
+def compute_digest(document: Json) -> str:
     """``sha256:…`` over the canonical JSON of everything but the digest itself."""
     rest = {name: value for name, value in document.items() if name != "digest"}
     text = json.dumps(rest, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
@@ -227,7 +227,7 @@ def _write_source(source: Source, base: str) -> Json:
             where: Json = {"kind": "file", "path": os.path.relpath(source.path, base), "shown": source.display}
             return {**where, **_write_checks(source, base), "transfer": _write_transfer(source.transfer)}
         case UrlSource():
-            urls = [{"url": public_url(url), "withheld": has_secret(url)} for url in source.urls]
+            urls = [{"url": redact_url(url), "withheld": has_secret(url)} for url in source.urls]
             where = {"kind": "url", "urls": urls}
             return {**where, **_write_checks(source, base), "transfer": _write_transfer(source.transfer)}
         case KnownContent():
@@ -242,11 +242,11 @@ def _write_checks(source: FileSource | UrlSource, base: str) -> Json:
     url, signature, signed = source.checksum_url, source.signature, None
     if signature:
         keyring = os.path.relpath(signature.keyring, base)
-        signed = {"url": public_url(signature.url), "keyring": keyring, "shown": signature.display}
+        signed = {"url": redact_url(signature.url), "keyring": keyring, "shown": signature.display}
     return {
         "signature": signed,
         "checksum": str(source.checksum) if source.checksum else None,
-        "checksum_url": public_url(url) if url else None,
+        "checksum_url": redact_url(url) if url else None,
         **({"checksum_entry": source.checksum_entry} if source.checksum_entry else {}),
     }
 

@@ -27,7 +27,7 @@ from imagesync.model.catalog import (
     UrlSource,
 )
 from imagesync.model.plan import Create, Plan
-from imagesync.model.urls import is_address_without_scheme, public_url
+from imagesync.model.urls import is_address_without_scheme, redact_url
 from imagesync.secrets import show_key
 from imagesync.sources.access import Deadline, PassingError, SourceAccess
 from imagesync.sources.cache import DigestCache
@@ -152,7 +152,7 @@ def _read_list(
                 found = read_list(content, wanted, url, lambda: deadline.limit(1))
             except SourceError as error:
                 kind = PassingError if isinstance(error, PassingError) else SourceError
-                raise kind(f"{public_url(url)}: {error.message}", error.hint) from error
+                raise kind(f"{redact_url(url)}: {error.message}", error.hint) from error
             return found if document.is_long else _follow_redirects(found, content, url, access, deadline)
 
         return threads.run(judge) if document.is_long else judge()
@@ -191,7 +191,7 @@ def _verify_list(url: str, content: bytes, signature: Signature, access: SourceA
     try:
         return verify_signature(content, apart, keyring, show_key(signature.display))
     except SourceError as error:
-        raise SourceError(f"{public_url(signature.url)}: {error.message}", error.hint) from error
+        raise SourceError(f"{redact_url(signature.url)}: {error.message}", error.hint) from error
 
 
 def _take_fingerprint(spec: ImageSpec, lists: Lists, cache: DigestCache) -> Fingerprint | Diagnostic | SourceFault:
@@ -233,7 +233,7 @@ def _look_up_digests(source: FileSource | UrlSource, lists: Lists) -> Fingerprin
         raise listed
     found = listed[_wanted_of(source)]
     if isinstance(found, SourceError):
-        raise SourceError(f"{public_url(wanted[0])}: {found.message}", found.hint)
+        raise SourceError(f"{redact_url(wanted[0])}: {found.message}", found.hint)
     return Fingerprint(found)
 
 

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, urljoin, urlsplit
 
 from imagesync.errors import SourceError
-from imagesync.model.urls import find_url_problem, public_url, read_host, read_origin, remove_login
+from imagesync.model.urls import find_url_problem, read_host, read_origin, redact_url, remove_login
 from imagesync.sources.access import NO_DEADLINE, Deadline, PassingError, Reach, SourceAccess
 from imagesync.tls import is_plain_server, is_tls_server
 
@@ -78,13 +78,13 @@ class WebSession:
             login = login if _is_same_server(place, there) else None
             place = there
             self.redirects.append(there)
-        raise SourceError(f"{public_url(url)}: redirected more than {MAX_REDIRECTS} times", "correct the URL")
+        raise SourceError(f"{redact_url(url)}: redirected more than {MAX_REDIRECTS} times", "correct the URL")
 
     def _check_host(self, place: str, url: str, redirects: int, *, came_from_public: bool) -> None:
         """SourceError for a host that may not be contacted, as far as its name shows; ``redirects`` led to it."""
         host = read_host(place)
         if not self._access.is_allowed(host):
-            where = f"{public_url(url)}: " + (f"redirects to {host}, which" if redirects else f"{host}")
+            where = f"{redact_url(url)}: " + (f"redirects to {host}, which" if redirects else f"{host}")
             raise SourceError(f"{where} is not named by --source-hosts", f"add --source-hosts {host} if it is trusted")
         self._is_led_inside = came_from_public and not self._access.can_be_internal(host)
         with suppress(ValueError):
@@ -127,7 +127,7 @@ class WebSession:
         """One request; what goes wrong with it as a SourceError about ``url``."""
         import requests
 
-        display, (connect, read) = public_url(url), map(self._deadline.limit, TIMEOUTS)
+        display, (connect, read) = redact_url(url), map(self._deadline.limit, TIMEOUTS)
         try:
             return self._session.request(
                 method,
@@ -197,7 +197,7 @@ def _resolve_redirect(place: str, target: str, url: str) -> str:
         there = there.partition("#")[0]
         if find_url_problem(there) is None and "@" not in urlsplit(there).netloc:
             return there
-    raise SourceError(f"{public_url(url)}: redirects to a URL that is not http or https", "correct the URL")
+    raise SourceError(f"{redact_url(url)}: redirects to a URL that is not http or https", "correct the URL")
 
 
 def _is_same_server(one: str, other: str) -> bool:
@@ -212,7 +212,7 @@ def _check_success(answer: "requests.Response", url: str, wanted: Mapping[str, s
         answer.close()
         is_passing = answer.status_code in _PASSING or answer.status_code >= 500
         kind, hint = (PassingError, "try again later") if is_passing else (SourceError, "correct the URL")
-        raise kind(f"{public_url(url)}: HTTP {answer.status_code}", hint) from RefusedError(answer.status_code)
+        raise kind(f"{redact_url(url)}: HTTP {answer.status_code}", hint) from RefusedError(answer.status_code)
     return answer
 
 

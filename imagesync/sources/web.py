@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from imagesync.errors import SourceError
 from imagesync.formats import is_page
-from imagesync.model.urls import public_url
+from imagesync.model.urls import redact_url
 from imagesync.sources.abandonment import call_until
 from imagesync.sources.access import NO_DEADLINE, Deadline, PassingError, SourceAccess
 from imagesync.sources.session import RefusedError, WebSession
@@ -144,7 +144,7 @@ class Document:
                 self.begin()
         if len(self._head) + len(rest) > self._max_bytes:
             limit = f"{self._max_bytes // 2**20} MiB"
-            message = f"{public_url(self._url)}: larger than {limit}, so no list of digests and no signature"
+            message = f"{redact_url(self._url)}: larger than {limit}, so no list of digests and no signature"
             raise SourceError(message, "correct it")
         return b"".join((self._head, rest))
 
@@ -188,7 +188,7 @@ def check_source(
                     failures.append(error)
                     continue
                 if disk_format and is_page(head):
-                    message = f"{public_url(url)}: the data is an HTML page, not {disk_format}"
+                    message = f"{redact_url(url)}: the data is an HTML page, not {disk_format}"
                     raise SourceError(message, "correct the URL; it may want a log-in")
                 return size
             if not any(isinstance(error, PassingError) for error in failures):
@@ -270,9 +270,9 @@ def _translate_errors(url: str) -> Iterator[None]:
         yield
     except TooSlow as error:
         hint = "name a faster mirror, or pass --min-source-rate 0"
-        raise SlowError(f"{public_url(url)}: {error}", hint) from error
+        raise SlowError(f"{redact_url(url)}: {error}", hint) from error
     except (requests.RequestException, HTTPError, OSError) as error:
-        raise PassingError(f"{public_url(url)}: the connection broke", "try again later") from error
+        raise PassingError(f"{redact_url(url)}: the connection broke", "try again later") from error
 
 
 def _gather(pieces: Iterable[bytes]) -> Iterator[bytes]:
@@ -310,7 +310,7 @@ class Download:
         self._index, self._answer = _open_first(session, urls, pauses[:3], is_wanted)
         if (coding := self._answer.headers.get("Content-Encoding", "").strip().lower()) in _UNSEEN_CODINGS:
             self._answer.close()
-            message = f"{public_url(urls[self._index])}: the server packed it ({coding}), although it was asked not to"
+            message = f"{redact_url(urls[self._index])}: the server packed it ({coding}), although it was asked not to"
             raise SourceError(message, "correct the server, or name another mirror first")
         self.size = _length(self._answer)
         self._version = _version(self._answer)
@@ -328,7 +328,7 @@ class Download:
 
     def _check_abandoned(self) -> None:
         if self._abandoned.is_set():
-            raise PassingError(f"{public_url(self._urls[self._index])}: the transfer was abandoned", "run again")
+            raise PassingError(f"{redact_url(self._urls[self._index])}: the transfer was abandoned", "run again")
 
     def _cut(self) -> None:
         with suppress(OSError, ValueError, RuntimeError):
@@ -366,7 +366,7 @@ class Download:
                 if block:
                     yield block
         if self.size is not None and self._offset < self.size:
-            raise PassingError(f"{public_url(url)}: ended after {self._offset} of {self.size} bytes", "try again later")
+            raise PassingError(f"{redact_url(url)}: ended after {self._offset} of {self.size} bytes", "try again later")
 
     def _leave_slow_mirror(self, slow: SlowError) -> int:
         """Ask the next mirror for the rest; how many bytes of its answer are known already. SourceError without one."""
@@ -407,7 +407,7 @@ class Download:
             placed = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", answer.headers.get("Content-Range", ""))
             if placed is None or int(placed[1]) > self._offset:
                 answer.close()
-                message = f"{public_url(url)}: gives another part of the file than was asked for"
+                message = f"{redact_url(url)}: gives another part of the file than was asked for"
                 raise PassingError(message, "try again later")
             start = int(placed[1])
             is_same = placed[2] in ("*", str(self.size)) or self.size is None
@@ -417,7 +417,7 @@ class Download:
             answer.close()
             if self._version is None and answer.status_code != 206:
                 return None
-            raise SourceError(f"{public_url(url)}: the file changed while it was read", "run apply again")
+            raise SourceError(f"{redact_url(url)}: the file changed while it was read", "run apply again")
         self._index, self._answer = index, answer
         return self._offset - start
 

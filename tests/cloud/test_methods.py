@@ -15,7 +15,7 @@ import pytest
 from imagesync import Performer, load, open_backend, resolve
 from imagesync.backends.base import Backend
 from imagesync.model.image import Capabilities
-from imagesync.model.urls import url_identity
+from imagesync.model.urls import identify_url
 from imagesync.sources import identify
 from tests.cloud.service import Cloud, find_free_port
 from tests.cloud.workspace import CloudWorkspace
@@ -278,7 +278,7 @@ def test_a_sha256_that_was_read_back_is_recorded_as_computed(workspace: CloudWor
     wanted(workspace, fetched(web, digest("sha256", DATA)))
     words = {*make_service_digests(DATA), digest("sha256", DATA)}
     assert {*apply_and_settle(workspace)["imagesync_digest"].split()} - words == {
-        f"url:{url_identity(f'{web.url}/d.raw')}"
+        f"url:{identify_url(f'{web.url}/d.raw')}"
     }
     wanted(workspace, fetched(web, digest("sha256", OTHER), "o.raw"), on_replace={"keep": 0})
     workspace.run("apply", "--yes", "--stage")
@@ -304,7 +304,7 @@ def test_verify_none_publishes_and_records_the_digest_as_declared(
     else:
         assert "taken on trust" in workspace.run("plan").stdout
     image = apply_and_settle(workspace)
-    words = {*make_service_digests(OTHER), f"declared:{declared}", f"url:{url_identity(f'{web.url}/o.raw')}"}
+    words = {*make_service_digests(OTHER), f"declared:{declared}", f"url:{identify_url(f'{web.url}/o.raw')}"}
     assert {*image["imagesync_digest"].split()} == words
     assert (count_downloads(workspace), web.queries) == (1, ["/o.raw"])
     wanted(workspace, fetched(web, declared, "o.raw"))

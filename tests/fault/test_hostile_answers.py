@@ -25,7 +25,7 @@ from imagesync.model.catalog import Catalog
 from imagesync.planning.clock import read_clocks
 from imagesync.render.listing import format_listing, image_to_json
 from imagesync.render.text import format_plan
-from imagesync.text import json_text
+from imagesync.text import format_json
 from tests import bombs
 from tests.fault.conftest import OpenScripted
 from tests.fault.scripted import IMAGE_ID, Say, Server, drip, dripping, endless, image, listening, raw_service
@@ -124,7 +124,7 @@ def test_any_value_in_any_field_of_an_image_is_taken_or_refused_in_one_line(
 
         def look(backend: Glance = backend) -> None:
             images = backend.images()
-            output = format_listing(images) + json_text([image_to_json(one) for one in images])
+            output = format_listing(images) + format_json([image_to_json(one) for one in images])
             catalog = Catalog("base", (), frozenset())
             inventory = take_inventory(backend, catalog)
             target, clock = backend.identity(), read_clocks(datetime.now(UTC), {})

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from imagesync.text import (
     LineGuard,
     escape_commands,
-    json_text,
+    format_json,
+    join_lines,
     make_printable,
-    one_line,
     quote_word,
     redact,
     remove_secrets,
@@ -103,15 +103,15 @@ def test_a_text_that_is_too_long_shows_that_it_goes_on() -> None:
 
 def test_a_page_becomes_one_line() -> None:
     """Line ends and runs of spaces are one space; what is left and cannot be printed is escaped."""
-    assert one_line(" General.\r\n  No\timage\x1b[31m x\u2028y ", 99) == "General. No image\\x1b[31m x y"
-    assert one_line("a b c d", 4) == "a b…"
+    assert join_lines(" General.\r\n  No\timage\x1b[31m x\u2028y ", 99) == "General. No image\\x1b[31m x y"
+    assert join_lines("a b c d", 4) == "a b…"
 
 
 def test_json_has_every_script_and_no_control_character() -> None:
     """Valid JSON still, in lines when it is indented."""
-    assert json_text({"b": "日本 \x1b\x7f\u202e", "a": 1}) == '{\n  "a": 1,\n  "b": "日本 \\u001b\\u007f\\u202e"\n}'
-    assert json_text({"a": "\x7f"}, indent=None) == '{"a": "\\u007f"}'
-    assert json_text({"b": 1, "a": "x"}, indent=None) == '{"b": 1, "a": "x"}'
+    assert format_json({"b": "日本 \x1b\x7f\u202e", "a": 1}) == '{\n  "a": 1,\n  "b": "日本 \\u001b\\u007f\\u202e"\n}'
+    assert format_json({"a": "\x7f"}, indent=None) == '{"a": "\\u007f"}'
+    assert format_json({"b": 1, "a": "x"}, indent=None) == '{"b": 1, "a": "x"}'
 
 
 @pytest.mark.parametrize("hostile", HOSTILE)
@@ -121,7 +121,7 @@ def test_no_text_commands_a_ci_system_or_a_terminal(hostile: str) -> None:
     assert list(find_commands(f"x {make_printable(text)}")) == []
     for indent in (None, 2):
         document = {text: [text, {"a": text}]}
-        output = json_text(document, indent=indent)
+        output = format_json(document, indent=indent)
         assert list(find_commands(output)) == []
         assert json.loads(output) == document
     for size in range(1, len(text) + 2):
@@ -148,7 +148,7 @@ def test_what_commands_nobody_stays_as_it_is(text: str) -> None:
 
 
 def test_what_a_renderer_forgot_is_escaped_as_in_json() -> None:
-    """So a JSON document that was made without ``json_text`` keeps its values."""
+    """So a JSON document that was made without ``format_json`` keeps its values."""
     document = {"a": "##vso[x]\u202e\U000e0041\x7f", "b": ["##", "::x::"]}
     output = escape_commands(json.dumps(document, ensure_ascii=False))
     assert json.loads(output) == document
@@ -203,4 +203,4 @@ LETTERS = st.text('aZ é"\\\n\t', max_size=4)
 )
 def test_json_text_is_that_of_the_standard_library(document: object) -> None:
     """Sorted, indented, letters of every script as they are: the same bytes, in less time."""
-    assert json_text(document) == json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False)
+    assert format_json(document) == json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False)

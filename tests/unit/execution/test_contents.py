@@ -23,8 +23,8 @@ from imagesync.model.image import Capabilities, LiveImage
 from imagesync.model.plan import Create, Plan, Reason
 from imagesync.model.policy import Policy, Publish
 from imagesync.model.record import read
-from imagesync.planfile.reader import plan_from_json
-from imagesync.planfile.writer import plan_to_json
+from imagesync.planfile.reader import decode_plan
+from imagesync.planfile.writer import encode_plan
 from imagesync.planning.contents import find_unknown
 from imagesync.planning.staging import stage_plan
 from imagesync.render.report import format_report
@@ -97,8 +97,8 @@ def known(backend: Backend) -> dict[str, str]:
 
 def save_and_read(plan: Plan, folder: Path) -> Plan:
     """The plan as its file keeps it."""
-    return plan_from_json(
-        json.loads(json.dumps(plan_to_json(plan, tool="t", folder=str(folder)))),
+    return decode_plan(
+        json.loads(json.dumps(encode_plan(plan, tool="t", folder=str(folder)))),
         folder=str(folder),
         display="plan.json",
     )

@@ -29,8 +29,8 @@ from imagesync.model.catalog import (
     Visibility,
     is_project_id,
 )
-from imagesync.model.fields import declared_fields, live_value
-from imagesync.model.urls import url_identity
+from imagesync.model.fields import collect_declared_fields, read_live_value
+from imagesync.model.urls import identify_url
 from tests.unit.factories import live
 
 FILE = FileSource("/i/a.raw", "a.raw")
@@ -96,7 +96,7 @@ def test_packed_data_is_not_stored_as_published() -> None:
 )
 def test_the_stores_that_must_hold_an_image(transfer: Transfer, offered: set[str], stores: set[str]) -> None:
     """Those that are declared, or all that there are; none where the service's default is meant."""
-    assert transfer.wanted_stores(frozenset(offered)) == stores
+    assert transfer.select_stores(frozenset(offered)) == stores
 
 
 @pytest.mark.parametrize("method", list(Method), ids=lambda method: method.name)
@@ -196,7 +196,7 @@ def test_what_looks_like_the_id_of_a_project(text: str, is_id: bool) -> None:
 def test_content_without_a_digest_is_that_of_any_of_its_mirrors() -> None:
     """A source without an address has none."""
     spec = ImageSpec("a", "a", UrlSource(("https://x.example/1", "https://x.example/2", "https://x.example/3")))
-    known = [url_identity(f"https://x.example/{number}") for number in range(1, 5)]
+    known = [identify_url(f"https://x.example/{number}") for number in range(1, 5)]
     assert [spec.is_published_at(identity) for identity in known] == [True, True, True, False]
     assert not spec.is_published_at(None)
     secret = ImageSpec("a", "a", UrlSource(("https://x.example/1?sig=1", "https://x.example/2?sig=1")))
@@ -229,12 +229,12 @@ def test_fields_of_wanted_and_of_live_images_are_plain() -> None:
         "hidden": True,
     }
     spec = ImageSpec("a", **{**declared, "visibility": Visibility.SHARED})  # type: ignore[arg-type]
-    assert declared_fields(spec) == declared
-    assert declared_fields(replace(spec, min_disk=Auto.AUTO)) == {
+    assert collect_declared_fields(spec) == declared
+    assert collect_declared_fields(replace(spec, min_disk=Auto.AUTO)) == {
         name: value for name, value in declared.items() if name != "min_disk"
     }
-    assert declared_fields(ImageSpec("a", "n")) == {"name": "n"}
+    assert collect_declared_fields(ImageSpec("a", "n")) == {"name": "n"}
     image = live(spec, owner="o", stores=("z", "y"), tags=frozenset({"t", "s"}), properties={"p.q": "1"}, size=7)
-    assert {name: live_value(image, name) for name in declared} == declared
+    assert {name: read_live_value(image, name) for name in declared} == declared
     paths = ("tags", "stores", "properties.p.q", "properties.x", "size", "status", "checksum")
-    assert [live_value(image, path) for path in paths] == [("s", "t"), ("y", "z"), "1", None, 7, "active", None]
+    assert [read_live_value(image, path) for path in paths] == [("s", "t"), ("y", "z"), "1", None, 7, "active", None]

@@ -6,7 +6,7 @@ import pytest
 
 from imagesync.model.catalog import Status
 from imagesync.model.plan import Plan
-from imagesync.model.report import Outcome, Report, StepResult, candidates_of, rejected_of
+from imagesync.model.report import Outcome, Report, StepResult, list_rejected_candidates, list_waiting_candidates
 from tests.unit.factories import candidate, catalog, inventory, live, plan, spec
 from tests.unit.planning.plans import plan_stage
 
@@ -24,13 +24,13 @@ def test_only_a_build_that_was_staged_is_a_candidate(outcome: Outcome) -> None:
     made = plan_stage(wanted, inventory(live(spec("a")), *there))
     assert [step.id for step in made.steps] == ["create:a"]
     new = {"a": "new"} if outcome is Outcome.DONE else {}
-    assert candidates_of(report_of(made, outcome)) == {**new, "b": "there"}
+    assert list_waiting_candidates(report_of(made, outcome)) == {**new, "b": "there"}
 
 
 def test_a_build_that_was_published_is_no_candidate() -> None:
     """Neither a new one nor a candidate of before."""
     made = plan(catalog(spec("a", "b"), spec("b")), inventory(live(spec("a")), candidate(spec("a", "b"))))
-    assert candidates_of(report_of(made, Outcome.DONE)) == {}
+    assert list_waiting_candidates(report_of(made, Outcome.DONE)) == {}
 
 
 def test_rejected_builds_are_listed_by_key() -> None:
@@ -38,7 +38,7 @@ def test_rejected_builds_are_listed_by_key() -> None:
     off = [candidate(spec("a", "b"), name, status=Status.DEACTIVATED) for name in ("one", "two")]
     made = plan(catalog(spec("a", "b"), spec("b", "b")), inventory(*off))
     report = report_of(made, Outcome.DONE)
-    assert rejected_of(report) == {"a": ["one", "two"]}
+    assert list_rejected_candidates(report) == {"a": ["one", "two"]}
 
 
 @pytest.mark.parametrize("outcome", Outcome)

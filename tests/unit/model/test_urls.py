@@ -11,12 +11,12 @@ from urllib3.util import parse_url
 from imagesync.model.urls import (
     find_url_problem,
     has_secret,
+    identify_url,
     is_host_named,
-    public_host,
-    public_url,
     read_host,
     read_origin,
-    url_identity,
+    redact_host,
+    redact_url,
 )
 
 GOOD = [
@@ -99,7 +99,7 @@ def test_whatever_passes_has_one_host(url: str) -> None:
     prepared = requests.Request("GET", url).prepare().url or ""
     sent = parse_url(prepared)
     assert (sent.host or "").strip("[]").lower() == read_host(url) == (parse_url(url).host or "").strip("[]").lower()
-    assert read_host(url) in public_host(url).lower()
+    assert read_host(url) in redact_host(url).lower()
     assert (sent.port or 80) == read_origin(url)[2]
 
 
@@ -117,8 +117,8 @@ def test_whatever_passes_has_one_host(url: str) -> None:
 def test_a_log_in_or_a_query_is_a_secret(url: str, secret: bool) -> None:
     """No hash of it is made."""
     assert has_secret(url) is secret
-    assert (url_identity(url) is None) is secret
-    assert has_secret(public_url(url)) is False
+    assert (identify_url(url) is None) is secret
+    assert has_secret(redact_url(url)) is False
 
 
 @pytest.mark.parametrize(
@@ -150,8 +150,8 @@ def test_a_glob_names_whole_hosts(host: str, globs: list[str], named: bool) -> N
 )  # fmt: skip
 def test_a_url_has_no_log_in_query_or_fragment(url: str, display: str, host: str) -> None:
     """Any of them may be a secret."""
-    assert public_url(url) == display
-    assert public_host(url) == host
+    assert redact_url(url) == display
+    assert redact_host(url) == host
 
 
 @pytest.mark.parametrize(
@@ -173,5 +173,5 @@ def test_a_usual_url_is_shown_as_the_grammar_says(rest: str, scheme: str) -> Non
         parts = urlsplit(url)
     except ValueError:
         return
-    assert public_url(url) == urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+    assert redact_url(url) == urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
     assert has_secret(url) == ("@" in parts.netloc or "?" in url)

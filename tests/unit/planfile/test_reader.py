@@ -8,8 +8,8 @@ import pytest
 from imagesync.errors import UsageError
 from imagesync.model.catalog import UrlSource
 from imagesync.model.plan import Create
-from imagesync.planfile.reader import find_withheld_urls, plan_from_json
-from imagesync.planfile.writer import plan_to_json
+from imagesync.planfile.reader import decode_plan, find_withheld_urls
+from imagesync.planfile.writer import encode_plan
 from tests.forging import fit_digest
 from tests.unit.factories import catalog, inventory, live, plan, spec
 
@@ -19,7 +19,7 @@ UNPRINTABLE = ["a\x1b[2Jb", "a\u202eb", "a\nb", "a\u2028b"]
 def document_of(path: tuple[str | int, ...], value: Any) -> dict[str, Any]:
     """The document of a plan in which one value is another; its digest fits."""
     made = plan(catalog(spec("a", "b"), base="/images"), inventory(live(spec("a"))))
-    document = plan_to_json(made, tool="test", folder="/images")
+    document = encode_plan(made, tool="test", folder="/images")
     place: Any = document
     for part in path[:-1]:
         place = place[part]
@@ -44,7 +44,7 @@ def test_a_text_that_could_command_a_terminal_is_refused(path: tuple[str | int, 
     """Whatever it is shown for; values of images may hold any character."""
     value = [text] if path == ("copies",) else text
     with pytest.raises(UsageError, match=rf"^f\.json is not a saved plan: {display} holds control characters"):
-        plan_from_json(document_of(path, value), folder="/images", display="f.json")
+        decode_plan(document_of(path, value), folder="/images", display="f.json")
 
 
 @pytest.mark.parametrize("name", UNPRINTABLE)
@@ -52,13 +52,13 @@ def test_a_text_that_could_command_a_terminal_is_refused(path: tuple[str | int, 
 def test_a_name_that_could_command_a_terminal_is_refused(member: str, name: str) -> None:
     """A key of an image, say."""
     with pytest.raises(UsageError, match=rf"^f\.json is not a saved plan: {member} holds control characters"):
-        plan_from_json(document_of((member, name), "x"), folder="/images", display="f.json")
+        decode_plan(document_of((member, name), "x"), folder="/images", display="f.json")
 
 
 def test_a_value_of_an_image_may_hold_any_character() -> None:
     """It is escaped where it is shown."""
     document = document_of(("steps", 0, "document", "properties", "p"), UNPRINTABLE[0])
-    (create, *_) = plan_from_json(document, folder="/images", display="f.json").steps
+    (create, *_) = decode_plan(document, folder="/images", display="f.json").steps
     assert isinstance(create.action, Create)
     assert create.action.state.properties == {"p": UNPRINTABLE[0]}
 
@@ -67,7 +67,7 @@ def test_a_value_of_an_image_may_hold_any_character() -> None:
 def test_counts_that_do_not_fit_the_steps_are_refused(name: str) -> None:
     """A reader decides by them."""
     with pytest.raises(UsageError, match=r"^f\.json is not a saved plan: its summary does not fit its steps"):
-        plan_from_json(document_of(("summary", name), 7), folder="/images", display="f.json")
+        decode_plan(document_of(("summary", name), 7), folder="/images", display="f.json")
 
 
 @pytest.mark.parametrize(
@@ -82,5 +82,5 @@ def test_counts_that_do_not_fit_the_steps_are_refused(name: str) -> None:
 def test_one_url_with_a_secret_is_enough_to_look_it_up_again(urls: tuple[str, ...], is_withheld: bool) -> None:
     """The plan holds it only in part, be it a mirror."""
     wanted = catalog(spec("a", source=UrlSource(urls)), spec("b"), base="/images")
-    document = plan_to_json(plan(wanted, inventory()), tool="test", folder="/images")
+    document = encode_plan(plan(wanted, inventory()), tool="test", folder="/images")
     assert find_withheld_urls(document) == (frozenset({"a"}) if is_withheld else frozenset())

@@ -45,8 +45,8 @@ from imagesync.model.plan import (
 )
 from imagesync.model.policy import OnReplace
 from imagesync.model.record import Managed, Record
-from imagesync.planfile.reader import plan_from_json
-from imagesync.planfile.writer import plan_to_json
+from imagesync.planfile.reader import decode_plan
+from imagesync.planfile.writer import encode_plan
 from tests.unit.factories import candidate, catalog, digest, inventory, live, plan, retired, spec
 from tests.unit.planning.plans import plan_discard, plan_rollback, plan_stage
 
@@ -71,8 +71,8 @@ def test_a_plan_of_any_kind_is_saved_and_read_back(kind: Kind) -> None:
         case Kind.ROLLBACK:
             made = plan_rollback(wanted, found)
     assert made.steps
-    document = plan_to_json(made, tool="test", folder="/images")
-    assert plan_from_json(document, folder="/images", display="plan.json") == made
+    document = encode_plan(made, tool="test", folder="/images")
+    assert decode_plan(document, folder="/images", display="plan.json") == made
 
 
 def test_errors_of_keys_are_saved_and_read_back() -> None:
@@ -80,11 +80,11 @@ def test_errors_of_keys_are_saved_and_read_back() -> None:
     fault = SourceFault("https://x/a: HTTP 404", "correct the URL")
     source = UrlSource(("https://x/a.raw",))
     made = plan(catalog(spec("a", source=source, fault=fault), base="/images"), inventory())
-    document = plan_to_json(made, tool="test", folder="/images")
+    document = encode_plan(made, tool="test", folder="/images")
     assert [error["message"] for error in document["errors"]] == ["https://x/a: HTTP 404"]
-    assert plan_from_json(document, folder="/images", display="plan.json") == made
+    assert decode_plan(document, folder="/images", display="plan.json") == made
     sound = plan(catalog(spec("a"), base="/images"), inventory())
-    assert "errors" not in plan_to_json(sound, tool="test", folder="/images")
+    assert "errors" not in encode_plan(sound, tool="test", folder="/images")
 
 
 @pytest.mark.parametrize("verify", [True, False])
@@ -92,12 +92,12 @@ def test_what_is_not_verified_stands_in_a_saved_plan(verify: bool) -> None:
     """The manifest's word, and the digest that the record will claim on trust only."""
     source = UrlSource(("https://x/a.raw",), transfer=Transfer(method=Method.WEB_DOWNLOAD, verify=verify))
     made = plan(catalog(spec("a", source=source), base="/images"), inventory())
-    document = plan_to_json(made, tool="test", folder="/images")
+    document = encode_plan(made, tool="test", folder="/images")
     (step,) = document["steps"]
     assert step["source"]["transfer"]["verify"] is verify
     assert (step["record"]["digests"], step["record"]["declared"]) == ([], [str(digest("a"))])
     assert any("verify: none" in note for note in document["notes"]) is not verify
-    assert plan_from_json(document, folder="/images", display="plan.json") == made
+    assert decode_plan(document, folder="/images", display="plan.json") == made
 
 
 def test_no_query_and_no_log_in_of_any_url_stands_in_a_saved_plan() -> None:
@@ -106,7 +106,7 @@ def test_no_query_and_no_log_in_of_any_url_stands_in_a_saved_plan() -> None:
     signature = Signature(place.format("sig"), "/images/keys", "keys")
     urls = (place.format("a.raw"), place.format("b.raw"))
     source = UrlSource(urls, checksum_url=place.format("SUMS"), signature=signature)
-    document = plan_to_json(plan(catalog(spec("a", source=source), base="/images"), inventory()), tool="t", folder="/")
+    document = encode_plan(plan(catalog(spec("a", source=source), base="/images"), inventory()), tool="t", folder="/")
     assert "se-cret" not in json.dumps(document)
     assert "pass-word" not in json.dumps(document)
     (step,) = document["steps"]
@@ -224,8 +224,8 @@ def has_default(value: object, one: Field[object]) -> bool:
 def test_every_field_of_a_plan_comes_back_from_a_saved_one() -> None:
     """None is lost, and none takes the place of another. ``copies`` and ``made`` are not compared by plans themselves."""
     made = make_full_plan()
-    document = json.loads(json.dumps(plan_to_json(made, tool="test", folder="/co")))
-    found = plan_from_json(document, folder="/co", display="plan.json")
+    document = json.loads(json.dumps(encode_plan(made, tool="test", folder="/co")))
+    found = decode_plan(document, folder="/co", display="plan.json")
     assert found == made
     assert (found.copies, found.made) == (made.copies, made.made)
 
@@ -246,9 +246,9 @@ def test_the_plan_of_that_test_has_a_value_in_every_field() -> None:
 def test_paths_of_a_saved_plan_follow_its_file() -> None:
     """A checkout elsewhere: its base, its files and its keyrings are there, too."""
     made = make_full_plan()
-    document = plan_to_json(made, tool="test", folder="/co")
+    document = encode_plan(made, tool="test", folder="/co")
     assert "/co" not in json.dumps(document)
-    found = plan_from_json(document, folder="/elsewhere/co", display="plan.json")
+    found = decode_plan(document, folder="/elsewhere/co", display="plan.json")
     signed = replace(SIGNED, keyring="/elsewhere/co/images/keys/vendor.asc")
     file, url = (step.action.source for step in found.steps[:2] if isinstance(step.action, Create))
     assert found.base == "/elsewhere/co/images"
