@@ -119,7 +119,7 @@ class Shape:
                 )
                 return
             for error in self._build_slow_validator(rule).iter_errors({name: {}}):
-                if error.find_schema[0] == "propertyNames":
+                if error.schema_path[0] == "propertyNames":
                     yield from _describe_error(error, node, base)
             yield from self._explain(rule["additionalProperties"], value, node.items()[name], (*base, name), effort)
 
@@ -271,8 +271,8 @@ def _find_branch(error: Any) -> list[Any]:
     """The errors of the one branch of ``anyOf`` that was meant: the branch of the value's own kind, or the only one."""
     branches: dict[int, list[Any]] = {}
     for item in error.context:
-        if error.schema["anyOf"][item.find_schema[0]].get("$ref") != PLACEHOLDER:
-            branches.setdefault(item.find_schema[0], []).append(item)
+        if error.schema["anyOf"][item.schema_path[0]].get("$ref") != PLACEHOLDER:
+            branches.setdefault(item.schema_path[0], []).append(item)
     if isinstance(error.instance, str) and "x-expected" in error.schema:
         return []
     alike = [items for items in branches.values() if not any(_is_other_kind(item, error) for item in items)]
