@@ -1,4 +1,4 @@
-"""The name of a JSON Schema -> its file, text or data: from the installed package, else from the checkout. Reads files."""
+"""The name of a JSON Schema -> its file, text or data, from the package or else the checkout. Reads files."""
 
 import json
 from pathlib import Path

@@ -56,7 +56,8 @@ def make_printable(text: str) -> str:
 
 
 def quote_word(text: str) -> str:
-    """A word of a command that the user can paste: unchanged, in quotes, or, if it has characters to escape, as ``$'…'``.
+    """A word of a command that the user can paste: unchanged, in quotes, or, if it has characters to escape, as
+    ``$'…'``.
 
     bash, zsh, ksh and BusyBox read that form. The shell gives back the same bytes, also those that are not text.
     """

@@ -2,8 +2,8 @@
 
 DELETE has no precondition, and a request can arrive late. So each image is marked first: one guarded PATCH gives it the
 final role ``deleting``, hides it and removes its protection. After the time in which a write may still be overwritten,
-one listing shows which images have that role and this run's guard. Only those are deleted. If an image is marked but not
-deleted, the next run deletes it.
+one listing shows which images have that role and this run's guard. Only those are deleted. If an image is marked but
+not deleted, the next run deletes it.
 """
 
 import time

@@ -1,8 +1,8 @@
 """A plan -> a report: a pool of threads carries out the steps in the order of their needs. The I/O is in ``perform``.
 
-Only the calling thread changes the graph and the results. If a step fails, the steps that need it are skipped, each with
-the cause; the other steps continue. Images are deleted together, after all other steps. Once ``cancelled`` is set, no
-further step starts.
+Only the calling thread changes the graph and the results. If a step fails, the steps that need it are skipped, each
+with the cause; the other steps continue. Images are deleted together, after all other steps. Once ``cancelled`` is set,
+no further step starts.
 """
 
 import time

@@ -41,9 +41,9 @@ def recover(
 ) -> Plan:
     """Delete the records that an earlier run never filled, and renew the guards of all other images of the catalog.
 
-    Return the plan with the new guards. Conflict if an image is not as the plan relied on, or if another run changes its
-    guard now. At the end of a copy between stores, the service writes back the image as it was at the beginning, with
-    the old guard. So a running copy is waited for, unless it makes no progress for ``copy_patience`` seconds. If a
+    Return the plan with the new guards. Conflict if an image is not as the plan relied on, or if another run changes
+    its guard now. At the end of a copy between stores, the service writes back the image as it was at the beginning,
+    with the old guard. So a running copy is waited for, unless it makes no progress for ``copy_patience`` seconds. If a
     record cannot be deleted, the plan has a step for it.
     """
 

@@ -170,8 +170,8 @@ class Verifier:
     ) -> None:
         """Download the stored data, hash and inspect it in one pass; a broken connection is retried.
 
-        ChecksumMismatch if a declared digest differs. FormatMismatch if the data is not of the declared format or, unless
-        ``transfer`` allows that, cannot boot.
+        ChecksumMismatch if a declared digest differs. FormatMismatch if the data is not of the declared format or,
+        unless ``transfer`` allows that, cannot boot.
         """
         begin = partial(StoredData, declared, disk_format, container_format, transfer)
         try:

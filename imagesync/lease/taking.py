@@ -156,8 +156,8 @@ class _Taking:
     def _step_back(self, lease: Lease, before: Lease | None, *, is_fresh: bool) -> None:
         """Give up the record that this run just made.
 
-        A fresh record is deleted, because no run can follow it. So is one behind a missing record: if it stayed as free,
-        the next run would not see that a record is missing.
+        A fresh record is deleted, because no run can follow it. So is one behind a missing record: if it stayed as
+        free, the next run would not see that a record is missing.
         """
         if not is_fresh and (before is None or before.id):
             self._chain.step_back(lease.id)
@@ -212,10 +212,10 @@ def take(
 ) -> Held:
     """Take the lease of a catalog as soon as no other run has it; LeaseHeld after ``timeout`` seconds.
 
-    LeaseUnsettled if too little time is left to wait for late requests of a dead holder. ``Held.before`` is the lease of
-    that holder, and the caller must call ``wait_for_last_holder``. ``unlock``: the command that breaks the lease, for
-    messages. ``is_new`` is called if no record is found; it returns whether the catalog has no image, because then an
-    earlier lease is unlikely.
+    LeaseUnsettled if too little time is left to wait for late requests of a dead holder. ``Held.before`` is the lease
+    of that holder, and the caller must call ``wait_for_last_holder``. ``unlock``: the command that breaks the lease,
+    for messages. ``is_new`` is called if no record is found; it returns whether the catalog has no image, because then
+    an earlier lease is unlikely.
     """
     world = world or make_world()
     chain = Chain(backend, catalog, times, world)
@@ -286,8 +286,8 @@ def break_lease(backend: Backend, lease: Lease, world: World | None = None) -> L
     """Break a lease, whether its holder is alive or not. A live holder notices within ``USUAL.confirm`` and stops.
 
     First a record with state ``broken`` and the holder is added at the end of the chain: the next run then waits until
-    the holder must have noticed, and for its late requests. Return None, or the lease of a run that took over meanwhile,
-    which is not broken.
+    the holder must have noticed, and for its late requests. Return None, or the lease of a run that took over
+    meanwhile, which is not broken.
     """
     world = world or make_world()
     chain = Chain(backend, lease.catalog, USUAL, world)

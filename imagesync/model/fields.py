@@ -1,4 +1,4 @@
-"""Fields of a wanted and of a live image as plain values. Pure."""
+"""A declared or a live image -> its fields as plain values. Pure."""
 
 from imagesync.model.catalog import Auto, ImageSpec
 from imagesync.model.image import LiveImage
@@ -6,7 +6,7 @@ from imagesync.model.plan import Value
 
 
 def collect_declared_fields(spec: ImageSpec) -> dict[str, Value]:
-    """The service's own fields that the manifest declares, status apart, as plain values by name."""
+    """The service's own fields that the manifest declares, except status, as plain values by name."""
     plain: dict[str, Value] = {
         "name": spec.name,
         "visibility": spec.visibility.value if spec.visibility else None,
@@ -27,7 +27,7 @@ def read_live_field(image: LiveImage, name: str) -> Value:
 
 
 def read_live_value(image: LiveImage, path: str) -> Value:
-    """One value of a live image by path text: a field, ``tags``, ``stores`` or ``properties.NAME``; None: not there."""
+    """The value of a live image at a path: a field, ``tags``, ``stores`` or ``properties.NAME``; None if not set."""
     if path == "tags":
         return tuple(sorted(image.tags))
     if path == "stores":
@@ -38,5 +38,5 @@ def read_live_value(image: LiveImage, path: str) -> Value:
 
 
 def simplify_value(value: object) -> Value:
-    """Any scalar of the service as a plain str, int or bool; None for all else."""
+    """A scalar of the service as a plain str, int or bool; None for any other value."""
     return str(value) if isinstance(value, str) else value if isinstance(value, int) else None

@@ -1,8 +1,8 @@
 """A plan -> its JSON document, the saved form (``schemas/plan.schema.json``). Pure.
 
-The document holds everything that apply does and nothing secret: of a URL it has what may be shown and, where that is
-not all, the sha256 of the whole, by which the manifest's own URL is found again. Paths are relative to the manifest's
-folder, and that folder to the document's own: a checkout elsewhere gives the same bytes.
+The document has everything that apply needs and no secret. A URL with a log-in or a query is stored without them and
+marked as withheld: apply reads the complete URL from the manifests again. Paths are relative to the manifest's folder,
+and that folder is relative to the document's, so every checkout gives the same bytes.
 """
 
 import hashlib
@@ -48,7 +48,7 @@ Json = dict[str, Any]
 
 
 def encode_plan(plan: Plan, *, tool: str, folder: str) -> Json:
-    """The document of a plan that will lie in ``folder`` (absolute); ``tool`` names what made it."""
+    """The document of a plan, for a file in ``folder`` (absolute); ``tool`` is the program and version that made it."""
     document: Json = {
         "format_version": FORMAT_VERSION,
         "tool": tool,
@@ -92,19 +92,19 @@ def encode_plan(plan: Plan, *, tool: str, folder: str) -> Json:
 
 
 def format_document(document: Json) -> str:
-    """The bytes of a document: the same plan gives the same."""
+    """The text of a document; the same plan always gives the same text."""
     return format_json(document) + "\n"
 
 
 def compute_digest(document: Json) -> str:
-    """``sha256:…`` over the canonical JSON of everything but the digest itself."""
+    """``sha256:…`` of the canonical JSON of a document without its ``digest``."""
     rest = {name: value for name, value in document.items() if name != "digest"}
     text = json.dumps(rest, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 
 
 def write_summary(plan: Plan) -> Json:
-    """The counts of a plan, as its document has them."""
+    """The counts of a plan, in the form of its document."""
     counts = summarize(plan)
     verbs = ("create", "update", "replace", "deactivate", "reactivate", "delete", "stage", "unchanged")
     return {**{verb: getattr(counts, verb) for verb in verbs}, "upload_bytes": counts.upload}

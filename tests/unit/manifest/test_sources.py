@@ -212,8 +212,8 @@ def test_a_mistake_is_one_line_with_place_and_way_out(tmp_path: Path, text: str,
             "example.org/a?sig=x",
             "this is not a URL, which begins with http:// or https://; write the whole address",
         ),
-        ("s3://bucket/x", "s3 is not http or https; use one of them, or path for a file"),
-        ("htps://h/x", "the scheme is not http or https; use one of them, or path for a file"),
+        ("s3://bucket/x", "s3 is not http or https; use http or https, or path for a local file"),
+        ("htps://h/x", "the scheme is not http or https; use http or https, or path for a local file"),
         ("http://[", "is not a URL"),
         ("http://h:x/", "is not a URL"),
         ("https:///x", "is not a URL"),
@@ -252,7 +252,7 @@ def test_a_url_that_cannot_be_fetched_is_refused(tmp_path: Path, url: str, expec
             "checksum_url: 'h.example/SUMS' is not a URL, which begins with http:// or https://; "
             "write https://h.example/SUMS",
         ),
-        ("'ftp://h/x'", "source: ftp is not http or https; use one of them, or path for a file"),
+        ("'ftp://h/x'", "source: ftp is not http or https; use http or https, or path for a local file"),
     ],
 )  # fmt: skip
 def test_an_address_that_is_none_is_completed_where_it_can_be(tmp_path: Path, source: str, expected: str) -> None:

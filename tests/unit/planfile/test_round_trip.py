@@ -1,4 +1,4 @@
-"""A plan saved and read back."""
+"""A plan is saved and read back."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -53,7 +53,7 @@ from tests.unit.planning.plans import plan_discard, plan_rollback, plan_stage
 
 @pytest.mark.parametrize("kind", list(Kind))
 def test_a_plan_of_any_kind_is_saved_and_read_back(kind: Kind) -> None:
-    """Kept images and candidates too."""
+    """With kept images and candidates."""
     wanted = catalog(spec("a", "d", on_replace=OnReplace(keep=2, delete_after=9)), spec("b"), base="/images")
     found = inventory(
         live(spec("a", "c"), "now", generation=3),
@@ -76,7 +76,7 @@ def test_a_plan_of_any_kind_is_saved_and_read_back(kind: Kind) -> None:
 
 
 def test_errors_of_keys_are_saved_and_read_back() -> None:
-    """A plan without any has no such member, as before there were any."""
+    """A plan without errors has no such member, as in earlier versions."""
     fault = SourceFault("https://x/a: HTTP 404", "correct the URL")
     source = UrlSource(("https://x/a.raw",))
     made = plan(catalog(spec("a", source=source, fault=fault), base="/images"), inventory())
@@ -88,8 +88,8 @@ def test_errors_of_keys_are_saved_and_read_back() -> None:
 
 
 @pytest.mark.parametrize("verify", [True, False])
-def test_what_is_not_verified_stands_in_a_saved_plan(verify: bool) -> None:
-    """The manifest's word, and the digest that the record will claim on trust only."""
+def test_a_saved_plan_has_unverified_digests(verify: bool) -> None:
+    """``verify: none``, and the digest that the record will have as declared."""
     source = UrlSource(("https://x/a.raw",), transfer=Transfer(method=Method.WEB_DOWNLOAD, verify=verify))
     made = plan(catalog(spec("a", source=source), base="/images"), inventory())
     document = encode_plan(made, tool="test", folder="/images")
@@ -100,8 +100,8 @@ def test_what_is_not_verified_stands_in_a_saved_plan(verify: bool) -> None:
     assert decode_plan(document, folder="/images", display="plan.json") == made
 
 
-def test_no_query_and_no_log_in_of_any_url_stands_in_a_saved_plan() -> None:
-    """Of the data, of a mirror, of the list of digests, of its signature."""
+def test_a_saved_plan_has_no_query_and_no_log_in_of_any_url() -> None:
+    """Of the data, a mirror, the checksum list, its signature."""
     place = "https://me:pass-word@x.example/{}?token=se-cret"
     signature = Signature(place.format("sig"), "/images/keys", "keys")
     urls = (place.format("a.raw"), place.format("b.raw"))
@@ -153,8 +153,10 @@ def image_id(number: int) -> str:
 
 
 def make_full_plan() -> Plan:
-    """Each kind of step and of source, and in every field a value of its own that is not the default; no two fields that
-    are true or false are so always together."""
+    """Each kind of step and of source, with a value of its own in every field.
+
+    No value is the default, and no two Booleans are always equal.
+    """
     prints = Fingerprint((digest("f"), Checksum("md5", "1" * 32)), 4097)
     ids = (image_id(1), image_id(2), (image_id(3), image_id(4)))
     more = ((image_id(5), image_id(6)), CHANGES)
@@ -203,7 +205,7 @@ def make_full_plan() -> Plan:
 
 
 def list_values(value: object) -> Iterator[object]:
-    """All the dataclasses that a value is made of."""
+    """All the dataclasses that a value consists of."""
     if is_dataclass(value) and not isinstance(value, type):
         yield value
         parts: list[object] = [getattr(value, one.name) for one in fields(value)]
@@ -222,7 +224,7 @@ def has_default(value: object, one: Field[object]) -> bool:
 
 
 def test_every_field_of_a_plan_comes_back_from_a_saved_one() -> None:
-    """None is lost, and none takes the place of another. ``copies`` and ``made`` are not compared by plans themselves."""
+    """No field is lost or confused with another. Plans themselves do not compare ``copies`` and ``made``."""
     made = make_full_plan()
     document = json.loads(json.dumps(encode_plan(made, tool="test", folder="/co")))
     found = decode_plan(document, folder="/co", display="plan.json")
@@ -231,9 +233,7 @@ def test_every_field_of_a_plan_comes_back_from_a_saved_one() -> None:
 
 
 def test_the_plan_of_that_test_has_a_value_in_every_field() -> None:
-    """Fields that a saved plan does not distinguish: of running records, which no plan makes, and of the manifest
-    itself.
-    """
+    """Except fields of running records, which no plan makes, and of the manifest itself."""
     values = list(list_values(make_full_plan()))
     for kind in {type(value) for value in values}:
         for one in fields(kind):  # type: ignore[arg-type]
@@ -244,7 +244,7 @@ def test_the_plan_of_that_test_has_a_value_in_every_field() -> None:
 
 
 def test_paths_of_a_saved_plan_follow_its_file() -> None:
-    """A checkout elsewhere: its base, its files and its keyrings are there, too."""
+    """In another checkout the base, the files and the keyrings are found there."""
     made = make_full_plan()
     document = encode_plan(made, tool="test", folder="/co")
     assert "/co" not in json.dumps(document)
