@@ -141,7 +141,7 @@ def test_a_link_local_address_is_never_asked() -> None:
     with mirror("127.0.0.3") as metadata:
         url = metadata.publish("/latest/meta-data", TEXT)
         for rules in (access(), access("*")):
-            with pytest.raises(SourceError, match="link-local address, which is never asked"):
+            with pytest.raises(SourceError, match="link-local address, which imagesync never contacts"):
                 get(url, rules)
         assert metadata.queries == []
     note("URL with a link-local address (metadata of the machine)", "refused, nothing sent there")

@@ -49,7 +49,7 @@ def test_an_https_address_of_a_plain_server_is_explained() -> None:
             translate_errors("identity", is_first=True),
         ):
             requests.get(f"https://{host}/v3", timeout=10)
-        with pytest.raises(SourceError, match="the address begins with https://, and the server speaks plain HTTP"):
+        with pytest.raises(SourceError, match="the URL begins with https://, but the server speaks plain HTTP"):
             fetch(f"https://{host}/x", SourceAccess(), max_bytes=100)
 
 
@@ -61,7 +61,7 @@ def test_an_http_address_of_a_tls_server_is_explained() -> None:
             translate_errors("identity", is_first=True),
         ):
             requests.get(f"http://{host}/v3", timeout=10)
-        with pytest.raises(SourceError, match="the address begins with http://, and the server wants TLS"):
+        with pytest.raises(SourceError, match="the URL begins with http://, but the server requires TLS"):
             fetch(f"http://{host}/x", SourceAccess(), max_bytes=100)
 
 

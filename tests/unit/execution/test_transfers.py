@@ -54,7 +54,7 @@ def test_a_declared_max_size_bounds_a_plain_file(tmp_path: Path) -> None:
     source = FileSource(str(tmp_path / "x"), "x", transfer=Transfer(max_size=3))
     (tmp_path / "x").write_bytes(b"\0data")
     (result,) = apply(service, identify(catalog(spec("x", source=source)))).results
-    assert "holds more than the 3 bytes allowed" in str(result.error)
+    assert "holds more than the allowed 3 bytes" in str(result.error)
     assert service.images() == []
 
 

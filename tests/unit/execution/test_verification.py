@@ -69,7 +69,7 @@ class Fetching(Service):
         chunks = super().download(image_id)
         self.broken -= 1
         if self.broken >= 0:
-            raise Unavailable("the connection broke")
+            raise Unavailable("the connection was lost")
         return chunks
 
 
@@ -127,7 +127,7 @@ class BreakingDownloads(Fetching):
         yield whole[:100]
         self.broken -= 1
         if self.broken >= 0:
-            raise Unavailable("the connection broke")
+            raise Unavailable("the connection was lost")
         yield whole[100:]
 
 
@@ -140,7 +140,7 @@ def test_the_download_starts_again_if_the_connection_breaks(tmp_path: Path, brok
         assert apply(service, fetched(PUBLISHED)).succeeded
         assert published(service).digests == known("md5", "sha256", "sha512")
     else:
-        assert "the connection broke" in fail(service, fetched(PUBLISHED))
+        assert "the connection was lost" in fail(service, fetched(PUBLISHED))
     assert service.downloads == min(broken + 1, MAX_READS)
 
 
@@ -221,7 +221,7 @@ def test_the_first_bytes_are_read_again_if_the_connection_breaks(tmp_path: Path,
         assert apply(service, fetched(sha512)).succeeded
         published(service)
     else:
-        expected = "the data is gzip, not raw" if broken < MAX_READS else "the connection broke"
+        expected = "the data is gzip, not raw" if broken < MAX_READS else "the connection was lost"
         assert expected in fail(service, fetched(sha512))
     assert service.heads == min(broken + 1, MAX_READS)
     unread = BreakingDownloads(tmp_path / "unread", {}, content)
