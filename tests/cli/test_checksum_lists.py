@@ -167,7 +167,10 @@ def test_why_a_signature_fails_names_the_keyring_as_the_manifest_does(tmp_path: 
     )
     output = run(tmp_path, "plan", code=1)
     assert "images.old.source.checksum_url: " in output
-    assert "/SUMS.asc: signature verification failed: key 7B5B5F050E0AAD04 in keys.asc is certified with SHA-1 only" in output
+    assert (
+        "/SUMS.asc: signature verification failed: key 7B5B5F050E0AAD04 in keys.asc is certified with SHA-1 only"
+        in output
+    )
     assert "/SUMS.sig: signature verification failed: signed by key " in output
     assert ", which is not in keys.asc; add it to keys.asc" in output
     assert "/SUMS: the list is not clear-signed; name the detached signature of the list in signature.url" in output

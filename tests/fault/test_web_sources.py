@@ -167,7 +167,7 @@ def test_a_file_that_changes_while_it_is_read_is_an_error(web: Mirror) -> None:
 
 def test_a_connection_that_always_breaks_is_given_up(web: Mirror) -> None:
     """After a bounded number of tries, in one line."""
-    with pytest.raises(SourceError, match=r"broke \(read \d+ of \d+ bytes\); try again later"):
+    with pytest.raises(SourceError, match=r"was lost \(read \d+ of \d+ bytes\); try again later"):
         read(web.publish("/disk", File(DATA, cuts=[10] * 50, headers=TAG)))
     assert len(web.queries) <= 7
 
@@ -257,9 +257,9 @@ def test_a_page_instead_of_an_image_is_refused(web: Mirror) -> None:
 
 
 @pytest.mark.parametrize("coding", ["br", "deflate", "BR ", "compress"])
-def test_what_a_server_packs_although_it_was_asked_not_to_is_refused(web: Mirror, coding: str) -> None:
+def test_data_that_a_server_packs_unrequested_is_refused(web: Mirror, coding: str) -> None:
     """Such data does not show that it is packed; it would be stored as it came."""
-    with pytest.raises(SourceError, match=r"the server packed it \(\w+\), although it was asked not to"):
+    with pytest.raises(SourceError, match=r"the server packed the data \(\w+\), which was not requested"):
         read(web.publish("/disk", File(DATA, headers={"Content-Encoding": coding})), digest=False)
     assert read(web.publish("/plain", File(DATA, headers={"Content-Encoding": "identity"})), digest=False) == DATA
 

@@ -110,7 +110,10 @@ def test_several_algorithms_are_all_read() -> None:
     ("document", "message"),
     [
         ([{"name": "disk.qcow2", "sha256": A}, {"name": "disk.qcow2", "sha256": B}], "two different sha256 digests"),
-        ({"name": "disk.qcow2", "sha256": LONG}, "its field sha256: 128 digits, but its label names sha256, which has 64"),
+        (
+            {"name": "disk.qcow2", "sha256": LONG},
+            "its field sha256: 128 digits, but its label names sha256, which has 64",
+        ),
         ({"name": "disk.qcow2", "checksum": LONG, "type": "blake2b"}, "has only BLAKE2B digests for disk.qcow2"),
         ({"name": "disk.qcow2", "uncompressed-sha256": A}, "nothing in it can be read as a checksum"),
         ({"disk.qcow2": f"git:{'a' * 40}"}, "nothing in it can be read as a checksum"),

@@ -264,7 +264,11 @@ def test_the_name_of_a_list_may_tell_its_algorithm(name: str) -> None:
     ("text", "name", "message"),
     [
         (f"{S512}  disk.qcow2\n", "SHA256SUMS", "line 1: 128 digits, but the list's name names sha256, which has 64"),
-        (f"\n# MD5 HASH\n{S512}  disk.qcow2\n", "X", "line 3: 128 digits, but the heading in line 2 names md5, which has 32"),
+        (
+            f"\n# MD5 HASH\n{S512}  disk.qcow2\n",
+            "X",
+            "line 3: 128 digits, but the heading in line 2 names md5, which has 32",
+        ),
         (f"SHA256 (disk.qcow2) = {HEX['sha1']}\n", "X", "line 1: 40 digits, but its label names sha256, which has 64"),
         (f"{A} {B} disk.qcow2\n", "X", "line 1 has more than one digest"),
         (f"{A}  disk.qcow2 {B}\n", "X", "line 1 has more than one digest"),
@@ -274,7 +278,11 @@ def test_the_name_of_a_list_may_tell_its_algorithm(name: str) -> None:
         (f"File name: other.qcow2\nSHA256: {A}\n", "X", "line 1 names a file in an unknown form"),
         (f"file: other.qcow2\nsha256: {A}\n", "X", "line 1 names a file in an unknown form"),
         (f"- name: other\n  md5: {HEX['md5']}\n- sha256: {A}\n", "X", "line 1 names a file in an unknown form"),
-        (f"SHA256: {HEX['md5']}\nMD5: {HEX['md5']}\n", "X", "line 1: 32 digits, but its label names sha256, which has 64"),
+        (
+            f"SHA256: {HEX['md5']}\nMD5: {HEX['md5']}\n",
+            "X",
+            "line 1: 32 digits, but its label names sha256, which has 64",
+        ),
     ],
 )
 def test_a_line_that_is_ambiguous_is_refused(text: str, name: str, message: str) -> None:

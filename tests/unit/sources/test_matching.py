@@ -87,7 +87,10 @@ def test_two_dots_lead_from_the_folder_of_the_list() -> None:
         ("https://m.example/p/mini.img/download", "a"),
         ("https://m.example/get?id=7&file=mini.img", "a"),
         ("https://m.example/get?path=%2Fgtk%2Fmini.img", "b"),
-        ("https://m.example/get?file=mini.img&from=other.img", "the checksum list has no clear digest for get: the list"),
+        (
+            "https://m.example/get?file=mini.img&from=other.img",
+            "the checksum list has no clear digest for get: the list",
+        ),
         ("https://m.example/get?file=none.img", "get is not in the checksum list (3 entries"),
         ("https://m.example/other.img?file=mini.img", "c"),
     ],

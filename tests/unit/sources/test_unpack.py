@@ -117,7 +117,7 @@ def test_a_small_empty_disk_is_no_bomb() -> None:
 def test_plain_data_has_no_limit_but_a_declared_one() -> None:
     """It is not larger than its file."""
     assert of(ZEROS, Compression.NONE) == ZEROS
-    with pytest.raises(SourceError, match="holds more than the 1000 bytes"):
+    with pytest.raises(SourceError, match="holds more than the allowed 1000 bytes"):
         of(ZEROS, Compression.NONE, max_size=1000)
 
 
