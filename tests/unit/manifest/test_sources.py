@@ -106,7 +106,7 @@ images:
     catalog = wanted(tmp_path, text)
     assert [spec.source.transfer and spec.source.transfer.verify for spec in catalog.images] == [True, False, True]
     assert catalog.warnings == (
-        "c: the URL has no checksum: a new build behind it is not seen, nothing verifies what the service fetches",
+        "c: the URL has no checksum: imagesync does not notice a new build, and nothing verifies the data that the service fetches",
     )
     text = f"images: {{a: {{source: {{url: 'https://x/y', method: web-download, checksum: '{SHA256}', verify: download}}}}}}"
     (problem,) = problems(tmp_path, text)
@@ -170,13 +170,13 @@ def test_a_file_of_git_is_no_source_and_no_keyring(tmp_path: Path, source: str) 
         ),
         (
             f"images: {{a: {{source: {{url: 'https://x/y', checksum: '{SHA256}', checksum_url: 'https://x/S'}}}}}}",
-            "3:128: images.a.source.checksum_url: is declared beside checksum; "
+            "3:128: images.a.source.checksum_url: is declared together with checksum; "
             "keep one: a digest, or the list that it is taken from",
         ),
         (
             f"images: {{a: {{source: {{url: 'https://x/y', checksum: '{SHA256}', verify: none}}}}}}",
-            "3:128: images.a.source.verify: is for method: web-download; all else is verified while it is sent; "
-            "take it out",
+            "3:128: images.a.source.verify: has an effect only with method: web-download; other data is verified while it is sent; "
+            "remove it",
         ),
         (
             "images: {a: {source: {url: 'https://x/y', method: web-download, verify: none}}}",
@@ -184,8 +184,7 @@ def test_a_file_of_git_is_no_source_and_no_keyring(tmp_path: Path, source: str) 
         ),
         (
             "images: {a: {source: {url: 'https://x/y', checksum_entry: z}}}",
-            "3:43: images.a.source.checksum_entry: names an entry of a checksum list, and there is no checksum_url; "
-            "name the list",
+            "3:43: images.a.source.checksum_entry: needs checksum_url, the list that has the entry; name the list",
         ),
         (
             "images: {a: {source: {url: 'https://x/y', checksum_url: 'https://x/S', checksum_entry: ''}}}",
@@ -234,18 +233,18 @@ def test_a_url_that_cannot_be_fetched_is_refused(tmp_path: Path, url: str, expec
     [
         (
             "{path: x, checksum_url: SHA256SUMS}",
-            "checksum_url: 'SHA256SUMS' is not a URL, which begins with http:// or https://; a list on disk is "
-            "not read: copy the digest of the file into checksum",
+            "checksum_url: 'SHA256SUMS' is not a URL, which begins with http:// or https://; a list must be "
+            "a URL; or copy the digest of the file into checksum",
         ),
         (
             "{url: 'https://h/a/x', checksum_url: SHA256SUMS}",
             "checksum_url: 'SHA256SUMS' is not a URL, which begins with http:// or https://; "
-            "write its whole address: https://h/a/SHA256SUMS",
+            "write its whole URL: https://h/a/SHA256SUMS",
         ),
         (
             "{url: ['https://h/a/x', 'https://i/x'], checksum_url: ../SUMS}",
             "checksum_url: '../SUMS' is not a URL, which begins with http:// or https://; "
-            "write its whole address: https://h/SUMS",
+            "write its whole URL: https://h/SUMS",
         ),
         (
             "{url: 'https://h/a/x', checksum_url: h.example/SUMS}",
