@@ -51,7 +51,7 @@ def find_url_problem(url: str) -> tuple[str, str] | None:
     if "\\" in url or " " in url or not url.isprintable():  # no other white space is printable
         return _find_character_problem(url, next(n for n, char in enumerate(url) if not _is_written_plainly(char)))
     if "#" in url:
-        return "holds a #: what follows it is never sent to a server", "remove it, or write %23 for the character"
+        return "holds a #: the text after it is never sent to a server", "remove it, or write %23 for the character"
     found = _URL.fullmatch(url)
     if found is None:
         return _find_authority_problem(url)

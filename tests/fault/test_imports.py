@@ -117,9 +117,7 @@ def test_an_import_that_no_worker_has_taken_up_yet_has_not_failed(open_scripted:
 
 
 @pytest.mark.parametrize("status", [403, 404])
-def test_a_service_that_tells_nothing_of_its_tasks_is_asked_for_the_image_alone(
-    open_scripted: OpenScripted, status: int
-) -> None:
+def test_a_service_without_tasks_is_asked_for_the_image_alone(open_scripted: OpenScripted, status: int) -> None:
     """Older services report none, and a policy may hide them from members."""
     moving = [Say(body=image(status="importing")), Say()]
     service = open_scripted(by_path(moving, tasks=Say(status, b"no")))
@@ -157,7 +155,7 @@ def test_the_newest_task_of_an_image_counts(
         (NOT_FOUND, "no reason given; failed in fast; check"),
     ],
 )
-def test_a_failed_import_tells_reason_store_and_what_to_check(
+def test_a_failed_import_reports_reason_store_and_what_to_check(
     open_scripted: OpenScripted, tasks: Say, expected: str
 ) -> None:
     """Without user, password and query of the URL; a service that has no tasks gives no reason."""
@@ -190,7 +188,7 @@ def test_a_copy_that_ends_without_its_store_has_failed(open_scripted: OpenScript
         copy(open_scripted(by_path([left], tasks=task("failure", "full"))), "slow")
 
 
-def test_a_copy_that_is_forbidden_tells_both_ways_out(open_scripted: OpenScripted) -> None:
+def test_a_forbidden_copy_names_both_solutions(open_scripted: OpenScripted) -> None:
     """By default policy it is for admins."""
     service = open_scripted(by_path([Say(body=image(stores="fast"))], posted=Say(403, b"no")))
     with pytest.raises(Forbidden, match=r"does not let this user copy it to slow.*apply as an admin, or declare"):

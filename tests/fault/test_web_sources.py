@@ -73,7 +73,7 @@ def test_a_server_without_ranges_is_read_again_up_to_the_break(web: Mirror) -> N
     assert len(web.queries) == 2
 
 
-def test_another_mirror_goes_on_where_one_broke_for_good(web: Mirror) -> None:
+def test_another_mirror_continues_where_one_failed(web: Mirror) -> None:
     """The first has no more to give; the digest judges the whole."""
     first = web.publish("/a", File(DATA, cuts=[1_500_000, 0, 0, 0, 0]))
     assert read(first, web.publish("/b", DATA)) == DATA
@@ -95,7 +95,7 @@ def test_another_mirror_is_not_asked_for_the_version_of_the_first(web: Mirror) -
         ({"ETag": 'W/"one"', "Last-Modified": "Mon, 23 Nov 2026 12:00:00 GMT"}, ""),
     ],
 )
-def test_a_weak_tag_tells_no_version(web: Mirror, headers: dict[str, str], message: str) -> None:
+def test_a_weak_tag_is_not_a_version(web: Mirror, headers: dict[str, str], message: str) -> None:
     """RFC 9110, 8.8.1: files with the same one may differ by bytes. The time of the last change does, if it is
     reported.
     """
@@ -283,7 +283,7 @@ def test_a_proxy_of_the_environment_is_used(web: Mirror, monkeypatch: pytest.Mon
     assert read("http://images.example/disk") == DATA
 
 
-def test_a_certificate_that_nobody_trusts_is_one_line(tmp_path: Path) -> None:
+def test_an_untrusted_certificate_is_one_line(tmp_path: Path) -> None:
     """With the way out."""
     key, certificate = str(tmp_path / "key"), str(tmp_path / "certificate")
     options = ["-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1"]
@@ -416,7 +416,7 @@ def test_nothing_is_asked_if_the_caller_does_not_want_it(web: Mirror) -> None:
     assert web.queries == []
 
 
-def test_a_stream_that_nobody_wants_does_not_wait_for_the_server_that_it_asks_again() -> None:
+def test_an_abandoned_stream_does_not_wait_for_a_server_that_it_asks_again() -> None:
     """After a broken connection the second answer may be long in coming."""
     is_closed, is_asked_again = threading.Event(), threading.Event()
     waited, head = list[bool](), b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (2 * len(DATA))

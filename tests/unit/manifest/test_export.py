@@ -256,7 +256,7 @@ def test_an_image_that_cannot_be_managed_is_left_out_and_reported(attrs: dict[st
 
 
 @pytest.mark.parametrize("name", ["\x1b", "${x}", "imagesync", "p"])
-def test_a_property_that_a_manifest_cannot_hold_is_left_out_and_told_of(name: str) -> None:
+def test_a_property_that_a_manifest_cannot_hold_is_left_out_and_reported(name: str) -> None:
     """Its image is written."""
     value = "\x07" if name in ("imagesync", "p") else "1"
     found = made(image(properties={name: value, "fine": "1"}))
@@ -265,7 +265,7 @@ def test_a_property_that_a_manifest_cannot_hold_is_left_out_and_told_of(name: st
     assert "left out" in found.problems[0]
 
 
-def test_visible_namesakes_are_left_out_and_told_of() -> None:
+def test_visible_namesakes_are_left_out_and_reported() -> None:
     """A catalog can have one of them; hidden ones and those of another owner hold no name here."""
     found = made(image("x", "1"), image("x", "2"), image("x", "3", hidden=True), image("x", "4", owner="q"))
     assert {one.id for one in found.images.values()} == {"3", "4"}

@@ -127,7 +127,7 @@ def test_references_to_images_stay_for_apply(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_a_value_that_is_not_defined_is_told_with_what_is(tmp_path: Path, text: str, expected: str) -> None:
+def test_an_undefined_value_is_reported_with_the_defined_ones(tmp_path: Path, text: str, expected: str) -> None:
     """FILE:LINE:COLUMN: where: what; hint."""
     assert problems(tmp_path, text) == [expected]
 

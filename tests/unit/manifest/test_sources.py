@@ -254,7 +254,7 @@ def test_a_url_that_cannot_be_fetched_is_refused(tmp_path: Path, url: str, expec
         ("'ftp://h/x'", "source: ftp is not http or https; use http or https, or path for a local file"),
     ],
 )  # fmt: skip
-def test_an_address_that_is_none_is_completed_where_it_can_be(tmp_path: Path, source: str, expected: str) -> None:
+def test_an_incomplete_url_is_completed_in_the_hint(tmp_path: Path, source: str, expected: str) -> None:
     """A list beside a file on disk is not read; one beside a URL has an address."""
     (problem,) = problems(tmp_path, f"images: {{a: {{source: {source}}}}}")
     assert problem.endswith(expected)
@@ -281,7 +281,7 @@ ANY = "write ALGORITHM:HEX: md5 (32 digits), sha1 (40 digits), sha256 (64 digits
         (f"'blake2b:{'a' * 128}'", ANY),
     ],
 )
-def test_what_is_no_digest_is_told_from_what_is_one_in_another_form(tmp_path: Path, checksum: str, hint: str) -> None:
+def test_a_wrong_digest_differs_from_a_digest_in_another_form(tmp_path: Path, checksum: str, hint: str) -> None:
     """An address, a digest without its algorithm, in the form of some program, or cut."""
     (problem,) = problems(tmp_path, f"images: {{a: {{source: {{path: x, checksum: {checksum}}}}}}}")
     assert problem.endswith(f" is not a digest; {hint}")

@@ -155,7 +155,7 @@ BLAKE2S = "d" * 64
         {"blake2s": [{"name": "disk.qcow2", "hash": BLAKE2S}]},
     ],
 )
-def test_an_algorithm_is_told_by_any_field_beside_a_digest_or_around_it(document: Any) -> None:
+def test_any_field_beside_a_digest_or_around_it_names_the_algorithm(document: Any) -> None:
     """A digest of it is none of another algorithm of the same length; an inner field takes precedence."""
     with pytest.raises(SourceError, match="has only BLAKE2S"):
         choose(document)

@@ -255,7 +255,7 @@ def test_an_algorithm_that_cannot_be_verified_is_refused_by_name(text: str, name
     "name",
     ["SHA512SUMS", "disk.qcow2.sha512", "CHECKSUM.SHA512", "sha512sum.txt", "x-sha512-CHECKSUM", "sums", "x.sha"],
 )
-def test_the_name_of_a_list_may_tell_its_algorithm(name: str) -> None:
+def test_the_name_of_a_list_may_name_its_algorithm(name: str) -> None:
     """Or nothing; then the length does."""
     assert find_digests(f"{S512}  disk.qcow2\n", PLACE, f"https://m.example/{name}") == (Checksum("sha512", S512),)
 
@@ -447,7 +447,7 @@ def test_a_heading_of_two_algorithms_of_the_same_length_decides_nothing() -> Non
 
 
 @pytest.mark.parametrize("url", ["https://m.example/get?file=B2SUMS", "https://m.example/B2SUMS/download"])
-def test_the_name_of_a_list_in_its_query_or_before_download_tells_its_algorithm(url: str) -> None:
+def test_the_name_of_a_list_in_its_query_or_before_download_names_its_algorithm(url: str) -> None:
     """As sites for downloads have it."""
     assert "has only BLAKE2B digests" in explain(f"{BLAKE2B}  disk.qcow2\n", url)
 

@@ -113,7 +113,7 @@ def test_whose_signature_it_is_and_that_the_ring_does_not_have_the_key(keys: lis
     assert several in explain(LIST, detached(keys[1]) + detached(third), ring(keys[0]))
 
 
-def test_a_list_that_was_changed_is_told_from_a_key_that_is_missing(keys: list[Tsk]) -> None:
+def test_a_changed_list_differs_from_a_missing_key(keys: list[Tsk]) -> None:
     """The key is there: so the list, or the signature, is another one."""
     changed = f"signature verification failed: the list is not what key {key_id(keys[0])} in keys.asc signed"
     assert changed in explain(LIST + b"x", detached(keys[0]), ring(*keys))
@@ -169,7 +169,7 @@ def test_a_list_that_is_not_clear_signed_is_called_so(
         (b"\0\0\0\x20\1\1\0\2KBXf" + bytes(20), "keys.asc is a keybox of GnuPG, which other programs cannot read"),
     ],
 )
-def test_a_keyring_that_is_none_is_called_what_it_is(keys: list[Tsk], keyring: bytes, message: str) -> None:
+def test_a_file_that_is_not_a_keyring_is_named_as_what_it_is(keys: list[Tsk], keyring: bytes, message: str) -> None:
     """``pubring.kbx`` has the keys, in a form of its own."""
     assert message in explain(LIST, detached(keys[0]), keyring)
 

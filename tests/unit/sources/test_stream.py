@@ -96,7 +96,7 @@ def test_a_digest_of_what_is_inside_packed_data_is_recognized(algorithm: str) ->
     assert sum(map(len, given_out)) < len(BLOCK)
 
 
-def test_a_wrong_digest_is_told_before_damage_that_it_explains() -> None:
+def test_a_wrong_digest_is_reported_before_damage_that_it_explains() -> None:
     """Of a packed file that was cut or changed: it is not the declared one."""
     for packed in (gzip.compress(BLOCK)[:-9], gzip.compress(BLOCK) + b"x"):
         with pytest.raises(
