@@ -47,7 +47,7 @@ def test_an_alike_property_is_explained_in_one_line(store: LikeMariaDb) -> None:
         Writes(store).update(image, {"properties": {"Foo": None, "foo": "1"}})
     assert str(caught.value) == (
         f"image {image.id}: property 'foo' differs from 'Foo', which the image has, only in case, accents or trailing "
-        "spaces; a service on MariaDB or MySQL refuses that (HTTP 500); keep 'Foo', choose another name, or make the "
+        "spaces; a service on MariaDB or MySQL rejects this update (HTTP 500); keep 'Foo', choose another name, or make the "
         "change together with a new build"
     )
     properties = store.images(image.id)[0].properties
